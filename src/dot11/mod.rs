@@ -1,0 +1,8 @@
+//! Bytes in, values out: decodes captured 802.11 frames. No I/O, no clock, and no allocation per
+//! frame.
+
+mod mac;
+mod ssid;
+
+pub use mac::{MacAddr, ParseMacError};
+pub use ssid::{RequestedSsid, Ssid, hex, unhex, write_printable};
