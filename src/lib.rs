@@ -2,3 +2,4 @@
 //! answers in Telegram, and speaks up when a watched network is asked for.
 
 pub mod dot11;
+pub mod event;

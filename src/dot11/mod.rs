@@ -2,7 +2,9 @@
 //! frame.
 
 mod mac;
+mod signature;
 mod ssid;
 
 pub use mac::{MacAddr, ParseMacError};
+pub use signature::Signature;
 pub use ssid::{RequestedSsid, Ssid, hex, unhex, write_printable};

@@ -1,0 +1,466 @@
+//! What happened, in the order in which it happened. Everything that changes state is an [`Event`];
+//! what a fold depends on (a reason, the decision about an alert) travels in the event.
+//!
+//! An event's JSON form is public: the log keeps it and `probewatch decode` prints it. A field that
+//! the radio did not report is `null`. An SSID that is UTF-8 stands in `ssid`, any other as hex digits
+//! in `ssid_hex`; in a probe, `""` is the wildcard and `null` a frame without an SSID element.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::dot11::{MacAddr, RequestedSsid, Signature, Ssid, hex, unhex};
+
+/// An event's place in the log; the first event has offset 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Offset(pub u64);
+
+impl Offset {
+    /// The place after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A moment in microseconds since the Unix epoch, within the years that RFC 3339 can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    const MIN_MICROS: i64 = -62_167_219_200_000_000;
+    const MAX_MICROS: i64 = 253_402_300_799_999_999;
+
+    /// The moment at `micros` µs since the Unix epoch; what lies outside the years 0 to 9999 becomes
+    /// their first or last moment.
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros.clamp(Self::MIN_MICROS, Self::MAX_MICROS))
+    }
+
+    /// What the machine's clock says.
+    pub fn now() -> Self {
+        Self::from_micros(Utc::now().timestamp_micros())
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// The moment as a date and time in UTC.
+    pub fn to_utc(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+    }
+
+    /// How far the two moments are apart, whichever is the earlier.
+    pub fn distance(self, other: Self) -> std::time::Duration {
+        std::time::Duration::from_micros(self.0.abs_diff(other.0))
+    }
+}
+
+/// RFC 3339 in UTC with microseconds.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self::from_micros);
+        }
+        let text = Cow::<str>::deserialize(deserializer)?;
+        DateTime::parse_from_rfc3339(&text)
+            .map(|time| Self::from_micros(time.timestamp_micros()))
+            .map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &"a time in RFC 3339"))
+    }
+}
+
+/// A chat that may ask and that alerts go to, by Telegram's number for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChatId(pub i64);
+
+impl ChatId {
+    /// The terminal of the box itself (`probewatch chat`). Telegram has no chat 0. What is watched from
+    /// here alerts every chat that is served.
+    pub const TERMINAL: Self = Self(0);
+}
+
+impl fmt::Display for ChatId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::TERMINAL { f.write_str("the terminal") } else { self.0.fmt(f) }
+    }
+}
+
+/// A probe request as one sensor heard it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// When the frame was captured.
+    pub time: Timestamp,
+    /// The interface or file that it was heard on.
+    pub sensor: Arc<str>,
+    /// The address that it was sent from.
+    pub source: MacAddr,
+    /// The network that it asked for.
+    pub ssid: RequestedSsid,
+    /// The signal at the receiver in dBm.
+    pub signal_dbm: Option<i8>,
+    /// The centre frequency of the channel in MHz.
+    pub frequency_mhz: Option<u16>,
+    /// The frame's sequence number, 0 to 4095.
+    pub sequence: u16,
+    /// What names the frame's information elements.
+    pub signature: Signature,
+    /// What was decided about alerts when it was heard, a line for each chat that watches the SSID.
+    pub alerts: Vec<AlertDecision>,
+}
+
+/// Whether a probe for a watched SSID alerts a chat. It is decided once, when the probe is heard, and
+/// kept with the probe: a rebuild repeats it and decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum AlertDecision {
+    /// The alert goes out.
+    Raise {
+        /// The chat that is told.
+        chat: ChatId,
+        /// Why the SSID is watched.
+        reason: Option<String>,
+        /// How many alerts the cool-down has kept back since the last one.
+        swallowed: u64,
+    },
+    /// The cool-down keeps the alert back.
+    Swallow {
+        /// The chat that is not told.
+        chat: ChatId,
+    },
+    /// Too many alerts wait for this chat already; this one is only counted.
+    Overflow {
+        /// The chat that will be told the count.
+        chat: ChatId,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProbeForm<'a> {
+    time: Timestamp,
+    #[serde(borrow)]
+    sensor: Cow<'a, str>,
+    source: MacAddr,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    ssid: Option<Option<Cow<'a, str>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ssid_hex: Option<String>,
+    signal_dbm: Option<i8>,
+    frequency_mhz: Option<u16>,
+    sequence: u16,
+    signature: Signature,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    alerts: Cow<'a, [AlertDecision]>,
+}
+
+impl Serialize for Probe {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (ssid, ssid_hex) = match &self.ssid {
+            RequestedSsid::Absent => (Some(None), None),
+            RequestedSsid::Wildcard => (Some(Some(Cow::Borrowed(""))), None),
+            RequestedSsid::Named(ssid) => named_form(ssid),
+        };
+        ProbeForm {
+            time: self.time,
+            sensor: Cow::Borrowed(&self.sensor),
+            source: self.source,
+            ssid,
+            ssid_hex,
+            signal_dbm: self.signal_dbm,
+            frequency_mhz: self.frequency_mhz,
+            sequence: self.sequence,
+            signature: self.signature,
+            alerts: Cow::Borrowed(&self.alerts),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Probe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = ProbeForm::deserialize(deserializer)?;
+        let ssid = match (form.ssid.flatten(), form.ssid_hex) {
+            (None, None) => RequestedSsid::Absent,
+            (Some(text), None) => RequestedSsid::from_element(text.as_bytes()),
+            (None, Some(digits)) => RequestedSsid::Named(from_hex(&digits)?),
+            (Some(_), Some(_)) => return Err(de::Error::custom("both `ssid` and `ssid_hex` are given")),
+        };
+        Ok(Self {
+            time: form.time,
+            sensor: Arc::from(form.sensor.as_ref()),
+            source: form.source,
+            ssid,
+            signal_dbm: form.signal_dbm,
+            frequency_mhz: form.frequency_mhz,
+            sequence: form.sequence,
+            signature: form.signature,
+            alerts: form.alerts.into_owned(),
+        })
+    }
+}
+
+/// An SSID as the fields `ssid` or `ssid_hex`, of which the other is left out.
+type SsidFields<'a> = (Option<Option<Cow<'a, str>>>, Option<String>);
+
+fn named_form(ssid: &Ssid) -> SsidFields<'_> {
+    match ssid.as_utf8() {
+        Some(text) => (Some(Some(Cow::Borrowed(text))), None),
+        None => (None, Some(ssid.to_hex())),
+    }
+}
+
+fn from_hex<E: de::Error>(digits: &str) -> Result<Ssid, E> {
+    unhex(digits)
+        .map(|bytes| Ssid::new(&bytes))
+        .ok_or_else(|| E::invalid_value(de::Unexpected::Str(digits), &"hex digits"))
+}
+
+/// Which room a change of a device's name came from. A person's name wins over the configuration's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// A person, with `/name`.
+    Chat,
+    /// The `[devices]` table of the configuration.
+    Config,
+}
+
+/// A change, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A probe request was heard.
+    Probe(Probe),
+    /// A signature was seen for the first time, on a frame with these information elements.
+    Signature {
+        /// The elements' signature.
+        signature: Signature,
+        /// The elements of the frame, as they were on the air.
+        #[serde(with = "hex_bytes")]
+        elements: Vec<u8>,
+    },
+    /// A chat watches an SSID; a second time, it changes the reason.
+    Watch {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat that wants to be told.
+        chat: ChatId,
+        /// The SSID, exactly as phones ask for it.
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        /// Why, in the chat's words.
+        reason: Option<String>,
+    },
+    /// A chat no longer watches an SSID.
+    Unwatch {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat that had watched it.
+        chat: ChatId,
+        /// The SSID.
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+    },
+    /// An address got a name.
+    Name {
+        /// When it was given.
+        time: Timestamp,
+        /// The address.
+        address: MacAddr,
+        /// The name; several addresses may have the same.
+        name: String,
+        /// Where the name comes from.
+        by: NamedBy,
+    },
+    /// An address lost its name.
+    Unname {
+        /// When it was taken.
+        time: Timestamp,
+        /// The address.
+        address: MacAddr,
+        /// Whose name it was.
+        by: NamedBy,
+    },
+    /// Telegram took an alert.
+    Delivered {
+        /// When it did.
+        time: Timestamp,
+        /// The offset of the probe that raised the alert.
+        probe: Offset,
+        /// The chat that it went to.
+        chat: ChatId,
+    },
+    /// Telegram will never take an alert, so it left the outbox.
+    Undeliverable {
+        /// When that was clear.
+        time: Timestamp,
+        /// The offset of the probe that raised the alert.
+        probe: Offset,
+        /// The chat that it was for.
+        chat: ChatId,
+        /// Why it cannot be delivered.
+        reason: String,
+    },
+    /// A chat was told how many alerts did not fit into the outbox.
+    OverflowTold {
+        /// When it was told.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// How many it was told of.
+        count: u64,
+    },
+}
+
+mod hex_bytes {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let digits = Cow::<str>::deserialize(deserializer)?;
+        unhex(&digits).ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&digits), &"hex digits"))
+    }
+}
+
+mod ssid_fields {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Form<'a> {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ssid: Option<Cow<'a, str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ssid_hex: Option<String>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
+        let (ssid, ssid_hex) = named_form(ssid);
+        Form { ssid: ssid.flatten(), ssid_hex }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ssid, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form { ssid: Some(text), ssid_hex: None } => Ok(Ssid::from(text.as_ref())),
+            Form { ssid: None, ssid_hex: Some(digits) } => from_hex(&digits),
+            _ => Err(de::Error::custom("one of `ssid` and `ssid_hex` is needed")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe() -> Probe {
+        Probe {
+            time: Timestamp::from_micros(1_587_229_467_123_456),
+            sensor: Arc::from("mon0"),
+            source: MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]),
+            ssid: RequestedSsid::from_element(b"RNM0"),
+            signal_dbm: Some(-42),
+            frequency_mhz: Some(2437),
+            sequence: 2743,
+            signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
+            alerts: Vec::new(),
+        }
+    }
+
+    fn check(event: &Event, json: &str) {
+        assert_eq!(serde_json::to_string(event).unwrap(), json);
+        assert_eq!(&serde_json::from_str::<Event>(json).unwrap(), event);
+    }
+
+    #[test]
+    fn a_probe_reads_as_the_design_says() {
+        check(
+            &Event::Probe(probe()),
+            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310"}"#,
+        );
+    }
+
+    #[test]
+    fn wildcard_absent_and_raw_ssids_are_told_apart() {
+        for (ssid, field) in [
+            (RequestedSsid::Wildcard, r#""ssid":"""#),
+            (RequestedSsid::Absent, r#""ssid":null"#),
+            (RequestedSsid::from_element(b"\xff\xfe\x00"), r#""ssid_hex":"fffe00""#),
+            (RequestedSsid::from_element(b"a\"b\n"), r#""ssid":"a\"b\n""#),
+        ] {
+            let event = Event::Probe(Probe { ssid, signal_dbm: None, frequency_mhz: None, ..probe() });
+            check(
+                &event,
+                &format!(
+                    r#"{{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15",{field},"signal_dbm":null,"frequency_mhz":null,"sequence":2743,"signature":"9f1c06d2ab47e310"}}"#
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn changes_keep_every_field() {
+        let time = Timestamp::from_micros(0);
+        let chat = ChatId(-100_123);
+        check(
+            &Event::Probe(Probe {
+                alerts: vec![
+                    AlertDecision::Raise { chat, reason: Some("the van".into()), swallowed: 2 },
+                    AlertDecision::Swallow { chat },
+                ],
+                ..probe()
+            }),
+            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","alerts":[{"decision":"raise","chat":-100123,"reason":"the van","swallowed":2},{"decision":"swallow","chat":-100123}]}"#,
+        );
+        check(
+            &Event::Watch { time, chat, ssid: Ssid::new(b"\xff"), reason: None },
+            r#"{"type":"watch","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"ssid_hex":"ff","reason":null}"#,
+        );
+        check(
+            &Event::Name { time, address: probe().source, name: "Zoë".into(), by: NamedBy::Config },
+            r#"{"type":"name","time":"1970-01-01T00:00:00.000000Z","address":"a4:83:e7:4e:39:15","name":"Zoë","by":"config"}"#,
+        );
+        check(
+            &Event::Signature { signature: probe().signature, elements: vec![0, 1, 255] },
+            r#"{"type":"signature","signature":"9f1c06d2ab47e310","elements":"0001ff"}"#,
+        );
+    }
+
+    #[test]
+    fn any_moment_can_be_written_and_read() {
+        for micros in [i64::MIN, -1, 0, 1_587_229_467_123_456, i64::MAX] {
+            let time = Timestamp::from_micros(micros);
+            let json = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time, "{json}");
+        }
+    }
+}
