@@ -1,0 +1,185 @@
+//! The event log: the truth, in files that anyone can read.
+//!
+//! # Format
+//! `events/` in the data directory holds segments, each named by the offset of its first event in
+//! twenty digits. `….ndjson` is being written or waits to be sealed: one event a line, `{"offset":N,`
+//! first, each line ended by `\n`. `….ndjson.zst` is sealed: the same text as one zstd frame with a
+//! content checksum. Offsets grow by one from line to line and from segment to segment.
+//!
+//! # What must hold
+//! - Only [`Recovered`] yields a [`Writer`], so nothing is appended to a log whose end is not known.
+//! - A last line that was not written whole (torn, or zeros after a power cut) is cut off at recovery
+//!   with one warning. It was never acknowledged: an acknowledged event has been fsynced.
+//! - An event stays in memory until fsync has taken it, so a failed write or fsync loses nothing: the
+//!   writer goes back to the last fsynced byte and writes again ([`Writer::repair`]).
+//! - A file whose name a crash could lose has its folder fsynced before anything relies on it.
+//! - A line in the middle that is no event is reported with file and line number and left out; what is
+//!   whole around it is read.
+
+mod lock;
+mod reader;
+mod segment;
+mod writer;
+
+use std::fs;
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+pub use lock::{DataDirLock, LockError};
+pub use reader::{Damage, Events};
+use segment::Segment;
+pub use writer::{LogFull, Writer};
+
+use crate::event::{Event, Offset};
+
+/// The log could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {path}: {source}")]
+pub struct LogError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl LogError {
+    fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self { action, path, source }
+    }
+
+    /// What the system said.
+    pub fn io(&self) -> &io::Error {
+        &self.source
+    }
+}
+
+/// A log whose end is known: it can be read, and turned into a [`Writer`].
+#[derive(Debug)]
+pub struct Recovered {
+    folder: PathBuf,
+    segments: Vec<Segment>,
+    next: Offset,
+}
+
+/// Opens the log in `folder`, which is made where it is missing, and cuts a last line that is not whole.
+///
+/// # Errors
+/// [`LogError`] where a file or the folder cannot be read, made or shortened.
+pub fn recover(folder: &Path) -> Result<Recovered, LogError> {
+    segment::create_folder(folder)?;
+    let segments = segment::list(folder)?;
+    let next = match segments.last() {
+        Some(last) if last.sealed => end_of_sealed(last)?,
+        Some(last) => cut_torn_tail(last)?,
+        None => Offset::default(),
+    };
+    Ok(Recovered { folder: folder.to_owned(), segments, next })
+}
+
+impl Recovered {
+    /// The offset that the next event will get.
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// The events from `offset` on, in order.
+    pub fn read_from(&self, offset: Offset) -> Events {
+        Events::new(&self.segments, offset)
+    }
+
+    /// The writer that appends behind the last event.
+    ///
+    /// # Errors
+    /// [`LogError`] where the last segment cannot be opened or a new one cannot be made.
+    pub fn into_writer(self, segment_bytes: u64) -> Result<Writer, LogError> {
+        Writer::open(self.folder, &self.segments, self.next, segment_bytes)
+    }
+}
+
+fn end_of_sealed(segment: &Segment) -> Result<Offset, LogError> {
+    let mut next = segment.base;
+    let mut lines = reader::Lines::open(segment)?;
+    while let Some(line) = lines.next_line()? {
+        if let Ok((offset, _)) = parse_line(line) {
+            next = offset.next();
+        }
+    }
+    Ok(next)
+}
+
+/// Shortens the segment to the end of its last whole event and returns the offset after it.
+fn cut_torn_tail(segment: &Segment) -> Result<Offset, LogError> {
+    let path = &segment.path;
+    let file =
+        fs::OpenOptions::new().read(true).write(true).open(path).map_err(LogError::new("open", path))?;
+    let length = file.metadata().map_err(LogError::new("look at", path))?.len();
+    let mut reader = io::BufReader::with_capacity(1 << 16, &file);
+    let (mut next, mut position, mut whole) = (segment.base, 0, 0);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).map_err(LogError::new("read", path))?;
+        if read == 0 {
+            break;
+        }
+        position += read as u64;
+        if line.ends_with(b"\n")
+            && let Ok((offset, _)) = parse_line(&mut line)
+        {
+            next = offset.next();
+            whole = position;
+        }
+    }
+    if whole < length {
+        warn!(
+            "cut {} bytes that are no whole event from the end of {}: the last write was not finished",
+            length - whole,
+            path.display()
+        );
+        file.set_len(whole).map_err(LogError::new("shorten", path))?;
+        file.sync_all().map_err(LogError::new("fsync", path))?;
+    }
+    Ok(next)
+}
+
+const LINE_START: &[u8] = b"{\"offset\":";
+
+/// Appends `event` at `offset` to `lines` in the form in which the log keeps it.
+fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let start = lines.len();
+    lines.extend_from_slice(LINE_START);
+    lines.extend_from_slice(offset.to_string().as_bytes());
+    let body = lines.len();
+    if let Err(error) = serde_json::to_writer(&mut *lines, event) {
+        lines.truncate(start);
+        return Err(error);
+    }
+    // The event's own opening brace becomes the comma after the offset.
+    if let Some(brace) = lines.get_mut(body) {
+        *brace = b',';
+    }
+    lines.push(b'\n');
+    Ok(())
+}
+
+/// Reads a line as [`format_line`] writes it. The line's bytes are used up.
+fn parse_line(line: &mut [u8]) -> Result<(Offset, Event), String> {
+    let (offset, body) = split_line(line).ok_or("it does not begin with an offset")?;
+    let event = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    Ok((offset, event))
+}
+
+/// Splits a line into its offset and its event. The event's opening brace is written over the comma
+/// after the offset.
+fn split_line(line: &mut [u8]) -> Option<(Offset, &mut [u8])> {
+    let rest = line.strip_prefix(LINE_START)?;
+    let digits = rest.split(|byte| !byte.is_ascii_digit()).next()?;
+    let offset = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let comma = LINE_START.len() + digits.len();
+    let body = line.get_mut(comma..)?;
+    let first = body.first_mut().filter(|first| **first == b',')?;
+    *first = b'{';
+    Some((Offset(offset), body))
+}
