@@ -4,3 +4,4 @@
 pub mod dot11;
 pub mod event;
 pub mod event_log;
+pub mod state;

@@ -1,0 +1,207 @@
+//! Alerts: who is told of a probe for a watched network, what the cool-down keeps back, and the outbox
+//! of those that Telegram has not taken yet.
+//!
+//! [`Alerts::decide`] runs once, when a probe is heard; its decisions travel in the probe's event and
+//! [`Alerts::fold`] repeats them. The outbox holds at most [`OUTBOX_LIMIT`] alerts a chat, the cool-downs
+//! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox is counted and told as a number.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::{Names, fold_case};
+use super::rows::Rows;
+use super::watch::Watches;
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{AlertDecision, ChatId, Offset, Probe, Timestamp};
+
+/// Alerts that may wait for one chat.
+pub const OUTBOX_LIMIT: usize = 500;
+
+/// Pairs of device and network whose cool-down is remembered; past it the oldest is forgotten.
+pub const COOLDOWN_LIMIT: usize = 4096;
+
+/// What the configuration says about alerts.
+#[derive(Debug, Clone)]
+pub struct AlertPolicy {
+    /// The chats that are served; no other is alerted, whatever it watched before.
+    pub chats: Vec<ChatId>,
+    /// How long the same device and network alert a chat only once.
+    pub cooldown: Duration,
+}
+
+/// A device as alerts tell them apart: by name, or by address where it has none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum DeviceKey {
+    Name(String),
+    Address(MacAddr),
+}
+
+pub(super) type CooldownKey = (ChatId, Ssid, DeviceKey);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cooldown {
+    alerted: Timestamp,
+    swallowed: u64,
+}
+
+/// An alert that waits in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// When the probe was captured.
+    pub time: Timestamp,
+    /// The address that sent it.
+    pub source: MacAddr,
+    /// The network that it asked for.
+    pub ssid: Ssid,
+    /// Why the network is watched.
+    pub reason: Option<String>,
+    /// How many alerts the cool-down has kept back since the last one.
+    pub swallowed: u64,
+    /// The probe's signal in dBm.
+    pub signal_dbm: Option<i8>,
+}
+
+/// The alerts' part of the state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Alerts {
+    pub(super) outbox: Rows<(ChatId, Offset), Alert>,
+    pub(super) overflow: Rows<ChatId, u64>,
+    pub(super) cooldowns: Rows<CooldownKey, Cooldown>,
+    /// The cool-downs by age, made from `cooldowns`.
+    by_age: BTreeSet<(Timestamp, CooldownKey)>,
+}
+
+impl Alerts {
+    pub(super) fn load(
+        outbox: Rows<(ChatId, Offset), Alert>,
+        overflow: Rows<ChatId, u64>,
+        cooldowns: Rows<CooldownKey, Cooldown>,
+    ) -> Self {
+        let by_age = cooldowns.iter().map(|(key, cooldown)| (cooldown.alerted, key.clone())).collect();
+        Self { outbox, overflow, cooldowns, by_age }
+    }
+
+    /// Who is to be told of `probe`.
+    pub(super) fn decide(
+        &self,
+        probe: &Probe,
+        watches: &Watches,
+        names: &Names,
+        policy: &AlertPolicy,
+    ) -> Vec<AlertDecision> {
+        let Some(ssid) = probe.ssid.named() else { return Vec::new() };
+        let mut watched = watches.on(ssid).peekable();
+        if watched.peek().is_none() {
+            return Vec::new();
+        }
+        let everyones = watches.get(ssid, ChatId::TERMINAL);
+        policy
+            .chats
+            .iter()
+            .filter_map(|&chat| {
+                let reason = watches.get(ssid, chat).or(everyones)?.reason.clone();
+                Some(self.decide_for(chat, ssid, reason, probe, names, policy.cooldown))
+            })
+            .collect()
+    }
+
+    fn decide_for(
+        &self,
+        chat: ChatId,
+        ssid: &Ssid,
+        reason: Option<String>,
+        probe: &Probe,
+        names: &Names,
+        cooldown: Duration,
+    ) -> AlertDecision {
+        let last = self.cooldowns.get(&(chat, ssid.clone(), device_key(probe.source, names)));
+        match last {
+            Some(last) if probe.time.distance(last.alerted) < cooldown => AlertDecision::Swallow { chat },
+            _ if self.waiting_for(chat).count() >= OUTBOX_LIMIT => AlertDecision::Overflow { chat },
+            _ => AlertDecision::Raise { chat, reason, swallowed: last.map_or(0, |last| last.swallowed) },
+        }
+    }
+
+    /// Repeats the decisions that were made about the probe at `offset`.
+    pub(super) fn fold(&mut self, offset: Offset, probe: &Probe, names: &Names) {
+        let Some(ssid) = probe.ssid.named() else { return };
+        for decision in &probe.alerts {
+            let key = |chat: &ChatId| (*chat, ssid.clone(), device_key(probe.source, names));
+            match decision {
+                AlertDecision::Raise { chat, reason, swallowed } => {
+                    let alert = Alert {
+                        time: probe.time,
+                        source: probe.source,
+                        ssid: ssid.clone(),
+                        reason: reason.clone(),
+                        swallowed: *swallowed,
+                        signal_dbm: probe.signal_dbm,
+                    };
+                    self.outbox.insert((*chat, offset), alert);
+                    self.start_cooldown(key(chat), probe.time);
+                }
+                AlertDecision::Swallow { chat } => {
+                    if let Some(cooldown) = self.cooldowns.get_mut(&key(chat)) {
+                        cooldown.swallowed += 1;
+                    }
+                }
+                AlertDecision::Overflow { chat } => {
+                    *self.overflow.entry(*chat) += 1;
+                    self.start_cooldown(key(chat), probe.time);
+                }
+            }
+        }
+    }
+
+    fn start_cooldown(&mut self, key: CooldownKey, alerted: Timestamp) {
+        if let Some(earlier) = self.cooldowns.get(&key) {
+            self.by_age.remove(&(earlier.alerted, key.clone()));
+        }
+        self.by_age.insert((alerted, key.clone()));
+        self.cooldowns.insert(key, Cooldown { alerted, swallowed: 0 });
+        if self.by_age.len() > COOLDOWN_LIMIT
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.cooldowns.remove(&oldest);
+        }
+    }
+
+    pub(super) fn remove(&mut self, chat: ChatId, probe: Offset) {
+        self.outbox.remove(&(chat, probe));
+    }
+
+    pub(super) fn overflow_told(&mut self, chat: ChatId, count: u64) {
+        let left = self.overflow(chat).saturating_sub(count);
+        if left == 0 {
+            self.overflow.remove(&chat);
+        } else {
+            self.overflow.insert(chat, left);
+        }
+    }
+
+    /// The alerts that wait for this chat, oldest first.
+    pub fn waiting_for(&self, chat: ChatId) -> impl Iterator<Item = (Offset, &Alert)> {
+        self.outbox
+            .range((chat, Offset(0))..=(chat, Offset(u64::MAX)))
+            .map(|((_, offset), alert)| (*offset, alert))
+    }
+
+    /// How many alerts wait, for all chats.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// How many alerts for this chat did not fit into the outbox and have not been told yet.
+    pub fn overflow(&self, chat: ChatId) -> u64 {
+        self.overflow.get(&chat).copied().unwrap_or(0)
+    }
+}
+
+fn device_key(address: MacAddr, names: &Names) -> DeviceKey {
+    match names.of(address) {
+        Some(name) => DeviceKey::Name(fold_case(name)),
+        None => DeviceKey::Address(address),
+    }
+}

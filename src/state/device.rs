@@ -1,0 +1,112 @@
+//! What is known of one address: a fold of its probes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dot11::{RequestedSsid, Ssid};
+use crate::event::{Probe, Timestamp};
+
+/// How many SSIDs are kept for one address. A sender that invents more is still counted.
+pub const SSIDS_PER_ADDRESS: usize = 1024;
+
+/// The statistics of one address, or of several that share a name ([`Device::merge`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Probe requests heard.
+    pub probe_count: u64,
+    /// Those of them that asked for any network (an SSID element of length 0).
+    pub wildcard_count: u64,
+    /// The capture time of the earliest.
+    pub first_probe: Timestamp,
+    /// The capture time of the latest.
+    pub last_probe: Timestamp,
+    /// The signal, where any probe had one.
+    pub signal: Option<Signal>,
+    /// How often each network was asked for, ordered by SSID.
+    ssids: Vec<(Ssid, u64)>,
+    /// Probes for networks beyond the first [`SSIDS_PER_ADDRESS`].
+    pub probes_for_further_ssids: u64,
+}
+
+/// Signal at the receiver, in dBm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Of the probe that was captured last.
+    pub last_dbm: i8,
+    /// The weakest.
+    pub min_dbm: i8,
+    /// The strongest.
+    pub max_dbm: i8,
+    last_time: Timestamp,
+}
+
+impl Signal {
+    fn merge(self, other: Self) -> Self {
+        let last = if other.last_time >= self.last_time { other } else { self };
+        Self { min_dbm: self.min_dbm.min(other.min_dbm), max_dbm: self.max_dbm.max(other.max_dbm), ..last }
+    }
+}
+
+impl Device {
+    /// The statistics after a first probe.
+    pub(super) fn first_heard(probe: &Probe) -> Self {
+        let mut device = Self {
+            probe_count: 0,
+            wildcard_count: 0,
+            first_probe: probe.time,
+            last_probe: probe.time,
+            signal: None,
+            ssids: Vec::new(),
+            probes_for_further_ssids: 0,
+        };
+        device.fold(probe);
+        device
+    }
+
+    /// Folds one more probe in. The order of arrival does not matter: times are capture times.
+    pub(super) fn fold(&mut self, probe: &Probe) {
+        self.probe_count += 1;
+        self.first_probe = self.first_probe.min(probe.time);
+        self.last_probe = self.last_probe.max(probe.time);
+        if let Some(dbm) = probe.signal_dbm {
+            let heard = Signal { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: probe.time };
+            self.signal = Some(self.signal.map_or(heard, |signal| signal.merge(heard)));
+        }
+        match &probe.ssid {
+            RequestedSsid::Absent => {}
+            RequestedSsid::Wildcard => self.wildcard_count += 1,
+            RequestedSsid::Named(ssid) => match self.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
+                Ok(place) => self.ssids[place].1 += 1,
+                Err(place) if self.ssids.len() < SSIDS_PER_ADDRESS => {
+                    self.ssids.insert(place, (ssid.clone(), 1));
+                }
+                Err(_) => self.probes_for_further_ssids += 1,
+            },
+        }
+    }
+
+    /// The statistics of this address and another as those of one device.
+    #[must_use]
+    pub fn merge(mut self, other: &Self) -> Self {
+        self.probe_count += other.probe_count;
+        self.wildcard_count += other.wildcard_count;
+        self.first_probe = self.first_probe.min(other.first_probe);
+        self.last_probe = self.last_probe.max(other.last_probe);
+        self.signal = match (self.signal, other.signal) {
+            (Some(one), Some(another)) => Some(one.merge(another)),
+            (one, another) => one.or(another),
+        };
+        for (ssid, count) in &other.ssids {
+            match self.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
+                Ok(place) => self.ssids[place].1 += count,
+                Err(place) => self.ssids.insert(place, (ssid.clone(), *count)),
+            }
+        }
+        self.probes_for_further_ssids += other.probes_for_further_ssids;
+        self
+    }
+
+    /// The networks that were asked for by name and how often, ordered by SSID.
+    pub fn ssids(&self) -> &[(Ssid, u64)] {
+        &self.ssids
+    }
+}
