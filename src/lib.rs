@@ -4,4 +4,5 @@
 pub mod dot11;
 pub mod event;
 pub mod event_log;
+pub mod recorder;
 pub mod state;

@@ -56,29 +56,32 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), LogError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(LogError::new("fsync the folder", folder))
 }
 
-/// The segments in the order of their offsets. What an interrupted seal left behind is put away: its
-/// unfinished file, or the open form of a segment that is sealed already.
+/// The segments in the order of their offsets, each once. What an interrupted seal left behind is
+/// removed: its unfinished file, or the open form of a segment that is sealed already. Not to be called
+/// while a seal runs.
 pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, LogError> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(folder).map_err(LogError::new("list the folder", folder))? {
         let path = entry.map_err(LogError::new("list the folder", folder))?.path();
         if path.to_str().is_some_and(|path| path.ends_with(UNFINISHED)) {
-            fs::remove_file(&path).map_err(LogError::new("remove", &path))?;
+            remove(&path)?;
         } else {
             segments.extend(Segment::from_path(path));
         }
     }
     segments.sort_by_key(|segment| (segment.base, !segment.sealed));
-    let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
+    let mut once: Vec<Segment> = Vec::with_capacity(segments.len());
     for segment in segments {
-        match kept.last() {
-            Some(sealed) if sealed.base == segment.base => {
-                fs::remove_file(&segment.path).map_err(LogError::new("remove", &segment.path))?;
-            }
-            _ => kept.push(segment),
+        match once.last() {
+            Some(sealed) if sealed.base == segment.base => remove(&segment.path)?,
+            _ => once.push(segment),
         }
     }
-    Ok(kept)
+    Ok(once)
+}
+
+fn remove(path: &Path) -> Result<(), LogError> {
+    fs::remove_file(path).map_err(LogError::new("remove", path))
 }
 
 /// Makes an empty segment whose name a crash cannot lose.
@@ -102,7 +105,7 @@ pub(super) fn seal(segment: &Segment) -> Result<(), LogError> {
     let sealed = segment.beside(SEALED);
     fs::rename(&unfinished, &sealed).map_err(LogError::new("rename", &unfinished))?;
     sync_parent(&sealed)?;
-    fs::remove_file(&segment.path).map_err(LogError::new("remove", &segment.path))
+    remove(&segment.path)
 }
 
 fn compress(from: &Path, to: &Path) -> io::Result<()> {

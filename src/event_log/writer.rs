@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use tracing::warn;
 
 use super::segment::{self, Segment};
-use super::{LogError, format_line};
+use super::{Events, LogError, format_line};
 use crate::event::{Event, Offset};
 
 /// What may wait in memory for the disk: above this, an append is refused until a [`Writer::sync`] or a
@@ -87,6 +87,15 @@ impl Writer {
     /// The offset that the next event will get.
     pub fn next_offset(&self) -> Offset {
         self.next
+    }
+
+    /// The events from `offset` on that are with the system.
+    ///
+    /// # Errors
+    /// [`LogError`] where the folder cannot be listed.
+    pub fn read_from(&mut self, offset: Offset) -> Result<Events, LogError> {
+        self.wait_for_sealer();
+        Ok(Events::new(&segment::list(&self.folder)?, offset))
     }
 
     /// Bytes of events that no fsync has taken yet.

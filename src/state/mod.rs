@@ -67,6 +67,8 @@ pub struct State {
     totals: Totals,
     next: Offset,
     changed_devices: usize,
+    /// The offset up to which the store has every change.
+    saved: Offset,
     store: Option<Arc<Store>>,
 }
 
@@ -182,6 +184,11 @@ impl State {
         self.changed_devices >= DEVICES_IN_MEMORY
     }
 
+    /// Whether anything was folded in since the store was last saved to.
+    pub fn has_changes(&self) -> bool {
+        self.next != self.saved
+    }
+
     /// Takes note that the store has every change up to now, and leaves devices that are not in use to it.
     pub fn forget_changes(&mut self) {
         self.names.rows.forget_changes();
@@ -191,6 +198,7 @@ impl State {
         self.alerts.cooldowns.forget_changes();
         self.signatures.forget_changes();
         self.changed_devices = 0;
+        self.saved = self.next;
         let crowded = self.store.is_some() && self.devices.len() > DEVICES_IN_MEMORY;
         self.devices.retain(|_, held| {
             held.changed = false;

@@ -112,6 +112,7 @@ impl Store {
             signatures: self.rows(SIGNATURE)?,
             totals,
             next,
+            saved: next,
             store: Some(Arc::clone(self)),
             ..State::default()
         }))
