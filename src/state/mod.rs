@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alert::{Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
-pub use name::{AddressName, Names, fold_case};
+pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
 use rows::Rows;
 pub use store::{Store, StoreError};
 pub use watch::{Watch, Watches};

@@ -6,6 +6,46 @@ use super::rows::Rows;
 use crate::dot11::MacAddr;
 use crate::event::NamedBy;
 
+/// The longest name of a device, in characters.
+pub const NAME_LENGTH: usize = 64;
+
+/// A text does not serve as a name of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing but spaces.
+    #[error("the name is empty")]
+    Empty,
+    /// Longer than [`NAME_LENGTH`].
+    #[error("the name is longer than 64 characters")]
+    TooLong,
+    /// It would be taken for an address.
+    #[error("the name reads as a MAC address")]
+    Address,
+    /// It would be taken for a command.
+    #[error("the name begins with a slash, as a command does")]
+    Command,
+}
+
+/// The name that `text` stands for, on one line and without spaces around it.
+///
+/// # Errors
+/// [`NameError`] where it could not be told from an address or a command, or not be shown.
+pub fn check_name(text: &str) -> Result<String, NameError> {
+    let name = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let name = name.collect::<Vec<_>>().join(" ");
+    if name.is_empty() {
+        Err(NameError::Empty)
+    } else if name.chars().count() > NAME_LENGTH {
+        Err(NameError::TooLong)
+    } else if name.parse::<MacAddr>().is_ok() {
+        Err(NameError::Address)
+    } else if name.starts_with('/') {
+        Err(NameError::Command)
+    } else {
+        Ok(name)
+    }
+}
+
 /// What an address is called, by whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressName {

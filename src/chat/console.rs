@@ -1,0 +1,43 @@
+//! The chat on a terminal, or from a pipe: a line a message.
+
+use std::io::{self, BufRead, Write};
+
+use tokio::runtime::Handle;
+
+use super::Chat;
+use crate::event::ChatId;
+
+/// The longest line that is read as one message, in bytes; a Telegram message is shorter.
+const LINE_LIMIT: u64 = 16_384;
+
+/// Answers each line of `input` on `output` until the input ends. With `prompt`, one is shown before each
+/// line, as a person expects it. Not for async code.
+///
+/// # Errors
+/// What reading or writing gives.
+pub fn run(
+    chat: &Chat,
+    mut input: impl BufRead,
+    mut output: impl Write,
+    prompt: Option<&str>,
+    runtime: &Handle,
+) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        if let Some(prompt) = prompt {
+            write!(output, "{prompt}")?;
+            output.flush()?;
+        }
+        line.clear();
+        if io::Read::take(&mut input, LINE_LIMIT).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        let message = String::from_utf8_lossy(&line);
+        if message.trim().is_empty() {
+            continue;
+        }
+        let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, &message));
+        writeln!(output, "{reply}\n")?;
+        output.flush()?;
+    }
+}

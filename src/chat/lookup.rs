@@ -1,0 +1,157 @@
+//! Which device a query means, and what is known of it.
+
+use serde::Serialize;
+use serde::ser::Serializer;
+
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::Timestamp;
+use crate::state::{Device, State, StoreError, fold_case};
+
+/// Near names that are offered where nothing matches.
+const NEAR_NAMES: usize = 3;
+
+/// How alike two names must be (Jaro-Winkler, 0 to 1) to be offered for each other.
+const NEARNESS: f64 = 0.75;
+
+/// What a query found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// One device.
+    Device(Box<DeviceReport>),
+    /// Several names have the text as a part.
+    Ambiguous(Vec<String>),
+    /// No device that was heard.
+    Nothing {
+        /// The device that is meant, where one is, or the query.
+        device: String,
+        /// Names that are like the query.
+        near: Vec<String>,
+    },
+}
+
+/// A device: an address, or all addresses that share a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceReport {
+    /// What was asked.
+    pub query: String,
+    /// The device's name.
+    pub name: Option<String>,
+    /// Its addresses, all that share the name.
+    pub addresses: Vec<MacAddr>,
+    /// Their statistics as one.
+    pub device: Device,
+}
+
+impl DeviceReport {
+    /// What the device is called: its name, or its address where it has none.
+    pub fn title(&self) -> String {
+        match (&self.name, self.addresses.first()) {
+            (Some(name), _) => name.clone(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => self.query.clone(),
+        }
+    }
+}
+
+/// Finds the device that `query` names: an address, a name, or an unambiguous part of one.
+///
+/// # Errors
+/// [`StoreError`] where its statistics cannot be read.
+pub fn look_up(state: &State, query: &str) -> Result<Found, StoreError> {
+    let names = state.names();
+    let (name, addresses) = match query.parse::<MacAddr>() {
+        Ok(address) => match names.of(address) {
+            Some(name) => (Some(name.to_owned()), names.addresses_of(name)),
+            None => (None, vec![address]),
+        },
+        Err(_) => match names_like(state, query) {
+            Ok(name) => (Some(name.clone()), names.addresses_of(&name)),
+            Err(found) => return Ok(found),
+        },
+    };
+    let mut statistics: Option<Device> = None;
+    for &address in &addresses {
+        let Some(device) = state.device(address)? else { continue };
+        statistics = Some(match statistics {
+            Some(others) => others.merge(&device),
+            None => device.into_owned(),
+        });
+    }
+    Ok(match statistics {
+        Some(device) => {
+            Found::Device(Box::new(DeviceReport { query: query.to_owned(), name, addresses, device }))
+        }
+        None => Found::Nothing { device: name.unwrap_or_else(|| query.to_owned()), near: Vec::new() },
+    })
+}
+
+/// The one name that is `query`, or else has it as a part.
+fn names_like(state: &State, query: &str) -> Result<String, Found> {
+    let wanted = fold_case(query);
+    let mut names: Vec<&str> = state.names().iter().map(|(_, name)| name).collect();
+    names.sort_by_cached_key(|name| fold_case(name));
+    names.dedup_by_key(|name| fold_case(name));
+    if let Some(same) = names.iter().find(|name| fold_case(name) == wanted) {
+        return Ok((*same).to_owned());
+    }
+    let with_part: Vec<&str> =
+        names.iter().copied().filter(|name| fold_case(name).contains(&wanted)).collect();
+    match with_part.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err(Found::Nothing { device: query.to_owned(), near: near_names(&names, &wanted) }),
+        several => Err(Found::Ambiguous(several.iter().map(|name| (*name).to_owned()).collect())),
+    }
+}
+
+fn near_names(names: &[&str], wanted: &str) -> Vec<String> {
+    let mut near: Vec<(f64, &str)> = names
+        .iter()
+        .map(|name| (strsim::jaro_winkler(&fold_case(name), wanted), *name))
+        .filter(|(likeness, _)| *likeness >= NEARNESS)
+        .collect();
+    near.sort_by(|one, other| other.0.total_cmp(&one.0));
+    near.into_iter().take(NEAR_NAMES).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// The object that `probewatch lookup --json` prints.
+impl Serialize for DeviceReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Report<'a> {
+            query: &'a str,
+            name: Option<&'a str>,
+            addresses: &'a [MacAddr],
+            probe_count: u64,
+            wildcard_count: u64,
+            first_probe: Timestamp,
+            last_probe: Timestamp,
+            unique_ssids: usize,
+            ssids: Vec<&'a Ssid>,
+            signal_dbm: Option<SignalDbm>,
+        }
+        #[derive(Serialize)]
+        struct SignalDbm {
+            last: i8,
+            min: i8,
+            max: i8,
+        }
+        let device = &self.device;
+        Report {
+            query: &self.query,
+            name: self.name.as_deref(),
+            addresses: &self.addresses,
+            probe_count: device.probe_count,
+            wildcard_count: device.wildcard_count,
+            first_probe: device.first_probe,
+            last_probe: device.last_probe,
+            unique_ssids: device.ssids().len(),
+            ssids: device.ssids().iter().map(|(ssid, _)| ssid).collect(),
+            signal_dbm: device.signal.map(|signal| SignalDbm {
+                last: signal.last_dbm,
+                min: signal.min_dbm,
+                max: signal.max_dbm,
+            }),
+        }
+        .serialize(serializer)
+    }
+}

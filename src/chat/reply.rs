@@ -1,0 +1,329 @@
+//! Every text that a person sees: functions from values to text, and nothing else.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::lookup::{DeviceReport, Found};
+use super::request::{COMMANDS, Command};
+use super::text::{Text, printable};
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{ChatId, Timestamp};
+use crate::state::{Alert, Watch};
+
+/// How the box is doing.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Since the service was started.
+    pub uptime: Duration,
+    /// Each source of frames.
+    pub sensors: Vec<SensorStatus>,
+    /// Probe requests recorded, ever.
+    pub probes: u64,
+    /// Those of them for any network.
+    pub wildcard_probes: u64,
+    /// Addresses heard, ever.
+    pub addresses: u64,
+    /// Those of them that are random.
+    pub random_addresses: u64,
+    /// The latest probe's capture time, and how long ago that is.
+    pub last_probe: Option<(Timestamp, Duration)>,
+    /// Events in the log.
+    pub events: u64,
+    /// Watched networks.
+    pub watches: usize,
+    /// Alerts that Telegram has not taken yet.
+    pub alerts_waiting: usize,
+    /// Probes that were lost inside this program.
+    pub lost_probes: u64,
+    /// Damaged lines found in the log.
+    pub damaged_lines: u64,
+    /// Why nothing can be written at the moment.
+    pub disk_error: Option<String>,
+}
+
+/// How a source of frames is doing.
+#[derive(Debug, Clone)]
+pub struct SensorStatus {
+    /// The interface or file.
+    pub name: String,
+    /// What it is doing: hearing, at its end, or why it failed.
+    pub state: String,
+    /// Frames captured.
+    pub frames: u64,
+    /// Frames that could not be decoded.
+    pub undecodable: u64,
+    /// Frames that the kernel or the interface dropped.
+    pub dropped: u64,
+}
+
+/// `time` in the configured zone.
+fn shown_time(time: Timestamp, zone: Tz) -> String {
+    time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// A length of time in its largest two units.
+fn shown_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// `count` with the word for one or many of them.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The answer to a look-up.
+pub(super) fn found(found: &Found, zone: Tz) -> Text {
+    match found {
+        Found::Device(report) => statistics(report, zone),
+        Found::Ambiguous(names) => Text::plain("🤔 Several devices have that in their name. Which one?")
+            .list(names.iter().map(|name| Text::default().code(printable(name)))),
+        Found::Nothing { device, near } => {
+            let text = Text::plain(format_args!("🛎 No result found for device {}", printable(device)));
+            match near.as_slice() {
+                [] => text,
+                near => text
+                    .then("\nDid you mean one of these?")
+                    .list(near.iter().map(|name| Text::default().code(printable(name)))),
+            }
+        }
+    }
+}
+
+fn statistics(report: &DeviceReport, zone: Tz) -> Text {
+    let device = &report.device;
+    let mut text = Text::default()
+        .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
+        .then(format_args!("\nEarliest probe: {}", shown_time(device.first_probe, zone)))
+        .then(format_args!("\nLatest probe: {}", shown_time(device.last_probe, zone)))
+        .then(format_args!("\nProbe count: {}", device.probe_count));
+    if device.wildcard_count > 0 {
+        text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
+    }
+    if let Some(signal) = device.signal {
+        text = text.then(format_args!(
+            "\nSignal: {} dBm last, {} to {} dBm",
+            signal.last_dbm, signal.min_dbm, signal.max_dbm
+        ));
+    }
+    if report.name.is_some() {
+        text = text.then(if report.addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
+        for (place, &address) in report.addresses.iter().enumerate() {
+            text = text.then(if place == 0 { "" } else { ", " }).join(shown_address(address));
+        }
+    } else if report.addresses.iter().any(|address| address.is_random()) {
+        text = text.then("\nThis address is random: the device uses others at other times.");
+    }
+    text = text.then(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
+    if device.probes_for_further_ssids > 0 {
+        text = text.then(format_args!(
+            " (and {} for further ones)",
+            counted(device.probes_for_further_ssids, "probe", "probes")
+        ));
+    }
+    let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
+    ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
+}
+
+fn shown_address(address: MacAddr) -> Text {
+    let text = Text::default().code(address);
+    if address.is_random() { text.then(" (random)") } else { text }
+}
+
+/// A look-up that failed.
+pub(super) fn lookup_failed(query: &str, why: &str) -> Text {
+    Text::plain(format_args!("❌ Could not look up {}: {}", printable(query), printable(why)))
+}
+
+/// A change that was not made, or not for good.
+pub(super) fn change_failed(why: &str) -> Text {
+    Text::plain(format_args!("❌ That could not be saved: {}.", printable(why)))
+}
+
+/// An alert.
+pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Text {
+    let who = match name {
+        Some(name) => format!(" ({})", printable(name)),
+        None if alert.source.is_random() => " (random address)".to_owned(),
+        None => String::new(),
+    };
+    let text = Text::plain(format_args!(
+        "📣 At {} MAC address {}{who} probed for SSID \"{}\"\nThis SSID is being tracked because: {}",
+        shown_time(alert.time, zone),
+        alert.source,
+        alert.ssid,
+        alert.reason.as_deref().map_or("no reason was given".to_owned(), printable),
+    ));
+    match alert.swallowed {
+        0 => text,
+        count => text.then(format_args!(
+            "\n{} of this device for this SSID went unannounced since the last alert.",
+            counted(count, "more probe", "more probes")
+        )),
+    }
+}
+
+/// The message in place of the alerts that did not fit into the outbox.
+pub fn overflow(count: u64) -> Text {
+    Text::plain(format_args!(
+        "📣 {} could not be kept while Telegram was out of reach. Look-ups know of every probe.",
+        counted(count, "more alert", "more alerts")
+    ))
+}
+
+pub(super) fn watching(ssid: &Ssid, reason: Option<&str>) -> Text {
+    let text = Text::plain(format_args!("👁 Watching for \"{ssid}\"."));
+    match reason {
+        Some(reason) => text.then(format_args!("\nReason: {}", printable(reason))),
+        None => text,
+    }
+}
+
+pub(super) fn too_many_watches(limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ This chat watches {limit} networks already, which is the most. /unwatch one first."
+    ))
+}
+
+pub(super) fn unwatched(ssid: &Ssid) -> Text {
+    Text::plain(format_args!("No longer watching for \"{ssid}\"."))
+}
+
+pub(super) fn was_not_watched(ssid: &Ssid) -> Text {
+    Text::plain(format_args!("\"{ssid}\" is not watched here. /watches lists what is."))
+}
+
+pub(super) fn watches(watches: &[(&Ssid, ChatId, &Watch)], asked_by: ChatId, zone: Tz) -> Text {
+    if watches.is_empty() {
+        return Text::plain("No network is watched. Begin with /watch SSID [reason].");
+    }
+    Text::default().bold("👁 Watched networks").list(watches.iter().map(|(ssid, chat, watch)| {
+        let text = Text::default().code(ssid);
+        let text = match &watch.reason {
+            Some(reason) => text.then(format_args!(": {}", printable(reason))),
+            None => text,
+        };
+        let text = text.then(format_args!(" (since {}", shown_time(watch.since, zone)));
+        match *chat == asked_by {
+            true => text.then(")"),
+            false if *chat == ChatId::TERMINAL => text.then(", set at the terminal)"),
+            false => text.then(format_args!(", set in chat {chat})")),
+        }
+    }))
+}
+
+pub(super) fn named(address: MacAddr, name: &str, others: usize) -> Text {
+    let text = Text::default().code(address).then(format_args!(" is now called {}.", printable(name)));
+    match others {
+        0 => text,
+        count => text.then(format_args!(
+            "\nIts statistics are counted together with {} of that name.",
+            counted(count as u64, "other address", "other addresses")
+        )),
+    }
+}
+
+pub(super) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
+    let text = Text::default().code(address);
+    match left {
+        Some(name) => text.then(format_args!(" goes by its configured name again: {}.", printable(name))),
+        None => text.then(" has no name any more."),
+    }
+}
+
+pub(super) fn had_no_name(address: MacAddr) -> Text {
+    Text::default().code(address).then(" has no name.")
+}
+
+pub(super) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
+    Text::default().code(address).then(format_args!(
+        " is called {} by the configuration's [devices]; take the name away there, or give another with /name.",
+        printable(name)
+    ))
+}
+
+pub(super) fn start() -> Text {
+    Text::default()
+        .bold("📡 probewatch")
+        .then("\nI hear which Wi-Fi networks the devices around ask for. Send me a device's name or MAC address.\n\n")
+        .join(help())
+}
+
+pub(super) fn help() -> Text {
+    let text = Text::default()
+        .bold("Look up")
+        .then("\nSend a device's name, a part of it, or a MAC address such as ")
+        .code("a4:83:e7:4e:39:15")
+        .then(".\n\n")
+        .bold("Commands");
+    text.list(COMMANDS.iter().map(|command| usage(*command).then(format_args!(": {}", command.purpose))))
+        .then("\n\nAn SSID with spaces goes in quotes: ")
+        .code("/watch \"My network\" because")
+}
+
+fn usage(command: Command) -> Text {
+    let text = Text::plain(format_args!("/{}", command.name));
+    if command.arguments.is_empty() { text } else { text.then(" ").code(command.arguments) }
+}
+
+pub(super) fn misused(command: Command, why: &str) -> Text {
+    Text::plain(format_args!("❌ {why}\nUsage: ")).join(usage(command))
+}
+
+pub(super) fn unknown_command(name: &str, nearest: Option<&str>) -> Text {
+    let text = Text::plain(format_args!("❌ There is no command /{}.", printable(name)));
+    match nearest {
+        Some(nearest) => text.then(format_args!(" Did you mean /{nearest}?")),
+        None => text.then(" /help lists those that exist."),
+    }
+}
+
+pub(super) fn status(status: &Status, zone: Tz) -> Text {
+    let mut text = Text::default()
+        .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
+        .then(format_args!("\nRunning for {}", shown_duration(status.uptime)));
+    if let Some(why) = &status.disk_error {
+        text = text.then(format_args!("\n❌ Nothing can be written at the moment: {}", printable(why)));
+    }
+    for sensor in &status.sensors {
+        text = text.then(format_args!(
+            "\n{}: {}, {}",
+            printable(&sensor.name),
+            printable(&sensor.state),
+            counted(sensor.frames, "frame", "frames")
+        ));
+        if sensor.dropped > 0 {
+            text = text.then(format_args!(", {} dropped", sensor.dropped));
+        }
+        if sensor.undecodable > 0 {
+            text = text.then(format_args!(", {} undecodable", sensor.undecodable));
+        }
+    }
+    text = text.then(match status.last_probe {
+        Some((time, age)) => {
+            format!("\nLast probe: {} ({} ago)", shown_time(time, zone), shown_duration(age))
+        }
+        None => "\nNo probe was heard yet".to_owned(),
+    });
+    text = text
+        .then(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
+        .then(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses))
+        .then(format_args!("\nEvents in the log: {}", status.events))
+        .then(format_args!("\nWatched networks: {}", status.watches))
+        .then(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting));
+    if status.lost_probes > 0 {
+        text = text.then(format_args!("\n⚠️ Probes lost for want of room: {}", status.lost_probes));
+    }
+    if status.damaged_lines > 0 {
+        text = text.then(format_args!("\n⚠️ Damaged lines in the log: {}", status.damaged_lines));
+    }
+    text
+}

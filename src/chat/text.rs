@@ -1,0 +1,162 @@
+//! Text for people, before it is known where it will be shown.
+//!
+//! What a stranger may have written (an SSID, a name, a reason) comes in through [`printable`] or an
+//! [`Ssid`]'s `Display`, so it stays on its line; the markup of the place where it is shown is escaped
+//! here, on the way out.
+
+use std::fmt;
+
+use crate::dot11::write_printable;
+
+/// The longest message that Telegram takes, in UTF-16 code units after entities are parsed (Bot API,
+/// `sendMessage`).
+pub const MESSAGE_LIMIT: usize = 4096;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Plain(String),
+    Bold(String),
+    Code(String),
+}
+
+impl Piece {
+    fn content(&self) -> &str {
+        match self {
+            Self::Plain(content) | Self::Bold(content) | Self::Code(content) => content,
+        }
+    }
+}
+
+/// A message: plain, bold and monospace pieces in a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text(Vec<Piece>);
+
+impl Text {
+    /// A text of one plain piece.
+    pub fn plain(content: impl fmt::Display) -> Self {
+        Self::default().then(content)
+    }
+
+    /// Adds plain text.
+    #[must_use]
+    pub fn then(mut self, content: impl fmt::Display) -> Self {
+        self.0.push(Piece::Plain(content.to_string()));
+        self
+    }
+
+    /// Adds text that stands out.
+    #[must_use]
+    pub fn bold(mut self, content: impl fmt::Display) -> Self {
+        self.0.push(Piece::Bold(content.to_string()));
+        self
+    }
+
+    /// Adds text that can be copied with a tap.
+    #[must_use]
+    pub fn code(mut self, content: impl fmt::Display) -> Self {
+        self.0.push(Piece::Code(content.to_string()));
+        self
+    }
+
+    /// Adds a line for each of `items`, as many as fit into a message, and a last one that says how many
+    /// do not.
+    #[must_use]
+    pub fn list(mut self, items: impl ExactSizeIterator<Item = Self>) -> Self {
+        let mut left = items.len();
+        let mut room = MESSAGE_LIMIT.saturating_sub(self.length());
+        for item in items {
+            let line = Self::plain("\n• ").join(item);
+            let last_line = format!("\n… and {left} more");
+            let needed = line.length();
+            if needed + if left > 1 { utf16_length(&last_line) } else { 0 } > room {
+                return self.then(last_line);
+            }
+            room -= needed;
+            left -= 1;
+            self = self.join(line);
+        }
+        self
+    }
+
+    /// Adds another text.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// How long Telegram takes the text to be.
+    pub fn length(&self) -> usize {
+        self.0.iter().map(|piece| utf16_length(piece.content())).sum()
+    }
+
+    /// The text in Telegram's HTML style (Bot API, "Formatting options").
+    pub fn to_html(&self) -> String {
+        let mut html = String::new();
+        for piece in &self.0 {
+            let (open, close) = match piece {
+                Piece::Plain(_) => ("", ""),
+                Piece::Bold(_) => ("<b>", "</b>"),
+                Piece::Code(_) => ("<code>", "</code>"),
+            };
+            html.push_str(open);
+            for c in piece.content().chars() {
+                match c {
+                    '<' => html.push_str("&lt;"),
+                    '>' => html.push_str("&gt;"),
+                    '&' => html.push_str("&amp;"),
+                    _ => html.push(c),
+                }
+            }
+            html.push_str(close);
+        }
+        html
+    }
+}
+
+/// The text without any markup, as a terminal shows it.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| f.write_str(piece.content()))
+    }
+}
+
+fn utf16_length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// `text` as it can stand on a line: see [`write_printable`].
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    // Writing to a String cannot fail.
+    let _ = write_printable(&mut shown, text);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_escapes_content_and_only_that() {
+        let text = Text::plain("<b>&").bold("a<b").code("\"'");
+        assert_eq!(text.to_html(), "&lt;b&gt;&amp;<b>a&lt;b</b><code>\"'</code>");
+        assert_eq!(text.to_string(), "<b>&a<b\"'");
+    }
+
+    #[test]
+    fn a_list_never_outgrows_a_message() {
+        for (count, width) in [(0, 1), (1, 4090), (1, 5000), (2, 2040), (700, 4), (5000, 30), (4000, 1)] {
+            let head = Text::plain("head 📡");
+            let text = head.list((0..count).map(|_| Text::plain("x".repeat(width))));
+            assert!(text.length() <= MESSAGE_LIMIT, "{count} items of {width}");
+            let shown = text.to_string().matches("\n• ").count();
+            let untold = text
+                .to_string()
+                .split("… and ")
+                .nth(1)
+                .map_or(0, |rest| rest.strip_suffix(" more").unwrap().parse::<usize>().unwrap());
+            assert_eq!(shown + untold, count, "{count} items of {width}");
+        }
+    }
+}
