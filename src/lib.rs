@@ -6,5 +6,7 @@ pub mod config;
 pub mod dot11;
 pub mod event;
 pub mod event_log;
+pub mod http;
 pub mod recorder;
 pub mod state;
+pub mod telegram;

@@ -188,6 +188,12 @@ impl Alerts {
             .map(|((_, offset), alert)| (*offset, alert))
     }
 
+    /// The chats that have something to be told.
+    pub fn chats_waiting(&self) -> BTreeSet<ChatId> {
+        let with_alerts = self.outbox.iter().map(|((chat, _), _)| *chat);
+        with_alerts.chain(self.overflow.iter().map(|(chat, _)| *chat)).collect()
+    }
+
     /// How many alerts wait, for all chats.
     pub fn waiting(&self) -> usize {
         self.outbox.len()

@@ -1,0 +1,180 @@
+//! The bot: updates from Telegram become messages for the chat, replies and alerts go back.
+//!
+//! What must hold:
+//! - Whether a chat is served is decided before anything else is looked at. A stranger gets no answer.
+//! - An update is acknowledged to Telegram (by the webhook's 200, or the next `getUpdates`) only after its
+//!   change is on disk and its reply was sent or given up, so a crash in between repeats the update
+//!   instead of losing it. An update that comes again while this process runs is handled once.
+//! - The token and the webhook's secret are in no message and no log line.
+
+mod api;
+mod outbox;
+mod polling;
+mod webhook;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use teloxide::prelude::Requester;
+use teloxide::types::{BotCommand, Message, Update, UpdateId, UpdateKind};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::chat::Chat;
+use crate::chat::request::COMMANDS;
+use crate::config::{Telegram, Updates};
+use crate::event::ChatId;
+use crate::recorder::RecorderHandle;
+use api::Api;
+
+/// The bot cannot serve, and trying again would not help.
+#[derive(Debug, thiserror::Error)]
+pub enum TelegramError {
+    /// Telegram does not know the token.
+    #[error("Telegram refused the bot's token: check telegram.token, or ask @BotFather for a new one")]
+    Token,
+    /// The webhook's address cannot be listened on.
+    #[error("could not listen on {address} for the webhook (telegram.webhook.listen): {source}")]
+    Listen {
+        /// The configured address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The HTTP client cannot be made.
+    #[error("could not set up HTTPS: {0}")]
+    Client(String),
+}
+
+/// How many updates are remembered, so that one that Telegram repeats is handled once.
+const REMEMBERED_UPDATES: usize = 1024;
+
+/// A stranger is logged at most this often, and at most so many strangers in that time.
+const STRANGER_INTERVAL: Duration = Duration::from_secs(3600);
+const STRANGERS: usize = 64;
+
+/// Serves the configured chats until `stop`.
+///
+/// # Errors
+/// [`TelegramError`] where the bot cannot serve; a Telegram that is merely out of reach is waited for.
+pub async fn run(
+    settings: Telegram,
+    chat: Chat,
+    recorder: RecorderHandle,
+    stop: CancellationToken,
+) -> Result<(), TelegramError> {
+    if settings.chats.is_empty() {
+        warn!(
+            "telegram.chats is empty, so nobody is served: write to the bot, and the number of the chat \
+             appears here"
+        );
+    }
+    let api = Api::new(&settings)?;
+    let delivery = outbox::deliver(api.clone(), recorder, settings.chats.clone(), chat.zone(), stop.clone());
+    let updates = async {
+        let outcome = receive(settings, api, chat, &stop).await;
+        // Without updates there is no bot: its end takes the delivery with it.
+        stop.cancel();
+        outcome
+    };
+    let ((), outcome) = tokio::join!(delivery, updates);
+    outcome
+}
+
+async fn receive(
+    settings: Telegram,
+    api: Api,
+    chat: Chat,
+    stop: &CancellationToken,
+) -> Result<(), TelegramError> {
+    let updates = settings.updates.clone();
+    let listener = match &updates {
+        Updates::Webhook(webhook) => Some(webhook::listen(webhook.listen).await?),
+        Updates::Polling => None,
+    };
+    let Some(me) = api.until_answered("getMe", stop, |bot| bot.get_me()).await? else { return Ok(()) };
+    info!("connected to Telegram as @{}", me.username());
+    let menu = COMMANDS.map(|command| BotCommand::new(command.name, command.purpose));
+    if let Err(error) = api.bot().set_my_commands(menu).await {
+        warn!("could not set the bot's menu of commands: {error}");
+    }
+    let handler = Arc::new(Handler {
+        username: me.username().to_lowercase(),
+        served: settings.chats.clone(),
+        api: api.clone(),
+        chat,
+        handled: Mutex::default(),
+        strangers: Mutex::default(),
+    });
+    match (updates, listener) {
+        (Updates::Webhook(webhook), Some(listener)) => {
+            webhook::run(&webhook, &settings.token, listener, &api, handler, stop).await
+        }
+        _ => polling::run(&api, handler, stop).await,
+    }
+}
+
+/// Handles updates, wherever they come from.
+struct Handler {
+    username: String,
+    served: Vec<ChatId>,
+    api: Api,
+    chat: Chat,
+    handled: Mutex<VecDeque<UpdateId>>,
+    strangers: Mutex<HashMap<ChatId, Instant>>,
+}
+
+impl Handler {
+    /// Handles an update to its end: when this returns, a change is on disk and the reply is out.
+    async fn handle(&self, update: Update) {
+        if !self.is_new(update.id) {
+            return;
+        }
+        // What else there is (edits, channel posts, members) asks for nothing.
+        let UpdateKind::Message(message) = update.kind else { return };
+        let from = ChatId(message.chat.id.0);
+        if !self.served.contains(&from) {
+            return self.note_stranger(from);
+        }
+        if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
+            let reply = self.chat.answer(from, &text).await;
+            self.api.reply(&message, &reply).await;
+        }
+    }
+
+    fn is_new(&self, id: UpdateId) -> bool {
+        let mut handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
+        if handled.contains(&id) {
+            return false;
+        }
+        if handled.len() >= REMEMBERED_UPDATES {
+            handled.pop_front();
+        }
+        handled.push_back(id);
+        true
+    }
+
+    /// The text, unless it is a command for another bot of the same group.
+    fn meant_for_me(&self, text: &str) -> Option<String> {
+        let first = text.split_whitespace().next()?;
+        match first.strip_prefix('/').and_then(|command| command.split_once('@')) {
+            Some((_, bot)) if bot.to_lowercase() != self.username => None,
+            _ => Some(text.to_owned()),
+        }
+    }
+
+    /// Tells the operator of a chat that is not served, so that the owner's own can be let in.
+    fn note_stranger(&self, chat: ChatId) {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.retain(|_, seen| seen.elapsed() < STRANGER_INTERVAL);
+        if strangers.len() < STRANGERS && strangers.insert(chat, Instant::now()).is_none() {
+            info!("chat {chat} wrote and was not answered; to serve it, add {chat} to telegram.chats");
+        }
+    }
+}
+
+/// The topic of a forum that a reply belongs into.
+fn topic_of(message: &Message) -> Option<teloxide::types::ThreadId> {
+    message.thread_id.filter(|_| message.is_topic_message)
+}

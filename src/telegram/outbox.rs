@@ -1,0 +1,167 @@
+//! Brings the alerts that wait in the outbox to their chats: at least once, oldest first, and each logged
+//! as delivered before the next of its chat goes out.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::api::{Api, Backoff, Failure};
+use crate::chat::{Text, reply};
+use crate::event::{ChatId, Event, Offset, Timestamp};
+use crate::recorder::{ChangeError, RecorderHandle};
+
+/// How long a message that is on its way may still take when the service stops.
+const LAST_SEND: Duration = Duration::from_secs(3);
+
+/// How often a delivery that could not be logged is tried to be logged again.
+const LOG_RETRY: Duration = Duration::from_secs(1);
+
+/// The next thing that a chat is to be told.
+struct Due {
+    chat: ChatId,
+    what: What,
+    text: Text,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Alert(Offset),
+    Overflow(u64),
+}
+
+/// A chat that is waited with.
+#[derive(Default)]
+struct Pause {
+    backoff: Backoff,
+    until: Option<Instant>,
+}
+
+/// Delivers until `stop`.
+pub(super) async fn deliver(
+    api: Api,
+    recorder: RecorderHandle,
+    served: Vec<ChatId>,
+    zone: Tz,
+    stop: CancellationToken,
+) {
+    let mut pauses: HashMap<ChatId, Pause> = HashMap::new();
+    while !stop.is_cancelled() {
+        let now = Instant::now();
+        let is_paused =
+            |chat: &ChatId| pauses.get(chat).and_then(|pause| pause.until).is_some_and(|until| until > now);
+        let due = next_due(&recorder, zone, is_paused);
+        if due.is_empty() {
+            let wake = pauses.values().filter_map(|pause| pause.until).filter(|until| *until > now).min();
+            tokio::select! {
+                () = recorder.alerts_waiting() => {}
+                () = sleep_until(wake) => {}
+                () = stop.cancelled() => return,
+            }
+            continue;
+        }
+        for Due { chat, what, text } in due {
+            let outcome = if served.contains(&chat) {
+                tokio::select! {
+                    outcome = api.send(chat, None, &text) => outcome,
+                    () = shortly_after(&stop) => return,
+                }
+            } else {
+                Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
+            };
+            let event = match outcome {
+                Ok(()) => {
+                    if pauses.remove(&chat).is_some_and(|pause| pause.until.is_some()) {
+                        info!("Telegram takes alerts for chat {chat} again");
+                    }
+                    delivered(chat, what)
+                }
+                Err(Failure::Never(why)) => {
+                    warn!("an alert for chat {chat} cannot be delivered and is dropped: {why}");
+                    undeliverable(chat, what, why)
+                }
+                Err(failure) => {
+                    let pause = pauses.entry(chat).or_default();
+                    let named = if let Failure::Later(named, _) = &failure { *named } else { None };
+                    let wait = pause.backoff.next(named);
+                    pause.until = Some(Instant::now() + wait);
+                    warn!("an alert for chat {chat} waits {} s: {failure}", wait.as_secs());
+                    continue;
+                }
+            };
+            if !log(&recorder, event, &stop).await {
+                return;
+            }
+        }
+    }
+}
+
+/// What comes next for each chat that is not waited with.
+fn next_due(recorder: &RecorderHandle, zone: Tz, is_paused: impl Fn(&ChatId) -> bool) -> Vec<Due> {
+    let state = recorder.state();
+    let alerts = state.alerts();
+    alerts
+        .chats_waiting()
+        .into_iter()
+        .filter(|chat| !is_paused(chat))
+        .map(|chat| match alerts.waiting_for(chat).next() {
+            Some((probe, alert)) => {
+                let text = reply::alert(alert, state.names().of(alert.source), zone);
+                Due { chat, what: What::Alert(probe), text }
+            }
+            None => {
+                let count = alerts.overflow(chat);
+                Due { chat, what: What::Overflow(count), text: reply::overflow(count) }
+            }
+        })
+        .collect()
+}
+
+fn delivered(chat: ChatId, what: What) -> Event {
+    let time = Timestamp::now();
+    match what {
+        What::Alert(probe) => Event::Delivered { time, probe, chat },
+        What::Overflow(count) => Event::OverflowTold { time, chat, count },
+    }
+}
+
+fn undeliverable(chat: ChatId, what: What, reason: String) -> Event {
+    match what {
+        What::Alert(probe) => Event::Undeliverable { time: Timestamp::now(), probe, chat, reason },
+        What::Overflow(_) => delivered(chat, what),
+    }
+}
+
+/// Logs a delivery, trying again while the disk takes nothing: to send the alert again would be worse.
+/// Whether there is still someone to log to.
+async fn log(recorder: &RecorderHandle, event: Event, stop: &CancellationToken) -> bool {
+    loop {
+        match recorder.change(event.clone()).await {
+            Ok(()) | Err(ChangeError::NotOnDiskYet(_)) => return true,
+            Err(ChangeError::Disk(_)) => {}
+            Err(stopped @ ChangeError::Stopped) => {
+                error!("a delivered alert could not be logged: {stopped}");
+                return false;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOG_RETRY) => {}
+            () = stop.cancelled() => return false,
+        }
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn shortly_after(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_SEND).await;
+}

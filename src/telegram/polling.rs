@@ -1,0 +1,75 @@
+//! Updates by long polling: the bot asks, Telegram answers when there is something.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use teloxide::Bot;
+use teloxide::payloads::GetUpdatesSetters;
+use teloxide::prelude::Requester;
+use teloxide::types::AllowedUpdate;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::api::{Api, Backoff, Failure, POLL_TIMEOUT};
+use super::{Handler, TelegramError};
+
+/// How long the acknowledgement may take when the service stops.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
+
+/// Asks for updates until `stop`. The next request acknowledges the updates before it, so each is handled
+/// before it goes out.
+pub(super) async fn run(
+    api: &Api,
+    handler: Arc<Handler>,
+    stop: &CancellationToken,
+) -> Result<(), TelegramError> {
+    // While a webhook is set, Telegram answers no getUpdates.
+    let removed = api.until_answered("deleteWebhook", stop, |bot| bot.delete_webhook()).await?;
+    if removed.is_none() {
+        return Ok(());
+    }
+    info!("polling Telegram for updates");
+    let mut offset = 0;
+    let mut backoff = Backoff::default();
+    let timeout = u32::try_from(POLL_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
+    while !stop.is_cancelled() {
+        let request = get_updates(api, offset, timeout);
+        let answer = tokio::select! {
+            answer = request.into_future() => answer,
+            () = stop.cancelled() => break,
+        };
+        let failure = match answer {
+            Ok(updates) => {
+                backoff = Backoff::default();
+                for update in updates {
+                    offset = update.id.as_offset();
+                    handler.handle(update).await;
+                }
+                continue;
+            }
+            Err(error) => Failure::of(&error),
+        };
+        let named = match failure {
+            Failure::Token => return Err(TelegramError::Token),
+            Failure::Later(named, _) => named,
+            Failure::Never(_) => None,
+        };
+        let wait = backoff.next(named);
+        warn!("Telegram did not give updates: {failure}; trying again in {} s", wait.as_secs());
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    // Acknowledges what was handled last, so that the next start does not answer it again.
+    if offset != 0 {
+        let _ = tokio::time::timeout(LAST_REQUEST, get_updates(api, offset, 0).into_future()).await;
+    }
+    Ok(())
+}
+
+fn get_updates(api: &Api, offset: i32, timeout: u32) -> <Bot as Requester>::GetUpdates {
+    let request = api.polling().get_updates().offset(offset).timeout(timeout);
+    request.allowed_updates([AllowedUpdate::Message])
+}

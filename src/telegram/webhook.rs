@@ -1,0 +1,118 @@
+//! Updates by webhook: Telegram posts them to a path that nobody can guess, with a secret that is checked
+//! before the body is read.
+//!
+//! The path is derived from the token, so it stays the same over restarts and a proxy may know it. The
+//! secret is the configured one, or else made anew at each start; `setWebhook` tells both to Telegram.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use sha2::{Digest, Sha256};
+use teloxide::payloads::SetWebhookSetters;
+use teloxide::prelude::Requester;
+use teloxide::types::{AllowedUpdate, Update};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use url::Url;
+
+use super::api::Api;
+use super::{Handler, TelegramError};
+use crate::config::{Secret, Webhook};
+use crate::dot11::hex;
+use crate::http;
+
+/// The header in which Telegram sends the secret (Bot API, `setWebhook`).
+const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
+
+/// The largest update that is read, in bytes; real ones are a few kilobytes.
+const BODY_LIMIT: usize = 1 << 20;
+
+pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, TelegramError> {
+    TcpListener::bind(address).await.map_err(|source| TelegramError::Listen { address, source })
+}
+
+/// Tells Telegram where to post, and takes what is posted until `stop`.
+pub(super) async fn run(
+    webhook: &Webhook,
+    token: &Secret,
+    listener: TcpListener,
+    api: &Api,
+    handler: Arc<Handler>,
+    stop: &CancellationToken,
+) -> Result<(), TelegramError> {
+    let path = format!("/telegram/{}", path_segment(token));
+    let secret =
+        webhook.secret_token.as_ref().map_or_else(random_secret, |secret| secret.reveal().to_owned());
+    let posts = Arc::new(Posts { secret: Sha256::digest(&secret).into(), handler });
+    let router = Router::new().route(&path, post(receive)).with_state(posts);
+    match listener.local_addr() {
+        Ok(address) => info!("webhook listening on {address}"),
+        Err(error) => warn!("the webhook listens on an address that cannot be told: {error}"),
+    }
+    let url = public_url(&webhook.url, &path);
+    let server = http::serve(listener, router, stop.clone());
+    let registration = api.until_answered("setWebhook", stop, |bot| {
+        bot.set_webhook(url.clone()).secret_token(secret.clone()).allowed_updates([AllowedUpdate::Message])
+    });
+    let (served, registered) = tokio::join!(server, async {
+        let registered = registration.await;
+        match &registered {
+            Ok(Some(_)) => info!("Telegram posts updates to {}", webhook.url),
+            Ok(None) => {}
+            // Nobody will post: the server need not wait for it.
+            Err(_) => stop.cancel(),
+        }
+        registered
+    });
+    if let Err(error) = served {
+        warn!("the webhook's server ended: {error}");
+    }
+    registered.map(drop)
+}
+
+struct Posts {
+    secret: [u8; 32],
+    handler: Arc<Handler>,
+}
+
+async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> StatusCode {
+    let given = request.headers().get(SECRET_HEADER).map(|value| Sha256::digest(value.as_bytes()));
+    // Digests are compared, so the time that it takes tells nothing about the secret.
+    if given.is_none_or(|given| given.as_slice() != posts.secret) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let Ok(body) = to_bytes(request.into_body(), BODY_LIMIT).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE;
+    };
+    match serde_json::from_slice::<Update>(&body) {
+        Ok(update) => posts.handler.handle(update).await,
+        // Telegram would send the same bytes again and again.
+        Err(error) => warn!("Telegram posted what is no update: {error}"),
+    }
+    StatusCode::OK
+}
+
+/// A part of the path that only who knows the token can know.
+fn path_segment(token: &Secret) -> String {
+    let mut digest = Sha256::new();
+    digest.update(b"probewatch webhook path\0");
+    digest.update(token.reveal());
+    hex(digest.finalize().get(..16).unwrap_or_default())
+}
+
+fn random_secret() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(43).collect()
+}
+
+/// The public address with the unguessable path behind whatever path it has itself.
+fn public_url(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}
