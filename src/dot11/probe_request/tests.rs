@@ -109,7 +109,7 @@ fn fcs_is_checked_where_there_is_one() {
     let frame = TestFrame::asking_for(b"abc");
     let (without, good) = (frame.bytes(), frame.with_fcs());
     let mut bad = good.clone();
-    bad[30] ^= 1;
+    bad[27] ^= 1;
     check_fcs_of(0x00, &without, 0, Fcs::Absent, 11);
     check_fcs_of(0x10, &good, 0, Fcs::Good, 11);
     check_fcs_of(0x10, &bad, 0, Fcs::Bad, 11);
