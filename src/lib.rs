@@ -1,6 +1,14 @@
 //! probewatch hears Wi-Fi probe requests, keeps every one as an event, knows each device's history,
 //! answers in Telegram, and speaks up when a watched network is asked for.
+//!
+//! The rooms, each of which uses only those above it:
+//! [`dot11`] decodes frames; [`capture`] is where they come from. [`event`] is what happened,
+//! [`event_log`] keeps it, [`state`] is what follows from it, and [`recorder`] is the one loop that
+//! writes both. [`chat`] turns a message into a reply, [`telegram`] carries them over [`http`] or by
+//! polling. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
+//! starts them.
 
+pub mod capture;
 pub mod chat;
 pub mod config;
 pub mod dot11;

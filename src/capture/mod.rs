@@ -1,0 +1,283 @@
+//! Where frames come from: a live interface, a capture file, standard input.
+//!
+//! A [`Capture`] is opened on a [`Source`], gives out a [`StopHandle`] and its [`Counters`], and is
+//! then run to its end on a thread of its own; it hands every probe request to a closure. Live
+//! frames come through libpcap with a kernel filter for probe requests. Files and standard input are
+//! read here (`pcap_file.rs`, `pcapng.rs`), because libpcap refuses pcapng files whose interfaces
+//! differ in link type or snaplen, and cannot be woken while it waits for standard input. Both end in
+//! the same loop.
+//!
+//! - A frame that cannot be decoded is counted and never ends a capture. So is one of an interface in
+//!   a pcapng file that does not deliver 802.11, as another frame than a probe request.
+//! - [`StopHandle::stop`] ends the loop before the next frame. It wakes a live capture that waits for
+//!   a frame, and one that waits for standard input or a named pipe. What it cannot shorten is
+//!   [`Capture::open`]: on standard input that waits for the first bytes, which say what follows.
+//! - Standard input is read by a thread that outlives a stopped capture until its read returns; what
+//!   it has read by then is lost. A process that ends does not wait for it.
+
+mod byte_order;
+mod error;
+mod file;
+mod input;
+mod live;
+mod pcap_file;
+mod pcapng;
+mod source;
+mod writer;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::dot11::{self, Fcs, LinkType, ProbeRequest};
+
+pub use error::CaptureError;
+pub use source::{ParseSourceError, Source};
+pub use writer::FrameWriter;
+
+use file::CaptureFile;
+use live::Live;
+
+/// How a live interface is captured. Files do not need any of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How many bytes of a frame are captured, radio header included. A probe request fits in far
+    /// less than the default; with libpcap's own default the kernel's buffer would have few slots.
+    pub snaplen: u32,
+    /// The size of the kernel's buffer in bytes.
+    pub buffer_bytes: u32,
+    /// How long the loop waits for a frame before it looks at the drop counters.
+    pub read_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { snaplen: 2304, buffer_bytes: 4 << 20, read_timeout: Duration::from_millis(200) }
+    }
+}
+
+/// A probe request, and when it was heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Microseconds since the Unix epoch, as captured; finer timestamps are cut to microseconds.
+    pub time_us: i64,
+    /// What was heard, whatever its FCS.
+    pub probe_request: ProbeRequest<'a>,
+}
+
+/// What a capture has seen so far. Only the capture writes; anyone may read while it runs.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Frames captured, of every kind. The kernel's filter lets a live capture see few others than
+    /// probe requests.
+    pub frames: AtomicU64,
+    /// Probe requests among them, of every FCS status.
+    pub probe_requests: AtomicU64,
+    /// Whole frames that are something else.
+    pub other_frames: AtomicU64,
+    /// Frames that cannot be decoded.
+    pub undecodable: AtomicU64,
+    /// Probe requests with a right FCS.
+    pub fcs_good: AtomicU64,
+    /// Probe requests with a wrong FCS.
+    pub fcs_bad: AtomicU64,
+    /// Probe requests without an FCS.
+    pub fcs_absent: AtomicU64,
+    /// Frames that the kernel dropped because its buffer was full.
+    pub kernel_dropped: AtomicU64,
+    /// Frames that the interface or its driver dropped.
+    pub interface_dropped: AtomicU64,
+    /// Bytes that the frames take in a capture file, their record headers included.
+    pub bytes: AtomicU64,
+}
+
+/// Adds to a counter. There is one writer, so that this need not be one locked instruction.
+fn add(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
+}
+
+impl Counters {
+    /// Decodes a record and counts what it is.
+    fn take<'a>(&self, record: Record<'a>) -> Option<Frame<'a>> {
+        add(&self.frames, 1);
+        add(&self.bytes, record.stored_bytes);
+        let decoded = match record.link {
+            Some(link) => dot11::decode(link, record.bytes, record.original_length),
+            None => Ok(None),
+        };
+        match decoded {
+            Ok(Some(probe_request)) => {
+                add(&self.probe_requests, 1);
+                let by_fcs = match probe_request.fcs {
+                    Fcs::Good => &self.fcs_good,
+                    Fcs::Bad => &self.fcs_bad,
+                    Fcs::Absent => &self.fcs_absent,
+                };
+                add(by_fcs, 1);
+                Some(Frame { time_us: record.time_us, probe_request })
+            }
+            Ok(None) => {
+                add(&self.other_frames, 1);
+                None
+            }
+            Err(_) => {
+                add(&self.undecodable, 1);
+                None
+            }
+        }
+    }
+}
+
+/// A captured frame with its radio header, as it lies in a buffer.
+#[derive(Debug, PartialEq, Eq)]
+struct Record<'a> {
+    /// `None` where its interface does not deliver 802.11.
+    link: Option<LinkType>,
+    time_us: i64,
+    /// The length in bytes before the snaplen.
+    original_length: usize,
+    /// The length of the record in a capture file.
+    stored_bytes: u64,
+    bytes: &'a [u8],
+}
+
+/// What waiting for the next record came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard<'a> {
+    Record(Record<'a>),
+    /// Nothing for a while.
+    Idle,
+    /// There will be nothing more.
+    End,
+}
+
+/// An open capture.
+#[derive(Debug)]
+pub struct Capture {
+    origin: Origin,
+    counters: Arc<Counters>,
+    stop: StopHandle,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Live(Live),
+    File(CaptureFile),
+}
+
+impl Capture {
+    /// Opens a source. For standard input and named pipes, waits for the first bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such source, it may not be read, or it does not carry 802.11 frames.
+    pub fn open(source: &Source, settings: &Settings) -> Result<Self, CaptureError> {
+        let counters = Arc::new(Counters::default());
+        let (origin, wake) = match source {
+            Source::Interface(interface) => {
+                let (live, wake) = Live::open(interface, settings, Arc::clone(&counters))?;
+                (Origin::Live(live), wake)
+            }
+            Source::File(_) | Source::Stdin => {
+                let (file, wake) = CaptureFile::open(source)?;
+                (Origin::File(file), wake)
+            }
+        };
+        let stop = StopHandle { stopped: Arc::default(), wake };
+        Ok(Self { origin, counters, stop })
+    }
+
+    /// What the frames start with; in a pcapng file of several link types, the first that carries
+    /// 802.11.
+    pub fn link_type(&self) -> LinkType {
+        match &self.origin {
+            Origin::Live(live) => live.link_type(),
+            Origin::File(file) => file.link_type(),
+        }
+    }
+
+    /// What has been captured, to be read while it runs.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// What ends [`Capture::run`] from another thread.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Hands every probe request of every FCS status to `on_probe_request`, until the source ends,
+    /// the capture is stopped, or the closure breaks.
+    ///
+    /// # Errors
+    ///
+    /// Where the interface goes away, or the file cannot be read to its end; the probe requests
+    /// before that have been handed over.
+    pub fn run(
+        mut self,
+        mut on_probe_request: impl FnMut(Frame<'_>) -> ControlFlow<()>,
+    ) -> Result<(), CaptureError> {
+        let outcome = self.hear(&mut on_probe_request);
+        if let Origin::Live(live) = &mut self.origin {
+            live.sample_drops();
+        }
+        // Stopping cuts off input in the middle of a record.
+        if self.stop.is_stopped() { Ok(()) } else { outcome }
+    }
+
+    fn hear(
+        &mut self,
+        on_probe_request: &mut impl FnMut(Frame<'_>) -> ControlFlow<()>,
+    ) -> Result<(), CaptureError> {
+        while !self.stop.is_stopped() {
+            let heard = match &mut self.origin {
+                Origin::Live(live) => live.next(),
+                Origin::File(file) => file.next(),
+            };
+            match heard? {
+                Heard::Record(record) => {
+                    if let Some(frame) = self.counters.take(record)
+                        && on_probe_request(frame).is_break()
+                    {
+                        return Ok(());
+                    }
+                }
+                Heard::Idle => {}
+                Heard::End => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ends a capture from another thread; clones end the same one.
+#[derive(Clone)]
+pub struct StopHandle {
+    stopped: Arc<AtomicBool>,
+    wake: Wake,
+}
+
+/// Wakes a capture that waits for its source.
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+impl StopHandle {
+    /// Makes [`Capture::run`] return `Ok`, at once where it waits for a frame.
+    pub fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+        (self.wake)();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+}
+
+impl std::fmt::Debug for StopHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StopHandle").field("stopped", &self.stopped).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

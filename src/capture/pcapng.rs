@@ -1,0 +1,226 @@
+//! pcapng files (draft-ietf-opsawg-pcapng): blocks of a type, a length, a body, and the length
+//! again. Read are sections in both byte orders, interfaces of any mixture of link types, snaplens
+//! and clocks, and the three kinds of packet blocks; other blocks are skipped.
+//!
+//! Frames of interfaces that do not deliver 802.11 are given without a link type. A file none of
+//! whose interfaces, up to its first frame, delivers 802.11 is refused. A simple packet block has no
+//! time of its own: it gets the Unix epoch.
+
+use super::Record;
+use super::byte_order::ByteOrder;
+use super::file::{MAX_FRAME, Read, ReadError, link_type_name};
+use super::input::Window;
+use crate::dot11::LinkType;
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+/// Packet blocks: the first kind, which is obsolete, the one without a time, and today's.
+const OBSOLETE_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+
+/// As much as libpcap takes.
+const MAX_BLOCK: u32 = 16 << 20;
+/// More would be an attack on memory.
+const MAX_INTERFACES: usize = 4096;
+
+/// A pcapng file up to its next packet block.
+#[derive(Debug)]
+pub(super) struct Pcapng {
+    window: Window,
+    order: ByteOrder,
+    /// The interfaces of the current section.
+    interfaces: Vec<Interface>,
+    link: LinkType,
+}
+
+#[derive(Debug)]
+struct Interface {
+    dlt: i32,
+    link: Option<LinkType>,
+    snaplen: u32,
+    clock: Clock,
+}
+
+impl Pcapng {
+    pub fn open(window: Window) -> Result<Self, ReadError> {
+        // The section header, which comes first, says the byte order; the interfaces say the links.
+        let (order, link) = (ByteOrder::Little, LinkType::Ieee80211);
+        let mut file = Self { window, order, interfaces: Vec::new(), link };
+        file.skip_to_packet()?;
+        file.link = file.interfaces.iter().find_map(|interface| interface.link).ok_or_else(|| {
+            if file.interfaces.is_empty() {
+                return ReadError::NotACapture("it describes no interface".to_owned());
+            }
+            let mut dlts: Vec<i32> = file.interfaces.iter().map(|interface| interface.dlt).collect();
+            dlts.sort_unstable();
+            dlts.dedup();
+            ReadError::NotWifi(dlts.into_iter().map(link_type_name).collect::<Vec<_>>().join(", "))
+        })?;
+        Ok(file)
+    }
+
+    pub fn link_type(&self) -> LinkType {
+        self.link
+    }
+
+    pub fn next(&mut self) -> Read<'_> {
+        let Some((kind, length)) = self.skip_to_packet()? else { return Ok(None) };
+        let (order, interfaces) = (self.order, &self.interfaces);
+        let block = self.window.take(length)?;
+        let u32_at = |at| order.u32(block, at).ok_or_else(too_short);
+        let interface_at = |number: u32| {
+            let interface = interfaces.get(number as usize);
+            interface
+                .ok_or_else(|| ReadError::Damaged(format!("a frame is of interface {number}, unknown here")))
+        };
+        let ticks = || Ok((u64::from(u32_at(12)?) << 32) | u64::from(u32_at(16)?));
+
+        let (interface, ticks, start, captured, original) = match kind {
+            SIMPLE_PACKET => {
+                let interface = interface_at(0)?;
+                let original = u32_at(8)?;
+                let room = u32::try_from(length - 16).unwrap_or(0);
+                let snaplen = if interface.snaplen == 0 { u32::MAX } else { interface.snaplen };
+                (interface, None, 12, original.min(room).min(snaplen), original)
+            }
+            OBSOLETE_PACKET => {
+                let number = order.u16(block, 8).ok_or_else(too_short)?;
+                (interface_at(number.into())?, Some(ticks()?), 28, u32_at(20)?, u32_at(24)?)
+            }
+            _ => (interface_at(u32_at(8)?)?, Some(ticks()?), 28, u32_at(20)?, u32_at(24)?),
+        };
+        let end = start + captured as usize;
+        let bytes = block.get(start..end).filter(|_| end <= length - 4 && captured <= MAX_FRAME);
+        Ok(Some(Record {
+            link: interface.link,
+            time_us: ticks.map_or(0, |ticks| interface.clock.time_us(ticks)),
+            original_length: original as usize,
+            stored_bytes: block.len() as u64,
+            bytes: bytes.ok_or_else(too_short)?,
+        }))
+    }
+
+    /// Reads blocks up to a packet block, and gives its type and length without taking it.
+    fn skip_to_packet(&mut self) -> Result<Option<(u32, usize)>, ReadError> {
+        loop {
+            let header = self.window.peek(12)?;
+            if header.is_empty() {
+                return Ok(None);
+            }
+            // Reads the same in both byte orders.
+            if self.order.u32(header, 0) == Some(SECTION_HEADER) {
+                self.order = match header.get(8..12).ok_or(ReadError::Cut)? {
+                    [0x4d, 0x3c, 0x2b, 0x1a] => ByteOrder::Little,
+                    [0x1a, 0x2b, 0x3c, 0x4d] => ByteOrder::Big,
+                    _ => return Err(ReadError::Damaged("a section has no byte order".to_owned())),
+                };
+                self.interfaces.clear();
+            }
+            let kind = self.order.u32(header, 0).ok_or(ReadError::Cut)?;
+            let length = self.order.u32(header, 4).ok_or(ReadError::Cut)?;
+            let least = if kind == SIMPLE_PACKET { 16 } else { 12 };
+            if !(least..=MAX_BLOCK).contains(&length) {
+                return Err(ReadError::Damaged(format!("a block claims {length} bytes")));
+            }
+            let length = length as usize;
+            match kind {
+                OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET => return Ok(Some((kind, length))),
+                INTERFACE_DESCRIPTION => {
+                    let block = self.window.take(length)?;
+                    let body = block.get(8..length - 4).unwrap_or_default();
+                    let interface = Interface::read(self.order, body).ok_or_else(too_short)?;
+                    if self.interfaces.len() == MAX_INTERFACES {
+                        return Err(ReadError::Damaged(format!("it has over {MAX_INTERFACES} interfaces")));
+                    }
+                    self.interfaces.push(interface);
+                }
+                _ => _ = self.window.take(length)?,
+            }
+        }
+    }
+}
+
+fn too_short() -> ReadError {
+    ReadError::Damaged("a block is shorter than what it holds".to_owned())
+}
+
+impl Interface {
+    const OPTION_END: u16 = 0;
+    const OPTION_RESOLUTION: u16 = 9;
+    const OPTION_OFFSET: u16 = 14;
+
+    fn read(order: ByteOrder, body: &[u8]) -> Option<Self> {
+        let dlt = i32::from(order.u16(body, 0)?);
+        let mut interface = Self {
+            dlt,
+            link: LinkType::from_dlt(dlt),
+            snaplen: order.u32(body, 4)?,
+            clock: Clock { resolution: 6, offset_s: 0 },
+        };
+        let mut at: usize = 8;
+        while let (Some(option), Some(length)) = (order.u16(body, at), order.u16(body, at + 2)) {
+            let Some(value) = body.get(at + 4..at + 4 + usize::from(length)) else { break };
+            match (option, value) {
+                (Self::OPTION_END, _) => break,
+                (Self::OPTION_RESOLUTION, [resolution, ..]) => interface.clock.resolution = *resolution,
+                (Self::OPTION_OFFSET, value) => {
+                    interface.clock.offset_s = order.u64(value, 0).unwrap_or(0).cast_signed();
+                }
+                _ => {}
+            }
+            at += 4 + usize::from(length).next_multiple_of(4);
+        }
+        Some(interface)
+    }
+}
+
+/// How an interface's timestamps are to be read.
+#[derive(Debug)]
+struct Clock {
+    /// The option if_tsresol: ticks a second as a negative power of 10, or of 2 where 0x80 is set.
+    resolution: u8,
+    /// The option if_tsoffset: seconds to add.
+    offset_s: i64,
+}
+
+impl Clock {
+    fn time_us(&self, ticks: u64) -> i64 {
+        let ticks = u128::from(ticks);
+        let power = u32::from(self.resolution & 0x7f);
+        let us = if self.resolution & 0x80 != 0 {
+            (ticks * 1_000_000) >> power
+        } else if power <= 6 {
+            ticks * 10u128.pow(6 - power)
+        } else {
+            10u128.checked_pow(power - 6).map_or(0, |per_us| ticks / per_us)
+        };
+        i64::try_from(us).unwrap_or(i64::MAX).saturating_add(self.offset_s.saturating_mul(1_000_000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_of_every_kind_tell_the_time() {
+        for (resolution, offset_s, ticks, us) in [
+            (6, 0, 1_587_229_467_123_456, 1_587_229_467_123_456),
+            (9, 0, 1_587_229_467_123_456_789, 1_587_229_467_123_456),
+            (3, 0, 1_587_229_467_123, 1_587_229_467_123_000),
+            (0, 0, 1_587_229_467, 1_587_229_467_000_000),
+            (6, 10, 5, 10_000_005),
+            (6, -10, 5, -9_999_995),
+            (0x80, 0, 7, 7_000_000),
+            (0x80 | 20, 0, 3 << 19, 1_500_000),
+            (127, 0, u64::MAX, 0),
+            (0xff, 0, u64::MAX, 0),
+            (0, 0, u64::MAX, i64::MAX),
+            (0, i64::MAX, u64::MAX, i64::MAX),
+            (6, i64::MIN, 0, i64::MIN),
+        ] {
+            assert_eq!(Clock { resolution, offset_s }.time_us(ticks), us, "{resolution} {offset_s} {ticks}");
+        }
+    }
+}

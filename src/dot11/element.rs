@@ -1,0 +1,84 @@
+//! Information elements: one octet of element ID, one of length, then the body (IEEE 802.11-2020
+//! §9.4.2.1).
+
+/// One whole element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Element<'a> {
+    /// The element ID.
+    pub id: u8,
+    /// The 0 to 255 bytes after the length octet.
+    pub body: &'a [u8],
+}
+
+impl Element<'_> {
+    /// SSID, §9.4.2.2.
+    pub const SSID: u8 = 0;
+    /// Supported Rates and BSS Membership Selectors, §9.4.2.3.
+    pub const SUPPORTED_RATES: u8 = 1;
+    /// HT Capabilities, §9.4.2.55.
+    pub const HT_CAPABILITIES: u8 = 45;
+    /// Extended Supported Rates and BSS Membership Selectors, §9.4.2.12.
+    pub const EXTENDED_RATES: u8 = 50;
+    /// Extended Capabilities, §9.4.2.26.
+    pub const EXTENDED_CAPABILITIES: u8 = 127;
+    /// VHT Capabilities, §9.4.2.157.
+    pub const VHT_CAPABILITIES: u8 = 191;
+    /// Vendor Specific, §9.4.2.25: OUI and type, then what the vendor likes.
+    pub const VENDOR: u8 = 221;
+    /// The ID of elements whose real ID is the first octet of the body.
+    pub const EXTENSION: u8 = 255;
+}
+
+/// Walks the whole elements of a frame's body. An element that the end of the body cuts, and what
+/// is left in place of one, is not given: see [`Elements::rest`].
+#[derive(Debug, Clone)]
+pub struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Elements<'a> {
+    /// The elements that `body` consists of.
+    #[inline]
+    pub fn new(body: &'a [u8]) -> Self {
+        Self { rest: body }
+    }
+
+    /// What has not been walked yet; after the walk, the cut element or nothing.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        let [id, length, after @ ..] = self.rest else { return None };
+        let (body, rest) = after.split_at_checked(usize::from(*length))?;
+        self.rest = rest;
+        Some(Element { id: *id, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_whole_elements_and_keeps_the_rest() {
+        for (body, ids, rest) in [
+            (b"".as_slice(), &[][..], b"".as_slice()),
+            (b"\x00", &[], b"\x00"),
+            (b"\x00\x00", &[0], b""),
+            (b"\x00\x01a\x01\x00\x03\x01\x06", &[0, 1, 3], b""),
+            (b"\x00\x01a\x01\x02b", &[0], b"\x01\x02b"),
+            (b"\xff\xff", &[], b"\xff\xff"),
+        ] {
+            let mut elements = Elements::new(body);
+            assert_eq!(elements.by_ref().map(|element| element.id).collect::<Vec<_>>(), ids);
+            assert_eq!(elements.rest(), rest);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Per-Packet Information headers (PPI Packet Header Specification 1.0.7): version, flags, a length,
+//! the link type of what follows, then fields of a type, a length and a value, in little-endian
+//! order.
+//!
+//! Decisions:
+//!
+//! - 802.11-Common (type 2, exactly 20 bytes) gives signal, frequency and whether an FCS follows.
+//!   A signal of 0 or -128 dBm means "not known", as does a frequency of 0.
+//! - Where it gives no signal, that of the first antenna in 802.11n MAC+PHY (type 4, exactly 48
+//!   bytes) stands in. Its channel is the extension channel, which is not the frame's.
+//! - The first of two fields of a type counts.
+//! - Fields are aligned to four bytes where the header's flag says so. A field that the header's
+//!   end cuts ends the fields, and costs neither those before it nor the frame.
+//! - A radiotap header may follow (link type 127): what it says comes before what PPI says. Any
+//!   other link type than it and bare 802.11 (105) is no 802.11.
+
+use super::bytes::{array, u16_le, u32_le};
+use super::radio::Radio;
+use super::{DecodeError, LinkType, radiotap};
+
+const COMMON: u16 = 2;
+const N_MAC_PHY: u16 = 4;
+
+/// The header's flag: each field starts at a multiple of four bytes.
+const ALIGNED: u8 = 0x01;
+/// 802.11-Common's flags: the frame ends with its FCS.
+const FLAG_FCS: u16 = 0x0001;
+/// 802.11-Common's flags: the frame failed the FCS check.
+const FLAG_BAD_FCS: u16 = 0x0004;
+
+/// Reads the header at the start of a captured frame.
+pub(super) fn read(captured: &[u8]) -> Result<Option<Radio>, DecodeError> {
+    let wrong = DecodeError::RadioHeader(LinkType::Ppi);
+    let [_version, flags, length @ ..] = array::<4>(captured, 0).ok_or(wrong)?;
+    let length = usize::from(u16::from_le_bytes(length));
+    let header = captured.get(..length).filter(|header| header.len() >= 8).ok_or(wrong)?;
+    let inside = u32_le(header, 4).and_then(|dlt| LinkType::from_dlt(i32::try_from(dlt).ok()?));
+
+    let mut radio = read_fields(header, flags & ALIGNED != 0);
+    match inside {
+        Some(LinkType::Ieee80211) => {}
+        Some(LinkType::Radiotap) => {
+            let inner = captured.get(length..).ok_or(wrong).and_then(radiotap::read)?;
+            radio = Radio {
+                length: length + inner.length,
+                signal_dbm: inner.signal_dbm.or(radio.signal_dbm),
+                frequency_mhz: inner.frequency_mhz.or(radio.frequency_mhz),
+                ..inner
+            };
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(radio))
+}
+
+fn read_fields(header: &[u8], aligned: bool) -> Radio {
+    let mut radio = Radio { length: header.len(), ..Radio::default() };
+    let mut common = None;
+    let mut first_antenna_dbm = None;
+    let mut at: usize = 8;
+    while let (Some(kind), Some(size)) = (u16_le(header, at), u16_le(header, at + 2)) {
+        let Some(field) = header.get(at + 4..at + 4 + usize::from(size)) else { break };
+        match (kind, size) {
+            (COMMON, 20) => _ = common.get_or_insert(field),
+            (N_MAC_PHY, 48) => first_antenna_dbm = first_antenna_dbm.or_else(|| dbm(field, 24)),
+            _ => {}
+        }
+        at += 4 + usize::from(size);
+        if aligned {
+            at = at.next_multiple_of(4);
+        }
+    }
+    if let Some(common) = common {
+        let flags = u16_le(common, 8).unwrap_or(0);
+        radio.fcs_follows = flags & FLAG_FCS != 0;
+        radio.fcs_failed = flags & FLAG_BAD_FCS != 0;
+        radio.frequency_mhz = u16_le(common, 12).filter(|mhz| *mhz != 0);
+        radio.signal_dbm = dbm(common, 18);
+    }
+    radio.signal_dbm = radio.signal_dbm.or(first_antenna_dbm);
+    radio
+}
+
+fn dbm(field: &[u8], at: usize) -> Option<i8> {
+    let dbm = field.get(at)?.cast_signed();
+    (!matches!(dbm, 0 | i8::MIN)).then_some(dbm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_frame::{ppi, ppi_common, radiotap_with_flags};
+    use super::*;
+
+    #[track_caller]
+    fn check(header: &[u8], expected: Radio) {
+        assert_eq!(read(header), Ok(Some(expected)), "{header:02x?}");
+    }
+
+    fn mac_phy(dbm: i8) -> Vec<u8> {
+        let mut field = vec![0; 48];
+        field[20..22].copy_from_slice(&5180u16.to_le_bytes());
+        field[24] = dbm.cast_unsigned();
+        field
+    }
+
+    #[test]
+    fn reads_common_and_802_11n() {
+        let heard = |length, signal_dbm, frequency_mhz| Radio {
+            length,
+            signal_dbm,
+            frequency_mhz,
+            ..Radio::default()
+        };
+        let common = ppi_common(0, 2437, -42);
+        let silent = ppi_common(0, 0, -128);
+        check(&ppi(0, 105, &[]), heard(8, None, None));
+        check(&ppi(0, 105, &[(2, &common)]), heard(32, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(2, &silent)]), heard(32, None, None));
+        check(&ppi(0, 105, &[(2, &common), (2, &silent)]), heard(56, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(4, &mac_phy(-33))]), heard(60, Some(-33), None));
+        check(&ppi(0, 105, &[(4, &mac_phy(-33)), (2, &common)]), heard(84, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(2, &common[..19])]), heard(31, None, None));
+        check(&ppi(1, 105, &[(9, b"abc"), (2, &common)]), heard(40, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(9, b"abc"), (2, &common)]), heard(39, Some(-42), Some(2437)));
+    }
+
+    #[test]
+    fn reads_what_it_says_of_the_fcs() {
+        for (flags, fcs_follows, fcs_failed) in
+            [(0, false, false), (1, true, false), (4, false, true), (5, true, true), (2, false, false)]
+        {
+            let header = ppi(0, 105, &[(2, &ppi_common(flags, 0, 0))]);
+            check(&header, Radio { length: 32, fcs_follows, fcs_failed, ..Radio::default() });
+        }
+    }
+
+    #[test]
+    fn reads_the_radiotap_header_inside() {
+        let common = ppi_common(0, 5180, -1);
+        let frame = [ppi(0, 127, &[(2, &common)]), radiotap_with_flags(0x10)].concat();
+        let expected = Radio {
+            length: 47,
+            signal_dbm: Some(-42),
+            frequency_mhz: Some(2437),
+            fcs_follows: true,
+            fcs_failed: false,
+        };
+        check(&frame, expected);
+        assert!(read(&frame[..40]).is_err());
+    }
+
+    #[test]
+    fn tells_what_is_not_802_11_and_what_is_broken() {
+        for other in [1, 192, u32::MAX] {
+            assert_eq!(read(&ppi(0, other, &[])), Ok(None));
+        }
+        let header = ppi(0, 105, &[(2, &ppi_common(0, 2437, -42))]);
+        for length in 0..header.len() {
+            assert!(read(&header[..length]).is_err());
+        }
+        assert!(read(&[0, 0, 7, 0, 105, 0, 0, 0]).is_err());
+        // A field that says it is longer than the header.
+        let mut overrun = header;
+        overrun[10] = 21;
+        check(&overrun, Radio { length: 32, ..Radio::default() });
+    }
+}
