@@ -313,6 +313,15 @@ where
 }
 
 impl Config {
+    /// The defaults, without any file and whatever the environment says.
+    ///
+    /// # Errors
+    /// None: the defaults fit.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        let checks = Checks { root: Value::new(None, ValueKind::Nil), place: "the defaults".to_owned() };
+        checks.into_config(Raw::default(), false)
+    }
+
     /// Reads `file`, or else [`SYSTEM_FILE`] where it exists, and the environment over it.
     ///
     /// # Errors

@@ -10,11 +10,13 @@
 
 pub mod capture;
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod dot11;
 pub mod event;
 pub mod event_log;
 pub mod http;
 pub mod recorder;
+pub mod service;
 pub mod state;
 pub mod telegram;

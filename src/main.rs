@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `probewatch`; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    probewatch::cli::main()
+}

@@ -95,6 +95,7 @@ pub struct Heard {
 enum Input {
     Heard(Heard),
     Change(Event, oneshot::Sender<Result<(), ChangeError>>),
+    Sync(oneshot::Sender<Result<(), ChangeError>>),
     Stop,
 }
 
@@ -152,8 +153,23 @@ impl RecorderHandle {
     /// # Errors
     /// [`ChangeError`] says what holds where it is not.
     pub async fn change(&self, event: Event) -> Result<(), ChangeError> {
+        self.ask(|done| Input::Change(event, done)).await
+    }
+
+    /// Returns once all that was handed over before is on disk and in the state.
+    ///
+    /// # Errors
+    /// As [`RecorderHandle::change`].
+    pub async fn sync(&self) -> Result<(), ChangeError> {
+        self.ask(Input::Sync).await
+    }
+
+    async fn ask(
+        &self,
+        input: impl FnOnce(oneshot::Sender<Result<(), ChangeError>>) -> Input,
+    ) -> Result<(), ChangeError> {
         let (done, outcome) = oneshot::channel();
-        self.inbox.send(Input::Change(event, done)).await.map_err(|_| ChangeError::Stopped)?;
+        self.inbox.send(input(done)).await.map_err(|_| ChangeError::Stopped)?;
         outcome.await.map_err(|_| ChangeError::Stopped)?
     }
 
@@ -307,6 +323,7 @@ impl Recorder {
                             None => drop(done.send(Err(ChangeError::Disk("no room".to_owned())))),
                         }
                     }
+                    Input::Sync(done) => waiting.push(done),
                     Input::Stop => stop = true,
                 }
             }

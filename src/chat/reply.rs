@@ -53,6 +53,8 @@ pub struct SensorStatus {
     pub frames: u64,
     /// Frames that could not be decoded.
     pub undecodable: u64,
+    /// Probe requests that were left out since their FCS is wrong.
+    pub bad_fcs: u64,
     /// Frames that the kernel or the interface dropped.
     pub dropped: u64,
 }
@@ -80,7 +82,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 }
 
 /// The answer to a look-up.
-pub(super) fn found(found: &Found, zone: Tz) -> Text {
+pub fn found(found: &Found, zone: Tz) -> Text {
     match found {
         Found::Device(report) => statistics(report, zone),
         Found::Ambiguous(names) => Text::plain("🤔 Several devices have that in their name. Which one?")
@@ -302,6 +304,9 @@ pub(super) fn status(status: &Status, zone: Tz) -> Text {
         ));
         if sensor.dropped > 0 {
             text = text.then(format_args!(", {} dropped", sensor.dropped));
+        }
+        if sensor.bad_fcs > 0 {
+            text = text.then(format_args!(", {} damaged on the air", sensor.bad_fcs));
         }
         if sensor.undecodable > 0 {
             text = text.then(format_args!(", {} undecodable", sensor.undecodable));

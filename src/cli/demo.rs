@@ -1,0 +1,120 @@
+//! `probewatch demo`: the real pipeline on a made-up street, and then the chat.
+
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::ExitCode;
+
+use fastrand::Rng;
+use tokio::runtime::Runtime;
+
+use super::street::{self, RESIDENT, VAN_NETWORK};
+use super::{CliError, runtime, talk};
+use crate::capture::{Capture, Settings, Source};
+use crate::chat::{Chat, reply};
+use crate::config::Config;
+use crate::event::{ChatId, Event, Timestamp};
+use crate::recorder::RecorderHandle;
+use crate::service::{Ear, RunningRecorder, ServiceError, recorder_settings};
+
+/// The street is the same each time.
+const SEED: u64 = 0x0070_726f_6265;
+
+const SENSOR: &str = "demo";
+
+pub(super) fn demo() -> Result<ExitCode, CliError> {
+    let folder = tempfile::tempdir().map_err(CliError::io("could not make a temporary data directory"))?;
+    let config = Config { data_dir: folder.path().join("data"), ..Config::built_in()? };
+    let mut settings = recorder_settings(&config);
+    settings.alerts.chats = vec![ChatId::TERMINAL];
+    let runtime = runtime()?;
+    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), || {})?;
+    let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new);
+    let shown = show(folder.path(), &chat, recorder.handle(), &runtime);
+    let stopped = runtime.block_on(recorder.stop());
+    shown?;
+    stopped?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
+    let mut rng = Rng::with_seed(SEED);
+    let now = Timestamp::now().as_micros();
+    let day = folder.join("day.pcap");
+    let mut file = street::create(&day)?;
+    let probes = street::write_day(&mut file, &mut rng, now)?;
+    file.finish()?;
+    say(&format!(
+        "A made-up street: {probes} probe requests of one day, captured, decoded and recorded as real ones.\n\
+         What you would write to the bot stands behind >.\n"
+    ))?;
+    hear(&day, recorder, runtime)?;
+
+    ask(chat, runtime, &RESIDENT.to_string())?;
+    ask(chat, runtime, &format!("/name {RESIDENT} Kitchen tablet"))?;
+    ask(chat, runtime, "kitchen")?;
+    ask(chat, runtime, &format!("/watch \"{VAN_NETWORK}\" the parcels are here"))?;
+
+    say("… and a while later the van turns into the street:\n")?;
+    let arrival = folder.join("van.pcap");
+    let mut file = street::create(&arrival)?;
+    street::write_van(&mut file, &mut rng, now)?;
+    file.finish()?;
+    hear(&arrival, recorder, runtime)?;
+    deliver_alerts(chat, recorder, runtime)?;
+
+    if io::stdin().is_terminal() {
+        say("Now you: send a name, an address, or /help. Ctrl-D ends the demo; nothing of it is kept.\n")?;
+        talk(chat, runtime)?;
+    } else {
+        say("That was the demo; on a terminal it goes on as a chat.")?;
+    }
+    Ok(())
+}
+
+/// Captures the file and waits until all of it is recorded.
+fn hear(file: &Path, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
+    let before = recorder.state().totals().probes;
+    let mut ear = Ear::new(SENSOR, false);
+    let mut heard = 0;
+    Capture::open(&Source::file(file), &Settings::default())?.run(|frame| {
+        match ear.hear(frame).map(|probe| recorder.record(probe)) {
+            Some(Ok(())) => heard += 1,
+            Some(Err(_)) => return ControlFlow::Break(()),
+            None => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    runtime.block_on(recorder.sync())?;
+    if recorder.state().totals().probes == before + heard {
+        Ok(())
+    } else {
+        Err(ServiceError::Bug("demo's recorder").into())
+    }
+}
+
+/// What the bot's outbox does, with the terminal as its chat.
+fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
+    let waiting: Vec<_> = {
+        let state = recorder.state();
+        let waiting = state.alerts().waiting_for(ChatId::TERMINAL);
+        waiting
+            .map(|(probe, alert)| (probe, reply::alert(alert, state.names().of(alert.source), chat.zone())))
+            .collect()
+    };
+    for (probe, text) in waiting {
+        say(&format!("{text}\n"))?;
+        let time = Timestamp::now();
+        runtime.block_on(recorder.change(Event::Delivered { time, probe, chat: ChatId::TERMINAL }))?;
+    }
+    Ok(())
+}
+
+fn ask(chat: &Chat, runtime: &Runtime, message: &str) -> Result<(), CliError> {
+    let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, message));
+    say(&format!("> {message}\n{reply}\n"))
+}
+
+fn say(text: &str) -> Result<(), CliError> {
+    writeln!(io::stdout(), "{text}").map_err(CliError::io("could not show the demo"))
+}

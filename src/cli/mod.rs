@@ -1,0 +1,269 @@
+//! The subcommands: what each is given, and what it prints and returns.
+//!
+//! Exit status: 0 where it went well, 1 where it did not or nothing was found, 2 for a wrong use.
+
+mod decode;
+mod demo;
+mod replay;
+mod street;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::EnvFilter;
+
+use crate::chat::lookup::{Found, look_up};
+use crate::chat::{Chat, console};
+use crate::config::{Config, ConfigError};
+use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
+
+/// Hears which Wi-Fi networks the devices around ask for, keeps every probe request, and answers in
+/// Telegram.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service: capture, record, answer, alert
+    Run {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        fcs: FcsChoice,
+    },
+    /// Print each probe request of a capture file as a line of JSON
+    Decode {
+        /// A pcap or pcapng file, or - for standard input
+        file: String,
+        #[command(flatten)]
+        fcs: FcsChoice,
+    },
+    /// Record capture files, as fast as possible and without alerts
+    Replay {
+        /// pcap or pcapng files, or - for standard input; a file that is replayed twice counts twice
+        #[arg(required = true)]
+        files: Vec<String>,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        fcs: FcsChoice,
+    },
+    /// Look a device up by its name, a part of it, or its address
+    Lookup {
+        /// The name or MAC address
+        query: String,
+        #[command(flatten)]
+        place: Place,
+        /// Print an object instead of a text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Chat on the terminal as in Telegram, a line a message; works from a pipe
+    Chat {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show it all on a made-up street: no token, no radio, no root
+    Demo,
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// The configuration [default: /etc/probewatch/config.toml where it exists]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Place {
+    /// The data directory, in place of the configured one
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+#[derive(Args, Clone, Copy)]
+struct FcsChoice {
+    /// Take frames whose checksum is wrong, too: their addresses may be wrong
+    #[arg(long)]
+    include_bad_fcs: bool,
+}
+
+impl Place {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config.config.as_deref())?;
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        Ok(config)
+    }
+}
+
+/// What went wrong, for a person.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Capture(#[from] crate::capture::CaptureError),
+    #[error("there is no data in {}: `probewatch run` or `probewatch replay` records some", .0.display())]
+    NoData(PathBuf),
+    #[error("{what}: {error}")]
+    Io { what: &'static str, error: io::Error },
+    #[error("could not look up {query}: {error}")]
+    Lookup { query: String, error: crate::state::StoreError },
+    #[error("could not record: {0}")]
+    Change(#[from] crate::recorder::ChangeError),
+}
+
+impl CliError {
+    fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io { what, error }
+    }
+}
+
+/// Parses the arguments, runs the command, and tells how it went.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    start_logging();
+    let outcome = match command {
+        Command::Run { config, fcs } => run(config.config.as_deref(), fcs),
+        Command::Decode { file, fcs } => decode::decode(&file, fcs),
+        Command::Replay { files, place, fcs } => replay::replay(&files, &place, fcs),
+        Command::Lookup { query, place, json } => lookup(&query, &place, json),
+        Command::Chat { place } => chat(&place),
+        Command::Demo => demo::demo(),
+    };
+    match outcome {
+        Ok(code) => code,
+        // Whoever read our output has seen enough.
+        Err(CliError::Io { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(error: &dyn Display) {
+    // Where standard error is gone there is nobody to tell.
+    let _ = writeln!(io::stderr(), "probewatch: {error}");
+}
+
+fn start_logging() {
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // These would write addresses with the bot's token into the log.
+    let quiet = ["reqwest", "hyper", "hyper_util", "h2", "rustls", "teloxide_core", "sled"];
+    let filter = quiet.iter().fold(chosen, |filter, library| match format!("{library}=warn").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+fn runtime() -> Result<Runtime, CliError> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CliError::io("could not start the runtime"))
+}
+
+fn run(config: Option<&Path>, fcs: FcsChoice) -> Result<ExitCode, CliError> {
+    let config = Config::load(config)?;
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(service::run(config, fcs.include_bad_fcs));
+    // A thread that waits for standard input cannot be waited for.
+    runtime.shutdown_background();
+    outcome?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a recorder on data that exists already, gives `work` a look at it, and ends it.
+fn with_recorder<T>(
+    config: &Config,
+    work: impl FnOnce(&Runtime, &RunningRecorder) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let runtime = runtime()?;
+    let recorder =
+        RunningRecorder::start(config, recorder_settings(config), runtime.handle().clone(), || {})?;
+    let outcome = work(&runtime, &recorder);
+    let stopped = runtime.block_on(recorder.stop());
+    let outcome = outcome?;
+    stopped?;
+    Ok(outcome)
+}
+
+fn lookup(query: &str, place: &Place, json: bool) -> Result<ExitCode, CliError> {
+    let config = place.config()?;
+    if !config.data_dir.is_dir() {
+        return Err(CliError::NoData(config.data_dir));
+    }
+    with_recorder(&config, |_, recorder| {
+        let query = query.trim();
+        let found = look_up(&recorder.handle().state(), query)
+            .map_err(|error| CliError::Lookup { query: query.to_owned(), error })?;
+        if json {
+            print_json(query, &found)?;
+        } else {
+            let reply = crate::chat::reply::found(&found, config.time_zone);
+            writeln!(io::stdout(), "{reply}").map_err(CliError::io("could not print the answer"))?;
+        }
+        Ok(match found {
+            Found::Device(_) => ExitCode::SUCCESS,
+            Found::Ambiguous(_) | Found::Nothing { .. } => ExitCode::FAILURE,
+        })
+    })
+}
+
+fn print_json(query: &str, found: &Found) -> Result<(), CliError> {
+    #[derive(Serialize)]
+    struct NotFound<'a> {
+        query: &'a str,
+        found: bool,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        candidates: &'a [String],
+    }
+    let not_found = |candidates| serde_json::to_string(&NotFound { query, found: false, candidates });
+    let line = match found {
+        Found::Device(report) => serde_json::to_string(report),
+        Found::Ambiguous(names) => not_found(names),
+        Found::Nothing { near: _, device: _ } => not_found(&[]),
+    };
+    line.map_err(io::Error::from)
+        .and_then(|line| writeln!(io::stdout(), "{line}"))
+        .map_err(CliError::io("could not print the answer"))
+}
+
+fn chat(place: &Place) -> Result<ExitCode, CliError> {
+    let config = place.config()?;
+    with_recorder(&config, |runtime, recorder| {
+        let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new);
+        talk(&chat, runtime)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The chat over standard input and output.
+fn talk(chat: &Chat, runtime: &Runtime) -> Result<(), CliError> {
+    let prompt = (io::stdin().is_terminal() && io::stdout().is_terminal()).then_some("> ");
+    console::run(chat, io::stdin().lock(), io::stdout().lock(), prompt, runtime.handle())
+        .map_err(CliError::io("the chat on the terminal ended"))
+}

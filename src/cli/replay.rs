@@ -1,0 +1,112 @@
+//! `probewatch replay`: capture files into log and state, as fast as possible.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::decode::{file_source, warn_of_bad_fcs};
+use super::{CliError, FcsChoice, Place, report, runtime};
+use crate::capture::{Capture, CaptureError, Settings, Source};
+use crate::dot11::{MacAddr, Ssid};
+use crate::recorder::RecorderHandle;
+use crate::service::{Ear, RunningRecorder, recorder_settings, sensor_name};
+
+/// Frames between two movements of the progress bar.
+const FRAMES_PER_STEP: u64 = 4096;
+
+/// What the files held.
+#[derive(Default)]
+struct Summary {
+    frames: u64,
+    probes: u64,
+    devices: HashSet<MacAddr>,
+    ssids: HashSet<Ssid>,
+}
+
+pub(super) fn replay(files: &[String], place: &Place, fcs: FcsChoice) -> Result<ExitCode, CliError> {
+    let config = place.config()?;
+    let mut settings = recorder_settings(&config);
+    // What was captured some other day alerts nobody.
+    settings.alerts.chats.clear();
+    let runtime = runtime()?;
+    let started = Instant::now();
+    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), || {})?;
+    let mut summary = Summary::default();
+    let mut failed = false;
+    for file in files {
+        let source = file_source(file);
+        if let Err(error) = replay_file(&source, recorder.handle(), fcs, &mut summary) {
+            report(&error);
+            failed = true;
+        }
+    }
+    runtime.block_on(recorder.stop())?;
+    print(&summary, files.len(), started.elapsed()).map_err(CliError::io("could not print the summary"))?;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn replay_file(
+    source: &Source,
+    recorder: &RecorderHandle,
+    fcs: FcsChoice,
+    summary: &mut Summary,
+) -> Result<(), CaptureError> {
+    let capture = Capture::open(source, &Settings::default())?;
+    let counters = capture.counters();
+    let progress = progress_bar(source);
+    let mut ear = Ear::new(&sensor_name(source), fcs.include_bad_fcs);
+    let outcome = capture.run(|frame| {
+        if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
+            progress.set_position(counters.bytes.load(Relaxed));
+        }
+        let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
+        summary.probes += 1;
+        summary.devices.insert(heard.probe.source);
+        if let Some(ssid) = heard.probe.ssid.named()
+            && !summary.ssids.contains(ssid)
+        {
+            summary.ssids.insert(ssid.clone());
+        }
+        match recorder.record(heard) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    });
+    progress.finish_and_clear();
+    summary.frames += counters.frames.load(Relaxed);
+    warn_of_bad_fcs(&counters, fcs);
+    outcome
+}
+
+fn progress_bar(source: &Source) -> ProgressBar {
+    let length = match source {
+        Source::File(path) => fs::metadata(path).map_or(0, |file| file.len()),
+        Source::Stdin | Source::Interface(_) => 0,
+    };
+    if length == 0 || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style).with_message(sensor_name(source))
+}
+
+fn print(summary: &Summary, files: usize, took: Duration) -> io::Result<()> {
+    let rate = summary.probes as f64 / took.as_secs_f64().max(1e-6);
+    writeln!(
+        io::stdout(),
+        "Replayed {files} {}: {} frames, {} probes, {} devices, {} SSIDs in {:.2} s ({rate:.0} probes/s)",
+        if files == 1 { "file" } else { "files" },
+        summary.frames,
+        summary.probes,
+        summary.devices.len(),
+        summary.ssids.len(),
+        took.as_secs_f64(),
+    )
+}

@@ -1,0 +1,101 @@
+//! A made-up street for the demo: phones that walk by with random addresses, one that comes home, and a
+//! delivery van's tablet that asks for its depot's network.
+
+use fastrand::Rng;
+
+use crate::capture::{CaptureError, FrameWriter};
+use crate::dot11::{LinkType, MacAddr};
+
+/// A tablet that keeps its own address and asks for its home network.
+pub(super) const RESIDENT: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+
+/// The network that the van's tablet asks for.
+pub(super) const VAN_NETWORK: &str = "ParcelDepot 7";
+
+const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x02]);
+const HOME: &str = "Elm Street 12";
+const NETWORKS: [&str; 6] = ["Cafe Zentral", "eduroam", "FRITZ!Box 7590", "Vodafone-2F41", "📶 Oma", "Gäste"];
+const CHANNELS_MHZ: [u16; 4] = [2412, 2437, 2462, 5180];
+
+const MINUTE: i64 = 60_000_000;
+const DAY_MINUTES: i64 = 24 * 60;
+
+/// What a phone model puts behind the SSID: the same in each of its probe requests.
+const MODELS: [&[u8]; 3] = [
+    &[1, 4, 2, 4, 11, 22, 50, 8, 12, 18, 24, 36, 48, 72, 96, 108, 3, 1, 6, 221, 4, 0x00, 0x50, 0xf2, 8],
+    &[1, 4, 2, 4, 11, 22, 50, 4, 12, 24, 48, 96, 127, 4, 0, 0, 0, 0x40],
+    &[1, 8, 130, 132, 139, 150, 12, 18, 24, 36, 221, 5, 0x00, 0x17, 0xf2, 10, 0],
+];
+
+/// Writes a day of the street that ends at `now_us`, µs since the Unix epoch, and returns how many probe
+/// requests it has.
+pub(super) fn write_day(file: &mut FrameWriter, rng: &mut Rng, now_us: i64) -> Result<u64, CaptureError> {
+    let mut probes = 0;
+    for minute in 0..DAY_MINUTES {
+        let time = now_us - (DAY_MINUTES - minute) * MINUTE;
+        for _ in 0..rng.u8(0..4) {
+            probes += write_passer_by(file, rng, time)?;
+        }
+        let is_home = !(9 * 60..17 * 60).contains(&minute);
+        if is_home && rng.u8(0..6) == 0 {
+            let ssid = if rng.u8(0..3) == 0 { HOME } else { "" };
+            write(file, rng, time, RESIDENT, ssid, 0, -47)?;
+            probes += 1;
+        }
+    }
+    Ok(probes)
+}
+
+/// Writes the van's arrival at `now_us`.
+pub(super) fn write_van(file: &mut FrameWriter, rng: &mut Rng, now_us: i64) -> Result<(), CaptureError> {
+    write_passer_by(file, rng, now_us)?;
+    write(file, rng, now_us + 40_000, VAN, "", 2, -66)?;
+    write(file, rng, now_us + 60_000, VAN, VAN_NETWORK, 2, -64)?;
+    write(file, rng, now_us + 90_000, VAN, VAN_NETWORK, 2, -63)
+}
+
+/// A phone with a new random address: a burst for any network, now and then one by name.
+fn write_passer_by(file: &mut FrameWriter, rng: &mut Rng, time: i64) -> Result<u64, CaptureError> {
+    let mut octets = [0; 6];
+    rng.fill(&mut octets);
+    octets[0] = octets[0] & 0xfc | 0x02;
+    let (model, signal, burst) = (rng.usize(..MODELS.len()), rng.i8(-90..-50), rng.u8(1..4));
+    for probe in 0..burst {
+        let ssid = if rng.u8(0..5) == 0 { NETWORKS[rng.usize(..NETWORKS.len())] } else { "" };
+        write(file, rng, time + i64::from(probe) * 20_000, MacAddr::new(octets), ssid, model, signal)?;
+    }
+    Ok(burst.into())
+}
+
+fn write(
+    file: &mut FrameWriter,
+    rng: &mut Rng,
+    time_us: i64,
+    source: MacAddr,
+    ssid: &str,
+    model: usize,
+    signal_dbm: i8,
+) -> Result<(), CaptureError> {
+    let channel = CHANNELS_MHZ[rng.usize(..CHANNELS_MHZ.len())].to_le_bytes();
+    let band: u16 = if channel == 5180_u16.to_le_bytes() { 0x0140 } else { 0x00a0 };
+    let sequence = (rng.u16(0..4096) << 4).to_le_bytes();
+    let mut frame = Vec::with_capacity(128);
+    // Radiotap: version, padding, length 15, present: flags, channel, signal; then those fields.
+    frame.extend([0, 0, 15, 0, 0x2a, 0, 0, 0, 0, 0, channel[0], channel[1]]);
+    frame.extend(band.to_le_bytes());
+    frame.push(signal_dbm.cast_unsigned());
+    // The management header of a probe request to everyone (IEEE 802.11-2020 §9.3.3.9).
+    frame.extend([0x40, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    frame.extend(source.octets());
+    frame.extend([0xff; 6]);
+    frame.extend(sequence);
+    frame.extend([0, ssid.len() as u8]);
+    frame.extend(ssid.as_bytes());
+    frame.extend(MODELS[model]);
+    file.write(time_us, &frame)
+}
+
+/// A new capture file for [`write_day`] and [`write_van`].
+pub(super) fn create(path: &std::path::Path) -> Result<FrameWriter, CaptureError> {
+    FrameWriter::create(path, LinkType::Radiotap)
+}

@@ -1,0 +1,218 @@
+//! `run`: starts the parts and stops them in order. The only place that wires.
+//!
+//! Sources hear on threads of their own and hand probes to the recorder's thread; the bot runs beside
+//! them. On a signal, or when a part fails that the service is nothing without, it stops in the order in
+//! which events flow: first the sources, then the bot, last the recorder, which writes what it has.
+
+mod sensor;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::capture::{self, CaptureError};
+use crate::chat::Chat;
+use crate::config::Config;
+use crate::event::Timestamp;
+use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
+use crate::state::AlertPolicy;
+use crate::telegram::{self, TelegramError};
+use sensor::Sensor;
+pub use sensor::{Ear, sensor_name};
+
+/// How long the bot may take to finish what it is doing when the service stops.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Why the service could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Nothing to hear with.
+    #[error("there is nothing to capture from: set capture.sources, for example to [\"mon0\"]")]
+    NoSource,
+    /// A source cannot be opened.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    /// The bot cannot serve.
+    #[error(transparent)]
+    Telegram(#[from] TelegramError),
+    /// The system gives no threads or signals.
+    #[error("could not start: {0}")]
+    System(#[from] std::io::Error),
+    /// A part ended in a way that it never should.
+    #[error("the {0} ended unexpectedly; this is a bug")]
+    Bug(&'static str),
+}
+
+/// The recorder's settings in `config`; alerts go to the chats that the bot serves.
+pub fn recorder_settings(config: &Config) -> recorder::Settings {
+    recorder::Settings {
+        data_dir: config.data_dir.clone(),
+        fsync_interval: config.fsync_interval,
+        checkpoint_interval: config.checkpoint_interval,
+        segment_bytes: config.segment_bytes,
+        alerts: AlertPolicy {
+            chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
+            cooldown: config.alert_cooldown,
+        },
+    }
+}
+
+/// A recorder that runs on its own thread.
+pub struct RunningRecorder {
+    handle: RecorderHandle,
+    thread: thread::JoinHandle<Result<(), RecorderError>>,
+}
+
+impl RunningRecorder {
+    /// Opens the data directory of `settings`, takes over the names in `config`, and starts recording.
+    /// `at_end` is called when the recording ends, for whatever reason.
+    ///
+    /// # Errors
+    /// [`ServiceError`] where the data directory cannot be used.
+    pub fn start(
+        config: &Config,
+        settings: recorder::Settings,
+        runtime: Handle,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, ServiceError> {
+        let (mut recorder, handle) = Recorder::open(settings)?;
+        if let Some(devices) = &config.devices {
+            recorder.set_configured_names(devices, Timestamp::now()).map_err(RecorderError::from)?;
+        }
+        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
+            let outcome = recorder.run(&runtime);
+            at_end();
+            outcome
+        })?;
+        Ok(Self { handle, thread })
+    }
+
+    /// Hands it probes and changes.
+    pub fn handle(&self) -> &RecorderHandle {
+        &self.handle
+    }
+
+    /// Has it write all that it was given, and ends it.
+    ///
+    /// # Errors
+    /// [`ServiceError`] where that could not be written.
+    pub async fn stop(self) -> Result<(), ServiceError> {
+        self.handle.stop().await;
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        match joined {
+            Ok(Ok(outcome)) => Ok(outcome?),
+            _ => Err(ServiceError::Bug("recorder")),
+        }
+    }
+}
+
+/// Runs the service until SIGTERM or SIGINT. Frames whose FCS is wrong are left out unless
+/// `include_bad_fcs`.
+///
+/// # Errors
+/// [`ServiceError`] where it cannot start, or a part fails that it is nothing without.
+pub async fn run(config: Config, include_bad_fcs: bool) -> Result<(), ServiceError> {
+    if config.capture.sources.is_empty() {
+        return Err(ServiceError::NoSource);
+    }
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let recorder = {
+        let stop = stop.clone();
+        RunningRecorder::start(&config, recorder_settings(&config), Handle::current(), move || stop.cancel())?
+    };
+    let settings = capture::Settings {
+        snaplen: config.capture.snaplen,
+        buffer_bytes: config.capture.buffer_bytes,
+        ..capture::Settings::default()
+    };
+    let mut sensors: Vec<Arc<Sensor>> = Vec::new();
+    let mut failed = None;
+    for source in &config.capture.sources {
+        match Sensor::start(source, &settings, include_bad_fcs, recorder.handle().clone()) {
+            Ok(sensor) => sensors.push(sensor),
+            Err(error) => {
+                failed = Some(error);
+                stop.cancel();
+                break;
+            }
+        }
+    }
+    let statuses = {
+        let sensors = sensors.clone();
+        move || sensors.iter().map(|sensor| sensor.status()).collect()
+    };
+    let chat = Chat::new(recorder.handle().clone(), config.time_zone, statuses);
+    let bot = start_bot(&config, chat, recorder.handle().clone(), &stop);
+
+    stop.cancelled().await;
+    info!("stopping");
+    for sensor in &sensors {
+        sensor.stop().await;
+    }
+    let bot = stop_bot(bot).await;
+    let recorder = recorder.stop().await;
+    failed.map_or(Ok(()), Err).and(bot).and(recorder)
+}
+
+type BotTask = tokio::task::JoinHandle<Result<(), TelegramError>>;
+
+fn start_bot(
+    config: &Config,
+    chat: Chat,
+    recorder: RecorderHandle,
+    stop: &CancellationToken,
+) -> Option<BotTask> {
+    let Some(settings) = config.telegram.clone() else {
+        warn!("there is no telegram.token: probes are recorded, and nobody is answered");
+        return None;
+    };
+    let stop = stop.clone();
+    Some(tokio::spawn(async move {
+        let outcome = telegram::run(settings, chat, recorder, stop.clone()).await;
+        stop.cancel();
+        outcome
+    }))
+}
+
+async fn stop_bot(bot: Option<BotTask>) -> Result<(), ServiceError> {
+    let Some(mut bot) = bot else { return Ok(()) };
+    match tokio::time::timeout(LAST_WORDS, &mut bot).await {
+        Ok(Ok(outcome)) => Ok(outcome?),
+        Ok(Err(_)) => Err(ServiceError::Bug("bot")),
+        Err(_) => {
+            warn!("Telegram did not take the last replies in time");
+            bot.abort();
+            Ok(())
+        }
+    }
+}
+
+fn stop_on_signals(stop: &CancellationToken) -> Result<(), ServiceError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+        // A second one means: now.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        error!("told to stop a second time: what was not fsynced yet may be lost");
+        std::process::exit(1);
+    });
+    Ok(())
+}

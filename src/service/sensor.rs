@@ -1,0 +1,232 @@
+//! A source of frames in the service: a thread that hears, and hears again after a failure.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileTypeExt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::ServiceError;
+use crate::capture::{Capture, CaptureError, Counters, Frame, Settings, Source, StopHandle};
+use crate::chat::reply::SensorStatus;
+use crate::dot11::{Fcs, Signature};
+use crate::event::{Probe, Timestamp};
+use crate::recorder::{Heard, RecorderHandle};
+
+/// The wait after a failure doubles up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a capture may take to end when it was told to.
+const LAST_FRAMES: Duration = Duration::from_secs(2);
+
+/// Signatures that one sensor remembers to have handed over; past it, it begins anew.
+const REMEMBERED_SIGNATURES: usize = 16_384;
+
+/// Turns the frames of one sensor into probes for the recorder.
+pub struct Ear {
+    sensor: Arc<str>,
+    include_bad_fcs: bool,
+    signatures: HashSet<Signature>,
+}
+
+impl Ear {
+    /// An ear for the sensor of this name. A frame whose FCS is wrong has bits that were not sent, in its
+    /// addresses too, so it is left out unless `include_bad_fcs`.
+    pub fn new(sensor: &str, include_bad_fcs: bool) -> Self {
+        Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new() }
+    }
+
+    /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
+    pub fn hear(&mut self, frame: Frame<'_>) -> Option<Heard> {
+        let probe_request = frame.probe_request;
+        if probe_request.fcs == Fcs::Bad && !self.include_bad_fcs {
+            return None;
+        }
+        let signature = probe_request.signature;
+        if self.signatures.len() >= REMEMBERED_SIGNATURES {
+            self.signatures.clear();
+        }
+        let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
+        let probe = Probe {
+            time: Timestamp::from_micros(frame.time_us),
+            sensor: Arc::clone(&self.sensor),
+            source: probe_request.source,
+            ssid: probe_request.ssid,
+            signal_dbm: probe_request.signal_dbm,
+            frequency_mhz: probe_request.frequency_mhz,
+            sequence: probe_request.sequence,
+            signature,
+            alerts: Vec::new(),
+        };
+        Some(Heard { probe, elements })
+    }
+}
+
+/// The name under which the probes of `source` are recorded.
+pub fn sensor_name(source: &Source) -> String {
+    match source {
+        Source::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        Source::Stdin => "stdin".to_owned(),
+        Source::Interface(_) => source.to_string(),
+    }
+}
+
+/// Whether the source cannot be opened before someone writes to it.
+fn waits_for_bytes(source: &Source) -> bool {
+    match source {
+        Source::Stdin => true,
+        Source::File(path) => std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo()),
+        Source::Interface(_) => false,
+    }
+}
+
+/// A source of frames, on its own thread.
+pub(super) struct Sensor {
+    name: String,
+    include_bad_fcs: bool,
+    now: Mutex<Now>,
+    stop: CancellationToken,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+struct Now {
+    state: String,
+    counters: Arc<Counters>,
+    capture: Option<StopHandle>,
+}
+
+impl Sensor {
+    /// Opens the source and starts to hear it. Where opening waits for the first bytes it is left to the
+    /// thread.
+    pub(super) fn start(
+        source: &str,
+        settings: &Settings,
+        include_bad_fcs: bool,
+        recorder: RecorderHandle,
+    ) -> Result<Arc<Self>, ServiceError> {
+        let source: Source = source.parse().map_err(|_| ServiceError::NoSource)?;
+        let opened = if waits_for_bytes(&source) { None } else { Some(Capture::open(&source, settings)?) };
+        let (end, ended) = oneshot::channel();
+        let sensor = Arc::new(Self {
+            name: sensor_name(&source),
+            include_bad_fcs,
+            now: Mutex::new(Now { state: "opening".to_owned(), counters: Arc::default(), capture: None }),
+            stop: CancellationToken::new(),
+            ended: Mutex::new(Some(ended)),
+        });
+        let (runtime, settings) = (Handle::current(), settings.clone());
+        let hearing = Arc::clone(&sensor);
+        thread::Builder::new().name(format!("hear {}", sensor.name)).spawn(move || {
+            hearing.keep_hearing(&source, opened, &settings, &recorder, &runtime);
+            // Nobody waits for it any more where this fails.
+            let _ = end.send(());
+        })?;
+        Ok(sensor)
+    }
+
+    /// Ends the capture, and waits a little for that.
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        if let Some(capture) = &self.now().capture {
+            capture.stop();
+        }
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended
+            && tokio::time::timeout(LAST_FRAMES, ended).await.is_err()
+        {
+            warn!("{} did not stop in time", self.name);
+        }
+    }
+
+    /// How it is doing, for `/status`.
+    pub(super) fn status(&self) -> SensorStatus {
+        let now = self.now();
+        let counters = &now.counters;
+        SensorStatus {
+            name: self.name.clone(),
+            state: now.state.clone(),
+            frames: counters.frames.load(Ordering::Relaxed),
+            undecodable: counters.undecodable.load(Ordering::Relaxed),
+            bad_fcs: counters.fcs_bad.load(Ordering::Relaxed),
+            dropped: counters.kernel_dropped.load(Ordering::Relaxed)
+                + counters.interface_dropped.load(Ordering::Relaxed),
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_hearing(
+        &self,
+        source: &Source,
+        opened: Option<Capture>,
+        settings: &Settings,
+        recorder: &RecorderHandle,
+        runtime: &Handle,
+    ) {
+        let mut next = opened.map(Ok);
+        let mut wait = Duration::from_secs(1);
+        while !self.stop.is_cancelled() {
+            let capture = next.take().unwrap_or_else(|| Capture::open(source, settings));
+            let outcome = capture.and_then(|capture| {
+                wait = Duration::from_secs(1);
+                self.hear(source, capture, recorder)
+            });
+            match outcome {
+                Ok(()) => {
+                    self.now().state = "at its end".to_owned();
+                    if !self.stop.is_cancelled() {
+                        info!("{} is at its end", self.name);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    self.now().state = format!("failed: {error}");
+                    if !matches!(source, Source::Interface(_)) {
+                        return warn!("{error}");
+                    }
+                    warn!("{error}; trying again in {} s", wait.as_secs());
+                    runtime.block_on(async {
+                        tokio::select! {
+                            () = tokio::time::sleep(wait) => {}
+                            () = self.stop.cancelled() => {}
+                        }
+                    });
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    fn hear(&self, source: &Source, capture: Capture, recorder: &RecorderHandle) -> Result<(), CaptureError> {
+        {
+            let mut now = self.now();
+            now.state = "hearing".to_owned();
+            now.counters = capture.counters();
+            now.capture = Some(capture.stop_handle());
+        }
+        if self.stop.is_cancelled() {
+            return Ok(());
+        }
+        info!("hearing {} ({})", self.name, capture.link_type());
+        let is_live = matches!(source, Source::Interface(_));
+        let mut ear = Ear::new(&self.name, self.include_bad_fcs);
+        capture.run(|frame| {
+            let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
+            if is_live {
+                recorder.record_or_drop(heard);
+            } else if recorder.record(heard).is_err() {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })
+    }
+}
