@@ -154,14 +154,15 @@ fn open_error(interface: &str, error: &pcap::Error) -> CaptureError {
     let reason = reason(error);
     let interface = interface.to_owned();
     let says = |words: &[&str]| words.iter().any(|words| reason.contains(words));
-    if says(&["No such device", "does not exist"]) {
+    // Without the right to capture, libpcap says so of an interface that does not exist, too.
+    let known = Path::new("/sys/class/net");
+    let missing = known.is_dir() && !known.join(&interface).exists() && interface != "any";
+    if missing || says(&["No such device", "does not exist"]) {
         CaptureError::NoSuchInterface { interface }
     } else if says(&["ermission", "not permitted"]) {
         CaptureError::NotPermitted { interface }
     } else if says(&["is not up", "Network is down"]) {
         CaptureError::InterfaceDown { interface }
-    } else if !Path::new("/sys/class/net").join(&interface).exists() && interface != "any" {
-        CaptureError::NoSuchInterface { interface }
     } else {
         CaptureError::Interface { interface, reason }
     }
