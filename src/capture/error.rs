@@ -42,10 +42,10 @@ pub enum CaptureError {
     )]
     NotWifi { file: String, link_types: String },
     /// The file ends where a frame should go on.
-    #[error("{file} ends in the middle of a record: {frames} frames were read, the rest is missing")]
+    #[error("{file} ends in the middle of a record, the rest is missing (frames read: {frames})")]
     Cut { file: String, frames: u64 },
     /// The file's structure is broken.
-    #[error("{file} is damaged: {reason}; {frames} frames before that were read")]
+    #[error("{file} is damaged: {reason} (frames read: {frames})")]
     Damaged { file: String, frames: u64, reason: String },
     /// The file cannot be written.
     #[error("cannot write {file}: {error}")]

@@ -4,10 +4,16 @@
 //! at once (immediate mode), each with at most the configured snaplen, since in this mode every slot
 //! of the kernel's buffer is as long as that. Promiscuous mode is left off: monitor mode hears
 //! everything, and some drivers refuse it there.
+//!
+//! In this mode libpcap's own read timeout never ends a wait for a frame (seen with 1.10.3), so that
+//! a thread wakes it from time to time: the drop counters stay right while the air is silent.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pcap::{Active, Inactive, Precision};
@@ -19,7 +25,6 @@ use crate::dot11::LinkType;
 const FILTER: &str = "type mgt subtype probe-req";
 /// What a capture file's record header would take.
 const RECORD_HEADER: u64 = 16;
-const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 
 /// An interface that is being captured.
 pub(super) struct Live {
@@ -30,6 +35,9 @@ pub(super) struct Live {
     /// libpcap's drop counters as last seen; they are 32 bits wide and wrap.
     dropped: (u32, u32),
     sampled: Instant,
+    sample_every: Duration,
+    /// Ends the thread that wakes this capture by going away.
+    _ticker: Sender<()>,
 }
 
 impl Live {
@@ -46,7 +54,7 @@ impl Live {
             .precision(Precision::Micro)
             .snaplen(settings.snaplen.try_into().unwrap_or(i32::MAX))
             .buffer_size(settings.buffer_bytes.try_into().unwrap_or(i32::MAX))
-            .timeout(settings.read_timeout.as_millis().try_into().unwrap_or(i32::MAX))
+            .timeout(settings.sample_every.as_millis().try_into().unwrap_or(i32::MAX))
             .open()
             .map_err(failed)?;
         let dlt = pcap.get_datalink().0;
@@ -56,6 +64,9 @@ impl Live {
         })?;
         pcap.filter(FILTER, true).map_err(failed)?;
         let breakloop = pcap.breakloop_handle();
+        let ticker = tick(settings.sample_every, pcap.breakloop_handle()).map_err(|error| {
+            CaptureError::Interface { interface: interface.to_owned(), reason: error.to_string() }
+        })?;
         let live = Self {
             interface: interface.to_owned(),
             pcap,
@@ -63,6 +74,8 @@ impl Live {
             counters,
             dropped: (0, 0),
             sampled: Instant::now(),
+            sample_every: settings.sample_every,
+            _ticker: ticker,
         };
         Ok((live, Arc::new(move || breakloop.breakloop())))
     }
@@ -71,9 +84,9 @@ impl Live {
         self.link
     }
 
-    /// The next frame, or none within the read timeout, or the end where the capture was woken.
+    /// The next frame, or none where the capture was woken.
     pub fn next(&mut self) -> Result<Heard<'_>, CaptureError> {
-        if self.sampled.elapsed() >= SAMPLE_EVERY {
+        if self.sampled.elapsed() >= self.sample_every {
             self.sample_drops();
         }
         match self.pcap.next_packet() {
@@ -89,8 +102,7 @@ impl Live {
                 stored_bytes: RECORD_HEADER + packet.data.len() as u64,
                 bytes: packet.data,
             })),
-            Err(pcap::Error::TimeoutExpired) => Ok(Heard::Idle),
-            Err(pcap::Error::NoMorePackets) => Ok(Heard::End),
+            Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => Ok(Heard::Idle),
             Err(error) => {
                 Err(CaptureError::InterfaceLost { interface: self.interface.clone(), reason: reason(&error) })
             }
@@ -117,6 +129,18 @@ impl fmt::Debug for Live {
     }
 }
 
+/// Wakes a capture at every `period`, until what is returned is dropped.
+fn tick(period: Duration, wake: pcap::BreakLoop) -> io::Result<Sender<()>> {
+    let period = period.max(Duration::from_millis(10));
+    let (alive, gone) = mpsc::channel::<()>();
+    thread::Builder::new().name("capture-ticker".into()).spawn(move || {
+        while gone.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+            wake.breakloop();
+        }
+    })?;
+    Ok(alive)
+}
+
 /// libpcap's words without the crate's.
 fn reason(error: &pcap::Error) -> String {
     match error {
@@ -130,14 +154,15 @@ fn open_error(interface: &str, error: &pcap::Error) -> CaptureError {
     let reason = reason(error);
     let interface = interface.to_owned();
     let says = |words: &[&str]| words.iter().any(|words| reason.contains(words));
-    if says(&["No such device", "does not exist"]) {
+    // Without the right to capture, libpcap says so of an interface that does not exist, too.
+    let known = Path::new("/sys/class/net");
+    let missing = known.is_dir() && !known.join(&interface).exists() && interface != "any";
+    if missing || says(&["No such device", "does not exist"]) {
         CaptureError::NoSuchInterface { interface }
     } else if says(&["ermission", "not permitted"]) {
         CaptureError::NotPermitted { interface }
     } else if says(&["is not up", "Network is down"]) {
         CaptureError::InterfaceDown { interface }
-    } else if !Path::new("/sys/class/net").join(&interface).exists() && interface != "any" {
-        CaptureError::NoSuchInterface { interface }
     } else {
         CaptureError::Interface { interface, reason }
     }

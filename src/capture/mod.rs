@@ -47,13 +47,13 @@ pub struct Settings {
     pub snaplen: u32,
     /// The size of the kernel's buffer in bytes.
     pub buffer_bytes: u32,
-    /// How long the loop waits for a frame before it looks at the drop counters.
-    pub read_timeout: Duration,
+    /// How often the drop counters are read, also where no frame comes.
+    pub sample_every: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { snaplen: 2304, buffer_bytes: 4 << 20, read_timeout: Duration::from_millis(200) }
+        Self { snaplen: 2304, buffer_bytes: 4 << 20, sample_every: Duration::from_millis(200) }
     }
 }
 

@@ -67,7 +67,8 @@ impl Pcapng {
     pub fn next(&mut self) -> Read<'_> {
         let Some((kind, length)) = self.skip_to_packet()? else { return Ok(None) };
         let (order, interfaces) = (self.order, &self.interfaces);
-        let block = self.window.take(length)?;
+        // Without the length that ends it.
+        let block = self.window.take(length)?.get(..length - 4).unwrap_or_default();
         let u32_at = |at| order.u32(block, at).ok_or_else(too_short);
         let interface_at = |number: u32| {
             let interface = interfaces.get(number as usize);
@@ -90,13 +91,12 @@ impl Pcapng {
             }
             _ => (interface_at(u32_at(8)?)?, Some(ticks()?), 28, u32_at(20)?, u32_at(24)?),
         };
-        let end = start + captured as usize;
-        let bytes = block.get(start..end).filter(|_| end <= length - 4 && captured <= MAX_FRAME);
+        let bytes = block.get(start..start + captured as usize).filter(|_| captured <= MAX_FRAME);
         Ok(Some(Record {
             link: interface.link,
             time_us: ticks.map_or(0, |ticks| interface.clock.time_us(ticks)),
             original_length: original as usize,
-            stored_bytes: block.len() as u64,
+            stored_bytes: length as u64,
             bytes: bytes.ok_or_else(too_short)?,
         }))
     }
