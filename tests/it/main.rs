@@ -1,1 +1,4 @@
-fn main() {}
+//! The integration tests: one crate, one binary, a file per promise.
+
+mod support;
+mod support_works;
