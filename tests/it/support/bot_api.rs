@@ -216,6 +216,11 @@ impl BotApi {
         })
     }
 
+    /// Every webhook that was set so far, in order.
+    pub fn webhook_history(&self) -> Vec<Webhook> {
+        self.shared.lock().webhooks.clone()
+    }
+
     /// Waits for the first accepted message of which this is true, among those from before as well.
     pub fn wait_for_message(&self, mut wanted: impl FnMut(&SentMessage) -> bool) -> SentMessage {
         self.wait_for("a message", |state| state.sent.iter().find(|message| wanted(message)).cloned())

@@ -1,6 +1,7 @@
 //! What a test may ask of the machine. A test that cannot have it says so and ends; with
 //! `PROBEWATCH_REQUIRE_ALL=1` that is a failure, so that nothing goes untested unnoticed.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,9 @@ use std::process::{Command, Stdio};
 pub fn skip(reason: &str) {
     let required = std::env::var_os("PROBEWATCH_REQUIRE_ALL").is_some_and(|value| value == "1");
     assert!(!required, "PROBEWATCH_REQUIRE_ALL=1 allows no skip: {reason}");
-    eprintln!("skipped: {reason}");
+    // Not `eprintln!`: the test runner swallows what a passing test prints with it.
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
 }
 
 /// `../shared/captures`, or `None` after a skip was told.

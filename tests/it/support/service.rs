@@ -332,7 +332,7 @@ fn collect(stderr: impl Read, log: &SharedLog) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
     while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        log.lock().lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+        log.lock().lines.push(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
         log.changed.notify_all();
         line.clear();
     }

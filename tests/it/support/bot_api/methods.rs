@@ -319,7 +319,9 @@ fn message_json(sent: &SentMessage, field: &str, entities: &str) -> Value {
     let size = file.map_or(0, |file| file.bytes.len());
     if sent.method.eq_ignore_ascii_case("sendPhoto") {
         let (width, height) = file.and_then(png_size).unwrap_or((640, 480));
-        message["photo"] = json!([{"file_id": id, "file_unique_id": id, "width": width, "height": height, "file_size": size}]);
+        let size =
+            json!({"file_id": id, "file_unique_id": id, "width": width, "height": height, "file_size": size});
+        message["photo"] = json!([size]);
     } else if sent.method.eq_ignore_ascii_case("sendDocument") {
         let name = file.and_then(|file| file.file_name.clone()).unwrap_or_default();
         message["document"] =

@@ -72,9 +72,8 @@ impl Spec {
             let path = format!("{path}.{name}");
             match object.get(name).filter(|value| !value.is_null()) {
                 None if files.contains(name) => {
-                    if !type_names(field).any(|name| name == "InputFile") {
-                        violations.push(format!("{path}: takes no file"));
-                    }
+                    let takes_file = type_names(field).any(|name| name == "InputFile");
+                    violations.extend((!takes_file).then(|| format!("{path}: takes no file")));
                 }
                 None if field["required"] == true => violations.push(format!("{path}: required, absent")),
                 None => {}

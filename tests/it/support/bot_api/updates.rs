@@ -49,7 +49,7 @@ impl Incoming {
         Self::new(chat_id, What::Callback { message_id, data: data.into() })
     }
 
-    pub fn from_user(mut self, user_id: i64, first_name: impl Into<String>) -> Self {
+    pub fn by_user(mut self, user_id: i64, first_name: impl Into<String>) -> Self {
         (self.user_id, self.first_name) = (user_id, first_name.into());
         self
     }
