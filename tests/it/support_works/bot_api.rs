@@ -315,3 +315,18 @@ fn a_webhook_that_is_set_later_is_waited_for() {
     });
     assert_eq!(api.webhook().path(), "/b");
 }
+
+#[test]
+fn what_was_seen_to_have_effect_is_answered_before_the_server_goes_down() {
+    let api = BotApi::start();
+    for round in 1..=20 {
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| raw(&api, "sendMessage", hello()));
+            api.wait_for_message_after(round - 1, |_| true);
+            assert_eq!(api.calls().len(), round);
+            api.set_down(true);
+            assert_eq!(sending.join().unwrap().expect("an answer").0, 200);
+        });
+        api.set_down(false);
+    }
+}

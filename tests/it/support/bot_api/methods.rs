@@ -1,10 +1,12 @@
 //! What each method does and answers. A method that is not written out here answers `true` where the
 //! schema says that it returns a Boolean; for others, see `BotApi::answer_with`.
 
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::spec::Spec;
 use super::updates;
 use super::{Call, SentMessage, Shared, State, UploadedFile, Webhook, limits};
 
@@ -66,19 +68,14 @@ pub fn is_known(shared: &Shared, method: &str) -> bool {
     }
 }
 
-/// Carries out a call that is within the rules; `None` where the connection is to be cut.
-pub fn answer(shared: &Shared, call: &Call) -> Option<Reply> {
-    let method = call.method.to_ascii_lowercase();
-    if method == "getupdates" {
-        return get_updates(shared, call);
-    }
-    let mut state = shared.lock();
-    let reply = match method.as_str() {
+/// Carries out a call that is within the rules.
+pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
+    match call.method.to_ascii_lowercase().as_str() {
         "getme" => Reply::Result(bot_user()),
-        "setwebhook" => set_webhook(&mut state, call),
+        "setwebhook" => set_webhook(state, call),
         "deletewebhook" => {
             state.webhook = None;
-            drop_pending(&mut state, call);
+            drop_pending(state, call);
             Reply::Result(true.into())
         }
         "getwebhookinfo" => Reply::Result(json!({
@@ -96,20 +93,18 @@ pub fn answer(shared: &Shared, call: &Call) -> Option<Reply> {
             state.commands = json!([]);
             Reply::Result(true.into())
         }
-        "sendmessage" => send(&mut state, call, "text", "entities"),
-        "sendphoto" | "senddocument" => send(&mut state, call, "caption", "caption_entities"),
-        "editmessagetext" => edit_text(&mut state, call),
+        "sendmessage" => send(state, call, "text", "entities"),
+        "sendphoto" | "senddocument" => send(state, call, "caption", "caption_entities"),
+        "editmessagetext" => edit_text(state, call),
         other => match state.canned.get(other) {
             Some(result) => Reply::Result(result.clone()),
-            None if returns_true(shared, other) => Reply::Result(true.into()),
+            None if returns_true(spec, other) => Reply::Result(true.into()),
             None => {
                 state.violations.push(format!("the test server has no answer to {}", call.method));
                 Reply::error(501, "Not Implemented: see BotApi::answer_with")
             }
         },
-    };
-    shared.changed.notify_all();
-    Some(reply)
+    }
 }
 
 /// What is wrong with the uploaded files of a call.
@@ -132,8 +127,8 @@ pub fn file_violations(call: &Call) -> Vec<String> {
     found
 }
 
-fn returns_true(shared: &Shared, method: &str) -> bool {
-    match &shared.spec {
+fn returns_true(spec: Option<&Spec>, method: &str) -> bool {
+    match spec {
         Some(spec) => spec.returns_only_true(method),
         None => matches!(method, "sendchataction" | "answercallbackquery"),
     }
@@ -183,13 +178,12 @@ fn note_allowed_updates(state: &mut State, call: &Call) {
 }
 
 /// Updates stay until a higher offset confirms them. Answers as soon as there is one, else when the
-/// timeout is over.
-fn get_updates(shared: &Shared, call: &Call) -> Option<Reply> {
+/// timeout is over; `None` where the connection is to be cut.
+pub fn get_updates<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, call: &Call) -> Option<Reply> {
     let number = |name: &str| call.params.get(name).and_then(Value::as_i64);
     let limit = usize::try_from(number("limit").unwrap_or(100)).unwrap_or(100);
     let timeout = u64::try_from(number("timeout").unwrap_or(0)).unwrap_or(0);
     let deadline = Instant::now() + Duration::from_secs(timeout);
-    let mut state = shared.lock();
     state.newest_poll += 1;
     let this_poll = state.newest_poll;
     note_allowed_updates(&mut state, call);

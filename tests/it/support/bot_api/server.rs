@@ -67,15 +67,16 @@ impl Listener {
         Ok(())
     }
 
-    /// Refuses new connections and cuts the present ones. The state must say `down` by now, so that
-    /// requests that wait end.
+    /// Refuses new connections and cuts the present ones. A request that has taken effect is still
+    /// answered: being down is no cause of doubt, for that there is `Fault::AcceptThenClose`. The state
+    /// must say `down` by now, so that requests that wait end.
     pub fn close(&mut self) {
         let Some(Open { listener, connections, acceptor }) = self.open.take() else { return };
         // SAFETY: the descriptor is an open socket; shutting it down wakes the thread in accept.
         unsafe { libc::shutdown(listener.as_raw_fd(), libc::SHUT_RDWR) };
         let _ = acceptor.join();
         for (stream, thread) in connections.lock().expect("no panic holds this").drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = stream.shutdown(Shutdown::Read);
             let _ = thread.join();
         }
     }
@@ -120,6 +121,9 @@ fn serve(stream: TcpStream, shared: &Shared) {
     let _ = stream.set_nodelay(true);
     let mut stream = BufReader::new(stream);
     while let Ok(Some(request)) = Request::read(&mut stream) {
+        if shared.lock().down {
+            break;
+        }
         let Some((status, body)) = answer(shared, &request) else { break };
         if http::write_json(stream.get_mut(), status, &body).is_err() {
             break;
@@ -164,19 +168,30 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
     if let Some(fault) = next_fault(shared, &call.method) {
         return answer_fault(shared, call, fault);
     }
-    // A long poll is recorded when it comes, not when it is answered.
-    let recorded = (call.method.eq_ignore_ascii_case("getUpdates")).then(|| record(shared, call.clone()));
-    let reply = methods::answer(shared, &call)?;
-    if let Reply::Refused { status, .. } = reply {
-        call.outcome = Outcome::Refused(status);
-    }
-    match recorded {
-        Some(index) => shared.lock().calls[index].outcome = call.outcome,
-        None => {
-            record(shared, call);
-        }
-    }
+    let reply = carry_out(shared, call)?;
     Some((reply.status(), reply.to_json()))
+}
+
+/// Carries out a call that is within the rules and records it, both in one step, so that who sees the
+/// one sees the other; a long poll is recorded when it comes, not when it is answered.
+fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
+    let mut state = shared.lock();
+    if call.method.eq_ignore_ascii_case("getUpdates") {
+        let index = state.calls.len();
+        state.calls.push(call.clone());
+        let reply = methods::get_updates(shared, state, &call)?;
+        if let Reply::Refused { status, .. } = reply {
+            shared.lock().calls[index].outcome = Outcome::Refused(status);
+        }
+        return Some(reply);
+    }
+    let reply = methods::answer(&mut state, shared.spec.as_ref(), &call);
+    if let (Outcome::Accepted, Reply::Refused { status, .. }) = (&call.outcome, &reply) {
+        call.outcome = Outcome::Refused(*status);
+    }
+    state.calls.push(call);
+    shared.changed.notify_all();
+    Some(reply)
 }
 
 fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, String)> {
@@ -204,14 +219,14 @@ fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, S
             return None;
         }
         Fault::AcceptThenClose => {
-            methods::answer(shared, &call);
-            record(shared, call);
+            carry_out(shared, call);
             return None;
         }
         Fault::Hang => {
-            record(shared, call);
             let mut state = shared.lock();
             let clearings = state.clearings;
+            state.calls.push(call);
+            shared.changed.notify_all();
             while !state.down && state.clearings == clearings {
                 state = shared.wait(state, DEADLINE);
             }
@@ -222,11 +237,9 @@ fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, S
     Some((reply.status(), reply.to_json()))
 }
 
-fn record(shared: &Shared, call: Call) -> usize {
-    let mut state = shared.lock();
-    state.calls.push(call);
+fn record(shared: &Shared, call: Call) {
+    shared.lock().calls.push(call);
     shared.changed.notify_all();
-    state.calls.len() - 1
 }
 
 fn next_fault(shared: &Shared, method: &str) -> Option<Fault> {
