@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// ARPHRD_IEEE80211_RADIOTAP: libpcap gives such an interface as DLT 127.
@@ -51,6 +51,41 @@ impl TapRadio {
     pub fn transmit(&self, frame: &[u8]) {
         let written = (&self.device).write(frame).expect("the TAP device takes the frame");
         assert_eq!(written, frame.len(), "the TAP device takes whole frames");
+    }
+}
+
+impl Drop for TapRadio {
+    /// Closing the device would do, but for a moment another test's child, forked and not yet executed,
+    /// may hold it too. So the interface is deleted through netlink, which nothing delays.
+    fn drop(&mut self) {
+        if let Err(error) = delete_interface(&self.name) {
+            eprintln!("the interface {} is left to the kernel: {error}", self.name);
+        }
+    }
+}
+
+/// What `ip link delete` sends: RTM_DELLINK, whose effect is there when the send returns.
+fn delete_interface(name: &str) -> io::Result<()> {
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: plain system calls; the name ends in NUL, and the message is as long as it says.
+    unsafe {
+        let index = libc::if_nametoindex(name.as_ptr());
+        if index == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        let socket = libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE);
+        check(socket)?;
+        let socket = OwnedFd::from_raw_fd(socket);
+        let mut message = Vec::new(); // nlmsghdr (16 bytes), then ifinfomsg (16 bytes)
+        message.extend_from_slice(&32_u32.to_ne_bytes());
+        message.extend_from_slice(&libc::RTM_DELLINK.to_ne_bytes());
+        message.extend_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
+        message.extend_from_slice(&[0; 12]); // sequence, port; family, type
+        message.extend_from_slice(&index.to_ne_bytes());
+        message.extend_from_slice(&[0; 8]); // flags, change
+        let sent = libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0);
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
 
