@@ -6,13 +6,13 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use probewatch::capture::{Capture, FrameWriter, Settings, Source};
 use probewatch::dot11::{Fcs, LinkType, RequestedSsid, hex};
 
-use crate::{captures, skip};
+use crate::support::require::skip;
 
 /// A probe request in tshark's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -412,4 +412,9 @@ fn several_link_types_in_one_file_read_as_in_tshark() {
     let (ours, theirs) = (ours(&path, true), tshark(&path, true));
     assert_eq!(ours.len(), 35);
     assert_eq!(ours, theirs);
+}
+
+/// The folder of captures made by others.
+fn captures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/captures")
 }

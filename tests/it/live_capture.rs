@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use probewatch::capture::{Capture, CaptureError, Settings, Source};
 use probewatch::dot11::{Fcs, LinkType};
 
-use crate::skip;
+use crate::support::require::skip;
 
 const ARPHRD_IEEE80211_RADIOTAP: libc::c_ulong = 803;
 

@@ -1,0 +1,418 @@
+//! A Bot API server on loopback, for the service under test to talk to.
+//!
+//! It answers as Telegram does and holds every request against the published schema (where that is
+//! present) and the published limits. A request that breaks them is answered with 400 and remembered:
+//! the next wait, [`BotApi::assert_clean`] or the drop fails the test with it. Faults can be scripted:
+//! refusals, silence, cut connections, a server that is down and comes back on the same port.
+
+mod html;
+mod limits;
+mod methods;
+mod server;
+mod spec;
+mod updates;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+pub use updates::Incoming;
+
+use super::{DEADLINE, http};
+use server::Listener;
+use spec::Spec;
+
+const TOKEN: &str = "123456:TEST-abcdefghijklmnopqrstuvwxyz012345";
+
+/// What the server does in place of answering properly.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// 429, with the seconds for which the bot is to be silent.
+    TooManyRequests { retry_after: u32 },
+    /// 5xx: 502 with a page of HTML as a proxy sends it, others with the API's JSON.
+    ServerError(u16),
+    /// No answer until the client gives up, the faults are cleared or the server goes down.
+    Hang,
+    /// The connection is cut; the request has had no effect.
+    Close,
+    /// The request takes effect, then the connection is cut: the bot cannot know.
+    AcceptThenClose,
+    /// 403, as for a user who blocked the bot.
+    Forbidden,
+    /// 400, as for a chat that is not found.
+    BadRequest,
+    /// 400, as for a group that became a supergroup of this id.
+    MigratedTo(i64),
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Accepted,
+    /// Answered with this status.
+    Refused(u16),
+    /// Not answered, for this scripted reason.
+    Faulted(Fault),
+}
+
+/// A request to the API, whatever became of it.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// As the schema spells it, or as it came where there is no schema.
+    pub method: String,
+    pub params: Map<String, Value>,
+    pub files: BTreeMap<String, UploadedFile>,
+    pub at: Instant,
+    pub outcome: Outcome,
+}
+
+/// A file that came in a multipart body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UploadedFile {
+    pub file_name: Option<String>,
+    pub bytes: Vec<u8>,
+}
+
+/// A message that the API accepted: what a person in the chat would now see.
+#[derive(Debug, Clone)]
+pub struct SentMessage {
+    pub method: String,
+    pub chat_id: i64,
+    pub message_id: i64,
+    pub thread_id: Option<i64>,
+    /// The text or caption as it was sent.
+    pub text: String,
+    /// The text or caption as it is read: tags removed, entities resolved.
+    pub plain: String,
+    /// The formatting, as the API reports it.
+    pub entities: Vec<Value>,
+    pub files: Vec<UploadedFile>,
+    /// All parameters.
+    pub raw: Value,
+    pub at: Instant,
+}
+
+/// What the bot asked for with setWebhook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhook {
+    pub url: String,
+    pub secret_token: Option<String>,
+    pub allowed_updates: Vec<String>,
+}
+
+impl Webhook {
+    /// The path (and query) of the URL.
+    pub fn path(&self) -> &str {
+        let rest = self.url.strip_prefix("https://").unwrap_or(&self.url);
+        rest.find('/').map_or("/", |at| &rest[at..])
+    }
+}
+
+struct PlannedFault {
+    method: String,
+    left: usize,
+    fault: Fault,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<Call>,
+    sent: Vec<SentMessage>,
+    violations: Vec<String>,
+    faults: Vec<PlannedFault>,
+    /// Counts the times that faults were cleared, so that hanging requests can tell.
+    clearings: u64,
+    canned: BTreeMap<String, Value>,
+    /// Every webhook that was set, in order.
+    webhooks: Vec<Webhook>,
+    webhook: Option<Webhook>,
+    commands: Value,
+    pending: Vec<Value>,
+    allowed_updates: Vec<String>,
+    last_update_id: i64,
+    last_message_id: i64,
+    /// The newest getUpdates; an older one that still waits is ended with 409.
+    newest_poll: u64,
+    down: bool,
+}
+
+/// What the server's threads share with the test.
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    spec: Option<Spec>,
+}
+
+impl Shared {
+    /// The state, also after a test's thread panicked with it: what it holds stays true.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, timeout: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, timeout);
+        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+}
+
+type LogTail = Box<dyn Fn() -> String + Send + Sync>;
+
+/// The running server. Dropping it stops it, and panics if any request broke the rules.
+pub struct BotApi {
+    shared: Arc<Shared>,
+    listener: Mutex<Listener>,
+    address: SocketAddr,
+    log_tail: Mutex<Option<LogTail>>,
+}
+
+impl BotApi {
+    /// Starts a server on a free port of 127.0.0.1.
+    pub fn start() -> Self {
+        let state = State { commands: Value::Array(Vec::new()), ..State::default() };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), spec: Spec::load() });
+        let listener = Listener::start(Arc::clone(&shared)).expect("a port on loopback");
+        let address = listener.address();
+        Self { shared, listener: Mutex::new(listener), address, log_tail: Mutex::new(None) }
+    }
+
+    /// The base URL, for `api_url`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The one token that the server takes.
+    pub fn token(&self) -> &'static str {
+        TOKEN
+    }
+
+    /// Whether the schema is there, so that requests are held against it.
+    pub fn has_spec(&self) -> bool {
+        self.shared.spec.is_some()
+    }
+
+    /// Whatever this returns is told when a wait fails: the tail of the service's log.
+    pub fn show_on_failure(&self, log_tail: impl Fn() -> String + Send + Sync + 'static) {
+        *self.log_tail.lock().expect("no panic holds this") = Some(Box::new(log_tail));
+    }
+
+    /// Waits for the first setWebhook and returns the webhook that is set now.
+    pub fn webhook(&self) -> Webhook {
+        self.wait_for("setWebhook", |state| state.webhook.clone())
+    }
+
+    /// Waits until setWebhook was accepted `count` times in all, and returns the last: after a restart
+    /// of the service, the path and the secret may be others.
+    pub fn webhook_number(&self, count: usize) -> Webhook {
+        self.wait_for(&format!("setWebhook number {count}"), |state| {
+            if state.webhooks.len() >= count { state.webhook.clone() } else { None }
+        })
+    }
+
+    /// Every webhook that was set so far, in order.
+    pub fn webhook_history(&self) -> Vec<Webhook> {
+        self.shared.lock().webhooks.clone()
+    }
+
+    /// Waits for the first accepted message of which this is true, among those from before as well.
+    pub fn wait_for_message(&self, mut wanted: impl FnMut(&SentMessage) -> bool) -> SentMessage {
+        self.wait_for("a message", |state| state.sent.iter().find(|message| wanted(message)).cloned())
+    }
+
+    /// As [`Self::wait_for_message`], but only messages after the first `seen` count.
+    pub fn wait_for_message_after(
+        &self,
+        seen: usize,
+        mut wanted: impl FnMut(&SentMessage) -> bool,
+    ) -> SentMessage {
+        self.wait_for("a message", |state| state.sent.iter().skip(seen).find(|m| wanted(m)).cloned())
+    }
+
+    /// Waits for the first call of a method (any case) of which this is true, whatever became of it.
+    pub fn wait_for_call(&self, method: &str, mut wanted: impl FnMut(&Call) -> bool) -> Call {
+        self.wait_for(&format!("a call of {method}"), |state| {
+            let mut calls = state.calls.iter().filter(|call| call.method.eq_ignore_ascii_case(method));
+            calls.find(|call| wanted(call)).cloned()
+        })
+    }
+
+    /// Waits until a method (any case) was called `count` times in all, and returns these calls.
+    pub fn wait_for_calls(&self, method: &str, count: usize) -> Vec<Call> {
+        self.wait_for(&format!("{count} calls of {method}"), |state| {
+            let calls = state.calls.iter().filter(|call| call.method.eq_ignore_ascii_case(method));
+            let calls: Vec<Call> = calls.cloned().collect();
+            (calls.len() >= count).then_some(calls)
+        })
+    }
+
+    /// Waits until the bot has confirmed every update that was pushed.
+    pub fn wait_until_confirmed(&self) {
+        self.wait_for("every update confirmed", |state| state.pending.is_empty().then_some(()));
+    }
+
+    /// All accepted messages so far.
+    pub fn sent(&self) -> Vec<SentMessage> {
+        self.shared.lock().sent.clone()
+    }
+
+    /// All calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.lock().calls.clone()
+    }
+
+    /// The commands that the bot has set, as setMyCommands gave them.
+    pub fn commands(&self) -> Value {
+        self.shared.lock().commands.clone()
+    }
+
+    /// Answers the next `count` calls of a method (any case; `*` is any method) with a fault. Plans
+    /// for the same method are used up in order; `usize::MAX` is until [`Self::clear_faults`].
+    pub fn fail_next(&self, method: &str, count: usize, fault: Fault) {
+        self.change(|state| {
+            state.faults.push(PlannedFault { method: method.to_owned(), left: count, fault });
+        });
+    }
+
+    /// Forgets all planned faults; requests that hang are cut.
+    pub fn clear_faults(&self) {
+        self.change(|state| {
+            state.faults.clear();
+            state.clearings += 1;
+        });
+    }
+
+    /// Answers a method (any case) with this result from now on, where the server has no own answer.
+    pub fn answer_with(&self, method: &str, result: Value) {
+        self.change(|state| {
+            state.canned.insert(method.to_ascii_lowercase(), result);
+        });
+    }
+
+    /// Down: connections are cut, new ones refused. Back up, it is on the same port, and has forgotten
+    /// nothing. When this returns, it is so.
+    pub fn set_down(&self, down: bool) {
+        let mut listener = self.listener.lock().expect("no panic holds this");
+        if down {
+            self.change(|state| state.down = true);
+            listener.close();
+        } else {
+            self.change(|state| state.down = false);
+            listener.open().expect("the reserved port");
+        }
+    }
+
+    /// What broke the rules so far; taken, it no longer fails the test.
+    pub fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.lock().violations)
+    }
+
+    /// Panics if any request broke the rules.
+    pub fn assert_clean(&self) {
+        let violations = self.take_violations();
+        assert!(violations.is_empty(), "requests broke the Bot API's rules:\n  {}", violations.join("\n  "));
+    }
+
+    /// Gives an update its number, as Telegram would; posted or pushed again, it is the same update.
+    pub fn update(&self, incoming: Incoming) -> Value {
+        let mut state = self.shared.lock();
+        state.last_update_id += 1;
+        state.last_message_id += 1;
+        incoming.into_update(state.last_update_id, state.last_message_id)
+    }
+
+    /// Queues an update for getUpdates.
+    pub fn push(&self, incoming: Incoming) {
+        self.push_update(self.update(incoming));
+    }
+
+    /// Queues this very update for getUpdates.
+    pub fn push_update(&self, update: Value) {
+        self.change(|state| state.pending.push(update));
+    }
+
+    /// Posts an update to the service as Telegram would, with the right secret; returns the status.
+    pub fn post(&self, listen: SocketAddr, incoming: Incoming) -> u16 {
+        self.post_update(listen, &self.update(incoming))
+    }
+
+    /// Posts this very update with the right secret. Panics where the bot did not ask for updates of
+    /// this kind, since Telegram would not send it.
+    pub fn post_update(&self, listen: SocketAddr, update: &Value) -> u16 {
+        let webhook = self.webhook();
+        let kind = updates::kind(update);
+        let asked = webhook.allowed_updates.is_empty() || webhook.allowed_updates.iter().any(|k| k == kind);
+        assert!(asked, "the bot asked for no updates of the kind {kind}: {:?}", webhook.allowed_updates);
+        self.post_update_with_secret(listen, update, webhook.secret_token.as_deref())
+    }
+
+    /// Posts this very update to the webhook's path with any secret, or with none.
+    pub fn post_update_with_secret(&self, listen: SocketAddr, update: &Value, secret: Option<&str>) -> u16 {
+        let path = self.webhook().path().to_owned();
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(secret.map(|secret| ("x-telegram-bot-api-secret-token", secret)));
+        let response = http::request(listen, "POST", &path, &headers, update.to_string().as_bytes());
+        response.unwrap_or_else(|error| panic!("posting an update: {error}\n{}", self.report())).status
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.shared.lock());
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until this gives something. Panics at the deadline, and as soon as a rule was broken.
+    fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(&State) -> Option<T>) -> T {
+        let deadline = Instant::now() + DEADLINE;
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(found) = wanted(&state) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !state.violations.is_empty() {
+                drop(state);
+                panic!("waited for {what} in vain\n{}", self.report());
+            }
+            state = self.shared.wait(state, left);
+        }
+    }
+
+    /// What the server saw, for a failed test.
+    fn report(&self) -> String {
+        let mut report = String::new();
+        let state = self.shared.lock();
+        for violation in &state.violations {
+            report.push_str(&format!("broke the rules: {violation}\n"));
+        }
+        let skipped = state.calls.len().saturating_sub(40);
+        for call in state.calls.iter().skip(skipped) {
+            let params = Value::Object(call.params.clone());
+            report.push_str(&format!("call: {} {params} -> {:?}\n", call.method, call.outcome));
+        }
+        drop(state);
+        if let Ok(log_tail) = self.log_tail.lock()
+            && let Some(log_tail) = &*log_tail
+        {
+            report.push_str(&format!("the service's log:\n{}", log_tail()));
+        }
+        report
+    }
+}
+
+impl Drop for BotApi {
+    fn drop(&mut self) {
+        self.change(|state| state.down = true);
+        if let Ok(listener) = self.listener.get_mut() {
+            listener.close();
+        }
+        if !std::thread::panicking() {
+            self.assert_clean();
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The Bot API's published limits, which the schema does not carry: lengths, character sets, formats.
+//! They hold whether or not the schema is there.
+
+use serde_json::{Map, Value};
+
+use super::html::{self, Formatted};
+
+/// Lengths are in UTF-16 units and of the text after its entities were parsed.
+const MAX_TEXT: usize = 4096;
+const MAX_CAPTION: usize = 1024;
+
+const CHAT_ACTIONS: [&str; 11] = [
+    "typing",
+    "upload_photo",
+    "record_video",
+    "upload_video",
+    "record_voice",
+    "upload_voice",
+    "upload_document",
+    "choose_sticker",
+    "find_location",
+    "record_video_note",
+    "upload_video_note",
+];
+
+/// The fields that a method cannot do without, for when the schema is absent.
+pub fn required_fields(method: &str) -> &'static [&'static str] {
+    match method {
+        "setwebhook" => &["url"],
+        "sendmessage" => &["chat_id", "text"],
+        "sendphoto" => &["chat_id", "photo"],
+        "senddocument" => &["chat_id", "document"],
+        "sendchataction" => &["chat_id", "action"],
+        "editmessagetext" => &["text"],
+        "answercallbackquery" => &["callback_query_id"],
+        "setmycommands" => &["commands"],
+        _ => &[],
+    }
+}
+
+/// Everything in which these parameters go beyond the limits; `method` is in lower case.
+pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
+    let mut found = Vec::new();
+    let text = |name: &str| params.get(name).and_then(Value::as_str);
+    match method {
+        "setwebhook" => {
+            let url = text("url").unwrap_or_default();
+            let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
+            if !url.is_empty() && host.is_none_or(str::is_empty) {
+                found.push("bad webhook: An HTTPS URL must be provided for webhook".into());
+            }
+            if let Some(port) = host.and_then(|host| host.rsplit_once(':')).map(|(_, port)| port)
+                && !["443", "80", "88", "8443"].contains(&port)
+            {
+                found.push("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443".into());
+            }
+            if let Some(secret) = text("secret_token") {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+                if secret.is_empty() || secret.len() > 256 || !secret.bytes().all(allowed) {
+                    found.push("bad webhook: secret token contains unallowed characters".into());
+                }
+            }
+            in_range(params, "max_connections", 1..=100, &mut found);
+        }
+        "getupdates" => {
+            in_range(params, "limit", 1..=100, &mut found);
+            in_range(params, "timeout", 0..=600, &mut found);
+        }
+        "setmycommands" => commands(params, &mut found),
+        "answercallbackquery" if text("text").is_some_and(|text| utf16_length(text) > 200) => {
+            found.push("answerCallbackQuery: text is longer than 200 characters".into());
+        }
+        "sendchataction" if !text("action").is_some_and(|action| CHAT_ACTIONS.contains(&action)) => {
+            found.push("wrong parameter action in request".into());
+        }
+        "sendmessage" | "editmessagetext" => {
+            formatted(params, "text", "entities", 1..=MAX_TEXT, &mut found);
+        }
+        _ if params.contains_key("caption") => {
+            formatted(params, "caption", "caption_entities", 0..=MAX_CAPTION, &mut found);
+        }
+        _ => {}
+    }
+    if let Some(markup) = params.get("reply_markup") {
+        buttons(markup, &mut found);
+    }
+    found
+}
+
+/// The text of a message or caption as its reader sees it.
+pub fn read_formatted(params: &Map<String, Value>, field: &str, entities: &str) -> Result<Formatted, String> {
+    let text = params.get(field).and_then(Value::as_str).unwrap_or_default();
+    match params.get("parse_mode").and_then(Value::as_str) {
+        None | Some("") => {
+            let entities = params.get(entities).and_then(Value::as_array).cloned().unwrap_or_default();
+            Ok(Formatted { plain: text.to_owned(), entities })
+        }
+        Some(mode) if mode.eq_ignore_ascii_case("HTML") => html::parse(text),
+        Some(mode) => Err(format!("this test server cannot read parse_mode {mode:?}")),
+    }
+}
+
+/// The number of UTF-16 units, which is how Telegram counts.
+pub fn utf16_length(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+fn formatted(
+    params: &Map<String, Value>,
+    field: &str,
+    entities: &str,
+    lengths: std::ops::RangeInclusive<usize>,
+    found: &mut Vec<String>,
+) {
+    let formatted = match read_formatted(params, field, entities) {
+        Ok(formatted) => formatted,
+        Err(error) => return found.push(error),
+    };
+    let length = utf16_length(&formatted.plain);
+    if length > *lengths.end() {
+        found.push(format!("{field} is too long: {length} UTF-16 units of at most {}", lengths.end()));
+    }
+    if *lengths.start() > 0 && formatted.plain.trim().is_empty() {
+        found.push(format!("{field} must be non-empty"));
+    }
+    for entity in &formatted.entities {
+        let end = entity["offset"].as_u64().zip(entity["length"].as_u64()).map(|(at, len)| at + len);
+        if end.is_none_or(|end| end > length as u64) {
+            found.push(format!("{field}: the entity {entity} lies outside the text"));
+        }
+    }
+}
+
+fn commands(params: &Map<String, Value>, found: &mut Vec<String>) {
+    let commands = params.get("commands").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if commands.len() > 100 {
+        found.push(format!("setMyCommands: {} commands of at most 100", commands.len()));
+    }
+    for command in commands {
+        let name = command["command"].as_str().unwrap_or_default();
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if name.is_empty() || name.len() > 32 || !name.bytes().all(allowed) {
+            found.push(format!("BOT_COMMAND_INVALID: {name:?}"));
+        }
+        let description = command["description"].as_str().unwrap_or_default();
+        if !(1..=256).contains(&utf16_length(description)) {
+            found.push(format!("BOT_COMMAND_DESCRIPTION_INVALID: {name:?}: {description:?}"));
+        }
+    }
+}
+
+fn buttons(markup: &Value, found: &mut Vec<String>) {
+    let rows = markup["inline_keyboard"].as_array().into_iter().flatten();
+    for button in rows.flat_map(|row| row.as_array().into_iter().flatten()) {
+        if let Some(data) = button["callback_data"].as_str()
+            && !(1..=64).contains(&data.len())
+        {
+            found.push(format!("BUTTON_DATA_INVALID: {data:?} has {} bytes of 1 to 64", data.len()));
+        }
+        if button["text"].as_str().is_some_and(str::is_empty) {
+            found.push("a button without text".into());
+        }
+    }
+}
+
+fn in_range(
+    params: &Map<String, Value>,
+    name: &str,
+    range: std::ops::RangeInclusive<i64>,
+    found: &mut Vec<String>,
+) {
+    if let Some(value) = params.get(name).and_then(Value::as_i64)
+        && !range.contains(&value)
+    {
+        found.push(format!("{name} is {value}, not within {} to {}", range.start(), range.end()));
+    }
+}

@@ -1,0 +1,335 @@
+//! What each method does and answers. A method that is not written out here answers `true` where the
+//! schema says that it returns a Boolean; for others, see `BotApi::answer_with`.
+
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::spec::Spec;
+use super::updates;
+use super::{Call, SentMessage, Shared, State, UploadedFile, Webhook, limits};
+
+/// The API's answer.
+pub enum Reply {
+    Result(Value),
+    Refused { status: u16, description: String, parameters: Option<Value> },
+}
+
+impl Reply {
+    pub fn error(status: u16, description: &str) -> Self {
+        Self::Refused { status, description: description.to_owned(), parameters: None }
+    }
+
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Result(_) => 200,
+            Self::Refused { status, .. } => *status,
+        }
+    }
+
+    pub fn to_json(&self) -> String {
+        let body = match self {
+            Self::Result(result) => json!({"ok": true, "result": result}),
+            Self::Refused { status, description, parameters } => {
+                let mut body = json!({"ok": false, "error_code": status, "description": description});
+                if let Some(parameters) = parameters {
+                    body["parameters"] = parameters.clone();
+                }
+                body
+            }
+        };
+        body.to_string()
+    }
+}
+
+const WRITTEN_OUT: [&str; 14] = [
+    "getme",
+    "setwebhook",
+    "deletewebhook",
+    "getwebhookinfo",
+    "setmycommands",
+    "getmycommands",
+    "deletemycommands",
+    "getupdates",
+    "sendmessage",
+    "sendphoto",
+    "senddocument",
+    "sendchataction",
+    "answercallbackquery",
+    "editmessagetext",
+];
+
+/// Whether there is such a method, as far as can be told.
+pub fn is_known(shared: &Shared, method: &str) -> bool {
+    match &shared.spec {
+        Some(spec) => spec.method_name(method).is_some(),
+        None => WRITTEN_OUT.contains(&method.to_ascii_lowercase().as_str()),
+    }
+}
+
+/// Carries out a call that is within the rules.
+pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
+    match call.method.to_ascii_lowercase().as_str() {
+        "getme" => Reply::Result(bot_user()),
+        "setwebhook" => set_webhook(state, call),
+        "deletewebhook" => {
+            state.webhook = None;
+            drop_pending(state, call);
+            Reply::Result(true.into())
+        }
+        "getwebhookinfo" => Reply::Result(json!({
+            "url": state.webhook.as_ref().map_or("", |webhook| &webhook.url),
+            "has_custom_certificate": false,
+            "pending_update_count": state.pending.len(),
+            "max_connections": 40,
+        })),
+        "setmycommands" => {
+            state.commands = call.params.get("commands").cloned().unwrap_or_default();
+            Reply::Result(true.into())
+        }
+        "getmycommands" => Reply::Result(state.commands.clone()),
+        "deletemycommands" => {
+            state.commands = json!([]);
+            Reply::Result(true.into())
+        }
+        "sendmessage" => send(state, call, "text", "entities"),
+        "sendphoto" | "senddocument" => send(state, call, "caption", "caption_entities"),
+        "editmessagetext" => edit_text(state, call),
+        other => match state.canned.get(other) {
+            Some(result) => Reply::Result(result.clone()),
+            None if returns_true(spec, other) => Reply::Result(true.into()),
+            None => {
+                state.violations.push(format!("the test server has no answer to {}", call.method));
+                Reply::error(501, "Not Implemented: see BotApi::answer_with")
+            }
+        },
+    }
+}
+
+/// What is wrong with the uploaded files of a call.
+pub fn file_violations(call: &Call) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, file) in &call.files {
+        if file.bytes.is_empty() {
+            found.push(format!("file {name:?} must be non-empty"));
+        }
+        if call.method.eq_ignore_ascii_case("sendPhoto") {
+            let known = [b"\x89PNG\r\n\x1a\n".as_slice(), b"\xff\xd8\xff", b"RIFF", b"GIF8"];
+            if !known.iter().any(|magic| file.bytes.starts_with(magic)) {
+                found.push(format!("IMAGE_PROCESS_FAILED: {name:?} is no PNG, JPEG, WebP or GIF"));
+            }
+            if file.bytes.len() > 10 << 20 {
+                found.push(format!("photo {name:?} is larger than 10 MB"));
+            }
+        }
+    }
+    found
+}
+
+fn returns_true(spec: Option<&Spec>, method: &str) -> bool {
+    match spec {
+        Some(spec) => spec.returns_only_true(method),
+        None => matches!(method, "sendchataction" | "answercallbackquery"),
+    }
+}
+
+fn bot_user() -> Value {
+    json!({
+        "id": 123456,
+        "is_bot": true,
+        "first_name": "probewatch under test",
+        "username": "probewatch_test_bot",
+        "can_join_groups": true,
+        "can_read_all_group_messages": false,
+        "supports_inline_queries": false,
+        "can_connect_to_business": false,
+        "has_main_web_app": false,
+    })
+}
+
+fn set_webhook(state: &mut State, call: &Call) -> Reply {
+    let text = |name: &str| call.params.get(name).and_then(Value::as_str).map(str::to_owned);
+    drop_pending(state, call);
+    note_allowed_updates(state, call);
+    let url = text("url").unwrap_or_default();
+    if url.is_empty() {
+        state.webhook = None;
+        return Reply::Result(true.into());
+    }
+    let allowed_updates = state.allowed_updates.clone();
+    let webhook = Webhook { url, secret_token: text("secret_token"), allowed_updates };
+    state.webhooks.push(webhook.clone());
+    state.webhook = Some(webhook);
+    Reply::Result(true.into())
+}
+
+fn drop_pending(state: &mut State, call: &Call) {
+    if call.params.get("drop_pending_updates").and_then(Value::as_bool) == Some(true) {
+        state.pending.clear();
+    }
+}
+
+/// Where the parameter is absent, what was asked for before stands.
+fn note_allowed_updates(state: &mut State, call: &Call) {
+    if let Some(kinds) = call.params.get("allowed_updates").and_then(Value::as_array) {
+        state.allowed_updates = kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    }
+}
+
+/// Updates stay until a higher offset confirms them. Answers as soon as there is one, else when the
+/// timeout is over; `None` where the connection is to be cut.
+pub fn get_updates<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, call: &Call) -> Option<Reply> {
+    let number = |name: &str| call.params.get(name).and_then(Value::as_i64);
+    let limit = usize::try_from(number("limit").unwrap_or(100)).unwrap_or(100);
+    let timeout = u64::try_from(number("timeout").unwrap_or(0)).unwrap_or(0);
+    let deadline = Instant::now() + Duration::from_secs(timeout);
+    state.newest_poll += 1;
+    let this_poll = state.newest_poll;
+    note_allowed_updates(&mut state, call);
+    match number("offset") {
+        Some(offset) if offset < 0 => {
+            let kept = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+            let confirmed = state.pending.len().saturating_sub(kept);
+            state.pending.drain(..confirmed);
+        }
+        Some(offset) => state.pending.retain(|update| update["update_id"].as_i64() >= Some(offset)),
+        None => {}
+    }
+    shared.changed.notify_all();
+    loop {
+        if state.down {
+            return None;
+        }
+        if state.webhook.is_some() {
+            let why = "can't use getUpdates method while webhook is active; \
+                       use deleteWebhook to delete the webhook first";
+            return Some(Reply::error(409, &format!("Conflict: {why}")));
+        }
+        if state.newest_poll != this_poll {
+            let why = "terminated by other getUpdates request; \
+                       make sure that only one bot instance is running";
+            return Some(Reply::error(409, &format!("Conflict: {why}")));
+        }
+        let allowed = state.allowed_updates.clone();
+        let asked_for = |update: &Value| {
+            allowed.is_empty() || allowed.iter().any(|allowed| allowed == updates::kind(update))
+        };
+        state.pending.retain(asked_for);
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !state.pending.is_empty() || left.is_zero() {
+            return Some(Reply::Result(state.pending.iter().take(limit).cloned().collect()));
+        }
+        state = shared.wait(state, left);
+    }
+}
+
+fn send(state: &mut State, call: &Call, field: &str, entities: &str) -> Reply {
+    let Some(chat_id) = call.params.get("chat_id").and_then(Value::as_i64) else {
+        return Reply::error(400, "Bad Request: chat not found");
+    };
+    state.last_message_id += 1;
+    let Ok(sent) = sent_message(call, chat_id, state.last_message_id, field, entities) else {
+        return Reply::error(400, "Bad Request: can't parse entities");
+    };
+    let message = message_json(&sent, field, entities);
+    state.sent.push(sent);
+    Reply::Result(message)
+}
+
+fn edit_text(state: &mut State, call: &Call) -> Reply {
+    let number = |name: &str| call.params.get(name).and_then(Value::as_i64);
+    let (Some(chat_id), Some(message_id)) = (number("chat_id"), number("message_id")) else {
+        return Reply::error(400, "Bad Request: message to edit not found");
+    };
+    let is_it = |message: &&SentMessage| message.chat_id == chat_id && message.message_id == message_id;
+    let Some(before) = state.sent.iter().rev().find(is_it) else {
+        return Reply::error(400, "Bad Request: message to edit not found");
+    };
+    let Ok(mut edited) = sent_message(call, chat_id, message_id, "text", "entities") else {
+        return Reply::error(400, "Bad Request: can't parse entities");
+    };
+    let markup = |message: &SentMessage| message.raw.get("reply_markup").cloned();
+    if (&before.plain, &before.entities, markup(before)) == (&edited.plain, &edited.entities, markup(&edited))
+    {
+        let why = "specified new message content and reply markup are exactly the same as a current \
+                   content and reply markup of the message";
+        return Reply::error(400, &format!("Bad Request: message is not modified: {why}"));
+    }
+    edited.thread_id = before.thread_id;
+    let mut message = message_json(&edited, "text", "entities");
+    message["edit_date"] = now().into();
+    state.sent.push(edited);
+    Reply::Result(message)
+}
+
+fn sent_message(
+    call: &Call,
+    chat_id: i64,
+    message_id: i64,
+    field: &str,
+    entities: &str,
+) -> Result<SentMessage, String> {
+    let formatted = limits::read_formatted(&call.params, field, entities)?;
+    Ok(SentMessage {
+        method: call.method.clone(),
+        chat_id,
+        message_id,
+        thread_id: call.params.get("message_thread_id").and_then(Value::as_i64),
+        text: call.params.get(field).and_then(Value::as_str).unwrap_or_default().to_owned(),
+        plain: formatted.plain,
+        entities: formatted.entities,
+        files: call.files.values().cloned().collect(),
+        raw: Value::Object(call.params.clone()),
+        at: call.at,
+    })
+}
+
+/// The Message object that the API returns.
+fn message_json(sent: &SentMessage, field: &str, entities: &str) -> Value {
+    let mut message = json!({
+        "message_id": sent.message_id,
+        "from": bot_user(),
+        "chat": updates::chat(sent.chat_id),
+        "date": now(),
+    });
+    if !sent.plain.is_empty() {
+        message[field] = sent.plain.as_str().into();
+    }
+    if !sent.entities.is_empty() {
+        message[entities] = sent.entities.clone().into();
+    }
+    if let Some(thread_id) = sent.thread_id {
+        message["message_thread_id"] = thread_id.into();
+        message["is_topic_message"] = true.into();
+    }
+    if let Some(markup) =
+        sent.raw.get("reply_markup").filter(|markup| markup.get("inline_keyboard").is_some())
+    {
+        message["reply_markup"] = markup.clone();
+    }
+    let file = sent.files.first();
+    let id = format!("file{}", sent.message_id);
+    let size = file.map_or(0, |file| file.bytes.len());
+    if sent.method.eq_ignore_ascii_case("sendPhoto") {
+        let (width, height) = file.and_then(png_size).unwrap_or((640, 480));
+        let size =
+            json!({"file_id": id, "file_unique_id": id, "width": width, "height": height, "file_size": size});
+        message["photo"] = json!([size]);
+    } else if sent.method.eq_ignore_ascii_case("sendDocument") {
+        let name = file.and_then(|file| file.file_name.clone()).unwrap_or_default();
+        message["document"] =
+            json!({"file_id": id, "file_unique_id": id, "file_name": name, "file_size": size});
+    }
+    message
+}
+
+fn png_size(file: &UploadedFile) -> Option<(u32, u32)> {
+    let number = |at: usize| file.bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    if file.bytes.starts_with(b"\x89PNG") { number(16).zip(number(20)) } else { None }
+}
+
+/// Unix time in seconds, as the API dates messages.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,168 @@
+//! Updates as Telegram sends them: what a person wrote or pressed, as the bot gets to hear of it.
+
+use serde_json::{Value, json};
+
+use super::limits::utf16_length;
+use super::methods::now;
+
+/// Something that a person did in a chat.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    chat_id: i64,
+    user_id: i64,
+    first_name: String,
+    thread_id: Option<i64>,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Text(String),
+    EditedText(String),
+    /// A message that has no text: a sticker, a photograph, a service message.
+    Other(Value),
+    Callback {
+        message_id: i64,
+        data: String,
+    },
+}
+
+impl Incoming {
+    /// A text message. A positive chat is the private chat with the user of that id, a negative one a
+    /// supergroup in which the user 777 writes.
+    pub fn text(chat_id: i64, text: impl Into<String>) -> Self {
+        Self::new(chat_id, What::Text(text.into()))
+    }
+
+    /// An edit of an earlier message.
+    pub fn edited_text(chat_id: i64, text: impl Into<String>) -> Self {
+        Self::new(chat_id, What::EditedText(text.into()))
+    }
+
+    /// A message with these fields (say, `{"sticker": …}`) in place of a text.
+    pub fn other(chat_id: i64, fields: Value) -> Self {
+        Self::new(chat_id, What::Other(fields))
+    }
+
+    /// A press on an inline button under the bot's own message.
+    pub fn callback(chat_id: i64, message_id: i64, data: impl Into<String>) -> Self {
+        Self::new(chat_id, What::Callback { message_id, data: data.into() })
+    }
+
+    pub fn by_user(mut self, user_id: i64, first_name: impl Into<String>) -> Self {
+        (self.user_id, self.first_name) = (user_id, first_name.into());
+        self
+    }
+
+    /// In this topic of a forum.
+    pub fn in_thread(mut self, thread_id: i64) -> Self {
+        self.thread_id = Some(thread_id);
+        self
+    }
+
+    fn new(chat_id: i64, what: What) -> Self {
+        let user_id = if chat_id > 0 { chat_id } else { 777 };
+        Self { chat_id, user_id, first_name: "Test".into(), thread_id: None, what }
+    }
+
+    pub(super) fn into_update(self, update_id: i64, message_id: i64) -> Value {
+        let mut message = json!({
+            "message_id": message_id,
+            "from": {
+                "id": self.user_id,
+                "is_bot": false,
+                "first_name": self.first_name,
+                "language_code": "en",
+            },
+            "chat": chat(self.chat_id),
+            "date": now(),
+        });
+        if let Some(thread_id) = self.thread_id {
+            message["message_thread_id"] = thread_id.into();
+            message["is_topic_message"] = true.into();
+            message["chat"]["is_forum"] = true.into();
+        }
+        let mut update = json!({"update_id": update_id});
+        match self.what {
+            What::Text(text) => {
+                set_text(&mut message, &text);
+                update["message"] = message;
+            }
+            What::EditedText(text) => {
+                set_text(&mut message, &text);
+                message["edit_date"] = now().into();
+                update["edited_message"] = message;
+            }
+            What::Other(fields) => {
+                for (name, value) in fields.as_object().into_iter().flatten() {
+                    message[name] = value.clone();
+                }
+                update["message"] = message;
+            }
+            What::Callback { message_id, data } => {
+                let from = message["from"].take();
+                message["message_id"] = message_id.into();
+                message["from"] = json!({"id": 123456, "is_bot": true, "first_name": "probewatch under test",
+                           "username": "probewatch_test_bot"});
+                set_text(&mut message, "(the bot's message)");
+                update["callback_query"] = json!({
+                    "id": format!("{update_id}"),
+                    "from": from,
+                    "message": message,
+                    "chat_instance": "1",
+                    "data": data,
+                });
+            }
+        }
+        update
+    }
+}
+
+/// The name of what an update carries, as `allowed_updates` lists it.
+pub fn kind(update: &Value) -> &str {
+    let mut names = update.as_object().into_iter().flat_map(|object| object.keys());
+    names.find(|name| *name != "update_id").map_or("", String::as_str)
+}
+
+/// A chat of this id: private where positive, else a supergroup.
+pub fn chat(id: i64) -> Value {
+    if id > 0 {
+        json!({"id": id, "type": "private", "first_name": "Test"})
+    } else {
+        json!({"id": id, "type": "supergroup", "title": "Test group"})
+    }
+}
+
+fn set_text(message: &mut Value, text: &str) {
+    message["text"] = text.into();
+    let entities = bot_commands(text);
+    if !entities.is_empty() {
+        message["entities"] = entities.into();
+    }
+}
+
+/// Telegram marks `/command` and `/command@bot` at the start of any word.
+fn bot_commands(text: &str) -> Vec<Value> {
+    let mut entities = Vec::new();
+    let mut before = None;
+    for (at, character) in text.char_indices() {
+        let starts_word = before.is_none_or(char::is_whitespace);
+        before = Some(character);
+        if character != '/' || !starts_word {
+            continue;
+        }
+        let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let rest = &text[at + 1..];
+        let mut length = rest.find(|c| !in_name(c)).unwrap_or(rest.len());
+        if !(1..=64).contains(&length) {
+            continue;
+        }
+        if let Some(bot) = rest[length..].strip_prefix('@') {
+            let name = bot.find(|c| !in_name(c)).unwrap_or(bot.len());
+            length += if name > 0 { 1 + name } else { 0 };
+        }
+        let offset = utf16_length(&text[..at]);
+        entities.push(json!({"type": "bot_command", "offset": offset, "length": length + 1}));
+    }
+    entities
+}

@@ -1,0 +1,20 @@
+//! What the integration tests stand on: a Bot API server, a radio without hardware, a frame builder,
+//! the service under test, the oracle, and what a test may ask of the machine.
+//!
+//! Nothing here sleeps to wait for something: every wait is a condition with a deadline, and a missed
+//! deadline panics with what was seen instead.
+
+#![allow(dead_code)]
+
+pub mod bot_api;
+pub mod frames;
+pub mod http;
+pub mod require;
+pub mod service;
+pub mod tap_radio;
+pub mod tshark;
+
+use std::time::Duration;
+
+/// How long a test waits for something that should happen at once.
+pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,62 @@
+//! What a test may ask of the machine. A test that cannot have it says so and ends; with
+//! `PROBEWATCH_REQUIRE_ALL=1` that is a failure, so that nothing goes untested unnoticed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Says why the running test is skipped. The caller returns after it.
+pub fn skip(reason: &str) {
+    let required = std::env::var_os("PROBEWATCH_REQUIRE_ALL").is_some_and(|value| value == "1");
+    assert!(!required, "PROBEWATCH_REQUIRE_ALL=1 allows no skip: {reason}");
+    // Not `eprintln!`: the test runner swallows what a passing test prints with it.
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+}
+
+/// `../shared/captures`, or `None` after a skip was told.
+pub fn captures_dir() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
+    if path.join("real").is_dir() {
+        return Some(path);
+    }
+    skip("no captures at ../shared/captures");
+    None
+}
+
+/// Whether a TAP radio can be opened here; if not, a skip was told.
+pub fn tap_allowed() -> bool {
+    match super::tap_radio::TapRadio::unique("pwcan") {
+        Ok(_) => true,
+        Err(error) => {
+            skip(&format!("no TAP interface (needs root and /dev/net/tun): {error}"));
+            false
+        }
+    }
+}
+
+/// Whether tshark is installed; if not, a skip was told.
+pub fn tshark_present() -> bool {
+    runs("tshark")
+}
+
+/// Whether tcpdump is installed; if not, a skip was told.
+pub fn tcpdump_present() -> bool {
+    runs("tcpdump")
+}
+
+fn runs(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match command.status() {
+        Ok(status) if status.success() => true,
+        Ok(status) => {
+            skip(&format!("{program} --version ended with {status}"));
+            false
+        }
+        Err(error) => {
+            skip(&format!("{program} does not start: {error}"));
+            false
+        }
+    }
+}

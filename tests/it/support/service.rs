@@ -1,0 +1,414 @@
+//! The program under test as a process: the service with its configuration and log, and one-shot
+//! commands.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::DEADLINE;
+use super::bot_api::BotApi;
+
+const ONE_SHOT_DEADLINE: Duration = Duration::from_secs(120);
+
+/// What goes into `config.toml`, and how the service is started.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Tables in order, the first the top level; each with its keys and their values in TOML.
+    tables: Vec<(String, Vec<(String, String)>)>,
+    environment: Vec<(String, String)>,
+    command: Vec<String>,
+}
+
+impl Config {
+    /// Webhook mode against this server, chat 1001 served, no source yet.
+    pub fn new(api: &BotApi) -> Self {
+        let empty = Self {
+            tables: vec![(String::new(), Vec::new())],
+            environment: Vec::new(),
+            command: vec![env!("CARGO_BIN_EXE_probewatch").to_owned()],
+        };
+        empty
+            .set("", "time_zone", &toml_string("Europe/Berlin"))
+            .set("capture", "sources", "[]")
+            .set("telegram", "token", &toml_string(api.token()))
+            .set("telegram", "chats", "[1001]")
+            .set("telegram", "mode", &toml_string("webhook"))
+            .set("telegram", "api_url", &toml_string(&api.url()))
+            .set("telegram.webhook", "url", &toml_string("https://bot.example.org"))
+            .set("telegram.webhook", "listen", &toml_string("127.0.0.1:0"))
+            .set("alerts", "cooldown_seconds", "600")
+            .set("record", "fsync_milliseconds", "1000")
+            .set("record", "checkpoint_seconds", "10")
+            .set("devices", &toml_string("a4:83:e7:4e:39:15"), &toml_string("Alice's phone"))
+    }
+
+    /// Captures from these: interface names, paths of files, `-`.
+    pub fn sources(self, sources: &[&str]) -> Self {
+        let list: Vec<String> = sources.iter().map(|source| toml_string(source)).collect();
+        self.set("capture", "sources", &format!("[{}]", list.join(", ")))
+    }
+
+    pub fn chats(self, chats: &[i64]) -> Self {
+        self.set("telegram", "chats", &format!("{chats:?}"))
+    }
+
+    /// Long polling in place of the webhook.
+    pub fn polling(self) -> Self {
+        self.set("telegram", "mode", &toml_string("polling")).without_table("telegram.webhook")
+    }
+
+    pub fn cooldown_seconds(self, seconds: u64) -> Self {
+        self.set("alerts", "cooldown_seconds", &seconds.to_string())
+    }
+
+    /// One more line of the `[devices]` table.
+    pub fn device(self, mac: &str, name: &str) -> Self {
+        self.set("devices", &toml_string(mac), &toml_string(name))
+    }
+
+    /// Sets a key of a table (`""`: the top level) to a value in TOML, in place of what it was.
+    pub fn set(mut self, table: &str, key: &str, toml: &str) -> Self {
+        if !self.tables.iter().any(|(name, _)| name == table) {
+            self.tables.push((table.to_owned(), Vec::new()));
+        }
+        for (_, entries) in self.tables.iter_mut().filter(|(name, _)| name == table) {
+            entries.retain(|(known, _)| known != key);
+            entries.push((key.to_owned(), toml.to_owned()));
+        }
+        self
+    }
+
+    pub fn unset(mut self, table: &str, key: &str) -> Self {
+        for (_, entries) in self.tables.iter_mut().filter(|(name, _)| name == table) {
+            entries.retain(|(known, _)| known != key);
+        }
+        self
+    }
+
+    pub fn without_table(mut self, table: &str) -> Self {
+        self.tables.retain(|(name, _)| name.is_empty() || name != table);
+        self
+    }
+
+    /// An environment variable of the service.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Another program in place of probewatch; `run -c FILE` is appended.
+    pub fn command(mut self, command: &[&str]) -> Self {
+        self.command = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// The file's text.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for (table, entries) in &self.tables {
+            if !table.is_empty() {
+                text.push_str(&format!("\n[{table}]\n"));
+            }
+            for (key, value) in entries {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// A TOML string (JSON's escapes are among TOML's).
+pub fn toml_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Vec<String>,
+    /// Where the lines of the present run begin.
+    run_start: usize,
+    ended: bool,
+}
+
+#[derive(Default)]
+struct SharedLog {
+    log: Mutex<Log>,
+    changed: Condvar,
+}
+
+impl SharedLog {
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn tail(&self) -> String {
+        let log = self.lock();
+        log.lines[log.lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    reader: JoinHandle<()>,
+}
+
+/// The service, in a folder of its own that goes when this value goes; so does the process.
+pub struct Service {
+    folder: tempfile::TempDir,
+    config: Config,
+    log: Arc<SharedLog>,
+    running: Option<Running>,
+}
+
+impl Service {
+    /// Writes the configuration and starts `probewatch run -c config.toml`. It need not be ready yet.
+    pub fn start(config: Config) -> Self {
+        let folder = tempfile::Builder::new().prefix("probewatch-it-").tempdir().expect("a temporary folder");
+        let mut service = Self { folder, config, log: Arc::default(), running: None };
+        service.spawn();
+        service
+    }
+
+    /// As [`Self::start`], and a failed wait of the server shows the service's log.
+    pub fn start_with(api: &BotApi, config: Config) -> Self {
+        let service = Self::start(config);
+        let log = Arc::clone(&service.log);
+        api.show_on_failure(move || log.tail());
+        service
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.path().join("config.toml")
+    }
+
+    /// The process id. Panics where the service does not run.
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().expect("the service runs").child.id()
+    }
+
+    /// The service's standard input, which is open from the start; dropped, it ends.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        let running = self.running.as_mut().expect("the service runs");
+        running.stdin.take().expect("standard input was not taken before")
+    }
+
+    /// The lines of the present (or last) run's log so far.
+    pub fn log_lines(&self) -> Vec<String> {
+        let log = self.log.lock();
+        log.lines[log.run_start..].to_vec()
+    }
+
+    /// Waits for a line of the present run's log that contains this. Panics at the deadline, or when
+    /// the service has ended without such a line.
+    pub fn wait_for_line(&self, wanted: &str) -> String {
+        self.wait_for_line_after(0, wanted)
+    }
+
+    /// As [`Self::wait_for_line`], past the first `seen` lines of the run.
+    pub fn wait_for_line_after(&self, seen: usize, wanted: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        let mut log = self.log.lock();
+        loop {
+            let found = log.lines.iter().skip(log.run_start + seen).find(|line| line.contains(wanted));
+            if let Some(line) = found {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || log.ended {
+                let why = if log.ended { "the service ended" } else { "the deadline passed" };
+                drop(log);
+                panic!("no line with {wanted:?} before {why}; its log:\n{}", self.log.tail());
+            }
+            let waited = self.log.changed.wait_timeout(log, left);
+            log = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until the webhook's listener is up, and returns its address.
+    pub fn listen_address(&self) -> SocketAddr {
+        const BEFORE: &str = "webhook listening on ";
+        let line = self.wait_for_line(BEFORE);
+        let rest = line.split(BEFORE).nth(1).unwrap_or_default();
+        let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || "[].:".contains(c))).unwrap_or(rest.len());
+        rest[..end].parse().unwrap_or_else(|_| panic!("no address in the line {line:?}"))
+    }
+
+    /// Waits until this source is open.
+    pub fn wait_until_hearing(&self, source: &str) {
+        self.wait_for_line(&format!("hearing {source}"));
+    }
+
+    /// Kills the process (SIGKILL) and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+            let _ = running.reader.join();
+        }
+    }
+
+    /// Asks the process to stop (SIGTERM), waits until it is gone, and returns its exit status.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.wait_for_exit()
+    }
+
+    pub fn signal(&self, signal: libc::c_int) {
+        let id = libc::pid_t::try_from(self.id()).expect("a process id");
+        // SAFETY: a plain system call; the child is not reaped yet, so the id is still its own.
+        let sent = unsafe { libc::kill(id, signal) };
+        assert_eq!(sent, 0, "the signal is sent: {}", io::Error::last_os_error());
+    }
+
+    /// Waits until the process ends by itself, and returns its exit status.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let mut running = self.running.take().expect("the service runs");
+        let status = wait_at_most(&mut running.child, DEADLINE);
+        let _ = running.reader.join();
+        status.unwrap_or_else(|| panic!("the service did not end; its log:\n{}", self.log.tail()))
+    }
+
+    /// Starts the service again with the same folder, killed before if it still runs.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.spawn();
+    }
+
+    /// As [`Self::restart`], with a changed configuration.
+    pub fn restart_with(&mut self, change: impl FnOnce(Config) -> Config) {
+        self.config = change(self.config.clone());
+        self.restart();
+    }
+
+    fn spawn(&mut self) {
+        let data_dir = self.data_dir();
+        let data_dir = toml_string(data_dir.to_str().expect("a path in UTF-8"));
+        let mut toml = self.config.to_toml();
+        if !toml.starts_with("data_dir = ") && !toml.contains("\ndata_dir = ") {
+            toml.insert_str(0, &format!("data_dir = {data_dir}\n"));
+        }
+        fs::write(self.config_path(), toml).expect("the configuration is written");
+        let (program, arguments) = self.config.command.split_first().expect("a command");
+        let mut command = clean_command(Path::new(program));
+        command.args(arguments).args(["run", "-c"]).arg(self.config_path());
+        command.current_dir(self.folder.path());
+        command.envs(self.config.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the service starts");
+        let stderr = child.stderr.take().expect("standard error is a pipe");
+        let stdin = child.stdin.take();
+        {
+            let mut log = self.log.lock();
+            log.run_start = log.lines.len();
+            log.ended = false;
+        }
+        let log = Arc::clone(&self.log);
+        let reader = thread::spawn(move || collect(stderr, &log));
+        self.running = Some(Running { child, stdin, reader });
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("the service's log:\n{}", self.log.tail());
+        }
+    }
+}
+
+fn collect(stderr: impl Read, log: &SharedLog) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        log.lock().lines.push(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
+        log.changed.notify_all();
+        line.clear();
+    }
+    log.lock().ended = true;
+    log.changed.notify_all();
+}
+
+/// Runs `probewatch` with these arguments and no input, to its end.
+pub fn probewatch(arguments: &[&str]) -> Output {
+    probewatch_with_input(arguments, b"")
+}
+
+/// Runs `probewatch` with these arguments and this input, to its end.
+pub fn probewatch_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = clean_command(Path::new(env!("CARGO_BIN_EXE_probewatch")));
+    command.args(arguments);
+    run(command, input)
+}
+
+/// Runs a command to its end. Panics if that takes longer than two minutes.
+pub fn run(mut command: Command, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut stdin = child.stdin.take().expect("standard input is a pipe");
+    let stdout = read_all(child.stdout.take().expect("standard output is a pipe"));
+    let stderr = read_all(child.stderr.take().expect("standard error is a pipe"));
+    let input = input.to_vec();
+    // The command may end without reading its input; that is its right.
+    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
+    let status = wait_at_most(&mut child, ONE_SHOT_DEADLINE);
+    let _ = writer.join();
+    let stdout = stdout.join().expect("no panic in the reader");
+    let stderr = stderr.join().expect("no panic in the reader");
+    let Some(status) = status else {
+        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        panic!("{command:?} did not end\nstdout:\n{stdout}\nstderr:\n{stderr}");
+    };
+    Output { status, stdout, stderr }
+}
+
+/// A command whose environment holds nothing of what configures probewatch.
+fn clean_command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().to_ascii_uppercase().starts_with("PROBEWATCH") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_LOG").env_remove("CREDENTIALS_DIRECTORY").env("NO_COLOR", "1");
+    command
+}
+
+fn read_all(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+/// The exit status of a child that ends within this time; one that does not is killed.
+fn wait_at_most(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let id = libc::c_long::from(child.id());
+    // SAFETY: plain system calls; the child is not reaped yet, so the id is its own, and the new
+    // descriptor belongs to nobody else.
+    let ended = unsafe {
+        let descriptor = libc::syscall(libc::SYS_pidfd_open, id, 0);
+        assert!(descriptor >= 0, "pidfd_open: {}", io::Error::last_os_error());
+        let descriptor = descriptor as libc::c_int;
+        let _owned = OwnedFd::from_raw_fd(descriptor);
+        let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+        libc::poll(&raw mut poll, 1, limit.as_millis() as libc::c_int) > 0
+    };
+    if !ended {
+        let _ = child.kill();
+    }
+    let status = child.wait().expect("the child is waited for");
+    ended.then_some(status)
+}

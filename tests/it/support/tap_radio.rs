@@ -1,0 +1,106 @@
+//! A monitor interface without hardware: a TAP device whose link type is radiotap. What is written to
+//! it, a capture on the interface hears.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// ARPHRD_IEEE80211_RADIOTAP: libpcap gives such an interface as DLT 127.
+const LINK_TYPE_RADIOTAP: libc::c_ulong = 803;
+
+/// An interface that is up for as long as this value lives.
+pub struct TapRadio {
+    name: String,
+    device: File,
+}
+
+impl TapRadio {
+    /// Makes the interface of this name (at most 15 bytes) and brings it up. Needs CAP_NET_ADMIN.
+    pub fn open(name: &str) -> io::Result<Self> {
+        let mut request = interface_request(name)?;
+        let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
+        // A socket of any kind takes the interface's flags.
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        // SAFETY: each ioctl takes the ifreq (alive, of the right type) or a plain number, and the
+        // union field read is the one that the kernel has just written.
+        unsafe {
+            request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+            check(libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request))?;
+            check(libc::ioctl(device.as_raw_fd(), libc::TUNSETLINK as _, LINK_TYPE_RADIOTAP))?;
+            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &raw mut request))?;
+            request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw mut request))?;
+        }
+        Ok(Self { name: name.to_owned(), device })
+    }
+
+    /// As [`Self::open`], with a name of its own that starts with the prefix (at most 6 bytes).
+    pub fn unique(prefix: &str) -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self::open(&format!("{prefix}{:x}{number:x}", std::process::id() & 0xff_ffff))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts one frame, radiotap header first, on the air. Who listens by now hears it; nobody else.
+    pub fn transmit(&self, frame: &[u8]) {
+        let written = (&self.device).write(frame).expect("the TAP device takes the frame");
+        assert_eq!(written, frame.len(), "the TAP device takes whole frames");
+    }
+}
+
+impl Drop for TapRadio {
+    /// Closing the device would do, but for a moment another test's child, forked and not yet executed,
+    /// may hold it too. So the interface is deleted through netlink, which nothing delays.
+    fn drop(&mut self) {
+        if let Err(error) = delete_interface(&self.name) {
+            eprintln!("the interface {} is left to the kernel: {error}", self.name);
+        }
+    }
+}
+
+/// What `ip link delete` sends: RTM_DELLINK, whose effect is there when the send returns.
+fn delete_interface(name: &str) -> io::Result<()> {
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: plain system calls; the name ends in NUL, and the message is as long as it says.
+    unsafe {
+        let index = libc::if_nametoindex(name.as_ptr());
+        if index == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        let socket = libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE);
+        check(socket)?;
+        let socket = OwnedFd::from_raw_fd(socket);
+        let mut message = Vec::new(); // nlmsghdr (16 bytes), then ifinfomsg (16 bytes)
+        message.extend_from_slice(&32_u32.to_ne_bytes());
+        message.extend_from_slice(&libc::RTM_DELLINK.to_ne_bytes());
+        message.extend_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
+        message.extend_from_slice(&[0; 12]); // sequence, port; family, type
+        message.extend_from_slice(&index.to_ne_bytes());
+        message.extend_from_slice(&[0; 8]); // flags, change
+        let sent = libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0);
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+fn interface_request(name: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: an ifreq is plain data, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.is_empty() || name.len() >= request.ifr_name.len() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an interface name has 1 to 15 bytes"));
+    }
+    for (target, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *target = byte as libc::c_char;
+    }
+    Ok(request)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,222 @@
+//! What the Bot API server lets pass and what it refuses.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::{Value, json};
+
+use crate::support::bot_api::BotApi;
+use crate::support::http::{self, Response};
+use crate::support::require;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn call(api: &BotApi, method: &str, content_type: &str, body: &str) -> Response {
+    let target = format!("/bot{}/{method}", api.token());
+    let headers = [("content-type", content_type)];
+    http::request(api.address(), "POST", &target, &headers, body.as_bytes()).expect("an answer")
+}
+
+fn refused(method: &str, body: Value, because: &str) {
+    let api = BotApi::start();
+    let response = call(&api, method, JSON, &body.to_string());
+    let violations = api.take_violations();
+    assert_eq!(response.status, 400, "{method} {body}: {}", response.text());
+    assert!(violations.iter().any(|found| found.contains(because)), "{method} {body}: {violations:?}");
+    assert!(api.sent().is_empty());
+}
+
+fn accepted(method: &str, content_type: &str, body: &str) -> Value {
+    let api = BotApi::start();
+    let response = call(&api, method, content_type, body);
+    assert_eq!(response.status, 200, "{method} {body}: {}", response.text());
+    api.assert_clean();
+    serde_json::from_slice::<Value>(&response.body).expect("JSON")["result"].clone()
+}
+
+fn message(text: &str) -> Value {
+    json!({"chat_id": 1001, "text": text, "parse_mode": "HTML"})
+}
+
+/// What the reader of such a message sees, and which entities there are.
+fn read(html: &str) -> (String, Vec<(String, u64, u64)>) {
+    let result = accepted("sendMessage", JSON, &message(html).to_string());
+    let entities = result["entities"].as_array().cloned().unwrap_or_default();
+    let entity = |entity: &Value| {
+        let number = |name: &str| entity[name].as_u64().expect("a number");
+        (entity["type"].as_str().expect("a type").to_owned(), number("offset"), number("length"))
+    };
+    (result["text"].as_str().expect("a text").to_owned(), entities.iter().map(entity).collect())
+}
+
+#[test]
+fn text_is_measured_after_its_entities_and_in_utf16() {
+    refused("sendMessage", json!({"chat_id": 1, "text": ""}), "non-empty");
+    refused("sendMessage", json!({"chat_id": 1, "text": " \n "}), "non-empty");
+    refused("sendMessage", message("<b></b>"), "non-empty");
+    refused("sendMessage", message(&"a".repeat(4097)), "4097 UTF-16 units of at most 4096");
+    refused("sendMessage", message(&"📡".repeat(2049)), "4098 UTF-16 units");
+    accepted("sendMessage", JSON, &message(&"📡".repeat(2048)).to_string());
+    accepted("sendMessage", JSON, &message(&"&lt;".repeat(4096)).to_string());
+    let caption = |length| json!({"chat_id": 1, "document": "id", "caption": "a".repeat(length)});
+    accepted("sendDocument", JSON, &caption(1024).to_string());
+    refused("sendDocument", caption(1025), "1025 UTF-16 units of at most 1024");
+}
+
+#[test]
+fn html_is_read_as_telegram_reads_it() {
+    let entity = |kind: &str, offset, length| (kind.to_owned(), offset, length);
+    assert_eq!(read("a &lt;b&gt; &amp;amp; &quot;&#39;&#x1F4E1;"), ("a <b> &amp; \"'📡".into(), vec![]));
+    assert_eq!(
+        read("📡 <b>x <i>y</i></b> <code>z</code>"),
+        ("📡 x y z".into(), vec![entity("bold", 3, 3), entity("italic", 5, 1), entity("code", 7, 1)])
+    );
+    assert_eq!(read("<a href=\"https://a.b/?c=1&amp;d=2\">l</a>").1, [entity("text_link", 0, 1)]);
+    assert_eq!(read("<pre><code class=\"language-rust\">fn</code></pre>").1, [entity("pre", 0, 2)]);
+    assert_eq!(read("<blockquote expandable>q</blockquote>").1, [entity("expandable_blockquote", 0, 1)]);
+    assert_eq!(read("<span class='tg-spoiler'>s</span>").1, [entity("spoiler", 0, 1)]);
+    assert_eq!(read("<B>x</b >").1, [entity("bold", 0, 1)]);
+    for (html, because) in [
+        ("<b>x", "Can't find end tag"),
+        ("x</b>", "Unexpected end tag"),
+        ("<b><i>x</b></i>", "Unmatched end tag"),
+        ("<script>x</script>", "Unsupported start tag"),
+        ("<br>", "Unsupported start tag"),
+        ("<>x</>", "Unsupported start tag"),
+        ("1 < 2", "Unclosed start tag"),
+        ("1 > 2", "bare \">\""),
+        ("AT&T", "bare \"&\""),
+        ("a &nbsp; b", "entity \"nbsp\""),
+        ("&#xD800;", "entity"),
+        ("<b onclick=\"x\">x</b>", "Unsupported attribute"),
+        ("<a>x</a>", "without href"),
+        ("<a href=x>x</a>", "without quotes"),
+        ("<span>x</span>", "tg-spoiler"),
+        ("<code><b>x</b></code>", "must not lie in"),
+        ("<b><code>x</code></b>", "must not lie in"),
+    ] {
+        refused("sendMessage", message(html), because);
+    }
+    refused("sendMessage", json!({"chat_id": 1, "text": "x", "parse_mode": "MarkdownV2"}), "MarkdownV2");
+    let outside =
+        json!({"chat_id": 1, "text": "x", "entities": [{"type": "bold", "offset": 0, "length": 2}]});
+    refused("sendMessage", outside, "outside the text");
+}
+
+#[test]
+fn limits_of_the_other_methods_hold() {
+    let hook = |secret: &str| json!({"url": "https://a.b/c", "secret_token": secret});
+    accepted("setWebhook", JSON, &hook(&"aZ0_-".repeat(51)).to_string());
+    refused("setWebhook", hook(""), "secret token");
+    refused("setWebhook", hook(&"a".repeat(257)), "secret token");
+    refused("setWebhook", hook("a b"), "secret token");
+    refused("setWebhook", json!({"url": "http://a.b/c"}), "HTTPS URL");
+    refused("setWebhook", json!({"url": "https:///c"}), "HTTPS URL");
+    refused("setWebhook", json!({"url": "https://a.b:8080/c"}), "ports 80, 88, 443 or 8443");
+    refused("setWebhook", json!({"url": "https://a.b", "max_connections": 101}), "max_connections");
+    let commands = |name: &str, text: &str| json!({"commands": [{"command": name, "description": text}]});
+    accepted("setMyCommands", JSON, &commands("watch_1", "Watch a network").to_string());
+    refused("setMyCommands", commands("Watch", "x"), "BOT_COMMAND_INVALID");
+    refused("setMyCommands", commands(&"a".repeat(33), "x"), "BOT_COMMAND_INVALID");
+    refused("setMyCommands", commands("watch", ""), "BOT_COMMAND_DESCRIPTION_INVALID");
+    refused("sendChatAction", json!({"chat_id": 1, "action": "sleeping"}), "action");
+    refused("getUpdates", json!({"limit": 101}), "limit");
+    refused("answerCallbackQuery", json!({"callback_query_id": "1", "text": "a".repeat(201)}), "200");
+    let button = |data: &str| {
+        let row = json!([{"text": "b", "callback_data": data}]);
+        json!({"chat_id": 1, "text": "x", "reply_markup": {"inline_keyboard": [row]}})
+    };
+    accepted("sendMessage", JSON, &button(&"é".repeat(32)).to_string());
+    refused("sendMessage", button(&"é".repeat(33)), "66 bytes of 1 to 64");
+    refused("sendMessage", button(""), "0 bytes of 1 to 64");
+}
+
+#[test]
+fn the_schema_holds_where_it_is_present() {
+    if !BotApi::start().has_spec() {
+        return require::skip("no Bot API schema at ../shared/telegram/bot-api-spec.json");
+    }
+    let with = |name: &str, value: Value| {
+        let mut body = json!({"chat_id": 1, "text": "x"});
+        body[name] = value;
+        body
+    };
+    refused("sendMessage", json!({"chat_id": 1}), "sendMessage.text: required, absent");
+    refused("sendMessage", with("text", Value::Null), "sendMessage.text: required, absent");
+    refused("sendMessage", with("txt", "x".into()), "unknown field \"txt\"");
+    refused("sendMessage", with("text", 5.into()), "sendMessage.text: expected String");
+    refused("sendMessage", with("chat_id", 1.5.into()), "sendMessage.chat_id: expected Integer");
+    refused("sendMessage", with("protect_content", "yes".into()), "expected Boolean");
+    refused("sendMessage", with("message_thread_id", "5".into()), "expected Integer");
+    let keyboard = |button: Value| with("reply_markup", json!({"inline_keyboard": [[button]]}));
+    refused("sendMessage", keyboard(json!({"txt": "b"})), "inline_keyboard[0][0]");
+    refused("sendMessage", keyboard(json!(5)), "expected InlineKeyboardButton");
+    refused("sendMessage", with("link_preview_options", json!({"is_disabled": 1})), "is_disabled");
+    refused("setMyCommands", json!({"commands": [{"command": "a"}]}), "commands[0].description");
+    refused("sendPhoto", json!({"chat_id": 1}), "sendPhoto.photo: required, absent");
+    let reply = json!({"message_id": 1, "allow_sending_without_reply": true});
+    accepted("sendMessage", JSON, &with("reply_parameters", reply).to_string());
+    accepted("sendMessage", JSON, &keyboard(json!({"text": "b", "callback_data": "d"})).to_string());
+    // Written out or not, a method that answers true does.
+    assert_eq!(accepted("unpinAllChatMessages", JSON, "{\"chat_id\":1}"), true);
+}
+
+#[test]
+fn what_a_method_cannot_do_without_holds_without_the_schema_too() {
+    refused("sendMessage", json!({"chat_id": 1}), "text: required, absent");
+    refused("setWebhook", json!({}), "url: required, absent");
+}
+
+#[test]
+fn an_unknown_method_is_not_found_and_breaks_the_rules() {
+    let api = BotApi::start();
+    assert_eq!(call(&api, "sendMassage", JSON, "{}").status, 404);
+    assert_eq!(api.take_violations(), ["unknown method sendMassage"]);
+    let path = http::get(api.address(), "/sendMessage").expect("an answer");
+    assert_eq!((path.status, api.take_violations().len()), (404, 1));
+}
+
+#[test]
+fn parameters_come_in_every_way_that_the_api_takes() {
+    let seen = |result: &Value| (result["chat"]["id"].as_i64(), result["text"].as_str().map(str::to_owned));
+    let expected = (Some(-1001), Some("a b & c".to_owned()));
+    let form = "chat_id=-1001&text=a+b+%26amp;+c&parse_mode=html&disable_notification=true";
+    assert_eq!(seen(&accepted("SENDMESSAGE", FORM, form)), expected);
+    assert_eq!(seen(&accepted(&format!("sendMessage?{form}"), JSON, "")), expected);
+    let markup = json!({"inline_keyboard": [[{"text": "b", "callback_data": "d"}]]}).to_string();
+    let text = json!({"chat_id": -1001, "text": "a b & c", "reply_markup": markup});
+    assert_eq!(seen(&accepted("sendmessage", JSON, &text.to_string())), expected);
+    let multipart = "--B\r\nContent-Disposition: form-data; name=\"chat_id\"\r\n\r\n-1001\r\n\
+         --B\r\nContent-Disposition: form-data; name=\"document\"; filename=\"a.csv\"\r\n\
+         Content-Type: text/csv\r\n\r\n1;2\r\n3;4\r\n\r\n--B--\r\n";
+    let result = accepted("sendDocument", "multipart/form-data; boundary=B", multipart);
+    assert_eq!(
+        (&result["document"]["file_name"], &result["document"]["file_size"]),
+        (&json!("a.csv"), &json!(10))
+    );
+}
+
+#[test]
+fn another_token_is_unauthorized() {
+    let api = BotApi::start();
+    let response = http::get(api.address(), "/bot123456:WRONG/getMe").expect("an answer");
+    let unauthorized = json!({"ok": false, "error_code": 401, "description": "Unauthorized"});
+    assert_eq!(response.status, 401);
+    assert_eq!(serde_json::from_slice::<Value>(&response.body).expect("JSON"), unauthorized);
+}
+
+#[test]
+fn a_broken_rule_fails_the_test() {
+    let broken = || {
+        let api = BotApi::start();
+        call(&api, "sendMessage", JSON, "{\"chat_id\":1,\"text\":\"\"}");
+        api
+    };
+    let dropped = catch_unwind(|| drop(broken()));
+    assert!(dropped.is_err(), "the drop told nothing");
+    let api = broken();
+    let waited = catch_unwind(AssertUnwindSafe(|| api.wait_for_message(|_| true)));
+    let message = *waited.expect_err("the wait told nothing").downcast::<String>().expect("a message");
+    assert!(message.contains("broke the rules") && message.contains("call: sendMessage"), "{message}");
+    api.take_violations();
+}
