@@ -2,5 +2,7 @@
 
 mod decoder_vs_tshark;
 mod live_capture;
+mod replay_vs_tshark;
 mod support;
 mod support_works;
+mod walls;
