@@ -1,5 +1,6 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
+mod bot;
 mod decoder_vs_tshark;
 mod live_capture;
 mod replay_vs_tshark;
