@@ -5,6 +5,8 @@
 //! a value that does not fit. No secret is ever part of a message.
 
 mod checks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
