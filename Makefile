@@ -26,7 +26,7 @@ install:
 	@test -x $(TARGET)/release/probewatch || { echo "make install: run make build first" >&2; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/probewatch
 	install -m 755 $(TARGET)/release/probewatch $(DESTDIR)$(PREFIX)/bin/probewatch
-	sed 's|/usr/local/bin|$(PREFIX)/bin|' systemd/probewatch.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/probewatch.service
+	sed 's|/usr/local/|$(PREFIX)/|' systemd/probewatch.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/probewatch.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/probewatch.service
 	install -m 644 config.example.toml README.md $(DESTDIR)$(PREFIX)/share/doc/probewatch
 
