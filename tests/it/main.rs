@@ -3,6 +3,7 @@
 mod bot;
 mod decoder_vs_tshark;
 mod live_capture;
+mod recording;
 mod replay_vs_tshark;
 mod support;
 mod support_works;
