@@ -1,6 +1,7 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
 mod bot;
+mod commands;
 mod decoder_vs_tshark;
 mod live_capture;
 mod recording;
