@@ -340,6 +340,20 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether a person asked for the change, and is told whether it is on disk.
+    pub fn is_a_persons(&self) -> bool {
+        match self {
+            Self::Watch { .. } | Self::Unwatch { .. } | Self::Name { .. } | Self::Unname { .. } => true,
+            Self::Probe(_)
+            | Self::Signature { .. }
+            | Self::Delivered { .. }
+            | Self::Undeliverable { .. }
+            | Self::OverflowTold { .. } => false,
+        }
+    }
+}
+
 mod hex_bytes {
     use super::*;
 

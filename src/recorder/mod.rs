@@ -6,8 +6,9 @@
 //!   what the log has fsynced.
 //! - A change that a person made is fsynced before [`RecorderHandle::change`] returns. Probes are handed
 //!   to the system at once and fsynced in groups.
-//! - While the disk takes nothing, probes go on being counted from memory within the log's bound, then
-//!   dropped and counted; changes are refused; it heals without a restart.
+//! - While the disk takes nothing, probes and deliveries go on being counted from memory within the log's
+//!   bound, then probes are dropped and counted; a person's changes are refused; it heals without a
+//!   restart.
 //! - The queue is bounded. A live source that finds it full drops the probe and counts it.
 
 mod handle;
@@ -187,20 +188,23 @@ impl Recorder {
             for input in batch.drain(..) {
                 match input {
                     Input::Heard(heard) => alerts |= self.hear(&mut state, heard),
-                    Input::Change(event, done) => {
-                        // Nobody waits for the answer any more where sending it fails.
-                        match self.disk_error() {
-                            Some(why) => drop(done.send(Err(ChangeError::Disk(why)))),
-                            None if self.append(&mut state, &event) => waiting.push(done),
-                            None => drop(done.send(Err(ChangeError::Disk("no room".to_owned())))),
-                        }
-                    }
+                    // Nobody waits for the answer any more where sending it fails.
+                    Input::Change(event, done) => match self.disk_error() {
+                        Some(why) if event.is_a_persons() => drop(done.send(Err(ChangeError::Disk(why)))),
+                        _ if self.append(&mut state, &event) => waiting.push(done),
+                        _ => drop(done.send(Err(ChangeError::Disk("too much waits for it already".into())))),
+                    },
                     Input::Sync(done) => waiting.push(done),
                     Input::Stop => stop = true,
                 }
             }
         }
-        let outcome = if waiting.is_empty() { self.write() } else { self.sync() };
+        let outcome = match self.disk_error() {
+            _ if waiting.is_empty() => self.write(),
+            // Tried again at its time, not for each delivery.
+            Some(why) if self.log.has_failed() => Err(why),
+            _ => self.sync(),
+        };
         for done in waiting {
             let _ = done.send(outcome.clone().map_err(ChangeError::NotOnDiskYet));
         }
@@ -344,7 +348,10 @@ impl Recorder {
     }
 
     fn finish(mut self) -> Result<(), RecorderError> {
-        self.log.sync()?;
+        let waiting = self.log.unsynced_bytes();
+        self.log.sync().inspect_err(|_| {
+            error!("{waiting} bytes of events waited in memory for the disk and are lost");
+        })?;
         self.checkpoint();
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod bot;
 mod commands;
 mod decoder_vs_tshark;
+mod full_disk;
 mod live_capture;
 mod recording;
 mod replay_vs_tshark;

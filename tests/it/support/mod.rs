@@ -8,6 +8,7 @@
 
 pub mod bot_api;
 pub mod frames;
+pub mod home;
 pub mod http;
 pub mod require;
 pub mod service;
