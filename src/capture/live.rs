@@ -5,18 +5,20 @@
 //! of the kernel's buffer is as long as that. Promiscuous mode is left off: monitor mode hears
 //! everything, and some drivers refuse it there.
 //!
-//! In this mode libpcap's own read timeout never ends a wait for a frame (seen with 1.10.3), so that
-//! a thread wakes it from time to time: the drop counters stay right while the air is silent.
+//! libpcap never waits here. Its read timeout does not end a wait in immediate mode (seen with
+//! 1.10.3), and its breakloop loses the frame that it was about to hand over: what waits is a poll on
+//! its descriptor, with a time-out so that the drop counters stay right while the air is silent, and
+//! on an eventfd that ends it at once.
 
 use std::fmt;
-use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use pcap::{Active, Inactive, Precision};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 
 use super::file::link_type_name;
 use super::{CaptureError, Counters, Heard, Record, Settings, Wake, add};
@@ -36,8 +38,10 @@ pub(super) struct Live {
     dropped: (u32, u32),
     sampled: Instant,
     sample_every: Duration,
-    /// Ends the thread that wakes this capture by going away.
-    _ticker: Sender<()>,
+    /// The kernel's buffer had no frame when it was last looked into.
+    is_drained: bool,
+    /// Readable once the capture is to be woken.
+    waker: Arc<OwnedFd>,
 }
 
 impl Live {
@@ -54,7 +58,6 @@ impl Live {
             .precision(Precision::Micro)
             .snaplen(settings.snaplen.try_into().unwrap_or(i32::MAX))
             .buffer_size(settings.buffer_bytes.try_into().unwrap_or(i32::MAX))
-            .timeout(settings.sample_every.as_millis().try_into().unwrap_or(i32::MAX))
             .open()
             .map_err(failed)?;
         let dlt = pcap.get_datalink().0;
@@ -63,10 +66,18 @@ impl Live {
             link_type: link_type_name(dlt),
         })?;
         pcap.filter(FILTER, true).map_err(failed)?;
-        let breakloop = pcap.breakloop_handle();
-        let ticker = tick(settings.sample_every, pcap.breakloop_handle()).map_err(|error| {
+        let pcap = pcap.setnonblock().map_err(failed)?;
+        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| {
             CaptureError::Interface { interface: interface.to_owned(), reason: error.to_string() }
         })?;
+        let waker = Arc::new(waker);
+        let wake = {
+            let waker = Arc::clone(&waker);
+            move || {
+                // A counter that is full has woken the capture already.
+                let _ = rustix::io::write(&*waker, &1_u64.to_ne_bytes());
+            }
+        };
         let live = Self {
             interface: interface.to_owned(),
             pcap,
@@ -75,17 +86,23 @@ impl Live {
             dropped: (0, 0),
             sampled: Instant::now(),
             sample_every: settings.sample_every,
-            _ticker: ticker,
+            is_drained: false,
+            waker,
         };
-        Ok((live, Arc::new(move || breakloop.breakloop())))
+        Ok((live, Arc::new(wake)))
     }
 
     pub fn link_type(&self) -> LinkType {
         self.link
     }
 
-    /// The next frame, or none where the capture was woken.
+    /// The next frame, or none where there was none for a while or the capture was woken.
     pub fn next(&mut self) -> Result<Heard<'_>, CaptureError> {
+        if std::mem::take(&mut self.is_drained) {
+            wait(&self.pcap, &self.waker, self.sample_every).map_err(|error| {
+                CaptureError::InterfaceLost { interface: self.interface.clone(), reason: error.to_string() }
+            })?;
+        }
         if self.sampled.elapsed() >= self.sample_every {
             self.sample_drops();
         }
@@ -102,7 +119,10 @@ impl Live {
                 stored_bytes: RECORD_HEADER + packet.data.len() as u64,
                 bytes: packet.data,
             })),
-            Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => Ok(Heard::Idle),
+            Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => {
+                self.is_drained = true;
+                Ok(Heard::Idle)
+            }
             Err(error) => {
                 Err(CaptureError::InterfaceLost { interface: self.interface.clone(), reason: reason(&error) })
             }
@@ -129,16 +149,15 @@ impl fmt::Debug for Live {
     }
 }
 
-/// Wakes a capture at every `period`, until what is returned is dropped.
-fn tick(period: Duration, wake: pcap::BreakLoop) -> io::Result<Sender<()>> {
-    let period = period.max(Duration::from_millis(10));
-    let (alive, gone) = mpsc::channel::<()>();
-    thread::Builder::new().name("capture-ticker".into()).spawn(move || {
-        while gone.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-            wake.breakloop();
-        }
-    })?;
-    Ok(alive)
+/// Waits until there is a frame, the capture is woken, or `limit` is over.
+fn wait(pcap: &pcap::Capture<Active>, waker: &OwnedFd, limit: Duration) -> rustix::io::Result<()> {
+    let limit = Timespec::try_from(limit).map_err(|_| Errno::INVAL)?;
+    let mut waited_for = [PollFd::new(pcap, PollFlags::IN), PollFd::new(waker, PollFlags::IN)];
+    match poll(&mut waited_for, Some(&limit)) {
+        // A signal is no reason to stop hearing.
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// libpcap's words without the crate's.

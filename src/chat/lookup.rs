@@ -106,11 +106,18 @@ fn names_like(state: &State, query: &str) -> Result<String, Found> {
 fn near_names(names: &[&str], wanted: &str) -> Vec<String> {
     let mut near: Vec<(f64, &str)> = names
         .iter()
-        .map(|name| (strsim::jaro_winkler(&fold_case(name), wanted), *name))
+        .map(|name| (likeness(&fold_case(name), wanted), *name))
         .filter(|(likeness, _)| *likeness >= NEARNESS)
         .collect();
     near.sort_by(|one, other| other.0.total_cmp(&one.0));
     near.into_iter().take(NEAR_NAMES).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// How like `wanted` is to the name or one of its words.
+fn likeness(name: &str, wanted: &str) -> f64 {
+    name.split_whitespace()
+        .map(|word| strsim::jaro_winkler(word, wanted))
+        .fold(strsim::jaro_winkler(name, wanted), f64::max)
 }
 
 /// The object that `probewatch lookup --json` prints.

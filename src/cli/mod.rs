@@ -59,8 +59,9 @@ enum Command {
     },
     /// Look a device up by its name, a part of it, or its address
     Lookup {
-        /// The name or MAC address
-        query: String,
+        /// Names or MAC addresses; each is answered, in order
+        #[arg(required = true, value_name = "QUERY")]
+        queries: Vec<String>,
         #[command(flatten)]
         place: Place,
         /// Print an object instead of a text
@@ -142,7 +143,7 @@ pub fn main() -> ExitCode {
         Command::Run { config, fcs } => run(config.config.as_deref(), fcs),
         Command::Decode { file, fcs } => decode::decode(&file, fcs),
         Command::Replay { files, place, fcs } => replay::replay(&files, &place, fcs),
-        Command::Lookup { query, place, json } => lookup(&query, &place, json),
+        Command::Lookup { queries, place, json } => lookup(&queries, &place, json),
         Command::Chat { place } => chat(&place),
         Command::Demo => demo::demo(),
     };
@@ -211,25 +212,25 @@ fn with_recorder<T>(
     Ok(outcome)
 }
 
-fn lookup(query: &str, place: &Place, json: bool) -> Result<ExitCode, CliError> {
+fn lookup(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, CliError> {
     let config = place.config()?;
     if !config.data_dir.is_dir() {
         return Err(CliError::NoData(config.data_dir));
     }
     with_recorder(&config, |_, recorder| {
-        let query = query.trim();
-        let found = look_up(&recorder.handle().state(), query)
-            .map_err(|error| CliError::Lookup { query: query.to_owned(), error })?;
-        if json {
-            print_json(query, &found)?;
-        } else {
-            let reply = crate::chat::reply::found(&found, config.time_zone);
-            writeln!(io::stdout(), "{reply}").map_err(CliError::io("could not print the answer"))?;
+        let mut all_found = true;
+        for query in queries.iter().map(|query| query.trim()) {
+            let found = look_up(&recorder.handle().state(), query)
+                .map_err(|error| CliError::Lookup { query: query.to_owned(), error })?;
+            all_found &= matches!(found, Found::Device(_));
+            if json {
+                print_json(query, &found)?;
+            } else {
+                let reply = crate::chat::reply::found(&found, config.time_zone);
+                writeln!(io::stdout(), "{reply}").map_err(CliError::io("could not print the answer"))?;
+            }
         }
-        Ok(match found {
-            Found::Device(_) => ExitCode::SUCCESS,
-            Found::Ambiguous(_) | Found::Nothing { .. } => ExitCode::FAILURE,
-        })
+        Ok(if all_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 

@@ -50,12 +50,17 @@ pub(super) async fn run(
     let secret =
         webhook.secret_token.as_ref().map_or_else(random_secret, |secret| secret.reveal().to_owned());
     let posts = Arc::new(Posts { secret: Sha256::digest(&secret).into(), handler });
-    let router = Router::new().route(&path, post(receive)).with_state(posts);
+    let url = public_url(&webhook.url, &path);
+    let mut router = Router::new().route(&path, post(receive));
+    if url.path() != path {
+        // A proxy may strip the public address's own path, or not.
+        router = router.route(url.path(), post(receive));
+    }
+    let router = router.with_state(posts);
     match listener.local_addr() {
         Ok(address) => info!("webhook listening on {address}"),
         Err(error) => warn!("the webhook listens on an address that cannot be told: {error}"),
     }
-    let url = public_url(&webhook.url, &path);
     let server = http::serve(listener, router, stop.clone());
     let registration = api.until_answered("setWebhook", stop, |bot| {
         bot.set_webhook(url.clone()).secret_token(secret.clone()).allowed_updates([AllowedUpdate::Message])

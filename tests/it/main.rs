@@ -1,6 +1,10 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
+mod bot;
 mod decoder_vs_tshark;
 mod live_capture;
+mod recording;
+mod replay_vs_tshark;
 mod support;
 mod support_works;
+mod walls;

@@ -1,0 +1,64 @@
+# `make demo` and `make test` set up what they need and run; see README.md.
+
+PREFIX ?= /usr/local
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# rustup puts cargo here, and tells only new shells of it.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: demo test build lint install clean set-up
+.DEFAULT_GOAL := build
+
+demo: set-up
+	cargo run --release --locked -- demo
+
+test: set-up
+	cargo test --locked
+
+build: set-up
+	cargo build --release --locked
+
+lint: set-up
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+# Builds nothing, so that `sudo make install` needs no Rust for root.
+install:
+	@test -x $(TARGET)/release/probewatch || { echo "make install: run make build first" >&2; exit 1; }
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/probewatch
+	install -m 755 $(TARGET)/release/probewatch $(DESTDIR)$(PREFIX)/bin/probewatch
+	sed 's|/usr/local/|$(PREFIX)/|' systemd/probewatch.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/probewatch.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/probewatch.service
+	install -m 644 config.example.toml README.md $(DESTDIR)$(PREFIX)/share/doc/probewatch
+
+clean:
+	cargo clean
+
+# Rust, a C compiler (zstd and ring are built from C) and libpcap to link with. Where all of it is there,
+# nothing is installed.
+NEEDED_RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+set-up:
+	@command -v cargo >/dev/null || { \
+	  echo "Rust is missing: install it as https://rustup.rs says, then run make again." >&2; exit 1; }
+	@found=$$(rustc --version | cut -d' ' -f2); \
+	[ "$$(printf '%s\n' $(NEEDED_RUST) "$$found" | sort -V | head -n 1)" = $(NEEDED_RUST) ] || { \
+	  echo "Rust $$found is too old, $(NEEDED_RUST) is needed: run rustup update, or install Rust as" \
+	    "https://rustup.rs says in place of the distribution's." >&2; exit 1; }
+	@probe=$$(mktemp); trap 'rm -f "$$probe"' EXIT; \
+	links() { printf 'char *pcap_lib_version(void); int main(void) { return !pcap_lib_version(); }' \
+	  | cc -x c - -lpcap -o "$$probe" 2>/dev/null; }; \
+	if links; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "A C compiler and libpcap's development files are missing. Install them, then run make again:" >&2; \
+	  echo "  Fedora: sudo dnf install gcc libpcap-devel      openSUSE: sudo zypper install gcc libpcap-devel" >&2; \
+	  echo "  Arch:   sudo pacman -S gcc libpcap              Alpine:   sudo apk add build-base libpcap-dev" >&2; \
+	  echo "  macOS:  xcode-select --install                  NixOS:    nix-shell -p gcc libpcap" >&2; \
+	  exit 1; \
+	fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; \
+	elif command -v sudo >/dev/null; then sudo=sudo; \
+	else echo "Run as root: apt-get install build-essential libpcap-dev; then run make again." >&2; exit 1; fi; \
+	echo "Installing build-essential and libpcap-dev with apt-get"; \
+	$$sudo apt-get update -q && \
+	$$sudo apt-get install -q -y --no-install-recommends build-essential libpcap-dev && \
+	{ links || { echo "libpcap still cannot be linked; does 'cc -lpcap' work here?" >&2; exit 1; }; }

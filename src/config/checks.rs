@@ -1,0 +1,354 @@
+//! What must be true of the values, said so that the reader knows which one to change, and to what.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use config::{Value, ValueKind};
+use url::Url;
+
+use super::{
+    Capture, Config, ConfigError, DEVICES, KEYS, Kind, Raw, RawCapture, RawTelegram, RawWebhook, Secret,
+    Telegram, Updates, Webhook,
+};
+use crate::dot11::MacAddr;
+use crate::event::ChatId;
+use crate::state::check_name;
+
+/// The name of systemd's credential with the token.
+const TOKEN_CREDENTIAL: &str = "telegram-token";
+
+/// Seconds in a year.
+const YEAR: u32 = 31_536_000;
+
+/// The checks that types alone cannot make, with what they need to name the place of an error.
+pub(super) struct Checks {
+    pub(super) root: Value,
+    /// The file, or the environment where there is none: the place of values that are missing.
+    pub(super) place: String,
+    /// Where systemd puts credentials.
+    pub(super) credentials: Option<PathBuf>,
+}
+
+impl Checks {
+    /// Every key exists, and its value is of the right kind.
+    pub(super) fn keys_are_known(&self) -> Result<(), ConfigError> {
+        match &self.root.kind {
+            ValueKind::Table(table) => self.table_is_known("", table),
+            _ => Ok(()),
+        }
+    }
+
+    fn table_is_known(&self, prefix: &str, table: &::config::Map<String, Value>) -> Result<(), ConfigError> {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            let known = KEYS.iter().find(|(known, _)| *known == key);
+            let has_keys_below = || KEYS.iter().any(|(known, _)| known.starts_with(&format!("{key}.")));
+            match (known, &value.kind) {
+                (Some((_, kind)), _) => self.is_of_kind(&key, *kind, value)?,
+                (None, ValueKind::Table(table)) if has_keys_below() => self.table_is_known(&key, table)?,
+                (None, _) if has_keys_below() => {
+                    return Err(wrong_kind(
+                        &self.place_within(value),
+                        key.clone(),
+                        value,
+                        &format!("a table [{key}]"),
+                    ));
+                }
+                (None, _) => return Err(self.unknown(key, value)),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_of_kind(&self, key: &str, kind: Kind, value: &Value) -> Result<(), ConfigError> {
+        if let (Kind::Names, ValueKind::Table(names)) = (kind, &value.kind) {
+            return names
+                .iter()
+                .try_for_each(|(address, name)| self.is_of_kind(&device_key(address), Kind::Text, name));
+        }
+        if kind.fits(value) {
+            Ok(())
+        } else {
+            Err(wrong_kind(&self.place_within(value), key.to_owned(), value, kind.expected()))
+        }
+    }
+
+    fn unknown(&self, key: String, value: &Value) -> ConfigError {
+        let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        let likeness = |known: &str| {
+            strsim::jaro_winkler(known, &key).max(strsim::jaro_winkler(&leaf(known), &leaf(&key)))
+        };
+        let is_table = matches!(value.kind, ValueKind::Table(_));
+        let nearest = KEYS
+            .iter()
+            .filter_map(|(known, kind)| match kind {
+                Kind::Names => Some(*known),
+                _ if is_table => known.rsplit_once('.').map(|(table, _)| table),
+                _ => Some(*known),
+            })
+            .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+            .map_or(String::new(), |nearest| format!("; the nearest one is `{nearest}`"));
+        ConfigError::UnknownKey { place: self.place_within(value), key, nearest }
+    }
+
+    fn place_within(&self, value: &Value) -> String {
+        origin_within(value).unwrap_or_else(|| self.place.clone())
+    }
+
+    /// Where the value of `key` comes from, or should come from.
+    fn place_of(&self, key: &str) -> String {
+        let value = key.split('.').try_fold(&self.root, |value, name| match &value.kind {
+            ValueKind::Table(table) => table.get(name),
+            _ => None,
+        });
+        value.map_or_else(|| self.place.clone(), |value| self.place_within(value))
+    }
+
+    fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
+        ConfigError::Value { place: self.place_of(key), key: key.to_owned(), why: why.into() }
+    }
+
+    /// The configuration that `raw` stands for.
+    pub(super) fn into_config(self, raw: Raw, has_file: bool) -> Result<Config, ConfigError> {
+        let record = &raw.record;
+        let cooldown = self.within("alerts.cooldown_seconds", raw.alerts.cooldown_seconds, 0, YEAR)?;
+        let fsync = self.within("record.fsync_milliseconds", record.fsync_milliseconds, 1, 60_000)?;
+        let checkpoint = self.within("record.checkpoint_seconds", record.checkpoint_seconds, 1, 3600)?;
+        let segment = self.within("record.segment_mebibytes", record.segment_mebibytes, 1, 1024)?;
+        Ok(Config {
+            time_zone: self.time_zone(raw.time_zone.as_deref())?,
+            capture: self.capture(raw.capture)?,
+            telegram: self.telegram(raw.telegram)?,
+            alert_cooldown: Duration::from_secs(cooldown.into()),
+            fsync_interval: Duration::from_millis(fsync.into()),
+            checkpoint_interval: Duration::from_secs(checkpoint.into()),
+            segment_bytes: u64::from(segment) << 20,
+            devices: if has_file || !raw.devices.is_empty() {
+                Some(self.devices(raw.devices)?)
+            } else {
+                None
+            },
+            data_dir: self.data_dir(raw.data_dir)?,
+        })
+    }
+
+    fn within(&self, key: &str, number: i64, least: u32, most: u32) -> Result<u32, ConfigError> {
+        u32::try_from(number)
+            .ok()
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| self.wrong(key, format!("is {number}: expected {least} to {most}")))
+    }
+
+    fn data_dir(&self, path: PathBuf) -> Result<PathBuf, ConfigError> {
+        if path.as_os_str().is_empty() {
+            Err(self.wrong("data_dir", "is empty: expected a folder such as \"/var/lib/probewatch\""))
+        } else {
+            Ok(path)
+        }
+    }
+
+    fn time_zone(&self, name: Option<&str>) -> Result<Tz, ConfigError> {
+        match name {
+            Some(name) => name.parse().map_err(|_| {
+                let nearest = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).max_by(|one, other| {
+                    strsim::jaro_winkler(one, name).total_cmp(&strsim::jaro_winkler(other, name))
+                });
+                self.wrong(
+                    "time_zone",
+                    format!(
+                        "is {name:?}: expected a name from the IANA time zone database such as \"Europe/Berlin\"{}",
+                        nearest.map_or(String::new(), |nearest| format!("; the nearest one is {nearest:?}"))
+                    ),
+                )
+            }),
+            None => Ok(iana_time_zone::get_timezone()
+                .ok()
+                .and_then(|name| name.parse().ok())
+                .unwrap_or(Tz::UTC)),
+        }
+    }
+
+    fn capture(&self, raw: RawCapture) -> Result<Capture, ConfigError> {
+        let sources = raw.sources.0;
+        if sources.iter().any(String::is_empty) {
+            return Err(
+                self.wrong("capture.sources", "has an empty name: expected interfaces such as \"mon0\"")
+            );
+        }
+        Ok(Capture {
+            sources,
+            snaplen: self.within("capture.snaplen", raw.snaplen, 256, 65_535)?,
+            buffer_bytes: self.within("capture.buffer_mebibytes", raw.buffer_mebibytes, 1, 512)? << 20,
+        })
+    }
+
+    fn telegram(&self, raw: RawTelegram) -> Result<Option<Telegram>, ConfigError> {
+        let token = self.token(raw.token, raw.token_file)?;
+        if raw.chats.0.contains(&0) {
+            return Err(self.wrong("telegram.chats", "has a 0: expected the numbers of Telegram chats"));
+        }
+        let updates = match raw.mode.as_str() {
+            "polling" => Updates::Polling,
+            "webhook" => Updates::Webhook(self.webhook(raw.webhook)?),
+            other => {
+                let why = format!("is {other:?}: expected \"polling\" or \"webhook\"");
+                return Err(self.wrong("telegram.mode", why));
+            }
+        };
+        let api_url = match Url::parse(&raw.api_url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
+            _ => {
+                let why =
+                    "is no address of a Bot API server: expected one such as \"https://api.telegram.org\"";
+                return Err(self.wrong("telegram.api_url", why));
+            }
+        };
+        let chats = raw.chats.0.into_iter().map(ChatId).collect();
+        // What is wrong is told whether or not there is a token.
+        Ok(token.map(|token| Telegram { token, chats, api_url, updates }))
+    }
+
+    /// The token from the configuration, the file that it names, or systemd's credentials.
+    fn token(&self, token: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, ConfigError> {
+        let wanted = "expected digits, a colon, and the key that @BotFather gave";
+        if let Some(token) = token {
+            let wrong = || self.wrong("telegram.token", format!("is no bot token: {wanted}"));
+            return bot_token(&token).map(Some).ok_or_else(wrong);
+        }
+        let key = "telegram.token_file";
+        let credential = || self.credentials.as_ref().map(|folder| folder.join(TOKEN_CREDENTIAL));
+        let Some(path) = file.or_else(|| credential().filter(|path| path.exists())) else { return Ok(None) };
+        if path.to_str().and_then(bot_token).is_some() {
+            return Err(self.wrong(key, "is a token: expected a file that holds it, or telegram.token"));
+        }
+        let text = fs::read_to_string(&path).map_err(|error| {
+            self.wrong(key, format!("names {}, which could not be read: {error}", path.display()))
+        })?;
+        bot_token(&text).map(Some).ok_or_else(|| {
+            self.wrong(key, format!("names {}, which holds no bot token: {wanted}", path.display()))
+        })
+    }
+
+    fn webhook(&self, raw: RawWebhook) -> Result<Webhook, ConfigError> {
+        let key = "telegram.webhook.url";
+        let wanted = "expected the public https address under which Telegram reaches this box, such as \"https://bot.example.org\"";
+        let text = raw.url.ok_or_else(|| self.wrong(key, format!("is missing: {wanted}")))?;
+        let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https" && url.has_host());
+        let url = url.ok_or_else(|| self.wrong(key, format!("is {text:?}: {wanted}")))?;
+        if !matches!(url.port_or_known_default(), Some(443 | 80 | 88 | 8443)) {
+            return Err(
+                self.wrong(key, format!("is {text:?}: Telegram posts only to ports 443, 80, 88 and 8443"))
+            );
+        }
+        let listen = raw.listen.parse().map_err(|_| {
+            let why = format!("is {:?}: expected an address and port such as \"127.0.0.1:8080\"", raw.listen);
+            self.wrong("telegram.webhook.listen", why)
+        })?;
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        match &raw.secret_token {
+            Some(secret) if !(1..=256).contains(&secret.len()) || !secret.bytes().all(is_allowed) => {
+                Err(self.wrong(
+                    "telegram.webhook.secret_token",
+                    "does not fit: expected 1 to 256 of A-Z, a-z, 0-9, _ and -",
+                ))
+            }
+            _ => Ok(Webhook { url, listen, secret_token: raw.secret_token.map(Secret) }),
+        }
+    }
+
+    fn devices(&self, raw: BTreeMap<String, String>) -> Result<BTreeMap<MacAddr, String>, ConfigError> {
+        let mut devices = BTreeMap::new();
+        for (address, name) in raw {
+            let key = device_key(&address);
+            let place = || self.place_of(DEVICES);
+            let mac: MacAddr = address.parse().map_err(|_| ConfigError::Value {
+                place: place(),
+                key: key.clone(),
+                why: "is no MAC address: expected one such as \"a4:83:e7:4e:39:15\"".to_owned(),
+            })?;
+            let name = check_name(&name).map_err(|why| ConfigError::Value {
+                place: place(),
+                key: key.clone(),
+                why: format!("does not serve: {why}; expected a name such as \"Alice's phone\""),
+            })?;
+            if devices.insert(mac, name).is_some() {
+                let why = "names an address for the second time: expected each address once".to_owned();
+                return Err(ConfigError::Value { place: place(), key, why });
+            }
+        }
+        Ok(devices)
+    }
+}
+
+impl Kind {
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "a text in quotes",
+            Self::Texts => "a list of texts such as [\"mon0\"]",
+            Self::Number => "a whole number",
+            Self::Numbers => "a list of whole numbers such as [123456789]",
+            Self::Names => "a table [devices] of addresses and names",
+        }
+    }
+
+    /// Whether `value` is of this kind. Every value from the environment is a text, so one that reads as a
+    /// number is one.
+    fn fits(self, value: &Value) -> bool {
+        let is_number = |text: &str| text.parse::<i64>().is_ok();
+        match (self, &value.kind) {
+            (Self::Text | Self::Texts, ValueKind::String(_)) => true,
+            (Self::Number | Self::Numbers, ValueKind::I64(_)) => true,
+            (Self::Number, ValueKind::String(text)) => is_number(text),
+            (Self::Numbers, ValueKind::String(text)) => {
+                text.split(',').all(|item| item.trim().is_empty() || is_number(item.trim()))
+            }
+            (Self::Texts, ValueKind::Array(items)) => items.iter().all(|item| Self::Text.fits(item)),
+            (Self::Numbers, ValueKind::Array(items)) => items.iter().all(|item| Self::Number.fits(item)),
+            _ => false,
+        }
+    }
+}
+
+/// What the value is stays out of the message: it may be a secret.
+fn wrong_kind(place: &str, key: String, value: &Value, expected: &str) -> ConfigError {
+    let found = match &value.kind {
+        ValueKind::Nil => "nothing",
+        ValueKind::Boolean(_) => "true or false",
+        ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => "a number",
+        ValueKind::Float(_) => "a number with a fraction",
+        ValueKind::String(_) => "a text",
+        ValueKind::Table(_) => "a table",
+        ValueKind::Array(_) => "a list",
+    };
+    // A list is found where a list is expected when one of its items does not fit.
+    let found =
+        if expected.starts_with("a list") && found == "a list" { "a list of other things" } else { found };
+    ConfigError::Value { place: place.to_owned(), key, why: format!("is {found}: expected {expected}") }
+}
+
+fn device_key(address: &str) -> String {
+    format!("{DEVICES}.\"{address}\"")
+}
+
+/// The token in `text`, if it is one.
+fn bot_token(text: &str) -> Option<Secret> {
+    let is_key = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    let token = text.trim();
+    let (bot, key) = token.split_once(':')?;
+    let is_token = !bot.is_empty()
+        && bot.bytes().all(|b| b.is_ascii_digit())
+        && !key.is_empty()
+        && key.bytes().all(is_key);
+    is_token.then(|| Secret(token.to_owned()))
+}
+
+/// The origin of a value, or of the first value within a table.
+fn origin_within(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::Table(table) if value.origin().is_none() => table.values().find_map(origin_within),
+        _ => value.origin().map(str::to_owned),
+    }
+}

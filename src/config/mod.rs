@@ -1,0 +1,449 @@
+//! The configuration: a TOML file and the environment, read once into types that cannot be wrong.
+//!
+//! An environment variable overrides the file: `PROBEWATCH__TELEGRAM__TOKEN` is `telegram.token`. Every
+//! key stands with its default in `config.example.toml`; a key that does not exist is an error, and so is
+//! a value that does not fit. No secret is ever part of a message.
+
+mod checks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::env;
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use config::{ConfigError as ReadError, Environment, FileFormat, Value, ValueKind};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use url::Url;
+
+use crate::dot11::MacAddr;
+use crate::event::ChatId;
+use checks::Checks;
+
+/// Read where no file is named and this one exists.
+pub const SYSTEM_FILE: &str = "/etc/probewatch/config.toml";
+
+const ENVIRONMENT_PREFIX: &str = "PROBEWATCH";
+const ENVIRONMENT: &str = "the environment";
+const DEVICES: &str = "devices";
+
+/// Every key that the configuration has, and what its value is.
+const KEYS: [(&str, Kind); 18] = [
+    ("data_dir", Kind::Text),
+    ("time_zone", Kind::Text),
+    ("capture.sources", Kind::Texts),
+    ("capture.snaplen", Kind::Number),
+    ("capture.buffer_mebibytes", Kind::Number),
+    ("telegram.token", Kind::Text),
+    ("telegram.token_file", Kind::Text),
+    ("telegram.chats", Kind::Numbers),
+    ("telegram.mode", Kind::Text),
+    ("telegram.api_url", Kind::Text),
+    ("telegram.webhook.url", Kind::Text),
+    ("telegram.webhook.listen", Kind::Text),
+    ("telegram.webhook.secret_token", Kind::Text),
+    ("alerts.cooldown_seconds", Kind::Number),
+    ("record.fsync_milliseconds", Kind::Number),
+    ("record.checkpoint_seconds", Kind::Number),
+    ("record.segment_mebibytes", Kind::Number),
+    (DEVICES, Kind::Names),
+];
+
+/// What a value is. The config crate alone would take `true` for 1 and 2.5 for 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Texts,
+    Number,
+    Numbers,
+    /// A table from addresses to names.
+    Names,
+}
+
+/// What is wrong with the configuration, in a sentence that names the file, the key and what it wants.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read or is no TOML.
+    #[error("could not read the configuration {file}: {why}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        why: String,
+    },
+    /// A key that does not exist.
+    #[error("{place}: there is no key `{key}`{nearest}")]
+    UnknownKey {
+        /// The file or the environment.
+        place: String,
+        /// The key as it stands there.
+        key: String,
+        /// The known key that is nearest to it, in words.
+        nearest: String,
+    },
+    /// A value that does not fit its key.
+    #[error("{place}: `{key}` {why}")]
+    Value {
+        /// The file or the environment.
+        place: String,
+        /// The key.
+        key: String,
+        /// What was expected, and what was found where that is no secret.
+        why: String,
+    },
+}
+
+/// A text that is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text, to be sent to where it belongs and nowhere else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// All that can be configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the log and the state lie.
+    pub data_dir: PathBuf,
+    /// The zone in which times are shown.
+    pub time_zone: Tz,
+    /// Where frames come from.
+    pub capture: Capture,
+    /// The bot, where there is a token.
+    pub telegram: Option<Telegram>,
+    /// How long the same device and network alert only once.
+    pub alert_cooldown: Duration,
+    /// How long a probe may wait for its fsync.
+    pub fsync_interval: Duration,
+    /// How often the state goes to sled.
+    pub checkpoint_interval: Duration,
+    /// The size at which a segment of the log is sealed.
+    pub segment_bytes: u64,
+    /// Names of addresses; `None` where no configuration was given at all.
+    pub devices: Option<BTreeMap<MacAddr, String>>,
+}
+
+/// Where frames come from.
+#[derive(Debug, Clone)]
+pub struct Capture {
+    /// Interfaces, capture files, or `-` for standard input.
+    pub sources: Vec<String>,
+    /// The bytes of a frame that are captured.
+    pub snaplen: u32,
+    /// The kernel's buffer for a live interface.
+    pub buffer_bytes: u32,
+}
+
+/// The bot.
+#[derive(Debug, Clone)]
+pub struct Telegram {
+    /// The bot's token, as @BotFather gave it.
+    pub token: Secret,
+    /// The chats that are served.
+    pub chats: Vec<ChatId>,
+    /// The Bot API server.
+    pub api_url: Url,
+    /// How updates arrive.
+    pub updates: Updates,
+}
+
+/// How updates arrive.
+#[derive(Debug, Clone)]
+pub enum Updates {
+    /// The bot asks for them.
+    Polling,
+    /// Telegram posts them.
+    Webhook(Webhook),
+}
+
+/// A webhook behind a reverse proxy or tunnel.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The public address to which Telegram posts; the bot adds an unguessable path.
+    pub url: Url,
+    /// Where the bot listens.
+    pub listen: SocketAddr,
+    /// What each post must carry; made at each start where it is not given.
+    pub secret_token: Option<Secret>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct Raw {
+    data_dir: PathBuf,
+    time_zone: Option<String>,
+    capture: RawCapture,
+    telegram: RawTelegram,
+    alerts: RawAlerts,
+    record: RawRecord,
+    devices: BTreeMap<String, String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct RawCapture {
+    sources: List<String>,
+    snaplen: i64,
+    buffer_mebibytes: i64,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct RawTelegram {
+    token: Option<String>,
+    token_file: Option<PathBuf>,
+    chats: List<i64>,
+    mode: String,
+    api_url: String,
+    webhook: RawWebhook,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct RawWebhook {
+    url: Option<String>,
+    listen: String,
+    secret_token: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct RawAlerts {
+    cooldown_seconds: i64,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct RawRecord {
+    fsync_milliseconds: i64,
+    checkpoint_seconds: i64,
+    segment_mebibytes: i64,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/probewatch"),
+            time_zone: None,
+            capture: RawCapture::default(),
+            telegram: RawTelegram::default(),
+            alerts: RawAlerts::default(),
+            record: RawRecord::default(),
+            devices: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for RawCapture {
+    fn default() -> Self {
+        Self { sources: List(Vec::new()), snaplen: 2304, buffer_mebibytes: 4 }
+    }
+}
+
+impl Default for RawTelegram {
+    fn default() -> Self {
+        Self {
+            token: None,
+            token_file: None,
+            chats: List(Vec::new()),
+            mode: "polling".to_owned(),
+            api_url: "https://api.telegram.org".to_owned(),
+            webhook: RawWebhook::default(),
+        }
+    }
+}
+
+impl Default for RawWebhook {
+    fn default() -> Self {
+        Self { url: None, listen: "127.0.0.1:8080".to_owned(), secret_token: None }
+    }
+}
+
+impl Default for RawAlerts {
+    fn default() -> Self {
+        Self { cooldown_seconds: 600 }
+    }
+}
+
+impl Default for RawRecord {
+    fn default() -> Self {
+        Self { fsync_milliseconds: 1000, checkpoint_seconds: 10, segment_mebibytes: 64 }
+    }
+}
+
+/// A TOML list, or a text with commas as an environment variable can give it.
+struct List<T>(Vec<T>);
+
+impl<'de, T> Deserialize<'de> for List<T>
+where
+    T: Deserialize<'de> + std::str::FromStr,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + std::str::FromStr> Visitor<'de> for ListVisitor<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<List<T>, E> {
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(|item| item.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(item), &self)))
+                    .collect::<Result<_, E>>()
+                    .map(List)
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<List<T>, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(List(list))
+            }
+        }
+        deserializer.deserialize_any(ListVisitor(std::marker::PhantomData))
+    }
+}
+
+impl Config {
+    /// The defaults, without any file and whatever the environment says.
+    ///
+    /// # Errors
+    /// None: the defaults fit.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        let checks = Checks {
+            root: Value::new(None, ValueKind::Nil),
+            place: "the defaults".to_owned(),
+            credentials: None,
+        };
+        checks.into_config(Raw::default(), false)
+    }
+
+    /// Reads `file`, or else [`SYSTEM_FILE`] where it exists, and the environment over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, the key and what was expected.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let system = Path::new(SYSTEM_FILE);
+        Self::load_from(file.or_else(|| system.exists().then_some(system)), environment()?)
+    }
+
+    fn load_from(file: Option<&Path>, environment: HashMap<String, String>) -> Result<Self, ConfigError> {
+        let place = file.map_or(ENVIRONMENT.to_owned(), |path| path.display().to_string());
+        let mut sources = ::config::Config::builder();
+        if let Some(path) = file {
+            let text = fs::read_to_string(path)
+                .map_err(|error| ConfigError::File { file: place.clone(), why: error.to_string() })?;
+            sources = sources.add_source(NamedText { name: place.clone(), text });
+        }
+        let credentials = environment.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
+            .prefix_separator("__")
+            .separator("__")
+            .ignore_empty(true)
+            .source(Some(environment));
+        let read = sources.add_source(environment).build().map_err(|error| read_error(&place, &error))?;
+        let checks = Checks { root: read.cache.clone(), place, credentials };
+        checks.keys_are_known()?;
+        let raw: Raw = read.try_deserialize().map_err(|error| read_error(&checks.place, &error))?;
+        checks.into_config(raw, file.is_some())
+    }
+}
+
+/// The variables of this process that are text. The config crate would print one that is not, and it
+/// may be the token.
+fn environment() -> Result<HashMap<String, String>, ConfigError> {
+    let mut variables = HashMap::new();
+    for (name, value) in env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => {
+                variables.insert(name, value);
+            }
+            Err(_) if name.starts_with(ENVIRONMENT_PREFIX) => {
+                let why = "is not UTF-8: expected a text".to_owned();
+                return Err(ConfigError::Value { place: ENVIRONMENT.to_owned(), key: name, why });
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
+}
+
+/// A file's text as a source whose values name the file as their origin.
+#[derive(Debug, Clone)]
+struct NamedText {
+    name: String,
+    text: String,
+}
+
+impl ::config::Source for NamedText {
+    fn clone_into_box(&self) -> Box<dyn ::config::Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<::config::Map<String, Value>, ReadError> {
+        use ::config::Format;
+        FileFormat::Toml
+            .parse(Some(&self.name), &self.text)
+            .map_err(|cause| ReadError::FileParse { uri: Some(self.name.clone()), cause })
+    }
+}
+
+fn read_error(place: &str, error: &ReadError) -> ConfigError {
+    match error {
+        ReadError::FileParse { uri, cause } => {
+            let file = uri.clone().unwrap_or_else(|| place.to_owned());
+            ConfigError::File { file, why: without_source_lines(&cause.to_string()) }
+        }
+        ReadError::Type { origin, unexpected, expected, key } => ConfigError::Value {
+            place: origin.clone().unwrap_or_else(|| place.to_owned()),
+            key: key.clone().unwrap_or_default(),
+            why: format!("is {unexpected}: expected {expected}"),
+        },
+        ReadError::At { error, origin, key } => {
+            let inner = read_error(origin.as_deref().unwrap_or(place), error);
+            match (inner, key) {
+                (ConfigError::Value { place, key: inner_key, why }, Some(key)) if inner_key.is_empty() => {
+                    ConfigError::Value { place, key: key.clone(), why }
+                }
+                (inner, _) => inner,
+            }
+        }
+        other => ConfigError::Value {
+            place: place.to_owned(),
+            key: String::new(),
+            why: format!("does not fit: {other}"),
+        },
+    }
+}
+
+/// A TOML error without the lines of the file that it quotes, since a token may stand there.
+fn without_source_lines(message: &str) -> String {
+    let is_quoted = |line: &&str| {
+        line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|')
+    };
+    message.lines().filter(|line| !is_quoted(line)).map(str::trim).collect::<Vec<_>>().join(": ")
+}

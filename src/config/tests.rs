@@ -1,0 +1,307 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+const TOKEN: &str = "123456789:AAF-key_of_the_bot";
+const KEY: &str = "AAF-key_of_the_bot";
+
+fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Loads `text` from a file, with only these variables. `FILE` stands for the file's path in an error.
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    fs::write(&path, text).unwrap();
+    Config::load_from(Some(&path), variables(environment))
+        .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "FILE"))
+}
+
+/// The example with the line of every key that it leaves out.
+fn whole_example() -> String {
+    let uncommented = |line: &str| {
+        let assignment = line.strip_prefix("# ")?;
+        let (key, _) = assignment.split_once(" = ")?;
+        (key.starts_with('"') || !key.contains(' ')).then(|| assignment.to_owned())
+    };
+    EXAMPLE.lines().map(|line| uncommented(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let mut table = String::new();
+    let mut found = BTreeSet::new();
+    for line in whole_example().lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            table = name.to_owned();
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            let key = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+            let is_new = found.insert(if table == DEVICES { DEVICES.to_owned() } else { key.clone() });
+            assert!(is_new || table == DEVICES, "{key} stands there twice");
+        }
+    }
+    assert_eq!(found, KEYS.iter().map(|(key, _)| (*key).to_owned()).collect());
+}
+
+#[test]
+fn the_example_gives_the_defaults() {
+    let zone = [("PROBEWATCH__TIME_ZONE", "Asia/Tokyo")];
+    let example = load(EXAMPLE, &zone).unwrap();
+    let empty = load("", &zone).unwrap();
+    assert_eq!(format!("{example:?}"), format!("{empty:?}"));
+}
+
+#[test]
+fn the_whole_example_gives_the_defaults_and_what_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    fs::write(&token_file, TOKEN).unwrap();
+    let text = whole_example().replace("/etc/probewatch/telegram-token", token_file.to_str().unwrap());
+    let config = load(&text, &[]).unwrap();
+    let defaults = Config::built_in().unwrap();
+    let telegram = config.telegram.clone().unwrap();
+    assert_eq!(telegram.token.reveal(), "123456789:the-key-that-BotFather-gave");
+    assert_eq!(config.devices.clone().unwrap().len(), 2);
+    assert_eq!(config.time_zone, Tz::Europe__Berlin);
+    let rest = Config { telegram: None, devices: None, time_zone: defaults.time_zone, ..config };
+    assert_eq!(format!("{rest:?}"), format!("{defaults:?}"));
+    let webhook = load(&text.replace("mode = \"polling\"", "mode = \"webhook\""), &[]).unwrap();
+    let Updates::Webhook(webhook) = webhook.telegram.unwrap().updates else { panic!("not a webhook") };
+    assert_eq!(webhook.url.as_str(), "https://bot.example.org/");
+    assert_eq!(webhook.secret_token.unwrap().reveal(), "something-long-and-random");
+}
+
+#[test]
+fn errors_name_file_key_and_expectation() {
+    let check = |text: &str, expected: &str| {
+        let error = load(text, &[]).map(|_| "no error").expect_err(text);
+        assert_eq!(error, expected, "{text}");
+    };
+    let range = |key: &str, number: &str, limits: &str| {
+        let (table, name) = key.split_once('.').unwrap();
+        check(
+            &format!("[{table}]\n{name} = {number}"),
+            &format!("FILE: `{key}` is {number}: expected {limits}"),
+        );
+    };
+    range("capture.snaplen", "255", "256 to 65535");
+    range("capture.snaplen", "-1", "256 to 65535");
+    range("capture.snaplen", "9223372036854775807", "256 to 65535");
+    range("capture.buffer_mebibytes", "513", "1 to 512");
+    range("alerts.cooldown_seconds", "31536001", "0 to 31536000");
+    range("record.fsync_milliseconds", "0", "1 to 60000");
+    range("record.checkpoint_seconds", "3601", "1 to 3600");
+    range("record.segment_mebibytes", "1025", "1 to 1024");
+
+    check("data_dir = 5", "FILE: `data_dir` is a number: expected a text in quotes");
+    check("data_dir = \"\"", "FILE: `data_dir` is empty: expected a folder such as \"/var/lib/probewatch\"");
+    check(
+        "[alerts]\ncooldown_seconds = true",
+        "FILE: `alerts.cooldown_seconds` is true or false: expected a whole number",
+    );
+    check(
+        "[alerts]\ncooldown_seconds = 2.5",
+        "FILE: `alerts.cooldown_seconds` is a number with a fraction: expected a whole number",
+    );
+    check(
+        "[alerts]\ncooldown_seconds = \"yes\"",
+        "FILE: `alerts.cooldown_seconds` is a text: expected a whole number",
+    );
+    check(
+        "[capture]\nsources = [[\"mon0\"]]",
+        "FILE: `capture.sources` is a list of other things: expected a list of texts such as [\"mon0\"]",
+    );
+    check(
+        "[capture]\nsources = [\"\"]",
+        "FILE: `capture.sources` has an empty name: expected interfaces such as \"mon0\"",
+    );
+    check(
+        "[telegram]\nchats = [1, \"me\"]",
+        "FILE: `telegram.chats` is a list of other things: expected a list of whole numbers such as [123456789]",
+    );
+    check(
+        "[telegram]\nchats = [0]",
+        "FILE: `telegram.chats` has a 0: expected the numbers of Telegram chats",
+    );
+    check("telegram = 5", "FILE: `telegram` is a number: expected a table [telegram]");
+    check(
+        "devices = \"phone\"",
+        "FILE: `devices` is a text: expected a table [devices] of addresses and names",
+    );
+
+    check(
+        "[alerts]\ncool_down_seconds = 5",
+        "FILE: there is no key `alerts.cool_down_seconds`; the nearest one is `alerts.cooldown_seconds`",
+    );
+    check("chats = [1]", "FILE: there is no key `chats`; the nearest one is `telegram.chats`");
+    check("[recrod]\nfsync_milliseconds = 5", "FILE: there is no key `recrod`; the nearest one is `record`");
+    check(
+        "[telegram.webhok]\nurl = \"https://bot.example.org\"",
+        "FILE: there is no key `telegram.webhok`; the nearest one is `telegram.webhook`",
+    );
+
+    check(
+        "time_zone = \"Europe/Berlim\"",
+        "FILE: `time_zone` is \"Europe/Berlim\": expected a name from the IANA time zone database such as \
+         \"Europe/Berlin\"; the nearest one is \"Europe/Berlin\"",
+    );
+    check(
+        "[telegram]\nmode = \"push\"",
+        "FILE: `telegram.mode` is \"push\": expected \"polling\" or \"webhook\"",
+    );
+    check(
+        "[telegram]\napi_url = \"api.telegram.org\"",
+        "FILE: `telegram.api_url` is no address of a Bot API server: expected one such as \
+         \"https://api.telegram.org\"",
+    );
+    let webhook = |keys: &str| format!("[telegram]\nmode = \"webhook\"\n[telegram.webhook]\n{keys}\n");
+    let address = "expected the public https address under which Telegram reaches this box, such as \
+                   \"https://bot.example.org\"";
+    check(&webhook(""), &format!("FILE: `telegram.webhook.url` is missing: {address}"));
+    check(
+        &webhook("url = \"http://bot.example.org\""),
+        &format!("FILE: `telegram.webhook.url` is \"http://bot.example.org\": {address}"),
+    );
+    check(
+        &webhook("url = \"https://bot.example.org:8444\""),
+        "FILE: `telegram.webhook.url` is \"https://bot.example.org:8444\": Telegram posts only to ports 443, \
+         80, 88 and 8443",
+    );
+    check(
+        &webhook("url = \"https://bot.example.org\"\nlisten = \"8080\""),
+        "FILE: `telegram.webhook.listen` is \"8080\": expected an address and port such as \"127.0.0.1:8080\"",
+    );
+
+    check(
+        "[devices]\n\"a4:83:e7:4e:39\" = \"phone\"",
+        "FILE: `devices.\"a4:83:e7:4e:39\"` is no MAC address: expected one such as \"a4:83:e7:4e:39:15\"",
+    );
+    check(
+        "[devices]\n\"a4:83:e7:4e:39:15\" = 5",
+        "FILE: `devices.\"a4:83:e7:4e:39:15\"` is a number: expected a text in quotes",
+    );
+    check(
+        "[devices]\n\"a4:83:e7:4e:39:15\" = \"/phone\"",
+        "FILE: `devices.\"a4:83:e7:4e:39:15\"` does not serve: the name begins with a slash, as a command does; \
+         expected a name such as \"Alice's phone\"",
+    );
+    check(
+        "[devices]\n\"A483E74E3915\" = \"phone\"\n\"a4:83:e7:4e:39:15\" = \"tablet\"",
+        "FILE: `devices.\"a4:83:e7:4e:39:15\"` names an address for the second time: expected each address once",
+    );
+    check(
+        "data_dir = ",
+        "could not read the configuration FILE: TOML parse error at line 1, column 12: string values must be \
+         quoted, expected literal string",
+    );
+}
+
+#[test]
+fn a_missing_file_is_told() {
+    let error = Config::load_from(Some(Path::new("/no/such.toml")), HashMap::new()).unwrap_err().to_string();
+    assert!(error.starts_with("could not read the configuration /no/such.toml: No such file"), "{error}");
+}
+
+#[test]
+fn no_secret_is_in_an_error() {
+    let check = |text: &str, environment: &[(&str, &str)]| {
+        let error = load(text, environment).map(|_| "no error").expect_err(text);
+        assert!(!error.contains("AAF"), "{text}\n{error}");
+        assert!(error.contains("FILE") || error.contains(ENVIRONMENT), "{text}\n{error}");
+        error
+    };
+    let no_token =
+        "`telegram.token` is no bot token: expected digits, a colon, and the key that @BotFather gave";
+    let error = check("[telegram]\ntoken = \"bot123:AAF\"", &[]);
+    assert_eq!(error, format!("FILE: {no_token}"));
+    let error = check("", &[("PROBEWATCH__TELEGRAM__TOKEN", "AAF")]);
+    assert_eq!(error, format!("the environment: {no_token}"));
+    let error = check(&format!("[telegram]\ntoken_file = \"{TOKEN}\""), &[]);
+    assert_eq!(
+        error,
+        "FILE: `telegram.token_file` is a token: expected a file that holds it, or telegram.token"
+    );
+    for value in [
+        TOKEN.to_owned(),
+        KEY.to_owned(),
+        format!("\"{TOKEN}"),
+        format!("'{TOKEN}"),
+        format!("\"{TOKEN}\" \"{KEY}\""),
+        format!("\"{TOKEN}\" {KEY}"),
+        format!("\"\\{KEY}\""),
+        format!("\"\"\"{TOKEN}\n{KEY}"),
+        format!("[\"{TOKEN}\""),
+        format!("[\"{TOKEN}\"]"),
+        format!("{{ key = \"{TOKEN}\" }}"),
+        format!("{{ {KEY} = \"{TOKEN}\""),
+        format!("\"{TOKEN}\"\ntoken = \"{TOKEN}\""),
+    ] {
+        check(&format!("[telegram]\ntoken = {value}\n"), &[]);
+    }
+    check(&format!("telegram = \"{TOKEN}\""), &[]);
+    check(&format!("[telegram]\ntokens = \"{TOKEN}\""), &[]);
+    check(
+        "[telegram]\nmode = \"webhook\"\n[telegram.webhook]\nurl = \"https://a.example\"\nsecret_token = \"AAF!\"",
+        &[],
+    );
+    let config = load("", &[("PROBEWATCH__TELEGRAM__TOKEN", TOKEN)]).unwrap();
+    assert!(!format!("{config:?}").contains("AAF"));
+}
+
+#[test]
+fn the_environment_wins() {
+    let check = |name: &str, value: &str, shown: &str| {
+        let text = "[telegram]\ntoken = \"1:file\"\nchats = [7]\n[capture]\nsources = [\"file0\"]";
+        let config = format!("{:?}", load(text, &[(name, value)]).unwrap());
+        assert!(config.contains(shown), "{name}={value}: {config}");
+    };
+    check("PROBEWATCH__TELEGRAM__CHATS", "1,2", "chats: [ChatId(1), ChatId(2)]");
+    check("PROBEWATCH__TELEGRAM__CHATS", "1", "chats: [ChatId(1)]");
+    check("PROBEWATCH__TELEGRAM__CHATS", "-100123, 5", "chats: [ChatId(-100123), ChatId(5)]");
+    check("PROBEWATCH__TELEGRAM__CHATS", "", "chats: [ChatId(7)]");
+    check("PROBEWATCH__CAPTURE__SOURCES", "mon0,wlan1", "sources: [\"mon0\", \"wlan1\"]");
+    check("PROBEWATCH__CAPTURE__SNAPLEN", "512", "snaplen: 512");
+    check("probewatch__data_dir", "/tmp/x", "data_dir: \"/tmp/x\"");
+    check("PROBEWATCH__DEVICES__A483E74E3915", "Phone", "a4:83:e7:4e:39:15: \"Phone\"");
+    check("OTHER__DATA_DIR", "/tmp/x", "data_dir: \"/var/lib/probewatch\"");
+
+    let token = [("PROBEWATCH__TELEGRAM__TOKEN", TOKEN)];
+    let config = load("[telegram]\ntoken = \"1:file\"", &token).unwrap();
+    assert_eq!(config.telegram.unwrap().token.reveal(), TOKEN);
+    assert_eq!(load("", &token).unwrap().telegram.unwrap().token.reveal(), TOKEN);
+
+    let error = |name, value| load("", &[(name, value)]).map(|_| "no error").unwrap_err();
+    assert_eq!(
+        error("PROBEWATCH__TELEGRAM__CHATS", "1,me"),
+        "the environment: `telegram.chats` is a text: expected a list of whole numbers such as [123456789]"
+    );
+    assert_eq!(
+        error("PROBEWATCH__TELEGRAM__TOKN", "x"),
+        "the environment: there is no key `telegram.tokn`; the nearest one is `telegram.token`"
+    );
+}
+
+#[test]
+fn the_token_comes_from_a_file_or_a_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telegram-token");
+    fs::write(&path, format!("{TOKEN}\n")).unwrap();
+    let in_file = format!("[telegram]\ntoken_file = {path:?}");
+    let credentials = [("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap())];
+    for config in [load(&in_file, &[]), load("", &credentials)] {
+        assert_eq!(config.unwrap().telegram.unwrap().token.reveal(), TOKEN);
+    }
+    assert!(load("", &[("CREDENTIALS_DIRECTORY", "/no/such")]).unwrap().telegram.is_none());
+    fs::write(&path, KEY).unwrap();
+    for error in [load(&in_file, &[]), load("", &credentials)].map(|config| config.unwrap_err()) {
+        assert!(error.contains("which holds no bot token: expected digits, a colon"), "{error}");
+        assert!(!error.contains("AAF"), "{error}");
+    }
+    let error = load("[telegram]\ntoken_file = \"/no/such\"", &[]).unwrap_err();
+    assert!(
+        error.starts_with("FILE: `telegram.token_file` names /no/such, which could not be read: "),
+        "{error}"
+    );
+}

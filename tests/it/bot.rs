@@ -1,0 +1,338 @@
+//! Promise: the main job, end to end. The real binary hears a TAP radio and talks to a Bot API server on
+//! loopback, by webhook and by polling: look-ups, access, a watch, a frame on the air, the alert. Killed
+//! between any two steps, it loses no watch, name, count or undelivered alert.
+
+use crate::support::bot_api::{BotApi, Fault, Incoming, SentMessage};
+use crate::support::frames::ProbeRequestFrame;
+use crate::support::http;
+use crate::support::require;
+use crate::support::service::{Config, Service};
+use crate::support::tap_radio::TapRadio;
+
+const CHAT: i64 = 1001;
+const STRANGER: i64 = 666;
+const ALICE: &str = "a4:83:e7:4e:39:15";
+const VAN: &str = "00:23:a7:19:5c:02";
+const RANDOM: &str = "da:a1:19:00:00:01";
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Webhook,
+    Polling,
+}
+
+/// A box with a radio, a bot and its owner.
+struct Home {
+    api: BotApi,
+    radio: TapRadio,
+    service: Service,
+    mode: Mode,
+    sequence: u16,
+}
+
+impl Home {
+    /// `None` after a skip was told.
+    fn start(mode: Mode, change: impl FnOnce(Config) -> Config) -> Option<Self> {
+        if !require::tap_allowed() {
+            return None;
+        }
+        let radio = TapRadio::unique("pwbot").unwrap();
+        let api = BotApi::start();
+        let config = Config::new(&api).sources(&[radio.name()]);
+        let config = if mode == Mode::Polling { config.polling() } else { config };
+        let service = Service::start_with(&api, change(config));
+        let home = Self { api, radio, service, mode, sequence: 0 };
+        home.wait_until_ready(1);
+        Some(home)
+    }
+
+    fn wait_until_ready(&self, start: usize) {
+        self.service.wait_until_hearing(self.radio.name());
+        match self.mode {
+            Mode::Webhook => {
+                self.api.webhook_number(start);
+                self.service.wait_for_line("Telegram posts updates");
+            }
+            Mode::Polling => {
+                self.service.wait_for_line("polling Telegram");
+            }
+        }
+    }
+
+    /// kill -9, and a new start.
+    fn kill_and_restart(&mut self) {
+        let starts = self.api.webhook_history().len() + 1;
+        self.service.kill();
+        self.service.restart();
+        self.wait_until_ready(starts);
+    }
+
+    fn say(&self, chat: i64, text: &str) {
+        let incoming = Incoming::text(chat, text);
+        match self.mode {
+            Mode::Webhook => assert_eq!(self.api.post(self.service.listen_address(), incoming), 200),
+            Mode::Polling => self.api.push(incoming),
+        }
+    }
+
+    /// The reply to a message of the owner's.
+    fn ask(&self, text: &str) -> SentMessage {
+        let seen = self.api.sent().len();
+        self.say(CHAT, text);
+        let reply = self.api.wait_for_message_after(seen, |message| !is_alert(message));
+        assert_eq!(reply.chat_id, CHAT);
+        if self.mode == Mode::Polling {
+            // Killed before that, the bot would be asked the same again, and answer again.
+            self.api.wait_until_confirmed();
+        }
+        reply
+    }
+
+    /// Asks until the reply says what is wanted, since a frame on the air takes its time to be recorded.
+    fn ask_until(&self, text: &str, wanted: &str) -> SentMessage {
+        let deadline = std::time::Instant::now() + crate::support::DEADLINE;
+        loop {
+            let reply = self.ask(text);
+            if reply.plain.contains(wanted) {
+                return reply;
+            }
+            assert!(std::time::Instant::now() < deadline, "{text}: {:?} without {wanted:?}", reply.plain);
+        }
+    }
+
+    fn transmit(&mut self, source: &str, ssid: &str) {
+        self.sequence += 1;
+        let frame = ProbeRequestFrame::new(source).ssid(ssid).signal(-61).sequence(self.sequence);
+        self.radio.transmit(&frame.build());
+    }
+
+    fn alerts(&self) -> Vec<SentMessage> {
+        self.api.sent().into_iter().filter(is_alert).collect()
+    }
+
+    /// The alert of this number, from 1; those before it have been waited for.
+    fn wait_for_alert(&self, number: usize) -> SentMessage {
+        let before: Vec<i64> = self.alerts().iter().take(number - 1).map(|alert| alert.message_id).collect();
+        assert_eq!(before.len(), number - 1);
+        self.api.wait_for_message(|message| is_alert(message) && !before.contains(&message.message_id))
+    }
+}
+
+fn is_alert(message: &SentMessage) -> bool {
+    message.plain.starts_with('📣')
+}
+
+fn the_main_job(mode: Mode) {
+    let Some(mut home) = Home::start(mode, |config| config) else { return };
+
+    // Nothing was heard yet.
+    assert!(home.ask(ALICE).plain.starts_with("🛎 No result found for device Alice's phone"));
+    assert!(home.ask("Alicia").plain.contains("Alice's phone"), "a near name is offered");
+
+    // A look-up by address and by name, in every notation.
+    home.transmit(ALICE, "RNM0");
+    home.transmit(ALICE, "");
+    home.transmit(ALICE, "<b>&amp;");
+    home.transmit(RANDOM, "");
+    let by_address = home.ask_until("A4-83-E7-4E-39-15", "Probe count: 3 (1 for any network)");
+    assert!(by_address.plain.starts_with("📡 Wi-Fi probe stats for Alice's phone\n"), "{}", by_address.plain);
+    assert!(by_address.text.contains("📡 Wi-Fi probe stats for Alice's phone"), "{}", by_address.text);
+    for part in ["Earliest probe: ", "Latest probe: ", "Unique SSIDs: 2", "RNM0", "<b>&amp;"] {
+        assert!(by_address.plain.contains(part), "{part}: {}", by_address.plain);
+    }
+    for query in ["alice's PHONE", "alice", "a483e74e3915", "a483.e74e.3915"] {
+        assert_eq!(home.ask(query).plain, by_address.plain, "{query}");
+    }
+    assert!(home.ask_until(RANDOM, "Probe count: 1").plain.contains("random"));
+
+    // A stranger gets nothing.
+    let sent = home.api.sent().len();
+    home.say(STRANGER, "/start");
+    home.say(STRANGER, ALICE);
+    home.service.wait_for_line(&format!("add {STRANGER} to telegram.chats"));
+    home.ask("/help");
+    assert!(home.api.sent()[sent..].iter().all(|message| message.chat_id == CHAT));
+
+    // A watch, a frame on the air, the alert; the cool-down keeps back the next.
+    let reply = home.ask("/watch \"Depot 7\" the van is here");
+    assert!(reply.plain.contains("Depot 7") && reply.plain.contains("the van is here"), "{}", reply.plain);
+    home.transmit(VAN, "Depot");
+    home.transmit(VAN, "Depot 7");
+    let alert = home.wait_for_alert(1);
+    assert_eq!(alert.chat_id, CHAT);
+    let lines: Vec<&str> = alert.plain.lines().collect();
+    let [first, second] = lines[..] else { panic!("{}", alert.plain) };
+    assert!(first.starts_with("📣 At ") && first.contains(" CE"), "the configured zone: {first}");
+    assert!(first.ends_with(&format!(" MAC address {VAN} probed for SSID \"Depot 7\"")), "{first}");
+    assert_eq!(second, "This SSID is being tracked because: the van is here");
+    home.transmit(VAN, "Depot 7");
+    home.ask_until(VAN, "Probe count: 3");
+    home.transmit(ALICE, "Depot 7");
+    let second = home.wait_for_alert(2);
+    assert!(
+        second.plain.contains(&format!("MAC address {ALICE} (Alice's phone) probed")),
+        "{}",
+        second.plain
+    );
+    assert_eq!(home.alerts().len(), 2);
+
+    assert!(home.ask("/watches").plain.contains("Depot 7"));
+    assert!(home.ask("/unwatch Depot 7").plain.contains("No longer"));
+    assert!(home.ask("/status").plain.contains("hearing"));
+    let menu = home.api.commands();
+    assert!(menu.to_string().contains("\"watch\""), "{menu}");
+
+    assert!(home.service.terminate().success());
+    let token = home.api.token();
+    assert!(home.service.log_lines().iter().all(|line| !line.contains(token)), "no token in the log");
+    home.api.assert_clean();
+}
+
+#[test]
+fn the_main_job_by_webhook() {
+    the_main_job(Mode::Webhook);
+}
+
+#[test]
+fn the_main_job_by_polling() {
+    the_main_job(Mode::Polling);
+}
+
+#[test]
+fn a_post_without_the_right_secret_is_refused() {
+    let Some(home) = Home::start(Mode::Webhook, |config| config) else { return };
+    let address = home.service.listen_address();
+    let update = home.api.update(Incoming::text(CHAT, "/help"));
+    let webhook = home.api.webhook();
+    let secret = webhook.secret_token.clone().expect("a secret is always set");
+    assert!(secret.len() >= 32);
+    for wrong in [None, Some("wrong"), Some(""), Some(&secret[1..])] {
+        assert_eq!(home.api.post_update_with_secret(address, &update, wrong), 401, "{wrong:?}");
+    }
+    let header = [("x-telegram-bot-api-secret-token", secret.as_str())];
+    for path in ["/", "/telegram", "/telegram/", "/webhook", &format!("{}x", webhook.path())] {
+        let response = http::request(address, "POST", path, &header, update.to_string().as_bytes());
+        assert_eq!(response.unwrap().status, 404, "{path}");
+    }
+    assert!(home.api.sent().is_empty());
+    // Garbage with the right secret is taken, so that Telegram does not send it for ever.
+    let response = http::request(address, "POST", webhook.path(), &header, b"\xff{");
+    assert_eq!(response.unwrap().status, 200);
+    // The same update twice is answered once.
+    assert_eq!(home.api.post_update(address, &update), 200);
+    assert_eq!(home.api.post_update(address, &update), 200);
+    home.ask("/status");
+    assert_eq!(home.api.sent().len(), 2);
+    home.api.assert_clean();
+}
+
+fn nothing_is_lost_to_kill_9(mode: Mode) {
+    let Some(mut home) = Home::start(mode, |config| config.set("record", "checkpoint_seconds", "1")) else {
+        return;
+    };
+    home.ask(&format!("/name {VAN} Van"));
+    home.kill_and_restart();
+    assert!(home.ask("van").plain.starts_with("🛎 No result found for device Van"));
+
+    home.ask("/watch Depot parcels");
+    home.kill_and_restart();
+    assert!(home.ask("/watches").plain.contains("Depot: parcels"));
+
+    for count in 1..=3 {
+        home.transmit(VAN, "Elsewhere");
+        home.ask_until("van", &format!("Probe count: {count}\n"));
+        home.kill_and_restart();
+        home.ask_until("van", &format!("Probe count: {count}\n"));
+    }
+
+    // Telegram is down: the alert waits, also over two kills, and goes out once.
+    home.api.fail_next("sendMessage", usize::MAX, Fault::TooManyRequests { retry_after: 1 });
+    home.transmit(VAN, "Depot");
+    home.service.wait_for_line("an alert for chat 1001 waits");
+    home.kill_and_restart();
+    home.service.wait_for_line("an alert for chat 1001 waits");
+    home.service.kill();
+    home.api.clear_faults();
+    home.service.restart();
+    let alert = home.wait_for_alert(1);
+    assert!(alert.plain.contains("(Van) probed for SSID \"Depot\""), "{}", alert.plain);
+    home.wait_until_ready(1);
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    home.kill_and_restart();
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(home.alerts().len(), 1, "a delivered alert is not sent again");
+
+    // The cool-down holds over a kill, and what it swallowed is told.
+    home.transmit(VAN, "Depot");
+    home.ask_until("van", "Probe count: 5\n");
+    assert_eq!(home.alerts().len(), 1);
+    home.api.assert_clean();
+}
+
+#[test]
+fn nothing_is_lost_to_kill_9_by_webhook() {
+    nothing_is_lost_to_kill_9(Mode::Webhook);
+}
+
+#[test]
+fn nothing_is_lost_to_kill_9_by_polling() {
+    nothing_is_lost_to_kill_9(Mode::Polling);
+}
+
+#[test]
+fn an_alert_outlasts_a_telegram_that_is_down_slow_or_refuses() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config.cooldown_seconds(0)) else { return };
+    home.ask("/watch Depot");
+    for (number, fault) in [
+        Fault::TooManyRequests { retry_after: 1 },
+        Fault::ServerError(500),
+        Fault::ServerError(502),
+        Fault::Close,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        home.api.fail_next("sendMessage", 1, fault);
+        home.transmit(VAN, "Depot");
+        home.wait_for_alert(number + 1);
+    }
+    home.api.set_down(true);
+    let seen = home.service.log_lines().len();
+    home.transmit(VAN, "Depot");
+    home.service.wait_for_line_after(seen, "an alert for chat 1001 waits");
+    home.api.set_down(false);
+    home.wait_for_alert(5);
+
+    // What Telegram will never take is dropped with a warning, and does not hold up the next.
+    home.api.fail_next("sendMessage", 1, Fault::Forbidden);
+    home.transmit(VAN, "Depot");
+    home.service.wait_for_line("cannot be delivered and is dropped");
+    home.transmit(VAN, "Depot");
+    home.wait_for_alert(6);
+    home.api.assert_clean();
+}
+
+#[test]
+fn swallowed_probes_are_told_with_the_next_alert() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config.cooldown_seconds(2)) else { return };
+    home.ask("/watch Depot");
+    home.transmit(VAN, "Depot");
+    home.wait_for_alert(1);
+    home.transmit(VAN, "Depot");
+    home.transmit(VAN, "Depot");
+    home.ask_until(VAN, "Probe count: 3\n");
+    // The cool-down is over by capture time; probing goes on until it is.
+    let deadline = std::time::Instant::now() + crate::support::DEADLINE;
+    let mut count = 3;
+    while home.alerts().len() < 2 {
+        assert!(std::time::Instant::now() < deadline);
+        home.transmit(VAN, "Depot");
+        count += 1;
+        home.ask_until(VAN, &format!("Probe count: {count}\n"));
+    }
+    let told = home.wait_for_alert(2).plain;
+    // The alert is on its way while the last probe may already be the first of the next cool-down.
+    let swallowed = |count| told.contains(&format!("\n{count} more probes of this device"));
+    assert!(swallowed(count - 2) || swallowed(count - 3), "{told}\nafter {count} probes");
+    home.api.assert_clean();
+}

@@ -1,0 +1,118 @@
+//! Promise: what `replay` records is what tshark sees. Every real capture is replayed, every source
+//! address in it is looked up with the real binary, and the answers equal the statistics that are
+//! reckoned from tshark's fields without any code of the project.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::require;
+use crate::support::service::probewatch;
+use crate::support::tshark::{self, Aggregate, FcsStatus, Row};
+
+/// Addresses in one call: far below the limit of a command line.
+const QUERIES: usize = 2000;
+
+fn captures() -> Vec<PathBuf> {
+    let Some(folder) = require::captures_dir() else { return Vec::new() };
+    if !require::tshark_present() {
+        return Vec::new();
+    }
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder.join("real")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 20, "the captures are there: {files:?}");
+    files
+}
+
+/// Replays the file into a new data directory and compares every device with the rows that count.
+fn check(file: &Path, rows: &[&Row], flags: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let file_name = file.to_str().unwrap();
+    let mut arguments = vec!["replay", file_name, "--data-dir", data_dir];
+    arguments.extend(flags);
+    let output = probewatch(&arguments);
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{file_name}: {}", String::from_utf8_lossy(&output.stderr));
+
+    let expected = tshark::aggregate(rows.iter().copied());
+    let ssids: std::collections::BTreeSet<&Vec<u8>> =
+        expected.values().flat_map(|device| device.ssids.keys()).collect();
+    let wanted = format!("{} probes, {} devices, {} SSIDs", rows.len(), expected.len(), ssids.len());
+    assert!(summary.contains(&wanted), "{file_name}: {summary}, expected {wanted}");
+
+    let addresses: Vec<&String> = expected.keys().collect();
+    for addresses in addresses.chunks(QUERIES) {
+        let mut arguments = vec!["lookup", "--json", "--data-dir", data_dir];
+        arguments.extend(addresses.iter().map(|address| address.as_str()));
+        let output = probewatch(&arguments);
+        assert!(output.status.success(), "{file_name}: {}", String::from_utf8_lossy(&output.stderr));
+        let answers = String::from_utf8(output.stdout).unwrap();
+        let answers: Vec<&str> = answers.lines().collect();
+        assert_eq!(answers.len(), addresses.len(), "{file_name}");
+        for (address, answer) in addresses.iter().zip(answers) {
+            let mut answer: Value = serde_json::from_str(answer).unwrap();
+            sort_ssids(&mut answer);
+            let mut wanted = as_json(address, &expected[*address]);
+            sort_ssids(&mut wanted);
+            // Which of two signals of the same microsecond is the last is the file's order in both.
+            assert_eq!(answer, wanted, "{file_name} {flags:?}");
+        }
+    }
+}
+
+fn sort_ssids(answer: &mut Value) {
+    answer["ssids"].as_array_mut().unwrap().sort_by_key(ToString::to_string);
+}
+
+fn as_json(address: &str, device: &Aggregate) -> Value {
+    let signal = device
+        .last_signal_dbm
+        .map(|last| json!({"last": last, "min": device.min_signal_dbm, "max": device.max_signal_dbm}));
+    let ssids: Vec<Value> = device
+        .ssids
+        .keys()
+        .map(|ssid| match std::str::from_utf8(ssid) {
+            Ok(text) => json!(text),
+            Err(_) => json!({"hex": ssid.iter().map(|byte| format!("{byte:02x}")).collect::<String>()}),
+        })
+        .collect();
+    json!({
+        "query": address,
+        "name": null,
+        "addresses": [address],
+        "probe_count": device.count,
+        "wildcard_count": device.wildcard_count,
+        "first_probe": rfc3339(device.first_us),
+        "last_probe": rfc3339(device.last_us),
+        "unique_ssids": device.ssids.len(),
+        "ssids": ssids,
+        "signal_dbm": signal,
+    })
+}
+
+fn rfc3339(micros: u64) -> String {
+    let time = chrono::DateTime::from_timestamp_micros(micros.try_into().unwrap()).unwrap();
+    time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+#[test]
+fn every_device_of_every_real_capture_reads_as_tshark_counts_it() {
+    let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
+    for file in captures() {
+        let rows = tshark::probe_requests(&file);
+        let all: Vec<&Row> = rows.iter().collect();
+        check(&file, &all, &["--include-bad-fcs"]);
+        let good: Vec<&Row> = rows.iter().filter(|row| row.fcs != Some(FcsStatus::Bad)).collect();
+        if good.len() < all.len() {
+            check(&file, &good, &[]);
+        }
+        *compared.entry("all").or_default() += all.len();
+        *compared.entry("good").or_default() += good.len();
+    }
+    // Where the captures are there, they hold this many probe requests; 1,186 have a bad FCS.
+    assert!(compared.is_empty() || (compared["all"], compared["good"]) == (89_003, 87_817), "{compared:?}");
+}
