@@ -39,8 +39,16 @@ impl CaptureFile {
             Source::File(path) => (path.display().to_string(), input::open(path)),
             Source::Stdin | Source::Interface(_) => ("standard input".to_owned(), input::stdin()),
         };
-        match opened.map_err(ReadError::Io).and_then(|(window, wake)| Ok((Format::open(window)?, wake))) {
-            Ok((format, wake)) => Ok((Self { name, frames: 0, format }, wake)),
+        match opened {
+            Ok((window, wake)) => Ok((Self::new(name, window)?, wake)),
+            Err(error) => Err(ReadError::Io(error).named(name, 0)),
+        }
+    }
+
+    /// Reads up to the first frame.
+    pub fn new(name: String, window: Window) -> Result<Self, CaptureError> {
+        match Format::open(window) {
+            Ok(format) => Ok(Self { name, frames: 0, format }),
             Err(error) => Err(error.named(name, 0)),
         }
     }

@@ -25,6 +25,7 @@ mod pcapng;
 mod source;
 mod writer;
 
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -37,6 +38,7 @@ pub use source::{ParseSourceError, Source};
 pub use writer::FrameWriter;
 
 use file::CaptureFile;
+use input::Window;
 use live::Live;
 
 /// How a live interface is captured. Files do not need any of it.
@@ -186,6 +188,18 @@ impl Capture {
         };
         let stop = StopHandle { stopped: Arc::default(), wake };
         Ok(Self { origin, counters, stop })
+    }
+
+    /// Opens a capture file that `input` gives; errors call it `name`. A read that waits is not woken by
+    /// [`StopHandle::stop`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Capture::open`].
+    pub fn from_reader(name: &str, input: impl Read + Send + 'static) -> Result<Self, CaptureError> {
+        let file = CaptureFile::new(name.to_owned(), Window::new(Box::new(input)))?;
+        let stop = StopHandle { stopped: Arc::default(), wake: Arc::new(|| {}) };
+        Ok(Self { origin: Origin::File(file), counters: Arc::default(), stop })
     }
 
     /// What the frames start with; in a pcapng file of several link types, the first that carries

@@ -1,63 +1,67 @@
 //! `probewatch decode`: a line of JSON for each probe request, totals on standard error.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-use serde::Serialize;
 
 use super::{CliError, FcsChoice};
 use crate::capture::{Capture, Counters, Settings, Source};
 use crate::dot11::Fcs;
-use crate::event::Probe;
-use crate::service::{Ear, sensor_name};
+use crate::event::{Probe, Timestamp, push_probe};
+use crate::service::sensor_name;
 
-/// A probe in the event's form, and what was found of its FCS.
-#[derive(Serialize)]
-struct Line<'a> {
-    r#type: &'static str,
-    #[serde(flatten)]
-    probe: &'a Probe,
-    fcs: &'static str,
-}
+/// As many bytes of lines are printed at once.
+const PRINT_BYTES: usize = 64 << 10;
 
 pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let source = file_source(file);
     let capture = Capture::open(&source, &Settings::default())?;
     let counters = capture.counters();
-    let mut ear = Ear::new(&sensor_name(&source), fcs.include_bad_fcs);
-    let mut output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let sensor: Arc<str> = sensor_name(&source).into();
+    let mut output = io::stdout().lock();
+    let mut lines = Vec::with_capacity(2 * PRINT_BYTES);
     let mut printed = Ok(());
     let outcome = capture.run(|frame| {
-        let found = fcs_name(frame.probe_request.fcs);
-        let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
-        printed = print(&mut output, &heard.probe, found);
+        let found = frame.probe_request.fcs;
+        if found == Fcs::Bad && !fcs.include_bad_fcs {
+            return ControlFlow::Continue(());
+        }
+        let time = Timestamp::from_micros(frame.time_us);
+        let probe = Probe::heard(Arc::clone(&sensor), time, frame.probe_request);
+        printed = push_line(&mut lines, &probe, found);
+        if printed.is_ok() && lines.len() >= PRINT_BYTES {
+            printed = output.write_all(&lines);
+            lines.clear();
+        }
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    printed.and_then(|()| output.flush()).map_err(CliError::io("could not print the probe requests"))?;
+    printed
+        .and_then(|()| output.write_all(&lines))
+        .and_then(|()| output.flush())
+        .map_err(CliError::io("could not print the probe requests"))?;
     let _ = writeln!(io::stderr(), "{}", totals(&counters));
     warn_of_bad_fcs(&counters, fcs);
     outcome?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(output: &mut impl Write, probe: &Probe, fcs: &'static str) -> io::Result<()> {
-    serde_json::to_writer(&mut *output, &Line { r#type: "probe", probe, fcs })?;
-    output.write_all(b"\n")
+/// A probe in the event's form, and what was found of its FCS.
+fn push_line(lines: &mut Vec<u8>, probe: &Probe, fcs: Fcs) -> io::Result<()> {
+    lines.push(b'{');
+    push_probe(lines, probe)?;
+    lines.extend_from_slice(match fcs {
+        Fcs::Good => b",\"fcs\":\"good\"}\n",
+        Fcs::Bad => b",\"fcs\":\"bad\"}\n",
+        Fcs::Absent => b",\"fcs\":\"absent\"}\n",
+    });
+    Ok(())
 }
 
 /// The source that a command means by a file: never an interface.
 pub(super) fn file_source(file: &str) -> Source {
     if file == "-" { Source::Stdin } else { Source::file(file) }
-}
-
-fn fcs_name(fcs: Fcs) -> &'static str {
-    match fcs {
-        Fcs::Good => "good",
-        Fcs::Bad => "bad",
-        Fcs::Absent => "absent",
-    }
 }
 
 fn totals(counters: &Counters) -> String {

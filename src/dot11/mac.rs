@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::hex_digits;
+
 /// A 48-bit MAC address (IEEE 802-2014 §8.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MacAddr([u8; 6]);
@@ -20,6 +22,18 @@ impl MacAddr {
         self.0
     }
 
+    /// The address as it is shown, in ASCII.
+    #[inline]
+    pub fn text(self) -> [u8; 17] {
+        let mut text = *b"00:00:00:00:00:00";
+        for (pair, octet) in text.chunks_mut(3).zip(self.0) {
+            for (place, digit) in pair.iter_mut().zip(hex_digits(octet)) {
+                *place = digit;
+            }
+        }
+        text
+    }
+
     /// Whether the U/L bit (0x02 of the first octet) is set. Phones set it on the random addresses
     /// that they probe with; no vendor can be looked up for such an address.
     pub const fn is_random(self) -> bool {
@@ -29,14 +43,7 @@ impl MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = *b"00:00:00:00:00:00";
-        for (pair, octet) in text.chunks_mut(3).zip(self.0) {
-            for (digit, nibble) in pair.iter_mut().zip([octet >> 4, octet & 0x0f]) {
-                *digit = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'?');
-            }
-        }
-        f.pad(std::str::from_utf8(&text).unwrap_or_default())
+        f.pad(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

@@ -28,4 +28,4 @@ pub use link::LinkType;
 pub use mac::{MacAddr, ParseMacError};
 pub use probe_request::{DecodeError, Fcs, ProbeRequest, decode};
 pub use signature::{ParseSignatureError, Signature};
-pub use ssid::{RequestedSsid, Ssid, hex, unhex, write_printable};
+pub use ssid::{RequestedSsid, Ssid, hex, hex_digits, unhex, write_printable};

@@ -208,7 +208,9 @@ impl<'a> Iterator for Fields<'a> {
             Namespace::Undefined | Namespace::Vendor => None,
         };
         let field = layout.and_then(|(alignment, size)| {
-            let start = self.at.next_multiple_of(usize::from(*alignment));
+            // Alignments are powers of two, which the compiler does not know.
+            let below = usize::from(*alignment) - 1;
+            let start = (self.at + below) & !below;
             self.at = start + usize::from(*size);
             self.header.get(start..self.at)
         });

@@ -4,7 +4,7 @@
 //! which shows what is printable and escapes the rest, so that no SSID can move a cursor, break a
 //! line or turn the direction of a text. Markup (HTML, CSV) is the business of who writes markup.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smallvec::SmallVec;
@@ -38,11 +38,14 @@ impl Ssid {
 
 /// `bytes` as lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes.iter().flat_map(|byte| hex_digits(*byte)).map(char::from).collect()
+}
+
+/// The two lower-case hex digits of an octet, in ASCII.
+#[inline]
+pub fn hex_digits(octet: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [octet >> 4, octet & 0x0f].map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default())
 }
 
 /// The bytes that `text` gives as hex digits of either case, or `None` where it is not hex.

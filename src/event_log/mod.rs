@@ -32,7 +32,7 @@ pub use reader::{Damage, Events};
 use segment::Segment;
 pub use writer::{LogFull, Writer};
 
-use crate::event::{Event, Offset};
+use crate::event::{self, Event, Offset};
 
 /// The log could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -150,18 +150,27 @@ const LINE_START: &[u8] = b"{\"offset\":";
 fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let start = lines.len();
     lines.extend_from_slice(LINE_START);
-    lines.extend_from_slice(offset.to_string().as_bytes());
-    let body = lines.len();
-    if let Err(error) = serde_json::to_writer(&mut *lines, event) {
-        lines.truncate(start);
-        return Err(error);
+    lines.extend_from_slice(itoa::Buffer::new().format(offset.0).as_bytes());
+    let written = match event {
+        Event::Probe(probe) => {
+            lines.push(b',');
+            event::push_probe(lines, probe).map(|()| lines.push(b'}'))
+        }
+        _ => {
+            // The event's own opening brace becomes the comma after the offset.
+            let brace = lines.len();
+            let written = serde_json::to_writer(&mut *lines, event);
+            if let Some(brace) = lines.get_mut(brace) {
+                *brace = b',';
+            }
+            written
+        }
+    };
+    match written {
+        Ok(()) => lines.push(b'\n'),
+        Err(_) => lines.truncate(start),
     }
-    // The event's own opening brace becomes the comma after the offset.
-    if let Some(brace) = lines.get_mut(body) {
-        *brace = b',';
-    }
-    lines.push(b'\n');
-    Ok(())
+    written
 }
 
 /// Reads a line as [`format_line`] writes it. The line's bytes are used up.

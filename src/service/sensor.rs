@@ -54,17 +54,8 @@ impl Ear {
             self.signatures.clear();
         }
         let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
-        let probe = Probe {
-            time: Timestamp::from_micros(frame.time_us),
-            sensor: Arc::clone(&self.sensor),
-            source: probe_request.source,
-            ssid: probe_request.ssid,
-            signal_dbm: probe_request.signal_dbm,
-            frequency_mhz: probe_request.frequency_mhz,
-            sequence: probe_request.sequence,
-            signature,
-            alerts: Vec::new(),
-        };
+        let time = Timestamp::from_micros(frame.time_us);
+        let probe = Probe::heard(Arc::clone(&self.sensor), time, probe_request);
         Some(Heard { probe, elements })
     }
 }

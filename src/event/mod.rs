@@ -9,10 +9,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::dot11::{MacAddr, RequestedSsid, Signature, Ssid, hex, unhex};
+use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature, Ssid, hex, unhex};
+
+mod json;
+mod timestamp;
+
+pub use json::push_probe;
+pub use timestamp::Timestamp;
 
 /// An event's place in the log; the first event has offset 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
@@ -30,70 +35,6 @@ impl Offset {
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// A moment in microseconds since the Unix epoch, within the years that RFC 3339 can write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Timestamp(i64);
-
-impl Timestamp {
-    const MIN_MICROS: i64 = -62_167_219_200_000_000;
-    const MAX_MICROS: i64 = 253_402_300_799_999_999;
-
-    /// The moment at `micros` µs since the Unix epoch; what lies outside the years 0 to 9999 becomes
-    /// their first or last moment.
-    pub fn from_micros(micros: i64) -> Self {
-        Self(micros.clamp(Self::MIN_MICROS, Self::MAX_MICROS))
-    }
-
-    /// What the machine's clock says.
-    pub fn now() -> Self {
-        Self::from_micros(Utc::now().timestamp_micros())
-    }
-
-    /// Microseconds since the Unix epoch.
-    pub const fn as_micros(self) -> i64 {
-        self.0
-    }
-
-    /// The moment as a date and time in UTC.
-    pub fn to_utc(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.0).unwrap_or_default()
-    }
-
-    /// How far the two moments are apart, whichever is the earlier.
-    pub fn distance(self, other: Self) -> std::time::Duration {
-        std::time::Duration::from_micros(self.0.abs_diff(other.0))
-    }
-}
-
-/// RFC 3339 in UTC with microseconds.
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true))
-    }
-}
-
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !deserializer.is_human_readable() {
-            return i64::deserialize(deserializer).map(Self::from_micros);
-        }
-        let text = Cow::<str>::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text)
-            .map(|time| Self::from_micros(time.timestamp_micros()))
-            .map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &"a time in RFC 3339"))
     }
 }
 
@@ -135,6 +76,23 @@ pub struct Probe {
     pub signature: Signature,
     /// What was decided about alerts when it was heard, a line for each chat that watches the SSID.
     pub alerts: Vec<AlertDecision>,
+}
+
+impl Probe {
+    /// The probe that a frame is, heard by this sensor at this time; no alert is decided about yet.
+    pub fn heard(sensor: Arc<str>, time: Timestamp, frame: ProbeRequest<'_>) -> Self {
+        Self {
+            time,
+            sensor,
+            source: frame.source,
+            ssid: frame.ssid,
+            signal_dbm: frame.signal_dbm,
+            frequency_mhz: frame.frequency_mhz,
+            sequence: frame.sequence,
+            signature: frame.signature,
+            alerts: Vec::new(),
+        }
+    }
 }
 
 /// Whether a probe for a watched SSID alerts a chat. It is decided once, when the probe is heard, and
@@ -467,14 +425,5 @@ mod tests {
             &Event::Signature { signature: probe().signature, elements: vec![0, 1, 255] },
             r#"{"type":"signature","signature":"9f1c06d2ab47e310","elements":"0001ff"}"#,
         );
-    }
-
-    #[test]
-    fn any_moment_can_be_written_and_read() {
-        for micros in [i64::MIN, -1, 0, 1_587_229_467_123_456, i64::MAX] {
-            let time = Timestamp::from_micros(micros);
-            let json = serde_json::to_string(&time).unwrap();
-            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time, "{json}");
-        }
     }
 }

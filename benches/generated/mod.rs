@@ -1,0 +1,97 @@
+//! The same probe requests at every run and on every machine: what a street full of phones sends, as
+//! Linux captures it (a radiotap header of 36 bytes with the signal of the frame and of an antenna, the
+//! FCS at the end).
+
+/// Devices that ask by turns.
+pub const DEVICES: u64 = 20_000;
+
+/// When the first is heard: 2020-04-18 17:04:27 UTC.
+const START_US: i64 = 1_587_229_467_000_000;
+
+/// A frame is heard every so often.
+const PERIOD_US: i64 = 977;
+
+/// The time and the bytes, radio header included, of the probe request of this number.
+pub fn frame(number: u64, frame: &mut Vec<u8>) -> i64 {
+    let dice = mix(number);
+    let device = dice % DEVICES;
+    let time_us = START_US + PERIOD_US * number.cast_signed();
+    let channel = 1 + (dice >> 20) % 13;
+    let frequency_mhz = 2407 + 5 * channel as u16;
+    let signal_dbm = (-30 - ((dice >> 28) % 60) as i8).cast_unsigned();
+
+    frame.clear();
+    // Length 36; TSFT, flags, rate, channel, signal, RX flags; in a second word, one antenna's signal.
+    frame.extend([0, 0, 36, 0]);
+    frame.extend(0xa000_402f_u32.to_le_bytes());
+    frame.extend(0x0000_0820_u32.to_le_bytes());
+    frame.extend([0; 4]); // TSFT is aligned to eight bytes
+    frame.extend(time_us.to_le_bytes());
+    frame.extend([0x10, 2]); // an FCS follows; 1 Mbit/s
+    frame.extend(frequency_mhz.to_le_bytes());
+    frame.extend(0x00a0_u16.to_le_bytes());
+    frame.extend([signal_dbm, 0, 0, 0, signal_dbm, 0]);
+
+    let start = frame.len();
+    frame.extend([0x40, 0, 0, 0]);
+    frame.extend([0xff; 6]);
+    frame.extend(address(device));
+    frame.extend([0xff; 6]);
+    frame.extend(((number % 4096) as u16 * 16).to_le_bytes());
+    // Two in three ask for any network, the others for one of four that the device knows.
+    match (dice >> 40) % 3 {
+        0 => element(frame, 0, ssid(device, (dice >> 48) % 4).as_bytes()),
+        _ => element(frame, 0, b""),
+    }
+    elements_of_model(frame, device % 12, channel as u8);
+    let fcs = crc32fast::hash(&frame[start..]);
+    frame.extend(fcs.to_le_bytes());
+    time_us
+}
+
+/// One device in four shows its own address, the others a random one.
+fn address(device: u64) -> [u8; 6] {
+    let [a, b, c, ..] = mix(!device).to_le_bytes();
+    let [.., x, y, z] = device.to_be_bytes();
+    if device.is_multiple_of(4) { [0xa4, 0x83, 0xe7, x, y, z] } else { [a & 0xfc | 0x02, b, c, x, y, z] }
+}
+
+fn ssid(device: u64, choice: u64) -> String {
+    let network = mix(device ^ (choice << 32)) % 5000;
+    match network % 5 {
+        0 => format!("FRITZ!Box {network}"),
+        1 => format!("Müllers WLAN {network}"),
+        2 => format!("net{network}"),
+        3 => format!("\"Guest\" {network}"),
+        _ => format!("Vodafone-{network:08X}"),
+    }
+}
+
+fn elements_of_model(frame: &mut Vec<u8>, model: u64, channel: u8) {
+    let variant = model as u8;
+    element(frame, 1, &[0x02, 0x04, 0x0b, 0x16]);
+    element(frame, 50, &[0x0c, 0x12, 0x18, 0x24, 0x30, 0x48, 0x60, 0x6c]);
+    element(frame, 3, &[channel]);
+    let mut ht = [0; 26];
+    ht[..4].copy_from_slice(&[0x2d, 0x40 | variant, 0x1b, 0xff]);
+    element(frame, 45, &ht);
+    element(frame, 127, &[0x04, 0x00, 0x08, 0x84, 0x00, variant, 0x00, 0x40]);
+    if model.is_multiple_of(3) {
+        element(frame, 191, &[0x92, 0x79, 0x80, 0x33, 0xfa, 0xff, 0, 0, 0xfa, 0xff, 0, variant]);
+    }
+    element(frame, 221, &[0x00, 0x50, 0xf2, 0x08, 0x00, variant, 0x00]);
+    element(frame, 221, &[0x00, 0x17, 0xf2, 0x0a, 0x00, 0x01, 0x04, 0, 0, 0, 0]);
+}
+
+fn element(frame: &mut Vec<u8>, id: u8, body: &[u8]) {
+    frame.extend([id, body.len() as u8]);
+    frame.extend_from_slice(body);
+}
+
+/// The finalizer of SplitMix64: numbers in a row become numbers without order.
+fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}

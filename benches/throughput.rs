@@ -1,0 +1,97 @@
+//! What a frame costs on its way from memory to a line of JSON. `cargo bench`.
+
+use std::hint::black_box;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use probewatch::capture::{Capture, FrameWriter, Settings, Source};
+use probewatch::dot11::{LinkType, decode};
+use probewatch::event::{Event, Probe, Timestamp, push_probe};
+
+mod generated;
+
+/// One of every device on average: 3 MB, as much as does not fit into a core's own cache.
+const FRAMES: u64 = generated::DEVICES;
+
+fn main() {
+    divan::main();
+}
+
+fn frames() -> Vec<Vec<u8>> {
+    (0..FRAMES)
+        .map(|number| {
+            let mut frame = Vec::new();
+            generated::frame(number, &mut frame);
+            frame
+        })
+        .collect()
+}
+
+fn probes() -> Vec<Probe> {
+    let sensor: Arc<str> = Arc::from("mon0");
+    let time = Timestamp::from_micros(1_587_229_467_123_456);
+    let probe_requests = frames();
+    let decoded = probe_requests.iter().filter_map(|frame| decode(LinkType::Radiotap, frame, frame.len()).ok()?);
+    decoded.map(|frame| Probe::heard(Arc::clone(&sensor), time, frame)).collect()
+}
+
+/// The bare frame does without the radio header and without its FCS.
+#[divan::bench(args = [LinkType::Radiotap, LinkType::Ieee80211])]
+fn decode_from_memory(bencher: Bencher<'_, '_>, link: LinkType) {
+    let mut frames = frames();
+    if link == LinkType::Ieee80211 {
+        frames.iter_mut().for_each(|frame| drop(frame.drain(..36)));
+    }
+    bencher.counter(ItemsCount::new(frames.len())).bench_local(|| {
+        for frame in &frames {
+            _ = black_box(decode(link, black_box(frame), frame.len()));
+        }
+    });
+}
+
+#[divan::bench]
+fn capture_file_to_closure(bencher: Bencher<'_, '_>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames.pcap");
+    let mut file = FrameWriter::create(&path, LinkType::Radiotap).unwrap();
+    for frame in frames() {
+        file.write(0, &frame).unwrap();
+    }
+    file.finish().unwrap();
+    bencher.counter(ItemsCount::new(FRAMES)).bench_local(|| {
+        let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+        capture.run(|frame| {
+            black_box(frame);
+            ControlFlow::Continue(())
+        })
+    });
+}
+
+#[divan::bench]
+fn probe_to_json(bencher: Bencher<'_, '_>) {
+    let probes = probes();
+    let mut lines = Vec::new();
+    bencher.counter(ItemsCount::new(probes.len())).bench_local(|| {
+        lines.clear();
+        for probe in &probes {
+            push_probe(&mut lines, probe).unwrap();
+        }
+    });
+}
+
+/// For comparison: the same through serde.
+#[divan::bench]
+fn probe_to_json_by_serde(bencher: Bencher<'_, '_>) {
+    let events: Vec<Event> = probes().into_iter().map(Event::Probe).collect();
+    let mut lines = Vec::new();
+    bencher.counter(ItemsCount::new(events.len())).bench_local(|| {
+        lines.clear();
+        for event in &events {
+            serde_json::to_writer(&mut lines, event).unwrap();
+            lines.write_all(b"\n").unwrap();
+        }
+    });
+}

@@ -1,0 +1,117 @@
+//! `fuzz_seeds CORPUS [CAPTURES]`: frames and files for the fuzz targets to start from, made-up ones and,
+//! where the folder of captures is there, real ones.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use probewatch::capture::FrameWriter;
+use probewatch::dot11::LinkType;
+
+#[path = "../benches/generated/mod.rs"]
+mod generated;
+
+/// As many frames of each real capture.
+const FRAMES: usize = 40;
+/// Larger files and frames only slow the fuzzer down.
+const FILE_BYTES: u64 = 32 << 10;
+const FRAME_BYTES: usize = 512;
+
+/// The length of a made-up frame's radiotap header.
+const RADIOTAP: usize = 36;
+
+struct Corpus(PathBuf);
+
+impl Corpus {
+    /// Keeps a seed of this name for a target.
+    fn add(&self, target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let folder = self.0.join(target);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), bytes)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let corpus = Corpus(arguments.next().ok_or("usage: fuzz_seeds CORPUS [CAPTURES]")?);
+    made_up(&corpus)?;
+    match arguments.next().filter(|captures| captures.is_dir()) {
+        Some(captures) => real(&corpus, &captures),
+        None => Ok(()),
+    }
+}
+
+fn made_up(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
+    let mut ppi = [0, 0, 32, 0, 105, 0, 0, 0, 2, 0, 20, 0].to_vec();
+    ppi.extend([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x85, 9, 0xa0, 0, 0, 0, 0xd6, 0xa0]);
+    let mut prism = [&0x44u32.to_le_bytes()[..], &144u32.to_le_bytes(), &[0; 16]].concat();
+    for item in 1..=10u32 {
+        prism.extend([(item << 16) | 0x44, 4 << 16, 6].into_iter().flat_map(u32::to_le_bytes));
+    }
+    let mut avs = [0u32; 16];
+    avs[..2].copy_from_slice(&[0x8021_1001, 64]);
+    avs[7] = 6;
+    avs[11] = 2;
+    let avs: Vec<u8> = avs.into_iter().flat_map(u32::to_be_bytes).collect();
+
+    fs::create_dir_all(corpus.0.join("file"))?;
+    let mut file = FrameWriter::create(corpus.0.join("file/made-up.pcap"), LinkType::Radiotap)?;
+    let mut frame = Vec::new();
+    for number in 0..8 {
+        let time_us = generated::frame(number, &mut frame);
+        file.write(time_us, &frame)?;
+        let name = format!("made-up-{number}");
+        let bare = frame.get(RADIOTAP..).unwrap_or_default();
+        corpus.add("radiotap", &name, &frame)?;
+        corpus.add("frame", &name, bare)?;
+        corpus.add("ppi", &name, &[&ppi, bare].concat())?;
+        corpus.add("prism", &name, &[&prism, bare].concat())?;
+        corpus.add("avs", &name, &[&avs, bare].concat())?;
+    }
+    file.finish()?;
+    for (name, line) in [
+        ("probe", r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","alerts":[{"decision":"raise","chat":1,"reason":"the van","swallowed":2}]}"#),
+        ("watch", r#"{"type":"watch","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"ssid_hex":"ff","reason":null}"#),
+        ("name", r#"{"type":"name","time":"1970-01-01T00:00:00.000000Z","address":"a4:83:e7:4e:39:15","name":"Zoë","by":"config"}"#),
+        ("signature", r#"{"type":"signature","signature":"9f1c06d2ab47e310","elements":"0001ff"}"#),
+        ("delivered", r#"{"type":"delivered","time":"1970-01-01T00:00:00.000000Z","probe":7,"chat":1}"#),
+    ] {
+        corpus.add("event", name, line.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn real(corpus: &Corpus, captures: &Path) -> Result<(), Box<dyn Error>> {
+    for folder in ["real", "crashers"] {
+        for entry in fs::read_dir(captures.join(folder))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.metadata()?.len() <= FILE_BYTES {
+                corpus.add("file", &name, &fs::read(entry.path())?)?;
+            }
+            // What libpcap refuses, the target for files has.
+            let Ok(mut frames) = pcap::Capture::from_file(entry.path()) else { continue };
+            let target = match LinkType::from_dlt(frames.get_datalink().0) {
+                Some(LinkType::Ieee80211) => "frame",
+                Some(LinkType::Radiotap) => "radiotap",
+                Some(LinkType::Ppi) => "ppi",
+                Some(LinkType::Prism) => "prism",
+                Some(LinkType::Avs) => "avs",
+                None => continue,
+            };
+            for number in 0..FRAMES {
+                let Ok(packet) = frames.next_packet() else { break };
+                let bytes = packet.data.get(..FRAME_BYTES).unwrap_or(packet.data);
+                corpus.add(target, &format!("{name}-{number}"), bytes)?;
+            }
+        }
+    }
+    for entry in fs::read_dir(captures.join("radiotap-vectors"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "bin") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            corpus.add("radiotap", &name, &fs::read(&path)?)?;
+        }
+    }
+    Ok(())
+}

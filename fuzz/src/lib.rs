@@ -1,0 +1,115 @@
+//! What must hold for any bytes, for the fuzz targets to hold it.
+//!
+//! The rooms that foreign bytes reach are compiled here by themselves. With the whole crate, chat and
+//! database included, every run would begin with minutes of compiling them for the fuzzer.
+
+#![allow(dead_code, unused_imports)]
+
+#[path = "../../src/capture/mod.rs"]
+pub mod capture;
+#[path = "../../src/dot11/mod.rs"]
+pub mod dot11;
+#[path = "../../src/event/mod.rs"]
+pub mod event;
+
+use std::io::{Cursor, Read};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use capture::Capture;
+use dot11::{Element, Elements, LinkType, ProbeRequest, RequestedSsid, Signature, decode};
+use event::{Event, Probe, Timestamp, push_probe};
+
+/// Decodes a frame as captured whole, and as cut by a snaplen.
+pub fn check_frame(link: LinkType, captured: &[u8]) {
+    let decoded = decode(link, captured, captured.len());
+    assert_eq!(decoded, decode(link, captured, captured.len()), "decoding is deterministic");
+    if let Ok(Some(probe_request)) = decoded {
+        check_probe_request(&probe_request, captured);
+    }
+    for original_length in [0, captured.len() + 3, usize::MAX] {
+        if let Ok(Some(probe_request)) = decode(link, captured, original_length) {
+            check_probe_request(&probe_request, captured);
+        }
+    }
+}
+
+/// What a probe request says is what the captured bytes say.
+pub fn check_probe_request(probe_request: &ProbeRequest<'_>, captured: &[u8]) {
+    let elements = probe_request.elements;
+    assert!(
+        elements.is_empty()
+            || captured.as_ptr() <= elements.as_ptr()
+                && elements.as_ptr_range().end <= captured.as_ptr_range().end,
+        "the elements are the frame's own"
+    );
+    let mut walk = Elements::new(elements);
+    let first_ssid = walk.by_ref().find(|element| element.id == Element::SSID);
+    walk.by_ref().for_each(drop);
+    assert!(walk.rest().is_empty(), "all elements are whole");
+    let ssid = first_ssid.map_or(RequestedSsid::Absent, |ssid| RequestedSsid::from_element(ssid.body));
+    assert_eq!(probe_request.ssid, ssid, "the first SSID element counts");
+    assert_eq!(probe_request.signature, Signature::of(elements));
+    assert!(probe_request.sequence < 4096);
+    assert_ne!(probe_request.frequency_mhz, Some(0));
+    if let Some(ssid) = ssid.named() {
+        assert!((1..=255).contains(&ssid.as_bytes().len()));
+        assert!(!ssid.to_string().chars().any(char::is_control), "an SSID stays on its line");
+    }
+    let time = Timestamp::from_micros(1_587_229_467_123_456);
+    check_probe(Probe::heard(Arc::from("fuzz"), time, probe_request.clone()));
+}
+
+/// The JSON form of a probe is JSON, and the probe can be read from it.
+pub fn check_probe(probe: Probe) {
+    let mut line = b"{".to_vec();
+    push_probe(&mut line, &probe).expect("a probe can be written");
+    line.push(b'}');
+    let read: Event = serde_json::from_slice(&line).expect("a probe's form is JSON");
+    assert_eq!(read, Event::Probe(probe));
+}
+
+/// Reads a capture file at once, and as slowly as a pipe may give it: the frames are the same.
+pub fn check_file(bytes: &[u8]) {
+    let at_once = read_file(Cursor::new(bytes.to_vec()));
+    let slowly = read_file(Slow(Cursor::new(bytes.to_vec())));
+    assert_eq!(at_once, slowly, "frames do not depend on how they come in");
+}
+
+/// A hash of the probe requests in a file, and how it ended.
+fn read_file(input: impl Read + Send + 'static) -> (u64, Result<(), String>) {
+    let capture = match Capture::from_reader("fuzz", input) {
+        Ok(capture) => capture,
+        Err(error) => return (0, Err(error.to_string())),
+    };
+    let counters = capture.counters();
+    let (mut hash, mut heard) = (0, 0);
+    let outcome = capture.run(|frame| {
+        let probe_request = &frame.probe_request;
+        check_probe_request(probe_request, probe_request.elements);
+        hash = Signature::of(probe_request.elements).as_u64() ^ u64::rotate_left(hash, 5);
+        hash ^= frame.time_us.cast_unsigned() ^ u64::from(probe_request.sequence);
+        heard += 1;
+        ControlFlow::Continue(())
+    });
+    let probe_requests = counters.probe_requests.load(Relaxed);
+    assert_eq!(probe_requests, heard);
+    let by_fcs = [&counters.fcs_good, &counters.fcs_bad, &counters.fcs_absent];
+    assert_eq!(probe_requests, by_fcs.iter().map(|count| count.load(Relaxed)).sum::<u64>());
+    assert_eq!(
+        counters.frames.load(Relaxed),
+        probe_requests + counters.other_frames.load(Relaxed) + counters.undecodable.load(Relaxed),
+        "every frame is counted once"
+    );
+    (hash, outcome.map_err(|error| error.to_string()))
+}
+
+struct Slow(Cursor<Vec<u8>>);
+
+impl Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let few = buffer.len().min(7);
+        self.0.read(&mut buffer[..few])
+    }
+}

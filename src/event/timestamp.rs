@@ -1,0 +1,154 @@
+//! Moments, and their form in RFC 3339.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A moment in microseconds since the Unix epoch, within the years that RFC 3339 can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    const MIN_MICROS: i64 = -62_167_219_200_000_000;
+    const MAX_MICROS: i64 = 253_402_300_799_999_999;
+
+    /// The moment at `micros` µs since the Unix epoch; what lies outside the years 0 to 9999 becomes
+    /// their first or last moment.
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros.clamp(Self::MIN_MICROS, Self::MAX_MICROS))
+    }
+
+    /// What the machine's clock says.
+    pub fn now() -> Self {
+        Self::from_micros(Utc::now().timestamp_micros())
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// The moment as a date and time in UTC.
+    pub fn to_utc(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+    }
+
+    /// How far the two moments are apart, whichever is the earlier.
+    pub fn distance(self, other: Self) -> Duration {
+        Duration::from_micros(self.0.abs_diff(other.0))
+    }
+
+    /// The moment in RFC 3339, in UTC with microseconds. Every probe is written with one, so that this
+    /// does not go through a formatter.
+    pub(super) fn rfc3339(self) -> [u8; 27] {
+        const DAY: u64 = 86_400_000_000;
+        // Not negative, since the moment is not before the year 0.
+        let since_year_0 = self.0.abs_diff(Self::MIN_MICROS);
+        let (year, month, day) = date((since_year_0 / DAY) as u32);
+        let (seconds, micros) = ((since_year_0 % DAY / 1_000_000) as u32, (since_year_0 % 1_000_000) as u32);
+
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        put_digits(&mut text[0..4], year);
+        put_digits(&mut text[5..7], month);
+        put_digits(&mut text[8..10], day);
+        put_digits(&mut text[11..13], seconds / 3600);
+        put_digits(&mut text[14..16], seconds / 60 % 60);
+        put_digits(&mut text[17..19], seconds % 60);
+        put_digits(&mut text[20..26], micros);
+        text
+    }
+}
+
+/// Year, month and day in the Gregorian calendar, from the days since 0000-01-01: the algorithm
+/// `civil_from_days` of Howard Hinnant ("chrono-Compatible Low-Level Date Algorithms"), which counts
+/// years from March, so that the day that some years have more is a year's last.
+fn date(days: u32) -> (u32, u32, u32) {
+    // From 1 March of the year -400: 400 years, less January and February of the year 0.
+    let days = days + 146_097 - 60;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months_from_march + 2) / 5 + 1;
+    let (month, year_more) =
+        if months_from_march < 10 { (months_from_march + 3, 0) } else { (months_from_march - 9, 1) };
+    (400 * era + year_of_era + year_more - 400, month, day)
+}
+
+#[inline]
+fn put_digits(text: &mut [u8], mut number: u32) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// RFC 3339 in UTC with microseconds.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.rfc3339()).unwrap_or_default())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self::from_micros);
+        }
+        let text = Cow::<str>::deserialize(deserializer)?;
+        DateTime::parse_from_rfc3339(&text)
+            .map(|time| Self::from_micros(time.timestamp_micros()))
+            .map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &"a time in RFC 3339"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::SecondsFormat;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn reads_as_in_chrono(micros: i64) {
+        let time = Timestamp::from_micros(micros);
+        assert_eq!(time.to_string(), time.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true));
+    }
+
+    #[test]
+    fn every_day_reads_as_in_chrono() {
+        for day in Timestamp::MIN_MICROS / 86_400_000_000..=Timestamp::MAX_MICROS / 86_400_000_000 {
+            reads_as_in_chrono(day * 86_400_000_000);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_reads_as_in_chrono(micros in Timestamp::MIN_MICROS..=Timestamp::MAX_MICROS) {
+            reads_as_in_chrono(micros);
+        }
+    }
+
+    #[test]
+    fn any_moment_can_be_written_and_read() {
+        for micros in [i64::MIN, -1, 0, 1_587_229_467_123_456, i64::MAX] {
+            let time = Timestamp::from_micros(micros);
+            reads_as_in_chrono(micros);
+            let json = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time, "{json}");
+        }
+    }
+}
