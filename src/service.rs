@@ -73,7 +73,7 @@ pub struct RunningRecorder {
 
 impl RunningRecorder {
     /// Opens the data directory of `settings`, takes over the names in `config`, and starts recording.
-    /// `at_end` is called when the recording ends, for whatever reason.
+    /// `until_the_end` is dropped when the recording ends, for whatever reason.
     ///
     /// # Errors
     /// [`ServiceError`] where the data directory cannot be used.
@@ -81,16 +81,15 @@ impl RunningRecorder {
         config: &Config,
         settings: recorder::Settings,
         runtime: Handle,
-        at_end: impl FnOnce() + Send + 'static,
+        until_the_end: impl Send + 'static,
     ) -> Result<Self, ServiceError> {
         let (mut recorder, handle) = Recorder::open(settings)?;
         if let Some(devices) = &config.devices {
             recorder.set_configured_names(devices, Timestamp::now()).map_err(RecorderError::from)?;
         }
         let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
-            let outcome = recorder.run(&runtime);
-            at_end();
-            outcome
+            let _until_the_end = until_the_end;
+            recorder.run(&runtime)
         })?;
         Ok(Self { handle, thread })
     }
@@ -119,16 +118,16 @@ impl RunningRecorder {
 ///
 /// # Errors
 /// [`ServiceError`] where it cannot start, or a part fails that it is nothing without.
-pub async fn run(config: Config, include_bad_fcs: bool) -> Result<(), ServiceError> {
+pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), ServiceError> {
     if config.capture.sources.is_empty() {
         return Err(ServiceError::NoSource);
     }
+    // The service's configuration says all: names that are no longer in it are gone.
+    config.devices.get_or_insert_default();
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let recorder = {
-        let stop = stop.clone();
-        RunningRecorder::start(&config, recorder_settings(&config), Handle::current(), move || stop.cancel())?
-    };
+    let ends_all = stop.clone().drop_guard();
+    let recorder = RunningRecorder::start(&config, recorder_settings(&config), Handle::current(), ends_all)?;
     let settings = capture::Settings {
         snaplen: config.capture.snaplen,
         buffer_bytes: config.capture.buffer_bytes,
@@ -198,9 +197,8 @@ fn start_bot(
     };
     let stop = stop.clone();
     Some(tokio::spawn(async move {
-        let outcome = telegram::run(settings, chat, recorder, stop.clone()).await;
-        stop.cancel();
-        outcome
+        let _ends_all = stop.clone().drop_guard();
+        telegram::run(settings, chat, recorder, stop).await
     }))
 }
 

@@ -11,6 +11,9 @@ use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Timestamp};
 use crate::state::{Alert, Watch};
 
+/// Addresses of one device that a reply lists.
+const ADDRESSES_SHOWN: usize = 20;
+
 /// How the box is doing.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -117,8 +120,11 @@ fn statistics(report: &DeviceReport, zone: Tz) -> Text {
     }
     if report.name.is_some() {
         text = text.then(if report.addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
-        for (place, &address) in report.addresses.iter().enumerate() {
+        for (place, &address) in report.addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
             text = text.then(if place == 0 { "" } else { ", " }).join(shown_address(address));
+        }
+        if report.addresses.len() > ADDRESSES_SHOWN {
+            text = text.then(format_args!(" and {} more", report.addresses.len() - ADDRESSES_SHOWN));
         }
     } else if report.addresses.iter().any(|address| address.is_random()) {
         text = text.then("\nThis address is random: the device uses others at other times.");

@@ -154,7 +154,8 @@ fn checked_ssid(bytes: &[u8]) -> Result<Ssid, String> {
     }
 }
 
-/// Keyboards of phones make typographic quotes of straight ones.
+/// Keyboards of phones make typographic quotes of straight ones. Single quotes stand for themselves, as in
+/// `Alice's`.
 fn is_quote(c: Option<char>) -> bool {
     matches!(c, Some('"' | '“' | '”' | '„' | '«' | '»'))
 }

@@ -12,6 +12,9 @@ use crate::dot11::write_printable;
 /// `sendMessage`).
 pub const MESSAGE_LIMIT: usize = 4096;
 
+/// The longest text of a person's or a stranger's that is shown, in characters before escaping.
+const ECHO_LENGTH: usize = 200;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Plain(String),
@@ -85,6 +88,39 @@ impl Text {
         self
     }
 
+    /// The text, cut to `limit` UTF-16 code units where it is longer.
+    #[must_use]
+    pub fn shortened(&self, limit: usize) -> Self {
+        let mut room = limit;
+        let mut kept = Vec::with_capacity(self.0.len());
+        for piece in &self.0 {
+            let length = utf16_length(piece.content());
+            if length <= room {
+                room -= length;
+                kept.push(piece.clone());
+                continue;
+            }
+            let cut = |content: &String| -> String {
+                let mut left = room.saturating_sub(1);
+                let fits = |c: &char| {
+                    let fits = c.len_utf16() <= left;
+                    left = left.saturating_sub(c.len_utf16());
+                    fits
+                };
+                content.chars().take_while(fits).chain(std::iter::once('…')).collect()
+            };
+            if room > 0 {
+                kept.push(match piece {
+                    Piece::Plain(content) => Piece::Plain(cut(content)),
+                    Piece::Bold(content) => Piece::Bold(cut(content)),
+                    Piece::Code(content) => Piece::Code(cut(content)),
+                });
+            }
+            break;
+        }
+        Self(kept)
+    }
+
     /// How long Telegram takes the text to be.
     pub fn length(&self) -> usize {
         self.0.iter().map(|piece| utf16_length(piece.content())).sum()
@@ -125,11 +161,19 @@ fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// `text` as it can stand on a line: see [`write_printable`].
+/// `text` as it can stand on a line, see [`write_printable`], and no longer than the longest reason of a
+/// watch.
 pub fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    let mut shown = String::with_capacity(text.len().min(ECHO_LENGTH));
+    let (kept, cut) = match text.char_indices().nth(ECHO_LENGTH) {
+        Some((end, _)) => (text.get(..end).unwrap_or_default(), true),
+        None => (text, false),
+    };
     // Writing to a String cannot fail.
-    let _ = write_printable(&mut shown, text);
+    let _ = write_printable(&mut shown, kept);
+    if cut {
+        shown.push('…');
+    }
     shown
 }
 
@@ -142,6 +186,25 @@ mod tests {
         let text = Text::plain("<b>&").bold("a<b").code("\"'");
         assert_eq!(text.to_html(), "&lt;b&gt;&amp;<b>a&lt;b</b><code>\"'</code>");
         assert_eq!(text.to_string(), "<b>&a<b\"'");
+    }
+
+    #[test]
+    fn shortening_keeps_to_the_limit_and_to_whole_characters() {
+        let text = Text::plain("ab").bold("📡📡📡").code("xyz");
+        for (limit, shown) in [
+            (0, ""),
+            (1, "…"),
+            (2, "ab"),
+            (3, "ab…"),
+            (4, "ab…"),
+            (5, "ab📡…"),
+            (8, "ab📡📡📡"),
+            (11, "ab📡📡📡xyz"),
+        ] {
+            let short = text.shortened(limit);
+            assert_eq!(short.to_string(), shown, "{limit}");
+            assert!(short.length() <= limit);
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn demo() -> Result<ExitCode, CliError> {
     let mut settings = recorder_settings(&config);
     settings.alerts.chats = vec![ChatId::TERMINAL];
     let runtime = runtime()?;
-    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), || {})?;
+    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), ())?;
     let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new);
     let shown = show(folder.path(), &chat, recorder.handle(), &runtime);
     let stopped = runtime.block_on(recorder.stop());

@@ -17,8 +17,8 @@ use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-use crate::chat::lookup::{Found, look_up};
-use crate::chat::{Chat, console};
+use crate::chat::lookup::Found;
+use crate::chat::{Chat, console, find};
 use crate::config::{Config, ConfigError};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
@@ -125,6 +125,8 @@ enum CliError {
     Io { what: &'static str, error: io::Error },
     #[error("could not look up {query}: {error}")]
     Lookup { query: String, error: crate::state::StoreError },
+    #[error("the replay was broken off: the disk took nothing more ({0}); what it took before is recorded")]
+    Unrecorded(String),
     #[error("could not record: {0}")]
     Change(#[from] crate::recorder::ChangeError),
 }
@@ -203,8 +205,7 @@ fn with_recorder<T>(
     work: impl FnOnce(&Runtime, &RunningRecorder) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
     let runtime = runtime()?;
-    let recorder =
-        RunningRecorder::start(config, recorder_settings(config), runtime.handle().clone(), || {})?;
+    let recorder = RunningRecorder::start(config, recorder_settings(config), runtime.handle().clone(), ())?;
     let outcome = work(&runtime, &recorder);
     let stopped = runtime.block_on(recorder.stop());
     let outcome = outcome?;
@@ -214,13 +215,14 @@ fn with_recorder<T>(
 
 fn lookup(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    if !config.data_dir.is_dir() {
+    if !config.data_dir.join("events").is_dir() {
         return Err(CliError::NoData(config.data_dir));
     }
-    with_recorder(&config, |_, recorder| {
+    with_recorder(&config, |runtime, recorder| {
         let mut all_found = true;
         for query in queries.iter().map(|query| query.trim()) {
-            let found = look_up(&recorder.handle().state(), query)
+            let found = runtime
+                .block_on(find(recorder.handle(), query))
                 .map_err(|error| CliError::Lookup { query: query.to_owned(), error })?;
             all_found &= matches!(found, Found::Device(_));
             if json {

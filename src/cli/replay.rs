@@ -36,17 +36,25 @@ pub(super) fn replay(files: &[String], place: &Place, fcs: FcsChoice) -> Result<
     settings.alerts.chats.clear();
     let runtime = runtime()?;
     let started = Instant::now();
-    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), || {})?;
+    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), ())?;
     let mut summary = Summary::default();
     let mut failed = false;
     for file in files {
         let source = file_source(file);
+        if recorder.handle().disk_error().is_some() {
+            break;
+        }
         if let Err(error) = replay_file(&source, recorder.handle(), fcs, &mut summary) {
             report(&error);
             failed = true;
         }
     }
+    let written = match recorder.handle().disk_error() {
+        Some(why) => Err(CliError::Unrecorded(why)),
+        None => Ok(()),
+    };
     runtime.block_on(recorder.stop())?;
+    written?;
     print(&summary, files.len(), started.elapsed()).map_err(CliError::io("could not print the summary"))?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -73,9 +81,10 @@ fn replay_file(
         {
             summary.ssids.insert(ssid.clone());
         }
+        // A replay can be repeated, so it does not go on from memory while the disk takes nothing.
         match recorder.record(heard) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+            Ok(()) if recorder.disk_error().is_none() => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
         }
     });
     progress.finish_and_clear();

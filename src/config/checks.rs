@@ -1,6 +1,6 @@
 //! What must be true of the values, said so that the reader knows which one to change, and to what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -112,7 +112,7 @@ impl Checks {
     }
 
     /// The configuration that `raw` stands for.
-    pub(super) fn into_config(self, raw: Raw, has_file: bool) -> Result<Config, ConfigError> {
+    pub(super) fn into_config(self, raw: Raw) -> Result<Config, ConfigError> {
         let record = &raw.record;
         let cooldown = self.within("alerts.cooldown_seconds", raw.alerts.cooldown_seconds, 0, YEAR)?;
         let fsync = self.within("record.fsync_milliseconds", record.fsync_milliseconds, 1, 60_000)?;
@@ -126,11 +126,7 @@ impl Checks {
             fsync_interval: Duration::from_millis(fsync.into()),
             checkpoint_interval: Duration::from_secs(checkpoint.into()),
             segment_bytes: u64::from(segment) << 20,
-            devices: if has_file || !raw.devices.is_empty() {
-                Some(self.devices(raw.devices)?)
-            } else {
-                None
-            },
+            devices: if self.has_table(DEVICES) { Some(self.devices(raw.devices)?) } else { None },
             data_dir: self.data_dir(raw.data_dir)?,
         })
     }
@@ -206,7 +202,8 @@ impl Checks {
                 return Err(self.wrong("telegram.api_url", why));
             }
         };
-        let chats = raw.chats.0.into_iter().map(ChatId).collect();
+        let once: BTreeSet<i64> = raw.chats.0.into_iter().collect();
+        let chats = once.into_iter().map(ChatId).collect();
         // What is wrong is told whether or not there is a token.
         Ok(token.map(|token| Telegram { token, chats, api_url, updates }))
     }
@@ -257,6 +254,10 @@ impl Checks {
             }
             _ => Ok(Webhook { url, listen, secret_token: raw.secret_token.map(Secret) }),
         }
+    }
+
+    fn has_table(&self, name: &str) -> bool {
+        matches!(&self.root.kind, ValueKind::Table(root) if root.contains_key(name))
     }
 
     fn devices(&self, raw: BTreeMap<String, String>) -> Result<BTreeMap<MacAddr, String>, ConfigError> {

@@ -134,7 +134,7 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The size at which a segment of the log is sealed.
     pub segment_bytes: u64,
-    /// Names of addresses; `None` where no configuration was given at all.
+    /// Names of addresses; `None` where the configuration has no such table.
     pub devices: Option<BTreeMap<MacAddr, String>>,
 }
 
@@ -338,7 +338,7 @@ impl Config {
             place: "the defaults".to_owned(),
             credentials: None,
         };
-        checks.into_config(Raw::default(), false)
+        checks.into_config(Raw::default())
     }
 
     /// Reads `file`, or else [`SYSTEM_FILE`] where it exists, and the environment over it.
@@ -368,7 +368,7 @@ impl Config {
         let checks = Checks { root: read.cache.clone(), place, credentials };
         checks.keys_are_known()?;
         let raw: Raw = read.try_deserialize().map_err(|error| read_error(&checks.place, &error))?;
-        checks.into_config(raw, file.is_some())
+        checks.into_config(raw)
     }
 }
 

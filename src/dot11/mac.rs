@@ -61,12 +61,12 @@ pub struct ParseMacError;
 impl FromStr for MacAddr {
     type Err = ParseMacError;
 
-    /// Reads `a4:83:e7:4e:39:15`, `A4-83-E7-4E-39-15`, `a483.e74e.3915` and `a483e74e3915`, in
-    /// either case.
+    /// Reads `a4:83:e7:4e:39:15`, `A4-83-E7-4E-39-15`, `a4.83.e7.4e.39.15`, `a483.e74e.3915` and
+    /// `a483e74e3915`, in either case.
     fn from_str(text: &str) -> Result<Self, ParseMacError> {
         let group_digits = match (text.len(), text.as_bytes().iter().find(|b| !b.is_ascii_hexdigit())) {
             (12, None) => 12,
-            (17, Some(b':' | b'-')) => 2,
+            (17, Some(b':' | b'-' | b'.')) => 2,
             (14, Some(b'.')) => 4,
             _ => return Err(ParseMacError),
         };

@@ -16,6 +16,9 @@ const UNFINISHED: &str = ".ndjson.zst.tmp";
 /// zstd's own default: several times smaller than the text at a small part of a core.
 const LEVEL: i32 = 3;
 
+/// No log comes near it; what claims to is no segment.
+const LAST_BASE: u64 = u64::MAX >> 1;
+
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
     pub(super) base: Offset,
@@ -28,13 +31,17 @@ impl Segment {
         Self { base, path: folder.join(format!("{:020}{OPEN}", base.0)), sealed: false }
     }
 
+    /// The segment that this file is, if it is one.
     fn from_path(path: PathBuf) -> Option<Self> {
+        if !path.is_file() {
+            return None;
+        }
         let name = path.file_name()?.to_str()?;
         let (digits, sealed) = match name.strip_suffix(SEALED) {
             Some(digits) => (digits, true),
             None => (name.strip_suffix(OPEN)?, false),
         };
-        let base = (digits.len() == 20).then(|| digits.parse().ok()).flatten()?;
+        let base: u64 = digits.parse().ok().filter(|base| digits.len() == 20 && *base <= LAST_BASE)?;
         Some(Self { base: Offset(base), path, sealed })
     }
 
@@ -47,9 +54,7 @@ impl Segment {
 pub(super) fn create_folder(folder: &Path) -> Result<(), LogError> {
     if !folder.is_dir() {
         fs::create_dir_all(folder).map_err(LogError::new("create the folder", folder))?;
-        if let Some(parent) = folder.parent() {
-            sync_folder(parent)?;
-        }
+        sync_parent(folder)?;
     }
     Ok(())
 }
@@ -103,7 +108,12 @@ pub(super) fn open_to_append(segment: &Segment) -> Result<File, LogError> {
 }
 
 fn sync_parent(path: &Path) -> Result<(), LogError> {
-    path.parent().map_or(Ok(()), sync_folder)
+    match path.parent() {
+        // A bare name lies in the working directory.
+        Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),
+        Some(parent) => sync_folder(parent),
+        None => Ok(()),
+    }
 }
 
 /// Compresses a segment that is written to its end. The open form goes only when the sealed one is on

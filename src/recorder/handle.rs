@@ -72,10 +72,17 @@ pub struct RecorderHandle {
 }
 
 impl RecorderHandle {
-    /// Records a probe if there is room in the queue; else it is dropped and counted.
-    pub fn record_or_drop(&self, heard: Heard) {
-        if self.inbox.try_send(Input::Heard(heard)).is_err() {
-            self.shared.losses.queue_full.fetch_add(1, Ordering::Relaxed);
+    /// Records a probe if there is room in the queue; else it is dropped, counted and given back.
+    pub fn record_or_drop(&self, heard: Heard) -> Option<Heard> {
+        match self.inbox.try_reserve() {
+            Ok(place) => {
+                place.send(Input::Heard(heard));
+                None
+            }
+            Err(_) => {
+                self.shared.losses.queue_full.fetch_add(1, Ordering::Relaxed);
+                Some(heard)
+            }
         }
     }
 

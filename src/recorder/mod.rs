@@ -44,6 +44,10 @@ const EARLY_SYNC_BYTES: usize = 16 << 20;
 /// How often a disk that failed is tried again.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The wait before the state is made anew once more, which doubles up to the longest.
+const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_STORE_WAIT: Duration = Duration::from_secs(600);
+
 /// Where and how to record.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -84,6 +88,8 @@ pub struct Recorder {
     last_sync: Instant,
     last_checkpoint: Instant,
     last_repair: Instant,
+    /// After a store that failed: when to make the next one, and how long to wait should that fail.
+    next_store: (Instant, Duration),
 }
 
 impl Recorder {
@@ -115,6 +121,7 @@ impl Recorder {
             last_sync: now,
             last_checkpoint: now,
             last_repair: now,
+            next_store: (now, FIRST_STORE_WAIT),
         };
         Ok((recorder, RecorderHandle { inbox: sender, shared }))
     }
@@ -158,6 +165,7 @@ impl Recorder {
             let inbox = &mut self.inbox;
             let received = runtime
                 .block_on(async { tokio::time::timeout_at(wake, inbox.recv_many(&mut batch, BATCH)).await });
+            self.mend_store();
             let stop = received == Ok(0) || self.take(&mut batch);
             self.tick();
             if stop {
@@ -234,7 +242,7 @@ impl Recorder {
     /// Appends and folds; whether there was room for it.
     fn append(&mut self, state: &mut State, event: &Event) -> bool {
         if let Err(error) = state.prepare(event) {
-            self.give_up_store(&error);
+            self.give_up_store(state, &error);
         }
         match self.log.append(event) {
             Ok(offset) => {
@@ -310,7 +318,7 @@ impl Recorder {
         if self.log.has_failed() || self.sync().is_err() {
             return;
         }
-        let Some(store) = self.store.clone() else { return self.reopen_store() };
+        let Some(store) = self.store.clone() else { return };
         let saved = {
             let state = read(&self.shared.state);
             if !state.has_changes() {
@@ -320,25 +328,46 @@ impl Recorder {
         };
         match saved {
             Ok(()) => write(&self.shared.state).forget_changes(),
-            Err(error) => self.give_up_store(&error),
+            Err(error) => {
+                let shared = Arc::clone(&self.shared);
+                self.give_up_store(&mut write(&shared.state), &error);
+            }
         }
     }
 
-    fn give_up_store(&mut self, error: &StoreError) {
+    /// Replaces a store that failed, in a look-up or here.
+    fn mend_store(&mut self) {
+        if self.store.as_ref().is_some_and(|store| store.has_failed()) {
+            let shared = Arc::clone(&self.shared);
+            self.give_up_store(&mut write(&shared.state), &StoreError::Unreadable);
+        }
+        let is_due = self.store.is_none() && Instant::now() >= self.next_store.0;
+        if is_due && !self.log.has_failed() && self.sync().is_ok() {
+            self.reopen_store();
+        }
+    }
+
+    fn give_up_store(&mut self, state: &mut State, error: &StoreError) {
+        state.lose_store();
         if self.store.take().is_some() {
-            error!("{error}; the log is whole, the state will be made anew from it");
+            error!("{error}; the log is whole, and the state will be made anew from it");
+            self.next_store = (Instant::now(), FIRST_STORE_WAIT);
         }
     }
 
     /// Makes the state anew from the log, in place of a store that failed.
     fn reopen_store(&mut self) {
+        let (_, wait) = self.next_store;
         match self.make_state_anew() {
             Ok((store, state)) => {
                 self.store = Some(store);
                 *write(&self.shared.state) = state;
                 info!("the state was made anew from the log");
             }
-            Err(error) => warn!("{error}; it will be tried again"),
+            Err(error) => {
+                warn!("{error}; it will be tried again in {} s", wait.as_secs());
+                self.next_store = (Instant::now() + wait, (wait * 2).min(LONGEST_STORE_WAIT));
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileTypeExt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::ServiceError;
 use crate::capture::{Capture, CaptureError, Counters, Frame, Settings, Source, StopHandle};
@@ -58,6 +58,13 @@ impl Ear {
         let probe = Probe::heard(Arc::clone(&self.sensor), time, probe_request);
         Some(Heard { probe, elements })
     }
+
+    /// Takes back a probe that nobody has recorded: its elements are not known after all.
+    pub fn forget(&mut self, unrecorded: Heard) {
+        if unrecorded.elements.is_some() {
+            self.signatures.remove(&unrecorded.probe.signature);
+        }
+    }
 }
 
 /// The name under which the probes of `source` are recorded.
@@ -89,8 +96,50 @@ pub(super) struct Sensor {
 
 struct Now {
     state: String,
+    /// Of the capture at hand; those before it have been added to `before`.
     counters: Arc<Counters>,
+    before: Counts,
     capture: Option<StopHandle>,
+}
+
+/// What several captures of one source have counted.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    frames: u64,
+    undecodable: u64,
+    bad_fcs: u64,
+    dropped: u64,
+}
+
+impl Counts {
+    fn and(self, counters: &Counters) -> Self {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self {
+            frames: self.frames + count(&counters.frames),
+            undecodable: self.undecodable + count(&counters.undecodable),
+            bad_fcs: self.bad_fcs + count(&counters.fcs_bad),
+            dropped: self.dropped + count(&counters.kernel_dropped) + count(&counters.interface_dropped),
+        }
+    }
+}
+
+/// Tells, when the thread ends, that it has, also where it panics.
+struct Ends<'a> {
+    sensor: &'a Sensor,
+    end: Option<oneshot::Sender<()>>,
+}
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            error!("hearing {} ended unexpectedly; this is a bug", self.sensor.name);
+            self.sensor.now().state = "ended unexpectedly".to_owned();
+        }
+        if let Some(end) = self.end.take() {
+            // Nobody waits for it any more where this fails.
+            let _ = end.send(());
+        }
+    }
 }
 
 impl Sensor {
@@ -108,16 +157,20 @@ impl Sensor {
         let sensor = Arc::new(Self {
             name: sensor_name(&source),
             include_bad_fcs,
-            now: Mutex::new(Now { state: "opening".to_owned(), counters: Arc::default(), capture: None }),
+            now: Mutex::new(Now {
+                state: "opening".to_owned(),
+                counters: Arc::default(),
+                before: Counts::default(),
+                capture: None,
+            }),
             stop: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
         });
         let (runtime, settings) = (Handle::current(), settings.clone());
         let hearing = Arc::clone(&sensor);
         thread::Builder::new().name(format!("hear {}", sensor.name)).spawn(move || {
+            let _end = Ends { sensor: &hearing, end: Some(end) };
             hearing.keep_hearing(&source, opened, &settings, &recorder, &runtime);
-            // Nobody waits for it any more where this fails.
-            let _ = end.send(());
         })?;
         Ok(sensor)
     }
@@ -139,15 +192,14 @@ impl Sensor {
     /// How it is doing, for `/status`.
     pub(super) fn status(&self) -> SensorStatus {
         let now = self.now();
-        let counters = &now.counters;
+        let counts = now.before.and(&now.counters);
         SensorStatus {
             name: self.name.clone(),
             state: now.state.clone(),
-            frames: counters.frames.load(Ordering::Relaxed),
-            undecodable: counters.undecodable.load(Ordering::Relaxed),
-            bad_fcs: counters.fcs_bad.load(Ordering::Relaxed),
-            dropped: counters.kernel_dropped.load(Ordering::Relaxed)
-                + counters.interface_dropped.load(Ordering::Relaxed),
+            frames: counts.frames,
+            undecodable: counts.undecodable,
+            bad_fcs: counts.bad_fcs,
+            dropped: counts.dropped,
         }
     }
 
@@ -201,6 +253,7 @@ impl Sensor {
         {
             let mut now = self.now();
             now.state = "hearing".to_owned();
+            now.before = now.before.and(&now.counters);
             now.counters = capture.counters();
             now.capture = Some(capture.stop_handle());
         }
@@ -213,7 +266,9 @@ impl Sensor {
         capture.run(|frame| {
             let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
             if is_live {
-                recorder.record_or_drop(heard);
+                if let Some(dropped) = recorder.record_or_drop(heard) {
+                    ear.forget(dropped);
+                }
             } else if recorder.record(heard).is_err() {
                 return ControlFlow::Break(());
             }

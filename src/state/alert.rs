@@ -140,7 +140,7 @@ impl Alerts {
                         signal_dbm: probe.signal_dbm,
                     };
                     self.outbox.insert((*chat, offset), alert);
-                    self.start_cooldown(key(chat), probe.time);
+                    self.start_cooldown(key(chat), Cooldown { alerted: probe.time, swallowed: 0 });
                 }
                 AlertDecision::Swallow { chat } => {
                     if let Some(cooldown) = self.cooldowns.get_mut(&key(chat)) {
@@ -149,22 +149,48 @@ impl Alerts {
                 }
                 AlertDecision::Overflow { chat } => {
                     *self.overflow.entry(*chat) += 1;
-                    self.start_cooldown(key(chat), probe.time);
+                    let key = key(chat);
+                    let swallowed = self.cooldowns.get(&key).map_or(0, |last| last.swallowed);
+                    self.start_cooldown(key, Cooldown { alerted: probe.time, swallowed });
                 }
             }
         }
     }
 
-    fn start_cooldown(&mut self, key: CooldownKey, alerted: Timestamp) {
+    fn start_cooldown(&mut self, key: CooldownKey, cooldown: Cooldown) {
         if let Some(earlier) = self.cooldowns.get(&key) {
             self.by_age.remove(&(earlier.alerted, key.clone()));
         }
-        self.by_age.insert((alerted, key.clone()));
-        self.cooldowns.insert(key, Cooldown { alerted, swallowed: 0 });
+        self.by_age.insert((cooldown.alerted, key.clone()));
+        self.cooldowns.insert(key, cooldown);
         if self.by_age.len() > COOLDOWN_LIMIT
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
             self.cooldowns.remove(&oldest);
+        }
+    }
+
+    /// Has the cool-downs of an address go on under its new name, or without one.
+    pub(super) fn renamed(&mut self, address: MacAddr, before: Option<&str>, now: Option<&str>) {
+        let key = |name: Option<&str>| match name {
+            Some(name) => DeviceKey::Name(fold_case(name)),
+            None => DeviceKey::Address(address),
+        };
+        let (before, now) = (key(before), key(now));
+        if before == now {
+            return;
+        }
+        let moved: Vec<(CooldownKey, Cooldown)> = self
+            .cooldowns
+            .iter()
+            .filter(|((_, _, device), _)| *device == before)
+            .map(|((chat, ssid, _), cooldown)| ((*chat, ssid.clone(), now.clone()), cooldown.clone()))
+            .filter(|(key, cooldown)| {
+                self.cooldowns.get(key).is_none_or(|there| there.alerted < cooldown.alerted)
+            })
+            .collect();
+        for (key, cooldown) in moved {
+            self.start_cooldown(key, cooldown);
         }
     }
 

@@ -69,7 +69,18 @@ pub struct State {
     changed_devices: usize,
     /// The offset up to which the store has every change.
     saved: Offset,
-    store: Option<Arc<Store>>,
+    rest: Rest,
+}
+
+/// Where the devices are that are not in memory.
+#[derive(Debug, Default)]
+enum Rest {
+    /// There are none.
+    #[default]
+    None,
+    Store(Arc<Store>),
+    /// In a store that has failed.
+    Lost,
 }
 
 impl State {
@@ -111,9 +122,10 @@ impl State {
         if let Some(held) = self.devices.get(&address) {
             return Ok(Some(Cow::Borrowed(&held.device)));
         }
-        match &self.store {
-            Some(store) => Ok(store.device(address)?.map(Cow::Owned)),
-            None => Ok(None),
+        match &self.rest {
+            Rest::Store(store) => Ok(store.device(address)?.map(Cow::Owned)),
+            Rest::None => Ok(None),
+            Rest::Lost => Err(StoreError::Lost),
         }
     }
 
@@ -132,7 +144,7 @@ impl State {
     /// # Errors
     /// [`StoreError`] where the row lies in the store and cannot be read.
     pub fn prepare(&mut self, event: &Event) -> Result<(), StoreError> {
-        if let (Event::Probe(probe), Some(store)) = (event, &self.store)
+        if let (Event::Probe(probe), Rest::Store(store)) = (event, &self.rest)
             && !self.devices.contains_key(&probe.source)
             && let Some(device) = store.device(probe.source)?
         {
@@ -148,13 +160,23 @@ impl State {
             Event::Signature { signature, elements: _ } => self.signatures.insert(*signature, ()),
             Event::Watch { time, chat, ssid, reason } => self.watches.set(ssid, *chat, *time, reason.clone()),
             Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, *chat),
-            Event::Name { time: _, address, name, by } => self.names.set(*address, name, *by),
-            Event::Unname { time: _, address, by } => self.names.clear(*address, *by),
+            Event::Name { time: _, address, name, by } => {
+                self.rename(*address, |names| names.set(*address, name, *by));
+            }
+            Event::Unname { time: _, address, by } => {
+                self.rename(*address, |names| names.clear(*address, *by));
+            }
             Event::Delivered { time: _, probe, chat }
             | Event::Undeliverable { time: _, probe, chat, reason: _ } => self.alerts.remove(*chat, *probe),
             Event::OverflowTold { time: _, chat, count } => self.alerts.overflow_told(*chat, *count),
         }
         self.next = offset.next();
+    }
+
+    fn rename(&mut self, address: MacAddr, change: impl FnOnce(&mut Names)) {
+        let before = self.names.of(address).map(str::to_owned);
+        change(&mut self.names);
+        self.alerts.renamed(address, before.as_deref(), self.names.of(address));
     }
 
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
@@ -169,6 +191,10 @@ impl State {
                 held.in_use = true;
             }
             None => {
+                if matches!(self.rest, Rest::Lost) && self.devices.len() >= 2 * DEVICES_IN_MEMORY {
+                    // They are in the log, from which all will be made anew.
+                    self.devices.clear();
+                }
                 self.totals.addresses += 1;
                 self.totals.random_addresses += u64::from(probe.source.is_random());
                 self.changed_devices += 1;
@@ -181,7 +207,13 @@ impl State {
 
     /// Whether so many devices changed that they should go to the store before more do.
     pub fn is_checkpoint_due(&self) -> bool {
-        self.changed_devices >= DEVICES_IN_MEMORY
+        self.changed_devices >= DEVICES_IN_MEMORY && matches!(self.rest, Rest::Store(_))
+    }
+
+    /// Lets go of a store that has failed. Devices are known from here on only as far as they are in
+    /// memory, until the state is made anew from the log.
+    pub fn lose_store(&mut self) {
+        self.rest = Rest::Lost;
     }
 
     /// Whether anything was folded in since the store was last saved to.
@@ -199,12 +231,13 @@ impl State {
         self.signatures.forget_changes();
         self.changed_devices = 0;
         self.saved = self.next;
-        let crowded = self.store.is_some() && self.devices.len() > DEVICES_IN_MEMORY;
+        let is_crowded = |devices: &HashMap<_, _>| devices.len() > DEVICES_IN_MEMORY;
+        let leave_some = matches!(self.rest, Rest::Store(_)) && is_crowded(&self.devices);
         self.devices.retain(|_, held| {
             held.changed = false;
-            !crowded || std::mem::take(&mut held.in_use)
+            !leave_some || std::mem::take(&mut held.in_use)
         });
-        if self.store.is_some() && self.devices.len() > DEVICES_IN_MEMORY {
+        if leave_some && is_crowded(&self.devices) {
             self.devices.clear();
         }
     }

@@ -7,8 +7,10 @@
 
 use std::fs;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ use super::alert::Alerts;
 use super::name::Names;
 use super::rows::Rows;
 use super::watch::Watches;
-use super::{Device, State, Totals};
+use super::{Device, Rest, State, Totals};
 use crate::dot11::MacAddr;
 use crate::event::Offset;
 
@@ -44,6 +46,15 @@ pub enum StoreError {
     /// A row is not of this version's form.
     #[error("a row of the state in sled could not be read: {0}")]
     Row(#[from] postcard::Error),
+    /// sled gave up in the middle.
+    #[error("the state in sled could not be used: sled panicked")]
+    Panicked,
+    /// A row could not be read.
+    #[error("the state in sled could not be used: a row could not be read")]
+    Unreadable,
+    /// The store has failed, and what lies in it is not known until it is made anew.
+    #[error("the state is being made anew from the log")]
+    Lost,
     /// The folder cannot be removed.
     #[error("the state in {path} could not be removed: {source}")]
     Remove {
@@ -65,6 +76,8 @@ struct Meta {
 #[derive(Debug)]
 pub struct Store {
     db: sled::Db,
+    /// A row could not be read, so none can be relied on.
+    failed: AtomicBool,
 }
 
 impl Store {
@@ -74,13 +87,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where sled cannot open it or a row cannot be read.
     pub fn open(folder: &Path) -> Result<(Arc<Self>, Option<State>), StoreError> {
+        unless_sled_panics(|| Self::open_and_load(folder))
+    }
+
+    fn open_and_load(folder: &Path) -> Result<(Arc<Self>, Option<State>), StoreError> {
         let db = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
             // Flushed by the recorder, once a checkpoint is complete.
             .flush_every_ms(None)
             .open()?;
-        let store = Arc::new(Self { db });
+        let store = Arc::new(Self { db, failed: AtomicBool::new(false) });
         let state = store.load()?;
         Ok((store, state))
     }
@@ -90,7 +107,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Remove`].
     pub fn remove(folder: &Path) -> Result<(), StoreError> {
-        match fs::remove_dir_all(folder) {
+        let removed = match fs::symlink_metadata(folder) {
+            Ok(what) if !what.is_dir() => fs::remove_file(folder),
+            _ => fs::remove_dir_all(folder),
+        };
+        match removed {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::Remove { path: folder.to_owned(), source })
             }
@@ -113,14 +134,14 @@ impl Store {
             totals,
             next,
             saved: next,
-            store: Some(Arc::clone(self)),
+            rest: Rest::Store(Arc::clone(self)),
             ..State::default()
         }))
     }
 
     /// The state before the first event, whose devices will lie here.
     pub fn empty_state(self: &Arc<Self>) -> State {
-        State { store: Some(Arc::clone(self)), ..State::default() }
+        State { rest: Rest::Store(Arc::clone(self)), ..State::default() }
     }
 
     fn rows<K: Ord + Clone + DeserializeOwned, V: DeserializeOwned>(
@@ -138,10 +159,16 @@ impl Store {
     }
 
     pub(super) fn device(&self, address: MacAddr) -> Result<Option<Device>, StoreError> {
-        match self.db.get(key(DEVICE, &address)?)? {
+        let row = unless_sled_panics(|| match self.db.get(key(DEVICE, &address)?)? {
             Some(row) => Ok(Some(postcard::from_bytes(&row)?)),
             None => Ok(None),
-        }
+        });
+        row.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
+    }
+
+    /// Whether a row could not be read since the store was opened.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Saves what changed in `state`, with its offset as the checkpoint, and returns when it is on disk.
@@ -161,10 +188,17 @@ impl Store {
         put(&mut batch, SIGNATURE, &state.signatures)?;
         let meta = Meta { format: FORMAT, next: state.next, totals: state.totals };
         batch.insert(&[META], postcard::to_stdvec(&meta)?);
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
-        Ok(())
+        unless_sled_panics(|| {
+            self.db.apply_batch(batch)?;
+            self.db.flush()?;
+            Ok(())
+        })
     }
+}
+
+/// sled 0.34 panics on some damage to its files where it should give an error.
+fn unless_sled_panics<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
 }
 
 fn key(kind: u8, key: &impl Serialize) -> Result<Vec<u8>, postcard::Error> {

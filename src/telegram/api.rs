@@ -1,5 +1,6 @@
 //! Requests to the Bot API and what their failures mean.
 
+use std::error::Error;
 use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{TelegramError, topic_of};
-use crate::chat::Text;
+use crate::chat::{MESSAGE_LIMIT, Text};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
@@ -53,7 +54,14 @@ impl Failure {
             RequestError::InvalidJson { .. } => {
                 Self::Later(None, "the server's answer is not the Bot API's".to_owned())
             }
-            RequestError::Network(error) => Self::Later(None, with_sources(error)),
+            RequestError::Network(error) => {
+                let what = match (error.is_timeout(), error.is_connect()) {
+                    (true, _) => "there was no answer in time",
+                    (_, true) => "could not connect",
+                    _ => "the request failed",
+                };
+                Self::Later(None, with_causes(what, error))
+            }
             RequestError::Io(error) => Self::Later(None, error.to_string()),
         }
     }
@@ -78,15 +86,11 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error with what caused it; reqwest's own text leaves out what went wrong on the network.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+/// `what` and the causes below `error`, but not its own words: reqwest's hold the address of the request,
+/// and so the token.
+fn with_causes(what: &str, error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(what.to_owned(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Waits that double from one second to a minute, unless Telegram names one.
@@ -113,10 +117,10 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn new(settings: &Telegram) -> Result<Self, TelegramError> {
         let bot = |timeout: Duration| {
-            let client = teloxide::net::default_reqwest_settings()
-                .timeout(timeout)
-                .build()
-                .map_err(|error| TelegramError::Client(with_sources(&error)))?;
+            let client =
+                teloxide::net::default_reqwest_settings().timeout(timeout).build().map_err(|error| {
+                    TelegramError::Client(with_causes("the client could not be built", &error))
+                })?;
             Ok(Bot::with_client(settings.token.reveal(), client).set_api_url(settings.api_url.clone()))
         };
         Ok(Self { bot: bot(Duration::from_secs(17))?, polling: bot(POLL_TIMEOUT + Duration::from_secs(10))? })
@@ -181,7 +185,7 @@ impl Api {
         };
         let mut request = self
             .bot
-            .send_message(teloxide::types::ChatId(chat.0), text.to_html())
+            .send_message(teloxide::types::ChatId(chat.0), text.shortened(MESSAGE_LIMIT).to_html())
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview);
         if let Some(topic) = topic {

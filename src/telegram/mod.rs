@@ -5,7 +5,8 @@
 //! - An update is acknowledged to Telegram (by the webhook's 200, or the next `getUpdates`) only after its
 //!   change is on disk and its reply was sent or given up, so a crash in between repeats the update
 //!   instead of losing it. An update that comes again while this process runs is handled once.
-//! - The token and the webhook's secret are in no message and no log line.
+//! - The token and the webhook's secret are in no message and no log line: errors of teloxide and reqwest,
+//!   which name the address of a request, are put into words here ([`api::Failure`]).
 
 mod api;
 mod outbox;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use teloxide::prelude::Requester;
 use teloxide::types::{BotCommand, Message, Update, UpdateId, UpdateKind};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -26,7 +28,7 @@ use crate::chat::request::COMMANDS;
 use crate::config::{Telegram, Updates};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
-use api::Api;
+use api::{Api, Failure};
 
 /// The bot cannot serve, and trying again would not help.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,9 @@ pub enum TelegramError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The system gives no random numbers for the webhook's secret.
+    #[error("could not make a secret for the webhook: {0}")]
+    Secret(String),
     /// The HTTP client cannot be made.
     #[error("could not set up HTTPS: {0}")]
     Client(String),
@@ -97,7 +102,7 @@ async fn receive(
     info!("connected to Telegram as @{}", me.username());
     let menu = COMMANDS.map(|command| BotCommand::new(command.name, command.purpose));
     if let Err(error) = api.bot().set_my_commands(menu).await {
-        warn!("could not set the bot's menu of commands: {error}");
+        warn!("could not set the bot's menu of commands: {}", Failure::of(&error));
     }
     let handler = Arc::new(Handler {
         username: me.username().to_lowercase(),
@@ -115,22 +120,27 @@ async fn receive(
     }
 }
 
+/// Set once an update was handled to its end.
+type Handled = Arc<OnceCell<()>>;
+
 /// Handles updates, wherever they come from.
 struct Handler {
     username: String,
     served: Vec<ChatId>,
     api: Api,
     chat: Chat,
-    handled: Mutex<VecDeque<UpdateId>>,
+    handled: Mutex<VecDeque<(UpdateId, Handled)>>,
     strangers: Mutex<HashMap<ChatId, Instant>>,
 }
 
 impl Handler {
-    /// Handles an update to its end: when this returns, a change is on disk and the reply is out.
+    /// Handles an update to its end: when this returns, a change is on disk and the reply is out. One that
+    /// comes again meanwhile waits for the same end, and takes over where the first was broken off.
     async fn handle(&self, update: Update) {
-        if !self.is_new(update.id) {
-            return;
-        }
+        self.handled_of(update.id).get_or_init(|| self.act_on(update)).await;
+    }
+
+    async fn act_on(&self, update: Update) {
         // What else there is (edits, channel posts, members) asks for nothing.
         let UpdateKind::Message(message) = update.kind else { return };
         let from = ChatId(message.chat.id.0);
@@ -143,16 +153,18 @@ impl Handler {
         }
     }
 
-    fn is_new(&self, id: UpdateId) -> bool {
+    /// What is known of the handling of an update.
+    fn handled_of(&self, id: UpdateId) -> Handled {
         let mut handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
-        if handled.contains(&id) {
-            return false;
+        if let Some((_, known)) = handled.iter().find(|(known, _)| *known == id) {
+            return Arc::clone(known);
         }
         if handled.len() >= REMEMBERED_UPDATES {
             handled.pop_front();
         }
-        handled.push_back(id);
-        true
+        let new = Handled::default();
+        handled.push_back((id, Arc::clone(&new)));
+        new
     }
 
     /// The text, unless it is a command for another bot of the same group.

@@ -43,6 +43,9 @@ pub(super) async fn run(
             Ok(updates) => {
                 backoff = Backoff::default();
                 for update in updates {
+                    if stop.is_cancelled() {
+                        break;
+                    }
                     offset = update.id.as_offset();
                     handler.handle(update).await;
                 }

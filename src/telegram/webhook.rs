@@ -6,19 +6,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::routing::post;
+use axum::http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 use teloxide::payloads::SetWebhookSetters;
 use teloxide::prelude::Requester;
 use teloxide::types::{AllowedUpdate, Update};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use url::Url;
 
 use super::api::Api;
@@ -32,6 +32,9 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
 /// The largest update that is read, in bytes; real ones are a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
+
+/// How long an update's body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(15);
 
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, TelegramError> {
     TcpListener::bind(address).await.map_err(|source| TelegramError::Listen { address, source })
@@ -47,16 +50,19 @@ pub(super) async fn run(
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
     let path = format!("/telegram/{}", path_segment(token));
-    let secret =
-        webhook.secret_token.as_ref().map_or_else(random_secret, |secret| secret.reveal().to_owned());
-    let posts = Arc::new(Posts { secret: Sha256::digest(&secret).into(), handler });
+    let secret = match &webhook.secret_token {
+        Some(secret) => secret.reveal().to_owned(),
+        None => random_secret()?,
+    };
     let url = public_url(&webhook.url, &path);
-    let mut router = Router::new().route(&path, post(receive));
-    if url.path() != path {
+    let posts = Arc::new(Posts {
         // A proxy may strip the public address's own path, or not.
-        router = router.route(url.path(), post(receive));
-    }
-    let router = router.with_state(posts);
+        paths: [path, url.path().to_owned()],
+        secret: Sha256::digest(&secret).into(),
+        handler,
+    });
+    // No route: a path of the configuration may hold what routes give a meaning to.
+    let router = Router::new().fallback(receive).with_state(posts);
     match listener.local_addr() {
         Ok(address) => info!("webhook listening on {address}"),
         Err(error) => warn!("the webhook listens on an address that cannot be told: {error}"),
@@ -65,7 +71,7 @@ pub(super) async fn run(
     let registration = api.until_answered("setWebhook", stop, |bot| {
         bot.set_webhook(url.clone()).secret_token(secret.clone()).allowed_updates([AllowedUpdate::Message])
     });
-    let (served, registered) = tokio::join!(server, async {
+    let ((), registered) = tokio::join!(server, async {
         let registered = registration.await;
         match &registered {
             Ok(Some(_)) => info!("Telegram posts updates to {}", webhook.url),
@@ -75,28 +81,40 @@ pub(super) async fn run(
         }
         registered
     });
-    if let Err(error) = served {
-        warn!("the webhook's server ended: {error}");
-    }
     registered.map(drop)
 }
 
 struct Posts {
+    paths: [String; 2],
     secret: [u8; 32],
     handler: Arc<Handler>,
 }
 
 async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> StatusCode {
+    if !posts.paths.iter().any(|path| path == request.uri().path()) {
+        return StatusCode::NOT_FOUND;
+    }
+    if request.method() != Method::POST {
+        return StatusCode::METHOD_NOT_ALLOWED;
+    }
     let given = request.headers().get(SECRET_HEADER).map(|value| Sha256::digest(value.as_bytes()));
     // Digests are compared, so the time that it takes tells nothing about the secret.
     if given.is_none_or(|given| given.as_slice() != posts.secret) {
         return StatusCode::UNAUTHORIZED;
     }
-    let Ok(body) = to_bytes(request.into_body(), BODY_LIMIT).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE;
+    let body = match tokio::time::timeout(BODY_TIME, to_bytes(request.into_body(), BODY_LIMIT)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
     match serde_json::from_slice::<Update>(&body) {
-        Ok(update) => posts.handler.handle(update).await,
+        Ok(update) => {
+            // A task of its own, so that it comes to its end even where the proxy does not wait for it.
+            let handling = tokio::spawn(async move { posts.handler.handle(update).await });
+            if let Err(error) = handling.await {
+                error!("an update could not be handled; this is a bug: {error}");
+            }
+        }
         // Telegram would send the same bytes again and again.
         Err(error) => warn!("Telegram posted what is no update: {error}"),
     }
@@ -111,8 +129,10 @@ fn path_segment(token: &Secret) -> String {
     hex(digest.finalize().get(..16).unwrap_or_default())
 }
 
-fn random_secret() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric).take(43).collect()
+fn random_secret() -> Result<String, TelegramError> {
+    let mut octets = [0; 32];
+    getrandom::fill(&mut octets).map_err(|error| TelegramError::Secret(error.to_string()))?;
+    Ok(hex(&octets))
 }
 
 /// The public address with the unguessable path behind whatever path it has itself.
