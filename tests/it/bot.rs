@@ -2,7 +2,9 @@
 //! loopback, by webhook and by polling: look-ups, access, a watch, a frame on the air, the alert. Killed
 //! between any two steps, it loses no watch, name, count or undelivered alert.
 
-use crate::support::bot_api::{Fault, Incoming};
+use std::io::Write;
+
+use crate::support::bot_api::{Fault, Incoming, Outcome};
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::http;
 
@@ -224,4 +226,145 @@ fn swallowed_probes_are_told_with_the_next_alert() {
     let swallowed = |count| told.contains(&format!("\n{count} more probes of this device"));
     assert!(swallowed(count - 2) || swallowed(count - 3), "{told}\nafter {count} probes");
     home.api.assert_clean();
+}
+
+#[test]
+fn an_update_whose_post_is_cut_off_is_answered_all_the_same() {
+    let Some(home) = Home::start(Mode::Webhook, |config| config) else { return };
+    home.api.fail_next("sendMessage", 1, Fault::Hang);
+    let update = home.api.update(Incoming::text(CHAT, "/watch Depot cut off"));
+    let webhook = home.api.webhook();
+    let body = update.to_string();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: bot\r\nx-telegram-bot-api-secret-token: {}\r\ncontent-length: {}\r\n\r\n",
+        webhook.path(),
+        webhook.secret_token.as_deref().unwrap(),
+        body.len()
+    );
+    let mut post = std::net::TcpStream::connect(home.service.listen_address()).unwrap();
+    post.write_all(head.as_bytes()).unwrap();
+    post.write_all(body.as_bytes()).unwrap();
+    home.api.wait_for_call("sendMessage", |_| true);
+    drop(post);
+    home.api.clear_faults();
+    // Telegram had no answer, so it posts the update again; it is one update all the same.
+    assert_eq!(home.api.post_update(home.service.listen_address(), &update), 200);
+    home.api.wait_for_message(|message| message.plain.contains("Watching for \"Depot\""));
+    assert_eq!(home.api.sent().len(), 1);
+    assert!(home.ask("/watches").plain.contains("cut off"));
+    home.api.assert_clean();
+}
+
+#[test]
+fn a_telegram_that_hangs_or_takes_and_says_nothing_loses_no_alert() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config.cooldown_seconds(0)) else { return };
+    home.ask("/watch Depot");
+    home.api.fail_next("sendMessage", 1, Fault::Hang);
+    home.transmit(VAN, "Depot");
+    home.api.wait_for_call("sendMessage", |call| call.params["text"].as_str().unwrap().starts_with('📣'));
+    // Killed while Telegram has not answered: nobody knows, so it is sent again.
+    home.service.kill();
+    home.api.clear_faults();
+    home.service.restart();
+    home.wait_until_ready(2);
+    home.wait_for_alert(1);
+    // Telegram took it, but the answer was lost: it is sent once more rather than not at all.
+    home.api.fail_next("sendMessage", 1, Fault::AcceptThenClose);
+    home.transmit(VAN, "Depot");
+    home.wait_for_alert(2);
+    home.wait_for_alert(3);
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    // It is silent for as long as Telegram asks.
+    home.api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 2 });
+    home.transmit(VAN, "Depot");
+    let alert = home.wait_for_alert(4);
+    let calls = home.api.calls();
+    let refused = calls.iter().rfind(|call| call.outcome == Outcome::Refused(429)).unwrap();
+    assert!(alert.at - refused.at >= std::time::Duration::from_secs(2));
+    home.api.assert_clean();
+}
+
+#[test]
+fn only_what_is_meant_for_the_bot_is_answered() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config.chats(&[CHAT, -100_200])) else { return };
+    let group = -100_200;
+    home.say(group, "/help@some_other_bot");
+    home.say(group, "/watch@Probewatch_Test_Bot Depot for the group");
+    home.api.wait_for_message(|message| message.chat_id == group);
+    assert_eq!(home.api.sent().len(), 1, "the other bot's command is not ours");
+    // Each chat has its own watches.
+    assert!(home.ask("/watches").plain.contains("No network is watched"));
+    home.transmit(VAN, "Depot");
+    assert_eq!(home.wait_for_alert(1).chat_id, group);
+    home.ask_until(VAN, "Probe count: 1\n");
+    // No more after /unwatch.
+    home.say(group, "/unwatch Depot");
+    home.transmit(ALICE, "Depot");
+    home.ask_until(ALICE, "Probe count: 1\n");
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(home.alerts().len(), 1);
+    // In a forum the reply goes into the topic.
+    let seen = home.api.sent().len();
+    let in_topic = Incoming::text(group, "/help").in_thread(77);
+    assert_eq!(home.api.post(home.service.listen_address(), in_topic), 200);
+    assert_eq!(home.api.wait_for_message_after(seen, |_| true).thread_id, Some(77));
+    // The longest message there is, of what takes most room when it is shown.
+    for message in ["\u{202e}".repeat(4096), format!("/{}", "<".repeat(4000)), "x".repeat(4096)] {
+        assert!(home.ask(&message).plain.chars().count() > 10);
+    }
+    // What is no text asks for nothing.
+    let sent = home.api.sent().len();
+    let sticker = serde_json::json!({"dice": {"emoji": "🎲", "value": 3}});
+    assert_eq!(home.api.post(home.service.listen_address(), Incoming::other(CHAT, sticker)), 200);
+    assert_eq!(home.api.sent().len(), sent);
+    home.service.signal(libc::SIGINT);
+    assert!(home.service.wait_for_exit().success());
+    home.api.assert_clean();
+}
+
+#[test]
+fn alerts_beyond_the_outbox_are_told_as_a_number() {
+    let Some(home) = Home::start(Mode::Webhook, |config| config.cooldown_seconds(0)) else { return };
+    let mut home = home;
+    home.ask("/watch Depot");
+    home.api.fail_next("sendMessage", usize::MAX, Fault::TooManyRequests { retry_after: 2 });
+    let count = probewatch::state::OUTBOX_LIMIT + 21;
+    for number in 0..count {
+        home.transmit(&format!("00:23:a7:00:{:02x}:{:02x}", number >> 8, number & 0xff), "Depot");
+    }
+    home.service.wait_for_line("an alert for chat 1001 waits");
+    home.api.clear_faults();
+    let told = home.api.wait_for_message(|message| message.plain.contains("more alerts could not be kept"));
+    let alerts = home.alerts().len() - 1;
+    assert!(told.plain.contains(&format!("{} more alerts", count - alerts)), "{} {alerts}", told.plain);
+    assert!(alerts >= probewatch::state::OUTBOX_LIMIT);
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    home.api.assert_clean();
+}
+
+#[test]
+fn the_token_is_in_no_line_of_the_log_whatever_fails() {
+    let Some(mut home) = Home::start(Mode::Polling, |config| config.env("RUST_LOG", "trace")) else { return };
+    let token = home.api.token().to_owned();
+    home.api.set_down(true);
+    home.service.wait_for_line("did not give updates");
+    home.service.kill();
+    let quiet = |line: &String| !line.contains(&token) && !line.contains(token.split(':').nth(1).unwrap());
+    assert!(home.service.log_lines().iter().all(quiet), "{:#?}", home.service.log_lines());
+    // A server of one's own behind a path, which teloxide's own care for the token does not reach.
+    let address = format!("{}/some/path", home.api.url());
+    home.service.restart_with(|config| config.set("telegram", "api_url", &format!("{address:?}")));
+    home.service.wait_for_line("did not take getMe");
+    assert!(home.service.terminate().success(), "it stops while it waits for Telegram");
+    assert!(home.service.log_lines().iter().all(quiet), "{:#?}", home.service.log_lines());
+    let token = "123456:WRONG-token";
+    home.api.set_down(false);
+    let url = home.api.url();
+    home.service.restart_with(|config| {
+        config.set("telegram", "token", &format!("{token:?}")).set("telegram", "api_url", &format!("{url:?}"))
+    });
+    assert_eq!(home.service.wait_for_exit().code(), Some(1));
+    let lines = home.service.log_lines();
+    assert!(lines.iter().any(|line| line.contains("Telegram refused the bot's token")), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains("WRONG")), "{lines:#?}");
 }

@@ -268,6 +268,22 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
 }
 
 #[test]
+fn files_and_standard_input_serve_as_sources() {
+    let data = Data::street();
+    let bytes = std::fs::read(data.path("street.pcap")).unwrap();
+    let (config, data_dir) = (data.path("config.toml"), data.path("relative/../other"));
+    let arguments = ["replay", "-", "--data-dir", &data_dir, "-c", &config];
+    let output = probewatch_with_input(&arguments, &bytes);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("7 frames, 6 probes, 2 devices"), "{}", stdout(&output));
+    let output = probewatch(&["lookup", ALICE, "nobody", "--data-dir", &data_dir]);
+    assert_eq!(output.status.code(), Some(1), "one of two was not found");
+    let text = stdout(&output);
+    assert!(text.starts_with("📡 Wi-Fi probe stats for a4:83:e7:4e:39:15\n"), "{text}");
+    assert!(text.contains("🛎 No result found for device nobody"), "{text}");
+}
+
+#[test]
 fn two_at_once_is_an_error_that_names_the_other() {
     let data = Data::street();
     let data_dir = data.path("data");

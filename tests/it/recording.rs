@@ -196,7 +196,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn the_state_is_the_fold_of_the_log(steps in prop::collection::vec(step(), 1..120)) {
@@ -459,6 +459,82 @@ fn full_segments_are_sealed_and_read_as_before() {
         let rest: Vec<_> = log.read_from(Offset(from)).map(|entry| entry.unwrap().0.0).collect();
         assert_eq!(rest, (from..201).collect::<Vec<_>>(), "from {from}");
     }
+}
+
+#[test]
+fn a_damaged_sled_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("good");
+    let running = Running::start(settings(&good));
+    for number in 0..300 {
+        let source = addresses()[number as usize % 6];
+        let ssid = RequestedSsid::Named(Ssid::from(format!("net {}", number % 40).as_str()));
+        running.record(&Input::Heard(probe(source, ssid, number)));
+    }
+    running.stop();
+    let expected = fold(&events(&good));
+    let length = fs::metadata(good.join("state/db")).unwrap().len() as usize;
+    type Damage = Box<dyn Fn(&Path)>;
+    let damage: Vec<Damage> = vec![
+        Box::new(|state| {
+            fs::remove_dir_all(state).unwrap();
+            fs::write(state, b"a file").unwrap();
+        }),
+        Box::new(|state| fs::write(state.join("db"), b"garbage").unwrap()),
+        Box::new(|state| fs::write(state.join("conf"), b"garbage").unwrap()),
+        Box::new(|state| fs::remove_file(state.join("conf")).unwrap()),
+    ];
+    let flips = (0..40).map(|number| -> Damage {
+        let at = number * length / 40;
+        Box::new(move |state| {
+            let mut bytes = fs::read(state.join("db")).unwrap();
+            bytes[at..(at + 16).min(length)].iter_mut().for_each(|byte| *byte ^= 0x55);
+            fs::write(state.join("db"), bytes).unwrap();
+        })
+    });
+    for (number, damage) in damage.into_iter().chain(flips).enumerate() {
+        let data_dir = folder.path().join(number.to_string());
+        copy(&good, &data_dir);
+        damage(&data_dir.join("state"));
+        let running = Running::start(settings(&data_dir));
+        for address in addresses() {
+            let query = address.to_string();
+            let find = probewatch::chat::find(&running.handle, &query);
+            assert!(running.runtime.block_on(find).is_ok(), "damage {number}");
+        }
+        assert_same(&running.handle.state(), &expected);
+        running.stop();
+    }
+}
+
+#[test]
+fn devices_come_and_go_between_memory_and_sled() {
+    let folder = tempfile::tempdir().unwrap();
+    let roomy = Settings { segment_bytes: 1 << 30, ..settings(folder.path()) };
+    let running = Running::start(roomy.clone());
+    let count = 70_000_u32;
+    let address = |number: u32| {
+        let [a, b, c, d] = number.to_be_bytes();
+        MacAddr::new([0x02, 0x11, a, b, c, d])
+    };
+    for round in 0..2 {
+        for number in 0..count {
+            running.record(&Input::Heard(probe(address(number), RequestedSsid::Wildcard, round)));
+        }
+    }
+    running.sync();
+    let check = |handle: &RecorderHandle| {
+        let state = handle.state();
+        assert_eq!(state.totals().addresses, u64::from(count));
+        for number in (0..count).step_by(97) {
+            assert_eq!(state.device(address(number)).unwrap().unwrap().probe_count, 2, "{number}");
+        }
+    };
+    check(&running.handle);
+    running.stop();
+    let running = Running::start(roomy);
+    check(&running.handle);
+    running.stop();
 }
 
 #[test]
