@@ -126,8 +126,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     config.devices.get_or_insert_default();
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let ends_all = stop.clone().drop_guard();
-    let recorder = RunningRecorder::start(&config, recorder_settings(&config), Handle::current(), ends_all)?;
+    let Some(recorder) = open_recorder(&config, &stop).await? else { return Ok(()) };
     let settings = capture::Settings {
         snaplen: config.capture.snaplen,
         buffer_bytes: config.capture.buffer_bytes,
@@ -143,6 +142,22 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
         sensor.stop().await;
     }
     outcome.and(recorder.stop().await)
+}
+
+/// The recorder, or none where `stop` comes first: the log may be long, and what was read of it so far
+/// need not be kept.
+async fn open_recorder(
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<Option<RunningRecorder>, ServiceError> {
+    let (config, runtime, ends_all) = (config.clone(), Handle::current(), stop.clone().drop_guard());
+    let opening = tokio::task::spawn_blocking(move || {
+        RunningRecorder::start(&config, recorder_settings(&config), runtime, ends_all)
+    });
+    tokio::select! {
+        opened = opening => opened.map_err(|_| ServiceError::Bug("recorder"))?.map(Some),
+        () = stop.cancelled() => Ok(None),
+    }
 }
 
 /// The sources that could be started, and why the first other one could not.

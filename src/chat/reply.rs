@@ -179,10 +179,10 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Text {
     }
 }
 
-/// The message in place of the alerts that did not fit into the outbox.
+/// The message in place of alerts that were too many for the outbox or for a minute.
 pub fn overflow(count: u64) -> Text {
     Text::plain(format_args!(
-        "📣 {} could not be kept while Telegram was out of reach. Look-ups know of every probe.",
+        "📣 {}: too many at a time to send each. Look-ups know of every probe.",
         counted(count, "more alert", "more alerts")
     ))
 }

@@ -132,6 +132,8 @@ fn ssid_first(arguments: &str) -> Result<(Ssid, &str), String> {
     }
     let (bytes, rest) = if is_quote(arguments.chars().next()) {
         quoted(arguments).ok_or("The closing quote is missing.")?
+    } else if let Some((ssid, rest)) = in_single_quotes(arguments) {
+        (ssid.as_bytes().to_vec(), rest)
     } else {
         let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
         let bytes = match word.strip_prefix("hex:") {
@@ -154,8 +156,7 @@ fn checked_ssid(bytes: &[u8]) -> Result<Ssid, String> {
     }
 }
 
-/// Keyboards of phones make typographic quotes of straight ones. Single quotes stand for themselves, as in
-/// `Alice's`.
+/// Keyboards of phones make typographic quotes of straight ones.
 fn is_quote(c: Option<char>) -> bool {
     matches!(c, Some('"' | '“' | '”' | '„' | '«' | '»'))
 }
@@ -179,6 +180,18 @@ fn quoted(text: &str) -> Option<(Vec<u8>, &str)> {
         }
     }
     None
+}
+
+/// The text between single quotes at the beginning, where the closing one ends a word: an SSID may well
+/// begin with an apostrophe.
+fn in_single_quotes(text: &str) -> Option<(&str, &str)> {
+    let is_single = |c: char| matches!(c, '\'' | '‘' | '’');
+    let content = text.strip_prefix(is_single)?;
+    content.match_indices(is_single).find_map(|(end, quote)| {
+        let rest = content.get(end + quote.len()..)?;
+        let ends_word = rest.is_empty() || rest.starts_with(char::is_whitespace);
+        ends_word.then(|| content.get(..end)).flatten().map(|ssid| (ssid, rest))
+    })
 }
 
 fn address(arguments: &str) -> Result<MacAddr, String> {
@@ -234,6 +247,8 @@ mod tests {
         check("/watch \"My Network\" mine", watch(b"My Network", Some("mine")));
         check("/watch “My Network” mine", watch(b"My Network", Some("mine")));
         check(r#"/watch "a \"b\" \\ c\d""#, watch(br#"a "b" \ c\d"#, None));
+        check("/watch ‘Alice's net’ mine", watch("Alice's net".as_bytes(), Some("mine")));
+        check("/watch 'tis mine", watch(b"'tis", Some("mine")));
         check("/watch hex:fffe00", watch(b"\xff\xfe\x00", None));
         check("/watch 📶", watch("📶".as_bytes(), None));
         check("/unwatch My Network", Request::Unwatch(Ssid::from("My Network")));

@@ -36,6 +36,8 @@ pub struct Writer {
     next: Offset,
     segment_bytes: u64,
     failed: bool,
+    /// No segment could be made to follow this one, which was told.
+    is_overgrown: bool,
     sealer: Option<JoinHandle<()>>,
 }
 
@@ -64,6 +66,7 @@ impl Writer {
             next,
             segment_bytes,
             failed: false,
+            is_overgrown: false,
             sealer: None,
         };
         writer.seal(left_open.iter().filter(|segment| !segment.sealed).cloned().collect());
@@ -144,11 +147,15 @@ impl Writer {
             self.unsynced.shrink_to(UNSYNCED_LIMIT / 8);
             self.written = 0;
         }
-        if self.synced_bytes >= self.segment_bytes
-            && let Err(error) = self.begin_segment()
-        {
-            // All that was appended is on disk, so this is no failure of the sync.
-            warn!("{error}; {} goes on growing, and the next sync tries again", self.segment.path.display());
+        if self.synced_bytes >= self.segment_bytes {
+            // All that was appended is on disk, so a failure here is none of the sync.
+            match self.begin_segment() {
+                Ok(()) => self.is_overgrown = false,
+                Err(error) if !std::mem::replace(&mut self.is_overgrown, true) => {
+                    warn!("{error}; {} grows on until that is mended", self.segment.path.display());
+                }
+                Err(_) => {}
+            }
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ impl Recorder {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let recovered = event_log::recover(&settings.data_dir.join("events"))?;
         let losses = Losses::default();
-        let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses)?;
+        let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses);
         let log = recovered.into_writer(settings.segment_bytes)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {
@@ -115,13 +115,13 @@ impl Recorder {
             _lock: lock,
             settings,
             log,
-            store: Some(store),
+            store,
             shared: Arc::clone(&shared),
             inbox,
             last_sync: now,
             last_checkpoint: now,
             last_repair: now,
-            next_store: (now, FIRST_STORE_WAIT),
+            next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
         Ok((recorder, RecorderHandle { inbox: sender, shared }))
     }

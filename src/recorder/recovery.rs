@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 
 use tracing::{info, warn};
 
-use super::RecorderError;
 use super::handle::Losses;
 use crate::event::Offset;
 use crate::event_log::{Events, Recovered};
@@ -41,39 +40,47 @@ pub(super) fn make_anew(
 }
 
 /// The state at the log's end: sled's checkpoint and the log after it, or the whole log where sled is
-/// missing or cannot be used.
-pub(super) fn open_state(
-    data_dir: &Path,
-    log: &Recovered,
-    losses: &Losses,
-) -> Result<(Arc<Store>, State), RecorderError> {
-    let folder = state_folder(data_dir);
-    let opened = match Store::open(&folder) {
-        Ok((store, Some(state))) if state.next_offset() <= log.next_offset() => Ok((store, state)),
-        Ok((_, Some(state))) => {
-            Err(format!("it is at event {}, the log ends at {}", state.next_offset(), log.next_offset()))
-        }
-        Ok((store, None)) if log.next_offset() == Offset::default() => {
-            let state = store.empty_state();
-            return Ok((store, state));
-        }
-        Ok((_, None)) => Err("it has no checkpoint of this version".to_owned()),
-        Err(error) => Err(error.to_string()),
+/// missing or cannot be used. Without a store where none can be made, as on a full disk: what is known of
+/// the log's end is in memory then.
+pub(super) fn open_state(data_dir: &Path, log: &Recovered, losses: &Losses) -> (Option<Arc<Store>>, State) {
+    let why = match checkpoint(data_dir, log, losses) {
+        Ok((store, state)) => return (Some(store), state),
+        Err(why) => why,
     };
-    match opened {
-        Ok((store, mut state)) => {
-            let from = state.next_offset();
-            catch_up(&mut state, &store, log.read_from(from), losses)?;
-            Ok((store, state))
-        }
-        Err(why) => {
-            info!("rebuilding the state from {} events of the log: {why}", log.next_offset());
-            Ok(make_anew(data_dir, log.read_from(Offset::default()), losses)?)
+    if log.next_offset() != Offset::default() {
+        info!("rebuilding the state from {} events of the log: {why}", log.next_offset());
+    }
+    match make_anew(data_dir, log.read_from(Offset::default()), losses) {
+        Ok((store, state)) => (Some(store), state),
+        Err(error) => {
+            warn!("{error}; only what was heard last is known until that is mended");
+            let mut state = State::without_store();
+            log.read_from(Offset::default())
+                .filter_map(Result::ok)
+                .for_each(|(offset, event)| state.fold(offset, &event));
+            (None, state)
         }
     }
 }
 
-/// Folds `events` into `state`, which goes to the store whenever much has changed.
+/// sled's checkpoint and the log after it; or why not.
+fn checkpoint(data_dir: &Path, log: &Recovered, losses: &Losses) -> Result<(Arc<Store>, State), String> {
+    let folder = state_folder(data_dir);
+    if !folder.exists() {
+        return Err("there is none".to_owned());
+    }
+    let (store, state) = Store::open(&folder).map_err(|error| error.to_string())?;
+    let mut state = state.ok_or("it has no checkpoint of this version")?;
+    let (at, end) = (state.next_offset(), log.next_offset());
+    if at > end {
+        return Err(format!("it is at event {at}, the log ends at {end}"));
+    }
+    catch_up(&mut state, &store, log.read_from(at), losses).map_err(|error| error.to_string())?;
+    Ok((store, state))
+}
+
+/// Folds `events` into `state`, which goes to the store whenever much has changed. What has changed last
+/// goes there with the recorder's next checkpoint.
 fn catch_up(state: &mut State, store: &Store, events: Events, losses: &Losses) -> Result<(), StoreError> {
     let mut damaged = 0;
     for entry in events {
@@ -98,7 +105,5 @@ fn catch_up(state: &mut State, store: &Store, events: Events, losses: &Losses) -
         warn!("{damaged} places of the log are damaged in all");
     }
     losses.damaged_lines.store(damaged, Ordering::Relaxed);
-    store.save(state)?;
-    state.forget_changes();
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Alerts: who is told of a probe for a watched network, what the cool-down keeps back, and the outbox
 //! of those that Telegram has not taken yet.
 //!
+//! A chat gets at most [`ALERTS_A_MINUTE`] new alerts in a minute of capture time; a flood of addresses
+//! beyond that is counted, and told as a number.
+//!
 //! [`Alerts::decide`] runs once, when a probe is heard; its decisions travel in the probe's event and
 //! [`Alerts::fold`] repeats them. The outbox holds at most [`OUTBOX_LIMIT`] alerts a chat, the cool-downs
 //! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox is counted and told as a number.
@@ -18,6 +21,11 @@ use crate::event::{AlertDecision, ChatId, Offset, Probe, Timestamp};
 
 /// Alerts that may wait for one chat.
 pub const OUTBOX_LIMIT: usize = 500;
+
+/// Alerts that one chat gets within a minute; Telegram itself takes 20 a minute for a group.
+pub const ALERTS_A_MINUTE: usize = 20;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Pairs of device and network whose cool-down is remembered; past it the oldest is forgotten.
 pub const COOLDOWN_LIMIT: usize = 4096;
@@ -119,9 +127,19 @@ impl Alerts {
         let last = self.cooldowns.get(&(chat, ssid.clone(), device_key(probe.source, names)));
         match last {
             Some(last) if probe.time.distance(last.alerted) < cooldown => AlertDecision::Swallow { chat },
-            _ if self.waiting_for(chat).count() >= OUTBOX_LIMIT => AlertDecision::Overflow { chat },
+            _ if self.waiting_for(chat).count() >= OUTBOX_LIMIT
+                || self.alerted_lately(chat, probe.time) >= ALERTS_A_MINUTE =>
+            {
+                AlertDecision::Overflow { chat }
+            }
             _ => AlertDecision::Raise { chat, reason, swallowed: last.map_or(0, |last| last.swallowed) },
         }
+    }
+
+    /// How many devices the chat was alerted of, or would have been, within the minute before `time`.
+    fn alerted_lately(&self, chat: ChatId, time: Timestamp) -> usize {
+        let lately = self.by_age.iter().rev().take_while(|(alerted, _)| time.distance(*alerted) < MINUTE);
+        lately.filter(|(_, (alerted_chat, _, _))| *alerted_chat == chat).take(ALERTS_A_MINUTE).count()
     }
 
     /// Repeats the decisions that were made about the probe at `offset`.

@@ -105,6 +105,11 @@ impl Device {
         self
     }
 
+    /// What it takes to hold this, in rows: one, and one for each SSID.
+    pub(super) fn weight(&self) -> usize {
+        1 + self.ssids.len()
+    }
+
     /// The networks that were asked for by name and how often, ordered by SSID.
     pub fn ssids(&self) -> &[(Ssid, u64)] {
         &self.ssids

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use alert::{Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
+pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
 use rows::Rows;
@@ -27,8 +27,9 @@ pub use watch::{Watch, Watches};
 use crate::dot11::{MacAddr, RequestedSsid, Signature};
 use crate::event::{AlertDecision, Event, Offset, Probe, Timestamp};
 
-/// Devices held in memory beyond which those not in use are left to the store.
-const DEVICES_IN_MEMORY: usize = 65_536;
+/// Devices, and SSIDs that they asked for, held in memory; beyond it those not in use are left to the
+/// store.
+const HELD_IN_MEMORY: usize = 65_536;
 
 /// Signatures whose elements are kept; a flood of invented ones ends here.
 const SIGNATURE_LIMIT: usize = 65_536;
@@ -66,7 +67,8 @@ pub struct State {
     signatures: Rows<Signature, ()>,
     totals: Totals,
     next: Offset,
-    changed_devices: usize,
+    /// What the changed devices weigh.
+    changed_weight: usize,
     /// The offset up to which the store has every change.
     saved: Offset,
     rest: Rest,
@@ -185,20 +187,22 @@ impl State {
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
         match self.devices.get_mut(&probe.source) {
             Some(held) => {
+                let weight_before = if held.changed { held.device.weight() } else { 0 };
                 held.device.fold(probe);
-                self.changed_devices += usize::from(!held.changed);
+                self.changed_weight += held.device.weight() - weight_before;
                 held.changed = true;
                 held.in_use = true;
             }
             None => {
-                if matches!(self.rest, Rest::Lost) && self.devices.len() >= 2 * DEVICES_IN_MEMORY {
+                if matches!(self.rest, Rest::Lost) && self.changed_weight >= 2 * HELD_IN_MEMORY {
                     // They are in the log, from which all will be made anew.
                     self.devices.clear();
+                    self.changed_weight = 0;
                 }
                 self.totals.addresses += 1;
                 self.totals.random_addresses += u64::from(probe.source.is_random());
-                self.changed_devices += 1;
                 let device = Device::first_heard(probe);
+                self.changed_weight += device.weight();
                 self.devices.insert(probe.source, HeldDevice { device, changed: true, in_use: true });
             }
         }
@@ -207,7 +211,12 @@ impl State {
 
     /// Whether so many devices changed that they should go to the store before more do.
     pub fn is_checkpoint_due(&self) -> bool {
-        self.changed_devices >= DEVICES_IN_MEMORY && matches!(self.rest, Rest::Store(_))
+        self.changed_weight >= HELD_IN_MEMORY && matches!(self.rest, Rest::Store(_))
+    }
+
+    /// The state before the first event, where there is no store for its devices.
+    pub fn without_store() -> Self {
+        Self { rest: Rest::Lost, ..Self::default() }
     }
 
     /// Lets go of a store that has failed. Devices are known from here on only as far as they are in
@@ -229,17 +238,21 @@ impl State {
         self.alerts.overflow.forget_changes();
         self.alerts.cooldowns.forget_changes();
         self.signatures.forget_changes();
-        self.changed_devices = 0;
+        self.changed_weight = 0;
         self.saved = self.next;
-        let is_crowded = |devices: &HashMap<_, _>| devices.len() > DEVICES_IN_MEMORY;
-        let leave_some = matches!(self.rest, Rest::Store(_)) && is_crowded(&self.devices);
+        let leave_some = matches!(self.rest, Rest::Store(_)) && self.weight() > HELD_IN_MEMORY;
         self.devices.retain(|_, held| {
             held.changed = false;
             !leave_some || std::mem::take(&mut held.in_use)
         });
-        if leave_some && is_crowded(&self.devices) {
+        if leave_some && self.weight() > HELD_IN_MEMORY {
             self.devices.clear();
         }
+    }
+
+    /// What the devices in memory weigh.
+    fn weight(&self) -> usize {
+        self.devices.values().map(|held| held.device.weight()).sum()
     }
 }
 

@@ -20,6 +20,9 @@ const LAST_SEND: Duration = Duration::from_secs(3);
 /// How often a delivery that could not be logged is tried to be logged again.
 const LOG_RETRY: Duration = Duration::from_secs(1);
 
+/// How long at least lies between two messages about alerts that were too many.
+const OVERFLOW_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The next thing that a chat is to be told.
 struct Due {
     chat: ChatId,
@@ -38,6 +41,15 @@ enum What {
 struct Pause {
     backoff: Backoff,
     until: Option<Instant>,
+    /// When the chat may be told of an overflow again.
+    overflow_from: Option<Instant>,
+}
+
+impl Pause {
+    fn holds(&self, what: What, now: Instant) -> bool {
+        let overflow = self.overflow_from.filter(|_| matches!(what, What::Overflow(_)));
+        self.until.max(overflow).is_some_and(|until| until > now)
+    }
 }
 
 /// Delivers until `stop`.
@@ -52,10 +64,11 @@ pub(super) async fn deliver(
     while !stop.is_cancelled() {
         let now = Instant::now();
         let is_paused =
-            |chat: &ChatId| pauses.get(chat).and_then(|pause| pause.until).is_some_and(|until| until > now);
+            |chat: &ChatId, what: What| pauses.get(chat).is_some_and(|pause| pause.holds(what, now));
         let due = next_due(&recorder, zone, is_paused);
         if due.is_empty() {
-            let wake = pauses.values().filter_map(|pause| pause.until).filter(|until| *until > now).min();
+            let ends = pauses.values().flat_map(|pause| [pause.until, pause.overflow_from]);
+            let wake = ends.flatten().filter(|until| *until > now).min();
             tokio::select! {
                 () = recorder.alerts_waiting() => {}
                 () = sleep_until(wake) => {}
@@ -74,8 +87,13 @@ pub(super) async fn deliver(
             };
             let event = match outcome {
                 Ok(()) => {
-                    if pauses.remove(&chat).is_some_and(|pause| pause.until.is_some()) {
+                    let pause = pauses.entry(chat).or_default();
+                    pause.backoff = Backoff::default();
+                    if pause.until.take().is_some() {
                         info!("Telegram takes alerts for chat {chat} again");
+                    }
+                    if matches!(what, What::Overflow(_)) {
+                        pause.overflow_from = Some(Instant::now() + OVERFLOW_INTERVAL);
                     }
                     delivered(chat, what)
                 }
@@ -99,25 +117,23 @@ pub(super) async fn deliver(
     }
 }
 
-/// What comes next for each chat that is not waited with.
-fn next_due(recorder: &RecorderHandle, zone: Tz, is_paused: impl Fn(&ChatId) -> bool) -> Vec<Due> {
+/// What comes next for each chat, where that is not waited with.
+fn next_due(recorder: &RecorderHandle, zone: Tz, is_paused: impl Fn(&ChatId, What) -> bool) -> Vec<Due> {
     let state = recorder.state();
     let alerts = state.alerts();
-    alerts
-        .chats_waiting()
-        .into_iter()
-        .filter(|chat| !is_paused(chat))
-        .map(|chat| match alerts.waiting_for(chat).next() {
-            Some((probe, alert)) => {
-                let text = reply::alert(alert, state.names().of(alert.source), zone);
-                Due { chat, what: What::Alert(probe), text }
-            }
-            None => {
-                let count = alerts.overflow(chat);
-                Due { chat, what: What::Overflow(count), text: reply::overflow(count) }
-            }
-        })
-        .collect()
+    let next = |chat: ChatId| match alerts.waiting_for(chat).next() {
+        Some((probe, alert)) => {
+            let text = reply::alert(alert, state.names().of(alert.source), zone);
+            Due { chat, what: What::Alert(probe), text }
+        }
+        None => {
+            let count = alerts.overflow(chat);
+            Due { chat, what: What::Overflow(count), text: reply::overflow(count) }
+        }
+    };
+    let mut due: Vec<Due> = alerts.chats_waiting().into_iter().map(next).collect();
+    due.retain(|due| !is_paused(&due.chat, due.what));
+    due
 }
 
 fn delivered(chat: ChatId, what: What) -> Event {

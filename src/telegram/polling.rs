@@ -53,11 +53,8 @@ pub(super) async fn run(
             }
             Err(error) => Failure::of(&error),
         };
-        let named = match failure {
-            Failure::Token => return Err(TelegramError::Token),
-            Failure::Later(named, _) => named,
-            Failure::Never(_) => None,
-        };
+        // Even a token that is refused now, and was not before, is no reason to stop recording.
+        let named = if let Failure::Later(named, _) = failure { named } else { None };
         let wait = backoff.next(named);
         warn!("Telegram did not give updates: {failure}; trying again in {} s", wait.as_secs());
         tokio::select! {

@@ -12,7 +12,9 @@ use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 use probewatch::event::{ChatId, Event, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log;
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
-use probewatch::state::{AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State};
+use probewatch::state::{
+    ALERTS_A_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
+};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -569,7 +571,9 @@ fn every_bound_holds_and_counts() {
     for number in 0..flood {
         let octets = (number as u64).to_be_bytes();
         let source = MacAddr::new([0x02, 0, octets[4], octets[5], octets[6], octets[7]]);
-        let mut probe = probe(source, RequestedSsid::Named(watched.clone()), number as i64);
+        // Ten in a minute, which is no flood by itself.
+        let micros = number as i64 * 6_000_000;
+        let mut probe = probe(source, RequestedSsid::Named(watched.clone()), micros);
         probe.alerts = state.decide_alerts(&probe, &policy);
         fold_in(&mut state, Event::Probe(probe));
     }
@@ -578,6 +582,20 @@ fn every_bound_holds_and_counts() {
     let told = Event::OverflowTold { time: Timestamp::from_micros(0), chat: CHATS[0], count: 10 };
     fold_in(&mut state, told);
     assert_eq!(state.alerts().overflow(CHATS[0]), (flood - OUTBOX_LIMIT - 10) as u64);
+
+    let waiting = state.alerts().waiting();
+    for (probe, chat) in (0..waiting as u64).map(|number| (Offset(number + 1), CHATS[0])) {
+        fold_in(&mut state, Event::Delivered { time: Timestamp::from_micros(0), probe, chat });
+    }
+    assert_eq!(state.alerts().waiting(), 0);
+    for number in 0..100 {
+        let source = MacAddr::new([0x06, 0, 0, 0, 0, number]);
+        let micros = flood as i64 * 6_000_000 + 120_000_000;
+        let mut probe = probe(source, RequestedSsid::Named(watched.clone()), micros);
+        probe.alerts = state.decide_alerts(&probe, &policy);
+        fold_in(&mut state, Event::Probe(probe));
+    }
+    assert_eq!(state.alerts().waiting(), ALERTS_A_MINUTE, "more in a minute are only counted");
 
     let source = addresses()[0];
     let count = SSIDS_PER_ADDRESS + 100;
