@@ -34,7 +34,8 @@ fn probes() -> Vec<Probe> {
     let sensor: Arc<str> = Arc::from("mon0");
     let time = Timestamp::from_micros(1_587_229_467_123_456);
     let probe_requests = frames();
-    let decoded = probe_requests.iter().filter_map(|frame| decode(LinkType::Radiotap, frame, frame.len()).ok()?);
+    let decoded =
+        probe_requests.iter().filter_map(|frame| decode(LinkType::Radiotap, frame, frame.len()).ok()?);
     decoded.map(|frame| Probe::heard(Arc::clone(&sensor), time, frame)).collect()
 }
 

@@ -70,9 +70,18 @@ fn made_up(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
     }
     file.finish()?;
     for (name, line) in [
-        ("probe", r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","alerts":[{"decision":"raise","chat":1,"reason":"the van","swallowed":2}]}"#),
-        ("watch", r#"{"type":"watch","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"ssid_hex":"ff","reason":null}"#),
-        ("name", r#"{"type":"name","time":"1970-01-01T00:00:00.000000Z","address":"a4:83:e7:4e:39:15","name":"Zoë","by":"config"}"#),
+        (
+            "probe",
+            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","alerts":[{"decision":"raise","chat":1,"reason":"the van","swallowed":2}]}"#,
+        ),
+        (
+            "watch",
+            r#"{"type":"watch","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"ssid_hex":"ff","reason":null}"#,
+        ),
+        (
+            "name",
+            r#"{"type":"name","time":"1970-01-01T00:00:00.000000Z","address":"a4:83:e7:4e:39:15","name":"Zoë","by":"config"}"#,
+        ),
         ("signature", r#"{"type":"signature","signature":"9f1c06d2ab47e310","elements":"0001ff"}"#),
         ("delivered", r#"{"type":"delivered","time":"1970-01-01T00:00:00.000000Z","probe":7,"chat":1}"#),
     ] {

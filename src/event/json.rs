@@ -116,10 +116,7 @@ mod tests {
         let mut line = b"{".to_vec();
         push_probe(&mut line, &probe).unwrap();
         line.push(b'}');
-        assert_eq!(
-            String::from_utf8(line).unwrap(),
-            serde_json::to_string(&Event::Probe(probe)).unwrap()
-        );
+        assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&Event::Probe(probe)).unwrap());
     }
 
     fn ssid() -> impl Strategy<Value = RequestedSsid> {
