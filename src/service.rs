@@ -134,33 +134,54 @@ pub async fn run(config: Config, include_bad_fcs: bool) -> Result<(), ServiceErr
         buffer_bytes: config.capture.buffer_bytes,
         ..capture::Settings::default()
     };
-    let mut sensors: Vec<Arc<Sensor>> = Vec::new();
-    let mut failed = None;
-    for source in &config.capture.sources {
-        match Sensor::start(source, &settings, include_bad_fcs, recorder.handle().clone()) {
-            Ok(sensor) => sensors.push(sensor),
-            Err(error) => {
-                failed = Some(error);
-                stop.cancel();
-                break;
-            }
-        }
-    }
-    let statuses = {
-        let sensors = sensors.clone();
-        move || sensors.iter().map(|sensor| sensor.status()).collect()
+    let (sensors, started) =
+        start_sensors(&config.capture.sources, &settings, include_bad_fcs, recorder.handle());
+    let outcome = match started {
+        Ok(()) => serve(&config, &sensors, recorder.handle(), &stop).await,
+        Err(error) => Err(error),
     };
-    let chat = Chat::new(recorder.handle().clone(), config.time_zone, statuses);
-    let bot = start_bot(&config, chat, recorder.handle().clone(), &stop);
-
-    stop.cancelled().await;
-    info!("stopping");
     for sensor in &sensors {
         sensor.stop().await;
     }
-    let bot = stop_bot(bot).await;
-    let recorder = recorder.stop().await;
-    failed.map_or(Ok(()), Err).and(bot).and(recorder)
+    outcome.and(recorder.stop().await)
+}
+
+/// The sources that could be started, and why the first other one could not.
+fn start_sensors(
+    sources: &[String],
+    settings: &capture::Settings,
+    include_bad_fcs: bool,
+    recorder: &RecorderHandle,
+) -> (Vec<Arc<Sensor>>, Result<(), ServiceError>) {
+    let mut sensors = Vec::new();
+    for source in sources {
+        match Sensor::start(source, settings, include_bad_fcs, recorder.clone()) {
+            Ok(sensor) => sensors.push(sensor),
+            Err(error) => return (sensors, Err(error)),
+        }
+    }
+    (sensors, Ok(()))
+}
+
+/// Answers and alerts until `stop`, and ends the sources before the bot.
+async fn serve(
+    config: &Config,
+    sensors: &[Arc<Sensor>],
+    recorder: &RecorderHandle,
+    stop: &CancellationToken,
+) -> Result<(), ServiceError> {
+    let statuses = {
+        let sensors = sensors.to_vec();
+        move || sensors.iter().map(|sensor| sensor.status()).collect()
+    };
+    let chat = Chat::new(recorder.clone(), config.time_zone, statuses);
+    let bot = start_bot(config, chat, recorder.clone(), stop);
+    stop.cancelled().await;
+    info!("stopping");
+    for sensor in sensors {
+        sensor.stop().await;
+    }
+    stop_bot(bot).await
 }
 
 type BotTask = tokio::task::JoinHandle<Result<(), TelegramError>>;

@@ -110,10 +110,10 @@ fn statistics(report: &DeviceReport, zone: Tz) -> Text {
         text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
     }
     if let Some(signal) = device.signal {
-        text = text.then(format_args!(
-            "\nSignal: {} dBm last, {} to {} dBm",
-            signal.last_dbm, signal.min_dbm, signal.max_dbm
-        ));
+        text = text.then(format_args!("\nSignal: {} dBm", signal.last_dbm));
+        if signal.min_dbm < signal.max_dbm {
+            text = text.then(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
+        }
     }
     if report.name.is_some() {
         text = text.then(if report.addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });

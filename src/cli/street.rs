@@ -39,7 +39,8 @@ pub(super) fn write_day(file: &mut FrameWriter, rng: &mut Rng, now_us: i64) -> R
         let is_home = !(9 * 60..17 * 60).contains(&minute);
         if is_home && rng.u8(0..6) == 0 {
             let ssid = if rng.u8(0..3) == 0 { HOME } else { "" };
-            write(file, rng, time, RESIDENT, ssid, 0, -47)?;
+            let signal = rng.i8(-62..-44);
+            write(file, rng, time, RESIDENT, ssid, 0, signal)?;
             probes += 1;
         }
     }

@@ -28,7 +28,7 @@ impl Offset {
     /// The place after this one.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -296,6 +296,20 @@ pub enum Event {
         /// How many it was told of.
         count: u64,
     },
+}
+
+impl Event {
+    /// Whether a person asked for the change, and is told whether it is on disk.
+    pub fn is_a_persons(&self) -> bool {
+        match self {
+            Self::Watch { .. } | Self::Unwatch { .. } | Self::Name { .. } | Self::Unname { .. } => true,
+            Self::Probe(_)
+            | Self::Signature { .. }
+            | Self::Delivered { .. }
+            | Self::Undeliverable { .. }
+            | Self::OverflowTold { .. } => false,
+        }
+    }
 }
 
 mod hex_bytes {

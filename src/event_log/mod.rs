@@ -8,8 +8,10 @@
 //!
 //! # What must hold
 //! - Only [`Recovered`] yields a [`Writer`], so nothing is appended to a log whose end is not known.
-//! - A last line that was not written whole (torn, or zeros after a power cut) is cut off at recovery
-//!   with one warning. It was never acknowledged: an acknowledged event has been fsynced.
+//! - A last line without its `\n` (torn, or zeros after a power cut) is cut off at recovery with one
+//!   warning. It was never acknowledged: an acknowledged event has been fsynced. Whatever has its `\n`
+//!   stays, readable or not.
+//! - What recovery found is fsynced before anything is folded from it.
 //! - An event stays in memory until fsync has taken it, so a failed write or fsync loses nothing: the
 //!   writer goes back to the last fsynced byte and writes again ([`Writer::repair`]).
 //! - A file whose name a crash could lose has its folder fsynced before anything relies on it.
@@ -29,6 +31,7 @@ use tracing::warn;
 
 pub use lock::{DataDirLock, LockError};
 pub use reader::{Damage, Events};
+use reader::{Lines, Sequence};
 use segment::Segment;
 pub use writer::{LogFull, Writer};
 
@@ -69,12 +72,22 @@ pub struct Recovered {
 /// [`LogError`] where a file or the folder cannot be read, made or shortened.
 pub fn recover(folder: &Path) -> Result<Recovered, LogError> {
     segment::create_folder(folder)?;
-    let segments = segment::list(folder)?;
-    let next = match segments.last() {
-        Some(last) if last.sealed => end_of_sealed(last)?,
-        Some(last) => cut_torn_tail(last)?,
-        None => Offset::default(),
-    };
+    let mut segments = segment::list(folder)?;
+    let mut next = Offset::default();
+    while let Some(last) = segments.last() {
+        if !last.sealed {
+            cut_torn_tail(last)?;
+        }
+        next = end_of(last)?;
+        // An empty segment says nothing but its name, and the one before it went on growing where making
+        // it was interrupted.
+        let before = segments.iter().rev().nth(1).filter(|_| next == last.base);
+        match before.map(end_of).transpose()? {
+            Some(end) if end > last.base => segment::remove(&last.path)?,
+            _ => break,
+        }
+        segments.pop();
+    }
     Ok(Recovered { folder: folder.to_owned(), segments, next })
 }
 
@@ -98,25 +111,25 @@ impl Recovered {
     }
 }
 
-fn end_of_sealed(segment: &Segment) -> Result<Offset, LogError> {
-    let mut next = segment.base;
-    let mut lines = reader::Lines::open(segment)?;
-    while let Some(line) = lines.next_line()? {
-        if let Ok((offset, _)) = parse_line(line) {
-            next = offset.next();
-        }
+/// The offset behind the segment's last event that can be read.
+fn end_of(segment: &Segment) -> Result<Offset, LogError> {
+    let mut sequence = Sequence::new(segment.base);
+    let mut lines = Lines::open(segment)?;
+    // Damage is reported where the events are read.
+    while let Ok(Some(line)) = lines.next_line() {
+        let _ = sequence.take(line, Offset(u64::MAX));
     }
-    Ok(next)
+    Ok(sequence.end())
 }
 
-/// Shortens the segment to the end of its last whole event and returns the offset after it.
-fn cut_torn_tail(segment: &Segment) -> Result<Offset, LogError> {
+/// Shortens the segment to the end of its last line, and has all of it on disk.
+fn cut_torn_tail(segment: &Segment) -> Result<(), LogError> {
     let path = &segment.path;
     let file =
         fs::OpenOptions::new().read(true).write(true).open(path).map_err(LogError::new("open", path))?;
     let length = file.metadata().map_err(LogError::new("look at", path))?.len();
     let mut reader = io::BufReader::with_capacity(1 << 16, &file);
-    let (mut next, mut position, mut whole) = (segment.base, 0, 0);
+    let (mut position, mut whole) = (0, 0);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -125,10 +138,7 @@ fn cut_torn_tail(segment: &Segment) -> Result<Offset, LogError> {
             break;
         }
         position += read as u64;
-        if line.ends_with(b"\n")
-            && let Ok((offset, _)) = parse_line(&mut line)
-        {
-            next = offset.next();
+        if line.ends_with(b"\n") {
             whole = position;
         }
     }
@@ -139,9 +149,8 @@ fn cut_torn_tail(segment: &Segment) -> Result<Offset, LogError> {
             path.display()
         );
         file.set_len(whole).map_err(LogError::new("shorten", path))?;
-        file.sync_all().map_err(LogError::new("fsync", path))?;
     }
-    Ok(next)
+    file.sync_all().map_err(LogError::new("fsync", path))
 }
 
 const LINE_START: &[u8] = b"{\"offset\":";
@@ -171,13 +180,6 @@ fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(),
         Err(_) => lines.truncate(start),
     }
     written
-}
-
-/// Reads a line as [`format_line`] writes it. The line's bytes are used up.
-fn parse_line(line: &mut [u8]) -> Result<(Offset, Event), String> {
-    let (offset, body) = split_line(line).ok_or("it does not begin with an offset")?;
-    let event = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    Ok((offset, event))
 }
 
 /// Splits a line into its offset and its event. The event's opening brace is written over the comma

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
 use super::LogError;
 use crate::event::Offset;
 
@@ -11,7 +13,7 @@ const OPEN: &str = ".ndjson";
 const SEALED: &str = ".ndjson.zst";
 const UNFINISHED: &str = ".ndjson.zst.tmp";
 
-/// zstd's own default: three times smaller than the text at a small part of a core.
+/// zstd's own default: several times smaller than the text at a small part of a core.
 const LEVEL: i32 = 3;
 
 #[derive(Debug, Clone)]
@@ -80,16 +82,23 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, LogError> {
     Ok(once)
 }
 
-fn remove(path: &Path) -> Result<(), LogError> {
+pub(super) fn remove(path: &Path) -> Result<(), LogError> {
     fs::remove_file(path).map_err(LogError::new("remove", path))
 }
 
-/// Makes an empty segment whose name a crash cannot lose.
-pub(super) fn create(segment: &Segment) -> Result<File, LogError> {
+/// Opens a segment to append to it; a new one's name cannot be lost by a crash any more, or else the
+/// file is removed again.
+pub(super) fn open_to_append(segment: &Segment) -> Result<File, LogError> {
     let path = &segment.path;
-    let file =
-        fs::OpenOptions::new().append(true).create(true).open(path).map_err(LogError::new("create", path))?;
-    sync_parent(path)?;
+    let is_new = !path.exists();
+    let file = fs::OpenOptions::new().append(true).create(true).open(path);
+    let file = file.map_err(LogError::new("create", path))?;
+    sync_parent(path).inspect_err(|_| {
+        // A segment that is not used would hide the events that go into the one before it.
+        if is_new && let Err(error) = remove(path) {
+            warn!("{error}");
+        }
+    })?;
     Ok(file)
 }
 

@@ -50,7 +50,7 @@ impl Writer {
             Some((last, before)) if !last.sealed => (last.clone(), before),
             _ => (Segment::open(&folder, next), segments),
         };
-        let file = segment::create(&segment)?;
+        let file = segment::open_to_append(&segment)?;
         let synced_bytes = file.metadata().map_err(LogError::new("look at", &segment.path))?.len();
         // What an earlier process wrote and did not fsync is acknowledged from here on.
         file.sync_all().map_err(LogError::new("fsync", &segment.path))?;
@@ -144,8 +144,11 @@ impl Writer {
             self.unsynced.shrink_to(UNSYNCED_LIMIT / 8);
             self.written = 0;
         }
-        if self.synced_bytes >= self.segment_bytes {
-            self.begin_segment()?;
+        if self.synced_bytes >= self.segment_bytes
+            && let Err(error) = self.begin_segment()
+        {
+            // All that was appended is on disk, so this is no failure of the sync.
+            warn!("{error}; {} goes on growing, and the next sync tries again", self.segment.path.display());
         }
         Ok(())
     }
@@ -157,7 +160,7 @@ impl Writer {
     /// As [`Writer::write`], as long as the disk takes nothing.
     pub fn repair(&mut self) -> Result<(), LogError> {
         let path = &self.segment.path;
-        self.file = segment::create(&self.segment)?;
+        self.file = segment::open_to_append(&self.segment)?;
         self.file.set_len(self.synced_bytes).map_err(LogError::new("shorten", path))?;
         self.file.write_all(&self.unsynced).map_err(LogError::new("append to", path))?;
         self.file.sync_all().map_err(LogError::new("fsync", path))?;
@@ -170,8 +173,7 @@ impl Writer {
 
     fn begin_segment(&mut self) -> Result<(), LogError> {
         let segment = Segment::open(&self.folder, self.next);
-        // The old segment stays in use where this fails; the next sync tries again.
-        self.file = segment::create(&segment)?;
+        self.file = segment::open_to_append(&segment)?;
         self.synced_bytes = 0;
         let full = std::mem::replace(&mut self.segment, segment);
         self.seal(vec![full]);

@@ -1,8 +1,10 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
 mod bot;
+mod commands;
 mod decode;
 mod decoder_vs_tshark;
+mod full_disk;
 mod live_capture;
 mod no_allocations;
 mod recording;

@@ -9,6 +9,7 @@
 pub mod allocations;
 pub mod bot_api;
 pub mod frames;
+pub mod home;
 pub mod http;
 pub mod require;
 pub mod service;

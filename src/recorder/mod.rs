@@ -6,24 +6,31 @@
 //!   what the log has fsynced.
 //! - A change that a person made is fsynced before [`RecorderHandle::change`] returns. Probes are handed
 //!   to the system at once and fsynced in groups.
-//! - While the disk takes nothing, probes go on being counted from memory within the log's bound, then
-//!   dropped and counted; changes are refused; it heals without a restart.
+//! - While the disk takes nothing, probes and deliveries go on being counted from memory within the log's
+//!   bound, then probes are dropped and counted; a person's changes are refused; it heals without a
+//!   restart.
 //! - The queue is bounded. A live source that finds it full drops the probe and counts it.
 
+mod handle;
+mod recovery;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::RwLock;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
 use crate::dot11::MacAddr;
-use crate::event::{Event, NamedBy, Offset, Probe, Timestamp};
-use crate::event_log::{self, DataDirLock, Events, LockError, LogError, Recovered, Writer};
+use crate::event::{Event, NamedBy, Offset, Timestamp};
+use crate::event_log::{self, DataDirLock, LockError, LogError, Writer};
 use crate::state::{AlertPolicy, State, Store, StoreError};
+pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
+use handle::{Input, Shared, read, write};
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
 const QUEUE_LENGTH: usize = 32_768;
@@ -36,9 +43,6 @@ const EARLY_SYNC_BYTES: usize = 16 << 20;
 
 /// How often a disk that failed is tried again.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Damaged places that are reported one by one; the rest are counted.
-const DAMAGE_REPORTS: u64 = 10;
 
 /// Where and how to record.
 #[derive(Debug, Clone)]
@@ -69,137 +73,6 @@ pub enum RecorderError {
     Store(#[from] StoreError),
 }
 
-/// A change was not made.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ChangeError {
-    /// The disk takes nothing.
-    #[error("it could not be written to disk ({0}); nothing was changed, try again once that is mended")]
-    Disk(String),
-    /// The disk failed while it was written.
-    #[error("it is not on disk yet ({0}); it holds until a restart, and for good once the disk is mended")]
-    NotOnDiskYet(String),
-    /// The recorder has stopped.
-    #[error("the recorder has stopped")]
-    Stopped,
-}
-
-/// A probe as a sensor hands it over.
-#[derive(Debug, Clone)]
-pub struct Heard {
-    /// The probe, with no decisions about alerts yet.
-    pub probe: Probe,
-    /// The frame's information elements, at least when the sensor sees the signature for the first time.
-    pub elements: Option<Box<[u8]>>,
-}
-
-enum Input {
-    Heard(Heard),
-    Change(Event, oneshot::Sender<Result<(), ChangeError>>),
-    Sync(oneshot::Sender<Result<(), ChangeError>>),
-    Stop,
-}
-
-/// What was lost on the way, for `/status`.
-#[derive(Debug, Default)]
-pub struct Losses {
-    /// Probes that found the queue full.
-    pub queue_full: AtomicU64,
-    /// Probes that the log had no room for while the disk took nothing.
-    pub disk_failed: AtomicU64,
-    /// Lines of the log that were damaged when it was read.
-    pub damaged_lines: AtomicU64,
-}
-
-struct Shared {
-    state: RwLock<State>,
-    losses: Losses,
-    alerts_waiting: Notify,
-    disk_error: RwLock<Option<String>>,
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Hands probes and changes to the recorder, and reads the state.
-#[derive(Clone)]
-pub struct RecorderHandle {
-    inbox: mpsc::Sender<Input>,
-    shared: Arc<Shared>,
-}
-
-impl RecorderHandle {
-    /// Records a probe if there is room in the queue; else it is dropped and counted.
-    pub fn record_or_drop(&self, heard: Heard) {
-        if self.inbox.try_send(Input::Heard(heard)).is_err() {
-            self.shared.losses.queue_full.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Records a probe, waiting for room in the queue. Not for async code.
-    ///
-    /// # Errors
-    /// [`ChangeError::Stopped`].
-    pub fn record(&self, heard: Heard) -> Result<(), ChangeError> {
-        self.inbox.blocking_send(Input::Heard(heard)).map_err(|_| ChangeError::Stopped)
-    }
-
-    /// Makes a change and returns once it is on disk and in the state.
-    ///
-    /// # Errors
-    /// [`ChangeError`] says what holds where it is not.
-    pub async fn change(&self, event: Event) -> Result<(), ChangeError> {
-        self.ask(|done| Input::Change(event, done)).await
-    }
-
-    /// Returns once all that was handed over before is on disk and in the state.
-    ///
-    /// # Errors
-    /// As [`RecorderHandle::change`].
-    pub async fn sync(&self) -> Result<(), ChangeError> {
-        self.ask(Input::Sync).await
-    }
-
-    async fn ask(
-        &self,
-        input: impl FnOnce(oneshot::Sender<Result<(), ChangeError>>) -> Input,
-    ) -> Result<(), ChangeError> {
-        let (done, outcome) = oneshot::channel();
-        self.inbox.send(input(done)).await.map_err(|_| ChangeError::Stopped)?;
-        outcome.await.map_err(|_| ChangeError::Stopped)?
-    }
-
-    /// The newest state. Hold it briefly: the recorder waits.
-    pub fn state(&self) -> RwLockReadGuard<'_, State> {
-        read(&self.shared.state)
-    }
-
-    /// What was lost so far.
-    pub fn losses(&self) -> &Losses {
-        &self.shared.losses
-    }
-
-    /// Why nothing can be written at the moment, where that is so.
-    pub fn disk_error(&self) -> Option<String> {
-        read(&self.shared.disk_error).clone()
-    }
-
-    /// Waits until an alert was raised since the last call.
-    pub async fn alerts_waiting(&self) {
-        self.shared.alerts_waiting.notified().await;
-    }
-
-    /// Asks the recorder to write what it has and end.
-    pub async fn stop(&self) {
-        // Where it has stopped already there is nobody to ask.
-        let _ = self.inbox.send(Input::Stop).await;
-    }
-}
-
 /// The one writer of a data directory.
 pub struct Recorder {
     _lock: DataDirLock,
@@ -222,7 +95,7 @@ impl Recorder {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let recovered = event_log::recover(&settings.data_dir.join("events"))?;
         let losses = Losses::default();
-        let (store, state) = open_state(&settings.data_dir, &recovered, &losses)?;
+        let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses)?;
         let log = recovered.into_writer(settings.segment_bytes)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {
@@ -315,20 +188,23 @@ impl Recorder {
             for input in batch.drain(..) {
                 match input {
                     Input::Heard(heard) => alerts |= self.hear(&mut state, heard),
-                    Input::Change(event, done) => {
-                        // Nobody waits for the answer any more where sending it fails.
-                        match self.disk_error() {
-                            Some(why) => drop(done.send(Err(ChangeError::Disk(why)))),
-                            None if self.append(&mut state, &event) => waiting.push(done),
-                            None => drop(done.send(Err(ChangeError::Disk("no room".to_owned())))),
-                        }
-                    }
+                    // Nobody waits for the answer any more where sending it fails.
+                    Input::Change(event, done) => match self.disk_error() {
+                        Some(why) if event.is_a_persons() => drop(done.send(Err(ChangeError::Disk(why)))),
+                        _ if self.append(&mut state, &event) => waiting.push(done),
+                        _ => drop(done.send(Err(ChangeError::Disk("too much waits for it already".into())))),
+                    },
                     Input::Sync(done) => waiting.push(done),
                     Input::Stop => stop = true,
                 }
             }
         }
-        let outcome = if waiting.is_empty() { self.write() } else { self.sync() };
+        let outcome = match self.disk_error() {
+            _ if waiting.is_empty() => self.write(),
+            // Tried again at its time, not for each delivery.
+            Some(why) if self.log.has_failed() => Err(why),
+            _ => self.sync(),
+        };
         for done in waiting {
             let _ = done.send(outcome.clone().map_err(ChangeError::NotOnDiskYet));
         }
@@ -467,89 +343,16 @@ impl Recorder {
     }
 
     fn make_state_anew(&mut self) -> Result<(Arc<Store>, State), RecorderError> {
-        Store::remove(&state_folder(&self.settings.data_dir))?;
-        let (store, mut state) = new_store(&self.settings.data_dir)?;
         let events = self.log.read_from(Offset::default())?;
-        catch_up(&mut state, &store, events, &self.shared.losses)?;
-        Ok((store, state))
+        Ok(recovery::make_anew(&self.settings.data_dir, events, &self.shared.losses)?)
     }
 
     fn finish(mut self) -> Result<(), RecorderError> {
-        self.log.sync()?;
+        let waiting = self.log.unsynced_bytes();
+        self.log.sync().inspect_err(|_| {
+            error!("{waiting} bytes of events waited in memory for the disk and are lost");
+        })?;
         self.checkpoint();
         Ok(())
     }
-}
-
-fn state_folder(data_dir: &Path) -> PathBuf {
-    data_dir.join("state")
-}
-
-fn new_store(data_dir: &Path) -> Result<(Arc<Store>, State), StoreError> {
-    let (store, state) = Store::open(&state_folder(data_dir))?;
-    let state = state.unwrap_or_else(|| store.empty_state());
-    Ok((store, state))
-}
-
-/// The state at the log's end: sled's checkpoint and the log after it, or the whole log where sled is
-/// missing or cannot be used.
-fn open_state(
-    data_dir: &Path,
-    log: &Recovered,
-    losses: &Losses,
-) -> Result<(Arc<Store>, State), RecorderError> {
-    let folder = state_folder(data_dir);
-    let opened = match Store::open(&folder) {
-        Ok((store, Some(state))) if state.next_offset() <= log.next_offset() => Ok((store, state)),
-        Ok((_, Some(state))) => {
-            Err(format!("it is at event {}, the log ends at {}", state.next_offset(), log.next_offset()))
-        }
-        Ok((store, None)) if log.next_offset() == Offset::default() => {
-            let state = store.empty_state();
-            return Ok((store, state));
-        }
-        Ok((_, None)) => Err("it has no checkpoint of this version".to_owned()),
-        Err(error) => Err(error.to_string()),
-    };
-    let (store, mut state) = match opened {
-        Ok(opened) => opened,
-        Err(why) => {
-            info!("rebuilding the state from {} events of the log: {why}", log.next_offset());
-            Store::remove(&folder)?;
-            new_store(data_dir)?
-        }
-    };
-    let from = state.next_offset();
-    catch_up(&mut state, &store, log.read_from(from), losses)?;
-    Ok((store, state))
-}
-
-/// Folds `events` into `state`, which goes to the store whenever much has changed.
-fn catch_up(state: &mut State, store: &Store, events: Events, losses: &Losses) -> Result<(), StoreError> {
-    let mut damaged = 0;
-    for entry in events {
-        match entry {
-            Ok((offset, event)) => {
-                state.prepare(&event)?;
-                state.fold(offset, &event);
-            }
-            Err(damage) => {
-                damaged += 1;
-                if damaged <= DAMAGE_REPORTS {
-                    warn!("{damage}");
-                }
-            }
-        }
-        if state.is_checkpoint_due() {
-            store.save(state)?;
-            state.forget_changes();
-        }
-    }
-    if damaged > DAMAGE_REPORTS {
-        warn!("{damaged} places of the log are damaged in all");
-    }
-    losses.damaged_lines.store(damaged, Ordering::Relaxed);
-    store.save(state)?;
-    state.forget_changes();
-    Ok(())
 }

@@ -1,0 +1,140 @@
+//! What the rest of the program has of the recorder: a queue into it, and a look at the state.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::event::{Event, Probe};
+use crate::state::State;
+
+/// A change was not made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ChangeError {
+    /// The disk takes nothing.
+    #[error("it could not be written to disk ({0}); nothing was changed, try again once that is mended")]
+    Disk(String),
+    /// The disk failed while it was written.
+    #[error("it is not on disk yet ({0}); it holds until a restart, and for good once the disk is mended")]
+    NotOnDiskYet(String),
+    /// The recorder has stopped.
+    #[error("the recorder has stopped")]
+    Stopped,
+}
+
+/// A probe as a sensor hands it over.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// The probe, with no decisions about alerts yet.
+    pub probe: Probe,
+    /// The frame's information elements, at least when the sensor sees the signature for the first time.
+    pub elements: Option<Box<[u8]>>,
+}
+
+pub(super) enum Input {
+    Heard(Heard),
+    Change(Event, oneshot::Sender<Result<(), ChangeError>>),
+    Sync(oneshot::Sender<Result<(), ChangeError>>),
+    Stop,
+}
+
+/// What was lost on the way, for `/status`.
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// Probes that found the queue full.
+    pub queue_full: AtomicU64,
+    /// Probes that the log had no room for while the disk took nothing.
+    pub disk_failed: AtomicU64,
+    /// Lines of the log that were damaged when it was read.
+    pub damaged_lines: AtomicU64,
+}
+
+pub(super) struct Shared {
+    pub(super) state: RwLock<State>,
+    pub(super) losses: Losses,
+    pub(super) alerts_waiting: Notify,
+    pub(super) disk_error: RwLock<Option<String>>,
+}
+
+pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands probes and changes to the recorder, and reads the state.
+#[derive(Clone)]
+pub struct RecorderHandle {
+    pub(super) inbox: mpsc::Sender<Input>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl RecorderHandle {
+    /// Records a probe if there is room in the queue; else it is dropped and counted.
+    pub fn record_or_drop(&self, heard: Heard) {
+        if self.inbox.try_send(Input::Heard(heard)).is_err() {
+            self.shared.losses.queue_full.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Records a probe, waiting for room in the queue. Not for async code.
+    ///
+    /// # Errors
+    /// [`ChangeError::Stopped`].
+    pub fn record(&self, heard: Heard) -> Result<(), ChangeError> {
+        self.inbox.blocking_send(Input::Heard(heard)).map_err(|_| ChangeError::Stopped)
+    }
+
+    /// Makes a change and returns once it is on disk and in the state.
+    ///
+    /// # Errors
+    /// [`ChangeError`] says what holds where it is not.
+    pub async fn change(&self, event: Event) -> Result<(), ChangeError> {
+        self.ask(|done| Input::Change(event, done)).await
+    }
+
+    /// Returns once all that was handed over before is on disk and in the state.
+    ///
+    /// # Errors
+    /// As [`RecorderHandle::change`].
+    pub async fn sync(&self) -> Result<(), ChangeError> {
+        self.ask(Input::Sync).await
+    }
+
+    async fn ask(
+        &self,
+        input: impl FnOnce(oneshot::Sender<Result<(), ChangeError>>) -> Input,
+    ) -> Result<(), ChangeError> {
+        let (done, outcome) = oneshot::channel();
+        self.inbox.send(input(done)).await.map_err(|_| ChangeError::Stopped)?;
+        outcome.await.map_err(|_| ChangeError::Stopped)?
+    }
+
+    /// The newest state. Hold it briefly: the recorder waits.
+    pub fn state(&self) -> RwLockReadGuard<'_, State> {
+        read(&self.shared.state)
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> &Losses {
+        &self.shared.losses
+    }
+
+    /// Why nothing can be written at the moment, where that is so.
+    pub fn disk_error(&self) -> Option<String> {
+        read(&self.shared.disk_error).clone()
+    }
+
+    /// Waits until an alert was raised since the last call.
+    pub async fn alerts_waiting(&self) {
+        self.shared.alerts_waiting.notified().await;
+    }
+
+    /// Asks the recorder to write what it has and end.
+    pub async fn stop(&self) {
+        // Where it has stopped already there is nobody to ask.
+        let _ = self.inbox.send(Input::Stop).await;
+    }
+}

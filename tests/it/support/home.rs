@@ -1,0 +1,118 @@
+//! The whole thing: the service with a radio to hear and a bot to talk to, and its owner.
+
+use super::bot_api::{BotApi, Incoming, SentMessage};
+use super::frames::ProbeRequestFrame;
+use super::require;
+use super::service::{Config, Service};
+use super::tap_radio::TapRadio;
+
+/// The owner's chat, which is served.
+pub const CHAT: i64 = 1001;
+
+/// How updates reach the bot.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Mode {
+    Webhook,
+    Polling,
+}
+
+/// A box with a radio, a bot and its owner.
+pub struct Home {
+    pub api: BotApi,
+    pub radio: TapRadio,
+    pub service: Service,
+    mode: Mode,
+    sequence: u16,
+}
+
+impl Home {
+    /// `None` after a skip was told.
+    pub fn start(mode: Mode, change: impl FnOnce(Config) -> Config) -> Option<Self> {
+        if !require::tap_allowed() {
+            return None;
+        }
+        let radio = TapRadio::unique("pwbot").unwrap();
+        let api = BotApi::start();
+        let config = Config::new(&api).sources(&[radio.name()]);
+        let config = if mode == Mode::Polling { config.polling() } else { config };
+        let service = Service::start_with(&api, change(config));
+        let home = Self { api, radio, service, mode, sequence: 0 };
+        home.wait_until_ready(1);
+        Some(home)
+    }
+
+    pub fn wait_until_ready(&self, start: usize) {
+        self.service.wait_until_hearing(self.radio.name());
+        match self.mode {
+            Mode::Webhook => {
+                self.api.webhook_number(start);
+                self.service.wait_for_line("Telegram posts updates");
+            }
+            Mode::Polling => {
+                self.service.wait_for_line("polling Telegram");
+            }
+        }
+    }
+
+    /// kill -9, and a new start.
+    pub fn kill_and_restart(&mut self) {
+        let starts = self.api.webhook_history().len() + 1;
+        self.service.kill();
+        self.service.restart();
+        self.wait_until_ready(starts);
+    }
+
+    pub fn say(&self, chat: i64, text: &str) {
+        let incoming = Incoming::text(chat, text);
+        match self.mode {
+            Mode::Webhook => assert_eq!(self.api.post(self.service.listen_address(), incoming), 200),
+            Mode::Polling => self.api.push(incoming),
+        }
+    }
+
+    /// The reply to a message of the owner's.
+    pub fn ask(&self, text: &str) -> SentMessage {
+        let seen = self.api.sent().len();
+        self.say(CHAT, text);
+        let reply = self.api.wait_for_message_after(seen, |message| !is_alert(message));
+        assert_eq!(reply.chat_id, CHAT);
+        if self.mode == Mode::Polling {
+            // Killed before that, the bot would be asked the same again, and answer again.
+            self.api.wait_until_confirmed();
+        }
+        reply
+    }
+
+    /// Asks until the reply says what is wanted, since a frame on the air takes its time to be recorded.
+    pub fn ask_until(&self, text: &str, wanted: &str) -> SentMessage {
+        let deadline = std::time::Instant::now() + super::DEADLINE;
+        loop {
+            let reply = self.ask(text);
+            if reply.plain.contains(wanted) {
+                return reply;
+            }
+            assert!(std::time::Instant::now() < deadline, "{text}: {:?} without {wanted:?}", reply.plain);
+        }
+    }
+
+    pub fn transmit(&mut self, source: &str, ssid: &str) {
+        self.sequence += 1;
+        let frame = ProbeRequestFrame::new(source).ssid(ssid).signal(-61).sequence(self.sequence);
+        self.radio.transmit(&frame.build());
+    }
+
+    pub fn alerts(&self) -> Vec<SentMessage> {
+        self.api.sent().into_iter().filter(is_alert).collect()
+    }
+
+    /// The alert of this number, from 1; those before it have been waited for.
+    pub fn wait_for_alert(&self, number: usize) -> SentMessage {
+        let before: Vec<i64> = self.alerts().iter().take(number - 1).map(|alert| alert.message_id).collect();
+        assert_eq!(before.len(), number - 1);
+        self.api.wait_for_message(|message| is_alert(message) && !before.contains(&message.message_id))
+    }
+}
+
+pub fn is_alert(message: &SentMessage) -> bool {
+    message.plain.starts_with('📣')
+}
