@@ -8,6 +8,8 @@
 //! polling. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
 //! starts them.
 
+#![forbid(unsafe_code)]
+
 pub mod capture;
 pub mod chat;
 pub mod cli;

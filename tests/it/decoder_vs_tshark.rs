@@ -6,13 +6,13 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use probewatch::capture::{Capture, FrameWriter, Settings, Source};
 use probewatch::dot11::{Fcs, LinkType, RequestedSsid, hex};
 
-use crate::support::require::skip;
+use crate::support::require::{captures_dir, skip, tshark_present};
 
 /// A probe request in tshark's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,24 +101,14 @@ fn ours(path: &Path, check_fcs: bool) -> Vec<Fields> {
     all
 }
 
-fn has_tshark() -> bool {
-    let found = Command::new("tshark").arg("--version").output().is_ok();
-    if !found {
-        skip("tshark is not installed");
-    }
-    found
-}
-
 #[test]
 fn real_captures_read_as_in_tshark() {
-    let Ok(folder) = fs::read_dir(captures().join("real")) else {
-        return skip("the folder of captures is missing");
-    };
-    if !has_tshark() {
+    let Some(captures) = captures_dir() else { return };
+    if !tshark_present() {
         return;
     }
     let mut total = 0;
-    for entry in folder {
+    for entry in fs::read_dir(captures.join("real")).unwrap() {
         let path = entry.unwrap().path();
         for check_fcs in [true, false] {
             let (ours, theirs) = (ours(&path, check_fcs), tshark(&path, check_fcs));
@@ -323,7 +313,7 @@ fn wireshark_is_wrong() -> Vec<Case> {
 
 #[test]
 fn generated_frames_read_as_in_tshark() {
-    if !has_tshark() {
+    if !tshark_present() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -354,11 +344,9 @@ fn generated_frames_read_as_in_tshark() {
 /// tshark's own `editcap` turns a real capture into other forms of file, which must read the same.
 #[test]
 fn every_form_of_file_reads_as_in_tshark() {
-    let real = captures().join("real/wireshark-wpa-Induction.pcap");
-    if !real.exists() {
-        return skip("the folder of captures is missing");
-    }
-    if !has_tshark() {
+    let Some(captures) = captures_dir() else { return };
+    let real = captures.join("real/wireshark-wpa-Induction.pcap");
+    if !tshark_present() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -384,7 +372,8 @@ fn every_form_of_file_reads_as_in_tshark() {
 /// mergecap joins files of different link types into one pcapng, which libpcap cannot read.
 #[test]
 fn several_link_types_in_one_file_read_as_in_tshark() {
-    let real = captures().join("real");
+    let Some(captures) = captures_dir() else { return };
+    let real = captures.join("real");
     let files = [
         "aircrack-wpa2-psk-linksys.cap",
         "libpcap-http_PPI.pcap",
@@ -392,10 +381,7 @@ fn several_link_types_in_one_file_read_as_in_tshark() {
         "aircrack-wpa.cap",
         "wireshark-owe.pcapng",
     ];
-    if !real.exists() {
-        return skip("the folder of captures is missing");
-    }
-    if !has_tshark() {
+    if !tshark_present() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -412,9 +398,4 @@ fn several_link_types_in_one_file_read_as_in_tshark() {
     let (ours, theirs) = (ours(&path, true), tshark(&path, true));
     assert_eq!(ours.len(), 35);
     assert_eq!(ours, theirs);
-}
-
-/// The folder of captures made by others.
-fn captures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/captures")
 }

@@ -2,9 +2,11 @@
 
 mod bot;
 mod commands;
+mod decode;
 mod decoder_vs_tshark;
 mod full_disk;
 mod live_capture;
+mod no_allocations;
 mod recording;
 mod replay_vs_tshark;
 mod support;

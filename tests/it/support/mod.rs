@@ -6,6 +6,7 @@
 
 #![allow(dead_code)]
 
+pub mod allocations;
 pub mod bot_api;
 pub mod frames;
 pub mod home;

@@ -347,9 +347,14 @@ pub fn probewatch(arguments: &[&str]) -> Output {
 
 /// Runs `probewatch` with these arguments and this input, to its end.
 pub fn probewatch_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    run(probewatch_command(arguments), input)
+}
+
+/// `probewatch` with these arguments, to be run as a test likes.
+pub fn probewatch_command(arguments: &[&str]) -> Command {
     let mut command = clean_command(Path::new(env!("CARGO_BIN_EXE_probewatch")));
     command.args(arguments);
-    run(command, input)
+    command
 }
 
 /// Runs a command to its end. Panics if that takes longer than two minutes.

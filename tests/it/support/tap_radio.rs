@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// ARPHRD_IEEE80211_RADIOTAP: libpcap gives such an interface as DLT 127.
 const LINK_TYPE_RADIOTAP: libc::c_ulong = 803;
 
-/// An interface that is up for as long as this value lives.
+/// An interface that is there, and up, for as long as this value lives.
 pub struct TapRadio {
     name: String,
     device: File,
@@ -19,28 +19,49 @@ pub struct TapRadio {
 impl TapRadio {
     /// Makes the interface of this name (at most 15 bytes) and brings it up. Needs CAP_NET_ADMIN.
     pub fn open(name: &str) -> io::Result<Self> {
-        let mut request = interface_request(name)?;
-        let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
-        // A socket of any kind takes the interface's flags.
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        // SAFETY: each ioctl takes the ifreq (alive, of the right type) or a plain number, and the
-        // union field read is the one that the kernel has just written.
-        unsafe {
-            request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
-            check(libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request))?;
-            check(libc::ioctl(device.as_raw_fd(), libc::TUNSETLINK as _, LINK_TYPE_RADIOTAP))?;
-            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &raw mut request))?;
-            request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
-            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw mut request))?;
-        }
-        Ok(Self { name: name.to_owned(), device })
+        Self::with_link_type(name, Some(LINK_TYPE_RADIOTAP))
     }
 
     /// As [`Self::open`], with a name of its own that starts with the prefix (at most 6 bytes).
     pub fn unique(prefix: &str) -> io::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self::open(&format!("{prefix}{:x}{number:x}", std::process::id() & 0xff_ffff))
+        Self::open(&unique_name(prefix))
+    }
+
+    /// As [`Self::unique`], but no radio: a TAP device's own link type is Ethernet.
+    pub fn unique_ethernet(prefix: &str) -> io::Result<Self> {
+        Self::with_link_type(&unique_name(prefix), None)
+    }
+
+    fn with_link_type(name: &str, link_type: Option<libc::c_ulong>) -> io::Result<Self> {
+        let mut request = interface_request(name)?;
+        let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
+        // SAFETY: each ioctl takes the ifreq (alive, of the right type) or a plain number.
+        unsafe {
+            request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+            check(libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request))?;
+            if let Some(link_type) = link_type {
+                check(libc::ioctl(device.as_raw_fd(), libc::TUNSETLINK as _, link_type))?;
+            }
+        }
+        let radio = Self { name: name.to_owned(), device };
+        radio.set_up(true)?;
+        Ok(radio)
+    }
+
+    /// Brings the interface up or down.
+    pub fn set_up(&self, up: bool) -> io::Result<()> {
+        let mut request = interface_request(&self.name)?;
+        // A socket of any kind takes the interface's flags.
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let flag = libc::IFF_UP as libc::c_short;
+        // SAFETY: both ioctls take the ifreq, and the union field read is the one that the kernel has
+        // just written.
+        unsafe {
+            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &raw mut request))?;
+            let flags = request.ifr_ifru.ifru_flags;
+            request.ifr_ifru.ifru_flags = if up { flags | flag } else { flags & !flag };
+            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw mut request))
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -52,6 +73,12 @@ impl TapRadio {
         let written = (&self.device).write(frame).expect("the TAP device takes the frame");
         assert_eq!(written, frame.len(), "the TAP device takes whole frames");
     }
+}
+
+fn unique_name(prefix: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{prefix}{:x}{number:x}", std::process::id() & 0xff_ffff)
 }
 
 impl Drop for TapRadio {

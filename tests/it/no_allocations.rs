@@ -1,0 +1,83 @@
+//! Promise: in steady state no frame costs an allocation, from its bytes to its line of JSON. (An SSID
+//! of more than 32 bytes, which no sender may use, does.)
+
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use probewatch::capture::{Capture, FrameWriter, Settings, Source};
+use probewatch::dot11::{LinkType, decode};
+use probewatch::event::{Probe, Timestamp, push_probe};
+
+use crate::support::allocations;
+
+#[path = "../../benches/generated/mod.rs"]
+mod generated;
+
+const FRAMES: u64 = 20_000;
+/// By then every buffer has its size.
+const STEADY: u64 = 2_000;
+
+#[test]
+fn the_allocator_counts() {
+    let before = allocations::so_far();
+    drop(black_box(vec![1]));
+    assert_eq!(allocations::so_far(), before + 1);
+}
+
+#[test]
+fn decoding_from_memory_allocates_nothing() {
+    let mut frame = Vec::new();
+    for number in 0..FRAMES {
+        generated::frame(number, &mut frame);
+        let before = allocations::so_far();
+        let decoded = decode(LinkType::Radiotap, &frame, frame.len());
+        assert!(matches!(black_box(decoded), Ok(Some(_))));
+        assert_eq!(allocations::so_far(), before, "frame {number}");
+    }
+}
+
+/// Runs a file of made-up frames through a capture and checks that from some frame on neither the capture
+/// nor `each` allocates.
+fn check_capture(mut each: impl FnMut(probewatch::capture::Frame<'_>)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames.pcap");
+    let mut file = FrameWriter::create(&path, LinkType::Radiotap).unwrap();
+    let mut frame = Vec::new();
+    for number in 0..FRAMES {
+        let time_us = generated::frame(number, &mut frame);
+        file.write(time_us, &frame).unwrap();
+    }
+    file.finish().unwrap();
+
+    let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+    let (mut heard, mut steady, mut last) = (0, 0, 0);
+    let outcome = capture.run(|frame| {
+        each(frame);
+        heard += 1;
+        last = allocations::so_far();
+        if heard == STEADY {
+            steady = last;
+        }
+        ControlFlow::Continue(())
+    });
+    outcome.unwrap();
+    assert_eq!((heard, last - steady), (FRAMES, 0));
+}
+
+#[test]
+fn a_capture_file_allocates_nothing_a_frame() {
+    check_capture(|frame| _ = black_box(frame));
+}
+
+#[test]
+fn a_line_of_json_allocates_nothing() {
+    let sensor: Arc<str> = Arc::from("mon0");
+    let mut lines = Vec::new();
+    check_capture(|frame| {
+        let time = Timestamp::from_micros(frame.time_us);
+        lines.clear();
+        push_probe(&mut lines, &Probe::heard(Arc::clone(&sensor), time, frame.probe_request)).unwrap();
+        assert!(!lines.is_empty());
+    });
+}
