@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Iter, Range};
 use std::ops::RangeBounds;
 
-/// A map that remembers which keys were written since the last [`Rows::take_changes`].
+/// A map that remembers which keys were written since the last [`Rows::forget_changes`].
 #[derive(Debug, Clone)]
 pub(super) struct Rows<K, V> {
     rows: BTreeMap<K, V>,
