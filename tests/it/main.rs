@@ -2,6 +2,7 @@
 
 mod bot;
 mod commands;
+mod damage;
 mod decode;
 mod decoder_vs_tshark;
 mod full_disk;

@@ -11,6 +11,7 @@ pub mod bot_api;
 pub mod frames;
 pub mod home;
 pub mod http;
+pub mod recorder;
 pub mod require;
 pub mod service;
 pub mod tap_radio;

@@ -1,0 +1,129 @@
+//! A recorder in the test's own process, and what its data directory must say.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
+use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
+use probewatch::event_log;
+use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
+use probewatch::state::{AlertPolicy, State};
+use tokio::runtime::Runtime;
+
+pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
+
+pub fn settings(data_dir: &Path) -> Settings {
+    Settings {
+        data_dir: data_dir.to_owned(),
+        fsync_interval: Duration::from_millis(5),
+        checkpoint_interval: Duration::from_millis(20),
+        // Small, so that segments are sealed in every test.
+        segment_bytes: 4096,
+        alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60) },
+    }
+}
+
+/// A recorder on a thread, as the service has it.
+pub struct Running {
+    pub handle: RecorderHandle,
+    pub thread: std::thread::JoinHandle<Result<(), RecorderError>>,
+    pub runtime: Runtime,
+}
+
+impl Running {
+    pub fn start(settings: Settings) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let (recorder, handle) = Recorder::open(settings).unwrap();
+        let on = runtime.handle().clone();
+        let thread = std::thread::spawn(move || recorder.run(&on));
+        Self { handle, thread, runtime }
+    }
+
+    pub fn record(&self, input: &Input) {
+        match input.clone() {
+            Input::Heard(probe) => {
+                let elements = Some(Box::from(&b"\x00\x00"[..]));
+                self.handle.record(Heard { probe, elements }).unwrap();
+            }
+            Input::Change(event) => self.runtime.block_on(self.handle.change(event)).unwrap(),
+        }
+    }
+
+    pub fn sync(&self) {
+        self.runtime.block_on(self.handle.sync()).unwrap();
+    }
+
+    pub fn stop(self) {
+        self.runtime.block_on(self.handle.stop());
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum Input {
+    Heard(Probe),
+    Change(Event),
+}
+
+pub fn addresses() -> Vec<MacAddr> {
+    (0..6).map(|last| MacAddr::new([0xda, 0xa1, 0x19, 0, 0, last])).collect()
+}
+
+pub fn probe(source: MacAddr, ssid: RequestedSsid, micros: i64) -> Probe {
+    Probe {
+        time: Timestamp::from_micros(micros),
+        sensor: Arc::from("test"),
+        source,
+        ssid,
+        signal_dbm: None,
+        frequency_mhz: None,
+        sequence: 0,
+        signature: Signature::from_u64(1),
+        alerts: Vec::new(),
+    }
+}
+
+/// The events of the log in `data_dir`, which must be whole.
+pub fn events(data_dir: &Path) -> Vec<(Offset, Event)> {
+    let log = event_log::recover(&data_dir.join("events")).unwrap();
+    log.read_from(Offset::default()).map(|entry| entry.unwrap()).collect()
+}
+
+pub fn fold(events: &[(Offset, Event)]) -> State {
+    let mut state = State::in_memory();
+    for (offset, event) in events {
+        state.prepare(event).unwrap();
+        state.fold(*offset, event);
+    }
+    state
+}
+
+/// Both say the same of everything.
+pub fn assert_same(one: &State, other: &State) {
+    assert_eq!(one.next_offset(), other.next_offset());
+    assert_eq!(one.totals(), other.totals());
+    assert_eq!(one.names(), other.names());
+    assert_eq!(one.watches(), other.watches());
+    assert_eq!(one.alerts(), other.alerts());
+    for address in addresses() {
+        assert_eq!(one.device(address).unwrap(), other.device(address).unwrap(), "{address}");
+    }
+}
+
+/// What a killed process leaves behind: the files as they are at this moment.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            // A segment may have been sealed since the folder was listed.
+            let _ = fs::copy(entry.path(), target);
+        }
+    }
+}
