@@ -69,6 +69,18 @@ fn a_damaged_line_is_left_out_and_counted() {
     running.stop();
 }
 
+/// Records a signature and two hundred probes over many small segments.
+fn record_many_segments(folder: &Path) {
+    let running = Running::start(settings(folder));
+    for number in 0..200 {
+        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
+        if number % 10 == 0 {
+            running.sync();
+        }
+    }
+    running.stop();
+}
+
 /// What is read of a log after `change` was made to the bytes of its one segment: the offsets of the
 /// events, and what is reported.
 fn read_after(change: impl FnOnce(&mut Vec<u8>)) -> (Vec<u64>, Vec<String>, Offset) {
@@ -131,14 +143,7 @@ fn damage_costs_no_more_than_the_lines_that_it_hit() {
 #[test]
 fn missing_and_damaged_segments_are_reported_and_the_rest_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(settings(folder.path()));
-    for number in 0..200 {
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
-        if number % 10 == 0 {
-            running.sync();
-        }
-    }
-    running.stop();
+    record_many_segments(folder.path());
     let mut sealed: Vec<_> = fs::read_dir(folder.path().join("events"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -179,14 +184,7 @@ fn a_stray_empty_segment_costs_nothing() {
 #[test]
 fn full_segments_are_sealed_and_read_as_before() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(settings(folder.path()));
-    for number in 0..200 {
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
-        if number % 10 == 0 {
-            running.sync();
-        }
-    }
-    running.stop();
+    record_many_segments(folder.path());
     let names: Vec<String> = fs::read_dir(folder.path().join("events"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
