@@ -73,7 +73,7 @@ pub struct RunningRecorder {
 
 impl RunningRecorder {
     /// Opens the data directory of `settings`, takes over the names in `config`, and starts recording.
-    /// `until_the_end` is dropped when the recording ends, for whatever reason.
+    /// `ended` is cancelled when the recording ends, for whatever reason.
     ///
     /// # Errors
     /// [`ServiceError`] where the data directory cannot be used.
@@ -81,14 +81,14 @@ impl RunningRecorder {
         config: &Config,
         settings: recorder::Settings,
         runtime: Handle,
-        until_the_end: impl Send + 'static,
+        ended: CancellationToken,
     ) -> Result<Self, ServiceError> {
         let (mut recorder, handle) = Recorder::open(settings)?;
         if let Some(devices) = &config.devices {
             recorder.set_configured_names(devices, Timestamp::now()).map_err(RecorderError::from)?;
         }
         let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
-            let _until_the_end = until_the_end;
+            let _ended = ended.drop_guard();
             recorder.run(&runtime)
         })?;
         Ok(Self { handle, thread })
@@ -150,9 +150,9 @@ async fn open_recorder(
     config: &Config,
     stop: &CancellationToken,
 ) -> Result<Option<RunningRecorder>, ServiceError> {
-    let (config, runtime, ends_all) = (config.clone(), Handle::current(), stop.clone().drop_guard());
+    let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
     let opening = tokio::task::spawn_blocking(move || {
-        RunningRecorder::start(&config, recorder_settings(&config), runtime, ends_all)
+        RunningRecorder::start(&config, recorder_settings(&config), runtime, ended)
     });
     tokio::select! {
         opened = opening => opened.map_err(|_| ServiceError::Bug("recorder"))?.map(Some),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use fastrand::Rng;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use super::street::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
@@ -28,7 +29,8 @@ pub(super) fn demo() -> Result<ExitCode, CliError> {
     let mut settings = recorder_settings(&config);
     settings.alerts.chats = vec![ChatId::TERMINAL];
     let runtime = runtime()?;
-    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), ())?;
+    let recorder =
+        RunningRecorder::start(&config, settings, runtime.handle().clone(), CancellationToken::new())?;
     let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new);
     let shown = show(folder.path(), &chat, recorder.handle(), &runtime);
     let stopped = runtime.block_on(recorder.stop());

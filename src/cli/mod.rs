@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::chat::lookup::Found;
@@ -205,7 +206,12 @@ fn with_recorder<T>(
     work: impl FnOnce(&Runtime, &RunningRecorder) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
     let runtime = runtime()?;
-    let recorder = RunningRecorder::start(config, recorder_settings(config), runtime.handle().clone(), ())?;
+    let recorder = RunningRecorder::start(
+        config,
+        recorder_settings(config),
+        runtime.handle().clone(),
+        CancellationToken::new(),
+    )?;
     let outcome = work(&runtime, &recorder);
     let stopped = runtime.block_on(recorder.stop());
     let outcome = outcome?;

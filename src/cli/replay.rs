@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
 
 use super::decode::{file_source, warn_of_bad_fcs};
 use super::{CliError, FcsChoice, Place, report, runtime};
@@ -36,7 +37,8 @@ pub(super) fn replay(files: &[String], place: &Place, fcs: FcsChoice) -> Result<
     settings.alerts.chats.clear();
     let runtime = runtime()?;
     let started = Instant::now();
-    let recorder = RunningRecorder::start(&config, settings, runtime.handle().clone(), ())?;
+    let recorder =
+        RunningRecorder::start(&config, settings, runtime.handle().clone(), CancellationToken::new())?;
     let mut summary = Summary::default();
     let mut failed = false;
     for file in files {

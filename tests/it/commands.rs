@@ -32,7 +32,7 @@ impl Data {
         let capture = data.folder.path().join("street.pcap");
         write_pcap(&capture, DLT_IEEE802_11_RADIO, frames).unwrap();
         let config = format!(
-            "data_dir = {:?}\ntime_zone = \"Europe/Berlin\"\n",
+            "data_dir = {:?}\ntime_zone = \"Europe/Berlin\"\n[capture]\nsources = [\"-\"]\n",
             data.folder.path().join("data").to_str().unwrap()
         );
         std::fs::write(data.config(), config).unwrap();
@@ -292,4 +292,10 @@ fn two_at_once_is_an_error_that_names_the_other() {
     let output = probewatch(&["lookup", ALICE, "--data-dir", &data_dir]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains(&data_dir) && stderr(&output).contains("in use by another probewatch"));
+    // A service that cannot start never looks as if it had been told to stop.
+    for _ in 0..10 {
+        let output = data.run(&["run"], "");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("in use by another probewatch"), "{}", stderr(&output));
+    }
 }
