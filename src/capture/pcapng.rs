@@ -2,9 +2,12 @@
 //! again. Read are sections in both byte orders, interfaces of any mixture of link types, snaplens
 //! and clocks, and the three kinds of packet blocks; other blocks are skipped.
 //!
-//! Frames of interfaces that do not deliver 802.11 are given without a link type. A file none of
-//! whose interfaces, up to its first frame, delivers 802.11 is refused. A simple packet block has no
-//! time of its own: it gets the Unix epoch.
+//! Frames of interfaces that do not deliver 802.11 are given without a link type; those before the first
+//! interface that does are passed over. A file none of whose interfaces delivers 802.11 is refused. A
+//! simple packet block has no time of its own: it gets the Unix epoch. A block whose two lengths differ,
+//! or are no multiple of four, is damage: what it says of where the next one begins cannot be relied on.
+
+use std::collections::BTreeSet;
 
 use super::Record;
 use super::byte_order::ByteOrder;
@@ -47,17 +50,25 @@ impl Pcapng {
         // The section header, which comes first, says the byte order; the interfaces say the links.
         let (order, link) = (ByteOrder::Little, LinkType::Ieee80211);
         let mut file = Self { window, order, interfaces: Vec::new(), link };
-        file.skip_to_packet()?;
-        file.link = file.interfaces.iter().find_map(|interface| interface.link).ok_or_else(|| {
-            if file.interfaces.is_empty() {
-                return ReadError::NotACapture("it describes no interface".to_owned());
+        let mut other_links = BTreeSet::new();
+        loop {
+            let packet = file.skip_to_packet()?;
+            if let Some(link) = file.interfaces.iter().find_map(|interface| interface.link) {
+                file.link = link;
+                return Ok(file);
             }
-            let mut dlts: Vec<i32> = file.interfaces.iter().map(|interface| interface.dlt).collect();
-            dlts.sort_unstable();
-            dlts.dedup();
-            ReadError::NotWifi(dlts.into_iter().map(link_type_name).collect::<Vec<_>>().join(", "))
-        })?;
-        Ok(file)
+            other_links.extend(file.interfaces.iter().map(|interface| interface.dlt));
+            match packet {
+                Some((_, length)) => _ = file.take_block(length)?,
+                None if other_links.is_empty() => {
+                    return Err(ReadError::NotACapture("it describes no interface".to_owned()));
+                }
+                None => {
+                    let names: Vec<String> = other_links.into_iter().map(link_type_name).collect();
+                    return Err(ReadError::NotWifi(names.join(", ")));
+                }
+            }
+        }
     }
 
     pub fn link_type(&self) -> LinkType {
@@ -67,8 +78,7 @@ impl Pcapng {
     pub fn next(&mut self) -> Read<'_> {
         let Some((kind, length)) = self.skip_to_packet()? else { return Ok(None) };
         let (order, interfaces) = (self.order, &self.interfaces);
-        // Without the length that ends it.
-        let block = self.window.take(length)?.get(..length - 4).unwrap_or_default();
+        let block = take_block(&mut self.window, order, length)?;
         let u32_at = |at| order.u32(block, at).ok_or_else(too_short);
         let interface_at = |number: u32| {
             let interface = interfaces.get(number as usize);
@@ -101,6 +111,10 @@ impl Pcapng {
         }))
     }
 
+    fn take_block(&mut self, length: usize) -> Result<&[u8], ReadError> {
+        take_block(&mut self.window, self.order, length)
+    }
+
     /// Reads blocks up to a packet block, and gives its type and length without taking it.
     fn skip_to_packet(&mut self) -> Result<Option<(u32, usize)>, ReadError> {
         loop {
@@ -119,26 +133,50 @@ impl Pcapng {
             }
             let kind = self.order.u32(header, 0).ok_or(ReadError::Cut)?;
             let length = self.order.u32(header, 4).ok_or(ReadError::Cut)?;
-            let least = if kind == SIMPLE_PACKET { 16 } else { 12 };
-            if !(least..=MAX_BLOCK).contains(&length) {
+            let least = match kind {
+                SECTION_HEADER => 28,
+                SIMPLE_PACKET => 16,
+                _ => 12,
+            };
+            if !(least..=MAX_BLOCK).contains(&length) || !length.is_multiple_of(4) {
                 return Err(ReadError::Damaged(format!("a block claims {length} bytes")));
             }
             let length = length as usize;
             match kind {
                 OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET => return Ok(Some((kind, length))),
                 INTERFACE_DESCRIPTION => {
-                    let block = self.window.take(length)?;
-                    let body = block.get(8..length - 4).unwrap_or_default();
-                    let interface = Interface::read(self.order, body).ok_or_else(too_short)?;
+                    let order = self.order;
+                    let body = self.take_block(length)?.get(8..).unwrap_or_default();
+                    let interface = Interface::read(order, body).ok_or_else(too_short)?;
                     if self.interfaces.len() == MAX_INTERFACES {
                         return Err(ReadError::Damaged(format!("it has over {MAX_INTERFACES} interfaces")));
                     }
                     self.interfaces.push(interface);
                 }
-                _ => _ = self.window.take(length)?,
+                SECTION_HEADER => {
+                    let order = self.order;
+                    let major = order.u16(self.take_block(length)?, 12);
+                    if major != Some(1) {
+                        let why = format!("a section is of version {}, not 1", major.unwrap_or(0));
+                        return Err(ReadError::Damaged(why));
+                    }
+                }
+                _ => _ = self.take_block(length)?,
             }
         }
     }
+}
+
+/// Takes a block, and gives it without the length that ends it.
+fn take_block(window: &mut Window, order: ByteOrder, length: usize) -> Result<&[u8], ReadError> {
+    let block = window.take(length)?;
+    let (block, end) = block.split_last_chunk::<4>().ok_or_else(too_short)?;
+    if order.u32(end, 0).is_none_or(|end| end as usize != length) {
+        return Err(ReadError::Damaged(
+            "a block's length at its end is another than at its start".to_owned(),
+        ));
+    }
+    Ok(block)
 }
 
 fn too_short() -> ReadError {

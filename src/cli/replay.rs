@@ -26,6 +26,8 @@ const FRAMES_PER_STEP: u64 = 4096;
 struct Summary {
     frames: u64,
     probes: u64,
+    bad_fcs: u64,
+    undecodable: u64,
     devices: HashSet<MacAddr>,
     ssids: HashSet<Ssid>,
 }
@@ -91,6 +93,8 @@ fn replay_file(
     });
     progress.finish_and_clear();
     summary.frames += counters.frames.load(Relaxed);
+    summary.bad_fcs += counters.fcs_bad.load(Relaxed);
+    summary.undecodable += counters.undecodable.load(Relaxed);
     warn_of_bad_fcs(&counters, fcs);
     outcome
 }
@@ -119,5 +123,13 @@ fn print(summary: &Summary, files: usize, took: Duration) -> io::Result<()> {
         summary.devices.len(),
         summary.ssids.len(),
         took.as_secs_f64(),
-    )
+    )?;
+    if summary.bad_fcs + summary.undecodable > 0 {
+        let (bad_fcs, undecodable) = (summary.bad_fcs, summary.undecodable);
+        writeln!(
+            io::stdout(),
+            "Among them {bad_fcs} with a wrong FCS, and {undecodable} that cannot be decoded"
+        )?;
+    }
+    Ok(())
 }

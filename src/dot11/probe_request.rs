@@ -19,10 +19,11 @@
 //! | order bit | an HT Control field of four bytes precedes the elements (§9.2.4.1.10), whether it makes sense or not |
 //! | protected bit | the body is ciphertext: no SSID, no elements |
 //! | more-fragments bit | the body is one part of several: no SSID, no elements |
-//! | fragment number other than 0 | decoded like any other; not part of the sequence number |
+//! | fragment number other than 0 | decoded like any other; not part of the sequence number (Wireshark joins it with the parts before, where it has them) |
 //! | retry, power management, more data, to DS, from DS | have no bearing |
 //! | FCS in the capture | checked, and never taken for elements; the check overrules what the radio says |
 //! | FCS cut off by the snaplen | absent |
+//! | protected, in parts, or cut by the snaplen | the signature is that of the elements that are there |
 //! | FCS announced, and no room for it after the header | absent |
 //! | no FCS in the capture, but the radio says that it was wrong | bad (Wireshark says nothing) |
 //!

@@ -77,6 +77,8 @@ pub struct Alerts {
     pub(super) outbox: Rows<(ChatId, Offset), Alert>,
     pub(super) overflow: Rows<ChatId, u64>,
     pub(super) cooldowns: Rows<CooldownKey, Cooldown>,
+    /// When each chat's latest alerts were raised, at most [`ALERTS_A_MINUTE`].
+    pub(super) latest: Rows<ChatId, Vec<Timestamp>>,
     /// The cool-downs by age, made from `cooldowns`.
     by_age: BTreeSet<(Timestamp, CooldownKey)>,
 }
@@ -86,9 +88,10 @@ impl Alerts {
         outbox: Rows<(ChatId, Offset), Alert>,
         overflow: Rows<ChatId, u64>,
         cooldowns: Rows<CooldownKey, Cooldown>,
+        latest: Rows<ChatId, Vec<Timestamp>>,
     ) -> Self {
         let by_age = cooldowns.iter().map(|(key, cooldown)| (cooldown.alerted, key.clone())).collect();
-        Self { outbox, overflow, cooldowns, by_age }
+        Self { outbox, overflow, cooldowns, latest, by_age }
     }
 
     /// Who is to be told of `probe`.
@@ -136,10 +139,10 @@ impl Alerts {
         }
     }
 
-    /// How many devices the chat was alerted of, or would have been, within the minute before `time`.
+    /// How many of the chat's latest alerts are within a minute of `time`.
     fn alerted_lately(&self, chat: ChatId, time: Timestamp) -> usize {
-        let lately = self.by_age.iter().rev().take_while(|(alerted, _)| time.distance(*alerted) < MINUTE);
-        lately.filter(|(_, (alerted_chat, _, _))| *alerted_chat == chat).take(ALERTS_A_MINUTE).count()
+        let latest = self.latest.get(&chat).map_or(&[][..], Vec::as_slice);
+        latest.iter().filter(|alerted| time.distance(**alerted) < MINUTE).count()
     }
 
     /// Repeats the decisions that were made about the probe at `offset`.
@@ -158,6 +161,11 @@ impl Alerts {
                         signal_dbm: probe.signal_dbm,
                     };
                     self.outbox.insert((*chat, offset), alert);
+                    let latest = self.latest.entry(*chat);
+                    if latest.len() >= ALERTS_A_MINUTE {
+                        latest.remove(0);
+                    }
+                    latest.push(probe.time);
                     self.start_cooldown(key(chat), Cooldown { alerted: probe.time, swallowed: 0 });
                 }
                 AlertDecision::Swallow { chat } => {

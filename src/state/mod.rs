@@ -237,6 +237,7 @@ impl State {
         self.alerts.outbox.forget_changes();
         self.alerts.overflow.forget_changes();
         self.alerts.cooldowns.forget_changes();
+        self.alerts.latest.forget_changes();
         self.signatures.forget_changes();
         self.changed_weight = 0;
         self.saved = self.next;

@@ -35,6 +35,7 @@ const WATCH: u8 = b'w';
 const OUTBOX: u8 = b'o';
 const OVERFLOW: u8 = b'v';
 const COOLDOWN: u8 = b'c';
+const LATEST: u8 = b'l';
 const SIGNATURE: u8 = b's';
 
 /// sled failed, or holds what cannot be read.
@@ -129,7 +130,12 @@ impl Store {
         Ok(Some(State {
             names: Names { rows: self.rows(NAME)? },
             watches: Watches { rows: self.rows(WATCH)? },
-            alerts: Alerts::load(self.rows(OUTBOX)?, self.rows(OVERFLOW)?, self.rows(COOLDOWN)?),
+            alerts: Alerts::load(
+                self.rows(OUTBOX)?,
+                self.rows(OVERFLOW)?,
+                self.rows(COOLDOWN)?,
+                self.rows(LATEST)?,
+            ),
             signatures: self.rows(SIGNATURE)?,
             totals,
             next,
@@ -185,6 +191,7 @@ impl Store {
         put(&mut batch, OUTBOX, &state.alerts.outbox)?;
         put(&mut batch, OVERFLOW, &state.alerts.overflow)?;
         put(&mut batch, COOLDOWN, &state.alerts.cooldowns)?;
+        put(&mut batch, LATEST, &state.alerts.latest)?;
         put(&mut batch, SIGNATURE, &state.signatures)?;
         let meta = Meta { format: FORMAT, next: state.next, totals: state.totals };
         batch.insert(&[META], postcard::to_stdvec(&meta)?);

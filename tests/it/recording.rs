@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
-use probewatch::event::{ChatId, Event, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event::{AlertDecision, ChatId, Event, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
 use probewatch::state::{
     ALERTS_A_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
@@ -240,6 +240,19 @@ fn every_bound_holds_and_counts() {
         fold_in(&mut state, Event::Probe(probe));
     }
     assert_eq!(state.alerts().waiting(), ALERTS_A_MINUTE, "more in a minute are only counted");
+    // A clock that was a day ahead once, and a flood that goes on, starve no later alert.
+    let later = flood as i64 * 6_000_000 + 120_000_000;
+    let mut raised = 0;
+    for number in 0..300_i64 {
+        let source = MacAddr::new([0x0a, 0, 0, 0, (number >> 8) as u8, number as u8]);
+        let ahead = if number == 0 { 86_400_000_000 } else { 0 };
+        let mut probe =
+            probe(source, RequestedSsid::Named(watched.clone()), later + number * 1_000_000 + ahead);
+        probe.alerts = state.decide_alerts(&probe, &policy);
+        raised += usize::from(matches!(probe.alerts[..], [AlertDecision::Raise { .. }]));
+        fold_in(&mut state, Event::Probe(probe));
+    }
+    assert!((80..=120).contains(&raised), "five minutes at twenty a minute: {raised}");
 
     let source = addresses()[0];
     let count = SSIDS_PER_ADDRESS + 100;
