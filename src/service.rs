@@ -84,8 +84,11 @@ impl RunningRecorder {
         ended: CancellationToken,
     ) -> Result<Self, ServiceError> {
         let (mut recorder, handle) = Recorder::open(settings)?;
-        if let Some(devices) = &config.devices {
-            recorder.set_configured_names(devices, Timestamp::now()).map_err(RecorderError::from)?;
+        if let Some(devices) = &config.devices
+            && let Err(error) = recorder.set_configured_names(devices, Timestamp::now())
+        {
+            // They hold from memory until the disk takes them, as all does that is recorded meanwhile.
+            warn!("{error}; the configuration's names are not on disk yet");
         }
         let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
             let _ended = ended.drop_guard();

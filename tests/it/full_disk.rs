@@ -104,6 +104,14 @@ fn a_full_disk_heals_and_loses_nothing() {
         assert_eq!((home.ask(ALICE).plain, home.ask(VAN).plain), counts);
         assert!(home.ask("/watches").plain.contains("Depot"));
     }
+    // A start on a full disk, with sled gone too, still answers.
+    home.service.kill();
+    fs::remove_dir_all(data_dir.join("state")).unwrap();
+    disk.fill();
+    home.kill_and_restart();
+    assert!(home.ask("/watches").plain.contains("Depot"));
+    disk.free();
+    home.ask_until("/watch Fourth after", "Fourth");
     assert!(home.service.terminate().success());
     home.api.assert_clean();
 }
