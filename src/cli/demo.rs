@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fastrand::Rng;
@@ -29,6 +29,7 @@ pub(super) fn demo() -> Result<ExitCode, CliError> {
     let mut settings = recorder_settings(&config);
     settings.alerts.chats = vec![ChatId::TERMINAL];
     let runtime = runtime()?;
+    runtime.spawn(leave_nothing_on_ctrl_c(folder.path().to_owned()));
     let recorder =
         RunningRecorder::start(&config, settings, runtime.handle().clone(), CancellationToken::new())?;
     let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new);
@@ -37,6 +38,15 @@ pub(super) fn demo() -> Result<ExitCode, CliError> {
     shown?;
     stopped?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A process that a signal ends drops no temporary folder.
+async fn leave_nothing_on_ctrl_c(folder: PathBuf) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        // Where it cannot be removed, the system clears its temporary folder sooner or later.
+        let _ = std::fs::remove_dir_all(folder);
+        std::process::exit(130);
+    }
 }
 
 fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
