@@ -23,7 +23,7 @@ use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
 use crate::state::AlertPolicy;
 use crate::telegram::{self, TelegramError};
 use sensor::Sensor;
-pub use sensor::{Ear, sensor_name};
+pub use sensor::{Ear, is_left_out, sensor_name};
 
 /// How long the bot may take to finish what it is doing when the service stops.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -139,11 +139,11 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
         start_sensors(&config.capture.sources, &settings, include_bad_fcs, recorder.handle());
     let outcome = match started {
         Ok(()) => serve(&config, &sensors, recorder.handle(), &stop).await,
-        Err(error) => Err(error),
+        Err(error) => {
+            stop_sensors(&sensors).await;
+            Err(error)
+        }
     };
-    for sensor in &sensors {
-        sensor.stop().await;
-    }
     outcome.and(recorder.stop().await)
 }
 
@@ -195,10 +195,14 @@ async fn serve(
     let bot = start_bot(config, chat, recorder.clone(), stop);
     stop.cancelled().await;
     info!("stopping");
+    stop_sensors(sensors).await;
+    stop_bot(bot).await
+}
+
+async fn stop_sensors(sensors: &[Arc<Sensor>]) {
     for sensor in sensors {
         sensor.stop().await;
     }
-    stop_bot(bot).await
 }
 
 type BotTask = tokio::task::JoinHandle<Result<(), TelegramError>>;

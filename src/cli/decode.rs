@@ -10,7 +10,7 @@ use super::{CliError, FcsChoice};
 use crate::capture::{Capture, Counters, Settings, Source};
 use crate::dot11::Fcs;
 use crate::event::{Probe, Timestamp, push_probe};
-use crate::service::sensor_name;
+use crate::service::{is_left_out, sensor_name};
 
 /// As many bytes of lines are printed at once.
 const PRINT_BYTES: usize = 64 << 10;
@@ -25,7 +25,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let mut printed = Ok(());
     let outcome = capture.run(|frame| {
         let found = frame.probe_request.fcs;
-        if found == Fcs::Bad && !fcs.include_bad_fcs {
+        if is_left_out(found, fcs.include_bad_fcs) {
             return ControlFlow::Continue(());
         }
         let time = Timestamp::from_micros(frame.time_us);

@@ -87,11 +87,6 @@ impl Writer {
         Ok(offset)
     }
 
-    /// The offset that the next event will get.
-    pub fn next_offset(&self) -> Offset {
-        self.next
-    }
-
     /// The events from `offset` on that are with the system.
     ///
     /// # Errors
@@ -116,18 +111,16 @@ impl Writer {
     /// # Errors
     /// [`LogError`]; nothing is lost, and nothing more is written until [`Writer::repair`] succeeds.
     pub fn write(&mut self) -> Result<(), LogError> {
-        let waiting = self.unsynced.get(self.written..).unwrap_or_default();
-        if waiting.is_empty() && !self.failed {
-            return Ok(());
-        }
         if self.failed {
             return self.repair();
         }
-        self.file.write_all(waiting).map_err(LogError::new("append to", &self.segment.path)).inspect_err(
-            |_| {
-                self.failed = true;
-            },
-        )?;
+        let waiting = self.unsynced.get(self.written..).unwrap_or_default();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(waiting).map_err(LogError::new("append to", &self.segment.path));
+        self.failed = written.is_err();
+        written?;
         self.written = self.unsynced.len();
         Ok(())
     }
@@ -139,9 +132,9 @@ impl Writer {
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.write()?;
         if !self.unsynced.is_empty() {
-            self.file.sync_data().map_err(LogError::new("fsync", &self.segment.path)).inspect_err(|_| {
-                self.failed = true;
-            })?;
+            let synced = self.file.sync_data().map_err(LogError::new("fsync", &self.segment.path));
+            self.failed = synced.is_err();
+            synced?;
             self.synced_bytes += self.unsynced.len() as u64;
             self.unsynced.clear();
             self.unsynced.shrink_to(UNSYNCED_LIMIT / 8);

@@ -37,8 +37,7 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// An ear for the sensor of this name. A frame whose FCS is wrong has bits that were not sent, in its
-    /// addresses too, so it is left out unless `include_bad_fcs`.
+    /// An ear for the sensor of this name, which leaves out what [`is_left_out`] says.
     pub fn new(sensor: &str, include_bad_fcs: bool) -> Self {
         Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new() }
     }
@@ -46,7 +45,7 @@ impl Ear {
     /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
     pub fn hear(&mut self, frame: Frame<'_>) -> Option<Heard> {
         let probe_request = frame.probe_request;
-        if probe_request.fcs == Fcs::Bad && !self.include_bad_fcs {
+        if is_left_out(probe_request.fcs, self.include_bad_fcs) {
             return None;
         }
         let signature = probe_request.signature;
@@ -65,6 +64,12 @@ impl Ear {
             self.signatures.remove(&unrecorded.probe.signature);
         }
     }
+}
+
+/// Whether a frame with this FCS is left out. One whose FCS is wrong has bits that were not sent, in its
+/// addresses too, so it is taken only where that is asked for.
+pub fn is_left_out(fcs: Fcs, include_bad_fcs: bool) -> bool {
+    fcs == Fcs::Bad && !include_bad_fcs
 }
 
 /// The name under which the probes of `source` are recorded.

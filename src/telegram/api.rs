@@ -66,6 +66,11 @@ impl Failure {
         }
     }
 
+    /// The wait that Telegram named.
+    pub(super) fn named_wait(&self) -> Option<Duration> {
+        if let Self::Later(named, _) = self { *named } else { None }
+    }
+
     /// teloxide keeps of a refusal only its description; the Bot API begins it with the kind of error.
     fn described(description: &str) -> Self {
         if description.starts_with("Bad Request") || description.starts_with("Forbidden") {

@@ -85,36 +85,37 @@ pub(super) async fn deliver(
             } else {
                 Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
             };
-            let event = match outcome {
-                Ok(()) => {
-                    let pause = pauses.entry(chat).or_default();
-                    pause.backoff = Backoff::default();
-                    if pause.until.take().is_some() {
-                        info!("Telegram takes alerts for chat {chat} again");
-                    }
-                    if matches!(what, What::Overflow(_)) {
-                        pause.overflow_from = Some(Instant::now() + OVERFLOW_INTERVAL);
-                    }
-                    delivered(chat, what)
-                }
-                Err(Failure::Never(why)) => {
-                    warn!("an alert for chat {chat} cannot be delivered and is dropped: {why}");
-                    undeliverable(chat, what, why)
-                }
-                Err(failure) => {
-                    let pause = pauses.entry(chat).or_default();
-                    let named = if let Failure::Later(named, _) = &failure { *named } else { None };
-                    let wait = pause.backoff.next(named);
-                    pause.until = Some(Instant::now() + wait);
-                    warn!("an alert for chat {chat} waits {} s: {failure}", wait.as_secs());
-                    continue;
-                }
-            };
+            let Some(event) = settle(pauses.entry(chat).or_default(), chat, what, outcome) else { continue };
             if !log(&recorder, event, &stop).await {
                 return;
             }
         }
     }
+}
+
+/// What is to be logged of a delivery; nothing where the chat is to be waited with.
+fn settle(pause: &mut Pause, chat: ChatId, what: What, outcome: Result<(), Failure>) -> Option<Event> {
+    let failure = match outcome {
+        Ok(()) => {
+            pause.backoff = Backoff::default();
+            if pause.until.take().is_some() {
+                info!("Telegram takes alerts for chat {chat} again");
+            }
+            if matches!(what, What::Overflow(_)) {
+                pause.overflow_from = Some(Instant::now() + OVERFLOW_INTERVAL);
+            }
+            return Some(delivered(chat, what));
+        }
+        Err(Failure::Never(why)) => {
+            warn!("an alert for chat {chat} cannot be delivered and is dropped: {why}");
+            return Some(undeliverable(chat, what, why));
+        }
+        Err(failure) => failure,
+    };
+    let wait = pause.backoff.next(failure.named_wait());
+    pause.until = Some(Instant::now() + wait);
+    warn!("an alert for chat {chat} waits {} s: {failure}", wait.as_secs());
+    None
 }
 
 /// What comes next for each chat, where that is not waited with.

@@ -54,8 +54,7 @@ pub(super) async fn run(
             Err(error) => Failure::of(&error),
         };
         // Even a token that is refused now, and was not before, is no reason to stop recording.
-        let named = if let Failure::Later(named, _) = failure { named } else { None };
-        let wait = backoff.next(named);
+        let wait = backoff.next(failure.named_wait());
         warn!("Telegram did not give updates: {failure}; trying again in {} s", wait.as_secs());
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
