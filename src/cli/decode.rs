@@ -12,7 +12,8 @@ use crate::dot11::Fcs;
 use crate::event::{Probe, Timestamp, push_probe};
 use crate::service::{is_left_out, sensor_name};
 
-/// As many bytes of lines are printed at once.
+/// As many bytes of lines are printed at once. From standard input, which may be a capture that goes on,
+/// each line is printed as it comes.
 const PRINT_BYTES: usize = 64 << 10;
 
 pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
@@ -22,6 +23,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let sensor: Arc<str> = sensor_name(&source).into();
     let mut output = io::stdout().lock();
     let mut lines = Vec::with_capacity(2 * PRINT_BYTES);
+    let print_bytes = if source == Source::Stdin { 0 } else { PRINT_BYTES };
     let mut printed = Ok(());
     let outcome = capture.run(|frame| {
         let found = frame.probe_request.fcs;
@@ -31,8 +33,8 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
         let time = Timestamp::from_micros(frame.time_us);
         let probe = Probe::heard(Arc::clone(&sensor), time, frame.probe_request);
         printed = push_line(&mut lines, &probe, found);
-        if printed.is_ok() && lines.len() >= PRINT_BYTES {
-            printed = output.write_all(&lines);
+        if printed.is_ok() && lines.len() >= print_bytes {
+            printed = output.write_all(&lines).and_then(|()| output.flush());
             lines.clear();
         }
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

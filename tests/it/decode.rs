@@ -2,7 +2,7 @@
 //! left out.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -32,6 +32,27 @@ fn decode(input: &[u8], flags: &[&str]) -> (Vec<Value>, String) {
     assert!(output.status.success(), "{stderr}");
     let stdout = String::from_utf8(output.stdout).unwrap();
     (stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), stderr)
+}
+
+#[test]
+fn a_capture_that_goes_on_is_printed_as_it_comes() {
+    let mut command = probewatch_command(&["decode", "-"]);
+    let mut decode =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = decode.stdin.take().unwrap();
+    let output = decode.stdout.take().unwrap();
+    input.write_all(&capture(&[Fcs::Good])).unwrap();
+    let (told, printed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        let _ = told.send(line);
+    });
+    // The input stays open, so nothing but the frame itself can have brought this out.
+    let line = printed.recv_timeout(crate::support::DEADLINE);
+    drop(input);
+    assert!(decode.wait().unwrap().success());
+    assert!(line.unwrap().contains(SOURCE));
 }
 
 #[test]
