@@ -296,9 +296,68 @@ pub enum Event {
         /// How many it was told of.
         count: u64,
     },
+    /// An alert waited so long for Telegram that it is only counted.
+    AlertExpired {
+        /// When it was taken out of the outbox.
+        time: Timestamp,
+        /// The offset of the probe that raised the alert.
+        probe: Offset,
+        /// The chat that it was for.
+        chat: ChatId,
+    },
+    /// The change before this one was asked for by an update from Telegram, which acts no second time.
+    Answered {
+        /// When it was handled.
+        time: Timestamp,
+        /// Telegram's number for the update.
+        update: u32,
+    },
+    /// A group became a supergroup and has a new number.
+    ChatMigrated {
+        /// When that was learnt.
+        time: Timestamp,
+        /// Its number until then.
+        from: ChatId,
+        /// Its number from then on.
+        to: ChatId,
+    },
+    /// Addresses that were not heard for long leave the state.
+    Forget {
+        /// When that was decided.
+        time: Timestamp,
+        /// Which of them go.
+        addresses: Forgettable,
+        /// Those go whose last probe was captured before this.
+        heard_before: Timestamp,
+    },
+    /// In place of `count` events that the log lost by damage, from this offset on.
+    Lost {
+        /// How many offsets have no event any more.
+        count: u64,
+        /// What happened to them.
+        why: String,
+    },
+}
+
+/// Which addresses [`Event::Forget`] is about. Those that have a name always stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgettable {
+    /// Random ones.
+    Random,
+    /// All without a name.
+    Unnamed,
 }
 
 impl Event {
+    /// The offset behind the event when it stands at `offset`.
+    pub fn end(&self, offset: Offset) -> Offset {
+        match self {
+            Self::Lost { count, .. } => Offset(offset.0.saturating_add((*count).max(1))),
+            _ => offset.next(),
+        }
+    }
+
     /// Whether a person asked for the change, and is told whether it is on disk.
     pub fn is_a_persons(&self) -> bool {
         match self {
@@ -307,7 +366,12 @@ impl Event {
             | Self::Signature { .. }
             | Self::Delivered { .. }
             | Self::Undeliverable { .. }
-            | Self::OverflowTold { .. } => false,
+            | Self::OverflowTold { .. }
+            | Self::AlertExpired { .. }
+            | Self::Answered { .. }
+            | Self::ChatMigrated { .. }
+            | Self::Forget { .. }
+            | Self::Lost { .. } => false,
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Totals {
     pub random_addresses: u64,
     /// The capture time of the latest probe.
     pub last_probe: Option<Timestamp>,
+    /// Events that the log lost by damage.
+    pub lost_events: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -171,8 +173,13 @@ impl State {
             Event::Delivered { time: _, probe, chat }
             | Event::Undeliverable { time: _, probe, chat, reason: _ } => self.alerts.remove(*chat, *probe),
             Event::OverflowTold { time: _, chat, count } => self.alerts.overflow_told(*chat, *count),
+            Event::AlertExpired { .. }
+            | Event::Answered { .. }
+            | Event::ChatMigrated { .. }
+            | Event::Forget { .. } => {}
+            Event::Lost { count, why: _ } => self.totals.lost_events += count,
         }
-        self.next = offset.next();
+        self.next = event.end(offset);
     }
 
     fn rename(&mut self, address: MacAddr, change: impl FnOnce(&mut Names)) {
