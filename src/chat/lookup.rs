@@ -5,7 +5,7 @@ use serde::ser::Serializer;
 
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::Timestamp;
-use crate::state::{Device, State, StoreError, fold_case};
+use crate::state::{Device, State, fold_case};
 
 /// Near names that are offered where nothing matches.
 const NEAR_NAMES: usize = 3;
@@ -54,10 +54,7 @@ impl DeviceReport {
 }
 
 /// Finds the device that `query` names: an address, a name, or an unambiguous part of one.
-///
-/// # Errors
-/// [`StoreError`] where its statistics cannot be read.
-pub fn look_up(state: &State, query: &str) -> Result<Found, StoreError> {
+pub fn look_up(state: &State, query: &str) -> Found {
     let names = state.names();
     let (name, addresses) = match query.parse::<MacAddr>() {
         Ok(address) => match names.of(address) {
@@ -66,23 +63,16 @@ pub fn look_up(state: &State, query: &str) -> Result<Found, StoreError> {
         },
         Err(_) => match names_like(state, query) {
             Ok(name) => (Some(name.clone()), names.addresses_of(&name)),
-            Err(found) => return Ok(found),
+            Err(found) => return found,
         },
     };
-    let mut statistics: Option<Device> = None;
-    for &address in &addresses {
-        let Some(device) = state.device(address)? else { continue };
-        statistics = Some(match statistics {
-            Some(others) => others.merge(&device),
-            None => device.into_owned(),
-        });
-    }
-    Ok(match statistics {
+    let statistics = addresses.iter().filter_map(|address| state.device(*address));
+    match statistics.reduce(|device, other| device.merge(&other)) {
         Some(device) => {
             Found::Device(Box::new(DeviceReport { query: query.to_owned(), name, addresses, device }))
         }
         None => Found::Nothing { device: name.unwrap_or_else(|| query.to_owned()), near: Vec::new() },
-    })
+    }
 }
 
 /// The one name that is `query`, or else has it as a part.

@@ -16,8 +16,7 @@ use chrono_tz::Tz;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
-use crate::state::StoreError;
-use lookup::{Found, look_up};
+use lookup::look_up;
 use reply::{SensorStatus, Status};
 use request::{COMMANDS, Request};
 pub use text::{MESSAGE_LIMIT, Text, printable};
@@ -56,7 +55,7 @@ impl Chat {
     /// The reply to `message` from `chat`, which may be served. A change is on disk when this returns.
     pub async fn answer(&self, chat: ChatId, message: &str) -> Text {
         match Request::parse(message) {
-            Request::Lookup(query) => self.look_up(&query).await,
+            Request::Lookup(query) => reply::found(&look_up(&self.recorder.state(), &query), self.zone),
             Request::Watch { ssid, reason } => self.watch(chat, ssid, reason).await,
             Request::Unwatch(ssid) => self.unwatch(chat, ssid).await,
             Request::Watches => self.watches(chat),
@@ -67,13 +66,6 @@ impl Chat {
             Request::Help | Request::Nothing => reply::help(),
             Request::Misused { command, why } => reply::misused(command, &why),
             Request::UnknownCommand(name) => reply::unknown_command(&name, nearest_command(&name)),
-        }
-    }
-
-    async fn look_up(&self, query: &str) -> Text {
-        match find(&self.recorder, query).await {
-            Ok(found) => reply::found(&found, self.zone),
-            Err(error) => reply::lookup_failed(query, &error.to_string()),
         }
     }
 
@@ -166,18 +158,6 @@ impl Chat {
             disk_error: self.recorder.disk_error(),
         }
     }
-}
-
-/// Looks a device up, once more where the state could not be read: the recorder has made it anew by then.
-///
-/// # Errors
-/// [`StoreError`] where it cannot be read even so.
-pub async fn find(recorder: &RecorderHandle, query: &str) -> Result<Found, StoreError> {
-    let found = look_up(&recorder.state(), query);
-    if found.is_err() && recorder.sync().await.is_ok() {
-        return look_up(&recorder.state(), query);
-    }
-    found
 }
 
 fn nearest_command(name: &str) -> Option<&'static str> {

@@ -146,11 +146,6 @@ fn shown_address(address: MacAddr) -> Text {
     if address.is_random() { text.then(" (random)") } else { text }
 }
 
-/// A look-up that failed.
-pub(super) fn lookup_failed(query: &str, why: &str) -> Text {
-    Text::plain(format_args!("❌ Could not look up {}: {}", printable(query), printable(why)))
-}
-
 /// A change that was not made, or not for good.
 pub(super) fn change_failed(why: &str) -> Text {
     Text::plain(format_args!("❌ That could not be saved: {}.", printable(why)))

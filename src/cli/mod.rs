@@ -18,8 +18,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::chat::lookup::Found;
-use crate::chat::{Chat, console, find};
+use crate::chat::lookup::{Found, look_up};
+use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
@@ -124,8 +124,6 @@ enum CliError {
     NoData(PathBuf),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: io::Error },
-    #[error("could not look up {query}: {error}")]
-    Lookup { query: String, error: crate::state::StoreError },
     #[error("the replay was broken off: the disk took nothing more ({0}); what it took before is recorded")]
     Unrecorded(String),
     #[error("could not record: {0}")]
@@ -224,12 +222,10 @@ fn lookup(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, Cli
     if !config.data_dir.join("events").is_dir() {
         return Err(CliError::NoData(config.data_dir));
     }
-    with_recorder(&config, |runtime, recorder| {
+    with_recorder(&config, |_, recorder| {
         let mut all_found = true;
         for query in queries.iter().map(|query| query.trim()) {
-            let found = runtime
-                .block_on(find(recorder.handle(), query))
-                .map_err(|error| CliError::Lookup { query: query.to_owned(), error })?;
+            let found = look_up(&recorder.handle().state(), query);
             all_found &= matches!(found, Found::Device(_));
             if json {
                 print_json(query, &found)?;

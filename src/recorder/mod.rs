@@ -26,7 +26,7 @@ use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
 use crate::dot11::MacAddr;
-use crate::event::{Event, NamedBy, Offset, Timestamp};
+use crate::event::{Event, NamedBy, Timestamp};
 use crate::event_log::{self, DataDirLock, LockError, LogError, Writer};
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
@@ -82,7 +82,7 @@ pub struct Recorder {
     _lock: DataDirLock,
     settings: Settings,
     log: Writer,
-    store: Option<Arc<Store>>,
+    store: Option<Store>,
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<Input>,
     last_sync: Instant,
@@ -101,7 +101,7 @@ impl Recorder {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let recovered = event_log::recover(&settings.data_dir.join("events"))?;
         let losses = Losses::default();
-        let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses);
+        let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses)?;
         let log = recovered.into_writer(settings.segment_bytes)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {
@@ -241,9 +241,6 @@ impl Recorder {
 
     /// Appends and folds; whether there was room for it.
     fn append(&mut self, state: &mut State, event: &Event) -> bool {
-        if let Err(error) = state.prepare(event) {
-            self.give_up_store(state, &error);
-        }
         match self.log.append(event) {
             Ok(offset) => {
                 state.fold(offset, event);
@@ -306,8 +303,7 @@ impl Recorder {
         } else if now - self.last_sync >= self.settings.fsync_interval {
             let _ = self.sync();
         }
-        let due = now - self.last_checkpoint >= self.settings.checkpoint_interval;
-        if due || read(&self.shared.state).is_checkpoint_due() {
+        if now - self.last_checkpoint >= self.settings.checkpoint_interval {
             self.last_checkpoint = now;
             self.checkpoint();
         }
@@ -318,62 +314,44 @@ impl Recorder {
         if self.log.has_failed() || self.sync().is_err() {
             return;
         }
-        let Some(store) = self.store.clone() else { return };
-        let saved = {
-            let state = read(&self.shared.state);
-            if !state.has_changes() {
-                return;
+        let saved = match &mut self.store {
+            Some(store) => {
+                let state = read(&self.shared.state);
+                if !state.has_changes() {
+                    return;
+                }
+                store.save(&state)
             }
-            store.save(&state)
+            None => return,
         };
         match saved {
             Ok(()) => write(&self.shared.state).forget_changes(),
             Err(error) => {
-                let shared = Arc::clone(&self.shared);
-                self.give_up_store(&mut write(&shared.state), &error);
+                error!("{error}; the log is whole and the state is in memory: a new one will be made");
+                self.store = None;
+                self.next_store = (Instant::now(), FIRST_STORE_WAIT);
             }
         }
     }
 
-    /// Replaces a store that failed, in a look-up or here.
+    /// Makes a store in place of one that failed, from the state in memory.
     fn mend_store(&mut self) {
-        if self.store.as_ref().is_some_and(|store| store.has_failed()) {
-            let shared = Arc::clone(&self.shared);
-            self.give_up_store(&mut write(&shared.state), &StoreError::Unreadable);
+        let (due, wait) = self.next_store;
+        if self.store.is_some() || Instant::now() < due || self.log.has_failed() || self.sync().is_err() {
+            return;
         }
-        let is_due = self.store.is_none() && Instant::now() >= self.next_store.0;
-        if is_due && !self.log.has_failed() && self.sync().is_ok() {
-            self.reopen_store();
-        }
-    }
-
-    fn give_up_store(&mut self, state: &mut State, error: &StoreError) {
-        state.lose_store();
-        if self.store.take().is_some() {
-            error!("{error}; the log is whole, and the state will be made anew from it");
-            self.next_store = (Instant::now(), FIRST_STORE_WAIT);
-        }
-    }
-
-    /// Makes the state anew from the log, in place of a store that failed.
-    fn reopen_store(&mut self) {
-        let (_, wait) = self.next_store;
-        match self.make_state_anew() {
-            Ok((store, state)) => {
+        let made = recovery::new_store(&self.settings.data_dir, &read(&self.shared.state));
+        match made {
+            Ok(store) => {
                 self.store = Some(store);
-                *write(&self.shared.state) = state;
-                info!("the state was made anew from the log");
+                write(&self.shared.state).forget_changes();
+                info!("the state in sled was made anew");
             }
             Err(error) => {
                 warn!("{error}; it will be tried again in {} s", wait.as_secs());
                 self.next_store = (Instant::now() + wait, (wait * 2).min(LONGEST_STORE_WAIT));
             }
         }
-    }
-
-    fn make_state_anew(&mut self) -> Result<(Arc<Store>, State), RecorderError> {
-        let events = self.log.read_from(Offset::default())?;
-        Ok(recovery::make_anew(&self.settings.data_dir, events, &self.shared.losses)?)
     }
 
     fn finish(mut self) -> Result<(), RecorderError> {

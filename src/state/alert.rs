@@ -84,14 +84,10 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    pub(super) fn load(
-        outbox: Rows<(ChatId, Offset), Alert>,
-        overflow: Rows<ChatId, u64>,
-        cooldowns: Rows<CooldownKey, Cooldown>,
-        latest: Rows<ChatId, Vec<Timestamp>>,
-    ) -> Self {
-        let by_age = cooldowns.iter().map(|(key, cooldown)| (cooldown.alerted, key.clone())).collect();
-        Self { outbox, overflow, cooldowns, latest, by_age }
+    /// Makes what is made from the rows, once they are loaded.
+    pub(super) fn index(&mut self) {
+        let cooldowns = self.cooldowns.iter();
+        self.by_age = cooldowns.map(|(key, cooldown)| (cooldown.alerted, key.clone())).collect();
     }
 
     /// Who is to be told of `probe`.

@@ -6,7 +6,7 @@ use crate::dot11::{RequestedSsid, Ssid};
 use crate::event::{Probe, Timestamp};
 
 /// How many SSIDs are kept for one address. A sender that invents more is still counted.
-pub const SSIDS_PER_ADDRESS: usize = 1024;
+pub const SSIDS_PER_ADDRESS: usize = 256;
 
 /// The statistics of one address, or of several that share a name ([`Device::merge`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,11 +103,6 @@ impl Device {
         }
         self.probes_for_further_ssids += other.probes_for_further_ssids;
         self
-    }
-
-    /// What it takes to hold this, in rows: one, and one for each SSID.
-    pub(super) fn weight(&self) -> usize {
-        1 + self.ssids.len()
     }
 
     /// The networks that were asked for by name and how often, ordered by SSID.

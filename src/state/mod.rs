@@ -1,38 +1,41 @@
 //! What is true now: a fold of the log, `state' = fold(state, event)`.
 //!
-//! The fold is pure: no clock, no configuration, no I/O. Names, watches, alerts and signatures are few
-//! and held whole; devices are many and held while they are in use, the rest lies in the [`Store`].
-//! [`State::prepare`] brings in the one row that an event needs, so that [`State::fold`] cannot fail.
+//! The fold is pure: no clock, no configuration, no I/O. All of it is held in memory: names, watches,
+//! alerts and signatures are few, devices are many and packed ([`devices`]). That their number stays
+//! bounded is up to who appends [`Event::Forget`]; [`State::whom_to_forget`] says when and whom. The
+//! [`Store`] keeps what the next start begins with.
 
 mod alert;
 mod device;
+mod devices;
 mod name;
 mod rows;
 mod store;
+mod table;
 mod watch;
-
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
+use devices::Devices;
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
 use rows::Rows;
 pub use store::{Store, StoreError};
+use table::{PackedRow, Table};
 pub use watch::{Watch, Watches};
 
 use crate::dot11::{MacAddr, RequestedSsid, Signature};
-use crate::event::{AlertDecision, Event, Offset, Probe, Timestamp};
+use crate::event::{AlertDecision, Event, Forgettable, Offset, Probe, Timestamp};
 
-/// Devices, and SSIDs that they asked for, held in memory; beyond it those not in use are left to the
-/// store.
-const HELD_IN_MEMORY: usize = 65_536;
+/// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
+pub const DEVICES_LIMIT: usize = 160 << 20;
+
+/// How many devices are looked at to find out which of them were not heard for longest.
+const FORGET_SAMPLE: usize = 2048;
 
 /// Signatures whose elements are kept; a flood of invented ones ends here.
-const SIGNATURE_LIMIT: usize = 65_536;
+const SIGNATURE_LIMIT: usize = 16_384;
 
 /// Counts over all devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,58 +44,43 @@ pub struct Totals {
     pub probes: u64,
     /// Those of them that asked for any network.
     pub wildcard_probes: u64,
-    /// Addresses heard.
+    /// Addresses in the state.
     pub addresses: u64,
     /// Those of them that are random.
     pub random_addresses: u64,
+    /// Addresses that left the state because they were not heard for long.
+    pub forgotten_addresses: u64,
     /// The capture time of the latest probe.
     pub last_probe: Option<Timestamp>,
     /// Events that the log lost by damage.
     pub lost_events: u64,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct HeldDevice {
-    device: Device,
-    changed: bool,
-    /// Folded into since devices were last left to the store.
-    in_use: bool,
-}
-
 /// The fold of all events before [`State::next_offset`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct State {
-    devices: HashMap<MacAddr, HeldDevice>,
+    devices: Devices,
     names: Names,
     watches: Watches,
     alerts: Alerts,
-    signatures: Rows<Signature, ()>,
+    /// The elements behind each signature.
+    signatures: Rows<Signature, Vec<u8>>,
     totals: Totals,
     next: Offset,
-    /// What the changed devices weigh.
-    changed_weight: usize,
     /// The offset up to which the store has every change.
     saved: Offset,
-    rest: Rest,
+    /// An [`Event::Forget`] that is not carried out to its end.
+    forgetting: Option<Forgetting>,
 }
 
-/// Where the devices are that are not in memory.
-#[derive(Debug, Default)]
-enum Rest {
-    /// There are none.
-    #[default]
-    None,
-    Store(Arc<Store>),
-    /// In a store that has failed.
-    Lost,
+#[derive(Debug, Clone)]
+struct Forgetting {
+    addresses: Forgettable,
+    heard_before: Timestamp,
+    next_shard: usize,
 }
 
 impl State {
-    /// The state before the first event, held in memory only.
-    pub fn in_memory() -> Self {
-        Self::default()
-    }
-
     /// The offset of the first event that is not folded in.
     pub fn next_offset(&self) -> Offset {
         self.next
@@ -119,18 +107,13 @@ impl State {
     }
 
     /// The statistics of one address.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the row lies in the store and cannot be read.
-    pub fn device(&self, address: MacAddr) -> Result<Option<Cow<'_, Device>>, StoreError> {
-        if let Some(held) = self.devices.get(&address) {
-            return Ok(Some(Cow::Borrowed(&held.device)));
-        }
-        match &self.rest {
-            Rest::Store(store) => Ok(store.device(address)?.map(Cow::Owned)),
-            Rest::None => Ok(None),
-            Rest::Lost => Err(StoreError::Lost),
-        }
+    pub fn device(&self, address: MacAddr) -> Option<Device> {
+        self.devices.get(address)
+    }
+
+    /// Every address that has statistics, in order.
+    pub fn addresses(&self) -> Vec<MacAddr> {
+        self.devices.addresses()
     }
 
     /// Whether the elements behind `signature` are still to be kept.
@@ -143,25 +126,12 @@ impl State {
         self.alerts.decide(probe, &self.watches, &self.names, policy)
     }
 
-    /// Brings into memory what `event` is folded into.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the row lies in the store and cannot be read.
-    pub fn prepare(&mut self, event: &Event) -> Result<(), StoreError> {
-        if let (Event::Probe(probe), Rest::Store(store)) = (event, &self.rest)
-            && !self.devices.contains_key(&probe.source)
-            && let Some(device) = store.device(probe.source)?
-        {
-            self.devices.insert(probe.source, HeldDevice { device, changed: false, in_use: true });
-        }
-        Ok(())
-    }
-
-    /// Folds in the event at `offset`, for which [`State::prepare`] was called before.
+    /// Folds in the event at `offset`.
     pub fn fold(&mut self, offset: Offset, event: &Event) {
+        while self.sweep() {}
         match event {
             Event::Probe(probe) => self.fold_probe(offset, probe),
-            Event::Signature { signature, elements: _ } => self.signatures.insert(*signature, ()),
+            Event::Signature { signature, elements } => self.signatures.insert(*signature, elements.clone()),
             Event::Watch { time, chat, ssid, reason } => self.watches.set(ssid, *chat, *time, reason.clone()),
             Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, *chat),
             Event::Name { time: _, address, name, by } => {
@@ -173,10 +143,11 @@ impl State {
             Event::Delivered { time: _, probe, chat }
             | Event::Undeliverable { time: _, probe, chat, reason: _ } => self.alerts.remove(*chat, *probe),
             Event::OverflowTold { time: _, chat, count } => self.alerts.overflow_told(*chat, *count),
-            Event::AlertExpired { .. }
-            | Event::Answered { .. }
-            | Event::ChatMigrated { .. }
-            | Event::Forget { .. } => {}
+            Event::AlertExpired { .. } | Event::Answered { .. } | Event::ChatMigrated { .. } => {}
+            Event::Forget { time: _, addresses, heard_before } => {
+                let (addresses, heard_before) = (*addresses, *heard_before);
+                self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
+            }
             Event::Lost { count, why: _ } => self.totals.lost_events += count,
         }
         self.next = event.end(offset);
@@ -192,44 +163,52 @@ impl State {
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
-        match self.devices.get_mut(&probe.source) {
-            Some(held) => {
-                let weight_before = if held.changed { held.device.weight() } else { 0 };
-                held.device.fold(probe);
-                self.changed_weight += held.device.weight() - weight_before;
-                held.changed = true;
-                held.in_use = true;
-            }
-            None => {
-                if matches!(self.rest, Rest::Lost) && self.changed_weight >= 2 * HELD_IN_MEMORY {
-                    // They are in the log, from which all will be made anew.
-                    self.devices.clear();
-                    self.changed_weight = 0;
-                }
-                self.totals.addresses += 1;
-                self.totals.random_addresses += u64::from(probe.source.is_random());
-                let device = Device::first_heard(probe);
-                self.changed_weight += device.weight();
-                self.devices.insert(probe.source, HeldDevice { device, changed: true, in_use: true });
-            }
+        if self.devices.fold(probe) {
+            self.totals.addresses += 1;
+            self.totals.random_addresses += u64::from(probe.source.is_random());
         }
         self.alerts.fold(offset, probe, &self.names);
     }
 
-    /// Whether so many devices changed that they should go to the store before more do.
-    pub fn is_checkpoint_due(&self) -> bool {
-        self.changed_weight >= HELD_IN_MEMORY && matches!(self.rest, Rest::Store(_))
+    /// Carries out a part of the last [`Event::Forget`]; whether there is more of it to do. Whoever lets
+    /// others look at the state meanwhile calls this until it is done, before the next event: the whole of
+    /// it can take as long as thousands of events.
+    pub fn sweep(&mut self) -> bool {
+        let Some(Forgetting { addresses, heard_before, next_shard }) = &mut self.forgetting else {
+            return false;
+        };
+        let gone = self.devices.sweep(*next_shard, |address, last_probe| {
+            last_probe < *heard_before && is_forgettable(*addresses, address, &self.names)
+        });
+        *next_shard += 1;
+        match gone {
+            Some(gone) => {
+                let random = gone.iter().filter(|address| address.is_random()).count() as u64;
+                self.totals.addresses -= gone.len() as u64;
+                self.totals.forgotten_addresses += gone.len() as u64;
+                self.totals.random_addresses -= random;
+            }
+            None => self.forgetting = None,
+        }
+        self.forgetting.is_some()
     }
 
-    /// The state before the first event, where there is no store for its devices.
-    pub fn without_store() -> Self {
-        Self { rest: Rest::Lost, ..Self::default() }
-    }
-
-    /// Lets go of a store that has failed. Devices are known from here on only as far as they are in
-    /// memory, until the state is made anew from the log.
-    pub fn lose_store(&mut self) {
-        self.rest = Rest::Lost;
+    /// Where devices take more than `limit` bytes of memory, which of them should leave, and before when
+    /// those were last heard: a quarter of the random ones, or of all unnamed ones where few are random.
+    pub fn whom_to_forget(&self, limit: usize) -> Option<(Forgettable, Timestamp)> {
+        if self.devices.bytes() <= limit {
+            return None;
+        }
+        let sample = self.devices.sample(FORGET_SAMPLE);
+        let quarter = |addresses| {
+            let of_these =
+                sample.iter().filter(|(address, _)| is_forgettable(addresses, *address, &self.names));
+            let mut last_probes: Vec<Timestamp> = of_these.map(|(_, last_probe)| *last_probe).collect();
+            last_probes.sort_unstable();
+            let is_enough = last_probes.len() * 2 >= sample.len();
+            last_probes.get(last_probes.len() / 4).map(|before| (addresses, *before)).filter(|_| is_enough)
+        };
+        quarter(Forgettable::Random).or_else(|| quarter(Forgettable::Unnamed))
     }
 
     /// Whether anything was folded in since the store was last saved to.
@@ -237,44 +216,99 @@ impl State {
         self.next != self.saved
     }
 
-    /// Takes note that the store has every change up to now, and leaves devices that are not in use to it.
+    /// Takes note that the store has every change up to now.
     pub fn forget_changes(&mut self) {
-        self.names.rows.forget_changes();
-        self.watches.rows.forget_changes();
-        self.alerts.outbox.forget_changes();
-        self.alerts.overflow.forget_changes();
-        self.alerts.cooldowns.forget_changes();
-        self.alerts.latest.forget_changes();
-        self.signatures.forget_changes();
-        self.changed_weight = 0;
         self.saved = self.next;
-        let leave_some = matches!(self.rest, Rest::Store(_)) && self.weight() > HELD_IN_MEMORY;
-        self.devices.retain(|_, held| {
-            held.changed = false;
-            !leave_some || std::mem::take(&mut held.in_use)
-        });
-        if leave_some && self.weight() > HELD_IN_MEMORY {
-            self.devices.clear();
+        for (_, table) in self.tables_mut() {
+            table.forget_changes();
         }
     }
 
-    /// What the devices in memory weigh.
-    fn weight(&self) -> usize {
-        self.devices.values().map(|held| held.device.weight()).sum()
+    /// Every kind of row with the letter that it has in the store.
+    fn tables(&self) -> [(u8, &dyn Table); 8] {
+        [
+            (b'd', &self.devices),
+            (b'n', &self.names.rows),
+            (b'w', &self.watches.rows),
+            (b'o', &self.alerts.outbox),
+            (b'v', &self.alerts.overflow),
+            (b'c', &self.alerts.cooldowns),
+            (b'l', &self.alerts.latest),
+            (b's', &self.signatures),
+        ]
+    }
+
+    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 8] {
+        [
+            (b'd', &mut self.devices),
+            (b'n', &mut self.names.rows),
+            (b'w', &mut self.watches.rows),
+            (b'o', &mut self.alerts.outbox),
+            (b'v', &mut self.alerts.overflow),
+            (b'c', &mut self.alerts.cooldowns),
+            (b'l', &mut self.alerts.latest),
+            (b's', &mut self.signatures),
+        ]
+    }
+
+    /// Hands over every row.
+    fn for_rows(&self, mut take: impl FnMut(PackedRow<'_>)) {
+        for (kind, table) in self.tables() {
+            table.rows(kind, &mut take);
+        }
+    }
+
+    /// Hands over every row that changed since [`State::forget_changes`].
+    fn for_changes(&self, mut take: impl FnMut(PackedRow<'_>)) {
+        for (kind, table) in self.tables() {
+            table.changes(kind, &mut take);
+        }
+    }
+
+    fn is_current(&self, row: &PackedRow<'_>) -> bool {
+        let mut tables = self.tables().into_iter();
+        let table = tables.find(|(kind, _)| *kind == row.kind);
+        table.is_some_and(|(_, table)| row.row.is_some_and(|bytes| table.is_current(row.key, bytes)))
+    }
+
+    /// What all rows take in the store, in bytes, roughly.
+    fn row_bytes(&self) -> usize {
+        self.tables().iter().map(|(_, table)| table.bytes()).sum()
+    }
+
+    /// Takes in rows that were handed over once.
+    fn load_rows(&mut self, mut rows: &[u8]) -> Result<(), postcard::Error> {
+        let mut tables = self.tables_mut();
+        while !rows.is_empty() {
+            let row = PackedRow::take_from(&mut rows)?;
+            let table = tables.iter_mut().find(|(kind, _)| *kind == row.kind);
+            let (_, table) = table.ok_or(postcard::Error::DeserializeBadEncoding)?;
+            table.load(row.key, row.row)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a state of the rows that were loaded: the fold of all events before `next`.
+    fn loaded(&mut self, next: Offset, totals: Totals) {
+        (self.next, self.saved, self.totals) = (next, next, totals);
+        self.alerts.index();
     }
 }
 
-/// Two states are equal where they say the same, wherever their rows lie at the moment. Only states that
-/// are wholly in memory compare by their devices.
+fn is_forgettable(which: Forgettable, address: MacAddr, names: &Names) -> bool {
+    let is_meant = match which {
+        Forgettable::Random => address.is_random(),
+        Forgettable::Unnamed => true,
+    };
+    is_meant && names.get(address).is_none()
+}
+
+/// Two states are equal where they say the same.
 impl PartialEq for State {
     fn eq(&self, other: &Self) -> bool {
-        let same_devices = self.devices.len() == other.devices.len()
-            && self.devices.iter().all(|(address, held)| {
-                other.devices.get(address).is_some_and(|theirs| theirs.device == held.device)
-            });
-        same_devices
-            && self.next == other.next
+        self.next == other.next
             && self.totals == other.totals
+            && self.devices == other.devices
             && self.names == other.names
             && self.watches == other.watches
             && self.alerts == other.alerts

@@ -25,8 +25,12 @@ impl<K: PartialEq, V: PartialEq> PartialEq for Rows<K, V> {
 }
 
 impl<K: Ord + Clone, V> Rows<K, V> {
-    pub(super) fn load(rows: BTreeMap<K, V>) -> Self {
-        Self { rows, changed: BTreeSet::new() }
+    /// Takes in a row, or its absence, that is no change.
+    pub(super) fn load_row(&mut self, key: K, row: Option<V>) {
+        match row {
+            Some(row) => self.rows.insert(key, row),
+            None => self.rows.remove(&key),
+        };
     }
 
     pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>

@@ -1,42 +1,50 @@
 //! The state's rows in sled, which is disposable: whatever is wrong with it, it is dropped and made
 //! again from the log.
 //!
-//! One tree, a byte for the kind before each key, keys and rows in postcard. [`Store::save`] puts every
-//! changed row and the checkpoint (the next offset) into one batch that sled applies as a whole, and
-//! flushes it. The caller saves only what the log has fsynced.
+//! # Format
+//! Each [`Store::save`] is a run: the rows that changed, packed one behind the other into chunks of some
+//! [`CHUNK_BYTES`], under the run's number and the chunk's. A newer run's row stands for an older one's.
+//! What is whole only together (rows, outbox, checkpoint) goes into one batch, which sled applies as a
+//! whole, and is flushed.
+//!
+//! Rows share chunks because sled 0.34 keeps a copy of a leaf for each key of a batch until the batch
+//! ends, some 40 KiB a key, and writes three to six times what a small row has.
+//!
+//! # What must hold
+//! - The caller saves only what the log has fsynced.
+//! - A store without a checkpoint is one whose first save was not finished: it holds nothing.
+//! - Rows that newer ones stand for take no more than [`DEAD_SHARE`] times what the living take: each save
+//!   takes the living rows of the oldest runs along and drops these.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::alert::Alerts;
-use super::name::Names;
-use super::rows::Rows;
-use super::watch::Watches;
-use super::{Device, Rest, State, Totals};
-use crate::dot11::MacAddr;
+use super::table::PackedRow;
+use super::{State, Totals};
 use crate::event::Offset;
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread.
 const FORMAT: u32 = 2;
 
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 1 << 20;
 
-const META: u8 = b'm';
-const DEVICE: u8 = b'd';
-const NAME: u8 = b'n';
-const WATCH: u8 = b'w';
-const OUTBOX: u8 = b'o';
-const OVERFLOW: u8 = b'v';
-const COOLDOWN: u8 = b'c';
-const LATEST: u8 = b'l';
-const SIGNATURE: u8 = b's';
+const CHUNK_BYTES: usize = 30_000;
+
+/// What the first save hands to sled at once.
+const FIRST_SAVE_BYTES: usize = 4 << 20;
+
+const DEAD_SHARE: usize = 3;
+
+/// Dead rows that are no matter, however few are alive.
+const DEAD_BYTES: usize = 1 << 20;
+
+const META: &[u8] = b"m";
+const CHUNK: u8 = b'r';
 
 /// sled failed, or holds what cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +58,16 @@ pub enum StoreError {
     /// sled gave up in the middle.
     #[error("the state in sled could not be used: sled panicked")]
     Panicked,
-    /// A row could not be read.
-    #[error("the state in sled could not be used: a row could not be read")]
-    Unreadable,
-    /// The store has failed, and what lies in it is not known until it is made anew.
-    #[error("the state is being made anew from the log")]
-    Lost,
+    /// Another process has it.
+    #[error("the state in {} is in use by {holder}; stop that first", path.display())]
+    Locked {
+        /// sled's file.
+        path: PathBuf,
+        /// The other process, as far as it can be told.
+        holder: String,
+    },
     /// The folder cannot be removed.
-    #[error("the state in {path} could not be removed: {source}")]
+    #[error("the state in {} could not be removed: {source}", path.display())]
     Remove {
         /// The folder.
         path: PathBuf,
@@ -73,12 +83,33 @@ struct Meta {
     totals: Totals,
 }
 
+/// The rows of one save.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    number: u64,
+    chunks: u32,
+    bytes: usize,
+}
+
+impl Run {
+    fn key(&self, chunk: u32) -> Vec<u8> {
+        [&[CHUNK][..], &self.number.to_be_bytes(), &chunk.to_be_bytes()].concat()
+    }
+
+    /// The run's number in a chunk's key.
+    fn number_in(key: &[u8]) -> Option<u64> {
+        Some(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?))
+    }
+}
+
 /// sled, holding rows of state.
 #[derive(Debug)]
 pub struct Store {
     db: sled::Db,
-    /// A row could not be read, so none can be relied on.
-    failed: AtomicBool,
+    /// Oldest first.
+    runs: VecDeque<Run>,
+    next_run: u64,
+    has_checkpoint: bool,
 }
 
 impl Store {
@@ -87,20 +118,20 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where sled cannot open it or a row cannot be read.
-    pub fn open(folder: &Path) -> Result<(Arc<Self>, Option<State>), StoreError> {
-        unless_sled_panics(|| Self::open_and_load(folder))
-    }
-
-    fn open_and_load(folder: &Path) -> Result<(Arc<Self>, Option<State>), StoreError> {
-        let db = sled::Config::new()
-            .path(folder)
-            .cache_capacity(CACHE_BYTES)
-            // Flushed by the recorder, once a checkpoint is complete.
-            .flush_every_ms(None)
-            .open()?;
-        let store = Arc::new(Self { db, failed: AtomicBool::new(false) });
-        let state = store.load()?;
-        Ok((store, state))
+    pub fn open(folder: &Path) -> Result<(Self, Option<State>), StoreError> {
+        unless_sled_panics(|| {
+            let db = sled::Config::new()
+                .path(folder)
+                .cache_capacity(CACHE_BYTES)
+                // Flushed by the recorder, once a checkpoint is complete.
+                .flush_every_ms(None)
+                .open()
+                .map_err(|error| unless_locked(folder, error))?;
+            let mut store = Self { db, runs: VecDeque::new(), next_run: 0, has_checkpoint: false };
+            let state = store.load()?;
+            store.has_checkpoint = state.is_some();
+            Ok((store, state))
+        })
     }
 
     /// Removes the store in `folder`.
@@ -120,86 +151,141 @@ impl Store {
         }
     }
 
-    fn load(self: &Arc<Self>) -> Result<Option<State>, StoreError> {
-        let Some(meta) = self.db.get([META])? else { return Ok(None) };
+    fn load(&mut self) -> Result<Option<State>, StoreError> {
+        let Some(meta) = self.db.get(META)? else { return Ok(None) };
         let (format, _) = postcard::take_from_bytes::<u32>(&meta)?;
         if format != FORMAT {
             return Ok(None);
         }
         let Meta { format: _, next, totals } = postcard::from_bytes(&meta)?;
-        Ok(Some(State {
-            names: Names { rows: self.rows(NAME)? },
-            watches: Watches { rows: self.rows(WATCH)? },
-            alerts: Alerts::load(
-                self.rows(OUTBOX)?,
-                self.rows(OVERFLOW)?,
-                self.rows(COOLDOWN)?,
-                self.rows(LATEST)?,
-            ),
-            signatures: self.rows(SIGNATURE)?,
-            totals,
-            next,
-            saved: next,
-            rest: Rest::Store(Arc::clone(self)),
-            ..State::default()
-        }))
+        let mut state = State::default();
+        for entry in self.db.scan_prefix([CHUNK]) {
+            let (key, chunk) = entry?;
+            let number = Run::number_in(&key).ok_or(postcard::Error::DeserializeBadEncoding)?;
+            if self.runs.back().is_none_or(|run| run.number != number) {
+                self.runs.push_back(Run { number, chunks: 0, bytes: 0 });
+            }
+            if let Some(run) = self.runs.back_mut() {
+                run.chunks += 1;
+                run.bytes += chunk.len();
+            }
+            state.load_rows(&chunk)?;
+        }
+        self.next_run = self.runs.back().map_or(0, |run| run.number + 1);
+        state.loaded(next, totals);
+        Ok(Some(state))
     }
 
-    /// The state before the first event, whose devices will lie here.
-    pub fn empty_state(self: &Arc<Self>) -> State {
-        State { rest: Rest::Store(Arc::clone(self)), ..State::default() }
-    }
-
-    fn rows<K: Ord + Clone + DeserializeOwned, V: DeserializeOwned>(
-        &self,
-        kind: u8,
-    ) -> Result<Rows<K, V>, StoreError> {
-        self.db
-            .scan_prefix([kind])
-            .map(|entry| {
-                let (key, row) = entry?;
-                Ok((postcard::from_bytes(key.get(1..).unwrap_or_default())?, postcard::from_bytes(&row)?))
-            })
-            .collect::<Result<_, StoreError>>()
-            .map(Rows::load)
-    }
-
-    pub(super) fn device(&self, address: MacAddr) -> Result<Option<Device>, StoreError> {
-        let row = unless_sled_panics(|| match self.db.get(key(DEVICE, &address)?)? {
-            Some(row) => Ok(Some(postcard::from_bytes(&row)?)),
-            None => Ok(None),
-        });
-        row.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
-    }
-
-    /// Whether a row could not be read since the store was opened.
-    pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
-    }
-
-    /// Saves what changed in `state`, with its offset as the checkpoint, and returns when it is on disk.
+    /// Saves what changed in `state` (at the first save: all of it), with its offset as the checkpoint,
+    /// and returns when it is on disk.
     ///
     /// # Errors
     /// [`StoreError`] where sled takes nothing; the state's changes stay noted.
-    pub fn save(&self, state: &State) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for (address, held) in state.devices.iter().filter(|(_, held)| held.changed) {
-            batch.insert(key(DEVICE, address)?, postcard::to_stdvec(&held.device)?);
+    pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
+        let mut writer = RunWriter::new(self.db.clone(), self.next_run, !self.has_checkpoint);
+        match self.has_checkpoint {
+            true => state.for_changes(|row| writer.push(row)),
+            false => state.for_rows(|row| writer.push(row)),
         }
-        put(&mut batch, NAME, &state.names.rows)?;
-        put(&mut batch, WATCH, &state.watches.rows)?;
-        put(&mut batch, OUTBOX, &state.alerts.outbox)?;
-        put(&mut batch, OVERFLOW, &state.alerts.overflow)?;
-        put(&mut batch, COOLDOWN, &state.alerts.cooldowns)?;
-        put(&mut batch, LATEST, &state.alerts.latest)?;
-        put(&mut batch, SIGNATURE, &state.signatures)?;
-        let meta = Meta { format: FORMAT, next: state.next, totals: state.totals };
-        batch.insert(&[META], postcard::to_stdvec(&meta)?);
+        let meta = Meta { format: FORMAT, next: state.next_offset(), totals: state.totals() };
+        let meta = postcard::to_stdvec(&meta)?;
         unless_sled_panics(|| {
-            self.db.apply_batch(batch)?;
-            self.db.flush()?;
+            let dropped = self.take_oldest_along(state, &mut writer)?;
+            let run = writer.finish(meta)?;
+            self.runs.drain(..dropped);
+            self.runs.extend(Some(run).filter(|run| run.chunks > 0));
+            self.next_run += 1;
+            self.has_checkpoint = true;
             Ok(())
         })
+    }
+
+    /// Writes the living rows of the oldest runs into this one, as long as too many rows are dead, and has
+    /// those runs removed; how many they are.
+    fn take_oldest_along(&self, state: &State, writer: &mut RunWriter) -> Result<usize, StoreError> {
+        let most = (1 + DEAD_SHARE) * state.row_bytes() + DEAD_BYTES;
+        let mut stored: usize = self.runs.iter().map(|run| run.bytes).sum::<usize>() + writer.bytes();
+        // Twice what this run brings, so that old runs go faster than new ones come.
+        let mut effort = 2 * writer.bytes() + CHUNK_BYTES;
+        let mut dropped = 0;
+        for run in &self.runs {
+            if stored <= most || effort == 0 {
+                break;
+            }
+            for key in (0..run.chunks).map(|chunk| run.key(chunk)) {
+                let chunk = self.db.get(&key)?.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+                let mut rows = &chunk[..];
+                while !rows.is_empty() {
+                    let row = PackedRow::take_from(&mut rows)?;
+                    // That a row is gone needs no saying any more where nothing older is left.
+                    if row.row.is_some() && state.is_current(&row) {
+                        writer.push(row);
+                    }
+                }
+                writer.batch.remove(key);
+            }
+            effort = effort.saturating_sub(run.bytes);
+            stored -= run.bytes;
+            dropped += 1;
+        }
+        Ok(dropped)
+    }
+}
+
+/// Packs the rows of one save into a batch.
+struct RunWriter {
+    db: sled::Db,
+    batch: sled::Batch,
+    run: Run,
+    chunk: Vec<u8>,
+    /// Whether chunks may go to sled before the run is whole.
+    is_first: bool,
+    batched: usize,
+    failed: Option<StoreError>,
+}
+
+impl RunWriter {
+    fn new(db: sled::Db, number: u64, is_first: bool) -> Self {
+        let run = Run { number, chunks: 0, bytes: 0 };
+        let chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
+        Self { db, batch: sled::Batch::default(), run, chunk, is_first, batched: 0, failed: None }
+    }
+
+    fn bytes(&self) -> usize {
+        self.run.bytes + self.chunk.len()
+    }
+
+    fn push(&mut self, row: PackedRow<'_>) {
+        row.push_to(&mut self.chunk);
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.end_chunk();
+        }
+    }
+
+    fn end_chunk(&mut self) {
+        self.batch.insert(self.run.key(self.run.chunks), self.chunk.as_slice());
+        self.run.chunks += 1;
+        self.run.bytes += self.chunk.len();
+        self.batched += self.chunk.len();
+        self.chunk.clear();
+        if self.is_first && self.batched >= FIRST_SAVE_BYTES && self.failed.is_none() {
+            let batch = std::mem::take(&mut self.batch);
+            self.batched = 0;
+            self.failed = unless_sled_panics(|| Ok(self.db.apply_batch(batch)?)).err();
+        }
+    }
+
+    fn finish(mut self, meta: Vec<u8>) -> Result<Run, StoreError> {
+        if !self.chunk.is_empty() {
+            self.end_chunk();
+        }
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        self.batch.insert(META, meta);
+        self.db.apply_batch(self.batch)?;
+        self.db.flush()?;
+        Ok(self.run)
     }
 }
 
@@ -208,21 +294,27 @@ fn unless_sled_panics<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
 }
 
-fn key(kind: u8, key: &impl Serialize) -> Result<Vec<u8>, postcard::Error> {
-    postcard::to_extend(key, vec![kind])
+/// Tells a store that another process has from one that is damaged.
+fn unless_locked(folder: &Path, error: sled::Error) -> StoreError {
+    let path = folder.join("db");
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path);
+    match file.map(|file| file.try_lock()) {
+        Ok(Err(fs::TryLockError::WouldBlock)) => {
+            let holder = holder_of(&path).map_or("another process".to_owned(), |id| format!("process {id}"));
+            StoreError::Locked { path, holder }
+        }
+        _ => error.into(),
+    }
 }
 
-fn put<K: Ord + Clone + Serialize, V: Serialize>(
-    batch: &mut sled::Batch,
-    kind: u8,
-    rows: &Rows<K, V>,
-) -> Result<(), StoreError> {
-    for (row_key, row) in rows.changes() {
-        let row_key = key(kind, row_key)?;
-        match row {
-            Some(row) => batch.insert(row_key, postcard::to_stdvec(row)?),
-            None => batch.remove(row_key),
-        }
-    }
-    Ok(())
+/// The process that has locked the file, as Linux tells in proc(5)'s `/proc/locks`.
+fn holder_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = fs::metadata(path).ok()?.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let mut fields = line.split_whitespace().skip(4);
+        let id = fields.next()?.parse().ok()?;
+        (fields.next()?.rsplit(':').next()? == inode).then_some(id)
+    })
 }

@@ -142,7 +142,7 @@ proptest! {
         let statistics = |probes: &[Probe]| {
             let events: Vec<_> = probes.iter().cloned().map(Event::Probe).collect();
             let events: Vec<_> = events.into_iter().zip(0..).map(|(event, at)| (Offset(at), event)).collect();
-            fold(&events).device(source).unwrap().unwrap().into_owned()
+            fold(&events).device(source).unwrap()
         };
         prop_assert_eq!(statistics(&all), statistics(&shuffled));
         let (one, other) = all.split_at(all.len() / 2);
@@ -173,7 +173,7 @@ fn devices_come_and_go_between_memory_and_sled() {
         let state = handle.state();
         assert_eq!(state.totals().addresses, u64::from(count));
         for number in (0..count).step_by(97) {
-            assert_eq!(state.device(address(number)).unwrap().unwrap().probe_count, 2, "{number}");
+            assert_eq!(state.device(address(number)).unwrap().probe_count, 2, "{number}");
         }
     };
     check(&running.handle);
@@ -196,7 +196,7 @@ fn a_data_directory_has_one_writer() {
 
 #[test]
 fn every_bound_holds_and_counts() {
-    let mut state = State::in_memory();
+    let mut state = State::default();
     let policy = AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60) };
     let watched = Ssid::from("Depot");
     let mut events = vec![Event::Watch {
@@ -260,7 +260,7 @@ fn every_bound_holds_and_counts() {
         let ssid = RequestedSsid::Named(Ssid::from(format!("net {number}").as_str()));
         fold_in(&mut state, Event::Probe(probe(source, ssid, 0)));
     }
-    let device = state.device(source).unwrap().unwrap().into_owned();
+    let device = state.device(source).unwrap();
     assert_eq!(device.ssids().len(), SSIDS_PER_ADDRESS);
     assert_eq!((device.probe_count, device.probes_for_further_ssids), (count as u64, 100));
 }

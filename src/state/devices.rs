@@ -1,0 +1,218 @@
+//! The statistics of all addresses, held in memory in the bytes in which the store keeps them: a million
+//! addresses take some 130 MiB, and a look-up waits for no disk.
+//!
+//! The addresses lie in [`SHARDS`] tables, so that none of them takes long to grow or to be swept.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+use super::Device;
+use super::table::{PackedRow, Table};
+use crate::dot11::MacAddr;
+use crate::event::{Probe, Timestamp};
+
+const SHARDS: usize = 256;
+
+/// What a row takes besides its own bytes, roughly: its address, its place in a table that is not full,
+/// and what the allocator adds.
+const ROW_OVERHEAD: usize = 80;
+
+/// Rows of devices by address.
+#[derive(Debug, Clone)]
+pub(super) struct Devices {
+    shards: Vec<HashMap<MacAddr, Box<[u8]>>>,
+    changed: HashSet<MacAddr>,
+    len: usize,
+    row_bytes: usize,
+    /// Where a row is packed before it takes its place.
+    packing: Vec<u8>,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            shards: vec![HashMap::new(); SHARDS],
+            changed: HashSet::new(),
+            len: 0,
+            row_bytes: 0,
+            packing: Vec::new(),
+        }
+    }
+}
+
+impl PartialEq for Devices {
+    fn eq(&self, other: &Self) -> bool {
+        self.shards == other.shards
+    }
+}
+
+fn shard_of(address: MacAddr) -> usize {
+    // The octet that makers count up and phones make up.
+    usize::from(address.octets()[5])
+}
+
+fn unpack(row: &[u8]) -> Option<Device> {
+    postcard::from_bytes(row).ok()
+}
+
+impl Devices {
+    pub(super) fn get(&self, address: MacAddr) -> Option<Device> {
+        unpack(self.shards[shard_of(address)].get(&address)?)
+    }
+
+    /// The bytes of memory that they take, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.row_bytes + self.len * ROW_OVERHEAD
+    }
+
+    /// Every address, in order.
+    pub(super) fn addresses(&self) -> Vec<MacAddr> {
+        let mut addresses: Vec<MacAddr> = self.shards.iter().flat_map(HashMap::keys).copied().collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
+    /// Folds in a probe; whether its address is new.
+    pub(super) fn fold(&mut self, probe: &Probe) -> bool {
+        self.changed.insert(probe.source);
+        match self.shards[shard_of(probe.source)].entry(probe.source) {
+            Entry::Occupied(mut entry) => {
+                let device = match unpack(entry.get()) {
+                    Some(mut device) => {
+                        device.fold(probe);
+                        device
+                    }
+                    None => Device::first_heard(probe),
+                };
+                pack(&device, &mut self.packing);
+                let row = entry.get_mut();
+                if row.len() == self.packing.len() {
+                    row.copy_from_slice(&self.packing);
+                } else {
+                    self.row_bytes = self.row_bytes - row.len() + self.packing.len();
+                    *row = Box::from(self.packing.as_slice());
+                }
+                false
+            }
+            Entry::Vacant(entry) => {
+                pack(&Device::first_heard(probe), &mut self.packing);
+                self.len += 1;
+                self.row_bytes += self.packing.len();
+                entry.insert(Box::from(self.packing.as_slice()));
+                true
+            }
+        }
+    }
+
+    /// Puts in the row of an address whatever was there before.
+    pub(super) fn insert(&mut self, address: MacAddr, device: &Device) {
+        pack(device, &mut self.packing);
+        let row = Box::from(self.packing.as_slice());
+        self.put(address, Some(row));
+        self.changed.insert(address);
+    }
+
+    fn put(&mut self, address: MacAddr, row: Option<Box<[u8]>>) {
+        let shard = &mut self.shards[shard_of(address)];
+        self.row_bytes += row.as_ref().map_or(0, |row| row.len());
+        self.len += usize::from(row.is_some());
+        let before = match row {
+            Some(row) => shard.insert(address, row),
+            None => shard.remove(&address),
+        };
+        if let Some(before) = before {
+            self.row_bytes -= before.len();
+            self.len -= 1;
+        }
+    }
+
+    /// Removes from the shard of this number those whose address and last probe are as `is_forgotten`
+    /// says, and returns them; `None` where there is no such shard.
+    pub(super) fn sweep(
+        &mut self,
+        shard: usize,
+        is_forgotten: impl Fn(MacAddr, Timestamp) -> bool,
+    ) -> Option<Vec<MacAddr>> {
+        let rows = self.shards.get_mut(shard)?;
+        let mut gone = Vec::new();
+        rows.retain(|&address, row| {
+            let stays = !is_forgotten(address, last_probe(row));
+            if !stays {
+                gone.push(address);
+                self.row_bytes -= row.len();
+                self.len -= 1;
+            }
+            stays
+        });
+        rows.shrink_to(rows.len() * 2);
+        self.changed.extend(&gone);
+        Some(gone)
+    }
+
+    /// Addresses with their last probes, as many shards of them as it takes to have `at_least` so many.
+    pub(super) fn sample(&self, at_least: usize) -> Vec<(MacAddr, Timestamp)> {
+        let mut sample = Vec::new();
+        for shard in &self.shards {
+            sample.extend(shard.iter().map(|(&address, row)| (address, last_probe(row))));
+            if sample.len() >= at_least {
+                break;
+            }
+        }
+        sample
+    }
+}
+
+fn pack(device: &Device, packing: &mut Vec<u8>) {
+    packing.clear();
+    // Only an integer or a text could fail to be packed into a growing buffer, and none does.
+    *packing = postcard::to_extend(device, std::mem::take(packing)).unwrap_or_default();
+}
+
+/// The last probe of a packed device, whose first fields these are.
+fn last_probe(row: &[u8]) -> Timestamp {
+    type FirstFields = (u64, u64, Timestamp, Timestamp);
+    let fields: Result<(FirstFields, _), _> = postcard::take_from_bytes(row);
+    fields.map_or(Timestamp::from_micros(i64::MIN), |((_, _, _, last_probe), _)| last_probe)
+}
+
+impl Table for Devices {
+    fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
+        for address in &self.changed {
+            let row = self.shards[shard_of(*address)].get(address);
+            take(PackedRow { kind, key: &address.octets(), row: row.map(|row| &**row) });
+        }
+    }
+
+    fn rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
+        for (address, row) in self.shards.iter().flatten() {
+            take(PackedRow { kind, key: &address.octets(), row: Some(row) });
+        }
+    }
+
+    fn is_current(&self, key: &[u8], row: &[u8]) -> bool {
+        address_of(key)
+            .and_then(|address| self.shards[shard_of(address)].get(&address))
+            .is_some_and(|current| **current == *row)
+    }
+
+    fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error> {
+        let address = address_of(key).ok_or(postcard::Error::DeserializeBadEncoding)?;
+        if let Some(row) = row {
+            postcard::from_bytes::<Device>(row)?;
+        }
+        self.put(address, row.map(Box::from));
+        Ok(())
+    }
+
+    fn forget_changes(&mut self) {
+        self.changed = HashSet::new();
+    }
+
+    fn bytes(&self) -> usize {
+        self.row_bytes + self.len * 10
+    }
+}
+
+fn address_of(key: &[u8]) -> Option<MacAddr> {
+    Some(MacAddr::new(key.try_into().ok()?))
+}
