@@ -24,7 +24,7 @@ fn frames() -> Vec<Vec<u8>> {
     (0..FRAMES)
         .map(|number| {
             let mut frame = Vec::new();
-            generated::frame(number, &mut frame);
+            generated::frame(number, generated::DEVICES, &mut frame);
             frame
         })
         .collect()

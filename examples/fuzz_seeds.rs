@@ -58,7 +58,7 @@ fn made_up(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
     let mut file = FrameWriter::create(corpus.0.join("file/made-up.pcap"), LinkType::Radiotap)?;
     let mut frame = Vec::new();
     for number in 0..8 {
-        let time_us = generated::frame(number, &mut frame);
+        let time_us = generated::frame(number, generated::DEVICES, &mut frame);
         file.write(time_us, &frame)?;
         let name = format!("made-up-{number}");
         let bare = frame.get(RADIOTAP..).unwrap_or_default();

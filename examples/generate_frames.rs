@@ -1,4 +1,5 @@
-//! `generate_frames FILE COUNT`: a capture file of made-up probe requests, the same at every run.
+//! `generate_frames FILE COUNT [DEVICES | flood]`: a capture file of made-up probe requests, the same at every
+//! run, of so many devices (20,000 where nothing is said) or each of a device and for an SSID of its own.
 
 use std::env;
 use std::error::Error;
@@ -12,12 +13,20 @@ mod generated;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let (Some(path), Some(count)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: generate_frames FILE COUNT".into());
+        return Err("usage: generate_frames FILE COUNT [DEVICES | flood]".into());
+    };
+    let devices = match arguments.next().as_deref() {
+        None => Some(generated::DEVICES),
+        Some("flood") => None,
+        Some(devices) => Some(devices.parse()?),
     };
     let mut file = FrameWriter::create(path, LinkType::Radiotap)?;
     let mut frame = Vec::new();
     for number in 0..count.parse()? {
-        let time_us = generated::frame(number, &mut frame);
+        let time_us = match devices {
+            Some(devices) => generated::frame(number, devices, &mut frame),
+            None => generated::flood_frame(number, &mut frame),
+        };
         file.write(time_us, &frame)?;
     }
     Ok(file.finish()?)

@@ -17,10 +17,10 @@ use tracing::{error, info, warn};
 
 use crate::capture::{self, CaptureError};
 use crate::chat::Chat;
-use crate::config::Config;
+use crate::config::{Config, Retention};
 use crate::event::Timestamp;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
-use crate::state::AlertPolicy;
+use crate::state::{AlertPolicy, DEVICES_LIMIT};
 use crate::telegram::{self, TelegramError};
 use sensor::Sensor;
 pub use sensor::{Ear, is_left_out, sensor_name};
@@ -51,7 +51,8 @@ pub enum ServiceError {
     Bug(&'static str),
 }
 
-/// The recorder's settings in `config`; alerts go to the chats that the bot serves.
+/// The recorder's settings in `config`; alerts go to the chats that the bot serves. Nothing is too old to be
+/// kept.
 pub fn recorder_settings(config: &Config) -> recorder::Settings {
     recorder::Settings {
         data_dir: config.data_dir.clone(),
@@ -62,6 +63,8 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
         },
+        retention: Retention::default(),
+        devices_bytes: DEVICES_LIMIT,
     }
 }
 
@@ -155,7 +158,8 @@ async fn open_recorder(
 ) -> Result<Option<RunningRecorder>, ServiceError> {
     let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
     let opening = tokio::task::spawn_blocking(move || {
-        RunningRecorder::start(&config, recorder_settings(&config), runtime, ended)
+        let settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
+        RunningRecorder::start(&config, settings, runtime, ended)
     });
     tokio::select! {
         opened = opening => opened.map_err(|_| ServiceError::Bug("recorder"))?.map(Some),

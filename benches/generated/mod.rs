@@ -2,7 +2,9 @@
 //! Linux captures it (a radiotap header of 36 bytes with the signal of the frame and of an antenna, the
 //! FCS at the end).
 
-/// Devices that ask by turns.
+#![allow(dead_code, reason = "each program uses a part of it")]
+
+/// Devices that ask by turns where nothing else is said.
 pub const DEVICES: u64 = 20_000;
 
 /// When the first is heard: 2020-04-18 17:04:27 UTC.
@@ -11,10 +13,30 @@ const START_US: i64 = 1_587_229_467_000_000;
 /// A frame is heard every so often.
 const PERIOD_US: i64 = 977;
 
-/// The time and the bytes, radio header included, of the probe request of this number.
-pub fn frame(number: u64, frame: &mut Vec<u8>) -> i64 {
+/// The time and the bytes, radio header included, of the probe request of this number, from one of
+/// `devices`.
+pub fn frame(number: u64, devices: u64, frame: &mut Vec<u8>) -> i64 {
     let dice = mix(number);
-    let device = dice % DEVICES;
+    let device = dice % devices;
+    // Two in three ask for any network, the others for one of four that the device knows.
+    let ssid = match (dice >> 40) % 3 {
+        0 => ssid(device, (dice >> 48) % 4),
+        _ => String::new(),
+    };
+    probe_request(number, address(device), &ssid, device % 12, frame)
+}
+
+/// The probe request of this number in a flood: each from a random address of its own, for an SSID of its
+/// own.
+pub fn flood_frame(number: u64, frame: &mut Vec<u8>) -> i64 {
+    let dice = mix(number);
+    let [a, rest @ ..] = mix(dice).to_le_bytes();
+    let [b, c, d, e, f, ..] = rest;
+    probe_request(number, [a & 0xfc | 0x02, b, c, d, e, f], &format!("{dice:016x}"), dice % 12, frame)
+}
+
+fn probe_request(number: u64, source: [u8; 6], ssid: &str, model: u64, frame: &mut Vec<u8>) -> i64 {
+    let dice = mix(number);
     let time_us = START_US + PERIOD_US * number.cast_signed();
     let channel = 1 + (dice >> 20) % 13;
     let frequency_mhz = 2407 + 5 * channel as u16;
@@ -35,15 +57,11 @@ pub fn frame(number: u64, frame: &mut Vec<u8>) -> i64 {
     let start = frame.len();
     frame.extend([0x40, 0, 0, 0]);
     frame.extend([0xff; 6]);
-    frame.extend(address(device));
+    frame.extend(source);
     frame.extend([0xff; 6]);
     frame.extend(((number % 4096) as u16 * 16).to_le_bytes());
-    // Two in three ask for any network, the others for one of four that the device knows.
-    match (dice >> 40) % 3 {
-        0 => element(frame, 0, ssid(device, (dice >> 48) % 4).as_bytes()),
-        _ => element(frame, 0, b""),
-    }
-    elements_of_model(frame, device % 12, channel as u8);
+    element(frame, 0, ssid.as_bytes());
+    elements_of_model(frame, model, channel as u8);
     let fcs = crc32fast::hash(&frame[start..]);
     frame.extend(fcs.to_le_bytes());
     time_us

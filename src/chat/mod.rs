@@ -148,13 +148,14 @@ impl Chat {
             wildcard_probes: totals.wildcard_probes,
             addresses: totals.addresses,
             random_addresses: totals.random_addresses,
+            forgotten_addresses: totals.forgotten_addresses,
             last_probe: totals.last_probe.map(|time| (time, age(time))),
             events: state.next_offset().0,
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
-            damaged_lines: losses.damaged_lines.load(Ordering::Relaxed),
+            damaged_lines: losses.damaged_lines.load(Ordering::Relaxed) + totals.lost_events,
             disk_error: self.recorder.disk_error(),
         }
     }

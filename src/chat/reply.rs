@@ -29,6 +29,8 @@ pub struct Status {
     pub addresses: u64,
     /// Those of them that are random.
     pub random_addresses: u64,
+    /// Addresses that were not heard for long and are not known any more.
+    pub forgotten_addresses: u64,
     /// The latest probe's capture time, and how long ago that is.
     pub last_probe: Option<(Timestamp, Duration)>,
     /// Events in the log.
@@ -322,6 +324,10 @@ pub(super) fn status(status: &Status, zone: Tz) -> Text {
     text = text
         .then(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
         .then(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses))
+        .then(match status.forgotten_addresses {
+            0 => String::new(),
+            count => format!(", {count} more were not heard for long and are forgotten"),
+        })
         .then(format_args!("\nEvents in the log: {}", status.events))
         .then(format_args!("\nWatched networks: {}", status.watches))
         .then(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting));

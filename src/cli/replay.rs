@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::decode::{file_source, warn_of_bad_fcs};
 use super::{CliError, FcsChoice, Place, report, runtime};
 use crate::capture::{Capture, CaptureError, Settings, Source};
-use crate::dot11::{MacAddr, Ssid};
+use crate::dot11::MacAddr;
 use crate::recorder::RecorderHandle;
 use crate::service::{Ear, RunningRecorder, recorder_settings, sensor_name};
 
@@ -29,7 +30,9 @@ struct Summary {
     bad_fcs: u64,
     undecodable: u64,
     devices: HashSet<MacAddr>,
-    ssids: HashSet<Ssid>,
+    /// By their hashes, which are smaller.
+    ssids: HashSet<u64>,
+    hasher: RandomState,
 }
 
 pub(super) fn replay(files: &[String], place: &Place, fcs: FcsChoice) -> Result<ExitCode, CliError> {
@@ -80,10 +83,8 @@ fn replay_file(
         let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
         summary.probes += 1;
         summary.devices.insert(heard.probe.source);
-        if let Some(ssid) = heard.probe.ssid.named()
-            && !summary.ssids.contains(ssid)
-        {
-            summary.ssids.insert(ssid.clone());
+        if let Some(ssid) = heard.probe.ssid.named() {
+            summary.ssids.insert(summary.hasher.hash_one(ssid));
         }
         // A replay can be repeated, so it does not go on from memory while the disk takes nothing.
         match recorder.record(heard) {

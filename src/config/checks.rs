@@ -10,8 +10,8 @@ use config::{Value, ValueKind};
 use url::Url;
 
 use super::{
-    Capture, Config, ConfigError, DEVICES, KEYS, Kind, Raw, RawCapture, RawTelegram, RawWebhook, Secret,
-    Telegram, Updates, Webhook,
+    Capture, Config, ConfigError, DEVICES, KEYS, Kind, Raw, RawCapture, RawRetention, RawTelegram,
+    RawWebhook, Retention, Secret, Telegram, Updates, Webhook,
 };
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
@@ -22,6 +22,10 @@ const TOKEN_CREDENTIAL: &str = "telegram-token";
 
 /// Seconds in a year.
 const YEAR: u32 = 31_536_000;
+
+/// How many segments the log may have at least: one that is written, one that is compressed meanwhile, and one
+/// of each to leave.
+const LOG_SEGMENTS: u32 = 4;
 
 /// The checks that types alone cannot make, with what they need to name the place of an error.
 pub(super) struct Checks {
@@ -126,8 +130,29 @@ impl Checks {
             fsync_interval: Duration::from_millis(fsync.into()),
             checkpoint_interval: Duration::from_secs(checkpoint.into()),
             segment_bytes: u64::from(segment) << 20,
+            retention: self.retention(&raw.retention, segment)?,
             devices: if self.has_table(DEVICES) { Some(self.devices(raw.devices)?) } else { None },
             data_dir: self.data_dir(raw.data_dir)?,
+        })
+    }
+
+    fn retention(&self, raw: &RawRetention, segment_mebibytes: u32) -> Result<Retention, ConfigError> {
+        let days = |key, days| {
+            let days = self.within(key, days, 0, 36_500)?;
+            Ok((days > 0).then_some(Duration::from_secs(u64::from(days) * 86_400)))
+        };
+        let log_mebibytes = self.within("retention.log_mebibytes", raw.log_mebibytes, 0, 1 << 30)?;
+        let least = LOG_SEGMENTS * segment_mebibytes;
+        if (1..least).contains(&log_mebibytes) {
+            let why = format!(
+                "is {log_mebibytes}: expected 0, or at least {least}, {LOG_SEGMENTS} times record.segment_mebibytes"
+            );
+            return Err(self.wrong("retention.log_mebibytes", why));
+        }
+        Ok(Retention {
+            log_age: days("retention.log_days", raw.log_days)?,
+            log_bytes: (log_mebibytes > 0).then_some(u64::from(log_mebibytes) << 20),
+            random_addresses: days("retention.random_address_days", raw.random_address_days)?,
         })
     }
 

@@ -33,7 +33,7 @@ const ENVIRONMENT: &str = "the environment";
 const DEVICES: &str = "devices";
 
 /// Every key that the configuration has, and what its value is.
-const KEYS: [(&str, Kind); 18] = [
+const KEYS: [(&str, Kind); 21] = [
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
     ("capture.sources", Kind::Texts),
@@ -51,6 +51,9 @@ const KEYS: [(&str, Kind); 18] = [
     ("record.fsync_milliseconds", Kind::Number),
     ("record.checkpoint_seconds", Kind::Number),
     ("record.segment_mebibytes", Kind::Number),
+    ("retention.log_days", Kind::Number),
+    ("retention.log_mebibytes", Kind::Number),
+    ("retention.random_address_days", Kind::Number),
     (DEVICES, Kind::Names),
 ];
 
@@ -134,6 +137,8 @@ pub struct Config {
     pub checkpoint_interval: Duration,
     /// The size at which a segment of the log is sealed.
     pub segment_bytes: u64,
+    /// How long what was heard is kept.
+    pub retention: Retention,
     /// Names of addresses; `None` where the configuration has no such table.
     pub devices: Option<BTreeMap<MacAddr, String>>,
 }
@@ -147,6 +152,17 @@ pub struct Capture {
     pub snaplen: u32,
     /// The kernel's buffer for a live interface.
     pub buffer_bytes: u32,
+}
+
+/// How long what was heard is kept; for good where that is not said.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Retention {
+    /// How long an event stays in the log.
+    pub log_age: Option<Duration>,
+    /// How large the log may become, in bytes.
+    pub log_bytes: Option<u64>,
+    /// How long a random address that has no name stays in the state after its last probe.
+    pub random_addresses: Option<Duration>,
 }
 
 /// The bot.
@@ -191,6 +207,7 @@ struct Raw {
     telegram: RawTelegram,
     alerts: RawAlerts,
     record: RawRecord,
+    retention: RawRetention,
     devices: BTreeMap<String, String>,
 }
 
@@ -235,6 +252,14 @@ struct RawRecord {
     segment_mebibytes: i64,
 }
 
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct RawRetention {
+    log_days: i64,
+    log_mebibytes: i64,
+    random_address_days: i64,
+}
+
 impl Default for Raw {
     fn default() -> Self {
         Self {
@@ -244,6 +269,7 @@ impl Default for Raw {
             telegram: RawTelegram::default(),
             alerts: RawAlerts::default(),
             record: RawRecord::default(),
+            retention: RawRetention::default(),
             devices: BTreeMap::new(),
         }
     }
@@ -283,6 +309,12 @@ impl Default for RawAlerts {
 impl Default for RawRecord {
     fn default() -> Self {
         Self { fsync_milliseconds: 1000, checkpoint_seconds: 10, segment_mebibytes: 64 }
+    }
+}
+
+impl Default for RawRetention {
+    fn default() -> Self {
+        Self { log_days: 365, log_mebibytes: 4096, random_address_days: 90 }
     }
 }
 

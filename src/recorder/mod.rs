@@ -13,6 +13,7 @@
 
 mod handle;
 mod recovery;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
+use crate::config::Retention;
 use crate::dot11::MacAddr;
 use crate::event::{Event, NamedBy, Timestamp};
 use crate::event_log::{self, DataDirLock, LockError, LogError, Writer};
@@ -44,6 +46,9 @@ const EARLY_SYNC_BYTES: usize = 16 << 20;
 /// How often a disk that failed is tried again.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often it is looked at what is too old to be kept.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// The wait before the state is made anew once more, which doubles up to the longest.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
 const LONGEST_STORE_WAIT: Duration = Duration::from_secs(600);
@@ -61,6 +66,10 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// Who is alerted.
     pub alerts: AlertPolicy,
+    /// How long what was heard is kept.
+    pub retention: Retention,
+    /// What devices may take in memory before those that were not heard for longest leave, in bytes.
+    pub devices_bytes: usize,
 }
 
 /// The data directory could not be opened, or can no longer be used.
@@ -88,6 +97,7 @@ pub struct Recorder {
     last_sync: Instant,
     last_checkpoint: Instant,
     last_repair: Instant,
+    next_retention: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
 }
@@ -121,6 +131,7 @@ impl Recorder {
             last_sync: now,
             last_checkpoint: now,
             last_repair: now,
+            next_retention: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
         Ok((recorder, RecorderHandle { inbox: sender, shared }))
@@ -174,6 +185,7 @@ impl Recorder {
         }
     }
 
+    /// When something is due by the clock.
     fn next_wake(&self) -> Instant {
         let checkpoint = self.last_checkpoint + self.settings.checkpoint_interval;
         if self.log.has_failed() {
@@ -303,9 +315,38 @@ impl Recorder {
         } else if now - self.last_sync >= self.settings.fsync_interval {
             let _ = self.sync();
         }
-        if now - self.last_checkpoint >= self.settings.checkpoint_interval {
+        self.forget(now);
+        let is_due = now - self.last_checkpoint >= self.settings.checkpoint_interval;
+        if is_due || read(&self.shared.state).is_save_due() {
             self.last_checkpoint = now;
             self.checkpoint();
+        }
+    }
+
+    /// Has addresses leave the state that were not heard for long, or that are too many.
+    fn forget(&mut self, now: Instant) {
+        let event = {
+            let state = read(&self.shared.state);
+            let old = match self.settings.retention.random_addresses {
+                Some(age) if now >= self.next_retention => {
+                    self.next_retention = now + RETENTION_INTERVAL;
+                    retention::forget_old(&state, age, Timestamp::now())
+                }
+                _ => None,
+            };
+            old.or_else(|| retention::forget_crowd(&state, self.settings.devices_bytes, Timestamp::now()))
+        };
+        let Some(event) = event else { return };
+        let shared = Arc::clone(&self.shared);
+        if self.append(&mut write(&shared.state), &event) {
+            // In parts, so that look-ups come in between.
+            while write(&shared.state).sweep() {
+                std::thread::yield_now();
+            }
+            info!(
+                "{} addresses in all were not heard for long and are forgotten",
+                read(&shared.state).totals().forgotten_addresses
+            );
         }
     }
 
@@ -314,6 +355,7 @@ impl Recorder {
         if self.log.has_failed() || self.sync().is_err() {
             return;
         }
+        while write(&self.shared.state).sweep() {}
         let saved = match &mut self.store {
             Some(store) => {
                 let state = read(&self.shared.state);

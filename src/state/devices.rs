@@ -3,8 +3,8 @@
 //!
 //! The addresses lie in [`SHARDS`] tables, so that none of them takes long to grow or to be swept.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
 use super::Device;
 use super::table::{PackedRow, Table};
@@ -17,11 +17,17 @@ const SHARDS: usize = 256;
 /// and what the allocator adds.
 const ROW_OVERHEAD: usize = 80;
 
+/// A row begins with the epoch in which it was changed last.
+const EPOCH_BYTES: usize = size_of::<u32>();
+
 /// Rows of devices by address.
 #[derive(Debug, Clone)]
 pub(super) struct Devices {
     shards: Vec<HashMap<MacAddr, Box<[u8]>>>,
-    changed: HashSet<MacAddr>,
+    /// Grows by one whenever the changes are forgotten.
+    epoch: u32,
+    /// The addresses whose rows are of this epoch, and those that went in it, some of them twice.
+    changed: Vec<MacAddr>,
     len: usize,
     row_bytes: usize,
     /// Where a row is packed before it takes its place.
@@ -32,7 +38,8 @@ impl Default for Devices {
     fn default() -> Self {
         Self {
             shards: vec![HashMap::new(); SHARDS],
-            changed: HashSet::new(),
+            epoch: 1,
+            changed: Vec::new(),
             len: 0,
             row_bytes: 0,
             packing: Vec::new(),
@@ -40,9 +47,14 @@ impl Default for Devices {
     }
 }
 
+/// The same rows, whenever they changed.
 impl PartialEq for Devices {
     fn eq(&self, other: &Self) -> bool {
-        self.shards == other.shards
+        let same = |(address, row): (&MacAddr, &[u8])| {
+            let theirs = other.shards[shard_of(*address)].get(address);
+            theirs.map(|row| packed(row)) == Some(packed(row))
+        };
+        self.len == other.len && self.rows().all(same)
     }
 }
 
@@ -51,8 +63,17 @@ fn shard_of(address: MacAddr) -> usize {
     usize::from(address.octets()[5])
 }
 
+fn epoch(row: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(*row.first_chunk()?))
+}
+
+/// The row as the store keeps it.
+fn packed(row: &[u8]) -> &[u8] {
+    row.get(EPOCH_BYTES..).unwrap_or_default()
+}
+
 fn unpack(row: &[u8]) -> Option<Device> {
-    postcard::from_bytes(row).ok()
+    postcard::from_bytes(packed(row)).ok()
 }
 
 impl Devices {
@@ -72,11 +93,17 @@ impl Devices {
         addresses
     }
 
+    fn rows(&self) -> impl Iterator<Item = (&MacAddr, &[u8])> {
+        self.shards.iter().flatten().map(|(address, row)| (address, &**row))
+    }
+
     /// Folds in a probe; whether its address is new.
     pub(super) fn fold(&mut self, probe: &Probe) -> bool {
-        self.changed.insert(probe.source);
         match self.shards[shard_of(probe.source)].entry(probe.source) {
             Entry::Occupied(mut entry) => {
+                if epoch(entry.get()) != Some(self.epoch) {
+                    self.changed.push(probe.source);
+                }
                 let device = match unpack(entry.get()) {
                     Some(mut device) => {
                         device.fold(probe);
@@ -84,7 +111,7 @@ impl Devices {
                     }
                     None => Device::first_heard(probe),
                 };
-                pack(&device, &mut self.packing);
+                pack(self.epoch, &device, &mut self.packing);
                 let row = entry.get_mut();
                 if row.len() == self.packing.len() {
                     row.copy_from_slice(&self.packing);
@@ -95,21 +122,14 @@ impl Devices {
                 false
             }
             Entry::Vacant(entry) => {
-                pack(&Device::first_heard(probe), &mut self.packing);
+                pack(self.epoch, &Device::first_heard(probe), &mut self.packing);
                 self.len += 1;
                 self.row_bytes += self.packing.len();
                 entry.insert(Box::from(self.packing.as_slice()));
+                self.changed.push(probe.source);
                 true
             }
         }
-    }
-
-    /// Puts in the row of an address whatever was there before.
-    pub(super) fn insert(&mut self, address: MacAddr, device: &Device) {
-        pack(device, &mut self.packing);
-        let row = Box::from(self.packing.as_slice());
-        self.put(address, Some(row));
-        self.changed.insert(address);
     }
 
     fn put(&mut self, address: MacAddr, row: Option<Box<[u8]>>) {
@@ -149,6 +169,16 @@ impl Devices {
         Some(gone)
     }
 
+    /// How many rows changed since that was last forgotten.
+    pub(super) fn changed(&self) -> usize {
+        self.changed.len()
+    }
+
+    /// Every address with its last probe.
+    pub(super) fn last_probes(&self) -> impl Iterator<Item = (MacAddr, Timestamp)> {
+        self.rows().map(|(address, row)| (*address, last_probe(row)))
+    }
+
     /// Addresses with their last probes, as many shards of them as it takes to have `at_least` so many.
     pub(super) fn sample(&self, at_least: usize) -> Vec<(MacAddr, Timestamp)> {
         let mut sample = Vec::new();
@@ -162,8 +192,9 @@ impl Devices {
     }
 }
 
-fn pack(device: &Device, packing: &mut Vec<u8>) {
+fn pack(epoch: u32, device: &Device, packing: &mut Vec<u8>) {
     packing.clear();
+    packing.extend(epoch.to_le_bytes());
     // Only an integer or a text could fail to be packed into a growing buffer, and none does.
     *packing = postcard::to_extend(device, std::mem::take(packing)).unwrap_or_default();
 }
@@ -171,7 +202,7 @@ fn pack(device: &Device, packing: &mut Vec<u8>) {
 /// The last probe of a packed device, whose first fields these are.
 fn last_probe(row: &[u8]) -> Timestamp {
     type FirstFields = (u64, u64, Timestamp, Timestamp);
-    let fields: Result<(FirstFields, _), _> = postcard::take_from_bytes(row);
+    let fields: Result<(FirstFields, _), _> = postcard::take_from_bytes(packed(row));
     fields.map_or(Timestamp::from_micros(i64::MIN), |((_, _, _, last_probe), _)| last_probe)
 }
 
@@ -179,20 +210,20 @@ impl Table for Devices {
     fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
         for address in &self.changed {
             let row = self.shards[shard_of(*address)].get(address);
-            take(PackedRow { kind, key: &address.octets(), row: row.map(|row| &**row) });
+            take(PackedRow { kind, key: &address.octets(), row: row.map(|row| packed(row)) });
         }
     }
 
     fn rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
-        for (address, row) in self.shards.iter().flatten() {
-            take(PackedRow { kind, key: &address.octets(), row: Some(row) });
+        for (address, row) in self.rows() {
+            take(PackedRow { kind, key: &address.octets(), row: Some(packed(row)) });
         }
     }
 
     fn is_current(&self, key: &[u8], row: &[u8]) -> bool {
         address_of(key)
             .and_then(|address| self.shards[shard_of(address)].get(&address))
-            .is_some_and(|current| **current == *row)
+            .is_some_and(|current| packed(current) == row)
     }
 
     fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error> {
@@ -200,12 +231,14 @@ impl Table for Devices {
         if let Some(row) = row {
             postcard::from_bytes::<Device>(row)?;
         }
-        self.put(address, row.map(Box::from));
+        let before_any = [0; EPOCH_BYTES];
+        self.put(address, row.map(|row| Box::from([&before_any, row].concat())));
         Ok(())
     }
 
     fn forget_changes(&mut self) {
-        self.changed = HashSet::new();
+        self.changed = Vec::new();
+        self.epoch = self.epoch.wrapping_add(1);
     }
 
     fn bytes(&self) -> usize {

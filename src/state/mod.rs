@@ -31,6 +31,9 @@ use crate::event::{AlertDecision, Event, Forgettable, Offset, Probe, Timestamp};
 /// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
 pub const DEVICES_LIMIT: usize = 160 << 20;
 
+/// Devices that are saved at once; sled holds all of them in memory meanwhile.
+const CHANGED_DEVICES: usize = 131_072;
+
 /// How many devices are looked at to find out which of them were not heard for longest.
 const FORGET_SAMPLE: usize = 2048;
 
@@ -209,6 +212,19 @@ impl State {
             last_probes.get(last_probes.len() / 4).map(|before| (addresses, *before)).filter(|_| is_enough)
         };
         quarter(Forgettable::Random).or_else(|| quarter(Forgettable::Unnamed))
+    }
+
+    /// Whether any address was last heard before `heard_before` and may be forgotten. All of them are
+    /// looked at.
+    pub fn has_forgettable(&self, addresses: Forgettable, heard_before: Timestamp) -> bool {
+        self.devices.last_probes().any(|(address, last_probe)| {
+            last_probe < heard_before && is_forgettable(addresses, address, &self.names)
+        })
+    }
+
+    /// Whether so many devices changed that they should go to the store before more do.
+    pub fn is_save_due(&self) -> bool {
+        self.devices.changed() >= CHANGED_DEVICES
     }
 
     /// Whether anything was folded in since the store was last saved to.

@@ -10,7 +10,7 @@ use probewatch::event::{Event, Offset};
 use probewatch::event_log;
 
 use crate::support::recorder::{Input, Running, addresses, assert_same, copy, events, fold, probe, settings};
-use probewatch::recorder::Settings;
+use probewatch::recorder::{Recorder, Settings};
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
@@ -247,4 +247,21 @@ fn a_damaged_sled_is_made_anew() {
         assert_same(&running.handle.state(), &expected);
         running.stop();
     }
+}
+
+#[test]
+fn a_store_that_another_process_has_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(settings(folder.path()));
+    running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+    running.stop();
+    let path = folder.path().join("state/db");
+    let other = fs::File::open(&path).unwrap();
+    other.lock().unwrap();
+    let error = Recorder::open(settings(folder.path())).err().unwrap().to_string();
+    let id = std::process::id().to_string();
+    assert!(error.contains(&id) && error.contains(path.to_str().unwrap()), "{error}");
+    drop(other);
+    let (_, handle) = Recorder::open(settings(folder.path())).unwrap();
+    assert_eq!(handle.state().totals().probes, 1);
 }

@@ -29,7 +29,7 @@ fn the_allocator_counts() {
 fn decoding_from_memory_allocates_nothing() {
     let mut frame = Vec::new();
     for number in 0..FRAMES {
-        generated::frame(number, &mut frame);
+        generated::frame(number, generated::DEVICES, &mut frame);
         let before = allocations::so_far();
         let decoded = decode(LinkType::Radiotap, &frame, frame.len());
         assert!(matches!(black_box(decoded), Ok(Some(_))));
@@ -45,7 +45,7 @@ fn check_capture(mut each: impl FnMut(probewatch::capture::Frame<'_>)) {
     let mut file = FrameWriter::create(&path, LinkType::Radiotap).unwrap();
     let mut frame = Vec::new();
     for number in 0..FRAMES {
-        let time_us = generated::frame(number, &mut frame);
+        let time_us = generated::frame(number, generated::DEVICES, &mut frame);
         file.write(time_us, &frame).unwrap();
     }
     file.finish().unwrap();

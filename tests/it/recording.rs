@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
-use probewatch::event::{AlertDecision, ChatId, Event, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event::{AlertDecision, ChatId, Event, Forgettable, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
 use probewatch::state::{
     ALERTS_A_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
@@ -68,6 +69,9 @@ fn input() -> impl Strategy<Value = Input> {
             .prop_map(|(time, address, by)| Input::Change(Event::Unname { time, address, by })),
         1 => (time(), offset(), chat())
             .prop_map(|(time, probe, chat)| Input::Change(Event::Delivered { time, probe, chat })),
+        1 => (time(), time(), prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)]).prop_map(
+            |(time, heard_before, addresses)| Input::Change(Event::Forget { time, addresses, heard_before })
+        ),
     ]
 }
 
@@ -154,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn devices_come_and_go_between_memory_and_sled() {
+fn many_devices_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let roomy = Settings { segment_bytes: 1 << 30, ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
@@ -180,6 +184,80 @@ fn devices_come_and_go_between_memory_and_sled() {
     running.stop();
     let running = Running::start(roomy);
     check(&running.handle);
+    running.stop();
+}
+
+#[test]
+fn old_random_addresses_leave_and_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    const DAY: i64 = 86_400_000_000;
+    let now = Timestamp::now().as_micros();
+    let [random, named, young] = [1, 2, 3].map(|last| MacAddr::new([0x02, 0, 0, 0, 0, last]));
+    let global = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
+    let running = Running::start(settings(folder.path()));
+    let name = Event::Name {
+        time: Timestamp::from_micros(now),
+        address: named,
+        name: "Alice".into(),
+        by: NamedBy::Chat,
+    };
+    running.record(&Input::Change(name));
+    for (source, days) in [(random, 12), (named, 12), (global, 12), (young, 1), (random, 20)] {
+        running.record(&Input::Heard(probe(source, RequestedSsid::Wildcard, now - days * DAY)));
+    }
+    running.stop();
+
+    let retention =
+        Retention { random_addresses: Some(Duration::from_secs(10 * 86_400)), ..Retention::default() };
+    let keeping = Settings { retention, ..settings(folder.path()) };
+    let running = Running::start(keeping.clone());
+    running.sync();
+    {
+        let state = running.handle.state();
+        assert_eq!(state.addresses(), [named, young, global]);
+        let totals = state.totals();
+        assert_eq!((totals.addresses, totals.random_addresses, totals.forgotten_addresses), (3, 2, 1));
+        assert_eq!(totals.probes, 5);
+    }
+    // Heard again, it is as new.
+    running.record(&Input::Heard(probe(random, RequestedSsid::Wildcard, now)));
+    running.stop();
+    let logged = events(folder.path());
+    let running = Running::start(keeping);
+    running.sync();
+    assert_eq!(running.handle.state().device(random).unwrap().probe_count, 1);
+    assert_same(&running.handle.state(), &fold(&logged));
+    running.stop();
+    assert_eq!(events(folder.path()).len(), logged.len(), "nothing more is to be forgotten");
+}
+
+#[test]
+fn a_crowd_of_addresses_makes_room_for_those_that_are_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let roomy = Settings { segment_bytes: 1 << 30, devices_bytes: 200_000, ..settings(folder.path()) };
+    let running = Running::start(roomy.clone());
+    let global = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
+    running.record(&Input::Heard(probe(global, RequestedSsid::Wildcard, 0)));
+    let count = 20_000_u32;
+    for number in 0..count {
+        let [a, b, c, d] = number.to_be_bytes();
+        let source = MacAddr::new([0x02, 0x11, a, b, c, d]);
+        running.record(&Input::Heard(probe(source, RequestedSsid::Wildcard, number.into())));
+        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number.into())));
+    }
+    running.sync();
+    {
+        let state = running.handle.state();
+        let totals = state.totals();
+        assert!((1000..2500).contains(&totals.addresses), "{totals:?}");
+        assert_eq!(totals.addresses + totals.forgotten_addresses, u64::from(count) + 2);
+        assert_eq!(state.addresses().len() as u64, totals.addresses);
+        assert_eq!(state.device(addresses()[0]).unwrap().probe_count, u64::from(count));
+        assert_eq!(state.device(global).unwrap().probe_count, 1, "while random ones can leave instead");
+    }
+    running.stop();
+    let running = Running::start(roomy);
+    assert_same(&running.handle.state(), &fold(&events(folder.path())));
     running.stop();
 }
 

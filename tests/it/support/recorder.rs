@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
 use probewatch::event_log;
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
-use probewatch::state::{AlertPolicy, State};
+use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
 use tokio::runtime::Runtime;
 
 pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
@@ -22,6 +23,8 @@ pub fn settings(data_dir: &Path) -> Settings {
         // Small, so that segments are sealed in every test.
         segment_bytes: 4096,
         alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60) },
+        retention: Retention::default(),
+        devices_bytes: DEVICES_LIMIT,
     }
 }
 
@@ -97,19 +100,23 @@ pub fn fold(events: &[(Offset, Event)]) -> State {
     for (offset, event) in events {
         state.fold(*offset, event);
     }
+    while state.sweep() {}
     state
 }
 
 /// Both say the same of everything.
+#[track_caller]
 pub fn assert_same(one: &State, other: &State) {
     assert_eq!(one.next_offset(), other.next_offset());
     assert_eq!(one.totals(), other.totals());
     assert_eq!(one.names(), other.names());
     assert_eq!(one.watches(), other.watches());
     assert_eq!(one.alerts(), other.alerts());
-    for address in addresses() {
+    assert_eq!(one.addresses(), other.addresses());
+    for address in one.addresses() {
         assert_eq!(one.device(address), other.device(address), "{address}");
     }
+    assert!(one == other, "and of what cannot be seen from outside");
 }
 
 /// What a killed process leaves behind: the files as they are at this moment.
