@@ -5,11 +5,15 @@ mod commands;
 mod damage;
 mod decode;
 mod decoder_vs_tshark;
+
 mod full_disk;
+mod kill;
 mod live_capture;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;
+mod store_damage;
+
 mod support;
 mod support_works;
 mod walls;

@@ -8,9 +8,11 @@
 
 pub mod allocations;
 pub mod bot_api;
+pub mod fed;
 pub mod frames;
 pub mod home;
 pub mod http;
+pub mod ndjson;
 pub mod recorder;
 pub mod require;
 pub mod service;
