@@ -29,9 +29,9 @@ const NETWORKS: u64 = 12;
 const FRAMES_A_WRITE: u64 = 64;
 
 /// Frames that go into one run at most; more would make changes wait for longer than most runs last.
-const FRAMES_A_RUN: u64 = 8000;
+const FRAMES_A_RUN: u64 = 5000;
 
-const FRAME_PERIOD_US: u64 = 100;
+const FRAME_PERIOD_US: u64 = 1000;
 
 /// The frames of all runs, numbered on from one run to the next.
 #[derive(Clone, Copy)]
@@ -173,7 +173,7 @@ fn ask_for_changes(api: &BotApi, service: &Service, starts: usize, from: usize) 
 fn moment(dice: &mut Rng) -> (bool, Duration) {
     let (is_up, milliseconds) = match dice.u8(..20) {
         0..9 => (false, 0..200),
-        9..18 => (true, 0..300),
+        9..18 => (true, 0..200),
         // Around the first checkpoint.
         _ => (true, 900..1150),
     };
@@ -275,6 +275,13 @@ fn two_hundred_kills_lose_nothing() {
         let lines = world.service.log_lines();
         let is_bad = |line: &&String| ["damaged", "missing", "panicked"].iter().any(|bad| line.contains(bad));
         assert_eq!(lines.iter().find(is_bad), None, "{told}");
+        eprintln!(
+            "DBG {kill} {:?} frames {} asked {} lines {:?}",
+            std::time::Instant::now(),
+            world.next_frame(),
+            world.asked.len(),
+            lines.len()
+        );
         seen_before = seen;
         world.service.restart();
     }

@@ -6,6 +6,7 @@ mod damage;
 mod decode;
 mod decoder_vs_tshark;
 
+mod flood;
 mod full_disk;
 mod kill;
 mod live_capture;
