@@ -171,6 +171,7 @@ impl Recorder {
     /// [`RecorderError`] where the last write fails.
     pub fn run(mut self, runtime: &Handle) -> Result<(), RecorderError> {
         let mut batch = Vec::with_capacity(BATCH);
+        self.tick();
         loop {
             let wake = tokio::time::Instant::from_std(self.next_wake());
             let inbox = &mut self.inbox;

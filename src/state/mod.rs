@@ -29,7 +29,7 @@ use crate::dot11::{MacAddr, RequestedSsid, Signature};
 use crate::event::{AlertDecision, Event, Forgettable, Offset, Probe, Timestamp};
 
 /// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
-pub const DEVICES_LIMIT: usize = 160 << 20;
+pub const DEVICES_LIMIT: usize = 144 << 20;
 
 /// Devices that are saved at once; sled holds all of them in memory meanwhile.
 const CHANGED_DEVICES: usize = 131_072;
