@@ -6,7 +6,7 @@
 //!
 //! [`Alerts::decide`] runs once, when a probe is heard; its decisions travel in the probe's event and
 //! [`Alerts::fold`] repeats them. The outbox holds at most [`OUTBOX_LIMIT`] alerts a chat, the cool-downs
-//! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox is counted and told as a number.
+//! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox goes into the chat's [`Overflow`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::name::{Names, fold_case};
+use super::overflow::Overflow;
 use super::rows::Rows;
 use super::watch::Watches;
 use crate::dot11::{MacAddr, Ssid};
@@ -75,7 +76,7 @@ pub struct Alert {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alerts {
     pub(super) outbox: Rows<(ChatId, Offset), Alert>,
-    pub(super) overflow: Rows<ChatId, u64>,
+    pub(super) overflow: Rows<ChatId, Overflow>,
     pub(super) cooldowns: Rows<CooldownKey, Cooldown>,
     /// When each chat's latest alerts were raised, at most [`ALERTS_A_MINUTE`].
     pub(super) latest: Rows<ChatId, Vec<Timestamp>>,
@@ -86,7 +87,7 @@ pub struct Alerts {
 impl Alerts {
     pub(super) fn load(
         outbox: Rows<(ChatId, Offset), Alert>,
-        overflow: Rows<ChatId, u64>,
+        overflow: Rows<ChatId, Overflow>,
         cooldowns: Rows<CooldownKey, Cooldown>,
         latest: Rows<ChatId, Vec<Timestamp>>,
     ) -> Self {
@@ -174,7 +175,7 @@ impl Alerts {
                     }
                 }
                 AlertDecision::Overflow { chat } => {
-                    *self.overflow.entry(*chat) += 1;
+                    self.overflow.entry(*chat).add(ssid);
                     let key = key(chat);
                     let swallowed = self.cooldowns.get(&key).map_or(0, |last| last.swallowed);
                     self.start_cooldown(key, Cooldown { alerted: probe.time, swallowed });
@@ -225,11 +226,9 @@ impl Alerts {
     }
 
     pub(super) fn overflow_told(&mut self, chat: ChatId, count: u64) {
-        let left = self.overflow(chat).saturating_sub(count);
-        if left == 0 {
-            self.overflow.remove(&chat);
-        } else {
-            self.overflow.insert(chat, left);
+        match self.overflow(chat).and_then(|overflow| overflow.after_telling(count)) {
+            Some(left) => self.overflow.insert(chat, left),
+            None => drop(self.overflow.remove(&chat)),
         }
     }
 
@@ -251,9 +250,9 @@ impl Alerts {
         self.outbox.len()
     }
 
-    /// How many alerts for this chat did not fit into the outbox and have not been told yet.
-    pub fn overflow(&self, chat: ChatId) -> u64 {
-        self.overflow.get(&chat).copied().unwrap_or(0)
+    /// The alerts for this chat that it will be told as a number, where there are any.
+    pub fn overflow(&self, chat: ChatId) -> Option<&Overflow> {
+        self.overflow.get(&chat)
     }
 }
 

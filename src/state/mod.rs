@@ -7,6 +7,7 @@
 mod alert;
 mod device;
 mod name;
+mod overflow;
 mod rows;
 mod store;
 mod watch;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
+pub use overflow::{OVERFLOW_NETWORKS, Overflow};
 use rows::Rows;
 pub use store::{Store, StoreError};
 pub use watch::{Watch, Watches};

@@ -24,7 +24,7 @@ use crate::dot11::MacAddr;
 use crate::event::Offset;
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const CACHE_BYTES: u64 = 16 << 20;
 

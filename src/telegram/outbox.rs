@@ -125,14 +125,14 @@ fn next_due(recorder: &RecorderHandle, zone: Tz, is_paused: impl Fn(&ChatId, Wha
     let next = |chat: ChatId| match alerts.waiting_for(chat).next() {
         Some((probe, alert)) => {
             let text = reply::alert(alert, state.names().of(alert.source), zone);
-            Due { chat, what: What::Alert(probe), text }
+            Some(Due { chat, what: What::Alert(probe), text })
         }
         None => {
-            let count = alerts.overflow(chat);
-            Due { chat, what: What::Overflow(count), text: reply::overflow(count) }
+            let overflow = alerts.overflow(chat)?;
+            Some(Due { chat, what: What::Overflow(overflow.count()), text: reply::overflow(overflow) })
         }
     };
-    let mut due: Vec<Due> = alerts.chats_waiting().into_iter().map(next).collect();
+    let mut due: Vec<Due> = alerts.chats_waiting().into_iter().filter_map(next).collect();
     due.retain(|due| !is_paused(&due.chat, due.what));
     due
 }

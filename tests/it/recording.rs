@@ -222,10 +222,11 @@ fn every_bound_holds_and_counts() {
         fold_in(&mut state, Event::Probe(probe));
     }
     assert_eq!(state.alerts().waiting(), OUTBOX_LIMIT);
-    assert_eq!(state.alerts().overflow(CHATS[0]), (flood - OUTBOX_LIMIT) as u64);
+    assert_eq!(state.alerts().overflow(CHATS[0]).unwrap().count(), (flood - OUTBOX_LIMIT) as u64);
     let told = Event::OverflowTold { time: Timestamp::from_micros(0), chat: CHATS[0], count: 10 };
     fold_in(&mut state, told);
-    assert_eq!(state.alerts().overflow(CHATS[0]), (flood - OUTBOX_LIMIT - 10) as u64);
+    let overflow = state.alerts().overflow(CHATS[0]).unwrap();
+    assert_eq!((overflow.count(), overflow.networks()), ((flood - OUTBOX_LIMIT - 10) as u64, 1));
 
     let waiting = state.alerts().waiting();
     for (probe, chat) in (0..waiting as u64).map(|number| (Offset(number + 1), CHATS[0])) {
