@@ -44,6 +44,9 @@ const EARLY_SYNC_BYTES: usize = 16 << 20;
 /// How often a disk that failed is tried again.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often alerts that have waited too long for Telegram are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The wait before the state is made anew once more, which doubles up to the longest.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
 const LONGEST_STORE_WAIT: Duration = Duration::from_secs(600);
@@ -88,6 +91,7 @@ pub struct Recorder {
     last_sync: Instant,
     last_checkpoint: Instant,
     last_repair: Instant,
+    last_expiry: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
 }
@@ -111,7 +115,7 @@ impl Recorder {
             disk_error: RwLock::new(None),
         });
         let now = Instant::now();
-        let recorder = Self {
+        let mut recorder = Self {
             _lock: lock,
             settings,
             log,
@@ -121,8 +125,10 @@ impl Recorder {
             last_sync: now,
             last_checkpoint: now,
             last_repair: now,
+            last_expiry: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
+        recorder.expire_alerts();
         Ok((recorder, RecorderHandle { inbox: sender, shared }))
     }
 
@@ -175,7 +181,8 @@ impl Recorder {
     }
 
     fn next_wake(&self) -> Instant {
-        let checkpoint = self.last_checkpoint + self.settings.checkpoint_interval;
+        let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
+            .min(self.last_expiry + EXPIRY_INTERVAL);
         if self.log.has_failed() {
             checkpoint.min(self.last_repair + REPAIR_INTERVAL)
         } else if self.log.unsynced_bytes() > 0 {
@@ -306,10 +313,28 @@ impl Recorder {
         } else if now - self.last_sync >= self.settings.fsync_interval {
             let _ = self.sync();
         }
+        if now - self.last_expiry >= EXPIRY_INTERVAL {
+            self.last_expiry = now;
+            self.expire_alerts();
+        }
         let due = now - self.last_checkpoint >= self.settings.checkpoint_interval;
         if due || read(&self.shared.state).is_checkpoint_due() {
             self.last_checkpoint = now;
             self.checkpoint();
+        }
+    }
+
+    fn expire_alerts(&mut self) {
+        let time = Timestamp::now();
+        let shared = Arc::clone(&self.shared);
+        let mut state = write(&shared.state);
+        let expired = state.alerts().expired(time.earlier_by(self.settings.alerts.keep));
+        for &(chat, probe) in &expired {
+            self.append(&mut state, &Event::AlertExpired { time, probe, chat });
+        }
+        if !expired.is_empty() {
+            info!("{} alerts have waited too long for Telegram and will be told as a number", expired.len());
+            self.shared.alerts_waiting.notify_one();
         }
     }
 

@@ -6,7 +6,8 @@
 //!
 //! [`Alerts::decide`] runs once, when a probe is heard; its decisions travel in the probe's event and
 //! [`Alerts::fold`] repeats them. The outbox holds at most [`OUTBOX_LIMIT`] alerts a chat, the cool-downs
-//! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox goes into the chat's [`Overflow`].
+//! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox, or has waited there too long, goes
+//! into the chat's [`Overflow`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,6 +27,9 @@ pub const OUTBOX_LIMIT: usize = 500;
 /// Alerts that one chat gets within a minute; Telegram itself takes 20 a minute for a group.
 pub const ALERTS_A_MINUTE: usize = 20;
 
+/// Alerts that [`Alerts::expired`] gives at a time.
+const EXPIRED_AT_ONCE: usize = 1_000;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Pairs of device and network whose cool-down is remembered; past it the oldest is forgotten.
@@ -38,6 +42,8 @@ pub struct AlertPolicy {
     pub chats: Vec<ChatId>,
     /// How long the same device and network alert a chat only once.
     pub cooldown: Duration,
+    /// How long an alert waits for Telegram before it is only counted.
+    pub keep: Duration,
 }
 
 /// A device as alerts tell them apart: by name, or by address where it has none.
@@ -230,6 +236,19 @@ impl Alerts {
             Some(left) => self.overflow.insert(chat, left),
             None => drop(self.overflow.remove(&chat)),
         }
+    }
+
+    /// Leaves an alert that waited too long to be counted.
+    pub(super) fn expire(&mut self, chat: ChatId, probe: Offset) {
+        if let Some(alert) = self.outbox.remove(&(chat, probe)) {
+            self.overflow.entry(chat).add(&alert.ssid);
+        }
+    }
+
+    /// Alerts of probes that were captured before this, at most 1,000 of them.
+    pub fn expired(&self, before: Timestamp) -> Vec<(ChatId, Offset)> {
+        let old = self.outbox.iter().filter(|(_, alert)| alert.time < before);
+        old.map(|(key, _)| *key).take(EXPIRED_AT_ONCE).collect()
     }
 
     /// The alerts that wait for this chat, oldest first.

@@ -175,10 +175,8 @@ impl State {
             Event::Delivered { time: _, probe, chat }
             | Event::Undeliverable { time: _, probe, chat, reason: _ } => self.alerts.remove(*chat, *probe),
             Event::OverflowTold { time: _, chat, count } => self.alerts.overflow_told(*chat, *count),
-            Event::AlertExpired { .. }
-            | Event::Answered { .. }
-            | Event::ChatMigrated { .. }
-            | Event::Forget { .. } => {}
+            Event::AlertExpired { time: _, probe, chat } => self.alerts.expire(*chat, *probe),
+            Event::Answered { .. } | Event::ChatMigrated { .. } | Event::Forget { .. } => {}
             Event::Lost { count, why: _ } => self.totals.lost_events += count,
         }
         self.next = event.end(offset);

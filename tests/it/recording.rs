@@ -197,7 +197,8 @@ fn a_data_directory_has_one_writer() {
 #[test]
 fn every_bound_holds_and_counts() {
     let mut state = State::in_memory();
-    let policy = AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60) };
+    let policy =
+        AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60), keep: Duration::MAX };
     let watched = Ssid::from("Depot");
     let mut events = vec![Event::Watch {
         time: Timestamp::from_micros(0),

@@ -21,7 +21,7 @@ pub fn settings(data_dir: &Path) -> Settings {
         checkpoint_interval: Duration::from_millis(20),
         // Small, so that segments are sealed in every test.
         segment_bytes: 4096,
-        alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60) },
+        alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60), keep: Duration::MAX },
     }
 }
 
