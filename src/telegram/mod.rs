@@ -17,7 +17,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use teloxide::prelude::Requester;
+use teloxide::payloads::{GetMe, SetMyCommands};
 use teloxide::types::{BotCommand, Message, Update, UpdateId, UpdateKind};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ use crate::chat::request::COMMANDS;
 use crate::config::{Telegram, Updates};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
-use api::{Api, Failure};
+use api::Api;
 
 /// The bot cannot serve, and trying again would not help.
 #[derive(Debug, thiserror::Error)]
@@ -98,11 +98,11 @@ async fn receive(
         Updates::Webhook(webhook) => Some(webhook::listen(webhook.listen).await?),
         Updates::Polling => None,
     };
-    let Some(me) = api.until_answered("getMe", stop, |bot| bot.get_me()).await? else { return Ok(()) };
+    let Some(me) = api.until_answered("getMe", &GetMe::new(), stop).await? else { return Ok(()) };
     info!("connected to Telegram as @{}", me.username());
     let menu = COMMANDS.map(|command| BotCommand::new(command.name, command.purpose));
-    if let Err(error) = api.bot().set_my_commands(menu).await {
-        warn!("could not set the bot's menu of commands: {}", Failure::of(&error));
+    if let Err(failure) = api.ask(&SetMyCommands::new(menu)).await {
+        warn!("could not set the bot's menu of commands: {failure}");
     }
     let handler = Arc::new(Handler {
         username: me.username().to_lowercase(),
