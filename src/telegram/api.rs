@@ -12,21 +12,17 @@ use serde::{Deserialize, Serialize};
 use teloxide::Bot;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SendMessage, SendMessageSetters};
 use teloxide::requests::Payload;
-use teloxide::types::{AllowedUpdate, LinkPreviewOptions, Message, ParseMode, ThreadId, Update};
+use teloxide::types::{AllowedUpdate, LinkPreviewOptions, ParseMode, ThreadId, Update};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{TelegramError, topic_of};
+use super::TelegramError;
 use crate::chat::{MESSAGE_LIMIT, Text};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// Tries for a reply: whoever asked is waiting, and may ask again.
-const REPLY_TRIES: u32 = 3;
-const REPLY_WAIT: Duration = Duration::from_secs(10);
 
 /// How long Telegram holds `getUpdates` open when there is nothing to tell.
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -214,24 +210,6 @@ impl Api {
         }
         // A message that was taken but is told of in an unknown form must not be sent again.
         call(&self.bot, &request).await.map(|IgnoredAny| ())
-    }
-
-    /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning.
-    pub(super) async fn reply(&self, message: &Message, text: &Text) {
-        let chat = ChatId(message.chat.id.0);
-        let mut backoff = Backoff::default();
-        for left in (0..REPLY_TRIES).rev() {
-            let failure = match self.send(chat, topic_of(message), text).await {
-                Ok(()) => return,
-                Err(failure) => failure,
-            };
-            match failure {
-                Failure::Later(named, _) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
-                    tokio::time::sleep(backoff.next(named)).await;
-                }
-                failure => return warn!("a reply to chat {chat} was given up: {failure}"),
-            }
-        }
     }
 }
 

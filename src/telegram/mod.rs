@@ -10,7 +10,9 @@
 
 mod api;
 mod outbox;
+mod pacing;
 mod polling;
+mod sender;
 mod webhook;
 
 use std::collections::{HashMap, VecDeque};
@@ -29,6 +31,7 @@ use crate::config::{Telegram, Updates};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 use api::Api;
+use sender::Sender;
 
 /// The bot cannot serve, and trying again would not help.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +79,11 @@ pub async fn run(
         );
     }
     let api = Api::new(&settings)?;
-    let delivery = outbox::deliver(api.clone(), recorder, settings.chats.clone(), chat.zone(), stop.clone());
+    let sender = Sender::new(api.clone());
+    let delivery =
+        outbox::deliver(sender.clone(), recorder, settings.chats.clone(), chat.zone(), stop.clone());
     let updates = async {
-        let outcome = receive(settings, api, chat, &stop).await;
+        let outcome = receive(settings, api, sender, chat, &stop).await;
         // Without updates there is no bot: its end takes the delivery with it.
         stop.cancel();
         outcome
@@ -90,6 +95,7 @@ pub async fn run(
 async fn receive(
     settings: Telegram,
     api: Api,
+    sender: Sender,
     chat: Chat,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
@@ -107,7 +113,7 @@ async fn receive(
     let handler = Arc::new(Handler {
         username: me.username().to_lowercase(),
         served: settings.chats.clone(),
-        api: api.clone(),
+        sender,
         chat,
         handled: Mutex::default(),
         strangers: Mutex::default(),
@@ -127,7 +133,7 @@ type Handled = Arc<OnceCell<()>>;
 struct Handler {
     username: String,
     served: Vec<ChatId>,
-    api: Api,
+    sender: Sender,
     chat: Chat,
     handled: Mutex<VecDeque<(UpdateId, Handled)>>,
     strangers: Mutex<HashMap<ChatId, Instant>>,
@@ -149,7 +155,7 @@ impl Handler {
         }
         if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
             let reply = self.chat.answer(from, &text).await;
-            self.api.reply(&message, &reply).await;
+            self.sender.reply(&message, &reply).await;
         }
     }
 

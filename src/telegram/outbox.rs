@@ -1,5 +1,5 @@
 //! Brings the alerts that wait in the outbox to their chats: at least once, oldest first, and each logged
-//! as delivered before the next of its chat goes out.
+//! as delivered before the next of its chat goes out, no faster than Telegram takes them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::api::{Api, Backoff, Failure};
+use super::api::{Backoff, Failure};
+use super::sender::Sender;
 use crate::chat::{Text, reply};
 use crate::event::{ChatId, Event, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
@@ -41,6 +42,8 @@ enum What {
 struct Pause {
     backoff: Backoff,
     until: Option<Instant>,
+    /// When Telegram's limits may have a place for it.
+    place_from: Option<Instant>,
     /// When the chat may be told of an overflow again.
     overflow_from: Option<Instant>,
 }
@@ -48,13 +51,13 @@ struct Pause {
 impl Pause {
     fn holds(&self, what: What, now: Instant) -> bool {
         let overflow = self.overflow_from.filter(|_| matches!(what, What::Overflow(_)));
-        self.until.max(overflow).is_some_and(|until| until > now)
+        self.until.max(self.place_from).max(overflow).is_some_and(|until| until > now)
     }
 }
 
 /// Delivers until `stop`.
 pub(super) async fn deliver(
-    api: Api,
+    sender: Sender,
     recorder: RecorderHandle,
     served: Vec<ChatId>,
     zone: Tz,
@@ -67,7 +70,7 @@ pub(super) async fn deliver(
             |chat: &ChatId, what: What| pauses.get(chat).is_some_and(|pause| pause.holds(what, now));
         let due = next_due(&recorder, zone, is_paused);
         if due.is_empty() {
-            let ends = pauses.values().flat_map(|pause| [pause.until, pause.overflow_from]);
+            let ends = pauses.values().flat_map(|pause| [pause.until, pause.place_from, pause.overflow_from]);
             let wake = ends.flatten().filter(|until| *until > now).min();
             tokio::select! {
                 () = recorder.alerts_waiting() => {}
@@ -77,15 +80,19 @@ pub(super) async fn deliver(
             continue;
         }
         for Due { chat, what, text } in due {
-            let outcome = if served.contains(&chat) {
+            let pause = pauses.entry(chat).or_default();
+            let outcome = if !served.contains(&chat) {
+                Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
+            } else if let Err(from) = sender.take_place_for_alert(chat) {
+                pause.place_from = Some(from.into());
+                continue;
+            } else {
                 tokio::select! {
-                    outcome = api.send(chat, None, &text) => outcome,
+                    outcome = sender.alert(chat, &text) => outcome,
                     () = shortly_after(&stop) => return,
                 }
-            } else {
-                Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
             };
-            let Some(event) = settle(pauses.entry(chat).or_default(), chat, what, outcome) else { continue };
+            let Some(event) = settle(pause, chat, what, outcome) else { continue };
             if !log(&recorder, event, &stop).await {
                 return;
             }
