@@ -33,7 +33,7 @@ pub struct Heard {
 
 pub(super) enum Input {
     Heard(Heard),
-    Change(Event, oneshot::Sender<Result<(), ChangeError>>),
+    Change(Vec<Event>, oneshot::Sender<Result<(), ChangeError>>),
     Sync(oneshot::Sender<Result<(), ChangeError>>),
     Stop,
 }
@@ -99,7 +99,16 @@ impl RecorderHandle {
     /// # Errors
     /// [`ChangeError`] says what holds where it is not.
     pub async fn change(&self, event: Event) -> Result<(), ChangeError> {
-        self.ask(|done| Input::Change(event, done)).await
+        self.change_all(vec![event]).await
+    }
+
+    /// As [`RecorderHandle::change`], with several events: they stand in the log one behind the other, and
+    /// of a write that is cut off the first are kept.
+    ///
+    /// # Errors
+    /// As [`RecorderHandle::change`].
+    pub async fn change_all(&self, events: Vec<Event>) -> Result<(), ChangeError> {
+        self.ask(|done| Input::Change(events, done)).await
     }
 
     /// Returns once all that was handed over before is on disk and in the state.

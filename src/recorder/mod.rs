@@ -204,9 +204,11 @@ impl Recorder {
                 match input {
                     Input::Heard(heard) => alerts |= self.hear(&mut state, heard),
                     // Nobody waits for the answer any more where sending it fails.
-                    Input::Change(event, done) => match self.disk_error() {
-                        Some(why) if event.is_a_persons() => drop(done.send(Err(ChangeError::Disk(why)))),
-                        _ if self.append(&mut state, &event) => waiting.push(done),
+                    Input::Change(events, done) => match self.disk_error() {
+                        Some(why) if events.iter().any(Event::is_a_persons) => {
+                            drop(done.send(Err(ChangeError::Disk(why))));
+                        }
+                        _ if events.iter().all(|event| self.append(&mut state, event)) => waiting.push(done),
                         _ => drop(done.send(Err(ChangeError::Disk("too much waits for it already".into())))),
                     },
                     Input::Sync(done) => waiting.push(done),

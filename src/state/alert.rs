@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::chats::Chats;
 use super::name::{Names, fold_case};
 use super::overflow::Overflow;
 use super::rows::Rows;
@@ -107,6 +108,7 @@ impl Alerts {
         probe: &Probe,
         watches: &Watches,
         names: &Names,
+        chats: &Chats,
         policy: &AlertPolicy,
     ) -> Vec<AlertDecision> {
         let Some(ssid) = probe.ssid.named() else { return Vec::new() };
@@ -115,10 +117,10 @@ impl Alerts {
             return Vec::new();
         }
         let everyones = watches.get(ssid, ChatId::TERMINAL);
-        policy
-            .chats
-            .iter()
-            .filter_map(|&chat| {
+        let served: BTreeSet<ChatId> = policy.chats.iter().map(|chat| chats.current(*chat)).collect();
+        served
+            .into_iter()
+            .filter_map(|chat| {
                 let reason = watches.get(ssid, chat).or(everyones)?.reason.clone();
                 Some(self.decide_for(chat, ssid, reason, probe, names, policy.cooldown))
             })
@@ -218,12 +220,46 @@ impl Alerts {
             .iter()
             .filter(|((_, _, device), _)| *device == before)
             .map(|((chat, ssid, _), cooldown)| ((*chat, ssid.clone(), now.clone()), cooldown.clone()))
-            .filter(|(key, cooldown)| {
-                self.cooldowns.get(key).is_none_or(|there| there.alerted < cooldown.alerted)
-            })
             .collect();
-        for (key, cooldown) in moved {
+        moved.into_iter().for_each(|(key, cooldown)| self.take_over(key, cooldown));
+    }
+
+    /// Has a cool-down go on under `key`, unless a later one does already.
+    fn take_over(&mut self, key: CooldownKey, cooldown: Cooldown) {
+        if self.cooldowns.get(&key).is_none_or(|there| there.alerted < cooldown.alerted) {
             self.start_cooldown(key, cooldown);
+        }
+    }
+
+    /// Gives all that is the chat `from`'s to `to`, as if it had always been that chat's.
+    pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
+        let waiting: Vec<Offset> = self.waiting_for(from).map(|(offset, _)| offset).collect();
+        for offset in waiting {
+            if let Some(alert) = self.outbox.remove(&(from, offset)) {
+                self.outbox.insert((to, offset), alert);
+            }
+        }
+        if let Some(overflow) = self.overflow.remove(&from) {
+            self.overflow.entry(to).merge(overflow);
+        }
+        if let Some(moving) = self.latest.remove(&from) {
+            let latest = self.latest.entry(to);
+            latest.extend(moving);
+            latest.sort_unstable();
+            latest.drain(..latest.len().saturating_sub(ALERTS_A_MINUTE));
+        }
+        let cooling: Vec<CooldownKey> = self
+            .cooldowns
+            .iter()
+            .filter(|((chat, _, _), _)| *chat == from)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in cooling {
+            if let Some(cooldown) = self.cooldowns.remove(&key) {
+                self.by_age.remove(&(cooldown.alerted, key.clone()));
+                let (_, ssid, device) = key;
+                self.take_over((to, ssid, device), cooldown);
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`State::prepare`] brings in the one row that an event needs, so that [`State::fold`] cannot fail.
 
 mod alert;
+mod chats;
 mod device;
 mod name;
 mod overflow;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
+pub use chats::{ANSWERED_LIMIT, Chats};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
 pub use overflow::{OVERFLOW_NETWORKS, Overflow};
@@ -27,7 +29,7 @@ pub use store::{Store, StoreError};
 pub use watch::{Watch, Watches};
 
 use crate::dot11::{MacAddr, RequestedSsid, Signature};
-use crate::event::{AlertDecision, Event, Offset, Probe, Timestamp};
+use crate::event::{AlertDecision, ChatId, Event, Offset, Probe, Timestamp};
 
 /// Devices, and SSIDs that they asked for, held in memory; beyond it those not in use are left to the
 /// store.
@@ -68,6 +70,7 @@ pub struct State {
     names: Names,
     watches: Watches,
     alerts: Alerts,
+    chats: Chats,
     signatures: Rows<Signature, ()>,
     totals: Totals,
     next: Offset,
@@ -120,6 +123,11 @@ impl State {
         &self.alerts
     }
 
+    /// What Telegram said of chats and updates.
+    pub fn chats(&self) -> &Chats {
+        &self.chats
+    }
+
     /// The statistics of one address.
     ///
     /// # Errors
@@ -142,7 +150,7 @@ impl State {
 
     /// Who is to be told of `probe`: decided once, before it is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
-        self.alerts.decide(probe, &self.watches, &self.names, policy)
+        self.alerts.decide(probe, &self.watches, &self.names, &self.chats, policy)
     }
 
     /// Brings into memory what `event` is folded into.
@@ -164,8 +172,10 @@ impl State {
         match event {
             Event::Probe(probe) => self.fold_probe(offset, probe),
             Event::Signature { signature, elements: _ } => self.signatures.insert(*signature, ()),
-            Event::Watch { time, chat, ssid, reason } => self.watches.set(ssid, *chat, *time, reason.clone()),
-            Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, *chat),
+            Event::Watch { time, chat, ssid, reason } => {
+                self.watches.set(ssid, self.chats.current(*chat), *time, reason.clone());
+            }
+            Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
             Event::Name { time: _, address, name, by } => {
                 self.rename(*address, |names| names.set(*address, name, *by));
             }
@@ -173,10 +183,18 @@ impl State {
                 self.rename(*address, |names| names.clear(*address, *by));
             }
             Event::Delivered { time: _, probe, chat }
-            | Event::Undeliverable { time: _, probe, chat, reason: _ } => self.alerts.remove(*chat, *probe),
-            Event::OverflowTold { time: _, chat, count } => self.alerts.overflow_told(*chat, *count),
-            Event::AlertExpired { time: _, probe, chat } => self.alerts.expire(*chat, *probe),
-            Event::Answered { .. } | Event::ChatMigrated { .. } | Event::Forget { .. } => {}
+            | Event::Undeliverable { time: _, probe, chat, reason: _ } => {
+                self.alerts.remove(self.chats.current(*chat), *probe);
+            }
+            Event::OverflowTold { time: _, chat, count } => {
+                self.alerts.overflow_told(self.chats.current(*chat), *count);
+            }
+            Event::AlertExpired { time: _, probe, chat } => {
+                self.alerts.expire(self.chats.current(*chat), *probe);
+            }
+            Event::Answered { time: _, update } => self.chats.answered(offset, *update),
+            Event::ChatMigrated { time: _, from, to } => self.migrate(*from, *to),
+            Event::Forget { .. } => {}
             Event::Lost { count, why: _ } => self.totals.lost_events += count,
         }
         self.next = event.end(offset);
@@ -186,6 +204,15 @@ impl State {
         let before = self.names.of(address).map(str::to_owned);
         change(&mut self.names);
         self.alerts.renamed(address, before.as_deref(), self.names.of(address));
+    }
+
+    /// Gives all that is the chat `from`'s to `to`.
+    fn migrate(&mut self, from: ChatId, to: ChatId) {
+        if from != to {
+            self.watches.migrate(from, to);
+            self.alerts.migrate(from, to);
+            self.chats.migrate(from, to);
+        }
     }
 
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
@@ -245,6 +272,8 @@ impl State {
         self.alerts.overflow.forget_changes();
         self.alerts.cooldowns.forget_changes();
         self.alerts.latest.forget_changes();
+        self.chats.migrated.forget_changes();
+        self.chats.answered.forget_changes();
         self.signatures.forget_changes();
         self.changed_weight = 0;
         self.saved = self.next;
@@ -278,6 +307,7 @@ impl PartialEq for State {
             && self.names == other.names
             && self.watches == other.watches
             && self.alerts == other.alerts
+            && self.chats == other.chats
             && self.signatures == other.signatures
     }
 }

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::alert::Alerts;
+use super::chats::Chats;
 use super::name::Names;
 use super::rows::Rows;
 use super::watch::Watches;
@@ -36,6 +37,8 @@ const OUTBOX: u8 = b'o';
 const OVERFLOW: u8 = b'v';
 const COOLDOWN: u8 = b'c';
 const LATEST: u8 = b'l';
+const MIGRATED: u8 = b'g';
+const ANSWERED: u8 = b'a';
 const SIGNATURE: u8 = b's';
 
 /// sled failed, or holds what cannot be read.
@@ -136,6 +139,7 @@ impl Store {
                 self.rows(COOLDOWN)?,
                 self.rows(LATEST)?,
             ),
+            chats: Chats { migrated: self.rows(MIGRATED)?, answered: self.rows(ANSWERED)? },
             signatures: self.rows(SIGNATURE)?,
             totals,
             next,
@@ -192,6 +196,8 @@ impl Store {
         put(&mut batch, OVERFLOW, &state.alerts.overflow)?;
         put(&mut batch, COOLDOWN, &state.alerts.cooldowns)?;
         put(&mut batch, LATEST, &state.alerts.latest)?;
+        put(&mut batch, MIGRATED, &state.chats.migrated)?;
+        put(&mut batch, ANSWERED, &state.chats.answered)?;
         put(&mut batch, SIGNATURE, &state.signatures)?;
         let meta = Meta { format: FORMAT, next: state.next, totals: state.totals };
         batch.insert(&[META], postcard::to_stdvec(&meta)?);

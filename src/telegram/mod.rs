@@ -81,9 +81,9 @@ pub async fn run(
     let api = Api::new(&settings)?;
     let sender = Sender::new(api.clone());
     let delivery =
-        outbox::deliver(sender.clone(), recorder, settings.chats.clone(), chat.zone(), stop.clone());
+        outbox::deliver(sender.clone(), recorder.clone(), settings.chats.clone(), chat.zone(), stop.clone());
     let updates = async {
-        let outcome = receive(settings, api, sender, chat, &stop).await;
+        let outcome = receive(settings, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the delivery with it.
         stop.cancel();
         outcome
@@ -97,6 +97,7 @@ async fn receive(
     api: Api,
     sender: Sender,
     chat: Chat,
+    recorder: RecorderHandle,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
     let updates = settings.updates.clone();
@@ -115,6 +116,7 @@ async fn receive(
         served: settings.chats.clone(),
         sender,
         chat,
+        recorder,
         handled: Mutex::default(),
         strangers: Mutex::default(),
     });
@@ -135,6 +137,7 @@ struct Handler {
     served: Vec<ChatId>,
     sender: Sender,
     chat: Chat,
+    recorder: RecorderHandle,
     handled: Mutex<VecDeque<(UpdateId, Handled)>>,
     strangers: Mutex<HashMap<ChatId, Instant>>,
 }
@@ -153,8 +156,12 @@ impl Handler {
         if !self.served.contains(&from) {
             return self.note_stranger(from);
         }
+        let UpdateId(number) = update.id;
+        if self.recorder.state().chats().has_answered(number) {
+            return info!("update {number} was acted on before a restart; it is not repeated");
+        }
         if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
-            let reply = self.chat.answer(from, &text).await;
+            let reply = self.chat.answer(from, &text, Some(number)).await;
             self.sender.reply(&message, &reply).await;
         }
     }
