@@ -117,6 +117,16 @@ impl Backoff {
     }
 }
 
+/// A message to a chat.
+pub(super) struct Outgoing<'a> {
+    pub(super) chat: ChatId,
+    /// The topic of a forum.
+    pub(super) topic: Option<ThreadId>,
+    pub(super) text: &'a Text,
+    /// Without a sound or a buzz.
+    pub(super) silent: bool,
+}
+
 /// The Bot API of the configured server.
 #[derive(Clone)]
 pub(super) struct Api {
@@ -188,12 +198,7 @@ impl Api {
     }
 
     /// Sends a message once.
-    pub(super) async fn send(
-        &self,
-        chat: ChatId,
-        topic: Option<ThreadId>,
-        text: &Text,
-    ) -> Result<(), Failure> {
+    pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<(), Failure> {
         let no_preview = LinkPreviewOptions {
             is_disabled: true,
             url: None,
@@ -201,13 +206,12 @@ impl Api {
             prefer_large_media: false,
             show_above_text: false,
         };
-        let chat = teloxide::types::ChatId(chat.0);
-        let mut request = SendMessage::new(chat, text.shortened(MESSAGE_LIMIT).to_html())
+        let chat = teloxide::types::ChatId(message.chat.0);
+        let mut request = SendMessage::new(chat, message.text.shortened(MESSAGE_LIMIT).to_html())
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview);
-        if let Some(topic) = topic {
-            request = request.message_thread_id(topic);
-        }
+        request.message_thread_id = message.topic;
+        request.disable_notification = message.silent.then_some(true);
         // A message that was taken but is told of in an unknown form must not be sent again.
         call(&self.bot, &request).await.map(|IgnoredAny| ())
     }

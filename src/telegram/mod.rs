@@ -4,7 +4,8 @@
 //! - Whether a chat is served is decided before anything else is looked at. A stranger gets no answer.
 //! - An update is acknowledged to Telegram (by the webhook's 200, or the next `getUpdates`) only after its
 //!   change is on disk and its reply was sent or given up, so a crash in between repeats the update
-//!   instead of losing it. An update that comes again while this process runs is handled once.
+//!   instead of losing it. An update that comes again acts once: this process remembers what it handled, and
+//!   the state, over restarts, which updates made a change.
 //! - The token and the webhook's secret are in no message and no log line: errors of teloxide and reqwest,
 //!   which name the address of a request, are put into words here ([`api::Failure`]).
 
@@ -79,9 +80,8 @@ pub async fn run(
         );
     }
     let api = Api::new(&settings)?;
-    let sender = Sender::new(api.clone());
-    let delivery =
-        outbox::deliver(sender.clone(), recorder.clone(), settings.chats.clone(), chat.zone(), stop.clone());
+    let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
+    let delivery = outbox::deliver(sender.clone(), recorder.clone(), chat.zone(), stop.clone());
     let updates = async {
         let outcome = receive(settings, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the delivery with it.
@@ -113,7 +113,6 @@ async fn receive(
     }
     let handler = Arc::new(Handler {
         username: me.username().to_lowercase(),
-        served: settings.chats.clone(),
         sender,
         chat,
         recorder,
@@ -134,7 +133,6 @@ type Handled = Arc<OnceCell<()>>;
 /// Handles updates, wherever they come from.
 struct Handler {
     username: String,
-    served: Vec<ChatId>,
     sender: Sender,
     chat: Chat,
     recorder: RecorderHandle,
@@ -153,7 +151,15 @@ impl Handler {
         // What else there is (edits, channel posts, members) asks for nothing.
         let UpdateKind::Message(message) = update.kind else { return };
         let from = ChatId(message.chat.id.0);
-        if !self.served.contains(&from) {
+        if let Some((before, now)) = migration(&message)
+            && self.sender.serves(before)
+        {
+            if let Err(error) = self.sender.follow(before, now).await {
+                warn!("the group {before} became {now}, which could not be noted: {error}");
+            }
+            return;
+        }
+        if !self.sender.serves(from) {
             return self.note_stranger(from);
         }
         let UpdateId(number) = update.id;
@@ -196,6 +202,17 @@ impl Handler {
         if strangers.len() < STRANGERS && strangers.insert(chat, Instant::now()).is_none() {
             info!("chat {chat} wrote and was not answered; to serve it, add {chat} to telegram.chats");
         }
+    }
+}
+
+/// The number that a group had, and the one that it has, where the message tells that it became a
+/// supergroup: to the group itself, or to the new one.
+fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
+    let here = ChatId(message.chat.id.0);
+    match (message.migrate_to_chat_id(), message.migrate_from_chat_id()) {
+        (Some(to), _) => Some((here, ChatId(to.0))),
+        (_, Some(from)) => Some((ChatId(from.0), here)),
+        _ => None,
     }
 }
 

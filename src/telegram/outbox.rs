@@ -56,13 +56,7 @@ impl Pause {
 }
 
 /// Delivers until `stop`.
-pub(super) async fn deliver(
-    sender: Sender,
-    recorder: RecorderHandle,
-    served: Vec<ChatId>,
-    zone: Tz,
-    stop: CancellationToken,
-) {
+pub(super) async fn deliver(sender: Sender, recorder: RecorderHandle, zone: Tz, stop: CancellationToken) {
     let mut pauses: HashMap<ChatId, Pause> = HashMap::new();
     while !stop.is_cancelled() {
         let now = Instant::now();
@@ -81,7 +75,7 @@ pub(super) async fn deliver(
         }
         for Due { chat, what, text } in due {
             let pause = pauses.entry(chat).or_default();
-            let outcome = if !served.contains(&chat) {
+            let outcome = if !sender.serves(chat) {
                 Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
             } else if let Err(from) = sender.take_place_for_alert(chat) {
                 pause.place_from = Some(from.into());
@@ -92,6 +86,14 @@ pub(super) async fn deliver(
                     () = shortly_after(&stop) => return,
                 }
             };
+            if let Err(Failure::Moved(to)) = outcome {
+                // What waits for it waits for its new number from here on.
+                match sender.follow(chat, to).await {
+                    Ok(()) => continue,
+                    Err(ChangeError::Stopped) => return,
+                    Err(_) => {}
+                }
+            }
             let Some(event) = settle(pause, chat, what, outcome) else { continue };
             if !log(&recorder, event, &stop).await {
                 return;
