@@ -191,6 +191,26 @@ pub fn overflow(overflow: &Overflow) -> Text {
     ))
 }
 
+/// The notice that nothing can be written any more.
+pub fn recording_stopped(why: &str) -> Text {
+    Text::plain(format_args!(
+        "⚠️ Recording has stopped: nothing can be written to disk ({}). What is heard meanwhile is kept in \
+         memory as far as it goes.",
+        printable(why)
+    ))
+}
+
+/// The notice that all is written again; `lost` probes were more than memory held.
+pub fn recording_resumed(lost: u64) -> Text {
+    match lost {
+        0 => Text::plain("✅ Recording runs again. Nothing was lost."),
+        lost => {
+            let probes = counted(lost, "probe was", "probes were");
+            Text::plain(format_args!("✅ Recording runs again. {probes} lost meanwhile."))
+        }
+    }
+}
+
 pub(super) fn watching(ssid: &Ssid, reason: Option<&str>) -> Text {
     let text = Text::plain(format_args!("👁 Watching for \"{ssid}\"."));
     match reason {

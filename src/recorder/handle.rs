@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::event::{Event, Probe};
 use crate::state::State;
@@ -53,7 +53,7 @@ pub(super) struct Shared {
     pub(super) state: RwLock<State>,
     pub(super) losses: Losses,
     pub(super) alerts_waiting: Notify,
-    pub(super) disk_error: RwLock<Option<String>>,
+    pub(super) disk_error: watch::Sender<Option<String>>,
 }
 
 pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
@@ -140,7 +140,12 @@ impl RecorderHandle {
 
     /// Why nothing can be written at the moment, where that is so.
     pub fn disk_error(&self) -> Option<String> {
-        read(&self.shared.disk_error).clone()
+        self.shared.disk_error.borrow().clone()
+    }
+
+    /// As [`RecorderHandle::disk_error`], to be waited on.
+    pub fn disk_errors(&self) -> watch::Receiver<Option<String>> {
+        self.shared.disk_error.subscribe()
     }
 
     /// Waits until an alert was raised since the last call.

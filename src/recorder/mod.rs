@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::dot11::MacAddr;
@@ -112,7 +112,7 @@ impl Recorder {
             state: RwLock::new(state),
             losses,
             alerts_waiting: Notify::new(),
-            disk_error: RwLock::new(None),
+            disk_error: watch::Sender::new(None),
         });
         let now = Instant::now();
         let mut recorder = Self {
@@ -263,7 +263,7 @@ impl Recorder {
     }
 
     fn disk_error(&self) -> Option<String> {
-        read(&self.shared.disk_error).clone()
+        self.shared.disk_error.borrow().clone()
     }
 
     fn write(&mut self) -> Result<(), String> {
@@ -285,17 +285,17 @@ impl Recorder {
 
     /// Tells the operator when the disk fails and when it serves again, once each.
     fn note_disk(&mut self, outcome: Result<(), LogError>) -> Result<(), String> {
-        let mut disk_error = write(&self.shared.disk_error);
+        let disk_error = &self.shared.disk_error;
         match outcome {
             Ok(()) => {
-                if disk_error.take().is_some() {
+                if disk_error.send_if_modified(|why| why.take().is_some()) {
                     info!("the disk takes events again; what waited in memory is written");
                 }
                 Ok(())
             }
             Err(failure) => {
                 let why = failure.io().to_string();
-                if disk_error.replace(why.clone()).is_none() {
+                if disk_error.send_if_modified(|told| told.replace(why.clone()).is_none()) {
                     error!("{failure}; events wait in memory until the disk takes them again");
                 }
                 Err(why)

@@ -10,6 +10,7 @@
 //!   which name the address of a request, are put into words here ([`api::Failure`]).
 
 mod api;
+mod notices;
 mod outbox;
 mod pacing;
 mod polling;
@@ -82,13 +83,14 @@ pub async fn run(
     let api = Api::new(&settings)?;
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
     let delivery = outbox::deliver(sender.clone(), recorder.clone(), chat.zone(), stop.clone());
+    let notices = notices::tell(sender.clone(), recorder.clone(), stop.clone());
     let updates = async {
         let outcome = receive(settings, api, sender, chat, recorder, &stop).await;
-        // Without updates there is no bot: its end takes the delivery with it.
+        // Without updates there is no bot: its end takes the rest with it.
         stop.cancel();
         outcome
     };
-    let ((), outcome) = tokio::join!(delivery, updates);
+    let ((), (), outcome) = tokio::join!(delivery, notices, updates);
     outcome
 }
 
@@ -213,6 +215,13 @@ fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
         (Some(to), _) => Some((here, ChatId(to.0))),
         (_, Some(from)) => Some((ChatId(from.0), here)),
         _ => None,
+    }
+}
+
+async fn sleep_until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::api::{Backoff, Failure};
 use super::sender::Sender;
+use super::sleep_until;
 use crate::chat::{Text, reply};
 use crate::event::{ChatId, Event, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
@@ -177,13 +178,6 @@ async fn log(recorder: &RecorderHandle, event: Event, stop: &CancellationToken) 
             () = tokio::time::sleep(LOG_RETRY) => {}
             () = stop.cancelled() => return false,
         }
-    }
-}
-
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(wake) => tokio::time::sleep_until(wake).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -102,6 +102,20 @@ impl Sender {
         }
     }
 
+    /// Sends a message that nobody asked for and that waits for no alert, once; `silent` where it is no cause
+    /// to look up.
+    pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), Failure> {
+        self.turn(chat).await;
+        let outcome = self.api.send(&Outgoing { chat, topic: None, text, silent }).await;
+        match outcome {
+            Err(Failure::Moved(to)) if self.follow(chat, to).await.is_ok() => {
+                self.turn(to).await;
+                self.api.send(&Outgoing { chat: to, topic: None, text, silent }).await
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Waits until a message that cannot wait behind the alerts may go to this chat.
     async fn turn(&self, chat: ChatId) {
         let from = self.pacing().take_in_chat(chat, Instant::now());
