@@ -68,6 +68,14 @@ fn input() -> impl Strategy<Value = Input> {
             .prop_map(|(time, address, by)| Input::Change(Event::Unname { time, address, by })),
         1 => (time(), offset(), chat())
             .prop_map(|(time, probe, chat)| Input::Change(Event::Delivered { time, probe, chat })),
+        1 => (time(), offset(), chat())
+            .prop_map(|(time, probe, chat)| Input::Change(Event::AlertExpired { time, probe, chat })),
+        1 => (time(), chat(), 0..3_u64)
+            .prop_map(|(time, chat, count)| Input::Change(Event::OverflowTold { time, chat, count })),
+        1 => (time(), chat(), chat())
+            .prop_map(|(time, from, to)| Input::Change(Event::ChatMigrated { time, from, to })),
+        1 => (time(), any::<u32>())
+            .prop_map(|(time, update)| Input::Change(Event::Answered { time, update })),
     ]
 }
 

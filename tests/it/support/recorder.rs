@@ -108,6 +108,7 @@ pub fn assert_same(one: &State, other: &State) {
     assert_eq!(one.names(), other.names());
     assert_eq!(one.watches(), other.watches());
     assert_eq!(one.alerts(), other.alerts());
+    assert_eq!(one.chats(), other.chats());
     for address in addresses() {
         assert_eq!(one.device(address).unwrap(), other.device(address).unwrap(), "{address}");
     }
@@ -122,8 +123,11 @@ pub fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            // A segment may have been sealed since the folder was listed.
-            let _ = fs::copy(entry.path(), target);
+            // A segment may have been sealed since the folder was listed; what it became is not in the list.
+            if fs::copy(entry.path(), &target).is_err() {
+                let sealed = |path: &Path| format!("{}.zst", path.display());
+                let _ = fs::copy(sealed(&entry.path()), sealed(&target));
+            }
         }
     }
 }
