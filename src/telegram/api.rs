@@ -21,7 +21,8 @@ use crate::chat::{MESSAGE_LIMIT, Text};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
-/// The longest wait between two tries.
+/// The shortest and the longest wait between two tries, unless Telegram names a longer one.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How long Telegram holds `getUpdates` open when there is nothing to tell.
@@ -111,9 +112,9 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn next(&mut self, named: Option<Duration>) -> Duration {
-        let own = Duration::from_secs(1 << self.failures.min(6)).min(LONGEST_WAIT);
+        let own = (SHORTEST_WAIT * (1 << self.failures.min(6))).min(LONGEST_WAIT);
         self.failures += 1;
-        named.unwrap_or(own)
+        named.map_or(own, |named| named.max(SHORTEST_WAIT))
     }
 }
 
@@ -248,4 +249,53 @@ async fn call<P: Payload + Serialize, T: DeserializeOwned>(bot: &Bot, payload: &
             Failure::Later(None, format!("the server's answer is not the Bot API's (HTTP {status})"))
         })?;
     answer.outcome(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, body: &str, expected: &str) {
+        let answer: Answer<IgnoredAny> = serde_json::from_str(body).unwrap();
+        let outcome = answer.outcome(status).map(|IgnoredAny| "taken");
+        assert_eq!(format!("{outcome:?}"), expected, "{body}");
+    }
+
+    #[test]
+    fn an_answer_means_what_the_bot_api_says() {
+        check(200, r#"{"ok":true,"result":{"message_id":1,"of":"an unknown form"}}"#, r#"Ok("taken")"#);
+        let blocked =
+            r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#;
+        check(403, blocked, r#"Err(Never("Forbidden: bot was blocked by the user"))"#);
+        let not_found = r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
+        check(400, not_found, r#"Err(Never("Bad Request: chat not found"))"#);
+        let moved = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a
+            supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#
+            .replace('\n', " ");
+        check(400, &moved, "Err(Moved(ChatId(-1001234567890)))");
+        let slower = r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 37",
+            "parameters":{"retry_after":37}}"#;
+        check(429, slower, r#"Err(Later(Some(37s), "Telegram asks for fewer messages"))"#);
+        check(401, r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#, "Err(Token)");
+        check(404, r#"{"ok":false,"error_code":404,"description":"Not Found"}"#, "Err(Token)");
+        let down = r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#;
+        check(500, down, r#"Err(Later(None, "Internal Server Error"))"#);
+        check(500, r#"{"ok":false}"#, r#"Err(Later(None, ""))"#);
+    }
+
+    #[test]
+    fn minutes_of_failures_are_a_few_tries() {
+        let mut backoff = Backoff::default();
+        let ten_minutes = Duration::from_secs(600);
+        let mut waited = Duration::ZERO;
+        let tries = std::iter::repeat_with(|| backoff.next(None)).take_while(|wait| {
+            waited += *wait;
+            waited < ten_minutes
+        });
+        assert_eq!(tries.count(), 14);
+        assert_eq!(backoff.next(None), LONGEST_WAIT);
+        assert_eq!(backoff.next(Some(Duration::from_secs(300))), Duration::from_secs(300));
+        assert_eq!(backoff.next(Some(Duration::ZERO)), SHORTEST_WAIT);
+    }
 }

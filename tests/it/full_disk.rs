@@ -165,6 +165,14 @@ fn the_chat_says_once_that_recording_stopped_and_once_that_it_runs_again() {
 }
 
 #[test]
+fn what_was_lost_is_told() {
+    let text = |lost| probewatch::chat::reply::recording_resumed(lost).to_string();
+    assert_eq!(text(0), RESUMED);
+    assert_eq!(text(1), "✅ Recording runs again. 1 probe was lost meanwhile.");
+    assert_eq!(text(312), "✅ Recording runs again. 312 probes were lost meanwhile.");
+}
+
+#[test]
 fn what_was_over_before_telegram_could_be_told_is_not_told() {
     let Some((disk, _, mut home)) = home_on_small_disk() else { return };
     home.transmit(VAN, "RNM0");
