@@ -62,6 +62,7 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
         alerts: AlertPolicy {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
+            keep: config.alert_keep,
         },
         retention: Retention::default(),
         devices_bytes: DEVICES_LIMIT,

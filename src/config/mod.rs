@@ -33,7 +33,7 @@ const ENVIRONMENT: &str = "the environment";
 const DEVICES: &str = "devices";
 
 /// Every key that the configuration has, and what its value is.
-const KEYS: [(&str, Kind); 21] = [
+const KEYS: [(&str, Kind); 22] = [
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
     ("capture.sources", Kind::Texts),
@@ -48,6 +48,7 @@ const KEYS: [(&str, Kind); 21] = [
     ("telegram.webhook.listen", Kind::Text),
     ("telegram.webhook.secret_token", Kind::Text),
     ("alerts.cooldown_seconds", Kind::Number),
+    ("alerts.keep_hours", Kind::Number),
     ("record.fsync_milliseconds", Kind::Number),
     ("record.checkpoint_seconds", Kind::Number),
     ("record.segment_mebibytes", Kind::Number),
@@ -131,6 +132,8 @@ pub struct Config {
     pub telegram: Option<Telegram>,
     /// How long the same device and network alert only once.
     pub alert_cooldown: Duration,
+    /// How long an alert waits for Telegram before it is only counted.
+    pub alert_keep: Duration,
     /// How long a probe may wait for its fsync.
     pub fsync_interval: Duration,
     /// How often the state goes to sled.
@@ -242,6 +245,7 @@ struct RawWebhook {
 #[serde(default)]
 struct RawAlerts {
     cooldown_seconds: i64,
+    keep_hours: i64,
 }
 
 #[derive(serde::Deserialize)]
@@ -302,7 +306,7 @@ impl Default for RawWebhook {
 
 impl Default for RawAlerts {
     fn default() -> Self {
-        Self { cooldown_seconds: 600 }
+        Self { cooldown_seconds: 600, keep_hours: 24 }
     }
 }
 

@@ -12,4 +12,5 @@ mod recording;
 mod replay_vs_tshark;
 mod support;
 mod support_works;
+mod telegram_away;
 mod walls;

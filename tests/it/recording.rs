@@ -72,6 +72,14 @@ fn input() -> impl Strategy<Value = Input> {
         1 => (time(), time(), prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)]).prop_map(
             |(time, heard_before, addresses)| Input::Change(Event::Forget { time, addresses, heard_before })
         ),
+        1 => (time(), offset(), chat())
+            .prop_map(|(time, probe, chat)| Input::Change(Event::AlertExpired { time, probe, chat })),
+        1 => (time(), chat(), 0..3_u64)
+            .prop_map(|(time, chat, count)| Input::Change(Event::OverflowTold { time, chat, count })),
+        1 => (time(), chat(), chat())
+            .prop_map(|(time, from, to)| Input::Change(Event::ChatMigrated { time, from, to })),
+        1 => (time(), any::<u32>())
+            .prop_map(|(time, update)| Input::Change(Event::Answered { time, update })),
     ]
 }
 
@@ -275,7 +283,8 @@ fn a_data_directory_has_one_writer() {
 #[test]
 fn every_bound_holds_and_counts() {
     let mut state = State::default();
-    let policy = AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60) };
+    let policy =
+        AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60), keep: Duration::MAX };
     let watched = Ssid::from("Depot");
     let mut events = vec![Event::Watch {
         time: Timestamp::from_micros(0),
@@ -300,10 +309,11 @@ fn every_bound_holds_and_counts() {
         fold_in(&mut state, Event::Probe(probe));
     }
     assert_eq!(state.alerts().waiting(), OUTBOX_LIMIT);
-    assert_eq!(state.alerts().overflow(CHATS[0]), (flood - OUTBOX_LIMIT) as u64);
+    assert_eq!(state.alerts().overflow(CHATS[0]).unwrap().count(), (flood - OUTBOX_LIMIT) as u64);
     let told = Event::OverflowTold { time: Timestamp::from_micros(0), chat: CHATS[0], count: 10 };
     fold_in(&mut state, told);
-    assert_eq!(state.alerts().overflow(CHATS[0]), (flood - OUTBOX_LIMIT - 10) as u64);
+    let overflow = state.alerts().overflow(CHATS[0]).unwrap();
+    assert_eq!((overflow.count(), overflow.networks()), ((flood - OUTBOX_LIMIT - 10) as u64, 1));
 
     let waiting = state.alerts().waiting();
     for (probe, chat) in (0..waiting as u64).map(|number| (Offset(number + 1), CHATS[0])) {
