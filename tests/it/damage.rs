@@ -8,12 +8,14 @@ use probewatch::dot11::{RequestedSsid, Ssid};
 use probewatch::event::{Event, Offset};
 use probewatch::event_log;
 
-use crate::support::recorder::{Input, Running, addresses, assert_same, copy, events, fold, probe, settings};
+use crate::support::recorder::{
+    Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
+};
 use probewatch::recorder::Settings;
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
-    let running = Running::start(Settings { segment_bytes: 1 << 20, ..settings(folder) });
+    let running = Running::start(Settings { rotation: one_segment(), ..settings(folder) });
     for number in 0..5 {
         running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
     }

@@ -14,7 +14,7 @@ use probewatch::state::{
 use proptest::prelude::*;
 
 use crate::support::recorder::{
-    CHATS, Input, Running, addresses, assert_same, copy, events, fold, probe, settings,
+    CHATS, Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
 };
 
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ proptest! {
 #[test]
 fn devices_come_and_go_between_memory_and_sled() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy = Settings { segment_bytes: 1 << 30, ..settings(folder.path()) };
+    let roomy = Settings { rotation: one_segment(), ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
     let count = 70_000_u32;
     let address = |number: u32| {
