@@ -34,6 +34,11 @@ pub(super) fn format(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Resu
     written
 }
 
+/// How many lines seem to have run into one.
+pub(super) fn count(text: &[u8]) -> u64 {
+    text.windows(START.len()).filter(|window| *window == START).count() as u64
+}
+
 /// A line whose offset is known, and whose event can be read.
 pub(super) struct Line<'a> {
     pub(super) offset: Offset,

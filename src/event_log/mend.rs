@@ -31,13 +31,15 @@ pub(super) enum MissingEnd {
 }
 
 /// Mends the damaged ones of `segments` that begin with `bases`, of which the last ends before `end`. A
-/// base with which no segment begins is that of events that are missing before the next segment.
+/// base with which no segment begins is that of events that are missing before the next segment. Returns
+/// the bases of those that were mended.
 pub(super) fn mend(
     folder: &Folder,
     segments: &[Segment],
     end: Offset,
     bases: &BTreeSet<Offset>,
-) -> Result<(), LogError> {
+) -> Result<BTreeSet<Offset>, LogError> {
+    let mut mended = BTreeSet::new();
     for &base in bases {
         let after = segments.partition_point(|segment| segment.base <= base);
         let until = segments.get(after).map(|segment| segment.base);
@@ -46,17 +48,19 @@ pub(super) fn mend(
                 if prepare(folder, own, until.unwrap_or(end), MissingEnd::Left)?.is_some() {
                     folder.await_replacing(&own.path)?;
                     folder.finish_mending(&own.path)?;
+                    mended.insert(base);
                 }
             }
             None => {
                 // What is missing behind the last segment is so only once another follows.
                 if let Some(until) = until {
                     fill(folder, base, until)?;
+                    mended.insert(base);
                 }
             }
         }
     }
-    Ok(())
+    Ok(mended)
 }
 
 /// Writes what is to take the place of `segment`, whose last event is before `until`; nothing where the

@@ -165,13 +165,14 @@ impl Recovered {
 
     /// Mends the segments that reading found damaged, given by [`Damage::segment`]: whole lines stay as they
     /// are, an [`Event::Lost`] takes the place of what is damaged or missing, as it was read, and the damaged
-    /// file is kept beside as `….damaged`. Those that turn out whole stay as they are.
+    /// file is kept beside as `….damaged`. Returns those that were mended: one that turns out whole, since
+    /// only the disk had failed when it was read, stays as it is, and is to be read once more.
     ///
     /// # Errors
     /// [`LogError`]; what was not mended yet stays as it was, or is gone on with at the next start.
-    pub fn mend(&mut self, segments: &BTreeSet<Offset>) -> Result<(), LogError> {
+    pub fn mend(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
         if segments.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         let mended = mend::mend(&self.folder, &self.inventory.segments, self.end, segments);
         // Some may have been mended in spite of the failure.
@@ -200,16 +201,19 @@ impl Recovered {
 }
 
 /// The offset behind the segment's last event. A line that cannot be read counts as one, and so does what
-/// could not be read at all.
+/// cannot be decompressed. A disk that does not give the bytes says nothing about the end.
 fn end_of(folder: &Folder, segment: &Segment) -> Result<Offset, LogError> {
     let mut sequence = Sequence::new(segment.base, Offset(u64::MAX));
     let mut lines = Lines::open(folder, segment)?;
     loop {
         match lines.next_line() {
             // Damage is reported where the events are read.
-            Ok(Some(line)) => drop(sequence.take(line, Offset(u64::MAX))),
+            Ok(Some(line)) => drop(sequence.take(line, Offset::default())),
             Ok(None) => break,
-            Err(_) => return Ok(sequence.end().next()),
+            Err(error) if segment.sealed && error.io().raw_os_error().is_none() => {
+                return Ok(sequence.end().next());
+            }
+            Err(error) => return Err(error),
         }
     }
     // A sealed segment is never empty, even if it seems so.

@@ -8,7 +8,7 @@ use super::LogError;
 use super::damage::Damage;
 use super::disk::Open;
 use super::folder::Folder;
-use super::line::Line;
+use super::line::{self, Line};
 use super::sealed::SealedText;
 use super::segment::Segment;
 use crate::dot11::write_printable;
@@ -58,7 +58,8 @@ pub(super) struct Sequence {
     expected: Offset,
     /// The offset of the first event that the segment cannot hold.
     until: Offset,
-    damaged_lines: u64,
+    /// How many events the damaged lines since the last good one seem to be.
+    damaged: u64,
     /// How many events the damaged lines since the last good one can have held.
     hidden: u64,
     reader: EventReader,
@@ -66,16 +67,17 @@ pub(super) struct Sequence {
 
 impl Sequence {
     pub(super) fn new(base: Offset, until: Offset) -> Self {
-        Self { expected: base, until, damaged_lines: 0, hidden: 0, reader: EventReader::default() }
+        Self { expected: base, until, damaged: 0, hidden: 0, reader: EventReader::default() }
     }
 
     /// Takes the next line: its offset, and its event unless that ends before `from`.
     pub(super) fn take(&mut self, text: &mut [u8], from: Offset) -> Result<(Offset, Option<Event>), String> {
-        let length = text.len() as u64;
-        self.read(text, from).inspect_err(|_| {
-            self.damaged_lines += 1;
-            self.hidden += 1 + length / SHORTEST_LINE;
-        })
+        let taken = self.read(text, from);
+        if taken.is_err() {
+            self.damaged += line::count(text).max(1);
+            self.hidden += 1 + text.len() as u64 / SHORTEST_LINE;
+        }
+        taken
     }
 
     fn read(&mut self, text: &mut [u8], from: Offset) -> Result<(Offset, Option<Event>), String> {
@@ -96,12 +98,12 @@ impl Sequence {
     }
 
     fn go_on_from(&mut self, offset: Offset) {
-        (self.expected, self.damaged_lines, self.hidden) = (offset, 0, 0);
+        (self.expected, self.damaged, self.hidden) = (offset, 0, 0);
     }
 
     /// The offset behind the last line.
     pub(super) fn end(&self) -> Offset {
-        Offset(self.expected.0.saturating_add(self.damaged_lines))
+        Offset(self.expected.0.saturating_add(self.damaged))
     }
 }
 

@@ -361,11 +361,11 @@ impl Writer {
     ///
     /// # Errors
     /// [`LogError`]; what was not mended yet stays as it was, or is gone on with at the next start.
-    pub fn mend(&mut self, segments: &BTreeSet<Offset>) -> Result<(), LogError> {
+    pub fn mend(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
         let end = self.segment.base;
         let segments = segments.iter().copied().filter(|base| *base < end).collect::<BTreeSet<_>>();
         if segments.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         self.wait_for_sealer();
         let mut with_end = self.inventory.segments.clone();
