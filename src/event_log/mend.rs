@@ -22,12 +22,15 @@ pub(super) struct Mended {
     pub(super) bytes: u64,
 }
 
-/// Whether events that are missing at a segment's end, with no damage there, are told in that segment, or
-/// in one of their own.
+/// Who found a segment damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MissingEnd {
-    Told,
-    Left,
+pub(super) enum FoundBy {
+    /// Events that are missing behind its last line are told in a segment of their own. Bytes that the disk
+    /// does not give, now as when it was read, are lost.
+    Reader,
+    /// The segment goes on: what is missing behind its last line is told there. The disk fails at the moment,
+    /// so bytes that it does not give are asked for again.
+    Writer,
 }
 
 /// Mends the damaged ones of `segments` that begin with `bases`, of which the last ends before `end`. A
@@ -45,7 +48,7 @@ pub(super) fn mend(
         let until = segments.get(after).map(|segment| segment.base);
         match after.checked_sub(1).and_then(|place| segments.get(place)).filter(|own| own.base == base) {
             Some(own) => {
-                if prepare(folder, own, until.unwrap_or(end), MissingEnd::Left)?.is_some() {
+                if prepare(folder, own, until.unwrap_or(end), FoundBy::Reader)?.is_some() {
                     folder.await_replacing(&own.path)?;
                     folder.finish_mending(&own.path)?;
                     mended.insert(base);
@@ -69,7 +72,7 @@ pub(super) fn prepare(
     folder: &Folder,
     segment: &Segment,
     until: Offset,
-    missing_end: MissingEnd,
+    found_by: FoundBy,
 ) -> Result<Option<Mended>, LogError> {
     let mut pieces = Pieces::open(folder, segment, until, Offset::default())?;
     let mut first = None;
@@ -82,13 +85,18 @@ pub(super) fn prepare(
                     file.write_all(line.strip_suffix(b"\n").unwrap_or(line)).map_err(failed())?;
                     file.write_all(b"\n").map_err(failed())?;
                 }
+                Piece::Damaged(Damage::Segment { error, .. }, _)
+                    if found_by == FoundBy::Writer && error.io().raw_os_error().is_some() =>
+                {
+                    return Err(error);
+                }
                 Piece::Damaged(damage, lost) => {
                     write_lost(file, lost).map_err(failed())?;
                     first.get_or_insert(damage);
                 }
             }
         }
-        if missing_end == MissingEnd::Told && pieces.end() < until {
+        if found_by == FoundBy::Writer && pieces.end() < until {
             let (from, to) = (pieces.end(), until);
             let gap = Damage::Gap { from, to };
             write_lost(file, gap.lost(from..to)).map_err(failed())?;

@@ -11,7 +11,7 @@ use super::damage::Damage;
 use super::disk::{FileFacts, LogFile, Open};
 use super::folder::Folder;
 use super::inventory::{Inventory, SealedSegment};
-use super::mend::{self, MissingEnd};
+use super::mend::{self, FoundBy};
 use super::reader::Events;
 use super::segment::Segment;
 use super::{LogError, Recovered, line};
@@ -267,7 +267,7 @@ impl Writer {
         }
         drop(file);
         let synced = Segment { bytes: self.synced_bytes, ..self.segment.clone() };
-        if let Some(mended) = mend::prepare(&self.folder, &synced, self.synced, MissingEnd::Told)? {
+        if let Some(mended) = mend::prepare(&self.folder, &synced, self.synced, FoundBy::Writer)? {
             error!("{} lost events that were on disk: {}", path.display(), mended.damage);
             self.damage.push(mended.damage);
             self.folder.await_replacing(path)?;

@@ -146,12 +146,13 @@ impl FaultyDisk {
         self.state().make(&path, bytes);
     }
 
-    /// Loses a file.
+    /// Loses a file, and what a power cut would bring back in its place.
     pub fn lose(&self, name: &str) {
         let path = self.path(name);
         let mut state = self.state();
         state.names.remove(&path);
-        state.durable_names.remove(&path);
+        let is_its = |other: &Path| other.file_name().unwrap().to_str().unwrap().starts_with(&name[..20]);
+        state.durable_names.retain(|other, _| !is_its(other));
     }
 
     pub fn set_created(&self, name: &str, created: SystemTime) {
@@ -258,6 +259,7 @@ impl Disk for FaultyDisk {
         };
         if how == Open::Anew {
             state.files[file].bytes.clear();
+            state.files[file].dropped = 0..0;
         }
         Ok(Box::new(OpenFile { disk: self.clone(), file, position: 0 }))
     }
