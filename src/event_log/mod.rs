@@ -138,6 +138,8 @@ fn look_through(folder: &Folder) -> Result<(Inventory, Offset), LogError> {
         }
         segments.pop();
     }
+    // An earlier process may have ended before this.
+    folder.sync()?;
     Ok((Inventory::new(listing), end))
 }
 

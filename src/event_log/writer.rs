@@ -106,9 +106,6 @@ impl Writer {
             }
         };
         let facts = folder.look_at(&segment.path)?;
-        // What an earlier process wrote and did not fsync is acknowledged from here on.
-        file.sync_all().map_err(LogError::new("fsync", &segment.path))?;
-        folder.sync()?;
         let mut writer = Self {
             folder,
             rotation,

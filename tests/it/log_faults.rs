@@ -7,7 +7,7 @@ use probewatch::event::{Event, Offset};
 use probewatch::event_log::{Rotation, Writer};
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Leftover, Operation};
-use crate::support::log::{Contents, HOUR, append, event, log_of, open, read_all, recover};
+use crate::support::log::{Contents, HOUR, append, event, log_of, open, read, read_all, recover};
 
 /// Two or three groups of events fill a segment.
 const SMALL: Rotation = Rotation { bytes: 600, age: HOUR };
@@ -104,6 +104,24 @@ fn the_power_may_go_at_any_moment() {
             assert_eq!(assert_kept(&image, &what).next.0, next + 4, "{what}");
         }
     }
+}
+
+#[test]
+fn what_recovery_found_is_on_disk_from_then_on() {
+    let disk = FaultyDisk::default();
+    let mut writer = open(&disk, SMALL).unwrap();
+    for number in 0..3 {
+        writer.append(&event(number)).unwrap();
+    }
+    // Written and not synced, as a killed process leaves it.
+    writer.write().unwrap();
+    drop(writer);
+    disk.keep_images();
+    let log = recover(&disk).unwrap();
+    assert_eq!(log.next_offset(), Offset(3));
+    drop(read(&log, Offset(0)));
+    let image = disk.images(Leftover::Nothing).pop().unwrap();
+    assert_eq!(read_all(&image).whole(), [0, 1, 2]);
 }
 
 #[test]
@@ -230,9 +248,9 @@ fn an_interrupted_mending_is_finished() {
         }
     }
     for first in 0..operations {
-        let disk = damaged.copy();
         // A disk that does not give the bytes is not told from one that lost them, so reading does not fail.
         for only in [Operation::Write, Operation::Sync, Operation::SyncFolder, Operation::Rename] {
+            let disk = damaged.copy();
             disk.fail(Fault { only: Some(only), ..fault(first..first + 4, libc::EIO) });
             let what = format!("operations {first} to {} fail if they are {only:?}", first + 3);
             until_it_works(|| recover(&disk)?.mend(&before.damaged));
@@ -250,7 +268,7 @@ fn what_only_could_not_be_read_once_is_not_mended() {
     let mut log = recover(&disk).unwrap();
     let at = disk.operations();
     disk.fail(Fault { only: Some(Operation::Read), ..fault(at..at + 6, libc::EIO) });
-    let found = crate::support::log::read(&log, Offset(0));
+    let found = read(&log, Offset(0));
     found.assert_accounted(Offset(0), "a segment that could not be read");
     assert!(found.lost() > 0 && found.damage[0].contains("os error 5"), "{found:?}");
     assert!(log.mend(&found.damaged).unwrap().is_empty());
@@ -324,10 +342,10 @@ fn old_segments_are_removed_and_counted() {
     let log = recover(&disk).unwrap();
     let first = log.first_offset();
     assert_eq!((first, log.next_offset()), (segments.last().unwrap().end, Offset(63)));
-    let found = crate::support::log::read(&log, first);
+    let found = read(&log, first);
     found.assert_accounted(first, "from the first that is there");
     assert_eq!((found.damage.len(), found.lost()), (0, 0));
-    let from_0 = crate::support::log::read(&log, Offset(0));
+    let from_0 = read(&log, Offset(0));
     assert_eq!((from_0.damage.len(), from_0.lost()), (1, first.0), "the rest is missing");
 }
 
@@ -341,7 +359,7 @@ fn a_removal_leaves_no_hole_whenever_the_power_goes() {
     assert!(images.len() > 10);
     for image in images {
         let log = recover(&image).unwrap();
-        let found = crate::support::log::read(&log, log.first_offset());
+        let found = read(&log, log.first_offset());
         assert!(found.damage.is_empty(), "{found:?}");
         found.assert_accounted(log.first_offset(), "a removal");
     }
@@ -360,10 +378,10 @@ fn a_snapshot_may_know_more_than_the_log() {
         append(&mut writer, 100..106);
         drop(writer);
         let log = recover(&disk).unwrap();
-        let found = crate::support::log::read(&log, Offset(100));
+        let found = read(&log, Offset(100));
         assert_eq!((found.whole(), found.damage.len()), ((100..106).collect(), 0));
         let mut log = log;
-        let from_0 = crate::support::log::read(&log, Offset(0));
+        let from_0 = read(&log, Offset(0));
         from_0.assert_accounted(Offset(0), "with the gap");
         assert_eq!((from_0.lost(), from_0.damage.len()), (100 - events, 1));
         log.mend(&from_0.damaged).unwrap();

@@ -42,7 +42,7 @@ pub struct Fault {
 pub enum Leftover {
     Nothing,
     Half,
-    /// As many zeros.
+    /// As many zeros; and a name that was removed is gone, while a new one is not there yet.
     Zeros,
 }
 
@@ -57,6 +57,8 @@ struct State {
     folders: BTreeSet<PathBuf>,
     names: Names,
     durable_names: Names,
+    /// Removed since the folder was synced.
+    removed: BTreeSet<PathBuf>,
     files: Vec<File>,
     /// What is written on the disk, for whoever looks at an image of it.
     note: u64,
@@ -207,6 +209,9 @@ impl State {
             file.bytes = file.durable.clone();
             file.dropped = 0..0;
         }
+        if matches!(leftover, Leftover::Zeros) {
+            self.durable_names.retain(|path, _| !self.removed.contains(path));
+        }
         self.names = self.durable_names.clone();
         Self { fault: None, operations: 0, ..self }
     }
@@ -230,6 +235,7 @@ impl Disk for FaultyDisk {
         let inside: Vec<_> = state.names.iter().filter(|(path, _)| is_inside(path)).collect();
         let inside: Names = inside.into_iter().map(|(path, file)| (path.clone(), *file)).collect();
         state.durable_names.extend(inside);
+        state.removed.retain(|path| !is_inside(path));
         Ok(())
     }
 
@@ -276,6 +282,7 @@ impl Disk for FaultyDisk {
         let mut state = self.step(Operation::Remove)?;
         state.file(path)?;
         state.names.remove(path);
+        state.removed.insert(path.to_owned());
         Ok(())
     }
 }
