@@ -15,6 +15,7 @@ use super::{
 };
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
+use crate::event_log::Rotation;
 use crate::state::check_name;
 
 /// The name of systemd's credential with the token.
@@ -124,6 +125,7 @@ impl Checks {
         let fsync = self.within("record.fsync_milliseconds", record.fsync_milliseconds, 1, 60_000)?;
         let checkpoint = self.within("record.checkpoint_seconds", record.checkpoint_seconds, 1, 3600)?;
         let segment = self.within("record.segment_mebibytes", record.segment_mebibytes, 1, 1024)?;
+        let age = self.within("record.segment_hours", record.segment_hours, 1, 8760)?;
         Ok(Config {
             time_zone: self.time_zone(raw.time_zone.as_deref())?,
             capture: self.capture(raw.capture)?,
@@ -132,7 +134,10 @@ impl Checks {
             alert_keep: Duration::from_secs(3600 * u64::from(keep)),
             fsync_interval: Duration::from_millis(fsync.into()),
             checkpoint_interval: Duration::from_secs(checkpoint.into()),
-            segment_bytes: u64::from(segment) << 20,
+            rotation: Rotation {
+                bytes: u64::from(segment) << 20,
+                age: Duration::from_secs(u64::from(age) * 3600),
+            },
             retention: self.retention(&raw.retention, segment)?,
             devices: if self.has_table(DEVICES) { Some(self.devices(raw.devices)?) } else { None },
             data_dir: self.data_dir(raw.data_dir)?,

@@ -14,9 +14,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature, Ssid, hex, unhex};
 
 mod json;
+mod read;
 mod timestamp;
 
 pub use json::push_probe;
+pub use read::EventReader;
 pub use timestamp::Timestamp;
 
 /// An event's place in the log; the first event has offset 0.

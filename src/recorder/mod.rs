@@ -29,7 +29,7 @@ use tracing::{error, info, warn};
 use crate::config::Retention;
 use crate::dot11::MacAddr;
 use crate::event::{Event, NamedBy, Timestamp};
-use crate::event_log::{self, DataDirLock, LockError, LogError, Writer};
+use crate::event_log::{self, DataDirLock, LockError, LogError, Rotation, Writer};
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
@@ -64,8 +64,8 @@ pub struct Settings {
     pub fsync_interval: Duration,
     /// How often the state goes to sled.
     pub checkpoint_interval: Duration,
-    /// The size at which a segment of the log is sealed.
-    pub segment_bytes: u64,
+    /// When a segment of the log is sealed.
+    pub rotation: Rotation,
     /// Who is alerted.
     pub alerts: AlertPolicy,
     /// How long what was heard is kept.
@@ -115,7 +115,7 @@ impl Recorder {
         let recovered = event_log::recover(&settings.data_dir.join("events"))?;
         let losses = Losses::default();
         let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses)?;
-        let log = recovered.into_writer(settings.segment_bytes)?;
+        let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {
             state: RwLock::new(state),

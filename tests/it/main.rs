@@ -7,6 +7,8 @@ mod decode;
 mod decoder_vs_tshark;
 mod full_disk;
 mod live_capture;
+mod log_damage;
+mod log_faults;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;

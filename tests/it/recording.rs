@@ -15,7 +15,7 @@ use probewatch::state::{
 use proptest::prelude::*;
 
 use crate::support::recorder::{
-    CHATS, Input, Running, addresses, assert_same, copy, events, fold, probe, settings,
+    CHATS, Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
 };
 
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ proptest! {
 #[test]
 fn many_devices_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy = Settings { segment_bytes: 1 << 30, ..settings(folder.path()) };
+    let roomy = Settings { rotation: one_segment(), ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
     let count = 70_000_u32;
     let address = |number: u32| {
@@ -242,7 +242,7 @@ fn old_random_addresses_leave_and_others_stay() {
 #[test]
 fn a_crowd_of_addresses_makes_room_for_those_that_are_heard() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy = Settings { segment_bytes: 1 << 30, devices_bytes: 200_000, ..settings(folder.path()) };
+    let roomy = Settings { rotation: one_segment(), devices_bytes: 200_000, ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
     let global = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
     running.record(&Input::Heard(probe(global, RequestedSsid::Wildcard, 0)));

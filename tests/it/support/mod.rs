@@ -8,9 +8,11 @@
 
 pub mod allocations;
 pub mod bot_api;
+pub mod faulty_disk;
 pub mod frames;
 pub mod home;
 pub mod http;
+pub mod log;
 pub mod recorder;
 pub mod require;
 pub mod service;

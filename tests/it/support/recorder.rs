@@ -8,7 +8,7 @@ use std::time::Duration;
 use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
-use probewatch::event_log;
+use probewatch::event_log::{self, Rotation};
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
 use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
 use tokio::runtime::Runtime;
@@ -21,11 +21,16 @@ pub fn settings(data_dir: &Path) -> Settings {
         fsync_interval: Duration::from_millis(5),
         checkpoint_interval: Duration::from_millis(20),
         // Small, so that segments are sealed in every test.
-        segment_bytes: 4096,
+        rotation: Rotation { bytes: 4096, age: Duration::from_secs(3600) },
         alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60), keep: Duration::MAX },
         retention: Retention::default(),
         devices_bytes: DEVICES_LIMIT,
     }
+}
+
+/// Nothing that a test writes fills a segment.
+pub fn one_segment() -> Rotation {
+    Rotation { bytes: 1 << 30, age: Duration::from_secs(3600) }
 }
 
 /// A recorder on a thread, as the service has it.
