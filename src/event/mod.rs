@@ -376,20 +376,22 @@ impl Event {
     }
 }
 
-mod hex_bytes {
+/// Bytes as a text of hex digits.
+pub(crate) mod hex_bytes {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let digits = Cow::<str>::deserialize(deserializer)?;
         unhex(&digits).ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&digits), &"hex digits"))
     }
 }
 
-mod ssid_fields {
+/// An SSID as the field `ssid` or `ssid_hex` of the object that it is flattened into.
+pub(crate) mod ssid_fields {
     use super::*;
 
     #[derive(Serialize, Deserialize)]
@@ -400,12 +402,12 @@ mod ssid_fields {
         ssid_hex: Option<String>,
     }
 
-    pub(super) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
         let (ssid, ssid_hex) = named_form(ssid);
         Form { ssid: ssid.flatten(), ssid_hex }.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ssid, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ssid, D::Error> {
         match Form::deserialize(deserializer)? {
             Form { ssid: Some(text), ssid_hex: None } => Ok(Ssid::from(text.as_ref())),
             Form { ssid: None, ssid_hex: Some(digits) } => from_hex(&digits),

@@ -3,6 +3,7 @@
 //!
 //! The addresses lie in [`SHARDS`] tables, so that none of them takes long to grow or to be swept.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -104,12 +105,11 @@ impl Devices {
         }
     }
 
-    /// Puts in the row of an address whatever was there before.
-    pub(super) fn insert(&mut self, address: MacAddr, device: &Device) {
+    /// Takes in a device, whatever was there before, and counts it as no change.
+    pub(super) fn load_device(&mut self, address: MacAddr, device: &Device) {
         pack(device, &mut self.packing);
         let row = Box::from(self.packing.as_slice());
         self.put(address, Some(row));
-        self.changed.insert(address);
     }
 
     fn put(&mut self, address: MacAddr, row: Option<Box<[u8]>>) {
@@ -189,10 +189,9 @@ impl Table for Devices {
         }
     }
 
-    fn is_current(&self, key: &[u8], row: &[u8]) -> bool {
-        address_of(key)
-            .and_then(|address| self.shards[shard_of(address)].get(&address))
-            .is_some_and(|current| **current == *row)
+    fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let address = address_of(key)?;
+        self.shards[shard_of(address)].get(&address).map(|row| Cow::Borrowed(&**row))
     }
 
     fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error> {

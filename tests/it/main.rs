@@ -10,6 +10,7 @@ mod live_capture;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;
+mod snapshots;
 mod support;
 mod support_works;
 mod walls;
