@@ -21,6 +21,7 @@
 mod lock;
 mod reader;
 mod segment;
+mod snapshots;
 mod writer;
 
 use std::fs;
@@ -33,6 +34,7 @@ pub use lock::{DataDirLock, LockError};
 pub use reader::{Damage, Events};
 use reader::{Lines, Sequence};
 use segment::Segment;
+pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
 pub use writer::{LogFull, Writer};
 
 use crate::event::{self, Event, Offset};
@@ -63,6 +65,8 @@ impl LogError {
 pub struct Recovered {
     folder: PathBuf,
     segments: Vec<Segment>,
+    /// The offset behind the last event.
+    end: Offset,
     next: Offset,
 }
 
@@ -88,13 +92,24 @@ pub fn recover(folder: &Path) -> Result<Recovered, LogError> {
         }
         segments.pop();
     }
-    Ok(Recovered { folder: folder.to_owned(), segments, next })
+    Ok(Recovered { folder: folder.to_owned(), segments, end: next, next })
 }
 
 impl Recovered {
     /// The offset that the next event will get.
     pub fn next_offset(&self) -> Offset {
         self.next
+    }
+
+    /// The offset of the oldest event that is still there, or [`Recovered::next_offset`] where there is none.
+    pub fn first_offset(&self) -> Offset {
+        self.segments.first().map_or(self.next, |first| first.base)
+    }
+
+    /// Has the next event get `offset` at least. A snapshot may know more events than what is left of a log
+    /// that was lost: their offsets are not given a second time.
+    pub fn next_offset_at_least(&mut self, offset: Offset) {
+        self.next = self.next.max(offset);
     }
 
     /// The events from `offset` on, in order.
@@ -107,7 +122,7 @@ impl Recovered {
     /// # Errors
     /// [`LogError`] where the last segment cannot be opened or a new one cannot be made.
     pub fn into_writer(self, segment_bytes: u64) -> Result<Writer, LogError> {
-        Writer::open(self.folder, &self.segments, self.next, segment_bytes)
+        Writer::open(self.folder, &self.segments, self.end, self.next, segment_bytes)
     }
 }
 
@@ -155,8 +170,11 @@ fn cut_torn_tail(segment: &Segment) -> Result<(), LogError> {
 
 const LINE_START: &[u8] = b"{\"offset\":";
 
-/// Appends `event` at `offset` to `lines` in the form in which the log keeps it.
-fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+/// Appends `event` at `offset` to `lines` in the form in which the log keeps it, a line.
+///
+/// # Errors
+/// Where a decision about an alert cannot be written; `lines` is as it was.
+pub fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let start = lines.len();
     lines.extend_from_slice(LINE_START);
     lines.extend_from_slice(itoa::Buffer::new().format(offset.0).as_bytes());

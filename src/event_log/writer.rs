@@ -45,11 +45,12 @@ impl Writer {
     pub(super) fn open(
         folder: PathBuf,
         segments: &[Segment],
+        end: Offset,
         next: Offset,
         segment_bytes: u64,
     ) -> Result<Self, LogError> {
         let (segment, left_open) = match segments.split_last() {
-            Some((last, before)) if !last.sealed => (last.clone(), before),
+            Some((last, before)) if !last.sealed && end == next => (last.clone(), before),
             _ => (Segment::open(&folder, next), segments),
         };
         let file = segment::open_to_append(&segment)?;
