@@ -34,6 +34,9 @@ pub enum SnapshotError {
     /// It cannot be read, or not be decompressed.
     #[error("the snapshot could not be read: {0}")]
     Read(#[from] io::Error),
+    /// Nothing is in it.
+    #[error("the snapshot is empty")]
+    Empty,
     /// A line is none of a snapshot.
     #[error("line {line} of the snapshot cannot be used: {why}")]
     Line {
@@ -235,7 +238,7 @@ impl<R: BufRead> Lines<R> {
 
     fn header(&mut self) -> Result<Offset, SnapshotError> {
         if !self.advance()? {
-            return Err(SnapshotError::Cut { line: 0 });
+            return Err(SnapshotError::Empty);
         }
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
             .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
