@@ -358,6 +358,34 @@ impl Event {
         }
     }
 
+    /// When it happened, where that is known.
+    pub fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Probe(probe) => Some(probe.time),
+            Self::Watch { time, .. }
+            | Self::Unwatch { time, .. }
+            | Self::Name { time, .. }
+            | Self::Unname { time, .. }
+            | Self::Delivered { time, .. }
+            | Self::Undeliverable { time, .. }
+            | Self::OverflowTold { time, .. }
+            | Self::AlertExpired { time, .. }
+            | Self::Answered { time, .. }
+            | Self::ChatMigrated { time, .. }
+            | Self::Forget { time, .. } => Some(*time),
+            Self::Signature { .. } | Self::Lost { .. } => None,
+        }
+    }
+
+    /// The address that it is about, where it is about one.
+    pub fn address(&self) -> Option<MacAddr> {
+        match self {
+            Self::Probe(probe) => Some(probe.source),
+            Self::Name { address, .. } | Self::Unname { address, .. } => Some(*address),
+            _ => None,
+        }
+    }
+
     /// Whether a person asked for the change, and is told whether it is on disk.
     pub fn is_a_persons(&self) -> bool {
         match self {
