@@ -136,7 +136,9 @@ impl Stored {
         })?;
         let checkpoint = in_sled.as_ref().map(State::next_offset).map_err(Clone::clone);
         let until = checkpoint.clone().unwrap_or_default().max(given.next_offset());
-        for entry in self.log.read_from(self.log.first_offset()) {
+        // All of the log, and the gap before it where no snapshot fills that.
+        let from = self.log.first_offset().min(given.next_offset());
+        for entry in self.log.read_from(from) {
             match entry {
                 Ok((offset, event)) if offset < until => {
                     for state in std::iter::once(&mut given).chain(in_sled.as_mut().ok()) {

@@ -11,6 +11,7 @@ mod no_allocations;
 mod recording;
 mod replay_vs_tshark;
 mod snapshots;
+mod stored;
 mod support;
 mod support_works;
 mod walls;
