@@ -7,8 +7,11 @@ const START: &[u8] = b"{\"offset\":";
 /// How a line goes on behind its offset that stands for several events.
 const LOST: &[u8] = b"{\"type\":\"lost\",";
 
-/// Appends `event` at `offset` to `lines` in the form in which the log keeps it.
-pub(super) fn format(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+/// Appends `event` at `offset` to `lines` in the form in which the log keeps it, a line.
+///
+/// # Errors
+/// Where a decision about an alert cannot be written; `lines` is as it was.
+pub fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let start = lines.len();
     lines.extend_from_slice(START);
     lines.extend_from_slice(itoa::Buffer::new().format(offset.0).as_bytes());

@@ -124,7 +124,7 @@ fn fill(folder: &Folder, from: Offset, until: Offset) -> Result<(), LogError> {
 fn write_lost(file: &mut dyn Write, lost: Option<(Offset, Event)>) -> std::io::Result<()> {
     let mut text = Vec::new();
     if let Some((offset, event)) = lost {
-        line::format(offset, &event, &mut text)?;
+        line::format_line(offset, &event, &mut text)?;
     }
     file.write_all(&text)
 }

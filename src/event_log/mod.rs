@@ -38,6 +38,7 @@ mod pieces;
 mod reader;
 mod sealed;
 mod segment;
+mod snapshots;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -53,10 +54,12 @@ pub use disk::{Disk, FileFacts, LogFile, Open, RealDisk};
 use folder::Folder;
 use inventory::Inventory;
 pub use inventory::SealedSegment;
+pub use line::format_line;
 pub use lock::{DataDirLock, LockError};
 use pieces::{Lines, Sequence};
 pub use reader::{Entry, Events};
 use segment::Segment;
+pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
 pub use writer::{LogFull, Rotation, Writer};
 
 #[cfg(doc)]

@@ -137,7 +137,7 @@ impl Writer {
             return Err(LogFull);
         }
         let offset = self.next;
-        line::format(offset, event, &mut self.unsynced).map_err(|_| LogFull)?;
+        line::format_line(offset, event, &mut self.unsynced).map_err(|_| LogFull)?;
         self.next = event.end(offset);
         Ok(offset)
     }

@@ -14,6 +14,7 @@
 mod handle;
 mod recovery;
 mod retention;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use crate::event_log::{self, DataDirLock, LockError, LogError, Rotation, Writer}
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
+pub use stored::{Check, ImportError, Stored, import};
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
 const QUEUE_LENGTH: usize = 32_768;
@@ -112,9 +114,9 @@ impl Recorder {
     /// [`RecorderError`] where another process has the directory or the disk does not serve.
     pub fn open(settings: Settings) -> Result<(Self, RecorderHandle), RecorderError> {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
-        let recovered = event_log::recover(&settings.data_dir.join("events"))?;
+        let mut recovered = event_log::recover(&settings.data_dir.join("events"))?;
         let losses = Losses::default();
-        let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses)?;
+        let (store, state) = recovery::open_state(&settings.data_dir, &mut recovered, &losses)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {

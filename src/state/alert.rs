@@ -49,6 +49,7 @@ pub struct AlertPolicy {
 
 /// A device as alerts tell them apart: by name, or by address where it has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum DeviceKey {
     Name(String),
     Address(MacAddr),
@@ -58,8 +59,8 @@ pub(super) type CooldownKey = (ChatId, Ssid, DeviceKey);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cooldown {
-    alerted: Timestamp,
-    swallowed: u64,
+    pub(super) alerted: Timestamp,
+    pub(super) swallowed: u64,
 }
 
 /// An alert that waits in the outbox.

@@ -9,9 +9,11 @@ mod alert;
 mod chats;
 mod device;
 mod devices;
+mod differences;
 mod name;
 mod overflow;
 mod rows;
+mod snapshot;
 mod store;
 mod table;
 mod watch;
@@ -22,9 +24,11 @@ pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUT
 pub use chats::{ANSWERED_LIMIT, Chats};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 use devices::Devices;
+pub use differences::{Difference, Differences};
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
 pub use overflow::{OVERFLOW_NETWORKS, Overflow};
 use rows::Rows;
+pub use snapshot::{DeviceForm, Image, SnapshotError};
 pub use store::{Store, StoreError};
 use table::{PackedRow, Table};
 pub use watch::{Watch, Watches};
@@ -346,7 +350,7 @@ impl State {
     fn is_current(&self, row: &PackedRow<'_>) -> bool {
         let mut tables = self.tables().into_iter();
         let table = tables.find(|(kind, _)| *kind == row.kind);
-        table.is_some_and(|(_, table)| row.row.is_some_and(|bytes| table.is_current(row.key, bytes)))
+        table.is_some_and(|(_, table)| table.row(row.key).as_deref() == row.row)
     }
 
     /// What all rows take in the store, in bytes, roughly.

@@ -127,12 +127,20 @@ impl Store {
                 // Flushed by the recorder, once a checkpoint is complete.
                 .flush_every_ms(None)
                 .open()
-                .map_err(|error| unless_locked(folder, error))?;
+                .map_err(|error| locked(folder).unwrap_or(error.into()))?;
             let mut store = Self { db, chunks: VecDeque::new(), next_run: 0, has_checkpoint: false };
             let state = store.load()?;
             store.has_checkpoint = state.is_some();
             Ok((store, state))
         })
+    }
+
+    /// Holds where no other process has the store in `folder`.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] names the one that has it.
+    pub fn ensure_free(folder: &Path) -> Result<(), StoreError> {
+        locked(folder).map_or(Ok(()), Err)
     }
 
     /// Removes the store in `folder`.
@@ -288,16 +296,16 @@ fn unless_sled_panics<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
 }
 
-/// Tells a store that another process has from one that is damaged.
-fn unless_locked(folder: &Path, error: sled::Error) -> StoreError {
+/// The error that another process has the store, where one has it.
+fn locked(folder: &Path) -> Option<StoreError> {
     let path = folder.join("db");
-    let file = fs::OpenOptions::new().read(true).write(true).open(&path);
-    match file.map(|file| file.try_lock()) {
-        Ok(Err(fs::TryLockError::WouldBlock)) => {
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path).ok()?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => {
             let holder = holder_of(&path).map_or("another process".to_owned(), |id| format!("process {id}"));
-            StoreError::Locked { path, holder }
+            Some(StoreError::Locked { path, holder })
         }
-        _ => error.into(),
+        _ => None,
     }
 }
 

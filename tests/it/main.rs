@@ -12,6 +12,8 @@ mod log_faults;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;
+mod snapshots;
+mod stored;
 mod support;
 mod support_works;
 mod telegram_away;

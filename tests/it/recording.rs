@@ -44,7 +44,7 @@ fn requested() -> impl Strategy<Value = RequestedSsid> {
     ]
 }
 
-fn input() -> impl Strategy<Value = Input> {
+pub fn input() -> impl Strategy<Value = Input> {
     let address = || prop::sample::select(addresses());
     let time = || (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
     let chat = || prop::sample::select(vec![CHATS[0], CHATS[1], ChatId::TERMINAL, ChatId(7)]);
