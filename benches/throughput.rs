@@ -1,4 +1,4 @@
-//! What a frame costs on its way from memory to a line of JSON. `cargo bench`.
+//! What a frame costs on its way from memory to a line of JSON, and the line on its way back. `cargo bench`.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -9,7 +9,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use probewatch::capture::{Capture, FrameWriter, Settings, Source};
 use probewatch::dot11::{LinkType, decode};
-use probewatch::event::{Event, Probe, Timestamp, push_probe};
+use probewatch::event::{Event, EventReader, Probe, Timestamp, push_probe};
 
 mod generated;
 
@@ -93,6 +93,33 @@ fn probe_to_json_by_serde(bencher: Bencher<'_, '_>) {
         for event in &events {
             serde_json::to_writer(&mut lines, event).unwrap();
             lines.write_all(b"\n").unwrap();
+        }
+    });
+}
+
+fn lines() -> Vec<Vec<u8>> {
+    let line = |probe| serde_json::to_vec(&Event::Probe(probe)).unwrap();
+    probes().into_iter().map(line).collect()
+}
+
+#[divan::bench]
+fn line_to_event(bencher: Bencher<'_, '_>) {
+    let lines = lines();
+    let mut reader = EventReader::default();
+    bencher.counter(ItemsCount::new(lines.len())).bench_local(|| {
+        for line in &lines {
+            _ = black_box(reader.read(black_box(line)));
+        }
+    });
+}
+
+/// For comparison: the same through serde.
+#[divan::bench]
+fn line_to_event_by_serde(bencher: Bencher<'_, '_>) {
+    let lines = lines();
+    bencher.counter(ItemsCount::new(lines.len())).bench_local(|| {
+        for line in &lines {
+            _ = black_box(serde_json::from_slice::<Event>(black_box(line)));
         }
     });
 }

@@ -58,10 +58,11 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
         data_dir: config.data_dir.clone(),
         fsync_interval: config.fsync_interval,
         checkpoint_interval: config.checkpoint_interval,
-        segment_bytes: config.segment_bytes,
+        rotation: config.rotation,
         alerts: AlertPolicy {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
+            keep: config.alert_keep,
         },
         retention: Retention::default(),
         devices_bytes: DEVICES_LIMIT,

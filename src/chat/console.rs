@@ -36,7 +36,7 @@ pub fn run(
         if message.trim().is_empty() {
             continue;
         }
-        let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, &message));
+        let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, &message, None));
         writeln!(output, "{reply}\n")?;
         output.flush()?;
     }

@@ -55,16 +55,9 @@ impl DeviceReport {
 
 /// Finds the device that `query` names: an address, a name, or an unambiguous part of one.
 pub fn look_up(state: &State, query: &str) -> Found {
-    let names = state.names();
-    let (name, addresses) = match query.parse::<MacAddr>() {
-        Ok(address) => match names.of(address) {
-            Some(name) => (Some(name.to_owned()), names.addresses_of(name)),
-            None => (None, vec![address]),
-        },
-        Err(_) => match names_like(state, query) {
-            Ok(name) => (Some(name.clone()), names.addresses_of(&name)),
-            Err(found) => return found,
-        },
+    let (name, addresses) = match which_device(state, query) {
+        Ok(device) => device,
+        Err(found) => return found,
     };
     let statistics = addresses.iter().filter_map(|address| state.device(*address));
     match statistics.reduce(|device, other| device.merge(&other)) {
@@ -73,6 +66,26 @@ pub fn look_up(state: &State, query: &str) -> Found {
         }
         None => Found::Nothing { device: name.unwrap_or_else(|| query.to_owned()), near: Vec::new() },
     }
+}
+
+/// The name and the addresses of the device that `query` names, whether it was heard or not; an address
+/// stands for all that share its name.
+///
+/// # Errors
+/// What is to be answered where no device is meant, or several.
+pub fn which_device(state: &State, query: &str) -> Result<(Option<String>, Vec<MacAddr>), Found> {
+    let names = state.names();
+    Ok(match query.parse::<MacAddr>() {
+        Ok(address) => match names.of(address) {
+            Some(name) => (Some(name.to_owned()), names.addresses_of(name)),
+            None => (None, vec![address]),
+        },
+        Err(_) => {
+            let name = names_like(state, query)?;
+            let addresses = names.addresses_of(&name);
+            (Some(name), addresses)
+        }
+    })
 }
 
 /// The one name that is `query`, or else has it as a part.

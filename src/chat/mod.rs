@@ -52,15 +52,16 @@ impl Chat {
         self.zone
     }
 
-    /// The reply to `message` from `chat`, which may be served. A change is on disk when this returns.
-    pub async fn answer(&self, chat: ChatId, message: &str) -> Text {
+    /// The reply to `message` from `chat`, which may be served. A change is on disk when this returns, and
+    /// with it that it was made for `update`, the number of Telegram's update.
+    pub async fn answer(&self, chat: ChatId, message: &str, update: Option<u32>) -> Text {
         match Request::parse(message) {
             Request::Lookup(query) => reply::found(&look_up(&self.recorder.state(), &query), self.zone),
-            Request::Watch { ssid, reason } => self.watch(chat, ssid, reason).await,
-            Request::Unwatch(ssid) => self.unwatch(chat, ssid).await,
+            Request::Watch { ssid, reason } => self.watch(chat, ssid, reason, update).await,
+            Request::Unwatch(ssid) => self.unwatch(chat, ssid, update).await,
             Request::Watches => self.watches(chat),
-            Request::Name { address, name } => self.name(address, name).await,
-            Request::Unname(address) => self.unname(address).await,
+            Request::Name { address, name } => self.name(address, name, update).await,
+            Request::Unname(address) => self.unname(address, update).await,
             Request::Status => reply::status(&self.status(), self.zone),
             Request::Start => reply::start(),
             Request::Help | Request::Nothing => reply::help(),
@@ -69,7 +70,7 @@ impl Chat {
         }
     }
 
-    async fn watch(&self, chat: ChatId, ssid: Ssid, reason: Option<String>) -> Text {
+    async fn watch(&self, chat: ChatId, ssid: Ssid, reason: Option<String>, update: Option<u32>) -> Text {
         let is_full = {
             let state = self.recorder.state();
             state.watches().get(&ssid, chat).is_none()
@@ -79,10 +80,10 @@ impl Chat {
             return reply::too_many_watches(WATCHES_PER_CHAT);
         }
         let done = reply::watching(&ssid, reason.as_deref());
-        self.change(Event::Watch { time: Timestamp::now(), chat, ssid, reason }, done).await
+        self.change(Event::Watch { time: Timestamp::now(), chat, ssid, reason }, update, done).await
     }
 
-    async fn unwatch(&self, chat: ChatId, ssid: Ssid) -> Text {
+    async fn unwatch(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> Text {
         let watched_by = {
             let state = self.recorder.state();
             [chat, ChatId::TERMINAL].into_iter().find(|by| state.watches().get(&ssid, *by).is_some())
@@ -90,7 +91,7 @@ impl Chat {
         match watched_by {
             Some(chat) => {
                 let done = reply::unwatched(&ssid);
-                self.change(Event::Unwatch { time: Timestamp::now(), chat, ssid }, done).await
+                self.change(Event::Unwatch { time: Timestamp::now(), chat, ssid }, update, done).await
             }
             None => reply::was_not_watched(&ssid),
         }
@@ -107,27 +108,31 @@ impl Chat {
         reply::watches(&watches, chat, self.zone)
     }
 
-    async fn name(&self, address: MacAddr, name: String) -> Text {
+    async fn name(&self, address: MacAddr, name: String, update: Option<u32>) -> Text {
         let namesakes = self.recorder.state().names().addresses_of(&name);
         let others = namesakes.iter().filter(|other| **other != address).count();
         let done = reply::named(address, &name, others);
-        self.change(Event::Name { time: Timestamp::now(), address, name, by: NamedBy::Chat }, done).await
+        let event = Event::Name { time: Timestamp::now(), address, name, by: NamedBy::Chat };
+        self.change(event, update, done).await
     }
 
-    async fn unname(&self, address: MacAddr) -> Text {
+    async fn unname(&self, address: MacAddr, update: Option<u32>) -> Text {
         let name = self.recorder.state().names().get(address).cloned().unwrap_or_default();
         match (name.chat, name.config) {
             (Some(_), configured) => {
                 let done = reply::unnamed(address, configured.as_deref());
-                self.change(Event::Unname { time: Timestamp::now(), address, by: NamedBy::Chat }, done).await
+                let event = Event::Unname { time: Timestamp::now(), address, by: NamedBy::Chat };
+                self.change(event, update, done).await
             }
             (None, Some(name)) => reply::named_by_configuration(address, &name),
             (None, None) => reply::had_no_name(address),
         }
     }
 
-    async fn change(&self, event: Event, done: Text) -> Text {
-        match self.recorder.change(event).await {
+    async fn change(&self, event: Event, update: Option<u32>, done: Text) -> Text {
+        // Behind the change, so that of a write that is cut off the update comes again and repeats it.
+        let answered = update.map(|update| Event::Answered { time: Timestamp::now(), update });
+        match self.recorder.change_all([event].into_iter().chain(answered).collect()).await {
             Ok(()) => done,
             Err(error) => reply::change_failed(&error.to_string()),
         }

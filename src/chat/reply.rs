@@ -9,7 +9,7 @@ use super::request::{COMMANDS, Command};
 use super::text::{Text, printable};
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Timestamp};
-use crate::state::{Alert, Watch};
+use crate::state::{Alert, OVERFLOW_NETWORKS, Overflow, Watch};
 
 /// Addresses of one device that a reply lists.
 const ADDRESSES_SHOWN: usize = 20;
@@ -176,12 +176,36 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Text {
     }
 }
 
-/// The message in place of alerts that were too many for the outbox or for a minute.
-pub fn overflow(count: u64) -> Text {
+/// The message in place of alerts that were too many, or waited too long, to be sent one by one. It stands
+/// behind those that were, or alone.
+pub fn overflow(overflow: &Overflow) -> Text {
+    let networks = counted(overflow.networks(), "network", "networks");
+    let at_least = if overflow.networks() < OVERFLOW_NETWORKS as u64 { "" } else { "at least " };
     Text::plain(format_args!(
-        "📣 {}: too many at a time to send each. Look-ups know of every probe.",
-        counted(count, "more alert", "more alerts")
+        "📣 … and {} more, {at_least}{networks}: alerts that were too many at a time, or waited too long, to \
+         be sent one by one. Look-ups know of every probe.",
+        overflow.count()
     ))
+}
+
+/// The notice that nothing can be written any more.
+pub fn recording_stopped(why: &str) -> Text {
+    Text::plain(format_args!(
+        "⚠️ Recording has stopped: nothing can be written to disk ({}). What is heard meanwhile is kept in \
+         memory as far as it goes.",
+        printable(why)
+    ))
+}
+
+/// The notice that all is written again; `lost` probes were more than memory held.
+pub fn recording_resumed(lost: u64) -> Text {
+    match lost {
+        0 => Text::plain("✅ Recording runs again. Nothing was lost."),
+        lost => {
+            let probes = counted(lost, "probe was", "probes were");
+            Text::plain(format_args!("✅ Recording runs again. {probes} lost meanwhile."))
+        }
+    }
 }
 
 pub(super) fn watching(ssid: &Ssid, reason: Option<&str>) -> Text {

@@ -123,7 +123,7 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
 }
 
 fn ask(chat: &Chat, runtime: &Runtime, message: &str) -> Result<(), CliError> {
-    let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, message));
+    let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, message, None));
     say(&format!("> {message}\n{reply}\n"))
 }
 

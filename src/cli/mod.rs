@@ -2,10 +2,18 @@
 //!
 //! Exit status: 0 where it went well, 1 where it did not or nothing was found, 2 for a wrong use.
 
+mod check;
 mod decode;
 mod demo;
+mod export;
+mod import;
+mod output;
+mod period;
+mod progress;
+mod rebuild;
 mod replay;
 mod street;
+mod table;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -21,6 +29,7 @@ use tracing_subscriber::EnvFilter;
 use crate::chat::lookup::{Found, look_up};
 use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
+use crate::recorder::{ImportError, RecorderError, Stored};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
 /// Hears which Wi-Fi networks the devices around ask for, keeps every probe request, and answers in
@@ -74,6 +83,25 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Make the state anew from the log
+    Rebuild {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Compare the state with the log, row by row; exit status 1 where they differ or the log is damaged
+    Check {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write the whole state, the events or the devices to standard output or a file
+    Export(export::Choice),
+    /// Make a data directory of a state that was exported; recording goes on behind it
+    Import {
+        /// What `probewatch export` wrote, compressed or not, or - for standard input
+        file: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Show it all on a made-up street: no token, no radio, no root
     Demo,
 }
@@ -109,6 +137,16 @@ impl Place {
         }
         Ok(config)
     }
+
+    /// The configuration, and its data directory, which must hold some data.
+    fn stored(&self) -> Result<(Config, Stored), CliError> {
+        let config = self.config()?;
+        if !["events", "snapshots"].iter().any(|folder| config.data_dir.join(folder).is_dir()) {
+            return Err(CliError::NoData(config.data_dir));
+        }
+        let stored = Stored::open(&config.data_dir)?;
+        Ok((config, stored))
+    }
 }
 
 /// What went wrong, for a person.
@@ -120,6 +158,16 @@ enum CliError {
     Service(#[from] ServiceError),
     #[error(transparent)]
     Capture(#[from] crate::capture::CaptureError),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error("could not write {file}: {error}")]
+    Output { file: String, error: io::Error },
+    #[error("could not read {file}: {error}")]
+    Input { file: String, error: io::Error },
+    #[error("{0}")]
+    NoSuchDevice(String),
     #[error("there is no data in {}: `probewatch run` or `probewatch replay` records some", .0.display())]
     NoData(PathBuf),
     #[error("{what}: {error}")]
@@ -146,6 +194,10 @@ pub fn main() -> ExitCode {
         Command::Replay { files, place, fcs } => replay::replay(&files, &place, fcs),
         Command::Lookup { queries, place, json } => lookup(&queries, &place, json),
         Command::Chat { place } => chat(&place),
+        Command::Rebuild { place } => rebuild::rebuild(&place),
+        Command::Check { place } => check::check(&place),
+        Command::Export(choice) => export::export(&choice),
+        Command::Import { file, place } => import::import(&file, &place),
         Command::Demo => demo::demo(),
     };
     match outcome {

@@ -15,13 +15,15 @@ use super::{
 };
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
+use crate::event_log::Rotation;
 use crate::state::check_name;
 
 /// The name of systemd's credential with the token.
 const TOKEN_CREDENTIAL: &str = "telegram-token";
 
-/// Seconds in a year.
+/// Seconds, and hours, in a year.
 const YEAR: u32 = 31_536_000;
+const YEAR_HOURS: u32 = 8_760;
 
 /// How many segments the log may have at least: one that is written, one that is compressed meanwhile, and one
 /// of each to leave.
@@ -119,17 +121,23 @@ impl Checks {
     pub(super) fn into_config(self, raw: Raw) -> Result<Config, ConfigError> {
         let record = &raw.record;
         let cooldown = self.within("alerts.cooldown_seconds", raw.alerts.cooldown_seconds, 0, YEAR)?;
+        let keep = self.within("alerts.keep_hours", raw.alerts.keep_hours, 1, YEAR_HOURS)?;
         let fsync = self.within("record.fsync_milliseconds", record.fsync_milliseconds, 1, 60_000)?;
         let checkpoint = self.within("record.checkpoint_seconds", record.checkpoint_seconds, 1, 3600)?;
         let segment = self.within("record.segment_mebibytes", record.segment_mebibytes, 1, 1024)?;
+        let age = self.within("record.segment_hours", record.segment_hours, 1, 8760)?;
         Ok(Config {
             time_zone: self.time_zone(raw.time_zone.as_deref())?,
             capture: self.capture(raw.capture)?,
             telegram: self.telegram(raw.telegram)?,
             alert_cooldown: Duration::from_secs(cooldown.into()),
+            alert_keep: Duration::from_secs(3600 * u64::from(keep)),
             fsync_interval: Duration::from_millis(fsync.into()),
             checkpoint_interval: Duration::from_secs(checkpoint.into()),
-            segment_bytes: u64::from(segment) << 20,
+            rotation: Rotation {
+                bytes: u64::from(segment) << 20,
+                age: Duration::from_secs(u64::from(age) * 3600),
+            },
             retention: self.retention(&raw.retention, segment)?,
             devices: if self.has_table(DEVICES) { Some(self.devices(raw.devices)?) } else { None },
             data_dir: self.data_dir(raw.data_dir)?,

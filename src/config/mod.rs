@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
+use crate::event_log::Rotation;
 use checks::Checks;
 
 /// Read where no file is named and this one exists.
@@ -33,7 +34,7 @@ const ENVIRONMENT: &str = "the environment";
 const DEVICES: &str = "devices";
 
 /// Every key that the configuration has, and what its value is.
-const KEYS: [(&str, Kind); 21] = [
+const KEYS: [(&str, Kind); 23] = [
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
     ("capture.sources", Kind::Texts),
@@ -48,9 +49,11 @@ const KEYS: [(&str, Kind); 21] = [
     ("telegram.webhook.listen", Kind::Text),
     ("telegram.webhook.secret_token", Kind::Text),
     ("alerts.cooldown_seconds", Kind::Number),
+    ("alerts.keep_hours", Kind::Number),
     ("record.fsync_milliseconds", Kind::Number),
     ("record.checkpoint_seconds", Kind::Number),
     ("record.segment_mebibytes", Kind::Number),
+    ("record.segment_hours", Kind::Number),
     ("retention.log_days", Kind::Number),
     ("retention.log_mebibytes", Kind::Number),
     ("retention.random_address_days", Kind::Number),
@@ -131,12 +134,14 @@ pub struct Config {
     pub telegram: Option<Telegram>,
     /// How long the same device and network alert only once.
     pub alert_cooldown: Duration,
+    /// How long an alert waits for Telegram before it is only counted.
+    pub alert_keep: Duration,
     /// How long a probe may wait for its fsync.
     pub fsync_interval: Duration,
     /// How often the state goes to sled.
     pub checkpoint_interval: Duration,
-    /// The size at which a segment of the log is sealed.
-    pub segment_bytes: u64,
+    /// When a segment of the log is sealed.
+    pub rotation: Rotation,
     /// How long what was heard is kept.
     pub retention: Retention,
     /// Names of addresses; `None` where the configuration has no such table.
@@ -242,6 +247,7 @@ struct RawWebhook {
 #[serde(default)]
 struct RawAlerts {
     cooldown_seconds: i64,
+    keep_hours: i64,
 }
 
 #[derive(serde::Deserialize)]
@@ -250,6 +256,7 @@ struct RawRecord {
     fsync_milliseconds: i64,
     checkpoint_seconds: i64,
     segment_mebibytes: i64,
+    segment_hours: i64,
 }
 
 #[derive(serde::Deserialize)]
@@ -302,13 +309,13 @@ impl Default for RawWebhook {
 
 impl Default for RawAlerts {
     fn default() -> Self {
-        Self { cooldown_seconds: 600 }
+        Self { cooldown_seconds: 600, keep_hours: 24 }
     }
 }
 
 impl Default for RawRecord {
     fn default() -> Self {
-        Self { fsync_milliseconds: 1000, checkpoint_seconds: 10, segment_mebibytes: 64 }
+        Self { fsync_milliseconds: 1000, checkpoint_seconds: 10, segment_mebibytes: 64, segment_hours: 24 }
     }
 }
 

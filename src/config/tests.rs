@@ -92,9 +92,11 @@ fn errors_name_file_key_and_expectation() {
     range("capture.snaplen", "9223372036854775807", "256 to 65535");
     range("capture.buffer_mebibytes", "513", "1 to 512");
     range("alerts.cooldown_seconds", "31536001", "0 to 31536000");
+    range("alerts.keep_hours", "0", "1 to 8760");
     range("record.fsync_milliseconds", "0", "1 to 60000");
     range("record.checkpoint_seconds", "3601", "1 to 3600");
     range("record.segment_mebibytes", "1025", "1 to 1024");
+    range("record.segment_hours", "8761", "1 to 8760");
 
     check("data_dir = 5", "FILE: `data_dir` is a number: expected a text in quotes");
     check("data_dir = \"\"", "FILE: `data_dir` is empty: expected a folder such as \"/var/lib/probewatch\"");

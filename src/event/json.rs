@@ -100,7 +100,7 @@ fn push_escaped(line: &mut Vec<u8>, byte: u8) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use proptest::collection::vec;
@@ -138,26 +138,40 @@ mod tests {
         ]
     }
 
+    /// Any probe.
+    pub(in super::super) fn probe() -> impl Strategy<Value = Probe> {
+        (
+            (any::<i64>(), any::<String>(), any::<[u8; 6]>()),
+            ssid(),
+            (option::of(any::<i8>()), option::of(any::<u16>())),
+            (any::<u16>(), any::<u64>()),
+            vec(alert(), 0..4),
+        )
+            .prop_map(
+                |(
+                    (micros, sensor, source),
+                    ssid,
+                    (signal_dbm, frequency_mhz),
+                    (sequence, signature),
+                    alerts,
+                )| Probe {
+                    time: Timestamp::from_micros(micros),
+                    sensor: Arc::from(sensor),
+                    source: MacAddr::new(source),
+                    ssid,
+                    signal_dbm,
+                    frequency_mhz,
+                    sequence,
+                    signature: Signature::from_u64(signature),
+                    alerts,
+                },
+            )
+    }
+
     proptest! {
         #[test]
-        fn a_probe_reads_as_from_serde(
-            (micros, sensor, source) in (any::<i64>(), any::<String>(), any::<[u8; 6]>()),
-            ssid in ssid(),
-            (signal_dbm, frequency_mhz) in (option::of(any::<i8>()), option::of(any::<u16>())),
-            (sequence, signature) in (any::<u16>(), any::<u64>()),
-            alerts in vec(alert(), 0..4),
-        ) {
-            reads_as_from_serde(Probe {
-                time: Timestamp::from_micros(micros),
-                sensor: Arc::from(sensor),
-                source: MacAddr::new(source),
-                ssid,
-                signal_dbm,
-                frequency_mhz,
-                sequence,
-                signature: Signature::from_u64(signature),
-                alerts,
-            });
+        fn a_probe_reads_as_from_serde(probe in probe()) {
+            reads_as_from_serde(probe);
         }
     }
 }

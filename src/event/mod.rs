@@ -14,9 +14,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature, Ssid, hex, unhex};
 
 mod json;
+mod read;
 mod timestamp;
 
 pub use json::push_probe;
+pub use read::EventReader;
 pub use timestamp::Timestamp;
 
 /// An event's place in the log; the first event has offset 0.
@@ -358,6 +360,34 @@ impl Event {
         }
     }
 
+    /// When it happened, where that is known.
+    pub fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Probe(probe) => Some(probe.time),
+            Self::Watch { time, .. }
+            | Self::Unwatch { time, .. }
+            | Self::Name { time, .. }
+            | Self::Unname { time, .. }
+            | Self::Delivered { time, .. }
+            | Self::Undeliverable { time, .. }
+            | Self::OverflowTold { time, .. }
+            | Self::AlertExpired { time, .. }
+            | Self::Answered { time, .. }
+            | Self::ChatMigrated { time, .. }
+            | Self::Forget { time, .. } => Some(*time),
+            Self::Signature { .. } | Self::Lost { .. } => None,
+        }
+    }
+
+    /// The address that it is about, where it is about one.
+    pub fn address(&self) -> Option<MacAddr> {
+        match self {
+            Self::Probe(probe) => Some(probe.source),
+            Self::Name { address, .. } | Self::Unname { address, .. } => Some(*address),
+            _ => None,
+        }
+    }
+
     /// Whether a person asked for the change, and is told whether it is on disk.
     pub fn is_a_persons(&self) -> bool {
         match self {
@@ -376,20 +406,22 @@ impl Event {
     }
 }
 
-mod hex_bytes {
+/// Bytes as a text of hex digits.
+pub(crate) mod hex_bytes {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let digits = Cow::<str>::deserialize(deserializer)?;
         unhex(&digits).ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&digits), &"hex digits"))
     }
 }
 
-mod ssid_fields {
+/// An SSID as the field `ssid` or `ssid_hex` of the object that it is flattened into.
+pub(crate) mod ssid_fields {
     use super::*;
 
     #[derive(Serialize, Deserialize)]
@@ -400,12 +432,12 @@ mod ssid_fields {
         ssid_hex: Option<String>,
     }
 
-    pub(super) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
         let (ssid, ssid_hex) = named_form(ssid);
         Form { ssid: ssid.flatten(), ssid_hex }.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ssid, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ssid, D::Error> {
         match Form::deserialize(deserializer)? {
             Form { ssid: Some(text), ssid_hex: None } => Ok(Ssid::from(text.as_ref())),
             Form { ssid: None, ssid_hex: Some(digits) } => from_hex(&digits),

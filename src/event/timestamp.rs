@@ -14,6 +14,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     const MIN_MICROS: i64 = -62_167_219_200_000_000;
     const MAX_MICROS: i64 = 253_402_300_799_999_999;
+    const DAY_MICROS: u64 = 86_400_000_000;
 
     /// The moment at `micros` µs since the Unix epoch; what lies outside the years 0 to 9999 becomes
     /// their first or last moment.
@@ -36,6 +37,13 @@ impl Timestamp {
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
     }
 
+    /// The moment so long before this one, or the first that there is.
+    #[must_use]
+    pub fn earlier_by(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_sub(micros))
+    }
+
     /// How far the two moments are apart, whichever is the earlier.
     pub fn distance(self, other: Self) -> Duration {
         Duration::from_micros(self.0.abs_diff(other.0))
@@ -44,11 +52,11 @@ impl Timestamp {
     /// The moment in RFC 3339, in UTC with microseconds. Every probe is written with one, so that this
     /// does not go through a formatter.
     pub(super) fn rfc3339(self) -> [u8; 27] {
-        const DAY: u64 = 86_400_000_000;
         // Not negative, since the moment is not before the year 0.
         let since_year_0 = self.0.abs_diff(Self::MIN_MICROS);
-        let (year, month, day) = date((since_year_0 / DAY) as u32);
-        let (seconds, micros) = ((since_year_0 % DAY / 1_000_000) as u32, (since_year_0 % 1_000_000) as u32);
+        let (year, month, day) = date((since_year_0 / Self::DAY_MICROS) as u32);
+        let seconds = (since_year_0 % Self::DAY_MICROS / 1_000_000) as u32;
+        let micros = (since_year_0 % 1_000_000) as u32;
 
         let mut text = *b"0000-00-00T00:00:00.000000Z";
         put_digits(&mut text[0..4], year);
@@ -59,6 +67,32 @@ impl Timestamp {
         put_digits(&mut text[17..19], seconds % 60);
         put_digits(&mut text[20..26], micros);
         text
+    }
+
+    /// The moment whose [`Timestamp::rfc3339`] this is; `None` for any other form of a time, and for a leap
+    /// second.
+    pub(super) fn from_rfc3339(text: &[u8; 27]) -> Option<Self> {
+        let marks = [4, 7, 10, 13, 16, 19, 26].map(|at| text[at]);
+        if marks != *b"--T::.Z" {
+            return None;
+        }
+        let (year, month, day) = (digits(&text[0..4])?, digits(&text[5..7])?, digits(&text[8..10])?);
+        let (hour, minute, second) = (digits(&text[11..13])?, digits(&text[14..16])?, digits(&text[17..19])?);
+        let micros = digits(&text[20..26])?;
+        let is_time = (1..=12).contains(&month)
+            && (1..=days_of_month(year, month)).contains(&day)
+            && hour < 24
+            && minute < 60
+            && second < 60;
+        if !is_time {
+            return None;
+        }
+        let seconds = u64::from(hour * 3600 + minute * 60 + second);
+        let since_year_0 = u64::from(days_before(year, month, day)) * Self::DAY_MICROS
+            + seconds * 1_000_000
+            + u64::from(micros);
+        // The year 9999 ends far below what fits.
+        Some(Self(Self::MIN_MICROS.saturating_add_unsigned(since_year_0)))
     }
 }
 
@@ -76,6 +110,31 @@ fn date(days: u32) -> (u32, u32, u32) {
     let (month, year_more) =
         if months_from_march < 10 { (months_from_march + 3, 0) } else { (months_from_march - 9, 1) };
     (400 * era + year_of_era + year_more - 400, month, day)
+}
+
+/// The inverse of [`date`]: Hinnant's `days_from_civil`.
+fn days_before(year: u32, month: u32, day: u32) -> u32 {
+    let (months_from_march, year_less) = if month > 2 { (month - 3, 0) } else { (month + 9, 1) };
+    let year = year + 400 - year_less;
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * months_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - (146_097 - 60)
+}
+
+fn days_of_month(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+#[inline]
+fn digits(text: &[u8]) -> Option<u32> {
+    text.iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
 }
 
 #[inline]
@@ -126,6 +185,7 @@ mod tests {
     fn reads_as_in_chrono(micros: i64) {
         let time = Timestamp::from_micros(micros);
         assert_eq!(time.to_string(), time.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true));
+        assert_eq!(Timestamp::from_rfc3339(&time.rfc3339()), Some(time));
     }
 
     #[test]

@@ -4,7 +4,12 @@
 //! `events/` in the data directory holds segments, each named by the offset of its first event in
 //! twenty digits. `….ndjson` is being written or waits to be sealed: one event a line, `{"offset":N,`
 //! first, each line ended by `\n`. `….ndjson.zst` is sealed: the same text as one zstd frame with a
-//! content checksum. Offsets grow by one from line to line and from segment to segment.
+//! content checksum. Offsets grow by one from line to line and from segment to segment; only behind a
+//! [`lost`](Event::Lost) event they grow by its count. Old segments may be gone from the beginning.
+//!
+//! Beside a segment, `….damaged` is what stood in its place before it was mended. A file that ends in
+//! `.tmp` is not whole, and one that ends in `.mended` waits to take a segment's place; the next start
+//! removes the one and finishes the other.
 //!
 //! # What must hold
 //! - Only [`Recovered`] yields a [`Writer`], so nothing is appended to a log whose end is not known.
@@ -12,30 +17,54 @@
 //!   warning. It was never acknowledged: an acknowledged event has been fsynced. Whatever has its `\n`
 //!   stays, readable or not.
 //! - What recovery found is fsynced before anything is folded from it.
-//! - An event stays in memory until fsync has taken it, so a failed write or fsync loses nothing: the
-//!   writer goes back to the last fsynced byte and writes again ([`Writer::repair`]).
-//! - A file whose name a crash could lose has its folder fsynced before anything relies on it.
-//! - A line in the middle that is no event is reported with file and line number and left out; what is
-//!   whole around it is read.
+//! - An event stays in memory until fsync has taken it. After a write or fsync that failed nothing more is
+//!   acknowledged until the segment was opened anew, holds all that was acknowledged, and what waited has
+//!   been written behind that, fsynced and read back ([`Writer::repair`]).
+//! - A file whose name a crash could lose has its folder fsynced before anything relies on it. No file is
+//!   removed or renamed before what takes its place is on disk.
+//! - Damage is reported with file and line and read as an [`Event::Lost`] in place of what it took, so that
+//!   every offset is accounted for; what is whole around it is read. Mending makes that so on disk and
+//!   keeps the damaged file aside, so that it is reported once ([`Recovered::mend`]).
 
+mod ahead;
+mod damage;
+mod disk;
+mod folder;
+mod inventory;
+mod line;
 mod lock;
+mod mend;
+mod pieces;
 mod reader;
+mod sealed;
 mod segment;
+mod snapshots;
 mod writer;
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracing::warn;
 
+pub use ahead::Ahead;
+pub use damage::Damage;
+pub use disk::{Disk, FileFacts, LogFile, Open, RealDisk};
+use folder::Folder;
+use inventory::Inventory;
+pub use inventory::SealedSegment;
+pub use line::format_line;
 pub use lock::{DataDirLock, LockError};
-pub use reader::{Damage, Events};
-use reader::{Lines, Sequence};
+use pieces::{Lines, Sequence};
+pub use reader::{Entry, Events};
 use segment::Segment;
-pub use writer::{LogFull, Writer};
+pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
+pub use writer::{LogFull, Rotation, Writer};
 
-use crate::event::{self, Event, Offset};
+#[cfg(doc)]
+use crate::event::Event;
+use crate::event::Offset;
 
 /// The log could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -58,37 +87,63 @@ impl LogError {
     }
 }
 
-/// A log whose end is known: it can be read, and turned into a [`Writer`].
+/// A log whose end is known: it can be read, mended, and turned into a [`Writer`].
 #[derive(Debug)]
 pub struct Recovered {
-    folder: PathBuf,
-    segments: Vec<Segment>,
+    folder: Folder,
+    /// All segments, also the one that is not full yet.
+    inventory: Inventory,
+    /// The offset behind the last event.
+    end: Offset,
     next: Offset,
+}
+
+/// As [`recover_on`], on the machine's own disk.
+///
+/// # Errors
+/// As [`recover_on`].
+pub fn recover(folder: &Path) -> Result<Recovered, LogError> {
+    recover_on(Arc::new(RealDisk), folder)
 }
 
 /// Opens the log in `folder`, which is made where it is missing, and cuts a last line that is not whole.
 ///
 /// # Errors
 /// [`LogError`] where a file or the folder cannot be read, made or shortened.
-pub fn recover(folder: &Path) -> Result<Recovered, LogError> {
-    segment::create_folder(folder)?;
-    let mut segments = segment::list(folder)?;
-    let mut next = Offset::default();
-    while let Some(last) = segments.last() {
+pub fn recover_on(disk: Arc<dyn Disk>, folder: &Path) -> Result<Recovered, LogError> {
+    let folder = Folder::make(disk, folder)?;
+    let (inventory, end) = look_through(&folder)?;
+    Ok(Recovered { folder, inventory, end, next: end })
+}
+
+/// What the folder holds, with its end cut to whole lines, and the offset behind the last event.
+fn look_through(folder: &Folder) -> Result<(Inventory, Offset), LogError> {
+    let mut listing = folder.list()?;
+    let segments = &mut listing.segments;
+    // An empty segment says nothing but its name. One before the last was never used: that before it went
+    // on growing.
+    let last = segments.last().map(|last| last.base);
+    for unused in segments.extract_if(.., |one| !one.sealed && one.bytes == 0 && Some(one.base) != last) {
+        folder.remove(&unused.path)?;
+    }
+    let mut end = Offset::default();
+    while let Some(last) = segments.last_mut() {
         if !last.sealed {
-            cut_torn_tail(last)?;
+            cut_torn_tail(folder, last)?;
         }
-        next = end_of(last)?;
-        // An empty segment says nothing but its name, and the one before it went on growing where making
-        // it was interrupted.
-        let before = segments.iter().rev().nth(1).filter(|_| next == last.base);
-        match before.map(end_of).transpose()? {
-            Some(end) if end > last.base => segment::remove(&last.path)?,
+        end = end_of(folder, last)?;
+        let base = last.base;
+        // So may the one before an empty last one have done.
+        let before = segments.iter().rev().nth(1).filter(|_| end == base);
+        match before.map(|before| end_of(folder, before)).transpose()? {
+            Some(end) if end > base => folder.remove_segment(base)?,
             _ => break,
         }
         segments.pop();
     }
-    Ok(Recovered { folder: folder.to_owned(), segments, next })
+    // An earlier process may have ended before this.
+    folder.sync()?;
+    Ok((Inventory::new(listing), end))
 }
 
 impl Recovered {
@@ -97,39 +152,84 @@ impl Recovered {
         self.next
     }
 
+    /// The offset of the oldest event that is still there, or [`Recovered::next_offset`] where there is none.
+    pub fn first_offset(&self) -> Offset {
+        self.inventory.segments.first().map_or(self.next, |first| first.base)
+    }
+
+    /// Has the next event get `offset` at least. A snapshot may know more events than what is left of a log
+    /// that was lost: their offsets are not given a second time.
+    pub fn next_offset_at_least(&mut self, offset: Offset) {
+        self.next = self.next.max(offset);
+    }
+
     /// The events from `offset` on, in order.
     pub fn read_from(&self, offset: Offset) -> Events {
-        Events::new(&self.segments, offset)
+        Events::new(&self.folder, &self.inventory.segments, offset, self.end)
+    }
+
+    /// Mends the segments that reading found damaged, given by [`Damage::segment`]: whole lines stay as they
+    /// are, an [`Event::Lost`] takes the place of what is damaged or missing, as it was read, and the damaged
+    /// file is kept beside as `….damaged`. Returns those that were mended: one that turns out whole, since
+    /// only the disk had failed when it was read, stays as it is, and is to be read once more.
+    ///
+    /// # Errors
+    /// [`LogError`]; what was not mended yet stays as it was, or is gone on with at the next start.
+    pub fn mend(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
+        if segments.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mended = mend::mend(&self.folder, &self.inventory.segments, self.end, segments);
+        // Some may have been mended in spite of the failure.
+        (self.inventory, self.end) = look_through(&self.folder)?;
+        self.next = self.next.max(self.end);
+        mended
+    }
+
+    /// The segments, oldest first.
+    pub fn sealed_segments(&self) -> impl Iterator<Item = SealedSegment> {
+        self.inventory.sealed_segments(self.end)
+    }
+
+    /// What the log takes on disk, in bytes.
+    pub fn total_bytes(&self) -> u64 {
+        self.inventory.bytes()
     }
 
     /// The writer that appends behind the last event.
     ///
     /// # Errors
     /// [`LogError`] where the last segment cannot be opened or a new one cannot be made.
-    pub fn into_writer(self, segment_bytes: u64) -> Result<Writer, LogError> {
-        Writer::open(self.folder, &self.segments, self.next, segment_bytes)
+    pub fn into_writer(self, rotation: Rotation) -> Result<Writer, LogError> {
+        Writer::open(self, rotation)
     }
 }
 
-/// The offset behind the segment's last event that can be read.
-fn end_of(segment: &Segment) -> Result<Offset, LogError> {
-    let mut sequence = Sequence::new(segment.base);
-    let mut lines = Lines::open(segment)?;
-    // Damage is reported where the events are read.
-    while let Ok(Some(line)) = lines.next_line() {
-        let _ = sequence.take(line, Offset(u64::MAX));
+/// The offset behind the segment's last event. A line that cannot be read counts as one, and so does what
+/// cannot be decompressed. A disk that does not give the bytes says nothing about the end.
+fn end_of(folder: &Folder, segment: &Segment) -> Result<Offset, LogError> {
+    let mut sequence = Sequence::new(segment.base, Offset(u64::MAX));
+    let mut lines = Lines::open(folder, segment)?;
+    loop {
+        match lines.next_line() {
+            // Damage is reported where the events are read.
+            Ok(Some(line)) => drop(sequence.take(line, Offset::default())),
+            Ok(None) => break,
+            Err(error) if segment.sealed && error.io().raw_os_error().is_none() => {
+                return Ok(sequence.end().next());
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(sequence.end())
+    // A sealed segment is never empty, even if it seems so.
+    Ok(if segment.sealed { sequence.end().max(segment.base.next()) } else { sequence.end() })
 }
 
 /// Shortens the segment to the end of its last line, and has all of it on disk.
-fn cut_torn_tail(segment: &Segment) -> Result<(), LogError> {
+fn cut_torn_tail(folder: &Folder, segment: &mut Segment) -> Result<(), LogError> {
     let path = &segment.path;
-    let file =
-        fs::OpenOptions::new().read(true).write(true).open(path).map_err(LogError::new("open", path))?;
-    let length = file.metadata().map_err(LogError::new("look at", path))?.len();
-    let mut reader = io::BufReader::with_capacity(1 << 16, &file);
-    let (mut position, mut whole) = (0, 0);
+    let mut reader = io::BufReader::with_capacity(1 << 16, folder.open(path, Open::ToAppend)?);
+    let (mut length, mut whole) = (0, 0);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -137,60 +237,20 @@ fn cut_torn_tail(segment: &Segment) -> Result<(), LogError> {
         if read == 0 {
             break;
         }
-        position += read as u64;
+        length += read as u64;
         if line.ends_with(b"\n") {
-            whole = position;
+            whole = length;
         }
     }
+    let file = reader.into_inner();
     if whole < length {
         warn!(
             "cut {} bytes that are no whole event from the end of {}: the last write was not finished",
             length - whole,
             path.display()
         );
-        file.set_len(whole).map_err(LogError::new("shorten", path))?;
+        file.set_length(whole).map_err(LogError::new("shorten", path))?;
     }
+    segment.bytes = whole;
     file.sync_all().map_err(LogError::new("fsync", path))
-}
-
-const LINE_START: &[u8] = b"{\"offset\":";
-
-/// Appends `event` at `offset` to `lines` in the form in which the log keeps it.
-fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    let start = lines.len();
-    lines.extend_from_slice(LINE_START);
-    lines.extend_from_slice(itoa::Buffer::new().format(offset.0).as_bytes());
-    let written = match event {
-        Event::Probe(probe) => {
-            lines.push(b',');
-            event::push_probe(lines, probe).map(|()| lines.push(b'}'))
-        }
-        _ => {
-            // The event's own opening brace becomes the comma after the offset.
-            let brace = lines.len();
-            let written = serde_json::to_writer(&mut *lines, event);
-            if let Some(brace) = lines.get_mut(brace) {
-                *brace = b',';
-            }
-            written
-        }
-    };
-    match written {
-        Ok(()) => lines.push(b'\n'),
-        Err(_) => lines.truncate(start),
-    }
-    written
-}
-
-/// Splits a line into its offset and its event. The event's opening brace is written over the comma
-/// after the offset.
-fn split_line(line: &mut [u8]) -> Option<(Offset, &mut [u8])> {
-    let rest = line.strip_prefix(LINE_START)?;
-    let digits = rest.split(|byte| !byte.is_ascii_digit()).next()?;
-    let offset = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    let comma = LINE_START.len() + digits.len();
-    let body = line.get_mut(comma..)?;
-    let first = body.first_mut().filter(|first| **first == b',')?;
-    *first = b'{';
-    Some((Offset(offset), body))
 }

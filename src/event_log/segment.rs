@@ -1,135 +1,149 @@
-//! Segments as files: their names, their folder, and how one is sealed.
+//! What the files in the log's folder are, by their names.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use tracing::warn;
-
-use super::LogError;
+use super::disk::FileFacts;
 use crate::event::Offset;
 
 const OPEN: &str = ".ndjson";
 const SEALED: &str = ".ndjson.zst";
-const UNFINISHED: &str = ".ndjson.zst.tmp";
-
-/// zstd's own default: several times smaller than the text at a small part of a core.
-const LEVEL: i32 = 3;
+/// Behind the name of a segment: the file is written, and may not be whole.
+const UNFINISHED: &str = ".tmp";
+/// Behind the name of a segment: whole, and about to take its place.
+const MENDED: &str = ".mended";
+/// Behind the name of a segment, perhaps with a number: what it was before it was mended.
+const DAMAGED: &str = ".damaged";
 
 /// No log comes near it; what claims to is no segment.
 const LAST_BASE: u64 = u64::MAX >> 1;
 
+/// Digits of an offset in a name.
+const DIGITS: usize = 20;
+
+/// A file of events in a row.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
+    /// The offset of the first event.
     pub(super) base: Offset,
     pub(super) path: PathBuf,
     pub(super) sealed: bool,
+    /// Of the file; an open segment is read up to here.
+    pub(super) bytes: u64,
+    pub(super) modified: SystemTime,
 }
 
 impl Segment {
-    pub(super) fn open(folder: &Path, base: Offset) -> Self {
-        Self { base, path: folder.join(format!("{:020}{OPEN}", base.0)), sealed: false }
+    pub(super) fn new(base: Offset, path: PathBuf, sealed: bool, facts: FileFacts) -> Self {
+        Self { base, path, sealed, bytes: facts.bytes, modified: facts.modified }
     }
 
-    /// The segment that this file is, if it is one.
-    fn from_path(path: PathBuf) -> Option<Self> {
-        if !path.is_file() {
-            return None;
+    /// Where the open form of the segment lies.
+    pub(super) fn open_path(folder: &Path, base: Offset) -> PathBuf {
+        folder.join(format!("{:0DIGITS$}{OPEN}", base.0))
+    }
+
+    /// Where its sealed form lies.
+    pub(super) fn sealed_path(folder: &Path, base: Offset) -> PathBuf {
+        folder.join(format!("{:0DIGITS$}{SEALED}", base.0))
+    }
+}
+
+/// What was in a segment's place before it was mended.
+#[derive(Debug, Clone)]
+pub(super) struct SetAside {
+    pub(super) base: Offset,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+}
+
+/// What a file of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Segment { sealed: bool },
+    Unfinished,
+    Mended,
+    SetAside,
+}
+
+/// The offset in a file's name and what the file is, where it is one of the log's.
+pub(super) fn kind(path: &Path) -> Option<(Offset, Kind)> {
+    let name = path.file_name()?.to_str()?;
+    let (digits, rest) = name.split_at_checked(DIGITS)?;
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let base = digits.parse().ok().filter(|base| *base <= LAST_BASE)?;
+    let (sealed, suffix) = match rest.strip_prefix(SEALED) {
+        Some(suffix) => (true, suffix),
+        None => (false, rest.strip_prefix(OPEN)?),
+    };
+    let kind = match suffix {
+        "" => Kind::Segment { sealed },
+        UNFINISHED => Kind::Unfinished,
+        MENDED => Kind::Mended,
+        _ if suffix.starts_with(DAMAGED) => Kind::SetAside,
+        _ => return None,
+    };
+    Some((Offset(base), kind))
+}
+
+/// The name under which the segment at `path` is written.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    with_suffix(path, UNFINISHED)
+}
+
+/// The name under which what will take the place of the segment at `path` waits.
+pub(super) fn mended(path: &Path) -> PathBuf {
+    with_suffix(path, MENDED)
+}
+
+/// The segment that a file waits to take the place of.
+pub(super) fn to_be_replaced(mended: &Path) -> PathBuf {
+    mended.with_extension("")
+}
+
+/// The names under which the segment at `path` can be set aside.
+pub(super) fn names_aside(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let numbered = (2_u64..).map(|number| format!("{DAMAGED}-{number}"));
+    std::iter::once(DAMAGED.to_owned()).chain(numbered).map(|suffix| with_suffix(path, &suffix))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_known_by_their_names() {
+        for (name, expected) in [
+            ("00000000000000000042.ndjson", Some(Kind::Segment { sealed: false })),
+            ("00000000000000000042.ndjson.zst", Some(Kind::Segment { sealed: true })),
+            ("00000000000000000042.ndjson.tmp", Some(Kind::Unfinished)),
+            ("00000000000000000042.ndjson.zst.tmp", Some(Kind::Unfinished)),
+            ("00000000000000000042.ndjson.zst.mended", Some(Kind::Mended)),
+            ("00000000000000000042.ndjson.damaged", Some(Kind::SetAside)),
+            ("00000000000000000042.ndjson.zst.damaged-2", Some(Kind::SetAside)),
+            ("00000000000000000042.ndjson.bak", None),
+            ("00000000000000000042.json", None),
+            ("0000000000000000042.ndjson", None),
+            ("+0000000000000000042.ndjson", None),
+            ("18446744073709551615.ndjson", None),
+            ("README", None),
+            ("", None),
+        ] {
+            let found = kind(&Path::new("events").join(name));
+            assert_eq!(found, expected.map(|kind| (Offset(42), kind)), "{name}");
         }
-        let name = path.file_name()?.to_str()?;
-        let (digits, sealed) = match name.strip_suffix(SEALED) {
-            Some(digits) => (digits, true),
-            None => (name.strip_suffix(OPEN)?, false),
-        };
-        let base: u64 = digits.parse().ok().filter(|base| digits.len() == 20 && *base <= LAST_BASE)?;
-        Some(Self { base: Offset(base), path, sealed })
-    }
-
-    fn beside(&self, suffix: &str) -> PathBuf {
-        self.path.with_file_name(format!("{:020}{suffix}", self.base.0))
-    }
-}
-
-/// Makes the folder with its parents so that a crash cannot lose its name.
-pub(super) fn create_folder(folder: &Path) -> Result<(), LogError> {
-    if !folder.is_dir() {
-        fs::create_dir_all(folder).map_err(LogError::new("create the folder", folder))?;
-        sync_parent(folder)?;
-    }
-    Ok(())
-}
-
-pub(super) fn sync_folder(folder: &Path) -> Result<(), LogError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(LogError::new("fsync the folder", folder))
-}
-
-/// The segments in the order of their offsets, each once. What an interrupted seal left behind is
-/// removed: its unfinished file, or the open form of a segment that is sealed already. Not to be called
-/// while a seal runs.
-pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, LogError> {
-    let mut segments = Vec::new();
-    for entry in fs::read_dir(folder).map_err(LogError::new("list the folder", folder))? {
-        let path = entry.map_err(LogError::new("list the folder", folder))?.path();
-        if path.to_str().is_some_and(|path| path.ends_with(UNFINISHED)) {
-            remove(&path)?;
-        } else {
-            segments.extend(Segment::from_path(path));
+        let path = Segment::sealed_path(Path::new("events"), Offset(42));
+        assert_eq!(to_be_replaced(&mended(&path)), path);
+        for name in names_aside(&path).take(2).chain([unfinished(&path), mended(&path)]) {
+            assert!(kind(&name).is_some_and(|(base, _)| base == Offset(42)), "{name:?}");
         }
     }
-    segments.sort_by_key(|segment| (segment.base, !segment.sealed));
-    let mut once: Vec<Segment> = Vec::with_capacity(segments.len());
-    for segment in segments {
-        match once.last() {
-            Some(sealed) if sealed.base == segment.base => remove(&segment.path)?,
-            _ => once.push(segment),
-        }
-    }
-    Ok(once)
-}
-
-pub(super) fn remove(path: &Path) -> Result<(), LogError> {
-    fs::remove_file(path).map_err(LogError::new("remove", path))
-}
-
-/// Opens a segment to append to it; a new one's name cannot be lost by a crash any more, or else the
-/// file is removed again.
-pub(super) fn open_to_append(segment: &Segment) -> Result<File, LogError> {
-    let path = &segment.path;
-    let is_new = !path.exists();
-    let file = fs::OpenOptions::new().append(true).create(true).open(path);
-    let file = file.map_err(LogError::new("create", path))?;
-    sync_parent(path).inspect_err(|_| {
-        // A segment that is not used would hide the events that go into the one before it.
-        if is_new && let Err(error) = remove(path) {
-            warn!("{error}");
-        }
-    })?;
-    Ok(file)
-}
-
-fn sync_parent(path: &Path) -> Result<(), LogError> {
-    match path.parent() {
-        // A bare name lies in the working directory.
-        Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),
-        Some(parent) => sync_folder(parent),
-        None => Ok(()),
-    }
-}
-
-/// Compresses a segment that is written to its end. The open form goes only when the sealed one is on
-/// disk under its name.
-pub(super) fn seal(segment: &Segment) -> Result<(), LogError> {
-    let unfinished = segment.beside(UNFINISHED);
-    compress(&segment.path, &unfinished).map_err(LogError::new("compress", &segment.path))?;
-    let sealed = segment.beside(SEALED);
-    fs::rename(&unfinished, &sealed).map_err(LogError::new("rename", &unfinished))?;
-    sync_parent(&sealed)?;
-    remove(&segment.path)
-}
-
-fn compress(from: &Path, to: &Path) -> io::Result<()> {
-    let mut encoder = zstd::Encoder::new(BufWriter::new(File::create(to)?), LEVEL)?;
-    encoder.include_checksum(true)?;
-    io::copy(&mut BufReader::new(File::open(from)?), &mut encoder)?;
-    encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::event::{Event, Probe};
 use crate::state::State;
@@ -33,7 +33,7 @@ pub struct Heard {
 
 pub(super) enum Input {
     Heard(Heard),
-    Change(Event, oneshot::Sender<Result<(), ChangeError>>),
+    Change(Vec<Event>, oneshot::Sender<Result<(), ChangeError>>),
     Sync(oneshot::Sender<Result<(), ChangeError>>),
     Stop,
 }
@@ -53,7 +53,7 @@ pub(super) struct Shared {
     pub(super) state: RwLock<State>,
     pub(super) losses: Losses,
     pub(super) alerts_waiting: Notify,
-    pub(super) disk_error: RwLock<Option<String>>,
+    pub(super) disk_error: watch::Sender<Option<String>>,
 }
 
 pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
@@ -99,7 +99,16 @@ impl RecorderHandle {
     /// # Errors
     /// [`ChangeError`] says what holds where it is not.
     pub async fn change(&self, event: Event) -> Result<(), ChangeError> {
-        self.ask(|done| Input::Change(event, done)).await
+        self.change_all(vec![event]).await
+    }
+
+    /// As [`RecorderHandle::change`], with several events: they stand in the log one behind the other, and
+    /// of a write that is cut off the first are kept.
+    ///
+    /// # Errors
+    /// As [`RecorderHandle::change`].
+    pub async fn change_all(&self, events: Vec<Event>) -> Result<(), ChangeError> {
+        self.ask(|done| Input::Change(events, done)).await
     }
 
     /// Returns once all that was handed over before is on disk and in the state.
@@ -131,7 +140,12 @@ impl RecorderHandle {
 
     /// Why nothing can be written at the moment, where that is so.
     pub fn disk_error(&self) -> Option<String> {
-        read(&self.shared.disk_error).clone()
+        self.shared.disk_error.borrow().clone()
+    }
+
+    /// As [`RecorderHandle::disk_error`], to be waited on.
+    pub fn disk_errors(&self) -> watch::Receiver<Option<String>> {
+        self.shared.disk_error.subscribe()
     }
 
     /// Waits until an alert was raised since the last call.

@@ -14,6 +14,7 @@
 mod handle;
 mod recovery;
 mod retention;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,16 +24,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::config::Retention;
 use crate::dot11::MacAddr;
 use crate::event::{Event, NamedBy, Timestamp};
-use crate::event_log::{self, DataDirLock, LockError, LogError, Writer};
+use crate::event_log::{self, DataDirLock, LockError, LogError, Rotation, Writer};
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
+pub use stored::{Check, ImportError, Stored, import};
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
 const QUEUE_LENGTH: usize = 32_768;
@@ -48,6 +50,8 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often it is looked at what is too old to be kept.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+/// How often alerts that have waited too long for Telegram are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The wait before the state is made anew once more, which doubles up to the longest.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
@@ -62,8 +66,8 @@ pub struct Settings {
     pub fsync_interval: Duration,
     /// How often the state goes to sled.
     pub checkpoint_interval: Duration,
-    /// The size at which a segment of the log is sealed.
-    pub segment_bytes: u64,
+    /// When a segment of the log is sealed.
+    pub rotation: Rotation,
     /// Who is alerted.
     pub alerts: AlertPolicy,
     /// How long what was heard is kept.
@@ -98,6 +102,7 @@ pub struct Recorder {
     last_checkpoint: Instant,
     last_repair: Instant,
     next_retention: Instant,
+    last_expiry: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
 }
@@ -109,19 +114,19 @@ impl Recorder {
     /// [`RecorderError`] where another process has the directory or the disk does not serve.
     pub fn open(settings: Settings) -> Result<(Self, RecorderHandle), RecorderError> {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
-        let recovered = event_log::recover(&settings.data_dir.join("events"))?;
+        let mut recovered = event_log::recover(&settings.data_dir.join("events"))?;
         let losses = Losses::default();
-        let (store, state) = recovery::open_state(&settings.data_dir, &recovered, &losses)?;
-        let log = recovered.into_writer(settings.segment_bytes)?;
+        let (store, state) = recovery::open_state(&settings.data_dir, &mut recovered, &losses)?;
+        let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
             losses,
             alerts_waiting: Notify::new(),
-            disk_error: RwLock::new(None),
+            disk_error: watch::Sender::new(None),
         });
         let now = Instant::now();
-        let recorder = Self {
+        let mut recorder = Self {
             _lock: lock,
             settings,
             log,
@@ -132,8 +137,10 @@ impl Recorder {
             last_checkpoint: now,
             last_repair: now,
             next_retention: now,
+            last_expiry: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
+        recorder.expire_alerts();
         Ok((recorder, RecorderHandle { inbox: sender, shared }))
     }
 
@@ -171,6 +178,7 @@ impl Recorder {
     /// [`RecorderError`] where the last write fails.
     pub fn run(mut self, runtime: &Handle) -> Result<(), RecorderError> {
         let mut batch = Vec::with_capacity(BATCH);
+        self.tick();
         loop {
             let wake = tokio::time::Instant::from_std(self.next_wake());
             let inbox = &mut self.inbox;
@@ -187,7 +195,8 @@ impl Recorder {
 
     /// When something is due by the clock.
     fn next_wake(&self) -> Instant {
-        let checkpoint = self.last_checkpoint + self.settings.checkpoint_interval;
+        let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
+            .min(self.last_expiry + EXPIRY_INTERVAL);
         if self.log.has_failed() {
             checkpoint.min(self.last_repair + REPAIR_INTERVAL)
         } else if self.log.unsynced_bytes() > 0 {
@@ -209,9 +218,11 @@ impl Recorder {
                 match input {
                     Input::Heard(heard) => alerts |= self.hear(&mut state, heard),
                     // Nobody waits for the answer any more where sending it fails.
-                    Input::Change(event, done) => match self.disk_error() {
-                        Some(why) if event.is_a_persons() => drop(done.send(Err(ChangeError::Disk(why)))),
-                        _ if self.append(&mut state, &event) => waiting.push(done),
+                    Input::Change(events, done) => match self.disk_error() {
+                        Some(why) if events.iter().any(Event::is_a_persons) => {
+                            drop(done.send(Err(ChangeError::Disk(why))));
+                        }
+                        _ if events.iter().all(|event| self.append(&mut state, event)) => waiting.push(done),
                         _ => drop(done.send(Err(ChangeError::Disk("too much waits for it already".into())))),
                     },
                     Input::Sync(done) => waiting.push(done),
@@ -263,7 +274,7 @@ impl Recorder {
     }
 
     fn disk_error(&self) -> Option<String> {
-        read(&self.shared.disk_error).clone()
+        self.shared.disk_error.borrow().clone()
     }
 
     fn write(&mut self) -> Result<(), String> {
@@ -285,17 +296,17 @@ impl Recorder {
 
     /// Tells the operator when the disk fails and when it serves again, once each.
     fn note_disk(&mut self, outcome: Result<(), LogError>) -> Result<(), String> {
-        let mut disk_error = write(&self.shared.disk_error);
+        let disk_error = &self.shared.disk_error;
         match outcome {
             Ok(()) => {
-                if disk_error.take().is_some() {
+                if disk_error.send_if_modified(|why| why.take().is_some()) {
                     info!("the disk takes events again; what waited in memory is written");
                 }
                 Ok(())
             }
             Err(failure) => {
                 let why = failure.io().to_string();
-                if disk_error.replace(why.clone()).is_none() {
+                if disk_error.send_if_modified(|told| told.replace(why.clone()).is_none()) {
                     error!("{failure}; events wait in memory until the disk takes them again");
                 }
                 Err(why)
@@ -314,6 +325,10 @@ impl Recorder {
             }
         } else if now - self.last_sync >= self.settings.fsync_interval {
             let _ = self.sync();
+        }
+        if now - self.last_expiry >= EXPIRY_INTERVAL {
+            self.last_expiry = now;
+            self.expire_alerts();
         }
         self.forget(now);
         let is_due = now - self.last_checkpoint >= self.settings.checkpoint_interval;
@@ -347,6 +362,21 @@ impl Recorder {
                 "{} addresses in all were not heard for long and are forgotten",
                 read(&shared.state).totals().forgotten_addresses
             );
+        }
+    }
+
+    /// Takes alerts that have waited too long for Telegram out of the outbox.
+    fn expire_alerts(&mut self) {
+        let time = Timestamp::now();
+        let shared = Arc::clone(&self.shared);
+        let mut state = write(&shared.state);
+        let expired = state.alerts().expired(time.earlier_by(self.settings.alerts.keep));
+        for &(chat, probe) in &expired {
+            self.append(&mut state, &Event::AlertExpired { time, probe, chat });
+        }
+        if !expired.is_empty() {
+            info!("{} alerts have waited too long for Telegram and will be told as a number", expired.len());
+            self.shared.alerts_waiting.notify_one();
         }
     }
 

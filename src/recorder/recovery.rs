@@ -1,23 +1,35 @@
-//! The state at a start: sled's checkpoint and the log after it, or the whole log where sled does not
-//! serve.
+//! The state at a start: sled's checkpoint and the log after it. Where sled does not serve, the newest
+//! snapshot and the log after that, or the whole log where there is no snapshot.
+//!
+//! What must hold:
+//! - What is folded goes on where its beginning ends. A checkpoint from before the log's first event does
+//!   not serve, nor one that knows more than the log.
+//! - No offset is given twice. A snapshot that knows more than the log, of which an end was lost, counts,
+//!   and the log goes on behind it.
+//! - Another process that has sled is an error; whatever else is wrong with it, it is made anew.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::RecorderError;
 use super::handle::Losses;
 use crate::event::Offset;
-use crate::event_log::{Events, Recovered};
-use crate::state::{State, Store, StoreError};
+use crate::event_log::{Events, LogError, Recovered, SnapshotFile, Snapshots};
+use crate::state::{SnapshotError, State, Store, StoreError};
 
 /// Damaged places that are reported one by one; the rest are counted.
 const DAMAGE_REPORTS: u64 = 10;
 
-/// Events between two lines about how far a long read is.
-const PROGRESS_EVENTS: u64 = 5_000_000;
+/// Events that are folded between two looks at how far it is.
+pub(super) const PROGRESS_EVENTS: u64 = 1 << 16;
 
-fn state_folder(data_dir: &Path) -> PathBuf {
+/// Between two lines about how far a long read is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+pub(super) fn state_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("state")
 }
 
@@ -30,65 +42,118 @@ pub(super) fn new_store(data_dir: &Path, state: &State) -> Result<Store, StoreEr
     Ok(store)
 }
 
-/// The state at the log's end, and the store that keeps it: sled's checkpoint and the log after it, or
-/// the whole log where sled is missing or cannot be used. Without a store where none can be made, as on a
-/// full disk.
+/// The state at the log's end, and the store that keeps it. Without a store where none can be made, as on
+/// a full disk.
 ///
 /// # Errors
-/// [`StoreError::Locked`], where another process has the store.
+/// [`StoreError::Locked`], where another process has the store, or [`LogError`] where the snapshots cannot
+/// be looked at.
 pub(super) fn open_state(
     data_dir: &Path,
-    log: &Recovered,
+    log: &mut Recovered,
     losses: &Losses,
-) -> Result<(Option<Store>, State), StoreError> {
-    match checkpoint(data_dir, log) {
-        Ok((store, mut state)) => {
-            catch_up(&mut state, log, losses);
-            Ok((Some(store), state))
+) -> Result<(Option<Store>, State), RecorderError> {
+    let snapshots = Snapshots::of(data_dir);
+    snapshots.remove_unfinished()?;
+    let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
+        Ok((store, state)) => (Some(store), state),
+        Err(why) => {
+            let state = newest_snapshot(&snapshots, &mut |file, error| set_aside(file, &error))?;
+            tell_of_rebuild(log, &state, &why);
+            log.next_offset_at_least(state.next_offset());
+            (None, state)
         }
-        Err(Unusable::Locked(error)) => Err(error),
-        Err(Unusable::Other(why)) => {
-            if log.next_offset() != Offset::default() {
-                info!("rebuilding the state from {} events of the log: {why}", log.next_offset());
-            }
-            let mut state = State::default();
-            catch_up(&mut state, log, losses);
-            let store = new_store(data_dir, &state)
-                .inspect_err(|error| warn!("{error}; the state is kept in memory until that is mended"));
-            if store.is_ok() {
-                state.forget_changes();
-            }
-            Ok((store.ok(), state))
-        }
+    };
+    let damaged = catch_up(&mut state, log, &mut log_progress(log.next_offset()));
+    losses.damaged_lines.store(damaged, Ordering::Relaxed);
+    if store.is_some() {
+        return Ok((store, state));
+    }
+    let store = new_store(data_dir, &state)
+        .inspect_err(|error| warn!("{error}; the state is kept in memory until that is mended"));
+    if store.is_ok() {
+        state.forget_changes();
+    }
+    Ok((store.ok(), state))
+}
+
+fn tell_of_rebuild(log: &Recovered, from: &State, why: &str) {
+    let (from, end) = (from.next_offset(), log.next_offset());
+    if from > end {
+        warn!(
+            "the log ends at event {end}, and the snapshot of event {from} knows more: what the events \
+             between were is lost, what followed from them is not; the log goes on at event {from}"
+        );
+    } else if from > Offset::default() {
+        info!("rebuilding the state from the snapshot of event {from} and the log up to event {end}: {why}");
+    } else if end > Offset::default() {
+        info!("rebuilding the state from {end} events of the log: {why}");
     }
 }
 
-/// Why the store does not serve.
-enum Unusable {
-    Locked(StoreError),
-    Other(String),
-}
-
-/// The store with the state at its checkpoint.
-fn checkpoint(data_dir: &Path, log: &Recovered) -> Result<(Store, State), Unusable> {
+/// The store with the state at its checkpoint, or why it does not serve.
+///
+/// # Errors
+/// [`StoreError::Locked`], where another process has it, or [`LogError`] where the snapshots cannot be
+/// listed.
+pub(super) fn checkpoint(
+    data_dir: &Path,
+    log: &Recovered,
+    snapshots: &Snapshots,
+) -> Result<Result<(Store, State), String>, RecorderError> {
     let folder = state_folder(data_dir);
     if !folder.exists() {
-        return Err(Unusable::Other("there is none".to_owned()));
+        return Ok(Err("there is none in sled".to_owned()));
     }
-    let (store, state) = Store::open(&folder).map_err(|error| match error {
-        StoreError::Locked { .. } => Unusable::Locked(error),
-        other => Unusable::Other(other.to_string()),
-    })?;
-    let state = state.ok_or(Unusable::Other("it has no checkpoint of this version".to_owned()))?;
-    let (at, end) = (state.next_offset(), log.next_offset());
-    if at > end {
-        return Err(Unusable::Other(format!("it is at event {at}, the log ends at {end}")));
-    }
-    Ok((store, state))
+    let (store, state) = match Store::open(&folder) {
+        Ok((store, Some(state))) => (store, state),
+        Ok((_, None)) => return Ok(Err("sled has no checkpoint of this version".to_owned())),
+        Err(error @ StoreError::Locked { .. }) => return Err(error.into()),
+        Err(other) => return Ok(Err(other.to_string())),
+    };
+    let (at, first, end) = (state.next_offset(), log.first_offset(), log.next_offset());
+    Ok(if at > end {
+        Err(format!("sled is at event {at}, the log ends at {end}"))
+    } else if at < first {
+        Err(format!("sled is at event {at}, the log begins at {first}"))
+    } else if let Some(newest) = snapshots.list()?.first().filter(|newest| newest.offset() > end) {
+        Err(format!("{} is newer than the log", newest.path().display()))
+    } else {
+        Ok((store, state))
+    })
 }
 
-/// Folds into `state` what the log has after it.
-fn catch_up(state: &mut State, log: &Recovered, losses: &Losses) {
+/// The state of the newest snapshot that can be read, and that of no event where there is none; those that
+/// cannot be read are handed over.
+///
+/// # Errors
+/// [`LogError`] where one cannot be opened or the folder not be listed.
+pub(super) fn newest_snapshot(
+    snapshots: &Snapshots,
+    unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
+) -> Result<State, LogError> {
+    for file in snapshots.list()? {
+        match State::from_snapshot(file.open()?) {
+            Ok(state) if state.next_offset() == file.offset() => return Ok(state),
+            Ok(_) => {
+                let why = "it is of another offset than its name".to_owned();
+                unreadable(&file, SnapshotError::Line { line: 1, why })?;
+            }
+            Err(error) => unreadable(&file, error)?,
+        }
+    }
+    Ok(State::default())
+}
+
+fn set_aside(file: &SnapshotFile, error: &SnapshotError) -> Result<(), LogError> {
+    let aside = file.set_aside()?;
+    warn!("{error}: {} was set aside as {}", file.path().display(), aside.display());
+    Ok(())
+}
+
+/// Folds into `state` what the log has after it; how many places of the log are damaged. `progress` hears
+/// now and then up to which event it is.
+pub(super) fn catch_up(state: &mut State, log: &Recovered, progress: &mut dyn FnMut(Offset)) -> u64 {
     let events: Events = log.read_from(state.next_offset());
     let (mut folded, mut damaged) = (0_u64, 0);
     for entry in events {
@@ -97,7 +162,7 @@ fn catch_up(state: &mut State, log: &Recovered, losses: &Losses) {
                 state.fold(offset, &event);
                 folded += 1;
                 if folded.is_multiple_of(PROGRESS_EVENTS) {
-                    info!("read the log up to event {offset} of {}", log.next_offset());
+                    progress(offset);
                 }
             }
             Err(damage) => {
@@ -112,5 +177,16 @@ fn catch_up(state: &mut State, log: &Recovered, losses: &Losses) {
     if damaged > DAMAGE_REPORTS {
         warn!("{damaged} places of the log are damaged in all");
     }
-    losses.damaged_lines.store(damaged, Ordering::Relaxed);
+    damaged
+}
+
+/// Logs now and then how far a long read is on its way to `end`.
+fn log_progress(end: Offset) -> impl FnMut(Offset) {
+    let mut last = Instant::now();
+    move |at| {
+        if last.elapsed() >= PROGRESS_INTERVAL {
+            last = Instant::now();
+            info!("read the log up to event {at} of {end} ({} %)", at.0 * 100 / end.0.max(1));
+        }
+    }
 }

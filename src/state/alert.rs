@@ -6,14 +6,17 @@
 //!
 //! [`Alerts::decide`] runs once, when a probe is heard; its decisions travel in the probe's event and
 //! [`Alerts::fold`] repeats them. The outbox holds at most [`OUTBOX_LIMIT`] alerts a chat, the cool-downs
-//! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox is counted and told as a number.
+//! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox, or has waited there too long, goes
+//! into the chat's [`Overflow`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::chats::Chats;
 use super::name::{Names, fold_case};
+use super::overflow::Overflow;
 use super::rows::Rows;
 use super::watch::Watches;
 use crate::dot11::{MacAddr, Ssid};
@@ -24,6 +27,9 @@ pub const OUTBOX_LIMIT: usize = 500;
 
 /// Alerts that one chat gets within a minute; Telegram itself takes 20 a minute for a group.
 pub const ALERTS_A_MINUTE: usize = 20;
+
+/// Alerts that [`Alerts::expired`] gives at a time.
+const EXPIRED_AT_ONCE: usize = 1_000;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -37,10 +43,13 @@ pub struct AlertPolicy {
     pub chats: Vec<ChatId>,
     /// How long the same device and network alert a chat only once.
     pub cooldown: Duration,
+    /// How long an alert waits for Telegram before it is only counted.
+    pub keep: Duration,
 }
 
 /// A device as alerts tell them apart: by name, or by address where it has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum DeviceKey {
     Name(String),
     Address(MacAddr),
@@ -50,8 +59,8 @@ pub(super) type CooldownKey = (ChatId, Ssid, DeviceKey);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cooldown {
-    alerted: Timestamp,
-    swallowed: u64,
+    pub(super) alerted: Timestamp,
+    pub(super) swallowed: u64,
 }
 
 /// An alert that waits in the outbox.
@@ -75,12 +84,12 @@ pub struct Alert {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alerts {
     pub(super) outbox: Rows<(ChatId, Offset), Alert>,
-    pub(super) overflow: Rows<ChatId, u64>,
+    pub(super) overflow: Rows<ChatId, Overflow>,
     pub(super) cooldowns: Rows<CooldownKey, Cooldown>,
     /// When each chat's latest alerts were raised, at most [`ALERTS_A_MINUTE`].
     pub(super) latest: Rows<ChatId, Vec<Timestamp>>,
     /// The cool-downs by age, made from `cooldowns`.
-    by_age: BTreeSet<(Timestamp, CooldownKey)>,
+    pub(super) by_age: BTreeSet<(Timestamp, CooldownKey)>,
 }
 
 impl Alerts {
@@ -96,6 +105,7 @@ impl Alerts {
         probe: &Probe,
         watches: &Watches,
         names: &Names,
+        chats: &Chats,
         policy: &AlertPolicy,
     ) -> Vec<AlertDecision> {
         let Some(ssid) = probe.ssid.named() else { return Vec::new() };
@@ -104,10 +114,10 @@ impl Alerts {
             return Vec::new();
         }
         let everyones = watches.get(ssid, ChatId::TERMINAL);
-        policy
-            .chats
-            .iter()
-            .filter_map(|&chat| {
+        let served: BTreeSet<ChatId> = policy.chats.iter().map(|chat| chats.current(*chat)).collect();
+        served
+            .into_iter()
+            .filter_map(|chat| {
                 let reason = watches.get(ssid, chat).or(everyones)?.reason.clone();
                 Some(self.decide_for(chat, ssid, reason, probe, names, policy.cooldown))
             })
@@ -170,7 +180,7 @@ impl Alerts {
                     }
                 }
                 AlertDecision::Overflow { chat } => {
-                    *self.overflow.entry(*chat) += 1;
+                    self.overflow.entry(*chat).add(ssid);
                     let key = key(chat);
                     let swallowed = self.cooldowns.get(&key).map_or(0, |last| last.swallowed);
                     self.start_cooldown(key, Cooldown { alerted: probe.time, swallowed });
@@ -207,12 +217,46 @@ impl Alerts {
             .iter()
             .filter(|((_, _, device), _)| *device == before)
             .map(|((chat, ssid, _), cooldown)| ((*chat, ssid.clone(), now.clone()), cooldown.clone()))
-            .filter(|(key, cooldown)| {
-                self.cooldowns.get(key).is_none_or(|there| there.alerted < cooldown.alerted)
-            })
             .collect();
-        for (key, cooldown) in moved {
+        moved.into_iter().for_each(|(key, cooldown)| self.take_over(key, cooldown));
+    }
+
+    /// Has a cool-down go on under `key`, unless a later one does already.
+    fn take_over(&mut self, key: CooldownKey, cooldown: Cooldown) {
+        if self.cooldowns.get(&key).is_none_or(|there| there.alerted < cooldown.alerted) {
             self.start_cooldown(key, cooldown);
+        }
+    }
+
+    /// Gives all that is the chat `from`'s to `to`, as if it had always been that chat's.
+    pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
+        let waiting: Vec<Offset> = self.waiting_for(from).map(|(offset, _)| offset).collect();
+        for offset in waiting {
+            if let Some(alert) = self.outbox.remove(&(from, offset)) {
+                self.outbox.insert((to, offset), alert);
+            }
+        }
+        if let Some(overflow) = self.overflow.remove(&from) {
+            self.overflow.entry(to).merge(overflow);
+        }
+        if let Some(moving) = self.latest.remove(&from) {
+            let latest = self.latest.entry(to);
+            latest.extend(moving);
+            latest.sort_unstable();
+            latest.drain(..latest.len().saturating_sub(ALERTS_A_MINUTE));
+        }
+        let cooling: Vec<CooldownKey> = self
+            .cooldowns
+            .iter()
+            .filter(|((chat, _, _), _)| *chat == from)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in cooling {
+            if let Some(cooldown) = self.cooldowns.remove(&key) {
+                self.by_age.remove(&(cooldown.alerted, key.clone()));
+                let (_, ssid, device) = key;
+                self.take_over((to, ssid, device), cooldown);
+            }
         }
     }
 
@@ -221,12 +265,23 @@ impl Alerts {
     }
 
     pub(super) fn overflow_told(&mut self, chat: ChatId, count: u64) {
-        let left = self.overflow(chat).saturating_sub(count);
-        if left == 0 {
-            self.overflow.remove(&chat);
-        } else {
-            self.overflow.insert(chat, left);
+        match self.overflow(chat).and_then(|overflow| overflow.after_telling(count)) {
+            Some(left) => self.overflow.insert(chat, left),
+            None => drop(self.overflow.remove(&chat)),
         }
+    }
+
+    /// Leaves an alert that waited too long to be counted.
+    pub(super) fn expire(&mut self, chat: ChatId, probe: Offset) {
+        if let Some(alert) = self.outbox.remove(&(chat, probe)) {
+            self.overflow.entry(chat).add(&alert.ssid);
+        }
+    }
+
+    /// Alerts of probes that were captured before this, at most 1,000 of them.
+    pub fn expired(&self, before: Timestamp) -> Vec<(ChatId, Offset)> {
+        let old = self.outbox.iter().filter(|(_, alert)| alert.time < before);
+        old.map(|(key, _)| *key).take(EXPIRED_AT_ONCE).collect()
     }
 
     /// The alerts that wait for this chat, oldest first.
@@ -247,9 +302,9 @@ impl Alerts {
         self.outbox.len()
     }
 
-    /// How many alerts for this chat did not fit into the outbox and have not been told yet.
-    pub fn overflow(&self, chat: ChatId) -> u64 {
-        self.overflow.get(&chat).copied().unwrap_or(0)
+    /// The alerts for this chat that it will be told as a number, where there are any.
+    pub fn overflow(&self, chat: ChatId) -> Option<&Overflow> {
+        self.overflow.get(&chat)
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Device {
     /// The signal, where any probe had one.
     pub signal: Option<Signal>,
     /// How often each network was asked for, ordered by SSID.
-    ssids: Vec<(Ssid, u64)>,
+    pub(super) ssids: Vec<(Ssid, u64)>,
     /// Probes for networks beyond the first [`SSIDS_PER_ADDRESS`].
     pub probes_for_further_ssids: u64,
 }
@@ -36,6 +36,7 @@ pub struct Signal {
     pub min_dbm: i8,
     /// The strongest.
     pub max_dbm: i8,
+    /// When that was captured.
     last_time: Timestamp,
 }
 

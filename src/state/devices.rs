@@ -3,6 +3,7 @@
 //!
 //! The addresses lie in [`SHARDS`] tables, so that none of them takes long to grow or to be swept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -132,6 +133,12 @@ impl Devices {
         }
     }
 
+    /// Takes in a device, whatever was there before, and counts it as no change.
+    pub(super) fn load_device(&mut self, address: MacAddr, device: &Device) {
+        pack(self.epoch.wrapping_sub(1), device, &mut self.packing);
+        self.put(address, Some(Box::from(self.packing.as_slice())));
+    }
+
     fn put(&mut self, address: MacAddr, row: Option<Box<[u8]>>) {
         let shard = &mut self.shards[shard_of(address)];
         self.row_bytes += row.as_ref().map_or(0, |row| row.len());
@@ -220,10 +227,9 @@ impl Table for Devices {
         }
     }
 
-    fn is_current(&self, key: &[u8], row: &[u8]) -> bool {
-        address_of(key)
-            .and_then(|address| self.shards[shard_of(address)].get(&address))
-            .is_some_and(|current| packed(current) == row)
+    fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let address = address_of(key)?;
+        self.shards[shard_of(address)].get(&address).map(|row| Cow::Borrowed(packed(row)))
     }
 
     fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error> {

@@ -6,10 +6,14 @@
 //! [`Store`] keeps what the next start begins with.
 
 mod alert;
+mod chats;
 mod device;
 mod devices;
+mod differences;
 mod name;
+mod overflow;
 mod rows;
+mod snapshot;
 mod store;
 mod table;
 mod watch;
@@ -17,19 +21,23 @@ mod watch;
 use serde::{Deserialize, Serialize};
 
 pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
+pub use chats::{ANSWERED_LIMIT, Chats};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 use devices::Devices;
+pub use differences::{Difference, Differences};
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
+pub use overflow::{OVERFLOW_NETWORKS, Overflow};
 use rows::Rows;
+pub use snapshot::{DeviceForm, Image, SnapshotError};
 pub use store::{Store, StoreError};
 use table::{PackedRow, Table};
 pub use watch::{Watch, Watches};
 
 use crate::dot11::{MacAddr, RequestedSsid, Signature};
-use crate::event::{AlertDecision, Event, Forgettable, Offset, Probe, Timestamp};
+use crate::event::{AlertDecision, ChatId, Event, Forgettable, Offset, Probe, Timestamp};
 
 /// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
-pub const DEVICES_LIMIT: usize = 160 << 20;
+pub const DEVICES_LIMIT: usize = 144 << 20;
 
 /// Devices that are saved at once; sled holds all of them in memory meanwhile.
 const CHANGED_DEVICES: usize = 131_072;
@@ -66,6 +74,7 @@ pub struct State {
     names: Names,
     watches: Watches,
     alerts: Alerts,
+    chats: Chats,
     /// The elements behind each signature.
     signatures: Rows<Signature, Vec<u8>>,
     totals: Totals,
@@ -109,6 +118,11 @@ impl State {
         &self.alerts
     }
 
+    /// What Telegram said of chats and updates.
+    pub fn chats(&self) -> &Chats {
+        &self.chats
+    }
+
     /// The statistics of one address.
     pub fn device(&self, address: MacAddr) -> Option<Device> {
         self.devices.get(address)
@@ -126,7 +140,7 @@ impl State {
 
     /// Who is to be told of `probe`: decided once, before it is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
-        self.alerts.decide(probe, &self.watches, &self.names, policy)
+        self.alerts.decide(probe, &self.watches, &self.names, &self.chats, policy)
     }
 
     /// Folds in the event at `offset`.
@@ -135,8 +149,10 @@ impl State {
         match event {
             Event::Probe(probe) => self.fold_probe(offset, probe),
             Event::Signature { signature, elements } => self.signatures.insert(*signature, elements.clone()),
-            Event::Watch { time, chat, ssid, reason } => self.watches.set(ssid, *chat, *time, reason.clone()),
-            Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, *chat),
+            Event::Watch { time, chat, ssid, reason } => {
+                self.watches.set(ssid, self.chats.current(*chat), *time, reason.clone());
+            }
+            Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
             Event::Name { time: _, address, name, by } => {
                 self.rename(*address, |names| names.set(*address, name, *by));
             }
@@ -144,9 +160,17 @@ impl State {
                 self.rename(*address, |names| names.clear(*address, *by));
             }
             Event::Delivered { time: _, probe, chat }
-            | Event::Undeliverable { time: _, probe, chat, reason: _ } => self.alerts.remove(*chat, *probe),
-            Event::OverflowTold { time: _, chat, count } => self.alerts.overflow_told(*chat, *count),
-            Event::AlertExpired { .. } | Event::Answered { .. } | Event::ChatMigrated { .. } => {}
+            | Event::Undeliverable { time: _, probe, chat, reason: _ } => {
+                self.alerts.remove(self.chats.current(*chat), *probe);
+            }
+            Event::OverflowTold { time: _, chat, count } => {
+                self.alerts.overflow_told(self.chats.current(*chat), *count);
+            }
+            Event::AlertExpired { time: _, probe, chat } => {
+                self.alerts.expire(self.chats.current(*chat), *probe);
+            }
+            Event::Answered { time: _, update } => self.chats.answered(offset, *update),
+            Event::ChatMigrated { time: _, from, to } => self.migrate(*from, *to),
             Event::Forget { time: _, addresses, heard_before } => {
                 let (addresses, heard_before) = (*addresses, *heard_before);
                 self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
@@ -160,6 +184,15 @@ impl State {
         let before = self.names.of(address).map(str::to_owned);
         change(&mut self.names);
         self.alerts.renamed(address, before.as_deref(), self.names.of(address));
+    }
+
+    /// Gives all that is the chat `from`'s to `to`.
+    fn migrate(&mut self, from: ChatId, to: ChatId) {
+        if from != to {
+            self.watches.migrate(from, to);
+            self.alerts.migrate(from, to);
+            self.chats.migrate(from, to);
+        }
     }
 
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
@@ -241,29 +274,62 @@ impl State {
     }
 
     /// Every kind of row with the letter that it has in the store.
-    fn tables(&self) -> [(u8, &dyn Table); 8] {
+    fn tables(&self) -> [(u8, &dyn Table); 10] {
+        // Whoever adds a table meets this list.
+        let Self {
+            devices,
+            names,
+            watches,
+            alerts,
+            chats,
+            signatures,
+            totals: _,
+            next: _,
+            saved: _,
+            forgetting: _,
+        } = self;
+        let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
+        let Chats { migrated, answered } = chats;
         [
-            (b'd', &self.devices),
-            (b'n', &self.names.rows),
-            (b'w', &self.watches.rows),
-            (b'o', &self.alerts.outbox),
-            (b'v', &self.alerts.overflow),
-            (b'c', &self.alerts.cooldowns),
-            (b'l', &self.alerts.latest),
-            (b's', &self.signatures),
+            (b'd', devices),
+            (b'n', &names.rows),
+            (b'w', &watches.rows),
+            (b'o', outbox),
+            (b'v', overflow),
+            (b'c', cooldowns),
+            (b'l', latest),
+            (b'g', migrated),
+            (b'a', answered),
+            (b's', signatures),
         ]
     }
 
-    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 8] {
+    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 10] {
+        let Self {
+            devices,
+            names,
+            watches,
+            alerts,
+            chats,
+            signatures,
+            totals: _,
+            next: _,
+            saved: _,
+            forgetting: _,
+        } = self;
+        let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
+        let Chats { migrated, answered } = chats;
         [
-            (b'd', &mut self.devices),
-            (b'n', &mut self.names.rows),
-            (b'w', &mut self.watches.rows),
-            (b'o', &mut self.alerts.outbox),
-            (b'v', &mut self.alerts.overflow),
-            (b'c', &mut self.alerts.cooldowns),
-            (b'l', &mut self.alerts.latest),
-            (b's', &mut self.signatures),
+            (b'd', devices),
+            (b'n', &mut names.rows),
+            (b'w', &mut watches.rows),
+            (b'o', outbox),
+            (b'v', overflow),
+            (b'c', cooldowns),
+            (b'l', latest),
+            (b'g', migrated),
+            (b'a', answered),
+            (b's', signatures),
         ]
     }
 
@@ -284,7 +350,7 @@ impl State {
     fn is_current(&self, row: &PackedRow<'_>) -> bool {
         let mut tables = self.tables().into_iter();
         let table = tables.find(|(kind, _)| *kind == row.kind);
-        table.is_some_and(|(_, table)| row.row.is_some_and(|bytes| table.is_current(row.key, bytes)))
+        table.is_some_and(|(_, table)| table.row(row.key).as_deref() == row.row)
     }
 
     /// What all rows take in the store, in bytes, roughly.
@@ -328,6 +394,7 @@ impl PartialEq for State {
             && self.names == other.names
             && self.watches == other.watches
             && self.alerts == other.alerts
+            && self.chats == other.chats
             && self.signatures == other.signatures
     }
 }

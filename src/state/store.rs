@@ -14,7 +14,7 @@
 //! - The caller saves only what the log has fsynced.
 //! - A store without a checkpoint is one whose first save was not finished: it holds nothing.
 //! - Rows that newer ones stand for take no more than [`DEAD_SHARE`] times what the living take: each save
-//!   takes the living rows of the oldest runs along and drops these.
+//!   takes the living rows of the oldest chunks along and drops these.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -29,7 +29,7 @@ use super::{State, Totals};
 use crate::event::Offset;
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const CACHE_BYTES: u64 = 1 << 20;
 
@@ -83,22 +83,23 @@ struct Meta {
     totals: Totals,
 }
 
-/// The rows of one save.
+/// Rows of one run, one behind the other.
 #[derive(Debug, Clone, Copy)]
-struct Run {
-    number: u64,
-    chunks: u32,
+struct Chunk {
+    run: u64,
+    number: u32,
     bytes: usize,
 }
 
-impl Run {
-    fn key(&self, chunk: u32) -> Vec<u8> {
-        [&[CHUNK][..], &self.number.to_be_bytes(), &chunk.to_be_bytes()].concat()
+impl Chunk {
+    fn key(&self) -> Vec<u8> {
+        [&[CHUNK][..], &self.run.to_be_bytes(), &self.number.to_be_bytes()].concat()
     }
 
-    /// The run's number in a chunk's key.
-    fn number_in(key: &[u8]) -> Option<u64> {
-        Some(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?))
+    fn of_entry(key: &[u8], value: &[u8]) -> Option<Self> {
+        let (run, number) = key.strip_prefix(&[CHUNK])?.split_first_chunk()?;
+        let (run, number) = (u64::from_be_bytes(*run), u32::from_be_bytes(number.try_into().ok()?));
+        Some(Self { run, number, bytes: value.len() })
     }
 }
 
@@ -107,7 +108,7 @@ impl Run {
 pub struct Store {
     db: sled::Db,
     /// Oldest first.
-    runs: VecDeque<Run>,
+    chunks: VecDeque<Chunk>,
     next_run: u64,
     has_checkpoint: bool,
 }
@@ -126,12 +127,20 @@ impl Store {
                 // Flushed by the recorder, once a checkpoint is complete.
                 .flush_every_ms(None)
                 .open()
-                .map_err(|error| unless_locked(folder, error))?;
-            let mut store = Self { db, runs: VecDeque::new(), next_run: 0, has_checkpoint: false };
+                .map_err(|error| locked(folder).unwrap_or(error.into()))?;
+            let mut store = Self { db, chunks: VecDeque::new(), next_run: 0, has_checkpoint: false };
             let state = store.load()?;
             store.has_checkpoint = state.is_some();
             Ok((store, state))
         })
+    }
+
+    /// Holds where no other process has the store in `folder`.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] names the one that has it.
+    pub fn ensure_free(folder: &Path) -> Result<(), StoreError> {
+        locked(folder).map_or(Ok(()), Err)
     }
 
     /// Removes the store in `folder`.
@@ -160,18 +169,12 @@ impl Store {
         let Meta { format: _, next, totals } = postcard::from_bytes(&meta)?;
         let mut state = State::default();
         for entry in self.db.scan_prefix([CHUNK]) {
-            let (key, chunk) = entry?;
-            let number = Run::number_in(&key).ok_or(postcard::Error::DeserializeBadEncoding)?;
-            if self.runs.back().is_none_or(|run| run.number != number) {
-                self.runs.push_back(Run { number, chunks: 0, bytes: 0 });
-            }
-            if let Some(run) = self.runs.back_mut() {
-                run.chunks += 1;
-                run.bytes += chunk.len();
-            }
-            state.load_rows(&chunk)?;
+            let (key, rows) = entry?;
+            let chunk = Chunk::of_entry(&key, &rows).ok_or(postcard::Error::DeserializeBadEncoding)?;
+            self.chunks.push_back(chunk);
+            state.load_rows(&rows)?;
         }
-        self.next_run = self.runs.back().map_or(0, |run| run.number + 1);
+        self.next_run = self.chunks.back().map_or(0, |chunk| chunk.run + 1);
         state.loaded(next, totals);
         Ok(Some(state))
     }
@@ -191,41 +194,39 @@ impl Store {
         let meta = postcard::to_stdvec(&meta)?;
         unless_sled_panics(|| {
             let dropped = self.take_oldest_along(state, &mut writer)?;
-            let run = writer.finish(meta)?;
-            self.runs.drain(..dropped);
-            self.runs.extend(Some(run).filter(|run| run.chunks > 0));
+            let new = writer.finish(meta)?;
+            self.chunks.drain(..dropped);
+            self.chunks.extend(new);
             self.next_run += 1;
             self.has_checkpoint = true;
             Ok(())
         })
     }
 
-    /// Writes the living rows of the oldest runs into this one, as long as too many rows are dead, and has
-    /// those runs removed; how many they are.
+    /// Writes the living rows of the oldest chunks into this run, as long as too many rows are dead, and has
+    /// those chunks removed; how many they are.
     fn take_oldest_along(&self, state: &State, writer: &mut RunWriter) -> Result<usize, StoreError> {
         let most = (1 + DEAD_SHARE) * state.row_bytes() + DEAD_BYTES;
-        let mut stored: usize = self.runs.iter().map(|run| run.bytes).sum::<usize>() + writer.bytes();
-        // Twice what this run brings, so that old runs go faster than new ones come.
+        let mut stored = self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + writer.bytes();
+        // Twice what this run brings, so that old chunks go faster than new ones come.
         let mut effort = 2 * writer.bytes() + CHUNK_BYTES;
         let mut dropped = 0;
-        for run in &self.runs {
+        for chunk in &self.chunks {
             if stored <= most || effort == 0 {
                 break;
             }
-            for key in (0..run.chunks).map(|chunk| run.key(chunk)) {
-                let chunk = self.db.get(&key)?.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
-                let mut rows = &chunk[..];
-                while !rows.is_empty() {
-                    let row = PackedRow::take_from(&mut rows)?;
-                    // That a row is gone needs no saying any more where nothing older is left.
-                    if row.row.is_some() && state.is_current(&row) {
-                        writer.push(row);
-                    }
+            let rows = self.db.get(chunk.key())?.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+            let mut rows = &rows[..];
+            while !rows.is_empty() {
+                let row = PackedRow::take_from(&mut rows)?;
+                // That a row is gone needs no saying any more where nothing older is left.
+                if row.row.is_some() && state.is_current(&row) {
+                    writer.push(row);
                 }
-                writer.batch.remove(key);
             }
-            effort = effort.saturating_sub(run.bytes);
-            stored -= run.bytes;
+            writer.batch.remove(chunk.key());
+            effort = effort.saturating_sub(chunk.bytes);
+            stored -= chunk.bytes;
             dropped += 1;
         }
         Ok(dropped)
@@ -236,8 +237,9 @@ impl Store {
 struct RunWriter {
     db: sled::Db,
     batch: sled::Batch,
-    run: Run,
-    chunk: Vec<u8>,
+    run: u64,
+    chunks: Vec<Chunk>,
+    rows: Vec<u8>,
     /// Whether chunks may go to sled before the run is whole.
     is_first: bool,
     batched: usize,
@@ -245,29 +247,29 @@ struct RunWriter {
 }
 
 impl RunWriter {
-    fn new(db: sled::Db, number: u64, is_first: bool) -> Self {
-        let run = Run { number, chunks: 0, bytes: 0 };
-        let chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
-        Self { db, batch: sled::Batch::default(), run, chunk, is_first, batched: 0, failed: None }
+    fn new(db: sled::Db, run: u64, is_first: bool) -> Self {
+        let rows = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
+        let batch = sled::Batch::default();
+        Self { db, batch, run, chunks: Vec::new(), rows, is_first, batched: 0, failed: None }
     }
 
     fn bytes(&self) -> usize {
-        self.run.bytes + self.chunk.len()
+        self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + self.rows.len()
     }
 
     fn push(&mut self, row: PackedRow<'_>) {
-        row.push_to(&mut self.chunk);
-        if self.chunk.len() >= CHUNK_BYTES {
+        row.push_to(&mut self.rows);
+        if self.rows.len() >= CHUNK_BYTES {
             self.end_chunk();
         }
     }
 
     fn end_chunk(&mut self) {
-        self.batch.insert(self.run.key(self.run.chunks), self.chunk.as_slice());
-        self.run.chunks += 1;
-        self.run.bytes += self.chunk.len();
-        self.batched += self.chunk.len();
-        self.chunk.clear();
+        let chunk = Chunk { run: self.run, number: self.chunks.len() as u32, bytes: self.rows.len() };
+        self.batch.insert(chunk.key(), self.rows.as_slice());
+        self.chunks.push(chunk);
+        self.batched += chunk.bytes;
+        self.rows.clear();
         if self.is_first && self.batched >= FIRST_SAVE_BYTES && self.failed.is_none() {
             let batch = std::mem::take(&mut self.batch);
             self.batched = 0;
@@ -275,8 +277,8 @@ impl RunWriter {
         }
     }
 
-    fn finish(mut self, meta: Vec<u8>) -> Result<Run, StoreError> {
-        if !self.chunk.is_empty() {
+    fn finish(mut self, meta: Vec<u8>) -> Result<Vec<Chunk>, StoreError> {
+        if !self.rows.is_empty() {
             self.end_chunk();
         }
         if let Some(failed) = self.failed {
@@ -285,7 +287,7 @@ impl RunWriter {
         self.batch.insert(META, meta);
         self.db.apply_batch(self.batch)?;
         self.db.flush()?;
-        Ok(self.run)
+        Ok(self.chunks)
     }
 }
 
@@ -294,16 +296,16 @@ fn unless_sled_panics<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
 }
 
-/// Tells a store that another process has from one that is damaged.
-fn unless_locked(folder: &Path, error: sled::Error) -> StoreError {
+/// The error that another process has the store, where one has it.
+fn locked(folder: &Path) -> Option<StoreError> {
     let path = folder.join("db");
-    let file = fs::OpenOptions::new().read(true).write(true).open(&path);
-    match file.map(|file| file.try_lock()) {
-        Ok(Err(fs::TryLockError::WouldBlock)) => {
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path).ok()?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => {
             let holder = holder_of(&path).map_or("another process".to_owned(), |id| format!("process {id}"));
-            StoreError::Locked { path, holder }
+            Some(StoreError::Locked { path, holder })
         }
-        _ => error.into(),
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rows of one kind as the store sees them: bytes under bytes. Which kinds there are, `State` says.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -12,8 +14,8 @@ pub(super) trait Table {
     /// Hands over every row, as of this kind.
     fn rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>));
 
-    /// Whether this is what stands under the key now.
-    fn is_current(&self, key: &[u8], row: &[u8]) -> bool;
+    /// What stands under the key now.
+    fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>>;
 
     /// Takes in what was handed over once, and counts it as no change.
     fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error>;
@@ -44,9 +46,9 @@ where
         }
     }
 
-    fn is_current(&self, key: &[u8], row: &[u8]) -> bool {
-        let Ok(key) = postcard::from_bytes::<K>(key) else { return false };
-        self.get(&key).is_some_and(|current| packed(current) == row)
+    fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let key = postcard::from_bytes::<K>(key).ok()?;
+        self.get(&key).map(|row| Cow::Owned(packed(row)))
     }
 
     fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error> {

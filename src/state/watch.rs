@@ -31,6 +31,19 @@ impl Watches {
         self.rows.remove(&(ssid.clone(), chat));
     }
 
+    /// Gives the watches of `from` to `to`, which keeps what it watches already.
+    pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
+        let moving: Vec<Ssid> =
+            self.iter().filter(|(_, chat, _)| *chat == from).map(|(ssid, _, _)| ssid.clone()).collect();
+        for ssid in moving {
+            if let Some(watch) = self.rows.remove(&(ssid.clone(), from))
+                && self.get(&ssid, to).is_none()
+            {
+                self.rows.insert((ssid, to), watch);
+            }
+        }
+    }
+
     /// The chat's watch on exactly this SSID.
     pub fn get(&self, ssid: &Ssid, chat: ChatId) -> Option<&Watch> {
         self.rows.get(&(ssid.clone(), chat))

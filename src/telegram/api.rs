@@ -1,28 +1,29 @@
 //! Requests to the Bot API and what their failures mean.
+//!
+//! teloxide gives the methods and their types, and its client. It does not send them: on a server's error it
+//! would keep silent for ten seconds whatever is waiting, and of a refusal it drops the number.
 
 use std::error::Error;
 use std::fmt;
-use std::future::IntoFuture;
 use std::time::Duration;
 
-use teloxide::payloads::SendMessageSetters;
-use teloxide::prelude::Requester;
-use teloxide::types::{LinkPreviewOptions, Message, ParseMode, ThreadId};
-use teloxide::{ApiError, Bot, RequestError};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use teloxide::Bot;
+use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SendMessage, SendMessageSetters};
+use teloxide::requests::Payload;
+use teloxide::types::{AllowedUpdate, LinkPreviewOptions, ParseMode, ThreadId, Update};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{TelegramError, topic_of};
+use super::TelegramError;
 use crate::chat::{MESSAGE_LIMIT, Text};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
-/// The longest wait between two tries.
+/// The shortest and the longest wait between two tries, unless Telegram names a longer one.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// Tries for a reply: whoever asked is waiting, and may ask again.
-const REPLY_TRIES: u32 = 3;
-const REPLY_WAIT: Duration = Duration::from_secs(10);
 
 /// How long Telegram holds `getUpdates` open when there is nothing to tell.
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,50 +35,16 @@ pub(super) enum Failure {
     Never(String),
     /// Telegram does not know the token.
     Token,
+    /// The chat has another number now.
+    Moved(ChatId),
     /// Later; after this time, where Telegram named one.
     Later(Option<Duration>, String),
 }
 
 impl Failure {
-    pub(super) fn of(error: &RequestError) -> Self {
-        match error {
-            RequestError::RetryAfter(seconds) => {
-                Self::Later(Some(seconds.duration()), "Telegram asks for fewer messages".to_owned())
-            }
-            RequestError::Api(ApiError::InvalidToken) => Self::Token,
-            RequestError::Api(ApiError::Unknown(description)) => Self::described(description),
-            RequestError::Api(known) => Self::described(&known.to_string()),
-            RequestError::MigrateToChatId(chat) => {
-                Self::Never(format!("the group became the supergroup {chat}: put that into telegram.chats"))
-            }
-            // The raw answer of a broken server is of no use to anybody here.
-            RequestError::InvalidJson { .. } => {
-                Self::Later(None, "the server's answer is not the Bot API's".to_owned())
-            }
-            RequestError::Network(error) => {
-                let what = match (error.is_timeout(), error.is_connect()) {
-                    (true, _) => "there was no answer in time",
-                    (_, true) => "could not connect",
-                    _ => "the request failed",
-                };
-                Self::Later(None, with_causes(what, error))
-            }
-            RequestError::Io(error) => Self::Later(None, error.to_string()),
-        }
-    }
-
     /// The wait that Telegram named.
     pub(super) fn named_wait(&self) -> Option<Duration> {
         if let Self::Later(named, _) = self { *named } else { None }
-    }
-
-    /// teloxide keeps of a refusal only its description; the Bot API begins it with the kind of error.
-    fn described(description: &str) -> Self {
-        if description.starts_with("Bad Request") || description.starts_with("Forbidden") {
-            Self::Never(description.to_owned())
-        } else {
-            Self::Later(None, description.to_owned())
-        }
     }
 }
 
@@ -85,9 +52,48 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Never(why) | Self::Later(None, why) => f.write_str(why),
+            Self::Moved(chat) => write!(f, "the group became the supergroup {chat}"),
             Self::Token => f.write_str("Telegram does not know the bot's token"),
             Self::Later(Some(wait), why) => write!(f, "{why} for {} s", wait.as_secs()),
         }
+    }
+}
+
+/// What the Bot API answers.
+#[derive(Deserialize)]
+struct Answer<T> {
+    result: Option<T>,
+    error_code: Option<u16>,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+/// What the Bot API says of how a refusal can be mended.
+#[derive(Default, Deserialize)]
+struct Parameters {
+    migrate_to_chat_id: Option<i64>,
+    retry_after: Option<u32>,
+}
+
+impl<T> Answer<T> {
+    /// The result, or what the refusal with this HTTP status means.
+    fn outcome(self, status: u16) -> Result<T, Failure> {
+        let Self { result, error_code, description, parameters } = self;
+        if let Some(result) = result {
+            return Ok(result);
+        }
+        Err(match (error_code.unwrap_or(status), parameters) {
+            (_, Parameters { migrate_to_chat_id: Some(chat), .. }) => Failure::Moved(ChatId(chat)),
+            (_, Parameters { retry_after: Some(seconds), .. }) => Failure::Later(
+                Some(Duration::from_secs(seconds.into())),
+                "Telegram asks for fewer messages".to_owned(),
+            ),
+            (401 | 404, _) => Failure::Token,
+            (400 | 403, _) => Failure::Never(description),
+            _ => Failure::Later(None, description),
+        })
     }
 }
 
@@ -106,10 +112,20 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn next(&mut self, named: Option<Duration>) -> Duration {
-        let own = Duration::from_secs(1 << self.failures.min(6)).min(LONGEST_WAIT);
+        let own = (SHORTEST_WAIT * (1 << self.failures.min(6))).min(LONGEST_WAIT);
         self.failures += 1;
-        named.unwrap_or(own)
+        named.map_or(own, |named| named.max(SHORTEST_WAIT))
     }
+}
+
+/// A message to a chat.
+pub(super) struct Outgoing<'a> {
+    pub(super) chat: ChatId,
+    /// The topic of a forum.
+    pub(super) topic: Option<ThreadId>,
+    pub(super) text: &'a Text,
+    /// Without a sound or a buzz.
+    pub(super) silent: bool,
 }
 
 /// The Bot API of the configured server.
@@ -131,39 +147,40 @@ impl Api {
         Ok(Self { bot: bot(Duration::from_secs(17))?, polling: bot(POLL_TIMEOUT + Duration::from_secs(10))? })
     }
 
-    pub(super) fn bot(&self) -> &Bot {
-        &self.bot
-    }
-
-    /// For `getUpdates`, whose answer may take [`POLL_TIMEOUT`].
-    pub(super) fn polling(&self) -> &Bot {
-        &self.polling
+    /// Asks once.
+    pub(super) async fn ask<P>(&self, payload: &P) -> Result<P::Output, Failure>
+    where
+        P: Payload + Serialize,
+        P::Output: DeserializeOwned,
+    {
+        call(&self.bot, payload).await
     }
 
     /// Asks until there is an answer; `None` where `stop` comes first.
-    pub(super) async fn until_answered<R, T>(
+    pub(super) async fn until_answered<P>(
         &self,
         method: &str,
+        payload: &P,
         stop: &CancellationToken,
-        request: impl Fn(&Bot) -> R,
-    ) -> Result<Option<T>, TelegramError>
+    ) -> Result<Option<P::Output>, TelegramError>
     where
-        R: IntoFuture<Output = Result<T, RequestError>>,
+        P: Payload + Serialize,
+        P::Output: DeserializeOwned,
     {
         let mut backoff = Backoff::default();
         loop {
             let answer = tokio::select! {
-                answer = request(&self.bot).into_future() => answer,
+                answer = self.ask(payload) => answer,
                 () = stop.cancelled() => return Ok(None),
             };
             let failure = match answer {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(error) => Failure::of(&error),
+                Err(failure) => failure,
             };
             let named = match &failure {
                 Failure::Token => return Err(TelegramError::Token),
                 Failure::Later(named, _) => *named,
-                Failure::Never(_) => Some(LONGEST_WAIT),
+                Failure::Never(_) | Failure::Moved(_) => Some(LONGEST_WAIT),
             };
             let wait = backoff.next(named);
             warn!("Telegram did not take {method}: {failure}; trying again in {} s", wait.as_secs());
@@ -174,13 +191,15 @@ impl Api {
         }
     }
 
+    /// The updates from this number on, as soon as there are any, or none after `timeout`.
+    pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, Failure> {
+        let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
+        let request = GetUpdates::new().offset(offset).timeout(seconds);
+        call(&self.polling, &request.allowed_updates([AllowedUpdate::Message])).await
+    }
+
     /// Sends a message once.
-    pub(super) async fn send(
-        &self,
-        chat: ChatId,
-        topic: Option<ThreadId>,
-        text: &Text,
-    ) -> Result<(), Failure> {
+    pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<(), Failure> {
         let no_preview = LinkPreviewOptions {
             is_disabled: true,
             url: None,
@@ -188,32 +207,95 @@ impl Api {
             prefer_large_media: false,
             show_above_text: false,
         };
-        let mut request = self
-            .bot
-            .send_message(teloxide::types::ChatId(chat.0), text.shortened(MESSAGE_LIMIT).to_html())
+        let chat = teloxide::types::ChatId(message.chat.0);
+        let mut request = SendMessage::new(chat, message.text.shortened(MESSAGE_LIMIT).to_html())
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview);
-        if let Some(topic) = topic {
-            request = request.message_thread_id(topic);
+        request.message_thread_id = message.topic;
+        request.disable_notification = message.silent.then_some(true);
+        // A message that was taken but is told of in an unknown form must not be sent again.
+        call(&self.bot, &request).await.map(|IgnoredAny| ())
+    }
+}
+
+/// Sends a request to the server of `bot`.
+async fn call<P: Payload + Serialize, T: DeserializeOwned>(bot: &Bot, payload: &P) -> Result<T, Failure> {
+    let unsendable = |why: String| Failure::Never(format!("the request could not be made: {why}"));
+    let body = serde_json::to_vec(payload).map_err(|error| unsendable(error.to_string()))?;
+    let mut url = bot.api_url();
+    url.path_segments_mut()
+        .map_err(|()| unsendable("telegram.api_url has no path".to_owned()))?
+        .pop_if_empty()
+        .extend([&format!("bot{}", bot.token()), P::NAME]);
+    let request = bot.client().post(url).header("content-type", "application/json").body(body);
+    let answer = match request.send().await {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            response.bytes().await.map(|body| (status, body))
         }
-        request.await.map(drop).map_err(|error| Failure::of(&error))
+        Err(error) => Err(error),
+    };
+    let (status, body) = answer.map_err(|error| {
+        let what = match (error.is_timeout(), error.is_connect()) {
+            (true, _) => "there was no answer in time",
+            (_, true) => "could not connect",
+            _ => "the request failed",
+        };
+        Failure::Later(None, with_causes(what, &error))
+    })?;
+    let answer: Answer<T> = serde_json::from_slice(&body)
+        // The raw answer of a broken server is of no use to anybody here.
+        .map_err(|_| {
+            Failure::Later(None, format!("the server's answer is not the Bot API's (HTTP {status})"))
+        })?;
+    answer.outcome(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, body: &str, expected: &str) {
+        let answer: Answer<IgnoredAny> = serde_json::from_str(body).unwrap();
+        let outcome = answer.outcome(status).map(|IgnoredAny| "taken");
+        assert_eq!(format!("{outcome:?}"), expected, "{body}");
     }
 
-    /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning.
-    pub(super) async fn reply(&self, message: &Message, text: &Text) {
-        let chat = ChatId(message.chat.id.0);
+    #[test]
+    fn an_answer_means_what_the_bot_api_says() {
+        check(200, r#"{"ok":true,"result":{"message_id":1,"of":"an unknown form"}}"#, r#"Ok("taken")"#);
+        let blocked =
+            r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#;
+        check(403, blocked, r#"Err(Never("Forbidden: bot was blocked by the user"))"#);
+        let not_found = r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
+        check(400, not_found, r#"Err(Never("Bad Request: chat not found"))"#);
+        let moved = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a
+            supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#
+            .replace('\n', " ");
+        check(400, &moved, "Err(Moved(ChatId(-1001234567890)))");
+        let slower = r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 37",
+            "parameters":{"retry_after":37}}"#;
+        check(429, slower, r#"Err(Later(Some(37s), "Telegram asks for fewer messages"))"#);
+        check(401, r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#, "Err(Token)");
+        check(404, r#"{"ok":false,"error_code":404,"description":"Not Found"}"#, "Err(Token)");
+        let down = r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#;
+        check(500, down, r#"Err(Later(None, "Internal Server Error"))"#);
+        check(500, r#"{"ok":false}"#, r#"Err(Later(None, ""))"#);
+    }
+
+    #[test]
+    fn minutes_of_failures_are_a_few_tries() {
         let mut backoff = Backoff::default();
-        for left in (0..REPLY_TRIES).rev() {
-            let failure = match self.send(chat, topic_of(message), text).await {
-                Ok(()) => return,
-                Err(failure) => failure,
-            };
-            match failure {
-                Failure::Later(named, _) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
-                    tokio::time::sleep(backoff.next(named)).await;
-                }
-                failure => return warn!("a reply to chat {chat} was given up: {failure}"),
-            }
-        }
+        let ten_minutes = Duration::from_secs(600);
+        let mut waited = Duration::ZERO;
+        let tries = std::iter::repeat_with(|| backoff.next(None)).take_while(|wait| {
+            waited += *wait;
+            waited < ten_minutes
+        });
+        assert_eq!(tries.count(), 14);
+        assert_eq!(backoff.next(None), LONGEST_WAIT);
+        assert_eq!(backoff.next(Some(Duration::from_secs(300))), Duration::from_secs(300));
+        assert_eq!(backoff.next(Some(Duration::ZERO)), SHORTEST_WAIT);
     }
 }

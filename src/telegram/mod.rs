@@ -4,20 +4,24 @@
 //! - Whether a chat is served is decided before anything else is looked at. A stranger gets no answer.
 //! - An update is acknowledged to Telegram (by the webhook's 200, or the next `getUpdates`) only after its
 //!   change is on disk and its reply was sent or given up, so a crash in between repeats the update
-//!   instead of losing it. An update that comes again while this process runs is handled once.
+//!   instead of losing it. An update that comes again acts once: this process remembers what it handled, and
+//!   the state, over restarts, which updates made a change.
 //! - The token and the webhook's secret are in no message and no log line: errors of teloxide and reqwest,
 //!   which name the address of a request, are put into words here ([`api::Failure`]).
 
 mod api;
+mod notices;
 mod outbox;
+mod pacing;
 mod polling;
+mod sender;
 mod webhook;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use teloxide::prelude::Requester;
+use teloxide::payloads::{GetMe, SetMyCommands};
 use teloxide::types::{BotCommand, Message, Update, UpdateId, UpdateKind};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +32,8 @@ use crate::chat::request::COMMANDS;
 use crate::config::{Telegram, Updates};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
-use api::{Api, Failure};
+use api::Api;
+use sender::Sender;
 
 /// The bot cannot serve, and trying again would not help.
 #[derive(Debug, thiserror::Error)]
@@ -76,21 +81,25 @@ pub async fn run(
         );
     }
     let api = Api::new(&settings)?;
-    let delivery = outbox::deliver(api.clone(), recorder, settings.chats.clone(), chat.zone(), stop.clone());
+    let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
+    let delivery = outbox::deliver(sender.clone(), recorder.clone(), chat.zone(), stop.clone());
+    let notices = notices::tell(sender.clone(), recorder.clone(), stop.clone());
     let updates = async {
-        let outcome = receive(settings, api, chat, &stop).await;
-        // Without updates there is no bot: its end takes the delivery with it.
+        let outcome = receive(settings, api, sender, chat, recorder, &stop).await;
+        // Without updates there is no bot: its end takes the rest with it.
         stop.cancel();
         outcome
     };
-    let ((), outcome) = tokio::join!(delivery, updates);
+    let ((), (), outcome) = tokio::join!(delivery, notices, updates);
     outcome
 }
 
 async fn receive(
     settings: Telegram,
     api: Api,
+    sender: Sender,
     chat: Chat,
+    recorder: RecorderHandle,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
     let updates = settings.updates.clone();
@@ -98,17 +107,17 @@ async fn receive(
         Updates::Webhook(webhook) => Some(webhook::listen(webhook.listen).await?),
         Updates::Polling => None,
     };
-    let Some(me) = api.until_answered("getMe", stop, |bot| bot.get_me()).await? else { return Ok(()) };
+    let Some(me) = api.until_answered("getMe", &GetMe::new(), stop).await? else { return Ok(()) };
     info!("connected to Telegram as @{}", me.username());
     let menu = COMMANDS.map(|command| BotCommand::new(command.name, command.purpose));
-    if let Err(error) = api.bot().set_my_commands(menu).await {
-        warn!("could not set the bot's menu of commands: {}", Failure::of(&error));
+    if let Err(failure) = api.ask(&SetMyCommands::new(menu)).await {
+        warn!("could not set the bot's menu of commands: {failure}");
     }
     let handler = Arc::new(Handler {
         username: me.username().to_lowercase(),
-        served: settings.chats.clone(),
-        api: api.clone(),
+        sender,
         chat,
+        recorder,
         handled: Mutex::default(),
         strangers: Mutex::default(),
     });
@@ -126,9 +135,9 @@ type Handled = Arc<OnceCell<()>>;
 /// Handles updates, wherever they come from.
 struct Handler {
     username: String,
-    served: Vec<ChatId>,
-    api: Api,
+    sender: Sender,
     chat: Chat,
+    recorder: RecorderHandle,
     handled: Mutex<VecDeque<(UpdateId, Handled)>>,
     strangers: Mutex<HashMap<ChatId, Instant>>,
 }
@@ -144,12 +153,24 @@ impl Handler {
         // What else there is (edits, channel posts, members) asks for nothing.
         let UpdateKind::Message(message) = update.kind else { return };
         let from = ChatId(message.chat.id.0);
-        if !self.served.contains(&from) {
+        if let Some((before, now)) = migration(&message)
+            && self.sender.serves(before)
+        {
+            if let Err(error) = self.sender.follow(before, now).await {
+                warn!("the group {before} became {now}, which could not be noted: {error}");
+            }
+            return;
+        }
+        if !self.sender.serves(from) {
             return self.note_stranger(from);
         }
+        let UpdateId(number) = update.id;
+        if self.recorder.state().chats().has_answered(number) {
+            return info!("update {number} was acted on before a restart; it is not repeated");
+        }
         if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
-            let reply = self.chat.answer(from, &text).await;
-            self.api.reply(&message, &reply).await;
+            let reply = self.chat.answer(from, &text, Some(number)).await;
+            self.sender.reply(&message, &reply).await;
         }
     }
 
@@ -183,6 +204,24 @@ impl Handler {
         if strangers.len() < STRANGERS && strangers.insert(chat, Instant::now()).is_none() {
             info!("chat {chat} wrote and was not answered; to serve it, add {chat} to telegram.chats");
         }
+    }
+}
+
+/// The number that a group had, and the one that it has, where the message tells that it became a
+/// supergroup: to the group itself, or to the new one.
+fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
+    let here = ChatId(message.chat.id.0);
+    match (message.migrate_to_chat_id(), message.migrate_from_chat_id()) {
+        (Some(to), _) => Some((here, ChatId(to.0))),
+        (_, Some(from)) => Some((ChatId(from.0), here)),
+        _ => None,
+    }
+}
+
+async fn sleep_until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
     }
 }
 

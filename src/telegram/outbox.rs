@@ -1,5 +1,5 @@
 //! Brings the alerts that wait in the outbox to their chats: at least once, oldest first, and each logged
-//! as delivered before the next of its chat goes out.
+//! as delivered before the next of its chat goes out, no faster than Telegram takes them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::api::{Api, Backoff, Failure};
+use super::api::{Backoff, Failure};
+use super::sender::Sender;
+use super::sleep_until;
 use crate::chat::{Text, reply};
 use crate::event::{ChatId, Event, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
@@ -41,6 +43,8 @@ enum What {
 struct Pause {
     backoff: Backoff,
     until: Option<Instant>,
+    /// When Telegram's limits may have a place for it.
+    place_from: Option<Instant>,
     /// When the chat may be told of an overflow again.
     overflow_from: Option<Instant>,
 }
@@ -48,18 +52,12 @@ struct Pause {
 impl Pause {
     fn holds(&self, what: What, now: Instant) -> bool {
         let overflow = self.overflow_from.filter(|_| matches!(what, What::Overflow(_)));
-        self.until.max(overflow).is_some_and(|until| until > now)
+        self.until.max(self.place_from).max(overflow).is_some_and(|until| until > now)
     }
 }
 
 /// Delivers until `stop`.
-pub(super) async fn deliver(
-    api: Api,
-    recorder: RecorderHandle,
-    served: Vec<ChatId>,
-    zone: Tz,
-    stop: CancellationToken,
-) {
+pub(super) async fn deliver(sender: Sender, recorder: RecorderHandle, zone: Tz, stop: CancellationToken) {
     let mut pauses: HashMap<ChatId, Pause> = HashMap::new();
     while !stop.is_cancelled() {
         let now = Instant::now();
@@ -67,7 +65,7 @@ pub(super) async fn deliver(
             |chat: &ChatId, what: What| pauses.get(chat).is_some_and(|pause| pause.holds(what, now));
         let due = next_due(&recorder, zone, is_paused);
         if due.is_empty() {
-            let ends = pauses.values().flat_map(|pause| [pause.until, pause.overflow_from]);
+            let ends = pauses.values().flat_map(|pause| [pause.until, pause.place_from, pause.overflow_from]);
             let wake = ends.flatten().filter(|until| *until > now).min();
             tokio::select! {
                 () = recorder.alerts_waiting() => {}
@@ -77,15 +75,27 @@ pub(super) async fn deliver(
             continue;
         }
         for Due { chat, what, text } in due {
-            let outcome = if served.contains(&chat) {
+            let pause = pauses.entry(chat).or_default();
+            let outcome = if !sender.serves(chat) {
+                Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
+            } else if let Err(from) = sender.take_place_for_alert(chat) {
+                pause.place_from = Some(from.into());
+                continue;
+            } else {
                 tokio::select! {
-                    outcome = api.send(chat, None, &text) => outcome,
+                    outcome = sender.alert(chat, &text) => outcome,
                     () = shortly_after(&stop) => return,
                 }
-            } else {
-                Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
             };
-            let Some(event) = settle(pauses.entry(chat).or_default(), chat, what, outcome) else { continue };
+            if let Err(Failure::Moved(to)) = outcome {
+                // What waits for it waits for its new number from here on.
+                match sender.follow(chat, to).await {
+                    Ok(()) => continue,
+                    Err(ChangeError::Stopped) => return,
+                    Err(_) => {}
+                }
+            }
+            let Some(event) = settle(pause, chat, what, outcome) else { continue };
             if !log(&recorder, event, &stop).await {
                 return;
             }
@@ -125,14 +135,14 @@ fn next_due(recorder: &RecorderHandle, zone: Tz, is_paused: impl Fn(&ChatId, Wha
     let next = |chat: ChatId| match alerts.waiting_for(chat).next() {
         Some((probe, alert)) => {
             let text = reply::alert(alert, state.names().of(alert.source), zone);
-            Due { chat, what: What::Alert(probe), text }
+            Some(Due { chat, what: What::Alert(probe), text })
         }
         None => {
-            let count = alerts.overflow(chat);
-            Due { chat, what: What::Overflow(count), text: reply::overflow(count) }
+            let overflow = alerts.overflow(chat)?;
+            Some(Due { chat, what: What::Overflow(overflow.count()), text: reply::overflow(overflow) })
         }
     };
-    let mut due: Vec<Due> = alerts.chats_waiting().into_iter().map(next).collect();
+    let mut due: Vec<Due> = alerts.chats_waiting().into_iter().filter_map(next).collect();
     due.retain(|due| !is_paused(&due.chat, due.what));
     due
 }
@@ -168,13 +178,6 @@ async fn log(recorder: &RecorderHandle, event: Event, stop: &CancellationToken) 
             () = tokio::time::sleep(LOG_RETRY) => {}
             () = stop.cancelled() => return false,
         }
-    }
-}
-
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(wake) => tokio::time::sleep_until(wake).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,17 +1,13 @@
 //! Updates by long polling: the bot asks, Telegram answers when there is something.
 
-use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use teloxide::Bot;
-use teloxide::payloads::GetUpdatesSetters;
-use teloxide::prelude::Requester;
-use teloxide::types::AllowedUpdate;
+use teloxide::payloads::DeleteWebhook;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::api::{Api, Backoff, Failure, POLL_TIMEOUT};
+use super::api::{Api, Backoff, POLL_TIMEOUT};
 use super::{Handler, TelegramError};
 
 /// How long the acknowledgement may take when the service stops.
@@ -25,18 +21,16 @@ pub(super) async fn run(
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
     // While a webhook is set, Telegram answers no getUpdates.
-    let removed = api.until_answered("deleteWebhook", stop, |bot| bot.delete_webhook()).await?;
+    let removed = api.until_answered("deleteWebhook", &DeleteWebhook::new(), stop).await?;
     if removed.is_none() {
         return Ok(());
     }
     info!("polling Telegram for updates");
     let mut offset = 0;
     let mut backoff = Backoff::default();
-    let timeout = u32::try_from(POLL_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
     while !stop.is_cancelled() {
-        let request = get_updates(api, offset, timeout);
         let answer = tokio::select! {
-            answer = request.into_future() => answer,
+            answer = api.updates(offset, POLL_TIMEOUT) => answer,
             () = stop.cancelled() => break,
         };
         let failure = match answer {
@@ -51,7 +45,7 @@ pub(super) async fn run(
                 }
                 continue;
             }
-            Err(error) => Failure::of(&error),
+            Err(failure) => failure,
         };
         // Even a token that is refused now, and was not before, is no reason to stop recording.
         let wait = backoff.next(failure.named_wait());
@@ -63,12 +57,7 @@ pub(super) async fn run(
     }
     // Acknowledges what was handled last, so that the next start does not answer it again.
     if offset != 0 {
-        let _ = tokio::time::timeout(LAST_REQUEST, get_updates(api, offset, 0).into_future()).await;
+        let _ = tokio::time::timeout(LAST_REQUEST, api.updates(offset, Duration::ZERO)).await;
     }
     Ok(())
-}
-
-fn get_updates(api: &Api, offset: i32, timeout: u32) -> <Bot as Requester>::GetUpdates {
-    let request = api.polling().get_updates().offset(offset).timeout(timeout);
-    request.allowed_updates([AllowedUpdate::Message])
 }

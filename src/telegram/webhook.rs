@@ -13,8 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
-use teloxide::payloads::SetWebhookSetters;
-use teloxide::prelude::Requester;
+use teloxide::payloads::{SetWebhook, SetWebhookSetters};
 use teloxide::types::{AllowedUpdate, Update};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -68,9 +67,8 @@ pub(super) async fn run(
         Err(error) => warn!("the webhook listens on an address that cannot be told: {error}"),
     }
     let server = http::serve(listener, router, stop.clone());
-    let registration = api.until_answered("setWebhook", stop, |bot| {
-        bot.set_webhook(url.clone()).secret_token(secret.clone()).allowed_updates([AllowedUpdate::Message])
-    });
+    let request = SetWebhook::new(url).secret_token(secret).allowed_updates([AllowedUpdate::Message]);
+    let registration = api.until_answered("setWebhook", &request, stop);
     let ((), registered) = tokio::join!(server, async {
         let registered = registration.await;
         match &registered {

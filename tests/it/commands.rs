@@ -8,26 +8,26 @@ use serde_json::{Value, json};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, write_pcap};
 use crate::support::service::{probewatch, probewatch_with_input};
 
-const ALICE: &str = "a4:83:e7:4e:39:15";
-const RANDOM: &str = "da:a1:19:00:00:01";
+pub const ALICE: &str = "a4:83:e7:4e:39:15";
+pub const RANDOM: &str = "da:a1:19:00:00:01";
 /// 2020-04-18T17:04:27.123456Z
-const TIME: u64 = 1_587_229_467_123_456;
+pub const TIME: u64 = 1_587_229_467_123_456;
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// A data directory into which a small capture was replayed, and a configuration for it.
-struct Data {
+pub struct Data {
     folder: tempfile::TempDir,
 }
 
 impl Data {
-    fn new(frames: &[(u64, Vec<u8>)]) -> Self {
+    pub fn new(frames: &[(u64, Vec<u8>)]) -> Self {
         let data = Self { folder: tempfile::tempdir().unwrap() };
         let capture = data.folder.path().join("street.pcap");
         write_pcap(&capture, DLT_IEEE802_11_RADIO, frames).unwrap();
@@ -42,7 +42,7 @@ impl Data {
         data
     }
 
-    fn street() -> Self {
+    pub fn street() -> Self {
         let frame = |source: &str, sequence| ProbeRequestFrame::new(source).sequence(sequence);
         Self::new(&[
             (TIME + 1_000_000, frame(ALICE, 2).ssid("RNM0").signal(-40).build()),
@@ -55,21 +55,21 @@ impl Data {
         ])
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn config(&self) -> std::path::PathBuf {
+    pub fn config(&self) -> std::path::PathBuf {
         self.folder.path().join("config.toml")
     }
 
-    fn run(&self, arguments: &[&str], input: &str) -> Output {
+    pub fn run(&self, arguments: &[&str], input: &str) -> Output {
         let config = self.path("config.toml");
         let arguments: Vec<&str> = arguments.iter().copied().chain(["-c", config.as_str()]).collect();
         probewatch_with_input(&arguments, input.as_bytes())
     }
 
-    fn json(&self, query: &str) -> (Value, Option<i32>) {
+    pub fn json(&self, query: &str) -> (Value, Option<i32>) {
         let output = self.run(&["lookup", "--json", query], "");
         (serde_json::from_slice(&output.stdout).unwrap(), output.status.code())
     }

@@ -1,5 +1,5 @@
-//! Promise: damage costs no more than what it hit. A log that was cut keeps every event before the cut, one
-//! with flipped bits every other line, and whatever happens to sled, it is made anew.
+//! Promise: recording goes on behind damage in the log, which is counted, and whatever happens to sled, it is
+//! made anew.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,14 @@ use probewatch::dot11::{RequestedSsid, Ssid};
 use probewatch::event::{Event, Offset};
 use probewatch::event_log;
 
-use crate::support::recorder::{Input, Running, addresses, assert_same, copy, events, fold, probe, settings};
+use crate::support::recorder::{
+    Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
+};
 use probewatch::recorder::{Recorder, Settings};
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
-    let running = Running::start(Settings { segment_bytes: 1 << 20, ..settings(folder) });
+    let running = Running::start(Settings { rotation: one_segment(), ..settings(folder) });
     for number in 0..5 {
         running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
     }
@@ -22,20 +24,6 @@ fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBu
     let segment = folder.join("events").join(format!("{:020}.ndjson", 0));
     let bytes = fs::read(&segment).unwrap();
     (events(folder), bytes, segment)
-}
-
-#[test]
-fn a_log_cut_at_any_byte_keeps_every_whole_event() {
-    let folder = tempfile::tempdir().unwrap();
-    let (all, bytes, segment) = small_log(folder.path());
-    assert_eq!(all.len(), 6, "a signature and five probes");
-    for length in 0..=bytes.len() {
-        for tail in [&b""[..], &[0; 100], b"{\"offset\":"] {
-            fs::write(&segment, [&bytes[..length], tail].concat()).unwrap();
-            let whole = bytes[..length].iter().filter(|byte| **byte == b'\n').count();
-            assert_eq!(events(folder.path()), all[..whole], "cut at {length}, then {tail:?}");
-        }
-    }
 }
 
 #[test]
@@ -80,106 +68,6 @@ fn record_many_segments(folder: &Path) {
         }
     }
     running.stop();
-}
-
-/// What is read of a log after `change` was made to the bytes of its one segment: the offsets of the
-/// events, and what is reported.
-fn read_after(change: impl FnOnce(&mut Vec<u8>)) -> (Vec<u64>, Vec<String>, Offset) {
-    let folder = tempfile::tempdir().unwrap();
-    let (_, mut bytes, segment) = small_log(folder.path());
-    change(&mut bytes);
-    fs::write(&segment, &bytes).unwrap();
-    let log = event_log::recover(&folder.path().join("events")).unwrap();
-    let (mut offsets, mut damage) = (Vec::new(), Vec::new());
-    for entry in log.read_from(Offset::default()) {
-        match entry {
-            Ok((offset, _)) => offsets.push(offset.0),
-            Err(what) => damage.push(what.to_string()),
-        }
-    }
-    (offsets, damage, log.next_offset())
-}
-
-/// Where line `number`, from 0, begins.
-fn line_start(bytes: &[u8], number: usize) -> usize {
-    match number {
-        0 => 0,
-        _ => bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(number - 1).unwrap().0 + 1,
-    }
-}
-
-#[test]
-fn damage_costs_no_more_than_the_lines_that_it_hit() {
-    // Every bit of a line in the middle, and of the last line: no other line is lost for it.
-    let line = line_start(&small_log(tempfile::tempdir().unwrap().path()).1, 1) / 2;
-    for number in [2, 5] {
-        for at in 0..line {
-            for bit in [0x01, 0x10, 0x80] {
-                let (offsets, damage, next) = read_after(|bytes| {
-                    let at = line_start(bytes, number) + at;
-                    bytes[at] ^= bit;
-                });
-                let others: Vec<u64> = (0..6).filter(|other| *other != number as u64).collect();
-                let rest: Vec<u64> = offsets.into_iter().filter(|other| *other != number as u64).collect();
-                assert_eq!(rest, others, "line {number}, byte {at}, bit {bit}");
-                assert_eq!(next, Offset(6), "line {number}, byte {at}, bit {bit}");
-                assert!(damage.iter().all(|what| what.contains("ndjson")), "{damage:?}");
-            }
-        }
-    }
-    // Two lines run into one.
-    let (offsets, damage, next) = read_after(|bytes| {
-        let end = line_start(bytes, 3) - 1;
-        bytes[end] = b' ';
-    });
-    assert_eq!((offsets, damage.len(), next), (vec![0, 1, 4, 5], 1, Offset(6)));
-    // A line that claims to be far ahead does not hide those behind it.
-    let (offsets, damage, next) = read_after(|bytes| {
-        let at = line_start(bytes, 2) + "{\"offset\":".len();
-        bytes.splice(at..=at, *b"18446744073709551615");
-    });
-    assert_eq!((offsets, damage.len(), next), (vec![0, 1, 3, 4, 5], 1, Offset(6)));
-}
-
-#[test]
-fn missing_and_damaged_segments_are_reported_and_the_rest_is_read() {
-    let folder = tempfile::tempdir().unwrap();
-    record_many_segments(folder.path());
-    let mut sealed: Vec<_> = fs::read_dir(folder.path().join("events"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "zst"))
-        .collect();
-    sealed.sort();
-    let bytes = fs::read(&sealed[1]).unwrap();
-    fs::write(&sealed[1], &bytes[..bytes.len() / 2]).unwrap();
-    fs::remove_file(&sealed[3]).unwrap();
-    // An interrupted seal leaves its unfinished file, or the open form beside the sealed one.
-    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
-    fs::write(sealed[2].with_file_name(name(&sealed[2]).replace(".zst", "")), b"old").unwrap();
-    fs::write(sealed[2].with_file_name(name(&sealed[2]) + ".tmp"), b"half").unwrap();
-    fs::write(folder.path().join("events/README"), b"not a segment").unwrap();
-
-    let log = event_log::recover(&folder.path().join("events")).unwrap();
-    let (events, damage): (Vec<_>, Vec<_>) = log.read_from(Offset::default()).partition(Result::is_ok);
-    let damage: Vec<String> = damage.into_iter().map(|what| what.err().unwrap().to_string()).collect();
-    assert_eq!(damage.len(), 2, "{damage:?}");
-    assert!(damage[0].contains(&name(&sealed[1])) && damage[1].contains("are missing"), "{damage:?}");
-    assert!(events.len() > 100, "{}", events.len());
-    assert_eq!(log.next_offset(), Offset(201));
-    assert!(!sealed[2].with_file_name(name(&sealed[2]) + ".tmp").exists());
-    let running = Running::start(settings(folder.path()));
-    running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
-    running.stop();
-}
-
-#[test]
-fn a_stray_empty_segment_costs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (all, _, segment) = small_log(folder.path());
-    fs::write(segment.with_file_name(format!("{:020}.ndjson", 3)), b"").unwrap();
-    assert_eq!(events(folder.path()), all);
-    assert_eq!(event_log::recover(&folder.path().join("events")).unwrap().next_offset(), Offset(6));
 }
 
 #[test]

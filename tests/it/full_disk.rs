@@ -1,13 +1,14 @@
 //! Promise: a full disk stops neither hearing nor answering, nothing that was acknowledged is lost, a
-//! person is told what was not saved, and it heals without a restart.
+//! person is told what was not saved, once that recording stopped and once that it runs again, and it
+//! heals without a restart.
 
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::support::frames::ProbeRequestFrame;
-use crate::support::home::{Home, Mode};
+use crate::support::bot_api::{Fault, SentMessage};
+use crate::support::home::{CHAT, Home, Mode, is_notice};
 use crate::support::require;
 
 const ALICE: &str = "a4:83:e7:4e:39:15";
@@ -60,31 +61,52 @@ fn c_path(path: &Path) -> CString {
     CString::new(path.to_str().unwrap()).unwrap()
 }
 
-#[test]
-fn a_full_disk_heals_and_loses_nothing() {
-    let Some(disk) = SmallDisk::mount() else { return };
+/// A home that records onto a small disk. `None` after a skip was told.
+fn home_on_small_disk() -> Option<(SmallDisk, PathBuf, Home)> {
+    let disk = SmallDisk::mount()?;
     let data_dir = disk.folder.path().join("data");
     let home = Home::start(Mode::Webhook, |config| {
         config
             .set("", "data_dir", &format!("{:?}", data_dir.to_str().unwrap()))
             .set("record", "checkpoint_seconds", "1")
             .set("record", "fsync_milliseconds", "50")
-    });
-    let Some(mut home) = home else { return };
+    })?;
+    Some((disk, data_dir, home))
+}
+
+/// Fills the disk, and sends frames until it has no room in its last page either.
+fn fill(disk: &SmallDisk, home: &mut Home) {
+    let before = home.service.log_lines().len();
+    disk.fill();
+    home.transmit_until_line_after(VAN, before, "events wait in memory");
+}
+
+/// Frees the disk, and waits until it is written to again.
+fn free(disk: &SmallDisk, home: &Home) {
+    let before = home.service.log_lines().len();
+    disk.free();
+    home.service.wait_for_line_after(before, "the disk takes events again");
+}
+
+/// The notices so far: whether each had a sound, and its text.
+fn notices(home: &Home) -> Vec<(bool, String)> {
+    let is_loud = |message: &SentMessage| message.raw["disable_notification"] != true;
+    home.api.sent().iter().filter(|m| is_notice(m)).map(|m| (is_loud(m), m.plain.clone())).collect()
+}
+
+const STOPPED: &str = "⚠️ Recording has stopped: nothing can be written to disk (No space left on device (os \
+                       error 28)). What is heard meanwhile is kept in memory as far as it goes.";
+const RESUMED: &str = "✅ Recording runs again. Nothing was lost.";
+
+#[test]
+fn a_full_disk_heals_and_loses_nothing() {
+    let Some((disk, data_dir, mut home)) = home_on_small_disk() else { return };
     home.ask("/watch Depot before");
     home.transmit(ALICE, "RNM0");
     home.ask_until(ALICE, "Probe count: 1\n");
 
     for round in 1..=2 {
-        disk.fill();
-        // Frames until the disk has no room in its last page either.
-        let mut seen = 0;
-        while !home.service.log_lines().iter().any(|line| line.contains("events wait in memory")) {
-            seen += 1;
-            home.radio.transmit(&ProbeRequestFrame::new(VAN).ssid("Elsewhere").build());
-            home.ask_until(VAN, "Probe count: ");
-            assert!(seen < 2000, "the disk is full, and nobody noticed");
-        }
+        fill(&disk, &mut home);
         // It goes on from memory: hearing, answering, alerting.
         home.transmit(ALICE, "RNM0");
         home.ask_until(ALICE, &format!("Probe count: {}\n", round + 1));
@@ -94,9 +116,7 @@ fn a_full_disk_heals_and_loses_nothing() {
         assert!(home.ask("/status").plain.contains("Nothing can be written"));
         assert!(home.ask("/watches").plain.contains("Depot"));
 
-        let before = home.service.log_lines().len();
-        disk.free();
-        home.service.wait_for_line_after(before, "the disk takes events again");
+        free(&disk, &home);
         assert!(home.ask("/watch Third after").plain.contains("Third"));
         assert!(home.ask("/unwatch Third").plain.contains("No longer"));
         let counts = (home.ask(ALICE).plain, home.ask(VAN).plain);
@@ -113,5 +133,55 @@ fn a_full_disk_heals_and_loses_nothing() {
     disk.free();
     home.ask_until("/watch Fourth after", "Fourth");
     assert!(home.service.terminate().success());
+    home.api.assert_clean();
+}
+
+#[test]
+fn the_chat_says_once_that_recording_stopped_and_once_that_it_runs_again() {
+    let Some((disk, _, mut home)) = home_on_small_disk() else { return };
+    home.transmit(VAN, "RNM0");
+    // Alerts wait, for as long as Telegram says: the notices do not wait behind them.
+    home.ask("/watch Depot");
+    home.api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 600 });
+    home.transmit(ALICE, "Depot");
+    home.service.wait_for_line("an alert for chat 1001 waits 600 s");
+
+    // Telegram does not take the notice at first.
+    home.api.fail_next("sendMessage", 1, Fault::ServerError(500));
+    fill(&disk, &mut home);
+    let stopped = home.api.wait_for_message(is_notice);
+    assert_eq!((stopped.chat_id, stopped.plain.as_str()), (CHAT, STOPPED));
+    free(&disk, &home);
+    home.api.wait_for_message(|message| message.plain == RESUMED);
+    assert_eq!(notices(&home), [(true, STOPPED.to_owned()), (false, RESUMED.to_owned())]);
+
+    // A disk that comes and goes is not told of again at once.
+    fill(&disk, &mut home);
+    assert!(home.ask("/status").plain.contains("Nothing can be written"));
+    free(&disk, &home);
+    home.ask("/status");
+    assert_eq!(notices(&home).len(), 2);
+    home.api.assert_clean();
+}
+
+#[test]
+fn what_was_lost_is_told() {
+    let text = |lost| probewatch::chat::reply::recording_resumed(lost).to_string();
+    assert_eq!(text(0), RESUMED);
+    assert_eq!(text(1), "✅ Recording runs again. 1 probe was lost meanwhile.");
+    assert_eq!(text(312), "✅ Recording runs again. 312 probes were lost meanwhile.");
+}
+
+#[test]
+fn what_was_over_before_telegram_could_be_told_is_not_told() {
+    let Some((disk, _, mut home)) = home_on_small_disk() else { return };
+    home.transmit(VAN, "RNM0");
+    home.api.set_down(true);
+    fill(&disk, &mut home);
+    home.service.wait_for_line("chat 1001 is told in ");
+    free(&disk, &home);
+    home.api.set_down(false);
+    home.ask_until("/status", "hearing");
+    assert_eq!(notices(&home), []);
     home.api.assert_clean();
 }

@@ -1,5 +1,5 @@
-//! Promise: in steady state no frame costs an allocation, from its bytes to its line of JSON. (An SSID
-//! of more than 32 bytes, which no sender may use, does.)
+//! Promise: in steady state no frame costs an allocation, from its bytes to its line of JSON and back. (An
+//! SSID of more than 32 bytes, which no sender may use, does; read back, so does one that JSON escapes.)
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use probewatch::capture::{Capture, FrameWriter, Settings, Source};
 use probewatch::dot11::{LinkType, decode};
-use probewatch::event::{Probe, Timestamp, push_probe};
+use probewatch::event::{EventReader, Probe, Timestamp, push_probe};
 
 use crate::support::allocations;
 
@@ -79,5 +79,22 @@ fn a_line_of_json_allocates_nothing() {
         lines.clear();
         push_probe(&mut lines, &Probe::heard(Arc::clone(&sensor), time, frame.probe_request)).unwrap();
         assert!(!lines.is_empty());
+    });
+}
+
+#[test]
+fn reading_a_line_allocates_nothing() {
+    let sensor: Arc<str> = Arc::from("mon0");
+    let mut reader = EventReader::default();
+    let mut line = Vec::new();
+    check_capture(|frame| {
+        line.clear();
+        line.push(b'{');
+        let time = Timestamp::from_micros(frame.time_us);
+        push_probe(&mut line, &Probe::heard(Arc::clone(&sensor), time, frame.probe_request)).unwrap();
+        line.push(b'}');
+        if !line.contains(&b'\\') {
+            assert!(black_box(reader.read(&line)).is_ok());
+        }
     });
 }

@@ -15,7 +15,7 @@ use probewatch::state::{
 use proptest::prelude::*;
 
 use crate::support::recorder::{
-    CHATS, Input, Running, addresses, assert_same, copy, events, fold, probe, settings,
+    CHATS, Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
 };
 
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ fn requested() -> impl Strategy<Value = RequestedSsid> {
     ]
 }
 
-fn input() -> impl Strategy<Value = Input> {
+pub fn input() -> impl Strategy<Value = Input> {
     let address = || prop::sample::select(addresses());
     let time = || (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
     let chat = || prop::sample::select(vec![CHATS[0], CHATS[1], ChatId::TERMINAL, ChatId(7)]);
@@ -72,6 +72,14 @@ fn input() -> impl Strategy<Value = Input> {
         1 => (time(), time(), prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)]).prop_map(
             |(time, heard_before, addresses)| Input::Change(Event::Forget { time, addresses, heard_before })
         ),
+        1 => (time(), offset(), chat())
+            .prop_map(|(time, probe, chat)| Input::Change(Event::AlertExpired { time, probe, chat })),
+        1 => (time(), chat(), 0..3_u64)
+            .prop_map(|(time, chat, count)| Input::Change(Event::OverflowTold { time, chat, count })),
+        1 => (time(), chat(), chat())
+            .prop_map(|(time, from, to)| Input::Change(Event::ChatMigrated { time, from, to })),
+        1 => (time(), any::<u32>())
+            .prop_map(|(time, update)| Input::Change(Event::Answered { time, update })),
     ]
 }
 
@@ -160,7 +168,7 @@ proptest! {
 #[test]
 fn many_devices_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy = Settings { segment_bytes: 1 << 30, ..settings(folder.path()) };
+    let roomy = Settings { rotation: one_segment(), ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
     let count = 70_000_u32;
     let address = |number: u32| {
@@ -234,7 +242,7 @@ fn old_random_addresses_leave_and_others_stay() {
 #[test]
 fn a_crowd_of_addresses_makes_room_for_those_that_are_heard() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy = Settings { segment_bytes: 1 << 30, devices_bytes: 200_000, ..settings(folder.path()) };
+    let roomy = Settings { rotation: one_segment(), devices_bytes: 200_000, ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
     let global = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
     running.record(&Input::Heard(probe(global, RequestedSsid::Wildcard, 0)));
@@ -275,7 +283,8 @@ fn a_data_directory_has_one_writer() {
 #[test]
 fn every_bound_holds_and_counts() {
     let mut state = State::default();
-    let policy = AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60) };
+    let policy =
+        AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60), keep: Duration::MAX };
     let watched = Ssid::from("Depot");
     let mut events = vec![Event::Watch {
         time: Timestamp::from_micros(0),
@@ -300,10 +309,11 @@ fn every_bound_holds_and_counts() {
         fold_in(&mut state, Event::Probe(probe));
     }
     assert_eq!(state.alerts().waiting(), OUTBOX_LIMIT);
-    assert_eq!(state.alerts().overflow(CHATS[0]), (flood - OUTBOX_LIMIT) as u64);
+    assert_eq!(state.alerts().overflow(CHATS[0]).unwrap().count(), (flood - OUTBOX_LIMIT) as u64);
     let told = Event::OverflowTold { time: Timestamp::from_micros(0), chat: CHATS[0], count: 10 };
     fold_in(&mut state, told);
-    assert_eq!(state.alerts().overflow(CHATS[0]), (flood - OUTBOX_LIMIT - 10) as u64);
+    let overflow = state.alerts().overflow(CHATS[0]).unwrap();
+    assert_eq!((overflow.count(), overflow.networks()), ((flood - OUTBOX_LIMIT - 10) as u64, 1));
 
     let waiting = state.alerts().waiting();
     for (probe, chat) in (0..waiting as u64).map(|number| (Offset(number + 1), CHATS[0])) {

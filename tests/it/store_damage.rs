@@ -40,8 +40,9 @@ fn record(data_dir: &Path) {
         vec![],
     ];
     for (run, changes) in runs.iter().enumerate() {
-        let roomy = Settings { segment_bytes: 1 << 20, ..settings(data_dir) };
-        let running = Running::start(Settings { checkpoint_interval: DEADLINE * 60, ..roomy });
+        // One save a run, at its end.
+        let unhurried = Settings { checkpoint_interval: DEADLINE * 60, ..settings(data_dir) };
+        let running = Running::start(unhurried);
         changes.iter().for_each(|change| running.record(change));
         for (number, source) in addresses().into_iter().take(3).enumerate() {
             let ssid = RequestedSsid::Named(Ssid::from(["Depot", "Home"][number % 2]));

@@ -74,7 +74,8 @@ impl Home {
     pub fn ask(&self, text: &str) -> SentMessage {
         let seen = self.api.sent().len();
         self.say(CHAT, text);
-        let reply = self.api.wait_for_message_after(seen, |message| !is_alert(message));
+        let reply =
+            self.api.wait_for_message_after(seen, |message| !is_alert(message) && !is_notice(message));
         assert_eq!(reply.chat_id, CHAT);
         if self.mode == Mode::Polling {
             // Killed before that, the bot would be asked the same again, and answer again.
@@ -101,6 +102,15 @@ impl Home {
         self.radio.transmit(&frame.build());
     }
 
+    /// Sends frames until there is such a line in the log past the first `seen` of the run.
+    pub fn transmit_until_line_after(&mut self, source: &str, seen: usize, wanted: &str) {
+        let deadline = std::time::Instant::now() + super::DEADLINE;
+        while !self.service.has_line_after(seen, wanted, std::time::Duration::from_millis(5)) {
+            assert!(std::time::Instant::now() < deadline, "no line with {wanted:?}");
+            self.transmit(source, "Elsewhere");
+        }
+    }
+
     pub fn alerts(&self) -> Vec<SentMessage> {
         self.api.sent().into_iter().filter(is_alert).collect()
     }
@@ -111,6 +121,11 @@ impl Home {
         assert_eq!(before.len(), number - 1);
         self.api.wait_for_message(|message| is_alert(message) && !before.contains(&message.message_id))
     }
+}
+
+/// Whether it is about the recording, and not the reply to anything.
+pub fn is_notice(message: &SentMessage) -> bool {
+    ["⚠️ Recording", "✅ Recording"].iter().any(|start| message.plain.starts_with(start))
 }
 
 pub fn is_alert(message: &SentMessage) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
-use probewatch::event_log;
+use probewatch::event_log::{self, Rotation};
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
 use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
 use tokio::runtime::Runtime;
@@ -21,11 +21,16 @@ pub fn settings(data_dir: &Path) -> Settings {
         fsync_interval: Duration::from_millis(5),
         checkpoint_interval: Duration::from_millis(20),
         // Small, so that segments are sealed in every test.
-        segment_bytes: 4096,
-        alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60) },
+        rotation: Rotation { bytes: 4096, age: Duration::from_secs(3600) },
+        alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60), keep: Duration::MAX },
         retention: Retention::default(),
         devices_bytes: DEVICES_LIMIT,
     }
+}
+
+/// Nothing that a test writes fills a segment.
+pub fn one_segment() -> Rotation {
+    Rotation { bytes: 1 << 30, age: Duration::from_secs(3600) }
 }
 
 /// A recorder on a thread, as the service has it.
@@ -112,6 +117,7 @@ pub fn assert_same(one: &State, other: &State) {
     assert_eq!(one.names(), other.names());
     assert_eq!(one.watches(), other.watches());
     assert_eq!(one.alerts(), other.alerts());
+    assert_eq!(one.chats(), other.chats());
     assert_eq!(one.addresses(), other.addresses());
     for address in one.addresses() {
         assert_eq!(one.device(address), other.device(address), "{address}");
@@ -128,8 +134,11 @@ pub fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            // A segment may have been sealed since the folder was listed.
-            let _ = fs::copy(entry.path(), target);
+            // A segment may have been sealed since the folder was listed; what it became is not in the list.
+            if fs::copy(entry.path(), &target).is_err() {
+                let sealed = |path: &Path| format!("{}.zst", path.display());
+                let _ = fs::copy(sealed(&entry.path()), sealed(&target));
+            }
         }
     }
 }

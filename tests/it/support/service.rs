@@ -241,6 +241,23 @@ impl Service {
         }
     }
 
+    /// Whether such a line comes within this time past the first `seen` lines of the run.
+    pub fn has_line_after(&self, seen: usize, wanted: &str, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        let mut log = self.log.lock();
+        loop {
+            if log.lines.iter().skip(log.run_start + seen).any(|line| line.contains(wanted)) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.log.changed.wait_timeout(log, left);
+            log = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+    }
+
     /// Waits until the webhook's listener is up, and returns its address.
     pub fn listen_address(&self) -> SocketAddr {
         address_in(&self.wait_for_line(LISTENING))

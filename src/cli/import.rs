@@ -1,0 +1,43 @@
+//! `probewatch import`: a data directory made of an exported state.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::ExitCode;
+
+use super::{CliError, Place};
+use crate::event::Timestamp;
+use crate::recorder;
+use crate::service::recorder_settings;
+
+/// What a zstd frame begins with.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+pub(super) fn import(file: &str, place: &Place) -> Result<ExitCode, CliError> {
+    let config = place.config()?;
+    let snapshot = open(file).map_err(|error| CliError::Input { file: file.to_owned(), error })?;
+    let state = recorder::import(&recorder_settings(&config), snapshot, Timestamp::now())?;
+    writeln!(
+        io::stdout(),
+        "Imported the state after {} events: {} devices; recording goes on behind that",
+        state.next_offset(),
+        state.totals().addresses,
+    )
+    .map_err(CliError::io("could not print what was done"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file's text, whether it is compressed or not.
+fn open(file: &str) -> io::Result<Box<dyn BufRead>> {
+    let mut bytes: Box<dyn Read> = match file {
+        "-" => Box::new(io::stdin().lock()),
+        _ => Box::new(File::open(file)?),
+    };
+    let mut start = Vec::new();
+    bytes.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start)?;
+    let is_compressed = start == ZSTD;
+    let all = BufReader::with_capacity(1 << 16, io::Cursor::new(start).chain(bytes));
+    match is_compressed {
+        true => Ok(Box::new(BufReader::with_capacity(1 << 16, zstd::Decoder::with_buffer(all)?))),
+        false => Ok(Box::new(all)),
+    }
+}

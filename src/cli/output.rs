@@ -1,0 +1,54 @@
+//! Where an export goes: standard output, or a file that is whole or not there.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::CliError;
+
+/// Has `write` write to `output`, where `-` is standard output and a name that ends in `.zst` is
+/// compressed. A file has its name, and takes that of an older one, only when it is written to its end;
+/// nobody but its owner may read it.
+pub(super) fn write_to(
+    output: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), CliError> {
+    if output == "-" {
+        let mut standard = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let written = write(&mut standard).and_then(|()| standard.flush());
+        return written.map_err(CliError::io("could not print the export"));
+    }
+    write_file(Path::new(output), write).map_err(|error| CliError::Output { file: output.to_owned(), error })
+}
+
+fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
+    // What is no plain file, such as a device or a pipe, is written to and not replaced.
+    if fs::symlink_metadata(path).is_ok_and(|known| !known.is_file()) {
+        fill(&File::create(path)?, is_compressed, write)?;
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    fill(file.as_file(), is_compressed, write)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn fill(
+    file: &File,
+    is_compressed: bool,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 16, file);
+    if is_compressed {
+        let mut encoder = zstd::Encoder::new(&mut file, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+        encoder.include_checksum(true)?;
+        write(&mut encoder)?;
+        encoder.finish()?;
+    } else {
+        write(&mut file)?;
+    }
+    file.flush()
+}

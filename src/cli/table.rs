@@ -1,0 +1,182 @@
+//! Events and devices as CSV, for spreadsheets.
+//!
+//! # What must hold
+//! - The columns stay as they are: new ones come behind them.
+//! - An SSID is shown, not given as bytes: what cannot be printed is escaped. The wildcard and a frame
+//!   without an SSID are both an empty cell; NDJSON tells them apart.
+//! - A text that someone else chose (an SSID, a name, a sensor) is never a formula. A spreadsheet takes a
+//!   cell that begins with `=`, `+`, `-`, `@`, a tab or a line end for one, and anybody near can send such
+//!   an SSID: an apostrophe in front makes it a text. Numbers stay numbers: a signal of -42 was made by
+//!   this program, and is no more than a number to a spreadsheet.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use crate::dot11::{MacAddr, RequestedSsid};
+use crate::event::{Offset, Probe};
+use crate::state::Device;
+
+const EVENT_COLUMNS: [&str; 10] = [
+    "offset",
+    "time",
+    "sensor",
+    "source",
+    "name",
+    "ssid",
+    "signal_dbm",
+    "frequency_mhz",
+    "sequence",
+    "signature",
+];
+
+const DEVICE_COLUMNS: [&str; 12] = [
+    "address",
+    "name",
+    "random",
+    "probe_count",
+    "wildcard_count",
+    "first_probe",
+    "last_probe",
+    "signal_last_dbm",
+    "signal_min_dbm",
+    "signal_max_dbm",
+    "ssid_count",
+    "ssids",
+];
+
+/// A table of probe requests.
+pub(super) struct EventTable<W: Write>(csv::Writer<W>);
+
+impl<W: Write> EventTable<W> {
+    pub(super) fn new(out: W) -> io::Result<Self> {
+        let mut table = csv::Writer::from_writer(out);
+        table.write_record(EVENT_COLUMNS).map_err(unwrapped)?;
+        Ok(Self(table))
+    }
+
+    pub(super) fn push(&mut self, offset: Offset, probe: &Probe, name: Option<&str>) -> io::Result<()> {
+        let ssid = match &probe.ssid {
+            RequestedSsid::Absent | RequestedSsid::Wildcard => String::new(),
+            RequestedSsid::Named(ssid) => ssid.to_string(),
+        };
+        let written = self.0.write_record([
+            &offset.to_string(),
+            &probe.time.to_string(),
+            &*harmless(&probe.sensor),
+            &probe.source.to_string(),
+            &*harmless(name.unwrap_or_default()),
+            &*harmless(&ssid),
+            &number(probe.signal_dbm),
+            &number(probe.frequency_mhz),
+            &probe.sequence.to_string(),
+            &probe.signature.to_string(),
+        ]);
+        written.map_err(unwrapped)
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A table of addresses with their statistics.
+pub(super) struct DeviceTable<W: Write>(csv::Writer<W>);
+
+impl<W: Write> DeviceTable<W> {
+    pub(super) fn new(out: W) -> io::Result<Self> {
+        let mut table = csv::Writer::from_writer(out);
+        table.write_record(DEVICE_COLUMNS).map_err(unwrapped)?;
+        Ok(Self(table))
+    }
+
+    pub(super) fn push(&mut self, address: MacAddr, device: &Device, name: Option<&str>) -> io::Result<()> {
+        let ssids: Vec<String> = device.ssids().iter().map(|(ssid, _)| ssid.to_string()).collect();
+        let written = self.0.write_record([
+            &address.to_string(),
+            &*harmless(name.unwrap_or_default()),
+            &address.is_random().to_string(),
+            &device.probe_count.to_string(),
+            &device.wildcard_count.to_string(),
+            &device.first_probe.to_string(),
+            &device.last_probe.to_string(),
+            &number(device.signal.map(|signal| signal.last_dbm)),
+            &number(device.signal.map(|signal| signal.min_dbm)),
+            &number(device.signal.map(|signal| signal.max_dbm)),
+            &ssids.len().to_string(),
+            &*harmless(&ssids.join("; ")),
+        ]);
+        written.map_err(unwrapped)
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// What the system said, which tells whether whoever read the output has seen enough.
+fn unwrapped(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+fn number(number: Option<impl ToString>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+/// The text with an apostrophe wherever a spreadsheet could take a cell that begins there for a formula:
+/// at its beginning, and behind semicolons, at which those of many countries split a line whatever its
+/// quotes.
+fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.split(';').any(is_formula) {
+        return Cow::Borrowed(text);
+    }
+    let cells =
+        text.split(';').map(|cell| if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() });
+    Cow::Owned(cells.collect::<Vec<_>>().join(";"))
+}
+
+/// Whether a spreadsheet could take the text for a formula. Some leave out spaces and quotes in front, and
+/// take the full-width forms of East Asian keyboards for the same signs.
+fn is_formula(text: &str) -> bool {
+    let start =
+        text.trim_start_matches(|c: char| c == '"' || c == '\'' || (c.is_whitespace() && !is_sign(c)));
+    start.starts_with(is_sign)
+}
+
+fn is_sign(c: char) -> bool {
+    matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_a_formula() {
+        for (text, cell) in [
+            ("RNM0", "RNM0"),
+            ("", ""),
+            ("a=b - c", "a=b - c"),
+            ("=1+1", "'=1+1"),
+            ("+49 30", "'+49 30"),
+            ("-2", "'-2"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ("  =1", "'  =1"),
+            ("\u{a0}=1", "'\u{a0}=1"),
+            ("\"=1", "'\"=1"),
+            ("'=1", "''=1"),
+            ("＝1", "'＝1"),
+            ("＋1", "'＋1"),
+            ("－1", "'－1"),
+            ("＠a", "'＠a"),
+            ("x;=1+1;y", "x;'=1+1;y"),
+            ("Home; -5 net", "Home;' -5 net"),
+        ] {
+            assert_eq!(harmless(text), cell, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The folder that the segments lie in: what is done to its files, so that a crash at any moment leaves
+//! what can be told apart and gone on with at the next start.
+
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::LogError;
+use super::disk::{Disk, FileFacts, LogFile, Open};
+use super::segment::{self, Kind, Segment, SetAside};
+use crate::event::Offset;
+
+/// zstd's own default: several times smaller than the text at a small part of a core.
+const LEVEL: i32 = 3;
+
+/// The log's folder on its disk. What fails, fails with the file's name.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+/// The files of the log, each in the order of their offsets.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) segments: Vec<Segment>,
+    pub(super) set_aside: Vec<SetAside>,
+}
+
+/// Makes `folder` with its parents so that a crash cannot lose its name.
+pub(super) fn create_folder(disk: &dyn Disk, folder: &Path) -> Result<(), LogError> {
+    let parent = parent_of(folder);
+    let created = match disk.create_folder(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent != folder => {
+            create_folder(disk, parent)?;
+            disk.create_folder(folder)
+        }
+        created => created,
+    };
+    match created {
+        Ok(()) => sync_folder(disk, parent),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(LogError::new("create the folder", folder)(error)),
+    }
+}
+
+fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result<(), LogError> {
+    disk.sync_folder(folder).map_err(LogError::new("fsync the folder", folder))
+}
+
+/// The folder in which a name stands; a bare name stands in the working directory.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+impl Folder {
+    /// The folder at `path`, which is made where it is missing.
+    pub(super) fn make(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, LogError> {
+        create_folder(&*disk, path)?;
+        // An earlier process may have ended between making the folder and this.
+        sync_folder(&*disk, parent_of(path))?;
+        Ok(Self { disk, path: path.to_owned() })
+    }
+
+    pub(super) fn sync(&self) -> Result<(), LogError> {
+        sync_folder(&*self.disk, &self.path)
+    }
+
+    pub(super) fn open(&self, path: &Path, how: Open) -> Result<Box<dyn LogFile>, LogError> {
+        self.disk.open(path, how).map_err(LogError::new("open", path))
+    }
+
+    pub(super) fn look_at(&self, path: &Path) -> Result<FileFacts, LogError> {
+        self.disk.look_at(path).map_err(LogError::new("look at", path))
+    }
+
+    fn facts_if_there(&self, path: &Path) -> Result<Option<FileFacts>, LogError> {
+        match self.disk.look_at(path) {
+            Ok(facts) => Ok(Some(facts)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LogError::new("look at", path)(error)),
+        }
+    }
+
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {
+        self.disk.rename(from, to).map_err(LogError::new("rename", from))
+    }
+
+    /// Removes a file, unless it is gone already.
+    pub(super) fn remove(&self, path: &Path) -> Result<(), LogError> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(LogError::new("remove", path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a segment in whichever form it is there.
+    pub(super) fn remove_segment(&self, base: Offset) -> Result<(), LogError> {
+        self.remove(&Segment::open_path(&self.path, base))?;
+        self.remove(&Segment::sealed_path(&self.path, base))
+    }
+
+    /// What is in the folder. What an interrupted seal or mending left behind is brought to its end:
+    /// unfinished files and the open form of a segment that is sealed already are removed, and what waits
+    /// to take a segment's place takes it. Not to be called while a seal runs.
+    pub(super) fn list(&self) -> Result<Listing, LogError> {
+        for path in self.files()? {
+            match segment::kind(&path) {
+                Some((_, Kind::Unfinished)) => self.remove(&path)?,
+                Some((_, Kind::Mended)) => drop(self.finish_mending(&segment::to_be_replaced(&path))?),
+                _ => {}
+            }
+        }
+        let mut listing = Listing::default();
+        for path in self.files()? {
+            let Some((base, kind)) = segment::kind(&path) else { continue };
+            let facts = self.look_at(&path)?;
+            match kind {
+                Kind::Segment { sealed } => listing.segments.push(Segment::new(base, path, sealed, facts)),
+                Kind::SetAside => listing.set_aside.push(SetAside { base, path, bytes: facts.bytes }),
+                Kind::Unfinished | Kind::Mended => {}
+            }
+        }
+        listing.set_aside.sort_by_key(|file| file.base);
+        listing.segments.sort_by_key(|segment| (segment.base, !segment.sealed));
+        let mut twins = Vec::new();
+        listing.segments.dedup_by(|open, sealed| {
+            let is_twin = open.base == sealed.base;
+            if is_twin {
+                twins.push(open.path.clone());
+            }
+            is_twin
+        });
+        twins.iter().try_for_each(|twin| self.remove(twin))?;
+        Ok(listing)
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>, LogError> {
+        self.disk.list(&self.path).map_err(LogError::new("list the folder", &self.path))
+    }
+
+    /// Begins a segment to append to, whose name cannot be lost by a crash any more; or else its file is
+    /// removed again.
+    pub(super) fn begin(&self, base: Offset) -> Result<(Segment, Box<dyn LogFile>), LogError> {
+        let path = Segment::open_path(&self.path, base);
+        let file = self.open(&path, Open::ToAppend)?;
+        let facts = self.sync().and_then(|()| self.look_at(&path)).inspect_err(|_| {
+            // A segment that is not used would hide the events that go into the one before it.
+            if let Err(error) = self.remove(&path) {
+                warn!("{error}");
+            }
+        })?;
+        Ok((Segment::new(base, path, false, facts), file))
+    }
+
+    /// Compresses a segment that is written to its end. The open form goes only when the sealed one is on
+    /// disk under its name.
+    pub(super) fn seal(&self, open: &Segment) -> Result<Segment, LogError> {
+        let sealed = Segment::sealed_path(&self.path, open.base);
+        let mut text = BufReader::new(self.open(&open.path, Open::ToRead)?);
+        self.write_whole(&sealed, true, |file| {
+            io::copy(&mut text, file).map(drop).map_err(LogError::new("compress", &open.path))
+        })?;
+        self.put_in_place(&sealed)?;
+        // Where it stays, the next start removes it.
+        if let Err(error) = self.remove(&open.path) {
+            warn!("{error}");
+        }
+        Ok(Segment::new(open.base, sealed.clone(), true, self.look_at(&sealed)?))
+    }
+
+    /// Writes what is to become the segment at `path` under the name for what is unfinished, and has it on
+    /// disk. Returns its length in bytes.
+    pub(super) fn write_whole(
+        &self,
+        path: &Path,
+        sealed: bool,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), LogError>,
+    ) -> Result<u64, LogError> {
+        let unfinished = segment::unfinished(path);
+        let failed = || LogError::new("write", &unfinished);
+        let mut file = BufWriter::new(self.open(&unfinished, Open::Anew)?);
+        if sealed {
+            let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed())?;
+            encoder.include_checksum(true).map_err(failed())?;
+            write(&mut encoder)?;
+            file = encoder.finish().map_err(failed())?;
+        } else {
+            write(&mut file)?;
+        }
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed())?;
+        file.sync_all().map_err(LogError::new("fsync", &unfinished))?;
+        file.length().map_err(failed())
+    }
+
+    /// The length in bytes of what waits to take the place of the segment at `path`, if anything does.
+    pub(super) fn waiting_to_replace(&self, path: &Path) -> Result<Option<u64>, LogError> {
+        self.facts_if_there(&segment::mended(path)).map(|facts| facts.map(|facts| facts.bytes))
+    }
+
+    /// Puts what waits to take the place of the segment at `path` there, and the segment aside if it is
+    /// still there.
+    pub(super) fn finish_mending(&self, path: &Path) -> Result<Option<SetAside>, LogError> {
+        let mut set_aside = None;
+        // One name after the other: between any two of these steps, what waits is whole.
+        if let Some(FileFacts { bytes, .. }) = self.facts_if_there(path)? {
+            for aside in segment::names_aside(path) {
+                if self.facts_if_there(&aside)?.is_none() {
+                    self.rename(path, &aside)?;
+                    set_aside = segment::kind(path).map(|(base, _)| SetAside { base, path: aside, bytes });
+                    break;
+                }
+            }
+            self.sync()?;
+        }
+        self.rename(&segment::mended(path), path)?;
+        self.sync()?;
+        Ok(set_aside)
+    }
+
+    /// Has the whole file that [`Folder::write_whole`] wrote wait to take the place of the segment at
+    /// `path`.
+    pub(super) fn await_replacing(&self, path: &Path) -> Result<(), LogError> {
+        self.rename(&segment::unfinished(path), &segment::mended(path))?;
+        self.sync()
+    }
+
+    /// Has that file be the segment at `path`, where there is none.
+    pub(super) fn put_in_place(&self, path: &Path) -> Result<(), LogError> {
+        self.rename(&segment::unfinished(path), path)?;
+        self.sync()
+    }
+
+    /// Where the sealed form of a segment lies.
+    pub(super) fn sealed_path(&self, base: Offset) -> PathBuf {
+        Segment::sealed_path(&self.path, base)
+    }
+}

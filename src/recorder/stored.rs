@@ -1,0 +1,220 @@
+//! A data directory while nothing is recorded: its state is read, compared with the log, made anew, or
+//! taken from a snapshot. No event is appended, whatever the configuration says.
+
+use std::fs;
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
+
+use super::recovery::{self, catch_up, checkpoint, newest_snapshot, state_folder};
+use super::{RecorderError, Settings};
+use crate::event::{Offset, Timestamp};
+use crate::event_log::{self, DataDirLock, LogError, Recovered, SnapshotFile, SnapshotFileError, Snapshots};
+use crate::state::{Differences, SnapshotError, State, Store};
+
+/// A snapshot was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Something is there already.
+    #[error(
+        "{} is not empty: it holds {}; import into an empty directory, named with --data-dir",
+        data_dir.display(),
+        found.join(", ")
+    )]
+    NotEmpty {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// The names in it.
+        found: Vec<String>,
+    },
+    /// Whether it is empty cannot be told.
+    #[error("could not list the folder {}: {error}", data_dir.display())]
+    List {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The snapshot cannot be used.
+    #[error("{0}; nothing was imported")]
+    Snapshot(#[from] SnapshotError),
+    /// The snapshot cannot be kept.
+    #[error(transparent)]
+    File(#[from] SnapshotFileError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+}
+
+/// What [`Stored::check`] found.
+#[derive(Debug)]
+pub struct Check {
+    /// The offset behind the log's last event.
+    pub end: Offset,
+    /// The offset behind the last event that sled has, or why there is nothing to compare.
+    pub checkpoint: Result<Offset, String>,
+    /// Devices in the state that the log gives at that offset.
+    pub devices: u64,
+    /// Where the state that the log gives (the one) and sled's (the other) differ.
+    pub differences: Differences,
+    /// Places of the log and snapshots that are damaged, the first of them in words.
+    pub damage: Vec<String>,
+    /// How many they are.
+    pub damaged: u64,
+}
+
+/// A data directory that nothing else uses as long as this lives.
+#[derive(Debug)]
+pub struct Stored {
+    _lock: DataDirLock,
+    data_dir: PathBuf,
+    log: Recovered,
+    snapshots: Snapshots,
+}
+
+impl Stored {
+    /// Takes the data directory, which is made where it is missing.
+    ///
+    /// # Errors
+    /// [`RecorderError`] where another process has it or it cannot be read.
+    pub fn open(data_dir: &Path) -> Result<Self, RecorderError> {
+        let lock = DataDirLock::acquire(data_dir)?;
+        let log = event_log::recover(&data_dir.join("events"))?;
+        Ok(Self { _lock: lock, data_dir: data_dir.to_owned(), log, snapshots: Snapshots::of(data_dir) })
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Recovered {
+        &self.log
+    }
+
+    /// The state at the log's end, as the next start would have it. sled keeps what it has.
+    ///
+    /// # Errors
+    /// [`RecorderError`] where another process has sled, or the snapshots cannot be looked at.
+    pub fn state(&self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
+        let mut state = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
+            Ok((_, state)) => state,
+            Err(_) => newest_snapshot(&self.snapshots, &mut warn_of)?,
+        };
+        catch_up(&mut state, &self.log, progress);
+        Ok(state)
+    }
+
+    /// Makes the state in sled anew, from the log alone where that is whole, and returns it.
+    ///
+    /// # Errors
+    /// [`RecorderError`] where another process has sled, or the new one cannot be made; the old one is
+    /// gone only once the log is read.
+    pub fn rebuild(&self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
+        Store::ensure_free(&state_folder(&self.data_dir))?;
+        let mut state = self.beginning(&mut warn_of)?;
+        catch_up(&mut state, &self.log, progress);
+        recovery::new_store(&self.data_dir, &state)?;
+        Ok(state)
+    }
+
+    /// Compares the state in sled with the one that the log gives, at the offset that sled has come to, or
+    /// at that of the snapshot where sled is older. Describes at most `limit` differences and damages.
+    ///
+    /// # Errors
+    /// [`RecorderError`] where another process has sled, or the snapshots cannot be looked at.
+    pub fn check(&self, limit: usize, progress: &mut dyn FnMut(Offset)) -> Result<Check, RecorderError> {
+        let (mut damage, mut damaged) = (Vec::new(), 0);
+        let mut note = |what: String| {
+            damaged += 1;
+            if damage.len() < limit {
+                damage.push(what);
+            }
+        };
+        let mut in_sled = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
+            Ok((_, state)) => Ok(state),
+            Err(why) => Err(why),
+        };
+        let mut given = self.beginning(&mut |file, error| {
+            note(format!("{error} ({})", file.path().display()));
+            Ok(())
+        })?;
+        let checkpoint = in_sled.as_ref().map(State::next_offset).map_err(Clone::clone);
+        let until = checkpoint.clone().unwrap_or_default().max(given.next_offset());
+        // All of the log, and the gap before it where no snapshot fills that.
+        let from = self.log.first_offset().min(given.next_offset());
+        for entry in self.log.read_from(from) {
+            match entry {
+                Ok((offset, event)) if offset < until => {
+                    for state in std::iter::once(&mut given).chain(in_sled.as_mut().ok()) {
+                        if offset >= state.next_offset() {
+                            state.fold(offset, &event);
+                        }
+                    }
+                    if offset.0.is_multiple_of(recovery::PROGRESS_EVENTS) {
+                        progress(offset);
+                    }
+                }
+                Ok(_) => {}
+                Err(what) => note(what.to_string()),
+            }
+        }
+        let mut differences = Differences::default();
+        if let Ok(in_sled) = &mut in_sled {
+            while given.sweep() | in_sled.sweep() {}
+            differences = given.differences(in_sled, limit);
+        }
+        let (end, devices) = (self.log.next_offset(), given.totals().addresses);
+        Ok(Check { end, checkpoint, devices, differences, damage, damaged })
+    }
+
+    /// What the folding of the log by hand begins with: nothing where the log is whole, so that no earlier
+    /// fold is relied on, else the newest snapshot.
+    fn beginning(
+        &self,
+        unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
+    ) -> Result<State, LogError> {
+        match self.log.first_offset() {
+            Offset(0) if self.log.next_offset() > Offset(0) => Ok(State::default()),
+            _ => newest_snapshot(&self.snapshots, unreadable),
+        }
+    }
+}
+
+/// Makes a data directory of a snapshot: the state is the one that it holds, and recording goes on behind
+/// it. `settings` are those of the recorder, `time` is now.
+///
+/// # Errors
+/// [`ImportError`] where the directory is in use or not empty, or the snapshot is not whole.
+pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> Result<State, ImportError> {
+    let data_dir = &settings.data_dir;
+    let _lock = DataDirLock::acquire(data_dir).map_err(RecorderError::from)?;
+    ensure_empty(data_dir)?;
+    let state = State::from_snapshot(snapshot)?;
+    let image = state.image();
+    // First what the rest follows from: whatever happens from here on, the next start goes on with it.
+    Snapshots::of(data_dir).write(
+        image.next_offset(),
+        |file| image.write_to(time, file),
+        |file| image.verify(file),
+    )?;
+    let mut log = event_log::recover(&data_dir.join("events")).map_err(RecorderError::from)?;
+    log.next_offset_at_least(image.next_offset());
+    log.into_writer(settings.rotation).map_err(RecorderError::from)?;
+    recovery::new_store(data_dir, &state).map_err(RecorderError::from)?;
+    Ok(state)
+}
+
+fn ensure_empty(data_dir: &Path) -> Result<(), ImportError> {
+    let list = || -> io::Result<Vec<String>> {
+        let names =
+            fs::read_dir(data_dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.filter(|name| name.as_ref().ok().is_none_or(|name| name != "lock")).collect()
+    };
+    let mut found = list().map_err(|error| ImportError::List { data_dir: data_dir.to_owned(), error })?;
+    found.sort_unstable();
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(ImportError::NotEmpty { data_dir: data_dir.to_owned(), found }),
+    }
+}
+
+fn warn_of(file: &SnapshotFile, error: SnapshotError) -> Result<(), LogError> {
+    tracing::warn!("{error}: {} is left out", file.path().display());
+    Ok(())
+}

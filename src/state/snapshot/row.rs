@@ -1,0 +1,241 @@
+//! A row of the state in its open form, which does not change with the bytes in which rows are packed.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::alert::{Alert, Cooldown, DeviceKey};
+use super::super::device::{Device, Signal};
+use super::super::table::PackedRow;
+use super::super::{AddressName, Overflow, Totals, Watch};
+use crate::dot11::{MacAddr, Signature, Ssid};
+use crate::event::{ChatId, Forgettable, Offset, Timestamp, hex_bytes, ssid_fields};
+
+const DEVICE: u8 = b'd';
+
+/// A line of a snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "row", rename_all = "snake_case")]
+pub(in crate::state) enum Row {
+    Totals(Totals),
+    Forgetting {
+        addresses: Forgettable,
+        heard_before: Timestamp,
+    },
+    Device {
+        address: MacAddr,
+        #[serde(flatten)]
+        statistics: DeviceForm,
+    },
+    Name {
+        address: MacAddr,
+        #[serde(flatten)]
+        name: AddressName,
+    },
+    Watch {
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        chat: ChatId,
+        #[serde(flatten)]
+        watch: Watch,
+    },
+    Alert {
+        chat: ChatId,
+        probe: Offset,
+        #[serde(flatten)]
+        alert: AlertForm,
+    },
+    Overflow {
+        chat: ChatId,
+        #[serde(flatten)]
+        overflow: Overflow,
+    },
+    Cooldown {
+        chat: ChatId,
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        #[serde(flatten)]
+        device: DeviceKey,
+        #[serde(flatten)]
+        cooldown: Cooldown,
+    },
+    LatestAlerts {
+        chat: ChatId,
+        times: Vec<Timestamp>,
+    },
+    Migrated {
+        from: ChatId,
+        to: ChatId,
+    },
+    Answered {
+        event: Offset,
+        update: u32,
+    },
+    Signature {
+        signature: Signature,
+        #[serde(with = "hex_bytes")]
+        elements: Vec<u8>,
+    },
+}
+
+/// The statistics of a device, as a snapshot and `probewatch export` have them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceForm {
+    probe_count: u64,
+    wildcard_count: u64,
+    first_probe: Timestamp,
+    last_probe: Timestamp,
+    signal: Option<Signal>,
+    ssids: Vec<SsidForm>,
+    probes_for_further_ssids: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SsidForm {
+    #[serde(flatten, with = "ssid_fields")]
+    ssid: Ssid,
+    count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::state) struct AlertForm {
+    time: Timestamp,
+    source: MacAddr,
+    #[serde(flatten, with = "ssid_fields")]
+    ssid: Ssid,
+    reason: Option<String>,
+    swallowed: u64,
+    signal_dbm: Option<i8>,
+}
+
+impl Row {
+    pub(super) fn is_device(packed: &PackedRow<'_>) -> bool {
+        packed.kind == DEVICE
+    }
+
+    /// The address of a device's packed row.
+    pub(super) fn address_in(packed: &PackedRow<'_>) -> Option<MacAddr> {
+        postcard::from_bytes(packed.key).ok()
+    }
+
+    /// The row that was packed; its kinds are those of [`State::tables`](super::State::tables).
+    pub(in crate::state) fn unpack(packed: &PackedRow<'_>) -> Result<Self, postcard::Error> {
+        let key = packed.key;
+        let bytes = packed.row.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        Ok(match packed.kind {
+            DEVICE => {
+                let device: Device = postcard::from_bytes(bytes)?;
+                Self::Device { address: postcard::from_bytes(key)?, statistics: device.into() }
+            }
+            b'n' => Self::Name { address: postcard::from_bytes(key)?, name: postcard::from_bytes(bytes)? },
+            b'w' => {
+                let (ssid, chat) = postcard::from_bytes(key)?;
+                Self::Watch { ssid, chat, watch: postcard::from_bytes(bytes)? }
+            }
+            b'o' => {
+                let (chat, probe) = postcard::from_bytes(key)?;
+                let alert: Alert = postcard::from_bytes(bytes)?;
+                Self::Alert { chat, probe, alert: alert.into() }
+            }
+            b'v' => {
+                Self::Overflow { chat: postcard::from_bytes(key)?, overflow: postcard::from_bytes(bytes)? }
+            }
+            b'c' => {
+                let (chat, ssid, device) = postcard::from_bytes(key)?;
+                Self::Cooldown { chat, ssid, device, cooldown: postcard::from_bytes(bytes)? }
+            }
+            b'l' => {
+                Self::LatestAlerts { chat: postcard::from_bytes(key)?, times: postcard::from_bytes(bytes)? }
+            }
+            b'g' => Self::Migrated { from: postcard::from_bytes(key)?, to: postcard::from_bytes(bytes)? },
+            b'a' => {
+                Self::Answered { event: postcard::from_bytes(key)?, update: postcard::from_bytes(bytes)? }
+            }
+            b's' => Self::Signature {
+                signature: postcard::from_bytes(key)?,
+                elements: postcard::from_bytes(bytes)?,
+            },
+            _ => return Err(postcard::Error::DeserializeBadEncoding),
+        })
+    }
+
+    /// What the row is about, for a person.
+    pub(in crate::state) fn subject(&self) -> String {
+        match self {
+            Self::Totals(_) => "totals".to_owned(),
+            Self::Forgetting { .. } => "addresses to forget".to_owned(),
+            Self::Device { address, .. } => format!("device {address}"),
+            Self::Name { address, .. } => format!("name of {address}"),
+            Self::Watch { ssid, chat, .. } => format!("watch of chat {} on \"{ssid}\"", chat.0),
+            Self::Alert { chat, probe, .. } => format!("alert of event {probe} for chat {}", chat.0),
+            Self::Overflow { chat, .. } => format!("overflow of chat {}", chat.0),
+            Self::Cooldown { chat, ssid, device, .. } => {
+                let device = match device {
+                    DeviceKey::Name(name) => format!("{name:?}"),
+                    DeviceKey::Address(address) => address.to_string(),
+                };
+                format!("cool-down of chat {} for \"{ssid}\" by {device}", chat.0)
+            }
+            Self::LatestAlerts { chat, .. } => format!("latest alerts of chat {}", chat.0),
+            Self::Migrated { from, .. } => format!("what chat {} became", from.0),
+            Self::Answered { event, .. } => format!("update of event {event}"),
+            Self::Signature { signature, .. } => format!("signature {signature}"),
+        }
+    }
+}
+
+impl From<Device> for DeviceForm {
+    fn from(device: Device) -> Self {
+        let Device {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+        } = device;
+        let ssids = ssids.into_iter().map(|(ssid, count)| SsidForm { ssid, count }).collect();
+        Self { probe_count, wildcard_count, first_probe, last_probe, signal, ssids, probes_for_further_ssids }
+    }
+}
+
+impl TryFrom<DeviceForm> for Device {
+    type Error = &'static str;
+
+    fn try_from(form: DeviceForm) -> Result<Self, Self::Error> {
+        let DeviceForm {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+        } = form;
+        let ssids: Vec<(Ssid, u64)> =
+            ssids.into_iter().map(|SsidForm { ssid, count }| (ssid, count)).collect();
+        if !ssids.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Err("its SSIDs are not in order, each once");
+        }
+        Ok(Self {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+        })
+    }
+}
+
+impl From<Alert> for AlertForm {
+    fn from(Alert { time, source, ssid, reason, swallowed, signal_dbm }: Alert) -> Self {
+        Self { time, source, ssid, reason, swallowed, signal_dbm }
+    }
+}
+
+impl From<AlertForm> for Alert {
+    fn from(AlertForm { time, source, ssid, reason, swallowed, signal_dbm }: AlertForm) -> Self {
+        Self { time, source, ssid, reason, swallowed, signal_dbm }
+    }
+}

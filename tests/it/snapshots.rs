@@ -1,0 +1,418 @@
+//! Promise: a snapshot is the whole state in a form that anyone can read. What is read from it is equal to
+//! what was written, now and after every later event; a snapshot that is not whole is told from one that is.
+//! With the log after it, it is as good as the whole log.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+
+use probewatch::dot11::{RequestedSsid, Signature, Ssid};
+use probewatch::event::{ChatId, Event, Forgettable, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event_log::Snapshots;
+use probewatch::recorder::Stored;
+use probewatch::state::{AlertPolicy, State};
+use proptest::prelude::*;
+
+use crate::recording::input;
+use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
+
+pub fn snapshot(state: &State) -> Vec<u8> {
+    let mut snapshot = Vec::new();
+    state.image().write_to(Timestamp::from_micros(0), &mut snapshot).unwrap();
+    snapshot
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let time = || (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
+    let forgettable = prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)];
+    prop_oneof![
+        20 => input().prop_map(|input| match input {
+            Input::Heard(probe) => Event::Probe(probe),
+            Input::Change(event) => event,
+        }),
+        1 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..9)).prop_map(|(signature, elements)| {
+            Event::Signature { signature: Signature::from_u64(signature.into()), elements }
+        }),
+        1 => (time(), 1..3_u64)
+            .prop_map(|(time, count)| Event::OverflowTold { time, chat: CHATS[0], count }),
+        1 => (time(), forgettable, time())
+            .prop_map(|(time, addresses, heard_before)| Event::Forget { time, addresses, heard_before }),
+        1 => (1..9_u64).prop_map(|count| Event::Lost { count, why: "a test".to_owned() }),
+    ]
+}
+
+/// Folds in the events as the recorder would, which decides about alerts.
+fn fold_in(state: &mut State, events: &[Event]) {
+    let AlertPolicy { cooldown, .. } = settings("".as_ref()).alerts;
+    let policy = AlertPolicy { chats: CHATS.to_vec(), cooldown, keep: std::time::Duration::MAX };
+    for event in events {
+        let offset = state.next_offset();
+        match event {
+            Event::Probe(probe) => {
+                let alerts = state.decide_alerts(probe, &policy);
+                state.fold(offset, &Event::Probe(Probe { alerts, ..probe.clone() }));
+            }
+            other => state.fold(offset, other),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_read_is_what_was_written(
+        before in prop::collection::vec(event(), 0..150),
+        after in prop::collection::vec(event(), 0..50),
+    ) {
+        let mut state = State::default();
+        fold_in(&mut state, &before);
+        let written = snapshot(&state);
+        state.image().verify(written.as_slice()).unwrap();
+        let mut read = State::from_snapshot(written.as_slice()).unwrap();
+        prop_assert_eq!(&read, &state);
+        prop_assert_eq!(read.differences(&state, 1).count, 0);
+        prop_assert_eq!(snapshot(&read), written);
+        fold_in(&mut state, &after);
+        fold_in(&mut read, &after);
+        while state.sweep() | read.sweep() {}
+        prop_assert_eq!(&read, &state);
+        prop_assert_eq!(snapshot(&read), snapshot(&state));
+    }
+
+    #[test]
+    fn a_row_that_differs_is_found(
+        events in prop::collection::vec(event(), 0..100),
+        more in prop::collection::vec(event(), 1..3),
+    ) {
+        let mut one = State::default();
+        fold_in(&mut one, &events);
+        let mut other = one.clone();
+        fold_in(&mut other, &more);
+        let differences = one.differences(&other, 3);
+        prop_assert!(differences.count > 0);
+        prop_assert_eq!(differences.first.len() as u64, differences.count.min(3));
+        prop_assert_eq!(other.differences(&one, 0).count, differences.count);
+    }
+}
+
+/// A state with a row of each kind.
+fn small_state() -> State {
+    let [alice, other] = [addresses()[0], addresses()[1]];
+    let time = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+    let watch = |chat: ChatId, ssid: Ssid| Event::Watch { time: time(1), chat, ssid, reason: None };
+    let asks = |source, ssid: &[u8], seconds: i64| Probe {
+        signal_dbm: Some(-50 - seconds as i8),
+        ..probe(source, RequestedSsid::from_element(ssid), seconds * 1_000_000)
+    };
+    let mut events = vec![
+        Event::Signature { signature: Signature::from_u64(1), elements: b"\x00\x04RNM0".to_vec() },
+        Event::Watch {
+            time: time(0),
+            chat: CHATS[0],
+            ssid: "Depot".into(),
+            reason: Some("the \"van\"".into()),
+        },
+        watch(CHATS[1], Ssid::new(b"\xff\xfe\x00")),
+        Event::Name { time: time(2), address: alice, name: "Alice's phone".into(), by: NamedBy::Chat },
+        Event::Name { time: time(2), address: alice, name: "phone 1".into(), by: NamedBy::Config },
+        Event::Probe(asks(alice, b"Depot", 5)),
+        Event::Probe(asks(alice, b"Depot", 6)),
+        Event::Probe(asks(alice, b"\xff\xfe\x00", 4)),
+        Event::Probe(asks(alice, b"=1+1\n\xe2\x80\xae", 7)),
+        Event::Probe(asks(other, b"", 8)),
+        Event::Probe(probe(other, RequestedSsid::Absent, 9_000_000)),
+    ];
+    events.extend((10..40).map(|second| {
+        let source = probewatch::dot11::MacAddr::new([0x02, 0, 0, 0, 0, second as u8]);
+        Event::Probe(probe(source, RequestedSsid::Named("Depot".into()), second * 1_000_000))
+    }));
+    events.push(Event::Forget { time: time(41), addresses: Forgettable::Random, heard_before: time(38) });
+    let mut state = State::default();
+    fold_in(&mut state, &events);
+    state
+}
+
+#[test]
+fn a_snapshot_reads_as_its_module_says() {
+    let text = String::from_utf8(snapshot(&small_state())).unwrap();
+    // Of many rows of a kind, two are enough to read.
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    let lines = text.lines().filter(|line| {
+        let kind = line.split(',').next().unwrap().to_owned();
+        let place = kinds.iter().position(|(known, _)| *known == kind).unwrap_or_else(|| {
+            kinds.push((kind, 0));
+            kinds.len() - 1
+        });
+        kinds[place].1 += 1;
+        kinds[place].1 <= 2
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_snapshot_that_is_not_whole_is_told_with_its_line() {
+    let state = small_state();
+    let whole = snapshot(&state);
+    let text = String::from_utf8(whole.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let check = |snapshot: &str, wanted: &str| {
+        let error = State::from_snapshot(snapshot.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error:?} without {wanted:?}");
+        assert!(state.image().verify(snapshot.as_bytes()).is_err(), "{wanted}");
+    };
+    for length in (0..whole.len() - 1).step_by(61) {
+        assert!(State::from_snapshot(&whole[..length]).is_err(), "cut at {length}");
+        assert!(state.image().verify(&whole[..length]).is_err(), "cut at {length}");
+    }
+    let without = |place: usize| {
+        let rest = lines.iter().enumerate().filter(|(number, _)| *number != place);
+        rest.map(|(_, line)| format!("{line}\n")).collect::<String>()
+    };
+    let last = lines.len();
+    check("", "the snapshot is empty");
+    check(&without(last - 1), &format!("cut off behind its line {}", last - 1));
+    check(&without(5), &format!("line {} of the snapshot cannot be used: it tells of", last - 1));
+    check(&without(0), "line 1 of the snapshot cannot be used: no snapshot begins like this");
+    check(
+        &format!("{text}{{}}"),
+        &format!("line {} of the snapshot cannot be used: it stands behind", last + 1),
+    );
+    check(
+        &text.replace("\"format\":1", "\"format\":7"),
+        "line 1 of the snapshot cannot be used: it is of format 7",
+    );
+    check(
+        &text.replacen("\"probe_count\":", "\"count\":", 1),
+        "line 4 of the snapshot cannot be used: missing field `probe_count`",
+    );
+    check(&text.replacen("da:a1:19:00:00:00", "da:a1", 1), "a MAC address such as");
+    check(&text.replacen("{\"row\":\"device\"", "{\"row\":\"gadget\"", 1), "unknown variant `gadget`");
+    check(&text.replacen("\"Depot\",\"count\":2", "\"!\",\"count\":2", 1), "not in order");
+    let totals = lines.iter().position(|line| line.contains("\"totals\"")).unwrap();
+    let end = format!("{{\"end\":{}}}", last - 3);
+    check(&without(totals).replace(lines[last - 1], &end), "there was no row `totals`");
+
+    // Whole, and of another state.
+    for wrong in [text.replacen("\"probe_count\":4", "\"probe_count\":5", 1), text.replacen(":42", ":43", 1)]
+    {
+        assert_ne!(wrong, text);
+        State::from_snapshot(wrong.as_bytes()).unwrap();
+        assert!(state.image().verify(wrong.as_bytes()).is_err());
+    }
+}
+
+#[test]
+fn differences_name_the_row_and_the_fields() {
+    let mut one = small_state();
+    while one.sweep() {}
+    let mut other = one.clone();
+    fold_in(
+        &mut other,
+        &[
+            Event::Probe(probe(addresses()[1], RequestedSsid::Wildcard, 9_000_000)),
+            Event::Unwatch { time: Timestamp::from_micros(0), chat: CHATS[0], ssid: "Depot".into() },
+        ],
+    );
+    let differences = one.differences(&other, 10);
+    let lines: Vec<String> = differences.first.iter().map(|difference| format!("{difference:?}\n")).collect();
+    assert_eq!(differences.count as usize, lines.len());
+    insta::assert_snapshot!(lines.concat());
+    assert_eq!(Offset(one.next_offset().0 + 2), other.next_offset());
+}
+
+/// Records probes over many small segments, and returns the state that they give.
+fn record(data_dir: &Path, count: i64) -> State {
+    let running = Running::start(settings(data_dir));
+    for number in 0..count {
+        let ssid = RequestedSsid::Named(Ssid::from(format!("net {}", number % 7).as_str()));
+        running.record(&Input::Heard(probe(addresses()[number as usize % 6], ssid, number)));
+        if number % 10 == 0 {
+            running.sync();
+        }
+    }
+    running.stop();
+    fold(&events(data_dir))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default();
+    files.sort();
+    files
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    files(folder).iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+fn name(at: u64) -> String {
+    format!("{at:020}.ndjson.zst")
+}
+
+/// Writes a snapshot of all events before this one.
+fn write_snapshot(data_dir: &Path, all: &[(Offset, Event)], at: u64) {
+    let image = fold(&all[..at as usize]).image();
+    assert_eq!(image.next_offset(), Offset(at));
+    Snapshots::of(data_dir)
+        .write(Offset(at), |file| image.write_to(Timestamp::from_micros(0), file), |file| image.verify(file))
+        .unwrap();
+}
+
+/// Removes the segments that hold only events before this one; the first that is left.
+fn expire(data_dir: &Path, at: u64) -> u64 {
+    let segments = files(&data_dir.join("events"));
+    let base = |path: &Path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap();
+    let gone: Vec<_> = segments.windows(2).filter(|pair| base(&pair[1]) <= at).map(|pair| &pair[0]).collect();
+    assert!(gone.len() > 2, "{segments:?}");
+    gone.iter().for_each(|segment| fs::remove_file(segment).unwrap());
+    base(&segments[gone.len()])
+}
+
+#[track_caller]
+fn starts_with(data_dir: &Path, expected: &State) {
+    let running = Running::start(settings(data_dir));
+    assert_eq!(running.handle.state().differences(expected, 3).first, []);
+    running.stop();
+    let stored = Stored::open(data_dir).unwrap();
+    let check = stored.check(3, &mut |_| {}).unwrap();
+    assert_eq!((check.differences.count, check.damaged), (0, 0), "{check:?}");
+    assert_eq!(check.checkpoint, Ok(expected.next_offset()));
+    assert_eq!(&stored.state(&mut |_| {}).unwrap(), expected);
+    assert_eq!(&stored.rebuild(&mut |_| {}).unwrap(), expected);
+    let again = stored.check(3, &mut |_| {}).unwrap();
+    assert_eq!((again.checkpoint, again.differences.count), (Ok(expected.next_offset()), 0));
+}
+
+#[test]
+fn segments_may_go_once_a_snapshot_holds_what_they_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    record(&data_dir, 60);
+    let old_state = folder.path().join("old state");
+    copy(&data_dir.join("state"), &old_state);
+    let expected = record(&data_dir, 140);
+    let all = events(&data_dir);
+    write_snapshot(&data_dir, &all, 150);
+    let first = expire(&data_dir, 150);
+    assert!(first > 100, "{first}");
+    starts_with(&data_dir, &expected);
+    // Without sled, and with one that is at an event which is gone.
+    fs::remove_dir_all(data_dir.join("state")).unwrap();
+    starts_with(&data_dir, &expected);
+    fs::remove_dir_all(data_dir.join("state")).unwrap();
+    copy(&old_state, &data_dir.join("state"));
+    let check = Stored::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
+    assert_eq!(check.checkpoint, Err(format!("sled is at event 61, the log begins at {first}")));
+    starts_with(&data_dir, &expected);
+    // And it is recorded on.
+    let running = Running::start(settings(&data_dir));
+    running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+    running.stop();
+    let mut more = expected.clone();
+    more.fold(more.next_offset(), &Event::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+    starts_with(&data_dir, &more);
+}
+
+#[test]
+fn a_newer_snapshot_takes_the_place_of_older_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    record(data_dir, 60);
+    let all = events(data_dir);
+    let snapshots = data_dir.join("snapshots");
+    write_snapshot(data_dir, &all, 20);
+    write_snapshot(data_dir, &all, 30);
+    assert_eq!(names(&snapshots), [name(30)]);
+    // One that does not read back, or could not be written, costs nothing of the older one.
+    let files = Snapshots::of(data_dir);
+    let unverified = files.write(Offset(40), |file| file.write_all(b"x"), |_| Err("it is an x")).unwrap_err();
+    assert!(unverified.to_string().contains("does not read back: it is an x"), "{unverified}");
+    let unwritten = files.write(Offset(40), |_| Err(std::io::Error::other("full")), |_| Ok::<_, String>(()));
+    assert!(unwritten.unwrap_err().to_string().contains("full"));
+    assert_eq!(names(&snapshots), [name(30)]);
+    // What was interrupted is removed at the next start, and what is no snapshot is let alone.
+    fs::write(snapshots.join(name(50) + ".tmp"), b"half").unwrap();
+    fs::write(snapshots.join("README"), b"mine").unwrap();
+    Running::start(settings(data_dir)).stop();
+    assert_eq!(names(&snapshots), [name(30), "README".to_owned()]);
+}
+
+#[test]
+fn a_damaged_snapshot_is_set_aside_and_the_next_older_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("good");
+    let expected = record(&good, 150);
+    let all = events(&good);
+    write_snapshot(&good, &all, 100);
+    let older = fs::read(good.join("snapshots").join(name(100))).unwrap();
+    write_snapshot(&good, &all, 120);
+    fs::write(good.join("snapshots").join(name(100)), older).unwrap();
+    fs::remove_dir_all(good.join("state")).unwrap();
+    expire(&good, 100);
+    let length = fs::metadata(good.join("snapshots").join(name(120))).unwrap().len() as usize;
+    let cuts = (0..length).step_by(length / 7).map(|at| (at, true));
+    let flips = (0..length).step_by(length / 7).map(|at| (at, false));
+    for (number, (at, is_cut)) in cuts.chain(flips).enumerate() {
+        let data_dir = folder.path().join(number.to_string());
+        copy(&good, &data_dir);
+        let newest = data_dir.join("snapshots").join(name(120));
+        let mut bytes = fs::read(&newest).unwrap();
+        if is_cut {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 0x10;
+        }
+        // Some bits of a zstd frame say nothing.
+        if zstd::decode_all(bytes.as_slice()).is_ok() {
+            continue;
+        }
+        fs::write(&newest, bytes).unwrap();
+        let check = Stored::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
+        assert_eq!(check.damaged, 1, "{at}: {check:?}");
+        assert!(check.damage[0].contains(&name(120)), "{check:?}");
+        starts_with(&data_dir, &expected);
+        assert_eq!(names(&data_dir.join("snapshots")), [name(100), name(120) + ".damaged"]);
+    }
+}
+
+#[test]
+fn events_that_nothing_holds_any_more_are_told_with_their_range() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 100);
+    let all = events(folder.path());
+    let first = expire(folder.path(), 80);
+    // sled still has what they gave.
+    let running = Running::start(settings(folder.path()));
+    assert_eq!(running.handle.state().totals().probes, 100);
+    running.stop();
+    fs::remove_dir_all(folder.path().join("state")).unwrap();
+    let check = Stored::open(folder.path()).unwrap().check(3, &mut |_| {}).unwrap();
+    assert_eq!(check.damage, [format!("the events from 0 up to {first} are missing: no segment holds them")]);
+    let running = Running::start(settings(folder.path()));
+    assert_eq!(running.handle.losses().damaged_lines.load(Relaxed), 1);
+    assert_eq!(running.handle.state().totals().probes, all.len() as u64 - first);
+    running.stop();
+}
+
+#[test]
+fn a_snapshot_that_knows_more_than_the_log_counts_and_no_offset_is_given_twice() {
+    for kept in [0, 1, 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = record(folder.path(), 100);
+        let all = events(folder.path());
+        write_snapshot(folder.path(), &all, all.len() as u64);
+        for segment in files(&folder.path().join("events")).into_iter().skip(kept) {
+            fs::remove_file(segment).unwrap();
+        }
+        let running = Running::start(settings(folder.path()));
+        assert_eq!(running.handle.state().differences(&expected, 3).first, [], "{kept}");
+        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+        running.stop();
+        let running = Running::start(settings(folder.path()));
+        assert_eq!(running.handle.state().next_offset(), expected.next_offset().next());
+        assert_eq!(running.handle.state().totals().probes, expected.totals().probes + 1);
+        running.stop();
+    }
+}

@@ -1,0 +1,125 @@
+//! A log of its own, without a recorder, and what is read of it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use probewatch::dot11::{RequestedSsid, Ssid};
+use probewatch::event::{ChatId, Event, Offset, Timestamp};
+use probewatch::event_log::{self, LogError, Recovered, Rotation, Writer};
+
+use super::faulty_disk::FaultyDisk;
+use super::recorder::{addresses, probe};
+
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+/// The event of this number: each is another one.
+pub fn event(number: u64) -> Event {
+    let time = Timestamp::from_micros(number.cast_signed());
+    match number % 3 {
+        0 => Event::Probe(probe(addresses()[0], RequestedSsid::Wildcard, time.as_micros())),
+        1 => Event::Watch { time, chat: ChatId(7), ssid: Ssid::new(b"\xff\"x"), reason: None },
+        _ => Event::Delivered { time, probe: Offset(number), chat: ChatId(7) },
+    }
+}
+
+pub fn folder() -> PathBuf {
+    Path::new("data").join("events")
+}
+
+pub fn recover(disk: &FaultyDisk) -> Result<Recovered, LogError> {
+    event_log::recover_on(Arc::new(disk.clone()), &folder())
+}
+
+pub fn open(disk: &FaultyDisk, rotation: Rotation) -> Result<Writer, LogError> {
+    recover(disk)?.into_writer(rotation)
+}
+
+/// Adds the events of these numbers, a few at a time.
+pub fn append(writer: &mut Writer, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        assert_eq!(writer.append(&event(number)).unwrap(), Offset(number));
+        if number % 3 == 2 {
+            writer.sync().unwrap();
+        }
+    }
+    writer.sync().unwrap();
+}
+
+/// A log of so many events, in segments of about so many bytes.
+pub fn log_of(count: u64, segment_bytes: u64) -> FaultyDisk {
+    let disk = FaultyDisk::default();
+    append(&mut open(&disk, Rotation { bytes: segment_bytes, age: HOUR }).unwrap(), 0..count);
+    disk
+}
+
+/// All that is read of a log.
+#[derive(Debug, PartialEq)]
+pub struct Contents {
+    pub events: Vec<(Offset, Event)>,
+    pub damage: Vec<String>,
+    /// Which segments are to be mended.
+    pub damaged: BTreeSet<Offset>,
+    pub next: Offset,
+}
+
+pub fn read(log: &Recovered, from: Offset) -> Contents {
+    let (mut events, mut damage, mut damaged) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for entry in log.read_from(from).ahead() {
+        match entry {
+            Ok(event) => events.push(event),
+            Err(what) => {
+                damage.push(what.to_string());
+                damaged.insert(what.segment());
+            }
+        }
+    }
+    Contents { events, damage, damaged, next: log.next_offset() }
+}
+
+pub fn read_all(disk: &FaultyDisk) -> Contents {
+    read(&recover(disk).unwrap(), Offset::default())
+}
+
+impl Contents {
+    /// Each event is behind the one before it, from the first offset to the last; nothing is missing.
+    #[track_caller]
+    pub fn assert_accounted(&self, first: Offset, what: &str) {
+        let end = self.events.iter().fold(first, |expected, (offset, event)| {
+            assert_eq!(*offset, expected, "{what}: {self:?}");
+            event.end(*offset)
+        });
+        assert_eq!(end, self.next, "{what}: {self:?}");
+    }
+
+    /// The numbers of those events that are as they were recorded.
+    pub fn whole(&self) -> Vec<u64> {
+        let is_whole = |(offset, read): &&(Offset, Event)| *read == event(offset.0);
+        self.events.iter().filter(is_whole).map(|(offset, _)| offset.0).collect()
+    }
+
+    /// How many events are told to be lost.
+    pub fn lost(&self) -> u64 {
+        let lost = |(_, event): &(Offset, Event)| match event {
+            Event::Lost { count, .. } => *count,
+            _ => 0,
+        };
+        self.events.iter().map(lost).sum()
+    }
+}
+
+/// Mends what is damaged: it reads the same afterwards, and nothing is reported any more.
+#[track_caller]
+pub fn mend(disk: &FaultyDisk, what: &str) -> Contents {
+    let mut log = recover(disk).unwrap();
+    let before = read(&log, Offset::default());
+    let mended = log.mend(&before.damaged).unwrap();
+    assert_eq!(mended, before.damaged, "{what}");
+    let after = read(&log, Offset::default());
+    assert_eq!((&after.events, after.next), (&before.events, before.next), "{what}");
+    assert!(after.damage.is_empty(), "{what}: {after:?}");
+    assert!(log.mend(&before.damaged).unwrap().is_empty(), "{what}: mended twice");
+    assert_eq!(read_all(disk), after, "{what}: another start");
+    before
+}
