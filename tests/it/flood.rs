@@ -25,6 +25,9 @@ const WATCHED_EVERY: u64 = 50;
 /// What the service may take in memory.
 const MEMORY_KIB: u64 = 256 << 10;
 
+/// Asked for more often, replies wait for what Telegram takes of a bot.
+const LOOK_UP_PERIOD: Duration = Duration::from_millis(120);
+
 /// Frames between two looks at the clock.
 const BURST: u64 = 50;
 
@@ -88,8 +91,7 @@ fn look_up(home: &Home, is_over: &AtomicBool) -> Vec<Duration> {
         let reply = home.api.wait_for_message_after(seen, |message| !is_alert(message));
         assert!(reply.plain.contains(&query), "{}", reply.plain);
         times.push(reply.at - asked);
-        // People do not ask without a pause.
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(LOOK_UP_PERIOD);
     }
     times.sort_unstable();
     times
