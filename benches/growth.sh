@@ -29,7 +29,7 @@ over() { awk -v a="$1" -v b="$2" -v digits="${3:-0}" 'BEGIN { printf "%.*f", dig
 timed() { # COMMAND...: leaves seconds by the clock in $wall and of the processor in $cpu
     { time "$@" >out 2>err; } 2>times || { cat err >&2; exit 1; }
     read -r wall user system <times
-    cpu=$(awk -v user="$user" -v system="$system" 'BEGIN { print user + system }')
+    cpu=$(awk -v user="$user" -v kernel="$system" 'BEGIN { print user + kernel }')
 }
 
 replay() { # FILE DATA_DIR
@@ -74,8 +74,7 @@ echo "replay of 1,000,000 frames of 20,000 devices"
 "$release/examples/generate_frames" frames.pcap 1000000
 replay frames.pcap data
 echo "  replay   $(over 1000000 "$wall") events a second, $cpu CPU seconds"
-rm -r data/state
-timed "$release/probewatch" lookup --data-dir data a4:83:e7:00:00:00
+timed "$release/probewatch" rebuild --data-dir data
 echo "  rebuild  $(over 1000000 "$wall") events a second, $cpu CPU seconds"
 rm -r data
 
