@@ -45,7 +45,7 @@ fn recording_goes_on_behind_a_cut() {
 }
 
 #[test]
-fn a_damaged_line_is_left_out_and_counted() {
+fn a_damaged_line_is_counted_and_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let (all, mut bytes, segment) = small_log(folder.path());
     let third = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 20;
@@ -53,9 +53,12 @@ fn a_damaged_line_is_left_out_and_counted() {
     fs::write(&segment, &bytes).unwrap();
     fs::remove_dir_all(folder.path().join("state")).unwrap();
     let running = Running::start(settings(folder.path()));
-    assert_eq!(running.handle.losses().damaged_lines.load(std::sync::atomic::Ordering::Relaxed), 1);
-    assert_eq!(running.handle.state().totals().probes, all.len() as u64 - 2);
+    let totals = running.handle.state().totals();
+    assert_eq!((totals.probes, totals.lost_events), (all.len() as u64 - 2, 1));
     running.stop();
+    // Set aside under another name, and whole from here on.
+    assert_eq!(fs::read(segment.with_extension("ndjson.damaged")).unwrap(), bytes);
+    assert_eq!(fold(&events(folder.path())).totals(), totals);
 }
 
 /// Records a signature and two hundred probes over many small segments.

@@ -169,7 +169,11 @@ fn damage_of_the_log_is_told_and_fails_the_check() {
     let output = data.run(&["export", "events"], "");
     check(&output, 1, "line 3 of ");
     assert_eq!(stdout(&output).lines().count(), 8);
-    assert!(stdout(&output).contains(r#"{"offset":2,"type":"lost","count":1,"why":"line 3 of "#), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains(r#"{"offset":2,"type":"lost","count":1,"why":"line 3 of "#),
+        "{}",
+        stdout(&output)
+    );
 }
 
 #[test]

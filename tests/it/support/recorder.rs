@@ -8,7 +8,7 @@ use std::time::Duration;
 use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
-use probewatch::event_log::{self, Rotation};
+use probewatch::event_log::{self, RealDisk, Rotation};
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
 use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
 use tokio::runtime::Runtime;
@@ -18,6 +18,7 @@ pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
 pub fn settings(data_dir: &Path) -> Settings {
     Settings {
         data_dir: data_dir.to_owned(),
+        disk: Arc::new(RealDisk),
         fsync_interval: Duration::from_millis(5),
         checkpoint_interval: Duration::from_millis(20),
         // Small, so that segments are sealed in every test.
