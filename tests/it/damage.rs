@@ -61,6 +61,30 @@ fn a_damaged_line_is_counted_and_set_aside() {
     assert_eq!(fold(&events(folder.path())).totals(), totals);
 }
 
+#[test]
+fn mending_works_on_a_real_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    record_many_segments(folder.path());
+    let events_folder = folder.path().join("events");
+    let sealed = events_folder.join(format!("{:020}.ndjson.zst", 0));
+    let mut damaged = fs::read(&sealed).unwrap();
+    let length = damaged.len();
+    damaged[length / 2..].fill(0);
+    fs::write(&sealed, &damaged).unwrap();
+    let mut log = event_log::recover(&events_folder).unwrap();
+    let bases = log.read_from(Offset(0)).filter_map(Result::err).map(|damage| damage.segment()).collect();
+    assert_eq!(log.mend(&bases).unwrap(), bases);
+    assert_eq!(fs::read(events_folder.join(format!("{:020}.ndjson.zst.damaged", 0))).unwrap(), damaged);
+    // Nothing is reported any more, and the recorder folds what is left.
+    let left = events(folder.path());
+    assert!(matches!(left[0], (Offset(0), Event::Lost { count: 1.., .. })), "{:?}", left[0]);
+    fs::remove_dir_all(folder.path().join("state")).unwrap();
+    let running = Running::start(settings(folder.path()));
+    assert_same(&running.handle.state(), &fold(&left));
+    assert_eq!(running.handle.state().next_offset(), Offset(201));
+    running.stop();
+}
+
 /// Records a signature and two hundred probes over many small segments.
 fn record_many_segments(folder: &Path) {
     let running = Running::start(settings(folder));
