@@ -4,12 +4,14 @@ use std::hint::black_box;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use probewatch::capture::{Capture, FrameWriter, Settings, Source};
 use probewatch::dot11::{LinkType, decode};
-use probewatch::event::{Event, EventReader, Probe, Timestamp, push_probe};
+use probewatch::event::{Event, EventReader, Offset, Probe, Timestamp, push_probe};
+use probewatch::event_log::{self, Rotation};
 
 mod generated;
 
@@ -120,6 +122,32 @@ fn line_to_event_by_serde(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(lines.len())).bench_local(|| {
         for line in &lines {
             _ = black_box(serde_json::from_slice::<Event>(black_box(line)));
+        }
+    });
+}
+
+/// From sealed segments on disk to events that nobody uses.
+#[divan::bench(sample_count = 20, args = ["here", "ahead on a thread"])]
+fn sealed_log_to_events(bencher: Bencher<'_, '_>, how: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let rotation = Rotation { bytes: 16 << 20, age: Duration::MAX };
+    let mut log = event_log::recover(folder.path()).unwrap().into_writer(rotation).unwrap();
+    let events: Vec<Event> = probes().into_iter().map(Event::Probe).collect();
+    let times = 10;
+    for event in std::iter::repeat_n(&events, times).flatten() {
+        log.append(event).unwrap();
+        if log.unsynced_bytes() > 1 << 20 {
+            log.sync().unwrap();
+        }
+    }
+    log.sync().unwrap();
+    drop(log);
+    let log = event_log::recover(folder.path()).unwrap();
+    bencher.counter(ItemsCount::new(events.len() * times)).bench_local(|| {
+        let events = log.read_from(Offset::default());
+        match how {
+            "here" => events.for_each(|event| _ = black_box(event)),
+            _ => events.ahead().for_each(|event| _ = black_box(event)),
         }
     });
 }

@@ -19,6 +19,7 @@ use crate::capture::{self, CaptureError};
 use crate::chat::Chat;
 use crate::config::{Config, Retention};
 use crate::event::Timestamp;
+use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
 use crate::telegram::{self, TelegramError};
@@ -56,6 +57,7 @@ pub enum ServiceError {
 pub fn recorder_settings(config: &Config) -> recorder::Settings {
     recorder::Settings {
         data_dir: config.data_dir.clone(),
+        disk: Arc::new(RealDisk),
         fsync_interval: config.fsync_interval,
         checkpoint_interval: config.checkpoint_interval,
         rotation: config.rotation,

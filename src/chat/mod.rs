@@ -160,7 +160,7 @@ impl Chat {
             alerts_waiting: state.alerts().waiting(),
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
-            damaged_lines: losses.damaged_lines.load(Ordering::Relaxed) + totals.lost_events,
+            lost_events: totals.lost_events,
             disk_error: self.recorder.disk_error(),
         }
     }

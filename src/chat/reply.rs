@@ -42,7 +42,7 @@ pub struct Status {
     /// Probes that were lost inside this program.
     pub lost_probes: u64,
     /// Damaged lines found in the log.
-    pub damaged_lines: u64,
+    pub lost_events: u64,
     /// Why nothing can be written at the moment.
     pub disk_error: Option<String>,
 }
@@ -358,8 +358,8 @@ pub(super) fn status(status: &Status, zone: Tz) -> Text {
     if status.lost_probes > 0 {
         text = text.then(format_args!("\n⚠️ Probes lost for want of room: {}", status.lost_probes));
     }
-    if status.damaged_lines > 0 {
-        text = text.then(format_args!("\n⚠️ Damaged lines in the log: {}", status.damaged_lines));
+    if status.lost_events > 0 {
+        text = text.then(format_args!("\n⚠️ Events that damage has cost the log: {}", status.lost_events));
     }
     text
 }

@@ -26,37 +26,41 @@ fn is_well(check: &Check) -> bool {
 }
 
 fn report(check: &Check) -> String {
-    let mut text = String::new();
-    let mut line = |line: String| {
-        text.push_str(&line);
-        text.push('\n');
-    };
-    check.damage.iter().for_each(|what| line(what.clone()));
-    more(check.damaged, check.damage.len(), "damaged places").into_iter().for_each(&mut line);
-    check.differences.first.iter().for_each(|difference| line(told(difference)));
+    let differences = &check.differences;
+    let mut lines = check.damage.clone();
+    lines.extend(more(check.damaged, check.damage.len(), "damaged places"));
+    lines.extend(differences.first.iter().map(told));
+    lines.extend(more(differences.count, differences.first.len(), "rows that differ"));
+    lines.push(verdict(check));
+    lines.join("\n") + "\n"
+}
+
+fn verdict(check: &Check) -> String {
     let count = check.differences.count;
-    more(count, check.differences.first.len(), "rows that differ").into_iter().for_each(&mut line);
-    let damaged = if check.damaged > 0 { "; the log or a snapshot is damaged" } else { "" };
-    line(match &check.checkpoint {
-        Err(why) => {
-            format!("There is no state to compare: {why}. `probewatch rebuild` makes it anew{damaged}")
+    let is_damaged = check.damaged > 0;
+    match &check.checkpoint {
+        Err(why) => format!("There is no state to compare: {why}. `probewatch rebuild` makes it anew"),
+        Ok(_) if count > 0 => {
+            let rows = if count == 1 { "row" } else { "rows" };
+            // What damage took from the log, sled may still have.
+            let what_to_do = match is_damaged {
+                true => "since the log or a snapshot is damaged, sled may be right",
+                false => "`probewatch rebuild` makes sled anew from the log",
+            };
+            format!("The log and sled differ in {count} {rows}; {what_to_do}")
         }
-        Ok(_) if count > 0 => format!(
-            "The log and sled differ in {count} {}. `probewatch rebuild` makes sled anew from the log{damaged}",
-            if count == 1 { "row" } else { "rows" }
-        ),
         Ok(checkpoint) => {
             let behind = match *checkpoint < check.end {
                 true => format!(", of which sled has {checkpoint}"),
                 false => String::new(),
             };
+            let damaged = if is_damaged { "; the log or a snapshot is damaged" } else { "" };
             format!(
                 "The log and sled agree: {} events{behind}, {} devices{damaged}",
                 check.end, check.devices
             )
         }
-    });
-    text
+    }
 }
 
 fn more(count: u64, told: usize, what: &str) -> Option<String> {

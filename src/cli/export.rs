@@ -18,7 +18,7 @@ use crate::dot11::MacAddr;
 use crate::event::{Event, Timestamp};
 use crate::event_log::{Recovered, format_line};
 use crate::recorder::Stored;
-use crate::state::{DeviceForm, State};
+use crate::state::{Device, DeviceForm, State};
 
 #[derive(Args)]
 pub(super) struct Choice {
@@ -173,10 +173,7 @@ fn write_events(
 }
 
 /// The wanted devices, one at a time, in the order of their addresses.
-fn devices(
-    state: &State,
-    filter: &Filter,
-) -> impl Iterator<Item = (MacAddr, crate::state::Device, Option<String>)> {
+fn devices(state: &State, filter: &Filter) -> impl Iterator<Item = (MacAddr, Device, Option<String>)> {
     let wanted = state.addresses().into_iter().filter(|address| filter.takes_address(*address));
     wanted
         .filter_map(|address| Some((address, state.device(address)?)))

@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::{CliError, Place};
 
 pub(super) fn rebuild(place: &Place) -> Result<ExitCode, CliError> {
-    let (_, stored) = place.stored()?;
+    let (_, mut stored) = place.stored()?;
     let started = Instant::now();
     let mut progress = Progress::new("rebuilding", stored.log().next_offset());
     let state = stored.rebuild(&mut |offset| progress.at(offset))?;

@@ -163,7 +163,7 @@ impl Recovered {
         self.next = self.next.max(offset);
     }
 
-    /// The events from `offset` on, in order.
+    /// The events from `offset` on, in order. They are to be read before a [`Writer`] seals more segments.
     pub fn read_from(&self, offset: Offset) -> Events {
         Events::new(&self.folder, &self.inventory.segments, offset, self.end)
     }

@@ -142,7 +142,8 @@ impl Writer {
         Ok(offset)
     }
 
-    /// The events from `offset` on that are with the system. Waits for a segment that is being sealed.
+    /// The events from `offset` on that are with the system, to be read before more are added. Waits for a
+    /// segment that is being sealed.
     pub fn read_from(&mut self, offset: Offset) -> Events {
         self.wait_for_sealer();
         let mut segments = self.inventory.segments.clone();

@@ -45,8 +45,6 @@ pub struct Losses {
     pub queue_full: AtomicU64,
     /// Probes that the log had no room for while the disk took nothing.
     pub disk_failed: AtomicU64,
-    /// Lines of the log that were damaged when it was read.
-    pub damaged_lines: AtomicU64,
 }
 
 pub(super) struct Shared {

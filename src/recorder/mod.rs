@@ -15,6 +15,7 @@ mod handle;
 mod recovery;
 mod retention;
 mod stored;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,15 +26,16 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, watch};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::config::Retention;
 use crate::dot11::MacAddr;
 use crate::event::{Event, NamedBy, Timestamp};
-use crate::event_log::{self, DataDirLock, LockError, LogError, Rotation, Writer};
+use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, Writer};
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
+use retention::Retirement;
 pub use stored::{Check, ImportError, Stored, import};
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
@@ -48,8 +50,6 @@ const EARLY_SYNC_BYTES: usize = 16 << 20;
 /// How often a disk that failed is tried again.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often it is looked at what is too old to be kept.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 /// How often alerts that have waited too long for Telegram are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -62,6 +62,8 @@ const LONGEST_STORE_WAIT: Duration = Duration::from_secs(600);
 pub struct Settings {
     /// The folder that holds the log and the state.
     pub data_dir: PathBuf,
+    /// Where the log lies.
+    pub disk: Arc<dyn Disk>,
     /// How long a probe may wait for its fsync.
     pub fsync_interval: Duration,
     /// How often the state goes to sled.
@@ -101,7 +103,8 @@ pub struct Recorder {
     last_sync: Instant,
     last_checkpoint: Instant,
     last_repair: Instant,
-    next_retention: Instant,
+    next_forgetting: Instant,
+    retirement: Retirement,
     last_expiry: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
@@ -114,14 +117,14 @@ impl Recorder {
     /// [`RecorderError`] where another process has the directory or the disk does not serve.
     pub fn open(settings: Settings) -> Result<(Self, RecorderHandle), RecorderError> {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
-        let mut recovered = event_log::recover(&settings.data_dir.join("events"))?;
-        let losses = Losses::default();
-        let (store, state) = recovery::open_state(&settings.data_dir, &mut recovered, &losses)?;
+        let mut recovered =
+            event_log::recover_on(Arc::clone(&settings.disk), &settings.data_dir.join("events"))?;
+        let (store, state) = recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
-            losses,
+            losses: Losses::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
         });
@@ -136,7 +139,8 @@ impl Recorder {
             last_sync: now,
             last_checkpoint: now,
             last_repair: now,
-            next_retention: now,
+            next_forgetting: now,
+            retirement: Retirement::new(now),
             last_expiry: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
@@ -302,6 +306,7 @@ impl Recorder {
                 if disk_error.send_if_modified(|why| why.take().is_some()) {
                     info!("the disk takes events again; what waited in memory is written");
                 }
+                self.tell_damage();
                 Ok(())
             }
             Err(failure) => {
@@ -331,98 +336,11 @@ impl Recorder {
             self.expire_alerts();
         }
         self.forget(now);
+        self.retire_segments(now);
         let is_due = now - self.last_checkpoint >= self.settings.checkpoint_interval;
         if is_due || read(&self.shared.state).is_save_due() {
             self.last_checkpoint = now;
             self.checkpoint();
-        }
-    }
-
-    /// Has addresses leave the state that were not heard for long, or that are too many.
-    fn forget(&mut self, now: Instant) {
-        let event = {
-            let state = read(&self.shared.state);
-            let old = match self.settings.retention.random_addresses {
-                Some(age) if now >= self.next_retention => {
-                    self.next_retention = now + RETENTION_INTERVAL;
-                    retention::forget_old(&state, age, Timestamp::now())
-                }
-                _ => None,
-            };
-            old.or_else(|| retention::forget_crowd(&state, self.settings.devices_bytes, Timestamp::now()))
-        };
-        let Some(event) = event else { return };
-        let shared = Arc::clone(&self.shared);
-        if self.append(&mut write(&shared.state), &event) {
-            // In parts, so that look-ups come in between.
-            while write(&shared.state).sweep() {
-                std::thread::yield_now();
-            }
-            info!(
-                "{} addresses in all were not heard for long and are forgotten",
-                read(&shared.state).totals().forgotten_addresses
-            );
-        }
-    }
-
-    /// Takes alerts that have waited too long for Telegram out of the outbox.
-    fn expire_alerts(&mut self) {
-        let time = Timestamp::now();
-        let shared = Arc::clone(&self.shared);
-        let mut state = write(&shared.state);
-        let expired = state.alerts().expired(time.earlier_by(self.settings.alerts.keep));
-        for &(chat, probe) in &expired {
-            self.append(&mut state, &Event::AlertExpired { time, probe, chat });
-        }
-        if !expired.is_empty() {
-            info!("{} alerts have waited too long for Telegram and will be told as a number", expired.len());
-            self.shared.alerts_waiting.notify_one();
-        }
-    }
-
-    /// Saves the state, if the log has fsynced all that it is folded from.
-    fn checkpoint(&mut self) {
-        if self.log.has_failed() || self.sync().is_err() {
-            return;
-        }
-        while write(&self.shared.state).sweep() {}
-        let saved = match &mut self.store {
-            Some(store) => {
-                let state = read(&self.shared.state);
-                if !state.has_changes() {
-                    return;
-                }
-                store.save(&state)
-            }
-            None => return,
-        };
-        match saved {
-            Ok(()) => write(&self.shared.state).forget_changes(),
-            Err(error) => {
-                error!("{error}; the log is whole and the state is in memory: a new one will be made");
-                self.store = None;
-                self.next_store = (Instant::now(), FIRST_STORE_WAIT);
-            }
-        }
-    }
-
-    /// Makes a store in place of one that failed, from the state in memory.
-    fn mend_store(&mut self) {
-        let (due, wait) = self.next_store;
-        if self.store.is_some() || Instant::now() < due || self.log.has_failed() || self.sync().is_err() {
-            return;
-        }
-        let made = recovery::new_store(&self.settings.data_dir, &read(&self.shared.state));
-        match made {
-            Ok(store) => {
-                self.store = Some(store);
-                write(&self.shared.state).forget_changes();
-                info!("the state in sled was made anew");
-            }
-            Err(error) => {
-                warn!("{error}; it will be tried again in {} s", wait.as_secs());
-                self.next_store = (Instant::now() + wait, (wait * 2).min(LONGEST_STORE_WAIT));
-            }
         }
     }
 
@@ -432,6 +350,9 @@ impl Recorder {
             error!("{waiting} bytes of events waited in memory for the disk and are lost");
         })?;
         self.checkpoint();
+        if let Some(before) = self.retirement.finish() {
+            self.log.remove_before(before)?;
+        }
         Ok(())
     }
 }

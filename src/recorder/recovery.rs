@@ -6,16 +6,16 @@
 //!   not serve, nor one that knows more than the log.
 //! - No offset is given twice. A snapshot that knows more than the log, of which an end was lost, counts,
 //!   and the log goes on behind it.
+//! - What is damaged in the log is told, and mended before the recording goes on.
 //! - Another process that has sled is an error; whatever else is wrong with it, it is made anew.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use super::RecorderError;
-use super::handle::Losses;
 use crate::event::Offset;
 use crate::event_log::{Events, LogError, Recovered, SnapshotFile, Snapshots};
 use crate::state::{SnapshotError, State, Store, StoreError};
@@ -25,6 +25,9 @@ const DAMAGE_REPORTS: u64 = 10;
 
 /// Events that are folded between two looks at how far it is.
 pub(super) const PROGRESS_EVENTS: u64 = 1 << 16;
+
+/// How often the log is read where the disk does not always give the same.
+const TRIES: u32 = 3;
 
 /// Between two lines about how far a long read is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -51,21 +54,26 @@ pub(super) fn new_store(data_dir: &Path, state: &State) -> Result<Store, StoreEr
 pub(super) fn open_state(
     data_dir: &Path,
     log: &mut Recovered,
-    losses: &Losses,
 ) -> Result<(Option<Store>, State), RecorderError> {
     let snapshots = Snapshots::of(data_dir);
     snapshots.remove_unfinished()?;
-    let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
-        Ok((store, state)) => (Some(store), state),
-        Err(why) => {
-            let state = newest_snapshot(&snapshots, &mut |file, error| set_aside(file, &error))?;
-            tell_of_rebuild(log, &state, &why);
-            log.next_offset_at_least(state.next_offset());
-            (None, state)
+    let mut tries = TRIES;
+    let (store, mut state) = loop {
+        let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
+            Ok((store, state)) => (Some(store), state),
+            Err(why) => {
+                let state = newest_snapshot(&snapshots, &mut |file, error| set_aside(file, &error))?;
+                tell_of_rebuild(log, &state, &why);
+                log.next_offset_at_least(state.next_offset());
+                (None, state)
+            }
+        };
+        let damaged = catch_up(&mut state, log, &mut log_progress(log.next_offset()));
+        tries -= 1;
+        if mend(log, &damaged) || tries == 0 {
+            break (store, state);
         }
     };
-    let damaged = catch_up(&mut state, log, &mut log_progress(log.next_offset()));
-    losses.damaged_lines.store(damaged, Ordering::Relaxed);
     if store.is_some() {
         return Ok((store, state));
     }
@@ -75,6 +83,18 @@ pub(super) fn open_state(
         state.forget_changes();
     }
     Ok((store.ok(), state))
+}
+
+/// Mends the segments that were found damaged; whether what was read of them still holds, which it does
+/// not where only the disk had failed to give it.
+pub(super) fn mend(log: &mut Recovered, damaged: &BTreeSet<Offset>) -> bool {
+    match log.mend(damaged) {
+        Ok(mended) => mended == *damaged,
+        Err(error) => {
+            warn!("{error}; damaged segments of the log stay as they are for now");
+            true
+        }
+    }
 }
 
 fn tell_of_rebuild(log: &Recovered, from: &State, why: &str) {
@@ -151,12 +171,25 @@ fn set_aside(file: &SnapshotFile, error: &SnapshotError) -> Result<(), LogError>
     Ok(())
 }
 
-/// Folds into `state` what the log has after it; how many places of the log are damaged. `progress` hears
-/// now and then up to which event it is.
-pub(super) fn catch_up(state: &mut State, log: &Recovered, progress: &mut dyn FnMut(Offset)) -> u64 {
-    let events: Events = log.read_from(state.next_offset());
-    let (mut folded, mut damaged) = (0_u64, 0);
-    for entry in events {
+/// Folds into `state` what the log has after it; the segments that are damaged, as [`Recovered::mend`] takes
+/// them. `progress` hears now and then up to which event it is.
+pub(super) fn catch_up(
+    state: &mut State,
+    log: &Recovered,
+    progress: &mut dyn FnMut(Offset),
+) -> BTreeSet<Offset> {
+    fold_all(state, log.read_from(state.next_offset()), progress)
+}
+
+/// As [`catch_up`], of these events.
+pub(super) fn fold_all(
+    state: &mut State,
+    events: Events,
+    progress: &mut dyn FnMut(Offset),
+) -> BTreeSet<Offset> {
+    let (mut folded, mut reports) = (0_u64, 0_u64);
+    let mut damaged = BTreeSet::new();
+    for entry in events.ahead() {
         match entry {
             Ok((offset, event)) => {
                 state.fold(offset, &event);
@@ -166,16 +199,17 @@ pub(super) fn catch_up(state: &mut State, log: &Recovered, progress: &mut dyn Fn
                 }
             }
             Err(damage) => {
-                damaged += 1;
-                if damaged <= DAMAGE_REPORTS {
+                damaged.insert(damage.segment());
+                reports += 1;
+                if reports <= DAMAGE_REPORTS {
                     warn!("{damage}");
                 }
             }
         }
     }
     while state.sweep() {}
-    if damaged > DAMAGE_REPORTS {
-        warn!("{damaged} places of the log are damaged in all");
+    if reports > DAMAGE_REPORTS {
+        warn!("{reports} places of the log are damaged in all");
     }
     damaged
 }

@@ -1,9 +1,32 @@
-//! What leaves: addresses that were not heard for long.
+//! What leaves: addresses that were not heard for long, and segments of the log that are too old or too many.
+//!
+//! Before a segment goes, a snapshot of a later state is on disk and was read back. It is written on a
+//! thread of its own, from an [`Image`] of the state.
 
-use std::time::Duration;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::event::{Event, Forgettable, Timestamp};
-use crate::state::State;
+use tracing::{info, warn};
+
+use super::Settings;
+use crate::event::{Event, Forgettable, Offset, Timestamp};
+use crate::event_log::{SnapshotFileError, Snapshots, Writer};
+use crate::state::{Image, State};
+
+/// How often the log is looked at.
+const RETIREMENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The wait after a snapshot that could not be made.
+const RETRY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Segments for which the log has room besides those that are sealed: the one that is written, and the one
+/// that is being compressed.
+const UNSEALED_SEGMENTS: u64 = 2;
+
+/// A log that is too large is brought down by one part in so many more than it must, so that a snapshot
+/// serves for many segments.
+const SLACK: u64 = 8;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -24,4 +47,93 @@ pub(super) fn forget_old(state: &State, age: Duration, now: Timestamp) -> Option
 pub(super) fn forget_crowd(state: &State, limit: usize, now: Timestamp) -> Option<Event> {
     let (addresses, heard_before) = state.whom_to_forget(limit)?;
     Some(Event::Forget { time: now, addresses, heard_before })
+}
+
+/// The offset before which all segments are to go, if any are: those that were written to their end too long
+/// ago, and the oldest of a log that would not stay below its limit.
+pub(super) fn segments_to_retire(log: &mut Writer, settings: &Settings) -> Option<Offset> {
+    let retention = settings.retention;
+    let segments: Vec<_> = log.sealed_segments().collect();
+    let oldest = retention.log_age.and_then(|age| SystemTime::now().checked_sub(age));
+    let old = segments.iter().take_while(|segment| oldest.is_some_and(|oldest| segment.modified < oldest));
+    let too_old = old.last().map(|segment| segment.end);
+
+    let room =
+        retention.log_bytes.map(|limit| limit - UNSEALED_SEGMENTS * settings.rotation.bytes.min(limit / 4));
+    let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    let too_many = room.filter(|room| bytes > *room).and_then(|room| {
+        let mut left = bytes;
+        let surplus = segments.iter().take_while(|segment| {
+            let goes = left > room - room / SLACK;
+            left -= segment.bytes;
+            goes
+        });
+        surplus.last().map(|segment| segment.end)
+    });
+    too_old.max(too_many)
+}
+
+/// How segments go: first a snapshot, then they.
+pub(super) struct Retirement {
+    next: Instant,
+    job: Option<Job>,
+}
+
+struct Job {
+    /// The offset before which the segments go.
+    before: Offset,
+    thread: JoinHandle<Result<(), SnapshotFileError>>,
+}
+
+impl Retirement {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { next: now, job: None }
+    }
+
+    /// Whether it is time to look for segments that are to go.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.job.is_none() && now >= self.next;
+        if is_due {
+            self.next = now + RETIREMENT_INTERVAL;
+        }
+        is_due
+    }
+
+    /// Begins to write the snapshot after which the segments before `before` may go.
+    pub(super) fn begin(&mut self, data_dir: &Path, image: Image, before: Offset) {
+        let snapshots = Snapshots::of(data_dir);
+        let offset = image.next_offset();
+        let time = Timestamp::now();
+        let write =
+            move || snapshots.write(offset, |file| image.write_to(time, file), |file| image.verify(file));
+        info!("taking a snapshot at event {offset}, so that the log's segments before event {before} can go");
+        match thread::Builder::new().name("snapshot".to_owned()).spawn(write) {
+            Ok(thread) => self.job = Some(Job { before, thread }),
+            Err(error) => {
+                warn!("could not start a thread to take a snapshot: {error}");
+                self.next = Instant::now() + RETRY_INTERVAL;
+            }
+        }
+    }
+
+    /// The offset before which the segments may go now, once after each snapshot.
+    pub(super) fn poll(&mut self) -> Option<Offset> {
+        self.job.take_if(|job| job.thread.is_finished()).and_then(|job| self.end(job))
+    }
+
+    /// Waits for a snapshot that is being taken.
+    pub(super) fn finish(&mut self) -> Option<Offset> {
+        self.job.take().and_then(|job| self.end(job))
+    }
+
+    fn end(&mut self, job: Job) -> Option<Offset> {
+        let why = match job.thread.join() {
+            Ok(Ok(())) => return Some(job.before),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "taking it ended unexpectedly".to_owned(),
+        };
+        warn!("there is no snapshot ({why}); segments of the log that are too old or too many stay for now");
+        self.next = Instant::now() + RETRY_INTERVAL;
+        None
+    }
 }

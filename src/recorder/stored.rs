@@ -100,15 +100,20 @@ impl Stored {
         Ok(state)
     }
 
-    /// Makes the state in sled anew, from the log alone where that is whole, and returns it.
+    /// Makes the state in sled anew, from the log alone where that is whole, and returns it. What is damaged
+    /// in the log is mended.
     ///
     /// # Errors
     /// [`RecorderError`] where another process has sled, or the new one cannot be made; the old one is
     /// gone only once the log is read.
-    pub fn rebuild(&self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
+    pub fn rebuild(&mut self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
         Store::ensure_free(&state_folder(&self.data_dir))?;
         let mut state = self.beginning(&mut warn_of)?;
-        catch_up(&mut state, &self.log, progress);
+        let damaged = catch_up(&mut state, &self.log, progress);
+        if !recovery::mend(&mut self.log, &damaged) {
+            state = self.beginning(&mut warn_of)?;
+            catch_up(&mut state, &self.log, progress);
+        }
         recovery::new_store(&self.data_dir, &state)?;
         Ok(state)
     }
@@ -138,7 +143,7 @@ impl Stored {
         let until = checkpoint.clone().unwrap_or_default().max(given.next_offset());
         // All of the log, and the gap before it where no snapshot fills that.
         let from = self.log.first_offset().min(given.next_offset());
-        for entry in self.log.read_from(from) {
+        for entry in self.log.read_from(from).ahead() {
             match entry {
                 Ok((offset, event)) if offset < until => {
                     for state in std::iter::once(&mut given).chain(in_sled.as_mut().ok()) {

@@ -40,7 +40,7 @@ use crate::event::{AlertDecision, ChatId, Event, Forgettable, Offset, Probe, Tim
 pub const DEVICES_LIMIT: usize = 144 << 20;
 
 /// Devices that are saved at once; sled holds all of them in memory meanwhile.
-const CHANGED_DEVICES: usize = 131_072;
+const CHANGED_DEVICES: usize = 65_536;
 
 /// How many devices are looked at to find out which of them were not heard for longest.
 const FORGET_SAMPLE: usize = 2048;

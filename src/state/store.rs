@@ -21,6 +21,7 @@ use std::fs;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,12 @@ const CHUNK_BYTES: usize = 30_000;
 
 /// What the first save hands to sled at once.
 const FIRST_SAVE_BYTES: usize = 4 << 20;
+
+/// Rows that go through sled before it is opened anew.
+const TOUCHED_BYTES: usize = 16 << 20;
+
+/// How long sled may hold its lock after it was closed.
+const LAST_HOLD: Duration = Duration::from_secs(2);
 
 const DEAD_SHARE: usize = 3;
 
@@ -66,6 +73,9 @@ pub enum StoreError {
         /// The other process, as far as it can be told.
         holder: String,
     },
+    /// sled was closed and could not be opened again.
+    #[error("the state in sled could not be used: it was closed")]
+    Closed,
     /// The folder cannot be removed.
     #[error("the state in {} could not be removed: {source}", path.display())]
     Remove {
@@ -106,7 +116,11 @@ impl Chunk {
 /// sled, holding rows of state.
 #[derive(Debug)]
 pub struct Store {
-    db: sled::Db,
+    folder: PathBuf,
+    /// None only where sled could not be opened anew.
+    db: Option<sled::Db>,
+    /// Bytes of rows that went through sled since it was opened.
+    touched: usize,
     /// Oldest first.
     chunks: VecDeque<Chunk>,
     next_run: u64,
@@ -121,18 +135,34 @@ impl Store {
     /// [`StoreError`] where sled cannot open it or a row cannot be read.
     pub fn open(folder: &Path) -> Result<(Self, Option<State>), StoreError> {
         unless_sled_panics(|| {
-            let db = sled::Config::new()
-                .path(folder)
-                .cache_capacity(CACHE_BYTES)
-                // Flushed by the recorder, once a checkpoint is complete.
-                .flush_every_ms(None)
-                .open()
-                .map_err(|error| locked(folder).unwrap_or(error.into()))?;
-            let mut store = Self { db, chunks: VecDeque::new(), next_run: 0, has_checkpoint: false };
+            let mut store = Self {
+                folder: folder.to_owned(),
+                db: Some(open_sled(folder)?),
+                touched: 0,
+                chunks: VecDeque::new(),
+                next_run: 0,
+                has_checkpoint: false,
+            };
             let state = store.load()?;
             store.has_checkpoint = state.is_some();
+            store.let_go_of_memory()?;
             Ok((store, state))
         })
+    }
+
+    fn db(&self) -> Result<&sled::Db, StoreError> {
+        self.db.as_ref().ok_or(StoreError::Closed)
+    }
+
+    /// sled 0.34 keeps what it has touched in memory, whatever the size of its cache, until it has touched
+    /// thousands of pages; ours are large. So it is closed and opened now and then.
+    fn let_go_of_memory(&mut self) -> Result<(), StoreError> {
+        if self.touched >= TOUCHED_BYTES {
+            self.db = None;
+            self.db = Some(reopen_sled(&self.folder)?);
+            self.touched = 0;
+        }
+        Ok(())
     }
 
     /// Holds where no other process has the store in `folder`.
@@ -161,15 +191,16 @@ impl Store {
     }
 
     fn load(&mut self) -> Result<Option<State>, StoreError> {
-        let Some(meta) = self.db.get(META)? else { return Ok(None) };
+        let Some(meta) = self.db()?.get(META)? else { return Ok(None) };
         let (format, _) = postcard::take_from_bytes::<u32>(&meta)?;
         if format != FORMAT {
             return Ok(None);
         }
         let Meta { format: _, next, totals } = postcard::from_bytes(&meta)?;
         let mut state = State::default();
-        for entry in self.db.scan_prefix([CHUNK]) {
+        for entry in self.db()?.clone().scan_prefix([CHUNK]) {
             let (key, rows) = entry?;
+            self.touched += rows.len();
             let chunk = Chunk::of_entry(&key, &rows).ok_or(postcard::Error::DeserializeBadEncoding)?;
             self.chunks.push_back(chunk);
             state.load_rows(&rows)?;
@@ -185,7 +216,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where sled takes nothing; the state's changes stay noted.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
-        let mut writer = RunWriter::new(self.db.clone(), self.next_run, !self.has_checkpoint);
+        let mut writer = RunWriter::new(self.db()?.clone(), self.next_run, !self.has_checkpoint);
         match self.has_checkpoint {
             true => state.for_changes(|row| writer.push(row)),
             false => state.for_rows(|row| writer.push(row)),
@@ -195,11 +226,12 @@ impl Store {
         unless_sled_panics(|| {
             let dropped = self.take_oldest_along(state, &mut writer)?;
             let new = writer.finish(meta)?;
-            self.chunks.drain(..dropped);
+            let taken = self.chunks.drain(..dropped);
+            self.touched += taken.chain(new.iter().copied()).map(|chunk| chunk.bytes).sum::<usize>();
             self.chunks.extend(new);
             self.next_run += 1;
             self.has_checkpoint = true;
-            Ok(())
+            self.let_go_of_memory()
         })
     }
 
@@ -215,7 +247,7 @@ impl Store {
             if stored <= most || effort == 0 {
                 break;
             }
-            let rows = self.db.get(chunk.key())?.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+            let rows = self.db()?.get(chunk.key())?.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
             let mut rows = &rows[..];
             while !rows.is_empty() {
                 let row = PackedRow::take_from(&mut rows)?;
@@ -288,6 +320,29 @@ impl RunWriter {
         self.db.apply_batch(self.batch)?;
         self.db.flush()?;
         Ok(self.chunks)
+    }
+}
+
+fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {
+    sled::Config::new()
+        .path(folder)
+        .cache_capacity(CACHE_BYTES)
+        // Flushed by the recorder, once a checkpoint is complete.
+        .flush_every_ms(None)
+        .open()
+        .map_err(|error| locked(folder).unwrap_or(error.into()))
+}
+
+/// Opens a store that was just closed: sled's own threads may hold its lock for a moment longer.
+fn reopen_sled(folder: &Path) -> Result<sled::Db, StoreError> {
+    let closed = Instant::now();
+    loop {
+        match open_sled(folder) {
+            Err(StoreError::Locked { .. } | StoreError::Sled(_)) if closed.elapsed() < LAST_HOLD => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            opened => return opened,
+        }
     }
 }
 

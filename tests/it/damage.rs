@@ -45,7 +45,7 @@ fn recording_goes_on_behind_a_cut() {
 }
 
 #[test]
-fn a_damaged_line_is_left_out_and_counted() {
+fn a_damaged_line_is_counted_and_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let (all, mut bytes, segment) = small_log(folder.path());
     let third = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 20;
@@ -53,8 +53,35 @@ fn a_damaged_line_is_left_out_and_counted() {
     fs::write(&segment, &bytes).unwrap();
     fs::remove_dir_all(folder.path().join("state")).unwrap();
     let running = Running::start(settings(folder.path()));
-    assert_eq!(running.handle.losses().damaged_lines.load(std::sync::atomic::Ordering::Relaxed), 1);
-    assert_eq!(running.handle.state().totals().probes, all.len() as u64 - 2);
+    let totals = running.handle.state().totals();
+    assert_eq!((totals.probes, totals.lost_events), (all.len() as u64 - 2, 1));
+    running.stop();
+    // Set aside under another name, and whole from here on.
+    assert_eq!(fs::read(segment.with_extension("ndjson.damaged")).unwrap(), bytes);
+    assert_eq!(fold(&events(folder.path())).totals(), totals);
+}
+
+#[test]
+fn mending_works_on_a_real_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    record_many_segments(folder.path());
+    let events_folder = folder.path().join("events");
+    let sealed = events_folder.join(format!("{:020}.ndjson.zst", 0));
+    let mut damaged = fs::read(&sealed).unwrap();
+    let length = damaged.len();
+    damaged[length / 2..].fill(0);
+    fs::write(&sealed, &damaged).unwrap();
+    let mut log = event_log::recover(&events_folder).unwrap();
+    let bases = log.read_from(Offset(0)).filter_map(Result::err).map(|damage| damage.segment()).collect();
+    assert_eq!(log.mend(&bases).unwrap(), bases);
+    assert_eq!(fs::read(events_folder.join(format!("{:020}.ndjson.zst.damaged", 0))).unwrap(), damaged);
+    // Nothing is reported any more, and the recorder folds what is left.
+    let left = events(folder.path());
+    assert!(matches!(left[0], (Offset(0), Event::Lost { count: 1.., .. })), "{:?}", left[0]);
+    fs::remove_dir_all(folder.path().join("state")).unwrap();
+    let running = Running::start(settings(folder.path()));
+    assert_same(&running.handle.state(), &fold(&left));
+    assert_eq!(running.handle.state().next_offset(), Offset(201));
     running.stop();
 }
 

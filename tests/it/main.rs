@@ -14,6 +14,7 @@ mod log_faults;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;
+mod retention;
 mod snapshots;
 mod store_damage;
 mod stored;

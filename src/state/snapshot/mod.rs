@@ -19,7 +19,7 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use super::table::PackedRow;
-use super::{Forgetting, State, Totals};
+use super::{Forgetting, State};
 use crate::dot11::MacAddr;
 use crate::event::{Offset, Timestamp};
 pub use row::DeviceForm;
@@ -99,15 +99,15 @@ impl State {
         let mut lines = Lines { reader: snapshot, line: Vec::new(), number: 0 };
         let next = lines.header()?;
         let mut state = Self::default();
-        let mut totals = None;
+        let mut has_totals = false;
         while let Some(row) = lines.next_row()? {
-            match row {
-                Row::Totals(row) => totals = Some(row),
-                row => state.take_in(row).map_err(|why| lines.error(why))?,
-            }
+            has_totals |= matches!(row, Row::Totals(_));
+            state.take_in(row).map_err(|why| lines.error(why))?;
         }
-        let totals: Totals = totals.ok_or_else(|| lines.error("there was no row `totals` before it"))?;
-        state.loaded(next, totals);
+        if !has_totals {
+            return Err(lines.error("there was no row `totals` before it"));
+        }
+        state.loaded(next, state.totals);
         Ok(state)
     }
 

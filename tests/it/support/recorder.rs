@@ -1,5 +1,7 @@
 //! A recorder in the test's own process, and what its data directory must say.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
-use probewatch::event_log::{self, Rotation};
+use probewatch::event_log::{self, RealDisk, Rotation};
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
 use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
 use tokio::runtime::Runtime;
@@ -18,6 +20,7 @@ pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
 pub fn settings(data_dir: &Path) -> Settings {
     Settings {
         data_dir: data_dir.to_owned(),
+        disk: Arc::new(RealDisk),
         fsync_interval: Duration::from_millis(5),
         checkpoint_interval: Duration::from_millis(20),
         // Small, so that segments are sealed in every test.
@@ -125,20 +128,25 @@ pub fn assert_same(one: &State, other: &State) {
     assert!(one == other, "and of what cannot be seen from outside");
 }
 
-/// What a killed process leaves behind: the files as they are at this moment.
+/// What a killed process leaves behind: the files as they are at one moment.
 pub fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            // A segment may have been sealed since the folder was listed; what it became is not in the list.
-            if fs::copy(entry.path(), &target).is_err() {
-                let sealed = |path: &Path| format!("{}.zst", path.display());
-                let _ = fs::copy(sealed(&entry.path()), sealed(&target));
-            }
-        }
+    // Where files came or went meanwhile, as when a segment was sealed, these were two moments.
+    while !copy_at_once(from, to) {
+        fs::remove_dir_all(to).unwrap();
     }
+}
+
+/// Copies all files; whether they are the same ones before and after.
+fn copy_at_once(from: &Path, to: &Path) -> bool {
+    fs::create_dir_all(to).unwrap();
+    let before = names(from);
+    let is_copied = |name: &OsString| {
+        let (source, target) = (from.join(name), to.join(name));
+        if source.is_dir() { copy_at_once(&source, &target) } else { fs::copy(source, target).is_ok() }
+    };
+    before.iter().all(is_copied) && before == names(from)
+}
+
+fn names(folder: &Path) -> BTreeSet<OsString> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
 }

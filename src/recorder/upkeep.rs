@@ -1,0 +1,150 @@
+//! What the recorder does by the clock besides writing: it saves the state, has old things leave, and makes
+//! a store in place of one that failed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use super::handle::{read, write};
+use super::{FIRST_STORE_WAIT, LONGEST_STORE_WAIT, Recorder, recovery, retention};
+use crate::event::{Event, Timestamp};
+use crate::event_log::{SnapshotFile, Snapshots};
+
+/// How often it is looked at which addresses were not heard for long.
+const FORGETTING_INTERVAL: Duration = Duration::from_secs(3600);
+
+impl Recorder {
+    /// Has addresses leave the state that were not heard for long, or that are too many.
+    pub(super) fn forget(&mut self, now: Instant) {
+        let event = {
+            let state = read(&self.shared.state);
+            let old = match self.settings.retention.random_addresses {
+                Some(age) if now >= self.next_forgetting => {
+                    self.next_forgetting = now + FORGETTING_INTERVAL;
+                    retention::forget_old(&state, age, Timestamp::now())
+                }
+                _ => None,
+            };
+            old.or_else(|| retention::forget_crowd(&state, self.settings.devices_bytes, Timestamp::now()))
+        };
+        let Some(event) = event else { return };
+        let shared = Arc::clone(&self.shared);
+        if self.append(&mut write(&shared.state), &event) {
+            // In parts, so that look-ups come in between.
+            while write(&shared.state).sweep() {
+                std::thread::yield_now();
+            }
+            info!(
+                "{} addresses in all were not heard for long and are forgotten",
+                read(&shared.state).totals().forgotten_addresses
+            );
+        }
+    }
+
+    /// Takes alerts that have waited too long for Telegram out of the outbox.
+    pub(super) fn expire_alerts(&mut self) {
+        let time = Timestamp::now();
+        let shared = Arc::clone(&self.shared);
+        let mut state = write(&shared.state);
+        let expired = state.alerts().expired(time.earlier_by(self.settings.alerts.keep));
+        for &(chat, probe) in &expired {
+            self.append(&mut state, &Event::AlertExpired { time, probe, chat });
+        }
+        if !expired.is_empty() {
+            info!("{} alerts have waited too long for Telegram and will be told as a number", expired.len());
+            self.shared.alerts_waiting.notify_one();
+        }
+    }
+
+    /// Saves the state, if the log has fsynced all that it is folded from.
+    pub(super) fn checkpoint(&mut self) {
+        if self.log.has_failed() || self.sync().is_err() {
+            return;
+        }
+        while write(&self.shared.state).sweep() {}
+        let saved = match &mut self.store {
+            Some(store) => {
+                let state = read(&self.shared.state);
+                if !state.has_changes() {
+                    return;
+                }
+                store.save(&state)
+            }
+            None => return,
+        };
+        match saved {
+            Ok(()) => write(&self.shared.state).forget_changes(),
+            Err(error) => {
+                error!("{error}; the log is whole and the state is in memory: a new one will be made");
+                self.store = None;
+                self.next_store = (Instant::now(), FIRST_STORE_WAIT);
+            }
+        }
+    }
+
+    /// Makes a store in place of one that failed, from the state in memory.
+    pub(super) fn mend_store(&mut self) {
+        let (due, wait) = self.next_store;
+        if self.store.is_some() || Instant::now() < due || self.log.has_failed() || self.sync().is_err() {
+            return;
+        }
+        let made = recovery::new_store(&self.settings.data_dir, &read(&self.shared.state));
+        match made {
+            Ok(store) => {
+                self.store = Some(store);
+                write(&self.shared.state).forget_changes();
+                info!("the state in sled was made anew");
+            }
+            Err(error) => {
+                warn!("{error}; it will be tried again in {} s", wait.as_secs());
+                self.next_store = (Instant::now() + wait, (wait * 2).min(LONGEST_STORE_WAIT));
+            }
+        }
+    }
+
+    /// Where a disk that failed has lost what it had taken, makes the state what the log gives now.
+    pub(super) fn tell_damage(&mut self) {
+        let damage = self.log.take_damage();
+        if damage.is_empty() {
+            return;
+        }
+        damage.iter().for_each(|damage| error!("{damage}; what the disk had taken before is lost"));
+        let snapshots = Snapshots::of(&self.settings.data_dir);
+        let unreadable = &mut |file: &SnapshotFile, error| {
+            warn!("{error}: {} is left out", file.path().display());
+            Ok(())
+        };
+        match recovery::newest_snapshot(&snapshots, unreadable) {
+            Ok(mut state) => {
+                let events = self.log.read_from(state.next_offset());
+                recovery::fold_all(&mut state, events, &mut |_| {});
+                *write(&self.shared.state) = state;
+                // sled has what the log has lost.
+                self.store = None;
+                self.next_store = (Instant::now(), FIRST_STORE_WAIT);
+            }
+            Err(error) => warn!("{error}; until the next start the state tells of what the log has lost"),
+        }
+    }
+
+    /// Has segments leave the log that are too old or too many, once a snapshot holds what they gave.
+    pub(super) fn retire_segments(&mut self, now: Instant) {
+        if let Some(before) = self.retirement.poll() {
+            match self.log.remove_before(before) {
+                Ok(removed) => info!("{removed} segments of the log were too old or too many and are gone"),
+                Err(error) => warn!("{error}; segments that are too old or too many stay for now"),
+            }
+        }
+        if !self.retirement.is_due(now) || self.log.has_failed() {
+            return;
+        }
+        let Some(before) = retention::segments_to_retire(&mut self.log, &self.settings) else { return };
+        // The snapshot is not to know more than the log.
+        if self.sync().is_ok() {
+            while write(&self.shared.state).sweep() {}
+            let image = read(&self.shared.state).image();
+            self.retirement.begin(&self.settings.data_dir, image, before);
+        }
+    }
+}

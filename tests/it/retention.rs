@@ -1,0 +1,188 @@
+//! Promise: the log stays below its limits, a snapshot holds what the segments gave that went, and `check`
+//! and `rebuild` agree exactly before and after. A disk that fails meanwhile costs nothing that was
+//! acknowledged.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use probewatch::config::Retention;
+use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
+use probewatch::event::{Event, NamedBy, Offset, Timestamp};
+use probewatch::event_log::{self, Rotation};
+use probewatch::recorder::{Settings, Stored};
+use probewatch::state::State;
+
+use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
+use crate::support::recorder::{Input, Running, addresses, assert_same, fold, probe, settings};
+
+const LIMIT: u64 = 64 << 10;
+const SEGMENT: u64 = 8 << 10;
+
+fn keeping(data_dir: &Path, retention: Retention) -> Settings {
+    let rotation = Rotation { bytes: SEGMENT, age: Duration::from_secs(3600) };
+    Settings { rotation, retention, ..settings(data_dir) }
+}
+
+fn log_bytes(data_dir: &Path) -> u64 {
+    let sizes = fs::read_dir(data_dir.join("events")).unwrap();
+    // A segment may have been sealed since the folder was listed.
+    sizes.map(|entry| entry.unwrap().metadata().map_or(0, |file| file.len())).sum()
+}
+
+fn first_offset(data_dir: &Path) -> Offset {
+    event_log::recover(&data_dir.join("events")).unwrap().first_offset()
+}
+
+/// Records this many probes, of many addresses and networks so that they compress badly.
+fn record(running: &Running, from: u64, count: u64) {
+    for number in from..from + count {
+        let [.., a, b, c, d] = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        let source = MacAddr::new([0x02, a, b, c, d, number as u8]);
+        let ssid = RequestedSsid::Named(Ssid::from(format!("{a:x}{b:x}{c:x} {d:x}").as_str()));
+        running.record(&Input::Heard(probe(source, ssid, number as i64)));
+        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number as i64)));
+        if number % 16 == 0 {
+            running.sync();
+        }
+    }
+    running.sync();
+}
+
+/// What the log, its snapshot and sled say is the same, in the state that is returned.
+#[track_caller]
+fn assert_agreed(data_dir: &Path) -> State {
+    let mut stored = Stored::open(data_dir).unwrap();
+    let check = stored.check(10, &mut |_| {}).unwrap();
+    assert!(check.damage.is_empty(), "{:?}", check.damage);
+    assert!(check.checkpoint.is_ok(), "{:?}", check.checkpoint);
+    assert_eq!(
+        format!("{:?}", check.differences),
+        format!("{:?}", probewatch::state::Differences::default())
+    );
+    let before = stored.state(&mut |_| {}).unwrap();
+    let rebuilt = stored.rebuild(&mut |_| {}).unwrap();
+    assert_same(&before, &rebuilt);
+    rebuilt
+}
+
+#[test]
+fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let retention = Retention { log_bytes: Some(LIMIT), ..Retention::default() };
+    // The same without a limit, for comparison.
+    let whole = tempfile::tempdir().unwrap();
+    let all = Running::start(keeping(whole.path(), Retention::default()));
+    let running = Running::start(keeping(data_dir, retention));
+    let name = Event::Name {
+        time: Timestamp::from_micros(0),
+        address: addresses()[0],
+        name: "Alice".into(),
+        by: NamedBy::Chat,
+    };
+    for recorder in [&all, &running] {
+        recorder.record(&Input::Change(name.clone()));
+    }
+    let mut recorded = 0;
+    // Until segments have gone twice, with a second snapshot in place of the first.
+    let snapshots = || -> Vec<_> {
+        let listed = fs::read_dir(data_dir.join("snapshots"));
+        let names = listed.into_iter().flatten().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().ends_with(".zst")).collect()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 2 || running.handle.state().next_offset().0 < 4000 {
+        record(&all, recorded, 100);
+        record(&running, recorded, 100);
+        recorded += 100;
+        seen.extend(snapshots());
+        assert!(recorded < 200_000, "no segment ever goes: {seen:?}");
+    }
+    running.stop();
+    all.stop();
+    assert!(log_bytes(data_dir) <= LIMIT, "{} bytes", log_bytes(data_dir));
+    assert!(first_offset(data_dir) > Offset(0));
+    assert_eq!(snapshots().len(), 1, "an older snapshot goes with the next");
+    let state = assert_agreed(data_dir);
+    assert_eq!(state.totals().probes, 2 * recorded);
+    assert_same(&state, &assert_agreed(whole.path()));
+    // And a start without sled goes on with the same.
+    fs::remove_dir_all(data_dir.join("state")).unwrap();
+    let running = Running::start(keeping(data_dir, retention));
+    assert_same(&running.handle.state(), &state);
+    running.stop();
+}
+
+#[test]
+fn old_segments_go_and_young_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    record(&running, 0, 400);
+    running.stop();
+    let mut sealed: Vec<_> = fs::read_dir(data_dir.join("events"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "zst"))
+        .collect();
+    sealed.sort();
+    assert!(sealed.len() > 5, "{sealed:?}");
+    let two_days = SystemTime::now() - Duration::from_secs(2 * 86_400);
+    for path in &sealed[..3] {
+        fs::File::options().append(true).open(path).unwrap().set_modified(two_days).unwrap();
+    }
+    let before = assert_agreed(data_dir);
+    let retention = Retention { log_age: Some(Duration::from_secs(86_400)), ..Retention::default() };
+    Running::start(keeping(data_dir, retention)).stop();
+    let gone: Vec<bool> = sealed.iter().map(|path| !path.exists()).collect();
+    assert_eq!(gone.iter().filter(|gone| **gone).count(), 3, "{gone:?}");
+    assert!(gone[..3].iter().all(|gone| *gone), "the oldest went: {gone:?}");
+    assert_same(&assert_agreed(data_dir), &before);
+}
+
+#[test]
+fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
+    for (only, errno) in
+        [(Operation::Write, libc::EIO), (Operation::Sync, libc::EIO), (Operation::Write, libc::EROFS)]
+    {
+        for is_short in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let disk = FaultyDisk::default();
+            let on_disk = Settings { disk: Arc::new(disk.clone()), ..settings(folder.path()) };
+            let running = Running::start(on_disk.clone());
+            let heard = |number: i64| {
+                running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
+            };
+            (0..50).for_each(heard);
+            running.sync();
+            let operations = disk.operations()..usize::MAX;
+            disk.fail(Fault { operations, only: Some(only), errno, is_short });
+            (50..100).for_each(heard);
+            assert!(running.runtime.block_on(running.handle.sync()).is_err());
+            let name = Event::Name {
+                time: Timestamp::from_micros(0),
+                address: addresses()[0],
+                name: "Alice".into(),
+                by: NamedBy::Chat,
+            };
+            assert!(running.runtime.block_on(running.handle.change(name.clone())).is_err(), "it says so");
+            assert_eq!(running.handle.state().totals().probes, 100, "it goes on from memory");
+            disk.fail(Fault { operations: 0..0, only: None, errno, is_short: false });
+            // Tried again once a second, without a restart.
+            running.runtime.block_on(async {
+                running.handle.disk_errors().wait_for(Option::is_none).await.unwrap();
+            });
+            running.record(&Input::Change(name));
+            (100..150).for_each(heard);
+            running.sync();
+            let live = running.handle.state().clone();
+            assert_eq!(live.totals().probes, 150);
+            running.stop();
+            let log = event_log::recover_on(Arc::new(disk), &folder.path().join("events")).unwrap();
+            let events: Vec<_> = log.read_from(Offset(0)).map(|entry| entry.unwrap()).collect();
+            assert_same(&live, &fold(&events));
+        }
+    }
+}
