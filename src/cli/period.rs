@@ -72,7 +72,8 @@ impl Period {
 
     /// Whether any moment from `first` to `last` may be in it.
     pub(super) fn touches(&self, first: Timestamp, last: Timestamp) -> bool {
-        self.from.is_none_or(|from| last >= from) && self.to.is_none_or(|to| first < to)
+        let is_empty = self.from.zip(self.to).is_some_and(|(from, to)| from >= to);
+        !is_empty && self.from.is_none_or(|from| last >= from) && self.to.is_none_or(|to| first < to)
     }
 
     /// Whether it is all of time.

@@ -27,6 +27,9 @@ pub use timestamp::Timestamp;
 pub struct Offset(pub u64);
 
 impl Offset {
+    /// No log comes near it; what claims to is damaged.
+    pub const LAST: Self = Self(u64::MAX >> 1);
+
     /// The place after this one.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -15,9 +15,6 @@ const MENDED: &str = ".mended";
 /// Behind the name of a segment, perhaps with a number: what it was before it was mended.
 const DAMAGED: &str = ".damaged";
 
-/// No log comes near it; what claims to is no segment.
-const LAST_BASE: u64 = u64::MAX >> 1;
-
 /// Digits of an offset in a name.
 const DIGITS: usize = 20;
 
@@ -73,7 +70,7 @@ pub(super) fn kind(path: &Path) -> Option<(Offset, Kind)> {
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    let base = digits.parse().ok().filter(|base| *base <= LAST_BASE)?;
+    let base = digits.parse().ok().filter(|base| *base <= Offset::LAST.0)?;
     let (sealed, suffix) = match rest.strip_prefix(SEALED) {
         Some(suffix) => (true, suffix),
         None => (false, rest.strip_prefix(OPEN)?),

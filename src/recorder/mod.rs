@@ -105,6 +105,8 @@ pub struct Recorder {
     last_repair: Instant,
     next_forgetting: Instant,
     retirement: Retirement,
+    /// The disk has no room for a checkpoint, which was told.
+    lacks_room: bool,
     last_expiry: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
@@ -119,7 +121,7 @@ impl Recorder {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let mut recovered =
             event_log::recover_on(Arc::clone(&settings.disk), &settings.data_dir.join("events"))?;
-        let (store, state) = recovery::open_state(&settings.data_dir, &mut recovered)?;
+        let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
         let shared = Arc::new(Shared {
@@ -141,9 +143,13 @@ impl Recorder {
             last_repair: now,
             next_forgetting: now,
             retirement: Retirement::new(now),
+            lacks_room: false,
             last_expiry: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
+        if let Some(until) = lost_until {
+            recorder.tell_lost_end(until);
+        }
         recorder.expire_alerts();
         Ok((recorder, RecorderHandle { inbox: sender, shared }))
     }

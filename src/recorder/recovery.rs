@@ -38,15 +38,11 @@ pub(super) fn state_folder(data_dir: &Path) -> PathBuf {
 
 /// A store in place of whatever was there, with all of `state`.
 pub(super) fn new_store(data_dir: &Path, state: &State) -> Result<Store, StoreError> {
-    let folder = state_folder(data_dir);
-    Store::remove(&folder)?;
-    let (mut store, _) = Store::open(&folder)?;
-    store.save(state)?;
-    Ok(store)
+    Store::make(&state_folder(data_dir), state)
 }
 
 /// The state at the log's end, and the store that keeps it. Without a store where none can be made, as on
-/// a full disk.
+/// a full disk. Last, the offset up to which the log once went, where its end is gone.
 ///
 /// # Errors
 /// [`StoreError::Locked`], where another process has the store, or [`LogError`] where the snapshots cannot
@@ -54,16 +50,18 @@ pub(super) fn new_store(data_dir: &Path, state: &State) -> Result<Store, StoreEr
 pub(super) fn open_state(
     data_dir: &Path,
     log: &mut Recovered,
-) -> Result<(Option<Store>, State), RecorderError> {
+) -> Result<(Option<Store>, State, Option<Offset>), RecorderError> {
     let snapshots = Snapshots::of(data_dir);
     snapshots.remove_unfinished()?;
     let mut tries = TRIES;
+    let mut ahead = None;
     let (store, mut state) = loop {
         let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
             Ok((store, state)) => (Some(store), state),
-            Err(why) => {
+            Err(unusable) => {
+                ahead = ahead.max(unusable.ahead);
                 let state = newest_snapshot(&snapshots, &mut |file, error| set_aside(file, &error))?;
-                tell_of_rebuild(log, &state, &why);
+                tell_of_rebuild(log, &state, &unusable.why);
                 log.next_offset_at_least(state.next_offset());
                 (None, state)
             }
@@ -75,14 +73,14 @@ pub(super) fn open_state(
         }
     };
     if store.is_some() {
-        return Ok((store, state));
+        return Ok((store, state, None));
     }
     let store = new_store(data_dir, &state)
         .inspect_err(|error| warn!("{error}; the state is kept in memory until that is mended"));
     if store.is_ok() {
         state.forget_changes();
     }
-    Ok((store.ok(), state))
+    Ok((store.ok(), state, ahead.filter(|ahead| *ahead > log.next_offset())))
 }
 
 /// Mends the segments that were found damaged; whether what was read of them still holds, which it does
@@ -111,6 +109,20 @@ fn tell_of_rebuild(log: &Recovered, from: &State, why: &str) {
     }
 }
 
+/// Why a store does not serve.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    pub(super) why: String,
+    /// The offset that it has come to, where the log has lost its end since.
+    pub(super) ahead: Option<Offset>,
+}
+
+impl Unusable {
+    fn because(why: impl std::fmt::Display) -> Self {
+        Self { why: why.to_string(), ahead: None }
+    }
+}
+
 /// The store with the state at its checkpoint, or why it does not serve.
 ///
 /// # Errors
@@ -120,24 +132,28 @@ pub(super) fn checkpoint(
     data_dir: &Path,
     log: &Recovered,
     snapshots: &Snapshots,
-) -> Result<Result<(Store, State), String>, RecorderError> {
+) -> Result<Result<(Store, State), Unusable>, RecorderError> {
     let folder = state_folder(data_dir);
     if !folder.exists() {
-        return Ok(Err("there is none in sled".to_owned()));
+        return Ok(Err(Unusable::because("there is none in sled")));
     }
     let (store, state) = match Store::open(&folder) {
         Ok((store, Some(state))) => (store, state),
-        Ok((_, None)) => return Ok(Err("sled has no checkpoint of this version".to_owned())),
+        Ok((_, None)) => return Ok(Err(Unusable::because("sled has no checkpoint of this version"))),
         Err(error @ StoreError::Locked { .. }) => return Err(error.into()),
-        Err(other) => return Ok(Err(other.to_string())),
+        Err(other) => return Ok(Err(Unusable::because(other))),
     };
     let (at, first, end) = (state.next_offset(), log.first_offset(), log.next_offset());
     Ok(if at > end {
-        Err(format!("sled is at event {at}, the log ends at {end}"))
+        let why = format!("sled is at event {at}, the log ends at {end}");
+        Err(Unusable { why, ahead: Some(at) })
     } else if at < first {
-        Err(format!("sled is at event {at}, the log begins at {first}"))
-    } else if let Some(newest) = snapshots.list()?.first().filter(|newest| newest.offset() > end) {
-        Err(format!("{} is newer than the log", newest.path().display()))
+        Err(Unusable::because(format_args!("sled is at event {at}, the log begins at {first}")))
+    } else if snapshots.list()?.first().is_some_and(|newest| newest.offset() > end)
+        // Its name alone costs no state.
+        && newest_snapshot(snapshots, &mut |_, _| Ok(()))?.next_offset() > end
+    {
+        Err(Unusable::because(format_args!("the newest snapshot is newer than the log, which ends at {end}")))
     } else {
         Ok((store, state))
     })

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::recovery::{self, catch_up, checkpoint, newest_snapshot, state_folder};
 use super::{RecorderError, Settings};
-use crate::event::{Offset, Timestamp};
+use crate::event::{Event, Offset, Timestamp};
 use crate::event_log::{self, DataDirLock, LogError, Recovered, SnapshotFile, SnapshotFileError, Snapshots};
-use crate::state::{Differences, SnapshotError, State, Store};
+use crate::state::{Differences, Image, SnapshotError, State, Store};
 
 /// A snapshot was not imported.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,10 @@ impl Stored {
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
         Store::ensure_free(&state_folder(&self.data_dir))?;
         let mut state = self.beginning(&mut warn_of)?;
-        let damaged = catch_up(&mut state, &self.log, progress);
+        let mut damaged = catch_up(&mut state, &self.log, progress);
+        // What a snapshot stands for is read for its damage only.
+        let before = self.log.read_from(self.log.first_offset()).ahead();
+        damaged.extend(before.filter_map(|entry| Some(entry.err()?.segment())));
         if !recovery::mend(&mut self.log, &damaged) {
             state = self.beginning(&mut warn_of)?;
             catch_up(&mut state, &self.log, progress);
@@ -133,7 +136,7 @@ impl Stored {
         };
         let mut in_sled = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
             Ok((_, state)) => Ok(state),
-            Err(why) => Err(why),
+            Err(unusable) => Err(unusable.why),
         };
         let mut given = self.beginning(&mut |file, error| {
             note(format!("{error} ({})", file.path().display()));
@@ -147,9 +150,7 @@ impl Stored {
             match entry {
                 Ok((offset, event)) if offset < until => {
                     for state in std::iter::once(&mut given).chain(in_sled.as_mut().ok()) {
-                        if offset >= state.next_offset() {
-                            state.fold(offset, &event);
-                        }
+                        fold_rest(state, offset, &event);
                     }
                     if offset.0.is_multiple_of(recovery::PROGRESS_EVENTS) {
                         progress(offset);
@@ -168,16 +169,25 @@ impl Stored {
         Ok(Check { end, checkpoint, devices, differences, damage, damaged })
     }
 
-    /// What the folding of the log by hand begins with: nothing where the log is whole, so that no earlier
-    /// fold is relied on, else the newest snapshot.
+    /// What the folding of the log by hand begins with, as at a start: the newest snapshot, which may hold what
+    /// the log has lost since.
     fn beginning(
         &self,
         unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
     ) -> Result<State, LogError> {
-        match self.log.first_offset() {
-            Offset(0) if self.log.next_offset() > Offset(0) => Ok(State::default()),
-            _ => newest_snapshot(&self.snapshots, unreadable),
+        newest_snapshot(&self.snapshots, unreadable)
+    }
+}
+
+/// Folds in what of the event is not in the state yet: of lost events it may be a part.
+fn fold_rest(state: &mut State, offset: Offset, event: &Event) {
+    let (next, end) = (state.next_offset(), event.end(offset));
+    match event {
+        _ if offset >= next => state.fold(offset, event),
+        Event::Lost { why, .. } if end > next => {
+            state.fold(next, &Event::Lost { count: end.0 - next.0, why: why.clone() });
         }
+        _ => {}
     }
 }
 
@@ -192,6 +202,19 @@ pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> R
     ensure_empty(data_dir)?;
     let state = State::from_snapshot(snapshot)?;
     let image = state.image();
+    let imported = keep(settings, &state, &image, time);
+    if imported.is_err() {
+        // So that it can be tried again.
+        for folder in ["events", "state", "snapshots"] {
+            let _ = fs::remove_dir_all(data_dir.join(folder));
+        }
+    }
+    imported.map(|()| state)
+}
+
+/// Makes the data directory of the snapshot that `image` is.
+fn keep(settings: &Settings, state: &State, image: &Image, time: Timestamp) -> Result<(), ImportError> {
+    let data_dir = &settings.data_dir;
     // First what the rest follows from: whatever happens from here on, the next start goes on with it.
     Snapshots::of(data_dir).write(
         image.next_offset(),
@@ -201,15 +224,16 @@ pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> R
     let mut log = event_log::recover(&data_dir.join("events")).map_err(RecorderError::from)?;
     log.next_offset_at_least(image.next_offset());
     log.into_writer(settings.rotation).map_err(RecorderError::from)?;
-    recovery::new_store(data_dir, &state).map_err(RecorderError::from)?;
-    Ok(state)
+    recovery::new_store(data_dir, state).map_err(RecorderError::from)?;
+    Ok(())
 }
 
 fn ensure_empty(data_dir: &Path) -> Result<(), ImportError> {
     let list = || -> io::Result<Vec<String>> {
         let names =
             fs::read_dir(data_dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-        names.filter(|name| name.as_ref().ok().is_none_or(|name| name != "lock")).collect()
+        let counts = |name: &String| name != "lock" && !is_leftover(&data_dir.join(name));
+        names.filter(|name| name.as_ref().ok().is_none_or(counts)).collect()
     };
     let mut found = list().map_err(|error| ImportError::List { data_dir: data_dir.to_owned(), error })?;
     found.sort_unstable();
@@ -217,6 +241,14 @@ fn ensure_empty(data_dir: &Path) -> Result<(), ImportError> {
         true => Ok(()),
         false => Err(ImportError::NotEmpty { data_dir: data_dir.to_owned(), found }),
     }
+}
+
+/// Whether an import that was broken off can have left it: a folder with nothing in it that is whole.
+fn is_leftover(path: &Path) -> bool {
+    let is_unfinished = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "tmp"))
+    };
+    fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_unfinished))
 }
 
 fn warn_of(file: &SnapshotFile, error: SnapshotError) -> Result<(), LogError> {

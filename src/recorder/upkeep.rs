@@ -8,8 +8,9 @@ use tracing::{error, info, warn};
 
 use super::handle::{read, write};
 use super::{FIRST_STORE_WAIT, LONGEST_STORE_WAIT, Recorder, recovery, retention};
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, Offset, Timestamp};
 use crate::event_log::{SnapshotFile, Snapshots};
+use crate::state::StoreError;
 
 /// How often it is looked at which addresses were not heard for long.
 const FORGETTING_INTERVAL: Duration = Duration::from_secs(3600);
@@ -74,7 +75,15 @@ impl Recorder {
             None => return,
         };
         match saved {
-            Ok(()) => write(&self.shared.state).forget_changes(),
+            Ok(()) => {
+                self.lacks_room = false;
+                write(&self.shared.state).forget_changes();
+            }
+            Err(error @ StoreError::NoRoom { .. }) => {
+                if !std::mem::replace(&mut self.lacks_room, true) {
+                    warn!("{error}; until then a start reads more of the log");
+                }
+            }
             Err(error) => {
                 error!("{error}; the log is whole and the state is in memory: a new one will be made");
                 self.store = None;
@@ -101,6 +110,16 @@ impl Recorder {
                 self.next_store = (Instant::now() + wait, (wait * 2).min(LONGEST_STORE_WAIT));
             }
         }
+    }
+
+    /// Has the log say that events before `until` are lost, whose offsets are not given a second time.
+    pub(super) fn tell_lost_end(&mut self, until: Offset) {
+        let shared = Arc::clone(&self.shared);
+        let mut state = write(&shared.state);
+        let from = state.next_offset();
+        warn!("the log ends at event {from} and went up to {until} once: what was between is lost");
+        let why = "the end of the log was gone at a start".to_owned();
+        self.append(&mut state, &Event::Lost { count: until.0.saturating_sub(from.0), why });
     }
 
     /// Where a disk that failed has lost what it had taken, makes the state what the log gives now.

@@ -40,7 +40,10 @@ use crate::event::{AlertDecision, ChatId, Event, Forgettable, Offset, Probe, Tim
 pub const DEVICES_LIMIT: usize = 144 << 20;
 
 /// Devices that are saved at once; sled holds all of them in memory meanwhile.
-const CHANGED_DEVICES: usize = 65_536;
+const CHANGED_DEVICES: usize = 131_072;
+
+/// What one of them takes then, roughly.
+const CHANGED_ROW_BYTES: usize = 64;
 
 /// How many devices are looked at to find out which of them were not heard for longest.
 const FORGET_SAMPLE: usize = 2048;
@@ -356,6 +359,11 @@ impl State {
     /// What all rows take in the store, in bytes, roughly.
     fn row_bytes(&self) -> usize {
         self.tables().iter().map(|(_, table)| table.bytes()).sum()
+    }
+
+    /// What the rows that changed take in the store, in bytes, roughly.
+    fn changed_bytes(&self) -> usize {
+        self.devices.changed() * CHANGED_ROW_BYTES
     }
 
     /// Takes in rows that were handed over once.

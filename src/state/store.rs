@@ -25,17 +25,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::table::PackedRow;
 use super::{State, Totals};
 use crate::event::Offset;
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 const CACHE_BYTES: u64 = 1 << 20;
 
-const CHUNK_BYTES: usize = 64_000;
+const CHUNK_BYTES: usize = 30_000;
 
 /// A chunk ends behind the row with which it is full, and no row is nearly as large.
 const LARGEST_CHUNK: usize = 4 << 20;
@@ -46,13 +47,19 @@ const LEVEL: i32 = 1;
 /// What the first save hands to sled at once.
 const FIRST_SAVE_BYTES: usize = 4 << 20;
 
-/// Rows that go through sled before it is opened anew.
-const TOUCHED_BYTES: usize = 16 << 20;
+/// Rows that are loaded from sled before it is opened anew.
+const READ_BYTES: usize = 16 << 20;
+
+/// What sled writes at most of each byte of rows, with room to spare.
+const WRITTEN_SHARE: usize = 8;
+
+/// What sled needs besides: a few of its segments of half a MiB.
+const LEAST_ROOM: u64 = 2 << 20;
 
 /// How long sled may hold its lock after it was closed.
 const LAST_HOLD: Duration = Duration::from_secs(2);
 
-const DEAD_SHARE: usize = 1;
+const DEAD_SHARE: usize = 2;
 
 /// Dead rows that are no matter, however few are alive.
 const DEAD_BYTES: usize = 1 << 20;
@@ -83,6 +90,15 @@ pub enum StoreError {
         /// The other process, as far as it can be told.
         holder: String,
     },
+    /// Rows are missing.
+    #[error("the state in sled is not whole")]
+    Incomplete,
+    /// The disk is too full to begin.
+    #[error("the state could not be kept in sled: it needs {} MiB of room on the disk", needed.div_ceil(1 << 20))]
+    NoRoom {
+        /// How many bytes.
+        needed: u64,
+    },
     /// sled was closed and could not be opened again.
     #[error("the state in sled could not be used: it was closed")]
     Closed,
@@ -101,6 +117,9 @@ struct Meta {
     format: u32,
     next: Offset,
     totals: Totals,
+    /// How many chunks there are, and their bytes: sled may lose some on a disk that was full.
+    chunks: usize,
+    bytes: usize,
 }
 
 /// Rows of one run, one behind the other.
@@ -129,12 +148,23 @@ pub struct Store {
     folder: PathBuf,
     /// None only where sled could not be opened anew.
     db: Option<sled::Db>,
-    /// Bytes of rows that went through sled since it was opened.
-    touched: usize,
+    /// Bytes of rows that were read from sled since it was opened.
+    read: usize,
     /// Oldest first.
     chunks: VecDeque<Chunk>,
     next_run: u64,
     has_checkpoint: bool,
+    has_failed: bool,
+}
+
+/// sled 0.34 may wait for ever for what it could not write, when it is closed as well: one that has failed is
+/// left as it is.
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.has_failed {
+            std::mem::forget(self.db.take());
+        }
+    }
 }
 
 impl Store {
@@ -148,10 +178,11 @@ impl Store {
             let mut store = Self {
                 folder: folder.to_owned(),
                 db: Some(open_sled(folder)?),
-                touched: 0,
+                read: 0,
                 chunks: VecDeque::new(),
                 next_run: 0,
                 has_checkpoint: false,
+                has_failed: false,
             };
             let state = store.load()?;
             store.has_checkpoint = state.is_some();
@@ -160,17 +191,29 @@ impl Store {
         })
     }
 
+    /// Makes a store in `folder`, in place of whatever was there, with all of `state`.
+    ///
+    /// # Errors
+    /// [`StoreError`] where that cannot be.
+    pub fn make(folder: &Path, state: &State) -> Result<Self, StoreError> {
+        Self::remove(folder)?;
+        let (mut store, _) = Self::open(folder)?;
+        store.save(state)?;
+        Ok(store)
+    }
+
     fn db(&self) -> Result<&sled::Db, StoreError> {
         self.db.as_ref().ok_or(StoreError::Closed)
     }
 
-    /// sled 0.34 keeps what it has touched in memory, whatever the size of its cache, until it has touched
-    /// thousands of pages; ours are large. So it is closed and opened now and then.
+    /// sled 0.34 keeps what it has read in memory, whatever the size of its cache, until it has read thousands
+    /// of pages; ours are large. So it is closed and opened now and then while the state is loaded. (Not
+    /// later: of what was written, closing lets go of less than opening takes.)
     fn let_go_of_memory(&mut self) -> Result<(), StoreError> {
-        if self.touched >= TOUCHED_BYTES {
+        if self.read >= READ_BYTES {
             self.db = None;
             self.db = Some(reopen_sled(&self.folder)?);
-            self.touched = 0;
+            self.read = 0;
         }
         Ok(())
     }
@@ -206,16 +249,26 @@ impl Store {
         if format != FORMAT {
             return Ok(None);
         }
-        let Meta { format: _, next, totals } = postcard::from_bytes(&meta)?;
+        let Meta { format: _, next, totals, chunks, bytes } = postcard::from_bytes(&meta)?;
         let mut state = State::default();
-        for entry in self.db()?.clone().scan_prefix([CHUNK]) {
-            let (key, rows) = entry?;
-            self.touched += rows.len();
+        let mut decompressor = Decompressor::new().map_err(StoreError::Compression)?;
+        let mut from = vec![CHUNK];
+        loop {
+            // What sled hands out must be let go of before sled can be closed.
+            let entry = self.db()?.range(from..vec![CHUNK + 1]).next().transpose()?;
+            let Some((key, rows)) = entry else { break };
             let chunk = Chunk::of_entry(&key, &rows).ok_or(postcard::Error::DeserializeBadEncoding)?;
             self.chunks.push_back(chunk);
-            state.load_rows(&decompressed(&rows)?)?;
+            state.load_rows(&decompress(&rows, &mut decompressor)?)?;
+            from = [&key, &[0][..]].concat();
+            self.read += rows.len();
+            drop((key, rows));
+            self.let_go_of_memory()?;
         }
         self.next_run = self.chunks.back().map_or(0, |chunk| chunk.run + 1);
+        if (self.chunks.len(), bytes_of(&self.chunks)) != (chunks, bytes) {
+            return Err(StoreError::Incomplete);
+        }
         state.loaded(next, totals);
         Ok(Some(state))
     }
@@ -226,39 +279,47 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where sled takes nothing; the state's changes stay noted.
     pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
-        let mut writer = RunWriter::new(self.db()?.clone(), self.next_run, !self.has_checkpoint);
+        let rows = if self.has_checkpoint { state.changed_bytes() } else { state.row_bytes() };
+        ensure_room(&self.folder, (WRITTEN_SHARE * rows) as u64)?;
+        let saved = unless_sled_panics(|| self.write(state));
+        self.has_failed = saved.is_err();
+        saved
+    }
+
+    fn write(&mut self, state: &State) -> Result<(), StoreError> {
+        let mut writer = RunWriter::new(self.db()?.clone(), self.next_run, !self.has_checkpoint)?;
         match self.has_checkpoint {
             true => state.for_changes(|row| writer.push(row)),
             false => state.for_rows(|row| writer.push(row)),
         }
-        let meta = Meta { format: FORMAT, next: state.next_offset(), totals: state.totals() };
-        let meta = postcard::to_stdvec(&meta)?;
-        unless_sled_panics(|| {
-            let dropped = self.take_oldest_along(state, &mut writer)?;
-            let new = writer.finish(meta)?;
-            let taken = self.chunks.drain(..dropped);
-            self.touched += taken.chain(new.iter().copied()).map(|chunk| chunk.bytes).sum::<usize>();
-            self.chunks.extend(new);
-            self.next_run += 1;
-            self.has_checkpoint = true;
-            self.let_go_of_memory()
-        })
+        let dropped = self.take_oldest_along(state, &mut writer)?;
+        let mut chunks = self.chunks.clone();
+        chunks.drain(..dropped);
+        self.chunks = writer.finish(chunks, |chunks| {
+            let (next, totals) = (state.next_offset(), state.totals());
+            let meta = Meta { format: FORMAT, next, totals, chunks: chunks.len(), bytes: bytes_of(chunks) };
+            postcard::to_stdvec(&meta)
+        })?;
+        self.next_run += 1;
+        self.has_checkpoint = true;
+        Ok(())
     }
 
     /// Writes the living rows of the oldest chunks into this run, as long as too many rows are dead, and has
     /// those chunks removed; how many they are.
     fn take_oldest_along(&self, state: &State, writer: &mut RunWriter) -> Result<usize, StoreError> {
         let most = (1 + DEAD_SHARE) * state.row_bytes() + DEAD_BYTES;
-        let mut stored = self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + writer.bytes();
+        let mut stored = bytes_of(&self.chunks) + writer.bytes();
         // Twice what this run brings, so that old chunks go faster than new ones come.
         let mut effort = 2 * writer.bytes() + CHUNK_BYTES;
         let mut dropped = 0;
+        let mut decompressor = Decompressor::new().map_err(StoreError::Compression)?;
         for chunk in &self.chunks {
             if stored <= most || effort == 0 {
                 break;
             }
             let rows = self.db()?.get(chunk.key())?.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
-            let rows = decompressed(&rows)?;
+            let rows = decompress(&rows, &mut decompressor)?;
             let mut rows = &rows[..];
             while !rows.is_empty() {
                 let row = PackedRow::take_from(&mut rows)?;
@@ -280,6 +341,7 @@ impl Store {
 struct RunWriter {
     db: sled::Db,
     batch: sled::Batch,
+    compressor: Compressor<'static>,
     run: u64,
     chunks: Vec<Chunk>,
     rows: Vec<u8>,
@@ -290,10 +352,11 @@ struct RunWriter {
 }
 
 impl RunWriter {
-    fn new(db: sled::Db, run: u64, is_first: bool) -> Self {
+    fn new(db: sled::Db, run: u64, is_first: bool) -> Result<Self, StoreError> {
+        let compressor = Compressor::new(LEVEL).map_err(StoreError::Compression)?;
         let rows = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
         let batch = sled::Batch::default();
-        Self { db, batch, run, chunks: Vec::new(), rows, is_first, batched: 0, failed: None }
+        Ok(Self { db, batch, compressor, run, chunks: Vec::new(), rows, is_first, batched: 0, failed: None })
     }
 
     fn bytes(&self) -> usize {
@@ -308,8 +371,8 @@ impl RunWriter {
     }
 
     fn end_chunk(&mut self) {
-        let compressed = match zstd::bulk::compress(&self.rows, LEVEL) {
-            Ok(compressed) => compressed,
+        let compressed = match self.compressor.compress(&self.rows) {
+            Ok(compressed) => [&(self.rows.len() as u32).to_le_bytes(), compressed.as_slice()].concat(),
             Err(error) => {
                 self.failed.get_or_insert(StoreError::Compression(error));
                 return self.rows.clear();
@@ -327,25 +390,53 @@ impl RunWriter {
         }
     }
 
-    fn finish(mut self, meta: Vec<u8>) -> Result<Vec<Chunk>, StoreError> {
+    /// Brings the run and what it leaves of the `older` chunks onto the disk; the chunks that there are then.
+    fn finish(
+        mut self,
+        older: VecDeque<Chunk>,
+        meta: impl FnOnce(&VecDeque<Chunk>) -> Result<Vec<u8>, postcard::Error>,
+    ) -> Result<VecDeque<Chunk>, StoreError> {
         if !self.rows.is_empty() {
             self.end_chunk();
         }
         if let Some(failed) = self.failed {
             return Err(failed);
         }
-        self.batch.insert(META, meta);
+        let mut chunks = older;
+        chunks.extend(self.chunks);
+        self.batch.insert(META, meta(&chunks)?);
         self.db.apply_batch(self.batch)?;
         self.db.flush()?;
-        Ok(self.chunks)
+        Ok(chunks)
     }
 }
 
-fn decompressed(chunk: &[u8]) -> Result<Vec<u8>, StoreError> {
-    zstd::bulk::decompress(chunk, LARGEST_CHUNK).map_err(StoreError::Compression)
+fn bytes_of(chunks: &VecDeque<Chunk>) -> usize {
+    chunks.iter().map(|chunk| chunk.bytes).sum()
+}
+
+/// Holds where the disk has room for so many bytes and what sled takes besides. sled 0.34 does not bear a disk
+/// that is full: it may hang, or lose a part of what it wrote and keep the rest.
+fn ensure_room(folder: &Path, bytes: u64) -> Result<(), StoreError> {
+    let at = if folder.exists() { folder } else { folder.parent().unwrap_or(folder) };
+    let needed = bytes + LEAST_ROOM;
+    match rustix::fs::statvfs(at) {
+        Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < needed => {
+            Err(StoreError::NoRoom { needed })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rows of a chunk, which begins with how many bytes they are.
+fn decompress(chunk: &[u8], decompressor: &mut Decompressor<'_>) -> Result<Vec<u8>, StoreError> {
+    let (length, compressed) = chunk.split_first_chunk().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    decompressor.decompress(compressed, length.min(LARGEST_CHUNK)).map_err(StoreError::Compression)
 }
 
 fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {
+    ensure_room(folder, 0)?;
     sled::Config::new()
         .path(folder)
         .cache_capacity(CACHE_BYTES)
@@ -363,6 +454,8 @@ fn reopen_sled(folder: &Path) -> Result<sled::Db, StoreError> {
             Err(StoreError::Locked { .. } | StoreError::Sled(_)) if closed.elapsed() < LAST_HOLD => {
                 std::thread::sleep(Duration::from_millis(2));
             }
+            // It is this process that holds it.
+            Err(StoreError::Locked { .. }) => return Err(StoreError::Closed),
             opened => return opened,
         }
     }

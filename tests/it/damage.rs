@@ -12,7 +12,7 @@ use probewatch::event_log;
 use crate::support::recorder::{
     Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
 };
-use probewatch::recorder::{Recorder, Settings};
+use probewatch::recorder::{Recorder, Settings, Stored};
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
@@ -31,14 +31,15 @@ fn recording_goes_on_behind_a_cut() {
     let folder = tempfile::tempdir().unwrap();
     let (all, bytes, segment) = small_log(folder.path());
     fs::write(&segment, &bytes[..bytes.len() - 7]).unwrap();
-    // sled is ahead of the log now: it is dropped.
+    // sled is ahead of the log now: it is dropped, and the log says what is lost.
     let running = Running::start(settings(folder.path()));
-    assert_eq!(running.handle.state().next_offset(), Offset(5));
+    assert_eq!(running.handle.state().next_offset(), Offset(6));
     running.record(&Input::Heard(probe(addresses()[1], RequestedSsid::Absent, 9)));
     running.stop();
     let now = events(folder.path());
     assert_eq!(now[..5], all[..5]);
-    assert_eq!(now.len(), 6);
+    assert!(matches!(now[5].1, Event::Lost { count: 1, .. }), "{:?}", now[5]);
+    assert_eq!(now.len(), 7);
     let reopened = Running::start(settings(folder.path()));
     assert_same(&reopened.handle.state(), &fold(&now));
     reopened.stop();
@@ -179,4 +180,26 @@ fn a_store_that_another_process_has_is_an_error_that_names_it() {
     drop(other);
     let (_, handle) = Recorder::open(settings(folder.path())).unwrap();
     assert_eq!(handle.state().totals().probes, 1);
+}
+
+#[test]
+fn an_end_of_the_log_that_is_gone_is_told_and_its_offsets_are_not_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all, bytes, segment) = small_log(folder.path());
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let cut = ends.collect::<Vec<_>>()[all.len() - 3];
+    fs::write(&segment, &bytes[..cut]).unwrap();
+    let running = Running::start(settings(folder.path()));
+    running.record(&Input::Heard(probe(addresses()[1], RequestedSsid::Wildcard, 9)));
+    running.stop();
+    let now = events(folder.path());
+    let (at, lost) = &now[all.len() - 2];
+    assert_eq!(*at, all[all.len() - 2].0);
+    assert!(matches!(lost, Event::Lost { count: 2, .. }), "{lost:?}");
+    assert_eq!(now.last().unwrap().0, Offset(all.len() as u64));
+    let mut stored = Stored::open(folder.path()).unwrap();
+    let check = stored.check(3, &mut |_| {}).unwrap();
+    assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");
+    assert_same(&stored.state(&mut |_| {}).unwrap(), &fold(&now));
+    assert_same(&stored.rebuild(&mut |_| {}).unwrap(), &fold(&now));
 }

@@ -245,7 +245,8 @@ impl<R: BufRead> Lines<R> {
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
             .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
         match format {
-            FORMAT => Ok(snapshot),
+            FORMAT if snapshot <= Offset::LAST => Ok(snapshot),
+            FORMAT => Err(self.error(format!("no log has an event {snapshot}"))),
             _ => Err(self.error(format!("it is of format {format}, and this version reads format {FORMAT}"))),
         }
     }
