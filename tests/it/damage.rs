@@ -6,13 +6,14 @@ use std::path::Path;
 
 use probewatch::chat::lookup::{Found, look_up};
 use probewatch::dot11::{RequestedSsid, Ssid};
-use probewatch::event::{Event, Offset};
-use probewatch::event_log;
+use probewatch::event::{Event, Offset, Timestamp};
+use probewatch::event_log::{self, Snapshots};
 
 use crate::support::recorder::{
     Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
 };
 use probewatch::recorder::{Recorder, Settings, Stored};
+use probewatch::state::Differences;
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
@@ -202,4 +203,44 @@ fn an_end_of_the_log_that_is_gone_is_told_and_its_offsets_are_not_given_again() 
     assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");
     assert_same(&stored.state(&mut |_| {}).unwrap(), &fold(&now));
     assert_same(&stored.rebuild(&mut |_| {}).unwrap(), &fold(&now));
+}
+
+#[test]
+fn damage_on_both_sides_of_a_snapshot_is_mended_and_all_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
+    for number in 0..60 {
+        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
+    }
+    running.stop();
+    // A snapshot of a state in the middle of the segment.
+    let image = fold(&events(data_dir)[..30]).image();
+    Snapshots::of(data_dir)
+        .write(
+            image.next_offset(),
+            |file| image.write_to(Timestamp::from_micros(0), file),
+            |file| image.verify(file),
+        )
+        .unwrap();
+    let segment = data_dir.join("events").join(format!("{:020}.ndjson", 0));
+    let mut lines: Vec<Vec<u8>> =
+        fs::read(&segment).unwrap().split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    for damaged in [5..7, 25..35] {
+        lines[damaged].iter_mut().for_each(|line| line[0] ^= 1);
+    }
+    fs::write(&segment, lines.concat()).unwrap();
+    fs::remove_dir_all(data_dir.join("state")).unwrap();
+
+    let mut stored = Stored::open(data_dir).unwrap();
+    let rebuilt = stored.rebuild(&mut |_| {}).unwrap();
+    // The snapshot knows what was before it.
+    assert_eq!((rebuilt.totals().probes, rebuilt.totals().lost_events), (55, 5));
+    let check = stored.check(3, &mut |_| {}).unwrap();
+    assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");
+    assert_eq!(format!("{:?}", check.differences), format!("{:?}", Differences::default()));
+    drop(stored);
+    let running = Running::start(settings(data_dir));
+    assert_same(&running.handle.state(), &rebuilt);
+    running.stop();
 }
