@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod chart;
 pub mod chat;
 pub mod cli;
 pub mod config;
@@ -22,3 +23,4 @@ pub mod recorder;
 pub mod service;
 pub mod state;
 pub mod telegram;
+pub mod vendor;
