@@ -4,20 +4,23 @@ use super::canvas::{Align, Area, Canvas, Style};
 use super::palette::{BAR, GRID, STRONG_GRID};
 use super::scale::{Scale, short};
 use super::series::{Hour, Series};
-use super::{LABEL_STYLE, MARGIN, time_axis};
+use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, time_axis};
 
 pub(super) fn draw(canvas: &mut Canvas, area: Area, series: &Series) {
     let most = series.hours().iter().map(|hour| hour.probes).max().unwrap_or_default();
     let scale = Scale::up_to(most);
-    canvas.text(MARGIN, area.top - 26, "Probes per hour", LABEL_STYLE);
+    canvas.text(MARGIN, area.top - HEADING, "Probes per hour", LABEL_STYLE);
     for mark in scale.marks() {
         let y = area.y(scale.share(mark));
         canvas.fill(Area { top: y, bottom: y + 2, ..area }, if mark == 0 { STRONG_GRID } else { GRID });
-        canvas.text(area.left - 16, y + 11, &short(mark), Style { align: Align::Right, ..LABEL_STYLE });
+        canvas.text(area.left - 16, y + BESIDE, &short(mark), Style { align: Align::Right, ..LABEL_STYLE });
     }
     time_lines(canvas, area, series);
     for hour in series.hours().iter().filter(|hour| hour.probes > 0) {
-        canvas.fill_rounded(bar(area, scale, series, hour), 4.0, BAR);
+        let bar = bar(area, scale, series, hour);
+        canvas.fill_rounded(bar, 5.0, BAR);
+        // It stands on the line with sharp corners.
+        canvas.fill(Area { top: bar.top + bar.height() / 2, ..bar }, BAR);
     }
 }
 

@@ -12,6 +12,9 @@ static INTER: LazyLock<Option<FontRef<'static>>> =
 /// The longest text that is looked at, in characters; more do not fit on any line.
 const LONGEST: usize = 400;
 
+/// Stands for a character that the font does not have.
+const REPLACEMENT: char = '□';
+
 /// Inter at some size.
 pub(super) struct Letters {
     font: &'static FontRef<'static>,
@@ -27,9 +30,12 @@ impl Letters {
         Some(Self { font, scale: PxScale::from(size * line) })
     }
 
-    /// The glyph of `c`; glyph 0 is the box.
+    /// The glyph of `c`, or the box.
     fn glyph(&self, c: char) -> GlyphId {
-        self.font.glyph_id(c)
+        match self.font.glyph_id(c) {
+            GlyphId(0) => self.font.glyph_id(REPLACEMENT),
+            glyph => glyph,
+        }
     }
 
     fn advance(&self, c: char) -> f32 {
@@ -80,7 +86,7 @@ mod tests {
     fn the_font_has_what_charts_say_and_what_names_are_made_of() {
         let letters = Letters::of_size(30.0).unwrap();
         for c in "Probes per hour 0123456789:.,−-…·/+()\"'\\ äöüßÉñłŞΩяЖії€№".chars() {
-            assert_ne!(letters.glyph(c), GlyphId(0), "{c}");
+            assert_ne!(letters.glyph(c), letters.glyph('📡'), "{c}");
         }
     }
 

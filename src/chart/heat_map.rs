@@ -4,29 +4,32 @@
 use chrono::{Datelike, Weekday};
 
 use super::canvas::{Align, Area, Canvas, Style};
-use super::palette::{BAR, EMPTY_CELL, GRID, STRONG_GRID, heat};
+use super::palette::{BAR, Colour, EMPTY_CELL, GRID, STRONG_GRID, heat};
 use super::scale::{Scale, short};
 use super::series::{Cell, Day};
-use super::{LABEL_STYLE, MARGIN, RIGHT, time_axis};
+use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, RIGHT, time_axis};
 
 /// Left end of the cells; the days' names are before it.
-const CELLS: i32 = 214;
-const CELL_WIDTH: i32 = 35;
+const CELLS: i32 = 264;
+const CELL_WIDTH: i32 = 33;
 /// Left end of the days' bars.
 const SUMS: i32 = CELLS + 24 * CELL_WIDTH + 28;
 
 /// The lowest row in which a cell can be told from its neighbours.
 const LOWEST_ROW: u16 = 18;
 /// The lowest row that has room for its day's name.
-const LOWEST_LABEL: i32 = 34;
+const LOWEST_LABEL: i32 = 36;
 
 /// Gap between cells.
 const GAP: i32 = 2;
 
+/// The height that there is for rows in a picture of the usual height, above signals.
+const USUAL: u16 = 304;
+
 /// How many pixels a picture must be higher than usual to show so many days.
 pub(super) fn further_height(days: usize) -> u16 {
     let days = u16::try_from(days).unwrap_or(u16::MAX);
-    days.saturating_mul(LOWEST_ROW).saturating_sub(320).min(400)
+    days.saturating_mul(LOWEST_ROW).saturating_sub(USUAL).min(400)
 }
 
 /// Draws `days` into `area` and the hours' labels below it.
@@ -36,8 +39,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, days: &[Day]) {
     let daily = Scale::up_to(days.iter().map(Day::probes).max().unwrap_or_default());
     let row_height = area.height() / (days.len() as i32).max(1);
 
-    legend(canvas, area.top - 26, hourly);
-    canvas.text(SUMS, area.top - 26, "Per day", LABEL_STYLE);
+    legend(canvas, area.top - HEADING, hourly);
+    canvas.text(SUMS, area.top - HEADING, "Per day", LABEL_STYLE);
     let rows_end = area.top + row_height * days.len() as i32;
     for (place, day) in days.iter().enumerate() {
         let top = area.top + row_height * place as i32;
@@ -59,28 +62,28 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, days: &[Day]) {
             canvas.fill_rounded(Area { right: end.max(SUMS + 4), ..sum }, 3.0, BAR);
         }
         if row_height >= LOWEST_LABEL || day.date.weekday() == Weekday::Mon {
-            let baseline = top + (row_height - GAP) / 2 + 11;
+            let baseline = top + (row_height - GAP) / 2 + BESIDE;
             canvas.text(MARGIN, baseline, &time_axis::day(day.date), LABEL_STYLE);
         }
     }
     for hour in (0..=24).step_by(3) {
         let x = CELLS + CELL_WIDTH * hour - GAP / 2;
         let label = Style { align: Align::Middle, ..LABEL_STYLE };
-        canvas.text(x, rows_end + 36, &format!("{hour:02}"), label);
+        canvas.text(x, rows_end + 38, &format!("{hour:02}"), label);
     }
-    canvas.text(RIGHT, rows_end + 36, &short(daily.end), Style { align: Align::Right, ..LABEL_STYLE });
+    canvas.text(RIGHT, rows_end + 38, &short(daily.end), Style { align: Align::Right, ..LABEL_STYLE });
     canvas.fill(Area { left: RIGHT - 2, top: area.top, right: RIGHT, bottom: rows_end }, GRID);
 }
 
 /// The colour of a cell. The root lets quiet hours be told apart beside a loud one.
-fn shade(scale: Scale, probes: u64) -> super::palette::Colour {
+fn shade(scale: Scale, probes: u64) -> Colour {
     heat(scale.share(probes).sqrt() as f32)
 }
 
 /// What the colours mean.
 fn legend(canvas: &mut Canvas, baseline: i32, scale: Scale) {
     canvas.text(MARGIN, baseline, "Probes per hour", LABEL_STYLE);
-    let ramp = Area { left: 430, top: baseline - 22, right: 730, bottom: baseline + 2 };
+    let ramp = Area { left: 450, top: baseline - 22, right: 750, bottom: baseline + 2 };
     for x in ramp.left..ramp.right {
         let share = f64::from(x - ramp.left) / f64::from(ramp.width());
         canvas.fill(Area { left: x, right: x + 1, ..ramp }, heat(share as f32));

@@ -41,10 +41,14 @@ const HEAT_MAP_FROM: i64 = 100;
 /// Left and right of everything.
 const MARGIN: i32 = 48;
 /// Left end of what has an axis with numbers on its left.
-const AXIS: i32 = 138;
+const AXIS: i32 = 148;
 const RIGHT: i32 = WIDTH as i32 - MARGIN;
 
-const LABEL_STYLE: Style = Style { size: 30.0, colour: LABEL, align: Align::Left };
+/// From a panel's top up to its heading's baseline, and from a line down to that of the label beside it.
+const HEADING: i32 = 30;
+const BESIDE: i32 = 12;
+
+const LABEL_STYLE: Style = Style { size: 34.0, colour: LABEL, align: Align::Left };
 
 /// The picture of `series` as a PNG file, of well under a megabyte. `title` and `subtitle` may hold any
 /// text: what the font has not is drawn as a box, and what does not fit is cut.
@@ -55,9 +59,9 @@ pub fn draw(title: &str, subtitle: &str, series: &Series) -> Vec<u8> {
     head(&mut canvas, title, subtitle, series.zone().name());
 
     let has_signals = series.signals().next().is_some();
-    let bottom = i32::from(height) - 84;
+    let bottom = i32::from(height) - 86;
     let upper =
-        Area { left: AXIS, top: 222, right: RIGHT, bottom: if has_signals { bottom - 294 } else { bottom } };
+        Area { left: AXIS, top: 234, right: RIGHT, bottom: if has_signals { bottom - 296 } else { bottom } };
     if series.probes() == 0 {
         nothing_heard(&mut canvas, series);
     } else if days.is_empty() {
@@ -69,23 +73,23 @@ pub fn draw(title: &str, subtitle: &str, series: &Series) -> Vec<u8> {
         heat_map::draw(&mut canvas, Area { bottom: upper.bottom - 40, ..upper }, &days);
     }
     if has_signals {
-        signal::draw(&mut canvas, Area { top: bottom - 200, bottom, ..upper }, series);
+        signal::draw(&mut canvas, Area { top: bottom - 196, bottom, ..upper }, series);
     }
     canvas.into_png()
 }
 
 fn head(canvas: &mut Canvas, title: &str, subtitle: &str, zone: &str) {
-    let title_style = Style { size: 46.0, colour: TEXT, align: Align::Left };
-    let subtitle_style = Style { size: 32.0, colour: TEXT, align: Align::Left };
+    let title_style = Style { size: 50.0, colour: TEXT, align: Align::Left };
+    let subtitle_style = Style { size: 36.0, colour: TEXT, align: Align::Left };
     let zone_style = Style { align: Align::Right, ..LABEL_STYLE };
     let room = (RIGHT - MARGIN) as f32;
     let fitted = |text: &str, style: Style, room: f32| {
         Letters::of_size(style.size).map(|letters| letters.fitted(text, room)).unwrap_or_default()
     };
     let zone_width = Letters::of_size(zone_style.size).map_or(0.0, |letters| letters.width(zone));
-    canvas.text(MARGIN, 82, &fitted(title, title_style, room), title_style);
-    canvas.text(MARGIN, 134, &fitted(subtitle, subtitle_style, room - zone_width - 40.0), subtitle_style);
-    canvas.text(RIGHT, 134, zone, zone_style);
+    canvas.text(MARGIN, 84, &fitted(title, title_style, room), title_style);
+    canvas.text(MARGIN, 140, &fitted(subtitle, subtitle_style, room - zone_width - 40.0), subtitle_style);
+    canvas.text(RIGHT, 140, zone, zone_style);
 }
 
 fn nothing_heard(canvas: &mut Canvas, series: &Series) {
