@@ -35,7 +35,8 @@ pub(super) fn further_height(days: usize) -> u16 {
 /// Draws `days` into `area` and the hours' labels below it.
 pub(super) fn draw(canvas: &mut Canvas, area: Area, days: &[Day]) {
     let most = days.iter().flat_map(|day| &day.cells).map(|cell| cell.probes()).max().unwrap_or_default();
-    let hourly = Scale::up_to(most);
+    // From one to at least two, so that the legend's ends differ.
+    let hourly = Scale::up_to(most.max(2));
     let daily = Scale::up_to(days.iter().map(Day::probes).max().unwrap_or_default());
     let row_height = area.height() / (days.len() as i32).max(1);
 
@@ -75,9 +76,11 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, days: &[Day]) {
     canvas.fill(Area { left: RIGHT - 2, top: area.top, right: RIGHT, bottom: rows_end }, GRID);
 }
 
-/// The colour of a cell. The root lets quiet hours be told apart beside a loud one.
+/// The colour of a cell in which something was heard, from one probe up to the scale's end. The root lets
+/// quiet hours be told apart beside a loud one.
 fn shade(scale: Scale, probes: u64) -> Colour {
-    heat(scale.share(probes).sqrt() as f32)
+    let share = probes.saturating_sub(1) as f64 / scale.end.saturating_sub(1).max(1) as f64;
+    heat(share.sqrt() as f32)
 }
 
 /// What the colours mean.
@@ -90,4 +93,18 @@ fn legend(canvas: &mut Canvas, baseline: i32, scale: Scale) {
     }
     canvas.text(ramp.left - 16, baseline, "1", Style { align: Align::Right, ..LABEL_STYLE });
     canvas.text(ramp.right + 16, baseline, &short(scale.end), LABEL_STYLE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_has_the_colour_that_the_legend_gives_its_count() {
+        for most in [2, 6, 1_730] {
+            let scale = Scale::up_to(most);
+            assert_eq!(shade(scale, 1), heat(0.0), "the legend begins at 1");
+            assert_eq!(shade(scale, scale.end), heat(1.0), "and ends at {}", scale.end);
+        }
+    }
 }

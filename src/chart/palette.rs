@@ -34,7 +34,7 @@ pub(super) const DOT: Colour = Colour::hex(0xff_b6_55);
 pub(super) const EMPTY_CELL: Colour = Colour::hex(0x28_33_44);
 
 const HEAT: [Colour; 4] =
-    [Colour::hex(0x2c_5f_8a), Colour::hex(0x2f_96_b4), Colour::hex(0x6c_cb_9b), Colour::hex(0xfd_e9_7c)];
+    [Colour::hex(0x2f_6a_9e), Colour::hex(0x2f_96_b4), Colour::hex(0x6c_cb_9b), Colour::hex(0xfd_e9_7c)];
 
 /// The colour of a heat map's cell, from the least (0) to the most (1).
 pub(super) fn heat(share: f32) -> Colour {
