@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use tokio::runtime::Handle;
 
-use super::Chat;
+use super::{Chat, Message};
 use crate::event::ChatId;
 
 /// The longest line that is read as one message, in bytes; a Telegram message is shorter.
@@ -36,8 +36,9 @@ pub fn run(
         if message.trim().is_empty() {
             continue;
         }
-        let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, &message, None));
-        writeln!(output, "{reply}\n")?;
+        let message = Message { chat: ChatId::TERMINAL, text: &message, in_reply_to: None, update: None };
+        let answer = runtime.block_on(chat.answer(message));
+        writeln!(output, "{}\n", answer.text)?;
         output.flush()?;
     }
 }

@@ -1,6 +1,7 @@
 //! A message in, a reply out. Telegram and the terminal are two adapters over this one core, which knows
 //! neither.
 
+mod answer;
 pub mod console;
 pub mod lookup;
 pub mod reply;
@@ -16,6 +17,7 @@ use chrono_tz::Tz;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
+pub use answer::{Answer, Button, File, Message, Press, Pressed};
 use lookup::look_up;
 use reply::{SensorStatus, Status};
 use request::{COMMANDS, Request};
@@ -52,9 +54,19 @@ impl Chat {
         self.zone
     }
 
-    /// The reply to `message` from `chat`, which may be served. A change is on disk when this returns, and
-    /// with it that it was made for `update`, the number of Telegram's update.
-    pub async fn answer(&self, chat: ChatId, message: &str, update: Option<u32>) -> Text {
+    /// The answer to a message from a chat that is served. A change is on disk when this returns, and with
+    /// it that it was made for the message's update.
+    pub async fn answer(&self, message: Message<'_>) -> Answer {
+        let Message { chat, text, in_reply_to: _, update } = message;
+        self.reply(chat, text, update).await.into()
+    }
+
+    /// What a press of a button does, in a chat that is served. Changes are as in [`Chat::answer`].
+    pub async fn press(&self, _press: Press<'_>) -> Pressed {
+        Pressed::Tell("This button does nothing any more.".to_owned())
+    }
+
+    async fn reply(&self, chat: ChatId, message: &str, update: Option<u32>) -> Text {
         match Request::parse(message) {
             Request::Lookup(query) => reply::found(&look_up(&self.recorder.state(), &query), self.zone),
             Request::Watch { ssid, reason } => self.watch(chat, ssid, reason, update).await,

@@ -27,8 +27,8 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::chat::Chat;
 use crate::chat::request::COMMANDS;
+use crate::chat::{self, Chat};
 use crate::config::{Telegram, Updates};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
@@ -169,8 +169,9 @@ impl Handler {
             return info!("update {number} was acted on before a restart; it is not repeated");
         }
         if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
-            let reply = self.chat.answer(from, &text, Some(number)).await;
-            self.sender.reply(&message, &reply).await;
+            let heard = chat::Message { chat: from, text: &text, in_reply_to: None, update: Some(number) };
+            let answer = self.chat.answer(heard).await;
+            self.sender.reply(&message, &answer.text).await;
         }
     }
 
