@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use tokio::runtime::Handle;
 
-use super::{Chat, Message};
+use super::{Chat, Message, Progress};
 use crate::event::ChatId;
 
 /// The longest line that is read as one message, in bytes; a Telegram message is shorter.
@@ -37,7 +37,7 @@ pub fn run(
             continue;
         }
         let message = Message { chat: ChatId::TERMINAL, text: &message, in_reply_to: None, update: None };
-        let answer = runtime.block_on(chat.answer(message));
+        let answer = runtime.block_on(chat.answer(message, &Progress::untold()));
         writeln!(output, "{}\n", answer.text)?;
         output.flush()?;
     }

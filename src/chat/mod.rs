@@ -17,7 +17,7 @@ use chrono_tz::Tz;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
-pub use answer::{Answer, Button, File, Message, Press, Pressed};
+pub use answer::{Answer, Button, File, Makes, Message, Press, Pressed, Progress, Step};
 use lookup::look_up;
 use reply::{SensorStatus, Status};
 use request::{COMMANDS, Request};
@@ -55,14 +55,14 @@ impl Chat {
     }
 
     /// The answer to a message from a chat that is served. A change is on disk when this returns, and with
-    /// it that it was made for the message's update.
-    pub async fn answer(&self, message: Message<'_>) -> Answer {
+    /// it that it was made for the message's update. An answer that takes its time tells its steps.
+    pub async fn answer(&self, message: Message<'_>, _progress: &Progress) -> Answer {
         let Message { chat, text, in_reply_to: _, update } = message;
         self.reply(chat, text, update).await.into()
     }
 
     /// What a press of a button does, in a chat that is served. Changes are as in [`Chat::answer`].
-    pub async fn press(&self, _press: Press<'_>) -> Pressed {
+    pub async fn press(&self, _press: Press<'_>, _progress: &Progress) -> Pressed {
         Pressed::Tell("This button does nothing any more.".to_owned())
     }
 

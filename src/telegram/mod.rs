@@ -170,7 +170,7 @@ impl Handler {
         }
         if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
             let heard = chat::Message { chat: from, text: &text, in_reply_to: None, update: Some(number) };
-            let answer = self.chat.answer(heard).await;
+            let answer = self.chat.answer(heard, &chat::Progress::untold()).await;
             self.sender.reply(&message, &answer.text).await;
         }
     }
