@@ -10,7 +10,9 @@ mod chats;
 mod device;
 mod devices;
 mod differences;
+mod hours;
 mod name;
+mod networks;
 mod overflow;
 mod rows;
 mod snapshot;
@@ -25,7 +27,9 @@ pub use chats::{ANSWERED_LIMIT, Chats};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 use devices::Devices;
 pub use differences::{Difference, Differences};
+pub use hours::Hours;
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
+pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_NETWORKS, Overflow};
 use rows::Rows;
 pub use snapshot::{DeviceForm, Image, SnapshotError};
@@ -71,6 +75,7 @@ pub struct Totals {
 #[derive(Debug, Clone, Default)]
 pub struct State {
     devices: Devices,
+    networks: Networks,
     names: Names,
     watches: Watches,
     alerts: Alerts,
@@ -111,6 +116,11 @@ impl State {
     /// The watched networks.
     pub fn watches(&self) -> &Watches {
         &self.watches
+    }
+
+    /// The networks that were asked for by name.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// The outbox and what belongs to it.
@@ -203,6 +213,9 @@ impl State {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
         }
+        if let Some(ssid) = probe.ssid.named() {
+            self.networks.fold(ssid, probe.time);
+        }
         self.alerts.fold(offset, probe, &self.names);
     }
 
@@ -274,10 +287,11 @@ impl State {
     }
 
     /// Every kind of row with the letter that it has in the store.
-    fn tables(&self) -> [(u8, &dyn Table); 10] {
+    fn tables(&self) -> [(u8, &dyn Table); 11] {
         // Whoever adds a table meets this list.
         let Self {
             devices,
+            networks,
             names,
             watches,
             alerts,
@@ -292,6 +306,7 @@ impl State {
         let Chats { migrated, answered } = chats;
         [
             (b'd', devices),
+            (b'k', networks),
             (b'n', &names.rows),
             (b'w', &watches.rows),
             (b'o', outbox),
@@ -304,9 +319,10 @@ impl State {
         ]
     }
 
-    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 10] {
+    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 11] {
         let Self {
             devices,
+            networks,
             names,
             watches,
             alerts,
@@ -321,6 +337,7 @@ impl State {
         let Chats { migrated, answered } = chats;
         [
             (b'd', devices),
+            (b'k', networks),
             (b'n', &mut names.rows),
             (b'w', &mut watches.rows),
             (b'o', outbox),
@@ -391,6 +408,7 @@ impl PartialEq for State {
         self.next == other.next
             && self.totals == other.totals
             && self.devices == other.devices
+            && self.networks == other.networks
             && self.names == other.names
             && self.watches == other.watches
             && self.alerts == other.alerts
