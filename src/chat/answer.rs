@@ -117,7 +117,6 @@ impl Progress {
         Self::new(drop)
     }
 
-    #[expect(dead_code)]
     pub(super) fn tell(&self, step: Step) {
         (self.0)(step);
     }

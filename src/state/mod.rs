@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
 pub use chats::{ANSWERED_LIMIT, Chats};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
-use devices::Devices;
+pub use devices::{Brief, DeviceRow, SoughtNetwork};
+use devices::{Devices, SHARDS};
 pub use differences::{Difference, Differences};
 pub use hours::Hours;
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
@@ -39,6 +40,9 @@ pub use watch::{Watch, Watches};
 
 use crate::dot11::{MacAddr, RequestedSsid, Signature};
 use crate::event::{AlertDecision, ChatId, Event, Forgettable, Offset, Probe, Timestamp};
+
+/// Parts in which [`State::devices_of_part`] gives all devices.
+pub const DEVICE_PARTS: usize = SHARDS;
 
 /// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
 pub const DEVICES_LIMIT: usize = 144 << 20;
@@ -136,6 +140,12 @@ impl State {
     /// The statistics of one address.
     pub fn device(&self, address: MacAddr) -> Option<Device> {
         self.devices.get(address)
+    }
+
+    /// The devices of one of the [`DEVICE_PARTS`], in no order. Whoever looks at all devices of a state that
+    /// is being written to lets go of it between the parts; a device stays in its part.
+    pub fn devices_of_part(&self, part: usize) -> impl Iterator<Item = DeviceRow<'_>> {
+        self.devices.shard(part)
     }
 
     /// Every address that has statistics, in order.
