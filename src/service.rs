@@ -65,6 +65,7 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
             keep: config.alert_keep,
+            listening_since: None,
         },
         retention: Retention::default(),
         devices_bytes: DEVICES_LIMIT,
@@ -161,7 +162,8 @@ async fn open_recorder(
 ) -> Result<Option<RunningRecorder>, ServiceError> {
     let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
     let opening = tokio::task::spawn_blocking(move || {
-        let settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
+        let mut settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
+        settings.alerts.listening_since = Some(Timestamp::now());
         RunningRecorder::start(&config, settings, runtime, ended)
     });
     tokio::select! {
@@ -198,7 +200,7 @@ async fn serve(
         let sensors = sensors.to_vec();
         move || sensors.iter().map(|sensor| sensor.status()).collect()
     };
-    let chat = Chat::new(recorder.clone(), config.time_zone, statuses);
+    let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
     let bot = start_bot(config, chat, recorder.clone(), stop);
     stop.cancelled().await;
     info!("stopping");

@@ -5,16 +5,19 @@ mod answer;
 pub mod console;
 pub mod lookup;
 pub mod reply;
+pub mod reply_alerts;
 pub mod request;
 mod text;
+mod watching;
+pub mod wish;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 
-use crate::dot11::{MacAddr, Ssid};
+use crate::dot11::MacAddr;
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
 pub use answer::{Answer, Button, File, Message, Press, Pressed};
@@ -22,9 +25,10 @@ use lookup::look_up;
 use reply::{SensorStatus, Status};
 use request::{COMMANDS, Request};
 pub use text::{MESSAGE_LIMIT, Text, printable};
+use wish::AlertButton;
 
-/// Networks that one chat may watch.
-const WATCHES_PER_CHAT: usize = 200;
+/// How long a followed device must be silent to have left, unless that is set.
+const FOLLOW_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How alike a command must be to an unknown one (Jaro-Winkler, 0 to 1) to be offered for it.
 const NEARNESS: f64 = 0.8;
@@ -35,6 +39,7 @@ pub struct Chat {
     recorder: RecorderHandle,
     zone: Tz,
     started: Instant,
+    follow_silence: Duration,
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
 }
 
@@ -46,7 +51,19 @@ impl Chat {
         zone: Tz,
         sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
     ) -> Self {
-        Self { recorder, zone, started: Instant::now(), sensors: Arc::new(sensors) }
+        let (started, follow_silence) = (Instant::now(), FOLLOW_SILENCE);
+        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors) }
+    }
+
+    /// The same chat, where a followed device has left after so long a silence unless `/follow` says another.
+    #[must_use]
+    pub fn following_after(self, follow_silence: Duration) -> Self {
+        Self { follow_silence, ..self }
+    }
+
+    /// How the sources of frames are doing.
+    pub fn sensors(&self) -> Vec<SensorStatus> {
+        (self.sensors)()
     }
 
     /// The zone in which times are shown.
@@ -62,16 +79,20 @@ impl Chat {
     }
 
     /// What a press of a button does, in a chat that is served. Changes are as in [`Chat::answer`].
-    pub async fn press(&self, _press: Press<'_>) -> Pressed {
-        Pressed::Tell("This button does nothing any more.".to_owned())
+    pub async fn press(&self, press: Press<'_>) -> Pressed {
+        match AlertButton::decode(press.data) {
+            Some(button) => self.press_under_alert(press, button).await,
+            None => Pressed::Tell("This button does nothing any more.".to_owned()),
+        }
     }
 
     async fn reply(&self, chat: ChatId, message: &str, update: Option<u32>) -> Text {
         match Request::parse(message) {
             Request::Lookup(query) => reply::found(&look_up(&self.recorder.state(), &query), self.zone),
-            Request::Watch { ssid, reason } => self.watch(chat, ssid, reason, update).await,
-            Request::Unwatch(ssid) => self.unwatch(chat, ssid, update).await,
+            Request::Watch { wanted, reason } => self.watch(chat, wanted, reason, update).await,
+            Request::Unwatch(wanted) => self.unwatch(chat, wanted, update).await,
             Request::Watches => self.watches(chat),
+            Request::Wish(wish) => self.fulfil(chat, wish, update).await,
             Request::Name { address, name } => self.name(address, name, update).await,
             Request::Unname(address) => self.unname(address, update).await,
             Request::Status => reply::status(&self.status(), self.zone),
@@ -80,44 +101,6 @@ impl Chat {
             Request::Misused { command, why } => reply::misused(command, &why),
             Request::UnknownCommand(name) => reply::unknown_command(&name, nearest_command(&name)),
         }
-    }
-
-    async fn watch(&self, chat: ChatId, ssid: Ssid, reason: Option<String>, update: Option<u32>) -> Text {
-        let is_full = {
-            let state = self.recorder.state();
-            state.watches().get(&ssid, chat).is_none()
-                && state.watches().iter().filter(|(_, by, _)| *by == chat).count() >= WATCHES_PER_CHAT
-        };
-        if is_full {
-            return reply::too_many_watches(WATCHES_PER_CHAT);
-        }
-        let done = reply::watching(&ssid, reason.as_deref());
-        self.change(Event::Watch { time: Timestamp::now(), chat, ssid, reason }, update, done).await
-    }
-
-    async fn unwatch(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> Text {
-        let watched_by = {
-            let state = self.recorder.state();
-            [chat, ChatId::TERMINAL].into_iter().find(|by| state.watches().get(&ssid, *by).is_some())
-        };
-        match watched_by {
-            Some(chat) => {
-                let done = reply::unwatched(&ssid);
-                self.change(Event::Unwatch { time: Timestamp::now(), chat, ssid }, update, done).await
-            }
-            None => reply::was_not_watched(&ssid),
-        }
-    }
-
-    /// A chat sees its own watches and those of the terminal, which alert it too; the terminal sees all.
-    fn watches(&self, chat: ChatId) -> Text {
-        let state = self.recorder.state();
-        let watches: Vec<_> = state
-            .watches()
-            .iter()
-            .filter(|(_, by, _)| chat == ChatId::TERMINAL || *by == chat || *by == ChatId::TERMINAL)
-            .collect();
-        reply::watches(&watches, chat, self.zone)
     }
 
     async fn name(&self, address: MacAddr, name: String, update: Option<u32>) -> Text {

@@ -82,7 +82,8 @@ pub async fn run(
     }
     let api = Api::new(&settings)?;
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
-    let delivery = outbox::deliver(sender.clone(), recorder.clone(), chat.zone(), stop.clone());
+    let delivery =
+        outbox::deliver(sender.clone(), recorder.clone(), chat.zone(), settings.delivery, stop.clone());
     let notices = notices::tell(sender.clone(), recorder.clone(), stop.clone());
     let updates = async {
         let outcome = receive(settings, api, sender, chat, recorder, &stop).await;

@@ -1,7 +1,7 @@
 //! A snapshot: the whole state in a form that anyone can read, a JSON object a line.
 //!
 //! # Format
-//! The first line is `{"snapshot":N,"format":1,"time":…}`: N is the offset of the first event that is not
+//! The first line is `{"snapshot":N,"format":2,"time":…}`: N is the offset of the first event that is not
 //! in it, `time` says when it was taken. Then a line a row, `row` first, which says what it is. The last
 //! line is `{"end":N}` with the number of rows, so that a snapshot that was cut is told from a whole one.
 //! Times, addresses and SSIDs are written as in events.
@@ -26,7 +26,7 @@ pub use row::DeviceForm;
 pub(super) use row::Row;
 
 /// Grows with each change that an older version would misread.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A snapshot does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,16 @@ impl State {
             }
             Row::Name { address, name } => self.names.rows.load_row(address, Some(name)),
             Row::Watch { ssid, chat, watch } => self.watches.rows.load_row((ssid, chat), Some(watch)),
+            Row::Pattern { pattern, chat, watch } => {
+                self.watches.patterns.load_row((pattern, chat), Some(watch));
+            }
+            Row::Follow { device, chat, follow } => {
+                self.follows.rows.load_row((device, chat), Some(follow));
+            }
+            Row::Mute { chat, mute } => self.silences.mutes.load_row(chat, Some(mute)),
+            Row::Ignored { device, chat, ignored } => {
+                self.silences.ignored.load_row((device, chat), Some(ignored));
+            }
             Row::Alert { chat, probe, alert } => {
                 self.alerts.outbox.load_row((chat, probe), Some(alert.into()));
             }
@@ -245,7 +255,8 @@ impl<R: BufRead> Lines<R> {
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
             .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
         match format {
-            FORMAT => Ok(snapshot),
+            // The first had fewer kinds of rows and fields, and none that mean something else now.
+            1..=FORMAT => Ok(snapshot),
             _ => Err(self.error(format!("it is of format {format}, and this version reads format {FORMAT}"))),
         }
     }
