@@ -55,6 +55,7 @@ pub enum ServiceError {
 /// The recorder's settings in `config`; alerts go to the chats that the bot serves. Nothing is too old to be
 /// kept.
 pub fn recorder_settings(config: &Config) -> recorder::Settings {
+    let quiet = config.telegram.as_ref().and_then(|telegram| telegram.delivery.quiet);
     recorder::Settings {
         data_dir: config.data_dir.clone(),
         disk: Arc::new(RealDisk),
@@ -64,7 +65,8 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
         alerts: AlertPolicy {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
-            keep: config.alert_keep,
+            // The quiet hours are no fault of Telegram's.
+            keep: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
             listening_since: None,
         },
         retention: Retention::default(),

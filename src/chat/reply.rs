@@ -46,6 +46,17 @@ pub struct Status {
     pub disk_error: Option<String>,
 }
 
+/// Whether a source of frames is as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It is heard, or about to be.
+    Hearing,
+    /// It is at its end.
+    Over,
+    /// It failed, for this reason.
+    Failed(String),
+}
+
 /// How a source of frames is doing.
 #[derive(Debug, Clone)]
 pub struct SensorStatus {
@@ -53,6 +64,8 @@ pub struct SensorStatus {
     pub name: String,
     /// What it is doing: hearing, at its end, or why it failed.
     pub state: String,
+    /// Whether that is as it should be.
+    pub condition: Condition,
     /// Frames captured.
     pub frames: u64,
     /// Frames that could not be decoded.

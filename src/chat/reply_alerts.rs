@@ -433,5 +433,5 @@ pub fn source_trouble(source: &str, why: &str) -> Text {
 
 /// A source of frames that had trouble is heard again.
 pub fn source_recovered(source: &str) -> Text {
-    Text::plain(format_args!("✅ {}: frames come again.", printable(source)))
+    Text::plain(format_args!("✅ {} is heard again.", printable(source)))
 }

@@ -127,7 +127,6 @@ impl Checks {
         let keep = self.within("alerts.keep_hours", raw.alerts.keep_hours, 1, YEAR_HOURS)?;
         let follow = self.within("alerts.follow_minutes", raw.alerts.follow_minutes, 1, DAY_MINUTES)?;
         let delivery = self.delivery(&raw.alerts)?;
-        let quiet = delivery.quiet.map_or(Duration::ZERO, |quiet| quiet.length());
         let fsync = self.within("record.fsync_milliseconds", record.fsync_milliseconds, 1, 60_000)?;
         let checkpoint = self.within("record.checkpoint_seconds", record.checkpoint_seconds, 1, 3600)?;
         let segment = self.within("record.segment_mebibytes", record.segment_mebibytes, 1, 1024)?;
@@ -137,7 +136,7 @@ impl Checks {
             capture: self.capture(raw.capture)?,
             telegram: self.telegram(raw.telegram, delivery)?,
             alert_cooldown: Duration::from_secs(cooldown.into()),
-            alert_keep: Duration::from_secs(3600 * u64::from(keep)) + quiet,
+            alert_keep: Duration::from_secs(3600 * u64::from(keep)),
             follow_silence: Duration::from_secs(60 * u64::from(follow)),
             fsync_interval: Duration::from_millis(fsync.into()),
             checkpoint_interval: Duration::from_secs(checkpoint.into()),

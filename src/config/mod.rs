@@ -140,7 +140,7 @@ pub struct Config {
     pub telegram: Option<Telegram>,
     /// How long the same device and network alert only once.
     pub alert_cooldown: Duration,
-    /// How long an alert waits for Telegram before it is only counted; the quiet hours come on top.
+    /// How long an alert waits for Telegram before it is only counted.
     pub alert_keep: Duration,
     /// How long a followed device must be silent to have left.
     pub follow_silence: Duration,

@@ -280,7 +280,7 @@ pub enum Event {
         #[serde(flatten)]
         device: DeviceKey,
         /// The address that was heard last.
-        address: MacAddr,
+        source: MacAddr,
         /// When it was heard.
         last_heard: Timestamp,
         /// Who is told.
@@ -475,9 +475,8 @@ impl Event {
     pub fn address(&self) -> Option<MacAddr> {
         match self {
             Self::Probe(probe) => Some(probe.source),
-            Self::Name { address, .. } | Self::Unname { address, .. } | Self::Left { address, .. } => {
-                Some(*address)
-            }
+            Self::Name { address, .. } | Self::Unname { address, .. } => Some(*address),
+            Self::Left { source, .. } => Some(*source),
             _ => None,
         }
     }
@@ -676,11 +675,11 @@ mod tests {
                 time,
                 chat,
                 device: DeviceKey::Name("zoë".into()),
-                address: probe().source,
+                source: probe().source,
                 last_heard: time,
                 alerts: vec![LeaveDecision { chat, fate: Fate::Mute }],
             },
-            r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"name":"zoë","address":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[{"chat":-100123,"fate":"mute"}]}"#,
+            r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"name":"zoë","source":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[{"chat":-100123,"fate":"mute"}]}"#,
         );
         check(
             &Event::Signature { signature: probe().signature, elements: vec![0, 1, 255] },

@@ -143,13 +143,13 @@ impl State {
         let Some(listening_since) = policy.listening_since else { return Vec::new() };
         let here = self.follows.iter().filter(|(_, _, follow)| follow.is_here);
         here.filter_map(|(device, by, follow)| {
-            let (address, last_heard) = self.last_heard(device)?;
+            let (source, last_heard) = self.last_heard(device)?;
             let silent_since = last_heard.max(listening_since);
             (now > silent_since && now.distance(silent_since) >= follow.silence()).then(|| Event::Left {
                 time: now,
                 chat: by,
                 device: device.clone(),
-                address,
+                source,
                 last_heard,
                 alerts: self.told_of_leaving(device, by, now, policy),
             })

@@ -247,14 +247,14 @@ impl State {
 
     /// Repeats what was decided when a device had left.
     fn fold_left(&mut self, offset: Offset, event: &Event) {
-        let Event::Left { time, chat, device, address, last_heard, alerts } = event else { return };
+        let Event::Left { time, chat, device, source, last_heard, alerts } = event else { return };
         self.follows.left(&normal(device), self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
             let presence = Some(Presence::Left { last_heard: *last_heard });
             self.alerts.settle(chat, alert.fate, offset, || Alert {
                 presence,
-                ..Alert::of_device(*time, *address, None)
+                ..Alert::of_device(*time, *source, None)
             });
             if alert.fate == Fate::Mute {
                 self.silences.swallow(chat);

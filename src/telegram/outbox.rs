@@ -8,16 +8,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::api::{Backoff, Failure};
+use super::quiet::Quiet;
 use super::sender::Sender;
 use super::sleep_until;
 use crate::chat::{Answer, reply_alerts};
-use crate::config::Delivery;
 use crate::event::{ChatId, Event, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
@@ -98,24 +97,26 @@ impl Pause {
     }
 }
 
-/// When and how alerts are told.
+/// When alerts are told.
+#[derive(Clone, Copy)]
 struct Times {
-    delivery: Delivery,
-    zone: Tz,
+    /// For how long they are gathered once a few came by themselves.
+    gather: Duration,
+    quiet: Quiet,
 }
 
 /// Delivers until `stop`.
 pub(super) async fn deliver(
     sender: Sender,
     recorder: RecorderHandle,
-    zone: Tz,
-    delivery: Delivery,
+    gather: Duration,
+    quiet: Quiet,
     stop: CancellationToken,
 ) {
-    let times = Times { delivery, zone };
+    let times = Times { gather, quiet };
     let mut pauses: HashMap<ChatId, Pause> = HashMap::new();
     while !stop.is_cancelled() {
-        let (due, wake) = next_due(&recorder, &times, &mut pauses);
+        let (due, wake) = next_due(&recorder, times, &mut pauses);
         if due.is_empty() {
             tokio::select! {
                 () = recorder.alerts_waiting() => {}
@@ -183,7 +184,7 @@ fn settle(pause: &mut Pause, chat: ChatId, what: &What, outcome: Result<(), Fail
 /// What comes next for each chat that is not waited with, and when there may be more.
 fn next_due(
     recorder: &RecorderHandle,
-    times: &Times,
+    times: Times,
     pauses: &mut HashMap<ChatId, Pause>,
 ) -> (Vec<Due>, Option<Instant>) {
     let (now, time) = (Instant::now(), Timestamp::now());
@@ -193,8 +194,7 @@ fn next_due(
     let (mut due, mut wake) = (Vec::new(), None::<Instant>);
     for chat in chats {
         let pause = pauses.entry(chat).or_default();
-        let is_quiet = times.delivery.quiet.is_some_and(|quiet| quiet.covers(time, times.zone));
-        let next = if is_quiet || state.silences().is_muted(chat, time) {
+        let next = if times.quiet.covers(time) || state.silences().is_muted(chat, time) {
             Next::NotBefore(now + CLOCK_CHECK)
         } else if let Some(mute) = state.silences().mute_of(chat).filter(|mute| mute.swallowed > 0) {
             let answer = reply_alerts::mute_over(mute.swallowed).into();
@@ -232,28 +232,24 @@ fn next_due(
 fn next_alerts(
     chat: ChatId,
     waiting: &[reply_alerts::Waiting<'_>],
-    times: &Times,
+    times: Times,
     pause: &Pause,
     now: Instant,
 ) -> Next {
-    let Times { delivery, zone } = *times;
+    let Times { gather, quiet } = times;
     let Some((first, alert, name)) = waiting.first() else { return Next::Nothing };
-    let of_quiet_hours: Vec<_> = match delivery.quiet {
-        Some(quiet) => {
-            waiting.iter().filter(|(_, alert, _)| quiet.covers(alert.time, zone)).copied().collect()
-        }
-        None => Vec::new(),
-    };
+    let of_quiet_hours: Vec<_> =
+        waiting.iter().filter(|(_, alert, _)| quiet.covers(alert.time)).copied().collect();
     let digest = if of_quiet_hours.len() > 1 {
-        reply_alerts::digest(&of_quiet_hours, reply_alerts::quiet_headline, true, zone)
+        reply_alerts::digest(&of_quiet_hours, reply_alerts::quiet_headline, true, quiet.zone)
     } else {
-        match pause.room(delivery.gather, now) {
+        match pause.room(gather, now) {
             Err(from) => return Next::NotBefore(from),
-            Ok(room) if waiting.len() > room && !delivery.gather.is_zero() => {
-                reply_alerts::digest(waiting, reply_alerts::burst_headline, false, zone)
+            Ok(room) if waiting.len() > room && !gather.is_zero() => {
+                reply_alerts::digest(waiting, reply_alerts::burst_headline, false, quiet.zone)
             }
             Ok(_) => {
-                let answer = reply_alerts::alert(alert, *name, zone);
+                let answer = reply_alerts::alert(alert, *name, quiet.zone);
                 return Next::Due(Due { chat, what: What::Alerts(vec![*first]), answer });
             }
         }

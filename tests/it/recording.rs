@@ -93,9 +93,9 @@ pub fn input() -> impl Strategy<Value = Input> {
         1 => (time(), chat(), device())
             .prop_map(|(time, chat, device)| Input::Change(Event::Unfollow { time, chat, device })),
         1 => (time(), chat(), device(), address(), time(), fate()).prop_map(
-            |(time, chat, device, address, last_heard, fate)| {
+            |(time, chat, device, source, last_heard, fate)| {
                 let alerts = vec![LeaveDecision { chat, fate }];
-                Input::Change(Event::Left { time, chat, device, address, last_heard, alerts })
+                Input::Change(Event::Left { time, chat, device, source, last_heard, alerts })
             }
         ),
         1 => (time(), chat(), time())

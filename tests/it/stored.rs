@@ -260,7 +260,7 @@ fn what_cannot_be_imported_leaves_all_as_it_was() {
     check(&import(cut), 1, "the snapshot is cut off behind its line ");
     check(&import("{}\n"), 1, "line 1 of the snapshot cannot be used: no snapshot begins like this");
     check(
-        &import(&whole.replace("\"format\":1", "\"format\":9")),
+        &import(&whole.replace("\"format\":2", "\"format\":9")),
         1,
         "it is of format 9, and this version reads",
     );
