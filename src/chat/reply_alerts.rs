@@ -256,6 +256,12 @@ pub(super) fn was_not_muted() -> Text {
     Text::plain("🔔 This chat is not muted.")
 }
 
+/// The SSID as `/watch` takes it: in quotes where it would be a pattern.
+pub(super) fn spelled(ssid: &Ssid) -> String {
+    let shown = ssid.to_string();
+    if shown.contains(['*', '?']) { format!("\"{shown}\"") } else { shown }
+}
+
 /// As it is written after `/watch`.
 fn shown(wanted: &Wanted) -> String {
     match wanted {

@@ -82,7 +82,8 @@ impl Chat {
     pub(super) fn watches(&self, chat: ChatId) -> Text {
         let state = self.recorder.state();
         let is_meant = |by: ChatId| chat == ChatId::TERMINAL || by == chat || by == ChatId::TERMINAL;
-        let networks = state.watches().iter().map(|(ssid, by, watch)| (ssid.to_string(), by, watch));
+        let networks =
+            state.watches().iter().map(|(ssid, by, watch)| (reply_alerts::spelled(ssid), by, watch));
         let patterns =
             state.watches().patterns().map(|(pattern, by, watch)| (pattern.to_string(), by, watch));
         let watches: Vec<_> = networks.chain(patterns).filter(|(_, by, _)| is_meant(*by)).collect();

@@ -674,6 +674,17 @@ mod tests {
             &Event::Left {
                 time,
                 chat,
+                device: DeviceKey::Address(probe().source),
+                source: probe().source,
+                last_heard: time,
+                alerts: Vec::new(),
+            },
+            r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"address":"a4:83:e7:4e:39:15","source":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[]}"#,
+        );
+        check(
+            &Event::Left {
+                time,
+                chat,
                 device: DeviceKey::Name("zoë".into()),
                 source: probe().source,
                 last_heard: time,

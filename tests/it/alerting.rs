@@ -15,6 +15,7 @@ use crate::support::bot_api::SentMessage;
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{CHATS, Input, Running, events, probe, settings};
 use crate::support::service::toml_string;
+use crate::support::tap_radio::TapRadio;
 
 const VAN: &str = "00:23:a7:19:5c:02";
 const ZONE: chrono_tz::Tz = chrono_tz::Tz::UTC;
@@ -476,12 +477,12 @@ fn a_source_that_fails_is_told_and_its_recovery_without_a_sound() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
     home.transmit(VAN, "Depot");
     home.ask_until(VAN, "Probe count: 1\n");
-    home.radio.set_up(false).unwrap();
     let name = home.radio.name().to_owned();
+    drop(std::mem::replace(&mut home.radio, TapRadio::unique("pwoth").unwrap()));
     let warning = home.api.wait_for_message(|message| message.plain.starts_with("⚠️ "));
     assert!(warning.plain.starts_with(&format!("⚠️ {name}: ")), "{}", warning.plain);
     assert_eq!(warning.raw.get("disable_notification"), None);
-    home.radio.set_up(true).unwrap();
+    home.radio = TapRadio::open(&name).unwrap();
     let recovered = home.api.wait_for_message(|message| message.plain.starts_with("✅ "));
     assert_eq!(recovered.plain, format!("✅ {name} is heard again."));
     assert_eq!(recovered.raw["disable_notification"], true);
