@@ -4,6 +4,7 @@
 //! them. On a signal, or when a part fails that the service is nothing without, it stops in the order in
 //! which events flow: first the sources, then the bot, last the recorder, which writes what it has.
 
+mod names;
 mod sensor;
 
 use std::sync::Arc;
@@ -204,6 +205,7 @@ async fn serve(
     };
     let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
     let bot = start_bot(config, chat, recorder.clone(), stop);
+    tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
     stop.cancelled().await;
     info!("stopping");
     stop_sensors(sensors).await;

@@ -115,12 +115,15 @@ impl Chat {
         let name = self.recorder.state().names().get(address).cloned().unwrap_or_default();
         match (name.chat, name.config) {
             (Some(_), configured) => {
-                let done = reply::unnamed(address, configured.as_deref());
+                let done = reply::unnamed(address, configured.or(name.import).as_deref());
                 let event = Event::Unname { time: Timestamp::now(), address, by: NamedBy::Chat };
                 self.change(event, update, done).await
             }
             (None, Some(name)) => reply::named_by_configuration(address, &name),
-            (None, None) => reply::had_no_name(address),
+            (None, None) => match name.import {
+                Some(name) => reply::named_by_import(address, &name),
+                None => reply::had_no_name(address),
+            },
         }
     }
 

@@ -205,7 +205,7 @@ pub(super) fn named(address: MacAddr, name: &str, others: usize) -> Text {
 pub(super) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
     let text = Text::default().code(address);
     match left {
-        Some(name) => text.then(format_args!(" goes by its configured name again: {}.", printable(name))),
+        Some(name) => text.then(format_args!(" goes by its earlier name again: {}.", printable(name))),
         None => text.then(" has no name any more."),
     }
 }
@@ -217,6 +217,13 @@ pub(super) fn had_no_name(address: MacAddr) -> Text {
 pub(super) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
     Text::default().code(address).then(format_args!(
         " is called {} by the configuration's [devices]; take the name away there, or give another with /name.",
+        printable(name)
+    ))
+}
+
+pub(super) fn named_by_import(address: MacAddr, name: &str) -> Text {
+    Text::default().code(address).then(format_args!(
+        " is called {} by an imported file; give another name with /name, which wins.",
         printable(name)
     ))
 }

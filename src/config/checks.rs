@@ -145,6 +145,7 @@ impl Checks {
                 age: Duration::from_secs(u64::from(age) * 3600),
             },
             retention: self.retention(&raw.retention, segment)?,
+            name_files: raw.names.import.0.into_iter().map(PathBuf::from).collect(),
             devices: if self.has_table(DEVICES) { Some(self.devices(raw.devices)?) } else { None },
             data_dir: self.data_dir(raw.data_dir)?,
         })

@@ -36,7 +36,7 @@ const ENVIRONMENT: &str = "the environment";
 const DEVICES: &str = "devices";
 
 /// Every key that the configuration has, and what its value is.
-const KEYS: [(&str, Kind); 27] = [
+const KEYS: [(&str, Kind); 28] = [
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
     ("capture.sources", Kind::Texts),
@@ -63,6 +63,7 @@ const KEYS: [(&str, Kind); 27] = [
     ("retention.log_days", Kind::Number),
     ("retention.log_mebibytes", Kind::Number),
     ("retention.random_address_days", Kind::Number),
+    ("names.import", Kind::Texts),
     (DEVICES, Kind::Names),
 ];
 
@@ -152,6 +153,8 @@ pub struct Config {
     pub rotation: Rotation,
     /// How long what was heard is kept.
     pub retention: Retention,
+    /// Files of other programs that give names to addresses.
+    pub name_files: Vec<PathBuf>,
     /// Names of addresses; `None` where the configuration has no such table.
     pub devices: Option<BTreeMap<MacAddr, String>>,
 }
@@ -234,6 +237,7 @@ struct Raw {
     alerts: RawAlerts,
     record: RawRecord,
     retention: RawRetention,
+    names: RawNames,
     devices: BTreeMap<String, String>,
 }
 
@@ -286,6 +290,12 @@ struct RawRecord {
 
 #[derive(serde::Deserialize)]
 #[serde(default)]
+struct RawNames {
+    import: List<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
 struct RawRetention {
     log_days: i64,
     log_mebibytes: i64,
@@ -302,6 +312,7 @@ impl Default for Raw {
             alerts: RawAlerts::default(),
             record: RawRecord::default(),
             retention: RawRetention::default(),
+            names: RawNames::default(),
             devices: BTreeMap::new(),
         }
     }
@@ -348,6 +359,12 @@ impl Default for RawAlerts {
 impl Default for RawRecord {
     fn default() -> Self {
         Self { fsync_milliseconds: 1000, checkpoint_seconds: 10, segment_mebibytes: 64, segment_hours: 24 }
+    }
+}
+
+impl Default for RawNames {
+    fn default() -> Self {
+        Self { import: List(Vec::new()) }
     }
 }
 

@@ -182,7 +182,8 @@ fn from_hex<E: de::Error>(digits: &str) -> Result<Ssid, E> {
         .ok_or_else(|| E::invalid_value(de::Unexpected::Str(digits), &"hex digits"))
 }
 
-/// Which room a change of a device's name came from. A person's name wins over the configuration's.
+/// Which room a change of a device's name came from. A person's name wins over the
+/// configuration's, and that over an imported one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
@@ -190,6 +191,8 @@ pub enum NamedBy {
     Chat,
     /// The `[devices]` table of the configuration.
     Config,
+    /// A file of another program.
+    Import,
 }
 
 /// A change, as the log keeps it.

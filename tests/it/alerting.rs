@@ -488,3 +488,26 @@ fn a_source_that_fails_is_told_and_its_recovery_without_a_sound() {
     assert_eq!(recovered.raw["disable_notification"], true);
     home.api.assert_clean();
 }
+
+#[test]
+fn names_come_from_the_files_of_others_and_yield_to_a_persons() {
+    let folder = tempfile::tempdir().unwrap();
+    let leases = folder.path().join("dhcp.leases");
+    std::fs::write(&leases, format!("1767225600 {VAN} 192.168.1.7 delivery-van *\n")).unwrap();
+    let list = format!("[{}]", toml_string(leases.to_str().unwrap()));
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config.set("names", "import", &list)) else {
+        return;
+    };
+    home.transmit(VAN, "Depot");
+    home.ask_until(VAN, "stats for delivery-van\n");
+    home.ask(&format!("/name {VAN} Van"));
+    home.ask_until(VAN, "stats for Van\n");
+    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
+    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("by an imported file"));
+    // Where it is no longer imported, it goes.
+    home.service.kill();
+    home.service.restart_with(|config| config.set("names", "import", "[]"));
+    home.wait_until_ready(2);
+    home.ask_until(VAN, &format!("stats for {VAN}\n"));
+    home.api.assert_clean();
+}
