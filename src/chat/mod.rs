@@ -9,9 +9,12 @@ pub mod listing;
 pub mod lookup;
 pub mod period;
 pub mod reply;
+pub mod reply_alerts;
 pub mod request;
 pub mod table;
 mod text;
+mod watching;
+pub mod wish;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,11 +32,12 @@ pub use history::Subject;
 use listing::Order;
 use lookup::look_up;
 use reply::{SensorStatus, Status};
-use request::{COMMANDS, Request};
+use request::{COMMANDS, Request, Wanted};
 pub use text::{MESSAGE_LIMIT, Text, printable};
+use wish::AlertButton;
 
-/// Networks that one chat may watch.
-const WATCHES_PER_CHAT: usize = 200;
+/// How long a followed device must be silent to have left, unless that is set.
+const FOLLOW_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
 const TELL_LENGTH: usize = 200;
@@ -47,6 +51,7 @@ pub struct Chat {
     recorder: RecorderHandle,
     zone: Tz,
     started: Instant,
+    follow_silence: Duration,
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
     /// How many may read the log at a time.
     readings: Arc<Semaphore>,
@@ -60,8 +65,20 @@ impl Chat {
         zone: Tz,
         sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
     ) -> Self {
-        let readings = Arc::new(Semaphore::new(1));
-        Self { recorder, zone, started: Instant::now(), sensors: Arc::new(sensors), readings }
+        let (started, follow_silence, readings) =
+            (Instant::now(), FOLLOW_SILENCE, Arc::new(Semaphore::new(1)));
+        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings }
+    }
+
+    /// The same chat, where a followed device has left after so long a silence unless `/follow` says another.
+    #[must_use]
+    pub fn following_after(self, follow_silence: Duration) -> Self {
+        Self { follow_silence, ..self }
+    }
+
+    /// How the sources of frames are doing.
+    pub fn sensors(&self) -> Vec<SensorStatus> {
+        (self.sensors)()
     }
 
     /// The zone in which times are shown.
@@ -88,9 +105,10 @@ impl Chat {
             Request::Chart(subject, period) => self.chart(subject, period, progress).await,
             Request::ExportDevice(query) => self.export_device(&query, progress).await,
             Request::ExportNetworks => self.export_networks(),
-            Request::Watch { ssid, reason } => self.watch(chat, ssid, reason, update).await.into(),
-            Request::Unwatch(ssid) => self.unwatch(chat, ssid, update).await.into(),
+            Request::Watch { wanted, reason } => self.watch(chat, wanted, reason, update).await.into(),
+            Request::Unwatch(wanted) => self.unwatch(chat, wanted, update).await.into(),
             Request::Watches => self.watches(chat).into(),
+            Request::Wish(wish) => self.fulfil(chat, wish, update).await.into(),
             Request::Name { address, name } => self.name(address, name, update).await.into(),
             Request::Unname(address) => self.unname(address, update).await.into(),
             Request::Status => reply::status(&self.status().await, self.zone).into(),
@@ -104,6 +122,10 @@ impl Chat {
     /// What a press of a button does, in a chat that is served. Changes and steps are as in
     /// [`Chat::answer`].
     pub async fn press(&self, press: Press<'_>, progress: &Progress) -> Pressed {
+        // Both spell what they have in common alike.
+        if let Some(button) = AlertButton::decode(press.data) {
+            return self.press_under_alert(press, button).await;
+        }
         let Press { chat, data, update } = press;
         let Some(action) = Action::decode(data) else { return Pressed::Tell(reply::OLD_BUTTON.to_owned()) };
         match action {
@@ -117,14 +139,12 @@ impl Chat {
             }
             Action::NewestProbes(address) => Pressed::Send(self.probes(address, 0, progress).await),
             Action::Probes(address, page) => Pressed::Edit(self.probes(address, page, progress).await),
-            Action::Name(address) => Pressed::Send(Answer {
-                text: reply::name_question(address),
-                asks_for: Some(reply::NAME_FIELD.to_owned()),
-                ..Answer::default()
-            }),
-            Action::Follow(_) => Pressed::Tell(reply::NO_FOLLOWING.to_owned()),
+            Action::Name(address) => Pressed::Send(ask_for_name(address)),
+            Action::Follow(address) => {
+                Pressed::Send(self.follow(chat, &address.to_string(), update).await.into())
+            }
             Action::Watch(ssid) => {
-                let told = self.watch(chat, ssid, None, update).await;
+                let told = self.watch(chat, Wanted::Network(ssid), None, update).await;
                 Pressed::Tell(told.shortened(TELL_LENGTH).to_string())
             }
             Action::Devices(page) => Pressed::Edit(self.devices(page)),
@@ -177,44 +197,6 @@ impl Chat {
         reply::networks(&page, is_watched, Timestamp::now())
     }
 
-    async fn watch(&self, chat: ChatId, ssid: Ssid, reason: Option<String>, update: Option<u32>) -> Text {
-        let is_full = {
-            let state = self.recorder.state();
-            state.watches().get(&ssid, chat).is_none()
-                && state.watches().iter().filter(|(_, by, _)| *by == chat).count() >= WATCHES_PER_CHAT
-        };
-        if is_full {
-            return reply::too_many_watches(WATCHES_PER_CHAT);
-        }
-        let done = reply::watching(&ssid, reason.as_deref());
-        self.change(Event::Watch { time: Timestamp::now(), chat, ssid, reason }, update, done).await
-    }
-
-    async fn unwatch(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> Text {
-        let watched_by = {
-            let state = self.recorder.state();
-            [chat, ChatId::TERMINAL].into_iter().find(|by| state.watches().get(&ssid, *by).is_some())
-        };
-        match watched_by {
-            Some(chat) => {
-                let done = reply::unwatched(&ssid);
-                self.change(Event::Unwatch { time: Timestamp::now(), chat, ssid }, update, done).await
-            }
-            None => reply::was_not_watched(&ssid),
-        }
-    }
-
-    /// A chat sees its own watches and those of the terminal, which alert it too; the terminal sees all.
-    fn watches(&self, chat: ChatId) -> Text {
-        let state = self.recorder.state();
-        let watches: Vec<_> = state
-            .watches()
-            .iter()
-            .filter(|(_, by, _)| chat == ChatId::TERMINAL || *by == chat || *by == ChatId::TERMINAL)
-            .collect();
-        reply::watches(&watches, chat, self.zone)
-    }
-
     async fn name(&self, address: MacAddr, name: String, update: Option<u32>) -> Text {
         let namesakes = self.recorder.state().names().addresses_of(&name);
         let others = namesakes.iter().filter(|other| **other != address).count();
@@ -227,12 +209,15 @@ impl Chat {
         let name = self.recorder.state().names().get(address).cloned().unwrap_or_default();
         match (name.chat, name.config) {
             (Some(_), configured) => {
-                let done = reply::unnamed(address, configured.as_deref());
+                let done = reply::unnamed(address, configured.or(name.import).as_deref());
                 let event = Event::Unname { time: Timestamp::now(), address, by: NamedBy::Chat };
                 self.change(event, update, done).await
             }
             (None, Some(name)) => reply::named_by_configuration(address, &name),
-            (None, None) => reply::had_no_name(address),
+            (None, None) => match name.import {
+                Some(name) => reply::named_by_import(address, &name),
+                None => reply::had_no_name(address),
+            },
         }
     }
 
@@ -273,6 +258,15 @@ impl Chat {
             log: log.ok().flatten(),
             disk_error: self.recorder.disk_error(),
         }
+    }
+}
+
+/// The question for a device's name.
+fn ask_for_name(address: MacAddr) -> Answer {
+    Answer {
+        text: reply::name_question(address),
+        asks_for: Some(reply::NAME_FIELD.to_owned()),
+        ..Answer::default()
     }
 }
 

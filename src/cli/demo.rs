@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::street::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
-use crate::chat::{Chat, Message, Progress, reply};
+use crate::chat::{Chat, Message, Progress, reply_alerts};
 use crate::config::Config;
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::RecorderHandle;
@@ -111,7 +111,10 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
         let state = recorder.state();
         let waiting = state.alerts().waiting_for(ChatId::TERMINAL);
         waiting
-            .map(|(probe, alert)| (probe, reply::alert(alert, state.names().of(alert.source), chat.zone())))
+            .map(|(probe, alert)| {
+                let name = state.names().of(alert.source);
+                (probe, reply_alerts::alert(alert, name, chat.zone()).text)
+            })
             .collect()
     };
     for (probe, text) in waiting {

@@ -312,7 +312,8 @@ fn print_json(query: &str, found: &Found) -> Result<(), CliError> {
 fn chat(place: &Place) -> Result<ExitCode, CliError> {
     let config = place.config()?;
     with_recorder(&config, |runtime, recorder| {
-        let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new);
+        let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new)
+            .following_after(config.follow_silence);
         talk(&chat, runtime)?;
         Ok(ExitCode::SUCCESS)
     })

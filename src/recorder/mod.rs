@@ -55,6 +55,9 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 /// How often alerts that have waited too long for Telegram are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often followed devices that have left are looked for.
+const LEAVING_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The wait before the state is made anew once more, which doubles up to the longest.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
 const LONGEST_STORE_WAIT: Duration = Duration::from_secs(600);
@@ -108,6 +111,8 @@ pub struct Recorder {
     next_forgetting: Instant,
     retirement: Retirement,
     last_expiry: Instant,
+    /// When to look next for followed devices that have left.
+    next_leaving: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
 }
@@ -145,6 +150,7 @@ impl Recorder {
             next_forgetting: now,
             retirement: Retirement::new(now),
             last_expiry: now,
+            next_leaving: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
         recorder.expire_alerts();
@@ -203,7 +209,8 @@ impl Recorder {
     /// When something is due by the clock.
     fn next_wake(&self) -> Instant {
         let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
-            .min(self.last_expiry + EXPIRY_INTERVAL);
+            .min(self.last_expiry + EXPIRY_INTERVAL)
+            .min(self.next_leaving);
         if self.log.has_failed() {
             checkpoint.min(self.last_repair + REPAIR_INTERVAL)
         } else if self.log.unsynced_bytes() > 0 {
@@ -229,7 +236,11 @@ impl Recorder {
                         Some(why) if events.iter().any(Event::is_a_persons) => {
                             drop(done.send(Err(ChangeError::Disk(why))));
                         }
-                        _ if events.iter().all(|event| self.append(&mut state, event)) => waiting.push(done),
+                        _ if events.iter().all(|event| self.append(&mut state, event)) => {
+                            // What waited for its end can go out.
+                            alerts |= events.iter().any(|event| matches!(event, Event::Unmute { .. }));
+                            waiting.push(done);
+                        }
                         _ => drop(done.send(Err(ChangeError::Disk("too much waits for it already".into())))),
                     },
                     Input::Sync(done) => waiting.push(done),
@@ -337,6 +348,10 @@ impl Recorder {
         if now - self.last_expiry >= EXPIRY_INTERVAL {
             self.last_expiry = now;
             self.expire_alerts();
+        }
+        if now >= self.next_leaving {
+            self.next_leaving = now + LEAVING_INTERVAL;
+            self.notice_leaving();
         }
         self.forget(now);
         self.retire_segments(now);

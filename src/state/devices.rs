@@ -84,6 +84,11 @@ impl Devices {
         unpack(self.shards[shard_of(address)].get(&address)?)
     }
 
+    /// When this address was heard last.
+    pub(super) fn last_probe(&self, address: MacAddr) -> Option<Timestamp> {
+        self.shards[shard_of(address)].get(&address).map(|row| last_probe(row))
+    }
+
     /// The bytes of memory that they take, roughly.
     pub(super) fn bytes(&self) -> usize {
         self.row_bytes + self.len * ROW_OVERHEAD

@@ -43,7 +43,12 @@ fn event() -> impl Strategy<Value = Event> {
 /// Folds in the events as the recorder would, which decides about alerts.
 fn fold_in(state: &mut State, events: &[Event]) {
     let AlertPolicy { cooldown, .. } = settings("".as_ref()).alerts;
-    let policy = AlertPolicy { chats: CHATS.to_vec(), cooldown, keep: std::time::Duration::MAX };
+    let policy = AlertPolicy {
+        chats: CHATS.to_vec(),
+        cooldown,
+        keep: std::time::Duration::MAX,
+        listening_since: None,
+    };
     for event in events {
         let offset = state.next_offset();
         match event {

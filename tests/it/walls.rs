@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the bottom up. A room may use those before it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "dot11",
     "vendor",
     "capture",
@@ -12,6 +12,7 @@ const ROOMS: [&str; 14] = [
     "chart",
     "event_log",
     "state",
+    "names_import",
     "config",
     "recorder",
     "chat",

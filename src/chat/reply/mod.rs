@@ -10,10 +10,9 @@ use chrono_tz::Tz;
 
 use super::request::{COMMANDS, Command, GROUPS};
 use super::text::{Text, printable};
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::{ChatId, Timestamp};
+use crate::dot11::MacAddr;
+use crate::event::Timestamp;
 use crate::recorder::LogSize;
-use crate::state::{Alert, OVERFLOW_NETWORKS, Overflow, Watch};
 use crate::vendor;
 
 pub use card::found;
@@ -58,6 +57,17 @@ pub struct Status {
     pub disk_error: Option<String>,
 }
 
+/// Whether a source of frames is as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It is heard, or about to be.
+    Hearing,
+    /// It is at its end.
+    Over,
+    /// It failed, for this reason.
+    Failed(String),
+}
+
 /// How a source of frames is doing.
 #[derive(Debug, Clone)]
 pub struct SensorStatus {
@@ -65,6 +75,8 @@ pub struct SensorStatus {
     pub name: String,
     /// What it is doing: hearing, at its end, or why it failed.
     pub state: String,
+    /// Whether that is as it should be.
+    pub condition: Condition,
     /// Frames captured.
     pub frames: u64,
     /// Frames that could not be decoded.
@@ -76,7 +88,7 @@ pub struct SensorStatus {
 }
 
 /// `time` in the configured zone.
-fn shown_time(time: Timestamp, zone: Tz) -> String {
+pub(super) fn shown_time(time: Timestamp, zone: Tz) -> String {
     time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
@@ -93,7 +105,7 @@ fn ago(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// A length of time in its largest two units.
-fn shown_duration(duration: Duration) -> String {
+pub(super) fn shown_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
@@ -114,48 +126,13 @@ fn shown_bytes(bytes: u64) -> String {
 }
 
 /// `count` with the word for one or many of them.
-fn counted(count: u64, one: &str, many: &str) -> String {
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A change that was not made, or not for good.
 pub(super) fn change_failed(why: &str) -> Text {
     Text::plain(format_args!("❌ That could not be saved: {}.", printable(why)))
-}
-
-/// An alert.
-pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Text {
-    let who = match name {
-        Some(name) => format!(" ({})", printable(name)),
-        None if alert.source.is_random() => " (random address)".to_owned(),
-        None => String::new(),
-    };
-    let text = Text::plain(format_args!(
-        "📣 At {} MAC address {}{who} probed for SSID \"{}\"\nThis SSID is being tracked because: {}",
-        shown_time(alert.time, zone),
-        alert.source,
-        alert.ssid,
-        alert.reason.as_deref().map_or("no reason was given".to_owned(), printable),
-    ));
-    match alert.swallowed {
-        0 => text,
-        count => text.then(format_args!(
-            "\n{} of this device for this SSID went unannounced since the last alert.",
-            counted(count, "more probe", "more probes")
-        )),
-    }
-}
-
-/// The message in place of alerts that were too many, or waited too long, to be sent one by one. It stands
-/// behind those that were, or alone.
-pub fn overflow(overflow: &Overflow) -> Text {
-    let networks = counted(overflow.networks(), "network", "networks");
-    let at_least = if overflow.networks() < OVERFLOW_NETWORKS as u64 { "" } else { "at least " };
-    Text::plain(format_args!(
-        "📣 … and {} more, {at_least}{networks}: alerts that were too many at a time, or waited too long, to \
-         be sent one by one. Look-ups know of every probe.",
-        overflow.count()
-    ))
 }
 
 /// The notice that nothing can be written any more.
@@ -178,45 +155,10 @@ pub fn recording_resumed(lost: u64) -> Text {
     }
 }
 
-pub(super) fn watching(ssid: &Ssid, reason: Option<&str>) -> Text {
-    let text = Text::plain(format_args!("👁 Watching for \"{ssid}\"."));
-    match reason {
-        Some(reason) => text.then(format_args!("\nReason: {}", printable(reason))),
-        None => text,
-    }
-}
-
 pub(super) fn too_many_watches(limit: usize) -> Text {
     Text::plain(format_args!(
         "❌ This chat watches {limit} networks already, which is the most. /unwatch one first."
     ))
-}
-
-pub(super) fn unwatched(ssid: &Ssid) -> Text {
-    Text::plain(format_args!("No longer watching for \"{ssid}\"."))
-}
-
-pub(super) fn was_not_watched(ssid: &Ssid) -> Text {
-    Text::plain(format_args!("\"{ssid}\" is not watched here. /watches lists what is."))
-}
-
-pub(super) fn watches(watches: &[(&Ssid, ChatId, &Watch)], asked_by: ChatId, zone: Tz) -> Text {
-    if watches.is_empty() {
-        return Text::plain("No network is watched. Begin with /watch SSID [reason].");
-    }
-    Text::default().bold("👁 Watched networks").list(watches.iter().map(|(ssid, chat, watch)| {
-        let text = Text::default().code(ssid);
-        let text = match &watch.reason {
-            Some(reason) => text.then(format_args!(": {}", printable(reason))),
-            None => text,
-        };
-        let text = text.then(format_args!(" (since {}", shown_time(watch.since, zone)));
-        match *chat == asked_by {
-            true => text.then(")"),
-            false if *chat == ChatId::TERMINAL => text.then(", set at the terminal)"),
-            false => text.then(format_args!(", set in chat {chat})")),
-        }
-    }))
 }
 
 pub(super) fn named(address: MacAddr, name: &str, others: usize) -> Text {
@@ -233,7 +175,7 @@ pub(super) fn named(address: MacAddr, name: &str, others: usize) -> Text {
 pub(super) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
     let text = Text::default().code(address);
     match left {
-        Some(name) => text.then(format_args!(" goes by its configured name again: {}.", printable(name))),
+        Some(name) => text.then(format_args!(" goes by its earlier name again: {}.", printable(name))),
         None => text.then(" has no name any more."),
     }
 }
@@ -245,6 +187,13 @@ pub(super) fn had_no_name(address: MacAddr) -> Text {
 pub(super) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
     Text::default().code(address).then(format_args!(
         " is called {} by the configuration's [devices]; take the name away there, or give another with /name.",
+        printable(name)
+    ))
+}
+
+pub(super) fn named_by_import(address: MacAddr, name: &str) -> Text {
+    Text::default().code(address).then(format_args!(
+        " is called {} by an imported file; give another name with /name, which wins.",
         printable(name)
     ))
 }
@@ -281,9 +230,6 @@ pub(super) const OLD_BUTTON: &str = "This button is too old. Ask again for a new
 
 /// What stands in the empty field for a device's name.
 pub(super) const NAME_FIELD: &str = "Name";
-
-/// What the button to follow a device does.
-pub(super) const NO_FOLLOWING: &str = "Following a device is not possible yet.";
 
 pub(super) fn misused(command: Command, why: &str) -> Text {
     Text::plain(format_args!("❌ {why}\nUsage: ")).join(usage(command))

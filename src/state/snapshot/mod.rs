@@ -5,7 +5,7 @@
 //! in it, `time` says when it was taken. Then a line a row, `row` first, which says what it is. The last
 //! line is `{"end":N}` with the number of rows, so that a snapshot that was cut is told from a whole one.
 //! Times, addresses and SSIDs are written as in events. Format 1, which is read as well, had no hours of
-//! devices and no networks.
+//! devices, no networks, no patterns, and nothing that is followed, muted or ignored.
 //!
 //! # What must hold
 //! - It is lossless: the state that is read from it is equal to the one that was written, and folds every
@@ -123,6 +123,16 @@ impl State {
             }
             Row::Name { address, name } => self.names.rows.load_row(address, Some(name)),
             Row::Watch { ssid, chat, watch } => self.watches.rows.load_row((ssid, chat), Some(watch)),
+            Row::Pattern { pattern, chat, watch } => {
+                self.watches.patterns.load_row((pattern, chat), Some(watch));
+            }
+            Row::Follow { device, chat, follow } => {
+                self.follows.rows.load_row((device, chat), Some(follow));
+            }
+            Row::Mute { chat, mute } => self.silences.mutes.load_row(chat, Some(mute)),
+            Row::Ignored { device, chat, ignored } => {
+                self.silences.ignored.load_row((device, chat), Some(ignored));
+            }
             Row::Alert { chat, probe, alert } => {
                 self.alerts.outbox.load_row((chat, probe), Some(alert.into()));
             }
@@ -247,6 +257,7 @@ impl<R: BufRead> Lines<R> {
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
             .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
         match format {
+            // The first had fewer kinds of rows and fields, and none that mean something else now.
             1..=FORMAT => Ok(snapshot),
             _ => {
                 Err(self

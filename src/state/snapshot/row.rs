@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::alert::{Alert, Cooldown, DeviceKey};
+use super::super::alert::{Alert, Asked, Cooldown, Presence};
 use super::super::device::{Device, Signal};
 use super::super::table::PackedRow;
-use super::super::{AddressName, Hours, Network, Overflow, Totals, Watch};
+use super::super::{AddressName, Follow, Hours, Ignored, Mute, Network, Overflow, Totals, Watch};
 use crate::dot11::{MacAddr, Signature, Ssid};
-use crate::event::{ChatId, Forgettable, Offset, Timestamp, hex_bytes, ssid_fields};
+use crate::event::{
+    ChatId, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields, ssid_fields,
+};
 
 const DEVICE: u8 = b'd';
 
@@ -42,6 +44,31 @@ pub(in crate::state) enum Row {
         chat: ChatId,
         #[serde(flatten)]
         watch: Watch,
+    },
+    Pattern {
+        pattern: Pattern,
+        chat: ChatId,
+        #[serde(flatten)]
+        watch: Watch,
+    },
+    Follow {
+        #[serde(flatten)]
+        device: DeviceKey,
+        chat: ChatId,
+        #[serde(flatten)]
+        follow: Follow,
+    },
+    Mute {
+        chat: ChatId,
+        #[serde(flatten)]
+        mute: Mute,
+    },
+    Ignored {
+        #[serde(flatten)]
+        device: DeviceKey,
+        chat: ChatId,
+        #[serde(flatten)]
+        ignored: Ignored,
     },
     Alert {
         chat: ChatId,
@@ -104,15 +131,21 @@ struct SsidForm {
     count: u64,
 }
 
+/// An alert; of one that a watched network was asked for, `ssid` and what is told of it stand beside the
+/// rest, as they did before there were others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::state) struct AlertForm {
     time: Timestamp,
     source: MacAddr,
-    #[serde(flatten, with = "ssid_fields")]
-    ssid: Ssid,
+    #[serde(flatten, with = "optional_ssid_fields")]
+    ssid: Option<Ssid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pattern: Option<Pattern>,
     reason: Option<String>,
     swallowed: u64,
     signal_dbm: Option<i8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    presence: Option<Presence>,
 }
 
 impl Row {
@@ -139,6 +172,19 @@ impl Row {
             b'w' => {
                 let (ssid, chat) = postcard::from_bytes(key)?;
                 Self::Watch { ssid, chat, watch: postcard::from_bytes(bytes)? }
+            }
+            b'p' => {
+                let (pattern, chat) = postcard::from_bytes(key)?;
+                Self::Pattern { pattern, chat, watch: postcard::from_bytes(bytes)? }
+            }
+            b'f' => {
+                let (device, chat) = postcard::from_bytes(key)?;
+                Self::Follow { device, chat, follow: postcard::from_bytes(bytes)? }
+            }
+            b'm' => Self::Mute { chat: postcard::from_bytes(key)?, mute: postcard::from_bytes(bytes)? },
+            b'i' => {
+                let (device, chat) = postcard::from_bytes(key)?;
+                Self::Ignored { device, chat, ignored: postcard::from_bytes(bytes)? }
             }
             b'o' => {
                 let (chat, probe) = postcard::from_bytes(key)?;
@@ -178,12 +224,14 @@ impl Row {
             Self::Watch { ssid, chat, .. } => format!("watch of chat {} on \"{ssid}\"", chat.0),
             Self::Alert { chat, probe, .. } => format!("alert of event {probe} for chat {}", chat.0),
             Self::Overflow { chat, .. } => format!("overflow of chat {}", chat.0),
+            Self::Pattern { pattern, chat, .. } => format!("watch of chat {} on {pattern:?}", chat.0),
+            Self::Follow { device, chat, .. } => format!("follow of chat {} on {}", chat.0, shown(device)),
+            Self::Mute { chat, .. } => format!("mute of chat {}", chat.0),
+            Self::Ignored { device, chat, .. } => {
+                format!("{}, which chat {} ignores", shown(device), chat.0)
+            }
             Self::Cooldown { chat, ssid, device, .. } => {
-                let device = match device {
-                    DeviceKey::Name(name) => format!("{name:?}"),
-                    DeviceKey::Address(address) => address.to_string(),
-                };
-                format!("cool-down of chat {} for \"{ssid}\" by {device}", chat.0)
+                format!("cool-down of chat {} for \"{ssid}\" by {}", chat.0, shown(device))
             }
             Self::LatestAlerts { chat, .. } => format!("latest alerts of chat {}", chat.0),
             Self::Migrated { from, .. } => format!("what chat {} became", from.0),
@@ -251,14 +299,27 @@ impl TryFrom<DeviceForm> for Device {
     }
 }
 
+fn shown(device: &DeviceKey) -> String {
+    match device {
+        DeviceKey::Name(name) => format!("{name:?}"),
+        DeviceKey::Address(address) => address.to_string(),
+    }
+}
+
 impl From<Alert> for AlertForm {
-    fn from(Alert { time, source, ssid, reason, swallowed, signal_dbm }: Alert) -> Self {
-        Self { time, source, ssid, reason, swallowed, signal_dbm }
+    fn from(Alert { time, source, signal_dbm, asked, presence }: Alert) -> Self {
+        let (ssid, pattern, reason, swallowed) = match asked {
+            Some(Asked { ssid, pattern, reason, swallowed }) => (Some(ssid), pattern, reason, swallowed),
+            None => (None, None, None, 0),
+        };
+        Self { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence }
     }
 }
 
 impl From<AlertForm> for Alert {
-    fn from(AlertForm { time, source, ssid, reason, swallowed, signal_dbm }: AlertForm) -> Self {
-        Self { time, source, ssid, reason, swallowed, signal_dbm }
+    fn from(form: AlertForm) -> Self {
+        let AlertForm { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence } = form;
+        let asked = ssid.map(|ssid| Asked { ssid, pattern, reason, swallowed });
+        Self { time, source, signal_dbm, asked, presence }
     }
 }
