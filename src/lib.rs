@@ -2,15 +2,16 @@
 //! answers in Telegram, and speaks up when a watched network is asked for.
 //!
 //! The rooms, each of which uses only those above it:
-//! [`dot11`] decodes frames; [`capture`] is where they come from. [`event`] is what happened,
-//! [`event_log`] keeps it, [`state`] is what follows from it, and [`recorder`] is the one loop that
+//! [`dot11`] decodes frames, [`vendor`] knows who makes devices; [`capture`] is where frames come from.
+//! [`event`] is what happened, [`chart`] draws when, [`event_log`] keeps it, [`state`] is what follows from it, and [`recorder`] is the one loop that
 //! writes both. [`chat`] turns a message into a reply, [`telegram`] carries them over [`http`] or by
-//! polling. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
+//! polling. [`names_import`] reads the names that others know. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
 //! starts them.
 
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod chart;
 pub mod chat;
 pub mod cli;
 pub mod config;
@@ -18,7 +19,9 @@ pub mod dot11;
 pub mod event;
 pub mod event_log;
 pub mod http;
+pub mod names_import;
 pub mod recorder;
 pub mod service;
 pub mod state;
 pub mod telegram;
+pub mod vendor;

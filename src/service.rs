@@ -4,6 +4,7 @@
 //! them. On a signal, or when a part fails that the service is nothing without, it stops in the order in
 //! which events flow: first the sources, then the bot, last the recorder, which writes what it has.
 
+mod names;
 mod sensor;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub enum ServiceError {
 /// The recorder's settings in `config`; alerts go to the chats that the bot serves. Nothing is too old to be
 /// kept.
 pub fn recorder_settings(config: &Config) -> recorder::Settings {
+    let quiet = config.telegram.as_ref().and_then(|telegram| telegram.delivery.quiet);
     recorder::Settings {
         data_dir: config.data_dir.clone(),
         disk: Arc::new(RealDisk),
@@ -64,7 +66,9 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
         alerts: AlertPolicy {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
-            keep: config.alert_keep,
+            // The quiet hours are no fault of Telegram's.
+            keep: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
+            listening_since: None,
         },
         retention: Retention::default(),
         devices_bytes: DEVICES_LIMIT,
@@ -161,7 +165,8 @@ async fn open_recorder(
 ) -> Result<Option<RunningRecorder>, ServiceError> {
     let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
     let opening = tokio::task::spawn_blocking(move || {
-        let settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
+        let mut settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
+        settings.alerts.listening_since = Some(Timestamp::now());
         RunningRecorder::start(&config, settings, runtime, ended)
     });
     tokio::select! {
@@ -198,8 +203,9 @@ async fn serve(
         let sensors = sensors.to_vec();
         move || sensors.iter().map(|sensor| sensor.status()).collect()
     };
-    let chat = Chat::new(recorder.clone(), config.time_zone, statuses);
+    let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
     let bot = start_bot(config, chat, recorder.clone(), stop);
+    tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
     stop.cancelled().await;
     info!("stopping");
     stop_sensors(sensors).await;

@@ -1,28 +1,46 @@
 //! A message in, a reply out. Telegram and the terminal are two adapters over this one core, which knows
 //! neither.
 
+mod answer;
+pub mod button;
 pub mod console;
+mod history;
+pub mod listing;
 pub mod lookup;
+pub mod period;
 pub mod reply;
+pub mod reply_alerts;
 pub mod request;
+pub mod table;
 mod text;
+mod watching;
+pub mod wish;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
+use tokio::sync::Semaphore;
 
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
+pub use answer::{Answer, Button, File, Makes, Message, Press, Pressed, Progress, Step};
+use button::Action;
+pub use history::Subject;
+use listing::Order;
 use lookup::look_up;
 use reply::{SensorStatus, Status};
-use request::{COMMANDS, Request};
+use request::{COMMANDS, Request, Wanted};
 pub use text::{MESSAGE_LIMIT, Text, printable};
+use wish::AlertButton;
 
-/// Networks that one chat may watch.
-const WATCHES_PER_CHAT: usize = 200;
+/// How long a followed device must be silent to have left, unless that is set.
+const FOLLOW_SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
+const TELL_LENGTH: usize = 200;
 
 /// How alike a command must be to an unknown one (Jaro-Winkler, 0 to 1) to be offered for it.
 const NEARNESS: f64 = 0.8;
@@ -33,7 +51,10 @@ pub struct Chat {
     recorder: RecorderHandle,
     zone: Tz,
     started: Instant,
+    follow_silence: Duration,
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
+    /// How many may read the log at a time.
+    readings: Arc<Semaphore>,
 }
 
 impl Chat {
@@ -44,7 +65,20 @@ impl Chat {
         zone: Tz,
         sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
     ) -> Self {
-        Self { recorder, zone, started: Instant::now(), sensors: Arc::new(sensors) }
+        let (started, follow_silence, readings) =
+            (Instant::now(), FOLLOW_SILENCE, Arc::new(Semaphore::new(1)));
+        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings }
+    }
+
+    /// The same chat, where a followed device has left after so long a silence unless `/follow` says another.
+    #[must_use]
+    pub fn following_after(self, follow_silence: Duration) -> Self {
+        Self { follow_silence, ..self }
+    }
+
+    /// How the sources of frames are doing.
+    pub fn sensors(&self) -> Vec<SensorStatus> {
+        (self.sensors)()
     }
 
     /// The zone in which times are shown.
@@ -52,60 +86,115 @@ impl Chat {
         self.zone
     }
 
-    /// The reply to `message` from `chat`, which may be served. A change is on disk when this returns, and
-    /// with it that it was made for `update`, the number of Telegram's update.
-    pub async fn answer(&self, chat: ChatId, message: &str, update: Option<u32>) -> Text {
-        match Request::parse(message) {
-            Request::Lookup(query) => reply::found(&look_up(&self.recorder.state(), &query), self.zone),
-            Request::Watch { ssid, reason } => self.watch(chat, ssid, reason, update).await,
-            Request::Unwatch(ssid) => self.unwatch(chat, ssid, update).await,
-            Request::Watches => self.watches(chat),
-            Request::Name { address, name } => self.name(address, name, update).await,
-            Request::Unname(address) => self.unname(address, update).await,
-            Request::Status => reply::status(&self.status(), self.zone),
-            Request::Start => reply::start(),
-            Request::Help | Request::Nothing => reply::help(),
-            Request::Misused { command, why } => reply::misused(command, &why),
-            Request::UnknownCommand(name) => reply::unknown_command(&name, nearest_command(&name)),
+    /// The answer to a message from a chat that is served. A change is on disk when this returns, and with
+    /// it that it was made for the message's update. An answer that takes its time tells its steps.
+    pub async fn answer(&self, message: Message<'_>, progress: &Progress) -> Answer {
+        let Message { chat, text, in_reply_to, update } = message;
+        let named = in_reply_to.and_then(reply::asked_to_name).filter(|_| !text.trim().starts_with('/'));
+        let request = match named {
+            Some(address) => Request::name_given(address, text),
+            None => Request::parse(text),
+        };
+        match request {
+            Request::Lookup(query) => self.look_up(&query),
+            Request::Devices(page) => self.devices(page),
+            Request::Nearby(minutes) => self.nearby(minutes, 0),
+            Request::Top(page) => self.top(page),
+            Request::Network(ssid) => self.network(&ssid, 0),
+            Request::Networks(page) => self.networks(chat, page),
+            Request::Chart(subject, period) => self.chart(subject, period, progress).await,
+            Request::ExportDevice(query) => self.export_device(&query, progress).await,
+            Request::ExportNetworks => self.export_networks(),
+            Request::Watch { wanted, reason } => self.watch(chat, wanted, reason, update).await.into(),
+            Request::Unwatch(wanted) => self.unwatch(chat, wanted, update).await.into(),
+            Request::Watches => self.watches(chat).into(),
+            Request::Wish(wish) => self.fulfil(chat, wish, update).await.into(),
+            Request::Name { address, name } => self.name(address, name, update).await.into(),
+            Request::Unname(address) => self.unname(address, update).await.into(),
+            Request::Status => reply::status(&self.status().await, self.zone).into(),
+            Request::Start => reply::start().into(),
+            Request::Help | Request::Nothing => reply::help().into(),
+            Request::Misused { command, why } => reply::misused(command, &why).into(),
+            Request::UnknownCommand(name) => reply::unknown_command(&name, nearest_command(&name)).into(),
         }
     }
 
-    async fn watch(&self, chat: ChatId, ssid: Ssid, reason: Option<String>, update: Option<u32>) -> Text {
-        let is_full = {
-            let state = self.recorder.state();
-            state.watches().get(&ssid, chat).is_none()
-                && state.watches().iter().filter(|(_, by, _)| *by == chat).count() >= WATCHES_PER_CHAT
-        };
-        if is_full {
-            return reply::too_many_watches(WATCHES_PER_CHAT);
+    /// What a press of a button does, in a chat that is served. Changes and steps are as in
+    /// [`Chat::answer`].
+    pub async fn press(&self, press: Press<'_>, progress: &Progress) -> Pressed {
+        // Both spell what they have in common alike.
+        if let Some(button) = AlertButton::decode(press.data) {
+            return self.press_under_alert(press, button).await;
         }
-        let done = reply::watching(&ssid, reason.as_deref());
-        self.change(Event::Watch { time: Timestamp::now(), chat, ssid, reason }, update, done).await
-    }
-
-    async fn unwatch(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> Text {
-        let watched_by = {
-            let state = self.recorder.state();
-            [chat, ChatId::TERMINAL].into_iter().find(|by| state.watches().get(&ssid, *by).is_some())
-        };
-        match watched_by {
-            Some(chat) => {
-                let done = reply::unwatched(&ssid);
-                self.change(Event::Unwatch { time: Timestamp::now(), chat, ssid }, update, done).await
+        let Press { chat, data, update } = press;
+        let Some(action) = Action::decode(data) else { return Pressed::Tell(reply::OLD_BUTTON.to_owned()) };
+        match action {
+            Action::Card(address) => Pressed::Send(self.look_up(&address.to_string())),
+            Action::ChartDevice(address, period) => {
+                let subject = Subject::Device(address.to_string());
+                Pressed::Send(self.chart(subject, period, progress).await)
             }
-            None => reply::was_not_watched(&ssid),
+            Action::ChartNetwork(ssid, period) => {
+                Pressed::Send(self.chart(Subject::Network(ssid), period, progress).await)
+            }
+            Action::NewestProbes(address) => Pressed::Send(self.probes(address, 0, progress).await),
+            Action::Probes(address, page) => Pressed::Edit(self.probes(address, page, progress).await),
+            Action::Name(address) => Pressed::Send(ask_for_name(address)),
+            Action::Follow(address) => {
+                Pressed::Send(self.follow(chat, &address.to_string(), update).await.into())
+            }
+            Action::Watch(ssid) => {
+                let told = self.watch(chat, Wanted::Network(ssid), None, update).await;
+                Pressed::Tell(told.shortened(TELL_LENGTH).to_string())
+            }
+            Action::Devices(page) => Pressed::Edit(self.devices(page)),
+            Action::Nearby(minutes, page) => Pressed::Edit(self.nearby(minutes, page)),
+            Action::Top(page) => Pressed::Edit(self.top(page)),
+            Action::Networks(page) => Pressed::Edit(self.networks(chat, page)),
+            Action::Network(ssid, page) => Pressed::Edit(self.network(&ssid, page)),
         }
     }
 
-    /// A chat sees its own watches and those of the terminal, which alert it too; the terminal sees all.
-    fn watches(&self, chat: ChatId) -> Text {
+    fn look_up(&self, query: &str) -> Answer {
         let state = self.recorder.state();
-        let watches: Vec<_> = state
-            .watches()
-            .iter()
-            .filter(|(_, by, _)| chat == ChatId::TERMINAL || *by == chat || *by == ChatId::TERMINAL)
-            .collect();
-        reply::watches(&watches, chat, self.zone)
+        let found = look_up(&state, query);
+        Answer {
+            text: reply::found(&found, Timestamp::now(), self.zone),
+            buttons: reply::found_buttons(&found, state.names()),
+            ..Answer::default()
+        }
+    }
+
+    fn devices(&self, page: u32) -> Answer {
+        let page = listing::devices(&self.recorder, Order::Newest, None, page);
+        reply::devices(&page, Timestamp::now())
+    }
+
+    fn nearby(&self, minutes: u32, page: u32) -> Answer {
+        let now = Timestamp::now();
+        let since = now.earlier_by(Duration::from_secs(60 * u64::from(minutes)));
+        let page = listing::devices(&self.recorder, Order::Strongest, Some(since), page);
+        reply::nearby(&page, minutes, now)
+    }
+
+    fn top(&self, page: u32) -> Answer {
+        let page = listing::devices(&self.recorder, Order::MostProbes, None, page);
+        reply::top(&page, Timestamp::now())
+    }
+
+    fn network(&self, ssid: &Ssid, page: u32) -> Answer {
+        let network = self.recorder.state().networks().get(ssid);
+        let askers = listing::who_asked(&self.recorder, ssid, page);
+        reply::who_asked(ssid, network, &askers, (Timestamp::now(), self.zone))
+    }
+
+    fn networks(&self, chat: ChatId, page: u32) -> Answer {
+        let page = listing::networks(&self.recorder, page);
+        let state = self.recorder.state();
+        let is_watched = |ssid: &Ssid| {
+            [chat, ChatId::TERMINAL].into_iter().any(|by| state.watches().get(ssid, by).is_some())
+        };
+        reply::networks(&page, is_watched, Timestamp::now())
     }
 
     async fn name(&self, address: MacAddr, name: String, update: Option<u32>) -> Text {
@@ -120,12 +209,15 @@ impl Chat {
         let name = self.recorder.state().names().get(address).cloned().unwrap_or_default();
         match (name.chat, name.config) {
             (Some(_), configured) => {
-                let done = reply::unnamed(address, configured.as_deref());
+                let done = reply::unnamed(address, configured.or(name.import).as_deref());
                 let event = Event::Unname { time: Timestamp::now(), address, by: NamedBy::Chat };
                 self.change(event, update, done).await
             }
             (None, Some(name)) => reply::named_by_configuration(address, &name),
-            (None, None) => reply::had_no_name(address),
+            (None, None) => match name.import {
+                Some(name) => reply::named_by_import(address, &name),
+                None => reply::had_no_name(address),
+            },
         }
     }
 
@@ -138,7 +230,9 @@ impl Chat {
         }
     }
 
-    fn status(&self) -> Status {
+    async fn status(&self) -> Status {
+        let history = self.recorder.history().clone();
+        let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
         let losses = self.recorder.losses();
         let state = self.recorder.state();
         let totals = state.totals();
@@ -161,8 +255,18 @@ impl Chat {
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
             lost_events: totals.lost_events,
+            log: log.ok().flatten(),
             disk_error: self.recorder.disk_error(),
         }
+    }
+}
+
+/// The question for a device's name.
+fn ask_for_name(address: MacAddr) -> Answer {
+    Answer {
+        text: reply::name_question(address),
+        asks_for: Some(reply::NAME_FIELD.to_owned()),
+        ..Answer::default()
     }
 }
 

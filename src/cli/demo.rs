@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::street::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
-use crate::chat::{Chat, reply};
+use crate::chat::{Chat, Message, Progress, reply_alerts};
 use crate::config::Config;
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::RecorderHandle;
@@ -111,7 +111,10 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
         let state = recorder.state();
         let waiting = state.alerts().waiting_for(ChatId::TERMINAL);
         waiting
-            .map(|(probe, alert)| (probe, reply::alert(alert, state.names().of(alert.source), chat.zone())))
+            .map(|(probe, alert)| {
+                let name = state.names().of(alert.source);
+                (probe, reply_alerts::alert(alert, name, chat.zone()).text)
+            })
             .collect()
     };
     for (probe, text) in waiting {
@@ -123,7 +126,8 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
 }
 
 fn ask(chat: &Chat, runtime: &Runtime, message: &str) -> Result<(), CliError> {
-    let reply = runtime.block_on(chat.answer(ChatId::TERMINAL, message, None));
+    let asked = Message { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
+    let reply = runtime.block_on(chat.answer(asked, &Progress::untold())).text;
     say(&format!("> {message}\n{reply}\n"))
 }
 

@@ -10,8 +10,8 @@ use config::{Value, ValueKind};
 use url::Url;
 
 use super::{
-    Capture, Config, ConfigError, DEVICES, KEYS, Kind, Raw, RawCapture, RawRetention, RawTelegram,
-    RawWebhook, Retention, Secret, Telegram, Updates, Webhook,
+    Capture, Config, ConfigError, DEVICES, Delivery, KEYS, Kind, QuietHours, Raw, RawAlerts, RawCapture,
+    RawRetention, RawTelegram, RawWebhook, Retention, Secret, Telegram, Updates, Webhook,
 };
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
@@ -24,6 +24,9 @@ const TOKEN_CREDENTIAL: &str = "telegram-token";
 /// Seconds, and hours, in a year.
 const YEAR: u32 = 31_536_000;
 const YEAR_HOURS: u32 = 8_760;
+
+/// Minutes in a day.
+const DAY_MINUTES: u32 = 1_440;
 
 /// How many segments the log may have at least: one that is written, one that is compressed meanwhile, and one
 /// of each to leave.
@@ -122,6 +125,8 @@ impl Checks {
         let record = &raw.record;
         let cooldown = self.within("alerts.cooldown_seconds", raw.alerts.cooldown_seconds, 0, YEAR)?;
         let keep = self.within("alerts.keep_hours", raw.alerts.keep_hours, 1, YEAR_HOURS)?;
+        let follow = self.within("alerts.follow_minutes", raw.alerts.follow_minutes, 1, DAY_MINUTES)?;
+        let delivery = self.delivery(&raw.alerts)?;
         let fsync = self.within("record.fsync_milliseconds", record.fsync_milliseconds, 1, 60_000)?;
         let checkpoint = self.within("record.checkpoint_seconds", record.checkpoint_seconds, 1, 3600)?;
         let segment = self.within("record.segment_mebibytes", record.segment_mebibytes, 1, 1024)?;
@@ -129,9 +134,10 @@ impl Checks {
         Ok(Config {
             time_zone: self.time_zone(raw.time_zone.as_deref())?,
             capture: self.capture(raw.capture)?,
-            telegram: self.telegram(raw.telegram)?,
+            telegram: self.telegram(raw.telegram, delivery)?,
             alert_cooldown: Duration::from_secs(cooldown.into()),
             alert_keep: Duration::from_secs(3600 * u64::from(keep)),
+            follow_silence: Duration::from_secs(60 * u64::from(follow)),
             fsync_interval: Duration::from_millis(fsync.into()),
             checkpoint_interval: Duration::from_secs(checkpoint.into()),
             rotation: Rotation {
@@ -139,8 +145,25 @@ impl Checks {
                 age: Duration::from_secs(u64::from(age) * 3600),
             },
             retention: self.retention(&raw.retention, segment)?,
+            name_files: raw.names.import.0.into_iter().map(PathBuf::from).collect(),
             devices: if self.has_table(DEVICES) { Some(self.devices(raw.devices)?) } else { None },
             data_dir: self.data_dir(raw.data_dir)?,
+        })
+    }
+
+    fn delivery(&self, raw: &RawAlerts) -> Result<Delivery, ConfigError> {
+        let gather = self.within("alerts.gather_seconds", raw.gather_seconds, 0, 3600)?;
+        let silence = self.within("alerts.silence_minutes", raw.silence_minutes, 0, DAY_MINUTES)?;
+        let quiet = raw.quiet.as_deref().map(|text| {
+            text.parse::<QuietHours>().map_err(|_| {
+                let why = format!("is {text:?}: expected two times of day such as \"22:30-07:00\"");
+                self.wrong("alerts.quiet", why)
+            })
+        });
+        Ok(Delivery {
+            gather: Duration::from_secs(gather.into()),
+            quiet: quiet.transpose()?,
+            silence: (silence > 0).then_some(Duration::from_secs(60 * u64::from(silence))),
         })
     }
 
@@ -214,7 +237,7 @@ impl Checks {
         })
     }
 
-    fn telegram(&self, raw: RawTelegram) -> Result<Option<Telegram>, ConfigError> {
+    fn telegram(&self, raw: RawTelegram, delivery: Delivery) -> Result<Option<Telegram>, ConfigError> {
         let token = self.token(raw.token, raw.token_file)?;
         if raw.chats.0.contains(&0) {
             return Err(self.wrong("telegram.chats", "has a 0: expected the numbers of Telegram chats"));
@@ -238,7 +261,7 @@ impl Checks {
         let once: BTreeSet<i64> = raw.chats.0.into_iter().collect();
         let chats = once.into_iter().map(ChatId).collect();
         // What is wrong is told whether or not there is a token.
-        Ok(token.map(|token| Telegram { token, chats, api_url, updates }))
+        Ok(token.map(|token| Telegram { token, chats, api_url, updates, delivery }))
     }
 
     /// The token from the configuration, the file that it names, or systemd's credentials.

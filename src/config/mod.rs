@@ -5,6 +5,7 @@
 //! a value that does not fit. No secret is ever part of a message.
 
 mod checks;
+mod quiet;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::dot11::MacAddr;
 use crate::event::ChatId;
 use crate::event_log::Rotation;
 use checks::Checks;
+pub use quiet::QuietHours;
 
 /// Read where no file is named and this one exists.
 pub const SYSTEM_FILE: &str = "/etc/probewatch/config.toml";
@@ -34,7 +36,7 @@ const ENVIRONMENT: &str = "the environment";
 const DEVICES: &str = "devices";
 
 /// Every key that the configuration has, and what its value is.
-const KEYS: [(&str, Kind); 23] = [
+const KEYS: [(&str, Kind); 28] = [
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
     ("capture.sources", Kind::Texts),
@@ -50,6 +52,10 @@ const KEYS: [(&str, Kind); 23] = [
     ("telegram.webhook.secret_token", Kind::Text),
     ("alerts.cooldown_seconds", Kind::Number),
     ("alerts.keep_hours", Kind::Number),
+    ("alerts.gather_seconds", Kind::Number),
+    ("alerts.quiet", Kind::Text),
+    ("alerts.follow_minutes", Kind::Number),
+    ("alerts.silence_minutes", Kind::Number),
     ("record.fsync_milliseconds", Kind::Number),
     ("record.checkpoint_seconds", Kind::Number),
     ("record.segment_mebibytes", Kind::Number),
@@ -57,6 +63,7 @@ const KEYS: [(&str, Kind); 23] = [
     ("retention.log_days", Kind::Number),
     ("retention.log_mebibytes", Kind::Number),
     ("retention.random_address_days", Kind::Number),
+    ("names.import", Kind::Texts),
     (DEVICES, Kind::Names),
 ];
 
@@ -136,6 +143,8 @@ pub struct Config {
     pub alert_cooldown: Duration,
     /// How long an alert waits for Telegram before it is only counted.
     pub alert_keep: Duration,
+    /// How long a followed device must be silent to have left.
+    pub follow_silence: Duration,
     /// How long a probe may wait for its fsync.
     pub fsync_interval: Duration,
     /// How often the state goes to sled.
@@ -144,6 +153,8 @@ pub struct Config {
     pub rotation: Rotation,
     /// How long what was heard is kept.
     pub retention: Retention,
+    /// Files of other programs that give names to addresses.
+    pub name_files: Vec<PathBuf>,
     /// Names of addresses; `None` where the configuration has no such table.
     pub devices: Option<BTreeMap<MacAddr, String>>,
 }
@@ -181,6 +192,19 @@ pub struct Telegram {
     pub api_url: Url,
     /// How updates arrive.
     pub updates: Updates,
+    /// When alerts go out.
+    pub delivery: Delivery,
+}
+
+/// When alerts go out.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery {
+    /// How long alerts are gathered once a few came by themselves; zero sends each by itself.
+    pub gather: Duration,
+    /// The hours in which they wait.
+    pub quiet: Option<QuietHours>,
+    /// How long a source of frames may give none before that is told; `None`: for ever.
+    pub silence: Option<Duration>,
 }
 
 /// How updates arrive.
@@ -213,6 +237,7 @@ struct Raw {
     alerts: RawAlerts,
     record: RawRecord,
     retention: RawRetention,
+    names: RawNames,
     devices: BTreeMap<String, String>,
 }
 
@@ -248,6 +273,10 @@ struct RawWebhook {
 struct RawAlerts {
     cooldown_seconds: i64,
     keep_hours: i64,
+    gather_seconds: i64,
+    quiet: Option<String>,
+    follow_minutes: i64,
+    silence_minutes: i64,
 }
 
 #[derive(serde::Deserialize)]
@@ -257,6 +286,12 @@ struct RawRecord {
     checkpoint_seconds: i64,
     segment_mebibytes: i64,
     segment_hours: i64,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct RawNames {
+    import: List<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -277,6 +312,7 @@ impl Default for Raw {
             alerts: RawAlerts::default(),
             record: RawRecord::default(),
             retention: RawRetention::default(),
+            names: RawNames::default(),
             devices: BTreeMap::new(),
         }
     }
@@ -309,13 +345,26 @@ impl Default for RawWebhook {
 
 impl Default for RawAlerts {
     fn default() -> Self {
-        Self { cooldown_seconds: 600, keep_hours: 24 }
+        Self {
+            cooldown_seconds: 600,
+            keep_hours: 24,
+            gather_seconds: 60,
+            quiet: None,
+            follow_minutes: 15,
+            silence_minutes: 10,
+        }
     }
 }
 
 impl Default for RawRecord {
     fn default() -> Self {
         Self { fsync_milliseconds: 1000, checkpoint_seconds: 10, segment_mebibytes: 64, segment_hours: 24 }
+    }
+}
+
+impl Default for RawNames {
+    fn default() -> Self {
+        Self { import: List(Vec::new()) }
     }
 }
 

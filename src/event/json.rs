@@ -107,7 +107,7 @@ pub(super) mod tests {
     use proptest::option;
     use proptest::prelude::*;
 
-    use super::super::{AlertDecision, ChatId, Event, Timestamp};
+    use super::super::{AlertDecision, ChatId, Event, Fate, Pattern, Timestamp};
     use super::*;
     use crate::dot11::MacAddr;
 
@@ -131,10 +131,23 @@ pub(super) mod tests {
     fn alert() -> impl Strategy<Value = AlertDecision> {
         let chat = any::<i64>().prop_map(ChatId);
         prop_oneof![
-            (chat.clone(), any::<Option<String>>(), any::<u64>())
-                .prop_map(|(chat, reason, swallowed)| AlertDecision::Raise { chat, reason, swallowed }),
+            (chat.clone(), any::<Option<String>>(), any::<Option<String>>(), any::<u64>()).prop_map(
+                |(chat, pattern, reason, swallowed)| AlertDecision::Raise {
+                    chat,
+                    pattern: pattern.map(|text| Pattern::new(&text)),
+                    reason,
+                    swallowed,
+                }
+            ),
             chat.clone().prop_map(|chat| AlertDecision::Swallow { chat }),
-            chat.prop_map(|chat| AlertDecision::Overflow { chat }),
+            chat.clone().prop_map(|chat| AlertDecision::Overflow { chat }),
+            chat.clone().prop_map(|chat| AlertDecision::Mute { chat }),
+            (chat, any::<Option<u64>>(), prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute]))
+                .prop_map(|(chat, silent_seconds, fate)| AlertDecision::Arrive {
+                    chat,
+                    silent_seconds,
+                    fate,
+                }),
         ]
     }
 

@@ -13,11 +13,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature, Ssid, hex, unhex};
 
+mod alert;
 mod json;
+mod pattern;
 mod read;
 mod timestamp;
 
+pub use alert::{AlertDecision, DeviceKey, Fate, LeaveDecision};
 pub use json::push_probe;
+pub use pattern::Pattern;
 pub use read::EventReader;
 pub use timestamp::Timestamp;
 
@@ -79,7 +83,8 @@ pub struct Probe {
     pub sequence: u16,
     /// What names the frame's information elements.
     pub signature: Signature,
-    /// What was decided about alerts when it was heard, a line for each chat that watches the SSID.
+    /// What was decided about alerts when it was heard, a line or two for each chat that
+    /// watches the SSID or follows the device.
     pub alerts: Vec<AlertDecision>,
 }
 
@@ -98,32 +103,6 @@ impl Probe {
             alerts: Vec::new(),
         }
     }
-}
-
-/// Whether a probe for a watched SSID alerts a chat. It is decided once, when the probe is heard, and
-/// kept with the probe: a rebuild repeats it and decides nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case")]
-pub enum AlertDecision {
-    /// The alert goes out.
-    Raise {
-        /// The chat that is told.
-        chat: ChatId,
-        /// Why the SSID is watched.
-        reason: Option<String>,
-        /// How many alerts the cool-down has kept back since the last one.
-        swallowed: u64,
-    },
-    /// The cool-down keeps the alert back.
-    Swallow {
-        /// The chat that is not told.
-        chat: ChatId,
-    },
-    /// Too many alerts wait for this chat already; this one is only counted.
-    Overflow {
-        /// The chat that will be told the count.
-        chat: ChatId,
-    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -206,7 +185,8 @@ fn from_hex<E: de::Error>(digits: &str) -> Result<Ssid, E> {
         .ok_or_else(|| E::invalid_value(de::Unexpected::Str(digits), &"hex digits"))
 }
 
-/// Which room a change of a device's name came from. A person's name wins over the configuration's.
+/// Which room a change of a device's name came from. A person's name wins over the
+/// configuration's, and that over an imported one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
@@ -214,6 +194,8 @@ pub enum NamedBy {
     Chat,
     /// The `[devices]` table of the configuration.
     Config,
+    /// A file of another program.
+    Import,
 }
 
 /// A change, as the log keeps it.
@@ -252,6 +234,109 @@ pub enum Event {
         #[serde(flatten, with = "ssid_fields")]
         ssid: Ssid,
     },
+    /// A chat watches all SSIDs of a pattern; a second time, it changes the reason.
+    WatchPattern {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat that wants to be told.
+        chat: ChatId,
+        /// The pattern.
+        pattern: Pattern,
+        /// Why, in the chat's words.
+        reason: Option<String>,
+    },
+    /// A chat no longer watches the SSIDs of a pattern.
+    UnwatchPattern {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat that had watched them.
+        chat: ChatId,
+        /// The pattern.
+        pattern: Pattern,
+    },
+    /// A chat wants to hear when a device arrives and leaves; a second time, it changes the silence.
+    Follow {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat that wants to be told.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+        /// How long it must be silent to have left.
+        silence_seconds: u64,
+    },
+    /// A chat no longer follows a device.
+    Unfollow {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat that had followed it.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+    },
+    /// A followed device was silent for so long that it has left.
+    Left {
+        /// When that was decided.
+        time: Timestamp,
+        /// The chat that follows it.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+        /// The address that was heard last.
+        source: MacAddr,
+        /// When it was heard.
+        last_heard: Timestamp,
+        /// Who is told.
+        alerts: Vec<LeaveDecision>,
+    },
+    /// A chat wants no alerts for a while.
+    Mute {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// When that ends.
+        until: Timestamp,
+    },
+    /// A chat wants alerts again, and was told how many there were.
+    Unmute {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+    },
+    /// A chat was told, after it was muted, how many alerts there were.
+    MuteTold {
+        /// When it was told.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// How many it was told of.
+        count: u64,
+    },
+    /// A chat wants no alerts about a device.
+    Ignore {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+    },
+    /// A chat wants alerts about a device again.
+    Unignore {
+        /// When it was asked for.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+    },
     /// An address got a name.
     Name {
         /// When it was given.
@@ -276,7 +361,7 @@ pub enum Event {
     Delivered {
         /// When it did.
         time: Timestamp,
-        /// The offset of the probe that raised the alert.
+        /// The offset of the event that raised the alert: a probe, or that a device left.
         probe: Offset,
         /// The chat that it went to.
         chat: ChatId,
@@ -285,7 +370,7 @@ pub enum Event {
     Undeliverable {
         /// When that was clear.
         time: Timestamp,
-        /// The offset of the probe that raised the alert.
+        /// The offset of the event that raised the alert: a probe, or that a device left.
         probe: Offset,
         /// The chat that it was for.
         chat: ChatId,
@@ -305,7 +390,7 @@ pub enum Event {
     AlertExpired {
         /// When it was taken out of the outbox.
         time: Timestamp,
-        /// The offset of the probe that raised the alert.
+        /// The offset of the event that raised the alert: a probe, or that a device left.
         probe: Offset,
         /// The chat that it was for.
         chat: ChatId,
@@ -369,6 +454,16 @@ impl Event {
             Self::Probe(probe) => Some(probe.time),
             Self::Watch { time, .. }
             | Self::Unwatch { time, .. }
+            | Self::WatchPattern { time, .. }
+            | Self::UnwatchPattern { time, .. }
+            | Self::Follow { time, .. }
+            | Self::Unfollow { time, .. }
+            | Self::Left { time, .. }
+            | Self::Mute { time, .. }
+            | Self::Unmute { time, .. }
+            | Self::MuteTold { time, .. }
+            | Self::Ignore { time, .. }
+            | Self::Unignore { time, .. }
             | Self::Name { time, .. }
             | Self::Unname { time, .. }
             | Self::Delivered { time, .. }
@@ -387,6 +482,7 @@ impl Event {
         match self {
             Self::Probe(probe) => Some(probe.source),
             Self::Name { address, .. } | Self::Unname { address, .. } => Some(*address),
+            Self::Left { source, .. } => Some(*source),
             _ => None,
         }
     }
@@ -394,8 +490,21 @@ impl Event {
     /// Whether a person asked for the change, and is told whether it is on disk.
     pub fn is_a_persons(&self) -> bool {
         match self {
-            Self::Watch { .. } | Self::Unwatch { .. } | Self::Name { .. } | Self::Unname { .. } => true,
+            Self::Watch { .. }
+            | Self::Unwatch { .. }
+            | Self::WatchPattern { .. }
+            | Self::UnwatchPattern { .. }
+            | Self::Follow { .. }
+            | Self::Unfollow { .. }
+            | Self::Mute { .. }
+            | Self::Unmute { .. }
+            | Self::Ignore { .. }
+            | Self::Unignore { .. }
+            | Self::Name { .. }
+            | Self::Unname { .. } => true,
             Self::Probe(_)
+            | Self::Left { .. }
+            | Self::MuteTold { .. }
             | Self::Signature { .. }
             | Self::Delivered { .. }
             | Self::Undeliverable { .. }
@@ -427,24 +536,42 @@ pub(crate) mod hex_bytes {
 pub(crate) mod ssid_fields {
     use super::*;
 
-    #[derive(Serialize, Deserialize)]
-    struct Form<'a> {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        ssid: Option<Cow<'a, str>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        ssid_hex: Option<String>,
-    }
-
     pub(crate) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
         let (ssid, ssid_hex) = named_form(ssid);
-        Form { ssid: ssid.flatten(), ssid_hex }.serialize(serializer)
+        optional_ssid_fields::Form { ssid: ssid.flatten(), ssid_hex }.serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ssid, D::Error> {
+        optional_ssid_fields::deserialize(deserializer)?
+            .ok_or_else(|| de::Error::custom("one of `ssid` and `ssid_hex` is needed"))
+    }
+}
+
+/// As [`ssid_fields`], with neither of the fields where there is no SSID.
+pub(crate) mod optional_ssid_fields {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Form<'a> {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub(super) ssid: Option<Cow<'a, str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub(super) ssid_hex: Option<String>,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(ssid: &Option<Ssid>, serializer: S) -> Result<S::Ok, S::Error> {
+        match ssid {
+            Some(ssid) => ssid_fields::serialize(ssid, serializer),
+            None => Form { ssid: None, ssid_hex: None }.serialize(serializer),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ssid>, D::Error> {
         match Form::deserialize(deserializer)? {
-            Form { ssid: Some(text), ssid_hex: None } => Ok(Ssid::from(text.as_ref())),
-            Form { ssid: None, ssid_hex: Some(digits) } => from_hex(&digits),
-            _ => Err(de::Error::custom("one of `ssid` and `ssid_hex` is needed")),
+            Form { ssid: None, ssid_hex: None } => Ok(None),
+            Form { ssid: Some(text), ssid_hex: None } => Ok(Some(Ssid::from(text.as_ref()))),
+            Form { ssid: None, ssid_hex: Some(digits) } => from_hex(&digits).map(Some),
+            _ => Err(de::Error::custom("both `ssid` and `ssid_hex` are given")),
         }
     }
 }
@@ -505,7 +632,12 @@ mod tests {
         check(
             &Event::Probe(Probe {
                 alerts: vec![
-                    AlertDecision::Raise { chat, reason: Some("the van".into()), swallowed: 2 },
+                    AlertDecision::Raise {
+                        chat,
+                        pattern: None,
+                        reason: Some("the van".into()),
+                        swallowed: 2,
+                    },
                     AlertDecision::Swallow { chat },
                 ],
                 ..probe()
@@ -519,6 +651,52 @@ mod tests {
         check(
             &Event::Name { time, address: probe().source, name: "Zoë".into(), by: NamedBy::Config },
             r#"{"type":"name","time":"1970-01-01T00:00:00.000000Z","address":"a4:83:e7:4e:39:15","name":"Zoë","by":"config"}"#,
+        );
+        check(
+            &Event::Probe(Probe {
+                alerts: vec![
+                    AlertDecision::Raise {
+                        chat,
+                        pattern: Some(Pattern::new("RNM*")),
+                        reason: None,
+                        swallowed: 0,
+                    },
+                    AlertDecision::Arrive { chat, silent_seconds: Some(960), fate: Fate::Raise },
+                    AlertDecision::Mute { chat },
+                ],
+                ..probe()
+            }),
+            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","alerts":[{"decision":"raise","chat":-100123,"pattern":"RNM*","reason":null,"swallowed":0},{"decision":"arrive","chat":-100123,"silent_seconds":960,"fate":"raise"},{"decision":"mute","chat":-100123}]}"#,
+        );
+        check(
+            &Event::WatchPattern { time, chat, pattern: Pattern::new(r"Dep*\*"), reason: None },
+            r#"{"type":"watch_pattern","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"pattern":"Dep*\\*","reason":null}"#,
+        );
+        check(
+            &Event::Follow { time, chat, device: DeviceKey::Address(probe().source), silence_seconds: 900 },
+            r#"{"type":"follow","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"address":"a4:83:e7:4e:39:15","silence_seconds":900}"#,
+        );
+        check(
+            &Event::Left {
+                time,
+                chat,
+                device: DeviceKey::Address(probe().source),
+                source: probe().source,
+                last_heard: time,
+                alerts: Vec::new(),
+            },
+            r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"address":"a4:83:e7:4e:39:15","source":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[]}"#,
+        );
+        check(
+            &Event::Left {
+                time,
+                chat,
+                device: DeviceKey::Name("zoë".into()),
+                source: probe().source,
+                last_heard: time,
+                alerts: vec![LeaveDecision { chat, fate: Fate::Mute }],
+            },
+            r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"name":"zoë","source":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[{"chat":-100123,"fate":"mute"}]}"#,
         );
         check(
             &Event::Signature { signature: probe().signature, elements: vec![0, 1, 255] },

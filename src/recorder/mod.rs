@@ -12,6 +12,7 @@
 //! - The queue is bounded. A live source that finds it full drops the probe and counts it.
 
 mod handle;
+mod history;
 mod recovery;
 mod retention;
 mod stored;
@@ -35,6 +36,7 @@ use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, W
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
+pub use history::{History, LogSize, Sought};
 use retention::Retirement;
 pub use stored::{Check, ImportError, Stored, import};
 
@@ -52,6 +54,9 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often alerts that have waited too long for Telegram are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often followed devices that have left are looked for.
+const LEAVING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The wait before the state is made anew once more, which doubles up to the longest.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
@@ -108,6 +113,8 @@ pub struct Recorder {
     /// The disk has no room for a checkpoint, which was told.
     lacks_room: bool,
     last_expiry: Instant,
+    /// When to look next for followed devices that have left.
+    next_leaving: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
 }
@@ -130,6 +137,7 @@ impl Recorder {
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
         });
+        let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
         let now = Instant::now();
         let mut recorder = Self {
             _lock: lock,
@@ -145,13 +153,14 @@ impl Recorder {
             retirement: Retirement::new(now),
             lacks_room: false,
             last_expiry: now,
+            next_leaving: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
         if let Some(until) = lost_until {
             recorder.tell_lost_end(until);
         }
         recorder.expire_alerts();
-        Ok((recorder, RecorderHandle { inbox: sender, shared }))
+        Ok((recorder, RecorderHandle { inbox: sender, shared, history }))
     }
 
     /// Makes the names by which the configuration calls addresses the same as `devices`.
@@ -206,7 +215,8 @@ impl Recorder {
     /// When something is due by the clock.
     fn next_wake(&self) -> Instant {
         let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
-            .min(self.last_expiry + EXPIRY_INTERVAL);
+            .min(self.last_expiry + EXPIRY_INTERVAL)
+            .min(self.next_leaving);
         if self.log.has_failed() {
             checkpoint.min(self.last_repair + REPAIR_INTERVAL)
         } else if self.log.unsynced_bytes() > 0 {
@@ -232,7 +242,11 @@ impl Recorder {
                         Some(why) if events.iter().any(Event::is_a_persons) => {
                             drop(done.send(Err(ChangeError::Disk(why))));
                         }
-                        _ if events.iter().all(|event| self.append(&mut state, event)) => waiting.push(done),
+                        _ if events.iter().all(|event| self.append(&mut state, event)) => {
+                            // What waited for its end can go out.
+                            alerts |= events.iter().any(|event| matches!(event, Event::Unmute { .. }));
+                            waiting.push(done);
+                        }
                         _ => drop(done.send(Err(ChangeError::Disk("too much waits for it already".into())))),
                     },
                     Input::Sync(done) => waiting.push(done),
@@ -340,6 +354,10 @@ impl Recorder {
         if now - self.last_expiry >= EXPIRY_INTERVAL {
             self.last_expiry = now;
             self.expire_alerts();
+        }
+        if now >= self.next_leaving {
+            self.next_leaving = now + LEAVING_INTERVAL;
+            self.notice_leaving();
         }
         self.forget(now);
         self.retire_segments(now);

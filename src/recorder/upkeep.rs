@@ -58,6 +58,19 @@ impl Recorder {
         }
     }
 
+    /// Notes which followed devices have left.
+    pub(super) fn notice_leaving(&mut self) {
+        let left = read(&self.shared.state).who_left(Timestamp::now(), &self.settings.alerts);
+        if left.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut state = write(&shared.state);
+        // What does not fit while the disk takes nothing is noted at another time.
+        left.iter().all(|event| self.append(&mut state, event));
+        self.shared.alerts_waiting.notify_one();
+    }
+
     /// Saves the state, if the log has fsynced all that it is folded from.
     pub(super) fn checkpoint(&mut self) {
         if self.log.has_failed() || self.sync().is_err() {

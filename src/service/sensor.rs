@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use super::ServiceError;
 use crate::capture::{Capture, CaptureError, Counters, Frame, Settings, Source, StopHandle};
-use crate::chat::reply::SensorStatus;
+use crate::chat::reply::{Condition, SensorStatus};
 use crate::dot11::{Fcs, Signature};
 use crate::event::{Probe, Timestamp};
 use crate::recorder::{Heard, RecorderHandle};
@@ -100,6 +100,7 @@ pub(super) struct Sensor {
 }
 
 struct Now {
+    condition: Condition,
     state: String,
     /// Of the capture at hand; those before it have been added to `before`.
     counters: Arc<Counters>,
@@ -138,7 +139,10 @@ impl Drop for Ends<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             error!("hearing {} ended unexpectedly; this is a bug", self.sensor.name);
-            self.sensor.now().state = "ended unexpectedly".to_owned();
+            self.sensor.set_state(
+                "ended unexpectedly".to_owned(),
+                Condition::Failed("it ended unexpectedly".to_owned()),
+            );
         }
         if let Some(end) = self.end.take() {
             // Nobody waits for it any more where this fails.
@@ -163,6 +167,7 @@ impl Sensor {
             name: sensor_name(&source),
             include_bad_fcs,
             now: Mutex::new(Now {
+                condition: Condition::Hearing,
                 state: "opening".to_owned(),
                 counters: Arc::default(),
                 before: Counts::default(),
@@ -201,6 +206,7 @@ impl Sensor {
         SensorStatus {
             name: self.name.clone(),
             state: now.state.clone(),
+            condition: now.condition.clone(),
             frames: counts.frames,
             undecodable: counts.undecodable,
             bad_fcs: counts.bad_fcs,
@@ -210,6 +216,11 @@ impl Sensor {
 
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_state(&self, state: String, condition: Condition) {
+        let mut now = self.now();
+        (now.state, now.condition) = (state, condition);
     }
 
     fn keep_hearing(
@@ -230,14 +241,14 @@ impl Sensor {
             });
             match outcome {
                 Ok(()) => {
-                    self.now().state = "at its end".to_owned();
+                    self.set_state("at its end".to_owned(), Condition::Over);
                     if !self.stop.is_cancelled() {
                         info!("{} is at its end", self.name);
                     }
                     return;
                 }
                 Err(error) => {
-                    self.now().state = format!("failed: {error}");
+                    self.set_state(format!("failed: {error}"), Condition::Failed(error.to_string()));
                     if !matches!(source, Source::Interface(_)) {
                         return warn!("{error}");
                     }
@@ -257,7 +268,7 @@ impl Sensor {
     fn hear(&self, source: &Source, capture: Capture, recorder: &RecorderHandle) -> Result<(), CaptureError> {
         {
             let mut now = self.now();
-            now.state = "hearing".to_owned();
+            (now.state, now.condition) = ("hearing".to_owned(), Condition::Hearing);
             now.before = now.before.and(&now.counters);
             now.counters = capture.counters();
             now.capture = Some(capture.stop_handle());

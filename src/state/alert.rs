@@ -1,10 +1,10 @@
-//! Alerts: who is told of a probe for a watched network, what the cool-down keeps back, and the outbox
-//! of those that Telegram has not taken yet.
+//! Alerts: what was raised, what the cool-down keeps back, and the outbox of those that Telegram has not
+//! taken yet.
 //!
 //! A chat gets at most [`ALERTS_A_MINUTE`] new alerts in a minute of capture time; a flood of addresses
 //! beyond that is counted, and told as a number.
 //!
-//! [`Alerts::decide`] runs once, when a probe is heard; its decisions travel in the probe's event and
+//! Who is told of what is decided once ([`decide`](super::decide)); the decisions travel in the event and
 //! [`Alerts::fold`] repeats them. The outbox holds at most [`OUTBOX_LIMIT`] alerts a chat, the cool-downs
 //! at most [`COOLDOWN_LIMIT`] pairs; what does not fit into the outbox, or has waited there too long, goes
 //! into the chat's [`Overflow`].
@@ -14,13 +14,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::chats::Chats;
 use super::name::{Names, fold_case};
 use super::overflow::Overflow;
 use super::rows::Rows;
-use super::watch::Watches;
 use crate::dot11::{MacAddr, Ssid};
-use crate::event::{AlertDecision, ChatId, Offset, Probe, Timestamp};
+use crate::event::{AlertDecision, ChatId, DeviceKey, Fate, Offset, Pattern, Probe, Timestamp};
 
 /// Alerts that may wait for one chat.
 pub const OUTBOX_LIMIT: usize = 500;
@@ -36,25 +34,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Pairs of device and network whose cool-down is remembered; past it the oldest is forgotten.
 pub const COOLDOWN_LIMIT: usize = 4096;
 
-/// What the configuration says about alerts.
-#[derive(Debug, Clone)]
-pub struct AlertPolicy {
-    /// The chats that are served; no other is alerted, whatever it watched before.
-    pub chats: Vec<ChatId>,
-    /// How long the same device and network alert a chat only once.
-    pub cooldown: Duration,
-    /// How long an alert waits for Telegram before it is only counted.
-    pub keep: Duration,
-}
-
-/// A device as alerts tell them apart: by name, or by address where it has none.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum DeviceKey {
-    Name(String),
-    Address(MacAddr),
-}
-
 pub(super) type CooldownKey = (ChatId, Ssid, DeviceKey);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,21 +42,56 @@ pub(super) struct Cooldown {
     pub(super) swallowed: u64,
 }
 
-/// An alert that waits in the outbox.
+/// An alert that waits in the outbox: that a watched network was asked for, that a followed device arrived
+/// or left, or the first two at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// When the probe was captured.
+    /// When the probe was captured, or when it was decided that the device has left.
     pub time: Timestamp,
-    /// The address that sent it.
+    /// The address that sent it, or that was heard last.
     pub source: MacAddr,
-    /// The network that it asked for.
+    /// The probe's signal in dBm.
+    pub signal_dbm: Option<i8>,
+    /// The watched network that was asked for.
+    pub asked: Option<Asked>,
+    /// What a followed device did.
+    pub presence: Option<Presence>,
+}
+
+/// A watched network that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The network.
     pub ssid: Ssid,
-    /// Why the network is watched.
+    /// The pattern that it is watched by, where it is not watched itself.
+    pub pattern: Option<Pattern>,
+    /// Why it is watched.
     pub reason: Option<String>,
     /// How many alerts the cool-down has kept back since the last one.
     pub swallowed: u64,
-    /// The probe's signal in dBm.
-    pub signal_dbm: Option<i8>,
+}
+
+/// What a followed device did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It is back.
+    Arrived {
+        /// How long it was silent; `None` where it was never heard before.
+        silent_seconds: Option<u64>,
+    },
+    /// It has gone.
+    Left {
+        /// When it was heard last.
+        last_heard: Timestamp,
+    },
+}
+
+impl Alert {
+    /// An alert about a device, of which it says nothing yet.
+    pub(super) fn of_device(time: Timestamp, source: MacAddr, signal_dbm: Option<i8>) -> Self {
+        Self { time, source, signal_dbm, asked: None, presence: None }
+    }
 }
 
 /// The alerts' part of the state.
@@ -99,94 +113,101 @@ impl Alerts {
         self.by_age = cooldowns.map(|(key, cooldown)| (cooldown.alerted, key.clone())).collect();
     }
 
-    /// Who is to be told of `probe`.
-    pub(super) fn decide(
-        &self,
-        probe: &Probe,
-        watches: &Watches,
-        names: &Names,
-        chats: &Chats,
-        policy: &AlertPolicy,
-    ) -> Vec<AlertDecision> {
-        let Some(ssid) = probe.ssid.named() else { return Vec::new() };
-        let mut watched = watches.on(ssid).peekable();
-        if watched.peek().is_none() {
-            return Vec::new();
-        }
-        let everyones = watches.get(ssid, ChatId::TERMINAL);
-        let served: BTreeSet<ChatId> = policy.chats.iter().map(|chat| chats.current(*chat)).collect();
-        served
-            .into_iter()
-            .filter_map(|chat| {
-                let reason = watches.get(ssid, chat).or(everyones)?.reason.clone();
-                Some(self.decide_for(chat, ssid, reason, probe, names, policy.cooldown))
-            })
-            .collect()
-    }
-
-    fn decide_for(
-        &self,
-        chat: ChatId,
-        ssid: &Ssid,
-        reason: Option<String>,
-        probe: &Probe,
-        names: &Names,
-        cooldown: Duration,
-    ) -> AlertDecision {
-        let last = self.cooldowns.get(&(chat, ssid.clone(), device_key(probe.source, names)));
-        match last {
-            Some(last) if probe.time.distance(last.alerted) < cooldown => AlertDecision::Swallow { chat },
-            _ if self.waiting_for(chat).count() >= OUTBOX_LIMIT
-                || self.alerted_lately(chat, probe.time) >= ALERTS_A_MINUTE =>
-            {
-                AlertDecision::Overflow { chat }
-            }
-            _ => AlertDecision::Raise { chat, reason, swallowed: last.map_or(0, |last| last.swallowed) },
-        }
+    /// When the chat was last alerted of this device and network, as far as that is remembered.
+    pub(super) fn cooldown(&self, chat: ChatId, ssid: &Ssid, device: &DeviceKey) -> Option<&Cooldown> {
+        self.cooldowns.get(&(chat, ssid.clone(), device.clone()))
     }
 
     /// How many of the chat's latest alerts are within a minute of `time`.
-    fn alerted_lately(&self, chat: ChatId, time: Timestamp) -> usize {
+    pub(super) fn alerted_lately(&self, chat: ChatId, time: Timestamp) -> usize {
         let latest = self.latest.get(&chat).map_or(&[][..], Vec::as_slice);
         latest.iter().filter(|alerted| time.distance(**alerted) < MINUTE).count()
     }
 
     /// Repeats the decisions that were made about the probe at `offset`.
     pub(super) fn fold(&mut self, offset: Offset, probe: &Probe, names: &Names) {
-        let Some(ssid) = probe.ssid.named() else { return };
         for decision in &probe.alerts {
-            let key = |chat: &ChatId| (*chat, ssid.clone(), device_key(probe.source, names));
-            match decision {
-                AlertDecision::Raise { chat, reason, swallowed } => {
-                    let alert = Alert {
-                        time: probe.time,
-                        source: probe.source,
-                        ssid: ssid.clone(),
-                        reason: reason.clone(),
-                        swallowed: *swallowed,
-                        signal_dbm: probe.signal_dbm,
-                    };
-                    self.outbox.insert((*chat, offset), alert);
-                    let latest = self.latest.entry(*chat);
-                    if latest.len() >= ALERTS_A_MINUTE {
-                        latest.remove(0);
-                    }
-                    latest.push(probe.time);
-                    self.start_cooldown(key(chat), Cooldown { alerted: probe.time, swallowed: 0 });
+            match (decision, probe.ssid.named()) {
+                (AlertDecision::Arrive { chat, silent_seconds, fate }, _) => {
+                    let presence = Presence::Arrived { silent_seconds: *silent_seconds };
+                    self.settle(*chat, *fate, offset, || Alert {
+                        presence: Some(presence),
+                        ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
+                    });
                 }
-                AlertDecision::Swallow { chat } => {
-                    if let Some(cooldown) = self.cooldowns.get_mut(&key(chat)) {
-                        cooldown.swallowed += 1;
-                    }
-                }
-                AlertDecision::Overflow { chat } => {
-                    self.overflow.entry(*chat).add(ssid);
-                    let key = key(chat);
-                    let swallowed = self.cooldowns.get(&key).map_or(0, |last| last.swallowed);
-                    self.start_cooldown(key, Cooldown { alerted: probe.time, swallowed });
-                }
+                (decision, Some(ssid)) => self.fold_asked(offset, probe, ssid, decision, names),
+                // Nothing was asked for, so that no decision can be about it.
+                (_, None) => {}
             }
         }
+    }
+
+    fn fold_asked(
+        &mut self,
+        offset: Offset,
+        probe: &Probe,
+        ssid: &Ssid,
+        decision: &AlertDecision,
+        names: &Names,
+    ) {
+        let key = |chat: &ChatId| (*chat, ssid.clone(), device_key(probe.source, names));
+        match decision {
+            AlertDecision::Raise { chat, pattern, reason, swallowed } => {
+                let asked = Asked {
+                    ssid: ssid.clone(),
+                    pattern: pattern.clone(),
+                    reason: reason.clone(),
+                    swallowed: *swallowed,
+                };
+                let alert = Alert {
+                    asked: Some(asked),
+                    ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
+                };
+                self.raise(*chat, offset, alert);
+                self.start_cooldown(key(chat), Cooldown { alerted: probe.time, swallowed: 0 });
+            }
+            AlertDecision::Swallow { chat } => {
+                if let Some(cooldown) = self.cooldowns.get_mut(&key(chat)) {
+                    cooldown.swallowed += 1;
+                }
+            }
+            AlertDecision::Overflow { chat } => {
+                self.overflow.entry(*chat).add(Some(ssid));
+                self.restart_cooldown(key(chat), probe.time);
+            }
+            AlertDecision::Mute { chat } => self.restart_cooldown(key(chat), probe.time),
+            AlertDecision::Arrive { .. } => {}
+        }
+    }
+
+    /// Repeats what was decided about an alert that is about no network.
+    pub(super) fn settle(&mut self, chat: ChatId, fate: Fate, offset: Offset, alert: impl FnOnce() -> Alert) {
+        match fate {
+            Fate::Raise => self.raise(chat, offset, alert()),
+            Fate::Overflow => self.overflow.entry(chat).add(None),
+            Fate::Mute => {}
+        }
+    }
+
+    /// Puts an alert into the outbox. What one probe tells a chat is one alert.
+    fn raise(&mut self, chat: ChatId, offset: Offset, alert: Alert) {
+        if let Some(there) = self.outbox.get_mut(&(chat, offset)) {
+            there.asked = there.asked.take().or(alert.asked);
+            there.presence = there.presence.take().or(alert.presence);
+            return;
+        }
+        let latest = self.latest.entry(chat);
+        if latest.len() >= ALERTS_A_MINUTE {
+            latest.remove(0);
+        }
+        latest.push(alert.time);
+        self.outbox.insert((chat, offset), alert);
+    }
+
+    /// A cool-down that begins although nobody was told.
+    fn restart_cooldown(&mut self, key: CooldownKey, alerted: Timestamp) {
+        let swallowed = self.cooldowns.get(&key).map_or(0, |last| last.swallowed);
+        self.start_cooldown(key, Cooldown { alerted, swallowed });
     }
 
     fn start_cooldown(&mut self, key: CooldownKey, cooldown: Cooldown) {
@@ -202,20 +223,12 @@ impl Alerts {
         }
     }
 
-    /// Has the cool-downs of an address go on under its new name, or without one.
-    pub(super) fn renamed(&mut self, address: MacAddr, before: Option<&str>, now: Option<&str>) {
-        let key = |name: Option<&str>| match name {
-            Some(name) => DeviceKey::Name(fold_case(name)),
-            None => DeviceKey::Address(address),
-        };
-        let (before, now) = (key(before), key(now));
-        if before == now {
-            return;
-        }
+    /// Has the cool-downs of what was meant by `before` go on for `now`.
+    pub(super) fn renamed(&mut self, before: &DeviceKey, now: &DeviceKey) {
         let moved: Vec<(CooldownKey, Cooldown)> = self
             .cooldowns
             .iter()
-            .filter(|((_, _, device), _)| *device == before)
+            .filter(|((_, _, device), _)| device == before)
             .map(|((chat, ssid, _), cooldown)| ((*chat, ssid.clone(), now.clone()), cooldown.clone()))
             .collect();
         moved.into_iter().for_each(|(key, cooldown)| self.take_over(key, cooldown));
@@ -274,7 +287,7 @@ impl Alerts {
     /// Leaves an alert that waited too long to be counted.
     pub(super) fn expire(&mut self, chat: ChatId, probe: Offset) {
         if let Some(alert) = self.outbox.remove(&(chat, probe)) {
-            self.overflow.entry(chat).add(&alert.ssid);
+            self.overflow.entry(chat).add(alert.asked.as_ref().map(|asked| &asked.ssid));
         }
     }
 
@@ -308,7 +321,8 @@ impl Alerts {
     }
 }
 
-fn device_key(address: MacAddr, names: &Names) -> DeviceKey {
+/// What alerts take the device with this address for.
+pub(super) fn device_key(address: MacAddr, names: &Names) -> DeviceKey {
     match names.of(address) {
         Some(name) => DeviceKey::Name(fold_case(name)),
         None => DeviceKey::Address(address),

@@ -7,12 +7,17 @@
 
 mod alert;
 mod chats;
+mod decide;
 mod device;
 mod devices;
 mod differences;
+mod follow;
+mod hours;
 mod name;
+mod networks;
 mod overflow;
 mod rows;
+mod silence;
 mod snapshot;
 mod store;
 mod table;
@@ -20,21 +25,31 @@ mod watch;
 
 use serde::{Deserialize, Serialize};
 
-pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
+pub use alert::{ALERTS_A_MINUTE, Alert, Alerts, Asked, COOLDOWN_LIMIT, OUTBOX_LIMIT, Presence};
 pub use chats::{ANSWERED_LIMIT, Chats};
+pub use decide::AlertPolicy;
+use decide::normal;
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
-use devices::Devices;
+pub use devices::{Brief, DeviceRow, SoughtNetwork};
+use devices::{Devices, SHARDS};
 pub use differences::{Difference, Differences};
+pub use follow::{Follow, Follows};
+pub use hours::Hours;
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
+pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_NETWORKS, Overflow};
 use rows::Rows;
+pub use silence::{Ignored, Mute, Silences};
 pub use snapshot::{DeviceForm, Image, SnapshotError};
 pub use store::{Store, StoreError};
 use table::{PackedRow, Table};
 pub use watch::{Watch, Watches};
 
 use crate::dot11::{MacAddr, RequestedSsid, Signature};
-use crate::event::{AlertDecision, ChatId, Event, Forgettable, Offset, Probe, Timestamp};
+use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, Forgettable, Offset, Probe, Timestamp};
+
+/// Parts in which [`State::devices_of_part`] gives all devices.
+pub const DEVICE_PARTS: usize = SHARDS;
 
 /// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
 pub const DEVICES_LIMIT: usize = 144 << 20;
@@ -74,8 +89,11 @@ pub struct Totals {
 #[derive(Debug, Clone, Default)]
 pub struct State {
     devices: Devices,
+    networks: Networks,
     names: Names,
     watches: Watches,
+    follows: Follows,
+    silences: Silences,
     alerts: Alerts,
     chats: Chats,
     /// The elements behind each signature.
@@ -116,6 +134,21 @@ impl State {
         &self.watches
     }
 
+    /// The networks that were asked for by name.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// The followed devices.
+    pub fn follows(&self) -> &Follows {
+        &self.follows
+    }
+
+    /// What chats do not want to hear.
+    pub fn silences(&self) -> &Silences {
+        &self.silences
+    }
+
     /// The outbox and what belongs to it.
     pub fn alerts(&self) -> &Alerts {
         &self.alerts
@@ -131,6 +164,12 @@ impl State {
         self.devices.get(address)
     }
 
+    /// The devices of one of the [`DEVICE_PARTS`], in no order. Whoever looks at all devices of a state that
+    /// is being written to lets go of it between the parts; a device stays in its part.
+    pub fn devices_of_part(&self, part: usize) -> impl Iterator<Item = DeviceRow<'_>> {
+        self.devices.shard(part)
+    }
+
     /// Every address that has statistics, in order.
     pub fn addresses(&self) -> Vec<MacAddr> {
         self.devices.addresses()
@@ -139,11 +178,6 @@ impl State {
     /// Whether the elements behind `signature` are still to be kept.
     pub fn wants_elements(&self, signature: Signature) -> bool {
         self.signatures.len() < SIGNATURE_LIMIT && self.signatures.get(&signature).is_none()
-    }
-
-    /// Who is to be told of `probe`: decided once, before it is folded in.
-    pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
-        self.alerts.decide(probe, &self.watches, &self.names, &self.chats, policy)
     }
 
     /// Folds in the event at `offset`.
@@ -156,6 +190,30 @@ impl State {
                 self.watches.set(ssid, self.chats.current(*chat), *time, reason.clone());
             }
             Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
+            Event::WatchPattern { time, chat, pattern, reason } => {
+                self.watches.set_pattern(pattern, self.chats.current(*chat), *time, reason.clone());
+            }
+            Event::UnwatchPattern { time: _, chat, pattern } => {
+                self.watches.remove_pattern(pattern, self.chats.current(*chat));
+            }
+            Event::Follow { time, chat, device, silence_seconds } => {
+                self.follow(*time, self.chats.current(*chat), normal(device), *silence_seconds);
+            }
+            Event::Unfollow { time: _, chat, device } => {
+                self.follows.remove(&normal(device), self.chats.current(*chat));
+            }
+            Event::Left { .. } => self.fold_left(offset, event),
+            Event::Mute { time: _, chat, until } => self.silences.mute(self.chats.current(*chat), *until),
+            Event::Unmute { time: _, chat } => self.silences.unmute(self.chats.current(*chat)),
+            Event::MuteTold { time, chat, count } => {
+                self.silences.told(self.chats.current(*chat), *count, *time);
+            }
+            Event::Ignore { time, chat, device } => {
+                self.silences.ignore(normal(device), self.chats.current(*chat), *time);
+            }
+            Event::Unignore { time: _, chat, device } => {
+                self.silences.unignore(&normal(device), self.chats.current(*chat));
+            }
             Event::Name { time: _, address, name, by } => {
                 self.rename(*address, |names| names.set(*address, name, *by));
             }
@@ -184,15 +242,55 @@ impl State {
     }
 
     fn rename(&mut self, address: MacAddr, change: impl FnOnce(&mut Names)) {
-        let before = self.names.of(address).map(str::to_owned);
+        let before = self.device_key(address);
         change(&mut self.names);
-        self.alerts.renamed(address, before.as_deref(), self.names.of(address));
+        let now = self.device_key(address);
+        if before == now {
+            return;
+        }
+        self.alerts.renamed(&before, &now);
+        // What is meant by a name stays with it as long as any address has it.
+        let is_gone = match &before {
+            DeviceKey::Name(name) => self.names.addresses_of(name).is_empty(),
+            DeviceKey::Address(_) => true,
+        };
+        if is_gone {
+            self.follows.rename(&before, &now);
+            self.silences.rename(&before, &now);
+        }
+    }
+
+    /// Has a chat follow a device, which is here where it was heard lately.
+    fn follow(&mut self, since: Timestamp, chat: ChatId, device: DeviceKey, silence_seconds: u64) {
+        let mut follow = Follow { since, silence_seconds, is_here: false };
+        let last = self.last_heard(&device).map(|(_, last)| last);
+        follow.is_here = last.is_some_and(|last| since.distance(last) < follow.silence());
+        self.follows.set(device, chat, follow);
+    }
+
+    /// Repeats what was decided when a device had left.
+    fn fold_left(&mut self, offset: Offset, event: &Event) {
+        let Event::Left { time, chat, device, source, last_heard, alerts } = event else { return };
+        self.follows.left(&normal(device), self.chats.current(*chat));
+        for alert in alerts {
+            let chat = self.chats.current(alert.chat);
+            let presence = Some(Presence::Left { last_heard: *last_heard });
+            self.alerts.settle(chat, alert.fate, offset, || Alert {
+                presence,
+                ..Alert::of_device(*time, *source, None)
+            });
+            if alert.fate == Fate::Mute {
+                self.silences.swallow(chat);
+            }
+        }
     }
 
     /// Gives all that is the chat `from`'s to `to`.
     fn migrate(&mut self, from: ChatId, to: ChatId) {
         if from != to {
             self.watches.migrate(from, to);
+            self.follows.migrate(from, to);
+            self.silences.migrate(from, to);
             self.alerts.migrate(from, to);
             self.chats.migrate(from, to);
         }
@@ -206,7 +304,29 @@ impl State {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
         }
+        if let Some(ssid) = probe.ssid.named() {
+            self.networks.fold(ssid, probe.time);
+        }
+        if !probe.alerts.is_empty() {
+            self.fold_alerts(offset, probe);
+        }
+    }
+
+    /// Repeats what was decided about a probe.
+    fn fold_alerts(&mut self, offset: Offset, probe: &Probe) {
         self.alerts.fold(offset, probe, &self.names);
+        for decision in &probe.alerts {
+            match decision {
+                AlertDecision::Mute { chat } => self.silences.swallow(*chat),
+                AlertDecision::Arrive { chat, fate, .. } => {
+                    self.follows.arrived(&self.device_key(probe.source));
+                    if *fate == Fate::Mute {
+                        self.silences.swallow(*chat);
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Carries out a part of the last [`Event::Forget`]; whether there is more of it to do. Whoever lets
@@ -217,7 +337,7 @@ impl State {
             return false;
         };
         let gone = self.devices.sweep(*next_shard, |address, last_probe| {
-            last_probe < *heard_before && is_forgettable(*addresses, address, &self.names)
+            last_probe < *heard_before && is_forgettable(*addresses, address, &self.names, &self.follows)
         });
         *next_shard += 1;
         match gone {
@@ -240,8 +360,9 @@ impl State {
         }
         let sample = self.devices.sample(FORGET_SAMPLE);
         let quarter = |addresses| {
-            let of_these =
-                sample.iter().filter(|(address, _)| is_forgettable(addresses, *address, &self.names));
+            let of_these = sample
+                .iter()
+                .filter(|(address, _)| is_forgettable(addresses, *address, &self.names, &self.follows));
             let mut last_probes: Vec<Timestamp> = of_these.map(|(_, last_probe)| *last_probe).collect();
             last_probes.sort_unstable();
             let is_enough = last_probes.len() * 2 >= sample.len();
@@ -254,7 +375,7 @@ impl State {
     /// looked at.
     pub fn has_forgettable(&self, addresses: Forgettable, heard_before: Timestamp) -> bool {
         self.devices.last_probes().any(|(address, last_probe)| {
-            last_probe < heard_before && is_forgettable(addresses, address, &self.names)
+            last_probe < heard_before && is_forgettable(addresses, address, &self.names, &self.follows)
         })
     }
 
@@ -277,12 +398,15 @@ impl State {
     }
 
     /// Every kind of row with the letter that it has in the store.
-    fn tables(&self) -> [(u8, &dyn Table); 10] {
+    fn tables(&self) -> [(u8, &dyn Table); 15] {
         // Whoever adds a table meets this list.
         let Self {
             devices,
+            networks,
             names,
             watches,
+            follows,
+            silences,
             alerts,
             chats,
             signatures,
@@ -293,10 +417,16 @@ impl State {
         } = self;
         let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
         let Chats { migrated, answered } = chats;
+        let Silences { mutes, ignored } = silences;
         [
             (b'd', devices),
+            (b'k', networks),
             (b'n', &names.rows),
             (b'w', &watches.rows),
+            (b'p', &watches.patterns),
+            (b'f', &follows.rows),
+            (b'm', mutes),
+            (b'i', ignored),
             (b'o', outbox),
             (b'v', overflow),
             (b'c', cooldowns),
@@ -307,11 +437,14 @@ impl State {
         ]
     }
 
-    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 10] {
+    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 15] {
         let Self {
             devices,
+            networks,
             names,
             watches,
+            follows,
+            silences,
             alerts,
             chats,
             signatures,
@@ -322,10 +455,16 @@ impl State {
         } = self;
         let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
         let Chats { migrated, answered } = chats;
+        let Silences { mutes, ignored } = silences;
         [
             (b'd', devices),
+            (b'k', networks),
             (b'n', &mut names.rows),
             (b'w', &mut watches.rows),
+            (b'p', &mut watches.patterns),
+            (b'f', &mut follows.rows),
+            (b'm', mutes),
+            (b'i', ignored),
             (b'o', outbox),
             (b'v', overflow),
             (b'c', cooldowns),
@@ -385,12 +524,12 @@ impl State {
     }
 }
 
-fn is_forgettable(which: Forgettable, address: MacAddr, names: &Names) -> bool {
+fn is_forgettable(which: Forgettable, address: MacAddr, names: &Names, follows: &Follows) -> bool {
     let is_meant = match which {
         Forgettable::Random => address.is_random(),
         Forgettable::Unnamed => true,
     };
-    is_meant && names.get(address).is_none()
+    is_meant && names.get(address).is_none() && !follows.has_address(address)
 }
 
 /// Two states are equal where they say the same.
@@ -399,8 +538,11 @@ impl PartialEq for State {
         self.next == other.next
             && self.totals == other.totals
             && self.devices == other.devices
+            && self.networks == other.networks
             && self.names == other.names
             && self.watches == other.watches
+            && self.follows == other.follows
+            && self.silences == other.silences
             && self.alerts == other.alerts
             && self.chats == other.chats
             && self.signatures == other.signatures

@@ -53,18 +53,22 @@ pub struct AddressName {
     pub chat: Option<String>,
     /// The name that it has in the configuration.
     pub config: Option<String>,
+    /// The name that a file of another program gives it.
+    #[serde(default)]
+    pub import: Option<String>,
 }
 
 impl AddressName {
-    /// The name that counts: a person's before the configuration's.
+    /// The name that counts: a person's before the configuration's, and that before an imported one.
     pub fn effective(&self) -> Option<&str> {
-        self.chat.as_deref().or(self.config.as_deref())
+        self.chat.as_deref().or(self.config.as_deref()).or(self.import.as_deref())
     }
 
     fn by(&mut self, by: NamedBy) -> &mut Option<String> {
         match by {
             NamedBy::Chat => &mut self.chat,
             NamedBy::Config => &mut self.config,
+            NamedBy::Import => &mut self.import,
         }
     }
 }
@@ -111,6 +115,11 @@ impl Names {
     /// Every address that the configuration names, with that name.
     pub fn configured(&self) -> impl Iterator<Item = (MacAddr, &str)> {
         self.rows.iter().filter_map(|(address, name)| Some((*address, name.config.as_deref()?)))
+    }
+
+    /// Every address that a file names, with that name.
+    pub fn imported(&self) -> impl Iterator<Item = (MacAddr, &str)> {
+        self.rows.iter().filter_map(|(address, name)| Some((*address, name.import.as_deref()?)))
     }
 
     /// The addresses that share this name, whatever its case.

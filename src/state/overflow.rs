@@ -28,10 +28,12 @@ impl Overflow {
         self.count.min(self.networks.len() as u64)
     }
 
-    /// One alert more, for this network.
-    pub(super) fn add(&mut self, ssid: &Ssid) {
+    /// One alert more, for this network where it is for one.
+    pub(super) fn add(&mut self, ssid: Option<&Ssid>) {
         self.count += 1;
-        self.add_network(ssid.clone());
+        if let Some(ssid) = ssid {
+            self.add_network(ssid.clone());
+        }
     }
 
     /// All that `other` has.
@@ -60,7 +62,7 @@ mod tests {
     fn overflow(networks: std::ops::Range<usize>) -> Overflow {
         let mut overflow = Overflow::default();
         for number in networks {
-            overflow.add(&Ssid::from(format!("net {number}").as_str()));
+            overflow.add(Some(&Ssid::from(format!("net {number}").as_str())));
         }
         overflow
     }
@@ -73,7 +75,7 @@ mod tests {
     #[test]
     fn alerts_and_networks_are_counted_within_the_bound() {
         let mut one = overflow(0..3);
-        one.add(&Ssid::from("net 1"));
+        one.add(Some(&Ssid::from("net 1")));
         check(&one, 4, 3);
         one.merge(overflow(2..6));
         check(&one, 8, 6);

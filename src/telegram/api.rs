@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use teloxide::Bot;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SendMessage, SendMessageSetters};
 use teloxide::requests::Payload;
-use teloxide::types::{AllowedUpdate, LinkPreviewOptions, ParseMode, ThreadId, Update};
+use teloxide::types::{
+    AllowedUpdate, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ParseMode, ThreadId,
+    Update,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::TelegramError;
-use crate::chat::{MESSAGE_LIMIT, Text};
+use crate::chat::{Button, MESSAGE_LIMIT, Text};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
@@ -124,6 +127,8 @@ pub(super) struct Outgoing<'a> {
     /// The topic of a forum.
     pub(super) topic: Option<ThreadId>,
     pub(super) text: &'a Text,
+    /// The buttons under it, by rows.
+    pub(super) buttons: &'a [Vec<Button>],
     /// Without a sound or a buzz.
     pub(super) silent: bool,
 }
@@ -212,6 +217,12 @@ impl Api {
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview);
         request.message_thread_id = message.topic;
+        if !message.buttons.is_empty() {
+            let button =
+                |button: &Button| InlineKeyboardButton::callback(button.label.clone(), button.data.clone());
+            let rows = message.buttons.iter().map(|row| row.iter().map(button));
+            request.reply_markup = Some(InlineKeyboardMarkup::new(rows).into());
+        }
         request.disable_notification = message.silent.then_some(true);
         // A message that was taken but is told of in an unknown form must not be sent again.
         call(&self.bot, &request).await.map(|IgnoredAny| ())

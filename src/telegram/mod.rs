@@ -10,11 +10,14 @@
 //!   which name the address of a request, are put into words here ([`api::Failure`]).
 
 mod api;
+mod health;
 mod notices;
 mod outbox;
 mod pacing;
 mod polling;
+mod quiet;
 mod sender;
+mod told;
 mod webhook;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,12 +30,13 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::chat::Chat;
 use crate::chat::request::COMMANDS;
-use crate::config::{Telegram, Updates};
+use crate::chat::{self, Chat};
+use crate::config::{self, Telegram, Updates};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 use api::Api;
+use quiet::Quiet;
 use sender::Sender;
 
 /// The bot cannot serve, and trying again would not help.
@@ -82,15 +86,18 @@ pub async fn run(
     }
     let api = Api::new(&settings)?;
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
-    let delivery = outbox::deliver(sender.clone(), recorder.clone(), chat.zone(), stop.clone());
-    let notices = notices::tell(sender.clone(), recorder.clone(), stop.clone());
+    let config::Delivery { gather, quiet, silence } = settings.delivery;
+    let quiet = Quiet { hours: quiet, zone: chat.zone() };
+    let delivery = outbox::deliver(sender.clone(), recorder.clone(), gather, quiet, stop.clone());
+    let notices = notices::tell(sender.clone(), recorder.clone(), quiet, stop.clone());
+    let health = health::tell(sender.clone(), chat.clone(), silence, quiet, stop.clone());
     let updates = async {
         let outcome = receive(settings, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the rest with it.
         stop.cancel();
         outcome
     };
-    let ((), (), outcome) = tokio::join!(delivery, notices, updates);
+    let ((), (), (), outcome) = tokio::join!(delivery, notices, health, updates);
     outcome
 }
 
@@ -169,8 +176,9 @@ impl Handler {
             return info!("update {number} was acted on before a restart; it is not repeated");
         }
         if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
-            let reply = self.chat.answer(from, &text, Some(number)).await;
-            self.sender.reply(&message, &reply).await;
+            let heard = chat::Message { chat: from, text: &text, in_reply_to: None, update: Some(number) };
+            let answer = self.chat.answer(heard, &chat::Progress::untold()).await;
+            self.sender.reply(&message, &answer.text).await;
         }
     }
 

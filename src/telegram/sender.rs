@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::api::{Api, Backoff, Failure, Outgoing};
 use super::pacing::Pacing;
 use super::topic_of;
-use crate::chat::Text;
+use crate::chat::{Answer, Text};
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
@@ -75,14 +75,15 @@ impl Sender {
     }
 
     /// Sends an alert once, for which a place was taken.
-    pub(super) async fn alert(&self, chat: ChatId, text: &Text) -> Result<(), Failure> {
-        self.api.send(&Outgoing { chat, topic: None, text, silent: false }).await
+    pub(super) async fn alert(&self, chat: ChatId, answer: &Answer) -> Result<(), Failure> {
+        let Answer { text, buttons, .. } = answer;
+        self.api.send(&Outgoing { chat, topic: None, text, buttons, silent: false }).await
     }
 
     /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning.
     pub(super) async fn reply(&self, message: &Message, text: &Text) {
         let chat = ChatId(message.chat.id.0);
-        let mut outgoing = Outgoing { chat, topic: topic_of(message), text, silent: false };
+        let mut outgoing = Outgoing { chat, topic: topic_of(message), text, buttons: &[], silent: false };
         let mut backoff = Backoff::default();
         for left in (0..REPLY_TRIES).rev() {
             self.turn(outgoing.chat).await;
@@ -106,11 +107,11 @@ impl Sender {
     /// to look up.
     pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), Failure> {
         self.turn(chat).await;
-        let outcome = self.api.send(&Outgoing { chat, topic: None, text, silent }).await;
+        let outcome = self.api.send(&Outgoing { chat, topic: None, text, buttons: &[], silent }).await;
         match outcome {
             Err(Failure::Moved(to)) if self.follow(chat, to).await.is_ok() => {
                 self.turn(to).await;
-                self.api.send(&Outgoing { chat: to, topic: None, text, silent }).await
+                self.api.send(&Outgoing { chat: to, topic: None, text, buttons: &[], silent }).await
             }
             outcome => outcome,
         }

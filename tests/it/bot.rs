@@ -52,10 +52,11 @@ fn the_main_job(mode: Mode) {
     let alert = home.wait_for_alert(1);
     assert_eq!(alert.chat_id, CHAT);
     let lines: Vec<&str> = alert.plain.lines().collect();
-    let [first, second] = lines[..] else { panic!("{}", alert.plain) };
+    let [first, second, third] = lines[..] else { panic!("{}", alert.plain) };
     assert!(first.starts_with("📣 At ") && first.contains(" CE"), "the configured zone: {first}");
     assert!(first.ends_with(&format!(" MAC address {VAN} probed for SSID \"Depot 7\"")), "{first}");
     assert_eq!(second, "This SSID is being tracked because: the van is here");
+    assert_eq!(third, "Vendor: Redpine Signals, Signal: -61 dBm");
     home.transmit(VAN, "Depot 7");
     home.ask_until(VAN, "Probe count: 3");
     home.transmit(ALICE, "Depot 7");

@@ -1,5 +1,6 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
+mod alerting;
 mod bot;
 mod commands;
 mod damage;
@@ -11,6 +12,7 @@ mod kill;
 mod live_capture;
 mod log_damage;
 mod log_faults;
+mod lookups;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
-use probewatch::event::{AlertDecision, ChatId, Event, Forgettable, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event::{
+    AlertDecision, ChatId, DeviceKey, Event, Fate, Forgettable, LeaveDecision, NamedBy, Offset, Pattern,
+    Probe, Timestamp,
+};
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
 use probewatch::state::{
     ALERTS_A_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
@@ -44,11 +47,26 @@ fn requested() -> impl Strategy<Value = RequestedSsid> {
     ]
 }
 
+fn pattern() -> impl Strategy<Value = Pattern> {
+    prop::sample::select(vec!["D*", "*e*", "H?me"]).prop_map(Pattern::new)
+}
+
+fn device() -> impl Strategy<Value = DeviceKey> {
+    prop_oneof![
+        prop::sample::select(addresses()).prop_map(DeviceKey::Address),
+        "[A-Ca-c]".prop_map(DeviceKey::Name),
+    ]
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute])
+}
+
 pub fn input() -> impl Strategy<Value = Input> {
     let address = || prop::sample::select(addresses());
     let time = || (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
     let chat = || prop::sample::select(vec![CHATS[0], CHATS[1], ChatId::TERMINAL, ChatId(7)]);
-    let by = || prop_oneof![Just(NamedBy::Chat), Just(NamedBy::Config)];
+    let by = || prop::sample::select(vec![NamedBy::Chat, NamedBy::Config, NamedBy::Import]);
     let offset = || (0..40_u64).prop_map(Offset);
     prop_oneof![
         8 => (address(), requested(), time(), any::<Option<i8>>(), any::<u8>()).prop_map(
@@ -63,6 +81,32 @@ pub fn input() -> impl Strategy<Value = Input> {
         }),
         1 => (time(), chat(), ssid())
             .prop_map(|(time, chat, ssid)| Input::Change(Event::Unwatch { time, chat, ssid })),
+        1 => (time(), chat(), pattern(), any::<Option<bool>>()).prop_map(|(time, chat, pattern, reason)| {
+            let reason = reason.map(|reason| format!("reason {reason}"));
+            Input::Change(Event::WatchPattern { time, chat, pattern, reason })
+        }),
+        1 => (time(), chat(), pattern())
+            .prop_map(|(time, chat, pattern)| Input::Change(Event::UnwatchPattern { time, chat, pattern })),
+        2 => (time(), chat(), device(), 0..300_u64).prop_map(|(time, chat, device, silence_seconds)| {
+            Input::Change(Event::Follow { time, chat, device, silence_seconds })
+        }),
+        1 => (time(), chat(), device())
+            .prop_map(|(time, chat, device)| Input::Change(Event::Unfollow { time, chat, device })),
+        1 => (time(), chat(), device(), address(), time(), fate()).prop_map(
+            |(time, chat, device, source, last_heard, fate)| {
+                let alerts = vec![LeaveDecision { chat, fate }];
+                Input::Change(Event::Left { time, chat, device, source, last_heard, alerts })
+            }
+        ),
+        1 => (time(), chat(), time())
+            .prop_map(|(time, chat, until)| Input::Change(Event::Mute { time, chat, until })),
+        1 => prop_oneof![
+            (time(), chat()).prop_map(|(time, chat)| Event::Unmute { time, chat }),
+            (time(), chat(), 0..3_u64).prop_map(|(time, chat, count)| Event::MuteTold { time, chat, count }),
+            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::Ignore { time, chat, device }),
+            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::Unignore { time, chat, device }),
+        ]
+        .prop_map(Input::Change),
         1 => (time(), address(), "[A-C]", by())
             .prop_map(|(time, address, name, by)| Input::Change(Event::Name { time, address, name, by })),
         1 => (time(), address(), by())
@@ -283,8 +327,12 @@ fn a_data_directory_has_one_writer() {
 #[test]
 fn every_bound_holds_and_counts() {
     let mut state = State::default();
-    let policy =
-        AlertPolicy { chats: vec![CHATS[0]], cooldown: Duration::from_secs(60), keep: Duration::MAX };
+    let policy = AlertPolicy {
+        chats: vec![CHATS[0]],
+        cooldown: Duration::from_secs(60),
+        keep: Duration::MAX,
+        listening_since: None,
+    };
     let watched = Ssid::from("Depot");
     let mut events = vec![Event::Watch {
         time: Timestamp::from_micros(0),

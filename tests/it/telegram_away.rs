@@ -79,7 +79,12 @@ fn what_telegram_refuses_for_good_is_taken_out_with_a_warning() {
 /// Records alerts for the owner's chat of probes that were captured so many seconds ago, each of another
 /// device, as a run does while Telegram is away.
 fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
-    let alerts = AlertPolicy { chats: vec![ChatId(CHAT)], cooldown: Duration::ZERO, keep: Duration::MAX };
+    let alerts = AlertPolicy {
+        chats: vec![ChatId(CHAT)],
+        cooldown: Duration::ZERO,
+        keep: Duration::MAX,
+        listening_since: None,
+    };
     let running = Running::start(Settings { alerts, ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
     let mut watched: Vec<&str> = probes.iter().map(|(_, ssid)| *ssid).collect();
@@ -146,7 +151,7 @@ fn alerts_beyond_the_outbox_are_summed_up() {
     assert_eq!(alerts.waiting_for(ChatId(CHAT)).count(), OUTBOX_LIMIT);
     let overflow = alerts.overflow(ChatId(CHAT)).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), (more as u64, 14));
-    let text = probewatch::chat::reply::overflow(overflow).to_string();
+    let text = probewatch::chat::reply_alerts::overflow(overflow).to_string();
     assert!(text.contains("and 312 more, 14 networks"), "{text}");
 }
 
@@ -252,7 +257,7 @@ fn two_chats_that_become_one_keep_what_either_had() {
         fold_in(&mut state, event);
     }
     let cooldown = Duration::from_secs(60);
-    let policy = AlertPolicy { chats: vec![from, to], cooldown, keep: Duration::MAX };
+    let policy = AlertPolicy { chats: vec![from, to], cooldown, keep: Duration::MAX, listening_since: None };
     let heard = |state: &State, number: usize, ssid: &str, second: i64| {
         let ssid = RequestedSsid::Named(Ssid::from(ssid));
         let mut probe = probe(device(number).parse().unwrap(), ssid, second * 1_000_000);

@@ -4,12 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the bottom up. A room may use those before it.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 15] = [
     "dot11",
+    "vendor",
     "capture",
     "event",
+    "chart",
     "event_log",
     "state",
+    "names_import",
     "config",
     "recorder",
     "chat",
@@ -20,10 +23,12 @@ const ROOMS: [&str; 12] = [
 ];
 
 /// What a room may not use although it lies below.
-const APART: [(&str, &[&str]); 4] = [
+const APART: [(&str, &[&str]); 5] = [
     // Hands frames to a closure and knows only what a frame is.
-    ("capture", &["event"]),
-    ("event", &["capture"]),
+    ("capture", &["event", "vendor"]),
+    ("event", &["capture", "vendor"]),
+    // Draws what it is given.
+    ("chart", &["capture", "vendor"]),
     ("chat", &["capture", "config", "event_log"]),
     ("telegram", &["capture", "event_log", "state"]),
 ];

@@ -1,10 +1,11 @@
 //! A snapshot: the whole state in a form that anyone can read, a JSON object a line.
 //!
 //! # Format
-//! The first line is `{"snapshot":N,"format":1,"time":…}`: N is the offset of the first event that is not
+//! The first line is `{"snapshot":N,"format":2,"time":…}`: N is the offset of the first event that is not
 //! in it, `time` says when it was taken. Then a line a row, `row` first, which says what it is. The last
 //! line is `{"end":N}` with the number of rows, so that a snapshot that was cut is told from a whole one.
-//! Times, addresses and SSIDs are written as in events.
+//! Times, addresses and SSIDs are written as in events. Format 1, which is read as well, had no hours of
+//! devices, no networks, no patterns, and nothing that is followed, muted or ignored.
 //!
 //! # What must hold
 //! - It is lossless: the state that is read from it is equal to the one that was written, and folds every
@@ -26,7 +27,7 @@ pub use row::DeviceForm;
 pub(super) use row::Row;
 
 /// Grows with each change that an older version would misread.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A snapshot does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +123,16 @@ impl State {
             }
             Row::Name { address, name } => self.names.rows.load_row(address, Some(name)),
             Row::Watch { ssid, chat, watch } => self.watches.rows.load_row((ssid, chat), Some(watch)),
+            Row::Pattern { pattern, chat, watch } => {
+                self.watches.patterns.load_row((pattern, chat), Some(watch));
+            }
+            Row::Follow { device, chat, follow } => {
+                self.follows.rows.load_row((device, chat), Some(follow));
+            }
+            Row::Mute { chat, mute } => self.silences.mutes.load_row(chat, Some(mute)),
+            Row::Ignored { device, chat, ignored } => {
+                self.silences.ignored.load_row((device, chat), Some(ignored));
+            }
             Row::Alert { chat, probe, alert } => {
                 self.alerts.outbox.load_row((chat, probe), Some(alert.into()));
             }
@@ -132,6 +143,7 @@ impl State {
                 self.alerts.cooldowns.load_row((chat, ssid, device), Some(cooldown));
             }
             Row::LatestAlerts { chat, times } => self.alerts.latest.load_row(chat, Some(times)),
+            Row::Network { ssid, network } => self.networks.load_row(ssid, network),
             Row::Signature { signature, elements } => self.signatures.load_row(signature, Some(elements)),
         }
         Ok(())
@@ -245,9 +257,13 @@ impl<R: BufRead> Lines<R> {
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
             .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
         match format {
-            FORMAT if snapshot <= Offset::LAST => Ok(snapshot),
-            FORMAT => Err(self.error(format!("no log has an event {snapshot}"))),
-            _ => Err(self.error(format!("it is of format {format}, and this version reads format {FORMAT}"))),
+            // The first had fewer kinds of rows and fields, and none that mean something else now.
+            1..=FORMAT if snapshot <= Offset::LAST => Ok(snapshot),
+            1..=FORMAT => Err(self.error(format!("no log has an event {snapshot}"))),
+            _ => {
+                Err(self
+                    .error(format!("it is of format {format}, and this version reads up to format {FORMAT}")))
+            }
         }
     }
 

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::alert::{Alert, Cooldown, DeviceKey};
+use super::super::alert::{Alert, Asked, Cooldown, Presence};
 use super::super::device::{Device, Signal};
 use super::super::table::PackedRow;
-use super::super::{AddressName, Overflow, Totals, Watch};
+use super::super::{AddressName, Follow, Hours, Ignored, Mute, Network, Overflow, Totals, Watch};
 use crate::dot11::{MacAddr, Signature, Ssid};
-use crate::event::{ChatId, Forgettable, Offset, Timestamp, hex_bytes, ssid_fields};
+use crate::event::{
+    ChatId, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields, ssid_fields,
+};
 
 const DEVICE: u8 = b'd';
 
@@ -25,6 +27,12 @@ pub(in crate::state) enum Row {
         #[serde(flatten)]
         statistics: DeviceForm,
     },
+    Network {
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        #[serde(flatten)]
+        network: Network,
+    },
     Name {
         address: MacAddr,
         #[serde(flatten)]
@@ -36,6 +44,31 @@ pub(in crate::state) enum Row {
         chat: ChatId,
         #[serde(flatten)]
         watch: Watch,
+    },
+    Pattern {
+        pattern: Pattern,
+        chat: ChatId,
+        #[serde(flatten)]
+        watch: Watch,
+    },
+    Follow {
+        #[serde(flatten)]
+        device: DeviceKey,
+        chat: ChatId,
+        #[serde(flatten)]
+        follow: Follow,
+    },
+    Mute {
+        chat: ChatId,
+        #[serde(flatten)]
+        mute: Mute,
+    },
+    Ignored {
+        #[serde(flatten)]
+        device: DeviceKey,
+        chat: ChatId,
+        #[serde(flatten)]
+        ignored: Ignored,
     },
     Alert {
         chat: ChatId,
@@ -86,6 +119,9 @@ pub struct DeviceForm {
     signal: Option<Signal>,
     ssids: Vec<SsidForm>,
     probes_for_further_ssids: u64,
+    /// Pairs of an hour of the day in UTC and its probes; format 1 has none.
+    #[serde(default)]
+    probes_by_hour: Hours,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,15 +131,21 @@ struct SsidForm {
     count: u64,
 }
 
+/// An alert; of one that a watched network was asked for, `ssid` and what is told of it stand beside the
+/// rest, as they did before there were others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::state) struct AlertForm {
     time: Timestamp,
     source: MacAddr,
-    #[serde(flatten, with = "ssid_fields")]
-    ssid: Ssid,
+    #[serde(flatten, with = "optional_ssid_fields")]
+    ssid: Option<Ssid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pattern: Option<Pattern>,
     reason: Option<String>,
     swallowed: u64,
     signal_dbm: Option<i8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    presence: Option<Presence>,
 }
 
 impl Row {
@@ -125,10 +167,24 @@ impl Row {
                 let device: Device = postcard::from_bytes(bytes)?;
                 Self::Device { address: postcard::from_bytes(key)?, statistics: device.into() }
             }
+            b'k' => Self::Network { ssid: postcard::from_bytes(key)?, network: postcard::from_bytes(bytes)? },
             b'n' => Self::Name { address: postcard::from_bytes(key)?, name: postcard::from_bytes(bytes)? },
             b'w' => {
                 let (ssid, chat) = postcard::from_bytes(key)?;
                 Self::Watch { ssid, chat, watch: postcard::from_bytes(bytes)? }
+            }
+            b'p' => {
+                let (pattern, chat) = postcard::from_bytes(key)?;
+                Self::Pattern { pattern, chat, watch: postcard::from_bytes(bytes)? }
+            }
+            b'f' => {
+                let (device, chat) = postcard::from_bytes(key)?;
+                Self::Follow { device, chat, follow: postcard::from_bytes(bytes)? }
+            }
+            b'm' => Self::Mute { chat: postcard::from_bytes(key)?, mute: postcard::from_bytes(bytes)? },
+            b'i' => {
+                let (device, chat) = postcard::from_bytes(key)?;
+                Self::Ignored { device, chat, ignored: postcard::from_bytes(bytes)? }
             }
             b'o' => {
                 let (chat, probe) = postcard::from_bytes(key)?;
@@ -163,16 +219,19 @@ impl Row {
             Self::Totals(_) => "totals".to_owned(),
             Self::Forgetting { .. } => "addresses to forget".to_owned(),
             Self::Device { address, .. } => format!("device {address}"),
+            Self::Network { ssid, .. } => format!("network \"{ssid}\""),
             Self::Name { address, .. } => format!("name of {address}"),
             Self::Watch { ssid, chat, .. } => format!("watch of chat {} on \"{ssid}\"", chat.0),
             Self::Alert { chat, probe, .. } => format!("alert of event {probe} for chat {}", chat.0),
             Self::Overflow { chat, .. } => format!("overflow of chat {}", chat.0),
+            Self::Pattern { pattern, chat, .. } => format!("watch of chat {} on {pattern:?}", chat.0),
+            Self::Follow { device, chat, .. } => format!("follow of chat {} on {}", chat.0, shown(device)),
+            Self::Mute { chat, .. } => format!("mute of chat {}", chat.0),
+            Self::Ignored { device, chat, .. } => {
+                format!("{}, which chat {} ignores", shown(device), chat.0)
+            }
             Self::Cooldown { chat, ssid, device, .. } => {
-                let device = match device {
-                    DeviceKey::Name(name) => format!("{name:?}"),
-                    DeviceKey::Address(address) => address.to_string(),
-                };
-                format!("cool-down of chat {} for \"{ssid}\" by {device}", chat.0)
+                format!("cool-down of chat {} for \"{ssid}\" by {}", chat.0, shown(device))
             }
             Self::LatestAlerts { chat, .. } => format!("latest alerts of chat {}", chat.0),
             Self::Migrated { from, .. } => format!("what chat {} became", from.0),
@@ -192,9 +251,19 @@ impl From<Device> for DeviceForm {
             signal,
             ssids,
             probes_for_further_ssids,
+            hours: probes_by_hour,
         } = device;
         let ssids = ssids.into_iter().map(|(ssid, count)| SsidForm { ssid, count }).collect();
-        Self { probe_count, wildcard_count, first_probe, last_probe, signal, ssids, probes_for_further_ssids }
+        Self {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+            probes_by_hour,
+        }
     }
 }
 
@@ -210,6 +279,7 @@ impl TryFrom<DeviceForm> for Device {
             signal,
             ssids,
             probes_for_further_ssids,
+            probes_by_hour: hours,
         } = form;
         let ssids: Vec<(Ssid, u64)> =
             ssids.into_iter().map(|SsidForm { ssid, count }| (ssid, count)).collect();
@@ -224,18 +294,32 @@ impl TryFrom<DeviceForm> for Device {
             signal,
             ssids,
             probes_for_further_ssids,
+            hours,
         })
     }
 }
 
+fn shown(device: &DeviceKey) -> String {
+    match device {
+        DeviceKey::Name(name) => format!("{name:?}"),
+        DeviceKey::Address(address) => address.to_string(),
+    }
+}
+
 impl From<Alert> for AlertForm {
-    fn from(Alert { time, source, ssid, reason, swallowed, signal_dbm }: Alert) -> Self {
-        Self { time, source, ssid, reason, swallowed, signal_dbm }
+    fn from(Alert { time, source, signal_dbm, asked, presence }: Alert) -> Self {
+        let (ssid, pattern, reason, swallowed) = match asked {
+            Some(Asked { ssid, pattern, reason, swallowed }) => (Some(ssid), pattern, reason, swallowed),
+            None => (None, None, None, 0),
+        };
+        Self { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence }
     }
 }
 
 impl From<AlertForm> for Alert {
-    fn from(AlertForm { time, source, ssid, reason, swallowed, signal_dbm }: AlertForm) -> Self {
-        Self { time, source, ssid, reason, swallowed, signal_dbm }
+    fn from(form: AlertForm) -> Self {
+        let AlertForm { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence } = form;
+        let asked = ssid.map(|ssid| Asked { ssid, pattern, reason, swallowed });
+        Self { time, source, signal_dbm, asked, presence }
     }
 }

@@ -123,9 +123,9 @@ impl Home {
     }
 }
 
-/// Whether it is about the recording, and not the reply to anything.
+/// Whether it is about the recording or a source, and not the reply to anything.
 pub fn is_notice(message: &SentMessage) -> bool {
-    ["⚠️ Recording", "✅ Recording"].iter().any(|start| message.plain.starts_with(start))
+    ["⚠️ ", "✅ "].iter().any(|start| message.plain.starts_with(start))
 }
 
 pub fn is_alert(message: &SentMessage) -> bool {

@@ -25,7 +25,12 @@ pub fn settings(data_dir: &Path) -> Settings {
         checkpoint_interval: Duration::from_millis(20),
         // Small, so that segments are sealed in every test.
         rotation: Rotation { bytes: 4096, age: Duration::from_secs(3600) },
-        alerts: AlertPolicy { chats: CHATS.to_vec(), cooldown: Duration::from_secs(60), keep: Duration::MAX },
+        alerts: AlertPolicy {
+            chats: CHATS.to_vec(),
+            cooldown: Duration::from_secs(60),
+            keep: Duration::MAX,
+            listening_since: None,
+        },
         retention: Retention::default(),
         devices_bytes: DEVICES_LIMIT,
     }
@@ -120,6 +125,8 @@ pub fn assert_same(one: &State, other: &State) {
     assert_eq!(one.names(), other.names());
     assert_eq!(one.watches(), other.watches());
     assert_eq!(one.alerts(), other.alerts());
+    assert_eq!(one.follows(), other.follows());
+    assert_eq!(one.silences(), other.silences());
     assert_eq!(one.chats(), other.chats());
     assert_eq!(one.addresses(), other.addresses());
     for address in one.addresses() {

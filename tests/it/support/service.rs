@@ -43,6 +43,8 @@ impl Config {
             .set("telegram.webhook", "url", &toml_string("https://bot.example.org"))
             .set("telegram.webhook", "listen", &toml_string("127.0.0.1:0"))
             .set("alerts", "cooldown_seconds", "600")
+            // Each alert by itself, as most tests look at them.
+            .set("alerts", "gather_seconds", "0")
             .set("record", "fsync_milliseconds", "1000")
             .set("record", "checkpoint_seconds", "10")
             .set("devices", &toml_string("a4:83:e7:4e:39:15"), &toml_string("Alice's phone"))

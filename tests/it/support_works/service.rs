@@ -100,6 +100,7 @@ chats = [1, -1002]
 mode = "polling"
 
 [alerts]
+gather_seconds = 0
 cooldown_seconds = 5
 
 [record]

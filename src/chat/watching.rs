@@ -1,0 +1,291 @@
+//! What a chat is told of by itself: watching, following, muting, ignoring.
+
+use std::time::Duration;
+
+use super::answer::{Answer, Press, Pressed};
+use super::lookup::{Found, which_device};
+use super::request::Wanted;
+use super::wish::{AlertButton, Wish, watch_hash};
+use super::{Chat, Text, ask_for_name, reply, reply_alerts};
+use crate::dot11::MacAddr;
+use crate::event::{ChatId, DeviceKey, Event, Timestamp};
+use crate::state::State;
+
+/// Networks that one chat may watch.
+const WATCHES_PER_CHAT: usize = 200;
+
+/// Patterns that one chat may watch: each is held against every network that anyone asks for.
+const PATTERNS_PER_CHAT: usize = 20;
+
+/// Devices that one chat may follow, and may ignore.
+const DEVICES_PER_CHAT: usize = 100;
+
+/// The minutes of silence that `/follow` takes, from the least to the most.
+const FOLLOW_MINUTES: std::ops::RangeInclusive<u64> = 1..=1440;
+
+impl Chat {
+    pub(super) async fn watch(
+        &self,
+        chat: ChatId,
+        wanted: Wanted,
+        reason: Option<String>,
+        update: Option<u32>,
+    ) -> Text {
+        let full = {
+            let state = self.recorder.state();
+            let watches = state.watches();
+            match &wanted {
+                Wanted::Network(ssid) => {
+                    let count = watches.iter().filter(|(_, by, _)| *by == chat).count();
+                    (watches.get(ssid, chat).is_none() && count >= WATCHES_PER_CHAT)
+                        .then(|| reply::too_many_watches(WATCHES_PER_CHAT))
+                }
+                Wanted::Pattern(pattern) => {
+                    let count = watches.patterns().filter(|(_, by, _)| *by == chat).count();
+                    (watches.pattern(pattern, chat).is_none() && count >= PATTERNS_PER_CHAT)
+                        .then(|| reply_alerts::too_many_patterns(PATTERNS_PER_CHAT))
+                }
+            }
+        };
+        if let Some(full) = full {
+            return full;
+        }
+        let done = reply_alerts::watching(&wanted, reason.as_deref());
+        let time = Timestamp::now();
+        let event = match wanted {
+            Wanted::Network(ssid) => Event::Watch { time, chat, ssid, reason },
+            Wanted::Pattern(pattern) => Event::WatchPattern { time, chat, pattern, reason },
+        };
+        self.change(event, update, done).await
+    }
+
+    pub(super) async fn unwatch(&self, chat: ChatId, wanted: Wanted, update: Option<u32>) -> Text {
+        let watched_by = {
+            let state = self.recorder.state();
+            let watches = state.watches();
+            [chat, ChatId::TERMINAL].into_iter().find(|by| match &wanted {
+                Wanted::Network(ssid) => watches.get(ssid, *by).is_some(),
+                Wanted::Pattern(pattern) => watches.pattern(pattern, *by).is_some(),
+            })
+        };
+        let Some(chat) = watched_by else { return reply_alerts::was_not_watched(&wanted) };
+        let done = reply_alerts::unwatched(&wanted);
+        let time = Timestamp::now();
+        let event = match wanted {
+            Wanted::Network(ssid) => Event::Unwatch { time, chat, ssid },
+            Wanted::Pattern(pattern) => Event::UnwatchPattern { time, chat, pattern },
+        };
+        self.change(event, update, done).await
+    }
+
+    /// A chat sees its own watches and those of the terminal, which alert it too; the terminal sees all.
+    pub(super) fn watches(&self, chat: ChatId) -> Text {
+        let state = self.recorder.state();
+        let is_meant = |by: ChatId| chat == ChatId::TERMINAL || by == chat || by == ChatId::TERMINAL;
+        let networks =
+            state.watches().iter().map(|(ssid, by, watch)| (reply_alerts::spelled(ssid), by, watch));
+        let patterns =
+            state.watches().patterns().map(|(pattern, by, watch)| (pattern.to_string(), by, watch));
+        let watches: Vec<_> = networks.chain(patterns).filter(|(_, by, _)| is_meant(*by)).collect();
+        let follows: Vec<_> = state
+            .follows()
+            .iter()
+            .filter(|(_, by, _)| is_meant(*by))
+            .map(|(device, by, follow)| reply_alerts::Followed {
+                device: shown_device(&state, device),
+                by,
+                follow,
+                last_heard: state.last_heard(device).map(|(_, last)| last),
+            })
+            .collect();
+        let ignored = state.silences().all_ignored().filter(|(_, by, _)| is_meant(*by));
+        let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
+        let mute = state.silences().mute_of(chat).filter(|mute| Timestamp::now() < mute.until);
+        reply_alerts::watches(&watches, &follows, &ignored, mute, chat, self.zone)
+    }
+
+    /// Does what a person wishes of alerts.
+    pub(super) async fn fulfil(&self, chat: ChatId, wish: Wish, update: Option<u32>) -> Text {
+        match wish {
+            Wish::Follow(query) => self.follow(chat, &query, update).await,
+            Wish::Unfollow(query) => self.unfollow(chat, &query, update).await,
+            Wish::Mute(length) => self.mute(chat, length, update).await,
+            Wish::Unmute => self.unmute(chat, update).await,
+            Wish::Ignore(query) => self.ignore(chat, &query, update).await,
+            Wish::Unignore(query) => self.unignore(chat, &query, update).await,
+        }
+    }
+
+    /// What a press of a button under an alert does.
+    pub(super) async fn press_under_alert(&self, press: Press<'_>, button: AlertButton) -> Pressed {
+        let Press { chat, update, .. } = press;
+        let done = match button {
+            AlertButton::Mute(minutes) => {
+                self.mute(chat, Duration::from_secs(60 * u64::from(minutes)), update).await
+            }
+            AlertButton::Ignore(address) => self.ignore(chat, &address.to_string(), update).await,
+            AlertButton::Follow(address) => self.follow(chat, &address.to_string(), update).await,
+            AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await,
+            AlertButton::Unwatch(hash) => match self.watch_of_hash(chat, hash) {
+                Some(wanted) => self.unwatch(chat, wanted, update).await,
+                None => return Pressed::Tell("That is not watched any more.".to_owned()),
+            },
+            AlertButton::Name(address) => return Pressed::Send(ask_for_name(address)),
+        };
+        // What changed for the chat stands in it, for everyone who is there.
+        Pressed::Send(Answer::from(done))
+    }
+
+    fn watch_of_hash(&self, chat: ChatId, hash: u64) -> Option<Wanted> {
+        let state = self.recorder.state();
+        let is_meant = |by: ChatId| by == chat || by == ChatId::TERMINAL;
+        let networks = state.watches().iter().filter(|(_, by, _)| is_meant(*by));
+        let networks = networks.map(|(ssid, _, _)| Wanted::Network(ssid.clone()));
+        let patterns = state.watches().patterns().filter(|(_, by, _)| is_meant(*by));
+        let patterns = patterns.map(|(pattern, _, _)| Wanted::Pattern(pattern.clone()));
+        networks.chain(patterns).find(|wanted| watch_hash(wanted) == hash)
+    }
+
+    pub(super) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+        let (event, done) = {
+            let state = self.recorder.state();
+            let (device, silence) = match self.device_and_silence(&state, query) {
+                Ok(meant) => meant,
+                Err(refused) => return refused,
+            };
+            let is_new = state.follows().get(&device, chat).is_none();
+            if is_new && state.follows().count(chat) >= DEVICES_PER_CHAT {
+                return reply_alerts::too_many_follows(DEVICES_PER_CHAT);
+            }
+            let last_heard = state.last_heard(&device).map(|(_, last)| last);
+            let shown = shown_device(&state, &device);
+            let time = Timestamp::now();
+            let done = reply_alerts::following(&shown, silence, last_heard, time, self.zone);
+            (Event::Follow { time, chat, device, silence_seconds: silence.as_secs() }, done)
+        };
+        self.change(event, update, done).await
+    }
+
+    /// The device that is to be followed, and the silence after which it has left: the minutes at the end of
+    /// the query, or the configured ones.
+    fn device_and_silence(&self, state: &State, query: &str) -> Result<(DeviceKey, Duration), Text> {
+        let (addresses, silence) = match which_device(state, query) {
+            Ok((_, addresses)) => (addresses, self.follow_silence),
+            Err(not_found) => {
+                let split = query.rsplit_once(char::is_whitespace);
+                let split =
+                    split.and_then(|(device, minutes)| Some((device.trim(), minutes.parse::<u64>().ok()?)));
+                let Some((device, minutes)) = split else {
+                    return Err(reply::found(&not_found, Timestamp::now(), self.zone));
+                };
+                if !FOLLOW_MINUTES.contains(&minutes) {
+                    return Err(reply_alerts::bad_follow_minutes(&FOLLOW_MINUTES));
+                }
+                let (_, addresses) = which_device(state, device)
+                    .map_err(|found| reply::found(&found, Timestamp::now(), self.zone))?;
+                (addresses, Duration::from_secs(60 * minutes))
+            }
+        };
+        match addresses.first() {
+            Some(first) if addresses.iter().all(|address| address.is_random()) => {
+                Err(reply_alerts::random_cannot_be_followed(*first, addresses.len()))
+            }
+            Some(first) => Ok((state.device_key(*first), silence)),
+            None => Err(reply_alerts::no_such_device(query)),
+        }
+    }
+
+    async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+        let found = {
+            let state = self.recorder.state();
+            device_of(&state, query, |device, by| state.follows().get(device, by).is_some(), chat)
+                .map(|(device, by)| (shown_device(&state, &device), device, by))
+        };
+        match found {
+            Some((shown, device, chat)) => {
+                let event = Event::Unfollow { time: Timestamp::now(), chat, device };
+                self.change(event, update, reply_alerts::unfollowed(&shown)).await
+            }
+            None => reply_alerts::was_not_followed(query),
+        }
+    }
+
+    async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
+        let time = Timestamp::now();
+        let until = time.later_by(length);
+        let done = reply_alerts::muted(until, self.zone);
+        self.change(Event::Mute { time, chat, until }, update, done).await
+    }
+
+    async fn unmute(&self, chat: ChatId, update: Option<u32>) -> Text {
+        let mute = self.recorder.state().silences().mute_of(chat).cloned();
+        match mute {
+            Some(mute) => {
+                let event = Event::Unmute { time: Timestamp::now(), chat };
+                self.change(event, update, reply_alerts::unmuted(mute.swallowed)).await
+            }
+            None => reply_alerts::was_not_muted(),
+        }
+    }
+
+    async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+        let (event, done) = {
+            let state = self.recorder.state();
+            let device = match which_device(&state, query) {
+                Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
+                Err(found) => return reply::found(&found, Timestamp::now(), self.zone),
+            };
+            let Some(device) = device else { return reply_alerts::no_such_device(query) };
+            let of_chat = state.silences().all_ignored().filter(|(_, by, _)| *by == chat).count();
+            if state.silences().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
+                return reply_alerts::too_many_ignored(DEVICES_PER_CHAT);
+            }
+            let done = reply_alerts::ignoring(&shown_device(&state, &device));
+            (Event::Ignore { time: Timestamp::now(), chat, device }, done)
+        };
+        self.change(event, update, done).await
+    }
+
+    async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+        let found = {
+            let state = self.recorder.state();
+            device_of(&state, query, |device, by| state.silences().ignored(device, by).is_some(), chat)
+                .map(|(device, by)| (shown_device(&state, &device), device, by))
+        };
+        match found {
+            Some((shown, device, chat)) => {
+                let event = Event::Unignore { time: Timestamp::now(), chat, device };
+                self.change(event, update, reply_alerts::unignored(&shown)).await
+            }
+            None => reply_alerts::was_not_ignored(query),
+        }
+    }
+}
+
+/// The device that is meant and the chat, this or the terminal, that has the wish about it: also one whose
+/// name no address has any more.
+fn device_of(
+    state: &State,
+    query: &str,
+    has_wish: impl Fn(&DeviceKey, ChatId) -> bool,
+    chat: ChatId,
+) -> Option<(DeviceKey, ChatId)> {
+    let found = match which_device(state, query) {
+        Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
+        Err(Found::Device(_) | Found::Ambiguous(_) | Found::Nothing { .. }) => None,
+    };
+    let device = found.unwrap_or_else(|| DeviceKey::Name(crate::state::fold_case(query)));
+    let by = [chat, ChatId::TERMINAL].into_iter().find(|by| has_wish(&device, *by))?;
+    Some((device, by))
+}
+
+/// The device as people call it.
+fn shown_device(state: &State, device: &DeviceKey) -> String {
+    match device {
+        DeviceKey::Address(address) => address.to_string(),
+        DeviceKey::Name(name) => {
+            let first: Option<MacAddr> = state.names().addresses_of(name).first().copied();
+            first.and_then(|first| state.names().of(first)).unwrap_or(name).to_owned()
+        }
+    }
+}

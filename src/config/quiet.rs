@@ -1,0 +1,109 @@
+//! The hours of the day in which nobody wants to be disturbed.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{NaiveTime, Timelike};
+use chrono_tz::Tz;
+
+use crate::event::Timestamp;
+
+const DAY_SECONDS: u32 = 86_400;
+
+/// From one time of day to another, which may be on the next day. They are what clocks show, so that they
+/// move with daylight saving time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuietHours {
+    from: NaiveTime,
+    to: NaiveTime,
+}
+
+impl QuietHours {
+    /// Whether `time` is in them, in this zone.
+    pub fn covers(&self, time: Timestamp, zone: Tz) -> bool {
+        let clock = time.to_utc().with_timezone(&zone).time();
+        match self.from < self.to {
+            true => self.from <= clock && clock < self.to,
+            false => self.from <= clock || clock < self.to,
+        }
+    }
+
+    /// How long they are on a day without a change of the clock.
+    pub fn length(&self) -> Duration {
+        let [from, to] = [self.from, self.to].map(|time| time.num_seconds_from_midnight());
+        Duration::from_secs(u64::from((to + DAY_SECONDS - from) % DAY_SECONDS))
+    }
+}
+
+/// Text such as `22:30-07:00` is none.
+#[derive(Debug)]
+pub struct NoHours;
+
+impl FromStr for QuietHours {
+    type Err = NoHours;
+
+    fn from_str(text: &str) -> Result<Self, NoHours> {
+        let (from, to) = text.split_once('-').ok_or(NoHours)?;
+        let time = |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| NoHours);
+        let (from, to) = (time(from)?, time(to)?);
+        if from == to { Err(NoHours) } else { Ok(Self { from, to }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZONE: Tz = Tz::Europe__Berlin;
+
+    #[track_caller]
+    fn check(hours: &str, utc: &str, expected: bool) {
+        let hours: QuietHours = hours.parse().unwrap();
+        let time: Timestamp = serde_json::from_str(&format!("\"{utc}\"")).unwrap();
+        assert_eq!(hours.covers(time, ZONE), expected, "{hours:?} at {utc}");
+    }
+
+    #[test]
+    fn hours_may_pass_midnight() {
+        for (utc, expected) in [
+            ("2026-01-10T21:29:59.000000Z", false),
+            ("2026-01-10T21:30:00.000000Z", true),
+            ("2026-01-11T00:00:00.000000Z", true),
+            ("2026-01-11T05:59:59.000000Z", true),
+            ("2026-01-11T06:00:00.000000Z", false),
+            ("2026-01-11T12:00:00.000000Z", false),
+        ] {
+            check("22:30-07:00", utc, expected);
+        }
+        check("13:00 - 14:30", "2026-01-11T13:00:00.000000Z", true);
+        check("13:00-14:30", "2026-01-11T11:59:00.000000Z", false);
+    }
+
+    #[test]
+    fn they_are_what_the_clock_shows_when_it_is_changed() {
+        // On 29 March 2026 it goes from 02:00 to 03:00, on 25 October from 03:00 back to 02:00.
+        for (utc, expected) in [
+            ("2026-03-29T00:59:59.000000Z", false),
+            ("2026-03-29T01:00:00.000000Z", true),
+            ("2026-03-29T04:59:59.000000Z", true),
+            ("2026-03-29T05:00:00.000000Z", false),
+            ("2026-10-25T00:30:00.000000Z", true),
+            ("2026-10-25T01:30:00.000000Z", true),
+            ("2026-10-25T05:59:59.000000Z", true),
+            ("2026-10-25T06:00:00.000000Z", false),
+        ] {
+            check("02:30-07:00", utc, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_hours_is_refused() {
+        for text in ["", "22:30", "22:30-", "24:00-07:00", "7-8", "07:00-07:00", "22:30-07:00-08:00"] {
+            assert!(text.parse::<QuietHours>().is_err(), "{text}");
+        }
+        assert_eq!(
+            "22:30-07:00".parse::<QuietHours>().unwrap().length(),
+            Duration::from_secs(8 * 3600 + 1800)
+        );
+    }
+}

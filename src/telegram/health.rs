@@ -1,0 +1,129 @@
+//! Tells each chat once that a source of frames has failed or gives none any more, and once, silently, that
+//! it is heard again; each as [`Told`] has it. It is known in memory only. In the quiet hours both wait for
+//! their end.
+//!
+//! That nothing comes is told only of a source that gave frames before: where nobody is near, that is no
+//! trouble from the start. A file that is at its end has none.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::quiet::Quiet;
+use super::sender::Sender;
+use super::told::{Due, Told};
+use crate::chat::Chat;
+use crate::chat::reply::{Condition, SensorStatus};
+use crate::chat::reply_alerts;
+use crate::event::ChatId;
+
+/// How often the sources are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What is known of a source, and what the chats were told of it.
+struct Source {
+    frames: u64,
+    /// When there was a frame last, as far as that was seen.
+    last_frame: Instant,
+    told: HashMap<ChatId, Told<()>>,
+}
+
+impl Source {
+    fn new(now: Instant) -> Self {
+        Self { frames: 0, last_frame: now, told: HashMap::new() }
+    }
+
+    /// What is wrong with it at `now`, where it is silent for too long after `silence`.
+    fn trouble(&mut self, status: &SensorStatus, silence: Option<Duration>, now: Instant) -> Option<String> {
+        if status.frames != self.frames {
+            (self.frames, self.last_frame) = (status.frames, now);
+        }
+        let quiet_for = now - self.last_frame;
+        match &status.condition {
+            Condition::Failed(why) => Some(why.clone()),
+            Condition::Hearing if self.frames > 0 && silence.is_some_and(|silence| quiet_for >= silence) => {
+                Some(format!("no frame for {} min", quiet_for.as_secs() / 60))
+            }
+            Condition::Hearing | Condition::Over => None,
+        }
+    }
+}
+
+/// Tells the chats until `stop`.
+pub(super) async fn tell(
+    sender: Sender,
+    chat: Chat,
+    silence: Option<Duration>,
+    quiet: Quiet,
+    stop: CancellationToken,
+) {
+    // By their places: two sources may have one name.
+    let mut sources: HashMap<usize, Source> = HashMap::new();
+    loop {
+        for (place, status) in chat.sensors().iter().enumerate() {
+            let now = Instant::now();
+            let source = sources.entry(place).or_insert_with(|| Source::new(now));
+            let trouble = source.trouble(status, silence, now);
+            if quiet.look_again(now).is_some() {
+                continue;
+            }
+            for chat in sender.served() {
+                let told = source.told.entry(chat).or_default();
+                let due = told.due(trouble.is_some(), now);
+                let (text, silent) = match (due, &trouble) {
+                    (Due::Begun, Some(why)) => (reply_alerts::source_trouble(&status.name, why), false),
+                    (Due::Over(()), _) => (reply_alerts::source_recovered(&status.name), true),
+                    _ => continue,
+                };
+                let outcome = tokio::select! {
+                    outcome = sender.notice(chat, &text, silent) => outcome,
+                    () = stop.cancelled() => return,
+                };
+                told.settle(due, (), outcome, chat, Instant::now());
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SILENCE: Duration = Duration::from_secs(600);
+
+    fn status(frames: u64, condition: Condition) -> SensorStatus {
+        let (name, state) = ("mon0".to_owned(), String::new());
+        SensorStatus { name, state, condition, frames, undecodable: 0, bad_fcs: 0, dropped: 0 }
+    }
+
+    #[test]
+    fn silence_is_trouble_only_after_frames() {
+        let start = Instant::now();
+        let mut source = Source::new(start);
+        let mut trouble = |frames, minutes: u64| {
+            let now = start + Duration::from_secs(60 * minutes);
+            source.trouble(&status(frames, Condition::Hearing), Some(SILENCE), now)
+        };
+        assert_eq!(trouble(0, 60), None);
+        assert_eq!(trouble(7, 61), None);
+        assert_eq!(trouble(7, 70), None);
+        assert_eq!(trouble(7, 71).as_deref(), Some("no frame for 10 min"));
+        assert_eq!(trouble(8, 90), None);
+        assert_eq!(source.trouble(&status(8, Condition::Hearing), None, start + SILENCE * 100), None);
+    }
+
+    #[test]
+    fn a_failure_is_trouble_and_an_end_is_none() {
+        let start = Instant::now();
+        let mut source = Source::new(start);
+        let failed = status(7, Condition::Failed("the interface is gone".to_owned()));
+        assert_eq!(source.trouble(&failed, None, start).as_deref(), Some("the interface is gone"));
+        assert_eq!(source.trouble(&status(7, Condition::Over), Some(SILENCE), start + SILENCE * 2), None);
+    }
+}

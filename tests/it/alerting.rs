@@ -1,0 +1,514 @@
+//! Promise: a chat is told of what it wishes and of nothing else: networks by pattern, devices that arrive
+//! and leave, in few messages, not while it is muted or in its quiet hours, and never of what it ignores.
+
+use std::path::Path;
+use std::time::Duration;
+
+use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply_alerts};
+use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
+use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
+use probewatch::recorder::Settings;
+use probewatch::state::{Alert, AlertPolicy, Presence, State};
+use serde_json::Value;
+
+use crate::support::bot_api::SentMessage;
+use crate::support::home::{CHAT, Home, Mode};
+use crate::support::recorder::{CHATS, Input, Running, events, probe, settings};
+use crate::support::service::toml_string;
+use crate::support::tap_radio::TapRadio;
+
+const VAN: &str = "00:23:a7:19:5c:02";
+const ZONE: chrono_tz::Tz = chrono_tz::Tz::UTC;
+const OWNER: ChatId = CHATS[0];
+
+fn van() -> MacAddr {
+    VAN.parse().unwrap()
+}
+
+fn minutes(count: i64) -> i64 {
+    count * 60_000_000
+}
+
+fn time(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+fn asks(source: MacAddr, ssid: &str, micros: i64) -> Probe {
+    probe(source, RequestedSsid::Named(Ssid::from(ssid)), micros)
+}
+
+/// The labels and data of the buttons under a message.
+fn buttons(message: &SentMessage) -> Vec<(String, String)> {
+    let rows = message.raw["reply_markup"]["inline_keyboard"].as_array().cloned().unwrap_or_default();
+    let text = |button: &Value, field: &str| button[field].as_str().unwrap().to_owned();
+    let all = rows.iter().flat_map(|row| row.as_array().unwrap());
+    all.map(|button| (text(button, "text"), text(button, "callback_data"))).collect()
+}
+
+/// A state that is folded by hand, with no clock but the probes'.
+struct Folded {
+    state: State,
+    policy: AlertPolicy,
+}
+
+impl Folded {
+    fn new() -> Self {
+        let policy = AlertPolicy {
+            chats: vec![OWNER],
+            cooldown: Duration::from_secs(600),
+            keep: Duration::MAX,
+            listening_since: Some(time(0)),
+        };
+        Self { state: State::default(), policy }
+    }
+
+    fn fold(&mut self, event: Event) {
+        let offset = self.state.next_offset();
+        self.state.fold(offset, &event);
+    }
+
+    fn hear(&mut self, mut probe: Probe) -> Vec<AlertDecision> {
+        probe.alerts = self.state.decide_alerts(&probe, &self.policy);
+        let alerts = probe.alerts.clone();
+        self.fold(Event::Probe(probe));
+        alerts
+    }
+
+    /// Who has left by then, which is folded in.
+    fn leave(&mut self, micros: i64) -> usize {
+        let left = self.state.who_left(time(micros), &self.policy);
+        let count = left.len();
+        left.into_iter().for_each(|event| self.fold(event));
+        count
+    }
+
+    fn follow(&mut self, device: DeviceKey, micros: i64) {
+        self.fold(Event::Follow { time: time(micros), chat: OWNER, device, silence_seconds: 900 });
+    }
+
+    fn presences(&self) -> Vec<Presence> {
+        let waiting = self.state.alerts().waiting_for(OWNER);
+        waiting.filter_map(|(_, alert)| alert.presence.clone()).collect()
+    }
+}
+
+fn arrived(silent_minutes: u64) -> AlertDecision {
+    let silent_seconds = Some(silent_minutes * 60);
+    AlertDecision::Arrive { chat: OWNER, silent_seconds, fate: Fate::Raise }
+}
+
+#[test]
+fn a_followed_device_arrives_and_leaves_once_each() {
+    let mut folded = Folded::new();
+    let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
+    folded.hear(wildcard(1));
+    folded.follow(DeviceKey::Address(van()), minutes(2));
+    // It is here: nothing new.
+    assert_eq!(folded.hear(wildcard(3)), []);
+    assert_eq!(folded.leave(minutes(17)), 0);
+    assert_eq!(folded.leave(minutes(18)), 1);
+    assert_eq!(folded.leave(minutes(40)), 0);
+    assert_eq!(folded.hear(wildcard(63)), [arrived(60)]);
+    assert_eq!(folded.hear(wildcard(64)), []);
+    // Silent for long enough, although nobody looked at the clock meanwhile.
+    assert_eq!(folded.hear(wildcard(80)), [arrived(16)]);
+    let left = Presence::Left { last_heard: time(minutes(3)) };
+    let back = |silent: u64| Presence::Arrived { silent_seconds: Some(silent * 60) };
+    assert_eq!(folded.presences(), [left, back(60), back(16)]);
+}
+
+#[test]
+fn a_service_that_was_down_invents_no_arrival_and_no_leaving() {
+    let mut folded = Folded::new();
+    let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
+    folded.hear(wildcard(1));
+    folded.follow(DeviceKey::Address(van()), minutes(2));
+    // Down until minute 200: whether it was here is not known, and after the start it has time to be heard.
+    folded.policy.listening_since = Some(time(minutes(200)));
+    let mut gone = Folded { state: folded.state.clone(), policy: folded.policy.clone() };
+    assert_eq!(folded.leave(minutes(201)), 0);
+    assert_eq!(folded.hear(wildcard(202)), []);
+    // Another day it is not heard any more: that is said once, with the time at which it was heard.
+    assert_eq!((gone.leave(minutes(214)), gone.leave(minutes(215)), gone.leave(minutes(300))), (0, 1, 0));
+    gone.policy.listening_since = Some(time(minutes(400)));
+    assert_eq!(gone.leave(minutes(500)), 0);
+    assert_eq!(gone.hear(wildcard(501)), [arrived(500)]);
+    // Where nothing is heard at all, as by a command on the terminal, nobody leaves.
+    folded.policy.listening_since = None;
+    assert_eq!(folded.leave(minutes(900)), 0);
+}
+
+#[test]
+fn a_name_is_followed_over_all_its_addresses() {
+    let mut folded = Folded::new();
+    let other = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
+    let name = |address, name: &str| Event::Name {
+        time: time(0),
+        address,
+        name: name.to_owned(),
+        by: NamedBy::Chat,
+    };
+    folded.follow(DeviceKey::Address(van()), 0);
+    folded.fold(name(van(), "Van"));
+    folded.fold(name(other, "VAN"));
+    let key = DeviceKey::Name("van".to_owned());
+    assert!(folded.state.follows().get(&key, OWNER).is_some(), "the follow goes with the name");
+    let never_heard = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Raise };
+    assert_eq!(folded.hear(probe(other, RequestedSsid::Wildcard, minutes(1))), [never_heard]);
+    assert_eq!(folded.hear(probe(van(), RequestedSsid::Wildcard, minutes(10))), []);
+    assert_eq!(folded.leave(minutes(20)), 0, "one of them was heard lately");
+    assert_eq!(folded.leave(minutes(25)), 1);
+    // A probe that says both is one alert.
+    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
+    assert_eq!(folded.hear(asks(van(), "Depot", minutes(60))).len(), 2);
+    let (_, last) = folded.state.alerts().waiting_for(OWNER).last().unwrap();
+    assert!(last.asked.is_some() && last.presence.is_some());
+    assert_eq!(folded.state.alerts().waiting_for(OWNER).count(), 3);
+}
+
+#[test]
+fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
+    let mut folded = Folded::new();
+    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
+    folded.follow(DeviceKey::Address(van()), 0);
+    folded.fold(Event::Mute { time: time(0), chat: OWNER, until: time(minutes(60)) });
+    let muted = folded.hear(asks(van(), "Depot", minutes(1)));
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Mute };
+    assert_eq!(muted, [AlertDecision::Mute { chat: OWNER }, arrival]);
+    assert_eq!(folded.leave(minutes(30)), 1);
+    assert_eq!(folded.state.silences().mute_of(OWNER).unwrap().swallowed, 3);
+    assert_eq!(folded.state.alerts().waiting(), 0);
+    let device = DeviceKey::Address(van());
+    folded.fold(Event::Ignore { time: time(0), chat: OWNER, device: device.clone() });
+    assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), []);
+    folded.fold(Event::Unignore { time: time(0), chat: OWNER, device });
+    folded.fold(Event::MuteTold { time: time(minutes(61)), chat: OWNER, count: 3 });
+    assert!(folded.state.silences().mute_of(OWNER).is_none());
+    assert!(!folded.hear(asks(van(), "Depot", minutes(62))).is_empty());
+}
+
+fn alert_of(number: u64, ssid: &str) -> Alert {
+    let mut folded = Folded::new();
+    let reason = Some("\u{1f4e1}<reason> ".repeat(10));
+    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from(ssid), reason });
+    let [.., a, b] = number.to_be_bytes();
+    folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, a, b]), ssid, number as i64 * 1_000_000));
+    folded.state.alerts().waiting_for(OWNER).next().unwrap().1.clone()
+}
+
+#[test]
+fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
+    let alerts: Vec<Alert> = (0..120).map(|number| alert_of(number / 2, "Depot <7>")).collect();
+    let mut left: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
+    let (mut messages, mut told) = (0, Vec::new());
+    while !left.is_empty() {
+        let digest = reply_alerts::digest(&left, reply_alerts::burst_headline, false, ZONE);
+        assert!(digest.answer.text.length() <= 4096);
+        let text = digest.answer.text.to_string();
+        assert!(text.starts_with(&format!("📣 {} alerts\n", digest.told.len())), "{text}");
+        assert_eq!(text.lines().count(), 1 + digest.told.len() / 2, "two of a device are one entry");
+        assert!(
+            text.lines().skip(1).all(|line| line.contains("(2×)") && line.ends_with("Signals)")),
+            "{text}"
+        );
+        assert!(!digest.told.is_empty());
+        left.retain(|(offset, _, _)| !digest.told.contains(offset));
+        told.extend(digest.told);
+        messages += 1;
+    }
+    assert!((3..8).contains(&messages), "{messages}");
+    told.sort_unstable();
+    assert_eq!(told, (0..120).map(Offset).collect::<Vec<_>>());
+    // In the morning it is one message, and the rest is a number.
+    let all: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van"))).collect();
+    let digest = reply_alerts::digest(&all, reply_alerts::quiet_headline, true, ZONE);
+    assert_eq!(digest.told.len(), 120);
+    let many: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
+    let digest = reply_alerts::digest(&many, reply_alerts::quiet_headline, true, ZONE);
+    let text = digest.answer.text.to_string();
+    assert_eq!(digest.told.len(), 120);
+    assert!(text.starts_with("📣 Good morning. 120 alerts in the quiet hours:\n"), "{text}");
+    assert!(text.ends_with(" more alerts") && digest.answer.text.length() <= 4096, "{text}");
+}
+
+/// A chat over a recorder in this process.
+struct Talk {
+    running: Running,
+    chat: Chat,
+}
+
+impl Talk {
+    fn new(folder: &Path) -> Self {
+        let running = Running::start(settings(folder));
+        let chat = Chat::new(running.handle.clone(), ZONE, Vec::new);
+        Self { running, chat }
+    }
+
+    fn say(&self, text: &str) -> String {
+        let message = Message { chat: OWNER, text, in_reply_to: None, update: None };
+        self.running.runtime.block_on(self.chat.answer(message, &Progress::untold())).text.to_string()
+    }
+
+    fn press(&self, data: &str) -> String {
+        let press = Press { chat: OWNER, data, update: None };
+        match self.running.runtime.block_on(self.chat.press(press, &Progress::untold())) {
+            Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
+            Pressed::Tell(text) => text,
+        }
+    }
+}
+
+/// Everything that is said about watching, read as a whole.
+#[test]
+fn wishes_are_answered_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(folder.path());
+    let heard = |source: &str, ssid: &str| {
+        talk.running.record(&Input::Heard(asks(source.parse().unwrap(), ssid, minutes(29_000_000))));
+    };
+    heard(VAN, "Depot");
+    heard("da:a1:19:00:00:01", "Depot");
+    talk.running.sync();
+    let messages = [
+        "/watch Depot* vans",
+        "/watch \"Depot*\"",
+        "/watch *",
+        "/follow da:a1:19:00:00:01",
+        "/name da:a1:19:00:00:01 Tablet",
+        "/follow tablet",
+        "/follow 00:23:a7:19:5c:02",
+        "/name 00:23:a7:19:5c:02 Delivery van 2",
+        "/follow delivery van 2",
+        "/follow delivery van 2 30",
+        "/follow delivery van 2 0",
+        "/follow nobody",
+        "/ignore tablet",
+        "/mute 400d",
+        "/watches",
+        "/unwatch Depot*",
+        "/unwatch Depot*",
+        "/unfollow delivery van 2",
+        "/unfollow delivery van 2",
+        "/unignore tablet",
+        "/unignore tablet",
+        "/unmute",
+        "/mute 2h",
+        "/unmute",
+    ];
+    let said: Vec<String> = messages.iter().map(|text| format!("> {text}\n{}\n", talk.say(text))).collect();
+    insta::with_settings!({filters => vec![
+        (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "since [time]"),
+        (r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "until [time]"),
+    ]}, {
+        insta::assert_snapshot!(said.join("\n"));
+    });
+    talk.running.stop();
+}
+
+#[test]
+fn buttons_under_an_alert_do_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(folder.path());
+    talk.say("/watch Depot*");
+    talk.running.record(&Input::Heard(asks(van(), "Depot 7", minutes(29_000_000))));
+    talk.running.sync();
+    let alert = {
+        let state = talk.running.handle.state();
+        let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
+        reply_alerts::alert(alert, None, ZONE)
+    };
+    insta::assert_snapshot!(alert.text);
+    let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
+    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "Ignore device", "Stop watching"]);
+    let said: Vec<String> = alert.buttons.iter().flatten().map(|button| talk.press(&button.data)).collect();
+    assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
+    assert!(said[1].starts_with(&format!("✏️ What is {VAN} to be called?")), "{said:?}");
+    assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
+    assert_eq!(said[3], "No longer watching for Depot*.");
+    assert_eq!(talk.press(&alert.buttons[1][1].data), "That is not watched any more.");
+    assert!(talk.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
+    assert_eq!(talk.press("frobnicate"), "This button is too old. Ask again for a new one.");
+    talk.running.stop();
+}
+
+#[test]
+fn a_pattern_alerts_with_its_facts_and_buttons() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
+    assert!(home.ask("/watch Dep?t* the vans").plain.contains("every network like Dep?t*"));
+    home.transmit(VAN, "Elsewhere");
+    home.transmit(VAN, "Depot 7");
+    let alert = home.wait_for_alert(1);
+    let lines: Vec<&str> = alert.plain.lines().skip(1).collect();
+    let why = "This SSID is being tracked by Dep?t* because: the vans";
+    assert_eq!(lines, [why, "Vendor: Redpine Signals, Signal: -61 dBm"]);
+    assert!(alert.plain.contains("probed for SSID \"Depot 7\""));
+    let labels: Vec<String> = buttons(&alert).into_iter().map(|(label, _)| label).collect();
+    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "Ignore device", "Stop watching"]);
+    // Muted, nothing comes, and then its number.
+    assert!(home.ask("/mute 2h").plain.contains("Muted until"));
+    home.transmit("00:23:a7:19:5c:03", "Depot 8");
+    home.ask_until("00:23:a7:19:5c:03", "Probe count: 1\n");
+    assert!(home.ask("/unmute").plain.contains("1 alert while muted"));
+    assert_eq!(home.alerts().len(), 1);
+    home.api.assert_clean();
+}
+
+#[test]
+fn a_burst_is_a_few_messages_and_then_one() {
+    let change = |config: crate::support::service::Config| config.set("alerts", "gather_seconds", "3");
+    let Some(mut home) = Home::start(Mode::Webhook, change) else { return };
+    home.ask("/watch Depot");
+    for number in 0..12 {
+        home.transmit(&format!("00:23:a7:00:00:{number:02x}"), "Depot");
+    }
+    home.ask_until("/status", "Probes: 12 (");
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    let alerts = home.alerts();
+    assert!(alerts.len() <= 4, "{}", alerts.len());
+    let all: String = alerts.iter().map(|alert| alert.plain.as_str()).collect();
+    for number in 0..12 {
+        assert_eq!(all.matches(&format!("00:23:a7:00:00:{number:02x}")).count(), 1, "{all}");
+    }
+    assert!(alerts.iter().any(|alert| alert.plain.contains(" alerts\n• ")), "{all}");
+    assert!(home.service.terminate().success());
+    let logged = events(&home.service.data_dir());
+    let delivered = logged.iter().filter(|(_, event)| matches!(event, Event::Delivered { .. }));
+    assert_eq!(delivered.count(), 12);
+    home.api.assert_clean();
+}
+
+/// Records alerts of the last two hours, of which Telegram was told none, and what a mute kept back.
+fn record_the_night(data_dir: &Path) {
+    let running = Running::start(Settings { ..settings(data_dir) });
+    let now = Timestamp::now().as_micros();
+    let ssid = Ssid::from("Depot");
+    let watch = Event::Watch { time: time(now), chat: ChatId(CHAT), ssid, reason: Some("vans".into()) };
+    running.record(&Input::Change(watch));
+    for number in 0..5 {
+        let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, number]);
+        let ago = minutes(110 - 10 * i64::from(number));
+        running.record(&Input::Heard(asks(source, "Depot", now - ago)));
+    }
+    let mute = Event::Mute { time: time(now), chat: ChatId(CHAT), until: time(now - minutes(40)) };
+    running.record(&Input::Change(mute));
+    running.record(&Input::Heard(asks(van(), "Depot", now - minutes(50))));
+    running.sync();
+    running.stop();
+}
+
+/// From so many minutes from now to so many, as the configuration has it.
+fn hours(from: i64, to: i64) -> String {
+    let now = Timestamp::now().as_micros();
+    let clock = |at: i64| time(now + minutes(at)).to_utc().format("%H:%M").to_string();
+    toml_string(&format!("{}-{}", clock(from), clock(to)))
+}
+
+#[test]
+fn quiet_hours_end_with_one_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    record_the_night(&data_dir);
+    let set = format!("{:?}", data_dir.to_str().unwrap());
+    let Some(mut home) = Home::start(Mode::Webhook, |config| {
+        config.set("", "data_dir", &set).set("", "time_zone", &toml_string("UTC")).set(
+            "alerts",
+            "quiet",
+            &hours(-180, 60),
+        )
+    }) else {
+        return;
+    };
+    home.ask_until("/status", "Alerts waiting for Telegram: 5");
+    home.transmit("00:23:a7:00:00:10", "Depot");
+    home.ask_until("/status", "Alerts waiting for Telegram: 6");
+    assert!(home.alerts().is_empty());
+    home.service.kill();
+    home.service.restart_with(|config| config.set("alerts", "quiet", &hours(-180, -5)));
+    home.wait_until_ready(2);
+    let morning = home.api.wait_for_message(|message| message.plain.contains("Good morning"));
+    assert!(
+        morning.plain.starts_with("📣 Good morning. 5 alerts in the quiet hours:\n• "),
+        "{}",
+        morning.plain
+    );
+    assert_eq!(morning.plain.lines().count(), 6);
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    home.api.wait_for_message(|message| message.plain.contains("1 alert while muted"));
+    assert_eq!(home.alerts().len(), 2, "what came after them comes by itself");
+    assert!(home.service.terminate().success());
+    let logged = events(&data_dir);
+    let count = |is: fn(&Event) -> bool| logged.iter().filter(|(_, event)| is(event)).count();
+    assert_eq!(count(|event| matches!(event, Event::Delivered { .. })), 6);
+    assert_eq!(count(|event| matches!(event, Event::MuteTold { count: 1, .. })), 1);
+    home.api.assert_clean();
+}
+
+#[test]
+fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let listening = || {
+        let mut settings = settings(folder.path());
+        settings.alerts.listening_since = Some(Timestamp::now());
+        Running::start(settings)
+    };
+    let left = |running: &Running| {
+        let state = running.handle.state();
+        let waiting = state.alerts().waiting_for(OWNER);
+        waiting.filter(|(_, alert)| matches!(alert.presence, Some(Presence::Left { .. }))).count()
+    };
+    let running = listening();
+    let now = Timestamp::now();
+    running.record(&Input::Heard(probe(van(), RequestedSsid::Wildcard, now.as_micros())));
+    let device = DeviceKey::Address(van());
+    let follow = Event::Follow { time: now, chat: OWNER, device, silence_seconds: 1 };
+    running.record(&Input::Change(follow));
+    running.runtime.block_on(running.handle.alerts_waiting());
+    assert_eq!(left(&running), 1);
+    running.stop();
+    let running = listening();
+    running.sync();
+    assert_eq!(left(&running), 1);
+    running.stop();
+    let events = events(folder.path());
+    assert_eq!(events.iter().filter(|(_, event)| matches!(event, Event::Left { .. })).count(), 1);
+}
+
+#[test]
+fn a_source_that_fails_is_told_and_its_recovery_without_a_sound() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
+    home.transmit(VAN, "Depot");
+    home.ask_until(VAN, "Probe count: 1\n");
+    let name = home.radio.name().to_owned();
+    drop(std::mem::replace(&mut home.radio, TapRadio::unique("pwoth").unwrap()));
+    let warning = home.api.wait_for_message(|message| message.plain.starts_with("⚠️ "));
+    assert!(warning.plain.starts_with(&format!("⚠️ {name}: ")), "{}", warning.plain);
+    assert_eq!(warning.raw.get("disable_notification"), None);
+    home.radio = TapRadio::open(&name).unwrap();
+    let recovered = home.api.wait_for_message(|message| message.plain.starts_with("✅ "));
+    assert_eq!(recovered.plain, format!("✅ {name} is heard again."));
+    assert_eq!(recovered.raw["disable_notification"], true);
+    home.api.assert_clean();
+}
+
+#[test]
+fn names_come_from_the_files_of_others_and_yield_to_a_persons() {
+    let folder = tempfile::tempdir().unwrap();
+    let leases = folder.path().join("dhcp.leases");
+    std::fs::write(&leases, format!("1767225600 {VAN} 192.168.1.7 delivery-van *\n")).unwrap();
+    let list = format!("[{}]", toml_string(leases.to_str().unwrap()));
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config.set("names", "import", &list)) else {
+        return;
+    };
+    home.transmit(VAN, "Depot");
+    home.ask_until(VAN, "stats for delivery-van\n");
+    home.ask(&format!("/name {VAN} Van"));
+    home.ask_until(VAN, "stats for Van\n");
+    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
+    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("by an imported file"));
+    // Where it is no longer imported, it goes.
+    home.service.kill();
+    home.service.restart_with(|config| config.set("names", "import", "[]"));
+    home.wait_until_ready(2);
+    home.ask_until(VAN, &format!("stats for {VAN}\n"));
+    home.api.assert_clean();
+}
