@@ -14,10 +14,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature, Ssid, hex, unhex};
 
 mod json;
+mod pairing;
 mod read;
 mod timestamp;
 
 pub use json::push_probe;
+pub use pairing::{CodeHash, Role};
 pub use read::EventReader;
 pub use timestamp::Timestamp;
 
@@ -323,6 +325,39 @@ pub enum Event {
         /// Its number from then on.
         to: ChatId,
     },
+    /// A code was made with which one chat may let itself in.
+    Invited {
+        /// When it was made.
+        time: Timestamp,
+        /// The code's hash.
+        code: CodeHash,
+        /// What the chat may do then.
+        role: Role,
+        /// Until when the code is good.
+        expires: Timestamp,
+        /// The owner who asked for it; none where nobody owned the bot. Of the latter only the newest is good.
+        by: Option<ChatId>,
+    },
+    /// A chat let itself in with a code, if that was still good.
+    Paired {
+        /// When it came.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// The code's hash.
+        code: CodeHash,
+        /// The title of the group, or the person's name.
+        name: String,
+    },
+    /// A chat that had let itself in is served no longer, and what it watched is forgotten.
+    ChatRemoved {
+        /// When it was removed.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// The owner who removed it.
+        by: ChatId,
+    },
     /// Addresses that were not heard for long leave the state.
     Forget {
         /// When that was decided.
@@ -374,6 +409,9 @@ impl Event {
             | Self::AlertExpired { time, .. }
             | Self::Answered { time, .. }
             | Self::ChatMigrated { time, .. }
+            | Self::Invited { time, .. }
+            | Self::Paired { time, .. }
+            | Self::ChatRemoved { time, .. }
             | Self::Forget { time, .. } => Some(*time),
             Self::Signature { .. } | Self::Lost { .. } => None,
         }
@@ -391,7 +429,13 @@ impl Event {
     /// Whether a person asked for the change, and is told whether it is on disk.
     pub fn is_a_persons(&self) -> bool {
         match self {
-            Self::Watch { .. } | Self::Unwatch { .. } | Self::Name { .. } | Self::Unname { .. } => true,
+            Self::Watch { .. }
+            | Self::Unwatch { .. }
+            | Self::Name { .. }
+            | Self::Unname { .. }
+            | Self::Invited { .. }
+            | Self::Paired { .. }
+            | Self::ChatRemoved { .. } => true,
             Self::Probe(_)
             | Self::Signature { .. }
             | Self::Delivered { .. }

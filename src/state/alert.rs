@@ -39,7 +39,8 @@ pub const COOLDOWN_LIMIT: usize = 4096;
 /// What the configuration says about alerts.
 #[derive(Debug, Clone)]
 pub struct AlertPolicy {
-    /// The chats that are served; no other is alerted, whatever it watched before.
+    /// The chats that the configuration has served. With those that let themselves in they are all that are
+    /// alerted, whatever others watched before.
     pub chats: Vec<ChatId>,
     /// How long the same device and network alert a chat only once.
     pub cooldown: Duration,
@@ -114,7 +115,8 @@ impl Alerts {
             return Vec::new();
         }
         let everyones = watches.get(ssid, ChatId::TERMINAL);
-        let served: BTreeSet<ChatId> = policy.chats.iter().map(|chat| chats.current(*chat)).collect();
+        let configured = policy.chats.iter().map(|chat| chats.current(*chat));
+        let served: BTreeSet<ChatId> = configured.chain(chats.paired().map(|(chat, _)| chat)).collect();
         served
             .into_iter()
             .filter_map(|chat| {
@@ -256,6 +258,20 @@ impl Alerts {
                 self.by_age.remove(&(cooldown.alerted, key.clone()));
                 let (_, ssid, device) = key;
                 self.take_over((to, ssid, device), cooldown);
+            }
+        }
+    }
+
+    /// Forgets all that is this chat's.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        let waiting: Vec<Offset> = self.waiting_for(chat).map(|(offset, _)| offset).collect();
+        waiting.into_iter().for_each(|offset| self.remove(chat, offset));
+        self.overflow.remove(&chat);
+        self.latest.remove(&chat);
+        let cooling = self.cooldowns.iter().filter(|((of, _, _), _)| *of == chat);
+        for key in cooling.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            if let Some(cooldown) = self.cooldowns.remove(&key) {
+                self.by_age.remove(&(cooldown.alerted, key));
             }
         }
     }

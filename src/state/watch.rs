@@ -44,6 +44,13 @@ impl Watches {
         }
     }
 
+    /// Forgets what this chat watches.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        let gone: Vec<Ssid> =
+            self.iter().filter(|(_, by, _)| *by == chat).map(|(ssid, _, _)| ssid.clone()).collect();
+        gone.iter().for_each(|ssid| self.remove(ssid, chat));
+    }
+
     /// The chat's watch on exactly this SSID.
     pub fn get(&self, ssid: &Ssid, chat: ChatId) -> Option<&Watch> {
         self.rows.get(&(ssid.clone(), chat))

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::super::alert::{Alert, Cooldown, DeviceKey};
 use super::super::device::{Device, Signal};
 use super::super::table::PackedRow;
-use super::super::{AddressName, Overflow, Totals, Watch};
+use super::super::{AddressName, Invitation, Overflow, Pairing, Totals, Watch};
 use crate::dot11::{MacAddr, Signature, Ssid};
-use crate::event::{ChatId, Forgettable, Offset, Timestamp, hex_bytes, ssid_fields};
+use crate::event::{ChatId, CodeHash, Forgettable, Offset, Timestamp, hex_bytes, ssid_fields};
 
 const DEVICE: u8 = b'd';
 
@@ -68,6 +68,16 @@ pub(in crate::state) enum Row {
     Answered {
         event: Offset,
         update: u32,
+    },
+    Invitation {
+        code: CodeHash,
+        #[serde(flatten)]
+        invitation: Invitation,
+    },
+    Paired {
+        chat: ChatId,
+        #[serde(flatten)]
+        pairing: Pairing,
     },
     Signature {
         signature: Signature,
@@ -149,6 +159,11 @@ impl Row {
             b'a' => {
                 Self::Answered { event: postcard::from_bytes(key)?, update: postcard::from_bytes(bytes)? }
             }
+            b'i' => Self::Invitation {
+                code: postcard::from_bytes(key)?,
+                invitation: postcard::from_bytes(bytes)?,
+            },
+            b'p' => Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? },
             b's' => Self::Signature {
                 signature: postcard::from_bytes(key)?,
                 elements: postcard::from_bytes(bytes)?,
@@ -177,6 +192,8 @@ impl Row {
             Self::LatestAlerts { chat, .. } => format!("latest alerts of chat {}", chat.0),
             Self::Migrated { from, .. } => format!("what chat {} became", from.0),
             Self::Answered { event, .. } => format!("update of event {event}"),
+            Self::Invitation { code, .. } => format!("code {code:?}"),
+            Self::Paired { chat, .. } => format!("chat {}", chat.0),
             Self::Signature { signature, .. } => format!("signature {signature}"),
         }
     }
