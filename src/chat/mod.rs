@@ -5,6 +5,7 @@ mod answer;
 pub mod console;
 pub mod lookup;
 pub mod reply;
+pub mod reply_access;
 pub mod request;
 mod text;
 

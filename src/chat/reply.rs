@@ -65,7 +65,7 @@ pub struct SensorStatus {
 }
 
 /// `time` in the configured zone.
-fn shown_time(time: Timestamp, zone: Tz) -> String {
+pub(super) fn shown_time(time: Timestamp, zone: Tz) -> String {
     time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
@@ -149,7 +149,7 @@ fn shown_address(address: MacAddr) -> Text {
 }
 
 /// A change that was not made, or not for good.
-pub(super) fn change_failed(why: &str) -> Text {
+pub fn change_failed(why: &str) -> Text {
     Text::plain(format_args!("❌ That could not be saved: {}.", printable(why)))
 }
 

@@ -38,6 +38,12 @@ pub const COMMANDS: [Command; 8] = [
     command("start", "", "begin"),
 ];
 
+/// The commands for owners, which exist only where there is someone to let in.
+pub const OWNER_COMMANDS: [Command; 2] = [
+    command("invite", "[owner]", "make a code that lets a chat in"),
+    command("chats", "", "list the chats that are served, and remove them"),
+];
+
 /// What a message asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {

@@ -76,14 +76,15 @@ pub(super) async fn deliver(sender: Sender, recorder: RecorderHandle, zone: Tz, 
         }
         for Due { chat, what, text } in due {
             let pause = pauses.entry(chat).or_default();
+            let answer = text.into();
             let outcome = if !sender.serves(chat) {
-                Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
+                Err(Failure::Never("the chat is served no longer".to_owned()))
             } else if let Err(from) = sender.take_place_for_alert(chat) {
                 pause.place_from = Some(from.into());
                 continue;
             } else {
                 tokio::select! {
-                    outcome = sender.alert(chat, &text) => outcome,
+                    outcome = sender.alert(chat, &answer, false) => outcome,
                     () = shortly_after(&stop) => return,
                 }
             };
