@@ -1,5 +1,8 @@
 //! What comes into a chat and what goes out, without a word of Telegram.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::Text;
 use crate::event::ChatId;
 
@@ -75,6 +78,54 @@ pub enum Pressed {
     Send(Answer),
     /// A few words that vanish again, plain text of at most 200 characters.
     Tell(String),
+}
+
+/// How far an answer has come that takes its time, since the log is read for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What the answer will be.
+    pub makes: Makes,
+    /// How far it has come, in words: to be shown where it takes longer than a person waits in peace, and
+    /// replaced by the next step's.
+    pub text: Text,
+}
+
+/// What an answer will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    /// A text.
+    Text,
+    /// A [`File::Picture`].
+    Picture,
+    /// A [`File::Document`].
+    Document,
+}
+
+/// Is told the steps of an answer that takes its time. It is called from any thread, a few times a second
+/// at most, and must not wait.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(Step) + Send + Sync>);
+
+impl Progress {
+    /// Has `tell` called with each step.
+    pub fn new(tell: impl Fn(Step) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// For whom no step is of interest.
+    pub fn untold() -> Self {
+        Self::new(drop)
+    }
+
+    pub(super) fn tell(&self, step: Step) {
+        (self.0)(step);
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
 }
 
 impl From<Text> for Answer {

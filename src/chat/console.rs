@@ -4,7 +4,8 @@ use std::io::{self, BufRead, Write};
 
 use tokio::runtime::Handle;
 
-use super::{Chat, Message};
+use super::button::Action;
+use super::{Answer, Chat, File, Message, Progress};
 use crate::event::ChatId;
 
 /// The longest line that is read as one message, in bytes; a Telegram message is shorter.
@@ -37,8 +38,29 @@ pub fn run(
             continue;
         }
         let message = Message { chat: ChatId::TERMINAL, text: &message, in_reply_to: None, update: None };
-        let answer = runtime.block_on(chat.answer(message));
-        writeln!(output, "{}\n", answer.text)?;
+        let answer = runtime.block_on(chat.answer(message, &Progress::untold()));
+        writeln!(output, "{}", answer.text)?;
+        write_rest(&answer, &mut output)?;
+        writeln!(output)?;
         output.flush()?;
     }
+}
+
+/// What a terminal has in place of files and of buttons that turn pages.
+fn write_rest(answer: &Answer, output: &mut impl Write) -> io::Result<()> {
+    match &answer.file {
+        Some(File::Picture { png }) => {
+            writeln!(output, "[a picture of {} bytes, which Telegram shows]", png.len())?
+        }
+        Some(File::Document { name, bytes }) => {
+            writeln!(output, "[{name}, {} bytes, which Telegram sends]", bytes.len())?;
+        }
+        None => {}
+    }
+    let turning = answer.buttons.iter().flatten().filter_map(|button| {
+        let command = Action::decode(&button.data)?.command()?;
+        Some(format!("{} {command}", button.label))
+    });
+    let turning: Vec<String> = turning.collect();
+    if turning.is_empty() { Ok(()) } else { writeln!(output, "{}", turning.join("   ")) }
 }

@@ -2,23 +2,32 @@
 //! neither.
 
 mod answer;
+pub mod button;
 pub mod console;
+mod history;
+pub mod listing;
 pub mod lookup;
+pub mod period;
 pub mod reply;
 pub mod reply_access;
 pub mod request;
+pub mod table;
 mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
+use tokio::sync::Semaphore;
 
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
-pub use answer::{Answer, Button, File, Message, Press, Pressed};
+pub use answer::{Answer, Button, File, Makes, Message, Press, Pressed, Progress, Step};
+use button::Action;
+pub use history::Subject;
+use listing::Order;
 use lookup::look_up;
 use reply::{SensorStatus, Status};
 use request::{COMMANDS, Request};
@@ -26,6 +35,9 @@ pub use text::{MESSAGE_LIMIT, Text, printable};
 
 /// Networks that one chat may watch.
 const WATCHES_PER_CHAT: usize = 200;
+
+/// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
+const TELL_LENGTH: usize = 200;
 
 /// How alike a command must be to an unknown one (Jaro-Winkler, 0 to 1) to be offered for it.
 const NEARNESS: f64 = 0.8;
@@ -37,6 +49,8 @@ pub struct Chat {
     zone: Tz,
     started: Instant,
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
+    /// How many may read the log at a time.
+    readings: Arc<Semaphore>,
 }
 
 impl Chat {
@@ -47,7 +61,8 @@ impl Chat {
         zone: Tz,
         sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
     ) -> Self {
-        Self { recorder, zone, started: Instant::now(), sensors: Arc::new(sensors) }
+        let readings = Arc::new(Semaphore::new(1));
+        Self { recorder, zone, started: Instant::now(), sensors: Arc::new(sensors), readings }
     }
 
     /// The zone in which times are shown.
@@ -56,31 +71,111 @@ impl Chat {
     }
 
     /// The answer to a message from a chat that is served. A change is on disk when this returns, and with
-    /// it that it was made for the message's update.
-    pub async fn answer(&self, message: Message<'_>) -> Answer {
-        let Message { chat, text, in_reply_to: _, update } = message;
-        self.reply(chat, text, update).await.into()
-    }
-
-    /// What a press of a button does, in a chat that is served. Changes are as in [`Chat::answer`].
-    pub async fn press(&self, _press: Press<'_>) -> Pressed {
-        Pressed::Tell("This button does nothing any more.".to_owned())
-    }
-
-    async fn reply(&self, chat: ChatId, message: &str, update: Option<u32>) -> Text {
-        match Request::parse(message) {
-            Request::Lookup(query) => reply::found(&look_up(&self.recorder.state(), &query), self.zone),
-            Request::Watch { ssid, reason } => self.watch(chat, ssid, reason, update).await,
-            Request::Unwatch(ssid) => self.unwatch(chat, ssid, update).await,
-            Request::Watches => self.watches(chat),
-            Request::Name { address, name } => self.name(address, name, update).await,
-            Request::Unname(address) => self.unname(address, update).await,
-            Request::Status => reply::status(&self.status(), self.zone),
-            Request::Start => reply::start(),
-            Request::Help | Request::Nothing => reply::help(),
-            Request::Misused { command, why } => reply::misused(command, &why),
-            Request::UnknownCommand(name) => reply::unknown_command(&name, nearest_command(&name)),
+    /// it that it was made for the message's update. An answer that takes its time tells its steps.
+    pub async fn answer(&self, message: Message<'_>, progress: &Progress) -> Answer {
+        let Message { chat, text, in_reply_to, update } = message;
+        let named = in_reply_to.and_then(reply::asked_to_name).filter(|_| !text.trim().starts_with('/'));
+        let request = match named {
+            Some(address) => Request::name_given(address, text),
+            None => Request::parse(text),
+        };
+        match request {
+            Request::Lookup(query) => self.look_up(&query),
+            Request::Devices(page) => self.devices(page),
+            Request::Nearby(minutes) => self.nearby(minutes, 0),
+            Request::Top(page) => self.top(page),
+            Request::Network(ssid) => self.network(&ssid, 0),
+            Request::Networks(page) => self.networks(chat, page),
+            Request::Chart(subject, period) => self.chart(subject, period, progress).await,
+            Request::ExportDevice(query) => self.export_device(&query, progress).await,
+            Request::ExportNetworks => self.export_networks(),
+            Request::Watch { ssid, reason } => self.watch(chat, ssid, reason, update).await.into(),
+            Request::Unwatch(ssid) => self.unwatch(chat, ssid, update).await.into(),
+            Request::Watches => self.watches(chat).into(),
+            Request::Name { address, name } => self.name(address, name, update).await.into(),
+            Request::Unname(address) => self.unname(address, update).await.into(),
+            Request::Status => reply::status(&self.status().await, self.zone).into(),
+            Request::Start => reply::start().into(),
+            Request::Help | Request::Nothing => reply::help().into(),
+            Request::Misused { command, why } => reply::misused(command, &why).into(),
+            Request::UnknownCommand(name) => reply::unknown_command(&name, nearest_command(&name)).into(),
         }
+    }
+
+    /// What a press of a button does, in a chat that is served. Changes and steps are as in
+    /// [`Chat::answer`].
+    pub async fn press(&self, press: Press<'_>, progress: &Progress) -> Pressed {
+        let Press { chat, data, update } = press;
+        let Some(action) = Action::decode(data) else { return Pressed::Tell(reply::OLD_BUTTON.to_owned()) };
+        match action {
+            Action::Card(address) => Pressed::Send(self.look_up(&address.to_string())),
+            Action::ChartDevice(address, period) => {
+                let subject = Subject::Device(address.to_string());
+                Pressed::Send(self.chart(subject, period, progress).await)
+            }
+            Action::ChartNetwork(ssid, period) => {
+                Pressed::Send(self.chart(Subject::Network(ssid), period, progress).await)
+            }
+            Action::NewestProbes(address) => Pressed::Send(self.probes(address, 0, progress).await),
+            Action::Probes(address, page) => Pressed::Edit(self.probes(address, page, progress).await),
+            Action::Name(address) => Pressed::Send(Answer {
+                text: reply::name_question(address),
+                asks_for: Some(reply::NAME_FIELD.to_owned()),
+                ..Answer::default()
+            }),
+            Action::Follow(_) => Pressed::Tell(reply::NO_FOLLOWING.to_owned()),
+            Action::Watch(ssid) => {
+                let told = self.watch(chat, ssid, None, update).await;
+                Pressed::Tell(told.shortened(TELL_LENGTH).to_string())
+            }
+            Action::Devices(page) => Pressed::Edit(self.devices(page)),
+            Action::Nearby(minutes, page) => Pressed::Edit(self.nearby(minutes, page)),
+            Action::Top(page) => Pressed::Edit(self.top(page)),
+            Action::Networks(page) => Pressed::Edit(self.networks(chat, page)),
+            Action::Network(ssid, page) => Pressed::Edit(self.network(&ssid, page)),
+        }
+    }
+
+    fn look_up(&self, query: &str) -> Answer {
+        let state = self.recorder.state();
+        let found = look_up(&state, query);
+        Answer {
+            text: reply::found(&found, Timestamp::now(), self.zone),
+            buttons: reply::found_buttons(&found, state.names()),
+            ..Answer::default()
+        }
+    }
+
+    fn devices(&self, page: u32) -> Answer {
+        let page = listing::devices(&self.recorder, Order::Newest, None, page);
+        reply::devices(&page, Timestamp::now())
+    }
+
+    fn nearby(&self, minutes: u32, page: u32) -> Answer {
+        let now = Timestamp::now();
+        let since = now.earlier_by(Duration::from_secs(60 * u64::from(minutes)));
+        let page = listing::devices(&self.recorder, Order::Strongest, Some(since), page);
+        reply::nearby(&page, minutes, now)
+    }
+
+    fn top(&self, page: u32) -> Answer {
+        let page = listing::devices(&self.recorder, Order::MostProbes, None, page);
+        reply::top(&page, Timestamp::now())
+    }
+
+    fn network(&self, ssid: &Ssid, page: u32) -> Answer {
+        let network = self.recorder.state().networks().get(ssid);
+        let askers = listing::who_asked(&self.recorder, ssid, page);
+        reply::who_asked(ssid, network, &askers, (Timestamp::now(), self.zone))
+    }
+
+    fn networks(&self, chat: ChatId, page: u32) -> Answer {
+        let page = listing::networks(&self.recorder, page);
+        let state = self.recorder.state();
+        let is_watched = |ssid: &Ssid| {
+            [chat, ChatId::TERMINAL].into_iter().any(|by| state.watches().get(ssid, by).is_some())
+        };
+        reply::networks(&page, is_watched, Timestamp::now())
     }
 
     async fn watch(&self, chat: ChatId, ssid: Ssid, reason: Option<String>, update: Option<u32>) -> Text {
@@ -151,7 +246,9 @@ impl Chat {
         }
     }
 
-    fn status(&self) -> Status {
+    async fn status(&self) -> Status {
+        let history = self.recorder.history().clone();
+        let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
         let losses = self.recorder.losses();
         let state = self.recorder.state();
         let totals = state.totals();
@@ -174,6 +271,7 @@ impl Chat {
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
             lost_events: totals.lost_events,
+            log: log.ok().flatten(),
             disk_error: self.recorder.disk_error(),
         }
     }

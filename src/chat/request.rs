@@ -3,6 +3,8 @@
 use crate::dot11::{MacAddr, Ssid, unhex};
 use crate::state::check_name;
 
+use super::history::Subject;
+use super::period::Period;
 use super::text::printable;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
@@ -10,6 +12,10 @@ const SSID_BYTES: usize = 32;
 
 /// The longest reason of a watch, in characters; what is longer is cut.
 const REASON_LENGTH: usize = 200;
+
+/// How far back `/nearby` looks, in minutes, where it is not told, and at most.
+const NEARBY_MINUTES: u32 = 10;
+const NEARBY_LIMIT: u32 = 10_080;
 
 /// A command as the menu and `/help` show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +33,14 @@ const fn command(name: &'static str, arguments: &'static str, purpose: &'static 
 }
 
 /// Every command that exists, in the order in which they are shown.
-pub const COMMANDS: [Command; 8] = [
+pub const COMMANDS: [Command; 15] = [
+    command("devices", "[page]", "all devices, newest first"),
+    command("nearby", "[minutes]", "who was heard lately, strongest first"),
+    command("top", "[page]", "the devices with most probes"),
+    command("ssid", "SSID", "who asked for a network"),
+    command("networks", "[page]", "the networks that are asked for most"),
+    command("chart", "DEVICE [24h|7d|30d]", "a picture of when; also /chart ssid SSID"),
+    command("export", "DEVICE", "its probes as a table; /export networks for all networks"),
     command("watch", "SSID [reason]", "be told when someone asks for a network"),
     command("unwatch", "SSID", "stop watching a network"),
     command("watches", "", "list the watched networks"),
@@ -44,11 +57,35 @@ pub const OWNER_COMMANDS: [Command; 2] = [
     command("chats", "", "list the chats that are served, and remove them"),
 ];
 
+/// The groups in which `/help` shows the commands.
+pub const GROUPS: [(&str, &[&str]); 4] = [
+    ("Look around", &["devices", "nearby", "top", "ssid", "networks", "chart", "export"]),
+    ("Be told", &["watch", "unwatch", "watches"]),
+    ("Names", &["name", "unname"]),
+    ("This bot", &["status", "help", "start"]),
+];
+
 /// What a message asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// A device's statistics, by name, part of a name, or address.
     Lookup(String),
+    /// `/devices`, a page from 0.
+    Devices(u32),
+    /// `/nearby`, so many minutes.
+    Nearby(u32),
+    /// `/top`, a page from 0.
+    Top(u32),
+    /// `/ssid`
+    Network(Ssid),
+    /// `/networks`, a page from 0.
+    Networks(u32),
+    /// `/chart`
+    Chart(Subject, Period),
+    /// `/export` of a device.
+    ExportDevice(String),
+    /// `/export networks`
+    ExportNetworks,
     /// `/watch`
     Watch {
         /// The network.
@@ -102,6 +139,13 @@ impl Request {
         };
         let arguments = arguments.trim();
         let request = match command.name {
+            "devices" => page(arguments).map(Self::Devices),
+            "nearby" => minutes(arguments).map(Self::Nearby),
+            "top" => page(arguments).map(Self::Top),
+            "ssid" => ssid_alone(arguments).map(Self::Network),
+            "networks" => page(arguments).map(Self::Networks),
+            "chart" => chart(arguments),
+            "export" => export(arguments),
             "watch" => watch(arguments),
             "unwatch" => ssid_alone(arguments).map(Self::Unwatch),
             "watches" => Ok(Self::Watches),
@@ -112,6 +156,66 @@ impl Request {
             _ => Ok(Self::Help),
         };
         request.unwrap_or_else(|why| Self::Misused { command, why })
+    }
+
+    /// Reads the reply to a question for this device's name.
+    pub fn name_given(address: MacAddr, text: &str) -> Self {
+        let command = COMMANDS.into_iter().find(|command| command.name == "name");
+        match (naming(address, text), command) {
+            (Ok(request), _) => request,
+            (Err(why), Some(command)) => Self::Misused { command, why },
+            (Err(_), None) => Self::Help,
+        }
+    }
+}
+
+/// A page as people count them, from 1.
+fn page(arguments: &str) -> Result<u32, String> {
+    match arguments {
+        "" => Ok(0),
+        digits => digits
+            .parse()
+            .ok()
+            .and_then(|page: u32| page.checked_sub(1))
+            .ok_or_else(|| format!("“{}” is no number of a page; the first is 1.", printable(arguments))),
+    }
+}
+
+fn minutes(arguments: &str) -> Result<u32, String> {
+    let digits = arguments.strip_suffix("min").map_or(arguments, str::trim_end);
+    match digits {
+        "" if arguments.is_empty() => Ok(NEARBY_MINUTES),
+        digits => {
+            digits.parse().ok().filter(|minutes| (1..=NEARBY_LIMIT).contains(minutes)).ok_or_else(|| {
+                format!("“{}” is no number of minutes from 1 to {NEARBY_LIMIT}.", printable(arguments))
+            })
+        }
+    }
+}
+
+fn chart(arguments: &str) -> Result<Request, String> {
+    // A last word that is a period is one, unless there is nothing else.
+    let last_word = arguments.rsplit_once(char::is_whitespace);
+    let (what, period) = match last_word.and_then(|(what, word)| Some((what.trim_end(), word.parse().ok()?)))
+    {
+        Some((what, period)) if !what.eq_ignore_ascii_case("ssid") => (what, period),
+        _ => (arguments, Period::default()),
+    };
+    let (word, rest) = what.split_once(char::is_whitespace).unwrap_or((what, ""));
+    if word.eq_ignore_ascii_case("ssid") {
+        return ssid_alone(rest.trim()).map(|ssid| Request::Chart(Subject::Network(ssid), period));
+    }
+    match what {
+        "" => Err("The device is missing.".to_owned()),
+        device => Ok(Request::Chart(Subject::Device(device.to_owned()), period)),
+    }
+}
+
+fn export(arguments: &str) -> Result<Request, String> {
+    match arguments {
+        "" => Err("What is to be exported is missing: a device, or networks.".to_owned()),
+        networks if networks.eq_ignore_ascii_case("networks") => Ok(Request::ExportNetworks),
+        device => Ok(Request::ExportDevice(device.to_owned())),
     }
 }
 
@@ -211,7 +315,10 @@ fn address(arguments: &str) -> Result<MacAddr, String> {
 
 fn device_name(arguments: &str) -> Result<Request, String> {
     let (word, name) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
-    let address = address(word)?;
+    naming(address(word)?, name)
+}
+
+fn naming(address: MacAddr, name: &str) -> Result<Request, String> {
     let name = match quoted(name.trim()) {
         Some((content, "")) if is_quote(name.trim().chars().next()) => {
             String::from_utf8_lossy(&content).into_owned()
@@ -262,6 +369,43 @@ mod tests {
     }
 
     #[test]
+    fn every_command_stands_in_one_group() {
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        let mut all = COMMANDS.map(|command| command.name);
+        grouped.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(grouped, all);
+    }
+
+    #[test]
+    fn lists_take_a_page_or_minutes() {
+        check("/devices", Request::Devices(0));
+        check("/devices 3", Request::Devices(2));
+        check("/networks 1", Request::Networks(0));
+        check("/top 4294967295", Request::Top(u32::MAX - 1));
+        check("/nearby", Request::Nearby(10));
+        check("/nearby 90", Request::Nearby(90));
+        check("/nearby 5 min", Request::Nearby(5));
+        check("/ssid My Network", Request::Network("My Network".into()));
+        check("/ssid hex:fffe00", Request::Network(Ssid::new(b"\xff\xfe\x00")));
+    }
+
+    #[test]
+    fn charts_are_of_a_device_or_a_network() {
+        let device = |name: &str| Subject::Device(name.to_owned());
+        let network = |ssid: &str| Subject::Network(ssid.into());
+        check("/chart Alice's phone", Request::Chart(device("Alice's phone"), Period::Day));
+        check("/chart Alice's phone 7D", Request::Chart(device("Alice's phone"), Period::Week));
+        check("/chart a4:83:e7:4e:39:15  30d", Request::Chart(device("a4:83:e7:4e:39:15"), Period::Month));
+        check("/chart 7d", Request::Chart(device("7d"), Period::Day));
+        check("/chart ssid My Network 24h", Request::Chart(network("My Network"), Period::Day));
+        check("/chart SSID \"7d\" 7d", Request::Chart(network("7d"), Period::Week));
+        check("/chart ssid 7d", Request::Chart(network("7d"), Period::Day));
+        check("/export Networks", Request::ExportNetworks);
+        check("/export van", Request::ExportDevice("van".to_owned()));
+    }
+
+    #[test]
     fn misuse_is_told() {
         for text in [
             "/watch",
@@ -280,6 +424,16 @@ mod tests {
             "/name phone a4:83:e7:4e:39:15",
             "/unname",
             "/unname phone",
+            "/devices 0",
+            "/devices -1",
+            "/top x",
+            "/nearby 0",
+            "/nearby min",
+            "/nearby 10081",
+            "/ssid",
+            "/chart",
+            "/chart ssid",
+            "/export",
         ] {
             assert!(matches!(Request::parse(text), Request::Misused { .. }), "{text}");
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::street::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
-use crate::chat::{Chat, Message, reply};
+use crate::chat::{Chat, Message, Progress, reply};
 use crate::config::Config;
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::RecorderHandle;
@@ -124,7 +124,7 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
 
 fn ask(chat: &Chat, runtime: &Runtime, message: &str) -> Result<(), CliError> {
     let asked = Message { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
-    let reply = runtime.block_on(chat.answer(asked)).text;
+    let reply = runtime.block_on(chat.answer(asked, &Progress::untold())).text;
     say(&format!("> {message}\n{reply}\n"))
 }
 

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::output::write_to;
 use super::period::{Moment, Period};
 use super::progress::Progress;
-use super::table::{DeviceTable, EventTable};
 use super::{Cli, CliError, Place, report};
 use crate::chat::lookup::{Found, which_device};
+use crate::chat::table::{DeviceTable, EventTable};
 use crate::dot11::MacAddr;
 use crate::event::{Event, Timestamp};
 use crate::event_log::{Recovered, format_line};
@@ -166,7 +166,7 @@ fn write_events(
                     table.push(offset, probe, state.names().of(probe.source))?;
                 }
             }
-            table.finish()?;
+            table.finish().map(drop)?;
         }
     }
     Ok(damaged)
@@ -204,5 +204,5 @@ fn write_device_table(state: &State, filter: &Filter, out: &mut dyn Write) -> io
     for (address, device, name) in devices(state, filter) {
         table.push(address, &device, name.as_deref())?;
     }
-    table.finish()
+    table.finish().map(drop)
 }

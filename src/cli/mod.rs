@@ -13,7 +13,6 @@ mod progress;
 mod rebuild;
 mod replay;
 mod street;
-mod table;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -29,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 use crate::chat::lookup::{Found, look_up};
 use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
+use crate::event::Timestamp;
 use crate::recorder::{ImportError, RecorderError, Stored};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
@@ -282,7 +282,7 @@ fn lookup(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, Cli
             if json {
                 print_json(query, &found)?;
             } else {
-                let reply = crate::chat::reply::found(&found, config.time_zone);
+                let reply = crate::chat::reply::found(&found, Timestamp::now(), config.time_zone);
                 writeln!(io::stdout(), "{reply}").map_err(CliError::io("could not print the answer"))?;
             }
         }

@@ -68,6 +68,11 @@ impl Folder {
         Ok(Self { disk, path: path.to_owned() })
     }
 
+    /// The folder at `path`, as it is there.
+    pub(super) fn there(disk: Arc<dyn Disk>, path: &Path) -> Self {
+        Self { disk, path: path.to_owned() }
+    }
+
     pub(super) fn sync(&self) -> Result<(), LogError> {
         sync_folder(&*self.disk, &self.path)
     }
@@ -141,6 +146,21 @@ impl Folder {
         });
         twins.iter().try_for_each(|twin| self.remove(twin))?;
         Ok(listing)
+    }
+
+    /// The segments in the folder while someone else writes to it; nothing is brought to an end.
+    pub(super) fn look_through(&self) -> Result<Vec<Segment>, LogError> {
+        let mut segments = Vec::new();
+        for path in self.files()? {
+            if let Some((base, Kind::Segment { sealed })) = segment::kind(&path)
+                && let Some(facts) = self.facts_if_there(&path)?
+            {
+                segments.push(Segment::new(base, path, sealed, facts));
+            }
+        }
+        segments.sort_by_key(|segment| (segment.base, !segment.sealed));
+        segments.dedup_by_key(|segment| segment.base);
+        Ok(segments)
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, LogError> {

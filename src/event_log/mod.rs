@@ -27,6 +27,7 @@
 //!   keeps the damaged file aside, so that it is reported once ([`Recovered::mend`]).
 
 mod ahead;
+mod beside;
 mod damage;
 mod disk;
 mod folder;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 pub use ahead::Ahead;
+pub use beside::{Beside, SegmentBeside};
 pub use damage::Damage;
 pub use disk::{Disk, FileFacts, LogFile, Open, RealDisk};
 use folder::Folder;

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::History;
 use crate::event::{Event, Probe};
 use crate::state::State;
 
@@ -67,6 +68,7 @@ pub(super) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 pub struct RecorderHandle {
     pub(super) inbox: mpsc::Sender<Input>,
     pub(super) shared: Arc<Shared>,
+    pub(super) history: History,
 }
 
 impl RecorderHandle {
@@ -129,6 +131,11 @@ impl RecorderHandle {
     /// The newest state. Hold it briefly: the recorder waits.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         read(&self.shared.state)
+    }
+
+    /// The probes in the log.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// What was lost so far.

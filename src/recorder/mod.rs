@@ -12,6 +12,7 @@
 //! - The queue is bounded. A live source that finds it full drops the probe and counts it.
 
 mod handle;
+mod history;
 mod recovery;
 mod retention;
 mod stored;
@@ -35,6 +36,7 @@ use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, W
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
+pub use history::{History, LogSize, Sought};
 use retention::Retirement;
 pub use stored::{Check, ImportError, Stored, import};
 
@@ -128,6 +130,7 @@ impl Recorder {
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
         });
+        let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
         let now = Instant::now();
         let mut recorder = Self {
             _lock: lock,
@@ -145,7 +148,7 @@ impl Recorder {
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
         recorder.expire_alerts();
-        Ok((recorder, RecorderHandle { inbox: sender, shared }))
+        Ok((recorder, RecorderHandle { inbox: sender, shared, history }))
     }
 
     /// Makes the names by which the configuration calls addresses the same as `devices`.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Hours;
 use crate::dot11::{RequestedSsid, Ssid};
 use crate::event::{Probe, Timestamp};
 
@@ -25,6 +26,8 @@ pub struct Device {
     pub(super) ssids: Vec<(Ssid, u64)>,
     /// Probes for networks beyond the first [`SSIDS_PER_ADDRESS`].
     pub probes_for_further_ssids: u64,
+    /// The probes by the hour of the day.
+    pub hours: Hours,
 }
 
 /// Signal at the receiver, in dBm.
@@ -58,6 +61,7 @@ impl Device {
             signal: None,
             ssids: Vec::new(),
             probes_for_further_ssids: 0,
+            hours: Hours::default(),
         };
         device.fold(probe);
         device
@@ -68,6 +72,7 @@ impl Device {
         self.probe_count += 1;
         self.first_probe = self.first_probe.min(probe.time);
         self.last_probe = self.last_probe.max(probe.time);
+        self.hours.add(probe.time);
         if let Some(dbm) = probe.signal_dbm {
             let heard = Signal { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: probe.time };
             self.signal = Some(self.signal.map_or(heard, |signal| signal.merge(heard)));
@@ -103,7 +108,14 @@ impl Device {
             }
         }
         self.probes_for_further_ssids += other.probes_for_further_ssids;
+        self.hours = self.hours.merge(&other.hours);
         self
+    }
+
+    /// How often this network was asked for.
+    pub fn probes_for(&self, ssid: &Ssid) -> u64 {
+        let place = self.ssids.binary_search_by(|(known, _)| known.cmp(ssid));
+        place.ok().and_then(|place| self.ssids.get(place)).map_or(0, |(_, count)| *count)
     }
 
     /// The networks that were asked for by name and how often, ordered by SSID.

@@ -7,12 +7,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::Device;
-use super::table::{PackedRow, Table};
-use crate::dot11::MacAddr;
+use memchr::memmem::Finder;
+
+use super::table::{self, PackedRow, Table};
+use super::{Device, Signal};
+use crate::dot11::{MacAddr, Ssid};
 use crate::event::{Probe, Timestamp};
 
-const SHARDS: usize = 256;
+pub(super) const SHARDS: usize = 256;
 
 /// What a row takes besides its own bytes, roughly: its address, its place in a table that is not full,
 /// and what the allocator adds.
@@ -92,6 +94,12 @@ impl Devices {
         let mut addresses: Vec<MacAddr> = self.shards.iter().flat_map(HashMap::keys).copied().collect();
         addresses.sort_unstable();
         addresses
+    }
+
+    /// The devices of the shard of this number.
+    pub(super) fn shard(&self, shard: usize) -> impl Iterator<Item = DeviceRow<'_>> {
+        let rows = self.shards.get(shard).into_iter().flatten();
+        rows.map(|(&address, row)| DeviceRow { address, row: packed(row) })
     }
 
     fn rows(&self) -> impl Iterator<Item = (&MacAddr, &[u8])> {
@@ -196,6 +204,59 @@ impl Devices {
             }
         }
         sample
+    }
+}
+
+/// A device of which no more is unpacked than what is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceRow<'a> {
+    /// Its address.
+    pub address: MacAddr,
+    row: &'a [u8],
+}
+
+/// What can be told of a device at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Brief {
+    /// Probe requests heard.
+    pub probe_count: u64,
+    /// The capture time of the latest.
+    pub last_probe: Timestamp,
+    /// The signal, where any probe had one.
+    pub signal: Option<Signal>,
+}
+
+impl DeviceRow<'_> {
+    /// The first things of it.
+    pub fn brief(&self) -> Option<Brief> {
+        type FirstFields = (u64, u64, Timestamp, Timestamp, Option<Signal>);
+        let fields = postcard::take_from_bytes::<FirstFields>(self.row).ok()?;
+        let ((probe_count, _, _, last_probe, signal), _) = fields;
+        Some(Brief { probe_count, last_probe, signal })
+    }
+
+    /// How often it asked for this network.
+    pub fn probes_for(&self, network: &SoughtNetwork) -> u64 {
+        // A row without these bytes need not be unpacked.
+        if network.finder.find(self.row).is_none() {
+            return 0;
+        }
+        let device = postcard::from_bytes::<Device>(self.row);
+        device.map_or(0, |device| device.probes_for(&network.ssid))
+    }
+}
+
+/// A network that devices are asked about.
+#[derive(Debug)]
+pub struct SoughtNetwork {
+    ssid: Ssid,
+    finder: Finder<'static>,
+}
+
+impl SoughtNetwork {
+    /// The network of this SSID.
+    pub fn new(ssid: &Ssid) -> Self {
+        Self { ssid: ssid.clone(), finder: Finder::new(&table::packed(ssid)).into_owned() }
     }
 }
 

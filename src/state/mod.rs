@@ -10,7 +10,9 @@ mod chats;
 mod device;
 mod devices;
 mod differences;
+mod hours;
 mod name;
+mod networks;
 mod overflow;
 mod rows;
 mod snapshot;
@@ -23,9 +25,12 @@ use serde::{Deserialize, Serialize};
 pub use alert::{ALERTS_A_MINUTE, Alert, AlertPolicy, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT};
 pub use chats::{ANSWERED_LIMIT, Chats, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
-use devices::Devices;
+pub use devices::{Brief, DeviceRow, SoughtNetwork};
+use devices::{Devices, SHARDS};
 pub use differences::{Difference, Differences};
+pub use hours::Hours;
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
+pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_NETWORKS, Overflow};
 use rows::Rows;
 pub use snapshot::{DeviceForm, Image, SnapshotError};
@@ -35,6 +40,9 @@ pub use watch::{Watch, Watches};
 
 use crate::dot11::{MacAddr, RequestedSsid, Signature};
 use crate::event::{AlertDecision, ChatId, Event, Forgettable, Offset, Probe, Timestamp};
+
+/// Parts in which [`State::devices_of_part`] gives all devices.
+pub const DEVICE_PARTS: usize = SHARDS;
 
 /// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
 pub const DEVICES_LIMIT: usize = 144 << 20;
@@ -71,6 +79,7 @@ pub struct Totals {
 #[derive(Debug, Clone, Default)]
 pub struct State {
     devices: Devices,
+    networks: Networks,
     names: Names,
     watches: Watches,
     alerts: Alerts,
@@ -113,6 +122,11 @@ impl State {
         &self.watches
     }
 
+    /// The networks that were asked for by name.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
     /// The outbox and what belongs to it.
     pub fn alerts(&self) -> &Alerts {
         &self.alerts
@@ -126,6 +140,12 @@ impl State {
     /// The statistics of one address.
     pub fn device(&self, address: MacAddr) -> Option<Device> {
         self.devices.get(address)
+    }
+
+    /// The devices of one of the [`DEVICE_PARTS`], in no order. Whoever looks at all devices of a state that
+    /// is being written to lets go of it between the parts; a device stays in its part.
+    pub fn devices_of_part(&self, part: usize) -> impl Iterator<Item = DeviceRow<'_>> {
+        self.devices.shard(part)
     }
 
     /// Every address that has statistics, in order.
@@ -218,6 +238,9 @@ impl State {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
         }
+        if let Some(ssid) = probe.ssid.named() {
+            self.networks.fold(ssid, probe.time);
+        }
         self.alerts.fold(offset, probe, &self.names);
     }
 
@@ -289,10 +312,11 @@ impl State {
     }
 
     /// Every kind of row with the letter that it has in the store.
-    fn tables(&self) -> [(u8, &dyn Table); 12] {
+    fn tables(&self) -> [(u8, &dyn Table); 13] {
         // Whoever adds a table meets this list.
         let Self {
             devices,
+            networks,
             names,
             watches,
             alerts,
@@ -307,6 +331,7 @@ impl State {
         let Chats { migrated, answered, invitations, paired } = chats;
         [
             (b'd', devices),
+            (b'k', networks),
             (b'n', &names.rows),
             (b'w', &watches.rows),
             (b'o', outbox),
@@ -321,9 +346,10 @@ impl State {
         ]
     }
 
-    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 12] {
+    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 13] {
         let Self {
             devices,
+            networks,
             names,
             watches,
             alerts,
@@ -338,6 +364,7 @@ impl State {
         let Chats { migrated, answered, invitations, paired } = chats;
         [
             (b'd', devices),
+            (b'k', networks),
             (b'n', &mut names.rows),
             (b'w', &mut watches.rows),
             (b'o', outbox),
@@ -410,6 +437,7 @@ impl PartialEq for State {
         self.next == other.next
             && self.totals == other.totals
             && self.devices == other.devices
+            && self.networks == other.networks
             && self.names == other.names
             && self.watches == other.watches
             && self.alerts == other.alerts

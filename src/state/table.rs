@@ -66,7 +66,7 @@ where
     }
 }
 
-fn packed(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn packed(value: &impl Serialize) -> Vec<u8> {
     // Only an integer or a text could fail to be packed into a growing buffer, and none does.
     postcard::to_stdvec(value).unwrap_or_default()
 }

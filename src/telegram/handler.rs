@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use teloxide::payloads::AnswerCallbackQuery;
 use teloxide::types::{
-    CallbackQuery, Chat as TelegramChat, ChatAction, ChatMemberUpdated, MaybeInaccessibleMessage, Message,
-    Update, UpdateId, UpdateKind,
+    CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, MaybeInaccessibleMessage, Message, Update,
+    UpdateId, UpdateKind,
 };
 use tokio::sync::OnceCell;
 use tracing::{debug, info, warn};
@@ -20,7 +20,7 @@ use super::lanes::{Lanes, Turn};
 use super::outgoing::Place;
 use super::rarely::Rarely;
 use super::sender::Sender;
-use crate::chat::{self, Answer, Chat, Press, Pressed, reply_access as reply};
+use crate::chat::{self, Answer, Chat, Press, Pressed, Progress, reply_access as reply};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
@@ -136,8 +136,8 @@ impl Handler {
                     in_reply_to: in_reply_to.as_deref(),
                     update: Some(update),
                 };
-                let work = self.answer(message, heard);
-                while_shown(&self.sender, place, ChatAction::Typing, work).await
+                let work = async |progress| self.answer(message, heard, &progress).await;
+                while_shown(&self.sender, place, work).await
             }
             Heard::Wordless if self.hints.may(chat, Instant::now()) => reply::wordless().into(),
             Heard::Forwarded if self.hints.may(chat, Instant::now()) => reply::forwarded().into(),
@@ -146,7 +146,7 @@ impl Handler {
         self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
     }
 
-    async fn answer(&self, message: &Message, heard: chat::Message<'_>) -> Answer {
+    async fn answer(&self, message: &Message, heard: chat::Message<'_>, progress: &Progress) -> Answer {
         let chat::Message { chat, text, .. } = heard;
         if let Some(code) = arguments_of(text, "start").filter(|code| !code.is_empty())
             && let Some(answer) = self.access.pair(chat, name_of(&message.chat), code).await
@@ -156,7 +156,7 @@ impl Handler {
         if let Some(answer) = self.access.answer(chat, text).await {
             return answer;
         }
-        let answer = self.chat.answer(heard).await;
+        let answer = self.chat.answer(heard, progress).await;
         if self.access.is_owner(chat) && arguments_of(text, "help").is_some() {
             return Answer { text: answer.text.join(reply::owners_help()), ..answer };
         }
@@ -178,13 +178,11 @@ impl Handler {
         }
         let press =
             Press { chat: place.chat, data: query.data.as_deref().unwrap_or_default(), update: Some(update) };
-        let work = async {
-            match self.access.press(&press).await {
-                Some(pressed) => pressed,
-                None => self.chat.press(press).await,
-            }
+        let work = async |progress| match self.access.press(&press).await {
+            Some(pressed) => pressed,
+            None => self.chat.press(press, &progress).await,
         };
-        match while_shown(&self.sender, place, ChatAction::Typing, work).await {
+        match while_shown(&self.sender, place, work).await {
             Pressed::Tell(text) => self.end_press(query, Some(text)).await,
             Pressed::Send(answer) => {
                 self.end_press(query, None).await;

@@ -178,7 +178,7 @@ fn a_snapshot_that_is_not_whole_is_told_with_its_line() {
         &format!("line {} of the snapshot cannot be used: it stands behind", last + 1),
     );
     check(
-        &text.replace("\"format\":1", "\"format\":7"),
+        &text.replace("\"format\":2", "\"format\":7"),
         "line 1 of the snapshot cannot be used: it is of format 7",
     );
     check(

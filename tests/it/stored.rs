@@ -260,7 +260,7 @@ fn what_cannot_be_imported_leaves_all_as_it_was() {
     check(&import(cut), 1, "the snapshot is cut off behind its line ");
     check(&import("{}\n"), 1, "line 1 of the snapshot cannot be used: no snapshot begins like this");
     check(
-        &import(&whole.replace("\"format\":1", "\"format\":9")),
+        &import(&whole.replace("\"format\":2", "\"format\":9")),
         1,
         "it is of format 9, and this version reads",
     );
@@ -338,6 +338,7 @@ fn devices_are_exported_as_lines_too() {
                 {"ssid_hex": "fffe00", "count": 1},
             ],
             "probes_for_further_ssids": 0,
+            "probes_by_hour": [[17, 5]],
         })
     );
     assert!(text.starts_with(&format!("{{\"address\":\"{ALICE}\",\"name\":\"Alice\",\"random\":false,")));

@@ -1,10 +1,11 @@
 //! A snapshot: the whole state in a form that anyone can read, a JSON object a line.
 //!
 //! # Format
-//! The first line is `{"snapshot":N,"format":1,"time":…}`: N is the offset of the first event that is not
+//! The first line is `{"snapshot":N,"format":2,"time":…}`: N is the offset of the first event that is not
 //! in it, `time` says when it was taken. Then a line a row, `row` first, which says what it is. The last
 //! line is `{"end":N}` with the number of rows, so that a snapshot that was cut is told from a whole one.
-//! Times, addresses and SSIDs are written as in events.
+//! Times, addresses and SSIDs are written as in events. Format 1, which is read as well, had no hours of
+//! devices and no networks.
 //!
 //! # What must hold
 //! - It is lossless: the state that is read from it is equal to the one that was written, and folds every
@@ -26,7 +27,7 @@ pub use row::DeviceForm;
 pub(super) use row::Row;
 
 /// Grows with each change that an older version would misread.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A snapshot does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +137,7 @@ impl State {
                 self.alerts.cooldowns.load_row((chat, ssid, device), Some(cooldown));
             }
             Row::LatestAlerts { chat, times } => self.alerts.latest.load_row(chat, Some(times)),
+            Row::Network { ssid, network } => self.networks.load_row(ssid, network),
             Row::Signature { signature, elements } => self.signatures.load_row(signature, Some(elements)),
         }
         Ok(())
@@ -249,8 +251,11 @@ impl<R: BufRead> Lines<R> {
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
             .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
         match format {
-            FORMAT => Ok(snapshot),
-            _ => Err(self.error(format!("it is of format {format}, and this version reads format {FORMAT}"))),
+            1..=FORMAT => Ok(snapshot),
+            _ => {
+                Err(self
+                    .error(format!("it is of format {format}, and this version reads up to format {FORMAT}")))
+            }
         }
     }
 

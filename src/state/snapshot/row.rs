@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::alert::{Alert, Cooldown, DeviceKey};
 use super::super::device::{Device, Signal};
 use super::super::table::PackedRow;
-use super::super::{AddressName, Invitation, Overflow, Pairing, Totals, Watch};
+use super::super::{AddressName, Hours, Invitation, Network, Overflow, Pairing, Totals, Watch};
 use crate::dot11::{MacAddr, Signature, Ssid};
 use crate::event::{ChatId, CodeHash, Forgettable, Offset, Timestamp, hex_bytes, ssid_fields};
 
@@ -24,6 +24,12 @@ pub(in crate::state) enum Row {
         address: MacAddr,
         #[serde(flatten)]
         statistics: DeviceForm,
+    },
+    Network {
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        #[serde(flatten)]
+        network: Network,
     },
     Name {
         address: MacAddr,
@@ -96,6 +102,9 @@ pub struct DeviceForm {
     signal: Option<Signal>,
     ssids: Vec<SsidForm>,
     probes_for_further_ssids: u64,
+    /// Pairs of an hour of the day in UTC and its probes; format 1 has none.
+    #[serde(default)]
+    probes_by_hour: Hours,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,6 +144,7 @@ impl Row {
                 let device: Device = postcard::from_bytes(bytes)?;
                 Self::Device { address: postcard::from_bytes(key)?, statistics: device.into() }
             }
+            b'k' => Self::Network { ssid: postcard::from_bytes(key)?, network: postcard::from_bytes(bytes)? },
             b'n' => Self::Name { address: postcard::from_bytes(key)?, name: postcard::from_bytes(bytes)? },
             b'w' => {
                 let (ssid, chat) = postcard::from_bytes(key)?;
@@ -178,6 +188,7 @@ impl Row {
             Self::Totals(_) => "totals".to_owned(),
             Self::Forgetting { .. } => "addresses to forget".to_owned(),
             Self::Device { address, .. } => format!("device {address}"),
+            Self::Network { ssid, .. } => format!("network \"{ssid}\""),
             Self::Name { address, .. } => format!("name of {address}"),
             Self::Watch { ssid, chat, .. } => format!("watch of chat {} on \"{ssid}\"", chat.0),
             Self::Alert { chat, probe, .. } => format!("alert of event {probe} for chat {}", chat.0),
@@ -209,9 +220,19 @@ impl From<Device> for DeviceForm {
             signal,
             ssids,
             probes_for_further_ssids,
+            hours: probes_by_hour,
         } = device;
         let ssids = ssids.into_iter().map(|(ssid, count)| SsidForm { ssid, count }).collect();
-        Self { probe_count, wildcard_count, first_probe, last_probe, signal, ssids, probes_for_further_ssids }
+        Self {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+            probes_by_hour,
+        }
     }
 }
 
@@ -227,6 +248,7 @@ impl TryFrom<DeviceForm> for Device {
             signal,
             ssids,
             probes_for_further_ssids,
+            probes_by_hour: hours,
         } = form;
         let ssids: Vec<(Ssid, u64)> =
             ssids.into_iter().map(|SsidForm { ssid, count }| (ssid, count)).collect();
@@ -241,6 +263,7 @@ impl TryFrom<DeviceForm> for Device {
             signal,
             ssids,
             probes_for_further_ssids,
+            hours,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Events and devices as CSV, for spreadsheets.
+//! Events, devices and networks as CSV, for spreadsheets.
 //!
 //! # What must hold
 //! - The columns stay as they are: new ones come behind them.
@@ -12,9 +12,9 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::dot11::{MacAddr, RequestedSsid};
+use crate::dot11::{MacAddr, RequestedSsid, Ssid};
 use crate::event::{Offset, Probe};
-use crate::state::Device;
+use crate::state::{Device, Network};
 
 const EVENT_COLUMNS: [&str; 10] = [
     "offset",
@@ -44,17 +44,33 @@ const DEVICE_COLUMNS: [&str; 12] = [
     "ssids",
 ];
 
+const NETWORK_COLUMNS: [&str; 6] =
+    ["ssid", "ssid_hex", "probe_count", "first_probe", "last_probe", "watched"];
+
 /// A table of probe requests.
-pub(super) struct EventTable<W: Write>(csv::Writer<W>);
+pub struct EventTable<W: Write>(csv::Writer<W>);
 
 impl<W: Write> EventTable<W> {
-    pub(super) fn new(out: W) -> io::Result<Self> {
+    /// Begins the table in `out` with its heading.
+    ///
+    /// # Errors
+    /// What writing gives, here and below.
+    pub fn new(out: W) -> io::Result<Self> {
         let mut table = csv::Writer::from_writer(out);
         table.write_record(EVENT_COLUMNS).map_err(unwrapped)?;
         Ok(Self(table))
     }
 
-    pub(super) fn push(&mut self, offset: Offset, probe: &Probe, name: Option<&str>) -> io::Result<()> {
+    /// The rows that go on a table.
+    pub fn without_heading(out: W) -> Self {
+        Self(csv::Writer::from_writer(out))
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn push(&mut self, offset: Offset, probe: &Probe, name: Option<&str>) -> io::Result<()> {
         let ssid = match &probe.ssid {
             RequestedSsid::Absent | RequestedSsid::Wildcard => String::new(),
             RequestedSsid::Named(ssid) => ssid.to_string(),
@@ -74,22 +90,34 @@ impl<W: Write> EventTable<W> {
         written.map_err(unwrapped)
     }
 
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        self.0.flush()
+    /// Writes what is not written yet, and gives back what it was written to.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
 /// A table of addresses with their statistics.
-pub(super) struct DeviceTable<W: Write>(csv::Writer<W>);
+pub struct DeviceTable<W: Write>(csv::Writer<W>);
 
 impl<W: Write> DeviceTable<W> {
-    pub(super) fn new(out: W) -> io::Result<Self> {
+    /// Begins the table in `out` with its heading.
+    ///
+    /// # Errors
+    /// What writing gives, here and below.
+    pub fn new(out: W) -> io::Result<Self> {
         let mut table = csv::Writer::from_writer(out);
         table.write_record(DEVICE_COLUMNS).map_err(unwrapped)?;
         Ok(Self(table))
     }
 
-    pub(super) fn push(&mut self, address: MacAddr, device: &Device, name: Option<&str>) -> io::Result<()> {
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn push(&mut self, address: MacAddr, device: &Device, name: Option<&str>) -> io::Result<()> {
         let ssids: Vec<String> = device.ssids().iter().map(|(ssid, _)| ssid.to_string()).collect();
         let written = self.0.write_record([
             &address.to_string(),
@@ -108,8 +136,51 @@ impl<W: Write> DeviceTable<W> {
         written.map_err(unwrapped)
     }
 
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        self.0.flush()
+    /// Writes what is not written yet, and gives back what it was written to.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
+    }
+}
+
+/// A table of networks with how often they were asked for.
+pub struct NetworkTable<W: Write>(csv::Writer<W>);
+
+impl<W: Write> NetworkTable<W> {
+    /// Begins the table in `out` with its heading.
+    ///
+    /// # Errors
+    /// What writing gives, here and below.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut table = csv::Writer::from_writer(out);
+        table.write_record(NETWORK_COLUMNS).map_err(unwrapped)?;
+        Ok(Self(table))
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn push(&mut self, ssid: &Ssid, network: &Network, is_watched: bool) -> io::Result<()> {
+        let written = self.0.write_record([
+            &*harmless(&ssid.to_string()),
+            &ssid.to_hex(),
+            &network.probe_count.to_string(),
+            &network.first_probe.to_string(),
+            &network.last_probe.to_string(),
+            &is_watched.to_string(),
+        ]);
+        written.map_err(unwrapped)
+    }
+
+    /// Writes what is not written yet, and gives back what it was written to.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 

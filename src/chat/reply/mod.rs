@@ -1,18 +1,27 @@
 //! Every text that a person sees: functions from values to text, and nothing else.
 
+mod card;
+mod lists;
+mod log;
+
 use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::lookup::{DeviceReport, Found};
-use super::request::{COMMANDS, Command};
+use super::request::{COMMANDS, Command, GROUPS};
 use super::text::{Text, printable};
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Timestamp};
+use crate::recorder::LogSize;
 use crate::state::{Alert, OVERFLOW_NETWORKS, Overflow, Watch};
+use crate::vendor;
 
-/// Addresses of one device that a reply lists.
-const ADDRESSES_SHOWN: usize = 20;
+pub use card::found;
+pub(super) use card::{asked_to_name, choices, found_buttons, name_question};
+pub(super) use lists::{devices, nearby, networks, top, who_asked};
+pub(super) use log::{
+    chart, chart_buttons, chart_heads, exported_networks, exported_probes, log_unreadable, probes, reading,
+};
 
 /// How the box is doing.
 #[derive(Debug, Clone)]
@@ -43,6 +52,8 @@ pub struct Status {
     pub lost_probes: u64,
     /// Damaged lines found in the log.
     pub lost_events: u64,
+    /// What the log takes on disk.
+    pub log: Option<LogSize>,
     /// Why nothing can be written at the moment.
     pub disk_error: Option<String>,
 }
@@ -69,6 +80,18 @@ pub(super) fn shown_time(time: Timestamp, zone: Tz) -> String {
     time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
+/// How long before `now` a time was, in its largest unit.
+fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = if time < now { now.distance(time).as_secs() } else { 0 };
+    match seconds {
+        0..5 => "just now".to_owned(),
+        5..100 => format!("{seconds} s ago"),
+        100..6_000 => format!("{} min ago", seconds / 60),
+        6_000..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
 /// A length of time in its largest two units.
 fn shown_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -81,71 +104,18 @@ fn shown_duration(duration: Duration) -> String {
     }
 }
 
+fn shown_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 /// `count` with the word for one or many of them.
 fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// The answer to a look-up.
-pub fn found(found: &Found, zone: Tz) -> Text {
-    match found {
-        Found::Device(report) => statistics(report, zone),
-        Found::Ambiguous(names) => Text::plain("🤔 Several devices have that in their name. Which one?")
-            .list(names.iter().map(|name| Text::default().code(printable(name)))),
-        Found::Nothing { device, near } => {
-            let text = Text::plain(format_args!("🛎 No result found for device {}", printable(device)));
-            match near.as_slice() {
-                [] => text,
-                near => text
-                    .then("\nDid you mean one of these?")
-                    .list(near.iter().map(|name| Text::default().code(printable(name)))),
-            }
-        }
-    }
-}
-
-fn statistics(report: &DeviceReport, zone: Tz) -> Text {
-    let device = &report.device;
-    let mut text = Text::default()
-        .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
-        .then(format_args!("\nEarliest probe: {}", shown_time(device.first_probe, zone)))
-        .then(format_args!("\nLatest probe: {}", shown_time(device.last_probe, zone)))
-        .then(format_args!("\nProbe count: {}", device.probe_count));
-    if device.wildcard_count > 0 {
-        text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
-    }
-    if let Some(signal) = device.signal {
-        text = text.then(format_args!("\nSignal: {} dBm", signal.last_dbm));
-        if signal.min_dbm < signal.max_dbm {
-            text = text.then(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
-        }
-    }
-    if report.name.is_some() {
-        text = text.then(if report.addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
-        for (place, &address) in report.addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
-            text = text.then(if place == 0 { "" } else { ", " }).join(shown_address(address));
-        }
-        if report.addresses.len() > ADDRESSES_SHOWN {
-            text = text.then(format_args!(" and {} more", report.addresses.len() - ADDRESSES_SHOWN));
-        }
-    } else if report.addresses.iter().any(|address| address.is_random()) {
-        text = text.then("\nThis address is random: the device uses others at other times.");
-    }
-    text = text.then(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
-    if device.probes_for_further_ssids > 0 {
-        text = text.then(format_args!(
-            " (and {} for further ones)",
-            counted(device.probes_for_further_ssids, "probe", "probes")
-        ));
-    }
-    let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
-    ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
-}
-
-fn shown_address(address: MacAddr) -> Text {
-    let text = Text::default().code(address);
-    if address.is_random() { text.then(" (random)") } else { text }
 }
 
 /// A change that was not made, or not for good.
@@ -291,17 +261,29 @@ pub(super) fn help() -> Text {
         .bold("Look up")
         .then("\nSend a device's name, a part of it, or a MAC address such as ")
         .code("a4:83:e7:4e:39:15")
-        .then(".\n\n")
-        .bold("Commands");
-    text.list(COMMANDS.iter().map(|command| usage(*command).then(format_args!(": {}", command.purpose))))
-        .then("\n\nAn SSID with spaces goes in quotes: ")
-        .code("/watch \"My network\" because")
+        .then(".");
+    let text = GROUPS.iter().fold(text, |text, (title, names)| {
+        let commands: Vec<_> = COMMANDS.iter().filter(|command| names.contains(&command.name)).collect();
+        let lines =
+            commands.iter().map(|command| usage(**command).then(format_args!(": {}", command.purpose)));
+        text.then("\n\n").bold(title).list(lines)
+    });
+    text.then("\n\nAn SSID with spaces goes in quotes: ").code("/watch \"My network\" because")
 }
 
 fn usage(command: Command) -> Text {
     let text = Text::plain(format_args!("/{}", command.name));
     if command.arguments.is_empty() { text } else { text.then(" ").code(command.arguments) }
 }
+
+/// What a button that nobody knows any more does.
+pub(super) const OLD_BUTTON: &str = "This button is too old. Ask again for a new one.";
+
+/// What stands in the empty field for a device's name.
+pub(super) const NAME_FIELD: &str = "Name";
+
+/// What the button to follow a device does.
+pub(super) const NO_FOLLOWING: &str = "Following a device is not possible yet.";
 
 pub(super) fn misused(command: Command, why: &str) -> Text {
     Text::plain(format_args!("❌ {why}\nUsage: ")).join(usage(command))
@@ -353,8 +335,16 @@ pub(super) fn status(status: &Status, zone: Tz) -> Text {
             count => format!(", {count} more were not heard for long and are forgotten"),
         })
         .then(format_args!("\nEvents in the log: {}", status.events))
+        .then(match status.log {
+            Some(LogSize { bytes, oldest: Some(oldest) }) => {
+                format!("\nLog on disk: {}, since {}", shown_bytes(bytes), shown_time(oldest, zone))
+            }
+            Some(LogSize { bytes, oldest: None }) => format!("\nLog on disk: {}", shown_bytes(bytes)),
+            None => String::new(),
+        })
         .then(format_args!("\nWatched networks: {}", status.watches))
-        .then(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting));
+        .then(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting))
+        .then(format_args!("\nRegistry of vendors: of {}", vendor::registry_date()));
     if status.lost_probes > 0 {
         text = text.then(format_args!("\n⚠️ Probes lost for want of room: {}", status.lost_probes));
     }

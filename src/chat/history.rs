@@ -1,0 +1,310 @@
+//! What is answered from the log: charts, probes, tables.
+//!
+//! The log is read on a thread for blocking work, by one answer at a time, and no further once nobody waits
+//! for it any more. Whoever waits is told how far it is.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Answer, File, Makes, Progress, Step};
+use super::button::Action;
+use super::listing::{PAGE_ENTRIES, Page};
+use super::lookup::{DeviceReport, Found, look_up};
+use super::period::Period;
+use super::table::{EventTable, NetworkTable};
+use super::{Chat, reply};
+use crate::chart::{self, Series};
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{Probe, Timestamp};
+use crate::recorder::{History, Sought};
+
+/// Pages of a device's newest probes.
+const PROBE_PAGES: usize = 10;
+
+/// How long a device's newest probes are looked for.
+const LOOK_FOR: Duration = Duration::from_secs(5);
+
+/// The longest document that is sent, in bytes; Telegram takes 50 MB of a bot.
+const DOCUMENT_LIMIT: usize = 20_000_000;
+
+/// Rows that are dropped together where a table would be longer.
+const ROWS_TOGETHER: u64 = 5_000;
+
+/// Between two steps that are told.
+const STEP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Whose probes a chart shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A device, by name, part of a name, or address.
+    Device(String),
+    /// A network.
+    Network(Ssid),
+}
+
+/// Tells how far a reading is, and learns whether it is still wanted.
+struct Reading {
+    makes: Makes,
+    progress: Progress,
+    unwanted: CancellationToken,
+    told: Instant,
+}
+
+impl Reading {
+    fn at(&mut self, share: f64) -> ControlFlow<()> {
+        if self.unwanted.is_cancelled() {
+            return ControlFlow::Break(());
+        }
+        if self.told.elapsed() >= STEP_INTERVAL {
+            self.told = Instant::now();
+            self.progress.tell(Step { makes: self.makes, text: reply::reading(share) });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Chat {
+    /// What `read` makes of the log, or why it cannot be read.
+    async fn read_log<T: Send + 'static>(
+        &self,
+        makes: Makes,
+        progress: &Progress,
+        read: impl FnOnce(&History, &mut Reading) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, Answer> {
+        progress.tell(Step { makes, text: reply::reading(0.0) });
+        let unwanted = CancellationToken::new();
+        let _ends_reading = unwanted.clone().drop_guard();
+        let mut reading = Reading { makes, progress: progress.clone(), unwanted, told: Instant::now() };
+        let history = self.recorder.history().clone();
+        // Nobody closes it.
+        let turn = std::sync::Arc::clone(&self.readings).acquire_owned().await;
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read(&history, &mut reading)
+        });
+        let outcome = read.await.unwrap_or_else(|_| Err("the reading was broken off".to_owned()));
+        outcome.map_err(|why| reply::log_unreadable(&why).into())
+    }
+
+    /// The device that `query` names, or the answer that tells of none; `action` is what its buttons do.
+    fn device_of(
+        &self,
+        query: &str,
+        action: impl Fn(MacAddr) -> Action,
+    ) -> Result<Box<DeviceReport>, Answer> {
+        let state = self.recorder.state();
+        match look_up(&state, query) {
+            Found::Device(report) => Ok(report),
+            other => Err(Answer {
+                text: reply::found(&other, Timestamp::now(), self.zone),
+                buttons: reply::choices(&other, state.names(), action),
+                ..Answer::default()
+            }),
+        }
+    }
+
+    /// A picture of when a device was heard, or a network asked for.
+    pub(super) async fn chart(&self, subject: Subject, period: Period, progress: &Progress) -> Answer {
+        let (title, sought, last_probe, action): (_, _, _, Box<dyn Fn(Period) -> Action + Send>) =
+            match subject {
+                Subject::Device(query) => {
+                    let report = match self.device_of(&query, |address| Action::ChartDevice(address, period))
+                    {
+                        Ok(report) => report,
+                        Err(answer) => return answer,
+                    };
+                    let first = report.addresses.first().copied().unwrap_or(MacAddr::new([0; 6]));
+                    let action = move |period| Action::ChartDevice(first, period);
+                    let title = report.title();
+                    (
+                        title,
+                        Sought::Addresses(report.addresses),
+                        Some(report.device.last_probe),
+                        Box::new(action),
+                    )
+                }
+                Subject::Network(ssid) => {
+                    let known = self.recorder.state().networks().get(&ssid);
+                    let last_probe = known.map(|network| network.last_probe);
+                    let (title, sought) = (format!("\"{ssid}\""), Sought::Network(ssid.clone()));
+                    (
+                        title,
+                        sought,
+                        last_probe,
+                        Box::new(move |period| Action::ChartNetwork(ssid.clone(), period)),
+                    )
+                }
+            };
+        let (now, zone) = (Timestamp::now(), self.zone);
+        let from = period.start(now, zone);
+        let mut series = Series::new(from, now, zone);
+        let shown = title.clone();
+        let drawn = self.read_log(Makes::Picture, progress, move |history, reading| {
+            // Where the state knows that there is none, the log need not be read.
+            if last_probe.is_none_or(|last_probe| last_probe >= from) {
+                let take = |_, probe: Probe| series.add(probe.time, probe.signal_dbm);
+                history
+                    .read(&sought, from, |share| reading.at(share), take)
+                    .map_err(|error| error.to_string())?;
+            }
+            let [title, subtitle] = reply::chart_heads(&title, series.probes(), period);
+            Ok((chart::draw(&title, &subtitle, &series), series.probes()))
+        });
+        match drawn.await {
+            Ok((png, probes)) => Answer {
+                text: reply::chart(&shown, probes, period),
+                buttons: reply::chart_buttons(period, action),
+                file: Some(File::Picture { png }),
+                ..Answer::default()
+            },
+            Err(answer) => answer,
+        }
+    }
+
+    /// A page of the newest probes of the device with this address.
+    pub(super) async fn probes(&self, address: MacAddr, page: u32, progress: &Progress) -> Answer {
+        let report = match self.device_of(&address.to_string(), Action::NewestProbes) {
+            Ok(report) => report,
+            Err(answer) => return answer,
+        };
+        let title = report.title();
+        let number = page.min(PROBE_PAGES as u32 - 1);
+        let (addresses, first_probe) = (report.addresses, report.device.first_probe);
+        let newest = self.read_log(Makes::Text, progress, move |history, reading| {
+            let begun = Instant::now();
+            let go_on = || match begun.elapsed() < LOOK_FOR {
+                true => reading.at(0.0),
+                false => ControlFlow::Break(()),
+            };
+            // One more, to know whether there are more.
+            let count = PROBE_PAGES * PAGE_ENTRIES + 1;
+            let newest = history.newest(&Sought::Addresses(addresses), first_probe, count, go_on);
+            newest.map_err(|error| error.to_string())
+        });
+        match newest.await {
+            Ok(newest) => {
+                let total = newest.len().min(PROBE_PAGES * PAGE_ENTRIES);
+                let is_all = newest.len() as u64 >= report.device.probe_count;
+                let number = number.min((total.saturating_sub(1) / PAGE_ENTRIES) as u32);
+                let shown =
+                    newest.into_iter().take(total).skip(number as usize * PAGE_ENTRIES).take(PAGE_ENTRIES);
+                let page = Page { number, total, entries: shown.map(|(_, probe)| probe).collect() };
+                reply::probes(&title, address, &page, is_all, (Timestamp::now(), self.zone))
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// The probes of a device as a table.
+    pub(super) async fn export_device(&self, query: &str, progress: &Progress) -> Answer {
+        let report = match self.device_of(query, Action::Card) {
+            Ok(report) => report,
+            Err(answer) => return answer,
+        };
+        let title = report.title();
+        let file = report.addresses.first().map(|address| format!("probes-{address}.csv").replace(':', ""));
+        let first_probe = report.device.first_probe;
+        let (sought, name) = (Sought::Addresses(report.addresses), report.name);
+        let table = self.read_log(Makes::Document, progress, move |history, reading| {
+            let mut rows = NewestRows::default();
+            let mut failed = None;
+            let take = |offset, probe: Probe| {
+                if let Err(error) = rows.push(|table| table.push(offset, &probe, name.as_deref())) {
+                    failed = Some(error.to_string());
+                }
+            };
+            let read = history.read(&sought, first_probe, |share| reading.at(share), take);
+            read.map_err(|error| error.to_string())?;
+            match failed {
+                Some(why) => Err(why),
+                None => rows.finish().map_err(|error| error.to_string()),
+            }
+        });
+        match table.await {
+            Ok(Table { bytes, rows, is_cut }) => Answer {
+                text: reply::exported_probes(&title, rows, is_cut),
+                file: Some(File::Document { name: file.unwrap_or_else(|| "probes.csv".to_owned()), bytes }),
+                ..Answer::default()
+            },
+            Err(answer) => answer,
+        }
+    }
+
+    /// All networks as a table.
+    pub(super) fn export_networks(&self) -> Answer {
+        let state = self.recorder.state();
+        let mut networks: Vec<_> = state.networks().iter().collect();
+        networks.sort_unstable_by_key(|(ssid, network)| (std::cmp::Reverse(network.probe_count), *ssid));
+        let write = || -> io::Result<Vec<u8>> {
+            let mut table = NetworkTable::new(Vec::new())?;
+            for (ssid, network) in &networks {
+                table.push(ssid, network, state.watches().on(ssid).next().is_some())?;
+            }
+            table.finish()
+        };
+        match write() {
+            Ok(bytes) => Answer {
+                text: reply::exported_networks(networks.len() as u64),
+                file: Some(File::Document { name: "networks.csv".to_owned(), bytes }),
+                ..Answer::default()
+            },
+            Err(error) => reply::log_unreadable(&error.to_string()).into(),
+        }
+    }
+}
+
+/// A table as it is sent.
+struct Table {
+    bytes: Vec<u8>,
+    rows: u64,
+    /// Whether older rows were left out.
+    is_cut: bool,
+}
+
+/// The newest rows of a table that a document has room for.
+#[derive(Default)]
+struct NewestRows {
+    /// Rows that go together, oldest first.
+    parts: VecDeque<(u64, Vec<u8>)>,
+    bytes: usize,
+    last: Option<(u64, EventTable<Vec<u8>>)>,
+    is_cut: bool,
+}
+
+impl NewestRows {
+    fn push(&mut self, push: impl FnOnce(&mut EventTable<Vec<u8>>) -> io::Result<()>) -> io::Result<()> {
+        let (rows, table) = self.last.get_or_insert_with(|| (0, EventTable::without_heading(Vec::new())));
+        push(table)?;
+        *rows += 1;
+        if *rows >= ROWS_TOGETHER { self.end_part() } else { Ok(()) }
+    }
+
+    fn end_part(&mut self) -> io::Result<()> {
+        if let Some((rows, table)) = self.last.take() {
+            let part = table.finish()?;
+            self.bytes += part.len();
+            self.parts.push_back((rows, part));
+        }
+        while self.bytes > DOCUMENT_LIMIT
+            && let Some((_, part)) = self.parts.pop_front()
+        {
+            self.bytes -= part.len();
+            self.is_cut = true;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<Table> {
+        self.end_part()?;
+        let mut table = Table { bytes: EventTable::new(Vec::new())?.finish()?, rows: 0, is_cut: self.is_cut };
+        for (rows, part) in self.parts {
+            table.rows += rows;
+            table.bytes.extend(part);
+        }
+        Ok(table)
+    }
+}

@@ -1,0 +1,208 @@
+//! What is told of one device, and what is asked about it.
+
+use chrono::{TimeDelta, Timelike};
+use chrono_tz::Tz;
+
+use super::{ago, counted, shown_time};
+use crate::chat::answer::Button;
+use crate::chat::button::Action;
+use crate::chat::lookup::{DeviceReport, Found};
+use crate::chat::period::Period;
+use crate::chat::text::{Text, printable};
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::Timestamp;
+use crate::state::{Hours, Names};
+use crate::vendor::{self, Vendor};
+
+/// Addresses of one device that a reply lists.
+const ADDRESSES_SHOWN: usize = 20;
+
+/// Devices that a reply offers to choose from.
+const CHOICES: usize = 20;
+
+/// Characters of a name on a button.
+const LABEL_LENGTH: usize = 40;
+
+/// The answer to a look-up.
+pub fn found(found: &Found, now: Timestamp, zone: Tz) -> Text {
+    match found {
+        Found::Device(report) => card(report, now, zone),
+        Found::Ambiguous(names) => Text::plain("🤔 Several devices have that in their name. Which one?")
+            .list(names.iter().map(|name| Text::default().code(printable(name)))),
+        Found::Nothing { device, near } => {
+            let text = Text::plain(format_args!("🛎 No result found for device {}", printable(device)));
+            match near.as_slice() {
+                [] => text,
+                near => text
+                    .then("\nDid you mean one of these?")
+                    .list(near.iter().map(|name| Text::default().code(printable(name)))),
+            }
+        }
+    }
+}
+
+/// The buttons under the answer to a look-up.
+pub(in crate::chat) fn found_buttons(found: &Found, names: &Names) -> Vec<Vec<Button>> {
+    match found {
+        Found::Device(report) => card_buttons(report),
+        other => choices(other, names, Action::Card),
+    }
+}
+
+/// A button for each device that may be meant, which does what `action` says of its address.
+pub(in crate::chat) fn choices(
+    found: &Found,
+    names: &Names,
+    action: impl Fn(MacAddr) -> Action,
+) -> Vec<Vec<Button>> {
+    let candidates = match found {
+        Found::Ambiguous(candidates) | Found::Nothing { device: _, near: candidates } => {
+            candidates.as_slice()
+        }
+        Found::Device(_) => &[],
+    };
+    let buttons = candidates.iter().take(CHOICES).filter_map(|name| {
+        let address = names.addresses_of(name).first().copied()?;
+        let label: String = printable(name).chars().take(LABEL_LENGTH).collect();
+        action(address).button(label)
+    });
+    buttons.map(|button| vec![button]).collect()
+}
+
+fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
+    let Some(&address) = report.addresses.first() else { return Vec::new() };
+    let name = match (&report.name, report.addresses.len()) {
+        (None, _) => Action::Name(address).button("✏️ Name it"),
+        (Some(_), 1) => Action::Name(address).button("✏️ Rename"),
+        // Which of its addresses should be called otherwise, /name says.
+        (Some(_), _) => None,
+    };
+    let upper = [
+        Action::ChartDevice(address, Period::default()).button("📈 Chart"),
+        Action::NewestProbes(address).button("📋 Probes"),
+    ];
+    let lower = [Action::Follow(address).button("🔔 Follow"), name];
+    [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect()).collect()
+}
+
+fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
+    let device = &report.device;
+    let when = |time| format!("{} ({})", ago(time, now), shown_time(time, zone));
+    let mut text = Text::default()
+        .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
+        .then(format_args!("\nEarliest probe: {}", when(device.first_probe)))
+        .then(format_args!("\nLatest probe: {}", when(device.last_probe)))
+        .then(format_args!("\nProbe count: {}", device.probe_count));
+    if device.wildcard_count > 0 {
+        text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
+    }
+    if let Some(hour) = busiest_hour(&device.hours, now, zone) {
+        text = text.then(format_args!("\nBusiest hour: mostly around {hour}"));
+    }
+    if let Some(signal) = device.signal {
+        text = text.then(format_args!("\nSignal: {} dBm", signal.last_dbm));
+        if signal.min_dbm < signal.max_dbm {
+            text = text.then(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
+        }
+    }
+    text = text.join(addresses(report)).then(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
+    if device.probes_for_further_ssids > 0 {
+        text = text.then(format_args!(
+            " (and {} for further ones)",
+            counted(device.probes_for_further_ssids, "probe", "probes")
+        ));
+    }
+    let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
+    ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
+}
+
+/// The hour of the day with most probes, by the clocks as they go in the zone at present.
+fn busiest_hour(hours: &Hours, now: Timestamp, zone: Tz) -> Option<String> {
+    let hour = hours.busiest()?;
+    let now = now.to_utc();
+    let at = now.with_minute(0)? + TimeDelta::hours(i64::from(hour) - i64::from(now.hour()));
+    // The offset is that of now, whatever clocks do on the way to that hour.
+    let offset = chrono::Offset::fix(now.with_timezone(&zone).offset());
+    Some(at.with_timezone(&offset).format("%H:%M").to_string())
+}
+
+/// The lines about who made the device, and which addresses it has.
+fn addresses(report: &DeviceReport) -> Text {
+    let addresses = report.addresses.as_slice();
+    let (None, [address]) = (&report.name, addresses) else {
+        let mut text = Text::plain(if addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
+        for (place, &address) in addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
+            text = text.then(if place == 0 { "" } else { ", " }).join(shown_address(address));
+        }
+        return match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
+            0 => text,
+            more => text.then(format_args!(" and {more} more")),
+        };
+    };
+    Text::plain(match vendor::of(*address) {
+        Vendor::Random => "\nVendor: random address, the device uses others at other times".to_owned(),
+        Vendor::Known(name) => format!("\nVendor: {name}"),
+        Vendor::Unknown => "\nVendor: unknown".to_owned(),
+    })
+}
+
+/// An address with who made it, as far as that is known.
+pub(super) fn shown_address(address: MacAddr) -> Text {
+    let text = Text::default().code(address);
+    match vendor::of(address) {
+        Vendor::Random => text.then(" (random address)"),
+        Vendor::Known(name) => text.then(format_args!(" ({name})")),
+        Vendor::Unknown => text,
+    }
+}
+
+const QUESTION: [&str; 2] = ["✏️ What is ", " to be called? Reply to this message with its name."];
+
+/// Asks for a device's name. The reply to it is all that is needed to give it.
+pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
+    let [before, behind] = QUESTION;
+    Text::plain(before).code(address).then(behind)
+}
+
+/// The device whose name this text asks for.
+pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
+    let [before, behind] = QUESTION;
+    question.trim().strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_says_who_is_meant() {
+        let address = "a4:83:e7:4e:39:15".parse().unwrap();
+        assert_eq!(asked_to_name(&name_question(address).to_string()), Some(address));
+        for text in [
+            "",
+            "✏️ What is ",
+            "✏️ What is x to be called? Reply to this message with its name.",
+            "a4:83:e7:4e:39:15",
+        ] {
+            assert_eq!(asked_to_name(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_busiest_hour_is_that_of_the_clocks_at_present() {
+        let at = |text: &str| {
+            Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
+        };
+        let heard = |time| serde_json::from_str::<Hours>(&format!("[[{time},7]]")).unwrap();
+        for (now, zone, shown) in [
+            ("2026-07-01T12:34:56Z", Tz::Europe__Berlin, "19:00"),
+            ("2026-12-01T12:34:56Z", Tz::Europe__Berlin, "18:00"),
+            ("2026-12-01T12:34:56Z", Tz::Asia__Kathmandu, "22:45"),
+            ("2026-12-01T12:34:56Z", Tz::Pacific__Auckland, "06:00"),
+        ] {
+            assert_eq!(busiest_hour(&heard(17), at(now), zone).unwrap(), shown, "{now} {zone}");
+        }
+        assert_eq!(busiest_hour(&Hours::default(), at("2026-07-01T12:34:56Z"), Tz::UTC), None);
+    }
+}

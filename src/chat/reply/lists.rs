@@ -1,0 +1,159 @@
+//! Lists of devices and networks, a page a message.
+
+use chrono_tz::Tz;
+
+use super::card::shown_address;
+use super::{ago, counted, shown_time};
+use crate::chat::answer::{Answer, Button};
+use crate::chat::button::Action;
+use crate::chat::listing::{Entry, PAGE_ENTRIES, Page};
+use crate::chat::period::Period;
+use crate::chat::text::{MESSAGE_LIMIT, Text, printable};
+use crate::dot11::Ssid;
+use crate::event::Timestamp;
+use crate::state::Network;
+
+/// The longest entry, in UTF-16 code units: only an SSID or a name that is no fair one is longer.
+const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
+
+/// Buttons that stand side by side.
+const ROW: usize = 5;
+
+/// The devices that were heard, newest first.
+pub(in crate::chat) fn devices(page: &Page<Entry>, now: Timestamp) -> Answer {
+    let head = Text::default().bold(format_args!("📱 Devices, newest first{}", place(page)));
+    list_of_devices(head, page, now, Action::Devices)
+}
+
+/// The devices that were heard within the last minutes.
+pub(in crate::chat) fn nearby(page: &Page<Entry>, minutes: u32, now: Timestamp) -> Answer {
+    let within =
+        if minutes == 1 { "the last minute".to_owned() } else { format!("the last {minutes} minutes") };
+    let head = Text::default().bold(format_args!("📍 Heard in {within}, strongest first{}", place(page)));
+    list_of_devices(head, page, now, |page| Action::Nearby(minutes, page))
+}
+
+/// The devices with most probes.
+pub(in crate::chat) fn top(page: &Page<Entry>, now: Timestamp) -> Answer {
+    let head = Text::default().bold(format_args!("🏆 Devices with most probes{}", place(page)));
+    list_of_devices(head, page, now, Action::Top)
+}
+
+fn list_of_devices(head: Text, page: &Page<Entry>, now: Timestamp, turn: impl Fn(u32) -> Action) -> Answer {
+    if page.entries.is_empty() {
+        return head.then("\nNo device was heard.").into();
+    }
+    let text = numbered(head, page, |entry| {
+        let Entry { brief, .. } = entry;
+        let signal = brief.signal.map(|signal| format!(", {} dBm", signal.last_dbm)).unwrap_or_default();
+        who(entry).then(format_args!(
+            ": {}{signal}, {}",
+            ago(brief.last_probe, now),
+            counted(brief.probe_count, "probe", "probes")
+        ))
+    });
+    let cards = number_buttons(page, "", |entry| Some(Action::Card(entry.address)));
+    Answer { text, buttons: with_page_buttons(cards, page, turn), ..Answer::default() }
+}
+
+fn who(entry: &Entry) -> Text {
+    let text = match &entry.name {
+        Some(name) => Text::default().code(printable(name)),
+        None => shown_address(entry.address),
+    };
+    match entry.further_addresses {
+        0 => text,
+        more => text.then(format_args!(" ({} addresses)", more + 1)),
+    }
+}
+
+/// The networks that were asked for, those with most probes first; `is_watched` says which of them are.
+pub(in crate::chat) fn networks(
+    page: &Page<(Ssid, Network)>,
+    is_watched: impl Fn(&Ssid) -> bool,
+    now: Timestamp,
+) -> Answer {
+    let head = Text::default().bold(format_args!("📶 Networks, most asked for first{}", place(page)));
+    if page.entries.is_empty() {
+        return head.then("\nNo network was asked for by name.").into();
+    }
+    let text = numbered(head, page, |(ssid, network)| {
+        let mark = if is_watched(ssid) { "👁 " } else { "" };
+        let asked = counted(network.probe_count, "probe", "probes");
+        let text = Text::plain(mark).code(ssid);
+        text.then(format_args!(": {asked}, last {}", ago(network.last_probe, now)))
+    });
+    let text = text.then("\n\n👁 and a number: watch that network. /ssid NAME tells who asked for one.");
+    let watch = number_buttons(page, "👁 ", |(ssid, _)| {
+        Some(Action::Watch(ssid.clone())).filter(|_| !is_watched(ssid))
+    });
+    Answer { text, buttons: with_page_buttons(watch, page, Action::Networks), ..Answer::default() }
+}
+
+/// Who asked for a network; `network` is what is known of it, `sum` are the probes for it of the devices
+/// that are known.
+pub(in crate::chat) fn who_asked(
+    ssid: &Ssid,
+    network: Option<Network>,
+    (page, sum): &(Page<Entry>, u64),
+    (now, zone): (Timestamp, Tz),
+) -> Answer {
+    if network.is_none() && page.entries.is_empty() {
+        return Text::plain(format_args!("🛎 Nobody asked for \"{ssid}\" so far.")).into();
+    }
+    let when = |time| format!("{} ({})", ago(time, now), shown_time(time, zone));
+    let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", place(page)));
+    head = match network {
+        Some(network) => head
+            .then(format_args!("\nFirst asked for: {}", when(network.first_probe)))
+            .then(format_args!("\nLast asked for: {}", when(network.last_probe)))
+            .then(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
+        None => head.then(format_args!("\nProbe count: {sum}")),
+    };
+    head = head.then(format_args!("\nAsked for by {}", counted(page.total as u64, "device", "devices")));
+    let text = numbered(head, page, |entry| {
+        let times = counted(entry.brief.probe_count, "time", "times");
+        who(entry).then(format_args!(": {times}, heard {}", ago(entry.brief.last_probe, now)))
+    });
+    let mut buttons = number_buttons(page, "", |entry| Some(Action::Card(entry.address)));
+    let watch = Action::Watch(ssid.clone()).button("👁 Watch");
+    let chart = Action::ChartNetwork(ssid.clone(), Period::default()).button("📈 Chart");
+    buttons.push(watch.into_iter().chain(chart).collect());
+    let buttons = with_page_buttons(buttons, page, |page| Action::Network(ssid.clone(), page));
+    Answer { text, buttons, ..Answer::default() }
+}
+
+/// Which page of how many, where there are several.
+fn place<T>(page: &Page<T>) -> String {
+    match page.pages() {
+        1 => String::new(),
+        pages => format!(" (page {} of {pages})", page.number + 1),
+    }
+}
+
+fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
+    (page.first()..).zip(&page.entries).fold(head, |text, (number, entry)| {
+        text.then(format_args!("\n{number}. ")).join(line(entry).shortened(ENTRY_LENGTH))
+    })
+}
+
+/// A button for each entry, with its number.
+fn number_buttons<T>(page: &Page<T>, sign: &str, action: impl Fn(&T) -> Option<Action>) -> Vec<Vec<Button>> {
+    let numbered = (page.first()..).zip(&page.entries);
+    let buttons: Vec<Button> =
+        numbered.filter_map(|(number, entry)| action(entry)?.button(format!("{sign}{number}"))).collect();
+    buttons.chunks(ROW).map(<[Button]>::to_vec).collect()
+}
+
+/// The rows with one below that turns the page, without rows that are empty.
+pub(super) fn with_page_buttons<T>(
+    mut rows: Vec<Vec<Button>>,
+    page: &Page<T>,
+    turn: impl Fn(u32) -> Action,
+) -> Vec<Vec<Button>> {
+    let back = page.number.checked_sub(1).and_then(|page| turn(page).button("◀"));
+    let forth = Some(page.number + 1).filter(|_| page.has_next()).and_then(|page| turn(page).button("▶"));
+    rows.push(back.into_iter().chain(forth).collect());
+    rows.retain(|row| !row.is_empty());
+    rows
+}

@@ -1,0 +1,89 @@
+//! What was read from the log: charts, probes, tables.
+
+use chrono_tz::Tz;
+
+use super::lists::with_page_buttons;
+use super::{ago, counted, shown_time};
+use crate::chat::answer::{Answer, Button};
+use crate::chat::button::Action;
+use crate::chat::listing::Page;
+use crate::chat::period::Period;
+use crate::chat::text::{Text, printable};
+use crate::dot11::{MacAddr, RequestedSsid};
+use crate::event::{Probe, Timestamp};
+
+/// How far a reading is, from 0 to 1.
+pub(in crate::chat) fn reading(share: f64) -> Text {
+    Text::plain(format_args!("⏳ Reading the log: {:.0} %", share * 100.0))
+}
+
+pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
+    Text::plain(format_args!("❌ The log could not be read: {}.", printable(why)))
+}
+
+/// The title and the line below it in a chart of what is called `what`.
+pub(in crate::chat) fn chart_heads(what: &str, probes: u64, period: Period) -> [String; 2] {
+    [what.to_owned(), format!("{} in {}", counted(probes, "probe", "probes"), period.words())]
+}
+
+/// What stands under a chart.
+pub(in crate::chat) fn chart(what: &str, probes: u64, period: Period) -> Text {
+    let text = Text::plain("📈 ").bold(printable(what));
+    text.then(format_args!(": {} in {}", counted(probes, "probe", "probes"), period.words()))
+}
+
+/// Buttons for the other periods.
+pub(in crate::chat) fn chart_buttons(shown: Period, action: impl Fn(Period) -> Action) -> Vec<Vec<Button>> {
+    let others = Period::ALL.into_iter().filter(|period| *period != shown);
+    vec![others.filter_map(|period| action(period).button(format!("📈 {period}"))).collect()]
+}
+
+/// A page of a device's newest probes. `is_all` where the log has no more of them than the pages show.
+pub(in crate::chat) fn probes(
+    title: &str,
+    address: MacAddr,
+    page: &Page<Probe>,
+    is_all: bool,
+    (now, zone): (Timestamp, Tz),
+) -> Answer {
+    let head = Text::default().bold(format_args!("📋 Newest probes of {}", printable(title)));
+    if page.entries.is_empty() {
+        return head.then("\nThe log has none any more.").into();
+    }
+    let mut text = page.entries.iter().fold(head, |text, probe| {
+        let signal = probe.signal_dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
+        let network = match &probe.ssid {
+            RequestedSsid::Absent => "no SSID".to_owned(),
+            RequestedSsid::Wildcard => "any network".to_owned(),
+            RequestedSsid::Named(ssid) => format!("\"{ssid}\""),
+        };
+        let line = Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.time, zone)));
+        text.then("\n• ").join(line.shortened(320))
+    });
+    if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {
+        text = text.then(format_args!("\nThe first was {}.", ago(newest.time, now)));
+    }
+    if !is_all && !page.has_next() {
+        text = text.then("\nOlder ones: ").code(format_args!("/export {address}"));
+    }
+    let buttons = with_page_buttons(Vec::new(), page, |page| Action::Probes(address, page));
+    Answer { text, buttons, ..Answer::default() }
+}
+
+/// What goes with a table of `written` probes; where `is_cut`, there are older ones.
+pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) -> Text {
+    let probes = counted(written, "probe", "probes");
+    let text = Text::plain("🗂 ").bold(printable(title)).then(format_args!(": {probes}"));
+    match is_cut {
+        false => text,
+        true => text
+            .then(", the newest: all of them are too many for one document. On the box itself, ")
+            .code("probewatch export events")
+            .then(" writes all."),
+    }
+}
+
+/// What goes with the table of networks.
+pub(in crate::chat) fn exported_networks(count: u64) -> Text {
+    Text::plain(format_args!("🗂 {}, most asked for first", counted(count, "network", "networks")))
+}

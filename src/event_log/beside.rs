@@ -1,0 +1,111 @@
+//! Reads the log beside the process that writes it: for pictures and tables, which want most of what is
+//! there, not for a fold, which wants all.
+//!
+//! # What must hold
+//! - Nothing is changed, and the writer is kept from nothing.
+//! - A segment may be written to, sealed or removed meanwhile. What lies behind the end that it had when it
+//!   was listed is not read, nor a last line without its `\n`.
+//! - What is damaged is left out: who writes the log tells of it and mends it.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::LogError;
+use super::disk::Disk;
+use super::folder::Folder;
+use super::line::Line;
+use super::pieces::Lines;
+use super::segment::Segment;
+use crate::event::{Event, EventReader, Offset};
+
+/// A log that someone else may be writing.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    folder: Folder,
+}
+
+/// A segment as it was when it was listed.
+#[derive(Debug)]
+pub struct SegmentBeside {
+    folder: Folder,
+    segment: Segment,
+}
+
+impl Beside {
+    /// The log in `folder`.
+    pub fn new(disk: Arc<dyn Disk>, folder: &Path) -> Self {
+        Self { folder: Folder::there(disk, folder) }
+    }
+
+    /// Its segments, oldest first.
+    ///
+    /// # Errors
+    /// [`LogError`] where the folder cannot be listed.
+    pub fn segments(&self) -> Result<Vec<SegmentBeside>, LogError> {
+        let segments = self.folder.look_through()?.into_iter();
+        Ok(segments.map(|segment| SegmentBeside { folder: self.folder.clone(), segment }).collect())
+    }
+}
+
+impl SegmentBeside {
+    /// The length of its file.
+    pub fn bytes(&self) -> u64 {
+        self.segment.bytes
+    }
+
+    /// When its file was last written to, by the machine's clock then: no event in it was recorded later.
+    pub fn modified(&self) -> SystemTime {
+        self.segment.modified
+    }
+
+    /// Hands over the events whose line is wanted, in order, until that is enough. `is_wanted` is asked of
+    /// each line's text before it is read as an event, which takes longer.
+    ///
+    /// # Errors
+    /// [`LogError`] where the file is there and cannot be opened. One that was removed holds nothing.
+    pub fn read(
+        &self,
+        mut is_wanted: impl FnMut(&[u8]) -> bool,
+        mut take: impl FnMut(Offset, Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, LogError> {
+        let Some(mut lines) = self.open()? else { return Ok(ControlFlow::Continue(())) };
+        let mut reader = EventReader::default();
+        // Where reading fails, what came before it was read.
+        while let Ok(Some(text)) = lines.next_line() {
+            if !text.ends_with(b"\n") || !is_wanted(text) {
+                continue;
+            }
+            let Some(mut line) = Line::new(text) else { continue };
+            let offset = line.offset;
+            if let Ok(event) = line.event(&mut reader)
+                && take(offset, event).is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn open(&self) -> Result<Option<Lines>, LogError> {
+        let sealed = || Segment {
+            path: self.folder.sealed_path(self.segment.base),
+            sealed: true,
+            ..self.segment.clone()
+        };
+        let opened = match Lines::open(&self.folder, &self.segment) {
+            Err(error) if is_missing(&error) && !self.segment.sealed => Lines::open(&self.folder, &sealed()),
+            opened => opened,
+        };
+        match opened {
+            Err(error) if is_missing(&error) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+}
+
+fn is_missing(error: &LogError) -> bool {
+    error.io().kind() == io::ErrorKind::NotFound
+}

@@ -1,0 +1,211 @@
+//! The probes in the log, read beside the recorder. Not for async code: it reads for as long as the log
+//! is.
+//!
+//! Only segments are opened that can hold what is sought. A segment that was last written to before a
+//! moment holds nothing that was captured after it: probes are recorded when they are captured, or later
+//! where a capture file is replayed.
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use memchr::memmem::Finder;
+
+use crate::dot11::{MacAddr, Ssid, hex};
+use crate::event::{Event, Offset, Probe, Timestamp};
+use crate::event_log::{Beside, Disk, LogError, SegmentBeside};
+
+/// How far the clock of a disk may be behind that of a capture.
+const CLOCKS_APART: Duration = Duration::from_secs(3600);
+
+/// Whose probes are sought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sought {
+    /// Of these addresses.
+    Addresses(Vec<MacAddr>),
+    /// For this network.
+    Network(Ssid),
+}
+
+/// What the log takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSize {
+    /// Its segments' files.
+    pub bytes: u64,
+    /// The capture time of the oldest probe in it.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The log as who does not write it sees it.
+#[derive(Debug, Clone)]
+pub struct History {
+    log: Beside,
+}
+
+impl History {
+    pub(super) fn new(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
+        Self { log: Beside::new(disk, &data_dir.join("events")) }
+    }
+
+    /// Hands over the sought probes that were captured from `from` on, in the order in which they were
+    /// recorded. `go_on` is told now and then how much is read, from 0 to 1, and may end the reading.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be read.
+    pub fn read(
+        &self,
+        sought: &Sought,
+        from: Timestamp,
+        mut go_on: impl FnMut(f64) -> ControlFlow<()>,
+        mut take: impl FnMut(Offset, Probe),
+    ) -> Result<(), LogError> {
+        let segments = self.segments(from)?;
+        let all: u64 = segments.iter().map(SegmentBeside::bytes).sum();
+        let lines = SoughtLines::new(sought);
+        let mut read = 0;
+        for segment in segments {
+            if go_on(read as f64 / all.max(1) as f64).is_break() {
+                return Ok(());
+            }
+            read += segment.bytes();
+            lines.read(&segment, |offset, probe| {
+                if probe.time >= from {
+                    take(offset, probe);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The sought probes that were recorded last, at most `count` of them, newest first. `go_on` is asked
+    /// before each segment, and whether none captured before `from` is of interest.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be read.
+    pub fn newest(
+        &self,
+        sought: &Sought,
+        from: Timestamp,
+        count: usize,
+        mut go_on: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<(Offset, Probe)>, LogError> {
+        let lines = SoughtLines::new(sought);
+        let mut newest = Vec::new();
+        for segment in self.segments(from)?.iter().rev() {
+            let wanted = count - newest.len();
+            if wanted == 0 || go_on().is_break() {
+                break;
+            }
+            let mut last = VecDeque::new();
+            lines.read(segment, |offset, probe| {
+                if last.len() == wanted {
+                    last.pop_front();
+                }
+                last.push_back((offset, probe));
+            })?;
+            newest.extend(last.into_iter().rev());
+        }
+        Ok(newest)
+    }
+
+    /// What the log takes at the moment.
+    ///
+    /// # Errors
+    /// [`LogError`] where it cannot be looked at.
+    pub fn size(&self) -> Result<LogSize, LogError> {
+        let segments = self.log.segments()?;
+        let mut oldest = None;
+        if let Some(first) = segments.first() {
+            let _ = first.read(
+                |_| true,
+                |_, event| match event {
+                    Event::Probe(probe) => {
+                        oldest = Some(probe.time);
+                        ControlFlow::Break(())
+                    }
+                    _ => ControlFlow::Continue(()),
+                },
+            )?;
+        }
+        Ok(LogSize { bytes: segments.iter().map(SegmentBeside::bytes).sum(), oldest })
+    }
+
+    /// The segments that can hold what was captured from `from` on, oldest first.
+    fn segments(&self, from: Timestamp) -> Result<Vec<SegmentBeside>, LogError> {
+        let mut segments = self.log.segments()?;
+        let from = from.earlier_by(CLOCKS_APART).as_micros();
+        segments.retain(|segment| match segment.modified().duration_since(UNIX_EPOCH) {
+            Ok(modified) => i64::try_from(modified.as_micros()).is_ok_and(|modified| modified >= from),
+            Err(_) => true,
+        });
+        Ok(segments)
+    }
+}
+
+/// Tells the lines of sought probes without reading them whole.
+struct SoughtLines<'a> {
+    sought: &'a Sought,
+    finder: Finder<'static>,
+    /// Addresses as they stand in a line.
+    addresses: HashSet<[u8; 17]>,
+}
+
+/// Stands in no text of a line, since quotes are escaped there.
+const SOURCE: &[u8] = b"\"source\":\"";
+
+impl<'a> SoughtLines<'a> {
+    fn new(sought: &'a Sought) -> Self {
+        let (finder, addresses) = match sought {
+            Sought::Addresses(addresses) => {
+                (Finder::new(SOURCE), addresses.iter().map(|address| address.text()).collect())
+            }
+            Sought::Network(ssid) => (Finder::new(&ssid_in_line(ssid)).into_owned(), HashSet::new()),
+        };
+        Self { sought, finder, addresses }
+    }
+
+    fn takes(&self, line: &[u8]) -> bool {
+        let Some(place) = self.finder.find(line) else { return false };
+        match self.sought {
+            Sought::Network(_) => true,
+            Sought::Addresses(_) => {
+                let address = line.get(place + SOURCE.len()..).and_then(<[u8]>::first_chunk);
+                address.is_some_and(|address| self.addresses.contains(address))
+            }
+        }
+    }
+
+    fn is_sought(&self, probe: &Probe) -> bool {
+        match self.sought {
+            Sought::Addresses(addresses) => addresses.contains(&probe.source),
+            Sought::Network(ssid) => probe.ssid.named() == Some(ssid),
+        }
+    }
+
+    fn read(&self, segment: &SegmentBeside, mut take: impl FnMut(Offset, Probe)) -> Result<(), LogError> {
+        let read = segment.read(
+            |line| self.takes(line),
+            |offset, event| {
+                if let Event::Probe(probe) = event
+                    && self.is_sought(&probe)
+                {
+                    take(offset, probe);
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        read.map(drop)
+    }
+}
+
+/// The SSID as it stands in the line of a probe.
+fn ssid_in_line(ssid: &Ssid) -> Vec<u8> {
+    let text = match ssid.as_utf8() {
+        // A text can always be written as JSON.
+        Some(text) => format!("\"ssid\":{}", serde_json::to_string(text).unwrap_or_default()),
+        None => format!("\"ssid_hex\":\"{}\"", hex(ssid.as_bytes())),
+    };
+    text.into_bytes()
+}
