@@ -1,5 +1,6 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
+mod access;
 mod bot;
 mod commands;
 mod damage;

@@ -294,9 +294,8 @@ impl BotApi {
 
     /// The commands that the bot has set for this chat, where it has.
     pub fn commands_of(&self, chat_id: i64) -> Option<Value> {
-        let is_meant = |scope: &str| {
-            serde_json::from_str::<Value>(scope).is_ok_and(|scope| scope["chat_id"] == chat_id)
-        };
+        let is_meant =
+            |scope: &str| serde_json::from_str::<Value>(scope).is_ok_and(|scope| scope["chat_id"] == chat_id);
         let state = self.shared.lock();
         state.menus.iter().find(|(scope, _)| is_meant(scope)).map(|(_, menu)| menu.clone())
     }

@@ -163,8 +163,10 @@ impl Incoming {
                 update["channel_post"] = message;
             }
             What::Membership(status) => {
-                let member = |status: &str| json!({"user": methods::bot_user(), "status": status,
-                                                   "until_date": 0});
+                let member = |status: &str| {
+                    json!({"user": methods::bot_user(), "status": status,
+                                                   "until_date": 0})
+                };
                 update["my_chat_member"] = json!({
                     "chat": message["chat"].take(),
                     "from": message["from"].take(),
