@@ -156,8 +156,59 @@ fn a_conversation_on_the_terminal() {
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
-    insta::with_settings!({filters => vec![(r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d CES?T", "since [time]")]}, {
+    let filters = vec![
+        (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d CES?T", "since [time]"),
+        (r"\d+ days ago", "[days] ago"),
+    ];
+    insta::with_settings!({filters => filters}, {
         insta::assert_snapshot!(text);
+    });
+}
+
+/// What is around, page by page where it does not fit.
+#[test]
+fn lists_on_the_terminal() {
+    let frame = |source: &str, ssid: &str| ProbeRequestFrame::new(source).ssid(ssid).build();
+    let mut frames = vec![
+        (TIME, ProbeRequestFrame::new(ALICE).ssid("RNM0").signal(-40).build()),
+        (TIME + 1_000_000, ProbeRequestFrame::new(ALICE).ssid(b"\xff\xfe\x00").signal(-60).build()),
+        (TIME + 2_000_000, ProbeRequestFrame::new(RANDOM).wildcard().build()),
+    ];
+    for number in 0..12_u64 {
+        let source = format!("00:11:22:33:44:{number:02x}");
+        frames.push((TIME + 3_000_000 + number, frame(&source, "RNM0")));
+        frames.push((TIME + 4_000_000 + number, frame(&source, &format!("<net> {number}"))));
+    }
+    let data = Data::new(&frames);
+    let messages = [
+        "/name 00:11:22:33:44:00 The <twins>",
+        "/name 00:11:22:33:44:01 the <TWINS>",
+        "/watch \"<net> 3\"",
+        "/devices",
+        "/devices 2",
+        "/devices 9",
+        "/devices x",
+        "/top",
+        "/nearby",
+        "/nearby 1",
+        "/networks",
+        "/networks 2",
+        "/ssid RNM0",
+        "/ssid <net> 7",
+        "/ssid hex:fffe00",
+        "/ssid nobody's",
+        "/chart twins",
+        "/chart ssid RNM0 7d",
+        "/chart nobody 30d",
+        "/export the <twins>",
+        "/export networks",
+        "/export",
+    ];
+    let output = data.run(&["chat"], &(messages.join("\n") + "\n"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let filters = vec![(r"\d+ days ago", "[days] ago"), (r"picture of \d+ bytes", "picture of [n] bytes")];
+    insta::with_settings!({filters => filters}, {
+        insta::assert_snapshot!(stdout(&output));
     });
 }
 
@@ -171,6 +222,9 @@ fn status_counts_what_is_there() {
         "Last probe: 2020-04-18 19:04:32 CEST",
         "Watched networks: 0",
         "Alerts waiting for Telegram: 0",
+        "Log on disk: ",
+        ", since 2020-04-18 19:04:28 CEST",
+        "Registry of vendors: of 20",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }

@@ -10,6 +10,7 @@ mod full_disk;
 mod live_capture;
 mod log_damage;
 mod log_faults;
+mod lookups;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;

@@ -1,6 +1,6 @@
 //! What is told of one device, and what is asked about it.
 
-use chrono::{TimeDelta, Timelike};
+use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 
 use super::{ago, counted, shown_time};
@@ -96,7 +96,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     if device.wildcard_count > 0 {
         text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
     }
-    if let Some(hour) = busiest_hour(&device.hours, now, zone) {
+    if let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone) {
         text = text.then(format_args!("\nBusiest hour: mostly around {hour}"));
     }
     if let Some(signal) = device.signal {
@@ -117,13 +117,13 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
 }
 
-/// The hour of the day with most probes, by the clocks as they go in the zone at present.
-fn busiest_hour(hours: &Hours, now: Timestamp, zone: Tz) -> Option<String> {
+/// The hour of the day with most probes, by the clocks of the zone as they went at the time of the last
+/// probe: the state counts in UTC, in which no hour moves.
+fn busiest_hour(hours: &Hours, last_probe: Timestamp, zone: Tz) -> Option<String> {
     let hour = hours.busiest()?;
-    let now = now.to_utc();
-    let at = now.with_minute(0)? + TimeDelta::hours(i64::from(hour) - i64::from(now.hour()));
-    // The offset is that of now, whatever clocks do on the way to that hour.
-    let offset = chrono::Offset::fix(now.with_timezone(&zone).offset());
+    let last = last_probe.to_utc();
+    let at = last.with_minute(0)? + TimeDelta::hours(i64::from(hour) - i64::from(last.hour()));
+    let offset = last.with_timezone(&zone).offset().fix();
     Some(at.with_timezone(&offset).format("%H:%M").to_string())
 }
 
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_hour_is_that_of_the_clocks_at_present() {
+    fn the_busiest_hour_is_that_of_the_clocks_then() {
         let at = |text: &str| {
             Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
         };

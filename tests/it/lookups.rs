@@ -1,0 +1,343 @@
+//! Promise: whoever asks is shown what is around in pages that fit into a message, with buttons that do
+//! what stands on them; charts and tables show what the log has, also while it is written.
+
+use std::sync::{Arc, Mutex};
+
+use chrono_tz::Tz;
+use probewatch::chart::{self, Series};
+use probewatch::chat::button::Action;
+use probewatch::chat::{Answer, Button, Chat, File, MESSAGE_LIMIT, Message, Press, Pressed, Progress};
+use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
+use probewatch::event::{Event, NamedBy, Probe, Timestamp};
+use probewatch::recorder::Sought;
+use proptest::prelude::*;
+
+use crate::support::recorder::{CHATS, Input, Running, probe, settings};
+
+/// A recorder with what it has heard, and the chat over it.
+struct Street {
+    recorder: Running,
+    chat: Chat,
+    _folder: tempfile::TempDir,
+}
+
+fn device(number: u32) -> MacAddr {
+    let [_, a, b, c] = number.to_be_bytes();
+    MacAddr::new([0xa4, 0x83, 0xe7, a, b, c])
+}
+
+fn network(ssid: &str) -> RequestedSsid {
+    RequestedSsid::Named(ssid.into())
+}
+
+impl Street {
+    fn new(probes: impl IntoIterator<Item = Probe>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = Running::start(settings(folder.path()));
+        for probe in probes {
+            recorder.record(&Input::Heard(probe));
+        }
+        recorder.sync();
+        let chat = Chat::new(recorder.handle.clone(), Tz::Europe__Berlin, Vec::new);
+        Self { recorder, chat, _folder: folder }
+    }
+
+    fn ask(&self, text: &str) -> Answer {
+        self.reply(text, None)
+    }
+
+    fn reply(&self, text: &str, in_reply_to: Option<&str>) -> Answer {
+        let message = Message { chat: CHATS[0], text, in_reply_to, update: None };
+        checked(self.recorder.runtime.block_on(self.chat.answer(message, &Progress::untold())))
+    }
+
+    fn press(&self, button: &Button) -> Pressed {
+        let press = Press { chat: CHATS[0], data: &button.data, update: None };
+        match self.recorder.runtime.block_on(self.chat.press(press, &Progress::untold())) {
+            Pressed::Edit(answer) => Pressed::Edit(checked(answer)),
+            Pressed::Send(answer) => Pressed::Send(checked(answer)),
+            Pressed::Tell(text) => {
+                assert!(text.chars().count() <= 200, "{text}");
+                Pressed::Tell(text)
+            }
+        }
+    }
+
+    /// All pages of a list, turned by its buttons.
+    fn pages(&self, text: &str) -> Vec<Answer> {
+        let mut pages = vec![self.ask(text)];
+        while let Some(next) = button(pages.last().unwrap(), "▶") {
+            let Pressed::Edit(page) = self.press(&next) else { panic!("{next:?} turns the page") };
+            let back = button(&page, "◀").expect("a way back");
+            assert_eq!(self.press(&back), Pressed::Edit(pages.last().unwrap().clone()));
+            pages.push(page);
+        }
+        pages
+    }
+}
+
+/// The answer, which Telegram takes.
+#[track_caller]
+fn checked(answer: Answer) -> Answer {
+    let limit = if answer.file.is_some() { 1024 } else { MESSAGE_LIMIT };
+    assert!((1..=limit).contains(&answer.text.length()), "{}", answer.text);
+    for button in answer.buttons.iter().flatten() {
+        assert!((1..=64).contains(&button.data.len()), "{button:?}");
+        assert!(!button.label.is_empty() && Action::decode(&button.data).is_some(), "{button:?}");
+    }
+    assert!(answer.buttons.iter().all(|row| (1..=8).contains(&row.len())), "{:?}", answer.buttons);
+    answer
+}
+
+fn button(answer: &Answer, label: &str) -> Option<Button> {
+    answer.buttons.iter().flatten().find(|button| button.label == label).cloned()
+}
+
+fn sent(pressed: Pressed) -> Answer {
+    match pressed {
+        Pressed::Send(answer) => answer,
+        other => panic!("not a message: {other:?}"),
+    }
+}
+
+fn seconds(count: i64) -> i64 {
+    count * 1_000_000
+}
+
+#[test]
+fn pages_hold_every_device_once_and_in_order() {
+    let street =
+        Street::new((0..25).map(|number| probe(device(number), network("x"), seconds(number.into()))));
+    let pages = street.pages("/devices");
+    assert_eq!(pages.len(), 3);
+    let text: String = pages.iter().map(|page| format!("{}\n", page.text)).collect();
+    let shown: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(". ")?.1.split_whitespace().next()).collect();
+    let expected: Vec<String> = (0..25).rev().map(|number| device(number).to_string()).collect();
+    assert_eq!(shown, expected);
+    let card = sent(street.press(&button(&pages[1], "11").unwrap()));
+    assert!(card.text.to_string().starts_with(&format!("📡 Wi-Fi probe stats for {}", device(14))));
+}
+
+#[test]
+fn hostile_networks_and_names_fit_their_pages_uncut() {
+    let worst = |number: u8| {
+        let mut ssid = vec![0x7f; 32];
+        ssid[31] = number;
+        probe(device(number.into()), RequestedSsid::Named(Ssid::new(&ssid)), 0)
+    };
+    let longer = probe(device(99), RequestedSsid::Named(Ssid::new(&[0x1b; 255])), 0);
+    let street = Street::new((0..30).map(worst).chain([longer]));
+    for number in 0..30 {
+        let name = "\u{e0001}".repeat(63) + &number.to_string();
+        let event = Event::Name { time: Timestamp::now(), address: device(number), name, by: NamedBy::Chat };
+        street.recorder.record(&Input::Change(event));
+    }
+    let pages = street.pages("/networks");
+    assert_eq!(pages.len(), 4);
+    for number in 0..30_u8 {
+        let mut ssid = vec![0x7f; 32];
+        ssid[31] = number;
+        let shown = Ssid::new(&ssid).to_string();
+        assert!(pages.iter().any(|page| page.text.to_string().contains(&shown)), "{shown} is whole");
+    }
+    for list in ["/devices", "/top", "/nearby 10080"] {
+        street.pages(list);
+    }
+}
+
+#[test]
+fn a_press_in_a_list_watches_its_network() {
+    let street = Street::new([probe(device(1), network("RNM0"), 0), probe(device(1), network("<b>"), 1)]);
+    let watch = button(&street.ask("/networks"), "👁 1").unwrap();
+    assert_eq!(street.press(&watch), Pressed::Tell("👁 Watching for \"<b>\".".to_owned()));
+    let list = street.ask("/networks");
+    assert!(list.text.to_string().contains("\n1. 👁 <b>: "), "{}", list.text);
+    assert_eq!(button(&list, "👁 1"), None, "it is watched already");
+    assert!(button(&list, "👁 2").is_some());
+}
+
+#[test]
+fn a_name_is_asked_for_and_given_by_the_reply() {
+    let street = Street::new([probe(device(1), network("x"), 0)]);
+    let card = street.ask(&device(1).to_string());
+    let question = sent(street.press(&button(&card, "✏️ Name it").unwrap()));
+    assert!(question.asks_for.is_some());
+    let question = question.text.to_string();
+    let refused = street.reply("aa:bb:cc:dd:ee:ff", Some(&question));
+    assert!(refused.text.to_string().contains("does not serve as a name"), "{}", refused.text);
+    let named = street.reply("Alice's phone", Some(&question));
+    assert_eq!(named.text.to_string(), format!("{} is now called Alice's phone.", device(1)));
+    assert!(street.reply("/status", Some(&question)).text.to_string().contains("probewatch"));
+    let card = street.reply("alice", Some("some other message"));
+    assert!(card.text.to_string().starts_with("📡 Wi-Fi probe stats for Alice's phone"));
+    assert!(button(&card, "✏️ Rename").is_some());
+}
+
+#[test]
+fn an_ambiguous_name_gives_buttons_to_choose_from() {
+    let street = Street::new((1..3).map(|number| probe(device(number), network("x"), 0)));
+    street.ask(&format!("/name {} Alice", device(1)));
+    street.ask(&format!("/name {} Alina", device(2)));
+    let which = street.ask("ali");
+    let card = sent(street.press(&button(&which, "Alina").unwrap()));
+    assert!(card.text.to_string().starts_with("📡 Wi-Fi probe stats for Alina"), "{}", card.text);
+    let which = street.ask("/chart ali 7d");
+    let chart = sent(street.press(&button(&which, "Alice").unwrap()));
+    assert!(matches!(chart.file, Some(File::Picture { .. })));
+    assert!(chart.text.to_string().contains("the last 7 days"), "{}", chart.text);
+}
+
+#[test]
+fn who_asked_for_a_network_is_told_with_how_often() {
+    let times =
+        |number: u32| (0..=number).map(move |second| probe(device(number), network("RNM0"), second.into()));
+    let others = (20..40).map(|number| probe(device(number), network("RNM"), 0));
+    let street = Street::new((0..12).flat_map(times).chain(others));
+    let pages = street.pages("/ssid RNM0");
+    let first = pages[0].text.to_string();
+    assert!(first.contains("\nProbe count: 78\nAsked for by 12 devices\n1. "), "{first}");
+    assert!(first.contains(&format!("1. {} (Apple): 12 times", device(11))), "{first}");
+    assert!(pages[1].text.to_string().contains(&format!("12. {} (Apple): 1 time, ", device(0))));
+    assert!(street.ask("/ssid RNM").text.to_string().contains("20 devices"));
+}
+
+/// The log has many small segments here, most of them sealed.
+#[test]
+fn probes_and_tables_are_what_the_log_has() {
+    let recent = Timestamp::now().as_micros() - seconds(3600);
+    let of = |number: u32| {
+        (0..150).map(move |place| Probe {
+            signal_dbm: Some(-(place as i8 % 90)),
+            ..probe(device(number), network(&format!("=net {place}")), recent + seconds(place))
+        })
+    };
+    let street = Street::new((0..3).flat_map(of));
+    let card = street.ask(&device(1).to_string());
+    let first = sent(street.press(&button(&card, "📋 Probes").unwrap()));
+    let mut pages = vec![first];
+    while let Some(next) = button(pages.last().unwrap(), "▶") {
+        let Pressed::Edit(page) = street.press(&next) else { panic!() };
+        pages.push(page);
+    }
+    assert_eq!(pages.len(), 10);
+    let text: String = pages.iter().map(|page| page.text.to_string()).collect();
+    let shown: Vec<&str> = text.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    let expected: Vec<String> = (50..150).rev().map(|place| format!("=net {place}")).collect();
+    assert_eq!(shown, expected);
+    assert!(text.contains("Older ones: /export"), "{text}");
+
+    let Some(File::Document { name, bytes }) = street.ask(&format!("/export {}", device(1))).file else {
+        panic!("no document")
+    };
+    assert_eq!(name, "probes-a483e7000001.csv");
+    let table = String::from_utf8(bytes).unwrap();
+    assert_eq!(table.lines().count(), 151);
+    assert!(
+        table.lines().skip(1).all(|line| line.contains(&device(1).to_string()) && line.contains(",'=net "))
+    );
+
+    let Some(File::Document { bytes, .. }) = street.ask("/export networks").file else {
+        panic!("no document")
+    };
+    let table = String::from_utf8(bytes).unwrap();
+    assert_eq!(table.lines().count(), 151);
+    assert!(table.lines().nth(1).unwrap().ends_with(",false") && table.contains("\n'=net 7,"), "{table}");
+
+    let of_device = street.ask(&format!("/chart {} 24h", device(1)));
+    assert!(of_device.text.to_string().ends_with(": 150 probes in the last 24 hours"), "{}", of_device.text);
+    let of_network = street.ask("/chart ssid =net 7");
+    assert!(of_network.text.to_string().ends_with(": 3 probes in the last 24 hours"), "{}", of_network.text);
+    let Some(File::Picture { png }) = of_network.file else { panic!("no picture") };
+    assert!(png.starts_with(b"\x89PNG"));
+}
+
+/// The day on which clocks go forward, from the log to the picture.
+#[test]
+fn a_chart_of_the_day_that_misses_an_hour_is_that_of_its_probes() {
+    let zone = Tz::Europe__Berlin;
+    let at = |text: &str| {
+        Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
+    };
+    // From midnight to midnight there, an hour less than a day.
+    let (from, to) = (at("2026-03-28T23:00:00Z"), at("2026-03-29T22:00:00Z"));
+    let probes: Vec<Probe> = (-60..24 * 60)
+        .step_by(20)
+        .map(|minute| Probe {
+            signal_dbm: Some(-60),
+            ..probe(device(1), network("x"), from.as_micros() + seconds(60 * minute))
+        })
+        .collect();
+    let mut expected = Series::new(from, to, zone);
+    probes.iter().for_each(|probe| expected.add(probe.time, probe.signal_dbm));
+    assert_eq!(expected.probes(), 23 * 3);
+
+    let street = Street::new(probes);
+    let mut series = Series::new(from, to, zone);
+    let told = Mutex::new(Vec::new());
+    let go_on = |share| {
+        told.lock().unwrap().push(share);
+        std::ops::ControlFlow::Continue(())
+    };
+    let sought = Sought::Addresses(vec![device(7), device(1)]);
+    let history = street.recorder.handle.history();
+    history.read(&sought, from, go_on, |_, probe| series.add(probe.time, probe.signal_dbm)).unwrap();
+    assert_eq!(chart::draw("a", "b", &series), chart::draw("a", "b", &expected));
+    let told = told.into_inner().unwrap();
+    assert!(told.is_sorted() && told.iter().all(|share| (0.0..=1.0).contains(share)), "{told:?}");
+}
+
+#[test]
+fn an_answer_from_the_log_tells_what_it_will_be() {
+    let street = Street::new([probe(device(1), network("x"), 0)]);
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let progress = {
+        let steps = Arc::clone(&steps);
+        Progress::new(move |step| steps.lock().unwrap().push(format!("{:?}: {}", step.makes, step.text)))
+    };
+    for text in [format!("/chart {}", device(1)), format!("/export {}", device(1))] {
+        let message = Message { chat: CHATS[0], text: &text, in_reply_to: None, update: None };
+        street.recorder.runtime.block_on(street.chat.answer(message, &progress));
+    }
+    let steps = steps.lock().unwrap();
+    assert_eq!(*steps, ["Picture: ⏳ Reading the log: 0 %", "Document: ⏳ Reading the log: 0 %"]);
+}
+
+#[test]
+fn the_log_is_read_while_segments_come_and_are_sealed() {
+    let street = Street::new([probe(device(1), network("x"), 0)]);
+    let handle = street.recorder.handle.clone();
+    let reader = std::thread::spawn(move || {
+        let mut seen = 0;
+        while seen < 2_000 {
+            let mut count = 0;
+            let sought = Sought::Addresses(vec![device(1)]);
+            let go_on = |_| std::ops::ControlFlow::Continue(());
+            handle.history().read(&sought, Timestamp::from_micros(0), go_on, |_, _| count += 1).unwrap();
+            assert!(count >= seen, "{count} of {seen} are left");
+            seen = count;
+        }
+    });
+    for place in 1..2_000 {
+        street.recorder.record(&Input::Heard(probe(device(1), network("x"), seconds(place))));
+    }
+    street.recorder.sync();
+    reader.join().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_written_or_pressed_gets_an_answer(texts in prop::collection::vec(any::<String>(), 1..20)) {
+        let street = Street::new([probe(device(1), network("x"), 0)]);
+        for text in &texts {
+            let commands = ["", "/devices ", "/nearby ", "/ssid ", "/chart ", "/chart ssid ", "/export "];
+            for command in commands {
+                street.ask(&format!("{command}{text}"));
+            }
+            street.press(&Button { label: "x".to_owned(), data: text.clone() });
+            street.reply(text, Some(text));
+        }
+    }
+}
