@@ -1,6 +1,7 @@
 //! What becomes of an update, wherever it comes from.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use super::lanes::{Lanes, Turn};
 use super::outgoing::Place;
 use super::rarely::Rarely;
 use super::sender::Sender;
-use crate::chat::{self, Answer, Chat, Press, Pressed, Progress, reply_access as reply};
+use crate::chat::{self, Answer, Chat, Press, Pressed, Progress, Text, reply_access as reply};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
@@ -43,6 +44,9 @@ const PATIENCE: usize = 8;
 
 /// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
 const TOLD_LIMIT: usize = 200;
+
+/// How long the sign of waiting stays on a button; Telegram takes no answer to a press much later.
+const PRESS_TIME: Duration = Duration::from_secs(3);
 
 /// Set once an update was handled to its end.
 type Handled = Arc<OnceCell<()>>;
@@ -182,14 +186,26 @@ impl Handler {
             Some(pressed) => pressed,
             None => self.chat.press(press, &progress).await,
         };
-        match while_shown(&self.sender, place, work).await {
+        let mut work = pin!(while_shown(&self.sender, place, work));
+        let (pressed, is_ended) = match tokio::time::timeout(PRESS_TIME, &mut work).await {
+            Ok(pressed) => (pressed, false),
+            Err(_) => (tokio::join!(work, self.end_press(query, None)).0, true),
+        };
+        match pressed {
+            Pressed::Tell(text) if is_ended => {
+                self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > PATIENCE).await;
+            }
             Pressed::Tell(text) => self.end_press(query, Some(text)).await,
             Pressed::Send(answer) => {
-                self.end_press(query, None).await;
+                if !is_ended {
+                    self.end_press(query, None).await;
+                }
                 self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
             }
             Pressed::Edit(answer) => {
-                self.end_press(query, None).await;
+                if !is_ended {
+                    self.end_press(query, None).await;
+                }
                 // What is too old, or holds a file, does not become another text.
                 match under.regular_message().filter(|message| message.text().is_some()) {
                     Some(message) => self.sender.edit(place, message.id, &answer).await,

@@ -2,6 +2,9 @@
 
 mod access;
 mod bot;
+mod bot_buttons;
+mod bot_chats;
+mod bot_work;
 mod commands;
 mod damage;
 mod decode;
