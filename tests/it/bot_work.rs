@@ -33,7 +33,7 @@ fn long_work_is_shown_and_the_line_is_gone_when_it_ends() {
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
     let chat = Chat::new(running.handle.clone(), config.time_zone, move || {
-        let _ = ended.lock().unwrap().recv();
+        let _ = tokio::task::block_in_place(|| ended.lock().unwrap().recv());
         Vec::new()
     });
     let stop = CancellationToken::new();
