@@ -340,8 +340,8 @@ impl State {
             (b'l', latest),
             (b'g', migrated),
             (b'a', answered),
-            (b'i', invitations),
-            (b'p', paired),
+            (b'e', invitations),
+            (b'r', paired),
             (b's', signatures),
         ]
     }
@@ -373,8 +373,8 @@ impl State {
             (b'l', latest),
             (b'g', migrated),
             (b'a', answered),
-            (b'i', invitations),
-            (b'p', paired),
+            (b'e', invitations),
+            (b'r', paired),
             (b's', signatures),
         ]
     }

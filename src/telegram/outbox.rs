@@ -84,7 +84,7 @@ pub(super) async fn deliver(sender: Sender, recorder: RecorderHandle, zone: Tz, 
                 continue;
             } else {
                 tokio::select! {
-                    outcome = sender.alert(chat, &answer, false) => outcome,
+                    outcome = sender.alert(chat, &answer) => outcome,
                     () = shortly_after(&stop) => return,
                 }
             };

@@ -79,9 +79,9 @@ impl Sender {
         self.pacing().take_for_alert(chat, Instant::now())
     }
 
-    /// Sends an alert once, for which a place was taken; `silent` without a sound or a buzz.
-    pub(super) async fn alert(&self, chat: ChatId, answer: &Answer, silent: bool) -> Result<(), Failure> {
-        self.api.send(&Outgoing { place: chat.into(), answer, silent }).await.map(drop)
+    /// Sends an alert once, for which a place was taken.
+    pub(super) async fn alert(&self, chat: ChatId, answer: &Answer) -> Result<(), Failure> {
+        self.api.send(&Outgoing { place: chat.into(), answer, silent: false }).await.map(drop)
     }
 
     /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning. Where

@@ -169,11 +169,11 @@ impl Row {
             b'a' => {
                 Self::Answered { event: postcard::from_bytes(key)?, update: postcard::from_bytes(bytes)? }
             }
-            b'i' => Self::Invitation {
+            b'e' => Self::Invitation {
                 code: postcard::from_bytes(key)?,
                 invitation: postcard::from_bytes(bytes)?,
             },
-            b'p' => Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? },
+            b'r' => Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? },
             b's' => Self::Signature {
                 signature: postcard::from_bytes(key)?,
                 elements: postcard::from_bytes(bytes)?,
