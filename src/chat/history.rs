@@ -46,6 +46,14 @@ pub enum Subject {
     Network(Ssid),
 }
 
+/// Whose probes a chart is made of.
+struct Charted {
+    title: String,
+    sought: Sought,
+    /// As far as the state knows.
+    last_probe: Option<Timestamp>,
+}
+
 /// Tells how far a reading is, and learns whether it is still wanted.
 struct Reading {
     makes: Makes,
@@ -109,60 +117,51 @@ impl Chat {
 
     /// A picture of when a device was heard, or a network asked for.
     pub(super) async fn chart(&self, subject: Subject, period: Period, progress: &Progress) -> Answer {
-        let (title, sought, last_probe, action): (_, _, _, Box<dyn Fn(Period) -> Action + Send>) =
-            match subject {
-                Subject::Device(query) => {
-                    let report = match self.device_of(&query, |address| Action::ChartDevice(address, period))
-                    {
-                        Ok(report) => report,
-                        Err(answer) => return answer,
-                    };
-                    let first = report.addresses.first().copied().unwrap_or(MacAddr::new([0; 6]));
-                    let action = move |period| Action::ChartDevice(first, period);
-                    let title = report.title();
-                    (
-                        title,
-                        Sought::Addresses(report.addresses),
-                        Some(report.device.last_probe),
-                        Box::new(action),
-                    )
-                }
-                Subject::Network(ssid) => {
-                    let known = self.recorder.state().networks().get(&ssid);
-                    let last_probe = known.map(|network| network.last_probe);
-                    let (title, sought) = (format!("\"{ssid}\""), Sought::Network(ssid.clone()));
-                    (
-                        title,
-                        sought,
-                        last_probe,
-                        Box::new(move |period| Action::ChartNetwork(ssid.clone(), period)),
-                    )
-                }
-            };
+        let Charted { title, sought, last_probe } = match self.charted(subject, period) {
+            Ok(charted) => charted,
+            Err(answer) => return answer,
+        };
+        let buttons = reply::chart_buttons(period, |period| match &sought {
+            Sought::Addresses(addresses) => Some(Action::ChartDevice(*addresses.first()?, period)),
+            Sought::Network(ssid) => Some(Action::ChartNetwork(ssid.clone(), period)),
+        });
         let (now, zone) = (Timestamp::now(), self.zone);
         let from = period.start(now, zone);
-        let mut series = Series::new(from, now, zone);
-        let shown = title.clone();
         let drawn = self.read_log(Makes::Picture, progress, move |history, reading| {
+            let mut series = Series::new(from, now, zone);
             // Where the state knows that there is none, the log need not be read.
             if last_probe.is_none_or(|last_probe| last_probe >= from) {
                 let take = |_, probe: Probe| series.add(probe.time, probe.signal_dbm);
-                history
-                    .read(&sought, from, |share| reading.at(share), take)
-                    .map_err(|error| error.to_string())?;
+                let read = history.read(&sought, from, |share| reading.at(share), take);
+                read.map_err(|error| error.to_string())?;
             }
-            let [title, subtitle] = reply::chart_heads(&title, series.probes(), period);
-            Ok((chart::draw(&title, &subtitle, &series), series.probes()))
+            let subtitle = reply::chart_subtitle(series.probes(), period);
+            let png = chart::draw(&title, &subtitle, &series);
+            Ok((reply::chart(&title, series.probes(), period), png))
         });
         match drawn.await {
-            Ok((png, probes)) => Answer {
-                text: reply::chart(&shown, probes, period),
-                buttons: reply::chart_buttons(period, action),
-                file: Some(File::Picture { png }),
-                ..Answer::default()
-            },
+            Ok((text, png)) => {
+                Answer { text, buttons, file: Some(File::Picture { png }), ..Answer::default() }
+            }
             Err(answer) => answer,
         }
+    }
+
+    /// Whose probes `subject` means, or the answer that tells of none.
+    fn charted(&self, subject: Subject, period: Period) -> Result<Charted, Answer> {
+        Ok(match subject {
+            Subject::Device(query) => {
+                let report = self.device_of(&query, |address| Action::ChartDevice(address, period))?;
+                let title = report.title();
+                let last_probe = Some(report.device.last_probe);
+                Charted { title, sought: Sought::Addresses(report.addresses), last_probe }
+            }
+            Subject::Network(ssid) => {
+                let network = self.recorder.state().networks().get(&ssid);
+                let last_probe = network.map(|network| network.last_probe);
+                Charted { title: format!("\"{ssid}\""), sought: Sought::Network(ssid), last_probe }
+            }
+        })
     }
 
     /// A page of the newest probes of the device with this address.

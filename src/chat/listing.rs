@@ -2,7 +2,7 @@
 //!
 //! All devices are looked at for a page, so that no order of them need be kept: some milliseconds for
 //! 100,000. The state is let go of now and then meanwhile, so that the recorder does not wait for the whole
-//! of it. What is gathered is bounded by the page that is asked for, not by the devices.
+//! of it. What is gathered is bounded by the page that is asked for, and pages by [`LAST_PAGE`].
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,6 +14,9 @@ use crate::state::{Brief, DEVICE_PARTS, DeviceRow, Network, SoughtNetwork, fold_
 
 /// Entries of a page: of as many as long as they get, a message has room for all.
 pub const PAGE_ENTRIES: usize = 10;
+
+/// The number of the last page that is shown: nobody turns so many.
+const LAST_PAGE: u32 = 999;
 
 /// Parts of the devices that are looked at before the state is let go of.
 const PARTS_AT_ONCE: usize = 16;
@@ -37,7 +40,7 @@ impl<T> Page<T> {
 
     /// How many pages there are.
     pub fn pages(&self) -> usize {
-        self.total.div_ceil(PAGE_ENTRIES).max(1)
+        self.total.div_ceil(PAGE_ENTRIES).clamp(1, LAST_PAGE as usize + 1)
     }
 
     /// Whether there is a page behind this one.
@@ -190,7 +193,7 @@ struct Greatest<T> {
 
 impl<T: Ord> Greatest<T> {
     fn for_page(page: u32) -> Self {
-        Self { limit: (page as usize + 1) * PAGE_ENTRIES, kept: BinaryHeap::new(), total: 0 }
+        Self { limit: (page.min(LAST_PAGE) as usize + 1) * PAGE_ENTRIES, kept: BinaryHeap::new(), total: 0 }
     }
 
     fn push(&mut self, item: T) {
@@ -207,7 +210,7 @@ impl<T: Ord> Greatest<T> {
     /// The page of this number, or the last.
     fn into_page(self, page: u32) -> Page<T> {
         let last = self.total.saturating_sub(1) / PAGE_ENTRIES;
-        let number = (page as usize).min(last);
+        let number = (page.min(LAST_PAGE) as usize).min(last);
         let entries = self.kept.into_sorted_vec().into_iter().map(|Reverse(item)| item);
         let entries = entries.skip(number * PAGE_ENTRIES).take(PAGE_ENTRIES).collect();
         Page { number: number as u32, total: self.total, entries }
@@ -220,11 +223,11 @@ mod tests {
 
     #[test]
     fn a_page_is_as_of_the_sorted_whole() {
-        for total in [0_usize, 1, 10, 11, 95] {
+        for total in [0_usize, 1, 10, 11, 95, 10_007] {
             for page in [0_u32, 1, 9, 10, u32::MAX] {
                 let mut greatest = Greatest::for_page(page);
-                (0..total).for_each(|number| greatest.push(number * 37 % 101));
-                let mut all: Vec<usize> = (0..total).map(|number| number * 37 % 101).collect();
+                (0..total).for_each(|number| greatest.push(number * 37 % 20_011));
+                let mut all: Vec<usize> = (0..total).map(|number| number * 37 % 20_011).collect();
                 all.sort_by_key(|number| Reverse(*number));
                 let found = greatest.into_page(page);
                 let shown: Vec<usize> =

@@ -15,7 +15,7 @@ use crate::event_log::{SnapshotFileError, Snapshots, Writer};
 use crate::state::{Image, State};
 
 /// How often the log is looked at.
-const RETIREMENT_INTERVAL: Duration = Duration::from_secs(1);
+const RETIREMENT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The wait after a snapshot that could not be made.
 const RETRY_INTERVAL: Duration = Duration::from_secs(600);

@@ -3,7 +3,8 @@
 //!
 //! # Format
 //! Each [`Store::save`] is a run: the rows that changed, packed one behind the other into chunks of some
-//! [`CHUNK_BYTES`], under the run's number and the chunk's. A newer run's row stands for an older one's.
+//! [`CHUNK_BYTES`] that are compressed, under the run's number and the chunk's. A newer run's row stands for
+//! an older one's.
 //! What is whole only together (rows, outbox, checkpoint) goes into one batch, which sled applies as a
 //! whole, and is flushed.
 //!
@@ -13,8 +14,8 @@
 //! # What must hold
 //! - The caller saves only what the log has fsynced.
 //! - A store without a checkpoint is one whose first save was not finished: it holds nothing.
-//! - Rows that newer ones stand for take no more than [`DEAD_SHARE`] times what the living take: each save
-//!   takes the living rows of the oldest chunks along and drops these.
+//! - Rows that newer ones stand for take, compressed, no more than [`DEAD_SHARE`] times what the living take
+//!   as they are: each save takes the living rows of the oldest chunks along and drops these.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -30,11 +31,17 @@ use super::{State, Totals};
 use crate::event::Offset;
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 const CACHE_BYTES: u64 = 1 << 20;
 
-const CHUNK_BYTES: usize = 30_000;
+const CHUNK_BYTES: usize = 64_000;
+
+/// A chunk ends behind the row with which it is full, and no row is nearly as large.
+const LARGEST_CHUNK: usize = 4 << 20;
+
+/// Of zstd: rows change often, and what is in them is short.
+const LEVEL: i32 = 1;
 
 /// What the first save hands to sled at once.
 const FIRST_SAVE_BYTES: usize = 4 << 20;
@@ -45,7 +52,7 @@ const TOUCHED_BYTES: usize = 16 << 20;
 /// How long sled may hold its lock after it was closed.
 const LAST_HOLD: Duration = Duration::from_secs(2);
 
-const DEAD_SHARE: usize = 3;
+const DEAD_SHARE: usize = 1;
 
 /// Dead rows that are no matter, however few are alive.
 const DEAD_BYTES: usize = 1 << 20;
@@ -62,6 +69,9 @@ pub enum StoreError {
     /// A row is not of this version's form.
     #[error("a row of the state in sled could not be read: {0}")]
     Row(#[from] postcard::Error),
+    /// A chunk of rows cannot be compressed or decompressed.
+    #[error("rows of the state in sled could not be compressed or decompressed: {0}")]
+    Compression(io::Error),
     /// sled gave up in the middle.
     #[error("the state in sled could not be used: sled panicked")]
     Panicked,
@@ -203,7 +213,7 @@ impl Store {
             self.touched += rows.len();
             let chunk = Chunk::of_entry(&key, &rows).ok_or(postcard::Error::DeserializeBadEncoding)?;
             self.chunks.push_back(chunk);
-            state.load_rows(&rows)?;
+            state.load_rows(&decompressed(&rows)?)?;
         }
         self.next_run = self.chunks.back().map_or(0, |chunk| chunk.run + 1);
         state.loaded(next, totals);
@@ -248,6 +258,7 @@ impl Store {
                 break;
             }
             let rows = self.db()?.get(chunk.key())?.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+            let rows = decompressed(&rows)?;
             let mut rows = &rows[..];
             while !rows.is_empty() {
                 let row = PackedRow::take_from(&mut rows)?;
@@ -297,8 +308,15 @@ impl RunWriter {
     }
 
     fn end_chunk(&mut self) {
-        let chunk = Chunk { run: self.run, number: self.chunks.len() as u32, bytes: self.rows.len() };
-        self.batch.insert(chunk.key(), self.rows.as_slice());
+        let compressed = match zstd::bulk::compress(&self.rows, LEVEL) {
+            Ok(compressed) => compressed,
+            Err(error) => {
+                self.failed.get_or_insert(StoreError::Compression(error));
+                return self.rows.clear();
+            }
+        };
+        let chunk = Chunk { run: self.run, number: self.chunks.len() as u32, bytes: compressed.len() };
+        self.batch.insert(chunk.key(), compressed);
         self.chunks.push(chunk);
         self.batched += chunk.bytes;
         self.rows.clear();
@@ -321,6 +339,10 @@ impl RunWriter {
         self.db.flush()?;
         Ok(self.chunks)
     }
+}
+
+fn decompressed(chunk: &[u8]) -> Result<Vec<u8>, StoreError> {
+    zstd::bulk::decompress(chunk, LARGEST_CHUNK).map_err(StoreError::Compression)
 }
 
 fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {

@@ -133,6 +133,25 @@ fn small_state() -> State {
 }
 
 #[test]
+fn a_snapshot_of_the_first_format_is_read() {
+    let snapshot = concat!(
+        r#"{"snapshot":9,"format":1,"time":"1970-01-01T00:00:00.000000Z"}"#,
+        "\n",
+        r#"{"row":"totals","probes":1,"wildcard_probes":0,"addresses":1,"random_addresses":1,"#,
+        r#""forgotten_addresses":0,"last_probe":"1970-01-01T00:00:10.000000Z","lost_events":0}"#,
+        "\n",
+        r#"{"row":"device","address":"02:00:00:00:00:0a","probe_count":1,"wildcard_count":0,"#,
+        r#""first_probe":"1970-01-01T00:00:10.000000Z","last_probe":"1970-01-01T00:00:10.000000Z","#,
+        r#""signal":null,"ssids":[{"ssid":"Depot","count":1}],"probes_for_further_ssids":0}"#,
+        "\n{\"end\":2}\n",
+    );
+    let state = State::from_snapshot(snapshot.as_bytes()).unwrap();
+    let device = state.device("02:00:00:00:00:0a".parse().unwrap()).unwrap();
+    assert_eq!((device.probe_count, device.hours.busiest()), (1, None));
+    assert!(state.networks().is_empty());
+}
+
+#[test]
 fn a_snapshot_reads_as_its_module_says() {
     let text = String::from_utf8(snapshot(&small_state())).unwrap();
     // Of many rows of a kind, two are enough to read.

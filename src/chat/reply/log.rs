@@ -21,21 +21,24 @@ pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
     Text::plain(format_args!("❌ The log could not be read: {}.", printable(why)))
 }
 
-/// The title and the line below it in a chart of what is called `what`.
-pub(in crate::chat) fn chart_heads(what: &str, probes: u64, period: Period) -> [String; 2] {
-    [what.to_owned(), format!("{} in {}", counted(probes, "probe", "probes"), period.words())]
+/// The line below a chart's title.
+pub(in crate::chat) fn chart_subtitle(probes: u64, period: Period) -> String {
+    format!("{} in {}", counted(probes, "probe", "probes"), period.words())
 }
 
 /// What stands under a chart.
 pub(in crate::chat) fn chart(what: &str, probes: u64, period: Period) -> Text {
     let text = Text::plain("📈 ").bold(printable(what));
-    text.then(format_args!(": {} in {}", counted(probes, "probe", "probes"), period.words()))
+    text.then(format_args!(": {}", chart_subtitle(probes, period)))
 }
 
 /// Buttons for the other periods.
-pub(in crate::chat) fn chart_buttons(shown: Period, action: impl Fn(Period) -> Action) -> Vec<Vec<Button>> {
+pub(in crate::chat) fn chart_buttons(
+    shown: Period,
+    action: impl Fn(Period) -> Option<Action>,
+) -> Vec<Vec<Button>> {
     let others = Period::ALL.into_iter().filter(|period| *period != shown);
-    vec![others.filter_map(|period| action(period).button(format!("📈 {period}"))).collect()]
+    vec![others.filter_map(|period| action(period)?.button(format!("📈 {period}"))).collect()]
 }
 
 /// A page of a device's newest probes. `is_all` where the log has no more of them than the pages show.

@@ -20,7 +20,7 @@ pub use card::found;
 pub(super) use card::{asked_to_name, choices, found_buttons, name_question};
 pub(super) use lists::{devices, nearby, networks, top, who_asked};
 pub(super) use log::{
-    chart, chart_buttons, chart_heads, exported_networks, exported_probes, log_unreadable, probes, reading,
+    chart, chart_buttons, chart_subtitle, exported_networks, exported_probes, log_unreadable, probes, reading,
 };
 
 /// How the box is doing.

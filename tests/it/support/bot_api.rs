@@ -13,6 +13,7 @@ mod spec;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -282,6 +283,16 @@ impl BotApi {
         self.shared.lock().sent.clone()
     }
 
+    /// All accepted messages after the first `seen`.
+    pub fn sent_after(&self, seen: usize) -> Vec<SentMessage> {
+        self.shared.lock().sent.iter().skip(seen).cloned().collect()
+    }
+
+    /// How many messages were accepted so far.
+    pub fn sent_count(&self) -> usize {
+        self.shared.lock().sent.len()
+    }
+
     /// All calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().calls.clone()
@@ -396,11 +407,27 @@ impl BotApi {
 
     /// Posts this very update to the webhook's path with any secret, or with none.
     pub fn post_update_with_secret(&self, listen: SocketAddr, update: &Value, secret: Option<&str>) -> u16 {
-        let path = self.webhook().path().to_owned();
+        let posted = self.try_post_update(listen, update, &self.webhook(), secret);
+        posted.unwrap_or_else(|error| panic!("posting an update: {error}\n{}", self.report()))
+    }
+
+    /// Posts an update to this webhook of a service that may be killed meanwhile.
+    pub fn try_post(&self, listen: SocketAddr, incoming: Incoming, webhook: &Webhook) -> io::Result<u16> {
+        let update = self.update(incoming);
+        self.try_post_update(listen, &update, webhook, webhook.secret_token.as_deref())
+    }
+
+    fn try_post_update(
+        &self,
+        listen: SocketAddr,
+        update: &Value,
+        webhook: &Webhook,
+        secret: Option<&str>,
+    ) -> io::Result<u16> {
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(secret.map(|secret| ("x-telegram-bot-api-secret-token", secret)));
-        let response = http::request(listen, "POST", &path, &headers, update.to_string().as_bytes());
-        response.unwrap_or_else(|error| panic!("posting an update: {error}\n{}", self.report())).status
+        let body = update.to_string();
+        http::request(listen, "POST", webhook.path(), &headers, body.as_bytes()).map(|answer| answer.status)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {

@@ -210,15 +210,20 @@ pub fn pcap_bytes(dlt: u32, packets: &[(u64, Vec<u8>)]) -> Vec<u8> {
     bytes.extend_from_slice(&65535_u32.to_le_bytes());
     bytes.extend_from_slice(&dlt.to_le_bytes());
     for (time_us, packet) in packets {
-        let seconds = u32::try_from(time_us / 1_000_000).expect("pcap counts seconds in 32 bits");
-        let microseconds = (time_us % 1_000_000) as u32;
-        let length = u32::try_from(packet.len()).expect("a packet fits 32 bits");
-        for number in [seconds, microseconds, length, length] {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        bytes.extend_from_slice(packet);
+        push_pcap_record(&mut bytes, *time_us, packet);
     }
     bytes
+}
+
+/// Appends one more packet to such bytes.
+pub fn push_pcap_record(bytes: &mut Vec<u8>, time_us: u64, packet: &[u8]) {
+    let seconds = u32::try_from(time_us / 1_000_000).expect("pcap counts seconds in 32 bits");
+    let microseconds = (time_us % 1_000_000) as u32;
+    let length = u32::try_from(packet.len()).expect("a packet fits 32 bits");
+    for number in [seconds, microseconds, length, length] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(packet);
 }
 
 /// `a4:83:e7:4e:39:15` as six octets.

@@ -9,10 +9,12 @@
 pub mod allocations;
 pub mod bot_api;
 pub mod faulty_disk;
+pub mod fed;
 pub mod frames;
 pub mod home;
 pub mod http;
 pub mod log;
+pub mod ndjson;
 pub mod recorder;
 pub mod require;
 pub mod service;

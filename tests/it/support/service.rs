@@ -217,18 +217,24 @@ impl Service {
 
     /// As [`Self::wait_for_line`], past the first `seen` lines of the run.
     pub fn wait_for_line_after(&self, seen: usize, wanted: &str) -> String {
+        self.wait_for_line_or_end(seen, wanted).unwrap_or_else(|| {
+            panic!("no line with {wanted:?} before the service ended; its log:\n{}", self.log.tail())
+        })
+    }
+
+    /// As [`Self::wait_for_line_after`]; `None` where the service has ended without such a line.
+    pub fn wait_for_line_or_end(&self, seen: usize, wanted: &str) -> Option<String> {
         let deadline = Instant::now() + DEADLINE;
         let mut log = self.log.lock();
         loop {
             let found = log.lines.iter().skip(log.run_start + seen).find(|line| line.contains(wanted));
-            if let Some(line) = found {
-                return line.clone();
+            if found.is_some() || log.ended {
+                return found.cloned();
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || log.ended {
-                let why = if log.ended { "the service ended" } else { "the deadline passed" };
+            if left.is_zero() {
                 drop(log);
-                panic!("no line with {wanted:?} before {why}; its log:\n{}", self.log.tail());
+                panic!("no line with {wanted:?} before the deadline passed; its log:\n{}", self.log.tail());
             }
             let waited = self.log.changed.wait_timeout(log, left);
             log = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
@@ -254,11 +260,12 @@ impl Service {
 
     /// Waits until the webhook's listener is up, and returns its address.
     pub fn listen_address(&self) -> SocketAddr {
-        const BEFORE: &str = "webhook listening on ";
-        let line = self.wait_for_line(BEFORE);
-        let rest = line.split(BEFORE).nth(1).unwrap_or_default();
-        let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || "[].:".contains(c))).unwrap_or(rest.len());
-        rest[..end].parse().unwrap_or_else(|_| panic!("no address in the line {line:?}"))
+        address_in(&self.wait_for_line(LISTENING))
+    }
+
+    /// As [`Self::listen_address`]; `None` where the service has ended before.
+    pub fn listen_address_or_end(&self) -> Option<SocketAddr> {
+        self.wait_for_line_or_end(0, LISTENING).map(|line| address_in(&line))
     }
 
     /// Waits until this source is open.
@@ -343,6 +350,14 @@ impl Drop for Service {
             eprintln!("the service's log:\n{}", self.log.tail());
         }
     }
+}
+
+const LISTENING: &str = "webhook listening on ";
+
+fn address_in(line: &str) -> SocketAddr {
+    let rest = line.split(LISTENING).nth(1).unwrap_or_default();
+    let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || "[].:".contains(c))).unwrap_or(rest.len());
+    rest[..end].parse().unwrap_or_else(|_| panic!("no address in the line {line:?}"))
 }
 
 fn collect(stderr: impl Read, log: &SharedLog) {

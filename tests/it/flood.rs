@@ -1,0 +1,174 @@
+//! Promise: a flood of random addresses costs bounded memory and few messages, and is no cover for anybody. While
+//! it goes on look-ups are answered, and real devices that are heard in it are counted exactly.
+
+use std::fs;
+use std::ops::AddAssign;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use probewatch::state::ALERTS_A_MINUTE;
+
+use crate::support::bot_api::{BotApi, Incoming};
+use crate::support::fed::{Fed, Tally, address};
+use crate::support::home::{CHAT, Home, Mode, is_alert};
+use crate::support::tap_radio::TapRadio;
+
+/// Devices with an address of their own that are heard all the while.
+const DEVICES: u64 = 50;
+
+/// One frame in so many is of one of these, and one asks for the watched network from a random address.
+const DEVICE_EVERY: u64 = 20;
+const WATCHED_EVERY: u64 = 50;
+
+/// What the service may take in memory.
+const MEMORY_KIB: u64 = 256 << 10;
+
+/// Asked for more often, replies wait for what Telegram takes of a bot.
+const LOOK_UP_PERIOD: Duration = Duration::from_millis(120);
+
+/// Frames between two looks at the clock.
+const BURST: u64 = 50;
+
+fn fed(number: u64) -> Fed {
+    let mut dice = fastrand::Rng::with_seed(number);
+    let [random, rest @ ..] = dice.u64(..).to_le_bytes();
+    let [a, b, c, d, e, ..] = rest;
+    let random = [random & 0xfc | 0x02, a, b, c, d, e];
+    let device = number / DEVICE_EVERY % DEVICES;
+    let (source, ssid) = if number.is_multiple_of(DEVICE_EVERY) {
+        let ssid = match dice.u8(..6) {
+            network @ 0..2 => format!("Home {network} of {device}"),
+            _ => String::new(),
+        };
+        ([0xa4, 0x83, 0xe7, 0, 1, device as u8], ssid)
+    } else if number % WATCHED_EVERY == 1 {
+        (random, "Depot".to_owned())
+    } else {
+        (random, format!("{:016x}", dice.u64(..)))
+    };
+    Fed {
+        source,
+        ssid: Some(ssid.into_bytes()),
+        signal_dbm: Some(dice.i8(-90..-30)),
+        sequence: (number % 4096) as u16,
+        time_us: number,
+    }
+}
+
+/// Transmits this many frames at this rate and counts those of the devices.
+fn transmit(radio: &TapRadio, count: u64, a_second: u64) -> Tally {
+    let mut tally = Tally::default();
+    let burst = Duration::from_secs(1) / (a_second / BURST) as u32;
+    let mut due = Instant::now();
+    for number in 0..count {
+        if number.is_multiple_of(BURST) {
+            // The air has its pace: what this thread was late with is not made up for all at once.
+            due = (due + burst).max(Instant::now() - burst);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        let fed = fed(number);
+        radio.transmit(&fed.frame());
+        if number.is_multiple_of(DEVICE_EVERY) {
+            tally.add(&fed);
+        }
+    }
+    tally
+}
+
+/// Looks devices up by turns until the flood is over; how long each reply took from the post to the API.
+fn look_up(home: &Home, is_over: &AtomicBool) -> Vec<Duration> {
+    let listen = home.service.listen_address();
+    let mut times = Vec::new();
+    for device in (0..DEVICES).cycle() {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        let query = address(fed(device * DEVICE_EVERY).source);
+        let (seen, asked) = (home.api.sent_count(), Instant::now());
+        assert_eq!(home.api.post(listen, Incoming::text(CHAT, query.as_str())), 200);
+        let reply = home.api.wait_for_message_after(seen, |message| !is_alert(message));
+        assert!(reply.plain.contains(&query), "{}", reply.plain);
+        times.push(reply.at - asked);
+        thread::sleep(LOOK_UP_PERIOD);
+    }
+    times.sort_unstable();
+    times
+}
+
+fn alert_count(api: &BotApi) -> usize {
+    api.sent().iter().filter(|message| is_alert(message)).count()
+}
+
+fn peak_memory_kib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        bytes.add_assign(entry.unwrap().metadata().unwrap().len());
+    }
+    bytes
+}
+
+fn flood(count: u64, a_second: u64) {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
+    home.ask("/watch Depot");
+    let start = Instant::now();
+    let is_over = AtomicBool::new(false);
+    let (tally, times) = thread::scope(|scope| {
+        let looking_up = scope.spawn(|| look_up(&home, &is_over));
+        let tally = transmit(&home.radio, count, a_second);
+        is_over.store(true, Ordering::Relaxed);
+        (tally, looking_up.join().unwrap())
+    });
+    let place = |share: usize| times[times.len() * share / 100];
+    let memory = peak_memory_kib(home.service.id());
+    println!(
+        "{count} frames in {:.1} s, resident memory at most {} MiB\n\
+         {} look-ups: half within {:?}, 99 in 100 within {:?}, all within {:?}",
+        start.elapsed().as_secs_f64(),
+        memory >> 10,
+        times.len(),
+        place(50),
+        place(99),
+        times[times.len() - 1],
+    );
+    assert!(memory < MEMORY_KIB, "{memory} KiB");
+
+    home.ask_until("/status", &format!("Probes: {count} ("));
+    home.api.wait_for_message(|message| message.plain.contains("too many at a time"));
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    let alerts = alert_count(&home.api);
+    let minutes = start.elapsed().as_secs() as usize / 60 + 1;
+    assert!((2..=minutes * (ALERTS_A_MINUTE + 1)).contains(&alerts), "{alerts} alerts in {minutes} min");
+    assert!(home.service.terminate().success());
+    tally.assert_looked_up(&["-c", home.service.config_path().to_str().unwrap()], true);
+    home.api.assert_clean();
+
+    let log = folder_bytes(&home.service.data_dir().join("events"));
+    println!(
+        "{} of {DEVICES} devices counted exactly\n\
+         {alerts} messages about {} alerts\n\
+         log {} MiB, {} bytes an event",
+        tally.senders().count(),
+        count / WATCHED_EVERY,
+        log >> 20,
+        log / count,
+    );
+}
+
+#[test]
+fn a_flood_hides_nobody() {
+    flood(60_000, 6000);
+}
+
+#[test]
+#[ignore = "takes a minute and wants a release build: benches/flood.sh runs it"]
+fn a_million_addresses_in_a_minute() {
+    flood(1_080_000, 18_000);
+}

@@ -1,0 +1,338 @@
+//! Promise: kill -9 at any moment costs nothing that was on disk, and the state stays what was fed in. The real
+//! binary is fed through a pipe as fast as it takes it, asked for changes meanwhile, killed two hundred times
+//! at random moments of its life, and then held against a count of what went in.
+
+use std::io::Write;
+use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ChildStdin;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fastrand::Rng;
+use serde_json::Value;
+
+use crate::support::bot_api::{BotApi, Incoming};
+use crate::support::fed::{Fed, Tally, address};
+use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes, push_pcap_record};
+use crate::support::home::{CHAT, is_alert};
+use crate::support::ndjson;
+use crate::support::service::{Config, Service};
+
+const KILLS: usize = 200;
+
+/// Senders that ask by turns, and networks that they ask for.
+const SENDERS: u64 = 40;
+const NETWORKS: u64 = 12;
+
+/// Frames that are written at once.
+const FRAMES_A_WRITE: u64 = 64;
+
+/// Frames that go into one run at most; more would make changes wait for longer than most runs last.
+const FRAMES_A_RUN: u64 = 5000;
+
+const FRAME_PERIOD_US: u64 = 1000;
+
+/// The frames of all runs, numbered on from one run to the next.
+#[derive(Clone, Copy)]
+struct Feed {
+    start_us: u64,
+}
+
+impl Feed {
+    fn new() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Self { start_us: since_1970.as_secs() / 8 * 8 * 1_000_000 }
+    }
+
+    /// The frame of this number, alone with its time and never quite in the order of time.
+    fn fed(self, number: u64) -> Fed {
+        let mut dice = Rng::with_seed(number);
+        let sender = dice.u64(..SENDERS);
+        let [.., last] = sender.to_be_bytes();
+        let ssid = match dice.u64(..NETWORKS + 4) {
+            0 => None,
+            1..=3 => Some(Vec::new()),
+            4 => Some(b"\xff\xfe\x00".to_vec()),
+            5 => Some(b"Depot".to_vec()),
+            network => Some(format!("\"net\" {network} of {}", sender / 8).into_bytes()),
+        };
+        Fed {
+            source: [if sender.is_multiple_of(2) { 0x02 } else { 0xa4 }, 0x11, 0x22, 0x33, 0x44, last],
+            ssid,
+            signal_dbm: (dice.u8(..8) > 0).then(|| dice.i8(-90..-30)),
+            sequence: (number % 4096) as u16,
+            time_us: self.start_us + (number ^ 5) * FRAME_PERIOD_US,
+        }
+    }
+
+    /// The number of the frame that was logged so.
+    fn number(self, event: &Value) -> u64 {
+        let time = chrono::DateTime::parse_from_rfc3339(event["time"].as_str().unwrap()).unwrap();
+        ((time.timestamp_micros().cast_unsigned() - self.start_us) / FRAME_PERIOD_US) ^ 5
+    }
+
+    /// Writes frames from this number on until the pipe breaks or `end`; the number behind the last one that
+    /// may have gone in.
+    fn write(self, pipe: &mut ChildStdin, first: u64, end: u64) -> u64 {
+        let mut bytes = pcap_bytes(DLT_IEEE802_11_RADIO, &[]);
+        let mut next = first;
+        while next < end {
+            for number in next..end.min(next + FRAMES_A_WRITE) {
+                let fed = self.fed(number);
+                push_pcap_record(&mut bytes, fed.time_us, &fed.frame());
+            }
+            next = end.min(next + FRAMES_A_WRITE);
+            if pipe.write_all(&bytes).is_err() {
+                break;
+            }
+            bytes.clear();
+        }
+        next
+    }
+}
+
+/// A change that was asked for in the chat.
+#[derive(Debug, Clone, PartialEq)]
+enum Change {
+    Watch { ssid: String, reason: String },
+    Unwatch { ssid: String },
+    Name { source: String, name: String },
+}
+
+impl Change {
+    /// The change of this number; none is like one of the next few.
+    fn number(number: usize) -> Self {
+        let ssid = format!("W{}", number / 4 % 20);
+        match number % 4 {
+            0 => Self::Watch { ssid, reason: format!("r{number}") },
+            // Asked for on the air, so that alerts are on their way when the service is killed.
+            1 => Self::Watch { ssid: "Depot".to_owned(), reason: format!("r{number}") },
+            2 => Self::Unwatch { ssid },
+            _ => Self::Name {
+                source: address(Feed { start_us: 0 }.fed(number as u64).source),
+                name: format!("N{number}"),
+            },
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Watch { ssid, reason } => format!("/watch {ssid} {reason}"),
+            Self::Unwatch { ssid } => format!("/unwatch {ssid}"),
+            Self::Name { source, name } => format!("/name {source} {name}"),
+        }
+    }
+
+    /// Whether this reply says that the change is made.
+    fn is_confirmed_by(&self, reply: &str) -> bool {
+        match self {
+            Self::Watch { ssid, reason } => reply == format!("👁 Watching for \"{ssid}\".\nReason: {reason}"),
+            Self::Unwatch { ssid } => reply == format!("No longer watching for \"{ssid}\"."),
+            Self::Name { source, name } => reply == format!("{source} is now called {name}."),
+        }
+    }
+
+    /// The change that this event of the log is, if it is one.
+    fn logged(event: &Value) -> Option<Self> {
+        let text = |field: &str| event[field].as_str().unwrap().to_owned();
+        match event["type"].as_str().unwrap() {
+            "watch" => Some(Self::Watch { ssid: text("ssid"), reason: text("reason") }),
+            "unwatch" => Some(Self::Unwatch { ssid: text("ssid") }),
+            "name" if event["by"] == "chat" => {
+                Some(Self::Name { source: text("address"), name: text("name") })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Asks for one change after the other until the service is gone; each with whether its reply arrived.
+fn ask_for_changes(api: &BotApi, service: &Service, starts: usize, from: usize) -> Vec<(Change, bool)> {
+    let Some(listen) = service.listen_address_or_end() else { return Vec::new() };
+    if service.wait_for_line_or_end(0, "Telegram posts updates").is_none() {
+        return Vec::new();
+    }
+    let webhook = api.webhook_number(starts);
+    let mut asked = Vec::new();
+    for change in (from..).map(Change::number) {
+        let seen = api.sent_count();
+        let status = api.try_post(listen, Incoming::text(CHAT, change.message()), &webhook);
+        let replies = api.sent_after(seen);
+        let is_confirmed = replies.iter().any(|reply| change.is_confirmed_by(&reply.plain));
+        asked.push((change, is_confirmed));
+        match status {
+            Ok(status) => assert_eq!(status, 200),
+            Err(_) => break,
+        }
+    }
+    asked
+}
+
+/// When to kill: some time after the start, or after the service hears.
+fn moment(dice: &mut Rng) -> (bool, Duration) {
+    let (is_up, milliseconds) = match dice.u8(..20) {
+        0..9 => (false, 0..200),
+        9..18 => (true, 0..200),
+        // Around the first checkpoint.
+        _ => (true, 900..1150),
+    };
+    (is_up, Duration::from_micros(dice.u64(milliseconds.start * 1000..milliseconds.end * 1000)))
+}
+
+struct World {
+    api: BotApi,
+    service: Service,
+    feed: Feed,
+    runs: Vec<Range<u64>>,
+    asked: Vec<(Change, bool)>,
+    /// Starts that found no sled to begin with.
+    rebuilds: usize,
+}
+
+impl World {
+    fn start() -> Self {
+        let api = BotApi::start();
+        let config = Config::new(&api)
+            .sources(&["-"])
+            .cooldown_seconds(0)
+            .set("record", "fsync_milliseconds", "5")
+            .set("record", "checkpoint_seconds", "1")
+            .set("record", "segment_mebibytes", "1");
+        let service = Service::start_with(&api, config);
+        Self { api, service, feed: Feed::new(), runs: Vec::new(), asked: Vec::new(), rebuilds: 0 }
+    }
+
+    fn next_frame(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.end)
+    }
+
+    /// Feeds the running service, asks it for changes and kills it; the whole lines of the log's last file
+    /// just before that.
+    fn live_and_be_killed(&mut self, dice: &mut Rng) -> Option<(u64, Vec<u8>)> {
+        let events = self.service.data_dir().join("events");
+        let (first, feed) = (self.next_frame(), self.feed);
+        let end = first + dice.u64(..FRAMES_A_RUN);
+        let mut pipe = self.service.take_stdin();
+        let (is_up, wait) = moment(dice);
+        let (api, service) = (&self.api, &self.service);
+        let (starts, changes) = (api.webhook_history().len() + 1, self.asked.len());
+        let (end, asked, seen) = thread::scope(|scope| {
+            let feeding = scope.spawn(|| feed.write(&mut pipe, first, end));
+            let asking = scope.spawn(move || ask_for_changes(api, service, starts, changes));
+            if is_up {
+                service.wait_for_line("hearing stdin");
+            }
+            thread::sleep(wait);
+            let seen = ndjson::last_lines(&events);
+            service.signal(libc::SIGKILL);
+            (feeding.join().unwrap(), asking.join().unwrap(), seen)
+        });
+        let status = self.service.wait_for_exit();
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "it did not end by itself: {status}");
+        self.runs.push(first..end);
+        self.asked.extend(asked);
+        seen
+    }
+
+    /// A last run that is fed to the end of its input, delivers its alerts, and stops.
+    fn live_and_stop(&mut self) {
+        let first = self.next_frame();
+        let end = first + FRAMES_A_RUN;
+        let mut pipe = self.service.take_stdin();
+        assert_eq!(self.feed.write(&mut pipe, first, end), end);
+        drop(pipe);
+        self.runs.push(first..end);
+        self.service.wait_for_line("stdin is at its end");
+        self.service.wait_for_line("Telegram posts updates");
+        let listen = self.service.listen_address();
+        let waiting = |api: &BotApi| {
+            let seen = api.sent_count();
+            assert_eq!(api.post(listen, Incoming::text(CHAT, "/status")), 200);
+            let reply = api.wait_for_message_after(seen, |message| !is_alert(message)).plain;
+            reply.lines().find(|line| line.starts_with("Alerts waiting")).unwrap().to_owned()
+        };
+        let deadline = std::time::Instant::now() + crate::support::DEADLINE;
+        while waiting(&self.api) != "Alerts waiting for Telegram: 0" {
+            assert!(std::time::Instant::now() < deadline, "the alerts are not delivered");
+        }
+        let status = self.service.terminate();
+        assert!(status.success(), "{status}");
+    }
+}
+
+#[test]
+fn two_hundred_kills_lose_nothing() {
+    let seed = fastrand::u64(..);
+    let mut dice = Rng::with_seed(seed);
+    let mut world = World::start();
+    let events = world.service.data_dir().join("events");
+    let mut seen_before: Option<(u64, Vec<u8>)> = None;
+    for kill in 0..KILLS {
+        let told = format!("kill {kill} of seed {seed}");
+        let seen = world.live_and_be_killed(&mut dice);
+        for (base, lines) in [seen_before, seen.clone()].into_iter().flatten() {
+            assert!(ndjson::lines_from(&events, base).starts_with(&lines), "{told}: events are gone");
+        }
+        let lines = world.service.log_lines();
+        let is_bad = |line: &&String| ["damaged", "missing", "panicked"].iter().any(|bad| line.contains(bad));
+        assert_eq!(lines.iter().find(is_bad), None, "{told}");
+        world.rebuilds += usize::from(lines.iter().any(|line| line.contains("rebuilding the state")));
+        seen_before = seen;
+        world.service.restart();
+    }
+    world.live_and_stop();
+    compare(&world, seed);
+}
+
+/// Holds the log and the state against what went in.
+fn compare(world: &World, seed: u64) {
+    let mut tally = Tally::default();
+    let mut runs = world.runs.iter();
+    let mut run = runs.next().unwrap().clone();
+    let mut asked = world.asked.iter();
+    let (mut raised, mut delivered) = (0, 0);
+    let count = ndjson::for_each(&world.service.data_dir().join("events"), |event| {
+        if let Some(change) = Change::logged(event) {
+            // In the order in which they were asked for; only one without a reply may be missing.
+            loop {
+                let (next, is_confirmed) = asked.next().expect("a change that was asked for");
+                if *next == change {
+                    break;
+                }
+                assert!(!is_confirmed, "seed {seed}: {next:?} was confirmed and is not in the log");
+            }
+        }
+        match event["type"].as_str().unwrap() {
+            "probe" => {
+                let number = world.feed.number(event);
+                while run.is_empty() || number != run.start {
+                    // A run's frames are those from its first on without a gap: else a later run begins.
+                    run = runs.next().unwrap_or_else(|| panic!("seed {seed}: out of order: {event}")).clone();
+                }
+                run.start += 1;
+                let fed = world.feed.fed(number);
+                fed.assert_logged(event);
+                tally.add(&fed);
+                let decisions = event["alerts"].as_array().into_iter().flatten();
+                raised += decisions.filter(|alert| alert["decision"] == "raise").count();
+            }
+            "delivered" => delivered += 1,
+            _ => {}
+        }
+    });
+    assert!(asked.all(|(_, is_confirmed)| !is_confirmed), "seed {seed}: a confirmed change is missing");
+    assert!(runs.next().is_none() && run.is_empty(), "seed {seed}: the last run is there to its end");
+    assert_eq!(raised, delivered, "seed {seed}: every alert is delivered, and logged as such once");
+    let alerts = world.api.sent().iter().filter(|message| is_alert(message)).count();
+    assert!(alerts >= raised, "seed {seed}");
+    tally.assert_looked_up(&["-c", world.service.config_path().to_str().unwrap()], false);
+    let confirmed = world.asked.iter().filter(|(_, is_confirmed)| *is_confirmed).count();
+    println!(
+        "seed {seed}: {} frames fed, {count} events, {confirmed} of {} changes confirmed, {raised} alerts, \
+         {} rebuilds",
+        world.next_frame(),
+        world.asked.len(),
+        world.rebuilds,
+    );
+}

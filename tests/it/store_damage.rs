@@ -1,0 +1,191 @@
+//! Promise: a damaged sled is never believed. Every byte of a small one is flipped in turn, and each time the
+//! store gives an error, or no checkpoint, or a state that is the fold of the log up to where it says; it
+//! never ends the process, hangs, or asks for memory without bound.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use probewatch::dot11::{RequestedSsid, Ssid};
+use probewatch::event::{ChatId, Event, NamedBy, Offset, Timestamp};
+use probewatch::recorder::Settings;
+use probewatch::state::{State, Store};
+
+use crate::support::DEADLINE;
+use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
+
+/// Opening sled waits for the disk, so that more may wait than there are cores.
+const WORKERS: usize = 4;
+
+/// What each byte is flipped by.
+const FLIPS: [u8; 4] = [0x01, 0x10, 0x80, 0xff];
+
+/// Of the zeros behind a file's last other byte, one in so many is flipped.
+const PADDING_STEP: usize = 16 << 10;
+
+/// What the whole test may have in memory; a length that damage made up would be far more.
+const MEMORY_KIB: u64 = 512 << 10;
+
+/// A data directory that was stopped three times, with rows of every kind.
+fn record(data_dir: &Path) {
+    let time = Timestamp::from_micros(0);
+    let watch =
+        |chat: ChatId| Event::Watch { time, chat, ssid: Ssid::from("Depot"), reason: Some("r".into()) };
+    let name = Event::Name { time, address: addresses()[1], name: "Alice".into(), by: NamedBy::Chat };
+    let runs = [
+        vec![Input::Change(watch(CHATS[0])), Input::Change(watch(CHATS[1])), Input::Change(name)],
+        vec![Input::Change(Event::Unwatch { time, chat: CHATS[1], ssid: Ssid::from("Depot") })],
+        vec![],
+    ];
+    for (run, changes) in runs.iter().enumerate() {
+        // One save a run, at its end.
+        let unhurried = Settings { checkpoint_interval: DEADLINE * 60, ..settings(data_dir) };
+        let running = Running::start(unhurried);
+        changes.iter().for_each(|change| running.record(change));
+        for (number, source) in addresses().into_iter().take(3).enumerate() {
+            let ssid = RequestedSsid::Named(Ssid::from(["Depot", "Home"][number % 2]));
+            running.record(&Input::Heard(probe(source, ssid, (10 * run + number) as i64 * 1_000_000)));
+        }
+        running.stop();
+    }
+}
+
+/// A byte to be flipped: of which file, and where in it.
+#[derive(Debug, Clone)]
+struct Flip {
+    file: PathBuf,
+    at: usize,
+    bits: u8,
+}
+
+/// The files of a folder and of those in it, by their paths from it on.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().to_owned())
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every byte up to each file's last that is not zero, and some of the zeros behind it.
+fn flips(store: &Path) -> Vec<Flip> {
+    let of_file = |file: PathBuf| {
+        let bytes = fs::read(store.join(&file)).unwrap();
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let places = (0..end).chain((end..bytes.len()).step_by(PADDING_STEP));
+        let flips = places.flat_map(|at| FLIPS.map(|bits| (at, bits)));
+        flips.map(move |(at, bits)| Flip { file: file.clone(), at, bits }).collect::<Vec<_>>()
+    };
+    files(store).into_iter().flat_map(of_file).collect()
+}
+
+/// What a damaged store gave.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum Outcome {
+    Refused,
+    Empty,
+    At(Offset),
+    Wrong(Offset),
+}
+
+/// Opens the store after the flip; `states` are the folds of the log by their offsets.
+fn open_flipped(whole: &Path, flip: &Flip, states: &[State]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    copy(whole, folder.path());
+    let path = folder.path().join(&flip.file);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[flip.at] ^= flip.bits;
+    fs::write(&path, bytes).unwrap();
+    match Store::open(folder.path()) {
+        Err(_) => Outcome::Refused,
+        Ok((_, None)) => Outcome::Empty,
+        Ok((_, Some(state))) => {
+            let at = state.next_offset();
+            if states.contains(&state) { Outcome::At(at) } else { Outcome::Wrong(at) }
+        }
+    }
+}
+
+fn peak_memory_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Flips every byte of the store in `folder` in turn.
+fn check(folder: &Path, states: &[State]) {
+    let flips = flips(folder);
+    let count = flips.len();
+    let next = Arc::new(Mutex::new(flips.into_iter()));
+    let (tell, told) = mpsc::channel();
+    for _ in 0..WORKERS {
+        let (next, tell, folder, states) = (next.clone(), tell.clone(), folder.to_owned(), states.to_vec());
+        // Not joined: one that hangs is told below.
+        thread::spawn(move || {
+            loop {
+                let flip = next.lock().unwrap().next();
+                let Some(flip) = flip else { break };
+                let outcome = open_flipped(&folder, &flip, &states);
+                let _ = tell.send((flip, outcome));
+            }
+        });
+    }
+    let mut outcomes = BTreeMap::new();
+    for done in 0..count {
+        let told = told.recv_timeout(DEADLINE);
+        let (flip, outcome) = told.unwrap_or_else(|_| panic!("it hangs after {done} of {count} flips"));
+        assert!(!matches!(outcome, Outcome::Wrong(_)), "{outcome:?} after {flip:?}");
+        *outcomes.entry(outcome).or_insert(0) += 1;
+    }
+    println!("{count} flips: {outcomes:?}");
+    assert!(outcomes.len() > 1, "a flip hits or does not: {outcomes:?}");
+    assert!(peak_memory_kib() < MEMORY_KIB, "{} KiB", peak_memory_kib());
+}
+
+/// The log's events, and the state after each of them.
+fn states(data_dir: &Path) -> (Vec<(Offset, Event)>, Vec<State>) {
+    let events = events(data_dir);
+    let states = (0..=events.len()).map(|end| fold(&events[..end])).collect();
+    (events, states)
+}
+
+#[test]
+fn no_flipped_byte_of_a_stopped_sled_gives_a_wrong_state() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    let (events, states) = states(folder.path());
+    let store = folder.path().join("state");
+    let (_, whole) = Store::open(&store).unwrap();
+    assert!(whole.unwrap() == states[events.len()], "the whole store has it all");
+    check(&store, &states);
+}
+
+#[test]
+fn no_flipped_byte_of_a_killed_sled_gives_a_wrong_state() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    let (events, states) = states(folder.path());
+    let (kept, killed) = (folder.path().join("kept"), folder.path().join("killed"));
+    {
+        let (mut store, _) = Store::open(&kept).unwrap();
+        let mut state = State::default();
+        for part in events.chunks(events.len() / 3) {
+            part.iter().for_each(|(offset, event)| state.fold(*offset, event));
+            store.save(&state).unwrap();
+            state.forget_changes();
+        }
+        copy(&kept, &killed);
+    }
+    check(&killed, &states);
+}
