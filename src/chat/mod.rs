@@ -9,6 +9,7 @@ pub mod listing;
 pub mod lookup;
 pub mod period;
 pub mod reply;
+pub mod reply_access;
 pub mod reply_alerts;
 pub mod request;
 pub mod table;
@@ -233,6 +234,8 @@ impl Chat {
     async fn status(&self) -> Status {
         let history = self.recorder.history().clone();
         let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
+        // Before the state is held: a source may take its time.
+        let sensors = (self.sensors)();
         let losses = self.recorder.losses();
         let state = self.recorder.state();
         let totals = state.totals();
@@ -242,7 +245,7 @@ impl Chat {
         };
         Status {
             uptime: self.started.elapsed(),
-            sensors: (self.sensors)(),
+            sensors,
             probes: totals.probes,
             wildcard_probes: totals.wildcard_probes,
             addresses: totals.addresses,

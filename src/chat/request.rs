@@ -61,6 +61,12 @@ pub const COMMANDS: [Command; 21] = [
     command("start", "", "begin"),
 ];
 
+/// The commands for owners, which exist only where there is someone to let in.
+pub const OWNER_COMMANDS: [Command; 2] = [
+    command("invite", "[owner]", "make a code that lets a chat in"),
+    command("chats", "", "list the chats that are served, and remove them"),
+];
+
 /// The groups in which `/help` shows the commands.
 pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Look around", &["devices", "nearby", "top", "ssid", "networks", "chart", "export"]),

@@ -242,6 +242,11 @@ impl Checks {
         if raw.chats.0.contains(&0) {
             return Err(self.wrong("telegram.chats", "has a 0: expected the numbers of Telegram chats"));
         }
+        if raw.owners.0.iter().any(|owner| *owner <= 0) {
+            let why = "has the number of a group: an owner is a person, by the number of the private chat \
+                       with the bot";
+            return Err(self.wrong("telegram.owners", why));
+        }
         let updates = match raw.mode.as_str() {
             "polling" => Updates::Polling,
             "webhook" => Updates::Webhook(self.webhook(raw.webhook)?),
@@ -258,10 +263,11 @@ impl Checks {
                 return Err(self.wrong("telegram.api_url", why));
             }
         };
-        let once: BTreeSet<i64> = raw.chats.0.into_iter().collect();
-        let chats = once.into_iter().map(ChatId).collect();
+        let owners: BTreeSet<ChatId> = raw.owners.0.into_iter().map(ChatId).collect();
+        let chats: BTreeSet<ChatId> = raw.chats.0.into_iter().map(ChatId).chain(owners.clone()).collect();
+        let (owners, chats) = (owners.into_iter().collect(), chats.into_iter().collect());
         // What is wrong is told whether or not there is a token.
-        Ok(token.map(|token| Telegram { token, chats, api_url, updates, delivery }))
+        Ok(token.map(|token| Telegram { token, owners, chats, api_url, updates, delivery }))
     }
 
     /// The token from the configuration, the file that it names, or systemd's credentials.

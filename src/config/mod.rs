@@ -36,7 +36,7 @@ const ENVIRONMENT: &str = "the environment";
 const DEVICES: &str = "devices";
 
 /// Every key that the configuration has, and what its value is.
-const KEYS: [(&str, Kind); 28] = [
+const KEYS: [(&str, Kind); 29] = [
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
     ("capture.sources", Kind::Texts),
@@ -44,6 +44,7 @@ const KEYS: [(&str, Kind); 28] = [
     ("capture.buffer_mebibytes", Kind::Number),
     ("telegram.token", Kind::Text),
     ("telegram.token_file", Kind::Text),
+    ("telegram.owners", Kind::Numbers),
     ("telegram.chats", Kind::Numbers),
     ("telegram.mode", Kind::Text),
     ("telegram.api_url", Kind::Text),
@@ -186,7 +187,9 @@ pub struct Retention {
 pub struct Telegram {
     /// The bot's token, as @BotFather gave it.
     pub token: Secret,
-    /// The chats that are served.
+    /// The chats whose persons own the bot: they let others in and remove them.
+    pub owners: Vec<ChatId>,
+    /// The chats that are served, the owners' among them.
     pub chats: Vec<ChatId>,
     /// The Bot API server.
     pub api_url: Url,
@@ -254,6 +257,7 @@ struct RawCapture {
 struct RawTelegram {
     token: Option<String>,
     token_file: Option<PathBuf>,
+    owners: List<i64>,
     chats: List<i64>,
     mode: String,
     api_url: String,
@@ -329,6 +333,7 @@ impl Default for RawTelegram {
         Self {
             token: None,
             token_file: None,
+            owners: List(Vec::new()),
             chats: List(Vec::new()),
             mode: "polling".to_owned(),
             api_url: "https://api.telegram.org".to_owned(),

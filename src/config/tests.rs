@@ -65,6 +65,9 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
     let telegram = config.telegram.clone().unwrap();
     assert_eq!(telegram.token.reveal(), "123456789:the-key-that-BotFather-gave");
     assert_eq!(config.devices.clone().unwrap().len(), 2);
+    let owned = load("[telegram]\ntoken = \"1:x\"\nowners = [7]\nchats = [-9, 7]", &[]).unwrap();
+    let owned = owned.telegram.unwrap();
+    assert_eq!((owned.owners, owned.chats), (vec![ChatId(7)], vec![ChatId(-9), ChatId(7)]));
     assert_eq!(config.time_zone, Tz::Europe__Berlin);
     let rest = Config { telegram: None, devices: None, time_zone: defaults.time_zone, ..config };
     assert_eq!(format!("{rest:?}"), format!("{defaults:?}"));
@@ -127,6 +130,11 @@ fn errors_name_file_key_and_expectation() {
     check(
         "[telegram]\nchats = [0]",
         "FILE: `telegram.chats` has a 0: expected the numbers of Telegram chats",
+    );
+    check(
+        "[telegram]\nowners = [-100123]",
+        "FILE: `telegram.owners` has the number of a group: an owner is a person, by the number of the private \
+         chat with the bot",
     );
     check("telegram = 5", "FILE: `telegram` is a number: expected a table [telegram]");
     check(

@@ -15,12 +15,14 @@ use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature, Ssid, hex, u
 
 mod alert;
 mod json;
+mod pairing;
 mod pattern;
 mod read;
 mod timestamp;
 
 pub use alert::{AlertDecision, DeviceKey, Fate, LeaveDecision};
 pub use json::push_probe;
+pub use pairing::{CodeHash, Role};
 pub use pattern::Pattern;
 pub use read::EventReader;
 pub use timestamp::Timestamp;
@@ -411,6 +413,39 @@ pub enum Event {
         /// Its number from then on.
         to: ChatId,
     },
+    /// A code was made with which one chat may let itself in.
+    Invited {
+        /// When it was made.
+        time: Timestamp,
+        /// The code's hash.
+        code: CodeHash,
+        /// What the chat may do then.
+        role: Role,
+        /// Until when the code is good.
+        expires: Timestamp,
+        /// The owner who asked for it; none where nobody owned the bot. Of the latter only the newest is good.
+        by: Option<ChatId>,
+    },
+    /// A chat let itself in with a code, if that was still good.
+    Paired {
+        /// When it came.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// The code's hash.
+        code: CodeHash,
+        /// The title of the group, or the person's name.
+        name: String,
+    },
+    /// A chat that had let itself in is served no longer, and what it watched is forgotten.
+    ChatRemoved {
+        /// When it was removed.
+        time: Timestamp,
+        /// The chat.
+        chat: ChatId,
+        /// The owner who removed it.
+        by: ChatId,
+    },
     /// Addresses that were not heard for long leave the state.
     Forget {
         /// When that was decided.
@@ -472,6 +507,9 @@ impl Event {
             | Self::AlertExpired { time, .. }
             | Self::Answered { time, .. }
             | Self::ChatMigrated { time, .. }
+            | Self::Invited { time, .. }
+            | Self::Paired { time, .. }
+            | Self::ChatRemoved { time, .. }
             | Self::Forget { time, .. } => Some(*time),
             Self::Signature { .. } | Self::Lost { .. } => None,
         }
@@ -501,7 +539,10 @@ impl Event {
             | Self::Ignore { .. }
             | Self::Unignore { .. }
             | Self::Name { .. }
-            | Self::Unname { .. } => true,
+            | Self::Unname { .. }
+            | Self::Invited { .. }
+            | Self::Paired { .. }
+            | Self::ChatRemoved { .. } => true,
             Self::Probe(_)
             | Self::Left { .. }
             | Self::MuteTold { .. }

@@ -273,6 +273,20 @@ impl Alerts {
         }
     }
 
+    /// Forgets all that is this chat's.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        let waiting: Vec<Offset> = self.waiting_for(chat).map(|(offset, _)| offset).collect();
+        waiting.into_iter().for_each(|offset| self.remove(chat, offset));
+        self.overflow.remove(&chat);
+        self.latest.remove(&chat);
+        let cooling = self.cooldowns.iter().filter(|((of, _, _), _)| *of == chat);
+        for key in cooling.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            if let Some(cooldown) = self.cooldowns.remove(&key) {
+                self.by_age.remove(&(cooldown.alerted, key));
+            }
+        }
+    }
+
     pub(super) fn remove(&mut self, chat: ChatId, probe: Offset) {
         self.outbox.remove(&(chat, probe));
     }

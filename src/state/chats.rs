@@ -1,11 +1,44 @@
-//! What Telegram said of chats and updates that must outlast a restart: the numbers of groups that
-//! became supergroups, and the updates that were acted on.
+//! The chats that let themselves in, with the codes that are still good; and what Telegram said of chats and
+//! updates that must outlast a restart: the numbers of groups that became supergroups, and the updates that
+//! were acted on.
+//!
+//! A code is judged where it is folded in: of two chats that come with one code, the first in the log has it.
+
+use serde::{Deserialize, Serialize};
 
 use super::rows::Rows;
-use crate::event::{ChatId, Offset};
+use crate::event::{ChatId, CodeHash, Offset, Role, Timestamp};
 
 /// Updates that are remembered as acted on; past it the oldest is forgotten.
 pub const ANSWERED_LIMIT: usize = 256;
+
+/// Chats that may let themselves in; the configuration may name any number more.
+pub const PAIRED_LIMIT: usize = 50;
+
+/// Codes that may be good at a time; past it the one that is good for the shortest time is forgotten.
+pub const INVITATION_LIMIT: usize = 32;
+
+/// A code that is still good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// What the chat that comes with it may do.
+    pub role: Role,
+    /// Until when it is good.
+    pub expires: Timestamp,
+    /// The owner who asked for it; none where nobody owned the bot.
+    pub by: Option<ChatId>,
+}
+
+/// A chat that let itself in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pairing {
+    /// What it may do.
+    pub role: Role,
+    /// Since when.
+    pub since: Timestamp,
+    /// The title of the group, or the person's name, as it was then.
+    pub name: String,
+}
 
 /// The chats' part of the state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +47,8 @@ pub struct Chats {
     pub(super) migrated: Rows<ChatId, ChatId>,
     /// Numbers of updates, by the place of the event that says so.
     pub(super) answered: Rows<Offset, u32>,
+    pub(super) invitations: Rows<CodeHash, Invitation>,
+    pub(super) paired: Rows<ChatId, Pairing>,
 }
 
 impl Chats {
@@ -27,6 +62,56 @@ impl Chats {
         self.answered.iter().any(|(_, answered)| *answered == update)
     }
 
+    /// The chats that let themselves in.
+    pub fn paired(&self) -> impl Iterator<Item = (ChatId, &Pairing)> {
+        self.paired.iter().map(|(chat, pairing)| (*chat, pairing))
+    }
+
+    /// What is known of this chat, where it let itself in.
+    pub fn pairing(&self, chat: ChatId) -> Option<&Pairing> {
+        self.paired.get(&chat)
+    }
+
+    /// How many chats may let themselves in, where so many have.
+    pub fn paired_limit_reached(&self) -> Option<usize> {
+        (self.paired.len() >= PAIRED_LIMIT).then_some(PAIRED_LIMIT)
+    }
+
+    /// What `chat` may become with this code at `time`, where it is good.
+    pub fn invitation(&self, code: &CodeHash, chat: ChatId, time: Timestamp) -> Option<Invitation> {
+        let has_room = self.paired.len() < PAIRED_LIMIT || self.pairing(chat).is_some();
+        self.invitations.get(code).copied().filter(|invitation| time <= invitation.expires && has_room)
+    }
+
+    pub(super) fn invite(&mut self, time: Timestamp, code: CodeHash, invitation: Invitation) {
+        let is_over = |old: &Invitation| old.expires < time || (invitation.by, old.by) == (None, None);
+        let over: Vec<CodeHash> =
+            self.invitations.iter().filter(|(_, old)| is_over(old)).map(|(code, _)| *code).collect();
+        for code in over {
+            self.invitations.remove(&code);
+        }
+        self.invitations.insert(code, invitation);
+        if self.invitations.len() > INVITATION_LIMIT
+            && let Some((first, _)) = self.invitations.iter().min_by_key(|(_, open)| open.expires)
+        {
+            let first = *first;
+            self.invitations.remove(&first);
+        }
+    }
+
+    pub(super) fn pair(&mut self, time: Timestamp, chat: ChatId, code: CodeHash, name: String) {
+        let Some(Invitation { role, .. }) = self.invitation(&code, chat, time) else { return };
+        self.invitations.remove(&code);
+        let before = self.pairing(chat);
+        let role = before.map_or(role, |before| before.role.max(role));
+        let since = before.map_or(time, |before| before.since);
+        self.paired.insert(chat, Pairing { role, since, name });
+    }
+
+    pub(super) fn remove(&mut self, chat: ChatId) {
+        self.paired.remove(&chat);
+    }
+
     /// Has `from`, and all that became `from` before, be `to`.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         let earlier = self.migrated.iter().filter(|(_, now)| **now == from).map(|(before, _)| *before);
@@ -34,6 +119,11 @@ impl Chats {
         self.migrated.remove(&to);
         for before in moved {
             self.migrated.insert(before, to);
+        }
+        if let Some(pairing) = self.paired.remove(&from)
+            && self.pairing(to).is_none()
+        {
+            self.paired.insert(to, pairing);
         }
     }
 
@@ -61,6 +151,59 @@ mod tests {
         // Whatever Telegram says, no chat is followed in a circle.
         chats.migrate(c, a);
         assert_eq!([a, b, c].map(|chat| chats.current(chat)), [a, a, a]);
+    }
+
+    #[test]
+    fn a_code_is_good_once_and_for_a_time() {
+        let [alice, bob, group] = [1, 2, -3].map(ChatId);
+        let time = Timestamp::from_micros;
+        let open = |by: Option<i64>, role| Invitation { role, expires: time(100), by: by.map(ChatId) };
+        let code = |number: u32| CodeHash::of(&number.to_string());
+        let mut chats = Chats::default();
+        chats.pair(time(1), alice, code(1), "Alice".to_owned());
+        assert_eq!(chats.paired().count(), 0, "there is no such code");
+        // Where nobody owns the bot, only the newest code is good.
+        chats.invite(time(1), code(1), open(None, Role::Owner));
+        chats.invite(time(2), code(2), open(None, Role::Owner));
+        chats.pair(time(3), alice, code(1), "Alice".to_owned());
+        assert_eq!(chats.pairing(alice), None);
+        chats.pair(time(3), alice, code(2), "Alice".to_owned());
+        chats.pair(time(3), bob, code(2), "Bob".to_owned());
+        assert_eq!(chats.pairing(alice).map(|alice| alice.role), Some(Role::Owner));
+        assert_eq!(chats.pairing(bob), None);
+        // Too late.
+        chats.invite(time(4), code(3), open(Some(1), Role::Member));
+        chats.pair(time(101), bob, code(3), "Bob".to_owned());
+        assert_eq!(chats.pairing(bob), None);
+        // Who is an owner stays one; a group takes its place along.
+        chats.pair(time(100), alice, code(3), "Alice".to_owned());
+        assert_eq!(chats.pairing(alice).map(|alice| (alice.role, alice.since)), Some((Role::Owner, time(3))));
+        chats.invite(time(5), code(4), open(Some(1), Role::Member));
+        chats.pair(time(6), group, code(4), "Group".to_owned());
+        chats.migrate(group, ChatId(-100));
+        assert_eq!((chats.pairing(group), chats.pairing(ChatId(-100)).is_some()), (None, true));
+        chats.remove(ChatId(-100));
+        assert_eq!(chats.paired().count(), 1);
+    }
+
+    #[test]
+    fn codes_and_chats_have_a_limit() {
+        let mut chats = Chats::default();
+        let code = |number: usize| CodeHash::of(&number.to_string());
+        for number in 0..=PAIRED_LIMIT {
+            let time = Timestamp::from_micros(number as i64);
+            let expires = Timestamp::from_micros(1_000 + number as i64);
+            let by = Some(ChatId(1));
+            chats.invite(time, code(number), Invitation { role: Role::Member, expires, by });
+            chats.pair(time, ChatId(number as i64 + 1), code(number), String::new());
+        }
+        assert_eq!((chats.paired.len(), chats.invitations.len()), (PAIRED_LIMIT, 1));
+        for number in 1_000..1_000 + 2 * INVITATION_LIMIT {
+            let expires = Timestamp::from_micros(number as i64);
+            let open = Invitation { role: Role::Member, expires, by: Some(ChatId(1)) };
+            chats.invite(Timestamp::from_micros(0), code(number), open);
+        }
+        assert_eq!(chats.invitations.len(), INVITATION_LIMIT);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, LeaveDecision,
 /// What the configuration says about alerts.
 #[derive(Debug, Clone)]
 pub struct AlertPolicy {
-    /// The chats that are served; no other is alerted, whatever it watched before.
+    /// The chats that the configuration has served. With those that let themselves in they are all that are
+    /// alerted, whatever others watched before.
     pub chats: Vec<ChatId>,
     /// How long the same device and network alert a chat only once.
     pub cooldown: Duration,
@@ -37,7 +38,8 @@ impl State {
     }
 
     fn served(&self, policy: &AlertPolicy) -> BTreeSet<ChatId> {
-        policy.chats.iter().map(|chat| self.chats.current(*chat)).collect()
+        let configured = policy.chats.iter().map(|chat| self.chats.current(*chat));
+        configured.chain(self.chats.paired().map(|(chat, _)| chat)).collect()
     }
 
     /// Whether the chat wants to hear nothing of the device; what the terminal ignores holds for all.

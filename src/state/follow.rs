@@ -88,6 +88,13 @@ impl Follows {
         }
     }
 
+    /// Forgets what this chat follows.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        let of_chat = self.iter().filter(|(_, by, _)| *by == chat);
+        let gone: Vec<DeviceKey> = of_chat.map(|(device, _, _)| device.clone()).collect();
+        gone.iter().for_each(|device| self.remove(device, chat));
+    }
+
     /// The chat's wish about this device.
     pub fn get(&self, device: &DeviceKey, chat: ChatId) -> Option<&Follow> {
         self.rows.get(&(device.clone(), chat))

@@ -26,7 +26,7 @@ mod watch;
 use serde::{Deserialize, Serialize};
 
 pub use alert::{ALERTS_A_MINUTE, Alert, Alerts, Asked, COOLDOWN_LIMIT, OUTBOX_LIMIT, Presence};
-pub use chats::{ANSWERED_LIMIT, Chats};
+pub use chats::{ANSWERED_LIMIT, Chats, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use decide::AlertPolicy;
 use decide::normal;
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
@@ -154,7 +154,7 @@ impl State {
         &self.alerts
     }
 
-    /// What Telegram said of chats and updates.
+    /// The chats that let themselves in, and what Telegram said of chats and updates.
     pub fn chats(&self) -> &Chats {
         &self.chats
     }
@@ -232,6 +232,14 @@ impl State {
             }
             Event::Answered { time: _, update } => self.chats.answered(offset, *update),
             Event::ChatMigrated { time: _, from, to } => self.migrate(*from, *to),
+            Event::Invited { time, code, role, expires, by } => {
+                let invitation = Invitation { role: *role, expires: *expires, by: *by };
+                self.chats.invite(*time, *code, invitation);
+            }
+            Event::Paired { time, chat, code, name } => {
+                self.chats.pair(*time, self.chats.current(*chat), *code, name.clone());
+            }
+            Event::ChatRemoved { time: _, chat, by: _ } => self.remove_chat(self.chats.current(*chat)),
             Event::Forget { time: _, addresses, heard_before } => {
                 let (addresses, heard_before) = (*addresses, *heard_before);
                 self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
@@ -294,6 +302,15 @@ impl State {
             self.alerts.migrate(from, to);
             self.chats.migrate(from, to);
         }
+    }
+
+    /// Forgets all that is this chat's.
+    fn remove_chat(&mut self, chat: ChatId) {
+        self.watches.remove_chat(chat);
+        self.follows.remove_chat(chat);
+        self.silences.remove_chat(chat);
+        self.alerts.remove_chat(chat);
+        self.chats.remove(chat);
     }
 
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
@@ -398,7 +415,7 @@ impl State {
     }
 
     /// Every kind of row with the letter that it has in the store.
-    fn tables(&self) -> [(u8, &dyn Table); 15] {
+    fn tables(&self) -> [(u8, &dyn Table); 17] {
         // Whoever adds a table meets this list.
         let Self {
             devices,
@@ -416,7 +433,7 @@ impl State {
             forgetting: _,
         } = self;
         let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
-        let Chats { migrated, answered } = chats;
+        let Chats { migrated, answered, invitations, paired } = chats;
         let Silences { mutes, ignored } = silences;
         [
             (b'd', devices),
@@ -433,11 +450,13 @@ impl State {
             (b'l', latest),
             (b'g', migrated),
             (b'a', answered),
+            (b'e', invitations),
+            (b'r', paired),
             (b's', signatures),
         ]
     }
 
-    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 15] {
+    fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 17] {
         let Self {
             devices,
             networks,
@@ -454,7 +473,7 @@ impl State {
             forgetting: _,
         } = self;
         let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
-        let Chats { migrated, answered } = chats;
+        let Chats { migrated, answered, invitations, paired } = chats;
         let Silences { mutes, ignored } = silences;
         [
             (b'd', devices),
@@ -471,6 +490,8 @@ impl State {
             (b'l', latest),
             (b'g', migrated),
             (b'a', answered),
+            (b'e', invitations),
+            (b'r', paired),
             (b's', signatures),
         ]
     }

@@ -82,6 +82,14 @@ impl Silences {
         self.move_ignored(|device, chat| (chat == from).then(|| (device.clone(), to)));
     }
 
+    /// Forgets what this chat does not want to hear.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        self.unmute(chat);
+        let of_chat = self.all_ignored().filter(|(_, by, _)| *by == chat);
+        let gone: Vec<DeviceKey> = of_chat.map(|(device, _, _)| device.clone()).collect();
+        gone.iter().for_each(|device| self.unignore(device, chat));
+    }
+
     fn move_ignored(&mut self, target: impl Fn(&DeviceKey, ChatId) -> Option<(DeviceKey, ChatId)>) {
         let moves = self.ignored.iter().filter_map(|(key, _)| Some((key.clone(), target(&key.0, key.1)?)));
         let moves: Vec<_> = moves.collect();

@@ -70,6 +70,16 @@ impl Watches {
         }
     }
 
+    /// Forgets what this chat watches.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        let gone: Vec<Ssid> =
+            self.iter().filter(|(_, by, _)| *by == chat).map(|(ssid, _, _)| ssid.clone()).collect();
+        gone.iter().for_each(|ssid| self.remove(ssid, chat));
+        let of_chat = self.patterns().filter(|(_, by, _)| *by == chat);
+        let gone: Vec<Pattern> = of_chat.map(|(pattern, _, _)| pattern.clone()).collect();
+        gone.iter().for_each(|pattern| self.remove_pattern(pattern, chat));
+    }
+
     /// The chat's watch on exactly this SSID.
     pub fn get(&self, ssid: &Ssid, chat: ChatId) -> Option<&Watch> {
         self.rows.get(&(ssid.clone(), chat))

@@ -7,20 +7,21 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use teloxide::Bot;
-use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SendMessage, SendMessageSetters};
+use teloxide::payloads::{GetUpdates, GetUpdatesSetters};
 use teloxide::requests::Payload;
-use teloxide::types::{
-    AllowedUpdate, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ParseMode, ThreadId,
-    Update,
-};
+use teloxide::types::{AllowedUpdate, MessageId, Update};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use url::Url;
 
 use super::TelegramError;
-use crate::chat::{Button, MESSAGE_LIMIT, Text};
+use super::outgoing::{Outgoing, Upload, edit};
+use crate::chat::Answer;
 use crate::config::Telegram;
 use crate::event::ChatId;
 
@@ -30,6 +31,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How long Telegram holds `getUpdates` open when there is nothing to tell.
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a request may take, and how many bytes of a file give it a second more.
+const TIMEOUT: Duration = Duration::from_secs(17);
+const BYTES_A_SECOND: usize = 64 << 10;
+
+/// The kinds of updates that are asked for: all others have no meaning here, so they are not even sent. An
+/// edited message is none of them: what it asked for at first is done.
+pub(super) const UPDATES: [AllowedUpdate; 3] =
+    [AllowedUpdate::Message, AllowedUpdate::CallbackQuery, AllowedUpdate::MyChatMember];
 
 /// What a failed request means for the next try.
 #[derive(Debug)]
@@ -64,7 +74,7 @@ impl fmt::Display for Failure {
 
 /// What the Bot API answers.
 #[derive(Deserialize)]
-struct Answer<T> {
+struct Response<T> {
     result: Option<T>,
     error_code: Option<u16>,
     #[serde(default)]
@@ -80,7 +90,7 @@ struct Parameters {
     retry_after: Option<u32>,
 }
 
-impl<T> Answer<T> {
+impl<T> Response<T> {
     /// The result, or what the refusal with this HTTP status means.
     fn outcome(self, status: u16) -> Result<T, Failure> {
         let Self { result, error_code, description, parameters } = self;
@@ -121,16 +131,11 @@ impl Backoff {
     }
 }
 
-/// A message to a chat.
-pub(super) struct Outgoing<'a> {
-    pub(super) chat: ChatId,
-    /// The topic of a forum.
-    pub(super) topic: Option<ThreadId>,
-    pub(super) text: &'a Text,
-    /// The buttons under it, by rows.
-    pub(super) buttons: &'a [Vec<Button>],
-    /// Without a sound or a buzz.
-    pub(super) silent: bool,
+/// What is read of a message that was sent: an unknown form of it is no reason to send it again.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sent {
+    message_id: Option<i32>,
 }
 
 /// The Bot API of the configured server.
@@ -149,7 +154,7 @@ impl Api {
                 })?;
             Ok(Bot::with_client(settings.token.reveal(), client).set_api_url(settings.api_url.clone()))
         };
-        Ok(Self { bot: bot(Duration::from_secs(17))?, polling: bot(POLL_TIMEOUT + Duration::from_secs(10))? })
+        Ok(Self { bot: bot(TIMEOUT)?, polling: bot(POLL_TIMEOUT + Duration::from_secs(10))? })
     }
 
     /// Asks once.
@@ -200,45 +205,66 @@ impl Api {
     pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, Failure> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         let request = GetUpdates::new().offset(offset).timeout(seconds);
-        call(&self.polling, &request.allowed_updates([AllowedUpdate::Message])).await
+        call(&self.polling, &request.allowed_updates(UPDATES)).await
     }
 
-    /// Sends a message once.
-    pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<(), Failure> {
-        let no_preview = LinkPreviewOptions {
-            is_disabled: true,
-            url: None,
-            prefer_small_media: false,
-            prefer_large_media: false,
-            show_above_text: false,
+    /// Sends a message once, and returns its number where Telegram tells it.
+    pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<Option<MessageId>, Failure> {
+        let sent: Value = match &message.answer.file {
+            None => call(&self.bot, &message.message()).await?,
+            Some(file) => {
+                let upload = message.upload(file).map_err(|error| unsendable(&error))?;
+                self.upload(upload).await?
+            }
         };
-        let chat = teloxide::types::ChatId(message.chat.0);
-        let mut request = SendMessage::new(chat, message.text.shortened(MESSAGE_LIMIT).to_html())
-            .parse_mode(ParseMode::Html)
-            .link_preview_options(no_preview);
-        request.message_thread_id = message.topic;
-        if !message.buttons.is_empty() {
-            let button =
-                |button: &Button| InlineKeyboardButton::callback(button.label.clone(), button.data.clone());
-            let rows = message.buttons.iter().map(|row| row.iter().map(button));
-            request.reply_markup = Some(InlineKeyboardMarkup::new(rows).into());
-        }
-        request.disable_notification = message.silent.then_some(true);
-        // A message that was taken but is told of in an unknown form must not be sent again.
-        call(&self.bot, &request).await.map(|IgnoredAny| ())
+        let sent: Sent = serde_json::from_value(sent).unwrap_or_default();
+        Ok(sent.message_id.map(MessageId))
     }
+
+    /// Has a message of the bot's say something else. That it says so already is no failure.
+    pub(super) async fn edit(
+        &self,
+        chat: ChatId,
+        message: MessageId,
+        answer: &Answer,
+    ) -> Result<(), Failure> {
+        match call(&self.bot, &edit(chat, message, answer)).await {
+            Err(Failure::Never(why)) if why.contains("message is not modified") => Ok(()),
+            outcome => outcome.map(|IgnoredAny| ()),
+        }
+    }
+
+    async fn upload<T: DeserializeOwned>(&self, upload: Upload) -> Result<T, Failure> {
+        let seconds = u64::try_from(upload.bytes / BYTES_A_SECOND).unwrap_or_default();
+        let timeout = TIMEOUT + Duration::from_secs(seconds);
+        let request = self.bot.client().post(url(&self.bot, upload.method)?);
+        outcome_of(request.multipart(upload.form).timeout(timeout)).await
+    }
+}
+
+fn unsendable(why: &dyn fmt::Display) -> Failure {
+    Failure::Never(format!("the request could not be made: {why}"))
+}
+
+/// Where the server of `bot` takes requests of this method.
+fn url(bot: &Bot, method: &str) -> Result<Url, Failure> {
+    let mut url = bot.api_url();
+    url.path_segments_mut()
+        .map_err(|()| unsendable(&"telegram.api_url has no path"))?
+        .pop_if_empty()
+        .extend([&format!("bot{}", bot.token()), method]);
+    Ok(url)
 }
 
 /// Sends a request to the server of `bot`.
 async fn call<P: Payload + Serialize, T: DeserializeOwned>(bot: &Bot, payload: &P) -> Result<T, Failure> {
-    let unsendable = |why: String| Failure::Never(format!("the request could not be made: {why}"));
-    let body = serde_json::to_vec(payload).map_err(|error| unsendable(error.to_string()))?;
-    let mut url = bot.api_url();
-    url.path_segments_mut()
-        .map_err(|()| unsendable("telegram.api_url has no path".to_owned()))?
-        .pop_if_empty()
-        .extend([&format!("bot{}", bot.token()), P::NAME]);
-    let request = bot.client().post(url).header("content-type", "application/json").body(body);
+    let body = serde_json::to_vec(payload).map_err(|error| unsendable(&error))?;
+    let request = bot.client().post(url(bot, P::NAME)?);
+    outcome_of(request.header("content-type", "application/json").body(body)).await
+}
+
+/// Sends a request, and reads what came of it.
+async fn outcome_of<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
     let answer = match request.send().await {
         Ok(response) => {
             let status = response.status().as_u16();
@@ -254,7 +280,7 @@ async fn call<P: Payload + Serialize, T: DeserializeOwned>(bot: &Bot, payload: &
         };
         Failure::Later(None, with_causes(what, &error))
     })?;
-    let answer: Answer<T> = serde_json::from_slice(&body)
+    let answer: Response<T> = serde_json::from_slice(&body)
         // The raw answer of a broken server is of no use to anybody here.
         .map_err(|_| {
             Failure::Later(None, format!("the server's answer is not the Bot API's (HTTP {status})"))
@@ -268,7 +294,7 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, expected: &str) {
-        let answer: Answer<IgnoredAny> = serde_json::from_str(body).unwrap();
+        let answer: Response<IgnoredAny> = serde_json::from_str(body).unwrap();
         let outcome = answer.outcome(status).map(|IgnoredAny| "taken");
         assert_eq!(format!("{outcome:?}"), expected, "{body}");
     }

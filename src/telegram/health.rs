@@ -62,7 +62,13 @@ pub(super) async fn tell(
     // By their places: two sources may have one name.
     let mut sources: HashMap<usize, Source> = HashMap::new();
     loop {
-        for (place, status) in chat.sensors().iter().enumerate() {
+        // A source may take its time, for which nothing else waits.
+        let asked = chat.clone();
+        let statuses = tokio::select! {
+            statuses = tokio::task::spawn_blocking(move || asked.sensors()) => statuses.unwrap_or_default(),
+            () = stop.cancelled() => return,
+        };
+        for (place, status) in statuses.iter().enumerate() {
             let now = Instant::now();
             let source = sources.entry(place).or_insert_with(|| Source::new(now));
             let trouble = source.trouble(status, silence, now);

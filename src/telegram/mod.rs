@@ -9,33 +9,36 @@
 //! - The token and the webhook's secret are in no message and no log line: errors of teloxide and reqwest,
 //!   which name the address of a request, are put into words here ([`api::Failure`]).
 
+mod access;
 mod api;
+mod busy;
+mod handler;
 mod health;
+mod incoming;
+mod lanes;
+mod menu;
 mod notices;
 mod outbox;
+mod outgoing;
 mod pacing;
 mod polling;
 mod quiet;
+mod rarely;
 mod sender;
 mod told;
 mod webhook;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use teloxide::payloads::{GetMe, SetMyCommands};
-use teloxide::types::{BotCommand, Message, Update, UpdateId, UpdateKind};
-use tokio::sync::OnceCell;
+use teloxide::payloads::GetMe;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::chat::request::COMMANDS;
-use crate::chat::{self, Chat};
+use crate::chat::Chat;
 use crate::config::{self, Telegram, Updates};
-use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
+use access::Access;
 use api::Api;
+use handler::Handler;
+use incoming::Me;
 use quiet::Quiet;
 use sender::Sender;
 
@@ -61,14 +64,7 @@ pub enum TelegramError {
     Client(String),
 }
 
-/// How many updates are remembered, so that one that Telegram repeats is handled once.
-const REMEMBERED_UPDATES: usize = 1024;
-
-/// A stranger is logged at most this often, and at most so many strangers in that time.
-const STRANGER_INTERVAL: Duration = Duration::from_secs(3600);
-const STRANGERS: usize = 64;
-
-/// Serves the configured chats until `stop`.
+/// Serves the chats that the configuration names, and those that let themselves in, until `stop`.
 ///
 /// # Errors
 /// [`TelegramError`] where the bot cannot serve; a Telegram that is merely out of reach is waited for.
@@ -78,12 +74,6 @@ pub async fn run(
     recorder: RecorderHandle,
     stop: CancellationToken,
 ) -> Result<(), TelegramError> {
-    if settings.chats.is_empty() {
-        warn!(
-            "telegram.chats is empty, so nobody is served: write to the bot, and the number of the chat \
-             appears here"
-        );
-    }
     let api = Api::new(&settings)?;
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
     let config::Delivery { gather, quiet, silence } = settings.delivery;
@@ -92,7 +82,7 @@ pub async fn run(
     let notices = notices::tell(sender.clone(), recorder.clone(), quiet, stop.clone());
     let health = health::tell(sender.clone(), chat.clone(), silence, quiet, stop.clone());
     let updates = async {
-        let outcome = receive(settings, api, sender, chat, recorder, &stop).await;
+        let outcome = serve(settings, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the rest with it.
         stop.cancel();
         outcome
@@ -101,7 +91,7 @@ pub async fn run(
     outcome
 }
 
-async fn receive(
+async fn serve(
     settings: Telegram,
     api: Api,
     sender: Sender,
@@ -116,113 +106,38 @@ async fn receive(
     };
     let Some(me) = api.until_answered("getMe", &GetMe::new(), stop).await? else { return Ok(()) };
     info!("connected to Telegram as @{}", me.username());
-    let menu = COMMANDS.map(|command| BotCommand::new(command.name, command.purpose));
-    if let Err(failure) = api.ask(&SetMyCommands::new(menu)).await {
-        warn!("could not set the bot's menu of commands: {failure}");
+    let access =
+        Access::new(api.clone(), sender.clone(), recorder.clone(), &settings, chat.zone(), me.username());
+    let known = Me { id: me.id, username: me.username().to_owned() };
+    let handler = Handler::new(known, api.clone(), sender, access.clone(), chat, recorder);
+    let menus = async {
+        menu::set_for_all(&api).await;
+        access.set_menus().await;
+    };
+    let beside = async {
+        tokio::join!(menus, access.offer_ownership(stop));
+        std::future::pending().await
+    };
+    tokio::select! {
+        outcome = receive(updates, listener, &settings, &api, handler, stop) => outcome,
+        never = beside => never,
     }
-    let handler = Arc::new(Handler {
-        username: me.username().to_lowercase(),
-        sender,
-        chat,
-        recorder,
-        handled: Mutex::default(),
-        strangers: Mutex::default(),
-    });
+}
+
+/// Hands updates to the handler until `stop`.
+async fn receive(
+    updates: Updates,
+    listener: Option<tokio::net::TcpListener>,
+    settings: &Telegram,
+    api: &Api,
+    handler: std::sync::Arc<Handler>,
+    stop: &CancellationToken,
+) -> Result<(), TelegramError> {
     match (updates, listener) {
         (Updates::Webhook(webhook), Some(listener)) => {
-            webhook::run(&webhook, &settings.token, listener, &api, handler, stop).await
+            webhook::run(&webhook, &settings.token, listener, api, handler, stop).await
         }
-        _ => polling::run(&api, handler, stop).await,
-    }
-}
-
-/// Set once an update was handled to its end.
-type Handled = Arc<OnceCell<()>>;
-
-/// Handles updates, wherever they come from.
-struct Handler {
-    username: String,
-    sender: Sender,
-    chat: Chat,
-    recorder: RecorderHandle,
-    handled: Mutex<VecDeque<(UpdateId, Handled)>>,
-    strangers: Mutex<HashMap<ChatId, Instant>>,
-}
-
-impl Handler {
-    /// Handles an update to its end: when this returns, a change is on disk and the reply is out. One that
-    /// comes again meanwhile waits for the same end, and takes over where the first was broken off.
-    async fn handle(&self, update: Update) {
-        self.handled_of(update.id).get_or_init(|| self.act_on(update)).await;
-    }
-
-    async fn act_on(&self, update: Update) {
-        // What else there is (edits, channel posts, members) asks for nothing.
-        let UpdateKind::Message(message) = update.kind else { return };
-        let from = ChatId(message.chat.id.0);
-        if let Some((before, now)) = migration(&message)
-            && self.sender.serves(before)
-        {
-            if let Err(error) = self.sender.follow(before, now).await {
-                warn!("the group {before} became {now}, which could not be noted: {error}");
-            }
-            return;
-        }
-        if !self.sender.serves(from) {
-            return self.note_stranger(from);
-        }
-        let UpdateId(number) = update.id;
-        if self.recorder.state().chats().has_answered(number) {
-            return info!("update {number} was acted on before a restart; it is not repeated");
-        }
-        if let Some(text) = message.text().and_then(|text| self.meant_for_me(text)) {
-            let heard = chat::Message { chat: from, text: &text, in_reply_to: None, update: Some(number) };
-            let answer = self.chat.answer(heard, &chat::Progress::untold()).await;
-            self.sender.reply(&message, &answer.text).await;
-        }
-    }
-
-    /// What is known of the handling of an update.
-    fn handled_of(&self, id: UpdateId) -> Handled {
-        let mut handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = handled.iter().find(|(known, _)| *known == id) {
-            return Arc::clone(known);
-        }
-        if handled.len() >= REMEMBERED_UPDATES {
-            handled.pop_front();
-        }
-        let new = Handled::default();
-        handled.push_back((id, Arc::clone(&new)));
-        new
-    }
-
-    /// The text, unless it is a command for another bot of the same group.
-    fn meant_for_me(&self, text: &str) -> Option<String> {
-        let first = text.split_whitespace().next()?;
-        match first.strip_prefix('/').and_then(|command| command.split_once('@')) {
-            Some((_, bot)) if bot.to_lowercase() != self.username => None,
-            _ => Some(text.to_owned()),
-        }
-    }
-
-    /// Tells the operator of a chat that is not served, so that the owner's own can be let in.
-    fn note_stranger(&self, chat: ChatId) {
-        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        strangers.retain(|_, seen| seen.elapsed() < STRANGER_INTERVAL);
-        if strangers.len() < STRANGERS && strangers.insert(chat, Instant::now()).is_none() {
-            info!("chat {chat} wrote and was not answered; to serve it, add {chat} to telegram.chats");
-        }
-    }
-}
-
-/// The number that a group had, and the one that it has, where the message tells that it became a
-/// supergroup: to the group itself, or to the new one.
-fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
-    let here = ChatId(message.chat.id.0);
-    match (message.migrate_to_chat_id(), message.migrate_from_chat_id()) {
-        (Some(to), _) => Some((here, ChatId(to.0))),
-        (_, Some(from)) => Some((ChatId(from.0), here)),
-        _ => None,
+        _ => polling::run(api, handler, stop).await,
     }
 }
 
@@ -231,9 +146,4 @@ async fn sleep_until(wake: Option<tokio::time::Instant>) {
         Some(wake) => tokio::time::sleep_until(wake).await,
         None => std::future::pending().await,
     }
-}
-
-/// The topic of a forum that a reply belongs into.
-fn topic_of(message: &Message) -> Option<teloxide::types::ThreadId> {
-    message.thread_id.filter(|_| message.is_topic_message)
 }

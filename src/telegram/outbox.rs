@@ -128,7 +128,7 @@ pub(super) async fn deliver(
         for Due { chat, what, answer } in due {
             let pause = pauses.entry(chat).or_default();
             let outcome = if !sender.serves(chat) {
-                Err(Failure::Never("the chat is no longer in telegram.chats".to_owned()))
+                Err(Failure::Never("the chat is served no longer".to_owned()))
             } else if let Err(from) = sender.take_place_for_alert(chat) {
                 pause.place_from = Some(from.into());
                 continue;

@@ -37,6 +37,12 @@ const KEPT_FOR_REPLIES: u32 = 2;
 
 const PRIVATE: Limit = Limit { places: 20, refill: Duration::from_secs(1) };
 
+/// How long a reply waits for its places that others wait behind.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Chats that are remembered, and more only while they have taken places.
+const CHATS: usize = 256;
+
 /// The places of one limit.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -85,6 +91,18 @@ impl Pacing {
         from
     }
 
+    /// Takes the places for a reply, if they are free within a second, and returns when they are.
+    pub(super) fn take_soon(&mut self, chat: ChatId, now: Instant) -> Option<Instant> {
+        let in_chat = if is_group(chat) { self.bucket(chat, now).free_from(0, now) } else { now };
+        let from = self.replies.free_from(0, now).max(in_chat);
+        if from > now + SOON {
+            return None;
+        }
+        self.take_in_chat(chat, now);
+        self.take_among_replies(now);
+        Some(from)
+    }
+
     /// Takes a place among all replies, and returns when it is free. To be called once the chat's is, so
     /// that a chat that must wait does not hold up the others.
     pub(super) fn take_among_replies(&mut self, now: Instant) -> Instant {
@@ -110,8 +128,11 @@ impl Pacing {
         Ok(())
     }
 
-    /// The bucket of a chat that is served, of which the configuration has but a few.
+    /// The bucket of a chat. Where there are many, those go that are full, as new ones are.
     fn bucket(&mut self, chat: ChatId, now: Instant) -> &mut Bucket {
+        if self.chats.len() >= CHATS {
+            self.chats.retain(|known, bucket| *known == chat || bucket.full_from > now);
+        }
         let limit = if is_group(chat) { GROUP } else { PRIVATE };
         self.chats.entry(chat).or_insert_with(|| Bucket::new(limit, now))
     }
@@ -191,6 +212,20 @@ mod tests {
         assert_eq!(times[4], start);
         assert_eq!(pacing.take_in_chat(PERSON, start), start, "others do not");
         assert_eq!(pacing.take_among_replies(start), start);
+    }
+
+    #[test]
+    fn a_reply_that_others_wait_behind_goes_out_soon_or_not_at_all() {
+        let start = Instant::now();
+        let mut pacing = Pacing::new(start);
+        let times: Vec<Instant> = (0..20).filter_map(|_| pacing.take_soon(A_GROUP, start)).collect();
+        assert_eq!(times.len(), 5);
+        assert!(times.iter().all(|time| *time <= start + SECOND));
+        let person: Vec<Instant> = (0..100).filter_map(|_| pacing.take_soon(PERSON, start)).collect();
+        assert!((8..=17).contains(&person.len()), "{}", person.len());
+        assert!(person.is_sorted() && person.iter().all(|time| *time <= start + SECOND));
+        assert_eq!(pacing.take_soon(A_GROUP, start), None, "what was not taken waits for nothing");
+        assert!(pacing.take_soon(A_GROUP, start + SECOND * 8).is_some());
     }
 
     #[test]

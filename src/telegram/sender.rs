@@ -1,19 +1,21 @@
 //! Messages out: all go through here, so that all keep inside Telegram's limits ([`Pacing`]) and all go to
 //! where a chat is now.
 //!
-//! The configuration names the chats that are served. A group that became a supergroup is served under its
-//! new number: what Telegram says of it is logged, and the state knows it from then on.
+//! The chats that are served are those that the configuration names and those that let themselves in, and no
+//! others. A group that became a supergroup is served under its new number: what Telegram says of it is logged,
+//! and the state knows it from then on.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use teloxide::types::Message;
-use tracing::{info, warn};
+use teloxide::payloads::{DeleteMessage, SendChatAction};
+use teloxide::types::{ChatAction, MessageId};
+use tracing::{debug, info, warn};
 
-use super::api::{Api, Backoff, Failure, Outgoing};
+use super::api::{Api, Backoff, Failure};
+use super::outgoing::{Outgoing, Place, action, telegram_id};
 use super::pacing::Pacing;
-use super::topic_of;
 use crate::chat::{Answer, Text};
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
@@ -40,10 +42,12 @@ impl Sender {
     /// The chats that are served, by their present numbers.
     pub(super) fn served(&self) -> BTreeSet<ChatId> {
         let state = self.recorder.state();
-        self.configured.iter().map(|chat| state.chats().current(*chat)).collect()
+        let configured = self.configured.iter().map(|chat| state.chats().current(*chat));
+        configured.chain(state.chats().paired().map(|(chat, _)| chat)).collect()
     }
 
-    /// Whether messages from this chat are answered: one that the configuration names, or what it became.
+    /// Whether messages from this chat are answered. A group that the configuration names is known by its old
+    /// number too.
     pub(super) fn serves(&self, chat: ChatId) -> bool {
         self.configured.contains(&chat) || self.served().contains(&chat)
     }
@@ -57,7 +61,8 @@ impl Sender {
             return Ok(());
         }
         info!(
-            "the group {from} became the supergroup {to} and is served as that; put {to} into telegram.chats"
+            "the group {from} became the supergroup {to} and is served as that; where telegram.chats names \
+             {from}, put {to} there"
         );
         match self.recorder.change(Event::ChatMigrated { time: Timestamp::now(), from, to }).await {
             // It holds, and is written as soon as the disk takes it.
@@ -76,44 +81,106 @@ impl Sender {
 
     /// Sends an alert once, for which a place was taken.
     pub(super) async fn alert(&self, chat: ChatId, answer: &Answer) -> Result<(), Failure> {
-        let Answer { text, buttons, .. } = answer;
-        self.api.send(&Outgoing { chat, topic: None, text, buttons, silent: false }).await
+        self.api.send(&Outgoing { place: chat.into(), answer, silent: false }).await.map(drop)
     }
 
-    /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning.
-    pub(super) async fn reply(&self, message: &Message, text: &Text) {
-        let chat = ChatId(message.chat.id.0);
-        let mut outgoing = Outgoing { chat, topic: topic_of(message), text, buttons: &[], silent: false };
+    /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning. Where
+    /// someone `hurries`, since others wait behind it, it goes out soon or not at all.
+    pub(super) async fn reply(&self, place: Place, answer: &Answer, hurries: bool) {
+        let mut outgoing = Outgoing { place, answer, silent: false };
         let mut backoff = Backoff::default();
-        for left in (0..REPLY_TRIES).rev() {
-            self.turn(outgoing.chat).await;
+        for left in (0..if hurries { 1 } else { REPLY_TRIES }).rev() {
+            if !hurries {
+                self.turn(outgoing.place.chat).await;
+            } else if !self.turn_soon(place.chat).await {
+                return warn!(
+                    "chat {} asks faster than Telegram takes replies; one was given up",
+                    place.chat
+                );
+            }
+            if answer.file.is_some() {
+                self.show_action(outgoing.place, action(answer)).await;
+            }
             let failure = match self.api.send(&outgoing).await {
-                Ok(()) => return,
+                Ok(_) => return,
                 Err(failure) => failure,
             };
             match failure {
                 Failure::Later(named, _) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
                     tokio::time::sleep(backoff.next(named)).await;
                 }
-                Failure::Moved(to) if left > 0 && self.follow(outgoing.chat, to).await.is_ok() => {
-                    outgoing = Outgoing { chat: to, topic: None, ..outgoing };
+                Failure::Moved(to) if left > 0 && self.follow(outgoing.place.chat, to).await.is_ok() => {
+                    outgoing.place = to.into();
                 }
-                failure => return warn!("a reply to chat {chat} was given up: {failure}"),
+                failure => return warn!("a reply to chat {} was given up: {failure}", place.chat),
             }
+        }
+    }
+
+    /// Has a message say something else. One that cannot be edited any more is left, and the answer sent as a
+    /// new one.
+    pub(super) async fn edit(&self, place: Place, message: MessageId, answer: &Answer) {
+        // Neither a file nor a question can be put into a message of text.
+        if answer.file.is_none() && answer.asks_for.is_none() {
+            self.turn(place.chat).await;
+            match self.api.edit(place.chat, message, answer).await {
+                Ok(()) => return,
+                Err(failure) => debug!("a message in chat {} could not be edited: {failure}", place.chat),
+            }
+        }
+        self.reply(place, answer, false).await;
+    }
+
+    /// Shows for some seconds what the bot is doing. Nothing depends on it.
+    pub(super) async fn show_action(&self, place: Place, action: ChatAction) {
+        let mut request = SendChatAction::new(telegram_id(place.chat), action);
+        request.message_thread_id = place.topic;
+        if let Err(failure) = self.api.ask(&request).await {
+            debug!("chat {} was not shown what the bot does: {failure}", place.chat);
+        }
+    }
+
+    /// Sends a line, or has the `line` that was sent say something else, if there is a place for it soon.
+    /// Returns the line that stands now.
+    pub(super) async fn show_line(
+        &self,
+        place: Place,
+        line: Option<MessageId>,
+        answer: &Answer,
+    ) -> Option<MessageId> {
+        if !self.turn_soon(place.chat).await {
+            return line;
+        }
+        let outcome = match line {
+            Some(line) => self.api.edit(place.chat, line, answer).await.map(|()| Some(line)),
+            None => self.api.send(&Outgoing { place, answer, silent: true }).await,
+        };
+        outcome.unwrap_or_else(|failure| {
+            debug!("chat {} was not shown how far its answer is: {failure}", place.chat);
+            line
+        })
+    }
+
+    /// Deletes a message of the bot's.
+    pub(super) async fn take_away(&self, chat: ChatId, message: MessageId) {
+        if let Err(failure) = self.api.ask(&DeleteMessage::new(telegram_id(chat), message)).await {
+            warn!("a line in chat {chat} could not be taken away: {failure}");
         }
     }
 
     /// Sends a message that nobody asked for and that waits for no alert, once; `silent` where it is no cause
     /// to look up.
     pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), Failure> {
+        let answer = Answer::from(text.clone());
         self.turn(chat).await;
-        let outcome = self.api.send(&Outgoing { chat, topic: None, text, buttons: &[], silent }).await;
+        let outcome = self.api.send(&Outgoing { place: chat.into(), answer: &answer, silent }).await;
         match outcome {
             Err(Failure::Moved(to)) if self.follow(chat, to).await.is_ok() => {
                 self.turn(to).await;
-                self.api.send(&Outgoing { chat: to, topic: None, text, buttons: &[], silent }).await
+                let outgoing = Outgoing { place: to.into(), answer: &answer, silent };
+                self.api.send(&outgoing).await.map(drop)
             }
-            outcome => outcome,
+            outcome => outcome.map(drop),
         }
     }
 
@@ -123,6 +190,15 @@ impl Sender {
         tokio::time::sleep_until(from.into()).await;
         let from = self.pacing().take_among_replies(Instant::now());
         tokio::time::sleep_until(from.into()).await;
+    }
+
+    /// Waits until a message may go to this chat, if that is soon.
+    async fn turn_soon(&self, chat: ChatId) -> bool {
+        let from = self.pacing().take_soon(chat, Instant::now());
+        if let Some(from) = from {
+            tokio::time::sleep_until(from.into()).await;
+        }
+        from.is_some()
     }
 
     fn pacing(&self) -> MutexGuard<'_, Pacing> {

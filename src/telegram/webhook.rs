@@ -14,14 +14,15 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 use teloxide::payloads::{SetWebhook, SetWebhookSetters};
-use teloxide::types::{AllowedUpdate, Update};
+use teloxide::types::Update;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
-use super::api::Api;
-use super::{Handler, TelegramError};
+use super::TelegramError;
+use super::api::{Api, UPDATES};
+use super::handler::Handler;
 use crate::config::{Secret, Webhook};
 use crate::dot11::hex;
 use crate::http;
@@ -67,7 +68,7 @@ pub(super) async fn run(
         Err(error) => warn!("the webhook listens on an address that cannot be told: {error}"),
     }
     let server = http::serve(listener, router, stop.clone());
-    let request = SetWebhook::new(url).secret_token(secret).allowed_updates([AllowedUpdate::Message]);
+    let request = SetWebhook::new(url).secret_token(secret).allowed_updates(UPDATES);
     let registration = api.until_answered("setWebhook", &request, stop);
     let ((), registered) = tokio::join!(server, async {
         let registered = registration.await;
@@ -108,7 +109,7 @@ async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> Sta
     match serde_json::from_slice::<Update>(&body) {
         Ok(update) => {
             // A task of its own, so that it comes to its end even where the proxy does not wait for it.
-            let handling = tokio::spawn(async move { posts.handler.handle(update).await });
+            let handling = tokio::spawn(posts.handler.begin(update));
             if let Err(error) = handling.await {
                 error!("an update could not be handled; this is a bug: {error}");
             }

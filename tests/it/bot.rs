@@ -36,13 +36,17 @@ fn the_main_job(mode: Mode) {
     }
     assert!(home.ask_until(RANDOM, "Probe count: 1").plain.contains("random"));
 
-    // A stranger gets nothing.
+    // A stranger gets one line, and only to /start.
     let sent = home.api.sent().len();
     home.say(STRANGER, "/start");
     home.say(STRANGER, ALICE);
     home.service.wait_for_line(&format!("add {STRANGER} to telegram.chats"));
+    home.api.wait_for_message(|message| message.chat_id == STRANGER);
     home.ask("/help");
-    assert!(home.api.sent()[sent..].iter().all(|message| message.chat_id == CHAT));
+    let told: Vec<_> =
+        home.api.sent()[sent..].iter().filter(|message| message.chat_id != CHAT).cloned().collect();
+    let [hint] = &told[..] else { panic!("{told:?}") };
+    assert!(hint.chat_id == STRANGER && hint.plain.contains("666") && !hint.plain.contains('\n'));
 
     // A watch, a frame on the air, the alert; the cool-down keeps back the next.
     let reply = home.ask("/watch \"Depot 7\" the van is here");
@@ -314,11 +318,15 @@ fn only_what_is_meant_for_the_bot_is_answered() {
     for message in ["\u{202e}".repeat(4096), format!("/{}", "<".repeat(4000)), "x".repeat(4096)] {
         assert!(home.ask(&message).plain.chars().count() > 10);
     }
-    // What is no text asks for nothing.
+    // What is no text asks for nothing in a group, and gets a line in a private chat.
     let sent = home.api.sent().len();
     let sticker = serde_json::json!({"dice": {"emoji": "🎲", "value": 3}});
-    assert_eq!(home.api.post(home.service.listen_address(), Incoming::other(CHAT, sticker)), 200);
-    assert_eq!(home.api.sent().len(), sent);
+    for chat in [group, CHAT, CHAT] {
+        let incoming = Incoming::other(chat, sticker.clone());
+        assert_eq!(home.api.post(home.service.listen_address(), incoming), 200);
+    }
+    let told = home.api.sent().split_off(sent);
+    assert!(told.len() == 1 && told[0].chat_id == CHAT && told[0].plain.contains("text"), "{told:?}");
     home.service.signal(libc::SIGINT);
     assert!(home.service.wait_for_exit().success());
     home.api.assert_clean();

@@ -1,7 +1,11 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
+mod access;
 mod alerting;
 mod bot;
+mod bot_buttons;
+mod bot_chats;
+mod bot_work;
 mod commands;
 mod damage;
 mod decode;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 use probewatch::event::{
-    AlertDecision, ChatId, DeviceKey, Event, Fate, Forgettable, LeaveDecision, NamedBy, Offset, Pattern,
-    Probe, Timestamp,
+    AlertDecision, ChatId, CodeHash, DeviceKey, Event, Fate, Forgettable, LeaveDecision, NamedBy, Offset,
+    Pattern, Probe, Role, Timestamp,
 };
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
 use probewatch::state::{
@@ -124,6 +124,20 @@ pub fn input() -> impl Strategy<Value = Input> {
             .prop_map(|(time, from, to)| Input::Change(Event::ChatMigrated { time, from, to })),
         1 => (time(), any::<u32>())
             .prop_map(|(time, update)| Input::Change(Event::Answered { time, update })),
+        1 => (time(), time(), 0..3_u8, prop::option::of(chat()), any::<bool>()).prop_map(
+            |(time, expires, code, by, owner)| Input::Change(Event::Invited {
+                time,
+                code: CodeHash::of(&code.to_string()),
+                role: if owner { Role::Owner } else { Role::Member },
+                expires,
+                by,
+            })
+        ),
+        1 => (time(), chat(), 0..3_u8, "[A-C]").prop_map(|(time, chat, code, name)| {
+            Input::Change(Event::Paired { time, chat, code: CodeHash::of(&code.to_string()), name })
+        }),
+        1 => (time(), chat(), chat())
+            .prop_map(|(time, chat, by)| Input::Change(Event::ChatRemoved { time, chat, by })),
     ]
 }
 

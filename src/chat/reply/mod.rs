@@ -131,7 +131,7 @@ pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
 }
 
 /// A change that was not made, or not for good.
-pub(super) fn change_failed(why: &str) -> Text {
+pub fn change_failed(why: &str) -> Text {
     Text::plain(format_args!("❌ That could not be saved: {}.", printable(why)))
 }
 

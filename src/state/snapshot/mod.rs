@@ -139,6 +139,10 @@ impl State {
             Row::Overflow { chat, overflow } => self.alerts.overflow.load_row(chat, Some(overflow)),
             Row::Migrated { from, to } => self.chats.migrated.load_row(from, Some(to)),
             Row::Answered { event, update } => self.chats.answered.load_row(event, Some(update)),
+            Row::Invitation { code, invitation } => {
+                self.chats.invitations.load_row(code, Some(invitation));
+            }
+            Row::Paired { chat, pairing } => self.chats.paired.load_row(chat, Some(pairing)),
             Row::Cooldown { chat, ssid, device, cooldown } => {
                 self.alerts.cooldowns.load_row((chat, ssid, device), Some(cooldown));
             }

@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::super::alert::{Alert, Asked, Cooldown, Presence};
 use super::super::device::{Device, Signal};
 use super::super::table::PackedRow;
-use super::super::{AddressName, Follow, Hours, Ignored, Mute, Network, Overflow, Totals, Watch};
+use super::super::{
+    AddressName, Follow, Hours, Ignored, Invitation, Mute, Network, Overflow, Pairing, Totals, Watch,
+};
 use crate::dot11::{MacAddr, Signature, Ssid};
 use crate::event::{
-    ChatId, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields, ssid_fields,
+    ChatId, CodeHash, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
+    ssid_fields,
 };
 
 const DEVICE: u8 = b'd';
@@ -101,6 +104,16 @@ pub(in crate::state) enum Row {
     Answered {
         event: Offset,
         update: u32,
+    },
+    Invitation {
+        code: CodeHash,
+        #[serde(flatten)]
+        invitation: Invitation,
+    },
+    Paired {
+        chat: ChatId,
+        #[serde(flatten)]
+        pairing: Pairing,
     },
     Signature {
         signature: Signature,
@@ -205,6 +218,11 @@ impl Row {
             b'a' => {
                 Self::Answered { event: postcard::from_bytes(key)?, update: postcard::from_bytes(bytes)? }
             }
+            b'e' => Self::Invitation {
+                code: postcard::from_bytes(key)?,
+                invitation: postcard::from_bytes(bytes)?,
+            },
+            b'r' => Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? },
             b's' => Self::Signature {
                 signature: postcard::from_bytes(key)?,
                 elements: postcard::from_bytes(bytes)?,
@@ -236,6 +254,8 @@ impl Row {
             Self::LatestAlerts { chat, .. } => format!("latest alerts of chat {}", chat.0),
             Self::Migrated { from, .. } => format!("what chat {} became", from.0),
             Self::Answered { event, .. } => format!("update of event {event}"),
+            Self::Invitation { code, .. } => format!("code {code:?}"),
+            Self::Paired { chat, .. } => format!("chat {}", chat.0),
             Self::Signature { signature, .. } => format!("signature {signature}"),
         }
     }

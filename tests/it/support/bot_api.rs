@@ -12,7 +12,7 @@ mod server;
 mod spec;
 mod updates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -96,6 +96,22 @@ pub struct SentMessage {
     pub at: Instant,
 }
 
+impl SentMessage {
+    /// The buttons under it: what stands on each and what it stands for.
+    pub fn buttons(&self) -> Vec<(String, String)> {
+        let rows = self.raw["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
+        let buttons = rows.flat_map(|row| row.as_array().into_iter().flatten());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        buttons.map(|button| (text(&button["text"]), text(&button["callback_data"]))).collect()
+    }
+
+    /// What the button stands for on which this stands. Panics where there is none.
+    pub fn button(&self, label: &str) -> String {
+        let found = self.buttons().into_iter().find(|(text, _)| text.contains(label));
+        found.unwrap_or_else(|| panic!("no button {label:?} under {self:?}")).1
+    }
+}
+
 /// What the bot asked for with setWebhook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
@@ -130,7 +146,12 @@ struct State {
     /// Every webhook that was set, in order.
     webhooks: Vec<Webhook>,
     webhook: Option<Webhook>,
-    commands: Value,
+    /// The menus of commands by their scopes; the default one is under the empty text.
+    menus: BTreeMap<String, Value>,
+    /// Messages that were taken away, by chat and number.
+    deleted: BTreeSet<(i64, i64)>,
+    /// Presses of buttons that were not answered yet.
+    presses: BTreeSet<String>,
     pending: Vec<Value>,
     allowed_updates: Vec<String>,
     last_update_id: i64,
@@ -172,9 +193,8 @@ pub struct BotApi {
 impl BotApi {
     /// Starts a server on a free port of 127.0.0.1.
     pub fn start() -> Self {
-        let state = State { commands: Value::Array(Vec::new()), ..State::default() };
         let shared =
-            Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), spec: Spec::load() });
+            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), spec: Spec::load() });
         let listener = Listener::start(Arc::clone(&shared)).expect("a port on loopback");
         let address = listener.address();
         Self { shared, listener: Mutex::new(listener), address, log_tail: Mutex::new(None) }
@@ -278,9 +298,27 @@ impl BotApi {
         self.shared.lock().calls.clone()
     }
 
-    /// The commands that the bot has set, as setMyCommands gave them.
+    /// The commands that the bot has set for everybody, as setMyCommands gave them.
     pub fn commands(&self) -> Value {
-        self.shared.lock().commands.clone()
+        self.shared.lock().menus.get("").cloned().unwrap_or_else(|| Value::Array(Vec::new()))
+    }
+
+    /// The commands that the bot has set for this chat, where it has.
+    pub fn commands_of(&self, chat_id: i64) -> Option<Value> {
+        let is_meant =
+            |scope: &str| serde_json::from_str::<Value>(scope).is_ok_and(|scope| scope["chat_id"] == chat_id);
+        let state = self.shared.lock();
+        state.menus.iter().find(|(scope, _)| is_meant(scope)).map(|(_, menu)| menu.clone())
+    }
+
+    /// Whether this message was taken away again.
+    pub fn is_deleted(&self, message: &SentMessage) -> bool {
+        self.shared.lock().deleted.contains(&(message.chat_id, message.message_id))
+    }
+
+    /// How many presses of buttons wait for an answer.
+    pub fn unanswered_presses(&self) -> usize {
+        self.shared.lock().presses.len()
     }
 
     /// Answers the next `count` calls of a method (any case; `*` is any method) with a fault. Plans
@@ -335,7 +373,11 @@ impl BotApi {
         let mut state = self.shared.lock();
         state.last_update_id += 1;
         state.last_message_id += 1;
-        incoming.into_update(state.last_update_id, state.last_message_id)
+        let update = incoming.into_update(state.last_update_id, state.last_message_id);
+        if let Some(press) = update["callback_query"]["id"].as_str() {
+            state.presses.insert(press.to_owned());
+        }
+        update
     }
 
     /// Queues an update for getUpdates.

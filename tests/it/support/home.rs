@@ -63,7 +63,18 @@ impl Home {
     }
 
     pub fn say(&self, chat: i64, text: &str) {
-        let incoming = Incoming::text(chat, text);
+        self.bring(Incoming::text(chat, text));
+    }
+
+    /// The first message to this chat that comes of what a person did.
+    pub fn bring_and_wait(&self, chat: i64, incoming: Incoming) -> SentMessage {
+        let seen = self.api.sent().len();
+        self.bring(incoming);
+        self.api.wait_for_message_after(seen, |message| message.chat_id == chat)
+    }
+
+    /// What a person did comes to the bot; by webhook it is handled when this returns.
+    pub fn bring(&self, incoming: Incoming) {
         match self.mode {
             Mode::Webhook => assert_eq!(self.api.post(self.service.listen_address(), incoming), 200),
             Mode::Polling => self.api.push(incoming),

@@ -55,7 +55,9 @@ fn the_client_understands_every_answer() {
         bot.delete_webhook().await.unwrap();
         assert_eq!(bot.get_webhook_info().await.unwrap().url, None);
         bot.send_chat_action(ChatId(1001), ChatAction::Typing).await.unwrap();
-        bot.answer_callback_query(teloxide::types::CallbackQueryId("1".into())).text("ok").await.unwrap();
+        let press = api.update(Incoming::press_under_old(1001, 1, "data"));
+        let press = press["callback_query"]["id"].as_str().unwrap().to_owned();
+        bot.answer_callback_query(teloxide::types::CallbackQueryId(press)).text("ok").await.unwrap();
     });
     let webhook = api.webhook_history();
     assert_eq!(webhook.len(), 1);

@@ -33,6 +33,7 @@ pub fn required_fields(method: &str) -> &'static [&'static str] {
         "sendchataction" => &["chat_id", "action"],
         "editmessagetext" => &["text"],
         "answercallbackquery" => &["callback_query_id"],
+        "deletemessage" => &["chat_id", "message_id"],
         "setmycommands" => &["commands"],
         _ => &[],
     }
@@ -160,6 +161,19 @@ fn buttons(markup: &Value, found: &mut Vec<String>) {
         if button["text"].as_str().is_some_and(str::is_empty) {
             found.push("a button without text".into());
         }
+    }
+    let widths: Vec<usize> = markup["inline_keyboard"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| row.as_array().map_or(0, Vec::len))
+        .collect();
+    if widths.iter().sum::<usize>() > 100 || widths.iter().any(|width| *width > 8) {
+        found.push(format!("too many buttons: rows of {widths:?}"));
+    }
+    let placeholder = markup["input_field_placeholder"].as_str().map(|text| text.chars().count());
+    if placeholder.is_some_and(|length| !(1..=64).contains(&length)) {
+        found.push("input_field_placeholder has not 1 to 64 characters".into());
     }
 }
 

@@ -43,7 +43,7 @@ impl Reply {
     }
 }
 
-const WRITTEN_OUT: [&str; 14] = [
+const WRITTEN_OUT: [&str; 15] = [
     "getme",
     "setwebhook",
     "deletewebhook",
@@ -58,6 +58,7 @@ const WRITTEN_OUT: [&str; 14] = [
     "sendchataction",
     "answercallbackquery",
     "editmessagetext",
+    "deletemessage",
 ];
 
 /// Whether there is such a method, as far as can be told.
@@ -85,17 +86,22 @@ pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
             "max_connections": 40,
         })),
         "setmycommands" => {
-            state.commands = call.params.get("commands").cloned().unwrap_or_default();
+            let commands = call.params.get("commands").cloned().unwrap_or_default();
+            state.menus.insert(menu_scope(call), commands);
             Reply::Result(true.into())
         }
-        "getmycommands" => Reply::Result(state.commands.clone()),
+        "getmycommands" => {
+            Reply::Result(state.menus.get(&menu_scope(call)).cloned().unwrap_or_else(|| json!([])))
+        }
         "deletemycommands" => {
-            state.commands = json!([]);
+            state.menus.remove(&menu_scope(call));
             Reply::Result(true.into())
         }
         "sendmessage" => send(state, call, "text", "entities"),
         "sendphoto" | "senddocument" => send(state, call, "caption", "caption_entities"),
         "editmessagetext" => edit_text(state, call),
+        "deletemessage" => delete(state, call),
+        "answercallbackquery" => answer_query(state, call),
         other => match state.canned.get(other) {
             Some(result) => Reply::Result(result.clone()),
             None if returns_true(spec, other) => Reply::Result(true.into()),
@@ -114,7 +120,15 @@ pub fn file_violations(call: &Call) -> Vec<String> {
         if file.bytes.is_empty() {
             found.push(format!("file {name:?} must be non-empty"));
         }
+        if file.bytes.len() > 50 << 20 {
+            found.push(format!("file {name:?} is larger than 50 MB"));
+        }
         if call.method.eq_ignore_ascii_case("sendPhoto") {
+            if let Some((width, height)) = png_size(file)
+                && (width + height > 10_000 || width.max(height) > 20 * width.min(height))
+            {
+                found.push(format!("PHOTO_INVALID_DIMENSIONS: {width} by {height}"));
+            }
             let known = [b"\x89PNG\r\n\x1a\n".as_slice(), b"\xff\xd8\xff", b"RIFF", b"GIF8"];
             if !known.iter().any(|magic| file.bytes.starts_with(magic)) {
                 found.push(format!("IMAGE_PROCESS_FAILED: {name:?} is no PNG, JPEG, WebP or GIF"));
@@ -134,7 +148,7 @@ fn returns_true(spec: Option<&Spec>, method: &str) -> bool {
     }
 }
 
-fn bot_user() -> Value {
+pub fn bot_user() -> Value {
     json!({
         "id": 123456,
         "is_bot": true,
@@ -232,9 +246,45 @@ fn send(state: &mut State, call: &Call, field: &str, entities: &str) -> Reply {
     let Ok(sent) = sent_message(call, chat_id, state.last_message_id, field, entities) else {
         return Reply::error(400, "Bad Request: can't parse entities");
     };
-    let message = message_json(&sent, field, entities);
+    let message = message_json(&sent);
     state.sent.push(sent);
     Reply::Result(message)
+}
+
+/// The scope of a menu, as a text that tells scopes apart.
+fn menu_scope(call: &Call) -> String {
+    match call.params.get("scope") {
+        Some(scope) if scope["type"] != "default" => scope.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Takes away a message of the bot's that is there.
+fn delete(state: &mut State, call: &Call) -> Reply {
+    let number = |name: &str| call.params.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let which = (number("chat_id"), number("message_id"));
+    let is_there = state.sent.iter().any(|message| (message.chat_id, message.message_id) == which);
+    if !is_there || !state.deleted.insert(which) {
+        return state.refuse("message to delete not found");
+    }
+    Reply::Result(true.into())
+}
+
+/// A press is answered once.
+fn answer_query(state: &mut State, call: &Call) -> Reply {
+    let id = call.params.get("callback_query_id").and_then(Value::as_str).unwrap_or_default();
+    if !state.presses.remove(id) {
+        return state.refuse("query is too old and response timeout expired or query ID is invalid");
+    }
+    Reply::Result(true.into())
+}
+
+impl State {
+    /// A refusal that the bot should not have brought about.
+    fn refuse(&mut self, why: &str) -> Reply {
+        self.violations.push(why.to_owned());
+        Reply::error(400, &format!("Bad Request: {why}"))
+    }
 }
 
 fn edit_text(state: &mut State, call: &Call) -> Reply {
@@ -246,6 +296,12 @@ fn edit_text(state: &mut State, call: &Call) -> Reply {
     let Some(before) = state.sent.iter().rev().find(is_it) else {
         return Reply::error(400, "Bad Request: message to edit not found");
     };
+    if state.deleted.contains(&(chat_id, message_id)) {
+        return state.refuse("message to edit not found");
+    }
+    if !before.files.is_empty() {
+        return state.refuse("there is no text in the message to edit");
+    }
     let Ok(mut edited) = sent_message(call, chat_id, message_id, "text", "entities") else {
         return Reply::error(400, "Bad Request: can't parse entities");
     };
@@ -257,7 +313,7 @@ fn edit_text(state: &mut State, call: &Call) -> Reply {
         return Reply::error(400, &format!("Bad Request: message is not modified: {why}"));
     }
     edited.thread_id = before.thread_id;
-    let mut message = message_json(&edited, "text", "entities");
+    let mut message = message_json(&edited);
     message["edit_date"] = now().into();
     state.sent.push(edited);
     Reply::Result(message)
@@ -286,7 +342,9 @@ fn sent_message(
 }
 
 /// The Message object that the API returns.
-fn message_json(sent: &SentMessage, field: &str, entities: &str) -> Value {
+pub fn message_json(sent: &SentMessage) -> Value {
+    let (field, entities) =
+        if sent.files.is_empty() { ("text", "entities") } else { ("caption", "caption_entities") };
     let mut message = json!({
         "message_id": sent.message_id,
         "from": bot_user(),

@@ -331,9 +331,9 @@ fn fallback_types(name: &str) -> &'static [&'static str] {
     match name {
         "chat_id" | "message_id" | "message_thread_id" | "offset" | "limit" | "timeout"
         | "max_connections" => &["Integer"],
-        "drop_pending_updates" => &["Boolean"],
+        "drop_pending_updates" | "disable_notification" => &["Boolean"],
         "allowed_updates" | "commands" | "entities" | "caption_entities" => &["Array"],
-        "reply_markup" => &["Object"],
+        "reply_markup" | "reply_parameters" | "scope" => &["Object"],
         _ => &["String"],
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::SentMessage;
 use super::limits::utf16_length;
-use super::methods::now;
+use super::methods::{self, now};
 
 /// Something that a person did in a chat.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub struct Incoming {
     user_id: i64,
     first_name: String,
     thread_id: Option<i64>,
+    /// Fields of the message besides.
+    with: Value,
     what: What,
 }
 
@@ -25,6 +28,14 @@ enum What {
         message_id: i64,
         data: String,
     },
+    /// A press on a button under this message, as the bot gets it.
+    CallbackUnder {
+        message: Value,
+        data: String,
+    },
+    ChannelPost(String),
+    /// The bot's own status in the chat became this.
+    Membership(String),
 }
 
 impl Incoming {
@@ -49,6 +60,39 @@ impl Incoming {
         Self::new(chat_id, What::Callback { message_id, data: data.into() })
     }
 
+    /// A press on a button under a message that the bot sent.
+    pub fn press(under: &SentMessage, data: impl Into<String>) -> Self {
+        let what = What::CallbackUnder { message: methods::message_json(under), data: data.into() };
+        Self::new(under.chat_id, what)
+    }
+
+    /// A press on a button under a message that is too old for the bot to see.
+    pub fn press_under_old(chat_id: i64, message_id: i64, data: impl Into<String>) -> Self {
+        let message = json!({"chat": chat(chat_id), "message_id": message_id, "date": 0});
+        Self::new(chat_id, What::CallbackUnder { message, data: data.into() })
+    }
+
+    /// A post in a channel.
+    pub fn channel_post(chat_id: i64, text: impl Into<String>) -> Self {
+        Self::new(chat_id, What::ChannelPost(text.into()))
+    }
+
+    /// The bot became this in the chat: `member`, `left`, `kicked`.
+    pub fn membership(chat_id: i64, status: impl Into<String>) -> Self {
+        Self::new(chat_id, What::Membership(status.into()))
+    }
+
+    /// A text message that replies to one of the bot's.
+    pub fn reply(to: &SentMessage, text: impl Into<String>) -> Self {
+        Self::text(to.chat_id, text).with(json!({"reply_to_message": methods::message_json(to)}))
+    }
+
+    /// The message with these fields besides.
+    pub fn with(mut self, fields: Value) -> Self {
+        self.with = fields;
+        self
+    }
+
     pub fn by_user(mut self, user_id: i64, first_name: impl Into<String>) -> Self {
         (self.user_id, self.first_name) = (user_id, first_name.into());
         self
@@ -62,7 +106,7 @@ impl Incoming {
 
     fn new(chat_id: i64, what: What) -> Self {
         let user_id = if chat_id > 0 { chat_id } else { 777 };
-        Self { chat_id, user_id, first_name: "Test".into(), thread_id: None, what }
+        Self { chat_id, user_id, first_name: "Test".into(), thread_id: None, with: Value::Null, what }
     }
 
     pub(super) fn into_update(self, update_id: i64, message_id: i64) -> Value {
@@ -82,6 +126,9 @@ impl Incoming {
             message["is_topic_message"] = true.into();
             message["chat"]["is_forum"] = true.into();
         }
+        for (name, value) in self.with.as_object().into_iter().flatten() {
+            message[name] = value.clone();
+        }
         let mut update = json!({"update_id": update_id});
         match self.what {
             What::Text(text) => {
@@ -98,6 +145,35 @@ impl Incoming {
                     message[name] = value.clone();
                 }
                 update["message"] = message;
+            }
+            What::CallbackUnder { message: under, data } => {
+                update["callback_query"] = json!({
+                    "id": format!("{update_id}"),
+                    "from": message["from"].take(),
+                    "message": under,
+                    "chat_instance": "1",
+                    "data": data,
+                });
+            }
+            What::ChannelPost(text) => {
+                set_text(&mut message, &text);
+                message["chat"] = json!({"id": self.chat_id, "type": "channel", "title": "Test channel"});
+                message["sender_chat"] = message["chat"].clone();
+                message["from"].take();
+                update["channel_post"] = message;
+            }
+            What::Membership(status) => {
+                let member = |status: &str| {
+                    json!({"user": methods::bot_user(), "status": status,
+                                                   "until_date": 0})
+                };
+                update["my_chat_member"] = json!({
+                    "chat": message["chat"].take(),
+                    "from": message["from"].take(),
+                    "date": now(),
+                    "old_chat_member": member(if status == "member" { "left" } else { "member" }),
+                    "new_chat_member": member(&status),
+                });
             }
             What::Callback { message_id, data } => {
                 let from = message["from"].take();

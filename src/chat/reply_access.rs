@@ -1,0 +1,167 @@
+//! What a person sees of who may speak with the bot.
+
+use chrono_tz::Tz;
+
+use super::reply::shown_time;
+use super::request::OWNER_COMMANDS;
+use super::text::{Text, printable};
+use crate::event::{ChatId, Role, Timestamp};
+
+/// A chat as `/chats` lists it.
+#[derive(Debug, Clone)]
+pub struct ListedChat {
+    /// Its number.
+    pub chat: ChatId,
+    /// The title of the group, or the person's name, where it is known.
+    pub name: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// Since when, where it let itself in; else the configuration names it.
+    pub since: Option<Timestamp>,
+}
+
+impl ListedChat {
+    fn title(&self) -> String {
+        self.name.as_deref().map_or_else(|| format!("chat {}", self.chat), printable)
+    }
+}
+
+/// The one line that a stranger gets.
+pub fn stranger(chat: ChatId) -> Text {
+    Text::plain("This bot is private. Its owner can let this chat in, by an invitation or by its number: ")
+        .code(chat)
+}
+
+/// The first words to a chat that let itself in.
+pub fn paired(role: Role) -> Text {
+    match role {
+        Role::Owner => Text::plain(
+            "🔑 This bot is yours now. /invite lets other chats in, /chats lists and removes them. /help says \
+             what can be asked.",
+        ),
+        Role::Member => Text::plain("👋 This chat is let in. /help says what can be asked."),
+    }
+}
+
+/// The answer to an owner's code in a group.
+pub fn owner_is_a_person() -> Text {
+    Text::plain("This code makes a person the owner, and not a group. Send it to me in a private chat.")
+}
+
+/// A code for another chat, good for so many hours.
+pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
+    let whom = match role {
+        Role::Owner => "🎟 Who opens this first, in a private chat, owns the bot as you do",
+        Role::Member => "🎟 Who opens this first is let in",
+    };
+    let text = Text::plain(format_args!(
+        "{whom}. It is good once, for {hours} hours.\nhttps://t.me/{bot}?start={code}"
+    ));
+    match role {
+        Role::Owner => text,
+        Role::Member => text
+            .then(format_args!("\n\nFor a group:\nhttps://t.me/{bot}?startgroup={code}\nor there: "))
+            .code(format_args!("/start@{bot} {code}")),
+    }
+}
+
+/// The answer to `/invite` with what it does not know.
+pub fn invite_misused() -> Text {
+    Text::plain("❌ /invite makes a code for a chat, and ").code("/invite owner").then(" one for an owner.")
+}
+
+/// The answer to `/invite` when no chat more can let itself in.
+pub fn too_many_chats(limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ {limit} chats have let themselves in already, which is the most. Remove one first: /chats"
+    ))
+}
+
+/// The answer to an owner's command in a group.
+pub fn in_private_only(command: &str) -> Text {
+    Text::plain(format_args!("/{command} is for owners, in a private chat with me."))
+}
+
+/// The answer to an owner's command by someone else.
+pub fn for_owners_only(command: &str) -> Text {
+    Text::plain(format_args!("❌ /{command} is for the owner of this bot only."))
+}
+
+/// The answer to an owner's command where there is none.
+pub fn nobody_owns(command: &str) -> Text {
+    Text::plain(format_args!(
+        "❌ /{command} is for owners, and nobody owns this bot: name one in telegram.owners of the configuration."
+    ))
+}
+
+/// The list of chats.
+pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
+    let text = Text::default().bold("👥 Chats that are served").list(chats.iter().map(|listed| {
+        let role = if listed.role == Role::Owner { ", owner" } else { "" };
+        let since = match listed.since {
+            Some(since) => format!(", since {}", shown_time(since, zone)),
+            None => ", by the configuration".to_owned(),
+        };
+        let name = listed.name.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
+        Text::plain(name).code(listed.chat).then(format_args!("{role}{since}"))
+    }));
+    if chats.iter().all(|listed| listed.since.is_some()) {
+        return text;
+    }
+    text.then("\n\nWhat the configuration names is removed there: telegram.owners and telegram.chats.")
+}
+
+/// What stands on the button that removes a chat.
+pub fn remove_button(listed: &ListedChat) -> String {
+    let title: String = listed.title().chars().take(40).collect();
+    format!("Remove {title}")
+}
+
+/// The question before a chat is removed, and what stands on the buttons for yes and no.
+pub fn sure_to_remove(listed: &ListedChat) -> (Text, [String; 2]) {
+    let text = Text::plain(format_args!("Remove {} (", listed.title()))
+        .code(listed.chat)
+        .then(")? It gets no answer any more, and what it watches and what waits for it is forgotten.");
+    (text, ["Remove".to_owned(), "Keep".to_owned()])
+}
+
+/// The first line over the list after a chat was removed.
+pub fn removed(listed: &ListedChat) -> Text {
+    Text::plain(format_args!("✅ {} is removed.\n\n", listed.title()))
+}
+
+/// Why a button of `/chats` does nothing, in a few words.
+pub mod refused {
+    /// The chat is gone.
+    pub const NOT_THERE: &str = "That chat is not served any more.";
+    /// The configuration names it.
+    pub const CONFIGURED: &str = "The configuration names that chat: remove it from telegram.chats.";
+    /// It is the last owner.
+    pub const LAST_OWNER: &str = "You are the last owner. Make another one first: /invite owner";
+    /// Whoever pressed it is no owner, or not in a private chat.
+    pub const NOT_YOURS: &str = "Only owners may do that, in a private chat.";
+}
+
+/// What owners can do besides, under `/help`.
+pub fn owners_help() -> Text {
+    Text::plain("\n\n").bold("For owners").list(
+        OWNER_COMMANDS
+            .iter()
+            .map(|command| Text::plain(format_args!("/{}: {}", command.name, command.purpose))),
+    )
+}
+
+/// The line for a message without words.
+pub fn wordless() -> Text {
+    Text::plain("I can only read text: a device's name, a MAC address, or a command. /help lists them.")
+}
+
+/// The line for a message that is someone else's.
+pub fn forwarded() -> Text {
+    Text::plain("I leave forwarded messages alone. Write it yourself, or copy it.")
+}
+
+/// The line that stands while an answer takes long; after so many seconds.
+pub fn working(seconds: u64) -> Text {
+    Text::plain(format_args!("⏳ Working on it… {seconds} s"))
+}

@@ -1,0 +1,267 @@
+//! Who may speak with the bot: owners let chats in with one-time codes, and remove them. While nobody owns the
+//! bot, the log has the code for the first.
+//!
+//! What must hold:
+//! - A code has 128 random bits and is good once and for [`CODE_TIME`]. Only its hash is kept; the code itself
+//!   stands in the log of the service, or in the owner's chat, and nowhere else.
+//! - A code for the first owner is good only while there is none. A new one ends the one before.
+//! - Whoever comes with a wrong code learns nothing, not even that it is wrong.
+//! - What the configuration names stays; so does the last owner.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::api::Api;
+use super::incoming::arguments_of;
+use super::menu;
+use super::sender::Sender;
+use crate::chat::reply_access::{self as reply, ListedChat, refused};
+use crate::chat::{Answer, Button, Press, Pressed, Text, reply::change_failed};
+use crate::dot11::hex;
+use crate::event::{ChatId, CodeHash, Event, Role, Timestamp};
+use crate::recorder::{ChangeError, RecorderHandle};
+
+/// For how long a code is good.
+const CODE_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// When a code that could not be made is tried again.
+const CODE_RETRY: Duration = Duration::from_secs(60);
+
+/// The longest name of a chat that is kept, in characters.
+const NAME_LENGTH: usize = 64;
+
+/// What the buttons under `/chats` stand for begins so.
+const BUTTONS: &str = "access:";
+
+/// Decides who is let in.
+pub(super) struct Access {
+    api: Api,
+    sender: Sender,
+    recorder: RecorderHandle,
+    zone: Tz,
+    username: String,
+    /// The chats and the owners that the configuration names, by the numbers that it gives.
+    configured: Vec<ChatId>,
+    owners: Vec<ChatId>,
+    /// What chats are called that wrote lately, for those of the configuration.
+    names: Mutex<BTreeMap<ChatId, String>>,
+}
+
+/// No code could be made.
+#[derive(Debug, thiserror::Error)]
+enum CodeError {
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+impl Access {
+    pub(super) fn new(
+        api: Api,
+        sender: Sender,
+        recorder: RecorderHandle,
+        settings: &crate::config::Telegram,
+        zone: Tz,
+        username: &str,
+    ) -> Arc<Self> {
+        let (configured, owners) = (settings.chats.clone(), settings.owners.clone());
+        let (username, names) = (username.to_owned(), Mutex::default());
+        Arc::new(Self { api, sender, recorder, zone, username, configured, owners, names })
+    }
+
+    /// Logs a code for the first owner, anew whenever it is over, until there is one.
+    pub(super) async fn offer_ownership(&self, stop: &CancellationToken) {
+        while self.is_unowned() {
+            let wait = match self.new_code(Role::Owner, None).await {
+                Ok(code) => {
+                    info!(
+                        "nobody owns this bot yet. Open https://t.me/{bot}?start={code} or send it \
+                         \"/start {code}\": the first who does owns it. The code is good for {hours} hours",
+                        bot = self.username,
+                        hours = CODE_TIME.as_secs() / 3600,
+                    );
+                    CODE_TIME
+                }
+                Err(error) => {
+                    warn!("nobody owns this bot yet, and there is no code to own it with: {error}");
+                    CODE_RETRY
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Sets the menus of all owners.
+    pub(super) async fn set_menus(&self) {
+        for owner in self.all_owners() {
+            menu::set_for_owner(&self.api, owner).await;
+        }
+    }
+
+    /// Lets the chat in where the code is good, and says so; nothing where it is not.
+    pub(super) async fn pair(&self, chat: ChatId, name: String, code: &str) -> Option<Answer> {
+        let (code, time) = (CodeHash::of(code), Timestamp::now());
+        let invitation = self.recorder.state().chats().invitation(&code, chat, time)?;
+        if invitation.by.is_none() && !self.is_unowned() {
+            return None;
+        }
+        if invitation.role == Role::Owner && chat.0 < 0 {
+            return Some(reply::owner_is_a_person().into());
+        }
+        let name = name.chars().take(NAME_LENGTH).collect();
+        if let Err(error) = self.recorder.change(Event::Paired { time, chat, code, name }).await {
+            return Some(change_failed(&error.to_string()).into());
+        }
+        // Another chat may have come first.
+        let role = self.recorder.state().chats().pairing(chat)?.role;
+        info!("chat {chat} let itself in with a code, as {role:?}");
+        if role == Role::Owner {
+            menu::set_for_owner(&self.api, chat).await;
+        }
+        Some(reply::paired(role).into())
+    }
+
+    /// The answer to an owner's command; nothing where the text is none.
+    pub(super) async fn answer(&self, chat: ChatId, text: &str) -> Option<Answer> {
+        let (command, arguments) =
+            ["invite", "chats"].into_iter().find_map(|name| Some((name, arguments_of(text, name)?)))?;
+        Some(if self.all_owners().is_empty() {
+            reply::nobody_owns(command).into()
+        } else if chat.0 < 0 {
+            reply::in_private_only(command).into()
+        } else if !self.is_owner(chat) {
+            reply::for_owners_only(command).into()
+        } else if command == "chats" {
+            self.list(Text::default())
+        } else {
+            self.invite(chat, arguments).await.into()
+        })
+    }
+
+    /// What a press of a button under `/chats` does; nothing where the button is none of these.
+    pub(super) async fn press(&self, press: &Press<'_>) -> Option<Pressed> {
+        let what = press.data.strip_prefix(BUTTONS)?;
+        let tell = |text: &str| Pressed::Tell(text.to_owned());
+        if !self.is_owner(press.chat) {
+            return Some(tell(refused::NOT_YOURS));
+        }
+        let Some((what, chat)) = what.split_once(':') else {
+            return Some(Pressed::Edit(self.list(Text::default())));
+        };
+        let chat = chat.parse().map(ChatId);
+        let listed = self.listed().into_iter().find(|listed| Ok(listed.chat) == chat);
+        let Some(listed) = listed else { return Some(tell(refused::NOT_THERE)) };
+        if listed.since.is_none() {
+            return Some(tell(refused::CONFIGURED));
+        }
+        if listed.role == Role::Owner && self.all_owners().len() == 1 {
+            return Some(tell(refused::LAST_OWNER));
+        }
+        if what != "remove" {
+            let (text, [yes, no]) = reply::sure_to_remove(&listed);
+            let buttons = vec![vec![button(yes, &format!("remove:{}", listed.chat.0)), button(no, "list")]];
+            return Some(Pressed::Edit(Answer { text, buttons, ..Answer::default() }));
+        }
+        let gone = Event::ChatRemoved { time: Timestamp::now(), chat: listed.chat, by: press.chat };
+        if let Err(error) = self.recorder.change(gone).await {
+            return Some(Pressed::Send(change_failed(&error.to_string()).into()));
+        }
+        info!("chat {} was removed by owner {}", listed.chat, press.chat);
+        if listed.role == Role::Owner {
+            menu::clear(&self.api, listed.chat).await;
+        }
+        Some(Pressed::Edit(if listed.chat == press.chat {
+            reply::removed(&listed).into()
+        } else {
+            self.list(reply::removed(&listed))
+        }))
+    }
+
+    /// Whether the person of this private chat owns the bot.
+    pub(super) fn is_owner(&self, chat: ChatId) -> bool {
+        self.all_owners().contains(&chat)
+    }
+
+    /// Takes note of what a chat that is served is called.
+    pub(super) fn note_name(&self, chat: ChatId, name: String) {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(chat, name);
+    }
+
+    fn all_owners(&self) -> BTreeSet<ChatId> {
+        let state = self.recorder.state();
+        let paired = state.chats().paired().filter(|(_, pairing)| pairing.role == Role::Owner);
+        self.owners.iter().copied().chain(paired.map(|(chat, _)| chat)).collect()
+    }
+
+    /// Whether neither the configuration names anyone nor anybody owns the bot.
+    fn is_unowned(&self) -> bool {
+        self.configured.is_empty() && self.all_owners().is_empty()
+    }
+
+    async fn new_code(&self, role: Role, by: Option<ChatId>) -> Result<String, CodeError> {
+        let mut octets = [0; 16];
+        getrandom::fill(&mut octets).map_err(CodeError::Random)?;
+        let code = hex(&octets);
+        let time = Timestamp::now();
+        let micros = i64::try_from(CODE_TIME.as_micros()).unwrap_or(i64::MAX);
+        let expires = Timestamp::from_micros(time.as_micros().saturating_add(micros));
+        self.recorder.change(Event::Invited { time, code: CodeHash::of(&code), role, expires, by }).await?;
+        Ok(code)
+    }
+
+    async fn invite(&self, by: ChatId, arguments: &str) -> Text {
+        let role = match arguments {
+            "" => Role::Member,
+            "owner" => Role::Owner,
+            _ => return reply::invite_misused(),
+        };
+        if let Some(limit) = self.recorder.state().chats().paired_limit_reached() {
+            return reply::too_many_chats(limit);
+        }
+        match self.new_code(role, Some(by)).await {
+            Ok(code) => reply::invitation(&self.username, &code, role, CODE_TIME.as_secs() / 3600),
+            Err(error) => change_failed(&error.to_string()),
+        }
+    }
+
+    fn listed(&self) -> Vec<ListedChat> {
+        let served = self.sender.served();
+        let owners = self.all_owners();
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.recorder.state();
+        let configured: BTreeSet<ChatId> =
+            self.configured.iter().map(|chat| state.chats().current(*chat)).collect();
+        let listed = served.into_iter().map(|chat| {
+            let pairing = state.chats().pairing(chat);
+            ListedChat {
+                chat,
+                name: names.get(&chat).cloned().or_else(|| pairing.map(|pairing| pairing.name.clone())),
+                role: if owners.contains(&chat) { Role::Owner } else { Role::Member },
+                since: pairing.filter(|_| !configured.contains(&chat)).map(|pairing| pairing.since),
+            }
+        });
+        listed.collect()
+    }
+
+    fn list(&self, head: Text) -> Answer {
+        let listed = self.listed();
+        let removable = listed.iter().filter(|listed| listed.since.is_some());
+        let buttons = removable
+            .map(|listed| vec![button(reply::remove_button(listed), &format!("ask:{}", listed.chat.0))])
+            .collect();
+        Answer { text: head.join(reply::chats(&listed, self.zone)), buttons, ..Answer::default() }
+    }
+}
+
+fn button(label: String, what: &str) -> Button {
+    Button { label, data: format!("{BUTTONS}{what}") }
+}

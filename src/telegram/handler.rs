@@ -1,0 +1,337 @@
+//! What becomes of an update, wherever it comes from.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use teloxide::payloads::AnswerCallbackQuery;
+use teloxide::types::{
+    CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, MaybeInaccessibleMessage, Message, Update,
+    UpdateId, UpdateKind,
+};
+use tokio::sync::OnceCell;
+use tracing::{debug, info, warn};
+
+use super::access::Access;
+use super::api::Api;
+use super::busy::while_shown;
+use super::incoming::{Heard, Me, arguments_of};
+use super::lanes::{Lanes, Turn};
+use super::outgoing::Place;
+use super::rarely::Rarely;
+use super::sender::Sender;
+use crate::chat::{self, Answer, Chat, Press, Pressed, Progress, Text, reply_access as reply};
+use crate::event::ChatId;
+use crate::recorder::RecorderHandle;
+
+/// How many updates are remembered, so that one that Telegram repeats is handled once.
+const REMEMBERED_UPDATES: usize = 1024;
+
+/// Strangers are logged, and told how to be let in, once an hour each, and not more of them in that hour: what
+/// they write takes next to nothing of what the bot may send.
+const STRANGER_INTERVAL: Duration = Duration::from_secs(3600);
+const STRANGERS_LOGGED: usize = 64;
+const STRANGERS_TOLD: usize = 20;
+
+/// How often a chat is told that the bot reads text only, and how many chats are in that time.
+const HINT_INTERVAL: Duration = Duration::from_secs(60);
+const HINTS: usize = 64;
+
+/// Past so many updates of one chat that wait, its replies go out soon or not at all: everything that it
+/// asked for is done, and others need not wait for it.
+const PATIENCE: usize = 8;
+
+/// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
+const TOLD_LIMIT: usize = 200;
+
+/// How long the sign of waiting stays on a button; Telegram takes no answer to a press much later.
+const PRESS_TIME: Duration = Duration::from_secs(3);
+
+/// Set once an update was handled to its end.
+type Handled = Arc<OnceCell<()>>;
+
+/// Handles updates.
+pub(super) struct Handler {
+    me: Me,
+    api: Api,
+    sender: Sender,
+    access: Arc<Access>,
+    chat: Chat,
+    recorder: RecorderHandle,
+    lanes: Arc<Lanes>,
+    handled: Mutex<VecDeque<(UpdateId, Handled)>>,
+    strangers_logged: Rarely,
+    strangers_told: Rarely,
+    hints: Rarely,
+}
+
+impl Handler {
+    pub(super) fn new(
+        me: Me,
+        api: Api,
+        sender: Sender,
+        access: Arc<Access>,
+        chat: Chat,
+        recorder: RecorderHandle,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            me,
+            api,
+            sender,
+            access,
+            chat,
+            recorder,
+            lanes: Arc::default(),
+            handled: Mutex::default(),
+            strangers_logged: Rarely::new(STRANGER_INTERVAL, STRANGERS_LOGGED),
+            strangers_told: Rarely::new(STRANGER_INTERVAL, STRANGERS_TOLD),
+            hints: Rarely::new(HINT_INTERVAL, HINTS),
+        })
+    }
+
+    /// Takes the update's turn in its chat, which comes in the order of these calls. What is returned handles
+    /// it to its end: then a change is on disk and the reply is out. One that comes again meanwhile waits for
+    /// the same end, and takes over where the first was broken off.
+    pub(super) fn begin(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
+        let mut turn = self.lanes.enter(chat_of(&update.kind));
+        let handler = Arc::clone(self);
+        async move {
+            turn.begin().await;
+            handler.handled_of(update.id).get_or_init(|| handler.act_on(update, &turn)).await;
+        }
+    }
+
+    async fn act_on(&self, update: Update, turn: &Turn) {
+        let UpdateId(number) = update.id;
+        match update.kind {
+            UpdateKind::Message(message) => self.hear(&message, number, turn).await,
+            UpdateKind::CallbackQuery(query) => self.pressed(&query, number, turn).await,
+            UpdateKind::MyChatMember(change) => self.note_membership(&change),
+            // What else there is was not asked for.
+            _ => {}
+        }
+    }
+
+    async fn hear(&self, message: &Message, update: u32, turn: &Turn) {
+        let place = place_of(message);
+        let chat = place.chat;
+        if let Some((before, now)) = migration(message)
+            && self.sender.serves(before)
+        {
+            if let Err(error) = self.sender.follow(before, now).await {
+                warn!("the group {before} became {now}, which could not be noted: {error}");
+            }
+            return;
+        }
+        let heard = self.me.hear(message);
+        if !self.sender.serves(chat) {
+            return self.hear_stranger(message, &heard).await;
+        }
+        if self.has_acted_on(update) {
+            return;
+        }
+        self.access.note_name(chat, name_of(&message.chat));
+        let answer = match heard {
+            Heard::Text { text, in_reply_to } => {
+                let heard = chat::Message {
+                    chat,
+                    text: &text,
+                    in_reply_to: in_reply_to.as_deref(),
+                    update: Some(update),
+                };
+                let work = async |progress| self.answer(message, heard, &progress).await;
+                while_shown(&self.sender, place, work).await
+            }
+            Heard::Wordless if self.hints.may(chat, Instant::now()) => reply::wordless().into(),
+            Heard::Forwarded if self.hints.may(chat, Instant::now()) => reply::forwarded().into(),
+            _ => return,
+        };
+        self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
+    }
+
+    async fn answer(&self, message: &Message, heard: chat::Message<'_>, progress: &Progress) -> Answer {
+        let chat::Message { chat, text, .. } = heard;
+        if let Some(code) = arguments_of(text, "start").filter(|code| !code.is_empty())
+            && let Some(answer) = self.access.pair(chat, name_of(&message.chat), code).await
+        {
+            return answer;
+        }
+        if let Some(answer) = self.access.answer(chat, text).await {
+            return answer;
+        }
+        let answer = self.chat.answer(heard, progress).await;
+        if self.access.is_owner(chat) && arguments_of(text, "help").is_some() {
+            return Answer { text: answer.text.join(reply::owners_help()), ..answer };
+        }
+        answer
+    }
+
+    async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Turn) {
+        // Without a message it is no button of a chat's, and there is nobody to answer.
+        let Some(under) = &query.message else { return };
+        let place = match under {
+            MaybeInaccessibleMessage::Regular(message) => Place { answers: None, ..place_of(message) },
+            MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
+        };
+        if !self.sender.serves(place.chat) {
+            return self.log_stranger(place.chat);
+        }
+        if self.has_acted_on(update) {
+            return self.end_press(query, None).await;
+        }
+        let press =
+            Press { chat: place.chat, data: query.data.as_deref().unwrap_or_default(), update: Some(update) };
+        let work = async |progress| match self.access.press(&press).await {
+            Some(pressed) => pressed,
+            None => self.chat.press(press, &progress).await,
+        };
+        let mut work = pin!(while_shown(&self.sender, place, work));
+        let (pressed, is_ended) = match tokio::time::timeout(PRESS_TIME, &mut work).await {
+            Ok(pressed) => (pressed, false),
+            Err(_) => (tokio::join!(work, self.end_press(query, None)).0, true),
+        };
+        match pressed {
+            Pressed::Tell(text) if is_ended => {
+                self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > PATIENCE).await;
+            }
+            Pressed::Tell(text) => self.end_press(query, Some(text)).await,
+            Pressed::Send(answer) => {
+                if !is_ended {
+                    self.end_press(query, None).await;
+                }
+                self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
+            }
+            Pressed::Edit(answer) => {
+                if !is_ended {
+                    self.end_press(query, None).await;
+                }
+                // What is too old, or holds a file, does not become another text.
+                match under.regular_message().filter(|message| message.text().is_some()) {
+                    Some(message) => self.sender.edit(place, message.id, &answer).await,
+                    None => self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await,
+                }
+            }
+        }
+    }
+
+    /// Ends the sign of waiting on a button, with a few words or without.
+    async fn end_press(&self, query: &CallbackQuery, text: Option<String>) {
+        let mut request = AnswerCallbackQuery::new(query.id.clone());
+        request.text = text.map(|text| text.chars().take(TOLD_LIMIT).collect());
+        // Telegram takes it for some seconds only; what the press did is done all the same.
+        if let Err(failure) = self.api.ask(&request).await {
+            debug!("the press of a button was not answered: {failure}");
+        }
+    }
+
+    async fn hear_stranger(&self, message: &Message, heard: &Heard) {
+        let place = place_of(message);
+        let start = match heard {
+            Heard::Text { text, .. } => arguments_of(text, "start"),
+            _ => None,
+        };
+        let answer = match start {
+            Some("") if self.strangers_told.may(place.chat, Instant::now()) => {
+                Some(reply::stranger(place.chat).into())
+            }
+            None | Some("") => None,
+            Some(code) => self.access.pair(place.chat, name_of(&message.chat), code).await,
+        };
+        match answer {
+            Some(answer) => self.sender.reply(place, &answer, false).await,
+            None => self.log_stranger(place.chat),
+        }
+        if start == Some("") {
+            self.log_stranger(place.chat);
+        }
+    }
+
+    /// Tells the operator of a chat that is not served, so that the owner's own can be let in.
+    fn log_stranger(&self, chat: ChatId) {
+        if self.strangers_logged.may(chat, Instant::now()) {
+            info!(
+                "chat {chat} is not served and was told nothing of use; to serve it, add {chat} to telegram.chats"
+            );
+        }
+    }
+
+    /// The bot was let into a chat, put out of it, or blocked by a person: nothing is said there, but the
+    /// operator may wonder why alerts for it are dropped.
+    fn note_membership(&self, change: &ChatMemberUpdated) {
+        let chat = ChatId(change.chat.id.0);
+        if !self.sender.serves(chat) {
+            return self.log_stranger(chat);
+        }
+        self.access.note_name(chat, name_of(&change.chat));
+        if change.new_chat_member.is_present() {
+            info!("the bot is in chat {chat} now");
+        } else {
+            warn!(
+                "the bot was removed from chat {chat}, or blocked there: it gets no alerts until that ends"
+            );
+        }
+    }
+
+    /// Whether the update was acted on before a restart.
+    fn has_acted_on(&self, update: u32) -> bool {
+        let has = self.recorder.state().chats().has_answered(update);
+        if has {
+            info!("update {update} was acted on before a restart; it is not repeated");
+        }
+        has
+    }
+
+    /// What is known of the handling of an update.
+    fn handled_of(&self, id: UpdateId) -> Handled {
+        let mut handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = handled.iter().find(|(known, _)| *known == id) {
+            return Arc::clone(known);
+        }
+        if handled.len() >= REMEMBERED_UPDATES {
+            handled.pop_front();
+        }
+        let new = Handled::default();
+        handled.push_back((id, Arc::clone(&new)));
+        new
+    }
+}
+
+/// The chat in which an update is handled in its order.
+fn chat_of(update: &UpdateKind) -> Option<ChatId> {
+    let chat = match update {
+        UpdateKind::Message(message) => &message.chat,
+        UpdateKind::CallbackQuery(query) => query.message.as_ref()?.chat(),
+        UpdateKind::MyChatMember(change) => &change.chat,
+        _ => return None,
+    };
+    Some(ChatId(chat.id.0))
+}
+
+/// Where the reply to a message belongs.
+fn place_of(message: &Message) -> Place {
+    Place {
+        chat: ChatId(message.chat.id.0),
+        topic: message.thread_id.filter(|_| message.is_topic_message),
+        answers: (!message.chat.is_private()).then_some(message.id),
+    }
+}
+
+/// The title of a group, or the name of a person.
+fn name_of(chat: &TelegramChat) -> String {
+    match chat.title() {
+        Some(title) => title.to_owned(),
+        None => [chat.first_name(), chat.last_name()].into_iter().flatten().collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// The number that a group had, and the one that it has, where the message tells that it became a
+/// supergroup: to the group itself, or to the new one.
+fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
+    let here = ChatId(message.chat.id.0);
+    match (message.migrate_to_chat_id(), message.migrate_from_chat_id()) {
+        (Some(to), _) => Some((here, ChatId(to.0))),
+        (_, Some(from)) => Some((ChatId(from.0), here)),
+        _ => None,
+    }
+}

@@ -1,0 +1,228 @@
+//! What a message asks of the bot, before it is read.
+//!
+//! In a private chat everything is for the bot. In a group people speak with each other: the bot hears its own
+//! commands, what mentions it, and replies to its messages, and keeps silent else. What another bot wrote, or
+//! someone else wrote and a person passed on, is nobody's wish.
+
+use teloxide::types::{Message, MessageKind, UserId};
+
+use crate::chat::request::{OWNER_COMMANDS, Request};
+
+/// Who the bot is.
+#[derive(Debug, Clone)]
+pub(super) struct Me {
+    pub(super) id: UserId,
+    /// Without the `@`.
+    pub(super) username: String,
+}
+
+/// What a message asks of the bot.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It says this.
+    Text {
+        text: String,
+        /// The message of the bot's that it is a reply to.
+        in_reply_to: Option<String>,
+    },
+    /// A sticker, a voice, a picture without words, to the bot alone.
+    Wordless,
+    /// A message of someone else's that was passed on, to the bot alone.
+    Forwarded,
+    /// Nothing.
+    Nothing,
+}
+
+impl Me {
+    /// What `message` asks of the bot.
+    pub(super) fn hear(&self, message: &Message) -> Heard {
+        // Admins who hide, and channels that write in a group, do so through a bot of Telegram's.
+        let is_bots = message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none();
+        if is_bots || message.is_automatic_forward() {
+            return Heard::Nothing;
+        }
+        let is_private = message.chat.is_private();
+        if message.forward_origin().is_some() {
+            return if is_private { Heard::Forwarded } else { Heard::Nothing };
+        }
+        let Some(text) = message.text().or(message.caption()) else {
+            let is_service = !matches!(message.kind, MessageKind::Common(_) | MessageKind::Dice(_));
+            return if is_private && !is_service { Heard::Wordless } else { Heard::Nothing };
+        };
+        let in_reply_to = self.replied_to(message);
+        let text = match (is_private, in_reply_to.is_some()) {
+            (true, _) => (!is_for_another(text, &self.username)).then(|| text.to_owned()),
+            (false, is_reply) => self.meant(text, is_reply),
+        };
+        text.map_or(Heard::Nothing, |text| Heard::Text { text, in_reply_to })
+    }
+
+    /// The message of the bot's that this one is a reply to.
+    fn replied_to(&self, message: &Message) -> Option<String> {
+        let replied = message.reply_to_message()?;
+        let is_mine = replied.from.as_ref().is_some_and(|from| from.id == self.id);
+        is_mine.then(|| replied.text().or(replied.caption()).map(str::to_owned)).flatten()
+    }
+
+    /// What is said to the bot in a group, where anything is.
+    fn meant(&self, text: &str, is_reply: bool) -> Option<String> {
+        let is_command = text.trim_start().starts_with('/');
+        if is_command && is_for_another(text, &self.username) {
+            return None;
+        }
+        if let Some(text) = without_mention(text, &self.username) {
+            return Some(text);
+        }
+        // A command that does not exist is another bot's, unless it carries this one's name.
+        (is_reply || is_command && (names_me(text, &self.username) || exists(text))).then(|| text.to_owned())
+    }
+}
+
+/// The word behind the slash, and the bot that it names.
+fn command(text: &str) -> Option<(&str, Option<&str>)> {
+    let word = text.split_whitespace().next()?.strip_prefix('/')?;
+    Some(word.split_once('@').map_or((word, None), |(name, bot)| (name, Some(bot))))
+}
+
+/// The command of this name that the text is, with what follows it.
+pub(super) fn arguments_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (word, _) = command(text)?;
+    let rest = text.trim_start().split_once(char::is_whitespace).map_or("", |(_, rest)| rest);
+    word.eq_ignore_ascii_case(name).then(|| rest.trim())
+}
+
+fn is_for_another(text: &str, username: &str) -> bool {
+    command(text).and_then(|(_, bot)| bot).is_some_and(|bot| !bot.eq_ignore_ascii_case(username))
+}
+
+fn names_me(text: &str, username: &str) -> bool {
+    command(text).and_then(|(_, bot)| bot).is_some_and(|bot| bot.eq_ignore_ascii_case(username))
+}
+
+fn exists(text: &str) -> bool {
+    !matches!(Request::parse(text), Request::UnknownCommand(_))
+        || OWNER_COMMANDS.iter().any(|owners| arguments_of(text, owners.name).is_some())
+}
+
+/// The text without the first `@username` in it, where there is one as a word of its own.
+fn without_mention(text: &str, username: &str) -> Option<String> {
+    let mention = format!("@{}", username.to_ascii_lowercase());
+    // Of the same length as the text, byte for byte.
+    let lower = text.to_ascii_lowercase();
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    lower.match_indices(&mention).find_map(|(at, _)| {
+        let (before, after) = (text.get(..at)?, text.get(at + mention.len()..)?);
+        let is_word = !before.ends_with(|c| in_name(c) || c == '/') && !after.starts_with(in_name);
+        // The name within `/watch@name` belongs to the command.
+        let is_commands = before.rsplit(char::is_whitespace).next().is_some_and(|word| word.starts_with('/'));
+        (is_word && !is_commands).then(|| format!("{} {}", before.trim(), after.trim()).trim().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn hear(chat: i64, fields: Value) -> Heard {
+        let kind = if chat > 0 { "private" } else { "supergroup" };
+        let mut message = json!({
+            "message_id": 1,
+            "date": 1_600_000_000,
+            "from": {"id": 777, "is_bot": false, "first_name": "Alice"},
+            "chat": {"id": chat, "type": kind, "first_name": "Alice", "title": "Group"},
+        });
+        for (name, value) in fields.as_object().unwrap() {
+            message[name] = value.clone();
+        }
+        let me = Me { id: UserId(99), username: "Watch_Bot".to_owned() };
+        me.hear(&serde_json::from_value(message).unwrap())
+    }
+
+    fn said(text: &str) -> Heard {
+        Heard::Text { text: text.to_owned(), in_reply_to: None }
+    }
+
+    #[test]
+    fn in_a_group_only_what_is_for_the_bot_is_heard() {
+        for (text, meant) in [
+            ("Alice's phone", None),
+            ("a4:83:e7:4e:39:15", None),
+            ("@watch_bot Alice's phone", Some("Alice's phone")),
+            ("where is Alice, @Watch_Bot?", Some("where is Alice, ?")),
+            ("@watch_bot", Some("")),
+            ("@watch_bots Alice", None),
+            ("mail alice@watch_bot", None),
+            ("/watch Depot", Some("/watch Depot")),
+            ("/watch@WATCH_bot Depot", Some("/watch@WATCH_bot Depot")),
+            ("/watch@other_bot Depot", None),
+            ("/chats", Some("/chats")),
+            ("/roll", None),
+            ("/roll@watch_bot", Some("/roll@watch_bot")),
+        ] {
+            assert_eq!(hear(-100, json!({"text": text})), meant.map_or(Heard::Nothing, said), "{text}");
+        }
+        assert_eq!(hear(1, json!({"text": "/help@other_bot"})), Heard::Nothing);
+        assert_eq!(hear(1, json!({"text": "Alice"})), said("Alice"));
+    }
+
+    #[test]
+    fn a_reply_to_the_bot_is_heard_with_what_it_replies_to() {
+        let reply = |id: u64| {
+            json!({"text": "Depot", "reply_to_message": {
+                "message_id": 7, "date": 1_600_000_000, "text": "Which network?",
+                "chat": {"id": -100, "type": "supergroup", "title": "Group"},
+                "from": {"id": id, "is_bot": true, "first_name": "Bot"},
+            }})
+        };
+        let in_reply_to = Some("Which network?".to_owned());
+        assert_eq!(hear(-100, reply(99)), Heard::Text { text: "Depot".to_owned(), in_reply_to });
+        assert_eq!(hear(-100, reply(98)), Heard::Nothing);
+        assert_eq!(hear(1, reply(98)), said("Depot"));
+    }
+
+    #[test]
+    fn what_is_no_text_of_a_persons_own() {
+        let file = json!({"file_id": "x", "file_unique_id": "x", "width": 1, "height": 1, "file_size": 1});
+        let photo = |caption: Option<&str>| match caption {
+            Some(caption) => json!({"photo": [file], "caption": caption}),
+            None => json!({"photo": [file]}),
+        };
+        assert_eq!(hear(1, photo(None)), Heard::Wordless);
+        assert_eq!(hear(-100, photo(None)), Heard::Nothing);
+        assert_eq!(hear(1, photo(Some("Alice"))), said("Alice"));
+        assert_eq!(hear(-100, photo(Some("Alice"))), Heard::Nothing);
+        assert_eq!(hear(-100, photo(Some("/status"))), said("/status"));
+        assert_eq!(hear(1, json!({"dice": {"emoji": "🎲", "value": 3}})), Heard::Wordless);
+        // A message about the chat is no message to the bot.
+        assert_eq!(
+            hear(1, json!({"message_auto_delete_timer_changed": {"message_auto_delete_time": 60}})),
+            Heard::Nothing
+        );
+        let forwarded = json!({"text": "/watch Depot", "forward_origin": {
+            "type": "hidden_user", "sender_user_name": "Bob", "date": 1_500_000_000}});
+        assert_eq!(hear(1, forwarded.clone()), Heard::Forwarded);
+        assert_eq!(hear(-100, forwarded), Heard::Nothing);
+    }
+
+    #[test]
+    fn who_wrote_a_message_in_a_group() {
+        let group = json!({"id": -100, "type": "supergroup", "title": "Group"});
+        let anonymous = json!({"id": 1_087_968_824, "is_bot": true, "first_name": "Group"});
+        let admin = json!({"text": "/status", "from": anonymous, "sender_chat": group});
+        assert_eq!(hear(-100, admin), said("/status"));
+        let channel = json!({"id": -200, "type": "channel", "title": "Channel"});
+        let as_channel = json!({"id": 136_817_688, "is_bot": true, "first_name": "Channel"});
+        assert_eq!(
+            hear(-100, json!({"text": "/status", "from": as_channel, "sender_chat": channel})),
+            said("/status")
+        );
+        let telegram = json!({"id": 777_000, "is_bot": false, "first_name": "Telegram"});
+        let passed_on = json!({"text": "/status", "from": telegram, "sender_chat": channel,
+                               "is_automatic_forward": true});
+        assert_eq!(hear(-100, passed_on), Heard::Nothing);
+        let bot = json!({"id": 5, "is_bot": true, "first_name": "Other"});
+        assert_eq!(hear(-100, json!({"text": "/status", "from": bot})), Heard::Nothing);
+    }
+}

@@ -1,0 +1,182 @@
+//! Answers as requests to the Bot API: messages, pictures and documents with what stands under them.
+//!
+//! Whatever the answer holds, the request is one that Telegram takes: what is too long is cut, and what
+//! cannot be a button is left out.
+
+use reqwest::multipart::{Form, Part};
+use serde::Serialize;
+use teloxide::payloads::{EditMessageText, EditMessageTextSetters, SendMessage, SendMessageSetters};
+use teloxide::types::{
+    ChatAction, ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
+    ParseMode, ReplyMarkup, ReplyParameters, ThreadId,
+};
+use tracing::error;
+
+use crate::chat::{Answer, Button, File, MESSAGE_LIMIT, Text};
+use crate::event::ChatId;
+
+/// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`).
+const CAPTION_LIMIT: usize = 1024;
+
+/// What a button may stand for, in bytes (Bot API, `InlineKeyboardButton`).
+const BUTTON_DATA: std::ops::RangeInclusive<usize> = 1..=64;
+
+/// The longest text in an empty field, in characters (Bot API, `ForceReply`).
+const PLACEHOLDER_LIMIT: usize = 64;
+
+/// A message to a chat.
+#[derive(Clone, Copy)]
+pub(super) struct Outgoing<'a> {
+    /// Where it goes.
+    pub(super) place: Place,
+    /// What it says.
+    pub(super) answer: &'a Answer,
+    /// Without a sound or a buzz.
+    pub(super) silent: bool,
+}
+
+/// A place for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) chat: ChatId,
+    /// The topic of a forum.
+    pub(super) topic: Option<ThreadId>,
+    /// The message of a group's that is answered, so that a question goes to who wrote it.
+    pub(super) answers: Option<MessageId>,
+}
+
+impl From<ChatId> for Place {
+    fn from(chat: ChatId) -> Self {
+        Self { chat, topic: None, answers: None }
+    }
+}
+
+/// A request with a file: the method and the form.
+pub(super) struct Upload {
+    pub(super) method: &'static str,
+    pub(super) form: Form,
+    /// The size of the file in bytes.
+    pub(super) bytes: usize,
+}
+
+impl Outgoing<'_> {
+    /// The request for an answer without a file.
+    pub(super) fn message(&self) -> SendMessage {
+        let Place { chat, topic, .. } = self.place;
+        let mut request = SendMessage::new(telegram_id(chat), html(&self.answer.text, MESSAGE_LIMIT))
+            .parse_mode(ParseMode::Html)
+            .link_preview_options(no_preview());
+        request.message_thread_id = topic;
+        request.disable_notification = self.silent.then_some(true);
+        request.reply_markup = self.markup();
+        request.reply_parameters = self.reply_parameters();
+        request
+    }
+
+    /// The request for an answer with this file.
+    ///
+    /// # Errors
+    /// Where the parts cannot be put into words.
+    pub(super) fn upload(&self, file: &File) -> Result<Upload, serde_json::Error> {
+        let (method, field, part, bytes) = match file {
+            File::Picture { png } => {
+                ("SendPhoto", "photo", Part::bytes(png.clone()).file_name("chart.png"), png.len())
+            }
+            File::Document { name, bytes } => {
+                let part = Part::bytes(bytes.clone()).file_name(name.clone());
+                ("SendDocument", "document", part, bytes.len())
+            }
+        };
+        let mut form = Form::new().text("chat_id", self.place.chat.0.to_string()).part(field, part);
+        if self.answer.text.length() > 0 {
+            form = form.text("caption", html(&self.answer.text, CAPTION_LIMIT)).text("parse_mode", "HTML");
+        }
+        if let Some(ThreadId(MessageId(topic))) = self.place.topic {
+            form = form.text("message_thread_id", topic.to_string());
+        }
+        if self.silent {
+            form = form.text("disable_notification", "true");
+        }
+        if let Some(markup) = self.markup() {
+            form = form.text("reply_markup", json(&markup)?);
+        }
+        if let Some(parameters) = self.reply_parameters() {
+            form = form.text("reply_parameters", json(&parameters)?);
+        }
+        Ok(Upload { method, form, bytes })
+    }
+
+    /// A question takes what would stand under a message: Telegram has room for one of the two.
+    fn markup(&self) -> Option<ReplyMarkup> {
+        let Some(placeholder) = &self.answer.asks_for else {
+            return keyboard(&self.answer.buttons).map(ReplyMarkup::InlineKeyboard);
+        };
+        let placeholder: String = placeholder.chars().take(PLACEHOLDER_LIMIT).collect();
+        let question =
+            ForceReply::new().input_field_placeholder(Some(placeholder).filter(|text| !text.is_empty()));
+        Some(ReplyMarkup::ForceReply(match self.place.answers {
+            Some(_) => question.selective(),
+            None => question,
+        }))
+    }
+
+    fn reply_parameters(&self) -> Option<ReplyParameters> {
+        let answered = self.place.answers.filter(|_| self.answer.asks_for.is_some())?;
+        Some(ReplyParameters::new(answered).allow_sending_without_reply())
+    }
+}
+
+/// The request that makes `message` in this chat say what `answer` says; a file cannot be put in so.
+pub(super) fn edit(chat: ChatId, message: MessageId, answer: &Answer) -> EditMessageText {
+    let text = html(&answer.text, MESSAGE_LIMIT);
+    let mut request = EditMessageText::new(telegram_id(chat), message, text)
+        .parse_mode(ParseMode::Html)
+        .link_preview_options(no_preview());
+    request.reply_markup = keyboard(&answer.buttons);
+    request
+}
+
+/// What the person sees the bot doing while it sends this.
+pub(super) fn action(answer: &Answer) -> ChatAction {
+    match answer.file {
+        None => ChatAction::Typing,
+        Some(File::Picture { .. }) => ChatAction::UploadPhoto,
+        Some(File::Document { .. }) => ChatAction::UploadDocument,
+    }
+}
+
+pub(super) fn telegram_id(chat: ChatId) -> teloxide::types::ChatId {
+    teloxide::types::ChatId(chat.0)
+}
+
+fn html(text: &Text, limit: usize) -> String {
+    text.shortened(limit).to_html()
+}
+
+fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(value)
+}
+
+fn keyboard(rows: &[Vec<Button>]) -> Option<InlineKeyboardMarkup> {
+    let rows = rows.iter().map(|row| row.iter().filter_map(button).collect::<Vec<_>>());
+    let rows: Vec<_> = rows.filter(|row| !row.is_empty()).collect();
+    (!rows.is_empty()).then(|| InlineKeyboardMarkup::new(rows))
+}
+
+fn button(Button { label, data }: &Button) -> Option<InlineKeyboardButton> {
+    if BUTTON_DATA.contains(&data.len()) && !label.trim().is_empty() {
+        return Some(InlineKeyboardButton::callback(label, data));
+    }
+    error!("the button {label:?} stands for {} bytes and is left out; this is a bug", data.len());
+    None
+}
+
+fn no_preview() -> LinkPreviewOptions {
+    LinkPreviewOptions {
+        is_disabled: true,
+        url: None,
+        prefer_small_media: false,
+        prefer_large_media: false,
+        show_above_text: false,
+    }
+}

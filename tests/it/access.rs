@@ -1,0 +1,215 @@
+//! Promise: only who was let in is answered. With no owner yet, the log has a one-time code for the first;
+//! owners let others in and remove them; strangers get one line to /start and nothing else, whatever they send.
+
+use serde_json::json;
+
+use crate::support::bot_api::{Incoming, SentMessage};
+use crate::support::home::{CHAT, Home, Mode};
+
+const OWNER: i64 = 1001;
+const BOB: i64 = 2002;
+const STRANGER: i64 = 666;
+const GROUP: i64 = -100_300;
+const VAN: &str = "00:23:a7:19:5c:02";
+
+/// The code in a link.
+fn code_in(text: &str) -> String {
+    let after = text.split("?start=").nth(1).unwrap_or_else(|| panic!("no link: {text}"));
+    after.chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+/// A box whose configuration names nobody.
+fn unowned(mode: Mode) -> Option<Home> {
+    Home::start(mode, |config| config.chats(&[]))
+}
+
+fn logged_code(home: &Home) -> String {
+    let line = home.service.wait_for_line("nobody owns this bot yet");
+    assert!(line.contains("https://t.me/probewatch_test_bot?start="), "{line}");
+    code_in(&line)
+}
+
+/// An owner, who came with the logged code.
+fn owned(home: &Home) -> String {
+    let code = logged_code(home);
+    let welcome = home.bring_and_wait(OWNER, Incoming::text(OWNER, format!("/start {code}")));
+    assert!(welcome.plain.contains("yours now"), "{}", welcome.plain);
+    code
+}
+
+fn sent_to(home: &Home, chat: i64) -> Vec<SentMessage> {
+    home.api.sent().into_iter().filter(|message| message.chat_id == chat).collect()
+}
+
+fn the_whole_way(mode: Mode) {
+    let Some(mut home) = unowned(mode) else { return };
+    let code = logged_code(&home);
+    assert!(code.len() * 4 >= 80, "{code}");
+    // Who guesses gets nothing, however often.
+    for wrong in ["x", "0000", &code[1..], &code.to_uppercase().replace(|c: char| c.is_numeric(), "0")] {
+        home.say(STRANGER, &format!("/start {wrong}"));
+    }
+    home.service.wait_for_line("chat 666 is not served");
+    owned(&home);
+    assert_eq!(sent_to(&home, STRANGER).len(), 0);
+    // The code is good once.
+    home.say(STRANGER, &format!("/start {code}"));
+    home.ask("/help");
+    assert_eq!(sent_to(&home, STRANGER).len(), 0);
+
+    // It outlasts kill -9, and no further code is made.
+    home.kill_and_restart();
+    assert!(home.ask("/help").plain.contains("/invite"));
+    assert!(!home.service.log_lines().iter().any(|line| line.contains("nobody owns")));
+    assert!(home.api.commands_of(OWNER).unwrap().to_string().contains("\"invite\""));
+    assert!(!home.api.commands().to_string().contains("\"invite\""), "only owners have it");
+
+    // A group is let in by an invitation, and has its own watches and alerts.
+    let invitation = home.ask("/invite").plain;
+    assert!(invitation.contains("?startgroup="), "{invitation}");
+    let in_group = format!("/start@probewatch_test_bot {}", code_in(&invitation));
+    assert!(home.bring_and_wait(GROUP, Incoming::text(GROUP, in_group)).plain.contains("let in"));
+    home.bring_and_wait(GROUP, Incoming::text(GROUP, "/watch Depot"));
+    home.transmit(VAN, "Depot");
+    assert_eq!(home.wait_for_alert(1).chat_id, GROUP);
+    let refused = home.bring_and_wait(GROUP, Incoming::text(GROUP, "/invite"));
+    assert!(refused.plain.contains("in a private chat"), "{}", refused.plain);
+
+    // The owner sees it, thinks again, and removes it.
+    let list = home.ask("/chats");
+    assert!(list.plain.contains("Test group") && list.plain.contains("owner"), "{}", list.plain);
+    let sure = home.bring_and_wait(OWNER, Incoming::press(&list, list.button("Test group")));
+    assert!(sure.method == "editMessageText" && sure.plain.contains("Remove Test group"), "{}", sure.plain);
+    let kept = home.bring_and_wait(OWNER, Incoming::press(&sure, sure.button("Keep")));
+    assert!(kept.plain.contains("Test group"), "{}", kept.plain);
+    let sure = home.bring_and_wait(OWNER, Incoming::press(&kept, kept.button("Test group")));
+    let gone = home.bring_and_wait(OWNER, Incoming::press(&sure, sure.button("Remove")));
+    assert!(gone.plain.contains("is removed") && gone.buttons().len() == 1, "{}", gone.plain);
+    // Its own entry remains, but the last owner stays.
+    home.bring(Incoming::press(&gone, gone.button("Remove Test")));
+    let told = home.api.wait_for_call("answerCallbackQuery", |call| call.params.contains_key("text"));
+    assert!(told.params["text"].as_str().unwrap().contains("last owner"), "{told:?}");
+
+    // The group is a stranger again, and what it watched is forgotten.
+    let seen = sent_to(&home, GROUP).len();
+    home.say(GROUP, "/watches");
+    home.transmit("00:23:a7:19:5c:03", "Depot");
+    home.ask_until("00:23:a7:19:5c:03", "Probe count: 1");
+    assert_eq!(sent_to(&home, GROUP).len(), seen);
+    assert_eq!(home.alerts().len(), 1);
+    home.kill_and_restart();
+    home.say(GROUP, "/watches");
+    home.ask("/help");
+    assert_eq!(sent_to(&home, GROUP).len(), seen);
+    assert!(home.service.terminate().success());
+    // No code stands in the log of events, only its hash.
+    let events = home.service.data_dir().join("events");
+    for file in std::fs::read_dir(events).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(code.len()).any(|window| window == code.as_bytes()));
+    }
+    assert_eq!(home.api.unanswered_presses(), 0);
+    home.api.assert_clean();
+}
+
+#[test]
+fn chats_are_let_in_and_removed_by_webhook() {
+    the_whole_way(Mode::Webhook);
+}
+
+#[test]
+fn chats_are_let_in_and_removed_by_polling() {
+    the_whole_way(Mode::Polling);
+}
+
+#[test]
+fn each_start_has_a_new_code_until_someone_owns_the_bot() {
+    let Some(mut home) = unowned(Mode::Webhook) else { return };
+    let old = logged_code(&home);
+    home.kill_and_restart();
+    let new = logged_code(&home);
+    assert_ne!(old, new);
+    home.say(STRANGER, &format!("/start {old}"));
+    assert_eq!(home.api.sent().len(), 0);
+    // A group does not own a bot; whoever has the code is told so, and may use it still.
+    let told = home.bring_and_wait(GROUP, Incoming::text(GROUP, format!("/start {new}")));
+    assert!(told.plain.contains("private chat"), "{}", told.plain);
+    home.say(GROUP, "/status");
+    assert_eq!(home.api.sent().len(), 1);
+    home.bring_and_wait(OWNER, Incoming::text(OWNER, format!("/start {new}")));
+    // A second owner comes by an invitation for owners, and may remove the first.
+    let code = code_in(&home.ask("/invite owner").plain);
+    home.bring_and_wait(BOB, Incoming::text(BOB, format!("/start {code}")));
+    let list = home.bring_and_wait(BOB, Incoming::text(BOB, "/chats"));
+    home.bring(Incoming::press(&list, format!("access:remove:{OWNER}")));
+    let sent = home.api.sent().len();
+    home.say(OWNER, "/status");
+    assert_eq!(home.api.sent().len(), sent);
+    assert_eq!(home.api.commands_of(OWNER), None);
+    home.api.assert_clean();
+}
+
+#[test]
+fn what_the_configuration_names_is_served_and_stays() {
+    let change = |config: crate::support::service::Config| {
+        config.chats(&[BOB]).set("telegram", "owners", &format!("[{OWNER}]"))
+    };
+    let Some(home) = Home::start(Mode::Webhook, change) else { return };
+    assert!(!home.service.log_lines().iter().any(|line| line.contains("nobody owns")));
+    let refused = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite"));
+    assert!(refused.plain.contains("owner of this bot only"), "{}", refused.plain);
+    assert!(!home.bring_and_wait(BOB, Incoming::text(BOB, "/help")).plain.contains("/invite"));
+    let list = home.ask("/chats");
+    for part in ["2002", "1001", "telegram.chats"] {
+        assert!(list.plain.contains(part), "{part}: {}", list.plain);
+    }
+    assert!(list.buttons().is_empty());
+    // Buttons that were never there do nothing, for owners and for others.
+    let tell = |incoming, wanted: &str| {
+        home.bring(incoming);
+        let has =
+            |call: &crate::support::bot_api::Call| call.params["text"].as_str().unwrap().contains(wanted);
+        home.api.wait_for_call("answerCallbackQuery", has);
+    };
+    tell(Incoming::press(&list, format!("access:remove:{BOB}")), "The configuration names");
+    tell(Incoming::press(&list, "access:remove:77"), "not served any more");
+    let bobs = home.bring_and_wait(BOB, Incoming::text(BOB, "/status"));
+    tell(Incoming::press(&bobs, format!("access:remove:{OWNER}")), "Only owners");
+    assert!(home.ask("/invite her").plain.contains("/invite owner"));
+    assert!(home.bring_and_wait(BOB, Incoming::text(BOB, "/status")).plain.contains("Running"));
+    home.api.assert_clean();
+}
+
+#[test]
+fn nobody_can_invite_where_nobody_owns_the_bot() {
+    let Some(home) = Home::start(Mode::Webhook, |config| config) else { return };
+    assert!(home.ask("/invite").plain.contains("telegram.owners"));
+    home.api.assert_clean();
+}
+
+#[test]
+fn strangers_get_one_line_an_hour_and_a_flood_of_them_costs_little() {
+    let Some(home) = Home::start(Mode::Webhook, |config| config) else { return };
+    let sticker = json!({"dice": {"emoji": "🎲", "value": 3}});
+    for _ in 0..3 {
+        for text in ["/start", "/start", "/help", "hello", "/start x"] {
+            home.say(STRANGER, text);
+        }
+        home.bring(Incoming::other(STRANGER, sticker.clone()));
+        home.bring(Incoming::press_under_old(STRANGER, 5, "access:list"));
+    }
+    let told = sent_to(&home, STRANGER);
+    let [line] = &told[..] else { panic!("{told:?}") };
+    assert!(line.plain.contains("666") && !line.plain.contains('\n'), "{}", line.plain);
+    assert_eq!(home.api.calls().iter().filter(|call| call.method == "answerCallbackQuery").count(), 0);
+    for number in 0..300 {
+        home.say(10_000 + number, "/start");
+    }
+    let lines = home.api.sent().len();
+    assert!((2..=20).contains(&lines), "{lines}");
+    let logged = home.service.log_lines().iter().filter(|line| line.contains("is not served")).count();
+    assert!(logged <= 64, "{logged}");
+    assert!(home.ask("/status").plain.contains("Running"));
+    assert_eq!(home.api.sent().last().unwrap().chat_id, CHAT);
+    home.api.assert_clean();
+}
