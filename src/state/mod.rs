@@ -113,6 +113,50 @@ struct Forgetting {
     next_shard: usize,
 }
 
+/// Every kind of row of a state with the letter that it has in the store, to look at or, with `mut`, to
+/// change. Whoever adds a table meets this list.
+macro_rules! tables {
+    ($state:expr $(, $mut:tt)?) => {{
+        let State {
+            devices,
+            networks,
+            names,
+            watches,
+            follows,
+            silences,
+            alerts,
+            chats,
+            signatures,
+            totals: _,
+            next: _,
+            saved: _,
+            forgetting: _,
+        } = $state;
+        let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
+        let Chats { migrated, answered, invitations, paired } = chats;
+        let Silences { mutes, ignored } = silences;
+        [
+            (b'd', devices),
+            (b'k', networks),
+            (b'n', &$($mut)? names.rows),
+            (b'w', &$($mut)? watches.rows),
+            (b'p', &$($mut)? watches.patterns),
+            (b'f', &$($mut)? follows.rows),
+            (b'm', mutes),
+            (b'i', ignored),
+            (b'o', outbox),
+            (b'v', overflow),
+            (b'c', cooldowns),
+            (b'l', latest),
+            (b'g', migrated),
+            (b'a', answered),
+            (b'e', invitations),
+            (b'r', paired),
+            (b's', signatures),
+        ]
+    }};
+}
+
 impl State {
     /// The offset of the first event that is not folded in.
     pub fn next_offset(&self) -> Offset {
@@ -414,86 +458,12 @@ impl State {
         }
     }
 
-    /// Every kind of row with the letter that it has in the store.
     fn tables(&self) -> [(u8, &dyn Table); 17] {
-        // Whoever adds a table meets this list.
-        let Self {
-            devices,
-            networks,
-            names,
-            watches,
-            follows,
-            silences,
-            alerts,
-            chats,
-            signatures,
-            totals: _,
-            next: _,
-            saved: _,
-            forgetting: _,
-        } = self;
-        let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
-        let Chats { migrated, answered, invitations, paired } = chats;
-        let Silences { mutes, ignored } = silences;
-        [
-            (b'd', devices),
-            (b'k', networks),
-            (b'n', &names.rows),
-            (b'w', &watches.rows),
-            (b'p', &watches.patterns),
-            (b'f', &follows.rows),
-            (b'm', mutes),
-            (b'i', ignored),
-            (b'o', outbox),
-            (b'v', overflow),
-            (b'c', cooldowns),
-            (b'l', latest),
-            (b'g', migrated),
-            (b'a', answered),
-            (b'e', invitations),
-            (b'r', paired),
-            (b's', signatures),
-        ]
+        tables!(self)
     }
 
     fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 17] {
-        let Self {
-            devices,
-            networks,
-            names,
-            watches,
-            follows,
-            silences,
-            alerts,
-            chats,
-            signatures,
-            totals: _,
-            next: _,
-            saved: _,
-            forgetting: _,
-        } = self;
-        let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
-        let Chats { migrated, answered, invitations, paired } = chats;
-        let Silences { mutes, ignored } = silences;
-        [
-            (b'd', devices),
-            (b'k', networks),
-            (b'n', &mut names.rows),
-            (b'w', &mut watches.rows),
-            (b'p', &mut watches.patterns),
-            (b'f', &mut follows.rows),
-            (b'm', mutes),
-            (b'i', ignored),
-            (b'o', outbox),
-            (b'v', overflow),
-            (b'c', cooldowns),
-            (b'l', latest),
-            (b'g', migrated),
-            (b'a', answered),
-            (b'e', invitations),
-            (b'r', paired),
-            (b's', signatures),
-        ]
+        tables!(self, mut)
     }
 
     /// Hands over every row.
