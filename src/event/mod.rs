@@ -5,25 +5,27 @@
 //! the radio did not report is `null`. An SSID that is UTF-8 stands in `ssid`, any other as hex digits
 //! in `ssid_hex`; in a probe, `""` is the wildcard and `null` a frame without an SSID element.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
-use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature, Ssid, hex, unhex};
+use crate::dot11::{MacAddr, Signature, Ssid};
 
 mod alert;
+mod fields;
 mod json;
 mod pairing;
 mod pattern;
+mod probe;
 mod read;
 mod timestamp;
 
 pub use alert::{AlertDecision, DeviceKey, Fate, LeaveDecision};
+pub(crate) use fields::{hex_bytes, optional_ssid_fields, ssid_fields};
 pub use json::push_probe;
 pub use pairing::{CodeHash, Role};
 pub use pattern::Pattern;
+pub use probe::Probe;
 pub use read::EventReader;
 pub use timestamp::Timestamp;
 
@@ -64,127 +66,6 @@ impl fmt::Display for ChatId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::TERMINAL { f.write_str("the terminal") } else { self.0.fmt(f) }
     }
-}
-
-/// A probe request as one sensor heard it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// When the frame was captured.
-    pub time: Timestamp,
-    /// The interface or file that it was heard on.
-    pub sensor: Arc<str>,
-    /// The address that it was sent from.
-    pub source: MacAddr,
-    /// The network that it asked for.
-    pub ssid: RequestedSsid,
-    /// The signal at the receiver in dBm.
-    pub signal_dbm: Option<i8>,
-    /// The centre frequency of the channel in MHz.
-    pub frequency_mhz: Option<u16>,
-    /// The frame's sequence number, 0 to 4095.
-    pub sequence: u16,
-    /// What names the frame's information elements.
-    pub signature: Signature,
-    /// What was decided about alerts when it was heard, a line or two for each chat that
-    /// watches the SSID or follows the device.
-    pub alerts: Vec<AlertDecision>,
-}
-
-impl Probe {
-    /// The probe that a frame is, heard by this sensor at this time; no alert is decided about yet.
-    pub fn heard(sensor: Arc<str>, time: Timestamp, frame: ProbeRequest<'_>) -> Self {
-        Self {
-            time,
-            sensor,
-            source: frame.source,
-            ssid: frame.ssid,
-            signal_dbm: frame.signal_dbm,
-            frequency_mhz: frame.frequency_mhz,
-            sequence: frame.sequence,
-            signature: frame.signature,
-            alerts: Vec::new(),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct ProbeForm<'a> {
-    time: Timestamp,
-    #[serde(borrow)]
-    sensor: Cow<'a, str>,
-    source: MacAddr,
-    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
-    ssid: Option<Option<Cow<'a, str>>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ssid_hex: Option<String>,
-    signal_dbm: Option<i8>,
-    frequency_mhz: Option<u16>,
-    sequence: u16,
-    signature: Signature,
-    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    alerts: Cow<'a, [AlertDecision]>,
-}
-
-impl Serialize for Probe {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (ssid, ssid_hex) = match &self.ssid {
-            RequestedSsid::Absent => (Some(None), None),
-            RequestedSsid::Wildcard => (Some(Some(Cow::Borrowed(""))), None),
-            RequestedSsid::Named(ssid) => named_form(ssid),
-        };
-        ProbeForm {
-            time: self.time,
-            sensor: Cow::Borrowed(&self.sensor),
-            source: self.source,
-            ssid,
-            ssid_hex,
-            signal_dbm: self.signal_dbm,
-            frequency_mhz: self.frequency_mhz,
-            sequence: self.sequence,
-            signature: self.signature,
-            alerts: Cow::Borrowed(&self.alerts),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Probe {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let form = ProbeForm::deserialize(deserializer)?;
-        let ssid = match (form.ssid.flatten(), form.ssid_hex) {
-            (None, None) => RequestedSsid::Absent,
-            (Some(text), None) => RequestedSsid::from_element(text.as_bytes()),
-            (None, Some(digits)) => RequestedSsid::Named(from_hex(&digits)?),
-            (Some(_), Some(_)) => return Err(de::Error::custom("both `ssid` and `ssid_hex` are given")),
-        };
-        Ok(Self {
-            time: form.time,
-            sensor: Arc::from(form.sensor.as_ref()),
-            source: form.source,
-            ssid,
-            signal_dbm: form.signal_dbm,
-            frequency_mhz: form.frequency_mhz,
-            sequence: form.sequence,
-            signature: form.signature,
-            alerts: form.alerts.into_owned(),
-        })
-    }
-}
-
-/// An SSID as the fields `ssid` or `ssid_hex`, of which the other is left out.
-type SsidFields<'a> = (Option<Option<Cow<'a, str>>>, Option<String>);
-
-fn named_form(ssid: &Ssid) -> SsidFields<'_> {
-    match ssid.as_utf8() {
-        Some(text) => (Some(Some(Cow::Borrowed(text))), None),
-        None => (None, Some(ssid.to_hex())),
-    }
-}
-
-fn from_hex<E: de::Error>(digits: &str) -> Result<Ssid, E> {
-    unhex(digits)
-        .map(|bytes| Ssid::new(&bytes))
-        .ok_or_else(|| E::invalid_value(de::Unexpected::Str(digits), &"hex digits"))
 }
 
 /// Which room a change of a device's name came from. A person's name wins over the
@@ -559,189 +440,5 @@ impl Event {
     }
 }
 
-/// Bytes as a text of hex digits.
-pub(crate) mod hex_bytes {
-    use super::*;
-
-    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex(bytes))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let digits = Cow::<str>::deserialize(deserializer)?;
-        unhex(&digits).ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&digits), &"hex digits"))
-    }
-}
-
-/// An SSID as the field `ssid` or `ssid_hex` of the object that it is flattened into.
-pub(crate) mod ssid_fields {
-    use super::*;
-
-    pub(crate) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
-        let (ssid, ssid_hex) = named_form(ssid);
-        optional_ssid_fields::Form { ssid: ssid.flatten(), ssid_hex }.serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ssid, D::Error> {
-        optional_ssid_fields::deserialize(deserializer)?
-            .ok_or_else(|| de::Error::custom("one of `ssid` and `ssid_hex` is needed"))
-    }
-}
-
-/// As [`ssid_fields`], with neither of the fields where there is no SSID.
-pub(crate) mod optional_ssid_fields {
-    use super::*;
-
-    #[derive(Serialize, Deserialize)]
-    pub(super) struct Form<'a> {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub(super) ssid: Option<Cow<'a, str>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub(super) ssid_hex: Option<String>,
-    }
-
-    pub(crate) fn serialize<S: Serializer>(ssid: &Option<Ssid>, serializer: S) -> Result<S::Ok, S::Error> {
-        match ssid {
-            Some(ssid) => ssid_fields::serialize(ssid, serializer),
-            None => Form { ssid: None, ssid_hex: None }.serialize(serializer),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ssid>, D::Error> {
-        match Form::deserialize(deserializer)? {
-            Form { ssid: None, ssid_hex: None } => Ok(None),
-            Form { ssid: Some(text), ssid_hex: None } => Ok(Some(Ssid::from(text.as_ref()))),
-            Form { ssid: None, ssid_hex: Some(digits) } => from_hex(&digits).map(Some),
-            _ => Err(de::Error::custom("both `ssid` and `ssid_hex` are given")),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn probe() -> Probe {
-        Probe {
-            time: Timestamp::from_micros(1_587_229_467_123_456),
-            sensor: Arc::from("mon0"),
-            source: MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]),
-            ssid: RequestedSsid::from_element(b"RNM0"),
-            signal_dbm: Some(-42),
-            frequency_mhz: Some(2437),
-            sequence: 2743,
-            signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
-            alerts: Vec::new(),
-        }
-    }
-
-    fn check(event: &Event, json: &str) {
-        assert_eq!(serde_json::to_string(event).unwrap(), json);
-        assert_eq!(&serde_json::from_str::<Event>(json).unwrap(), event);
-    }
-
-    #[test]
-    fn a_probe_reads_as_the_design_says() {
-        check(
-            &Event::Probe(probe()),
-            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310"}"#,
-        );
-    }
-
-    #[test]
-    fn wildcard_absent_and_raw_ssids_are_told_apart() {
-        for (ssid, field) in [
-            (RequestedSsid::Wildcard, r#""ssid":"""#),
-            (RequestedSsid::Absent, r#""ssid":null"#),
-            (RequestedSsid::from_element(b"\xff\xfe\x00"), r#""ssid_hex":"fffe00""#),
-            (RequestedSsid::from_element(b"a\"b\n"), r#""ssid":"a\"b\n""#),
-        ] {
-            let event = Event::Probe(Probe { ssid, signal_dbm: None, frequency_mhz: None, ..probe() });
-            check(
-                &event,
-                &format!(
-                    r#"{{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15",{field},"signal_dbm":null,"frequency_mhz":null,"sequence":2743,"signature":"9f1c06d2ab47e310"}}"#
-                ),
-            );
-        }
-    }
-
-    #[test]
-    fn changes_keep_every_field() {
-        let time = Timestamp::from_micros(0);
-        let chat = ChatId(-100_123);
-        check(
-            &Event::Probe(Probe {
-                alerts: vec![
-                    AlertDecision::Raise {
-                        chat,
-                        pattern: None,
-                        reason: Some("the van".into()),
-                        swallowed: 2,
-                    },
-                    AlertDecision::Swallow { chat },
-                ],
-                ..probe()
-            }),
-            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","alerts":[{"decision":"raise","chat":-100123,"reason":"the van","swallowed":2},{"decision":"swallow","chat":-100123}]}"#,
-        );
-        check(
-            &Event::Watch { time, chat, ssid: Ssid::new(b"\xff"), reason: None },
-            r#"{"type":"watch","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"ssid_hex":"ff","reason":null}"#,
-        );
-        check(
-            &Event::Name { time, address: probe().source, name: "Zoë".into(), by: NamedBy::Config },
-            r#"{"type":"name","time":"1970-01-01T00:00:00.000000Z","address":"a4:83:e7:4e:39:15","name":"Zoë","by":"config"}"#,
-        );
-        check(
-            &Event::Probe(Probe {
-                alerts: vec![
-                    AlertDecision::Raise {
-                        chat,
-                        pattern: Some(Pattern::new("RNM*")),
-                        reason: None,
-                        swallowed: 0,
-                    },
-                    AlertDecision::Arrive { chat, silent_seconds: Some(960), fate: Fate::Raise },
-                    AlertDecision::Mute { chat },
-                ],
-                ..probe()
-            }),
-            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","alerts":[{"decision":"raise","chat":-100123,"pattern":"RNM*","reason":null,"swallowed":0},{"decision":"arrive","chat":-100123,"silent_seconds":960,"fate":"raise"},{"decision":"mute","chat":-100123}]}"#,
-        );
-        check(
-            &Event::WatchPattern { time, chat, pattern: Pattern::new(r"Dep*\*"), reason: None },
-            r#"{"type":"watch_pattern","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"pattern":"Dep*\\*","reason":null}"#,
-        );
-        check(
-            &Event::Follow { time, chat, device: DeviceKey::Address(probe().source), silence_seconds: 900 },
-            r#"{"type":"follow","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"address":"a4:83:e7:4e:39:15","silence_seconds":900}"#,
-        );
-        check(
-            &Event::Left {
-                time,
-                chat,
-                device: DeviceKey::Address(probe().source),
-                source: probe().source,
-                last_heard: time,
-                alerts: Vec::new(),
-            },
-            r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"address":"a4:83:e7:4e:39:15","source":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[]}"#,
-        );
-        check(
-            &Event::Left {
-                time,
-                chat,
-                device: DeviceKey::Name("zoë".into()),
-                source: probe().source,
-                last_heard: time,
-                alerts: vec![LeaveDecision { chat, fate: Fate::Mute }],
-            },
-            r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"name":"zoë","source":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[{"chat":-100123,"fate":"mute"}]}"#,
-        );
-        check(
-            &Event::Signature { signature: probe().signature, elements: vec![0, 1, 255] },
-            r#"{"type":"signature","signature":"9f1c06d2ab47e310","elements":"0001ff"}"#,
-        );
-    }
-}
+mod tests;

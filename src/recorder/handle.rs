@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::History;
+use crate::dot11::MacAddr;
 use crate::event::{Event, Probe};
 use crate::state::State;
 
@@ -37,6 +38,16 @@ pub(super) enum Input {
     Change(Vec<Event>, oneshot::Sender<Result<(), ChangeError>>),
     Sync(oneshot::Sender<Result<(), ChangeError>>),
     Stop,
+}
+
+impl Input {
+    /// The address that was heard, where one was.
+    pub(super) fn source(&self) -> Option<MacAddr> {
+        match self {
+            Self::Heard(heard) => Some(heard.probe.source),
+            Self::Change(..) | Self::Sync(_) | Self::Stop => None,
+        }
+    }
 }
 
 /// What was lost on the way, for `/status`.

@@ -37,13 +37,14 @@ use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
 pub use history::{History, LogSize, Sought};
-use retention::Retirement;
+use retention::{Crowd, Retirement};
 pub use stored::{Check, ImportError, Stored, import};
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
 const QUEUE_LENGTH: usize = 32_768;
 
-/// Inputs folded under one lock, so that a look-up waits for no more than these.
+/// Inputs folded under one lock, so that a look-up waits for no more than these. The rows that they change find
+/// room in a core's own cache.
 const BATCH: usize = 256;
 
 /// Unsynced bytes above which the log is fsynced early.
@@ -109,6 +110,7 @@ pub struct Recorder {
     last_checkpoint: Instant,
     last_repair: Instant,
     next_forgetting: Instant,
+    crowd: Crowd,
     retirement: Retirement,
     /// The disk has no room for a checkpoint, which was told.
     lacks_room: bool,
@@ -150,6 +152,7 @@ impl Recorder {
             last_checkpoint: now,
             last_repair: now,
             next_forgetting: now,
+            crowd: Crowd::default(),
             retirement: Retirement::new(now),
             lacks_room: false,
             last_expiry: now,
@@ -234,6 +237,7 @@ impl Recorder {
         if !batch.is_empty() {
             let shared = Arc::clone(&self.shared);
             let mut state = write(&shared.state);
+            state.warm(batch.iter().filter_map(Input::source));
             for input in batch.drain(..) {
                 match input {
                     Input::Heard(heard) => alerts |= self.hear(&mut state, heard),

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::RecorderError;
+use super::{BATCH, RecorderError};
 use crate::event::Offset;
-use crate::event_log::{Events, LogError, Recovered, SnapshotFile, Snapshots};
+use crate::event_log::{Entry, Events, LogError, Recovered, SnapshotFile, Snapshots};
 use crate::state::{SnapshotError, State, Store, StoreError};
 
 /// Damaged places that are reported one by one; the rest are counted.
@@ -205,20 +205,29 @@ pub(super) fn fold_all(
 ) -> BTreeSet<Offset> {
     let (mut folded, mut reports) = (0_u64, 0_u64);
     let mut damaged = BTreeSet::new();
-    for entry in events.ahead() {
-        match entry {
-            Ok((offset, event)) => {
-                state.fold(offset, &event);
-                folded += 1;
-                if folded.is_multiple_of(PROGRESS_EVENTS) {
-                    progress(offset);
+    let mut events = events.ahead();
+    let mut batch: Vec<Entry> = Vec::with_capacity(BATCH);
+    loop {
+        batch.extend(events.by_ref().take(BATCH));
+        if batch.is_empty() {
+            break;
+        }
+        state.warm(batch.iter().filter_map(|entry| entry.as_ref().ok()?.1.address()));
+        for entry in batch.drain(..) {
+            match entry {
+                Ok((offset, event)) => {
+                    state.fold(offset, &event);
+                    folded += 1;
+                    if folded.is_multiple_of(PROGRESS_EVENTS) {
+                        progress(offset);
+                    }
                 }
-            }
-            Err(damage) => {
-                damaged.insert(damage.segment());
-                reports += 1;
-                if reports <= DAMAGE_REPORTS {
-                    warn!("{damage}");
+                Err(damage) => {
+                    damaged.insert(damage.segment());
+                    reports += 1;
+                    if reports <= DAMAGE_REPORTS {
+                        warn!("{damage}");
+                    }
                 }
             }
         }

@@ -28,6 +28,9 @@ const UNSEALED_SEGMENTS: u64 = 2;
 /// serves for many segments.
 const SLACK: u64 = 8;
 
+/// Events between two looks for addresses that may leave, where none may: as many bring a few MiB of devices.
+const CROWD_EVENTS: u64 = 16_384;
+
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The random addresses that are to leave because they were not heard for long, if there are any. What is
@@ -43,10 +46,27 @@ pub(super) fn forget_old(state: &State, age: Duration, now: Timestamp) -> Option
     is_any.then_some(Event::Forget { time: now, addresses, heard_before })
 }
 
-/// The addresses that are to leave because there are too many to hold in memory.
-pub(super) fn forget_crowd(state: &State, limit: usize, now: Timestamp) -> Option<Event> {
-    let (addresses, heard_before) = state.whom_to_forget(limit)?;
-    Some(Event::Forget { time: now, addresses, heard_before })
+/// How addresses leave because there are too many to hold in memory.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    /// Where nobody could leave: the offset from which on it is looked again.
+    next_look: Offset,
+}
+
+impl Crowd {
+    /// The addresses that are to leave now, if any are.
+    pub(super) fn forget(&mut self, state: &State, limit: usize, now: Timestamp) -> Option<Event> {
+        let next = state.next_offset();
+        if next < self.next_look || !state.is_crowded(limit) {
+            return None;
+        }
+        let whom = state.whom_to_forget(limit);
+        if whom.is_none() {
+            self.next_look = Offset(next.0.saturating_add(CROWD_EVENTS));
+        }
+        let (addresses, heard_before) = whom?;
+        Some(Event::Forget { time: now, addresses, heard_before })
+    }
 }
 
 /// The offset before which all segments are to go, if any are: those that were written to their end too long
@@ -135,5 +155,88 @@ impl Retirement {
         warn!("there is no snapshot ({why}); segments of the log that are too old or too many stay for now");
         self.next = Instant::now() + RETRY_INTERVAL;
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dot11::{MacAddr, RequestedSsid, Signature};
+    use crate::event::{NamedBy, Probe};
+
+    const LIMIT: usize = 100_000;
+
+    /// Many addresses, the first of them with names.
+    struct Street {
+        state: State,
+        addresses: u32,
+    }
+
+    impl Street {
+        fn fold(&mut self, event: &Event) {
+            self.state.fold(self.state.next_offset(), event);
+        }
+
+        fn hear(&mut self, second: i64) -> MacAddr {
+            let [a, b, c, d] = self.addresses.to_be_bytes();
+            self.addresses += 1;
+            let source = MacAddr::new([0x02, 0, a, b, c, d]);
+            self.fold(&Event::Probe(Probe {
+                time: Timestamp::from_micros(second * 1_000_000),
+                sensor: Arc::from("mon0"),
+                source,
+                ssid: RequestedSsid::Wildcard,
+                signal_dbm: None,
+                frequency_mhz: None,
+                sequence: 0,
+                signature: Signature::from_u64(0),
+                alerts: Vec::new(),
+            }));
+            source
+        }
+
+        fn of_named() -> Self {
+            let mut street = Self { state: State::default(), addresses: 0 };
+            for second in 0..1_000 {
+                let address = street.hear(second);
+                let time = Timestamp::from_micros(0);
+                street.fold(&Event::Name { time, address, name: "Zoë".to_owned(), by: NamedBy::Chat });
+            }
+            assert!(street.state.is_crowded(LIMIT));
+            street
+        }
+
+        fn forgets(&mut self, crowd: &mut Crowd) -> bool {
+            let event = crowd.forget(&self.state, LIMIT, Timestamp::from_micros(0));
+            event.inspect(|event| self.fold(event)).is_some()
+        }
+    }
+
+    #[test]
+    fn where_nobody_may_leave_it_is_looked_again_after_many_events() {
+        let (mut street, mut crowd) = (Street::of_named(), Crowd::default());
+        assert!(!street.forgets(&mut crowd));
+        let next_look = street.state.next_offset().0 + CROWD_EVENTS;
+        let mut second = 1_000;
+        while street.state.next_offset().0 < next_look {
+            assert!(!street.forgets(&mut crowd), "at event {}", street.state.next_offset());
+            street.hear(second);
+            second += 1;
+        }
+        assert!(Crowd::default().forget(&street.state, LIMIT, Timestamp::from_micros(0)).is_some());
+        assert!(street.forgets(&mut crowd), "they may leave, and it is time");
+        assert!(street.forgets(&mut crowd), "as long as some may leave it goes on at once");
+    }
+
+    #[test]
+    fn nothing_is_said_where_nobody_would_leave() {
+        let mut street = Street { state: State::default(), addresses: 0 };
+        while !street.state.is_crowded(LIMIT) {
+            street.hear(7);
+        }
+        assert_eq!(street.state.whom_to_forget(LIMIT), None, "all were heard at the same time");
+        assert!(!street.forgets(&mut Crowd::default()));
     }
 }

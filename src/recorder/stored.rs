@@ -1,6 +1,7 @@
 //! A data directory while nothing is recorded: its state is read, compared with the log, made anew, or
 //! taken from a snapshot. No event is appended, whatever the configuration says.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use std::path::{Path, PathBuf};
 use super::recovery::{self, catch_up, checkpoint, newest_snapshot, state_folder};
 use super::{RecorderError, Settings};
 use crate::event::{Event, Offset, Timestamp};
-use crate::event_log::{self, DataDirLock, LogError, Recovered, SnapshotFile, SnapshotFileError, Snapshots};
+use crate::event_log::{
+    self, DataDirLock, Entry, LogError, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
+};
 use crate::state::{Differences, Image, SnapshotError, State, Store};
 
 /// A snapshot was not imported.
@@ -109,16 +112,27 @@ impl Stored {
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
         Store::ensure_free(&state_folder(&self.data_dir))?;
         let mut state = self.beginning(&mut warn_of)?;
+        let begin = state.next_offset();
         let mut damaged = catch_up(&mut state, &self.log, progress);
-        // What a snapshot stands for is read for its damage only.
-        let before = self.log.read_from(self.log.first_offset()).ahead();
-        damaged.extend(before.filter_map(|entry| Some(entry.err()?.segment())));
+        damaged.extend(self.damaged_before(begin));
         if !recovery::mend(&mut self.log, &damaged) {
             state = self.beginning(&mut warn_of)?;
             catch_up(&mut state, &self.log, progress);
         }
         recovery::new_store(&self.data_dir, &state)?;
         Ok(state)
+    }
+
+    /// The damaged segments among those that have events before `end`: what a snapshot stands for is read for
+    /// its damage only.
+    fn damaged_before(&self, end: Offset) -> BTreeSet<Offset> {
+        let first = self.log.first_offset();
+        if first >= end {
+            return BTreeSet::new();
+        }
+        let is_before = |entry: &Entry| entry.as_ref().map_or(true, |(offset, _)| *offset < end);
+        let before = self.log.read_from(first).ahead().take_while(is_before);
+        before.filter_map(|entry| Some(entry.err()?.segment())).collect()
     }
 
     /// Compares the state in sled with the one that the log gives, at the offset that sled has come to, or

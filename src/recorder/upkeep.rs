@@ -27,7 +27,7 @@ impl Recorder {
                 }
                 _ => None,
             };
-            old.or_else(|| retention::forget_crowd(&state, self.settings.devices_bytes, Timestamp::now()))
+            old.or_else(|| self.crowd.forget(&state, self.settings.devices_bytes, Timestamp::now()))
         };
         let Some(event) = event else { return };
         let shared = Arc::clone(&self.shared);

@@ -1,10 +1,10 @@
-//! What is known of one address: a fold of its probes.
+//! What is known of one address: a fold of its probes, which [`device_row`](super::device_row) carries out.
 
 use serde::{Deserialize, Serialize};
 
 use super::Hours;
-use crate::dot11::{RequestedSsid, Ssid};
-use crate::event::{Probe, Timestamp};
+use crate::dot11::Ssid;
+use crate::event::Timestamp;
 
 /// How many SSIDs are kept for one address. A sender that invents more is still counted.
 pub const SSIDS_PER_ADDRESS: usize = 256;
@@ -44,49 +44,30 @@ pub struct Signal {
 }
 
 impl Signal {
-    fn merge(self, other: Self) -> Self {
+    /// Of one probe.
+    pub(super) fn of(dbm: i8, time: Timestamp) -> Self {
+        Self { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: time }
+    }
+
+    #[must_use]
+    pub(super) fn merge(self, other: Self) -> Self {
         let last = if other.last_time >= self.last_time { other } else { self };
         Self { min_dbm: self.min_dbm.min(other.min_dbm), max_dbm: self.max_dbm.max(other.max_dbm), ..last }
     }
 }
 
 impl Device {
-    /// The statistics after a first probe.
-    pub(super) fn first_heard(probe: &Probe) -> Self {
-        let mut device = Self {
+    /// What is known of an address before its first probe, which is captured at `time`.
+    pub(super) fn unheard(time: Timestamp) -> Self {
+        Self {
             probe_count: 0,
             wildcard_count: 0,
-            first_probe: probe.time,
-            last_probe: probe.time,
+            first_probe: time,
+            last_probe: time,
             signal: None,
             ssids: Vec::new(),
             probes_for_further_ssids: 0,
             hours: Hours::default(),
-        };
-        device.fold(probe);
-        device
-    }
-
-    /// Folds one more probe in. The order of arrival does not matter: times are capture times.
-    pub(super) fn fold(&mut self, probe: &Probe) {
-        self.probe_count += 1;
-        self.first_probe = self.first_probe.min(probe.time);
-        self.last_probe = self.last_probe.max(probe.time);
-        self.hours.add(probe.time);
-        if let Some(dbm) = probe.signal_dbm {
-            let heard = Signal { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: probe.time };
-            self.signal = Some(self.signal.map_or(heard, |signal| signal.merge(heard)));
-        }
-        match &probe.ssid {
-            RequestedSsid::Absent => {}
-            RequestedSsid::Wildcard => self.wildcard_count += 1,
-            RequestedSsid::Named(ssid) => match self.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
-                Ok(place) => self.ssids[place].1 += 1,
-                Err(place) if self.ssids.len() < SSIDS_PER_ADDRESS => {
-                    self.ssids.insert(place, (ssid.clone(), 1));
-                }
-                Err(_) => self.probes_for_further_ssids += 1,
-            },
         }
     }
 

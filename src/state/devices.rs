@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hint::black_box;
 
-use memchr::memmem::Finder;
-
-use super::table::{self, PackedRow, Table};
-use super::{Device, Signal};
-use crate::dot11::{MacAddr, Ssid};
+use super::Device;
+use super::device_row::{self, DeviceRow};
+use super::table::{PackedRow, Table, push};
+use crate::dot11::MacAddr;
 use crate::event::{Probe, Timestamp};
 
 pub(super) const SHARDS: usize = 256;
@@ -19,6 +19,9 @@ pub(super) const SHARDS: usize = 256;
 /// What a row takes besides its own bytes, roughly: its address, its place in a table that is not full,
 /// and what the allocator adds.
 const ROW_OVERHEAD: usize = 80;
+
+/// Rows that are brought into the processor's caches at once, where they find room.
+const WARMED: usize = 256;
 
 /// A row begins with the epoch in which it was changed last.
 const EPOCH_BYTES: usize = size_of::<u32>();
@@ -104,11 +107,22 @@ impl Devices {
     /// The devices of the shard of this number.
     pub(super) fn shard(&self, shard: usize) -> impl Iterator<Item = DeviceRow<'_>> {
         let rows = self.shards.get(shard).into_iter().flatten();
-        rows.map(|(&address, row)| DeviceRow { address, row: packed(row) })
+        rows.map(|(&address, row)| DeviceRow::new(address, packed(row)))
     }
 
     fn rows(&self) -> impl Iterator<Item = (&MacAddr, &[u8])> {
         self.shards.iter().flatten().map(|(address, row)| (address, &**row))
+    }
+
+    /// Has the rows of these addresses come into the processor's caches: asked for one behind the other they
+    /// come at the same time, where folding would wait for each.
+    pub(super) fn warm(&self, addresses: impl Iterator<Item = MacAddr>) {
+        let rows = addresses.filter_map(|address| self.shards[shard_of(address)].get(&address));
+        // First all places in the tables, then what they point to.
+        let rows: Vec<&[u8]> = rows.map(|row| &**row).collect();
+        for row in rows {
+            black_box((row.first().copied(), row.last().copied()));
+        }
     }
 
     /// Folds in a probe; whether its address is new.
@@ -118,14 +132,11 @@ impl Devices {
                 if epoch(entry.get()) != Some(self.epoch) {
                     self.changed.push(probe.source);
                 }
-                let device = match unpack(entry.get()) {
-                    Some(mut device) => {
-                        device.fold(probe);
-                        device
-                    }
-                    None => Device::first_heard(probe),
-                };
-                pack(self.epoch, &device, &mut self.packing);
+                begin_row(self.epoch, &mut self.packing);
+                if device_row::fold(packed(entry.get()), probe, &mut self.packing).is_none() {
+                    begin_row(self.epoch, &mut self.packing);
+                    device_row::first_heard(probe, &mut self.packing);
+                }
                 let row = entry.get_mut();
                 if row.len() == self.packing.len() {
                     row.copy_from_slice(&self.packing);
@@ -136,7 +147,8 @@ impl Devices {
                 false
             }
             Entry::Vacant(entry) => {
-                pack(self.epoch, &Device::first_heard(probe), &mut self.packing);
+                begin_row(self.epoch, &mut self.packing);
+                device_row::first_heard(probe, &mut self.packing);
                 self.len += 1;
                 self.row_bytes += self.packing.len();
                 entry.insert(Box::from(self.packing.as_slice()));
@@ -148,7 +160,8 @@ impl Devices {
 
     /// Takes in a device, whatever was there before, and counts it as no change.
     pub(super) fn load_device(&mut self, address: MacAddr, device: &Device) {
-        pack(self.epoch.wrapping_sub(1), device, &mut self.packing);
+        begin_row(self.epoch.wrapping_sub(1), &mut self.packing);
+        push(device, &mut self.packing);
         self.put(address, Some(Box::from(self.packing.as_slice())));
     }
 
@@ -212,78 +225,23 @@ impl Devices {
     }
 }
 
-/// A device of which no more is unpacked than what is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct DeviceRow<'a> {
-    /// Its address.
-    pub address: MacAddr,
-    row: &'a [u8],
+fn begin_row(epoch: u32, row: &mut Vec<u8>) {
+    row.clear();
+    row.extend(epoch.to_le_bytes());
 }
 
-/// What can be told of a device at a glance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Brief {
-    /// Probe requests heard.
-    pub probe_count: u64,
-    /// The capture time of the latest.
-    pub last_probe: Timestamp,
-    /// The signal, where any probe had one.
-    pub signal: Option<Signal>,
-}
-
-impl DeviceRow<'_> {
-    /// The first things of it.
-    pub fn brief(&self) -> Option<Brief> {
-        type FirstFields = (u64, u64, Timestamp, Timestamp, Option<Signal>);
-        let fields = postcard::take_from_bytes::<FirstFields>(self.row).ok()?;
-        let ((probe_count, _, _, last_probe, signal), _) = fields;
-        Some(Brief { probe_count, last_probe, signal })
-    }
-
-    /// How often it asked for this network.
-    pub fn probes_for(&self, network: &SoughtNetwork) -> u64 {
-        // A row without these bytes need not be unpacked.
-        if network.finder.find(self.row).is_none() {
-            return 0;
-        }
-        let device = postcard::from_bytes::<Device>(self.row);
-        device.map_or(0, |device| device.probes_for(&network.ssid))
-    }
-}
-
-/// A network that devices are asked about.
-#[derive(Debug)]
-pub struct SoughtNetwork {
-    ssid: Ssid,
-    finder: Finder<'static>,
-}
-
-impl SoughtNetwork {
-    /// The network of this SSID.
-    pub fn new(ssid: &Ssid) -> Self {
-        Self { ssid: ssid.clone(), finder: Finder::new(&table::packed(ssid)).into_owned() }
-    }
-}
-
-fn pack(epoch: u32, device: &Device, packing: &mut Vec<u8>) {
-    packing.clear();
-    packing.extend(epoch.to_le_bytes());
-    // Only an integer or a text could fail to be packed into a growing buffer, and none does.
-    *packing = postcard::to_extend(device, std::mem::take(packing)).unwrap_or_default();
-}
-
-/// The last probe of a packed device, whose first fields these are.
 fn last_probe(row: &[u8]) -> Timestamp {
-    type FirstFields = (u64, u64, Timestamp, Timestamp);
-    let fields: Result<(FirstFields, _), _> = postcard::take_from_bytes(packed(row));
-    fields.map_or(Timestamp::from_micros(i64::MIN), |((_, _, _, last_probe), _)| last_probe)
+    device_row::last_probe(packed(row))
 }
 
 impl Table for Devices {
     fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
-        for address in &self.changed {
-            let row = self.shards[shard_of(*address)].get(address);
-            take(PackedRow { kind, key: &address.octets(), row: row.map(|row| packed(row)) });
+        for addresses in self.changed.chunks(WARMED) {
+            self.warm(addresses.iter().copied());
+            for address in addresses {
+                let row = self.shards[shard_of(*address)].get(address);
+                take(PackedRow { kind, key: &address.octets(), row: row.map(|row| packed(row)) });
+            }
         }
     }
 

@@ -6,7 +6,9 @@ use std::fmt;
 
 use crate::event::Timestamp;
 
-const HOURS: usize = 24;
+/// Hours of a day.
+pub(super) const HOURS: usize = 24;
+
 const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// Probes by the hour of the day in UTC. A count that has come to its end stays there.
@@ -17,9 +19,14 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 pub struct Hours([u32; HOURS]);
 
 impl Hours {
+    /// The hour of the day in UTC, 0 to 23.
+    pub(super) fn hour_of(time: Timestamp) -> u8 {
+        time.as_micros().div_euclid(HOUR_MICROS).rem_euclid(HOURS as i64) as u8
+    }
+
+    #[cfg(test)]
     pub(super) fn add(&mut self, time: Timestamp) {
-        let hour = time.as_micros().div_euclid(HOUR_MICROS).rem_euclid(HOURS as i64);
-        let probes = &mut self.0[hour as usize];
+        let probes = &mut self.0[usize::from(Self::hour_of(time))];
         *probes = probes.saturating_add(1);
     }
 

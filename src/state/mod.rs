@@ -9,9 +9,12 @@ mod alert;
 mod chats;
 mod decide;
 mod device;
+mod device_row;
 mod devices;
 mod differences;
+mod fold;
 mod follow;
+mod forget;
 mod hours;
 mod name;
 mod networks;
@@ -28,12 +31,12 @@ use serde::{Deserialize, Serialize};
 pub use alert::{ALERTS_A_MINUTE, Alert, Alerts, Asked, COOLDOWN_LIMIT, OUTBOX_LIMIT, Presence};
 pub use chats::{ANSWERED_LIMIT, Chats, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use decide::AlertPolicy;
-use decide::normal;
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
-pub use devices::{Brief, DeviceRow, SoughtNetwork};
+pub use device_row::{Brief, DeviceRow, SoughtNetwork};
 use devices::{Devices, SHARDS};
 pub use differences::{Difference, Differences};
 pub use follow::{Follow, Follows};
+use forget::Forgetting;
 pub use hours::Hours;
 pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
 pub use networks::{NETWORK_LIMIT, Network, Networks};
@@ -45,8 +48,10 @@ pub use store::{Store, StoreError};
 use table::{PackedRow, Table};
 pub use watch::{Watch, Watches};
 
-use crate::dot11::{MacAddr, RequestedSsid, Signature};
-use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, Forgettable, Offset, Probe, Timestamp};
+use crate::dot11::{MacAddr, Signature};
+#[cfg(doc)]
+use crate::event::Event;
+use crate::event::{Offset, Timestamp};
 
 /// Parts in which [`State::devices_of_part`] gives all devices.
 pub const DEVICE_PARTS: usize = SHARDS;
@@ -59,9 +64,6 @@ const CHANGED_DEVICES: usize = 131_072;
 
 /// What one of them takes then, roughly.
 const CHANGED_ROW_BYTES: usize = 64;
-
-/// How many devices are looked at to find out which of them were not heard for longest.
-const FORGET_SAMPLE: usize = 2048;
 
 /// Signatures whose elements are kept; a flood of invented ones ends here.
 const SIGNATURE_LIMIT: usize = 16_384;
@@ -104,13 +106,6 @@ pub struct State {
     saved: Offset,
     /// An [`Event::Forget`] that is not carried out to its end.
     forgetting: Option<Forgetting>,
-}
-
-#[derive(Debug, Clone)]
-struct Forgetting {
-    addresses: Forgettable,
-    heard_before: Timestamp,
-    next_shard: usize,
 }
 
 /// Every kind of row of a state with the letter that it has in the store, to look at or, with `mut`, to
@@ -224,222 +219,6 @@ impl State {
         self.signatures.len() < SIGNATURE_LIMIT && self.signatures.get(&signature).is_none()
     }
 
-    /// Folds in the event at `offset`.
-    pub fn fold(&mut self, offset: Offset, event: &Event) {
-        while self.sweep() {}
-        match event {
-            Event::Probe(probe) => self.fold_probe(offset, probe),
-            Event::Signature { signature, elements } => self.signatures.insert(*signature, elements.clone()),
-            Event::Watch { time, chat, ssid, reason } => {
-                self.watches.set(ssid, self.chats.current(*chat), *time, reason.clone());
-            }
-            Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
-            Event::WatchPattern { time, chat, pattern, reason } => {
-                self.watches.set_pattern(pattern, self.chats.current(*chat), *time, reason.clone());
-            }
-            Event::UnwatchPattern { time: _, chat, pattern } => {
-                self.watches.remove_pattern(pattern, self.chats.current(*chat));
-            }
-            Event::Follow { time, chat, device, silence_seconds } => {
-                self.follow(*time, self.chats.current(*chat), normal(device), *silence_seconds);
-            }
-            Event::Unfollow { time: _, chat, device } => {
-                self.follows.remove(&normal(device), self.chats.current(*chat));
-            }
-            Event::Left { .. } => self.fold_left(offset, event),
-            Event::Mute { time: _, chat, until } => self.silences.mute(self.chats.current(*chat), *until),
-            Event::Unmute { time: _, chat } => self.silences.unmute(self.chats.current(*chat)),
-            Event::MuteTold { time, chat, count } => {
-                self.silences.told(self.chats.current(*chat), *count, *time);
-            }
-            Event::Ignore { time, chat, device } => {
-                self.silences.ignore(normal(device), self.chats.current(*chat), *time);
-            }
-            Event::Unignore { time: _, chat, device } => {
-                self.silences.unignore(&normal(device), self.chats.current(*chat));
-            }
-            Event::Name { time: _, address, name, by } => {
-                self.rename(*address, |names| names.set(*address, name, *by));
-            }
-            Event::Unname { time: _, address, by } => {
-                self.rename(*address, |names| names.clear(*address, *by));
-            }
-            Event::Delivered { time: _, probe, chat }
-            | Event::Undeliverable { time: _, probe, chat, reason: _ } => {
-                self.alerts.remove(self.chats.current(*chat), *probe);
-            }
-            Event::OverflowTold { time: _, chat, count } => {
-                self.alerts.overflow_told(self.chats.current(*chat), *count);
-            }
-            Event::AlertExpired { time: _, probe, chat } => {
-                self.alerts.expire(self.chats.current(*chat), *probe);
-            }
-            Event::Answered { time: _, update } => self.chats.answered(offset, *update),
-            Event::ChatMigrated { time: _, from, to } => self.migrate(*from, *to),
-            Event::Invited { time, code, role, expires, by } => {
-                let invitation = Invitation { role: *role, expires: *expires, by: *by };
-                self.chats.invite(*time, *code, invitation);
-            }
-            Event::Paired { time, chat, code, name } => {
-                self.chats.pair(*time, self.chats.current(*chat), *code, name.clone());
-            }
-            Event::ChatRemoved { time: _, chat, by: _ } => self.remove_chat(self.chats.current(*chat)),
-            Event::Forget { time: _, addresses, heard_before } => {
-                let (addresses, heard_before) = (*addresses, *heard_before);
-                self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
-            }
-            Event::Lost { count, why: _ } => self.totals.lost_events += count,
-        }
-        self.next = event.end(offset);
-    }
-
-    fn rename(&mut self, address: MacAddr, change: impl FnOnce(&mut Names)) {
-        let before = self.device_key(address);
-        change(&mut self.names);
-        let now = self.device_key(address);
-        if before == now {
-            return;
-        }
-        self.alerts.renamed(&before, &now);
-        // What is meant by a name stays with it as long as any address has it.
-        let is_gone = match &before {
-            DeviceKey::Name(name) => self.names.addresses_of(name).is_empty(),
-            DeviceKey::Address(_) => true,
-        };
-        if is_gone {
-            self.follows.rename(&before, &now);
-            self.silences.rename(&before, &now);
-        }
-    }
-
-    /// Has a chat follow a device, which is here where it was heard lately.
-    fn follow(&mut self, since: Timestamp, chat: ChatId, device: DeviceKey, silence_seconds: u64) {
-        let mut follow = Follow { since, silence_seconds, is_here: false };
-        let last = self.last_heard(&device).map(|(_, last)| last);
-        follow.is_here = last.is_some_and(|last| since.distance(last) < follow.silence());
-        self.follows.set(device, chat, follow);
-    }
-
-    /// Repeats what was decided when a device had left.
-    fn fold_left(&mut self, offset: Offset, event: &Event) {
-        let Event::Left { time, chat, device, source, last_heard, alerts } = event else { return };
-        self.follows.left(&normal(device), self.chats.current(*chat));
-        for alert in alerts {
-            let chat = self.chats.current(alert.chat);
-            let presence = Some(Presence::Left { last_heard: *last_heard });
-            self.alerts.settle(chat, alert.fate, offset, || Alert {
-                presence,
-                ..Alert::of_device(*time, *source, None)
-            });
-            if alert.fate == Fate::Mute {
-                self.silences.swallow(chat);
-            }
-        }
-    }
-
-    /// Gives all that is the chat `from`'s to `to`.
-    fn migrate(&mut self, from: ChatId, to: ChatId) {
-        if from != to {
-            self.watches.migrate(from, to);
-            self.follows.migrate(from, to);
-            self.silences.migrate(from, to);
-            self.alerts.migrate(from, to);
-            self.chats.migrate(from, to);
-        }
-    }
-
-    /// Forgets all that is this chat's.
-    fn remove_chat(&mut self, chat: ChatId) {
-        self.watches.remove_chat(chat);
-        self.follows.remove_chat(chat);
-        self.silences.remove_chat(chat);
-        self.alerts.remove_chat(chat);
-        self.chats.remove(chat);
-    }
-
-    fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
-        self.totals.probes += 1;
-        self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
-        self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
-        if self.devices.fold(probe) {
-            self.totals.addresses += 1;
-            self.totals.random_addresses += u64::from(probe.source.is_random());
-        }
-        if let Some(ssid) = probe.ssid.named() {
-            self.networks.fold(ssid, probe.time);
-        }
-        if !probe.alerts.is_empty() {
-            self.fold_alerts(offset, probe);
-        }
-    }
-
-    /// Repeats what was decided about a probe.
-    fn fold_alerts(&mut self, offset: Offset, probe: &Probe) {
-        self.alerts.fold(offset, probe, &self.names);
-        for decision in &probe.alerts {
-            match decision {
-                AlertDecision::Mute { chat } => self.silences.swallow(*chat),
-                AlertDecision::Arrive { chat, fate, .. } => {
-                    self.follows.arrived(&self.device_key(probe.source));
-                    if *fate == Fate::Mute {
-                        self.silences.swallow(*chat);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Carries out a part of the last [`Event::Forget`]; whether there is more of it to do. Whoever lets
-    /// others look at the state meanwhile calls this until it is done, before the next event: the whole of
-    /// it can take as long as thousands of events.
-    pub fn sweep(&mut self) -> bool {
-        let Some(Forgetting { addresses, heard_before, next_shard }) = &mut self.forgetting else {
-            return false;
-        };
-        let gone = self.devices.sweep(*next_shard, |address, last_probe| {
-            last_probe < *heard_before && is_forgettable(*addresses, address, &self.names, &self.follows)
-        });
-        *next_shard += 1;
-        match gone {
-            Some(gone) => {
-                let random = gone.iter().filter(|address| address.is_random()).count() as u64;
-                self.totals.addresses -= gone.len() as u64;
-                self.totals.forgotten_addresses += gone.len() as u64;
-                self.totals.random_addresses -= random;
-            }
-            None => self.forgetting = None,
-        }
-        self.forgetting.is_some()
-    }
-
-    /// Where devices take more than `limit` bytes of memory, which of them should leave, and before when
-    /// those were last heard: a quarter of the random ones, or of all unnamed ones where few are random.
-    pub fn whom_to_forget(&self, limit: usize) -> Option<(Forgettable, Timestamp)> {
-        if self.devices.bytes() <= limit {
-            return None;
-        }
-        let sample = self.devices.sample(FORGET_SAMPLE);
-        let quarter = |addresses| {
-            let of_these = sample
-                .iter()
-                .filter(|(address, _)| is_forgettable(addresses, *address, &self.names, &self.follows));
-            let mut last_probes: Vec<Timestamp> = of_these.map(|(_, last_probe)| *last_probe).collect();
-            last_probes.sort_unstable();
-            let is_enough = last_probes.len() * 2 >= sample.len();
-            last_probes.get(last_probes.len() / 4).map(|before| (addresses, *before)).filter(|_| is_enough)
-        };
-        quarter(Forgettable::Random).or_else(|| quarter(Forgettable::Unnamed))
-    }
-
-    /// Whether any address was last heard before `heard_before` and may be forgotten. All of them are
-    /// looked at.
-    pub fn has_forgettable(&self, addresses: Forgettable, heard_before: Timestamp) -> bool {
-        self.devices.last_probes().any(|(address, last_probe)| {
-            last_probe < heard_before && is_forgettable(addresses, address, &self.names, &self.follows)
-        })
-    }
-
     /// Whether so many devices changed that they should go to the store before more do.
     pub fn is_save_due(&self) -> bool {
         self.devices.changed() >= CHANGED_DEVICES
@@ -513,14 +292,6 @@ impl State {
         (self.next, self.saved, self.totals) = (next, next, totals);
         self.alerts.index();
     }
-}
-
-fn is_forgettable(which: Forgettable, address: MacAddr, names: &Names, follows: &Follows) -> bool {
-    let is_meant = match which {
-        Forgettable::Random => address.is_random(),
-        Forgettable::Unnamed => true,
-    };
-    is_meant && names.get(address).is_none() && !follows.has_address(address)
 }
 
 /// Two states are equal where they say the same.

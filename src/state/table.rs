@@ -71,6 +71,11 @@ pub(super) fn packed(value: &impl Serialize) -> Vec<u8> {
     postcard::to_stdvec(value).unwrap_or_default()
 }
 
+/// Packs `value` behind what `bytes` has.
+pub(super) fn push(value: &impl Serialize, bytes: &mut Vec<u8>) {
+    *bytes = postcard::to_extend(value, std::mem::take(bytes)).unwrap_or_default();
+}
+
 /// A row of any kind, as it stands among others.
 pub(super) struct PackedRow<'a> {
     pub(super) kind: u8,
@@ -82,7 +87,7 @@ pub(super) struct PackedRow<'a> {
 impl<'a> PackedRow<'a> {
     pub(super) fn push_to(&self, rows: &mut Vec<u8>) {
         let lengths = (self.kind, self.key.len(), self.row.map(<[u8]>::len));
-        *rows = postcard::to_extend(&lengths, std::mem::take(rows)).unwrap_or_default();
+        push(&lengths, rows);
         rows.extend_from_slice(self.key);
         rows.extend_from_slice(self.row.unwrap_or_default());
     }
