@@ -9,8 +9,6 @@ pub mod listing;
 pub mod lookup;
 pub mod period;
 pub mod reply;
-pub mod reply_access;
-pub mod reply_alerts;
 pub mod request;
 pub mod table;
 mod text;

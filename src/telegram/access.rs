@@ -20,7 +20,7 @@ use super::api::Api;
 use super::incoming::arguments_of;
 use super::menu;
 use super::sender::Sender;
-use crate::chat::reply_access::{self as reply, ListedChat, refused};
+use crate::chat::reply::access::{self as reply, ListedChat, refused};
 use crate::chat::{Answer, Button, Press, Pressed, Text, reply::change_failed};
 use crate::dot11::hex;
 use crate::event::{ChatId, CodeHash, Event, Role, Timestamp};

@@ -15,8 +15,8 @@ use super::quiet::Quiet;
 use super::sender::Sender;
 use super::told::{Due, Told};
 use crate::chat::Chat;
+use crate::chat::reply::notices;
 use crate::chat::reply::{Condition, SensorStatus};
-use crate::chat::reply_alerts;
 use crate::event::ChatId;
 
 /// How often the sources are looked at.
@@ -79,8 +79,8 @@ pub(super) async fn tell(
                 let told = source.told.entry(chat).or_default();
                 let due = told.due(trouble.is_some(), now);
                 let (text, silent) = match (due, &trouble) {
-                    (Due::Begun, Some(why)) => (reply_alerts::source_trouble(&status.name, why), false),
-                    (Due::Over(()), _) => (reply_alerts::source_recovered(&status.name), true),
+                    (Due::Begun, Some(why)) => (notices::source_trouble(&status.name, why), false),
+                    (Due::Over(()), _) => (notices::source_recovered(&status.name), true),
                     _ => continue,
                 };
                 let outcome = tokio::select! {

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply_alerts};
+use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply::alerts as words};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::Settings;
@@ -202,7 +202,7 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
     let mut left: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
     let (mut messages, mut told) = (0, Vec::new());
     while !left.is_empty() {
-        let digest = reply_alerts::digest(&left, reply_alerts::burst_headline, false, ZONE);
+        let digest = words::digest(&left, words::burst_headline, false, ZONE);
         assert!(digest.answer.text.length() <= 4096);
         let text = digest.answer.text.to_string();
         assert!(text.starts_with(&format!("📣 {} alerts\n", digest.told.len())), "{text}");
@@ -221,10 +221,10 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
     assert_eq!(told, (0..120).map(Offset).collect::<Vec<_>>());
     // In the morning it is one message, and the rest is a number.
     let all: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van"))).collect();
-    let digest = reply_alerts::digest(&all, reply_alerts::quiet_headline, true, ZONE);
+    let digest = words::digest(&all, words::quiet_headline, true, ZONE);
     assert_eq!(digest.told.len(), 120);
     let many: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
-    let digest = reply_alerts::digest(&many, reply_alerts::quiet_headline, true, ZONE);
+    let digest = words::digest(&many, words::quiet_headline, true, ZONE);
     let text = digest.answer.text.to_string();
     assert_eq!(digest.told.len(), 120);
     assert!(text.starts_with("📣 Good morning. 120 alerts in the quiet hours:\n"), "{text}");
@@ -315,7 +315,7 @@ fn buttons_under_an_alert_do_what_they_say() {
     let alert = {
         let state = talk.running.handle.state();
         let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
-        reply_alerts::alert(alert, None, ZONE)
+        words::alert(alert, None, ZONE)
     };
     insta::assert_snapshot!(alert.text);
     let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();

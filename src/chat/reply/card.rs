@@ -3,7 +3,7 @@
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 
-use super::{ago, counted, shown_time};
+use super::words::{ago, counted, shown_time};
 use crate::chat::answer::Button;
 use crate::chat::button::Action;
 use crate::chat::lookup::{DeviceReport, Found};
@@ -157,37 +157,9 @@ pub(super) fn shown_address(address: MacAddr) -> Text {
     }
 }
 
-const QUESTION: [&str; 2] = ["✏️ What is ", " to be called? Reply to this message with its name."];
-
-/// Asks for a device's name. The reply to it is all that is needed to give it.
-pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
-    let [before, behind] = QUESTION;
-    Text::plain(before).code(address).then(behind)
-}
-
-/// The device whose name this text asks for.
-pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
-    let [before, behind] = QUESTION;
-    question.trim().strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_question_says_who_is_meant() {
-        let address = "a4:83:e7:4e:39:15".parse().unwrap();
-        assert_eq!(asked_to_name(&name_question(address).to_string()), Some(address));
-        for text in [
-            "",
-            "✏️ What is ",
-            "✏️ What is x to be called? Reply to this message with its name.",
-            "a4:83:e7:4e:39:15",
-        ] {
-            assert_eq!(asked_to_name(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn the_busiest_hour_is_that_of_the_clocks_then() {

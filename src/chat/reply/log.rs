@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::lists::with_page_buttons;
-use super::{ago, counted, shown_time};
+use super::words::{ago, counted, shown_time};
 use crate::chat::answer::{Answer, Button};
 use crate::chat::button::Action;
 use crate::chat::listing::Page;

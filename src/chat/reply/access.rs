@@ -2,9 +2,8 @@
 
 use chrono_tz::Tz;
 
-use super::reply::shown_time;
-use super::request::OWNER_COMMANDS;
-use super::text::{Text, printable};
+use super::words::shown_time;
+use crate::chat::text::{Text, printable};
 use crate::event::{ChatId, Role, Timestamp};
 
 /// A chat as `/chats` lists it.
@@ -140,28 +139,4 @@ pub mod refused {
     pub const LAST_OWNER: &str = "You are the last owner. Make another one first: /invite owner";
     /// Whoever pressed it is no owner, or not in a private chat.
     pub const NOT_YOURS: &str = "Only owners may do that, in a private chat.";
-}
-
-/// What owners can do besides, under `/help`.
-pub fn owners_help() -> Text {
-    Text::plain("\n\n").bold("For owners").list(
-        OWNER_COMMANDS
-            .iter()
-            .map(|command| Text::plain(format_args!("/{}: {}", command.name, command.purpose))),
-    )
-}
-
-/// The line for a message without words.
-pub fn wordless() -> Text {
-    Text::plain("I can only read text: a device's name, a MAC address, or a command. /help lists them.")
-}
-
-/// The line for a message that is someone else's.
-pub fn forwarded() -> Text {
-    Text::plain("I leave forwarded messages alone. Write it yourself, or copy it.")
-}
-
-/// The line that stands while an answer takes long; after so many seconds.
-pub fn working(seconds: u64) -> Text {
-    Text::plain(format_args!("⏳ Working on it… {seconds} s"))
 }

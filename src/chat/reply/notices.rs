@@ -1,0 +1,35 @@
+//! What a chat is told that did not ask: that recording has stopped or runs again, and how the sources of
+//! frames do.
+
+use super::words::counted;
+use crate::chat::text::{Text, printable};
+
+/// The notice that nothing can be written any more.
+pub fn recording_stopped(why: &str) -> Text {
+    Text::plain(format_args!(
+        "⚠️ Recording has stopped: nothing can be written to disk ({}). What is heard meanwhile is kept in \
+         memory as far as it goes.",
+        printable(why)
+    ))
+}
+
+/// The notice that all is written again; `lost` probes were more than memory held.
+pub fn recording_resumed(lost: u64) -> Text {
+    match lost {
+        0 => Text::plain("✅ Recording runs again. Nothing was lost."),
+        lost => {
+            let probes = counted(lost, "probe was", "probes were");
+            Text::plain(format_args!("✅ Recording runs again. {probes} lost meanwhile."))
+        }
+    }
+}
+
+/// A source of frames has trouble.
+pub fn source_trouble(source: &str, why: &str) -> Text {
+    Text::plain(format_args!("⚠️ {}: {}.", printable(source), printable(why)))
+}
+
+/// A source of frames that had trouble is heard again.
+pub fn source_recovered(source: &str) -> Text {
+    Text::plain(format_args!("✅ {} is heard again.", printable(source)))
+}
