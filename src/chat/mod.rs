@@ -31,7 +31,7 @@ pub use history::Subject;
 use listing::Order;
 use lookup::look_up;
 use reply::{SensorStatus, Status};
-use request::{COMMANDS, Request, Wanted};
+use request::{Command, Request, Wanted};
 pub use text::{MESSAGE_LIMIT, Text, printable};
 use wish::AlertButton;
 
@@ -271,11 +271,11 @@ fn ask_for_name(address: MacAddr) -> Answer {
     }
 }
 
-fn nearest_command(name: &str) -> Option<&'static str> {
-    COMMANDS
-        .iter()
-        .map(|command| (strsim::jaro_winkler(command.name, name), command.name))
+fn nearest_command(name: &str) -> Option<Command> {
+    Command::ALL
+        .into_iter()
+        .map(|command| (strsim::jaro_winkler(command.name(), name), command))
         .filter(|(likeness, _)| *likeness >= NEARNESS)
         .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name)
+        .map(|(_, command)| command)
 }

@@ -21,6 +21,7 @@ use super::incoming::arguments_of;
 use super::menu;
 use super::sender::Sender;
 use crate::chat::reply::access::{self as reply, ListedChat, refused};
+use crate::chat::request::Command;
 use crate::chat::{Answer, Button, Press, Pressed, Text, reply::change_failed};
 use crate::dot11::hex;
 use crate::event::{ChatId, CodeHash, Event, Role, Timestamp};
@@ -132,15 +133,16 @@ impl Access {
 
     /// The answer to an owner's command; nothing where the text is none.
     pub(super) async fn answer(&self, chat: ChatId, text: &str) -> Option<Answer> {
-        let (command, arguments) =
-            ["invite", "chats"].into_iter().find_map(|name| Some((name, arguments_of(text, name)?)))?;
+        let (command, arguments) = Command::OWNERS
+            .into_iter()
+            .find_map(|command| Some((command, arguments_of(text, command.name())?)))?;
         Some(if self.all_owners().is_empty() {
             reply::nobody_owns(command).into()
         } else if chat.0 < 0 {
             reply::in_private_only(command).into()
         } else if !self.is_owner(chat) {
             reply::for_owners_only(command).into()
-        } else if command == "chats" {
+        } else if command == Command::Chats {
             self.list(Text::default())
         } else {
             self.invite(chat, arguments).await.into()

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 
 use super::words::shown_time;
+use crate::chat::request::Command;
 use crate::chat::text::{Text, printable};
 use crate::event::{ChatId, Role, Timestamp};
 
@@ -66,7 +67,9 @@ pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
 
 /// The answer to `/invite` with what it does not know.
 pub fn invite_misused() -> Text {
-    Text::plain("❌ /invite makes a code for a chat, and ").code("/invite owner").then(" one for an owner.")
+    Text::plain("❌ /invite makes a code that lets a chat in, and ")
+        .code("/invite owner")
+        .then(" one that makes an owner. Write one of them.")
 }
 
 /// The answer to `/invite` when no chat more can let itself in.
@@ -77,19 +80,26 @@ pub fn too_many_chats(limit: usize) -> Text {
 }
 
 /// The answer to an owner's command in a group.
-pub fn in_private_only(command: &str) -> Text {
-    Text::plain(format_args!("/{command} is for owners, in a private chat with me."))
+pub fn in_private_only(command: Command) -> Text {
+    Text::plain(format_args!(
+        "❌ /{} is for owners, in a private chat with me. Write it there.",
+        command.name()
+    ))
 }
 
 /// The answer to an owner's command by someone else.
-pub fn for_owners_only(command: &str) -> Text {
-    Text::plain(format_args!("❌ /{command} is for the owner of this bot only."))
+pub fn for_owners_only(command: Command) -> Text {
+    Text::plain(format_args!(
+        "❌ /{} is for the owner of this bot only. Ask whoever let you in.",
+        command.name()
+    ))
 }
 
 /// The answer to an owner's command where there is none.
-pub fn nobody_owns(command: &str) -> Text {
+pub fn nobody_owns(command: Command) -> Text {
     Text::plain(format_args!(
-        "❌ /{command} is for owners, and nobody owns this bot: name one in telegram.owners of the configuration."
+        "❌ /{} is for owners, and nobody owns this bot. Name one in telegram.owners of the configuration.",
+        command.name()
     ))
 }
 

@@ -23,7 +23,15 @@ pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
 
 /// The line below a chart's title.
 pub(in crate::chat) fn chart_subtitle(probes: u64, period: Period) -> String {
-    format!("{} in {}", counted(probes, "probe", "probes"), period.words())
+    format!("{} in {}", counted(probes, "probe", "probes"), the_last(period))
+}
+
+fn the_last(period: Period) -> &'static str {
+    match period {
+        Period::Day => "the last 24 hours",
+        Period::Week => "the last 7 days",
+        Period::Month => "the last 30 days",
+    }
 }
 
 /// What stands under a chart.

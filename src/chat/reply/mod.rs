@@ -12,22 +12,25 @@ mod card;
 mod commands;
 mod lists;
 mod log;
+mod misuse;
 mod names;
 pub mod notices;
 mod status;
 pub(in crate::chat) mod watching;
 mod words;
 
+use super::answer::File;
 use super::text::{Text, printable};
 
 pub use card::found;
 pub(super) use card::{choices, found_buttons};
-pub use commands::owners_help;
-pub(super) use commands::{help, misused, start, unknown_command};
+pub(super) use commands::{help, start, turn_to, unknown_command};
+pub use commands::{owners_help, purpose};
 pub(super) use lists::{devices, nearby, networks, top, who_asked};
 pub(super) use log::{
     chart, chart_buttons, chart_subtitle, exported_networks, exported_probes, log_unreadable, probes, reading,
 };
+pub(super) use misuse::misused;
 pub(super) use names::{
     NAME_FIELD, asked_to_name, had_no_name, name_question, named, named_by_configuration, named_by_import,
     unnamed,
@@ -51,6 +54,14 @@ pub fn wordless() -> Text {
 /// The line for a message that is someone else's.
 pub fn forwarded() -> Text {
     Text::plain("I leave forwarded messages alone. Write it yourself, or copy it.")
+}
+
+/// What a terminal, which can show no file, says of one.
+pub(super) fn file_untold(file: &File) -> String {
+    match file {
+        File::Picture { png } => format!("[a picture of {} bytes, which Telegram shows]", png.len()),
+        File::Document { name, bytes } => format!("[{name}, {} bytes, which Telegram sends]", bytes.len()),
+    }
 }
 
 /// The line that stands while an answer takes long; after so many seconds.
