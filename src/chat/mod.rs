@@ -110,7 +110,7 @@ impl Chat {
             Request::Wish(wish) => self.fulfil(chat, wish, update).await.into(),
             Request::Name { address, name } => self.name(address, name, update).await.into(),
             Request::Unname(address) => self.unname(address, update).await.into(),
-            Request::Status => reply::status(&self.status().await, self.zone).into(),
+            Request::Status => reply::status(&self.status().await, Timestamp::now(), self.zone).into(),
             Request::Start => reply::start().into(),
             Request::Help | Request::Nothing => reply::help().into(),
             Request::Misused { command, why } => reply::misused(command, &why).into(),
@@ -237,10 +237,6 @@ impl Chat {
         let losses = self.recorder.losses();
         let state = self.recorder.state();
         let totals = state.totals();
-        let age = |time: Timestamp| match Timestamp::now() {
-            now if now < time => std::time::Duration::ZERO,
-            now => now.distance(time),
-        };
         Status {
             uptime: self.started.elapsed(),
             sensors,
@@ -249,7 +245,7 @@ impl Chat {
             addresses: totals.addresses,
             random_addresses: totals.random_addresses,
             forgotten_addresses: totals.forgotten_addresses,
-            last_probe: totals.last_probe.map(|time| (time, age(time))),
+            last_probe: totals.last_probe,
             events: state.next_offset().0,
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),

@@ -3,7 +3,7 @@
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 
-use super::words::{ago, counted, shown_time};
+use super::words::{counted, when};
 use crate::chat::answer::Button;
 use crate::chat::button::Action;
 use crate::chat::lookup::{DeviceReport, Found};
@@ -87,7 +87,7 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
 
 fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     let device = &report.device;
-    let when = |time| format!("{} ({})", ago(time, now), shown_time(time, zone));
+    let when = |time| when(time, now, zone);
     let mut text = Text::default()
         .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
         .then(format_args!("\nEarliest probe: {}", when(device.first_probe)))

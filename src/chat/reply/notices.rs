@@ -1,6 +1,8 @@
 //! What a chat is told that did not ask: that recording has stopped or runs again, and how the sources of
 //! frames do.
 
+use std::time::Duration;
+
 use super::words::counted;
 use crate::chat::text::{Text, printable};
 
@@ -24,9 +26,28 @@ pub fn recording_resumed(lost: u64) -> Text {
     }
 }
 
+/// What is wrong with a source of frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// It failed, for this reason.
+    Failed(String),
+    /// It gives no frames any more, for so long.
+    Silent(Duration),
+    /// Hearing it ended by a fault of this program.
+    Broken,
+}
+
 /// A source of frames has trouble.
-pub fn source_trouble(source: &str, why: &str) -> Text {
-    Text::plain(format_args!("⚠️ {}: {}.", printable(source), printable(why)))
+pub fn source_trouble(source: &str, trouble: &Trouble) -> Text {
+    let text = Text::plain(format_args!("⚠️ {}: ", printable(source)));
+    match trouble {
+        Trouble::Failed(why) => text.then(format_args!("{}.", printable(why))),
+        Trouble::Silent(silence) => text.then(format_args!(
+            "no frame for {} min. Look whether the radio is still there, and in monitor mode.",
+            silence.as_secs() / 60
+        )),
+        Trouble::Broken => text.then("hearing it ended by a fault of this program. Restart the service."),
+    }
 }
 
 /// A source of frames that had trouble is heard again.

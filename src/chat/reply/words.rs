@@ -24,6 +24,11 @@ pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// How long before `now` a time was, and which time that is.
+pub(super) fn when(time: Timestamp, now: Timestamp, zone: Tz) -> String {
+    format!("{} ({})", ago(time, now), shown_time(time, zone))
+}
+
 /// A length of time in its largest two units.
 pub(super) fn shown_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
