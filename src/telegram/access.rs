@@ -7,18 +7,22 @@
 //! - A code for the first owner is good only while there is none. A new one ends the one before.
 //! - Whoever comes with a wrong code learns nothing, not even that it is wrong.
 //! - What the configuration names stays; so does the last owner.
+//! - A group that was removed is left, once its removal is on disk: a bot that is killed in between serves it
+//!   no longer, although it is in it still.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use teloxide::payloads::LeaveChat;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::api::Api;
+use super::api::{Api, Failure};
 use super::incoming::arguments_of;
 use super::menu;
+use super::outgoing::telegram_id;
 use super::sender::Sender;
 use crate::chat::reply::access::{self as reply, ListedChat, refused};
 use crate::chat::request::Command;
@@ -181,11 +185,28 @@ impl Access {
         if listed.role == Role::Owner {
             menu::clear(&self.api, listed.chat).await;
         }
-        Some(Pressed::Edit(if listed.chat == press.chat {
-            reply::removed(&listed).into()
-        } else {
-            self.list(reply::removed(&listed))
-        }))
+        let done = reply::removed(&listed, self.leave(listed.chat).await);
+        Some(Pressed::Edit(if listed.chat == press.chat { done.into() } else { self.list(done) }))
+    }
+
+    /// Leaves a group or channel that is served no longer. Whether the bot is in it no more; a private chat
+    /// has nothing to leave.
+    async fn leave(&self, chat: ChatId) -> bool {
+        if chat.0 > 0 {
+            return true;
+        }
+        match self.api.ask(&LeaveChat::new(telegram_id(chat))).await {
+            Ok(_) => true,
+            // The bot was put out of it, or it is no more.
+            Err(Failure::Never(why)) => {
+                info!("there was no leaving chat {chat}: {why}");
+                true
+            }
+            Err(failure) => {
+                warn!("the bot could not leave chat {chat}, where it answers nobody: {failure}");
+                false
+            }
+        }
     }
 
     /// Whether the person of this private chat owns the bot.

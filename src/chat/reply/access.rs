@@ -117,7 +117,7 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
     if chats.iter().all(|listed| listed.since.is_some()) {
         return text;
     }
-    text.then("\n\nWhat the configuration names is removed there: telegram.owners and telegram.chats.")
+    text.then("\n\nChats that the configuration names are taken out there: telegram.owners and telegram.chats.")
 }
 
 /// What stands on the button that removes a chat.
@@ -128,15 +128,24 @@ pub fn remove_button(listed: &ListedChat) -> String {
 
 /// The question before a chat is removed, and what stands on the buttons for yes and no.
 pub fn sure_to_remove(listed: &ListedChat) -> (Text, [String; 2]) {
-    let text = Text::plain(format_args!("Remove {} (", listed.title()))
-        .code(listed.chat)
-        .then(")? It gets no answer any more, and what it watches and what waits for it is forgotten.");
+    let leaves = if listed.chat.0 < 0 { " I leave it." } else { "" };
+    let text = Text::plain(format_args!("Remove {} (", listed.title())).code(listed.chat).then(format_args!(
+        ")? It gets no answer any more, and what it watches and what waits for it is forgotten.{leaves}"
+    ));
     (text, ["Remove".to_owned(), "Keep".to_owned()])
 }
 
-/// The first line over the list after a chat was removed.
-pub fn removed(listed: &ListedChat) -> Text {
-    Text::plain(format_args!("✅ {} is removed.\n\n", listed.title()))
+/// The first lines over the list after a chat was removed. Unless the bot `has_left` it, someone there must
+/// put it out.
+pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
+    let text = Text::plain(format_args!("✅ {} is removed.", listed.title()));
+    let text = match has_left {
+        true => text,
+        false => text.then(
+            " I could not leave it: Telegram did not answer. I say nothing there; take me out of it by hand.",
+        ),
+    };
+    text.then("\n\n")
 }
 
 /// Why a button of `/chats` does nothing, in a few words.
