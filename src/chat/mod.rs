@@ -225,7 +225,7 @@ impl Chat {
         let answered = update.map(|update| Event::Answered { time: Timestamp::now(), update });
         match self.recorder.change_all([event].into_iter().chain(answered).collect()).await {
             Ok(()) => done,
-            Err(error) => reply::change_failed(&error.to_string()),
+            Err(error) => reply::change_failed(&error),
         }
     }
 

@@ -128,7 +128,7 @@ impl Chat {
             AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await,
             AlertButton::Unwatch(hash) => match self.watch_of_hash(chat, hash) {
                 Some(wanted) => self.unwatch(chat, wanted, update).await,
-                None => return Pressed::Tell("That is not watched any more.".to_owned()),
+                None => return Pressed::Tell(words::WATCH_IS_GONE.to_owned()),
             },
             AlertButton::Name(address) => return Pressed::Send(ask_for_name(address)),
         };

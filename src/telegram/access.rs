@@ -124,7 +124,7 @@ impl Access {
         }
         let name = name.chars().take(NAME_LENGTH).collect();
         if let Err(error) = self.recorder.change(Event::Paired { time, chat, code, name }).await {
-            return Some(change_failed(&error.to_string()).into());
+            return Some(change_failed(&error).into());
         }
         // Another chat may have come first.
         let role = self.recorder.state().chats().pairing(chat)?.role;
@@ -179,7 +179,7 @@ impl Access {
         }
         let gone = Event::ChatRemoved { time: Timestamp::now(), chat: listed.chat, by: press.chat };
         if let Err(error) = self.recorder.change(gone).await {
-            return Some(Pressed::Send(change_failed(&error.to_string()).into()));
+            return Some(Pressed::Send(change_failed(&error).into()));
         }
         info!("chat {} was removed by owner {}", listed.chat, press.chat);
         if listed.role == Role::Owner {
@@ -252,7 +252,8 @@ impl Access {
         }
         match self.new_code(role, Some(by)).await {
             Ok(code) => reply::invitation(&self.username, &code, role, CODE_TIME.as_secs() / 3600),
-            Err(error) => change_failed(&error.to_string()),
+            Err(CodeError::Change(error)) => change_failed(&error),
+            Err(CodeError::Random(error)) => reply::no_code(&error.to_string()),
         }
     }
 

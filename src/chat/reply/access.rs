@@ -65,6 +65,14 @@ pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
     }
 }
 
+/// The answer to `/invite` where the system gives no random numbers.
+pub fn no_code(why: &str) -> Text {
+    Text::plain(format_args!(
+        "❌ No code could be made, since the system gives no random numbers: {}. Try again later.",
+        printable(why)
+    ))
+}
+
 /// The answer to `/invite` with what it does not know.
 pub fn invite_misused() -> Text {
     Text::plain("❌ /invite makes a code that lets a chat in, and ")
@@ -117,7 +125,9 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
     if chats.iter().all(|listed| listed.since.is_some()) {
         return text;
     }
-    text.then("\n\nChats that the configuration names are taken out there: telegram.owners and telegram.chats.")
+    text.then(
+        "\n\nChats that the configuration names are taken out there: telegram.owners and telegram.chats.",
+    )
 }
 
 /// What stands on the button that removes a chat.

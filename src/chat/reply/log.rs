@@ -21,6 +21,9 @@ pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
     Text::plain(format_args!("❌ The log could not be read: {}.", printable(why)))
 }
 
+/// Why the log could not be read, where a fault of this program is why.
+pub(in crate::chat) const READING_BROKEN_OFF: &str = "the reading was broken off";
+
 /// The line below a chart's title.
 pub(in crate::chat) fn chart_subtitle(probes: u64, period: Period) -> String {
     format!("{} in {}", counted(probes, "probe", "probes"), the_last(period))

@@ -21,6 +21,7 @@ mod words;
 
 use super::answer::File;
 use super::text::{Text, printable};
+use crate::recorder::ChangeError;
 
 pub use card::found;
 pub(super) use card::{choices, found_buttons};
@@ -28,7 +29,8 @@ pub(super) use commands::{help, start, turn_to, unknown_command};
 pub use commands::{owners_help, purpose};
 pub(super) use lists::{devices, nearby, networks, top, who_asked};
 pub(super) use log::{
-    chart, chart_buttons, chart_subtitle, exported_networks, exported_probes, log_unreadable, probes, reading,
+    READING_BROKEN_OFF, chart, chart_buttons, chart_subtitle, exported_networks, exported_probes,
+    log_unreadable, probes, reading,
 };
 pub(super) use misuse::misused;
 pub(super) use names::{
@@ -39,8 +41,19 @@ pub(super) use status::status;
 pub use status::{Condition, SensorStatus, Status};
 
 /// A change that was not made, or not for good.
-pub fn change_failed(why: &str) -> Text {
-    Text::plain(format_args!("❌ That could not be saved: {}.", printable(why)))
+pub fn change_failed(error: &ChangeError) -> Text {
+    let text = Text::plain("❌ That could not be saved: ");
+    match error {
+        ChangeError::Disk(why) => text.then(format_args!(
+            "the disk takes nothing ({}). Nothing was changed; try again once that is mended.",
+            printable(why)
+        )),
+        ChangeError::NotOnDiskYet(why) => text.then(format_args!(
+            "it is not on disk yet ({}). It holds until a restart, and for good once that is mended.",
+            printable(why)
+        )),
+        ChangeError::Stopped => text.then("I am stopping. Try again in a minute."),
+    }
 }
 
 /// What a button that nobody knows any more does.

@@ -75,6 +75,9 @@ pub(in crate::chat) fn was_not_watched(wanted: &Wanted) -> Text {
     Text::plain(format_args!("{} is not watched here. /watches lists what is.", shown(wanted)))
 }
 
+/// What a button that stops a watch says where there is none.
+pub(in crate::chat) const WATCH_IS_GONE: &str = "That is not watched any more.";
+
 /// A followed device, as `/watches` shows it.
 pub(in crate::chat) struct Followed<'a> {
     pub(in crate::chat) device: String,
