@@ -100,8 +100,9 @@ impl Chat {
             .collect();
         let ignored = state.silences().all_ignored().filter(|(_, by, _)| is_meant(*by));
         let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
-        let mute = state.silences().mute_of(chat).filter(|mute| Timestamp::now() < mute.until);
-        words::watches(&watches, &follows, &ignored, mute, chat, self.zone)
+        let now = Timestamp::now();
+        let mute = state.silences().mute_of(chat).filter(|mute| now < mute.until);
+        words::watches(&watches, &follows, &ignored, mute, chat, (now, self.zone))
     }
 
     /// Does what a person wishes of alerts.

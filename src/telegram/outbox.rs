@@ -240,13 +240,14 @@ fn next_alerts(
     let Some((first, alert, name)) = waiting.first() else { return Next::Nothing };
     let of_quiet_hours: Vec<_> =
         waiting.iter().filter(|(_, alert, _)| quiet.covers(alert.time)).copied().collect();
+    let today = (Timestamp::now(), quiet.zone);
     let digest = if of_quiet_hours.len() > 1 {
-        alerts::digest(&of_quiet_hours, alerts::quiet_headline, true, quiet.zone)
+        alerts::digest(&of_quiet_hours, alerts::quiet_headline, true, today)
     } else {
         match pause.room(gather, now) {
             Err(from) => return Next::NotBefore(from),
             Ok(room) if waiting.len() > room && !gather.is_zero() => {
-                alerts::digest(waiting, alerts::burst_headline, false, quiet.zone)
+                alerts::digest(waiting, alerts::burst_headline, false, today)
             }
             Ok(_) => {
                 let answer = alerts::alert(alert, *name, quiet.zone);

@@ -95,7 +95,8 @@ fn notices(home: &Home) -> Vec<(bool, String)> {
 }
 
 const STOPPED: &str = "⚠️ Recording has stopped: nothing can be written to disk (No space left on device (os \
-                       error 28)). What is heard meanwhile is kept in memory as far as it goes.";
+                       error 28)). What is heard meanwhile is kept in memory as far as it goes. Make \
+                       room, or mend the disk.";
 const RESUMED: &str = "✅ Recording runs again. Nothing was lost.";
 
 #[test]

@@ -45,7 +45,7 @@ pub fn paired(role: Role) -> Text {
 
 /// The answer to an owner's code in a group.
 pub fn owner_is_a_person() -> Text {
-    Text::plain("This code makes a person the owner, and not a group. Send it to me in a private chat.")
+    Text::plain("❌ This code makes a person the owner, and not a group. Send it to me in a private chat.")
 }
 
 /// A code for another chat, good for so many hours.

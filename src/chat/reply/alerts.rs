@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::words::{counted, shown_duration, shown_time};
+use super::words::{counted, short_time, shown_duration, shown_time};
 use crate::chat::answer::{Answer, Button};
 use crate::chat::request::Wanted;
 use crate::chat::text::{MESSAGE_LIMIT, Text, printable};
 use crate::chat::wish::AlertButton;
 use crate::dot11::{MacAddr, Ssid};
-use crate::event::Offset;
+use crate::event::{Offset, Timestamp};
 use crate::state::{Alert, Asked, OVERFLOW_NETWORKS, Overflow, Presence};
 use crate::vendor::{self, Vendor};
 
@@ -108,11 +108,11 @@ fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
         Some(asked) => {
             let wanted = asked.pattern.clone().map(Wanted::Pattern);
             let wanted = wanted.unwrap_or_else(|| Wanted::Network(asked.ssid.clone()));
-            AlertButton::unwatch(&wanted).button("Stop watching")
+            AlertButton::unwatch(&wanted).button("✋ Stop watching")
         }
-        None => AlertButton::Unfollow(source).button("Stop following"),
+        None => AlertButton::Unfollow(source).button("✋ Stop following"),
     };
-    vec![first, vec![AlertButton::Ignore(source).button("Ignore device"), stop]]
+    vec![first, vec![AlertButton::Ignore(source).button("🙈 Ignore device"), stop]]
 }
 
 /// What an entry of a digest is about: whatever is told of the same device and the same network is one.
@@ -141,9 +141,14 @@ struct Entry<'a> {
     told: Vec<Offset>,
 }
 
-/// Alerts as one message under a headline for so many, cut between entries to what fits into it. With `all`,
+/// Alerts as one message under a headline for so many, cut between entries to what fits into it; `now` is today. With `all`,
 /// the rest is told as a number; else it is left for a following message.
-pub fn digest(alerts: &[Waiting<'_>], headline: fn(usize) -> String, all: bool, zone: Tz) -> Digest {
+pub fn digest(
+    alerts: &[Waiting<'_>],
+    headline: fn(usize) -> String,
+    all: bool,
+    (now, zone): (Timestamp, Tz),
+) -> Digest {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let mut places: BTreeMap<Subject<'_>, usize> = BTreeMap::new();
     for &(offset, alert, name) in alerts {
@@ -167,7 +172,7 @@ pub fn digest(alerts: &[Waiting<'_>], headline: fn(usize) -> String, all: bool, 
     let mut room = MESSAGE_LIMIT.saturating_sub(around.length());
     let (mut text, mut told) = (Text::default(), Vec::new());
     for entry in &entries {
-        let line = Text::plain("\n• ").join(shown_entry(entry, zone));
+        let line = Text::plain("\n• ").join(shown_entry(entry, now, zone));
         let Some(left) = room.checked_sub(line.length()) else { break };
         room = left;
         text = text.join(line);
@@ -182,10 +187,9 @@ pub fn digest(alerts: &[Waiting<'_>], headline: fn(usize) -> String, all: bool, 
     Digest { answer: Answer { buttons: vec![vec![mute_button()]], ..Answer::from(text) }, told }
 }
 
-fn shown_entry(entry: &Entry<'_>, zone: Tz) -> Text {
+fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
     let Entry { alert, name, probes, .. } = entry;
-    let time = alert.time.to_utc().with_timezone(&zone).format("%H:%M:%S");
-    let mut text = Text::plain(format_args!("{time} "));
+    let mut text = Text::plain(format_args!("{} ", short_time(alert.time, now, zone)));
     text = match name {
         Some(name) => text.then(printable(name)),
         None => text.code(alert.source),

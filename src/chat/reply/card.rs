@@ -81,7 +81,7 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
         Action::ChartDevice(address, Period::default()).button("📈 Chart"),
         Action::NewestProbes(address).button("📋 Probes"),
     ];
-    let lower = [Action::Follow(address).button("🔔 Follow"), name];
+    let lower = [Action::Follow(address).button("🚶 Follow"), name];
     [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect()).collect()
 }
 

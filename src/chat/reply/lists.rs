@@ -83,7 +83,7 @@ pub(in crate::chat) fn networks(
         let text = Text::plain(mark).code(ssid);
         text.then(format_args!(": {asked}, last {}", ago(network.last_probe, now)))
     });
-    let text = text.then("\n\n👁 and a number: watch that network. /ssid NAME tells who asked for one.");
+    let text = text.then("\n\n👁 and a number: watch that network. /ssid SSID tells who asked for one.");
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
         Some(Action::Watch(ssid.clone())).filter(|_| !is_watched(ssid))
     });

@@ -18,7 +18,10 @@ pub(in crate::chat) fn reading(share: f64) -> Text {
 }
 
 pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
-    Text::plain(format_args!("❌ The log could not be read: {}.", printable(why)))
+    Text::plain(format_args!(
+        "❌ The log could not be read: {}. Try again; /status tells how the disk is doing.",
+        printable(why)
+    ))
 }
 
 /// Why the log could not be read, where a fault of this program is why.

@@ -22,7 +22,7 @@ pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
 }
 
 pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Text {
-    let text = Text::default().code(address).then(format_args!(" is now called {}.", printable(name)));
+    let text = Text::plain("✏️ ").code(address).then(format_args!(" is now called {}.", printable(name)));
     match others {
         0 => text,
         count => text.then(format_args!(
@@ -33,7 +33,7 @@ pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Tex
 }
 
 pub(in crate::chat) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
-    let text = Text::default().code(address);
+    let text = Text::plain("✏️ ").code(address);
     match left {
         Some(name) => text.then(format_args!(" goes by its earlier name again: {}.", printable(name))),
         None => text.then(" has no name any more."),
@@ -41,19 +41,19 @@ pub(in crate::chat) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
 }
 
 pub(in crate::chat) fn had_no_name(address: MacAddr) -> Text {
-    Text::default().code(address).then(" has no name.")
+    Text::plain("❌ ").code(address).then(" has no name. /name gives it one.")
 }
 
 pub(in crate::chat) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
-    Text::default().code(address).then(format_args!(
-        " is called {} by the configuration's [devices]; take the name away there, or give another with /name.",
+    Text::plain("❌ ").code(address).then(format_args!(
+        " is called {} by the configuration's [devices]. Take the name away there, or give another with /name.",
         printable(name)
     ))
 }
 
 pub(in crate::chat) fn named_by_import(address: MacAddr, name: &str) -> Text {
-    Text::default().code(address).then(format_args!(
-        " is called {} by an imported file; give another name with /name, which wins.",
+    Text::plain("❌ ").code(address).then(format_args!(
+        " is called {} by an imported file. Give it another name with /name.",
         printable(name)
     ))
 }

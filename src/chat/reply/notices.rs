@@ -10,7 +10,7 @@ use crate::chat::text::{Text, printable};
 pub fn recording_stopped(why: &str) -> Text {
     Text::plain(format_args!(
         "⚠️ Recording has stopped: nothing can be written to disk ({}). What is heard meanwhile is kept in \
-         memory as far as it goes.",
+         memory as far as it goes. Make room, or mend the disk.",
         printable(why)
     ))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::alerts::mute_over;
-use super::words::shown_time;
+use super::words::{ago, shown_time};
 use crate::chat::request::Wanted;
 use crate::chat::text::{Text, printable};
 use crate::dot11::{MacAddr, Ssid};
@@ -68,11 +68,11 @@ pub(in crate::chat) fn too_many_patterns(limit: usize) -> Text {
 }
 
 pub(in crate::chat) fn unwatched(wanted: &Wanted) -> Text {
-    Text::plain(format_args!("No longer watching for {}.", shown(wanted)))
+    Text::plain(format_args!("👁 No longer watching for {}.", shown(wanted)))
 }
 
 pub(in crate::chat) fn was_not_watched(wanted: &Wanted) -> Text {
-    Text::plain(format_args!("{} is not watched here. /watches lists what is.", shown(wanted)))
+    Text::plain(format_args!("❌ {} is not watched here. /watches lists what is.", shown(wanted)))
 }
 
 /// What a button that stops a watch says where there is none.
@@ -92,7 +92,7 @@ pub(in crate::chat) fn watches(
     ignored: &[String],
     mute: Option<&Mute>,
     asked_by: ChatId,
-    zone: Tz,
+    (now, zone): (Timestamp, Tz),
 ) -> Text {
     let set_by = |by: ChatId| match by {
         _ if by == asked_by => String::new(),
@@ -100,7 +100,7 @@ pub(in crate::chat) fn watches(
         by => format!(", set in chat {by}"),
     };
     let mut text = match watches {
-        [] => Text::plain("No network is watched. Begin with /watch SSID [reason]."),
+        [] => Text::plain("👁 No network is watched. Begin with /watch SSID [reason]."),
         _ => Text::default().bold("👁 Watched networks").list(watches.iter().map(|(ssid, by, watch)| {
             let text = Text::default().code(ssid);
             let text = match &watch.reason {
@@ -114,7 +114,7 @@ pub(in crate::chat) fn watches(
         let list = follows.iter().map(|Followed { device, by, follow, last_heard }| {
             let here = if follow.is_here { "here" } else { "not here" };
             let last = last_heard
-                .map_or("never heard".to_owned(), |last| format!("last heard {}", shown_time(last, zone)));
+                .map_or("not heard so far".to_owned(), |last| format!("last heard {}", ago(last, now)));
             let minutes = follow.silence_seconds / 60;
             let text = Text::plain(printable(device));
             text.then(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)))
@@ -139,14 +139,14 @@ pub(in crate::chat) fn following(
     zone: Tz,
 ) -> Text {
     let text = Text::plain(format_args!(
-        "🚶 Following {}: I say when it arrives, and when it has left because nothing was heard of it for {} min.",
+        "🚶 Following {}: I tell when it arrives, and when it has left, after {} min of silence.",
         printable(device),
         silence.as_secs() / 60
     ));
     match last_heard {
         Some(last) if now.distance(last) < silence => text.then("\nIt is here now."),
         Some(last) => text.then(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
-        None => text.then("\nIt was never heard so far."),
+        None => text.then("\nIt was not heard so far."),
     }
 }
 
@@ -164,7 +164,7 @@ pub(in crate::chat) fn random_cannot_be_followed(address: MacAddr, count: usize)
 
 pub(in crate::chat) fn bad_follow_minutes(range: &RangeInclusive<u64>) -> Text {
     Text::plain(format_args!(
-        "❌ The minutes of silence after which a device has left are {} to {}.",
+        "❌ After how many minutes of silence has it left? Write {} to {}.",
         range.start(),
         range.end()
     ))
@@ -177,15 +177,15 @@ pub(in crate::chat) fn too_many_follows(limit: usize) -> Text {
 }
 
 pub(in crate::chat) fn no_such_device(query: &str) -> Text {
-    Text::plain(format_args!("❌ No device is called {}.", printable(query)))
+    Text::plain(format_args!("❌ No device is called {}. /name gives one a name.", printable(query)))
 }
 
 pub(in crate::chat) fn unfollowed(device: &str) -> Text {
-    Text::plain(format_args!("No longer following {}.", printable(device)))
+    Text::plain(format_args!("🚶 No longer following {}.", printable(device)))
 }
 
 pub(in crate::chat) fn was_not_followed(query: &str) -> Text {
-    Text::plain(format_args!("{} is not followed here. /watches lists what is.", printable(query)))
+    Text::plain(format_args!("❌ {} is not followed here. /watches lists what is.", printable(query)))
 }
 
 pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
@@ -200,9 +200,9 @@ pub(in crate::chat) fn ignoring(device: &str) -> Text {
 }
 
 pub(in crate::chat) fn unignored(device: &str) -> Text {
-    Text::plain(format_args!("Alerts about {} are told again.", printable(device)))
+    Text::plain(format_args!("🔔 Alerts about {} come again.", printable(device)))
 }
 
 pub(in crate::chat) fn was_not_ignored(query: &str) -> Text {
-    Text::plain(format_args!("{} is not ignored here. /watches lists what is.", printable(query)))
+    Text::plain(format_args!("❌ {} is not ignored here. /watches lists what is.", printable(query)))
 }

@@ -12,6 +12,19 @@ pub(super) fn shown_time(time: Timestamp, zone: Tz) -> String {
     time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
+/// `time` as a line of a list has it: the day is left out where it is today, and named where it is one of
+/// the last seven.
+pub(super) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
+    let [then, now] = [time, now].map(|time| time.to_utc().with_timezone(&zone));
+    let days = (now.date_naive() - then.date_naive()).num_days();
+    let format = match days {
+        0 => "%H:%M:%S",
+        1..7 => "%a %H:%M:%S",
+        _ => "%Y-%m-%d %H:%M:%S",
+    };
+    then.format(format).to_string()
+}
+
 /// How long before `now` a time was, in its largest unit.
 pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     let seconds = if time < now { now.distance(time).as_secs() } else { 0 };
@@ -80,6 +93,24 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_time_has_its_day_where_that_matters() {
+        let at = |text: &str| {
+            Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
+        };
+        let now = at("2026-11-22T06:00:00Z");
+        for (time, shown) in [
+            ("2026-11-21T23:00:00Z", "00:00:00"),
+            ("2026-11-22T05:59:59Z", "06:59:59"),
+            ("2026-11-21T22:59:59Z", "Sat 23:59:59"),
+            ("2026-11-15T23:00:00Z", "Mon 00:00:00"),
+            ("2026-11-15T22:59:59Z", "2026-11-15 23:59:59"),
+            ("2026-11-23T12:00:00Z", "2026-11-23 13:00:00"),
+        ] {
+            assert_eq!(short_time(at(time), now, Tz::Europe__Berlin), shown, "{time}");
+        }
+    }
 
     #[test]
     fn a_list_never_outgrows_a_message() {
