@@ -41,7 +41,7 @@ pub enum Trouble {
 pub fn source_trouble(source: &str, trouble: &Trouble) -> Text {
     let text = Text::plain(format_args!("⚠️ {}: ", printable(source)));
     match trouble {
-        Trouble::Failed(why) => text.then(format_args!("{}.", printable(why))),
+        Trouble::Failed(why) => text.then(sentence(why)),
         Trouble::Silent(silence) => text.then(format_args!(
             "no frame for {} min. Look whether the radio is still there, and in monitor mode.",
             silence.as_secs() / 60
@@ -50,7 +50,33 @@ pub fn source_trouble(source: &str, trouble: &Trouble) -> Text {
     }
 }
 
+/// What a source says of itself, with the full stop that it may lack.
+fn sentence(why: &str) -> String {
+    let shown = printable(why);
+    if shown.ends_with(['.', '?', '!', '…']) { shown } else { shown + "." }
+}
+
 /// A source of frames that had trouble is heard again.
 pub fn source_recovered(source: &str) -> Text {
     Text::plain(format_args!("✅ {} is heard again.", printable(source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_a_whole_sentence() {
+        let failed = |why: &str| Trouble::Failed(why.to_owned());
+        for (trouble, shown) in [
+            (failed("it is down; bring it up"), "⚠️ mon0: it is down; bring it up."),
+            (failed("is it still there?"), "⚠️ mon0: is it still there?"),
+            (
+                Trouble::Silent(Duration::from_secs(660)),
+                "⚠️ mon0: no frame for 11 min. Look whether the radio is still there, and in monitor mode.",
+            ),
+        ] {
+            assert_eq!(source_trouble("mon0", &trouble).to_string(), shown);
+        }
+    }
 }
