@@ -28,7 +28,7 @@ mod writer;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::dot11::{self, Fcs, LinkType, ProbeRequest};
@@ -92,6 +92,17 @@ pub struct Counters {
     pub interface_dropped: AtomicU64,
     /// Bytes that the frames take in a capture file, their record headers included.
     pub bytes: AtomicU64,
+    last_frame: Moment,
+}
+
+/// Microseconds since the Unix epoch; the least there are stand for never.
+#[derive(Debug)]
+struct Moment(AtomicI64);
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
 }
 
 /// Adds to a counter. There is one writer, so that this need not be one locked instruction.
@@ -100,8 +111,15 @@ fn add(counter: &AtomicU64, count: u64) {
 }
 
 impl Counters {
+    /// When the last frame was captured, of whatever kind, in microseconds since the Unix epoch; `None`
+    /// before the first.
+    pub fn last_frame_us(&self) -> Option<i64> {
+        Some(self.last_frame.0.load(Relaxed)).filter(|micros| *micros != i64::MIN)
+    }
+
     /// Decodes a record and counts what it is.
     fn take<'a>(&self, record: Record<'a>) -> Option<Frame<'a>> {
+        self.last_frame.0.store(record.time_us, Relaxed);
         add(&self.frames, 1);
         add(&self.bytes, record.stored_bytes);
         let decoded = match record.link {

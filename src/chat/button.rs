@@ -12,6 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::answer::Button;
 use super::period::Period;
+use super::request::Command;
 use crate::dot11::{MacAddr, Ssid, hex};
 
 /// The most bytes that the Bot API takes (`InlineKeyboardButton.callback_data`).
@@ -96,14 +97,16 @@ impl Action {
         })
     }
 
-    /// The command that does the same, where a person without buttons would want to write it.
-    pub(super) fn command(&self) -> Option<String> {
-        match self {
-            Self::Devices(page) => Some(format!("/devices {}", u64::from(*page) + 1)),
-            Self::Top(page) => Some(format!("/top {}", u64::from(*page) + 1)),
-            Self::Networks(page) => Some(format!("/networks {}", u64::from(*page) + 1)),
-            _ => None,
-        }
+    /// The command that does the same, and the page as people count them, where a person without buttons
+    /// would want to write it.
+    pub(super) fn command(&self) -> Option<(Command, u64)> {
+        let (command, page) = match self {
+            Self::Devices(page) => (Command::Devices, page),
+            Self::Top(page) => (Command::Top, page),
+            Self::Networks(page) => (Command::Networks, page),
+            _ => return None,
+        };
+        Some((command, u64::from(*page) + 1))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use tokio::runtime::Handle;
 
 use super::button::Action;
-use super::{Answer, Chat, File, Message, Progress};
+use super::{Answer, Chat, Message, Progress, reply};
 use crate::event::ChatId;
 
 /// The longest line that is read as one message, in bytes; a Telegram message is shorter.
@@ -48,18 +48,12 @@ pub fn run(
 
 /// What a terminal has in place of files and of buttons that turn pages.
 fn write_rest(answer: &Answer, output: &mut impl Write) -> io::Result<()> {
-    match &answer.file {
-        Some(File::Picture { png }) => {
-            writeln!(output, "[a picture of {} bytes, which Telegram shows]", png.len())?
-        }
-        Some(File::Document { name, bytes }) => {
-            writeln!(output, "[{name}, {} bytes, which Telegram sends]", bytes.len())?;
-        }
-        None => {}
+    if let Some(file) = &answer.file {
+        writeln!(output, "{}", reply::file_untold(file))?;
     }
     let turning = answer.buttons.iter().flatten().filter_map(|button| {
-        let command = Action::decode(&button.data)?.command()?;
-        Some(format!("{} {command}", button.label))
+        let (command, page) = Action::decode(&button.data)?.command()?;
+        Some(format!("{} {}", button.label, reply::turn_to(command, page)))
     });
     let turning: Vec<String> = turning.collect();
     if turning.is_empty() { Ok(()) } else { writeln!(output, "{}", turning.join("   ")) }

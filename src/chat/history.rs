@@ -94,7 +94,7 @@ impl Chat {
             let _turn = turn;
             read(&history, &mut reading)
         });
-        let outcome = read.await.unwrap_or_else(|_| Err("the reading was broken off".to_owned()));
+        let outcome = read.await.unwrap_or_else(|_| Err(reply::READING_BROKEN_OFF.to_owned()));
         outcome.map_err(|why| reply::log_unreadable(&why).into())
     }
 

@@ -9,8 +9,6 @@ pub mod listing;
 pub mod lookup;
 pub mod period;
 pub mod reply;
-pub mod reply_access;
-pub mod reply_alerts;
 pub mod request;
 pub mod table;
 mod text;
@@ -33,7 +31,7 @@ pub use history::Subject;
 use listing::Order;
 use lookup::look_up;
 use reply::{SensorStatus, Status};
-use request::{COMMANDS, Request, Wanted};
+use request::{Command, Request, Wanted};
 pub use text::{MESSAGE_LIMIT, Text, printable};
 use wish::AlertButton;
 
@@ -112,7 +110,7 @@ impl Chat {
             Request::Wish(wish) => self.fulfil(chat, wish, update).await.into(),
             Request::Name { address, name } => self.name(address, name, update).await.into(),
             Request::Unname(address) => self.unname(address, update).await.into(),
-            Request::Status => reply::status(&self.status().await, self.zone).into(),
+            Request::Status => reply::status(&self.status().await, Timestamp::now(), self.zone).into(),
             Request::Start => reply::start().into(),
             Request::Help | Request::Nothing => reply::help().into(),
             Request::Misused { command, why } => reply::misused(command, &why).into(),
@@ -227,7 +225,7 @@ impl Chat {
         let answered = update.map(|update| Event::Answered { time: Timestamp::now(), update });
         match self.recorder.change_all([event].into_iter().chain(answered).collect()).await {
             Ok(()) => done,
-            Err(error) => reply::change_failed(&error.to_string()),
+            Err(error) => reply::change_failed(&error),
         }
     }
 
@@ -239,10 +237,6 @@ impl Chat {
         let losses = self.recorder.losses();
         let state = self.recorder.state();
         let totals = state.totals();
-        let age = |time: Timestamp| match Timestamp::now() {
-            now if now < time => std::time::Duration::ZERO,
-            now => now.distance(time),
-        };
         Status {
             uptime: self.started.elapsed(),
             sensors,
@@ -251,7 +245,7 @@ impl Chat {
             addresses: totals.addresses,
             random_addresses: totals.random_addresses,
             forgotten_addresses: totals.forgotten_addresses,
-            last_probe: totals.last_probe.map(|time| (time, age(time))),
+            last_probe: totals.last_probe,
             events: state.next_offset().0,
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
@@ -273,11 +267,11 @@ fn ask_for_name(address: MacAddr) -> Answer {
     }
 }
 
-fn nearest_command(name: &str) -> Option<&'static str> {
-    COMMANDS
-        .iter()
-        .map(|command| (strsim::jaro_winkler(command.name, name), command.name))
+fn nearest_command(name: &str) -> Option<Command> {
+    Command::ALL
+        .into_iter()
+        .map(|command| (strsim::jaro_winkler(command.name(), name), command))
         .filter(|(likeness, _)| *likeness >= NEARNESS)
         .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name)
+        .map(|(_, command)| command)
 }

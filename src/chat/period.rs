@@ -45,15 +45,6 @@ impl Period {
         let start: Option<DateTime<Tz>> = moments.into_iter().next();
         start.map_or(now.earlier_by(DAY), |start| Timestamp::from_micros(start.timestamp_micros()))
     }
-
-    /// In words, behind "in".
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Self::Day => "the last 24 hours",
-            Self::Week => "the last 7 days",
-            Self::Month => "the last 30 days",
-        }
-    }
 }
 
 /// As it is asked for: `24h`, `7d`, `30d`.

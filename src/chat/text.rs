@@ -61,26 +61,6 @@ impl Text {
         self
     }
 
-    /// Adds a line for each of `items`, as many as fit into a message, and a last one that says how many
-    /// do not.
-    #[must_use]
-    pub fn list(mut self, items: impl ExactSizeIterator<Item = Self>) -> Self {
-        let mut left = items.len();
-        let mut room = MESSAGE_LIMIT.saturating_sub(self.length());
-        for item in items {
-            let line = Self::plain("\n• ").join(item);
-            let last_line = format!("\n… and {left} more");
-            let needed = line.length();
-            if needed + if left > 1 { utf16_length(&last_line) } else { 0 } > room {
-                return self.then(last_line);
-            }
-            room -= needed;
-            left -= 1;
-            self = self.join(line);
-        }
-        self
-    }
-
     /// Adds another text.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
@@ -157,7 +137,7 @@ impl fmt::Display for Text {
     }
 }
 
-fn utf16_length(text: &str) -> usize {
+pub(super) fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
@@ -204,22 +184,6 @@ mod tests {
             let short = text.shortened(limit);
             assert_eq!(short.to_string(), shown, "{limit}");
             assert!(short.length() <= limit);
-        }
-    }
-
-    #[test]
-    fn a_list_never_outgrows_a_message() {
-        for (count, width) in [(0, 1), (1, 4090), (1, 5000), (2, 2040), (700, 4), (5000, 30), (4000, 1)] {
-            let head = Text::plain("head 📡");
-            let text = head.list((0..count).map(|_| Text::plain("x".repeat(width))));
-            assert!(text.length() <= MESSAGE_LIMIT, "{count} items of {width}");
-            let shown = text.to_string().matches("\n• ").count();
-            let untold = text
-                .to_string()
-                .split("… and ")
-                .nth(1)
-                .map_or(0, |rest| rest.strip_suffix(" more").unwrap().parse::<usize>().unwrap());
-            assert_eq!(shown + untold, count, "{count} items of {width}");
         }
     }
 }

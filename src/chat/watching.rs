@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::answer::{Answer, Press, Pressed};
 use super::lookup::{Found, which_device};
+use super::reply::watching as words;
 use super::request::Wanted;
 use super::wish::{AlertButton, Wish, watch_hash};
-use super::{Chat, Text, ask_for_name, reply, reply_alerts};
+use super::{Chat, Text, ask_for_name, reply};
 use crate::dot11::MacAddr;
 use crate::event::{ChatId, DeviceKey, Event, Timestamp};
 use crate::state::State;
@@ -38,19 +39,19 @@ impl Chat {
                 Wanted::Network(ssid) => {
                     let count = watches.iter().filter(|(_, by, _)| *by == chat).count();
                     (watches.get(ssid, chat).is_none() && count >= WATCHES_PER_CHAT)
-                        .then(|| reply::too_many_watches(WATCHES_PER_CHAT))
+                        .then(|| words::too_many_watches(WATCHES_PER_CHAT))
                 }
                 Wanted::Pattern(pattern) => {
                     let count = watches.patterns().filter(|(_, by, _)| *by == chat).count();
                     (watches.pattern(pattern, chat).is_none() && count >= PATTERNS_PER_CHAT)
-                        .then(|| reply_alerts::too_many_patterns(PATTERNS_PER_CHAT))
+                        .then(|| words::too_many_patterns(PATTERNS_PER_CHAT))
                 }
             }
         };
         if let Some(full) = full {
             return full;
         }
-        let done = reply_alerts::watching(&wanted, reason.as_deref());
+        let done = words::watching(&wanted, reason.as_deref());
         let time = Timestamp::now();
         let event = match wanted {
             Wanted::Network(ssid) => Event::Watch { time, chat, ssid, reason },
@@ -68,8 +69,8 @@ impl Chat {
                 Wanted::Pattern(pattern) => watches.pattern(pattern, *by).is_some(),
             })
         };
-        let Some(chat) = watched_by else { return reply_alerts::was_not_watched(&wanted) };
-        let done = reply_alerts::unwatched(&wanted);
+        let Some(chat) = watched_by else { return words::was_not_watched(&wanted) };
+        let done = words::unwatched(&wanted);
         let time = Timestamp::now();
         let event = match wanted {
             Wanted::Network(ssid) => Event::Unwatch { time, chat, ssid },
@@ -82,8 +83,7 @@ impl Chat {
     pub(super) fn watches(&self, chat: ChatId) -> Text {
         let state = self.recorder.state();
         let is_meant = |by: ChatId| chat == ChatId::TERMINAL || by == chat || by == ChatId::TERMINAL;
-        let networks =
-            state.watches().iter().map(|(ssid, by, watch)| (reply_alerts::spelled(ssid), by, watch));
+        let networks = state.watches().iter().map(|(ssid, by, watch)| (words::spelled(ssid), by, watch));
         let patterns =
             state.watches().patterns().map(|(pattern, by, watch)| (pattern.to_string(), by, watch));
         let watches: Vec<_> = networks.chain(patterns).filter(|(_, by, _)| is_meant(*by)).collect();
@@ -91,7 +91,7 @@ impl Chat {
             .follows()
             .iter()
             .filter(|(_, by, _)| is_meant(*by))
-            .map(|(device, by, follow)| reply_alerts::Followed {
+            .map(|(device, by, follow)| words::Followed {
                 device: shown_device(&state, device),
                 by,
                 follow,
@@ -100,8 +100,9 @@ impl Chat {
             .collect();
         let ignored = state.silences().all_ignored().filter(|(_, by, _)| is_meant(*by));
         let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
-        let mute = state.silences().mute_of(chat).filter(|mute| Timestamp::now() < mute.until);
-        reply_alerts::watches(&watches, &follows, &ignored, mute, chat, self.zone)
+        let now = Timestamp::now();
+        let mute = state.silences().mute_of(chat).filter(|mute| now < mute.until);
+        words::watches(&watches, &follows, &ignored, mute, chat, (now, self.zone))
     }
 
     /// Does what a person wishes of alerts.
@@ -128,7 +129,7 @@ impl Chat {
             AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await,
             AlertButton::Unwatch(hash) => match self.watch_of_hash(chat, hash) {
                 Some(wanted) => self.unwatch(chat, wanted, update).await,
-                None => return Pressed::Tell("That is not watched any more.".to_owned()),
+                None => return Pressed::Tell(words::WATCH_IS_GONE.to_owned()),
             },
             AlertButton::Name(address) => return Pressed::Send(ask_for_name(address)),
         };
@@ -155,12 +156,12 @@ impl Chat {
             };
             let is_new = state.follows().get(&device, chat).is_none();
             if is_new && state.follows().count(chat) >= DEVICES_PER_CHAT {
-                return reply_alerts::too_many_follows(DEVICES_PER_CHAT);
+                return words::too_many_follows(DEVICES_PER_CHAT);
             }
             let last_heard = state.last_heard(&device).map(|(_, last)| last);
             let shown = shown_device(&state, &device);
             let time = Timestamp::now();
-            let done = reply_alerts::following(&shown, silence, last_heard, time, self.zone);
+            let done = words::following(&shown, silence, last_heard, time, self.zone);
             (Event::Follow { time, chat, device, silence_seconds: silence.as_secs() }, done)
         };
         self.change(event, update, done).await
@@ -179,7 +180,7 @@ impl Chat {
                     return Err(reply::found(&not_found, Timestamp::now(), self.zone));
                 };
                 if !FOLLOW_MINUTES.contains(&minutes) {
-                    return Err(reply_alerts::bad_follow_minutes(&FOLLOW_MINUTES));
+                    return Err(words::bad_follow_minutes(&FOLLOW_MINUTES));
                 }
                 let (_, addresses) = which_device(state, device)
                     .map_err(|found| reply::found(&found, Timestamp::now(), self.zone))?;
@@ -188,10 +189,10 @@ impl Chat {
         };
         match addresses.first() {
             Some(first) if addresses.iter().all(|address| address.is_random()) => {
-                Err(reply_alerts::random_cannot_be_followed(*first, addresses.len()))
+                Err(words::random_cannot_be_followed(*first, addresses.len()))
             }
             Some(first) => Ok((state.device_key(*first), silence)),
-            None => Err(reply_alerts::no_such_device(query)),
+            None => Err(words::no_such_device(query)),
         }
     }
 
@@ -204,16 +205,16 @@ impl Chat {
         match found {
             Some((shown, device, chat)) => {
                 let event = Event::Unfollow { time: Timestamp::now(), chat, device };
-                self.change(event, update, reply_alerts::unfollowed(&shown)).await
+                self.change(event, update, words::unfollowed(&shown)).await
             }
-            None => reply_alerts::was_not_followed(query),
+            None => words::was_not_followed(query),
         }
     }
 
     async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
         let time = Timestamp::now();
         let until = time.later_by(length);
-        let done = reply_alerts::muted(until, self.zone);
+        let done = words::muted(until, self.zone);
         self.change(Event::Mute { time, chat, until }, update, done).await
     }
 
@@ -222,9 +223,9 @@ impl Chat {
         match mute {
             Some(mute) => {
                 let event = Event::Unmute { time: Timestamp::now(), chat };
-                self.change(event, update, reply_alerts::unmuted(mute.swallowed)).await
+                self.change(event, update, words::unmuted(mute.swallowed)).await
             }
-            None => reply_alerts::was_not_muted(),
+            None => words::was_not_muted(),
         }
     }
 
@@ -235,12 +236,12 @@ impl Chat {
                 Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
                 Err(found) => return reply::found(&found, Timestamp::now(), self.zone),
             };
-            let Some(device) = device else { return reply_alerts::no_such_device(query) };
+            let Some(device) = device else { return words::no_such_device(query) };
             let of_chat = state.silences().all_ignored().filter(|(_, by, _)| *by == chat).count();
             if state.silences().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
-                return reply_alerts::too_many_ignored(DEVICES_PER_CHAT);
+                return words::too_many_ignored(DEVICES_PER_CHAT);
             }
-            let done = reply_alerts::ignoring(&shown_device(&state, &device));
+            let done = words::ignoring(&shown_device(&state, &device));
             (Event::Ignore { time: Timestamp::now(), chat, device }, done)
         };
         self.change(event, update, done).await
@@ -255,9 +256,9 @@ impl Chat {
         match found {
             Some((shown, device, chat)) => {
                 let event = Event::Unignore { time: Timestamp::now(), chat, device };
-                self.change(event, update, reply_alerts::unignored(&shown)).await
+                self.change(event, update, words::unignored(&shown)).await
             }
-            None => reply_alerts::was_not_ignored(query),
+            None => words::was_not_ignored(query),
         }
     }
 }

@@ -11,13 +11,7 @@ use twox_hash::XxHash3_64;
 
 use super::answer::Button;
 use super::request::Wanted;
-use super::text::printable;
 use crate::dot11::{MacAddr, hex};
-
-/// The longest mute.
-const LONGEST_MUTE: Duration = Duration::from_secs(30 * 86_400);
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// A wish, as a command says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,50 +28,6 @@ pub enum Wish {
     Ignore(String),
     /// `/unignore`
     Unignore(String),
-}
-
-impl Wish {
-    /// Reads a command of this name; `None` where the name is none of these.
-    ///
-    /// # Errors
-    /// What is wrong with its arguments, for a person.
-    pub(super) fn parse(command: &str, arguments: &str) -> Option<Result<Self, String>> {
-        let device = |wish: fn(String) -> Self| match arguments {
-            "" => Err("The device is missing.".to_owned()),
-            device => Ok(wish(device.to_owned())),
-        };
-        Some(match command {
-            "follow" => device(Self::Follow),
-            "unfollow" => device(Self::Unfollow),
-            "mute" => mute(arguments).map(Self::Mute),
-            "unmute" => Ok(Self::Unmute),
-            "ignore" => device(Self::Ignore),
-            "unignore" => device(Self::Unignore),
-            _ => return None,
-        })
-    }
-}
-
-/// How long, an hour where that is not said.
-fn mute(arguments: &str) -> Result<Duration, String> {
-    if arguments.is_empty() {
-        return Ok(HOUR);
-    }
-    let number_ends = arguments.find(|c: char| !c.is_ascii_digit()).unwrap_or(arguments.len());
-    let (number, unit) = arguments.split_at_checked(number_ends).unwrap_or((arguments, ""));
-    let seconds = match unit.trim() {
-        "m" | "min" | "minutes" => 60,
-        "h" | "hour" | "hours" => 3_600,
-        "d" | "day" | "days" => 86_400,
-        _ => 0,
-    };
-    let length = number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * seconds));
-    length.filter(|length| !length.is_zero() && *length <= LONGEST_MUTE).ok_or_else(|| {
-        format!(
-            "“{}” is no time from a minute to 30 days; one looks like 30m, 2h or 1d.",
-            printable(arguments)
-        )
-    })
 }
 
 /// What a button under an alert does.
@@ -148,35 +98,6 @@ mod tests {
     use super::*;
     use crate::dot11::Ssid;
     use crate::event::Pattern;
-
-    #[track_caller]
-    fn check(arguments: &str, minutes: Option<u64>) {
-        let length = mute(arguments).ok().map(|length| length.as_secs() / 60);
-        assert_eq!(length, minutes, "{arguments}");
-    }
-
-    #[test]
-    fn a_mute_has_a_length() {
-        for (arguments, minutes) in [
-            ("", Some(60)),
-            ("2h", Some(120)),
-            ("30m", Some(30)),
-            ("30 min", Some(30)),
-            ("1d", Some(1440)),
-            ("30d", Some(43_200)),
-            ("31d", None),
-            ("0m", None),
-            ("2", None),
-            ("h", None),
-            ("-1h", None),
-            ("2h 30m", None),
-            ("99999999999h", None),
-            ("4294967295d", None),
-            ("for ever", None),
-        ] {
-            check(arguments, minutes);
-        }
-    }
 
     #[test]
     fn a_button_does_what_is_on_it() {

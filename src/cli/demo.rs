@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::street::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
-use crate::chat::{Chat, Message, Progress, reply_alerts};
+use crate::chat::{Chat, Message, Progress, reply::alerts};
 use crate::config::Config;
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::RecorderHandle;
@@ -113,7 +113,7 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
         waiting
             .map(|(probe, alert)| {
                 let name = state.names().of(alert.source);
-                (probe, reply_alerts::alert(alert, name, chat.zone()).text)
+                (probe, alerts::alert(alert, name, chat.zone()).text)
             })
             .collect()
     };

@@ -9,9 +9,10 @@ use chrono_tz::Tz;
 use config::{Value, ValueKind};
 use url::Url;
 
+use super::raw::{KEYS, Kind, Raw, RawAlerts, RawCapture, RawRetention, RawTelegram, RawWebhook};
 use super::{
-    Capture, Config, ConfigError, DEVICES, Delivery, KEYS, Kind, QuietHours, Raw, RawAlerts, RawCapture,
-    RawRetention, RawTelegram, RawWebhook, Retention, Secret, Telegram, Updates, Webhook,
+    Capture, Config, ConfigError, DEVICES, Delivery, QuietHours, Retention, Secret, Telegram, Updates,
+    Webhook,
 };
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
@@ -343,35 +344,6 @@ impl Checks {
             }
         }
         Ok(devices)
-    }
-}
-
-impl Kind {
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Text => "a text in quotes",
-            Self::Texts => "a list of texts such as [\"mon0\"]",
-            Self::Number => "a whole number",
-            Self::Numbers => "a list of whole numbers such as [123456789]",
-            Self::Names => "a table [devices] of addresses and names",
-        }
-    }
-
-    /// Whether `value` is of this kind. Every value from the environment is a text, so one that reads as a
-    /// number is one.
-    fn fits(self, value: &Value) -> bool {
-        let is_number = |text: &str| text.parse::<i64>().is_ok();
-        match (self, &value.kind) {
-            (Self::Text | Self::Texts, ValueKind::String(_)) => true,
-            (Self::Number | Self::Numbers, ValueKind::I64(_)) => true,
-            (Self::Number, ValueKind::String(text)) => is_number(text),
-            (Self::Numbers, ValueKind::String(text)) => {
-                text.split(',').all(|item| item.trim().is_empty() || is_number(item.trim()))
-            }
-            (Self::Texts, ValueKind::Array(items)) => items.iter().all(|item| Self::Text.fits(item)),
-            (Self::Numbers, ValueKind::Array(items)) => items.iter().all(|item| Self::Number.fits(item)),
-            _ => false,
-        }
     }
 }
 

@@ -1,5 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
 
+use super::raw::KEYS;
+use super::read::{ENVIRONMENT, load_from};
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -15,7 +18,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
-    Config::load_from(Some(&path), variables(environment))
+    load_from(Some(&path), variables(environment))
         .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "FILE"))
 }
 
@@ -211,7 +214,7 @@ fn errors_name_file_key_and_expectation() {
 
 #[test]
 fn a_missing_file_is_told() {
-    let error = Config::load_from(Some(Path::new("/no/such.toml")), HashMap::new()).unwrap_err().to_string();
+    let error = load_from(Some(Path::new("/no/such.toml")), HashMap::new()).unwrap_err().to_string();
     assert!(error.starts_with("could not read the configuration /no/such.toml: No such file"), "{error}");
 }
 

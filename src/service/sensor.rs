@@ -101,7 +101,6 @@ pub(super) struct Sensor {
 
 struct Now {
     condition: Condition,
-    state: String,
     /// Of the capture at hand; those before it have been added to `before`.
     counters: Arc<Counters>,
     before: Counts,
@@ -112,6 +111,7 @@ struct Now {
 #[derive(Clone, Copy, Default)]
 struct Counts {
     frames: u64,
+    last_frame: Option<Timestamp>,
     undecodable: u64,
     bad_fcs: u64,
     dropped: u64,
@@ -122,6 +122,7 @@ impl Counts {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Self {
             frames: self.frames + count(&counters.frames),
+            last_frame: counters.last_frame_us().map(Timestamp::from_micros).or(self.last_frame),
             undecodable: self.undecodable + count(&counters.undecodable),
             bad_fcs: self.bad_fcs + count(&counters.fcs_bad),
             dropped: self.dropped + count(&counters.kernel_dropped) + count(&counters.interface_dropped),
@@ -139,10 +140,7 @@ impl Drop for Ends<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             error!("hearing {} ended unexpectedly; this is a bug", self.sensor.name);
-            self.sensor.set_state(
-                "ended unexpectedly".to_owned(),
-                Condition::Failed("it ended unexpectedly".to_owned()),
-            );
+            self.sensor.now().condition = Condition::Broken;
         }
         if let Some(end) = self.end.take() {
             // Nobody waits for it any more where this fails.
@@ -167,8 +165,7 @@ impl Sensor {
             name: sensor_name(&source),
             include_bad_fcs,
             now: Mutex::new(Now {
-                condition: Condition::Hearing,
-                state: "opening".to_owned(),
+                condition: Condition::Opening,
                 counters: Arc::default(),
                 before: Counts::default(),
                 capture: None,
@@ -205,8 +202,8 @@ impl Sensor {
         let counts = now.before.and(&now.counters);
         SensorStatus {
             name: self.name.clone(),
-            state: now.state.clone(),
             condition: now.condition.clone(),
+            last_frame: counts.last_frame,
             frames: counts.frames,
             undecodable: counts.undecodable,
             bad_fcs: counts.bad_fcs,
@@ -216,11 +213,6 @@ impl Sensor {
 
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_state(&self, state: String, condition: Condition) {
-        let mut now = self.now();
-        (now.state, now.condition) = (state, condition);
     }
 
     fn keep_hearing(
@@ -241,14 +233,14 @@ impl Sensor {
             });
             match outcome {
                 Ok(()) => {
-                    self.set_state("at its end".to_owned(), Condition::Over);
+                    self.now().condition = Condition::Over;
                     if !self.stop.is_cancelled() {
                         info!("{} is at its end", self.name);
                     }
                     return;
                 }
                 Err(error) => {
-                    self.set_state(format!("failed: {error}"), Condition::Failed(error.to_string()));
+                    self.now().condition = Condition::Failed(error.to_string());
                     if !matches!(source, Source::Interface(_)) {
                         return warn!("{error}");
                     }
@@ -268,7 +260,7 @@ impl Sensor {
     fn hear(&self, source: &Source, capture: Capture, recorder: &RecorderHandle) -> Result<(), CaptureError> {
         {
             let mut now = self.now();
-            (now.state, now.condition) = ("hearing".to_owned(), Condition::Hearing);
+            now.condition = Condition::Hearing;
             now.before = now.before.and(&now.counters);
             now.counters = capture.counters();
             now.capture = Some(capture.stop_handle());

@@ -7,20 +7,25 @@
 //! - A code for the first owner is good only while there is none. A new one ends the one before.
 //! - Whoever comes with a wrong code learns nothing, not even that it is wrong.
 //! - What the configuration names stays; so does the last owner.
+//! - A group that was removed is left, once its removal is on disk: a bot that is killed in between serves it
+//!   no longer, although it is in it still.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use teloxide::payloads::LeaveChat;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::api::Api;
+use super::api::{Api, Failure};
 use super::incoming::arguments_of;
 use super::menu;
+use super::outgoing::telegram_id;
 use super::sender::Sender;
-use crate::chat::reply_access::{self as reply, ListedChat, refused};
+use crate::chat::reply::access::{self as reply, ListedChat, refused};
+use crate::chat::request::Command;
 use crate::chat::{Answer, Button, Press, Pressed, Text, reply::change_failed};
 use crate::dot11::hex;
 use crate::event::{ChatId, CodeHash, Event, Role, Timestamp};
@@ -119,7 +124,7 @@ impl Access {
         }
         let name = name.chars().take(NAME_LENGTH).collect();
         if let Err(error) = self.recorder.change(Event::Paired { time, chat, code, name }).await {
-            return Some(change_failed(&error.to_string()).into());
+            return Some(change_failed(&error).into());
         }
         // Another chat may have come first.
         let role = self.recorder.state().chats().pairing(chat)?.role;
@@ -132,15 +137,16 @@ impl Access {
 
     /// The answer to an owner's command; nothing where the text is none.
     pub(super) async fn answer(&self, chat: ChatId, text: &str) -> Option<Answer> {
-        let (command, arguments) =
-            ["invite", "chats"].into_iter().find_map(|name| Some((name, arguments_of(text, name)?)))?;
+        let (command, arguments) = Command::OWNERS
+            .into_iter()
+            .find_map(|command| Some((command, arguments_of(text, command.name())?)))?;
         Some(if self.all_owners().is_empty() {
             reply::nobody_owns(command).into()
         } else if chat.0 < 0 {
             reply::in_private_only(command).into()
         } else if !self.is_owner(chat) {
             reply::for_owners_only(command).into()
-        } else if command == "chats" {
+        } else if command == Command::Chats {
             self.list(Text::default())
         } else {
             self.invite(chat, arguments).await.into()
@@ -173,17 +179,34 @@ impl Access {
         }
         let gone = Event::ChatRemoved { time: Timestamp::now(), chat: listed.chat, by: press.chat };
         if let Err(error) = self.recorder.change(gone).await {
-            return Some(Pressed::Send(change_failed(&error.to_string()).into()));
+            return Some(Pressed::Send(change_failed(&error).into()));
         }
         info!("chat {} was removed by owner {}", listed.chat, press.chat);
         if listed.role == Role::Owner {
             menu::clear(&self.api, listed.chat).await;
         }
-        Some(Pressed::Edit(if listed.chat == press.chat {
-            reply::removed(&listed).into()
-        } else {
-            self.list(reply::removed(&listed))
-        }))
+        let done = reply::removed(&listed, self.leave(listed.chat).await);
+        Some(Pressed::Edit(if listed.chat == press.chat { done.into() } else { self.list(done) }))
+    }
+
+    /// Leaves a group or channel that is served no longer. Whether the bot is in it no more; a private chat
+    /// has nothing to leave.
+    async fn leave(&self, chat: ChatId) -> bool {
+        if chat.0 > 0 {
+            return true;
+        }
+        match self.api.ask(&LeaveChat::new(telegram_id(chat))).await {
+            Ok(_) => true,
+            // The bot was put out of it, or it is no more.
+            Err(Failure::Never(why)) => {
+                info!("there was no leaving chat {chat}: {why}");
+                true
+            }
+            Err(failure) => {
+                warn!("the bot could not leave chat {chat}, where it answers nobody: {failure}");
+                false
+            }
+        }
     }
 
     /// Whether the person of this private chat owns the bot.
@@ -229,7 +252,8 @@ impl Access {
         }
         match self.new_code(role, Some(by)).await {
             Ok(code) => reply::invitation(&self.username, &code, role, CODE_TIME.as_secs() / 3600),
-            Err(error) => change_failed(&error.to_string()),
+            Err(CodeError::Change(error)) => change_failed(&error),
+            Err(CodeError::Random(error)) => reply::no_code(&error.to_string()),
         }
     }
 

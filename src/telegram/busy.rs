@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Place;
 use super::sender::Sender;
-use crate::chat::reply_access::working;
+use crate::chat::reply::working;
 use crate::chat::{Makes, Progress, Step};
 
 /// Answers that come sooner need no sign of work.

@@ -21,7 +21,7 @@ use super::lanes::{Lanes, Turn};
 use super::outgoing::Place;
 use super::rarely::Rarely;
 use super::sender::Sender;
-use crate::chat::{self, Answer, Chat, Press, Pressed, Progress, Text, reply_access as reply};
+use crate::chat::{self, Answer, Chat, Press, Pressed, Progress, Text, reply};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
@@ -233,7 +233,7 @@ impl Handler {
         };
         let answer = match start {
             Some("") if self.strangers_told.may(place.chat, Instant::now()) => {
-                Some(reply::stranger(place.chat).into())
+                Some(reply::access::stranger(place.chat).into())
             }
             None | Some("") => None,
             Some(code) => self.access.pair(place.chat, name_of(&message.chat), code).await,

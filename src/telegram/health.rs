@@ -15,8 +15,8 @@ use super::quiet::Quiet;
 use super::sender::Sender;
 use super::told::{Due, Told};
 use crate::chat::Chat;
+use crate::chat::reply::notices::{self, Trouble};
 use crate::chat::reply::{Condition, SensorStatus};
-use crate::chat::reply_alerts;
 use crate::event::ChatId;
 
 /// How often the sources are looked at.
@@ -36,17 +36,18 @@ impl Source {
     }
 
     /// What is wrong with it at `now`, where it is silent for too long after `silence`.
-    fn trouble(&mut self, status: &SensorStatus, silence: Option<Duration>, now: Instant) -> Option<String> {
+    fn trouble(&mut self, status: &SensorStatus, silence: Option<Duration>, now: Instant) -> Option<Trouble> {
         if status.frames != self.frames {
             (self.frames, self.last_frame) = (status.frames, now);
         }
         let quiet_for = now - self.last_frame;
         match &status.condition {
-            Condition::Failed(why) => Some(why.clone()),
+            Condition::Failed(why) => Some(Trouble::Failed(why.clone())),
+            Condition::Broken => Some(Trouble::Broken),
             Condition::Hearing if self.frames > 0 && silence.is_some_and(|silence| quiet_for >= silence) => {
-                Some(format!("no frame for {} min", quiet_for.as_secs() / 60))
+                Some(Trouble::Silent(quiet_for))
             }
-            Condition::Hearing | Condition::Over => None,
+            Condition::Opening | Condition::Hearing | Condition::Over => None,
         }
     }
 }
@@ -79,8 +80,8 @@ pub(super) async fn tell(
                 let told = source.told.entry(chat).or_default();
                 let due = told.due(trouble.is_some(), now);
                 let (text, silent) = match (due, &trouble) {
-                    (Due::Begun, Some(why)) => (reply_alerts::source_trouble(&status.name, why), false),
-                    (Due::Over(()), _) => (reply_alerts::source_recovered(&status.name), true),
+                    (Due::Begun, Some(why)) => (notices::source_trouble(&status.name, why), false),
+                    (Due::Over(()), _) => (notices::source_recovered(&status.name), true),
                     _ => continue,
                 };
                 let outcome = tokio::select! {
@@ -104,8 +105,8 @@ mod tests {
     const SILENCE: Duration = Duration::from_secs(600);
 
     fn status(frames: u64, condition: Condition) -> SensorStatus {
-        let (name, state) = ("mon0".to_owned(), String::new());
-        SensorStatus { name, state, condition, frames, undecodable: 0, bad_fcs: 0, dropped: 0 }
+        let (name, last_frame) = ("mon0".to_owned(), None);
+        SensorStatus { name, condition, last_frame, frames, undecodable: 0, bad_fcs: 0, dropped: 0 }
     }
 
     #[test]
@@ -119,7 +120,7 @@ mod tests {
         assert_eq!(trouble(0, 60), None);
         assert_eq!(trouble(7, 61), None);
         assert_eq!(trouble(7, 70), None);
-        assert_eq!(trouble(7, 71).as_deref(), Some("no frame for 10 min"));
+        assert_eq!(trouble(7, 71), Some(Trouble::Silent(SILENCE)));
         assert_eq!(trouble(8, 90), None);
         assert_eq!(source.trouble(&status(8, Condition::Hearing), None, start + SILENCE * 100), None);
     }
@@ -129,7 +130,9 @@ mod tests {
         let start = Instant::now();
         let mut source = Source::new(start);
         let failed = status(7, Condition::Failed("the interface is gone".to_owned()));
-        assert_eq!(source.trouble(&failed, None, start).as_deref(), Some("the interface is gone"));
+        let why = "the interface is gone".to_owned();
+        assert_eq!(source.trouble(&failed, None, start), Some(Trouble::Failed(why)));
+        assert_eq!(source.trouble(&status(7, Condition::Broken), None, start), Some(Trouble::Broken));
         assert_eq!(source.trouble(&status(7, Condition::Over), Some(SILENCE), start + SILENCE * 2), None);
     }
 }

@@ -6,7 +6,7 @@
 
 use teloxide::types::{Message, MessageKind, UserId};
 
-use crate::chat::request::{OWNER_COMMANDS, Request};
+use crate::chat::request::Command;
 
 /// Who the bot is.
 #[derive(Debug, Clone)]
@@ -100,8 +100,7 @@ fn names_me(text: &str, username: &str) -> bool {
 }
 
 fn exists(text: &str) -> bool {
-    !matches!(Request::parse(text), Request::UnknownCommand(_))
-        || OWNER_COMMANDS.iter().any(|owners| arguments_of(text, owners.name).is_some())
+    command(text).is_some_and(|(name, _)| Command::named(name).is_some())
 }
 
 /// The text without the first `@username` in it, where there is one as a word of its own.

@@ -14,7 +14,7 @@ use super::quiet::Quiet;
 use super::sender::Sender;
 use super::sleep_until;
 use super::told::{Due, Told};
-use crate::chat::reply;
+use crate::chat::reply::notices;
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
@@ -35,8 +35,8 @@ pub(super) async fn tell(sender: Sender, recorder: RecorderHandle, quiet: Quiet,
             let told = chats.entry(chat).or_default();
             let due = told.due(error.is_some(), Instant::now());
             let (text, silent) = match due {
-                Due::Begun => (reply::recording_stopped(error.as_deref().unwrap_or_default()), false),
-                Due::Over(lost_before) => (reply::recording_resumed(lost() - lost_before), true),
+                Due::Begun => (notices::recording_stopped(error.as_deref().unwrap_or_default()), false),
+                Due::Over(lost_before) => (notices::recording_resumed(lost() - lost_before), true),
                 Due::NotBefore(at) => {
                     wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
                     continue;

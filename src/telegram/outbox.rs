@@ -16,7 +16,7 @@ use super::api::{Backoff, Failure};
 use super::quiet::Quiet;
 use super::sender::Sender;
 use super::sleep_until;
-use crate::chat::{Answer, reply_alerts};
+use crate::chat::{Answer, reply::alerts};
 use crate::event::{ChatId, Event, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
@@ -197,16 +197,16 @@ fn next_due(
         let next = if times.quiet.covers(time) || state.silences().is_muted(chat, time) {
             Next::NotBefore(now + CLOCK_CHECK)
         } else if let Some(mute) = state.silences().mute_of(chat).filter(|mute| mute.swallowed > 0) {
-            let answer = reply_alerts::mute_over(mute.swallowed).into();
+            let answer = alerts::mute_over(mute.swallowed).into();
             Next::Due(Due { chat, what: What::MuteOver(mute.swallowed), answer })
         } else {
             let name = |address| state.names().of(address);
             let waiting = state.alerts().waiting_for(chat);
-            let waiting: Vec<reply_alerts::Waiting<'_>> =
+            let waiting: Vec<alerts::Waiting<'_>> =
                 waiting.map(|(offset, alert)| (offset, alert, name(alert.source))).collect();
             match state.alerts().overflow(chat) {
                 Some(overflow) if waiting.is_empty() => {
-                    let answer = reply_alerts::overflow(overflow).into();
+                    let answer = alerts::overflow(overflow).into();
                     Next::Due(Due { chat, what: What::Overflow(overflow.count()), answer })
                 }
                 _ => next_alerts(chat, &waiting, times, pause, now),
@@ -231,7 +231,7 @@ fn next_due(
 /// What a chat is told next of its alerts: one of them, or several as one message.
 fn next_alerts(
     chat: ChatId,
-    waiting: &[reply_alerts::Waiting<'_>],
+    waiting: &[alerts::Waiting<'_>],
     times: Times,
     pause: &Pause,
     now: Instant,
@@ -240,16 +240,17 @@ fn next_alerts(
     let Some((first, alert, name)) = waiting.first() else { return Next::Nothing };
     let of_quiet_hours: Vec<_> =
         waiting.iter().filter(|(_, alert, _)| quiet.covers(alert.time)).copied().collect();
+    let today = (Timestamp::now(), quiet.zone);
     let digest = if of_quiet_hours.len() > 1 {
-        reply_alerts::digest(&of_quiet_hours, reply_alerts::quiet_headline, true, quiet.zone)
+        alerts::digest(&of_quiet_hours, alerts::quiet_headline, true, today)
     } else {
         match pause.room(gather, now) {
             Err(from) => return Next::NotBefore(from),
             Ok(room) if waiting.len() > room && !gather.is_zero() => {
-                reply_alerts::digest(waiting, reply_alerts::burst_headline, false, quiet.zone)
+                alerts::digest(waiting, alerts::burst_headline, false, today)
             }
             Ok(_) => {
-                let answer = reply_alerts::alert(alert, *name, quiet.zone);
+                let answer = alerts::alert(alert, *name, quiet.zone);
                 return Next::Due(Due { chat, what: What::Alerts(vec![*first]), answer });
             }
         }

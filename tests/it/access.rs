@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::bot_api::{Incoming, SentMessage};
+use crate::support::bot_api::{Fault, Incoming, SentMessage};
 use crate::support::home::{CHAT, Home, Mode};
 
 const OWNER: i64 = 1001;
@@ -39,6 +39,22 @@ fn owned(home: &Home) -> String {
 
 fn sent_to(home: &Home, chat: i64) -> Vec<SentMessage> {
     home.api.sent().into_iter().filter(|message| message.chat_id == chat).collect()
+}
+
+/// The chats that the bot has left, in order.
+fn left(home: &Home) -> Vec<i64> {
+    let calls = home.api.calls().into_iter().filter(|call| call.method == "leaveChat");
+    calls.map(|call| call.params["chat_id"].as_i64().unwrap()).collect()
+}
+
+/// Lets the group in, and has the owner remove it; what comes of that is not waited for.
+fn remove_group(home: &Home) {
+    let code = code_in(&home.ask("/invite").plain);
+    home.bring_and_wait(GROUP, Incoming::text(GROUP, format!("/start@probewatch_test_bot {code}")));
+    let list = home.ask("/chats");
+    let sure = home.bring_and_wait(OWNER, Incoming::press(&list, list.button("Test group")));
+    assert!(sure.plain.contains("I leave it."), "{}", sure.plain);
+    home.api.push(Incoming::press(&sure, sure.button("Remove")));
 }
 
 fn the_whole_way(mode: Mode) {
@@ -85,6 +101,7 @@ fn the_whole_way(mode: Mode) {
     let sure = home.bring_and_wait(OWNER, Incoming::press(&kept, kept.button("Test group")));
     let gone = home.bring_and_wait(OWNER, Incoming::press(&sure, sure.button("Remove")));
     assert!(gone.plain.contains("is removed") && gone.buttons().len() == 1, "{}", gone.plain);
+    assert_eq!(left(&home), [GROUP]);
     // Its own entry remains, but the last owner stays.
     home.bring(Incoming::press(&gone, gone.button("Remove Test")));
     let told = home.api.wait_for_call("answerCallbackQuery", |call| call.params.contains_key("text"));
@@ -146,7 +163,41 @@ fn each_start_has_a_new_code_until_someone_owns_the_bot() {
     home.say(OWNER, "/status");
     assert_eq!(home.api.sent().len(), sent);
     assert_eq!(home.api.commands_of(OWNER), None);
+    assert_eq!(left(&home), [] as [i64; 0], "a private chat has nothing to leave");
     home.api.assert_clean();
+}
+
+#[test]
+fn a_group_is_left_once_its_removal_is_on_disk() {
+    let Some(mut home) = Home::start(Mode::Polling, owned_by_configuration) else { return };
+    home.api.fail_next("leaveChat", 1, Fault::Hang);
+    remove_group(&home);
+    home.api.wait_for_call("leaveChat", |_| true);
+    let seen = sent_to(&home, GROUP).len();
+    home.kill_and_restart();
+    home.say(GROUP, "/watches");
+    assert!(!home.ask("/chats").plain.contains("Test group"));
+    assert_eq!(sent_to(&home, GROUP).len(), seen);
+    home.api.assert_clean();
+}
+
+#[test]
+fn a_group_that_cannot_be_left_is_told_and_one_that_is_gone_is_not() {
+    let Some(home) = Home::start(Mode::Polling, owned_by_configuration) else { return };
+    for (fault, is_told) in [(Fault::ServerError(502), true), (Fault::Forbidden, false)] {
+        let seen = home.api.sent().len();
+        home.api.fail_next("leaveChat", 1, fault);
+        remove_group(&home);
+        let removed = |message: &SentMessage| message.plain.starts_with("✅ Test group is removed.");
+        let gone = home.api.wait_for_message_after(seen, removed);
+        assert_eq!(gone.plain.contains("I could not leave it"), is_told, "{}", gone.plain);
+    }
+    assert_eq!(left(&home), [GROUP, GROUP]);
+    home.api.assert_clean();
+}
+
+fn owned_by_configuration(config: crate::support::service::Config) -> crate::support::service::Config {
+    config.chats(&[]).set("telegram", "owners", &format!("[{OWNER}]"))
 }
 
 #[test]

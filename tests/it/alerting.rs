@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply_alerts};
+use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply::alerts as words};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::Settings;
@@ -31,6 +31,11 @@ fn minutes(count: i64) -> i64 {
 
 fn time(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
+}
+
+/// The day of the alerts that are made here.
+fn today() -> (Timestamp, chrono_tz::Tz) {
+    (time(0), ZONE)
 }
 
 fn asks(source: MacAddr, ssid: &str, micros: i64) -> Probe {
@@ -202,7 +207,7 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
     let mut left: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
     let (mut messages, mut told) = (0, Vec::new());
     while !left.is_empty() {
-        let digest = reply_alerts::digest(&left, reply_alerts::burst_headline, false, ZONE);
+        let digest = words::digest(&left, words::burst_headline, false, today());
         assert!(digest.answer.text.length() <= 4096);
         let text = digest.answer.text.to_string();
         assert!(text.starts_with(&format!("📣 {} alerts\n", digest.told.len())), "{text}");
@@ -221,10 +226,10 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
     assert_eq!(told, (0..120).map(Offset).collect::<Vec<_>>());
     // In the morning it is one message, and the rest is a number.
     let all: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van"))).collect();
-    let digest = reply_alerts::digest(&all, reply_alerts::quiet_headline, true, ZONE);
+    let digest = words::digest(&all, words::quiet_headline, true, today());
     assert_eq!(digest.told.len(), 120);
     let many: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
-    let digest = reply_alerts::digest(&many, reply_alerts::quiet_headline, true, ZONE);
+    let digest = words::digest(&many, words::quiet_headline, true, today());
     let text = digest.answer.text.to_string();
     assert_eq!(digest.told.len(), 120);
     assert!(text.starts_with("📣 Good morning. 120 alerts in the quiet hours:\n"), "{text}");
@@ -298,6 +303,7 @@ fn wishes_are_answered_in_words() {
     let said: Vec<String> = messages.iter().map(|text| format!("> {text}\n{}\n", talk.say(text))).collect();
     insta::with_settings!({filters => vec![
         (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "since [time]"),
+        (r"last heard \d+ days ago", "last heard [days] ago"),
         (r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "until [time]"),
     ]}, {
         insta::assert_snapshot!(said.join("\n"));
@@ -315,16 +321,16 @@ fn buttons_under_an_alert_do_what_they_say() {
     let alert = {
         let state = talk.running.handle.state();
         let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
-        reply_alerts::alert(alert, None, ZONE)
+        words::alert(alert, None, ZONE)
     };
     insta::assert_snapshot!(alert.text);
     let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
-    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "Ignore device", "Stop watching"]);
+    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
     let said: Vec<String> = alert.buttons.iter().flatten().map(|button| talk.press(&button.data)).collect();
     assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
     assert!(said[1].starts_with(&format!("✏️ What is {VAN} to be called?")), "{said:?}");
     assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
-    assert_eq!(said[3], "No longer watching for Depot*.");
+    assert_eq!(said[3], "👁 No longer watching for Depot*.");
     assert_eq!(talk.press(&alert.buttons[1][1].data), "That is not watched any more.");
     assert!(talk.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
     assert_eq!(talk.press("frobnicate"), "This button is too old. Ask again for a new one.");
@@ -343,7 +349,7 @@ fn a_pattern_alerts_with_its_facts_and_buttons() {
     assert_eq!(lines, [why, "Vendor: Redpine Signals, Signal: -61 dBm"]);
     assert!(alert.plain.contains("probed for SSID \"Depot 7\""));
     let labels: Vec<String> = buttons(&alert).into_iter().map(|(label, _)| label).collect();
-    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "Ignore device", "Stop watching"]);
+    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
     // Muted, nothing comes, and then its number.
     assert!(home.ask("/mute 2h").plain.contains("Muted until"));
     home.transmit("00:23:a7:19:5c:03", "Depot 8");

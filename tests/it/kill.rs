@@ -128,8 +128,8 @@ impl Change {
     fn is_confirmed_by(&self, reply: &str) -> bool {
         match self {
             Self::Watch { ssid, reason } => reply == format!("👁 Watching for \"{ssid}\".\nReason: {reason}"),
-            Self::Unwatch { ssid } => reply == format!("No longer watching for \"{ssid}\"."),
-            Self::Name { source, name } => reply == format!("{source} is now called {name}."),
+            Self::Unwatch { ssid } => reply == format!("👁 No longer watching for \"{ssid}\"."),
+            Self::Name { source, name } => reply == format!("✏️ {source} is now called {name}."),
         }
     }
 

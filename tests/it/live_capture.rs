@@ -51,15 +51,19 @@ fn probe_requests_are_heard_and_an_idle_capture_stops_at_once() {
             ControlFlow::Continue(())
         })
     });
+    assert_eq!(counters.last_frame_us(), None);
     let start = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as i64;
     for (subtype, sequence) in [(8, 1), (4, 2), (5, 3), (4, 4)] {
         radio.transmit(&frame(subtype, sequence));
     }
+    let mut last_frame_us = None;
     for sequence in [2, 4] {
         let (time_us, heard, signal_dbm, fcs) = heard.recv_timeout(Duration::from_secs(5)).unwrap();
         assert_eq!((heard, signal_dbm, fcs), (sequence, Some(-42), Fcs::Absent));
         assert!((time_us - start).abs() < 5_000_000);
+        last_frame_us = Some(time_us);
     }
+    assert_eq!(counters.last_frame_us(), last_frame_us);
     assert_eq!(counters.probe_requests.load(Relaxed), 2);
     assert_eq!(counters.frames.load(Relaxed), 2);
     assert_eq!(counters.kernel_dropped.load(Relaxed), 0);

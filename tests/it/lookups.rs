@@ -166,9 +166,9 @@ fn a_name_is_asked_for_and_given_by_the_reply() {
     assert!(question.asks_for.is_some());
     let question = question.text.to_string();
     let refused = street.reply("aa:bb:cc:dd:ee:ff", Some(&question));
-    assert!(refused.text.to_string().contains("does not serve as a name"), "{}", refused.text);
+    assert!(refused.text.to_string().contains("reads like a MAC address"), "{}", refused.text);
     let named = street.reply("Alice's phone", Some(&question));
-    assert_eq!(named.text.to_string(), format!("{} is now called Alice's phone.", device(1)));
+    assert_eq!(named.text.to_string(), format!("✏️ {} is now called Alice's phone.", device(1)));
     assert!(street.reply("/status", Some(&question)).text.to_string().contains("probewatch"));
     let card = street.reply("alice", Some("some other message"));
     assert!(card.text.to_string().starts_with("📡 Wi-Fi probe stats for Alice's phone"));

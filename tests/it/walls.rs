@@ -1,4 +1,5 @@
-//! Promise: each room uses only the rooms below it, and only one room names each of the big crates.
+//! Promise: each room uses only the rooms below it, only one room names each of the big crates, and every text
+//! that a person sees in a chat stands in one place.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,17 @@ const APART: [(&str, &[&str]); 5] = [
     ("telegram", &["capture", "event_log", "state"]),
 ];
 
+/// Macros whose texts go to the log of the service.
+const LOGGING: [&str; 5] = ["error!", "warn!", "info!", "debug!", "trace!"];
+
+/// The only texts in `chat` and `telegram` that do not stand in `chat/reply`, since no chat is sent them: by
+/// file, and how they begin.
+const NO_REPLIES: [(&str, &str); 2] = [
+    // Why Telegram did not take a request: for the log, of the service and of events.
+    ("src/telegram/api.rs", ""),
+    ("src/telegram/outbox.rs", "the chat is served no longer"),
+];
+
 /// Which file or folder of `src` alone may name a crate.
 const CRATES: [(&str, &str); 4] = [
     ("pcap", "src/capture"),
@@ -61,9 +73,14 @@ fn room_of(file: &Path) -> Option<String> {
     ROOMS.contains(&room.as_str()).then_some(room)
 }
 
+/// The code before the tests of a file.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
 /// The rooms that a text names after `crate::`.
 fn rooms_used(text: &str) -> Vec<String> {
-    let code: String = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+    let code = without_tests(text);
     code.match_indices("crate::")
         .filter_map(|(at, _)| {
             let rest = &code[at + "crate::".len()..];
@@ -117,4 +134,117 @@ fn names_path(line: &str, name: &str) -> bool {
         let before = line[..at].chars().next_back();
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
     })
+}
+
+#[test]
+fn every_text_of_a_chat_stands_in_one_place() {
+    let mut replies = 0;
+    for file in ["src/chat", "src/telegram"].iter().flat_map(|room| sources(&root().join(room))) {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix(root()).unwrap().to_str().unwrap();
+        let is_reply = name.starts_with("src/chat/reply/");
+        let is_tests = name.ends_with("/tests.rs");
+        for literal in literals(without_tests(&text)).into_iter().filter(|literal| has_words(literal)) {
+            let is_excused =
+                NO_REPLIES.iter().any(|(file, start)| *file == name && literal.starts_with(start));
+            assert!(is_reply || is_tests || is_excused, "{name} says {literal:?}");
+            replies += usize::from(is_reply);
+        }
+    }
+    assert!(replies > 100, "the texts were found: {replies}");
+}
+
+#[test]
+fn texts_are_told_from_what_is_no_text() {
+    let code = r##"
+        /// "In a comment", isn't it? // "twice"
+        #[error("in an attribute")]
+        fn f<'a>(c: char) -> &'a str {
+            warn!("in the log {}", g("and within"));
+            match c { '"' | '\'' => "one \"two\" {three}", _ => r#"raw "four" five"# };
+            (b"bytes of it", "{} {}", "\n• ", "one")
+        }
+    "##;
+    let found: Vec<&str> = literals(code).into_iter().filter(|literal| has_words(literal)).collect();
+    assert_eq!(found, [r#"one \"two\" {three}"#, r#"raw "four" five"#]);
+}
+
+/// Whether a person could read it: more than one word, besides what is filled in.
+fn has_words(literal: &str) -> bool {
+    let mut depth = 0;
+    let plain: String = literal
+        .replace("\\n", " ")
+        .chars()
+        .filter(|c| {
+            depth += i32::from(*c == '{') - i32::from(*c == '}');
+            depth == 0
+        })
+        .collect();
+    plain.contains(' ') && plain.contains(char::is_alphabetic)
+}
+
+/// The string literals in `code`, without those in comments, attributes and logging macros, and without those
+/// of bytes.
+fn literals(code: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    // What stands before each bracket that is open.
+    let mut open: Vec<&str> = Vec::new();
+    let mut at = 0;
+    while let Some(c) = code[at..].chars().next() {
+        let rest = &code[at..];
+        let before = &code[..at];
+        let word = before.rfind(|c: char| !(c.is_alphanumeric() || "_!#".contains(c)));
+        let word =
+            &before[word.map_or(0, |place| place + before[place..].chars().next().unwrap().len_utf8())..];
+        at += match c {
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            '\'' => character_length(rest),
+            '"' => {
+                let hashes = if word.starts_with('r') { word.len() - 1 } else { 0 };
+                let length = if word.starts_with('r') {
+                    rest[1..].find(&format!("\"{}", "#".repeat(hashes))).unwrap()
+                } else {
+                    string_length(&rest[1..])
+                };
+                let is_told = open.iter().any(|word| *word == "#" || LOGGING.contains(word));
+                if word != "b" && !is_told {
+                    found.push(&rest[1..1 + length]);
+                }
+                length + 2 + hashes
+            }
+            '(' | '[' | '{' => {
+                open.push(word);
+                1
+            }
+            ')' | ']' | '}' => {
+                open.pop();
+                1
+            }
+            other => other.len_utf8(),
+        };
+    }
+    found
+}
+
+/// The length of the text before the closing quote.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    text.find(|c: char| {
+        let ends = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    })
+    .unwrap()
+}
+
+/// The length of the character literal, or of the sign of a lifetime.
+fn character_length(text: &str) -> usize {
+    let mut chars = text.chars().skip(1);
+    match (chars.next(), chars.next()) {
+        (Some('\\'), Some(escaped)) => {
+            2 + escaped.len_utf8() + text[2 + escaped.len_utf8()..].find('\'').unwrap() + 1
+        }
+        (Some(c), Some('\'')) => c.len_utf8() + 2,
+        _ => 1,
+    }
 }

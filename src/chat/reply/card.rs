@@ -3,7 +3,7 @@
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 
-use super::{ago, counted, shown_time};
+use super::words::{counted, when};
 use crate::chat::answer::Button;
 use crate::chat::button::Action;
 use crate::chat::lookup::{DeviceReport, Found};
@@ -81,13 +81,13 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
         Action::ChartDevice(address, Period::default()).button("📈 Chart"),
         Action::NewestProbes(address).button("📋 Probes"),
     ];
-    let lower = [Action::Follow(address).button("🔔 Follow"), name];
+    let lower = [Action::Follow(address).button("🚶 Follow"), name];
     [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect()).collect()
 }
 
 fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     let device = &report.device;
-    let when = |time| format!("{} ({})", ago(time, now), shown_time(time, zone));
+    let when = |time| when(time, now, zone);
     let mut text = Text::default()
         .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
         .then(format_args!("\nEarliest probe: {}", when(device.first_probe)))
@@ -157,37 +157,9 @@ pub(super) fn shown_address(address: MacAddr) -> Text {
     }
 }
 
-const QUESTION: [&str; 2] = ["✏️ What is ", " to be called? Reply to this message with its name."];
-
-/// Asks for a device's name. The reply to it is all that is needed to give it.
-pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
-    let [before, behind] = QUESTION;
-    Text::plain(before).code(address).then(behind)
-}
-
-/// The device whose name this text asks for.
-pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
-    let [before, behind] = QUESTION;
-    question.trim().strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_question_says_who_is_meant() {
-        let address = "a4:83:e7:4e:39:15".parse().unwrap();
-        assert_eq!(asked_to_name(&name_question(address).to_string()), Some(address));
-        for text in [
-            "",
-            "✏️ What is ",
-            "✏️ What is x to be called? Reply to this message with its name.",
-            "a4:83:e7:4e:39:15",
-        ] {
-            assert_eq!(asked_to_name(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn the_busiest_hour_is_that_of_the_clocks_then() {

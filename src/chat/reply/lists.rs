@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::card::shown_address;
-use super::{ago, counted, shown_time};
+use super::words::{ago, counted, when};
 use crate::chat::answer::{Answer, Button};
 use crate::chat::button::Action;
 use crate::chat::listing::{Entry, PAGE_ENTRIES, Page};
@@ -83,7 +83,7 @@ pub(in crate::chat) fn networks(
         let text = Text::plain(mark).code(ssid);
         text.then(format_args!(": {asked}, last {}", ago(network.last_probe, now)))
     });
-    let text = text.then("\n\n👁 and a number: watch that network. /ssid NAME tells who asked for one.");
+    let text = text.then("\n\n👁 and a number: watch that network. /ssid SSID tells who asked for one.");
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
         Some(Action::Watch(ssid.clone())).filter(|_| !is_watched(ssid))
     });
@@ -101,7 +101,7 @@ pub(in crate::chat) fn who_asked(
     if network.is_none() && page.entries.is_empty() {
         return Text::plain(format_args!("🛎 Nobody asked for \"{ssid}\" so far.")).into();
     }
-    let when = |time| format!("{} ({})", ago(time, now), shown_time(time, zone));
+    let when = |time| when(time, now, zone);
     let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", place(page)));
     head = match network {
         Some(network) => head

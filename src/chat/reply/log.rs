@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::lists::with_page_buttons;
-use super::{ago, counted, shown_time};
+use super::words::{ago, counted, shown_time};
 use crate::chat::answer::{Answer, Button};
 use crate::chat::button::Action;
 use crate::chat::listing::Page;
@@ -18,12 +18,26 @@ pub(in crate::chat) fn reading(share: f64) -> Text {
 }
 
 pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
-    Text::plain(format_args!("❌ The log could not be read: {}.", printable(why)))
+    Text::plain(format_args!(
+        "❌ The log could not be read: {}. Try again; /status tells how the disk is doing.",
+        printable(why)
+    ))
 }
+
+/// Why the log could not be read, where a fault of this program is why.
+pub(in crate::chat) const READING_BROKEN_OFF: &str = "the reading was broken off";
 
 /// The line below a chart's title.
 pub(in crate::chat) fn chart_subtitle(probes: u64, period: Period) -> String {
-    format!("{} in {}", counted(probes, "probe", "probes"), period.words())
+    format!("{} in {}", counted(probes, "probe", "probes"), the_last(period))
+}
+
+fn the_last(period: Period) -> &'static str {
+    match period {
+        Period::Day => "the last 24 hours",
+        Period::Week => "the last 7 days",
+        Period::Month => "the last 30 days",
+    }
 }
 
 /// What stands under a chart.

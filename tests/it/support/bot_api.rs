@@ -150,6 +150,8 @@ struct State {
     menus: BTreeMap<String, Value>,
     /// Messages that were taken away, by chat and number.
     deleted: BTreeSet<(i64, i64)>,
+    /// Groups and channels that the bot has left.
+    left: BTreeSet<i64>,
     /// Presses of buttons that were not answered yet.
     presses: BTreeSet<String>,
     pending: Vec<Value>,

@@ -43,7 +43,7 @@ impl Reply {
     }
 }
 
-const WRITTEN_OUT: [&str; 15] = [
+const WRITTEN_OUT: [&str; 16] = [
     "getme",
     "setwebhook",
     "deletewebhook",
@@ -59,6 +59,7 @@ const WRITTEN_OUT: [&str; 15] = [
     "answercallbackquery",
     "editmessagetext",
     "deletemessage",
+    "leavechat",
 ];
 
 /// Whether there is such a method, as far as can be told.
@@ -102,6 +103,7 @@ pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
         "editmessagetext" => edit_text(state, call),
         "deletemessage" => delete(state, call),
         "answercallbackquery" => answer_query(state, call),
+        "leavechat" => leave(state, call),
         other => match state.canned.get(other) {
             Some(result) => Reply::Result(result.clone()),
             None if returns_true(spec, other) => Reply::Result(true.into()),
@@ -242,6 +244,9 @@ fn send(state: &mut State, call: &Call, field: &str, entities: &str) -> Reply {
     let Some(chat_id) = call.params.get("chat_id").and_then(Value::as_i64) else {
         return Reply::error(400, "Bad Request: chat not found");
     };
+    if state.left.contains(&chat_id) {
+        return state.refuse("bot is not a member of the chat");
+    }
     state.last_message_id += 1;
     let Ok(sent) = sent_message(call, chat_id, state.last_message_id, field, entities) else {
         return Reply::error(400, "Bad Request: can't parse entities");
@@ -249,6 +254,16 @@ fn send(state: &mut State, call: &Call, field: &str, entities: &str) -> Reply {
     let message = message_json(&sent);
     state.sent.push(sent);
     Reply::Result(message)
+}
+
+/// The bot leaves a group or channel, into which it can send nothing from then on.
+fn leave(state: &mut State, call: &Call) -> Reply {
+    let chat_id = call.params.get("chat_id").and_then(Value::as_i64).unwrap_or_default();
+    if chat_id >= 0 {
+        return state.refuse("chat not found");
+    }
+    state.left.insert(chat_id);
+    Reply::Result(true.into())
 }
 
 /// The scope of a menu, as a text that tells scopes apart.

@@ -1,19 +1,18 @@
-//! The texts of alerts, and of what people wish of them: functions from values to text, and nothing else.
+//! Alerts: one by itself, many as one message, and what is told in place of those that were not sent.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::answer::{Answer, Button};
-use super::reply::{counted, shown_duration, shown_time};
-use super::request::Wanted;
-use super::text::{MESSAGE_LIMIT, Text, printable};
-use super::wish::AlertButton;
+use super::words::{counted, short_time, shown_duration, shown_time};
+use crate::chat::answer::{Answer, Button};
+use crate::chat::request::Wanted;
+use crate::chat::text::{MESSAGE_LIMIT, Text, printable};
+use crate::chat::wish::AlertButton;
 use crate::dot11::{MacAddr, Ssid};
-use crate::event::{ChatId, Offset, Timestamp};
-use crate::state::{Alert, Asked, Follow, Mute, OVERFLOW_NETWORKS, Overflow, Presence, Watch};
+use crate::event::{Offset, Timestamp};
+use crate::state::{Alert, Asked, OVERFLOW_NETWORKS, Overflow, Presence};
 use crate::vendor::{self, Vendor};
 
 /// How long a press mutes, in minutes.
@@ -109,11 +108,11 @@ fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
         Some(asked) => {
             let wanted = asked.pattern.clone().map(Wanted::Pattern);
             let wanted = wanted.unwrap_or_else(|| Wanted::Network(asked.ssid.clone()));
-            AlertButton::unwatch(&wanted).button("Stop watching")
+            AlertButton::unwatch(&wanted).button("✋ Stop watching")
         }
-        None => AlertButton::Unfollow(source).button("Stop following"),
+        None => AlertButton::Unfollow(source).button("✋ Stop following"),
     };
-    vec![first, vec![AlertButton::Ignore(source).button("Ignore device"), stop]]
+    vec![first, vec![AlertButton::Ignore(source).button("🙈 Ignore device"), stop]]
 }
 
 /// What an entry of a digest is about: whatever is told of the same device and the same network is one.
@@ -142,9 +141,14 @@ struct Entry<'a> {
     told: Vec<Offset>,
 }
 
-/// Alerts as one message under a headline for so many, cut between entries to what fits into it. With `all`,
+/// Alerts as one message under a headline for so many, cut between entries to what fits into it; `now` is today. With `all`,
 /// the rest is told as a number; else it is left for a following message.
-pub fn digest(alerts: &[Waiting<'_>], headline: fn(usize) -> String, all: bool, zone: Tz) -> Digest {
+pub fn digest(
+    alerts: &[Waiting<'_>],
+    headline: fn(usize) -> String,
+    all: bool,
+    (now, zone): (Timestamp, Tz),
+) -> Digest {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let mut places: BTreeMap<Subject<'_>, usize> = BTreeMap::new();
     for &(offset, alert, name) in alerts {
@@ -168,7 +172,7 @@ pub fn digest(alerts: &[Waiting<'_>], headline: fn(usize) -> String, all: bool, 
     let mut room = MESSAGE_LIMIT.saturating_sub(around.length());
     let (mut text, mut told) = (Text::default(), Vec::new());
     for entry in &entries {
-        let line = Text::plain("\n• ").join(shown_entry(entry, zone));
+        let line = Text::plain("\n• ").join(shown_entry(entry, now, zone));
         let Some(left) = room.checked_sub(line.length()) else { break };
         room = left;
         text = text.join(line);
@@ -183,10 +187,9 @@ pub fn digest(alerts: &[Waiting<'_>], headline: fn(usize) -> String, all: bool, 
     Digest { answer: Answer { buttons: vec![vec![mute_button()]], ..Answer::from(text) }, told }
 }
 
-fn shown_entry(entry: &Entry<'_>, zone: Tz) -> Text {
+fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
     let Entry { alert, name, probes, .. } = entry;
-    let time = alert.time.to_utc().with_timezone(&zone).format("%H:%M:%S");
-    let mut text = Text::plain(format_args!("{time} "));
+    let mut text = Text::plain(format_args!("{} ", short_time(alert.time, now, zone)));
     text = match name {
         Some(name) => text.then(printable(name)),
         None => text.code(alert.source),
@@ -239,199 +242,4 @@ pub fn overflow(overflow: &Overflow) -> Text {
 pub fn mute_over(swallowed: u64) -> Text {
     let alerts = counted(swallowed, "alert", "alerts");
     Text::plain(format_args!("🔔 No longer muted. {alerts} while muted; look-ups know of every probe."))
-}
-
-pub(super) fn muted(until: Timestamp, zone: Tz) -> Text {
-    Text::plain(format_args!("🔕 Muted until {}. /unmute ends it.", shown_time(until, zone)))
-}
-
-pub(super) fn unmuted(swallowed: u64) -> Text {
-    match swallowed {
-        0 => Text::plain("🔔 No longer muted. There was no alert meanwhile."),
-        count => mute_over(count),
-    }
-}
-
-pub(super) fn was_not_muted() -> Text {
-    Text::plain("🔔 This chat is not muted.")
-}
-
-/// The SSID as `/watch` takes it: in quotes where it would be a pattern.
-pub(super) fn spelled(ssid: &Ssid) -> String {
-    let shown = ssid.to_string();
-    if shown.contains(['*', '?']) { format!("\"{shown}\"") } else { shown }
-}
-
-/// As it is written after `/watch`.
-fn shown(wanted: &Wanted) -> String {
-    match wanted {
-        Wanted::Network(ssid) => format!("\"{ssid}\""),
-        Wanted::Pattern(pattern) => printable(pattern.as_str()),
-    }
-}
-
-pub(super) fn watching(wanted: &Wanted, reason: Option<&str>) -> Text {
-    let text = match wanted {
-        Wanted::Network(_) => Text::plain(format_args!("👁 Watching for {}.", shown(wanted))),
-        Wanted::Pattern(_) => {
-            Text::plain(format_args!("👁 Watching for every network like {}.", shown(wanted)))
-        }
-    };
-    match reason {
-        Some(reason) => text.then(format_args!("\nReason: {}", printable(reason))),
-        None => text,
-    }
-}
-
-pub(super) fn too_many_patterns(limit: usize) -> Text {
-    Text::plain(format_args!(
-        "❌ This chat watches {limit} patterns already, which is the most. /unwatch one first."
-    ))
-}
-
-pub(super) fn unwatched(wanted: &Wanted) -> Text {
-    Text::plain(format_args!("No longer watching for {}.", shown(wanted)))
-}
-
-pub(super) fn was_not_watched(wanted: &Wanted) -> Text {
-    Text::plain(format_args!("{} is not watched here. /watches lists what is.", shown(wanted)))
-}
-
-/// A followed device, as `/watches` shows it.
-pub(super) struct Followed<'a> {
-    pub(super) device: String,
-    pub(super) by: ChatId,
-    pub(super) follow: &'a Follow,
-    pub(super) last_heard: Option<Timestamp>,
-}
-
-pub(super) fn watches(
-    watches: &[(String, ChatId, &Watch)],
-    follows: &[Followed<'_>],
-    ignored: &[String],
-    mute: Option<&Mute>,
-    asked_by: ChatId,
-    zone: Tz,
-) -> Text {
-    let set_by = |by: ChatId| match by {
-        _ if by == asked_by => String::new(),
-        ChatId::TERMINAL => ", set at the terminal".to_owned(),
-        by => format!(", set in chat {by}"),
-    };
-    let mut text = match watches {
-        [] => Text::plain("No network is watched. Begin with /watch SSID [reason]."),
-        _ => Text::default().bold("👁 Watched networks").list(watches.iter().map(|(ssid, by, watch)| {
-            let text = Text::default().code(ssid);
-            let text = match &watch.reason {
-                Some(reason) => text.then(format_args!(": {}", printable(reason))),
-                None => text,
-            };
-            text.then(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by)))
-        })),
-    };
-    if !follows.is_empty() {
-        let list = follows.iter().map(|Followed { device, by, follow, last_heard }| {
-            let here = if follow.is_here { "here" } else { "not here" };
-            let last = last_heard
-                .map_or("never heard".to_owned(), |last| format!("last heard {}", shown_time(last, zone)));
-            let minutes = follow.silence_seconds / 60;
-            let text = Text::plain(printable(device));
-            text.then(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)))
-        });
-        text = text.then("\n\n").bold("🚶 Followed devices").list(list);
-    }
-    if !ignored.is_empty() {
-        let list = ignored.iter().map(|device| Text::plain(printable(device)));
-        text = text.then("\n\n").bold("🙈 Ignored devices").list(list);
-    }
-    match mute {
-        Some(mute) => text.then("\n\n").join(muted(mute.until, zone)),
-        None => text,
-    }
-}
-
-pub(super) fn following(
-    device: &str,
-    silence: Duration,
-    last_heard: Option<Timestamp>,
-    now: Timestamp,
-    zone: Tz,
-) -> Text {
-    let text = Text::plain(format_args!(
-        "🚶 Following {}: I say when it arrives, and when it has left because nothing was heard of it for {} min.",
-        printable(device),
-        silence.as_secs() / 60
-    ));
-    match last_heard {
-        Some(last) if now.distance(last) < silence => text.then("\nIt is here now."),
-        Some(last) => text.then(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
-        None => text.then("\nIt was never heard so far."),
-    }
-}
-
-/// Why a device all of whose addresses are random is not followed.
-pub(super) fn random_cannot_be_followed(address: MacAddr, count: usize) -> Text {
-    let text = match count {
-        1 => Text::plain("❌ ").code(address).then(" is a random address"),
-        _ => Text::plain("❌ That name has random addresses only"),
-    };
-    text.then(
-        ": the device made it up and takes another one before long, so that nobody could tell when it arrives or \
-         leaves. Switch “private Wi-Fi address” off on it for your network, and follow the address that it has then.",
-    )
-}
-
-pub(super) fn bad_follow_minutes(range: &RangeInclusive<u64>) -> Text {
-    Text::plain(format_args!(
-        "❌ The minutes of silence after which a device has left are {} to {}.",
-        range.start(),
-        range.end()
-    ))
-}
-
-pub(super) fn too_many_follows(limit: usize) -> Text {
-    Text::plain(format_args!(
-        "❌ This chat follows {limit} devices already, which is the most. /unfollow one first."
-    ))
-}
-
-pub(super) fn no_such_device(query: &str) -> Text {
-    Text::plain(format_args!("❌ No device is called {}.", printable(query)))
-}
-
-pub(super) fn unfollowed(device: &str) -> Text {
-    Text::plain(format_args!("No longer following {}.", printable(device)))
-}
-
-pub(super) fn was_not_followed(query: &str) -> Text {
-    Text::plain(format_args!("{} is not followed here. /watches lists what is.", printable(query)))
-}
-
-pub(super) fn too_many_ignored(limit: usize) -> Text {
-    Text::plain(format_args!(
-        "❌ This chat ignores {limit} devices already, which is the most. /unignore one first."
-    ))
-}
-
-pub(super) fn ignoring(device: &str) -> Text {
-    let device = printable(device);
-    Text::plain(format_args!("🙈 No more alerts about {device}. /unignore {device} brings them back."))
-}
-
-pub(super) fn unignored(device: &str) -> Text {
-    Text::plain(format_args!("Alerts about {} are told again.", printable(device)))
-}
-
-pub(super) fn was_not_ignored(query: &str) -> Text {
-    Text::plain(format_args!("{} is not ignored here. /watches lists what is.", printable(query)))
-}
-
-/// A source of frames has trouble.
-pub fn source_trouble(source: &str, why: &str) -> Text {
-    Text::plain(format_args!("⚠️ {}: {}.", printable(source), printable(why)))
-}
-
-/// A source of frames that had trouble is heard again.
-pub fn source_recovered(source: &str) -> Text {
-    Text::plain(format_args!("✅ {} is heard again.", printable(source)))
 }

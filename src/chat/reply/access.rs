@@ -2,9 +2,9 @@
 
 use chrono_tz::Tz;
 
-use super::reply::shown_time;
-use super::request::OWNER_COMMANDS;
-use super::text::{Text, printable};
+use super::words::shown_time;
+use crate::chat::request::Command;
+use crate::chat::text::{Text, printable};
 use crate::event::{ChatId, Role, Timestamp};
 
 /// A chat as `/chats` lists it.
@@ -45,7 +45,7 @@ pub fn paired(role: Role) -> Text {
 
 /// The answer to an owner's code in a group.
 pub fn owner_is_a_person() -> Text {
-    Text::plain("This code makes a person the owner, and not a group. Send it to me in a private chat.")
+    Text::plain("❌ This code makes a person the owner, and not a group. Send it to me in a private chat.")
 }
 
 /// A code for another chat, good for so many hours.
@@ -65,9 +65,19 @@ pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
     }
 }
 
+/// The answer to `/invite` where the system gives no random numbers.
+pub fn no_code(why: &str) -> Text {
+    Text::plain(format_args!(
+        "❌ No code could be made, since the system gives no random numbers: {}. Try again later.",
+        printable(why)
+    ))
+}
+
 /// The answer to `/invite` with what it does not know.
 pub fn invite_misused() -> Text {
-    Text::plain("❌ /invite makes a code for a chat, and ").code("/invite owner").then(" one for an owner.")
+    Text::plain("❌ /invite makes a code that lets a chat in, and ")
+        .code("/invite owner")
+        .then(" one that makes an owner. Write one of them.")
 }
 
 /// The answer to `/invite` when no chat more can let itself in.
@@ -78,19 +88,26 @@ pub fn too_many_chats(limit: usize) -> Text {
 }
 
 /// The answer to an owner's command in a group.
-pub fn in_private_only(command: &str) -> Text {
-    Text::plain(format_args!("/{command} is for owners, in a private chat with me."))
+pub fn in_private_only(command: Command) -> Text {
+    Text::plain(format_args!(
+        "❌ /{} is for owners, in a private chat with me. Write it there.",
+        command.name()
+    ))
 }
 
 /// The answer to an owner's command by someone else.
-pub fn for_owners_only(command: &str) -> Text {
-    Text::plain(format_args!("❌ /{command} is for the owner of this bot only."))
+pub fn for_owners_only(command: Command) -> Text {
+    Text::plain(format_args!(
+        "❌ /{} is for the owner of this bot only. Ask whoever let you in.",
+        command.name()
+    ))
 }
 
 /// The answer to an owner's command where there is none.
-pub fn nobody_owns(command: &str) -> Text {
+pub fn nobody_owns(command: Command) -> Text {
     Text::plain(format_args!(
-        "❌ /{command} is for owners, and nobody owns this bot: name one in telegram.owners of the configuration."
+        "❌ /{} is for owners, and nobody owns this bot. Name one in telegram.owners of the configuration.",
+        command.name()
     ))
 }
 
@@ -108,7 +125,9 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
     if chats.iter().all(|listed| listed.since.is_some()) {
         return text;
     }
-    text.then("\n\nWhat the configuration names is removed there: telegram.owners and telegram.chats.")
+    text.then(
+        "\n\nChats that the configuration names are taken out there: telegram.owners and telegram.chats.",
+    )
 }
 
 /// What stands on the button that removes a chat.
@@ -119,15 +138,24 @@ pub fn remove_button(listed: &ListedChat) -> String {
 
 /// The question before a chat is removed, and what stands on the buttons for yes and no.
 pub fn sure_to_remove(listed: &ListedChat) -> (Text, [String; 2]) {
-    let text = Text::plain(format_args!("Remove {} (", listed.title()))
-        .code(listed.chat)
-        .then(")? It gets no answer any more, and what it watches and what waits for it is forgotten.");
+    let leaves = if listed.chat.0 < 0 { " I leave it." } else { "" };
+    let text = Text::plain(format_args!("Remove {} (", listed.title())).code(listed.chat).then(format_args!(
+        ")? It gets no answer any more, and what it watches and what waits for it is forgotten.{leaves}"
+    ));
     (text, ["Remove".to_owned(), "Keep".to_owned()])
 }
 
-/// The first line over the list after a chat was removed.
-pub fn removed(listed: &ListedChat) -> Text {
-    Text::plain(format_args!("✅ {} is removed.\n\n", listed.title()))
+/// The first lines over the list after a chat was removed. Unless the bot `has_left` it, someone there must
+/// put it out.
+pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
+    let text = Text::plain(format_args!("✅ {} is removed.", listed.title()));
+    let text = match has_left {
+        true => text,
+        false => text.then(
+            " I could not leave it: Telegram did not answer. I say nothing there; take me out of it by hand.",
+        ),
+    };
+    text.then("\n\n")
 }
 
 /// Why a button of `/chats` does nothing, in a few words.
@@ -140,28 +168,4 @@ pub mod refused {
     pub const LAST_OWNER: &str = "You are the last owner. Make another one first: /invite owner";
     /// Whoever pressed it is no owner, or not in a private chat.
     pub const NOT_YOURS: &str = "Only owners may do that, in a private chat.";
-}
-
-/// What owners can do besides, under `/help`.
-pub fn owners_help() -> Text {
-    Text::plain("\n\n").bold("For owners").list(
-        OWNER_COMMANDS
-            .iter()
-            .map(|command| Text::plain(format_args!("/{}: {}", command.name, command.purpose))),
-    )
-}
-
-/// The line for a message without words.
-pub fn wordless() -> Text {
-    Text::plain("I can only read text: a device's name, a MAC address, or a command. /help lists them.")
-}
-
-/// The line for a message that is someone else's.
-pub fn forwarded() -> Text {
-    Text::plain("I leave forwarded messages alone. Write it yourself, or copy it.")
-}
-
-/// The line that stands while an answer takes long; after so many seconds.
-pub fn working(seconds: u64) -> Text {
-    Text::plain(format_args!("⏳ Working on it… {seconds} s"))
 }

@@ -1,0 +1,325 @@
+//! How the box is doing.
+
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+use super::words::{ago, counted, shown_bytes, shown_duration, when};
+use crate::chat::text::{Text, printable};
+use crate::event::Timestamp;
+use crate::recorder::LogSize;
+use crate::vendor;
+
+/// How the box is doing.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Since the service was started.
+    pub uptime: Duration,
+    /// Each source of frames.
+    pub sensors: Vec<SensorStatus>,
+    /// Probe requests recorded, ever.
+    pub probes: u64,
+    /// Those of them for any network.
+    pub wildcard_probes: u64,
+    /// Addresses heard, ever.
+    pub addresses: u64,
+    /// Those of them that are random.
+    pub random_addresses: u64,
+    /// Addresses that were not heard for long and are not known any more.
+    pub forgotten_addresses: u64,
+    /// The capture time of the latest probe.
+    pub last_probe: Option<Timestamp>,
+    /// Events in the log.
+    pub events: u64,
+    /// Watched networks.
+    pub watches: usize,
+    /// Alerts that Telegram has not taken yet.
+    pub alerts_waiting: usize,
+    /// Probes that were lost inside this program.
+    pub lost_probes: u64,
+    /// Damaged lines found in the log.
+    pub lost_events: u64,
+    /// What the log takes on disk.
+    pub log: Option<LogSize>,
+    /// Why nothing can be written at the moment.
+    pub disk_error: Option<String>,
+}
+
+/// What a source of frames is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It is being opened, which for standard input waits for the first bytes.
+    Opening,
+    /// It is heard.
+    Hearing,
+    /// It is at its end.
+    Over,
+    /// It failed, for this reason.
+    Failed(String),
+    /// Hearing it ended by a fault of this program.
+    Broken,
+}
+
+/// How a source of frames is doing.
+#[derive(Debug, Clone)]
+pub struct SensorStatus {
+    /// The interface or file.
+    pub name: String,
+    /// What it is doing.
+    pub condition: Condition,
+    /// When its last frame was captured.
+    pub last_frame: Option<Timestamp>,
+    /// Frames captured.
+    pub frames: u64,
+    /// Frames that could not be decoded.
+    pub undecodable: u64,
+    /// Probe requests that were left out since their FCS is wrong.
+    pub bad_fcs: u64,
+    /// Frames that the kernel or the interface dropped.
+    pub dropped: u64,
+}
+
+/// How everything is doing at `now`: the program first, then what it hears, writes and tells.
+pub(in crate::chat) fn status(status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = program(status, now);
+    let text = sources(text, &status.sensors, now);
+    let text = heard(text, status, now, zone);
+    let text = log(text, status, now, zone);
+    text.then("\n\n")
+        .bold("📣 Alerts")
+        .then(format_args!("\nWatched networks: {}", status.watches))
+        .then(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting))
+}
+
+fn program(status: &Status, now: Timestamp) -> Text {
+    let text = Text::default()
+        .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
+        .then(format_args!("\nRunning for {}", shown_duration(status.uptime)))
+        .then(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
+    match &status.disk_error {
+        Some(why) => text.then(format_args!(
+            "\n❌ Nothing can be written to disk at the moment: {}. Make room, or mend the disk.",
+            printable(why)
+        )),
+        None => text,
+    }
+}
+
+/// The registry of this day, with its age.
+fn registry(day: &str, now: Timestamp) -> String {
+    match day.parse::<NaiveDate>() {
+        Ok(date) => {
+            let days = (now.to_utc().date_naive() - date).num_days();
+            format!("{} old (of {day})", counted(u64::try_from(days).unwrap_or(0), "day", "days"))
+        }
+        Err(_) => format!("of {day}"),
+    }
+}
+
+fn sources(text: Text, sensors: &[SensorStatus], now: Timestamp) -> Text {
+    if sensors.is_empty() {
+        return text;
+    }
+    let lines = sensors.iter().map(|sensor| {
+        let last_frame = match sensor.last_frame {
+            Some(time) => format!("last frame {}", ago(time, now)),
+            None => "no frame yet".to_owned(),
+        };
+        let text = Text::plain(format_args!("{}: {}", printable(&sensor.name), condition(&sensor.condition)));
+        let text = text.then(format_args!("\n   {last_frame}"));
+        match frames(sensor) {
+            counts if counts.is_empty() => text,
+            counts => text.then(format_args!("\n   {}", counts.join(", "))),
+        }
+    });
+    text.then("\n\n").bold("👂 Sources").list(lines)
+}
+
+/// How many frames there were, and what became of those that were not heard.
+fn frames(sensor: &SensorStatus) -> Vec<String> {
+    let SensorStatus { frames, dropped, bad_fcs, undecodable, .. } = *sensor;
+    let all = (frames > 0).then(|| counted(frames, "frame", "frames"));
+    let lost = [(dropped, "dropped"), (bad_fcs, "damaged on the air"), (undecodable, "not understood")];
+    let lost =
+        lost.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    all.into_iter().chain(lost).collect()
+}
+
+fn condition(condition: &Condition) -> String {
+    match condition {
+        Condition::Opening => "opening".to_owned(),
+        Condition::Hearing => "hearing".to_owned(),
+        Condition::Over => "at its end".to_owned(),
+        Condition::Failed(why) => format!("❌ {}", printable(why)),
+        Condition::Broken => "❌ ended by a fault of this program; restart the service".to_owned(),
+    }
+}
+
+fn heard(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = text
+        .then("\n\n")
+        .bold("📡 Heard")
+        .then(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
+        .then(match status.last_probe {
+            Some(time) => format!("\nLast probe: {}", when(time, now, zone)),
+            None => "\nLast probe: none yet".to_owned(),
+        })
+        .then(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
+    let text = match status.forgotten_addresses {
+        0 => text,
+        count => text.then(format_args!("\nForgotten after a long silence: {count} more")),
+    };
+    match status.lost_probes {
+        0 => text,
+        count => text.then(format_args!("\n⚠️ Probes lost for want of room: {count}")),
+    }
+}
+
+fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = text.then("\n\n").bold("🗂 Log").then(format_args!("\nEvents: {}", status.events));
+    let text = match status.log {
+        Some(LogSize { bytes, .. }) => text.then(format_args!("\nOn disk: {}", shown_bytes(bytes))),
+        None => text,
+    };
+    let text = match status.log.and_then(|log| log.oldest) {
+        Some(oldest) => text.then(format_args!("\nSince: {}", when(oldest, now, zone))),
+        None => text,
+    };
+    match status.lost_events {
+        0 => text,
+        count => text.then(format_args!("\n⚠️ Events lost to damage: {count}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
+    }
+
+    fn sensor(name: &str, condition: Condition, last_frame: Option<&str>, frames: u64) -> SensorStatus {
+        let (name, last_frame) = (name.to_owned(), last_frame.map(at));
+        SensorStatus { name, condition, last_frame, frames, undecodable: 0, bad_fcs: 0, dropped: 0 }
+    }
+
+    fn shown(value: &Status) -> String {
+        let text = status(value, at("2026-11-22T12:00:00Z"), Tz::Europe__Berlin).to_string();
+        let registry = registry(vendor::registry_date(), at("2026-11-22T12:00:00Z"));
+        text.replace(env!("CARGO_PKG_VERSION"), "1.2.3").replace(&registry, "[age]")
+    }
+
+    #[test]
+    fn everything_is_told_by_groups() {
+        let mon0 = sensor("mon0", Condition::Hearing, Some("2026-11-22T11:59:53Z"), 1);
+        let mon1 = sensor("mon1", Condition::Hearing, None, 0);
+        let failed = Condition::Failed("the interface is gone".to_owned());
+        let mon2 = sensor("mon2", failed, Some("2026-11-22T09:00:00Z"), 312);
+        let value = Status {
+            uptime: Duration::from_secs(273_600),
+            sensors: vec![
+                SensorStatus { dropped: 3, bad_fcs: 2, undecodable: 1, ..mon0 },
+                mon1,
+                mon2,
+                sensor("a.pcap", Condition::Over, Some("2020-04-18T17:04:27Z"), 7),
+                sensor("stdin", Condition::Opening, None, 0),
+                sensor("b", Condition::Broken, None, 0),
+            ],
+            probes: 320,
+            wildcard_probes: 200,
+            addresses: 12,
+            random_addresses: 7,
+            forgotten_addresses: 5,
+            last_probe: Some(at("2026-11-22T11:59:53Z")),
+            events: 340,
+            watches: 2,
+            alerts_waiting: 1,
+            lost_probes: 4,
+            lost_events: 6,
+            log: Some(LogSize { bytes: 12_345, oldest: Some(at("2026-11-19T12:00:00Z")) }),
+            disk_error: Some("No space left on device".to_owned()),
+        };
+        insta::assert_snapshot!(shown(&value), @r"
+        📟 probewatch 1.2.3
+        Running for 3 d 4 h
+        Vendor registry: [age]
+        ❌ Nothing can be written to disk at the moment: No space left on device. Make room, or mend the disk.
+
+        👂 Sources
+        • mon0: hearing
+           last frame 7 s ago
+           1 frame, 3 dropped, 2 damaged on the air, 1 not understood
+        • mon1: hearing
+           no frame yet
+        • mon2: ❌ the interface is gone
+           last frame 3 h ago
+           312 frames
+        • a.pcap: at its end
+           last frame 2408 days ago
+           7 frames
+        • stdin: opening
+           no frame yet
+        • b: ❌ ended by a fault of this program; restart the service
+           no frame yet
+
+        📡 Heard
+        Probes: 320 (200 for any network)
+        Last probe: 7 s ago (2026-11-22 12:59:53 CET)
+        Addresses: 12 (7 random)
+        Forgotten after a long silence: 5 more
+        ⚠️ Probes lost for want of room: 4
+
+        🗂 Log
+        Events: 340
+        On disk: 12.3 kB
+        Since: 3 days ago (2026-11-19 13:00:00 CET)
+        ⚠️ Events lost to damage: 6
+
+        📣 Alerts
+        Watched networks: 2
+        Alerts waiting for Telegram: 1
+        ");
+        let new = Status {
+            sensors: Vec::new(),
+            forgotten_addresses: 0,
+            last_probe: None,
+            lost_probes: 0,
+            lost_events: 0,
+            log: None,
+            disk_error: None,
+            ..value
+        };
+        insta::assert_snapshot!(shown(&new), @r"
+        📟 probewatch 1.2.3
+        Running for 3 d 4 h
+        Vendor registry: [age]
+
+        📡 Heard
+        Probes: 320 (200 for any network)
+        Last probe: none yet
+        Addresses: 12 (7 random)
+
+        🗂 Log
+        Events: 340
+
+        📣 Alerts
+        Watched networks: 2
+        Alerts waiting for Telegram: 1
+        ");
+    }
+
+    #[test]
+    fn the_registry_has_an_age() {
+        let now = at("2026-11-22T12:00:00Z");
+        for (day, shown) in [
+            ("2026-11-21", "1 day old (of 2026-11-21)"),
+            ("2026-08-26", "88 days old (of 2026-08-26)"),
+            ("2026-12-01", "0 days old (of 2026-12-01)"),
+            ("unknown", "of unknown"),
+        ] {
+            assert_eq!(registry(day, now), shown);
+        }
+    }
+}
