@@ -133,10 +133,10 @@ impl Chat {
             Action::Card(address) => Pressed::Send(self.look_up(&address.to_string())),
             Action::ChartDevice(address, period) => {
                 let subject = Subject::Device(address.to_string());
-                Pressed::Send(self.chart(subject, period, progress).await)
+                redrawn(self.chart(subject, period, progress).await)
             }
             Action::ChartNetwork(ssid, period) => {
-                Pressed::Send(self.chart(Subject::Network(ssid), period, progress).await)
+                redrawn(self.chart(Subject::Network(ssid), period, progress).await)
             }
             Action::NewestProbes(address) => Pressed::Send(self.probes(address, 0, progress).await),
             Action::Probes(address, page) => Pressed::Edit(self.probes(address, page, progress).await),
@@ -262,6 +262,12 @@ impl Chat {
             disk_error: self.recorder.disk_error(),
         }
     }
+}
+
+/// What a press for a chart does: the picture takes the place of the one that it was pressed under. Why there is
+/// none is a message of its own.
+fn redrawn(chart: Answer) -> Pressed {
+    if chart.file.is_some() { Pressed::Edit(chart) } else { Pressed::Send(chart) }
 }
 
 /// The question for a device's name.

@@ -20,8 +20,8 @@ use tracing::warn;
 use url::Url;
 
 use super::TelegramError;
-use super::outgoing::{Outgoing, Upload, edit};
-use crate::chat::Answer;
+use super::outgoing::{Outgoing, Upload, edit_picture, edit_text};
+use crate::chat::{Answer, File};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
@@ -221,14 +221,22 @@ impl Api {
         Ok(sent.message_id.map(MessageId))
     }
 
-    /// Has a message of the bot's say something else. That it says so already is no failure.
+    /// Has a message of the bot's say something else; one with a picture, show another. That it says so already
+    /// is no failure.
     pub(super) async fn edit(
         &self,
         chat: ChatId,
         message: MessageId,
         answer: &Answer,
     ) -> Result<(), Failure> {
-        match call(&self.bot, &edit(chat, message, answer)).await {
+        let outcome = match &answer.file {
+            Some(File::Picture { png }) => {
+                let upload = edit_picture(chat, message, answer, png).map_err(|error| unsendable(&error))?;
+                self.upload(upload).await
+            }
+            _ => call(&self.bot, &edit_text(chat, message, answer)).await,
+        };
+        match outcome {
             Err(Failure::Never(why)) if why.contains("message is not modified") => Ok(()),
             outcome => outcome.map(|IgnoredAny| ()),
         }
