@@ -4,6 +4,7 @@
 mod answer;
 pub mod button;
 pub mod console;
+mod document;
 mod history;
 pub mod listing;
 pub mod lookup;
@@ -29,6 +30,7 @@ use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
 pub use answer::{Answer, Button, File, Makes, Message, Press, Pressed, Progress, Step};
 use button::Action;
+use document::DOCUMENT_LIMIT;
 pub use history::Subject;
 use listing::Order;
 use lookup::look_up;
@@ -56,6 +58,8 @@ pub struct Chat {
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
     /// How many may read the log at a time.
     readings: Arc<Semaphore>,
+    /// The longest document, in bytes.
+    document_limit: usize,
 }
 
 impl Chat {
@@ -68,7 +72,14 @@ impl Chat {
     ) -> Self {
         let (started, follow_silence, readings) =
             (Instant::now(), FOLLOW_SILENCE, Arc::new(Semaphore::new(1)));
-        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings }
+        let document_limit = DOCUMENT_LIMIT;
+        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings, document_limit }
+    }
+
+    /// The same chat, whose documents have at most so many bytes: rows that have no room are left out.
+    #[must_use]
+    pub fn with_documents_of(self, document_limit: usize) -> Self {
+        Self { document_limit, ..self }
     }
 
     /// The same chat, where a followed device has left after so long a silence unless `/follow` says another.

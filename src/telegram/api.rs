@@ -20,7 +20,7 @@ use tracing::warn;
 use url::Url;
 
 use super::TelegramError;
-use super::outgoing::{Outgoing, Upload, edit_picture, edit_text};
+use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits};
 use crate::chat::{Answer, File};
 use crate::config::Telegram;
 use crate::event::ChatId;
@@ -210,7 +210,7 @@ impl Api {
 
     /// Sends a message once, and returns its number where Telegram tells it.
     pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<Option<MessageId>, Failure> {
-        let sent: Value = match &message.answer.file {
+        let sent: Value = match message.answer.file.as_ref().filter(|file| fits(file)) {
             None => call(&self.bot, &message.message()).await?,
             Some(file) => {
                 let upload = message.upload(file).map_err(|error| unsendable(&error))?;
@@ -229,7 +229,7 @@ impl Api {
         message: MessageId,
         answer: &Answer,
     ) -> Result<(), Failure> {
-        let outcome = match &answer.file {
+        let outcome = match answer.file.as_ref().filter(|file| fits(file)) {
             Some(File::Picture { png }) => {
                 let upload = edit_picture(chat, message, answer, png).map_err(|error| unsendable(&error))?;
                 self.upload(upload).await

@@ -19,6 +19,10 @@ use crate::event::ChatId;
 /// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`).
 const CAPTION_LIMIT: usize = 1024;
 
+/// The largest photo and the largest document, in bytes (Bot API, "Sending files": 10 MB and 50 MB).
+const PHOTO_LIMIT: usize = 10_000_000;
+const DOCUMENT_LIMIT: usize = 50_000_000;
+
 /// The name under which a request carries the picture that its JSON attaches.
 const PICTURE: &str = "picture";
 
@@ -165,6 +169,20 @@ pub(super) fn edit_picture(
     Ok(Upload { method: "EditMessageMedia", form, bytes: png.len() })
 }
 
+/// Whether Telegram takes the file. The chat makes none that is too large, so that what does not fit is a bug:
+/// its text goes out without it.
+pub(super) fn fits(file: &File) -> bool {
+    let (bytes, limit) = match file {
+        File::Picture { png } => (png.len(), PHOTO_LIMIT),
+        File::Document { bytes, .. } => (bytes.len(), DOCUMENT_LIMIT),
+    };
+    let fits = (1..=limit).contains(&bytes);
+    if !fits {
+        error!("a file of {bytes} bytes, of at most {limit}, is left out; this is a bug");
+    }
+    fits
+}
+
 /// What the person sees the bot doing while it sends this.
 pub(super) fn action(answer: &Answer) -> ChatAction {
     match answer.file {
@@ -216,5 +234,48 @@ fn no_preview() -> LinkPreviewOptions {
         prefer_small_media: false,
         prefer_large_media: false,
         show_above_text: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a person reads of HTML in Telegram's style.
+    fn plain(html: &str) -> String {
+        ["<b>", "</b>", "<code>", "</code>"]
+            .iter()
+            .fold(html.to_owned(), |text, tag| text.replace(tag, ""))
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
+    }
+
+    #[test]
+    fn a_caption_is_the_beginning_that_fits() {
+        for name in ["👻".repeat(256), "👩‍👩‍👧‍👦".repeat(256), "<&>".repeat(400), "<b>".repeat(400)]
+        {
+            for before in 0..4 {
+                let text = Text::plain("x".repeat(before)).bold(&name).then(": 3 probes. ").code(&name);
+                let caption = caption(&text).unwrap();
+                let count = |tag: &str| caption.matches(tag).count();
+                assert_eq!((count("<b>"), count("<code>")), (count("</b>"), count("</code>")), "{caption}");
+                let read = plain(&caption);
+                let length = read.encode_utf16().count();
+                assert!((CAPTION_LIMIT - 16..=CAPTION_LIMIT).contains(&length), "{length}");
+                let kept = read.strip_suffix('…').unwrap();
+                assert!(text.to_string().starts_with(kept), "{kept}");
+            }
+        }
+        assert_eq!(caption(&Text::default()), None);
+    }
+
+    #[test]
+    fn a_file_that_telegram_would_refuse_is_left_out() {
+        let document = |length| File::Document { name: "probes.csv".to_owned(), bytes: vec![0; length] };
+        let picture = |length| File::Picture { png: vec![0; length] };
+        assert!(fits(&document(DOCUMENT_LIMIT)) && fits(&picture(PHOTO_LIMIT)));
+        assert!(!fits(&document(DOCUMENT_LIMIT + 1)) && !fits(&picture(PHOTO_LIMIT + 1)));
+        assert!(!fits(&document(0)) && !fits(&picture(0)));
     }
 }
