@@ -72,7 +72,7 @@ pub enum File {
 /// What a press does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pressed {
-    /// The message becomes this one.
+    /// The message becomes this one where it is of its kind, a text or a picture; else this is a new one.
     Edit(Answer),
     /// A new message.
     Send(Answer),

@@ -3,7 +3,6 @@
 //! The log is read on a thread for blocking work, by one answer at a time, and no further once nobody waits
 //! for it any more. Whoever waits is told how far it is.
 
-use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, File, Makes, Progress, Step};
 use super::button::Action;
+use super::document::{Document, Keep, Rows};
 use super::listing::{PAGE_ENTRIES, Page};
 use super::lookup::{DeviceReport, Found, look_up};
 use super::period::Period;
@@ -27,12 +27,6 @@ const PROBE_PAGES: usize = 10;
 
 /// How long a device's newest probes are looked for.
 const LOOK_FOR: Duration = Duration::from_secs(5);
-
-/// The longest document that is sent, in bytes; Telegram takes 50 MB of a bot.
-const DOCUMENT_LIMIT: usize = 20_000_000;
-
-/// Rows that are dropped together where a table would be longer.
-const ROWS_TOGETHER: u64 = 5_000;
 
 /// Between two steps that are told.
 const STEP_INTERVAL: Duration = Duration::from_millis(500);
@@ -207,24 +201,22 @@ impl Chat {
         let title = report.title();
         let file = report.addresses.first().map(|address| format!("probes-{address}.csv").replace(':', ""));
         let first_probe = report.device.first_probe;
-        let (sought, name) = (Sought::Addresses(report.addresses), report.name);
+        let (sought, name, limit) = (Sought::Addresses(report.addresses), report.name, self.document_limit);
         let table = self.read_log(Makes::Document, progress, move |history, reading| {
-            let mut rows = NewestRows::default();
-            let mut failed = None;
+            let in_words = |error: io::Error| error.to_string();
+            let mut table = EventTable::new(Rows::new(limit, Keep::Last)).map_err(in_words)?;
+            let mut written = table.end_row();
             let take = |offset, probe: Probe| {
-                if let Err(error) = rows.push(|table| table.push(offset, &probe, name.as_deref())) {
-                    failed = Some(error.to_string());
+                if written.is_ok() {
+                    written = table.push(offset, &probe, name.as_deref()).and_then(|()| table.end_row());
                 }
             };
             let read = history.read(&sought, first_probe, |share| reading.at(share), take);
             read.map_err(|error| error.to_string())?;
-            match failed {
-                Some(why) => Err(why),
-                None => rows.finish().map_err(|error| error.to_string()),
-            }
+            written.and_then(|()| table.finish()).map(Rows::into_document).map_err(in_words)
         });
         match table.await {
-            Ok(Table { bytes, rows, is_cut }) => Answer {
+            Ok(Document { bytes, rows, is_cut }) => Answer {
                 text: reply::exported_probes(&title, rows, is_cut),
                 file: Some(File::Document { name: file.unwrap_or_else(|| "probes.csv".to_owned()), bytes }),
                 ..Answer::default()
@@ -238,72 +230,22 @@ impl Chat {
         let state = self.recorder.state();
         let mut networks: Vec<_> = state.networks().iter().collect();
         networks.sort_unstable_by_key(|(ssid, network)| (std::cmp::Reverse(network.probe_count), *ssid));
-        let write = || -> io::Result<Vec<u8>> {
-            let mut table = NetworkTable::new(Vec::new())?;
+        let write = || -> io::Result<Document> {
+            let mut table = NetworkTable::new(Rows::new(self.document_limit, Keep::First))?;
+            table.end_row()?;
             for (ssid, network) in &networks {
                 table.push(ssid, network, state.watches().on(ssid).next().is_some())?;
+                table.end_row()?;
             }
-            table.finish()
+            Ok(table.finish()?.into_document())
         };
         match write() {
-            Ok(bytes) => Answer {
-                text: reply::exported_networks(networks.len() as u64),
+            Ok(Document { bytes, rows, is_cut }) => Answer {
+                text: reply::exported_networks(rows, is_cut),
                 file: Some(File::Document { name: "networks.csv".to_owned(), bytes }),
                 ..Answer::default()
             },
             Err(error) => reply::log_unreadable(&error.to_string()).into(),
         }
-    }
-}
-
-/// A table as it is sent.
-struct Table {
-    bytes: Vec<u8>,
-    rows: u64,
-    /// Whether older rows were left out.
-    is_cut: bool,
-}
-
-/// The newest rows of a table that a document has room for.
-#[derive(Default)]
-struct NewestRows {
-    /// Rows that go together, oldest first.
-    parts: VecDeque<(u64, Vec<u8>)>,
-    bytes: usize,
-    last: Option<(u64, EventTable<Vec<u8>>)>,
-    is_cut: bool,
-}
-
-impl NewestRows {
-    fn push(&mut self, push: impl FnOnce(&mut EventTable<Vec<u8>>) -> io::Result<()>) -> io::Result<()> {
-        let (rows, table) = self.last.get_or_insert_with(|| (0, EventTable::without_heading(Vec::new())));
-        push(table)?;
-        *rows += 1;
-        if *rows >= ROWS_TOGETHER { self.end_part() } else { Ok(()) }
-    }
-
-    fn end_part(&mut self) -> io::Result<()> {
-        if let Some((rows, table)) = self.last.take() {
-            let part = table.finish()?;
-            self.bytes += part.len();
-            self.parts.push_back((rows, part));
-        }
-        while self.bytes > DOCUMENT_LIMIT
-            && let Some((_, part)) = self.parts.pop_front()
-        {
-            self.bytes -= part.len();
-            self.is_cut = true;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> io::Result<Table> {
-        self.end_part()?;
-        let mut table = Table { bytes: EventTable::new(Vec::new())?.finish()?, rows: 0, is_cut: self.is_cut };
-        for (rows, part) in self.parts {
-            table.rows += rows;
-            table.bytes.extend(part);
-        }
-        Ok(table)
     }
 }

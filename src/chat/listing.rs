@@ -5,12 +5,12 @@
 //! of it. What is gathered is bounded by the page that is asked for, and pages by [`LAST_PAGE`].
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::Timestamp;
 use crate::recorder::RecorderHandle;
-use crate::state::{Brief, DEVICE_PARTS, DeviceRow, Network, SoughtNetwork, fold_case};
+use crate::state::{Brief, DEVICE_PARTS, DeviceRow, Names, Network, SoughtNetwork, fold_case};
 
 /// Entries of a page: of as many as long as they get, a message has room for all.
 pub const PAGE_ENTRIES: usize = 10;
@@ -67,18 +67,6 @@ pub struct Entry {
     pub brief: Brief,
 }
 
-impl Entry {
-    /// Takes in another address of the same name.
-    fn merge(&mut self, address: MacAddr, brief: Brief) {
-        self.further_addresses += 1;
-        let probe_count = self.brief.probe_count + brief.probe_count;
-        if brief.last_probe > self.brief.last_probe {
-            (self.address, self.brief) = (address, brief);
-        }
-        self.brief.probe_count = probe_count;
-    }
-}
-
 /// What stands first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -127,48 +115,112 @@ fn gather(
     page: u32,
     mut look: impl FnMut(DeviceRow<'_>) -> Option<Brief>,
 ) -> Page<Entry> {
-    let names: HashMap<MacAddr, String> =
-        recorder.state().names().iter().map(|(address, name)| (address, name.to_owned())).collect();
-    let mut named: HashMap<String, Entry> = HashMap::new();
+    let mut named = Named::of(recorder.state().names());
     let mut greatest = Greatest::for_page(page);
     for first in (0..DEVICE_PARTS).step_by(PARTS_AT_ONCE) {
         let state = recorder.state();
         for row in (first..first + PARTS_AT_ONCE).flat_map(|part| state.devices_of_part(part)) {
             let Some(brief) = look(row) else { continue };
-            let address = row.address;
-            let new = |name| Entry { name, address, further_addresses: 0, brief };
-            match names.get(&address) {
-                None => greatest.push(Ranked::new(order, new(None))),
-                Some(name) => {
-                    let entry = named.entry(fold_case(name));
-                    entry
-                        .and_modify(|entry| entry.merge(address, brief))
-                        .or_insert_with(|| new(Some(name.clone())));
-                }
+            let listed = Listed { address: row.address, further_addresses: 0, brief };
+            match named.group_of(row.address) {
+                None => greatest.push(Ranked::new(order, listed)),
+                Some(group) => group.take_in(listed),
             }
         }
     }
-    for entry in named.into_values() {
-        greatest.push(Ranked::new(order, entry));
+    for listed in named.groups.iter().filter_map(|group| group.listed) {
+        greatest.push(Ranked::new(order, listed));
     }
-    greatest.into_page(page).map(|ranked| ranked.entry)
+    greatest.into_page(page).map(|Ranked { listed, .. }| Entry {
+        name: named.group_of(listed.address).map(|group| group.name.clone()),
+        address: listed.address,
+        further_addresses: listed.further_addresses as usize,
+        brief: listed.brief,
+    })
+}
+
+/// An entry without its name, small enough to be sorted by the thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Listed {
+    address: MacAddr,
+    further_addresses: u32,
+    brief: Brief,
+}
+
+impl Listed {
+    /// Takes in another address of the same name.
+    fn merge(&mut self, other: Self) {
+        self.further_addresses += 1 + other.further_addresses;
+        let probe_count = self.brief.probe_count + other.brief.probe_count;
+        if other.brief.last_probe > self.brief.last_probe {
+            (self.address, self.brief) = (other.address, other.brief);
+        }
+        self.brief.probe_count = probe_count;
+    }
+}
+
+/// The addresses that have a name, by that name.
+struct Named {
+    groups: Vec<Group>,
+    /// The places in `groups`.
+    places: HashMap<MacAddr, usize>,
+}
+
+/// All addresses that share a name.
+struct Group {
+    name: String,
+    /// Those that are listed, as one.
+    listed: Option<Listed>,
+}
+
+impl Named {
+    fn of(names: &Names) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut by_name: HashMap<String, usize> = HashMap::new();
+        let places = names.iter().map(|(address, name)| {
+            let place = *by_name.entry(fold_case(name)).or_insert_with(|| {
+                groups.push(Group { name: name.to_owned(), listed: None });
+                groups.len() - 1
+            });
+            (address, place)
+        });
+        let places = places.collect();
+        Self { groups, places }
+    }
+
+    fn group_of(&mut self, address: MacAddr) -> Option<&mut Group> {
+        self.groups.get_mut(*self.places.get(&address)?)
+    }
+}
+
+impl Group {
+    fn take_in(&mut self, listed: Listed) {
+        match &mut self.listed {
+            Some(known) => known.merge(listed),
+            None => self.listed = Some(listed),
+        }
+    }
 }
 
 /// A device with its place in an order.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ranked {
-    rank: (i128, Timestamp, Reverse<MacAddr>),
-    entry: Entry,
+    rank: (u64, Timestamp, Reverse<MacAddr>),
+    listed: Listed,
 }
 
 impl Ranked {
-    fn new(order: Order, entry: Entry) -> Self {
+    fn new(order: Order, listed: Listed) -> Self {
+        let Listed { address, brief, .. } = listed;
         let first = match order {
             Order::Newest => 0,
-            Order::Strongest => entry.brief.signal.map_or(i128::MIN, |signal| signal.last_dbm.into()),
-            Order::MostProbes => entry.brief.probe_count.into(),
+            // From 1 on, since a device without any signal stands behind all.
+            Order::Strongest => {
+                brief.signal.map_or(0, |signal| 1 + u64::from(signal.last_dbm.abs_diff(i8::MIN)))
+            }
+            Order::MostProbes => brief.probe_count,
         };
-        Self { rank: (first, entry.brief.last_probe, Reverse(entry.address)), entry }
+        Self { rank: (first, brief.last_probe, Reverse(address)), listed }
     }
 }
 
@@ -184,37 +236,56 @@ impl Ord for Ranked {
     }
 }
 
-/// The greatest of what is pushed, as many as the pages up to one hold.
+/// The greatest of what is pushed: as many as the pages up to one hold, and at times twice as many.
 struct Greatest<T> {
     limit: usize,
-    kept: BinaryHeap<Reverse<T>>,
+    kept: Vec<T>,
+    /// What is less than this is none of them.
+    least: Option<T>,
     total: usize,
 }
 
-impl<T: Ord> Greatest<T> {
+impl<T: Ord + Copy> Greatest<T> {
     fn for_page(page: u32) -> Self {
-        Self { limit: (page.min(LAST_PAGE) as usize + 1) * PAGE_ENTRIES, kept: BinaryHeap::new(), total: 0 }
+        let limit = (page.min(LAST_PAGE) as usize + 1) * PAGE_ENTRIES;
+        Self { limit, kept: Vec::new(), least: None, total: 0 }
     }
 
     fn push(&mut self, item: T) {
         self.total += 1;
-        if self.kept.len() < self.limit {
-            self.kept.push(Reverse(item));
-        } else if let Some(mut least) = self.kept.peek_mut()
-            && least.0 < item
-        {
-            *least = Reverse(item);
+        if self.least.is_some_and(|least| item < least) {
+            return;
+        }
+        self.kept.push(item);
+        // Each time half of them go, so that an item costs the same however many are kept.
+        if self.kept.len() >= 2 * self.limit {
+            keep_greatest(&mut self.kept, self.limit);
+            self.least = self.kept.iter().min().copied();
         }
     }
 
     /// The page of this number, or the last.
-    fn into_page(self, page: u32) -> Page<T> {
+    fn into_page(mut self, page: u32) -> Page<T> {
         let last = self.total.saturating_sub(1) / PAGE_ENTRIES;
         let number = (page.min(LAST_PAGE) as usize).min(last);
-        let entries = self.kept.into_sorted_vec().into_iter().map(|Reverse(item)| item);
-        let entries = entries.skip(number * PAGE_ENTRIES).take(PAGE_ENTRIES).collect();
+        // The pages before it need no order.
+        let before = keep_greatest(&mut self.kept, (number + 1) * PAGE_ENTRIES).min(number * PAGE_ENTRIES);
+        if (1..self.kept.len()).contains(&before) {
+            self.kept.select_nth_unstable_by_key(before, |item| Reverse(*item));
+        }
+        let mut entries = self.kept.split_off(before);
+        entries.sort_unstable_by_key(|item| Reverse(*item));
         Page { number: number as u32, total: self.total, entries }
     }
+}
+
+/// Leaves the greatest `count` items, in no order; how many there are then.
+fn keep_greatest<T: Ord + Copy>(items: &mut Vec<T>, count: usize) -> usize {
+    if (1..items.len()).contains(&count) {
+        items.select_nth_unstable_by_key(count - 1, |item| Reverse(*item));
+        items.truncate(count);
+    }
+    items.len()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod answer;
 pub mod button;
 pub mod console;
+mod document;
 mod history;
 pub mod listing;
 pub mod lookup;
@@ -27,6 +28,7 @@ use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::recorder::RecorderHandle;
 pub use answer::{Answer, Button, File, Makes, Message, Press, Pressed, Progress, Step};
 use button::Action;
+use document::DOCUMENT_LIMIT;
 pub use history::Subject;
 use listing::Order;
 use lookup::look_up;
@@ -54,6 +56,8 @@ pub struct Chat {
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
     /// How many may read the log at a time.
     readings: Arc<Semaphore>,
+    /// The longest document, in bytes.
+    document_limit: usize,
 }
 
 impl Chat {
@@ -66,7 +70,14 @@ impl Chat {
     ) -> Self {
         let (started, follow_silence, readings) =
             (Instant::now(), FOLLOW_SILENCE, Arc::new(Semaphore::new(1)));
-        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings }
+        let document_limit = DOCUMENT_LIMIT;
+        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings, document_limit }
+    }
+
+    /// The same chat, whose documents have at most so many bytes: rows that have no room are left out.
+    #[must_use]
+    pub fn with_documents_of(self, document_limit: usize) -> Self {
+        Self { document_limit, ..self }
     }
 
     /// The same chat, where a followed device has left after so long a silence unless `/follow` says another.
@@ -131,10 +142,10 @@ impl Chat {
             Action::Card(address) => Pressed::Send(self.look_up(&address.to_string())),
             Action::ChartDevice(address, period) => {
                 let subject = Subject::Device(address.to_string());
-                Pressed::Send(self.chart(subject, period, progress).await)
+                redrawn(self.chart(subject, period, progress).await)
             }
             Action::ChartNetwork(ssid, period) => {
-                Pressed::Send(self.chart(Subject::Network(ssid), period, progress).await)
+                redrawn(self.chart(Subject::Network(ssid), period, progress).await)
             }
             Action::NewestProbes(address) => Pressed::Send(self.probes(address, 0, progress).await),
             Action::Probes(address, page) => Pressed::Edit(self.probes(address, page, progress).await),
@@ -256,6 +267,12 @@ impl Chat {
             disk_error: self.recorder.disk_error(),
         }
     }
+}
+
+/// What a press for a chart does: the picture takes the place of the one that it was pressed under. Why there is
+/// none is a message of its own.
+fn redrawn(chart: Answer) -> Pressed {
+    if chart.file.is_some() { Pressed::Edit(chart) } else { Pressed::Send(chart) }
 }
 
 /// The question for a device's name.

@@ -61,11 +61,6 @@ impl<W: Write> EventTable<W> {
         Ok(Self(table))
     }
 
-    /// The rows that go on a table.
-    pub fn without_heading(out: W) -> Self {
-        Self(csv::Writer::from_writer(out))
-    }
-
     /// Adds a row.
     ///
     /// # Errors
@@ -88,6 +83,14 @@ impl<W: Write> EventTable<W> {
             &probe.signature.to_string(),
         ]);
         written.map_err(unwrapped)
+    }
+
+    /// Writes what is not written yet, down to where it is kept: what is written to learns where a row ends.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn end_row(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 
     /// Writes what is not written yet, and gives back what it was written to.
@@ -173,6 +176,14 @@ impl<W: Write> NetworkTable<W> {
             &is_watched.to_string(),
         ]);
         written.map_err(unwrapped)
+    }
+
+    /// Writes what is not written yet, down to where it is kept: what is written to learns where a row ends.
+    ///
+    /// # Errors
+    /// What writing gives.
+    pub fn end_row(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 
     /// Writes what is not written yet, and gives back what it was written to.

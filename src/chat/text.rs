@@ -68,7 +68,8 @@ impl Text {
         self
     }
 
-    /// The text, cut to `limit` UTF-16 code units where it is longer.
+    /// The text, cut to `limit` UTF-16 code units where it is longer: between two characters as a reader sees
+    /// them, with a sign that it goes on.
     #[must_use]
     pub fn shortened(&self, limit: usize) -> Self {
         let mut room = limit;
@@ -80,15 +81,7 @@ impl Text {
                 kept.push(piece.clone());
                 continue;
             }
-            let cut = |content: &String| -> String {
-                let mut left = room.saturating_sub(1);
-                let fits = |c: &char| {
-                    let fits = c.len_utf16() <= left;
-                    left = left.saturating_sub(c.len_utf16());
-                    fits
-                };
-                content.chars().take_while(fits).chain(std::iter::once('…')).collect()
-            };
+            let cut = |content: &String| format!("{}…", beginning(content, room.saturating_sub(1)));
             if room > 0 {
                 kept.push(match piece {
                     Piece::Plain(content) => Piece::Plain(cut(content)),
@@ -141,6 +134,41 @@ pub(super) fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
+/// As much of `text` as has room in so many UTF-16 code units. What is drawn as one character stays whole,
+/// unless it alone is too long.
+fn beginning(text: &str, room: usize) -> &str {
+    let (mut fits, mut whole, mut length) = (0, 0, 0);
+    let mut before = None;
+    let mut flags = 0;
+    for (at, c) in text.char_indices() {
+        let is_flag = matches!(c, '\u{1f1e6}'..='\u{1f1ff}');
+        // Two letters of flags are one; so is whatever stands beside a joiner.
+        let is_continued = continues(c) || before == Some(JOINER) || (is_flag && flags % 2 == 1);
+        if !is_continued {
+            whole = at;
+        }
+        length += c.len_utf16();
+        if length > room {
+            return text.get(..if whole > 0 { whole } else { fits }).unwrap_or_default();
+        }
+        flags = if is_flag { flags + 1 } else { 0 };
+        fits = at + c.len_utf8();
+        before = Some(c);
+    }
+    text
+}
+
+/// Makes one character of two.
+const JOINER: char = '\u{200d}';
+
+/// Whether this is drawn with the character before it: joiners, signs above and below a letter, forms and skin
+/// tones of emoji.
+fn continues(c: char) -> bool {
+    matches!(c,
+        JOINER | '\u{300}'..='\u{36f}' | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0020}'..='\u{e007f}')
+}
+
 /// `text` as it can stand on a line, see [`write_printable`], and no longer than the longest reason of a
 /// watch.
 pub fn printable(text: &str) -> String {
@@ -184,6 +212,23 @@ mod tests {
             let short = text.shortened(limit);
             assert_eq!(short.to_string(), shown, "{limit}");
             assert!(short.length() <= limit);
+        }
+    }
+
+    #[test]
+    fn shortening_leaves_what_is_drawn_as_one_character_whole() {
+        for (text, limit, shown) in [
+            ("a👩‍👧b", 7, "a👩‍👧b"),
+            ("a👩‍👧bc", 7, "a👩‍👧…"),
+            ("a👩‍👧bc", 6, "a…"),
+            ("a👍🏽bc", 4, "a…"),
+            ("🇩🇪🇫🇷🇮🇹", 7, "🇩🇪…"),
+            ("🇩🇪🇫🇷🇮🇹", 9, "🇩🇪🇫🇷…"),
+            ("e\u{301}e\u{301}e", 4, "e\u{301}…"),
+            // No character has so many: it is cut, and not left out with all behind it.
+            ("e\u{301}\u{301}\u{301}\u{301}", 3, "e\u{301}…"),
+        ] {
+            assert_eq!(Text::plain(text).shortened(limit).to_string(), shown, "{text} {limit}");
         }
     }
 }

@@ -20,8 +20,8 @@ use tracing::warn;
 use url::Url;
 
 use super::TelegramError;
-use super::outgoing::{Outgoing, Upload, edit};
-use crate::chat::Answer;
+use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits};
+use crate::chat::{Answer, File};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
@@ -210,7 +210,7 @@ impl Api {
 
     /// Sends a message once, and returns its number where Telegram tells it.
     pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<Option<MessageId>, Failure> {
-        let sent: Value = match &message.answer.file {
+        let sent: Value = match message.answer.file.as_ref().filter(|file| fits(file)) {
             None => call(&self.bot, &message.message()).await?,
             Some(file) => {
                 let upload = message.upload(file).map_err(|error| unsendable(&error))?;
@@ -221,14 +221,22 @@ impl Api {
         Ok(sent.message_id.map(MessageId))
     }
 
-    /// Has a message of the bot's say something else. That it says so already is no failure.
+    /// Has a message of the bot's say something else; one with a picture, show another. That it says so already
+    /// is no failure.
     pub(super) async fn edit(
         &self,
         chat: ChatId,
         message: MessageId,
         answer: &Answer,
     ) -> Result<(), Failure> {
-        match call(&self.bot, &edit(chat, message, answer)).await {
+        let outcome = match answer.file.as_ref().filter(|file| fits(file)) {
+            Some(File::Picture { png }) => {
+                let upload = edit_picture(chat, message, answer, png).map_err(|error| unsendable(&error))?;
+                self.upload(upload).await
+            }
+            _ => call(&self.bot, &edit_text(chat, message, answer)).await,
+        };
+        match outcome {
             Err(Failure::Never(why)) if why.contains("message is not modified") => Ok(()),
             outcome => outcome.map(|IgnoredAny| ()),
         }

@@ -21,7 +21,7 @@ use super::lanes::{Lanes, Turn};
 use super::outgoing::Place;
 use super::rarely::Rarely;
 use super::sender::Sender;
-use crate::chat::{self, Answer, Chat, Press, Pressed, Progress, Text, reply};
+use crate::chat::{self, Answer, Chat, File, Press, Pressed, Progress, Text, reply};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
@@ -206,8 +206,7 @@ impl Handler {
                 if !is_ended {
                     self.end_press(query, None).await;
                 }
-                // What is too old, or holds a file, does not become another text.
-                match under.regular_message().filter(|message| message.text().is_some()) {
+                match under.regular_message().filter(|message| becomes(message, &answer)) {
                     Some(message) => self.sender.edit(place, message.id, &answer).await,
                     None => self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await,
                 }
@@ -306,6 +305,16 @@ fn chat_of(update: &UpdateKind) -> Option<ChatId> {
         _ => return None,
     };
     Some(ChatId(chat.id.0))
+}
+
+/// Whether the message can be edited to be this answer: a text becomes a text, and a picture a picture.
+fn becomes(message: &Message, answer: &Answer) -> bool {
+    match answer.file {
+        _ if answer.asks_for.is_some() => false,
+        None => message.text().is_some(),
+        Some(File::Picture { .. }) => message.photo().is_some(),
+        Some(File::Document { .. }) => false,
+    }
 }
 
 /// Where the reply to a message belongs.

@@ -5,6 +5,7 @@
 
 use reqwest::multipart::{Form, Part};
 use serde::Serialize;
+use serde_json::json;
 use teloxide::payloads::{EditMessageText, EditMessageTextSetters, SendMessage, SendMessageSetters};
 use teloxide::types::{
     ChatAction, ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
@@ -17,6 +18,13 @@ use crate::event::ChatId;
 
 /// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`).
 const CAPTION_LIMIT: usize = 1024;
+
+/// The largest photo and the largest document, in bytes (Bot API, "Sending files": 10 MB and 50 MB).
+const PHOTO_LIMIT: usize = 10_000_000;
+const DOCUMENT_LIMIT: usize = 50_000_000;
+
+/// The name under which a request carries the picture that its JSON attaches.
+const PICTURE: &str = "picture";
 
 /// What a button may stand for, in bytes (Bot API, `InlineKeyboardButton`).
 const BUTTON_DATA: std::ops::RangeInclusive<usize> = 1..=64;
@@ -79,17 +87,15 @@ impl Outgoing<'_> {
     /// Where the parts cannot be put into words.
     pub(super) fn upload(&self, file: &File) -> Result<Upload, serde_json::Error> {
         let (method, field, part, bytes) = match file {
-            File::Picture { png } => {
-                ("SendPhoto", "photo", Part::bytes(png.clone()).file_name("chart.png"), png.len())
-            }
+            File::Picture { png } => ("SendPhoto", "photo", picture(png), png.len()),
             File::Document { name, bytes } => {
                 let part = Part::bytes(bytes.clone()).file_name(name.clone());
                 ("SendDocument", "document", part, bytes.len())
             }
         };
         let mut form = Form::new().text("chat_id", self.place.chat.0.to_string()).part(field, part);
-        if self.answer.text.length() > 0 {
-            form = form.text("caption", html(&self.answer.text, CAPTION_LIMIT)).text("parse_mode", "HTML");
+        if let Some(caption) = caption(&self.answer.text) {
+            form = form.text("caption", caption).text("parse_mode", "HTML");
         }
         if let Some(ThreadId(MessageId(topic))) = self.place.topic {
             form = form.text("message_thread_id", topic.to_string());
@@ -98,10 +104,10 @@ impl Outgoing<'_> {
             form = form.text("disable_notification", "true");
         }
         if let Some(markup) = self.markup() {
-            form = form.text("reply_markup", json(&markup)?);
+            form = form.text("reply_markup", to_json(&markup)?);
         }
         if let Some(parameters) = self.reply_parameters() {
-            form = form.text("reply_parameters", json(&parameters)?);
+            form = form.text("reply_parameters", to_json(&parameters)?);
         }
         Ok(Upload { method, form, bytes })
     }
@@ -126,14 +132,55 @@ impl Outgoing<'_> {
     }
 }
 
-/// The request that makes `message` in this chat say what `answer` says; a file cannot be put in so.
-pub(super) fn edit(chat: ChatId, message: MessageId, answer: &Answer) -> EditMessageText {
+/// The request that makes `message` in this chat, which holds a text, say what `answer` says.
+pub(super) fn edit_text(chat: ChatId, message: MessageId, answer: &Answer) -> EditMessageText {
     let text = html(&answer.text, MESSAGE_LIMIT);
     let mut request = EditMessageText::new(telegram_id(chat), message, text)
         .parse_mode(ParseMode::Html)
         .link_preview_options(no_preview());
     request.reply_markup = keyboard(&answer.buttons);
     request
+}
+
+/// The request that makes `message` in this chat, which holds a picture, show this one in its place, with what
+/// `answer` says below it.
+///
+/// # Errors
+/// Where the parts cannot be put into words.
+pub(super) fn edit_picture(
+    chat: ChatId,
+    message: MessageId,
+    answer: &Answer,
+    png: &[u8],
+) -> Result<Upload, serde_json::Error> {
+    let mut media = json!({"type": "photo", "media": format!("attach://{PICTURE}")});
+    if let Some(caption) = caption(&answer.text) {
+        media["caption"] = caption.into();
+        media["parse_mode"] = "HTML".into();
+    }
+    let mut form = Form::new()
+        .text("chat_id", chat.0.to_string())
+        .text("message_id", message.0.to_string())
+        .text("media", to_json(&media)?)
+        .part(PICTURE, picture(png));
+    if let Some(keyboard) = keyboard(&answer.buttons) {
+        form = form.text("reply_markup", to_json(&keyboard)?);
+    }
+    Ok(Upload { method: "EditMessageMedia", form, bytes: png.len() })
+}
+
+/// Whether Telegram takes the file. The chat makes none that is too large, so that what does not fit is a bug:
+/// its text goes out without it.
+pub(super) fn fits(file: &File) -> bool {
+    let (bytes, limit) = match file {
+        File::Picture { png } => (png.len(), PHOTO_LIMIT),
+        File::Document { bytes, .. } => (bytes.len(), DOCUMENT_LIMIT),
+    };
+    let fits = (1..=limit).contains(&bytes);
+    if !fits {
+        error!("a file of {bytes} bytes, of at most {limit}, is left out; this is a bug");
+    }
+    fits
 }
 
 /// What the person sees the bot doing while it sends this.
@@ -153,7 +200,16 @@ fn html(text: &Text, limit: usize) -> String {
     text.shortened(limit).to_html()
 }
 
-fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
+/// What stands under a file, where anything does.
+fn caption(text: &Text) -> Option<String> {
+    (text.length() > 0).then(|| html(text, CAPTION_LIMIT))
+}
+
+fn picture(png: &[u8]) -> Part {
+    Part::bytes(png.to_vec()).file_name("chart.png")
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, serde_json::Error> {
     serde_json::to_string(value)
 }
 
@@ -178,5 +234,48 @@ fn no_preview() -> LinkPreviewOptions {
         prefer_small_media: false,
         prefer_large_media: false,
         show_above_text: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a person reads of HTML in Telegram's style.
+    fn plain(html: &str) -> String {
+        ["<b>", "</b>", "<code>", "</code>"]
+            .iter()
+            .fold(html.to_owned(), |text, tag| text.replace(tag, ""))
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
+    }
+
+    #[test]
+    fn a_caption_is_the_beginning_that_fits() {
+        for name in ["👻".repeat(256), "👩‍👩‍👧‍👦".repeat(256), "<&>".repeat(400), "<b>".repeat(400)]
+        {
+            for before in 0..4 {
+                let text = Text::plain("x".repeat(before)).bold(&name).then(": 3 probes. ").code(&name);
+                let caption = caption(&text).unwrap();
+                let count = |tag: &str| caption.matches(tag).count();
+                assert_eq!((count("<b>"), count("<code>")), (count("</b>"), count("</code>")), "{caption}");
+                let read = plain(&caption);
+                let length = read.encode_utf16().count();
+                assert!((CAPTION_LIMIT - 16..=CAPTION_LIMIT).contains(&length), "{length}");
+                let kept = read.strip_suffix('…').unwrap();
+                assert!(text.to_string().starts_with(kept), "{kept}");
+            }
+        }
+        assert_eq!(caption(&Text::default()), None);
+    }
+
+    #[test]
+    fn a_file_that_telegram_would_refuse_is_left_out() {
+        let document = |length| File::Document { name: "probes.csv".to_owned(), bytes: vec![0; length] };
+        let picture = |length| File::Picture { png: vec![0; length] };
+        assert!(fits(&document(DOCUMENT_LIMIT)) && fits(&picture(PHOTO_LIMIT)));
+        assert!(!fits(&document(DOCUMENT_LIMIT + 1)) && !fits(&picture(PHOTO_LIMIT + 1)));
+        assert!(!fits(&document(0)) && !fits(&picture(0)));
     }
 }

@@ -117,15 +117,24 @@ impl Sender {
         }
     }
 
-    /// Has a message say something else. One that cannot be edited any more is left, and the answer sent as a
-    /// new one.
+    /// Has a message say something else, or show another picture. One that cannot be edited any more is left,
+    /// and the answer sent as a new one; what Telegram does not take within a few tries is given up.
     pub(super) async fn edit(&self, place: Place, message: MessageId, answer: &Answer) {
-        // Neither a file nor a question can be put into a message of text.
-        if answer.file.is_none() && answer.asks_for.is_none() {
+        let mut backoff = Backoff::default();
+        for left in (0..REPLY_TRIES).rev() {
             self.turn(place.chat).await;
             match self.api.edit(place.chat, message, answer).await {
                 Ok(()) => return,
-                Err(failure) => debug!("a message in chat {} could not be edited: {failure}", place.chat),
+                Err(Failure::Later(named, _)) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
+                    tokio::time::sleep(backoff.next(named)).await;
+                }
+                Err(failure @ Failure::Later(..)) => {
+                    return warn!("an edit in chat {} was given up: {failure}", place.chat);
+                }
+                Err(failure) => {
+                    debug!("a message in chat {} could not be edited: {failure}", place.chat);
+                    break;
+                }
             }
         }
         self.reply(place, answer, false).await;

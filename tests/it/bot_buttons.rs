@@ -30,9 +30,13 @@ fn buttons_in_place_of_syntax(mode: Mode) {
     assert_eq!(chart.method, "sendPhoto");
     assert!(chart.files[0].bytes.starts_with(b"\x89PNG") && chart.plain.contains("Van"), "{}", chart.plain);
     home.api.wait_for_call("sendChatAction", |call| call.params["action"] == "upload_photo");
-    // A picture is not edited into another: it comes anew.
-    let other = home.bring_and_wait(CHAT, Incoming::press(&chart, chart.buttons()[0].1.clone()));
-    assert_eq!(other.method, "sendPhoto");
+    // Another period takes its place; from the card, a chart is a message of its own.
+    let week = home.bring_and_wait(CHAT, Incoming::press(&chart, chart.button("7d")));
+    assert_eq!((week.method.as_str(), week.message_id), ("editMessageMedia", chart.message_id));
+    assert!(week.files[0].bytes.starts_with(b"\x89PNG") && week.plain.contains("7 days"), "{}", week.plain);
+    let another = home.bring_and_wait(CHAT, Incoming::press(&card, card.button("Chart")));
+    assert_eq!(another.method, "sendPhoto");
+    assert_ne!(another.message_id, chart.message_id);
 
     // A file to be kept.
     let table = home.bring_and_wait(CHAT, Incoming::text(CHAT, "/export Van"));
@@ -89,6 +93,44 @@ fn pages_are_turned_by_editing_the_message() {
     // An answer to a press that comes too late for Telegram is no trouble.
     home.api.fail_next("answerCallbackQuery", 1, Fault::BadRequest);
     home.bring_and_wait(CHAT, Incoming::press(&first, first.button("▶")));
+    home.api.assert_clean();
+}
+
+#[test]
+fn a_picture_becomes_another_where_it_can() {
+    let Some(mut home) = start(Mode::Webhook) else { return };
+    home.transmit(VAN, "Depot");
+    let list = home.ask_until("/ssid Depot", "1 device");
+    let chart = home.bring_and_wait(CHAT, Incoming::press(&list, list.button("Chart")));
+    assert_eq!(chart.method, "sendPhoto");
+    let week = home.bring_and_wait(CHAT, Incoming::press(&chart, chart.button("7d")));
+    let month = home.bring_and_wait(CHAT, Incoming::press(&week, week.button("30d")));
+    for edited in [&week, &month] {
+        assert_eq!((edited.method.as_str(), edited.message_id), ("editMessageMedia", chart.message_id));
+    }
+    assert_eq!(month.buttons().len(), 2, "the other periods");
+
+    // Not taken at first, it is edited all the same, and does not come a second time.
+    for fault in [Fault::Close, Fault::ServerError(502), Fault::TooManyRequests { retry_after: 1 }] {
+        home.api.fail_next("editMessageMedia", 1, fault);
+        let day = home.bring_and_wait(CHAT, Incoming::press(&month, month.button("24h")));
+        assert_eq!((day.method.as_str(), day.message_id), ("editMessageMedia", chart.message_id));
+        home.bring_and_wait(CHAT, Incoming::press(&day, day.button("30d")));
+    }
+
+    // What is too old to be edited, or is gone, comes anew.
+    let press = Incoming::press_under_old(CHAT, chart.message_id, month.button("7d"));
+    assert_eq!(home.bring_and_wait(CHAT, press).method, "sendPhoto");
+    home.api.fail_next("editMessageMedia", 1, Fault::BadRequest);
+    let anew = home.bring_and_wait(CHAT, Incoming::press(&month, month.button("7d")));
+    assert_eq!(anew.method, "sendPhoto");
+    assert_ne!(anew.message_id, chart.message_id);
+
+    // It may show that picture already: no failure, and nothing new.
+    home.api.fail_next("editMessageMedia", 1, Fault::NotModified);
+    let sent = home.api.sent_count();
+    home.bring(Incoming::press(&anew, anew.button("24h")));
+    assert_eq!(home.api.sent_count(), sent);
     home.api.assert_clean();
 }
 

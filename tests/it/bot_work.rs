@@ -1,58 +1,108 @@
 //! Promise: an answer that takes long shows that it is being made, in a line that is gone when it comes, and
-//! holds up no other chat. The bot runs in the test's process, where the test says how long an answer takes.
+//! holds up no other chat; a button that was pressed does not wait for it. The bot runs in the test's process,
+//! where the test says how long an answer takes.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use probewatch::chat::Chat;
+use probewatch::chat::reply::SensorStatus;
 use probewatch::config::Config;
-use probewatch::telegram;
+use probewatch::dot11::{MacAddr, RequestedSsid};
+use probewatch::event::Timestamp;
+use probewatch::event_log::Disk;
+use probewatch::recorder::Settings;
+use probewatch::telegram::{self, TelegramError};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::bot_api::{BotApi, Incoming};
-use crate::support::recorder::{Running, settings};
+use crate::support::bot_api::{BotApi, Incoming, SentMessage};
+use crate::support::held_disk::HeldDisk;
+use crate::support::recorder::{Input, Running, one_segment, probe, settings};
 
 const CHAT: i64 = 1001;
 const OTHER: i64 = 1002;
+const THIRD: i64 = 1003;
+
+const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x02]);
+
+/// A bot with its recorder.
+struct Bot {
+    api: BotApi,
+    recorder: Running,
+    runtime: Runtime,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), TelegramError>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bot {
+    /// `sensors` is asked for whenever someone sends `/status`.
+    fn start(
+        disk: Option<Arc<dyn Disk>>,
+        sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
+    ) -> Self {
+        let api = BotApi::start();
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(&folder.path().join("data"));
+        let disk = disk.unwrap_or_else(|| Arc::clone(&settings.disk));
+        let recorder = Running::start(Settings { disk, rotation: one_segment(), ..settings });
+        let path = folder.path().join("config.toml");
+        let toml = format!(
+            "[telegram]\ntoken = \"{}\"\nchats = [{CHAT}, {OTHER}, {THIRD}]\napi_url = \"{}\"\n",
+            api.token(),
+            api.url()
+        );
+        std::fs::write(&path, toml).unwrap();
+        let config = Config::load(Some(&path)).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+        let runtime = runtime.unwrap();
+        let chat = Chat::new(recorder.handle.clone(), config.time_zone, sensors);
+        let stop = CancellationToken::new();
+        let bot = telegram::run(config.telegram.unwrap(), chat, recorder.handle.clone(), stop.clone());
+        let serving = runtime.spawn(bot);
+        Self { api, recorder, runtime, stop, serving, _folder: folder }
+    }
+
+    fn ask(&self, chat: i64, text: &str) -> SentMessage {
+        let seen = self.api.sent_count();
+        self.api.push(Incoming::text(chat, text));
+        self.api.wait_for_message_after(seen, |message| message.chat_id == chat)
+    }
+
+    fn stop(self) {
+        self.stop.cancel();
+        self.runtime.block_on(self.serving).unwrap().unwrap();
+        self.recorder.stop();
+        self.api.assert_clean();
+    }
+}
 
 #[test]
 fn long_work_is_shown_and_the_line_is_gone_when_it_ends() {
-    let api = BotApi::start();
-    let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(settings(&folder.path().join("data")));
-    let path = folder.path().join("config.toml");
-    let toml = format!(
-        "[telegram]\ntoken = \"{}\"\nchats = [{CHAT}, {OTHER}]\napi_url = \"{}\"\n",
-        api.token(),
-        api.url()
-    );
-    std::fs::write(&path, toml).unwrap();
-    let config = Config::load(Some(&path)).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     // What /status asks of the sensors waits for the test, and no longer than that: whoever asks.
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
-    let chat = Chat::new(running.handle.clone(), config.time_zone, move || {
+    let bot = Bot::start(None, move || {
         let _ = tokio::task::block_in_place(|| ended.lock().unwrap().recv());
         Vec::new()
     });
-    let stop = CancellationToken::new();
-    let bot =
-        runtime.spawn(telegram::run(config.telegram.unwrap(), chat, running.handle.clone(), stop.clone()));
+    let api = &bot.api;
 
     api.push(Incoming::text(CHAT, "/status"));
     api.wait_for_call("sendChatAction", |call| call.params["action"] == "typing");
     let line = api.wait_for_message(|message| message.chat_id == CHAT);
     assert!(line.plain.starts_with('⏳') && line.raw["disable_notification"] == true, "{}", line.plain);
     // Others are answered meanwhile.
-    api.push(Incoming::text(OTHER, "/help"));
-    api.wait_for_message(|message| message.chat_id == OTHER);
+    bot.ask(OTHER, "/help");
     // The line is edited at times, and the action shown again.
     let edited = api.wait_for_message(|message| message.method == "editMessageText");
     assert_eq!(edited.message_id, line.message_id);
-    assert!(edited.at - line.at >= std::time::Duration::from_millis(1900), "{:?}", edited.at - line.at);
+    assert!(edited.at - line.at >= Duration::from_millis(1900), "{:?}", edited.at - line.at);
     let actions = api.wait_for_calls("sendChatAction", 2);
-    assert!(actions[1].at - actions[0].at >= std::time::Duration::from_millis(3900));
+    assert!(actions[1].at - actions[0].at >= Duration::from_millis(3900));
     assert!(!api.is_deleted(&line));
 
     drop(end);
@@ -61,12 +111,54 @@ fn long_work_is_shown_and_the_line_is_gone_when_it_ends() {
     api.wait_until_confirmed();
     // What is answered at once shows nothing.
     let calls = api.calls().len();
-    api.push(Incoming::text(OTHER, "/help"));
+    bot.ask(OTHER, "/help");
     api.wait_until_confirmed();
     assert!(api.calls()[calls..].iter().all(|call| call.method != "sendChatAction"));
+    bot.stop();
+}
 
-    stop.cancel();
-    runtime.block_on(bot).unwrap().unwrap();
-    running.stop();
-    api.assert_clean();
+#[test]
+fn a_pressed_button_does_not_wait_for_what_takes_long() {
+    let disk = HeldDisk::default();
+    let bot = Bot::start(Some(Arc::new(disk.clone())), Vec::new);
+    let asked_for = RequestedSsid::Named("Depot".into());
+    bot.recorder.record(&Input::Heard(probe(VAN, asked_for, Timestamp::now().as_micros())));
+    bot.recorder.sync();
+    let api = &bot.api;
+    let card = bot.ask(CHAT, &VAN.to_string());
+    let network = bot.ask(OTHER, "/ssid Depot");
+    let third = bot.ask(THIRD, &VAN.to_string());
+    api.wait_until_confirmed();
+
+    // A change that is not on disk, another whose button only tells of it, and a picture of what cannot be read.
+    disk.hold();
+    let (seen, pressed) = (api.sent_count(), Instant::now());
+    api.push(Incoming::press(&card, card.button("Follow")));
+    api.push(Incoming::press(&network, network.button("Watch")));
+    api.push(Incoming::press(&third, third.button("Chart")));
+    let ends = api.wait_for_calls("answerCallbackQuery", 3);
+    assert!(ends.iter().all(|end| !end.params.contains_key("text")), "{ends:?}");
+    // What comes at once tells what was done, and is not ended before.
+    assert!(ends.iter().all(|end| end.at - pressed >= Duration::from_millis(2900)));
+    let lines = api.sent_after(seen);
+    assert!(lines.iter().all(|line| line.plain.starts_with('⏳')), "{lines:?}");
+    assert_eq!(api.unanswered_presses(), 0);
+
+    disk.release();
+    let answer_in = |chat: i64| {
+        api.wait_for_message_after(seen, |message| {
+            message.chat_id == chat && !message.plain.starts_with('⏳')
+        })
+    };
+    assert!(answer_in(CHAT).plain.contains(&VAN.to_string()));
+    // A few words that would have vanished again are a message now.
+    assert!(answer_in(OTHER).plain.contains("Watching for \"Depot\""));
+    assert_eq!(answer_in(THIRD).method, "sendPhoto");
+    api.wait_until_confirmed();
+    for line in api.sent_after(seen).iter().filter(|message| message.plain.starts_with('⏳')) {
+        api.wait_for_call("deleteMessage", |call| call.params["message_id"] == line.message_id);
+    }
+    let answered = api.calls().iter().filter(|call| call.method == "answerCallbackQuery").count();
+    assert_eq!(answered, 3, "each press once");
+    bot.stop();
 }

@@ -94,6 +94,13 @@ fn button(answer: &Answer, label: &str) -> Option<Button> {
     answer.buttons.iter().flatten().find(|button| button.label == label).cloned()
 }
 
+fn drawn(pressed: Pressed) -> Answer {
+    match pressed {
+        Pressed::Edit(answer) if matches!(answer.file, Some(File::Picture { .. })) => answer,
+        other => panic!("not a picture: {other:?}"),
+    }
+}
+
 fn sent(pressed: Pressed) -> Answer {
     match pressed {
         Pressed::Send(answer) => answer,
@@ -184,8 +191,7 @@ fn an_ambiguous_name_gives_buttons_to_choose_from() {
     let card = sent(street.press(&button(&which, "Alina").unwrap()));
     assert!(card.text.to_string().starts_with("📡 Wi-Fi probe stats for Alina"), "{}", card.text);
     let which = street.ask("/chart ali 7d");
-    let chart = sent(street.press(&button(&which, "Alice").unwrap()));
-    assert!(matches!(chart.file, Some(File::Picture { .. })));
+    let chart = drawn(street.press(&button(&which, "Alice").unwrap()));
     assert!(chart.text.to_string().contains("the last 7 days"), "{}", chart.text);
 }
 
@@ -251,6 +257,55 @@ fn probes_and_tables_are_what_the_log_has() {
     assert!(of_network.text.to_string().ends_with(": 3 probes in the last 24 hours"), "{}", of_network.text);
     let Some(File::Picture { png }) = of_network.file else { panic!("no picture") };
     assert!(png.starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
+    let of = |number: i64| probe(device(1), network(&format!("\"net\", {number:03}")), seconds(number));
+    let mut street = Street::new((0..150).map(of));
+    let whole = [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| street.ask(&ask));
+    street.chat = street.chat.clone().with_documents_of(4_000);
+    let [probes, networks] =
+        [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| street.ask(&ask));
+    let rows = |answer: &Answer| {
+        let Some(File::Document { bytes, .. }) = &answer.file else { panic!("no document") };
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(text.ends_with('\n'));
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (cut, whole) in [&probes, &networks].into_iter().zip(&whole) {
+        let Some(File::Document { bytes, .. }) = &cut.file else { panic!("no document") };
+        assert!((3_800..=4_000).contains(&bytes.len()), "{}", bytes.len());
+        let (kept, all) = (rows(cut), rows(whole));
+        assert!(kept.iter().all(|row| all.contains(row)), "{kept:?}");
+        assert_eq!(kept[0], all[0], "the heading");
+        let told = cut.text.to_string();
+        assert!(told.contains("too many for one document"), "{told}");
+        assert!(told.contains(&(kept.len() - 1).to_string()), "{told}");
+        assert!(!whole.text.to_string().contains("too many"));
+    }
+    assert_eq!(rows(&probes).last(), rows(&whole[0]).last(), "the newest probe");
+    assert_eq!(rows(&networks)[1], rows(&whole[1])[1], "the network most asked for");
+}
+
+#[test]
+fn what_stands_under_a_file_fits_whatever_names_are_in_it() {
+    for name in ["\u{1f47b}".repeat(64), "\u{e0001}".repeat(64), "<&>\"".repeat(16), "\\".repeat(64)] {
+        let ssid = Ssid::new(name.as_bytes());
+        let asked = [ssid, Ssid::new(&[0x1b; 255])]
+            .map(|ssid| probe(device(1), RequestedSsid::Named(ssid), Timestamp::now().as_micros()));
+        let street = Street::new(asked);
+        let event =
+            Event::Name { time: Timestamp::now(), address: device(1), name: name.clone(), by: NamedBy::Chat };
+        street.recorder.record(&Input::Change(event));
+        let card = street.ask(&device(1).to_string());
+        let chart = drawn(street.press(&button(&card, "📈 Chart").unwrap()));
+        assert!(chart.text.to_string().contains("2 probes"), "{}", chart.text);
+        let export = street.ask(&format!("/export {}", device(1)));
+        assert!(export.file.is_some() && export.text.to_string().contains("2 probes"), "{}", export.text);
+        let action = Action::ChartNetwork(Ssid::new(&[0x1b; 30]), Default::default());
+        drawn(street.press(&action.button("x").unwrap()));
+    }
 }
 
 /// The day on which clocks go forward, from the log to the picture.

@@ -13,6 +13,7 @@ mod decoder_vs_tshark;
 mod flood;
 mod full_disk;
 mod kill;
+mod latency;
 mod live_capture;
 mod log_damage;
 mod log_faults;

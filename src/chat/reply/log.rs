@@ -100,7 +100,12 @@ pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) 
     }
 }
 
-/// What goes with the table of networks.
-pub(in crate::chat) fn exported_networks(count: u64) -> Text {
-    Text::plain(format_args!("🗂 {}, most asked for first", counted(count, "network", "networks")))
+/// What goes with the table of `written` networks; where `is_cut`, there are more.
+pub(in crate::chat) fn exported_networks(written: u64, is_cut: bool) -> Text {
+    let text =
+        Text::plain(format_args!("🗂 {}, most asked for first", counted(written, "network", "networks")));
+    match is_cut {
+        false => text,
+        true => text.then("; all of them are too many for one document."),
+    }
 }

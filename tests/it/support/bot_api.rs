@@ -45,6 +45,8 @@ pub enum Fault {
     Forbidden,
     /// 400, as for a chat that is not found.
     BadRequest,
+    /// 400, as for an edit that changes nothing.
+    NotModified,
     /// 400, as for a group that became a supergroup of this id.
     MigratedTo(i64),
 }

@@ -11,6 +11,7 @@ pub mod bot_api;
 pub mod faulty_disk;
 pub mod fed;
 pub mod frames;
+pub mod held_disk;
 pub mod home;
 pub mod http;
 pub mod log;

@@ -32,6 +32,7 @@ pub fn required_fields(method: &str) -> &'static [&'static str] {
         "senddocument" => &["chat_id", "document"],
         "sendchataction" => &["chat_id", "action"],
         "editmessagetext" => &["text"],
+        "editmessagemedia" => &["media"],
         "answercallbackquery" => &["callback_query_id"],
         "deletemessage" => &["chat_id", "message_id"],
         "setmycommands" => &["commands"],
@@ -77,6 +78,7 @@ pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
         "sendmessage" | "editmessagetext" => {
             formatted(params, "text", "entities", 1..=MAX_TEXT, &mut found);
         }
+        "editmessagemedia" => medium(params, &mut found),
         _ if params.contains_key("caption") => {
             formatted(params, "caption", "caption_entities", 0..=MAX_CAPTION, &mut found);
         }
@@ -129,6 +131,22 @@ fn formatted(
         if end.is_none_or(|end| end > length as u64) {
             found.push(format!("{field}: the entity {entity} lies outside the text"));
         }
+    }
+}
+
+/// A medium that takes the place of another.
+fn medium(params: &Map<String, Value>, found: &mut Vec<String>) {
+    let Some(medium) = params.get("media").and_then(Value::as_object) else {
+        return found.push("media is no object".into());
+    };
+    let text = |name: &str| medium.get(name).and_then(Value::as_str).unwrap_or_default();
+    if !["animation", "audio", "document", "photo", "video"].contains(&text("type")) {
+        found.push(format!("media: unknown type {:?}", text("type")));
+    }
+    formatted(medium, "caption", "caption_entities", 0..=MAX_CAPTION, found);
+    if let Some(markup) = params.get("reply_markup").filter(|markup| markup.get("inline_keyboard").is_none())
+    {
+        found.push(format!("no inline keyboard: {markup}"));
     }
 }
 

@@ -43,7 +43,7 @@ impl Reply {
     }
 }
 
-const WRITTEN_OUT: [&str; 16] = [
+const WRITTEN_OUT: [&str; 17] = [
     "getme",
     "setwebhook",
     "deletewebhook",
@@ -58,6 +58,7 @@ const WRITTEN_OUT: [&str; 16] = [
     "sendchataction",
     "answercallbackquery",
     "editmessagetext",
+    "editmessagemedia",
     "deletemessage",
     "leavechat",
 ];
@@ -98,9 +99,8 @@ pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
             state.menus.remove(&menu_scope(call));
             Reply::Result(true.into())
         }
-        "sendmessage" => send(state, call, "text", "entities"),
-        "sendphoto" | "senddocument" => send(state, call, "caption", "caption_entities"),
-        "editmessagetext" => edit_text(state, call),
+        "sendmessage" | "sendphoto" | "senddocument" => send(state, call),
+        "editmessagetext" | "editmessagemedia" => edit(state, call),
         "deletemessage" => delete(state, call),
         "answercallbackquery" => answer_query(state, call),
         "leavechat" => leave(state, call),
@@ -118,6 +118,11 @@ pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
 /// What is wrong with the uploaded files of a call.
 pub fn file_violations(call: &Call) -> Vec<String> {
     let mut found = Vec::new();
+    if let Some(name) = call.params.get("media").and_then(|media| media["media"].as_str())
+        && name.strip_prefix("attach://").is_none_or(|name| !call.files.contains_key(name))
+    {
+        found.push(format!("media: {name:?} was not uploaded"));
+    }
     for (name, file) in &call.files {
         if file.bytes.is_empty() {
             found.push(format!("file {name:?} must be non-empty"));
@@ -125,7 +130,7 @@ pub fn file_violations(call: &Call) -> Vec<String> {
         if file.bytes.len() > 50 << 20 {
             found.push(format!("file {name:?} is larger than 50 MB"));
         }
-        if call.method.eq_ignore_ascii_case("sendPhoto") {
+        if is_photo(call) {
             if let Some((width, height)) = png_size(file)
                 && (width + height > 10_000 || width.max(height) > 20 * width.min(height))
             {
@@ -141,6 +146,12 @@ pub fn file_violations(call: &Call) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether what is uploaded is to be shown as a photo.
+fn is_photo(call: &Call) -> bool {
+    call.method.eq_ignore_ascii_case("sendPhoto")
+        || call.params.get("media").is_some_and(|media| media["type"] == "photo")
 }
 
 fn returns_true(spec: Option<&Spec>, method: &str) -> bool {
@@ -240,7 +251,7 @@ pub fn get_updates<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, cal
     }
 }
 
-fn send(state: &mut State, call: &Call, field: &str, entities: &str) -> Reply {
+fn send(state: &mut State, call: &Call) -> Reply {
     let Some(chat_id) = call.params.get("chat_id").and_then(Value::as_i64) else {
         return Reply::error(400, "Bad Request: chat not found");
     };
@@ -248,7 +259,7 @@ fn send(state: &mut State, call: &Call, field: &str, entities: &str) -> Reply {
         return state.refuse("bot is not a member of the chat");
     }
     state.last_message_id += 1;
-    let Ok(sent) = sent_message(call, chat_id, state.last_message_id, field, entities) else {
+    let Ok(sent) = sent_message(call, chat_id, state.last_message_id) else {
         return Reply::error(400, "Bad Request: can't parse entities");
     };
     let message = message_json(&sent);
@@ -302,7 +313,8 @@ impl State {
     }
 }
 
-fn edit_text(state: &mut State, call: &Call) -> Reply {
+/// A text becomes another, a message with a file shows another file.
+fn edit(state: &mut State, call: &Call) -> Reply {
     let number = |name: &str| call.params.get(name).and_then(Value::as_i64);
     let (Some(chat_id), Some(message_id)) = (number("chat_id"), number("message_id")) else {
         return Reply::error(400, "Bad Request: message to edit not found");
@@ -314,15 +326,20 @@ fn edit_text(state: &mut State, call: &Call) -> Reply {
     if state.deleted.contains(&(chat_id, message_id)) {
         return state.refuse("message to edit not found");
     }
-    if !before.files.is_empty() {
-        return state.refuse("there is no text in the message to edit");
+    if call.files.is_empty() != before.files.is_empty() {
+        return state.refuse("what is in the message to edit is of another kind");
     }
-    let Ok(mut edited) = sent_message(call, chat_id, message_id, "text", "entities") else {
+    let Ok(mut edited) = sent_message(call, chat_id, message_id) else {
         return Reply::error(400, "Bad Request: can't parse entities");
     };
     let markup = |message: &SentMessage| message.raw.get("reply_markup").cloned();
-    if (&before.plain, &before.entities, markup(before)) == (&edited.plain, &edited.entities, markup(&edited))
-    {
+    let bytes = |message: &SentMessage| -> Vec<Vec<u8>> {
+        message.files.iter().map(|file| file.bytes.clone()).collect()
+    };
+    let seen = |message: &SentMessage| {
+        (message.plain.clone(), message.entities.clone(), bytes(message), markup(message))
+    };
+    if seen(before) == seen(&edited) {
         let why = "specified new message content and reply markup are exactly the same as a current \
                    content and reply markup of the message";
         return Reply::error(400, &format!("Bad Request: message is not modified: {why}"));
@@ -334,20 +351,17 @@ fn edit_text(state: &mut State, call: &Call) -> Reply {
     Reply::Result(message)
 }
 
-fn sent_message(
-    call: &Call,
-    chat_id: i64,
-    message_id: i64,
-    field: &str,
-    entities: &str,
-) -> Result<SentMessage, String> {
-    let formatted = limits::read_formatted(&call.params, field, entities)?;
+fn sent_message(call: &Call, chat_id: i64, message_id: i64) -> Result<SentMessage, String> {
+    // What is said below a medium that is edited stands in the medium's own object.
+    let params = call.params.get("media").and_then(Value::as_object).unwrap_or(&call.params);
+    let (field, entities) = said_in(!call.files.is_empty());
+    let formatted = limits::read_formatted(params, field, entities)?;
     Ok(SentMessage {
         method: call.method.clone(),
         chat_id,
         message_id,
         thread_id: call.params.get("message_thread_id").and_then(Value::as_i64),
-        text: call.params.get(field).and_then(Value::as_str).unwrap_or_default().to_owned(),
+        text: params.get(field).and_then(Value::as_str).unwrap_or_default().to_owned(),
         plain: formatted.plain,
         entities: formatted.entities,
         files: call.files.values().cloned().collect(),
@@ -356,10 +370,14 @@ fn sent_message(
     })
 }
 
+/// Where a message has what it says, and its formatting.
+fn said_in(has_file: bool) -> (&'static str, &'static str) {
+    if has_file { ("caption", "caption_entities") } else { ("text", "entities") }
+}
+
 /// The Message object that the API returns.
 pub fn message_json(sent: &SentMessage) -> Value {
-    let (field, entities) =
-        if sent.files.is_empty() { ("text", "entities") } else { ("caption", "caption_entities") };
+    let (field, entities) = said_in(!sent.files.is_empty());
     let mut message = json!({
         "message_id": sent.message_id,
         "from": bot_user(),
@@ -384,7 +402,7 @@ pub fn message_json(sent: &SentMessage) -> Value {
     let file = sent.files.first();
     let id = format!("file{}", sent.message_id);
     let size = file.map_or(0, |file| file.bytes.len());
-    if sent.method.eq_ignore_ascii_case("sendPhoto") {
+    if ["sendPhoto", "editMessageMedia"].iter().any(|method| sent.method.eq_ignore_ascii_case(method)) {
         let (width, height) = file.and_then(png_size).unwrap_or((640, 480));
         let size =
             json!({"file_id": id, "file_unique_id": id, "width": width, "height": height, "file_size": size});

@@ -209,6 +209,11 @@ fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, S
         Fault::ServerError(status) => Reply::error(status, "Internal Server Error"),
         Fault::Forbidden => Reply::error(403, "Forbidden: bot was blocked by the user"),
         Fault::BadRequest => Reply::error(400, "Bad Request: chat not found"),
+        Fault::NotModified => Reply::error(
+            400,
+            "Bad Request: message is not modified: specified new message content and reply markup are exactly \
+             the same as a current content and reply markup of the message",
+        ),
         Fault::MigratedTo(chat_id) => Reply::Refused {
             status: 400,
             description: "Bad Request: group chat was upgraded to a supergroup chat".into(),
@@ -333,7 +338,7 @@ fn fallback_types(name: &str) -> &'static [&'static str] {
         | "max_connections" => &["Integer"],
         "drop_pending_updates" | "disable_notification" => &["Boolean"],
         "allowed_updates" | "commands" | "entities" | "caption_entities" => &["Array"],
-        "reply_markup" | "reply_parameters" | "scope" => &["Object"],
+        "reply_markup" | "reply_parameters" | "scope" | "media" => &["Object"],
         _ => &["String"],
     }
 }

@@ -1,0 +1,114 @@
+//! The machine's disk, which a test can hold: while it does, nothing gets onto it and no folder is listed, so that
+//! changes and readings of the log wait.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+
+use probewatch::event_log::{Disk, FileFacts, LogFile, Open, RealDisk};
+
+/// Clones are the same disk.
+#[derive(Debug, Clone, Default)]
+pub struct HeldDisk(Arc<Gate>);
+
+#[derive(Debug, Default)]
+struct Gate {
+    is_held: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        drop(self.changed.wait_while(self.is_held.lock().unwrap(), |is_held| *is_held).unwrap());
+    }
+}
+
+impl HeldDisk {
+    pub fn hold(&self) {
+        *self.0.is_held.lock().unwrap() = true;
+    }
+
+    pub fn release(&self) {
+        *self.0.is_held.lock().unwrap() = false;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Disk for HeldDisk {
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        RealDisk.create_folder(folder)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        RealDisk.sync_folder(folder)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.0.pass();
+        RealDisk.list(folder)
+    }
+
+    fn look_at(&self, path: &Path) -> io::Result<FileFacts> {
+        RealDisk.look_at(path)
+    }
+
+    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(HeldFile { file: RealDisk.open(path, how)?, gate: Arc::clone(&self.0) }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+}
+
+#[derive(Debug)]
+struct HeldFile {
+    file: Box<dyn LogFile>,
+    gate: Arc<Gate>,
+}
+
+impl Read for HeldFile {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.file.read(bytes)
+    }
+}
+
+impl Write for HeldFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for HeldFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl LogFile for HeldFile {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_length(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.gate.pass();
+        self.file.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.gate.pass();
+        self.file.sync_all()
+    }
+}
