@@ -4,12 +4,12 @@ use super::canvas::{Align, Area, Canvas, Style};
 use super::palette::{BAR, GRID, STRONG_GRID};
 use super::scale::{Scale, short};
 use super::series::{Hour, Series};
-use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, time_axis};
+use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, Words, time_axis};
 
-pub(super) fn draw(canvas: &mut Canvas, area: Area, series: &Series) {
+pub(super) fn draw(canvas: &mut Canvas, area: Area, words: &Words<'_>, series: &Series) {
     let most = series.hours().iter().map(|hour| hour.probes).max().unwrap_or_default();
     let scale = Scale::up_to(most);
-    canvas.text(MARGIN, area.top - HEADING, "Probes per hour", LABEL_STYLE);
+    canvas.text(MARGIN, area.top - HEADING, words.per_hour, LABEL_STYLE);
     for mark in scale.marks() {
         let y = area.y(scale.share(mark));
         canvas.fill(Area { top: y, bottom: y + 2, ..area }, if mark == 0 { STRONG_GRID } else { GRID });

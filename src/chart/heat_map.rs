@@ -7,7 +7,7 @@ use super::canvas::{Align, Area, Canvas, Style};
 use super::palette::{BAR, Colour, EMPTY_CELL, GRID, STRONG_GRID, heat};
 use super::scale::{Scale, short};
 use super::series::{Cell, Day};
-use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, RIGHT, time_axis};
+use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, RIGHT, Words, time_axis};
 
 /// Left end of the cells; the days' names are before it.
 const CELLS: i32 = 264;
@@ -33,15 +33,15 @@ pub(super) fn further_height(days: usize) -> u16 {
 }
 
 /// Draws `days` into `area` and the hours' labels below it.
-pub(super) fn draw(canvas: &mut Canvas, area: Area, days: &[Day]) {
+pub(super) fn draw(canvas: &mut Canvas, area: Area, words: &Words<'_>, days: &[Day]) {
     let most = days.iter().flat_map(|day| &day.cells).map(|cell| cell.probes()).max().unwrap_or_default();
     // From one to at least two, so that the legend's ends differ.
     let hourly = Scale::up_to(most.max(2));
     let daily = Scale::up_to(days.iter().map(Day::probes).max().unwrap_or_default());
     let row_height = area.height() / (days.len() as i32).max(1);
 
-    legend(canvas, area.top - HEADING, hourly);
-    canvas.text(SUMS, area.top - HEADING, "Per day", LABEL_STYLE);
+    legend(canvas, area.top - HEADING, words.per_hour, hourly);
+    canvas.text(SUMS, area.top - HEADING, words.per_day, LABEL_STYLE);
     let rows_end = area.top + row_height * days.len() as i32;
     for (place, day) in days.iter().enumerate() {
         let top = area.top + row_height * place as i32;
@@ -84,8 +84,8 @@ fn shade(scale: Scale, probes: u64) -> Colour {
 }
 
 /// What the colours mean.
-fn legend(canvas: &mut Canvas, baseline: i32, scale: Scale) {
-    canvas.text(MARGIN, baseline, "Probes per hour", LABEL_STYLE);
+fn legend(canvas: &mut Canvas, baseline: i32, what: &str, scale: Scale) {
+    canvas.text(MARGIN, baseline, what, LABEL_STYLE);
     let ramp = Area { left: 450, top: baseline - 22, right: 750, bottom: baseline + 2 };
     for x in ramp.left..ramp.right {
         let share = f64::from(x - ramp.left) / f64::from(ramp.width());

@@ -50,35 +50,53 @@ const BESIDE: i32 = 12;
 
 const LABEL_STYLE: Style = Style { size: 34.0, colour: LABEL, align: Align::Left };
 
-/// The picture of `series` as a PNG file, of well under a megabyte. `title` and `subtitle` may hold any
-/// text: what the font has not is drawn as a box, and what does not fit is cut.
-pub fn draw(title: &str, subtitle: &str, series: &Series) -> Vec<u8> {
+/// The words in a picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Words<'a> {
+    /// Whose probes they are. This and the next may hold any text: what the font has not is drawn as a box,
+    /// and what does not fit is cut.
+    pub title: &'a str,
+    /// The line below the title.
+    pub subtitle: &'a str,
+    /// Over the probes by the hour.
+    pub per_hour: &'a str,
+    /// Over the sums of days.
+    pub per_day: &'a str,
+    /// Over the signals.
+    pub signal: &'a str,
+    /// In place of everything where there is no probe.
+    pub nothing: &'a str,
+}
+
+/// The picture of `series` as a PNG file, of well under a megabyte.
+pub fn draw(words: &Words<'_>, series: &Series) -> Vec<u8> {
     let days = if series.length_hours() < HEAT_MAP_FROM { Vec::new() } else { series.days() };
     let height = HEIGHT + heat_map::further_height(days.len());
     let mut canvas = Canvas::new(WIDTH, height, BACKGROUND);
-    head(&mut canvas, title, subtitle, series.zone().name());
+    head(&mut canvas, words, series.zone().name());
 
     let has_signals = series.signals().next().is_some();
     let bottom = i32::from(height) - 86;
     let upper =
         Area { left: AXIS, top: 234, right: RIGHT, bottom: if has_signals { bottom - 296 } else { bottom } };
     if series.probes() == 0 {
-        nothing_heard(&mut canvas, series);
+        nothing_heard(&mut canvas, words, series);
     } else if days.is_empty() {
-        bars::draw(&mut canvas, upper, series);
+        bars::draw(&mut canvas, upper, words, series);
         if !has_signals {
             signal::time_labels(&mut canvas, upper, series);
         }
     } else {
-        heat_map::draw(&mut canvas, Area { bottom: upper.bottom - 40, ..upper }, &days);
+        heat_map::draw(&mut canvas, Area { bottom: upper.bottom - 40, ..upper }, words, &days);
     }
     if has_signals {
-        signal::draw(&mut canvas, Area { top: bottom - 196, bottom, ..upper }, series);
+        signal::draw(&mut canvas, Area { top: bottom - 196, bottom, ..upper }, words, series);
     }
     canvas.into_png()
 }
 
-fn head(canvas: &mut Canvas, title: &str, subtitle: &str, zone: &str) {
+fn head(canvas: &mut Canvas, words: &Words<'_>, zone: &str) {
+    let Words { title, subtitle, .. } = *words;
     let title_style = Style { size: 50.0, colour: TEXT, align: Align::Left };
     let subtitle_style = Style { size: 36.0, colour: TEXT, align: Align::Left };
     let zone_style = Style { align: Align::Right, ..LABEL_STYLE };
@@ -92,12 +110,12 @@ fn head(canvas: &mut Canvas, title: &str, subtitle: &str, zone: &str) {
     canvas.text(RIGHT, 140, zone, zone_style);
 }
 
-fn nothing_heard(canvas: &mut Canvas, series: &Series) {
+fn nothing_heard(canvas: &mut Canvas, words: &Words<'_>, series: &Series) {
     let (from, to) = series.bounds();
     let middle = i32::from(WIDTH) / 2;
     let style = Style { size: 60.0, colour: TEXT, align: Align::Middle };
-    canvas.text(middle, 530, "Nothing heard", style);
-    let period = format!("{} to {}", from.format("%a %-d %b %H:%M"), to.format("%a %-d %b %H:%M"));
+    canvas.text(middle, 530, words.nothing, style);
+    let period = format!("{} – {}", from.format("%a %-d %b %H:%M"), to.format("%a %-d %b %H:%M"));
     canvas.text(middle, 594, &period, Style { align: Align::Middle, ..LABEL_STYLE });
 }
 

@@ -7,9 +7,9 @@ use super::font::Letters;
 use super::palette::{DOT, GRID, LABEL, TEXT};
 use super::scale::signal_axis;
 use super::series::{SIGNAL_COLUMNS, Series};
-use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, time_axis};
+use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, Words, time_axis};
 
-pub(super) fn draw(canvas: &mut Canvas, area: Area, series: &Series) {
+pub(super) fn draw(canvas: &mut Canvas, area: Area, words: &Words<'_>, series: &Series) {
     let (mut least, mut most, mut dots, mut densest) = (0, -100, 0, 1);
     for signal in series.signals() {
         (least, most) = (least.min(signal.dbm), most.max(signal.dbm));
@@ -18,7 +18,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, series: &Series) {
     let (bottom, top, step) = signal_axis(least, most);
     let share = |dbm: i32| f64::from(dbm - bottom) / f64::from(top - bottom);
 
-    canvas.text(MARGIN, area.top - HEADING, "Signal, dBm", LABEL_STYLE);
+    canvas.text(MARGIN, area.top - HEADING, words.signal, LABEL_STYLE);
     for dbm in (bottom..=top).step_by(step) {
         let y = area.y(share(dbm));
         canvas.fill(Area { top: y, bottom: y + 2, ..area }, GRID);

@@ -46,6 +46,11 @@ fn street(to: Timestamp, hours: i64, zone: Tz, per_hour: u64) -> Series {
     series
 }
 
+fn words<'a>(title: &'a str, subtitle: &'a str) -> Words<'a> {
+    let (per_hour, per_day) = ("Probes per hour", "Per day");
+    Words { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "Nothing heard" }
+}
+
 #[test]
 fn pictures_decode_and_are_small() {
     for (hours, per_hour, height) in [
@@ -56,7 +61,7 @@ fn pictures_decode_and_are_small() {
         (30 * 24, 3, 960 + 31 * 18 - 304),
         (31 * 24, 3_000, 960 + 32 * 18 - 304),
     ] {
-        let png = draw("Title", "subtitle", &street(now(), hours, Europe::Berlin, per_hour));
+        let png = draw(&words("Title", "subtitle"), &street(now(), hours, Europe::Berlin, per_hour));
         assert_eq!(decoded(&png), (1280, height), "{hours} h");
         assert!(png.len() < 1_000_000, "{hours} h, {per_hour} an hour: {} bytes", png.len());
     }
@@ -64,7 +69,7 @@ fn pictures_decode_and_are_small() {
 
 #[test]
 fn the_same_series_makes_the_same_bytes() {
-    let picture = || draw("Title", "subtitle", &street(now(), 7 * 24, Europe::Berlin, 50));
+    let picture = || draw(&words("Title", "subtitle"), &street(now(), 7 * 24, Europe::Berlin, 50));
     assert_eq!(picture(), picture());
 }
 
@@ -72,9 +77,9 @@ fn the_same_series_makes_the_same_bytes() {
 fn a_probe_without_signal_has_no_dot() {
     let mut series = Series::new(before(now(), 24), now(), Europe::Berlin);
     series.add(before(now(), 3), None);
-    let without = draw("Title", "", &series);
+    let without = draw(&words("Title", ""), &series);
     series.add(before(now(), 3), Some(-50));
-    assert_ne!(without, draw("Title", "", &series));
+    assert_ne!(without, draw(&words("Title", ""), &series));
     assert_eq!(series.signals().count(), 1);
 }
 
@@ -82,7 +87,7 @@ fn a_probe_without_signal_has_no_dot() {
 fn any_title_can_be_drawn() {
     let series = Series::new(before(now(), 24), now(), Europe::Berlin);
     for title in ["", "📡📡", "網絡", "\n\r\t\0\u{202e}\u{200b}", &"W".repeat(100_000), "e\u{301}"] {
-        decoded(&draw(title, title, &series));
+        decoded(&draw(&words(title, title), &series));
     }
 }
 
@@ -107,14 +112,14 @@ fn pictures_to_look_at() {
         let series = street(to, hours, berlin, per_hour);
         let title = "Kitchen tablet · a4:83:e7:4e:39:15";
         let subtitle = format!("{} probes in {hours} hours", series.probes());
-        std::fs::write(folder.join(format!("{name}.png")), draw(title, &subtitle, &series)).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), draw(&words(title, &subtitle), &series)).unwrap();
     }
     let mut series = Series::new(before(now(), 24), now(), berlin);
     for hour in [2, 3, 3, 9] {
         series.add(before(now(), hour), None);
     }
     let title = "SSID \"📡 Café Ωmega Привет 網絡\" and a title that goes on for longer than there is room";
-    std::fs::write(folder.join("no-signal.png"), draw(title, title, &series)).unwrap();
+    std::fs::write(folder.join("no-signal.png"), draw(&words(title, title), &series)).unwrap();
 }
 
 proptest! {
@@ -134,7 +139,7 @@ proptest! {
         for (earlier, signal) in probes {
             series.add(Timestamp::from_micros(to.as_micros() - earlier), signal);
         }
-        let (width, _) = decoded(&draw(&title, &subtitle, &series));
+        let (width, _) = decoded(&draw(&words(&title, &subtitle), &series));
         prop_assert_eq!(width, u32::from(WIDTH));
     }
 }

@@ -130,7 +130,7 @@ impl Chat {
                 read.map_err(|error| error.to_string())?;
             }
             let subtitle = reply::chart_subtitle(series.probes(), period);
-            let png = chart::draw(&title, &subtitle, &series);
+            let png = chart::draw(&reply::chart_words(&title, &subtitle), &series);
             Ok((reply::chart(&title, series.probes(), period), png))
         });
         match drawn.await {

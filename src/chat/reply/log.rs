@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 
 use super::lists::with_page_buttons;
 use super::words::{ago, counted, shown_time};
+use crate::chart::Words;
 use crate::chat::answer::{Answer, Button};
 use crate::chat::button::Action;
 use crate::chat::listing::Page;
@@ -38,6 +39,12 @@ fn the_last(period: Period) -> &'static str {
         Period::Week => "the last 7 days",
         Period::Month => "the last 30 days",
     }
+}
+
+/// What stands in a chart.
+pub(in crate::chat) fn chart_words<'a>(title: &'a str, subtitle: &'a str) -> Words<'a> {
+    let (per_hour, per_day) = ("Probes per hour", "Per day");
+    Words { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "Nothing heard" }
 }
 
 /// What stands under a chart.

@@ -1,9 +1,8 @@
 //! Every text that a person sees in a chat: functions from values to text, and nothing else.
 //!
 //! What must hold:
-//! - No other module of the rooms `chat` and `telegram` has a text for a person; what they tell apart comes
-//!   here as a value. A test holds this (tests/it/walls.rs). The labels of a picture's axes stand with the
-//!   axes, in the room `chart` below.
+//! - No other module of the rooms `chart`, `chat` and `telegram` has a text for a person; what they tell
+//!   apart comes here as a value. A test holds this (tests/it/walls.rs).
 //! - An answer begins with the sign of what it is about; ❌ is a refusal, and says what to do. ⚠️ and ✅ begin
 //!   what nobody asked for, trouble and its end, and ✅ what an owner removed.
 //! - What somebody else wrote (a name, a reason, an SSID, what the system says of a disk) goes through
@@ -32,8 +31,8 @@ pub(super) use commands::{help, start, turn_to, unknown_command};
 pub use commands::{owners_help, purpose};
 pub(super) use lists::{devices, nearby, networks, top, who_asked};
 pub(super) use log::{
-    READING_BROKEN_OFF, chart, chart_buttons, chart_subtitle, exported_networks, exported_probes,
-    log_unreadable, probes, reading,
+    READING_BROKEN_OFF, chart, chart_buttons, chart_subtitle, chart_words, exported_networks,
+    exported_probes, log_unreadable, probes, reading,
 };
 pub(super) use misuse::misused;
 pub(super) use names::{
