@@ -95,7 +95,7 @@ fn in_a_private_chat_every_message_has_an_outcome() {
     );
     assert!(outcome(&home, Incoming::text(CHAT, "x".repeat(4096))).unwrap().contains("No result found"));
     home.bring(Incoming::membership(CHAT, "kicked"));
-    assert!(home.service.log_lines().iter().any(|line| line.contains("or blocked there")));
+    home.service.wait_for_line("or blocked there");
     home.api.assert_clean();
 }
 
