@@ -55,7 +55,7 @@ fn in_a_group_the_bot_keeps_out_of_what_people_say() {
         let shown = format!("{silent:?}");
         assert_eq!(outcome(&home, silent), None, "{shown}");
     }
-    assert!(home.service.log_lines().iter().any(|line| line.contains("removed from chat -100200")));
+    home.service.wait_for_line("removed from chat -100200");
 
     let anonymous = json!({"from": {"id": 1_087_968_824, "is_bot": true, "first_name": "Group"},
         "sender_chat": {"id": GROUP, "type": "supergroup", "title": "Test group"}});
