@@ -8,6 +8,7 @@ mod bot_chats;
 mod bot_work;
 mod commands;
 mod damage;
+mod day;
 mod decode;
 mod decoder_vs_tshark;
 mod flood;

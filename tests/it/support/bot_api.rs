@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+pub use limits::utf16_length;
+pub use methods::png_size;
 pub use updates::Incoming;
 
 use super::{DEADLINE, http};
@@ -70,6 +72,26 @@ pub struct Call {
     pub files: BTreeMap<String, UploadedFile>,
     pub at: Instant,
     pub outcome: Outcome,
+    /// The message that it made or changed.
+    pub message_id: Option<i64>,
+}
+
+impl Call {
+    /// Whether it is of this method, in any case.
+    pub fn is(&self, method: &str) -> bool {
+        self.method.eq_ignore_ascii_case(method)
+    }
+
+    /// The text or caption of these parameters (the call's own, or those of the media in it) as its reader
+    /// sees it, and its formatting. Panics where there is none that can be read, since none such is accepted.
+    pub fn read(params: &Map<String, Value>) -> (String, Vec<Value>) {
+        let (field, entities) = match params.contains_key("text") {
+            true => ("text", "entities"),
+            false => ("caption", "caption_entities"),
+        };
+        let read = limits::read_formatted(params, field, entities).expect("a text that was accepted");
+        (read.plain, read.entities)
+    }
 }
 
 /// A file that came in a multipart body.
@@ -318,6 +340,19 @@ impl BotApi {
     /// Whether this message was taken away again.
     pub fn is_deleted(&self, message: &SentMessage) -> bool {
         self.shared.lock().deleted.contains(&(message.chat_id, message.message_id))
+    }
+
+    /// The newest state of a message of the bot's.
+    pub fn message(&self, chat_id: i64, message_id: i64) -> Option<SentMessage> {
+        let state = self.shared.lock();
+        let is_it = |message: &&SentMessage| (message.chat_id, message.message_id) == (chat_id, message_id);
+        state.sent.iter().rev().find(is_it).cloned()
+    }
+
+    /// Whether the bot asked for updates of this one's kind; Telegram sends no others.
+    pub fn is_asked_for(&self, update: &Value) -> bool {
+        let allowed = self.shared.lock().allowed_updates.clone();
+        allowed.is_empty() || allowed.iter().any(|kind| kind == updates::kind(update))
     }
 
     /// How many presses of buttons wait for an answer.

@@ -46,6 +46,20 @@ pub fn last_lines(events: &Path) -> Option<(u64, Vec<u8>)> {
     }
 }
 
+/// The events of a log that is being written, as far as their lines are whole.
+pub fn events_so_far(events: &Path) -> Vec<Value> {
+    let mut found: Vec<Value> = Vec::new();
+    for (_, path) in files(events) {
+        let Some(text) = text(&path) else { continue };
+        let whole = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        found.extend(whole.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
+    }
+    // Of a segment that is just being sealed there may be two files.
+    found.sort_by_key(|event| event["offset"].as_u64());
+    found.dedup_by_key(|event| event["offset"].as_u64());
+    found
+}
+
 /// The text of the file that begins with this offset, which must be there.
 pub fn lines_from(events: &Path, base: u64) -> Vec<u8> {
     let files = files(events).into_iter().filter(|(first, _)| *first == base);

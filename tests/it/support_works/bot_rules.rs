@@ -132,6 +132,97 @@ fn limits_of_the_other_methods_hold() {
 }
 
 #[test]
+fn buttons_questions_and_menus_have_their_limits() {
+    let message = |markup: Value| json!({"chat_id": 1, "text": "x", "reply_markup": markup});
+    let keyboard = |widths: &[usize]| {
+        let row = |width: &usize| vec![json!({"text": "b", "callback_data": "d"}); *width];
+        json!({"inline_keyboard": widths.iter().map(row).collect::<Vec<_>>()})
+    };
+    accepted("sendMessage", JSON, &message(keyboard(&[8; 12])).to_string());
+    refused("sendMessage", message(keyboard(&[9])), "too many buttons");
+    refused("sendMessage", message(keyboard(&[8; 13])), "too many buttons");
+    let nameless = json!({"inline_keyboard": [[{"text": "", "callback_data": "d"}]]});
+    refused("sendMessage", message(nameless), "without text");
+    let question =
+        |length| message(json!({"force_reply": true, "input_field_placeholder": "a".repeat(length)}));
+    accepted("sendMessage", JSON, &question(64).to_string());
+    refused("sendMessage", question(65), "input_field_placeholder");
+    refused("sendMessage", question(0), "input_field_placeholder");
+    // Where a message is edited, the same holds.
+    let edit = |text: &str, markup: Value| json!({"chat_id": 1, "message_id": 1, "text": text, "parse_mode": "HTML", "reply_markup": markup});
+    refused("editMessageText", edit("x", keyboard(&[9])), "too many buttons");
+    refused("editMessageText", edit(&"a".repeat(4097), keyboard(&[1])), "4097 UTF-16 units");
+    refused("editMessageText", edit("<b>x", keyboard(&[1])), "Can't find end tag");
+    let commands = |count: usize, text: &str| json!({"commands": vec![json!({"command": "watch", "description": text}); count]});
+    accepted("setMyCommands", JSON, &commands(100, &"a".repeat(256)).to_string());
+    refused("setMyCommands", commands(101, "x"), "101 commands of at most 100");
+    refused("setMyCommands", commands(1, &"a".repeat(257)), "BOT_COMMAND_DESCRIPTION_INVALID");
+    let told = |length| json!({"callback_query_id": "1", "text": "a".repeat(length)});
+    refused("answerCallbackQuery", told(201), "longer than 200");
+}
+
+/// A request with a file, as a form.
+fn upload(method: &str, fields: &[(&str, &str)], file_field: &str, file: &[u8]) -> (u16, Vec<String>) {
+    let api = BotApi::start();
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let part = format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    let head =
+        format!("--B\r\nContent-Disposition: form-data; name=\"{file_field}\"; filename=\"f\"\r\n\r\n");
+    for bytes in [head.as_bytes(), file, b"\r\n--B--\r\n"] {
+        body.extend_from_slice(bytes);
+    }
+    let target = format!("/bot{}/{method}", api.token());
+    let headers = [("content-type", "multipart/form-data; boundary=B")];
+    let response = http::request(api.address(), "POST", &target, &headers, &body).expect("an answer");
+    (response.status, api.take_violations())
+}
+
+/// What a PNG of this size begins with, made as long as that.
+fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+    bytes.extend_from_slice(&width.to_be_bytes());
+    bytes.extend_from_slice(&height.to_be_bytes());
+    bytes.resize(length.max(bytes.len()), 0);
+    bytes
+}
+
+#[test]
+fn files_have_their_limits() {
+    let refused = |method: &str, fields: &[(&str, &str)], field: &str, file: &[u8], because: &str| {
+        let (status, violations) = upload(method, fields, field, file);
+        assert_eq!(status, 400, "{because}: {violations:?}");
+        assert!(violations.iter().any(|found| found.contains(because)), "{because}: {violations:?}");
+    };
+    let to_chat = [("chat_id", "1")];
+    let long = "a".repeat(1025);
+    assert_eq!(upload("sendPhoto", &to_chat, "photo", &png(1280, 960, 10_000_000)), (200, Vec::new()));
+    refused("sendPhoto", &to_chat, "photo", &png(1280, 960, 10_000_001), "larger than 10 MB");
+    refused("sendPhoto", &to_chat, "photo", &png(9_000, 1_001, 0), "PHOTO_INVALID_DIMENSIONS");
+    refused("sendPhoto", &to_chat, "photo", &png(2_100, 100, 0), "PHOTO_INVALID_DIMENSIONS");
+    refused("sendPhoto", &to_chat, "photo", b"offset,time", "IMAGE_PROCESS_FAILED");
+    refused("sendPhoto", &to_chat, "photo", b"", "non-empty");
+    refused("sendPhoto", &[to_chat[0], ("caption", &long)], "photo", &png(9, 9, 0), "1025 UTF-16 units");
+    assert_eq!(upload("sendDocument", &to_chat, "document", &vec![0; 50_000_000]).0, 200);
+    refused("sendDocument", &to_chat, "document", &vec![0; 50_000_001], "larger than 50 MB");
+    refused("sendDocument", &to_chat, "document", b"", "non-empty");
+    let html = [to_chat[0], ("caption", "<b>x"), ("parse_mode", "HTML")];
+    refused("sendDocument", &html, "document", b"x", "Can't find end tag");
+    if BotApi::start().has_spec() {
+        let edit = |media: &'static str| [to_chat[0], ("message_id", "1"), ("media", media)];
+        let photo = edit(
+            "{\"type\":\"photo\",\"media\":\"attach://f\",\"caption\":\"<i>x\",\"parse_mode\":\"HTML\"}",
+        );
+        refused("editMessageMedia", &photo, "f", &png(9, 9, 0), "Can't find end tag");
+        let photo = edit("{\"type\":\"photo\",\"media\":\"attach://f\"}");
+        refused("editMessageMedia", &photo, "f", b"no picture", "IMAGE_PROCESS_FAILED");
+        refused("editMessageMedia", &photo, "g", &png(9, 9, 0), "nothing attaches it");
+    }
+}
+
+#[test]
 fn the_schema_holds_where_it_is_present() {
     if !BotApi::start().has_spec() {
         return require::skip("no Bot API schema at ../shared/telegram/bot-api-spec.json");

@@ -84,6 +84,12 @@ pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
         }
         _ => {}
     }
+    // One medium, or several as a group.
+    let media =
+        params.get("media").map(|media| media.as_array().map_or(std::slice::from_ref(media), Vec::as_slice));
+    for media in media.unwrap_or_default().iter().filter_map(Value::as_object) {
+        formatted(media, "caption", "caption_entities", 0..=MAX_CAPTION, &mut found);
+    }
     if let Some(markup) = params.get("reply_markup") {
         buttons(markup, &mut found);
     }

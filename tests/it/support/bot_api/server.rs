@@ -147,7 +147,8 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
             return Some((400, Reply::error(400, "Bad Request: can't parse the body").to_json()));
         }
     };
-    let mut call = Call { method, params, files, at: Instant::now(), outcome: Outcome::Accepted };
+    let at = Instant::now();
+    let mut call = Call { method, params, files, at, outcome: Outcome::Accepted, message_id: None };
     if http::percent_decode(token) != TOKEN {
         call.outcome = Outcome::Refused(401);
         record(shared, call);
@@ -188,6 +189,9 @@ fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
     let reply = methods::answer(&mut state, shared.spec.as_ref(), &call);
     if let (Outcome::Accepted, Reply::Refused { status, .. }) = (&call.outcome, &reply) {
         call.outcome = Outcome::Refused(*status);
+    }
+    if let Reply::Result(result) = &reply {
+        call.message_id = result["message_id"].as_i64();
     }
     state.calls.push(call);
     shared.changed.notify_all();

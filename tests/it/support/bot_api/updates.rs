@@ -89,7 +89,10 @@ impl Incoming {
 
     /// The message with these fields besides.
     pub fn with(mut self, fields: Value) -> Self {
-        self.with = fields;
+        match (self.with.as_object_mut(), fields) {
+            (Some(with), Value::Object(fields)) => with.extend(fields),
+            (_, fields) => self.with = fields,
+        }
         self
     }
 

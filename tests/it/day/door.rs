@@ -1,0 +1,152 @@
+//! Promise: a code lets in one chat, however many come with it at once; and a chat that was removed leaves
+//! nothing behind that it finds again when it is invited anew.
+
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use probewatch::event::{ChatId, CodeHash, Event, Role, Timestamp};
+use probewatch::recorder::Settings;
+
+use super::{assert_said, code_in};
+use crate::support::bot_api::Incoming;
+use crate::support::home::{CHAT, Home, Mode};
+use crate::support::recorder::{Running, events, fold, one_segment, settings};
+use crate::support::service::{Config, toml_string};
+
+const BOB: i64 = 2002;
+const CAROL: i64 = 3003;
+const VAN: &str = "00:23:a7:19:5c:02";
+const OTHER_VAN: &str = "00:23:a7:19:5c:03";
+
+/// Strangers all come with the code at the same moment, in every round other ones; who was let in.
+fn race(home: &Home, code: &str, round: i64) -> i64 {
+    let strangers = 5000 + 100 * round..5008 + 100 * round;
+    let seen = home.api.sent().len();
+    let start = Barrier::new(strangers.clone().count());
+    thread::scope(|scope| {
+        for chat in strangers {
+            let start = &start;
+            scope.spawn(move || {
+                start.wait();
+                home.bring(Incoming::text(chat, format!("/start {code}")));
+            });
+        }
+    });
+    let answered: Vec<i64> = home.api.sent_after(seen).iter().map(|message| message.chat_id).collect();
+    let [winner] = answered[..] else { panic!("one code, and let in: {answered:?}") };
+    winner
+}
+
+#[test]
+fn of_strangers_that_race_with_one_code_one_is_let_in() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config.chats(&[])) else { return };
+    let code = code_in(&home.service.wait_for_line("?start="));
+    let owner = race(&home, &code, 0);
+    let mut let_in = vec![ChatId(owner)];
+    for round in 1..6 {
+        let invitation = home.bring_and_wait(owner, Incoming::text(owner, "/invite"));
+        let_in.push(ChatId(race(&home, &code_in(&invitation.plain), round)));
+    }
+    assert!(home.service.terminate().success());
+    let state = fold(&events(&home.service.data_dir()));
+    let paired: Vec<_> = state.chats().paired().map(|(chat, pairing)| (chat, pairing.role)).collect();
+    let expected = let_in.iter().map(|chat| match chat.0 == owner {
+        true => (*chat, Role::Owner),
+        false => (*chat, Role::Member),
+    });
+    assert_eq!(paired, expected.collect::<Vec<_>>());
+    home.api.assert_clean();
+}
+
+/// As many chats as may let themselves in have.
+fn fill_the_house(data_dir: &Path) {
+    let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
+    let (time, expires) = (Timestamp::now(), Timestamp::now().later_by(Duration::from_secs(3600)));
+    let chats = (5000..5050).flat_map(|chat: i64| {
+        let code = CodeHash::of(&chat.to_string());
+        let by = Some(ChatId(CHAT));
+        let invited = Event::Invited { time, code, role: Role::Member, expires, by };
+        [invited, Event::Paired { time, chat: ChatId(chat), code, name: format!("Guest {chat}") }]
+    });
+    running.runtime.block_on(running.handle.change_all(chats.collect())).unwrap();
+    running.stop();
+}
+
+#[test]
+fn a_house_can_be_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    fill_the_house(&data_dir);
+    let change = |config: Config| {
+        let config = config.chats(&[]).set("telegram", "owners", &format!("[{CHAT}]"));
+        config.set("", "data_dir", &toml_string(data_dir.to_str().unwrap()))
+    };
+    let Some(home) = Home::start(Mode::Webhook, change) else { return };
+    assert_said("a_full_house", &home.ask("/invite").plain);
+    // All of them can be removed, by as many buttons as there may be.
+    assert_eq!(home.ask("/chats").buttons().len(), 50);
+    home.api.assert_clean();
+}
+
+/// Lets a chat in.
+fn let_in(home: &Home, chat: i64) {
+    let invitation = home.ask("/invite");
+    home.bring_and_wait(chat, Incoming::text(chat, format!("/start {}", code_in(&invitation.plain))));
+}
+
+fn ask(home: &Home, chat: i64, text: &str) -> String {
+    home.bring_and_wait(chat, Incoming::text(chat, text)).plain
+}
+
+#[test]
+fn a_chat_that_was_removed_finds_nothing_of_its_own_when_it_comes_again() {
+    let change = |config: Config| config.chats(&[]).set("telegram", "owners", &format!("[{CHAT}]"));
+    let Some(mut home) = Home::start(Mode::Webhook, change) else { return };
+    let_in(&home, BOB);
+    let fresh = ask(&home, BOB, "/watches");
+    ask(&home, BOB, "/watch Depot");
+    home.transmit(VAN, "Depot");
+    assert_eq!(home.wait_for_alert(1).chat_id, BOB);
+    let wishes = [
+        "/watch Dep*t",
+        "/watch Garage*",
+        &format!("/follow {OTHER_VAN}"),
+        &format!("/ignore {VAN}"),
+        "/mute 2h",
+    ];
+    for wish in wishes {
+        ask(&home, BOB, wish);
+    }
+    assert_ne!(ask(&home, BOB, "/watches"), fresh);
+    // Something is kept back, and is never told.
+    home.transmit(OTHER_VAN, "Garage 7");
+    home.ask_until(OTHER_VAN, "Garage 7");
+
+    let list = home.ask("/chats");
+    home.bring(Incoming::press(&list, format!("access:remove:{BOB}")));
+    home.kill_and_restart();
+    let_in(&home, BOB);
+    assert_eq!(ask(&home, BOB, "/watches"), fresh);
+    let before = home.api.sent().len();
+    home.transmit(VAN, "Depot");
+    home.transmit(OTHER_VAN, "Garage 8");
+    home.ask_until(OTHER_VAN, "Garage 8");
+    let told = home.api.sent_after(before);
+    assert!(told.iter().all(|message| message.chat_id == CHAT), "{told:?}");
+    // Neither mute nor ignoring nor cool-down holds for what it watches now.
+    ask(&home, BOB, "/watch Depot");
+    home.transmit(VAN, "Depot");
+    assert_eq!(home.wait_for_alert(2).chat_id, BOB);
+    // Whoever comes for the first time is no better off.
+    let_in(&home, CAROL);
+    assert_eq!(ask(&home, CAROL, "/watches"), fresh);
+    assert!(home.service.terminate().success());
+    let state = fold(&events(&home.service.data_dir()));
+    let bob = ChatId(BOB);
+    assert_eq!(state.watches().len(), 1);
+    assert!(state.follows().is_empty() && state.silences().mute_of(bob).is_none());
+    assert_eq!(state.silences().all_ignored().count(), 0);
+    home.api.assert_clean();
+}

@@ -1,0 +1,201 @@
+//! An evening in a house whose configuration says who is served: quiet hours, names that other programs know,
+//! and a street on which nobody is left. It takes more than a minute, since a minute is the shortest silence
+//! that can be told.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::Utc;
+use probewatch::dot11::{MacAddr, Ssid};
+use probewatch::event::{ChatId, DeviceKey, Event, Pattern, Timestamp};
+use probewatch::recorder::Settings;
+
+use super::stage::{Frame, MINUTE, Person, Stage};
+use crate::support::bot_api::Incoming;
+use crate::support::home::Mode;
+use crate::support::recorder::{Running, one_segment, settings};
+use crate::support::service::{Config, Service, probewatch_with_input, toml_string};
+
+const ANN: Person = Person::new("Ann", 1001);
+const BOB: Person = Person::new("Bob", 2002);
+const CHATS: [(i64, &str); 2] = [(1001, "Ann"), (2002, "Bob")];
+
+const VAN: &str = "00:23:a7:19:5c:02";
+const LAMP: &str = "00:23:a7:00:07:01";
+
+/// A minute, and some seconds for whoever looks now and then.
+const SILENCE: Duration = Duration::from_secs(70);
+
+/// The half minute after which files of names are looked at again.
+const LOOK_AT_FILES: Duration = Duration::from_secs(35);
+
+pub fn an_evening(mode: Mode) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let leases = folder.path().join("dhcp.leases");
+    fs::write(&leases, format!("1767225600 {VAN} 192.168.1.7 delivery-van *\n")).unwrap();
+    let mut stage = Stage::open(mode, &CHATS, None, fill_to_the_brim, |config| {
+        config
+            .chats(&[ANN.id, BOB.id])
+            .set("", "time_zone", &toml_string("UTC"))
+            .set("alerts", "gather_seconds", "1")
+            .set("alerts", "silence_minutes", "1")
+            .set("alerts", "quiet", &hours(-180, 60))
+            .set("names", "import", &format!("[{}]", toml_string(leases.to_str().unwrap())))
+    });
+    nobody_owns_it(&mut stage);
+    quiet_hours(&mut stage);
+    whom_the_configuration_names(&mut stage);
+    the_last_frames(&mut stage);
+    names_of_others(&mut stage, &leases);
+    nobody_left(&mut stage);
+    assert!(stage.service.terminate().success());
+    assert_eq!(stage.api.unanswered_presses(), 0);
+    stage.api.assert_clean();
+    stage.transcript().to_owned()
+}
+
+/// Bob has as many of everything as there may be.
+fn fill_to_the_brim(data_dir: &Path) {
+    let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
+    let (time, chat) = (Timestamp::now(), ChatId(BOB.id));
+    let device = |number: u8| DeviceKey::Address(MacAddr::new([0, 0x23, 0xa7, 9, 9, number]));
+    let networks = (0..200).map(|number| {
+        let ssid = Ssid::from(format!("network {number}").as_str());
+        Event::Watch { time, chat, ssid, reason: None }
+    });
+    let patterns = (0..20).map(|number| {
+        let pattern = Pattern::new(&format!("pattern {number}*"));
+        Event::WatchPattern { time, chat, pattern, reason: None }
+    });
+    let devices = (0..100).flat_map(|number| {
+        let follow = Event::Follow { time, chat, device: device(number), silence_seconds: 900 };
+        [follow, Event::Ignore { time, chat, device: device(number) }]
+    });
+    let all = networks.chain(patterns).chain(devices).collect();
+    running.runtime.block_on(running.handle.change_all(all)).unwrap();
+    running.stop();
+}
+
+/// From so many minutes from now to so many, as the configuration has it.
+fn hours(from: i64, to: i64) -> String {
+    let clock = |at: i64| (Utc::now() + chrono::TimeDelta::minutes(at)).format("%H:%M").to_string();
+    toml_string(&format!("{}-{}", clock(from), clock(to)))
+}
+
+fn nobody_owns_it(stage: &mut Stage) {
+    stage.chapter("A configured house that nobody owns");
+    stage.happens("the service starts, and its configuration names Ann's chat and Bob's");
+    stage.ask(ANN, "/invite");
+    stage.chapter("Enough is enough");
+    for text in [
+        "/watch \"network 200\"",
+        "/watch pattern*",
+        &format!("/follow {VAN}"),
+        &format!("/ignore {VAN}"),
+        // What is there already can be changed.
+        "/watch \"network 7\" after all",
+    ] {
+        stage.ask(BOB, text);
+    }
+}
+
+fn quiet_hours(stage: &mut Stage) {
+    stage.chapter("Quiet hours");
+    stage.ask(ANN, "/watch Depot the van is here");
+    stage.wait_for_event(|event| event["type"] == "name" && event["by"] == "import");
+    let frames: Vec<Frame> = vec![
+        stage.probe(110 * MINUTE, VAN, "Depot", -61),
+        stage.probe(100 * MINUTE, "00:23:a7:00:05:01", "Depot", -62),
+        stage.probe(90 * MINUTE, VAN, "Depot", -63),
+    ];
+    stage.record(frames);
+    stage.happens("two devices ask for Depot, one of them twice");
+    let at_the_terminal = |service: &Service| {
+        let config = service.config_path();
+        let lines = "/watch Garage at night\n/follow 00:23:a7:00:08:01\n/ignore 00:23:a7:00:08:02\n";
+        let output = probewatch_with_input(&["chat", "-c", config.to_str().unwrap()], lines.as_bytes());
+        assert!(output.status.success(), "{output:?}");
+    };
+    stage.restart(
+        "the quiet hours end; meanwhile somebody watches, follows and ignores at the terminal, and the \
+         configuration makes Ann the owner",
+        2,
+        at_the_terminal,
+        |config: Config| {
+            let owners = format!("[{}]", ANN.id);
+            config.chats(&[BOB.id]).set("telegram", "owners", &owners).set(
+                "alerts",
+                "quiet",
+                &hours(-180, -5),
+            )
+        },
+    );
+}
+
+fn whom_the_configuration_names(stage: &mut Stage) {
+    stage.chapter("Whom the configuration names");
+    let list = stage.ask(ANN, "/chats");
+    let invented = |data: &str| Incoming::press(&list, data);
+    let words = " presses a button that was never there, to remove Bob";
+    stage.does(ANN, words, invented("access:remove:2002"));
+    stage.ask(BOB, "/invite");
+    let bobs = stage.ask(BOB, "/unmute");
+    let words = " presses a button that was never there, to see the chats";
+    stage.does(BOB, words, Incoming::press(&bobs, "access:list"));
+    stage.ask(ANN, "/watches");
+    stage.ask(ANN, "/unwatch Garage");
+}
+
+/// The minute without a frame begins here, and ends in [`nobody_left`].
+fn the_last_frames(stage: &mut Stage) {
+    stage.chapter("The street grows quiet");
+    stage.ask(ANN, VAN);
+    let mut frames = vec![
+        stage.probe(3 * 60 * MINUTE, LAMP, "", -50),
+        stage.probe(3 * 60 * MINUTE, "00:23:a7:00:0b:05", "Lights", -50),
+    ];
+    // More than are told apart of one address, and more than a message has room for.
+    for number in 0..300 {
+        let ssid = format!("one of so many networks {number:08}");
+        frames.push(stage.probe(4 * 60 * MINUTE - number, "00:23:a7:00:0c:01", &ssid, -55));
+    }
+    frames.push(stage.probe_at_this_moment(VAN, "", -60));
+    stage.hears("a lamp, a bulb, a device that tries every network there is, and the van", frames);
+    stage.ask(ANN, "/follow delivery-van 1");
+    stage.ask(ANN, "00:23:a7:00:0c:01");
+}
+
+fn names_of_others(stage: &mut Stage, leases: &Path) {
+    stage.chapter("Names that the router knows");
+    // Twenty-two bulbs have one name.
+    let mut names = fs::read_to_string(leases).unwrap();
+    names.push_str(&format!("1767225600 {LAMP} 192.168.1.8 kitchen-lamp *\n"));
+    (0..22).for_each(|number| names.push_str(&format!("00:23:a7:00:0b:{number:02x} Smart bulb\n")));
+    fs::write(leases, names).unwrap();
+    stage.wait_long_for_event(LOOK_AT_FILES, |event| event["name"] == "kitchen-lamp");
+    stage.happens("the router has leased an address to the lamp, and names twenty-two bulbs");
+    stage.ask(ANN, "kitchen-lamp");
+    stage.ask(ANN, "smart bulb");
+    stage.ask(ANN, &format!("/name {LAMP} Lamp over the table"));
+    stage.ask(ANN, LAMP);
+    stage.ask(ANN, &format!("/unname {LAMP}"));
+    stage.ask(ANN, &format!("/unname {LAMP}"));
+}
+
+fn nobody_left(stage: &mut Stage) {
+    stage.chapter("Nobody left on the street");
+    let calls = stage.api.calls().len();
+    stage.wait_long_for_event(SILENCE, |event| event["type"] == "left");
+    stage.settle();
+    stage.wait_long_until_told(SILENCE, &[BOB.id], calls, 1);
+    stage.wait_long_until_told(SILENCE, &[ANN.id], calls, 2);
+    stage.happens_in_any_order("a minute without a frame");
+    let calls = stage.api.calls().len();
+    let frame = stage.probe_at_this_moment(VAN, "Depot", -60);
+    stage.record(vec![frame]);
+    stage.settle();
+    stage.wait_until_told(&[BOB.id], calls, 1);
+    stage.wait_until_told(&[ANN.id], calls, 2);
+    stage.happens_in_any_order("the van is back, and asks for Depot");
+}

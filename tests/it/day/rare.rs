@@ -1,0 +1,84 @@
+//! What is hardly ever said: of disks, of damage, of a log that is gone. A chat in the test's own process says
+//! it, since no day brings it about.
+
+use std::fs;
+use std::time::Duration;
+
+use probewatch::chat::reply::{self, Condition, SensorStatus};
+use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply_access};
+use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
+use probewatch::event::{ChatId, Event, Forgettable, Timestamp};
+use probewatch::recorder::Settings;
+
+use super::assert_said;
+use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};
+
+const OWNER: ChatId = CHATS[0];
+
+/// A radio that has seen better days.
+fn old_radio() -> Vec<SensorStatus> {
+    let status = |name: &str, state: &str, condition: Condition| SensorStatus {
+        name: name.to_owned(),
+        state: state.to_owned(),
+        condition,
+        frames: 1,
+        undecodable: 3,
+        bad_fcs: 4,
+        dropped: 5,
+    };
+    vec![
+        status("mon0", "hearing", Condition::Hearing),
+        status("street.pcap", "at its end", Condition::Over),
+        status("mon1", "ended unexpectedly", Condition::Failed("it ended unexpectedly".to_owned())),
+    ]
+}
+
+#[test]
+fn what_is_hardly_ever_said_reads_well_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(Settings { rotation: one_segment(), ..settings(folder.path()) });
+    // A little ahead, so that it is just now however long this takes.
+    let now = Timestamp::now().later_by(Duration::from_secs(600));
+    let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, 1]);
+    let random = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
+    let network = || RequestedSsid::Named(Ssid::from("Depot"));
+    for address in [source, random] {
+        running.record(&Input::Heard(probe(address, network(), now.as_micros())));
+    }
+    let addresses = Forgettable::Random;
+    let heard_before = now.later_by(Duration::from_secs(1));
+    running.record(&Input::Change(Event::Forget { time: now, addresses, heard_before }));
+    // With the next event, what was to be forgotten is.
+    running.record(&Input::Change(Event::Unmute { time: now, chat: OWNER }));
+    running.sync();
+    let chat = Chat::new(running.handle.clone(), chrono_tz::Tz::UTC, old_radio);
+    let mut said = String::new();
+    let mut say = |what: &str, text: String| said.push_str(&format!("▶ {what}\n{text}\n\n"));
+    let ask = |text: &str| {
+        let message = Message { chat: OWNER, text, in_reply_to: None, update: None };
+        running.runtime.block_on(chat.answer(message, &Progress::untold())).text.to_string()
+    };
+    let press = |data: &str| {
+        let press = Press { chat: OWNER, data, update: None };
+        match running.runtime.block_on(chat.press(press, &Progress::untold())) {
+            Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
+            Pressed::Tell(text) => text,
+        }
+    };
+    say("/status, after much trouble", ask("/status"));
+    say("/ssid, where who asked is forgotten", ask("/ssid Depot"));
+    fs::remove_dir_all(folder.path().join("events")).unwrap();
+    say("/chart, where the log is gone", ask("/chart 00:23:a7:00:00:01"));
+    say("/export, where the log is gone", ask("/export 00:23:a7:00:00:01"));
+    say("Probes, where the log is gone", press("probes:0023a7000001"));
+    running.stop();
+
+    let full = "No space left on device (os error 28)";
+    say("a change on a full disk", reply::change_failed(full).to_string());
+    say("the disk is full", reply::recording_stopped(full).to_string());
+    for lost in [0, 1, 7] {
+        say(&format!("it is not any more, {lost} lost"), reply::recording_resumed(lost).to_string());
+    }
+    say("an answer takes long", reply_access::working(4).to_string());
+    assert_said("rare_words", said.trim_end());
+}

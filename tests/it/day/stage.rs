@@ -1,0 +1,421 @@
+//! The stage on which a scripted day is played: the service with what it hears on standard input, a radio that
+//! can fail, and people who write and press. What they see is written down as they go.
+//!
+//! Nothing here knows a text of the bot's but the code in a link: buttons are found by what they stand for, and
+//! what is done is known from the event log. So texts may change, and the script stays.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ChildStdin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::support::bot_api::{BotApi, Call, Fault, Incoming, Outcome, SentMessage};
+use crate::support::frames::{self, ProbeRequestFrame};
+use crate::support::home::Mode;
+use crate::support::ndjson;
+use crate::support::service::{Config, Service, toml_string};
+use crate::support::tap_radio::TapRadio;
+use crate::support::transcript::Transcript;
+use crate::support::{DEADLINE, wait_at_most, wait_until};
+
+/// Someone in a chat.
+#[derive(Clone, Copy)]
+pub struct Person {
+    pub name: &'static str,
+    pub id: i64,
+    /// The group and its name, where it is not the private chat.
+    pub group: Option<(i64, &'static str)>,
+    pub topic: Option<i64>,
+}
+
+impl Person {
+    pub const fn new(name: &'static str, id: i64) -> Self {
+        Self { name, id, group: None, topic: None }
+    }
+
+    pub const fn among(self, group: (i64, &'static str)) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    pub const fn in_topic(self, topic: i64) -> Self {
+        Self { topic: Some(topic), ..self }
+    }
+
+    pub fn chat(&self) -> i64 {
+        self.group.map_or(self.id, |(chat, _)| chat)
+    }
+
+    fn shown(&self) -> String {
+        match (self.group, self.topic) {
+            (Some((_, group)), Some(topic)) => format!("{} in {group}, topic {topic}", self.name),
+            (Some((_, group)), None) => format!("{} in {group}", self.name),
+            (None, _) => self.name.to_owned(),
+        }
+    }
+
+    /// What this person does, as Telegram tells of it.
+    fn does(&self, incoming: Incoming) -> Incoming {
+        let incoming = match self.topic {
+            Some(topic) => incoming.in_thread(topic),
+            None => incoming,
+        };
+        let chat = match self.group {
+            Some((id, title)) => json!({"id": id, "type": "supergroup", "title": title, "is_forum": true}),
+            None => json!({"id": self.id, "type": "private", "first_name": self.name}),
+        };
+        incoming.by_user(self.id, self.name).with(json!({"chat": chat}))
+    }
+}
+
+/// What is on the air.
+pub struct Frame {
+    bytes: Vec<u8>,
+    time_us: u64,
+    is_probe: bool,
+}
+
+/// A minute, an hour and a day in seconds.
+pub const MINUTE: u64 = 60;
+pub const HOUR: u64 = 3600;
+pub const DAY: u64 = 86_400;
+
+pub struct Stage {
+    pub api: BotApi,
+    pub service: Service,
+    pub radio: Option<TapRadio>,
+    mode: Mode,
+    stdin: ChildStdin,
+    transcript: Transcript,
+    /// Calls that were shown, or are not to be.
+    seen: usize,
+    probes: usize,
+    sequence: u16,
+    /// When the day began, in microseconds since 1970.
+    began_us: u64,
+    data_dir: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    /// The service with standard input as its source, and the radio where there is one; its data directory
+    /// holds what `prepare` puts there.
+    pub fn open(
+        mode: Mode,
+        chats: &[(i64, &'static str)],
+        radio: Option<TapRadio>,
+        prepare: impl FnOnce(&Path),
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        prepare(&data_dir);
+        let api = BotApi::start();
+        let sources: Vec<&str> = ["-"].into_iter().chain(radio.as_ref().map(TapRadio::name)).collect();
+        let config = Config::new(&api).sources(&sources).set("record", "fsync_milliseconds", "5");
+        let config = config.set("", "data_dir", &toml_string(data_dir.to_str().unwrap()));
+        let config = if mode == Mode::Polling { config.polling() } else { config };
+        let mut service = Service::start_with(&api, change(config));
+        let stdin = open_air(&mut service);
+        let transcript = Transcript::new(chats);
+        let stage = Self {
+            api,
+            service,
+            radio,
+            mode,
+            stdin,
+            transcript,
+            seen: 0,
+            probes: 0,
+            sequence: 0,
+            began_us: now_us(),
+            data_dir,
+            _folder: folder,
+        };
+        stage.wait_until_ready(1);
+        stage
+    }
+
+    /// Stops the service, has this done meanwhile, and starts it again with another configuration, under which
+    /// it sets so many menus; these are not shown.
+    pub fn restart(
+        &mut self,
+        what: &str,
+        menus: usize,
+        meanwhile: impl FnOnce(&Service),
+        change: impl FnOnce(Config) -> Config,
+    ) {
+        let starts = self.api.webhook_history().len() + 1;
+        assert!(self.service.terminate().success());
+        meanwhile(&self.service);
+        let is_menu = |call: &Call| call.is("setMyCommands");
+        let set = self.api.calls().iter().filter(|call| is_menu(call)).count();
+        self.service.restart_with(change);
+        self.stdin = open_air(&mut self.service);
+        self.wait_until_ready(starts);
+        self.api.wait_for_calls("setMyCommands", set + menus);
+        self.settle();
+        self.transcript.done(&format!("({what})"));
+        self.show_sorted(0, |calls| calls.retain(|call| !is_menu(call)));
+    }
+
+    fn wait_until_ready(&self, start: usize) {
+        self.service.wait_until_hearing("stdin");
+        if let Some(radio) = &self.radio {
+            self.service.wait_until_hearing(radio.name());
+        }
+        match self.mode {
+            Mode::Webhook => {
+                self.api.webhook_number(start);
+                self.service.wait_for_line("Telegram posts updates");
+            }
+            Mode::Polling => drop(self.service.wait_for_line("polling Telegram")),
+        }
+        self.api.wait_for_call("setMyCommands", |_| true);
+    }
+
+    pub fn transcript(&self) -> &str {
+        self.transcript.as_str()
+    }
+
+    pub fn chapter(&mut self, title: &str) {
+        self.transcript.chapter(title);
+    }
+
+    /// Tells what happens besides, and what came so far.
+    pub fn happens(&mut self, what: &str) {
+        self.transcript.done(&format!("({what})"));
+        self.show(0);
+    }
+
+    /// As [`Self::happens`], where what came in one chat has no order.
+    pub fn happens_in_any_order(&mut self, what: &str) {
+        self.transcript.done(&format!("({what})"));
+        self.show_sorted(0, |calls| calls.sort_by_key(|call| call.params.get("text").map(Value::to_string)));
+    }
+
+    /// Writes and sends what was written; the last message that came of it in the same chat.
+    pub fn say(&mut self, who: Person, text: &str) -> Option<SentMessage> {
+        self.does(who, &format!(": {text}"), Incoming::text(who.chat(), text))
+    }
+
+    /// As [`Self::say`], where there is an answer.
+    #[track_caller]
+    pub fn ask(&mut self, who: Person, text: &str) -> SentMessage {
+        self.say(who, text).unwrap_or_else(|| panic!("no answer to {text:?}\n{}", self.transcript()))
+    }
+
+    /// Replies to a message of the bot's.
+    pub fn reply(&mut self, who: Person, to: &SentMessage, text: &str) -> Option<SentMessage> {
+        let number = self.transcript.number(to.chat_id, to.message_id);
+        self.does(who, &format!(", in reply to #{number}: {text}"), Incoming::reply(to, text))
+    }
+
+    /// Does something that is told in these words, such as `sends a sticker`.
+    pub fn does(&mut self, who: Person, words: &str, what: Incoming) -> Option<SentMessage> {
+        self.transcript.done(&format!("{}{words}", who.shown()));
+        self.bring(who.does(what));
+        self.show(who.chat())
+    }
+
+    /// Presses the first button under a message as it is now that stands for this, or begins or ends so.
+    #[track_caller]
+    pub fn press(&mut self, who: Person, under: &SentMessage, meaning: &str) -> Option<SentMessage> {
+        let under = self.api.message(under.chat_id, under.message_id).expect("the message is there");
+        let is_meant = |data: &str| data.starts_with(meaning) || data.ends_with(meaning);
+        let button = under.buttons().into_iter().find(|(_, data)| is_meant(data));
+        let (label, data) =
+            button.unwrap_or_else(|| panic!("no button {meaning}: {under:?}\n{}", self.transcript()));
+        let number = self.transcript.number(under.chat_id, under.message_id);
+        let words = format!(" presses [{label}] under #{number}");
+        self.does(who, &words, Incoming::press(&under, data))
+    }
+
+    /// Presses a button that stood under this message before, as on a screen that is not up to date.
+    pub fn press_stale(&mut self, who: Person, under: &SentMessage, data: &str) -> Option<SentMessage> {
+        let number = self.transcript.number(under.chat_id, under.message_id);
+        let words = format!(" presses what stood under #{number} before");
+        self.does(who, &words, Incoming::press(under, data))
+    }
+
+    /// Has an update come to the bot and be handled to its end. What the bot did not ask for, Telegram does
+    /// not send.
+    pub fn bring(&self, incoming: Incoming) {
+        let update = self.api.update(incoming);
+        if !self.api.is_asked_for(&update) {
+            return;
+        }
+        match self.mode {
+            Mode::Webhook => assert_eq!(self.api.post_update(self.service.listen_address(), &update), 200),
+            Mode::Polling => {
+                self.api.push_update(update);
+                self.api.wait_until_confirmed();
+            }
+        }
+    }
+
+    /// A probe request, so many seconds before the day began.
+    pub fn probe(&mut self, ago: u64, source: &str, ssid: &str, dbm: i8) -> Frame {
+        self.frame(ago, ProbeRequestFrame::new(source).ssid(ssid).signal(dbm))
+    }
+
+    /// A probe request that is heard now. Its time is a little ahead, so that it is said to be of just now
+    /// however long the day takes.
+    pub fn probe_now(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
+        let mut frame = self.probe(0, source, ssid, dbm);
+        frame.time_us += 10 * MINUTE * 1_000_000;
+        frame
+    }
+
+    /// A probe request that is heard now and bears this moment's time.
+    pub fn probe_at_this_moment(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
+        let mut frame = self.probe(0, source, ssid, dbm);
+        frame.time_us = now_us();
+        frame
+    }
+
+    /// Any frame, so many seconds before the day began.
+    pub fn frame(&mut self, ago: u64, frame: ProbeRequestFrame) -> Frame {
+        self.sequence = (self.sequence + 1) % 4096;
+        let bytes = frame.sequence(self.sequence).build();
+        Frame { bytes, time_us: self.began_us - ago * 1_000_000, is_probe: true }
+    }
+
+    /// Bytes that are no probe request that is taken.
+    pub fn noise(&mut self, ago: u64, bytes: Vec<u8>) -> Frame {
+        Frame { bytes, time_us: self.began_us - ago * 1_000_000, is_probe: false }
+    }
+
+    /// What is heard, and what came of it once all is recorded and all alerts are delivered.
+    pub fn hears(&mut self, what: &str, frames: Vec<Frame>) -> Option<SentMessage> {
+        self.record(frames);
+        self.settle();
+        self.transcript.done(&format!("(heard: {what})"));
+        self.show(0)
+    }
+
+    /// As [`Self::hears`], where all alerts wait until the last probe is recorded: Telegram takes none before.
+    pub fn hears_at_once(&mut self, what: &str, frames: Vec<Frame>) {
+        let calls = self.api.calls().len();
+        self.api.fail_next("sendMessage", 1, Fault::Hang);
+        self.record(frames);
+        self.wait_until_hanging(calls);
+        self.api.clear_faults();
+        self.settle();
+        self.transcript.done(&format!("(heard: {what})"));
+        self.show(0);
+    }
+
+    /// Has the frames heard, in the order of their times; they are in the state when this returns.
+    pub fn record(&mut self, mut frames: Vec<Frame>) {
+        frames.sort_by_key(|frame| (frame.time_us, frame.is_probe));
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            frames::push_pcap_record(&mut bytes, frame.time_us, &frame.bytes);
+            self.probes += usize::from(frame.is_probe);
+        }
+        self.stdin.write_all(&bytes).unwrap();
+        wait_until("all probes recorded", || {
+            let count = self.events().iter().filter(|event| event["type"] == "probe").count();
+            assert!(count <= self.probes);
+            (count == self.probes).then_some(())
+        });
+    }
+
+    /// Waits until every alert that was decided on is delivered, or told as a number.
+    pub fn settle(&self) {
+        wait_until("all alerts delivered", || is_settled(&self.events()).then_some(()));
+    }
+
+    /// Waits until one of the calls past the first so many hangs.
+    pub fn wait_until_hanging(&self, calls: usize) {
+        let hangs = |call: &Call| call.outcome == Outcome::Faulted(Fault::Hang);
+        wait_until("a call that hangs", || self.api.calls().iter().skip(calls).any(hangs).then_some(()));
+    }
+
+    /// Waits until each of these chats has so many messages past the first so many calls.
+    pub fn wait_until_told(&self, chats: &[i64], calls: usize, count: usize) {
+        self.wait_long_until_told(Duration::ZERO, chats, calls, count);
+    }
+
+    /// As [`Self::wait_until_told`], of what takes as long as this by itself.
+    pub fn wait_long_until_told(&self, limit: Duration, chats: &[i64], calls: usize, count: usize) {
+        let told = |calls: &[Call], chat: i64| {
+            let of_chat =
+                calls.iter().filter(|call| call.params.get("chat_id").is_some_and(|id| *id == chat));
+            of_chat.filter(|call| call.message_id.is_some()).count()
+        };
+        wait_at_most(limit + DEADLINE, "messages to each chat", || {
+            let all = self.api.calls();
+            chats.iter().all(|chat| told(&all[calls..], *chat) >= count).then_some(())
+        });
+    }
+
+    /// Waits for such an event.
+    pub fn wait_for_event(&self, wanted: impl Fn(&Value) -> bool) {
+        self.wait_long_for_event(Duration::ZERO, wanted);
+    }
+
+    /// Waits for such an event, which takes as long as this by itself.
+    pub fn wait_long_for_event(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) {
+        wait_at_most(limit + DEADLINE, "an event", || self.events().iter().any(&wanted).then_some(()));
+    }
+
+    fn events(&self) -> Vec<Value> {
+        ndjson::events_so_far(&self.data_dir.join("events"))
+    }
+
+    fn show(&mut self, here: i64) -> Option<SentMessage> {
+        self.show_sorted(here, |_| {})
+    }
+
+    /// Shows what came since the last look, once it is brought into order.
+    fn show_sorted(&mut self, here: i64, sort: impl FnOnce(&mut Vec<Call>)) -> Option<SentMessage> {
+        let calls = self.api.calls();
+        let mut new = calls.get(self.seen..).unwrap_or_default().to_vec();
+        self.seen = calls.len();
+        sort(&mut new);
+        self.transcript.came(&new, here);
+        let of_chat = |call: &&Call| here == 0 || call.params.get("chat_id").is_some_and(|id| *id == here);
+        let is_seen = |call: &&Call| call.outcome == Outcome::Accepted && !call.is("deleteMessage");
+        let mut made = new.iter().rev().filter(of_chat).filter(is_seen);
+        made.find_map(|call| self.api.message(call.params.get("chat_id")?.as_i64()?, call.message_id?))
+    }
+}
+
+/// The service's standard input, on which a capture file has begun.
+fn open_air(service: &mut Service) -> ChildStdin {
+    let mut stdin = service.take_stdin();
+    stdin.write_all(&frames::pcap_bytes(frames::DLT_IEEE802_11_RADIO, &[])).unwrap();
+    stdin
+}
+
+fn is_settled(events: &[Value]) -> bool {
+    let (mut raised, mut told, mut overflow) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for event in events {
+        let chat = |value: &Value| value["chat"].as_i64().unwrap();
+        for alert in event["alerts"].as_array().into_iter().flatten() {
+            let decision = if event["type"] == "left" { &alert["fate"] } else { &alert["decision"] };
+            let decision = if decision == "arrive" { &alert["fate"] } else { decision };
+            match decision.as_str().unwrap() {
+                "raise" => drop(raised.insert((chat(alert), event["offset"].as_u64().unwrap()))),
+                "overflow" => overflow += 1,
+                _ => {}
+            }
+        }
+        match event["type"].as_str().unwrap() {
+            "delivered" | "undeliverable" => {
+                told.insert((chat(event), event["probe"].as_u64().unwrap()));
+            }
+            "overflow_told" => overflow -= event["count"].as_i64().unwrap(),
+            _ => {}
+        }
+    }
+    raised.is_subset(&told) && overflow == 0
+}
+
+fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
+}

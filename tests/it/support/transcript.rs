@@ -1,0 +1,255 @@
+//! A conversation as the people in it see it: who did what, and what came of it in which chat. Everything
+//! that differs between two runs of the same script is taken out by [`MASKS`], and by nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use super::bot_api::{Call, Outcome, png_size, utf16_length};
+
+/// What differs between two runs, and what stands for it: filters of insta's, applied in this order.
+pub const MASKS: [(&str, &str); 13] = [
+    // Moments, with a zone or as tables have them; the hour of a day; the minute in a digest.
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "‹time›"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "‹time›"),
+    (r"(^|[^0-9a-f:])\d\d:\d\d:\d\d([^0-9a-f:]|$)", "${1}‹clock›${2}"),
+    (r"(^|[^0-9a-f:])\d\d:\d\d([^0-9a-f:]|$)", "${1}‹hour›${2}"),
+    (r"\d{4}-\d\d-\d\d", "‹date›"),
+    // Ages and uptimes; those of hours and days are chosen by the script.
+    (r"\d+ min ago", "‹n› min ago"),
+    (r"(\d+ min )?\d+ s\b", "‹moments›"),
+    // Codes, the folder of the test, the radio's name, the version.
+    (r"\b[0-9a-f]{32}\b", "‹code›"),
+    (r"/[^ ]*/\.tmp\w+", "‹folder›"),
+    (r"pwday[0-9a-f]+", "‹radio›"),
+    (r"probewatch \d+\.\d+\.\d+", "probewatch ‹version›"),
+    // The place of an event in the log, and the size of that on disk.
+    (r"\d+,‹time›,(stdin|sensor)", "‹offset›,‹time›,$1"),
+    (r"\d+\.\d kB\b", "‹size›"),
+];
+
+/// Lines of a table that are shown.
+const TABLE_LINES: usize = 4;
+
+/// Calls of which a person sees nothing that lasts.
+const UNSEEN: [&str; 8] = [
+    "getMe",
+    "getUpdates",
+    "setWebhook",
+    "deleteWebhook",
+    "getWebhookInfo",
+    "getMyCommands",
+    "sendChatAction",
+    "getChat",
+];
+
+/// What was said so far.
+pub struct Transcript {
+    text: String,
+    /// The chats that are told apart, in the order in which what came at once is told.
+    chats: Vec<(i64, &'static str)>,
+    /// The messages of the bot's by chat and number there, as they are numbered here.
+    numbers: BTreeMap<(i64, i64), usize>,
+    /// Lines that say that an answer takes its time: whether they come depends on the machine.
+    passing: BTreeSet<(i64, i64)>,
+}
+
+impl Transcript {
+    pub fn new(chats: &[(i64, &'static str)]) -> Self {
+        let (numbers, passing) = (BTreeMap::new(), BTreeSet::new());
+        Self { text: String::new(), chats: chats.to_vec(), numbers, passing }
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.text.trim_end()
+    }
+
+    pub fn chapter(&mut self, title: &str) {
+        let _ = write!(self.text, "\n━━━ {title} ━━━\n\n");
+    }
+
+    /// Something that was done, by whom it says.
+    pub fn done(&mut self, what: &str) {
+        let visible = visible(what);
+        let mut lines = visible.lines();
+        let _ = writeln!(self.text, "▶ {}", lines.next().unwrap_or_default());
+        for line in lines {
+            let _ = writeln!(self.text, "  ┆ {line}");
+        }
+    }
+
+    /// What came of it; `here` is the chat that it was done in.
+    pub fn came(&mut self, calls: &[Call], here: i64) {
+        let place = |chat: i64| self.chats.iter().position(|(known, _)| *known == chat);
+        let mut seen: Vec<(i64, &Call)> = calls
+            .iter()
+            .filter(|call| call.outcome == Outcome::Accepted && !UNSEEN.iter().any(|name| call.is(name)))
+            .map(|call| (chat_of(call).unwrap_or(here), call))
+            .collect();
+        // What different chats get at once has no order; what one gets has.
+        seen.sort_by_key(|(chat, _)| (*chat != here, place(*chat), *chat));
+        let shown: String = seen.iter().map(|(chat, call)| self.shown(call, *chat, here)).collect();
+        self.text.push_str(if shown.is_empty() { "  (nothing)\n" } else { &shown });
+        self.text.push('\n');
+    }
+
+    /// The number that a message has here.
+    pub fn number(&mut self, chat: i64, message: i64) -> usize {
+        let next = self.numbers.len() + 1;
+        *self.numbers.entry((chat, message)).or_insert(next)
+    }
+
+    fn name(&self, chat: i64) -> String {
+        let known = self.chats.iter().find(|(known, _)| *known == chat);
+        known.map_or_else(|| format!("chat {chat}"), |(_, name)| (*name).to_owned())
+    }
+
+    fn shown(&mut self, call: &Call, chat: i64, here: i64) -> String {
+        let of_chat = if chat == here { String::new() } else { format!("{} ", self.name(chat)) };
+        let text = |name: &str| call.params.get(name).and_then(Value::as_str);
+        let message = call.message_id.or_else(|| call.params.get("message_id")?.as_i64());
+        let key = (chat, message.unwrap_or_default());
+        if text("text").is_some_and(|text| text.starts_with('⏳')) {
+            self.passing.insert(key);
+        }
+        if message.is_some() && self.passing.contains(&key) {
+            return String::new();
+        }
+        match call.method.as_str() {
+            "answerCallbackQuery" => match text("text") {
+                Some(text) => format!("◀ {of_chat}(words that vanish again)\n{}", body(text)),
+                None => String::new(),
+            },
+            "deleteMessage" => format!("◀ {of_chat}✂ #{} is deleted\n", self.number(key.0, key.1)),
+            "setMyCommands" => format!("◀ {of_chat}{}", menu(call)),
+            "deleteMyCommands" => format!("◀ {of_chat}(the menu of their own is gone)\n"),
+            "leaveChat" => format!("◀ {of_chat}(the bot leaves)\n"),
+            _ if message.is_some() => {
+                let number = self.number(key.0, key.1);
+                let head = match call.method.starts_with("edit") {
+                    true => format!("◀ {of_chat}✎ #{number} becomes"),
+                    false => format!("◀ {of_chat}#{number}"),
+                };
+                format!("{head}{}\n{}", circumstances(call), contents(call))
+            }
+            other => format!("◀ {of_chat}({other})\n"),
+        }
+    }
+}
+
+/// The text with what turns or hides other text written out, and its end in sight.
+fn visible(text: &str) -> String {
+    let is_hidden = |c: char| {
+        c.is_control() && c != '\n'
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+    };
+    let shown = |c: char| if is_hidden(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    let shown: String = text.chars().map(shown).collect();
+    if shown.ends_with(' ') { format!("{}␠", shown.trim_end()) } else { shown }
+}
+
+fn chat_of(call: &Call) -> Option<i64> {
+    call.params.get("chat_id").or_else(|| call.params.get("scope")?.get("chat_id"))?.as_i64()
+}
+
+fn menu(call: &Call) -> String {
+    let commands = call.params["commands"].as_array().cloned().unwrap_or_default();
+    let field = |command: &Value, name: &str| command[name].as_str().unwrap_or_default().to_owned();
+    if call.params.contains_key("scope") {
+        let names: Vec<String> =
+            commands.iter().map(|command| format!("/{}", field(command, "command"))).collect();
+        return format!("(a menu of their own: {})\n", names.join(" "));
+    }
+    let line =
+        |command: &Value| format!("/{} – {}", field(command, "command"), field(command, "description"));
+    let lines: Vec<String> = commands.iter().map(line).collect();
+    format!("(the menu for everybody)\n{}", body(&lines.join("\n")))
+}
+
+/// How and where a message came.
+fn circumstances(call: &Call) -> String {
+    let mut shown = String::new();
+    if call.params.get("disable_notification") == Some(&Value::Bool(true)) {
+        shown.push_str(" 🔕");
+    }
+    if let Some(topic) = call.params.get("message_thread_id") {
+        let _ = write!(shown, " in topic {topic}");
+    }
+    for file in call.files.values() {
+        shown.push(' ');
+        shown.push_str(&match png_size(file) {
+            Some((width, height)) => format!("(photo {width}×{height})"),
+            None => format!("(document {})", file.file_name.as_deref().unwrap_or("without a name")),
+        });
+    }
+    shown
+}
+
+fn contents(call: &Call) -> String {
+    let media = call.params.get("media").and_then(Value::as_object);
+    let (plain, entities) = Call::read(media.unwrap_or(&call.params));
+    let mut shown = body(&marked(&plain, &entities));
+    for file in call.files.values().filter(|file| png_size(file).is_none()) {
+        let table = String::from_utf8_lossy(&file.bytes);
+        let lines = table.lines().count();
+        for line in table.lines().take(TABLE_LINES) {
+            let _ = writeln!(shown, "  ▤ {line}");
+        }
+        if lines > TABLE_LINES {
+            let _ = writeln!(shown, "  ▤ … ({lines} lines)");
+        }
+    }
+    if let Some(markup) = call.params.get("reply_markup").and_then(Value::as_object) {
+        shown.push_str(&keyboard(markup));
+    }
+    shown
+}
+
+fn body(text: &str) -> String {
+    text.split('\n').fold(String::new(), |body, line| body + format!("  │ {line}").trim_end() + "\n")
+}
+
+fn keyboard(markup: &Map<String, Value>) -> String {
+    let mut shown = String::new();
+    for row in markup.get("inline_keyboard").and_then(Value::as_array).into_iter().flatten() {
+        let labels = row.as_array().into_iter().flatten().map(|button| &button["text"]);
+        let labels: Vec<String> =
+            labels.map(|label| format!("[{}]", label.as_str().unwrap_or_default())).collect();
+        let _ = writeln!(shown, "  {}", labels.join(" "));
+    }
+    if markup.get("force_reply") == Some(&Value::Bool(true)) {
+        let field = markup.get("input_field_placeholder").and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(shown, "  (a reply is asked for; its empty field says “{field}”)");
+    }
+    shown
+}
+
+/// The text with its formatting: `*bold*`, `` `code` ``, anything else by its name.
+fn marked(plain: &str, entities: &[Value]) -> String {
+    let mut marks: Vec<(u64, bool, String)> = Vec::new();
+    for entity in entities {
+        let number = |name: &str| entity[name].as_u64().expect("a number");
+        let mark = match entity["type"].as_str().expect("a type") {
+            "bold" => "*".to_owned(),
+            "code" => "`".to_owned(),
+            other => format!("‹{other}›"),
+        };
+        marks.push((number("offset"), true, mark.clone()));
+        marks.push((number("offset") + number("length"), false, mark));
+    }
+    // Where one ends and another begins, the end stands first.
+    marks.sort_by_key(|(at, begins, _)| (*at, *begins));
+    let (mut shown, mut at) = (String::new(), 0);
+    let mut marks = marks.into_iter().peekable();
+    for character in plain.chars().map(Some).chain([None]) {
+        while let Some((_, _, mark)) = marks.next_if(|(place, _, _)| *place <= at) {
+            shown.push_str(&mark);
+        }
+        if let Some(character) = character {
+            shown.push(character);
+            at += utf16_length(&character.to_string()) as u64;
+        }
+    }
+    shown
+}
