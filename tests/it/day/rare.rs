@@ -4,11 +4,11 @@
 use std::fs;
 use std::time::Duration;
 
-use probewatch::chat::reply::{self, Condition, SensorStatus};
-use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply_access};
+use probewatch::chat::reply::{self, Condition, SensorStatus, notices};
+use probewatch::chat::{Chat, Message, Press, Pressed, Progress};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{ChatId, Event, Forgettable, Timestamp};
-use probewatch::recorder::Settings;
+use probewatch::recorder::{ChangeError, Settings};
 
 use super::assert_said;
 use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};
@@ -17,19 +17,20 @@ const OWNER: ChatId = CHATS[0];
 
 /// A radio that has seen better days.
 fn old_radio() -> Vec<SensorStatus> {
-    let status = |name: &str, state: &str, condition: Condition| SensorStatus {
+    let status = |name: &str, condition: Condition| SensorStatus {
         name: name.to_owned(),
-        state: state.to_owned(),
         condition,
+        last_frame: None,
         frames: 1,
         undecodable: 3,
         bad_fcs: 4,
         dropped: 5,
     };
     vec![
-        status("mon0", "hearing", Condition::Hearing),
-        status("street.pcap", "at its end", Condition::Over),
-        status("mon1", "ended unexpectedly", Condition::Failed("it ended unexpectedly".to_owned())),
+        status("mon0", Condition::Hearing),
+        status("street.pcap", Condition::Over),
+        status("mon1", Condition::Broken),
+        status("stdin", Condition::Opening),
     ]
 }
 
@@ -74,11 +75,15 @@ fn what_is_hardly_ever_said_reads_well_too() {
     running.stop();
 
     let full = "No space left on device (os error 28)";
-    say("a change on a full disk", reply::change_failed(full).to_string());
-    say("the disk is full", reply::recording_stopped(full).to_string());
-    for lost in [0, 1, 7] {
-        say(&format!("it is not any more, {lost} lost"), reply::recording_resumed(lost).to_string());
+    for error in
+        [ChangeError::Disk(full.into()), ChangeError::NotOnDiskYet(full.into()), ChangeError::Stopped]
+    {
+        say("a change that fails", reply::change_failed(&error).to_string());
     }
-    say("an answer takes long", reply_access::working(4).to_string());
+    say("the disk is full", notices::recording_stopped(full).to_string());
+    for lost in [0, 1, 7] {
+        say(&format!("it is not any more, {lost} lost"), notices::recording_resumed(lost).to_string());
+    }
+    say("an answer takes long", reply::working(4).to_string());
     assert_said("rare_words", said.trim_end());
 }
