@@ -101,11 +101,7 @@ impl Chat {
         let state = self.recorder.state();
         match look_up(&state, query) {
             Found::Device(report) => Ok(report),
-            other => Err(Answer {
-                text: reply::found(&other, Timestamp::now(), self.zone),
-                buttons: reply::choices(&other, state.names(), action),
-                ..Answer::default()
-            }),
+            other => Err(self.which_one(&state, &other, |address, label| action(address).button(label))),
         }
     }
 
@@ -127,7 +123,7 @@ impl Chat {
             if last_probe.is_none_or(|last_probe| last_probe >= from) {
                 let take = |_, probe: Probe| series.add(probe.time, probe.signal_dbm);
                 let read = history.read(&sought, from, |share| reading.at(share), take);
-                read.map_err(|error| error.to_string())?;
+                read.map_err(|error| error.io().to_string())?;
             }
             let subtitle = reply::chart_subtitle(series.probes(), period);
             let png = chart::draw(&reply::chart_words(&title, &subtitle), &series);
@@ -212,7 +208,7 @@ impl Chat {
                 }
             };
             let read = history.read(&sought, first_probe, |share| reading.at(share), take);
-            read.map_err(|error| error.to_string())?;
+            read.map_err(|error| error.io().to_string())?;
             written.and_then(|()| table.finish()).map(Rows::into_document).map_err(in_words)
         });
         match table.await {

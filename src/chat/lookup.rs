@@ -20,9 +20,14 @@ pub enum Found {
     Device(Box<DeviceReport>),
     /// Several names have the text as a part.
     Ambiguous(Vec<String>),
-    /// No device that was heard.
+    /// A device that has a name, and was not heard so far.
+    Unheard {
+        /// Its name.
+        device: String,
+    },
+    /// No device.
     Nothing {
-        /// The device that is meant, where one is, or the query.
+        /// The query.
         device: String,
         /// Names that are like the query.
         near: Vec<String>,
@@ -64,7 +69,10 @@ pub fn look_up(state: &State, query: &str) -> Found {
         Some(device) => {
             Found::Device(Box::new(DeviceReport { query: query.to_owned(), name, addresses, device }))
         }
-        None => Found::Nothing { device: name.unwrap_or_else(|| query.to_owned()), near: Vec::new() },
+        None => match name {
+            Some(device) => Found::Unheard { device },
+            None => Found::Nothing { device: query.to_owned(), near: Vec::new() },
+        },
     }
 }
 

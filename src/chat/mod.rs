@@ -118,8 +118,9 @@ impl Chat {
             Request::Watch { wanted, reason } => self.watch(chat, wanted, reason, update).await.into(),
             Request::Unwatch(wanted) => self.unwatch(chat, wanted, update).await.into(),
             Request::Watches => self.watches(chat).into(),
-            Request::Wish(wish) => self.fulfil(chat, wish, update).await.into(),
+            Request::Wish(wish) => self.fulfil(chat, wish, update).await,
             Request::Name { address, name } => self.name(address, name, update).await.into(),
+            Request::NameRefused { address, why } => ask_for_name(reply::name_refused(address, &why)),
             Request::Unname(address) => self.unname(address, update).await.into(),
             Request::Status => reply::status(&self.status().await, Timestamp::now(), self.zone).into(),
             Request::Start => reply::start().into(),
@@ -149,10 +150,8 @@ impl Chat {
             }
             Action::NewestProbes(address) => Pressed::Send(self.probes(address, 0, progress).await),
             Action::Probes(address, page) => Pressed::Edit(self.probes(address, page, progress).await),
-            Action::Name(address) => Pressed::Send(ask_for_name(address)),
-            Action::Follow(address) => {
-                Pressed::Send(self.follow(chat, &address.to_string(), update).await.into())
-            }
+            Action::Name(address) => Pressed::Send(ask_for_name(reply::name_question(address))),
+            Action::Follow(address) => Pressed::Send(self.follow(chat, &address.to_string(), update).await),
             Action::Watch(ssid) => {
                 let told = self.watch(chat, Wanted::Network(ssid), None, update).await;
                 Pressed::Tell(told.shortened(TELL_LENGTH).to_string())
@@ -276,12 +275,8 @@ fn redrawn(chart: Answer) -> Pressed {
 }
 
 /// The question for a device's name.
-fn ask_for_name(address: MacAddr) -> Answer {
-    Answer {
-        text: reply::name_question(address),
-        asks_for: Some(reply::NAME_FIELD.to_owned()),
-        ..Answer::default()
-    }
+fn ask_for_name(question: Text) -> Answer {
+    Answer { text: question, asks_for: Some(reply::NAME_FIELD.to_owned()), ..Answer::default() }
 }
 
 fn nearest_command(name: &str) -> Option<Command> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::answer::{Answer, Press, Pressed};
+use super::answer::{Answer, Button, Press, Pressed};
+use super::button::Action;
 use super::lookup::{Found, which_device};
 use super::reply::watching as words;
 use super::request::Wanted;
@@ -106,14 +107,28 @@ impl Chat {
     }
 
     /// Does what a person wishes of alerts.
-    pub(super) async fn fulfil(&self, chat: ChatId, wish: Wish, update: Option<u32>) -> Text {
+    pub(super) async fn fulfil(&self, chat: ChatId, wish: Wish, update: Option<u32>) -> Answer {
         match wish {
             Wish::Follow(query) => self.follow(chat, &query, update).await,
-            Wish::Unfollow(query) => self.unfollow(chat, &query, update).await,
-            Wish::Mute(length) => self.mute(chat, length, update).await,
-            Wish::Unmute => self.unmute(chat, update).await,
+            Wish::Unfollow(query) => self.unfollow(chat, &query, update).await.into(),
+            Wish::Mute(length) => self.mute(chat, length, update).await.into(),
+            Wish::Unmute => self.unmute(chat, update).await.into(),
             Wish::Ignore(query) => self.ignore(chat, &query, update).await,
-            Wish::Unignore(query) => self.unignore(chat, &query, update).await,
+            Wish::Unignore(query) => self.unignore(chat, &query, update).await.into(),
+        }
+    }
+
+    /// The answer that names no device, or several: with a button for each that may be meant.
+    pub(super) fn which_one(
+        &self,
+        state: &State,
+        found: &Found,
+        button: impl Fn(MacAddr, String) -> Option<Button>,
+    ) -> Answer {
+        Answer {
+            text: reply::found(found, Timestamp::now(), self.zone),
+            buttons: reply::choices(found, state.names(), button),
+            ..Answer::default()
         }
     }
 
@@ -122,19 +137,21 @@ impl Chat {
         let Press { chat, update, .. } = press;
         let done = match button {
             AlertButton::Mute(minutes) => {
-                self.mute(chat, Duration::from_secs(60 * u64::from(minutes)), update).await
+                self.mute(chat, Duration::from_secs(60 * u64::from(minutes)), update).await.into()
             }
             AlertButton::Ignore(address) => self.ignore(chat, &address.to_string(), update).await,
             AlertButton::Follow(address) => self.follow(chat, &address.to_string(), update).await,
-            AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await,
+            AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await.into(),
             AlertButton::Unwatch(hash) => match self.watch_of_hash(chat, hash) {
-                Some(wanted) => self.unwatch(chat, wanted, update).await,
+                Some(wanted) => self.unwatch(chat, wanted, update).await.into(),
                 None => return Pressed::Tell(words::WATCH_IS_GONE.to_owned()),
             },
-            AlertButton::Name(address) => return Pressed::Send(ask_for_name(address)),
+            AlertButton::Name(address) => {
+                return Pressed::Send(ask_for_name(reply::name_question(address)));
+            }
         };
         // What changed for the chat stands in it, for everyone who is there.
-        Pressed::Send(Answer::from(done))
+        Pressed::Send(done)
     }
 
     fn watch_of_hash(&self, chat: ChatId, hash: u64) -> Option<Wanted> {
@@ -147,52 +164,59 @@ impl Chat {
         networks.chain(patterns).find(|wanted| watch_hash(wanted) == hash)
     }
 
-    pub(super) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+    pub(super) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Answer {
         let (event, done) = {
             let state = self.recorder.state();
             let (device, silence) = match self.device_and_silence(&state, query) {
                 Ok(meant) => meant,
                 Err(refused) => return refused,
             };
-            let is_new = state.follows().get(&device, chat).is_none();
-            if is_new && state.follows().count(chat) >= DEVICES_PER_CHAT {
-                return words::too_many_follows(DEVICES_PER_CHAT);
+            let known = state.follows().get(&device, chat);
+            if known.is_none() && state.follows().count(chat) >= DEVICES_PER_CHAT {
+                return words::too_many_follows(DEVICES_PER_CHAT).into();
             }
+            let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
+            let silence = silence.or(known).unwrap_or(self.follow_silence);
             let last_heard = state.last_heard(&device).map(|(_, last)| last);
             let shown = shown_device(&state, &device);
             let time = Timestamp::now();
             let done = words::following(&shown, silence, last_heard, time, self.zone);
             (Event::Follow { time, chat, device, silence_seconds: silence.as_secs() }, done)
         };
-        self.change(event, update, done).await
+        self.change(event, update, done).await.into()
     }
 
     /// The device that is to be followed, and the silence after which it has left: the minutes at the end of
-    /// the query, or the configured ones.
-    fn device_and_silence(&self, state: &State, query: &str) -> Result<(DeviceKey, Duration), Text> {
+    /// the query, where there are any.
+    fn device_and_silence(
+        &self,
+        state: &State,
+        query: &str,
+    ) -> Result<(DeviceKey, Option<Duration>), Answer> {
+        let to_follow = |address, label| Action::Follow(address).button(label);
         let (addresses, silence) = match which_device(state, query) {
-            Ok((_, addresses)) => (addresses, self.follow_silence),
+            Ok((_, addresses)) => (addresses, None),
             Err(not_found) => {
                 let split = query.rsplit_once(char::is_whitespace);
                 let split =
                     split.and_then(|(device, minutes)| Some((device.trim(), minutes.parse::<u64>().ok()?)));
                 let Some((device, minutes)) = split else {
-                    return Err(reply::found(&not_found, Timestamp::now(), self.zone));
+                    return Err(self.which_one(state, &not_found, to_follow));
                 };
                 if !FOLLOW_MINUTES.contains(&minutes) {
-                    return Err(words::bad_follow_minutes(&FOLLOW_MINUTES));
+                    return Err(words::bad_follow_minutes(&FOLLOW_MINUTES).into());
                 }
-                let (_, addresses) = which_device(state, device)
-                    .map_err(|found| reply::found(&found, Timestamp::now(), self.zone))?;
-                (addresses, Duration::from_secs(60 * minutes))
+                let (_, addresses) =
+                    which_device(state, device).map_err(|found| self.which_one(state, &found, to_follow))?;
+                (addresses, Some(Duration::from_secs(60 * minutes)))
             }
         };
         match addresses.first() {
             Some(first) if addresses.iter().all(|address| address.is_random()) => {
-                Err(words::random_cannot_be_followed(*first, addresses.len()))
+                Err(words::random_cannot_be_followed(*first, addresses.len()).into())
             }
             Some(first) => Ok((state.device_key(*first), silence)),
-            None => Err(words::no_such_device(query)),
+            None => Err(words::no_such_device(query).into()),
         }
     }
 
@@ -207,7 +231,15 @@ impl Chat {
                 let event = Event::Unfollow { time: Timestamp::now(), chat, device };
                 self.change(event, update, words::unfollowed(&shown)).await
             }
-            None => words::was_not_followed(query),
+            None => words::was_not_followed(&self.called(query)),
+        }
+    }
+
+    /// What the device that is meant is called, or else the query.
+    fn called(&self, query: &str) -> String {
+        match which_device(&self.recorder.state(), query) {
+            Ok((Some(name), _)) => name,
+            _ => query.to_owned(),
         }
     }
 
@@ -229,22 +261,26 @@ impl Chat {
         }
     }
 
-    async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+    async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Answer {
         let (event, done) = {
             let state = self.recorder.state();
             let device = match which_device(&state, query) {
                 Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
-                Err(found) => return reply::found(&found, Timestamp::now(), self.zone),
+                Err(found) => {
+                    let to_ignore =
+                        |address, label: String| Some(AlertButton::Ignore(address).button(&label));
+                    return self.which_one(&state, &found, to_ignore);
+                }
             };
-            let Some(device) = device else { return words::no_such_device(query) };
+            let Some(device) = device else { return words::no_such_device(query).into() };
             let of_chat = state.silences().all_ignored().filter(|(_, by, _)| *by == chat).count();
             if state.silences().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
-                return words::too_many_ignored(DEVICES_PER_CHAT);
+                return words::too_many_ignored(DEVICES_PER_CHAT).into();
             }
             let done = words::ignoring(&shown_device(&state, &device));
             (Event::Ignore { time: Timestamp::now(), chat, device }, done)
         };
-        self.change(event, update, done).await
+        self.change(event, update, done).await.into()
     }
 
     async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
@@ -258,7 +294,7 @@ impl Chat {
                 let event = Event::Unignore { time: Timestamp::now(), chat, device };
                 self.change(event, update, words::unignored(&shown)).await
             }
-            None => words::was_not_ignored(query),
+            None => words::was_not_ignored(&self.called(query)),
         }
     }
 }
@@ -273,7 +309,7 @@ fn device_of(
 ) -> Option<(DeviceKey, ChatId)> {
     let found = match which_device(state, query) {
         Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
-        Err(Found::Device(_) | Found::Ambiguous(_) | Found::Nothing { .. }) => None,
+        Err(_) => None,
     };
     let device = found.unwrap_or_else(|| DeviceKey::Name(crate::state::fold_case(query)));
     let by = [chat, ChatId::TERMINAL].into_iter().find(|by| has_wish(&device, *by))?;

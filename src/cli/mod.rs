@@ -302,7 +302,7 @@ fn print_json(query: &str, found: &Found) -> Result<(), CliError> {
     let line = match found {
         Found::Device(report) => serde_json::to_string(report),
         Found::Ambiguous(names) => not_found(names),
-        Found::Nothing { near: _, device: _ } => not_found(&[]),
+        Found::Unheard { .. } | Found::Nothing { .. } => not_found(&[]),
     };
     line.map_err(io::Error::from)
         .and_then(|line| writeln!(io::stdout(), "{line}"))

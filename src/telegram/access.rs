@@ -186,7 +186,11 @@ impl Access {
             menu::clear(&self.api, listed.chat).await;
         }
         let done = reply::removed(&listed, self.leave(listed.chat).await);
-        Some(Pressed::Edit(if listed.chat == press.chat { done.into() } else { self.list(done) }))
+        Some(Pressed::Edit(if listed.chat == press.chat {
+            done.into()
+        } else {
+            self.list(done.then("\n\n"))
+        }))
     }
 
     /// Leaves a group or channel that is served no longer. Whether the bot is in it no more; a private chat

@@ -145,17 +145,16 @@ pub fn sure_to_remove(listed: &ListedChat) -> (Text, [String; 2]) {
     (text, ["Remove".to_owned(), "Keep".to_owned()])
 }
 
-/// The first lines over the list after a chat was removed. Unless the bot `has_left` it, someone there must
+/// The first line over the list after a chat was removed. Unless the bot `has_left` it, someone there must
 /// put it out.
 pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
     let text = Text::plain(format_args!("✅ {} is removed.", listed.title()));
-    let text = match has_left {
+    match has_left {
         true => text,
         false => text.then(
             " I could not leave it: Telegram did not answer. I say nothing there; take me out of it by hand.",
         ),
-    };
-    text.then("\n\n")
+    }
 }
 
 /// Why a button of `/chats` does nothing, in a few words.

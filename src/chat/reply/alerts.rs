@@ -240,6 +240,6 @@ pub fn overflow(overflow: &Overflow) -> Text {
 
 /// The message at the end of a mute that kept alerts back.
 pub fn mute_over(swallowed: u64) -> Text {
-    let alerts = counted(swallowed, "alert", "alerts");
-    Text::plain(format_args!("🔔 No longer muted. {alerts} while muted; look-ups know of every probe."))
+    let came = counted(swallowed, "alert was", "alerts were");
+    Text::plain(format_args!("🔔 No longer muted. {came} kept back; look-ups know of every probe."))
 }

@@ -20,6 +20,9 @@ const ADDRESSES_SHOWN: usize = 20;
 /// Devices that a reply offers to choose from.
 const CHOICES: usize = 20;
 
+/// Probes from which on the busiest hour says something.
+const HABIT: u64 = 10;
+
 /// Characters of a name on a button.
 const LABEL_LENGTH: usize = 40;
 
@@ -29,6 +32,10 @@ pub fn found(found: &Found, now: Timestamp, zone: Tz) -> Text {
         Found::Device(report) => card(report, now, zone),
         Found::Ambiguous(names) => Text::plain("🤔 Several devices have that in their name. Which one?")
             .list(names.iter().map(|name| Text::default().code(printable(name)))),
+        Found::Unheard { device } => Text::plain(format_args!(
+            "🛎 No result found for device {}\nIt has a name, but was not heard so far.",
+            printable(device)
+        )),
         Found::Nothing { device, near } => {
             let text = Text::plain(format_args!("🛎 No result found for device {}", printable(device)));
             match near.as_slice() {
@@ -45,26 +52,26 @@ pub fn found(found: &Found, now: Timestamp, zone: Tz) -> Text {
 pub(in crate::chat) fn found_buttons(found: &Found, names: &Names) -> Vec<Vec<Button>> {
     match found {
         Found::Device(report) => card_buttons(report),
-        other => choices(other, names, Action::Card),
+        other => choices(other, names, |address, label| Action::Card(address).button(label)),
     }
 }
 
-/// A button for each device that may be meant, which does what `action` says of its address.
+/// A button for each device that may be meant, as `action` makes it of an address and a label.
 pub(in crate::chat) fn choices(
     found: &Found,
     names: &Names,
-    action: impl Fn(MacAddr) -> Action,
+    action: impl Fn(MacAddr, String) -> Option<Button>,
 ) -> Vec<Vec<Button>> {
     let candidates = match found {
         Found::Ambiguous(candidates) | Found::Nothing { device: _, near: candidates } => {
             candidates.as_slice()
         }
-        Found::Device(_) => &[],
+        Found::Device(_) | Found::Unheard { .. } => &[],
     };
     let buttons = candidates.iter().take(CHOICES).filter_map(|name| {
         let address = names.addresses_of(name).first().copied()?;
         let label: String = printable(name).chars().take(LABEL_LENGTH).collect();
-        action(address).button(label)
+        action(address, label)
     });
     buttons.map(|button| vec![button]).collect()
 }
@@ -81,7 +88,10 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
         Action::ChartDevice(address, Period::default()).button("📈 Chart"),
         Action::NewestProbes(address).button("📋 Probes"),
     ];
-    let lower = [Action::Follow(address).button("🚶 Follow"), name];
+    // A random address is not followed.
+    let is_lasting = report.addresses.iter().any(|address| !address.is_random());
+    let follow = if is_lasting { Action::Follow(address).button("🚶 Follow") } else { None };
+    let lower = [follow, name];
     [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect()).collect()
 }
 
@@ -96,7 +106,9 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     if device.wildcard_count > 0 {
         text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
     }
-    if let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone) {
+    if device.probe_count >= HABIT
+        && let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone)
+    {
         text = text.then(format_args!("\nBusiest hour: mostly around {hour}"));
     }
     if let Some(signal) = device.signal {

@@ -27,10 +27,19 @@ pub(in crate::chat) fn devices(page: &Page<Entry>, now: Timestamp) -> Answer {
 
 /// The devices that were heard within the last minutes.
 pub(in crate::chat) fn nearby(page: &Page<Entry>, minutes: u32, now: Timestamp) -> Answer {
-    let within =
-        if minutes == 1 { "the last minute".to_owned() } else { format!("the last {minutes} minutes") };
+    let within = the_last(minutes);
     let head = Text::default().bold(format_args!("📍 Heard in {within}, strongest first{}", place(page)));
     list_of_devices(head, page, now, |page| Action::Nearby(minutes, page))
+}
+
+/// So many minutes in the largest unit that has them all.
+fn the_last(minutes: u32) -> String {
+    let (count, unit) = match minutes {
+        _ if minutes.is_multiple_of(1_440) => (minutes / 1_440, "day"),
+        _ if minutes.is_multiple_of(60) => (minutes / 60, "hour"),
+        _ => (minutes, "minute"),
+    };
+    if count == 1 { format!("the last {unit}") } else { format!("the last {count} {unit}s") }
 }
 
 /// The devices with most probes.

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::lists::with_page_buttons;
-use super::words::{ago, counted, shown_time};
+use super::words::{ago, counted, reason, shown_time};
 use crate::chart::Words;
 use crate::chat::answer::{Answer, Button};
 use crate::chat::button::Action;
@@ -21,7 +21,7 @@ pub(in crate::chat) fn reading(share: f64) -> Text {
 pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
     Text::plain(format_args!(
         "❌ The log could not be read: {}. Try again; /status tells how the disk is doing.",
-        printable(why)
+        reason(why)
     ))
 }
 
@@ -85,7 +85,7 @@ pub(in crate::chat) fn probes(
         text.then("\n• ").join(line.shortened(320))
     });
     if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {
-        text = text.then(format_args!("\nThe first was {}.", ago(newest.time, now)));
+        text = text.then(format_args!("\nThe newest was {}.", ago(newest.time, now)));
     }
     if !is_all && !page.has_next() {
         text = text.then("\nOlder ones: ").code(format_args!("/export {address}"));
@@ -109,6 +109,9 @@ pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) 
 
 /// What goes with the table of `written` networks; where `is_cut`, there are more.
 pub(in crate::chat) fn exported_networks(written: u64, is_cut: bool) -> Text {
+    if written == 0 {
+        return Text::plain("🗂 No network was asked for by name so far.");
+    }
     let text =
         Text::plain(format_args!("🗂 {}, most asked for first", counted(written, "network", "networks")));
     match is_cut {

@@ -9,7 +9,7 @@ pub(in crate::chat) fn misused(command: Command, why: &Misuse) -> Text {
     Text::plain(format_args!("❌ {}\nUsage: ", words(why))).join(usage(command))
 }
 
-fn words(why: &Misuse) -> String {
+pub(super) fn words(why: &Misuse) -> String {
     match why {
         Misuse::DeviceMissing => {
             "The device is missing: its name, a part of it, or its MAC address.".to_owned()

@@ -22,8 +22,9 @@ pub(in crate::chat) mod watching;
 mod words;
 
 use super::answer::File;
-use super::text::{Text, printable};
+use super::text::Text;
 use crate::recorder::ChangeError;
+use words::reason;
 
 pub use card::found;
 pub(super) use card::{choices, found_buttons};
@@ -36,8 +37,8 @@ pub(super) use log::{
 };
 pub(super) use misuse::misused;
 pub(super) use names::{
-    NAME_FIELD, asked_to_name, had_no_name, name_question, named, named_by_configuration, named_by_import,
-    unnamed,
+    NAME_FIELD, asked_to_name, had_no_name, name_question, name_refused, named, named_by_configuration,
+    named_by_import, unnamed,
 };
 pub(super) use status::status;
 pub use status::{Condition, SensorStatus, Status};
@@ -48,11 +49,11 @@ pub fn change_failed(error: &ChangeError) -> Text {
     match error {
         ChangeError::Disk(why) => text.then(format_args!(
             "the disk takes nothing ({}). Nothing was changed; try again once that is mended.",
-            printable(why)
+            reason(why)
         )),
         ChangeError::NotOnDiskYet(why) => text.then(format_args!(
             "it is not on disk yet ({}). It holds until a restart, and for good once that is mended.",
-            printable(why)
+            reason(why)
         )),
         ChangeError::Stopped => text.then("I am stopping. Try again in a minute."),
     }

@@ -1,6 +1,8 @@
 //! What is said of the names of devices.
 
+use super::misuse::words;
 use super::words::counted;
+use crate::chat::request::Misuse;
 use crate::chat::text::{Text, printable};
 use crate::dot11::MacAddr;
 
@@ -15,10 +17,15 @@ pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
     Text::plain(before).code(address).then(behind)
 }
 
+/// Why a name does not serve, and the question again.
+pub(in crate::chat) fn name_refused(address: MacAddr, why: &Misuse) -> Text {
+    Text::plain(format_args!("❌ {}\n", words(why))).join(name_question(address))
+}
+
 /// The device whose name this text asks for.
 pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
     let [before, behind] = QUESTION;
-    question.trim().strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
+    question.trim().lines().last()?.strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
 }
 
 pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Text {
@@ -66,6 +73,8 @@ mod tests {
     fn the_question_says_who_is_meant() {
         let address = "a4:83:e7:4e:39:15".parse().unwrap();
         assert_eq!(asked_to_name(&name_question(address).to_string()), Some(address));
+        let refused = name_refused(address, &Misuse::AddressMissing).to_string();
+        assert_eq!(asked_to_name(&refused), Some(address));
         for text in [
             "",
             "✏️ What is ",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::words::counted;
+use super::words::{counted, reason};
 use crate::chat::text::{Text, printable};
 
 /// The notice that nothing can be written any more.
@@ -11,7 +11,7 @@ pub fn recording_stopped(why: &str) -> Text {
     Text::plain(format_args!(
         "⚠️ Recording has stopped: nothing can be written to disk ({}). What is heard meanwhile is kept in \
          memory as far as it goes. Make room, or mend the disk.",
-        printable(why)
+        reason(why)
     ))
 }
 

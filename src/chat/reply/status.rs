@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use super::words::{ago, counted, shown_bytes, shown_duration, when};
+use super::words::{ago, counted, reason, shown_bytes, shown_duration, when};
 use crate::chat::text::{Text, printable};
 use crate::event::Timestamp;
 use crate::recorder::LogSize;
@@ -100,7 +100,7 @@ fn program(status: &Status, now: Timestamp) -> Text {
     match &status.disk_error {
         Some(why) => text.then(format_args!(
             "\n❌ Nothing can be written to disk at the moment: {}. Make room, or mend the disk.",
-            printable(why)
+            reason(why)
         )),
         None => text,
     }

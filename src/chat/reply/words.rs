@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use crate::chat::text::{MESSAGE_LIMIT, Text, utf16_length};
+use crate::chat::text::{MESSAGE_LIMIT, Text, printable, utf16_length};
 use crate::event::Timestamp;
 
 /// `time` in the configured zone.
@@ -61,6 +61,12 @@ pub(super) fn shown_bytes(bytes: u64) -> String {
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
+}
+
+/// Why something failed, as the system says it, without its number for that.
+pub(super) fn reason(why: &str) -> String {
+    let words = why.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')'));
+    printable(words.map_or(why, |(words, _)| words))
 }
 
 /// `count` with the word for one or many of them.

@@ -66,6 +66,13 @@ pub enum Request {
         /// Its name, which serves as one.
         name: String,
     },
+    /// The reply to a question for a name, which does not serve as one.
+    NameRefused {
+        /// The address to be named.
+        address: MacAddr,
+        /// What is wrong with the name.
+        why: Misuse,
+    },
     /// `/unname`
     Unname(MacAddr),
     /// `/status`
@@ -128,8 +135,7 @@ impl Request {
 
     /// Reads the reply to a question for this device's name.
     pub fn name_given(address: MacAddr, text: &str) -> Self {
-        let naming = arguments::naming(address, text);
-        naming.unwrap_or_else(|why| Self::Misused { command: Command::Name, why })
+        arguments::naming(address, text).unwrap_or_else(|why| Self::NameRefused { address, why })
     }
 }
 
