@@ -1,14 +1,11 @@
 //! The pages of devices and networks.
 //!
 //! All devices are looked at for a page, so that no order of them need be kept: some milliseconds for
-//! 100,000 of them. The state is let go of now and then meanwhile, so that the recorder does not wait for the whole
+//! 100,000. The state is let go of now and then meanwhile, so that the recorder does not wait for the whole
 //! of it. What is gathered is bounded by the page that is asked for, and pages by [`LAST_PAGE`].
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::Timestamp;
@@ -23,9 +20,6 @@ const LAST_PAGE: u32 = 999;
 
 /// Parts of the devices that are looked at before the state is let go of.
 const PARTS_AT_ONCE: usize = 16;
-
-/// Threads that help to look at all devices: more of them than this wait for the same memory.
-const HELPERS: usize = 3;
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,13 +87,13 @@ pub fn devices(recorder: &RecorderHandle, order: Order, since: Option<Timestamp>
 /// A page of the devices that asked for a network, and how often all of them did.
 pub fn who_asked(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<Entry>, u64) {
     let network = SoughtNetwork::new(ssid);
-    let sum = AtomicU64::new(0);
+    let mut sum = 0;
     let askers = gather(recorder, Order::MostProbes, page, |row| {
         let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
-        sum.fetch_add(probe_count, Ordering::Relaxed);
+        sum += probe_count;
         Some(Brief { probe_count, ..row.brief()? })
     });
-    (askers, sum.into_inner())
+    (askers, sum)
 }
 
 /// A page of the networks, those with most probes first.
@@ -114,87 +108,35 @@ pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
     })
 }
 
-/// A page of the devices of which `look` tells something. Where the machine has several processors, they share
-/// the devices: most of the time each waits for memory that no cache holds.
+/// A page of the devices of which `look` tells something.
 fn gather(
     recorder: &RecorderHandle,
     order: Order,
     page: u32,
-    look: impl Fn(DeviceRow<'_>) -> Option<Brief> + Sync,
+    mut look: impl FnMut(DeviceRow<'_>) -> Option<Brief>,
 ) -> Page<Entry> {
-    let named = Named::of(recorder.state().names());
-    let next_part = AtomicUsize::new(0);
-    let sift = || {
-        let mut sieve = Sieve::new(&named, order, page);
-        loop {
-            let first = next_part.fetch_add(PARTS_AT_ONCE, Ordering::Relaxed);
-            if first >= DEVICE_PARTS {
-                return sieve;
-            }
-            let state = recorder.state();
-            for row in (first..first + PARTS_AT_ONCE).flat_map(|part| state.devices_of_part(part)) {
-                if let Some(brief) = look(row) {
-                    sieve.take(Listed { address: row.address, further_addresses: 0, brief });
-                }
+    let mut named = Named::of(recorder.state().names());
+    let mut greatest = Greatest::for_page(page);
+    for first in (0..DEVICE_PARTS).step_by(PARTS_AT_ONCE) {
+        let state = recorder.state();
+        for row in (first..first + PARTS_AT_ONCE).flat_map(|part| state.devices_of_part(part)) {
+            let Some(brief) = look(row) else { continue };
+            let listed = Listed { address: row.address, further_addresses: 0, brief };
+            match named.group_of(row.address) {
+                None => greatest.push(Ranked::new(order, listed)),
+                Some(group) => group.take_in(listed),
             }
         }
-    };
-    let sieve = thread::scope(|scope| {
-        let helpers = thread::available_parallelism().map_or(0, |processors| processors.get() - 1);
-        // One that cannot be started leaves its share to the others.
-        let helpers: Vec<_> = (0..helpers.min(HELPERS))
-            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, sift).ok())
-            .collect();
-        let own = sift();
-        let found =
-            helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        found.fold(own, Sieve::merge)
-    });
-    sieve.into_page(page)
-}
-
-/// What is found of the devices that were looked at.
-struct Sieve<'a> {
-    named: &'a Named,
-    order: Order,
-    nameless: Greatest<Ranked>,
-    /// Those with names, by the place of the name.
-    groups: Vec<Option<Listed>>,
-}
-
-impl<'a> Sieve<'a> {
-    fn new(named: &'a Named, order: Order, page: u32) -> Self {
-        Self { named, order, nameless: Greatest::for_page(page), groups: vec![None; named.names.len()] }
     }
-
-    fn take(&mut self, listed: Listed) {
-        let place = self.named.places.get(&listed.address);
-        match place.and_then(|place| self.groups.get_mut(*place)) {
-            None => self.nameless.push(Ranked::new(self.order, listed)),
-            Some(group) => *group = merged(*group, Some(listed)),
-        }
+    for listed in named.groups.iter().filter_map(|group| group.listed) {
+        greatest.push(Ranked::new(order, listed));
     }
-
-    /// What both have found.
-    fn merge(mut self, other: Self) -> Self {
-        self.nameless.merge(other.nameless);
-        for (group, others) in self.groups.iter_mut().zip(other.groups) {
-            *group = merged(*group, others);
-        }
-        self
-    }
-
-    fn into_page(mut self, page: u32) -> Page<Entry> {
-        for listed in self.groups.into_iter().flatten() {
-            self.nameless.push(Ranked::new(self.order, listed));
-        }
-        self.nameless.into_page(page).map(|Ranked { listed, .. }| Entry {
-            name: self.named.name_of(listed.address),
-            address: listed.address,
-            further_addresses: listed.further_addresses as usize,
-            brief: listed.brief,
-        })
-    }
+    greatest.into_page(page).map(|Ranked { listed, .. }| Entry {
+        name: named.group_of(listed.address).map(|group| group.name.clone()),
+        address: listed.address,
+        further_addresses: listed.further_addresses as usize,
+        brief: listed.brief,
+    })
 }
 
 /// An entry without its name, small enough to be sorted by the thousand.
@@ -205,42 +147,58 @@ struct Listed {
     brief: Brief,
 }
 
-/// Both as one: what has the same name.
-fn merged(one: Option<Listed>, other: Option<Listed>) -> Option<Listed> {
-    let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
-    // Two that were heard at once are told apart by their addresses, whichever came first.
-    let newest = |listed: &Listed| (listed.brief.last_probe, Reverse(listed.address));
-    let mut both = if newest(&one) < newest(&other) { other } else { one };
-    both.further_addresses = one.further_addresses + other.further_addresses + 1;
-    both.brief.probe_count = one.brief.probe_count + other.brief.probe_count;
-    Some(both)
+impl Listed {
+    /// Takes in another address of the same name.
+    fn merge(&mut self, other: Self) {
+        self.further_addresses += 1 + other.further_addresses;
+        let probe_count = self.brief.probe_count + other.brief.probe_count;
+        if other.brief.last_probe > self.brief.last_probe {
+            (self.address, self.brief) = (other.address, other.brief);
+        }
+        self.brief.probe_count = probe_count;
+    }
 }
 
-/// The names of devices.
+/// The addresses that have a name, by that name.
 struct Named {
-    /// Each once.
-    names: Vec<String>,
-    /// Which of them an address has.
+    groups: Vec<Group>,
+    /// The places in `groups`.
     places: HashMap<MacAddr, usize>,
 }
 
+/// All addresses that share a name.
+struct Group {
+    name: String,
+    /// Those that are listed, as one.
+    listed: Option<Listed>,
+}
+
 impl Named {
-    fn of(all: &Names) -> Self {
-        let mut names = Vec::new();
-        let mut known: HashMap<String, usize> = HashMap::new();
-        let places = all.iter().map(|(address, name)| {
-            let place = *known.entry(fold_case(name)).or_insert_with(|| {
-                names.push(name.to_owned());
-                names.len() - 1
+    fn of(names: &Names) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut by_name: HashMap<String, usize> = HashMap::new();
+        let places = names.iter().map(|(address, name)| {
+            let place = *by_name.entry(fold_case(name)).or_insert_with(|| {
+                groups.push(Group { name: name.to_owned(), listed: None });
+                groups.len() - 1
             });
             (address, place)
         });
         let places = places.collect();
-        Self { names, places }
+        Self { groups, places }
     }
 
-    fn name_of(&self, address: MacAddr) -> Option<String> {
-        self.names.get(*self.places.get(&address)?).cloned()
+    fn group_of(&mut self, address: MacAddr) -> Option<&mut Group> {
+        self.groups.get_mut(*self.places.get(&address)?)
+    }
+}
+
+impl Group {
+    fn take_in(&mut self, listed: Listed) {
+        match &mut self.listed {
+            Some(known) => known.merge(listed),
+            None => self.listed = Some(listed),
+        }
     }
 }
 
@@ -306,12 +264,6 @@ impl<T: Ord + Copy> Greatest<T> {
         }
     }
 
-    /// Takes in what was pushed to another for the same page.
-    fn merge(&mut self, other: Self) {
-        self.total += other.total - other.kept.len();
-        other.kept.into_iter().for_each(|item| self.push(item));
-    }
-
     /// The page of this number, or the last.
     fn into_page(mut self, page: u32) -> Page<T> {
         let last = self.total.saturating_sub(1) / PAGE_ENTRIES;
@@ -344,12 +296,8 @@ mod tests {
     fn a_page_is_as_of_the_sorted_whole() {
         for total in [0_usize, 1, 10, 11, 95, 10_007] {
             for page in [0_u32, 1, 9, 10, u32::MAX] {
-                let [mut greatest, mut others] = [(); 2].map(|()| Greatest::for_page(page));
-                for number in 0..total {
-                    let of = if number % 3 == 0 { &mut others } else { &mut greatest };
-                    of.push(number * 37 % 20_011);
-                }
-                greatest.merge(others);
+                let mut greatest = Greatest::for_page(page);
+                (0..total).for_each(|number| greatest.push(number * 37 % 20_011));
                 let mut all: Vec<usize> = (0..total).map(|number| number * 37 % 20_011).collect();
                 all.sort_by_key(|number| Reverse(*number));
                 let found = greatest.into_page(page);
@@ -359,29 +307,5 @@ mod tests {
                 assert_eq!(found.number, page.min(found.pages() as u32 - 1));
             }
         }
-    }
-
-    #[test]
-    fn addresses_of_one_name_are_one_entry_in_whatever_order_they_come() {
-        let listed = |last: u8, probe_count, seconds: i64| Listed {
-            address: MacAddr::new([0, 0, 0, 0, 0, last]),
-            further_addresses: 0,
-            brief: Brief {
-                probe_count,
-                last_probe: Timestamp::from_micros(seconds * 1_000_000),
-                signal: None,
-            },
-        };
-        let [one, two, three] = [listed(1, 10, 5), listed(2, 20, 7), listed(3, 30, 7)];
-        let expected = Listed { further_addresses: 2, brief: Brief { probe_count: 60, ..two.brief }, ..two };
-        for [first, second, third] in
-            [[one, two, three], [one, three, two], [two, one, three], [two, three, one], [three, two, one]]
-        {
-            let [first, second, third] = [first, second, third].map(Some);
-            assert_eq!(merged(merged(first, second), third), Some(expected));
-            assert_eq!(merged(first, merged(second, third)), Some(expected));
-        }
-        assert_eq!(merged(None, Some(one)), Some(one));
-        assert_eq!(merged(None, None), None);
     }
 }
