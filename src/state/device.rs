@@ -93,12 +93,6 @@ impl Device {
         self
     }
 
-    /// How often this network was asked for.
-    pub fn probes_for(&self, ssid: &Ssid) -> u64 {
-        let place = self.ssids.binary_search_by(|(known, _)| known.cmp(ssid));
-        place.ok().and_then(|place| self.ssids.get(place)).map_or(0, |(_, count)| *count)
-    }
-
     /// The networks that were asked for by name and how often, ordered by SSID.
     pub fn ssids(&self) -> &[(Ssid, u64)] {
         &self.ssids

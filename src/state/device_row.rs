@@ -51,9 +51,14 @@ impl<'a> DeviceRow<'a> {
         if network.finder.find(self.row).is_none() {
             return 0;
         }
-        let device = postcard::from_bytes::<Device>(self.row);
-        device.map_or(0, |device| device.probes_for(&network.ssid))
+        counted(self.row, &network.ssid).unwrap_or(0)
     }
+}
+
+/// The count of an SSID in a packed device.
+fn counted(mut row: &[u8], ssid: &Ssid) -> Option<u64> {
+    let _: Head = take(&mut row)?;
+    Counts::take(&mut row, Some(ssid.as_bytes()))?.count
 }
 
 /// A network that devices are asked about.
@@ -247,6 +252,11 @@ mod tests {
             assert_eq!(postcard::from_bytes::<Device>(&row).unwrap(), device);
             assert_eq!(row, packed(&device));
         }
+        let row = DeviceRow::new(MacAddr::new([0; 6]), &row);
+        for (ssid, count) in &device.ssids {
+            assert_eq!(row.probes_for(&SoughtNetwork::new(ssid)), *count);
+        }
+        assert_eq!(row.probes_for(&SoughtNetwork::new(&Ssid::from("another"))), 0);
     }
 
     /// Few of a kind, so that some come again.

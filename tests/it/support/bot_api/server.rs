@@ -134,6 +134,8 @@ fn serve(stream: TcpStream, shared: &Shared) {
 
 /// The status and the body for a request; `None` where the connection is to be cut.
 fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
+    // Before this server's own work, which is slow with large files.
+    let at = Instant::now();
     let not_found = || Some((404, Reply::error(404, "Not Found").to_json()));
     let Some((token, name)) = request.path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
         shared.lock().violations.push(format!("no API path: {} {}", request.method, request.path));
@@ -147,7 +149,6 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
             return Some((400, Reply::error(400, "Bad Request: can't parse the body").to_json()));
         }
     };
-    let at = Instant::now();
     let mut call = Call { method, params, files, at, outcome: Outcome::Accepted, message_id: None };
     if http::percent_decode(token) != TOKEN {
         call.outcome = Outcome::Refused(401);
