@@ -174,7 +174,7 @@ impl Chat {
             // One more, to know whether there are more.
             let count = PROBE_PAGES * PAGE_ENTRIES + 1;
             let newest = history.newest(&Sought::Addresses(addresses), first_probe, count, go_on);
-            newest.map_err(|error| error.to_string())
+            newest.map_err(|error| error.io().to_string())
         });
         match newest.await {
             Ok(newest) => {

@@ -231,7 +231,7 @@ impl Access {
 
     /// Whether neither the configuration names anyone nor anybody owns the bot.
     fn is_unowned(&self) -> bool {
-        self.configured.is_empty() && self.all_owners().is_empty()
+        self.all_owners().is_empty()
     }
 
     async fn new_code(&self, role: Role, by: Option<ChatId>) -> Result<String, CodeError> {

@@ -354,7 +354,7 @@ fn a_pattern_alerts_with_its_facts_and_buttons() {
     assert!(home.ask("/mute 2h").plain.contains("Muted until"));
     home.transmit("00:23:a7:19:5c:03", "Depot 8");
     home.ask_until("00:23:a7:19:5c:03", "Probe count: 1\n");
-    assert!(home.ask("/unmute").plain.contains("1 alert while muted"));
+    assert!(home.ask("/unmute").plain.contains("1 alert was kept back"));
     assert_eq!(home.alerts().len(), 1);
     home.api.assert_clean();
 }
@@ -439,7 +439,7 @@ fn quiet_hours_end_with_one_message() {
     );
     assert_eq!(morning.plain.lines().count(), 6);
     home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    home.api.wait_for_message(|message| message.plain.contains("1 alert while muted"));
+    home.api.wait_for_message(|message| message.plain.contains("1 alert was kept back"));
     assert_eq!(home.alerts().len(), 2, "what came after them comes by itself");
     assert!(home.service.terminate().success());
     let logged = events(&data_dir);

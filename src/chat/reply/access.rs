@@ -106,7 +106,8 @@ pub fn for_owners_only(command: Command) -> Text {
 /// The answer to an owner's command where there is none.
 pub fn nobody_owns(command: Command) -> Text {
     Text::plain(format_args!(
-        "❌ /{} is for owners, and nobody owns this bot. Name one in telegram.owners of the configuration.",
+        "❌ /{} is for owners, and nobody owns this bot yet. Open the link in its log, or name an owner in \
+         telegram.owners of the configuration.",
         command.name()
     ))
 }
