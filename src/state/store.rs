@@ -59,6 +59,9 @@ const LEAST_ROOM: u64 = 2 << 20;
 /// How long sled may hold its lock after it was closed.
 const LAST_HOLD: Duration = Duration::from_secs(2);
 
+/// The wait before its lock is tried again.
+const AFTER_HOLD: Duration = Duration::from_millis(2);
+
 const DEAD_SHARE: usize = 2;
 
 /// Dead rows that are no matter, however few are alive.
@@ -177,7 +180,7 @@ impl Store {
         unless_sled_panics(|| {
             let mut store = Self {
                 folder: folder.to_owned(),
-                db: Some(open_sled(folder)?),
+                db: Some(once_unlocked(|| open_sled(folder))?),
                 read: 0,
                 chunks: VecDeque::new(),
                 next_run: 0,
@@ -218,12 +221,12 @@ impl Store {
         Ok(())
     }
 
-    /// Holds where no other process has the store in `folder`.
+    /// Holds where no other process has the store in `folder`; one that was just closed is waited for.
     ///
     /// # Errors
     /// [`StoreError::Locked`] names the one that has it.
     pub fn ensure_free(folder: &Path) -> Result<(), StoreError> {
-        locked(folder).map_or(Ok(()), Err)
+        once_unlocked(|| locked(folder).map_or(Ok(()), Err))
     }
 
     /// Removes the store in `folder`.
@@ -446,13 +449,25 @@ fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {
         .map_err(|error| locked(folder).unwrap_or(error.into()))
 }
 
+/// What `open` gives once nothing holds the store's lock any more, as sled's own threads may for a moment after
+/// it was closed; or the error that names who does.
+fn once_unlocked<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let asked = Instant::now();
+    loop {
+        match open() {
+            Err(StoreError::Locked { .. }) if asked.elapsed() < LAST_HOLD => std::thread::sleep(AFTER_HOLD),
+            opened => return opened,
+        }
+    }
+}
+
 /// Opens a store that was just closed: sled's own threads may hold its lock for a moment longer.
 fn reopen_sled(folder: &Path) -> Result<sled::Db, StoreError> {
     let closed = Instant::now();
     loop {
         match open_sled(folder) {
             Err(StoreError::Locked { .. } | StoreError::Sled(_)) if closed.elapsed() < LAST_HOLD => {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(AFTER_HOLD);
             }
             // It is this process that holds it.
             Err(StoreError::Locked { .. }) => return Err(StoreError::Closed),
