@@ -14,12 +14,15 @@
 //!   [`Capture::open`]: on standard input that waits for the first bytes, which say what follows.
 //! - Standard input is read by a thread that outlives a stopped capture until its read returns; what
 //!   it has read by then is lost. A process that ends does not wait for it.
+//!
+//! [`monitor`] puts an interface into monitor mode, for a capture to be opened on.
 
 mod byte_order;
 mod error;
 mod file;
 mod input;
 mod live;
+pub mod monitor;
 mod pcap_file;
 mod pcapng;
 mod source;

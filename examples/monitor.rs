@@ -1,0 +1,92 @@
+//! Puts an interface into monitor mode, hops, and prints what it hears, without the rest of the program:
+//!
+//!     cargo run --example monitor -- wlan0 --channels 1,6,11 --dwell-ms 250 --seconds 60
+//!
+//! It ends after the time, or after `--probes` probe requests, and leaves the interface as it was.
+//! `tests/hwsim/run` drives it.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use probewatch::capture::monitor::{Channel, Monitor, Settings};
+use probewatch::capture::{self, Capture, Source};
+
+#[derive(Parser)]
+struct Arguments {
+    interface: String,
+    /// Channel numbers, or centres in MHz; all that the hardware has if there are none.
+    #[arg(long, value_delimiter = ',')]
+    channels: Vec<u16>,
+    #[arg(long, default_value_t = 250)]
+    dwell_ms: u64,
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// End after so many probe requests that ask for a network by name.
+    #[arg(long)]
+    probes: Option<usize>,
+    #[arg(long)]
+    force: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let channels = arguments.channels.iter().map(|number| Channel::try_from(*number));
+    let settings = Settings {
+        channels: channels.collect::<Result<_, _>>()?,
+        dwell: Duration::from_millis(arguments.dwell_ms),
+        force: arguments.force,
+        ..Settings::default()
+    };
+    let Some(mut monitor) = Monitor::set_up(&arguments.interface, &settings)? else {
+        println!("left alone: {} is no Wi-Fi interface", arguments.interface);
+        return Ok(());
+    };
+    let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
+    println!("listening on {}, channels {}", monitor.interface(), channels.join(", "));
+    monitor.start_hopping(|error| println!("hopping: {error}"))?;
+    listen(monitor.interface(), arguments)?;
+    let counters = monitor.hop_counters();
+    println!("hops {}, refused {}", counters.hops.load(Relaxed), counters.refused.load(Relaxed));
+    monitor.tear_down()?;
+    println!("torn down");
+    Ok(())
+}
+
+/// Prints the probe requests for a network by name, until there were enough or the time is over.
+fn listen(interface: &str, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let capture = Capture::open(&Source::Interface(interface.to_owned()), &capture::Settings::default())?;
+    let stop = capture.stop_handle();
+    let (ended, end) = mpsc::channel::<()>();
+    let limit = Duration::from_secs(arguments.seconds);
+    let timer = thread::spawn(move || {
+        if end.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            stop.stop();
+        }
+    });
+    let mut heard = 0;
+    let outcome = capture.run(|frame| {
+        let probe = frame.probe_request;
+        if let Some(ssid) = probe.ssid.named() {
+            println!("heard {ssid} from {}, {:?} MHz", probe.source, probe.frequency_mhz);
+            heard += 1;
+        }
+        if arguments.probes == Some(heard) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    drop(ended);
+    let _ = timer.join();
+    Ok(outcome?)
+}

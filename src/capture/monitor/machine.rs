@@ -1,0 +1,237 @@
+//! What the machine's file systems say of an interface: whether its radio is switched off, and which
+//! program uses it.
+//!
+//! No D-Bus is spoken, so that who uses an interface is a matter of signs:
+//!
+//! - NetworkManager keeps a file for every device, `/run/NetworkManager/devices/<index>`, with
+//!   `managed=true` while it manages it. The file is NetworkManager's own and outlives it, so that it
+//!   only counts while NetworkManager runs. NetworkManager writes it when a device becomes managed,
+//!   unmanaged, connected or disconnected.
+//! - wpa_supplicant, where NetworkManager has not started it, is told its interface with `-i`, by the
+//!   name of its systemd unit, or it opens a control socket of the interface's name.
+//! - iwd takes every interface.
+//!
+//! A program runs if `/proc` shows it, or if its systemd unit has a control group: under
+//! `ProtectProc=invisible` the first is not seen. A holder that is not seen (no systemd and no `/proc`, or
+//! a control socket in a folder closed to this user) is not found; if it brings the interface up again,
+//! the kernel calls the radio busy.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Who turned a radio off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Block {
+    Soft,
+    Hard,
+}
+
+/// A program that uses an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    NetworkManager,
+    WpaSupplicant,
+    Iwd,
+}
+
+impl Holder {
+    /// What makes it leave the interface.
+    pub(super) fn remedy(self, interface: &str) -> String {
+        match self {
+            Self::NetworkManager => format!(
+                "nmcli device set {interface} managed no, and for good: unmanaged-devices=interface-name:\
+                 {interface} under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf"
+            ),
+            Self::WpaSupplicant => {
+                format!(
+                    "sudo systemctl stop wpa_supplicant@{interface}, or sudo wpa_cli -i {interface} terminate"
+                )
+            }
+            Self::Iwd => format!("sudo systemctl stop iwd, or start it as iwd --nointerfaces {interface}"),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NetworkManager => "NetworkManager",
+            Self::WpaSupplicant => "wpa_supplicant",
+            Self::Iwd => "iwd",
+        })
+    }
+}
+
+/// The machine, or in tests a folder that looks like one.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    root: PathBuf,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { root: PathBuf::from("/") }
+    }
+}
+
+impl Machine {
+    /// Whether, and by whom, the radio of this name is switched off.
+    pub fn block(&self, wiphy: &str) -> Option<Block> {
+        let radio = self.root.join("sys/class/ieee80211").join(wiphy);
+        let switches = fs::read_dir(radio).into_iter().flatten().flatten();
+        let switches = switches.filter(|entry| entry.file_name().to_string_lossy().starts_with("rfkill"));
+        switches.filter_map(|switch| block_of_switch(&switch.path())).max()
+    }
+
+    /// The program that uses the interface, as far as it is seen.
+    pub fn holder(&self, interface: &str, index: u32) -> Option<Holder> {
+        let programs = self.programs();
+        let runs = |name: &str| {
+            programs.iter().any(|program| program.name == name) || self.unit_runs(&format!("{name}.service"))
+        };
+        let device = self.root.join(format!("run/NetworkManager/devices/{index}"));
+        if runs("NetworkManager") && fs::read_to_string(device).is_ok_and(|state| is_managed(&state)) {
+            Some(Holder::NetworkManager)
+        } else if self.wpa_supplicant_has(interface, &programs) {
+            Some(Holder::WpaSupplicant)
+        } else if runs("iwd") {
+            Some(Holder::Iwd)
+        } else {
+            None
+        }
+    }
+
+    fn wpa_supplicant_has(&self, interface: &str, programs: &[Program]) -> bool {
+        let mut supplicants = programs.iter().filter(|program| program.name == "wpa_supplicant").peekable();
+        let has_socket = self.root.join("run/wpa_supplicant").join(interface).exists();
+        let unit = format!("system-wpa_supplicant.slice/wpa_supplicant@{interface}.service");
+        supplicants.peek().is_some() && has_socket
+            || supplicants.any(|program| is_told_interface(&program.arguments, interface))
+            || self.unit_runs(&unit)
+    }
+
+    fn unit_runs(&self, unit: &str) -> bool {
+        self.root.join("sys/fs/cgroup/system.slice").join(unit).is_dir()
+    }
+
+    fn programs(&self) -> Vec<Program> {
+        let processes = fs::read_dir(self.root.join("proc")).into_iter().flatten().flatten();
+        processes.filter_map(|process| Program::read(&process.path())).collect()
+    }
+}
+
+/// A program that runs.
+struct Program {
+    name: String,
+    arguments: Vec<u8>,
+}
+
+impl Program {
+    fn read(process: &Path) -> Option<Self> {
+        let name = fs::read_to_string(process.join("comm")).ok()?.trim_end().to_owned();
+        let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+        Some(Self { name, arguments })
+    }
+}
+
+fn block_of_switch(switch: &Path) -> Option<Block> {
+    let is_set =
+        |name: &str| fs::read_to_string(switch.join(name)).is_ok_and(|value| value.trim_end() == "1");
+    if is_set("hard") { Some(Block::Hard) } else { is_set("soft").then_some(Block::Soft) }
+}
+
+/// Whether NetworkManager's file of a device says that it manages it.
+fn is_managed(state: &str) -> bool {
+    state.lines().any(|line| line.trim() == "managed=true")
+}
+
+/// Whether `-i interface` is among the arguments, which are separated by NUL.
+fn is_told_interface(arguments: &[u8], interface: &str) -> bool {
+    let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
+    let is_apart = |pair: &[&[u8]]| pair == [b"-i".as_slice(), interface.as_bytes()];
+    arguments.windows(2).any(is_apart)
+        || arguments.iter().any(|argument| argument.strip_prefix(b"-i") == Some(interface.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine with these files, each a path and what it contains.
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let machine = Machine { root: folder.path().to_owned() };
+        (folder, machine)
+    }
+
+    fn holder(files: &[(&str, &str)]) -> Option<Holder> {
+        let (_folder, machine) = machine(files);
+        machine.holder("wlan0", 3)
+    }
+
+    const MANAGED: (&str, &str) = (
+        "run/NetworkManager/devices/3",
+        "# This is private data. Do not parse.\n\n[device]\nmanaged=true\nconnection-uuid=5a38e7\n",
+    );
+
+    #[test]
+    fn network_manager_holds_what_it_manages_while_it_runs() {
+        let runs = ("proc/612/comm", "NetworkManager\n");
+        let unit = ("sys/fs/cgroup/system.slice/NetworkManager.service/cgroup.procs", "");
+        assert_eq!(holder(&[MANAGED, runs]), Some(Holder::NetworkManager));
+        assert_eq!(holder(&[MANAGED, unit]), Some(Holder::NetworkManager));
+        assert_eq!(holder(&[MANAGED]), None);
+        assert_eq!(holder(&[runs]), None);
+        let unmanaged = (MANAGED.0, "[device]\nmanaged=false\n");
+        assert_eq!(holder(&[unmanaged, runs]), None);
+        let other_device = ("run/NetworkManager/devices/4", MANAGED.1);
+        assert_eq!(holder(&[other_device, runs]), None);
+    }
+
+    #[test]
+    fn wpa_supplicant_holds_the_interface_that_it_was_told() {
+        let runs = ("proc/700/comm", "wpa_supplicant\n");
+        for arguments in ["wpa_supplicant\0-B\0-i\0wlan0\0", "wpa_supplicant\0-iwlan0\0-c/etc/wpa.conf\0"] {
+            assert_eq!(holder(&[runs, ("proc/700/cmdline", arguments)]), Some(Holder::WpaSupplicant));
+        }
+        assert_eq!(holder(&[runs, ("run/wpa_supplicant/wlan0", "")]), Some(Holder::WpaSupplicant));
+        let unit = "sys/fs/cgroup/system.slice/system-wpa_supplicant.slice/wpa_supplicant@wlan0.service/x";
+        assert_eq!(holder(&[(unit, "")]), Some(Holder::WpaSupplicant));
+
+        // Waits for NetworkManager, serves another interface, or has left its socket behind.
+        assert_eq!(holder(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-u\0-s\0")]), None);
+        assert_eq!(holder(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-iwlan01\0")]), None);
+        assert_eq!(holder(&[("run/wpa_supplicant/wlan0", "")]), None);
+    }
+
+    #[test]
+    fn iwd_holds_every_interface() {
+        assert_eq!(holder(&[("proc/700/comm", "iwd\n")]), Some(Holder::Iwd));
+        assert_eq!(holder(&[("proc/700/comm", "init\n")]), None);
+    }
+
+    #[test]
+    fn a_radio_is_as_blocked_as_its_hardest_switch() {
+        let block = |soft, hard| {
+            let files = [
+                ("sys/class/ieee80211/phy0/rfkill0/soft", "0\n"),
+                ("sys/class/ieee80211/phy0/rfkill0/hard", "0\n"),
+                ("sys/class/ieee80211/phy0/rfkill1/soft", soft),
+                ("sys/class/ieee80211/phy0/rfkill1/hard", hard),
+            ];
+            let (_folder, machine) = machine(&files);
+            assert_eq!(machine.block("phy1"), None);
+            machine.block("phy0")
+        };
+        assert_eq!(block("0\n", "0\n"), None);
+        assert_eq!(block("1\n", "0\n"), Some(Block::Soft));
+        assert_eq!(block("1\n", "1\n"), Some(Block::Hard));
+        assert_eq!(block("0\n", "1\n"), Some(Block::Hard));
+    }
+}

@@ -1,0 +1,111 @@
+//! What to do with an interface, decided over what was seen of it; nothing is read or changed here.
+
+use super::Settings;
+use super::channel::{Channel, ChannelProblem, select};
+use super::error::MonitorError;
+use super::machine::{Block, Holder};
+use super::nl80211::{Interface, InterfaceType, Wiphy};
+use super::route::{DefaultRoute, Link, only_way};
+
+/// What the monitor interfaces that are made here are called, with a number after it.
+pub(super) const NAME_PREFIX: &str = "pwmon";
+
+/// What was seen of an interface and its machine.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub interface: Interface,
+    /// Of all radios.
+    pub interfaces: Vec<Interface>,
+    pub wiphy: Wiphy,
+    pub links: Vec<Link>,
+    pub routes: Vec<DefaultRoute>,
+    pub block: Option<Block>,
+    pub holder: Option<Holder>,
+}
+
+/// How an interface becomes one that is captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// It is in monitor mode, and is only brought up if it is not.
+    UseAsIs { bring_up: bool, channels: Vec<Channel> },
+    /// A monitor interface of this name is added. An interface that is up holds the channel, so the
+    /// managed one is taken down if it is up.
+    AddBeside { name: String, take_down: bool, channels: Vec<Channel> },
+}
+
+/// Decides what to do.
+///
+/// That the machine would go offline is told before who holds the interface: the remedy for the latter
+/// would take it offline.
+pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorError> {
+    let interface = || seen.interface.name.clone();
+    if let Some(block) = seen.block {
+        return Err(MonitorError::blocked(&seen.interface.name, block));
+    }
+    let is_up = is_up(seen.interface.index, &seen.links);
+    match seen.interface.kind {
+        InterfaceType::Managed => {}
+        InterfaceType::Monitor => {
+            return Ok(Plan::UseAsIs { bring_up: !is_up, channels: channels(seen, settings)? });
+        }
+        InterfaceType::Other(_) => return Err(MonitorError::NotManaged { interface: interface() }),
+    }
+    if !seen.wiphy.has_monitor_mode {
+        return Err(MonitorError::NoMonitorMode { interface: interface() });
+    }
+    if !seen.wiphy.can_add_interfaces {
+        return Err(MonitorError::CannotAdd { interface: interface() });
+    }
+    let channels = channels(seen, settings)?;
+    if !settings.force
+        && let Some(version) = only_way(seen.interface.index, &seen.links, &seen.routes)
+    {
+        return Err(MonitorError::OnlyWay { interface: interface(), version });
+    }
+    if let Some(holder) = seen.holder {
+        return Err(MonitorError::Held { interface: interface(), holder });
+    }
+    for other in siblings(&seen.interface, &seen.interfaces) {
+        let interface = interface();
+        if other.kind == InterfaceType::Monitor {
+            return Err(MonitorError::AlreadyMonitored { interface, monitor: other.name.clone() });
+        }
+        if self::is_up(other.index, &seen.links) {
+            return Err(MonitorError::RadioShared { interface, other: other.name.clone() });
+        }
+    }
+    Ok(Plan::AddBeside { name: free_name(&seen.links), take_down: is_up, channels })
+}
+
+/// The other interfaces of the same radio.
+pub(super) fn siblings<'a>(
+    interface: &'a Interface,
+    all: &'a [Interface],
+) -> impl Iterator<Item = &'a Interface> {
+    all.iter().filter(|other| other.wiphy == interface.wiphy && other.index != interface.index)
+}
+
+fn channels(seen: &Seen, settings: &Settings) -> Result<Vec<Channel>, MonitorError> {
+    let interface = seen.interface.name.clone();
+    select(&seen.wiphy.channels, &settings.channels, &settings.bands).map_err(|problem| match problem {
+        ChannelProblem::Missing(channels) => MonitorError::NoSuchChannel { interface, channels },
+        ChannelProblem::Disabled(channels) => MonitorError::ChannelDisabled { interface, channels },
+        ChannelProblem::NoneLeft => {
+            MonitorError::NoChannel { interface, bands: settings.bands.iter().copied().collect() }
+        }
+    })
+}
+
+fn is_up(index: u32, links: &[Link]) -> bool {
+    links.iter().any(|link| link.index == index && link.is_up)
+}
+
+fn free_name(links: &[Link]) -> String {
+    let is_free = |name: &String| !links.iter().any(|link| link.name == *name);
+    // One name more than there are links that could have taken them.
+    let names = (0..=links.len()).map(|number| format!("{NAME_PREFIX}{number}"));
+    names.into_iter().find(is_free).unwrap_or_else(|| NAME_PREFIX.to_owned())
+}
+
+#[cfg(all(test, target_endian = "little"))]
+mod tests;

@@ -1,0 +1,200 @@
+//! rtnetlink: links, whether they are up, and the routes to the internet.
+//!
+//! The numbers are those of `linux/rtnetlink.h`, `linux/if_link.h` and `linux/if.h`.
+
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use super::netlink::{Netlink, Request, RequestError, attribute, number, text};
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+const RTM_GETROUTE: u16 = 26;
+
+const IFF_UP: u32 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+/// Family, type, index, flags, change.
+const LINK_HEADER_LENGTH: usize = 16;
+
+const RTA_OIF: u16 = 4;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
+const RT_TABLE_MAIN: u32 = 254;
+const RTN_UNICAST: u8 = 1;
+/// `RTNH_F_DEAD` and `RTNH_F_LINKDOWN`: the cable is out.
+const NEXT_HOP_IS_DEAD: u32 = 1 | 16;
+/// Family, lengths of destination and source, TOS, table, protocol, scope, type, flags.
+const ROUTE_HEADER_LENGTH: usize = 12;
+/// Length, flags, hops, index.
+const NEXT_HOP_LENGTH: usize = 8;
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+/// A network interface of any kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    pub index: u32,
+    pub name: String,
+    pub is_up: bool,
+    /// What kind of software device it is, as `tun` or `bridge`.
+    pub kind: Option<String>,
+}
+
+impl Link {
+    pub fn read(message: &[u8]) -> Option<Self> {
+        let attributes = message.get(LINK_HEADER_LENGTH..)?;
+        let info = attribute(attributes, IFLA_LINKINFO);
+        Some(Self {
+            index: number(message.get(4..)?)?,
+            name: text(attribute(attributes, IFLA_IFNAME)?),
+            is_up: number(message.get(8..)?)? & IFF_UP != 0,
+            kind: info.and_then(|info| attribute(info, IFLA_INFO_KIND)).map(text),
+        })
+    }
+
+    /// Whether what it carries goes on over another interface of this machine, or nowhere.
+    fn is_tunnel(&self) -> bool {
+        const TUNNELS: [&str; 17] = [
+            "tun",
+            "wireguard",
+            "ovpn",
+            "ipip",
+            "ip6tnl",
+            "sit",
+            "gre",
+            "gretap",
+            "ip6gre",
+            "ip6gretap",
+            "vti",
+            "vti6",
+            "xfrm",
+            "vxlan",
+            "geneve",
+            "dummy",
+            "ifb",
+        ];
+        self.kind.as_ref().is_some_and(|kind| TUNNELS.contains(&kind.as_str()))
+    }
+}
+
+/// A version of the internet protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpVersion {
+    V4,
+    V6,
+}
+
+/// A default route in the main table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DefaultRoute {
+    pub version: IpVersion,
+    /// The interfaces that it leads out by and that have not lost their carrier.
+    pub out_by: Vec<u32>,
+}
+
+impl DefaultRoute {
+    /// Reads a message about a route; `None` for those that lead elsewhere, or nowhere.
+    pub fn read(message: &[u8]) -> Option<Self> {
+        let &[family, destination_length, _, _, table, _, _, kind, ..] = message else { return None };
+        let attributes = message.get(ROUTE_HEADER_LENGTH..)?;
+        let table = attribute(attributes, RTA_TABLE).and_then(number).unwrap_or(table.into());
+        let version = match family {
+            AF_INET => IpVersion::V4,
+            AF_INET6 => IpVersion::V6,
+            _ => return None,
+        };
+        if destination_length != 0 || table != RT_TABLE_MAIN || kind != RTN_UNICAST {
+            return None;
+        }
+        let flags = number(message.get(8..)?)?;
+        let mut out_by = Vec::new();
+        if let Some(index) = attribute(attributes, RTA_OIF).and_then(number)
+            && flags & NEXT_HOP_IS_DEAD == 0
+        {
+            out_by.push(index);
+        }
+        out_by.extend(next_hops(attribute(attributes, RTA_MULTIPATH).unwrap_or_default()));
+        Some(Self { version, out_by })
+    }
+}
+
+fn next_hops(mut bytes: &[u8]) -> Vec<u32> {
+    let mut out_by = Vec::new();
+    while let Some((&[low, high, flags, _, a, b, c, d], _)) = bytes.split_first_chunk::<NEXT_HOP_LENGTH>() {
+        if u32::from(flags) & NEXT_HOP_IS_DEAD == 0 {
+            out_by.push(u32::from_ne_bytes([a, b, c, d]));
+        }
+        let length = usize::from(u16::from_ne_bytes([low, high])).max(NEXT_HOP_LENGTH);
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    out_by
+}
+
+/// The IP version for which this interface is the only way to the internet, if there is one.
+///
+/// A tunnel is no other way: what it carries leaves by an interface that is not a tunnel.
+pub(super) fn only_way(index: u32, links: &[Link], routes: &[DefaultRoute]) -> Option<IpVersion> {
+    let is_tunnel = |index: u32| links.iter().any(|link| link.index == index && link.is_tunnel());
+    [IpVersion::V4, IpVersion::V6].into_iter().find(|version| {
+        let out_by =
+            || routes.iter().filter(|route| route.version == *version).flat_map(|route| &route.out_by);
+        let is_way = out_by().any(|way| *way == index);
+        is_way && out_by().all(|way| *way == index || is_tunnel(*way))
+    })
+}
+
+pub(super) fn get_links() -> Request {
+    Request::dump(RTM_GETLINK, &link_header(0, 0, 0))
+}
+
+pub(super) fn set_link_up(index: u32, up: bool) -> Request {
+    Request::new(RTM_NEWLINK, &link_header(index, if up { IFF_UP } else { 0 }, IFF_UP))
+}
+
+pub(super) fn get_routes(version: IpVersion) -> Request {
+    let mut header = [0; ROUTE_HEADER_LENGTH];
+    header[0] = match version {
+        IpVersion::V4 => AF_INET,
+        IpVersion::V6 => AF_INET6,
+    };
+    Request::dump(RTM_GETROUTE, &header)
+}
+
+fn link_header(index: u32, flags: u32, change: u32) -> [u8; LINK_HEADER_LENGTH] {
+    let mut header = [0; LINK_HEADER_LENGTH];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..].copy_from_slice(&change.to_ne_bytes());
+    header
+}
+
+/// A socket to the links and routes.
+pub(super) struct Links {
+    netlink: Netlink,
+}
+
+impl Links {
+    pub fn open() -> Result<Self, RequestError> {
+        Ok(Self { netlink: Netlink::open(NETLINK_ROUTE)? })
+    }
+
+    pub fn list(&mut self) -> Result<Vec<Link>, RequestError> {
+        let answer = self.netlink.ask(&get_links())?;
+        Ok(answer.iter().filter_map(|body| Link::read(&body.bytes)).collect())
+    }
+
+    pub fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, RequestError> {
+        let mut routes = Vec::new();
+        for version in [IpVersion::V4, IpVersion::V6] {
+            let answer = self.netlink.ask(&get_routes(version))?;
+            routes.extend(answer.iter().filter_map(|body| DefaultRoute::read(&body.bytes)));
+        }
+        Ok(routes)
+    }
+
+    pub fn set_up(&mut self, index: u32, up: bool) -> Result<(), RequestError> {
+        self.netlink.ask(&set_link_up(index, up)).map(drop)
+    }
+}

@@ -1,0 +1,388 @@
+//! The netlink messages as bytes, and what is told of each refusal.
+//!
+//! What the kernel answers was recorded in the machine that `tests/hwsim/run --record` boots (Linux 6.1,
+//! three simulated radios, the country set to DE); `recorded/` holds the answers, each up to its end. What
+//! is sent is compared with what iw 5.19 was seen to send there for the same. Both are little-endian.
+
+use std::io;
+
+use super::channel::HardwareChannel;
+use super::netlink::{Answer, Request, attributes};
+use super::nl80211::{self, Wiphy};
+use super::route::{self, DefaultRoute, only_way};
+use super::*;
+use rustix::io::Errno;
+
+pub(super) const LINKS: &[u8] = include_bytes!("recorded/links.bin");
+pub(super) const INTERFACES: &[u8] = include_bytes!("recorded/interfaces.bin");
+pub(super) const WIPHY: &[u8] = include_bytes!("recorded/wiphy.bin");
+const FAMILY: &[u8] = include_bytes!("recorded/family.bin");
+const NEW_MONITOR: &[u8] = include_bytes!("recorded/new_monitor.bin");
+const ROUTES_V4: &[u8] = include_bytes!("recorded/routes_v4.bin");
+const ROUTES_V6: &[u8] = include_bytes!("recorded/routes_v6.bin");
+/// Only the header of the refused request comes back, then the reason.
+const REFUSED_CAPPED: &[u8] = include_bytes!("recorded/refused_capped.bin");
+/// All of the refused request comes back, as iw asks for it.
+const REFUSED_WHOLE: &[u8] = include_bytes!("recorded/refused_whole.bin");
+
+/// As the kernel numbered nl80211 there.
+const NL80211: u16 = 0x20;
+
+/// The messages of a recorded answer.
+pub(super) fn bodies(recorded: &[u8]) -> Vec<Vec<u8>> {
+    let (answer, outcome) = take(recorded);
+    outcome.unwrap();
+    assert!(answer.is_whole());
+    answer.into_bodies().into_iter().map(|body| body.bytes).collect()
+}
+
+fn take(recorded: &[u8]) -> (Answer, Result<(), RequestError>) {
+    let sequence = recorded.get(8..12).map_or(0, |bytes| u32::from_ne_bytes(bytes.try_into().unwrap()));
+    let mut answer = Answer::default();
+    let outcome = answer.take(recorded, sequence);
+    (answer, outcome)
+}
+
+pub(super) fn links() -> Vec<Link> {
+    bodies(LINKS).iter().filter_map(|body| Link::read(body)).collect()
+}
+
+pub(super) fn interfaces() -> Vec<Interface> {
+    bodies(INTERFACES).iter().filter_map(|body| Interface::read(body)).collect()
+}
+
+pub(super) fn wiphy() -> Wiphy {
+    let mut wiphy = Wiphy::default();
+    for body in bodies(WIPHY) {
+        wiphy.take(&body);
+    }
+    wiphy
+}
+
+pub(super) fn channel(number: u16) -> Channel {
+    Channel::try_from(number).unwrap()
+}
+
+/// The bytes that hexadecimal digits stand for.
+fn bytes(digits: &str) -> Vec<u8> {
+    let digits: String = digits.split_whitespace().collect();
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
+}
+
+/// `request` is sent as `expected`, whose sequence and port numbers are 0.
+fn check_request(request: &Request, expected: &str) {
+    let sent = request.to_bytes(0x0102_0304);
+    assert_eq!(sent[8..16], [4, 3, 2, 1, 0, 0, 0, 0], "sequence and port");
+    let mut unnumbered = sent;
+    unnumbered[8..16].fill(0);
+    assert_eq!(unnumbered, bytes(expected));
+}
+
+#[test]
+fn nl80211_requests_are_those_of_iw() {
+    check_request(
+        &nl80211::get_family("nl80211"),
+        "20000000 1000 0500 00000000 00000000  03 01 0000  0c00 0200 6e6c383032313100",
+    );
+    check_request(&nl80211::get_interfaces(NL80211), "14000000 2000 0103 00000000 00000000  05 00 0000");
+    // What iw does for `iw phy phy0 interface add pwmon0 type monitor`, and SOCKET_OWNER.
+    check_request(
+        &nl80211::new_monitor(NL80211, 0, "pwmon0"),
+        "34000000 2000 0500 00000000 00000000  07 00 0000  0800 0100 00000000
+         0b00 0400 70776d6f6e3000 00  0800 0500 06000000  0400 cc00",
+    );
+    check_request(
+        &nl80211::del_interface(NL80211, 9),
+        "1c000000 2000 0500 00000000 00000000  08 00 0000  0800 0300 09000000",
+    );
+}
+
+/// As `linux/nl80211.h` documents them; iw sends more attributes, or another command.
+#[test]
+fn nl80211_requests_are_as_documented() {
+    // SPLIT_WIPHY_DUMP is a flag.
+    check_request(
+        &nl80211::get_wiphy(NL80211, 1),
+        "20000000 2000 0103 00000000 00000000  01 00 0000  0800 0100 01000000  0400 ae00",
+    );
+    // IFINDEX, WIPHY_FREQ in MHz, CHANNEL_WIDTH 20_NOHT.
+    check_request(
+        &nl80211::set_channel(NL80211, 9, channel(6)),
+        "2c000000 2000 0500 00000000 00000000  41 00 0000  0800 0300 09000000  0800 2600 85090000
+         0800 9f00 00000000",
+    );
+}
+
+/// As `linux/rtnetlink.h` and rtnetlink(7) document them.
+#[test]
+fn route_requests_are_as_documented() {
+    check_request(
+        &route::get_links(),
+        "20000000 1200 0103 00000000 00000000  00 00 0000 00000000 00000000 00000000",
+    );
+    // Of the flags, only IFF_UP is changed.
+    check_request(
+        &route::set_link_up(7, true),
+        "20000000 1000 0500 00000000 00000000  00 00 0000 07000000 01000000 01000000",
+    );
+    check_request(
+        &route::set_link_up(7, false),
+        "20000000 1000 0500 00000000 00000000  00 00 0000 07000000 00000000 01000000",
+    );
+    for (version, family) in [(IpVersion::V4, "02"), (IpVersion::V6, "0a")] {
+        let rest = "000000 00000000 00000000";
+        check_request(
+            &route::get_routes(version),
+            &format!("1c000000 1a00 0103 00000000 00000000  {family} {rest}"),
+        );
+    }
+}
+
+#[test]
+fn recorded_answers_about_interfaces_are_read() {
+    assert_eq!(bodies(FAMILY).iter().find_map(|body| nl80211::family_id(body)), Some(NL80211));
+
+    let links = links();
+    let told: Vec<_> =
+        links.iter().map(|link| (link.index, link.name.as_str(), link.is_up, link.kind.as_deref())).collect();
+    assert_eq!(
+        told,
+        [
+            (1, "lo", true, None),
+            (2, "wlan0", true, None),
+            (3, "wlan1", true, None),
+            (4, "wlan2", true, None),
+            (5, "hwsim0", false, None),
+            (6, "dummy0", true, Some("dummy")),
+        ]
+    );
+
+    let interface = |index, name: &str, wiphy, kind| Interface { index, name: name.to_owned(), wiphy, kind };
+    assert_eq!(
+        interfaces(),
+        [
+            interface(4, "wlan2", 2, InterfaceType::Other(3)),
+            interface(3, "wlan1", 1, InterfaceType::Managed),
+            interface(2, "wlan0", 0, InterfaceType::Managed),
+        ]
+    );
+    assert_eq!(
+        bodies(NEW_MONITOR).iter().find_map(|body| Interface::read(body)),
+        Some(interface(8, "pwmon0", 0, InterfaceType::Monitor))
+    );
+}
+
+/// The dump comes in messages that each tell of a part, the channels one at a time.
+#[test]
+fn a_split_wiphy_dump_is_put_together() {
+    assert!(bodies(WIPHY).len() > 50);
+    let wiphy = wiphy();
+    assert_eq!(wiphy.name, "phy0");
+    assert!(wiphy.has_monitor_mode && wiphy.can_add_interfaces);
+    let numbers = |band, is_disabled| {
+        let is_asked =
+            |known: &&HardwareChannel| known.channel.band() == band && known.is_disabled == is_disabled;
+        wiphy.channels.iter().filter(is_asked).map(|known| known.channel.number()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(Band::Ghz2, false), (1..=13).collect::<Vec<_>>());
+    assert_eq!(numbers(Band::Ghz2, true), [14]);
+    assert_eq!(
+        numbers(Band::Ghz5, false),
+        [
+            36, 40, 44, 48, 52, 56, 60, 64, 100, 104, 108, 112, 116, 120, 124, 128, 132, 136, 140, 149, 153,
+            157, 161, 165, 169, 171, 172, 173
+        ]
+    );
+    assert_eq!(numbers(Band::Ghz6, false), (1..=93).step_by(4).collect::<Vec<_>>());
+    assert_eq!(numbers(Band::Ghz6, true), (97..=233).step_by(4).collect::<Vec<_>>());
+}
+
+#[test]
+fn recorded_routes_are_read() {
+    let routes =
+        |recorded| bodies(recorded).iter().filter_map(|body| DefaultRoute::read(body)).collect::<Vec<_>>();
+    // By wlan0, dummy0, wlan2, and wlan1, which has no carrier.
+    let out_by: Vec<_> = routes(ROUTES_V4).into_iter().map(|route| route.out_by).collect();
+    assert_eq!(out_by, [vec![2], vec![6], vec![4], vec![]]);
+    assert_eq!(routes(ROUTES_V6), [DefaultRoute { version: IpVersion::V6, out_by: vec![4] }]);
+
+    let (all, links) = ([routes(ROUTES_V4), routes(ROUTES_V6)].concat(), links());
+    assert_eq!(only_way(2, &links, &all), None);
+    assert_eq!(only_way(4, &links, &all), Some(IpVersion::V6));
+    let without_wlan2: Vec<_> = all.into_iter().filter(|route| route.out_by != [4]).collect();
+    assert_eq!(only_way(2, &links, &without_wlan2), Some(IpVersion::V4));
+}
+
+/// `ip route add default nexthop dev wlan0 nexthop dev wlan1 nexthop dev wlan2`, wlan1 without carrier.
+#[test]
+fn a_route_of_several_next_hops_leads_out_by_each() {
+    let route = bytes(
+        "02 00 00 00 fe 03 fd 01 00000000  0800 0f00 fe000000
+         1c00 0900  0800 00 00 02000000  0800 10 00 03000000  0800 00 00 04000000",
+    );
+    let route = DefaultRoute::read(&route).unwrap();
+    assert_eq!((route.version, route.out_by), (IpVersion::V4, vec![2, 4]));
+    // Of the table `local`, of a network, or of the kind `unreachable`.
+    for other in [
+        "02 00 00 00 ff 03 fd 01 00000000  0800 0400 02000000",
+        "02 18 00 00 fe 03 fd 01 00000000  0800 0400 02000000",
+        "0a 00 00 00 fe 03 00 07 00000000  0800 0400 01000000",
+    ] {
+        assert_eq!(DefaultRoute::read(&bytes(other)), None);
+    }
+}
+
+#[test]
+fn a_refusal_comes_with_the_kernels_reason() {
+    for recorded in [REFUSED_CAPPED, REFUSED_WHOLE] {
+        let refusal = take(recorded).1.unwrap_err();
+        assert_eq!(refusal.errno(), Some(Errno::INVAL));
+        assert_eq!(refusal.to_string(), "Invalid argument (os error 22) (Channel is disabled)");
+    }
+    // Of an older kernel: the header comes back, and no reason.
+    let refusal =
+        bytes("24000000 0200 0001 07000000 00000000  f0ffffff 20000000 1000 0500 07000000 00000000");
+    let refusal = take(&refusal).1.unwrap_err();
+    assert_eq!(refusal.to_string(), "Device or resource busy (os error 16)");
+    // A dump that fails says so at its end.
+    let refusal = bytes("14000000 0300 0200 07000000 00000000  edffffff");
+    assert_eq!(take(&refusal).1.unwrap_err().errno(), Some(Errno::NODEV));
+}
+
+#[test]
+fn answers_to_other_requests_are_left_out() {
+    let mut answer = Answer::default();
+    answer.take(REFUSED_CAPPED, 77).unwrap();
+    assert!(!answer.is_whole() && answer.into_bodies().is_empty());
+}
+
+#[test]
+fn a_list_that_changed_meanwhile_is_marked() {
+    let mut recorded = INTERFACES.to_vec();
+    assert!(!take(&recorded).0.is_inconsistent());
+    recorded[6] |= 0x10; // NLM_F_DUMP_INTR
+    assert!(take(&recorded).0.is_inconsistent());
+}
+
+/// Nobody panics over what is cut short or broken.
+#[test]
+fn broken_answers_are_errors_or_read_in_part() {
+    let read = |recorded: &[u8]| {
+        let (answer, _) = take(recorded);
+        for body in answer.into_bodies() {
+            let mut wiphy = Wiphy::default();
+            wiphy.take(&body.bytes);
+            let _ = (Interface::read(&body.bytes), Link::read(&body.bytes), DefaultRoute::read(&body.bytes));
+            let _ = nl80211::family_id(&body.bytes);
+            assert!(attributes(&body.bytes).count() <= body.bytes.len());
+        }
+    };
+    let mut random = fastrand::Rng::with_seed(7);
+    for recorded in
+        [LINKS, FAMILY, INTERFACES, NEW_MONITOR, ROUTES_V4, ROUTES_V6, REFUSED_CAPPED, REFUSED_WHOLE]
+    {
+        for length in 0..recorded.len() {
+            read(&recorded[..length]);
+        }
+    }
+    for _ in 0..2000 {
+        for recorded in [&WIPHY[..2000], INTERFACES, ROUTES_V4, REFUSED_CAPPED, REFUSED_WHOLE] {
+            let mut broken = recorded.to_vec();
+            for _ in 0..random.usize(1..8) {
+                let at = random.usize(..broken.len());
+                broken[at] = random.u8(..);
+            }
+            read(&broken);
+        }
+    }
+    assert!(matches!(take(&INTERFACES[..100]).1, Err(RequestError::Garbled(_))));
+}
+
+/// Needs no Wi-Fi and no rights: the kernel is only asked.
+#[test]
+fn interfaces_without_wifi_are_left_alone_and_missing_ones_told() {
+    assert!(Monitor::set_up("lo", &Settings::default()).unwrap().is_none());
+    let error = Monitor::set_up("no-such-wlan", &Settings::default()).unwrap_err();
+    assert!(matches!(error, MonitorError::NoSuchInterface { .. }), "{error}");
+}
+
+#[test]
+fn the_first_success_ends_the_attempts() {
+    let mut tried = 0;
+    let mut attempts = |outcomes: &[Result<(), u8>]| {
+        tried = 0;
+        let outcome = first_success(outcomes.iter().inspect(|_| tried += 1).copied());
+        (outcome, tried)
+    };
+    assert_eq!(attempts(&[Err(1), Ok(()), Err(2)]), (Ok(()), 2));
+    assert_eq!(attempts(&[Err(1), Err(2)]), (Err(2), 2));
+    assert_eq!(attempts(&[]), (Ok(()), 0));
+}
+
+#[test]
+fn each_refusal_of_the_kernel_is_told_with_its_remedy() {
+    let told = |errno| {
+        let refused = RequestError::Refused { errno, explanation: Some("so it is".to_owned()) };
+        MonitorError::new("bring up", "wlan0", &refused)
+    };
+    assert!(matches!(told(Errno::PERM), MonitorError::NotPermitted { .. }));
+    assert!(matches!(told(Errno::RFKILL), MonitorError::SoftBlocked { .. }));
+    assert!(matches!(told(Errno::BUSY), MonitorError::Busy { .. }));
+    assert!(matches!(told(Errno::NODEV), MonitorError::Gone { .. }));
+    let unknown = told(Errno::INVAL).to_string();
+    assert_eq!(
+        unknown,
+        "cannot bring up wlan0: Invalid argument (os error 22) (so it is); the kernel's log (dmesg) may say more"
+    );
+    let late = RequestError::Io(io::ErrorKind::TimedOut.into());
+    let late = MonitorError::new("bring up", "wlan0", &late).to_string();
+    assert!(late.starts_with("cannot bring up wlan0: netlink: timed out"), "{late}");
+}
+
+#[test]
+fn every_error_says_what_to_do() {
+    let interface = || "wlan0".to_owned();
+    let held = |holder| MonitorError::Held { interface: interface(), holder };
+    let channels = || vec![channel(14), channel(5955)];
+    let errors = [
+        MonitorError::NoSuchInterface { interface: interface() },
+        MonitorError::NotPermitted { interface: interface() },
+        MonitorError::HardBlocked { interface: interface() },
+        MonitorError::SoftBlocked { interface: interface() },
+        held(Holder::NetworkManager),
+        held(Holder::WpaSupplicant),
+        held(Holder::Iwd),
+        MonitorError::NoMonitorMode { interface: interface() },
+        MonitorError::CannotAdd { interface: interface() },
+        MonitorError::NotManaged { interface: interface() },
+        MonitorError::OnlyWay { interface: interface(), version: IpVersion::V4 },
+        MonitorError::NoSuchChannel { interface: interface(), channels: channels() },
+        MonitorError::ChannelDisabled { interface: interface(), channels: channels() },
+        MonitorError::NoChannel { interface: interface(), bands: vec![Band::Ghz5, Band::Ghz6] },
+        MonitorError::AlreadyMonitored { interface: interface(), monitor: "mon0".to_owned() },
+        MonitorError::RadioShared { interface: interface(), other: "wlan0_ap".to_owned() },
+        MonitorError::Busy { interface: "pwmon0".to_owned(), doing: TUNE },
+        MonitorError::Gone { interface: "pwmon0".to_owned(), doing: TUNE },
+    ];
+    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    cannot listen with wlan0: there is no such interface; `ip link` lists them
+    cannot put wlan0 into monitor mode: not permitted; run probewatch with sudo, give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch), or, in a systemd unit: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
+    the radio of wlan0 is switched off by hardware: turn it on with the machine's Wi-Fi switch or key, or in its firmware settings; `rfkill list` shows it as hard blocked
+    the radio of wlan0 is switched off: turn it on: sudo rfkill unblock wifi
+    NetworkManager uses wlan0; take it away from there: nmcli device set wlan0 managed no, and for good: unmanaged-devices=interface-name:wlan0 under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf
+    wpa_supplicant uses wlan0; take it away from there: sudo systemctl stop wpa_supplicant@wlan0, or sudo wpa_cli -i wlan0 terminate
+    iwd uses wlan0; take it away from there: sudo systemctl stop iwd, or start it as iwd --nointerfaces wlan0
+    the driver of wlan0 has no monitor mode; an adapter whose driver has it is needed
+    the driver of wlan0 cannot add a monitor interface beside it; put wlan0 itself into monitor mode: ip link set wlan0 down; iw dev wlan0 set type monitor; ip link set wlan0 up
+    wlan0 is neither managed nor in monitor mode, it serves others as an access point or the like; stop what does so (hostapd, for one) and run: ip link set wlan0 down; iw dev wlan0 set type managed
+    wlan0 is this machine's only way to the internet over IPv4; connect it otherwise, or give force = true to go offline
+    wlan0 cannot tune to these channels: 14 (2484 MHz), 1 (5955 MHz); leave them out, `iw phy` lists those that there are
+    the regulatory domain disables these channels for wlan0: 14 (2484 MHz), 1 (5955 MHz); set the country that the machine is in (as in `sudo iw reg set DE`), or leave them out
+    wlan0 has no channel that may be used in 5 GHz, 6 GHz; ask for another band, `iw phy` lists the channels that there are
+    the radio of wlan0 has a monitor interface already, mon0; if another probewatch made it, stop that one, else capture on mon0 or remove it: sudo iw dev mon0 del
+    wlan0_ap is up on the radio of wlan0, so that the channel cannot be changed; take it down: sudo ip link set wlan0_ap down
+    cannot change the channel of pwmon0: the radio is busy; another interface of it is up, or was brought up again, which NetworkManager and others do: `iw dev` lists them, take them down with ip link set … down, and tell NetworkManager: nmcli device set … managed no
+    cannot change the channel of pwmon0: it is gone; was the adapter pulled out, or the interface removed?
+    ");
+}

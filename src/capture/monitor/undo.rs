@@ -1,0 +1,83 @@
+//! What was changed about interfaces, and how it is undone.
+
+use rustix::io::Errno;
+use tracing::warn;
+
+use super::error::MonitorError;
+use super::netlink::RequestError;
+use super::nl80211::Nl80211;
+use super::route::Links;
+
+/// What brings back the state before a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Remove an interface that was added.
+    Remove { index: u32, interface: String },
+    /// Bring an interface up or take it down.
+    SetUp { index: u32, interface: String, up: bool },
+}
+
+/// The sockets that changes go through, and the steps that undo them; dropping it takes those steps.
+pub(super) struct Undo {
+    pub nl80211: Nl80211,
+    links: Links,
+    steps: Vec<Step>,
+}
+
+impl Undo {
+    pub fn new(nl80211: Nl80211, links: Links) -> Self {
+        Self { nl80211, links, steps: Vec::new() }
+    }
+
+    /// Remembers how to undo a change that was made.
+    pub fn push(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    /// Brings an interface that is down up, or the other way round.
+    pub fn set_up(&mut self, index: u32, interface: &str, up: bool) -> Result<(), MonitorError> {
+        let doing = set_up_words(up);
+        self.links.set_up(index, up).map_err(|error| MonitorError::new(doing, interface, &error))?;
+        self.push(Step::SetUp { index, interface: interface.to_owned(), up: !up });
+        Ok(())
+    }
+
+    /// Takes the steps, the last change first, and all of them; returns the first failure.
+    pub fn undo(&mut self) -> Result<(), MonitorError> {
+        let mut outcome = Ok(());
+        while let Some(step) = self.steps.pop() {
+            outcome = outcome.and(self.take(step));
+        }
+        outcome
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), MonitorError> {
+        let (done, doing, interface) = match step {
+            Step::Remove { index, interface } => (self.nl80211.del_interface(index), "remove", interface),
+            Step::SetUp { index, interface, up } => {
+                (self.links.set_up(index, up), set_up_words(up), interface)
+            }
+        };
+        match done {
+            Err(error) if !is_gone(&error) => Err(MonitorError::new(doing, &interface, &error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let Err(error) = self.undo() {
+            warn!(%error, "an interface is not as it was before monitor mode");
+        }
+    }
+}
+
+fn set_up_words(up: bool) -> &'static str {
+    if up { "bring up" } else { "take down" }
+}
+
+/// What is gone, with its adapter or by another hand, needs nothing undone.
+fn is_gone(error: &RequestError) -> bool {
+    error.errno() == Some(Errno::NODEV)
+}
