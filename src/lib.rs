@@ -25,3 +25,10 @@ pub mod service;
 pub mod state;
 pub mod telegram;
 pub mod vendor;
+
+/// When this program was built, in seconds since the Unix epoch: `build.rs` says so, and what
+/// `SOURCE_DATE_EPOCH` is where that is set. A clock that shows an earlier time is wrong.
+pub const BUILT_SECONDS: i64 = match i64::from_str_radix(env!("PROBEWATCH_BUILT_SECONDS"), 10) {
+    Ok(seconds) => seconds,
+    Err(_) => 0,
+};

@@ -32,6 +32,11 @@ pub fn push_probe(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_json::E
     line.extend_from_slice(b",\"signature\":\"");
     push_signature(line, probe.signature);
     line.push(b'"');
+    if let Some(time) = probe.not_before {
+        line.extend_from_slice(b",\"not_before\":\"");
+        line.extend_from_slice(&time.rfc3339());
+        line.push(b'"');
+    }
     if !probe.alerts.is_empty() {
         line.extend_from_slice(b",\"alerts\":");
         serde_json::to_writer(line, &probe.alerts)?;
@@ -154,7 +159,7 @@ pub(super) mod tests {
     /// Any probe.
     pub(in super::super) fn probe() -> impl Strategy<Value = Probe> {
         (
-            (any::<i64>(), any::<String>(), any::<[u8; 6]>()),
+            (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),
             ssid(),
             (option::of(any::<i8>()), option::of(any::<u16>())),
             (any::<u16>(), any::<u64>()),
@@ -162,7 +167,7 @@ pub(super) mod tests {
         )
             .prop_map(
                 |(
-                    (micros, sensor, source),
+                    (micros, not_before, sensor, source),
                     ssid,
                     (signal_dbm, frequency_mhz),
                     (sequence, signature),
@@ -176,6 +181,7 @@ pub(super) mod tests {
                     frequency_mhz,
                     sequence,
                     signature: Signature::from_u64(signature),
+                    not_before: not_before.map(Timestamp::from_micros),
                     alerts,
                 },
             )

@@ -3,7 +3,9 @@
 //!
 //! An event's JSON form is public: the log keeps it and `probewatch decode` prints it. A field that
 //! the radio did not report is `null`. An SSID that is UTF-8 stands in `ssid`, any other as hex digits
-//! in `ssid_hex`; in a probe, `""` is the wildcard and `null` a frame without an SSID element.
+//! in `ssid_hex`; in a probe, `""` is the wildcard and `null` a frame without an SSID element. `not_before` stands in a
+//! probe whose sensor's clock was behind, as that of a board without one is after a start: its `time` is
+//! wrong, and it was heard no earlier than this.
 
 use std::fmt;
 
@@ -367,7 +369,7 @@ impl Event {
     /// When it happened, where that is known.
     pub fn time(&self) -> Option<Timestamp> {
         match self {
-            Self::Probe(probe) => Some(probe.time),
+            Self::Probe(probe) => Some(probe.known_time()),
             Self::Watch { time, .. }
             | Self::Unwatch { time, .. }
             | Self::WatchPattern { time, .. }

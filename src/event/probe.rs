@@ -13,7 +13,7 @@ use crate::dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature};
 /// A probe request as one sensor heard it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// When the frame was captured.
+    /// When the frame was captured, as the sensor's clock says.
     pub time: Timestamp,
     /// The interface or file that it was heard on.
     pub sensor: Arc<str>,
@@ -29,6 +29,8 @@ pub struct Probe {
     pub sequence: u16,
     /// What names the frame's information elements.
     pub signature: Signature,
+    /// Only where that clock was known to be behind: what the time was at least.
+    pub not_before: Option<Timestamp>,
     /// What was decided about alerts when it was heard, a line or two for each chat that
     /// watches the SSID or follows the device.
     pub alerts: Vec<AlertDecision>,
@@ -46,8 +48,14 @@ impl Probe {
             frequency_mhz: frame.frequency_mhz,
             sequence: frame.sequence,
             signature: frame.signature,
+            not_before: None,
             alerts: Vec::new(),
         }
+    }
+
+    /// When the frame was captured, as near as that is known.
+    pub fn known_time(&self) -> Timestamp {
+        self.not_before.map_or(self.time, |least| least.max(self.time))
     }
 }
 
@@ -65,6 +73,8 @@ struct ProbeForm<'a> {
     frequency_mhz: Option<u16>,
     sequence: u16,
     signature: Signature,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     alerts: Cow<'a, [AlertDecision]>,
 }
@@ -86,6 +96,7 @@ impl Serialize for Probe {
             frequency_mhz: self.frequency_mhz,
             sequence: self.sequence,
             signature: self.signature,
+            not_before: self.not_before,
             alerts: Cow::Borrowed(&self.alerts),
         }
         .serialize(serializer)
@@ -110,6 +121,7 @@ impl<'de> Deserialize<'de> for Probe {
             frequency_mhz: form.frequency_mhz,
             sequence: form.sequence,
             signature: form.signature,
+            not_before: form.not_before,
             alerts: form.alerts.into_owned(),
         })
     }

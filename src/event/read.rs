@@ -30,8 +30,8 @@ impl EventReader {
     fn read_probe(&mut self, json: &[u8]) -> Option<Probe> {
         let mut form = Form(json);
         form.skip(b"{\"type\":\"probe\",\"time\":\"")?;
-        let time = Timestamp::from_rfc3339(form.take()?)?;
-        form.skip(b"\",\"sensor\":")?;
+        let time = form.time()?;
+        form.skip(b",\"sensor\":")?;
         let sensor = form.string()?;
         form.skip(b",\"source\":\"")?;
         let source = form.address()?;
@@ -46,6 +46,10 @@ impl EventReader {
         form.skip(b",\"signature\":\"")?;
         let signature = Signature::from_u64(u64::from_be_bytes(form.octets()?));
         form.skip(b"\"")?;
+        let not_before = match form.skip(b",\"not_before\":\"") {
+            Some(()) => Some(form.time()?),
+            None => None,
+        };
         let rest = form.0.strip_suffix(b"\n").unwrap_or(form.0).strip_suffix(b"}")?;
         let alerts = match rest.strip_prefix(b",\"alerts\":") {
             Some(alerts) => serde_json::from_slice(alerts).ok()?,
@@ -53,7 +57,18 @@ impl EventReader {
             None => return None,
         };
         let sensor = self.shared(&sensor);
-        Some(Probe { time, sensor, source, ssid, signal_dbm, frequency_mhz, sequence, signature, alerts })
+        Some(Probe {
+            time,
+            sensor,
+            source,
+            ssid,
+            signal_dbm,
+            frequency_mhz,
+            sequence,
+            signature,
+            not_before,
+            alerts,
+        })
     }
 
     fn shared(&mut self, sensor: &str) -> Arc<str> {
@@ -80,6 +95,14 @@ impl<'a> Form<'a> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(taken)
+    }
+
+    /// A time and the quote behind it.
+    #[inline]
+    fn time(&mut self) -> Option<Timestamp> {
+        let time = Timestamp::from_rfc3339(self.take()?)?;
+        self.skip(b"\"")?;
+        Some(time)
     }
 
     /// A string in its quotes.
@@ -287,6 +310,11 @@ mod tests {
             ("a4:83", "a4-83"),
             ("9f1c", "9F1C"),
             ("9f1c", "9f1"),
+            ("e310\"", "e310\",\"not_before\":\"2026-11-22T00:00:00.000000Z\""),
+            ("e310\"", "e310\",\"not_before\":\"2026-11-22T00:00:00Z\""),
+            ("e310\"", "e310\",\"not_before\":null"),
+            ("e310\"", "e310\",\"not_before\":\"\""),
+            ("e310\"", "e310\",\"alerts\":[],\"not_before\":\"2026-11-22T00:00:00.000000Z\""),
             ("e310\"", "e310\",\"alerts\":[]"),
             ("e310\"", "e310\",\"alerts\":null"),
             ("e310\"", "e310\",\"alerts\":[{\"decision\":\"swallow\",\"chat\":1}],\"more\":[]"),

@@ -15,6 +15,7 @@ fn probe() -> Probe {
         frequency_mhz: Some(2437),
         sequence: 2743,
         signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
+        not_before: None,
         alerts: Vec::new(),
     }
 }
@@ -29,6 +30,17 @@ fn a_probe_reads_as_the_design_says() {
     check(
         &Event::Probe(probe()),
         r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310"}"#,
+    );
+}
+
+#[test]
+fn a_probe_says_where_its_clock_was_behind() {
+    let not_before = Some(Timestamp::from_micros(1_795_305_600_000_000));
+    let marked = Probe { not_before, alerts: vec![AlertDecision::Mute { chat: ChatId(7) }], ..probe() };
+    assert_eq!(Event::Probe(marked.clone()).time(), not_before);
+    check(
+        &Event::Probe(marked),
+        r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","not_before":"2026-11-22T00:00:00.000000Z","alerts":[{"decision":"mute","chat":7}]}"#,
     );
 }
 

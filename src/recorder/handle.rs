@@ -1,13 +1,13 @@
 //! What the rest of the program has of the recorder: a queue into it, and a look at the state.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::History;
 use crate::dot11::MacAddr;
-use crate::event::{Event, Probe};
+use crate::event::{Event, Probe, Timestamp};
 use crate::state::State;
 
 /// A change was not made.
@@ -61,9 +61,30 @@ pub struct Losses {
 
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
+    /// What [`State::newest_time`] says, to be read for each frame; the least there is stands for none.
+    newest: AtomicI64,
     pub(super) losses: Losses,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<String>>,
+}
+
+impl Shared {
+    pub(super) fn new(state: State) -> Self {
+        let shared = Self {
+            newest: AtomicI64::new(i64::MIN),
+            losses: Losses::default(),
+            alerts_waiting: Notify::new(),
+            disk_error: watch::Sender::new(None),
+            state: RwLock::default(),
+        };
+        shared.note_newest(&state);
+        Self { state: RwLock::new(state), ..shared }
+    }
+
+    pub(super) fn note_newest(&self, state: &State) {
+        let newest = state.newest_time().map_or(i64::MIN, Timestamp::as_micros);
+        self.newest.store(newest, Ordering::Relaxed);
+    }
 }
 
 pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
@@ -142,6 +163,12 @@ impl RecorderHandle {
     /// The newest state. Hold it briefly: the recorder waits.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         read(&self.shared.state)
+    }
+
+    /// The newest time that any event in the log had, a moment ago.
+    pub fn newest_time(&self) -> Option<Timestamp> {
+        let newest = self.shared.newest.load(Ordering::Relaxed);
+        (newest != i64::MIN).then(|| Timestamp::from_micros(newest))
     }
 
     /// The probes in the log.

@@ -71,7 +71,7 @@ impl History {
             }
             read += segment.bytes();
             lines.read(&segment, |offset, probe| {
-                if probe.time >= from {
+                if probe.known_time() >= from {
                     take(offset, probe);
                 }
             })?;
@@ -122,7 +122,7 @@ impl History {
                 |_| true,
                 |_, event| match event {
                     Event::Probe(probe) => {
-                        oldest = Some(probe.time);
+                        oldest = Some(probe.known_time());
                         ControlFlow::Break(())
                     }
                     _ => ControlFlow::Continue(()),

@@ -21,12 +21,11 @@ mod upkeep;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::RwLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use crate::config::Retention;
@@ -133,12 +132,7 @@ impl Recorder {
         let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
-        let shared = Arc::new(Shared {
-            state: RwLock::new(state),
-            losses: Losses::default(),
-            alerts_waiting: Notify::new(),
-            disk_error: watch::Sender::new(None),
-        });
+        let shared = Arc::new(Shared::new(state));
         let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
         let now = Instant::now();
         let mut recorder = Self {
@@ -295,6 +289,7 @@ impl Recorder {
         match self.log.append(event) {
             Ok(offset) => {
                 state.fold(offset, event);
+                self.shared.note_newest(state);
                 true
             }
             Err(_) => false,

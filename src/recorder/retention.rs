@@ -192,6 +192,7 @@ mod tests {
                 frequency_mhz: None,
                 sequence: 0,
                 signature: Signature::from_u64(0),
+                not_before: None,
                 alerts: Vec::new(),
             }));
             source

@@ -27,6 +27,7 @@ pub struct AlertPolicy {
 impl State {
     /// Who is to be told of `probe`: decided once, before it is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
+        let probe = &*self.timed(probe);
         let mut decisions = match probe.ssid.named() {
             Some(ssid) => self.decide_asked(probe, ssid, policy),
             None => Vec::new(),

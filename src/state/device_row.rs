@@ -237,6 +237,7 @@ mod tests {
             frequency_mhz: None,
             sequence: 0,
             signature: Signature::from_u64(0),
+            not_before: None,
             alerts: Vec::new(),
         }
     }

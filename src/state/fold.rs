@@ -1,4 +1,9 @@
 //! The fold: what each event changes.
+//!
+//! The time of a probe whose sensor's clock was behind is the newest that is known, so that nothing that was
+//! heard first or last runs backwards because of it.
+
+use std::borrow::Cow;
 
 use super::decide::normal;
 use super::forget::Forgetting;
@@ -79,6 +84,7 @@ impl State {
             }
             Event::Lost { count, why: _ } => self.totals.lost_events += count,
         }
+        self.totals.last_event = self.totals.last_event.max(event.time());
         self.next = event.end(offset);
     }
 
@@ -146,7 +152,18 @@ impl State {
         self.chats.remove(chat);
     }
 
+    /// The probe with the time at which it counts.
+    pub(super) fn timed<'a>(&self, probe: &'a Probe) -> Cow<'a, Probe> {
+        if probe.not_before.is_none() {
+            return Cow::Borrowed(probe);
+        }
+        let known = probe.known_time();
+        let time = self.newest_time().map_or(known, |newest| newest.max(known));
+        Cow::Owned(Probe { time, ..probe.clone() })
+    }
+
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
+        let probe = &*self.timed(probe);
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));

@@ -83,6 +83,9 @@ pub struct Totals {
     pub forgotten_addresses: u64,
     /// The capture time of the latest probe.
     pub last_probe: Option<Timestamp>,
+    /// The time of the newest event. Snapshots of older versions have none.
+    #[serde(default)]
+    pub last_event: Option<Timestamp>,
     /// Events that the log lost by damage.
     pub lost_events: u64,
 }
@@ -161,6 +164,11 @@ impl State {
     /// Counts over all devices.
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// The newest time that any event had.
+    pub fn newest_time(&self) -> Option<Timestamp> {
+        self.totals.last_event.max(self.totals.last_probe)
     }
 
     /// The names of devices.

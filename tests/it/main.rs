@@ -6,6 +6,7 @@ mod bot;
 mod bot_buttons;
 mod bot_chats;
 mod bot_work;
+mod clock;
 mod commands;
 mod damage;
 mod day;

@@ -15,6 +15,7 @@ use probewatch::recorder::{Recorder, RecorderHandle, Settings};
 use probewatch::state::{
     ALERTS_A_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
 };
+use proptest::option;
 use proptest::prelude::*;
 
 use crate::support::recorder::{
@@ -69,9 +70,10 @@ pub fn input() -> impl Strategy<Value = Input> {
     let by = || prop::sample::select(vec![NamedBy::Chat, NamedBy::Config, NamedBy::Import]);
     let offset = || (0..40_u64).prop_map(Offset);
     prop_oneof![
-        8 => (address(), requested(), time(), any::<Option<i8>>(), any::<u8>()).prop_map(
-            |(source, ssid, time, signal_dbm, signature)| Input::Heard(Probe {
+        8 => (address(), requested(), time(), option::weighted(0.2, time()), any::<Option<i8>>(), any::<u8>()).prop_map(
+            |(source, ssid, time, not_before, signal_dbm, signature)| Input::Heard(Probe {
                 signal_dbm,
+                not_before,
                 signature: Signature::from_u64(signature.into()),
                 ..probe(source, ssid, time.as_micros())
             })
@@ -124,7 +126,7 @@ pub fn input() -> impl Strategy<Value = Input> {
             .prop_map(|(time, from, to)| Input::Change(Event::ChatMigrated { time, from, to })),
         1 => (time(), any::<u32>())
             .prop_map(|(time, update)| Input::Change(Event::Answered { time, update })),
-        1 => (time(), time(), 0..3_u8, prop::option::of(chat()), any::<bool>()).prop_map(
+        1 => (time(), time(), 0..3_u8, option::of(chat()), any::<bool>()).prop_map(
             |(time, expires, code, by, owner)| Input::Change(Event::Invited {
                 time,
                 code: CodeHash::of(&code.to_string()),

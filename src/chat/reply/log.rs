@@ -81,7 +81,7 @@ pub(in crate::chat) fn probes(
             RequestedSsid::Wildcard => "any network".to_owned(),
             RequestedSsid::Named(ssid) => format!("\"{ssid}\""),
         };
-        let line = Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.time, zone)));
+        let line = Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.known_time(), zone)));
         text.then("\n• ").join(line.shortened(320))
     });
     if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {

@@ -98,6 +98,7 @@ pub fn probe(source: MacAddr, ssid: RequestedSsid, micros: i64) -> Probe {
         frequency_mhz: None,
         sequence: 0,
         signature: Signature::from_u64(1),
+        not_before: None,
         alerts: Vec::new(),
     }
 }

@@ -1,0 +1,72 @@
+//! Promise: what was heard first and last never runs backwards because of a clock that is behind, as that of
+//! a board without one is after a start; and it is said.
+
+use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
+use probewatch::event::{Event, Probe, Timestamp};
+use probewatch::state::State;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::support::recorder::{addresses, probe};
+
+fn seconds() -> impl Strategy<Value = Timestamp> {
+    (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000))
+}
+
+fn heard() -> impl Strategy<Value = Probe> {
+    let network = prop::sample::select(vec!["Depot", "Home"]);
+    let source = prop::sample::select(addresses());
+    (source, network, seconds(), option::of(seconds())).prop_map(|(source, network, time, not_before)| {
+        let ssid = RequestedSsid::from_element(network.as_bytes());
+        Probe { not_before, ..probe(source, ssid, time.as_micros()) }
+    })
+}
+
+/// When the address, and when the network, was heard first and last.
+fn known(state: &State, source: MacAddr, ssid: &Ssid) -> [Option<(Timestamp, Timestamp)>; 2] {
+    let device = state.device(source).map(|device| (device.first_probe, device.last_probe));
+    [device, state.networks().get(ssid).map(|network| (network.first_probe, network.last_probe))]
+}
+
+proptest! {
+    #[test]
+    fn nothing_heard_first_or_last_runs_backwards(probes in prop::collection::vec(heard(), 1..60)) {
+        let mut state = State::default();
+        for probe in probes {
+            let (source, ssid) = (probe.source, probe.ssid.named().unwrap().clone());
+            let (newest, before) = (state.newest_time(), known(&state, source, &ssid));
+            let is_marked = probe.not_before.is_some();
+            let (time, least) = (probe.time, probe.known_time());
+            state.fold(state.next_offset(), &Event::Probe(probe));
+            let counted = if is_marked { newest.map_or(least, |newest| newest.max(least)) } else { time };
+            prop_assert!(state.newest_time() >= newest);
+            for (before, after) in before.into_iter().zip(known(&state, source, &ssid)) {
+                let (first, last) = after.unwrap();
+                let expected = before.map_or((counted, counted), |(first, last)| {
+                    (first.min(counted), last.max(counted))
+                });
+                prop_assert_eq!((first, last), expected);
+                if is_marked {
+                    prop_assert_eq!(first, before.map_or(counted, |(first, _)| first));
+                    prop_assert_eq!(Some(last), state.newest_time());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_was_heard_too_early_counts_in_the_hour_that_is_known() {
+    let hour = |hours: i64| Timestamp::from_micros(hours * 3_600_000_000);
+    let source = addresses()[0];
+    let at = |time: Timestamp| probe(source, RequestedSsid::Wildcard, time.as_micros());
+    let mut state = State::default();
+    let marked = |time| Probe { not_before: Some(hour(3)), signal_dbm: Some(-40), ..at(time) };
+    for probe in [at(hour(100)), marked(hour(0)), marked(hour(1))] {
+        state.fold(state.next_offset(), &Event::Probe(probe));
+    }
+    let device = state.device(source).unwrap();
+    assert_eq!((device.first_probe, device.last_probe), (hour(100), hour(100)));
+    assert_eq!(device.hours.busiest(), Some(4));
+    assert_eq!((device.probe_count, device.signal.unwrap().last_dbm), (3, -40));
+}
