@@ -16,16 +16,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::capture::{self, CaptureError};
+use crate::capture;
 use crate::chat::Chat;
-use crate::config::{Config, Retention};
+use crate::config::{self, Config, Retention};
 use crate::event::Timestamp;
 use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
 use crate::telegram::{self, TelegramError};
-use sensor::Sensor;
-pub use sensor::{Ear, is_left_out, sensor_name};
+pub use sensor::{Ear, SourceError, is_left_out};
+use sensor::{Prepared, Sensor};
 
 /// How long the bot may take to finish what it is doing when the service stops.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -36,9 +36,9 @@ pub enum ServiceError {
     /// Nothing to hear with.
     #[error("there is nothing to capture from: set capture.sources, for example to [\"mon0\"]")]
     NoSource,
-    /// A source cannot be opened.
+    /// No source can be opened; why the first cannot.
     #[error(transparent)]
-    Capture(#[from] CaptureError),
+    Source(#[from] SourceError),
     /// The data directory cannot be used.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
@@ -175,16 +175,22 @@ async fn open_recorder(
     }
 }
 
-/// The sources that could be started, and why the first other one could not.
+/// Starts the sources; one that cannot be opened is tried again, unless none can. Those that were started, and
+/// why that is not all.
 fn start_sensors(
-    sources: &[String],
+    sources: &[config::Source],
     settings: &capture::Settings,
     include_bad_fcs: bool,
     recorder: &RecorderHandle,
 ) -> (Vec<Arc<Sensor>>, Result<(), ServiceError>) {
+    let prepared: Vec<Prepared> = sources.iter().map(|source| Prepared::new(source, settings)).collect();
+    if prepared.iter().all(Prepared::has_failed) {
+        let error = prepared.into_iter().find_map(Prepared::into_error);
+        return (Vec::new(), Err(error.map_or(ServiceError::NoSource, ServiceError::Source)));
+    }
     let mut sensors = Vec::new();
-    for source in sources {
-        match Sensor::start(source, settings, include_bad_fcs, recorder.clone()) {
+    for prepared in prepared {
+        match Sensor::start(prepared, include_bad_fcs, recorder.clone()) {
             Ok(sensor) => sensors.push(sensor),
             Err(error) => return (sensors, Err(error)),
         }

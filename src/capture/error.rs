@@ -29,6 +29,12 @@ pub enum CaptureError {
     /// A running capture ended by itself.
     #[error("the capture on {interface} ended: {reason}; is the interface still there, and up?")]
     InterfaceLost { interface: String, reason: String },
+    /// The system starts no shell for the command.
+    #[error("cannot run the command {command}: {error}")]
+    Command { command: String, error: io::Error },
+    /// The command ended, which it is not to do.
+    #[error("the command {command} ended ({how}); what it wrote to standard error stands in the log")]
+    CommandEnded { command: String, how: String },
     /// The operating system cannot open or read the file.
     #[error("cannot read {file}: {error}")]
     Read { file: String, error: io::Error },

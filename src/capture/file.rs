@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::input::{self, Window};
+use super::input::Window;
 use super::pcap_file::PcapFile;
 use super::pcapng::Pcapng;
-use super::{CaptureError, Heard, Record, Source, Wake};
+use super::{CaptureError, Heard, Record, StopHandle, Wake};
 use crate::dot11::LinkType;
 
 /// An open capture file, read up to its first frame.
@@ -33,14 +33,17 @@ pub(super) enum ReadError {
 }
 
 impl CaptureFile {
-    /// Opens a file or standard input.
-    pub fn open(source: &Source) -> Result<(Self, Wake), CaptureError> {
-        let (name, opened) = match source {
-            Source::File(path) => (path.display().to_string(), input::open(path)),
-            Source::Stdin | Source::Interface(_) => ("standard input".to_owned(), input::stdin()),
-        };
-        match opened {
-            Ok((window, wake)) => Ok((Self::new(name, window)?, wake)),
+    /// Opens what `input` gives and reads up to the first frame, a wait that `stop` ends.
+    pub fn open(
+        name: String,
+        input: impl FnOnce() -> io::Result<(Window, Wake)>,
+        stop: &StopHandle,
+    ) -> Result<Self, CaptureError> {
+        match input() {
+            Ok((window, wake)) => {
+                stop.wake_with(wake);
+                Self::new(name, window)
+            }
             Err(error) => Err(ReadError::Io(error).named(name, 0)),
         }
     }

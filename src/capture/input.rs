@@ -85,7 +85,7 @@ pub(super) fn stdin() -> io::Result<(Window, Wake)> {
 }
 
 /// Reads `input` on a thread of its own: a read that waits cannot be woken, a channel can.
-fn pumped(mut input: impl Read + Send + 'static) -> io::Result<(Window, Wake)> {
+pub(super) fn pumped(mut input: impl Read + Send + 'static) -> io::Result<(Window, Wake)> {
     // Few, so that a slow reader of a fast pipe stays bounded.
     let (pump, chunks) = mpsc::sync_channel::<io::Result<Vec<u8>>>(4);
     let waker = pump.clone();

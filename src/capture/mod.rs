@@ -1,4 +1,4 @@
-//! Where frames come from: a live interface, a capture file, standard input.
+//! Where frames come from: a live interface, a capture file, standard input, a command's output.
 //!
 //! A [`Capture`] is opened on a [`Source`], gives out a [`StopHandle`] and its [`Counters`], and is
 //! then run to its end on a thread of its own; it hands every probe request to a closure. Live
@@ -10,14 +10,16 @@
 //! - A frame that cannot be decoded is counted and never ends a capture. So is one of an interface in
 //!   a pcapng file that does not deliver 802.11, as another frame than a probe request.
 //! - [`StopHandle::stop`] ends the loop before the next frame. It wakes a live capture that waits for
-//!   a frame, and one that waits for standard input or a named pipe. What it cannot shorten is
-//!   [`Capture::open`]: on standard input that waits for the first bytes, which say what follows.
+//!   a frame, and one that waits for standard input, a named pipe or a command. A handle that was given to
+//!   [`Capture::open_with`] also ends the wait for the first bytes, which say what follows; not the wait for
+//!   someone to open a named pipe.
 //! - Standard input is read by a thread that outlives a stopped capture until its read returns; what
 //!   it has read by then is lost. A process that ends does not wait for it.
 //!
 //! [`monitor`] puts an interface into monitor mode, for a capture to be opened on.
 
 mod byte_order;
+mod command;
 mod error;
 mod file;
 mod input;
@@ -30,8 +32,8 @@ mod writer;
 
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::dot11::{self, Fcs, LinkType, ProbeRequest};
@@ -40,6 +42,7 @@ pub use error::CaptureError;
 pub use source::{ParseSourceError, Source};
 pub use writer::FrameWriter;
 
+use command::CommandOutput;
 use file::CaptureFile;
 use input::Window;
 use live::Live;
@@ -187,28 +190,48 @@ pub struct Capture {
 enum Origin {
     Live(Live),
     File(CaptureFile),
+    Command(CommandOutput),
 }
 
 impl Capture {
-    /// Opens a source. For standard input and named pipes, waits for the first bytes.
+    /// Opens a source. For standard input, named pipes and commands, waits for the first bytes. What a
+    /// command writes to standard error goes nowhere.
     ///
     /// # Errors
     ///
     /// Where there is no such source, it may not be read, or it does not carry 802.11 frames.
     pub fn open(source: &Source, settings: &Settings) -> Result<Self, CaptureError> {
+        Self::open_with(source, settings, &StopHandle::default(), |_| {})
+    }
+
+    /// As [`Capture::open`], where `stop` ends the wait as well as the capture, and `tell` hears each line
+    /// that a command writes to standard error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Capture::open`], and where `stop` has ended the wait.
+    pub fn open_with(
+        source: &Source,
+        settings: &Settings,
+        stop: &StopHandle,
+        tell: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Self, CaptureError> {
         let counters = Arc::new(Counters::default());
-        let (origin, wake) = match source {
+        let origin = match source {
             Source::Interface(interface) => {
                 let (live, wake) = Live::open(interface, settings, Arc::clone(&counters))?;
-                (Origin::Live(live), wake)
+                stop.wake_with(wake);
+                Origin::Live(live)
             }
-            Source::File(_) | Source::Stdin => {
-                let (file, wake) = CaptureFile::open(source)?;
-                (Origin::File(file), wake)
+            Source::File(path) => {
+                Origin::File(CaptureFile::open(path.display().to_string(), || input::open(path), stop)?)
+            }
+            Source::Stdin => Origin::File(CaptureFile::open("standard input".into(), input::stdin, stop)?),
+            Source::Command(command) => {
+                Origin::Command(CommandOutput::open(command, &source.sensor_name(), stop, tell)?)
             }
         };
-        let stop = StopHandle { stopped: Arc::default(), wake };
-        Ok(Self { origin, counters, stop })
+        Ok(Self { origin, counters, stop: stop.clone() })
     }
 
     /// Opens a capture file that `input` gives; errors call it `name`. A read that waits is not woken by
@@ -219,8 +242,7 @@ impl Capture {
     /// As [`Capture::open`].
     pub fn from_reader(name: &str, input: impl Read + Send + 'static) -> Result<Self, CaptureError> {
         let file = CaptureFile::new(name.to_owned(), Window::new(Box::new(input)))?;
-        let stop = StopHandle { stopped: Arc::default(), wake: Arc::new(|| {}) };
-        Ok(Self { origin: Origin::File(file), counters: Arc::default(), stop })
+        Ok(Self { origin: Origin::File(file), counters: Arc::default(), stop: StopHandle::default() })
     }
 
     /// What the frames start with; in a pcapng file of several link types, the first that carries
@@ -229,6 +251,7 @@ impl Capture {
         match &self.origin {
             Origin::Live(live) => live.link_type(),
             Origin::File(file) => file.link_type(),
+            Origin::Command(command) => command.link_type(),
         }
     }
 
@@ -247,8 +270,8 @@ impl Capture {
     ///
     /// # Errors
     ///
-    /// Where the interface goes away, or the file cannot be read to its end; the probe requests
-    /// before that have been handed over.
+    /// Where the interface goes away, the command ends, or the file cannot be read to its end; the probe
+    /// requests before that have been handed over.
     pub fn run(
         mut self,
         mut on_probe_request: impl FnMut(Frame<'_>) -> ControlFlow<()>,
@@ -269,6 +292,7 @@ impl Capture {
             let heard = match &mut self.origin {
                 Origin::Live(live) => live.next(),
                 Origin::File(file) => file.next(),
+                Origin::Command(command) => command.next(),
             };
             match heard? {
                 Heard::Record(record) => {
@@ -287,10 +311,10 @@ impl Capture {
 }
 
 /// Ends a capture from another thread; clones end the same one.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct StopHandle {
     stopped: Arc<AtomicBool>,
-    wake: Wake,
+    wake: Arc<Mutex<Option<Wake>>>,
 }
 
 /// Wakes a capture that waits for its source.
@@ -299,8 +323,20 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 impl StopHandle {
     /// Makes [`Capture::run`] return `Ok`, at once where it waits for a frame.
     pub fn stop(&self) {
+        let wake = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
         self.stopped.store(true, Relaxed);
-        (self.wake)();
+        if let Some(wake) = &*wake {
+            wake();
+        }
+    }
+
+    /// Has [`StopHandle::stop`] wake a capture so, also where it was called before.
+    fn wake_with(&self, wake: Wake) {
+        let mut place = self.wake.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_stopped() {
+            wake();
+        }
+        *place = Some(wake);
     }
 
     fn is_stopped(&self) -> bool {

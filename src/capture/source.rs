@@ -13,13 +13,46 @@ pub enum Source {
     File(PathBuf),
     /// A capture file on standard input.
     Stdin,
+    /// A command for `sh`, whose standard output is a capture file that never ends.
+    Command(String),
 }
+
+/// How long a sensor's name may become that is made of a command's first words, in characters.
+const COMMAND_NAME: usize = 20;
 
 impl Source {
     /// The file at this path, whatever it looks like.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self::File(path.into())
     }
+
+    /// The name under which its probes are recorded, unless it was given another.
+    pub fn sensor_name(&self) -> String {
+        match self {
+            Self::Interface(interface) => interface.clone(),
+            Self::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            Self::Stdin => "stdin".to_owned(),
+            Self::Command(command) => first_words(command),
+        }
+    }
+
+    /// Whether its frames are heard as they come, and have the times of a clock that should be right. A
+    /// capture file's times are its own.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Interface(_) | Self::Command(_))
+    }
+}
+
+/// As many words as fit, and at least a part of the first.
+fn first_words(command: &str) -> String {
+    let mut words = command.split_whitespace();
+    let first = words.next().unwrap_or_default().chars().take(COMMAND_NAME).collect();
+    words
+        .fold((first, true), |(name, goes_on): (String, bool), word| {
+            let longer = format!("{name} {word}");
+            if goes_on && longer.chars().count() <= COMMAND_NAME { (longer, true) } else { (name, false) }
+        })
+        .0
 }
 
 /// The text names no source.
@@ -43,12 +76,13 @@ impl FromStr for Source {
 }
 
 impl fmt::Display for Source {
-    /// Writes what [`FromStr`] reads; `-` is spelled out as such, not as a path.
+    /// Writes what [`FromStr`] reads, or a command; `-` is spelled out as such, not as a path.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interface(interface) => f.write_str(interface),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Stdin => f.write_str("-"),
+            Self::Command(command) => f.write_str(command),
         }
     }
 }
@@ -71,5 +105,22 @@ mod tests {
             assert_eq!(source.to_string(), text);
         }
         assert_eq!("".parse::<Source>(), Err(ParseSourceError));
+    }
+
+    #[test]
+    fn a_sensor_is_called_as_people_call_its_source() {
+        let command = |command: &str| Source::Command(command.to_owned());
+        for (source, name) in [
+            (Source::Stdin, "stdin"),
+            (Source::Interface("mon0".into()), "mon0"),
+            (Source::file("/tmp/street.pcap"), "street.pcap"),
+            (command("ssh root@ap tcpdump -i mon0 -U -w -"), "ssh root@ap tcpdump"),
+            (command("  cat\n"), "cat"),
+            (command("cat a-file-with-a-long-name b"), "cat"),
+            (command("/usr/local/bin/frames-of-the-attic"), "/usr/local/bin/frame"),
+            (command(""), ""),
+        ] {
+            assert_eq!(source.sensor_name(), name);
+        }
     }
 }

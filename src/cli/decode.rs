@@ -10,7 +10,7 @@ use super::{CliError, FcsChoice};
 use crate::capture::{Capture, Counters, Settings, Source};
 use crate::dot11::Fcs;
 use crate::event::{Probe, Timestamp, push_probe};
-use crate::service::{is_left_out, sensor_name};
+use crate::service::is_left_out;
 
 /// As many bytes of lines are printed at once. From standard input, which may be a capture that goes on,
 /// each line is printed as it comes.
@@ -20,7 +20,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let source = file_source(file);
     let capture = Capture::open(&source, &Settings::default())?;
     let counters = capture.counters();
-    let sensor: Arc<str> = sensor_name(&source).into();
+    let sensor: Arc<str> = source.sensor_name().into();
     let mut output = io::stdout().lock();
     let mut lines = Vec::with_capacity(2 * PRINT_BYTES);
     let print_bytes = if source == Source::Stdin { 0 } else { PRINT_BYTES };

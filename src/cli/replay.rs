@@ -17,7 +17,7 @@ use super::{CliError, FcsChoice, Place, report, runtime};
 use crate::capture::{Capture, CaptureError, Settings, Source};
 use crate::dot11::MacAddr;
 use crate::recorder::RecorderHandle;
-use crate::service::{Ear, RunningRecorder, recorder_settings, sensor_name};
+use crate::service::{Ear, RunningRecorder, recorder_settings};
 
 /// Frames between two movements of the progress bar.
 const FRAMES_PER_STEP: u64 = 4096;
@@ -75,7 +75,7 @@ fn replay_file(
     let capture = Capture::open(source, &Settings::default())?;
     let counters = capture.counters();
     let progress = progress_bar(source);
-    let mut ear = Ear::new(&sensor_name(source), fcs.include_bad_fcs);
+    let mut ear = Ear::new(&source.sensor_name(), fcs.include_bad_fcs);
     let outcome = capture.run(|frame| {
         if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
             progress.set_position(counters.bytes.load(Relaxed));
@@ -103,14 +103,14 @@ fn replay_file(
 fn progress_bar(source: &Source) -> ProgressBar {
     let length = match source {
         Source::File(path) => fs::metadata(path).map_or(0, |file| file.len()),
-        Source::Stdin | Source::Interface(_) => 0,
+        Source::Stdin | Source::Interface(_) | Source::Command(_) => 0,
     };
     if length == 0 || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style).with_message(sensor_name(source))
+    ProgressBar::new(length).with_style(style).with_message(source.sensor_name())
 }
 
 fn print(summary: &Summary, files: usize, took: Duration) -> io::Result<()> {

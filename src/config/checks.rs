@@ -9,10 +9,9 @@ use chrono_tz::Tz;
 use config::{Value, ValueKind};
 use url::Url;
 
-use super::raw::{KEYS, Kind, Raw, RawAlerts, RawCapture, RawRetention, RawTelegram, RawWebhook};
+use super::raw::{KEYS, Kind, Raw, RawAlerts, RawRetention, RawTelegram, RawWebhook};
 use super::{
-    Capture, Config, ConfigError, DEVICES, Delivery, QuietHours, Retention, Secret, Telegram, Updates,
-    Webhook,
+    Config, ConfigError, DEVICES, Delivery, QuietHours, Retention, Secret, Telegram, Updates, Webhook,
 };
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
@@ -73,14 +72,14 @@ impl Checks {
         Ok(())
     }
 
-    fn is_of_kind(&self, key: &str, kind: Kind, value: &Value) -> Result<(), ConfigError> {
+    pub(super) fn is_of_kind(&self, key: &str, kind: Kind, value: &Value) -> Result<(), ConfigError> {
         if let (Kind::Names, ValueKind::Table(names)) = (kind, &value.kind) {
             return names
                 .iter()
                 .try_for_each(|(address, name)| self.is_of_kind(&device_key(address), Kind::Text, name));
         }
         if kind.fits(value) {
-            Ok(())
+            if kind == Kind::Sources { self.sources_are_known(key, value) } else { Ok(()) }
         } else {
             Err(wrong_kind(&self.place_within(value), key.to_owned(), value, kind.expected()))
         }
@@ -104,7 +103,7 @@ impl Checks {
         ConfigError::UnknownKey { place: self.place_within(value), key, nearest }
     }
 
-    fn place_within(&self, value: &Value) -> String {
+    pub(super) fn place_within(&self, value: &Value) -> String {
         origin_within(value).unwrap_or_else(|| self.place.clone())
     }
 
@@ -117,7 +116,7 @@ impl Checks {
         value.map_or_else(|| self.place.clone(), |value| self.place_within(value))
     }
 
-    fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
         ConfigError::Value { place: self.place_of(key), key: key.to_owned(), why: why.into() }
     }
 
@@ -188,7 +187,7 @@ impl Checks {
         })
     }
 
-    fn within(&self, key: &str, number: i64, least: u32, most: u32) -> Result<u32, ConfigError> {
+    pub(super) fn within(&self, key: &str, number: i64, least: u32, most: u32) -> Result<u32, ConfigError> {
         u32::try_from(number)
             .ok()
             .filter(|number| (least..=most).contains(number))
@@ -222,20 +221,6 @@ impl Checks {
                 .and_then(|name| name.parse().ok())
                 .unwrap_or(Tz::UTC)),
         }
-    }
-
-    fn capture(&self, raw: RawCapture) -> Result<Capture, ConfigError> {
-        let sources = raw.sources.0;
-        if sources.iter().any(String::is_empty) {
-            return Err(
-                self.wrong("capture.sources", "has an empty name: expected interfaces such as \"mon0\"")
-            );
-        }
-        Ok(Capture {
-            sources,
-            snaplen: self.within("capture.snaplen", raw.snaplen, 256, 65_535)?,
-            buffer_bytes: self.within("capture.buffer_mebibytes", raw.buffer_mebibytes, 1, 512)? << 20,
-        })
     }
 
     fn telegram(&self, raw: RawTelegram, delivery: Delivery) -> Result<Option<Telegram>, ConfigError> {

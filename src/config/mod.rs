@@ -8,6 +8,7 @@ mod checks;
 mod quiet;
 mod raw;
 mod read;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use chrono_tz::Tz;
 use config::{Value, ValueKind};
 use url::Url;
 
+use crate::capture::{self, monitor};
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
 use crate::event_log::Rotation;
@@ -114,15 +116,26 @@ pub struct Config {
     pub devices: Option<BTreeMap<MacAddr, String>>,
 }
 
-/// Where frames come from.
+/// What is captured, and how.
 #[derive(Debug, Clone)]
 pub struct Capture {
-    /// Interfaces, capture files, or `-` for standard input.
-    pub sources: Vec<String>,
+    /// Where frames come from.
+    pub sources: Vec<Source>,
     /// The bytes of a frame that are captured.
     pub snaplen: u32,
     /// The kernel's buffer for a live interface.
     pub buffer_bytes: u32,
+}
+
+/// Where frames come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The interface, the file, or whatever it is.
+    pub origin: capture::Source,
+    /// The name under which its probes are recorded.
+    pub name: String,
+    /// How an interface is put into monitor mode; none is where this is missing.
+    pub monitor: Option<monitor::Settings>,
 }
 
 /// How long what was heard is kept; for good where that is not said.

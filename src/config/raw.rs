@@ -9,14 +9,20 @@ use config::{Value, ValueKind};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::DEVICES;
+use super::sources::RawSource;
 
 /// Every key that the configuration has, and what its value is.
-pub(super) const KEYS: [(&str, Kind); 29] = [
+pub(super) const KEYS: &[(&str, Kind)] = &[
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
-    ("capture.sources", Kind::Texts),
+    ("capture.sources", Kind::Sources),
     ("capture.snaplen", Kind::Number),
     ("capture.buffer_mebibytes", Kind::Number),
+    ("capture.monitor", Kind::Text),
+    ("capture.channels", Kind::Channels),
+    ("capture.bands", Kind::Bands),
+    ("capture.dwell_milliseconds", Kind::Number),
+    ("capture.force", Kind::Flag),
     ("telegram.token", Kind::Text),
     ("telegram.token_file", Kind::Text),
     ("telegram.owners", Kind::Numbers),
@@ -50,6 +56,11 @@ pub(super) enum Kind {
     Texts,
     Number,
     Numbers,
+    Flag,
+    Channels,
+    Bands,
+    /// Texts, and tables with [`SOURCE_KEYS`](super::sources::SOURCE_KEYS).
+    Sources,
     /// A table from addresses to names.
     Names,
 }
@@ -62,6 +73,10 @@ impl Kind {
             Self::Texts => "a list of texts such as [\"mon0\"]",
             Self::Number => "a whole number",
             Self::Numbers => "a list of whole numbers such as [123456789]",
+            Self::Flag => "true or false",
+            Self::Channels => "a list of channels such as [1, 6, 11]",
+            Self::Bands => "a list of bands such as [\"2.4\", \"5\"]",
+            Self::Sources => "a list of sources such as [\"wlan1\", { command = \"ssh root@ap …\" }]",
             Self::Names => "a table [devices] of addresses and names",
         }
     }
@@ -71,14 +86,23 @@ impl Kind {
     pub(super) fn fits(self, value: &Value) -> bool {
         let is_number = |text: &str| text.parse::<i64>().is_ok();
         match (self, &value.kind) {
-            (Self::Text | Self::Texts, ValueKind::String(_)) => true,
-            (Self::Number | Self::Numbers, ValueKind::I64(_)) => true,
+            (Self::Text | Self::Texts | Self::Bands | Self::Sources, ValueKind::String(_)) => true,
+            (Self::Number | Self::Numbers | Self::Channels, ValueKind::I64(_)) => true,
+            (Self::Flag, ValueKind::Boolean(_)) => true,
+            (Self::Flag, ValueKind::String(text)) => matches!(text.as_str(), "true" | "false"),
             (Self::Number, ValueKind::String(text)) => is_number(text),
-            (Self::Numbers, ValueKind::String(text)) => {
+            (Self::Numbers | Self::Channels, ValueKind::String(text)) => {
                 text.split(',').all(|item| item.trim().is_empty() || is_number(item.trim()))
             }
-            (Self::Texts, ValueKind::Array(items)) => items.iter().all(|item| Self::Text.fits(item)),
-            (Self::Numbers, ValueKind::Array(items)) => items.iter().all(|item| Self::Number.fits(item)),
+            (Self::Texts | Self::Bands, ValueKind::Array(items)) => {
+                items.iter().all(|item| Self::Text.fits(item))
+            }
+            (Self::Sources, ValueKind::Array(items)) => {
+                items.iter().all(|item| Self::Text.fits(item) || matches!(item.kind, ValueKind::Table(_)))
+            }
+            (Self::Numbers | Self::Channels, ValueKind::Array(items)) => {
+                items.iter().all(|item| Self::Number.fits(item))
+            }
             _ => false,
         }
     }
@@ -101,9 +125,14 @@ pub(super) struct Raw {
 #[derive(serde::Deserialize)]
 #[serde(default)]
 pub(super) struct RawCapture {
-    pub(super) sources: List<String>,
+    pub(super) sources: List<RawSource>,
     pub(super) snaplen: i64,
     pub(super) buffer_mebibytes: i64,
+    pub(super) monitor: String,
+    pub(super) channels: List<i64>,
+    pub(super) bands: List<String>,
+    pub(super) dwell_milliseconds: i64,
+    pub(super) force: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -178,7 +207,16 @@ impl Default for Raw {
 
 impl Default for RawCapture {
     fn default() -> Self {
-        Self { sources: List(Vec::new()), snaplen: 2304, buffer_mebibytes: 4 }
+        Self {
+            sources: List(Vec::new()),
+            snaplen: 2304,
+            buffer_mebibytes: 4,
+            monitor: "auto".to_owned(),
+            channels: List(Vec::new()),
+            bands: List(vec!["2.4".to_owned(), "5".to_owned()]),
+            dwell_milliseconds: 250,
+            force: false,
+        }
     }
 }
 

@@ -1,12 +1,22 @@
 //! A source of frames in the service: a thread that hears, and hears again after a failure.
+//!
+//! - What fails is begun again, after a wait that doubles from [`FIRST_WAIT`] to [`LONGEST_WAIT`]; after
+//!   [`STEADY`] with frames it begins with the first again. An interface that comes back is not waited for
+//!   any longer. No failure ends the other sources.
+//! - A command is to run for ever: that it ends is a failure. A file and standard input have an end, and are
+//!   not read a second time.
 
-use std::collections::HashSet;
+mod clock;
+mod ear;
+mod opened;
+
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -14,79 +24,62 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::ServiceError;
-use crate::capture::{Capture, CaptureError, Counters, Frame, Settings, Source, StopHandle};
+use crate::capture::{self, CaptureError, Counters, Settings, StopHandle};
 use crate::chat::reply::{Condition, SensorStatus};
-use crate::dot11::{Fcs, Signature};
-use crate::event::{Probe, Timestamp};
+use crate::config::Source;
+use crate::event::Timestamp;
 use crate::recorder::{Heard, RecorderHandle};
+use clock::Clock;
+pub use ear::{Ear, is_left_out};
+use opened::Opened;
+pub use opened::SourceError;
 
-/// The wait after a failure doubles up to this.
+/// The wait after a failure, which doubles up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// After so long with frames, a failure is the first.
+const STEADY: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether an interface that is gone has come back.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How long a capture may take to end when it was told to.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
 
-/// Signatures that one sensor remembers to have handed over; past it, it begins anew.
-const REMEMBERED_SIGNATURES: usize = 16_384;
-
-/// Turns the frames of one sensor into probes for the recorder.
-pub struct Ear {
-    sensor: Arc<str>,
-    include_bad_fcs: bool,
-    signatures: HashSet<Signature>,
-}
-
-impl Ear {
-    /// An ear for the sensor of this name, which leaves out what [`is_left_out`] says.
-    pub fn new(sensor: &str, include_bad_fcs: bool) -> Self {
-        Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new() }
-    }
-
-    /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
-    pub fn hear(&mut self, frame: Frame<'_>) -> Option<Heard> {
-        let probe_request = frame.probe_request;
-        if is_left_out(probe_request.fcs, self.include_bad_fcs) {
-            return None;
-        }
-        let signature = probe_request.signature;
-        if self.signatures.len() >= REMEMBERED_SIGNATURES {
-            self.signatures.clear();
-        }
-        let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
-        let time = Timestamp::from_micros(frame.time_us);
-        let probe = Probe::heard(Arc::clone(&self.sensor), time, probe_request);
-        Some(Heard { probe, elements })
-    }
-
-    /// Takes back a probe that nobody has recorded: its elements are not known after all.
-    pub fn forget(&mut self, unrecorded: Heard) {
-        if unrecorded.elements.is_some() {
-            self.signatures.remove(&unrecorded.probe.signature);
-        }
-    }
-}
-
-/// Whether a frame with this FCS is left out. One whose FCS is wrong has bits that were not sent, in its
-/// addresses too, so it is taken only where that is asked for.
-pub fn is_left_out(fcs: Fcs, include_bad_fcs: bool) -> bool {
-    fcs == Fcs::Bad && !include_bad_fcs
-}
-
-/// The name under which the probes of `source` are recorded.
-pub fn sensor_name(source: &Source) -> String {
-    match source {
-        Source::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        Source::Stdin => "stdin".to_owned(),
-        Source::Interface(_) => source.to_string(),
-    }
-}
-
 /// Whether the source cannot be opened before someone writes to it.
-fn waits_for_bytes(source: &Source) -> bool {
-    match source {
-        Source::Stdin => true,
-        Source::File(path) => std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo()),
-        Source::Interface(_) => false,
+fn waits_for_bytes(origin: &capture::Source) -> bool {
+    match origin {
+        capture::Source::Stdin | capture::Source::Command(_) => true,
+        capture::Source::File(path) => std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo()),
+        capture::Source::Interface(_) => false,
+    }
+}
+
+/// A source of frames that is about to be heard.
+pub(super) struct Prepared {
+    source: Source,
+    settings: Settings,
+    stop: StopHandle,
+    /// What opening it came to; where that waits for the first bytes it is left to the sensor's thread.
+    opened: Option<Result<Opened, SourceError>>,
+}
+
+impl Prepared {
+    pub(super) fn new(source: &Source, settings: &Settings) -> Self {
+        let stop = StopHandle::default();
+        let opened = (!waits_for_bytes(&source.origin)).then(|| Opened::open(source, settings, &stop));
+        Self { source: source.clone(), settings: settings.clone(), stop, opened }
+    }
+
+    /// Whether it could not be opened.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.opened, Some(Err(_)))
+    }
+
+    /// Why it could not be opened.
+    pub(super) fn into_error(self) -> Option<SourceError> {
+        self.opened?.err()
     }
 }
 
@@ -95,6 +88,7 @@ pub(super) struct Sensor {
     name: String,
     include_bad_fcs: bool,
     now: Mutex<Now>,
+    clock: Clock,
     stop: CancellationToken,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -104,7 +98,8 @@ struct Now {
     /// Of the capture at hand; those before it have been added to `before`.
     counters: Arc<Counters>,
     before: Counts,
-    capture: Option<StopHandle>,
+    restarts: u64,
+    capture: StopHandle,
 }
 
 /// What several captures of one source have counted.
@@ -150,34 +145,32 @@ impl Drop for Ends<'_> {
 }
 
 impl Sensor {
-    /// Opens the source and starts to hear it. Where opening waits for the first bytes it is left to the
-    /// thread.
+    /// Starts to hear a source.
     pub(super) fn start(
-        source: &str,
-        settings: &Settings,
+        prepared: Prepared,
         include_bad_fcs: bool,
         recorder: RecorderHandle,
     ) -> Result<Arc<Self>, ServiceError> {
-        let source: Source = source.parse().map_err(|_| ServiceError::NoSource)?;
-        let opened = if waits_for_bytes(&source) { None } else { Some(Capture::open(&source, settings)?) };
         let (end, ended) = oneshot::channel();
         let sensor = Arc::new(Self {
-            name: sensor_name(&source),
+            name: prepared.source.name.clone(),
             include_bad_fcs,
             now: Mutex::new(Now {
                 condition: Condition::Opening,
                 counters: Arc::default(),
                 before: Counts::default(),
-                capture: None,
+                restarts: 0,
+                capture: prepared.stop.clone(),
             }),
+            clock: Clock::default(),
             stop: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
         });
-        let (runtime, settings) = (Handle::current(), settings.clone());
+        let runtime = Handle::current();
         let hearing = Arc::clone(&sensor);
         thread::Builder::new().name(format!("hear {}", sensor.name)).spawn(move || {
             let _end = Ends { sensor: &hearing, end: Some(end) };
-            hearing.keep_hearing(&source, opened, &settings, &recorder, &runtime);
+            hearing.keep_hearing(prepared, &recorder, &runtime);
         })?;
         Ok(sensor)
     }
@@ -185,9 +178,8 @@ impl Sensor {
     /// Ends the capture, and waits a little for that.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
-        if let Some(capture) = &self.now().capture {
-            capture.stop();
-        }
+        let capture = self.now().capture.clone();
+        capture.stop();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ended) = ended
             && tokio::time::timeout(LAST_FRAMES, ended).await.is_err()
@@ -208,6 +200,8 @@ impl Sensor {
             undecodable: counts.undecodable,
             bad_fcs: counts.bad_fcs,
             dropped: counts.dropped,
+            restarts: now.restarts,
+            clock_is_behind: self.clock.is_behind(),
         }
     }
 
@@ -215,65 +209,104 @@ impl Sensor {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep_hearing(
-        &self,
-        source: &Source,
-        opened: Option<Capture>,
-        settings: &Settings,
-        recorder: &RecorderHandle,
-        runtime: &Handle,
-    ) {
-        let mut next = opened.map(Ok);
-        let mut wait = Duration::from_secs(1);
+    fn keep_hearing(&self, prepared: Prepared, recorder: &RecorderHandle, runtime: &Handle) {
+        let Prepared { source, settings, stop, mut opened } = prepared;
+        let mut stop = Some(stop);
+        let mut wait = FIRST_WAIT;
         while !self.stop.is_cancelled() {
-            let capture = next.take().unwrap_or_else(|| Capture::open(source, settings));
-            let outcome = capture.and_then(|capture| {
-                wait = Duration::from_secs(1);
-                self.hear(source, capture, recorder)
-            });
-            match outcome {
+            let stop = stop.take().unwrap_or_else(|| self.begin_again());
+            let opened = opened.take().unwrap_or_else(|| self.open(&source, &settings, &stop));
+            let was_open = opened.is_ok();
+            let begun = Instant::now();
+            let outcome = opened.and_then(|opened| Ok(self.hear(&source.origin, opened, recorder)?));
+            let error = match outcome {
+                _ if self.stop.is_cancelled() => break,
                 Ok(()) => {
-                    self.now().condition = Condition::Over;
-                    if !self.stop.is_cancelled() {
-                        info!("{} is at its end", self.name);
-                    }
-                    return;
+                    info!("{} is at its end", self.name);
+                    break;
                 }
-                Err(error) => {
-                    self.now().condition = Condition::Failed(error.to_string());
-                    if !matches!(source, Source::Interface(_)) {
-                        return warn!("{error}");
-                    }
-                    warn!("{error}; trying again in {} s", wait.as_secs());
-                    runtime.block_on(async {
-                        tokio::select! {
-                            () = tokio::time::sleep(wait) => {}
-                            () = self.stop.cancelled() => {}
-                        }
-                    });
-                    wait = (wait * 2).min(LONGEST_WAIT);
-                }
+                Err(error) => error,
+            };
+            self.now().condition = Condition::Failed(error.to_string());
+            let named = match &source.origin {
+                capture::Source::Command(_) => format!("{}: {error}", self.name),
+                _ => error.to_string(),
+            };
+            if !is_heard_again(&source.origin, was_open) {
+                return warn!("{named}");
             }
+            if begun.elapsed() >= STEADY && self.has_heard() {
+                wait = FIRST_WAIT;
+            }
+            warn!("{named}; trying again in {} s", wait.as_secs());
+            let came_back = runtime.block_on(async {
+                tokio::select! {
+                    came_back = self.pause(&source.origin, wait) => came_back,
+                    () = self.stop.cancelled() => false,
+                }
+            });
+            wait = if came_back { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
         }
+        self.now().condition = Condition::Over;
     }
 
-    fn hear(&self, source: &Source, capture: Capture, recorder: &RecorderHandle) -> Result<(), CaptureError> {
+    /// Counts a restart. What it gives ends the next capture.
+    fn begin_again(&self) -> StopHandle {
+        let stop = StopHandle::default();
+        let mut now = self.now();
+        now.restarts += 1;
+        now.capture = stop.clone();
+        stop
+    }
+
+    fn open(&self, source: &Source, settings: &Settings, stop: &StopHandle) -> Result<Opened, SourceError> {
+        // Between the loop's look and here it may have been told to stop, of which this handle knows nothing.
+        if self.stop.is_cancelled() {
+            stop.stop();
+        }
+        Opened::open(source, settings, stop)
+    }
+
+    /// Whether the capture at hand has given a frame.
+    fn has_heard(&self) -> bool {
+        self.now().counters.frames.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits so long, or until an interface that is gone has come back; whether it has.
+    async fn pause(&self, origin: &capture::Source, wait: Duration) -> bool {
+        let comes_back = async {
+            let capture::Source::Interface(interface) = origin else { return std::future::pending().await };
+            let place = Path::new("/sys/class/net").join(interface);
+            if place.exists() {
+                return std::future::pending().await;
+            }
+            while !place.exists() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(wait, comes_back).await.is_ok()
+    }
+
+    fn hear(
+        &self,
+        origin: &capture::Source,
+        opened: Opened,
+        recorder: &RecorderHandle,
+    ) -> Result<(), CaptureError> {
+        let Opened { capture, monitor: _monitor } = opened;
         {
             let mut now = self.now();
             now.condition = Condition::Hearing;
             now.before = now.before.and(&now.counters);
             now.counters = capture.counters();
-            now.capture = Some(capture.stop_handle());
-        }
-        if self.stop.is_cancelled() {
-            return Ok(());
         }
         info!("hearing {} ({})", self.name, capture.link_type());
-        let is_live = matches!(source, Source::Interface(_));
+        let is_live = origin.is_live();
         let mut ear = Ear::new(&self.name, self.include_bad_fcs);
         capture.run(|frame| {
-            let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
+            let Some(mut heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
             if is_live {
+                self.look_at_clock(&mut heard, recorder.newest_time());
                 if let Some(dropped) = recorder.record_or_drop(heard) {
                     ear.forget(dropped);
                 }
@@ -282,5 +315,30 @@ impl Sensor {
             }
             ControlFlow::Continue(())
         })
+    }
+
+    /// Marks a probe whose time cannot be, and says when that begins and ends.
+    fn look_at_clock(&self, heard: &mut Heard, newest: Option<Timestamp>) {
+        let (name, time) = (&self.name, heard.probe.time);
+        let look = self.clock.look(time, newest);
+        heard.probe.not_before = look.not_before;
+        match look.not_before {
+            _ if !look.has_changed => {}
+            Some(least) => warn!(
+                "{name}: a frame says that it is {time}, but it is {least} at least: the clock is behind. Until \
+                 it is right, probes count at the newest time that is known; see to it that the clock is set \
+                 from the network (timedatectl)"
+            ),
+            None => info!("{name}: the clock is right again"),
+        }
+    }
+}
+
+/// Whether a source that has failed is heard again. What was read of a file would be there twice.
+fn is_heard_again(origin: &capture::Source, was_open: bool) -> bool {
+    match origin {
+        capture::Source::Interface(_) | capture::Source::Command(_) => true,
+        capture::Source::File(_) => !was_open,
+        capture::Source::Stdin => false,
     }
 }

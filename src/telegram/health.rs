@@ -106,7 +106,19 @@ mod tests {
 
     fn status(frames: u64, condition: Condition) -> SensorStatus {
         let (name, last_frame) = ("mon0".to_owned(), None);
-        SensorStatus { name, condition, last_frame, frames, undecodable: 0, bad_fcs: 0, dropped: 0 }
+        let (undecodable, bad_fcs, dropped, restarts) = (0, 0, 0, 0);
+        let clock_is_behind = false;
+        SensorStatus {
+            name,
+            condition,
+            last_frame,
+            frames,
+            undecodable,
+            bad_fcs,
+            dropped,
+            restarts,
+            clock_is_behind,
+        }
     }
 
     #[test]

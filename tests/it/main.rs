@@ -25,6 +25,7 @@ mod recording;
 mod replay_vs_tshark;
 mod retention;
 mod snapshots;
+mod sources;
 mod store_damage;
 mod stored;
 mod support;

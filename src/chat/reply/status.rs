@@ -78,6 +78,10 @@ pub struct SensorStatus {
     pub bad_fcs: u64,
     /// Frames that the kernel or the interface dropped.
     pub dropped: u64,
+    /// How often it was begun again after it had failed.
+    pub restarts: u64,
+    /// Its clock is behind, so that the times of its probes are not known.
+    pub clock_is_behind: bool,
 }
 
 /// How everything is doing at `now`: the program first, then what it hears, writes and tells.
@@ -128,22 +132,27 @@ fn sources(text: Text, sensors: &[SensorStatus], now: Timestamp) -> Text {
         };
         let text = Text::plain(format_args!("{}: {}", printable(&sensor.name), condition(&sensor.condition)));
         let text = text.then(format_args!("\n   {last_frame}"));
-        match frames(sensor) {
+        let text = match frames(sensor) {
             counts if counts.is_empty() => text,
             counts => text.then(format_args!("\n   {}", counts.join(", "))),
+        };
+        match sensor.clock_is_behind {
+            true => text.then("\n   ⏰ its clock is behind; until it is right, times are guessed"),
+            false => text,
         }
     });
     text.then("\n\n").bold("👂 Sources").list(lines)
 }
 
-/// How many frames there were, and what became of those that were not heard.
+/// How many frames there were, what became of those that were not heard, and how often it was begun again.
 fn frames(sensor: &SensorStatus) -> Vec<String> {
-    let SensorStatus { frames, dropped, bad_fcs, undecodable, .. } = *sensor;
+    let SensorStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *sensor;
     let all = (frames > 0).then(|| counted(frames, "frame", "frames"));
     let lost = [(dropped, "dropped"), (bad_fcs, "damaged on the air"), (undecodable, "not understood")];
     let lost =
         lost.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-    all.into_iter().chain(lost).collect()
+    let restarts = (restarts > 0).then(|| format!("restarted {}", counted(restarts, "time", "times")));
+    all.into_iter().chain(lost).chain(restarts).collect()
 }
 
 fn condition(condition: &Condition) -> String {
@@ -202,7 +211,17 @@ mod tests {
 
     fn sensor(name: &str, condition: Condition, last_frame: Option<&str>, frames: u64) -> SensorStatus {
         let (name, last_frame) = (name.to_owned(), last_frame.map(at));
-        SensorStatus { name, condition, last_frame, frames, undecodable: 0, bad_fcs: 0, dropped: 0 }
+        SensorStatus {
+            name,
+            condition,
+            last_frame,
+            frames,
+            undecodable: 0,
+            bad_fcs: 0,
+            dropped: 0,
+            restarts: 0,
+            clock_is_behind: false,
+        }
     }
 
     fn shown(value: &Status) -> String {
@@ -221,8 +240,8 @@ mod tests {
             uptime: Duration::from_secs(273_600),
             sensors: vec![
                 SensorStatus { dropped: 3, bad_fcs: 2, undecodable: 1, ..mon0 },
-                mon1,
-                mon2,
+                SensorStatus { clock_is_behind: true, ..mon1 },
+                SensorStatus { restarts: 2, ..mon2 },
                 sensor("a.pcap", Condition::Over, Some("2020-04-18T17:04:27Z"), 7),
                 sensor("stdin", Condition::Opening, None, 0),
                 sensor("b", Condition::Broken, None, 0),
@@ -253,9 +272,10 @@ mod tests {
            1 frame, 3 dropped, 2 damaged on the air, 1 not understood
         • mon1: hearing
            no frame yet
+           ⏰ its clock is behind; until it is right, times are guessed
         • mon2: ❌ the interface is gone
            last frame 3 h ago
-           312 frames
+           312 frames, restarted 2 times
         • a.pcap: at its end
            last frame 2408 days ago
            7 frames

@@ -25,6 +25,8 @@ fn old_radio() -> Vec<SensorStatus> {
         undecodable: 3,
         bad_fcs: 4,
         dropped: 5,
+        restarts: 6,
+        clock_is_behind: true,
     };
     vec![
         status("mon0", Condition::Hearing),

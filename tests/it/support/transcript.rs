@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::bot_api::{Call, Outcome, png_size, utf16_length};
 
 /// What differs between two runs, and what stands for it: filters of insta's, applied in this order.
-pub const MASKS: [(&str, &str); 13] = [
+pub const MASKS: [(&str, &str); 14] = [
     // Moments, with a zone or as tables have them; the hour of a day; the minute in a digest.
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "‹time›"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "‹time›"),
@@ -23,6 +23,8 @@ pub const MASKS: [(&str, &str); 13] = [
     (r"\b[0-9a-f]{32}\b", "‹code›"),
     (r"/[^ ]*/\.tmp\w+", "‹folder›"),
     (r"pwday[0-9a-f]+", "‹radio›"),
+    // How often an interface was looked for in vain.
+    (r"restarted \d+ times?", "restarted ‹n› times"),
     (r"probewatch \d+\.\d+\.\d+", "probewatch ‹version›"),
     // The place of an event in the log, and the size of that on disk.
     (r"\d+,‹time›,(stdin|sensor)", "‹offset›,‹time›,$1"),

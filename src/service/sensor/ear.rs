@@ -1,0 +1,55 @@
+//! Turns frames into probes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::capture::Frame;
+use crate::dot11::{Fcs, Signature};
+use crate::event::{Probe, Timestamp};
+use crate::recorder::Heard;
+
+/// Signatures that one sensor remembers to have handed over; past it, it begins anew.
+const REMEMBERED_SIGNATURES: usize = 16_384;
+
+/// Turns the frames of one sensor into probes for the recorder.
+pub struct Ear {
+    sensor: Arc<str>,
+    include_bad_fcs: bool,
+    signatures: HashSet<Signature>,
+}
+
+impl Ear {
+    /// An ear for the sensor of this name, which leaves out what [`is_left_out`] says.
+    pub fn new(sensor: &str, include_bad_fcs: bool) -> Self {
+        Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new() }
+    }
+
+    /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
+    pub fn hear(&mut self, frame: Frame<'_>) -> Option<Heard> {
+        let probe_request = frame.probe_request;
+        if is_left_out(probe_request.fcs, self.include_bad_fcs) {
+            return None;
+        }
+        let signature = probe_request.signature;
+        if self.signatures.len() >= REMEMBERED_SIGNATURES {
+            self.signatures.clear();
+        }
+        let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
+        let time = Timestamp::from_micros(frame.time_us);
+        let probe = Probe::heard(Arc::clone(&self.sensor), time, probe_request);
+        Some(Heard { probe, elements })
+    }
+
+    /// Takes back a probe that nobody has recorded: its elements are not known after all.
+    pub fn forget(&mut self, unrecorded: Heard) {
+        if unrecorded.elements.is_some() {
+            self.signatures.remove(&unrecorded.probe.signature);
+        }
+    }
+}
+
+/// Whether a frame with this FCS is left out. One whose FCS is wrong has bits that were not sent, in its
+/// addresses too, so it is taken only where that is asked for.
+pub fn is_left_out(fcs: Fcs, include_bad_fcs: bool) -> bool {
+    fcs == Fcs::Bad && !include_bad_fcs
+}

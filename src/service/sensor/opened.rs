@@ -1,0 +1,56 @@
+//! A source that is open: its capture, and the monitor interface that was made for it.
+
+use tracing::{info, warn};
+
+use crate::capture::monitor::{Monitor, MonitorError};
+use crate::capture::{self, Capture, CaptureError, Settings, StopHandle};
+use crate::config::Source;
+
+/// Why a source is not heard.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be captured.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// Its interface cannot be put into monitor mode.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+}
+
+/// An open source.
+pub(super) struct Opened {
+    pub capture: Capture,
+    /// Undoes, once dropped, what was changed about the interface.
+    pub monitor: Option<Monitor>,
+}
+
+impl Opened {
+    /// Opens a source, an interface in monitor mode where that is wanted. `stop` ends the wait for the first
+    /// bytes.
+    pub fn open(source: &Source, settings: &Settings, stop: &StopHandle) -> Result<Self, SourceError> {
+        let monitor = match (&source.origin, &source.monitor) {
+            (capture::Source::Interface(interface), Some(listening)) => {
+                Monitor::set_up(interface, listening)?
+            }
+            _ => None,
+        };
+        let interface =
+            monitor.as_ref().map(|monitor| capture::Source::Interface(monitor.interface().to_owned()));
+        let name = source.name.clone();
+        let said = move |line: &str| info!("{name} says: {line}");
+        let capture = Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, said)?;
+        let monitor = match monitor {
+            Some(monitor) => Some(begin_to_hop(monitor, &source.name)?),
+            None => None,
+        };
+        Ok(Self { capture, monitor })
+    }
+}
+
+fn begin_to_hop(mut monitor: Monitor, name: &str) -> Result<Monitor, MonitorError> {
+    let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
+    info!("{name} listens with {} on {}", monitor.interface(), channels.join(", "));
+    let name = name.to_owned();
+    monitor.start_hopping(move |error| warn!("{name}: {error}"))?;
+    Ok(monitor)
+}

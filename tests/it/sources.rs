@@ -1,0 +1,256 @@
+//! Promise: each source is heard by itself. One that fails is begun again and counted while the others go on: a
+//! command that ends, an interface that vanishes and comes back.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use probewatch::event::{Event, Probe};
+
+use crate::support::bot_api::BotApi;
+use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, push_pcap_record, write_pcap};
+use crate::support::home::{CHAT, Home, Mode};
+use crate::support::recorder::{events, fold};
+use crate::support::require;
+use crate::support::service::{Config, Service, toml_string};
+use crate::support::tap_radio::TapRadio;
+use crate::support::wait_until;
+
+const ATTIC: &str = "a4:83:e7:4e:39:15";
+const STREET: &str = "a4:83:e7:4e:39:16";
+
+fn now_us() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+}
+
+fn frame(source: &str) -> Vec<u8> {
+    ProbeRequestFrame::new(source).ssid("RNM0").build()
+}
+
+/// A script that a command runs, and what it reads and leaves behind.
+struct Script {
+    folder: tempfile::TempDir,
+}
+
+impl Script {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("run"), format!("cd {}\n{text}\n", folder.path().display())).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A capture file of one frame.
+    fn capture(&self, name: &str, time_us: u64, source: &str) {
+        write_pcap(&self.path(name), DLT_IEEE802_11_RADIO, &[(time_us, frame(source))]).unwrap();
+    }
+
+    /// A frame as it goes on behind others in a capture file.
+    fn record(&self, name: &str, time_us: u64, source: &str) {
+        let mut record = Vec::new();
+        push_pcap_record(&mut record, time_us, &frame(source));
+        // In one step, so that a script that waits for it sees all of it.
+        fs::write(self.path("unfinished"), record).unwrap();
+        fs::rename(self.path("unfinished"), self.path(name)).unwrap();
+    }
+
+    /// The entry of `capture.sources`.
+    fn source(&self, name: &str) -> String {
+        let command = toml_string(&format!("sh {}", self.path("run").display()));
+        format!("{{ command = {command}, name = {} }}", toml_string(name))
+    }
+
+    /// Waits until the process whose id stands in this file has ended.
+    fn wait_until_ended(&self, file: &str) {
+        let id = fs::read_to_string(self.path(file)).unwrap();
+        let stat = Path::new("/proc").join(id.trim()).join("stat");
+        wait_until("the end of the command's process", || {
+            // What has ended and is not waited for yet is a zombie.
+            let is_gone = fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+            is_gone.then_some(())
+        });
+    }
+}
+
+fn sources(config: Config, sources: &[&str]) -> Config {
+    config.set("capture", "sources", &format!("[{}]", sources.join(", ")))
+}
+
+fn probes(service: &Service) -> Vec<Probe> {
+    let probe = |event| match event {
+        Event::Probe(probe) => Some(probe),
+        _ => None,
+    };
+    events(&service.data_dir()).into_iter().filter_map(|(_, event)| probe(event)).collect()
+}
+
+#[test]
+fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
+    let script = Script::new(
+        "echo starting >&2
+         if [ -e again ]; then echo $$ > id; cat second.pcap; sleep 1000 | sleep 1000
+         else : > again; cat first.pcap; exit 3; fi",
+    );
+    script.capture("first.pcap", now_us(), ATTIC);
+    script.capture("second.pcap", now_us(), ATTIC);
+    let attic = script.source("attic");
+    let street = |config: Config| {
+        let radio =
+            config.to_toml().lines().find_map(|line| line.strip_prefix("sources = [").map(str::to_owned));
+        let radio = radio.unwrap().trim_end_matches(']').to_owned();
+        sources(
+            config,
+            &[&attic, &format!("{{ interface = {radio}, monitor = \"auto\", name = \"street\" }}")],
+        )
+        .env("PROBEWATCH__TELEGRAM__WEBHOOK__SECRET_TOKEN", "something")
+    };
+    if !require::tap_allowed() {
+        return;
+    }
+    let radio = TapRadio::unique("pwsrc").unwrap();
+    let api = BotApi::start();
+    let mut service = Service::start_with(&api, street(Config::new(&api).sources(&[radio.name()])));
+    service.wait_for_line("attic says: starting");
+    service.wait_for_line("hearing street");
+    let failed = service.wait_for_line("ended (exit status: 3)");
+    assert!(failed.ends_with("trying again in 1 s"), "{failed}");
+    radio.transmit(&frame(STREET));
+    let seen = service.log_lines().iter().position(|line| *line == failed).unwrap();
+    service.wait_for_line_after(seen, "attic says: starting");
+    service.wait_for_line_after(seen, "hearing attic");
+    wait_until("the second process", || {
+        fs::read_to_string(script.path("id")).ok().filter(|id| id.ends_with('\n'))
+    });
+
+    api.webhook_number(1);
+    let listen = service.listen_address();
+    let status = wait_until("both probes", || {
+        let sent = api.sent().len();
+        api.post(listen, crate::support::bot_api::Incoming::text(CHAT, "/status"));
+        let reply = api.wait_for_message_after(sent, |message| message.plain.contains("Sources")).plain;
+        reply.contains("2 frames, restarted 1 time").then_some(reply)
+    });
+    assert!(status.contains("attic: hearing") && status.contains("street: hearing"), "{status}");
+    assert!(!status.contains("⏰"), "{status}");
+    assert!(service.terminate().success());
+    script.wait_until_ended("id");
+    let mut heard: Vec<_> = probes(&service)
+        .into_iter()
+        .map(|probe| (probe.sensor.to_string(), probe.source.to_string()))
+        .collect();
+    heard.sort();
+    let expected = [("attic", ATTIC), ("attic", ATTIC), ("street", STREET)];
+    assert_eq!(heard, expected.map(|(sensor, source)| (sensor.to_owned(), source.to_owned())));
+}
+
+#[test]
+fn a_command_that_says_nothing_ends_with_the_service() {
+    let script = Script::new("echo $$ > id; env > environment; sleep 1000 | sleep 1000");
+    let api = BotApi::start();
+    let secret = "PROBEWATCH__TELEGRAM__WEBHOOK__SECRET_TOKEN";
+    let config = sources(Config::new(&api), &[&script.source("attic")]).env(secret, "something");
+    let mut service = Service::start_with(&api, config);
+    service.listen_address();
+    wait_until("the command", || {
+        fs::read_to_string(script.path("environment")).ok().filter(|text| text.contains("PATH="))
+    });
+    assert!(service.terminate().success());
+    script.wait_until_ended("id");
+    assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
+    let environment = fs::read_to_string(script.path("environment")).unwrap();
+    assert!(!environment.contains("PROBEWATCH"), "{environment}");
+}
+
+#[test]
+fn a_command_that_gives_no_capture_says_so() {
+    let script = Script::new("echo no capture at all; sleep 1000");
+    let api = BotApi::start();
+    let mut service = Service::start_with(&api, sources(Config::new(&api), &[&script.source("attic")]));
+    let line = service.wait_for_line("no capture file");
+    assert!(line.contains("attic: cannot read the output of sh: "), "{line}");
+    assert!(service.terminate().success());
+}
+
+#[test]
+fn an_interface_that_vanishes_and_comes_back_is_heard_again() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
+    let name = home.radio.name().to_owned();
+    home.transmit(STREET, "RNM0");
+    home.ask_until("/status", "1 frame");
+    let gone = TapRadio::unique("pwsrc").unwrap();
+    drop(std::mem::replace(&mut home.radio, gone));
+    home.service.wait_for_line("trying again in");
+    let seen = home.service.log_lines().len();
+    home.radio = TapRadio::open(&name).unwrap();
+    home.service.wait_for_line_after(seen, &format!("hearing {name}"));
+    home.transmit(STREET, "RNM0");
+    home.ask_until("/status", "2 frames, restarted ");
+}
+
+#[test]
+fn a_source_that_is_not_there_at_the_start_is_waited_for() {
+    if !require::tap_allowed() {
+        return;
+    }
+    let (radio, late) = (TapRadio::unique("pwsrc").unwrap(), TapRadio::unique("pwlat").unwrap());
+    let name = late.name().to_owned();
+    drop(late);
+    let api = BotApi::start();
+    let mut service =
+        Service::start_with(&api, Config::new(&api).sources(&[&name, radio.name(), "./late.pcap"]));
+    service.wait_until_hearing(radio.name());
+    service.wait_for_line("there is no such interface; `ip link` lists them; trying again in 1 s");
+    service.wait_for_line("cannot read ./late.pcap");
+    let _late = TapRadio::open(&name).unwrap();
+    service.wait_until_hearing(&name);
+    // None can be opened.
+    drop(radio);
+    service.restart_with(|config| config.sources(&["nosuch0", "./late.pcap"]));
+    assert_eq!(service.wait_for_exit().code(), Some(1));
+    let lines = service.log_lines();
+    assert!(lines.iter().any(|line| line.contains("nosuch0: there is no such interface")), "{lines:#?}");
+}
+
+#[test]
+fn what_was_heard_while_the_clock_was_behind_is_marked() {
+    let script = Script::new(
+        "echo $$ > id; cat behind.pcap
+         while [ ! -e record ]; do sleep 0.01; done
+         cat record; exec sleep 1000",
+    );
+    // Seventeen minutes after the epoch, as on a board without a clock.
+    script.capture("behind.pcap", 1_000_000_000, ATTIC);
+    let api = BotApi::start();
+    let started = now_us();
+    let mut service = Service::start_with(&api, sources(Config::new(&api), &[&script.source("attic")]));
+    let line = service.wait_for_line("the clock is behind");
+    assert!(line.contains("attic: a frame says that it is 1970-01-01T00:16:40.000000Z"), "{line}");
+    api.webhook_number(1);
+    let ask = |wanted: &str, is_wanted: bool| {
+        wait_until(wanted, || {
+            let sent = api.sent().len();
+            api.post(service.listen_address(), crate::support::bot_api::Incoming::text(CHAT, "/status"));
+            let reply = api.wait_for_message_after(sent, |message| message.plain.contains("Sources")).plain;
+            (reply.contains(wanted) == is_wanted).then_some(())
+        });
+    };
+    ask("⏰ its clock is behind", true);
+    script.record("record", now_us(), ATTIC);
+    service.wait_for_line("attic: the clock is right again");
+    ask("⏰", false);
+    ask("Probes: 2", true);
+    assert!(service.terminate().success());
+
+    let probes = probes(&service);
+    let least = probes[0].not_before.unwrap().as_micros().cast_unsigned();
+    assert_eq!(probes[0].time.as_micros(), 1_000_000_000);
+    // The names of the configuration are events, too.
+    assert!(least.abs_diff(started) < Duration::from_secs(60).as_micros() as u64, "{least} {started}");
+    assert_eq!(probes[1].not_before, None);
+    let device = fold(&events(&service.data_dir())).device(probes[0].source).unwrap();
+    assert_eq!(device.first_probe, probes[0].not_before.unwrap());
+    assert_eq!(device.last_probe, probes[1].time);
+}
