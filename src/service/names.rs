@@ -104,7 +104,8 @@ fn changes(sources: &[Source], gone: &[MacAddr], recorder: &RecorderHandle) -> V
         wanted.insert(*address, &name.name);
     }
     let state = recorder.state();
-    let known: BTreeMap<MacAddr, &str> = state.names().imported().collect();
+    let known: BTreeMap<MacAddr, &str> =
+        state.names().imported().map(|(address, name, _)| (address, name)).collect();
     let leaves = |address: &MacAddr| sources.is_empty() || gone.contains(address);
     let gone = known.keys().filter(|address| leaves(address) && !wanted.contains_key(address));
     let new = wanted.iter().filter(|(address, name)| known.get(address) != Some(name));
