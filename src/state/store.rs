@@ -32,7 +32,7 @@ use super::{State, Totals};
 use crate::event::Offset;
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 const CACHE_BYTES: u64 = 1 << 20;
 

@@ -511,10 +511,23 @@ fn names_come_from_the_files_of_others_and_yield_to_a_persons() {
     home.ask_until(VAN, "stats for Van\n");
     assert!(home.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
     assert!(home.ask(&format!("/unname {VAN}")).plain.contains("by an imported file"));
-    // Where it is no longer imported, it goes.
+    // What went while nobody looked goes, as does what is no longer imported, and files are read together.
+    home.service.kill();
+    let (ethers, hosts) = (folder.path().join("ethers"), folder.path().join("hosts"));
+    std::fs::write(&ethers, format!("{VAN} 192.168.1.7\n")).unwrap();
+    std::fs::write(&hosts, "127.0.0.1 localhost\n192.168.1.7 van.lan van\n").unwrap();
+    let two = [&ethers, &hosts].map(|path| toml_string(path.to_str().unwrap())).join(", ");
+    home.service.restart_with(|config| config.set("names", "import", &format!("[{two}]")));
+    home.wait_until_ready(2);
+    home.ask_until(VAN, "stats for van.lan\n");
+    home.service.kill();
+    std::fs::write(&ethers, "00:23:a7:19:5c:09 192.168.1.7\n").unwrap();
+    home.service.restart_with(|config| config);
+    home.wait_until_ready(3);
+    home.ask_until(VAN, &format!("stats for {VAN}\n"));
     home.service.kill();
     home.service.restart_with(|config| config.set("names", "import", "[]"));
-    home.wait_until_ready(2);
-    home.ask_until(VAN, &format!("stats for {VAN}\n"));
+    home.wait_until_ready(4);
+    home.service.wait_for_line("0 added, 0 changed, 1 removed");
     home.api.assert_clean();
 }

@@ -103,7 +103,7 @@ fn nobody_owns_it(stage: &mut Stage) {
 fn quiet_hours(stage: &mut Stage) {
     stage.chapter("Quiet hours");
     stage.ask(ANN, "/watch Depot the van is here");
-    stage.wait_for_event(|event| event["type"] == "name" && event["by"] == "import");
+    stage.wait_for_event(|event| event["type"] == "name" && event["by"] == "lease");
     let frames: Vec<Frame> = vec![
         stage.probe(110 * MINUTE, VAN, "Depot", -61),
         stage.probe(100 * MINUTE, "00:23:a7:00:05:01", "Depot", -62),
