@@ -34,8 +34,9 @@ use super::{State, Totals};
 use crate::event::Offset;
 use lock::{AFTER_HOLD, LAST_HOLD, locked, once_unlocked};
 
-/// Grows with each change to a row's form, so that an older store is dropped instead of misread.
-const FORMAT: u32 = 8;
+/// Grows with each change to a row's form, so that an older store is dropped instead of misread; and to what the
+/// fold makes of an event, so that it is made anew.
+const FORMAT: u32 = 9;
 
 const CACHE_BYTES: u64 = 1 << 20;
 
