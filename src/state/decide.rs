@@ -20,7 +20,7 @@ pub struct AlertPolicy {
     pub cooldown: Duration,
     /// How long an alert waits for Telegram before it is only counted.
     pub keep: Duration,
-    /// Since when frames are heard, where they are: of a silence before that nothing can be told.
+    /// Since when frames are heard without a break, where they are: of a silence before that nothing can be told.
     pub listening_since: Option<Timestamp>,
 }
 
