@@ -530,6 +530,19 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
 }
 
 #[test]
+fn the_log_knows_which_sensors_were_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(settings(folder.path()));
+    let sensor = std::sync::Arc::from("mon \"1\"");
+    running.record(&Input::Heard(Probe { sensor, ..asks(van(), "Depot", minutes(1)) }));
+    running.sync();
+    let history = running.handle.history();
+    let heard = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_heard(sensor).unwrap());
+    assert_eq!(heard, [true, false, false]);
+    running.stop();
+}
+
+#[test]
 fn a_source_that_fails_is_told_and_its_recovery_without_a_sound() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
     home.transmit(VAN, "Depot");
