@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 use super::bot_api::{Call, Outcome, png_size, utf16_length};
 
 /// What differs between two runs, and what stands for it: filters of insta's, applied in this order.
-pub const MASKS: [(&str, &str); 13] = [
+pub const MASKS: [(&str, &str); 14] = [
     // Moments, with a zone or as tables have them; the hour of a day; the minute in a digest.
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "‹time›"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "‹time›"),
+    // What was yesterday has its day before it, which the script does not choose.
+    (r"• (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\d\d:\d\d:\d\d)", "• $1"),
     (r"(^|[^0-9a-f:])\d\d:\d\d:\d\d([^0-9a-f:]|$)", "${1}‹clock›${2}"),
     (r"(^|[^0-9a-f:])\d\d:\d\d([^0-9a-f:]|$)", "${1}‹hour›${2}"),
     (r"\d{4}-\d\d-\d\d", "‹date›"),
