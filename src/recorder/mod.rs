@@ -20,9 +20,8 @@ mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::RwLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -138,6 +137,7 @@ impl Recorder {
             losses: Losses::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
+            since_when_heard: OnceLock::new(),
         });
         let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
         let now = Instant::now();
@@ -235,6 +235,7 @@ impl Recorder {
         let mut waiting = Vec::new();
         let mut alerts = false;
         if !batch.is_empty() {
+            self.note_listening(Timestamp::now());
             let shared = Arc::clone(&self.shared);
             let mut state = write(&shared.state);
             state.warm(batch.iter().filter_map(Input::source));
@@ -271,6 +272,13 @@ impl Recorder {
             self.shared.alerts_waiting.notify_one();
         }
         stop
+    }
+
+    /// Takes note of since when frames are heard, where the sources tell.
+    fn note_listening(&mut self, now: Timestamp) {
+        if let Some(since_when_heard) = self.shared.since_when_heard.get() {
+            self.settings.alerts.listening_since = since_when_heard(now);
+        }
     }
 
     /// Records a probe; whether it raised an alert.

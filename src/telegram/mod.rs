@@ -80,7 +80,8 @@ pub async fn run(
     let quiet = Quiet { hours: quiet, zone: chat.zone() };
     let delivery = outbox::deliver(sender.clone(), recorder.clone(), gather, quiet, stop.clone());
     let notices = notices::tell(sender.clone(), recorder.clone(), quiet, stop.clone());
-    let health = health::tell(sender.clone(), chat.clone(), silence, quiet, stop.clone());
+    let health =
+        health::tell(sender.clone(), chat.clone(), recorder.history().clone(), silence, quiet, stop.clone());
     let updates = async {
         let outcome = serve(settings, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the rest with it.

@@ -168,6 +168,78 @@ fn each_start_has_a_new_code_until_someone_owns_the_bot() {
 }
 
 #[test]
+fn an_owner_who_was_removed_does_not_come_back_by_a_code_of_their_own() {
+    let Some(mut home) = unowned(Mode::Webhook) else { return };
+    two_owners(&home);
+    let invitation = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite owner"));
+    let list = home.ask("/chats");
+    let gone = home.bring_and_wait(OWNER, Incoming::press(&list, format!("access:remove:{BOB}")));
+    assert!(gone.plain.contains("is removed"), "{}", gone.plain);
+    let seen = sent_to(&home, BOB).len();
+    home.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
+    home.kill_and_restart();
+    home.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
+    home.say(BOB, "/chats");
+    assert!(!home.ask("/chats").plain.contains("2002"));
+    assert_eq!(sent_to(&home, BOB).len(), seen);
+    home.api.assert_clean();
+}
+
+#[test]
+fn an_owner_whom_the_configuration_drops_lets_nobody_in_any_more() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| {
+        config.chats(&[]).set("telegram", "owners", &format!("[{OWNER}, {BOB}]"))
+    }) else {
+        return;
+    };
+    let invitation = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite owner"));
+    home.service.kill();
+    home.service.restart_with(owned_by_configuration);
+    home.wait_until_ready(2);
+    home.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
+    assert!(!home.ask("/chats").plain.contains("2002"));
+    assert_eq!(sent_to(&home, BOB).len(), 1);
+    home.api.assert_clean();
+}
+
+#[test]
+fn two_owners_who_remove_each_other_at_once_are_one_owner_then() {
+    let Some(home) = unowned(Mode::Webhook) else { return };
+    owned(&home);
+    let ask = |chat: i64, text: &str| home.bring_and_wait(chat, Incoming::text(chat, text));
+    let press = |under: &SentMessage, whom: i64| Incoming::press(under, format!("access:remove:{whom}"));
+    let (mut owner, mut other) = (OWNER, BOB);
+    // Whether they meet is up to chance.
+    for _ in 0..10 {
+        let code = code_in(&ask(owner, "/invite owner").plain);
+        ask(other, &format!("/start {code}"));
+        let [owners, others] = [owner, other].map(|chat| ask(chat, "/chats"));
+        std::thread::scope(|both| {
+            both.spawn(|| home.bring(press(&owners, other)));
+            both.spawn(|| home.bring(press(&others, owner)));
+        });
+        let answers = |chat: i64| {
+            let seen = sent_to(&home, chat).len();
+            home.say(chat, "/chats");
+            sent_to(&home, chat).len() > seen
+        };
+        (owner, other) = match [owner, other].map(answers) {
+            [true, false] => (owner, other),
+            [false, true] => (other, owner),
+            answers => panic!("who answers: {answers:?}"),
+        };
+    }
+    home.api.assert_clean();
+}
+
+/// The owner has let Bob in as another.
+fn two_owners(home: &Home) {
+    owned(home);
+    let code = code_in(&home.ask("/invite owner").plain);
+    home.bring_and_wait(BOB, Incoming::text(BOB, format!("/start {code}")));
+}
+
+#[test]
 fn a_group_is_left_once_its_removal_is_on_disk() {
     let Some(mut home) = Home::start(Mode::Polling, owned_by_configuration) else { return };
     home.api.fail_next("leaveChat", 1, Fault::Hang);

@@ -8,7 +8,7 @@ use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply::alerts as
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::Settings;
-use probewatch::state::{Alert, AlertPolicy, Presence, State};
+use probewatch::state::{ALERTS_A_MINUTE, Alert, AlertPolicy, Presence, State};
 use serde_json::Value;
 
 use crate::support::bot_api::SentMessage;
@@ -178,18 +178,68 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     folded.follow(DeviceKey::Address(van()), 0);
     folded.fold(Event::Mute { time: time(0), chat: OWNER, until: time(minutes(60)) });
     let muted = folded.hear(asks(van(), "Depot", minutes(1)));
-    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Mute };
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
     assert_eq!(muted, [AlertDecision::Mute { chat: OWNER }, arrival]);
     assert_eq!(folded.leave(minutes(30)), 1);
-    assert_eq!(folded.state.silences().mute_of(OWNER).unwrap().swallowed, 3);
+    // What one probe says is one alert.
+    assert_eq!(folded.state.silences().mute_of(OWNER).unwrap().swallowed, 2);
     assert_eq!(folded.state.alerts().waiting(), 0);
     let device = DeviceKey::Address(van());
     folded.fold(Event::Ignore { time: time(0), chat: OWNER, device: device.clone() });
-    assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), []);
+    let untold = AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(39 * 60), fate: Fate::Untold };
+    assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), [untold]);
+    assert_eq!(folded.hear(asks(van(), "Depot", minutes(41))), []);
     folded.fold(Event::Unignore { time: time(0), chat: OWNER, device });
-    folded.fold(Event::MuteTold { time: time(minutes(61)), chat: OWNER, count: 3 });
+    folded.fold(Event::MuteTold { time: time(minutes(61)), chat: OWNER, count: 2 });
     assert!(folded.state.silences().mute_of(OWNER).is_none());
     assert!(!folded.hear(asks(van(), "Depot", minutes(62))).is_empty());
+}
+
+#[test]
+fn who_comes_while_nobody_wants_to_know_is_here_afterwards() {
+    let device = DeviceKey::Address(van());
+    let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
+    let ignore = || Event::Ignore { time: time(0), chat: OWNER, device: device.clone() };
+    let unignore = || Event::Unignore { time: time(0), chat: OWNER, device: device.clone() };
+    let mute = || Event::Mute { time: time(0), chat: OWNER, until: time(minutes(90)) };
+    let unmute = || Event::Unmute { time: time(0), chat: OWNER };
+    for (begin, end) in [(ignore(), unignore()), (mute(), unmute())] {
+        let mut folded = Folded::new();
+        folded.hear(wildcard(1));
+        folded.follow(device.clone(), minutes(2));
+        folded.fold(begin);
+        assert_eq!(folded.leave(minutes(30)), 1);
+        folded.hear(wildcard(60));
+        assert!(folded.state.follows().get(&device, OWNER).unwrap().is_here);
+        folded.fold(end);
+        assert_eq!(folded.hear(wildcard(61)), [], "it has been here for a minute");
+        assert_eq!(folded.leave(minutes(80)), 1);
+        assert_eq!(folded.presences(), [Presence::Left { last_heard: time(minutes(61)) }]);
+    }
+    // A chat that is served no longer, as the configuration can have it for a while.
+    let mut folded = Folded::new();
+    folded.hear(wildcard(1));
+    folded.follow(device.clone(), minutes(2));
+    let served = std::mem::take(&mut folded.policy.chats);
+    assert_eq!(folded.leave(minutes(30)), 1);
+    folded.hear(wildcard(60));
+    folded.policy.chats = served;
+    assert_eq!(folded.hear(wildcard(61)), []);
+    assert_eq!(folded.state.alerts().waiting(), 0);
+}
+
+#[test]
+fn one_probe_that_says_two_things_overflows_as_one() {
+    let mut folded = Folded::new();
+    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
+    folded.follow(DeviceKey::Address(van()), 0);
+    for number in 0..ALERTS_A_MINUTE {
+        folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
+    }
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
+    let decided = folded.hear(asks(van(), "Depot", minutes(1)));
+    assert_eq!(decided, [AlertDecision::Overflow { chat: OWNER }, arrival]);
+    assert_eq!(folded.state.alerts().overflow(OWNER).unwrap().count(), 1);
 }
 
 fn alert_of(number: u64, ssid: &str) -> Alert {
@@ -477,6 +527,19 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
     running.stop();
     let events = events(folder.path());
     assert_eq!(events.iter().filter(|(_, event)| matches!(event, Event::Left { .. })).count(), 1);
+}
+
+#[test]
+fn the_log_knows_which_sensors_were_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(settings(folder.path()));
+    let sensor = std::sync::Arc::from("mon \"1\"");
+    running.record(&Input::Heard(Probe { sensor, ..asks(van(), "Depot", minutes(1)) }));
+    running.sync();
+    let history = running.handle.history();
+    let heard = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_heard(sensor).unwrap());
+    assert_eq!(heard, [true, false, false]);
+    running.stop();
 }
 
 #[test]

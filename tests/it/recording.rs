@@ -59,7 +59,7 @@ fn device() -> impl Strategy<Value = DeviceKey> {
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
-    prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute])
+    prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute, Fate::Untold])
 }
 
 pub fn input() -> impl Strategy<Value = Input> {

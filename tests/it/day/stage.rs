@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -81,6 +81,9 @@ pub struct Frame {
 pub const MINUTE: u64 = 60;
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 86_400;
+
+/// Between two frames of what is heard now and then.
+const NOW_AND_THEN: Duration = Duration::from_secs(2);
 
 pub struct Stage {
     pub api: BotApi,
@@ -361,6 +364,22 @@ impl Stage {
     /// Waits for such an event, which takes as long as this by itself.
     pub fn wait_long_for_event(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) {
         wait_at_most(limit + DEADLINE, "an event", || self.events().iter().any(&wanted).then_some(()));
+    }
+
+    /// Has this address be heard now and then until there is such an event, which takes as long as this by itself.
+    pub fn hears_until(&mut self, limit: Duration, source: &str, wanted: impl Fn(&Value) -> bool) {
+        let begun = Instant::now();
+        let mut is_over = false;
+        while !is_over {
+            assert!(begun.elapsed() < limit + DEADLINE, "waited for an event in vain");
+            let frame = self.probe_at_this_moment(source, "", -50);
+            self.record(vec![frame]);
+            let heard = Instant::now();
+            is_over = wait_until("an event, or the next frame", || {
+                let is_there = self.events().iter().any(&wanted);
+                (is_there || heard.elapsed() >= NOW_AND_THEN).then_some(is_there)
+            });
+        }
     }
 
     fn events(&self) -> Vec<Value> {
