@@ -202,6 +202,17 @@ impl Handler {
                 }
                 self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
             }
+            Pressed::TellAndEdit(text, answer) => {
+                if is_ended {
+                    self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > PATIENCE).await;
+                } else {
+                    self.end_press(query, Some(text)).await;
+                }
+                // What it says stands in the words too.
+                if let Some(message) = under.regular_message().filter(|message| becomes(message, &answer)) {
+                    self.sender.edit(place, message.id, &answer).await;
+                }
+            }
             Pressed::Edit(answer) => {
                 if !is_ended {
                     self.end_press(query, None).await;
