@@ -282,6 +282,28 @@ fn a_burst_is_a_few_messages_and_then_one() {
     home.api.assert_clean();
 }
 
+#[test]
+fn a_digest_has_the_buttons_of_what_it_is_about() {
+    let labels = |alerts: &[(Alert, Option<&str>)]| {
+        let waiting: Vec<_> =
+            (0..).map(Offset).zip(alerts).map(|(at, (alert, name))| (at, alert, *name)).collect();
+        let digest = words::digest(&waiting, words::burst_headline, false, today());
+        let rows = digest.answer.buttons.iter().map(|row| row.iter().map(|button| button.label.as_str()));
+        rows.map(|row| row.collect::<Vec<_>>().join(" | ")).collect::<Vec<_>>()
+    };
+    let of = |device: u64, ssid: &str| (alert_of(device, ssid), None);
+    let (mute, ignore) = ("🔕 Mute 1 h", "🙈 Ignore device");
+    let stop = |ssid: &str| format!("✋ Stop watching \"{ssid}\"");
+    assert_eq!(
+        labels(&[of(1, "Attic"), of(1, "Depot"), of(1, "Attic")]),
+        ["🔕 Mute 1 h | ✏️ Name it", ignore, &stop("Attic"), &stop("Depot")]
+    );
+    let named = |device: u64, ssid: &str| (alert_of(device, ssid), Some("Van"));
+    assert_eq!(labels(&[named(1, "Attic"), named(2, "Attic")]), [mute, ignore, &stop("Attic")]);
+    assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C")]), [mute, &stop("A"), &stop("B"), &stop("C")]);
+    assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C"), of(3, "D")]), [mute]);
+}
+
 /// Records alerts of the last two hours, of which Telegram was told none, and what a mute kept back.
 fn record_the_night(data_dir: &Path) {
     let running = Running::start(Settings { ..settings(data_dir) });

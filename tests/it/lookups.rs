@@ -434,3 +434,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_address_of_a_name_can_be_renamed() {
+    let street = Street::new((1..=4).map(|number| probe(device(number), network("x"), 0)));
+    let name = |number: u32| drop(street.ask(&format!("/name {} Van", device(number))));
+    (1..=3).for_each(name);
+    let card = street.ask("Van");
+    for number in 1..=3 {
+        let rename = button(&card, &format!("✏️ Rename {}", device(number))).expect("a button");
+        let question = sent(street.press(&rename));
+        let renamed = street.reply(&format!("Bus {number}"), Some(&question.text.to_string()));
+        assert!(renamed.text.to_string().contains(&format!("Bus {number}")), "{}", renamed.text);
+        name(number);
+    }
+    // Of more, it is told how.
+    name(4);
+    let card = street.ask("Van");
+    assert!(card.buttons.iter().flatten().all(|button| !button.label.contains("Rename")));
+    let told = format!("To rename one of them: /name {} NAME", device(1));
+    assert!(card.text.to_string().contains(&told), "{}", card.text);
+}

@@ -39,7 +39,7 @@ pub(in crate::chat) fn spelled(ssid: &Ssid) -> String {
 }
 
 /// As it is written after `/watch`.
-fn shown(wanted: &Wanted) -> String {
+pub(super) fn shown(wanted: &Wanted) -> String {
     match wanted {
         Wanted::Network(ssid) => format!("\"{ssid}\""),
         Wanted::Pattern(pattern) => printable(pattern.as_str()),
