@@ -38,7 +38,7 @@ pub struct Answer {
     /// The buttons under it, by rows.
     pub buttons: Vec<Vec<Button>>,
     /// It is a question: the reply to it is the answer, for which this stands in the empty field.
-    pub asks_for: Option<String>,
+    pub asks_for: Option<&'static str>,
     /// What goes with it.
     pub file: Option<File>,
 }

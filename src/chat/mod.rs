@@ -279,7 +279,7 @@ fn redrawn(chart: Answer) -> Pressed {
 
 /// The question for a device's name.
 fn ask_for_name(question: Text) -> Answer {
-    Answer { text: question, asks_for: Some(reply::NAME_FIELD.to_owned()), ..Answer::default() }
+    Answer { text: question, asks_for: Some(reply::NAME_FIELD), ..Answer::default() }
 }
 
 fn nearest_command(name: &str) -> Option<Command> {

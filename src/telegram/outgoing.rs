@@ -114,7 +114,7 @@ impl Outgoing<'_> {
 
     /// A question takes what would stand under a message: Telegram has room for one of the two.
     fn markup(&self) -> Option<ReplyMarkup> {
-        let Some(placeholder) = &self.answer.asks_for else {
+        let Some(placeholder) = self.answer.asks_for else {
             return keyboard(&self.answer.buttons).map(ReplyMarkup::InlineKeyboard);
         };
         let placeholder: String = placeholder.chars().take(PLACEHOLDER_LIMIT).collect();
