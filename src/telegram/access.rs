@@ -129,13 +129,6 @@ impl Access {
         }
     }
 
-    /// Sets the menus of all owners.
-    pub(super) async fn set_menus(&self) {
-        for owner in self.all_owners() {
-            menu::set_for_owner(&self.api, owner).await;
-        }
-    }
-
     /// Lets the chat in where the code is good, and says so; nothing where it is not.
     pub(super) async fn pair(&self, chat: ChatId, name: String, code: &str) -> Option<Answer> {
         let (code, time) = (CodeHash::of(code), Timestamp::now());
@@ -265,7 +258,8 @@ impl Access {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(chat, name);
     }
 
-    fn all_owners(&self) -> BTreeSet<ChatId> {
+    /// Everybody who owns the bot.
+    pub(super) fn all_owners(&self) -> BTreeSet<ChatId> {
         let state = self.recorder.state();
         let paired = state.chats().paired().filter(|(_, pairing)| pairing.role == Role::Owner);
         self.owners.iter().copied().chain(paired.map(|(chat, _)| chat)).collect()

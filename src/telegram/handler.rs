@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use super::access::Access;
 use super::api::Api;
 use super::busy::while_shown;
-use super::incoming::{Heard, Me, arguments_of};
+use super::incoming::{Heard, Me, arguments_of, bare_code};
 use super::lanes::{Lanes, Turn};
 use super::outgoing::Place;
 use super::rarely::Rarely;
@@ -132,6 +132,9 @@ impl Handler {
             return;
         }
         self.access.note_name(chat, name_of(&message.chat));
+        if matches!(heard, Heard::Text { .. }) {
+            self.sender.note_topic(place);
+        }
         let answer = match heard {
             Heard::Text { text, in_reply_to } => {
                 let heard = chat::Message {
@@ -180,6 +183,7 @@ impl Handler {
         if self.has_acted_on(update) {
             return self.end_press(query, None).await;
         }
+        self.sender.note_topic(place);
         let press =
             Press { chat: place.chat, data: query.data.as_deref().unwrap_or_default(), update: Some(update) };
         let work = async |progress| match self.access.press(&press).await {
@@ -201,6 +205,17 @@ impl Handler {
                     self.end_press(query, None).await;
                 }
                 self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
+            }
+            Pressed::TellAndEdit(text, answer) => {
+                if is_ended {
+                    self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > PATIENCE).await;
+                } else {
+                    self.end_press(query, Some(text)).await;
+                }
+                // What it says stands in the words too.
+                if let Some(message) = under.regular_message().filter(|message| becomes(message, &answer)) {
+                    self.sender.edit(place, message.id, &answer).await;
+                }
             }
             Pressed::Edit(answer) => {
                 if !is_ended {
@@ -227,7 +242,9 @@ impl Handler {
     async fn hear_stranger(&self, message: &Message, heard: &Heard) {
         let place = place_of(message);
         let start = match heard {
-            Heard::Text { text, .. } => arguments_of(text, "start"),
+            Heard::Text { text, .. } => {
+                arguments_of(text, "start").or_else(|| bare_code(text).filter(|_| message.chat.is_private()))
+            }
             _ => None,
         };
         let answer = match start {

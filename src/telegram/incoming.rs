@@ -91,6 +91,12 @@ pub(super) fn arguments_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     word.eq_ignore_ascii_case(name).then(|| rest.trim())
 }
 
+/// The code that the text is and nothing else, where it has the form of one: 32 hex digits.
+pub(super) fn bare_code(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+}
+
 fn is_for_another(text: &str, username: &str) -> bool {
     command(text).and_then(|(_, bot)| bot).is_some_and(|bot| !bot.eq_ignore_ascii_case(username))
 }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::bot_api::{Fault, Incoming, SentMessage};
+use crate::support::bot_api::{Fault, Incoming, Outcome, SentMessage};
 use crate::support::home::{CHAT, Home, Mode};
 
 const OWNER: i64 = 1001;
@@ -61,7 +61,11 @@ fn the_whole_way(mode: Mode) {
     let Some(mut home) = unowned(mode) else { return };
     let code = logged_code(&home);
     assert!(code.len() * 4 >= 80, "{code}");
-    // Who guesses gets nothing, however often.
+    // Who guesses gets nothing, however often, with or without the command.
+    for wrong in [&*"0".repeat(32), &code[1..], &format!("{code}0")] {
+        home.say(STRANGER, wrong);
+    }
+    home.say(GROUP, &code);
     for wrong in ["x", "0000", &code[1..], &code.to_uppercase().replace(|c: char| c.is_numeric(), "0")] {
         home.say(STRANGER, &format!("/start {wrong}"));
     }
@@ -154,9 +158,10 @@ fn each_start_has_a_new_code_until_someone_owns_the_bot() {
     home.say(GROUP, "/status");
     assert_eq!(home.api.sent().len(), 1);
     home.bring_and_wait(OWNER, Incoming::text(OWNER, format!("/start {new}")));
-    // A second owner comes by an invitation for owners, and may remove the first.
+    // A second owner comes by an invitation for owners, as the bare code, and may remove the first.
     let code = code_in(&home.ask("/invite owner").plain);
-    home.bring_and_wait(BOB, Incoming::text(BOB, format!("/start {code}")));
+    let welcome = home.bring_and_wait(BOB, Incoming::text(BOB, code));
+    assert!(welcome.plain.contains("yours"), "{}", welcome.plain);
     let list = home.bring_and_wait(BOB, Incoming::text(BOB, "/chats"));
     home.bring(Incoming::press(&list, format!("access:remove:{OWNER}")));
     let sent = home.api.sent().len();
@@ -334,5 +339,32 @@ fn strangers_get_one_line_an_hour_and_a_flood_of_them_costs_little() {
     assert!(logged <= 64, "{logged}");
     assert!(home.ask("/status").plain.contains("Running"));
     assert_eq!(home.api.sent().last().unwrap().chat_id, CHAT);
+    home.api.assert_clean();
+}
+
+#[test]
+fn menus_are_set_once_telegram_is_back_and_a_former_owner_loses_theirs() {
+    let Some(mut home) = Home::start(Mode::Polling, owned_by_configuration) else { return };
+    let has_invite =
+        |home: &Home| home.api.commands_of(OWNER).map(|menu| menu.to_string().contains("invite"));
+    home.api.wait_for_call("setMyCommands", |call| call.params.contains_key("scope"));
+    assert_eq!(has_invite(&home), Some(true));
+    // Bob owns the bot instead, and the first menus are not taken.
+    home.service.kill();
+    home.api.fail_next("deleteMyCommands", 1, Fault::ServerError(502));
+    home.api.fail_next("setMyCommands", 2, Fault::Close);
+    let bobs = |config: crate::support::service::Config| {
+        config.chats(&[OWNER]).set("telegram", "owners", &format!("[{BOB}]"))
+    };
+    let calls = home.api.calls().len();
+    home.service.restart_with(bobs);
+    home.api.wait_for_call("setMyCommands", |call| {
+        call.outcome == Outcome::Accepted
+            && call.params.get("scope").is_some_and(|scope| scope["chat_id"] == BOB)
+    });
+    assert_eq!(has_invite(&home), None);
+    assert!(home.api.commands().to_string().contains("\"watch\""));
+    let cleared = home.api.calls().into_iter().skip(calls).filter(|call| call.is("deleteMyCommands"));
+    assert_eq!(cleared.count(), 2);
     home.api.assert_clean();
 }

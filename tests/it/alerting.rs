@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply::alerts as words};
+use probewatch::chat::reply::alerts as words;
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::Settings;
@@ -286,107 +286,6 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
     assert!(text.ends_with(" more alerts") && digest.answer.text.length() <= 4096, "{text}");
 }
 
-/// A chat over a recorder in this process.
-struct Talk {
-    running: Running,
-    chat: Chat,
-}
-
-impl Talk {
-    fn new(folder: &Path) -> Self {
-        let running = Running::start(settings(folder));
-        let chat = Chat::new(running.handle.clone(), ZONE, Vec::new);
-        Self { running, chat }
-    }
-
-    fn say(&self, text: &str) -> String {
-        let message = Message { chat: OWNER, text, in_reply_to: None, update: None };
-        self.running.runtime.block_on(self.chat.answer(message, &Progress::untold())).text.to_string()
-    }
-
-    fn press(&self, data: &str) -> String {
-        let press = Press { chat: OWNER, data, update: None };
-        match self.running.runtime.block_on(self.chat.press(press, &Progress::untold())) {
-            Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
-            Pressed::Tell(text) => text,
-        }
-    }
-}
-
-/// Everything that is said about watching, read as a whole.
-#[test]
-fn wishes_are_answered_in_words() {
-    let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
-    let heard = |source: &str, ssid: &str| {
-        talk.running.record(&Input::Heard(asks(source.parse().unwrap(), ssid, minutes(29_000_000))));
-    };
-    heard(VAN, "Depot");
-    heard("da:a1:19:00:00:01", "Depot");
-    talk.running.sync();
-    let messages = [
-        "/watch Depot* vans",
-        "/watch \"Depot*\"",
-        "/watch *",
-        "/follow da:a1:19:00:00:01",
-        "/name da:a1:19:00:00:01 Tablet",
-        "/follow tablet",
-        "/follow 00:23:a7:19:5c:02",
-        "/name 00:23:a7:19:5c:02 Delivery van 2",
-        "/follow delivery van 2",
-        "/follow delivery van 2 30",
-        "/follow delivery van 2 0",
-        "/follow nobody",
-        "/ignore tablet",
-        "/mute 400d",
-        "/watches",
-        "/unwatch Depot*",
-        "/unwatch Depot*",
-        "/unfollow delivery van 2",
-        "/unfollow delivery van 2",
-        "/unignore tablet",
-        "/unignore tablet",
-        "/unmute",
-        "/mute 2h",
-        "/unmute",
-    ];
-    let said: Vec<String> = messages.iter().map(|text| format!("> {text}\n{}\n", talk.say(text))).collect();
-    insta::with_settings!({filters => vec![
-        (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "since [time]"),
-        (r"last heard \d+ days ago", "last heard [days] ago"),
-        (r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "until [time]"),
-    ]}, {
-        insta::assert_snapshot!(said.join("\n"));
-    });
-    talk.running.stop();
-}
-
-#[test]
-fn buttons_under_an_alert_do_what_they_say() {
-    let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
-    talk.say("/watch Depot*");
-    talk.running.record(&Input::Heard(asks(van(), "Depot 7", minutes(29_000_000))));
-    talk.running.sync();
-    let alert = {
-        let state = talk.running.handle.state();
-        let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
-        words::alert(alert, None, ZONE)
-    };
-    insta::assert_snapshot!(alert.text);
-    let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
-    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
-    let said: Vec<String> = alert.buttons.iter().flatten().map(|button| talk.press(&button.data)).collect();
-    assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
-    assert!(said[1].starts_with(&format!("✏️ What is {VAN} to be called?")), "{said:?}");
-    assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
-    assert_eq!(said[3], "👁 No longer watching for Depot*.");
-    assert_eq!(talk.press(&alert.buttons[1][1].data), "That is not watched any more.");
-    assert!(talk.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
-    assert_eq!(talk.press("frobnicate"), "This button is too old. Ask again for a new one.");
-    talk.running.stop();
-}
-
 #[test]
 fn a_pattern_alerts_with_its_facts_and_buttons() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
@@ -431,6 +330,28 @@ fn a_burst_is_a_few_messages_and_then_one() {
     let delivered = logged.iter().filter(|(_, event)| matches!(event, Event::Delivered { .. }));
     assert_eq!(delivered.count(), 12);
     home.api.assert_clean();
+}
+
+#[test]
+fn a_digest_has_the_buttons_of_what_it_is_about() {
+    let labels = |alerts: &[(Alert, Option<&str>)]| {
+        let waiting: Vec<_> =
+            (0..).map(Offset).zip(alerts).map(|(at, (alert, name))| (at, alert, *name)).collect();
+        let digest = words::digest(&waiting, words::burst_headline, false, today());
+        let rows = digest.answer.buttons.iter().map(|row| row.iter().map(|button| button.label.as_str()));
+        rows.map(|row| row.collect::<Vec<_>>().join(" | ")).collect::<Vec<_>>()
+    };
+    let of = |device: u64, ssid: &str| (alert_of(device, ssid), None);
+    let (mute, ignore) = ("🔕 Mute 1 h", "🙈 Ignore device");
+    let stop = |ssid: &str| format!("✋ Stop watching \"{ssid}\"");
+    assert_eq!(
+        labels(&[of(1, "Attic"), of(1, "Depot"), of(1, "Attic")]),
+        ["🔕 Mute 1 h | ✏️ Name it", ignore, &stop("Attic"), &stop("Depot")]
+    );
+    let named = |device: u64, ssid: &str| (alert_of(device, ssid), Some("Van"));
+    assert_eq!(labels(&[named(1, "Attic"), named(2, "Attic")]), [mute, ignore, &stop("Attic")]);
+    assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C")]), [mute, &stop("A"), &stop("B"), &stop("C")]);
+    assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C"), of(3, "D")]), [mute]);
 }
 
 /// Records alerts of the last two hours, of which Telegram was told none, and what a mute kept back.

@@ -57,6 +57,7 @@ impl Street {
         match self.recorder.runtime.block_on(self.chat.press(press, &Progress::untold())) {
             Pressed::Edit(answer) => Pressed::Edit(checked(answer)),
             Pressed::Send(answer) => Pressed::Send(checked(answer)),
+            Pressed::TellAndEdit(text, answer) => Pressed::TellAndEdit(text, checked(answer)),
             Pressed::Tell(text) => {
                 assert!(text.chars().count() <= 200, "{text}");
                 Pressed::Tell(text)
@@ -158,7 +159,9 @@ fn hostile_networks_and_names_fit_their_pages_uncut() {
 fn a_press_in_a_list_watches_its_network() {
     let street = Street::new([probe(device(1), network("RNM0"), 0), probe(device(1), network("<b>"), 1)]);
     let watch = button(&street.ask("/networks"), "👁 1").unwrap();
-    assert_eq!(street.press(&watch), Pressed::Tell("👁 Watching for \"<b>\".".to_owned()));
+    let Pressed::TellAndEdit(told, list) = street.press(&watch) else { panic!("no list") };
+    assert_eq!(told, "👁 Watching for \"<b>\".");
+    assert_eq!(list.text, street.ask("/networks").text);
     let list = street.ask("/networks");
     assert!(list.text.to_string().contains("\n1. 👁 <b>: "), "{}", list.text);
     assert_eq!(button(&list, "👁 1"), None, "it is watched already");
@@ -234,7 +237,7 @@ fn probes_and_tables_are_what_the_log_has() {
     assert_eq!(shown, expected);
     assert!(text.contains("Older ones: /export"), "{text}");
 
-    let Some(File::Document { name, bytes }) = street.ask(&format!("/export {}", device(1))).file else {
+    let Some(File::Document { name, bytes, .. }) = street.ask(&format!("/export {}", device(1))).file else {
         panic!("no document")
     };
     assert_eq!(name, "probes-a483e7000001.csv");
@@ -430,4 +433,25 @@ proptest! {
             street.reply(text, Some(text));
         }
     }
+}
+
+#[test]
+fn each_address_of_a_name_can_be_renamed() {
+    let street = Street::new((1..=4).map(|number| probe(device(number), network("x"), 0)));
+    let name = |number: u32| drop(street.ask(&format!("/name {} Van", device(number))));
+    (1..=3).for_each(name);
+    let card = street.ask("Van");
+    for number in 1..=3 {
+        let rename = button(&card, &format!("✏️ Rename {}", device(number))).expect("a button");
+        let question = sent(street.press(&rename));
+        let renamed = street.reply(&format!("Bus {number}"), Some(&question.text.to_string()));
+        assert!(renamed.text.to_string().contains(&format!("Bus {number}")), "{}", renamed.text);
+        name(number);
+    }
+    // Of more, it is told how.
+    name(4);
+    let card = street.ask("Van");
+    assert!(card.buttons.iter().flatten().all(|button| !button.label.contains("Rename")));
+    let told = format!("To rename one of them: /name {} NAME", device(1));
+    assert!(card.text.to_string().contains(&told), "{}", card.text);
 }

@@ -123,7 +123,7 @@ impl Stage {
         let mut service = Service::start_with(&api, change(config));
         let stdin = open_air(&mut service);
         let transcript = Transcript::new(chats);
-        let stage = Self {
+        let mut stage = Self {
             api,
             service,
             radio,
@@ -138,6 +138,9 @@ impl Stage {
             _folder: folder,
         };
         stage.wait_until_ready(1);
+        // That nobody has a menu from earlier is no part of the day.
+        let calls = stage.api.calls();
+        stage.seen = calls.iter().position(|call| call.is("setMyCommands")).unwrap_or_default();
         stage
     }
 
@@ -153,8 +156,8 @@ impl Stage {
         let starts = self.api.webhook_history().len() + 1;
         assert!(self.service.terminate().success());
         meanwhile(&self.service);
-        let is_menu = |call: &Call| call.is("setMyCommands");
-        let set = self.api.calls().iter().filter(|call| is_menu(call)).count();
+        let is_menu = |call: &Call| call.is("setMyCommands") || call.is("deleteMyCommands");
+        let set = self.api.calls().iter().filter(|call| call.is("setMyCommands")).count();
         self.service.restart_with(change);
         self.stdin = open_air(&mut self.service);
         self.wait_until_ready(starts);
