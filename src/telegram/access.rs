@@ -175,47 +175,52 @@ impl Access {
     /// What a press of a button under `/chats` does; nothing where the button is none of these.
     pub(super) async fn press(&self, press: &Press<'_>) -> Option<Pressed> {
         let what = press.data.strip_prefix(BUTTONS)?;
-        let outcome = match what.split_once(':') {
-            None if self.is_owner(press.chat) => Ok(Pressed::Edit(self.list(Text::default()))),
-            None => Err(Pressed::Tell(refused::NOT_YOURS.to_owned())),
+        let refused = |why: &str| Pressed::Tell(why.to_owned());
+        Some(match what.split_once(':') {
+            None if self.is_owner(press.chat) => Pressed::Edit(self.list(Text::default())),
+            None => refused(refused::NOT_YOURS),
             Some(("remove", chat)) => self.remove(press.chat, chat).await,
-            Some((_, chat)) => self.removable(press.chat, chat).map(|listed| {
-                let (text, [yes, no]) = reply::sure_to_remove(&listed);
-                let buttons =
-                    vec![vec![button(yes, &format!("remove:{}", listed.chat.0)), button(no, "list")]];
-                Pressed::Edit(Answer { text, buttons, ..Answer::default() })
-            }),
-        };
-        Some(outcome.unwrap_or_else(|refused| refused))
+            Some((_, chat)) => match self.removable(press.chat, chat) {
+                Ok(listed) => {
+                    let (text, [yes, no]) = reply::sure_to_remove(&listed);
+                    let yes = button(yes, &format!("remove:{}", listed.chat.0));
+                    let buttons = vec![vec![yes, button(no, "list")]];
+                    Pressed::Edit(Answer { text, buttons, ..Answer::default() })
+                }
+                Err(why) => refused(why),
+            },
+        })
     }
 
     /// The chat with this number, if this owner may remove it; else what is said to that.
-    fn removable(&self, owner: ChatId, chat: &str) -> Result<ListedChat, Pressed> {
-        let refuse = |why: &str| Err(Pressed::Tell(why.to_owned()));
+    fn removable(&self, owner: ChatId, chat: &str) -> Result<ListedChat, &'static str> {
         if !self.is_owner(owner) {
-            return refuse(refused::NOT_YOURS);
+            return Err(refused::NOT_YOURS);
         }
         let chat = chat.parse().map(ChatId);
         let Some(listed) = self.listed().into_iter().find(|listed| Ok(listed.chat) == chat) else {
-            return refuse(refused::NOT_THERE);
+            return Err(refused::NOT_THERE);
         };
         if listed.since.is_none() {
-            return refuse(refused::CONFIGURED);
+            return Err(refused::CONFIGURED);
         }
         if listed.role == Role::Owner && self.all_owners().len() == 1 {
-            return refuse(refused::LAST_OWNER);
+            return Err(refused::LAST_OWNER);
         }
         Ok(listed)
     }
 
     /// Removes the chat with this number, if this owner may.
-    async fn remove(&self, owner: ChatId, chat: &str) -> Result<Pressed, Pressed> {
+    async fn remove(&self, owner: ChatId, chat: &str) -> Pressed {
         let listed = {
             let _alone = self.removing.lock().await;
-            let listed = self.removable(owner, chat)?;
+            let listed = match self.removable(owner, chat) {
+                Ok(listed) => listed,
+                Err(why) => return Pressed::Tell(why.to_owned()),
+            };
             let gone = Event::ChatRemoved { time: Timestamp::now(), chat: listed.chat, by: owner };
             if let Err(error) = self.recorder.change(gone).await {
-                return Err(Pressed::Send(change_failed(&error).into()));
+                return Pressed::Send(change_failed(&error).into());
             }
             listed
         };
@@ -225,7 +230,7 @@ impl Access {
             menu::clear(&self.api, listed.chat).await;
         }
         let done = reply::removed(&listed, self.leave(listed.chat).await);
-        Ok(Pressed::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) }))
+        Pressed::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) })
     }
 
     /// Leaves a group or channel that is served no longer. Whether the bot is in it no more; a private chat

@@ -20,6 +20,7 @@ use tracing::warn;
 use url::Url;
 
 use super::TelegramError;
+use super::incoming::read_update;
 use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits};
 use crate::chat::{Answer, File};
 use crate::config::Telegram;
@@ -218,7 +219,9 @@ impl Api {
     pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, Failure> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         let request = GetUpdates::new().offset(offset).timeout(seconds);
-        call(&self.polling, &request.allowed_updates(UPDATES)).await
+        let updates: Vec<Value> = call(&self.polling, &request.allowed_updates(UPDATES)).await?;
+        let no_update = |error| Failure::Later(None, format!("it gave what is no update: {error}"));
+        updates.into_iter().map(|update| read_update(update).map_err(no_update)).collect()
     }
 
     /// Sends a message once, and returns its number where Telegram tells it.

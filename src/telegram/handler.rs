@@ -94,7 +94,9 @@ impl Handler {
     /// it to its end: then a change is on disk and the reply is out. One that comes again meanwhile waits for
     /// the same end, and takes over where the first was broken off.
     pub(super) fn begin(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
-        let mut turn = self.lanes.enter(chat_of(&update.kind));
+        // Strangers share a lane: of those that come with the same code, the first is let in.
+        let served = chat_of(&update.kind).filter(|chat| self.sender.serves(*chat));
+        let mut turn = self.lanes.enter(served);
         let handler = Arc::clone(self);
         async move {
             turn.begin().await;
@@ -171,8 +173,8 @@ impl Handler {
     }
 
     async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Turn) {
-        // Without a message it is no button of a chat's, and there is nobody to answer.
-        let Some(under) = &query.message else { return };
+        // Without a message it is no button of a chat's, and does nothing.
+        let Some(under) = &query.message else { return self.end_press(query, None).await };
         let place = match under {
             MaybeInaccessibleMessage::Regular(message) => Place { answers: None, ..place_of(message) },
             MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
@@ -241,25 +243,24 @@ impl Handler {
 
     async fn hear_stranger(&self, message: &Message, heard: &Heard) {
         let place = place_of(message);
-        let start = match heard {
-            Heard::Text { text, .. } => {
-                arguments_of(text, "start").or_else(|| bare_code(text).filter(|_| message.chat.is_private()))
-            }
-            _ => None,
+        let text = match heard {
+            Heard::Text { text, .. } => text.as_str(),
+            _ => "",
         };
-        let answer = match start {
-            Some("") if self.strangers_told.may(place.chat, Instant::now()) => {
-                Some(reply::access::stranger(place.chat).into())
-            }
-            None | Some("") => None,
+        let start = arguments_of(text, "start");
+        let code = start.or_else(|| bare_code(text).filter(|_| message.chat.is_private()));
+        let paired = match code.filter(|code| !code.is_empty()) {
             Some(code) => self.access.pair(place.chat, name_of(&message.chat), code).await,
+            None => None,
         };
-        match answer {
-            Some(answer) => self.sender.reply(place, &answer, false).await,
-            None => self.log_stranger(place.chat),
-        }
-        if start == Some("") {
+        if paired.is_none() {
             self.log_stranger(place.chat);
+        }
+        // The same for a code that is wrong, used or over as for none at all.
+        let told = || start.is_some() && self.strangers_told.may(place.chat, Instant::now());
+        let answer = paired.or_else(|| told().then(|| reply::access::stranger(place.chat).into()));
+        if let Some(answer) = answer {
+            self.sender.reply(place, &answer, false).await;
         }
     }
 
@@ -284,7 +285,7 @@ impl Handler {
             info!("the bot is in chat {chat} now");
         } else {
             warn!(
-                "the bot was removed from chat {chat}, or blocked there: it gets no alerts until that ends"
+                "the bot was removed from chat {chat}, or blocked there: its alerts are lost until that ends"
             );
         }
     }

@@ -2,7 +2,6 @@
 //! what stands on them; charts and tables show what the log has, also while it is written.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 use probewatch::chart::{self, Series};
@@ -10,10 +9,10 @@ use probewatch::chat::button::Action;
 use probewatch::chat::{Answer, Button, Chat, File, MESSAGE_LIMIT, Message, Press, Pressed, Progress};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, NamedBy, Probe, Timestamp};
-use probewatch::recorder::{Heard, Settings, Sought};
+use probewatch::recorder::Sought;
 use proptest::prelude::*;
 
-use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};
+use crate::support::recorder::{CHATS, Input, Running, probe, settings};
 
 /// A recorder with what it has heard, and the chat over it.
 struct Street {
@@ -383,39 +382,6 @@ fn the_log_is_read_while_segments_come_and_are_sealed() {
     }
     street.recorder.sync();
     reader.join().unwrap();
-}
-
-/// The promise is 50 ms for 99 of 100; half of them in half of that is what a machine under load shows
-/// in an optimised build, and ten times as long is for one that is not.
-#[test]
-fn lists_of_100_000_devices_come_at_once() {
-    const DEVICES: u32 = 100_000;
-    let folder = tempfile::tempdir().unwrap();
-    let recorder = Running::start(Settings { rotation: one_segment(), ..settings(folder.path()) });
-    for number in 0..DEVICES {
-        let ssid = network(&format!("net {}", number % 1_000));
-        recorder
-            .handle
-            .record(Heard { probe: probe(device(number), ssid, number.into()), elements: None })
-            .unwrap();
-    }
-    recorder.sync();
-    let chat = Chat::new(recorder.handle.clone(), Tz::Europe__Berlin, Vec::new);
-    let street = Street { recorder, chat, _folder: folder };
-    let limit = if cfg!(debug_assertions) { 250 } else { 25 };
-    let last = device(DEVICES - 1).to_string();
-    for text in [&last, "/devices", "/devices 900", "/nearby", "/top", "/networks", "/ssid net 7", "/status"]
-    {
-        let mut times: Vec<Duration> = (0..10)
-            .map(|_| {
-                let begun = Instant::now();
-                street.ask(text);
-                begun.elapsed()
-            })
-            .collect();
-        times.sort();
-        assert!(times[4] < Duration::from_millis(limit), "{text}: {times:?}");
-    }
 }
 
 proptest! {
