@@ -1,92 +1,261 @@
 //! Names of devices that other programs know, read from their files: leases of dnsmasq and OpenWrt, ethers,
-//! hosts, CSV. What a file is, its lines tell; those that name no device are passed over.
+//! hosts, CSV. Each file says what it knows ([`Facts`]), and [`join`] makes names of what all of them say: a line
+//! of hosts names an IP address, and a line of ethers, a lease or the kernel says whose that is.
 //!
-//! # Lines
-//! - A lease: `1767225600 a4:83:e7:4e:39:15 192.168.1.7 alice-phone *`, where a name `*` is none.
-//! - Of ethers: an address and a name, or an IP address whose name a line of hosts gives.
-//! - Of hosts: an IP address and names, of which the first counts.
-//! - Of a CSV file: fields with commas or semicolons, of which the first that is a MAC address and the first
-//!   other that is neither number, IP address nor empty belong together.
-//!
-//! What stands behind `#` is a comment.
+//! # What must hold
+//! - Any bytes can be read; lines that say nothing are passed over.
+//! - Of several names for an address the one counts whose file, and whose line, stands first.
+//! - Many phones call themselves `iPhone`. Leases of the same name are told apart by the addresses' ends, while
+//!   a name that somebody wrote for several addresses is one device with several addresses.
+//! - There are never more than [`NAMES_LIMIT`] names.
+
+mod lines;
+mod table;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
+
+pub use lines::neighbours;
 
 use crate::dot11::MacAddr;
-use crate::state::check_name;
+use crate::state::{NAME_LENGTH, check_name, fold_case};
 
-/// Names that are read of one file; a larger one ends here.
+/// Names that are taken from all files together.
 pub const NAMES_LIMIT: usize = 4096;
 
-/// A name as a file gives it.
+/// The largest file that is read, in bytes.
+pub const FILE_LIMIT: usize = 4 << 20;
+
+/// What hosts call themselves that say nothing about themselves.
+const NO_NAMES: [&str; 4] = ["*", "localhost", "localhost.localdomain", "ip6-localhost"];
+
+/// The bytes are no text that names could be read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Longer than [`FILE_LIMIT`].
+    #[error("it is larger than 4 MiB")]
+    TooLarge,
+    /// As some programs save a table.
+    #[error("it is in UTF-16; save it in UTF-8")]
+    Utf16,
+    /// With bytes that no text has.
+    #[error("it is no text")]
+    Binary,
+}
+
+/// A name of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedName {
     /// The name, which serves as one.
     pub name: String,
-    /// Whether it comes from a lease: that it is gone from the file then says nothing but that the lease is
-    /// over.
+    /// Whether it comes from a lease, or the kernel, rather than from somebody's hand: that it is gone from its
+    /// file then says nothing but that the lease is over.
     pub is_lease: bool,
 }
 
-/// The names that a file gives.
-pub fn parse(text: &str) -> BTreeMap<MacAddr, ImportedName> {
-    let lines = || text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    let hosts: BTreeMap<IpAddr, &str> = lines().filter_map(host).collect();
-    let mut names = BTreeMap::new();
-    for line in lines() {
-        let Some((address, name, is_lease)) = named(line, &hosts) else { continue };
-        let Ok(name) = check_name(name) else { continue };
-        if names.len() >= NAMES_LIMIT && !names.contains_key(&address) {
-            break;
+/// Whose an IP address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Location {
+    ip: IpAddr,
+    address: MacAddr,
+    by: LocatedBy,
+}
+
+/// Who says whose an IP address is, from the one whose word counts most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum LocatedBy {
+    Ethers,
+    Lease,
+    Kernel,
+}
+
+/// What a file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    names: Vec<(MacAddr, ImportedName)>,
+    locations: Vec<Location>,
+    hosts: BTreeMap<IpAddr, String>,
+    /// Whether bytes of it are no UTF-8, and were replaced.
+    pub is_lossy: bool,
+}
+
+impl Facts {
+    /// What the file at `path` with these bytes says.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where it is no text of a size that such files have.
+    pub fn read(path: &Path, bytes: &[u8]) -> Result<Self, Unreadable> {
+        if bytes.len() > FILE_LIMIT {
+            return Err(Unreadable::TooLarge);
         }
-        names.insert(address, ImportedName { name, is_lease });
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return Err(Unreadable::Utf16);
+        }
+        if bytes.contains(&0) {
+            return Err(Unreadable::Binary);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let is_lossy = matches!(text, std::borrow::Cow::Owned(_));
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let facts = if table::is_table(path, text) { table::read(text) } else { lines::read(text) };
+        Ok(Self { is_lossy, ..facts })
     }
-    names
-}
 
-fn host(line: &str) -> Option<(IpAddr, &str)> {
-    let mut words = line.split_whitespace();
-    Some((words.next()?.parse().ok()?, words.next()?))
-}
-
-/// The address and the name on a line, and whether it is a lease.
-fn named<'a>(line: &'a str, hosts: &BTreeMap<IpAddr, &'a str>) -> Option<(MacAddr, &'a str, bool)> {
-    if line.contains([',', ';']) {
-        return csv(line).map(|(address, name)| (address, name, false));
+    /// Whether it names IP addresses, whose owners the kernel may know.
+    pub fn has_hosts(&self) -> bool {
+        !self.hosts.is_empty()
     }
-    let mut words = line.split_whitespace();
-    let first = words.next()?;
-    if let Some(address) = mac(first) {
-        // A name in a file of its own kind may have spaces.
-        let name = line.get(first.len()..)?.trim();
-        let name = match name.parse() {
-            Ok(ip) => *hosts.get(&ip)?,
-            Err(_) => name,
-        };
-        return Some((address, name, false));
+
+    /// Whether names of leases can come from it, now or at another time: also from a file that is empty, as that
+    /// of a router is which was just switched on.
+    pub fn may_have_leases(&self) -> bool {
+        self.has_hosts()
+            || self.names.iter().any(|(_, name)| name.is_lease)
+            || self.locations.iter().any(|location| location.by != LocatedBy::Ethers)
+            || self.names.is_empty() && self.locations.is_empty()
     }
-    first.parse::<u64>().ok()?;
-    let address = mac(words.next()?)?;
-    let _ip: IpAddr = words.next()?.parse().ok()?;
-    words.next().filter(|name| *name != "*").map(|name| (address, name, true))
 }
 
-fn csv(line: &str) -> Option<(MacAddr, &str)> {
-    let fields = || line.split([',', ';']).map(|field| field.trim().trim_matches('"').trim());
-    let address = fields().find_map(mac)?;
-    let is_name = |field: &&str| {
-        !field.is_empty()
-            && mac(field).is_none()
-            && field.parse::<IpAddr>().is_err()
-            && field.parse::<f64>().is_err()
-    };
-    Some((address, fields().find(is_name)?))
+/// The names that all files give together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// By address.
+    pub names: BTreeMap<MacAddr, ImportedName>,
+    /// How many there are beyond [`NAMES_LIMIT`]. Those that somebody wrote are taken first.
+    pub left_out: usize,
 }
 
-/// A MAC address with its marks: twelve digits alone may be anything.
+/// The names of `files`, in the order in which they count, with what the kernel knows of IP addresses. The
+/// addresses of `over` keep the names of leases that are over, as far as there is room.
+pub fn join(files: &[&Facts], neighbours: &Facts, over: &[(MacAddr, &str)]) -> Imported {
+    let owners = owners(files, neighbours);
+    let mut names = BTreeMap::new();
+    for file in files {
+        for (address, name) in &file.names {
+            names.entry(*address).or_insert_with(|| name.clone());
+        }
+        for (ip, name) in &file.hosts {
+            let Some((by, addresses)) = owners.get(ip) else { continue };
+            for address in addresses {
+                let is_lease = *by != LocatedBy::Ethers;
+                names.entry(*address).or_insert_with(|| ImportedName { name: name.clone(), is_lease });
+            }
+        }
+    }
+    let left_out = cut(&mut names);
+    for &(address, name) in over {
+        if names.len() < NAMES_LIMIT {
+            let own = || ImportedName { name: without_end(name, address).to_owned(), is_lease: true };
+            names.entry(address).or_insert_with(own);
+        }
+    }
+    tell_apart(&mut names);
+    Imported { names, left_out }
+}
+
+/// Whose each IP address is, by those only whose word counts most.
+fn owners(files: &[&Facts], neighbours: &Facts) -> BTreeMap<IpAddr, (LocatedBy, Vec<MacAddr>)> {
+    let all = files.iter().copied().chain([neighbours]).flat_map(|file| &file.locations);
+    let mut locations: Vec<&Location> = all.collect();
+    locations.sort_by_key(|location| location.by);
+    let mut owners = BTreeMap::new();
+    for Location { ip, address, by } in locations {
+        let (best, addresses) = owners.entry(*ip).or_insert_with(|| (*by, Vec::new()));
+        if best == by {
+            addresses.push(*address);
+        }
+    }
+    owners
+}
+
+/// Keeps [`NAMES_LIMIT`] names; how many went.
+fn cut(names: &mut BTreeMap<MacAddr, ImportedName>) -> usize {
+    let mut order: Vec<(bool, MacAddr)> =
+        names.iter().map(|(address, name)| (name.is_lease, *address)).collect();
+    order.sort_unstable();
+    let surplus = order.split_off(order.len().min(NAMES_LIMIT));
+    for (_, address) in &surplus {
+        names.remove(address);
+    }
+    surplus.len()
+}
+
+/// Gives leases of the same name different ones.
+fn tell_apart(names: &mut BTreeMap<MacAddr, ImportedName>) {
+    let shared = uses(names);
+    let is_shared = |name: &str| shared.get(&fold_case(name)).is_some_and(|uses| *uses > 1);
+    let mut renamed: BTreeMap<MacAddr, String> = BTreeMap::new();
+    for (address, name) in names.iter_mut().filter(|(_, name)| name.is_lease && is_shared(&name.name)) {
+        let short = with_end(&name.name, &short_end(*address));
+        renamed.insert(*address, std::mem::replace(&mut name.name, short));
+    }
+    // Where that is another's name too, the whole address tells them apart.
+    let shared = uses(names);
+    for (address, was) in renamed {
+        let Some(name) = names.get_mut(&address) else { continue };
+        if shared.get(&fold_case(&name.name)).is_some_and(|uses| *uses > 1) {
+            name.name = with_end(&was, &long_end(address));
+        }
+    }
+}
+
+/// How many addresses have each name, whatever its case.
+fn uses(names: &BTreeMap<MacAddr, ImportedName>) -> BTreeMap<String, usize> {
+    let mut uses = BTreeMap::new();
+    for name in names.values() {
+        *uses.entry(fold_case(&name.name)).or_default() += 1;
+    }
+    uses
+}
+
+fn short_end(address: MacAddr) -> String {
+    let [.., fifth, sixth] = address.octets();
+    format!(" ({fifth:02x}:{sixth:02x})")
+}
+
+fn long_end(address: MacAddr) -> String {
+    format!(" ({address})")
+}
+
+/// The name as the lease had it.
+fn without_end(name: &str, address: MacAddr) -> &str {
+    let long = name.strip_suffix(&long_end(address));
+    long.or_else(|| name.strip_suffix(&short_end(address))).unwrap_or(name)
+}
+
+fn with_end(name: &str, end: &str) -> String {
+    let kept: String = name.chars().take(NAME_LENGTH.saturating_sub(end.len())).collect();
+    format!("{}{end}", kept.trim_end())
+}
+
+/// The name that `text` gives, where it gives one.
+fn usable(text: &str) -> Option<String> {
+    let name = check_name(text).ok()?;
+    (!NO_NAMES.contains(&fold_case(&name).as_str())).then_some(name)
+}
+
+/// A MAC address with its marks: twelve digits alone may be anything. As ether_aton(3) has it, an octet may lack
+/// its leading zero.
 fn mac(word: &str) -> Option<MacAddr> {
-    word.contains([':', '-', '.']).then(|| word.parse().ok()).flatten()
+    let address = word.contains([':', '-', '.']).then(|| word.parse().ok().or_else(|| short_mac(word)));
+    address.flatten().filter(|address| is_of_a_device(*address))
+}
+
+fn short_mac(word: &str) -> Option<MacAddr> {
+    let mut octets = [0; 6];
+    let mut groups = word.split(':');
+    for octet in &mut octets {
+        let group = groups.next().filter(|group| group.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        *octet = u8::from_str_radix(group, 16).ok()?;
+    }
+    groups.next().is_none().then_some(MacAddr::new(octets))
+}
+
+/// Neither a group address, as broadcast is, nor the one that stands for none.
+fn is_of_a_device(address: MacAddr) -> bool {
+    let octets = address.octets();
+    octets[0] & 1 == 0 && octets != [0; 6]
 }
 
 #[cfg(test)]
@@ -95,61 +264,176 @@ mod tests {
 
     use super::*;
 
-    #[track_caller]
-    fn check(text: &str, expected: &[(&str, &str, bool)]) {
-        let names = parse(text);
-        let names: Vec<(String, &str, bool)> = names
-            .iter()
-            .map(|(address, name)| (address.to_string(), name.name.as_str(), name.is_lease))
-            .collect();
-        let names: Vec<(&str, &str, bool)> =
-            names.iter().map(|(address, name, is_lease)| (address.as_str(), *name, *is_lease)).collect();
-        assert_eq!(names, expected, "{text}");
-    }
-
     const ALICE: &str = "a4:83:e7:4e:39:15";
+    const VAN: &str = "00:23:a7:19:5c:03";
+
+    fn facts(text: &str) -> Facts {
+        Facts::read(Path::new("file"), text.as_bytes()).unwrap()
+    }
+
+    fn joined(texts: &[&str], neighbours: &Facts) -> Vec<(String, String, bool)> {
+        let files: Vec<Facts> = texts.iter().map(|text| facts(text)).collect();
+        let imported = join(&files.iter().collect::<Vec<_>>(), neighbours, &[]);
+        assert_eq!(imported.left_out, 0);
+        let names = imported.names.into_iter();
+        names.map(|(address, name)| (address.to_string(), name.name, name.is_lease)).collect()
+    }
+
+    #[track_caller]
+    fn check(texts: &[&str], expected: &[(&str, &str, bool)]) {
+        check_with("", texts, expected);
+    }
+
+    #[track_caller]
+    fn check_with(arp: &str, texts: &[&str], expected: &[(&str, &str, bool)]) {
+        let names = joined(texts, &neighbours(arp));
+        let names: Vec<_> =
+            names.iter().map(|(address, name, is)| (address.as_str(), name.as_str(), *is)).collect();
+        assert_eq!(names, expected, "{texts:?}");
+    }
 
     #[test]
-    fn leases_of_dnsmasq_and_openwrt() {
+    fn hosts_name_the_addresses_of_ethers_in_another_file() {
+        let ethers = "# the house\nA4-83-E7-4E-39-15 192.168.1.7\n00:23:a7:19:5c:3 Delivery van # blue\n\
+                      00:23:a7:19:5c:04 192.168.1.99\n";
+        let hosts = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n\
+                     192.168.1.7\talice.lan alice # her phone\n192.168.1.7 another\n";
+        let expected = [(VAN, "Delivery van", false), (ALICE, "alice.lan", false)];
+        check(&[ethers, hosts], &expected);
+        check(&[hosts, ethers], &expected);
+        check(&[&format!("{hosts}{ethers}")], &expected);
+        check(&[hosts], &[]);
+    }
+
+    #[test]
+    fn hosts_name_the_addresses_of_leases_and_of_the_kernels_neighbours() {
+        let arp = "IP address       HW type     Flags       HW address            Mask     Device\n\
+                   192.168.1.7      0x1         0x2         a4:83:e7:4e:39:15     *        br-lan\n\
+                   192.168.1.8      0x1         0x0         00:00:00:00:00:00     *        br-lan\n\
+                   192.168.1.9      0x1         0x2         00:23:a7:19:5c:04     *        br-lan\n";
+        let hosts = "192.168.1.7 alice\n192.168.1.8 van\n192.168.1.9 lamp\n";
+        let lease = "1767225600 00:23:a7:19:5c:03 192.168.1.8 * *\n";
+        check_with(arp, &[hosts], &[("00:23:a7:19:5c:04", "lamp", true), (ALICE, "alice", true)]);
+        check_with(
+            arp,
+            &[lease, hosts],
+            &[(VAN, "van", true), ("00:23:a7:19:5c:04", "lamp", true), (ALICE, "alice", true)],
+        );
+        // Whose an IP address is, ethers knows best.
+        let ethers = &format!("{VAN} 192.168.1.7");
+        check_with(arp, &[ethers, hosts], &[(VAN, "alice", false), ("00:23:a7:19:5c:04", "lamp", true)]);
+    }
+
+    #[test]
+    fn the_first_file_and_the_first_line_count() {
+        let lease = &format!("0 {ALICE} 192.168.1.7 iPhone *\n");
+        let csv = &format!("{ALICE},Alice's phone\n{ALICE},Bob's phone\n");
+        check(&[lease, csv], &[(ALICE, "iPhone", true)]);
+        check(&[csv, lease], &[(ALICE, "Alice's phone", false)]);
+        check(&["192.168.1.7 alice.lan", lease], &[(ALICE, "alice.lan", true)]);
+    }
+
+    #[test]
+    fn leases_of_the_same_name_are_told_apart() {
+        let leases = "0 a4:83:e7:4e:39:15 10.0.0.1 iPhone *\n0 a4:83:e7:00:5c:03 10.0.0.2 iphone *\n\
+                      0 a4:83:e7:00:00:01 10.0.0.3 Pixel-8 *\n0 a4:83:e7:00:00:02 10.0.0.4 localhost *\n\
+                      0 a4:83:e7:00:00:02 10.0.0.4 LOCALHOST *\n";
         check(
-            "1767225600 a4:83:e7:4e:39:15 192.168.1.7 alice-phone 01:a4:83:e7:4e:39:15\n\
-             1767225601 00:23:a7:19:5c:02 192.168.1.8 * *\n\
-             0 00:23:a7:19:5c:03 fd00::8 van ff:00\n\
-             duid 00:01:00:01:2c:aa:bb:cc:a4:83:e7:4e:39:15\n",
-            &[("00:23:a7:19:5c:03", "van", true), (ALICE, "alice-phone", true)],
+            &[leases],
+            &[
+                ("a4:83:e7:00:00:01", "Pixel-8", true),
+                ("a4:83:e7:00:5c:03", "iphone (5c:03)", true),
+                (ALICE, "iPhone (39:15)", true),
+            ],
+        );
+        // The same lease for IPv4 and IPv6 is one.
+        check(&["0 a4:83:e7:4e:39:15 10.0.0.1 x *\n0 a4:83:e7:4e:39:15 fd00::1 x *"], &[(ALICE, "x", true)]);
+        let same_end = "0 a4:83:e7:4e:39:15 10.0.0.1 iPhone *\n0 a4:83:e7:00:39:15 10.0.0.2 iPhone *\n";
+        check(
+            &[same_end],
+            &[
+                ("a4:83:e7:00:39:15", "iPhone (a4:83:e7:00:39:15)", true),
+                (ALICE, "iPhone (a4:83:e7:4e:39:15)", true),
+            ],
+        );
+        let long = "x".repeat(NAME_LENGTH);
+        let names = joined(&[&leases.replace("iPhone", &long).replace("iphone", &long)], &Facts::default());
+        assert!(names.iter().all(|(_, name, _)| check_name(name).as_deref() == Ok(name)), "{names:?}");
+    }
+
+    #[test]
+    fn a_lease_that_is_over_is_told_apart_from_a_new_one() {
+        let (alice, van) = (ALICE.parse().unwrap(), VAN.parse().unwrap());
+        let lease = facts("0 a4:83:e7:4e:39:15 10.0.0.1 iPhone *\n");
+        let names = |lease: &Facts, over: &[(MacAddr, &str)]| -> Vec<String> {
+            join(&[lease], &Facts::default(), over).names.into_values().map(|name| name.name).collect()
+        };
+        // Also where it already was.
+        for was in ["iPhone", "iPhone (5c:03)", "iPhone (00:23:a7:19:5c:03)"] {
+            assert_eq!(names(&lease, &[(van, was), (alice, "x")]), ["iPhone (5c:03)", "iPhone (39:15)"]);
+        }
+        assert_eq!(names(&Facts::default(), &[(van, "iPhone (5c:03)")]), ["iPhone"]);
+        assert_eq!(names(&lease, &[(van, "iPhone (39:15)")]), ["iPhone (39:15)", "iPhone"]);
+    }
+
+    #[test]
+    fn a_name_that_somebody_wrote_twice_is_one_device() {
+        let ethers = format!("{ALICE} phone\n{VAN} phone\n");
+        let written = [(VAN, "phone", false), (ALICE, "phone", false)];
+        check(&[&ethers], &written);
+        check(&[&ethers.replace(' ', ",")], &written);
+        // A guest's phone is none of them.
+        check(
+            &[&ethers, "0 a4:83:e7:00:00:01 10.0.0.3 Phone *"],
+            &[written[0], ("a4:83:e7:00:00:01", "Phone (00:01)", true), written[1]],
         );
     }
 
     #[test]
-    fn ethers_with_names_and_with_the_addresses_of_hosts() {
-        check(
-            "# the house\n127.0.0.1 localhost\n192.168.1.7\talice.lan alice # her phone\n\
-             A4-83-E7-4E-39-15 192.168.1.7\n0:23:a7:19:5c:2 van\n00:23:a7:19:5c:03 Delivery van # blue\n\
-             00:23:a7:19:5c:04 192.168.1.99\n",
-            &[("00:23:a7:19:5c:03", "Delivery van", false), (ALICE, "alice.lan", false)],
-        );
+    fn there_are_never_more_than_the_limit_and_written_ones_go_before_leases() {
+        let address = |number: usize| format!("00:23:a7:19:{:02x}:{:02x}", number / 256, number % 256);
+        let leases: String =
+            (0..NAMES_LIMIT).map(|number| format!("0 {} 10.0.0.1 x{number} *\n", address(number))).collect();
+        let ethers = "a4:83:e7:4e:39:15 Alice\na4:83:e7:4e:39:16 Bob\n";
+        let imported =
+            join(&[&facts(&leases), &facts(ethers)], &Facts::default(), &[(MacAddr::new([2; 6]), "Zoë")]);
+        assert_eq!((imported.names.len(), imported.left_out), (NAMES_LIMIT, 2));
+        assert_eq!(imported.names.values().filter(|name| !name.is_lease).count(), 2);
     }
 
     #[test]
-    fn csv_with_its_columns_in_any_order() {
-        check("mac,name,room\na4:83:e7:4e:39:15,\"Alice's phone\",1\n", &[(ALICE, "Alice's phone", false)]);
-        check("7;192.168.1.7;Kitchen tablet;a4:83:e7:4e:39:15\n", &[(ALICE, "Kitchen tablet", false)]);
-        check("a4:83:e7:4e:39:15,\n,,\n", &[]);
+    fn what_is_no_text_is_refused_and_other_encodings_are_told() {
+        let read = |bytes: &[u8]| Facts::read(Path::new("names.csv"), bytes);
+        assert_eq!(read(b"\xff\xfea\0,\0"), Err(Unreadable::Utf16));
+        assert_eq!(read(b"a\0b"), Err(Unreadable::Binary));
+        assert_eq!(read(&vec![b' '; FILE_LIMIT + 1]), Err(Unreadable::TooLarge));
+        let latin = read(b"a4:83:e7:4e:39:15,B\xfcro\n").unwrap();
+        assert!(latin.is_lossy);
+        assert_eq!(latin.names[0].1.name, "B\u{fffd}ro");
+        assert!(!facts("\u{feff}x").is_lossy);
     }
 
     #[test]
-    fn what_does_not_serve_as_a_name_is_passed_over() {
-        check(&format!("{ALICE} /x\n{ALICE}\n{ALICE} 00:23:a7:19:5c:03\n{ALICE} {}\n", "x".repeat(65)), &[]);
-        let many: String = (0..5000)
-            .map(|number| format!("00:23:a7:19:{:02x}:{:02x} x\n", number / 256, number % 256))
-            .collect();
-        assert_eq!(parse(&many).len(), NAMES_LIMIT);
+    fn a_file_that_may_get_leases_is_known() {
+        for text in ["", "duid 00:01\n", "# nothing\n", "0 a4:83:e7:4e:39:15 10.0.0.1 * *", "10.0.0.1 van"] {
+            assert!(facts(text).may_have_leases(), "{text}");
+        }
+        for text in ["a4:83:e7:4e:39:15 phone", "a4:83:e7:4e:39:15,phone", "a4:83:e7:4e:39:15 10.0.0.1"] {
+            assert!(!facts(text).may_have_leases(), "{text}");
+        }
     }
 
     proptest! {
         #[test]
-        fn any_text_can_be_read(text in "([0-9a-f:.,;#* \"\n]|.){0,200}") {
-            let _ = parse(&text);
+        fn any_text_can_be_read(text in "([0-9a-f:.,;#* \"\n\t]|a4:83:e7:4e:39:1[0-9]|.){0,200}") {
+            for name in ["a.csv", "a"] {
+                let facts = Facts::read(Path::new(name), text.as_bytes());
+                if let Ok(facts) = facts {
+                    for name in join(&[&facts], &Facts::default(), &[]).names.values() {
+                        prop_assert_eq!(check_name(&name.name), Ok(name.name.clone()));
+                    }
+                }
+            }
         }
     }
 }

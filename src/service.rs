@@ -4,6 +4,7 @@
 //! them. On a signal, or when a part fails that the service is nothing without, it stops in the order in
 //! which events flow: first the sources, then the bot, last the recorder, which writes what it has.
 
+mod listening;
 mod names;
 mod sensor;
 
@@ -24,6 +25,7 @@ use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
 use crate::telegram::{self, TelegramError};
+use listening::listening;
 pub use sensor::{Ear, SourceError, is_left_out};
 use sensor::{Prepared, Sensor};
 
@@ -165,8 +167,7 @@ async fn open_recorder(
 ) -> Result<Option<RunningRecorder>, ServiceError> {
     let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
     let opening = tokio::task::spawn_blocking(move || {
-        let mut settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
-        settings.alerts.listening_since = Some(Timestamp::now());
+        let settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
         RunningRecorder::start(&config, settings, runtime, ended)
     });
     tokio::select! {
@@ -205,6 +206,7 @@ async fn serve(
     recorder: &RecorderHandle,
     stop: &CancellationToken,
 ) -> Result<(), ServiceError> {
+    recorder.ask_since_when_heard(listening(sensors.to_vec()));
     let statuses = {
         let sensors = sensors.to_vec();
         move || sensors.iter().map(|sensor| sensor.status()).collect()

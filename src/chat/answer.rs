@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Text;
+use super::{Room, Text};
 use crate::event::ChatId;
 
 /// A message from a person.
@@ -38,7 +38,7 @@ pub struct Answer {
     /// The buttons under it, by rows.
     pub buttons: Vec<Vec<Button>>,
     /// It is a question: the reply to it is the answer, for which this stands in the empty field.
-    pub asks_for: Option<String>,
+    pub asks_for: Option<&'static str>,
     /// What goes with it.
     pub file: Option<File>,
 }
@@ -66,6 +66,8 @@ pub enum File {
         name: String,
         /// What is in it.
         bytes: Vec<u8>,
+        /// What it counts against, until it is sent.
+        room: Room,
     },
 }
 
@@ -78,6 +80,8 @@ pub enum Pressed {
     Send(Answer),
     /// A few words that vanish again, plain text of at most 200 characters.
     Tell(String),
+    /// Both: such words, and the message becomes this one where it is of its kind.
+    TellAndEdit(String, Answer),
 }
 
 /// How far an answer has come that takes its time, since the log is read for it.

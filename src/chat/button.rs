@@ -37,6 +37,10 @@ pub enum Action {
     Follow(MacAddr),
     /// Watches a network.
     Watch(Ssid),
+    /// Watches a network that stands on this page of all networks.
+    WatchListed(Ssid, u32),
+    /// Shows a page of what the chat watches, follows and ignores.
+    Watches(u32),
     /// Shows a page of all devices.
     Devices(u32),
     /// Shows a page of the devices of the last so many minutes.
@@ -68,6 +72,8 @@ impl Action {
             Self::Name(address) => format!("name:{}", digits(address)),
             Self::Follow(address) => format!("follow:{}", digits(address)),
             Self::Watch(ssid) => format!("watch:{}", base64(ssid)),
+            Self::WatchListed(ssid, page) => format!("watch:{}:{page}", base64(ssid)),
+            Self::Watches(page) => format!("watches:{page}"),
             Self::Devices(page) => format!("devices:{page}"),
             Self::Nearby(minutes, page) => format!("nearby:{minutes}:{page}"),
             Self::Top(page) => format!("top:{page}"),
@@ -88,6 +94,8 @@ impl Action {
             ["name", address] => Self::Name(read_address(address)?),
             ["follow", address] => Self::Follow(read_address(address)?),
             ["watch", ssid] => Self::Watch(read_ssid(ssid)?),
+            ["watch", ssid, page] => Self::WatchListed(read_ssid(ssid)?, read_number(page)?),
+            ["watches", page] => Self::Watches(read_number(page)?),
             ["devices", page] => Self::Devices(read_number(page)?),
             ["nearby", minutes, page] => Self::Nearby(read_number(minutes)?, read_number(page)?),
             ["top", page] => Self::Top(read_number(page)?),
@@ -104,6 +112,7 @@ impl Action {
             Self::Devices(page) => (Command::Devices, page),
             Self::Top(page) => (Command::Top, page),
             Self::Networks(page) => (Command::Networks, page),
+            Self::Watches(page) => (Command::Watches, page),
             _ => return None,
         };
         Some((command, u64::from(*page) + 1))
@@ -143,6 +152,8 @@ mod tests {
             address().prop_map(Action::Name),
             address().prop_map(Action::Follow),
             ssid().prop_map(Action::Watch),
+            (ssid(), number()).prop_map(|(ssid, page)| Action::WatchListed(ssid, page)),
+            number().prop_map(Action::Watches),
             number().prop_map(Action::Devices),
             (number(), number()).prop_map(|(minutes, page)| Action::Nearby(minutes, page)),
             number().prop_map(Action::Top),
@@ -168,7 +179,7 @@ mod tests {
 
         #[test]
         fn anything_like_a_button_can_be_pressed(
-            data in "(card|chart|charts|probes|name|watch|devices|nearby|ssid):[0-9a-f:_=+-]{0,60}",
+            data in "(card|chart|charts|probes|name|watch|watches|devices|nearby|ssid):[0-9a-f:_=+-]{0,60}",
         ) {
             let _ = Action::decode(&data);
         }
@@ -180,6 +191,7 @@ mod tests {
             let ssid = Ssid::new(&vec![0xff; length]);
             let actions = [
                 Action::Watch(ssid.clone()),
+                Action::WatchListed(ssid.clone(), 999),
                 Action::Network(ssid.clone(), 9999),
                 Action::ChartNetwork(ssid, Period::Month),
             ];

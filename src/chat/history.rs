@@ -1,10 +1,9 @@
 //! What is answered from the log: charts, probes, tables.
 //!
-//! The log is read on a thread for blocking work, by one answer at a time, and no further once nobody waits
-//! for it any more. Whoever waits is told how far it is.
+//! The log is read on a thread for blocking work, by a few answers at a time ([`super::readings`]), and no further
+//! once nobody waits for it any more. Whoever waits is told how far it is.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -17,11 +16,13 @@ use super::document::{Document, Keep, Rows};
 use super::listing::{PAGE_ENTRIES, Page};
 use super::lookup::{DeviceReport, Found, look_up};
 use super::period::Period;
+use super::readings::Turn;
 use super::table::{EventTable, NetworkTable};
+use super::watching::Watched;
 use super::{Chat, reply};
 use crate::chart::{self, Series};
 use crate::dot11::{MacAddr, Ssid};
-use crate::event::{Probe, Timestamp};
+use crate::event::{ChatId, Probe, Timestamp};
 use crate::recorder::{History, Sought};
 
 /// Pages of a device's newest probes.
@@ -78,18 +79,16 @@ impl Chat {
         makes: Makes,
         progress: &Progress,
         read: impl FnOnce(&History, &mut Reading) -> Result<T, String> + Send + 'static,
-    ) -> Result<T, Answer> {
-        progress.tell(Step { makes, text: reply::reading(0.0) });
+    ) -> Result<(T, Turn), Answer> {
         let unwanted = CancellationToken::new();
         let _ends_reading = unwanted.clone().drop_guard();
         let mut reading = Reading { makes, progress: progress.clone(), unwanted, told: Instant::now() };
         let history = self.recorder.history().clone();
-        // Nobody closes it.
-        let turn = std::sync::Arc::clone(&self.readings).acquire_owned().await;
-        let read = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            read(&history, &mut reading)
-        });
+        let wait = || progress.tell(Step { makes, text: reply::waiting_to_read() });
+        let turn = self.readings.turn(makes, wait).await;
+        progress.tell(Step { makes, text: reply::reading(0.0) });
+        // The turn is the thread's: it reads on for a moment where nobody waits any more.
+        let read = tokio::task::spawn_blocking(move || read(&history, &mut reading).map(|made| (made, turn)));
         let outcome = read.await.unwrap_or_else(|_| Err(reply::READING_BROKEN_OFF.to_owned()));
         outcome.map_err(|why| reply::log_unreadable(&why).into())
     }
@@ -132,7 +131,7 @@ impl Chat {
             Ok((reply::chart(&title, series.probes(), period), png))
         });
         match drawn.await {
-            Ok((text, png)) => {
+            Ok(((text, png), _)) => {
                 Answer { text, buttons, file: Some(File::Picture { png }), ..Answer::default() }
             }
             Err(answer) => answer,
@@ -177,7 +176,7 @@ impl Chat {
             newest.map_err(|error| error.io().to_string())
         });
         match newest.await {
-            Ok(newest) => {
+            Ok((newest, _)) => {
                 let total = newest.len().min(PROBE_PAGES * PAGE_ENTRIES);
                 let is_all = newest.len() as u64 >= report.device.probe_count;
                 let number = number.min((total.saturating_sub(1) / PAGE_ENTRIES) as u32);
@@ -199,7 +198,8 @@ impl Chat {
         let title = report.title();
         let file = report.addresses.first().map(|address| format!("probes-{address}.csv").replace(':', ""));
         let first_probe = report.device.first_probe;
-        let (sought, name, limit) = (Sought::Addresses(report.addresses), report.name, self.document_limit);
+        let (sought, name, limit) =
+            (Sought::Addresses(report.addresses), report.name, self.readings.document_limit());
         let table = self.read_log(Makes::Document, progress, move |history, reading| {
             let in_words = |error: io::Error| error.to_string();
             let mut table = EventTable::new(Rows::new(limit, Keep::Last)).map_err(in_words)?;
@@ -214,39 +214,50 @@ impl Chat {
             written.and_then(|()| table.finish()).map(Rows::into_document).map_err(in_words)
         });
         match table.await {
-            Ok(Document { bytes, rows, is_cut }) => Answer {
-                text: reply::exported_probes(&title, rows, is_cut),
-                file: Some(File::Document { name: file.unwrap_or_else(|| "probes.csv".to_owned()), bytes }),
-                ..Answer::default()
-            },
+            Ok((Document { bytes, rows, is_cut }, turn)) => {
+                let name = file.unwrap_or_else(|| "probes.csv".to_owned());
+                let room = turn.room_for(bytes.len());
+                Answer {
+                    text: reply::exported_probes(&title, rows, is_cut),
+                    file: Some(File::Document { name, bytes, room }),
+                    ..Answer::default()
+                }
+            }
             Err(answer) => answer,
         }
     }
 
     /// All networks as a table.
-    pub(super) fn export_networks(&self) -> Answer {
+    pub(super) async fn export_networks(&self, chat: ChatId, progress: &Progress) -> Answer {
+        let makes = Makes::Document;
+        let wait = || progress.tell(Step { makes, text: reply::waiting_to_read() });
+        let turn = self.readings.turn(makes, wait).await;
+        match self.table_of_networks(chat) {
+            Ok(Document { bytes, rows, is_cut }) => {
+                let (name, room) = ("networks.csv".to_owned(), turn.room_for(bytes.len()));
+                Answer {
+                    text: reply::exported_networks(rows, is_cut),
+                    file: Some(File::Document { name, bytes, room }),
+                    ..Answer::default()
+                }
+            }
+            Err(error) => reply::log_unreadable(&error.to_string()).into(),
+        }
+    }
+
+    fn table_of_networks(&self, chat: ChatId) -> io::Result<Document> {
         let state = self.recorder.state();
         let mut networks: Vec<_> = state.networks().iter().collect();
         // With its beginning in the key, hardly any SSID need be fetched to be compared: all of them lie apart.
         networks.sort_by_cached_key(|(ssid, network)| (Reverse(network.probe_count), beginning(ssid), *ssid));
-        let watched: HashSet<&Ssid> = state.watches().iter().map(|(ssid, _, _)| ssid).collect();
-        let write = || -> io::Result<Document> {
-            let mut table = NetworkTable::new(Rows::new(self.document_limit, Keep::First))?;
+        let watched = Watched::by(chat, &state);
+        let mut table = NetworkTable::new(Rows::new(self.readings.document_limit(), Keep::First))?;
+        table.end_row()?;
+        for (ssid, network) in &networks {
+            table.push(ssid, network, watched.covers(ssid))?;
             table.end_row()?;
-            for (ssid, network) in &networks {
-                table.push(ssid, network, watched.contains(ssid))?;
-                table.end_row()?;
-            }
-            Ok(table.finish()?.into_document())
-        };
-        match write() {
-            Ok(Document { bytes, rows, is_cut }) => Answer {
-                text: reply::exported_networks(rows, is_cut),
-                file: Some(File::Document { name: "networks.csv".to_owned(), bytes }),
-                ..Answer::default()
-            },
-            Err(error) => reply::log_unreadable(&error.to_string()).into(),
         }
+        Ok(table.finish()?.into_document())
     }
 }
 

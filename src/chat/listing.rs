@@ -48,6 +48,14 @@ impl<T> Page<T> {
         self.number as usize + 1 < self.pages()
     }
 
+    /// The page of this number of all these, or the last.
+    pub(super) fn of(all: Vec<T>, number: u32) -> Self {
+        let total = all.len();
+        let number = (number as usize).min(total.saturating_sub(1) / PAGE_ENTRIES);
+        let entries = all.into_iter().skip(number * PAGE_ENTRIES).take(PAGE_ENTRIES).collect();
+        Self { number: number as u32, total, entries }
+    }
+
     fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         let entries = self.entries.into_iter().map(change).collect();
         Page { number: self.number, total: self.total, entries }

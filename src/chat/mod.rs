@@ -9,6 +9,7 @@ mod history;
 pub mod listing;
 pub mod lookup;
 pub mod period;
+mod readings;
 pub mod reply;
 pub mod request;
 pub mod table;
@@ -21,7 +22,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
-use tokio::sync::Semaphore;
 
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
@@ -32,9 +32,12 @@ use document::DOCUMENT_LIMIT;
 pub use history::Subject;
 use listing::Order;
 use lookup::look_up;
+use readings::Readings;
+pub use readings::Room;
 use reply::{SensorStatus, Status};
 use request::{Command, Request, Wanted};
 pub use text::{MESSAGE_LIMIT, Text, printable};
+use watching::Watched;
 use wish::AlertButton;
 
 /// How long a followed device must be silent to have left, unless that is set.
@@ -54,10 +57,7 @@ pub struct Chat {
     started: Instant,
     follow_silence: Duration,
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
-    /// How many may read the log at a time.
-    readings: Arc<Semaphore>,
-    /// The longest document, in bytes.
-    document_limit: usize,
+    readings: Readings,
 }
 
 impl Chat {
@@ -68,16 +68,15 @@ impl Chat {
         zone: Tz,
         sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
     ) -> Self {
-        let (started, follow_silence, readings) =
-            (Instant::now(), FOLLOW_SILENCE, Arc::new(Semaphore::new(1)));
-        let document_limit = DOCUMENT_LIMIT;
-        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings, document_limit }
+        let (started, follow_silence) = (Instant::now(), FOLLOW_SILENCE);
+        let readings = Readings::new(DOCUMENT_LIMIT);
+        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings }
     }
 
     /// The same chat, whose documents have at most so many bytes: rows that have no room are left out.
     #[must_use]
     pub fn with_documents_of(self, document_limit: usize) -> Self {
-        Self { document_limit, ..self }
+        Self { readings: Readings::new(document_limit), ..self }
     }
 
     /// The same chat, where a followed device has left after so long a silence unless `/follow` says another.
@@ -114,10 +113,10 @@ impl Chat {
             Request::Networks(page) => self.networks(chat, page),
             Request::Chart(subject, period) => self.chart(subject, period, progress).await,
             Request::ExportDevice(query) => self.export_device(&query, progress).await,
-            Request::ExportNetworks => self.export_networks(),
+            Request::ExportNetworks => self.export_networks(chat, progress).await,
             Request::Watch { wanted, reason } => self.watch(chat, wanted, reason, update).await.into(),
             Request::Unwatch(wanted) => self.unwatch(chat, wanted, update).await.into(),
-            Request::Watches => self.watches(chat).into(),
+            Request::Watches(page) => self.watches(chat, page),
             Request::Wish(wish) => self.fulfil(chat, wish, update).await,
             Request::Name { address, name } => self.name(address, name, update).await.into(),
             Request::NameRefused { address, why } => ask_for_name(reply::name_refused(address, &why)),
@@ -156,6 +155,12 @@ impl Chat {
                 let told = self.watch(chat, Wanted::Network(ssid), None, update).await;
                 Pressed::Tell(told.shortened(TELL_LENGTH).to_string())
             }
+            Action::WatchListed(ssid, page) => {
+                let told = self.watch(chat, Wanted::Network(ssid), None, update).await;
+                let told = told.shortened(TELL_LENGTH).to_string();
+                Pressed::TellAndEdit(told, self.networks(chat, page))
+            }
+            Action::Watches(page) => Pressed::Edit(self.watches(chat, page)),
             Action::Devices(page) => Pressed::Edit(self.devices(page)),
             Action::Nearby(minutes, page) => Pressed::Edit(self.nearby(minutes, page)),
             Action::Top(page) => Pressed::Edit(self.top(page)),
@@ -200,10 +205,8 @@ impl Chat {
     fn networks(&self, chat: ChatId, page: u32) -> Answer {
         let page = listing::networks(&self.recorder, page);
         let state = self.recorder.state();
-        let is_watched = |ssid: &Ssid| {
-            [chat, ChatId::TERMINAL].into_iter().any(|by| state.watches().get(ssid, by).is_some())
-        };
-        reply::networks(&page, is_watched, Timestamp::now())
+        let watched = Watched::by(chat, &state);
+        reply::networks(&page, |ssid| watched.covers(ssid), Timestamp::now())
     }
 
     async fn name(&self, address: MacAddr, name: String, update: Option<u32>) -> Text {
@@ -276,7 +279,7 @@ fn redrawn(chart: Answer) -> Pressed {
 
 /// The question for a device's name.
 fn ask_for_name(question: Text) -> Answer {
-    Answer { text: question, asks_for: Some(reply::NAME_FIELD.to_owned()), ..Answer::default() }
+    Answer { text: question, asks_for: Some(reply::NAME_FIELD), ..Answer::default() }
 }
 
 fn nearest_command(name: &str) -> Option<Command> {

@@ -1,5 +1,6 @@
 //! What a chat is told of by itself: watching, following, muting, ignoring.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::answer::{Answer, Button, Press, Pressed};
@@ -9,8 +10,8 @@ use super::reply::watching as words;
 use super::request::Wanted;
 use super::wish::{AlertButton, Wish, watch_hash};
 use super::{Chat, Text, ask_for_name, reply};
-use crate::dot11::MacAddr;
-use crate::event::{ChatId, DeviceKey, Event, Timestamp};
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{ChatId, DeviceKey, Event, Pattern, Timestamp};
 use crate::state::State;
 
 /// Networks that one chat may watch.
@@ -24,6 +25,26 @@ const DEVICES_PER_CHAT: usize = 100;
 
 /// The minutes of silence that `/follow` takes, from the least to the most.
 const FOLLOW_MINUTES: std::ops::RangeInclusive<u64> = 1..=1440;
+
+/// The networks of which a chat is told: by its own watches and by those of the terminal, which alert every chat.
+/// Of what other chats watch it learns nothing.
+pub(super) struct Watched<'a> {
+    ssids: HashSet<&'a Ssid>,
+    patterns: Vec<&'a Pattern>,
+}
+
+impl<'a> Watched<'a> {
+    pub(super) fn by(chat: ChatId, state: &'a State) -> Self {
+        let is_meant = |by: ChatId| by == chat || by == ChatId::TERMINAL;
+        let ssids = state.watches().iter().filter(|(_, by, _)| is_meant(*by)).map(|(ssid, _, _)| ssid);
+        let patterns = state.watches().patterns().filter(|(_, by, _)| is_meant(*by));
+        Self { ssids: ssids.collect(), patterns: patterns.map(|(pattern, _, _)| pattern).collect() }
+    }
+
+    pub(super) fn covers(&self, ssid: &Ssid) -> bool {
+        self.ssids.contains(ssid) || self.patterns.iter().any(|pattern| pattern.matches(ssid))
+    }
+}
 
 impl Chat {
     pub(super) async fn watch(
@@ -61,17 +82,16 @@ impl Chat {
         self.change(event, update, done).await
     }
 
+    /// Stops a watch of the chat's own: what the terminal watches for all chats is stopped there.
     pub(super) async fn unwatch(&self, chat: ChatId, wanted: Wanted, update: Option<u32>) -> Text {
-        let watched_by = {
+        let (is_own, goes_on) = {
             let state = self.recorder.state();
-            let watches = state.watches();
-            [chat, ChatId::TERMINAL].into_iter().find(|by| match &wanted {
-                Wanted::Network(ssid) => watches.get(ssid, *by).is_some(),
-                Wanted::Pattern(pattern) => watches.pattern(pattern, *by).is_some(),
-            })
+            (is_watched_by(&state, &wanted, chat), goes_on(&state, &wanted, chat))
         };
-        let Some(chat) = watched_by else { return words::was_not_watched(&wanted) };
-        let done = words::unwatched(&wanted);
+        if !is_own {
+            return words::was_not_watched(&wanted, goes_on.as_ref());
+        }
+        let done = words::unwatched(&wanted, goes_on.as_ref());
         let time = Timestamp::now();
         let event = match wanted {
             Wanted::Network(ssid) => Event::Unwatch { time, chat, ssid },
@@ -81,7 +101,7 @@ impl Chat {
     }
 
     /// A chat sees its own watches and those of the terminal, which alert it too; the terminal sees all.
-    pub(super) fn watches(&self, chat: ChatId) -> Text {
+    pub(super) fn watches(&self, chat: ChatId, page: u32) -> Answer {
         let state = self.recorder.state();
         let is_meant = |by: ChatId| chat == ChatId::TERMINAL || by == chat || by == ChatId::TERMINAL;
         let networks = state.watches().iter().map(|(ssid, by, watch)| (words::spelled(ssid), by, watch));
@@ -103,7 +123,7 @@ impl Chat {
         let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
         let now = Timestamp::now();
         let mute = state.silences().mute_of(chat).filter(|mute| now < mute.until);
-        words::watches(&watches, &follows, &ignored, mute, chat, (now, self.zone))
+        words::watches(&words::Wishes { watches, follows, ignored, mute }, page, chat, (now, self.zone))
     }
 
     /// Does what a person wishes of alerts.
@@ -223,15 +243,17 @@ impl Chat {
     async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
-            device_of(&state, query, |device, by| state.follows().get(device, by).is_some(), chat)
-                .map(|(device, by)| (shown_device(&state, &device), device, by))
+            let device = device_meant(&state, query);
+            let is_by = |by| state.follows().get(&device, by).is_some();
+            (wish_of(chat, is_by), shown_device(&state, &device), device)
         };
         match found {
-            Some((shown, device, chat)) => {
+            (WishOf::Nobody, ..) => words::was_not_followed(&self.called(query)),
+            (WishOf::TerminalOnly, shown, _) => words::followed_at_the_terminal(&shown),
+            (WishOf::Chat { goes_on }, shown, device) => {
                 let event = Event::Unfollow { time: Timestamp::now(), chat, device };
-                self.change(event, update, words::unfollowed(&shown)).await
+                self.change(event, update, words::unfollowed(&shown, goes_on)).await
             }
-            None => words::was_not_followed(&self.called(query)),
         }
     }
 
@@ -286,34 +308,67 @@ impl Chat {
     async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
-            device_of(&state, query, |device, by| state.silences().ignored(device, by).is_some(), chat)
-                .map(|(device, by)| (shown_device(&state, &device), device, by))
+            let device = device_meant(&state, query);
+            let is_by = |by| state.silences().ignored(&device, by).is_some();
+            (wish_of(chat, is_by), shown_device(&state, &device), device)
         };
         match found {
-            Some((shown, device, chat)) => {
+            (WishOf::Nobody, ..) => words::was_not_ignored(&self.called(query)),
+            (WishOf::TerminalOnly, shown, _) => words::ignored_at_the_terminal(&shown),
+            (WishOf::Chat { goes_on }, shown, device) => {
                 let event = Event::Unignore { time: Timestamp::now(), chat, device };
-                self.change(event, update, words::unignored(&shown)).await
+                self.change(event, update, words::unignored(&shown, goes_on)).await
             }
-            None => words::was_not_ignored(&self.called(query)),
         }
     }
 }
 
-/// The device that is meant and the chat, this or the terminal, that has the wish about it: also one whose
-/// name no address has any more.
-fn device_of(
-    state: &State,
-    query: &str,
-    has_wish: impl Fn(&DeviceKey, ChatId) -> bool,
-    chat: ChatId,
-) -> Option<(DeviceKey, ChatId)> {
+fn is_watched_by(state: &State, wanted: &Wanted, by: ChatId) -> bool {
+    match wanted {
+        Wanted::Network(ssid) => state.watches().get(ssid, by).is_some(),
+        Wanted::Pattern(pattern) => state.watches().pattern(pattern, by).is_some(),
+    }
+}
+
+/// What the chat is told of, of what is `wanted`, besides its own watch on exactly that.
+fn goes_on(state: &State, wanted: &Wanted, chat: ChatId) -> Option<words::GoesOn> {
+    if chat != ChatId::TERMINAL && is_watched_by(state, wanted, ChatId::TERMINAL) {
+        return Some(words::GoesOn { by: wanted.clone(), is_terminals: true });
+    }
+    let Wanted::Network(ssid) = wanted else { return None };
+    [chat, ChatId::TERMINAL].into_iter().find_map(|by| {
+        let (_, pattern, _) = state.watches().patterns_of(ssid).find(|(watching, _, _)| *watching == by)?;
+        Some(words::GoesOn { by: Wanted::Pattern(pattern.clone()), is_terminals: by != chat })
+    })
+}
+
+/// Whose wish about a device holds for a chat.
+enum WishOf {
+    Nobody,
+    /// The terminal's, which holds for all chats and is undone there.
+    TerminalOnly,
+    /// The chat's own, and maybe the terminal's too.
+    Chat {
+        goes_on: bool,
+    },
+}
+
+fn wish_of(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> WishOf {
+    let is_terminals = chat != ChatId::TERMINAL && is_by(ChatId::TERMINAL);
+    match (is_by(chat), is_terminals) {
+        (true, goes_on) => WishOf::Chat { goes_on },
+        (false, true) => WishOf::TerminalOnly,
+        (false, false) => WishOf::Nobody,
+    }
+}
+
+/// The device that a wish is about: also one whose name no address has any more.
+fn device_meant(state: &State, query: &str) -> DeviceKey {
     let found = match which_device(state, query) {
         Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
         Err(_) => None,
     };
-    let device = found.unwrap_or_else(|| DeviceKey::Name(crate::state::fold_case(query)));
-    let by = [chat, ChatId::TERMINAL].into_iter().find(|by| has_wish(&device, *by))?;
-    Some((device, by))
+    found.unwrap_or_else(|| DeviceKey::Name(crate::state::fold_case(query)))
 }
 
 /// The device as people call it.

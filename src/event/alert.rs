@@ -68,6 +68,9 @@ pub enum Fate {
     Overflow,
     /// The chat is muted; it is only counted.
     Mute,
+    /// Nobody is told, and nothing is counted: nobody who is served wants to hear of the device, or what else the
+    /// probe said is counted already. That the device is here is known all the same.
+    Untold,
 }
 
 /// The alert to one chat that a followed device has left.

@@ -147,7 +147,11 @@ pub(super) mod tests {
             chat.clone().prop_map(|chat| AlertDecision::Swallow { chat }),
             chat.clone().prop_map(|chat| AlertDecision::Overflow { chat }),
             chat.clone().prop_map(|chat| AlertDecision::Mute { chat }),
-            (chat, any::<Option<u64>>(), prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute]))
+            (
+                chat,
+                any::<Option<u64>>(),
+                prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute, Fate::Untold])
+            )
                 .prop_map(|(chat, silent_seconds, fate)| AlertDecision::Arrive {
                     chat,
                     silent_seconds,

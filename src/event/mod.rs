@@ -79,8 +79,10 @@ pub enum NamedBy {
     Chat,
     /// The `[devices]` table of the configuration.
     Config,
-    /// A file of another program.
+    /// A file of another program, in which somebody wrote it.
     Import,
+    /// A lease, which ends by itself. It takes the place of an imported name, and an imported one its place.
+    Lease,
 }
 
 /// A change, as the log keeps it.
@@ -347,13 +349,14 @@ pub enum Event {
     },
 }
 
-/// Which addresses [`Event::Forget`] is about. Those that have a name always stay.
+/// Which addresses [`Event::Forget`] is about. Those that have a name stay, but for random ones whose name is only
+/// imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forgettable {
     /// Random ones.
     Random,
-    /// All without a name.
+    /// All that their names do not keep.
     Unnamed,
 }
 

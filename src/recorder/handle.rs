@@ -1,7 +1,7 @@
 //! What the rest of the program has of the recorder: a queue into it, and a look at the state.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -66,6 +66,8 @@ pub(super) struct Shared {
     pub(super) losses: Losses,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<String>>,
+    /// Since when frames are heard at a moment, where the sources tell.
+    pub(super) since_when_heard: OnceLock<SinceWhenHeard>,
 }
 
 impl Shared {
@@ -75,6 +77,7 @@ impl Shared {
             losses: Losses::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
+            since_when_heard: OnceLock::new(),
             state: RwLock::default(),
         };
         shared.note_newest(&state);
@@ -86,6 +89,8 @@ impl Shared {
         self.newest.store(newest, Ordering::Relaxed);
     }
 }
+
+pub(super) type SinceWhenHeard = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
 
 pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
@@ -194,6 +199,16 @@ impl RecorderHandle {
     /// Waits until an alert was raised since the last call.
     pub async fn alerts_waiting(&self) {
         self.shared.alerts_waiting.notified().await;
+    }
+
+    /// Has the recorder ask this, once for all, since when frames are heard without a break at a moment, before it
+    /// says that a followed device has arrived or left. It is asked often and must not wait.
+    pub fn ask_since_when_heard(
+        &self,
+        asked: impl Fn(Timestamp) -> Option<Timestamp> + Send + Sync + 'static,
+    ) {
+        // Whoever is asked already goes on being asked.
+        let _ = self.shared.since_when_heard.set(Box::new(asked));
     }
 
     /// Asks the recorder to write what it has and end.

@@ -20,6 +20,9 @@ use crate::event_log::{Beside, Disk, LogError, SegmentBeside};
 /// How far the clock of a disk may be behind that of a capture.
 const CLOCKS_APART: Duration = Duration::from_secs(3600);
 
+/// Segments in which it is looked for whether a sensor was heard: some days, and read in a second or two.
+const LATEST_SEGMENTS: usize = 3;
+
 /// Whose probes are sought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sought {
@@ -108,6 +111,28 @@ impl History {
             newest.extend(last.into_iter().rev());
         }
         Ok(newest)
+    }
+
+    /// Whether this sensor was heard lately, as far as the newest segments go.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be read.
+    pub fn has_heard(&self, sensor: &str) -> Result<bool, LogError> {
+        let in_line = format!("\"sensor\":{}", in_json(sensor));
+        let finder = Finder::new(&in_line);
+        for segment in self.log.segments()?.iter().rev().take(LATEST_SEGMENTS) {
+            let found = segment.read(
+                |line| finder.find(line).is_some(),
+                |_, event| match event {
+                    Event::Probe(probe) if &*probe.sensor == sensor => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                },
+            )?;
+            if found.is_break() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What the log takes at the moment.
@@ -203,9 +228,13 @@ impl<'a> SoughtLines<'a> {
 /// The SSID as it stands in the line of a probe.
 fn ssid_in_line(ssid: &Ssid) -> Vec<u8> {
     let text = match ssid.as_utf8() {
-        // A text can always be written as JSON.
-        Some(text) => format!("\"ssid\":{}", serde_json::to_string(text).unwrap_or_default()),
+        Some(text) => format!("\"ssid\":{}", in_json(text)),
         None => format!("\"ssid_hex\":\"{}\"", hex(ssid.as_bytes())),
     };
     text.into_bytes()
+}
+
+fn in_json(text: &str) -> String {
+    // A text can always be written as JSON.
+    serde_json::to_string(text).unwrap_or_default()
 }

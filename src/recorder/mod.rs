@@ -229,6 +229,7 @@ impl Recorder {
         let mut waiting = Vec::new();
         let mut alerts = false;
         if !batch.is_empty() {
+            self.note_listening(Timestamp::now());
             let shared = Arc::clone(&self.shared);
             let mut state = write(&shared.state);
             state.warm(batch.iter().filter_map(Input::source));
@@ -265,6 +266,13 @@ impl Recorder {
             self.shared.alerts_waiting.notify_one();
         }
         stop
+    }
+
+    /// Takes note of since when frames are heard, where the sources tell.
+    fn note_listening(&mut self, now: Timestamp) {
+        if let Some(since_when_heard) = self.shared.since_when_heard.get() {
+            self.settings.alerts.listening_since = since_when_heard(now);
+        }
     }
 
     /// Records a probe; whether it raised an alert.

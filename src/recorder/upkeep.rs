@@ -60,7 +60,9 @@ impl Recorder {
 
     /// Notes which followed devices have left.
     pub(super) fn notice_leaving(&mut self) {
-        let left = read(&self.shared.state).who_left(Timestamp::now(), &self.settings.alerts);
+        let now = Timestamp::now();
+        self.note_listening(now);
+        let left = read(&self.shared.state).who_left(now, &self.settings.alerts);
         if left.is_empty() {
             return;
         }

@@ -1,114 +1,372 @@
-//! Keeps the imported names as the files that they come from have them: looks every half minute whether one
-//! has changed, and hands the changes to the recorder.
+//! Keeps the imported names as the files say that they come from: looks every half minute, compares what all
+//! files say together with what the state has, and hands the difference to the recorder.
 //!
-//! A name goes when its line goes while this runs, but for leases, which end by themselves. Where no file is
-//! configured any more, all go. A file that cannot be read changes nothing.
+//! # Who loses an imported name
+//! - An address whose line is gone, also where it went while nobody looked.
+//! - But after a lease it keeps the name while it was heard within [`LEASE_MEMORY`], as far as there is room: a
+//!   lease often ends because its phone is away, and all end where the router is switched off. An address that
+//!   was never heard has nothing to lose.
+//! - Nobody, while a file could not be read since the start: it may be what named them. One that could be
+//!   read before still counts as it was.
+
+mod file;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::dot11::MacAddr;
 use crate::event::{Event, NamedBy, Timestamp};
-use crate::names_import::{ImportedName, parse};
+use crate::names_import::{Facts, ImportedName, NAMES_LIMIT, join, neighbours};
 use crate::recorder::RecorderHandle;
+use crate::state::State;
+use file::{Look, NameFile};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// What is read of a file at most, in bytes.
-const FILE_LIMIT: u64 = 4 << 20;
+/// How soon one is looked at again that has changed.
+const SETTLE: Duration = Duration::from_secs(1);
 
-/// A file of names, as it was when it was read.
-struct Source {
-    path: PathBuf,
-    /// When it was written last, and its length.
-    version: Option<(SystemTime, u64)>,
-    names: BTreeMap<MacAddr, ImportedName>,
-    is_unreadable: bool,
-}
+/// For how long after its last probe a device keeps the name of a lease that is over.
+const LEASE_MEMORY: Duration = Duration::from_secs(30 * 86_400);
 
-impl Source {
-    /// Reads it anew where it has changed; the addresses that lost their names in it, or nothing where it has
-    /// not.
-    fn look(&mut self) -> Option<Vec<MacAddr>> {
-        let read = match version(&self.path) {
-            Ok(version) if self.version == Some(version) => return None,
-            Ok(version) => read(&self.path).map(|text| (version, text)),
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok((version, text)) => {
-                let names = parse(&text);
-                let before = std::mem::replace(&mut self.names, names);
-                (self.version, self.is_unreadable) = (Some(version), false);
-                let gone = before
-                    .into_iter()
-                    .filter(|(address, name)| !name.is_lease && !self.names.contains_key(address));
-                Some(gone.map(|(address, _)| address).collect())
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.is_unreadable, true) {
-                    warn!(
-                        "{} could not be read for names: {error}; it will be tried again",
-                        self.path.display()
-                    );
-                }
-                None
-            }
-        }
-    }
-}
+/// The kernel's table of neighbours, which knows IP addresses' owners.
+const NEIGHBOURS: &str = "/proc/net/arp";
 
-fn version(path: &Path) -> io::Result<(SystemTime, u64)> {
-    let file = fs::metadata(path)?;
-    Ok((file.modified()?, file.len()))
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_LIMIT).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
+/// How many names change at once: others want to look at the state meanwhile.
+const CHANGES_AT_ONCE: usize = 64;
 
 /// Imports the names of `files` until `stop`; of two files that name an address, the first counts.
 pub(super) async fn import(files: Vec<PathBuf>, recorder: RecorderHandle, stop: CancellationToken) {
-    let source = |path| Source { path, version: None, names: BTreeMap::new(), is_unreadable: false };
-    let mut sources: Vec<Source> = files.into_iter().map(source).collect();
+    let mut import = Import { files: files.into_iter().map(NameFile::new).collect(), ..Import::default() };
     loop {
-        let gone: Vec<MacAddr> = sources.iter_mut().filter_map(Source::look).flatten().collect();
-        let changes = changes(&sources, &gone, &recorder);
-        if !changes.is_empty() {
-            info!("{} imported names of devices have changed", changes.len());
-            if let Err(error) = recorder.change_all(changes).await {
-                warn!("imported names: {error}");
-            }
+        // A file may lie on a disk that takes its time.
+        let looking = tokio::task::spawn_blocking(move || {
+            let is_settled = import.look();
+            (import, is_settled)
+        });
+        let is_settled;
+        (import, is_settled) = tokio::select! {
+            looked = looking => match looked {
+                Ok(looked) => looked,
+                Err(error) => return warn!("names of files are imported no longer: {error}"),
+            },
+            () = stop.cancelled() => return,
+        };
+        if is_settled {
+            import.carry_out(&recorder).await;
         }
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(if is_settled { LOOK } else { SETTLE }) => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
-/// What makes the imported names those of the files.
-fn changes(sources: &[Source], gone: &[MacAddr], recorder: &RecorderHandle) -> Vec<Event> {
-    let (time, by) = (Timestamp::now(), NamedBy::Import);
-    let mut wanted: BTreeMap<MacAddr, &str> = BTreeMap::new();
-    for (address, name) in sources.iter().rev().flat_map(|source| &source.names) {
-        wanted.insert(*address, &name.name);
+/// The files, and what was told of them.
+#[derive(Debug, Default)]
+struct Import {
+    files: Vec<NameFile>,
+    neighbours: Facts,
+    has_told_limit: bool,
+    has_told_failure: bool,
+}
+
+impl Import {
+    /// Looks at all files; whether none of them is being written.
+    fn look(&mut self) -> bool {
+        let looks: Vec<Look> = self.files.iter_mut().map(NameFile::look).collect();
+        let has_hosts = self.files.iter().filter_map(NameFile::facts).any(Facts::has_hosts);
+        // Not every system has such a table.
+        let table = has_hosts.then(|| std::fs::read_to_string(NEIGHBOURS).ok()).flatten();
+        self.neighbours = neighbours(&table.unwrap_or_default());
+        !looks.contains(&Look::Settling)
     }
-    let state = recorder.state();
-    let known: BTreeMap<MacAddr, &str> = state.names().imported().collect();
-    let leaves = |address: &MacAddr| sources.is_empty() || gone.contains(address);
-    let gone = known.keys().filter(|address| leaves(address) && !wanted.contains_key(address));
-    let new = wanted.iter().filter(|(address, name)| known.get(address) != Some(name));
-    gone.map(|&address| Event::Unname { time, address, by })
-        .chain(new.map(|(&address, &name)| Event::Name { time, address, name: name.to_owned(), by }))
-        .collect()
+
+    /// Makes the state's imported names those of the files. What fails is tried again at the next look.
+    async fn carry_out(&mut self, recorder: &RecorderHandle) {
+        let difference = self.difference(&recorder.state(), Timestamp::now());
+        if difference.events.is_empty() {
+            return;
+        }
+        let Difference { events, added, changed, removed } = difference;
+        for events in events.chunks(CHANGES_AT_ONCE) {
+            if let Err(error) = recorder.change_all(events.to_vec()).await {
+                if !std::mem::replace(&mut self.has_told_failure, true) {
+                    warn!("imported names could not be kept: {error}; this is tried again");
+                }
+                return;
+            }
+        }
+        self.has_told_failure = false;
+        info!("imported names of devices: {added} added, {changed} changed, {removed} removed");
+    }
+
+    fn difference(&mut self, state: &State, now: Timestamp) -> Difference {
+        let facts: Vec<&Facts> = self.files.iter().filter_map(NameFile::facts).collect();
+        let has_read_all = facts.len() == self.files.len();
+        let may_have_leases = facts.iter().any(|facts| facts.may_have_leases());
+        let over = if may_have_leases { remembered_leases(state, now) } else { Vec::new() };
+        let imported = join(&facts, &self.neighbours, &over);
+        self.tell_limit(imported.left_out);
+        Difference::of(&imported.names, state, has_read_all, now)
+    }
+
+    fn tell_limit(&mut self, left_out: usize) {
+        if left_out > 0 && !self.has_told_limit {
+            warn!(
+                "names.import: {NAMES_LIMIT} names are imported, and {left_out} more are left out; import \
+                 fewer files, or shorter ones"
+            );
+        }
+        self.has_told_limit = left_out > 0;
+    }
+}
+
+/// The addresses that a lease has named, with the names, of those that were heard lately; the last one first.
+fn remembered_leases(state: &State, now: Timestamp) -> Vec<(MacAddr, &str)> {
+    let mut heard: Vec<(Timestamp, MacAddr, &str)> = state
+        .names()
+        .imported()
+        .filter(|(_, _, is_lease)| *is_lease)
+        .filter_map(|(address, name, _)| Some((state.device(address)?.last_probe, address, name)))
+        .filter(|(last_probe, _, _)| *last_probe > now || now.distance(*last_probe) < LEASE_MEMORY)
+        .collect();
+    heard.sort_unstable_by(|one, other| other.cmp(one));
+    heard.into_iter().map(|(_, address, name)| (address, name)).collect()
+}
+
+/// What makes the imported names of a state others.
+#[derive(Debug, Default)]
+struct Difference {
+    /// The new names before those that go, so that what is meant by a name finds the name's next address.
+    events: Vec<Event>,
+    added: usize,
+    changed: usize,
+    removed: usize,
+}
+
+impl Difference {
+    /// What makes the imported names those that are wanted; names go only where `may_remove`.
+    fn of(wanted: &BTreeMap<MacAddr, ImportedName>, state: &State, may_remove: bool, now: Timestamp) -> Self {
+        let known: BTreeMap<MacAddr, (&str, bool)> =
+            state.names().imported().map(|(address, name, is_lease)| (address, (name, is_lease))).collect();
+        let mut difference = Self::default();
+        for (&address, ImportedName { name, is_lease }) in wanted {
+            match known.get(&address) {
+                Some(before) if *before == (name, *is_lease) => continue,
+                Some(_) => difference.changed += 1,
+                None => difference.added += 1,
+            }
+            let by = if *is_lease { NamedBy::Lease } else { NamedBy::Import };
+            difference.events.push(Event::Name { time: now, address, name: name.clone(), by });
+        }
+        for &address in known.keys().filter(|address| may_remove && !wanted.contains_key(address)) {
+            difference.removed += 1;
+            difference.events.push(Event::Unname { time: now, address, by: NamedBy::Import });
+        }
+        difference
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dot11::{RequestedSsid, Signature};
+    use crate::event::{ChatId, DeviceKey, Forgettable, Probe};
+
+    const ALICE: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+    const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x03]);
+
+    /// Files in a folder, and a state whose imported names are kept as they say.
+    struct Home {
+        folder: tempfile::TempDir,
+        state: State,
+        import: Import,
+        day: i64,
+    }
+
+    impl Home {
+        fn with(files: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut home = Self { folder, state: State::default(), import: Import::default(), day: 100 };
+            home.restart(files);
+            home
+        }
+
+        /// As after a start with these files.
+        fn restart(&mut self, files: &[&str]) {
+            let files = files.iter().map(|file| NameFile::new(self.folder.path().join(file)));
+            self.import = Import { files: files.collect(), ..Import::default() };
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            fs::write(self.folder.path().join(file), text).unwrap();
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.day * 86_400_000_000)
+        }
+
+        fn fold(&mut self, event: &Event) {
+            self.state.fold(self.state.next_offset(), event);
+        }
+
+        fn hear(&mut self, source: MacAddr) {
+            self.fold(&Event::Probe(Probe {
+                time: self.now(),
+                sensor: Arc::from("mon0"),
+                source,
+                ssid: RequestedSsid::Wildcard,
+                signal_dbm: None,
+                frequency_mhz: None,
+                sequence: 0,
+                signature: Signature::from_u64(0),
+                alerts: Vec::new(),
+                not_before: None,
+            }));
+        }
+
+        /// Looks until nothing is being written; how many names were added, changed and removed.
+        fn look(&mut self) -> [usize; 3] {
+            while !self.import.look() {}
+            let Difference { events, added, changed, removed } =
+                self.import.difference(&self.state, self.now());
+            events.iter().for_each(|event| self.fold(event));
+            assert_eq!(events.len(), added + changed + removed);
+            let again = self.import.difference(&self.state, self.now());
+            assert!(again.events.is_empty(), "it is done at once: {again:?}");
+            [added, changed, removed]
+        }
+
+        fn names(&self) -> Vec<(MacAddr, &str)> {
+            self.state.names().iter().collect()
+        }
+    }
+
+    #[test]
+    fn files_are_read_together() {
+        let mut home = Home::with(&["ethers", "hosts"]);
+        home.write("ethers", &format!("{ALICE} 192.168.1.7\n"));
+        home.write("hosts", "127.0.0.1 localhost\n192.168.1.7 alice.lan alice\n");
+        assert_eq!(home.look(), [1, 0, 0]);
+        assert_eq!(home.names(), [(ALICE, "alice.lan")]);
+    }
+
+    #[test]
+    fn lines_that_went_while_it_was_down_take_their_names_along() {
+        let mut home = Home::with(&["ethers", "names.csv"]);
+        home.write("ethers", &format!("{ALICE} alice\n"));
+        home.write("names.csv", &format!("{VAN},Van\na4:83:e7:4e:39:16,Bob\n"));
+        home.hear(ALICE);
+        assert_eq!(home.look(), [3, 0, 0]);
+        home.write("names.csv", &format!("{VAN},The van\n"));
+        home.restart(&["ethers", "names.csv"]);
+        assert_eq!(home.look(), [0, 1, 1]);
+        assert_eq!(home.names(), [(VAN, "The van"), (ALICE, "alice")]);
+        // A file that is not looked at any more.
+        home.restart(&["names.csv"]);
+        assert_eq!(home.look(), [0, 0, 1]);
+        home.restart(&[]);
+        assert_eq!(home.look(), [0, 0, 1]);
+        assert_eq!(home.names(), []);
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_tried_again() {
+        let mut home = Home::with(&["ethers"]);
+        home.write("ethers", &format!("{ALICE} alice\n{VAN} van\n"));
+        home.look();
+        home.write("ethers", &format!("{VAN} van\n"));
+        while !home.import.look() {}
+        let failed = home.import.difference(&home.state, home.now());
+        assert_eq!(failed.removed, 1);
+        assert_eq!(home.look(), [0, 0, 1]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_its_names() {
+        let mut home = Home::with(&["ethers", "names.csv"]);
+        home.write("ethers", &format!("{ALICE} alice\n"));
+        home.write("names.csv", &format!("{VAN},Van\n"));
+        home.look();
+        fs::remove_file(home.folder.path().join("ethers")).unwrap();
+        assert_eq!(home.look(), [0, 0, 0]);
+        home.restart(&["ethers", "names.csv"]);
+        home.write("names.csv", "a4:83:e7:4e:39:16,Bob\n");
+        assert_eq!(home.look(), [1, 0, 0], "nothing goes: it may be of the other file");
+        home.write("ethers", "");
+        assert_eq!(home.look(), [0, 0, 2]);
+    }
+
+    #[test]
+    fn a_device_keeps_the_name_of_its_lease_for_a_month() {
+        let mut home = Home::with(&["leases"]);
+        home.write("leases", &format!("1 {ALICE} 10.0.0.1 iPhone *\n1 {VAN} 10.0.0.2 van *\n"));
+        assert_eq!(home.look(), [2, 0, 0]);
+        home.hear(ALICE);
+        home.write("leases", "");
+        assert_eq!(home.look(), [0, 0, 1], "the van was never heard");
+        home.restart(&["leases"]);
+        home.day += 29;
+        assert_eq!(home.look(), [0, 0, 0]);
+        // A guest's is another device.
+        home.write("leases", &format!("1 {VAN} 10.0.0.2 iPhone *\n"));
+        assert_eq!(home.look(), [1, 1, 0]);
+        assert_eq!(home.names(), [(VAN, "iPhone (5c:03)"), (ALICE, "iPhone (39:15)")]);
+        home.day += 1;
+        assert_eq!(home.look(), [0, 1, 1]);
+        assert_eq!(home.names(), [(VAN, "iPhone")]);
+        // Where no file has leases any more, those names go too.
+        home.hear(VAN);
+        home.write("ethers", &format!("{ALICE} alice\n"));
+        home.restart(&["ethers"]);
+        assert_eq!(home.look(), [1, 0, 1]);
+    }
+
+    #[test]
+    fn a_name_that_moves_takes_along_who_follows_it() {
+        let mut home = Home::with(&["ethers"]);
+        home.write("ethers", &format!("{ALICE} phone\n"));
+        home.look();
+        let phone = DeviceKey::Name("phone".into());
+        let (time, chat) = (home.now(), ChatId(1));
+        home.fold(&Event::Follow { time, chat, device: phone.clone(), silence_seconds: 900 });
+        home.write("ethers", &format!("{VAN} phone\n"));
+        assert_eq!(home.look(), [1, 0, 1]);
+        assert!(home.state.follows().get(&phone, chat).is_some());
+    }
+
+    #[test]
+    fn leases_of_a_crowd_leave_the_state_within_bounds() {
+        let mut home = Home::with(&["leases"]);
+        let mut next = 0_u32;
+        for _ in 0..3 {
+            let mut leases = String::new();
+            for _ in 0..2000 {
+                let [a, b, c, d] = next.to_be_bytes();
+                let address = MacAddr::new([0x02, 0, a, b, c, d]);
+                leases += &format!("1 {address} 10.0.0.1 phone-{next} *\n");
+                home.hear(address);
+                next += 1;
+            }
+            home.write("leases", &leases);
+            home.day += 1;
+            home.look();
+        }
+        assert_eq!(home.names().len(), NAMES_LIMIT);
+        let forget =
+            Event::Forget { time: home.now(), addresses: Forgettable::Random, heard_before: home.now() };
+        home.fold(&forget);
+        while home.state.sweep() {}
+        assert_eq!(home.state.addresses(), []);
+        assert_eq!(home.look(), [0, 0, NAMES_LIMIT - 2000]);
+    }
 }

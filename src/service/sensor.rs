@@ -95,6 +95,8 @@ pub(super) struct Sensor {
 
 struct Now {
     condition: Condition,
+    /// When the capture at hand began.
+    opened: Option<Timestamp>,
     /// Of the capture at hand; those before it have been added to `before`.
     counters: Arc<Counters>,
     before: Counts,
@@ -157,6 +159,7 @@ impl Sensor {
             include_bad_fcs,
             now: Mutex::new(Now {
                 condition: Condition::Opening,
+                opened: None,
                 counters: Arc::default(),
                 before: Counts::default(),
                 restarts: 0,
@@ -186,6 +189,15 @@ impl Sensor {
         {
             warn!("{} did not stop in time", self.name);
         }
+    }
+
+    /// The latest sign that it hears: that it was opened, or has given a frame; none while it is not open.
+    pub(super) fn sign(&self) -> Option<Timestamp> {
+        let now = self.now();
+        if now.condition != Condition::Hearing {
+            return None;
+        }
+        now.opened.max(now.counters.last_frame_us().map(Timestamp::from_micros))
     }
 
     /// How it is doing, for `/status`.
@@ -297,6 +309,7 @@ impl Sensor {
         {
             let mut now = self.now();
             now.condition = Condition::Hearing;
+            now.opened = Some(Timestamp::now());
             now.before = now.before.and(&now.counters);
             now.counters = capture.counters();
         }

@@ -185,7 +185,7 @@ impl Alerts {
         match fate {
             Fate::Raise => self.raise(chat, offset, alert()),
             Fate::Overflow => self.overflow.entry(chat).add(None),
-            Fate::Mute => {}
+            Fate::Mute | Fate::Untold => {}
         }
     }
 

@@ -84,12 +84,7 @@ impl Chats {
     }
 
     pub(super) fn invite(&mut self, time: Timestamp, code: CodeHash, invitation: Invitation) {
-        let is_over = |old: &Invitation| old.expires < time || (invitation.by, old.by) == (None, None);
-        let over: Vec<CodeHash> =
-            self.invitations.iter().filter(|(_, old)| is_over(old)).map(|(code, _)| *code).collect();
-        for code in over {
-            self.invitations.remove(&code);
-        }
+        self.revoke(|old| old.expires < time || (invitation.by, old.by) == (None, None));
         self.invitations.insert(code, invitation);
         if self.invitations.len() > INVITATION_LIMIT
             && let Some((first, _)) = self.invitations.iter().min_by_key(|(_, open)| open.expires)
@@ -108,8 +103,19 @@ impl Chats {
         self.paired.insert(chat, Pairing { role, since, name });
     }
 
+    /// Forgets the chat, with the codes that it made: whoever has one, maybe the chat itself, does not come back
+    /// with it.
     pub(super) fn remove(&mut self, chat: ChatId) {
         self.paired.remove(&chat);
+        self.revoke(|open| open.by == Some(chat));
+    }
+
+    fn revoke(&mut self, is_over: impl Fn(&Invitation) -> bool) {
+        let over = self.invitations.iter().filter(|(_, open)| is_over(open));
+        let over: Vec<CodeHash> = over.map(|(code, _)| *code).collect();
+        for code in over {
+            self.invitations.remove(&code);
+        }
     }
 
     /// Has `from`, and all that became `from` before, be `to`.
@@ -184,6 +190,22 @@ mod tests {
         assert_eq!((chats.pairing(group), chats.pairing(ChatId(-100)).is_some()), (None, true));
         chats.remove(ChatId(-100));
         assert_eq!(chats.paired().count(), 1);
+    }
+
+    #[test]
+    fn who_is_removed_takes_the_codes_along_that_they_made() {
+        let [ann, bob, carol] = [1, 2, 3].map(ChatId);
+        let time = Timestamp::from_micros;
+        let by = |by: ChatId| Invitation { role: Role::Owner, expires: time(100), by: Some(by) };
+        let [bobs, anns] = ["bob's", "ann's"].map(CodeHash::of);
+        let mut chats = Chats::default();
+        chats.invite(time(1), bobs, by(bob));
+        chats.invite(time(1), anns, by(ann));
+        chats.remove(bob);
+        chats.pair(time(2), bob, bobs, "Bob".to_owned());
+        assert_eq!(chats.pairing(bob), None);
+        chats.pair(time(2), carol, anns, "Carol".to_owned());
+        assert_eq!(chats.pairing(carol).map(|carol| carol.role), Some(Role::Owner));
     }
 
     #[test]

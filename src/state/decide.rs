@@ -20,7 +20,7 @@ pub struct AlertPolicy {
     pub cooldown: Duration,
     /// How long an alert waits for Telegram before it is only counted.
     pub keep: Duration,
-    /// Since when frames are heard, where they are: of a silence before that nothing can be told.
+    /// Since when frames are heard without a break, where they are: of a silence before that nothing can be told.
     pub listening_since: Option<Timestamp>,
 }
 
@@ -33,7 +33,8 @@ impl State {
             None => Vec::new(),
         };
         if !self.follows.is_empty() {
-            decisions.extend(self.decide_arrivals(probe, policy));
+            let arrivals = self.decide_arrivals(probe, policy, &decisions);
+            decisions.extend(arrivals);
         }
         decisions
     }
@@ -76,6 +77,7 @@ impl State {
                         AlertDecision::Swallow { chat }
                     }
                     _ => match self.fate(chat, probe.time) {
+                        Fate::Untold => return None,
                         Fate::Mute => AlertDecision::Mute { chat },
                         Fate::Overflow => AlertDecision::Overflow { chat },
                         Fate::Raise => {
@@ -101,7 +103,14 @@ impl State {
         }
     }
 
-    fn decide_arrivals(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
+    /// Who is told that a device is back, beside what is `decided` about the probe already. Where it is back and
+    /// nobody is to be told, that is decided too: it is here, whoever asks later.
+    fn decide_arrivals(
+        &self,
+        probe: &Probe,
+        policy: &AlertPolicy,
+        decided: &[AlertDecision],
+    ) -> Vec<AlertDecision> {
         let device = device_key(probe.source, &self.names);
         let Some(shortest) = self.follows.of(&device).map(|(_, follow)| follow.silence()).min() else {
             return Vec::new();
@@ -125,19 +134,33 @@ impl State {
                 silence(last) >= follow.silence() && policy.listening_since.is_some_and(|since| since <= last)
             }
         };
-        self.served(policy)
-            .into_iter()
-            .filter(|chat| {
-                let follows = &self.follows;
-                let follow = follows.get(&device, *chat).or_else(|| follows.get(&device, ChatId::TERMINAL));
-                follow.is_some_and(has_arrived) && !self.ignores(*chat, &device)
+        let silent_seconds = last.map(|last| silence(last).as_secs());
+        // What one probe tells a chat is one alert, which is counted once where it is only counted.
+        let is_counted = |chat: ChatId| {
+            decided.iter().any(|decision| match decision {
+                AlertDecision::Mute { chat: by } | AlertDecision::Overflow { chat: by } => *by == chat,
+                _ => false,
             })
-            .map(|chat| AlertDecision::Arrive {
-                chat,
-                silent_seconds: last.map(|last| silence(last).as_secs()),
-                fate: self.fate(chat, probe.time),
+        };
+        let told = self.served(policy).into_iter().filter(|chat| {
+            let follows = &self.follows;
+            let follow = follows.get(&device, *chat).or_else(|| follows.get(&device, ChatId::TERMINAL));
+            follow.is_some_and(has_arrived) && !self.ignores(*chat, &device)
+        });
+        let arrive = |chat, fate| AlertDecision::Arrive { chat, silent_seconds, fate };
+        let mut arrivals: Vec<AlertDecision> = told
+            .map(|chat| match is_counted(chat) {
+                true => arrive(chat, Fate::Untold),
+                false => arrive(chat, self.fate(chat, probe.time)),
             })
-            .collect()
+            .collect();
+        let mut away = self.follows.of(&device).filter(|(_, follow)| !follow.is_here && has_arrived(follow));
+        if arrivals.is_empty()
+            && let Some((chat, _)) = away.next()
+        {
+            arrivals.push(arrive(chat, Fate::Untold));
+        }
+        arrivals
     }
 
     /// The followed devices that were silent for so long that they have left by `now`: an

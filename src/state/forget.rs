@@ -84,5 +84,5 @@ fn is_forgettable(which: Forgettable, address: MacAddr, names: &Names, follows: 
         Forgettable::Random => address.is_random(),
         Forgettable::Unnamed => true,
     };
-    is_meant && names.get(address).is_none() && !follows.has_address(address)
+    is_meant && !names.keeps(address) && !follows.has_address(address)
 }

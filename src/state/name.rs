@@ -56,6 +56,9 @@ pub struct AddressName {
     /// The name that a file of another program gives it.
     #[serde(default)]
     pub import: Option<String>,
+    /// Whether that one comes from a lease, and may outlive it.
+    #[serde(default)]
+    pub is_lease: bool,
 }
 
 impl AddressName {
@@ -64,11 +67,19 @@ impl AddressName {
         self.chat.as_deref().or(self.config.as_deref()).or(self.import.as_deref())
     }
 
-    fn by(&mut self, by: NamedBy) -> &mut Option<String> {
+    /// Whether somebody meant this address to be known for good, as no file of another program does.
+    fn is_given(&self) -> bool {
+        self.chat.is_some() || self.config.is_some()
+    }
+
+    fn put(&mut self, name: Option<String>, by: NamedBy) {
         match by {
-            NamedBy::Chat => &mut self.chat,
-            NamedBy::Config => &mut self.config,
-            NamedBy::Import => &mut self.import,
+            NamedBy::Chat => self.chat = name,
+            NamedBy::Config => self.config = name,
+            NamedBy::Import | NamedBy::Lease => {
+                self.is_lease = name.is_some() && by == NamedBy::Lease;
+                self.import = name;
+            }
         }
     }
 }
@@ -86,12 +97,12 @@ pub fn fold_case(name: &str) -> String {
 
 impl Names {
     pub(super) fn set(&mut self, address: MacAddr, name: &str, by: NamedBy) {
-        *self.rows.entry(address).by(by) = Some(name.to_owned());
+        self.rows.entry(address).put(Some(name.to_owned()), by);
     }
 
     pub(super) fn clear(&mut self, address: MacAddr, by: NamedBy) {
         let Some(mut name) = self.rows.remove(&address) else { return };
-        *name.by(by) = None;
+        name.put(None, by);
         if name != AddressName::default() {
             self.rows.insert(address, name);
         }
@@ -117,14 +128,74 @@ impl Names {
         self.rows.iter().filter_map(|(address, name)| Some((*address, name.config.as_deref()?)))
     }
 
-    /// Every address that a file names, with that name.
-    pub fn imported(&self) -> impl Iterator<Item = (MacAddr, &str)> {
-        self.rows.iter().filter_map(|(address, name)| Some((*address, name.import.as_deref()?)))
+    /// Every address that a file names, with that name and whether it comes from a lease.
+    pub fn imported(&self) -> impl Iterator<Item = (MacAddr, &str, bool)> {
+        self.rows
+            .iter()
+            .filter_map(|(address, name)| Some((*address, name.import.as_deref()?, name.is_lease)))
+    }
+
+    /// Whether the address is remembered for its name. Phones take random addresses all the time, and each
+    /// gets a lease: an imported name alone does not keep one.
+    pub(super) fn keeps(&self, address: MacAddr) -> bool {
+        self.get(address).is_some_and(|name| name.is_given() || !address.is_random())
     }
 
     /// The addresses that share this name, whatever its case.
     pub fn addresses_of(&self, name: &str) -> Vec<MacAddr> {
         let wanted = fold_case(name);
-        self.iter().filter(|(_, name)| fold_case(name) == wanted).map(|(address, _)| address).collect()
+        let is_it = |name: &str| match name.is_ascii() {
+            true => name.eq_ignore_ascii_case(&wanted),
+            false => fold_case(name) == wanted,
+        };
+        self.iter().filter(|(_, name)| is_it(name)).map(|(address, _)| address).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VENDORS: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+    const RANDOM: MacAddr = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
+
+    #[test]
+    fn an_imported_name_keeps_no_random_address() {
+        let mut names = Names::default();
+        assert!(!names.keeps(VENDORS));
+        for by in [NamedBy::Import, NamedBy::Lease] {
+            names.set(VENDORS, "Phone", by);
+            names.set(RANDOM, "Phone", by);
+            assert_eq!((names.keeps(VENDORS), names.keeps(RANDOM)), (true, false), "{by:?}");
+        }
+        for by in [NamedBy::Config, NamedBy::Chat] {
+            names.set(RANDOM, "Alice's phone", by);
+            assert!(names.keeps(RANDOM), "{by:?}");
+            names.clear(RANDOM, by);
+            assert!(!names.keeps(RANDOM), "{by:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_one_imported_name() {
+        let mut names = Names::default();
+        names.set(VENDORS, "phone", NamedBy::Lease);
+        names.set(RANDOM, "PHONE", NamedBy::Lease);
+        names.set(VENDORS, "Alice's phone", NamedBy::Import);
+        let imported: Vec<_> = names.imported().collect();
+        assert_eq!(imported, [(VENDORS, "Alice's phone", false), (RANDOM, "PHONE", true)]);
+        names.clear(VENDORS, NamedBy::Import);
+        names.clear(RANDOM, NamedBy::Import);
+        assert_eq!(names, Names::default());
+    }
+
+    #[test]
+    fn case_does_not_matter() {
+        let mut names = Names::default();
+        names.set(VENDORS, "ZOË'S PHONE", NamedBy::Chat);
+        names.set(RANDOM, "Van", NamedBy::Chat);
+        assert_eq!(names.addresses_of("Zoë's phone"), [VENDORS]);
+        assert_eq!(names.addresses_of("vAN"), [RANDOM]);
+        assert_eq!(names.addresses_of("Vän"), []);
     }
 }

@@ -17,12 +17,14 @@
 //! - Rows that newer ones stand for take, compressed, no more than [`DEAD_SHARE`] times what the living take
 //!   as they are: each save takes the living rows of the oldest chunks along and drops these.
 
+mod lock;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use zstd::bulk::{Compressor, Decompressor};
@@ -30,9 +32,11 @@ use zstd::bulk::{Compressor, Decompressor};
 use super::table::PackedRow;
 use super::{State, Totals};
 use crate::event::Offset;
+use lock::{AFTER_HOLD, LAST_HOLD, locked, once_unlocked};
 
-/// Grows with each change to a row's form, so that an older store is dropped instead of misread.
-const FORMAT: u32 = 9;
+/// Grows with each change to a row's form, so that an older store is dropped instead of misread; and to what the
+/// fold makes of an event, so that it is made anew.
+const FORMAT: u32 = 10;
 
 const CACHE_BYTES: u64 = 1 << 20;
 
@@ -55,12 +59,6 @@ const WRITTEN_SHARE: usize = 8;
 
 /// What sled needs besides: a few of its segments of half a MiB.
 const LEAST_ROOM: u64 = 2 << 20;
-
-/// How long sled may hold its lock after it was closed.
-const LAST_HOLD: Duration = Duration::from_secs(2);
-
-/// The wait before its lock is tried again.
-const AFTER_HOLD: Duration = Duration::from_millis(2);
 
 const DEAD_SHARE: usize = 2;
 
@@ -449,18 +447,6 @@ fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {
         .map_err(|error| locked(folder).unwrap_or(error.into()))
 }
 
-/// What `open` gives once nothing holds the store's lock any more, as sled's own threads may for a moment after
-/// it was closed; or the error that names who does.
-fn once_unlocked<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let asked = Instant::now();
-    loop {
-        match open() {
-            Err(StoreError::Locked { .. }) if asked.elapsed() < LAST_HOLD => std::thread::sleep(AFTER_HOLD),
-            opened => return opened,
-        }
-    }
-}
-
 /// Opens a store that was just closed: sled's own threads may hold its lock for a moment longer.
 fn reopen_sled(folder: &Path) -> Result<sled::Db, StoreError> {
     let closed = Instant::now();
@@ -479,29 +465,4 @@ fn reopen_sled(folder: &Path) -> Result<sled::Db, StoreError> {
 /// sled 0.34 panics on some damage to its files where it should give an error.
 fn unless_sled_panics<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
-}
-
-/// The error that another process has the store, where one has it.
-fn locked(folder: &Path) -> Option<StoreError> {
-    let path = folder.join("db");
-    let file = fs::OpenOptions::new().read(true).write(true).open(&path).ok()?;
-    match file.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => {
-            let holder = holder_of(&path).map_or("another process".to_owned(), |id| format!("process {id}"));
-            Some(StoreError::Locked { path, holder })
-        }
-        _ => None,
-    }
-}
-
-/// The process that has locked the file, as Linux tells in proc(5)'s `/proc/locks`.
-fn holder_of(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let inode = fs::metadata(path).ok()?.ino().to_string();
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    locks.lines().find_map(|line| {
-        let mut fields = line.split_whitespace().skip(4);
-        let id = fields.next()?.parse().ok()?;
-        (fields.next()?.rsplit(':').next()? == inode).then_some(id)
-    })
 }

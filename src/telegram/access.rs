@@ -6,6 +6,7 @@
 //!   stands in the log of the service, or in the owner's chat, and nowhere else.
 //! - A code for the first owner is good only while there is none. A new one ends the one before.
 //! - Whoever comes with a wrong code learns nothing, not even that it is wrong.
+//! - What an owner's code gives, it gives as long as that owner is one.
 //! - What the configuration names stays; so does the last owner.
 //! - A group that was removed is left, once its removal is on disk: a bot that is killed in between serves it
 //!   no longer, although it is in it still.
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use teloxide::payloads::LeaveChat;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -55,6 +57,11 @@ pub(super) struct Access {
     owners: Vec<ChatId>,
     /// What chats are called that wrote lately, for those of the configuration.
     names: Mutex<BTreeMap<ChatId, String>>,
+    /// Held from the look at who owns the bot until the removal is in the state: of two owners who remove each
+    /// other at once, one stays.
+    removing: tokio::sync::Mutex<()>,
+    /// Told whenever an owner has come or gone.
+    owners_changed: Notify,
 }
 
 /// No code could be made.
@@ -76,13 +83,29 @@ impl Access {
         username: &str,
     ) -> Arc<Self> {
         let (configured, owners) = (settings.chats.clone(), settings.owners.clone());
-        let (username, names) = (username.to_owned(), Mutex::default());
-        Arc::new(Self { api, sender, recorder, zone, username, configured, owners, names })
+        Arc::new(Self {
+            api,
+            sender,
+            recorder,
+            zone,
+            username: username.to_owned(),
+            configured,
+            owners,
+            names: Mutex::default(),
+            removing: tokio::sync::Mutex::default(),
+            owners_changed: Notify::new(),
+        })
     }
 
-    /// Logs a code for the first owner, anew whenever it is over, until there is one.
+    /// Logs a code for the first owner whenever there is none, and anew whenever the code is over.
     pub(super) async fn offer_ownership(&self, stop: &CancellationToken) {
-        while self.is_unowned() {
+        loop {
+            if !self.is_unowned() {
+                tokio::select! {
+                    () = self.owners_changed.notified() => continue,
+                    () = stop.cancelled() => return,
+                }
+            }
             let wait = match self.new_code(Role::Owner, None).await {
                 Ok(code) => {
                     info!(
@@ -100,15 +123,9 @@ impl Access {
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                () = self.owners_changed.notified() => {}
                 () = stop.cancelled() => return,
             }
-        }
-    }
-
-    /// Sets the menus of all owners.
-    pub(super) async fn set_menus(&self) {
-        for owner in self.all_owners() {
-            menu::set_for_owner(&self.api, owner).await;
         }
     }
 
@@ -116,7 +133,8 @@ impl Access {
     pub(super) async fn pair(&self, chat: ChatId, name: String, code: &str) -> Option<Answer> {
         let (code, time) = (CodeHash::of(code), Timestamp::now());
         let invitation = self.recorder.state().chats().invitation(&code, chat, time)?;
-        if invitation.by.is_none() && !self.is_unowned() {
+        // Who has made the code may own the bot no longer, as where the configuration does not say so any more.
+        if !invitation.by.map_or_else(|| self.is_unowned(), |by| self.is_owner(by)) {
             return None;
         }
         if invitation.role == Role::Owner && chat.0 < 0 {
@@ -130,6 +148,7 @@ impl Access {
         let role = self.recorder.state().chats().pairing(chat)?.role;
         info!("chat {chat} let itself in with a code, as {role:?}");
         if role == Role::Owner {
+            self.owners_changed.notify_one();
             menu::set_for_owner(&self.api, chat).await;
         }
         Some(reply::paired(role).into())
@@ -156,41 +175,62 @@ impl Access {
     /// What a press of a button under `/chats` does; nothing where the button is none of these.
     pub(super) async fn press(&self, press: &Press<'_>) -> Option<Pressed> {
         let what = press.data.strip_prefix(BUTTONS)?;
-        let tell = |text: &str| Pressed::Tell(text.to_owned());
-        if !self.is_owner(press.chat) {
-            return Some(tell(refused::NOT_YOURS));
+        let refused = |why: &str| Pressed::Tell(why.to_owned());
+        Some(match what.split_once(':') {
+            None if self.is_owner(press.chat) => Pressed::Edit(self.list(Text::default())),
+            None => refused(refused::NOT_YOURS),
+            Some(("remove", chat)) => self.remove(press.chat, chat).await,
+            Some((_, chat)) => match self.removable(press.chat, chat) {
+                Ok(listed) => {
+                    let (text, [yes, no]) = reply::sure_to_remove(&listed);
+                    let yes = button(yes, &format!("remove:{}", listed.chat.0));
+                    let buttons = vec![vec![yes, button(no, "list")]];
+                    Pressed::Edit(Answer { text, buttons, ..Answer::default() })
+                }
+                Err(why) => refused(why),
+            },
+        })
+    }
+
+    /// The chat with this number, if this owner may remove it; else what is said to that.
+    fn removable(&self, owner: ChatId, chat: &str) -> Result<ListedChat, &'static str> {
+        if !self.is_owner(owner) {
+            return Err(refused::NOT_YOURS);
         }
-        let Some((what, chat)) = what.split_once(':') else {
-            return Some(Pressed::Edit(self.list(Text::default())));
-        };
         let chat = chat.parse().map(ChatId);
-        let listed = self.listed().into_iter().find(|listed| Ok(listed.chat) == chat);
-        let Some(listed) = listed else { return Some(tell(refused::NOT_THERE)) };
+        let Some(listed) = self.listed().into_iter().find(|listed| Ok(listed.chat) == chat) else {
+            return Err(refused::NOT_THERE);
+        };
         if listed.since.is_none() {
-            return Some(tell(refused::CONFIGURED));
+            return Err(refused::CONFIGURED);
         }
         if listed.role == Role::Owner && self.all_owners().len() == 1 {
-            return Some(tell(refused::LAST_OWNER));
+            return Err(refused::LAST_OWNER);
         }
-        if what != "remove" {
-            let (text, [yes, no]) = reply::sure_to_remove(&listed);
-            let buttons = vec![vec![button(yes, &format!("remove:{}", listed.chat.0)), button(no, "list")]];
-            return Some(Pressed::Edit(Answer { text, buttons, ..Answer::default() }));
-        }
-        let gone = Event::ChatRemoved { time: Timestamp::now(), chat: listed.chat, by: press.chat };
-        if let Err(error) = self.recorder.change(gone).await {
-            return Some(Pressed::Send(change_failed(&error).into()));
-        }
-        info!("chat {} was removed by owner {}", listed.chat, press.chat);
+        Ok(listed)
+    }
+
+    /// Removes the chat with this number, if this owner may.
+    async fn remove(&self, owner: ChatId, chat: &str) -> Pressed {
+        let listed = {
+            let _alone = self.removing.lock().await;
+            let listed = match self.removable(owner, chat) {
+                Ok(listed) => listed,
+                Err(why) => return Pressed::Tell(why.to_owned()),
+            };
+            let gone = Event::ChatRemoved { time: Timestamp::now(), chat: listed.chat, by: owner };
+            if let Err(error) = self.recorder.change(gone).await {
+                return Pressed::Send(change_failed(&error).into());
+            }
+            listed
+        };
+        info!("chat {} was removed by owner {owner}", listed.chat);
         if listed.role == Role::Owner {
+            self.owners_changed.notify_one();
             menu::clear(&self.api, listed.chat).await;
         }
         let done = reply::removed(&listed, self.leave(listed.chat).await);
-        Some(Pressed::Edit(if listed.chat == press.chat {
-            done.into()
-        } else {
-            self.list(done.then("\n\n"))
-        }))
+        Pressed::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) })
     }
 
     /// Leaves a group or channel that is served no longer. Whether the bot is in it no more; a private chat
@@ -223,7 +263,8 @@ impl Access {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(chat, name);
     }
 
-    fn all_owners(&self) -> BTreeSet<ChatId> {
+    /// Everybody who owns the bot.
+    pub(super) fn all_owners(&self) -> BTreeSet<ChatId> {
         let state = self.recorder.state();
         let paired = state.chats().paired().filter(|(_, pairing)| pairing.role == Role::Owner);
         self.owners.iter().copied().chain(paired.map(|(chat, _)| chat)).collect()

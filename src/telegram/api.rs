@@ -20,6 +20,7 @@ use tracing::warn;
 use url::Url;
 
 use super::TelegramError;
+use super::incoming::read_update;
 use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits};
 use crate::chat::{Answer, File};
 use crate::config::Telegram;
@@ -46,6 +47,8 @@ pub(super) const UPDATES: [AllowedUpdate; 3] =
 pub(super) enum Failure {
     /// The same request will never be taken.
     Never(String),
+    /// The topic of a forum takes nothing, or is there no more; General is one too.
+    Topic(String),
     /// Telegram does not know the token.
     Token,
     /// The chat has another number now.
@@ -65,6 +68,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Never(why) | Self::Later(None, why) => f.write_str(why),
+            Self::Topic(why) => write!(
+                f,
+                "{why}: open the forum's General, or write to the bot in a topic, where alerts go then"
+            ),
             Self::Moved(chat) => write!(f, "the group became the supergroup {chat}"),
             Self::Token => f.write_str("Telegram does not know the bot's token"),
             Self::Later(Some(wait), why) => write!(f, "{why} for {} s", wait.as_secs()),
@@ -104,10 +111,17 @@ impl<T> Response<T> {
                 "Telegram asks for fewer messages".to_owned(),
             ),
             (401 | 404, _) => Failure::Token,
+            (400, _) if is_about_topic(&description) => Failure::Topic(description),
             (400 | 403, _) => Failure::Never(description),
             _ => Failure::Later(None, description),
         })
     }
+}
+
+/// Whether a refusal says that a forum's topic takes no message (Bot API, in words alone: `TOPIC_CLOSED`,
+/// `TOPIC_DELETED`, `message thread not found`).
+fn is_about_topic(description: &str) -> bool {
+    description.contains("TOPIC_") || description.contains("message thread not found")
 }
 
 /// `what` and the causes below `error`, but not its own words: reqwest's hold the address of the request,
@@ -190,7 +204,7 @@ impl Api {
             let named = match &failure {
                 Failure::Token => return Err(TelegramError::Token),
                 Failure::Later(named, _) => *named,
-                Failure::Never(_) | Failure::Moved(_) => Some(LONGEST_WAIT),
+                Failure::Never(_) | Failure::Topic(_) | Failure::Moved(_) => Some(LONGEST_WAIT),
             };
             let wait = backoff.next(named);
             warn!("Telegram did not take {method}: {failure}; trying again in {} s", wait.as_secs());
@@ -205,7 +219,9 @@ impl Api {
     pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, Failure> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         let request = GetUpdates::new().offset(offset).timeout(seconds);
-        call(&self.polling, &request.allowed_updates(UPDATES)).await
+        let updates: Vec<Value> = call(&self.polling, &request.allowed_updates(UPDATES)).await?;
+        let no_update = |error| Failure::Later(None, format!("it gave what is no update: {error}"));
+        updates.into_iter().map(|update| read_update(update).map_err(no_update)).collect()
     }
 
     /// Sends a message once, and returns its number where Telegram tells it.
@@ -315,6 +331,10 @@ mod tests {
         check(403, blocked, r#"Err(Never("Forbidden: bot was blocked by the user"))"#);
         let not_found = r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
         check(400, not_found, r#"Err(Never("Bad Request: chat not found"))"#);
+        let closed = r#"{"ok":false,"error_code":400,"description":"Bad Request: TOPIC_CLOSED"}"#;
+        check(400, closed, r#"Err(Topic("Bad Request: TOPIC_CLOSED"))"#);
+        let gone = r#"{"ok":false,"error_code":400,"description":"Bad Request: message thread not found"}"#;
+        check(400, gone, r#"Err(Topic("Bad Request: message thread not found"))"#);
         let moved = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a
             supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#
             .replace('\n', " ");

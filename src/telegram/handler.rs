@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use super::access::Access;
 use super::api::Api;
 use super::busy::while_shown;
-use super::incoming::{Heard, Me, arguments_of};
+use super::incoming::{Heard, Me, arguments_of, bare_code};
 use super::lanes::{Lanes, Turn};
 use super::outgoing::Place;
 use super::rarely::Rarely;
@@ -94,7 +94,9 @@ impl Handler {
     /// it to its end: then a change is on disk and the reply is out. One that comes again meanwhile waits for
     /// the same end, and takes over where the first was broken off.
     pub(super) fn begin(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
-        let mut turn = self.lanes.enter(chat_of(&update.kind));
+        // Strangers share a lane: of those that come with the same code, the first is let in.
+        let served = chat_of(&update.kind).filter(|chat| self.sender.serves(*chat));
+        let mut turn = self.lanes.enter(served);
         let handler = Arc::clone(self);
         async move {
             turn.begin().await;
@@ -132,6 +134,9 @@ impl Handler {
             return;
         }
         self.access.note_name(chat, name_of(&message.chat));
+        if matches!(heard, Heard::Text { .. }) {
+            self.sender.note_topic(place);
+        }
         let answer = match heard {
             Heard::Text { text, in_reply_to } => {
                 let heard = chat::Message {
@@ -168,8 +173,8 @@ impl Handler {
     }
 
     async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Turn) {
-        // Without a message it is no button of a chat's, and there is nobody to answer.
-        let Some(under) = &query.message else { return };
+        // Without a message it is no button of a chat's, and does nothing.
+        let Some(under) = &query.message else { return self.end_press(query, None).await };
         let place = match under {
             MaybeInaccessibleMessage::Regular(message) => Place { answers: None, ..place_of(message) },
             MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
@@ -180,6 +185,7 @@ impl Handler {
         if self.has_acted_on(update) {
             return self.end_press(query, None).await;
         }
+        self.sender.note_topic(place);
         let press =
             Press { chat: place.chat, data: query.data.as_deref().unwrap_or_default(), update: Some(update) };
         let work = async |progress| match self.access.press(&press).await {
@@ -201,6 +207,17 @@ impl Handler {
                     self.end_press(query, None).await;
                 }
                 self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
+            }
+            Pressed::TellAndEdit(text, answer) => {
+                if is_ended {
+                    self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > PATIENCE).await;
+                } else {
+                    self.end_press(query, Some(text)).await;
+                }
+                // What it says stands in the words too.
+                if let Some(message) = under.regular_message().filter(|message| becomes(message, &answer)) {
+                    self.sender.edit(place, message.id, &answer).await;
+                }
             }
             Pressed::Edit(answer) => {
                 if !is_ended {
@@ -226,23 +243,24 @@ impl Handler {
 
     async fn hear_stranger(&self, message: &Message, heard: &Heard) {
         let place = place_of(message);
-        let start = match heard {
-            Heard::Text { text, .. } => arguments_of(text, "start"),
-            _ => None,
+        let text = match heard {
+            Heard::Text { text, .. } => text.as_str(),
+            _ => "",
         };
-        let answer = match start {
-            Some("") if self.strangers_told.may(place.chat, Instant::now()) => {
-                Some(reply::access::stranger(place.chat).into())
-            }
-            None | Some("") => None,
+        let start = arguments_of(text, "start");
+        let code = start.or_else(|| bare_code(text).filter(|_| message.chat.is_private()));
+        let paired = match code.filter(|code| !code.is_empty()) {
             Some(code) => self.access.pair(place.chat, name_of(&message.chat), code).await,
+            None => None,
         };
-        match answer {
-            Some(answer) => self.sender.reply(place, &answer, false).await,
-            None => self.log_stranger(place.chat),
-        }
-        if start == Some("") {
+        if paired.is_none() {
             self.log_stranger(place.chat);
+        }
+        // The same for a code that is wrong, used or over as for none at all.
+        let told = || start.is_some() && self.strangers_told.may(place.chat, Instant::now());
+        let answer = paired.or_else(|| told().then(|| reply::access::stranger(place.chat).into()));
+        if let Some(answer) = answer {
+            self.sender.reply(place, &answer, false).await;
         }
     }
 
@@ -267,7 +285,7 @@ impl Handler {
             info!("the bot is in chat {chat} now");
         } else {
             warn!(
-                "the bot was removed from chat {chat}, or blocked there: it gets no alerts until that ends"
+                "the bot was removed from chat {chat}, or blocked there: its alerts are lost until that ends"
             );
         }
     }

@@ -1,9 +1,10 @@
 //! Tells each chat once that a source of frames has failed or gives none any more, and once, silently, that
-//! it is heard again; each as [`Told`] has it. It is known in memory only. In the quiet hours both wait for
-//! their end.
+//! it is heard again; each as [`Told`] has it. It is known in memory only: after a restart the trouble is told
+//! anew where it is still there, and that it is over where it was told of in this run. In the quiet hours both
+//! wait for their end.
 //!
-//! That nothing comes is told only of a source that gave frames before: where nobody is near, that is no
-//! trouble from the start. A file that is at its end has none.
+//! That nothing comes is told only of a source that gave frames before, in this run or, as the log says, in one
+//! before: where nobody is near, that is no trouble from the start. A file that is at its end has none.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::chat::Chat;
 use crate::chat::reply::notices::{self, Trouble};
 use crate::chat::reply::{Condition, SensorStatus};
 use crate::event::ChatId;
+use crate::recorder::History;
 
 /// How often the sources are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -27,12 +29,22 @@ struct Source {
     frames: u64,
     /// When there was a frame last, as far as that was seen.
     last_frame: Instant,
+    /// Whether the log knows frames of it from before this run; not known before somebody has looked.
+    was_heard: Option<bool>,
     told: HashMap<ChatId, Told<()>>,
 }
 
 impl Source {
     fn new(now: Instant) -> Self {
-        Self { frames: 0, last_frame: now, told: HashMap::new() }
+        Self { frames: 0, last_frame: now, was_heard: None, told: HashMap::new() }
+    }
+
+    /// Whether it is silent from the start and for so long after `silence` that the log must say whether it was
+    /// heard before.
+    fn must_be_looked_up(&self, status: &SensorStatus, silence: Option<Duration>, now: Instant) -> bool {
+        let is_silent = (status.frames, self.frames) == (0, 0) && status.condition == Condition::Hearing;
+        let is_due = silence.is_some_and(|silence| now - self.last_frame >= silence);
+        is_silent && is_due && self.was_heard.is_none()
     }
 
     /// What is wrong with it at `now`, where it is silent for too long after `silence`.
@@ -41,10 +53,11 @@ impl Source {
             (self.frames, self.last_frame) = (status.frames, now);
         }
         let quiet_for = now - self.last_frame;
+        let had_frames = self.frames > 0 || self.was_heard == Some(true);
         match &status.condition {
             Condition::Failed(why) => Some(Trouble::Failed(why.clone())),
             Condition::Broken => Some(Trouble::Broken),
-            Condition::Hearing if self.frames > 0 && silence.is_some_and(|silence| quiet_for >= silence) => {
+            Condition::Hearing if had_frames && silence.is_some_and(|silence| quiet_for >= silence) => {
                 Some(Trouble::Silent(quiet_for))
             }
             Condition::Opening | Condition::Hearing | Condition::Over => None,
@@ -52,10 +65,18 @@ impl Source {
     }
 }
 
+/// Whether the log knows the sensor of this name; where it cannot be read, it does not.
+async fn was_heard(history: &History, name: &str) -> bool {
+    let (history, name) = (history.clone(), name.to_owned());
+    let looked = tokio::task::spawn_blocking(move || history.has_heard(&name)).await;
+    looked.is_ok_and(|heard| heard.unwrap_or(false))
+}
+
 /// Tells the chats until `stop`.
 pub(super) async fn tell(
     sender: Sender,
     chat: Chat,
+    history: History,
     silence: Option<Duration>,
     quiet: Quiet,
     stop: CancellationToken,
@@ -72,6 +93,9 @@ pub(super) async fn tell(
         for (place, status) in statuses.iter().enumerate() {
             let now = Instant::now();
             let source = sources.entry(place).or_insert_with(|| Source::new(now));
+            if source.must_be_looked_up(status, silence, now) {
+                source.was_heard = Some(was_heard(&history, &status.name).await);
+            }
             let trouble = source.trouble(status, silence, now);
             if quiet.look_again(now).is_some() {
                 continue;
@@ -135,6 +159,29 @@ mod tests {
         assert_eq!(trouble(7, 71), Some(Trouble::Silent(SILENCE)));
         assert_eq!(trouble(8, 90), None);
         assert_eq!(source.trouble(&status(8, Condition::Hearing), None, start + SILENCE * 100), None);
+    }
+
+    #[test]
+    fn a_source_that_is_deaf_since_the_start_is_trouble_where_the_log_knows_it() {
+        let start = Instant::now();
+        for was_heard in [false, true] {
+            let mut source = Source::new(start);
+            let silent = status(0, Condition::Hearing);
+            let early = start + SILENCE / 2;
+            assert!(!source.must_be_looked_up(&silent, Some(SILENCE), early));
+            assert!(!source.must_be_looked_up(&silent, None, start + SILENCE));
+            assert!(!source.must_be_looked_up(
+                &status(1, Condition::Hearing),
+                Some(SILENCE),
+                start + SILENCE
+            ));
+            assert!(source.must_be_looked_up(&silent, Some(SILENCE), start + SILENCE));
+            source.was_heard = Some(was_heard);
+            assert!(!source.must_be_looked_up(&silent, Some(SILENCE), start + SILENCE));
+            assert_eq!(source.trouble(&silent, Some(SILENCE), early), None);
+            let trouble = source.trouble(&silent, Some(SILENCE), start + SILENCE);
+            assert_eq!(trouble, was_heard.then_some(Trouble::Silent(SILENCE)));
+        }
     }
 
     #[test]

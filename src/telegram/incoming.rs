@@ -4,9 +4,37 @@
 //! commands, what mentions it, and replies to its messages, and keeps silent else. What another bot wrote, or
 //! someone else wrote and a person passed on, is nobody's wish.
 
-use teloxide::types::{Message, MessageKind, UserId};
+use serde_json::Value;
+use teloxide::types::{Message, MessageKind, Update, UpdateKind, UserId};
+use tracing::warn;
 
 use crate::chat::request::Command;
+
+/// An update as Telegram has put it. The marks in its texts are left out: nobody here looks at them, and a kind
+/// of mark that teloxide does not know yet would hide the whole message.
+///
+/// # Errors
+/// Where it is none.
+pub(super) fn read_update(mut update: Value) -> Result<Update, serde_json::Error> {
+    leave_out_marks(&mut update);
+    // teloxide reads the kind of an update from text alone.
+    let update: Update = serde_json::from_str(&update.to_string())?;
+    if let UpdateKind::Error(_) = update.kind {
+        warn!("update {} has a form that is not known, and is left out", update.id.0);
+    }
+    Ok(update)
+}
+
+fn leave_out_marks(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !["entities", "caption_entities"].contains(&name.as_str()));
+            fields.values_mut().for_each(leave_out_marks);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_marks),
+        _ => {}
+    }
+}
 
 /// Who the bot is.
 #[derive(Debug, Clone)]
@@ -91,6 +119,12 @@ pub(super) fn arguments_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     word.eq_ignore_ascii_case(name).then(|| rest.trim())
 }
 
+/// The code that the text is and nothing else, where it has the form of one: 32 hex digits.
+pub(super) fn bare_code(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+}
+
 fn is_for_another(text: &str, username: &str) -> bool {
     command(text).and_then(|(_, bot)| bot).is_some_and(|bot| !bot.eq_ignore_ascii_case(username))
 }
@@ -120,7 +154,7 @@ fn without_mention(text: &str, username: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -141,6 +175,22 @@ mod tests {
 
     fn said(text: &str) -> Heard {
         Heard::Text { text: text.to_owned(), in_reply_to: None }
+    }
+
+    #[test]
+    fn a_mark_that_is_not_known_hides_no_message() {
+        let update = json!({"update_id": 7, "message": {
+            "message_id": 1,
+            "date": 1_600_000_000,
+            "text": "/watches",
+            "entities": [{"type": "of tomorrow", "offset": 0, "length": 8, "unix_time": 5}],
+            "from": {"id": 777, "is_bot": false, "first_name": "Alice"},
+            "chat": {"id": 1, "type": "private", "first_name": "Alice"},
+        }});
+        assert!(matches!(read_update(update).unwrap().kind, UpdateKind::Message(_)));
+        assert!(read_update(json!({"message": {}})).is_err());
+        let unknown = read_update(json!({"update_id": 8, "of_tomorrow": {}})).unwrap();
+        assert!(matches!(unknown.kind, UpdateKind::Error(_)));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod quiet;
 mod rarely;
 mod sender;
 mod told;
+mod topics;
 mod webhook;
 
 use teloxide::payloads::GetMe;
@@ -80,7 +81,8 @@ pub async fn run(
     let quiet = Quiet { hours: quiet, zone: chat.zone() };
     let delivery = outbox::deliver(sender.clone(), recorder.clone(), gather, quiet, stop.clone());
     let notices = notices::tell(sender.clone(), recorder.clone(), quiet, stop.clone());
-    let health = health::tell(sender.clone(), chat.clone(), silence, quiet, stop.clone());
+    let health =
+        health::tell(sender.clone(), chat.clone(), recorder.history().clone(), silence, quiet, stop.clone());
     let updates = async {
         let outcome = serve(settings, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the rest with it.
@@ -109,11 +111,9 @@ async fn serve(
     let access =
         Access::new(api.clone(), sender.clone(), recorder.clone(), &settings, chat.zone(), me.username());
     let known = Me { id: me.id, username: me.username().to_owned() };
-    let handler = Handler::new(known, api.clone(), sender, access.clone(), chat, recorder);
-    let menus = async {
-        menu::set_for_all(&api).await;
-        access.set_menus().await;
-    };
+    let handler = Handler::new(known, api.clone(), sender.clone(), access.clone(), chat, recorder.clone());
+    let owners = access.all_owners();
+    let menus = menu::set_all(&api, &sender, &recorder, &owners);
     let beside = async {
         tokio::join!(menus, access.offer_ownership(stop));
         std::future::pending().await

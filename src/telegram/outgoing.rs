@@ -88,7 +88,7 @@ impl Outgoing<'_> {
     pub(super) fn upload(&self, file: &File) -> Result<Upload, serde_json::Error> {
         let (method, field, part, bytes) = match file {
             File::Picture { png } => ("SendPhoto", "photo", picture(png), png.len()),
-            File::Document { name, bytes } => {
+            File::Document { name, bytes, .. } => {
                 let part = Part::bytes(bytes.clone()).file_name(name.clone());
                 ("SendDocument", "document", part, bytes.len())
             }
@@ -114,7 +114,7 @@ impl Outgoing<'_> {
 
     /// A question takes what would stand under a message: Telegram has room for one of the two.
     fn markup(&self) -> Option<ReplyMarkup> {
-        let Some(placeholder) = &self.answer.asks_for else {
+        let Some(placeholder) = self.answer.asks_for else {
             return keyboard(&self.answer.buttons).map(ReplyMarkup::InlineKeyboard);
         };
         let placeholder: String = placeholder.chars().take(PLACEHOLDER_LIMIT).collect();
@@ -240,6 +240,7 @@ fn no_preview() -> LinkPreviewOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Room;
 
     /// What a person reads of HTML in Telegram's style.
     fn plain(html: &str) -> String {
@@ -272,7 +273,10 @@ mod tests {
 
     #[test]
     fn a_file_that_telegram_would_refuse_is_left_out() {
-        let document = |length| File::Document { name: "probes.csv".to_owned(), bytes: vec![0; length] };
+        let document = |length| {
+            let (name, bytes) = ("probes.csv".to_owned(), vec![0; length]);
+            File::Document { name, bytes, room: Room::default() }
+        };
         let picture = |length| File::Picture { png: vec![0; length] };
         assert!(fits(&document(DOCUMENT_LIMIT)) && fits(&picture(PHOTO_LIMIT)));
         assert!(!fits(&document(DOCUMENT_LIMIT + 1)) && !fits(&picture(PHOTO_LIMIT + 1)));

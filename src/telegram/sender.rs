@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::api::{Api, Backoff, Failure};
 use super::outgoing::{Outgoing, Place, action, telegram_id};
 use super::pacing::Pacing;
+use super::topics::Topics;
 use crate::chat::{Answer, Text};
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
@@ -31,12 +32,13 @@ pub(super) struct Sender {
     recorder: RecorderHandle,
     configured: Arc<[ChatId]>,
     pacing: Arc<Mutex<Pacing>>,
+    topics: Arc<Mutex<Topics>>,
 }
 
 impl Sender {
     pub(super) fn new(api: Api, recorder: RecorderHandle, configured: &[ChatId]) -> Self {
         let pacing = Arc::new(Mutex::new(Pacing::new(Instant::now())));
-        Self { api, recorder, configured: configured.into(), pacing }
+        Self { api, recorder, configured: configured.into(), pacing, topics: Arc::default() }
     }
 
     /// The chats that are served, by their present numbers.
@@ -81,7 +83,27 @@ impl Sender {
 
     /// Sends an alert once, for which a place was taken.
     pub(super) async fn alert(&self, chat: ChatId, answer: &Answer) -> Result<(), Failure> {
-        self.api.send(&Outgoing { place: chat.into(), answer, silent: false }).await.map(drop)
+        self.send_unasked(chat, answer, false).await
+    }
+
+    /// Takes note of where someone spoke with the bot.
+    pub(super) fn note_topic(&self, place: Place) {
+        self.topics().heard(place);
+    }
+
+    /// Sends what nobody asked for, to whichever topic takes it where the chat is a forum.
+    async fn send_unasked(&self, chat: ChatId, answer: &Answer, silent: bool) -> Result<(), Failure> {
+        let mut place = self.topics().place_of(chat);
+        loop {
+            let outcome = self.api.send(&Outgoing { place, answer, silent }).await;
+            let Err(Failure::Topic(why)) = outcome else { return outcome.map(drop) };
+            let other = self.topics().refused(place);
+            // From General to a topic, once; back to General it is tried the next time.
+            match other.filter(|other| other.topic.is_some()) {
+                Some(other) => place = other,
+                None => return Err(Failure::Topic(why)),
+            }
+        }
     }
 
     /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning. Where
@@ -182,14 +204,12 @@ impl Sender {
     pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), Failure> {
         let answer = Answer::from(text.clone());
         self.turn(chat).await;
-        let outcome = self.api.send(&Outgoing { place: chat.into(), answer: &answer, silent }).await;
-        match outcome {
+        match self.send_unasked(chat, &answer, silent).await {
             Err(Failure::Moved(to)) if self.follow(chat, to).await.is_ok() => {
                 self.turn(to).await;
-                let outgoing = Outgoing { place: to.into(), answer: &answer, silent };
-                self.api.send(&outgoing).await.map(drop)
+                self.send_unasked(to, &answer, silent).await
             }
-            outcome => outcome.map(drop),
+            outcome => outcome,
         }
     }
 
@@ -208,6 +228,10 @@ impl Sender {
             tokio::time::sleep_until(from.into()).await;
         }
         from.is_some()
+    }
+
+    fn topics(&self) -> MutexGuard<'_, Topics> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pacing(&self) -> MutexGuard<'_, Pacing> {

@@ -14,7 +14,6 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
 use teloxide::payloads::{SetWebhook, SetWebhookSetters};
-use teloxide::types::Update;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -23,6 +22,7 @@ use url::Url;
 use super::TelegramError;
 use super::api::{Api, UPDATES};
 use super::handler::Handler;
+use super::incoming::read_update;
 use crate::config::{Secret, Webhook};
 use crate::dot11::hex;
 use crate::http;
@@ -106,7 +106,7 @@ async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> Sta
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
-    match serde_json::from_slice::<Update>(&body) {
+    match serde_json::from_slice(&body).and_then(read_update) {
         Ok(update) => {
             // A task of its own, so that it comes to its end even where the proxy does not wait for it.
             let handling = tokio::spawn(posts.handler.begin(update));

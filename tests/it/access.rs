@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::support::bot_api::{Fault, Incoming, SentMessage};
+use crate::support::bot_api::{Fault, Incoming, Outcome, SentMessage};
 use crate::support::home::{CHAT, Home, Mode};
 
 const OWNER: i64 = 1001;
@@ -57,21 +57,34 @@ fn remove_group(home: &Home) {
     home.api.push(Incoming::press(&sure, sure.button("Remove")));
 }
 
+/// So many times, once in each run of the service within an hour, and nothing else.
+#[track_caller]
+fn assert_only_told_as_a_stranger(sent: &[SentMessage], times: usize) {
+    assert_eq!(sent.len(), times);
+    for message in sent {
+        assert!(message.plain.starts_with("This bot is private."), "{}", message.plain);
+    }
+}
+
 fn the_whole_way(mode: Mode) {
     let Some(mut home) = unowned(mode) else { return };
     let code = logged_code(&home);
     assert!(code.len() * 4 >= 80, "{code}");
-    // Who guesses gets nothing, however often.
+    // Who guesses learns nothing, however often, with or without the command.
+    for wrong in [&*"0".repeat(32), &code[1..], &format!("{code}0")] {
+        home.say(STRANGER, wrong);
+    }
+    home.say(GROUP, &code);
     for wrong in ["x", "0000", &code[1..], &code.to_uppercase().replace(|c: char| c.is_numeric(), "0")] {
         home.say(STRANGER, &format!("/start {wrong}"));
     }
     home.service.wait_for_line("chat 666 is not served");
     owned(&home);
-    assert_eq!(sent_to(&home, STRANGER).len(), 0);
+    assert_only_told_as_a_stranger(&sent_to(&home, STRANGER), 1);
     // The code is good once.
     home.say(STRANGER, &format!("/start {code}"));
     home.ask("/help");
-    assert_eq!(sent_to(&home, STRANGER).len(), 0);
+    assert_only_told_as_a_stranger(&sent_to(&home, STRANGER), 1);
 
     // It outlasts kill -9, and no further code is made.
     home.kill_and_restart();
@@ -147,16 +160,17 @@ fn each_start_has_a_new_code_until_someone_owns_the_bot() {
     let new = logged_code(&home);
     assert_ne!(old, new);
     home.say(STRANGER, &format!("/start {old}"));
-    assert_eq!(home.api.sent().len(), 0);
+    assert_only_told_as_a_stranger(&home.api.sent(), 1);
     // A group does not own a bot; whoever has the code is told so, and may use it still.
     let told = home.bring_and_wait(GROUP, Incoming::text(GROUP, format!("/start {new}")));
     assert!(told.plain.contains("private chat"), "{}", told.plain);
     home.say(GROUP, "/status");
-    assert_eq!(home.api.sent().len(), 1);
+    assert_eq!(home.api.sent().len(), 2);
     home.bring_and_wait(OWNER, Incoming::text(OWNER, format!("/start {new}")));
-    // A second owner comes by an invitation for owners, and may remove the first.
+    // A second owner comes by an invitation for owners, as the bare code, and may remove the first.
     let code = code_in(&home.ask("/invite owner").plain);
-    home.bring_and_wait(BOB, Incoming::text(BOB, format!("/start {code}")));
+    let welcome = home.bring_and_wait(BOB, Incoming::text(BOB, code));
+    assert!(welcome.plain.contains("yours"), "{}", welcome.plain);
     let list = home.bring_and_wait(BOB, Incoming::text(BOB, "/chats"));
     home.bring(Incoming::press(&list, format!("access:remove:{OWNER}")));
     let sent = home.api.sent().len();
@@ -165,6 +179,78 @@ fn each_start_has_a_new_code_until_someone_owns_the_bot() {
     assert_eq!(home.api.commands_of(OWNER), None);
     assert_eq!(left(&home), [] as [i64; 0], "a private chat has nothing to leave");
     home.api.assert_clean();
+}
+
+#[test]
+fn an_owner_who_was_removed_does_not_come_back_by_a_code_of_their_own() {
+    let Some(mut home) = unowned(Mode::Webhook) else { return };
+    two_owners(&home);
+    let invitation = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite owner"));
+    let list = home.ask("/chats");
+    let gone = home.bring_and_wait(OWNER, Incoming::press(&list, format!("access:remove:{BOB}")));
+    assert!(gone.plain.contains("is removed"), "{}", gone.plain);
+    let seen = sent_to(&home, BOB).len();
+    home.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
+    home.kill_and_restart();
+    home.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
+    home.say(BOB, "/chats");
+    assert!(!home.ask("/chats").plain.contains("2002"));
+    assert_only_told_as_a_stranger(&sent_to(&home, BOB)[seen..], 2);
+    home.api.assert_clean();
+}
+
+#[test]
+fn an_owner_whom_the_configuration_drops_lets_nobody_in_any_more() {
+    let Some(mut home) = Home::start(Mode::Webhook, |config| {
+        config.chats(&[]).set("telegram", "owners", &format!("[{OWNER}, {BOB}]"))
+    }) else {
+        return;
+    };
+    let invitation = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite owner"));
+    home.service.kill();
+    home.service.restart_with(owned_by_configuration);
+    home.wait_until_ready(2);
+    home.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
+    assert!(!home.ask("/chats").plain.contains("2002"));
+    assert_only_told_as_a_stranger(&sent_to(&home, BOB)[1..], 1);
+    home.api.assert_clean();
+}
+
+#[test]
+fn two_owners_who_remove_each_other_at_once_are_one_owner_then() {
+    let Some(home) = unowned(Mode::Webhook) else { return };
+    owned(&home);
+    let ask = |chat: i64, text: &str| home.bring_and_wait(chat, Incoming::text(chat, text));
+    let press = |under: &SentMessage, whom: i64| Incoming::press(under, format!("access:remove:{whom}"));
+    let (mut owner, mut other) = (OWNER, BOB);
+    // Whether they meet is up to chance.
+    for _ in 0..10 {
+        let code = code_in(&ask(owner, "/invite owner").plain);
+        ask(other, &format!("/start {code}"));
+        let [owners, others] = [owner, other].map(|chat| ask(chat, "/chats"));
+        std::thread::scope(|both| {
+            both.spawn(|| home.bring(press(&owners, other)));
+            both.spawn(|| home.bring(press(&others, owner)));
+        });
+        let answers = |chat: i64| {
+            let seen = sent_to(&home, chat).len();
+            home.say(chat, "/chats");
+            sent_to(&home, chat).len() > seen
+        };
+        (owner, other) = match [owner, other].map(answers) {
+            [true, false] => (owner, other),
+            [false, true] => (other, owner),
+            answers => panic!("who answers: {answers:?}"),
+        };
+    }
+    home.api.assert_clean();
+}
+
+/// The owner has let Bob in as another.
+fn two_owners(home: &Home) {
+    owned(home);
+    let code = code_in(&home.ask("/invite owner").plain);
+    home.bring_and_wait(BOB, Incoming::text(BOB, format!("/start {code}")));
 }
 
 #[test]
@@ -262,5 +348,32 @@ fn strangers_get_one_line_an_hour_and_a_flood_of_them_costs_little() {
     assert!(logged <= 64, "{logged}");
     assert!(home.ask("/status").plain.contains("Running"));
     assert_eq!(home.api.sent().last().unwrap().chat_id, CHAT);
+    home.api.assert_clean();
+}
+
+#[test]
+fn menus_are_set_once_telegram_is_back_and_a_former_owner_loses_theirs() {
+    let Some(mut home) = Home::start(Mode::Polling, owned_by_configuration) else { return };
+    let has_invite =
+        |home: &Home| home.api.commands_of(OWNER).map(|menu| menu.to_string().contains("invite"));
+    home.api.wait_for_call("setMyCommands", |call| call.params.contains_key("scope"));
+    assert_eq!(has_invite(&home), Some(true));
+    // Bob owns the bot instead, and the first menus are not taken.
+    home.service.kill();
+    home.api.fail_next("deleteMyCommands", 1, Fault::ServerError(502));
+    home.api.fail_next("setMyCommands", 2, Fault::Close);
+    let bobs = |config: crate::support::service::Config| {
+        config.chats(&[OWNER]).set("telegram", "owners", &format!("[{BOB}]"))
+    };
+    let calls = home.api.calls().len();
+    home.service.restart_with(bobs);
+    home.api.wait_for_call("setMyCommands", |call| {
+        call.outcome == Outcome::Accepted
+            && call.params.get("scope").is_some_and(|scope| scope["chat_id"] == BOB)
+    });
+    assert_eq!(has_invite(&home), None);
+    assert!(home.api.commands().to_string().contains("\"watch\""));
+    let cleared = home.api.calls().into_iter().skip(calls).filter(|call| call.is("deleteMyCommands"));
+    assert_eq!(cleared.count(), 2);
     home.api.assert_clean();
 }

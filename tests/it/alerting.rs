@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use probewatch::chat::{Chat, Message, Press, Pressed, Progress, reply::alerts as words};
+use probewatch::chat::reply::alerts as words;
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::Settings;
-use probewatch::state::{Alert, AlertPolicy, Presence, State};
+use probewatch::state::{ALERTS_A_MINUTE, Alert, AlertPolicy, Presence, State};
 use serde_json::Value;
 
 use crate::support::bot_api::SentMessage;
@@ -178,18 +178,68 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     folded.follow(DeviceKey::Address(van()), 0);
     folded.fold(Event::Mute { time: time(0), chat: OWNER, until: time(minutes(60)) });
     let muted = folded.hear(asks(van(), "Depot", minutes(1)));
-    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Mute };
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
     assert_eq!(muted, [AlertDecision::Mute { chat: OWNER }, arrival]);
     assert_eq!(folded.leave(minutes(30)), 1);
-    assert_eq!(folded.state.silences().mute_of(OWNER).unwrap().swallowed, 3);
+    // What one probe says is one alert.
+    assert_eq!(folded.state.silences().mute_of(OWNER).unwrap().swallowed, 2);
     assert_eq!(folded.state.alerts().waiting(), 0);
     let device = DeviceKey::Address(van());
     folded.fold(Event::Ignore { time: time(0), chat: OWNER, device: device.clone() });
-    assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), []);
+    let untold = AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(39 * 60), fate: Fate::Untold };
+    assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), [untold]);
+    assert_eq!(folded.hear(asks(van(), "Depot", minutes(41))), []);
     folded.fold(Event::Unignore { time: time(0), chat: OWNER, device });
-    folded.fold(Event::MuteTold { time: time(minutes(61)), chat: OWNER, count: 3 });
+    folded.fold(Event::MuteTold { time: time(minutes(61)), chat: OWNER, count: 2 });
     assert!(folded.state.silences().mute_of(OWNER).is_none());
     assert!(!folded.hear(asks(van(), "Depot", minutes(62))).is_empty());
+}
+
+#[test]
+fn who_comes_while_nobody_wants_to_know_is_here_afterwards() {
+    let device = DeviceKey::Address(van());
+    let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
+    let ignore = || Event::Ignore { time: time(0), chat: OWNER, device: device.clone() };
+    let unignore = || Event::Unignore { time: time(0), chat: OWNER, device: device.clone() };
+    let mute = || Event::Mute { time: time(0), chat: OWNER, until: time(minutes(90)) };
+    let unmute = || Event::Unmute { time: time(0), chat: OWNER };
+    for (begin, end) in [(ignore(), unignore()), (mute(), unmute())] {
+        let mut folded = Folded::new();
+        folded.hear(wildcard(1));
+        folded.follow(device.clone(), minutes(2));
+        folded.fold(begin);
+        assert_eq!(folded.leave(minutes(30)), 1);
+        folded.hear(wildcard(60));
+        assert!(folded.state.follows().get(&device, OWNER).unwrap().is_here);
+        folded.fold(end);
+        assert_eq!(folded.hear(wildcard(61)), [], "it has been here for a minute");
+        assert_eq!(folded.leave(minutes(80)), 1);
+        assert_eq!(folded.presences(), [Presence::Left { last_heard: time(minutes(61)) }]);
+    }
+    // A chat that is served no longer, as the configuration can have it for a while.
+    let mut folded = Folded::new();
+    folded.hear(wildcard(1));
+    folded.follow(device.clone(), minutes(2));
+    let served = std::mem::take(&mut folded.policy.chats);
+    assert_eq!(folded.leave(minutes(30)), 1);
+    folded.hear(wildcard(60));
+    folded.policy.chats = served;
+    assert_eq!(folded.hear(wildcard(61)), []);
+    assert_eq!(folded.state.alerts().waiting(), 0);
+}
+
+#[test]
+fn one_probe_that_says_two_things_overflows_as_one() {
+    let mut folded = Folded::new();
+    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
+    folded.follow(DeviceKey::Address(van()), 0);
+    for number in 0..ALERTS_A_MINUTE {
+        folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
+    }
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
+    let decided = folded.hear(asks(van(), "Depot", minutes(1)));
+    assert_eq!(decided, [AlertDecision::Overflow { chat: OWNER }, arrival]);
+    assert_eq!(folded.state.alerts().overflow(OWNER).unwrap().count(), 1);
 }
 
 fn alert_of(number: u64, ssid: &str) -> Alert {
@@ -236,107 +286,6 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
     assert!(text.ends_with(" more alerts") && digest.answer.text.length() <= 4096, "{text}");
 }
 
-/// A chat over a recorder in this process.
-struct Talk {
-    running: Running,
-    chat: Chat,
-}
-
-impl Talk {
-    fn new(folder: &Path) -> Self {
-        let running = Running::start(settings(folder));
-        let chat = Chat::new(running.handle.clone(), ZONE, Vec::new);
-        Self { running, chat }
-    }
-
-    fn say(&self, text: &str) -> String {
-        let message = Message { chat: OWNER, text, in_reply_to: None, update: None };
-        self.running.runtime.block_on(self.chat.answer(message, &Progress::untold())).text.to_string()
-    }
-
-    fn press(&self, data: &str) -> String {
-        let press = Press { chat: OWNER, data, update: None };
-        match self.running.runtime.block_on(self.chat.press(press, &Progress::untold())) {
-            Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
-            Pressed::Tell(text) => text,
-        }
-    }
-}
-
-/// Everything that is said about watching, read as a whole.
-#[test]
-fn wishes_are_answered_in_words() {
-    let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
-    let heard = |source: &str, ssid: &str| {
-        talk.running.record(&Input::Heard(asks(source.parse().unwrap(), ssid, minutes(29_000_000))));
-    };
-    heard(VAN, "Depot");
-    heard("da:a1:19:00:00:01", "Depot");
-    talk.running.sync();
-    let messages = [
-        "/watch Depot* vans",
-        "/watch \"Depot*\"",
-        "/watch *",
-        "/follow da:a1:19:00:00:01",
-        "/name da:a1:19:00:00:01 Tablet",
-        "/follow tablet",
-        "/follow 00:23:a7:19:5c:02",
-        "/name 00:23:a7:19:5c:02 Delivery van 2",
-        "/follow delivery van 2",
-        "/follow delivery van 2 30",
-        "/follow delivery van 2 0",
-        "/follow nobody",
-        "/ignore tablet",
-        "/mute 400d",
-        "/watches",
-        "/unwatch Depot*",
-        "/unwatch Depot*",
-        "/unfollow delivery van 2",
-        "/unfollow delivery van 2",
-        "/unignore tablet",
-        "/unignore tablet",
-        "/unmute",
-        "/mute 2h",
-        "/unmute",
-    ];
-    let said: Vec<String> = messages.iter().map(|text| format!("> {text}\n{}\n", talk.say(text))).collect();
-    insta::with_settings!({filters => vec![
-        (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "since [time]"),
-        (r"last heard \d+ days ago", "last heard [days] ago"),
-        (r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "until [time]"),
-    ]}, {
-        insta::assert_snapshot!(said.join("\n"));
-    });
-    talk.running.stop();
-}
-
-#[test]
-fn buttons_under_an_alert_do_what_they_say() {
-    let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
-    talk.say("/watch Depot*");
-    talk.running.record(&Input::Heard(asks(van(), "Depot 7", minutes(29_000_000))));
-    talk.running.sync();
-    let alert = {
-        let state = talk.running.handle.state();
-        let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
-        words::alert(alert, None, ZONE)
-    };
-    insta::assert_snapshot!(alert.text);
-    let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
-    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
-    let said: Vec<String> = alert.buttons.iter().flatten().map(|button| talk.press(&button.data)).collect();
-    assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
-    assert!(said[1].starts_with(&format!("✏️ What is {VAN} to be called?")), "{said:?}");
-    assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
-    assert_eq!(said[3], "👁 No longer watching for Depot*.");
-    assert_eq!(talk.press(&alert.buttons[1][1].data), "That is not watched any more.");
-    assert!(talk.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
-    assert_eq!(talk.press("frobnicate"), "This button is too old. Ask again for a new one.");
-    talk.running.stop();
-}
-
 #[test]
 fn a_pattern_alerts_with_its_facts_and_buttons() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
@@ -381,6 +330,28 @@ fn a_burst_is_a_few_messages_and_then_one() {
     let delivered = logged.iter().filter(|(_, event)| matches!(event, Event::Delivered { .. }));
     assert_eq!(delivered.count(), 12);
     home.api.assert_clean();
+}
+
+#[test]
+fn a_digest_has_the_buttons_of_what_it_is_about() {
+    let labels = |alerts: &[(Alert, Option<&str>)]| {
+        let waiting: Vec<_> =
+            (0..).map(Offset).zip(alerts).map(|(at, (alert, name))| (at, alert, *name)).collect();
+        let digest = words::digest(&waiting, words::burst_headline, false, today());
+        let rows = digest.answer.buttons.iter().map(|row| row.iter().map(|button| button.label.as_str()));
+        rows.map(|row| row.collect::<Vec<_>>().join(" | ")).collect::<Vec<_>>()
+    };
+    let of = |device: u64, ssid: &str| (alert_of(device, ssid), None);
+    let (mute, ignore) = ("🔕 Mute 1 h", "🙈 Ignore device");
+    let stop = |ssid: &str| format!("✋ Stop watching \"{ssid}\"");
+    assert_eq!(
+        labels(&[of(1, "Attic"), of(1, "Depot"), of(1, "Attic")]),
+        ["🔕 Mute 1 h | ✏️ Name it", ignore, &stop("Attic"), &stop("Depot")]
+    );
+    let named = |device: u64, ssid: &str| (alert_of(device, ssid), Some("Van"));
+    assert_eq!(labels(&[named(1, "Attic"), named(2, "Attic")]), [mute, ignore, &stop("Attic")]);
+    assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C")]), [mute, &stop("A"), &stop("B"), &stop("C")]);
+    assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C"), of(3, "D")]), [mute]);
 }
 
 /// Records alerts of the last two hours, of which Telegram was told none, and what a mute kept back.
@@ -480,6 +451,19 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
 }
 
 #[test]
+fn the_log_knows_which_sensors_were_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(settings(folder.path()));
+    let sensor = std::sync::Arc::from("mon \"1\"");
+    running.record(&Input::Heard(Probe { sensor, ..asks(van(), "Depot", minutes(1)) }));
+    running.sync();
+    let history = running.handle.history();
+    let heard = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_heard(sensor).unwrap());
+    assert_eq!(heard, [true, false, false]);
+    running.stop();
+}
+
+#[test]
 fn a_source_that_fails_is_told_and_its_recovery_without_a_sound() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
     home.transmit(VAN, "Depot");
@@ -511,10 +495,23 @@ fn names_come_from_the_files_of_others_and_yield_to_a_persons() {
     home.ask_until(VAN, "stats for Van\n");
     assert!(home.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
     assert!(home.ask(&format!("/unname {VAN}")).plain.contains("by an imported file"));
-    // Where it is no longer imported, it goes.
+    // What went while nobody looked goes, as does what is no longer imported, and files are read together.
+    home.service.kill();
+    let (ethers, hosts) = (folder.path().join("ethers"), folder.path().join("hosts"));
+    std::fs::write(&ethers, format!("{VAN} 192.168.1.7\n")).unwrap();
+    std::fs::write(&hosts, "127.0.0.1 localhost\n192.168.1.7 van.lan van\n").unwrap();
+    let two = [&ethers, &hosts].map(|path| toml_string(path.to_str().unwrap())).join(", ");
+    home.service.restart_with(|config| config.set("names", "import", &format!("[{two}]")));
+    home.wait_until_ready(2);
+    home.ask_until(VAN, "stats for van.lan\n");
+    home.service.kill();
+    std::fs::write(&ethers, "00:23:a7:19:5c:09 192.168.1.7\n").unwrap();
+    home.service.restart_with(|config| config);
+    home.wait_until_ready(3);
+    home.ask_until(VAN, &format!("stats for {VAN}\n"));
     home.service.kill();
     home.service.restart_with(|config| config.set("names", "import", "[]"));
-    home.wait_until_ready(2);
-    home.ask_until(VAN, &format!("stats for {VAN}\n"));
+    home.wait_until_ready(4);
+    home.service.wait_for_line("0 added, 0 changed, 1 removed");
     home.api.assert_clean();
 }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::bot_api::{Fault, Incoming};
-use crate::support::home::{CHAT, Home, Mode};
+use crate::support::bot_api::{Fault, Incoming, Outcome};
+use crate::support::home::{CHAT, Home, Mode, is_alert};
 
 const GROUP: i64 = -100_200;
 const BUSY_GROUP: i64 = -100_201;
@@ -200,5 +200,47 @@ fn a_group_that_asks_too_much_gets_what_telegram_allows_and_others_do_not_wait()
     }
     let replies = home.api.sent().iter().filter(|message| message.chat_id == BUSY_GROUP).count();
     assert!(replies < 20, "{replies}");
+    home.api.assert_clean();
+}
+
+/// The alerts that a forum got, with their topics.
+fn alerts_in(home: &Home, forum: i64) -> Vec<Option<i64>> {
+    let of_forum = home.alerts().into_iter().filter(|alert| alert.chat_id == forum);
+    of_forum.map(|alert| alert.thread_id).collect()
+}
+
+#[test]
+fn where_general_is_closed_alerts_go_to_the_topic_that_was_spoken_in() {
+    let Some(mut home) = start(Mode::Webhook) else { return };
+    home.api.close_topic(GROUP, None);
+    home.bring_and_wait(GROUP, Incoming::text(GROUP, "/watch Depot").in_thread(77));
+    home.transmit(ALICE, "Depot");
+    home.api.wait_for_message(is_alert);
+    assert_eq!(alerts_in(&home, GROUP), [Some(77)]);
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    // After a restart nobody has spoken yet: the alert waits, and is not dropped.
+    home.kill_and_restart();
+    let calls = home.api.calls().len();
+    home.transmit("00:23:a7:19:5c:02", "Depot");
+    home.service.wait_for_line("write to the bot in a topic");
+    assert!(home.api.calls()[calls..].iter().any(|call| call.outcome == Outcome::Refused(400)));
+    assert!(home.ask("/status").plain.contains("Alerts waiting for Telegram: 1"));
+    // It goes to where someone speaks next, and from there on to wherever someone spoke last.
+    home.bring_and_wait(GROUP, Incoming::text(GROUP, "/status").in_thread(78));
+    home.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(alerts_in(&home, GROUP), [Some(77), Some(78)]);
+    home.bring(Incoming::text(GROUP, "/status").in_thread(79));
+    home.transmit("00:23:a7:19:5c:03", "Depot");
+    home.api.wait_for_message(|message| is_alert(message) && message.thread_id == Some(79));
+    home.api.assert_clean();
+}
+
+#[test]
+fn an_open_general_has_the_alerts() {
+    let Some(mut home) = start(Mode::Webhook) else { return };
+    home.bring_and_wait(GROUP, Incoming::text(GROUP, "/watch Depot").in_thread(77));
+    home.transmit(ALICE, "Depot");
+    home.api.wait_for_message(is_alert);
+    assert_eq!(alerts_in(&home, GROUP), [None]);
     home.api.assert_clean();
 }

@@ -162,3 +162,25 @@ fn a_pressed_button_does_not_wait_for_what_takes_long() {
     assert_eq!(answered, 3, "each press once");
     bot.stop();
 }
+
+#[test]
+fn a_reading_that_takes_long_holds_up_no_other_chats() {
+    let disk = HeldDisk::default();
+    let bot = Bot::start(Some(Arc::new(disk.clone())), Vec::new);
+    let asked_for = RequestedSsid::Named("Depot".into());
+    bot.recorder.record(&Input::Heard(probe(VAN, asked_for, Timestamp::now().as_micros())));
+    bot.recorder.sync();
+    let api = &bot.api;
+    disk.hold_next_listing();
+    api.push(Incoming::text(CHAT, format!("/export {VAN}")));
+    disk.wait_until_listing();
+    // Whatever the others want of the log, they get.
+    assert_eq!(bot.ask(OTHER, &format!("/chart {VAN}")).method, "sendPhoto");
+    assert_eq!(bot.ask(THIRD, &format!("/export {VAN}")).method, "sendDocument");
+    assert_eq!(bot.ask(THIRD, "/export networks").method, "sendDocument");
+    let of_chat = |message: &SentMessage| message.chat_id == CHAT && !message.files.is_empty();
+    assert!(!api.sent().iter().any(of_chat));
+    disk.release();
+    api.wait_for_message(of_chat);
+    bot.stop();
+}

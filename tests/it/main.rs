@@ -32,3 +32,4 @@ mod support;
 mod support_works;
 mod telegram_away;
 mod walls;
+mod wishes;

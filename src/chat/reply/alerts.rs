@@ -1,10 +1,11 @@
 //! Alerts: one by itself, many as one message, and what is told in place of those that were not sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use super::watching::shown as shown_wanted;
 use super::words::{counted, short_time, shown_duration, shown_time};
 use crate::chat::answer::{Answer, Button};
 use crate::chat::request::Wanted;
@@ -17,6 +18,12 @@ use crate::vendor::{self, Vendor};
 
 /// How long a press mutes, in minutes.
 const MUTE_MINUTES: u32 = 60;
+
+/// Watches that a message about several alerts has buttons to stop.
+const STOPS: usize = 3;
+
+/// Characters of a network on a button.
+const LABEL_LENGTH: usize = 40;
 
 /// An alert that waits, with the name of its device.
 pub type Waiting<'a> = (Offset, &'a Alert, Option<&'a str>);
@@ -102,17 +109,38 @@ fn mute_button() -> Button {
 
 fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
     let source = alert.source;
-    let naming = name.is_none().then(|| AlertButton::Name(source).button("✏️ Name it"));
+    let naming = name.is_none().then(|| name_button(source));
     let first = [mute_button()].into_iter().chain(naming).collect();
     let stop = match &alert.asked {
-        Some(asked) => {
-            let wanted = asked.pattern.clone().map(Wanted::Pattern);
-            let wanted = wanted.unwrap_or_else(|| Wanted::Network(asked.ssid.clone()));
-            AlertButton::unwatch(&wanted).button("✋ Stop watching")
-        }
-        None => AlertButton::Unfollow(source).button("✋ Stop following"),
+        Some(asked) => AlertButton::unwatch(&watch_of(asked)).button("✋ Stop watching"),
+        None => unfollow_button(source),
     };
-    vec![first, vec![AlertButton::Ignore(source).button("🙈 Ignore device"), stop]]
+    vec![first, vec![ignore_button(source), stop]]
+}
+
+fn name_button(source: MacAddr) -> Button {
+    AlertButton::Name(source).button("✏️ Name it")
+}
+
+fn ignore_button(source: MacAddr) -> Button {
+    AlertButton::Ignore(source).button("🙈 Ignore device")
+}
+
+fn unfollow_button(source: MacAddr) -> Button {
+    AlertButton::Unfollow(source).button("✋ Stop following")
+}
+
+/// What is watched, of which the alert tells.
+fn watch_of(asked: &Asked) -> Wanted {
+    match &asked.pattern {
+        Some(pattern) => Wanted::Pattern(pattern.clone()),
+        None => Wanted::Network(asked.ssid.clone()),
+    }
+}
+
+/// The address that tells devices apart besides their names: the addresses of one name are one device.
+fn device_address(alert: &Alert, name: Option<&str>) -> MacAddr {
+    if name.is_some() { MacAddr::new([0; 6]) } else { alert.source }
 }
 
 /// What an entry of a digest is about: whatever is told of the same device and the same network is one.
@@ -124,8 +152,7 @@ enum Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn of(alert: &'a Alert, name: Option<&'a str>) -> Self {
-        // The addresses of one name are one device.
-        let address = if name.is_some() { MacAddr::new([0; 6]) } else { alert.source };
+        let address = device_address(alert, name);
         match (&alert.presence, &alert.asked) {
             (None, Some(asked)) => Self::Network(name, address, &asked.ssid),
             _ => Self::Presence(name, address),
@@ -141,8 +168,8 @@ struct Entry<'a> {
     told: Vec<Offset>,
 }
 
-/// Alerts as one message under a headline for so many, cut between entries to what fits into it; `now` is today. With `all`,
-/// the rest is told as a number; else it is left for a following message.
+/// Alerts as one message under a headline for so many, cut between entries to what fits into it; `now` is today.
+/// With `all`, the rest is told as a number; else it is left for a following message.
 pub fn digest(
     alerts: &[Waiting<'_>],
     headline: fn(usize) -> String,
@@ -184,7 +211,42 @@ pub fn digest(
         told = alerts.iter().map(|(offset, _, _)| *offset).collect();
     }
     let text = headline(told.len()).join(text);
-    Digest { answer: Answer { buttons: vec![vec![mute_button()]], ..Answer::from(text) }, told }
+    let is_told: BTreeSet<Offset> = told.iter().copied().collect();
+    let of_told = alerts.iter().filter(|(offset, _, _)| is_told.contains(offset));
+    let buttons = digest_buttons(&of_told.copied().collect::<Vec<_>>());
+    Digest { answer: Answer { buttons, ..Answer::from(text) }, told }
+}
+
+/// The buttons under several alerts: those of an alert by itself, as far as there are few of each.
+fn digest_buttons(told: &[Waiting<'_>]) -> Vec<Vec<Button>> {
+    let devices: BTreeSet<(Option<&str>, MacAddr)> =
+        told.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
+    let (mut first, mut rows) = (vec![mute_button()], Vec::new());
+    if let (1, Some((_, alert, name))) = (devices.len(), told.first()) {
+        if name.is_none() {
+            first.push(name_button(alert.source));
+        }
+        rows.push(vec![ignore_button(alert.source)]);
+        if told.iter().any(|(_, alert, _)| alert.presence.is_some()) {
+            rows.push(vec![unfollow_button(alert.source)]);
+        }
+    }
+    let mut watched: Vec<Wanted> = Vec::new();
+    for wanted in told.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.asked.as_ref()?))) {
+        if !watched.contains(&wanted) {
+            watched.push(wanted);
+        }
+        if watched.len() > STOPS {
+            watched.clear();
+            break;
+        }
+    }
+    rows.extend(watched.iter().map(|wanted| {
+        let label: String = shown_wanted(wanted).chars().take(LABEL_LENGTH).collect();
+        vec![AlertButton::unwatch(wanted).button(&format!("✋ Stop watching {label}"))]
+    }));
+    rows.insert(0, first);
+    rows
 }
 
 fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {

@@ -20,6 +20,9 @@ const ADDRESSES_SHOWN: usize = 20;
 /// Devices that a reply offers to choose from.
 const CHOICES: usize = 20;
 
+/// Addresses of one name that have buttons to be renamed; of more, `/name` renames one.
+const RENAMED: usize = 3;
+
 /// Probes from which on the busiest hour says something.
 const HABIT: u64 = 10;
 
@@ -81,9 +84,16 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
     let name = match (&report.name, report.addresses.len()) {
         (None, _) => Action::Name(address).button("✏️ Name it"),
         (Some(_), 1) => Action::Name(address).button("✏️ Rename"),
-        // Which of its addresses should be called otherwise, /name says.
         (Some(_), _) => None,
     };
+    // Of several addresses each may turn out to be another device's.
+    let addresses = match report.addresses.as_slice() {
+        several @ [_, _, ..] if several.len() <= RENAMED => several,
+        _ => &[],
+    };
+    let renames = addresses.iter().map(|address| {
+        Action::Name(*address).button(format!("✏️ Rename {address}")).into_iter().collect::<Vec<_>>()
+    });
     let upper = [
         Action::ChartDevice(address, Period::default()).button("📈 Chart"),
         Action::NewestProbes(address).button("📋 Probes"),
@@ -92,7 +102,8 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
     let is_lasting = report.addresses.iter().any(|address| !address.is_random());
     let follow = if is_lasting { Action::Follow(address).button("🚶 Follow") } else { None };
     let lower = [follow, name];
-    [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect()).collect()
+    let rows = [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
+    rows.chain(renames).filter(|row| !row.is_empty()).collect()
 }
 
 fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
@@ -147,9 +158,15 @@ fn addresses(report: &DeviceReport) -> Text {
         for (place, &address) in addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
             text = text.then(if place == 0 { "" } else { ", " }).join(shown_address(address));
         }
-        return match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
+        text = match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
             0 => text,
             more => text.then(format_args!(" and {more} more")),
+        };
+        return match addresses.first() {
+            Some(first) if addresses.len() > RENAMED => {
+                text.then("\nTo rename one of them: ").code(format_args!("/name {first} NAME"))
+            }
+            _ => text,
         };
     };
     Text::plain(match vendor::of(*address) {

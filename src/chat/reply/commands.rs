@@ -55,7 +55,7 @@ pub const fn purpose(command: Command) -> &'static str {
 /// What follows the command's name; what may be left out stands in brackets.
 const fn arguments(command: Command) -> &'static str {
     match command {
-        Command::Devices | Command::Top | Command::Networks => "[page]",
+        Command::Devices | Command::Top | Command::Networks | Command::Watches => "[page]",
         Command::Nearby => "[minutes]",
         Command::Ssid | Command::Unwatch => "SSID",
         Command::Chart => "DEVICE or ssid SSID [24h|7d|30d]",
@@ -67,12 +67,7 @@ const fn arguments(command: Command) -> &'static str {
         Command::Name => "MAC NAME",
         Command::Unname => "MAC",
         Command::Invite => "[owner]",
-        Command::Watches
-        | Command::Unmute
-        | Command::Status
-        | Command::Help
-        | Command::Start
-        | Command::Chats => "",
+        Command::Unmute | Command::Status | Command::Help | Command::Start | Command::Chats => "",
     }
 }
 

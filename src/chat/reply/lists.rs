@@ -14,7 +14,7 @@ use crate::event::Timestamp;
 use crate::state::Network;
 
 /// The longest entry, in UTF-16 code units: only an SSID or a name that is no fair one is longer.
-const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
+pub(super) const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
 
 /// Buttons that stand side by side.
 const ROW: usize = 5;
@@ -94,7 +94,7 @@ pub(in crate::chat) fn networks(
     });
     let text = text.then("\n\n👁 and a number: watch that network. /ssid SSID tells who asked for one.");
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
-        Some(Action::Watch(ssid.clone())).filter(|_| !is_watched(ssid))
+        Some(Action::WatchListed(ssid.clone(), page.number)).filter(|_| !is_watched(ssid))
     });
     Answer { text, buttons: with_page_buttons(watch, page, Action::Networks), ..Answer::default() }
 }
@@ -133,7 +133,7 @@ pub(in crate::chat) fn who_asked(
 }
 
 /// Which page of how many, where there are several.
-fn place<T>(page: &Page<T>) -> String {
+pub(super) fn place<T>(page: &Page<T>) -> String {
     match page.pages() {
         1 => String::new(),
         pages => format!(" (page {} of {pages})", page.number + 1),

@@ -13,6 +13,11 @@ use crate::chat::text::{Text, printable};
 use crate::dot11::{MacAddr, RequestedSsid};
 use crate::event::{Probe, Timestamp};
 
+/// That others are read for first.
+pub(in crate::chat) fn waiting_to_read() -> Text {
+    Text::plain("⏳ Waiting for a turn: I am reading for others, who asked first.")
+}
+
 /// How far a reading is, from 0 to 1.
 pub(in crate::chat) fn reading(share: f64) -> Text {
     Text::plain(format_args!("⏳ Reading the log: {:.0} %", share * 100.0))

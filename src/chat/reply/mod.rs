@@ -33,7 +33,7 @@ pub use commands::{owners_help, purpose};
 pub(super) use lists::{devices, nearby, networks, top, who_asked};
 pub(super) use log::{
     READING_BROKEN_OFF, chart, chart_buttons, chart_subtitle, chart_words, exported_networks,
-    exported_probes, log_unreadable, probes, reading,
+    exported_probes, log_unreadable, probes, reading, waiting_to_read,
 };
 pub(super) use misuse::misused;
 pub(super) use names::{
@@ -76,7 +76,9 @@ pub fn forwarded() -> Text {
 pub(super) fn file_untold(file: &File) -> String {
     match file {
         File::Picture { png } => format!("[a picture of {} bytes, which Telegram shows]", png.len()),
-        File::Document { name, bytes } => format!("[{name}, {} bytes, which Telegram sends]", bytes.len()),
+        File::Document { name, bytes, .. } => {
+            format!("[{name}, {} bytes, which Telegram sends]", bytes.len())
+        }
     }
 }
 

@@ -6,7 +6,11 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::alerts::mute_over;
+use super::lists::{ENTRY_LENGTH, place, with_page_buttons};
 use super::words::{ago, shown_time};
+use crate::chat::answer::Answer;
+use crate::chat::button::Action;
+use crate::chat::listing::Page;
 use crate::chat::request::Wanted;
 use crate::chat::text::{Text, printable};
 use crate::dot11::{MacAddr, Ssid};
@@ -35,7 +39,7 @@ pub(in crate::chat) fn spelled(ssid: &Ssid) -> String {
 }
 
 /// As it is written after `/watch`.
-fn shown(wanted: &Wanted) -> String {
+pub(super) fn shown(wanted: &Wanted) -> String {
     match wanted {
         Wanted::Network(ssid) => format!("\"{ssid}\""),
         Wanted::Pattern(pattern) => printable(pattern.as_str()),
@@ -67,12 +71,53 @@ pub(in crate::chat) fn too_many_patterns(limit: usize) -> Text {
     ))
 }
 
-pub(in crate::chat) fn unwatched(wanted: &Wanted) -> Text {
-    Text::plain(format_args!("👁 No longer watching for {}.", shown(wanted)))
+/// Why alerts about a network go on.
+pub(in crate::chat) struct GoesOn {
+    /// The watch that raises them.
+    pub(in crate::chat) by: Wanted,
+    /// It was set at the terminal, for all chats.
+    pub(in crate::chat) is_terminals: bool,
 }
 
-pub(in crate::chat) fn was_not_watched(wanted: &Wanted) -> Text {
-    Text::plain(format_args!("❌ {} is not watched here. /watches lists what is.", shown(wanted)))
+pub(in crate::chat) fn unwatched(wanted: &Wanted, goes_on: Option<&GoesOn>) -> Text {
+    let text = match goes_on {
+        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", shown(wanted))),
+        None => Text::plain(format_args!("👁 No longer watching for {}.", shown(wanted))),
+    };
+    with_rest(text, goes_on)
+}
+
+pub(in crate::chat) fn was_not_watched(wanted: &Wanted, goes_on: Option<&GoesOn>) -> Text {
+    let text = match goes_on {
+        Some(_) => Text::plain(format_args!("❌ This chat has no watch on {}.", shown(wanted))),
+        None => {
+            Text::plain(format_args!("❌ {} is not watched here. /watches lists what is.", shown(wanted)))
+        }
+    };
+    with_rest(text, goes_on)
+}
+
+fn with_rest(text: Text, goes_on: Option<&GoesOn>) -> Text {
+    let Some(GoesOn { by, is_terminals }) = goes_on else { return text };
+    let spelled = match by {
+        Wanted::Network(ssid) => spelled(ssid),
+        Wanted::Pattern(pattern) => printable(pattern.as_str()),
+    };
+    let command = format!("/unwatch {spelled}");
+    if *is_terminals {
+        let text = text.then(format_args!(" Alerts go on: {} is watched for all chats.", shown(by)));
+        return at_the_terminal(text, &command);
+    }
+    text.then(format_args!(" Alerts go on: {} is watched. ", shown(by))).code(command).then(" ends them.")
+}
+
+/// Says how to undo what was set at the terminal.
+fn at_the_terminal(text: Text, command: &str) -> Text {
+    text.then(" That was set on the box, and ends there: stop the service, and write ")
+        .code(command)
+        .then(" in ")
+        .code("probewatch chat")
+        .then(".")
 }
 
 /// What a button that stops a watch says where there is none.
@@ -86,50 +131,66 @@ pub(in crate::chat) struct Followed<'a> {
     pub(in crate::chat) last_heard: Option<Timestamp>,
 }
 
+/// What a chat is told of by itself, and what it is not.
+pub(in crate::chat) struct Wishes<'a> {
+    /// Networks and patterns as `/watch` takes them, by whom and since when.
+    pub(in crate::chat) watches: Vec<(String, ChatId, &'a Watch)>,
+    pub(in crate::chat) follows: Vec<Followed<'a>>,
+    pub(in crate::chat) ignored: Vec<String>,
+    pub(in crate::chat) mute: Option<&'a Mute>,
+}
+
+/// A page of all wishes; a mute stands above each.
 pub(in crate::chat) fn watches(
-    watches: &[(String, ChatId, &Watch)],
-    follows: &[Followed<'_>],
-    ignored: &[String],
-    mute: Option<&Mute>,
+    wishes: &Wishes<'_>,
+    page: u32,
     asked_by: ChatId,
     (now, zone): (Timestamp, Tz),
-) -> Text {
+) -> Answer {
+    let Wishes { watches, follows, ignored, mute } = wishes;
     let set_by = |by: ChatId| match by {
         _ if by == asked_by => String::new(),
         ChatId::TERMINAL => ", set at the terminal".to_owned(),
         by => format!(", set in chat {by}"),
     };
-    let mut text = match watches {
-        [] => Text::plain("👁 No network is watched. Begin with /watch SSID [reason]."),
-        _ => Text::default().bold("👁 Watched networks").list(watches.iter().map(|(ssid, by, watch)| {
-            let text = Text::default().code(ssid);
-            let text = match &watch.reason {
-                Some(reason) => text.then(format_args!(": {}", printable(reason))),
-                None => text,
-            };
-            text.then(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by)))
-        })),
-    };
-    if !follows.is_empty() {
-        let list = follows.iter().map(|Followed { device, by, follow, last_heard }| {
-            let here = if follow.is_here { "here" } else { "not here" };
-            let last = last_heard
-                .map_or("not heard so far".to_owned(), |last| format!("last heard {}", ago(last, now)));
-            let minutes = follow.silence_seconds / 60;
-            let text = Text::plain(printable(device));
-            text.then(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)))
-        });
-        text = text.then("\n\n").bold("🚶 Followed devices").list(list);
+    let watched = watches.iter().map(|(ssid, by, watch)| {
+        let text = Text::default().code(ssid);
+        let text = match &watch.reason {
+            Some(reason) => text.then(format_args!(": {}", printable(reason))),
+            None => text,
+        };
+        (WATCHED, text.then(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by))))
+    });
+    let followed = follows.iter().map(|Followed { device, by, follow, last_heard }| {
+        let here = if follow.is_here { "here" } else { "not here" };
+        let last =
+            last_heard.map_or("not heard so far".to_owned(), |last| format!("last heard {}", ago(last, now)));
+        let minutes = follow.silence_seconds / 60;
+        let text = Text::plain(printable(device));
+        let text =
+            text.then(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)));
+        (FOLLOWED, text)
+    });
+    let ignored = ignored.iter().map(|device| (IGNORED, Text::plain(printable(device))));
+    let page = Page::of(watched.chain(followed).chain(ignored).collect(), page);
+    let mut parts: Vec<Text> = mute.map(|mute| muted(mute.until, zone)).into_iter().collect();
+    if watches.is_empty() && page.number == 0 {
+        parts.push(Text::plain("👁 No network is watched. Begin with /watch SSID [reason]."));
     }
-    if !ignored.is_empty() {
-        let list = ignored.iter().map(|device| Text::plain(printable(device)));
-        text = text.then("\n\n").bold("🙈 Ignored devices").list(list);
-    }
-    match mute {
-        Some(mute) => text.then("\n\n").join(muted(mute.until, zone)),
-        None => text,
-    }
+    let mut place = place(&page);
+    parts.extend(page.entries.chunk_by(|(one, _), (other, _)| one == other).map(|section| {
+        let title = section.first().map_or("", |(title, _)| title);
+        let head = Text::default().bold(format_args!("{title}{}", std::mem::take(&mut place)));
+        section.iter().fold(head, |text, (_, entry)| text.then("\n• ").join(entry.shortened(ENTRY_LENGTH)))
+    }));
+    let text = parts.into_iter().reduce(|text, part| text.then("\n\n").join(part)).unwrap_or_default();
+    Answer { text, buttons: with_page_buttons(Vec::new(), &page, Action::Watches), ..Answer::default() }
 }
+
+/// The titles under which `/watches` has its entries.
+const WATCHED: &str = "👁 Watched networks";
+const FOLLOWED: &str = "🚶 Followed devices";
+const IGNORED: &str = "🙈 Ignored devices";
 
 pub(in crate::chat) fn following(
     device: &str,
@@ -180,8 +241,23 @@ pub(in crate::chat) fn no_such_device(query: &str) -> Text {
     Text::plain(format_args!("❌ No device is called {}. /name gives one a name.", printable(query)))
 }
 
-pub(in crate::chat) fn unfollowed(device: &str) -> Text {
-    Text::plain(format_args!("🚶 No longer following {}.", printable(device)))
+pub(in crate::chat) fn unfollowed(device: &str, goes_on: bool) -> Text {
+    let shown = printable(device);
+    if !goes_on {
+        return Text::plain(format_args!("🚶 No longer following {shown}."));
+    }
+    let text = Text::plain(format_args!(
+        "🚶 This chat no longer follows {shown}. Alerts go on: it is followed for all chats."
+    ));
+    at_the_terminal(text, &format!("/unfollow {shown}"))
+}
+
+pub(in crate::chat) fn followed_at_the_terminal(device: &str) -> Text {
+    let shown = printable(device);
+    at_the_terminal(
+        Text::plain(format_args!("❌ This chat does not follow {shown}: it is followed for all chats.")),
+        &format!("/unfollow {shown}"),
+    )
 }
 
 pub(in crate::chat) fn was_not_followed(query: &str) -> Text {
@@ -199,8 +275,23 @@ pub(in crate::chat) fn ignoring(device: &str) -> Text {
     Text::plain(format_args!("🙈 No more alerts about {device}. /unignore {device} brings them back."))
 }
 
-pub(in crate::chat) fn unignored(device: &str) -> Text {
-    Text::plain(format_args!("🔔 Alerts about {} come again.", printable(device)))
+pub(in crate::chat) fn unignored(device: &str, goes_on: bool) -> Text {
+    let shown = printable(device);
+    if !goes_on {
+        return Text::plain(format_args!("🔔 Alerts about {shown} come again."));
+    }
+    let text = Text::plain(format_args!(
+        "🙈 This chat no longer ignores {shown}. Still there are no alerts: it is ignored for all chats."
+    ));
+    at_the_terminal(text, &format!("/unignore {shown}"))
+}
+
+pub(in crate::chat) fn ignored_at_the_terminal(device: &str) -> Text {
+    let shown = printable(device);
+    at_the_terminal(
+        Text::plain(format_args!("❌ This chat does not ignore {shown}: it is ignored for all chats.")),
+        &format!("/unignore {shown}"),
+    )
 }
 
 pub(in crate::chat) fn was_not_ignored(query: &str) -> Text {

@@ -55,8 +55,8 @@ pub enum Request {
     },
     /// `/unwatch`
     Unwatch(Wanted),
-    /// `/watches`
-    Watches,
+    /// `/watches`, a page from 0.
+    Watches(u32),
     /// `/follow`, `/mute`, `/ignore` and their opposites.
     Wish(Wish),
     /// `/name`
@@ -115,7 +115,7 @@ impl Request {
             Command::Export => arguments::export(arguments),
             Command::Watch => arguments::watch(arguments),
             Command::Unwatch => arguments::wanted_alone(arguments).map(Self::Unwatch),
-            Command::Watches => Ok(Self::Watches),
+            Command::Watches => arguments::page(arguments).map(Self::Watches),
             Command::Follow => wish_for(arguments, Wish::Follow),
             Command::Unfollow => wish_for(arguments, Wish::Unfollow),
             Command::Mute => arguments::mute_length(arguments).map(|length| Self::Wish(Wish::Mute(length))),

@@ -10,7 +10,7 @@ use probewatch::event::{ChatId, CodeHash, Event, Role, Timestamp};
 use probewatch::recorder::Settings;
 
 use super::{assert_said, code_in};
-use crate::support::bot_api::Incoming;
+use crate::support::bot_api::{Incoming, SentMessage};
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{Running, events, fold, one_segment, settings};
 use crate::support::service::{Config, toml_string};
@@ -34,8 +34,11 @@ fn race(home: &Home, code: &str, round: i64) -> i64 {
             });
         }
     });
-    let answered: Vec<i64> = home.api.sent_after(seen).iter().map(|message| message.chat_id).collect();
-    let [winner] = answered[..] else { panic!("one code, and let in: {answered:?}") };
+    let answered = home.api.sent_after(seen);
+    let is_stranger = |message: &&SentMessage| message.plain.starts_with("This bot is private.");
+    let let_in: Vec<i64> =
+        answered.iter().filter(|message| !is_stranger(message)).map(|message| message.chat_id).collect();
+    let [winner] = let_in[..] else { panic!("one code, and let in: {let_in:?}") };
     winner
 }
 
@@ -57,6 +60,22 @@ fn of_strangers_that_race_with_one_code_one_is_let_in() {
         false => (*chat, Role::Member),
     });
     assert_eq!(paired, expected.collect::<Vec<_>>());
+    home.api.assert_clean();
+}
+
+#[test]
+fn of_strangers_with_one_code_the_first_is_let_in() {
+    let Some(mut home) = Home::start(Mode::Polling, |config| config.chats(&[])) else { return };
+    let code = code_in(&home.service.wait_for_line("?start="));
+    for chat in 3000..3020 {
+        home.api.push(Incoming::text(chat, format!("/start {code}")));
+    }
+    let first = home.api.wait_for_message(|message| message.plain.contains("is yours now"));
+    assert_eq!(first.chat_id, 3000);
+    // For the others it is a /start as any other.
+    let told = home.api.wait_for_message(|message| message.chat_id == 3001);
+    assert!(told.plain.starts_with("This bot is private."), "{}", told.plain);
+    assert!(home.service.terminate().success());
     home.api.assert_clean();
 }
 

@@ -1,6 +1,6 @@
 //! An evening in a house whose configuration says who is served: quiet hours, names that other programs know,
-//! and a street on which nobody is left. It takes more than a minute, since a minute is the shortest silence
-//! that can be told.
+//! a street that grows quiet, and a radio that does. It takes some minutes, since a minute is the shortest
+//! silence that can be told.
 
 use std::fs;
 use std::path::Path;
@@ -48,7 +48,8 @@ pub fn an_evening(mode: Mode) -> String {
     whom_the_configuration_names(&mut stage);
     the_last_frames(&mut stage);
     names_of_others(&mut stage, &leases);
-    nobody_left(&mut stage);
+    the_van_leaves(&mut stage);
+    a_dead_radio(&mut stage);
     assert!(stage.service.terminate().success());
     assert_eq!(stage.api.unanswered_presses(), 0);
     stage.api.assert_clean();
@@ -103,7 +104,7 @@ fn nobody_owns_it(stage: &mut Stage) {
 fn quiet_hours(stage: &mut Stage) {
     stage.chapter("Quiet hours");
     stage.ask(ANN, "/watch Depot the van is here");
-    stage.wait_for_event(|event| event["type"] == "name" && event["by"] == "import");
+    stage.wait_for_event(|event| event["type"] == "name" && event["by"] == "lease");
     let frames: Vec<Frame> = vec![
         stage.probe(110 * MINUTE, VAN, "Depot", -61),
         stage.probe(100 * MINUTE, "00:23:a7:00:05:01", "Depot", -62),
@@ -147,7 +148,7 @@ fn whom_the_configuration_names(stage: &mut Stage) {
     stage.ask(ANN, "/unwatch Garage");
 }
 
-/// The minute without a frame begins here, and ends in [`nobody_left`].
+/// The van is heard for the last time, and has left in [`the_van_leaves`].
 fn the_last_frames(stage: &mut Stage) {
     stage.chapter("The street grows quiet");
     stage.ask(ANN, VAN);
@@ -183,19 +184,30 @@ fn names_of_others(stage: &mut Stage, leases: &Path) {
     stage.ask(ANN, &format!("/unname {LAMP}"));
 }
 
-fn nobody_left(stage: &mut Stage) {
-    stage.chapter("Nobody left on the street");
+fn the_van_leaves(stage: &mut Stage) {
+    stage.chapter("The van drives away");
+    let frame = stage.probe_at_this_moment(LAMP, "", -50);
+    stage.hears("the lamp", vec![frame]);
+    stage.ask(ANN, "/follow kitchen-lamp 1");
     let calls = stage.api.calls().len();
-    stage.wait_long_for_event(SILENCE, |event| event["type"] == "left");
+    stage.hears_until(SILENCE, LAMP, |event| event["type"] == "left");
     stage.settle();
+    stage.wait_until_told(&[ANN.id], calls, 1);
+    stage.happens("the lamp is heard now and then, and for a minute the van is not");
+}
+
+fn a_dead_radio(stage: &mut Stage) {
+    stage.chapter("Nothing is heard");
+    let calls = stage.api.calls().len();
     stage.wait_long_until_told(SILENCE, &[BOB.id], calls, 1);
     stage.wait_long_until_told(SILENCE, &[ANN.id], calls, 2);
-    stage.happens_in_any_order("a minute without a frame");
+    stage.happens_in_any_order("a minute without a frame, of the lamp or anything else");
     let calls = stage.api.calls().len();
-    let frame = stage.probe_at_this_moment(VAN, "Depot", -60);
-    stage.record(vec![frame]);
+    let frames =
+        vec![stage.probe_at_this_moment(LAMP, "", -50), stage.probe_at_this_moment(VAN, "Depot", -60)];
+    stage.record(frames);
     stage.settle();
     stage.wait_until_told(&[BOB.id], calls, 1);
-    stage.wait_until_told(&[ANN.id], calls, 2);
-    stage.happens_in_any_order("the van is back, and asks for Depot");
+    stage.wait_until_told(&[ANN.id], calls, 3);
+    stage.happens_in_any_order("the lamp is there, and the van is back and asks for Depot");
 }

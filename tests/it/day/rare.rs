@@ -65,7 +65,7 @@ fn what_is_hardly_ever_said_reads_well_too() {
         let press = Press { chat: OWNER, data, update: None };
         match running.runtime.block_on(chat.press(press, &Progress::untold())) {
             Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
-            Pressed::Tell(text) => text,
+            Pressed::Tell(text) | Pressed::TellAndEdit(text, _) => text,
         }
     };
     say("/status, after much trouble", ask("/status"));

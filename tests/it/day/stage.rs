@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -82,6 +82,9 @@ pub const MINUTE: u64 = 60;
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 86_400;
 
+/// Between two frames of what is heard now and then.
+const NOW_AND_THEN: Duration = Duration::from_secs(2);
+
 pub struct Stage {
     pub api: BotApi,
     pub service: Service,
@@ -120,7 +123,7 @@ impl Stage {
         let mut service = Service::start_with(&api, change(config));
         let stdin = open_air(&mut service);
         let transcript = Transcript::new(chats);
-        let stage = Self {
+        let mut stage = Self {
             api,
             service,
             radio,
@@ -135,6 +138,9 @@ impl Stage {
             _folder: folder,
         };
         stage.wait_until_ready(1);
+        // That nobody has a menu from earlier is no part of the day.
+        let calls = stage.api.calls();
+        stage.seen = calls.iter().position(|call| call.is("setMyCommands")).unwrap_or_default();
         stage
     }
 
@@ -150,8 +156,8 @@ impl Stage {
         let starts = self.api.webhook_history().len() + 1;
         assert!(self.service.terminate().success());
         meanwhile(&self.service);
-        let is_menu = |call: &Call| call.is("setMyCommands");
-        let set = self.api.calls().iter().filter(|call| is_menu(call)).count();
+        let is_menu = |call: &Call| call.is("setMyCommands") || call.is("deleteMyCommands");
+        let set = self.api.calls().iter().filter(|call| call.is("setMyCommands")).count();
         self.service.restart_with(change);
         self.stdin = open_air(&mut self.service);
         self.wait_until_ready(starts);
@@ -361,6 +367,22 @@ impl Stage {
     /// Waits for such an event, which takes as long as this by itself.
     pub fn wait_long_for_event(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) {
         wait_at_most(limit + DEADLINE, "an event", || self.events().iter().any(&wanted).then_some(()));
+    }
+
+    /// Has this address be heard now and then until there is such an event, which takes as long as this by itself.
+    pub fn hears_until(&mut self, limit: Duration, source: &str, wanted: impl Fn(&Value) -> bool) {
+        let begun = Instant::now();
+        let mut is_over = false;
+        while !is_over {
+            assert!(begun.elapsed() < limit + DEADLINE, "waited for an event in vain");
+            let frame = self.probe_at_this_moment(source, "", -50);
+            self.record(vec![frame]);
+            let heard = Instant::now();
+            is_over = wait_until("an event, or the next frame", || {
+                let is_there = self.events().iter().any(&wanted);
+                (is_there || heard.elapsed() >= NOW_AND_THEN).then_some(is_there)
+            });
+        }
     }
 
     fn events(&self) -> Vec<Value> {

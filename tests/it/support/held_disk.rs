@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use probewatch::event_log::{Disk, FileFacts, LogFile, Open, RealDisk};
 
+use super::DEADLINE;
+
 /// Clones are the same disk.
 #[derive(Debug, Clone, Default)]
 pub struct HeldDisk(Arc<Gate>);
@@ -14,10 +16,32 @@ pub struct HeldDisk(Arc<Gate>);
 #[derive(Debug, Default)]
 struct Gate {
     is_held: Mutex<bool>,
+    listing: Mutex<Listing>,
     changed: Condvar,
+    changed_listing: Condvar,
+}
+
+/// What becomes of the one listing that a test holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Listing {
+    #[default]
+    Free,
+    /// The next one will wait.
+    Next,
+    /// It waits, and others pass.
+    Waits,
 }
 
 impl Gate {
+    fn pass_listing(&self) {
+        let mut listing = self.listing.lock().unwrap();
+        if *listing == Listing::Next {
+            *listing = Listing::Waits;
+            self.changed_listing.notify_all();
+            drop(self.changed_listing.wait_while(listing, |listing| *listing != Listing::Free).unwrap());
+        }
+    }
+
     fn pass(&self) {
         drop(self.changed.wait_while(self.is_held.lock().unwrap(), |is_held| *is_held).unwrap());
     }
@@ -28,9 +52,24 @@ impl HeldDisk {
         *self.0.is_held.lock().unwrap() = true;
     }
 
+    /// Has the next listing wait, and no other.
+    pub fn hold_next_listing(&self) {
+        *self.0.listing.lock().unwrap() = Listing::Next;
+    }
+
+    /// Waits until a listing waits.
+    pub fn wait_until_listing(&self) {
+        let listing = self.0.listing.lock().unwrap();
+        let is_to_come = |listing: &mut Listing| *listing != Listing::Waits;
+        let waited = self.0.changed_listing.wait_timeout_while(listing, DEADLINE, is_to_come).unwrap();
+        assert!(!waited.1.timed_out(), "nobody lists a folder");
+    }
+
     pub fn release(&self) {
         *self.0.is_held.lock().unwrap() = false;
         self.0.changed.notify_all();
+        *self.0.listing.lock().unwrap() = Listing::Free;
+        self.0.changed_listing.notify_all();
     }
 }
 
@@ -45,6 +84,7 @@ impl Disk for HeldDisk {
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         self.0.pass();
+        self.0.pass_listing();
         RealDisk.list(folder)
     }
 

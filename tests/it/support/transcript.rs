@@ -9,16 +9,18 @@ use serde_json::{Map, Value};
 use super::bot_api::{Call, Outcome, png_size, utf16_length};
 
 /// What differs between two runs, and what stands for it: filters of insta's, applied in this order.
-pub const MASKS: [(&str, &str); 14] = [
+pub const MASKS: [(&str, &str); 15] = [
     // Moments, with a zone or as tables have them; the hour of a day; the minute in a digest.
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "‹time›"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "‹time›"),
-    (r"(^|[^0-9a-f:])\d\d:\d\d:\d\d([^0-9a-f:]|$)", "${1}‹clock›${2}"),
+    // With the day of the week where midnight was in between.
+    (r"(^|[^0-9a-f:])((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?\d\d:\d\d:\d\d([^0-9a-f:]|$)", "${1}‹clock›${4}"),
     (r"(^|[^0-9a-f:])\d\d:\d\d([^0-9a-f:]|$)", "${1}‹hour›${2}"),
     (r"\d{4}-\d\d-\d\d", "‹date›"),
     // Ages and uptimes; those of hours and days are chosen by the script.
     (r"\d+ min ago", "‹n› min ago"),
     (r"(\d+ min )?\d+ s\b", "‹moments›"),
+    (r"registry: \d+ days old", "registry: ‹n› days old"),
     // Codes, the folder of the test, the radio's name, the version.
     (r"\b[0-9a-f]{32}\b", "‹code›"),
     (r"/[^ ]*/\.tmp\w+", "‹folder›"),

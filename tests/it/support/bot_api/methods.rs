@@ -263,6 +263,10 @@ fn send(state: &mut State, call: &Call) -> Reply {
     if state.left.contains(&chat_id) {
         return state.refuse("bot is not a member of the chat");
     }
+    let thread_id = call.params.get("message_thread_id").and_then(Value::as_i64);
+    if state.closed_topics.contains(&(chat_id, thread_id)) {
+        return Reply::error(400, "Bad Request: TOPIC_CLOSED");
+    }
     state.last_message_id += 1;
     let Ok(sent) = sent_message(call, chat_id, state.last_message_id) else {
         return Reply::error(400, "Bad Request: can't parse entities");

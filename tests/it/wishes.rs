@@ -1,0 +1,253 @@
+//! Promise: what a chat wishes to be told of, it says in the chat, undoes there, and reads there as a whole; what
+//! was wished at the terminal holds for all chats and is undone at the terminal.
+
+use std::path::Path;
+
+use probewatch::chat::reply::alerts as words;
+use probewatch::chat::{Answer, Chat, File, MESSAGE_LIMIT, Message, Press, Pressed, Progress};
+use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
+use probewatch::event::{ChatId, Probe};
+
+use crate::support::recorder::{CHATS, Input, Running, probe, settings};
+
+const VAN: &str = "00:23:a7:19:5c:02";
+const ZONE: chrono_tz::Tz = chrono_tz::Tz::UTC;
+const OWNER: ChatId = CHATS[0];
+const OTHER: ChatId = CHATS[1];
+
+fn minutes(count: i64) -> i64 {
+    count * 60_000_000
+}
+
+fn asks(source: MacAddr, ssid: &str, micros: i64) -> Probe {
+    probe(source, RequestedSsid::Named(Ssid::from(ssid)), micros)
+}
+
+/// A chat over a recorder in this process.
+struct Talk {
+    running: Running,
+    chat: Chat,
+}
+
+impl Talk {
+    fn new(folder: &Path) -> Self {
+        let running = Running::start(settings(folder));
+        let chat = Chat::new(running.handle.clone(), ZONE, Vec::new);
+        Self { running, chat }
+    }
+
+    fn say(&self, text: &str) -> String {
+        self.say_in(OWNER, text)
+    }
+
+    fn say_in(&self, chat: ChatId, text: &str) -> String {
+        self.ask_in(chat, text).text.to_string()
+    }
+
+    fn ask_in(&self, chat: ChatId, text: &str) -> Answer {
+        let message = Message { chat, text, in_reply_to: None, update: None };
+        self.running.runtime.block_on(self.chat.answer(message, &Progress::untold()))
+    }
+
+    fn pressed(&self, data: &str) -> Pressed {
+        let press = Press { chat: OWNER, data, update: None };
+        self.running.runtime.block_on(self.chat.press(press, &Progress::untold()))
+    }
+
+    fn press(&self, data: &str) -> String {
+        match self.pressed(data) {
+            Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
+            Pressed::Tell(text) | Pressed::TellAndEdit(text, _) => text,
+        }
+    }
+
+    fn hear(&self, source: &str, ssid: &str) {
+        let probe = asks(source.parse().unwrap(), ssid, minutes(29_000_000));
+        self.running.record(&Input::Heard(probe));
+        self.running.sync();
+    }
+
+    /// The alert that comes of it.
+    fn alert_of(&self, ssid: &str) -> Answer {
+        self.hear(VAN, ssid);
+        let state = self.running.handle.state();
+        let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
+        words::alert(alert, None, ZONE)
+    }
+
+    /// The networks that a chat's table has as watched.
+    fn watched_in_table(&self, chat: ChatId) -> Vec<String> {
+        let Some(File::Document { bytes, .. }) = self.ask_in(chat, "/export networks").file else {
+            panic!("no document")
+        };
+        let table = String::from_utf8(bytes).unwrap();
+        let watched = table.lines().filter(|line| line.ends_with(",true"));
+        watched.map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    }
+}
+
+/// Everything that is said about watching, read as a whole.
+#[test]
+fn wishes_are_answered_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(folder.path());
+    talk.hear(VAN, "Depot");
+    talk.hear("da:a1:19:00:00:01", "Depot");
+    let messages = [
+        "/watch Depot* vans",
+        "/watch \"Depot*\"",
+        "/watch *",
+        "/follow da:a1:19:00:00:01",
+        "/name da:a1:19:00:00:01 Tablet",
+        "/follow tablet",
+        "/follow 00:23:a7:19:5c:02",
+        "/name 00:23:a7:19:5c:02 Delivery van 2",
+        "/follow delivery van 2",
+        "/follow delivery van 2 30",
+        "/follow delivery van 2 0",
+        "/follow nobody",
+        "/ignore tablet",
+        "/mute 400d",
+        "/watches",
+        "/unwatch Depot*",
+        "/unwatch Depot*",
+        "/unfollow delivery van 2",
+        "/unfollow delivery van 2",
+        "/unignore tablet",
+        "/unignore tablet",
+        "/unmute",
+        "/mute 2h",
+        "/unmute",
+    ];
+    let said: Vec<String> = messages.iter().map(|text| format!("> {text}\n{}\n", talk.say(text))).collect();
+    insta::with_settings!({filters => vec![
+        (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "since [time]"),
+        (r"last heard \d+ days ago", "last heard [days] ago"),
+        (r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "until [time]"),
+    ]}, {
+        insta::assert_snapshot!(said.join("\n"));
+    });
+    talk.running.stop();
+}
+
+#[test]
+fn buttons_under_an_alert_do_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(folder.path());
+    talk.say("/watch Depot*");
+    let alert = talk.alert_of("Depot 7");
+    insta::assert_snapshot!(alert.text);
+    let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
+    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
+    let said: Vec<String> = alert.buttons.iter().flatten().map(|button| talk.press(&button.data)).collect();
+    assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
+    assert!(said[1].starts_with(&format!("✏️ What is {VAN} to be called?")), "{said:?}");
+    assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
+    assert_eq!(said[3], "👁 No longer watching for Depot*.");
+    assert_eq!(talk.press(&alert.buttons[1][1].data), "That is not watched any more.");
+    assert!(talk.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
+    assert_eq!(talk.press("frobnicate"), "This button is too old. Ask again for a new one.");
+    talk.running.stop();
+}
+
+#[test]
+fn what_was_set_at_the_terminal_is_undone_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(folder.path());
+    let at_the_terminal = |text: &str| talk.say_in(ChatId::TERMINAL, text);
+    let all = ["/watch Depot*", "/watch \"Depot 7\"", &format!("/follow {VAN}"), &format!("/ignore {VAN}")];
+    all[..2].iter().for_each(|text| drop(at_the_terminal(text)));
+    let alert = talk.alert_of("Depot 7");
+    all[2..].iter().for_each(|text| drop(at_the_terminal(text)));
+    let undone =
+        ["/unwatch Depot 7", "/unwatch Depot*", "/unfollow 00:23:a7:19:5c:02", "/unignore 00:23:a7:19:5c:02"];
+    let mut said = Vec::new();
+    // What is not the chat's own stays.
+    said.extend(undone.map(|text| format!("> {text}\n{}\n", talk.say(text))));
+    let button = alert.buttons.iter().flatten().last().unwrap().data.clone();
+    assert_eq!(talk.press(&button), talk.say("/unwatch Depot 7"), "buttons alike");
+    {
+        let state = talk.running.handle.state();
+        assert_eq!((state.watches().len(), state.follows().count(ChatId::TERMINAL)), (2, 1));
+        assert_eq!(state.silences().all_ignored().count(), 1);
+    }
+    // What is both, is the terminal's alone afterwards, and says so.
+    all.iter().for_each(|text| drop(talk.say(text)));
+    said.extend(undone.map(|text| format!("> {text}\n{}\n", talk.say(text))));
+    {
+        let state = talk.running.handle.state();
+        assert!(state.watches().iter().all(|(_, by, _)| by == ChatId::TERMINAL));
+        assert_eq!((state.follows().count(OWNER), state.follows().count(ChatId::TERMINAL)), (0, 1));
+    }
+    // The chat's own pattern goes on just so.
+    undone.iter().for_each(|text| drop(at_the_terminal(text)));
+    ["/watch Depot*", "/watch \"Depot 7\""].iter().for_each(|text| drop(talk.say(text)));
+    said.extend(["/unwatch Depot 7"; 2].map(|text| format!("> {text}\n{}\n", talk.say(text))));
+    insta::assert_snapshot!(said.join("\n"));
+    talk.running.stop();
+}
+
+#[test]
+fn a_chat_learns_nothing_of_what_others_watch() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(folder.path());
+    for ssid in ["Attic", "Cellar", "Depot 7", "Garage"] {
+        talk.hear(VAN, ssid);
+    }
+    talk.say("/watch Attic");
+    talk.say("/watch Depot*");
+    talk.say_in(OTHER, "/watch Cellar");
+    talk.say_in(ChatId::TERMINAL, "/watch Gar*");
+    assert_eq!(talk.watched_in_table(OWNER), ["Attic", "Depot 7", "Garage"]);
+    assert_eq!(talk.watched_in_table(OTHER), ["Cellar", "Garage"]);
+    // The list has the same marks.
+    let marked = |text: &str| text.lines().filter(|line| line.contains(". 👁 ")).count();
+    let list = talk.say_in(OTHER, "/networks");
+    assert!(list.contains("👁 Cellar") && list.contains("👁 Garage") && marked(&list) == 2, "{list}");
+    // A press sets one more there, and says so.
+    let list = talk.ask_in(OWNER, "/networks");
+    assert_eq!(marked(&list.text.to_string()), 3);
+    let button = &list.buttons[0];
+    let [button] = button.as_slice() else { panic!("{button:?}") };
+    let Pressed::TellAndEdit(told, list) = talk.pressed(&button.data) else { panic!("no list") };
+    assert_eq!(told, "👁 Watching for \"Cellar\".");
+    assert!(marked(&list.text.to_string()) == 4 && list.buttons.is_empty(), "{}", list.text);
+    talk.running.stop();
+}
+
+#[test]
+fn every_wish_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = Talk::new(folder.path());
+    let reason = "long ".repeat(50);
+    for number in 0..33 {
+        talk.say(&format!("/watch \"network {number:02}\" {reason}"));
+    }
+    for number in 0..7 {
+        talk.say(&format!("/follow 00:23:a7:00:00:{number:02}"));
+        talk.say(&format!("/ignore 00:23:a7:00:01:{number:02}"));
+    }
+    talk.say("/mute 2h");
+    let mut pages = vec![talk.ask_in(OWNER, "/watches")];
+    let turn = |page: &Answer| {
+        page.buttons.iter().flatten().find(|button| button.label == "▶").map(|button| button.data.clone())
+    };
+    while let Some(next) = turn(pages.last().unwrap()) {
+        let Pressed::Edit(page) = talk.pressed(&next) else { panic!("{next} turns the page") };
+        pages.push(page);
+    }
+    assert_eq!(pages.len(), 5);
+    assert!(pages.iter().all(|page| page.text.length() <= MESSAGE_LIMIT));
+    let texts: Vec<String> = pages.iter().map(|page| page.text.to_string()).collect();
+    assert!(texts.iter().all(|text| text.starts_with("🔕 Muted until ")), "{}", texts[0]);
+    assert!(texts[0].contains("👁 Watched networks (page 1 of 5)\n• network 00: long"), "{}", texts[0]);
+    let all = texts.concat();
+    let entries = all.lines().filter(|line| line.starts_with("• ")).count();
+    assert_eq!(entries, 33 + 7 + 7);
+    assert!((0..33).all(|number| all.contains(&format!("• network {number:02}: "))));
+    assert!(texts[3].contains("\n\n🚶 Followed devices\n• 00:23:a7:00:00:00"), "{}", texts[3]);
+    assert!(texts[4].contains("• 00:23:a7:00:01:06"), "{}", texts[4]);
+    // On a terminal, a page has its number.
+    assert_eq!(talk.say("/watches 5"), texts[4]);
+    talk.running.stop();
+}
