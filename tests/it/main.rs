@@ -2,6 +2,7 @@
 
 mod access;
 mod alerting;
+mod beside;
 mod bot;
 mod bot_buttons;
 mod bot_chats;
