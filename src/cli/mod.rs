@@ -6,6 +6,7 @@ mod beside;
 mod check;
 mod decode;
 mod demo;
+mod doctor;
 mod export;
 mod import;
 mod output;
@@ -90,6 +91,14 @@ enum Command {
         #[command(flatten)]
         place: Place,
         /// Print an object instead of a text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at all that the service needs; exit status 1 where something is broken
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+        /// Print an array of objects instead of a list
         #[arg(long)]
         json: bool,
     },
@@ -225,6 +234,7 @@ pub fn main() -> ExitCode {
         Command::Replay { files, place, fcs } => replay::replay(&files, &place, fcs),
         Command::Lookup { queries, place, json } => lookup(&queries, &place, json),
         Command::Chat { place } => chat(&place),
+        Command::Doctor { place, json } => doctor::doctor(&place, json),
         Command::Status { place, json } => status::status(&place, json),
         Command::Rebuild { place } => rebuild::rebuild(&place),
         Command::Check { place } => check::check(&place),

@@ -63,7 +63,9 @@ impl Answer {
         screen: &mut dyn Screen,
     ) -> Result<Self, Unanswered> {
         let mut stream = socket::connect(data_dir).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Unanswered::NobodyListens,
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
+                Unanswered::NobodyListens
+            }
             io::ErrorKind::PermissionDenied => Unanswered::NotPermitted,
             _ => Unanswered::BrokenOff(error),
         })?;

@@ -12,6 +12,7 @@ mod damage;
 mod day;
 mod decode;
 mod decoder_vs_tshark;
+mod doctor;
 mod flood;
 mod full_disk;
 mod kill;
