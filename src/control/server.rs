@@ -156,7 +156,7 @@ impl Shared {
                 Ok(true)
             }
             Command::Export(wanted) => {
-                let _copying = (wanted.what == What::State).then(|| self.copying());
+                let _copying = (wanted.what == What::State).then(|| self.copying(stream));
                 let mut tell = |what: &dyn Display| {
                     // Where nobody listens any more, writing what follows fails.
                     let _ = Frame::Told(what.to_string()).write(stream);
@@ -164,7 +164,7 @@ impl Shared {
                 Ok(Export::new(&view, &wanted)?.write(out, &mut tell)? == 0)
             }
             Command::Check => {
-                let _copying = self.copying();
+                let _copying = self.copying(stream);
                 let check = view.recorder.check(&self.runtime, TOLD, &mut |at, end| {
                     let _ = Frame::Progress(at, end).write(stream);
                 })?;
@@ -174,8 +174,14 @@ impl Shared {
         }
     }
 
-    fn copying(&self) -> MutexGuard<'_, ()> {
-        self.copying.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The right to copy the state, which one connection has at a time; a person who has to wait is told so.
+    fn copying(&self, stream: &UnixStream) -> MutexGuard<'_, ()> {
+        self.copying.try_lock().unwrap_or_else(|_| {
+            let why = "another export or check is on its way; this one begins when it has ended";
+            // Where nobody listens any more, writing what follows fails.
+            let _ = Frame::Told(why.to_owned()).write(stream);
+            self.copying.lock().unwrap_or_else(PoisonError::into_inner)
+        })
     }
 }
 

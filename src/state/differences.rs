@@ -147,3 +147,59 @@ fn fields(row: &Row) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+    use crate::event::{ChatId, Event, NamedBy, Probe, Timestamp};
+
+    /// A state of probes from these addresses, some of them named and some networks watched.
+    fn state(sources: std::ops::Range<u8>, name: &str, networks: &[&str]) -> State {
+        let mut state = State::default();
+        let mut fold = |event: &Event| state.fold(state.next_offset(), event);
+        for source in sources {
+            let time = Timestamp::from_micros(i64::from(source));
+            let address = MacAddr::new([0x02, 0, 0, 0, 0, source]);
+            fold(&Event::Probe(Probe {
+                time,
+                sensor: Arc::from("mon0"),
+                source: address,
+                ssid: RequestedSsid::Wildcard,
+                signal_dbm: None,
+                frequency_mhz: None,
+                sequence: 0,
+                signature: Signature::from_u64(0),
+                alerts: Vec::new(),
+            }));
+            fold(&Event::Name { time, address, name: name.to_owned(), by: NamedBy::Chat });
+        }
+        for network in networks {
+            let ssid = Ssid::new(network.as_bytes());
+            let (time, chat) = (Timestamp::from_micros(0), ChatId(1));
+            fold(&Event::Watch { time, chat, ssid, reason: None });
+        }
+        state
+    }
+
+    #[test]
+    fn an_image_differs_from_a_state_as_its_own_state_does() {
+        let states = [
+            state(0..0, "", &[]),
+            state(0..9, "Zoë", &["RNM0"]),
+            state(0..9, "Alice", &["RNM0", "Depot"]),
+            state(5..20, "Zoë", &["Depot"]),
+        ];
+        for one in &states {
+            for other in &states {
+                for limit in [0, 3, 1000] {
+                    let expected = one.differences(other, limit);
+                    assert_eq!(one.clone().differences_from(&other.image(), limit), expected);
+                    assert_eq!(expected.count == 0, one == other);
+                }
+            }
+        }
+    }
+}

@@ -26,11 +26,15 @@ struct Box {
 
 impl Box {
     fn start() -> Self {
+        Self::start_with(|config| config)
+    }
+
+    fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
         let api = BotApi::start();
         // Without an owner the log would have an invitation.
         let config = Config::new(&api).sources(&["-"]).set("telegram", "owners", "[1001]");
         let config = config.unset("devices", &service::toml_string(ALICE));
-        let mut service = Service::start_with(&api, config);
+        let mut service = Service::start_with(&api, change(config));
         let mut input = service.take_stdin();
         input.write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
         service.wait_for_line("Telegram posts updates");
@@ -304,7 +308,8 @@ fn a_socket_that_was_left_behind_is_replaced() {
 
 #[test]
 fn exports_and_checks_are_consistent_while_frames_come() {
-    let mut box_ = Box::start();
+    // Segments are sealed on the way.
+    let mut box_ = Box::start_with(|config| config.set("record", "segment_mebibytes", "1"));
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for round in 0..5_u64 {
@@ -332,7 +337,30 @@ fn exports_and_checks_are_consistent_while_frames_come() {
     let events = stdout(&box_.run(&["export", "events"]));
     let probes = events.lines().filter(|line| line.contains("\"type\":\"probe\"")).count();
     assert_eq!(probes, 10_000, "none was lost");
+    let segments = fs::read_dir(box_.service.data_dir().join("events")).unwrap();
+    assert!(segments.count() > 1, "a segment was sealed");
     box_.stop();
     assert_eq!(stdout(&box_.run(&["export", "events"])), events);
     assert_eq!(box_.run(&["check"]).status.code(), Some(0));
+}
+
+#[test]
+fn damage_of_the_log_is_found_beside_the_service() {
+    let mut box_ = Box::with_street();
+    let segment = box_.service.data_dir().join("events/00000000000000000000.ndjson");
+    let mut log = fs::read(&segment).unwrap();
+    log[0] = b'#';
+    // In place: the service goes on writing to the same file.
+    fs::File::options().write(true).open(&segment).unwrap().write_all(&log[..1]).unwrap();
+    let checked = box_.run(&["check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    for part in ["line 1 of ", " is damaged", "The log and the service's state differ in"] {
+        assert!(stdout(&checked).contains(part), "{part}: {}", stdout(&checked));
+    }
+    let exported = box_.run(&["export", "events"]);
+    assert_eq!(exported.status.code(), Some(1));
+    assert!(stderr(&exported).contains("line 1 of "), "{}", stderr(&exported));
+    assert_eq!(stdout(&exported).lines().count(), 6, "with a line that stands for the lost one");
+    box_.hear(RANDOM, "after that");
+    box_.wait_for_events(7);
 }
