@@ -15,8 +15,8 @@
 //! - Recording does not wait for it: the state is held for a few rows at a time, but for the copy that a whole
 //!   export or a check begins with, which the recorder makes itself before segments leave the log. Only one such
 //!   copy is there at a time.
-//! - Connections are bounded in number, requests and lines in length, and who says or takes nothing for
-//!   [`IDLE`](server::IDLE) is left.
+//! - Connections are bounded in number, requests and lines in length, and who says or takes nothing for an hour is
+//!   left.
 //! - A socket that a dead service left behind is replaced: who has the data directory's lock has the name.
 
 pub mod check;

@@ -28,7 +28,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(10);
 const REQUEST_LIMIT: u64 = 64 << 10;
 
 /// How long a person may say nothing, or take nothing of what is written.
-pub(super) const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// The wait after a connection could not be accepted, as where no file descriptor is left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
