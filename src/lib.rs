@@ -5,7 +5,7 @@
 //! [`dot11`] decodes frames, [`vendor`] knows who makes devices; [`capture`] is where frames come from.
 //! [`event`] is what happened, [`chart`] draws when, [`event_log`] keeps it, [`state`] is what follows from it, and [`recorder`] is the one loop that
 //! writes both. [`chat`] turns a message into a reply, [`telegram`] carries them over [`http`] or by
-//! polling. [`names_import`] reads the names that others know. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
+//! polling, [`control`] carries commands of the terminal to the service. [`names_import`] reads the names that others know. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
 //! starts them.
 
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ pub mod chart;
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod dot11;
 pub mod event;
 pub mod event_log;

@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::capture;
 use crate::chat::Chat;
 use crate::config::{self, Config, Retention};
+use crate::control;
 use crate::event::Timestamp;
 use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
@@ -212,12 +213,28 @@ async fn serve(
         move || sensors.iter().map(|sensor| sensor.status()).collect()
     };
     let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
+    listen_beside(config, &chat, recorder, stop);
     let bot = start_bot(config, chat, recorder.clone(), stop);
     tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
     stop.cancelled().await;
     info!("stopping");
     stop_sensors(sensors).await;
     stop_bot(bot).await
+}
+
+/// Takes commands beside the service until `stop`. Without them it is a service all the same.
+fn listen_beside(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: &CancellationToken) {
+    match control::Listener::bind(&config.data_dir) {
+        Ok(listener) => {
+            let beside = control::Beside { recorder: recorder.clone(), chat: chat.clone() };
+            tokio::spawn(control::serve(listener, beside, stop.clone()));
+        }
+        Err(error) => warn!(
+            "could not make the socket {}: {error}; lookup, chat, status, export and check do not work while \
+             the service runs",
+            config.data_dir.join(control::SOCKET).display()
+        ),
+    }
 }
 
 async fn stop_sensors(sensors: &[Arc<Sensor>]) {

@@ -65,7 +65,9 @@ impl Live {
             interface: interface.to_owned(),
             link_type: link_type_name(dlt),
         })?;
-        pcap.filter(FILTER, true).map_err(failed)?;
+        if !settings.every_frame {
+            pcap.filter(FILTER, true).map_err(failed)?;
+        }
         let pcap = pcap.setnonblock().map_err(failed)?;
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| {
             CaptureError::Interface { interface: interface.to_owned(), reason: error.to_string() }

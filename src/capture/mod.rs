@@ -57,11 +57,18 @@ pub struct Settings {
     pub buffer_bytes: u32,
     /// How often the drop counters are read, also where no frame comes.
     pub sample_every: Duration,
+    /// Whether the kernel lets every frame through, to be counted: it tells whether anything is heard at all.
+    pub every_frame: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { snaplen: 2304, buffer_bytes: 4 << 20, sample_every: Duration::from_millis(200) }
+        Self {
+            snaplen: 2304,
+            buffer_bytes: 4 << 20,
+            sample_every: Duration::from_millis(200),
+            every_frame: false,
+        }
     }
 }
 

@@ -85,6 +85,12 @@ impl Chat {
         Self { follow_silence, ..self }
     }
 
+    /// The same chat, with times in another zone.
+    #[must_use]
+    pub fn in_zone(self, zone: Tz) -> Self {
+        Self { zone, ..self }
+    }
+
     /// How the sources of frames are doing.
     pub fn sensors(&self) -> Vec<SensorStatus> {
         (self.sensors)()
@@ -242,31 +248,20 @@ impl Chat {
         }
     }
 
-    async fn status(&self) -> Status {
+    /// How the box is doing.
+    pub async fn status(&self) -> Status {
         let history = self.recorder.history().clone();
         let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
         // Before the state is held: a source may take its time.
         let sensors = (self.sensors)();
         let losses = self.recorder.losses();
-        let state = self.recorder.state();
-        let totals = state.totals();
         Status {
             uptime: self.started.elapsed(),
             sensors,
-            probes: totals.probes,
-            wildcard_probes: totals.wildcard_probes,
-            addresses: totals.addresses,
-            random_addresses: totals.random_addresses,
-            forgotten_addresses: totals.forgotten_addresses,
-            last_probe: totals.last_probe,
-            events: state.next_offset().0,
-            watches: state.watches().len(),
-            alerts_waiting: state.alerts().waiting(),
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
-            lost_events: totals.lost_events,
-            log: log.ok().flatten(),
             disk_error: self.recorder.disk_error(),
+            ..Status::of_state(&self.recorder.state(), log.ok().flatten())
         }
     }
 }

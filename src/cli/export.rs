@@ -1,24 +1,20 @@
 //! `probewatch export`: the whole state as a snapshot, or events or devices as NDJSON or CSV.
 
-use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
+use chrono_tz::Tz;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, ValueEnum};
-use serde::Serialize;
+use clap::{Args, CommandFactory};
 
 use super::output::write_to;
-use super::period::{Moment, Period};
+use super::period::{Moment, period};
 use super::progress::Progress;
-use super::{Cli, CliError, Place, report};
-use crate::chat::lookup::{Found, which_device};
-use crate::chat::table::{DeviceTable, EventTable};
-use crate::dot11::MacAddr;
-use crate::event::{Event, Timestamp};
-use crate::event_log::{Recovered, format_line};
+use super::{Cli, CliError, Place, beside, report};
+use crate::config::Config;
+use crate::control::export::{Export, ExportError, Format, Wanted, What};
+use crate::control::{Command, Here};
 use crate::recorder::Stored;
-use crate::state::{Device, DeviceForm, State};
+use crate::state::State;
 
 #[derive(Args)]
 pub(super) struct Choice {
@@ -44,40 +40,14 @@ pub(super) struct Choice {
     place: Place,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
-    /// The whole state, for `probewatch import`
-    State,
-    /// The events of the log; as CSV the probe requests among them
-    Events,
-    /// The statistics of each address; between times those that may have been heard there
-    Devices,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// An object of JSON a line; events as the log has them
-    Ndjson,
-    /// A table for spreadsheets
-    Csv,
-}
-
-/// Which devices and times are wanted.
-struct Filter {
-    /// `None` where all are.
-    addresses: Option<BTreeSet<MacAddr>>,
-    period: Period,
-}
-
-impl Filter {
-    fn takes_address(&self, address: MacAddr) -> bool {
-        self.addresses.as_ref().is_none_or(|addresses| addresses.contains(&address))
-    }
-
-    /// An event without an address or a time of its own is left out where one is asked for.
-    fn takes_event(&self, event: &Event) -> bool {
-        (self.addresses.is_none() || event.address().is_some_and(|address| self.takes_address(address)))
-            && (self.period.is_endless() || event.time().is_some_and(|time| self.period.has(time)))
+impl Choice {
+    fn wanted(&self, zone: Tz) -> Wanted {
+        Wanted {
+            what: self.what,
+            format: self.format.unwrap_or(Format::Ndjson),
+            devices: self.devices.clone(),
+            period: period(self.from, self.to, zone),
+        }
     }
 }
 
@@ -88,24 +58,23 @@ pub(super) fn export(choice: &Choice) -> Result<ExitCode, CliError> {
                        the state is written whole, in the one form that `import` reads";
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
-    let (config, stored) = choice.place.stored()?;
-    let format = choice.format.unwrap_or(Format::Ndjson);
-    // The events of all devices are the same whatever the state is.
-    let needs_state = choice.what != What::Events || format == Format::Csv || !choice.devices.is_empty();
-    let state = if needs_state { state(&stored)? } else { State::default() };
-    let filter = Filter {
-        addresses: addresses(&state, &choice.devices)?,
-        period: Period::new(choice.from, choice.to, config.time_zone),
-    };
+    let config = choice.place.config()?;
+    let wanted = choice.wanted(config.time_zone);
+    match here(&config, &wanted, &choice.output) {
+        Err(held) if held.is_held() => beside::ask(&config, Command::Export(wanted), &choice.output, held),
+        outcome => outcome,
+    }
+}
+
+fn here(config: &Config, wanted: &Wanted, output: &str) -> Result<ExitCode, CliError> {
+    let stored = &super::stored(config)?;
+    let state = if wanted.needs_state() { state(stored)? } else { State::default() };
+    let view = Here { stored, state };
+    let export = Export::new(&view, wanted)?;
     let mut damaged = 0;
-    write_to(&choice.output, |out| match (choice.what, format) {
-        (What::State, _) => state.image().write_to(Timestamp::now(), out),
-        (What::Events, format) => {
-            damaged = write_events(stored.log(), &filter, &state, format, out)?;
-            Ok(())
-        }
-        (What::Devices, Format::Ndjson) => write_device_lines(&state, &filter, out),
-        (What::Devices, Format::Csv) => write_device_table(&state, &filter, out),
+    write_to(output, |out| {
+        damaged = export.write(out, &mut |damage| report(damage)).map_err(ExportError::into_io)?;
+        Ok(())
     })?;
     Ok(if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -113,96 +82,4 @@ pub(super) fn export(choice: &Choice) -> Result<ExitCode, CliError> {
 fn state(stored: &Stored) -> Result<State, CliError> {
     let mut progress = Progress::new("reading", stored.log().next_offset());
     Ok(stored.state(&mut |offset| progress.at(offset))?)
-}
-
-fn addresses(state: &State, devices: &[String]) -> Result<Option<BTreeSet<MacAddr>>, CliError> {
-    let mut all = BTreeSet::new();
-    for query in devices {
-        match which_device(state, query.trim()) {
-            Ok((_, addresses)) => all.extend(addresses),
-            Err(Found::Ambiguous(names)) => {
-                let names = names.join(", ");
-                return Err(CliError::NoSuchDevice(format!("several devices match {query:?}: {names}")));
-            }
-            Err(_) => {
-                let why = format!("no device is called {query:?}: give an address or a name from /name");
-                return Err(CliError::NoSuchDevice(why));
-            }
-        }
-    }
-    Ok(Some(all).filter(|_| !devices.is_empty()))
-}
-
-/// Writes the wanted events, and tells of damage between them; how much of it there was.
-fn write_events(
-    log: &Recovered,
-    filter: &Filter,
-    state: &State,
-    format: Format,
-    out: &mut dyn Write,
-) -> io::Result<u64> {
-    let mut damaged = 0;
-    let events = log.read_from(log.first_offset()).filter_map(|entry| match entry {
-        Ok((offset, event)) => Some((offset, event)).filter(|(_, event)| filter.takes_event(event)),
-        Err(damage) => {
-            report(&damage);
-            damaged += 1;
-            None
-        }
-    });
-    match format {
-        Format::Ndjson => {
-            let mut line = Vec::new();
-            for (offset, event) in events {
-                line.clear();
-                format_line(offset, &event, &mut line)?;
-                out.write_all(&line)?;
-            }
-        }
-        Format::Csv => {
-            let mut table = EventTable::new(out)?;
-            for (offset, event) in events {
-                if let Event::Probe(probe) = &event {
-                    table.push(offset, probe, state.names().of(probe.source))?;
-                }
-            }
-            table.finish().map(drop)?;
-        }
-    }
-    Ok(damaged)
-}
-
-/// The wanted devices, one at a time, in the order of their addresses.
-fn devices(state: &State, filter: &Filter) -> impl Iterator<Item = (MacAddr, Device, Option<String>)> {
-    let wanted = state.addresses().into_iter().filter(|address| filter.takes_address(*address));
-    wanted
-        .filter_map(|address| Some((address, state.device(address)?)))
-        .filter(|(_, device)| filter.period.touches(device.first_probe, device.last_probe))
-        .map(|(address, device)| (address, device, state.names().of(address).map(str::to_owned)))
-}
-
-fn write_device_lines(state: &State, filter: &Filter, out: &mut dyn Write) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Line {
-        address: MacAddr,
-        name: Option<String>,
-        random: bool,
-        #[serde(flatten)]
-        statistics: DeviceForm,
-    }
-    for (address, device, name) in devices(state, filter) {
-        let random = address.is_random();
-        let line = Line { address, name, random, statistics: device.into() };
-        serde_json::to_writer(&mut *out, &line)?;
-        out.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
-fn write_device_table(state: &State, filter: &Filter, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = DeviceTable::new(out)?;
-    for (address, device, name) in devices(state, filter) {
-        table.push(address, &device, name.as_deref())?;
-    }
-    table.finish().map(drop)
 }

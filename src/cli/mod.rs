@@ -2,9 +2,11 @@
 //!
 //! Exit status: 0 where it went well, 1 where it did not or nothing was found, 2 for a wrong use.
 
+mod beside;
 mod check;
 mod decode;
 mod demo;
+mod doctor;
 mod export;
 mod import;
 mod output;
@@ -12,6 +14,7 @@ mod period;
 mod progress;
 mod rebuild;
 mod replay;
+mod status;
 mod street;
 
 use std::fmt::Display;
@@ -20,15 +23,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::chat::lookup::{Found, look_up};
 use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
-use crate::event::Timestamp;
+use crate::control::export::ExportError;
+use crate::control::{self, Running, Unanswered};
+use crate::event_log::LockError;
 use crate::recorder::{ImportError, RecorderError, Stored};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
@@ -82,6 +85,22 @@ enum Command {
     Chat {
         #[command(flatten)]
         place: Place,
+    },
+    /// Tell how the service is doing; without one, what the data directory holds
+    Status {
+        #[command(flatten)]
+        place: Place,
+        /// Print an object instead of a text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at all that the service needs; exit status 1 where something is broken
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+        /// Print an array of objects instead of a list
+        #[arg(long)]
+        json: bool,
     },
     /// Make the state anew from the log
     Rebuild {
@@ -141,12 +160,17 @@ impl Place {
     /// The configuration, and its data directory, which must hold some data.
     fn stored(&self) -> Result<(Config, Stored), CliError> {
         let config = self.config()?;
-        if !["events", "snapshots"].iter().any(|folder| config.data_dir.join(folder).is_dir()) {
-            return Err(CliError::NoData(config.data_dir));
-        }
-        let stored = Stored::open(&config.data_dir)?;
+        let stored = stored(&config)?;
         Ok((config, stored))
     }
+}
+
+/// The data directory, which must hold some data.
+fn stored(config: &Config) -> Result<Stored, CliError> {
+    if !["events", "snapshots"].iter().any(|folder| config.data_dir.join(folder).is_dir()) {
+        return Err(CliError::NoData(config.data_dir.clone()));
+    }
+    Ok(Stored::open(&config.data_dir)?)
 }
 
 /// What went wrong, for a person.
@@ -166,10 +190,17 @@ enum CliError {
     Output { file: String, error: io::Error },
     #[error("could not read {file}: {error}")]
     Input { file: String, error: io::Error },
-    #[error("{0}")]
-    NoSuchDevice(String),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error(transparent)]
+    Beside(#[from] Unanswered),
     #[error("there is no data in {}: `probewatch run` or `probewatch replay` records some", .0.display())]
     NoData(PathBuf),
+    #[error(
+        "no service runs, and there is no data in {}: `probewatch run` or `probewatch replay` records some",
+        .0.display()
+    )]
+    NoServiceAndNoData(PathBuf),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: io::Error },
     #[error("the replay was broken off: the disk took nothing more ({0}); what it took before is recorded")]
@@ -179,6 +210,15 @@ enum CliError {
 }
 
 impl CliError {
+    /// Whether another process has the data directory.
+    fn is_held(&self) -> bool {
+        let error = match self {
+            Self::Recorder(error) | Self::Service(ServiceError::Recorder(error)) => error,
+            _ => return false,
+        };
+        matches!(error, RecorderError::Lock(LockError::Held { .. }))
+    }
+
     fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io { what, error }
     }
@@ -194,6 +234,8 @@ pub fn main() -> ExitCode {
         Command::Replay { files, place, fcs } => replay::replay(&files, &place, fcs),
         Command::Lookup { queries, place, json } => lookup(&queries, &place, json),
         Command::Chat { place } => chat(&place),
+        Command::Doctor { place, json } => doctor::doctor(&place, json),
+        Command::Status { place, json } => status::status(&place, json),
         Command::Rebuild { place } => rebuild::rebuild(&place),
         Command::Check { place } => check::check(&place),
         Command::Export(choice) => export::export(&choice),
@@ -270,46 +312,28 @@ fn with_recorder<T>(
 }
 
 fn lookup(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, CliError> {
+    let command = || control::Command::Lookup { queries: queries.to_vec(), json };
+    beside::or_beside(place, lookup_here(queries, place, json), command)
+}
+
+fn lookup_here(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, CliError> {
     let config = place.config()?;
     if !config.data_dir.join("events").is_dir() {
         return Err(CliError::NoData(config.data_dir));
     }
-    with_recorder(&config, |_, recorder| {
-        let mut all_found = true;
-        for query in queries.iter().map(|query| query.trim()) {
-            let found = look_up(&recorder.handle().state(), query);
-            all_found &= matches!(found, Found::Device(_));
-            if json {
-                print_json(query, &found)?;
-            } else {
-                let reply = crate::chat::reply::found(&found, Timestamp::now(), config.time_zone);
-                writeln!(io::stdout(), "{reply}").map_err(CliError::io("could not print the answer"))?;
-            }
-        }
+    with_recorder(&config, |runtime, recorder| {
+        let view = Running { recorder: recorder.handle().clone(), runtime: runtime.handle().clone() };
+        let all_found = control::lookup::write(&view, queries, json, config.time_zone, io::stdout().lock())
+            .map_err(CliError::io("could not print the answer"))?;
         Ok(if all_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 
-fn print_json(query: &str, found: &Found) -> Result<(), CliError> {
-    #[derive(Serialize)]
-    struct NotFound<'a> {
-        query: &'a str,
-        found: bool,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        candidates: &'a [String],
-    }
-    let not_found = |candidates| serde_json::to_string(&NotFound { query, found: false, candidates });
-    let line = match found {
-        Found::Device(report) => serde_json::to_string(report),
-        Found::Ambiguous(names) => not_found(names),
-        Found::Unheard { .. } | Found::Nothing { .. } => not_found(&[]),
-    };
-    line.map_err(io::Error::from)
-        .and_then(|line| writeln!(io::stdout(), "{line}"))
-        .map_err(CliError::io("could not print the answer"))
+fn chat(place: &Place) -> Result<ExitCode, CliError> {
+    beside::or_beside(place, chat_here(place), || control::Command::Chat { prompt: prompt().is_some() })
 }
 
-fn chat(place: &Place) -> Result<ExitCode, CliError> {
+fn chat_here(place: &Place) -> Result<ExitCode, CliError> {
     let config = place.config()?;
     with_recorder(&config, |runtime, recorder| {
         let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new)
@@ -321,7 +345,11 @@ fn chat(place: &Place) -> Result<ExitCode, CliError> {
 
 /// The chat over standard input and output.
 fn talk(chat: &Chat, runtime: &Runtime) -> Result<(), CliError> {
-    let prompt = (io::stdin().is_terminal() && io::stdout().is_terminal()).then_some("> ");
-    console::run(chat, io::stdin().lock(), io::stdout().lock(), prompt, runtime.handle())
+    console::run(chat, io::stdin().lock(), io::stdout().lock(), prompt(), runtime.handle())
         .map_err(CliError::io("the chat on the terminal ended"))
+}
+
+/// What is shown before each line that a person is to write.
+fn prompt() -> Option<&'static str> {
+    (io::stdin().is_terminal() && io::stdout().is_terminal()).then_some("> ")
 }

@@ -3,14 +3,8 @@
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
+use crate::control::export::Period;
 use crate::event::Timestamp;
-
-/// From a moment on, up to and without another.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Period {
-    pub(super) from: Option<Timestamp>,
-    pub(super) to: Option<Timestamp>,
-}
 
 /// A moment as it can be given on the command line: a date, a date and time, or RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,40 +40,22 @@ impl std::str::FromStr for Moment {
     }
 }
 
-impl Period {
-    /// The time between two moments, of which a day counts from its beginning to its end.
-    pub(super) fn new(from: Option<Moment>, to: Option<Moment>, zone: Tz) -> Self {
-        let from = from.map(|from| match from {
-            Moment::Day(day) => first(zone, day.and_time(NaiveTime::MIN)),
-            Moment::Local(time) => first(zone, time),
-            Moment::Exact(time) => time,
-        });
-        let to = to.map(|to| match to {
-            Moment::Day(day) => {
-                let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
-                first(zone, next.and_time(NaiveTime::MIN))
-            }
-            Moment::Local(time) => last(zone, time),
-            Moment::Exact(time) => time,
-        });
-        Self { from, to }
-    }
-
-    /// Whether the moment is in it.
-    pub(super) fn has(&self, time: Timestamp) -> bool {
-        self.touches(time, time)
-    }
-
-    /// Whether any moment from `first` to `last` may be in it.
-    pub(super) fn touches(&self, first: Timestamp, last: Timestamp) -> bool {
-        let is_empty = self.from.zip(self.to).is_some_and(|(from, to)| from >= to);
-        !is_empty && self.from.is_none_or(|from| last >= from) && self.to.is_none_or(|to| first < to)
-    }
-
-    /// Whether it is all of time.
-    pub(super) fn is_endless(&self) -> bool {
-        *self == Self::default()
-    }
+/// The time between two moments, of which a day counts from its beginning to its end.
+pub(super) fn period(from: Option<Moment>, to: Option<Moment>, zone: Tz) -> Period {
+    let from = from.map(|from| match from {
+        Moment::Day(day) => first(zone, day.and_time(NaiveTime::MIN)),
+        Moment::Local(time) => first(zone, time),
+        Moment::Exact(time) => time,
+    });
+    let to = to.map(|to| match to {
+        Moment::Day(day) => {
+            let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
+            first(zone, next.and_time(NaiveTime::MIN))
+        }
+        Moment::Local(time) => last(zone, time),
+        Moment::Exact(time) => time,
+    });
+    Period { from, to }
 }
 
 /// The first moment at which clocks show this time; where they leap over it, an hour later.
@@ -115,7 +91,7 @@ mod tests {
     #[track_caller]
     fn check(from: &str, to: &str, expected: [&str; 2]) {
         let moment = |text: &str| Some(text.parse::<Moment>().unwrap());
-        let period = Period::new(moment(from), moment(to), Tz::Europe__Berlin);
+        let period = super::period(moment(from), moment(to), Tz::Europe__Berlin);
         assert_eq!([period.from, period.to].map(|time| time.unwrap().to_string()), expected, "{from} {to}");
     }
 

@@ -53,6 +53,15 @@ impl Damage {
         }
     }
 
+    /// Whether it is only that a segment is gone, as those are that left the log.
+    pub fn is_of_missing_segment(&self) -> bool {
+        match self {
+            Self::Gap { .. } => true,
+            Self::Segment { error, .. } => error.is_missing(),
+            Self::Lines { .. } => false,
+        }
+    }
+
     /// The event that stands for those that are lost by it; none where it took none.
     pub(super) fn lost(&self, missing: Range<Offset>) -> Option<(Offset, Event)> {
         let count = missing.end.0.checked_sub(missing.start.0).filter(|count| *count > 0)?;

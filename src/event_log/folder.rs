@@ -259,6 +259,11 @@ impl Folder {
         self.sync()
     }
 
+    /// The sealed form of a segment, as it will be once it is sealed.
+    pub(super) fn sealed_form(&self, segment: &Segment) -> Segment {
+        Segment { path: self.sealed_path(segment.base), sealed: true, ..segment.clone() }
+    }
+
     /// Where the sealed form of a segment lies.
     pub(super) fn sealed_path(&self, base: Offset) -> PathBuf {
         Segment::sealed_path(&self.path, base)

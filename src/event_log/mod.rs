@@ -50,7 +50,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 pub use ahead::Ahead;
-pub use beside::{Beside, SegmentBeside};
+pub use beside::{Beside, EventsUpTo, SegmentBeside};
 pub use damage::Damage;
 pub use disk::{Disk, FileFacts, LogFile, Open, RealDisk};
 use folder::Folder;
@@ -86,6 +86,11 @@ impl LogError {
     /// What the system said.
     pub fn io(&self) -> &io::Error {
         &self.source
+    }
+
+    /// Whether there is no such file.
+    fn is_missing(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::LogError;
 use super::damage::Damage;
 use super::folder::Folder;
 use super::pieces::{Piece, Pieces};
@@ -32,6 +33,16 @@ impl Events {
         let ends = segments.iter().skip(first + 1).map(|next| next.base).chain([end]);
         let segments = segments.iter().skip(first).cloned().zip(ends).collect();
         Self { folder: folder.clone(), segments, current: None, from, end: from, lost: None }
+    }
+
+    /// The pieces of the segment, which may have been sealed since it was listed.
+    fn open(&self, segment: &Segment, until: Offset) -> Result<Pieces, LogError> {
+        match Pieces::open(&self.folder, segment, until, self.from) {
+            Err(error) if error.is_missing() && !segment.sealed => {
+                Pieces::open(&self.folder, &self.folder.sealed_form(segment), until, self.from)
+            }
+            opened => opened,
+        }
     }
 
     /// The part of an event that is not before the first that is wanted.
@@ -80,7 +91,7 @@ impl Iterator for Events {
                 return Some(self.report(gap, lost));
             }
             let (segment, until) = self.segments.pop_front()?;
-            match Pieces::open(&self.folder, &segment, until, self.from) {
+            match self.open(&segment, until) {
                 Ok(pieces) => self.current = Some(pieces),
                 Err(error) => {
                     let (base, path) = (segment.base, segment.path);

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use memchr::memmem::Finder;
+use serde::Serialize;
 
 use crate::dot11::{MacAddr, Ssid, hex};
 use crate::event::{Event, Offset, Probe, Timestamp};
-use crate::event_log::{Beside, Disk, LogError, SegmentBeside};
+use crate::event_log::{Beside, Disk, EventsUpTo, LogError, SegmentBeside, Snapshots};
 
 /// How far the clock of a disk may be behind that of a capture.
 const CLOCKS_APART: Duration = Duration::from_secs(3600);
@@ -33,7 +34,7 @@ pub enum Sought {
 }
 
 /// What the log takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LogSize {
     /// Its segments' files.
     pub bytes: u64,
@@ -45,11 +46,25 @@ pub struct LogSize {
 #[derive(Debug, Clone)]
 pub struct History {
     log: Beside,
+    snapshots: Snapshots,
 }
 
 impl History {
     pub(super) fn new(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
-        Self { log: Beside::new(disk, &data_dir.join("events")) }
+        Self { log: Beside::new(disk, &data_dir.join("events")), snapshots: Snapshots::of(data_dir) }
+    }
+
+    pub(super) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    /// Every event from `from` on, or from the oldest, up to `end`, with what is damaged among them. All of
+    /// them are to have been written, see [`super::RecorderHandle::sync`].
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be listed.
+    pub fn events(&self, from: Option<Offset>, end: Offset) -> Result<EventsUpTo, LogError> {
+        self.log.up_to(from, end)
     }
 
     /// Hands over the sought probes that were captured from `from` on, in the order in which they were

@@ -11,6 +11,7 @@
 //!   restart.
 //! - The queue is bounded. A live source that finds it full drops the probe and counts it.
 
+mod check;
 mod handle;
 mod history;
 mod recovery;
@@ -33,11 +34,12 @@ use crate::dot11::MacAddr;
 use crate::event::{Event, NamedBy, Timestamp};
 use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, Writer};
 use crate::state::{AlertPolicy, State, Store, StoreError};
+pub use check::{Check, CheckError};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
 pub use history::{History, LogSize, Sought};
 use retention::{Crowd, Retirement};
-pub use stored::{Check, ImportError, Stored, import};
+pub use stored::{ImportError, Stored, import};
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
 const QUEUE_LENGTH: usize = 32_768;

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::check::{Check, Damages, fold_rest};
 use super::recovery::{self, catch_up, checkpoint, newest_snapshot, state_folder};
-use super::{RecorderError, Settings};
-use crate::event::{Event, Offset, Timestamp};
+use super::{History, LogSize, RecorderError, Settings};
+use crate::event::{Offset, Timestamp};
 use crate::event_log::{
-    self, DataDirLock, Entry, LogError, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
+    self, DataDirLock, Entry, LogError, RealDisk, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
 };
 use crate::state::{Differences, Image, SnapshotError, State, Store};
 
@@ -48,23 +50,6 @@ pub enum ImportError {
     Recorder(#[from] RecorderError),
 }
 
-/// What [`Stored::check`] found.
-#[derive(Debug)]
-pub struct Check {
-    /// The offset behind the log's last event.
-    pub end: Offset,
-    /// The offset behind the last event that sled has, or why there is nothing to compare.
-    pub checkpoint: Result<Offset, String>,
-    /// Devices in the state that the log gives at that offset.
-    pub devices: u64,
-    /// Where the state that the log gives (the one) and sled's (the other) differ.
-    pub differences: Differences,
-    /// Places of the log and snapshots that are damaged, the first of them in words.
-    pub damage: Vec<String>,
-    /// How many they are.
-    pub damaged: u64,
-}
-
 /// A data directory that nothing else uses as long as this lives.
 #[derive(Debug)]
 pub struct Stored {
@@ -88,6 +73,14 @@ impl Stored {
     /// The log.
     pub fn log(&self) -> &Recovered {
         &self.log
+    }
+
+    /// What the log takes on disk.
+    ///
+    /// # Errors
+    /// [`LogError`] where it cannot be looked at.
+    pub fn log_size(&self) -> Result<LogSize, LogError> {
+        History::new(Arc::new(RealDisk), &self.data_dir).size()
     }
 
     /// The state at the log's end, as the next start would have it. sled keeps what it has.
@@ -141,19 +134,13 @@ impl Stored {
     /// # Errors
     /// [`RecorderError`] where another process has sled, or the snapshots cannot be looked at.
     pub fn check(&self, limit: usize, progress: &mut dyn FnMut(Offset)) -> Result<Check, RecorderError> {
-        let (mut damage, mut damaged) = (Vec::new(), 0);
-        let mut note = |what: String| {
-            damaged += 1;
-            if damage.len() < limit {
-                damage.push(what);
-            }
-        };
+        let mut damages = Damages::new(limit);
         let mut in_sled = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
             Ok((_, state)) => Ok(state),
             Err(unusable) => Err(unusable.why),
         };
         let mut given = self.beginning(&mut |file, error| {
-            note(format!("{error} ({})", file.path().display()));
+            damages.note(format_args!("{error} ({})", file.path().display()));
             Ok(())
         })?;
         let checkpoint = in_sled.as_ref().map(State::next_offset).map_err(Clone::clone);
@@ -171,7 +158,7 @@ impl Stored {
                     }
                 }
                 Ok(_) => {}
-                Err(what) => note(what.to_string()),
+                Err(what) => damages.note(what),
             }
         }
         let mut differences = Differences::default();
@@ -180,6 +167,7 @@ impl Stored {
             differences = given.differences(in_sled, limit);
         }
         let (end, devices) = (self.log.next_offset(), given.totals().addresses);
+        let Damages { count: damaged, first: damage, .. } = damages;
         Ok(Check { end, checkpoint, devices, differences, damage, damaged })
     }
 
@@ -190,18 +178,6 @@ impl Stored {
         unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
     ) -> Result<State, LogError> {
         newest_snapshot(&self.snapshots, unreadable)
-    }
-}
-
-/// Folds in what of the event is not in the state yet: of lost events it may be a part.
-fn fold_rest(state: &mut State, offset: Offset, event: &Event) {
-    let (next, end) = (state.next_offset(), event.end(offset));
-    match event {
-        _ if offset >= next => state.fold(offset, event),
-        Event::Lost { why, .. } if end > next => {
-            state.fold(next, &Event::Lost { count: end.0 - next.0, why: why.clone() });
-        }
-        _ => {}
     }
 }
 
@@ -246,7 +222,9 @@ fn ensure_empty(data_dir: &Path) -> Result<(), ImportError> {
     let list = || -> io::Result<Vec<String>> {
         let names =
             fs::read_dir(data_dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-        let counts = |name: &String| name != "lock" && !is_leftover(&data_dir.join(name));
+        let counts = |name: &String| {
+            !["lock", "control.sock"].contains(&name.as_str()) && !is_leftover(&data_dir.join(name))
+        };
         names.filter(|name| name.as_ref().ok().is_none_or(counts)).collect()
     };
     let mut found = list().map_err(|error| ImportError::List { data_dir: data_dir.to_owned(), error })?;

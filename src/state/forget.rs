@@ -41,6 +41,11 @@ impl State {
         self.forgetting.is_some()
     }
 
+    /// Whether no [`Event::Forget`] is half carried out, see [`State::sweep`].
+    pub fn is_swept(&self) -> bool {
+        self.forgetting.is_none()
+    }
+
     /// Whether devices take more than `limit` bytes of memory.
     pub fn is_crowded(&self, limit: usize) -> bool {
         self.devices.bytes() > limit

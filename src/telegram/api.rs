@@ -180,6 +180,14 @@ impl Api {
         call(&self.bot, payload).await
     }
 
+    /// As [`Api::ask`], and reads the answer as another type.
+    pub(super) async fn ask_for<T: DeserializeOwned>(
+        &self,
+        payload: &(impl Payload + Serialize),
+    ) -> Result<T, Failure> {
+        call(&self.bot, payload).await
+    }
+
     /// Asks until there is an answer; `None` where `stop` comes first.
     pub(super) async fn until_answered<P>(
         &self,

@@ -16,6 +16,7 @@ mod handler;
 mod health;
 mod incoming;
 mod lanes;
+mod look;
 mod menu;
 mod notices;
 mod outbox;
@@ -40,6 +41,7 @@ use access::Access;
 use api::Api;
 use handler::Handler;
 use incoming::Me;
+pub use look::{Look, Unsaid, WebhookLook, look};
 use quiet::Quiet;
 use sender::Sender;
 

@@ -49,12 +49,12 @@ pub(super) async fn run(
     handler: Arc<Handler>,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
-    let path = format!("/telegram/{}", path_segment(token));
+    let path = path(token);
     let secret = match &webhook.secret_token {
         Some(secret) => secret.reveal().to_owned(),
         None => random_secret()?,
     };
-    let url = public_url(&webhook.url, &path);
+    let url = address(webhook, token);
     let posts = Arc::new(Posts {
         // A proxy may strip the public address's own path, or not.
         paths: [path, url.path().to_owned()],
@@ -118,6 +118,15 @@ async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> Sta
         Err(error) => warn!("Telegram posted what is no update: {error}"),
     }
     StatusCode::OK
+}
+
+/// Where Telegram is to post.
+pub(super) fn address(webhook: &Webhook, token: &Secret) -> Url {
+    public_url(&webhook.url, &path(token))
+}
+
+fn path(token: &Secret) -> String {
+    format!("/telegram/{}", path_segment(token))
 }
 
 /// A part of the path that only who knows the token can know.

@@ -2,6 +2,7 @@
 
 mod access;
 mod alerting;
+mod beside;
 mod bot;
 mod bot_buttons;
 mod bot_chats;
@@ -12,6 +13,7 @@ mod damage;
 mod day;
 mod decode;
 mod decoder_vs_tshark;
+mod doctor;
 mod flood;
 mod full_disk;
 mod kill;

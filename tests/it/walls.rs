@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the bottom up. A room may use those before it.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "dot11",
     "vendor",
     "capture",
@@ -17,6 +17,7 @@ const ROOMS: [&str; 15] = [
     "config",
     "recorder",
     "chat",
+    "control",
     "http",
     "telegram",
     "service",

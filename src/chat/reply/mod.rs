@@ -40,8 +40,7 @@ pub(super) use names::{
     NAME_FIELD, asked_to_name, had_no_name, name_question, name_refused, named, named_by_configuration,
     named_by_import, unnamed,
 };
-pub(super) use status::status;
-pub use status::{Condition, SensorStatus, Status};
+pub use status::{Condition, SensorStatus, Status, holdings, status};
 
 /// A change that was not made, or not for good.
 pub fn change_failed(error: &ChangeError) -> Text {

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::words::{ago, counted, reason, shown_bytes, shown_duration, when};
 use crate::chat::text::{Text, printable};
 use crate::event::Timestamp;
 use crate::recorder::LogSize;
+use crate::state::State;
 use crate::vendor;
 
 /// How the box is doing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// Since the service was started.
+    #[serde(rename = "uptime_seconds", serialize_with = "whole_seconds")]
     pub uptime: Duration,
     /// Each source of frames.
     pub sensors: Vec<SensorStatus>,
@@ -46,8 +49,33 @@ pub struct Status {
     pub disk_error: Option<String>,
 }
 
+impl Status {
+    /// What there is while nothing runs: a state, and the log that it follows from.
+    pub fn of_state(state: &State, log: Option<LogSize>) -> Self {
+        let totals = state.totals();
+        Self {
+            uptime: Duration::ZERO,
+            sensors: Vec::new(),
+            probes: totals.probes,
+            wildcard_probes: totals.wildcard_probes,
+            addresses: totals.addresses,
+            random_addresses: totals.random_addresses,
+            forgotten_addresses: totals.forgotten_addresses,
+            last_probe: totals.last_probe,
+            events: state.next_offset().0,
+            watches: state.watches().len(),
+            alerts_waiting: state.alerts().waiting(),
+            lost_probes: 0,
+            lost_events: totals.lost_events,
+            log,
+            disk_error: None,
+        }
+    }
+}
+
 /// What a source of frames is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// It is being opened, which for standard input waits for the first bytes.
     Opening,
@@ -62,7 +90,7 @@ pub enum Condition {
 }
 
 /// How a source of frames is doing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SensorStatus {
     /// The interface or file.
     pub name: String,
@@ -84,12 +112,25 @@ pub struct SensorStatus {
     pub clock_is_behind: bool,
 }
 
+fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}
+
+/// What there is at `now` while no program runs that hears or tells anything.
+pub fn holdings(status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = heard(Text::default(), status, now, zone);
+    alerts(log(text, status, now, zone), status)
+}
+
 /// How everything is doing at `now`: the program first, then what it hears, writes and tells.
-pub(in crate::chat) fn status(status: &Status, now: Timestamp, zone: Tz) -> Text {
+pub fn status(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = program(status, now);
     let text = sources(text, &status.sensors, now);
     let text = heard(text, status, now, zone);
-    let text = log(text, status, now, zone);
+    alerts(log(text, status, now, zone), status)
+}
+
+fn alerts(text: Text, status: &Status) -> Text {
     text.then("\n\n")
         .bold("📣 Alerts")
         .then(format_args!("\nWatched networks: {}", status.watches))

@@ -20,7 +20,7 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use super::table::PackedRow;
-use super::{Forgetting, State};
+use super::{Forgetting, State, Totals};
 use crate::dot11::MacAddr;
 use crate::event::{Offset, Timestamp};
 pub use row::DeviceForm;
@@ -158,6 +158,20 @@ impl Image {
     /// The offset of the first event that is not in it.
     pub fn next_offset(&self) -> Offset {
         self.next
+    }
+
+    /// The counts over all devices in it.
+    pub(super) fn totals(&self) -> Totals {
+        let totals = self.first_rows.iter().find_map(|row| match row {
+            Row::Totals(totals) => Some(*totals),
+            _ => None,
+        });
+        totals.unwrap_or_default()
+    }
+
+    /// Every row of its tables, in no order.
+    pub(super) fn packed_rows(&self) -> impl Iterator<Item = PackedRow<'_>> {
+        packed_rows(&self.devices).chain(packed_rows(&self.others)).filter_map(|(_, row)| row.ok())
     }
 
     /// Writes the snapshot, a line a write; `time` is when the image was made.

@@ -265,7 +265,8 @@ impl BotApi {
         });
     }
 
-    /// Answers a method (any case) with this result from now on, where the server has no own answer.
+    /// Answers a method (any case) with this result from now on, where the server has no own answer. Of
+    /// getWebhookInfo, these fields stand over its own.
     pub fn answer_with(&self, method: &str, result: Value) {
         self.change(|state| {
             state.canned.insert(method.to_ascii_lowercase(), result);

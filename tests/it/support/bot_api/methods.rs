@@ -81,12 +81,7 @@ pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
             drop_pending(state, call);
             Reply::Result(true.into())
         }
-        "getwebhookinfo" => Reply::Result(json!({
-            "url": state.webhook.as_ref().map_or("", |webhook| &webhook.url),
-            "has_custom_certificate": false,
-            "pending_update_count": state.pending.len(),
-            "max_connections": 40,
-        })),
+        "getwebhookinfo" => Reply::Result(webhook_info(state)),
         "setmycommands" => {
             let commands = call.params.get("commands").cloned().unwrap_or_default();
             state.menus.insert(menu_scope(call), commands);
@@ -178,6 +173,21 @@ pub fn bot_user() -> Value {
         "can_connect_to_business": false,
         "has_main_web_app": false,
     })
+}
+
+/// What is known of the webhook, with what `BotApi::answer_with` gave over it.
+fn webhook_info(state: &State) -> Value {
+    let mut info = json!({
+        "url": state.webhook.as_ref().map_or("", |webhook| &webhook.url),
+        "has_custom_certificate": false,
+        "pending_update_count": state.pending.len(),
+        "max_connections": 40,
+    });
+    for (field, value) in state.canned.get("getwebhookinfo").and_then(Value::as_object).into_iter().flatten()
+    {
+        info[field] = value.clone();
+    }
+    info
 }
 
 fn set_webhook(state: &mut State, call: &Call) -> Reply {

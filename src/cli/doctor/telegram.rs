@@ -1,0 +1,252 @@
+//! Telegram: the token, and the webhook with what Telegram says of it.
+
+use super::finding::Finding;
+use crate::config::{Telegram, Updates, Webhook};
+use crate::event::Timestamp;
+use crate::telegram::{Look, Unsaid, WebhookLook};
+
+const TOKEN: &str = "Telegram token";
+const WEBHOOK: &str = "Webhook";
+
+/// How long ago an error may be to count, in seconds, where nothing waits.
+const RECENT_SECONDS: i64 = 3600;
+
+/// Without a token there is nothing to ask.
+pub(super) fn no_token() -> Finding {
+    Finding::unknown(TOKEN, "none is configured: probes are recorded, and nobody is answered").with_remedy(
+        "set telegram.token_file; where systemd gives the token to the service, look with \
+         sudo PROBEWATCH__TELEGRAM__TOKEN_FILE=/etc/probewatch/telegram-token probewatch doctor",
+    )
+}
+
+/// What the server said, as findings.
+pub(super) fn findings(settings: &Telegram, look: &Look, now: Timestamp, service_runs: bool) -> Vec<Finding> {
+    let mut findings = vec![token(settings, look.bot.as_ref())];
+    // Of a server that does not know the bot there is nothing more to say.
+    if let (Ok(_), Ok(found)) = (&look.bot, &look.webhook) {
+        findings.push(match &settings.updates {
+            Updates::Webhook(configured) => webhook(configured, found, now, service_runs),
+            Updates::Polling => no_webhook(found, service_runs),
+        });
+    }
+    findings
+}
+
+fn token(settings: &Telegram, bot: Result<&String, &Unsaid>) -> Finding {
+    let server = settings.api_url.host_str().unwrap_or("the Bot API server");
+    let check_the_way = format!(
+        "see whether this machine reaches {server}, and whether telegram.api_url, a firewall or its clock is wrong"
+    );
+    match bot {
+        Ok(name) => Finding::fine(TOKEN, format!("Telegram knows the bot as @{name}")),
+        Err(Unsaid::Token) => Finding::broken(
+            TOKEN,
+            "Telegram does not know it",
+            "it was mistyped or revoked: @BotFather gives a new one with /token",
+        ),
+        Err(Unsaid::TimedOut) => {
+            Finding::broken(TOKEN, format!("{server} did not answer in time"), check_the_way)
+        }
+        Err(Unsaid::Failed(why)) => {
+            Finding::broken(TOKEN, format!("{server} could not be asked: {why}"), check_the_way)
+        }
+    }
+}
+
+fn webhook(configured: &Webhook, found: &WebhookLook, now: Timestamp, service_runs: bool) -> Finding {
+    let restart = "restart the service, which tells Telegram the address";
+    match &found.host {
+        None if service_runs => Finding::broken(WEBHOOK, "Telegram knows of none", restart),
+        None => Finding::unknown(WEBHOOK, "none is set yet: the service does that at its start"),
+        Some(host) if !found.is_ours => Finding::broken(
+            WEBHOOK,
+            format!("Telegram posts to another address, on {host}"),
+            format!("another program uses the same token, or the configuration was changed: {restart}"),
+        ),
+        Some(host) => {
+            let waiting = match found.pending {
+                0 => String::new(),
+                1 => "; 1 update waits".to_owned(),
+                count => format!("; {count} updates wait"),
+            };
+            match &found.last_error {
+                Some((time, message)) if is_recent(*time, now) || found.pending > 0 => Finding::broken(
+                    WEBHOOK,
+                    format!("posting to {host} failed at {time}: {message}{waiting}"),
+                    explain(message, configured),
+                ),
+                _ => Finding::fine(WEBHOOK, format!("Telegram posts to {host}{waiting}")),
+            }
+        }
+    }
+}
+
+fn is_recent(time: Timestamp, now: Timestamp) -> bool {
+    now.as_micros() - time.as_micros() < RECENT_SECONDS * 1_000_000
+}
+
+fn no_webhook(found: &WebhookLook, service_runs: bool) -> Finding {
+    match &found.host {
+        None => Finding::fine(WEBHOOK, "none is set, and the bot polls"),
+        Some(host) if service_runs => Finding::broken(
+            WEBHOOK,
+            format!("one is set on {host}, so that polling gets nothing"),
+            "another program uses the same token: stop it, then restart the service, which removes the webhook",
+        ),
+        Some(host) => {
+            Finding::unknown(WEBHOOK, format!("one is set on {host}; the service removes it at its start"))
+        }
+    }
+}
+
+/// What helps against what Telegram says of posts that failed.
+fn explain(message: &str, configured: &Webhook) -> String {
+    let status = message.rsplit_once("response from the webhook: ").and_then(|(_, rest)| rest.get(..3));
+    match status.and_then(|status| status.parse().ok()) {
+        Some(status) => explain_status(status, configured),
+        None => explain_failure(&message.to_ascii_lowercase()).to_owned(),
+    }
+}
+
+/// What helps where something answered with this HTTP status.
+fn explain_status(status: u16, configured: &Webhook) -> String {
+    let listen = configured.listen;
+    match status {
+        300..=399 => {
+            "Telegram follows no redirection: set telegram.webhook.url to the final address".to_owned()
+        }
+        401 | 403 => {
+            "the secret or a password was refused: let nobody but probewatch answer under /telegram/, \
+                      and restart the service"
+                .to_owned()
+        }
+        404 | 405 => {
+            format!("something else answered: have the proxy pass /telegram/ on to {listen} as it is")
+        }
+        502..=504 => format!(
+            "the proxy does not reach probewatch: see that the service runs and listens on {listen}, and \
+             that the proxy passes on to that address"
+        ),
+        520..=530 => format!("the tunnel is not connected: start cloudflared, with {listen} as its service"),
+        _ => "look into the log of the service and of the proxy for why".to_owned(),
+    }
+}
+
+/// What helps where nothing answered, by what is said of it in small letters.
+fn explain_failure(message: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["ssl", "certificate", "tls"]) {
+        "renew the certificate of the proxy, and have it send the whole chain: Telegram takes none that is \
+         expired, for another name, or self-signed"
+    } else if says(&["timed out", "timeout"]) {
+        "the address is not reached from the internet: forward the port to the proxy and open the firewall; \
+         Telegram posts only to ports 443, 80, 88 and 8443"
+    } else if says(&["refused"]) {
+        "nothing listens there: start the proxy, and see that the port is forwarded to it"
+    } else if says(&["resolve", "not known", "dns"]) {
+        "the host has no address: mend its DNS entry, or telegram.webhook.url"
+    } else if says(&["mismatch"]) {
+        "the host has another address than when the webhook was set: restart the service"
+    } else {
+        "look into the log of the proxy for what it did"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured() -> Webhook {
+        Webhook {
+            url: "https://bot.example.org".parse().unwrap(),
+            listen: "127.0.0.1:8080".parse().unwrap(),
+            secret_token: None,
+        }
+    }
+
+    fn found(host: Option<&str>, pending: u64, error: Option<(i64, &str)>) -> WebhookLook {
+        let last_error =
+            error.map(|(seconds, why)| (Timestamp::from_micros(seconds * 1_000_000), why.to_owned()));
+        WebhookLook {
+            host: host.map(str::to_owned),
+            is_ours: host == Some("bot.example.org"),
+            pending,
+            last_error,
+        }
+    }
+
+    #[test]
+    fn what_telegram_says_of_a_webhook_is_explained() {
+        let now = Timestamp::from_micros(1_000_000_000_000);
+        let ours = Some("bot.example.org");
+        let mut told = vec![
+            webhook(&configured(), &found(ours, 0, None), now, true),
+            webhook(&configured(), &found(ours, 1, None), now, true),
+            webhook(&configured(), &found(ours, 0, Some((900_000, "Connection refused"))), now, true),
+            webhook(&configured(), &found(None, 0, None), now, true),
+            webhook(&configured(), &found(None, 0, None), now, false),
+            webhook(&configured(), &found(Some("other.example"), 0, None), now, true),
+            no_webhook(&found(None, 0, None), true),
+            no_webhook(&found(Some("other.example"), 3, None), true),
+            no_webhook(&found(Some("other.example"), 3, None), false),
+        ];
+        for why in [
+            "Wrong response from the webhook: 404 Not Found",
+            "Wrong response from the webhook: 401 Unauthorized",
+            "Wrong response from the webhook: 302 Found",
+            "Wrong response from the webhook: 502 Bad Gateway",
+            "Wrong response from the webhook: 530 <none>",
+            "Wrong response from the webhook: 500 Internal Server Error",
+            "SSL error {error:0A000086:SSL routines::certificate verify failed}",
+            "Connection timed out",
+            "Read timeout expired",
+            "Connection refused",
+            "Failed to resolve host: Name or service not known",
+            "IP address mismatch",
+            "Connection reset by peer",
+        ] {
+            told.push(webhook(&configured(), &found(ours, 2, Some((999_990, why))), now, true));
+        }
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        ✓ Webhook: Telegram posts to bot.example.org
+        ✓ Webhook: Telegram posts to bot.example.org; 1 update waits
+        ✓ Webhook: Telegram posts to bot.example.org
+        ✗ Webhook: Telegram knows of none
+            → restart the service, which tells Telegram the address
+        ! Webhook: none is set yet: the service does that at its start
+        ✗ Webhook: Telegram posts to another address, on other.example
+            → another program uses the same token, or the configuration was changed: restart the service, which tells Telegram the address
+        ✓ Webhook: none is set, and the bot polls
+        ✗ Webhook: one is set on other.example, so that polling gets nothing
+            → another program uses the same token: stop it, then restart the service, which removes the webhook
+        ! Webhook: one is set on other.example; the service removes it at its start
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 404 Not Found; 2 updates wait
+            → something else answered: have the proxy pass /telegram/ on to 127.0.0.1:8080 as it is
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 401 Unauthorized; 2 updates wait
+            → the secret or a password was refused: let nobody but probewatch answer under /telegram/, and restart the service
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 302 Found; 2 updates wait
+            → Telegram follows no redirection: set telegram.webhook.url to the final address
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 502 Bad Gateway; 2 updates wait
+            → the proxy does not reach probewatch: see that the service runs and listens on 127.0.0.1:8080, and that the proxy passes on to that address
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 530 <none>; 2 updates wait
+            → the tunnel is not connected: start cloudflared, with 127.0.0.1:8080 as its service
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 500 Internal Server Error; 2 updates wait
+            → look into the log of the service and of the proxy for why
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: SSL error {error:0A000086:SSL routines::certificate verify failed}; 2 updates wait
+            → renew the certificate of the proxy, and have it send the whole chain: Telegram takes none that is expired, for another name, or self-signed
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Connection timed out; 2 updates wait
+            → the address is not reached from the internet: forward the port to the proxy and open the firewall; Telegram posts only to ports 443, 80, 88 and 8443
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Read timeout expired; 2 updates wait
+            → the address is not reached from the internet: forward the port to the proxy and open the firewall; Telegram posts only to ports 443, 80, 88 and 8443
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Connection refused; 2 updates wait
+            → nothing listens there: start the proxy, and see that the port is forwarded to it
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Failed to resolve host: Name or service not known; 2 updates wait
+            → the host has no address: mend its DNS entry, or telegram.webhook.url
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: IP address mismatch; 2 updates wait
+            → the host has another address than when the webhook was set: restart the service
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Connection reset by peer; 2 updates wait
+            → look into the log of the proxy for what it did
+        ");
+    }
+}

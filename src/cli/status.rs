@@ -1,0 +1,30 @@
+//! `probewatch status`: how the service is doing, or what there is while none runs.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::progress::Progress;
+use super::{CliError, Place, beside, stored};
+use crate::chat::reply::Status;
+use crate::control::{Command, status::write_stored};
+
+pub(super) fn status(place: &Place, json: bool) -> Result<ExitCode, CliError> {
+    beside::or_beside(place, here(place, json), || Command::Status { json })
+}
+
+fn here(place: &Place, json: bool) -> Result<ExitCode, CliError> {
+    let config = place.config()?;
+    let data_dir = config.data_dir.display();
+    let none_runs = format!("No service runs on {data_dir}; `probewatch run` starts it.\n");
+    let stored = match stored(&config) {
+        Err(CliError::NoData(data_dir)) => return Err(CliError::NoServiceAndNoData(data_dir)),
+        stored => stored?,
+    };
+    let mut progress = Progress::new("reading", stored.log().next_offset());
+    let state = stored.state(&mut |offset| progress.at(offset))?;
+    drop(progress);
+    let status = Status::of_state(&state, stored.log_size().ok());
+    write_stored(&none_runs, &status, json, config.time_zone, io::stdout().lock())
+        .map_err(CliError::io("could not print the status"))?;
+    Ok(ExitCode::SUCCESS)
+}

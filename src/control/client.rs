@@ -1,0 +1,135 @@
+//! The side of who asks the service.
+
+use std::fmt::Display;
+use std::io::{self, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::frame::Frame;
+use super::{Command, Request, socket};
+use crate::event::Offset;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// No service listens.
+    #[error("no service answers there")]
+    NobodyListens,
+    /// The socket is somebody else's.
+    #[error("the service that runs there answers only its own user and root: run this command with sudo")]
+    NotPermitted,
+    /// The service said why.
+    #[error("{0}")]
+    Failed(String),
+    /// The service ended, or is none.
+    #[error("the service broke off its answer: {0}")]
+    BrokenOff(io::Error),
+}
+
+impl From<io::Error> for Unanswered {
+    fn from(error: io::Error) -> Self {
+        Self::BrokenOff(error)
+    }
+}
+
+/// Where a person sees what is no output.
+pub trait Screen {
+    /// Something is wrong.
+    fn tell(&mut self, what: &dyn Display);
+    /// The command is at this event, of so many.
+    fn progress(&mut self, at: Offset, end: Offset);
+}
+
+/// An answer that has begun.
+pub struct Answer {
+    frames: BufReader<UnixStream>,
+    first: Option<Frame>,
+}
+
+impl Answer {
+    /// Asks the service in `data_dir`, and waits until it has something to print. `lines` follow the request of a
+    /// chat. Where there is `patience`, the service may be silent for so long.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub fn ask(
+        data_dir: &Path,
+        request: &Request,
+        lines: impl Read + Send + 'static,
+        patience: Option<Duration>,
+        screen: &mut dyn Screen,
+    ) -> Result<Self, Unanswered> {
+        let mut stream = socket::connect(data_dir).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
+                Unanswered::NobodyListens
+            }
+            io::ErrorKind::PermissionDenied => Unanswered::NotPermitted,
+            _ => Unanswered::BrokenOff(error),
+        })?;
+        stream.set_read_timeout(patience)?;
+        stream.set_write_timeout(patience)?;
+        let mut line = serde_json::to_vec(request).map_err(io::Error::from)?;
+        line.push(b'\n');
+        // One that answers too many others says so without reading.
+        let asked = stream.write_all(&line);
+        if matches!(request.command, Command::Chat { .. }) {
+            hand_over(stream.try_clone()?, lines);
+        }
+        let mut answer = Self { frames: BufReader::new(stream), first: None };
+        match (answer.next(screen), asked) {
+            (Ok(first), _) => answer.first = Some(first),
+            (Err(Unanswered::Failed(why)), _) => return Err(Unanswered::Failed(why)),
+            (Err(error), asked) => return asked.map_err(Unanswered::from).and(Err(error)),
+        }
+        Ok(answer)
+    }
+
+    /// Writes what the command prints to `out`; its exit status.
+    ///
+    /// # Errors
+    /// What writing gives. Where the answer is broken off, an error of another kind.
+    pub fn print(mut self, out: &mut dyn Write, screen: &mut dyn Screen) -> io::Result<u8> {
+        loop {
+            let frame = match self.first.take() {
+                Some(first) => first,
+                None => self.next(screen).map_err(io::Error::other)?,
+            };
+            match frame {
+                Frame::Output(bytes) => {
+                    out.write_all(&bytes)?;
+                    out.flush()?;
+                }
+                Frame::Exit(status) => return Ok(status),
+                Frame::Told(_) | Frame::Progress(..) | Frame::Failed(_) => {}
+            }
+        }
+    }
+
+    /// The next output, or the end.
+    fn next(&mut self, screen: &mut dyn Screen) -> Result<Frame, Unanswered> {
+        loop {
+            match Frame::read(&mut self.frames)? {
+                Frame::Told(what) => screen.tell(&what),
+                Frame::Progress(at, end) => screen.progress(at, end),
+                Frame::Failed(why) => return Err(Unanswered::Failed(why)),
+                frame @ (Frame::Output(_) | Frame::Exit(_)) => return Ok(frame),
+            }
+        }
+    }
+}
+
+/// Hands a person's lines to the service as they come, and tells when there are no more. The thread may wait for a
+/// line when the program ends, which does not wait for it.
+fn hand_over(mut stream: UnixStream, mut lines: impl Read + Send + 'static) {
+    let copying = move || {
+        // Where the service is gone, its answer is broken off, which is told.
+        let _ = io::copy(&mut lines, &mut stream);
+        let _ = stream.shutdown(Shutdown::Write);
+    };
+    if let Err(error) = thread::Builder::new().name("lines".to_owned()).spawn(copying) {
+        tracing::warn!("could not start a thread that reads the lines: {error}");
+    }
+}

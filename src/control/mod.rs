@@ -1,0 +1,37 @@
+//! Commands beside the service: `lookup`, `chat`, `status`, `export` and `check` while the data directory is in
+//! use, through a Unix socket in it.
+//!
+//! # Protocol
+//! The client writes a line of JSON, a [`Request`]; for `chat` the person's lines follow. The service answers in
+//! frames: a line of JSON, which says what the frame is, and as many bytes as that line tells. `output` is what
+//! the command prints, `told` a line about something that is wrong, `progress` how far it is, and the last frame is
+//! `exit` with the exit status, or `failed` with the reason. Where the last frame is missing, the answer is not
+//! whole. A request of another version is answered with `failed`.
+//!
+//! # What must hold
+//! - Only the owner of the service may open the socket, and root: it is made in a folder that nobody else may enter
+//!   and has its mode before it gets its name; who is at the other end is asked of the kernel as well.
+//! - A command prints the same bytes as it does while no service runs: both run the functions of this room.
+//! - Recording does not wait for it: the state is held for a few rows at a time, but for the copy that a whole
+//!   export or a check begins with, which the recorder makes itself before segments leave the log. Only one such
+//!   copy is there at a time.
+//! - Connections are bounded in number, requests and lines in length, and who says or takes nothing for an hour is
+//!   left.
+//! - A socket that a dead service left behind is replaced: who has the data directory's lock has the name.
+
+pub mod check;
+mod client;
+pub mod export;
+mod frame;
+pub mod lookup;
+mod request;
+mod server;
+mod socket;
+pub mod status;
+mod view;
+
+pub use client::{Answer, Screen, Unanswered};
+pub use request::{Command, Request};
+pub use server::{Beside, serve};
+pub use socket::{Listener, SOCKET};
+pub use view::{Here, Running, View};

@@ -1,0 +1,145 @@
+//! The socket in the data directory: made so that nobody but its owner can ever open it, and found again.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net;
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixStream};
+
+/// Its name in the data directory.
+pub const SOCKET: &str = "control.sock";
+
+/// The folder in the data directory in which it is made.
+const MAKING: &str = "control.tmp";
+
+/// The longest path that fits into a socket's address, with the zero behind it (unix(7)).
+const PATH_LIMIT: usize = 107;
+
+/// The socket, as the service listens on it.
+#[derive(Debug)]
+pub struct Listener {
+    listener: UnixListener,
+    path: PathBuf,
+    owner: u32,
+}
+
+impl Listener {
+    /// Makes the socket in `data_dir`, of which this process has the lock, in place of one that is there. To be
+    /// called within the runtime.
+    ///
+    /// # Errors
+    /// What the system says, as where the file system takes no sockets.
+    pub fn bind(data_dir: &Path) -> io::Result<Self> {
+        let making = data_dir.join(MAKING);
+        remove_folder(&making)?;
+        DirBuilder::new().mode(0o700).create(&making)?;
+        let made = Self::make(&making, data_dir.join(SOCKET));
+        let removed = remove_folder(&making);
+        let listener = made?;
+        removed?;
+        Ok(listener)
+    }
+
+    fn make(making: &Path, path: PathBuf) -> io::Result<Self> {
+        let unnamed = making.join(SOCKET);
+        let listener = at(making, net::UnixListener::bind)?;
+        // Before it has its name, so that nobody ever finds it open.
+        fs::set_permissions(&unnamed, Permissions::from_mode(0o600))?;
+        let owner = fs::symlink_metadata(&unnamed)?.uid();
+        fs::rename(&unnamed, &path)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: UnixListener::from_std(listener)?, path, owner })
+    }
+
+    /// The next connection of the owner or root; others are closed.
+    ///
+    /// # Errors
+    /// What the system says, as where no file descriptor is left.
+    pub(super) async fn accept(&self) -> io::Result<net::UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            if self.may_ask(&stream) {
+                let stream = stream.into_std()?;
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+        }
+    }
+
+    fn may_ask(&self, peer: &UnixStream) -> bool {
+        peer.peer_cred().is_ok_and(|peer| peer.uid() == self.owner || peer.uid() == 0)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Where it stays, the next service replaces it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Connects to the service that listens in `data_dir`.
+pub(super) fn connect(data_dir: &Path) -> io::Result<net::UnixStream> {
+    at(data_dir, net::UnixStream::connect)
+}
+
+/// Does something with the socket in this folder, whose path may be longer than a socket's address can be.
+fn at<T>(folder: &Path, work: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Result<T> {
+    let path = folder.join(SOCKET);
+    if path.as_os_str().len() <= PATH_LIMIT {
+        return work(path);
+    }
+    let open = File::open(folder)?;
+    work(PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", open.as_raw_fd())))
+}
+
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(data_dir: &Path) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let left_behind = net::UnixListener::bind(data_dir.join(SOCKET));
+            let is_stale = left_behind.is_ok();
+            drop(left_behind);
+            assert!(connect(data_dir).is_err(), "nobody listens");
+            let listener = Listener::bind(data_dir).unwrap();
+            let mode = fs::metadata(data_dir.join(SOCKET)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{is_stale}");
+            assert_eq!(fs::read_dir(data_dir).unwrap().count(), 1, "what it was made in is gone");
+            let _near = connect(data_dir).unwrap();
+            listener.accept().await.unwrap();
+            drop(listener);
+            assert_eq!(connect(data_dir).unwrap_err().kind(), io::ErrorKind::NotFound);
+        });
+    }
+
+    #[test]
+    fn it_is_the_owners_and_replaces_what_was_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        check(folder.path());
+        // A service that was killed while it made the socket.
+        fs::create_dir(folder.path().join(MAKING)).unwrap();
+        fs::write(folder.path().join(MAKING).join(SOCKET), "").unwrap();
+        check(folder.path());
+    }
+
+    #[test]
+    fn the_data_directory_may_lie_deep() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("deep".repeat(30)).join("deeper".repeat(20));
+        fs::create_dir_all(&deep).unwrap();
+        check(&deep);
+    }
+}

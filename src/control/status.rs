@@ -1,0 +1,54 @@
+//! How everything is doing, as a text or as JSON.
+
+use std::io::{self, Write};
+
+use chrono_tz::Tz;
+use serde_json::{Map, Value};
+
+use crate::chat::reply::{self, Status};
+use crate::event::Timestamp;
+
+/// What only a running service has.
+const OF_A_SERVICE: [&str; 4] = ["uptime_seconds", "sensors", "lost_probes", "disk_error"];
+
+/// How a service is doing that runs as this process.
+///
+/// # Errors
+/// What writing gives.
+pub fn write_running(status: &Status, json: bool, zone: Tz, mut out: impl Write) -> io::Result<()> {
+    if !json {
+        return writeln!(out, "{}", reply::status(status, Timestamp::now(), zone));
+    }
+    let mut object = object(status, true)?;
+    object.insert("process".to_owned(), std::process::id().into());
+    writeln!(out, "{}", Value::Object(object))
+}
+
+/// What there is while no service runs, as the line `none_runs` says.
+///
+/// # Errors
+/// What writing gives.
+pub fn write_stored(
+    none_runs: &str,
+    status: &Status,
+    json: bool,
+    zone: Tz,
+    mut out: impl Write,
+) -> io::Result<()> {
+    if !json {
+        return writeln!(out, "{none_runs}{}", reply::holdings(status, Timestamp::now(), zone));
+    }
+    let mut object = object(status, false)?;
+    object.retain(|key, _| !OF_A_SERVICE.contains(&key.as_str()));
+    writeln!(out, "{}", Value::Object(object))
+}
+
+fn object(status: &Status, is_running: bool) -> io::Result<Map<String, Value>> {
+    let mut object = Map::new();
+    object.insert("running".to_owned(), is_running.into());
+    object.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
+    if let Value::Object(fields) = serde_json::to_value(status)? {
+        object.extend(fields);
+    }
+    Ok(object)
+}

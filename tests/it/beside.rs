@@ -1,0 +1,366 @@
+//! Promise: while the service runs, `lookup`, `chat`, `status`, `export` and `check` work beside it and print what
+//! they print without it, through a socket that only its owner may open; recording goes on.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+
+use crate::commands::{ALICE, RANDOM, TIME, stderr, stdout};
+use crate::support::bot_api::BotApi;
+use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, pcap_bytes, push_pcap_record};
+use crate::support::service::{self, Config, Service, probewatch_command};
+use crate::support::wait_until;
+
+/// A service that hears what a test writes to its standard input.
+struct Box {
+    _api: BotApi,
+    service: Service,
+    input: Option<std::process::ChildStdin>,
+    sequence: u16,
+}
+
+impl Box {
+    fn start() -> Self {
+        Self::start_with(|config| config)
+    }
+
+    fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
+        let api = BotApi::start();
+        // Without an owner the log would have an invitation.
+        let config = Config::new(&api).sources(&["-"]).set("telegram", "owners", "[1001]");
+        let config = config.unset("devices", &service::toml_string(ALICE));
+        let mut service = Service::start_with(&api, change(config));
+        let mut input = service.take_stdin();
+        input.write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
+        service.wait_for_line("Telegram posts updates");
+        Self { _api: api, service, input: Some(input), sequence: 0 }
+    }
+
+    /// With a street that has been recorded.
+    fn with_street() -> Self {
+        let mut box_ = Self::start();
+        box_.hear(ALICE, "RNM0");
+        box_.hear(ALICE, "<b>\u{202e}\n");
+        box_.hear(RANDOM, "");
+        let named =
+            box_.run_with(&["chat"], format!("/name {ALICE} Alice\n/watch RNM0 because\n").as_bytes());
+        assert!(named.status.success(), "{}", stderr(&named));
+        box_.wait_for_events(6);
+        box_
+    }
+
+    fn hear(&mut self, source: &str, ssid: &str) {
+        self.sequence += 1;
+        let frame =
+            ProbeRequestFrame::new(source).ssid(ssid).signal(-40).sequence(self.sequence % 4096).build();
+        let mut record = Vec::new();
+        push_pcap_record(&mut record, TIME + u64::from(self.sequence) * 1_000_000, &frame);
+        self.input.as_mut().unwrap().write_all(&record).unwrap();
+    }
+
+    fn arguments<'a>(&self, arguments: &[&'a str], config: &'a str) -> Vec<&'a str> {
+        arguments.iter().copied().chain(["-c", config]).collect()
+    }
+
+    fn run_with(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let config = self.service.config_path();
+        let arguments = self.arguments(arguments, config.to_str().unwrap());
+        service::run(probewatch_command(&arguments), input)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, b"")
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)))
+    }
+
+    fn wait_for_events(&self, count: u64) {
+        wait_until("the events", || {
+            (self.json(&["status", "--json"])["events"].as_u64()? >= count).then_some(())
+        });
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.service.data_dir().join("control.sock")
+    }
+
+    /// Ends the service, and with it what it hears.
+    fn stop(&mut self) {
+        drop(self.input.take());
+        assert!(self.service.terminate().success());
+    }
+}
+
+/// What does not depend on when it was run, and by whom.
+fn timeless(output: &Output) -> (Option<i32>, String, String) {
+    let lines = stdout(output);
+    let lines: Vec<&str> = lines.lines().filter(|line| !line.starts_with("{\"snapshot\":")).collect();
+    (output.status.code(), lines.join("\n").replace("the service's state", "sled"), stderr(output))
+}
+
+#[test]
+fn each_command_prints_beside_the_service_what_it_prints_without() {
+    let mut box_ = Box::with_street();
+    let lines = format!("{ALICE}\n/watches\n\n/networks\nnobody\n/unname {RANDOM}\n");
+    let commands: [(&[&str], &str); 15] = [
+        (&["lookup", ALICE, "ali", "nobody"], ""),
+        (&["lookup", "--json", "alice", RANDOM, "00:11:22:33:44:55"], ""),
+        (&["chat"], &lines),
+        (&["check"], ""),
+        (&["export"], ""),
+        (&["export", "events"], ""),
+        (&["export", "events", "--format", "csv"], ""),
+        (&["export", "events", "--device", "Alice", "--from", "2020-04-18"], ""),
+        (&["export", "events", "--to", "2020-04-18 19:04:29", "--format", "csv"], ""),
+        (&["export", "devices"], ""),
+        (&["export", "devices", "--format", "csv", "--device", RANDOM], ""),
+        (&["export", "devices", "--to", "2019-01-01"], ""),
+        (&["export", "events", "--device", "nobody"], ""),
+        (&["export", "state", "--format", "csv"], ""),
+        (&["lookup"], ""),
+    ];
+    let run_all = |box_: &Box| -> Vec<_> {
+        commands.iter().map(|(command, input)| timeless(&box_.run_with(command, input.as_bytes()))).collect()
+    };
+    let beside = run_all(&box_);
+    assert_eq!(beside[0].0, Some(1), "one of three was not found");
+    assert!(beside[0].1.contains("Wi-Fi probe stats for Alice"), "{}", beside[0].1);
+    assert!(beside[2].1.contains("because"), "{}", beside[2].1);
+    assert_eq!(beside[3], (Some(0), "The log and sled agree: 6 events, 2 devices".to_owned(), String::new()));
+    assert_eq!((beside[5].0, beside[5].1.lines().count()), (Some(0), 6));
+    assert_eq!(beside[12].0, Some(1));
+    assert!(beside[12].2.contains("no device is called \"nobody\""), "{}", beside[12].2);
+    box_.stop();
+    assert!(!box_.socket().exists(), "a service that ends takes its socket with it");
+    for ((command, _), (beside, without)) in commands.iter().zip(beside.iter().zip(run_all(&box_))) {
+        // Without a service a look-up starts a recorder, which has something to say of the store at most.
+        assert_eq!((beside.0, &beside.1, &beside.2), (without.0, &without.1, &without.2), "{command:?}");
+    }
+}
+
+#[test]
+fn status_is_that_of_the_service_or_of_the_data_directory() {
+    let mut box_ = Box::with_street();
+    let beside = stdout(&box_.run(&["status"]));
+    for part in ["📟 probewatch ", "Running for ", "• stdin: hearing", "Probes: 3 (1 for any network)"] {
+        assert!(beside.contains(part), "{part}: {beside}");
+    }
+    let json = box_.json(&["status", "--json"]);
+    assert_eq!((&json["running"], &json["process"]), (&true.into(), &box_.service.id().into()));
+    assert_eq!(
+        (&json["sensors"][0]["name"], &json["sensors"][0]["condition"]),
+        (&"stdin".into(), &"hearing".into())
+    );
+    assert_eq!(
+        (&json["probes"], &json["watches"], &json["disk_error"]),
+        (&3.into(), &1.into(), &Value::Null)
+    );
+    let totals = |text: &str| text[text.find("📡 Heard").unwrap()..].trim_end().to_owned();
+    box_.stop();
+    let without = box_.run(&["status"]);
+    assert!(without.status.success(), "{}", stderr(&without));
+    let without = stdout(&without);
+    assert!(without.starts_with("No service runs on "), "{without}");
+    assert_eq!(totals(&without), totals(&beside));
+    let json = box_.json(&["status", "--json"]);
+    assert_eq!((&json["running"], &json["probes"], json.get("sensors")), (&false.into(), &3.into(), None));
+    fs::remove_dir_all(box_.service.data_dir()).unwrap();
+    let nothing = box_.run(&["status"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stderr(&nothing).contains("no service runs, and there is no data in "), "{}", stderr(&nothing));
+}
+
+#[test]
+fn a_change_is_on_disk_before_the_reply() {
+    let mut box_ = Box::start();
+    let output = box_.run_with(&["chat"], format!("/name {ALICE} Kitchen tablet\n").as_bytes());
+    assert!(stdout(&output).contains("is now called Kitchen tablet"), "{}", stdout(&output));
+    box_.service.kill();
+    drop(box_.input.take());
+    assert!(stdout(&box_.run_with(&["chat"], b"/name\nkitchen\n")).contains("Kitchen tablet"));
+}
+
+#[test]
+fn the_socket_is_its_owners_alone() {
+    let box_ = Box::start();
+    let socket = fs::metadata(box_.socket()).unwrap();
+    // SAFETY: a plain system call.
+    let uid = unsafe { libc::geteuid() };
+    assert_eq!((socket.mode() & 0o7777, socket.uid()), (0o600, uid));
+    assert!(!box_.service.data_dir().join("control.tmp").exists());
+    if uid != 0 {
+        return crate::support::require::skip("only root can be another user");
+    }
+    // Let nobody in as far as the socket.
+    let data_dir = box_.service.data_dir();
+    for (path, mode) in
+        [(data_dir.parent().unwrap(), 0o755), (&data_dir, 0o755), (&data_dir.join("lock"), 0o666)]
+    {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let data_dir = data_dir.to_str().unwrap();
+    let as_nobody = || {
+        let program = probewatch_command(&[]);
+        let program = program.get_program().to_owned();
+        // The build's folder may be closed to others.
+        let copy = data_dir.to_owned() + "/../probewatch";
+        fs::copy(program, &copy).unwrap();
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", &copy]);
+        command.args(["status", "--data-dir", data_dir]).env("RUST_LOG", "off");
+        service::run(command, b"")
+    };
+    let refused = as_nobody();
+    assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), String::new()));
+    assert!(stderr(&refused).contains("answers only its own user and root"), "{}", stderr(&refused));
+    // Were the mode wrong, the kernel would still tell who asks.
+    fs::set_permissions(box_.socket(), fs::Permissions::from_mode(0o666)).unwrap();
+    let refused = as_nobody();
+    assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), String::new()));
+    assert!(stderr(&refused).contains("broke off its answer"), "{}", stderr(&refused));
+    assert!(box_.run(&["status"]).status.success());
+}
+
+#[test]
+fn several_are_answered_at_once_and_no_more_than_some() {
+    let box_ = Box::with_street();
+    let config = box_.service.config_path();
+    let mut chat = probewatch_command(&["chat", "-c", config.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(chat.stdout.take().unwrap());
+    let mut ask = |line: &str, wanted: &str| {
+        chat.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+        let mut answer = String::new();
+        while !answer.contains(wanted) {
+            assert!(said.read_line(&mut answer).unwrap() > 0, "{answer}");
+        }
+    };
+    ask("alice\n", "Wi-Fi probe stats for Alice");
+    std::thread::scope(|scope| {
+        let commands: [&[&str]; 4] = [&["export"], &["export"], &["check"], &["lookup", ALICE]];
+        let running: Vec<_> = commands.map(|command| scope.spawn(|| box_.run(command))).into();
+        for outcome in running.into_iter().map(|run| run.join().unwrap()) {
+            assert!(outcome.status.success(), "{}", stderr(&outcome));
+        }
+    });
+    let idle: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(box_.socket()).unwrap()).collect();
+    let refused = box_.run(&["status"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("the service answers 16 others already"), "{}", stderr(&refused));
+    drop(idle);
+    wait_until("room for another", || box_.run(&["status"]).status.success().then_some(()));
+    ask("/watches\n", "because");
+    drop(chat.stdin.take());
+    assert!(chat.wait().unwrap().success());
+}
+
+#[test]
+fn what_is_no_request_is_refused_and_costs_nothing() {
+    let box_ = Box::start();
+    let long = vec![b'x'; 1 << 20];
+    for (request, wanted) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "no request"),
+        (b"\n", "no request"),
+        (b"{\"version\":\"0.0.1\",\"command\":\"dance\"}\n", "this is probewatch 0.0.1, and the service"),
+        (&long, "no request"),
+    ] {
+        let mut stream = UnixStream::connect(box_.socket()).unwrap();
+        // It may be answered before all of it is taken.
+        let _ = stream.write_all(request);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        // Of the long one, which is not read, the answer may be lost.
+        assert!(answer.contains(wanted) || request.len() > 100_000, "{answer}");
+    }
+    assert!(box_.run(&["status"]).status.success());
+}
+
+#[test]
+fn a_socket_that_was_left_behind_is_replaced() {
+    let mut box_ = Box::with_street();
+    box_.service.kill();
+    drop(box_.input.take());
+    assert!(box_.socket().exists(), "kill -9 leaves it");
+    assert!(box_.run(&["lookup", ALICE]).status.success(), "nobody has the data directory");
+    let lock = fs::File::options().write(true).open(box_.service.data_dir().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let held = box_.run(&["lookup", ALICE]);
+    assert_eq!(held.status.code(), Some(1));
+    assert!(stderr(&held).contains("in use by another probewatch"), "{}", stderr(&held));
+    drop(lock);
+    box_.service.restart();
+    box_.service.wait_for_line("Telegram posts updates");
+    assert_eq!(box_.json(&["status", "--json"])["running"], true);
+    assert!(stdout(&box_.run(&["lookup", ALICE])).contains("Wi-Fi probe stats for Alice"));
+}
+
+#[test]
+fn exports_and_checks_are_consistent_while_frames_come() {
+    // Segments are sealed on the way.
+    let mut box_ = Box::start_with(|config| config.set("record", "segment_mebibytes", "1"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for round in 0..5_u64 {
+        for number in 0..2000_u16 {
+            box_.hear(&format!("02:00:00:{round:02x}:{:02x}:{:02x}", number >> 8, number & 0xff), "Depot");
+        }
+        let checked = box_.run(&["check"]);
+        assert_eq!(checked.status.code(), Some(0), "{}{}", stdout(&checked), stderr(&checked));
+        let (export, data) = (path(&format!("{round}.ndjson.zst")), path(&format!("data{round}")));
+        let exported = box_.run(&["export", "-o", &export]);
+        assert!(exported.status.success(), "{}", stderr(&exported));
+        let imported = service::probewatch(&["import", &export, "--data-dir", &data]);
+        assert!(imported.status.success(), "{}", stderr(&imported));
+        let header = service::probewatch(&["export", "--data-dir", &data]);
+        let header: Value =
+            serde_json::from_slice(header.stdout.split(|b| *b == b'\n').next().unwrap()).unwrap();
+        // All that is in the log before its offset is in it: so many probes, one address each.
+        let status = service::probewatch(&["status", "--json", "--data-dir", &data]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(status["probes"], status["addresses"], "{status}");
+        assert_eq!(header["snapshot"], status["events"]);
+        assert!(status["probes"].as_u64().unwrap() <= (round + 1) * 2000);
+    }
+    box_.wait_for_events(10_000);
+    let events = stdout(&box_.run(&["export", "events"]));
+    let probes = events.lines().filter(|line| line.contains("\"type\":\"probe\"")).count();
+    assert_eq!(probes, 10_000, "none was lost");
+    let segments = fs::read_dir(box_.service.data_dir().join("events")).unwrap();
+    assert!(segments.count() > 1, "a segment was sealed");
+    box_.stop();
+    assert_eq!(stdout(&box_.run(&["export", "events"])), events);
+    assert_eq!(box_.run(&["check"]).status.code(), Some(0));
+}
+
+#[test]
+fn damage_of_the_log_is_found_beside_the_service() {
+    let mut box_ = Box::with_street();
+    let segment = box_.service.data_dir().join("events/00000000000000000000.ndjson");
+    let mut log = fs::read(&segment).unwrap();
+    log[0] = b'#';
+    // In place: the service goes on writing to the same file.
+    fs::File::options().write(true).open(&segment).unwrap().write_all(&log[..1]).unwrap();
+    let checked = box_.run(&["check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    for part in ["line 1 of ", " is damaged", "The log and the service's state differ in"] {
+        assert!(stdout(&checked).contains(part), "{part}: {}", stdout(&checked));
+    }
+    let exported = box_.run(&["export", "events"]);
+    assert_eq!(exported.status.code(), Some(1));
+    assert!(stderr(&exported).contains("line 1 of "), "{}", stderr(&exported));
+    assert_eq!(stdout(&exported).lines().count(), 6, "with a line that stands for the lost one");
+    box_.hear(RANDOM, "after that");
+    box_.wait_for_events(7);
+}

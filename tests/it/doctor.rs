@@ -1,0 +1,197 @@
+//! Promise: `doctor` tells in a list what is broken and what helps, while the service runs and while it does not, with
+//! exit status 1 where something is broken; the token is never in it.
+
+use std::fs;
+use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::commands::{ALICE, TIME, stderr, stdout};
+use crate::support::bot_api::BotApi;
+use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, write_pcap};
+use crate::support::require;
+use crate::support::service::{Config, Service, probewatch, toml_string};
+use crate::support::tap_radio::TapRadio;
+
+fn frame() -> Vec<u8> {
+    ProbeRequestFrame::new(ALICE).ssid("RNM0").signal(-40).build()
+}
+
+/// Runs `doctor` with this configuration; its list without the clock and the rights, which differ between machines.
+fn list(config: &str) -> (String, Output) {
+    let output = probewatch(&["doctor", "-c", config]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(i32::from(text.contains('✗'))), "{text}{}", stderr(&output));
+    let mut is_left_out = false;
+    let lines = text.lines().filter(|line| {
+        let is_its_own = line.contains(" Clock: ") || line.contains(" Capabilities: ");
+        is_left_out = is_its_own || is_left_out && line.starts_with("    →");
+        !is_left_out
+    });
+    let list: Vec<&str> = lines.collect();
+    (list.join("\n"), output)
+}
+
+/// Shows the list without what differs between machines and runs.
+fn assert_list(name: &str, api: &BotApi, list: &str, folder: &str) {
+    assert!(
+        !list.contains(api.token()) && !list.contains("/telegram/0") && list.contains("Configuration"),
+        "{list}"
+    );
+    insta::with_settings!({filters => vec![
+        (regex_of(folder).as_str(), "[folder]"),
+        (r"process \d+", "process [id]"),
+        (r"\d+ MiB", "[n] MiB"),
+    ]}, {
+        insta::assert_snapshot!(name, list);
+    });
+}
+
+fn regex_of(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_alphanumeric() { vec![c] } else { vec!['\\', c] }).collect()
+}
+
+/// A folder with a capture file.
+fn folder_with_capture() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("street.pcap");
+    write_pcap(&capture, DLT_IEEE802_11_RADIO, &[(TIME, frame())]).unwrap();
+    (folder, capture.to_str().unwrap().to_owned())
+}
+
+/// Writes the configuration into the folder.
+fn written(folder: &tempfile::TempDir, config: &Config) -> String {
+    let path = folder.path().join("config.toml");
+    let data = toml_string(folder.path().join("data").to_str().unwrap());
+    let config = config.clone();
+    let text = if config.to_toml().contains("data_dir") { config } else { config.set("", "data_dir", &data) };
+    fs::write(&path, text.to_toml()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_whole_set_up_is_all_well() {
+    let (folder, capture) = folder_with_capture();
+    let api = BotApi::start();
+    let service = Service::start_with(&api, Config::new(&api).sources(&[&capture]));
+    service.wait_for_line("is at its end");
+    service.wait_for_line("Telegram posts updates");
+    let config = service.config_path();
+    let (beside, _) = list(config.to_str().unwrap());
+    assert!(!beside.contains('✗'), "{beside}");
+    let beside = beside.replace(folder.path().to_str().unwrap(), "[captures]");
+    assert_list(
+        "whole_with_the_service",
+        &api,
+        &beside,
+        service.data_dir().parent().unwrap().to_str().unwrap(),
+    );
+
+    let alone = written(&folder, &Config::new(&api).polling().sources(&[&capture]));
+    // That the other service has set a webhook is told; nothing is broken by it.
+    let (alone, _) = list(&alone);
+    assert!(!alone.contains('✗'), "{alone}");
+    assert_list("whole_without_a_service", &api, &alone, folder.path().to_str().unwrap());
+}
+
+#[test]
+fn what_is_broken_is_told_with_what_helps() {
+    let api = BotApi::start();
+    let (folder, capture) = folder_with_capture();
+    let here = folder.path().to_str().unwrap();
+    let config = Config::new(&api)
+        .sources(&["nosuch0", "/nonexistent.pcap"])
+        .set("telegram", "token", &toml_string("1:wrong"))
+        .set("", "data_dir", &toml_string(&format!("{capture}/data")));
+    let (broken, output) = list(&written(&folder, &config));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!broken.contains("1:wrong"), "{broken}");
+    assert_list("broken", &api, &broken, here);
+
+    let config = folder.path().join("config.toml");
+    fs::write(&config, "[telegram]\ntokn = \"1:secret\"\n").unwrap();
+    let (unreadable, output) = list(config.to_str().unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!unreadable.contains("secret"), "{unreadable}");
+    assert_list("broken_configuration", &api, &unreadable, here);
+
+    api.set_down(true);
+    let (down, _) = list(&written(&folder, &Config::new(&api).sources(&[&capture])));
+    assert!(down.contains("✗ Telegram token: 127.0.0.1 could not be asked: could not connect"), "{down}");
+}
+
+#[test]
+fn what_telegram_says_of_the_webhook_is_explained() {
+    let (_folder, capture) = folder_with_capture();
+    let api = BotApi::start();
+    let service = Service::start_with(&api, Config::new(&api).sources(&[&capture]));
+    service.wait_for_line("Telegram posts updates");
+    service.wait_for_line("is at its end");
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    api.answer_with(
+        "getWebhookInfo",
+        json!({
+            "pending_update_count": 7,
+            "last_error_date": now,
+            "last_error_message": "Wrong response from the webhook: 502 Bad Gateway",
+        }),
+    );
+    let output = probewatch(&["doctor", "--json", "-c", service.config_path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let webhook = findings.iter().find(|finding| finding["check"] == "Webhook").unwrap();
+    assert_eq!(webhook["outcome"], "broken");
+    let says = webhook["says"].as_str().unwrap();
+    assert!(says.contains("502 Bad Gateway; 7 updates wait") && says.contains("bot.example.org"), "{says}");
+    assert!(webhook["remedy"].as_str().unwrap().contains("the proxy does not reach probewatch"), "{webhook}");
+    assert!(!stdout(&output).contains(&api.webhook().path()[10..]), "the path is a secret");
+    api.answer_with("getWebhookInfo", json!({"url": "https://other.example/x"}));
+    let (list, _) = list(service.config_path().to_str().unwrap());
+    assert!(list.contains("✗ Webhook: Telegram posts to another address, on other.example"), "{list}");
+}
+
+#[test]
+fn an_interface_gives_frames_or_is_told_to_give_none() {
+    if !require::tap_allowed() {
+        return;
+    }
+    let radio = TapRadio::unique("pwdoc").unwrap();
+    let ethernet = TapRadio::unique_ethernet("pwdoc").unwrap();
+    let api = BotApi::start();
+    let folder = tempfile::tempdir().unwrap();
+    let config = written(&folder, &Config::new(&api).polling().sources(&[radio.name(), ethernet.name()]));
+    let (silent, output) = list(&config);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        silent.contains(&format!(
+            "✗ Source {}: is open (radiotap), and gave no frame within 5 s",
+            radio.name()
+        )),
+        "{silent}"
+    );
+    assert!(
+        silent.contains(&format!("put it into monitor mode: ip link set {} down", ethernet.name())),
+        "{silent}"
+    );
+    let heard = AtomicBool::new(false);
+    let list = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A beacon: any frame counts, whether it is a probe request or not.
+            let mut beacon = frame();
+            let header = usize::from(u16::from_le_bytes([beacon[2], beacon[3]]));
+            beacon[header] = 8 << 4;
+            while !heard.load(Ordering::Relaxed) {
+                radio.transmit(&beacon);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        let (list, _) = list(&config);
+        heard.store(true, Ordering::Relaxed);
+        list
+    });
+    assert!(
+        list.contains(&format!("✓ Source {}: delivers 802.11 frames (radiotap)", radio.name())),
+        "{list}"
+    );
+}
