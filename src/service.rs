@@ -3,9 +3,13 @@
 //! Sources hear on threads of their own and hand probes to the recorder's thread; the bot runs beside
 //! them. On a signal, or when a part fails that the service is nothing without, it stops in the order in
 //! which events flow: first the sources, then the bot, last the recorder, which writes what it has.
+//!
+//! systemd is told that the service is ready once the log is recovered and the sources are open.
 
 mod names;
+mod notify;
 mod sensor;
+mod watchdog;
 
 use std::sync::Arc;
 use std::thread;
@@ -24,8 +28,10 @@ use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
 use crate::telegram::{self, TelegramError};
+pub use notify::Systemd;
 use sensor::Sensor;
 pub use sensor::{Ear, is_left_out, sensor_name};
+pub use watchdog::{Beat, Part, Watchdog};
 
 /// How long the bot may take to finish what it is doing when the service stops.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -139,7 +145,8 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     config.devices.get_or_insert_default();
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let Some(recorder) = open_recorder(&config, &stop).await? else { return Ok(()) };
+    let systemd = Systemd::from_environment();
+    let Some(recorder) = open_recorder(&config, &systemd, &stop).await? else { return Ok(()) };
     let settings = capture::Settings {
         snaplen: config.capture.snaplen,
         buffer_bytes: config.capture.buffer_bytes,
@@ -148,7 +155,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     let (sensors, started) =
         start_sensors(&config.capture.sources, &settings, include_bad_fcs, recorder.handle());
     let outcome = match started {
-        Ok(()) => serve(&config, &sensors, recorder.handle(), &stop).await,
+        Ok(()) => serve(&config, &sensors, recorder.handle(), &systemd, &stop).await,
         Err(error) => {
             stop_sensors(&sensors).await;
             Err(error)
@@ -161,6 +168,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
 /// need not be kept.
 async fn open_recorder(
     config: &Config,
+    systemd: &Systemd,
     stop: &CancellationToken,
 ) -> Result<Option<RunningRecorder>, ServiceError> {
     let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
@@ -172,6 +180,7 @@ async fn open_recorder(
     tokio::select! {
         opened = opening => opened.map_err(|_| ServiceError::Bug("recorder"))?.map(Some),
         () = stop.cancelled() => Ok(None),
+        never = systemd.is_starting("recovering the log") => match never {},
     }
 }
 
@@ -197,8 +206,11 @@ async fn serve(
     config: &Config,
     sensors: &[Arc<Sensor>],
     recorder: &RecorderHandle,
+    systemd: &Systemd,
     stop: &CancellationToken,
 ) -> Result<(), ServiceError> {
+    let _watchdog = Watchdog::start(systemd, parts(sensors, recorder))?;
+    systemd.is_ready("recording");
     let statuses = {
         let sensors = sensors.to_vec();
         move || sensors.iter().map(|sensor| sensor.status()).collect()
@@ -208,8 +220,20 @@ async fn serve(
     tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
     stop.cancelled().await;
     info!("stopping");
+    systemd.is_stopping();
     stop_sensors(sensors).await;
     stop_bot(bot).await
+}
+
+/// The parts that have to move.
+fn parts(sensors: &[Arc<Sensor>], recorder: &RecorderHandle) -> Vec<Part> {
+    let recorder = recorder.clone();
+    let recorder = Part::new("the recorder", move || Beat::Turns(recorder.turns()));
+    let sensors = sensors.iter().map(|sensor| {
+        let sensor = Arc::clone(sensor);
+        Part::new(format!("the source {}", sensor.name()), move || sensor.beat())
+    });
+    std::iter::once(recorder).chain(sensors).collect()
 }
 
 async fn stop_sensors(sensors: &[Arc<Sensor>]) {

@@ -62,6 +62,7 @@ pub struct Losses {
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
     pub(super) losses: Losses,
+    pub(super) turns: AtomicU64,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<String>>,
 }
@@ -152,6 +153,12 @@ impl RecorderHandle {
     /// What was lost so far.
     pub fn losses(&self) -> &Losses {
         &self.shared.losses
+    }
+
+    /// How often the recorder's loop has turned, which it does at least once a second unless something holds it
+    /// up.
+    pub fn turns(&self) -> u64 {
+        self.shared.turns.load(Ordering::Relaxed)
     }
 
     /// Why nothing can be written at the moment, where that is so.

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::RwLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -58,6 +58,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often followed devices that have left are looked for.
 const LEAVING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the loop turns where nothing comes, so that a watchdog can tell it from one that is stuck.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// The wait before the state is made anew once more, which doubles up to the longest.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
@@ -136,6 +139,7 @@ impl Recorder {
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
             losses: Losses::default(),
+            turns: AtomicU64::new(0),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
         });
@@ -202,6 +206,7 @@ impl Recorder {
         let mut batch = Vec::with_capacity(BATCH);
         self.tick();
         loop {
+            self.shared.turns.fetch_add(1, Ordering::Relaxed);
             let wake = tokio::time::Instant::from_std(self.next_wake());
             let inbox = &mut self.inbox;
             let received = runtime
@@ -219,7 +224,8 @@ impl Recorder {
     fn next_wake(&self) -> Instant {
         let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
             .min(self.last_expiry + EXPIRY_INTERVAL)
-            .min(self.next_leaving);
+            .min(self.next_leaving)
+            .min(Instant::now() + PULSE);
         if self.log.has_failed() {
             checkpoint.min(self.last_repair + REPAIR_INTERVAL)
         } else if self.log.unsynced_bytes() > 0 {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::ServiceError;
+use super::watchdog::Beat;
 use crate::capture::{Capture, CaptureError, Counters, Frame, Settings, Source, StopHandle};
 use crate::chat::reply::{Condition, SensorStatus};
 use crate::dot11::{Fcs, Signature};
@@ -196,6 +197,11 @@ impl Sensor {
         }
     }
 
+    /// The name under which its probes are recorded.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How it is doing, for `/status`.
     pub(super) fn status(&self) -> SensorStatus {
         let now = self.now();
@@ -208,6 +214,17 @@ impl Sensor {
             undecodable: counts.undecodable,
             bad_fcs: counts.bad_fcs,
             dropped: counts.dropped,
+        }
+    }
+
+    /// Its sign of life, for the watchdog.
+    pub(super) fn beat(&self) -> Beat {
+        let now = self.now();
+        match now.condition {
+            Condition::Hearing => now.counters.turns().map_or(Beat::Waits, Beat::Turns),
+            Condition::Broken => Beat::Broken,
+            // It waits to be opened, to try again, or for nothing any more.
+            _ => Beat::Waits,
         }
     }
 

@@ -28,5 +28,6 @@ mod store_damage;
 mod stored;
 mod support;
 mod support_works;
+mod systemd;
 mod telegram_away;
 mod walls;

@@ -16,6 +16,7 @@ pub mod home;
 pub mod http;
 pub mod log;
 pub mod ndjson;
+pub mod notify_socket;
 pub mod recorder;
 pub mod require;
 pub mod service;
