@@ -6,6 +6,7 @@
 //!
 //! systemd is told that the service is ready once the log is recovered and the sources are open.
 
+mod monitoring;
 mod names;
 mod notify;
 mod sensor;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,8 @@ use crate::event::Timestamp;
 use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
-use crate::telegram::{self, TelegramError};
+use crate::telegram::{self, Requests, TelegramError};
+use monitoring::Monitored;
 pub use notify::Systemd;
 use sensor::Sensor;
 pub use sensor::{Ear, is_left_out, sensor_name};
@@ -51,6 +54,14 @@ pub enum ServiceError {
     /// The bot cannot serve.
     #[error(transparent)]
     Telegram(#[from] TelegramError),
+    /// The address for health and metrics cannot be listened on.
+    #[error("could not listen on {address} for health and metrics (monitoring.listen): {source}")]
+    Listen {
+        /// The configured address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system gives no threads or signals.
     #[error("could not start: {0}")]
     System(#[from] std::io::Error),
@@ -145,6 +156,10 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     config.devices.get_or_insert_default();
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
+    let monitor = match config.monitoring {
+        Some(address) => Some(monitoring::listen(address).await?),
+        None => None,
+    };
     let systemd = Systemd::from_environment();
     let Some(recorder) = open_recorder(&config, &systemd, &stop).await? else { return Ok(()) };
     let settings = capture::Settings {
@@ -155,7 +170,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     let (sensors, started) =
         start_sensors(&config.capture.sources, &settings, include_bad_fcs, recorder.handle());
     let outcome = match started {
-        Ok(()) => serve(&config, &sensors, recorder.handle(), &systemd, &stop).await,
+        Ok(()) => serve(&config, &sensors, recorder.handle(), &systemd, monitor, &stop).await,
         Err(error) => {
             stop_sensors(&sensors).await;
             Err(error)
@@ -207,6 +222,7 @@ async fn serve(
     sensors: &[Arc<Sensor>],
     recorder: &RecorderHandle,
     systemd: &Systemd,
+    monitor: Option<TcpListener>,
     stop: &CancellationToken,
 ) -> Result<(), ServiceError> {
     let _watchdog = Watchdog::start(systemd, parts(sensors, recorder))?;
@@ -216,7 +232,18 @@ async fn serve(
         move || sensors.iter().map(|sensor| sensor.status()).collect()
     };
     let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
-    let bot = start_bot(config, chat, recorder.clone(), stop);
+    let requests = Requests::default();
+    if let Some(listener) = monitor {
+        let monitored = Monitored {
+            recorder: recorder.clone(),
+            sensors: sensors.to_vec(),
+            look_ups: chat.look_ups(),
+            requests: requests.clone(),
+        };
+        let parts = parts(sensors, recorder);
+        tokio::spawn(monitoring::serve(listener, monitored, parts, stop.clone()));
+    }
+    let bot = start_bot(config, chat, recorder.clone(), requests, stop);
     tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
     stop.cancelled().await;
     info!("stopping");
@@ -248,6 +275,7 @@ fn start_bot(
     config: &Config,
     chat: Chat,
     recorder: RecorderHandle,
+    requests: Requests,
     stop: &CancellationToken,
 ) -> Option<BotTask> {
     let Some(settings) = config.telegram.clone() else {
@@ -257,7 +285,7 @@ fn start_bot(
     let stop = stop.clone();
     Some(tokio::spawn(async move {
         let _ends_all = stop.clone().drop_guard();
-        telegram::run(settings, chat, recorder, stop).await
+        telegram::run(settings, chat, recorder, requests, stop).await
     }))
 }
 

@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use super::DEVICES;
 
 /// Every key that the configuration has, and what its value is.
-pub(super) const KEYS: [(&str, Kind); 29] = [
+pub(super) const KEYS: [(&str, Kind); 30] = [
     ("data_dir", Kind::Text),
     ("time_zone", Kind::Text),
     ("capture.sources", Kind::Texts),
@@ -39,6 +39,7 @@ pub(super) const KEYS: [(&str, Kind); 29] = [
     ("retention.log_days", Kind::Number),
     ("retention.log_mebibytes", Kind::Number),
     ("retention.random_address_days", Kind::Number),
+    ("monitoring.listen", Kind::Text),
     ("names.import", Kind::Texts),
     (DEVICES, Kind::Names),
 ];
@@ -94,6 +95,7 @@ pub(super) struct Raw {
     pub(super) alerts: RawAlerts,
     pub(super) record: RawRecord,
     pub(super) retention: RawRetention,
+    pub(super) monitoring: RawMonitoring,
     pub(super) names: RawNames,
     pub(super) devices: BTreeMap<String, String>,
 }
@@ -146,6 +148,12 @@ pub(super) struct RawRecord {
     pub(super) segment_hours: i64,
 }
 
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct RawMonitoring {
+    pub(super) listen: Option<String>,
+}
+
 #[derive(serde::Deserialize)]
 #[serde(default)]
 pub(super) struct RawNames {
@@ -170,6 +178,7 @@ impl Default for Raw {
             alerts: RawAlerts::default(),
             record: RawRecord::default(),
             retention: RawRetention::default(),
+            monitoring: RawMonitoring::default(),
             names: RawNames::default(),
             devices: BTreeMap::new(),
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::History;
+use super::{History, Tally};
 use crate::dot11::MacAddr;
 use crate::event::{Event, Probe};
 use crate::state::State;
@@ -63,6 +63,7 @@ pub(super) struct Shared {
     pub(super) state: RwLock<State>,
     pub(super) losses: Losses,
     pub(super) turns: AtomicU64,
+    pub(super) tally: Tally,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<String>>,
 }
@@ -153,6 +154,11 @@ impl RecorderHandle {
     /// What was lost so far.
     pub fn losses(&self) -> &Losses {
         &self.shared.losses
+    }
+
+    /// What became of alerts since the start.
+    pub fn tally(&self) -> &Tally {
+        &self.shared.tally
     }
 
     /// How often the recorder's loop has turned, which it does at least once a second unless something holds it

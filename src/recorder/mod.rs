@@ -16,6 +16,7 @@ mod history;
 mod recovery;
 mod retention;
 mod stored;
+mod tally;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ use handle::{Input, Shared, read, write};
 pub use history::{History, LogSize, Sought};
 use retention::{Crowd, Retirement};
 pub use stored::{Check, ImportError, Stored, import};
+pub use tally::Tally;
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
 const QUEUE_LENGTH: usize = 32_768;
@@ -140,6 +142,7 @@ impl Recorder {
             state: RwLock::new(state),
             losses: Losses::default(),
             turns: AtomicU64::new(0),
+            tally: Tally::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
         });
@@ -301,6 +304,7 @@ impl Recorder {
         match self.log.append(event) {
             Ok(offset) => {
                 state.fold(offset, event);
+                self.shared.tally.count(event);
                 true
             }
             Err(_) => false,

@@ -115,7 +115,14 @@ struct Counts {
     last_frame: Option<Timestamp>,
     undecodable: u64,
     bad_fcs: u64,
-    dropped: u64,
+    drops: Drops,
+}
+
+/// Frames that were lost before they were heard, by who lost them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Drops {
+    pub(super) kernel: u64,
+    pub(super) interface: u64,
 }
 
 impl Counts {
@@ -126,7 +133,10 @@ impl Counts {
             last_frame: counters.last_frame_us().map(Timestamp::from_micros).or(self.last_frame),
             undecodable: self.undecodable + count(&counters.undecodable),
             bad_fcs: self.bad_fcs + count(&counters.fcs_bad),
-            dropped: self.dropped + count(&counters.kernel_dropped) + count(&counters.interface_dropped),
+            drops: Drops {
+                kernel: self.drops.kernel + count(&counters.kernel_dropped),
+                interface: self.drops.interface + count(&counters.interface_dropped),
+            },
         }
     }
 }
@@ -213,8 +223,14 @@ impl Sensor {
             frames: counts.frames,
             undecodable: counts.undecodable,
             bad_fcs: counts.bad_fcs,
-            dropped: counts.dropped,
+            dropped: counts.drops.kernel + counts.drops.interface,
         }
+    }
+
+    /// What was lost before it was heard.
+    pub(super) fn drops(&self) -> Drops {
+        let now = self.now();
+        now.before.and(&now.counters).drops
     }
 
     /// Its sign of life, for the watchdog.

@@ -93,7 +93,7 @@ fn feed(systemd: &Systemd, interval: Duration, parts: &mut [Part], stopped: &Rec
 }
 
 /// The names of the parts that do not move.
-fn stuck_parts(parts: &mut [Part], now: Instant, patience: Duration) -> Vec<String> {
+pub(super) fn stuck_parts(parts: &mut [Part], now: Instant, patience: Duration) -> Vec<String> {
     let stuck = parts.iter_mut().filter_map(|part| part.is_stuck(now, patience).then(|| part.name.clone()));
     stuck.collect()
 }

@@ -19,6 +19,7 @@ mod live_capture;
 mod log_damage;
 mod log_faults;
 mod lookups;
+mod monitoring;
 mod no_allocations;
 mod recording;
 mod replay_vs_tshark;

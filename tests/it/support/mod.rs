@@ -8,6 +8,7 @@
 
 pub mod allocations;
 pub mod bot_api;
+pub mod exposition;
 pub mod faulty_disk;
 pub mod fed;
 pub mod frames;
