@@ -21,6 +21,7 @@ mod log_faults;
 mod lookups;
 mod monitoring;
 mod no_allocations;
+mod packaging;
 mod recording;
 mod replay_vs_tshark;
 mod retention;
