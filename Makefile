@@ -2,10 +2,11 @@
 
 PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+PACKAGING ?= target/packaging
 # rustup puts cargo here, and tells only new shells of it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: demo test build lint install clean set-up
+.PHONY: demo test build lint install packaging deb clean set-up
 .DEFAULT_GOAL := build
 
 demo: set-up
@@ -28,7 +29,30 @@ install:
 	install -m 755 $(TARGET)/release/probewatch $(DESTDIR)$(PREFIX)/bin/probewatch
 	sed 's|/usr/local/|$(PREFIX)/|' systemd/probewatch.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/probewatch.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/probewatch.service
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(TARGET)/release/probewatch man $(DESTDIR)$(PREFIX)/share/man/man1
+	$(TARGET)/release/probewatch completions bash \
+	  > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/probewatch
+	$(TARGET)/release/probewatch completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_probewatch
+	$(TARGET)/release/probewatch completions fish \
+	  > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/probewatch.fish
 	install -m 644 config.example.toml README.md $(DESTDIR)$(PREFIX)/share/doc/probewatch
+
+# What the package holds besides the binary and files of this repository.
+packaging:
+	@test -x $(TARGET)/release/probewatch || { echo "make packaging: run make build first" >&2; exit 1; }
+	rm -rf $(PACKAGING)
+	mkdir -p $(PACKAGING)/man1 $(PACKAGING)/bash $(PACKAGING)/zsh $(PACKAGING)/fish $(PACKAGING)/systemd
+	$(TARGET)/release/probewatch man $(PACKAGING)/man1
+	$(TARGET)/release/probewatch completions bash > $(PACKAGING)/bash/probewatch
+	$(TARGET)/release/probewatch completions zsh > $(PACKAGING)/zsh/_probewatch
+	$(TARGET)/release/probewatch completions fish > $(PACKAGING)/fish/probewatch.fish
+	sed 's|/usr/local/|/usr/|' systemd/probewatch.service > $(PACKAGING)/systemd/probewatch.service
+
+deb: build packaging
+	@command -v cargo-deb >/dev/null || { echo "make deb: run cargo install cargo-deb first" >&2; exit 1; }
+	cargo deb --no-build
 
 clean:
 	cargo clean

@@ -2,7 +2,7 @@
 //! answers in Telegram, and speaks up when a watched network is asked for.
 //!
 //! The rooms, each of which uses only those above it:
-//! [`dot11`] decodes frames, [`vendor`] knows who makes devices; [`capture`] is where frames come from.
+//! [`metrics`] counts for who watches over the service, [`dot11`] decodes frames, [`vendor`] knows who makes devices; [`capture`] is where frames come from.
 //! [`event`] is what happened, [`chart`] draws when, [`event_log`] keeps it, [`state`] is what follows from it, and [`recorder`] is the one loop that
 //! writes both. [`chat`] turns a message into a reply, [`telegram`] carries them over [`http`] or by
 //! polling, [`control`] carries commands of the terminal to the service. [`names_import`] reads the names that others know. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
@@ -20,6 +20,7 @@ pub mod dot11;
 pub mod event;
 pub mod event_log;
 pub mod http;
+pub mod metrics;
 pub mod names_import;
 pub mod recorder;
 pub mod service;

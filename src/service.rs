@@ -3,15 +3,21 @@
 //! Sources hear on threads of their own and hand probes to the recorder's thread; the bot runs beside
 //! them. On a signal, or when a part fails that the service is nothing without, it stops in the order in
 //! which events flow: first the sources, then the bot, last the recorder, which writes what it has.
+//!
+//! systemd is told that the service is ready once the log is recovered and the sources are open.
 
 mod listening;
+mod monitoring;
 mod names;
+mod notify;
 mod sensor;
+mod watchdog;
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -25,10 +31,13 @@ use crate::event::Timestamp;
 use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
-use crate::telegram::{self, TelegramError};
+use crate::telegram::{self, Requests, TelegramError};
 use listening::listening;
+use monitoring::Monitored;
+pub use notify::Systemd;
 pub use sensor::{Ear, SourceError, is_left_out};
 use sensor::{Prepared, Sensor};
+pub use watchdog::{Beat, Part, Watchdog};
 
 /// How long the bot may take to finish what it is doing when the service stops.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -48,6 +57,14 @@ pub enum ServiceError {
     /// The bot cannot serve.
     #[error(transparent)]
     Telegram(#[from] TelegramError),
+    /// The address for health and metrics cannot be listened on.
+    #[error("could not listen on {address} for health and metrics (monitoring.listen): {source}")]
+    Listen {
+        /// The configured address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system gives no threads or signals.
     #[error("could not start: {0}")]
     System(#[from] std::io::Error),
@@ -142,7 +159,12 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     config.devices.get_or_insert_default();
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let Some(recorder) = open_recorder(&config, &stop).await? else { return Ok(()) };
+    let monitor = match config.monitoring {
+        Some(address) => Some(monitoring::listen(address).await?),
+        None => None,
+    };
+    let systemd = Systemd::from_environment();
+    let Some(recorder) = open_recorder(&config, &systemd, &stop).await? else { return Ok(()) };
     let settings = capture::Settings {
         snaplen: config.capture.snaplen,
         buffer_bytes: config.capture.buffer_bytes,
@@ -151,7 +173,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     let (sensors, started) =
         start_sensors(&config.capture.sources, &settings, include_bad_fcs, recorder.handle());
     let outcome = match started {
-        Ok(()) => serve(&config, &sensors, recorder.handle(), &stop).await,
+        Ok(()) => serve(&config, &sensors, recorder.handle(), &systemd, monitor, &stop).await,
         Err(error) => {
             stop_sensors(&sensors).await;
             Err(error)
@@ -164,6 +186,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
 /// need not be kept.
 async fn open_recorder(
     config: &Config,
+    systemd: &Systemd,
     stop: &CancellationToken,
 ) -> Result<Option<RunningRecorder>, ServiceError> {
     let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
@@ -174,6 +197,7 @@ async fn open_recorder(
     tokio::select! {
         opened = opening => opened.map_err(|_| ServiceError::Bug("recorder"))?.map(Some),
         () = stop.cancelled() => Ok(None),
+        never = systemd.is_starting("recovering the log") => match never {},
     }
 }
 
@@ -205,19 +229,35 @@ async fn serve(
     config: &Config,
     sensors: &[Arc<Sensor>],
     recorder: &RecorderHandle,
+    systemd: &Systemd,
+    monitor: Option<TcpListener>,
     stop: &CancellationToken,
 ) -> Result<(), ServiceError> {
     recorder.ask_since_when_heard(listening(sensors.to_vec()));
+    let _watchdog = Watchdog::start(systemd, parts(sensors, recorder))?;
+    systemd.is_ready("recording");
     let statuses = {
         let sensors = sensors.to_vec();
         move || sensors.iter().map(|sensor| sensor.status()).collect()
     };
     let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
     listen_beside(config, &chat, recorder, stop);
-    let bot = start_bot(config, chat, recorder.clone(), stop);
+    let requests = Requests::default();
+    if let Some(listener) = monitor {
+        let monitored = Monitored {
+            recorder: recorder.clone(),
+            sensors: sensors.to_vec(),
+            look_ups: chat.look_ups(),
+            requests: requests.clone(),
+        };
+        let parts = parts(sensors, recorder);
+        tokio::spawn(monitoring::serve(listener, monitored, parts, stop.clone()));
+    }
+    let bot = start_bot(config, chat, recorder.clone(), requests, stop);
     tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
     stop.cancelled().await;
     info!("stopping");
+    systemd.is_stopping();
     stop_sensors(sensors).await;
     stop_bot(bot).await
 }
@@ -237,6 +277,17 @@ fn listen_beside(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: 
     }
 }
 
+/// The parts that have to move.
+fn parts(sensors: &[Arc<Sensor>], recorder: &RecorderHandle) -> Vec<Part> {
+    let recorder = recorder.clone();
+    let recorder = Part::new("the recorder", move || Beat::Turns(recorder.turns()));
+    let sensors = sensors.iter().map(|sensor| {
+        let sensor = Arc::clone(sensor);
+        Part::new(format!("the source {}", sensor.name()), move || sensor.beat())
+    });
+    std::iter::once(recorder).chain(sensors).collect()
+}
+
 async fn stop_sensors(sensors: &[Arc<Sensor>]) {
     for sensor in sensors {
         sensor.stop().await;
@@ -249,6 +300,7 @@ fn start_bot(
     config: &Config,
     chat: Chat,
     recorder: RecorderHandle,
+    requests: Requests,
     stop: &CancellationToken,
 ) -> Option<BotTask> {
     let Some(settings) = config.telegram.clone() else {
@@ -258,7 +310,7 @@ fn start_bot(
     let stop = stop.clone();
     Some(tokio::spawn(async move {
         let _ends_all = stop.clone().drop_guard();
-        telegram::run(settings, chat, recorder, stop).await
+        telegram::run(settings, chat, recorder, requests, stop).await
     }))
 }
 

@@ -106,6 +106,8 @@ pub struct Counters {
     /// Bytes that the frames take in a capture file, their record headers included.
     pub bytes: AtomicU64,
     last_frame: Moment,
+    turns: AtomicU64,
+    is_waiting: AtomicBool,
 }
 
 /// Microseconds since the Unix epoch; the least there are stand for never.
@@ -128,6 +130,12 @@ impl Counters {
     /// before the first.
     pub fn last_frame_us(&self) -> Option<i64> {
         Some(self.last_frame.0.load(Relaxed)).filter(|micros| *micros != i64::MIN)
+    }
+
+    /// How often the capture's loop has turned; `None` while it waits for input that may not come for long.
+    /// A live capture never waits so: its loop turns at least once in [`Settings::sample_every`].
+    pub fn turns(&self) -> Option<u64> {
+        (!self.is_waiting.load(Relaxed)).then(|| self.turns.load(Relaxed))
     }
 
     /// Decodes a record and counts what it is.
@@ -295,12 +303,16 @@ impl Capture {
         &mut self,
         on_probe_request: &mut impl FnMut(Frame<'_>) -> ControlFlow<()>,
     ) -> Result<(), CaptureError> {
+        let may_wait = !matches!(self.origin, Origin::Live(_));
         while !self.stop.is_stopped() {
+            add(&self.counters.turns, 1);
+            self.counters.is_waiting.store(may_wait, Relaxed);
             let heard = match &mut self.origin {
                 Origin::Live(live) => live.next(),
                 Origin::File(file) => file.next(),
                 Origin::Command(command) => command.next(),
             };
+            self.counters.is_waiting.store(false, Relaxed);
             match heard? {
                 Heard::Record(record) => {
                     if let Some(frame) = self.counters.take(record)

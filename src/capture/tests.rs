@@ -450,6 +450,29 @@ fn crashers_of_other_decoders_are_survived() {
 }
 
 #[test]
+fn a_capture_that_waits_for_input_says_so() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&BIG.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1))])).unwrap();
+    let capture = Capture::from_reader("a pipe", reader).unwrap();
+    let counters = capture.counters();
+    let (at_frame, heard) = std::sync::mpsc::channel();
+    let run = std::thread::spawn(move || {
+        let counters = capture.counters();
+        capture.run(|_| {
+            at_frame.send(counters.turns()).unwrap();
+            ControlFlow::Continue(())
+        })
+    });
+    assert_eq!(heard.recv().unwrap(), Some(1), "what is done with a frame is no waiting");
+    while counters.turns().is_some() {
+        std::thread::yield_now();
+    }
+    drop(writer);
+    run.join().unwrap().unwrap();
+    assert_eq!(counters.turns(), Some(2));
+}
+
+#[test]
 fn every_bit_flip_of_a_file_is_survived() {
     for file in [LITTLE.pcapng(), BIG.pcap(NANOSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))])] {
         let (_folder, path) = in_file(&file);

@@ -25,6 +25,7 @@ use chrono_tz::Tz;
 
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
+use crate::metrics::Timings;
 use crate::recorder::RecorderHandle;
 pub use answer::{Answer, Button, File, Makes, Message, Press, Pressed, Progress, Step};
 use button::Action;
@@ -58,6 +59,7 @@ pub struct Chat {
     follow_silence: Duration,
     sensors: Arc<dyn Fn() -> Vec<SensorStatus> + Send + Sync>,
     readings: Readings,
+    look_ups: Arc<Timings>,
 }
 
 impl Chat {
@@ -68,9 +70,15 @@ impl Chat {
         zone: Tz,
         sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
     ) -> Self {
-        let (started, follow_silence) = (Instant::now(), FOLLOW_SILENCE);
-        let readings = Readings::new(DOCUMENT_LIMIT);
-        Self { recorder, zone, started, follow_silence, sensors: Arc::new(sensors), readings }
+        Self {
+            recorder,
+            zone,
+            started: Instant::now(),
+            follow_silence: FOLLOW_SILENCE,
+            sensors: Arc::new(sensors),
+            readings: Readings::new(DOCUMENT_LIMIT),
+            look_ups: Arc::default(),
+        }
     }
 
     /// The same chat, whose documents have at most so many bytes: rows that have no room are left out.
@@ -94,6 +102,11 @@ impl Chat {
     /// How the sources of frames are doing.
     pub fn sensors(&self) -> Vec<SensorStatus> {
         (self.sensors)()
+    }
+
+    /// How long look-ups of devices and networks took.
+    pub fn look_ups(&self) -> Arc<Timings> {
+        Arc::clone(&self.look_ups)
     }
 
     /// The zone in which times are shown.
@@ -176,13 +189,15 @@ impl Chat {
     }
 
     fn look_up(&self, query: &str) -> Answer {
-        let state = self.recorder.state();
-        let found = look_up(&state, query);
-        Answer {
-            text: reply::found(&found, Timestamp::now(), self.zone),
-            buttons: reply::found_buttons(&found, state.names()),
-            ..Answer::default()
-        }
+        self.look_ups.time("device", || {
+            let state = self.recorder.state();
+            let found = look_up(&state, query);
+            Answer {
+                text: reply::found(&found, Timestamp::now(), self.zone),
+                buttons: reply::found_buttons(&found, state.names()),
+                ..Answer::default()
+            }
+        })
     }
 
     fn devices(&self, page: u32) -> Answer {
@@ -203,9 +218,11 @@ impl Chat {
     }
 
     fn network(&self, ssid: &Ssid, page: u32) -> Answer {
-        let network = self.recorder.state().networks().get(ssid);
-        let askers = listing::who_asked(&self.recorder, ssid, page);
-        reply::who_asked(ssid, network, &askers, (Timestamp::now(), self.zone))
+        self.look_ups.time("network", || {
+            let network = self.recorder.state().networks().get(ssid);
+            let askers = listing::who_asked(&self.recorder, ssid, page);
+            reply::who_asked(ssid, network, &askers, (Timestamp::now(), self.zone))
+        })
     }
 
     fn networks(&self, chat: ChatId, page: u32) -> Answer {

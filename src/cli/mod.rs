@@ -14,6 +14,7 @@ mod period;
 mod progress;
 mod rebuild;
 mod replay;
+mod shell;
 mod status;
 mod street;
 
@@ -120,6 +121,16 @@ enum Command {
         file: String,
         #[command(flatten)]
         place: Place,
+    },
+    /// Print what completes the arguments in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man {
+        /// A folder into which it is written in place, with a page for each subcommand
+        folder: Option<PathBuf>,
     },
     /// Show it all on a made-up street: no token, no radio, no root
     Demo,
@@ -240,6 +251,8 @@ pub fn main() -> ExitCode {
         Command::Check { place } => check::check(&place),
         Command::Export(choice) => export::export(&choice),
         Command::Import { file, place } => import::import(&file, &place),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { folder } => shell::man(folder.as_deref()),
         Command::Demo => demo::demo(),
     };
     match outcome {

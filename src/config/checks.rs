@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -145,10 +146,21 @@ impl Checks {
                 age: Duration::from_secs(u64::from(age) * 3600),
             },
             retention: self.retention(&raw.retention, segment)?,
+            monitoring: self.monitoring(raw.monitoring.listen.as_deref())?,
             name_files: raw.names.import.0.into_iter().map(PathBuf::from).collect(),
             devices: if self.has_table(DEVICES) { Some(self.devices(raw.devices)?) } else { None },
             data_dir: self.data_dir(raw.data_dir)?,
         })
+    }
+
+    fn monitoring(&self, listen: Option<&str>) -> Result<Option<SocketAddr>, ConfigError> {
+        let address = listen.map(|text| {
+            text.parse().map_err(|_| {
+                let why = format!("is {text:?}: expected an address and port such as \"127.0.0.1:9464\"");
+                self.wrong("monitoring.listen", why)
+            })
+        });
+        address.transpose()
     }
 
     fn delivery(&self, raw: &RawAlerts) -> Result<Delivery, ConfigError> {

@@ -110,6 +110,8 @@ pub struct Config {
     pub rotation: Rotation,
     /// How long what was heard is kept.
     pub retention: Retention,
+    /// Where health and metrics are served, where they are.
+    pub monitoring: Option<SocketAddr>,
     /// Files of other programs that give names to addresses.
     pub name_files: Vec<PathBuf>,
     /// Names of addresses; `None` where the configuration has no such table.

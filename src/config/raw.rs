@@ -45,6 +45,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("retention.log_days", Kind::Number),
     ("retention.log_mebibytes", Kind::Number),
     ("retention.random_address_days", Kind::Number),
+    ("monitoring.listen", Kind::Text),
     ("names.import", Kind::Texts),
     (DEVICES, Kind::Names),
 ];
@@ -118,6 +119,7 @@ pub(super) struct Raw {
     pub(super) alerts: RawAlerts,
     pub(super) record: RawRecord,
     pub(super) retention: RawRetention,
+    pub(super) monitoring: RawMonitoring,
     pub(super) names: RawNames,
     pub(super) devices: BTreeMap<String, String>,
 }
@@ -175,6 +177,12 @@ pub(super) struct RawRecord {
     pub(super) segment_hours: i64,
 }
 
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct RawMonitoring {
+    pub(super) listen: Option<String>,
+}
+
 #[derive(serde::Deserialize)]
 #[serde(default)]
 pub(super) struct RawNames {
@@ -199,6 +207,7 @@ impl Default for Raw {
             alerts: RawAlerts::default(),
             record: RawRecord::default(),
             retention: RawRetention::default(),
+            monitoring: RawMonitoring::default(),
             names: RawNames::default(),
             devices: BTreeMap::new(),
         }

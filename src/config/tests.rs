@@ -72,7 +72,9 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
     let owned = owned.telegram.unwrap();
     assert_eq!((owned.owners, owned.chats), (vec![ChatId(7)], vec![ChatId(-9), ChatId(7)]));
     assert_eq!(config.time_zone, Tz::Europe__Berlin);
-    let rest = Config { telegram: None, devices: None, time_zone: defaults.time_zone, ..config };
+    assert_eq!(config.monitoring, Some("127.0.0.1:9464".parse().unwrap()));
+    let rest =
+        Config { telegram: None, devices: None, monitoring: None, time_zone: defaults.time_zone, ..config };
     assert_eq!(format!("{rest:?}"), format!("{defaults:?}"));
     let webhook = load(&text.replace("mode = \"polling\"", "mode = \"webhook\""), &[]).unwrap();
     let Updates::Webhook(webhook) = webhook.telegram.unwrap().updates else { panic!("not a webhook") };
@@ -188,6 +190,10 @@ fn errors_name_file_key_and_expectation() {
         "FILE: `telegram.webhook.listen` is \"8080\": expected an address and port such as \"127.0.0.1:8080\"",
     );
 
+    check(
+        "[monitoring]\nlisten = \"9464\"",
+        "FILE: `monitoring.listen` is \"9464\": expected an address and port such as \"127.0.0.1:9464\"",
+    );
     check(
         "[devices]\n\"a4:83:e7:4e:39\" = \"phone\"",
         "FILE: `devices.\"a4:83:e7:4e:39\"` is no MAC address: expected one such as \"a4:83:e7:4e:39:15\"",

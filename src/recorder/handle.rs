@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::History;
+use super::{History, Tally};
 use crate::dot11::MacAddr;
 use crate::event::{Event, Probe, Timestamp};
 use crate::state::State;
@@ -64,6 +64,8 @@ pub(super) struct Shared {
     /// What [`State::newest_time`] says, to be read for each frame; the least there is stands for none.
     newest: AtomicI64,
     pub(super) losses: Losses,
+    pub(super) turns: AtomicU64,
+    pub(super) tally: Tally,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<String>>,
     /// Since when frames are heard at a moment, where the sources tell.
@@ -75,6 +77,8 @@ impl Shared {
         let shared = Self {
             newest: AtomicI64::new(i64::MIN),
             losses: Losses::default(),
+            turns: AtomicU64::new(0),
+            tally: Tally::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
             since_when_heard: OnceLock::new(),
@@ -184,6 +188,17 @@ impl RecorderHandle {
     /// What was lost so far.
     pub fn losses(&self) -> &Losses {
         &self.shared.losses
+    }
+
+    /// What became of alerts since the start.
+    pub fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
+    /// How often the recorder's loop has turned, which it does at least once a second unless something holds it
+    /// up.
+    pub fn turns(&self) -> u64 {
+        self.shared.turns.load(Ordering::Relaxed)
     }
 
     /// Why nothing can be written at the moment, where that is so.

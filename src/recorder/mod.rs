@@ -17,6 +17,7 @@ mod history;
 mod recovery;
 mod retention;
 mod stored;
+mod tally;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ use handle::{Input, Shared, read, write};
 pub use history::{History, LogSize, Sought};
 use retention::{Crowd, Retirement};
 pub use stored::{ImportError, Stored, import};
+pub use tally::Tally;
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
 const QUEUE_LENGTH: usize = 32_768;
@@ -59,6 +61,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often followed devices that have left are looked for.
 const LEAVING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the loop turns where nothing comes, so that a watchdog can tell it from one that is stuck.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// The wait before the state is made anew once more, which doubles up to the longest.
 const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
@@ -198,6 +203,7 @@ impl Recorder {
         let mut batch = Vec::with_capacity(BATCH);
         self.tick();
         loop {
+            self.shared.turns.fetch_add(1, Ordering::Relaxed);
             let wake = tokio::time::Instant::from_std(self.next_wake());
             let inbox = &mut self.inbox;
             let received = runtime
@@ -215,7 +221,8 @@ impl Recorder {
     fn next_wake(&self) -> Instant {
         let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
             .min(self.last_expiry + EXPIRY_INTERVAL)
-            .min(self.next_leaving);
+            .min(self.next_leaving)
+            .min(Instant::now() + PULSE);
         if self.log.has_failed() {
             checkpoint.min(self.last_repair + REPAIR_INTERVAL)
         } else if self.log.unsynced_bytes() > 0 {
@@ -300,6 +307,7 @@ impl Recorder {
             Ok(offset) => {
                 state.fold(offset, event);
                 self.shared.note_newest(state);
+                self.shared.tally.count(event);
                 true
             }
             Err(_) => false,

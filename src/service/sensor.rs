@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::ServiceError;
+use super::watchdog::Beat;
 use crate::capture::{self, CaptureError, Counters, Settings, StopHandle};
 use crate::chat::reply::{Condition, SensorStatus};
 use crate::config::Source;
@@ -111,7 +112,14 @@ struct Counts {
     last_frame: Option<Timestamp>,
     undecodable: u64,
     bad_fcs: u64,
-    dropped: u64,
+    drops: Drops,
+}
+
+/// Frames that were lost before they were heard, by who lost them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Drops {
+    pub(super) kernel: u64,
+    pub(super) interface: u64,
 }
 
 impl Counts {
@@ -122,7 +130,10 @@ impl Counts {
             last_frame: counters.last_frame_us().map(Timestamp::from_micros).or(self.last_frame),
             undecodable: self.undecodable + count(&counters.undecodable),
             bad_fcs: self.bad_fcs + count(&counters.fcs_bad),
-            dropped: self.dropped + count(&counters.kernel_dropped) + count(&counters.interface_dropped),
+            drops: Drops {
+                kernel: self.drops.kernel + count(&counters.kernel_dropped),
+                interface: self.drops.interface + count(&counters.interface_dropped),
+            },
         }
     }
 }
@@ -200,6 +211,11 @@ impl Sensor {
         now.opened.max(now.counters.last_frame_us().map(Timestamp::from_micros))
     }
 
+    /// The name under which its probes are recorded.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How it is doing, for `/status`.
     pub(super) fn status(&self) -> SensorStatus {
         let now = self.now();
@@ -211,9 +227,26 @@ impl Sensor {
             frames: counts.frames,
             undecodable: counts.undecodable,
             bad_fcs: counts.bad_fcs,
-            dropped: counts.dropped,
+            dropped: counts.drops.kernel + counts.drops.interface,
             restarts: now.restarts,
             clock_is_behind: self.clock.is_behind(),
+        }
+    }
+
+    /// What was lost before it was heard.
+    pub(super) fn drops(&self) -> Drops {
+        let now = self.now();
+        now.before.and(&now.counters).drops
+    }
+
+    /// Its sign of life, for the watchdog.
+    pub(super) fn beat(&self) -> Beat {
+        let now = self.now();
+        match now.condition {
+            Condition::Hearing => now.counters.turns().map_or(Beat::Waits, Beat::Turns),
+            Condition::Broken => Beat::Broken,
+            // It waits to be opened, to try again, or for nothing any more.
+            _ => Beat::Waits,
         }
     }
 

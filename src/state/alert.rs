@@ -329,6 +329,11 @@ impl Alerts {
         self.outbox.len()
     }
 
+    /// When the oldest of the alerts that wait was raised, for all chats.
+    pub fn oldest_waiting(&self) -> Option<Timestamp> {
+        self.outbox.iter().map(|(_, alert)| alert.time).min()
+    }
+
     /// The alerts for this chat that it will be told as a number, where there are any.
     pub fn overflow(&self, chat: ChatId) -> Option<&Overflow> {
         self.overflow.get(&chat)

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::RequestBuilder;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use url::Url;
 
-use super::TelegramError;
 use super::incoming::read_update;
 use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits};
+use super::{Requests, TelegramError};
 use crate::chat::{Answer, File};
 use crate::config::Telegram;
 use crate::event::ChatId;
@@ -157,10 +157,11 @@ struct Sent {
 pub(super) struct Api {
     bot: Bot,
     polling: Bot,
+    requests: Requests,
 }
 
 impl Api {
-    pub(super) fn new(settings: &Telegram) -> Result<Self, TelegramError> {
+    pub(super) fn new(settings: &Telegram, requests: Requests) -> Result<Self, TelegramError> {
         let bot = |timeout: Duration| {
             let client =
                 teloxide::net::default_reqwest_settings().timeout(timeout).build().map_err(|error| {
@@ -168,7 +169,7 @@ impl Api {
                 })?;
             Ok(Bot::with_client(settings.token.reveal(), client).set_api_url(settings.api_url.clone()))
         };
-        Ok(Self { bot: bot(TIMEOUT)?, polling: bot(POLL_TIMEOUT + Duration::from_secs(10))? })
+        Ok(Self { bot: bot(TIMEOUT)?, polling: bot(POLL_TIMEOUT + Duration::from_secs(10))?, requests })
     }
 
     /// Asks once.
@@ -177,7 +178,7 @@ impl Api {
         P: Payload + Serialize,
         P::Output: DeserializeOwned,
     {
-        call(&self.bot, payload).await
+        self.call(&self.bot, payload).await
     }
 
     /// As [`Api::ask`], and reads the answer as another type.
@@ -185,7 +186,7 @@ impl Api {
         &self,
         payload: &(impl Payload + Serialize),
     ) -> Result<T, Failure> {
-        call(&self.bot, payload).await
+        self.call(&self.bot, payload).await
     }
 
     /// Asks until there is an answer; `None` where `stop` comes first.
@@ -227,7 +228,7 @@ impl Api {
     pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, Failure> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         let request = GetUpdates::new().offset(offset).timeout(seconds);
-        let updates: Vec<Value> = call(&self.polling, &request.allowed_updates(UPDATES)).await?;
+        let updates: Vec<Value> = self.call(&self.polling, &request.allowed_updates(UPDATES)).await?;
         let no_update = |error| Failure::Later(None, format!("it gave what is no update: {error}"));
         updates.into_iter().map(|update| read_update(update).map_err(no_update)).collect()
     }
@@ -235,7 +236,7 @@ impl Api {
     /// Sends a message once, and returns its number where Telegram tells it.
     pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<Option<MessageId>, Failure> {
         let sent: Value = match message.answer.file.as_ref().filter(|file| fits(file)) {
-            None => call(&self.bot, &message.message()).await?,
+            None => self.call(&self.bot, &message.message()).await?,
             Some(file) => {
                 let upload = message.upload(file).map_err(|error| unsendable(&error))?;
                 self.upload(upload).await?
@@ -258,7 +259,7 @@ impl Api {
                 let upload = edit_picture(chat, message, answer, png).map_err(|error| unsendable(&error))?;
                 self.upload(upload).await
             }
-            _ => call(&self.bot, &edit_text(chat, message, answer)).await,
+            _ => self.call(&self.bot, &edit_text(chat, message, answer)).await,
         };
         match outcome {
             Err(Failure::Never(why)) if why.contains("message is not modified") => Ok(()),
@@ -270,7 +271,30 @@ impl Api {
         let seconds = u64::try_from(upload.bytes / BYTES_A_SECOND).unwrap_or_default();
         let timeout = TIMEOUT + Duration::from_secs(seconds);
         let request = self.bot.client().post(url(&self.bot, upload.method)?);
-        outcome_of(request.multipart(upload.form).timeout(timeout)).await
+        self.outcome_of(upload.method, request.multipart(upload.form).timeout(timeout)).await
+    }
+
+    /// Sends a request to the server of `bot`.
+    async fn call<P: Payload + Serialize, T: DeserializeOwned>(
+        &self,
+        bot: &Bot,
+        payload: &P,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(payload).map_err(|error| unsendable(&error))?;
+        let request = bot.client().post(url(bot, P::NAME)?);
+        self.outcome_of(P::NAME, request.header("content-type", "application/json").body(body)).await
+    }
+
+    /// Sends a request of this method, reads what came of it, and counts that.
+    async fn outcome_of<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        request: RequestBuilder,
+    ) -> Result<T, Failure> {
+        let start = Instant::now();
+        let outcome = outcome_of(request).await;
+        self.requests.count(method, start.elapsed(), &outcome);
+        outcome
     }
 }
 
@@ -286,13 +310,6 @@ fn url(bot: &Bot, method: &str) -> Result<Url, Failure> {
         .pop_if_empty()
         .extend([&format!("bot{}", bot.token()), method]);
     Ok(url)
-}
-
-/// Sends a request to the server of `bot`.
-async fn call<P: Payload + Serialize, T: DeserializeOwned>(bot: &Bot, payload: &P) -> Result<T, Failure> {
-    let body = serde_json::to_vec(payload).map_err(|error| unsendable(&error))?;
-    let request = bot.client().post(url(bot, P::NAME)?);
-    outcome_of(request.header("content-type", "application/json").body(body)).await
 }
 
 /// Sends a request, and reads what came of it.

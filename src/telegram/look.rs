@@ -9,7 +9,7 @@ use teloxide::requests::Payload;
 use url::Url;
 
 use super::api::{Api, Failure};
-use super::{TelegramError, webhook};
+use super::{Requests, TelegramError, webhook};
 use crate::config::{Telegram, Updates};
 use crate::event::Timestamp;
 
@@ -69,7 +69,7 @@ pub async fn look(settings: &Telegram) -> Result<Look, TelegramError> {
     struct Named {
         username: String,
     }
-    let api = Api::new(settings)?;
+    let api = Api::new(settings, Requests::default())?;
     let (bot, info) =
         tokio::join!(ask::<_, Named>(&api, GetMe::new()), ask::<_, Info>(&api, GetWebhookInfo::new()));
     let expected = match &settings.updates {

@@ -25,6 +25,7 @@ mod pacing;
 mod polling;
 mod quiet;
 mod rarely;
+mod requests;
 mod sender;
 mod told;
 mod topics;
@@ -43,6 +44,7 @@ use handler::Handler;
 use incoming::Me;
 pub use look::{Look, Unsaid, WebhookLook, look};
 use quiet::Quiet;
+pub use requests::Requests;
 use sender::Sender;
 
 /// The bot cannot serve, and trying again would not help.
@@ -67,7 +69,8 @@ pub enum TelegramError {
     Client(String),
 }
 
-/// Serves the chats that the configuration names, and those that let themselves in, until `stop`.
+/// Serves the chats that the configuration names, and those that let themselves in, until `stop`. How requests
+/// to Telegram go is counted in `requests`.
 ///
 /// # Errors
 /// [`TelegramError`] where the bot cannot serve; a Telegram that is merely out of reach is waited for.
@@ -75,9 +78,10 @@ pub async fn run(
     settings: Telegram,
     chat: Chat,
     recorder: RecorderHandle,
+    requests: Requests,
     stop: CancellationToken,
 ) -> Result<(), TelegramError> {
-    let api = Api::new(&settings)?;
+    let api = Api::new(&settings, requests)?;
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
     let config::Delivery { gather, quiet, silence } = settings.delivery;
     let quiet = Quiet { hours: quiet, zone: chat.zone() };

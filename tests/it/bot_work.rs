@@ -13,7 +13,7 @@ use probewatch::dot11::{MacAddr, RequestedSsid};
 use probewatch::event::Timestamp;
 use probewatch::event_log::Disk;
 use probewatch::recorder::Settings;
-use probewatch::telegram::{self, TelegramError};
+use probewatch::telegram::{self, Requests, TelegramError};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,8 @@ impl Bot {
         let runtime = runtime.unwrap();
         let chat = Chat::new(recorder.handle.clone(), config.time_zone, sensors);
         let stop = CancellationToken::new();
-        let bot = telegram::run(config.telegram.unwrap(), chat, recorder.handle.clone(), stop.clone());
+        let (settings, requests) = (config.telegram.unwrap(), Requests::default());
+        let bot = telegram::run(settings, chat, recorder.handle.clone(), requests, stop.clone());
         let serving = runtime.spawn(bot);
         Self { api, recorder, runtime, stop, serving, _folder: folder }
     }

@@ -16,6 +16,7 @@ use probewatch::dot11::{Fcs, LinkType};
 use crate::support::frames::ProbeRequestFrame;
 use crate::support::require;
 use crate::support::tap_radio::TapRadio;
+use crate::support::wait_until;
 
 /// A radio, or `None` after a skip was told.
 fn radio() -> Option<TapRadio> {
@@ -160,4 +161,16 @@ fn an_interface_that_is_down_says_so() {
     radio.set_up(false).unwrap();
     let outcome = Capture::open(&source(&radio), &Settings::default());
     assert!(matches!(&outcome, Err(CaptureError::InterfaceDown { .. })), "{outcome:?}");
+}
+
+#[test]
+fn the_loop_of_a_silent_capture_turns() {
+    let Some(radio) = radio() else { return };
+    let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
+    let (counters, stop) = (capture.counters(), capture.stop_handle());
+    let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
+    let begun = wait_until("the first turn", || counters.turns().filter(|turns| *turns > 0));
+    wait_until("further turns", || counters.turns().filter(|turns| *turns > begun + 2));
+    stop.stop();
+    run.join().unwrap().unwrap();
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the bottom up. A room may use those before it.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
+    "metrics",
     "dot11",
     "vendor",
     "capture",

@@ -8,6 +8,7 @@
 
 pub mod allocations;
 pub mod bot_api;
+pub mod exposition;
 pub mod faulty_disk;
 pub mod fed;
 pub mod frames;
@@ -16,6 +17,7 @@ pub mod home;
 pub mod http;
 pub mod log;
 pub mod ndjson;
+pub mod notify_socket;
 pub mod recorder;
 pub mod require;
 pub mod service;

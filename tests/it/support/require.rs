@@ -45,6 +45,11 @@ pub fn tcpdump_present() -> bool {
     runs("tcpdump")
 }
 
+/// Whether groff is installed; if not, a skip was told.
+pub fn groff_present() -> bool {
+    runs("groff")
+}
+
 fn runs(program: &str) -> bool {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

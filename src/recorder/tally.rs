@@ -1,0 +1,61 @@
+//! How many alerts came to what since the start, for whoever watches over the service.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::event::{AlertDecision, Event, Fate};
+
+/// Counts of alerts, one for each chat that an alert is for.
+#[derive(Debug, Default)]
+pub struct Tally {
+    raised: AtomicU64,
+    swallowed: AtomicU64,
+    overflowed: AtomicU64,
+    muted: AtomicU64,
+    delivered: AtomicU64,
+    undeliverable: AtomicU64,
+    expired: AtomicU64,
+}
+
+impl Tally {
+    /// Counts what `event` says of alerts.
+    pub(super) fn count(&self, event: &Event) {
+        let add = |counter: &AtomicU64| {
+            counter.fetch_add(1, Relaxed);
+        };
+        let settle = |fate: Fate| match fate {
+            Fate::Raise => add(&self.raised),
+            Fate::Overflow => add(&self.overflowed),
+            Fate::Mute => add(&self.muted),
+            // Nobody is there to be told.
+            Fate::Untold => {}
+        };
+        match event {
+            Event::Probe(probe) => probe.alerts.iter().for_each(|decision| match decision {
+                AlertDecision::Raise { .. } => add(&self.raised),
+                AlertDecision::Swallow { .. } => add(&self.swallowed),
+                AlertDecision::Overflow { .. } => add(&self.overflowed),
+                AlertDecision::Mute { .. } => add(&self.muted),
+                AlertDecision::Arrive { fate, .. } => settle(*fate),
+            }),
+            Event::Left { alerts, .. } => alerts.iter().for_each(|decision| settle(decision.fate)),
+            Event::Delivered { .. } => add(&self.delivered),
+            Event::Undeliverable { .. } => add(&self.undeliverable),
+            Event::AlertExpired { .. } => add(&self.expired),
+            _ => {}
+        }
+    }
+
+    /// What became of alerts, and of how many.
+    pub fn outcomes(&self) -> [(&'static str, u64); 7] {
+        [
+            ("raised", &self.raised),
+            ("swallowed", &self.swallowed),
+            ("overflowed", &self.overflowed),
+            ("muted", &self.muted),
+            ("delivered", &self.delivered),
+            ("undeliverable", &self.undeliverable),
+            ("expired", &self.expired),
+        ]
+        .map(|(outcome, counter)| (outcome, counter.load(Relaxed)))
+    }
+}

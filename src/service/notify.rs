@@ -1,0 +1,109 @@
+//! What systemd is told while the service runs: when it is ready, that it still moves, that it stops.
+//!
+//! The protocol is sd_notify(3)'s: a datagram of `KEY=value` lines to the socket that the environment names.
+//! Without such a socket nothing is told. A message that systemd does not take is logged once and harms nothing
+//! here.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tracing::warn;
+
+/// For how long each message of a start that goes on asks systemd to wait.
+const EXTENSION: Duration = Duration::from_secs(30);
+
+/// The way to systemd, where it started this process. Clones are the same way.
+#[derive(Debug, Clone, Default)]
+pub struct Systemd {
+    socket: Option<Arc<Socket>>,
+    watchdog: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Socket {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    has_failed: AtomicBool,
+}
+
+impl Systemd {
+    /// As the environment says: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
+    pub fn from_environment() -> Self {
+        let Some(socket) = env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else {
+            return Self::default();
+        };
+        let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let is_for_us = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(process::id()));
+        let watchdog = number("WATCHDOG_USEC").filter(|micros| is_for_us && *micros > 0);
+        Self::at(&socket, watchdog.map(Duration::from_micros)).unwrap_or_else(|error| {
+            warn!("systemd cannot be told anything, its socket {} is of no use: {error}", socket.display());
+            Self::default()
+        })
+    }
+
+    /// Tells what it is told to the socket at `path`, where a `@` in front stands for an abstract one. What
+    /// listens there has to hear from the watchdog within each `watchdog`.
+    ///
+    /// # Errors
+    /// Where this is no address of a socket, or there are no sockets left.
+    pub fn at(path: &OsStr, watchdog: Option<Duration>) -> io::Result<Self> {
+        let address = match path.as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+            [b'/', ..] => SocketAddr::from_pathname(path)?,
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no absolute path")),
+        };
+        let socket = Socket { socket: UnixDatagram::unbound()?, address, has_failed: AtomicBool::new(false) };
+        Ok(Self { socket: Some(Arc::new(socket)), watchdog })
+    }
+
+    /// How often systemd has to hear that all moves, where it wants to.
+    pub fn watchdog(&self) -> Option<Duration> {
+        self.watchdog
+    }
+
+    /// Tells that the start goes on for as long as the future lives, so that it may take its time.
+    pub async fn is_starting(&self, status: &str) -> std::convert::Infallible {
+        let micros = EXTENSION.as_micros();
+        loop {
+            self.tell(&format!("EXTEND_TIMEOUT_USEC={micros}\nSTATUS={status}"));
+            tokio::time::sleep(EXTENSION / 3).await;
+        }
+    }
+
+    /// Tells that the service does what it is for.
+    pub fn is_ready(&self, status: &str) {
+        self.tell(&format!("READY=1\nSTATUS={status}"));
+    }
+
+    /// Tells that the service stops.
+    pub fn is_stopping(&self) {
+        self.tell("STOPPING=1\nSTATUS=stopping");
+    }
+
+    /// Tells that all moves.
+    pub fn moves(&self) {
+        self.tell("WATCHDOG=1");
+    }
+
+    /// Tells a person who looks at the service what it is doing.
+    pub fn status(&self, status: &str) {
+        self.tell(&format!("STATUS={status}"));
+    }
+
+    fn tell(&self, message: &str) {
+        let Some(Socket { socket, address, has_failed }) = self.socket.as_deref() else { return };
+        if let Err(error) = socket.send_to_addr(message.as_bytes(), address)
+            && !has_failed.swap(true, Ordering::Relaxed)
+        {
+            warn!("systemd was not told how the service is doing: {error}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Promise: `/healthz` is 200 only while the service records and captures, and `/metrics` is what Prometheus can
+//! read, whatever the sources are called.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use crate::support::bot_api::{BotApi, Fault, Incoming};
+use crate::support::exposition::Exposition;
+use crate::support::frames::{ProbeRequestFrame, pcap_bytes, write_pcap};
+use crate::support::http;
+use crate::support::service::{Config, Service};
+use crate::support::wait_until;
+
+/// A file name that would end a label, its line, and a path.
+const HOSTILE: &str = "a\"b\\c\n} 1 .pcap";
+
+fn frames(ssids: &[&str]) -> Vec<(u64, Vec<u8>)> {
+    let frame = |ssid: &&str| ProbeRequestFrame::new("a4:83:e7:4e:39:15").ssid(ssid.as_bytes()).build();
+    ssids.iter().map(|ssid| (1_600_000_000_000_000, frame(ssid))).collect()
+}
+
+fn address(service: &Service) -> SocketAddr {
+    let line = service.wait_for_line("health and metrics listening on ");
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+fn metrics(address: SocketAddr) -> Exposition {
+    let response = http::get(address, "/metrics").unwrap();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    Exposition::parse(&response.text()).unwrap_or_else(|why| panic!("{why}\nin\n{}", response.text()))
+}
+
+#[test]
+fn health_follows_the_sources_and_the_metrics_count() {
+    let api = BotApi::start();
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["one", "two"].map(|place| folder.path().join(place).join(HOSTILE));
+    for file in &files {
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        write_pcap(file, 127, &frames(&["RNM0", ""])).unwrap();
+    }
+    let sources = ["-", files[0].to_str().unwrap(), files[1].to_str().unwrap()];
+    let config = Config::new(&api).sources(&sources).set("monitoring", "listen", "\"127.0.0.1:0\"");
+    let mut service = Service::start_with(&api, config);
+    let monitor = address(&service);
+    let health = || http::get(monitor, "/healthz").unwrap();
+    wait_until("both files read", || {
+        (metrics(monitor).value("probewatch_frames_total", &[("source", HOSTILE)]) == 4.0).then_some(())
+    });
+    wait_until("both files at their end", || {
+        let health = health();
+        (health.status == 503 && health.text() == "no source is heard\n").then_some(())
+    });
+
+    let mut stdin = service.take_stdin();
+    stdin.write_all(&pcap_bytes(127, &frames(&["RNM0"]))).unwrap();
+    wait_until("the source to be heard", || (health().status == 200).then_some(()));
+    assert_eq!(health().text(), "recording and capturing\n");
+
+    let listen = service.listen_address();
+    api.webhook();
+    assert_eq!(api.post(listen, Incoming::text(1001, "/watch RNM0 why")), 200);
+    assert_eq!(api.post(listen, Incoming::text(1001, "a4:83:e7:4e:39:15")), 200);
+    stdin.write_all(&pcap_bytes(127, &frames(&["RNM0"]))[24..]).unwrap();
+    api.wait_for_message(|message| message.plain.contains("is being tracked"));
+    let page = wait_until("the delivery", || {
+        let page = metrics(monitor);
+        (page.value("probewatch_alerts_total", &[("outcome", "delivered")]) == 1.0).then_some(page)
+    });
+    let value = |name: &str, labels: &[(&str, &str)]| page.value(&format!("probewatch_{name}"), labels);
+    assert_eq!(value("frames_total", &[("source", HOSTILE)]), 4.0);
+    assert_eq!(value("frames_total", &[("source", "stdin")]), 2.0);
+    assert_eq!(value("source_up", &[("source", "stdin")]), 1.0);
+    assert_eq!(value("source_up", &[("source", HOSTILE)]), 0.0);
+    assert_eq!(value("last_frame_timestamp_seconds", &[("source", "stdin")]), 1.6e9);
+    assert_eq!(value("dropped_frames_total", &[("source", "stdin"), ("cause", "kernel")]), 0.0);
+    assert_eq!(value("dropped_probes_total", &[("cause", "queue_full")]), 0.0);
+    assert_eq!(value("probes_total", &[("ssid", "named")]), 4.0);
+    assert_eq!(value("probes_total", &[("ssid", "wildcard")]), 2.0);
+    assert_eq!(value("devices", &[("address", "global")]), 1.0);
+    assert_eq!(value("devices", &[("address", "random")]), 0.0);
+    assert!(value("events_total", &[]) >= 9.0, "six probes, a signature, a watch and a delivery");
+    assert!(value("log_bytes", &[]) > 500.0);
+    assert_eq!(value("alerts_total", &[("outcome", "raised")]), 1.0);
+    assert_eq!((value("outbox_alerts", &[]), value("outbox_age_seconds", &[])), (0.0, 0.0));
+    assert_eq!(value("lookup_duration_seconds_count", &[("of", "device")]), 1.0);
+    assert_eq!(value("telegram_request_duration_seconds_count", &[("method", "GetMe")]), 1.0);
+    assert!(value("telegram_request_duration_seconds_count", &[("method", "SendMessage")]) >= 3.0);
+
+    drop(stdin);
+    wait_until("the end of all sources", || (health().status == 503).then_some(()));
+    assert_eq!(http::get(monitor, "/").unwrap().status, 404);
+    assert_eq!(http::request(monitor, "POST", "/metrics", &[], b"").unwrap().status, 405);
+}
+
+#[test]
+fn what_telegram_does_not_take_is_counted() {
+    let api = BotApi::start();
+    api.fail_next("setWebhook", 1, Fault::ServerError(500));
+    let config = Config::new(&api).sources(&["-"]).set("monitoring", "listen", "\"127.0.0.1:0\"");
+    let mut service = Service::start_with(&api, config);
+    let monitor = address(&service);
+    let errors = |method, reason| {
+        let labels = [("method", method), ("reason", reason)];
+        metrics(monitor).find("probewatch_telegram_errors_total", &labels)
+    };
+    wait_until("the failed request", || errors("SetWebhook", "out_of_reach").filter(|count| *count == 1.0));
+
+    let listen = service.listen_address();
+    api.webhook();
+    assert_eq!(api.post(listen, Incoming::text(1001, "/watch RNM0 why")), 200);
+    api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 3600 });
+    service.take_stdin().write_all(&pcap_bytes(127, &frames(&["RNM0"]))).unwrap();
+    wait_until("the refusal", || errors("SendMessage", "too_many").filter(|count| *count == 1.0));
+    let page = metrics(monitor);
+    assert_eq!(page.value("probewatch_outbox_alerts", &[]), 1.0);
+    assert!(page.value("probewatch_outbox_age_seconds", &[]) > 1e8, "the frame is of 2020");
+    assert_eq!(page.value("probewatch_alerts_total", &[("outcome", "raised")]), 1.0);
+    assert_eq!(page.value("probewatch_alerts_total", &[("outcome", "delivered")]), 0.0);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_and_nothing_listens_unless_configured() {
+    let api = BotApi::start();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("\"{}\"", taken.local_addr().unwrap());
+    let config = Config::new(&api).sources(&["-"]);
+    let mut service = Service::start(config.clone().set("monitoring", "listen", &listen));
+    service.wait_for_line("(monitoring.listen)");
+    assert!(!service.wait_for_exit().success());
+
+    let service = Service::start_with(&api, config);
+    service.listen_address();
+    assert!(!service.log_lines().iter().any(|line| line.contains("health and metrics")));
+}

@@ -1,0 +1,193 @@
+//! Promise: what is installed with the program fits it: completions and man pages that the binary makes, the
+//! package's contents, and the container's health check.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::bot_api::BotApi;
+use crate::support::frames::{ProbeRequestFrame, pcap_bytes};
+use crate::support::require;
+use crate::support::service::{Config, Service, probewatch};
+use crate::support::wait_until;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn print(arguments: &[&str]) -> String {
+    let output = probewatch(arguments);
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a tool says of this file, which must be nothing.
+fn assert_silent(command: &mut Command, file: &Path) {
+    let output = command.arg(file).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && told.is_empty(), "{}: {told}", file.display());
+}
+
+#[test]
+fn each_shell_completes_every_subcommand() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = print(&["completions", shell]);
+        for command in ["run", "lookup", "export", "completions", "man"] {
+            assert!(script.contains(command), "{shell} has {command}");
+        }
+        let file = folder.path().join(shell);
+        fs::write(&file, script).unwrap();
+        if shell == "bash" {
+            assert_silent(Command::new("bash").arg("-n"), &file);
+        }
+    }
+    assert_eq!(probewatch(&["completions", "no-shell"]).status.code(), Some(2));
+}
+
+#[test]
+fn there_is_a_man_page_for_the_program_and_each_subcommand() {
+    let folder = tempfile::tempdir().unwrap();
+    print(&["man", folder.path().to_str().unwrap()]);
+    let page = fs::read_to_string(folder.path().join("probewatch.1")).unwrap();
+    assert_eq!(print(&["man"]), page);
+    let pages: Vec<PathBuf> = fs::read_dir(folder.path()).unwrap().map(|page| page.unwrap().path()).collect();
+    for command in ["run", "decode", "export"] {
+        let name = format!("probewatch-{command}.1");
+        assert!(pages.iter().any(|page| page.ends_with(&name)), "{name}");
+        assert!(page.contains(&format!("probewatch\\-{command}(1)")), "{name} is named in probewatch.1");
+    }
+    if require::groff_present() {
+        for page in pages {
+            assert_silent(Command::new("groff").args(["-man", "-ww", "-z", "-Tutf8"]), &page);
+        }
+    }
+    let nowhere = probewatch(&["man", "/there/is/none"]);
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("could not write /there/is/none"));
+}
+
+/// Runs `make` with this goal and setting, on the binary under test in place of the release's.
+fn make(goal: &str, setting: &str) {
+    let target = tempfile::tempdir().unwrap();
+    fs::create_dir(target.path().join("release")).unwrap();
+    let binary = target.path().join("release/probewatch");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_probewatch"), binary).unwrap();
+    let mut command = Command::new("make");
+    // Not what the `make` says that runs these tests.
+    command.env_remove("MAKEFLAGS");
+    command.args([goal, setting, "PREFIX=/usr"]).env("CARGO_TARGET_DIR", target.path()).current_dir(root());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_is_installed_is_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    make("install", &format!("DESTDIR={}", folder.path().display()));
+    let usr = folder.path().join("usr");
+    let unit = fs::read_to_string(usr.join("lib/systemd/system/probewatch.service")).unwrap();
+    assert!(unit.contains("\nExecStart=/usr/bin/probewatch run "), "{unit}");
+    for file in [
+        "bin/probewatch",
+        "share/doc/probewatch/config.example.toml",
+        "share/man/man1/probewatch.1",
+        "share/man/man1/probewatch-run.1",
+        "share/bash-completion/completions/probewatch",
+        "share/zsh/site-functions/_probewatch",
+        "share/fish/vendor_completions.d/probewatch.fish",
+    ] {
+        assert!(fs::metadata(usr.join(file)).unwrap().len() > 0, "{file}");
+    }
+}
+
+/// The package's metadata for cargo-deb.
+fn deb() -> Value {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(root());
+    let metadata: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    metadata["packages"][0]["metadata"]["deb"].clone()
+}
+
+#[test]
+fn the_package_has_binary_unit_example_and_man_page_and_asks_nothing() {
+    let deb = deb();
+    let assets: Vec<[String; 3]> = serde_json::from_value(deb["assets"].clone()).unwrap();
+    let to = |destination: &str| {
+        let asset = assets.iter().find(|[_, to, _]| to == destination);
+        asset.unwrap_or_else(|| panic!("{destination} in {assets:?}"))
+    };
+    assert_eq!(to("usr/bin/")[2], "755");
+    assert!(to("usr/share/man/man1/")[0].ends_with("/*.1"));
+    assert!(
+        assets.iter().any(|[from, to, _]| from == "config.example.toml" && to.starts_with("usr/share/doc/"))
+    );
+    let made = tempfile::tempdir().unwrap();
+    make("packaging", &format!("PACKAGING={}", made.path().display()));
+    for [from, ..] in assets.iter().filter(|[from, ..]| from != "target/release/probewatch") {
+        let file = match from.strip_prefix("target/packaging/") {
+            Some(file) => made.path().join(file.replace('*', "probewatch")),
+            None => root().join(from),
+        };
+        assert!(file.exists(), "{from}");
+    }
+    let unit = fs::read_to_string(made.path().join("systemd/probewatch.service")).unwrap();
+    assert!(unit.contains("\nExecStart=/usr/bin/probewatch run "), "{unit}");
+    // The unit stands there by its name, and neither starts nor is enabled before it is configured.
+    let unit = &deb["systemd-units"];
+    assert_eq!(unit["unit-scripts"], "target/packaging/systemd");
+    assert_eq!((&unit["enable"], &unit["start"]), (&Value::Bool(false), &Value::Bool(false)));
+    let scripts = root().join(deb["maintainer-scripts"].as_str().unwrap());
+    let mut names = Vec::new();
+    for script in fs::read_dir(scripts).unwrap().map(|script| script.unwrap()) {
+        names.push(script.file_name().into_string().unwrap());
+        let text = fs::read_to_string(script.path()).unwrap();
+        let code: Vec<&str> = text.lines().filter(|line| !line.starts_with("# ")).collect();
+        assert_eq!(code, ["#!/bin/sh", "set -e", "#DEBHELPER#"], "only what cargo-deb fills in");
+    }
+    names.sort();
+    assert_eq!(names, ["postinst", "postrm", "prerm"], "neither debconf's questions nor its answers");
+}
+
+/// The command of the image's health check.
+fn health_check() -> String {
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap().replace("\\\n", " ");
+    let line = dockerfile.lines().find(|line| line.starts_with("HEALTHCHECK ")).unwrap();
+    let command = &line[line.find("CMD ").unwrap() + 4..];
+    let words: Vec<String> = serde_json::from_str(command).unwrap();
+    assert_eq!(words[..2], ["bash", "-c"]);
+    words[2].clone()
+}
+
+#[test]
+fn the_image_is_healthy_while_the_service_is() {
+    let api = BotApi::start();
+    let config = Config::new(&api).sources(&["-"]).set("monitoring", "listen", "\"127.0.0.1:0\"");
+    let mut service = Service::start_with(&api, config);
+    let line = service.wait_for_line("health and metrics listening on ");
+    let listen = line.rsplit(' ').next().unwrap();
+    let check = || {
+        let mut command = Command::new("bash");
+        let output =
+            command.args(["-c", &health_check()]).env("PROBEWATCH__MONITORING__LISTEN", listen).output();
+        output.unwrap().status.code()
+    };
+    assert_eq!(check(), Some(1), "nothing is heard yet");
+    let mut stdin = service.take_stdin();
+    let frame = ProbeRequestFrame::new("a4:83:e7:4e:39:15").build();
+    std::io::Write::write_all(&mut stdin, &pcap_bytes(127, &[(1, frame)])).unwrap();
+    wait_until("the check to pass", || (check() == Some(0)).then_some(()));
+    service.terminate();
+    assert_eq!(check(), Some(1), "nobody answers");
+}
+
+#[test]
+fn the_image_is_small_and_runs_as_nobody_in_particular() {
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let (_, image) = dockerfile.rsplit_once("\nFROM ").unwrap();
+    assert!(image.starts_with("debian:bookworm-slim\n"), "the last stage is a slim one");
+    for wanted in ["COPY --from=build ", "\nUSER probewatch\n", "\nVOLUME /var/lib/probewatch\n"] {
+        assert!(image.contains(wanted), "{wanted:?}");
+    }
+}

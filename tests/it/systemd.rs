@@ -1,0 +1,93 @@
+//! Promise: systemd is told that the service is ready once the log is recovered and the sources are open, and
+//! its watchdog is fed only while the recorder and each capture move.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use probewatch::dot11::RequestedSsid;
+use probewatch::recorder::Settings;
+use probewatch::service::{Beat, Part, Systemd, Watchdog};
+
+use crate::support::bot_api::BotApi;
+use crate::support::held_disk::HeldDisk;
+use crate::support::notify_socket::NotifySocket;
+use crate::support::recorder::{Input, Running, addresses, probe, settings};
+use crate::support::service::{Config, Service};
+
+fn config(api: &BotApi, socket: &NotifySocket) -> Config {
+    Config::new(api).env("NOTIFY_SOCKET", socket.path().to_str().unwrap())
+}
+
+#[test]
+fn it_is_ready_once_the_log_is_recovered_and_stops_by_itself() {
+    let (api, socket) = (BotApi::start(), NotifySocket::bind());
+    // Another process's watchdog is none of ours.
+    let config = config(&api, &socket).env("WATCHDOG_USEC", "1000000").env("WATCHDOG_PID", "1");
+    let mut service = Service::start_with(&api, config.sources(&["-"]));
+    let start = socket.wait_for("READY=1");
+    assert_eq!(
+        start,
+        ["EXTEND_TIMEOUT_USEC=30000000\nSTATUS=recovering the log", "READY=1\nSTATUS=recording"]
+    );
+    assert!(service.terminate().success());
+    assert_eq!(socket.rest(), ["STOPPING=1\nSTATUS=stopping"]);
+}
+
+#[test]
+fn it_is_not_ready_where_a_source_cannot_be_opened() {
+    let (api, socket) = (BotApi::start(), NotifySocket::bind());
+    let config = config(&api, &socket).sources(&["-", "./there-is-none.pcap"]);
+    let mut service = Service::start_with(&api, config);
+    assert!(!service.wait_for_exit().success());
+    let told = socket.rest();
+    assert!(!told.is_empty() && !told.iter().any(|message| message.contains("READY=1")), "{told:?}");
+}
+
+#[test]
+fn a_service_that_only_waits_feeds_the_watchdog() {
+    let (api, socket) = (BotApi::start(), NotifySocket::bind());
+    let config = config(&api, &socket).env("WATCHDOG_USEC", "4000000");
+    let _service = Service::start_with(&api, config.sources(&["-"]));
+    let mut told = socket.wait_for("READY=1");
+    // More than half of its time, after which it would have noticed an idle loop that does not turn.
+    for _ in 0..4 {
+        told.extend(socket.wait_for("WATCHDOG=1"));
+    }
+    assert!(!told.iter().any(|message| message.contains("do not move")), "{told:?}");
+}
+
+#[test]
+fn a_recorder_that_is_stuck_ends_the_feeding_until_it_moves() {
+    let socket = NotifySocket::bind();
+    let disk = HeldDisk::default();
+    let folder = tempfile::tempdir().unwrap();
+    let recorder =
+        Running::start(Settings { disk: Arc::new(disk.clone()), ..settings(&folder.path().join("data")) });
+    let interval = Duration::from_secs(4);
+    let systemd = Systemd::at(socket.path().as_os_str(), Some(interval)).unwrap();
+    let turns = recorder.handle.clone();
+    let part = Part::new("the recorder", move || Beat::Turns(turns.turns()));
+    let watchdog = Watchdog::start(&systemd, vec![part]).unwrap();
+    socket.wait_for("WATCHDOG=1");
+
+    disk.hold();
+    recorder.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Absent, 1)));
+    let told = socket.wait_for("STATUS=these do not move any more: the recorder");
+    assert!(told.iter().any(|message| message == "WATCHDOG=1"), "it is fed at first: {told:?}");
+    assert!(!socket.has_within(interval, "WATCHDOG=1"), "it was fed though the recorder is stuck");
+
+    disk.release();
+    socket.wait_for("WATCHDOG=1");
+    drop(watchdog);
+    recorder.stop();
+}
+
+#[test]
+fn a_socket_that_nobody_has_harms_nothing() {
+    let api = BotApi::start();
+    let config = Config::new(&api).env("NOTIFY_SOCKET", "/there/is/none").sources(&["-"]);
+    let mut service = Service::start_with(&api, config);
+    service.wait_for_line("systemd was not told");
+    service.listen_address();
+    assert!(service.terminate().success());
+}
