@@ -36,7 +36,7 @@ fn it_is_ready_once_the_log_is_recovered_and_stops_by_itself() {
 #[test]
 fn it_is_not_ready_where_a_source_cannot_be_opened() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
-    let config = config(&api, &socket).sources(&["-", "./there-is-none.pcap"]);
+    let config = config(&api, &socket).sources(&["./there-is-none.pcap"]);
     let mut service = Service::start_with(&api, config);
     assert!(!service.wait_for_exit().success());
     let told = socket.rest();

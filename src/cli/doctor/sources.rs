@@ -52,7 +52,9 @@ pub(super) fn look(sources: &[config::Source], sensors: Option<&[SensorStatus]>)
 fn look_at(configured: &config::Source, sensors: Option<&[SensorStatus]>) -> Finding {
     let source = &configured.origin;
     let see = |source| match see(source) {
-        Seen::Failed(CaptureError::NotMonitor { .. }) if configured.monitor.is_some() => {
+        Seen::Failed(CaptureError::NotMonitor { interface, .. })
+            if configured.monitor.is_some() && is_wifi(&interface) =>
+        {
             Seen::Unseen("it is not in monitor mode yet: the service sees to that when it starts")
         }
         seen => seen,
@@ -107,6 +109,10 @@ fn see(source: &Source) -> Seen {
         Err(error) if counters.frames.load(Relaxed) == 0 => Seen::Failed(error),
         _ => Seen::Opened { link_type, has_frames: counters.frames.load(Relaxed) > 0 },
     }
+}
+
+fn is_wifi(interface: &str) -> bool {
+    Path::new("/sys/class/net").join(interface).join("phy80211").exists()
 }
 
 fn is_pipe(path: &Path) -> bool {
