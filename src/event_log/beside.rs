@@ -21,6 +21,9 @@ use super::pieces::Lines;
 use super::segment::Segment;
 use crate::event::{Event, EventReader, Offset};
 
+/// How often a folder is listed that is never twice the same.
+const LISTINGS: usize = 8;
+
 /// A log that someone else may be writing.
 #[derive(Debug, Clone)]
 pub struct Beside {
@@ -45,8 +48,21 @@ impl Beside {
     /// # Errors
     /// [`LogError`] where the folder cannot be listed.
     pub fn segments(&self) -> Result<Vec<SegmentBeside>, LogError> {
-        let segments = self.folder.look_through()?.into_iter();
-        Ok(segments.map(|segment| SegmentBeside { folder: self.folder.clone(), segment }).collect())
+        let beside = |segment| SegmentBeside { folder: self.folder.clone(), segment };
+        Ok(self.list()?.into_iter().map(beside).collect())
+    }
+
+    /// A folder in which a file takes another's place while it is listed may be given without either: so it is
+    /// listed until the same segments are there twice.
+    fn list(&self) -> Result<Vec<Segment>, LogError> {
+        let mut segments = self.folder.look_through()?;
+        for _ in 0..LISTINGS {
+            let before = std::mem::replace(&mut segments, self.folder.look_through()?);
+            if before.iter().map(|segment| segment.base).eq(segments.iter().map(|segment| segment.base)) {
+                break;
+            }
+        }
+        Ok(segments)
     }
 }
 
