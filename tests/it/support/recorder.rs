@@ -5,15 +5,17 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
-use probewatch::event_log::{self, RealDisk, Rotation};
+use probewatch::event_log::{self, LockError, RealDisk, Rotation};
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
 use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
 use tokio::runtime::Runtime;
+
+use super::DEADLINE;
 
 pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
 
@@ -48,11 +50,25 @@ pub struct Running {
     pub runtime: Runtime,
 }
 
+/// Opens the recorder. What another test is just starting as a process has, until it runs, the lock that this
+/// process let go of.
+fn open(settings: &Settings) -> (Recorder, RecorderHandle) {
+    let begun = Instant::now();
+    loop {
+        match Recorder::open(settings.clone()) {
+            Err(RecorderError::Lock(LockError::Held { .. })) if begun.elapsed() < DEADLINE => {
+                std::thread::yield_now();
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 impl Running {
     pub fn start(settings: Settings) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
-        let (recorder, handle) = Recorder::open(settings).unwrap();
+        let (recorder, handle) = open(&settings);
         let on = runtime.handle().clone();
         let thread = std::thread::spawn(move || recorder.run(&on));
         Self { handle, thread, runtime }
