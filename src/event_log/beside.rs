@@ -1,13 +1,13 @@
-//! Reads the log beside the process that writes it: for pictures and tables, which want most of what is
-//! there, not for a fold, which wants all.
+//! Reads the log beside the thread that writes it: by segments for pictures and tables, which want most of
+//! what is there, and up to an offset for a fold, which wants all.
 //!
 //! # What must hold
 //! - Nothing is changed, and the writer is kept from nothing.
 //! - A segment may be written to, sealed or removed meanwhile. What lies behind the end that it had when it
 //!   was listed is not read, nor a last line without its `\n`.
-//! - What is damaged is left out: who writes the log tells of it and mends it.
+//! - By segments, what is damaged is left out: who writes the log tells of it and mends it. Up to an offset,
+//!   it is told as to who reads a log that nobody writes.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::disk::Disk;
 use super::folder::Folder;
 use super::line::Line;
 use super::pieces::Lines;
+use super::reader::{Entry, Events};
 use super::segment::Segment;
 use crate::event::{Event, EventReader, Offset};
 
@@ -64,6 +65,61 @@ impl Beside {
         }
         Ok(segments)
     }
+
+    /// The events from `from` on, or from the oldest where that is later said or nothing is, up to `end`, all of
+    /// which the writer has written.
+    ///
+    /// # Errors
+    /// [`LogError`] where the folder cannot be listed.
+    pub fn up_to(&self, from: Option<Offset>, end: Offset) -> Result<EventsUpTo, LogError> {
+        let segments = self.list()?;
+        let first = segments.first().map_or(end, |first| first.base);
+        let from = from.map_or(first, |from| from.min(first));
+        let events = Events::new(&self.folder, &segments, from, Offset::LAST);
+        Ok(EventsUpTo { events, next: from, end })
+    }
+}
+
+/// The events of a log that goes on behind them.
+pub struct EventsUpTo {
+    events: Events,
+    /// The offset behind what was given.
+    next: Offset,
+    end: Offset,
+}
+
+impl Iterator for EventsUpTo {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        // What lies behind the end may be half written, so it is not looked at.
+        if self.next >= self.end {
+            return None;
+        }
+        match self.events.next()? {
+            Ok((offset, _)) if offset >= self.end => {
+                self.next = self.end;
+                None
+            }
+            Ok((offset, event)) => {
+                self.next = event.end(offset);
+                Some(Ok((offset, self.cut(offset, event))))
+            }
+            damage => Some(damage),
+        }
+    }
+}
+
+impl EventsUpTo {
+    /// Where a segment is damaged to its end, what that took has no end of its own.
+    fn cut(&self, offset: Offset, event: Event) -> Event {
+        match event {
+            Event::Lost { why, .. } if self.next > self.end => {
+                Event::Lost { count: self.end.0 - offset.0, why }
+            }
+            event => event,
+        }
+    }
 }
 
 impl SegmentBeside {
@@ -106,22 +162,15 @@ impl SegmentBeside {
     }
 
     fn open(&self) -> Result<Option<Lines>, LogError> {
-        let sealed = || Segment {
-            path: self.folder.sealed_path(self.segment.base),
-            sealed: true,
-            ..self.segment.clone()
-        };
         let opened = match Lines::open(&self.folder, &self.segment) {
-            Err(error) if is_missing(&error) && !self.segment.sealed => Lines::open(&self.folder, &sealed()),
+            Err(error) if error.is_missing() && !self.segment.sealed => {
+                Lines::open(&self.folder, &self.folder.sealed_form(&self.segment))
+            }
             opened => opened,
         };
         match opened {
-            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) if error.is_missing() => Ok(None),
             opened => opened.map(Some),
         }
     }
-}
-
-fn is_missing(error: &LogError) -> bool {
-    error.io().kind() == io::ErrorKind::NotFound
 }
