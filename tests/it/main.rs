@@ -25,6 +25,7 @@ mod lookups;
 mod monitoring;
 mod no_allocations;
 mod packaging;
+mod proxies;
 mod recording;
 mod replay_vs_tshark;
 mod retention;

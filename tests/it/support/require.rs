@@ -50,13 +50,23 @@ pub fn groff_present() -> bool {
     runs("groff")
 }
 
+/// Whether curl and openssl are installed; if not, a skip was told.
+pub fn curl_and_openssl_present() -> bool {
+    runs("curl") && runs_with("openssl", &["version"])
+}
+
 fn runs(program: &str) -> bool {
+    runs_with(program, &["--version"])
+}
+
+/// Whether a program is installed that tells its version by these arguments; if not, a skip was told.
+pub fn runs_with(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     match command.status() {
         Ok(status) if status.success() => true,
         Ok(status) => {
-            skip(&format!("{program} --version ended with {status}"));
+            skip(&format!("{program} {} ended with {status}", arguments.join(" ")));
             false
         }
         Err(error) => {

@@ -1,0 +1,158 @@
+//! Promise: the README's lines for Caddy and nginx are right. The real servers run with them, the real curl posts
+//! an update through TLS as Telegram does, and the bot answers it.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::bot_api::{BotApi, Incoming};
+use crate::support::require;
+use crate::support::service::{Config, Service};
+use crate::support::wait_until;
+
+const HOST: &str = "bot.example.org";
+
+/// What stands indented under this heading of the README.
+fn readme_block(heading: &str) -> String {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, part) = readme.split_once(&format!("\n#### {heading}\n")).unwrap();
+    let lines = part.lines().skip_while(|line| !line.starts_with("    "));
+    let block: Vec<_> = lines.map_while(|line| line.strip_prefix("    ")).collect();
+    assert!(block.len() > 2, "{heading}: {block:?}");
+    block.join("\n")
+}
+
+/// A port that is free: what a server is to listen on has to stand in its configuration.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A server of others, which goes with the test.
+struct Proxy(Child);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+struct Stage {
+    folder: tempfile::TempDir,
+    api: BotApi,
+    service: Service,
+    port: u16,
+}
+
+impl Stage {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut certificate = Command::new("openssl");
+        certificate.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ]);
+        certificate.args(["-subj", &format!("/CN={HOST}"), "-addext", &format!("subjectAltName=DNS:{HOST}")]);
+        certificate.args(["-keyout", "privkey.pem", "-out", "fullchain.pem"]).current_dir(&folder);
+        assert!(certificate.stderr(Stdio::null()).status().unwrap().success());
+        let api = BotApi::start();
+        let service = Service::start_with(&api, Config::new(&api).sources(&["-"]));
+        service.wait_for_line("Telegram posts updates");
+        Self { folder, api, service, port: free_port() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The README's configuration, but for the service's address in it.
+    fn readme_block(&self, heading: &str) -> String {
+        let block = readme_block(heading);
+        assert!(block.contains("127.0.0.1:8080") && block.contains(HOST), "{block}");
+        block.replace("127.0.0.1:8080", &self.service.listen_address().to_string())
+    }
+
+    /// Waits until the server takes connections, and posts what Telegram would.
+    fn converse(&self, mut server: Command) {
+        let mut proxy = Proxy(server.current_dir(&self.folder).stdin(Stdio::null()).spawn().unwrap());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        wait_until("the proxy", || {
+            assert_eq!(proxy.0.try_wait().unwrap(), None, "the proxy ended");
+            TcpStream::connect(address).ok()
+        });
+        let webhook = self.api.webhook();
+        let seen = self.api.sent_count();
+        let update = self.api.update(Incoming::text(1001, "/help"));
+        assert_eq!(
+            self.curl(webhook.path(), webhook.secret_token.as_deref().unwrap(), &update.to_string()),
+            "200"
+        );
+        self.api.wait_for_message_after(seen, |message| message.chat_id == 1001);
+        assert_eq!(self.curl(webhook.path(), "another", &update.to_string()), "401");
+        assert_eq!(self.curl("/telegram/nowhere", "another", "{}"), "404");
+        self.api.assert_clean();
+    }
+
+    /// The status of the answer to this post, which goes through TLS that is checked.
+    fn curl(&self, path: &str, secret: &str, body: &str) -> String {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--max-time", "20", "--output", "/dev/null", "--write-out", "%{http_code}"]);
+        curl.args(["--cacert", "fullchain.pem", "--resolve", &format!("{HOST}:{}:127.0.0.1", self.port)]);
+        curl.args(["--header", "Content-Type: application/json", "--data-binary", body]);
+        curl.args(["--header", &format!("X-Telegram-Bot-Api-Secret-Token: {secret}")]);
+        curl.arg(format!("https://{HOST}:{}{path}", self.port)).env_remove("https_proxy");
+        let output = curl.current_dir(&self.folder).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[test]
+fn caddy_passes_posts_on() {
+    if !require::runs_with("caddy", &["version"]) || !require::curl_and_openssl_present() {
+        return;
+    }
+    let stage = Stage::start();
+    // Nothing but what the test machine needs: a certificate at hand, and a port that anybody may have.
+    let head = format!("{HOST} {{");
+    let block = stage.readme_block("Caddy");
+    assert!(block.starts_with(&head), "{block}");
+    let site = format!("{HOST}:{} {{\n    tls fullchain.pem privkey.pem", stage.port);
+    let caddyfile =
+        format!("{{\n    admin off\n    auto_https off\n}}\n{}\n", block.replacen(&head, &site, 1));
+    fs::write(stage.path("Caddyfile"), caddyfile).unwrap();
+    let mut caddy = Command::new("caddy");
+    caddy.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).stderr(Stdio::null());
+    for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+        caddy.env(variable, stage.folder.path());
+    }
+    stage.converse(caddy);
+}
+
+#[test]
+fn nginx_passes_posts_on() {
+    if !require::runs_with("nginx", &["-v"]) || !require::curl_and_openssl_present() {
+        return;
+    }
+    let stage = Stage::start();
+    let block = stage.readme_block("nginx");
+    assert!(block.contains("listen 443 ssl;"), "{block}");
+    let server = block
+        .replace("listen 443 ssl;", &format!("listen 127.0.0.1:{} ssl;", stage.port))
+        .replace("/etc/letsencrypt/live/bot.example.org", &stage.folder.path().to_string_lossy());
+    let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let folders: String = folders.map(|kind| format!("{kind}_temp_path {kind};\n")).concat();
+    let text = format!(
+        "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\nevents {{}}\n\
+         http {{\naccess_log off;\n{folders}{server}\n}}\n"
+    );
+    fs::write(stage.path("nginx.conf"), text).unwrap();
+    let mut nginx = Command::new("nginx");
+    nginx.arg("-p").arg(stage.folder.path()).args(["-e", "error.log", "-c", "nginx.conf"]);
+    stage.converse(nginx);
+}
