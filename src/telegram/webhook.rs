@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
+use axum::{Extension, Router};
 use sha2::{Digest, Sha256};
 use teloxide::payloads::{SetWebhook, SetWebhookSetters};
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ use super::handler::Handler;
 use super::incoming::read_update;
 use crate::config::{Secret, Webhook};
 use crate::dot11::hex;
-use crate::http;
+use crate::http::{self, Caller};
 
 /// The header in which Telegram sends the secret (Bot API, `setWebhook`).
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
@@ -89,7 +89,11 @@ struct Posts {
     handler: Arc<Handler>,
 }
 
-async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> StatusCode {
+async fn receive(
+    State(posts): State<Arc<Posts>>,
+    Extension(caller): Extension<Caller>,
+    request: Request<Body>,
+) -> StatusCode {
     if !posts.paths.iter().any(|path| path == request.uri().path()) {
         return StatusCode::NOT_FOUND;
     }
@@ -101,6 +105,7 @@ async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> Sta
     if given.is_none_or(|given| given.as_slice() != posts.secret) {
         return StatusCode::UNAUTHORIZED;
     }
+    caller.recognize();
     let body = match tokio::time::timeout(BODY_TIME, to_bytes(request.into_body(), BODY_LIMIT)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
