@@ -155,10 +155,12 @@ fn explain_failure(message: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Tls;
 
     fn configured() -> Webhook {
         Webhook {
             url: "https://bot.example.org".parse().unwrap(),
+            tls: Tls::Off,
             listen: "127.0.0.1:8080".parse().unwrap(),
             secret_token: None,
         }
@@ -170,6 +172,7 @@ mod tests {
         WebhookLook {
             host: host.map(str::to_owned),
             is_ours: host == Some("bot.example.org"),
+            has_certificate: false,
             pending,
             last_error,
         }

@@ -50,13 +50,22 @@ pub fn groff_present() -> bool {
     runs("groff")
 }
 
+/// Whether openssl is installed; if not, a skip was told.
+pub fn openssl_present() -> bool {
+    runs_with("openssl", "version")
+}
+
 fn runs(program: &str) -> bool {
+    runs_with(program, "--version")
+}
+
+fn runs_with(program: &str, argument: &str) -> bool {
     let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     match command.status() {
         Ok(status) if status.success() => true,
         Ok(status) => {
-            skip(&format!("{program} --version ended with {status}"));
+            skip(&format!("{program} {argument} ended with {status}"));
             false
         }
         Err(error) => {
