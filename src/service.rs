@@ -307,10 +307,10 @@ fn start_bot(
         warn!("there is no telegram.token: probes are recorded, and nobody is answered");
         return None;
     };
-    let stop = stop.clone();
+    let (data_dir, stop) = (config.data_dir.clone(), stop.clone());
     Some(tokio::spawn(async move {
         let _ends_all = stop.clone().drop_guard();
-        telegram::run(settings, chat, recorder, requests, stop).await
+        telegram::run(settings, &data_dir, chat, recorder, requests, stop).await
     }))
 }
 

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use config::{Value, ValueKind};
-use url::Url;
+use url::{Host, Url};
 
 use super::raw::{KEYS, Kind, Raw, RawAlerts, RawRetention, RawTelegram, RawWebhook};
 use super::{
-    Config, ConfigError, DEVICES, Delivery, QuietHours, Retention, Secret, Telegram, Updates, Webhook,
+    Config, ConfigError, DEVICES, Delivery, QuietHours, Retention, Secret, Telegram, Tls, Updates, Webhook,
 };
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
@@ -21,6 +21,12 @@ use crate::state::check_name;
 
 /// The name of systemd's credential with the token.
 const TOKEN_CREDENTIAL: &str = "telegram-token";
+
+/// Where Telegram posts to (Bot API, `setWebhook`).
+const WEBHOOK_PORTS: [u16; 4] = [443, 80, 88, 8443];
+
+/// Where the webhook is heard behind a proxy, unless configured.
+const BEHIND_PROXY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080));
 
 /// Seconds, and hours, in a year.
 const YEAR: u32 = 31_536_000;
@@ -290,20 +296,24 @@ impl Checks {
     }
 
     fn webhook(&self, raw: RawWebhook) -> Result<Webhook, ConfigError> {
-        let key = "telegram.webhook.url";
-        let wanted = "expected the public https address under which Telegram reaches this box, such as \"https://bot.example.org\"";
-        let text = raw.url.ok_or_else(|| self.wrong(key, format!("is missing: {wanted}")))?;
-        let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https" && url.has_host());
-        let url = url.ok_or_else(|| self.wrong(key, format!("is {text:?}: {wanted}")))?;
-        if !matches!(url.port_or_known_default(), Some(443 | 80 | 88 | 8443)) {
-            return Err(
-                self.wrong(key, format!("is {text:?}: Telegram posts only to ports 443, 80, 88 and 8443"))
-            );
-        }
-        let listen = raw.listen.parse().map_err(|_| {
-            let why = format!("is {:?}: expected an address and port such as \"127.0.0.1:8080\"", raw.listen);
-            self.wrong("telegram.webhook.listen", why)
-        })?;
+        let (url, port) = self.webhook_url(raw.url)?;
+        let tls = match raw.tls.as_str() {
+            "off" => Tls::Off,
+            "self-signed" => Tls::SelfSigned,
+            other => {
+                let why = format!("is {other:?}: expected \"off\" or \"self-signed\"");
+                return Err(self.wrong("telegram.webhook.tls", why));
+            }
+        };
+        let listen = match (raw.listen, tls) {
+            (Some(text), _) => text.parse().map_err(|_| {
+                let why = format!("is {text:?}: expected an address and port such as \"127.0.0.1:8080\"");
+                self.wrong("telegram.webhook.listen", why)
+            })?,
+            (None, Tls::Off) => BEHIND_PROXY,
+            // Telegram posts over IPv4 alone.
+            (None, Tls::SelfSigned) => (Ipv4Addr::UNSPECIFIED, port).into(),
+        };
         let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         match &raw.secret_token {
             Some(secret) if !(1..=256).contains(&secret.len()) || !secret.bytes().all(is_allowed) => {
@@ -312,7 +322,27 @@ impl Checks {
                     "does not fit: expected 1 to 256 of A-Z, a-z, 0-9, _ and -",
                 ))
             }
-            _ => Ok(Webhook { url, listen, secret_token: raw.secret_token.map(Secret) }),
+            _ => Ok(Webhook { url, tls, listen, secret_token: raw.secret_token.map(Secret) }),
+        }
+    }
+
+    /// The webhook's public address, and its port.
+    fn webhook_url(&self, text: Option<String>) -> Result<(Url, u16), ConfigError> {
+        let key = "telegram.webhook.url";
+        let wanted = "expected the public https address under which Telegram reaches this box, such as \"https://bot.example.org\"";
+        let text = text.ok_or_else(|| self.wrong(key, format!("is missing: {wanted}")))?;
+        let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https" && url.has_host());
+        let url = url.ok_or_else(|| self.wrong(key, format!("is {text:?}: {wanted}")))?;
+        if matches!(url.host(), Some(Host::Ipv6(_))) {
+            let why = "Telegram posts over IPv4 alone: expected a domain name or an IPv4 address";
+            return Err(self.wrong(key, format!("is {text:?}: {why}")));
+        }
+        match url.port_or_known_default().filter(|port| WEBHOOK_PORTS.contains(port)) {
+            Some(port) => Ok((url, port)),
+            None => {
+                let why = "Telegram posts only to ports 443, 80, 88 and 8443";
+                Err(self.wrong(key, format!("is {text:?}: {why}")))
+            }
         }
     }
 

@@ -188,15 +188,26 @@ pub enum Updates {
     Webhook(Webhook),
 }
 
-/// A webhook behind a reverse proxy or tunnel.
+/// Where Telegram posts to.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// The public address to which Telegram posts; the bot adds an unguessable path.
     pub url: Url,
+    /// Who serves the TLS that Telegram asks for.
+    pub tls: Tls,
     /// Where the bot listens.
     pub listen: SocketAddr,
     /// What each post must carry; made at each start where it is not given.
     pub secret_token: Option<Secret>,
+}
+
+/// Who serves TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// A reverse proxy or tunnel in front of the bot.
+    Off,
+    /// The bot, with a certificate that it makes itself and gives to Telegram.
+    SelfSigned,
 }
 
 impl Config {

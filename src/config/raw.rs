@@ -30,6 +30,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("telegram.mode", Kind::Text),
     ("telegram.api_url", Kind::Text),
     ("telegram.webhook.url", Kind::Text),
+    ("telegram.webhook.tls", Kind::Text),
     ("telegram.webhook.listen", Kind::Text),
     ("telegram.webhook.secret_token", Kind::Text),
     ("alerts.cooldown_seconds", Kind::Number),
@@ -153,7 +154,8 @@ pub(super) struct RawTelegram {
 #[serde(default)]
 pub(super) struct RawWebhook {
     pub(super) url: Option<String>,
-    pub(super) listen: String,
+    pub(super) tls: String,
+    pub(super) listen: Option<String>,
     pub(super) secret_token: Option<String>,
 }
 
@@ -245,7 +247,7 @@ impl Default for RawTelegram {
 
 impl Default for RawWebhook {
     fn default() -> Self {
-        Self { url: None, listen: "127.0.0.1:8080".to_owned(), secret_token: None }
+        Self { url: None, tls: "off".to_owned(), listen: None, secret_token: None }
     }
 }
 

@@ -83,6 +83,23 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
 }
 
 #[test]
+fn where_the_webhook_is_heard_follows_from_who_serves_tls() {
+    let listen = |keys: &str| {
+        let text =
+            format!("[telegram]\ntoken = \"{TOKEN}\"\nmode = \"webhook\"\n[telegram.webhook]\n{keys}\n");
+        let Updates::Webhook(webhook) = load(&text, &[]).unwrap().telegram.unwrap().updates else {
+            panic!("not a webhook")
+        };
+        webhook.listen.to_string()
+    };
+    assert_eq!(listen("url = \"https://bot.example.org\""), "127.0.0.1:8080");
+    let own = "tls = \"self-signed\"\nurl = \"https://203.0.113.7";
+    assert_eq!(listen(&format!("{own}\"")), "0.0.0.0:443");
+    assert_eq!(listen(&format!("{own}:8443\"")), "0.0.0.0:8443");
+    assert_eq!(listen(&format!("{own}:88\"\nlisten = \"192.0.2.1:9443\"")), "192.0.2.1:9443");
+}
+
+#[test]
 fn errors_name_file_key_and_expectation() {
     let check = |text: &str, expected: &str| {
         let error = load(text, &[]).map(|_| "no error").expect_err(text);
@@ -188,6 +205,15 @@ fn errors_name_file_key_and_expectation() {
     check(
         &webhook("url = \"https://bot.example.org\"\nlisten = \"8080\""),
         "FILE: `telegram.webhook.listen` is \"8080\": expected an address and port such as \"127.0.0.1:8080\"",
+    );
+    check(
+        &webhook("url = \"https://[2001:db8::1]:8443\""),
+        "FILE: `telegram.webhook.url` is \"https://[2001:db8::1]:8443\": Telegram posts over IPv4 alone: expected \
+         a domain name or an IPv4 address",
+    );
+    check(
+        &webhook("url = \"https://bot.example.org\"\ntls = \"on\""),
+        "FILE: `telegram.webhook.tls` is \"on\": expected \"off\" or \"self-signed\"",
     );
 
     check(

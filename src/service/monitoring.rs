@@ -76,7 +76,7 @@ pub(super) async fn serve(
             () = ends.cancelled() => {}
         }
     };
-    tokio::join!(http::serve(listener, router, stop), look);
+    tokio::join!(http::serve(listener, None, router, stop), look);
 }
 
 async fn keep_looking(monitor: &Monitor, mut parts: Vec<Part>) {

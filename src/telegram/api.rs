@@ -12,15 +12,15 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use teloxide::Bot;
-use teloxide::payloads::{GetUpdates, GetUpdatesSetters};
+use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SetWebhook};
 use teloxide::requests::Payload;
-use teloxide::types::{AllowedUpdate, MessageId, Update};
+use teloxide::types::{AllowedUpdate, MessageId, True, Update};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use url::Url;
 
 use super::incoming::read_update;
-use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits};
+use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits, webhook_with_certificate};
 use super::{Requests, TelegramError};
 use crate::chat::{Answer, File};
 use crate::config::Telegram;
@@ -200,28 +200,23 @@ impl Api {
         P: Payload + Serialize,
         P::Output: DeserializeOwned,
     {
-        let mut backoff = Backoff::default();
-        loop {
-            let answer = tokio::select! {
-                answer = self.ask(payload) => answer,
-                () = stop.cancelled() => return Ok(None),
-            };
-            let failure = match answer {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(failure) => failure,
-            };
-            let named = match &failure {
-                Failure::Token => return Err(TelegramError::Token),
-                Failure::Later(named, _) => *named,
-                Failure::Never(_) | Failure::Topic(_) | Failure::Moved(_) => Some(LONGEST_WAIT),
-            };
-            let wait = backoff.next(named);
-            warn!("Telegram did not take {method}: {failure}; trying again in {} s", wait.as_secs());
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = stop.cancelled() => return Ok(None),
-            }
-        }
+        until_answered(method, || self.ask(payload), stop).await
+    }
+
+    /// Sets the webhook, with this certificate or without any; `None` where `stop` comes first.
+    pub(super) async fn until_webhook_set(
+        &self,
+        request: &SetWebhook,
+        certificate: Option<&str>,
+        stop: &CancellationToken,
+    ) -> Result<Option<True>, TelegramError> {
+        until_answered("setWebhook", || self.set_webhook(request, certificate), stop).await
+    }
+
+    async fn set_webhook(&self, request: &SetWebhook, certificate: Option<&str>) -> Result<True, Failure> {
+        let Some(pem) = certificate else { return self.ask(request).await };
+        let upload = webhook_with_certificate(request, pem).map_err(|error| unsendable(&error))?;
+        self.upload(upload).await
     }
 
     /// The updates from this number on, as soon as there are any, or none after `timeout`.
@@ -295,6 +290,36 @@ impl Api {
         let outcome = outcome_of(request).await;
         self.requests.count(method, start.elapsed(), &outcome);
         outcome
+    }
+}
+
+/// Asks until there is an answer; `None` where `stop` comes first.
+async fn until_answered<T, A: Future<Output = Result<T, Failure>>>(
+    method: &str,
+    ask: impl Fn() -> A,
+    stop: &CancellationToken,
+) -> Result<Option<T>, TelegramError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let answer = tokio::select! {
+            answer = ask() => answer,
+            () = stop.cancelled() => return Ok(None),
+        };
+        let failure = match answer {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(failure) => failure,
+        };
+        let named = match &failure {
+            Failure::Token => return Err(TelegramError::Token),
+            Failure::Later(named, _) => *named,
+            Failure::Never(_) | Failure::Topic(_) | Failure::Moved(_) => Some(LONGEST_WAIT),
+        };
+        let wait = backoff.next(named);
+        warn!("Telegram did not take {method}: {failure}; trying again in {} s", wait.as_secs());
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return Ok(None),
+        }
     }
 }
 

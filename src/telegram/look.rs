@@ -43,6 +43,8 @@ pub struct WebhookLook {
     pub host: Option<String>,
     /// Whether that is the configured address.
     pub is_ours: bool,
+    /// Whether it trusts a certificate that was uploaded, and no other.
+    pub has_certificate: bool,
     /// Updates that wait.
     pub pending: u64,
     /// When posting failed last, and what the server says of it.
@@ -54,6 +56,8 @@ pub struct WebhookLook {
 struct Info {
     #[serde(default)]
     url: String,
+    #[serde(default)]
+    has_custom_certificate: bool,
     #[serde(default)]
     pending_update_count: u64,
     last_error_date: Option<i64>,
@@ -95,6 +99,12 @@ impl Info {
         let host = set.and_then(|url| Some(url.host_str()?.to_owned()));
         let time = Timestamp::from_micros(self.last_error_date.unwrap_or_default().saturating_mul(1_000_000));
         let last_error = self.last_error_message.map(|message| (time, message));
-        WebhookLook { host, is_ours, pending: self.pending_update_count, last_error }
+        WebhookLook {
+            host,
+            is_ours,
+            has_certificate: self.has_custom_certificate,
+            pending: self.pending_update_count,
+            last_error,
+        }
     }
 }

@@ -31,12 +31,15 @@ mod told;
 mod topics;
 mod webhook;
 
+use std::path::Path;
+
 use teloxide::payloads::GetMe;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::chat::Chat;
 use crate::config::{self, Telegram, Updates};
+use crate::http::CertificateError;
 use crate::recorder::RecorderHandle;
 use access::Access;
 use api::Api;
@@ -46,6 +49,7 @@ pub use look::{Look, Unsaid, WebhookLook, look};
 use quiet::Quiet;
 pub use requests::Requests;
 use sender::Sender;
+use webhook::Entrance;
 
 /// The bot cannot serve, and trying again would not help.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,19 @@ pub enum TelegramError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The webhook's port is one that the process may not listen on.
+    #[error(
+        "could not listen on {address} for the webhook: ports below 1024 need the right CAP_NET_BIND_SERVICE, which \
+         probewatch does without; take port 8443 in telegram.webhook.url, or set telegram.webhook.listen to a port \
+         above and have the router forward to that"
+    )]
+    ListenPermission {
+        /// The configured address.
+        address: std::net::SocketAddr,
+    },
+    /// There can be no certificate for the webhook.
+    #[error("could not make a certificate for the host in telegram.webhook.url: {0}")]
+    Certificate(CertificateError),
     /// The system gives no random numbers for the webhook's secret.
     #[error("could not make a secret for the webhook: {0}")]
     Secret(String),
@@ -70,12 +87,13 @@ pub enum TelegramError {
 }
 
 /// Serves the chats that the configuration names, and those that let themselves in, until `stop`. How requests
-/// to Telegram go is counted in `requests`.
+/// to Telegram go is counted in `requests`; a certificate for the webhook is kept in `data_dir`.
 ///
 /// # Errors
 /// [`TelegramError`] where the bot cannot serve; a Telegram that is merely out of reach is waited for.
 pub async fn run(
     settings: Telegram,
+    data_dir: &Path,
     chat: Chat,
     recorder: RecorderHandle,
     requests: Requests,
@@ -90,7 +108,7 @@ pub async fn run(
     let health =
         health::tell(sender.clone(), chat.clone(), recorder.history().clone(), silence, quiet, stop.clone());
     let updates = async {
-        let outcome = serve(settings, api, sender, chat, recorder, &stop).await;
+        let outcome = serve(settings, data_dir, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the rest with it.
         stop.cancel();
         outcome
@@ -101,6 +119,7 @@ pub async fn run(
 
 async fn serve(
     settings: Telegram,
+    data_dir: &Path,
     api: Api,
     sender: Sender,
     chat: Chat,
@@ -108,8 +127,8 @@ async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
     let updates = settings.updates.clone();
-    let listener = match &updates {
-        Updates::Webhook(webhook) => Some(webhook::listen(webhook.listen).await?),
+    let entrance = match &updates {
+        Updates::Webhook(webhook) => Some(Entrance::open(webhook, data_dir).await?),
         Updates::Polling => None,
     };
     let Some(me) = api.until_answered("getMe", &GetMe::new(), stop).await? else { return Ok(()) };
@@ -125,7 +144,7 @@ async fn serve(
         std::future::pending().await
     };
     tokio::select! {
-        outcome = receive(updates, listener, &settings, &api, handler, stop) => outcome,
+        outcome = receive(updates, entrance, &settings, &api, handler, stop) => outcome,
         never = beside => never,
     }
 }
@@ -133,15 +152,15 @@ async fn serve(
 /// Hands updates to the handler until `stop`.
 async fn receive(
     updates: Updates,
-    listener: Option<tokio::net::TcpListener>,
+    entrance: Option<Entrance>,
     settings: &Telegram,
     api: &Api,
     handler: std::sync::Arc<Handler>,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
-    match (updates, listener) {
-        (Updates::Webhook(webhook), Some(listener)) => {
-            webhook::run(&webhook, &settings.token, listener, api, handler, stop).await
+    match (updates, entrance) {
+        (Updates::Webhook(webhook), Some(entrance)) => {
+            webhook::run(&webhook, &settings.token, entrance, api, handler, stop).await
         }
         _ => polling::run(api, handler, stop).await,
     }

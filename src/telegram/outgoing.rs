@@ -5,8 +5,10 @@
 
 use reqwest::multipart::{Form, Part};
 use serde::Serialize;
-use serde_json::json;
-use teloxide::payloads::{EditMessageText, EditMessageTextSetters, SendMessage, SendMessageSetters};
+use serde_json::{Value, json};
+use teloxide::payloads::{
+    EditMessageText, EditMessageTextSetters, SendMessage, SendMessageSetters, SetWebhook,
+};
 use teloxide::types::{
     ChatAction, ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
     ParseMode, ReplyMarkup, ReplyParameters, ThreadId,
@@ -167,6 +169,24 @@ pub(super) fn edit_picture(
         form = form.text("reply_markup", to_json(&keyboard)?);
     }
     Ok(Upload { method: "EditMessageMedia", form, bytes: png.len() })
+}
+
+/// The request for a webhook with this certificate.
+///
+/// # Errors
+/// Where the parts cannot be put into words.
+pub(super) fn webhook_with_certificate(request: &SetWebhook, pem: &str) -> Result<Upload, serde_json::Error> {
+    let certificate = Part::text(pem.to_owned()).file_name("webhook.pem");
+    let mut form = Form::new().part("certificate", certificate);
+    let fields = serde_json::to_value(request)?;
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        form = match value {
+            Value::Null => form,
+            Value::String(text) => form.text(name.clone(), text.clone()),
+            other => form.text(name.clone(), other.to_string()),
+        };
+    }
+    Ok(Upload { method: "SetWebhook", form, bytes: pem.len() })
 }
 
 /// Whether Telegram takes the file. The chat makes none that is too large, so that what does not fit is a bug:

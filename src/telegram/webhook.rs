@@ -2,16 +2,18 @@
 //! before the body is read.
 //!
 //! The path is derived from the token, so it stays the same over restarts and a proxy may know it. The
-//! secret is the configured one, or else made anew at each start; `setWebhook` tells both to Telegram.
+//! secret is the configured one, or else made anew at each start; `setWebhook` tells both to Telegram, and gives it
+//! the certificate where the bot serves TLS itself.
 
-use std::net::SocketAddr;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
+use axum::{Extension, Router};
 use sha2::{Digest, Sha256};
 use teloxide::payloads::{SetWebhook, SetWebhookSetters};
 use tokio::net::TcpListener;
@@ -23,12 +25,18 @@ use super::TelegramError;
 use super::api::{Api, UPDATES};
 use super::handler::Handler;
 use super::incoming::read_update;
-use crate::config::{Secret, Webhook};
+use crate::config::{Secret, Tls, Webhook};
 use crate::dot11::hex;
-use crate::http;
+use crate::http::{self, Caller, Certificate};
 
 /// The header in which Telegram sends the secret (Bot API, `setWebhook`).
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
+
+/// The certificate and its key in the data directory, where Telegram is given one.
+const CERTIFICATE: &str = "webhook.pem";
+
+/// Ports below need a right of their own to be listened on.
+const UNPRIVILEGED: u16 = 1024;
 
 /// The largest update that is read, in bytes; real ones are a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
@@ -36,15 +44,38 @@ const BODY_LIMIT: usize = 1 << 20;
 /// How long an update's body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
 
-pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, TelegramError> {
-    TcpListener::bind(address).await.map_err(|source| TelegramError::Listen { address, source })
+/// Where posts will come in.
+pub(super) struct Entrance {
+    listener: TcpListener,
+    /// What Telegram is to trust, where the bot serves TLS itself.
+    certificate: Option<Certificate>,
+}
+
+impl Entrance {
+    /// Listens where `webhook` says.
+    ///
+    /// # Errors
+    /// [`TelegramError`] where that cannot be, or there can be no certificate.
+    pub(super) async fn open(webhook: &Webhook, data_dir: &Path) -> Result<Self, TelegramError> {
+        let address = webhook.listen;
+        let listener = TcpListener::bind(address).await.map_err(|source| {
+            if source.kind() == io::ErrorKind::PermissionDenied && address.port() < UNPRIVILEGED {
+                TelegramError::ListenPermission { address }
+            } else {
+                TelegramError::Listen { address, source }
+            }
+        })?;
+        let host = webhook.url.host_str().filter(|_| webhook.tls == Tls::SelfSigned);
+        let certificate = host.map(|host| Certificate::kept_in(&data_dir.join(CERTIFICATE), host));
+        Ok(Self { listener, certificate: certificate.transpose().map_err(TelegramError::Certificate)? })
+    }
 }
 
 /// Tells Telegram where to post, and takes what is posted until `stop`.
 pub(super) async fn run(
     webhook: &Webhook,
     token: &Secret,
-    listener: TcpListener,
+    Entrance { listener, certificate }: Entrance,
     api: &Api,
     handler: Arc<Handler>,
     stop: &CancellationToken,
@@ -67,9 +98,11 @@ pub(super) async fn run(
         Ok(address) => info!("webhook listening on {address}"),
         Err(error) => warn!("the webhook listens on an address that cannot be told: {error}"),
     }
-    let server = http::serve(listener, router, stop.clone());
+    let server = http::serve(listener, certificate.as_ref(), router, stop.clone());
     let request = SetWebhook::new(url).secret_token(secret).allowed_updates(UPDATES);
-    let registration = api.until_answered("setWebhook", &request, stop);
+    // Where there is no certificate, this also makes Telegram forget one that it had.
+    let pem = certificate.as_ref().map(Certificate::to_pem);
+    let registration = api.until_webhook_set(&request, pem.as_deref(), stop);
     let ((), registered) = tokio::join!(server, async {
         let registered = registration.await;
         match &registered {
@@ -89,7 +122,11 @@ struct Posts {
     handler: Arc<Handler>,
 }
 
-async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> StatusCode {
+async fn receive(
+    State(posts): State<Arc<Posts>>,
+    Extension(caller): Extension<Caller>,
+    request: Request<Body>,
+) -> StatusCode {
     if !posts.paths.iter().any(|path| path == request.uri().path()) {
         return StatusCode::NOT_FOUND;
     }
@@ -101,6 +138,7 @@ async fn receive(State(posts): State<Arc<Posts>>, request: Request<Body>) -> Sta
     if given.is_none_or(|given| given.as_slice() != posts.secret) {
         return StatusCode::UNAUTHORIZED;
     }
+    caller.recognize();
     let body = match tokio::time::timeout(BODY_TIME, to_bytes(request.into_body(), BODY_LIMIT)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,

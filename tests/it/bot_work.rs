@@ -62,8 +62,12 @@ impl Bot {
         let chat = Chat::new(recorder.handle.clone(), config.time_zone, sensors);
         let stop = CancellationToken::new();
         let (settings, requests) = (config.telegram.unwrap(), Requests::default());
-        let bot = telegram::run(settings, chat, recorder.handle.clone(), requests, stop.clone());
-        let serving = runtime.spawn(bot);
+        let serving = {
+            let (recorder, data_dir, stop) = (recorder.handle.clone(), config.data_dir, stop.clone());
+            runtime.spawn(
+                async move { telegram::run(settings, &data_dir, chat, recorder, requests, stop).await },
+            )
+        };
         Self { api, recorder, runtime, stop, serving, _folder: folder }
     }
 

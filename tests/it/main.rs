@@ -38,4 +38,5 @@ mod support_works;
 mod systemd;
 mod telegram_away;
 mod walls;
+mod webhook_tls;
 mod wishes;

@@ -112,9 +112,13 @@ impl Stage {
     }
 }
 
+fn openssl_and_curl_present() -> bool {
+    require::openssl_present() && require::curl_present()
+}
+
 #[test]
 fn caddy_passes_posts_on() {
-    if !require::runs_with("caddy", &["version"]) || !require::curl_and_openssl_present() {
+    if !openssl_and_curl_present() || !require::runs_with("caddy", "version") {
         return;
     }
     let stage = Stage::start();
@@ -136,7 +140,7 @@ fn caddy_passes_posts_on() {
 
 #[test]
 fn nginx_passes_posts_on() {
-    if !require::runs_with("nginx", &["-v"]) || !require::curl_and_openssl_present() {
+    if !openssl_and_curl_present() || !require::runs_with("nginx", "-v") {
         return;
     }
     let stage = Stage::start();

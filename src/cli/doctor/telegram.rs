@@ -1,7 +1,7 @@
 //! Telegram: the token, and the webhook with what Telegram says of it.
 
 use super::finding::Finding;
-use crate::config::{Telegram, Updates, Webhook};
+use crate::config::{Telegram, Tls, Updates, Webhook};
 use crate::event::Timestamp;
 use crate::telegram::{Look, Unsaid, WebhookLook};
 
@@ -64,6 +64,9 @@ fn webhook(configured: &Webhook, found: &WebhookLook, now: Timestamp, service_ru
             format!("another program uses the same token, or the configuration was changed: {restart}"),
         ),
         Some(host) => {
+            if let Some(finding) = certificate(configured, found, service_runs) {
+                return finding;
+            }
             let waiting = match found.pending {
                 0 => String::new(),
                 1 => "; 1 update waits".to_owned(),
@@ -99,16 +102,34 @@ fn no_webhook(found: &WebhookLook, service_runs: bool) -> Finding {
     }
 }
 
+/// What is wrong where Telegram trusts a certificate of its own that it should not, or does not where it should.
+fn certificate(configured: &Webhook, found: &WebhookLook, service_runs: bool) -> Option<Finding> {
+    let says = match (configured.tls, found.has_certificate) {
+        (Tls::SelfSigned, false) => "Telegram was not given the service's certificate",
+        (Tls::Off, true) => "Telegram takes only a certificate that it was once given, not the proxy's",
+        _ => return None,
+    };
+    Some(if service_runs {
+        Finding::broken(WEBHOOK, says, "restart the service, which tells Telegram what to trust")
+    } else {
+        Finding::unknown(WEBHOOK, format!("{says}; the service mends that at its start"))
+    })
+}
+
 /// What helps against what Telegram says of posts that failed.
 fn explain(message: &str, configured: &Webhook) -> String {
     let status = message.rsplit_once("response from the webhook: ").and_then(|(_, rest)| rest.get(..3));
-    match status.and_then(|status| status.parse().ok()) {
-        Some(status) => explain_status(status, configured),
-        None => explain_failure(&message.to_ascii_lowercase()).to_owned(),
+    let status = status.and_then(|status| status.parse().ok());
+    let failure = message.to_ascii_lowercase();
+    match (configured.tls, status) {
+        (Tls::Off, Some(status)) => explain_status(status, configured),
+        (Tls::Off, None) => explain_failure(&failure).to_owned(),
+        (Tls::SelfSigned, Some(status)) => explain_own_status(status, configured),
+        (Tls::SelfSigned, None) => explain_own_failure(&failure, configured),
     }
 }
 
-/// What helps where something answered with this HTTP status.
+/// What helps where something answered with this HTTP status behind a proxy.
 fn explain_status(status: u16, configured: &Webhook) -> String {
     let listen = configured.listen;
     match status {
@@ -132,7 +153,7 @@ fn explain_status(status: u16, configured: &Webhook) -> String {
     }
 }
 
-/// What helps where nothing answered, by what is said of it in small letters.
+/// What helps where nothing answered behind a proxy, by what is said of it in small letters.
 fn explain_failure(message: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["ssl", "certificate", "tls"]) {
@@ -152,6 +173,40 @@ fn explain_failure(message: &str) -> &'static str {
     }
 }
 
+/// What helps where something answered with this HTTP status and no proxy is between.
+fn explain_own_status(status: u16, configured: &Webhook) -> String {
+    match status {
+        401 => "the secret was refused: restart the service, which tells Telegram a new one".to_owned(),
+        300..=399 | 403..=405 => format!("something else answered: {}", forward(configured)),
+        _ => "look into the log of the service for why".to_owned(),
+    }
+}
+
+/// What helps where nothing answered and no proxy is between, by what is said of it in small letters.
+fn explain_own_failure(message: &str, configured: &Webhook) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let forward = forward(configured);
+    if says(&["ssl", "certificate", "tls"]) {
+        format!(
+            "restart the service, which gives Telegram its certificate again; where that does not help, something \
+             else answers: {forward}"
+        )
+    } else if says(&["timed out", "timeout"]) {
+        format!("the address is not reached from the internet: {forward}, and open the firewall")
+    } else if says(&["refused"]) {
+        format!("nothing listens there: start the service, and {forward}")
+    } else if says(&["resolve", "not known", "dns", "mismatch"]) {
+        explain_failure(message).to_owned()
+    } else {
+        format!("look into the log of the service, and {forward}")
+    }
+}
+
+fn forward(configured: &Webhook) -> String {
+    let outside = configured.url.port_or_known_default().unwrap_or_default();
+    format!("have the router forward port {outside} to port {} of this machine", configured.listen.port())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +214,7 @@ mod tests {
     fn configured() -> Webhook {
         Webhook {
             url: "https://bot.example.org".parse().unwrap(),
+            tls: Tls::Off,
             listen: "127.0.0.1:8080".parse().unwrap(),
             secret_token: None,
         }
@@ -170,6 +226,7 @@ mod tests {
         WebhookLook {
             host: host.map(str::to_owned),
             is_ours: host == Some("bot.example.org"),
+            has_certificate: false,
             pending,
             last_error,
         }
@@ -247,6 +304,64 @@ mod tests {
             → the host has another address than when the webhook was set: restart the service
         ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Connection reset by peer; 2 updates wait
             → look into the log of the proxy for what it did
+        ");
+    }
+
+    #[test]
+    fn what_telegram_says_of_the_services_own_certificate_is_explained() {
+        let now = Timestamp::from_micros(1_000_000_000_000);
+        let own = Webhook {
+            url: "https://bot.example.org:8443".parse().unwrap(),
+            tls: Tls::SelfSigned,
+            listen: "0.0.0.0:9443".parse().unwrap(),
+            secret_token: None,
+        };
+        let found = |has_certificate, error| WebhookLook {
+            has_certificate,
+            ..found(Some("bot.example.org"), 2, error)
+        };
+        let mut told = vec![
+            webhook(&own, &found(true, None), now, true),
+            webhook(&own, &found(false, None), now, true),
+            webhook(&own, &found(false, None), now, false),
+            webhook(&configured(), &found(true, None), now, true),
+        ];
+        for why in [
+            "Wrong response from the webhook: 404 Not Found",
+            "Wrong response from the webhook: 401 Unauthorized",
+            "Wrong response from the webhook: 500 Internal Server Error",
+            "SSL error {error:0A000086:SSL routines::certificate verify failed}",
+            "Connection timed out",
+            "Connection refused",
+            "Failed to resolve host: Name or service not known",
+            "Connection reset by peer",
+        ] {
+            told.push(webhook(&own, &found(true, Some((999_990, why))), now, true));
+        }
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        ✓ Webhook: Telegram posts to bot.example.org; 2 updates wait
+        ✗ Webhook: Telegram was not given the service's certificate
+            → restart the service, which tells Telegram what to trust
+        ! Webhook: Telegram was not given the service's certificate; the service mends that at its start
+        ✗ Webhook: Telegram takes only a certificate that it was once given, not the proxy's
+            → restart the service, which tells Telegram what to trust
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 404 Not Found; 2 updates wait
+            → something else answered: have the router forward port 8443 to port 9443 of this machine
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 401 Unauthorized; 2 updates wait
+            → the secret was refused: restart the service, which tells Telegram a new one
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 500 Internal Server Error; 2 updates wait
+            → look into the log of the service for why
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: SSL error {error:0A000086:SSL routines::certificate verify failed}; 2 updates wait
+            → restart the service, which gives Telegram its certificate again; where that does not help, something else answers: have the router forward port 8443 to port 9443 of this machine
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Connection timed out; 2 updates wait
+            → the address is not reached from the internet: have the router forward port 8443 to port 9443 of this machine, and open the firewall
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Connection refused; 2 updates wait
+            → nothing listens there: start the service, and have the router forward port 8443 to port 9443 of this machine
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Failed to resolve host: Name or service not known; 2 updates wait
+            → the host has no address: mend its DNS entry, or telegram.webhook.url
+        ✗ Webhook: posting to bot.example.org failed at 1970-01-12T13:46:30.000000Z: Connection reset by peer; 2 updates wait
+            → look into the log of the service, and have the router forward port 8443 to port 9443 of this machine
         ");
     }
 }

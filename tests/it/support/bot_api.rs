@@ -5,6 +5,7 @@
 //! the next wait, [`BotApi::assert_clean`] or the drop fails the test with it. Faults can be scripted:
 //! refusals, silence, cut connections, a server that is down and comes back on the same port.
 
+mod certificate;
 mod html;
 mod limits;
 mod methods;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use certificate::tls;
 pub use limits::utf16_length;
 pub use methods::png_size;
 pub use seen::{Call, Fault, Outcome, SentMessage, UploadedFile, Webhook};
@@ -353,10 +355,12 @@ impl BotApi {
         webhook: &Webhook,
         secret: Option<&str>,
     ) -> io::Result<u16> {
-        let mut headers = vec![("content-type", "application/json")];
-        headers.extend(secret.map(|secret| ("x-telegram-bot-api-secret-token", secret)));
-        let body = update.to_string();
-        http::request(listen, "POST", webhook.path(), &headers, body.as_bytes()).map(|answer| answer.status)
+        let stream = http::connect(listen)?;
+        match &webhook.certificate {
+            Some(pem) => post_over(tls(stream, pem, webhook.host()), update, webhook, secret),
+            // The proxy is left out.
+            None => post_over(stream, update, webhook, secret),
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -401,6 +405,20 @@ impl BotApi {
         }
         report
     }
+}
+
+/// Posts this update to this webhook over a connection that is there and stays.
+pub fn post_over(
+    stream: impl io::Read + io::Write,
+    update: &Value,
+    webhook: &Webhook,
+    secret: Option<&str>,
+) -> io::Result<u16> {
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(secret.map(|secret| ("x-telegram-bot-api-secret-token", secret)));
+    let (host, path, body) = (webhook.host(), webhook.path(), update.to_string());
+    let answer = http::request_over(stream, host, "POST", path, &headers, body.as_bytes())?;
+    Ok(answer.status)
 }
 
 impl Drop for BotApi {

@@ -69,11 +69,29 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    let headers = [&[("connection", "close")], headers].concat();
+    request_over(connect(address)?, &address.to_string(), method, target, &headers, body)
+}
+
+/// A connection of which every read and write gives up after [`super::DEADLINE`].
+pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(super::DEADLINE))?;
     stream.set_write_timeout(Some(super::DEADLINE))?;
     stream.set_nodelay(true)?;
-    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    Ok(stream)
+}
+
+/// As [`request`], over a connection that is there and stays, unless a header says otherwise.
+pub fn request_over(
+    mut stream: impl Read + Write,
+    host: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Response> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -50,23 +50,28 @@ pub fn groff_present() -> bool {
     runs("groff")
 }
 
-/// Whether curl and openssl are installed; if not, a skip was told.
-pub fn curl_and_openssl_present() -> bool {
-    runs("curl") && runs_with("openssl", &["version"])
+/// Whether curl is installed; if not, a skip was told.
+pub fn curl_present() -> bool {
+    runs("curl")
+}
+
+/// Whether openssl is installed; if not, a skip was told.
+pub fn openssl_present() -> bool {
+    runs_with("openssl", "version")
 }
 
 fn runs(program: &str) -> bool {
-    runs_with(program, &["--version"])
+    runs_with(program, "--version")
 }
 
-/// Whether a program is installed that tells its version by these arguments; if not, a skip was told.
-pub fn runs_with(program: &str, arguments: &[&str]) -> bool {
+/// Whether a program is installed that tells its version by this argument; if not, a skip was told.
+pub fn runs_with(program: &str, argument: &str) -> bool {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     match command.status() {
         Ok(status) if status.success() => true,
         Ok(status) => {
-            skip(&format!("{program} {} ended with {status}", arguments.join(" ")));
+            skip(&format!("{program} {argument} ended with {status}"));
             false
         }
         Err(error) => {

@@ -47,6 +47,9 @@ pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
     match method {
         "setwebhook" => {
             let url = text("url").unwrap_or_default();
+            if params.contains_key("certificate") {
+                found.push("bad webhook: the certificate must be uploaded as a file".into());
+            }
             let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
             if !url.is_empty() && host.is_none_or(str::is_empty) {
                 found.push("bad webhook: An HTTPS URL must be provided for webhook".into());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::spec::Spec;
 use super::updates;
-use super::{Call, SentMessage, Shared, State, UploadedFile, Webhook, limits};
+use super::{Call, SentMessage, Shared, State, UploadedFile, Webhook, certificate, limits};
 
 /// The API's answer.
 pub enum Reply {
@@ -118,6 +118,10 @@ pub fn file_violations(call: &Call) -> Vec<String> {
     {
         found.push(format!("media: {name:?} was not uploaded"));
     }
+    if let Some(file) = call.files.get("certificate").filter(|_| call.is("setWebhook")) {
+        let url = call.params.get("url").and_then(Value::as_str).unwrap_or_default();
+        found.extend(certificate::violations(url, &file.bytes));
+    }
     for (name, file) in &call.files {
         if file.bytes.is_empty() {
             found.push(format!("file {name:?} must be non-empty"));
@@ -179,7 +183,7 @@ pub fn bot_user() -> Value {
 fn webhook_info(state: &State) -> Value {
     let mut info = json!({
         "url": state.webhook.as_ref().map_or("", |webhook| &webhook.url),
-        "has_custom_certificate": false,
+        "has_custom_certificate": state.webhook.as_ref().is_some_and(|webhook| webhook.certificate.is_some()),
         "pending_update_count": state.pending.len(),
         "max_connections": 40,
     });
@@ -200,7 +204,9 @@ fn set_webhook(state: &mut State, call: &Call) -> Reply {
         return Reply::Result(true.into());
     }
     let allowed_updates = state.allowed_updates.clone();
-    let webhook = Webhook { url, secret_token: text("secret_token"), allowed_updates };
+    let certificate =
+        call.files.get("certificate").map(|file| String::from_utf8_lossy(&file.bytes).into_owned());
+    let webhook = Webhook { url, secret_token: text("secret_token"), allowed_updates, certificate };
     state.webhooks.push(webhook.clone());
     state.webhook = Some(webhook);
     Reply::Result(true.into())

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use super::limits;
+use super::{certificate, limits};
 
 /// What the server does in place of answering properly.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +119,8 @@ pub struct Webhook {
     pub url: String,
     pub secret_token: Option<String>,
     pub allowed_updates: Vec<String>,
+    /// The PEM that was uploaded: what the server trusts then, and nothing else.
+    pub certificate: Option<String>,
 }
 
 impl Webhook {
@@ -126,5 +128,10 @@ impl Webhook {
     pub fn path(&self) -> &str {
         let rest = self.url.strip_prefix("https://").unwrap_or(&self.url);
         rest.find('/').map_or("/", |at| &rest[at..])
+    }
+
+    /// The host of the URL, without the port.
+    pub fn host(&self) -> &str {
+        certificate::host_of(&self.url)
     }
 }

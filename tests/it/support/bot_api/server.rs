@@ -344,6 +344,7 @@ fn fallback_types(name: &str) -> &'static [&'static str] {
         "drop_pending_updates" | "disable_notification" => &["Boolean"],
         "allowed_updates" | "commands" | "entities" | "caption_entities" => &["Array"],
         "reply_markup" | "reply_parameters" | "scope" | "media" => &["Object"],
+        "certificate" => &["InputFile"],
         _ => &["String"],
     }
 }

@@ -1,0 +1,227 @@
+//! Promise: with `telegram.webhook.tls = "self-signed"` nothing stands between Telegram and the bot: it makes a
+//! certificate, gives it to Telegram, and takes what is posted over TLS; whoever else comes to the open port gets
+//! nothing and keeps nobody out.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::commands::{ALICE, TIME, stderr, stdout};
+use crate::support::bot_api::{BotApi, Fault, Incoming, Webhook, post_over, tls};
+use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, write_pcap};
+use crate::support::service::{Config, Service, probewatch, run, toml_string};
+use crate::support::{http, require};
+
+const CHAT: i64 = 1001;
+
+/// The service, with what it hears from and talks to.
+struct Set {
+    service: Service,
+    api: BotApi,
+    _capture: tempfile::TempDir,
+}
+
+impl Set {
+    fn start(change: impl FnOnce(Config) -> Config) -> Self {
+        Self::start_with(BotApi::start(), change)
+    }
+
+    fn start_with(api: BotApi, change: impl FnOnce(Config) -> Config) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let capture = folder.path().join("street.pcap");
+        write_pcap(&capture, DLT_IEEE802_11_RADIO, &[(TIME, ProbeRequestFrame::new(ALICE).build())]).unwrap();
+        let config = Config::new(&api).sources(&[capture.to_str().unwrap()]);
+        let config = config.set("telegram.webhook", "tls", &toml_string("self-signed")).set(
+            "telegram.webhook",
+            "url",
+            &toml_string("https://bot.example.org:8443"),
+        );
+        let service = Service::start_with(&api, change(config));
+        Self { service, api, _capture: folder }
+    }
+
+    /// Posts a question as Telegram would, and waits for the answer.
+    fn assert_answers(&self) {
+        let sent = self.api.sent_count();
+        assert_eq!(self.api.post(self.service.listen_address(), Incoming::text(CHAT, "/help")), 200);
+        self.api.wait_for_message_after(sent, |message| message.chat_id == CHAT);
+    }
+
+    /// Starts the service again with a changed configuration; the webhook that it has set then.
+    fn restarted(&mut self, change: impl FnOnce(Config) -> Config) -> Webhook {
+        let starts = self.api.webhook_history().len() + 1;
+        self.service.restart_with(change);
+        self.api.webhook_number(starts)
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.service.data_dir().join("webhook.pem")
+    }
+}
+
+#[test]
+fn telegram_is_given_the_certificate_and_posts_over_tls() {
+    let mut set = Set::start(|config| config);
+    let first = set.api.webhook();
+    assert!(first.certificate.is_some());
+    set.assert_answers();
+    assert_eq!(fs::metadata(set.file()).unwrap().permissions().mode() & 0o777, 0o600);
+    let config = set.service.config_path();
+    let doctor = stdout(&probewatch(&["doctor", "-c", config.to_str().unwrap()]));
+    assert!(doctor.contains("✓ Webhook: Telegram posts to bot.example.org"), "{doctor}");
+
+    let same = set.restarted(|config| config);
+    assert_eq!(same.certificate, first.certificate);
+    set.assert_answers();
+
+    let moved = set.restarted(|config| {
+        config.set("telegram.webhook", "url", &toml_string("https://203.0.113.7:8443/behind"))
+    });
+    assert_ne!(moved.certificate, first.certificate);
+    set.service.wait_for_line("the certificate in ");
+    set.service.wait_for_line("made a certificate for 203.0.113.7");
+    set.assert_answers();
+
+    let whole = fs::read(set.file()).unwrap();
+    fs::write(set.file(), &whole[..whole.len() / 3]).unwrap();
+    let mended = set.restarted(|config| config);
+    assert_ne!(mended.certificate, moved.certificate);
+    set.service.wait_for_line("cannot be used, a new one is made: the file is damaged");
+    set.assert_answers();
+    assert_eq!(fs::metadata(set.file()).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let behind_a_proxy = set.restarted(|config| config.set("telegram.webhook", "tls", &toml_string("off")));
+    assert_eq!(behind_a_proxy.certificate, None, "which makes Telegram forget the one that it had");
+    set.assert_answers();
+    let key = String::from_utf8(whole).unwrap();
+    let key = key.lines().nth(1).unwrap();
+    assert!(set.service.log_lines().iter().all(|line| !line.contains(key)), "no key in the log");
+}
+
+#[test]
+fn the_certificate_is_uploaded_again_until_telegram_has_it() {
+    let api = BotApi::start();
+    api.fail_next("setWebhook", 1, Fault::AcceptThenClose);
+    api.fail_next("setWebhook", 1, Fault::ServerError(502));
+    let set = Set::start_with(api, |config| config);
+    set.service.wait_for_line("Telegram posts updates to");
+    let uploads = set.api.wait_for_calls("setWebhook", 3);
+    let first = &uploads[0].files["certificate"];
+    assert!(
+        uploads.iter().all(|call| call.files["certificate"] == *first && call.params == uploads[0].params)
+    );
+}
+
+#[test]
+fn who_does_not_speak_tls_gets_nothing() {
+    let set = Set::start(|config| config);
+    let webhook = set.api.webhook();
+    let listen = set.service.listen_address();
+    let mut plain = http::connect(listen).unwrap();
+    plain.write_all(format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", webhook.path()).as_bytes()).unwrap();
+    let mut got = Vec::new();
+    let _ = plain.read_to_end(&mut got);
+    assert!(!String::from_utf8_lossy(&got).contains("HTTP"), "{got:?}");
+
+    // The server of these tests would not take another's certificate either.
+    let other = Webhook { url: webhook.url.replace("bot.example", "other.example"), ..webhook.clone() };
+    let refused = set.api.try_post(listen, Incoming::text(CHAT, "/help"), &other).unwrap_err();
+    assert!(refused.to_string().contains("not valid for name"), "{refused}");
+    let wrong = set.api.update(Incoming::text(CHAT, "/help"));
+    assert_eq!(set.api.post_update_with_secret(listen, &wrong, Some("wrong")), 401);
+    set.assert_answers();
+}
+
+#[test]
+fn who_only_holds_connections_keeps_nobody_out() {
+    // Of 400, those behind the first 128 and the next would be served after half a minute at the soonest.
+    for (tls_mode, beginning) in [("self-signed", b"\x16\x03\x01".as_slice()), ("off", b"POST /tele")] {
+        let set = Set::start(|config| config.set("telegram.webhook", "tls", &toml_string(tls_mode)));
+        let webhook = set.api.webhook();
+        let listen = set.service.listen_address();
+        let stream = http::connect(listen).unwrap();
+        let mut telegram: Box<dyn Stream> = match &webhook.certificate {
+            Some(pem) => Box::new(tls(stream, pem, webhook.host())),
+            None => Box::new(stream),
+        };
+        let mut post = || {
+            let update = set.api.update(Incoming::text(CHAT, "/help"));
+            post_over(&mut telegram, &update, &webhook, webhook.secret_token.as_deref()).unwrap()
+        };
+        assert_eq!(post(), 200);
+        let held: Vec<TcpStream> =
+            (0..400).map(|which| began(listen, if which % 2 == 0 { beginning } else { b"" })).collect();
+        set.assert_answers();
+        assert_eq!(post(), 200, "the connection that showed the secret is still there");
+        let open = held.iter().filter(|stream| is_open(stream)).count();
+        assert!(open <= 127, "one of 128 places is Telegram's: {open}");
+    }
+}
+
+#[test]
+fn a_port_that_needs_a_right_is_told() {
+    let free_from = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if free_from.trim().parse::<u16>().unwrap() <= 443 {
+        require::skip("every port is free here: net.ipv4.ip_unprivileged_port_start");
+        return;
+    }
+    let without_rights = ["setpriv", "--bounding-set", "-net_bind_service", env!("CARGO_BIN_EXE_probewatch")];
+    let mut set = Set::start(|config| {
+        let config = config.command(&without_rights);
+        config.set("telegram.webhook", "listen", &toml_string("127.0.0.1:443"))
+    });
+    set.service
+        .wait_for_line("could not listen on 127.0.0.1:443 for the webhook: ports below 1024 need the right");
+    assert!(!set.service.wait_for_exit().success());
+}
+
+/// A connection over which this came so far.
+fn began(listen: SocketAddr, beginning: &[u8]) -> TcpStream {
+    let mut stream = http::connect(listen).unwrap();
+    stream.write_all(beginning).unwrap();
+    stream
+}
+
+fn is_open(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    stream.peek(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+/// OpenSSL is what Telegram looks at certificates with.
+#[test]
+fn openssl_takes_the_certificate() {
+    if !require::openssl_present() {
+        return;
+    }
+    for (host, is_host) in [("bot.example.org", "-verify_hostname"), ("203.0.113.7", "-verify_ip")] {
+        let url = toml_string(&format!("https://{host}:8443"));
+        let set = Set::start(|config| config.set("telegram.webhook", "url", &url));
+        let pem = set.service.data_dir().join("trusted.pem");
+        fs::write(&pem, set.api.webhook().certificate.unwrap()).unwrap();
+        let pem = pem.to_str().unwrap();
+        let listen = set.service.listen_address().to_string();
+        let openssl = |arguments: &[&str]| {
+            let mut command = Command::new("openssl");
+            command.args(arguments);
+            let output = run(command, b"");
+            let said = stdout(&output) + &stderr(&output);
+            (output.status.success(), said)
+        };
+        let (verified, said) = openssl(&["verify", "-purpose", "sslserver", "-CAfile", pem, pem]);
+        assert!(verified, "{said}");
+        for version in ["-tls1_2", "-tls1_3"] {
+            let connect = ["s_client", "-connect", &listen, "-brief", "-verify_return_error", version];
+            let (trusted, said) = openssl(&[&connect[..], &["-CAfile", pem, is_host, host]].concat());
+            assert!(trusted && said.contains("Verification: OK"), "{said}");
+            let other = if is_host == "-verify_ip" { "203.0.113.8" } else { "bot.example.com" };
+            let (trusted, said) = openssl(&[&connect[..], &["-CAfile", pem, is_host, other]].concat());
+            assert!(!trusted && said.contains("mismatch"), "{said}");
+        }
+    }
+}
