@@ -4,7 +4,7 @@
 #   latency  from a frame to the request with its alert, at 1,000 frames a second
 #   load     CPU and memory of each at 100 and 1,000 frames a second
 #   soak     half an hour at 1,000 frames a second, or so many minutes: what grows
-# Without an argument all of them, some 36 minutes. Prints tables for benches/README.md and, at the end, each figure
+# Without an argument all of them, some 38 minutes. Prints tables for benches/README.md and, at the end, each figure
 # against the wanted one; fails where one of them does not hold.
 #
 #     benches/live.sh [burst|latency|load|soak] [MINUTES]

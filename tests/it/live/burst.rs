@@ -50,23 +50,21 @@ fn round(beside: bool, verdicts: &mut Verdicts) {
     written.print();
     println!("the interface itself dropped {dropped}\n");
     println!("| | frames seen | lost | CPU seconds | resident memory at most, MiB |\n|---|---|---|---|---|");
-    let row = |name: &str, seen: String, lost: String, cpu: Duration, usage: &Usage| {
+    let row = |name: &str, seen: u64, lost: u64, cpu: Duration, usage: &Usage| {
         let memory = mebibytes(usage.peak_kib);
-        println!("| {name} | {seen} | {lost} | {:.1} | {memory} |", cpu.as_secs_f64());
+        println!("| {name} | {seen} | {lost} | {:.2} | {memory} |", cpu.as_secs_f64());
     };
     let cpu = usage.cpu - before.cpu;
-    row("`probewatch run`", metrics.probes().to_string(), metrics.lost().to_string(), cpu, &usage);
+    row("`probewatch run`", metrics.probes(), metrics.lost(), cpu, &usage);
     for other in others {
         other.wait_until_idle();
-        let (name, usage) = (other.name, other.usage());
-        let said = other.end().join(", ");
-        let seen = match name.contains("tshark") {
-            true => format!("{} lines", line_count(&tshark_lines)),
-            false => "as it says:".to_owned(),
-        };
-        row(name, seen, said, usage.cpu, &usage);
+        let (name, usage, ended) = (other.name, other.usage(), other.end());
+        row(name, ended.captured, ended.dropped, usage.cpu, &usage);
     }
     println!();
+    if beside {
+        println!("tshark printed {} lines\n", line_count(&tshark_lines));
+    }
     judge(&mut live, &metrics, &written, dropped, among, verdicts);
 }
 

@@ -62,8 +62,10 @@ fn at(pace: Pace, verdicts: &mut Verdicts) {
     }
     println!();
     for other in others {
+        other.wait_until_idle();
         let name = other.name;
-        println!("{name}: {}", other.end().join(", "));
+        let ended = other.end();
+        println!("{name}: {} captured, {} lost", ended.captured, ended.dropped);
     }
     let recorded = metrics.probes();
     verdicts.add(

@@ -29,7 +29,8 @@ pub struct Other {
 pub enum Tcpdump {
     /// Writes them to a capture file, each at once.
     File,
-    /// Prints a line for each at once. In immediate mode: else it gets them up to a second late.
+    /// Prints a line for each at once. In immediate mode: else it gets them up to a second late. With a snaplen,
+    /// since in this mode its own leaves the kernel's buffer room for eight frames.
     Lines,
 }
 
@@ -44,8 +45,8 @@ impl Other {
                 "`tcpdump -U -w`"
             }
             Tcpdump::Lines => {
-                command.args(["-n", "-e", "-l", "--immediate-mode"]);
-                "`tcpdump -n -e -l --immediate-mode`"
+                command.args(["-n", "-e", "-l", "--immediate-mode", "-s", "2304"]);
+                "`tcpdump -n -e -l --immediate-mode -s 2304`"
             }
         };
         command.arg(FILTER).stdout(output);
@@ -102,14 +103,40 @@ impl Other {
         }
     }
 
-    /// Interrupts it, as a person would, and returns what it says of packets at its end.
-    pub fn end(mut self) -> Vec<String> {
+    /// Interrupts it, as a person would, and returns what it says at its end.
+    pub fn end(mut self) -> Ended {
         let id = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: a plain system call; the child is not reaped yet, so the id is its own.
         unsafe { libc::kill(id, libc::SIGINT) };
         self.child.wait().unwrap();
-        let said = self.complaints.join().unwrap();
-        said.into_iter().filter(|line| line.contains("packet") || line.contains("drop")).collect()
+        Ended::read(&self.complaints.join().unwrap())
+    }
+}
+
+/// What a program says of packets at its end.
+#[derive(Debug, PartialEq)]
+pub struct Ended {
+    pub captured: u64,
+    pub dropped: u64,
+}
+
+impl Ended {
+    /// Lines such as `600000 packets captured` and `0 packets dropped by kernel`; tshark says nothing of drops
+    /// where there were none.
+    fn read(lines: &[String]) -> Self {
+        let sum = |what: &str| {
+            let counts = lines.iter().filter_map(|line| {
+                let (count, rest) = line.split_once(" packet")?;
+                rest.trim_start_matches('s')
+                    .trim_start()
+                    .starts_with(what)
+                    .then_some(count)?
+                    .parse::<u64>()
+                    .ok()
+            });
+            counts.sum()
+        };
+        Self { captured: sum("captured"), dropped: sum("dropped") }
     }
 }
 
@@ -135,4 +162,14 @@ pub fn line_count(path: &Path) -> u64 {
         let length = bytes.len();
         file.consume(length);
     }
+}
+
+#[test]
+fn the_end_of_tcpdump_and_of_tshark_is_understood() {
+    let read = |text: &str| Ended::read(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+    let tcpdump =
+        "598618 packets captured\n600000 packets received by filter\n1382 packets dropped by kernel";
+    assert_eq!(read(tcpdump), Ended { captured: 598_618, dropped: 1382 });
+    let tshark = "Capturing on 'mon0'\n4000 packets dropped from mon0\n1 packet captured";
+    assert_eq!(read(tshark), Ended { captured: 1, dropped: 4000 });
 }

@@ -100,8 +100,10 @@ pub fn measure() {
         live.home.alerts().len(),
     );
     for other in [tcpdump, tshark] {
+        other.wait_until_idle();
         let name = other.name;
-        println!("{name}: {}", other.end().join(", "));
+        let ended = other.end();
+        println!("{name}: {} captured, {} lost", ended.captured, ended.dropped);
     }
     println!();
     let mut verdicts = Verdicts::default();
