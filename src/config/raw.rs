@@ -220,8 +220,8 @@ impl Default for RawCapture {
     fn default() -> Self {
         Self {
             sources: List(Vec::new()),
-            snaplen: 2304,
-            buffer_mebibytes: 4,
+            snaplen: 944,
+            buffer_mebibytes: 8,
             monitor: "auto".to_owned(),
             channels: List(Vec::new()),
             bands: List(vec!["2.4".to_owned(), "5".to_owned()]),

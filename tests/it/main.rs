@@ -18,6 +18,7 @@ mod flood;
 mod full_disk;
 mod kill;
 mod latency;
+mod live;
 mod live_capture;
 mod log_damage;
 mod log_faults;

@@ -1,0 +1,245 @@
+//! Half an hour at 1,000 frames a second: what grows?
+//!
+//! Devices that are heard for the first time are rows that the state keeps, and no leak: here all devices and all
+//! networks that each asks for are heard within the first half minute, and the same again from then on. The log is
+//! kept so small that segments are sealed and leave all the while, with a snapshot before. Meanwhile people ask,
+//! and alerts come.
+
+use std::env;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::others::{Other, Tcpdump};
+use super::street::{Pace, Street, network, source};
+use super::usage::Usage;
+use super::{Live, Verdicts, mebibytes, milliseconds, percentile, print_machine};
+use crate::support::bot_api::Incoming;
+use crate::support::fed::address;
+use crate::support::home::is_alert;
+
+const A_SECOND: u64 = 1_000;
+const DEVICES: u64 = 5_000;
+const NETWORKS: u64 = 500;
+
+/// Private chats, each of which watches one network and asks by turns with the others.
+const CHATS: [i64; 4] = [1001, 1002, 1003, 1004];
+const COOLDOWN_SECONDS: u64 = 120;
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// Which may be set to shorten it.
+const MINUTES: &str = "LIVE_SOAK_MINUTES";
+
+/// How often is looked; every minute is printed.
+const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+const SAMPLES_A_MINUTE: usize = 12;
+
+/// By then all is heard that will be, and the log is as large as it may become.
+const STEADY_FROM_MINUTE: usize = 5;
+
+/// By so much the memory's mean may differ between the first and the last quarter of the steady part.
+const TOLERANCE: f64 = 0.05;
+
+/// What is looked at.
+struct Sample {
+    usage: Usage,
+    tcpdump: Usage,
+    tshark: Usage,
+    log_bytes: u64,
+    events: u64,
+    lost: u64,
+    requests: usize,
+}
+
+fn small_log(config: crate::support::service::Config) -> crate::support::service::Config {
+    config.chats(&CHATS).cooldown_seconds(COOLDOWN_SECONDS).set("record", "segment_mebibytes", "2").set(
+        "retention",
+        "log_mebibytes",
+        "8",
+    )
+}
+
+pub fn measure() {
+    print_machine();
+    let minutes: u64 = env::var(MINUTES).map_or(30, |minutes| minutes.parse().unwrap());
+    let Some(mut live) = Live::start(small_log) else { return };
+    for (number, chat) in CHATS.iter().enumerate() {
+        live.home.say(*chat, &format!("/watch \"{}\"", network(number as u64 * 100)));
+        live.home.api.wait_for_message(|message| message.chat_id == *chat);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let radio = live.home.radio.name();
+    let tcpdump = Other::tcpdump(radio, &Tcpdump::Lines, Stdio::null());
+    let tshark = Other::tshark(radio, folder.path(), Stdio::null());
+    let street = Street::new(DEVICES, NETWORKS);
+    let pace = Pace { a_second: A_SECOND, burst: 1, seconds: minutes * 60 };
+
+    println!("\n### {minutes} minutes at {A_SECOND} frames a second\n");
+    println!(
+        "| minute | resident, MiB | at most | descriptors | threads | log, MiB | events | lost | Bot API requests | tcpdump, MiB | tshark, MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    let is_over = AtomicBool::new(false);
+    let (written, samples, look_ups) = thread::scope(|scope| {
+        let asking = scope.spawn(|| look_up(&live, &is_over));
+        let sampling = scope.spawn(|| sample_until(&is_over, || sample(&live, &tcpdump, &tshark)));
+        let written = scope.spawn(|| pace.transmit(&street, &live.home.radio)).join().unwrap();
+        is_over.store(true, Ordering::Relaxed);
+        (written, sampling.join().unwrap(), asking.join().unwrap())
+    });
+    let metrics = live.wait_until_recorded(written.frames);
+    println!();
+    written.print();
+    println!(
+        "{} look-ups: {} ms (half), {} ms (99 in 100), {} ms (all); {} alerts",
+        look_ups.len(),
+        milliseconds(percentile(&look_ups, 50)),
+        milliseconds(percentile(&look_ups, 99)),
+        milliseconds(percentile(&look_ups, 100)),
+        live.home.alerts().len(),
+    );
+    for other in [tcpdump, tshark] {
+        other.wait_until_idle();
+        let name = other.name;
+        let ended = other.end();
+        println!("{name}: {} captured, {} lost", ended.captured, ended.dropped);
+    }
+    println!();
+    let mut verdicts = Verdicts::default();
+    judge(&samples, &mut verdicts);
+    let recorded = metrics.probes();
+    verdicts.add(recorded == written.frames, format!("{recorded} probes recorded of {}", written.frames));
+    assert!(live.home.service.terminate().success());
+    live.home.api.assert_clean();
+    verdicts.end();
+}
+
+fn sample(live: &Live, tcpdump: &Other, tshark: &Other) -> Sample {
+    let metrics = live.metrics();
+    Sample {
+        usage: live.usage(),
+        tcpdump: tcpdump.usage(),
+        tshark: tshark.usage(),
+        log_bytes: metrics.plain("probewatch_log_bytes"),
+        events: metrics.plain("probewatch_events_total"),
+        lost: metrics.lost(),
+        requests: live.home.api.calls().len(),
+    }
+}
+
+/// Looks again and again, and prints what there is at each full minute.
+fn sample_until(is_over: &AtomicBool, look: impl Fn() -> Sample) -> Vec<Sample> {
+    let start = Instant::now();
+    let mut samples = Vec::new();
+    while !is_over.load(Ordering::Relaxed) {
+        let sample = look();
+        if samples.len().is_multiple_of(SAMPLES_A_MINUTE) {
+            print_row(samples.len() / SAMPLES_A_MINUTE, &sample);
+        }
+        samples.push(sample);
+        let due = start + SAMPLE_EVERY * samples.len() as u32;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    samples
+}
+
+fn print_row(minute: usize, sample: &Sample) {
+    let Sample { usage, tcpdump, tshark, log_bytes, events, lost, requests } = sample;
+    println!(
+        "| {minute} | {} | {} | {} | {} | {} | {events} | {lost} | {requests} | {} | {} |",
+        mebibytes(usage.resident_kib),
+        mebibytes(usage.peak_kib),
+        usage.descriptors,
+        usage.threads,
+        mebibytes(log_bytes >> 10),
+        mebibytes(tcpdump.resident_kib),
+        mebibytes(tshark.resident_kib),
+    );
+}
+
+/// Looks devices up by turns until it is over; how long each reply took, in order.
+fn look_up(live: &Live, is_over: &AtomicBool) -> Vec<Duration> {
+    let home = &live.home;
+    let listen = home.service.listen_address();
+    let mut times = Vec::new();
+    let mut due = Instant::now();
+    for number in 0.. {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        let chat = CHATS[number % CHATS.len()];
+        let query = address(source(number as u64 * 7 % DEVICES));
+        let (seen, asked) = (home.api.sent_count(), Instant::now());
+        assert_eq!(home.api.post(listen, Incoming::text(chat, query.as_str())), 200);
+        let reply =
+            home.api.wait_for_message_after(seen, |message| message.chat_id == chat && !is_alert(message));
+        times.push(reply.at - asked);
+        due += LOOK_UP_EVERY;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    times.sort_unstable();
+    times
+}
+
+/// Whether memory grows once all is heard and the log is full; of a short soak the second half is looked at.
+fn judge(samples: &[Sample], verdicts: &mut Verdicts) {
+    let from = (STEADY_FROM_MINUTE * SAMPLES_A_MINUTE).min(samples.len() / 2);
+    let memory = |of: fn(&Sample) -> &Usage| -> Vec<f64> {
+        samples[from..].iter().map(|sample| of(sample).resident_kib as f64).collect()
+    };
+    println!("From minute {:.1} on:\n", from as f64 / SAMPLES_A_MINUTE as f64);
+    println!("| | KiB a minute | first quarter, MiB | last quarter, MiB |\n|---|---|---|---|");
+    let row = |name: &str, kib: &[f64]| {
+        let slope = slope(kib) * SAMPLES_A_MINUTE as f64;
+        let (first, last) = quarters(kib);
+        println!("| {name} | {slope:+.1} | {:.2} | {:.2} |", first / 1024.0, last / 1024.0);
+        (first, last)
+    };
+    let (first, last) = row("`probewatch run`", &memory(|sample| &sample.usage));
+    row("tcpdump", &memory(|sample| &sample.tcpdump));
+    row("tshark with dumpcap", &memory(|sample| &sample.tshark));
+    println!();
+    let grown = last / first - 1.0;
+    let what = format!("memory in the last quarter {:+.1} % against the first", grown * 100.0);
+    verdicts.add(grown < TOLERANCE, what);
+    for (name, of) in [
+        ("descriptors", (|usage| usage.descriptors) as fn(&Usage) -> u64),
+        ("threads", |usage| usage.threads),
+    ] {
+        let counts = samples[from..].iter().map(|sample| of(&sample.usage));
+        let (least, most) = (counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0));
+        let (begin, end) = (of(&samples[from].usage), of(&samples[samples.len() - 1].usage));
+        // A few come and go: a connection, a thread that seals.
+        verdicts.add(end <= begin + 4, format!("{name} between {least} and {most}, {begin} then {end}"));
+    }
+}
+
+/// By least squares: what is added from one value to the next.
+fn slope(values: &[f64]) -> f64 {
+    let middle = (values.len() as f64 - 1.0) / 2.0;
+    let mean = mean(values);
+    let (mut over, mut under) = (0.0, 0.0);
+    for (at, value) in values.iter().enumerate() {
+        over += (at as f64 - middle) * (value - mean);
+        under += (at as f64 - middle).powi(2);
+    }
+    over / under
+}
+
+/// The means of the first and the last quarter.
+fn quarters(values: &[f64]) -> (f64, f64) {
+    let quarter = (values.len() / 4).max(1);
+    (mean(&values[..quarter]), mean(&values[values.len() - quarter..]))
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn a_line_has_its_slope_and_its_quarters() {
+    let line: Vec<f64> = (0..40).map(|at| 100.0 + 3.0 * f64::from(at)).collect();
+    assert!((slope(&line) - 3.0).abs() < 1e-9);
+    assert_eq!(quarters(&line), (113.5, 203.5));
+}
