@@ -56,5 +56,5 @@ ls -d /etc/* /var/lib/* > /tmp/after
 diff /tmp/before /tmp/after > /tmp/out
 check "/etc and /var/lib are as before" cmp -s /tmp/before /tmp/after
 find / -xdev -name '*probewatch*' -not -path '/checks/*' -not -path '/tmp/*' -not -path '/proc/*' -not -path '/sys/*' \
-  -not -path '/var/log/*' -not -path '/run/systemd/propagate/*' > /tmp/out
+  -not -path '/var/cache/man/*' -not -path '/var/log/*' -not -path '/run/systemd/propagate/*' > /tmp/out
 check "nothing is left" [ ! -s /tmp/out ]

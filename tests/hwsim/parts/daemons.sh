@@ -1,48 +1,10 @@
-# What keeps the service from its radio: the real rfkill, NetworkManager and wpa_supplicant.
+# What else may hold the radio: the real wpa_supplicant and NetworkManager.
 
 perl ./telegram.pl &
 mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized
 out install_package
 add_radios
 set_up < /dev/null
-doctor_says() { # words: that something is broken
-  probewatch doctor > /tmp/out && return 1
-  says "$1"
-}
-refuses() { # words: it does not listen, and says why
-  mark_log
-  out systemctl restart --no-block probewatch
-  until_true log_since_says "$1"
-}
-hears() {
-  out systemctl restart probewatch
-  records_more
-}
-
-check "doctor finds nothing broken before it ever ran" out probewatch doctor
-check "it says of the interface that it serves" says '✓ Source wlan0: the service can put it into monitor mode'
-ip link set wlan0 down
-check "also where it is down" out_says '✓ Source wlan0' probewatch doctor
-ip link set wlan0 up
-
-# rfkill.
-check "it hears" hears
-mark_log
-rfkill block wifi
-check "a radio that is switched off is told" until_true log_since_says 'rfkill unblock wifi'
-check "by doctor too" doctor_says 'rfkill unblock wifi'
-check "and in the status" out_says 'switched off' probewatch status
-rfkill unblock wifi
-ip link set wlan1 up
-check "switched on, it records again" records_more
-systemctl stop probewatch
-rfkill block wifi
-check "doctor tells of it before the service does" doctor_says 'rfkill unblock wifi'
-check "it is told at the start" refuses 'rfkill unblock wifi'
-systemctl stop probewatch
-rfkill unblock wifi
-ip link set wlan0 up
-ip link set wlan1 up
 
 # An access point, so that there is something to join.
 printf 'interface=wlan2\nssid=home\nhw_mode=g\nchannel=6\nwpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase=correct horse\n' > /run/hostapd.conf
@@ -71,7 +33,7 @@ pkill -x wpa_supplicant
 until_true not pidof wpa_supplicant
 
 # NetworkManager. It is to leave the radio that asks and the access point alone.
-printf '[keyfile]\nunmanaged-devices=interface-name:wlan1;interface-name:wlan2;interface-name:hwsim0\n' > /etc/NetworkManager/conf.d/test.conf
+printf '[keyfile]\nunmanaged-devices=interface-name:wlan1;interface-name:wlan2;interface-name:hwsim0\n' > /etc/NetworkManager/conf.d/00-test.conf
 out systemctl start NetworkManager
 check "NetworkManager manages the interface" until_true sh -c 'nmcli -t -f DEVICE,STATE device | grep -q "^wlan0:\(dis\)\?connect"'
 check "it is told that NetworkManager holds it" refuses 'NetworkManager uses wlan0.*nmcli device set wlan0 managed no'
@@ -97,24 +59,12 @@ until_true sh -c 'grep -q managed=true /run/NetworkManager/devices/$(cat /sys/cl
 check "held again, it is told again" refuses 'NetworkManager uses wlan0'
 sed -n 's/.*for good: \(unmanaged-devices=[^ ]*\) under \[keyfile\].*/\1/p' /tmp/out | head -n 1 > /tmp/remedy
 (echo '[keyfile]' && sed 's/=/+=/' /tmp/remedy) > /etc/NetworkManager/conf.d/probewatch.conf
-out systemctl restart NetworkManager
+# As after the next boot: what nmcli said by hand is forgotten.
+systemctl stop NetworkManager
+rm -rf /run/NetworkManager/devices
+out systemctl start NetworkManager
+out nmcli -t device
+check "with the remedy for good NetworkManager leaves it alone" says '^wlan0:wifi:unmanaged'
 check "the remedy for good lets it hear too" records_more
 systemctl stop NetworkManager wpa_supplicant
 systemctl stop probewatch
-
-# A machine in a hurry: the interface is not there yet, goes, and comes back.
-check "it hears once more" hears
-mark_log
-rmmod mac80211_hwsim
-check "it waits for an adapter that is pulled out" until_true log_since_says 'trying again'
-check "doctor says what is missing" doctor_says 'Source wlan0'
-add_radios
-check "and takes it up again" records_more
-systemctl stop probewatch
-check "the interface is left as it was" is_up wlan0
-rmmod mac80211_hwsim
-out systemctl start --no-block probewatch
-mark_log
-sleep 15
-add_radios
-check "an adapter that comes after the start is taken up" records_more
