@@ -142,6 +142,17 @@ fn an_interface_that_goes_away_ends_the_capture_with_its_name() {
 }
 
 #[test]
+fn an_interface_that_is_taken_down_ends_the_capture() {
+    let Some(radio) = radio() else { return };
+    let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
+    let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
+    radio.set_up(false).unwrap();
+    wait_until("the capture ends", || run.is_finished().then_some(()));
+    let error = run.join().unwrap().unwrap_err();
+    assert!(matches!(error, CaptureError::InterfaceDown { .. }), "{error}");
+}
+
+#[test]
 fn an_interface_that_is_no_radio_says_so() {
     if !require::tap_allowed() {
         return;

@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use super::channel::{Band, Channel};
 use super::machine::{Block, Holder};
 use super::netlink::RequestError;
+use super::plan::NAME_PREFIX;
 use super::route::IpVersion;
 
 /// Why there is no monitor interface, or its channel does not change.
@@ -22,12 +23,12 @@ pub enum MonitorError {
     NotPermitted { interface: String },
     /// A switch or the firmware has turned the radio off.
     #[error(
-        "the radio of {interface} is switched off by hardware: turn it on with the machine's Wi-Fi switch \
-         or key, or in its firmware settings; `rfkill list` shows it as hard blocked"
+        "the radio of {interface} is switched off by hardware; turn it on with the machine's Wi-Fi switch \
+         or key, or in its firmware settings: `rfkill list` shows it as hard blocked"
     )]
     HardBlocked { interface: String },
     /// Software has turned the radio off.
-    #[error("the radio of {interface} is switched off: turn it on: sudo rfkill unblock wifi")]
+    #[error("the radio of {interface} is switched off; turn it on: sudo rfkill unblock wifi")]
     SoftBlocked { interface: String },
     /// Another program uses the interface, and would bring it up again.
     #[error("{holder} uses {interface}; take it away from there: {}", holder.remedy(interface))]
@@ -107,6 +108,11 @@ pub enum MonitorError {
 }
 
 impl MonitorError {
+    /// Whether a probewatch that runs seems to be what is in the way.
+    pub fn is_probewatch(&self) -> bool {
+        matches!(self, Self::AlreadyMonitored { monitor, .. } if monitor.starts_with(NAME_PREFIX))
+    }
+
     /// What the kernel's refusal to do something with `interface` means. `doing` comes after "cannot".
     pub(super) fn new(doing: &'static str, interface: &str, error: &RequestError) -> Self {
         let reason = error.to_string();

@@ -101,15 +101,10 @@ impl Monitor {
     /// Where there is no such interface, it cannot or may not be used so, or it is the machine's only
     /// way to the internet and `force` is not set. The machine is then as it was before.
     pub fn set_up(interface: &str, settings: &Settings) -> Result<Option<Self>, MonitorError> {
-        let failed = |error| MonitorError::new("learn about", interface, &error);
-        let mut links = Links::open().map_err(failed)?;
-        let link = find_link(interface, &links.list().map_err(failed)?)?;
-        let Some(mut nl80211) = Nl80211::open().map_err(failed)? else { return Ok(None) };
-        let machine = Machine::default();
-        let Some(seen) = see(&link, &mut nl80211, &mut links, &machine).map_err(failed)? else {
+        let Some(Prospect { seen, plan, nl80211, links, machine }) = Prospect::look(interface, settings)?
+        else {
             return Ok(None);
         };
-        let plan = plan(&seen, settings)?;
         let monitor = Self::carry_out(plan, &seen, settings.dwell, Undo::new(nl80211, links));
         let monitor = monitor.map_err(|error| match error {
             MonitorError::SoftBlocked { .. } => {
@@ -118,6 +113,17 @@ impl Monitor {
             error => error,
         });
         monitor.map(Some)
+    }
+
+    /// Whether [`Monitor::set_up`] would change anything about an interface, as far as can be seen without
+    /// changing it; rights are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Where it would refuse.
+    pub fn would_change(interface: &str, settings: &Settings) -> Result<bool, MonitorError> {
+        let prospect = Prospect::look(interface, settings)?;
+        Ok(prospect.is_some_and(|prospect| prospect.plan.changes_anything()))
     }
 
     /// Does what was planned. What was done before a failure is undone by dropping `undo`.
@@ -231,6 +237,31 @@ impl std::fmt::Debug for Monitor {
             .field("interface", &self.interface)
             .field("channels", &self.channels)
             .finish_non_exhaustive()
+    }
+}
+
+/// What is to be done with an interface, and what it was decided over.
+struct Prospect {
+    seen: Seen,
+    plan: Plan,
+    nl80211: Nl80211,
+    links: Links,
+    machine: Machine,
+}
+
+impl Prospect {
+    /// Looks at an interface and decides; `None` for one that is not nl80211's.
+    fn look(interface: &str, settings: &Settings) -> Result<Option<Self>, MonitorError> {
+        let failed = |error| MonitorError::new("learn about", interface, &error);
+        let mut links = Links::open().map_err(failed)?;
+        let link = find_link(interface, &links.list().map_err(failed)?)?;
+        let Some(mut nl80211) = Nl80211::open().map_err(failed)? else { return Ok(None) };
+        let machine = Machine::default();
+        let Some(seen) = see(&link, &mut nl80211, &mut links, &machine).map_err(failed)? else {
+            return Ok(None);
+        };
+        let plan = plan(&seen, settings)?;
+        Ok(Some(Self { seen, plan, nl80211, links, machine }))
     }
 }
 

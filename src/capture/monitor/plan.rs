@@ -33,6 +33,13 @@ pub(super) enum Plan {
     AddBeside { name: String, take_down: bool, channels: Vec<Channel> },
 }
 
+impl Plan {
+    /// Whether the interface is not to be used just as it is.
+    pub fn changes_anything(&self) -> bool {
+        !matches!(self, Self::UseAsIs { bring_up: false, .. })
+    }
+}
+
 /// Decides what to do.
 ///
 /// That the machine would go offline is told before who holds the interface: the remedy for the latter

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::finding::Finding;
+use crate::capture::monitor::{Monitor, MonitorError};
 use crate::capture::{Capture, CaptureError, Settings, Source};
 use crate::chat::reply::{Condition, SensorStatus};
 use crate::config;
@@ -31,6 +32,10 @@ pub(super) enum Seen {
         has_frames: bool,
     },
     Failed(CaptureError),
+    /// The service would not put it into monitor mode.
+    Refused(MonitorError),
+    /// The service will put it into monitor mode, or bring it up.
+    Ready,
     /// It cannot be looked at without taking something away.
     Unseen(&'static str),
 }
@@ -51,16 +56,8 @@ pub(super) fn look(sources: &[config::Source], sensors: Option<&[SensorStatus]>)
 
 fn look_at(configured: &config::Source, sensors: Option<&[SensorStatus]>) -> Finding {
     let source = &configured.origin;
-    let see = |source| match see(source) {
-        Seen::Failed(CaptureError::NotMonitor { interface, .. })
-            if configured.monitor.is_some() && is_wifi(&interface) =>
-        {
-            Seen::Unseen("it is not in monitor mode yet: the service sees to that when it starts")
-        }
-        seen => seen,
-    };
     match sensors {
-        None => unheard(source, see(source)),
+        None => unheard(source, prospect(configured).unwrap_or_else(|| see(source))),
         Some(sensors) => match sensors.iter().find(|sensor| sensor.name == configured.name) {
             Some(sensor) => {
                 let now = Timestamp::now();
@@ -77,6 +74,21 @@ fn look_at(configured: &config::Source, sensors: Option<&[SensorStatus]>) -> Fin
 
 fn about(source: &Source) -> String {
     format!("Source {source}")
+}
+
+/// What will become of an interface that is not yet as the service wants it, or never can be.
+fn prospect(configured: &config::Source) -> Option<Seen> {
+    let (Source::Interface(interface), Some(settings)) = (&configured.origin, &configured.monitor) else {
+        return None;
+    };
+    match Monitor::would_change(interface, settings) {
+        // It is looked at as it is.
+        Ok(false) => None,
+        Ok(true) => Some(Seen::Ready),
+        // One that this user may not ask.
+        Err(error) if error.is_probewatch() => Some(Seen::Unseen("a probewatch that runs listens with it")),
+        Err(error) => Some(Seen::Refused(error)),
+    }
 }
 
 /// Opens the source and waits for a frame of any kind.
@@ -111,10 +123,6 @@ fn see(source: &Source) -> Seen {
     }
 }
 
-fn is_wifi(interface: &str) -> bool {
-    Path::new("/sys/class/net").join(interface).join("phy80211").exists()
-}
-
 fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
 }
@@ -141,6 +149,10 @@ fn unheard(source: &Source, seen: Seen) -> Finding {
             Finding::broken(about, format!("holds no frame ({link_type})"), "give another capture file")
         }
         (Seen::Failed(error), _) => Finding::of_error(about, &error, "mend capture.sources, or the source"),
+        (Seen::Refused(error), _) => {
+            Finding::of_error(about, &error, "mend capture.sources, or the interface")
+        }
+        (Seen::Ready, _) => Finding::fine(about, "the service can put it into monitor mode when it starts"),
         (Seen::Unseen(why), _) => Finding::unknown(about, why),
     }
 }
@@ -180,7 +192,9 @@ fn silent(source: &Source, sensor: &SensorStatus, now: Timestamp, seen: Seen) ->
             Finding::fine(about(source), format!("{last}; other frames come"))
         }
         seen @ Seen::Opened { .. } => unheard(source, seen),
-        Seen::Failed(_) | Seen::Unseen(_) => Finding::unknown(about(source), last),
+        Seen::Failed(_) | Seen::Refused(_) | Seen::Ready | Seen::Unseen(_) => {
+            Finding::unknown(about(source), last)
+        }
     }
 }
 
@@ -204,6 +218,7 @@ mod tests {
     fn what_was_seen_of_a_source_is_told() {
         let mon0 = &Source::Interface("mon0".to_owned());
         let down = || CaptureError::InterfaceDown { interface: "mon0".to_owned() };
+        let switched_off = MonitorError::SoftBlocked { interface: "mon0".to_owned() };
         let now = Timestamp::from_micros(1_000_000_000);
         let service = |condition, last_frame| heard(mon0, &sensor(condition, last_frame), now).unwrap();
         let quiet = |last_frame, seen| {
@@ -217,6 +232,8 @@ mod tests {
             unheard(mon0, Seen::Failed(down())),
             unheard(&Source::file("/tmp/empty.pcap"), opened(false)),
             unheard(&Source::Stdin, see(&Source::Stdin)),
+            unheard(mon0, Seen::Ready),
+            unheard(mon0, Seen::Refused(switched_off)),
             service(Condition::Hearing, Some(990_000_000)),
             service(Condition::Over, None),
             service(Condition::Failed("it is gone; is it plugged in?".to_owned()), None),
@@ -235,6 +252,9 @@ mod tests {
         ✗ Source /tmp/empty.pcap: holds no frame (radiotap)
             → give another capture file
         ! Source -: standard input is looked at by `probewatch run` alone
+        ✓ Source mon0: the service can put it into monitor mode when it starts
+        ✗ Source mon0: the radio of mon0 is switched off
+            → turn it on: sudo rfkill unblock wifi
         ✓ Source mon0: the service hears it, a frame within the last minute
         ✓ Source mon0: the service has read it to its end
         ✗ Source mon0: it is gone
