@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::{History, Tally};
 use crate::dot11::MacAddr;
 use crate::event::{Event, Probe, Timestamp};
-use crate::state::State;
+use crate::state::{Cut, CutLost, Image, State};
 
 /// A change was not made.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -86,6 +86,14 @@ impl Shared {
         };
         shared.note_newest(&state);
         Self { state: RwLock::new(state), ..shared }
+    }
+
+    /// Copies what is left of a cut, a part at a time, so that recording goes on in between.
+    pub(super) fn finish_cut(&self, mut cut: Cut) -> Result<Image, CutLost> {
+        while !cut.is_whole() {
+            cut.copy_part(&read(&self.state))?;
+        }
+        Ok(cut.into_image())
     }
 
     pub(super) fn note_newest(&self, state: &State) {

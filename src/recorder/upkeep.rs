@@ -177,8 +177,10 @@ impl Recorder {
         // The snapshot is not to know more than the log.
         if self.sync().is_ok() {
             while write(&self.shared.state).sweep() {}
-            let image = read(&self.shared.state).image();
-            self.retirement.begin(&self.settings.data_dir, image, before);
+            // While another copy is being made, it is tried again at the next look.
+            if let Some(cut) = write(&self.shared.state).begin_cut() {
+                self.retirement.begin(&self.settings.data_dir, &self.shared, cut, before);
+            }
         }
     }
 }
