@@ -155,7 +155,7 @@ impl<'a, V: View> Export<'a, V> {
             Ok((offset, event)) => Some((offset, event)).filter(|(_, event)| self.filter.takes_event(event)),
             Err(damage) => {
                 tell(&damage);
-                damaged += 1;
+                damaged += u64::from(!damage.has_only_left());
                 None
             }
         });

@@ -3,11 +3,14 @@
 //! acknowledged.
 
 use std::fs;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use probewatch::config::Retention;
+use probewatch::control;
+use probewatch::control::export::{Export, Format, Period, Wanted, What};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, NamedBy, Offset, Timestamp};
 use probewatch::event_log::{self, Rotation};
@@ -33,6 +36,16 @@ fn log_bytes(data_dir: &Path) -> u64 {
 
 fn first_offset(data_dir: &Path) -> Offset {
     event_log::recover(&data_dir.join("events")).unwrap().first_offset()
+}
+
+/// The files of the segments that are compressed, oldest first.
+fn sealed(data_dir: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(data_dir.join("events")).unwrap().map(|entry| entry.unwrap().path());
+    let mut sealed: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "zst")).collect();
+    sealed.sort();
+    assert!(sealed.len() > 5, "{sealed:?}");
+    sealed
 }
 
 /// Records this many probes, of many addresses and networks so that they compress badly.
@@ -124,13 +137,7 @@ fn old_segments_go_and_young_ones_stay() {
     let running = Running::start(keeping(data_dir, Retention::default()));
     record(&running, 0, 400);
     running.stop();
-    let mut sealed: Vec<_> = fs::read_dir(data_dir.join("events"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "zst"))
-        .collect();
-    sealed.sort();
-    assert!(sealed.len() > 5, "{sealed:?}");
+    let sealed = sealed(data_dir);
     let two_days = SystemTime::now() - Duration::from_secs(2 * 86_400);
     for path in &sealed[..3] {
         fs::File::options().append(true).open(path).unwrap().set_modified(two_days).unwrap();
@@ -187,4 +194,63 @@ fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
             assert_same(&live, &fold(&events));
         }
     }
+}
+
+/// Where an export goes; segments leave the log once it has begun.
+struct WhileSegmentsLeave<'a> {
+    written: Vec<u8>,
+    leaving: &'a [PathBuf],
+}
+
+impl Write for WhileSegmentsLeave<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for path in std::mem::take(&mut self.leaving) {
+            fs::remove_file(path)?;
+        }
+        self.written.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn segments_that_leave_while_they_are_exported_are_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    record(&running, 0, 400);
+    running.stop();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    let sealed = sealed(data_dir);
+    let base = |path: &Path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap();
+    let end = running.handle.state().next_offset().0;
+    let view =
+        control::Running { recorder: running.handle.clone(), runtime: running.runtime.handle().clone() };
+    let wanted =
+        Wanted { what: What::Events, format: Format::Ndjson, devices: Vec::new(), period: Period::default() };
+    // The one that is being read, and two that are not opened yet.
+    let leaving = [sealed[0].clone(), sealed[1].clone(), sealed[2].clone()];
+    let mut out = WhileSegmentsLeave { written: Vec::new(), leaving: &leaving };
+    let mut told = Vec::new();
+    let export = Export::new(&view, &wanted).unwrap();
+    let damaged = export.write(&mut out, &mut |what| told.push(what.to_string())).unwrap();
+    let (from, to) = (base(&sealed[1]), base(&sealed[3]));
+    let left = format!(
+        "the events from {from} up to {to} left the log while it was read: they were too old or too many"
+    );
+    assert_eq!((damaged, told), (0, vec![left]));
+    let offsets: Vec<u64> = out
+        .written
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap()["offset"].as_u64().unwrap())
+        .collect();
+    assert!(offsets.iter().copied().eq((0..from).chain(to..end)), "{offsets:?}");
+    // One that is gone from the middle is damage all the same.
+    fs::remove_file(&sealed[4]).unwrap();
+    let damaged = export.write(&mut Vec::new(), &mut |_| {}).unwrap();
+    assert_eq!(damaged, 1);
+    running.stop();
 }
