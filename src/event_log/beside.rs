@@ -171,9 +171,9 @@ impl SegmentBeside {
         self.segment.bytes
     }
 
-    /// When its file was last written to, by the machine's clock then: no event in it was recorded later.
-    pub fn modified(&self) -> SystemTime {
-        self.segment.modified
+    /// When its newest event was recorded, as near as that is known; `None` where events may still be added.
+    pub fn sealed_at(&self) -> Option<SystemTime> {
+        self.segment.sealed.then_some(self.segment.modified)
     }
 
     /// Hands over the events whose line is wanted, in order, until that is enough. `is_wanted` is asked of

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,9 +13,9 @@ use probewatch::config::Retention;
 use probewatch::control;
 use probewatch::control::export::{Export, Format, Period, Wanted, What};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{Event, NamedBy, Offset, Timestamp};
+use probewatch::event::{Event, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, Rotation};
-use probewatch::recorder::{Settings, Stored};
+use probewatch::recorder::{Settings, Sought, Stored};
 use probewatch::state::State;
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
@@ -253,4 +254,57 @@ fn segments_that_leave_while_they_are_exported_are_no_damage() {
     let damaged = export.write(&mut Vec::new(), &mut |_| {}).unwrap();
     assert_eq!(damaged, 1);
     running.stop();
+}
+
+/// Seconds since the epoch in which the file was last written to, as it says.
+fn modified(path: &Path) -> u64 {
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    modified.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn what_was_recorded_while_the_clock_was_behind_is_as_old_as_its_events_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    // This machine's clock is ten days behind what the log knows.
+    let known = Timestamp::now().later_by(Duration::from_secs(10 * 86_400));
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    for number in 0..400 {
+        let probe = probe(addresses()[0], RequestedSsid::Wildcard, number);
+        running.record(&Input::Heard(Probe { not_before: Some(known), ..probe }));
+        running.sync();
+    }
+    running.stop();
+    // Segments that were left open are compressed by the next.
+    Running::start(keeping(data_dir, Retention::default())).stop();
+    for path in sealed(data_dir) {
+        assert_eq!(modified(&path), known.as_micros().cast_unsigned() / 1_000_000, "{}", path.display());
+    }
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    let sought = Sought::Addresses(vec![addresses()[0]]);
+    let mut found = 0;
+    let from = known.earlier_by(Duration::from_secs(60));
+    let history = running.handle.history();
+    history.read(&sought, from, |_| ControlFlow::Continue(()), |_, _| found += 1).unwrap();
+    assert_eq!(found, 400, "a chart of the last minute has them all");
+    running.stop();
+}
+
+#[test]
+fn a_segment_that_is_not_compressed_yet_was_written_just_now_whatever_its_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    record(&running, 0, 400);
+    running.stop();
+    // As a power cut leaves it, of a board whose clock was behind.
+    let oldest = sealed(data_dir).remove(0);
+    let open = oldest.with_extension("");
+    fs::write(&open, zstd::decode_all(fs::File::open(&oldest).unwrap()).unwrap()).unwrap();
+    fs::remove_file(&oldest).unwrap();
+    fs::File::options().append(true).open(&open).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let retention = Retention { log_age: Some(Duration::from_secs(86_400)), ..Retention::default() };
+    Running::start(keeping(data_dir, retention)).stop();
+    assert_eq!(first_offset(data_dir), Offset(0), "it stays");
+    assert_agreed(data_dir);
 }
