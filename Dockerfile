@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # Build:  docker build -t probewatch .
-# Run (a live interface needs the host's network and both capabilities; put it into monitor mode first):
+# Run (a live interface needs the host's network and both capabilities):
 #   docker run -d --name probewatch --restart unless-stopped \
 #     --network host --cap-drop ALL --cap-add NET_RAW --cap-add NET_ADMIN \
 #     -v /etc/probewatch:/etc/probewatch:ro -v probewatch:/var/lib/probewatch probewatch
@@ -29,9 +29,7 @@ RUN apt-get update \
 # A token file that is mounted must be readable by this user: uid 900.
 USER probewatch
 VOLUME /var/lib/probewatch
-# With the host's network this is the host's own address; choose another port with -e where it is taken.
-ENV PROBEWATCH__MONITORING__LISTEN=127.0.0.1:9464
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["bash", "-c", "listen=$PROBEWATCH__MONITORING__LISTEN; exec 3<>/dev/tcp/${listen%:*}/${listen##*:} || exit 1; printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3; read -r _ status _ <&3; [ \"$status\" = 200 ]"]
+# Asks the service itself, through its socket in the data directory.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["probewatch", "status", "--quiet"]
 ENTRYPOINT ["probewatch"]
 CMD ["run", "-c", "/etc/probewatch/config.toml"]

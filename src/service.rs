@@ -11,6 +11,7 @@ mod monitoring;
 mod names;
 mod notify;
 mod sensor;
+mod time_server;
 mod watchdog;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use monitoring::Monitored;
 pub use notify::Systemd;
 pub use sensor::{Ear, SourceError, is_left_out};
 use sensor::{Prepared, Sensor};
+pub use time_server::is_synchronized;
 pub use watchdog::{Beat, Part, Watchdog};
 
 /// How long the bot may take to finish what it is doing when the service stops.
@@ -254,6 +256,7 @@ async fn serve(
         tokio::spawn(monitoring::serve(listener, monitored, parts, stop.clone()));
     }
     let bot = start_bot(config, chat, recorder.clone(), requests, stop);
+    tokio::spawn(time_server::watch(sensors.to_vec(), recorder.clone(), stop.clone()));
     tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
     stop.cancelled().await;
     info!("stopping");

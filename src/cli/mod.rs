@@ -94,6 +94,9 @@ enum Command {
         /// Print an object instead of a text
         #[arg(long)]
         json: bool,
+        /// Print nothing; exit status 1 unless a service runs, records and captures
+        #[arg(short, long, conflicts_with = "json")]
+        quiet: bool,
     },
     /// Look at all that the service needs; exit status 1 where something is broken
     Doctor {
@@ -212,6 +215,8 @@ enum CliError {
         .0.display()
     )]
     NoServiceAndNoData(PathBuf),
+    #[error("no service runs on {}", .0.display())]
+    NoService(PathBuf),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: io::Error },
     #[error("the replay was broken off: the disk took nothing more ({0}); what it took before is recorded")]
@@ -246,7 +251,8 @@ pub fn main() -> ExitCode {
         Command::Lookup { queries, place, json } => lookup(&queries, &place, json),
         Command::Chat { place } => chat(&place),
         Command::Doctor { place, json } => doctor::doctor(&place, json),
-        Command::Status { place, json } => status::status(&place, json),
+        Command::Status { place, quiet: true, .. } => status::health(&place),
+        Command::Status { place, json, .. } => status::status(&place, json),
         Command::Rebuild { place } => rebuild::rebuild(&place),
         Command::Check { place } => check::check(&place),
         Command::Export(choice) => export::export(&choice),

@@ -1,4 +1,5 @@
-//! `probewatch status`: how the service is doing, or what there is while none runs.
+//! `probewatch status`: how the service is doing, or what there is while none runs; with `--quiet`, whether it
+//! does what it is for, as the image's health check asks.
 
 use std::io;
 use std::process::ExitCode;
@@ -10,6 +11,13 @@ use crate::control::{Command, status::write_stored};
 
 pub(super) fn status(place: &Place, json: bool) -> Result<ExitCode, CliError> {
     beside::or_beside(place, here(place, json), || Command::Status { json })
+}
+
+/// Whether a service runs that records and captures.
+pub(super) fn health(place: &Place) -> Result<ExitCode, CliError> {
+    let config = place.config()?;
+    let none_runs = CliError::NoService(config.data_dir.clone());
+    beside::ask(&config, Command::Health, "-", none_runs)
 }
 
 fn here(place: &Place, json: bool) -> Result<ExitCode, CliError> {

@@ -135,7 +135,7 @@ impl<'a, V: View> Export<'a, V> {
     pub fn write(&self, out: &mut dyn Write, tell: &mut dyn FnMut(&dyn Display)) -> Result<u64, ExportError> {
         match (self.wanted.what, self.wanted.format) {
             (What::State, _) => {
-                self.view.with_state(State::image).write_to(Timestamp::now(), out)?;
+                self.view.image().write_to(Timestamp::now(), out)?;
             }
             (What::Events, format) => return self.write_events(format, out, tell),
             (What::Devices, Format::Ndjson) => self.write_device_lines(out)?,
@@ -155,7 +155,7 @@ impl<'a, V: View> Export<'a, V> {
             Ok((offset, event)) => Some((offset, event)).filter(|(_, event)| self.filter.takes_event(event)),
             Err(damage) => {
                 tell(&damage);
-                damaged += 1;
+                damaged += u64::from(!damage.has_only_left());
                 None
             }
         });

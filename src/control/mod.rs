@@ -12,9 +12,9 @@
 //! - Only the owner of the service may open the socket, and root: it is made in a folder that nobody else may enter
 //!   and has its mode before it gets its name; who is at the other end is asked of the kernel as well.
 //! - A command prints the same bytes as it does while no service runs: both run the functions of this room.
-//! - Recording does not wait for it: the state is held for a few rows at a time, but for the copy that a whole
-//!   export or a check begins with, which the recorder makes itself before segments leave the log. Only one such
-//!   copy is there at a time.
+//! - Recording does not wait for it: the state is held for a few rows at a time. The copy that a whole export or
+//!   a check begins with is made in parts and stands for one offset all the same, as that which the recorder
+//!   makes before segments leave the log. Only one such copy is there at a time.
 //! - Connections are bounded in number, requests and lines in length, and who says or takes nothing for an hour is
 //!   left.
 //! - A socket that a dead service left behind is replaced: who has the data directory's lock has the name.

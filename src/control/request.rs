@@ -36,6 +36,8 @@ pub enum Command {
         /// Whether an object is printed in place of the text.
         json: bool,
     },
+    /// Tell only by the exit status whether the service records and captures.
+    Health,
     /// Answer the lines that follow.
     Chat {
         /// Whether a prompt is shown before each.

@@ -150,6 +150,7 @@ impl Shared {
                 status::write_running(&found, json, zone, out)?;
                 Ok(true)
             }
+            Command::Health => Ok(status::is_well(&self.runtime.block_on(chat.status()))),
             Command::Chat { prompt } => {
                 let prompt = prompt.then_some("> ");
                 console::run(&chat.in_zone(zone), input, out, prompt, &self.runtime).map_err(told)?;

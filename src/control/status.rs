@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
-use crate::chat::reply::{self, Status};
+use crate::chat::reply::{self, Condition, SensorStatus, Status};
 use crate::event::Timestamp;
 
 /// What only a running service has.
@@ -22,6 +22,16 @@ pub fn write_running(status: &Status, json: bool, zone: Tz, mut out: impl Write)
     let mut object = object(status, true)?;
     object.insert("process".to_owned(), std::process::id().into());
     writeln!(out, "{}", Value::Object(object))
+}
+
+/// Whether a service does what it is for: it records, it hears, and no source has failed.
+pub fn is_well(status: &Status) -> bool {
+    let has_failed =
+        |sensor: &SensorStatus| matches!(sensor.condition, Condition::Failed(_) | Condition::Broken);
+    let is_heard = |sensor: &SensorStatus| sensor.condition == Condition::Hearing;
+    status.disk_error.is_none()
+        && status.sensors.iter().any(is_heard)
+        && !status.sensors.iter().any(has_failed)
 }
 
 /// What there is while no service runs, as the line `none_runs` says.

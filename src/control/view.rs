@@ -6,12 +6,15 @@ use tokio::runtime::Handle;
 
 use crate::event_log::{Entry, LogError};
 use crate::recorder::{RecorderHandle, Stored};
-use crate::state::State;
+use crate::state::{Image, State};
 
 /// A state, and the log that it follows from.
 pub trait View {
     /// Lets `look` see the state. It is to be brief, since recording may wait for it.
     fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T;
+
+    /// A copy of the state. Recording does not wait for it.
+    fn image(&self) -> Image;
 
     /// The events of the log up to now, with what is damaged among them. What keeps some from being read is
     /// told.
@@ -37,6 +40,10 @@ impl View for Here<'_> {
         look(&self.state)
     }
 
+    fn image(&self) -> Image {
+        self.state.image()
+    }
+
     fn events(
         &self,
         _: &mut dyn FnMut(&dyn Display),
@@ -57,6 +64,10 @@ pub struct Running {
 impl View for Running {
     fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.recorder.state())
+    }
+
+    fn image(&self) -> Image {
+        self.recorder.image()
     }
 
     fn events(

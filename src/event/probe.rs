@@ -53,6 +53,23 @@ impl Probe {
         }
     }
 
+    /// A made-up one, for tests.
+    #[cfg(test)]
+    pub(crate) fn example(source: MacAddr, ssid: RequestedSsid, micros: i64) -> Self {
+        Self {
+            time: Timestamp::from_micros(micros),
+            sensor: Arc::from("mon0"),
+            source,
+            ssid,
+            signal_dbm: None,
+            frequency_mhz: None,
+            sequence: 0,
+            signature: Signature::from_u64(0),
+            not_before: None,
+            alerts: Vec::new(),
+        }
+    }
+
     /// When the frame was captured, as near as that is known.
     pub fn known_time(&self) -> Timestamp {
         self.not_before.map_or(self.time, |least| least.max(self.time))

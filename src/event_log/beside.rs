@@ -6,7 +6,8 @@
 //! - A segment may be written to, sealed or removed meanwhile. What lies behind the end that it had when it
 //!   was listed is not read, nor a last line without its `\n`.
 //! - By segments, what is damaged is left out: who writes the log tells of it and mends it. Up to an offset,
-//!   it is told as to who reads a log that nobody writes.
+//!   it is told as to who reads a log that nobody writes; that segments were removed is told as what it is, once
+//!   for those that go together.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::LogError;
+use super::damage::Damage;
 use super::disk::Disk;
 use super::folder::Folder;
 use super::line::Line;
@@ -66,6 +68,12 @@ impl Beside {
         Ok(segments)
     }
 
+    /// The offset with which the log begins now; the least there is where that cannot be told.
+    fn first_base(&self) -> Offset {
+        let segments = self.list().unwrap_or_default();
+        segments.first().map_or(Offset::default(), |first| first.base)
+    }
+
     /// The events from `from` on, or from the oldest where that is later said or nothing is, up to `end`, all of
     /// which the writer has written.
     ///
@@ -76,15 +84,27 @@ impl Beside {
         let first = segments.first().map_or(end, |first| first.base);
         let from = from.map_or(first, |from| from.min(first));
         let events = Events::new(&self.folder, &segments, from, Offset::LAST);
-        Ok(EventsUpTo { events, next: from, end })
+        Ok(EventsUpTo {
+            log: self.clone(),
+            events,
+            next: from,
+            left_before: Offset::default(),
+            leaving: None,
+            end,
+        })
     }
 }
 
 /// The events of a log that goes on behind them.
 pub struct EventsUpTo {
+    log: Beside,
     events: Events,
     /// The offset behind what was given.
     next: Offset,
+    /// What lies before this has left the log, which was told.
+    left_before: Offset,
+    /// Where events begin that have left, and that are given as lost next.
+    leaving: Option<Offset>,
     end: Offset,
 }
 
@@ -96,16 +116,39 @@ impl Iterator for EventsUpTo {
         if self.next >= self.end {
             return None;
         }
-        match self.events.next()? {
-            Ok((offset, _)) if offset >= self.end => {
-                self.next = self.end;
-                None
+        loop {
+            match self.events.next()? {
+                Ok((offset, _)) if offset >= self.end => {
+                    self.next = self.end;
+                    return None;
+                }
+                // What stands for events that have left is no event of the log.
+                Ok((offset, event @ Event::Lost { .. })) if Some(offset) == self.leaving.take() => {
+                    self.next = event.end(offset);
+                    if self.next >= self.end {
+                        return None;
+                    }
+                }
+                Ok((offset, event)) => {
+                    self.next = event.end(offset);
+                    return Some(Ok((offset, self.cut(offset, event))));
+                }
+                Err(damage) if damage.is_of_missing_segment() => {
+                    let from = damage.segment();
+                    let told = self.left_before;
+                    if from >= told {
+                        self.left_before = self.log.first_base();
+                    }
+                    if from >= self.left_before {
+                        return Some(Err(damage));
+                    }
+                    self.leaving = Some(from);
+                    if from >= told {
+                        return Some(Err(Damage::Left { from, to: self.left_before }));
+                    }
+                }
+                Err(damage) => return Some(Err(damage)),
             }
-            Ok((offset, event)) => {
-                self.next = event.end(offset);
-                Some(Ok((offset, self.cut(offset, event))))
-            }
-            damage => Some(damage),
         }
     }
 }
@@ -128,9 +171,9 @@ impl SegmentBeside {
         self.segment.bytes
     }
 
-    /// When its file was last written to, by the machine's clock then: no event in it was recorded later.
-    pub fn modified(&self) -> SystemTime {
-        self.segment.modified
+    /// When its newest event was recorded, as near as that is known; `None` where events may still be added.
+    pub fn sealed_at(&self) -> Option<SystemTime> {
+        self.segment.sealed.then_some(self.segment.modified)
     }
 
     /// Hands over the events whose line is wanted, in order, until that is enough. `is_wanted` is asked of

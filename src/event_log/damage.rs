@@ -21,6 +21,16 @@ pub enum Damage {
         /// What is wrong with the first.
         why: String,
     },
+    /// Events whose segments left the log while it was read, which is no damage.
+    #[error(
+        "the events from {from} up to {to} left the log while it was read: they were too old or too many"
+    )]
+    Left {
+        /// The first that was still to be read.
+        from: Offset,
+        /// The first that is still there.
+        to: Offset,
+    },
     /// Events that are in no segment.
     #[error("the events from {from} up to {to} are missing: no segment holds them")]
     Gap {
@@ -49,17 +59,22 @@ impl Damage {
     pub fn segment(&self) -> Offset {
         match self {
             Self::Lines { base, .. } | Self::Segment { base, .. } => *base,
-            Self::Gap { from, .. } => *from,
+            Self::Gap { from, .. } | Self::Left { from, .. } => *from,
         }
     }
 
     /// Whether it is only that a segment is gone, as those are that left the log.
     pub fn is_of_missing_segment(&self) -> bool {
         match self {
-            Self::Gap { .. } => true,
+            Self::Gap { .. } | Self::Left { .. } => true,
             Self::Segment { error, .. } => error.is_missing(),
             Self::Lines { .. } => false,
         }
+    }
+
+    /// Whether nothing is damaged, and the events left the log as they should.
+    pub fn has_only_left(&self) -> bool {
+        matches!(self, Self::Left { .. })
     }
 
     /// The event that stands for those that are lost by it; none where it took none.
@@ -71,6 +86,7 @@ impl Damage {
                 format!("{} of {} {was} damaged", numbered(lines), name(path))
             }
             Self::Gap { .. } => "no segment held them".to_owned(),
+            Self::Left { .. } => "they had left the log".to_owned(),
             Self::Segment { path, line, .. } => {
                 format!("{} could not be read from its line {line} on", name(path))
             }

@@ -1,19 +1,25 @@
 //! The folder that the segments lie in: what is done to its files, so that a crash at any moment leaves
 //! what can be told apart and gone on with at the next start.
 
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use memchr::memmem::Finder;
 use tracing::warn;
 
 use super::LogError;
 use super::disk::{Disk, FileFacts, LogFile, Open};
 use super::segment::{self, Kind, Segment, SetAside};
-use crate::event::Offset;
+use crate::event::{Offset, Timestamp};
 
 /// zstd's own default: several times smaller than the text at a small part of a core.
 const LEVEL: i32 = 3;
+
+/// What stands in a probe's line before the time that it was at least; in no text of it, since quotes are escaped
+/// there.
+const NOT_BEFORE: &[u8] = b",\"not_before\":";
 
 /// The log's folder on its disk. What fails, fails with the file's name.
 #[derive(Debug, Clone)]
@@ -27,6 +33,27 @@ pub(super) struct Folder {
 pub(super) struct Listing {
     pub(super) segments: Vec<Segment>,
     pub(super) set_aside: Vec<SetAside>,
+}
+
+/// Copies a segment's text; the newest time that its probes know it was at least, if any had to be marked with
+/// that.
+fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write) -> io::Result<Option<Timestamp>> {
+    let mark = Finder::new(NOT_BEFORE);
+    let (mut line, mut newest) = (Vec::new(), None);
+    loop {
+        line.clear();
+        if text.read_until(b'\n', &mut line)? == 0 {
+            return Ok(newest);
+        }
+        to.write_all(&line)?;
+        if let Some(place) = mark.find(&line)
+            && let Some(behind) = line.get(place + NOT_BEFORE.len()..)
+        {
+            // A line that is damaged tells nothing.
+            let time = serde_json::Deserializer::from_slice(behind).into_iter().next();
+            newest = newest.max(time.and_then(Result::ok));
+        }
+    }
 }
 
 /// Makes `folder` with its parents so that a crash cannot lose its name.
@@ -183,12 +210,22 @@ impl Folder {
 
     /// Compresses a segment that is written to its end. The open form goes only when the sealed one is on
     /// disk under its name.
+    ///
+    /// The sealed file says that it was written now; or, where a clock is behind, at the newest time that its
+    /// events know it was at least. By that it is told how old they are.
     pub(super) fn seal(&self, open: &Segment) -> Result<Segment, LogError> {
         let sealed = Segment::sealed_path(&self.path, open.base);
         let mut text = BufReader::new(self.open(&open.path, Open::ToRead)?);
+        let mut least = None;
         self.write_whole(&sealed, true, |file| {
-            io::copy(&mut text, file).map(drop).map_err(LogError::new("compress", &open.path))
+            least = copy_lines(&mut text, file).map_err(LogError::new("compress", &open.path))?;
+            Ok(())
         })?;
+        if let Some(least) = least.map(SystemTime::from).filter(|least| *least > SystemTime::now()) {
+            let unfinished = segment::unfinished(&sealed);
+            let set = self.disk.set_modified(&unfinished, least);
+            set.map_err(LogError::new("set the time of", &unfinished))?;
+        }
         self.put_in_place(&sealed)?;
         // Where it stays, the next start removes it.
         if let Err(error) = self.remove(&open.path) {

@@ -17,7 +17,7 @@ pub struct SealedSegment {
     pub end: Offset,
     /// What it takes on disk, with what was set aside when it was mended.
     pub bytes: u64,
-    /// When its file was last written to, by the machine's clock then.
+    /// When its newest event was recorded, as near as that is known.
     pub modified: SystemTime,
 }
 
@@ -41,7 +41,7 @@ impl Inventory {
             base: segment.base,
             end,
             bytes: segment.bytes + self.bytes_aside(segment.base, end),
-            modified: segment.modified,
+            modified: segment.modified(),
         })
     }
 

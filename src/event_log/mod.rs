@@ -46,6 +46,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tracing::warn;
 
@@ -162,6 +163,11 @@ impl Recovered {
     /// The offset of the oldest event that is still there, or [`Recovered::next_offset`] where there is none.
     pub fn first_offset(&self) -> Offset {
         self.inventory.segments.first().map_or(self.next, |first| first.base)
+    }
+
+    /// When a file of the log was last written to, by the machine's clock then.
+    pub fn last_written(&self) -> Option<SystemTime> {
+        self.inventory.segments.iter().map(|segment| segment.modified).max()
     }
 
     /// Has the next event get `offset` at least. A snapshot may know more events than what is left of a log

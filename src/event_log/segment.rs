@@ -35,6 +35,12 @@ impl Segment {
         Self { base, path, sealed, bytes: facts.bytes, modified: facts.modified }
     }
 
+    /// When its newest event was recorded, as near as that is known. An open segment is written now, or was until a
+    /// moment ago: what its file says may be of a clock that is behind.
+    pub(super) fn modified(&self) -> SystemTime {
+        if self.sealed { self.modified } else { SystemTime::now() }
+    }
+
     /// Where the open form of the segment lies.
     pub(super) fn open_path(folder: &Path, base: Offset) -> PathBuf {
         folder.join(format!("{:0DIGITS$}{OPEN}", base.0))

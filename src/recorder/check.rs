@@ -1,22 +1,27 @@
 //! Whether a state is what the log gives: the one in sled while nothing is recorded, or the one in memory
 //! while something is.
 //!
-//! Beside the recording, the state is copied at one offset, in packed rows as for a snapshot, and the log is
+//! Beside the recording, the state is copied as of one offset, in packed rows as for a snapshot, and the log is
 //! folded up to that offset. Both together take as much memory as the two states that are compared where
 //! nothing is recorded.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::handle::write;
 use super::recovery::{self, newest_snapshot};
 use super::{ChangeError, History, RecorderHandle};
 use crate::event::{Event, Offset};
 use crate::event_log::LogError;
-use crate::state::{Differences, Image, State};
+use crate::state::{CutLost, Differences, Image, State};
 
 /// How often it is tried anew where segments left the log while it was read.
 const TRIES: u32 = 3;
+
+/// The wait before a copy is begun again that could not be begun.
+const CUT_RETRY: Duration = Duration::from_millis(5);
 
 /// What a check found.
 #[derive(Debug)]
@@ -73,15 +78,17 @@ pub enum CheckError {
 }
 
 impl RecorderHandle {
-    /// A copy of the state, at a moment at which it is the fold of all events before its offset.
+    /// A copy of the state, at a moment at which it is the fold of all events before its offset. Recording goes on
+    /// while it is made. Not for async code.
     pub fn image(&self) -> Image {
         loop {
-            let state = self.state();
-            if state.is_swept() {
-                return state.image();
+            let begun = write(&self.shared.state).begin_cut();
+            match begun.map(|cut| self.shared.finish_cut(cut)) {
+                Some(Ok(image)) => return image,
+                Some(Err(CutLost)) => {}
+                // Another copy is being made, or addresses are leaving.
+                None => std::thread::sleep(CUT_RETRY),
             }
-            drop(state);
-            std::thread::yield_now();
         }
     }
 
@@ -143,6 +150,7 @@ fn compare(
             }
             // What the snapshot stands for may leave while it is read.
             Err(damage) if damage.is_of_missing_segment() && damage.segment() < begin => {}
+            Err(damage) if damage.has_only_left() => return Ok(None),
             Err(damage) => damages.note(damage),
         }
     }

@@ -1,14 +1,15 @@
 //! What the rest of the program has of the recorder: a queue into it, and a look at the state.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::clock::KnownTime;
 use super::{History, Tally};
 use crate::dot11::MacAddr;
 use crate::event::{Event, Probe, Timestamp};
-use crate::state::State;
+use crate::state::{Cut, CutLost, Image, State};
 
 /// A change was not made.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -61,8 +62,7 @@ pub struct Losses {
 
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
-    /// What [`State::newest_time`] says, to be read for each frame; the least there is stands for none.
-    newest: AtomicI64,
+    pub(super) known: KnownTime,
     pub(super) losses: Losses,
     pub(super) turns: AtomicU64,
     pub(super) tally: Tally,
@@ -73,24 +73,25 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(state: State) -> Self {
-        let shared = Self {
-            newest: AtomicI64::new(i64::MIN),
+    pub(super) fn new(state: State, known: KnownTime) -> Self {
+        Self {
+            known,
             losses: Losses::default(),
             turns: AtomicU64::new(0),
             tally: Tally::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
             since_when_heard: OnceLock::new(),
-            state: RwLock::default(),
-        };
-        shared.note_newest(&state);
-        Self { state: RwLock::new(state), ..shared }
+            state: RwLock::new(state),
+        }
     }
 
-    pub(super) fn note_newest(&self, state: &State) {
-        let newest = state.newest_time().map_or(i64::MIN, Timestamp::as_micros);
-        self.newest.store(newest, Ordering::Relaxed);
+    /// Copies what is left of a cut, a part at a time, so that recording goes on in between.
+    pub(super) fn finish_cut(&self, mut cut: Cut) -> Result<Image, CutLost> {
+        while !cut.is_whole() {
+            cut.copy_part(&read(&self.state))?;
+        }
+        Ok(cut.into_image())
     }
 }
 
@@ -174,10 +175,19 @@ impl RecorderHandle {
         read(&self.shared.state)
     }
 
-    /// The newest time that any event in the log had, a moment ago.
+    /// The time that it is at least, as far as is known.
     pub fn newest_time(&self) -> Option<Timestamp> {
-        let newest = self.shared.newest.load(Ordering::Relaxed);
-        (newest != i64::MIN).then(|| Timestamp::from_micros(newest))
+        self.shared.known.get()
+    }
+
+    /// A live source's clock has given this time, and is not known to be behind.
+    pub fn note_time(&self, time: Timestamp) {
+        self.shared.known.note(time);
+    }
+
+    /// The machine's clock is right, however early it seems: what is known counts no longer.
+    pub fn believe_clock(&self) {
+        self.shared.known.believe(Timestamp::now());
     }
 
     /// The probes in the log.

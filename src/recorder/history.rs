@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use memchr::memmem::Finder;
 use serde::Serialize;
@@ -175,11 +175,8 @@ impl History {
     /// The segments that can hold what was captured from `from` on, oldest first.
     fn segments(&self, from: Timestamp) -> Result<Vec<SegmentBeside>, LogError> {
         let mut segments = self.log.segments()?;
-        let from = from.earlier_by(CLOCKS_APART).as_micros();
-        segments.retain(|segment| match segment.modified().duration_since(UNIX_EPOCH) {
-            Ok(modified) => i64::try_from(modified.as_micros()).is_ok_and(|modified| modified >= from),
-            Err(_) => true,
-        });
+        let from = from.earlier_by(CLOCKS_APART);
+        segments.retain(|segment| segment.sealed_at().is_none_or(|at| Timestamp::from(at) >= from));
         Ok(segments)
     }
 }

@@ -12,6 +12,7 @@
 //! - The queue is bounded. A live source that finds it full drops the probe and counts it.
 
 mod check;
+mod clock;
 mod handle;
 mod history;
 mod recovery;
@@ -36,6 +37,7 @@ use crate::event::{Event, NamedBy, Timestamp};
 use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, Writer};
 use crate::state::{AlertPolicy, State, Store, StoreError};
 pub use check::{Check, CheckError};
+use clock::{Grace, KnownTime, MachineClock};
 pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
 pub use history::{History, LogSize, Sought};
@@ -121,6 +123,8 @@ pub struct Recorder {
     /// The disk has no room for a checkpoint, which was told.
     lacks_room: bool,
     last_expiry: Instant,
+    clock: MachineClock,
+    grace: Grace,
     /// When to look next for followed devices that have left.
     next_leaving: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
@@ -136,10 +140,12 @@ impl Recorder {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let mut recovered =
             event_log::recover_on(Arc::clone(&settings.disk), &settings.data_dir.join("events"))?;
+        let written = recovered.last_written();
         let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
-        let shared = Arc::new(Shared::new(state));
+        let known = KnownTime::new(state.newest_time(), written.map(Timestamp::from));
+        let shared = Arc::new(Shared::new(state, known));
         let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
         let now = Instant::now();
         let mut recorder = Self {
@@ -157,6 +163,8 @@ impl Recorder {
             retirement: Retirement::new(now),
             lacks_room: false,
             last_expiry: now,
+            clock: MachineClock::new(now, Timestamp::now()),
+            grace: Grace::default(),
             next_leaving: now,
             next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
         };
@@ -306,11 +314,20 @@ impl Recorder {
         match self.log.append(event) {
             Ok(offset) => {
                 state.fold(offset, event);
-                self.shared.note_newest(state);
+                self.note_time_of(event);
                 self.shared.tally.count(event);
                 true
             }
             Err(_) => false,
+        }
+    }
+
+    /// Takes note of the time of what is no probe: the machine's clock gave it. Probes are their sources' to tell.
+    fn note_time_of(&self, event: &Event) {
+        if !matches!(event, Event::Probe(_))
+            && let Some(time) = event.time()
+        {
+            self.shared.known.note(time);
         }
     }
 
@@ -359,6 +376,7 @@ impl Recorder {
     /// What is due by the clock.
     fn tick(&mut self) {
         let now = Instant::now();
+        self.look_at_clock(now);
         if self.log.has_failed() {
             if now - self.last_repair >= REPAIR_INTERVAL {
                 self.last_repair = now;

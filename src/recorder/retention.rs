@@ -1,18 +1,20 @@
 //! What leaves: addresses that were not heard for long, and segments of the log that are too old or too many.
 //!
-//! Before a segment goes, a snapshot of a later state is on disk and was read back. It is written on a
-//! thread of its own, from an [`Image`] of the state.
+//! Before a segment goes, a snapshot of a later state is on disk and was read back. It is copied and written on
+//! a thread of its own, from a [`Cut`] of the state.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{info, warn};
 
 use super::Settings;
+use super::handle::Shared;
 use crate::event::{Event, Forgettable, Offset, Timestamp};
-use crate::event_log::{SnapshotFileError, Snapshots, Writer};
-use crate::state::{Image, State};
+use crate::event_log::{Snapshots, Writer};
+use crate::state::{Cut, State};
 
 /// How often the log is looked at.
 const RETIREMENT_INTERVAL: Duration = Duration::from_millis(100);
@@ -102,7 +104,7 @@ pub(super) struct Retirement {
 struct Job {
     /// The offset before which the segments go.
     before: Offset,
-    thread: JoinHandle<Result<(), SnapshotFileError>>,
+    thread: JoinHandle<Result<(), String>>,
 }
 
 impl Retirement {
@@ -119,13 +121,18 @@ impl Retirement {
         is_due
     }
 
-    /// Begins to write the snapshot after which the segments before `before` may go.
-    pub(super) fn begin(&mut self, data_dir: &Path, image: Image, before: Offset) {
-        let snapshots = Snapshots::of(data_dir);
-        let offset = image.next_offset();
+    /// Begins to write the snapshot after which the segments before `before` may go: what `cut`, which was just
+    /// begun in the state of `shared`, becomes.
+    pub(super) fn begin(&mut self, data_dir: &Path, shared: &Arc<Shared>, cut: Cut, before: Offset) {
+        let (snapshots, shared) = (Snapshots::of(data_dir), Arc::clone(shared));
+        let offset = cut.next_offset();
         let time = Timestamp::now();
-        let write =
-            move || snapshots.write(offset, |file| image.write_to(time, file), |file| image.verify(file));
+        let write = move || {
+            let image = shared.finish_cut(cut).map_err(|error| error.to_string())?;
+            snapshots
+                .write(offset, |file| image.write_to(time, file), |file| image.verify(file))
+                .map_err(|error| error.to_string())
+        };
         info!("taking a snapshot at event {offset}, so that the log's segments before event {before} can go");
         match thread::Builder::new().name("snapshot".to_owned()).spawn(write) {
             Ok(thread) => self.job = Some(Job { before, thread }),
@@ -149,7 +156,7 @@ impl Retirement {
     fn end(&mut self, job: Job) -> Option<Offset> {
         let why = match job.thread.join() {
             Ok(Ok(())) => return Some(job.before),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => error,
             Err(_) => "taking it ended unexpectedly".to_owned(),
         };
         warn!("there is no snapshot ({why}); segments of the log that are too old or too many stay for now");
@@ -160,10 +167,8 @@ impl Retirement {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::dot11::{MacAddr, RequestedSsid, Signature};
+    use crate::dot11::{MacAddr, RequestedSsid};
     use crate::event::{NamedBy, Probe};
 
     const LIMIT: usize = 100_000;
@@ -183,18 +188,7 @@ mod tests {
             let [a, b, c, d] = self.addresses.to_be_bytes();
             self.addresses += 1;
             let source = MacAddr::new([0x02, 0, a, b, c, d]);
-            self.fold(&Event::Probe(Probe {
-                time: Timestamp::from_micros(second * 1_000_000),
-                sensor: Arc::from("mon0"),
-                source,
-                ssid: RequestedSsid::Wildcard,
-                signal_dbm: None,
-                frequency_mhz: None,
-                sequence: 0,
-                signature: Signature::from_u64(0),
-                not_before: None,
-                alerts: Vec::new(),
-            }));
+            self.fold(&Event::Probe(Probe::example(source, RequestedSsid::Wildcard, second * 1_000_000)));
             source
         }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use super::clock::Jump;
 use super::handle::{read, write};
 use super::{FIRST_STORE_WAIT, LONGEST_STORE_WAIT, Recorder, recovery, retention};
 use crate::event::{Event, Offset, Timestamp};
@@ -43,12 +44,26 @@ impl Recorder {
         }
     }
 
+    /// Has what follows from the machine's clock follow where somebody sets that.
+    pub(super) fn look_at_clock(&mut self, now: Instant) {
+        let time = Timestamp::now();
+        match self.clock.look(now, time) {
+            Some(Jump::Forward(by)) => self.grace.note(by, read(&self.shared.state).next_offset()),
+            Some(Jump::Back(by)) => {
+                info!("the machine's clock was set back by {} s and is believed", by.as_secs());
+                self.shared.known.believe(time);
+            }
+            None => {}
+        }
+    }
+
     /// Takes alerts that have waited too long for Telegram out of the outbox.
     pub(super) fn expire_alerts(&mut self) {
         let time = Timestamp::now();
         let shared = Arc::clone(&self.shared);
         let mut state = write(&shared.state);
-        let expired = state.alerts().expired(time.earlier_by(self.settings.alerts.keep));
+        let keep = |offset| self.settings.alerts.keep.saturating_add(self.grace.of(offset));
+        let expired = state.alerts().expired(|offset| time.earlier_by(keep(offset)));
         for &(chat, probe) in &expired {
             self.append(&mut state, &Event::AlertExpired { time, probe, chat });
         }
@@ -177,8 +192,10 @@ impl Recorder {
         // The snapshot is not to know more than the log.
         if self.sync().is_ok() {
             while write(&self.shared.state).sweep() {}
-            let image = read(&self.shared.state).image();
-            self.retirement.begin(&self.settings.data_dir, image, before);
+            // While another copy is being made, it is tried again at the next look.
+            if let Some(cut) = write(&self.shared.state).begin_cut() {
+                self.retirement.begin(&self.settings.data_dir, &self.shared, cut, before);
+            }
         }
     }
 }

@@ -176,10 +176,9 @@ impl Difference {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::Arc;
 
     use super::*;
-    use crate::dot11::{RequestedSsid, Signature};
+    use crate::dot11::RequestedSsid;
     use crate::event::{ChatId, DeviceKey, Forgettable, Probe};
 
     const ALICE: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
@@ -220,18 +219,7 @@ mod tests {
         }
 
         fn hear(&mut self, source: MacAddr) {
-            self.fold(&Event::Probe(Probe {
-                time: self.now(),
-                sensor: Arc::from("mon0"),
-                source,
-                ssid: RequestedSsid::Wildcard,
-                signal_dbm: None,
-                frequency_mhz: None,
-                sequence: 0,
-                signature: Signature::from_u64(0),
-                alerts: Vec::new(),
-                not_before: None,
-            }));
+            self.fold(&Event::Probe(Probe::example(source, RequestedSsid::Wildcard, self.now().as_micros())));
         }
 
         /// Looks until nothing is being written; how many names were added, changed and removed.

@@ -3,9 +3,13 @@
 //! The protocol is sd_notify(3)'s: a datagram of `KEY=value` lines to the socket that the environment names.
 //! Without such a socket nothing is told. A message that systemd does not take is logged once and harms nothing
 //! here.
+//!
+//! A start may take as long as it goes on, which is told by the processor time that it takes. One that waits for a
+//! disk that hangs takes none, and is ended by systemd.
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -19,6 +23,10 @@ use tracing::warn;
 
 /// For how long each message of a start that goes on asks systemd to wait.
 const EXTENSION: Duration = Duration::from_secs(30);
+
+/// What a start that goes on takes of the processor between two looks, in the hundredths of a second in which Linux
+/// counts; far more than looking does.
+const LEAST_TICKS: u64 = 2;
 
 /// The way to systemd, where it started this process. Clones are the same way.
 #[derive(Debug, Clone, Default)]
@@ -69,11 +77,16 @@ impl Systemd {
         self.watchdog
     }
 
-    /// Tells that the start goes on for as long as the future lives, so that it may take its time.
+    /// Tells for as long as the future lives that the start goes on, while it does, so that it may take its time.
     pub async fn is_starting(&self, status: &str) -> std::convert::Infallible {
         let micros = EXTENSION.as_micros();
+        let mut before = None;
         loop {
-            self.tell(&format!("EXTEND_TIMEOUT_USEC={micros}\nSTATUS={status}"));
+            let now = processor_ticks();
+            if goes_on(before, now) {
+                self.tell(&format!("EXTEND_TIMEOUT_USEC={micros}\nSTATUS={status}"));
+            }
+            before = now;
             tokio::time::sleep(EXTENSION / 3).await;
         }
     }
@@ -105,5 +118,37 @@ impl Systemd {
         {
             warn!("systemd was not told how the service is doing: {error}");
         }
+    }
+}
+
+/// Whether something was done between two counts; also where either cannot be had.
+fn goes_on(before: Option<u64>, now: Option<u64>) -> bool {
+    before.zip(now).is_none_or(|(before, now)| now.saturating_sub(before) >= LEAST_TICKS)
+}
+
+/// The processor time that this process has taken: `utime` and `stime` of proc_pid_stat(5), the 14th and 15th.
+fn processor_ticks() -> Option<u64> {
+    ticks_in(&fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+fn ticks_in(stat: &str) -> Option<u64> {
+    // The second field, the program's name in parentheses, may hold anything.
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    let mut fields = behind_name.split_whitespace().skip(11).map(str::parse::<u64>);
+    Some(fields.next()?.ok()? + fields.next()?.ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_goes_on_while_it_takes_processor_time() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1200 0 0 0 250 30 0 0 20 0 4 0 100 2000 300";
+        assert_eq!(ticks_in(stat), Some(280));
+        assert!(processor_ticks().is_some());
+        assert!(goes_on(None, Some(280)) && goes_on(Some(280), Some(300)));
+        assert!(!goes_on(Some(280), Some(281)), "the disk hangs");
+        assert!(goes_on(Some(280), None), "nothing is known");
     }
 }

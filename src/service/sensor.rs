@@ -352,7 +352,7 @@ impl Sensor {
         capture.run(|frame| {
             let Some(mut heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
             if is_live {
-                self.look_at_clock(&mut heard, recorder.newest_time());
+                self.look_at_clock(&mut heard, recorder);
                 if let Some(dropped) = recorder.record_or_drop(heard) {
                     ear.forget(dropped);
                 }
@@ -363,11 +363,21 @@ impl Sensor {
         })
     }
 
-    /// Marks a probe whose time cannot be, and says when that begins and ends.
-    fn look_at_clock(&self, heard: &mut Heard, newest: Option<Timestamp>) {
-        let (name, time) = (&self.name, heard.probe.time);
-        let look = self.clock.look(time, newest);
-        heard.probe.not_before = look.not_before;
+    /// Corrects or marks a probe whose time cannot be, and says when that begins and ends.
+    fn look_at_clock(&self, heard: &mut Heard, recorder: &RecorderHandle) {
+        let (name, given, now) = (&self.name, heard.probe.time, Timestamp::now());
+        let (time, is_newly_ahead) = self.clock.no_later_than(given, now);
+        if is_newly_ahead {
+            warn!(
+                "{name}: a frame says that it is {given}, and this machine that it is {now}, which counts: set \
+                 the clock of whatever hears there"
+            );
+        }
+        let look = self.clock.look(time, recorder.newest_time());
+        (heard.probe.time, heard.probe.not_before) = (time, look.not_before);
+        if look.not_before.is_none() {
+            recorder.note_time(time);
+        }
         match look.not_before {
             _ if !look.has_changed => {}
             Some(least) => warn!(

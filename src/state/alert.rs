@@ -305,9 +305,9 @@ impl Alerts {
         }
     }
 
-    /// Alerts of probes that were captured before this, at most 1,000 of them.
-    pub fn expired(&self, before: Timestamp) -> Vec<(ChatId, Offset)> {
-        let old = self.outbox.iter().filter(|(_, alert)| alert.time < before);
+    /// Alerts of probes that were captured before what this says of them, at most 1,000 of them.
+    pub fn expired(&self, before: impl Fn(Offset) -> Timestamp) -> Vec<(ChatId, Offset)> {
+        let old = self.outbox.iter().filter(|((_, offset), alert)| alert.time < before(*offset));
         old.map(|(key, _)| *key).take(EXPIRED_AT_ONCE).collect()
     }
 

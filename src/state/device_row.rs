@@ -196,13 +196,11 @@ fn take<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dot11::Signature;
 
     /// As [`fold`] is to come out.
     fn count(device: &mut Device, probe: &Probe) {
@@ -229,16 +227,8 @@ mod tests {
 
     fn probe(micros: i64, ssid: RequestedSsid, signal_dbm: Option<i8>) -> Probe {
         Probe {
-            time: Timestamp::from_micros(micros),
-            sensor: Arc::from("mon0"),
-            source: MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]),
-            ssid,
             signal_dbm,
-            frequency_mhz: None,
-            sequence: 0,
-            signature: Signature::from_u64(0),
-            not_before: None,
-            alerts: Vec::new(),
+            ..Probe::example(MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]), ssid, micros)
         }
     }
 

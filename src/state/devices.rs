@@ -9,6 +9,7 @@ use std::collections::hash_map::Entry;
 use std::hint::black_box;
 
 use super::Device;
+use super::cut::CutOf;
 use super::device_row::{self, DeviceRow};
 use super::table::{PackedRow, Table, push};
 use crate::dot11::MacAddr;
@@ -38,6 +39,7 @@ pub(super) struct Devices {
     row_bytes: usize,
     /// Where a row is packed before it takes its place.
     packing: Vec<u8>,
+    cut: CutOf,
 }
 
 impl Default for Devices {
@@ -49,6 +51,7 @@ impl Default for Devices {
             len: 0,
             row_bytes: 0,
             packing: Vec::new(),
+            cut: CutOf::default(),
         }
     }
 }
@@ -110,6 +113,20 @@ impl Devices {
         rows.map(|(&address, row)| DeviceRow::new(address, packed(row)))
     }
 
+    /// The devices of the shard of this number as the store keeps them.
+    pub(super) fn packed_rows(&self, shard: usize) -> impl Iterator<Item = (MacAddr, &[u8])> {
+        self.shards.get(shard).into_iter().flatten().map(|(address, row)| (*address, packed(row)))
+    }
+
+    /// The cut that is being made of them.
+    pub(super) fn cut(&self) -> &CutOf {
+        &self.cut
+    }
+
+    pub(super) fn cut_mut(&mut self) -> &mut CutOf {
+        &mut self.cut
+    }
+
     fn rows(&self) -> impl Iterator<Item = (&MacAddr, &[u8])> {
         self.shards.iter().flatten().map(|(address, row)| (address, &**row))
     }
@@ -127,8 +144,10 @@ impl Devices {
 
     /// Folds in a probe; whether its address is new.
     pub(super) fn fold(&mut self, probe: &Probe) -> bool {
-        match self.shards[shard_of(probe.source)].entry(probe.source) {
+        let shard = shard_of(probe.source);
+        match self.shards[shard].entry(probe.source) {
             Entry::Occupied(mut entry) => {
+                self.cut.keep(shard, probe.source, Some(packed(entry.get())));
                 if epoch(entry.get()) != Some(self.epoch) {
                     self.changed.push(probe.source);
                 }
@@ -147,6 +166,7 @@ impl Devices {
                 false
             }
             Entry::Vacant(entry) => {
+                self.cut.keep(shard, probe.source, None);
                 begin_row(self.epoch, &mut self.packing);
                 device_row::first_heard(probe, &mut self.packing);
                 self.len += 1;
@@ -191,6 +211,7 @@ impl Devices {
         rows.retain(|&address, row| {
             let stays = !is_forgotten(address, last_probe(row));
             if !stays {
+                self.cut.keep(shard, address, Some(packed(row)));
                 gone.push(address);
                 self.row_bytes -= row.len();
                 self.len -= 1;

@@ -150,10 +150,9 @@ fn fields(row: &Row) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
-    use crate::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+    use crate::dot11::{MacAddr, RequestedSsid, Ssid};
     use crate::event::{ChatId, Event, NamedBy, Probe, Timestamp};
 
     /// A state of probes from these addresses, some of them named and some networks watched.
@@ -163,18 +162,7 @@ mod tests {
         for source in sources {
             let time = Timestamp::from_micros(i64::from(source));
             let address = MacAddr::new([0x02, 0, 0, 0, 0, source]);
-            fold(&Event::Probe(Probe {
-                time,
-                sensor: Arc::from("mon0"),
-                source: address,
-                ssid: RequestedSsid::Wildcard,
-                signal_dbm: None,
-                frequency_mhz: None,
-                sequence: 0,
-                signature: Signature::from_u64(0),
-                alerts: Vec::new(),
-                not_before: None,
-            }));
+            fold(&Event::Probe(Probe::example(address, RequestedSsid::Wildcard, i64::from(source))));
             fold(&Event::Name { time, address, name: name.to_owned(), by: NamedBy::Chat });
         }
         for network in networks {

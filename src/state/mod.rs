@@ -7,6 +7,7 @@
 
 mod alert;
 mod chats;
+mod cut;
 mod decide;
 mod device;
 mod device_row;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alert::{ALERTS_A_MINUTE, Alert, Alerts, Asked, COOLDOWN_LIMIT, OUTBOX_LIMIT, Presence};
 pub use chats::{ANSWERED_LIMIT, Chats, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
+pub use cut::{Cut, CutLost};
 pub use decide::AlertPolicy;
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 pub use device_row::{Brief, DeviceRow, SoughtNetwork};
@@ -111,6 +113,9 @@ pub struct State {
     forgetting: Option<Forgetting>,
 }
 
+/// The letter of [`Devices`] in the store.
+const DEVICES: u8 = b'd';
+
 /// Every kind of row of a state with the letter that it has in the store, to look at or, with `mut`, to
 /// change. Whoever adds a table meets this list.
 macro_rules! tables {
@@ -134,7 +139,7 @@ macro_rules! tables {
         let Chats { migrated, answered, invitations, paired } = chats;
         let Silences { mutes, ignored } = silences;
         [
-            (b'd', devices),
+            (DEVICES, devices),
             (b'k', networks),
             (b'n', &$($mut)? names.rows),
             (b'w', &$($mut)? watches.rows),

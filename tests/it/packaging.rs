@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::bot_api::BotApi;
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes};
 use crate::support::require;
-use crate::support::service::{Config, Service, probewatch};
+use crate::support::service::{self, Config, Service, probewatch};
 use crate::support::wait_until;
 
 fn root() -> PathBuf {
@@ -150,28 +150,27 @@ fn the_package_has_binary_unit_example_and_man_page_and_asks_nothing() {
     assert_eq!(names, ["postinst", "postrm", "prerm"], "neither debconf's questions nor its answers");
 }
 
-/// The command of the image's health check.
-fn health_check() -> String {
+/// What the image's health check runs.
+fn health_check() -> Vec<String> {
     let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap().replace("\\\n", " ");
     let line = dockerfile.lines().find(|line| line.starts_with("HEALTHCHECK ")).unwrap();
-    let command = &line[line.find("CMD ").unwrap() + 4..];
-    let words: Vec<String> = serde_json::from_str(command).unwrap();
-    assert_eq!(words[..2], ["bash", "-c"]);
-    words[2].clone()
+    serde_json::from_str(&line[line.find("CMD ").unwrap() + 4..]).unwrap()
 }
 
 #[test]
 fn the_image_is_healthy_while_the_service_is() {
     let api = BotApi::start();
-    let config = Config::new(&api).sources(&["-"]).set("monitoring", "listen", "\"127.0.0.1:0\"");
-    let mut service = Service::start_with(&api, config);
-    let line = service.wait_for_line("health and metrics listening on ");
-    let listen = line.rsplit(' ').next().unwrap();
+    let mut service = Service::start_with(&api, Config::new(&api).sources(&["-"]));
+    service.wait_for_line("Telegram posts updates");
+    let words = health_check();
+    assert_eq!(words[0], "probewatch");
+    let config = service.config_path();
+    let arguments: Vec<&str> =
+        words[1..].iter().map(String::as_str).chain(["-c", config.to_str().unwrap()]).collect();
     let check = || {
-        let mut command = Command::new("bash");
-        let output =
-            command.args(["-c", &health_check()]).env("PROBEWATCH__MONITORING__LISTEN", listen).output();
-        output.unwrap().status.code()
+        let output = service::run(service::probewatch_command(&arguments), b"");
+        assert_eq!(output.stdout, b"");
+        output.status.code()
     };
     assert_eq!(check(), Some(1), "nothing is heard yet");
     let mut stdin = service.take_stdin();

@@ -3,15 +3,19 @@
 //! acknowledged.
 
 use std::fs;
-use std::path::Path;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use probewatch::config::Retention;
+use probewatch::control;
+use probewatch::control::export::{Export, Format, Period, Wanted, What};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{Event, NamedBy, Offset, Timestamp};
+use probewatch::event::{Event, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, Rotation};
-use probewatch::recorder::{Settings, Stored};
+use probewatch::recorder::{Settings, Sought, Stored};
 use probewatch::state::State;
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
@@ -33,6 +37,16 @@ fn log_bytes(data_dir: &Path) -> u64 {
 
 fn first_offset(data_dir: &Path) -> Offset {
     event_log::recover(&data_dir.join("events")).unwrap().first_offset()
+}
+
+/// The files of the segments that are compressed, oldest first.
+fn sealed(data_dir: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(data_dir.join("events")).unwrap().map(|entry| entry.unwrap().path());
+    let mut sealed: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "zst")).collect();
+    sealed.sort();
+    assert!(sealed.len() > 5, "{sealed:?}");
+    sealed
 }
 
 /// Records this many probes, of many addresses and networks so that they compress badly.
@@ -124,13 +138,7 @@ fn old_segments_go_and_young_ones_stay() {
     let running = Running::start(keeping(data_dir, Retention::default()));
     record(&running, 0, 400);
     running.stop();
-    let mut sealed: Vec<_> = fs::read_dir(data_dir.join("events"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "zst"))
-        .collect();
-    sealed.sort();
-    assert!(sealed.len() > 5, "{sealed:?}");
+    let sealed = sealed(data_dir);
     let two_days = SystemTime::now() - Duration::from_secs(2 * 86_400);
     for path in &sealed[..3] {
         fs::File::options().append(true).open(path).unwrap().set_modified(two_days).unwrap();
@@ -187,4 +195,116 @@ fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
             assert_same(&live, &fold(&events));
         }
     }
+}
+
+/// Where an export goes; segments leave the log once it has begun.
+struct WhileSegmentsLeave<'a> {
+    written: Vec<u8>,
+    leaving: &'a [PathBuf],
+}
+
+impl Write for WhileSegmentsLeave<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for path in std::mem::take(&mut self.leaving) {
+            fs::remove_file(path)?;
+        }
+        self.written.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn segments_that_leave_while_they_are_exported_are_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    record(&running, 0, 400);
+    running.stop();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    let sealed = sealed(data_dir);
+    let base = |path: &Path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap();
+    let end = running.handle.state().next_offset().0;
+    let view =
+        control::Running { recorder: running.handle.clone(), runtime: running.runtime.handle().clone() };
+    let wanted =
+        Wanted { what: What::Events, format: Format::Ndjson, devices: Vec::new(), period: Period::default() };
+    // The one that is being read, and two that are not opened yet.
+    let leaving = [sealed[0].clone(), sealed[1].clone(), sealed[2].clone()];
+    let mut out = WhileSegmentsLeave { written: Vec::new(), leaving: &leaving };
+    let mut told = Vec::new();
+    let export = Export::new(&view, &wanted).unwrap();
+    let damaged = export.write(&mut out, &mut |what| told.push(what.to_string())).unwrap();
+    let (from, to) = (base(&sealed[1]), base(&sealed[3]));
+    let left = format!(
+        "the events from {from} up to {to} left the log while it was read: they were too old or too many"
+    );
+    assert_eq!((damaged, told), (0, vec![left]));
+    let offsets: Vec<u64> = out
+        .written
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap()["offset"].as_u64().unwrap())
+        .collect();
+    assert!(offsets.iter().copied().eq((0..from).chain(to..end)), "{offsets:?}");
+    // One that is gone from the middle is damage all the same.
+    fs::remove_file(&sealed[4]).unwrap();
+    let damaged = export.write(&mut Vec::new(), &mut |_| {}).unwrap();
+    assert_eq!(damaged, 1);
+    running.stop();
+}
+
+/// Seconds since the epoch in which the file was last written to, as it says.
+fn modified(path: &Path) -> u64 {
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    modified.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn what_was_recorded_while_the_clock_was_behind_is_as_old_as_its_events_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    // This machine's clock is ten days behind what the log knows.
+    let known = Timestamp::now().later_by(Duration::from_secs(10 * 86_400));
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    for number in 0..400 {
+        let probe = probe(addresses()[0], RequestedSsid::Wildcard, number);
+        running.record(&Input::Heard(Probe { not_before: Some(known), ..probe }));
+        running.sync();
+    }
+    running.stop();
+    // Segments that were left open are compressed by the next.
+    Running::start(keeping(data_dir, Retention::default())).stop();
+    for path in sealed(data_dir) {
+        assert_eq!(modified(&path), known.as_micros().cast_unsigned() / 1_000_000, "{}", path.display());
+    }
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    let sought = Sought::Addresses(vec![addresses()[0]]);
+    let mut found = 0;
+    let from = known.earlier_by(Duration::from_secs(60));
+    let history = running.handle.history();
+    history.read(&sought, from, |_| ControlFlow::Continue(()), |_, _| found += 1).unwrap();
+    assert_eq!(found, 400, "a chart of the last minute has them all");
+    running.stop();
+}
+
+#[test]
+fn a_segment_that_is_not_compressed_yet_was_written_just_now_whatever_its_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    record(&running, 0, 400);
+    running.stop();
+    // As a power cut leaves it, of a board whose clock was behind.
+    let oldest = sealed(data_dir).remove(0);
+    let open = oldest.with_extension("");
+    fs::write(&open, zstd::decode_all(fs::File::open(&oldest).unwrap()).unwrap()).unwrap();
+    fs::remove_file(&oldest).unwrap();
+    fs::File::options().append(true).open(&open).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let retention = Retention { log_age: Some(Duration::from_secs(86_400)), ..Retention::default() };
+    Running::start(keeping(data_dir, retention)).stop();
+    assert_eq!(first_offset(data_dir), Offset(0), "it stays");
+    assert_agreed(data_dir);
 }

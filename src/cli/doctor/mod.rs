@@ -130,8 +130,11 @@ fn disk_and_clock(config: &Config, service: Option<&Service>) -> [Finding; 3] {
     };
     let log_bytes = system::log_bytes(path);
     let may_grow = config.retention.log_bytes.map(|limit| limit.saturating_sub(log_bytes));
-    let clock =
-        system::Clock { now: Timestamp::now(), is_synchronized: system::is_synchronized(), last_probe };
+    let clock = system::Clock {
+        now: Timestamp::now(),
+        is_synchronized: crate::service::is_synchronized(),
+        last_probe,
+    };
     [
         system::data_dir(path, &system::DataDir::look(path), service.map(|service| &service.disk_error)),
         system::disk_space(system::free_bytes(path), may_grow, config.rotation.bytes),

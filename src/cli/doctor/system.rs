@@ -5,9 +5,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Access, access, statvfs};
 
@@ -25,9 +24,6 @@ const LEAST_FREE: u64 = 64 << 20;
 
 /// How far an event may be ahead of the clock.
 const AHEAD: Duration = Duration::from_secs(60);
-
-/// How long a command of the system may take.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The capabilities in effect of a process, `self` or a number; `None` where that cannot be read.
 pub(super) fn capabilities_of(process: &str) -> Option<u64> {
@@ -219,39 +215,6 @@ pub(super) fn clock(found: &Clock) -> Finding {
         Some(false) => Finding::broken(CHECK, "the system says that no time server sets it", set_it),
         None => Finding::unknown(CHECK, "it seems right; whether a time server sets it cannot be told"),
     }
-}
-
-/// Whether a time server sets the clock: systemd asks the kernel that (adjtimex), and timesyncd leaves a file.
-pub(super) fn is_synchronized() -> Option<bool> {
-    if Path::new("/run/systemd/timesync/synchronized").exists() {
-        return Some(true);
-    }
-    let said = output_of("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?;
-    match said.trim() {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    }
-}
-
-/// What a short command prints, if it ends well and in time.
-fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().ok()?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => break,
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
-    }
-    io::read_to_string(child.stdout.take()?).ok()
 }
 
 /// The capture time of the latest probe among the log's newest.

@@ -1,7 +1,11 @@
-//! Whether a clock is behind, told by the times of the frames that it gives.
+//! Whether a clock is behind or ahead, told by the times of the frames that it gives.
 //!
-//! A time is wrong that lies before the newest event in the log, or before this program was built. What was
-//! heard at such a time is marked: it counts at the newest time that was known.
+//! - A time is wrong that lies before the newest that is known ([`RecorderHandle::newest_time`]), or before this
+//!   program was built. What was heard at such a time is marked: it counts at the newest time that was known.
+//! - What is heard live was not heard in the future: where a source's clock is ahead of the machine's, as that of
+//!   an access point may be, the machine's counts. Else one wrong frame would have all other clocks seem behind.
+//!
+//! [`RecorderHandle::newest_time`]: crate::recorder::RecorderHandle::newest_time
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -9,7 +13,7 @@ use std::time::Duration;
 use crate::BUILT_SECONDS;
 use crate::event::Timestamp;
 
-/// How far behind a right clock may seem: sensors are heard side by side, an access point's clock is another
+/// How far behind or ahead a right clock may seem: sensors are heard side by side, an access point's clock is another
 /// than this machine's, and its frames come through a connection that stalls now and then. What a minute
 /// confuses is nothing that anybody looks at.
 const TOLERANCE: Duration = Duration::from_secs(60);
@@ -22,6 +26,7 @@ const RIGHT_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     is_behind: AtomicBool,
+    is_ahead: AtomicBool,
 }
 
 /// What a frame's time says of the clock.
@@ -34,7 +39,15 @@ pub(super) struct Look {
 }
 
 impl Clock {
-    /// Looks at the time of a frame, where `newest` is the time of the newest event in the log.
+    /// The time of a frame, or that of the machine where the frame's lies behind it; and whether the clock was not
+    /// ahead before.
+    pub(super) fn no_later_than(&self, time: Timestamp, now: Timestamp) -> (Timestamp, bool) {
+        let is_ahead = time.earlier_by(TOLERANCE) > now;
+        let was_ahead = self.is_ahead.swap(is_ahead, Relaxed);
+        (if is_ahead { now } else { time }, is_ahead && !was_ahead)
+    }
+
+    /// Looks at the time of a frame, where `newest` is the newest that is known.
     pub(super) fn look(&self, time: Timestamp, newest: Option<Timestamp>) -> Look {
         let built = Timestamp::from_micros(BUILT_SECONDS.saturating_mul(1_000_000));
         let least = newest.map_or(built, |newest| newest.max(built));
@@ -76,6 +89,21 @@ mod tests {
         check(&clock, 999, Some(1001), Some(1001), false);
         check(&clock, 1000, Some(1001), None, true);
         check(&clock, 1000, Some(1001), None, false);
+    }
+
+    #[test]
+    fn a_time_ahead_of_the_machines_is_corrected() {
+        let clock = Clock::default();
+        for (time, expected, is_newly_ahead) in [
+            (900, 900, false),
+            (1060, 1060, false),
+            (1061, 1000, true),
+            (9999, 1000, false),
+            (1000, 1000, false),
+        ] {
+            assert_eq!(clock.no_later_than(at(time), at(1000)), (at(expected), is_newly_ahead), "{time}");
+        }
+        assert!(clock.no_later_than(at(9999), at(1000)).1, "told again after it was right");
     }
 
     #[test]

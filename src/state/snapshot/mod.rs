@@ -20,7 +20,7 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use super::table::PackedRow;
-use super::{Forgetting, State, Totals};
+use super::{DEVICE_PARTS, DEVICES, Forgetting, State, Totals};
 use crate::dot11::MacAddr;
 use crate::event::{Offset, Timestamp};
 pub use row::DeviceForm;
@@ -78,17 +78,28 @@ pub struct Image {
 }
 
 impl State {
-    /// What it takes to write a snapshot of this moment: some 50 MB for a million devices.
+    /// What it takes to write a snapshot of this moment: some 50 MB for a million devices. Where others wait for
+    /// the state, [`State::begin_cut`] holds it for less.
     pub fn image(&self) -> Image {
+        let mut image = self.image_without_devices();
+        for part in 0..DEVICE_PARTS {
+            self.devices.packed_rows(part).for_each(|(address, row)| image.push_device(address, row));
+        }
+        image
+    }
+
+    pub(super) fn image_without_devices(&self) -> Image {
         let mut first_rows = vec![Row::Totals(self.totals)];
         first_rows.extend(self.forgetting.as_ref().map(|forgetting| Row::Forgetting {
             addresses: forgetting.addresses,
             heard_before: forgetting.heard_before,
         }));
         let bytes = self.row_bytes();
-        let mut devices = Vec::with_capacity(bytes + bytes / 8);
+        let devices = Vec::with_capacity(bytes + bytes / 8);
         let mut others = Vec::new();
-        self.for_rows(|row| row.push_to(if Row::is_device(&row) { &mut devices } else { &mut others }));
+        for (kind, table) in self.tables().into_iter().filter(|(kind, _)| *kind != DEVICES) {
+            table.rows(kind, &mut |row| row.push_to(&mut others));
+        }
         Image { next: self.next, first_rows, devices, others }
     }
 
@@ -167,6 +178,10 @@ impl Image {
             _ => None,
         });
         totals.unwrap_or_default()
+    }
+
+    pub(super) fn push_device(&mut self, address: MacAddr, row: &[u8]) {
+        PackedRow { kind: DEVICES, key: &address.octets(), row: Some(row) }.push_to(&mut self.devices);
     }
 
     /// Every row of its tables, in no order.

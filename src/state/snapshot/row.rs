@@ -6,15 +6,13 @@ use super::super::alert::{Alert, Asked, Cooldown, Presence};
 use super::super::device::{Device, Signal};
 use super::super::table::PackedRow;
 use super::super::{
-    AddressName, Follow, Hours, Ignored, Invitation, Mute, Network, Overflow, Pairing, Totals, Watch,
+    AddressName, DEVICES, Follow, Hours, Ignored, Invitation, Mute, Network, Overflow, Pairing, Totals, Watch,
 };
 use crate::dot11::{MacAddr, Signature, Ssid};
 use crate::event::{
     ChatId, CodeHash, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
     ssid_fields,
 };
-
-const DEVICE: u8 = b'd';
 
 /// A line of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,10 +160,6 @@ pub(in crate::state) struct AlertForm {
 }
 
 impl Row {
-    pub(super) fn is_device(packed: &PackedRow<'_>) -> bool {
-        packed.kind == DEVICE
-    }
-
     /// The address of a device's packed row.
     pub(super) fn address_in(packed: &PackedRow<'_>) -> Option<MacAddr> {
         postcard::from_bytes(packed.key).ok()
@@ -176,7 +170,7 @@ impl Row {
         let key = packed.key;
         let bytes = packed.row.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
         Ok(match packed.kind {
-            DEVICE => {
+            DEVICES => {
                 let device: Device = postcard::from_bytes(bytes)?;
                 Self::Device { address: postcard::from_bytes(key)?, statistics: device.into() }
             }

@@ -285,6 +285,10 @@ impl Disk for FaultyDisk {
         state.removed.insert(path.to_owned());
         Ok(())
     }
+
+    fn set_modified(&self, _: &Path, _: SystemTime) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::SystemTime;
 
 use probewatch::event_log::{Disk, FileFacts, LogFile, Open, RealDisk};
 
@@ -102,6 +103,10 @@ impl Disk for HeldDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         RealDisk.remove(path)
+    }
+
+    fn set_modified(&self, path: &Path, time: SystemTime) -> io::Result<()> {
+        RealDisk.set_modified(path, time)
     }
 }
 

@@ -1,0 +1,72 @@
+//! Whether a time server sets the machine's clock: then the clock is right, however early it seems.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::sensor::Sensor;
+use crate::event::Timestamp;
+use crate::recorder::RecorderHandle;
+
+/// How often it is asked while a clock seems to be behind.
+const ASK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a command of the system may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Has the recorder believe the machine's clock where that seems to be behind and a time server sets it, until
+/// `stop`.
+pub(super) async fn watch(sensors: Vec<Arc<Sensor>>, recorder: RecorderHandle, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(ASK_INTERVAL)).await.is_some() {
+        let known = recorder.newest_time();
+        let is_behind = sensors.iter().any(|sensor| sensor.status().clock_is_behind);
+        if !is_behind || known.is_none_or(|known| known <= Timestamp::now()) {
+            continue;
+        }
+        if let Ok(Some(true)) = tokio::task::spawn_blocking(is_synchronized).await {
+            info!(
+                "a time server sets this machine's clock, so it is believed: it was ahead when something was \
+                 recorded"
+            );
+            recorder.believe_clock();
+        }
+    }
+}
+
+/// Whether a time server sets the clock: systemd asks the kernel that (adjtimex), and timesyncd leaves a file.
+pub fn is_synchronized() -> Option<bool> {
+    if Path::new("/run/systemd/timesync/synchronized").exists() {
+        return Some(true);
+    }
+    let said = output_of("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?;
+    match said.trim() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// What a short command prints, if it ends well and in time.
+fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => break,
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    }
+    io::read_to_string(child.stdout.take()?).ok()
+}
