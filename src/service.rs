@@ -4,12 +4,14 @@
 //! them. On a signal, or when a part fails that the service is nothing without, it stops in the order in
 //! which events flow: first the sources, then the bot, last the recorder, which writes what it has.
 //!
-//! systemd is told that the service is ready once the log is recovered and the sources are open.
+//! systemd is told that the service is ready once the log is recovered and a source is open. Until then questions are
+//! answered all the same, and nothing ends as long as a source may come.
 
 mod listening;
 mod monitoring;
 mod names;
 mod notify;
+mod readiness;
 mod sensor;
 mod time_server;
 mod watchdog;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -36,8 +39,9 @@ use crate::telegram::{self, Requests, TelegramError};
 use listening::listening;
 use monitoring::Monitored;
 pub use notify::Systemd;
-pub use sensor::{Ear, SourceError, is_left_out};
-use sensor::{Prepared, Sensor};
+use readiness::Readiness;
+pub use sensor::{Ear, is_left_out};
+use sensor::{Sensor, Shared};
 pub use time_server::is_synchronized;
 pub use watchdog::{Beat, Part, Watchdog};
 
@@ -50,9 +54,9 @@ pub enum ServiceError {
     /// Nothing to hear with.
     #[error("there is nothing to capture from: set capture.sources, for example to [\"mon0\"]")]
     NoSource,
-    /// No source can be opened; why the first cannot.
-    #[error(transparent)]
-    Source(#[from] SourceError),
+    /// No source can be opened, and none will be by itself; why the first cannot.
+    #[error("{0}")]
+    Source(String),
     /// The data directory cannot be used.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
@@ -167,20 +171,23 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     };
     let systemd = Systemd::from_environment();
     let Some(recorder) = open_recorder(&config, &systemd, &stop).await? else { return Ok(()) };
+    let starts = watch::Sender::new(());
+    let started = starts.subscribe();
     let settings = capture::Settings {
         snaplen: config.capture.snaplen,
         buffer_bytes: config.capture.buffer_bytes,
         ..capture::Settings::default()
     };
-    let (sensors, started) =
-        start_sensors(&config.capture.sources, &settings, include_bad_fcs, recorder.handle());
-    let outcome = match started {
-        Ok(()) => serve(&config, &sensors, recorder.handle(), &systemd, monitor, &stop).await,
-        Err(error) => {
-            stop_sensors(&sensors).await;
-            Err(error)
+    let shared = Shared { settings, include_bad_fcs, recorder: recorder.handle().clone(), starts };
+    let (sensors, outcome) = start_sensors(&config.capture.sources, &shared);
+    let outcome = match outcome {
+        Ok(()) => {
+            let readiness = Readiness::new(&sensors, started);
+            serve(&config, &sensors, readiness, recorder.handle(), &systemd, monitor, &stop).await
         }
+        Err(error) => Err(error),
     };
+    stop_sensors(&sensors).await;
     outcome.and(recorder.stop().await)
 }
 
@@ -203,22 +210,14 @@ async fn open_recorder(
     }
 }
 
-/// Starts the sources; one that cannot be opened is tried again, unless none can. Those that were started, and
-/// why that is not all.
+/// Starts the sources. Those that were started, and why that is not all.
 fn start_sensors(
     sources: &[config::Source],
-    settings: &capture::Settings,
-    include_bad_fcs: bool,
-    recorder: &RecorderHandle,
+    shared: &Shared,
 ) -> (Vec<Arc<Sensor>>, Result<(), ServiceError>) {
-    let prepared: Vec<Prepared> = sources.iter().map(|source| Prepared::new(source, settings)).collect();
-    if prepared.iter().all(Prepared::has_failed) {
-        let error = prepared.into_iter().find_map(Prepared::into_error);
-        return (Vec::new(), Err(error.map_or(ServiceError::NoSource, ServiceError::Source)));
-    }
     let mut sensors = Vec::new();
-    for prepared in prepared {
-        match Sensor::start(prepared, include_bad_fcs, recorder.clone()) {
+    for source in sources {
+        match Sensor::start(source, shared) {
             Ok(sensor) => sensors.push(sensor),
             Err(error) => return (sensors, Err(error)),
         }
@@ -226,10 +225,11 @@ fn start_sensors(
     (sensors, Ok(()))
 }
 
-/// Answers and alerts until `stop`, and ends the sources before the bot.
+/// Answers and alerts until `stop`, or until nothing can be heard, and ends the sources before the bot.
 async fn serve(
     config: &Config,
     sensors: &[Arc<Sensor>],
+    mut readiness: Readiness,
     recorder: &RecorderHandle,
     systemd: &Systemd,
     monitor: Option<TcpListener>,
@@ -237,7 +237,10 @@ async fn serve(
 ) -> Result<(), ServiceError> {
     recorder.ask_since_when_heard(listening(sensors.to_vec()));
     let _watchdog = Watchdog::start(systemd, parts(sensors, recorder))?;
-    systemd.is_ready("recording");
+    tokio::select! {
+        tried = readiness.each_tried() => tried?,
+        () = stop.cancelled() => {}
+    }
     let statuses = {
         let sensors = sensors.to_vec();
         move || sensors.iter().map(|sensor| sensor.status()).collect()
@@ -258,11 +261,27 @@ async fn serve(
     let bot = start_bot(config, chat, recorder.clone(), requests, stop);
     tokio::spawn(time_server::watch(sensors.to_vec(), recorder.clone(), stop.clone()));
     tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
-    stop.cancelled().await;
+    let outcome = be_ready(readiness, systemd, stop).await;
     info!("stopping");
     systemd.is_stopping();
+    stop.cancel();
     stop_sensors(sensors).await;
-    stop_bot(bot).await
+    outcome.and(stop_bot(bot).await)
+}
+
+/// Tells `systemd` when a source is open, and waits for `stop`.
+async fn be_ready(
+    mut readiness: Readiness,
+    systemd: &Systemd,
+    stop: &CancellationToken,
+) -> Result<(), ServiceError> {
+    tokio::select! {
+        opened = readiness.one_opened(systemd) => opened?,
+        () = stop.cancelled() => return Ok(()),
+    }
+    systemd.is_ready("recording");
+    stop.cancelled().await;
+    Ok(())
 }
 
 /// Takes commands beside the service until `stop`. Without them it is a service all the same.
@@ -291,10 +310,14 @@ fn parts(sensors: &[Arc<Sensor>], recorder: &RecorderHandle) -> Vec<Part> {
     std::iter::once(recorder).chain(sensors).collect()
 }
 
+/// Ends all sources at the same time; those that have ended stay so.
 async fn stop_sensors(sensors: &[Arc<Sensor>]) {
+    let mut stopping = tokio::task::JoinSet::new();
     for sensor in sensors {
-        sensor.stop().await;
+        let sensor = Arc::clone(sensor);
+        stopping.spawn(async move { sensor.stop().await });
     }
+    while stopping.join_next().await.is_some() {}
 }
 
 type BotTask = tokio::task::JoinHandle<Result<(), TelegramError>>;

@@ -4,8 +4,8 @@
 //! Without such a socket nothing is told. A message that systemd does not take is logged once and harms nothing
 //! here.
 //!
-//! A start may take as long as it goes on, which is told by the processor time that it takes. One that waits for a
-//! disk that hangs takes none, and is ended by systemd.
+//! A start may take as long as it goes on. Of reading the log that is told by the processor time that it takes: one
+//! that waits for a disk that hangs takes none, and is ended by systemd. Sources are waited for as long as it takes.
 
 use std::env;
 use std::ffi::OsStr;
@@ -21,8 +21,10 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::chat::printable;
+
 /// For how long each message of a start that goes on asks systemd to wait.
-const EXTENSION: Duration = Duration::from_secs(30);
+pub(super) const EXTENSION: Duration = Duration::from_secs(30);
 
 /// What a start that goes on takes of the processor between two looks, in the hundredths of a second in which Linux
 /// counts; far more than looking does.
@@ -79,21 +81,25 @@ impl Systemd {
 
     /// Tells for as long as the future lives that the start goes on, while it does, so that it may take its time.
     pub async fn is_starting(&self, status: &str) -> std::convert::Infallible {
-        let micros = EXTENSION.as_micros();
         let mut before = None;
         loop {
             let now = processor_ticks();
             if goes_on(before, now) {
-                self.tell(&format!("EXTEND_TIMEOUT_USEC={micros}\nSTATUS={status}"));
+                self.still_starts(status);
             }
             before = now;
             tokio::time::sleep(EXTENSION / 3).await;
         }
     }
 
+    /// Tells that the start goes on, which may take [`EXTENSION`] until this is told again.
+    pub fn still_starts(&self, status: &str) {
+        self.tell(&format!("EXTEND_TIMEOUT_USEC={}\nSTATUS={}", EXTENSION.as_micros(), printable(status)));
+    }
+
     /// Tells that the service does what it is for.
     pub fn is_ready(&self, status: &str) {
-        self.tell(&format!("READY=1\nSTATUS={status}"));
+        self.tell(&format!("READY=1\nSTATUS={}", printable(status)));
     }
 
     /// Tells that the service stops.
@@ -108,7 +114,7 @@ impl Systemd {
 
     /// Tells a person who looks at the service what it is doing.
     pub fn status(&self, status: &str) {
-        self.tell(&format!("STATUS={status}"));
+        self.tell(&format!("STATUS={}", printable(status)));
     }
 
     fn tell(&self, message: &str) {

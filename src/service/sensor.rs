@@ -1,25 +1,26 @@
 //! A source of frames in the service: a thread that hears, and hears again after a failure.
 //!
-//! - What fails is begun again, after a wait that doubles from [`FIRST_WAIT`] to [`LONGEST_WAIT`]; after
-//!   [`STEADY`] with frames it begins with the first again. An interface that comes back is not waited for
-//!   any longer. No failure ends the other sources.
+//! - What fails is begun again, also where it was never open, after a wait that doubles from [`FIRST_WAIT`] to
+//!   [`LONGEST_WAIT`]; after [`STEADY`] with frames it begins with the first again. An interface that comes back
+//!   is not waited for any longer. No failure ends the other sources.
 //! - A command is to run for ever: that it ends is a failure. A file and standard input have an end, and are
 //!   not read a second time.
 
 mod clock;
+mod counts;
 mod ear;
 mod opened;
+mod start;
 
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -31,9 +32,11 @@ use crate::config::Source;
 use crate::event::Timestamp;
 use crate::recorder::{Heard, RecorderHandle};
 use clock::Clock;
+use counts::Counts;
+pub(super) use counts::Drops;
 pub use ear::{Ear, is_left_out};
-use opened::Opened;
-pub use opened::SourceError;
+use opened::{Opened, SourceError};
+pub(super) use start::Start;
 
 /// The wait after a failure, which doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -48,46 +51,20 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a capture may take to end when it was told to.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
 
-/// Whether the source cannot be opened before someone writes to it.
-fn waits_for_bytes(origin: &capture::Source) -> bool {
-    match origin {
-        capture::Source::Stdin | capture::Source::Command(_) => true,
-        capture::Source::File(path) => std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo()),
-        capture::Source::Interface(_) => false,
-    }
-}
-
-/// A source of frames that is about to be heard.
-pub(super) struct Prepared {
-    source: Source,
-    settings: Settings,
-    stop: StopHandle,
-    /// What opening it came to; where that waits for the first bytes it is left to the sensor's thread.
-    opened: Option<Result<Opened, SourceError>>,
-}
-
-impl Prepared {
-    pub(super) fn new(source: &Source, settings: &Settings) -> Self {
-        let stop = StopHandle::default();
-        let opened = (!waits_for_bytes(&source.origin)).then(|| Opened::open(source, settings, &stop));
-        Self { source: source.clone(), settings: settings.clone(), stop, opened }
-    }
-
-    /// Whether it could not be opened.
-    pub(super) fn has_failed(&self) -> bool {
-        matches!(self.opened, Some(Err(_)))
-    }
-
-    /// Why it could not be opened.
-    pub(super) fn into_error(self) -> Option<SourceError> {
-        self.opened?.err()
-    }
+/// What all sensors of the service have in common.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) include_bad_fcs: bool,
+    pub(super) recorder: RecorderHandle,
+    /// Is told whenever it changes what [`Sensor::start_so_far`] says.
+    pub(super) starts: watch::Sender<()>,
 }
 
 /// A source of frames, on its own thread.
 pub(super) struct Sensor {
     name: String,
-    include_bad_fcs: bool,
+    shared: Shared,
     now: Mutex<Now>,
     clock: Clock,
     stop: CancellationToken,
@@ -95,6 +72,7 @@ pub(super) struct Sensor {
 }
 
 struct Now {
+    start: Start,
     condition: Condition,
     /// When the capture at hand began.
     opened: Option<Timestamp>,
@@ -103,39 +81,6 @@ struct Now {
     before: Counts,
     restarts: u64,
     capture: StopHandle,
-}
-
-/// What several captures of one source have counted.
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    frames: u64,
-    last_frame: Option<Timestamp>,
-    undecodable: u64,
-    bad_fcs: u64,
-    drops: Drops,
-}
-
-/// Frames that were lost before they were heard, by who lost them.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Drops {
-    pub(super) kernel: u64,
-    pub(super) interface: u64,
-}
-
-impl Counts {
-    fn and(self, counters: &Counters) -> Self {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Self {
-            frames: self.frames + count(&counters.frames),
-            last_frame: counters.last_frame_us().map(Timestamp::from_micros).or(self.last_frame),
-            undecodable: self.undecodable + count(&counters.undecodable),
-            bad_fcs: self.bad_fcs + count(&counters.fcs_bad),
-            drops: Drops {
-                kernel: self.drops.kernel + count(&counters.kernel_dropped),
-                interface: self.drops.interface + count(&counters.interface_dropped),
-            },
-        }
-    }
 }
 
 /// Tells, when the thread ends, that it has, also where it panics.
@@ -148,7 +93,11 @@ impl Drop for Ends<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             error!("hearing {} ended unexpectedly; this is a bug", self.sensor.name);
-            self.sensor.now().condition = Condition::Broken;
+            {
+                let mut now = self.sensor.now();
+                (now.condition, now.start) = (Condition::Broken, now.start.without_hope());
+            }
+            self.sensor.shared.starts.send_replace(());
         }
         if let Some(end) = self.end.take() {
             // Nobody waits for it any more where this fails.
@@ -159,32 +108,29 @@ impl Drop for Ends<'_> {
 
 impl Sensor {
     /// Starts to hear a source.
-    pub(super) fn start(
-        prepared: Prepared,
-        include_bad_fcs: bool,
-        recorder: RecorderHandle,
-    ) -> Result<Arc<Self>, ServiceError> {
+    pub(super) fn start(source: &Source, shared: &Shared) -> Result<Arc<Self>, ServiceError> {
         let (end, ended) = oneshot::channel();
         let sensor = Arc::new(Self {
-            name: prepared.source.name.clone(),
-            include_bad_fcs,
+            name: source.name.clone(),
+            shared: shared.clone(),
             now: Mutex::new(Now {
+                start: Start::of(&source.origin),
                 condition: Condition::Opening,
                 opened: None,
                 counters: Arc::default(),
                 before: Counts::default(),
                 restarts: 0,
-                capture: prepared.stop.clone(),
+                capture: StopHandle::default(),
             }),
             clock: Clock::default(),
             stop: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
         });
         let runtime = Handle::current();
-        let hearing = Arc::clone(&sensor);
+        let (hearing, source) = (Arc::clone(&sensor), source.clone());
         thread::Builder::new().name(format!("hear {}", sensor.name)).spawn(move || {
             let _end = Ends { sensor: &hearing, end: Some(end) };
-            hearing.keep_hearing(prepared, &recorder, &runtime);
+            hearing.keep_hearing(&source, &runtime);
         })?;
         Ok(sensor)
     }
@@ -254,16 +200,18 @@ impl Sensor {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep_hearing(&self, prepared: Prepared, recorder: &RecorderHandle, runtime: &Handle) {
-        let Prepared { source, settings, stop, mut opened } = prepared;
-        let mut stop = Some(stop);
+    /// How far it has come since the start of the service.
+    pub(super) fn start_so_far(&self) -> Start {
+        self.now().start
+    }
+
+    fn keep_hearing(&self, source: &Source, runtime: &Handle) {
         let mut wait = FIRST_WAIT;
         while !self.stop.is_cancelled() {
-            let stop = stop.take().unwrap_or_else(|| self.begin_again());
-            let opened = opened.take().unwrap_or_else(|| self.open(&source, &settings, &stop));
+            let opened = self.open(source);
             let was_open = opened.is_ok();
             let begun = Instant::now();
-            let outcome = opened.and_then(|opened| Ok(self.hear(&source.origin, opened, recorder)?));
+            let outcome = opened.and_then(|opened| Ok(self.hear(&source.origin, opened)?));
             let error = match outcome {
                 _ if self.stop.is_cancelled() => break,
                 Ok(()) => {
@@ -272,7 +220,7 @@ impl Sensor {
                 }
                 Err(error) => error,
             };
-            self.now().condition = Condition::Failed(error.to_string());
+            self.fails(&source.origin, &error);
             let named = match &source.origin {
                 capture::Source::Command(_) => format!("{}: {error}", self.name),
                 _ => error.to_string(),
@@ -291,25 +239,29 @@ impl Sensor {
                 }
             });
             wait = if came_back { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+            self.now().restarts += 1;
         }
         self.now().condition = Condition::Over;
     }
 
-    /// Counts a restart. What it gives ends the next capture.
-    fn begin_again(&self) -> StopHandle {
+    fn open(&self, source: &Source) -> Result<Opened, SourceError> {
         let stop = StopHandle::default();
-        let mut now = self.now();
-        now.restarts += 1;
-        now.capture = stop.clone();
-        stop
-    }
-
-    fn open(&self, source: &Source, settings: &Settings, stop: &StopHandle) -> Result<Opened, SourceError> {
-        // Between the loop's look and here it may have been told to stop, of which this handle knows nothing.
+        self.now().capture = stop.clone();
+        // It may have been told to stop before that, of which this handle knows nothing.
         if self.stop.is_cancelled() {
             stop.stop();
         }
-        Opened::open(source, settings, stop)
+        Opened::open(source, &self.shared.settings, &stop)
+    }
+
+    /// Takes note of a failure.
+    fn fails(&self, origin: &capture::Source, error: &SourceError) {
+        {
+            let mut now = self.now();
+            now.condition = Condition::Failed(error.to_string());
+            now.start = now.start.after(origin, error);
+        }
+        self.shared.starts.send_replace(());
     }
 
     /// Whether the capture at hand has given a frame.
@@ -332,27 +284,25 @@ impl Sensor {
         tokio::time::timeout(wait, comes_back).await.is_ok()
     }
 
-    fn hear(
-        &self,
-        origin: &capture::Source,
-        opened: Opened,
-        recorder: &RecorderHandle,
-    ) -> Result<(), CaptureError> {
+    fn hear(&self, origin: &capture::Source, opened: Opened) -> Result<(), CaptureError> {
         let Opened { capture, monitor: _monitor } = opened;
         {
             let mut now = self.now();
             now.condition = Condition::Hearing;
+            now.start = Start::Opened;
             now.opened = Some(Timestamp::now());
             now.before = now.before.and(&now.counters);
             now.counters = capture.counters();
         }
+        self.shared.starts.send_replace(());
         info!("hearing {} ({})", self.name, capture.link_type());
         let is_live = origin.is_live();
-        let mut ear = Ear::new(&self.name, self.include_bad_fcs);
+        let recorder = &self.shared.recorder;
+        let mut ear = Ear::new(&self.name, self.shared.include_bad_fcs);
         capture.run(|frame| {
             let Some(mut heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
             if is_live {
-                self.look_at_clock(&mut heard, recorder);
+                self.look_at_clock(&mut heard);
                 if let Some(dropped) = recorder.record_or_drop(heard) {
                     ear.forget(dropped);
                 }
@@ -364,7 +314,8 @@ impl Sensor {
     }
 
     /// Corrects or marks a probe whose time cannot be, and says when that begins and ends.
-    fn look_at_clock(&self, heard: &mut Heard, recorder: &RecorderHandle) {
+    fn look_at_clock(&self, heard: &mut Heard) {
+        let recorder = &self.shared.recorder;
         let (name, given, now) = (&self.name, heard.probe.time, Timestamp::now());
         let (time, is_newly_ahead) = self.clock.no_later_than(given, now);
         if is_newly_ahead {

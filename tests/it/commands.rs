@@ -314,8 +314,8 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     check("[telegram]\ntokn = \"1:a\"", &run, &[config, "`telegram.tokn`", "`telegram.token`"]);
     check("[capture]\nsources = 7", &run, &[config, "capture.sources"]);
     check("data_dir = ", &run, &[config, "line 1"]);
-    let missing = format!("data_dir = {data_dir:?}\n[capture]\nsources = [\"nosuch0\"]");
-    check(&missing, &run, &["nosuch0", "no such interface"]);
+    let missing = format!("data_dir = {data_dir:?}\n[capture]\nsources = [\"./nosuch.pcap\"]");
+    check(&missing, &run, &["cannot read ./nosuch.pcap", "No such file"]);
     check("", &["lookup", "x", "--data-dir", "/nonexistent"], &["/nonexistent", "probewatch replay"]);
     check("", &["decode", "/nonexistent"], &["/nonexistent"]);
     check("", &["lookup", "x", "-c", "/nonexistent.toml"], &["/nonexistent.toml"]);

@@ -199,19 +199,12 @@ fn a_source_that_is_not_there_at_the_start_is_waited_for() {
     let name = late.name().to_owned();
     drop(late);
     let api = BotApi::start();
-    let mut service =
-        Service::start_with(&api, Config::new(&api).sources(&[&name, radio.name(), "./late.pcap"]));
+    let service = Service::start_with(&api, Config::new(&api).sources(&[&name, radio.name(), "./late.pcap"]));
     service.wait_until_hearing(radio.name());
     service.wait_for_line("there is no such interface; `ip link` lists them; trying again in 1 s");
     service.wait_for_line("cannot read ./late.pcap");
     let _late = TapRadio::open(&name).unwrap();
     service.wait_until_hearing(&name);
-    // None can be opened.
-    drop(radio);
-    service.restart_with(|config| config.sources(&["nosuch0", "./late.pcap"]));
-    assert_eq!(service.wait_for_exit().code(), Some(1));
-    let lines = service.log_lines();
-    assert!(lines.iter().any(|line| line.contains("nosuch0: there is no such interface")), "{lines:#?}");
 }
 
 #[test]

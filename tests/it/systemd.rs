@@ -1,6 +1,7 @@
-//! Promise: systemd is told that the service is ready once the log is recovered and the sources are open, and
-//! its watchdog is fed only while the recorder and each capture move.
+//! Promise: systemd is told that the service is ready once the log is recovered and a source is open, however
+//! long that takes, and its watchdog is fed only while the recorder and each capture move.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,46 +9,93 @@ use probewatch::dot11::RequestedSsid;
 use probewatch::recorder::Settings;
 use probewatch::service::{Beat, Part, Systemd, Watchdog};
 
-use crate::support::bot_api::BotApi;
+use crate::support::bot_api::{BotApi, Incoming};
+use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes};
 use crate::support::held_disk::HeldDisk;
+use crate::support::http;
 use crate::support::notify_socket::NotifySocket;
 use crate::support::recorder::{Input, Running, addresses, probe, settings};
+use crate::support::require;
 use crate::support::service::{Config, Service};
+use crate::support::tap_radio::TapRadio;
 
 fn config(api: &BotApi, socket: &NotifySocket) -> Config {
     Config::new(api).env("NOTIFY_SOCKET", socket.path().to_str().unwrap())
 }
 
 #[test]
-fn it_is_ready_once_the_log_is_recovered_and_stops_by_itself() {
+fn it_is_ready_once_the_log_is_recovered_and_a_source_open_and_stops_by_itself() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
     // Another process's watchdog is none of ours.
     let config = config(&api, &socket).env("WATCHDOG_USEC", "1000000").env("WATCHDOG_PID", "1");
     let mut service = Service::start_with(&api, config.sources(&["-"]));
-    let start = socket.wait_for("READY=1");
-    assert_eq!(
-        start,
-        ["EXTEND_TIMEOUT_USEC=30000000\nSTATUS=recovering the log", "READY=1\nSTATUS=recording"]
-    );
+    let waiting = "EXTEND_TIMEOUT_USEC=30000000\nSTATUS=waiting for the first bytes of stdin";
+    let mut start = socket.wait_for("STATUS=waiting for the first bytes of stdin");
+    assert_eq!(start, ["EXTEND_TIMEOUT_USEC=30000000\nSTATUS=recovering the log", waiting]);
+    service.take_stdin().write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
+    start.extend(socket.wait_for("READY=1"));
+    assert_eq!(start.last().unwrap(), "READY=1\nSTATUS=recording");
+    assert!(start[1..start.len() - 1].iter().all(|message| message == waiting), "{start:?}");
     assert!(service.terminate().success());
     assert_eq!(socket.rest(), ["STOPPING=1\nSTATUS=stopping"]);
 }
 
 #[test]
-fn it_is_not_ready_where_a_source_cannot_be_opened() {
+fn it_ends_where_no_source_can_be_opened_and_none_will_be() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
     let config = config(&api, &socket).sources(&["./there-is-none.pcap"]);
     let mut service = Service::start_with(&api, config);
     assert!(!service.wait_for_exit().success());
+    assert!(service.log_lines().iter().any(|line| line.contains("cannot read ./there-is-none.pcap")));
     let told = socket.rest();
     assert!(!told.is_empty() && !told.iter().any(|message| message.contains("READY=1")), "{told:?}");
+    assert!(!told.iter().any(|message| message.contains("waiting for")), "{told:?}");
+    // What comes on standard input is given once.
+    service.restart_with(|config| config.sources(&["-"]));
+    socket.wait_for("STATUS=waiting for the first bytes of stdin");
+    service.take_stdin().write_all(b"no capture at all").unwrap();
+    assert_eq!(service.wait_for_exit().code(), Some(1));
+    assert!(!socket.rest().iter().any(|message| message.contains("READY=1")));
+}
+
+#[test]
+fn an_adapter_that_comes_later_is_waited_for_without_an_end() {
+    if !require::tap_allowed() {
+        return;
+    }
+    let late = TapRadio::unique("pwlat").unwrap();
+    let name = late.name().to_owned();
+    drop(late);
+    let (api, socket) = (BotApi::start(), NotifySocket::bind());
+    let config = config(&api, &socket).env("WATCHDOG_USEC", "4000000").sources(&[&name]);
+    let config = config.set("monitoring", "listen", "\"127.0.0.1:0\"");
+    let mut service = Service::start_with(&api, config);
+    let why = format!("STATUS=waiting for {name}: cannot listen with {name}: there is no such interface");
+    let mut told = socket.wait_for(&why);
+    told.extend(socket.wait_for("WATCHDOG=1"));
+    // It is told again, as systemd wants it.
+    told.extend(socket.wait_for(&why));
+    assert!(told.iter().all(|message| !message.contains("READY=1")), "{told:?}");
+    let line = service.wait_for_line("health and metrics listening on ");
+    let health = http::get(line.rsplit(' ').next().unwrap().parse().unwrap(), "/healthz").unwrap();
+    assert_eq!(health.status, 503);
+    assert!(health.text().contains("there is no such interface"), "{}", health.text());
+    api.webhook();
+    api.post(service.listen_address(), Incoming::text(1001, "/status"));
+    api.wait_for_message(|message| message.plain.contains("there is no such interface"));
+
+    let _late = TapRadio::open(&name).unwrap();
+    socket.wait_for("READY=1");
+    assert!(service.terminate().success());
 }
 
 #[test]
 fn a_service_that_only_waits_feeds_the_watchdog() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
     let config = config(&api, &socket).env("WATCHDOG_USEC", "4000000");
-    let _service = Service::start_with(&api, config.sources(&["-"]));
+    let mut service = Service::start_with(&api, config.sources(&["-"]));
+    let mut stdin = service.take_stdin();
+    stdin.write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
     let mut told = socket.wait_for("READY=1");
     // More than half of its time, after which it would have noticed an idle loop that does not turn.
     for _ in 0..4 {

@@ -1,0 +1,144 @@
+//! When the service is ready: once each source was tried and one of them is open.
+//!
+//! What must hold:
+//! - As long as none is open and one may still come, systemd is told what is waited for and why, and asked for more
+//!   time: an adapter that is plugged in a day later is heard without a restart.
+//! - The start fails only where no source could be opened and none will be by itself.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::ServiceError;
+use super::notify::{self, Systemd};
+use super::sensor::{Sensor, Start};
+use crate::chat::reply::{Condition, SensorStatus};
+
+/// What the sources' starts come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Not every source has been tried.
+    Trying,
+    /// None is open, and one may come.
+    Waiting,
+    /// One was opened.
+    Ready,
+    /// None is open, and none will be.
+    Hopeless,
+}
+
+impl Verdict {
+    fn of(starts: &[Start]) -> Self {
+        let any = |start| starts.contains(&start);
+        match () {
+            () if any(Start::Untried) => Self::Trying,
+            () if any(Start::Opened) => Self::Ready,
+            () if any(Start::Awaited) => Self::Waiting,
+            () => Self::Hopeless,
+        }
+    }
+}
+
+/// Follows the start of the sources.
+pub(super) struct Readiness {
+    sensors: Vec<Arc<Sensor>>,
+    /// Hears whenever one of them has come further.
+    starts: watch::Receiver<()>,
+}
+
+impl Readiness {
+    pub(super) fn new(sensors: &[Arc<Sensor>], starts: watch::Receiver<()>) -> Self {
+        Self { sensors: sensors.to_vec(), starts }
+    }
+
+    /// Waits until each source was tried once.
+    ///
+    /// # Errors
+    /// Where none of them is worth waiting for; why the first is not.
+    pub(super) async fn each_tried(&mut self) -> Result<(), ServiceError> {
+        loop {
+            match self.verdict() {
+                Verdict::Trying => self.next_change().await,
+                Verdict::Waiting | Verdict::Ready => return Ok(()),
+                Verdict::Hopeless => return Err(self.error()),
+            }
+        }
+    }
+
+    /// Waits until one source was opened, and tells `systemd` meanwhile what is waited for.
+    ///
+    /// # Errors
+    /// As [`Self::each_tried`].
+    pub(super) async fn one_opened(&mut self, systemd: &Systemd) -> Result<(), ServiceError> {
+        loop {
+            match self.verdict() {
+                Verdict::Trying => self.next_change().await,
+                Verdict::Waiting => {
+                    systemd.still_starts(&waited_for(&self.statuses()));
+                    // At its end it is told again, since systemd waits only so long for the next word.
+                    let _ = tokio::time::timeout(notify::EXTENSION / 3, self.next_change()).await;
+                }
+                Verdict::Ready => return Ok(()),
+                Verdict::Hopeless => return Err(self.error()),
+            }
+        }
+    }
+
+    fn verdict(&mut self) -> Verdict {
+        self.starts.mark_unchanged();
+        let starts: Vec<Start> = self.sensors.iter().map(|sensor| sensor.start_so_far()).collect();
+        Verdict::of(&starts)
+    }
+
+    async fn next_change(&mut self) {
+        if self.starts.changed().await.is_err() {
+            // No source is left that could change anything.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn statuses(&self) -> Vec<SensorStatus> {
+        self.sensors.iter().map(|sensor| sensor.status()).collect()
+    }
+
+    fn error(&self) -> ServiceError {
+        let failed = self.statuses().into_iter().find_map(|status| match status.condition {
+            Condition::Failed(why) => Some(ServiceError::Source(why)),
+            _ => None,
+        });
+        failed.unwrap_or(ServiceError::Bug("sources"))
+    }
+}
+
+/// What keeps the first source that has failed, or else the first that gives nothing; and how many more there are.
+fn waited_for(statuses: &[SensorStatus]) -> String {
+    let failed = statuses.iter().find_map(|status| match &status.condition {
+        Condition::Failed(why) => Some(format!("waiting for {}: {why}", status.name)),
+        _ => None,
+    });
+    let opening = || statuses.first().map(|status| format!("waiting for the first bytes of {}", status.name));
+    let first = failed.or_else(opening).unwrap_or_default();
+    match statuses.len() {
+        0 | 1 => first,
+        more => format!("{first} (and for {} more)", more - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_ready_with_one_source_once_each_was_tried() {
+        use Start::{Awaited, Opened, Refused, Untried};
+        for (starts, expected) in [
+            (&[Opened, Untried][..], Verdict::Trying),
+            (&[Untried, Refused], Verdict::Trying),
+            (&[Opened, Refused, Awaited], Verdict::Ready),
+            (&[Refused, Awaited], Verdict::Waiting),
+            (&[Refused, Refused], Verdict::Hopeless),
+        ] {
+            assert_eq!(Verdict::of(starts), expected, "{starts:?}");
+        }
+    }
+}
