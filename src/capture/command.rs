@@ -1,32 +1,31 @@
 //! A command whose standard output is a capture file, as of `ssh root@ap tcpdump -i mon0 -U -w -`.
 //!
-//! - `sh -c` runs it, in a process group of its own, which is ended as a whole: none of a pipeline stays.
-//! - It is to give frames for ever, so that its end is a failure, whatever its exit status.
+//! - `sh -c` runs it, in a process group of its own, which is ended as a whole: none of a pipeline stays. Who is
+//!   told to end and does not is killed after [`LAST_WORDS`].
+//! - It is to give frames for ever, so that its end is a failure, whatever its exit status, and also where
+//!   something that it has started goes on and holds its output open. What stands in the pipe is read before.
 //! - Its standard input is empty. Of this program's environment it has all but the configuration's variables,
-//!   since the bot's token may be among them.
-//! - What it writes to standard error is told line by line, at most [`TOLD_LINES`] of them; the rest is read
-//!   and dropped, so that it never waits for that.
+//!   since the bot's token may be among them, and what systemd gave to this program alone.
+//! - What it writes to standard error is told line by line, as `errors.rs` says.
+
+mod errors;
 
 use std::env;
-use std::io::{self, BufRead, BufReader, Read};
+use std::ffi::OsStr;
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::file::CaptureFile;
-use super::input::{self, Window};
+use super::input::{self, Breaker, Window};
 use super::{CaptureError, Heard, StopHandle};
 use crate::dot11::LinkType;
-
-/// Lines of standard error that are told of one run.
-const TOLD_LINES: usize = 100;
-
-/// What is longer is told as several lines.
-const LINE_BYTES: u64 = 1024;
 
 /// How long a command may take to end once it has closed its output, or was told to.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -37,11 +36,16 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How the variables begin that configure this program.
 const OWN_VARIABLES: &str = "PROBEWATCH";
 
+/// How a service talks with systemd, and where its secrets lie.
+const SYSTEMD_VARIABLES: [&str; 4] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY"];
+
 /// A command that runs, read up to its first frame.
 #[derive(Debug)]
 pub(super) struct CommandOutput {
     file: CaptureFile,
     process: Process,
+    stop: StopHandle,
 }
 
 impl CommandOutput {
@@ -57,24 +61,28 @@ impl CommandOutput {
             let mut process = Process::start(command, name)?;
             let (output, errors) = (process.child.stdout.take(), process.child.stderr.take());
             if let Some(errors) = errors {
-                thread::Builder::new().name("command-errors".into()).spawn(move || pass_on(errors, tell))?;
+                let pass_on = move || errors::pass_on(errors, tell);
+                thread::Builder::new().name("command-errors".into()).spawn(pass_on)?;
             }
             let output = output.ok_or(io::ErrorKind::BrokenPipe)?;
-            let (window, wake) = input::pumped(output)?;
+            let (window, breaker) = input::pipe(output.into())?;
+            let (group, reader) = (Arc::clone(&process.group), Arc::clone(&breaker));
+            thread::Builder::new().name("command-end".into()).spawn(move || group.follow(&reader))?;
             let group = Arc::clone(&process.group);
             stop.wake_with(Arc::new(move || {
                 group.signal(Signal::TERM);
-                wake();
+                breaker.stop();
             }));
             Ok((process, window))
         };
         let failed = |error| CaptureError::Command { command: name.to_owned(), error };
         let (mut process, mut window) = start().map_err(failed)?;
         // What ends before it has said what it gives has failed before it began.
-        if window.peek(4).is_ok_and(|first| first.len() < 4) {
+        if window.peek(4).is_ok_and(|first| first.len() < 4) && !stop.is_stopped() {
             return Err(process.ended());
         }
-        Ok(Self { file: CaptureFile::new(format!("the output of {name}"), window)?, process })
+        let file = CaptureFile::new(format!("the output of {name}"), window)?;
+        Ok(Self { file, process, stop: stop.clone() })
     }
 
     pub fn link_type(&self) -> LinkType {
@@ -84,13 +92,16 @@ impl CommandOutput {
     /// The next frame. There is no end, only a failure.
     pub fn next(&mut self) -> Result<Heard<'_>, CaptureError> {
         match self.file.next() {
+            // It ends with this value, and is not asked how.
+            Ok(Heard::End) | Err(CaptureError::Cut { .. }) if self.stop.is_stopped() => Ok(Heard::End),
             Ok(Heard::End) | Err(CaptureError::Cut { .. }) => Err(self.process.ended()),
             outcome => outcome,
         }
     }
 }
 
-/// The command and all that it started, which end with this value.
+/// The command and its process group, which end with this value. What leaves the group, as through setsid(1), goes
+/// on; it is not heard any more, and under systemd ends with the service.
 #[derive(Debug)]
 struct Process {
     name: String,
@@ -104,7 +115,7 @@ impl Process {
         shell.arg("-c").arg(command).process_group(0);
         shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (variable, _) in env::vars_os() {
-            if variable.to_string_lossy().to_uppercase().starts_with(OWN_VARIABLES) {
+            if is_kept_back(&variable) {
                 shell.env_remove(variable);
             }
         }
@@ -139,6 +150,12 @@ impl Drop for Process {
     }
 }
 
+/// Whether a command does not get this variable.
+fn is_kept_back(variable: &OsStr) -> bool {
+    let variable = variable.to_string_lossy();
+    variable.to_uppercase().starts_with(OWN_VARIABLES) || SYSTEMD_VARIABLES.contains(&&*variable)
+}
+
 /// A group of processes, by the id of its first, until that is given back to the system.
 #[derive(Debug)]
 struct Group {
@@ -151,6 +168,17 @@ impl Group {
             // A group that has ended needs none.
             let _ = kill_process_group(id, signal);
         }
+    }
+
+    /// Waits for the end of its first process, and ends the others then, and `output`, whoever holds that.
+    fn follow(&self, output: &Breaker) {
+        let Some(id) = *self.id.lock().unwrap_or_else(PoisonError::into_inner) else { return };
+        let end = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(id), end), Err(Errno::INTR)) {}
+        self.signal(Signal::TERM);
+        thread::sleep(LAST_WORDS);
+        self.signal(Signal::KILL);
+        output.finish();
     }
 
     /// Whether its first process ends within this time.
@@ -177,25 +205,4 @@ impl Group {
         }
         wait()
     }
-}
-
-/// Reads standard error to its end, and tells its first lines.
-fn pass_on(errors: ChildStderr, mut tell: impl FnMut(&str)) {
-    let mut errors = BufReader::new(errors);
-    let mut line = Vec::new();
-    for _ in 0..TOLD_LINES {
-        line.clear();
-        match errors.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
-                let text = String::from_utf8_lossy(&line);
-                let shown: String = text.trim_end().chars().filter(|c| !c.is_control()).collect();
-                if !shown.is_empty() {
-                    tell(&shown);
-                }
-            }
-        }
-    }
-    tell("it says more, which is not shown");
-    let _ = io::copy(&mut errors, &mut io::sink());
 }

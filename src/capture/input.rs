@@ -3,16 +3,27 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
+use std::sync::atomic::{
+    AtomicU8,
+    Ordering::{Acquire, Release},
+};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::Wake;
 use super::file::ReadError;
 
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
+
+/// The most that a pipe can hold, as Linux lets anyone set it.
+const PIPE_BYTES: usize = 1 << 20;
 
 /// The bytes between what has been taken and what has been read.
 pub(super) struct Window {
@@ -73,67 +84,109 @@ impl fmt::Debug for Window {
     }
 }
 
-/// Opens a file, or a named pipe, which is read so that a waiting reader can be woken.
+/// Opens a file, or a named pipe, whose writer need not be there yet, and which is read so that a waiting reader
+/// can be woken.
 pub(super) fn open(path: &Path) -> io::Result<(Window, Wake)> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_file() { Ok((Window::new(Box::new(file)), Arc::new(|| {}))) } else { pumped(file) }
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok((Window::new(Box::new(file)), Arc::new(|| {})))
+    } else {
+        breakable(file.into())
+    }
 }
 
 /// Opens standard input.
 pub(super) fn stdin() -> io::Result<(Window, Wake)> {
-    pumped(io::stdin())
+    breakable(io::stdin().as_fd().try_clone_to_owned()?)
 }
 
-/// Reads `input` on a thread of its own: a read that waits cannot be woken, a channel can.
-pub(super) fn pumped(mut input: impl Read + Send + 'static) -> io::Result<(Window, Wake)> {
-    // Few, so that a slow reader of a fast pipe stays bounded.
-    let (pump, chunks) = mpsc::sync_channel::<io::Result<Vec<u8>>>(4);
-    let waker = pump.clone();
-    thread::Builder::new().name("capture-input".into()).spawn(move || {
+fn breakable(input: OwnedFd) -> io::Result<(Window, Wake)> {
+    let (window, breaker) = pipe(input)?;
+    Ok((window, Arc::new(move || breaker.stop())))
+}
+
+/// Reads a pipe or the like, so that a wait for its next bytes can be broken.
+pub(super) fn pipe(input: OwnedFd) -> io::Result<(Window, Arc<Breaker>)> {
+    let event = eventfd(0, EventfdFlags::CLOEXEC)?;
+    let breaker = Arc::new(Breaker { event, end: AtomicU8::new(OPEN) });
+    let pipe = Pipe { input: input.into(), breaker: Arc::clone(&breaker), rest: PIPE_BYTES };
+    Ok((Window::new(Box::new(pipe)), breaker))
+}
+
+/// What has been asked of a [`Breaker`].
+const OPEN: u8 = 0;
+const FINISHED: u8 = 1;
+const STOPPED: u8 = 2;
+
+/// Ends the reading of a pipe from another thread.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    /// Can be read once an end was asked for.
+    event: OwnedFd,
+    end: AtomicU8,
+}
+
+impl Breaker {
+    /// Nothing more is read.
+    pub fn stop(&self) {
+        self.ask(STOPPED);
+    }
+
+    /// What stands in the pipe is read, and nothing that comes later, though it may be open for writing.
+    pub fn finish(&self) {
+        self.ask(FINISHED);
+    }
+
+    fn ask(&self, end: u8) {
+        self.end.fetch_max(end, Release);
+        // It fails only where it was told before, more often than a counter of 64 bits counts.
+        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+    }
+}
+
+struct Pipe {
+    input: File,
+    breaker: Arc<Breaker>,
+    /// What is read at most once it is finished.
+    rest: usize,
+}
+
+impl Pipe {
+    /// Waits until there is something to read, or the wait is broken; whether there is.
+    fn wait(&self) -> io::Result<bool> {
+        let mut sides = [&self.input.as_fd(), &self.breaker.event.as_fd()]
+            .map(|side| PollFd::from_borrowed_fd(*side, PollFlags::IN));
         loop {
-            let mut chunk = vec![0; CHUNK];
-            let read = input.read(&mut chunk);
-            let (message, more) = match read {
-                Ok(count) => {
-                    chunk.truncate(count);
-                    (Ok(chunk), count > 0)
-                }
-                Err(error) => {
-                    let interrupted = error.kind() == io::ErrorKind::Interrupted;
-                    (Err(error), interrupted)
-                }
-            };
-            if pump.send(message).is_err() || !more {
-                break;
+            match poll(&mut sides, None) {
+                Ok(_) => return Ok(sides.first().is_some_and(|input| !input.revents().is_empty())),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-    })?;
-    let reader = Pumped { chunks, chunk: Vec::new(), taken: 0, ended: false };
-    Ok((Window::new(Box::new(reader)), Arc::new(move || wake(&waker))))
+    }
 }
 
-/// Sends the end of the input. Where the channel is full, nobody waits for it.
-fn wake(pump: &SyncSender<io::Result<Vec<u8>>>) {
-    let _ = pump.try_send(Ok(Vec::new()));
-}
-
-struct Pumped {
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    chunk: Vec<u8>,
-    taken: usize,
-    ended: bool,
-}
-
-impl Read for Pumped {
+impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.chunk.len() && !self.ended {
-            self.chunk = self.chunks.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
-            self.taken = 0;
-            self.ended = self.chunk.is_empty();
+        loop {
+            let has_more = self.wait()?;
+            let end = self.breaker.end.load(Acquire);
+            if end == STOPPED || (end == FINISHED && !has_more) {
+                return Ok(0);
+            }
+            if !has_more {
+                continue;
+            }
+            let most = if end == FINISHED { buffer.len().min(self.rest) } else { buffer.len() };
+            match self.input.read(buffer.get_mut(..most).unwrap_or_default()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(count) if end == FINISHED => {
+                    self.rest -= count;
+                    return Ok(count);
+                }
+                outcome => return outcome,
+            }
         }
-        let mut rest = self.chunk.get(self.taken..).unwrap_or_default();
-        let count = rest.read(buffer)?;
-        self.taken += count;
-        Ok(count)
     }
 }

@@ -11,10 +11,8 @@
 //!   a pcapng file that does not deliver 802.11, as another frame than a probe request.
 //! - [`StopHandle::stop`] ends the loop before the next frame. It wakes a live capture that waits for
 //!   a frame, and one that waits for standard input, a named pipe or a command. A handle that was given to
-//!   [`Capture::open_with`] also ends the wait for the first bytes, which say what follows; not the wait for
-//!   someone to open a named pipe.
-//! - Standard input is read by a thread that outlives a stopped capture until its read returns; what
-//!   it has read by then is lost. A process that ends does not wait for it.
+//!   [`Capture::open_with`] also ends the wait for the first bytes, which say what follows, and for someone who
+//!   writes to a named pipe.
 //!
 //! [`monitor`] puts an interface into monitor mode, for a capture to be opened on.
 

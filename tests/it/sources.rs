@@ -1,14 +1,18 @@
 //! Promise: each source is heard by itself. One that fails is begun again and counted while the others go on: a
 //! command that ends, an interface that vanishes and comes back.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use probewatch::event::{Event, Probe};
 
 use crate::support::bot_api::BotApi;
-use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, push_pcap_record, write_pcap};
+use crate::support::frames::{
+    DLT_IEEE802_11_RADIO, ProbeRequestFrame, push_pcap_record, write_pcap,
+};
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{events, fold};
 use crate::support::require;
@@ -63,16 +67,30 @@ impl Script {
         format!("{{ command = {command}, name = {} }}", toml_string(name))
     }
 
+    /// As [`Self::source`], where the script is the first of the process group.
+    fn first_of_group(&self, name: &str) -> String {
+        self.source(name).replacen("\"sh ", "\"exec sh ", 1)
+    }
+
+    /// The process id that the script has written into this file.
+    fn id(&self, file: &str) -> String {
+        wait_until("the id of a process", || {
+            let id = fs::read_to_string(self.path(file)).ok().filter(|id| id.ends_with('\n'));
+            id.map(|id| id.trim().to_owned())
+        })
+    }
+
     /// Waits until the process whose id stands in this file has ended.
     fn wait_until_ended(&self, file: &str) {
-        let id = fs::read_to_string(self.path(file)).unwrap();
-        let stat = Path::new("/proc").join(id.trim()).join("stat");
-        wait_until("the end of the command's process", || {
-            // What has ended and is not waited for yet is a zombie.
-            let is_gone = fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
-            is_gone.then_some(())
-        });
+        let id = self.id(file);
+        wait_until("the end of the command's process", || has_ended(&id).then_some(()));
     }
+}
+
+/// Whether a process runs no more. What has ended and is not waited for yet is a zombie.
+fn has_ended(id: &str) -> bool {
+    let stat = Path::new("/proc").join(id).join("stat");
+    fs::read_to_string(stat).map_or(true, |stat| stat.contains(") Z "))
 }
 
 fn sources(config: Config, sources: &[&str]) -> Config {
@@ -151,7 +169,12 @@ fn a_command_that_says_nothing_ends_with_the_service() {
     let script = Script::new("echo $$ > id; env > environment; sleep 1000 | sleep 1000");
     let api = BotApi::start();
     let secret = "PROBEWATCH__TELEGRAM__WEBHOOK__SECRET_TOKEN";
-    let config = sources(Config::new(&api), &[&script.source("attic")]).env(secret, "something");
+    let folder = script.path("").display().to_string();
+    let config = sources(Config::new(&api), &[&script.source("attic")])
+        .env(secret, "something")
+        .env("NOTIFY_SOCKET", &format!("{folder}notify"))
+        .env("WATCHDOG_USEC", "60000000")
+        .env("CREDENTIALS_DIRECTORY", &folder);
     let mut service = Service::start_with(&api, config);
     service.listen_address();
     wait_until("the command", || {
@@ -161,7 +184,52 @@ fn a_command_that_says_nothing_ends_with_the_service() {
     script.wait_until_ended("id");
     assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
     let environment = fs::read_to_string(script.path("environment")).unwrap();
-    assert!(!environment.contains("PROBEWATCH"), "{environment}");
+    for secret in ["PROBEWATCH", "NOTIFY_SOCKET", "WATCHDOG", "CREDENTIALS"] {
+        assert!(!environment.contains(secret), "{environment}");
+    }
+}
+
+#[test]
+fn a_command_that_ends_has_ended_whoever_holds_its_output() {
+    let child = Script::new("cat frame.pcap; sleep 1000 & echo $! > id; exit 5");
+    // It has left the process group.
+    let stray = Script::new(
+        "cat frame.pcap
+         setsid sh -c 'echo $$ > id; exec sleep 1000' &
+         while [ ! -s id ]; do sleep 0.01; done; exit 6",
+    );
+    for script in [&child, &stray] {
+        script.capture("frame.pcap", now_us(), ATTIC);
+    }
+    let api = BotApi::start();
+    let config = sources(Config::new(&api), &[&child.source("child"), &stray.source("stray")]);
+    let mut service = Service::start_with(&api, config);
+    service.wait_for_line("child: the command sh ended (exit status: 5)");
+    child.wait_until_ended("id");
+    service.wait_for_line("stray: the command sh ended (exit status: 6)");
+    assert!(service.terminate().success());
+    let heard: HashSet<String> = probes(&service).iter().map(|probe| probe.sensor.to_string()).collect();
+    assert_eq!(heard.len(), 2, "the frames before the end count: {heard:?}");
+    assert!(Command::new("kill").arg(stray.id("id")).status().unwrap().success());
+}
+
+#[test]
+fn no_command_outlives_the_service() {
+    let text = "trap '' TERM; cat frame.pcap; echo $$ > id; while :; do sleep 1000; done";
+    let scripts = [Script::new(text), Script::new(text)];
+    for script in &scripts {
+        script.capture("frame.pcap", now_us(), ATTIC);
+    }
+    let entries = [scripts[0].first_of_group("one"), scripts[1].first_of_group("other")];
+    let api = BotApi::start();
+    let config = sources(Config::new(&api), &[&entries[0], &entries[1]]);
+    let mut service = Service::start_with(&api, config);
+    let ids = scripts.each_ref().map(|script| script.id("id"));
+    service.wait_for_line("hearing one");
+    service.wait_for_line("hearing other");
+    assert!(service.terminate().success());
+    assert!(ids.iter().all(|id| has_ended(id)), "{ids:?}");
+    assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
 }
 
 #[test]
