@@ -4,7 +4,7 @@
 //!   [`LONGEST_WAIT`]; after [`STEADY`] with frames it begins with the first again. An interface that comes back
 //!   is not waited for any longer. No failure ends the other sources.
 //! - A command is to run for ever: that it ends is a failure. A file and standard input have an end, and are
-//!   not read a second time.
+//!   not read a second time. A named pipe has none: after one writer it waits for the next.
 
 mod clock;
 mod counts;
@@ -37,6 +37,7 @@ pub(super) use counts::Drops;
 pub use ear::{Ear, is_left_out};
 use opened::{Opened, SourceError};
 pub(super) use start::Start;
+use start::is_named_pipe;
 
 /// The wait after a failure, which doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -48,8 +49,8 @@ const STEADY: Duration = Duration::from_secs(30);
 /// How often it is looked whether an interface that is gone has come back.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How long a capture may take to end when it was told to.
-const LAST_FRAMES: Duration = Duration::from_secs(2);
+/// How long a capture may take to end when it was told to: longer than a command that has to be killed.
+const LAST_FRAMES: Duration = Duration::from_secs(5);
 
 /// What all sensors of the service have in common.
 #[derive(Clone)]
@@ -214,6 +215,11 @@ impl Sensor {
             let outcome = opened.and_then(|opened| Ok(self.hear(&source.origin, opened)?));
             let error = match outcome {
                 _ if self.stop.is_cancelled() => break,
+                Ok(()) if is_named_pipe(&source.origin) => {
+                    info!("nobody writes to {} any more; waiting for who does next", self.name);
+                    self.now().condition = Condition::Opening;
+                    continue;
+                }
                 Ok(()) => {
                     info!("{} is at its end", self.name);
                     break;
@@ -345,7 +351,7 @@ impl Sensor {
 fn is_heard_again(origin: &capture::Source, was_open: bool) -> bool {
     match origin {
         capture::Source::Interface(_) | capture::Source::Command(_) => true,
-        capture::Source::File(_) => !was_open,
+        capture::Source::File(_) => !was_open || is_named_pipe(origin),
         capture::Source::Stdin => false,
     }
 }

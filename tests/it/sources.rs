@@ -11,7 +11,7 @@ use probewatch::event::{Event, Probe};
 
 use crate::support::bot_api::BotApi;
 use crate::support::frames::{
-    DLT_IEEE802_11_RADIO, ProbeRequestFrame, push_pcap_record, write_pcap,
+    DLT_IEEE802_11_RADIO, ProbeRequestFrame, pcap_bytes, push_pcap_record, write_pcap,
 };
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{events, fold};
@@ -230,6 +230,27 @@ fn no_command_outlives_the_service() {
     assert!(service.terminate().success());
     assert!(ids.iter().all(|id| has_ended(id)), "{ids:?}");
     assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
+}
+
+#[test]
+fn a_named_pipe_waits_for_one_writer_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let api = BotApi::start();
+    let mut service = Service::start_with(&api, Config::new(&api).sources(&[path.to_str().unwrap()]));
+    for source in [ATTIC, STREET] {
+        let seen = service.log_lines().len();
+        // It waits until somebody reads.
+        fs::write(&path, pcap_bytes(DLT_IEEE802_11_RADIO, &[(now_us(), frame(source))])).unwrap();
+        service.wait_for_line_after(seen, "nobody writes to frames any more");
+    }
+    assert!(service.log_lines().iter().all(|line| !line.contains("trying again")));
+    // Nobody writes.
+    assert!(service.terminate().success());
+    assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
+    let heard: Vec<_> = probes(&service).iter().map(|probe| probe.source.to_string()).collect();
+    assert_eq!(heard, [ATTIC, STREET]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! How far a source has come since the start of the service.
 
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
 
 use super::opened::SourceError;
 use crate::capture::monitor::MonitorError;
@@ -44,7 +43,7 @@ impl Start {
 fn waits_for_bytes(origin: &capture::Source) -> bool {
     match origin {
         capture::Source::Stdin | capture::Source::Command(_) => true,
-        capture::Source::File(path) => is_named_pipe(path),
+        capture::Source::File(_) => is_named_pipe(origin),
         capture::Source::Interface(_) => false,
     }
 }
@@ -58,13 +57,14 @@ fn may_heal(origin: &capture::Source, error: &SourceError) -> bool {
             | SourceError::Monitor(MonitorError::NotPermitted { .. }),
         )
         | (capture::Source::Stdin, _) => false,
-        (capture::Source::File(path), _) => is_named_pipe(path),
+        (capture::Source::File(_), _) => is_named_pipe(origin),
         (capture::Source::Interface(_) | capture::Source::Command(_), _) => true,
     }
 }
 
-/// Whether there is a named pipe at this path.
-pub fn is_named_pipe(path: &Path) -> bool {
+/// Whether the source is a named pipe.
+pub fn is_named_pipe(origin: &capture::Source) -> bool {
+    let capture::Source::File(path) = origin else { return false };
     std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
 }
 
