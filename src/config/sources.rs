@@ -1,7 +1,7 @@
 //! Where frames come from: `capture.sources`, whose entries are texts or tables, and what holds for those
 //! that are interfaces.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::time::Duration;
@@ -118,13 +118,39 @@ impl Checks {
         };
         let usual = self.listening("capture", &defaults, &Listening::default())?;
         let sources = raw.sources.0.iter().enumerate();
+        let sources: Vec<Source> = sources
+            .map(|(place, source)| self.source(place + 1, source, &usual))
+            .collect::<Result<_, _>>()?;
+        self.sources_differ(&sources)?;
         Ok(Capture {
-            sources: sources
-                .map(|(place, source)| self.source(place + 1, source, &usual))
-                .collect::<Result<_, _>>()?,
+            sources,
             snaplen: self.within("capture.snaplen", raw.snaplen, 256, 65_535)?,
             buffer_bytes: self.within("capture.buffer_mebibytes", raw.buffer_mebibytes, 1, 512)? << 20,
         })
+    }
+
+    /// No source is there twice, which would record each probe request twice, and each has a name of its own.
+    fn sources_differ(&self, sources: &[Source]) -> Result<(), ConfigError> {
+        let mut places: HashMap<capture::Source, usize> = HashMap::new();
+        let mut names: HashMap<&str, usize> = HashMap::new();
+        for (source, place) in sources.iter().zip(1..) {
+            if let Some(before) = places.insert(canonical(&source.origin), place) {
+                let why = format!(
+                    "has {} twice, as its sources {before} and {place}: leave one of them out",
+                    called(&source.origin)
+                );
+                return Err(self.wrong("capture.sources", why));
+            }
+            if let Some(before) = names.insert(&source.name, place) {
+                let why = format!(
+                    "has two sources of the name {:?}, {before} and {place}: give one of them another, as in {}",
+                    source.name,
+                    with_name(&source.origin)
+                );
+                return Err(self.wrong("capture.sources", why));
+            }
+        }
+        Ok(())
     }
 
     /// The source that stands at this place of the list, from 1.
@@ -237,6 +263,34 @@ impl Checks {
             return Err(self.wrong(key, "is empty: expected bands such as \"2.4\", in GHz"));
         }
         names.iter().map(band).collect()
+    }
+}
+
+/// The same for what is the same, however its path is written.
+fn canonical(origin: &capture::Source) -> capture::Source {
+    match origin {
+        capture::Source::File(path) => capture::Source::File(path.canonicalize().unwrap_or(path.clone())),
+        origin => origin.clone(),
+    }
+}
+
+fn called(origin: &capture::Source) -> String {
+    match origin {
+        capture::Source::Interface(interface) => format!("the interface {interface}"),
+        capture::Source::File(path) => format!("the file {}", path.display()),
+        capture::Source::Stdin => "standard input".to_owned(),
+        capture::Source::Command(command) => format!("the command {command:?}"),
+    }
+}
+
+/// A table in which a source has a name.
+fn with_name(origin: &capture::Source) -> String {
+    match origin {
+        capture::Source::Interface(interface) => format!("{{ interface = {interface:?}, name = \"attic\" }}"),
+        capture::Source::File(path) => format!("{{ file = {path:?}, name = \"attic\" }}"),
+        capture::Source::Command(_) | capture::Source::Stdin => {
+            "{ command = \"…\", name = \"attic\" }".to_owned()
+        }
     }
 }
 

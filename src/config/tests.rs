@@ -378,7 +378,7 @@ sources = [
     "wlan1",
     "-",
     "/tmp/street.pcap",
-    { interface = "wlan1" },
+    { interface = "wlan4" },
     { interface = "wlan2", name = "street", channels = [1, 36, 5955], bands = ["6", "2.4"], dwell_milliseconds = 10, force = true },
     { interface = "mon0", monitor = "off" },
     { file = "wlan3", name = " a file " },
@@ -388,7 +388,7 @@ sources = [
     wlan1: Interface("wlan1"), ["11 (2462 MHz)"] ["2.4 GHz", "5 GHz"] 250ms false
     stdin: Stdin, as it is
     street.pcap: File("/tmp/street.pcap"), as it is
-    wlan1: Interface("wlan1"), ["11 (2462 MHz)"] ["2.4 GHz", "5 GHz"] 250ms false
+    wlan4: Interface("wlan4"), ["11 (2462 MHz)"] ["2.4 GHz", "5 GHz"] 250ms false
     street: Interface("wlan2"), ["1 (2412 MHz)", "36 (5180 MHz)", "1 (5955 MHz)"] ["2.4 GHz", "6 GHz"] 10ms true
     mon0: Interface("mon0"), as it is
     a file: File("wlan3"), as it is
@@ -427,6 +427,13 @@ fn what_is_wrong_with_a_source_is_told() {
         "sources = [{ interface = \"wlan1\", channels = [15] }]",
         "sources = [{ interface = \"wlan1\", bands = [\"3\"] }]",
         "sources = [{ interface = \"wlan1\", force = 1 }]",
+        "sources = [\"wlan1\", \"-\", { interface = \"wlan1\", name = \"street\" }]",
+        "sources = [\"-\", \"wlan1\", \"-\"]",
+        "sources = [\"./Cargo.toml\", { file = \"Cargo.toml\", name = \"other\" }]",
+        "sources = [{ command = \"x\" }, { command = \"x\", name = \"other\" }]",
+        "sources = [{ command = \"ssh root@ap tcpdump -i mon0\" }, { command = \"ssh root@ap tcpdump -i mon1\" }]",
+        "sources = [\"a/day.pcap\", \"b/day.pcap\"]",
+        "sources = [\"wlan1\", { interface = \"wlan2\", name = \"wlan1\" }]",
         "monitor = true",
         "monitor = \"on\"",
         "channels = [1, 2.5]",
@@ -472,6 +479,20 @@ fn what_is_wrong_with_a_source_is_told() {
         FILE: `capture.sources.bands` has "3": expected "2.4", "5" and "6", in GHz
     sources = [{ interface = "wlan1", force = 1 }]
         FILE: `capture.sources.force` is a number: expected true or false
+    sources = ["wlan1", "-", { interface = "wlan1", name = "street" }]
+        FILE: `capture.sources` has the interface wlan1 twice, as its sources 1 and 3: leave one of them out
+    sources = ["-", "wlan1", "-"]
+        FILE: `capture.sources` has standard input twice, as its sources 1 and 3: leave one of them out
+    sources = ["./Cargo.toml", { file = "Cargo.toml", name = "other" }]
+        FILE: `capture.sources` has the file Cargo.toml twice, as its sources 1 and 2: leave one of them out
+    sources = [{ command = "x" }, { command = "x", name = "other" }]
+        FILE: `capture.sources` has the command "x" twice, as its sources 1 and 2: leave one of them out
+    sources = [{ command = "ssh root@ap tcpdump -i mon0" }, { command = "ssh root@ap tcpdump -i mon1" }]
+        FILE: `capture.sources` has two sources of the name "ssh root@ap tcpdump", 1 and 2: give one of them another, as in { command = "…", name = "attic" }
+    sources = ["a/day.pcap", "b/day.pcap"]
+        FILE: `capture.sources` has two sources of the name "day.pcap", 1 and 2: give one of them another, as in { file = "b/day.pcap", name = "attic" }
+    sources = ["wlan1", { interface = "wlan2", name = "wlan1" }]
+        FILE: `capture.sources` has two sources of the name "wlan1", 1 and 2: give one of them another, as in { interface = "wlan2", name = "attic" }
     monitor = true
         FILE: `capture.monitor` is true or false: expected a text in quotes
     monitor = "on"

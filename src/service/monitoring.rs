@@ -5,7 +5,6 @@
 //!   heard and none that has failed; else it is 503, and says why in a line each.
 //! - Neither needs the recorder to answer: that it is stuck is told while it is.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,46 +125,20 @@ async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page.into_text())
 }
 
-/// What the sources of one name have counted.
-#[derive(Default)]
-struct Source {
-    is_heard: bool,
-    frames: u64,
-    undecodable: u64,
-    bad_fcs: u64,
-    drops: Drops,
-    last_frame: Option<Timestamp>,
-}
-
-impl Source {
-    fn add(&mut self, status: &SensorStatus, drops: Drops) {
-        self.is_heard |= matches!(status.condition, Condition::Hearing);
-        self.frames += status.frames;
-        self.undecodable += status.undecodable;
-        self.bad_fcs += status.bad_fcs;
-        self.drops.kernel += drops.kernel;
-        self.drops.interface += drops.interface;
-        self.last_frame = self.last_frame.max(status.last_frame);
-    }
-}
-
 fn sources(page: &mut Page, sensors: &[Arc<Sensor>]) {
-    // Two sources may have one name; a series is there once.
-    let mut by_name: BTreeMap<&str, Source> = BTreeMap::new();
-    for sensor in sensors {
-        by_name.entry(sensor.name()).or_default().add(&sensor.status(), sensor.drops());
-    }
-    let mut family = |kind, name, help, value: &dyn Fn(&Source) -> Option<f64>| {
+    let sources: Vec<(SensorStatus, Drops)> =
+        sensors.iter().map(|sensor| (sensor.status(), sensor.drops())).collect();
+    let mut family = |kind, name, help, value: &dyn Fn(&SensorStatus) -> Option<f64>| {
         let mut family = page.family(kind, name, help);
-        for (source, counted) in &by_name {
-            if let Some(value) = value(counted) {
-                family.series(&[("source", source)], value);
+        for (source, _) in &sources {
+            if let Some(value) = value(source) {
+                family.series(&[("source", &source.name)], value);
             }
         }
     };
     let counter = Kind::Counter;
     family(Kind::Gauge, "probewatch_source_up", "Whether the source is heard.", &|source| {
-        Some(f64::from(u8::from(source.is_heard)))
+        Some(f64::from(u8::from(source.condition == Condition::Hearing)))
     });
     family(counter, "probewatch_frames_total", "Frames captured.", &|source| Some(source.frames as f64));
     family(counter, "probewatch_undecodable_frames_total", "Frames that could not be decoded.", &|source| {
@@ -185,10 +158,10 @@ fn sources(page: &mut Page, sensors: &[Arc<Sensor>]) {
     );
     let mut drops =
         page.family(counter, "probewatch_dropped_frames_total", "Frames lost before they were heard.");
-    for (source, counted) in &by_name {
+    for (source, lost) in &sources {
         drops
-            .series(&[("source", source), ("cause", "kernel")], counted.drops.kernel)
-            .series(&[("source", source), ("cause", "interface")], counted.drops.interface);
+            .series(&[("source", &source.name), ("cause", "kernel")], lost.kernel)
+            .series(&[("source", &source.name), ("cause", "interface")], lost.interface);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::support::bot_api::{BotApi, Fault, Incoming};
 use crate::support::exposition::Exposition;
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes, write_pcap};
 use crate::support::http;
-use crate::support::service::{Config, Service};
+use crate::support::service::{Config, Service, toml_string};
 use crate::support::wait_until;
 
 /// A file name that would end a label, its line, and a path.
@@ -40,13 +40,18 @@ fn health_follows_the_sources_and_the_metrics_count() {
         std::fs::create_dir(file.parent().unwrap()).unwrap();
         write_pcap(file, 127, &frames(&["RNM0", ""])).unwrap();
     }
-    let sources = ["-", files[0].to_str().unwrap(), files[1].to_str().unwrap()];
-    let config = Config::new(&api).sources(&sources).set("monitoring", "listen", "\"127.0.0.1:0\"");
+    // Two of one name need another.
+    let [one, two] = files.each_ref().map(|file| toml_string(file.to_str().unwrap()));
+    let sources = format!("[\"-\", {one}, {{ file = {two}, name = \"two\" }}]");
+    let config =
+        Config::new(&api).set("capture", "sources", &sources).set("monitoring", "listen", "\"127.0.0.1:0\"");
     let mut service = Service::start_with(&api, config);
     let monitor = address(&service);
     let health = || http::get(monitor, "/healthz").unwrap();
     wait_until("both files read", || {
-        (metrics(monitor).value("probewatch_frames_total", &[("source", HOSTILE)]) == 4.0).then_some(())
+        let page = metrics(monitor);
+        let frames = |source| page.value("probewatch_frames_total", &[("source", source)]);
+        ((frames(HOSTILE), frames("two")) == (2.0, 2.0)).then_some(())
     });
     wait_until("both files at their end", || {
         let health = health();
@@ -69,7 +74,7 @@ fn health_follows_the_sources_and_the_metrics_count() {
         (page.value("probewatch_alerts_total", &[("outcome", "delivered")]) == 1.0).then_some(page)
     });
     let value = |name: &str, labels: &[(&str, &str)]| page.value(&format!("probewatch_{name}"), labels);
-    assert_eq!(value("frames_total", &[("source", HOSTILE)]), 4.0);
+    assert_eq!(value("frames_total", &[("source", HOSTILE)]), 2.0);
     assert_eq!(value("frames_total", &[("source", "stdin")]), 2.0);
     assert_eq!(value("source_up", &[("source", "stdin")]), 1.0);
     assert_eq!(value("source_up", &[("source", HOSTILE)]), 0.0);
