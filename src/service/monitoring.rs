@@ -140,6 +140,12 @@ fn sources(page: &mut Page, sensors: &[Arc<Sensor>]) {
     family(Kind::Gauge, "probewatch_source_up", "Whether the source is heard.", &|source| {
         Some(f64::from(u8::from(source.condition == Condition::Hearing)))
     });
+    family(
+        counter,
+        "probewatch_source_restarts_total",
+        "How often the source was begun again after a failure.",
+        &|source| Some(source.restarts as f64),
+    );
     family(counter, "probewatch_frames_total", "Frames captured.", &|source| Some(source.frames as f64));
     family(counter, "probewatch_undecodable_frames_total", "Frames that could not be decoded.", &|source| {
         Some(source.undecodable as f64)

@@ -75,6 +75,7 @@ fn health_follows_the_sources_and_the_metrics_count() {
     });
     let value = |name: &str, labels: &[(&str, &str)]| page.value(&format!("probewatch_{name}"), labels);
     assert_eq!(value("frames_total", &[("source", HOSTILE)]), 2.0);
+    assert_eq!(value("source_restarts_total", &[("source", HOSTILE)]), 0.0);
     assert_eq!(value("frames_total", &[("source", "stdin")]), 2.0);
     assert_eq!(value("source_up", &[("source", "stdin")]), 1.0);
     assert_eq!(value("source_up", &[("source", HOSTILE)]), 0.0);

@@ -14,6 +14,7 @@ use crate::support::frames::{
     DLT_IEEE802_11_RADIO, ProbeRequestFrame, pcap_bytes, push_pcap_record, write_pcap,
 };
 use crate::support::home::{CHAT, Home, Mode};
+use crate::support::http;
 use crate::support::recorder::{events, fold};
 use crate::support::require;
 use crate::support::service::{Config, Service, toml_string};
@@ -124,6 +125,7 @@ fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
             &[&attic, &format!("{{ interface = {radio}, monitor = \"auto\", name = \"street\" }}")],
         )
         .env("PROBEWATCH__TELEGRAM__WEBHOOK__SECRET_TOKEN", "something")
+        .set("monitoring", "listen", "\"127.0.0.1:0\"")
     };
     if !require::tap_allowed() {
         return;
@@ -153,6 +155,12 @@ fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
     });
     assert!(status.contains("attic: hearing") && status.contains("street: hearing"), "{status}");
     assert!(!status.contains("⏰"), "{status}");
+    let line = service.wait_for_line("health and metrics listening on ");
+    let page = http::get(line.rsplit(' ').next().unwrap().parse().unwrap(), "/metrics").unwrap().text();
+    for (source, restarts) in [("attic", 1), ("street", 0)] {
+        let series = format!("\nprobewatch_source_restarts_total{{source=\"{source}\"}} {restarts}\n");
+        assert!(page.contains(&series), "{series} in {page}");
+    }
     assert!(service.terminate().success());
     script.wait_until_ended("id");
     let mut heard: Vec<_> = probes(&service)
