@@ -5,6 +5,9 @@
 //!
 //! That nothing comes is told only of a source that gave frames before, in this run or, as the log says, in one
 //! before: where nobody is near, that is no trouble from the start. A file that is at its end has none.
+//!
+//! A source has [`TIME_TO_OPEN`] from the start, since at boot an adapter, the network or an access point may come
+//! later than this program; so has one whose first bytes are waited for, which a command that hangs never gives.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,6 +27,9 @@ use crate::recorder::History;
 /// How often the sources are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long a source that was not open yet may fail or give nothing before that is told.
+const TIME_TO_OPEN: Duration = Duration::from_secs(60);
+
 /// What is known of a source, and what the chats were told of it.
 struct Source {
     frames: u64,
@@ -31,12 +37,27 @@ struct Source {
     last_frame: Instant,
     /// Whether the log knows frames of it from before this run; not known before somebody has looked.
     was_heard: Option<bool>,
-    told: HashMap<ChatId, Told<()>>,
+    /// Since when it is looked at.
+    begun: Instant,
+    /// Whether it was seen open.
+    was_open: bool,
+    /// Since when its first bytes are waited for.
+    opening: Option<Instant>,
+    /// With whether it had been open when its trouble was told.
+    told: HashMap<ChatId, Told<bool>>,
 }
 
 impl Source {
     fn new(now: Instant) -> Self {
-        Self { frames: 0, last_frame: now, was_heard: None, told: HashMap::new() }
+        Self {
+            frames: 0,
+            last_frame: now,
+            was_heard: None,
+            begun: now,
+            was_open: false,
+            opening: None,
+            told: HashMap::new(),
+        }
     }
 
     /// Whether it is silent from the start and for so long after `silence` that the log must say whether it was
@@ -52,14 +73,21 @@ impl Source {
         if status.frames != self.frames {
             (self.frames, self.last_frame) = (status.frames, now);
         }
+        self.was_open |=
+            status.frames > 0 || matches!(status.condition, Condition::Hearing | Condition::Over);
+        self.opening = (status.condition == Condition::Opening).then(|| self.opening.unwrap_or(now));
+        let opening_for = self.opening.map_or(Duration::ZERO, |since| now - since);
+        let may_open = !self.was_open && now - self.begun < TIME_TO_OPEN;
         let quiet_for = now - self.last_frame;
         let had_frames = self.frames > 0 || self.was_heard == Some(true);
         match &status.condition {
+            Condition::Failed(_) if may_open => None,
             Condition::Failed(why) => Some(Trouble::Failed(why.clone())),
             Condition::Broken => Some(Trouble::Broken),
             Condition::Hearing if had_frames && silence.is_some_and(|silence| quiet_for >= silence) => {
                 Some(Trouble::Silent(quiet_for))
             }
+            Condition::Opening if opening_for >= TIME_TO_OPEN => Some(Trouble::Unopened),
             Condition::Opening | Condition::Hearing | Condition::Over => None,
         }
     }
@@ -81,7 +109,7 @@ pub(super) async fn tell(
     quiet: Quiet,
     stop: CancellationToken,
 ) {
-    // By their places: two sources may have one name.
+    // By their places.
     let mut sources: HashMap<usize, Source> = HashMap::new();
     loop {
         // A source may take its time, for which nothing else waits.
@@ -100,19 +128,20 @@ pub(super) async fn tell(
             if quiet.look_again(now).is_some() {
                 continue;
             }
+            let was_open = source.was_open;
             for chat in sender.served() {
                 let told = source.told.entry(chat).or_default();
                 let due = told.due(trouble.is_some(), now);
                 let (text, silent) = match (due, &trouble) {
                     (Due::Begun, Some(why)) => (notices::source_trouble(&status.name, why), false),
-                    (Due::Over(()), _) => (notices::source_recovered(&status.name), true),
+                    (Due::Over(was_open), _) => (notices::source_recovered(&status.name, was_open), true),
                     _ => continue,
                 };
                 let outcome = tokio::select! {
                     outcome = sender.notice(chat, &text, silent) => outcome,
                     () = stop.cancelled() => return,
                 };
-                told.settle(due, (), outcome, chat, Instant::now());
+                told.settle(due, was_open, outcome, chat, Instant::now());
             }
         }
         tokio::select! {
@@ -181,6 +210,29 @@ mod tests {
             assert_eq!(source.trouble(&silent, Some(SILENCE), early), None);
             let trouble = source.trouble(&silent, Some(SILENCE), start + SILENCE);
             assert_eq!(trouble, was_heard.then_some(Trouble::Silent(SILENCE)));
+        }
+    }
+
+    #[test]
+    fn a_source_has_a_minute_to_open() {
+        let start = Instant::now();
+        let failed = || Condition::Failed("it is gone".to_owned());
+        let late = Trouble::Failed("it is gone".to_owned());
+        for (condition, trouble) in [(Condition::Opening, Trouble::Unopened), (failed(), late.clone())] {
+            let mut source = Source::new(start);
+            let mut look = |condition: &Condition, seconds| {
+                let now = start + Duration::from_secs(seconds);
+                source.trouble(&status(0, condition.clone()), Some(SILENCE), now)
+            };
+            assert_eq!(look(&condition, 0), None);
+            assert_eq!(look(&condition, 59), None);
+            assert_eq!(look(&condition, 60), Some(trouble));
+            assert_eq!(look(&Condition::Hearing, 62), None);
+            // A named pipe whose writer went has another minute, and what was open fails at once.
+            assert_eq!(look(&Condition::Opening, 64), None);
+            assert_eq!(look(&Condition::Opening, 123), None);
+            assert_eq!(look(&Condition::Opening, 124), Some(Trouble::Unopened));
+            assert_eq!(look(&failed(), 126), Some(late.clone()));
         }
     }
 

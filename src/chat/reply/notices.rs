@@ -31,6 +31,8 @@ pub fn recording_resumed(lost: u64) -> Text {
 pub enum Trouble {
     /// It failed, for this reason.
     Failed(String),
+    /// It was begun and gives nothing, not even the head of a capture file.
+    Unopened,
     /// It gives no frames any more, for so long.
     Silent(Duration),
     /// Hearing it ended by a fault of this program.
@@ -42,6 +44,10 @@ pub fn source_trouble(source: &str, trouble: &Trouble) -> Text {
     let text = Text::plain(format_args!("⚠️ {}: ", printable(source)));
     match trouble {
         Trouble::Failed(why) => text.then(sentence(why)),
+        Trouble::Unopened => text.then(
+            "nothing has come from it for a minute, not even the beginning of a capture. Look whether what is to \
+             write it runs, and what the log says of it.",
+        ),
         Trouble::Silent(silence) => text.then(format_args!(
             "no frame for {} min. Look whether the radio is still there, and in monitor mode.",
             silence.as_secs() / 60
@@ -56,9 +62,10 @@ fn sentence(why: &str) -> String {
     if shown.ends_with(['.', '?', '!', '…']) { shown } else { shown + "." }
 }
 
-/// A source of frames that had trouble is heard again.
-pub fn source_recovered(source: &str) -> Text {
-    Text::plain(format_args!("✅ {} is heard again.", printable(source)))
+/// A source of frames that had trouble is heard, again where it was before.
+pub fn source_recovered(source: &str, was_open: bool) -> Text {
+    let again = if was_open { " again" } else { "" };
+    Text::plain(format_args!("✅ {} is heard{again}.", printable(source)))
 }
 
 #[cfg(test)]
@@ -70,6 +77,11 @@ mod tests {
         let failed = |why: &str| Trouble::Failed(why.to_owned());
         for (trouble, shown) in [
             (failed("it is down; bring it up"), "⚠️ mon0: it is down; bring it up."),
+            (
+                Trouble::Unopened,
+                "⚠️ mon0: nothing has come from it for a minute, not even the beginning of a capture. Look whether \
+                 what is to write it runs, and what the log says of it.",
+            ),
             (failed("is it still there?"), "⚠️ mon0: is it still there?"),
             (
                 Trouble::Silent(Duration::from_secs(660)),
@@ -78,5 +90,7 @@ mod tests {
         ] {
             assert_eq!(source_trouble("mon0", &trouble).to_string(), shown);
         }
+        assert_eq!(source_recovered("mon0", true).to_string(), "✅ mon0 is heard again.");
+        assert_eq!(source_recovered("mon0", false).to_string(), "✅ mon0 is heard.");
     }
 }
