@@ -171,7 +171,10 @@ fn an_interface_gives_frames_or_is_told_to_give_none() {
         "{silent}"
     );
     assert!(
-        silent.contains(&format!("put it into monitor mode: ip link set {} down", ethernet.name())),
+        silent.contains(&format!(
+            "✗ Source {0}: {0} is no Wi-Fi interface, it delivers EN10MB",
+            ethernet.name()
+        )) && silent.contains("→ name a Wi-Fi interface in its place: `iw dev` lists them"),
         "{silent}"
     );
     let heard = AtomicBool::new(false);
