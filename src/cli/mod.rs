@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -244,6 +246,10 @@ impl CliError {
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     start_logging();
+    // What is recorded is for its owner alone, whatever the shell's mask; a man page is for all.
+    if !matches!(command, Command::Man { .. }) {
+        umask(Mode::RWXG | Mode::RWXO);
+    }
     let outcome = match command {
         Command::Run { config, fcs } => run(config.config.as_deref(), fcs),
         Command::Decode { file, fcs } => decode::decode(&file, fcs),

@@ -235,6 +235,33 @@ fn the_socket_is_its_owners_alone() {
 }
 
 #[test]
+fn what_is_stored_is_its_owners_alone_whatever_the_mask() {
+    let program = probewatch_command(&[]);
+    let program = program.get_program().to_str().unwrap().to_owned();
+    let under = |program: &str| ["sh", "-c", "umask 0; exec \"$@\"", "sh", program].map(str::to_owned);
+    let shell = under(&program);
+    let shell: Vec<&str> = shell.iter().map(String::as_str).collect();
+    let mut box_ = Box::start_with(|config| config.command(&shell));
+    box_.hear(ALICE, "RNM0");
+    box_.wait_for_events(2);
+    let data_dir = box_.service.data_dir();
+    let mut found = vec![data_dir.clone()];
+    let mut at = 0;
+    while let Some(path) = found.get(at).cloned() {
+        at += 1;
+        let known = fs::symlink_metadata(&path).unwrap();
+        let mode = if known.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(known.mode() & 0o777, mode, "{}", path.display());
+        if known.is_dir() {
+            found.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    for name in ["events", "state", "lock", "control.sock"] {
+        assert!(found.contains(&data_dir.join(name)), "{found:?}");
+    }
+}
+
+#[test]
 fn several_are_answered_at_once_and_no_more_than_some() {
     let box_ = Box::with_street();
     let config = box_.service.config_path();
