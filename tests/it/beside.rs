@@ -286,8 +286,12 @@ fn several_are_answered_at_once_and_no_more_than_some() {
             assert!(outcome.status.success(), "{}", stderr(&outcome));
         }
     });
-    let idle: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(box_.socket()).unwrap()).collect();
-    let refused = box_.run(&["status"]);
+    // The places of the commands before are free only a moment after these have ended.
+    let mut idle: Vec<UnixStream> = Vec::new();
+    let refused = wait_until("all places to be taken", || {
+        idle.extend((0..16).map(|_| UnixStream::connect(box_.socket()).unwrap()));
+        Some(box_.run(&["status"])).filter(|output| !output.status.success())
+    });
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("the service answers 16 others already"), "{}", stderr(&refused));
     drop(idle);
