@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use config::{Value, ValueKind};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::capture::{self, monitor};
@@ -202,7 +203,7 @@ pub struct Webhook {
 }
 
 /// Who serves TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tls {
     /// A reverse proxy or tunnel in front of the bot.
     Off,

@@ -11,7 +11,6 @@ mod telegram;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -23,9 +22,6 @@ use crate::control::{Answer, Command, Request, Screen, Unanswered};
 use crate::event::{Offset, Timestamp};
 use crate::telegram::look;
 use finding::Finding;
-
-/// How long a running service may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a running service says of itself.
 #[derive(Deserialize)]
@@ -82,7 +78,7 @@ fn ask_service(config: &Config) -> (Option<Service>, Finding) {
     const CHECK: &str = "Service";
     let request = Request::new(Command::Status { json: true }, config.time_zone);
     let mut said = Vec::new();
-    let asked = Answer::ask(&config.data_dir, &request, io::empty(), Some(PATIENCE), &mut Nobody)
+    let asked = Answer::ask(&config.data_dir, &request, io::empty(), &mut Nobody)
         .and_then(|answer| Ok(answer.print(&mut said, &mut Nobody)?));
     let error = match asked.map(|_| serde_json::from_slice::<Service>(&said)) {
         Ok(Ok(service)) => {
