@@ -47,6 +47,12 @@ pub enum ConfigError {
         /// What is wrong, and where.
         why: String,
     },
+    /// This user may not read the file.
+    #[error("could not read the configuration {file}: this user may not; run this command with sudo")]
+    NotPermitted {
+        /// The file.
+        file: String,
+    },
     /// A key that does not exist.
     #[error("{place}: there is no key `{key}`{nearest}")]
     UnknownKey {
@@ -211,6 +217,10 @@ pub enum Tls {
     SelfSigned,
 }
 
+fn system_file() -> Option<&'static Path> {
+    Some(Path::new(SYSTEM_FILE)).filter(|file| file.exists())
+}
+
 impl Config {
     /// The defaults, without any file and whatever the environment says.
     ///
@@ -230,7 +240,17 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the file, the key and what was expected.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let system = Path::new(SYSTEM_FILE);
-        read::load_from(file.or_else(|| system.exists().then_some(system)), read::environment()?)
+        read::load_from(file.or(system_file()), read::environment()?)
+    }
+
+    /// As [`Self::load`], with the credentials in `folder` where systemd gives this process none of its own: as the
+    /// service has them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with_credentials(file: Option<&Path>, folder: &Path) -> Result<Self, ConfigError> {
+        let mut environment = read::environment()?;
+        environment.entry(read::CREDENTIALS.to_owned()).or_insert_with(|| folder.display().to_string());
+        read::load_from(file.or(system_file()), environment)
     }
 }

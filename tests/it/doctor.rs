@@ -2,16 +2,17 @@
 //! exit status 1 where something is broken; the token is never in it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::commands::{ALICE, TIME, stderr, stdout};
-use crate::support::bot_api::BotApi;
+use crate::support::bot_api::{BotApi, Fault};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, write_pcap};
 use crate::support::require;
-use crate::support::service::{Config, Service, probewatch, toml_string};
+use crate::support::service::{Config, Service, probewatch, probewatch_as_nobody, toml_string};
 use crate::support::tap_radio::TapRadio;
 
 fn frame() -> Vec<u8> {
@@ -149,6 +150,40 @@ fn what_telegram_says_of_the_webhook_is_explained() {
     api.answer_with("getWebhookInfo", json!({"url": "https://other.example/x"}));
     let (list, _) = list(service.config_path().to_str().unwrap());
     assert!(list.contains("✗ Webhook: Telegram posts to another address, on other.example"), "{list}");
+}
+
+#[test]
+fn the_service_is_asked_for_the_token_that_only_it_has() {
+    let (folder, capture) = folder_with_capture();
+    let api = BotApi::start();
+    fs::write(folder.path().join("telegram-token"), api.token()).unwrap();
+    let config = Config::new(&api).unset("telegram", "token").sources(&[&capture]);
+    let config = config.env("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap());
+    let service = Service::start_with(&api, config);
+    service.wait_for_line("Telegram posts updates");
+    service.wait_for_line("is at its end");
+    let config = service.config_path();
+    let (found, _) = list(config.to_str().unwrap());
+    assert!(found.contains("✓ Telegram token: Telegram knows the bot as @probewatch_test_bot"), "{found}");
+    assert!(found.contains("✓ Webhook: Telegram posts to bot.example.org"), "{found}");
+    assert!(!found.contains(api.token()), "{found}");
+    api.fail_next("getWebhookInfo", 1, Fault::ServerError(500));
+    let (unknown, output) = list(config.to_str().unwrap());
+    assert!(unknown.contains("✗ Webhook: what Telegram knows of it is not known: "), "{unknown}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn another_user_is_told_to_use_sudo() {
+    let api = BotApi::start();
+    let (folder, capture) = folder_with_capture();
+    let config = written(&folder, &Config::new(&api).sources(&[&capture]));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let Some(output) = probewatch_as_nobody(&["doctor", "-c", &config], folder.path()) else { return };
+    let found = stdout(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(found.contains("and this user may not read it\n    → run this command with sudo"), "{found}");
 }
 
 #[test]
