@@ -174,6 +174,35 @@ fn the_service_is_asked_for_the_token_that_only_it_has() {
 }
 
 #[test]
+fn a_command_is_run_where_no_service_does() {
+    let api = BotApi::start();
+    let (folder, capture) = folder_with_capture();
+    let ended = folder.path().join("ended");
+    let commands = [
+        ("attic", format!("trap 'touch {}; exit' TERM; cat {capture}; sleep 1000 & wait", ended.display())),
+        ("cellar", "echo 'no route to cellar; give up' >&2; exit 255".to_owned()),
+        ("garden", "sleep 1000".to_owned()),
+    ];
+    let sources = commands.map(|(name, command)| {
+        format!("{{ name = {}, command = {} }}", toml_string(name), toml_string(&command))
+    });
+    let config = Config::new(&api).polling().set("capture", "sources", &format!("[{}]", sources.join(", ")));
+    let (found, _) = list(&written(&folder, &config));
+    assert!(
+        found
+            .contains("✓ Source attic: delivers 802.11 frames (radiotap); the command was run for this look"),
+        "{found}"
+    );
+    assert!(ended.exists(), "it was ended");
+    assert!(found.contains("✗ Source cellar: the command "), "{found}");
+    assert!(found.contains("ended (exit status: 255); it says: no route to cellar; give up\n"), "{found}");
+    assert!(
+        found.contains("✗ Source garden: the command was run for 5 s and ended, and gave nothing"),
+        "{found}"
+    );
+}
+
+#[test]
 fn another_user_is_told_to_use_sudo() {
     let api = BotApi::start();
     let (folder, capture) = folder_with_capture();
