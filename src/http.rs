@@ -1,7 +1,8 @@
 //! The listener for what comes over HTTP, with TLS where it has a certificate. It serves a bounded number of
-//! connections, and none that does not say what it wants within some seconds.
+//! connections, and none that does not say what it wants within some seconds, or takes nothing of its answer.
 
 mod certificate;
+mod patience;
 mod places;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use certificate::{Certificate, CertificateError};
+use patience::Patient;
 pub use places::Caller;
 use places::{Place, Places};
 
@@ -29,6 +31,9 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// How long a request's head may take to arrive, the wait on an idle connection included.
 const HEAD_TIME: Duration = Duration::from_secs(15);
+
+/// How long the other side may take nothing of what is written to it.
+const WRITE_TIME: Duration = Duration::from_secs(15);
 
 /// How long requests that are being answered may still take when the listener stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -87,6 +92,7 @@ async fn serve_connection(
     watcher: Watcher,
     stop: &CancellationToken,
 ) {
+    let stream = Patient::new(stream, WRITE_TIME);
     let Some(tls) = tls else { return answer(stream, router, watcher).await };
     let agreed = tokio::select! {
         agreed = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)) => agreed,

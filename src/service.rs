@@ -16,6 +16,7 @@ mod sensor;
 mod time_server;
 mod watchdog;
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -288,7 +289,8 @@ async fn be_ready(
 fn listen_beside(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: &CancellationToken) {
     match control::Listener::bind(&config.data_dir) {
         Ok(listener) => {
-            let beside = control::Beside { recorder: recorder.clone(), chat: chat.clone() };
+            let telegram = config.telegram.clone().map(asker);
+            let beside = control::Beside { recorder: recorder.clone(), chat: chat.clone(), telegram };
             tokio::spawn(control::serve(listener, beside, stop.clone()));
         }
         Err(error) => warn!(
@@ -297,6 +299,14 @@ fn listen_beside(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: 
             config.data_dir.join(control::SOCKET).display()
         ),
     }
+}
+
+/// What asks Telegram how it sees the bot.
+fn asker(settings: config::Telegram) -> control::AskTelegram {
+    Arc::new(move |runtime| {
+        let look = runtime.block_on(telegram::look(&settings)).map_err(io::Error::other)?;
+        Ok(serde_json::to_string(&look)?)
+    })
 }
 
 /// The parts that have to move.

@@ -2,50 +2,56 @@
 
 use std::io;
 
+const LISTED: &str = "`ip link` lists them";
+const RIGHT: &str = "run probewatch with sudo, or give it the right once: \
+                     sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch)";
+/// Setting the mode by hand could take the machine offline; probewatch looks whether it would.
+const AUTO: &str = "leave out monitor = \"off\", and probewatch listens in monitor mode, unless the machine would be \
+                    offline then";
+const NAME_ONE: &str = "name a Wi-Fi interface in its place: `iw dev` lists them";
+const LOST: &str = "is the interface still there, and up?";
+const IN_THE_LOG: &str = "what it wrote to standard error stands in the log";
+const CAPTURE_NEEDED: &str = "a pcap or pcapng file is needed";
+const MONITOR_NEEDED: &str = "capture on an interface in monitor mode";
+
 /// Why a source cannot be opened or read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The interface does not exist.
-    #[error("cannot capture on {interface}: there is no such interface; `ip link` lists them")]
+    #[error("cannot capture on {interface}: there is no such interface; {LISTED}")]
     NoSuchInterface { interface: String },
     /// The process may not capture.
-    #[error(
-        "cannot capture on {interface}: not permitted; run probewatch with sudo, or give it the right \
-         once: sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch)"
-    )]
+    #[error("cannot capture on {interface}: not permitted; {RIGHT}")]
     NotPermitted { interface: String },
     /// The interface is not up.
-    #[error("cannot capture on {interface}: it is down; bring it up: ip link set {interface} up")]
+    #[error("cannot capture on {interface}: it is down; {}", bring_up(interface))]
     InterfaceDown { interface: String },
-    /// The interface is not in monitor mode.
-    #[error(
-        "{interface} delivers {link_type}, not 802.11 frames; put it into monitor mode: \
-         ip link set {interface} down; iw dev {interface} set type monitor; ip link set {interface} up"
-    )]
+    /// The Wi-Fi interface is not in monitor mode.
+    #[error("{interface} delivers {link_type}, not 802.11 frames: it is not in monitor mode; {AUTO}")]
     NotMonitor { interface: String, link_type: String },
+    /// The interface has no radio.
+    #[error("{interface} is no Wi-Fi interface, it delivers {link_type}; {NAME_ONE}")]
+    NoWifiInterface { interface: String, link_type: String },
     /// libpcap cannot open the interface for another reason.
     #[error("cannot capture on {interface}: {reason}")]
     Interface { interface: String, reason: String },
     /// A running capture ended by itself.
-    #[error("the capture on {interface} ended: {reason}; is the interface still there, and up?")]
+    #[error("the capture on {interface} ended: {reason}; {LOST}")]
     InterfaceLost { interface: String, reason: String },
     /// The system starts no shell for the command.
     #[error("cannot run the command {command}: {error}")]
     Command { command: String, error: io::Error },
     /// The command ended, which it is not to do.
-    #[error("the command {command} ended ({how}); what it wrote to standard error stands in the log")]
+    #[error("the command {command} ended ({how}); {IN_THE_LOG}")]
     CommandEnded { command: String, how: String },
     /// The operating system cannot open or read the file.
     #[error("cannot read {file}: {error}")]
     Read { file: String, error: io::Error },
     /// The file is something else than a capture.
-    #[error("cannot read {file}: {reason}; a pcap or pcapng file is needed")]
+    #[error("cannot read {file}: {reason}; {CAPTURE_NEEDED}")]
     NotACapture { file: String, reason: String },
     /// The file has frames of another kind.
-    #[error(
-        "cannot use {file}: it holds {link_types}, not 802.11 frames; capture on an interface in \
-         monitor mode"
-    )]
+    #[error("cannot use {file}: it holds {link_types}, not 802.11 frames; {MONITOR_NEEDED}")]
     NotWifi { file: String, link_types: String },
     /// The file ends where a frame should go on.
     #[error("{file} ends in the middle of a record, the rest is missing (frames read: {frames})")]
@@ -56,4 +62,61 @@ pub enum CaptureError {
     /// The file cannot be written.
     #[error("cannot write {file}: {error}")]
     Write { file: String, error: io::Error },
+}
+
+impl CaptureError {
+    /// What helps, where that is known. The error's text ends with it, behind a semicolon.
+    pub fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::InterfaceDown { interface } => return Some(bring_up(interface)),
+            Self::NoSuchInterface { .. } => LISTED,
+            Self::NotPermitted { .. } => RIGHT,
+            Self::NotMonitor { .. } => AUTO,
+            Self::NoWifiInterface { .. } => NAME_ONE,
+            Self::InterfaceLost { .. } => LOST,
+            Self::CommandEnded { .. } => IN_THE_LOG,
+            Self::NotACapture { .. } => CAPTURE_NEEDED,
+            Self::NotWifi { .. } => MONITOR_NEEDED,
+            Self::Interface { .. }
+            | Self::Command { .. }
+            | Self::Read { .. }
+            | Self::Cut { .. }
+            | Self::Damaged { .. }
+            | Self::Write { .. } => return None,
+        };
+        Some(remedy.to_owned())
+    }
+
+    /// What is wrong, without what helps.
+    pub fn trouble(&self) -> String {
+        let text = self.to_string();
+        let remedy = self.remedy().unwrap_or_default();
+        let trouble = text.strip_suffix(&remedy).and_then(|text| text.strip_suffix("; "));
+        trouble.map_or(text.clone(), str::to_owned)
+    }
+}
+
+fn bring_up(interface: &str) -> String {
+    format!("bring it up: ip link set {interface} up")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_apart_from_what_helps_whatever_a_source_is_called() {
+        let file = "the output of echo garbage; exec sleep 1000".to_owned();
+        let garbage = CaptureError::NotACapture { file, reason: "it is no capture file".to_owned() };
+        assert_eq!(
+            garbage.trouble(),
+            "cannot read the output of echo garbage; exec sleep 1000: it is no capture file"
+        );
+        assert_eq!(garbage.remedy().as_deref(), Some("a pcap or pcapng file is needed"));
+        assert_eq!(garbage.to_string(), format!("{}; {}", garbage.trouble(), garbage.remedy().unwrap()));
+        let down = CaptureError::InterfaceDown { interface: "mon0".to_owned() };
+        assert_eq!(down.to_string(), format!("{}; {}", down.trouble(), down.remedy().unwrap()));
+        let cut = CaptureError::Cut { file: "a; b".to_owned(), frames: 7 };
+        assert_eq!((cut.trouble(), cut.remedy()), (cut.to_string(), None));
+    }
 }

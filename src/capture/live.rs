@@ -66,9 +66,13 @@ impl Live {
             .open()
             .map_err(failed)?;
         let dlt = pcap.get_datalink().0;
-        let link = LinkType::from_dlt(dlt).ok_or_else(|| CaptureError::NotMonitor {
-            interface: interface.to_owned(),
-            link_type: link_type_name(dlt),
+        let link = LinkType::from_dlt(dlt).ok_or_else(|| {
+            let (interface, link_type) = (interface.to_owned(), link_type_name(dlt));
+            if has_radio(&interface) {
+                CaptureError::NotMonitor { interface, link_type }
+            } else {
+                CaptureError::NoWifiInterface { interface, link_type }
+            }
         })?;
         if !settings.every_frame {
             pcap.filter(FILTER, true).map_err(failed)?;
@@ -171,6 +175,11 @@ fn wait(pcap: &pcap::Capture<Active>, waker: &OwnedFd, limit: Duration) -> rusti
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether an interface belongs to a radio, as the kernel's 802.11 stack says.
+fn has_radio(interface: &str) -> bool {
+    Path::new("/sys/class/net").join(interface).join("phy80211").exists()
 }
 
 /// Whether an interface is there, and not up.

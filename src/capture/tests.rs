@@ -412,9 +412,10 @@ fn a_pipe_is_read_as_it_comes_and_can_be_stopped_while_it_is_idle() {
 
 #[test]
 fn an_interface_that_cannot_be_captured_says_why() {
-    for (interface, words) in
-        [("no-such-if0", &["there is no such interface"][..]), ("lo", &["monitor mode", "not permitted"])]
-    {
+    for (interface, words) in [
+        ("no-such-if0", &["there is no such interface"][..]),
+        ("lo", &["no Wi-Fi interface", "not permitted"]),
+    ] {
         let source = Source::Interface(interface.to_owned());
         let error = Capture::open(&source, &Settings::default()).unwrap_err().to_string();
         assert!(error.contains(interface), "{error}");

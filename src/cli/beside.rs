@@ -2,46 +2,70 @@
 
 use std::fmt::Display;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::output::write_to;
 use super::progress::Progress;
-use super::{CliError, Place, report};
+use super::{CliError, report};
 use crate::config::Config;
 use crate::control::{Answer, Command, Request, Screen, Unanswered};
 use crate::event::Offset;
 
-/// What came of a command in this process, or of the same asked of the service that has the data directory.
-pub(super) fn or_beside(
-    place: &Place,
-    here: Result<ExitCode, CliError>,
-    command: impl FnOnce() -> Command,
+/// Asks the service that has the data directory, and writes its answer to `output` as `write_to` does; where none
+/// listens, the command runs `here`. The service comes first: while a disk hangs it still answers, and who waits for
+/// a file cannot even be killed.
+pub(super) fn or_here(
+    config: &Config,
+    command: Command,
+    output: &str,
+    here: impl FnOnce() -> Result<ExitCode, CliError>,
 ) -> Result<ExitCode, CliError> {
-    match here {
-        Err(held) if held.is_held() => ask(&place.config()?, command(), "-", held),
+    permit(&config.data_dir, Access::EXEC_OK)?;
+    match ask(config, command, output) {
+        Err(CliError::Beside(Unanswered::NobodyListens)) => here(),
         outcome => outcome,
     }
 }
 
-/// Asks the service, and writes its answer to `output` as `write_to` does. `held` is the error where none answers.
-pub(super) fn ask(
-    config: &Config,
-    command: Command,
-    output: &str,
-    held: CliError,
-) -> Result<ExitCode, CliError> {
+fn ask(config: &Config, command: Command, output: &str) -> Result<ExitCode, CliError> {
     let request = Request::new(command, config.time_zone);
     let mut terminal = Terminal { progress: None };
-    let answer = match Answer::ask(&config.data_dir, &request, io::stdin(), None, &mut terminal) {
-        Err(Unanswered::NobodyListens) => return Err(held),
-        answer => answer?,
-    };
+    let answer = Answer::ask(&config.data_dir, &request, io::stdin(), &mut terminal)?;
     let mut status = 1;
-    write_to(output, |out| {
+    let written = write_to(output, |out| {
         status = answer.print(out, &mut terminal)?;
         Ok(())
-    })?;
+    });
+    written.map_err(or_unanswered)?;
     Ok(ExitCode::from(status))
+}
+
+/// What the service said in the middle of its answer, where that is what kept it from being written.
+fn or_unanswered(error: CliError) -> CliError {
+    match error {
+        CliError::Io { what, error } => match error.downcast() {
+            Ok(unanswered) => CliError::Beside(unanswered),
+            Err(error) => CliError::Io { what, error },
+        },
+        CliError::Output { file, error } => match error.downcast() {
+            Ok(unanswered) => CliError::Beside(unanswered),
+            Err(error) => CliError::Output { file, error },
+        },
+        other => other,
+    }
+}
+
+/// Whether this user may use the data directory, if it is there.
+pub(super) fn permit(data_dir: &Path, rights: Access) -> Result<(), CliError> {
+    match access(data_dir, rights) {
+        Err(Errno::ACCESS | Errno::PERM) => Err(CliError::NotPermitted(data_dir.to_owned())),
+        // What else is wrong is told where it is opened.
+        _ => Ok(()),
+    }
 }
 
 /// The terminal, where there is one.

@@ -9,7 +9,7 @@ use crate::control::Command;
 use crate::control::check::{Compared, TOLD, is_well, report};
 
 pub(super) fn check(place: &Place) -> Result<ExitCode, CliError> {
-    beside::or_beside(place, here(place), || Command::Check)
+    beside::or_here(&place.config()?, Command::Check, "-", || here(place))
 }
 
 fn here(place: &Place) -> Result<ExitCode, CliError> {

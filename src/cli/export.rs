@@ -60,10 +60,8 @@ pub(super) fn export(choice: &Choice) -> Result<ExitCode, CliError> {
     }
     let config = choice.place.config()?;
     let wanted = choice.wanted(config.time_zone);
-    match here(&config, &wanted, &choice.output) {
-        Err(held) if held.is_held() => beside::ask(&config, Command::Export(wanted), &choice.output, held),
-        outcome => outcome,
-    }
+    let asked = Command::Export(wanted.clone());
+    beside::or_here(&config, asked, &choice.output, || here(&config, &wanted, &choice.output))
 }
 
 fn here(config: &Config, wanted: &Wanted, output: &str) -> Result<ExitCode, CliError> {

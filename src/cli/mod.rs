@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rustix::fs::{Access, Mode};
+use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -32,7 +34,6 @@ use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
 use crate::control::export::ExportError;
 use crate::control::{self, Running, Unanswered};
-use crate::event_log::LockError;
 use crate::recorder::{ImportError, RecorderError, Stored};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
@@ -179,8 +180,12 @@ impl Place {
     }
 }
 
+/// What whoever takes the data directory's lock needs.
+const TO_WRITE: Access = Access::WRITE_OK.union(Access::EXEC_OK);
+
 /// The data directory, which must hold some data.
 fn stored(config: &Config) -> Result<Stored, CliError> {
+    beside::permit(&config.data_dir, TO_WRITE)?;
     if !["events", "snapshots"].iter().any(|folder| config.data_dir.join(folder).is_dir()) {
         return Err(CliError::NoData(config.data_dir.clone()));
     }
@@ -217,6 +222,8 @@ enum CliError {
     NoServiceAndNoData(PathBuf),
     #[error("no service runs on {}", .0.display())]
     NoService(PathBuf),
+    #[error("the data directory {} belongs to another user: run this command with sudo, or as that user", .0.display())]
+    NotPermitted(PathBuf),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: io::Error },
     #[error("the replay was broken off: the disk took nothing more ({0}); what it took before is recorded")]
@@ -226,15 +233,6 @@ enum CliError {
 }
 
 impl CliError {
-    /// Whether another process has the data directory.
-    fn is_held(&self) -> bool {
-        let error = match self {
-            Self::Recorder(error) | Self::Service(ServiceError::Recorder(error)) => error,
-            _ => return false,
-        };
-        matches!(error, RecorderError::Lock(LockError::Held { .. }))
-    }
-
     fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io { what, error }
     }
@@ -244,6 +242,10 @@ impl CliError {
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     start_logging();
+    // What is recorded is for its owner alone, whatever the shell's mask; a man page is for all.
+    if !matches!(command, Command::Man { .. }) {
+        umask(Mode::RWXG | Mode::RWXO);
+    }
     let outcome = match command {
         Command::Run { config, fcs } => run(config.config.as_deref(), fcs),
         Command::Decode { file, fcs } => decode::decode(&file, fcs),
@@ -316,6 +318,7 @@ fn with_recorder<T>(
     config: &Config,
     work: impl FnOnce(&Runtime, &RunningRecorder) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
+    beside::permit(&config.data_dir, TO_WRITE)?;
     let runtime = runtime()?;
     let recorder = RunningRecorder::start(
         config,
@@ -331,16 +334,16 @@ fn with_recorder<T>(
 }
 
 fn lookup(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, CliError> {
-    let command = || control::Command::Lookup { queries: queries.to_vec(), json };
-    beside::or_beside(place, lookup_here(queries, place, json), command)
+    let config = place.config()?;
+    let command = control::Command::Lookup { queries: queries.to_vec(), json };
+    beside::or_here(&config, command, "-", || lookup_here(queries, &config, json))
 }
 
-fn lookup_here(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, CliError> {
-    let config = place.config()?;
+fn lookup_here(queries: &[String], config: &Config, json: bool) -> Result<ExitCode, CliError> {
     if !config.data_dir.join("events").is_dir() {
-        return Err(CliError::NoData(config.data_dir));
+        return Err(CliError::NoData(config.data_dir.clone()));
     }
-    with_recorder(&config, |runtime, recorder| {
+    with_recorder(config, |runtime, recorder| {
         let view = Running { recorder: recorder.handle().clone(), runtime: runtime.handle().clone() };
         let all_found = control::lookup::write(&view, queries, json, config.time_zone, io::stdout().lock())
             .map_err(CliError::io("could not print the answer"))?;
@@ -349,12 +352,13 @@ fn lookup_here(queries: &[String], place: &Place, json: bool) -> Result<ExitCode
 }
 
 fn chat(place: &Place) -> Result<ExitCode, CliError> {
-    beside::or_beside(place, chat_here(place), || control::Command::Chat { prompt: prompt().is_some() })
+    let config = place.config()?;
+    let command = control::Command::Chat { prompt: prompt().is_some() };
+    beside::or_here(&config, command, "-", || chat_here(&config))
 }
 
-fn chat_here(place: &Place) -> Result<ExitCode, CliError> {
-    let config = place.config()?;
-    with_recorder(&config, |runtime, recorder| {
+fn chat_here(config: &Config) -> Result<ExitCode, CliError> {
+    with_recorder(config, |runtime, recorder| {
         let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new)
             .following_after(config.follow_silence);
         talk(&chat, runtime)?;

@@ -16,7 +16,7 @@ pub(super) fn write_to(
     if output == "-" {
         let mut standard = BufWriter::with_capacity(1 << 16, io::stdout().lock());
         let written = write(&mut standard).and_then(|()| standard.flush());
-        return written.map_err(CliError::io("could not print the export"));
+        return written.map_err(CliError::io("could not print the answer"));
     }
     write_file(Path::new(output), write).map_err(|error| CliError::Output { file: output.to_owned(), error })
 }

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::decode::{file_source, warn_of_bad_fcs};
-use super::{CliError, FcsChoice, Place, report, runtime};
+use super::{CliError, FcsChoice, Place, TO_WRITE, beside, report, runtime};
 use crate::capture::{Capture, CaptureError, Settings, Source};
 use crate::dot11::MacAddr;
 use crate::recorder::RecorderHandle;
@@ -37,6 +37,7 @@ struct Summary {
 
 pub(super) fn replay(files: &[String], place: &Place, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let config = place.config()?;
+    beside::permit(&config.data_dir, TO_WRITE)?;
     let mut settings = recorder_settings(&config);
     // What was captured some other day alerts nobody.
     settings.alerts.chats.clear();

@@ -7,24 +7,24 @@ use std::process::ExitCode;
 use super::progress::Progress;
 use super::{CliError, Place, beside, stored};
 use crate::chat::reply::Status;
+use crate::config::Config;
 use crate::control::{Command, status::write_stored};
 
 pub(super) fn status(place: &Place, json: bool) -> Result<ExitCode, CliError> {
-    beside::or_beside(place, here(place, json), || Command::Status { json })
+    let config = place.config()?;
+    beside::or_here(&config, Command::Status { json }, "-", || here(&config, json))
 }
 
 /// Whether a service runs that records and captures.
 pub(super) fn health(place: &Place) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    let none_runs = CliError::NoService(config.data_dir.clone());
-    beside::ask(&config, Command::Health, "-", none_runs)
+    beside::or_here(&config, Command::Health, "-", || Err(CliError::NoService(config.data_dir.clone())))
 }
 
-fn here(place: &Place, json: bool) -> Result<ExitCode, CliError> {
-    let config = place.config()?;
+fn here(config: &Config, json: bool) -> Result<ExitCode, CliError> {
     let data_dir = config.data_dir.display();
     let none_runs = format!("No service runs on {data_dir}; `probewatch run` starts it.\n");
-    let stored = match stored(&config) {
+    let stored = match stored(config) {
         Err(CliError::NoData(data_dir)) => return Err(CliError::NoServiceAndNoData(data_dir)),
         stored => stored?,
     };

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use config::{Value, ValueKind};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::capture::{self, monitor};
@@ -45,6 +46,12 @@ pub enum ConfigError {
         file: String,
         /// What is wrong, and where.
         why: String,
+    },
+    /// This user may not read the file.
+    #[error("could not read the configuration {file}: this user may not; run this command with sudo")]
+    NotPermitted {
+        /// The file.
+        file: String,
     },
     /// A key that does not exist.
     #[error("{place}: there is no key `{key}`{nearest}")]
@@ -202,12 +209,16 @@ pub struct Webhook {
 }
 
 /// Who serves TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tls {
     /// A reverse proxy or tunnel in front of the bot.
     Off,
     /// The bot, with a certificate that it makes itself and gives to Telegram.
     SelfSigned,
+}
+
+fn system_file() -> Option<&'static Path> {
+    Some(Path::new(SYSTEM_FILE)).filter(|file| file.exists())
 }
 
 impl Config {
@@ -229,7 +240,17 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the file, the key and what was expected.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let system = Path::new(SYSTEM_FILE);
-        read::load_from(file.or_else(|| system.exists().then_some(system)), read::environment()?)
+        read::load_from(file.or(system_file()), read::environment()?)
+    }
+
+    /// As [`Self::load`], with the credentials in `folder` where systemd gives this process none of its own: as the
+    /// service has them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with_credentials(file: Option<&Path>, folder: &Path) -> Result<Self, ConfigError> {
+        let mut environment = read::environment()?;
+        environment.entry(read::CREDENTIALS.to_owned()).or_insert_with(|| folder.display().to_string());
+        read::load_from(file.or(system_file()), environment)
     }
 }

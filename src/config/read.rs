@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use config::{ConfigError as ReadError, Environment, FileFormat, Value};
@@ -15,6 +16,9 @@ use super::{Config, ConfigError};
 const ENVIRONMENT_PREFIX: &str = "PROBEWATCH";
 pub(super) const ENVIRONMENT: &str = "the environment";
 
+/// The variable in which systemd names the folder of a service's credentials (systemd.exec(5)).
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// The configuration in `file` with these variables of the environment over it.
 pub(super) fn load_from(
     file: Option<&Path>,
@@ -23,11 +27,10 @@ pub(super) fn load_from(
     let place = file.map_or(ENVIRONMENT.to_owned(), |path| path.display().to_string());
     let mut sources = ::config::Config::builder();
     if let Some(path) = file {
-        let text = fs::read_to_string(path)
-            .map_err(|error| ConfigError::File { file: place.clone(), why: error.to_string() })?;
+        let text = fs::read_to_string(path).map_err(|error| not_read(place.clone(), &error))?;
         sources = sources.add_source(NamedText { name: place.clone(), text });
     }
-    let credentials = environment.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credentials = environment.get(CREDENTIALS).map(PathBuf::from);
     let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
         .prefix_separator("__")
         .separator("__")
@@ -77,6 +80,13 @@ impl ::config::Source for NamedText {
         FileFormat::Toml
             .parse(Some(&self.name), &self.text)
             .map_err(|cause| ReadError::FileParse { uri: Some(self.name.clone()), cause })
+    }
+}
+
+fn not_read(file: String, error: &io::Error) -> ConfigError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => ConfigError::NotPermitted { file },
+        _ => ConfigError::File { file, why: error.to_string() },
     }
 }
 

@@ -9,8 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::frame::Frame;
+use super::request::LIMIT;
 use super::{Command, Request, socket};
 use crate::event::Offset;
+
+/// How long a service may take to say that it answers, or to answer where that takes no time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +25,22 @@ pub enum Unanswered {
     /// The socket is somebody else's.
     #[error("the service that runs there answers only its own user and root: run this command with sudo")]
     NotPermitted,
+    /// The service was asked, and is silent.
+    #[error(
+        "the service that runs there says nothing for {} s: it was stopped, or hangs, as on a disk that does not \
+         answer; look into its log, and restart it",
+        PATIENCE.as_secs()
+    )]
+    Silent,
+    /// The service answers too many others; when it can be asked again.
+    #[error("{0}")]
+    Busy(String),
     /// The service said why.
     #[error("{0}")]
     Failed(String),
+    /// The request is longer than any that is read.
+    #[error("this is longer than the service takes, {} KiB: ask for less at a time", LIMIT >> 10)]
+    TooLong,
     /// The service ended, or is none.
     #[error("the service broke off its answer: {0}")]
     BrokenOff(io::Error),
@@ -32,6 +49,15 @@ pub enum Unanswered {
 impl From<io::Error> for Unanswered {
     fn from(error: io::Error) -> Self {
         Self::BrokenOff(error)
+    }
+}
+
+impl Unanswered {
+    fn of_reading(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Silent,
+            _ => Self::BrokenOff(error),
+        }
     }
 }
 
@@ -47,11 +73,13 @@ pub trait Screen {
 pub struct Answer {
     frames: BufReader<UnixStream>,
     first: Option<Frame>,
+    /// Whether it has to come at once.
+    is_brief: bool,
 }
 
 impl Answer {
     /// Asks the service in `data_dir`, and waits until it has something to print. `lines` follow the request of a
-    /// chat. Where there is `patience`, the service may be silent for so long.
+    /// chat.
     ///
     /// # Errors
     /// [`Unanswered`].
@@ -59,7 +87,6 @@ impl Answer {
         data_dir: &Path,
         request: &Request,
         lines: impl Read + Send + 'static,
-        patience: Option<Duration>,
         screen: &mut dyn Screen,
     ) -> Result<Self, Unanswered> {
         let mut stream = socket::connect(data_dir).map_err(|error| match error.kind() {
@@ -69,19 +96,19 @@ impl Answer {
             io::ErrorKind::PermissionDenied => Unanswered::NotPermitted,
             _ => Unanswered::BrokenOff(error),
         })?;
-        stream.set_read_timeout(patience)?;
-        stream.set_write_timeout(patience)?;
-        let mut line = serde_json::to_vec(request).map_err(io::Error::from)?;
-        line.push(b'\n');
+        let line = request.to_line()?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         // One that answers too many others says so without reading.
         let asked = stream.write_all(&line);
         if matches!(request.command, Command::Chat { .. }) {
             hand_over(stream.try_clone()?, lines);
         }
-        let mut answer = Self { frames: BufReader::new(stream), first: None };
+        let is_brief = request.command.is_brief();
+        let mut answer = Self { frames: BufReader::new(stream), first: None, is_brief };
         match (answer.next(screen), asked) {
             (Ok(first), _) => answer.first = Some(first),
-            (Err(Unanswered::Failed(why)), _) => return Err(Unanswered::Failed(why)),
+            (Err(why @ (Unanswered::Failed(_) | Unanswered::Busy(_))), _) => return Err(why),
             (Err(error), asked) => return asked.map_err(Unanswered::from).and(Err(error)),
         }
         Ok(answer)
@@ -103,7 +130,7 @@ impl Answer {
                     out.flush()?;
                 }
                 Frame::Exit(status) => return Ok(status),
-                Frame::Told(_) | Frame::Progress(..) | Frame::Failed(_) => {}
+                Frame::Begun | Frame::Told(_) | Frame::Progress(..) | Frame::Busy(_) | Frame::Failed(_) => {}
             }
         }
     }
@@ -111,7 +138,15 @@ impl Answer {
     /// The next output, or the end.
     fn next(&mut self, screen: &mut dyn Screen) -> Result<Frame, Unanswered> {
         loop {
-            match Frame::read(&mut self.frames)? {
+            match Frame::read(&mut self.frames).map_err(Unanswered::of_reading)? {
+                Frame::Begun if !self.is_brief => {
+                    // A person may think for long, and so may a check.
+                    let stream = self.frames.get_ref();
+                    stream.set_read_timeout(None)?;
+                    stream.set_write_timeout(None)?;
+                }
+                Frame::Begun => {}
+                Frame::Busy(why) => return Err(Unanswered::Busy(why)),
                 Frame::Told(what) => screen.tell(&what),
                 Frame::Progress(at, end) => screen.progress(at, end),
                 Frame::Failed(why) => return Err(Unanswered::Failed(why)),

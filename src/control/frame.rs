@@ -18,16 +18,20 @@ const BODY_LIMIT: usize = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "frame", rename_all = "snake_case")]
 enum Head {
+    Begun,
     Output { bytes: usize },
     Told { bytes: usize },
     Progress { at: Offset, end: Offset },
     Exit { status: u8 },
+    Busy { bytes: usize },
     Failed { bytes: usize },
 }
 
 /// A part of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
+    /// The request was read, and is being answered.
+    Begun,
     /// What the command prints.
     Output(Vec<u8>),
     /// Something that is wrong, and does not end the command.
@@ -36,6 +40,8 @@ pub(super) enum Frame {
     Progress(Offset, Offset),
     /// The end of a whole answer.
     Exit(u8),
+    /// Why there is none now, and may be in a while.
+    Busy(String),
     /// Why there is no answer, or not all of it.
     Failed(String),
 }
@@ -57,10 +63,12 @@ impl Frame {
         };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(match serde_json::from_slice(&line)? {
+            Head::Begun => Self::Begun,
             Head::Output { bytes } => Self::Output(body(bytes)?),
             Head::Told { bytes } => Self::Told(text(body(bytes)?)),
             Head::Progress { at, end } => Self::Progress(at, end),
             Head::Exit { status } => Self::Exit(status),
+            Head::Busy { bytes } => Self::Busy(text(body(bytes)?)),
             Head::Failed { bytes } => Self::Failed(text(body(bytes)?)),
         })
     }
@@ -68,10 +76,12 @@ impl Frame {
     /// Writes the frame, all of it at once.
     pub(super) fn write(&self, mut to: impl Write) -> io::Result<()> {
         let (head, body): (_, &[u8]) = match self {
+            Self::Begun => (Head::Begun, &[]),
             Self::Output(output) => (Head::Output { bytes: output.len() }, output),
             Self::Told(text) => (Head::Told { bytes: text.len() }, text.as_bytes()),
             Self::Progress(at, end) => (Head::Progress { at: *at, end: *end }, &[]),
             Self::Exit(status) => (Head::Exit { status: *status }, &[]),
+            Self::Busy(why) => (Head::Busy { bytes: why.len() }, why.as_bytes()),
             Self::Failed(why) => (Head::Failed { bytes: why.len() }, why.as_bytes()),
         };
         let mut bytes = serde_json::to_vec(&head)?;
@@ -118,6 +128,8 @@ mod tests {
     #[test]
     fn frames_are_read_as_they_were_written() {
         let frames = [
+            Frame::Begun,
+            Frame::Busy("16 others are answered".to_owned()),
             Frame::Output(b"{\"frame\":\n\xff\0".to_vec()),
             Frame::Told("line 7 is damaged".to_owned()),
             Frame::Progress(Offset(7), Offset(9)),

@@ -4,10 +4,13 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
-use super::export;
+use super::{Unanswered, export};
 
 /// The program's version, which both sides must have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How long a request may be, in bytes.
+pub(super) const LIMIT: usize = 64 << 10;
 
 /// A command, and how its answer is to be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,15 @@ pub enum Command {
     Export(export::Wanted),
     /// Compare the state with the log.
     Check,
+    /// Tell as an object what Telegram says of the bot, as `doctor` shows it; `null` where there is no bot.
+    Telegram,
+}
+
+impl Command {
+    /// Whether its answer comes at once, so that a service that is silent for long does not answer.
+    pub(super) fn is_brief(&self) -> bool {
+        matches!(self, Self::Lookup { .. } | Self::Status { .. } | Self::Health | Self::Telegram)
+    }
 }
 
 impl Request {
@@ -55,11 +67,24 @@ impl Request {
         Self { version: VERSION.to_owned(), zone, command }
     }
 
+    /// The request as a line.
+    ///
+    /// # Errors
+    /// [`Unanswered::TooLong`].
+    pub(super) fn to_line(&self) -> Result<Vec<u8>, Unanswered> {
+        let mut line = serde_json::to_vec(self).map_err(std::io::Error::from)?;
+        line.push(b'\n');
+        if line.len() > LIMIT { Err(Unanswered::TooLong) } else { Ok(line) }
+    }
+
     /// Reads a request.
     ///
     /// # Errors
     /// Why it cannot be answered, for the person who asked.
     pub(super) fn read(line: &[u8]) -> Result<Self, String> {
+        if line.len() >= LIMIT && !line.ends_with(b"\n") {
+            return Err(Unanswered::TooLong.to_string());
+        }
         let value: Value = serde_json::from_slice(line).map_err(|error| format!("no request: {error}"))?;
         match value.get("version").and_then(Value::as_str) {
             Some(VERSION) => {}
@@ -94,9 +119,22 @@ mod tests {
             [lookup, Command::Status { json: false }, Command::Chat { prompt: true }, Command::Check];
         for command in commands {
             let request = Request::new(command, Tz::Europe__Berlin);
-            let line = serde_json::to_vec(&request).unwrap();
+            let line = request.to_line().unwrap();
             assert_eq!(Request::read(&line), Ok(request));
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_as_such() {
+        let of = |length| {
+            Request::new(Command::Lookup { queries: vec!["x".repeat(length)], json: false }, Tz::UTC)
+        };
+        assert!(of(LIMIT / 2).to_line().is_ok());
+        let long = of(LIMIT);
+        let why = long.to_line().unwrap_err().to_string();
+        assert_eq!(why, "this is longer than the service takes, 64 KiB: ask for less at a time");
+        let line = serde_json::to_vec(&long).unwrap();
+        assert_eq!(Request::read(&line[..LIMIT]), Err(why));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use super::check::{Compared, TOLD, is_well, report};
 use super::export::{Export, What};
 use super::frame::{Frame, Output};
+use super::request::LIMIT;
 use super::{Command, Listener, Request, Running, lookup, status};
 use crate::chat::{Chat, console};
 use crate::recorder::RecorderHandle;
@@ -23,15 +24,20 @@ use crate::recorder::RecorderHandle;
 /// Connections at a time.
 const CONNECTIONS: usize = 16;
 
-/// How long a request may take to arrive, and how long it may be, in bytes.
+/// Chats among them.
+const CHATS: usize = CONNECTIONS / 2;
+
+/// How long a request may take to arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
-const REQUEST_LIMIT: u64 = 64 << 10;
 
 /// How long a person may say nothing, or take nothing of what is written.
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// The wait after a connection could not be accepted, as where no file descriptor is left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+
+/// What Telegram says of the bot, asked for now, as an object of JSON.
+pub type AskTelegram = Arc<dyn Fn(&Handle) -> io::Result<String> + Send + Sync>;
 
 /// What commands beside the service work with.
 #[derive(Clone)]
@@ -40,6 +46,8 @@ pub struct Beside {
     pub recorder: RecorderHandle,
     /// What answers in Telegram.
     pub chat: Chat,
+    /// What asks Telegram how it sees the bot, where there is one.
+    pub telegram: Option<AskTelegram>,
 }
 
 /// What all connections share.
@@ -56,6 +64,7 @@ struct Shared {
 struct Open {
     streams: BTreeMap<u64, UnixStream>,
     last: u64,
+    chats: usize,
 }
 
 /// Answers on `listener` until `stop`; who is being answered then is left.
@@ -92,7 +101,7 @@ impl Shared {
             if open.streams.len() >= CONNECTIONS {
                 drop(open);
                 // Fits into the socket's buffer, so that nobody waits for it.
-                return Frame::Failed(format!(
+                return Frame::Busy(format!(
                     "the service answers {CONNECTIONS} others already; try again when one of them has ended"
                 ))
                 .write(&stream);
@@ -116,9 +125,19 @@ impl Shared {
     fn converse(&self, stream: &UnixStream) -> io::Result<()> {
         let mut input = BufReader::new(stream);
         let mut line = Vec::new();
-        Read::take(&mut input, REQUEST_LIMIT).read_until(b'\n', &mut line)?;
+        Read::take(&mut input, LIMIT as u64).read_until(b'\n', &mut line)?;
         let last = match Request::read(&line) {
             Ok(request) => {
+                let is_chat = matches!(request.command, Command::Chat { .. });
+                let chatting = is_chat.then(|| Chatting::begin(self));
+                if let Some(None) = chatting {
+                    return Frame::Busy(format!(
+                        "{CHATS} chats go on already; end one of them, or wait: one in which nothing is said for an \
+                         hour ends by itself"
+                    ))
+                    .write(stream);
+                }
+                Frame::Begun.write(stream)?;
                 stream.set_read_timeout(Some(IDLE))?;
                 let mut out = Output::new(stream);
                 let outcome = self.answer(request, input, stream, &mut out);
@@ -141,7 +160,7 @@ impl Shared {
         stream: &UnixStream,
         out: &mut Output<'_>,
     ) -> Result<bool, Box<dyn std::error::Error>> {
-        let Beside { recorder, chat } = self.beside.clone();
+        let Beside { recorder, chat, telegram } = self.beside.clone();
         let view = Running { recorder, runtime: self.runtime.clone() };
         match command {
             Command::Lookup { queries, json } => Ok(lookup::write(&view, &queries, json, zone, out)?),
@@ -163,6 +182,11 @@ impl Shared {
                     let _ = Frame::Told(what.to_string()).write(stream);
                 };
                 Ok(Export::new(&view, &wanted)?.write(out, &mut tell)? == 0)
+            }
+            Command::Telegram => {
+                let said = telegram.map(|ask| ask(&self.runtime)).transpose()?;
+                writeln!(out, "{}", said.as_deref().unwrap_or("null"))?;
+                Ok(true)
             }
             Command::Check => {
                 let _copying = self.copying(stream);
@@ -193,6 +217,24 @@ fn told(error: io::Error) -> io::Error {
             io::Error::other("nothing was said for an hour; start the chat again")
         }
         _ => error,
+    }
+}
+
+/// A chat's place among those that there may be, free when it is dropped.
+struct Chatting<'a>(&'a Shared);
+
+impl<'a> Chatting<'a> {
+    fn begin(shared: &'a Shared) -> Option<Self> {
+        let mut open = shared.open();
+        let is_free = open.chats < CHATS;
+        open.chats += usize::from(is_free);
+        is_free.then(|| Self(shared))
+    }
+}
+
+impl Drop for Chatting<'_> {
+    fn drop(&mut self) {
+        self.0.open().chats -= 1;
     }
 }
 

@@ -1,32 +1,48 @@
 //! What the Bot API server says of the bot and its webhook, asked once: for who looks whether all is well.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use teloxide::payloads::{GetMe, GetWebhookInfo};
 use teloxide::requests::Payload;
 use url::Url;
 
 use super::api::{Api, Failure};
 use super::{Requests, TelegramError, webhook};
-use crate::config::{Telegram, Updates};
+use crate::config::{Telegram, Tls, Updates};
 use crate::event::Timestamp;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What the server said.
-#[derive(Debug)]
+/// What the server said, and what the configuration says of it.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Look {
+    /// The server's host.
+    pub server: String,
+    /// Where it is to post; `None` where the bot polls.
+    pub wanted: Option<WantedWebhook>,
     /// The bot's name, without the `@`.
     pub bot: Result<String, Unsaid>,
     /// What it knows of the webhook.
     pub webhook: Result<WebhookLook, Unsaid>,
 }
 
+/// The webhook as it is configured.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct WantedWebhook {
+    /// Who serves TLS.
+    pub tls: Tls,
+    /// Where the bot listens.
+    pub listen: SocketAddr,
+    /// The port to which the server posts.
+    pub outside: u16,
+}
+
 /// Why the server said nothing.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Unsaid {
     /// It does not know the token.
     Token,
@@ -37,7 +53,7 @@ pub enum Unsaid {
 }
 
 /// What the server knows of the webhook. Its path, which nobody is to know, is not part of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookLook {
     /// The host that it posts to, where a webhook is set.
     pub host: Option<String>,
@@ -76,11 +92,20 @@ pub async fn look(settings: &Telegram) -> Result<Look, TelegramError> {
     let api = Api::new(settings, Requests::default())?;
     let (bot, info) =
         tokio::join!(ask::<_, Named>(&api, GetMe::new()), ask::<_, Info>(&api, GetWebhookInfo::new()));
-    let expected = match &settings.updates {
-        Updates::Webhook(configured) => Some(webhook::address(configured, &settings.token)),
-        Updates::Polling => None,
+    let (expected, wanted) = match &settings.updates {
+        Updates::Webhook(configured) => {
+            let outside = configured.url.port_or_known_default().unwrap_or_default();
+            let wanted = WantedWebhook { tls: configured.tls, listen: configured.listen, outside };
+            (Some(webhook::address(configured, &settings.token)), Some(wanted))
+        }
+        Updates::Polling => (None, None),
     };
-    Ok(Look { bot: bot.map(|bot| bot.username), webhook: info.map(|info| info.compared(expected.as_ref())) })
+    Ok(Look {
+        server: settings.api_url.host_str().unwrap_or_default().to_owned(),
+        wanted,
+        bot: bot.map(|bot| bot.username),
+        webhook: info.map(|info| info.compared(expected.as_ref())),
+    })
 }
 
 async fn ask<P: Payload + serde::Serialize, T: DeserializeOwned>(api: &Api, payload: P) -> Result<T, Unsaid> {

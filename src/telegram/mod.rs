@@ -45,7 +45,7 @@ use access::Access;
 use api::Api;
 use handler::Handler;
 use incoming::Me;
-pub use look::{Look, Unsaid, WebhookLook, look};
+pub use look::{Look, Unsaid, WantedWebhook, WebhookLook, look};
 use quiet::Quiet;
 pub use requests::Requests;
 use sender::Sender;

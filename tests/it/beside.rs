@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -195,43 +195,123 @@ fn a_change_is_on_disk_before_the_reply() {
 
 #[test]
 fn the_socket_is_its_owners_alone() {
-    let box_ = Box::start();
+    let mut box_ = Box::start();
     let socket = fs::metadata(box_.socket()).unwrap();
     // SAFETY: a plain system call.
     let uid = unsafe { libc::geteuid() };
     assert_eq!((socket.mode() & 0o7777, socket.uid()), (0o600, uid));
-    assert!(!box_.service.data_dir().join("control.tmp").exists());
-    if uid != 0 {
-        return crate::support::require::skip("only root can be another user");
-    }
-    // Let nobody in as far as the socket.
     let data_dir = box_.service.data_dir();
-    for (path, mode) in
-        [(data_dir.parent().unwrap(), 0o755), (&data_dir, 0o755), (&data_dir.join("lock"), 0o666)]
-    {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    let data_dir = data_dir.to_str().unwrap();
-    let as_nobody = || {
-        let program = probewatch_command(&[]);
-        let program = program.get_program().to_owned();
-        // The build's folder may be closed to others.
-        let copy = data_dir.to_owned() + "/../probewatch";
-        fs::copy(program, &copy).unwrap();
-        let mut command = std::process::Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", &copy]);
-        command.args(["status", "--data-dir", data_dir]).env("RUST_LOG", "off");
-        service::run(command, b"")
+    assert!(!data_dir.join("control.tmp").exists());
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let as_nobody = |command: &[&str]| {
+        let arguments = [command, &["--data-dir", data_dir.to_str().unwrap()]].concat();
+        let folder = data_dir.parent().unwrap();
+        open(folder, 0o755);
+        let refused = service::probewatch_as_nobody(&arguments, folder)?;
+        assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), String::new()), "{command:?}");
+        Some(stderr(&refused))
     };
-    let refused = as_nobody();
-    assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), String::new()));
-    assert!(stderr(&refused).contains("answers only its own user and root"), "{}", stderr(&refused));
+    // The directory lets nobody in, whatever the command.
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["status", "--quiet"],
+        &["lookup", ALICE],
+        &["chat"],
+        &["export", "events"],
+        &["check"],
+        &["rebuild"],
+        &["replay", "/dev/null"],
+    ];
+    for command in commands {
+        let Some(refused) = as_nobody(command) else { return };
+        assert!(refused.contains("belongs to another user: run this command with sudo"), "{refused}");
+    }
+    // Nor does the socket, where the directory does.
+    open(&data_dir, 0o755);
+    let refused = as_nobody(&["status"]).unwrap();
+    assert!(refused.contains("answers only its own user and root: run this command with sudo"), "{refused}");
     // Were the mode wrong, the kernel would still tell who asks.
-    fs::set_permissions(box_.socket(), fs::Permissions::from_mode(0o666)).unwrap();
-    let refused = as_nobody();
-    assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), String::new()));
-    assert!(stderr(&refused).contains("broke off its answer"), "{}", stderr(&refused));
+    open(&box_.socket(), 0o666);
+    let refused = as_nobody(&["status"]).unwrap();
+    assert!(refused.contains("broke off its answer"), "{refused}");
     assert!(box_.run(&["status"]).status.success());
+    box_.stop();
+    for command in commands.into_iter().filter(|command| *command != ["status", "--quiet"]) {
+        let refused = as_nobody(command).unwrap();
+        assert!(refused.contains("belongs to another user: run this command with sudo"), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_stored_is_its_owners_alone_whatever_the_mask() {
+    let program = probewatch_command(&[]);
+    let program = program.get_program().to_str().unwrap().to_owned();
+    let under = |program: &str| ["sh", "-c", "umask 0; exec \"$@\"", "sh", program].map(str::to_owned);
+    let shell = under(&program);
+    let shell: Vec<&str> = shell.iter().map(String::as_str).collect();
+    let mut box_ = Box::start_with(|config| config.command(&shell));
+    box_.hear(ALICE, "RNM0");
+    box_.wait_for_events(2);
+    let data_dir = box_.service.data_dir();
+    let mut found = vec![data_dir.clone()];
+    let mut at = 0;
+    while let Some(path) = found.get(at).cloned() {
+        at += 1;
+        let known = fs::symlink_metadata(&path).unwrap();
+        let mode = if known.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(known.mode() & 0o777, mode, "{}", path.display());
+        if known.is_dir() {
+            found.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    for name in ["events", "state", "lock", "control.sock"] {
+        assert!(found.contains(&data_dir.join(name)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_service_that_does_not_answer_is_not_waited_for() {
+    let box_ = Box::start();
+    let signal = |signal: &str| {
+        let id = box_.service.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+    };
+    signal("-STOP");
+    for command in [&["status"][..], &["chat"], &["check"]] {
+        let silent = box_.run(command);
+        assert_eq!((silent.status.code(), stdout(&silent)), (Some(1), String::new()));
+        assert!(stderr(&silent).contains("says nothing for 10 s"), "{}", stderr(&silent));
+    }
+    signal("-CONT");
+    wait_until("the service to answer", || box_.run(&["status"]).status.success().then_some(()));
+}
+
+#[test]
+fn who_chats_and_says_nothing_keeps_no_other_command_out() {
+    let box_ = Box::with_street();
+    let config = box_.service.config_path();
+    let mut chats: Vec<_> = (0..20)
+        .map(|_| {
+            let mut chat = probewatch_command(&["chat", "-c", config.to_str().unwrap()]);
+            chat.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    wait_until("the chats beyond those that may be", || {
+        let ended = chats.iter_mut().filter_map(|chat| chat.try_wait().unwrap()).count();
+        (ended >= 12).then_some(())
+    });
+    assert!(box_.run(&["status"]).status.success());
+    assert!(box_.run(&["lookup", ALICE]).status.success());
+    let refused = box_.run(&["chat"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("8 chats go on already; end one of them"), "{}", stderr(&refused));
+    for chat in &mut chats {
+        drop(chat.stdin.take());
+    }
+    assert_eq!(chats.into_iter().map(|mut chat| chat.wait().unwrap()).filter(|end| end.success()).count(), 8);
+    wait_until("room for another", || {
+        stdout(&box_.run_with(&["chat"], b"alice\n")).contains("Alice").then_some(())
+    });
 }
 
 #[test]
@@ -259,8 +339,12 @@ fn several_are_answered_at_once_and_no_more_than_some() {
             assert!(outcome.status.success(), "{}", stderr(&outcome));
         }
     });
-    let idle: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(box_.socket()).unwrap()).collect();
-    let refused = box_.run(&["status"]);
+    // The places of the commands before are free only a moment after these have ended.
+    let mut idle: Vec<UnixStream> = Vec::new();
+    let refused = wait_until("all places to be taken", || {
+        idle.extend((0..16).map(|_| UnixStream::connect(box_.socket()).unwrap()));
+        Some(box_.run(&["status"])).filter(|output| !output.status.success())
+    });
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("the service answers 16 others already"), "{}", stderr(&refused));
     drop(idle);
@@ -278,7 +362,7 @@ fn what_is_no_request_is_refused_and_costs_nothing() {
         (&b"GET / HTTP/1.1\r\n\r\n"[..], "no request"),
         (b"\n", "no request"),
         (b"{\"version\":\"0.0.1\",\"command\":\"dance\"}\n", "this is probewatch 0.0.1, and the service"),
-        (&long, "no request"),
+        (&long, "this is longer than the service takes"),
     ] {
         let mut stream = UnixStream::connect(box_.socket()).unwrap();
         // It may be answered before all of it is taken.
@@ -289,6 +373,13 @@ fn what_is_no_request_is_refused_and_costs_nothing() {
         // Of the long one, which is not read, the answer may be lost.
         assert!(answer.contains(wanted) || request.len() > 100_000, "{answer}");
     }
+    let long = box_.run(&["lookup", &"x".repeat(100_000)]);
+    assert_eq!(long.status.code(), Some(1));
+    assert!(
+        stderr(&long).contains("longer than the service takes, 64 KiB: ask for less"),
+        "{}",
+        stderr(&long)
+    );
     assert!(box_.run(&["status"]).status.success());
 }
 

@@ -2,16 +2,17 @@
 //! exit status 1 where something is broken; the token is never in it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::commands::{ALICE, TIME, stderr, stdout};
-use crate::support::bot_api::BotApi;
+use crate::support::bot_api::{BotApi, Fault};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, write_pcap};
 use crate::support::require;
-use crate::support::service::{Config, Service, probewatch, toml_string};
+use crate::support::service::{Config, Service, probewatch, probewatch_as_nobody, toml_string};
 use crate::support::tap_radio::TapRadio;
 
 fn frame() -> Vec<u8> {
@@ -152,6 +153,69 @@ fn what_telegram_says_of_the_webhook_is_explained() {
 }
 
 #[test]
+fn the_service_is_asked_for_the_token_that_only_it_has() {
+    let (folder, capture) = folder_with_capture();
+    let api = BotApi::start();
+    fs::write(folder.path().join("telegram-token"), api.token()).unwrap();
+    let config = Config::new(&api).unset("telegram", "token").sources(&[&capture]);
+    let config = config.env("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap());
+    let service = Service::start_with(&api, config);
+    service.wait_for_line("Telegram posts updates");
+    service.wait_for_line("is at its end");
+    let config = service.config_path();
+    let (found, _) = list(config.to_str().unwrap());
+    assert!(found.contains("✓ Telegram token: Telegram knows the bot as @probewatch_test_bot"), "{found}");
+    assert!(found.contains("✓ Webhook: Telegram posts to bot.example.org"), "{found}");
+    assert!(!found.contains(api.token()), "{found}");
+    api.fail_next("getWebhookInfo", 1, Fault::ServerError(500));
+    let (unknown, output) = list(config.to_str().unwrap());
+    assert!(unknown.contains("✗ Webhook: what Telegram knows of it is not known: "), "{unknown}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_command_is_run_where_no_service_does() {
+    let api = BotApi::start();
+    let (folder, capture) = folder_with_capture();
+    let ended = folder.path().join("ended");
+    let commands = [
+        ("attic", format!("trap 'touch {}; exit' TERM; cat {capture}; sleep 1000 & wait", ended.display())),
+        ("cellar", "echo 'no route to cellar; give up' >&2; exit 255".to_owned()),
+        ("garden", "sleep 1000".to_owned()),
+    ];
+    let sources = commands.map(|(name, command)| {
+        format!("{{ name = {}, command = {} }}", toml_string(name), toml_string(&command))
+    });
+    let config = Config::new(&api).polling().set("capture", "sources", &format!("[{}]", sources.join(", ")));
+    let (found, _) = list(&written(&folder, &config));
+    assert!(
+        found
+            .contains("✓ Source attic: delivers 802.11 frames (radiotap); the command was run for this look"),
+        "{found}"
+    );
+    assert!(ended.exists(), "it was ended");
+    assert!(found.contains("✗ Source cellar: the command "), "{found}");
+    assert!(found.contains("ended (exit status: 255); it says: no route to cellar; give up\n"), "{found}");
+    assert!(
+        found.contains("✗ Source garden: the command was run for 5 s and ended, and gave nothing"),
+        "{found}"
+    );
+}
+
+#[test]
+fn another_user_is_told_to_use_sudo() {
+    let api = BotApi::start();
+    let (folder, capture) = folder_with_capture();
+    let config = written(&folder, &Config::new(&api).sources(&[&capture]));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let Some(output) = probewatch_as_nobody(&["doctor", "-c", &config], folder.path()) else { return };
+    let found = stdout(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(found.contains("and this user may not read it\n    → run this command with sudo"), "{found}");
+}
+
+#[test]
 fn an_interface_gives_frames_or_is_told_to_give_none() {
     if !require::tap_allowed() {
         return;
@@ -171,7 +235,10 @@ fn an_interface_gives_frames_or_is_told_to_give_none() {
         "{silent}"
     );
     assert!(
-        silent.contains(&format!("put it into monitor mode: ip link set {} down", ethernet.name())),
+        silent.contains(&format!(
+            "✗ Source {0}: {0} is no Wi-Fi interface, it delivers EN10MB",
+            ethernet.name()
+        )) && silent.contains("→ name a Wi-Fi interface in its place: `iw dev` lists them"),
         "{silent}"
     );
     let heard = AtomicBool::new(false);

@@ -101,6 +101,30 @@ fn health_follows_the_sources_and_the_metrics_count() {
 }
 
 #[test]
+fn who_reads_nothing_keeps_nobody_out() {
+    let api = BotApi::start();
+    let config = Config::new(&api).sources(&["-"]).set("monitoring", "listen", "\"127.0.0.1:0\"");
+    let service = Service::start_with(&api, config);
+    let monitor = address(&service);
+    let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
+    // More than there are places, and answers that no buffer between holds.
+    let mut stalled = Vec::new();
+    for _ in 0..140 {
+        let mut stream = http::connect(monitor).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        // As much as it takes; what is left behind of a request is one that never comes whole.
+        let _ = stream.write(&request);
+        stalled.push(stream);
+        if stalled.len().is_multiple_of(20) {
+            assert_eq!(http::get(monitor, "/healthz").unwrap().status, 503);
+        }
+    }
+    for _ in 0..10 {
+        assert_eq!(http::get(monitor, "/healthz").unwrap().status, 503);
+    }
+}
+
+#[test]
 fn what_telegram_does_not_take_is_counted() {
     let api = BotApi::start();
     api.fail_next("setWebhook", 1, Fault::ServerError(500));

@@ -1,5 +1,7 @@
 //! What to do with an interface, decided over what was seen of it; nothing is read or changed here.
 
+use std::iter;
+
 use super::Settings;
 use super::channel::{Channel, ChannelProblem, select};
 use super::error::MonitorError;
@@ -42,8 +44,8 @@ impl Plan {
 
 /// Decides what to do.
 ///
-/// That the machine would go offline is told before who holds the interface: the remedy for the latter
-/// would take it offline.
+/// That the machine would go offline is told before what else is in the way of an interface that there is: the
+/// remedies for that, to take it or another of its radio away or down, would take the machine offline.
 pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorError> {
     let interface = || seen.interface.name.clone();
     if let Some(block) = seen.block {
@@ -60,14 +62,19 @@ pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorErro
     if !seen.wiphy.has_monitor_mode {
         return Err(MonitorError::NoMonitorMode { interface: interface() });
     }
+    let channels = channels(seen, settings)?;
+    let only_way = |one: &Interface| {
+        let version = only_way(one.index, &seen.links, &seen.routes)?;
+        Some(MonitorError::OnlyWay { interface: one.name.clone(), version })
+    };
+    let mut of_radio = iter::once(&seen.interface).chain(siblings(&seen.interface, &seen.interfaces));
+    if !settings.force
+        && let Some(refusal) = of_radio.find_map(only_way)
+    {
+        return Err(refusal);
+    }
     if !seen.wiphy.can_add_interfaces {
         return Err(MonitorError::CannotAdd { interface: interface() });
-    }
-    let channels = channels(seen, settings)?;
-    if !settings.force
-        && let Some(version) = only_way(seen.interface.index, &seen.links, &seen.routes)
-    {
-        return Err(MonitorError::OnlyWay { interface: interface(), version });
     }
     if let Some(holder) = seen.holder {
         return Err(MonitorError::Held { interface: interface(), holder });

@@ -48,15 +48,6 @@ impl Finding {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
-    /// An error that says what is wrong, and behind a semicolon what helps.
-    pub(super) fn of_error(check: impl Into<String>, error: &dyn fmt::Display, otherwise: &str) -> Self {
-        let text = error.to_string();
-        match text.split_once("; ") {
-            Some((says, remedy)) => Self::broken(check, says, remedy),
-            None => Self::broken(check, text, otherwise),
-        }
-    }
-
     pub(super) fn is_broken(&self) -> bool {
         self.outcome == Outcome::Broken
     }

@@ -10,22 +10,23 @@ mod telegram;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{CliError, Place, runtime};
 use crate::capture::Source;
 use crate::chat::reply::SensorStatus;
-use crate::config::{self, Config, SYSTEM_FILE, Telegram};
+use crate::config::{self, Config, ConfigError, SYSTEM_FILE, Telegram};
 use crate::control::{Answer, Command, Request, Screen, Unanswered};
 use crate::event::{Offset, Timestamp};
-use crate::telegram::look;
+use crate::telegram::{Look, look};
 use finding::Finding;
-
-/// How long a running service may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+use telegram::Asked;
 
 /// What a running service says of itself.
 #[derive(Deserialize)]
@@ -55,13 +56,18 @@ fn examine(place: &Place) -> Result<Vec<Finding>, CliError> {
     let config = match place.config() {
         Ok(config) => config,
         Err(error) => {
-            let remedy = "mend it; all other looks need the configuration";
-            return Ok(vec![Finding::broken("Configuration", error.to_string(), remedy)]);
+            let (says, remedy) = match &error {
+                ConfigError::NotPermitted { file } => {
+                    (format!("{file} is there, and this user may not read it"), "run this command with sudo")
+                }
+                _ => (error.to_string(), "mend it; all other looks need the configuration"),
+            };
+            return Ok(vec![Finding::broken("Configuration", says, remedy)]);
         }
     };
     let file = match named {
         Some(file) => format!("{} is right", file.display()),
-        None if std::path::Path::new(SYSTEM_FILE).exists() => format!("{SYSTEM_FILE} is right"),
+        None if Path::new(SYSTEM_FILE).exists() => format!("{SYSTEM_FILE} is right"),
         None => format!("there is no {SYSTEM_FILE}: the defaults and the environment hold"),
     };
     let (service, finding) = ask_service(&config);
@@ -70,26 +76,25 @@ fn examine(place: &Place) -> Result<Vec<Finding>, CliError> {
     let sensors = service.as_ref().map(|service| service.sensors.as_slice());
     findings.extend(sources::look(&config.capture.sources, sensors));
     findings.extend(disk_and_clock(&config, service.as_ref()));
-    match &config.telegram {
-        Some(settings) => findings.extend(ask_telegram(settings, service.is_some())?),
-        None => findings.push(telegram::no_token()),
-    }
+    findings.extend(match service {
+        Some(_) => telegram_of_service(&config),
+        None => telegram_without_service(&config, named)?,
+    });
     Ok(findings)
 }
 
 /// What the service says that has the data directory, if one does.
 fn ask_service(config: &Config) -> (Option<Service>, Finding) {
     const CHECK: &str = "Service";
-    let request = Request::new(Command::Status { json: true }, config.time_zone);
-    let mut said = Vec::new();
-    let asked = Answer::ask(&config.data_dir, &request, io::empty(), Some(PATIENCE), &mut Nobody)
-        .and_then(|answer| Ok(answer.print(&mut said, &mut Nobody)?));
-    let error = match asked.map(|_| serde_json::from_slice::<Service>(&said)) {
-        Ok(Ok(service)) => {
+    if access(&config.data_dir, Access::EXEC_OK) == Err(Errno::ACCESS) {
+        let says = "whether one runs cannot be told: the data directory is another user's";
+        return (None, Finding::unknown(CHECK, says).with_remedy("run this command with sudo"));
+    }
+    let error = match ask::<Service>(config, Command::Status { json: true }) {
+        Ok(service) => {
             let finding = Finding::fine(CHECK, format!("it runs, as process {}", service.process));
             return (Some(service), finding);
         }
-        Ok(Err(error)) => Unanswered::BrokenOff(error.into()),
         Err(error) => error,
     };
     let finding = match (error, system::holder(&config.data_dir)) {
@@ -104,6 +109,10 @@ fn ask_service(config: &Config) -> (Option<Service>, Finding) {
         (error @ Unanswered::NotPermitted, _) => {
             Finding::unknown(CHECK, "one runs, as another user").with_remedy(error.to_string())
         }
+        (Unanswered::Busy(why), _) => {
+            Finding::unknown(CHECK, "one runs, and answers no more commands at the moment").with_remedy(why)
+        }
+        (Unanswered::Failed(why), _) => Finding::broken(CHECK, "one runs, and refuses this command", why),
         (error, _) => {
             let remedy = "restart the service, and look into its log for why";
             Finding::broken(CHECK, error.to_string(), remedy)
@@ -142,11 +151,48 @@ fn disk_and_clock(config: &Config, service: Option<&Service>) -> [Finding; 3] {
     ]
 }
 
-fn ask_telegram(settings: &Telegram, service_runs: bool) -> Result<Vec<Finding>, CliError> {
+/// What Telegram says to the service, which alone may have the token.
+fn telegram_of_service(config: &Config) -> Vec<Finding> {
+    match ask::<Option<Look>>(config, Command::Telegram) {
+        Ok(Some(look)) => telegram::findings(&look, Timestamp::now(), Asked::Service),
+        Ok(None) => vec![telegram::no_token(Asked::Service)],
+        Err(why) => vec![telegram::unasked(&why.to_string())],
+    }
+}
+
+/// What Telegram says while no service could be asked: by the configuration's token, or the one that systemd would
+/// give to the service.
+fn telegram_without_service(config: &Config, named: Option<&Path>) -> Result<Vec<Finding>, CliError> {
+    if let Some(settings) = &config.telegram {
+        return ask_telegram(settings, Asked::Configured);
+    }
+    match Config::load_with_credentials(named, Path::new(telegram::UNIT_FOLDER)) {
+        Ok(Config { telegram: Some(settings), .. }) => ask_telegram(&settings, Asked::OfUnit),
+        Ok(_) => Ok(vec![telegram::no_token(Asked::OfUnit)]),
+        Err(error) => {
+            let is_permitted = access(telegram::UNIT_FILE, Access::READ_OK).is_ok();
+            Ok(vec![telegram::unread_token(&error, is_permitted)])
+        }
+    }
+}
+
+fn ask_telegram(settings: &Telegram, asked: Asked) -> Result<Vec<Finding>, CliError> {
     Ok(match runtime()?.block_on(look(settings)) {
-        Ok(found) => telegram::findings(settings, &found, Timestamp::now(), service_runs),
-        Err(error) => vec![Finding::of_error("Telegram token", &error, "install the system's certificates")],
+        Ok(look) => telegram::findings(&look, Timestamp::now(), asked),
+        Err(error) => {
+            vec![Finding::broken("Telegram token", error.to_string(), "install the system's certificates")]
+        }
     })
+}
+
+/// What the service answers with, as an object.
+fn ask<T: DeserializeOwned>(config: &Config, command: Command) -> Result<T, Unanswered> {
+    let request = Request::new(command, config.time_zone);
+    let answer = Answer::ask(&config.data_dir, &request, io::empty(), &mut Nobody)?;
+    let mut said = Vec::new();
+    let printed = answer.print(&mut said, &mut Nobody);
+    printed.map_err(|error| error.downcast().unwrap_or_else(Unanswered::BrokenOff))?;
+    serde_json::from_slice(&said).map_err(|error| Unanswered::BrokenOff(error.into()))
 }
 
 /// What else a service has to say is of no interest here.

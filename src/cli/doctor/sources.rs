@@ -3,15 +3,17 @@
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::finding::Finding;
 use crate::capture::monitor::{Monitor, MonitorError};
-use crate::capture::{Capture, CaptureError, Settings, Source};
+use crate::capture::{Capture, CaptureError, Counters, Settings, Source, StopHandle};
 use crate::chat::reply::{Condition, SensorStatus};
-use crate::config;
+use crate::config::Source as Configured;
 use crate::event::Timestamp;
 
 /// How long a frame is waited for. Access points send some ten a second each.
@@ -19,6 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether one came.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long the last words of a command may take to arrive.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What a command names that needs a file which systemd gives only to the service (systemd.exec(5)).
+const CREDENTIALS: &str = "/run/credentials/";
 
 /// How long ago the last frame of a running service may be to need no look of one's own.
 const RECENT: Duration = Duration::from_secs(60);
@@ -32,6 +40,15 @@ pub(super) enum Seen {
         has_frames: bool,
     },
     Failed(CaptureError),
+    /// A command ended, or could not be run; with what it wrote last to standard error.
+    CommandFailed {
+        error: CaptureError,
+        said: Option<String>,
+    },
+    /// A command ran, and gave nothing at all.
+    Silent {
+        said: Option<String>,
+    },
     /// The service would not put it into monitor mode.
     Refused(MonitorError),
     /// The service will put it into monitor mode, or bring it up.
@@ -41,43 +58,65 @@ pub(super) enum Seen {
 }
 
 /// Looks at all sources at once; `sensors` are those of a running service.
-pub(super) fn look(sources: &[config::Source], sensors: Option<&[SensorStatus]>) -> Vec<Finding> {
+pub(super) fn look(sources: &[Configured], sensors: Option<&[SensorStatus]>) -> Vec<Finding> {
     if sources.is_empty() {
         let remedy = "set capture.sources, for example to [\"mon0\"]";
         return vec![Finding::broken("Sources", "there are none: nothing would be heard", remedy)];
     }
     thread::scope(|scope| {
-        let looking: Vec<_> =
-            sources.iter().map(|source| scope.spawn(move || look_at(source, sensors))).collect();
+        let looking: Vec<_> = (0..sources.len())
+            .zip(sources)
+            .map(|(place, source)| {
+                scope.spawn(move || match sensors {
+                    None => unheard(source, prospect(source).unwrap_or_else(|| see(&source.origin))),
+                    Some(sensors) => of_service(source, sensor_of(place, sources, sensors)),
+                })
+            })
+            .collect();
         let ended = |_| Finding::unknown("Sources", "looking at one ended unexpectedly; this is a bug");
         looking.into_iter().map(|look| look.join().unwrap_or_else(ended)).collect()
     })
 }
 
-fn look_at(configured: &config::Source, sensors: Option<&[SensorStatus]>) -> Finding {
-    let source = &configured.origin;
-    match sensors {
-        None => unheard(source, prospect(configured).unwrap_or_else(|| see(source))),
-        Some(sensors) => match sensors.iter().find(|sensor| sensor.name == configured.name) {
-            Some(sensor) => {
-                let now = Timestamp::now();
-                heard(source, sensor, now).unwrap_or_else(|| silent(source, sensor, now, see(source)))
-            }
-            None => Finding::broken(
-                about(source),
-                "the service that runs does not hear it",
-                "restart the service, so that it reads the configuration anew",
-            ),
-        },
-    }
+/// The sensor of the source at this place of the configuration. A service that has not read a changed
+/// configuration yet has it elsewhere: there it is found by its name, where only one is called so.
+fn sensor_of<'a>(
+    place: usize,
+    sources: &[Configured],
+    sensors: &'a [SensorStatus],
+) -> Option<&'a SensorStatus> {
+    let name = &sources.get(place)?.name;
+    let at_place = sensors.get(place).filter(|sensor| sensor.name == *name);
+    let mut of_name = sensors.iter().filter(|sensor| sensor.name == *name);
+    let is_alone = sources.iter().filter(|source| source.name == *name).count() == 1;
+    at_place.or_else(|| of_name.next().filter(|_| is_alone && of_name.next().is_none()))
 }
 
-fn about(source: &Source) -> String {
-    format!("Source {source}")
+/// What a running service tells of a source, and a look of one's own where that does not say enough.
+fn of_service(source: &Configured, sensor: Option<&SensorStatus>) -> Finding {
+    let Some(sensor) = sensor else {
+        return Finding::broken(
+            about(source),
+            "the service that runs does not hear it",
+            "restart the service, so that it reads the configuration anew",
+        );
+    };
+    let now = Timestamp::now();
+    heard(source, sensor, now).unwrap_or_else(|| {
+        let seen = match &source.origin {
+            Source::Command(_) => Seen::Unseen("the service runs the command already"),
+            origin => see(origin),
+        };
+        silent(source, sensor, now, seen)
+    })
+}
+
+fn about(source: &Configured) -> String {
+    format!("Source {}", source.name)
 }
 
 /// What will become of an interface that is not yet as the service wants it, or never can be.
-fn prospect(configured: &config::Source) -> Option<Seen> {
+fn prospect(configured: &Configured) -> Option<Seen> {
     let (Source::Interface(interface), Some(settings)) = (&configured.origin, &configured.monitor) else {
         return None;
     };
@@ -91,36 +130,60 @@ fn prospect(configured: &config::Source) -> Option<Seen> {
     }
 }
 
-/// Opens the source and waits for a frame of any kind.
+/// Opens the source and waits for a frame of any kind. A command is run for that, and ended.
 fn see(source: &Source) -> Seen {
     match source {
         Source::Stdin => return Seen::Unseen("standard input is looked at by `probewatch run` alone"),
-        Source::Command(_) => return Seen::Unseen("a command is started by `probewatch run` alone"),
+        Source::Command(command) if command.contains(CREDENTIALS) => {
+            return Seen::Unseen("the command needs what systemd gives only to the service: start that");
+        }
         Source::File(path) if is_pipe(path) => {
             return Seen::Unseen("it is a pipe: what is read from it would be missing later");
         }
         _ => {}
     }
-    let capture = match Capture::open(source, &Settings { every_frame: true, ..Settings::default() }) {
-        Ok(capture) => capture,
-        Err(error) => return Seen::Failed(error),
-    };
-    let (counters, stop) = (capture.counters(), capture.stop_handle());
-    let link_type = capture.link_type().to_string();
-    let outcome = thread::scope(|scope| {
+    let (stop, counters, is_over) = (StopHandle::default(), OnceLock::new(), AtomicBool::new(false));
+    let (tell, told) = mpsc::channel();
+    let seen = thread::scope(|scope| {
         scope.spawn(|| {
             let deadline = Instant::now() + PATIENCE;
-            while counters.frames.load(Relaxed) == 0 && Instant::now() < deadline {
+            while !has_frames(&counters) && !is_over.load(Relaxed) && Instant::now() < deadline {
                 thread::sleep(LOOK);
             }
             stop.stop();
         });
-        capture.run(|_| ControlFlow::Break(()))
+        let begun = Instant::now();
+        let settings = Settings { every_frame: true, ..Settings::default() };
+        // Who listens no longer has seen enough.
+        let tell = move |line: &str| drop(tell.send(line.to_owned()));
+        let outcome = Capture::open_with(source, &settings, &stop, tell).and_then(|capture| {
+            let link_type = capture.link_type().to_string();
+            let _ = counters.set(capture.counters());
+            // A frame that ends it has been counted.
+            let ended = capture.run(|_| ControlFlow::Break(()));
+            let has_frames = has_frames(&counters);
+            if has_frames { Ok(()) } else { ended }.map(|()| Seen::Opened { link_type, has_frames })
+        });
+        is_over.store(true, Relaxed);
+        outcome.map_err(|error| (error, begun.elapsed() >= PATIENCE))
     });
-    match outcome {
-        Err(error) if counters.frames.load(Relaxed) == 0 => Seen::Failed(error),
-        _ => Seen::Opened { link_type, has_frames: counters.frames.load(Relaxed) > 0 },
+    match (seen, source) {
+        (Ok(seen), _) => seen,
+        (Err((_, true)), Source::Command(_)) => Seen::Silent { said: last_line(&told) },
+        (Err((error, false)), Source::Command(_)) => Seen::CommandFailed { error, said: last_line(&told) },
+        (Err((error, _)), _) => Seen::Failed(error),
     }
+}
+
+fn has_frames(counters: &OnceLock<Arc<Counters>>) -> bool {
+    counters.get().is_some_and(|counters| counters.frames.load(Relaxed) > 0)
+}
+
+/// What a command that has ended wrote last to standard error.
+fn last_line(told: &Receiver<String>) -> Option<String> {
+    let deadline = Instant::now() + LAST_WORDS;
+    let next = || told.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
+    std::iter::from_fn(next).last()
 }
 
 fn is_pipe(path: &Path) -> bool {
@@ -128,49 +191,83 @@ fn is_pipe(path: &Path) -> bool {
 }
 
 /// What a look of one's own means.
-fn unheard(source: &Source, seen: Seen) -> Finding {
-    let about = about(source);
-    match (seen, source) {
+fn unheard(source: &Configured, seen: Seen) -> Finding {
+    let (about, seconds) = (about(source), PATIENCE.as_secs());
+    match (seen, &source.origin) {
+        (Seen::Opened { link_type, has_frames: true }, Source::Command(_)) => Finding::fine(
+            about,
+            format!("delivers 802.11 frames ({link_type}); the command was run for this look, and ended"),
+        ),
+        (Seen::Opened { link_type, .. }, Source::Command(_)) => Finding::unknown(
+            about,
+            format!(
+                "the command was run for {seconds} s and ended: it works ({link_type}), and gave no frame, which may be \
+                 where it lets only probe requests through"
+            ),
+        ),
         (Seen::Opened { link_type, has_frames: true }, _) => {
             Finding::fine(about, format!("delivers 802.11 frames ({link_type})"))
         }
-        (Seen::Opened { link_type, .. }, Source::Interface(interface)) => {
-            let seconds = PATIENCE.as_secs();
-            Finding::broken(
-                about,
-                format!("is open ({link_type}), and gave no frame within {seconds} s"),
-                format!(
-                    "set a channel that is in use: sudo iw dev {interface} set channel 6; and keep \
-                     NetworkManager away: sudo nmcli device set {interface} managed no"
-                ),
-            )
-        }
+        (Seen::Opened { link_type, .. }, Source::Interface(interface)) => Finding::broken(
+            about,
+            format!("is open ({link_type}), and gave no frame within {seconds} s"),
+            format!(
+                "set a channel that is in use: sudo iw dev {interface} set channel 6; and keep \
+                 NetworkManager away: sudo nmcli device set {interface} managed no"
+            ),
+        ),
         (Seen::Opened { link_type, .. }, _) => {
             Finding::broken(about, format!("holds no frame ({link_type})"), "give another capture file")
         }
-        (Seen::Failed(error), _) => Finding::of_error(about, &error, "mend capture.sources, or the source"),
-        (Seen::Refused(error), _) => {
-            Finding::of_error(about, &error, "mend capture.sources, or the interface")
+        (Seen::CommandFailed { error, said }, _) => Finding::broken(
+            about,
+            format!("{}{}", error.trouble(), quoted(said)),
+            "run the command by hand, as the user that the service runs as, and mend what it says",
+        ),
+        (Seen::Silent { said }, _) => Finding::broken(
+            about,
+            format!("the command was run for {seconds} s and ended, and gave nothing{}", quoted(said)),
+            "run it by hand: it may wait for a password or to know a host; tcpdump needs -U, so that it writes at once",
+        ),
+        (Seen::Failed(error), _) => {
+            let remedy = error.remedy().unwrap_or_else(|| "mend capture.sources, or the source".to_owned());
+            Finding::broken(about, error.trouble(), remedy)
         }
+        (Seen::Refused(error), Source::Interface(_)) => {
+            of_interface(about, &error.to_string(), "mend capture.sources, or the interface")
+        }
+        (Seen::Refused(error), _) => Finding::broken(about, error.to_string(), "mend capture.sources"),
         (Seen::Ready, _) => Finding::fine(about, "the service can put it into monitor mode when it starts"),
         (Seen::Unseen(why), _) => Finding::unknown(about, why),
     }
 }
 
+/// What a command said, behind what is told of it.
+fn quoted(said: Option<String>) -> String {
+    said.map_or(String::new(), |said| format!("; it says: {said}"))
+}
+
+/// What is said of an interface, and behind a semicolon what helps. It is the text's own first one: the kernel lets no
+/// interface have a space in its name.
+fn of_interface(about: String, text: &str, otherwise: &str) -> Finding {
+    let (says, remedy) = text.split_once("; ").unwrap_or((text, otherwise));
+    Finding::broken(about, says, remedy)
+}
+
 /// What the service says of a source, where that is enough.
-fn heard(source: &Source, sensor: &SensorStatus, now: Timestamp) -> Option<Finding> {
+fn heard(source: &Configured, sensor: &SensorStatus, now: Timestamp) -> Option<Finding> {
     let about = about(source);
-    match &sensor.condition {
-        Condition::Hearing => {
+    match (&sensor.condition, &source.origin) {
+        (Condition::Hearing, _) => {
             let is_recent = sensor.last_frame.is_some_and(|last| last > now.earlier_by(RECENT));
             is_recent.then(|| Finding::fine(about, "the service hears it, a frame within the last minute"))
         }
-        Condition::Opening => Some(Finding::unknown(about, "the service waits for its first bytes")),
-        Condition::Over => Some(Finding::fine(about, "the service has read it to its end")),
-        Condition::Failed(why) => {
-            Some(Finding::of_error(about, why, "see to it; the service tries again by itself"))
-        }
-        Condition::Broken => Some(Finding::broken(
+        (Condition::Opening, _) => Some(Finding::unknown(about, "the service waits for its first bytes")),
+        (Condition::Over, _) => Some(Finding::fine(about, "the service has read it to its end")),
+        (Condition::Failed(why), Source::Interface(_)) => Some(of_interface(about, why, SEE_TO_IT)),
+        // A file or a command may have any name, which is part of the text.
+        (Condition::Failed(why), _) => Some(Finding::broken(about, why, SEE_TO_IT)),
+        (Condition::Broken, _) => Some(Finding::broken(
             about,
             "hearing it ended by a fault of the program",
             "restart the service, and look into its log for why",
@@ -178,8 +275,10 @@ fn heard(source: &Source, sensor: &SensorStatus, now: Timestamp) -> Option<Findi
     }
 }
 
+const SEE_TO_IT: &str = "see to it; the service tries again by itself";
+
 /// A source that the service hears, and that has given no frame for a while.
-fn silent(source: &Source, sensor: &SensorStatus, now: Timestamp, seen: Seen) -> Finding {
+fn silent(source: &Configured, sensor: &SensorStatus, now: Timestamp, seen: Seen) -> Finding {
     let last = match sensor.last_frame {
         Some(last) => {
             let seconds = (now.as_micros() - last.as_micros()).max(0) / 1_000_000;
@@ -192,9 +291,12 @@ fn silent(source: &Source, sensor: &SensorStatus, now: Timestamp, seen: Seen) ->
             Finding::fine(about(source), format!("{last}; other frames come"))
         }
         seen @ Seen::Opened { .. } => unheard(source, seen),
-        Seen::Failed(_) | Seen::Refused(_) | Seen::Ready | Seen::Unseen(_) => {
-            Finding::unknown(about(source), last)
-        }
+        Seen::Failed(_)
+        | Seen::CommandFailed { .. }
+        | Seen::Silent { .. }
+        | Seen::Refused(_)
+        | Seen::Ready
+        | Seen::Unseen(_) => Finding::unknown(about(source), last),
     }
 }
 
@@ -210,13 +312,18 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
+    fn configured(name: &str, origin: Source) -> Configured {
+        Configured { origin, name: name.to_owned(), monitor: None }
+    }
+
     fn opened(has_frames: bool) -> Seen {
         Seen::Opened { link_type: "radiotap".to_owned(), has_frames }
     }
 
     #[test]
     fn what_was_seen_of_a_source_is_told() {
-        let mon0 = &Source::Interface("mon0".to_owned());
+        let mon0 = &configured("mon0", Source::Interface("mon0".to_owned()));
+        let attic = &configured("attic", Source::Command("ssh attic 'a; b'".to_owned()));
         let down = || CaptureError::InterfaceDown { interface: "mon0".to_owned() };
         let switched_off = MonitorError::SoftBlocked { interface: "mon0".to_owned() };
         let now = Timestamp::from_micros(1_000_000_000);
@@ -230,8 +337,13 @@ mod tests {
             unheard(mon0, opened(true)),
             unheard(mon0, opened(false)),
             unheard(mon0, Seen::Failed(down())),
-            unheard(&Source::file("/tmp/empty.pcap"), opened(false)),
-            unheard(&Source::Stdin, see(&Source::Stdin)),
+            unheard(&configured("empty.pcap", Source::file("/tmp/empty.pcap")), opened(false)),
+            unheard(&configured("stdin", Source::Stdin), see(&Source::Stdin)),
+            unheard(attic, opened(true)),
+            unheard(attic, opened(false)),
+            unheard(attic, Seen::Silent { said: None }),
+            unheard(attic, see(&Source::Command("cat /run/credentials/probewatch.service/key".to_owned()))),
+            heard(attic, &sensor(Condition::Failed("the command a; b ended".to_owned()), None), now).unwrap(),
             unheard(mon0, Seen::Ready),
             unheard(mon0, Seen::Refused(switched_off)),
             service(Condition::Hearing, Some(990_000_000)),
@@ -249,9 +361,16 @@ mod tests {
             → set a channel that is in use: sudo iw dev mon0 set channel 6; and keep NetworkManager away: sudo nmcli device set mon0 managed no
         ✗ Source mon0: cannot capture on mon0: it is down
             → bring it up: ip link set mon0 up
-        ✗ Source /tmp/empty.pcap: holds no frame (radiotap)
+        ✗ Source empty.pcap: holds no frame (radiotap)
             → give another capture file
-        ! Source -: standard input is looked at by `probewatch run` alone
+        ! Source stdin: standard input is looked at by `probewatch run` alone
+        ✓ Source attic: delivers 802.11 frames (radiotap); the command was run for this look, and ended
+        ! Source attic: the command was run for 5 s and ended: it works (radiotap), and gave no frame, which may be where it lets only probe requests through
+        ✗ Source attic: the command was run for 5 s and ended, and gave nothing
+            → run it by hand: it may wait for a password or to know a host; tcpdump needs -U, so that it writes at once
+        ! Source attic: the command needs what systemd gives only to the service: start that
+        ✗ Source attic: the command a; b ended
+            → see to it; the service tries again by itself
         ✓ Source mon0: the service can put it into monitor mode when it starts
         ✗ Source mon0: the radio of mon0 is switched off
             → turn it on: sudo rfkill unblock wifi
@@ -265,6 +384,39 @@ mod tests {
         ✗ Source mon0: is open (radiotap), and gave no frame within 5 s
             → set a channel that is in use: sudo iw dev mon0 set channel 6; and keep NetworkManager away: sudo nmcli device set mon0 managed no
         ! Source mon0: the service hears it, and there was no probe request yet
+        ");
+    }
+    #[test]
+    fn sources_of_one_name_are_told_apart_by_their_places() {
+        let file = |path: &str| configured("a.pcap", Source::file(path));
+        let sensor = |name: &str, restarts| SensorStatus {
+            name: name.to_owned(),
+            restarts,
+            ..sensor(Condition::Over, None)
+        };
+        let sources = [file("/one/a.pcap"), configured("mon0", Source::Stdin), file("/two/a.pcap")];
+        let restarts = |place, sensors: &[SensorStatus]| {
+            sensor_of(place, &sources, sensors).map(|sensor| sensor.restarts)
+        };
+        let all = [sensor("a.pcap", 1), sensor("mon0", 2), sensor("a.pcap", 3)];
+        assert_eq!([0, 1, 2].map(|place| restarts(place, &all)), [Some(1), Some(2), Some(3)]);
+        // A service that still has an older configuration.
+        let older = [sensor("mon0", 2), sensor("a.pcap", 1)];
+        assert_eq!([0, 1, 2].map(|place| restarts(place, &older)), [None, Some(2), None]);
+    }
+
+    #[test]
+    fn a_command_is_run_and_ended_and_what_it_says_is_told() {
+        let failing = "true; echo 'no such host; give up' >&2; echo garbage; exec sleep 1000";
+        let failing = see(&Source::Command(failing.to_owned()));
+        let failing = unheard(&configured("attic", Source::Command(String::new())), failing);
+        let gone = see(&Source::Command("echo 'no such host; give up' >&2; exit 3".to_owned()));
+        let gone = unheard(&configured("attic", Source::Command(String::new())), gone);
+        insta::assert_snapshot!(format!("{failing}\n{gone}"), @r"
+        ✗ Source attic: cannot read the output of true; echo 'no such: it is no capture file; it says: no such host; give up
+            → run the command by hand, as the user that the service runs as, and mend what it says
+        ✗ Source attic: the command echo 'no such host; ended (exit status: 3); it says: no such host; give up
+            → run the command by hand, as the user that the service runs as, and mend what it says
         ");
     }
 }

@@ -67,6 +67,8 @@ pub(super) enum DataDir {
     There {
         owner: u32,
         is_writable: bool,
+        /// Whether other users may look into it.
+        is_open: bool,
         foreign: Option<PathBuf>,
     },
 }
@@ -85,8 +87,8 @@ impl DataDir {
             }
             Err(error) => return Self::Unusable(error.to_string()),
         };
-        let owner = match fs::metadata(data_dir) {
-            Ok(facts) => facts.uid(),
+        let (owner, mode) = match fs::metadata(data_dir) {
+            Ok(facts) => (facts.uid(), facts.mode()),
             Err(error) => return Self::Closed(error.to_string()),
         };
         let is_foreign = |path: &PathBuf| {
@@ -94,7 +96,8 @@ impl DataDir {
         };
         let inside = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let foreign = inside.flat_map(with_entries).find(is_foreign);
-        Self::There { owner, is_writable: can(data_dir, Access::WRITE_OK | Access::EXEC_OK), foreign }
+        let is_writable = can(data_dir, Access::WRITE_OK | Access::EXEC_OK);
+        Self::There { owner, is_writable, is_open: mode & 0o077 != 0, foreign }
     }
 }
 
@@ -125,6 +128,10 @@ pub(super) fn data_dir(path: &Path, found: &DataDir, service: Option<&Option<Str
             format!("{} belongs to root, the directory to user {owner}", file.display()),
             format!("sudo chown -R --reference={shown} {shown}"),
         ),
+        (DataDir::There { is_open: true, is_writable: true, .. }, _) => {
+            Finding::unknown(CHECK, format!("{shown} can be looked into by other users of this machine"))
+                .with_remedy(format!("if they are not to know who was near: chmod -R go= {shown}"))
+        }
         (_, Some(None)) => Finding::fine(CHECK, format!("the service writes to {shown}")),
         (DataDir::There { is_writable: true, .. }, None) => {
             Finding::fine(CHECK, format!("{shown} is there and can be written"))
@@ -204,11 +211,18 @@ pub(super) fn clock(found: &Clock) -> Finding {
     }
     let ahead = found.last_probe.filter(|last| last.earlier_by(AHEAD) > now);
     if let Some(last) = ahead {
-        return Finding::broken(
-            CHECK,
-            format!("the latest probe is of {last}, and the clock says {now}"),
-            format!("it was ahead when that was recorded, or is behind now; {set_it}"),
-        );
+        let says = format!("the latest probe is of {last}, and the clock says {now}");
+        return match found.is_synchronized {
+            // Then it was wrong and is right, which the service sees by itself.
+            Some(true) => {
+                Finding::unknown(CHECK, format!("{says}, which a time server sets: it was ahead for a while"))
+            }
+            _ => Finding::broken(
+                CHECK,
+                says,
+                format!("it was ahead when that was recorded, or is behind now; {set_it}"),
+            ),
+        };
     }
     match found.is_synchronized {
         Some(true) => Finding::fine(CHECK, "it is set by the network"),
@@ -297,6 +311,7 @@ mod tests {
         let there = |is_writable, foreign: Option<&str>| DataDir::There {
             owner: 900,
             is_writable,
+            is_open: false,
             foreign: foreign.map(PathBuf::from),
         };
         let path = Path::new("/data");
@@ -306,6 +321,11 @@ mod tests {
             data_dir(path, &there(false, None), Some(&None)),
             data_dir(path, &there(true, None), Some(&Some("No space left on device".to_owned()))),
             data_dir(path, &there(true, Some("/data/events")), None),
+            data_dir(
+                path,
+                &DataDir::There { owner: 900, is_writable: true, is_open: true, foreign: None },
+                Some(&None),
+            ),
             data_dir(path, &DataDir::Missing { is_makeable: true }, None),
             data_dir(path, &DataDir::Missing { is_makeable: false }, None),
             data_dir(path, &DataDir::Unusable("Not a directory".to_owned()), None),
@@ -319,6 +339,8 @@ mod tests {
             → make room, or mend the disk; the service goes on by itself
         ✗ Data directory: /data/events belongs to root, the directory to user 900
             → sudo chown -R --reference=/data /data
+        ! Data directory: /data can be looked into by other users of this machine
+            → if they are not to know who was near: chmod -R go= /data
         ✓ Data directory: /data will be made at the first start
         ✗ Data directory: /data is not there, and this user may not make it
             → run this command with sudo, or set data_dir to a folder of your own
@@ -360,10 +382,12 @@ mod tests {
         insta::assert_snapshot!(all(&[
             of(now, Some(true), Some("2099-11-22T12:00:30Z")),
             of(now, Some(true), Some("2099-11-22T13:00:00Z")),
+            of(now, None, Some("2099-11-22T13:00:00Z")),
             of(now, Some(false), None),
             of(now, None, None),
         ]), @r"
         ✓ Clock: it is set by the network
+        ! Clock: the latest probe is of 2099-11-22T13:00:00.000000Z, and the clock says 2099-11-22T12:00:00.000000Z, which a time server sets: it was ahead for a while
         ✗ Clock: the latest probe is of 2099-11-22T13:00:00.000000Z, and the clock says 2099-11-22T12:00:00.000000Z
             → it was ahead when that was recorded, or is behind now; set it: sudo timedatectl set-ntp true, or install chrony
         ✗ Clock: the system says that no time server sets it

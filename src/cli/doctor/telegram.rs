@@ -1,9 +1,9 @@
 //! Telegram: the token, and the webhook with what Telegram says of it.
 
 use super::finding::Finding;
-use crate::config::{Telegram, Tls, Updates, Webhook};
+use crate::config::{ConfigError, Tls};
 use crate::event::Timestamp;
-use crate::telegram::{Look, Unsaid, WebhookLook};
+use crate::telegram::{Look, Unsaid, WantedWebhook, WebhookLook};
 
 const TOKEN: &str = "Telegram token";
 const WEBHOOK: &str = "Webhook";
@@ -11,76 +11,134 @@ const WEBHOOK: &str = "Webhook";
 /// How long ago an error may be to count, in seconds, where nothing waits.
 const RECENT_SECONDS: i64 = 3600;
 
+/// The file from which the systemd unit gives the service its token (systemd/probewatch.service).
+pub(super) const UNIT_FOLDER: &str = "/etc/probewatch";
+pub(super) const UNIT_FILE: &str = "/etc/probewatch/telegram-token";
+
+/// Whose token it is that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The service asked with its own.
+    Service,
+    /// The configuration has it.
+    Configured,
+    /// It is in the file that systemd gives the service.
+    OfUnit,
+}
+
 /// Without a token there is nothing to ask.
-pub(super) fn no_token() -> Finding {
-    Finding::unknown(TOKEN, "none is configured: probes are recorded, and nobody is answered").with_remedy(
-        "set telegram.token_file; where systemd gives the token to the service, look with \
-         sudo PROBEWATCH__TELEGRAM__TOKEN_FILE=/etc/probewatch/telegram-token probewatch doctor",
-    )
+pub(super) fn no_token(asked: Asked) -> Finding {
+    let says = match asked {
+        Asked::Service => "the service has none: probes are recorded, and nobody is answered",
+        Asked::Configured | Asked::OfUnit => {
+            "none is configured: probes are recorded, and nobody is answered"
+        }
+    };
+    let of_unit = format!("under systemd, put the token into {UNIT_FILE}");
+    Finding::unknown(TOKEN, says)
+        .with_remedy(format!("set telegram.token_file; or, {of_unit}, and start the service anew"))
+}
+
+/// The file of the unit is there, and this user may not read it, or it holds no token.
+pub(super) fn unread_token(error: &ConfigError, is_permitted: bool) -> Finding {
+    if is_permitted {
+        let remedy = format!("put the token that @BotFather gave into {UNIT_FILE}, and nothing else");
+        return Finding::broken(TOKEN, error.to_string(), remedy);
+    }
+    Finding::unknown(TOKEN, format!("the service takes it from {UNIT_FILE}, which this user may not read"))
+        .with_remedy("run this command with sudo")
+}
+
+/// The service that runs could not be asked.
+pub(super) fn unasked(why: &str) -> Finding {
+    Finding::unknown(TOKEN, format!("the service could not be asked: {why}"))
 }
 
 /// What the server said, as findings.
-pub(super) fn findings(settings: &Telegram, look: &Look, now: Timestamp, service_runs: bool) -> Vec<Finding> {
-    let mut findings = vec![token(settings, look.bot.as_ref())];
-    // Of a server that does not know the bot there is nothing more to say.
-    if let (Ok(_), Ok(found)) = (&look.bot, &look.webhook) {
-        findings.push(match &settings.updates {
-            Updates::Webhook(configured) => webhook(configured, found, now, service_runs),
-            Updates::Polling => no_webhook(found, service_runs),
-        });
-    }
+pub(super) fn findings(look: &Look, now: Timestamp, asked: Asked) -> Vec<Finding> {
+    let mut findings = vec![token(&look.server, look.bot.as_ref(), asked)];
+    let service_runs = asked == Asked::Service;
+    findings.extend(match (&look.bot, &look.webhook) {
+        // Of a server that does not know the bot, or does not answer, there is nothing more to say.
+        (Err(_), _) => None,
+        (Ok(_), Err(unsaid)) => Some(unknown_webhook(&look.server, unsaid)),
+        (Ok(_), Ok(found)) => Some(match &look.wanted {
+            Some(wanted) => webhook(wanted, found, now, service_runs),
+            None => no_webhook(found, service_runs),
+        }),
+    });
     findings
 }
 
-fn token(settings: &Telegram, bot: Result<&String, &Unsaid>) -> Finding {
-    let server = settings.api_url.host_str().unwrap_or("the Bot API server");
-    let check_the_way = format!(
-        "see whether this machine reaches {server}, and whether telegram.api_url, a firewall or its clock is wrong"
-    );
+fn token(server: &str, bot: Result<&String, &Unsaid>, asked: Asked) -> Finding {
+    let whose = match asked {
+        Asked::Service | Asked::Configured => "",
+        Asked::OfUnit => {
+            " by the token in /etc/probewatch/telegram-token, which systemd gives to the service"
+        }
+    };
     match bot {
-        Ok(name) => Finding::fine(TOKEN, format!("Telegram knows the bot as @{name}")),
+        Ok(name) => Finding::fine(TOKEN, format!("Telegram knows the bot as @{name}{whose}")),
         Err(Unsaid::Token) => Finding::broken(
             TOKEN,
             "Telegram does not know it",
             "it was mistyped or revoked: @BotFather gives a new one with /token",
         ),
-        Err(Unsaid::TimedOut) => {
-            Finding::broken(TOKEN, format!("{server} did not answer in time"), check_the_way)
-        }
-        Err(Unsaid::Failed(why)) => {
-            Finding::broken(TOKEN, format!("{server} could not be asked: {why}"), check_the_way)
-        }
+        Err(unsaid) => Finding::broken(TOKEN, what_failed(server, unsaid), check_the_way(server)),
     }
 }
 
-fn webhook(configured: &Webhook, found: &WebhookLook, now: Timestamp, service_runs: bool) -> Finding {
+fn unknown_webhook(server: &str, unsaid: &Unsaid) -> Finding {
+    let says = format!("what Telegram knows of it is not known: {}", what_failed(server, unsaid));
+    Finding::broken(WEBHOOK, says, check_the_way(server))
+}
+
+fn what_failed(server: &str, unsaid: &Unsaid) -> String {
+    match unsaid {
+        Unsaid::Token => format!("{server} does not know the token"),
+        Unsaid::TimedOut => format!("{server} did not answer in time"),
+        Unsaid::Failed(why) => format!("{server} could not be asked: {why}"),
+    }
+}
+
+fn check_the_way(server: &str) -> String {
+    format!(
+        "see whether this machine reaches {server}, and whether telegram.api_url, a firewall or its clock is wrong"
+    )
+}
+
+fn webhook(wanted: &WantedWebhook, found: &WebhookLook, now: Timestamp, service_runs: bool) -> Finding {
     let restart = "restart the service, which tells Telegram the address";
-    match &found.host {
-        None if service_runs => Finding::broken(WEBHOOK, "Telegram knows of none", restart),
-        None => Finding::unknown(WEBHOOK, "none is set yet: the service does that at its start"),
-        Some(host) if !found.is_ours => Finding::broken(
+    let Some(host) = &found.host else {
+        return if service_runs {
+            Finding::broken(WEBHOOK, "Telegram knows of none", restart)
+        } else {
+            Finding::unknown(WEBHOOK, "none is set yet: the service does that at its start")
+        };
+    };
+    let waiting = match found.pending {
+        0 => String::new(),
+        1 => "; 1 update waits".to_owned(),
+        count => format!("; {count} updates wait"),
+    };
+    let counts = |time| is_recent(time, now) || found.pending > 0;
+    let failed = found.last_error.as_ref().filter(|(time, _)| counts(*time));
+    let failed =
+        failed.map(|(time, why)| (format!("posting to {host} failed at {time}: {why}{waiting}"), why));
+    if !found.is_ours {
+        let failed = failed.map_or(waiting, |(failed, _)| format!("; {failed}"));
+        return Finding::broken(
             WEBHOOK,
-            format!("Telegram posts to another address, on {host}"),
+            format!("Telegram posts to another address, on {host}{failed}"),
             format!("another program uses the same token, or the configuration was changed: {restart}"),
-        ),
-        Some(host) => {
-            if let Some(finding) = certificate(configured, found, service_runs) {
-                return finding;
-            }
-            let waiting = match found.pending {
-                0 => String::new(),
-                1 => "; 1 update waits".to_owned(),
-                count => format!("; {count} updates wait"),
-            };
-            match &found.last_error {
-                Some((time, message)) if is_recent(*time, now) || found.pending > 0 => Finding::broken(
-                    WEBHOOK,
-                    format!("posting to {host} failed at {time}: {message}{waiting}"),
-                    explain(message, configured),
-                ),
-                _ => Finding::fine(WEBHOOK, format!("Telegram posts to {host}{waiting}")),
-            }
-        }
+        );
+    }
+    if let Some(finding) = certificate(wanted, found, service_runs) {
+        return finding;
+    }
+    match failed {
+        Some((failed, why)) => Finding::broken(WEBHOOK, failed, explain(why, wanted)),
+        None => Finding::fine(WEBHOOK, format!("Telegram posts to {host}{waiting}")),
     }
 }
 
@@ -103,8 +161,8 @@ fn no_webhook(found: &WebhookLook, service_runs: bool) -> Finding {
 }
 
 /// What is wrong where Telegram trusts a certificate of its own that it should not, or does not where it should.
-fn certificate(configured: &Webhook, found: &WebhookLook, service_runs: bool) -> Option<Finding> {
-    let says = match (configured.tls, found.has_certificate) {
+fn certificate(wanted: &WantedWebhook, found: &WebhookLook, service_runs: bool) -> Option<Finding> {
+    let says = match (wanted.tls, found.has_certificate) {
         (Tls::SelfSigned, false) => "Telegram was not given the service's certificate",
         (Tls::Off, true) => "Telegram takes only a certificate that it was once given, not the proxy's",
         _ => return None,
@@ -117,21 +175,21 @@ fn certificate(configured: &Webhook, found: &WebhookLook, service_runs: bool) ->
 }
 
 /// What helps against what Telegram says of posts that failed.
-fn explain(message: &str, configured: &Webhook) -> String {
+fn explain(message: &str, wanted: &WantedWebhook) -> String {
     let status = message.rsplit_once("response from the webhook: ").and_then(|(_, rest)| rest.get(..3));
     let status = status.and_then(|status| status.parse().ok());
     let failure = message.to_ascii_lowercase();
-    match (configured.tls, status) {
-        (Tls::Off, Some(status)) => explain_status(status, configured),
+    match (wanted.tls, status) {
+        (Tls::Off, Some(status)) => explain_status(status, wanted),
         (Tls::Off, None) => explain_failure(&failure).to_owned(),
-        (Tls::SelfSigned, Some(status)) => explain_own_status(status, configured),
-        (Tls::SelfSigned, None) => explain_own_failure(&failure, configured),
+        (Tls::SelfSigned, Some(status)) => explain_own_status(status, wanted),
+        (Tls::SelfSigned, None) => explain_own_failure(&failure, wanted),
     }
 }
 
 /// What helps where something answered with this HTTP status behind a proxy.
-fn explain_status(status: u16, configured: &Webhook) -> String {
-    let listen = configured.listen;
+fn explain_status(status: u16, wanted: &WantedWebhook) -> String {
+    let listen = wanted.listen;
     match status {
         300..=399 => {
             "Telegram follows no redirection: set telegram.webhook.url to the final address".to_owned()
@@ -174,18 +232,18 @@ fn explain_failure(message: &str) -> &'static str {
 }
 
 /// What helps where something answered with this HTTP status and no proxy is between.
-fn explain_own_status(status: u16, configured: &Webhook) -> String {
+fn explain_own_status(status: u16, wanted: &WantedWebhook) -> String {
     match status {
         401 => "the secret was refused: restart the service, which tells Telegram a new one".to_owned(),
-        300..=399 | 403..=405 => format!("something else answered: {}", forward(configured)),
+        300..=399 | 403..=405 => format!("something else answered: {}", forward(wanted)),
         _ => "look into the log of the service for why".to_owned(),
     }
 }
 
 /// What helps where nothing answered and no proxy is between, by what is said of it in small letters.
-fn explain_own_failure(message: &str, configured: &Webhook) -> String {
+fn explain_own_failure(message: &str, wanted: &WantedWebhook) -> String {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    let forward = forward(configured);
+    let forward = forward(wanted);
     if says(&["ssl", "certificate", "tls"]) {
         format!(
             "restart the service, which gives Telegram its certificate again; where that does not help, something \
@@ -202,22 +260,20 @@ fn explain_own_failure(message: &str, configured: &Webhook) -> String {
     }
 }
 
-fn forward(configured: &Webhook) -> String {
-    let outside = configured.url.port_or_known_default().unwrap_or_default();
-    format!("have the router forward port {outside} to port {} of this machine", configured.listen.port())
+fn forward(wanted: &WantedWebhook) -> String {
+    format!(
+        "have the router forward port {} to port {} of this machine",
+        wanted.outside,
+        wanted.listen.port()
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn configured() -> Webhook {
-        Webhook {
-            url: "https://bot.example.org".parse().unwrap(),
-            tls: Tls::Off,
-            listen: "127.0.0.1:8080".parse().unwrap(),
-            secret_token: None,
-        }
+    fn wanted() -> WantedWebhook {
+        WantedWebhook { tls: Tls::Off, listen: "127.0.0.1:8080".parse().unwrap(), outside: 443 }
     }
 
     fn found(host: Option<&str>, pending: u64, error: Option<(i64, &str)>) -> WebhookLook {
@@ -237,12 +293,18 @@ mod tests {
         let now = Timestamp::from_micros(1_000_000_000_000);
         let ours = Some("bot.example.org");
         let mut told = vec![
-            webhook(&configured(), &found(ours, 0, None), now, true),
-            webhook(&configured(), &found(ours, 1, None), now, true),
-            webhook(&configured(), &found(ours, 0, Some((900_000, "Connection refused"))), now, true),
-            webhook(&configured(), &found(None, 0, None), now, true),
-            webhook(&configured(), &found(None, 0, None), now, false),
-            webhook(&configured(), &found(Some("other.example"), 0, None), now, true),
+            webhook(&wanted(), &found(ours, 0, None), now, true),
+            webhook(&wanted(), &found(ours, 1, None), now, true),
+            webhook(&wanted(), &found(ours, 0, Some((900_000, "Connection refused"))), now, true),
+            webhook(&wanted(), &found(None, 0, None), now, true),
+            webhook(&wanted(), &found(None, 0, None), now, false),
+            webhook(&wanted(), &found(Some("other.example"), 0, None), now, true),
+            webhook(
+                &wanted(),
+                &found(Some("other.example"), 7, Some((999_990, "Wrong response from the webhook: 502"))),
+                now,
+                true,
+            ),
             no_webhook(&found(None, 0, None), true),
             no_webhook(&found(Some("other.example"), 3, None), true),
             no_webhook(&found(Some("other.example"), 3, None), false),
@@ -262,7 +324,7 @@ mod tests {
             "IP address mismatch",
             "Connection reset by peer",
         ] {
-            told.push(webhook(&configured(), &found(ours, 2, Some((999_990, why))), now, true));
+            told.push(webhook(&wanted(), &found(ours, 2, Some((999_990, why))), now, true));
         }
         let told: Vec<String> = told.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(told.join("\n"), @r"
@@ -273,6 +335,8 @@ mod tests {
             → restart the service, which tells Telegram the address
         ! Webhook: none is set yet: the service does that at its start
         ✗ Webhook: Telegram posts to another address, on other.example
+            → another program uses the same token, or the configuration was changed: restart the service, which tells Telegram the address
+        ✗ Webhook: Telegram posts to another address, on other.example; posting to other.example failed at 1970-01-12T13:46:30.000000Z: Wrong response from the webhook: 502; 7 updates wait
             → another program uses the same token, or the configuration was changed: restart the service, which tells Telegram the address
         ✓ Webhook: none is set, and the bot polls
         ✗ Webhook: one is set on other.example, so that polling gets nothing
@@ -308,14 +372,53 @@ mod tests {
     }
 
     #[test]
+    fn whose_token_it_is_and_what_is_not_known_is_told() {
+        let now = Timestamp::from_micros(1_000_000_000_000);
+        let look = |bot, webhook| Look {
+            server: "api.telegram.org".to_owned(),
+            wanted: Some(wanted()),
+            bot,
+            webhook,
+        };
+        let bot = || Ok("some_bot".to_owned());
+        let set = || Ok(found(Some("bot.example.org"), 0, None));
+        let unsaid = Err(Unsaid::Failed("Internal Server Error".to_owned()));
+        let unread = ConfigError::File { file: "x".to_owned(), why: "Permission denied".to_owned() };
+        let told: Vec<String> = findings(&look(bot(), set()), now, Asked::Configured)
+            .iter()
+            .chain(&findings(&look(bot(), set()), now, Asked::OfUnit))
+            .chain(&findings(&look(bot(), unsaid), now, Asked::Service))
+            .chain(&findings(&look(Err(Unsaid::Token), Err(Unsaid::Token)), now, Asked::Service))
+            .chain(&findings(&look(Err(Unsaid::TimedOut), Err(Unsaid::TimedOut)), now, Asked::Service))
+            .chain(&[no_token(Asked::Service), no_token(Asked::Configured), unread_token(&unread, false)])
+            .map(ToString::to_string)
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        ✓ Telegram token: Telegram knows the bot as @some_bot
+        ✓ Webhook: Telegram posts to bot.example.org
+        ✓ Telegram token: Telegram knows the bot as @some_bot by the token in /etc/probewatch/telegram-token, which systemd gives to the service
+        ✓ Webhook: Telegram posts to bot.example.org
+        ✓ Telegram token: Telegram knows the bot as @some_bot
+        ✗ Webhook: what Telegram knows of it is not known: api.telegram.org could not be asked: Internal Server Error
+            → see whether this machine reaches api.telegram.org, and whether telegram.api_url, a firewall or its clock is wrong
+        ✗ Telegram token: Telegram does not know it
+            → it was mistyped or revoked: @BotFather gives a new one with /token
+        ✗ Telegram token: api.telegram.org did not answer in time
+            → see whether this machine reaches api.telegram.org, and whether telegram.api_url, a firewall or its clock is wrong
+        ! Telegram token: the service has none: probes are recorded, and nobody is answered
+            → set telegram.token_file; or, under systemd, put the token into /etc/probewatch/telegram-token, and start the service anew
+        ! Telegram token: none is configured: probes are recorded, and nobody is answered
+            → set telegram.token_file; or, under systemd, put the token into /etc/probewatch/telegram-token, and start the service anew
+        ! Telegram token: the service takes it from /etc/probewatch/telegram-token, which this user may not read
+            → run this command with sudo
+        ");
+    }
+
+    #[test]
     fn what_telegram_says_of_the_services_own_certificate_is_explained() {
         let now = Timestamp::from_micros(1_000_000_000_000);
-        let own = Webhook {
-            url: "https://bot.example.org:8443".parse().unwrap(),
-            tls: Tls::SelfSigned,
-            listen: "0.0.0.0:9443".parse().unwrap(),
-            secret_token: None,
-        };
+        let own =
+            WantedWebhook { tls: Tls::SelfSigned, listen: "0.0.0.0:9443".parse().unwrap(), outside: 8443 };
         let found = |has_certificate, error| WebhookLook {
             has_certificate,
             ..found(Some("bot.example.org"), 2, error)
@@ -324,7 +427,7 @@ mod tests {
             webhook(&own, &found(true, None), now, true),
             webhook(&own, &found(false, None), now, true),
             webhook(&own, &found(false, None), now, false),
-            webhook(&configured(), &found(true, None), now, true),
+            webhook(&wanted(), &found(true, None), now, true),
         ];
         for why in [
             "Wrong response from the webhook: 404 Not Found",

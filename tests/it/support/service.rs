@@ -391,6 +391,22 @@ pub fn probewatch_command(arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs `probewatch` with these arguments as a user who owns nothing, from a copy in `folder`, since the build's
+/// folder may be closed to others; `None` where this user may not become another.
+pub fn probewatch_as_nobody(arguments: &[&str], folder: &Path) -> Option<Output> {
+    // SAFETY: a plain system call.
+    if unsafe { libc::geteuid() } != 0 {
+        super::require::skip("only root can be another user");
+        return None;
+    }
+    let copy = folder.join("probewatch-of-nobody");
+    fs::copy(env!("CARGO_BIN_EXE_probewatch"), &copy).expect("the program is copied");
+    let mut command = clean_command(Path::new("setpriv"));
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).args(arguments);
+    command.env("RUST_LOG", "off");
+    Some(run(command, b""))
+}
+
 /// Runs a command to its end. Panics if that takes longer than two minutes.
 pub fn run(mut command: Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

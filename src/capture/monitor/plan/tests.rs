@@ -146,10 +146,26 @@ fn the_only_way_to_the_internet_is_taken_only_by_force() {
     seen.holder = Some(Holder::NetworkManager);
     let error = plan(&seen, &settings()).unwrap_err();
     assert!(matches!(error, MonitorError::OnlyWay { version: IpVersion::V4, .. }));
+    seen.wiphy.can_add_interfaces = false;
+    let error = plan(&seen, &settings()).unwrap_err();
+    assert!(matches!(error, MonitorError::OnlyWay { .. }), "it is not told to be changed by hand: {error}");
+    seen.wiphy.can_add_interfaces = true;
     let forced = Settings { force: true, ..settings() };
     assert!(matches!(plan(&seen, &forced), Err(MonitorError::Held { .. })));
     seen.holder = None;
     assert!(matches!(plan(&seen, &forced), Ok(Plan::AddBeside { .. })));
+}
+
+/// Else the remedy would be to take that other one down.
+#[test]
+fn nor_is_the_only_way_that_another_interface_of_the_radio_is() {
+    let mut seen = seen();
+    add(&mut seen, "wlan0_home", InterfaceType::Managed, true);
+    seen.routes = vec![DefaultRoute { version: IpVersion::V6, out_by: vec![20] }];
+    let error = plan(&seen, &settings()).unwrap_err();
+    assert!(matches!(error, MonitorError::OnlyWay { interface, .. } if interface == "wlan0_home"));
+    let forced = Settings { force: true, ..settings() };
+    assert!(matches!(plan(&seen, &forced), Err(MonitorError::RadioShared { .. })));
 }
 
 #[test]
