@@ -9,7 +9,8 @@
 //!   seen. A step that fails undoes those before it.
 //! - The monitor interface belongs to a netlink socket that the [`Monitor`] holds open: the kernel
 //!   removes the interface when this process ends in any way, also by `kill -9`. Then, and only then,
-//!   the managed interface stays down.
+//!   the managed interface stays down; it bears a mark (its alias), by which the next [`Monitor`] knows
+//!   that it was up, and brings it up at its own end. One that bears an alias already is not marked.
 //! - An interface in monitor mode is used as it is and never removed; it is only brought up if it is
 //!   down, and taken down at the end. One that is not nl80211's is none of this module's business.
 //! - Channels on which sending is restricted (no-IR, radar) are listened to. Nothing here sends.
@@ -45,7 +46,7 @@ use hop::Round;
 use machine::Machine;
 use netlink::RequestError;
 use nl80211::{Interface, InterfaceType, Nl80211};
-use plan::{NAME_PREFIX, Plan, Seen, plan, siblings};
+use plan::{Managed, NAME_PREFIX, Plan, Seen, plan, siblings};
 use route::{Link, Links};
 use undo::{Step, Undo};
 
@@ -136,15 +137,18 @@ impl Monitor {
                 }
                 (index, interface, channels)
             }
-            Plan::AddBeside { name, take_down, channels } => {
+            Plan::AddBeside { name, managed, channels } => {
                 // First of all, since it needs every right that the rest needs.
                 let monitor = undo.nl80211.new_monitor(seen.interface.wiphy, &name);
                 let monitor = monitor.map_err(|error| {
                     MonitorError::new("add a monitor interface beside", &interface, &error)
                 })?;
                 undo.push(Step::Remove { index: monitor.index, interface: monitor.name.clone() });
-                if take_down {
-                    undo.set_up(index, &interface, false)?;
+                match managed {
+                    Managed::Up { can_be_marked: true } => undo.take_down_marked(index, &interface)?,
+                    Managed::Up { can_be_marked: false } => undo.set_up(index, &interface, false)?,
+                    Managed::LeftDown => undo.push(Step::BringBack { index, interface }),
+                    Managed::Down => {}
                 }
                 undo.set_up(monitor.index, &monitor.name, true)?;
                 // What keeps the channel from changing is better told now than while hopping.

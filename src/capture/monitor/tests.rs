@@ -113,6 +113,28 @@ fn nl80211_requests_are_as_documented() {
     );
 }
 
+/// What iproute2 6.1 sends for `ip link set lo alias …`; an empty alias is an attribute without a value.
+#[test]
+fn alias_requests_are_those_of_iproute2() {
+    let header = "00 00 0000 01000000 00000000 00000000";
+    check_request(
+        &route::set_link_alias(1, plan::MARK),
+        &format!(
+            "3c000000 1000 0500 00000000 00000000  {header}
+             1c00 1400 74616b656e20646f776e2062792070726f62657761746368"
+        ),
+    );
+    check_request(
+        &route::set_link_alias(1, ""),
+        &format!("24000000 1000 0500 00000000 00000000  {header}  0400 1400"),
+    );
+    // The kernel tells it with a NUL, and an interface without one not at all.
+    let named = "0000 0100 07000000 02100000 00000000  0a00 0300 776c616e3000 0000";
+    let link = |attributes: &str| Link::read(&bytes(&format!("{named} {attributes}"))).unwrap();
+    assert_eq!(link("0a00 1400 617474696300 0000").alias.as_deref(), Some("attic"));
+    assert_eq!(link("").alias, None);
+}
+
 /// As `linux/rtnetlink.h` and rtnetlink(7) document them.
 #[test]
 fn route_requests_are_as_documented() {
