@@ -81,6 +81,8 @@ impl Default for Settings {
 pub struct Monitor {
     interface: String,
     index: u32,
+    /// The name of its radio.
+    wiphy: String,
     channels: Vec<Channel>,
     dwell: Duration,
     counters: Arc<HopCounters>,
@@ -107,13 +109,7 @@ impl Monitor {
             return Ok(None);
         };
         let monitor = Self::carry_out(plan, &seen, settings.dwell, Undo::new(nl80211, links));
-        let monitor = monitor.map_err(|error| match error {
-            MonitorError::SoftBlocked { .. } => {
-                machine.block(&seen.wiphy.name).map_or(error, |block| MonitorError::blocked(interface, block))
-            }
-            error => error,
-        });
-        monitor.map(Some)
+        monitor.map(Some).map_err(|error| error.or_blocked(interface, machine.block(&seen.wiphy.name)))
     }
 
     /// Whether [`Monitor::set_up`] would change anything about an interface, as far as can be seen without
@@ -157,7 +153,8 @@ impl Monitor {
                 (monitor.index, monitor.name, channels)
             }
         };
-        Ok(Self { interface, index, channels, dwell, counters: Arc::default(), hopping: None, undo })
+        let (wiphy, counters) = (seen.wiphy.name.clone(), Arc::default());
+        Ok(Self { interface, index, wiphy, channels, dwell, counters, hopping: None, undo })
     }
 
     /// The interface to capture on.
@@ -196,10 +193,13 @@ impl Monitor {
         let (counters, index) = (Arc::clone(&self.counters), self.index);
         let (stop, stopped) = mpsc::channel();
         let hop = {
-            let interface = interface.clone();
+            let (interface, wiphy) = (interface.clone(), self.wiphy.clone());
             move || {
                 let tune = |channel| nl80211.set_channel(index, channel);
-                let tell = |error: &RequestError| tell(&MonitorError::new(TUNE, &interface, error));
+                let tell = |error: &RequestError| {
+                    let block = Machine::default().block(&wiphy);
+                    tell(&MonitorError::new(TUNE, &interface, error).or_blocked(&interface, block));
+                };
                 round.run(&stopped, &counters, tune, tell);
             }
         };

@@ -7,6 +7,7 @@
 use std::io;
 
 use super::channel::HardwareChannel;
+use super::machine::Block;
 use super::netlink::{Answer, Request, attributes};
 use super::nl80211::{self, Wiphy};
 use super::route::{self, DefaultRoute, only_way};
@@ -359,6 +360,20 @@ fn each_refusal_of_the_kernel_is_told_with_its_remedy() {
     let late = RequestError::Io(io::ErrorKind::TimedOut.into());
     let late = MonitorError::new("bring up", "wlan0", &late).to_string();
     assert!(late.starts_with("cannot bring up wlan0: netlink: timed out"), "{late}");
+}
+
+#[test]
+fn a_radio_that_is_switched_off_is_not_called_busy() {
+    let told = |errno, block| {
+        let refused = RequestError::Refused { errno, explanation: None };
+        MonitorError::new(TUNE, "pwmon0", &refused).or_blocked("pwmon0", block)
+    };
+    for errno in [Errno::BUSY, Errno::RFKILL] {
+        assert!(matches!(told(errno, Some(Block::Soft)), MonitorError::SoftBlocked { .. }));
+        assert!(matches!(told(errno, Some(Block::Hard)), MonitorError::HardBlocked { .. }));
+    }
+    assert!(matches!(told(Errno::BUSY, None), MonitorError::Busy { .. }));
+    assert!(matches!(told(Errno::NODEV, Some(Block::Soft)), MonitorError::Gone { .. }));
 }
 
 #[test]
