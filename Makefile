@@ -38,6 +38,7 @@ install:
 	$(TARGET)/release/probewatch completions fish \
 	  > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/probewatch.fish
 	install -m 644 config.example.toml README.md $(DESTDIR)$(PREFIX)/share/doc/probewatch
+	install -D -m 644 docs/chat.png $(DESTDIR)$(PREFIX)/share/doc/probewatch/docs/chat.png
 
 # What the package holds besides the binary and files of this repository.
 packaging:

@@ -44,6 +44,13 @@ impl<'a> Watched<'a> {
     pub(super) fn covers(&self, ssid: &Ssid) -> bool {
         self.ssids.contains(ssid) || self.patterns.iter().any(|pattern| pattern.matches(ssid))
     }
+
+    /// What is watched, where it is what a button means by this [`watch_hash`].
+    fn of_hash(&self, hash: u64) -> Option<Wanted> {
+        let networks = self.ssids.iter().map(|ssid| Wanted::Network((*ssid).clone()));
+        let patterns = self.patterns.iter().map(|pattern| Wanted::Pattern((*pattern).clone()));
+        networks.chain(patterns).find(|wanted| watch_hash(wanted) == hash)
+    }
 }
 
 impl Chat {
@@ -162,26 +169,19 @@ impl Chat {
             AlertButton::Ignore(address) => self.ignore(chat, &address.to_string(), update).await,
             AlertButton::Follow(address) => self.follow(chat, &address.to_string(), update).await,
             AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await.into(),
-            AlertButton::Unwatch(hash) => match self.watch_of_hash(chat, hash) {
-                Some(wanted) => self.unwatch(chat, wanted, update).await.into(),
-                None => return Pressed::Tell(words::WATCH_IS_GONE.to_owned()),
-            },
+            AlertButton::Unwatch(hash) => {
+                let wanted = Watched::by(chat, &self.recorder.state()).of_hash(hash);
+                match wanted {
+                    Some(wanted) => self.unwatch(chat, wanted, update).await.into(),
+                    None => return Pressed::Tell(words::WATCH_IS_GONE.to_owned()),
+                }
+            }
             AlertButton::Name(address) => {
                 return Pressed::Send(ask_for_name(reply::name_question(address)));
             }
         };
         // What changed for the chat stands in it, for everyone who is there.
         Pressed::Send(done)
-    }
-
-    fn watch_of_hash(&self, chat: ChatId, hash: u64) -> Option<Wanted> {
-        let state = self.recorder.state();
-        let is_meant = |by: ChatId| by == chat || by == ChatId::TERMINAL;
-        let networks = state.watches().iter().filter(|(_, by, _)| is_meant(*by));
-        let networks = networks.map(|(ssid, _, _)| Wanted::Network(ssid.clone()));
-        let patterns = state.watches().patterns().filter(|(_, by, _)| is_meant(*by));
-        let patterns = patterns.map(|(pattern, _, _)| Wanted::Pattern(pattern.clone()));
-        networks.chain(patterns).find(|wanted| watch_hash(wanted) == hash)
     }
 
     pub(super) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Answer {

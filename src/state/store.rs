@@ -24,7 +24,6 @@ use std::fs;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use zstd::bulk::{Compressor, Decompressor};
@@ -32,7 +31,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use super::table::PackedRow;
 use super::{State, Totals};
 use crate::event::Offset;
-use lock::{AFTER_HOLD, LAST_HOLD, locked, once_unlocked};
+use lock::{locked, once_unlocked};
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread; and to what the
 /// fold makes of an event, so that it is made anew.
@@ -111,6 +110,14 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl StoreError {
+    /// Whether it may come of sled's lock alone. sled calls it an I/O error, and that is all that is known of a lock
+    /// that was let go of before [`locked`] could look who had it.
+    fn may_be_lock(&self) -> bool {
+        matches!(self, Self::Locked { .. } | Self::Sled(sled::Error::Io(_)))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -447,19 +454,13 @@ fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {
         .map_err(|error| locked(folder).unwrap_or(error.into()))
 }
 
-/// Opens a store that was just closed: sled's own threads may hold its lock for a moment longer.
+/// Opens a store that this process has just closed.
 fn reopen_sled(folder: &Path) -> Result<sled::Db, StoreError> {
-    let closed = Instant::now();
-    loop {
-        match open_sled(folder) {
-            Err(StoreError::Locked { .. } | StoreError::Sled(_)) if closed.elapsed() < LAST_HOLD => {
-                std::thread::sleep(AFTER_HOLD);
-            }
-            // It is this process that holds it.
-            Err(StoreError::Locked { .. }) => return Err(StoreError::Closed),
-            opened => return opened,
-        }
-    }
+    once_unlocked(|| open_sled(folder)).map_err(|error| match error {
+        // It is this process that holds it.
+        StoreError::Locked { .. } => StoreError::Closed,
+        error => error,
+    })
 }
 
 /// sled 0.34 panics on some damage to its files where it should give an error.

@@ -92,6 +92,8 @@ fn what_is_installed_is_in_its_place() {
     for file in [
         "bin/probewatch",
         "share/doc/probewatch/config.example.toml",
+        "share/doc/probewatch/README.md",
+        "share/doc/probewatch/docs/chat.png",
         "share/man/man1/probewatch.1",
         "share/man/man1/probewatch-run.1",
         "share/bash-completion/completions/probewatch",
@@ -123,6 +125,8 @@ fn the_package_has_binary_unit_example_and_man_page_and_asks_nothing() {
     assert!(
         assets.iter().any(|[from, to, _]| from == "config.example.toml" && to.starts_with("usr/share/doc/"))
     );
+    // Where the README looks for it.
+    assert_eq!(to("usr/share/doc/probewatch/docs/")[0], "docs/chat.png");
     let made = tempfile::tempdir().unwrap();
     make("packaging", &format!("PACKAGING={}", made.path().display()));
     for [from, ..] in assets.iter().filter(|[from, ..]| from != "target/release/probewatch") {
@@ -143,8 +147,15 @@ fn the_package_has_binary_unit_example_and_man_page_and_asks_nothing() {
     for script in fs::read_dir(scripts).unwrap().map(|script| script.unwrap()) {
         names.push(script.file_name().into_string().unwrap());
         let text = fs::read_to_string(script.path()).unwrap();
-        let code: Vec<&str> = text.lines().filter(|line| !line.starts_with("# ")).collect();
-        assert_eq!(code, ["#!/bin/sh", "set -e", "#DEBHELPER#"], "only what cargo-deb fills in");
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("# ")).collect();
+        let (own, filled_in) = code.split_at(code.len() - 1);
+        assert_eq!(filled_in, ["#DEBHELPER#"]);
+        match own {
+            ["#!/bin/sh", "set -e"] => {}
+            ["#!/bin/sh", "set -e", r#"if [ "$1" = purge ]; then"#, .., "fi"]
+                if script.file_name() == "postrm" => {}
+            _ => panic!("only a purge does more than cargo-deb fills in: {own:?}"),
+        }
     }
     names.sort();
     assert_eq!(names, ["postinst", "postrm", "prerm"], "neither debconf's questions nor its answers");

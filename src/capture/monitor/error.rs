@@ -119,11 +119,20 @@ impl MonitorError {
         let interface = interface.to_owned();
         match error.errno() {
             Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted { interface },
-            // Which of the two is for `blocked`, who can look, to say.
+            // Which of the two is for `or_blocked` to say.
             Some(Errno::RFKILL) => Self::SoftBlocked { interface },
             Some(Errno::BUSY) => Self::Busy { interface, doing },
             Some(Errno::NODEV) => Self::Gone { interface, doing },
             _ => Self::Refused { interface, doing, reason },
+        }
+    }
+
+    /// The refusal, of which more is known once it was looked whether the radio is switched off: the kernel does not
+    /// say by whom, and calls it busy where a channel is to be changed.
+    pub(super) fn or_blocked(self, interface: &str, block: Option<Block>) -> Self {
+        match (self, block) {
+            (Self::SoftBlocked { .. } | Self::Busy { .. }, Some(block)) => Self::blocked(interface, block),
+            (error, _) => error,
         }
     }
 

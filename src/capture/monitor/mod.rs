@@ -9,7 +9,8 @@
 //!   seen. A step that fails undoes those before it.
 //! - The monitor interface belongs to a netlink socket that the [`Monitor`] holds open: the kernel
 //!   removes the interface when this process ends in any way, also by `kill -9`. Then, and only then,
-//!   the managed interface stays down.
+//!   the managed interface stays down; it bears a mark (its alias), by which the next [`Monitor`] knows
+//!   that it was up, and brings it up at its own end. One that bears an alias already is not marked.
 //! - An interface in monitor mode is used as it is and never removed; it is only brought up if it is
 //!   down, and taken down at the end. One that is not nl80211's is none of this module's business.
 //! - Channels on which sending is restricted (no-IR, radar) are listened to. Nothing here sends.
@@ -45,7 +46,7 @@ use hop::Round;
 use machine::Machine;
 use netlink::RequestError;
 use nl80211::{Interface, InterfaceType, Nl80211};
-use plan::{NAME_PREFIX, Plan, Seen, plan, siblings};
+use plan::{Managed, NAME_PREFIX, Plan, Seen, plan, siblings};
 use route::{Link, Links};
 use undo::{Step, Undo};
 
@@ -80,6 +81,8 @@ impl Default for Settings {
 pub struct Monitor {
     interface: String,
     index: u32,
+    /// The name of its radio.
+    wiphy: String,
     channels: Vec<Channel>,
     dwell: Duration,
     counters: Arc<HopCounters>,
@@ -106,13 +109,7 @@ impl Monitor {
             return Ok(None);
         };
         let monitor = Self::carry_out(plan, &seen, settings.dwell, Undo::new(nl80211, links));
-        let monitor = monitor.map_err(|error| match error {
-            MonitorError::SoftBlocked { .. } => {
-                machine.block(&seen.wiphy.name).map_or(error, |block| MonitorError::blocked(interface, block))
-            }
-            error => error,
-        });
-        monitor.map(Some)
+        monitor.map(Some).map_err(|error| error.or_blocked(interface, machine.block(&seen.wiphy.name)))
     }
 
     /// Whether [`Monitor::set_up`] would change anything about an interface, as far as can be seen without
@@ -136,15 +133,18 @@ impl Monitor {
                 }
                 (index, interface, channels)
             }
-            Plan::AddBeside { name, take_down, channels } => {
+            Plan::AddBeside { name, managed, channels } => {
                 // First of all, since it needs every right that the rest needs.
                 let monitor = undo.nl80211.new_monitor(seen.interface.wiphy, &name);
                 let monitor = monitor.map_err(|error| {
                     MonitorError::new("add a monitor interface beside", &interface, &error)
                 })?;
                 undo.push(Step::Remove { index: monitor.index, interface: monitor.name.clone() });
-                if take_down {
-                    undo.set_up(index, &interface, false)?;
+                match managed {
+                    Managed::Up { can_be_marked: true } => undo.take_down_marked(index, &interface)?,
+                    Managed::Up { can_be_marked: false } => undo.set_up(index, &interface, false)?,
+                    Managed::LeftDown => undo.push(Step::BringBack { index, interface }),
+                    Managed::Down => {}
                 }
                 undo.set_up(monitor.index, &monitor.name, true)?;
                 // What keeps the channel from changing is better told now than while hopping.
@@ -153,7 +153,8 @@ impl Monitor {
                 (monitor.index, monitor.name, channels)
             }
         };
-        Ok(Self { interface, index, channels, dwell, counters: Arc::default(), hopping: None, undo })
+        let (wiphy, counters) = (seen.wiphy.name.clone(), Arc::default());
+        Ok(Self { interface, index, wiphy, channels, dwell, counters, hopping: None, undo })
     }
 
     /// The interface to capture on.
@@ -192,10 +193,13 @@ impl Monitor {
         let (counters, index) = (Arc::clone(&self.counters), self.index);
         let (stop, stopped) = mpsc::channel();
         let hop = {
-            let interface = interface.clone();
+            let (interface, wiphy) = (interface.clone(), self.wiphy.clone());
             move || {
                 let tune = |channel| nl80211.set_channel(index, channel);
-                let tell = |error: &RequestError| tell(&MonitorError::new(TUNE, &interface, error));
+                let tell = |error: &RequestError| {
+                    let block = Machine::default().block(&wiphy);
+                    tell(&MonitorError::new(TUNE, &interface, error).or_blocked(&interface, block));
+                };
                 round.run(&stopped, &counters, tune, tell);
             }
         };

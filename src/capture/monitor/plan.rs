@@ -12,6 +12,10 @@ use super::route::{DefaultRoute, Link, only_way};
 /// What the monitor interfaces that are made here are called, with a number after it.
 pub(super) const NAME_PREFIX: &str = "pwmon";
 
+/// What a managed interface bears while it is down for our sake, for `ip link` to show, and for the next
+/// start to find after a `kill -9`.
+pub(super) const MARK: &str = "taken down by probewatch";
+
 /// What was seen of an interface and its machine.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
@@ -32,7 +36,18 @@ pub(super) enum Plan {
     UseAsIs { bring_up: bool, channels: Vec<Channel> },
     /// A monitor interface of this name is added. An interface that is up holds the channel, so the
     /// managed one is taken down if it is up.
-    AddBeside { name: String, take_down: bool, channels: Vec<Channel> },
+    AddBeside { name: String, managed: Managed, channels: Vec<Channel> },
+}
+
+/// How the managed interface is found, which is how it is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Managed {
+    /// Up; it can be marked unless it bears a text of somebody else's.
+    Up { can_be_marked: bool },
+    /// Down, as a process that could not tidy up has left it: before, it was up.
+    LeftDown,
+    /// Down, which is its own affair.
+    Down,
 }
 
 impl Plan {
@@ -51,11 +66,11 @@ pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorErro
     if let Some(block) = seen.block {
         return Err(MonitorError::blocked(&seen.interface.name, block));
     }
-    let is_up = is_up(seen.interface.index, &seen.links);
     match seen.interface.kind {
         InterfaceType::Managed => {}
         InterfaceType::Monitor => {
-            return Ok(Plan::UseAsIs { bring_up: !is_up, channels: channels(seen, settings)? });
+            let bring_up = !is_up(seen.interface.index, &seen.links);
+            return Ok(Plan::UseAsIs { bring_up, channels: channels(seen, settings)? });
         }
         InterfaceType::Other(_) => return Err(MonitorError::NotManaged { interface: interface() }),
     }
@@ -84,11 +99,12 @@ pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorErro
         if other.kind == InterfaceType::Monitor {
             return Err(MonitorError::AlreadyMonitored { interface, monitor: other.name.clone() });
         }
-        if self::is_up(other.index, &seen.links) {
+        if is_up(other.index, &seen.links) {
             return Err(MonitorError::RadioShared { interface, other: other.name.clone() });
         }
     }
-    Ok(Plan::AddBeside { name: free_name(&seen.links), take_down: is_up, channels })
+    let managed = managed(seen.interface.index, &seen.links);
+    Ok(Plan::AddBeside { name: free_name(&seen.links), managed, channels })
 }
 
 /// The other interfaces of the same radio.
@@ -112,6 +128,16 @@ fn channels(seen: &Seen, settings: &Settings) -> Result<Vec<Channel>, MonitorErr
 
 fn is_up(index: u32, links: &[Link]) -> bool {
     links.iter().any(|link| link.index == index && link.is_up)
+}
+
+fn managed(index: u32, links: &[Link]) -> Managed {
+    let alias = links.iter().find(|link| link.index == index).and_then(|link| link.alias.as_deref());
+    let is_marked = alias == Some(MARK);
+    match is_up(index, links) {
+        true => Managed::Up { can_be_marked: alias.is_none() || is_marked },
+        false if is_marked => Managed::LeftDown,
+        false => Managed::Down,
+    }
 }
 
 fn free_name(links: &[Link]) -> String {

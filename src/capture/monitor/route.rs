@@ -1,4 +1,4 @@
-//! rtnetlink: links, whether they are up, and the routes to the internet.
+//! rtnetlink: links, whether they are up, their marks, and the routes to the internet.
 //!
 //! The numbers are those of `linux/rtnetlink.h`, `linux/if_link.h` and `linux/if.h`.
 
@@ -13,6 +13,7 @@ const RTM_GETROUTE: u16 = 26;
 const IFF_UP: u32 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
 const IFLA_INFO_KIND: u16 = 1;
 /// Family, type, index, flags, change.
 const LINK_HEADER_LENGTH: usize = 16;
@@ -40,6 +41,8 @@ pub(super) struct Link {
     pub is_up: bool,
     /// What kind of software device it is, as `tun` or `bridge`.
     pub kind: Option<String>,
+    /// A text that somebody put on it, which stays while the device does.
+    pub alias: Option<String>,
 }
 
 impl Link {
@@ -51,6 +54,7 @@ impl Link {
             name: text(attribute(attributes, IFLA_IFNAME)?),
             is_up: number(message.get(8..)?)? & IFF_UP != 0,
             kind: info.and_then(|info| attribute(info, IFLA_INFO_KIND)).map(text),
+            alias: attribute(attributes, IFLA_IFALIAS).map(text),
         })
     }
 
@@ -153,6 +157,12 @@ pub(super) fn set_link_up(index: u32, up: bool) -> Request {
     Request::new(RTM_NEWLINK, &link_header(index, if up { IFF_UP } else { 0 }, IFF_UP))
 }
 
+/// Puts a text on a link; an empty one takes it away.
+pub(super) fn set_link_alias(index: u32, alias: &str) -> Request {
+    // Without a NUL: what is sent is kept byte for byte.
+    Request::new(RTM_NEWLINK, &link_header(index, 0, 0)).with(IFLA_IFALIAS, alias.as_bytes())
+}
+
 pub(super) fn get_routes(version: IpVersion) -> Request {
     let mut header = [0; ROUTE_HEADER_LENGTH];
     header[0] = match version {
@@ -196,5 +206,9 @@ impl Links {
 
     pub fn set_up(&mut self, index: u32, up: bool) -> Result<(), RequestError> {
         self.netlink.ask(&set_link_up(index, up)).map(drop)
+    }
+
+    pub fn set_alias(&mut self, index: u32, alias: &str) -> Result<(), RequestError> {
+        self.netlink.ask(&set_link_alias(index, alias)).map(drop)
     }
 }

@@ -7,6 +7,7 @@
 use std::io;
 
 use super::channel::HardwareChannel;
+use super::machine::Block;
 use super::netlink::{Answer, Request, attributes};
 use super::nl80211::{self, Wiphy};
 use super::route::{self, DefaultRoute, only_way};
@@ -111,6 +112,28 @@ fn nl80211_requests_are_as_documented() {
         "2c000000 2000 0500 00000000 00000000  41 00 0000  0800 0300 09000000  0800 2600 85090000
          0800 9f00 00000000",
     );
+}
+
+/// What iproute2 6.1 sends for `ip link set lo alias …`; an empty alias is an attribute without a value.
+#[test]
+fn alias_requests_are_those_of_iproute2() {
+    let header = "00 00 0000 01000000 00000000 00000000";
+    check_request(
+        &route::set_link_alias(1, plan::MARK),
+        &format!(
+            "3c000000 1000 0500 00000000 00000000  {header}
+             1c00 1400 74616b656e20646f776e2062792070726f62657761746368"
+        ),
+    );
+    check_request(
+        &route::set_link_alias(1, ""),
+        &format!("24000000 1000 0500 00000000 00000000  {header}  0400 1400"),
+    );
+    // The kernel tells it with a NUL, and an interface without one not at all.
+    let named = "0000 0100 07000000 02100000 00000000  0a00 0300 776c616e3000 0000";
+    let link = |attributes: &str| Link::read(&bytes(&format!("{named} {attributes}"))).unwrap();
+    assert_eq!(link("0a00 1400 617474696300 0000").alias.as_deref(), Some("attic"));
+    assert_eq!(link("").alias, None);
 }
 
 /// As `linux/rtnetlink.h` and rtnetlink(7) document them.
@@ -337,6 +360,20 @@ fn each_refusal_of_the_kernel_is_told_with_its_remedy() {
     let late = RequestError::Io(io::ErrorKind::TimedOut.into());
     let late = MonitorError::new("bring up", "wlan0", &late).to_string();
     assert!(late.starts_with("cannot bring up wlan0: netlink: timed out"), "{late}");
+}
+
+#[test]
+fn a_radio_that_is_switched_off_is_not_called_busy() {
+    let told = |errno, block| {
+        let refused = RequestError::Refused { errno, explanation: None };
+        MonitorError::new(TUNE, "pwmon0", &refused).or_blocked("pwmon0", block)
+    };
+    for errno in [Errno::BUSY, Errno::RFKILL] {
+        assert!(matches!(told(errno, Some(Block::Soft)), MonitorError::SoftBlocked { .. }));
+        assert!(matches!(told(errno, Some(Block::Hard)), MonitorError::HardBlocked { .. }));
+    }
+    assert!(matches!(told(Errno::BUSY, None), MonitorError::Busy { .. }));
+    assert!(matches!(told(Errno::NODEV, Some(Block::Soft)), MonitorError::Gone { .. }));
 }
 
 #[test]

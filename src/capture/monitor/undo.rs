@@ -6,6 +6,7 @@ use tracing::warn;
 use super::error::MonitorError;
 use super::netlink::RequestError;
 use super::nl80211::Nl80211;
+use super::plan::MARK;
 use super::route::Links;
 
 /// What brings back the state before a change.
@@ -15,6 +16,9 @@ pub(super) enum Step {
     Remove { index: u32, interface: String },
     /// Bring an interface up or take it down.
     SetUp { index: u32, interface: String, up: bool },
+    /// Bring up an interface that is marked, and take its mark away. Where it cannot be brought up, as
+    /// while its radio is switched off, the mark stays for the next time.
+    BringBack { index: u32, interface: String },
 }
 
 /// The sockets that changes go through, and the steps that undo them; dropping it takes those steps.
@@ -42,6 +46,15 @@ impl Undo {
         Ok(())
     }
 
+    /// Takes an interface down that is up, and marks it first: killed in between, an interface that is up
+    /// bears a mark, which means nothing.
+    pub fn take_down_marked(&mut self, index: u32, interface: &str) -> Result<(), MonitorError> {
+        let failed = |error| MonitorError::new(set_up_words(false), interface, &error);
+        self.links.set_alias(index, MARK).map_err(failed)?;
+        self.push(Step::BringBack { index, interface: interface.to_owned() });
+        self.links.set_up(index, false).map_err(failed)
+    }
+
     /// Takes the steps, the last change first, and all of them; returns the first failure.
     pub fn undo(&mut self) -> Result<(), MonitorError> {
         let mut outcome = Ok(());
@@ -56,6 +69,10 @@ impl Undo {
             Step::Remove { index, interface } => (self.nl80211.del_interface(index), "remove", interface),
             Step::SetUp { index, interface, up } => {
                 (self.links.set_up(index, up), set_up_words(up), interface)
+            }
+            Step::BringBack { index, interface } => {
+                let back = self.links.set_up(index, true).and_then(|()| self.links.set_alias(index, ""));
+                (back, set_up_words(true), interface)
             }
         };
         match done {

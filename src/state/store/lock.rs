@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::StoreError;
 
 /// How long sled may hold its lock after it was closed.
-pub(super) const LAST_HOLD: Duration = Duration::from_secs(2);
+const LAST_HOLD: Duration = Duration::from_secs(2);
 
 /// The wait before its lock is tried again.
-pub(super) const AFTER_HOLD: Duration = Duration::from_millis(2);
+const AFTER_HOLD: Duration = Duration::from_millis(2);
 
 /// What `open` gives once nothing holds the store's lock any more, as sled's own threads may for a moment after
 /// it was closed; or the error that names who does.
@@ -18,7 +18,9 @@ pub(super) fn once_unlocked<T>(open: impl Fn() -> Result<T, StoreError>) -> Resu
     let asked = Instant::now();
     loop {
         match open() {
-            Err(StoreError::Locked { .. }) if asked.elapsed() < LAST_HOLD => std::thread::sleep(AFTER_HOLD),
+            Err(error) if error.may_be_lock() && asked.elapsed() < LAST_HOLD => {
+                std::thread::sleep(AFTER_HOLD)
+            }
             opened => return opened,
         }
     }

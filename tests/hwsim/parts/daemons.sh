@@ -29,14 +29,27 @@ check "one that was started by hand joins" until_true joined
 check "doctor sees it" doctor_says 'wpa_supplicant uses wlan0'
 # The service does not: its unit hides other users' processes.
 pkill -x wpa_supplicant
-until_true not pidof wpa_supplicant
+until_true not pidof -q wpa_supplicant
 
 # NetworkManager. It is to leave the radio that asks and the access point alone.
 printf '[keyfile]\nunmanaged-devices=interface-name:wlan1;interface-name:wlan2;interface-name:hwsim0\n' > /etc/NetworkManager/conf.d/00-test.conf
 out systemctl start NetworkManager
 check "NetworkManager manages the interface" until_true sh -c 'nmcli -t -f DEVICE,STATE device | grep -q "^wlan0:\(dis\)\?connect"'
 check "it is told that NetworkManager holds it" refuses 'NetworkManager uses wlan0.*nmcli device set wlan0 managed no'
+# As the README has it for good, too.
+sed -n 's/.*for good: \(unmanaged-devices=[^ ]*\) under \[keyfile\].*/\1/p' /tmp/out | head -n 1 > /tmp/remedy
+unmanaged_for_good() { (echo '[keyfile]' && sed 's/=/+=/' /tmp/remedy) > /etc/NetworkManager/conf.d/probewatch.conf; }
+managed() { grep -q managed=true /run/NetworkManager/devices/$(cat /sys/class/net/wlan0/ifindex); }
+unmanaged() { nmcli -t device > /tmp/out && says '^wlan0:wifi:unmanaged'; }
 check "by doctor too" doctor_says 'NetworkManager uses wlan0'
+unmanaged_for_good
+out systemctl reload NetworkManager
+check "with the remedy for good NetworkManager leaves it alone" until_true unmanaged
+check "and it hears" hears
+systemctl stop probewatch
+rm /etc/NetworkManager/conf.d/probewatch.conf
+out systemctl reload NetworkManager
+check "without it NetworkManager manages it again" until_true managed
 check "before the service runs as well" sh -c 'systemctl stop probewatch; probewatch doctor > /tmp/out; grep -q "NetworkManager uses wlan0" /tmp/out'
 out nmcli connection add type wifi con-name home ifname wlan0 ssid home wifi-sec.key-mgmt wpa-psk wifi-sec.psk 'correct horse' \
   ipv4.method manual ipv4.addresses 10.0.0.2/24 ipv4.gateway 10.0.0.1
@@ -54,16 +67,14 @@ check "and doctor finds nothing broken" out probewatch doctor
 check "NetworkManager leaves the monitor interface alone" not sh -c 'nmcli -t -f DEVICE,STATE device | grep pwmon | grep -v unmanaged'
 systemctl stop probewatch
 out nmcli device set wlan0 managed yes
-until_true sh -c 'grep -q managed=true /run/NetworkManager/devices/$(cat /sys/class/net/wlan0/ifindex)'
+until_true managed
 check "held again, it is told again" refuses 'NetworkManager uses wlan0'
-sed -n 's/.*for good: \(unmanaged-devices=[^ ]*\) under \[keyfile\].*/\1/p' /tmp/out | head -n 1 > /tmp/remedy
-(echo '[keyfile]' && sed 's/=/+=/' /tmp/remedy) > /etc/NetworkManager/conf.d/probewatch.conf
+unmanaged_for_good
 # As after the next boot: what nmcli said by hand is forgotten.
 systemctl stop NetworkManager
 rm -rf /run/NetworkManager/devices
 out systemctl start NetworkManager
-out nmcli -t device
-check "with the remedy for good NetworkManager leaves it alone" says '^wlan0:wifi:unmanaged'
-check "the remedy for good lets it hear too" records_more
+check "over a reboot the remedy for good holds" until_true unmanaged
+check "and lets it hear" records_more
 systemctl stop NetworkManager wpa_supplicant
 systemctl stop probewatch

@@ -11,7 +11,8 @@ check "and that it is disabled" [ "$(systemctl is-enabled probewatch)" = disable
 check "its command is the package's" sh -c 'systemctl show -P ExecStart probewatch | grep -q "path=/usr/bin/probewatch "'
 check "what the unit documents is there" sh -c '[ -e "$(systemctl show -P Documentation probewatch | sed "s,^file://,,")" ] || [ -e /usr/share/doc/probewatch/README.md.gz ]'
 for file in /usr/bin/probewatch /usr/share/doc/probewatch/config.example.toml /usr/share/doc/probewatch/copyright \
-  /usr/share/bash-completion/completions/probewatch /usr/share/zsh/vendor-completions/_probewatch \
+  /usr/share/doc/probewatch/docs/chat.png /usr/share/bash-completion/completions/probewatch \
+  /usr/share/zsh/vendor-completions/_probewatch \
   /usr/share/fish/vendor_completions.d/probewatch.fish; do
   check "$file is there" [ -s "$file" ]
 done

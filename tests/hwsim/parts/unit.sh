@@ -76,6 +76,8 @@ kill -9 "$pid"
 check "killed, it is started anew" until_true is_another
 check "and records again" records_more
 check "with one monitor interface" [ "$(ls /sys/class/net | grep -c pwmon)" = 1 ]
+out systemctl stop probewatch
+check "and in the end the managed interface is up again" is_up wlan0
 
 # What keeps it from starting.
 rm /run/systemd/system/probewatch.service.d/test.conf

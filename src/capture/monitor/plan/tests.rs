@@ -32,44 +32,58 @@ fn refusal(change: impl FnOnce(&mut Seen)) -> MonitorError {
     plan(&seen, &settings()).unwrap_err()
 }
 
+fn link(index: u32, name: &str, is_up: bool) -> Link {
+    Link { index, name: name.to_owned(), is_up, kind: None, alias: None }
+}
+
 /// Gives the radio of wlan0 another interface.
 fn add(seen: &mut Seen, name: &str, kind: InterfaceType, is_up: bool) {
-    let (index, name) = (20, name.to_owned());
-    seen.interfaces.push(Interface { index, name: name.clone(), wiphy: seen.interface.wiphy, kind });
-    seen.links.push(Link { index, name, is_up, kind: None });
+    seen.interfaces.push(Interface { index: 20, name: name.to_owned(), wiphy: seen.interface.wiphy, kind });
+    seen.links.push(link(20, name, is_up));
 }
 
 #[test]
 fn a_managed_interface_gets_a_monitor_interface_beside_it() {
     let channels = settings().channels;
-    let beside = |name: &str, take_down| Plan::AddBeside {
-        name: name.to_owned(),
-        take_down,
-        channels: channels.clone(),
-    };
+    let beside =
+        |name: &str, managed| Plan::AddBeside { name: name.to_owned(), managed, channels: channels.clone() };
     let mut seen = seen();
-    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon0", true));
+    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon0", Managed::Up { can_be_marked: true }));
     for link in &mut seen.links {
         link.is_up = false;
     }
-    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon0", false));
+    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon0", Managed::Down));
     // Another interface of the radio that is down is in nobody's way, nor is another radio's monitor.
     add(&mut seen, "wlan0_ap", InterfaceType::Other(3), false);
-    seen.links.push(Link { index: 21, name: "pwmon0".to_owned(), is_up: true, kind: None });
+    seen.links.push(link(21, "pwmon0", true));
     seen.interfaces.push(Interface {
         index: 21,
         name: "pwmon0".to_owned(),
         wiphy: 1,
         kind: InterfaceType::Monitor,
     });
-    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon1", false));
+    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon1", Managed::Down));
+}
+
+#[test]
+fn the_mark_tells_what_a_process_that_was_killed_left_down() {
+    let managed = |is_up: bool, alias: &str| {
+        let mut seen = seen();
+        let link = seen.links.iter_mut().find(|link| link.name == "wlan0").unwrap();
+        (link.is_up, link.alias) = (is_up, Some(alias.to_owned()));
+        let Plan::AddBeside { managed, .. } = plan(&seen, &settings()).unwrap() else { panic!() };
+        managed
+    };
+    assert_eq!(managed(false, MARK), Managed::LeftDown);
+    assert_eq!(managed(true, MARK), Managed::Up { can_be_marked: true });
+    // What others wrote there is theirs.
+    assert_eq!(managed(false, "attic"), Managed::Down);
+    assert_eq!(managed(true, "attic"), Managed::Up { can_be_marked: false });
 }
 
 #[test]
 fn names_fit_into_an_interface_name() {
-    let links: Vec<Link> = (0..1200)
-        .map(|number| Link { index: number, name: format!("pwmon{number}"), is_up: false, kind: None })
-        .collect();
+    let links: Vec<Link> = (0..1200).map(|number| link(number, &format!("pwmon{number}"), false)).collect();
     let name = free_name(&links);
     assert_eq!(name, "pwmon1200");
     assert!(name.len() <= 15);
@@ -174,7 +188,7 @@ fn a_way_counts_for_its_ip_version_and_not_through_a_tunnel() {
     let (v4, v6) = (IpVersion::V4, IpVersion::V6);
     let check = |routes: &[DefaultRoute], expected| {
         let kind = Some("wireguard".to_owned());
-        let tunnel = Link { index: 9, name: "wg0".to_owned(), is_up: true, kind };
+        let tunnel = Link { kind, ..link(9, "wg0", true) };
         assert_eq!(only_way(2, &[links(), vec![tunnel]].concat(), routes), expected, "{routes:?}");
     };
     check(&[], None);
