@@ -53,7 +53,7 @@ impl Live {
             return None;
         }
         let monitored = |config: Config| config.set("monitoring", "listen", "\"127.0.0.1:0\"");
-        let home = Home::start(Mode::Webhook, |config| change(monitored(config)))?;
+        let home = Home::start(Mode::Webhook, |config| change(as_the_unit_starts_it(monitored(config))))?;
         let line = home.service.wait_for_line("health and metrics listening on ");
         let monitor = line.rsplit(' ').next().unwrap().parse().unwrap();
         Some(Self { home, monitor })
@@ -81,6 +81,17 @@ impl Live {
         let path = format!("/sys/class/net/{}/statistics/{counter}", self.home.radio.name());
         fs::read_to_string(path).unwrap().trim().parse().unwrap()
     }
+}
+
+/// With the environment that the systemd unit gives it.
+fn as_the_unit_starts_it(config: Config) -> Config {
+    let unit =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/probewatch.service")).unwrap();
+    let variables =
+        unit.lines().filter_map(|line| line.strip_prefix("Environment=")).flat_map(str::split_whitespace);
+    variables
+        .filter_map(|variable| variable.split_once('='))
+        .fold(config, |config, (name, value)| config.env(name, value))
 }
 
 /// A page of the service's metrics.
