@@ -237,13 +237,20 @@ impl Sensor {
             if begun.elapsed() >= STEADY && self.has_heard() {
                 wait = FIRST_WAIT;
             }
-            warn!("{named}; trying again in {} s", wait.as_secs());
+            // The service may end for want of it, and is the one to say why then.
+            let is_refused = self.start_so_far() == Start::Refused;
+            if !is_refused {
+                warn!("{named}; trying again in {} s", wait.as_secs());
+            }
             let came_back = runtime.block_on(async {
                 tokio::select! {
                     came_back = self.pause(&source.origin, wait) => came_back,
                     () = self.stop.cancelled() => false,
                 }
             });
+            if is_refused && !self.stop.is_cancelled() {
+                warn!("{named}; trying again");
+            }
             wait = if came_back { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
             self.now().restarts += 1;
         }
