@@ -154,7 +154,12 @@ fn the_package_has_binary_unit_example_and_man_page_and_asks_nothing() {
             ["#!/bin/sh", "set -e"] => {}
             ["#!/bin/sh", "set -e", r#"if [ "$1" = purge ]; then"#, .., "fi"]
                 if script.file_name() == "postrm" => {}
-            _ => panic!("only a purge does more than cargo-deb fills in: {own:?}"),
+            ["#!/bin/sh", "set -e", configure, .., "fi"] if script.file_name() == "postinst" => {
+                assert!(configure.contains("= configure ]"));
+                let start = own.iter().find(|line| line.contains("start probewatch")).unwrap();
+                assert!(start.contains("--no-block try-restart"), "it starts nothing and waits for nothing");
+            }
+            _ => panic!("only a purge and an upgrade do more than cargo-deb fills in: {own:?}"),
         }
     }
     names.sort();
