@@ -2,7 +2,8 @@
 //!
 //! It is the newest time that the machine's own clock gave: that of frames that were heard live and of what
 //! people and the program did. A capture file's times are its own and count for nothing here; at a start, what
-//! the log knows counts up to the moment at which the log was written last.
+//! the log knows counts up to the moment at which the log was written last, or up to that with which its latest
+//! probe was marked.
 //!
 //! That clock may have been ahead, and what is known be wrong. So it is believed, however early it seems,
 //! - when it is set back while this program runs: a board's clock only ever jumps forward by itself, and whoever

@@ -144,7 +144,9 @@ impl Recorder {
         let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
-        let known = KnownTime::new(state.newest_time(), written.map(Timestamp::from));
+        // A clock that was behind has given the files their times too.
+        let written = written.map(Timestamp::from).max(state.totals().last_mark);
+        let known = KnownTime::new(state.newest_time(), written);
         let shared = Arc::new(Shared::new(state, known));
         let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
         let now = Instant::now();

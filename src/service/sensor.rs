@@ -337,13 +337,22 @@ impl Sensor {
                  the clock of whatever hears there"
             );
         }
-        let look = self.clock.look(time, recorder.newest_time());
+        let newest = recorder.newest_time();
+        let look = self.clock.look(time, newest);
         (heard.probe.time, heard.probe.not_before) = (time, look.not_before);
-        if look.not_before.is_none() {
-            recorder.note_time(time);
+        let is_only_this_one = look.not_before.is_some() && Clock::is_right(now, newest);
+        match look.not_before {
+            None => recorder.note_time(time.min(now)),
+            // Time goes on, whatever this source says.
+            Some(_) if is_only_this_one => recorder.note_time(now),
+            Some(_) => {}
         }
         match look.not_before {
             _ if !look.has_changed => {}
+            Some(_) if is_only_this_one => warn!(
+                "{name}: a frame says that it is {time}, and this machine that it is {now}: the clock is behind \
+                 there. Until it is right, this machine's counts; set the clock of whatever hears there"
+            ),
             Some(least) => warn!(
                 "{name}: a frame says that it is {time}, but it is {least} at least: the clock is behind. Until \
                  it is right, probes count at the newest time that is known; see to it that the clock is set \

@@ -163,6 +163,7 @@ impl State {
     }
 
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
+        self.totals.last_mark = probe.not_before;
         let probe = &*self.timed(probe);
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);

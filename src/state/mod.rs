@@ -88,6 +88,9 @@ pub struct Totals {
     /// The time of the newest event. Snapshots of older versions have none.
     #[serde(default)]
     pub last_event: Option<Timestamp>,
+    /// What the latest probe was marked with where its clock was behind: that the time was this at least.
+    #[serde(default)]
+    pub last_mark: Option<Timestamp>,
     /// Events that the log lost by damage.
     pub lost_events: u64,
 }

@@ -35,7 +35,7 @@ use lock::{locked, once_unlocked};
 
 /// Grows with each change to a row's form, so that an older store is dropped instead of misread; and to what the
 /// fold makes of an event, so that it is made anew.
-const FORMAT: u32 = 10;
+const FORMAT: u32 = 11;
 
 const CACHE_BYTES: u64 = 1 << 20;
 

@@ -7,7 +7,7 @@ use probewatch::state::State;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::support::recorder::{addresses, probe};
+use crate::support::recorder::{Input, Running, addresses, probe, settings};
 
 fn seconds() -> impl Strategy<Value = Timestamp> {
     (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000))
@@ -69,4 +69,31 @@ fn a_probe_that_was_heard_too_early_counts_in_the_hour_that_is_known() {
     assert_eq!((device.first_probe, device.last_probe), (hour(100), hour(100)));
     assert_eq!(device.hours.busiest(), Some(4));
     assert_eq!((device.probe_count, device.signal.unwrap().last_dbm), (3, -40));
+}
+
+#[test]
+fn what_was_known_is_known_after_another_start_under_a_clock_that_is_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Timestamp::now().as_micros();
+    let minutes = |minutes: i64| Timestamp::from_micros(now + minutes * 60_000_000);
+    let heard = |time: Timestamp, not_before| {
+        let probe = probe(addresses()[0], RequestedSsid::Wildcard, time.as_micros());
+        Input::Heard(Probe { not_before, ..probe })
+    };
+    let known_at_start = || {
+        let running = Running::start(settings(folder.path()));
+        let known = running.handle.newest_time();
+        running.stop();
+        known
+    };
+    // The log was written by a clock that is half an hour behind what it knew.
+    let running = Running::start(settings(folder.path()));
+    running.record(&heard(minutes(0), Some(minutes(30))));
+    running.stop();
+    assert_eq!(known_at_start(), Some(minutes(30)));
+    // Of a capture file's times that lie ahead nothing is known.
+    let running = Running::start(settings(folder.path()));
+    running.record(&heard(minutes(60), None));
+    running.stop();
+    assert!(known_at_start() < Some(minutes(5)));
 }

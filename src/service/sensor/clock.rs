@@ -49,8 +49,7 @@ impl Clock {
 
     /// Looks at the time of a frame, where `newest` is the newest that is known.
     pub(super) fn look(&self, time: Timestamp, newest: Option<Timestamp>) -> Look {
-        let built = Timestamp::from_micros(BUILT_SECONDS.saturating_mul(1_000_000));
-        let least = newest.map_or(built, |newest| newest.max(built));
+        let least = least(newest);
         let was_behind = self.is_behind.load(Relaxed);
         let tolerance = if was_behind { RIGHT_AGAIN } else { TOLERANCE };
         let is_behind = time < least.earlier_by(tolerance);
@@ -61,6 +60,17 @@ impl Clock {
     pub(super) fn is_behind(&self) -> bool {
         self.is_behind.load(Relaxed)
     }
+
+    /// Whether this time of the machine's clock may be right, where `newest` is the newest that is known.
+    pub(super) fn is_right(now: Timestamp, newest: Option<Timestamp>) -> bool {
+        now >= least(newest).earlier_by(TOLERANCE)
+    }
+}
+
+/// What the time is at least, where `newest` is the newest that is known.
+fn least(newest: Option<Timestamp>) -> Timestamp {
+    let built = Timestamp::from_micros(BUILT_SECONDS.saturating_mul(1_000_000));
+    newest.map_or(built, |newest| newest.max(built))
 }
 
 #[cfg(test)]
@@ -104,6 +114,19 @@ mod tests {
             assert_eq!(clock.no_later_than(at(time), at(1000)), (at(expected), is_newly_ahead), "{time}");
         }
         assert!(clock.no_later_than(at(9999), at(1000)).1, "told again after it was right");
+    }
+
+    #[test]
+    fn a_machine_that_knows_better_than_a_source_is_told() {
+        for (now, newest, expected) in [
+            (0, None, true),
+            (-61, None, false),
+            (940, Some(1000), true),
+            (939, Some(1000), false),
+            (9999, Some(1000), true),
+        ] {
+            assert_eq!(Clock::is_right(at(now), newest.map(at)), expected, "{now}");
+        }
     }
 
     #[test]
