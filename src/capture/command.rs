@@ -6,6 +6,8 @@
 //!   something that it has started goes on and holds its output open. What stands in the pipe is read before.
 //! - Its standard input is empty. Of this program's environment it has all but the configuration's variables,
 //!   since the bot's token may be among them, and what systemd gave to this program alone.
+//! - It has the rights of this program: under systemd those in the unit's AmbientCapabilities, which every program
+//!   begins with that a service starts. It inherits no capture.
 //! - What it writes to standard error is told line by line, as `errors.rs` says.
 
 mod errors;

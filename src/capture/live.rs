@@ -10,6 +10,9 @@
 //! its descriptor, with a time-out so that the drop counters stay right while the air is silent, and
 //! on an eventfd that ends it at once.
 //!
+//! libpcap does not mark its socket to be closed when another program begins, so that each command that is a
+//! source would hold it and its buffer: it is marked here, once it is open.
+//!
 //! An interface that is taken down, as rfkill does, gives no error (seen with 1.10.3): while no frames come it is
 //! looked whether it is still up.
 
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use pcap::{Active, Inactive, Precision};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use super::file::link_type_name;
 use super::{CaptureError, Counters, Heard, Record, Settings, Wake, add};
@@ -56,6 +59,10 @@ impl Live {
         counters: Arc<Counters>,
     ) -> Result<(Self, Wake), CaptureError> {
         let failed = |error: pcap::Error| open_error(interface, &error);
+        let system_failed = |error: Errno| CaptureError::Interface {
+            interface: interface.to_owned(),
+            reason: error.to_string(),
+        };
         let mut pcap = pcap::Capture::<Inactive>::from_device(interface)
             .map_err(failed)?
             .promisc(false)
@@ -65,6 +72,7 @@ impl Live {
             .buffer_size(settings.buffer_bytes.try_into().unwrap_or(i32::MAX))
             .open()
             .map_err(failed)?;
+        fcntl_setfd(&pcap, FdFlags::CLOEXEC).map_err(system_failed)?;
         let dlt = pcap.get_datalink().0;
         let link = LinkType::from_dlt(dlt).ok_or_else(|| {
             let (interface, link_type) = (interface.to_owned(), link_type_name(dlt));
@@ -78,9 +86,7 @@ impl Live {
             pcap.filter(FILTER, true).map_err(failed)?;
         }
         let pcap = pcap.setnonblock().map_err(failed)?;
-        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| {
-            CaptureError::Interface { interface: interface.to_owned(), reason: error.to_string() }
-        })?;
+        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(system_failed)?;
         let waker = Arc::new(waker);
         let wake = {
             let waker = Arc::clone(&waker);

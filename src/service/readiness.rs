@@ -1,18 +1,24 @@
-//! When the service is ready: once each source was tried and one of them is open.
+//! When the service is ready: once each source was tried, or had [`LONGEST_TRY`] for it, and one of them is open.
 //!
 //! What must hold:
+//! - No source keeps the service from answering for longer than that, whatever its opening waits for.
 //! - As long as none is open and one may still come, systemd is told what is waited for and why, and asked for more
 //!   time: an adapter that is plugged in a day later is heard without a restart.
 //! - The start fails only where no source could be opened and none will be by itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ServiceError;
 use super::notify::{self, Systemd};
 use super::sensor::{Sensor, Start};
 use crate::chat::reply::{Condition, SensorStatus};
+
+/// How long the first try of a source may take before it counts as one that may come.
+const LONGEST_TRY: Duration = Duration::from_secs(10);
 
 /// What the sources' starts come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +34,13 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn of(starts: &[Start]) -> Self {
+    /// What they come to; `had_time` where none is to be waited for any longer that has not been tried.
+    fn of(starts: &[Start], had_time: bool) -> Self {
         let any = |start| starts.contains(&start);
         match () {
-            () if any(Start::Untried) => Self::Trying,
+            () if any(Start::Untried) && !had_time => Self::Trying,
             () if any(Start::Opened) => Self::Ready,
-            () if any(Start::Awaited) => Self::Waiting,
+            () if any(Start::Awaited) || any(Start::Untried) => Self::Waiting,
             () => Self::Hopeless,
         }
     }
@@ -44,21 +51,24 @@ pub(super) struct Readiness {
     sensors: Vec<Arc<Sensor>>,
     /// Hears whenever one of them has come further.
     starts: watch::Receiver<()>,
+    /// Each source had [`LONGEST_TRY`] to be tried.
+    had_time: bool,
 }
 
 impl Readiness {
     pub(super) fn new(sensors: &[Arc<Sensor>], starts: watch::Receiver<()>) -> Self {
-        Self { sensors: sensors.to_vec(), starts }
+        Self { sensors: sensors.to_vec(), starts, had_time: false }
     }
 
-    /// Waits until each source was tried once.
+    /// Waits until each source was tried once, or had [`LONGEST_TRY`] for it.
     ///
     /// # Errors
     /// Where none of them is worth waiting for; why the first is not.
     pub(super) async fn each_tried(&mut self) -> Result<(), ServiceError> {
+        let end = Instant::now() + LONGEST_TRY;
         loop {
             match self.verdict() {
-                Verdict::Trying => self.next_change().await,
+                Verdict::Trying => self.had_time = timeout_at(end, self.next_change()).await.is_err(),
                 Verdict::Waiting | Verdict::Ready => return Ok(()),
                 Verdict::Hopeless => return Err(self.error()),
             }
@@ -76,7 +86,7 @@ impl Readiness {
                 Verdict::Waiting => {
                     systemd.still_starts(&waited_for(&self.statuses()));
                     // At its end it is told again, since systemd waits only so long for the next word.
-                    let _ = tokio::time::timeout(notify::EXTENSION / 3, self.next_change()).await;
+                    let _ = timeout(notify::EXTENSION / 3, self.next_change()).await;
                 }
                 Verdict::Ready => return Ok(()),
                 Verdict::Hopeless => return Err(self.error()),
@@ -87,7 +97,7 @@ impl Readiness {
     fn verdict(&mut self) -> Verdict {
         self.starts.mark_unchanged();
         let starts: Vec<Start> = self.sensors.iter().map(|sensor| sensor.start_so_far()).collect();
-        Verdict::of(&starts)
+        Verdict::of(&starts, self.had_time)
     }
 
     async fn next_change(&mut self) {
@@ -138,7 +148,19 @@ mod tests {
             (&[Refused, Awaited], Verdict::Waiting),
             (&[Refused, Refused], Verdict::Hopeless),
         ] {
-            assert_eq!(Verdict::of(starts), expected, "{starts:?}");
+            assert_eq!(Verdict::of(starts, false), expected, "{starts:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_not_tried_in_time_counts_as_one_that_may_come() {
+        use Start::{Opened, Refused, Untried};
+        for (starts, expected) in [
+            (&[Opened, Untried][..], Verdict::Ready),
+            (&[Refused, Untried], Verdict::Waiting),
+            (&[Refused, Refused], Verdict::Hopeless),
+        ] {
+            assert_eq!(Verdict::of(starts, true), expected, "{starts:?}");
         }
     }
 }

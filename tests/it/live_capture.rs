@@ -5,6 +5,7 @@
 //! descriptor, libpcap captures. It needs root (CAP_NET_ADMIN, CAP_NET_RAW) and /dev/net/tun.
 
 use std::ops::ControlFlow;
+use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::thread;
@@ -73,6 +74,22 @@ fn probe_requests_are_heard_and_an_idle_capture_stops_at_once() {
     stop.stop();
     assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Err(mpsc::RecvTimeoutError::Disconnected));
     run.join().unwrap().unwrap();
+}
+
+/// The sockets that a command holds which this process starts.
+fn sockets_of_a_command() -> String {
+    let find = Command::new("find").args(["/proc/self/fd", "-lname", "socket:*", "-printf", "%l\n"]).output();
+    let found = find.unwrap();
+    assert!(found.status.success(), "{found:?}");
+    String::from_utf8(found.stdout).unwrap()
+}
+
+#[test]
+fn a_command_does_not_inherit_the_socket_of_a_capture() {
+    let Some(radio) = radio() else { return };
+    let before = sockets_of_a_command();
+    let _capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
+    assert_eq!(sockets_of_a_command(), before);
 }
 
 /// Looking at the drop counters, which happens all the time here, costs no frame.

@@ -261,6 +261,16 @@ fn a_named_pipe_waits_for_one_writer_after_the_other() {
     assert_eq!(heard, [ATTIC, STREET]);
 }
 
+/// A terminal that nobody writes to, as a serial port of a silent sniffer.
+#[test]
+fn a_silent_device_keeps_the_bot_from_nothing() {
+    let api = BotApi::start();
+    let mut service = Service::start_with(&api, Config::new(&api).sources(&["/dev/ptmx"]));
+    service.wait_for_line("connected to Telegram");
+    assert!(service.log_lines().iter().all(|line| !line.contains("ptmx")), "{:#?}", service.log_lines());
+    assert!(service.terminate().success());
+}
+
 #[test]
 fn a_command_that_gives_no_capture_says_so() {
     let script = Script::new("echo no capture at all; sleep 1000");

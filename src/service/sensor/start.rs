@@ -43,7 +43,9 @@ impl Start {
 fn waits_for_bytes(origin: &capture::Source) -> bool {
     match origin {
         capture::Source::Stdin | capture::Source::Command(_) => true,
-        capture::Source::File(_) => is_named_pipe(origin),
+        capture::Source::File(path) => {
+            std::fs::metadata(path).is_ok_and(|file| !(file.is_file() || file.is_dir()))
+        }
         capture::Source::Interface(_) => false,
     }
 }
@@ -71,6 +73,15 @@ pub fn is_named_pipe(origin: &capture::Source) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_awaited_from_the_beginning() {
+        // A device, as a serial port is.
+        assert_eq!(Start::of(&capture::Source::file("/dev/null")), Start::Awaited);
+        for path in ["/proc/self/exe", "/dev", "/there/is/none.pcap"] {
+            assert_eq!(Start::of(&capture::Source::file(path)), Start::Untried, "{path}");
+        }
+    }
 
     #[test]
     fn only_what_heals_by_itself_is_waited_for() {
