@@ -1,5 +1,6 @@
 //! `probewatch doctor`: looks at all that the service needs, and says what is wrong and what helps. It changes
-//! nothing, and works while the service runs.
+//! nothing that is stored or set, and works while the service runs. A source that is a command is run for some
+//! seconds, as whoever runs this.
 //!
 //! Facts are gathered at the rim; what they mean is decided by pure functions, each of which gives a [`Finding`].
 

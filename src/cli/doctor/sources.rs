@@ -53,6 +53,10 @@ pub(super) enum Seen {
     Refused(MonitorError),
     /// The service will put it into monitor mode, or bring it up.
     Ready,
+    /// A probewatch that runs made this monitor interface beside it.
+    Monitored {
+        monitor: String,
+    },
     /// It cannot be looked at without taking something away.
     Unseen(&'static str),
 }
@@ -105,7 +109,14 @@ fn of_service(source: &Configured, sensor: Option<&SensorStatus>) -> Finding {
     heard(source, sensor, now).unwrap_or_else(|| {
         let seen = match &source.origin {
             Source::Command(_) => Seen::Unseen("the service runs the command already"),
-            origin => see(origin),
+            origin => match prospect(source) {
+                // The managed interface is down; what the service made beside it is listened to.
+                Some(Seen::Monitored { monitor }) => {
+                    return hopped(source, sensor, now, see(&Source::Interface(monitor)));
+                }
+                Some(other) => other,
+                None => see(origin),
+            },
         };
         silent(source, sensor, now, seen)
     })
@@ -120,12 +131,16 @@ fn prospect(configured: &Configured) -> Option<Seen> {
     let (Source::Interface(interface), Some(settings)) = (&configured.origin, &configured.monitor) else {
         return None;
     };
-    match Monitor::would_change(interface, settings) {
+    let outcome = Monitor::would_change(interface, settings);
+    let is_probewatch = outcome.as_ref().is_err_and(MonitorError::is_probewatch);
+    match outcome {
         // It is looked at as it is.
         Ok(false) => None,
         Ok(true) => Some(Seen::Ready),
         // One that this user may not ask.
-        Err(error) if error.is_probewatch() => Some(Seen::Unseen("a probewatch that runs listens with it")),
+        Err(MonitorError::AlreadyMonitored { monitor, .. }) if is_probewatch => {
+            Some(Seen::Monitored { monitor })
+        }
         Err(error) => Some(Seen::Refused(error)),
     }
 }
@@ -237,7 +252,12 @@ fn unheard(source: &Configured, seen: Seen) -> Finding {
             of_interface(about, &error.to_string(), "mend capture.sources, or the interface")
         }
         (Seen::Refused(error), _) => Finding::broken(about, error.to_string(), "mend capture.sources"),
-        (Seen::Ready, _) => Finding::fine(about, "the service can put it into monitor mode when it starts"),
+        (Seen::Ready, _) => Finding::unknown(
+            about,
+            "it was not listened to: it is not in monitor mode, or down; the service sees to that",
+        )
+        .with_remedy("start the service, and run this command again"),
+        (Seen::Monitored { .. }, _) => Finding::unknown(about, "a probewatch that runs listens with it"),
         (Seen::Unseen(why), _) => Finding::unknown(about, why),
     }
 }
@@ -296,7 +316,25 @@ fn silent(source: &Configured, sensor: &SensorStatus, now: Timestamp, seen: Seen
         | Seen::Silent { .. }
         | Seen::Refused(_)
         | Seen::Ready
+        | Seen::Monitored { .. }
         | Seen::Unseen(_) => Finding::unknown(about(source), last),
+    }
+}
+
+/// A managed interface that gave the service no frame for a while; `seen` is of the monitor interface beside it.
+fn hopped(source: &Configured, sensor: &SensorStatus, now: Timestamp, seen: Seen) -> Finding {
+    let seconds = PATIENCE.as_secs();
+    match seen {
+        Seen::Opened { has_frames: false, .. } if sensor.frames == 0 => Finding::broken(
+            about(source),
+            format!("the service listens with it, and there was no frame yet, nor any within {seconds} s"),
+            "let it listen on channels that are in use (capture.channels), and look at its antenna and its driver",
+        ),
+        // A round over all channels may take longer than this look.
+        Seen::Opened { has_frames: false, .. } => silent(source, sensor, now, Seen::Unseen("")),
+        Seen::Failed(CaptureError::NotPermitted { .. }) => silent(source, sensor, now, seen)
+            .with_remedy("run this command with sudo, so that it may listen too"),
+        seen => silent(source, sensor, now, seen),
     }
 }
 
@@ -333,6 +371,10 @@ mod tests {
             assert_eq!(heard(mon0, &sensor, now), None);
             silent(mon0, &sensor, now, seen)
         };
+        let beside = |frames, seen| {
+            let sensor = SensorStatus { frames, ..sensor(Condition::Hearing, None) };
+            hopped(mon0, &sensor, now, seen)
+        };
         let findings = [
             unheard(mon0, opened(true)),
             unheard(mon0, opened(false)),
@@ -353,6 +395,9 @@ mod tests {
             quiet(Some(100_000_000), opened(true)),
             quiet(None, opened(false)),
             quiet(None, Seen::Failed(down())),
+            beside(0, opened(true)),
+            beside(0, opened(false)),
+            beside(7, opened(false)),
         ];
         let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(told.join("\n"), @r"
@@ -371,7 +416,8 @@ mod tests {
         ! Source attic: the command needs what systemd gives only to the service: start that
         ✗ Source attic: the command a; b ended
             → see to it; the service tries again by itself
-        ✓ Source mon0: the service can put it into monitor mode when it starts
+        ! Source mon0: it was not listened to: it is not in monitor mode, or down; the service sees to that
+            → start the service, and run this command again
         ✗ Source mon0: the radio of mon0 is switched off
             → turn it on: sudo rfkill unblock wifi
         ✓ Source mon0: the service hears it, a frame within the last minute
@@ -383,6 +429,10 @@ mod tests {
         ✓ Source mon0: the service hears it, and the last probe request was 900 s ago; other frames come
         ✗ Source mon0: is open (radiotap), and gave no frame within 5 s
             → set a channel that is in use: sudo iw dev mon0 set channel 6; and keep NetworkManager away: sudo nmcli device set mon0 managed no
+        ! Source mon0: the service hears it, and there was no probe request yet
+        ✓ Source mon0: the service hears it, and there was no probe request yet; other frames come
+        ✗ Source mon0: the service listens with it, and there was no frame yet, nor any within 5 s
+            → let it listen on channels that are in use (capture.channels), and look at its antenna and its driver
         ! Source mon0: the service hears it, and there was no probe request yet
         ");
     }

@@ -9,7 +9,7 @@ add_radios
 set_up < /dev/null
 
 check "doctor finds nothing broken before it ever ran" out probewatch doctor
-check "it says of the interface that it serves" says '✓ Source .*: the service can put it into monitor mode'
+check "it says of the interface that it serves" says '! Source .*: it was not listened to: it is not in monitor mode, or down; the service sees to that'
 ip link set wlan0 down
 check "also where it is down" out_says '✓ Source' probewatch doctor
 ip link set wlan0 up
