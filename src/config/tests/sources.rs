@@ -1,0 +1,177 @@
+use super::*;
+
+/// What is wrong with `sources`, or how each reads.
+fn of_sources(capture: &str) -> String {
+    let told = |source: &Source| {
+        let Source { origin, name, monitor } = source;
+        let monitor = monitor.as_ref().map(|monitor::Settings { channels, bands, dwell, force }| {
+            let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
+            let bands: Vec<String> = bands.iter().map(ToString::to_string).collect();
+            format!("{channels:?} {bands:?} {dwell:?} {force}")
+        });
+        format!("{name}: {origin:?}, {}", monitor.unwrap_or("as it is".to_owned()))
+    };
+    match load(&format!("[capture]\n{capture}"), &[]) {
+        Ok(config) => config.capture.sources.iter().map(told).collect::<Vec<_>>().join("\n"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn sources_are_texts_or_tables() {
+    insta::assert_snapshot!(of_sources(r#"
+channels = [11]
+sources = [
+    "wlan1",
+    "-",
+    "/tmp/street.pcap",
+    { interface = "wlan4" },
+    { interface = "wlan2", name = "street", channels = [1, 36, 5955], bands = ["6", "2.4"], dwell_milliseconds = 10, force = true },
+    { interface = "mon0", monitor = "off" },
+    { file = "wlan3", name = " a file " },
+    { command = "ssh root@ap tcpdump -i mon0 -U -w -" },
+    { command = "cat pipe", name = "attic" },
+]"#), @r##"
+    wlan1: Interface("wlan1"), ["11 (2462 MHz)"] ["2.4 GHz", "5 GHz"] 250ms false
+    stdin: Stdin, as it is
+    street.pcap: File("/tmp/street.pcap"), as it is
+    wlan4: Interface("wlan4"), ["11 (2462 MHz)"] ["2.4 GHz", "5 GHz"] 250ms false
+    street: Interface("wlan2"), ["1 (2412 MHz)", "36 (5180 MHz)", "1 (5955 MHz)"] ["2.4 GHz", "6 GHz"] 10ms true
+    mon0: Interface("mon0"), as it is
+    a file: File("wlan3"), as it is
+    ssh root@ap tcpdump: Command("ssh root@ap tcpdump -i mon0 -U -w -"), as it is
+    attic: Command("cat pipe"), as it is
+    "##);
+    insta::assert_snapshot!(of_sources(r#"
+monitor = "off"
+bands = ["5"]
+dwell_milliseconds = 100
+force = true
+sources = ["wlan1", { interface = "wlan2", monitor = "auto" }, { interface = "wlan3", monitor = "auto", force = false }]"#), @r##"
+    wlan1: Interface("wlan1"), as it is
+    wlan2: Interface("wlan2"), [] ["5 GHz"] 100ms true
+    wlan3: Interface("wlan3"), [] ["5 GHz"] 100ms false
+    "##);
+}
+
+#[test]
+fn what_is_wrong_with_a_source_is_told() {
+    let wrong = [
+        "sources = 7",
+        "sources = [7]",
+        "sources = [{}]",
+        "sources = [\"wlan1\", { name = \"x\" }]",
+        "sources = [{ interface = \"wlan1\", file = \"x\" }]",
+        "sources = [{ command = \" \" }]",
+        "sources = [{ command = 7 }]",
+        "sources = [{ comand = \"x\" }]",
+        "sources = [{ command = \"x\", channels = [1] }]",
+        "sources = [{ file = \"x\", force = false }]",
+        "sources = [{ interface = \"wlan1\", name = \"\" }]",
+        "sources = [{ interface = \"wlan1\", monitor = \"on\" }]",
+        "sources = [{ interface = \"wlan1\", chanels = [1] }]",
+        "sources = [{ interface = \"wlan1\", channels = \"one\" }]",
+        "sources = [{ interface = \"wlan1\", channels = [15] }]",
+        "sources = [{ interface = \"wlan1\", bands = [\"3\"] }]",
+        "sources = [{ interface = \"wlan1\", force = 1 }]",
+        "sources = [\"wlan1\", \"-\", { interface = \"wlan1\", name = \"street\" }]",
+        "sources = [\"-\", \"wlan1\", \"-\"]",
+        "sources = [\"./Cargo.toml\", { file = \"Cargo.toml\", name = \"other\" }]",
+        "sources = [{ command = \"x\" }, { command = \"x\", name = \"other\" }]",
+        "sources = [{ command = \"ssh root@ap tcpdump -i mon0\" }, { command = \"ssh root@ap tcpdump -i mon1\" }]",
+        "sources = [\"a/day.pcap\", \"b/day.pcap\"]",
+        "sources = [\"wlan1\", { interface = \"wlan2\", name = \"wlan1\" }]",
+        "monitor = true",
+        "monitor = \"on\"",
+        "channels = [1, 2.5]",
+        "channels = [-1]",
+        "bands = [5]",
+        "bands = []",
+        "dwell_milliseconds = 9",
+        "force = \"yes\"",
+    ];
+    let told: Vec<String> = wrong.iter().map(|text| format!("{text}\n    {}", of_sources(text))).collect();
+    insta::assert_snapshot!(told.join("\n"), @r##"
+    sources = 7
+        FILE: `capture.sources` is a number: expected a list of sources such as ["wlan1", { command = "ssh root@ap …" }]
+    sources = [7]
+        FILE: `capture.sources` is a list of other things: expected a list of sources such as ["wlan1", { command = "ssh root@ap …" }]
+    sources = [{}]
+        FILE: `capture.sources` does not say where its source 1 is heard: expected one of `interface`, `command` and `file`
+    sources = ["wlan1", { name = "x" }]
+        FILE: `capture.sources` does not say where its source 2 is heard: expected one of `interface`, `command` and `file`
+    sources = [{ interface = "wlan1", file = "x" }]
+        FILE: `capture.sources` says more than once where its source 1 is heard: expected one of `interface`, `command` and `file`
+    sources = [{ command = " " }]
+        FILE: `capture.sources` has an empty name: expected interfaces such as "mon0"
+    sources = [{ command = 7 }]
+        FILE: `capture.sources.command` is a number: expected a text in quotes
+    sources = [{ comand = "x" }]
+        FILE: there is no key `capture.sources.comand`; the nearest one is `capture.sources.command`
+    sources = [{ command = "x", channels = [1] }]
+        FILE: `capture.sources` has `channels` in its source 1: only an `interface` takes that
+    sources = [{ file = "x", force = false }]
+        FILE: `capture.sources` has `force` in its source 1: only an `interface` takes that
+    sources = [{ interface = "wlan1", name = "" }]
+        FILE: `capture.sources.name` is "": expected 1 to 64 characters, none of them a control character
+    sources = [{ interface = "wlan1", monitor = "on" }]
+        FILE: `capture.sources.monitor` is "on": expected "auto" or "off"
+    sources = [{ interface = "wlan1", chanels = [1] }]
+        FILE: there is no key `capture.sources.chanels`; the nearest one is `capture.sources.channels`
+    sources = [{ interface = "wlan1", channels = "one" }]
+        FILE: `capture.sources.channels` is a text: expected a list of channels such as [1, 6, 11]
+    sources = [{ interface = "wlan1", channels = [15] }]
+        FILE: `capture.sources.channels` does not fit: 15 is no channel: give a channel number of 2.4 GHz (1 to 14) or 5 GHz (32 to 177), or the centre frequency in MHz, which 6 GHz needs (5955 to 7115)
+    sources = [{ interface = "wlan1", bands = ["3"] }]
+        FILE: `capture.sources.bands` has "3": expected "2.4", "5" and "6", in GHz
+    sources = [{ interface = "wlan1", force = 1 }]
+        FILE: `capture.sources.force` is a number: expected true or false
+    sources = ["wlan1", "-", { interface = "wlan1", name = "street" }]
+        FILE: `capture.sources` has the interface wlan1 twice, as its sources 1 and 3: leave one of them out
+    sources = ["-", "wlan1", "-"]
+        FILE: `capture.sources` has standard input twice, as its sources 1 and 3: leave one of them out
+    sources = ["./Cargo.toml", { file = "Cargo.toml", name = "other" }]
+        FILE: `capture.sources` has the file Cargo.toml twice, as its sources 1 and 2: leave one of them out
+    sources = [{ command = "x" }, { command = "x", name = "other" }]
+        FILE: `capture.sources` has the command "x" twice, as its sources 1 and 2: leave one of them out
+    sources = [{ command = "ssh root@ap tcpdump -i mon0" }, { command = "ssh root@ap tcpdump -i mon1" }]
+        FILE: `capture.sources` has two sources of the name "ssh root@ap tcpdump", 1 and 2: give one of them another, as in { command = "…", name = "attic" }
+    sources = ["a/day.pcap", "b/day.pcap"]
+        FILE: `capture.sources` has two sources of the name "day.pcap", 1 and 2: give one of them another, as in { file = "b/day.pcap", name = "attic" }
+    sources = ["wlan1", { interface = "wlan2", name = "wlan1" }]
+        FILE: `capture.sources` has two sources of the name "wlan1", 1 and 2: give one of them another, as in { interface = "wlan2", name = "attic" }
+    monitor = true
+        FILE: `capture.monitor` is true or false: expected a text in quotes
+    monitor = "on"
+        FILE: `capture.monitor` is "on": expected "auto" or "off"
+    channels = [1, 2.5]
+        FILE: `capture.channels` is a list of other things: expected a list of channels such as [1, 6, 11]
+    channels = [-1]
+        FILE: `capture.channels` has -1, which is no channel
+    bands = [5]
+        FILE: `capture.bands` is a list of other things: expected a list of bands such as ["2.4", "5"]
+    bands = []
+        FILE: `capture.bands` is empty: expected bands such as "2.4", in GHz
+    dwell_milliseconds = 9
+        FILE: `capture.dwell_milliseconds` is 9: expected 10 to 60000
+    force = "yes"
+        FILE: `capture.force` is a text: expected true or false
+    "##);
+}
+
+#[test]
+fn the_environment_says_how_interfaces_are_listened_with() {
+    let variables = [
+        ("PROBEWATCH__CAPTURE__SOURCES", "wlan1"),
+        ("PROBEWATCH__CAPTURE__CHANNELS", "1,6"),
+        ("PROBEWATCH__CAPTURE__BANDS", "2.4"),
+        ("PROBEWATCH__CAPTURE__FORCE", "true"),
+    ];
+    let source = load("", &variables).unwrap().capture.sources.remove(0);
+    let monitor = source.monitor.unwrap();
+    let channels = [1, 6].map(|number| monitor::Channel::try_from(number).unwrap());
+    assert_eq!((monitor.channels, monitor.force), (channels.to_vec(), true));
+    assert_eq!(monitor.bands, BTreeSet::from([monitor::Band::Ghz2]));
+    let error = load("", &[("PROBEWATCH__CAPTURE__FORCE", "yes")]).unwrap_err();
+    assert_eq!(error, "the environment: `capture.force` is a text: expected true or false");
+}
