@@ -351,6 +351,8 @@ fn what_was_heard_while_the_clock_was_behind_is_marked() {
     assert!(least.abs_diff(started) < Duration::from_secs(60).as_micros() as u64, "{least} {started}");
     assert_eq!(probes[1].not_before, None);
     let device = fold(&events(&service.data_dir())).device(probes[0].source).unwrap();
-    assert_eq!(device.first_probe, probes[0].not_before.unwrap());
+    // Something else may have been written between the look at the clock and the probe.
+    let first = device.first_probe;
+    assert!((probes[0].not_before.unwrap()..=probes[1].time).contains(&first), "{first}");
     assert_eq!(device.last_probe, probes[1].time);
 }
