@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := build
 
 demo: set-up
-	cargo run --release --locked -- demo
+	cargo run --locked -- demo
 
 test: set-up
 	cargo test --locked
@@ -19,8 +19,8 @@ build: set-up
 	cargo build --release --locked
 
 lint: set-up
-	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # Builds nothing, so that `sudo make install` needs no Rust for root.
 install:

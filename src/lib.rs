@@ -10,21 +10,18 @@
 
 #![forbid(unsafe_code)]
 
-pub mod capture;
+pub use store::{event, event_log, recorder, state};
+pub use {capture, dot11};
+
 pub mod chart;
 pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod control;
-pub mod dot11;
-pub mod event;
-pub mod event_log;
 pub mod http;
 pub mod metrics;
 pub mod names_import;
-pub mod recorder;
 pub mod service;
-pub mod state;
 pub mod telegram;
 pub mod vendor;
 

@@ -30,11 +30,11 @@ use tracing::{error, info, warn};
 
 use crate::capture;
 use crate::chat::Chat;
-use crate::config::{self, Config, Retention};
+use crate::config::{self, Config};
 use crate::control;
 use crate::event::Timestamp;
 use crate::event_log::RealDisk;
-use crate::recorder::{self, Recorder, RecorderError, RecorderHandle};
+use crate::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
 use crate::telegram::{self, Requests, TelegramError};
 use listening::listening;

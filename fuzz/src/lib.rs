@@ -5,11 +5,7 @@
 
 #![allow(dead_code, unused_imports)]
 
-#[path = "../../src/capture/mod.rs"]
-pub mod capture;
-#[path = "../../src/dot11/mod.rs"]
-pub mod dot11;
-#[path = "../../src/event/mod.rs"]
+#[path = "../../crates/store/src/event/mod.rs"]
 pub mod event;
 
 use std::io::{Cursor, Read};

@@ -11,12 +11,11 @@ use config::{Value, ValueKind};
 use url::{Host, Url};
 
 use super::raw::{KEYS, Kind, Raw, RawAlerts, RawRetention, RawTelegram, RawWebhook};
-use super::{
-    Config, ConfigError, DEVICES, Delivery, QuietHours, Retention, Secret, Telegram, Tls, Updates, Webhook,
-};
+use super::{Config, ConfigError, DEVICES, Delivery, QuietHours, Secret, Telegram, Tls, Updates, Webhook};
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
 use crate::event_log::Rotation;
+use crate::recorder::Retention;
 use crate::state::check_name;
 
 /// The name of systemd's credential with the token.

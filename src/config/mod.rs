@@ -27,6 +27,7 @@ use crate::capture::{self, monitor};
 use crate::dot11::MacAddr;
 use crate::event::ChatId;
 use crate::event_log::Rotation;
+use crate::recorder::Retention;
 use checks::Checks;
 pub use quiet::QuietHours;
 use raw::Raw;
@@ -145,17 +146,6 @@ pub struct Source {
     pub name: String,
     /// How an interface is put into monitor mode; none is where this is missing.
     pub monitor: Option<monitor::Settings>,
-}
-
-/// How long what was heard is kept; for good where that is not said.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Retention {
-    /// How long an event stays in the log.
-    pub log_age: Option<Duration>,
-    /// How large the log may become, in bytes.
-    pub log_bytes: Option<u64>,
-    /// How long a random address that has no name stays in the state after its last probe.
-    pub random_addresses: Option<Duration>,
 }
 
 /// The bot.

@@ -1,5 +1,8 @@
 //! The integration tests: one crate, one binary, a file per promise.
 
+// For signals, TAP devices and resource usage, which std has no safe calls for.
+#![allow(unsafe_code)]
+
 mod access;
 mod alerting;
 mod beside;

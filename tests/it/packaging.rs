@@ -109,7 +109,9 @@ fn deb() -> Value {
     let mut command = Command::new(env!("CARGO"));
     command.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(root());
     let metadata: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
-    metadata["packages"][0]["metadata"]["deb"].clone()
+    let packages = metadata["packages"].as_array().unwrap();
+    let program = packages.iter().find(|package| package["name"] == "probewatch").unwrap();
+    program["metadata"]["deb"].clone()
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 use probewatch::event::{
     AlertDecision, ChatId, CodeHash, DeviceKey, Event, Fate, Forgettable, LeaveDecision, NamedBy, Offset,
     Pattern, Probe, Role, Timestamp,
 };
+use probewatch::recorder::Retention;
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
 use probewatch::state::{
     ALERTS_A_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,

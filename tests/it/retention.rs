@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use probewatch::config::Retention;
 use probewatch::control;
 use probewatch::control::export::{Export, Format, Period, Wanted, What};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, Rotation};
+use probewatch::recorder::Retention;
 use probewatch::recorder::{Settings, Sought, Stored};
 use probewatch::state::State;
 

@@ -14,9 +14,9 @@ const ROOMS: [&str; 17] = [
     "chart",
     "event_log",
     "state",
+    "recorder",
     "names_import",
     "config",
-    "recorder",
     "chat",
     "control",
     "http",
@@ -49,8 +49,8 @@ const NO_REPLIES: [(&str, &str); 2] = [
 
 /// Which file or folder of `src` alone may name a crate.
 const CRATES: [(&str, &str); 4] = [
-    ("pcap", "src/capture"),
-    ("sled", "src/state/store.rs"),
+    ("pcap", "crates/capture"),
+    ("sled", "crates/store/src/state/store.rs"),
     ("teloxide", "src/telegram"),
     ("config", "src/config"),
 ];
@@ -68,10 +68,18 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+fn all_sources() -> Vec<PathBuf> {
+    ["src", "crates"].iter().flat_map(|folder| sources(&root().join(folder))).collect()
+}
+
 fn room_of(file: &Path) -> Option<String> {
-    let inside = file.strip_prefix(root().join("src")).unwrap();
-    let first = Path::new(inside.components().next()?.as_os_str());
-    let room = first.file_stem()?.to_str()?.to_owned();
+    let inside = file.strip_prefix(root()).unwrap();
+    let names: Vec<&str> = inside.iter().filter_map(|name| name.to_str()).collect();
+    let room = match names.as_slice() {
+        ["crates", "store", "src", room, ..] | ["src", room, ..] => room.trim_end_matches(".rs").to_owned(),
+        ["crates", name, ..] => (*name).to_owned(),
+        _ => return None,
+    };
     ROOMS.contains(&room.as_str()).then_some(room)
 }
 
@@ -96,7 +104,7 @@ fn rooms_used(text: &str) -> Vec<String> {
 fn a_room_uses_only_those_below_it() {
     let place = |room: &str| ROOMS.iter().position(|known| *known == room).unwrap();
     let mut seen = 0;
-    for file in sources(&root().join("src")) {
+    for file in all_sources() {
         let Some(room) = room_of(&file) else { continue };
         let apart = APART.iter().find(|(known, _)| *known == room).map_or(&[][..], |(_, rooms)| rooms);
         for used in rooms_used(&fs::read_to_string(&file).unwrap()) {
@@ -113,7 +121,7 @@ fn only_one_room_names_each_big_crate() {
     for (name, owner) in CRATES {
         let owner = root().join(owner);
         let mut owned = 0;
-        for file in sources(&root().join("src")) {
+        for file in all_sources() {
             let text = fs::read_to_string(&file).unwrap();
             let names_it = text.lines().map(str::trim).any(|line| {
                 !line.starts_with("//")

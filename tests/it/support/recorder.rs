@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use probewatch::config::Retention;
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, LockError, RealDisk, Rotation};
+use probewatch::recorder::Retention;
 use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
 use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
 use tokio::runtime::Runtime;

@@ -1,0 +1,264 @@
+//! pcapng files (draft-ietf-opsawg-pcapng): blocks of a type, a length, a body, and the length
+//! again. Read are sections in both byte orders, interfaces of any mixture of link types, snaplens
+//! and clocks, and the three kinds of packet blocks; other blocks are skipped.
+//!
+//! Frames of interfaces that do not deliver 802.11 are given without a link type; those before the first
+//! interface that does are passed over. A file none of whose interfaces delivers 802.11 is refused. A
+//! simple packet block has no time of its own: it gets the Unix epoch. A block whose two lengths differ,
+//! or are no multiple of four, is damage: what it says of where the next one begins cannot be relied on.
+
+use std::collections::BTreeSet;
+
+use super::Record;
+use super::byte_order::ByteOrder;
+use super::file::{MAX_FRAME, Read, ReadError, link_type_name};
+use super::input::Window;
+use dot11::LinkType;
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+/// Packet blocks: the first kind, which is obsolete, the one without a time, and today's.
+const OBSOLETE_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+
+/// As much as libpcap takes.
+const MAX_BLOCK: u32 = 16 << 20;
+/// More would be an attack on memory.
+const MAX_INTERFACES: usize = 4096;
+
+/// A pcapng file up to its next packet block.
+#[derive(Debug)]
+pub(super) struct Pcapng {
+    window: Window,
+    order: ByteOrder,
+    /// The interfaces of the current section.
+    interfaces: Vec<Interface>,
+    link: LinkType,
+}
+
+#[derive(Debug)]
+struct Interface {
+    dlt: i32,
+    link: Option<LinkType>,
+    snaplen: u32,
+    clock: Clock,
+}
+
+impl Pcapng {
+    pub fn open(window: Window) -> Result<Self, ReadError> {
+        // The section header, which comes first, says the byte order; the interfaces say the links.
+        let (order, link) = (ByteOrder::Little, LinkType::Ieee80211);
+        let mut file = Self { window, order, interfaces: Vec::new(), link };
+        let mut other_links = BTreeSet::new();
+        loop {
+            let packet = file.skip_to_packet()?;
+            if let Some(link) = file.interfaces.iter().find_map(|interface| interface.link) {
+                file.link = link;
+                return Ok(file);
+            }
+            other_links.extend(file.interfaces.iter().map(|interface| interface.dlt));
+            match packet {
+                Some((_, length)) => _ = file.take_block(length)?,
+                None if other_links.is_empty() => {
+                    return Err(ReadError::NotACapture("it describes no interface".to_owned()));
+                }
+                None => {
+                    let names: Vec<String> = other_links.into_iter().map(link_type_name).collect();
+                    return Err(ReadError::NotWifi(names.join(", ")));
+                }
+            }
+        }
+    }
+
+    pub fn link_type(&self) -> LinkType {
+        self.link
+    }
+
+    pub fn next(&mut self) -> Read<'_> {
+        let Some((kind, length)) = self.skip_to_packet()? else { return Ok(None) };
+        let (order, interfaces) = (self.order, &self.interfaces);
+        let block = take_block(&mut self.window, order, length)?;
+        let u32_at = |at| order.u32(block, at).ok_or_else(too_short);
+        let interface_at = |number: u32| {
+            let interface = interfaces.get(number as usize);
+            interface
+                .ok_or_else(|| ReadError::Damaged(format!("a frame is of interface {number}, unknown here")))
+        };
+        let ticks = || Ok((u64::from(u32_at(12)?) << 32) | u64::from(u32_at(16)?));
+
+        let (interface, ticks, start, captured, original) = match kind {
+            SIMPLE_PACKET => {
+                let interface = interface_at(0)?;
+                let original = u32_at(8)?;
+                let room = u32::try_from(length - 16).unwrap_or(0);
+                let snaplen = if interface.snaplen == 0 { u32::MAX } else { interface.snaplen };
+                (interface, None, 12, original.min(room).min(snaplen), original)
+            }
+            OBSOLETE_PACKET => {
+                let number = order.u16(block, 8).ok_or_else(too_short)?;
+                (interface_at(number.into())?, Some(ticks()?), 28, u32_at(20)?, u32_at(24)?)
+            }
+            _ => (interface_at(u32_at(8)?)?, Some(ticks()?), 28, u32_at(20)?, u32_at(24)?),
+        };
+        let bytes = block.get(start..start + captured as usize).filter(|_| captured <= MAX_FRAME);
+        Ok(Some(Record {
+            link: interface.link,
+            time_us: ticks.map_or(0, |ticks| interface.clock.time_us(ticks)),
+            original_length: original as usize,
+            stored_bytes: length as u64,
+            bytes: bytes.ok_or_else(too_short)?,
+        }))
+    }
+
+    fn take_block(&mut self, length: usize) -> Result<&[u8], ReadError> {
+        take_block(&mut self.window, self.order, length)
+    }
+
+    /// Reads blocks up to a packet block, and gives its type and length without taking it.
+    fn skip_to_packet(&mut self) -> Result<Option<(u32, usize)>, ReadError> {
+        loop {
+            let header = self.window.peek(12)?;
+            if header.is_empty() {
+                return Ok(None);
+            }
+            // Reads the same in both byte orders.
+            if self.order.u32(header, 0) == Some(SECTION_HEADER) {
+                self.order = match header.get(8..12).ok_or(ReadError::Cut)? {
+                    [0x4d, 0x3c, 0x2b, 0x1a] => ByteOrder::Little,
+                    [0x1a, 0x2b, 0x3c, 0x4d] => ByteOrder::Big,
+                    _ => return Err(ReadError::Damaged("a section has no byte order".to_owned())),
+                };
+                self.interfaces.clear();
+            }
+            let kind = self.order.u32(header, 0).ok_or(ReadError::Cut)?;
+            let length = self.order.u32(header, 4).ok_or(ReadError::Cut)?;
+            let least = match kind {
+                SECTION_HEADER => 28,
+                SIMPLE_PACKET => 16,
+                _ => 12,
+            };
+            if !(least..=MAX_BLOCK).contains(&length) || !length.is_multiple_of(4) {
+                return Err(ReadError::Damaged(format!("a block claims {length} bytes")));
+            }
+            let length = length as usize;
+            match kind {
+                OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET => return Ok(Some((kind, length))),
+                INTERFACE_DESCRIPTION => {
+                    let order = self.order;
+                    let body = self.take_block(length)?.get(8..).unwrap_or_default();
+                    let interface = Interface::read(order, body).ok_or_else(too_short)?;
+                    if self.interfaces.len() == MAX_INTERFACES {
+                        return Err(ReadError::Damaged(format!("it has over {MAX_INTERFACES} interfaces")));
+                    }
+                    self.interfaces.push(interface);
+                }
+                SECTION_HEADER => {
+                    let order = self.order;
+                    let major = order.u16(self.take_block(length)?, 12);
+                    if major != Some(1) {
+                        let why = format!("a section is of version {}, not 1", major.unwrap_or(0));
+                        return Err(ReadError::Damaged(why));
+                    }
+                }
+                _ => _ = self.take_block(length)?,
+            }
+        }
+    }
+}
+
+/// Takes a block, and gives it without the length that ends it.
+fn take_block(window: &mut Window, order: ByteOrder, length: usize) -> Result<&[u8], ReadError> {
+    let block = window.take(length)?;
+    let (block, end) = block.split_last_chunk::<4>().ok_or_else(too_short)?;
+    if order.u32(end, 0).is_none_or(|end| end as usize != length) {
+        return Err(ReadError::Damaged(
+            "a block's length at its end is another than at its start".to_owned(),
+        ));
+    }
+    Ok(block)
+}
+
+fn too_short() -> ReadError {
+    ReadError::Damaged("a block is shorter than what it holds".to_owned())
+}
+
+impl Interface {
+    const OPTION_END: u16 = 0;
+    const OPTION_RESOLUTION: u16 = 9;
+    const OPTION_OFFSET: u16 = 14;
+
+    fn read(order: ByteOrder, body: &[u8]) -> Option<Self> {
+        let dlt = i32::from(order.u16(body, 0)?);
+        let mut interface = Self {
+            dlt,
+            link: LinkType::from_dlt(dlt),
+            snaplen: order.u32(body, 4)?,
+            clock: Clock { resolution: 6, offset_s: 0 },
+        };
+        let mut at: usize = 8;
+        while let (Some(option), Some(length)) = (order.u16(body, at), order.u16(body, at + 2)) {
+            let Some(value) = body.get(at + 4..at + 4 + usize::from(length)) else { break };
+            match (option, value) {
+                (Self::OPTION_END, _) => break,
+                (Self::OPTION_RESOLUTION, [resolution, ..]) => interface.clock.resolution = *resolution,
+                (Self::OPTION_OFFSET, value) => {
+                    interface.clock.offset_s = order.u64(value, 0).unwrap_or(0).cast_signed();
+                }
+                _ => {}
+            }
+            at += 4 + usize::from(length).next_multiple_of(4);
+        }
+        Some(interface)
+    }
+}
+
+/// How an interface's timestamps are to be read.
+#[derive(Debug)]
+struct Clock {
+    /// The option if_tsresol: ticks a second as a negative power of 10, or of 2 where 0x80 is set.
+    resolution: u8,
+    /// The option if_tsoffset: seconds to add.
+    offset_s: i64,
+}
+
+impl Clock {
+    fn time_us(&self, ticks: u64) -> i64 {
+        let ticks = u128::from(ticks);
+        let power = u32::from(self.resolution & 0x7f);
+        let us = if self.resolution & 0x80 != 0 {
+            (ticks * 1_000_000) >> power
+        } else if power <= 6 {
+            ticks * 10u128.pow(6 - power)
+        } else {
+            10u128.checked_pow(power - 6).map_or(0, |per_us| ticks / per_us)
+        };
+        i64::try_from(us).unwrap_or(i64::MAX).saturating_add(self.offset_s.saturating_mul(1_000_000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_of_every_kind_tell_the_time() {
+        for (resolution, offset_s, ticks, us) in [
+            (6, 0, 1_587_229_467_123_456, 1_587_229_467_123_456),
+            (9, 0, 1_587_229_467_123_456_789, 1_587_229_467_123_456),
+            (3, 0, 1_587_229_467_123, 1_587_229_467_123_000),
+            (0, 0, 1_587_229_467, 1_587_229_467_000_000),
+            (6, 10, 5, 10_000_005),
+            (6, -10, 5, -9_999_995),
+            (0x80, 0, 7, 7_000_000),
+            (0x80 | 20, 0, 3 << 19, 1_500_000),
+            (127, 0, u64::MAX, 0),
+            (0xff, 0, u64::MAX, 0),
+            (0, 0, u64::MAX, i64::MAX),
+            (0, i64::MAX, u64::MAX, i64::MAX),
+            (6, i64::MIN, 0, i64::MIN),
+        ] {
+            assert_eq!(Clock { resolution, offset_s }.time_us(ticks), us, "{resolution} {offset_s} {ticks}");
+        }
+    }
+}

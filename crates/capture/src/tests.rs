@@ -1,0 +1,368 @@
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::*;
+use dot11::test_frame::*;
+
+mod damaged;
+
+/// A probe request as these tests compare it: time and sequence number.
+type Heard = (i64, u16);
+
+fn frame(sequence: u16) -> Vec<u8> {
+    let mut frame = TestFrame::asking_for(b"RNM0");
+    frame.sequence_control = sequence << 4;
+    [radiotap_with_flags(0x10), frame.with_fcs()].concat()
+}
+
+fn in_file(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture");
+    fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+fn read(path: &Path) -> (Vec<Heard>, Result<Arc<Counters>, CaptureError>) {
+    let mut heard = Vec::new();
+    let outcome = Capture::open(&Source::file(path), &Settings::default()).and_then(|capture| {
+        let counters = capture.counters();
+        capture.run(|frame| {
+            heard.push((frame.time_us, frame.probe_request.sequence));
+            ControlFlow::Continue(())
+        })?;
+        Ok(counters)
+    });
+    (heard, outcome)
+}
+
+/// Reads a file of these bytes, and compares what is heard and how it ends: with an error that
+/// contains these words, or none.
+#[track_caller]
+fn check(bytes: &[u8], expected: &[Heard], error: Option<&str>) {
+    let (_folder, path) = in_file(bytes);
+    let (heard, outcome) = read(&path);
+    assert_eq!(heard, expected);
+    match (outcome, error) {
+        (Ok(counters), None) => assert_eq!(counters.probe_requests.load(Relaxed), heard.len() as u64),
+        (Err(found), Some(words)) => {
+            let found = found.to_string();
+            assert!(found.contains(words), "{found}");
+            assert!(found.contains(path.to_str().unwrap()), "{found}");
+        }
+        (outcome, error) => panic!("expected {error:?}, got {outcome:?}"),
+    }
+}
+
+/// Writes integers in one byte order.
+#[derive(Clone, Copy)]
+struct Order {
+    big: bool,
+}
+
+impl Order {
+    fn u16(self, value: u16) -> [u8; 2] {
+        if self.big { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    fn u32(self, value: u32) -> [u8; 4] {
+        if self.big { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    fn pcap(self, magic: u32, dlt: u32, records: &[(u32, u32, &[u8])]) -> Vec<u8> {
+        let mut file = [self.u32(magic), if self.big { [0, 2, 0, 4] } else { [2, 0, 4, 0] }].concat();
+        file.extend([0, 0, 65_535, dlt].into_iter().flat_map(|word| self.u32(word)));
+        for (seconds, fraction, bytes) in records {
+            let length = u32::try_from(bytes.len()).unwrap();
+            file.extend([*seconds, *fraction, length, length].into_iter().flat_map(|word| self.u32(word)));
+            if magic == 0xa1b2_cd34 {
+                file.extend([0; 8]);
+            }
+            file.extend(*bytes);
+        }
+        file
+    }
+
+    fn block(self, kind: u32, body: &[u8]) -> Vec<u8> {
+        let padded = body.len().next_multiple_of(4);
+        let length = self.u32(u32::try_from(padded).unwrap() + 12);
+        let mut block = [&self.u32(kind)[..], &length, body].concat();
+        block.resize(8 + padded, 0);
+        block.extend(length);
+        block
+    }
+
+    fn section(self) -> Vec<u8> {
+        let body = [&self.u32(0x1a2b_3c4d)[..], &self.u16(1), &self.u16(0), &[0xff; 8]].concat();
+        self.block(0x0a0d_0d0a, &body)
+    }
+
+    fn interface(self, dlt: u16, snaplen: u32, options: &[u8]) -> Vec<u8> {
+        self.block(1, &[&self.u16(dlt)[..], &[0, 0], &self.u32(snaplen), options].concat())
+    }
+
+    fn packet(self, interface: u32, ticks: u64, bytes: &[u8]) -> Vec<u8> {
+        let length = self.u32(u32::try_from(bytes.len()).unwrap());
+        let (high, low) = ((ticks >> 32) as u32, ticks as u32);
+        let head = [self.u32(interface), self.u32(high), self.u32(low), length, length].concat();
+        self.block(6, &[&head[..], bytes].concat())
+    }
+
+    /// Two sections, four interfaces: radiotap in µs, Ethernet, bare 802.11 in ns with an offset, and
+    /// a second radiotap with another snaplen; all kinds of packets.
+    fn pcapng(self) -> Vec<u8> {
+        let ns = [&self.u16(9)[..], &self.u16(1), &[9, 0, 0, 0]].concat();
+        let offset = [&self.u16(14)[..], &self.u16(8), &self.offset_10()].concat();
+        let bare = &frame(3)[15..];
+        let obsolete = [
+            &self.u16(0)[..],
+            &self.u16(0),
+            &self.u32(0),
+            &self.u32(4),
+            &self.u32(u32::try_from(frame(4).len()).unwrap()),
+            &self.u32(u32::try_from(frame(4).len()).unwrap()),
+            &frame(4),
+        ]
+        .concat();
+        let simple = [&self.u32(u32::try_from(frame(5).len()).unwrap())[..], &frame(5)].concat();
+        [
+            self.section(),
+            self.interface(127, 0, b""),
+            self.block(0x0bad_cafe, b"unknown"),
+            self.packet(0, 5_000_000_000, &frame(1)),
+            self.interface(1, 65_535, b""),
+            self.interface(105, 100, &[&ns[..], &offset].concat()),
+            self.packet(1, 1, b"an Ethernet frame that nobody reads"),
+            self.packet(2, 7_000_123, bare),
+            self.section(),
+            self.interface(127, 300, b""),
+            self.block(2, &obsolete),
+            self.block(3, &simple),
+            self.block(5, &[0; 12]),
+        ]
+        .concat()
+    }
+
+    fn offset_10(self) -> [u8; 8] {
+        if self.big { 10u64.to_be_bytes() } else { 10u64.to_le_bytes() }
+    }
+}
+
+const LITTLE: Order = Order { big: false };
+const BIG: Order = Order { big: true };
+const RADIOTAP: u32 = 127;
+const MICROSECONDS: u32 = 0xa1b2_c3d4;
+const NANOSECONDS: u32 = 0xa1b2_3c4d;
+
+#[test]
+fn pcap_is_read_in_every_form() {
+    let records: &[(u32, u32, &[u8])] =
+        &[(1_587_229_467, 123_456, &frame(1)), (u32::MAX, 999_999, &frame(2))];
+    let heard = [(1_587_229_467_123_456, 1), (4_294_967_295_999_999, 2)];
+    for order in [LITTLE, BIG] {
+        check(&order.pcap(MICROSECONDS, RADIOTAP, records), &heard, None);
+        check(&order.pcap(0xa1b2_cd34, RADIOTAP, records), &heard, None);
+        check(&order.pcap(MICROSECONDS, 0xf000_0000 | RADIOTAP, records), &heard, None);
+        let ns: &[(u32, u32, &[u8])] = &[(1, 123_456_789, &frame(1)), (0, u32::MAX, &frame(2))];
+        check(&order.pcap(NANOSECONDS, RADIOTAP, ns), &[(1_123_456, 1), (4_294_967, 2)], None);
+        check(&order.pcap(MICROSECONDS, RADIOTAP, &[]), &[], None);
+    }
+}
+
+#[test]
+fn pcapng_is_read_with_every_interface() {
+    for order in [LITTLE, BIG] {
+        let file = order.pcapng();
+        check(&file, &[(5_000_000_000, 1), (10_007_000, 3), (4, 4), (0, 5)], None);
+        let (_folder, path) = in_file(&file);
+        let capture = Capture::open(&Source::file(path), &Settings::default()).unwrap();
+        assert_eq!(capture.link_type(), LinkType::Radiotap);
+        let counters = capture.counters();
+        capture.run(|_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(counters.frames.load(Relaxed), 5);
+        assert_eq!(counters.other_frames.load(Relaxed), 1);
+        assert_eq!(counters.fcs_absent.load(Relaxed), 1);
+    }
+}
+
+#[test]
+fn a_pcapng_whose_wifi_comes_late_is_read() {
+    let ethernet =
+        [LITTLE.section(), LITTLE.interface(1, 0, b""), LITTLE.packet(0, 1, b"not Wi-Fi")].concat();
+    let wifi = [LITTLE.interface(127, 0, b""), LITTLE.packet(1, 2, &frame(2))].concat();
+    check(&[&ethernet[..], &wifi].concat(), &[(2, 2)], None);
+    let section = [LITTLE.section(), LITTLE.interface(127, 0, b""), LITTLE.packet(0, 3, &frame(3))].concat();
+    check(&[&ethernet[..], &section].concat(), &[(3, 3)], None);
+    check(&ethernet, &[], Some("EN10MB (1), not 802.11"));
+}
+
+#[test]
+fn each_link_type_is_decoded() {
+    let probe = TestFrame::asking_for(b"RNM0").bytes();
+    for (link, header) in [
+        (LinkType::Ieee80211, vec![]),
+        (LinkType::Radiotap, radiotap_with_flags(0)),
+        (LinkType::Ppi, ppi(0, 105, &[(2, &ppi_common(0, 2437, -42))])),
+        (LinkType::Prism, prism(true, (0, 6), (0, -42))),
+        (LinkType::Avs, avs(0x8021_1001, 6, 2, -42)),
+    ] {
+        let record = [header, probe.clone()].concat();
+        let dlt = link.dlt().cast_unsigned();
+        check(&BIG.pcap(MICROSECONDS, dlt, &[(1, 0, &record)]), &[(1_000_000, 2743)], None);
+    }
+}
+
+#[test]
+fn every_frame_is_counted_as_what_it_is() {
+    let mut bad = frame(2);
+    bad[30] ^= 1;
+    let beacon = [radiotap_with_flags(0), vec![0x80, 0, 0, 0]].concat();
+    let without_fcs = [radiotap_with_flags(0), TestFrame::asking_for(b"").bytes()].concat();
+    let file = LITTLE.pcap(
+        MICROSECONDS,
+        RADIOTAP,
+        &[
+            (1, 0, &frame(1)),
+            (1, 0, &bad),
+            (1, 0, &without_fcs),
+            (1, 0, &beacon),
+            (1, 0, b"\0\0\xff"),
+            (1, 0, b""),
+        ],
+    );
+    let (_folder, path) = in_file(&file);
+    let counters = read(&path).1.unwrap();
+    let Counters { frames, probe_requests, other_frames, undecodable, fcs_good, fcs_bad, fcs_absent, .. } =
+        &*counters;
+    let counted = [frames, probe_requests, other_frames, undecodable, fcs_good, fcs_bad, fcs_absent];
+    assert_eq!(counted.map(|counter| counter.load(Relaxed)), [6, 3, 1, 2, 1, 1, 1]);
+    assert_eq!(counters.bytes.load(Relaxed), file.len() as u64 - 24);
+}
+
+#[test]
+fn what_the_writer_writes_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.pcap");
+    let mut writer = FrameWriter::create(&path, LinkType::Radiotap).unwrap();
+    for (sequence, time_us) in [(1, 1_587_229_467_123_456), (2, -1), (3, i64::MAX)] {
+        writer.write(time_us, &frame(sequence)).unwrap();
+    }
+    writer.finish().unwrap();
+    let (heard, outcome) = read(&path);
+    outcome.unwrap();
+    assert_eq!(heard, [(1_587_229_467_123_456, 1), (0, 2), (4_294_967_295_999_999, 3)]);
+
+    let error = FrameWriter::create(folder.path(), LinkType::Radiotap).unwrap_err().to_string();
+    assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
+    let mut full = FrameWriter::create("/dev/full", LinkType::Radiotap).unwrap();
+    full.write(0, &frame(1)).unwrap();
+    assert!(full.flush().unwrap_err().to_string().contains("/dev/full"));
+}
+
+#[test]
+fn a_capture_ends_when_it_is_told_to() {
+    let (_folder, path) =
+        in_file(&LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))]));
+    let open = || Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+    let mut count = 0;
+    open()
+        .run(|_| {
+            count += 1;
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert_eq!(count, 1);
+
+    let capture = open();
+    let stop = capture.stop_handle();
+    capture
+        .run(|_| {
+            count += 1;
+            stop.stop();
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(count, 2);
+
+    let capture = open();
+    capture.stop_handle().stop();
+    capture.run(|_| panic!("stopped before it ran")).unwrap();
+}
+
+/// A named pipe is read as standard input is.
+#[test]
+fn a_pipe_is_read_as_it_comes_and_can_be_stopped_while_it_is_idle() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let file = LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))]);
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        move || {
+            let mut pipe = fs::File::options().write(true).open(path).unwrap();
+            // All but the end of the second frame.
+            for piece in file[..file.len() - 3].chunks(7) {
+                pipe.write_all(piece).unwrap();
+            }
+            pipe
+        }
+    });
+    let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+    let stop = capture.stop_handle();
+    let (told, heard) = std::sync::mpsc::channel();
+    let run = std::thread::spawn(move || {
+        capture.run(|frame| {
+            told.send(frame.time_us).unwrap();
+            ControlFlow::Continue(())
+        })
+    });
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok(1_000_000));
+    let pipe = writer.join().unwrap();
+    let stopped = Instant::now();
+    stop.stop();
+    run.join().unwrap().unwrap();
+    assert!(stopped.elapsed() < Duration::from_secs(2));
+    drop(pipe);
+}
+
+#[test]
+fn an_interface_that_cannot_be_captured_says_why() {
+    for (interface, words) in [
+        ("no-such-if0", &["there is no such interface"][..]),
+        ("lo", &["no Wi-Fi interface", "not permitted"]),
+    ] {
+        let source = Source::Interface(interface.to_owned());
+        let error = Capture::open(&source, &Settings::default()).unwrap_err().to_string();
+        assert!(error.contains(interface), "{error}");
+        assert!(words.iter().any(|words| error.contains(words)), "{error}");
+    }
+    let source = Source::Interface("nul\0".to_owned());
+    Capture::open(&source, &Settings::default()).unwrap_err();
+}
+
+#[test]
+fn a_capture_that_waits_for_input_says_so() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&BIG.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1))])).unwrap();
+    let capture = Capture::from_reader("a pipe", reader).unwrap();
+    let counters = capture.counters();
+    let (at_frame, heard) = std::sync::mpsc::channel();
+    let run = std::thread::spawn(move || {
+        let counters = capture.counters();
+        capture.run(|_| {
+            at_frame.send(counters.turns()).unwrap();
+            ControlFlow::Continue(())
+        })
+    });
+    assert_eq!(heard.recv().unwrap(), Some(1), "what is done with a frame is no waiting");
+    while counters.turns().is_some() {
+        std::thread::yield_now();
+    }
+    drop(writer);
+    run.join().unwrap().unwrap();
+    assert_eq!(counters.turns(), Some(2));
+}

@@ -1,0 +1,200 @@
+//! Writes a probe's JSON form without a serializer, byte for byte as its `Serialize` gives it: a line
+//! for each frame is most of what `probewatch decode` and the event log do. It allocates nothing but
+//! what the buffer grows by.
+
+use super::Probe;
+use dot11::{RequestedSsid, Signature, Ssid, hex_digits};
+
+/// Appends the fields of the event that a probe is, `type` first and without braces around them, so that
+/// whoever writes the line can add fields of its own.
+///
+/// # Errors
+///
+/// Where an alert decision cannot be written; `line` then ends with a part of the fields.
+pub fn push_probe(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_json::Error> {
+    line.extend_from_slice(b"\"type\":\"probe\",\"time\":\"");
+    line.extend_from_slice(&probe.time.rfc3339());
+    line.extend_from_slice(b"\",\"sensor\":");
+    push_string(line, &probe.sensor);
+    line.extend_from_slice(b",\"source\":\"");
+    line.extend_from_slice(&probe.source.text());
+    match &probe.ssid {
+        RequestedSsid::Absent => line.extend_from_slice(b"\",\"ssid\":null"),
+        RequestedSsid::Wildcard => line.extend_from_slice(b"\",\"ssid\":\"\""),
+        RequestedSsid::Named(ssid) => push_named(line, ssid),
+    }
+    line.extend_from_slice(b",\"signal_dbm\":");
+    push_integer(line, probe.signal_dbm);
+    line.extend_from_slice(b",\"frequency_mhz\":");
+    push_integer(line, probe.frequency_mhz);
+    line.extend_from_slice(b",\"sequence\":");
+    push_integer(line, Some(probe.sequence));
+    line.extend_from_slice(b",\"signature\":\"");
+    push_signature(line, probe.signature);
+    line.push(b'"');
+    if let Some(time) = probe.not_before {
+        line.extend_from_slice(b",\"not_before\":\"");
+        line.extend_from_slice(&time.rfc3339());
+        line.push(b'"');
+    }
+    if !probe.alerts.is_empty() {
+        line.extend_from_slice(b",\"alerts\":");
+        serde_json::to_writer(line, &probe.alerts)?;
+    }
+    Ok(())
+}
+
+fn push_named(line: &mut Vec<u8>, ssid: &Ssid) {
+    match ssid.as_utf8() {
+        Some(text) => {
+            line.extend_from_slice(b"\",\"ssid\":");
+            push_string(line, text);
+        }
+        None => {
+            line.extend_from_slice(b"\",\"ssid_hex\":\"");
+            line.extend(ssid.as_bytes().iter().flat_map(|octet| hex_digits(*octet)));
+            line.push(b'"');
+        }
+    }
+}
+
+fn push_signature(line: &mut Vec<u8>, signature: Signature) {
+    let mut text = [0; 16];
+    for (place, octet) in text.chunks_exact_mut(2).zip(signature.as_u64().to_be_bytes()) {
+        place.copy_from_slice(&hex_digits(octet));
+    }
+    line.extend_from_slice(&text);
+}
+
+fn push_integer(line: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
+    match number {
+        Some(number) => line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        None => line.extend_from_slice(b"null"),
+    }
+}
+
+fn push_string(line: &mut Vec<u8>, text: &str) {
+    line.push(b'"');
+    if text.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
+        for byte in text.bytes() {
+            push_escaped(line, byte);
+        }
+    } else {
+        line.extend_from_slice(text.as_bytes());
+    }
+    line.push(b'"');
+}
+
+/// A byte of a string; of the escapes for it, the one that serde_json writes.
+fn push_escaped(line: &mut Vec<u8>, byte: u8) {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        0..0x20 => {
+            line.extend_from_slice(b"\\u00");
+            line.extend_from_slice(&hex_digits(byte));
+            return;
+        }
+        _ => return line.push(byte),
+    };
+    line.extend_from_slice(&[b'\\', letter]);
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::super::{AlertDecision, ChatId, Event, Fate, Pattern, Timestamp};
+    use super::*;
+    use dot11::MacAddr;
+
+    #[track_caller]
+    fn reads_as_from_serde(probe: Probe) {
+        let mut line = b"{".to_vec();
+        push_probe(&mut line, &probe).unwrap();
+        line.push(b'}');
+        assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&Event::Probe(probe)).unwrap());
+    }
+
+    fn ssid() -> impl Strategy<Value = RequestedSsid> {
+        prop_oneof![
+            Just(RequestedSsid::Absent),
+            any::<String>().prop_map(|text| RequestedSsid::from_element(text.as_bytes())),
+            vec(0..0x80u8, 0..40).prop_map(|ascii| RequestedSsid::from_element(&ascii)),
+            vec(any::<u8>(), 0..256).prop_map(|bytes| RequestedSsid::from_element(&bytes)),
+        ]
+    }
+
+    fn alert() -> impl Strategy<Value = AlertDecision> {
+        let chat = any::<i64>().prop_map(ChatId);
+        prop_oneof![
+            (chat.clone(), any::<Option<String>>(), any::<Option<String>>(), any::<u64>()).prop_map(
+                |(chat, pattern, reason, swallowed)| AlertDecision::Raise {
+                    chat,
+                    pattern: pattern.map(|text| Pattern::new(&text)),
+                    reason,
+                    swallowed,
+                }
+            ),
+            chat.clone().prop_map(|chat| AlertDecision::Swallow { chat }),
+            chat.clone().prop_map(|chat| AlertDecision::Overflow { chat }),
+            chat.clone().prop_map(|chat| AlertDecision::Mute { chat }),
+            (
+                chat,
+                any::<Option<u64>>(),
+                prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute, Fate::Untold])
+            )
+                .prop_map(|(chat, silent_seconds, fate)| AlertDecision::Arrive {
+                    chat,
+                    silent_seconds,
+                    fate,
+                }),
+        ]
+    }
+
+    /// Any probe.
+    pub(in super::super) fn probe() -> impl Strategy<Value = Probe> {
+        (
+            (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),
+            ssid(),
+            (option::of(any::<i8>()), option::of(any::<u16>())),
+            (any::<u16>(), any::<u64>()),
+            vec(alert(), 0..4),
+        )
+            .prop_map(
+                |(
+                    (micros, not_before, sensor, source),
+                    ssid,
+                    (signal_dbm, frequency_mhz),
+                    (sequence, signature),
+                    alerts,
+                )| Probe {
+                    time: Timestamp::from_micros(micros),
+                    sensor: Arc::from(sensor),
+                    source: MacAddr::new(source),
+                    ssid,
+                    signal_dbm,
+                    frequency_mhz,
+                    sequence,
+                    signature: Signature::from_u64(signature),
+                    not_before: not_before.map(Timestamp::from_micros),
+                    alerts,
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn a_probe_reads_as_from_serde(probe in probe()) {
+            reads_as_from_serde(probe);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A probe request that was heard, and its form for serde. Where there is much to write or to read, that goes
+//! through [`push_probe`](super::push_probe) and [`EventReader`](super::EventReader).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::fields::{from_hex, named_form};
+use super::{AlertDecision, Timestamp};
+use dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature};
+
+/// A probe request as one sensor heard it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// When the frame was captured, as the sensor's clock says.
+    pub time: Timestamp,
+    /// The interface or file that it was heard on.
+    pub sensor: Arc<str>,
+    /// The address that it was sent from.
+    pub source: MacAddr,
+    /// The network that it asked for.
+    pub ssid: RequestedSsid,
+    /// The signal at the receiver in dBm.
+    pub signal_dbm: Option<i8>,
+    /// The centre frequency of the channel in MHz.
+    pub frequency_mhz: Option<u16>,
+    /// The frame's sequence number, 0 to 4095.
+    pub sequence: u16,
+    /// What names the frame's information elements.
+    pub signature: Signature,
+    /// Only where that clock was known to be behind: what the time was at least.
+    pub not_before: Option<Timestamp>,
+    /// What was decided about alerts when it was heard, a line or two for each chat that
+    /// watches the SSID or follows the device.
+    pub alerts: Vec<AlertDecision>,
+}
+
+impl Probe {
+    /// The probe that a frame is, heard by this sensor at this time; no alert is decided about yet.
+    pub fn heard(sensor: Arc<str>, time: Timestamp, frame: ProbeRequest<'_>) -> Self {
+        Self {
+            time,
+            sensor,
+            source: frame.source,
+            ssid: frame.ssid,
+            signal_dbm: frame.signal_dbm,
+            frequency_mhz: frame.frequency_mhz,
+            sequence: frame.sequence,
+            signature: frame.signature,
+            not_before: None,
+            alerts: Vec::new(),
+        }
+    }
+
+    /// A made-up one, for tests.
+    #[doc(hidden)]
+    pub fn example(source: MacAddr, ssid: RequestedSsid, micros: i64) -> Self {
+        Self {
+            time: Timestamp::from_micros(micros),
+            sensor: Arc::from("mon0"),
+            source,
+            ssid,
+            signal_dbm: None,
+            frequency_mhz: None,
+            sequence: 0,
+            signature: Signature::from_u64(0),
+            not_before: None,
+            alerts: Vec::new(),
+        }
+    }
+
+    /// When the frame was captured, as near as that is known.
+    pub fn known_time(&self) -> Timestamp {
+        self.not_before.map_or(self.time, |least| least.max(self.time))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProbeForm<'a> {
+    time: Timestamp,
+    #[serde(borrow)]
+    sensor: Cow<'a, str>,
+    source: MacAddr,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    ssid: Option<Option<Cow<'a, str>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ssid_hex: Option<String>,
+    signal_dbm: Option<i8>,
+    frequency_mhz: Option<u16>,
+    sequence: u16,
+    signature: Signature,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    alerts: Cow<'a, [AlertDecision]>,
+}
+
+impl Serialize for Probe {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (ssid, ssid_hex) = match &self.ssid {
+            RequestedSsid::Absent => (Some(None), None),
+            RequestedSsid::Wildcard => (Some(Some(Cow::Borrowed(""))), None),
+            RequestedSsid::Named(ssid) => named_form(ssid),
+        };
+        ProbeForm {
+            time: self.time,
+            sensor: Cow::Borrowed(&self.sensor),
+            source: self.source,
+            ssid,
+            ssid_hex,
+            signal_dbm: self.signal_dbm,
+            frequency_mhz: self.frequency_mhz,
+            sequence: self.sequence,
+            signature: self.signature,
+            not_before: self.not_before,
+            alerts: Cow::Borrowed(&self.alerts),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Probe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = ProbeForm::deserialize(deserializer)?;
+        let ssid = match (form.ssid.flatten(), form.ssid_hex) {
+            (None, None) => RequestedSsid::Absent,
+            (Some(text), None) => RequestedSsid::from_element(text.as_bytes()),
+            (None, Some(digits)) => RequestedSsid::Named(from_hex(&digits)?),
+            (Some(_), Some(_)) => return Err(de::Error::custom("both `ssid` and `ssid_hex` are given")),
+        };
+        Ok(Self {
+            time: form.time,
+            sensor: Arc::from(form.sensor.as_ref()),
+            source: form.source,
+            ssid,
+            signal_dbm: form.signal_dbm,
+            frequency_mhz: form.frequency_mhz,
+            sequence: form.sequence,
+            signature: form.signature,
+            not_before: form.not_before,
+            alerts: form.alerts.into_owned(),
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! The probes in the log, read beside the recorder. Not for async code: it reads for as long as the log
+//! is.
+//!
+//! Only segments are opened that can hold what is sought. A segment that was last written to before a
+//! moment holds nothing that was captured after it: probes are recorded when they are captured, or later
+//! where a capture file is replayed.
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memchr::memmem::Finder;
+use serde::Serialize;
+
+use crate::event::{Event, Offset, Probe, Timestamp};
+use crate::event_log::{Beside, Disk, EventsUpTo, LogError, SegmentBeside, Snapshots};
+use dot11::{MacAddr, Ssid, hex};
+
+/// How far the clock of a disk may be behind that of a capture.
+const CLOCKS_APART: Duration = Duration::from_secs(3600);
+
+/// Segments in which it is looked for whether a sensor was heard: some days, and read in a second or two.
+const LATEST_SEGMENTS: usize = 3;
+
+/// Whose probes are sought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sought {
+    /// Of these addresses.
+    Addresses(Vec<MacAddr>),
+    /// For this network.
+    Network(Ssid),
+}
+
+/// What the log takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LogSize {
+    /// Its segments' files.
+    pub bytes: u64,
+    /// The capture time of the oldest probe in it.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The log as who does not write it sees it.
+#[derive(Debug, Clone)]
+pub struct History {
+    log: Beside,
+    snapshots: Snapshots,
+}
+
+impl History {
+    pub(super) fn new(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
+        Self { log: Beside::new(disk, &data_dir.join("events")), snapshots: Snapshots::of(data_dir) }
+    }
+
+    pub(super) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    /// Every event from `from` on, or from the oldest, up to `end`, with what is damaged among them. All of
+    /// them are to have been written, see [`super::RecorderHandle::sync`].
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be listed.
+    pub fn events(&self, from: Option<Offset>, end: Offset) -> Result<EventsUpTo, LogError> {
+        self.log.up_to(from, end)
+    }
+
+    /// Hands over the sought probes that were captured from `from` on, in the order in which they were
+    /// recorded. `go_on` is told now and then how much is read, from 0 to 1, and may end the reading.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be read.
+    pub fn read(
+        &self,
+        sought: &Sought,
+        from: Timestamp,
+        mut go_on: impl FnMut(f64) -> ControlFlow<()>,
+        mut take: impl FnMut(Offset, Probe),
+    ) -> Result<(), LogError> {
+        let segments = self.segments(from)?;
+        let all: u64 = segments.iter().map(SegmentBeside::bytes).sum();
+        let lines = SoughtLines::new(sought);
+        let mut read = 0;
+        for segment in segments {
+            if go_on(read as f64 / all.max(1) as f64).is_break() {
+                return Ok(());
+            }
+            read += segment.bytes();
+            lines.read(&segment, |offset, probe| {
+                if probe.known_time() >= from {
+                    take(offset, probe);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The sought probes that were recorded last, at most `count` of them, newest first. `go_on` is asked
+    /// before each segment, and whether none captured before `from` is of interest.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be read.
+    pub fn newest(
+        &self,
+        sought: &Sought,
+        from: Timestamp,
+        count: usize,
+        mut go_on: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<(Offset, Probe)>, LogError> {
+        let lines = SoughtLines::new(sought);
+        let mut newest = Vec::new();
+        for segment in self.segments(from)?.iter().rev() {
+            let wanted = count - newest.len();
+            if wanted == 0 || go_on().is_break() {
+                break;
+            }
+            let mut last = VecDeque::new();
+            lines.read(segment, |offset, probe| {
+                if last.len() == wanted {
+                    last.pop_front();
+                }
+                last.push_back((offset, probe));
+            })?;
+            newest.extend(last.into_iter().rev());
+        }
+        Ok(newest)
+    }
+
+    /// Whether this sensor was heard lately, as far as the newest segments go.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log cannot be read.
+    pub fn has_heard(&self, sensor: &str) -> Result<bool, LogError> {
+        let in_line = format!("\"sensor\":{}", in_json(sensor));
+        let finder = Finder::new(&in_line);
+        for segment in self.log.segments()?.iter().rev().take(LATEST_SEGMENTS) {
+            let found = segment.read(
+                |line| finder.find(line).is_some(),
+                |_, event| match event {
+                    Event::Probe(probe) if &*probe.sensor == sensor => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                },
+            )?;
+            if found.is_break() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the log takes at the moment.
+    ///
+    /// # Errors
+    /// [`LogError`] where it cannot be looked at.
+    pub fn size(&self) -> Result<LogSize, LogError> {
+        let segments = self.log.segments()?;
+        let mut oldest = None;
+        if let Some(first) = segments.first() {
+            let _ = first.read(
+                |_| true,
+                |_, event| match event {
+                    Event::Probe(probe) => {
+                        oldest = Some(probe.known_time());
+                        ControlFlow::Break(())
+                    }
+                    _ => ControlFlow::Continue(()),
+                },
+            )?;
+        }
+        Ok(LogSize { bytes: segments.iter().map(SegmentBeside::bytes).sum(), oldest })
+    }
+
+    /// The segments that can hold what was captured from `from` on, oldest first.
+    fn segments(&self, from: Timestamp) -> Result<Vec<SegmentBeside>, LogError> {
+        let mut segments = self.log.segments()?;
+        let from = from.earlier_by(CLOCKS_APART);
+        segments.retain(|segment| segment.sealed_at().is_none_or(|at| Timestamp::from(at) >= from));
+        Ok(segments)
+    }
+}
+
+/// Tells the lines of sought probes without reading them whole.
+struct SoughtLines<'a> {
+    sought: &'a Sought,
+    finder: Finder<'static>,
+    /// Addresses as they stand in a line.
+    addresses: HashSet<[u8; 17]>,
+}
+
+/// Stands in no text of a line, since quotes are escaped there.
+const SOURCE: &[u8] = b"\"source\":\"";
+
+impl<'a> SoughtLines<'a> {
+    fn new(sought: &'a Sought) -> Self {
+        let (finder, addresses) = match sought {
+            Sought::Addresses(addresses) => {
+                (Finder::new(SOURCE), addresses.iter().map(|address| address.text()).collect())
+            }
+            Sought::Network(ssid) => (Finder::new(&ssid_in_line(ssid)).into_owned(), HashSet::new()),
+        };
+        Self { sought, finder, addresses }
+    }
+
+    fn takes(&self, line: &[u8]) -> bool {
+        let Some(place) = self.finder.find(line) else { return false };
+        match self.sought {
+            Sought::Network(_) => true,
+            Sought::Addresses(_) => {
+                let address = line.get(place + SOURCE.len()..).and_then(<[u8]>::first_chunk);
+                address.is_some_and(|address| self.addresses.contains(address))
+            }
+        }
+    }
+
+    fn is_sought(&self, probe: &Probe) -> bool {
+        match self.sought {
+            Sought::Addresses(addresses) => addresses.contains(&probe.source),
+            Sought::Network(ssid) => probe.ssid.named() == Some(ssid),
+        }
+    }
+
+    fn read(&self, segment: &SegmentBeside, mut take: impl FnMut(Offset, Probe)) -> Result<(), LogError> {
+        let read = segment.read(
+            |line| self.takes(line),
+            |offset, event| {
+                if let Event::Probe(probe) = event
+                    && self.is_sought(&probe)
+                {
+                    take(offset, probe);
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        read.map(drop)
+    }
+}
+
+/// The SSID as it stands in the line of a probe.
+fn ssid_in_line(ssid: &Ssid) -> Vec<u8> {
+    let text = match ssid.as_utf8() {
+        Some(text) => format!("\"ssid\":{}", in_json(text)),
+        None => format!("\"ssid_hex\":\"{}\"", hex(ssid.as_bytes())),
+    };
+    text.into_bytes()
+}
+
+fn in_json(text: &str) -> String {
+    // A text can always be written as JSON.
+    serde_json::to_string(text).unwrap_or_default()
+}

@@ -1,0 +1,100 @@
+//! What is known of one address: a fold of its probes, which [`device_row`](super::device_row) carries out.
+
+use serde::{Deserialize, Serialize};
+
+use super::Hours;
+use crate::event::Timestamp;
+use dot11::Ssid;
+
+/// How many SSIDs are kept for one address. A sender that invents more is still counted.
+pub const SSIDS_PER_ADDRESS: usize = 256;
+
+/// The statistics of one address, or of several that share a name ([`Device::merge`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Probe requests heard.
+    pub probe_count: u64,
+    /// Those of them that asked for any network (an SSID element of length 0).
+    pub wildcard_count: u64,
+    /// The capture time of the earliest.
+    pub first_probe: Timestamp,
+    /// The capture time of the latest.
+    pub last_probe: Timestamp,
+    /// The signal, where any probe had one.
+    pub signal: Option<Signal>,
+    /// How often each network was asked for, ordered by SSID.
+    pub(super) ssids: Vec<(Ssid, u64)>,
+    /// Probes for networks beyond the first [`SSIDS_PER_ADDRESS`].
+    pub probes_for_further_ssids: u64,
+    /// The probes by the hour of the day.
+    pub hours: Hours,
+}
+
+/// Signal at the receiver, in dBm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Of the probe that was captured last.
+    pub last_dbm: i8,
+    /// The weakest.
+    pub min_dbm: i8,
+    /// The strongest.
+    pub max_dbm: i8,
+    /// When that was captured.
+    last_time: Timestamp,
+}
+
+impl Signal {
+    /// Of one probe.
+    pub(super) fn of(dbm: i8, time: Timestamp) -> Self {
+        Self { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: time }
+    }
+
+    #[must_use]
+    pub(super) fn merge(self, other: Self) -> Self {
+        let last = if other.last_time >= self.last_time { other } else { self };
+        Self { min_dbm: self.min_dbm.min(other.min_dbm), max_dbm: self.max_dbm.max(other.max_dbm), ..last }
+    }
+}
+
+impl Device {
+    /// What is known of an address before its first probe, which is captured at `time`.
+    pub(super) fn unheard(time: Timestamp) -> Self {
+        Self {
+            probe_count: 0,
+            wildcard_count: 0,
+            first_probe: time,
+            last_probe: time,
+            signal: None,
+            ssids: Vec::new(),
+            probes_for_further_ssids: 0,
+            hours: Hours::default(),
+        }
+    }
+
+    /// The statistics of this address and another as those of one device.
+    #[must_use]
+    pub fn merge(mut self, other: &Self) -> Self {
+        self.probe_count += other.probe_count;
+        self.wildcard_count += other.wildcard_count;
+        self.first_probe = self.first_probe.min(other.first_probe);
+        self.last_probe = self.last_probe.max(other.last_probe);
+        self.signal = match (self.signal, other.signal) {
+            (Some(one), Some(another)) => Some(one.merge(another)),
+            (one, another) => one.or(another),
+        };
+        for (ssid, count) in &other.ssids {
+            match self.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
+                Ok(place) => self.ssids[place].1 += count,
+                Err(place) => self.ssids.insert(place, (ssid.clone(), *count)),
+            }
+        }
+        self.probes_for_further_ssids += other.probes_for_further_ssids;
+        self.hours = self.hours.merge(&other.hours);
+        self
+    }
+
+    /// The networks that were asked for by name and how often, ordered by SSID.
+    pub fn ssids(&self) -> &[(Ssid, u64)] {
+        &self.ssids
+    }
+}

@@ -1,0 +1,194 @@
+//! Where two states differ, row by row.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::snapshot::Row;
+use super::table::PackedRow;
+use super::{Image, State, Totals};
+use crate::event::Offset;
+
+/// A row that two states do not have in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What the row is about.
+    pub subject: String,
+    /// The fields that differ, as JSON, in the one state; `None` where it has no such row.
+    pub one: Option<String>,
+    /// The same in the other.
+    pub other: Option<String>,
+}
+
+/// What two states do not have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Rows that differ.
+    pub count: u64,
+    /// The first of them, as many as were asked for.
+    pub first: Vec<Difference>,
+}
+
+/// The number of a table, and the key of a row in it.
+type TableKey = (usize, Box<[u8]>);
+
+impl State {
+    /// Compares every row with those of `other` and describes the first `limit` that differ.
+    pub fn differences(&self, other: &Self, limit: usize) -> Differences {
+        let mut found = Differences::of_heads((self.next, self.totals), (other.next, other.totals), limit);
+        for ((kind, one), (_, other)) in self.tables().into_iter().zip(other.tables()) {
+            let mut keys: Vec<Box<[u8]>> = Vec::new();
+            one.rows(kind, &mut |row| {
+                if other.row(row.key).as_deref() != row.row {
+                    keys.push(Box::from(row.key));
+                }
+            });
+            other.rows(kind, &mut |row| {
+                if one.row(row.key).is_none() {
+                    keys.push(Box::from(row.key));
+                }
+            });
+            keys.sort_unstable();
+            for key in keys {
+                found.take(limit, || {
+                    let [one, other] = [one, other].map(|table| {
+                        let row = table.row(&key);
+                        Row::unpack(&PackedRow { kind, key: &key, row: row.as_deref() }).ok()
+                    });
+                    Difference::new(one.as_ref(), other.as_ref())
+                });
+            }
+        }
+        found
+    }
+
+    /// As [`State::differences`], with the state that `image` was made of. Rows that both have leave this one as
+    /// they are compared, so that no list of all rows is needed.
+    pub fn differences_from(mut self, image: &Image, limit: usize) -> Differences {
+        let theirs = (image.next_offset(), image.totals());
+        let mut found = Differences::of_heads((self.next, self.totals), theirs, limit);
+        let mut tables = self.tables_mut();
+        // With the row that the image has.
+        let mut differing: BTreeMap<TableKey, Option<&[u8]>> = BTreeMap::new();
+        for PackedRow { kind, key, row } in image.packed_rows() {
+            let Some(number) = tables.iter().position(|(known, _)| *known == kind) else { continue };
+            let (_, table) = &mut tables[number];
+            // A row that cannot be taken out is told as one that differs.
+            if table.row(key).as_deref() != row || table.load(key, None).is_err() {
+                differing.insert((number, Box::from(key)), row);
+            }
+        }
+        for (number, (kind, table)) in tables.iter().enumerate() {
+            table.rows(*kind, &mut |row| {
+                differing.entry((number, Box::from(row.key))).or_insert(None);
+            });
+        }
+        for ((number, key), theirs) in differing {
+            found.take(limit, || {
+                let (kind, table) = &tables[number];
+                let unpack =
+                    |row: &[u8]| Row::unpack(&PackedRow { kind: *kind, key: &key, row: Some(row) }).ok();
+                let ours = table.row(&key).and_then(|row| unpack(&row));
+                let theirs = theirs.and_then(unpack);
+                Difference::new(ours.as_ref(), theirs.as_ref())
+            });
+        }
+        found
+    }
+}
+
+impl Differences {
+    /// What differs besides the tables, in two states of which the offsets and totals are these.
+    fn of_heads(one: (Offset, Totals), other: (Offset, Totals), limit: usize) -> Self {
+        let mut found = Self::default();
+        if one.0 != other.0 {
+            let [one, other] = [one.0, other.0].map(|next| Some(format!("{{\"events\":{next}}}")));
+            found.take(limit, || Some(Difference { subject: "events".to_owned(), one, other }));
+        }
+        if one.1 != other.1 {
+            found.take(limit, || Difference::new(Some(&Row::Totals(one.1)), Some(&Row::Totals(other.1))));
+        }
+        found
+    }
+
+    fn take(&mut self, limit: usize, describe: impl FnOnce() -> Option<Difference>) {
+        self.count += 1;
+        if self.first.len() < limit {
+            self.first.extend(describe());
+        }
+    }
+}
+
+impl Difference {
+    fn new(one: Option<&Row>, other: Option<&Row>) -> Option<Self> {
+        let subject = one.or(other)?.subject();
+        let (one, other) = (one.map(fields), other.map(fields));
+        let differing = |here: &Option<Map<String, Value>>, there: &Option<Map<String, Value>>| {
+            let is_different = |name: &str, value: &Value| match there {
+                Some(there) => there.get(name) != Some(value),
+                None => true,
+            };
+            let here = here.as_ref()?.iter().filter(|(name, value)| is_different(name, value));
+            let here: Map<String, Value> = here.map(|(name, value)| (name.clone(), value.clone())).collect();
+            Some(Value::Object(here).to_string())
+        };
+        let (one, other) = (differing(&one, &other), differing(&other, &one));
+        Some(Self { subject, one, other })
+    }
+}
+
+/// The row's fields, without the one that says of which kind it is.
+fn fields(row: &Row) -> Map<String, Value> {
+    match serde_json::to_value(row) {
+        Ok(Value::Object(mut fields)) => {
+            fields.remove("row");
+            fields
+        }
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::event::{ChatId, Event, NamedBy, Probe, Timestamp};
+    use dot11::{MacAddr, RequestedSsid, Ssid};
+
+    /// A state of probes from these addresses, some of them named and some networks watched.
+    fn state(sources: std::ops::Range<u8>, name: &str, networks: &[&str]) -> State {
+        let mut state = State::default();
+        let mut fold = |event: &Event| state.fold(state.next_offset(), event);
+        for source in sources {
+            let time = Timestamp::from_micros(i64::from(source));
+            let address = MacAddr::new([0x02, 0, 0, 0, 0, source]);
+            fold(&Event::Probe(Probe::example(address, RequestedSsid::Wildcard, i64::from(source))));
+            fold(&Event::Name { time, address, name: name.to_owned(), by: NamedBy::Chat });
+        }
+        for network in networks {
+            let ssid = Ssid::new(network.as_bytes());
+            let (time, chat) = (Timestamp::from_micros(0), ChatId(1));
+            fold(&Event::Watch { time, chat, ssid, reason: None });
+        }
+        state
+    }
+
+    #[test]
+    fn an_image_differs_from_a_state_as_its_own_state_does() {
+        let states = [
+            state(0..0, "", &[]),
+            state(0..9, "Zoë", &["RNM0"]),
+            state(0..9, "Alice", &["RNM0", "Depot"]),
+            state(5..20, "Zoë", &["Depot"]),
+        ];
+        for one in &states {
+            for other in &states {
+                for limit in [0, 3, 1000] {
+                    let expected = one.differences(other, limit);
+                    assert_eq!(one.clone().differences_from(&other.image(), limit), expected);
+                    assert_eq!(expected.count == 0, one == other);
+                }
+            }
+        }
+    }
+}

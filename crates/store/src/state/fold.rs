@@ -1,0 +1,199 @@
+//! The fold: what each event changes.
+//!
+//! The time of a probe whose sensor's clock was behind is the newest that is known, so that nothing that was
+//! heard first or last runs backwards because of it.
+
+use std::borrow::Cow;
+
+use super::decide::normal;
+use super::forget::Forgetting;
+use super::{Alert, Follow, Invitation, Names, Presence, State};
+use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, Offset, Probe, Timestamp};
+use dot11::{MacAddr, RequestedSsid};
+
+impl State {
+    /// Has what these addresses' next events change come into the processor's caches. Whoever has many events
+    /// to fold does this for some hundred of them at a time; it changes nothing but the time that they take.
+    pub fn warm(&self, addresses: impl Iterator<Item = MacAddr>) {
+        self.devices.warm(addresses);
+    }
+
+    /// Folds in the event at `offset`.
+    pub fn fold(&mut self, offset: Offset, event: &Event) {
+        while self.sweep() {}
+        match event {
+            Event::Probe(probe) => self.fold_probe(offset, probe),
+            Event::Signature { signature, elements } => self.signatures.insert(*signature, elements.clone()),
+            Event::Watch { time, chat, ssid, reason } => {
+                self.watches.set(ssid, self.chats.current(*chat), *time, reason.clone());
+            }
+            Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
+            Event::WatchPattern { time, chat, pattern, reason } => {
+                self.watches.set_pattern(pattern, self.chats.current(*chat), *time, reason.clone());
+            }
+            Event::UnwatchPattern { time: _, chat, pattern } => {
+                self.watches.remove_pattern(pattern, self.chats.current(*chat));
+            }
+            Event::Follow { time, chat, device, silence_seconds } => {
+                self.follow(*time, self.chats.current(*chat), normal(device), *silence_seconds);
+            }
+            Event::Unfollow { time: _, chat, device } => {
+                self.follows.remove(&normal(device), self.chats.current(*chat));
+            }
+            Event::Left { .. } => self.fold_left(offset, event),
+            Event::Mute { time: _, chat, until } => self.silences.mute(self.chats.current(*chat), *until),
+            Event::Unmute { time: _, chat } => self.silences.unmute(self.chats.current(*chat)),
+            Event::MuteTold { time, chat, count } => {
+                self.silences.told(self.chats.current(*chat), *count, *time);
+            }
+            Event::Ignore { time, chat, device } => {
+                self.silences.ignore(normal(device), self.chats.current(*chat), *time);
+            }
+            Event::Unignore { time: _, chat, device } => {
+                self.silences.unignore(&normal(device), self.chats.current(*chat));
+            }
+            Event::Name { time: _, address, name, by } => {
+                self.rename(*address, |names| names.set(*address, name, *by));
+            }
+            Event::Unname { time: _, address, by } => {
+                self.rename(*address, |names| names.clear(*address, *by));
+            }
+            Event::Delivered { time: _, probe, chat }
+            | Event::Undeliverable { time: _, probe, chat, reason: _ } => {
+                self.alerts.remove(self.chats.current(*chat), *probe);
+            }
+            Event::OverflowTold { time: _, chat, count } => {
+                self.alerts.overflow_told(self.chats.current(*chat), *count);
+            }
+            Event::AlertExpired { time: _, probe, chat } => {
+                self.alerts.expire(self.chats.current(*chat), *probe);
+            }
+            Event::Answered { time: _, update } => self.chats.answered(offset, *update),
+            Event::ChatMigrated { time: _, from, to } => self.migrate(*from, *to),
+            Event::Invited { time, code, role, expires, by } => {
+                let invitation = Invitation { role: *role, expires: *expires, by: *by };
+                self.chats.invite(*time, *code, invitation);
+            }
+            Event::Paired { time, chat, code, name } => {
+                self.chats.pair(*time, self.chats.current(*chat), *code, name.clone());
+            }
+            Event::ChatRemoved { time: _, chat, by: _ } => self.remove_chat(self.chats.current(*chat)),
+            Event::Forget { time: _, addresses, heard_before } => {
+                let (addresses, heard_before) = (*addresses, *heard_before);
+                self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
+            }
+            Event::Lost { count, why: _ } => self.totals.lost_events += count,
+        }
+        self.totals.last_event = self.totals.last_event.max(event.time());
+        self.next = event.end(offset);
+    }
+
+    fn rename(&mut self, address: MacAddr, change: impl FnOnce(&mut Names)) {
+        let before = self.device_key(address);
+        change(&mut self.names);
+        let now = self.device_key(address);
+        if before == now {
+            return;
+        }
+        self.alerts.renamed(&before, &now);
+        // What is meant by a name stays with it as long as any address has it.
+        let is_gone = match &before {
+            DeviceKey::Name(name) => self.names.addresses_of(name).is_empty(),
+            DeviceKey::Address(_) => true,
+        };
+        if is_gone {
+            self.follows.rename(&before, &now);
+            self.silences.rename(&before, &now);
+        }
+    }
+
+    /// Has a chat follow a device, which is here where it was heard lately.
+    fn follow(&mut self, since: Timestamp, chat: ChatId, device: DeviceKey, silence_seconds: u64) {
+        let mut follow = Follow { since, silence_seconds, is_here: false };
+        let last = self.last_heard(&device).map(|(_, last)| last);
+        follow.is_here = last.is_some_and(|last| since.distance(last) < follow.silence());
+        self.follows.set(device, chat, follow);
+    }
+
+    /// Repeats what was decided when a device had left.
+    fn fold_left(&mut self, offset: Offset, event: &Event) {
+        let Event::Left { time, chat, device, source, last_heard, alerts } = event else { return };
+        self.follows.left(&normal(device), self.chats.current(*chat));
+        for alert in alerts {
+            let chat = self.chats.current(alert.chat);
+            let presence = Some(Presence::Left { last_heard: *last_heard });
+            self.alerts.settle(chat, alert.fate, offset, || Alert {
+                presence,
+                ..Alert::of_device(*time, *source, None)
+            });
+            if alert.fate == Fate::Mute {
+                self.silences.swallow(chat);
+            }
+        }
+    }
+
+    /// Gives all that is the chat `from`'s to `to`.
+    fn migrate(&mut self, from: ChatId, to: ChatId) {
+        if from != to {
+            self.watches.migrate(from, to);
+            self.follows.migrate(from, to);
+            self.silences.migrate(from, to);
+            self.alerts.migrate(from, to);
+            self.chats.migrate(from, to);
+        }
+    }
+
+    /// Forgets all that is this chat's.
+    fn remove_chat(&mut self, chat: ChatId) {
+        self.watches.remove_chat(chat);
+        self.follows.remove_chat(chat);
+        self.silences.remove_chat(chat);
+        self.alerts.remove_chat(chat);
+        self.chats.remove(chat);
+    }
+
+    /// The probe with the time at which it counts.
+    pub(super) fn timed<'a>(&self, probe: &'a Probe) -> Cow<'a, Probe> {
+        if probe.not_before.is_none() {
+            return Cow::Borrowed(probe);
+        }
+        let known = probe.known_time();
+        let time = self.newest_time().map_or(known, |newest| newest.max(known));
+        Cow::Owned(Probe { time, ..probe.clone() })
+    }
+
+    fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
+        self.totals.last_mark = probe.not_before;
+        let probe = &*self.timed(probe);
+        self.totals.probes += 1;
+        self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
+        self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
+        if self.devices.fold(probe) {
+            self.totals.addresses += 1;
+            self.totals.random_addresses += u64::from(probe.source.is_random());
+        }
+        if let Some(ssid) = probe.ssid.named() {
+            self.networks.fold(ssid, probe.time);
+        }
+        if !probe.alerts.is_empty() {
+            self.fold_alerts(offset, probe);
+        }
+    }
+
+    /// Repeats what was decided about a probe.
+    fn fold_alerts(&mut self, offset: Offset, probe: &Probe) {
+        self.alerts.fold(offset, probe, &self.names);
+        for decision in &probe.alerts {
+            match decision {
+                AlertDecision::Mute { chat } => self.silences.swallow(*chat),
+                AlertDecision::Arrive { chat, fate, .. } => {
+                    self.follows.arrived(&self.device_key(probe.source));
+                    if *fate == Fate::Mute {
+                        self.silences.swallow(*chat);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The devices that chats follow: to be told when one arrives, and when it has left.
+//!
+//! A device is here as long as it was not silent for as long as the chat has said. When it was heard last
+//! is known from its addresses' statistics; kept here is what the chat believes, which changes with the
+//! events that say that it arrived or left, and with nothing else.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::rows::Rows;
+use crate::event::{ChatId, DeviceKey, Timestamp};
+use dot11::MacAddr;
+
+/// A chat's wish to hear when a device arrives and leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// Since when.
+    pub since: Timestamp,
+    /// How long it must be silent to have left, in seconds.
+    pub silence_seconds: u64,
+    /// Whether it is here, as far as the chat was told.
+    pub is_here: bool,
+}
+
+impl Follow {
+    /// How long it must be silent to have left.
+    pub fn silence(&self) -> Duration {
+        Duration::from_secs(self.silence_seconds)
+    }
+}
+
+/// All follows, by device and chat.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Follows {
+    pub(super) rows: Rows<(DeviceKey, ChatId), Follow>,
+}
+
+impl Follows {
+    pub(super) fn set(&mut self, device: DeviceKey, chat: ChatId, follow: Follow) {
+        let since = self.get(&device, chat).map_or(follow.since, |known| known.since);
+        self.rows.insert((device, chat), Follow { since, ..follow });
+    }
+
+    pub(super) fn remove(&mut self, device: &DeviceKey, chat: ChatId) {
+        self.rows.remove(&(device.clone(), chat));
+    }
+
+    /// The device was heard after a silence: it is here for whoever follows it.
+    pub(super) fn arrived(&mut self, device: &DeviceKey) {
+        let away = self.of(device).filter(|(_, follow)| !follow.is_here);
+        let chats: Vec<ChatId> = away.map(|(chat, _)| chat).collect();
+        for chat in chats {
+            if let Some(follow) = self.rows.get_mut(&(device.clone(), chat)) {
+                follow.is_here = true;
+            }
+        }
+    }
+
+    pub(super) fn left(&mut self, device: &DeviceKey, chat: ChatId) {
+        if let Some(follow) = self.rows.get_mut(&(device.clone(), chat)) {
+            follow.is_here = false;
+        }
+    }
+
+    /// Has what was meant by `before` be meant by `now`.
+    pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
+        let chats: Vec<ChatId> = self.of(before).map(|(chat, _)| chat).collect();
+        for chat in chats {
+            if let Some(follow) = self.rows.remove(&(before.clone(), chat))
+                && self.get(now, chat).is_none()
+            {
+                self.rows.insert((now.clone(), chat), follow);
+            }
+        }
+    }
+
+    /// Gives the follows of `from` to `to`, which keeps what it follows already.
+    pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
+        let of_from = self.iter().filter(|(_, chat, _)| *chat == from);
+        let moving: Vec<DeviceKey> = of_from.map(|(device, _, _)| device.clone()).collect();
+        for device in moving {
+            if let Some(follow) = self.rows.remove(&(device.clone(), from))
+                && self.get(&device, to).is_none()
+            {
+                self.rows.insert((device, to), follow);
+            }
+        }
+    }
+
+    /// Forgets what this chat follows.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        let of_chat = self.iter().filter(|(_, by, _)| *by == chat);
+        let gone: Vec<DeviceKey> = of_chat.map(|(device, _, _)| device.clone()).collect();
+        gone.iter().for_each(|device| self.remove(device, chat));
+    }
+
+    /// The chat's wish about this device.
+    pub fn get(&self, device: &DeviceKey, chat: ChatId) -> Option<&Follow> {
+        self.rows.get(&(device.clone(), chat))
+    }
+
+    /// Who follows this device.
+    pub fn of(&self, device: &DeviceKey) -> impl Iterator<Item = (ChatId, &Follow)> {
+        let [first, last] = [i64::MIN, i64::MAX].map(|chat| (device.clone(), ChatId(chat)));
+        self.rows.range(first..=last).map(|((_, chat), follow)| (*chat, follow))
+    }
+
+    /// All follows, by device.
+    pub fn iter(&self) -> impl Iterator<Item = (&DeviceKey, ChatId, &Follow)> {
+        self.rows.iter().map(|((device, chat), follow)| (device, *chat, follow))
+    }
+
+    /// How many a chat has.
+    pub fn count(&self, chat: ChatId) -> usize {
+        self.iter().filter(|(_, by, _)| *by == chat).count()
+    }
+
+    /// Whether anybody follows this address, which has no name.
+    pub(super) fn has_address(&self, address: MacAddr) -> bool {
+        self.rows.len() > 0 && self.of(&DeviceKey::Address(address)).next().is_some()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 0
+    }
+}

@@ -1,0 +1,201 @@
+//! Names of devices. One name may stand for several addresses.
+
+use serde::{Deserialize, Serialize};
+
+use super::rows::Rows;
+use crate::event::NamedBy;
+use dot11::MacAddr;
+
+/// The longest name of a device, in characters.
+pub const NAME_LENGTH: usize = 64;
+
+/// A text does not serve as a name of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing but spaces.
+    #[error("the name is empty")]
+    Empty,
+    /// Longer than [`NAME_LENGTH`].
+    #[error("the name is longer than 64 characters")]
+    TooLong,
+    /// It would be taken for an address.
+    #[error("the name reads as a MAC address")]
+    Address,
+    /// It would be taken for a command.
+    #[error("the name begins with a slash, as a command does")]
+    Command,
+}
+
+/// The name that `text` stands for, on one line and without spaces around it.
+///
+/// # Errors
+/// [`NameError`] where it could not be told from an address or a command, or not be shown.
+pub fn check_name(text: &str) -> Result<String, NameError> {
+    let name = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let name = name.collect::<Vec<_>>().join(" ");
+    if name.is_empty() {
+        Err(NameError::Empty)
+    } else if name.chars().count() > NAME_LENGTH {
+        Err(NameError::TooLong)
+    } else if name.parse::<MacAddr>().is_ok() {
+        Err(NameError::Address)
+    } else if name.starts_with('/') {
+        Err(NameError::Command)
+    } else {
+        Ok(name)
+    }
+}
+
+/// What an address is called, by whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressName {
+    /// The name that a person gave it.
+    pub chat: Option<String>,
+    /// The name that it has in the configuration.
+    pub config: Option<String>,
+    /// The name that a file of another program gives it.
+    #[serde(default)]
+    pub import: Option<String>,
+    /// Whether that one comes from a lease, and may outlive it.
+    #[serde(default)]
+    pub is_lease: bool,
+}
+
+impl AddressName {
+    /// The name that counts: a person's before the configuration's, and that before an imported one.
+    pub fn effective(&self) -> Option<&str> {
+        self.chat.as_deref().or(self.config.as_deref()).or(self.import.as_deref())
+    }
+
+    /// Whether somebody meant this address to be known for good, as no file of another program does.
+    fn is_given(&self) -> bool {
+        self.chat.is_some() || self.config.is_some()
+    }
+
+    fn put(&mut self, name: Option<String>, by: NamedBy) {
+        match by {
+            NamedBy::Chat => self.chat = name,
+            NamedBy::Config => self.config = name,
+            NamedBy::Import | NamedBy::Lease => {
+                self.is_lease = name.is_some() && by == NamedBy::Lease;
+                self.import = name;
+            }
+        }
+    }
+}
+
+/// The names of all addresses that have one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Names {
+    pub(super) rows: Rows<MacAddr, AddressName>,
+}
+
+/// The form in which names are compared: case does not matter.
+pub fn fold_case(name: &str) -> String {
+    name.to_lowercase()
+}
+
+impl Names {
+    pub(super) fn set(&mut self, address: MacAddr, name: &str, by: NamedBy) {
+        self.rows.entry(address).put(Some(name.to_owned()), by);
+    }
+
+    pub(super) fn clear(&mut self, address: MacAddr, by: NamedBy) {
+        let Some(mut name) = self.rows.remove(&address) else { return };
+        name.put(None, by);
+        if name != AddressName::default() {
+            self.rows.insert(address, name);
+        }
+    }
+
+    /// Everything that is known of the address's name.
+    pub fn get(&self, address: MacAddr) -> Option<&AddressName> {
+        self.rows.get(&address)
+    }
+
+    /// The address's name.
+    pub fn of(&self, address: MacAddr) -> Option<&str> {
+        self.get(address)?.effective()
+    }
+
+    /// Every named address with its name, ordered by address.
+    pub fn iter(&self) -> impl Iterator<Item = (MacAddr, &str)> {
+        self.rows.iter().filter_map(|(address, name)| Some((*address, name.effective()?)))
+    }
+
+    /// Every address that the configuration names, with that name.
+    pub fn configured(&self) -> impl Iterator<Item = (MacAddr, &str)> {
+        self.rows.iter().filter_map(|(address, name)| Some((*address, name.config.as_deref()?)))
+    }
+
+    /// Every address that a file names, with that name and whether it comes from a lease.
+    pub fn imported(&self) -> impl Iterator<Item = (MacAddr, &str, bool)> {
+        self.rows
+            .iter()
+            .filter_map(|(address, name)| Some((*address, name.import.as_deref()?, name.is_lease)))
+    }
+
+    /// Whether the address is remembered for its name. Phones take random addresses all the time, and each
+    /// gets a lease: an imported name alone does not keep one.
+    pub(super) fn keeps(&self, address: MacAddr) -> bool {
+        self.get(address).is_some_and(|name| name.is_given() || !address.is_random())
+    }
+
+    /// The addresses that share this name, whatever its case.
+    pub fn addresses_of(&self, name: &str) -> Vec<MacAddr> {
+        let wanted = fold_case(name);
+        let is_it = |name: &str| match name.is_ascii() {
+            true => name.eq_ignore_ascii_case(&wanted),
+            false => fold_case(name) == wanted,
+        };
+        self.iter().filter(|(_, name)| is_it(name)).map(|(address, _)| address).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VENDORS: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+    const RANDOM: MacAddr = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
+
+    #[test]
+    fn an_imported_name_keeps_no_random_address() {
+        let mut names = Names::default();
+        assert!(!names.keeps(VENDORS));
+        for by in [NamedBy::Import, NamedBy::Lease] {
+            names.set(VENDORS, "Phone", by);
+            names.set(RANDOM, "Phone", by);
+            assert_eq!((names.keeps(VENDORS), names.keeps(RANDOM)), (true, false), "{by:?}");
+        }
+        for by in [NamedBy::Config, NamedBy::Chat] {
+            names.set(RANDOM, "Alice's phone", by);
+            assert!(names.keeps(RANDOM), "{by:?}");
+            names.clear(RANDOM, by);
+            assert!(!names.keeps(RANDOM), "{by:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_one_imported_name() {
+        let mut names = Names::default();
+        names.set(VENDORS, "phone", NamedBy::Lease);
+        names.set(RANDOM, "PHONE", NamedBy::Lease);
+        names.set(VENDORS, "Alice's phone", NamedBy::Import);
+        let imported: Vec<_> = names.imported().collect();
+        assert_eq!(imported, [(VENDORS, "Alice's phone", false), (RANDOM, "PHONE", true)]);
+        names.clear(VENDORS, NamedBy::Import);
+        names.clear(RANDOM, NamedBy::Import);
+        assert_eq!(names, Names::default());
+    }
+
+    #[test]
+    fn case_does_not_matter() {
+        let mut names = Names::default();
+        names.set(VENDORS, "ZOË'S PHONE", NamedBy::Chat);
+        names.set(RANDOM, "Van", NamedBy::Chat);
+        assert_eq!(names.addresses_of("Zoë's phone"), [VENDORS]);
+        assert_eq!(names.addresses_of("vAN"), [RANDOM]);
+        assert_eq!(names.addresses_of("Vän"), []);
+    }
+}

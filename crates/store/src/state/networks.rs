@@ -1,0 +1,215 @@
+//! The networks that were asked for by name, whoever asked.
+//!
+//! At most [`NETWORK_LIMIT`] are known. Where there would be more, half of them go, by what the rows say
+//! alone: first those with the fewest probes, of these first those that were not asked for longest. So a
+//! flood of invented networks ends here, at a cost that is spread over the probes that it takes.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::table::{PackedRow, Table, packed};
+use crate::event::Timestamp;
+use dot11::Ssid;
+
+/// Networks that are known at a time.
+pub const NETWORK_LIMIT: usize = 32_768;
+
+/// The probes for one network, by all addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Probe requests heard.
+    pub probe_count: u64,
+    /// The capture time of the earliest.
+    pub first_probe: Timestamp,
+    /// The capture time of the latest.
+    pub last_probe: Timestamp,
+}
+
+/// What the store has of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Saved {
+    No,
+    Older,
+    Yes,
+}
+
+/// Networks by their SSID.
+#[derive(Debug, Clone, Default)]
+pub struct Networks {
+    rows: HashMap<Ssid, (Network, Saved)>,
+    /// Those that the store still has. Some may have come again.
+    gone: HashSet<Ssid>,
+}
+
+/// The same rows, whatever the store has of them.
+impl PartialEq for Networks {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|(ssid, network)| other.get(ssid) == Some(network))
+    }
+}
+
+impl Networks {
+    /// What is known of this network.
+    pub fn get(&self, ssid: &Ssid) -> Option<Network> {
+        self.rows.get(ssid).map(|(network, _)| *network)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Ssid, Network)> {
+        self.rows.iter().map(|(ssid, (network, _))| (ssid, *network))
+    }
+
+    /// How many are known.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Counts a probe for `ssid`. The order of arrival does not matter: times are capture times.
+    pub(super) fn fold(&mut self, ssid: &Ssid, time: Timestamp) {
+        if let Some((network, saved)) = self.rows.get_mut(ssid) {
+            network.probe_count += 1;
+            network.first_probe = network.first_probe.min(time);
+            network.last_probe = network.last_probe.max(time);
+            if *saved == Saved::Yes {
+                *saved = Saved::Older;
+            }
+            return;
+        }
+        let network = Network { probe_count: 1, first_probe: time, last_probe: time };
+        self.rows.insert(ssid.clone(), (network, Saved::No));
+        if self.rows.len() > NETWORK_LIMIT {
+            self.forget_half();
+        }
+    }
+
+    fn forget_half(&mut self) {
+        let mut order: Vec<(u64, Timestamp, Reverse<&Ssid>)> = self
+            .iter()
+            .map(|(ssid, network)| (network.probe_count, network.last_probe, Reverse(ssid)))
+            .collect();
+        let half = order.len() / 2;
+        order.select_nth_unstable(half);
+        let forgotten: Vec<Ssid> =
+            order.iter().take(half).map(|(_, _, Reverse(ssid))| (*ssid).clone()).collect();
+        for ssid in forgotten {
+            if let Some((_, Saved::Older | Saved::Yes)) = self.rows.remove(&ssid) {
+                self.gone.insert(ssid);
+            }
+        }
+    }
+
+    /// Takes in a row that is no change.
+    pub(super) fn load_row(&mut self, ssid: Ssid, network: Network) {
+        self.rows.insert(ssid, (network, Saved::Yes));
+    }
+}
+
+impl Table for Networks {
+    fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
+        for (ssid, (network, saved)) in &self.rows {
+            if *saved != Saved::Yes {
+                take(PackedRow { kind, key: &packed(ssid), row: Some(&packed(network)) });
+            }
+        }
+        for ssid in self.gone.iter().filter(|ssid| !self.rows.contains_key(*ssid)) {
+            take(PackedRow { kind, key: &packed(ssid), row: None });
+        }
+    }
+
+    fn rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
+        let mut rows: Vec<(&Ssid, Network)> = self.iter().collect();
+        rows.sort_unstable_by_key(|(ssid, _)| *ssid);
+        for (ssid, network) in rows {
+            take(PackedRow { kind, key: &packed(ssid), row: Some(&packed(&network)) });
+        }
+    }
+
+    fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let ssid: Ssid = postcard::from_bytes(key).ok()?;
+        self.get(&ssid).map(|network| Cow::Owned(packed(&network)))
+    }
+
+    fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error> {
+        let ssid = postcard::from_bytes(key)?;
+        match row {
+            Some(row) => self.load_row(ssid, postcard::from_bytes(row)?),
+            None => drop(self.rows.remove(&ssid)),
+        }
+        Ok(())
+    }
+
+    fn forget_changes(&mut self) {
+        self.rows.values_mut().for_each(|(_, saved)| *saved = Saved::Yes);
+        self.gone = HashSet::new();
+    }
+
+    fn bytes(&self) -> usize {
+        const ROW_BYTES: usize = 48;
+        self.len() * ROW_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ssid(number: usize) -> Ssid {
+        Ssid::from(format!("net {number}").as_str())
+    }
+
+    fn at(second: usize) -> Timestamp {
+        Timestamp::from_micros(second as i64 * 1_000_000)
+    }
+
+    #[test]
+    fn of_a_flood_those_stay_that_are_asked_for_most_and_last() {
+        let mut networks = Networks::default();
+        for second in 0..3 {
+            networks.fold(&ssid(0), at(second));
+        }
+        for number in 1..=NETWORK_LIMIT {
+            networks.fold(&ssid(number), at(number));
+        }
+        assert_eq!(networks.len(), NETWORK_LIMIT / 2 + 1);
+        let often = Network { probe_count: 3, first_probe: at(0), last_probe: at(2) };
+        assert_eq!(networks.get(&ssid(0)), Some(often));
+        assert_eq!(networks.get(&ssid(1)), None, "asked for once, and longest ago");
+        assert!(networks.get(&ssid(NETWORK_LIMIT)).is_some());
+    }
+
+    #[test]
+    fn the_store_learns_what_came_and_what_went() {
+        let told = |networks: &Networks| {
+            let mut told: Vec<(Ssid, bool)> = Vec::new();
+            networks.changes(b'k', &mut |row| {
+                told.push((postcard::from_bytes(row.key).unwrap(), row.row.is_some()));
+            });
+            told.sort();
+            told
+        };
+        let mut networks = Networks::default();
+        networks.fold(&ssid(0), at(0));
+        networks.fold(&ssid(1), at(1));
+        assert_eq!(told(&networks), [(ssid(0), true), (ssid(1), true)]);
+        networks.forget_changes();
+        assert_eq!(told(&networks), []);
+        networks.fold(&ssid(1), at(2));
+        assert_eq!(told(&networks), [(ssid(1), true)]);
+        networks.forget_changes();
+        for number in 2..=NETWORK_LIMIT {
+            networks.fold(&ssid(number), at(number));
+        }
+        assert!(told(&networks).contains(&(ssid(0), false)), "it went");
+        networks.fold(&ssid(0), at(9));
+        assert!(told(&networks).contains(&(ssid(0), true)), "and came again");
+        assert_eq!(told(&networks).len(), NETWORK_LIMIT / 2 + 1, "what came and went is not told");
+    }
+}

@@ -1,0 +1,339 @@
+//! A row of the state in its open form, which does not change with the bytes in which rows are packed.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::alert::{Alert, Asked, Cooldown, Presence};
+use super::super::device::{Device, Signal};
+use super::super::table::PackedRow;
+use super::super::{
+    AddressName, DEVICES, Follow, Hours, Ignored, Invitation, Mute, Network, Overflow, Pairing, Totals, Watch,
+};
+use crate::event::{
+    ChatId, CodeHash, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
+    ssid_fields,
+};
+use dot11::{MacAddr, Signature, Ssid};
+
+/// A line of a snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "row", rename_all = "snake_case")]
+pub(in crate::state) enum Row {
+    Totals(Totals),
+    Forgetting {
+        addresses: Forgettable,
+        heard_before: Timestamp,
+    },
+    Device {
+        address: MacAddr,
+        #[serde(flatten)]
+        statistics: DeviceForm,
+    },
+    Network {
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        #[serde(flatten)]
+        network: Network,
+    },
+    Name {
+        address: MacAddr,
+        #[serde(flatten)]
+        name: AddressName,
+    },
+    Watch {
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        chat: ChatId,
+        #[serde(flatten)]
+        watch: Watch,
+    },
+    Pattern {
+        pattern: Pattern,
+        chat: ChatId,
+        #[serde(flatten)]
+        watch: Watch,
+    },
+    Follow {
+        #[serde(flatten)]
+        device: DeviceKey,
+        chat: ChatId,
+        #[serde(flatten)]
+        follow: Follow,
+    },
+    Mute {
+        chat: ChatId,
+        #[serde(flatten)]
+        mute: Mute,
+    },
+    Ignored {
+        #[serde(flatten)]
+        device: DeviceKey,
+        chat: ChatId,
+        #[serde(flatten)]
+        ignored: Ignored,
+    },
+    Alert {
+        chat: ChatId,
+        probe: Offset,
+        #[serde(flatten)]
+        alert: AlertForm,
+    },
+    Overflow {
+        chat: ChatId,
+        #[serde(flatten)]
+        overflow: Overflow,
+    },
+    Cooldown {
+        chat: ChatId,
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        #[serde(flatten)]
+        device: DeviceKey,
+        #[serde(flatten)]
+        cooldown: Cooldown,
+    },
+    LatestAlerts {
+        chat: ChatId,
+        times: Vec<Timestamp>,
+    },
+    Migrated {
+        from: ChatId,
+        to: ChatId,
+    },
+    Answered {
+        event: Offset,
+        update: u32,
+    },
+    Invitation {
+        code: CodeHash,
+        #[serde(flatten)]
+        invitation: Invitation,
+    },
+    Paired {
+        chat: ChatId,
+        #[serde(flatten)]
+        pairing: Pairing,
+    },
+    Signature {
+        signature: Signature,
+        #[serde(with = "hex_bytes")]
+        elements: Vec<u8>,
+    },
+}
+
+/// The statistics of a device, as a snapshot and `probewatch export` have them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceForm {
+    probe_count: u64,
+    wildcard_count: u64,
+    first_probe: Timestamp,
+    last_probe: Timestamp,
+    signal: Option<Signal>,
+    ssids: Vec<SsidForm>,
+    probes_for_further_ssids: u64,
+    /// Pairs of an hour of the day in UTC and its probes; format 1 has none.
+    #[serde(default)]
+    probes_by_hour: Hours,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SsidForm {
+    #[serde(flatten, with = "ssid_fields")]
+    ssid: Ssid,
+    count: u64,
+}
+
+/// An alert; of one that a watched network was asked for, `ssid` and what is told of it stand beside the
+/// rest, as they did before there were others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::state) struct AlertForm {
+    time: Timestamp,
+    source: MacAddr,
+    #[serde(flatten, with = "optional_ssid_fields")]
+    ssid: Option<Ssid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pattern: Option<Pattern>,
+    reason: Option<String>,
+    swallowed: u64,
+    signal_dbm: Option<i8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    presence: Option<Presence>,
+}
+
+impl Row {
+    /// The address of a device's packed row.
+    pub(super) fn address_in(packed: &PackedRow<'_>) -> Option<MacAddr> {
+        postcard::from_bytes(packed.key).ok()
+    }
+
+    /// The row that was packed; its kinds are those of [`State::tables`](super::State::tables).
+    pub(in crate::state) fn unpack(packed: &PackedRow<'_>) -> Result<Self, postcard::Error> {
+        let key = packed.key;
+        let bytes = packed.row.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        Ok(match packed.kind {
+            DEVICES => {
+                let device: Device = postcard::from_bytes(bytes)?;
+                Self::Device { address: postcard::from_bytes(key)?, statistics: device.into() }
+            }
+            b'k' => Self::Network { ssid: postcard::from_bytes(key)?, network: postcard::from_bytes(bytes)? },
+            b'n' => Self::Name { address: postcard::from_bytes(key)?, name: postcard::from_bytes(bytes)? },
+            b'w' => {
+                let (ssid, chat) = postcard::from_bytes(key)?;
+                Self::Watch { ssid, chat, watch: postcard::from_bytes(bytes)? }
+            }
+            b'p' => {
+                let (pattern, chat) = postcard::from_bytes(key)?;
+                Self::Pattern { pattern, chat, watch: postcard::from_bytes(bytes)? }
+            }
+            b'f' => {
+                let (device, chat) = postcard::from_bytes(key)?;
+                Self::Follow { device, chat, follow: postcard::from_bytes(bytes)? }
+            }
+            b'm' => Self::Mute { chat: postcard::from_bytes(key)?, mute: postcard::from_bytes(bytes)? },
+            b'i' => {
+                let (device, chat) = postcard::from_bytes(key)?;
+                Self::Ignored { device, chat, ignored: postcard::from_bytes(bytes)? }
+            }
+            b'o' => {
+                let (chat, probe) = postcard::from_bytes(key)?;
+                let alert: Alert = postcard::from_bytes(bytes)?;
+                Self::Alert { chat, probe, alert: alert.into() }
+            }
+            b'v' => {
+                Self::Overflow { chat: postcard::from_bytes(key)?, overflow: postcard::from_bytes(bytes)? }
+            }
+            b'c' => {
+                let (chat, ssid, device) = postcard::from_bytes(key)?;
+                Self::Cooldown { chat, ssid, device, cooldown: postcard::from_bytes(bytes)? }
+            }
+            b'l' => {
+                Self::LatestAlerts { chat: postcard::from_bytes(key)?, times: postcard::from_bytes(bytes)? }
+            }
+            b'g' => Self::Migrated { from: postcard::from_bytes(key)?, to: postcard::from_bytes(bytes)? },
+            b'a' => {
+                Self::Answered { event: postcard::from_bytes(key)?, update: postcard::from_bytes(bytes)? }
+            }
+            b'e' => Self::Invitation {
+                code: postcard::from_bytes(key)?,
+                invitation: postcard::from_bytes(bytes)?,
+            },
+            b'r' => Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? },
+            b's' => Self::Signature {
+                signature: postcard::from_bytes(key)?,
+                elements: postcard::from_bytes(bytes)?,
+            },
+            _ => return Err(postcard::Error::DeserializeBadEncoding),
+        })
+    }
+
+    /// What the row is about, for a person.
+    pub(in crate::state) fn subject(&self) -> String {
+        match self {
+            Self::Totals(_) => "totals".to_owned(),
+            Self::Forgetting { .. } => "addresses to forget".to_owned(),
+            Self::Device { address, .. } => format!("device {address}"),
+            Self::Network { ssid, .. } => format!("network \"{ssid}\""),
+            Self::Name { address, .. } => format!("name of {address}"),
+            Self::Watch { ssid, chat, .. } => format!("watch of chat {} on \"{ssid}\"", chat.0),
+            Self::Alert { chat, probe, .. } => format!("alert of event {probe} for chat {}", chat.0),
+            Self::Overflow { chat, .. } => format!("overflow of chat {}", chat.0),
+            Self::Pattern { pattern, chat, .. } => format!("watch of chat {} on {pattern:?}", chat.0),
+            Self::Follow { device, chat, .. } => format!("follow of chat {} on {}", chat.0, shown(device)),
+            Self::Mute { chat, .. } => format!("mute of chat {}", chat.0),
+            Self::Ignored { device, chat, .. } => {
+                format!("{}, which chat {} ignores", shown(device), chat.0)
+            }
+            Self::Cooldown { chat, ssid, device, .. } => {
+                format!("cool-down of chat {} for \"{ssid}\" by {}", chat.0, shown(device))
+            }
+            Self::LatestAlerts { chat, .. } => format!("latest alerts of chat {}", chat.0),
+            Self::Migrated { from, .. } => format!("what chat {} became", from.0),
+            Self::Answered { event, .. } => format!("update of event {event}"),
+            Self::Invitation { code, .. } => format!("code {code:?}"),
+            Self::Paired { chat, .. } => format!("chat {}", chat.0),
+            Self::Signature { signature, .. } => format!("signature {signature}"),
+        }
+    }
+}
+
+impl From<Device> for DeviceForm {
+    fn from(device: Device) -> Self {
+        let Device {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+            hours: probes_by_hour,
+        } = device;
+        let ssids = ssids.into_iter().map(|(ssid, count)| SsidForm { ssid, count }).collect();
+        Self {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+            probes_by_hour,
+        }
+    }
+}
+
+impl TryFrom<DeviceForm> for Device {
+    type Error = &'static str;
+
+    fn try_from(form: DeviceForm) -> Result<Self, Self::Error> {
+        let DeviceForm {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+            probes_by_hour: hours,
+        } = form;
+        let ssids: Vec<(Ssid, u64)> =
+            ssids.into_iter().map(|SsidForm { ssid, count }| (ssid, count)).collect();
+        if !ssids.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Err("its SSIDs are not in order, each once");
+        }
+        Ok(Self {
+            probe_count,
+            wildcard_count,
+            first_probe,
+            last_probe,
+            signal,
+            ssids,
+            probes_for_further_ssids,
+            hours,
+        })
+    }
+}
+
+fn shown(device: &DeviceKey) -> String {
+    match device {
+        DeviceKey::Name(name) => format!("{name:?}"),
+        DeviceKey::Address(address) => address.to_string(),
+    }
+}
+
+impl From<Alert> for AlertForm {
+    fn from(Alert { time, source, signal_dbm, asked, presence }: Alert) -> Self {
+        let (ssid, pattern, reason, swallowed) = match asked {
+            Some(Asked { ssid, pattern, reason, swallowed }) => (Some(ssid), pattern, reason, swallowed),
+            None => (None, None, None, 0),
+        };
+        Self { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence }
+    }
+}
+
+impl From<AlertForm> for Alert {
+    fn from(form: AlertForm) -> Self {
+        let AlertForm { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence } = form;
+        let asked = ssid.map(|ssid| Asked { ssid, pattern, reason, swallowed });
+        Self { time, source, signal_dbm, asked, presence }
+    }
+}

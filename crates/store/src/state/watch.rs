@@ -1,0 +1,125 @@
+//! The networks that chats watch: by their SSIDs, and by patterns of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::rows::Rows;
+use crate::event::{ChatId, Pattern, Timestamp};
+use dot11::Ssid;
+
+/// A chat's wish to hear when someone asks for a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in the chat's words.
+    pub reason: Option<String>,
+}
+
+/// All watches, by SSID or pattern, and chat.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Watches {
+    pub(super) rows: Rows<(Ssid, ChatId), Watch>,
+    /// Few: each of them is held against every SSID that is asked for.
+    pub(super) patterns: Rows<(Pattern, ChatId), Watch>,
+}
+
+impl Watches {
+    pub(super) fn set(&mut self, ssid: &Ssid, chat: ChatId, time: Timestamp, reason: Option<String>) {
+        let since = self.get(ssid, chat).map_or(time, |watch| watch.since);
+        self.rows.insert((ssid.clone(), chat), Watch { since, reason });
+    }
+
+    pub(super) fn remove(&mut self, ssid: &Ssid, chat: ChatId) {
+        self.rows.remove(&(ssid.clone(), chat));
+    }
+
+    pub(super) fn set_pattern(
+        &mut self,
+        pattern: &Pattern,
+        chat: ChatId,
+        time: Timestamp,
+        reason: Option<String>,
+    ) {
+        let since = self.pattern(pattern, chat).map_or(time, |watch| watch.since);
+        self.patterns.insert((pattern.clone(), chat), Watch { since, reason });
+    }
+
+    pub(super) fn remove_pattern(&mut self, pattern: &Pattern, chat: ChatId) {
+        self.patterns.remove(&(pattern.clone(), chat));
+    }
+
+    /// Gives the watches of `from` to `to`, which keeps what it watches already.
+    pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
+        let moving: Vec<Ssid> =
+            self.iter().filter(|(_, chat, _)| *chat == from).map(|(ssid, _, _)| ssid.clone()).collect();
+        for ssid in moving {
+            if let Some(watch) = self.rows.remove(&(ssid.clone(), from))
+                && self.get(&ssid, to).is_none()
+            {
+                self.rows.insert((ssid, to), watch);
+            }
+        }
+        let of_from = self.patterns().filter(|(_, chat, _)| *chat == from);
+        let moving: Vec<Pattern> = of_from.map(|(pattern, _, _)| pattern.clone()).collect();
+        for pattern in moving {
+            if let Some(watch) = self.patterns.remove(&(pattern.clone(), from))
+                && self.pattern(&pattern, to).is_none()
+            {
+                self.patterns.insert((pattern, to), watch);
+            }
+        }
+    }
+
+    /// Forgets what this chat watches.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        let gone: Vec<Ssid> =
+            self.iter().filter(|(_, by, _)| *by == chat).map(|(ssid, _, _)| ssid.clone()).collect();
+        gone.iter().for_each(|ssid| self.remove(ssid, chat));
+        let of_chat = self.patterns().filter(|(_, by, _)| *by == chat);
+        let gone: Vec<Pattern> = of_chat.map(|(pattern, _, _)| pattern.clone()).collect();
+        gone.iter().for_each(|pattern| self.remove_pattern(pattern, chat));
+    }
+
+    /// The chat's watch on exactly this SSID.
+    pub fn get(&self, ssid: &Ssid, chat: ChatId) -> Option<&Watch> {
+        self.rows.get(&(ssid.clone(), chat))
+    }
+
+    /// Who watches this SSID.
+    pub fn on(&self, ssid: &Ssid) -> impl Iterator<Item = (ChatId, &Watch)> {
+        let first = (ssid.clone(), ChatId(i64::MIN));
+        let last = (ssid.clone(), ChatId(i64::MAX));
+        self.rows.range(first..=last).map(|((_, chat), watch)| (*chat, watch))
+    }
+
+    /// The chat's watch on exactly this pattern.
+    pub fn pattern(&self, pattern: &Pattern, chat: ChatId) -> Option<&Watch> {
+        self.patterns.get(&(pattern.clone(), chat))
+    }
+
+    /// Who watches this SSID by a pattern, by which, and why.
+    pub fn patterns_of(&self, ssid: &Ssid) -> impl Iterator<Item = (ChatId, &Pattern, Option<&str>)> {
+        let matching = self.patterns.iter().filter(|((pattern, _), _)| pattern.matches(ssid));
+        matching.map(|((pattern, chat), watch)| (*chat, pattern, watch.reason.as_deref()))
+    }
+
+    /// All watches on patterns, ordered by pattern.
+    pub fn patterns(&self) -> impl Iterator<Item = (&Pattern, ChatId, &Watch)> {
+        self.patterns.iter().map(|((pattern, chat), watch)| (pattern, *chat, watch))
+    }
+
+    /// All watches on SSIDs, ordered by SSID.
+    pub fn iter(&self) -> impl Iterator<Item = (&Ssid, ChatId, &Watch)> {
+        self.rows.iter().map(|((ssid, chat), watch)| (ssid, *chat, watch))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.patterns.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
