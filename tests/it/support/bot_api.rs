@@ -1,17 +1,17 @@
 //! A Bot API server on loopback, for the service under test to talk to.
 //!
-//! It answers as Telegram does and holds every request against the published schema (where that is
-//! present) and the published limits. A request that breaks them is answered with 400 and remembered:
-//! the next wait, [`BotApi::assert_clean`] or the drop fails the test with it. Faults can be scripted:
+//! It answers as Telegram does and checks every request against the [`schema`] and the published limits. A
+//! request that breaks them is answered with 400 and remembered: the next wait, [`BotApi::assert_clean`] or the
+//! drop fails the test with it. Faults can be scripted:
 //! refusals, silence, cut connections, a server that is down and comes back on the same port.
 
 mod certificate;
 mod html;
 mod limits;
 mod methods;
+mod schema;
 mod seen;
 mod server;
-mod spec;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +25,12 @@ use serde_json::Value;
 pub use certificate::tls;
 pub use limits::utf16_length;
 pub use methods::png_size;
+pub use schema::schema;
 pub use seen::{Call, Fault, Outcome, SentMessage, UploadedFile, Webhook};
 pub use updates::Incoming;
 
 use super::{DEADLINE, http};
 use server::Listener;
-use spec::Spec;
 
 const TOKEN: &str = "123456:TEST-abcdefghijklmnopqrstuvwxyz012345";
 
@@ -75,7 +75,6 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    spec: Option<Spec>,
 }
 
 impl Shared {
@@ -103,8 +102,7 @@ pub struct BotApi {
 impl BotApi {
     /// Starts a server on a free port of 127.0.0.1.
     pub fn start() -> Self {
-        let shared =
-            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), spec: Spec::load() });
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let listener = Listener::start(Arc::clone(&shared)).expect("a port on loopback");
         let address = listener.address();
         Self { shared, listener: Mutex::new(listener), address, log_tail: Mutex::new(None) }
@@ -122,11 +120,6 @@ impl BotApi {
     /// The one token that the server takes.
     pub fn token(&self) -> &'static str {
         TOKEN
-    }
-
-    /// Whether the schema is there, so that requests are held against it.
-    pub fn has_spec(&self) -> bool {
-        self.shared.spec.is_some()
     }
 
     /// Whatever this returns is told when a wait fails: the tail of the service's log.

@@ -1,5 +1,4 @@
-//! The Bot API's published limits, which the schema does not carry: lengths, character sets, formats.
-//! They hold whether or not the schema is there.
+//! The Bot API's published limits, which its schema does not carry: lengths, character sets, formats.
 
 use serde_json::{Map, Value};
 
@@ -22,23 +21,6 @@ const CHAT_ACTIONS: [&str; 11] = [
     "record_video_note",
     "upload_video_note",
 ];
-
-/// The fields that a method cannot do without, for when the schema is absent.
-pub fn required_fields(method: &str) -> &'static [&'static str] {
-    match method {
-        "setwebhook" => &["url"],
-        "sendmessage" => &["chat_id", "text"],
-        "sendphoto" => &["chat_id", "photo"],
-        "senddocument" => &["chat_id", "document"],
-        "sendchataction" => &["chat_id", "action"],
-        "editmessagetext" => &["text"],
-        "editmessagemedia" => &["media"],
-        "answercallbackquery" => &["callback_query_id"],
-        "deletemessage" => &["chat_id", "message_id"],
-        "setmycommands" => &["commands"],
-        _ => &[],
-    }
-}
 
 /// Everything in which these parameters go beyond the limits; `method` is in lower case.
 pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::spec::Spec;
+use super::schema::schema;
 use super::updates;
 use super::{Call, SentMessage, Shared, State, UploadedFile, Webhook, certificate, limits};
 
@@ -43,36 +43,8 @@ impl Reply {
     }
 }
 
-const WRITTEN_OUT: [&str; 17] = [
-    "getme",
-    "setwebhook",
-    "deletewebhook",
-    "getwebhookinfo",
-    "setmycommands",
-    "getmycommands",
-    "deletemycommands",
-    "getupdates",
-    "sendmessage",
-    "sendphoto",
-    "senddocument",
-    "sendchataction",
-    "answercallbackquery",
-    "editmessagetext",
-    "editmessagemedia",
-    "deletemessage",
-    "leavechat",
-];
-
-/// Whether there is such a method, as far as can be told.
-pub fn is_known(shared: &Shared, method: &str) -> bool {
-    match &shared.spec {
-        Some(spec) => spec.method_name(method).is_some(),
-        None => WRITTEN_OUT.contains(&method.to_ascii_lowercase().as_str()),
-    }
-}
-
 /// Carries out a call that is within the rules.
-pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
+pub fn answer(state: &mut State, call: &Call) -> Reply {
     match call.method.to_ascii_lowercase().as_str() {
         "getme" => Reply::Result(bot_user()),
         "setwebhook" => set_webhook(state, call),
@@ -101,7 +73,7 @@ pub fn answer(state: &mut State, spec: Option<&Spec>, call: &Call) -> Reply {
         "leavechat" => leave(state, call),
         other => match state.canned.get(other) {
             Some(result) => Reply::Result(result.clone()),
-            None if returns_true(spec, other) => Reply::Result(true.into()),
+            None if schema().returns_only_true(other) => Reply::Result(true.into()),
             None => {
                 state.violations.push(format!("the test server has no answer to {}", call.method));
                 Reply::error(501, "Not Implemented: see BotApi::answer_with")
@@ -156,13 +128,6 @@ fn is_photo(call: &Call, name: &str) -> bool {
     });
     let mut photos = media.filter(|media| media["type"] == "photo");
     call.is("sendPhoto") || photos.any(|media| media["media"] == format!("attach://{name}"))
-}
-
-fn returns_true(spec: Option<&Spec>, method: &str) -> bool {
-    match spec {
-        Some(spec) => spec.returns_only_true(method),
-        None => matches!(method, "sendchataction" | "answercallbackquery"),
-    }
 }
 
 pub fn bot_user() -> Value {

@@ -43,7 +43,7 @@ pub enum Outcome {
 /// A request to the API, whatever became of it.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// As the schema spells it, or as it came where there is no schema.
+    /// As the API's documentation spells it, or as it came where the schema does not know it.
     pub method: String,
     pub params: Map<String, Value>,
     pub files: BTreeMap<String, UploadedFile>,

@@ -11,7 +11,8 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::methods::{self, Reply};
-use super::{Call, DEADLINE, Fault, Outcome, Shared, TOKEN, UploadedFile, limits, spec};
+use super::schema::{schema, value_from_text};
+use super::{Call, DEADLINE, Fault, Outcome, Shared, TOKEN, UploadedFile, limits};
 use crate::support::http::{self, Request};
 
 /// A port that stays ours while nothing listens on it: a socket that is bound and never listens keeps
@@ -141,8 +142,8 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
         shared.lock().violations.push(format!("no API path: {} {}", request.method, request.path));
         return not_found();
     };
-    let method = shared.spec.as_ref().and_then(|spec| spec.method_name(name)).unwrap_or(name).to_owned();
-    let (params, files) = match read_params(shared, &method, request) {
+    let method = schema().method_name(name).unwrap_or(name).to_owned();
+    let (params, files) = match read_params(&method, request) {
         Ok(read) => read,
         Err(error) => {
             shared.lock().violations.push(format!("{method}: unreadable body: {error}"));
@@ -155,9 +156,9 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
         record(shared, call);
         return Some((401, Reply::error(401, "Unauthorized").to_json()));
     }
-    let violations = violations(shared, &call);
+    let violations = violations(&call);
     if let Some(first) = violations.first() {
-        let reply = if methods::is_known(shared, &call.method) {
+        let reply = if schema().method_name(&call.method).is_some() {
             Reply::error(400, &format!("Bad Request: {first}"))
         } else {
             Reply::error(404, "Not Found")
@@ -187,7 +188,7 @@ fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
         }
         return Some(reply);
     }
-    let reply = methods::answer(&mut state, shared.spec.as_ref(), &call);
+    let reply = methods::answer(&mut state, &call);
     if let (Outcome::Accepted, Reply::Refused { status, .. }) = (&call.outcome, &reply) {
         call.outcome = Outcome::Refused(*status);
     }
@@ -260,22 +261,11 @@ fn next_fault(shared: &Shared, method: &str) -> Option<Fault> {
     Some(plan.fault.clone())
 }
 
-fn violations(shared: &Shared, call: &Call) -> Vec<String> {
+fn violations(call: &Call) -> Vec<String> {
     let names: BTreeSet<String> = call.files.keys().cloned().collect();
-    let mut found = match &shared.spec {
-        Some(spec) => spec.violations(&call.method, &call.params, &names),
-        None if !methods::is_known(shared, &call.method) => vec![format!("unknown method {}", call.method)],
-        None => Vec::new(),
-    };
-    let method = call.method.to_ascii_lowercase();
-    if shared.spec.is_none() {
-        let given =
-            |field: &str| call.params.get(field).is_some_and(|v| !v.is_null()) || names.contains(field);
-        let required = limits::required_fields(&method).iter().filter(|field| !given(field));
-        found.extend(required.map(|field| format!("{method}.{field}: required, absent")));
-    }
+    let mut found = schema().violations(&call.method, &call.params, &names);
     if found.is_empty() {
-        found.extend(limits::violations(&method, &call.params));
+        found.extend(limits::violations(&call.method.to_ascii_lowercase(), &call.params));
         found.extend(methods::file_violations(call));
     }
     found
@@ -284,14 +274,11 @@ fn violations(shared: &Shared, call: &Call) -> Vec<String> {
 type Params = (Map<String, Value>, BTreeMap<String, UploadedFile>);
 
 /// The parameters of a request from wherever the API takes them: query, JSON, form, multipart.
-fn read_params(shared: &Shared, method: &str, request: &Request) -> Result<Params, String> {
+fn read_params(method: &str, request: &Request) -> Result<Params, String> {
     let mut params = Map::new();
     let mut files = BTreeMap::new();
-    let types = |name: &str| match &shared.spec {
-        Some(spec) => spec.field_types(method, name),
-        None => fallback_types(name).to_vec(),
-    };
-    let text_value = |name: &str, text: &str| spec::value_from_text(text, &types(name));
+    let types = |name: &str| schema().field_types(method, name);
+    let text_value = |name: &str, text: &str| value_from_text(text, types(name));
     for (name, text) in http::form_pairs(&request.query) {
         params.insert(name.clone(), text_value(&name, &text));
     }
@@ -334,17 +321,4 @@ fn read_params(shared: &Shared, method: &str, request: &Request) -> Result<Param
         other => return Err(format!("content type {other:?}")),
     }
     Ok((params, files))
-}
-
-/// The types of the fields that come as text and are read here, for when the schema is absent.
-fn fallback_types(name: &str) -> &'static [&'static str] {
-    match name {
-        "chat_id" | "message_id" | "message_thread_id" | "offset" | "limit" | "timeout"
-        | "max_connections" => &["Integer"],
-        "drop_pending_updates" | "disable_notification" => &["Boolean"],
-        "allowed_updates" | "commands" | "entities" | "caption_entities" => &["Array"],
-        "reply_markup" | "reply_parameters" | "scope" | "media" => &["Object"],
-        "certificate" => &["InputFile"],
-        _ => &["String"],
-    }
 }

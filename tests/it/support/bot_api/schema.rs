@@ -1,0 +1,271 @@
+//! The part of the Bot API's schema that the bot and the tests use (`schema.txt`), against which every request is
+//! checked: known method, known fields, required fields, types. Method names are case-insensitive, as in the API.
+//!
+//! A method or field that the bot begins to use is to be added to `schema.txt`. Where the published schema is
+//! present, in `../shared/telegram/bot-api-spec.json`, a test compares ours with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::parse(include_str!("schema.txt")));
+
+/// Methods and types with their fields.
+pub struct Schema {
+    methods: BTreeMap<&'static str, Method>,
+    types: BTreeMap<&'static str, Type>,
+}
+
+#[derive(Default)]
+struct Method {
+    returns: Vec<&'static str>,
+    fields: Vec<Field>,
+}
+
+enum Type {
+    Object(Vec<Field>),
+    OneOf(Vec<&'static str>),
+}
+
+struct Field {
+    name: &'static str,
+    types: Vec<&'static str>,
+    is_required: bool,
+}
+
+/// Our schema.
+pub fn schema() -> &'static Schema {
+    &SCHEMA
+}
+
+impl Schema {
+    fn parse(text: &'static str) -> Self {
+        let (mut methods, mut types) = (BTreeMap::new(), BTreeMap::new());
+        let lines = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>();
+        for block in lines.split(|line| line.is_empty()).filter(|block| !block.is_empty()) {
+            let fields = block[1..].iter().map(|line| Field::parse(line)).collect();
+            if let Some((name, returns)) = block[0].split_once(" -> ") {
+                methods.insert(name, Method { returns: returns.split('|').collect(), fields });
+            } else if let Some((name, subtypes)) = block[0].split_once(" = ") {
+                types.insert(name, Type::OneOf(subtypes.split('|').collect()));
+            } else {
+                types.insert(block[0], Type::Object(fields));
+            }
+        }
+        Self { methods, types }
+    }
+
+    fn method(&self, name: &str) -> Option<(&'static str, &Method)> {
+        let mut methods = self.methods.iter();
+        methods.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(known, method)| (*known, method))
+    }
+
+    /// The method as the API's documentation spells it.
+    pub fn method_name(&self, name: &str) -> Option<&'static str> {
+        self.method(name).map(|(name, _)| name)
+    }
+
+    /// Whether a method's only answer is `true`.
+    pub fn returns_only_true(&self, method: &str) -> bool {
+        self.method(method).is_some_and(|(_, method)| method.returns == ["Boolean"])
+    }
+
+    /// The types that a method's field may have.
+    pub fn field_types(&self, method: &str, field: &str) -> &[&'static str] {
+        let fields = self.method(method).map_or(&[][..], |(_, method)| &method.fields);
+        fields.iter().find(|known| known.name == field).map_or(&[], |field| &field.types)
+    }
+
+    /// Everything in which these parameters differ from what the method takes. `files` are the names
+    /// of the uploaded parts, which count as values of the type InputFile.
+    pub fn violations(
+        &self,
+        method: &str,
+        params: &Map<String, Value>,
+        files: &BTreeSet<String>,
+    ) -> Vec<String> {
+        let Some((name, method)) = self.method(method) else {
+            return vec![format!("unknown method {method}")];
+        };
+        let mut violations = Vec::new();
+        self.check_fields(&method.fields, params, files, name, &mut violations);
+        let attached: BTreeSet<&str> = params.values().flat_map(attachments).collect();
+        for file in files {
+            if !attached.contains(file.as_str()) && !method.fields.iter().any(|field| field.name == file) {
+                violations
+                    .push(format!("{name}: uploaded part {file:?} is no field and nothing attaches it"));
+            }
+        }
+        violations
+    }
+
+    fn check_fields(
+        &self,
+        fields: &[Field],
+        object: &Map<String, Value>,
+        files: &BTreeSet<String>,
+        path: &str,
+        violations: &mut Vec<String>,
+    ) {
+        for name in object.keys() {
+            if !fields.iter().any(|field| field.name == name) {
+                violations.push(format!("{path}: unknown field {name:?}"));
+            }
+        }
+        for field in fields {
+            let path = format!("{path}.{}", field.name);
+            match object.get(field.name).filter(|value| !value.is_null()) {
+                None if files.contains(field.name) => {
+                    let takes_file = field.types.contains(&"InputFile");
+                    violations.extend((!takes_file).then(|| format!("{path}: takes no file")));
+                }
+                None if field.is_required => violations.push(format!("{path}: required, absent")),
+                None => {}
+                Some(value) => violations.extend(self.check_union(&field.types, value, files, &path)),
+            }
+        }
+    }
+
+    /// No violation if the value is of any of these types, else those of the type that comes nearest.
+    fn check_union(
+        &self,
+        types: &[&str],
+        value: &Value,
+        files: &BTreeSet<String>,
+        path: &str,
+    ) -> Vec<String> {
+        let tried = types.iter().map(|name| self.check_type(name, value, files, path));
+        tried.min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    fn check_type(&self, name: &str, value: &Value, files: &BTreeSet<String>, path: &str) -> Vec<String> {
+        let wrong = || vec![format!("{path}: expected {name}, got {value}")];
+        if let Some(element) = element_of(name) {
+            let Some(items) = value.as_array() else { return wrong() };
+            let check = |(i, item)| self.check_type(element, item, files, &format!("{path}[{i}]"));
+            return items.iter().enumerate().flat_map(check).collect();
+        }
+        let is_right = match name {
+            "Integer" => value.is_i64() || value.is_u64(),
+            "Boolean" => value.is_boolean(),
+            "String" => value.is_string(),
+            "InputFile" => attachments(value).any(|file| files.contains(file)),
+            _ => match &self.types[name] {
+                Type::OneOf(subtypes) => return self.check_union(subtypes, value, files, path),
+                Type::Object(fields) => {
+                    let Some(object) = value.as_object() else { return wrong() };
+                    let mut violations = Vec::new();
+                    self.check_fields(fields, object, files, path, &mut violations);
+                    return violations;
+                }
+            },
+        };
+        if is_right { Vec::new() } else { wrong() }
+    }
+
+    /// In what ours differs from the published schema, apart from what ours leaves out on purpose: methods,
+    /// optional fields, and types of a union.
+    pub fn differences_from(&self, published: &Value) -> Vec<String> {
+        let mut differences = Vec::new();
+        for (name, method) in &self.methods {
+            let known = &published["methods"][name];
+            let returns: Vec<String> = texts(&known["returns"]).map(short).collect();
+            if method.returns != returns {
+                differences.push(format!("{name} returns {returns:?}"));
+            }
+            compare_fields(name, &method.fields, known, &mut differences);
+        }
+        for (name, definition) in &self.types {
+            let known = &published["types"][name];
+            match definition {
+                Type::Object(fields) => compare_fields(name, fields, known, &mut differences),
+                Type::OneOf(subtypes) => {
+                    let known: Vec<&str> = texts(&known["subtypes"]).collect();
+                    let unknown = subtypes.iter().filter(|subtype| !known.contains(subtype));
+                    differences.extend(unknown.map(|subtype| format!("{name} is never {subtype}")));
+                }
+            }
+        }
+        differences
+    }
+}
+
+fn compare_fields(name: &str, fields: &[Field], published: &Value, differences: &mut Vec<String>) {
+    let known = published["fields"].as_array().map_or(&[][..], Vec::as_slice);
+    for field in fields {
+        let path = format!("{name}.{}", field.name);
+        let Some(known) = known.iter().find(|known| known["name"] == field.name) else {
+            differences.push(format!("there is no {path}"));
+            continue;
+        };
+        let types: Vec<String> = texts(&known["types"]).map(short).collect();
+        if field.types.iter().any(|name| !types.iter().any(|known| known == name)) {
+            differences.push(format!("{path} is {types:?}"));
+        }
+        if known["required"] != field.is_required {
+            differences.push(format!("{path}: required is {}", known["required"]));
+        }
+    }
+    let is_left_out = |known: &&Value| fields.iter().all(|field| known["name"] != field.name);
+    let left_out = known.iter().filter(is_left_out).filter(|known| known["required"] == true);
+    differences.extend(left_out.map(|known| format!("{name}.{} is required", known["name"])));
+}
+
+/// `Array of T` as it is written here.
+fn short(name: &str) -> String {
+    match name.strip_prefix("Array of ") {
+        Some(element) => format!("[{}]", short(element)),
+        None => name.to_owned(),
+    }
+}
+
+fn element_of(name: &str) -> Option<&str> {
+    name.strip_prefix('[')?.strip_suffix(']')
+}
+
+fn texts(array: &Value) -> impl Iterator<Item = &str> {
+    array.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+impl Field {
+    /// `  name! A|B`
+    fn parse(line: &'static str) -> Self {
+        let (name, types) = line.trim().split_once(' ').expect("a name and types");
+        let (name, is_required) = name.strip_suffix('!').map_or((name, false), |name| (name, true));
+        Self { name, types: types.split('|').collect(), is_required }
+    }
+}
+
+/// The uploaded parts that a value names as `attach://NAME`, at any depth.
+fn attachments(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
+    match value {
+        Value::String(text) => Box::new(text.strip_prefix("attach://").into_iter()),
+        Value::Array(items) => Box::new(items.iter().flat_map(attachments)),
+        Value::Object(object) => Box::new(object.values().flat_map(attachments)),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// A parameter that came as text (in a query, a form or a multipart body, or as a JSON string that
+/// holds JSON), as the value that one of these types asks for. What fits no type stays text.
+pub fn value_from_text(text: &str, types: &[&str]) -> Value {
+    for name in types {
+        let value = match *name {
+            "Integer" => text.parse::<i64>().ok().map(Value::from),
+            "Boolean" => match text {
+                "true" | "True" | "1" => Some(true.into()),
+                "false" | "False" | "0" => Some(false.into()),
+                _ => None,
+            },
+            "String" | "InputFile" => None,
+            _ => {
+                serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array())
+            }
+        };
+        if let Some(value) = value {
+            return value;
+        }
+    }
+    text.into()
+}
