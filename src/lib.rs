@@ -22,6 +22,7 @@ pub mod http;
 pub mod metrics;
 pub mod names_import;
 pub mod service;
+pub mod suggest;
 pub mod telegram;
 pub mod vendor;
 

@@ -6,12 +6,13 @@ use serde::ser::Serializer;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::Timestamp;
 use crate::state::{Device, State, fold_case};
+use crate::suggest;
 
 /// Near names that are offered where nothing matches.
 const NEAR_NAMES: usize = 3;
 
-/// How alike two names must be (Jaro-Winkler, 0 to 1) to be offered for each other.
-const NEARNESS: f64 = 0.75;
+/// How similar to a query a name must be to be suggested for it.
+const LEAST_SIMILARITY: f64 = 0.75;
 
 /// What a query found.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,20 +116,17 @@ fn names_like(state: &State, query: &str) -> Result<String, Found> {
 }
 
 fn near_names(names: &[&str], wanted: &str) -> Vec<String> {
-    let mut near: Vec<(f64, &str)> = names
-        .iter()
-        .map(|name| (likeness(&fold_case(name), wanted), *name))
-        .filter(|(likeness, _)| *likeness >= NEARNESS)
-        .collect();
-    near.sort_by(|one, other| other.0.total_cmp(&one.0));
-    near.into_iter().take(NEAR_NAMES).map(|(_, name)| name.to_owned()).collect()
+    let near = suggest::similar_by(names.iter().copied(), LEAST_SIMILARITY, |name| {
+        similarity(&fold_case(name), wanted)
+    });
+    near.into_iter().take(NEAR_NAMES).map(str::to_owned).collect()
 }
 
-/// How like `wanted` is to the name or one of its words.
-fn likeness(name: &str, wanted: &str) -> f64 {
+/// How similar `wanted` is to the name or one of its words.
+fn similarity(name: &str, wanted: &str) -> f64 {
     name.split_whitespace()
-        .map(|word| strsim::jaro_winkler(word, wanted))
-        .fold(strsim::jaro_winkler(name, wanted), f64::max)
+        .map(|word| suggest::similarity(word, wanted))
+        .fold(suggest::similarity(name, wanted), f64::max)
 }
 
 /// The object that `probewatch lookup --json` prints.

@@ -27,6 +27,7 @@ use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Event, NamedBy, Timestamp};
 use crate::metrics::Timings;
 use crate::recorder::RecorderHandle;
+use crate::suggest;
 pub use answer::{Answer, Button, File, Makes, Message, Press, Pressed, Progress, Step};
 use button::Action;
 use document::DOCUMENT_LIMIT;
@@ -47,8 +48,8 @@ const FOLLOW_SILENCE: Duration = Duration::from_secs(15 * 60);
 /// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
 const TELL_LENGTH: usize = 200;
 
-/// How alike a command must be to an unknown one (Jaro-Winkler, 0 to 1) to be offered for it.
-const NEARNESS: f64 = 0.8;
+/// How similar to an unknown command one must be to be suggested for it.
+const LEAST_SIMILARITY: f64 = 0.8;
 
 /// Answers messages.
 #[derive(Clone)]
@@ -295,10 +296,7 @@ fn ask_for_name(question: Text) -> Answer {
 }
 
 fn nearest_command(name: &str) -> Option<Command> {
-    Command::ALL
-        .into_iter()
-        .map(|command| (strsim::jaro_winkler(command.name(), name), command))
-        .filter(|(likeness, _)| *likeness >= NEARNESS)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, command)| command)
+    let known = Command::ALL.into_iter().map(Command::name);
+    let similar = suggest::similar_by(known, LEAST_SIMILARITY, |known| suggest::similarity(known, name));
+    similar.first().and_then(|nearest| Command::named(nearest))
 }
