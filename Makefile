@@ -37,8 +37,9 @@ install:
 	$(TARGET)/release/probewatch completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_probewatch
 	$(TARGET)/release/probewatch completions fish \
 	  > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/probewatch.fish
-	install -m 644 config.example.toml README.md $(DESTDIR)$(PREFIX)/share/doc/probewatch
-	install -D -m 644 docs/chat.png $(DESTDIR)$(PREFIX)/share/doc/probewatch/docs/chat.png
+	install -m 644 config.example.toml README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/probewatch
+	install -d $(DESTDIR)$(PREFIX)/share/doc/probewatch/docs
+	install -m 644 docs/*.md docs/chat.png $(DESTDIR)$(PREFIX)/share/doc/probewatch/docs
 
 # What the package holds besides the binary and files of this repository.
 packaging:

@@ -127,14 +127,17 @@ fn the_package_has_binary_unit_example_and_man_page_and_asks_nothing() {
     assert!(
         assets.iter().any(|[from, to, _]| from == "config.example.toml" && to.starts_with("usr/share/doc/"))
     );
-    // Where the README looks for it.
-    assert_eq!(to("usr/share/doc/probewatch/docs/")[0], "docs/chat.png");
+    // Where the README looks for them.
+    for from in ["docs/chat.png", "docs/*.md"] {
+        let asset = assets.iter().find(|asset| asset[0] == from).unwrap();
+        assert_eq!(asset[1], "usr/share/doc/probewatch/docs/");
+    }
     let made = tempfile::tempdir().unwrap();
     make("packaging", &format!("PACKAGING={}", made.path().display()));
     for [from, ..] in assets.iter().filter(|[from, ..]| from != "target/release/probewatch") {
         let file = match from.strip_prefix("target/packaging/") {
             Some(file) => made.path().join(file.replace('*', "probewatch")),
-            None => root().join(from),
+            None => root().join(from.replace("*.md", "chat-commands.md")),
         };
         assert!(file.exists(), "{from}");
     }

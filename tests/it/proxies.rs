@@ -1,4 +1,4 @@
-//! Promise: the README's lines for Caddy and nginx are right. The real servers run with them, the real curl posts
+//! Promise: the configurations for Caddy and nginx in docs/webhook.md work. The real servers run with them, the real curl posts
 //! an update through TLS as Telegram does, and the bot answers it.
 
 use std::fs;
@@ -13,10 +13,10 @@ use crate::support::wait_until;
 
 const HOST: &str = "bot.example.org";
 
-/// What stands indented under this heading of the README.
-fn readme_block(heading: &str) -> String {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, part) = readme.split_once(&format!("\n#### {heading}\n")).unwrap();
+/// The indented block under this heading of docs/webhook.md.
+fn documented_block(heading: &str) -> String {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/webhook.md")).unwrap();
+    let (_, part) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     let lines = part.lines().skip_while(|line| !line.starts_with("    "));
     let block: Vec<_> = lines.map_while(|line| line.strip_prefix("    ")).collect();
     assert!(block.len() > 2, "{heading}: {block:?}");
@@ -71,9 +71,9 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    /// The README's configuration, but for the service's address in it.
-    fn readme_block(&self, heading: &str) -> String {
-        let block = readme_block(heading);
+    /// The documented configuration, but for the service's address in it.
+    fn documented_block(&self, heading: &str) -> String {
+        let block = documented_block(heading);
         assert!(block.contains("127.0.0.1:8080") && block.contains(HOST), "{block}");
         block.replace("127.0.0.1:8080", &self.service.listen_address().to_string())
     }
@@ -124,7 +124,7 @@ fn caddy_passes_posts_on() {
     let stage = Stage::start();
     // Nothing but what the test machine needs: a certificate at hand, and a port that anybody may have.
     let head = format!("{HOST} {{");
-    let block = stage.readme_block("Caddy");
+    let block = stage.documented_block("Caddy");
     assert!(block.starts_with(&head), "{block}");
     let site = format!("{HOST}:{} {{\n    tls fullchain.pem privkey.pem", stage.port);
     let caddyfile =
@@ -144,7 +144,7 @@ fn nginx_passes_posts_on() {
         return;
     }
     let stage = Stage::start();
-    let block = stage.readme_block("nginx");
+    let block = stage.documented_block("nginx");
     assert!(block.contains("listen 443 ssl;"), "{block}");
     let server = block
         .replace("listen 443 ssl;", &format!("listen 127.0.0.1:{} ssl;", stage.port))
