@@ -1,10 +1,14 @@
-//! The listener for what comes over HTTP, with TLS where it has a certificate. It serves a bounded number of
-//! connections, and none that does not say what it wants within some seconds, or takes nothing of its answer.
+//! An HTTP/1.1 listener, with TLS if it has a certificate.
+//!
+//! Invariants:
+//! - The number of open connections is bounded ([`connection_limiter`]).
+//! - It drops clients that do not finish the TLS handshake, send no request header, or read no response in time.
 
 mod certificate;
-mod patience;
-mod places;
+mod connection_limiter;
+mod write_timeout;
 
+use std::io;
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -19,30 +23,30 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use certificate::{Certificate, CertificateError};
-use patience::Patient;
-pub use places::Caller;
-use places::{Place, Places};
+pub use connection_limiter::Peer;
+use connection_limiter::{ConnectionLimiter, Permit};
+use write_timeout::WriteTimeout;
 
-/// Connections at a time; Telegram opens at most 100.
-const CONNECTIONS: usize = 128;
+/// Open connections at a time. Telegram opens at most 100 (Bot API, `setWebhook`, `max_connections`).
+const CONNECTION_LIMIT: usize = 128;
 
-/// How long the two sides may take to agree on TLS.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// The longest TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a request's head may take to arrive, the wait on an idle connection included.
-const HEAD_TIME: Duration = Duration::from_secs(15);
+/// How long a request header may take to arrive, including the wait on an idle connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long the other side may take nothing of what is written to it.
-const WRITE_TIME: Duration = Duration::from_secs(15);
+/// How long a client may read nothing of its response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long requests that are being answered may still take when the listener stops.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long requests in progress may take once the listener stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The wait after a connection could not be accepted, as where no file descriptor is left.
+/// The wait after a failed `accept`, for example while no file descriptor is free.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
-/// Serves `router` on `listener` until `stop`, over TLS with this certificate; requests that are being answered
-/// then are answered. Each request knows its [`Caller`], which keeps its place once it is recognized.
+/// Serves `router` on `listener` until `stop`, over TLS if there is a `certificate`. Requests in progress then have
+/// [`DRAIN_TIMEOUT`] to finish. Each request carries its [`Peer`] as an extension.
 pub async fn serve(
     listener: TcpListener,
     certificate: Option<&Certificate>,
@@ -50,39 +54,39 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let tls = certificate.map(Certificate::acceptor);
-    let places = Places::new(CONNECTIONS);
+    let limiter = ConnectionLimiter::new(CONNECTION_LIMIT);
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &limiter) => accepted,
             () = stop.cancelled() => break,
         };
-        let (stream, place) = match accepted {
+        let (stream, permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!("could not accept a connection: {error}");
+                warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
         let (tls, stop, watcher) = (tls.clone(), stop.clone(), connections.watcher());
-        let router = router.clone().layer(Extension(place.caller().clone()));
+        let router = router.clone().layer(Extension(permit.peer().clone()));
         tokio::spawn(async move {
             tokio::select! {
                 () = serve_connection(stream, tls, router, watcher, &stop) => {}
-                () = place.given_up() => debug!("a connection was given up for another"),
+                () = permit.evicted() => debug!("closed a connection in favour of another"),
             }
         });
     }
-    if tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await.is_err() {
-        warn!("some requests were not answered in time");
+    if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
+        warn!("some requests did not finish before the listener stopped");
     }
 }
 
-/// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Places) -> std::io::Result<(TcpStream, Place)> {
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, places.take(peer.ip()).await))
+/// Accepts the next connection, and waits for a permit for it.
+async fn accept(listener: &TcpListener, limiter: &ConnectionLimiter) -> io::Result<(TcpStream, Permit)> {
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, limiter.acquire(address.ip()).await))
 }
 
 async fn serve_connection(
@@ -92,26 +96,30 @@ async fn serve_connection(
     watcher: Watcher,
     stop: &CancellationToken,
 ) {
-    let stream = Patient::new(stream, WRITE_TIME);
-    let Some(tls) = tls else { return answer(stream, router, watcher).await };
-    let agreed = tokio::select! {
-        agreed = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)) => agreed,
+    let stream = WriteTimeout::new(stream, WRITE_TIMEOUT);
+    let Some(tls) = tls else { return serve_requests(stream, router, watcher).await };
+    let handshake = tokio::select! {
+        handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => handshake,
         () = stop.cancelled() => return,
     };
-    match agreed {
-        Ok(Ok(stream)) => answer(stream, router, watcher).await,
-        Ok(Err(error)) => debug!("no TLS with a connection: {error}"),
-        Err(_) => debug!("no TLS with a connection in time"),
+    match handshake {
+        Ok(Ok(stream)) => serve_requests(stream, router, watcher).await,
+        Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+        Err(_) => debug!("a TLS handshake timed out"),
     }
 }
 
-/// Answers the requests of a connection until either side ends it.
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, router: Router, watcher: Watcher) {
+/// Answers the requests of a connection until either side closes it.
+async fn serve_requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    router: Router,
+    watcher: Watcher,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(connection).await {
-        debug!("a connection ended: {error}");
+        debug!(%error, "a connection failed");
     }
 }

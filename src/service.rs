@@ -36,7 +36,7 @@ use crate::event::Timestamp;
 use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
 use crate::state::{AlertPolicy, DEVICES_LIMIT};
-use crate::telegram::{self, Requests, TelegramError};
+use crate::telegram::{self, RequestMetrics, TelegramError};
 use listening::listening;
 use monitoring::Monitored;
 pub use notify::Systemd;
@@ -248,7 +248,7 @@ async fn serve(
     };
     let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
     listen_beside(config, &chat, recorder, stop);
-    let requests = Requests::default();
+    let requests = RequestMetrics::default();
     if let Some(listener) = monitor {
         let monitored = Monitored {
             recorder: recorder.clone(),
@@ -304,7 +304,7 @@ fn listen_beside(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: 
 /// What asks Telegram how it sees the bot.
 fn asker(settings: config::Telegram) -> control::AskTelegram {
     Arc::new(move |runtime| {
-        let look = runtime.block_on(telegram::look(&settings)).map_err(io::Error::other)?;
+        let look = runtime.block_on(telegram::query_bot_status(&settings)).map_err(io::Error::other)?;
         Ok(serde_json::to_string(&look)?)
     })
 }
@@ -336,7 +336,7 @@ fn start_bot(
     config: &Config,
     chat: Chat,
     recorder: RecorderHandle,
-    requests: Requests,
+    requests: RequestMetrics,
     stop: &CancellationToken,
 ) -> Option<BotTask> {
     let Some(settings) = config.telegram.clone() else {

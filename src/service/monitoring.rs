@@ -29,7 +29,7 @@ use crate::event::Timestamp;
 use crate::http;
 use crate::metrics::{self, Kind, Page, Timings};
 use crate::recorder::RecorderHandle;
-use crate::telegram::Requests;
+use crate::telegram::RequestMetrics;
 
 /// How often it is looked whether all parts move, and for how long one may not before that is told.
 const LOOK: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ pub(super) struct Monitored {
     pub(super) recorder: RecorderHandle,
     pub(super) sensors: Vec<Arc<Sensor>>,
     pub(super) look_ups: Arc<Timings>,
-    pub(super) requests: Requests,
+    pub(super) requests: RequestMetrics,
 }
 
 #[derive(Clone)]
@@ -222,7 +222,7 @@ fn alerts(page: &mut Page, recorder: &RecorderHandle) {
     .series(&[], age.as_secs_f64());
 }
 
-fn telegram(page: &mut Page, requests: &Requests) {
+fn telegram(page: &mut Page, requests: &RequestMetrics) {
     let (name, help) = ("probewatch_telegram_request_duration_seconds", "How long requests took.");
     page.histogram(name, help, "method", requests.timings());
     let (name, help) = ("probewatch_telegram_errors_total", "Requests that Telegram did not take.");

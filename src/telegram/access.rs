@@ -21,9 +21,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::api::{Api, Failure};
+use super::api::{Api, RequestError};
+use super::bot_commands;
 use super::incoming::arguments_of;
-use super::menu;
 use super::outgoing::telegram_id;
 use super::sender::Sender;
 use crate::chat::reply::access::{self as reply, ListedChat, refused};
@@ -149,7 +149,7 @@ impl Access {
         info!("chat {chat} let itself in with a code, as {role:?}");
         if role == Role::Owner {
             self.owners_changed.notify_one();
-            menu::set_for_owner(&self.api, chat).await;
+            bot_commands::set_for_owner(&self.api, chat).await;
         }
         Some(reply::paired(role).into())
     }
@@ -227,7 +227,7 @@ impl Access {
         info!("chat {} was removed by owner {owner}", listed.chat);
         if listed.role == Role::Owner {
             self.owners_changed.notify_one();
-            menu::clear(&self.api, listed.chat).await;
+            bot_commands::clear(&self.api, listed.chat).await;
         }
         let done = reply::removed(&listed, self.leave(listed.chat).await);
         Pressed::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) })
@@ -242,7 +242,7 @@ impl Access {
         match self.api.ask(&LeaveChat::new(telegram_id(chat))).await {
             Ok(_) => true,
             // The bot was put out of it, or it is no more.
-            Err(Failure::Never(why)) => {
+            Err(RequestError::Never(why)) => {
                 info!("there was no leaving chat {chat}: {why}");
                 true
             }

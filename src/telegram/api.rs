@@ -20,8 +20,8 @@ use tracing::warn;
 use url::Url;
 
 use super::incoming::read_update;
-use super::outgoing::{Outgoing, Upload, edit_picture, edit_text, fits, webhook_with_certificate};
-use super::{Requests, TelegramError};
+use super::outgoing::{OutgoingMessage, Upload, edit_picture, edit_text, fits, webhook_with_certificate};
+use super::{RequestMetrics, TelegramError};
 use crate::chat::{Answer, File};
 use crate::config::Telegram;
 use crate::event::ChatId;
@@ -44,7 +44,7 @@ pub(super) const UPDATES: [AllowedUpdate; 3] =
 
 /// What a failed request means for the next try.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum RequestError {
     /// The same request will never be taken.
     Never(String),
     /// The topic of a forum takes nothing, or is there no more; General is one too.
@@ -57,14 +57,14 @@ pub(super) enum Failure {
     Later(Option<Duration>, String),
 }
 
-impl Failure {
+impl RequestError {
     /// The wait that Telegram named.
     pub(super) fn named_wait(&self) -> Option<Duration> {
         if let Self::Later(named, _) = self { *named } else { None }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Never(why) | Self::Later(None, why) => f.write_str(why),
@@ -99,21 +99,21 @@ struct Parameters {
 
 impl<T> Response<T> {
     /// The result, or what the refusal with this HTTP status means.
-    fn outcome(self, status: u16) -> Result<T, Failure> {
+    fn outcome(self, status: u16) -> Result<T, RequestError> {
         let Self { result, error_code, description, parameters } = self;
         if let Some(result) = result {
             return Ok(result);
         }
         Err(match (error_code.unwrap_or(status), parameters) {
-            (_, Parameters { migrate_to_chat_id: Some(chat), .. }) => Failure::Moved(ChatId(chat)),
-            (_, Parameters { retry_after: Some(seconds), .. }) => Failure::Later(
+            (_, Parameters { migrate_to_chat_id: Some(chat), .. }) => RequestError::Moved(ChatId(chat)),
+            (_, Parameters { retry_after: Some(seconds), .. }) => RequestError::Later(
                 Some(Duration::from_secs(seconds.into())),
                 "Telegram asks for fewer messages".to_owned(),
             ),
-            (401 | 404, _) => Failure::Token,
-            (400, _) if is_about_topic(&description) => Failure::Topic(description),
-            (400 | 403, _) => Failure::Never(description),
-            _ => Failure::Later(None, description),
+            (401 | 404, _) => RequestError::Token,
+            (400, _) if is_about_topic(&description) => RequestError::Topic(description),
+            (400 | 403, _) => RequestError::Never(description),
+            _ => RequestError::Later(None, description),
         })
     }
 }
@@ -157,11 +157,11 @@ struct Sent {
 pub(super) struct Api {
     bot: Bot,
     polling: Bot,
-    requests: Requests,
+    requests: RequestMetrics,
 }
 
 impl Api {
-    pub(super) fn new(settings: &Telegram, requests: Requests) -> Result<Self, TelegramError> {
+    pub(super) fn new(settings: &Telegram, requests: RequestMetrics) -> Result<Self, TelegramError> {
         let bot = |timeout: Duration| {
             let client =
                 teloxide::net::default_reqwest_settings().timeout(timeout).build().map_err(|error| {
@@ -173,7 +173,7 @@ impl Api {
     }
 
     /// Asks once.
-    pub(super) async fn ask<P>(&self, payload: &P) -> Result<P::Output, Failure>
+    pub(super) async fn ask<P>(&self, payload: &P) -> Result<P::Output, RequestError>
     where
         P: Payload + Serialize,
         P::Output: DeserializeOwned,
@@ -185,7 +185,7 @@ impl Api {
     pub(super) async fn ask_for<T: DeserializeOwned>(
         &self,
         payload: &(impl Payload + Serialize),
-    ) -> Result<T, Failure> {
+    ) -> Result<T, RequestError> {
         self.call(&self.bot, payload).await
     }
 
@@ -213,23 +213,30 @@ impl Api {
         until_answered("setWebhook", || self.set_webhook(request, certificate), stop).await
     }
 
-    async fn set_webhook(&self, request: &SetWebhook, certificate: Option<&str>) -> Result<True, Failure> {
+    async fn set_webhook(
+        &self,
+        request: &SetWebhook,
+        certificate: Option<&str>,
+    ) -> Result<True, RequestError> {
         let Some(pem) = certificate else { return self.ask(request).await };
         let upload = webhook_with_certificate(request, pem).map_err(|error| unsendable(&error))?;
         self.upload(upload).await
     }
 
     /// The updates from this number on, as soon as there are any, or none after `timeout`.
-    pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, Failure> {
+    pub(super) async fn updates(&self, offset: i32, timeout: Duration) -> Result<Vec<Update>, RequestError> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         let request = GetUpdates::new().offset(offset).timeout(seconds);
         let updates: Vec<Value> = self.call(&self.polling, &request.allowed_updates(UPDATES)).await?;
-        let no_update = |error| Failure::Later(None, format!("it gave what is no update: {error}"));
+        let no_update = |error| RequestError::Later(None, format!("it gave what is no update: {error}"));
         updates.into_iter().map(|update| read_update(update).map_err(no_update)).collect()
     }
 
     /// Sends a message once, and returns its number where Telegram tells it.
-    pub(super) async fn send(&self, message: &Outgoing<'_>) -> Result<Option<MessageId>, Failure> {
+    pub(super) async fn send(
+        &self,
+        message: &OutgoingMessage<'_>,
+    ) -> Result<Option<MessageId>, RequestError> {
         let sent: Value = match message.answer.file.as_ref().filter(|file| fits(file)) {
             None => self.call(&self.bot, &message.message()).await?,
             Some(file) => {
@@ -248,7 +255,7 @@ impl Api {
         chat: ChatId,
         message: MessageId,
         answer: &Answer,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RequestError> {
         let outcome = match answer.file.as_ref().filter(|file| fits(file)) {
             Some(File::Picture { png }) => {
                 let upload = edit_picture(chat, message, answer, png).map_err(|error| unsendable(&error))?;
@@ -257,12 +264,12 @@ impl Api {
             _ => self.call(&self.bot, &edit_text(chat, message, answer)).await,
         };
         match outcome {
-            Err(Failure::Never(why)) if why.contains("message is not modified") => Ok(()),
+            Err(RequestError::Never(why)) if why.contains("message is not modified") => Ok(()),
             outcome => outcome.map(|IgnoredAny| ()),
         }
     }
 
-    async fn upload<T: DeserializeOwned>(&self, upload: Upload) -> Result<T, Failure> {
+    async fn upload<T: DeserializeOwned>(&self, upload: Upload) -> Result<T, RequestError> {
         let seconds = u64::try_from(upload.bytes / BYTES_A_SECOND).unwrap_or_default();
         let timeout = TIMEOUT + Duration::from_secs(seconds);
         let request = self.bot.client().post(url(&self.bot, upload.method)?);
@@ -274,7 +281,7 @@ impl Api {
         &self,
         bot: &Bot,
         payload: &P,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, RequestError> {
         let body = serde_json::to_vec(payload).map_err(|error| unsendable(&error))?;
         let request = bot.client().post(url(bot, P::NAME)?);
         self.outcome_of(P::NAME, request.header("content-type", "application/json").body(body)).await
@@ -285,7 +292,7 @@ impl Api {
         &self,
         method: &'static str,
         request: RequestBuilder,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, RequestError> {
         let start = Instant::now();
         let outcome = outcome_of(request).await;
         self.requests.count(method, start.elapsed(), &outcome);
@@ -294,7 +301,7 @@ impl Api {
 }
 
 /// Asks until there is an answer; `None` where `stop` comes first.
-async fn until_answered<T, A: Future<Output = Result<T, Failure>>>(
+async fn until_answered<T, A: Future<Output = Result<T, RequestError>>>(
     method: &str,
     ask: impl Fn() -> A,
     stop: &CancellationToken,
@@ -310,9 +317,9 @@ async fn until_answered<T, A: Future<Output = Result<T, Failure>>>(
             Err(failure) => failure,
         };
         let named = match &failure {
-            Failure::Token => return Err(TelegramError::Token),
-            Failure::Later(named, _) => *named,
-            Failure::Never(_) | Failure::Topic(_) | Failure::Moved(_) => Some(LONGEST_WAIT),
+            RequestError::Token => return Err(TelegramError::Token),
+            RequestError::Later(named, _) => *named,
+            RequestError::Never(_) | RequestError::Topic(_) | RequestError::Moved(_) => Some(LONGEST_WAIT),
         };
         let wait = backoff.next(named);
         warn!("Telegram did not take {method}: {failure}; trying again in {} s", wait.as_secs());
@@ -323,12 +330,12 @@ async fn until_answered<T, A: Future<Output = Result<T, Failure>>>(
     }
 }
 
-fn unsendable(why: &dyn fmt::Display) -> Failure {
-    Failure::Never(format!("the request could not be made: {why}"))
+fn unsendable(why: &dyn fmt::Display) -> RequestError {
+    RequestError::Never(format!("the request could not be made: {why}"))
 }
 
 /// Where the server of `bot` takes requests of this method.
-fn url(bot: &Bot, method: &str) -> Result<Url, Failure> {
+fn url(bot: &Bot, method: &str) -> Result<Url, RequestError> {
     let mut url = bot.api_url();
     url.path_segments_mut()
         .map_err(|()| unsendable(&"telegram.api_url has no path"))?
@@ -338,7 +345,7 @@ fn url(bot: &Bot, method: &str) -> Result<Url, Failure> {
 }
 
 /// Sends a request, and reads what came of it.
-async fn outcome_of<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
+async fn outcome_of<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, RequestError> {
     let answer = match request.send().await {
         Ok(response) => {
             let status = response.status().as_u16();
@@ -352,12 +359,12 @@ async fn outcome_of<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, F
             (_, true) => "could not connect",
             _ => "the request failed",
         };
-        Failure::Later(None, with_causes(what, &error))
+        RequestError::Later(None, with_causes(what, &error))
     })?;
     let answer: Response<T> = serde_json::from_slice(&body)
         // The raw answer of a broken server is of no use to anybody here.
         .map_err(|_| {
-            Failure::Later(None, format!("the server's answer is not the Bot API's (HTTP {status})"))
+            RequestError::Later(None, format!("the server's answer is not the Bot API's (HTTP {status})"))
         })?;
     answer.outcome(status)
 }

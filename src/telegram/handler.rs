@@ -15,11 +15,11 @@ use tracing::{debug, info, warn};
 
 use super::access::Access;
 use super::api::Api;
-use super::busy::while_shown;
-use super::incoming::{Heard, Me, arguments_of, bare_code};
-use super::lanes::{Lanes, Turn};
-use super::outgoing::Place;
-use super::rarely::Rarely;
+use super::chat_queue::{ChatQueues, Ticket};
+use super::incoming::{IncomingMessage, Me, arguments_of, bare_code};
+use super::outgoing::Destination;
+use super::progress_indicator::with_progress;
+use super::rate_limiter::RateLimiter;
 use super::sender::Sender;
 use crate::chat::{self, Answer, Chat, File, Press, Pressed, Progress, Text, reply};
 use crate::event::ChatId;
@@ -40,7 +40,7 @@ const HINTS: usize = 64;
 
 /// Past so many updates of one chat that wait, its replies go out soon or not at all: everything that it
 /// asked for is done, and others need not wait for it.
-const PATIENCE: usize = 8;
+const QUEUE_LIMIT: usize = 8;
 
 /// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
 const TOLD_LIMIT: usize = 200;
@@ -59,11 +59,11 @@ pub(super) struct Handler {
     access: Arc<Access>,
     chat: Chat,
     recorder: RecorderHandle,
-    lanes: Arc<Lanes>,
+    queues: Arc<ChatQueues>,
     handled: Mutex<VecDeque<(UpdateId, Handled)>>,
-    strangers_logged: Rarely,
-    strangers_told: Rarely,
-    hints: Rarely,
+    strangers_logged: RateLimiter,
+    strangers_told: RateLimiter,
+    hints: RateLimiter,
 }
 
 impl Handler {
@@ -82,11 +82,11 @@ impl Handler {
             access,
             chat,
             recorder,
-            lanes: Arc::default(),
+            queues: Arc::default(),
             handled: Mutex::default(),
-            strangers_logged: Rarely::new(STRANGER_INTERVAL, STRANGERS_LOGGED),
-            strangers_told: Rarely::new(STRANGER_INTERVAL, STRANGERS_TOLD),
-            hints: Rarely::new(HINT_INTERVAL, HINTS),
+            strangers_logged: RateLimiter::new(STRANGER_INTERVAL, STRANGERS_LOGGED),
+            strangers_told: RateLimiter::new(STRANGER_INTERVAL, STRANGERS_TOLD),
+            hints: RateLimiter::new(HINT_INTERVAL, HINTS),
         })
     }
 
@@ -96,7 +96,7 @@ impl Handler {
     pub(super) fn begin(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
         // Strangers share a lane: of those that come with the same code, the first is let in.
         let served = chat_of(&update.kind).filter(|chat| self.sender.serves(*chat));
-        let mut turn = self.lanes.enter(served);
+        let mut turn = self.queues.enter(served);
         let handler = Arc::clone(self);
         async move {
             turn.begin().await;
@@ -104,7 +104,7 @@ impl Handler {
         }
     }
 
-    async fn act_on(&self, update: Update, turn: &Turn) {
+    async fn act_on(&self, update: Update, turn: &Ticket) {
         let UpdateId(number) = update.id;
         match update.kind {
             UpdateKind::Message(message) => self.hear(&message, number, turn).await,
@@ -115,8 +115,8 @@ impl Handler {
         }
     }
 
-    async fn hear(&self, message: &Message, update: u32, turn: &Turn) {
-        let place = place_of(message);
+    async fn hear(&self, message: &Message, update: u32, turn: &Ticket) {
+        let place = destination_of(message);
         let chat = place.chat;
         if let Some((before, now)) = migration(message)
             && self.sender.serves(before)
@@ -134,11 +134,11 @@ impl Handler {
             return;
         }
         self.access.note_name(chat, name_of(&message.chat));
-        if matches!(heard, Heard::Text { .. }) {
+        if matches!(heard, IncomingMessage::Text { .. }) {
             self.sender.note_topic(place);
         }
         let answer = match heard {
-            Heard::Text { text, in_reply_to } => {
+            IncomingMessage::Text { text, in_reply_to } => {
                 let heard = chat::Message {
                     chat,
                     text: &text,
@@ -146,13 +146,17 @@ impl Handler {
                     update: Some(update),
                 };
                 let work = async |progress| self.answer(message, heard, &progress).await;
-                while_shown(&self.sender, place, work).await
+                with_progress(&self.sender, place, work).await
             }
-            Heard::Wordless if self.hints.may(chat, Instant::now()) => reply::wordless().into(),
-            Heard::Forwarded if self.hints.may(chat, Instant::now()) => reply::forwarded().into(),
+            IncomingMessage::Wordless if self.hints.try_acquire(chat, Instant::now()) => {
+                reply::wordless().into()
+            }
+            IncomingMessage::Forwarded if self.hints.try_acquire(chat, Instant::now()) => {
+                reply::forwarded().into()
+            }
             _ => return,
         };
-        self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
+        self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await;
     }
 
     async fn answer(&self, message: &Message, heard: chat::Message<'_>, progress: &Progress) -> Answer {
@@ -172,11 +176,13 @@ impl Handler {
         answer
     }
 
-    async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Turn) {
+    async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Ticket) {
         // Without a message it is no button of a chat's, and does nothing.
         let Some(under) = &query.message else { return self.end_press(query, None).await };
         let place = match under {
-            MaybeInaccessibleMessage::Regular(message) => Place { answers: None, ..place_of(message) },
+            MaybeInaccessibleMessage::Regular(message) => {
+                Destination { answers: None, ..destination_of(message) }
+            }
             MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
         };
         if !self.sender.serves(place.chat) {
@@ -192,25 +198,25 @@ impl Handler {
             Some(pressed) => pressed,
             None => self.chat.press(press, &progress).await,
         };
-        let mut work = pin!(while_shown(&self.sender, place, work));
+        let mut work = pin!(with_progress(&self.sender, place, work));
         let (pressed, is_ended) = match tokio::time::timeout(PRESS_TIME, &mut work).await {
             Ok(pressed) => (pressed, false),
             Err(_) => (tokio::join!(work, self.end_press(query, None)).0, true),
         };
         match pressed {
             Pressed::Tell(text) if is_ended => {
-                self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > PATIENCE).await;
+                self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > QUEUE_LIMIT).await;
             }
             Pressed::Tell(text) => self.end_press(query, Some(text)).await,
             Pressed::Send(answer) => {
                 if !is_ended {
                     self.end_press(query, None).await;
                 }
-                self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await;
+                self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await;
             }
             Pressed::TellAndEdit(text, answer) => {
                 if is_ended {
-                    self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > PATIENCE).await;
+                    self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > QUEUE_LIMIT).await;
                 } else {
                     self.end_press(query, Some(text)).await;
                 }
@@ -225,7 +231,7 @@ impl Handler {
                 }
                 match under.regular_message().filter(|message| becomes(message, &answer)) {
                     Some(message) => self.sender.edit(place, message.id, &answer).await,
-                    None => self.sender.reply(place, &answer, turn.waiting() > PATIENCE).await,
+                    None => self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await,
                 }
             }
         }
@@ -241,10 +247,10 @@ impl Handler {
         }
     }
 
-    async fn hear_stranger(&self, message: &Message, heard: &Heard) {
-        let place = place_of(message);
+    async fn hear_stranger(&self, message: &Message, heard: &IncomingMessage) {
+        let place = destination_of(message);
         let text = match heard {
-            Heard::Text { text, .. } => text.as_str(),
+            IncomingMessage::Text { text, .. } => text.as_str(),
             _ => "",
         };
         let start = arguments_of(text, "start");
@@ -257,7 +263,7 @@ impl Handler {
             self.log_stranger(place.chat);
         }
         // The same for a code that is wrong, used or over as for none at all.
-        let told = || start.is_some() && self.strangers_told.may(place.chat, Instant::now());
+        let told = || start.is_some() && self.strangers_told.try_acquire(place.chat, Instant::now());
         let answer = paired.or_else(|| told().then(|| reply::access::stranger(place.chat).into()));
         if let Some(answer) = answer {
             self.sender.reply(place, &answer, false).await;
@@ -266,7 +272,7 @@ impl Handler {
 
     /// Tells the operator of a chat that is not served, so that the owner's own can be let in.
     fn log_stranger(&self, chat: ChatId) {
-        if self.strangers_logged.may(chat, Instant::now()) {
+        if self.strangers_logged.try_acquire(chat, Instant::now()) {
             info!(
                 "chat {chat} is not served and was told nothing of use; to serve it, add {chat} to telegram.chats"
             );
@@ -336,8 +342,8 @@ fn becomes(message: &Message, answer: &Answer) -> bool {
 }
 
 /// Where the reply to a message belongs.
-fn place_of(message: &Message) -> Place {
-    Place {
+fn destination_of(message: &Message) -> Destination {
+    Destination {
         chat: ChatId(message.chat.id.0),
         topic: message.thread_id.filter(|_| message.is_topic_message),
         answers: (!message.chat.is_private()).then_some(message.id),

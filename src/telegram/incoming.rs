@@ -46,7 +46,7 @@ pub(super) struct Me {
 
 /// What a message asks of the bot.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum IncomingMessage {
     /// It says this.
     Text {
         text: String,
@@ -63,26 +63,30 @@ pub(super) enum Heard {
 
 impl Me {
     /// What `message` asks of the bot.
-    pub(super) fn hear(&self, message: &Message) -> Heard {
+    pub(super) fn hear(&self, message: &Message) -> IncomingMessage {
         // Admins who hide, and channels that write in a group, do so through a bot of Telegram's.
         let is_bots = message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none();
         if is_bots || message.is_automatic_forward() {
-            return Heard::Nothing;
+            return IncomingMessage::Nothing;
         }
         let is_private = message.chat.is_private();
         if message.forward_origin().is_some() {
-            return if is_private { Heard::Forwarded } else { Heard::Nothing };
+            return if is_private { IncomingMessage::Forwarded } else { IncomingMessage::Nothing };
         }
         let Some(text) = message.text().or(message.caption()) else {
             let is_service = !matches!(message.kind, MessageKind::Common(_) | MessageKind::Dice(_));
-            return if is_private && !is_service { Heard::Wordless } else { Heard::Nothing };
+            return if is_private && !is_service {
+                IncomingMessage::Wordless
+            } else {
+                IncomingMessage::Nothing
+            };
         };
         let in_reply_to = self.replied_to(message);
         let text = match (is_private, in_reply_to.is_some()) {
             (true, _) => (!is_for_another(text, &self.username)).then(|| text.to_owned()),
             (false, is_reply) => self.meant(text, is_reply),
         };
-        text.map_or(Heard::Nothing, |text| Heard::Text { text, in_reply_to })
+        text.map_or(IncomingMessage::Nothing, |text| IncomingMessage::Text { text, in_reply_to })
     }
 
     /// The message of the bot's that this one is a reply to.
@@ -158,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    fn hear(chat: i64, fields: Value) -> Heard {
+    fn hear(chat: i64, fields: Value) -> IncomingMessage {
         let kind = if chat > 0 { "private" } else { "supergroup" };
         let mut message = json!({
             "message_id": 1,
@@ -173,8 +177,8 @@ mod tests {
         me.hear(&serde_json::from_value(message).unwrap())
     }
 
-    fn said(text: &str) -> Heard {
-        Heard::Text { text: text.to_owned(), in_reply_to: None }
+    fn said(text: &str) -> IncomingMessage {
+        IncomingMessage::Text { text: text.to_owned(), in_reply_to: None }
     }
 
     #[test]
@@ -210,9 +214,13 @@ mod tests {
             ("/roll", None),
             ("/roll@watch_bot", Some("/roll@watch_bot")),
         ] {
-            assert_eq!(hear(-100, json!({"text": text})), meant.map_or(Heard::Nothing, said), "{text}");
+            assert_eq!(
+                hear(-100, json!({"text": text})),
+                meant.map_or(IncomingMessage::Nothing, said),
+                "{text}"
+            );
         }
-        assert_eq!(hear(1, json!({"text": "/help@other_bot"})), Heard::Nothing);
+        assert_eq!(hear(1, json!({"text": "/help@other_bot"})), IncomingMessage::Nothing);
         assert_eq!(hear(1, json!({"text": "Alice"})), said("Alice"));
     }
 
@@ -226,8 +234,8 @@ mod tests {
             }})
         };
         let in_reply_to = Some("Which network?".to_owned());
-        assert_eq!(hear(-100, reply(99)), Heard::Text { text: "Depot".to_owned(), in_reply_to });
-        assert_eq!(hear(-100, reply(98)), Heard::Nothing);
+        assert_eq!(hear(-100, reply(99)), IncomingMessage::Text { text: "Depot".to_owned(), in_reply_to });
+        assert_eq!(hear(-100, reply(98)), IncomingMessage::Nothing);
         assert_eq!(hear(1, reply(98)), said("Depot"));
     }
 
@@ -238,21 +246,21 @@ mod tests {
             Some(caption) => json!({"photo": [file], "caption": caption}),
             None => json!({"photo": [file]}),
         };
-        assert_eq!(hear(1, photo(None)), Heard::Wordless);
-        assert_eq!(hear(-100, photo(None)), Heard::Nothing);
+        assert_eq!(hear(1, photo(None)), IncomingMessage::Wordless);
+        assert_eq!(hear(-100, photo(None)), IncomingMessage::Nothing);
         assert_eq!(hear(1, photo(Some("Alice"))), said("Alice"));
-        assert_eq!(hear(-100, photo(Some("Alice"))), Heard::Nothing);
+        assert_eq!(hear(-100, photo(Some("Alice"))), IncomingMessage::Nothing);
         assert_eq!(hear(-100, photo(Some("/status"))), said("/status"));
-        assert_eq!(hear(1, json!({"dice": {"emoji": "🎲", "value": 3}})), Heard::Wordless);
+        assert_eq!(hear(1, json!({"dice": {"emoji": "🎲", "value": 3}})), IncomingMessage::Wordless);
         // A message about the chat is no message to the bot.
         assert_eq!(
             hear(1, json!({"message_auto_delete_timer_changed": {"message_auto_delete_time": 60}})),
-            Heard::Nothing
+            IncomingMessage::Nothing
         );
         let forwarded = json!({"text": "/watch Depot", "forward_origin": {
             "type": "hidden_user", "sender_user_name": "Bob", "date": 1_500_000_000}});
-        assert_eq!(hear(1, forwarded.clone()), Heard::Forwarded);
-        assert_eq!(hear(-100, forwarded), Heard::Nothing);
+        assert_eq!(hear(1, forwarded.clone()), IncomingMessage::Forwarded);
+        assert_eq!(hear(-100, forwarded), IncomingMessage::Nothing);
     }
 
     #[test]
@@ -270,8 +278,8 @@ mod tests {
         let telegram = json!({"id": 777_000, "is_bot": false, "first_name": "Telegram"});
         let passed_on = json!({"text": "/status", "from": telegram, "sender_chat": channel,
                                "is_automatic_forward": true});
-        assert_eq!(hear(-100, passed_on), Heard::Nothing);
+        assert_eq!(hear(-100, passed_on), IncomingMessage::Nothing);
         let bot = json!({"id": 5, "is_bot": true, "first_name": "Other"});
-        assert_eq!(hear(-100, json!({"text": "/status", "from": bot})), Heard::Nothing);
+        assert_eq!(hear(-100, json!({"text": "/status", "from": bot})), IncomingMessage::Nothing);
     }
 }

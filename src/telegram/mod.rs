@@ -7,27 +7,27 @@
 //!   instead of losing it. An update that comes again acts once: this process remembers what it handled, and
 //!   the state, over restarts, which updates made a change.
 //! - The token and the webhook's secret are in no message and no log line: errors of teloxide and reqwest,
-//!   which name the address of a request, are put into words here ([`api::Failure`]).
+//!   which name the address of a request, are put into words here ([`api::RequestError`]).
 
 mod access;
 mod api;
-mod busy;
+mod bot_commands;
+mod bot_status;
+mod chat_queue;
+mod disk_notifier;
 mod handler;
-mod health;
+mod incident_state;
 mod incoming;
-mod lanes;
-mod look;
-mod menu;
-mod notices;
+mod metrics;
 mod outbox;
 mod outgoing;
-mod pacing;
 mod polling;
-mod quiet;
-mod rarely;
-mod requests;
+mod progress_indicator;
+mod quiet_hours;
+mod rate_limiter;
 mod sender;
-mod told;
+mod source_notifier;
+mod token_bucket;
 mod topics;
 mod webhook;
 
@@ -43,13 +43,13 @@ use crate::http::CertificateError;
 use crate::recorder::RecorderHandle;
 use access::Access;
 use api::Api;
+pub use bot_status::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus, query_bot_status};
 use handler::Handler;
 use incoming::Me;
-pub use look::{Look, Unsaid, WantedWebhook, WebhookLook, look};
-use quiet::Quiet;
-pub use requests::Requests;
+pub use metrics::RequestMetrics;
+use quiet_hours::LocalQuietHours;
 use sender::Sender;
-use webhook::Entrance;
+use webhook::WebhookListener;
 
 /// The bot cannot serve, and trying again would not help.
 #[derive(Debug, thiserror::Error)]
@@ -96,17 +96,23 @@ pub async fn run(
     data_dir: &Path,
     chat: Chat,
     recorder: RecorderHandle,
-    requests: Requests,
+    requests: RequestMetrics,
     stop: CancellationToken,
 ) -> Result<(), TelegramError> {
     let api = Api::new(&settings, requests)?;
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
     let config::Delivery { gather, quiet, silence } = settings.delivery;
-    let quiet = Quiet { hours: quiet, zone: chat.zone() };
+    let quiet = LocalQuietHours { hours: quiet, zone: chat.zone() };
     let delivery = outbox::deliver(sender.clone(), recorder.clone(), gather, quiet, stop.clone());
-    let notices = notices::tell(sender.clone(), recorder.clone(), quiet, stop.clone());
-    let health =
-        health::tell(sender.clone(), chat.clone(), recorder.history().clone(), silence, quiet, stop.clone());
+    let notices = disk_notifier::run(sender.clone(), recorder.clone(), quiet, stop.clone());
+    let health = source_notifier::run(
+        sender.clone(),
+        chat.clone(),
+        recorder.history().clone(),
+        silence,
+        quiet,
+        stop.clone(),
+    );
     let updates = async {
         let outcome = serve(settings, data_dir, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot: its end takes the rest with it.
@@ -128,7 +134,7 @@ async fn serve(
 ) -> Result<(), TelegramError> {
     let updates = settings.updates.clone();
     let entrance = match &updates {
-        Updates::Webhook(webhook) => Some(Entrance::open(webhook, data_dir).await?),
+        Updates::Webhook(webhook) => Some(WebhookListener::open(webhook, data_dir).await?),
         Updates::Polling => None,
     };
     let Some(me) = api.until_answered("getMe", &GetMe::new(), stop).await? else { return Ok(()) };
@@ -138,7 +144,7 @@ async fn serve(
     let known = Me { id: me.id, username: me.username().to_owned() };
     let handler = Handler::new(known, api.clone(), sender.clone(), access.clone(), chat, recorder.clone());
     let owners = access.all_owners();
-    let menus = menu::set_all(&api, &sender, &recorder, &owners);
+    let menus = bot_commands::set_all(&api, &sender, &recorder, &owners);
     let beside = async {
         tokio::join!(menus, access.offer_ownership(stop));
         std::future::pending().await
@@ -152,7 +158,7 @@ async fn serve(
 /// Hands updates to the handler until `stop`.
 async fn receive(
     updates: Updates,
-    entrance: Option<Entrance>,
+    entrance: Option<WebhookListener>,
     settings: &Telegram,
     api: &Api,
     handler: std::sync::Arc<Handler>,

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::api::{Backoff, Failure};
-use super::quiet::Quiet;
+use super::api::{Backoff, RequestError};
+use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use super::sleep_until;
 use crate::chat::{Answer, reply::alerts};
@@ -21,7 +21,7 @@ use crate::event::{ChatId, Event, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
 /// How long a message that is on its way may still take when the service stops.
-const LAST_SEND: Duration = Duration::from_secs(3);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often a delivery that could not be logged is tried to be logged again.
 const LOG_RETRY: Duration = Duration::from_secs(1);
@@ -102,7 +102,7 @@ impl Pause {
 struct Times {
     /// For how long they are gathered once a few came by themselves.
     gather: Duration,
-    quiet: Quiet,
+    quiet: LocalQuietHours,
 }
 
 /// Delivers until `stop`.
@@ -110,7 +110,7 @@ pub(super) async fn deliver(
     sender: Sender,
     recorder: RecorderHandle,
     gather: Duration,
-    quiet: Quiet,
+    quiet: LocalQuietHours,
     stop: CancellationToken,
 ) {
     let times = Times { gather, quiet };
@@ -128,7 +128,7 @@ pub(super) async fn deliver(
         for Due { chat, what, answer } in due {
             let pause = pauses.entry(chat).or_default();
             let outcome = if !sender.serves(chat) {
-                Err(Failure::Never("the chat is served no longer".to_owned()))
+                Err(RequestError::Never("the chat is served no longer".to_owned()))
             } else if let Err(from) = sender.take_place_for_alert(chat) {
                 pause.place_from = Some(from.into());
                 continue;
@@ -138,7 +138,7 @@ pub(super) async fn deliver(
                     () = shortly_after(&stop) => return,
                 }
             };
-            if let Err(Failure::Moved(to)) = outcome {
+            if let Err(RequestError::Moved(to)) = outcome {
                 // What waits for it waits for its new number from here on.
                 match sender.follow(chat, to).await {
                     Ok(()) => continue,
@@ -155,7 +155,12 @@ pub(super) async fn deliver(
 }
 
 /// What is to be logged of a delivery; nothing where the chat is to be waited with.
-fn settle(pause: &mut Pause, chat: ChatId, what: &What, outcome: Result<(), Failure>) -> Option<Vec<Event>> {
+fn settle(
+    pause: &mut Pause,
+    chat: ChatId,
+    what: &What,
+    outcome: Result<(), RequestError>,
+) -> Option<Vec<Event>> {
     let failure = match outcome {
         Ok(()) => {
             pause.backoff = Backoff::default();
@@ -169,7 +174,7 @@ fn settle(pause: &mut Pause, chat: ChatId, what: &What, outcome: Result<(), Fail
             }
             return Some(delivered(chat, what));
         }
-        Err(Failure::Never(why)) => {
+        Err(RequestError::Never(why)) => {
             warn!("an alert for chat {chat} cannot be delivered and is dropped: {why}");
             return Some(undeliverable(chat, what, &why));
         }
@@ -299,7 +304,7 @@ async fn log(recorder: &RecorderHandle, events: Vec<Event>, stop: &CancellationT
 
 async fn shortly_after(stop: &CancellationToken) {
     stop.cancelled().await;
-    tokio::time::sleep(LAST_SEND).await;
+    tokio::time::sleep(DRAIN_TIMEOUT).await;
 }
 
 #[cfg(test)]

@@ -36,9 +36,9 @@ const PLACEHOLDER_LIMIT: usize = 64;
 
 /// A message to a chat.
 #[derive(Clone, Copy)]
-pub(super) struct Outgoing<'a> {
+pub(super) struct OutgoingMessage<'a> {
     /// Where it goes.
-    pub(super) place: Place,
+    pub(super) place: Destination,
     /// What it says.
     pub(super) answer: &'a Answer,
     /// Without a sound or a buzz.
@@ -47,7 +47,7 @@ pub(super) struct Outgoing<'a> {
 
 /// A place for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Destination {
     pub(super) chat: ChatId,
     /// The topic of a forum.
     pub(super) topic: Option<ThreadId>,
@@ -55,7 +55,7 @@ pub(super) struct Place {
     pub(super) answers: Option<MessageId>,
 }
 
-impl From<ChatId> for Place {
+impl From<ChatId> for Destination {
     fn from(chat: ChatId) -> Self {
         Self { chat, topic: None, answers: None }
     }
@@ -69,10 +69,10 @@ pub(super) struct Upload {
     pub(super) bytes: usize,
 }
 
-impl Outgoing<'_> {
+impl OutgoingMessage<'_> {
     /// The request for an answer without a file.
     pub(super) fn message(&self) -> SendMessage {
-        let Place { chat, topic, .. } = self.place;
+        let Destination { chat, topic, .. } = self.place;
         let mut request = SendMessage::new(telegram_id(chat), html(&self.answer.text, MESSAGE_LIMIT))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());

@@ -22,8 +22,8 @@ use super::handler::Handler;
 const RECHECK: Duration = Duration::from_millis(250);
 
 /// How long updates that are under way, and then the acknowledgement, may take when the service stops.
-const LAST_UPDATES: Duration = Duration::from_secs(6);
-const LAST_REQUEST: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks for updates until `stop`.
 pub(super) async fn run(
@@ -64,10 +64,11 @@ pub(super) async fn run(
             () = stop.cancelled() => break,
         }
     }
-    let _ = tokio::time::timeout(LAST_UPDATES, under_way.end()).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, under_way.end()).await;
     // Acknowledges what was handled last, so that the next start does not answer it again.
     if under_way.offset() != 0 {
-        let _ = tokio::time::timeout(LAST_REQUEST, api.updates(under_way.offset(), Duration::ZERO)).await;
+        let _ =
+            tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, api.updates(under_way.offset(), Duration::ZERO)).await;
     }
     Ok(())
 }

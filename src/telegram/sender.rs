@@ -1,4 +1,4 @@
-//! Messages out: all go through here, so that all keep inside Telegram's limits ([`Pacing`]) and all go to
+//! Messages out: all go through here, so that all keep inside Telegram's limits ([`SendLimiter`]) and all go to
 //! where a chat is now.
 //!
 //! The chats that are served are those that the configuration names and those that let themselves in, and no
@@ -13,9 +13,9 @@ use teloxide::payloads::{DeleteMessage, SendChatAction};
 use teloxide::types::{ChatAction, MessageId};
 use tracing::{debug, info, warn};
 
-use super::api::{Api, Backoff, Failure};
-use super::outgoing::{Outgoing, Place, action, telegram_id};
-use super::pacing::Pacing;
+use super::api::{Api, Backoff, RequestError};
+use super::outgoing::{Destination, OutgoingMessage, action, telegram_id};
+use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::{Answer, Text};
 use crate::event::{ChatId, Event, Timestamp};
@@ -31,13 +31,13 @@ pub(super) struct Sender {
     api: Api,
     recorder: RecorderHandle,
     configured: Arc<[ChatId]>,
-    pacing: Arc<Mutex<Pacing>>,
+    pacing: Arc<Mutex<SendLimiter>>,
     topics: Arc<Mutex<Topics>>,
 }
 
 impl Sender {
     pub(super) fn new(api: Api, recorder: RecorderHandle, configured: &[ChatId]) -> Self {
-        let pacing = Arc::new(Mutex::new(Pacing::new(Instant::now())));
+        let pacing = Arc::new(Mutex::new(SendLimiter::new(Instant::now())));
         Self { api, recorder, configured: configured.into(), pacing, topics: Arc::default() }
     }
 
@@ -82,34 +82,34 @@ impl Sender {
     }
 
     /// Sends an alert once, for which a place was taken.
-    pub(super) async fn alert(&self, chat: ChatId, answer: &Answer) -> Result<(), Failure> {
+    pub(super) async fn alert(&self, chat: ChatId, answer: &Answer) -> Result<(), RequestError> {
         self.send_unasked(chat, answer, false).await
     }
 
     /// Takes note of where someone spoke with the bot.
-    pub(super) fn note_topic(&self, place: Place) {
+    pub(super) fn note_topic(&self, place: Destination) {
         self.topics().heard(place);
     }
 
     /// Sends what nobody asked for, to whichever topic takes it where the chat is a forum.
-    async fn send_unasked(&self, chat: ChatId, answer: &Answer, silent: bool) -> Result<(), Failure> {
-        let mut place = self.topics().place_of(chat);
+    async fn send_unasked(&self, chat: ChatId, answer: &Answer, silent: bool) -> Result<(), RequestError> {
+        let mut place = self.topics().destination_of(chat);
         loop {
-            let outcome = self.api.send(&Outgoing { place, answer, silent }).await;
-            let Err(Failure::Topic(why)) = outcome else { return outcome.map(drop) };
+            let outcome = self.api.send(&OutgoingMessage { place, answer, silent }).await;
+            let Err(RequestError::Topic(why)) = outcome else { return outcome.map(drop) };
             let other = self.topics().refused(place);
             // From General to a topic, once; back to General it is tried the next time.
             match other.filter(|other| other.topic.is_some()) {
                 Some(other) => place = other,
-                None => return Err(Failure::Topic(why)),
+                None => return Err(RequestError::Topic(why)),
             }
         }
     }
 
     /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning. Where
     /// someone `hurries`, since others wait behind it, it goes out soon or not at all.
-    pub(super) async fn reply(&self, place: Place, answer: &Answer, hurries: bool) {
-        let mut outgoing = Outgoing { place, answer, silent: false };
+    pub(super) async fn reply(&self, place: Destination, answer: &Answer, hurries: bool) {
+        let mut outgoing = OutgoingMessage { place, answer, silent: false };
         let mut backoff = Backoff::default();
         for left in (0..if hurries { 1 } else { REPLY_TRIES }).rev() {
             if !hurries {
@@ -128,10 +128,10 @@ impl Sender {
                 Err(failure) => failure,
             };
             match failure {
-                Failure::Later(named, _) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
+                RequestError::Later(named, _) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
                     tokio::time::sleep(backoff.next(named)).await;
                 }
-                Failure::Moved(to) if left > 0 && self.follow(outgoing.place.chat, to).await.is_ok() => {
+                RequestError::Moved(to) if left > 0 && self.follow(outgoing.place.chat, to).await.is_ok() => {
                     outgoing.place = to.into();
                 }
                 failure => return warn!("a reply to chat {} was given up: {failure}", place.chat),
@@ -141,16 +141,18 @@ impl Sender {
 
     /// Has a message say something else, or show another picture. One that cannot be edited any more is left,
     /// and the answer sent as a new one; what Telegram does not take within a few tries is given up.
-    pub(super) async fn edit(&self, place: Place, message: MessageId, answer: &Answer) {
+    pub(super) async fn edit(&self, place: Destination, message: MessageId, answer: &Answer) {
         let mut backoff = Backoff::default();
         for left in (0..REPLY_TRIES).rev() {
             self.turn(place.chat).await;
             match self.api.edit(place.chat, message, answer).await {
                 Ok(()) => return,
-                Err(Failure::Later(named, _)) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
+                Err(RequestError::Later(named, _))
+                    if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) =>
+                {
                     tokio::time::sleep(backoff.next(named)).await;
                 }
-                Err(failure @ Failure::Later(..)) => {
+                Err(failure @ RequestError::Later(..)) => {
                     return warn!("an edit in chat {} was given up: {failure}", place.chat);
                 }
                 Err(failure) => {
@@ -163,7 +165,7 @@ impl Sender {
     }
 
     /// Shows for some seconds what the bot is doing. Nothing depends on it.
-    pub(super) async fn show_action(&self, place: Place, action: ChatAction) {
+    pub(super) async fn show_action(&self, place: Destination, action: ChatAction) {
         let mut request = SendChatAction::new(telegram_id(place.chat), action);
         request.message_thread_id = place.topic;
         if let Err(failure) = self.api.ask(&request).await {
@@ -175,7 +177,7 @@ impl Sender {
     /// Returns the line that stands now.
     pub(super) async fn show_line(
         &self,
-        place: Place,
+        place: Destination,
         line: Option<MessageId>,
         answer: &Answer,
     ) -> Option<MessageId> {
@@ -184,7 +186,7 @@ impl Sender {
         }
         let outcome = match line {
             Some(line) => self.api.edit(place.chat, line, answer).await.map(|()| Some(line)),
-            None => self.api.send(&Outgoing { place, answer, silent: true }).await,
+            None => self.api.send(&OutgoingMessage { place, answer, silent: true }).await,
         };
         outcome.unwrap_or_else(|failure| {
             debug!("chat {} was not shown how far its answer is: {failure}", place.chat);
@@ -201,11 +203,11 @@ impl Sender {
 
     /// Sends a message that nobody asked for and that waits for no alert, once; `silent` where it is no cause
     /// to look up.
-    pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), Failure> {
+    pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
         let answer = Answer::from(text.clone());
         self.turn(chat).await;
         match self.send_unasked(chat, &answer, silent).await {
-            Err(Failure::Moved(to)) if self.follow(chat, to).await.is_ok() => {
+            Err(RequestError::Moved(to)) if self.follow(chat, to).await.is_ok() => {
                 self.turn(to).await;
                 self.send_unasked(to, &answer, silent).await
             }
@@ -234,7 +236,7 @@ impl Sender {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pacing(&self) -> MutexGuard<'_, Pacing> {
+    fn pacing(&self) -> MutexGuard<'_, SendLimiter> {
         self.pacing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use teloxide::types::ThreadId;
 
-use super::outgoing::Place;
+use super::outgoing::Destination;
 use crate::event::ChatId;
 
 /// The topics of the chats that are served.
@@ -22,21 +22,21 @@ pub(super) struct Topics {
 
 impl Topics {
     /// Someone spoke with the bot here.
-    pub(super) fn heard(&mut self, place: Place) {
+    pub(super) fn heard(&mut self, place: Destination) {
         if let Some(topic) = place.topic {
             self.spoken.insert(place.chat, topic);
         }
     }
 
     /// Where the chat is told what it did not ask for.
-    pub(super) fn place_of(&self, chat: ChatId) -> Place {
+    pub(super) fn destination_of(&self, chat: ChatId) -> Destination {
         let topic = self.spoken.get(&chat).filter(|_| self.closed.contains(&chat));
-        Place { topic: topic.copied(), ..chat.into() }
+        Destination { topic: topic.copied(), ..chat.into() }
     }
 
     /// Telegram takes nothing here. Returns another place of the chat's, where there is one.
-    pub(super) fn refused(&mut self, place: Place) -> Option<Place> {
-        let Place { chat, topic, .. } = place;
+    pub(super) fn refused(&mut self, place: Destination) -> Option<Destination> {
+        let Destination { chat, topic, .. } = place;
         match topic {
             None => drop(self.closed.insert(chat)),
             // General may be open by now.
@@ -47,7 +47,7 @@ impl Topics {
                 }
             }
         }
-        Some(self.place_of(chat)).filter(|other| *other != place)
+        Some(self.destination_of(chat)).filter(|other| *other != place)
     }
 }
 
@@ -60,20 +60,20 @@ mod tests {
     #[test]
     fn a_place_is_tried_once_until_there_is_another() {
         const FORUM: ChatId = ChatId(-100_200);
-        let general = Place::from(FORUM);
-        let topic = |number| Place { topic: Some(ThreadId(MessageId(number))), ..general };
+        let general = Destination::from(FORUM);
+        let topic = |number| Destination { topic: Some(ThreadId(MessageId(number))), ..general };
         let mut topics = Topics::default();
         assert_eq!(topics.refused(general), None, "nobody spoke so far");
         topics.heard(topic(77));
-        assert_eq!(topics.place_of(FORUM), topic(77));
+        assert_eq!(topics.destination_of(FORUM), topic(77));
         topics.heard(general);
         topics.heard(topic(78));
-        assert_eq!(topics.place_of(FORUM), topic(78), "where someone spoke last");
+        assert_eq!(topics.destination_of(FORUM), topic(78), "where someone spoke last");
         assert_eq!(topics.refused(topic(78)), Some(general));
         assert_eq!(topics.refused(general), None);
         topics.heard(topic(77));
         let mut open = Topics::default();
         open.heard(topic(77));
-        assert_eq!(open.place_of(FORUM), general, "General comes first");
+        assert_eq!(open.destination_of(FORUM), general, "General comes first");
     }
 }

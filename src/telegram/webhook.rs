@@ -27,7 +27,7 @@ use super::handler::Handler;
 use super::incoming::read_update;
 use crate::config::{Secret, Tls, Webhook};
 use crate::dot11::hex;
-use crate::http::{self, Caller, Certificate};
+use crate::http::{self, Certificate, Peer};
 
 /// The header in which Telegram sends the secret (Bot API, `setWebhook`).
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
@@ -42,16 +42,16 @@ const UNPRIVILEGED: u16 = 1024;
 const BODY_LIMIT: usize = 1 << 20;
 
 /// How long an update's body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(15);
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where posts will come in.
-pub(super) struct Entrance {
+pub(super) struct WebhookListener {
     listener: TcpListener,
     /// What Telegram is to trust, where the bot serves TLS itself.
     certificate: Option<Certificate>,
 }
 
-impl Entrance {
+impl WebhookListener {
     /// Listens where `webhook` says.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Entrance {
 pub(super) async fn run(
     webhook: &Webhook,
     token: &Secret,
-    Entrance { listener, certificate }: Entrance,
+    WebhookListener { listener, certificate }: WebhookListener,
     api: &Api,
     handler: Arc<Handler>,
     stop: &CancellationToken,
@@ -124,7 +124,7 @@ struct Posts {
 
 async fn receive(
     State(posts): State<Arc<Posts>>,
-    Extension(caller): Extension<Caller>,
+    Extension(peer): Extension<Peer>,
     request: Request<Body>,
 ) -> StatusCode {
     if !posts.paths.iter().any(|path| path == request.uri().path()) {
@@ -138,8 +138,8 @@ async fn receive(
     if given.is_none_or(|given| given.as_slice() != posts.secret) {
         return StatusCode::UNAUTHORIZED;
     }
-    caller.recognize();
-    let body = match tokio::time::timeout(BODY_TIME, to_bytes(request.into_body(), BODY_LIMIT)).await {
+    peer.mark_authenticated();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_LIMIT)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,

@@ -13,7 +13,7 @@ use probewatch::dot11::{MacAddr, RequestedSsid};
 use probewatch::event::Timestamp;
 use probewatch::event_log::Disk;
 use probewatch::recorder::Settings;
-use probewatch::telegram::{self, Requests, TelegramError};
+use probewatch::telegram::{self, RequestMetrics, TelegramError};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ impl Bot {
         let runtime = runtime.unwrap();
         let chat = Chat::new(recorder.handle.clone(), config.time_zone, sensors);
         let stop = CancellationToken::new();
-        let (settings, requests) = (config.telegram.unwrap(), Requests::default());
+        let (settings, requests) = (config.telegram.unwrap(), RequestMetrics::default());
         let serving = {
             let (recorder, data_dir, stop) = (recorder.handle.clone(), config.data_dir, stop.clone());
             runtime.spawn(

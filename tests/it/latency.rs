@@ -2,7 +2,7 @@
 //! This is no test but the measurement behind the figures in `benches/README.md`: from the post of an update to
 //! the request with the reply, so that Telegram's own time is in none of them.
 //!
-//! The bot spaces its replies as Telegram wants it (`telegram/pacing.rs`). One message at a time is asked, and
+//! The bot spaces its replies as Telegram wants it (`telegram/token_bucket.rs`). One message at a time is asked, and
 //! the next only when the bot may send again, so that no reply waits for its place: what is measured is work.
 
 use std::collections::BTreeMap;

@@ -25,7 +25,7 @@ use crate::chat::reply::SensorStatus;
 use crate::config::{self, Config, ConfigError, SYSTEM_FILE, Telegram};
 use crate::control::{Answer, Command, Request, Screen, Unanswered};
 use crate::event::{Offset, Timestamp};
-use crate::telegram::{Look, look};
+use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
 use telegram::Asked;
 
@@ -154,7 +154,7 @@ fn disk_and_clock(config: &Config, service: Option<&Service>) -> [Finding; 3] {
 
 /// What Telegram says to the service, which alone may have the token.
 fn telegram_of_service(config: &Config) -> Vec<Finding> {
-    match ask::<Option<Look>>(config, Command::Telegram) {
+    match ask::<Option<BotStatus>>(config, Command::Telegram) {
         Ok(Some(look)) => telegram::findings(&look, Timestamp::now(), Asked::Service),
         Ok(None) => vec![telegram::no_token(Asked::Service)],
         Err(why) => vec![telegram::unasked(&why.to_string())],
@@ -178,7 +178,7 @@ fn telegram_without_service(config: &Config, named: Option<&Path>) -> Result<Vec
 }
 
 fn ask_telegram(settings: &Telegram, asked: Asked) -> Result<Vec<Finding>, CliError> {
-    Ok(match runtime()?.block_on(look(settings)) {
+    Ok(match runtime()?.block_on(query_bot_status(settings)) {
         Ok(look) => telegram::findings(&look, Timestamp::now(), asked),
         Err(error) => {
             vec![Finding::broken("Telegram token", error.to_string(), "install the system's certificates")]

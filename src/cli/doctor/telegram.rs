@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use crate::config::{ConfigError, Tls};
 use crate::event::Timestamp;
-use crate::telegram::{Look, Unsaid, WantedWebhook, WebhookLook};
+use crate::telegram::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus};
 
 const TOKEN: &str = "Telegram token";
 const WEBHOOK: &str = "Webhook";
@@ -55,7 +55,7 @@ pub(super) fn unasked(why: &str) -> Finding {
 }
 
 /// What the server said, as findings.
-pub(super) fn findings(look: &Look, now: Timestamp, asked: Asked) -> Vec<Finding> {
+pub(super) fn findings(look: &BotStatus, now: Timestamp, asked: Asked) -> Vec<Finding> {
     let mut findings = vec![token(&look.server, look.bot.as_ref(), asked)];
     let service_runs = asked == Asked::Service;
     findings.extend(match (&look.bot, &look.webhook) {
@@ -70,7 +70,7 @@ pub(super) fn findings(look: &Look, now: Timestamp, asked: Asked) -> Vec<Finding
     findings
 }
 
-fn token(server: &str, bot: Result<&String, &Unsaid>, asked: Asked) -> Finding {
+fn token(server: &str, bot: Result<&String, &QueryError>, asked: Asked) -> Finding {
     let whose = match asked {
         Asked::Service | Asked::Configured => "",
         Asked::OfUnit => {
@@ -79,7 +79,7 @@ fn token(server: &str, bot: Result<&String, &Unsaid>, asked: Asked) -> Finding {
     };
     match bot {
         Ok(name) => Finding::fine(TOKEN, format!("Telegram knows the bot as @{name}{whose}")),
-        Err(Unsaid::Token) => Finding::broken(
+        Err(QueryError::Token) => Finding::broken(
             TOKEN,
             "Telegram does not know it",
             "it was mistyped or revoked: @BotFather gives a new one with /token",
@@ -88,16 +88,16 @@ fn token(server: &str, bot: Result<&String, &Unsaid>, asked: Asked) -> Finding {
     }
 }
 
-fn unknown_webhook(server: &str, unsaid: &Unsaid) -> Finding {
+fn unknown_webhook(server: &str, unsaid: &QueryError) -> Finding {
     let says = format!("what Telegram knows of it is not known: {}", what_failed(server, unsaid));
     Finding::broken(WEBHOOK, says, check_the_way(server))
 }
 
-fn what_failed(server: &str, unsaid: &Unsaid) -> String {
+fn what_failed(server: &str, unsaid: &QueryError) -> String {
     match unsaid {
-        Unsaid::Token => format!("{server} does not know the token"),
-        Unsaid::TimedOut => format!("{server} did not answer in time"),
-        Unsaid::Failed(why) => format!("{server} could not be asked: {why}"),
+        QueryError::Token => format!("{server} does not know the token"),
+        QueryError::TimedOut => format!("{server} did not answer in time"),
+        QueryError::Failed(why) => format!("{server} could not be asked: {why}"),
     }
 }
 
@@ -107,7 +107,7 @@ fn check_the_way(server: &str) -> String {
     )
 }
 
-fn webhook(wanted: &WantedWebhook, found: &WebhookLook, now: Timestamp, service_runs: bool) -> Finding {
+fn webhook(wanted: &ConfiguredWebhook, found: &WebhookStatus, now: Timestamp, service_runs: bool) -> Finding {
     let restart = "restart the service, which tells Telegram the address";
     let Some(host) = &found.host else {
         return if service_runs {
@@ -146,7 +146,7 @@ fn is_recent(time: Timestamp, now: Timestamp) -> bool {
     now.as_micros() - time.as_micros() < RECENT_SECONDS * 1_000_000
 }
 
-fn no_webhook(found: &WebhookLook, service_runs: bool) -> Finding {
+fn no_webhook(found: &WebhookStatus, service_runs: bool) -> Finding {
     match &found.host {
         None => Finding::fine(WEBHOOK, "none is set, and the bot polls"),
         Some(host) if service_runs => Finding::broken(
@@ -161,7 +161,7 @@ fn no_webhook(found: &WebhookLook, service_runs: bool) -> Finding {
 }
 
 /// What is wrong where Telegram trusts a certificate of its own that it should not, or does not where it should.
-fn certificate(wanted: &WantedWebhook, found: &WebhookLook, service_runs: bool) -> Option<Finding> {
+fn certificate(wanted: &ConfiguredWebhook, found: &WebhookStatus, service_runs: bool) -> Option<Finding> {
     let says = match (wanted.tls, found.has_certificate) {
         (Tls::SelfSigned, false) => "Telegram was not given the service's certificate",
         (Tls::Off, true) => "Telegram takes only a certificate that it was once given, not the proxy's",
@@ -175,7 +175,7 @@ fn certificate(wanted: &WantedWebhook, found: &WebhookLook, service_runs: bool) 
 }
 
 /// What helps against what Telegram says of posts that failed.
-fn explain(message: &str, wanted: &WantedWebhook) -> String {
+fn explain(message: &str, wanted: &ConfiguredWebhook) -> String {
     let status = message.rsplit_once("response from the webhook: ").and_then(|(_, rest)| rest.get(..3));
     let status = status.and_then(|status| status.parse().ok());
     let failure = message.to_ascii_lowercase();
@@ -188,7 +188,7 @@ fn explain(message: &str, wanted: &WantedWebhook) -> String {
 }
 
 /// What helps where something answered with this HTTP status behind a proxy.
-fn explain_status(status: u16, wanted: &WantedWebhook) -> String {
+fn explain_status(status: u16, wanted: &ConfiguredWebhook) -> String {
     let listen = wanted.listen;
     match status {
         300..=399 => {
@@ -232,7 +232,7 @@ fn explain_failure(message: &str) -> &'static str {
 }
 
 /// What helps where something answered with this HTTP status and no proxy is between.
-fn explain_own_status(status: u16, wanted: &WantedWebhook) -> String {
+fn explain_own_status(status: u16, wanted: &ConfiguredWebhook) -> String {
     match status {
         401 => "the secret was refused: restart the service, which tells Telegram a new one".to_owned(),
         300..=399 | 403..=405 => format!("something else answered: {}", forward(wanted)),
@@ -241,7 +241,7 @@ fn explain_own_status(status: u16, wanted: &WantedWebhook) -> String {
 }
 
 /// What helps where nothing answered and no proxy is between, by what is said of it in small letters.
-fn explain_own_failure(message: &str, wanted: &WantedWebhook) -> String {
+fn explain_own_failure(message: &str, wanted: &ConfiguredWebhook) -> String {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let forward = forward(wanted);
     if says(&["ssl", "certificate", "tls"]) {
@@ -260,7 +260,7 @@ fn explain_own_failure(message: &str, wanted: &WantedWebhook) -> String {
     }
 }
 
-fn forward(wanted: &WantedWebhook) -> String {
+fn forward(wanted: &ConfiguredWebhook) -> String {
     format!(
         "have the router forward port {} to port {} of this machine",
         wanted.outside,
@@ -272,14 +272,14 @@ fn forward(wanted: &WantedWebhook) -> String {
 mod tests {
     use super::*;
 
-    fn wanted() -> WantedWebhook {
-        WantedWebhook { tls: Tls::Off, listen: "127.0.0.1:8080".parse().unwrap(), outside: 443 }
+    fn wanted() -> ConfiguredWebhook {
+        ConfiguredWebhook { tls: Tls::Off, listen: "127.0.0.1:8080".parse().unwrap(), outside: 443 }
     }
 
-    fn found(host: Option<&str>, pending: u64, error: Option<(i64, &str)>) -> WebhookLook {
+    fn found(host: Option<&str>, pending: u64, error: Option<(i64, &str)>) -> WebhookStatus {
         let last_error =
             error.map(|(seconds, why)| (Timestamp::from_micros(seconds * 1_000_000), why.to_owned()));
-        WebhookLook {
+        WebhookStatus {
             host: host.map(str::to_owned),
             is_ours: host == Some("bot.example.org"),
             has_certificate: false,
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn whose_token_it_is_and_what_is_not_known_is_told() {
         let now = Timestamp::from_micros(1_000_000_000_000);
-        let look = |bot, webhook| Look {
+        let look = |bot, webhook| BotStatus {
             server: "api.telegram.org".to_owned(),
             wanted: Some(wanted()),
             bot,
@@ -382,14 +382,18 @@ mod tests {
         };
         let bot = || Ok("some_bot".to_owned());
         let set = || Ok(found(Some("bot.example.org"), 0, None));
-        let unsaid = Err(Unsaid::Failed("Internal Server Error".to_owned()));
+        let unsaid = Err(QueryError::Failed("Internal Server Error".to_owned()));
         let unread = ConfigError::File { file: "x".to_owned(), why: "Permission denied".to_owned() };
         let told: Vec<String> = findings(&look(bot(), set()), now, Asked::Configured)
             .iter()
             .chain(&findings(&look(bot(), set()), now, Asked::OfUnit))
             .chain(&findings(&look(bot(), unsaid), now, Asked::Service))
-            .chain(&findings(&look(Err(Unsaid::Token), Err(Unsaid::Token)), now, Asked::Service))
-            .chain(&findings(&look(Err(Unsaid::TimedOut), Err(Unsaid::TimedOut)), now, Asked::Service))
+            .chain(&findings(&look(Err(QueryError::Token), Err(QueryError::Token)), now, Asked::Service))
+            .chain(&findings(
+                &look(Err(QueryError::TimedOut), Err(QueryError::TimedOut)),
+                now,
+                Asked::Service,
+            ))
             .chain(&[no_token(Asked::Service), no_token(Asked::Configured), unread_token(&unread, false)])
             .map(ToString::to_string)
             .collect();
@@ -417,9 +421,12 @@ mod tests {
     #[test]
     fn what_telegram_says_of_the_services_own_certificate_is_explained() {
         let now = Timestamp::from_micros(1_000_000_000_000);
-        let own =
-            WantedWebhook { tls: Tls::SelfSigned, listen: "0.0.0.0:9443".parse().unwrap(), outside: 8443 };
-        let found = |has_certificate, error| WebhookLook {
+        let own = ConfiguredWebhook {
+            tls: Tls::SelfSigned,
+            listen: "0.0.0.0:9443".parse().unwrap(),
+            outside: 8443,
+        };
+        let found = |has_certificate, error| WebhookStatus {
             has_certificate,
             ..found(Some("bot.example.org"), 2, error)
         };

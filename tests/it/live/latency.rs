@@ -1,7 +1,7 @@
 //! From the write of a frame to the request with the alert, at 1,000 frames a second.
 //!
 //! What is measured is work, not waiting for a place: the bot spaces its alerts as Telegram wants it
-//! (`telegram/pacing.rs`), and of too many in a minute a chat is only told how many they were. So each of many
+//! (`telegram/token_bucket.rs`), and of too many in a minute a chat is only told how many they were. So each of many
 //! chats watches a network of its own, and they are asked for by turns, a little slower than the bot may send; each
 //! time by an address that was not heard before, so that none is swallowed.
 

@@ -13,10 +13,10 @@ use crate::event::ChatId;
 
 /// A lane for each chat that has something to be done; `None` is for all that is no chat's.
 #[derive(Debug, Default)]
-pub(super) struct Lanes(Mutex<HashMap<Option<ChatId>, Lane>>);
+pub(super) struct ChatQueues(Mutex<HashMap<Option<ChatId>, ChatQueue>>);
 
 #[derive(Debug, Default)]
-struct Lane {
+struct ChatQueue {
     /// Ends with the last turn that was given.
     last: Option<oneshot::Receiver<Infallible>>,
     turns: usize,
@@ -24,31 +24,31 @@ struct Lane {
 
 /// A turn in a chat's lane.
 #[derive(Debug)]
-pub(super) struct Turn {
-    lanes: Arc<Lanes>,
+pub(super) struct Ticket {
+    lanes: Arc<ChatQueues>,
     chat: Option<ChatId>,
     before: Option<oneshot::Receiver<Infallible>>,
     /// Nothing is ever sent: the next turn begins when this is gone.
     _end: oneshot::Sender<Infallible>,
 }
 
-impl Lanes {
+impl ChatQueues {
     /// The turn behind all that were given for this chat.
-    pub(super) fn enter(self: &Arc<Self>, chat: Option<ChatId>) -> Turn {
+    pub(super) fn enter(self: &Arc<Self>, chat: Option<ChatId>) -> Ticket {
         let (end, ended) = oneshot::channel();
         let mut lanes = self.lock();
         let lane = lanes.entry(chat).or_default();
         let before = lane.last.replace(ended);
         lane.turns += 1;
-        Turn { lanes: Arc::clone(self), chat, before, _end: end }
+        Ticket { lanes: Arc::clone(self), chat, before, _end: end }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Option<ChatId>, Lane>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<ChatId>, ChatQueue>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turn {
+impl Ticket {
     /// Waits until all turns before this one have ended.
     pub(super) async fn begin(&mut self) {
         if let Some(before) = &mut self.before {
@@ -64,7 +64,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Ticket {
     fn drop(&mut self) {
         let mut lanes = self.lanes.lock();
         if let Some(lane) = lanes.get_mut(&self.chat) {
@@ -82,7 +82,7 @@ mod tests {
 
     #[tokio::test]
     async fn turns_come_in_order_and_chats_do_not_wait_for_each_other() {
-        let lanes = Arc::new(Lanes::default());
+        let lanes = Arc::new(ChatQueues::default());
         let [alice, bob] = [1, 2].map(|chat| Some(ChatId(chat)));
         let mut first = lanes.enter(alice);
         let mut second = lanes.enter(alice);

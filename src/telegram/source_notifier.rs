@@ -1,5 +1,5 @@
 //! Tells each chat once that a source of frames has failed or gives none any more, and once, silently, that
-//! it is heard again; each as [`Told`] has it. It is known in memory only: after a restart the trouble is told
+//! it is heard again; each as [`IncidentState`] has it. It is known in memory only: after a restart the trouble is told
 //! anew where it is still there, and that it is over where it was told of in this run. In the quiet hours both
 //! wait for their end.
 //!
@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::quiet::Quiet;
+use super::incident_state::{IncidentState, NextNotice};
+use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
-use super::told::{Due, Told};
 use crate::chat::Chat;
 use crate::chat::reply::notices::{self, Trouble};
 use crate::chat::reply::{Condition, SensorStatus};
@@ -25,7 +25,7 @@ use crate::event::ChatId;
 use crate::recorder::History;
 
 /// How often the sources are looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a source that was not open yet may fail or give nothing before that is told.
 const TIME_TO_OPEN: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ struct Source {
     /// Since when its first bytes are waited for.
     opening: Option<Instant>,
     /// With whether it had been open when its trouble was told.
-    told: HashMap<ChatId, Told<bool>>,
+    told: HashMap<ChatId, IncidentState<bool>>,
 }
 
 impl Source {
@@ -101,12 +101,12 @@ async fn was_heard(history: &History, name: &str) -> bool {
 }
 
 /// Tells the chats until `stop`.
-pub(super) async fn tell(
+pub(super) async fn run(
     sender: Sender,
     chat: Chat,
     history: History,
     silence: Option<Duration>,
-    quiet: Quiet,
+    quiet: LocalQuietHours,
     stop: CancellationToken,
 ) {
     // By their places.
@@ -131,21 +131,23 @@ pub(super) async fn tell(
             let was_open = source.was_open;
             for chat in sender.served() {
                 let told = source.told.entry(chat).or_default();
-                let due = told.due(trouble.is_some(), now);
+                let due = told.next(trouble.is_some(), now);
                 let (text, silent) = match (due, &trouble) {
-                    (Due::Begun, Some(why)) => (notices::source_trouble(&status.name, why), false),
-                    (Due::Over(was_open), _) => (notices::source_recovered(&status.name, was_open), true),
+                    (NextNotice::Started, Some(why)) => (notices::source_trouble(&status.name, why), false),
+                    (NextNotice::Resolved(was_open), _) => {
+                        (notices::source_recovered(&status.name, was_open), true)
+                    }
                     _ => continue,
                 };
                 let outcome = tokio::select! {
                     outcome = sender.notice(chat, &text, silent) => outcome,
                     () = stop.cancelled() => return,
                 };
-                told.settle(due, was_open, outcome, chat, Instant::now());
+                told.record_outcome(due, was_open, outcome, chat, Instant::now());
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             () = stop.cancelled() => return,
         }
     }

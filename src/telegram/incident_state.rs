@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::api::{Backoff, Failure};
+use super::api::{Backoff, RequestError};
 use crate::event::ChatId;
 
 /// How long after one beginning a chat is told of no other.
@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_secs(600);
 
 /// What one chat knows of a trouble, with what was known of it when it was told.
 #[derive(Debug)]
-pub(super) struct Told<T> {
+pub(super) struct IncidentState<T> {
     /// When it was last told that it has begun.
     begun_at: Option<Instant>,
     /// That it was told so, and not since that it is over.
@@ -31,48 +31,48 @@ pub(super) struct Told<T> {
 
 /// What a chat is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due<T> {
+pub(super) enum NextNotice<T> {
     /// That it has begun.
-    Begun,
+    Started,
     /// That it is over, with what was known when its beginning was told.
-    Over(T),
+    Resolved(T),
     /// Nothing before this moment.
     NotBefore(Instant),
     Nothing,
 }
 
-impl<T> Default for Told<T> {
+impl<T> Default for IncidentState<T> {
     fn default() -> Self {
         Self { begun_at: None, begun: None, backoff: Backoff::default(), retry_at: None }
     }
 }
 
-impl<T: Copy> Told<T> {
+impl<T: Copy> IncidentState<T> {
     /// What is to be told at `now`, when there is trouble or none.
-    pub(super) fn due(&self, trouble: bool, now: Instant) -> Due<T> {
+    pub(super) fn next(&self, trouble: bool, now: Instant) -> NextNotice<T> {
         let (due, quiet_until) = match (trouble, self.begun) {
-            (true, None) => (Due::Begun, self.begun_at.map(|at| at + QUIET)),
-            (false, Some(begun)) => (Due::Over(begun), None),
-            _ => return Due::Nothing,
+            (true, None) => (NextNotice::Started, self.begun_at.map(|at| at + QUIET)),
+            (false, Some(begun)) => (NextNotice::Resolved(begun), None),
+            _ => return NextNotice::Nothing,
         };
         match quiet_until.max(self.retry_at) {
-            Some(until) if until > now => Due::NotBefore(until),
+            Some(until) if until > now => NextNotice::NotBefore(until),
             _ => due,
         }
     }
 
     /// Takes note of what came of telling it; `begun` is what is known now.
-    pub(super) fn settle(
+    pub(super) fn record_outcome(
         &mut self,
-        due: Due<T>,
+        due: NextNotice<T>,
         begun: T,
-        outcome: Result<(), Failure>,
+        outcome: Result<(), RequestError>,
         chat: ChatId,
         now: Instant,
     ) {
         match outcome {
             Ok(()) => {}
-            Err(Failure::Never(why)) => {
+            Err(RequestError::Never(why)) => {
                 warn!("chat {chat} cannot be told how the recording does: {why}");
             }
             Err(failure) => {
@@ -86,7 +86,7 @@ impl<T: Copy> Told<T> {
         }
         (self.backoff, self.retry_at) = (Backoff::default(), None);
         match due {
-            Due::Begun => (self.begun, self.begun_at) = (Some(begun), Some(now)),
+            NextNotice::Started => (self.begun, self.begun_at) = (Some(begun), Some(now)),
             _ => self.begun = None,
         }
     }
@@ -102,33 +102,33 @@ mod tests {
         Duration::from_secs(60 * count)
     }
 
-    fn later() -> Result<(), Failure> {
-        Err(Failure::Later(None, "down".to_owned()))
+    fn later() -> Result<(), RequestError> {
+        Err(RequestError::Later(None, "down".to_owned()))
     }
 
     #[test]
     fn each_is_told_once() {
-        let (mut told, now) = (Told::default(), Instant::now());
-        assert_eq!(told.due(false, now), Due::Nothing);
-        assert_eq!(told.due(true, now), Due::Begun);
-        told.settle(Due::Begun, 7, Ok(()), CHAT, now);
-        assert_eq!(told.due(true, now + minutes(60)), Due::Nothing);
-        let resumed = Due::Over(7);
-        assert_eq!(told.due(false, now), resumed);
-        told.settle(resumed, 9, Ok(()), CHAT, now);
-        assert_eq!(told.due(false, now + minutes(60)), Due::Nothing);
+        let (mut told, now) = (IncidentState::default(), Instant::now());
+        assert_eq!(told.next(false, now), NextNotice::Nothing);
+        assert_eq!(told.next(true, now), NextNotice::Started);
+        told.record_outcome(NextNotice::Started, 7, Ok(()), CHAT, now);
+        assert_eq!(told.next(true, now + minutes(60)), NextNotice::Nothing);
+        let resumed = NextNotice::Resolved(7);
+        assert_eq!(told.next(false, now), resumed);
+        told.record_outcome(resumed, 9, Ok(()), CHAT, now);
+        assert_eq!(told.next(false, now + minutes(60)), NextNotice::Nothing);
     }
 
     #[test]
     fn a_disk_that_comes_and_goes_is_told_of_every_ten_minutes_at_most() {
-        let (mut told, start) = (Told::default(), Instant::now());
+        let (mut told, start) = (IncidentState::default(), Instant::now());
         let mut messages = 0;
         // An hour of a minute without the disk and a minute with it.
         for minute in 0..60 {
             let now = start + minutes(minute);
-            let due = told.due(minute % 2 == 0, now);
-            if matches!(due, Due::Begun | Due::Over(_)) {
-                told.settle(due, 0, Ok(()), CHAT, now);
+            let due = told.next(minute % 2 == 0, now);
+            if matches!(due, NextNotice::Started | NextNotice::Resolved(_)) {
+                told.record_outcome(due, 0, Ok(()), CHAT, now);
                 messages += 1;
             }
         }
@@ -137,17 +137,23 @@ mod tests {
 
     #[test]
     fn what_is_over_before_it_could_be_told_is_not_told() {
-        let (mut told, now) = (Told::default(), Instant::now());
-        told.settle(Due::Begun, 0, later(), CHAT, now);
-        assert_eq!(told.due(true, now), Due::NotBefore(now + Duration::from_secs(1)));
-        assert_eq!(told.due(true, now + minutes(1)), Due::Begun);
-        assert_eq!(told.due(false, now + minutes(1)), Due::Nothing);
+        let (mut told, now) = (IncidentState::default(), Instant::now());
+        told.record_outcome(NextNotice::Started, 0, later(), CHAT, now);
+        assert_eq!(told.next(true, now), NextNotice::NotBefore(now + Duration::from_secs(1)));
+        assert_eq!(told.next(true, now + minutes(1)), NextNotice::Started);
+        assert_eq!(told.next(false, now + minutes(1)), NextNotice::Nothing);
     }
 
     #[test]
     fn a_chat_that_blocked_the_bot_is_not_asked_again_and_again() {
-        let (mut told, now) = (Told::default(), Instant::now());
-        told.settle(Due::Begun, 0, Err(Failure::Never("blocked".to_owned())), CHAT, now);
-        assert_eq!(told.due(true, now + minutes(60)), Due::Nothing);
+        let (mut told, now) = (IncidentState::default(), Instant::now());
+        told.record_outcome(
+            NextNotice::Started,
+            0,
+            Err(RequestError::Never("blocked".to_owned())),
+            CHAT,
+            now,
+        );
+        assert_eq!(told.next(true, now + minutes(60)), NextNotice::Nothing);
     }
 }

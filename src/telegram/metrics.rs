@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api::Failure;
+use super::api::RequestError;
 use crate::metrics::{Counts, Timings};
 
 /// Counts of requests by their method, and of those that failed by their reason too. Clones are the same counts.
 #[derive(Debug, Clone, Default)]
-pub struct Requests(Arc<Counted>);
+pub struct RequestMetrics(Arc<Counted>);
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -16,17 +16,17 @@ struct Counted {
     errors: Counts,
 }
 
-impl Requests {
+impl RequestMetrics {
     /// Counts a request of this method that took so long.
-    pub(super) fn count<T>(&self, method: &'static str, took: Duration, outcome: &Result<T, Failure>) {
+    pub(super) fn count<T>(&self, method: &'static str, took: Duration, outcome: &Result<T, RequestError>) {
         self.0.timings.observe(method, took);
         let reason = match outcome {
             Ok(_) => return,
-            Err(Failure::Never(_) | Failure::Topic(_)) => "refused",
-            Err(Failure::Token) => "token",
-            Err(Failure::Moved(_)) => "moved",
-            Err(Failure::Later(Some(_), _)) => "too_many",
-            Err(Failure::Later(None, _)) => "out_of_reach",
+            Err(RequestError::Never(_) | RequestError::Topic(_)) => "refused",
+            Err(RequestError::Token) => "token",
+            Err(RequestError::Moved(_)) => "moved",
+            Err(RequestError::Later(Some(_), _)) => "too_many",
+            Err(RequestError::Later(None, _)) => "out_of_reach",
         };
         self.0.errors.add([method, reason]);
     }

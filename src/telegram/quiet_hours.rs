@@ -13,12 +13,12 @@ const CLOCK_CHECK: Duration = Duration::from_secs(15);
 
 /// The configured quiet hours in the configured zone.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Quiet {
+pub(super) struct LocalQuietHours {
     pub(super) hours: Option<QuietHours>,
     pub(super) zone: Tz,
 }
 
-impl Quiet {
+impl LocalQuietHours {
     /// Whether `time` is in them.
     pub(super) fn covers(self, time: Timestamp) -> bool {
         self.hours.is_some_and(|hours| hours.covers(time, self.zone))

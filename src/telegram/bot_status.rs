@@ -9,30 +9,30 @@ use teloxide::payloads::{GetMe, GetWebhookInfo};
 use teloxide::requests::Payload;
 use url::Url;
 
-use super::api::{Api, Failure};
-use super::{Requests, TelegramError, webhook};
+use super::api::{Api, RequestError};
+use super::{RequestMetrics, TelegramError, webhook};
 use crate::config::{Telegram, Tls, Updates};
 use crate::event::Timestamp;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(8);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What the server said, and what the configuration says of it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Look {
+pub struct BotStatus {
     /// The server's host.
     pub server: String,
     /// Where it is to post; `None` where the bot polls.
-    pub wanted: Option<WantedWebhook>,
+    pub wanted: Option<ConfiguredWebhook>,
     /// The bot's name, without the `@`.
-    pub bot: Result<String, Unsaid>,
+    pub bot: Result<String, QueryError>,
     /// What it knows of the webhook.
-    pub webhook: Result<WebhookLook, Unsaid>,
+    pub webhook: Result<WebhookStatus, QueryError>,
 }
 
 /// The webhook as it is configured.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct WantedWebhook {
+pub struct ConfiguredWebhook {
     /// Who serves TLS.
     pub tls: Tls,
     /// Where the bot listens.
@@ -43,7 +43,7 @@ pub struct WantedWebhook {
 
 /// Why the server said nothing.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Unsaid {
+pub enum QueryError {
     /// It does not know the token.
     Token,
     /// There was no answer in time.
@@ -54,7 +54,7 @@ pub enum Unsaid {
 
 /// What the server knows of the webhook. Its path, which nobody is to know, is not part of it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WebhookLook {
+pub struct WebhookStatus {
     /// The host that it posts to, where a webhook is set.
     pub host: Option<String>,
     /// Whether that is the configured address.
@@ -84,23 +84,23 @@ struct Info {
 ///
 /// # Errors
 /// [`TelegramError`] where there is no client to be had.
-pub async fn look(settings: &Telegram) -> Result<Look, TelegramError> {
+pub async fn query_bot_status(settings: &Telegram) -> Result<BotStatus, TelegramError> {
     #[derive(Deserialize)]
     struct Named {
         username: String,
     }
-    let api = Api::new(settings, Requests::default())?;
+    let api = Api::new(settings, RequestMetrics::default())?;
     let (bot, info) =
         tokio::join!(ask::<_, Named>(&api, GetMe::new()), ask::<_, Info>(&api, GetWebhookInfo::new()));
     let (expected, wanted) = match &settings.updates {
         Updates::Webhook(configured) => {
             let outside = configured.url.port_or_known_default().unwrap_or_default();
-            let wanted = WantedWebhook { tls: configured.tls, listen: configured.listen, outside };
+            let wanted = ConfiguredWebhook { tls: configured.tls, listen: configured.listen, outside };
             (Some(webhook::address(configured, &settings.token)), Some(wanted))
         }
         Updates::Polling => (None, None),
     };
-    Ok(Look {
+    Ok(BotStatus {
         server: settings.api_url.host_str().unwrap_or_default().to_owned(),
         wanted,
         bot: bot.map(|bot| bot.username),
@@ -108,23 +108,26 @@ pub async fn look(settings: &Telegram) -> Result<Look, TelegramError> {
     })
 }
 
-async fn ask<P: Payload + serde::Serialize, T: DeserializeOwned>(api: &Api, payload: P) -> Result<T, Unsaid> {
-    match tokio::time::timeout(PATIENCE, api.ask_for(&payload)).await {
+async fn ask<P: Payload + serde::Serialize, T: DeserializeOwned>(
+    api: &Api,
+    payload: P,
+) -> Result<T, QueryError> {
+    match tokio::time::timeout(RESPONSE_TIMEOUT, api.ask_for(&payload)).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(Failure::Token)) => Err(Unsaid::Token),
-        Ok(Err(failure)) => Err(Unsaid::Failed(failure.to_string())),
-        Err(_) => Err(Unsaid::TimedOut),
+        Ok(Err(RequestError::Token)) => Err(QueryError::Token),
+        Ok(Err(failure)) => Err(QueryError::Failed(failure.to_string())),
+        Err(_) => Err(QueryError::TimedOut),
     }
 }
 
 impl Info {
-    fn compared(self, expected: Option<&Url>) -> WebhookLook {
+    fn compared(self, expected: Option<&Url>) -> WebhookStatus {
         let set = self.url.parse::<Url>().ok();
         let is_ours = set.as_ref() == expected;
         let host = set.and_then(|url| Some(url.host_str()?.to_owned()));
         let time = Timestamp::from_micros(self.last_error_date.unwrap_or_default().saturating_mul(1_000_000));
         let last_error = self.last_error_message.map(|message| (time, message));
-        WebhookLook {
+        WebhookStatus {
             host,
             is_ours,
             has_certificate: self.has_custom_certificate,

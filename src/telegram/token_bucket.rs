@@ -69,13 +69,13 @@ impl Bucket {
 
 /// The places that are left, for all chats and for each.
 #[derive(Debug)]
-pub(super) struct Pacing {
+pub(super) struct SendLimiter {
     replies: Bucket,
     alerts: Bucket,
     chats: HashMap<ChatId, Bucket>,
 }
 
-impl Pacing {
+impl SendLimiter {
     pub(super) fn new(now: Instant) -> Self {
         Self { replies: Bucket::new(REPLIES, now), alerts: Bucket::new(ALERTS, now), chats: HashMap::new() }
     }
@@ -153,7 +153,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// When each of `count` alerts for `chat` goes out, one after the other.
-    fn alerts(pacing: &mut Pacing, chat: ChatId, count: usize, mut now: Instant) -> Vec<Instant> {
+    fn alerts(pacing: &mut SendLimiter, chat: ChatId, count: usize, mut now: Instant) -> Vec<Instant> {
         let next = || {
             while let Err(from) = pacing.take_for_alert(chat, now) {
                 assert!(from > now, "time goes on");
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn five_hundred_alerts_for_a_person_take_their_time_after_a_small_burst() {
         let start = Instant::now();
-        let times = alerts(&mut Pacing::new(start), PERSON, 500, start);
+        let times = alerts(&mut SendLimiter::new(start), PERSON, 500, start);
         assert!(times.is_sorted());
         assert_eq!(most_in(SECOND, &times[50..]), 1);
         assert!(most_in(MINUTE, &times) <= 80);
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_group_gets_no_more_than_twenty_messages_a_minute_with_its_replies() {
         let start = Instant::now();
-        let mut pacing = Pacing::new(start);
+        let mut pacing = SendLimiter::new(start);
         let mut now = start;
         let mut times = Vec::new();
         // Someone asks now and then while five hundred alerts wait.
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn replies_to_a_group_that_asks_too_much_wait_their_turn() {
         let start = Instant::now();
-        let mut pacing = Pacing::new(start);
+        let mut pacing = SendLimiter::new(start);
         let times: Vec<Instant> = (0..100).map(|_| pacing.take_in_chat(A_GROUP, start)).collect();
         assert!(times.is_sorted());
         assert!(most_in(MINUTE, &times) <= 20);
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_reply_that_others_wait_behind_goes_out_soon_or_not_at_all() {
         let start = Instant::now();
-        let mut pacing = Pacing::new(start);
+        let mut pacing = SendLimiter::new(start);
         let times: Vec<Instant> = (0..20).filter_map(|_| pacing.take_soon(A_GROUP, start)).collect();
         assert_eq!(times.len(), 5);
         assert!(times.iter().all(|time| *time <= start + SECOND));
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn all_chats_together_get_less_than_thirty_messages_a_second() {
         let start = Instant::now();
-        let mut pacing = Pacing::new(start);
+        let mut pacing = SendLimiter::new(start);
         let mut now = start;
         let mut times: Vec<Instant> = (0..400).map(|_| pacing.take_among_replies(start)).collect();
         for number in 0..300 {

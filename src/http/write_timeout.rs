@@ -1,5 +1,6 @@
-//! A stream whose other end has to take what is written to it: who reads nothing for a while has no connection any
-//! more, however much it still asks for.
+//! A stream that fails once its peer has read nothing for some time, whatever that peer still sends.
+//!
+//! hyper 1 has a timeout for reading a request header and none for writing a response.
 
 use std::io;
 use std::pin::Pin;
@@ -9,33 +10,34 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A stream on which writing fails once nothing was taken for so long.
-pub(super) struct Patient<S> {
+/// Wraps a stream; a write, flush or shutdown that makes no progress for `timeout` fails with
+/// [`io::ErrorKind::TimedOut`].
+pub(super) struct WriteTimeout<S> {
     stream: S,
-    limit: Duration,
-    /// Since nothing is taken.
-    waiting: Option<Pin<Box<Sleep>>>,
+    timeout: Duration,
+    /// Runs while a write is pending.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, waiting: None }
+impl<S> WriteTimeout<S> {
+    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+        Self { stream, timeout, timer: None }
     }
 
-    /// What writing came to, or the end of the patience with it.
-    fn bounded<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.waiting = None;
-            return written;
+    /// Passes `outcome` on, or fails if the write has been pending for too long.
+    fn check<T>(&mut self, outcome: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.timer = None;
+            return outcome;
         }
-        let limit = self.limit;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(waiting.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing of the answer is taken")))
+        let timeout = self.timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -45,14 +47,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.bounded(written, context)
+        self.check(written, context)
     }
 
     fn poll_write_vectored(
@@ -61,7 +63,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.bounded(written, context)
+        self.check(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -70,12 +72,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.bounded(flushed, context)
+        self.check(flushed, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.bounded(closed, context)
+        self.check(closed, context)
     }
 }
 
@@ -86,9 +88,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_takes_nothing_is_left() {
+    async fn fails_while_the_peer_reads_nothing() {
         let (near, mut far) = tokio::io::duplex(16);
-        let mut near = Patient::new(near, Duration::from_millis(20));
+        let mut near = WriteTimeout::new(near, Duration::from_millis(20));
         near.write_all(&[7; 16]).await.unwrap();
         let stalled = near.write_all(&[8; 16]).await;
         assert_eq!(stalled.unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -97,15 +99,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_a_little_at_a_time_is_waited_for() {
+    async fn waits_for_a_peer_that_reads_slowly() {
         let (near, mut far) = tokio::io::duplex(1);
-        let mut near = Patient::new(near, Duration::from_secs(60));
+        let mut near = WriteTimeout::new(near, Duration::from_secs(60));
         let writing = async {
             near.write_all(&[7; 100]).await.unwrap();
             near.shutdown().await.unwrap();
         };
-        let mut taken = Vec::new();
-        let (_, read) = tokio::join!(writing, far.read_to_end(&mut taken));
-        assert_eq!((read.unwrap(), near.waiting.is_none()), (100, true));
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(writing, far.read_to_end(&mut received));
+        assert_eq!((read.unwrap(), near.timer.is_none()), (100, true));
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::outgoing::Place;
+use super::outgoing::Destination;
 use super::sender::Sender;
 use crate::chat::reply::working;
 use crate::chat::{Makes, Progress, Step};
@@ -26,9 +26,9 @@ const LINE_INTERVAL: Duration = Duration::from_secs(2);
 const ACTION_INTERVAL: Duration = Duration::from_secs(4);
 
 /// Does the work that is told its progress, with the signs that it is being done.
-pub(super) async fn while_shown<W: Future>(
+pub(super) async fn with_progress<W: Future>(
     sender: &Sender,
-    place: Place,
+    place: Destination,
     work: impl FnOnce(Progress) -> W,
 ) -> W::Output {
     let done = CancellationToken::new();
@@ -40,7 +40,12 @@ pub(super) async fn while_shown<W: Future>(
     work(progress).await
 }
 
-async fn show(sender: Sender, place: Place, newest: watch::Receiver<Option<Step>>, done: CancellationToken) {
+async fn show(
+    sender: Sender,
+    place: Destination,
+    newest: watch::Receiver<Option<Step>>,
+    done: CancellationToken,
+) {
     let started = Instant::now();
     let mut next_action = started + UNNOTICED;
     let mut next_line = started + LINE_AFTER;

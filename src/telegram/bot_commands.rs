@@ -12,7 +12,7 @@ use teloxide::requests::Payload;
 use teloxide::types::{BotCommand, BotCommandScope, Recipient};
 use tracing::{debug, warn};
 
-use super::api::{Api, Backoff, Failure};
+use super::api::{Api, Backoff, RequestError};
 use super::outgoing::telegram_id;
 use super::sender::Sender;
 use crate::chat::reply;
@@ -78,7 +78,7 @@ where
     P: Payload + Serialize + Send + Sync + 'static,
     P::Output: DeserializeOwned,
 {
-    if let Err(Failure::Later(..)) = api.ask(&payload).await {
+    if let Err(RequestError::Later(..)) = api.ask(&payload).await {
         let api = api.clone();
         tokio::spawn(async move { until_taken(&api, &payload, TRIES).await });
     }
@@ -94,7 +94,7 @@ where
     for number in 1..=tries {
         let (named, why) = match api.ask(payload).await {
             Ok(_) => return,
-            Err(Failure::Later(named, why)) => (named, why),
+            Err(RequestError::Later(named, why)) => (named, why),
             // Telegram knows no chat that never wrote to the bot; its menu is set at the next start.
             Err(refused) => return debug!("{} was refused: {refused}", P::NAME),
         };
