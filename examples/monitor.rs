@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use probewatch::capture::monitor::{Channel, Monitor, Settings};
-use probewatch::capture::{self, Capture, Source};
+use probewatch::capture::monitor::{Channel, Monitor, MonitorError, Settings};
+use probewatch::capture::{self, Capture, CaptureError, Source, with_remedy};
 
 #[derive(Parser)]
 struct Arguments {
@@ -51,24 +51,30 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         force: arguments.force,
         ..Settings::default()
     };
-    let Some(mut monitor) = Monitor::set_up(&arguments.interface, &settings)? else {
+    let Some(mut monitor) =
+        Monitor::set_up(&arguments.interface, &settings).map_err(|error| explain_monitor_error(&error))?
+    else {
         println!("left alone: {} is no Wi-Fi interface", arguments.interface);
         return Ok(());
     };
     let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
     println!("listening on {}, channels {}", monitor.interface(), channels.join(", "));
-    monitor.start_hopping(|error| println!("hopping: {error}"))?;
+    monitor
+        .start_hopping(|error| println!("hopping: {}", explain_monitor_error(error)))
+        .map_err(|error| explain_monitor_error(&error))?;
     listen(monitor.interface(), arguments)?;
     let counters = monitor.hop_counters();
     println!("hops {}, refused {}", counters.hops.load(Relaxed), counters.refused.load(Relaxed));
-    monitor.tear_down()?;
+    monitor.tear_down().map_err(|error| explain_monitor_error(&error))?;
     println!("torn down");
     Ok(())
 }
 
 /// Prints the probe requests for a network by name, until there were enough or the time is over.
 fn listen(interface: &str, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let capture = Capture::open(&Source::Interface(interface.to_owned()), &capture::Settings::default())?;
+    let source = Source::Interface(interface.to_owned());
+    let capture = Capture::open(&source, &capture::Settings::default())
+        .map_err(|error| explain_capture_error(&error))?;
     let stop = capture.stop_handle();
     let (ended, end) = mpsc::channel::<()>();
     let limit = Duration::from_secs(arguments.seconds);
@@ -88,5 +94,13 @@ fn listen(interface: &str, arguments: &Arguments) -> Result<(), Box<dyn std::err
     });
     drop(ended);
     let _ = timer.join();
-    Ok(outcome?)
+    Ok(outcome.map_err(|error| explain_capture_error(&error))?)
+}
+
+fn explain_monitor_error(error: &MonitorError) -> String {
+    with_remedy(error, error.remedy())
+}
+
+fn explain_capture_error(error: &CaptureError) -> String {
+    with_remedy(error, error.remedy())
 }

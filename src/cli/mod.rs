@@ -18,6 +18,7 @@ mod shell;
 mod status;
 mod street;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::capture::with_remedy;
 use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
 use crate::control::export::ExportError;
@@ -233,6 +235,14 @@ enum CliError {
 }
 
 impl CliError {
+    /// What the reader can do about it, where the error does not say so itself.
+    fn remedy(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Capture(error) => error.remedy(),
+            _ => None,
+        }
+    }
+
     fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io { what, error }
     }
@@ -268,7 +278,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(CliError::Io { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            report(&with_remedy(&error, error.remedy()));
             ExitCode::FAILURE
         }
     }

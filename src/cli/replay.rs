@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::decode::{file_source, warn_of_bad_fcs};
 use super::{CliError, FcsChoice, Place, TO_WRITE, beside, report, runtime};
-use crate::capture::{Capture, CaptureError, Settings, Source};
+use crate::capture::{Capture, CaptureError, Settings, Source, with_remedy};
 use crate::dot11::MacAddr;
 use crate::recorder::RecorderHandle;
 use crate::service::{Ear, RunningRecorder, recorder_settings};
@@ -53,7 +53,7 @@ pub(super) fn replay(files: &[String], place: &Place, fcs: FcsChoice) -> Result<
             break;
         }
         if let Err(error) = replay_file(&source, recorder.handle(), fcs, &mut summary) {
-            report(&error);
+            report(&with_remedy(&error, error.remedy()));
             failed = true;
         }
     }

@@ -102,7 +102,10 @@ fn troubles(stuck: &[String], disk_error: Option<&str>, sensors: &[SensorStatus]
     let stuck = stuck.iter().map(|part| format!("{} does not move any more", printable(part)));
     let disk = disk_error.map(|why| format!("the disk takes nothing: {}", printable(why)));
     let failed = sensors.iter().filter_map(|sensor| match &sensor.condition {
-        Condition::Failed(why) => Some(format!("{} failed: {}", printable(&sensor.name), printable(why))),
+        Condition::Failed(_) => {
+            let failure = sensor.failure().unwrap_or_default();
+            Some(format!("{} failed: {}", printable(&sensor.name), printable(&failure)))
+        }
         Condition::Broken => Some(format!("{} ended unexpectedly", printable(&sensor.name))),
         _ => None,
     });
@@ -243,6 +246,7 @@ mod tests {
         SensorStatus {
             name,
             condition,
+            remedy: None,
             last_frame: None,
             frames: 0,
             undecodable: 0,

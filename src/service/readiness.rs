@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::ServiceError;
 use super::notify::{self, Systemd};
 use super::sensor::{Sensor, Start};
-use crate::chat::reply::{Condition, SensorStatus};
+use crate::chat::reply::SensorStatus;
 
 /// How long the first try of a source may take before it counts as one that may come.
 const LONGEST_TRY: Duration = Duration::from_secs(10);
@@ -112,20 +112,16 @@ impl Readiness {
     }
 
     fn error(&self) -> ServiceError {
-        let failed = self.statuses().into_iter().find_map(|status| match status.condition {
-            Condition::Failed(why) => Some(ServiceError::Source(why)),
-            _ => None,
-        });
-        failed.unwrap_or(ServiceError::Bug("sources"))
+        let failed = self.statuses().iter().find_map(SensorStatus::failure);
+        failed.map(ServiceError::Source).unwrap_or(ServiceError::Bug("sources"))
     }
 }
 
 /// What keeps the first source that has failed, or else the first that gives nothing; and how many more there are.
 fn waited_for(statuses: &[SensorStatus]) -> String {
-    let failed = statuses.iter().find_map(|status| match &status.condition {
-        Condition::Failed(why) => Some(format!("waiting for {}: {why}", status.name)),
-        _ => None,
-    });
+    let failed = statuses
+        .iter()
+        .find_map(|status| status.failure().map(|failure| format!("waiting for {}: {failure}", status.name)));
     let opening = || statuses.first().map(|status| format!("waiting for the first bytes of {}", status.name));
     let first = failed.or_else(opening).unwrap_or_default();
     match statuses.len() {

@@ -12,6 +12,7 @@ mod ear;
 mod opened;
 mod start;
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -75,6 +76,8 @@ pub(super) struct Sensor {
 struct Now {
     start: Start,
     condition: Condition,
+    /// What helps against the last failure.
+    remedy: Option<Cow<'static, str>>,
     /// When the capture at hand began.
     opened: Option<Timestamp>,
     /// Of the capture at hand; those before it have been added to `before`.
@@ -117,6 +120,7 @@ impl Sensor {
             now: Mutex::new(Now {
                 start: Start::of(&source.origin),
                 condition: Condition::Opening,
+                remedy: None,
                 opened: None,
                 counters: Arc::default(),
                 before: Counts::default(),
@@ -167,9 +171,11 @@ impl Sensor {
     pub(super) fn status(&self) -> SensorStatus {
         let now = self.now();
         let counts = now.before.and(&now.counters);
+        let has_failed = matches!(now.condition, Condition::Failed(_));
         SensorStatus {
             name: self.name.clone(),
             condition: now.condition.clone(),
+            remedy: now.remedy.as_deref().filter(|_| has_failed).map(str::to_owned),
             last_frame: counts.last_frame,
             frames: counts.frames,
             undecodable: counts.undecodable,
@@ -231,6 +237,7 @@ impl Sensor {
                 capture::Source::Command(_) => format!("{}: {error}", self.name),
                 _ => error.to_string(),
             };
+            let named = capture::with_remedy(named, error.remedy());
             if !is_heard_again(&source.origin, was_open) {
                 return warn!("{named}");
             }
@@ -272,6 +279,7 @@ impl Sensor {
         {
             let mut now = self.now();
             now.condition = Condition::Failed(error.to_string());
+            now.remedy = error.remedy();
             now.start = now.start.after(origin, error);
         }
         self.shared.starts.send_replace(());

@@ -82,7 +82,7 @@ impl Source {
         let had_frames = self.frames > 0 || self.was_heard == Some(true);
         match &status.condition {
             Condition::Failed(_) if may_open => None,
-            Condition::Failed(why) => Some(Trouble::Failed(why.clone())),
+            Condition::Failed(_) => status.failure().map(Trouble::Failed),
             Condition::Broken => Some(Trouble::Broken),
             Condition::Hearing if had_frames && silence.is_some_and(|silence| quiet_for >= silence) => {
                 Some(Trouble::Silent(quiet_for))
@@ -166,6 +166,7 @@ mod tests {
         SensorStatus {
             name,
             condition,
+            remedy: None,
             last_frame,
             frames,
             undecodable,

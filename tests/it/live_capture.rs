@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use probewatch::capture::{Capture, CaptureError, Settings, Source};
+use probewatch::capture::{Capture, CaptureError, Settings, Source, with_remedy};
 use probewatch::dot11::{Fcs, LinkType};
 
 use crate::support::frames::ProbeRequestFrame;
@@ -177,7 +177,7 @@ fn an_interface_that_is_no_radio_says_so() {
     let radio = TapRadio::unique_ethernet("pweth").unwrap();
     let error = Capture::open(&source(&radio), &Settings::default()).unwrap_err();
     assert!(matches!(&error, CaptureError::NoWifiInterface { .. }), "{error}");
-    let told = error.to_string();
+    let told = with_remedy(&error, error.remedy());
     assert!(told.contains(&format!("{} is no Wi-Fi interface, it delivers EN10MB", radio.name())), "{told}");
     // It may be the machine's only way to the internet.
     assert!(!told.contains("ip link set"), "{told}");

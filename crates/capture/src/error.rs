@@ -1,5 +1,7 @@
-//! What can keep frames from coming, said so that the reader knows what to do.
+//! Why a source gives no frames, and the remedy.
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::io;
 
 const LISTED: &str = "`ip link` lists them";
@@ -18,40 +20,40 @@ const MONITOR_NEEDED: &str = "capture on an interface in monitor mode";
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The interface does not exist.
-    #[error("cannot capture on {interface}: there is no such interface; {LISTED}")]
+    #[error("cannot capture on {interface}: there is no such interface")]
     NoSuchInterface { interface: String },
     /// The process may not capture.
-    #[error("cannot capture on {interface}: not permitted; {RIGHT}")]
+    #[error("cannot capture on {interface}: not permitted")]
     NotPermitted { interface: String },
     /// The interface is not up.
-    #[error("cannot capture on {interface}: it is down; {}", bring_up(interface))]
+    #[error("cannot capture on {interface}: it is down")]
     InterfaceDown { interface: String },
     /// The Wi-Fi interface is not in monitor mode.
-    #[error("{interface} delivers {link_type}, not 802.11 frames: it is not in monitor mode; {AUTO}")]
+    #[error("{interface} delivers {link_type}, not 802.11 frames: it is not in monitor mode")]
     NotMonitor { interface: String, link_type: String },
     /// The interface has no radio.
-    #[error("{interface} is no Wi-Fi interface, it delivers {link_type}; {NAME_ONE}")]
+    #[error("{interface} is no Wi-Fi interface, it delivers {link_type}")]
     NoWifiInterface { interface: String, link_type: String },
     /// libpcap cannot open the interface for another reason.
     #[error("cannot capture on {interface}: {reason}")]
     Interface { interface: String, reason: String },
     /// A running capture ended by itself.
-    #[error("the capture on {interface} ended: {reason}; {LOST}")]
+    #[error("the capture on {interface} ended: {reason}")]
     InterfaceLost { interface: String, reason: String },
     /// The system starts no shell for the command.
     #[error("cannot run the command {command}: {error}")]
     Command { command: String, error: io::Error },
     /// The command ended, which it is not to do.
-    #[error("the command {command} ended ({how}); {IN_THE_LOG}")]
+    #[error("the command {command} ended ({how})")]
     CommandEnded { command: String, how: String },
     /// The operating system cannot open or read the file.
     #[error("cannot read {file}: {error}")]
     Read { file: String, error: io::Error },
     /// The file is something else than a capture.
-    #[error("cannot read {file}: {reason}; {CAPTURE_NEEDED}")]
+    #[error("cannot read {file}: {reason}")]
     NotACapture { file: String, reason: String },
     /// The file has frames of another kind.
-    #[error("cannot use {file}: it holds {link_types}, not 802.11 frames; {MONITOR_NEEDED}")]
+    #[error("cannot use {file}: it holds {link_types}, not 802.11 frames")]
     NotWifi { file: String, link_types: String },
     /// The file ends where a frame should go on.
     #[error("{file} ends in the middle of a record, the rest is missing (frames read: {frames})")]
@@ -65,10 +67,12 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
-    /// What helps, where that is known. The error's text ends with it, behind a semicolon.
-    pub fn remedy(&self) -> Option<String> {
-        let remedy = match self {
-            Self::InterfaceDown { interface } => return Some(bring_up(interface)),
+    /// What the reader can do about it, where that is known.
+    pub fn remedy(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::InterfaceDown { interface } => {
+                return Some(format!("bring it up: ip link set {interface} up").into());
+            }
             Self::NoSuchInterface { .. } => LISTED,
             Self::NotPermitted { .. } => RIGHT,
             Self::NotMonitor { .. } => AUTO,
@@ -83,21 +87,16 @@ impl CaptureError {
             | Self::Cut { .. }
             | Self::Damaged { .. }
             | Self::Write { .. } => return None,
-        };
-        Some(remedy.to_owned())
-    }
-
-    /// What is wrong, without what helps.
-    pub fn trouble(&self) -> String {
-        let text = self.to_string();
-        let remedy = self.remedy().unwrap_or_default();
-        let trouble = text.strip_suffix(&remedy).and_then(|text| text.strip_suffix("; "));
-        trouble.map_or(text.clone(), str::to_owned)
+        }))
     }
 }
 
-fn bring_up(interface: &str) -> String {
-    format!("bring it up: ip link set {interface} up")
+/// An error as people read it: its sentence and, behind a semicolon, the remedy.
+pub fn with_remedy(error: impl Display, remedy: Option<impl AsRef<str>>) -> String {
+    match remedy {
+        Some(remedy) => format!("{error}; {}", remedy.as_ref()),
+        None => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -105,18 +104,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_told_apart_from_what_helps_whatever_a_source_is_called() {
+    fn display_and_remedy_are_separate_whatever_the_source_is_called() {
         let file = "the output of echo garbage; exec sleep 1000".to_owned();
         let garbage = CaptureError::NotACapture { file, reason: "it is no capture file".to_owned() };
         assert_eq!(
-            garbage.trouble(),
+            garbage.to_string(),
             "cannot read the output of echo garbage; exec sleep 1000: it is no capture file"
         );
         assert_eq!(garbage.remedy().as_deref(), Some("a pcap or pcapng file is needed"));
-        assert_eq!(garbage.to_string(), format!("{}; {}", garbage.trouble(), garbage.remedy().unwrap()));
         let down = CaptureError::InterfaceDown { interface: "mon0".to_owned() };
-        assert_eq!(down.to_string(), format!("{}; {}", down.trouble(), down.remedy().unwrap()));
+        assert_eq!(
+            with_remedy(&down, down.remedy()),
+            "cannot capture on mon0: it is down; bring it up: ip link set mon0 up"
+        );
         let cut = CaptureError::Cut { file: "a; b".to_owned(), frames: 7 };
-        assert_eq!((cut.trouble(), cut.remedy()), (cut.to_string(), None));
+        assert_eq!(with_remedy(&cut, cut.remedy()), cut.to_string());
     }
 }

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use dot11::{Fcs, LinkType, ProbeRequest};
 
-pub use error::CaptureError;
+pub use error::{CaptureError, with_remedy};
 pub use source::{ParseSourceError, Source};
 pub use writer::FrameWriter;
 

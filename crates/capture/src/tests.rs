@@ -50,7 +50,7 @@ fn check(bytes: &[u8], expected: &[Heard], error: Option<&str>) {
     match (outcome, error) {
         (Ok(counters), None) => assert_eq!(counters.probe_requests.load(Relaxed), heard.len() as u64),
         (Err(found), Some(words)) => {
-            let found = found.to_string();
+            let found = with_remedy(&found, found.remedy());
             assert!(found.contains(words), "{found}");
             assert!(found.contains(path.to_str().unwrap()), "{found}");
         }

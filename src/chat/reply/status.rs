@@ -83,7 +83,7 @@ pub enum Condition {
     Hearing,
     /// It is at its end.
     Over,
-    /// It failed, for this reason.
+    /// It failed, for this reason; [`SensorStatus::remedy`] says what helps.
     Failed(String),
     /// Hearing it ended by a fault of this program.
     Broken,
@@ -96,6 +96,9 @@ pub struct SensorStatus {
     pub name: String,
     /// What it is doing.
     pub condition: Condition,
+    /// What helps against its failure, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// When its last frame was captured.
     pub last_frame: Option<Timestamp>,
     /// Frames captured.
@@ -110,6 +113,17 @@ pub struct SensorStatus {
     pub restarts: u64,
     /// Its clock is behind, so that the times of its probes are not known.
     pub clock_is_behind: bool,
+}
+
+impl SensorStatus {
+    /// Why it failed and, behind a semicolon, what helps; `None` where it has not failed.
+    pub fn failure(&self) -> Option<String> {
+        match (&self.condition, &self.remedy) {
+            (Condition::Failed(why), Some(remedy)) => Some(format!("{why}; {remedy}")),
+            (Condition::Failed(why), None) => Some(why.clone()),
+            _ => None,
+        }
+    }
 }
 
 fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -171,7 +185,7 @@ fn sources(text: Text, sensors: &[SensorStatus], now: Timestamp) -> Text {
             Some(time) => format!("last frame {}", ago(time, now)),
             None => "no frame yet".to_owned(),
         };
-        let text = Text::plain(format_args!("{}: {}", printable(&sensor.name), condition(&sensor.condition)));
+        let text = Text::plain(format_args!("{}: {}", printable(&sensor.name), condition(sensor)));
         let text = text.then(format_args!("\n   {last_frame}"));
         let text = match frames(sensor) {
             counts if counts.is_empty() => text,
@@ -196,12 +210,12 @@ fn frames(sensor: &SensorStatus) -> Vec<String> {
     all.into_iter().chain(lost).chain(restarts).collect()
 }
 
-fn condition(condition: &Condition) -> String {
-    match condition {
+fn condition(sensor: &SensorStatus) -> String {
+    match &sensor.condition {
         Condition::Opening => "opening".to_owned(),
         Condition::Hearing => "hearing".to_owned(),
         Condition::Over => "at its end".to_owned(),
-        Condition::Failed(why) => format!("❌ {}", printable(why)),
+        Condition::Failed(_) => format!("❌ {}", printable(&sensor.failure().unwrap_or_default())),
         Condition::Broken => "❌ ended by a fault of this program; restart the service".to_owned(),
     }
 }
@@ -255,6 +269,7 @@ mod tests {
         SensorStatus {
             name,
             condition,
+            remedy: None,
             last_frame,
             frames,
             undecodable: 0,

@@ -236,7 +236,7 @@ fn unheard(source: &Configured, seen: Seen) -> Finding {
         }
         (Seen::CommandFailed { error, said }, _) => Finding::broken(
             about,
-            format!("{}{}", error.trouble(), quoted(said)),
+            format!("{error}{}", quoted(said)),
             "run the command by hand, as the user that the service runs as, and mend what it says",
         ),
         (Seen::Silent { said }, _) => Finding::broken(
@@ -245,13 +245,13 @@ fn unheard(source: &Configured, seen: Seen) -> Finding {
             "run it by hand: it may wait for a password or to know a host; tcpdump needs -U, so that it writes at once",
         ),
         (Seen::Failed(error), _) => {
-            let remedy = error.remedy().unwrap_or_else(|| "mend capture.sources, or the source".to_owned());
-            Finding::broken(about, error.trouble(), remedy)
+            let remedy = error.remedy().unwrap_or("mend capture.sources, or the source".into());
+            Finding::broken(about, error.to_string(), remedy)
         }
-        (Seen::Refused(error), Source::Interface(_)) => {
-            of_interface(about, &error.to_string(), "mend capture.sources, or the interface")
+        (Seen::Refused(error), _) => {
+            let remedy = error.remedy().unwrap_or("mend capture.sources, or the interface".into());
+            Finding::broken(about, error.to_string(), remedy)
         }
-        (Seen::Refused(error), _) => Finding::broken(about, error.to_string(), "mend capture.sources"),
         (Seen::Ready, _) => Finding::unknown(
             about,
             "it was not listened to: it is not in monitor mode, or down; the service sees to that",
@@ -267,13 +267,6 @@ fn quoted(said: Option<String>) -> String {
     said.map_or(String::new(), |said| format!("; it says: {said}"))
 }
 
-/// What is said of an interface, and behind a semicolon what helps. It is the text's own first one: the kernel lets no
-/// interface have a space in its name.
-fn of_interface(about: String, text: &str, otherwise: &str) -> Finding {
-    let (says, remedy) = text.split_once("; ").unwrap_or((text, otherwise));
-    Finding::broken(about, says, remedy)
-}
-
 /// What the service says of a source, where that is enough.
 fn heard(source: &Configured, sensor: &SensorStatus, now: Timestamp) -> Option<Finding> {
     let about = about(source);
@@ -284,9 +277,9 @@ fn heard(source: &Configured, sensor: &SensorStatus, now: Timestamp) -> Option<F
         }
         (Condition::Opening, _) => Some(Finding::unknown(about, "the service waits for its first bytes")),
         (Condition::Over, _) => Some(Finding::fine(about, "the service has read it to its end")),
-        (Condition::Failed(why), Source::Interface(_)) => Some(of_interface(about, why, SEE_TO_IT)),
-        // A file or a command may have any name, which is part of the text.
-        (Condition::Failed(why), _) => Some(Finding::broken(about, why, SEE_TO_IT)),
+        (Condition::Failed(why), _) => {
+            Some(Finding::broken(about, why, sensor.remedy.as_deref().unwrap_or(SEE_TO_IT)))
+        }
         (Condition::Broken, _) => Some(Finding::broken(
             about,
             "hearing it ended by a fault of the program",
@@ -375,6 +368,10 @@ mod tests {
             let sensor = SensorStatus { frames, ..sensor(Condition::Hearing, None) };
             hopped(mon0, &sensor, now, seen)
         };
+        let gone = SensorStatus {
+            remedy: Some("is it plugged in?".to_owned()),
+            ..sensor(Condition::Failed("it is gone".to_owned()), None)
+        };
         let findings = [
             unheard(mon0, opened(true)),
             unheard(mon0, opened(false)),
@@ -390,7 +387,7 @@ mod tests {
             unheard(mon0, Seen::Refused(switched_off)),
             service(Condition::Hearing, Some(990_000_000)),
             service(Condition::Over, None),
-            service(Condition::Failed("it is gone; is it plugged in?".to_owned()), None),
+            heard(mon0, &gone, now).unwrap(),
             service(Condition::Broken, None),
             quiet(Some(100_000_000), opened(true)),
             quiet(None, opened(false)),

@@ -1,5 +1,7 @@
 //! A source that is open: its capture, and the monitor interface that was made for it.
 
+use std::borrow::Cow;
+
 use tracing::{info, warn};
 
 use crate::capture::monitor::{Monitor, MonitorError};
@@ -15,6 +17,16 @@ pub enum SourceError {
     /// Its interface cannot be put into monitor mode.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
+}
+
+impl SourceError {
+    /// What the reader can do about it, where that is known.
+    pub fn remedy(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Capture(error) => error.remedy(),
+            Self::Monitor(error) => error.remedy(),
+        }
+    }
 }
 
 /// An open source.
@@ -51,6 +63,6 @@ fn begin_to_hop(mut monitor: Monitor, name: &str) -> Result<Monitor, MonitorErro
     let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
     info!("{name} listens with {} on {}", monitor.interface(), channels.join(", "));
     let name = name.to_owned();
-    monitor.start_hopping(move |error| warn!("{name}: {error}"))?;
+    monitor.start_hopping(move |error| warn!("{name}: {}", capture::with_remedy(error, error.remedy())))?;
     Ok(monitor)
 }

@@ -20,6 +20,7 @@ fn old_radio() -> Vec<SensorStatus> {
     let status = |name: &str, condition: Condition| SensorStatus {
         name: name.to_owned(),
         condition,
+        remedy: None,
         last_frame: None,
         frames: 1,
         undecodable: 3,

@@ -12,6 +12,7 @@ use super::netlink::{Answer, Request, attributes};
 use super::nl80211::{self, Wiphy};
 use super::route::{self, DefaultRoute, only_way};
 use super::*;
+use crate::with_remedy;
 use rustix::io::Errno;
 
 pub(super) const LINKS: &[u8] = include_bytes!("recorded/links.bin");
@@ -352,9 +353,9 @@ fn each_refusal_of_the_kernel_is_told_with_its_remedy() {
     assert!(matches!(told(Errno::RFKILL), MonitorError::SoftBlocked { .. }));
     assert!(matches!(told(Errno::BUSY), MonitorError::Busy { .. }));
     assert!(matches!(told(Errno::NODEV), MonitorError::Gone { .. }));
-    let unknown = told(Errno::INVAL).to_string();
+    let unknown = told(Errno::INVAL);
     assert_eq!(
-        unknown,
+        with_remedy(&unknown, unknown.remedy()),
         "cannot bring up wlan0: Invalid argument (os error 22) (so it is); the kernel's log (dmesg) may say more"
     );
     let late = RequestError::Io(io::ErrorKind::TimedOut.into());
@@ -401,7 +402,7 @@ fn every_error_says_what_to_do() {
         MonitorError::Busy { interface: "pwmon0".to_owned(), doing: TUNE },
         MonitorError::Gone { interface: "pwmon0".to_owned(), doing: TUNE },
     ];
-    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let told: Vec<String> = errors.iter().map(|error| with_remedy(error, error.remedy())).collect();
     insta::assert_snapshot!(told.join("\n"), @r"
     cannot listen with wlan0: there is no such interface; `ip link` lists them
     cannot put wlan0 into monitor mode: not permitted; run probewatch with sudo, give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch), or, in a systemd unit: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN

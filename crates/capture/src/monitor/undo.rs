@@ -85,7 +85,7 @@ impl Undo {
 impl Drop for Undo {
     fn drop(&mut self) {
         if let Err(error) = self.undo() {
-            warn!(%error, "an interface is not as it was before monitor mode");
+            warn!(%error, remedy = error.remedy().as_deref(), "could not undo monitor mode");
         }
     }
 }
