@@ -4,15 +4,15 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::progress::Progress;
-use super::{CliError, Place, beside};
+use super::{CliError, DataDirArgs, remote};
 use crate::control::Command;
 use crate::control::check::{Compared, TOLD, is_well, report};
 
-pub(super) fn check(place: &Place) -> Result<ExitCode, CliError> {
-    beside::or_here(&place.config()?, Command::Check, "-", || here(place))
+pub(super) fn check(place: &DataDirArgs) -> Result<ExitCode, CliError> {
+    remote::or_here(&place.config()?, Command::Check, "-", || here(place))
 }
 
-fn here(place: &Place) -> Result<ExitCode, CliError> {
+fn here(place: &DataDirArgs) -> Result<ExitCode, CliError> {
     let (_, stored) = place.stored()?;
     let mut progress = Progress::new("checking", stored.log().next_offset());
     let check = stored.check(TOLD, &mut |offset| progress.at(offset))?;

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::street::{self, RESIDENT, VAN_NETWORK};
+use super::demo_data::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
 use crate::chat::{Chat, Message, Progress, reply::alerts};
@@ -53,8 +53,8 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
     let mut rng = Rng::with_seed(SEED);
     let now = Timestamp::now().as_micros();
     let day = folder.join("day.pcap");
-    let mut file = street::create(&day)?;
-    let probes = street::write_day(&mut file, &mut rng, now)?;
+    let mut file = demo_data::create(&day)?;
+    let probes = demo_data::write_day(&mut file, &mut rng, now)?;
     file.finish()?;
     say(&format!(
         "A made-up street: {probes} probe requests of one day, captured, decoded and recorded as real ones.\n\
@@ -69,8 +69,8 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
 
     say("… and a while later the van turns into the street:\n")?;
     let arrival = folder.join("van.pcap");
-    let mut file = street::create(&arrival)?;
-    street::write_van(&mut file, &mut rng, now)?;
+    let mut file = demo_data::create(&arrival)?;
+    demo_data::write_van(&mut file, &mut rng, now)?;
     file.finish()?;
     hear(&arrival, recorder, runtime)?;
     deliver_alerts(chat, recorder, runtime)?;

@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory};
 use super::output::write_to;
 use super::period::{Moment, period};
 use super::progress::Progress;
-use super::{Cli, CliError, Place, beside, report};
+use super::{Cli, CliError, DataDirArgs, remote, report};
 use crate::config::Config;
 use crate::control::export::{Export, ExportError, Format, Wanted, What};
 use crate::control::{Command, Here};
@@ -37,7 +37,7 @@ pub(super) struct Choice {
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: String,
     #[command(flatten)]
-    place: Place,
+    place: DataDirArgs,
 }
 
 impl Choice {
@@ -61,7 +61,7 @@ pub(super) fn export(choice: &Choice) -> Result<ExitCode, CliError> {
     let config = choice.place.config()?;
     let wanted = choice.wanted(config.time_zone);
     let asked = Command::Export(wanted.clone());
-    beside::or_here(&config, asked, &choice.output, || here(&config, &wanted, &choice.output))
+    remote::or_here(&config, asked, &choice.output, || here(&config, &wanted, &choice.output))
 }
 
 fn here(config: &Config, wanted: &Wanted, output: &str) -> Result<ExitCode, CliError> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::ExitCode;
 
-use super::{CliError, Place, TO_WRITE, beside};
+use super::{CliError, DataDirArgs, TO_WRITE, remote};
 use crate::event::Timestamp;
 use crate::recorder;
 use crate::service::recorder_settings;
@@ -12,9 +12,9 @@ use crate::service::recorder_settings;
 /// What a zstd frame begins with.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-pub(super) fn import(file: &str, place: &Place) -> Result<ExitCode, CliError> {
+pub(super) fn import(file: &str, place: &DataDirArgs) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    beside::permit(&config.data_dir, TO_WRITE)?;
+    remote::permit(&config.data_dir, TO_WRITE)?;
     let snapshot = open(file).map_err(|error| CliError::Input { file: file.to_owned(), error })?;
     let state = recorder::import(&recorder_settings(&config), snapshot, Timestamp::now())?;
     writeln!(

@@ -2,10 +2,11 @@
 //!
 //! Exit status: 0 where it went well, 1 where it did not or nothing was found, 2 for a wrong use.
 
-mod beside;
 mod check;
+mod completions;
 mod decode;
 mod demo;
+mod demo_data;
 mod doctor;
 mod export;
 mod import;
@@ -13,12 +14,12 @@ mod output;
 mod period;
 mod progress;
 mod rebuild;
+mod remote;
 mod replay;
-mod shell;
 mod status;
-mod street;
 
 use std::borrow::Cow;
+use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,10 @@ use rustix::fs::{Access, Mode};
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::capture::with_remedy;
 use crate::chat::{Chat, console};
@@ -70,7 +74,7 @@ enum Command {
         #[arg(required = true)]
         files: Vec<String>,
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
         #[command(flatten)]
         fcs: FcsChoice,
     },
@@ -80,7 +84,7 @@ enum Command {
         #[arg(required = true, value_name = "QUERY")]
         queries: Vec<String>,
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
         /// Print an object instead of a text
         #[arg(long)]
         json: bool,
@@ -88,12 +92,12 @@ enum Command {
     /// Chat on the terminal as in Telegram, a line a message; works from a pipe
     Chat {
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
     },
     /// Tell how the service is doing; without one, what the data directory holds
     Status {
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
         /// Print an object instead of a text
         #[arg(long)]
         json: bool,
@@ -104,7 +108,7 @@ enum Command {
     /// Look at all that the service needs; exit status 1 where something is broken
     Doctor {
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
         /// Print an array of objects instead of a list
         #[arg(long)]
         json: bool,
@@ -112,12 +116,12 @@ enum Command {
     /// Make the state anew from the log
     Rebuild {
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
     },
     /// Compare the state with the log, row by row; exit status 1 where they differ or the log is damaged
     Check {
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
     },
     /// Write the whole state, the events or the devices to standard output or a file
     Export(export::Choice),
@@ -126,7 +130,7 @@ enum Command {
         /// What `probewatch export` wrote, compressed or not, or - for standard input
         file: String,
         #[command(flatten)]
-        place: Place,
+        place: DataDirArgs,
     },
     /// Print what completes the arguments in a shell
     Completions {
@@ -150,7 +154,7 @@ struct ConfigFile {
 }
 
 #[derive(Args)]
-struct Place {
+struct DataDirArgs {
     /// The data directory, in place of the configured one
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -165,7 +169,7 @@ struct FcsChoice {
     include_bad_fcs: bool,
 }
 
-impl Place {
+impl DataDirArgs {
     fn config(&self) -> Result<Config, ConfigError> {
         let mut config = Config::load(self.config.config.as_deref())?;
         if let Some(data_dir) = &self.data_dir {
@@ -187,7 +191,7 @@ const TO_WRITE: Access = Access::WRITE_OK.union(Access::EXEC_OK);
 
 /// The data directory, which must hold some data.
 fn stored(config: &Config) -> Result<Stored, CliError> {
-    beside::permit(&config.data_dir, TO_WRITE)?;
+    remote::permit(&config.data_dir, TO_WRITE)?;
     if !["events", "snapshots"].iter().any(|folder| config.data_dir.join(folder).is_dir()) {
         return Err(CliError::NoData(config.data_dir.clone()));
     }
@@ -269,8 +273,8 @@ pub fn main() -> ExitCode {
         Command::Check { place } => check::check(&place),
         Command::Export(choice) => export::export(&choice),
         Command::Import { file, place } => import::import(&file, &place),
-        Command::Completions { shell } => shell::completions(shell),
-        Command::Man { folder } => shell::man(folder.as_deref()),
+        Command::Completions { shell } => completions::completions(shell),
+        Command::Man { folder } => completions::man(folder.as_deref()),
         Command::Demo => demo::demo(),
     };
     match outcome {
@@ -289,20 +293,20 @@ fn report(error: &dyn Display) {
     let _ = writeln!(io::stderr(), "probewatch: {error}");
 }
 
+/// Libraries whose finer messages would write addresses with the bot's token into the log.
+const SECRETIVE_TARGETS: [&str; 7] =
+    ["reqwest", "hyper", "hyper_util", "h2", "rustls", "teloxide_core", "sled"];
+
+/// Logs to standard error. `RUST_LOG` chooses levels, as in `debug` or `info,probewatch::telegram=trace`.
 fn start_logging() {
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // These would write addresses with the bot's token into the log.
-    let quiet = ["reqwest", "hyper", "hyper_util", "h2", "rustls", "teloxide_core", "sled"];
-    let filter = quiet.iter().fold(chosen, |filter, library| match format!("{library}=warn").parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let chosen = env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
+    let levels = chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let levels = levels.with_targets(SECRETIVE_TARGETS.map(|target| (target, LevelFilter::WARN)));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(false)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
 }
 
 fn runtime() -> Result<Runtime, CliError> {
@@ -328,7 +332,7 @@ fn with_recorder<T>(
     config: &Config,
     work: impl FnOnce(&Runtime, &RunningRecorder) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
-    beside::permit(&config.data_dir, TO_WRITE)?;
+    remote::permit(&config.data_dir, TO_WRITE)?;
     let runtime = runtime()?;
     let recorder = RunningRecorder::start(
         config,
@@ -343,10 +347,10 @@ fn with_recorder<T>(
     Ok(outcome)
 }
 
-fn lookup(queries: &[String], place: &Place, json: bool) -> Result<ExitCode, CliError> {
+fn lookup(queries: &[String], place: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let config = place.config()?;
     let command = control::Command::Lookup { queries: queries.to_vec(), json };
-    beside::or_here(&config, command, "-", || lookup_here(queries, &config, json))
+    remote::or_here(&config, command, "-", || lookup_here(queries, &config, json))
 }
 
 fn lookup_here(queries: &[String], config: &Config, json: bool) -> Result<ExitCode, CliError> {
@@ -361,10 +365,10 @@ fn lookup_here(queries: &[String], config: &Config, json: bool) -> Result<ExitCo
     })
 }
 
-fn chat(place: &Place) -> Result<ExitCode, CliError> {
+fn chat(place: &DataDirArgs) -> Result<ExitCode, CliError> {
     let config = place.config()?;
     let command = control::Command::Chat { prompt: prompt().is_some() };
-    beside::or_here(&config, command, "-", || chat_here(&config))
+    remote::or_here(&config, command, "-", || chat_here(&config))
 }
 
 fn chat_here(config: &Config) -> Result<ExitCode, CliError> {

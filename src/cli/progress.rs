@@ -1,51 +1,87 @@
-//! How far the reading of a log is: a bar on a terminal, else a line now and then.
+//! Shows how far a long read is: a line on standard error, redrawn in place on a terminal and repeated
+//! every few seconds elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use crate::event::Offset;
 
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct Progress {
-    what: &'static str,
+    action: &'static str,
     end: Offset,
-    bar: Option<ProgressBar>,
-    last_line: Instant,
+    line: Line,
 }
 
 impl Progress {
-    /// For `what` is done to the events before `end`.
-    pub(super) fn new(what: &'static str, end: Offset) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(end.0).with_style(style).with_message(what)
-        });
-        Self { what, end, bar, last_line: Instant::now() }
+    /// For an `action` on the events before `end`, such as `reading`.
+    pub(super) fn new(action: &'static str, end: Offset) -> Self {
+        Self { action, end, line: Line::new() }
     }
 
     pub(super) fn at(&mut self, offset: Offset) {
-        match &self.bar {
-            Some(bar) => bar.set_position(offset.0),
-            None if self.last_line.elapsed() >= LINE_INTERVAL => {
-                self.last_line = Instant::now();
-                let (what, end) = (self.what, self.end);
-                let percent = offset.0 * 100 / end.0.max(1);
-                // Where standard error is gone there is nobody to tell.
-                let _ = writeln!(io::stderr(), "{what}: event {offset} of {end} ({percent} %)");
-            }
-            None => {}
-        }
+        let (action, end) = (self.action, self.end);
+        self.line.show(|| {
+            let percent = offset.0 * 100 / end.0.max(1);
+            format!("{action}: event {offset} of {end} ({percent} %)")
+        });
     }
 }
 
-impl Drop for Progress {
+/// The progress through a file; shown on a terminal only.
+pub(super) struct FileProgress {
+    name: String,
+    bytes: u64,
+    line: Option<Line>,
+}
+
+impl FileProgress {
+    /// For the file of this name and size; 0 bytes stand for an unknown size, which shows nothing.
+    pub(super) fn new(name: String, bytes: u64) -> Self {
+        let is_shown = bytes > 0 && io::stderr().is_terminal();
+        Self { name, bytes, line: is_shown.then(Line::new) }
+    }
+
+    pub(super) fn at(&mut self, byte: u64) {
+        let (name, bytes) = (&self.name, self.bytes);
+        let Some(line) = &mut self.line else { return };
+        line.show(|| {
+            format!("{name}: {} of {} MiB ({} %)", byte >> 20, bytes >> 20, (byte * 100 / bytes).min(100))
+        });
+    }
+}
+
+/// A line that is cleared when it is dropped.
+struct Line {
+    is_terminal: bool,
+    shown_at: Instant,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { is_terminal: io::stderr().is_terminal(), shown_at: Instant::now() }
+    }
+
+    fn show(&mut self, text: impl FnOnce() -> String) {
+        let interval = if self.is_terminal { REDRAW_INTERVAL } else { LINE_INTERVAL };
+        if self.shown_at.elapsed() < interval {
+            return;
+        }
+        self.shown_at = Instant::now();
+        // A closed standard error is no reason to stop.
+        let _ = match self.is_terminal {
+            true => write!(io::stderr(), "\r{}\x1b[K", text()),
+            false => writeln!(io::stderr(), "{}", text()),
+        };
+    }
+}
+
+impl Drop for Line {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if self.is_terminal {
+            let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::progress::Progress;
-use super::{CliError, Place};
+use super::{CliError, DataDirArgs};
 
-pub(super) fn rebuild(place: &Place) -> Result<ExitCode, CliError> {
+pub(super) fn rebuild(place: &DataDirArgs) -> Result<ExitCode, CliError> {
     let (_, mut stored) = place.stored()?;
     let started = Instant::now();
     let mut progress = Progress::new("rebuilding", stored.log().next_offset());

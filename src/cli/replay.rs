@@ -3,23 +3,23 @@
 use std::collections::HashSet;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::decode::{file_source, warn_of_bad_fcs};
-use super::{CliError, FcsChoice, Place, TO_WRITE, beside, report, runtime};
+use super::progress::FileProgress;
+use super::{CliError, DataDirArgs, FcsChoice, TO_WRITE, remote, report, runtime};
 use crate::capture::{Capture, CaptureError, Settings, Source, with_remedy};
 use crate::dot11::MacAddr;
 use crate::recorder::RecorderHandle;
 use crate::service::{Ear, RunningRecorder, recorder_settings};
 
-/// Frames between two movements of the progress bar.
+/// Frames between two updates of the progress.
 const FRAMES_PER_STEP: u64 = 4096;
 
 /// What the files held.
@@ -35,9 +35,9 @@ struct Summary {
     hasher: RandomState,
 }
 
-pub(super) fn replay(files: &[String], place: &Place, fcs: FcsChoice) -> Result<ExitCode, CliError> {
+pub(super) fn replay(files: &[String], place: &DataDirArgs, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    beside::permit(&config.data_dir, TO_WRITE)?;
+    remote::permit(&config.data_dir, TO_WRITE)?;
     let mut settings = recorder_settings(&config);
     // What was captured some other day alerts nobody.
     settings.alerts.chats.clear();
@@ -75,11 +75,11 @@ fn replay_file(
 ) -> Result<(), CaptureError> {
     let capture = Capture::open(source, &Settings::default())?;
     let counters = capture.counters();
-    let progress = progress_bar(source);
+    let mut progress = FileProgress::new(source.sensor_name(), size_of_file(source));
     let mut ear = Ear::new(&source.sensor_name(), fcs.include_bad_fcs);
     let outcome = capture.run(|frame| {
         if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
-            progress.set_position(counters.bytes.load(Relaxed));
+            progress.at(counters.bytes.load(Relaxed));
         }
         let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
         summary.probes += 1;
@@ -93,7 +93,7 @@ fn replay_file(
             _ => ControlFlow::Break(()),
         }
     });
-    progress.finish_and_clear();
+    drop(progress);
     summary.frames += counters.frames.load(Relaxed);
     summary.bad_fcs += counters.fcs_bad.load(Relaxed);
     summary.undecodable += counters.undecodable.load(Relaxed);
@@ -101,17 +101,12 @@ fn replay_file(
     outcome
 }
 
-fn progress_bar(source: &Source) -> ProgressBar {
-    let length = match source {
+/// The size of a file in bytes; 0 of what has none.
+fn size_of_file(source: &Source) -> u64 {
+    match source {
         Source::File(path) => fs::metadata(path).map_or(0, |file| file.len()),
         Source::Stdin | Source::Interface(_) | Source::Command(_) => 0,
-    };
-    if length == 0 || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style).with_message(source.sensor_name())
 }
 
 fn print(summary: &Summary, files: usize, took: Duration) -> io::Result<()> {

@@ -5,20 +5,20 @@ use std::io;
 use std::process::ExitCode;
 
 use super::progress::Progress;
-use super::{CliError, Place, beside, stored};
+use super::{CliError, DataDirArgs, remote, stored};
 use crate::chat::reply::Status;
 use crate::config::Config;
 use crate::control::{Command, status::write_stored};
 
-pub(super) fn status(place: &Place, json: bool) -> Result<ExitCode, CliError> {
+pub(super) fn status(place: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    beside::or_here(&config, Command::Status { json }, "-", || here(&config, json))
+    remote::or_here(&config, Command::Status { json }, "-", || here(&config, json))
 }
 
 /// Whether a service runs that records and captures.
-pub(super) fn health(place: &Place) -> Result<ExitCode, CliError> {
+pub(super) fn health(place: &DataDirArgs) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    beside::or_here(&config, Command::Health, "-", || Err(CliError::NoService(config.data_dir.clone())))
+    remote::or_here(&config, Command::Health, "-", || Err(CliError::NoService(config.data_dir.clone())))
 }
 
 fn here(config: &Config, json: bool) -> Result<ExitCode, CliError> {

@@ -4,13 +4,13 @@
 //! key stands with its default in `config.example.toml`; a key that does not exist is an error, and so is
 //! a value that does not fit. No secret is ever part of a message.
 
-mod checks;
-mod quiet;
+mod load;
+mod quiet_hours;
 mod raw;
-mod read;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,9 +28,9 @@ use crate::dot11::MacAddr;
 use crate::event::ChatId;
 use crate::event_log::Rotation;
 use crate::recorder::Retention;
-use checks::Checks;
-pub use quiet::QuietHours;
+pub use quiet_hours::QuietHours;
 use raw::Raw;
+use validate::Validator;
 
 /// Read where no file is named and this one exists.
 pub const SYSTEM_FILE: &str = "/etc/probewatch/config.toml";
@@ -217,7 +217,7 @@ impl Config {
     /// # Errors
     /// None: the defaults fit.
     pub fn built_in() -> Result<Self, ConfigError> {
-        let checks = Checks {
+        let checks = Validator {
             root: Value::new(None, ValueKind::Nil),
             place: "the defaults".to_owned(),
             credentials: None,
@@ -230,7 +230,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the file, the key and what was expected.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        read::load_from(file.or(system_file()), read::environment()?)
+        load::load_from(file.or(system_file()), load::environment()?)
     }
 
     /// As [`Self::load`], with the credentials in `folder` where systemd gives this process none of its own: as the
@@ -239,8 +239,8 @@ impl Config {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_with_credentials(file: Option<&Path>, folder: &Path) -> Result<Self, ConfigError> {
-        let mut environment = read::environment()?;
-        environment.entry(read::CREDENTIALS.to_owned()).or_insert_with(|| folder.display().to_string());
-        read::load_from(file.or(system_file()), environment)
+        let mut environment = load::environment()?;
+        environment.entry(load::CREDENTIALS.to_owned()).or_insert_with(|| folder.display().to_string());
+        load::load_from(file.or(system_file()), environment)
     }
 }

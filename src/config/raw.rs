@@ -1,4 +1,4 @@
-//! The keys as they stand in the file, with their defaults: what [`super::checks`] makes a [`super::Config`] of.
+//! The keys as they stand in the file, with their defaults: what [`super::validate`] makes a [`super::Config`] of.
 //! `config.example.toml` shows the same defaults, which a test holds.
 
 use std::collections::BTreeMap;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use serde::Deserialize;
 
-use super::checks::Checks;
 use super::raw::{Kind, List, RawCapture};
+use super::validate::Validator;
 use super::{Capture, ConfigError, Source};
 use crate::capture;
 use crate::capture::monitor::{self, Band, Channel};
@@ -81,7 +81,7 @@ impl RawListening {
     }
 }
 
-impl Checks {
+impl Validator {
     /// Every key of the tables among the sources exists, and its value is of the right kind.
     pub(super) fn sources_are_known(&self, list: &str, sources: &Value) -> Result<(), ConfigError> {
         let ValueKind::Array(entries) = &sources.kind else { return Ok(()) };

@@ -3,8 +3,8 @@ mod sources;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 
+use super::load::{ENVIRONMENT, load_from};
 use super::raw::KEYS;
-use super::read::{ENVIRONMENT, load_from};
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");

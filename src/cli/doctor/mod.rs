@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{CliError, Place, runtime};
+use super::{CliError, DataDirArgs, runtime};
 use crate::capture::Source;
 use crate::chat::reply::SensorStatus;
 use crate::config::{self, Config, ConfigError, SYSTEM_FILE, Telegram};
@@ -38,7 +38,7 @@ struct Service {
     disk_error: Option<String>,
 }
 
-pub(super) fn doctor(place: &Place, json: bool) -> Result<ExitCode, CliError> {
+pub(super) fn doctor(place: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let findings = examine(place)?;
     print(&findings, json).map_err(CliError::io("could not print what was found"))?;
     Ok(if findings.iter().any(Finding::is_broken) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -52,7 +52,7 @@ fn print(findings: &[Finding], json: bool) -> io::Result<()> {
     findings.iter().try_for_each(|finding| writeln!(out, "{finding}"))
 }
 
-fn examine(place: &Place) -> Result<Vec<Finding>, CliError> {
+fn examine(place: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
     let named = place.config.config.as_deref();
     let config = match place.config() {
         Ok(config) => config,

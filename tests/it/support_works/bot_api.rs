@@ -6,6 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 use teloxide::prelude::*;
+use teloxide::types::Update;
 use teloxide::types::{
     BotCommand, ChatAction, InlineKeyboardButton, InlineKeyboardMarkup, InputFile, LinkPreviewOptions,
     MessageId, ParseMode, ThreadId, UpdateKind,

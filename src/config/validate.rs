@@ -39,7 +39,7 @@ const DAY_MINUTES: u32 = 1_440;
 const LOG_SEGMENTS: u32 = 4;
 
 /// The checks that types alone cannot make, with what they need to name the place of an error.
-pub(super) struct Checks {
+pub(super) struct Validator {
     pub(super) root: Value,
     /// The file, or the environment where there is none: the place of values that are missing.
     pub(super) place: String,
@@ -47,7 +47,7 @@ pub(super) struct Checks {
     pub(super) credentials: Option<PathBuf>,
 }
 
-impl Checks {
+impl Validator {
     /// Every key exists, and its value is of the right kind.
     pub(super) fn keys_are_known(&self) -> Result<(), ConfigError> {
         match &self.root.kind {

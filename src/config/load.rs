@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use config::{ConfigError as ReadError, Environment, FileFormat, Value};
 
-use super::checks::Checks;
 use super::raw::Raw;
+use super::validate::Validator;
 use super::{Config, ConfigError};
 
 const ENVIRONMENT_PREFIX: &str = "PROBEWATCH";
@@ -37,7 +37,7 @@ pub(super) fn load_from(
         .ignore_empty(true)
         .source(Some(environment));
     let read = sources.add_source(environment).build().map_err(|error| read_error(&place, &error))?;
-    let checks = Checks { root: read.cache.clone(), place, credentials };
+    let checks = Validator { root: read.cache.clone(), place, credentials };
     checks.keys_are_known()?;
     let raw: Raw = read.try_deserialize().map_err(|error| read_error(&checks.place, &error))?;
     checks.into_config(raw)
