@@ -19,7 +19,7 @@ use std::path::Path;
 pub use lines::neighbours;
 
 use crate::dot11::MacAddr;
-use crate::state::{NAME_LENGTH, check_name, fold_case};
+use crate::state::{MAX_NAME_CHARS, check_name, fold_case};
 
 /// Names that are taken from all files together.
 pub const NAMES_LIMIT: usize = 4096;
@@ -225,7 +225,7 @@ fn without_end(name: &str, address: MacAddr) -> &str {
 }
 
 fn with_end(name: &str, end: &str) -> String {
-    let kept: String = name.chars().take(NAME_LENGTH.saturating_sub(end.len())).collect();
+    let kept: String = name.chars().take(MAX_NAME_CHARS.saturating_sub(end.len())).collect();
     format!("{}{end}", kept.trim_end())
 }
 
@@ -356,7 +356,7 @@ mod tests {
                 (ALICE, "iPhone (a4:83:e7:4e:39:15)", true),
             ],
         );
-        let long = "x".repeat(NAME_LENGTH);
+        let long = "x".repeat(MAX_NAME_CHARS);
         let names = joined(&[&leases.replace("iPhone", &long).replace("iphone", &long)], &Facts::default());
         assert!(names.iter().all(|(_, name, _)| check_name(name).as_deref() == Ok(name)), "{names:?}");
     }

@@ -35,7 +35,7 @@ use crate::control;
 use crate::event::Timestamp;
 use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
-use crate::state::{AlertPolicy, DEVICES_LIMIT};
+use crate::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
 use crate::telegram::{self, RequestMetrics, TelegramError};
 use listening::listening;
 use monitoring::Monitored;
@@ -95,10 +95,10 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
             cooldown: config.alert_cooldown,
             // The quiet hours are no fault of Telegram's.
             keep: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
-            listening_since: None,
+            capturing_since: None,
         },
         retention: Retention::default(),
-        devices_bytes: DEVICES_LIMIT,
+        devices_memory_limit: DEVICES_MEMORY_LIMIT,
     }
 }
 
@@ -236,7 +236,7 @@ async fn serve(
     monitor: Option<TcpListener>,
     stop: &CancellationToken,
 ) -> Result<(), ServiceError> {
-    recorder.ask_since_when_heard(listening(sensors.to_vec()));
+    recorder.set_capturing_since(listening(sensors.to_vec()));
     let _watchdog = Watchdog::start(systemd, parts(sensors, recorder))?;
     tokio::select! {
         tried = readiness.each_tried() => tried?,

@@ -23,7 +23,7 @@ use super::{Chat, reply};
 use crate::chart::{self, Series};
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Probe, Timestamp};
-use crate::recorder::{History, Sought};
+use crate::recorder::{History, ProbeFilter};
 
 /// Pages of a device's newest probes.
 const PROBE_PAGES: usize = 10;
@@ -46,7 +46,7 @@ pub enum Subject {
 /// Whose probes a chart is made of.
 struct Charted {
     title: String,
-    sought: Sought,
+    sought: ProbeFilter,
     /// As far as the state knows.
     last_probe: Option<Timestamp>,
 }
@@ -113,8 +113,8 @@ impl Chat {
             Err(answer) => return answer,
         };
         let buttons = reply::chart_buttons(period, |period| match &sought {
-            Sought::Addresses(addresses) => Some(Action::ChartDevice(*addresses.first()?, period)),
-            Sought::Network(ssid) => Some(Action::ChartNetwork(ssid.clone(), period)),
+            ProbeFilter::Addresses(addresses) => Some(Action::ChartDevice(*addresses.first()?, period)),
+            ProbeFilter::Network(ssid) => Some(Action::ChartNetwork(ssid.clone(), period)),
         });
         let (now, zone) = (Timestamp::now(), self.zone);
         let from = period.start(now, zone);
@@ -145,12 +145,12 @@ impl Chat {
                 let report = self.device_of(&query, |address| Action::ChartDevice(address, period))?;
                 let title = report.title();
                 let last_probe = Some(report.device.last_probe);
-                Charted { title, sought: Sought::Addresses(report.addresses), last_probe }
+                Charted { title, sought: ProbeFilter::Addresses(report.addresses), last_probe }
             }
             Subject::Network(ssid) => {
                 let network = self.recorder.state().networks().get(&ssid);
                 let last_probe = network.map(|network| network.last_probe);
-                Charted { title: format!("\"{ssid}\""), sought: Sought::Network(ssid), last_probe }
+                Charted { title: format!("\"{ssid}\""), sought: ProbeFilter::Network(ssid), last_probe }
             }
         })
     }
@@ -172,7 +172,7 @@ impl Chat {
             };
             // One more, to know whether there are more.
             let count = PROBE_PAGES * PAGE_ENTRIES + 1;
-            let newest = history.newest(&Sought::Addresses(addresses), first_probe, count, go_on);
+            let newest = history.newest(&ProbeFilter::Addresses(addresses), first_probe, count, go_on);
             newest.map_err(|error| error.io().to_string())
         });
         match newest.await {
@@ -199,7 +199,7 @@ impl Chat {
         let file = report.addresses.first().map(|address| format!("probes-{address}.csv").replace(':', ""));
         let first_probe = report.device.first_probe;
         let (sought, name, limit) =
-            (Sought::Addresses(report.addresses), report.name, self.readings.document_limit());
+            (ProbeFilter::Addresses(report.addresses), report.name, self.readings.document_limit());
         let table = self.read_log(Makes::Document, progress, move |history, reading| {
             let in_words = |error: io::Error| error.to_string();
             let mut table = EventTable::new(Rows::new(limit, Keep::Last)).map_err(in_words)?;

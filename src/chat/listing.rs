@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::Timestamp;
 use crate::recorder::RecorderHandle;
-use crate::state::{Brief, DEVICE_PARTS, DeviceRow, Names, Network, SoughtNetwork, fold_case};
+use crate::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, fold_case};
 
 /// Entries of a page: of as many as long as they get, a message has room for all.
 pub const PAGE_ENTRIES: usize = 10;
@@ -72,7 +72,7 @@ pub struct Entry {
     /// How many others it has.
     pub further_addresses: usize,
     /// What is known of it. In a list of those who asked for a network, the probes are those for it.
-    pub brief: Brief,
+    pub brief: DeviceSummary,
 }
 
 /// What stands first.
@@ -88,18 +88,18 @@ pub enum Order {
 
 /// A page of the devices that were heard from `since` on.
 pub fn devices(recorder: &RecorderHandle, order: Order, since: Option<Timestamp>, page: u32) -> Page<Entry> {
-    let is_recent = |brief: &Brief| since.is_none_or(|since| brief.last_probe >= since);
-    gather(recorder, order, page, |row| row.brief().filter(is_recent))
+    let is_recent = |brief: &DeviceSummary| since.is_none_or(|since| brief.last_probe >= since);
+    gather(recorder, order, page, |row| row.summary().filter(is_recent))
 }
 
 /// A page of the devices that asked for a network, and how often all of them did.
 pub fn who_asked(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<Entry>, u64) {
-    let network = SoughtNetwork::new(ssid);
+    let network = SsidQuery::new(ssid);
     let mut sum = 0;
     let askers = gather(recorder, Order::MostProbes, page, |row| {
         let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
         sum += probe_count;
-        Some(Brief { probe_count, ..row.brief()? })
+        Some(DeviceSummary { probe_count, ..row.summary()? })
     });
     (askers, sum)
 }
@@ -121,13 +121,13 @@ fn gather(
     recorder: &RecorderHandle,
     order: Order,
     page: u32,
-    mut look: impl FnMut(DeviceRow<'_>) -> Option<Brief>,
+    mut look: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
 ) -> Page<Entry> {
     let mut named = Named::of(recorder.state().names());
     let mut greatest = Greatest::for_page(page);
-    for first in (0..DEVICE_PARTS).step_by(PARTS_AT_ONCE) {
+    for first in (0..DEVICE_SHARDS).step_by(PARTS_AT_ONCE) {
         let state = recorder.state();
-        for row in (first..first + PARTS_AT_ONCE).flat_map(|part| state.devices_of_part(part)) {
+        for row in (first..first + PARTS_AT_ONCE).flat_map(|part| state.devices_of_shard(part)) {
             let Some(brief) = look(row) else { continue };
             let listed = Listed { address: row.address, further_addresses: 0, brief };
             match named.group_of(row.address) {
@@ -152,7 +152,7 @@ fn gather(
 struct Listed {
     address: MacAddr,
     further_addresses: u32,
-    brief: Brief,
+    brief: DeviceSummary,
 }
 
 impl Listed {

@@ -126,10 +126,10 @@ impl Chat {
                 last_heard: state.last_heard(device).map(|(_, last)| last),
             })
             .collect();
-        let ignored = state.silences().all_ignored().filter(|(_, by, _)| is_meant(*by));
+        let ignored = state.mutes().all_ignored().filter(|(_, by, _)| is_meant(*by));
         let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
         let now = Timestamp::now();
-        let mute = state.silences().mute_of(chat).filter(|mute| now < mute.until);
+        let mute = state.mutes().get(chat).filter(|mute| now < mute.until);
         words::watches(&words::Wishes { watches, follows, ignored, mute }, page, chat, (now, self.zone))
     }
 
@@ -273,11 +273,11 @@ impl Chat {
     }
 
     async fn unmute(&self, chat: ChatId, update: Option<u32>) -> Text {
-        let mute = self.recorder.state().silences().mute_of(chat).cloned();
+        let mute = self.recorder.state().mutes().get(chat).cloned();
         match mute {
             Some(mute) => {
                 let event = Event::Unmute { time: Timestamp::now(), chat };
-                self.change(event, update, words::unmuted(mute.swallowed)).await
+                self.change(event, update, words::unmuted(mute.suppressed)).await
             }
             None => words::was_not_muted(),
         }
@@ -295,8 +295,8 @@ impl Chat {
                 }
             };
             let Some(device) = device else { return words::no_such_device(query).into() };
-            let of_chat = state.silences().all_ignored().filter(|(_, by, _)| *by == chat).count();
-            if state.silences().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
+            let of_chat = state.mutes().all_ignored().filter(|(_, by, _)| *by == chat).count();
+            if state.mutes().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
                 return words::too_many_ignored(DEVICES_PER_CHAT).into();
             }
             let done = words::ignoring(&shown_device(&state, &device));
@@ -309,7 +309,7 @@ impl Chat {
         let found = {
             let state = self.recorder.state();
             let device = device_meant(&state, query);
-            let is_by = |by| state.silences().ignored(&device, by).is_some();
+            let is_by = |by| state.mutes().ignored(&device, by).is_some();
             (wish_of(chat, is_by), shown_device(&state, &device), device)
         };
         match found {

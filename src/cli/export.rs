@@ -13,7 +13,7 @@ use super::{Cli, CliError, DataDirArgs, remote, report};
 use crate::config::Config;
 use crate::control::export::{Export, ExportError, Format, Wanted, What};
 use crate::control::{Command, Here};
-use crate::recorder::Stored;
+use crate::recorder::OfflineDataDir;
 use crate::state::State;
 
 #[derive(Args)]
@@ -77,7 +77,7 @@ fn here(config: &Config, wanted: &Wanted, output: &str) -> Result<ExitCode, CliE
     Ok(if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn state(stored: &Stored) -> Result<State, CliError> {
+fn state(stored: &OfflineDataDir) -> Result<State, CliError> {
     let mut progress = Progress::new("reading", stored.log().next_offset());
     Ok(stored.state(&mut |offset| progress.at(offset))?)
 }

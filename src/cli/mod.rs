@@ -40,7 +40,7 @@ use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
 use crate::control::export::ExportError;
 use crate::control::{self, Running, Unanswered};
-use crate::recorder::{ImportError, RecorderError, Stored};
+use crate::recorder::{ImportError, OfflineDataDir, RecorderError};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
 /// Hears which Wi-Fi networks the devices around ask for, keeps every probe request, and answers in
@@ -179,7 +179,7 @@ impl DataDirArgs {
     }
 
     /// The configuration, and its data directory, which must hold some data.
-    fn stored(&self) -> Result<(Config, Stored), CliError> {
+    fn stored(&self) -> Result<(Config, OfflineDataDir), CliError> {
         let config = self.config()?;
         let stored = stored(&config)?;
         Ok((config, stored))
@@ -190,12 +190,12 @@ impl DataDirArgs {
 const TO_WRITE: Access = Access::WRITE_OK.union(Access::EXEC_OK);
 
 /// The data directory, which must hold some data.
-fn stored(config: &Config) -> Result<Stored, CliError> {
+fn stored(config: &Config) -> Result<OfflineDataDir, CliError> {
     remote::permit(&config.data_dir, TO_WRITE)?;
     if !["events", "snapshots"].iter().any(|folder| config.data_dir.join(folder).is_dir()) {
         return Err(CliError::NoData(config.data_dir.clone()));
     }
-    Ok(Stored::open(&config.data_dir)?)
+    Ok(OfflineDataDir::open(&config.data_dir)?)
 }
 
 /// What went wrong, for a person.

@@ -1,7 +1,7 @@
 //! What a check of the state against the log found, in words.
 
 use crate::dot11::write_printable;
-use crate::recorder::Check;
+use crate::recorder::CheckReport;
 use crate::state::Difference;
 
 /// Differences and damages that are told one by one.
@@ -26,12 +26,12 @@ impl Compared {
 }
 
 /// Whether nothing is wrong with what was found.
-pub fn is_well(check: &Check) -> bool {
+pub fn is_well(check: &CheckReport) -> bool {
     check.checkpoint.is_ok() && check.differences.count == 0 && check.damaged == 0
 }
 
 /// What was found, in lines.
-pub fn report(check: &Check, compared: Compared) -> String {
+pub fn report(check: &CheckReport, compared: Compared) -> String {
     let differences = &check.differences;
     let mut lines = check.damage.clone();
     lines.extend(more(check.damaged, check.damage.len(), "damaged places"));
@@ -41,7 +41,7 @@ pub fn report(check: &Check, compared: Compared) -> String {
     lines.join("\n") + "\n"
 }
 
-fn verdict(check: &Check, compared: Compared) -> String {
+fn verdict(check: &CheckReport, compared: Compared) -> String {
     let other = compared.name();
     let count = check.differences.count;
     let is_damaged = check.damaged > 0;

@@ -13,7 +13,7 @@ use crate::chat::table::{DeviceTable, EventTable};
 use crate::dot11::MacAddr;
 use crate::event::{Event, Offset, Timestamp};
 use crate::event_log::{LogError, format_line};
-use crate::state::{DEVICE_PARTS, Device, DeviceForm, State};
+use crate::state::{DEVICE_SHARDS, Device, DeviceJson, State};
 
 /// Devices that are copied while the state is held.
 const DEVICES_AT_ONCE: usize = 64;
@@ -188,7 +188,7 @@ impl<'a, V: View> Export<'a, V> {
             name: Option<String>,
             random: bool,
             #[serde(flatten)]
-            statistics: DeviceForm,
+            statistics: DeviceJson,
         }
         self.for_devices(|address, device, name| {
             let random = address.is_random();
@@ -210,9 +210,9 @@ impl<'a, V: View> Export<'a, V> {
         mut take: impl FnMut(MacAddr, Device, Option<String>) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut addresses: Vec<MacAddr> = Vec::new();
-        for part in 0..DEVICE_PARTS {
+        for part in 0..DEVICE_SHARDS {
             self.view.with_state(|state| {
-                let rows = state.devices_of_part(part).map(|row| row.address);
+                let rows = state.devices_of_shard(part).map(|row| row.address);
                 addresses.extend(rows.filter(|address| self.filter.takes_address(*address)));
             });
         }

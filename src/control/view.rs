@@ -5,8 +5,8 @@ use std::fmt::Display;
 use tokio::runtime::Handle;
 
 use crate::event_log::{Entry, LogError};
-use crate::recorder::{RecorderHandle, Stored};
-use crate::state::{Image, State};
+use crate::recorder::{OfflineDataDir, RecorderHandle};
+use crate::state::{State, StateImage};
 
 /// A state, and the log that it follows from.
 pub trait View {
@@ -14,7 +14,7 @@ pub trait View {
     fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T;
 
     /// A copy of the state. Recording does not wait for it.
-    fn image(&self) -> Image;
+    fn image(&self) -> StateImage;
 
     /// The events of the log up to now, with what is damaged among them. What keeps some from being read is
     /// told.
@@ -30,7 +30,7 @@ pub trait View {
 /// A data directory that no service uses.
 pub struct Here<'a> {
     /// The log.
-    pub stored: &'a Stored,
+    pub stored: &'a OfflineDataDir,
     /// The state at its end.
     pub state: State,
 }
@@ -40,7 +40,7 @@ impl View for Here<'_> {
         look(&self.state)
     }
 
-    fn image(&self) -> Image {
+    fn image(&self) -> StateImage {
         self.state.image()
     }
 
@@ -66,7 +66,7 @@ impl View for Running {
         look(&self.recorder.state())
     }
 
-    fn image(&self) -> Image {
+    fn image(&self) -> StateImage {
         self.recorder.image()
     }
 

@@ -207,7 +207,7 @@ fn alerts(page: &mut Page, recorder: &RecorderHandle) {
         "probewatch_alerts_total",
         "What became of alerts; one that is raised goes into the outbox.",
     );
-    for (outcome, count) in recorder.tally().outcomes() {
+    for (outcome, count) in recorder.alert_metrics().outcomes() {
         outcomes.series(&[("outcome", outcome)], count);
     }
     let (waiting, oldest) = {

@@ -31,7 +31,7 @@ use crate::capture::{self, CaptureError, Counters, Settings, StopHandle};
 use crate::chat::reply::{Condition, SensorStatus};
 use crate::config::Source;
 use crate::event::Timestamp;
-use crate::recorder::{Heard, RecorderHandle};
+use crate::recorder::{CapturedProbe, RecorderHandle};
 use clock::Clock;
 use counts::Counts;
 pub(super) use counts::Drops;
@@ -324,7 +324,7 @@ impl Sensor {
             let Some(mut heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
             if is_live {
                 self.look_at_clock(&mut heard);
-                if let Some(dropped) = recorder.record_or_drop(heard) {
+                if let Some(dropped) = recorder.try_record(heard) {
                     ear.forget(dropped);
                 }
             } else if recorder.record(heard).is_err() {
@@ -335,7 +335,7 @@ impl Sensor {
     }
 
     /// Corrects or marks a probe whose time cannot be, and says when that begins and ends.
-    fn look_at_clock(&self, heard: &mut Heard) {
+    fn look_at_clock(&self, heard: &mut CapturedProbe) {
         let recorder = &self.shared.recorder;
         let (name, given, now) = (&self.name, heard.probe.time, Timestamp::now());
         let (time, is_newly_ahead) = self.clock.no_later_than(given, now);

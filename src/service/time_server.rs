@@ -33,7 +33,7 @@ pub(super) async fn watch(sensors: Vec<Arc<Sensor>>, recorder: RecorderHandle, s
                 "a time server sets this machine's clock, so it is believed: it was ahead when something was \
                  recorded"
             );
-            recorder.believe_clock();
+            recorder.trust_clock();
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn run(
     quiet: LocalQuietHours,
     stop: CancellationToken,
 ) {
-    let mut disk = recorder.disk_errors();
+    let mut disk = recorder.subscribe_disk_error();
     let mut chats: HashMap<ChatId, IncidentState<u64>> = HashMap::new();
     let lost = || recorder.losses().disk_failed.load(Ordering::Relaxed);
     let mut lost_before = lost();

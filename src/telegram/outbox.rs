@@ -195,15 +195,15 @@ fn next_due(
     let (now, time) = (Instant::now(), Timestamp::now());
     let state = recorder.state();
     let mut chats = state.alerts().chats_waiting();
-    chats.extend(state.silences().mutes().filter(|(_, mute)| mute.swallowed > 0).map(|(chat, _)| chat));
+    chats.extend(state.mutes().iter().filter(|(_, mute)| mute.suppressed > 0).map(|(chat, _)| chat));
     let (mut due, mut wake) = (Vec::new(), None::<Instant>);
     for chat in chats {
         let pause = pauses.entry(chat).or_default();
-        let next = if times.quiet.covers(time) || state.silences().is_muted(chat, time) {
+        let next = if times.quiet.covers(time) || state.mutes().is_muted(chat, time) {
             Next::NotBefore(now + CLOCK_CHECK)
-        } else if let Some(mute) = state.silences().mute_of(chat).filter(|mute| mute.swallowed > 0) {
-            let answer = alerts::mute_over(mute.swallowed).into();
-            Next::Due(Due { chat, what: What::MuteOver(mute.swallowed), answer })
+        } else if let Some(mute) = state.mutes().get(chat).filter(|mute| mute.suppressed > 0) {
+            let answer = alerts::mute_over(mute.suppressed).into();
+            Next::Due(Due { chat, what: What::MuteOver(mute.suppressed), answer })
         } else {
             let name = |address| state.names().of(address);
             let waiting = state.alerts().waiting_for(chat);

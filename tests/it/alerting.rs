@@ -8,7 +8,7 @@ use probewatch::chat::reply::alerts as words;
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
 use probewatch::recorder::Settings;
-use probewatch::state::{ALERTS_A_MINUTE, Alert, AlertPolicy, Presence, State};
+use probewatch::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
 use serde_json::Value;
 
 use crate::support::bot_api::SentMessage;
@@ -62,7 +62,7 @@ impl Folded {
             chats: vec![OWNER],
             cooldown: Duration::from_secs(600),
             keep: Duration::MAX,
-            listening_since: Some(time(0)),
+            capturing_since: Some(time(0)),
         };
         Self { state: State::default(), policy }
     }
@@ -81,7 +81,7 @@ impl Folded {
 
     /// Who has left by then, which is folded in.
     fn leave(&mut self, micros: i64) -> usize {
-        let left = self.state.who_left(time(micros), &self.policy);
+        let left = self.state.departures(time(micros), &self.policy);
         let count = left.len();
         left.into_iter().for_each(|event| self.fold(event));
         count
@@ -129,17 +129,17 @@ fn a_service_that_was_down_invents_no_arrival_and_no_leaving() {
     folded.hear(wildcard(1));
     folded.follow(DeviceKey::Address(van()), minutes(2));
     // Down until minute 200: whether it was here is not known, and after the start it has time to be heard.
-    folded.policy.listening_since = Some(time(minutes(200)));
+    folded.policy.capturing_since = Some(time(minutes(200)));
     let mut gone = Folded { state: folded.state.clone(), policy: folded.policy.clone() };
     assert_eq!(folded.leave(minutes(201)), 0);
     assert_eq!(folded.hear(wildcard(202)), []);
     // Another day it is not heard any more: that is said once, with the time at which it was heard.
     assert_eq!((gone.leave(minutes(214)), gone.leave(minutes(215)), gone.leave(minutes(300))), (0, 1, 0));
-    gone.policy.listening_since = Some(time(minutes(400)));
+    gone.policy.capturing_since = Some(time(minutes(400)));
     assert_eq!(gone.leave(minutes(500)), 0);
     assert_eq!(gone.hear(wildcard(501)), [arrived(500)]);
     // Where nothing is heard at all, as by a command on the terminal, nobody leaves.
-    folded.policy.listening_since = None;
+    folded.policy.capturing_since = None;
     assert_eq!(folded.leave(minutes(900)), 0);
 }
 
@@ -167,7 +167,7 @@ fn a_name_is_followed_over_all_its_addresses() {
     folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
     assert_eq!(folded.hear(asks(van(), "Depot", minutes(60))).len(), 2);
     let (_, last) = folded.state.alerts().waiting_for(OWNER).last().unwrap();
-    assert!(last.asked.is_some() && last.presence.is_some());
+    assert!(last.watch_match.is_some() && last.presence.is_some());
     assert_eq!(folded.state.alerts().waiting_for(OWNER).count(), 3);
 }
 
@@ -182,7 +182,7 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     assert_eq!(muted, [AlertDecision::Mute { chat: OWNER }, arrival]);
     assert_eq!(folded.leave(minutes(30)), 1);
     // What one probe says is one alert.
-    assert_eq!(folded.state.silences().mute_of(OWNER).unwrap().swallowed, 2);
+    assert_eq!(folded.state.mutes().get(OWNER).unwrap().suppressed, 2);
     assert_eq!(folded.state.alerts().waiting(), 0);
     let device = DeviceKey::Address(van());
     folded.fold(Event::Ignore { time: time(0), chat: OWNER, device: device.clone() });
@@ -191,7 +191,7 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     assert_eq!(folded.hear(asks(van(), "Depot", minutes(41))), []);
     folded.fold(Event::Unignore { time: time(0), chat: OWNER, device });
     folded.fold(Event::MuteTold { time: time(minutes(61)), chat: OWNER, count: 2 });
-    assert!(folded.state.silences().mute_of(OWNER).is_none());
+    assert!(folded.state.mutes().get(OWNER).is_none());
     assert!(!folded.hear(asks(van(), "Depot", minutes(62))).is_empty());
 }
 
@@ -233,7 +233,7 @@ fn one_probe_that_says_two_things_overflows_as_one() {
     let mut folded = Folded::new();
     folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
     folded.follow(DeviceKey::Address(van()), 0);
-    for number in 0..ALERTS_A_MINUTE {
+    for number in 0..ALERTS_PER_MINUTE {
         folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
     }
     let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
@@ -364,11 +364,11 @@ fn record_the_night(data_dir: &Path) {
     for number in 0..5 {
         let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, number]);
         let ago = minutes(110 - 10 * i64::from(number));
-        running.record(&Input::Heard(asks(source, "Depot", now - ago)));
+        running.record(&Input::Probe(asks(source, "Depot", now - ago)));
     }
     let mute = Event::Mute { time: time(now), chat: ChatId(CHAT), until: time(now - minutes(40)) };
     running.record(&Input::Change(mute));
-    running.record(&Input::Heard(asks(van(), "Depot", now - minutes(50))));
+    running.record(&Input::Probe(asks(van(), "Depot", now - minutes(50))));
     running.sync();
     running.stop();
 }
@@ -425,7 +425,7 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
     let folder = tempfile::tempdir().unwrap();
     let listening = || {
         let mut settings = settings(folder.path());
-        settings.alerts.listening_since = Some(Timestamp::now());
+        settings.alerts.capturing_since = Some(Timestamp::now());
         Running::start(settings)
     };
     let left = |running: &Running| {
@@ -435,7 +435,7 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
     };
     let running = listening();
     let now = Timestamp::now();
-    running.record(&Input::Heard(probe(van(), RequestedSsid::Wildcard, now.as_micros())));
+    running.record(&Input::Probe(probe(van(), RequestedSsid::Wildcard, now.as_micros())));
     let device = DeviceKey::Address(van());
     let follow = Event::Follow { time: now, chat: OWNER, device, silence_seconds: 1 };
     running.record(&Input::Change(follow));
@@ -455,7 +455,7 @@ fn the_log_knows_which_sensors_were_heard() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(settings(folder.path()));
     let sensor = std::sync::Arc::from("mon \"1\"");
-    running.record(&Input::Heard(Probe { sensor, ..asks(van(), "Depot", minutes(1)) }));
+    running.record(&Input::Probe(Probe { sensor, ..asks(van(), "Depot", minutes(1)) }));
     running.sync();
     let history = running.handle.history();
     let heard = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_heard(sensor).unwrap());

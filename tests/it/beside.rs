@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use probewatch::dot11::{MacAddr, RequestedSsid};
-use probewatch::recorder::{Heard, Settings};
+use probewatch::recorder::{CapturedProbe, Settings};
 use serde_json::Value;
 
 use crate::commands::{ALICE, RANDOM, TIME, stderr, stdout};
@@ -477,7 +477,7 @@ fn longest_halt(running: &Running, work: impl FnOnce() + Send) -> Duration {
                 }
                 let due = begun + Duration::from_micros(50) * number;
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                running.handle.record_or_drop(one_of_a_million(number));
+                running.handle.try_record(one_of_a_million(number));
             }
         });
         let (mut longest, mut turns, mut turned) = (Duration::ZERO, 0, Instant::now());
@@ -492,10 +492,10 @@ fn longest_halt(running: &Running, work: impl FnOnce() + Send) -> Duration {
     })
 }
 
-fn one_of_a_million(number: u32) -> Heard {
+fn one_of_a_million(number: u32) -> CapturedProbe {
     let [a, b, c, d] = (number % 1_000_000).wrapping_mul(0x9e37_79b1).to_be_bytes();
     let ssid = RequestedSsid::from_element(b"Depot");
-    Heard { probe: probe(MacAddr::new([2, 0, a, b, c, d]), ssid, i64::from(number)), elements: None }
+    CapturedProbe { probe: probe(MacAddr::new([2, 0, a, b, c, d]), ssid, i64::from(number)), elements: None }
 }
 
 #[test]

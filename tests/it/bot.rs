@@ -344,7 +344,7 @@ fn a_flood_of_alerts_is_told_as_a_number() {
     home.ask_until("/status", "Probes: 300 (");
     let told = home.api.wait_for_message(|message| message.plain.contains("too many at a time"));
     home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    let count = probewatch::state::ALERTS_A_MINUTE;
+    let count = probewatch::state::ALERTS_PER_MINUTE;
     assert_eq!(home.alerts().len(), count + 1, "{}", told.plain);
     home.api.assert_clean();
 }

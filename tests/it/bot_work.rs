@@ -127,7 +127,7 @@ fn a_pressed_button_does_not_wait_for_what_takes_long() {
     let disk = HeldDisk::default();
     let bot = Bot::start(Some(Arc::new(disk.clone())), Vec::new);
     let asked_for = RequestedSsid::Named("Depot".into());
-    bot.recorder.record(&Input::Heard(probe(VAN, asked_for, Timestamp::now().as_micros())));
+    bot.recorder.record(&Input::Probe(probe(VAN, asked_for, Timestamp::now().as_micros())));
     bot.recorder.sync();
     let api = &bot.api;
     let card = bot.ask(CHAT, &VAN.to_string());
@@ -173,7 +173,7 @@ fn a_reading_that_takes_long_holds_up_no_other_chats() {
     let disk = HeldDisk::default();
     let bot = Bot::start(Some(Arc::new(disk.clone())), Vec::new);
     let asked_for = RequestedSsid::Named("Depot".into());
-    bot.recorder.record(&Input::Heard(probe(VAN, asked_for, Timestamp::now().as_micros())));
+    bot.recorder.record(&Input::Probe(probe(VAN, asked_for, Timestamp::now().as_micros())));
     bot.recorder.sync();
     let api = &bot.api;
     disk.hold_next_listing();

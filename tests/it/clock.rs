@@ -78,7 +78,7 @@ fn what_was_known_is_known_after_another_start_under_a_clock_that_is_behind() {
     let minutes = |minutes: i64| Timestamp::from_micros(now + minutes * 60_000_000);
     let heard = |time: Timestamp, not_before| {
         let probe = probe(addresses()[0], RequestedSsid::Wildcard, time.as_micros());
-        Input::Heard(Probe { not_before, ..probe })
+        Input::Probe(Probe { not_before, ..probe })
     };
     let known_at_start = || {
         let running = Running::start(settings(folder.path()));

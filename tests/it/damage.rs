@@ -12,14 +12,14 @@ use probewatch::event_log::{self, Snapshots};
 use crate::support::recorder::{
     Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
 };
-use probewatch::recorder::{Recorder, Settings, Stored};
+use probewatch::recorder::{OfflineDataDir, Recorder, Settings};
 use probewatch::state::Differences;
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
     let running = Running::start(Settings { rotation: one_segment(), ..settings(folder) });
     for number in 0..5 {
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
+        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));
     }
     running.stop();
     let segment = folder.join("events").join(format!("{:020}.ndjson", 0));
@@ -35,7 +35,7 @@ fn recording_goes_on_behind_a_cut() {
     // sled is ahead of the log now: it is dropped, and the log says what is lost.
     let running = Running::start(settings(folder.path()));
     assert_eq!(running.handle.state().next_offset(), Offset(6));
-    running.record(&Input::Heard(probe(addresses()[1], RequestedSsid::Absent, 9)));
+    running.record(&Input::Probe(probe(addresses()[1], RequestedSsid::Absent, 9)));
     running.stop();
     let now = events(folder.path());
     assert_eq!(now[..5], all[..5]);
@@ -91,7 +91,7 @@ fn mending_works_on_a_real_disk() {
 fn record_many_segments(folder: &Path) {
     let running = Running::start(settings(folder));
     for number in 0..200 {
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
+        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));
         if number % 10 == 0 {
             running.sync();
         }
@@ -128,7 +128,7 @@ fn a_damaged_sled_is_made_anew() {
     for number in 0..300 {
         let source = addresses()[number as usize % 6];
         let ssid = RequestedSsid::Named(Ssid::from(format!("net {}", number % 40).as_str()));
-        running.record(&Input::Heard(probe(source, ssid, number)));
+        running.record(&Input::Probe(probe(source, ssid, number)));
     }
     running.stop();
     let expected = fold(&events(&good));
@@ -170,7 +170,7 @@ fn a_damaged_sled_is_made_anew() {
 fn a_store_that_another_process_has_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(settings(folder.path()));
-    running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+    running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
     running.stop();
     let path = folder.path().join("state/db");
     let other = fs::File::open(&path).unwrap();
@@ -191,14 +191,14 @@ fn an_end_of_the_log_that_is_gone_is_told_and_its_offsets_are_not_given_again() 
     let cut = ends.collect::<Vec<_>>()[all.len() - 3];
     fs::write(&segment, &bytes[..cut]).unwrap();
     let running = Running::start(settings(folder.path()));
-    running.record(&Input::Heard(probe(addresses()[1], RequestedSsid::Wildcard, 9)));
+    running.record(&Input::Probe(probe(addresses()[1], RequestedSsid::Wildcard, 9)));
     running.stop();
     let now = events(folder.path());
     let (at, lost) = &now[all.len() - 2];
     assert_eq!(*at, all[all.len() - 2].0);
     assert!(matches!(lost, Event::Lost { count: 2, .. }), "{lost:?}");
     assert_eq!(now.last().unwrap().0, Offset(all.len() as u64));
-    let mut stored = Stored::open(folder.path()).unwrap();
+    let mut stored = OfflineDataDir::open(folder.path()).unwrap();
     let check = stored.check(3, &mut |_| {}).unwrap();
     assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");
     assert_same(&stored.state(&mut |_| {}).unwrap(), &fold(&now));
@@ -211,7 +211,7 @@ fn damage_on_both_sides_of_a_snapshot_is_mended_and_all_agree() {
     let data_dir = folder.path();
     let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
     for number in 0..60 {
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
+        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));
     }
     running.stop();
     // A snapshot of a state in the middle of the segment.
@@ -232,7 +232,7 @@ fn damage_on_both_sides_of_a_snapshot_is_mended_and_all_agree() {
     fs::write(&segment, lines.concat()).unwrap();
     fs::remove_dir_all(data_dir.join("state")).unwrap();
 
-    let mut stored = Stored::open(data_dir).unwrap();
+    let mut stored = OfflineDataDir::open(data_dir).unwrap();
     let rebuilt = stored.rebuild(&mut |_| {}).unwrap();
     // The snapshot knows what was before it.
     assert_eq!((rebuilt.totals().probes, rebuilt.totals().lost_events), (55, 5));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use probewatch::state::ALERTS_A_MINUTE;
+use probewatch::state::ALERTS_PER_MINUTE;
 
 use crate::support::bot_api::{BotApi, Incoming};
 use crate::support::fed::{Fed, Tally, address};
@@ -145,7 +145,7 @@ fn flood(count: u64, a_second: u64) {
     home.ask_until("/status", "Alerts waiting for Telegram: 0");
     let alerts = alert_count(&home.api);
     let minutes = start.elapsed().as_secs() as usize / 60 + 1;
-    assert!((2..=minutes * (ALERTS_A_MINUTE + 1)).contains(&alerts), "{alerts} alerts in {minutes} min");
+    assert!((2..=minutes * (ALERTS_PER_MINUTE + 1)).contains(&alerts), "{alerts} alerts in {minutes} min");
     assert!(home.service.terminate().success());
     tally.assert_looked_up(&["-c", home.service.config_path().to_str().unwrap()], true);
     home.api.assert_clean();

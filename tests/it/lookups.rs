@@ -9,7 +9,7 @@ use probewatch::chat::button::Action;
 use probewatch::chat::{Answer, Button, Chat, File, MESSAGE_LIMIT, Message, Press, Pressed, Progress};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, NamedBy, Probe, Timestamp};
-use probewatch::recorder::Sought;
+use probewatch::recorder::ProbeFilter;
 use proptest::prelude::*;
 
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
@@ -35,7 +35,7 @@ impl Street {
         let folder = tempfile::tempdir().unwrap();
         let recorder = Running::start(settings(folder.path()));
         for probe in probes {
-            recorder.record(&Input::Heard(probe));
+            recorder.record(&Input::Probe(probe));
         }
         recorder.sync();
         let chat = Chat::new(recorder.handle.clone(), Tz::Europe__Berlin, Vec::new);
@@ -337,7 +337,7 @@ fn a_chart_of_the_day_that_misses_an_hour_is_that_of_its_probes() {
         told.lock().unwrap().push(share);
         std::ops::ControlFlow::Continue(())
     };
-    let sought = Sought::Addresses(vec![device(7), device(1)]);
+    let sought = ProbeFilter::Addresses(vec![device(7), device(1)]);
     let history = street.recorder.handle.history();
     history.read(&sought, from, go_on, |_, probe| series.add(probe.time, probe.signal_dbm)).unwrap();
     let words = chart::Words { title: "a", subtitle: "", per_hour: "", per_day: "", signal: "", nothing: "" };
@@ -370,7 +370,7 @@ fn the_log_is_read_while_segments_come_and_are_sealed() {
         let mut seen = 0;
         while seen < 2_000 {
             let mut count = 0;
-            let sought = Sought::Addresses(vec![device(1)]);
+            let sought = ProbeFilter::Addresses(vec![device(1)]);
             let go_on = |_| std::ops::ControlFlow::Continue(());
             handle.history().read(&sought, Timestamp::from_micros(0), go_on, |_, _| count += 1).unwrap();
             assert!(count >= seen, "{count} of {seen} are left");
@@ -378,7 +378,7 @@ fn the_log_is_read_while_segments_come_and_are_sealed() {
         }
     });
     for place in 1..2_000 {
-        street.recorder.record(&Input::Heard(probe(device(1), network("x"), seconds(place))));
+        street.recorder.record(&Input::Probe(probe(device(1), network("x"), seconds(place))));
     }
     street.recorder.sync();
     reader.join().unwrap();

@@ -13,7 +13,7 @@ use probewatch::event::{
 use probewatch::recorder::Retention;
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
 use probewatch::state::{
-    ALERTS_A_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
+    ALERTS_PER_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -71,7 +71,7 @@ pub fn input() -> impl Strategy<Value = Input> {
     let offset = || (0..40_u64).prop_map(Offset);
     prop_oneof![
         8 => (address(), requested(), time(), option::weighted(0.2, time()), any::<Option<i8>>(), any::<u8>()).prop_map(
-            |(source, ssid, time, not_before, signal_dbm, signature)| Input::Heard(Probe {
+            |(source, ssid, time, not_before, signal_dbm, signature)| Input::Probe(Probe {
                 signal_dbm,
                 not_before,
                 signature: Signature::from_u64(signature.into()),
@@ -165,7 +165,7 @@ proptest! {
             match step {
                 Step::Input(input) => {
                     running.record(input);
-                    probes += u64::from(matches!(input, Input::Heard(_)));
+                    probes += u64::from(matches!(input, Input::Probe(_)));
                     continue;
                 }
                 Step::Restart => running.stop(),
@@ -237,7 +237,7 @@ fn many_devices_are_there_after_a_restart() {
     };
     for round in 0..2 {
         for number in 0..count {
-            running.record(&Input::Heard(probe(address(number), RequestedSsid::Wildcard, round)));
+            running.record(&Input::Probe(probe(address(number), RequestedSsid::Wildcard, round)));
         }
     }
     running.sync();
@@ -271,7 +271,7 @@ fn old_random_addresses_leave_and_others_stay() {
     };
     running.record(&Input::Change(name));
     for (source, days) in [(random, 12), (named, 12), (global, 12), (young, 1), (random, 20)] {
-        running.record(&Input::Heard(probe(source, RequestedSsid::Wildcard, now - days * DAY)));
+        running.record(&Input::Probe(probe(source, RequestedSsid::Wildcard, now - days * DAY)));
     }
     running.stop();
 
@@ -288,7 +288,7 @@ fn old_random_addresses_leave_and_others_stay() {
         assert_eq!(totals.probes, 5);
     }
     // Heard again, it is as new.
-    running.record(&Input::Heard(probe(random, RequestedSsid::Wildcard, now)));
+    running.record(&Input::Probe(probe(random, RequestedSsid::Wildcard, now)));
     running.stop();
     let logged = events(folder.path());
     let running = Running::start(keeping);
@@ -302,16 +302,17 @@ fn old_random_addresses_leave_and_others_stay() {
 #[test]
 fn a_crowd_of_addresses_makes_room_for_those_that_are_heard() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy = Settings { rotation: one_segment(), devices_bytes: 200_000, ..settings(folder.path()) };
+    let roomy =
+        Settings { rotation: one_segment(), devices_memory_limit: 200_000, ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
     let global = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
-    running.record(&Input::Heard(probe(global, RequestedSsid::Wildcard, 0)));
+    running.record(&Input::Probe(probe(global, RequestedSsid::Wildcard, 0)));
     let count = 20_000_u32;
     for number in 0..count {
         let [a, b, c, d] = number.to_be_bytes();
         let source = MacAddr::new([0x02, 0x11, a, b, c, d]);
-        running.record(&Input::Heard(probe(source, RequestedSsid::Wildcard, number.into())));
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number.into())));
+        running.record(&Input::Probe(probe(source, RequestedSsid::Wildcard, number.into())));
+        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number.into())));
     }
     running.sync();
     {
@@ -347,7 +348,7 @@ fn every_bound_holds_and_counts() {
         chats: vec![CHATS[0]],
         cooldown: Duration::from_secs(60),
         keep: Duration::MAX,
-        listening_since: None,
+        capturing_since: None,
     };
     let watched = Ssid::from("Depot");
     let mut events = vec![Event::Watch {
@@ -391,7 +392,7 @@ fn every_bound_holds_and_counts() {
         probe.alerts = state.decide_alerts(&probe, &policy);
         fold_in(&mut state, Event::Probe(probe));
     }
-    assert_eq!(state.alerts().waiting(), ALERTS_A_MINUTE, "more in a minute are only counted");
+    assert_eq!(state.alerts().waiting(), ALERTS_PER_MINUTE, "more in a minute are only counted");
     // A clock that was a day ahead once, and a flood that goes on, starve no later alert.
     let later = flood as i64 * 6_000_000 + 120_000_000;
     let mut raised = 0;

@@ -15,7 +15,7 @@ use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, Rotation};
 use probewatch::recorder::Retention;
-use probewatch::recorder::{Settings, Sought, Stored};
+use probewatch::recorder::{OfflineDataDir, ProbeFilter, Settings};
 use probewatch::state::State;
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
@@ -55,8 +55,8 @@ fn record(running: &Running, from: u64, count: u64) {
         let [.., a, b, c, d] = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
         let source = MacAddr::new([0x02, a, b, c, d, number as u8]);
         let ssid = RequestedSsid::Named(Ssid::from(format!("{a:x}{b:x}{c:x} {d:x}").as_str()));
-        running.record(&Input::Heard(probe(source, ssid, number as i64)));
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number as i64)));
+        running.record(&Input::Probe(probe(source, ssid, number as i64)));
+        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number as i64)));
         if number % 16 == 0 {
             running.sync();
         }
@@ -67,7 +67,7 @@ fn record(running: &Running, from: u64, count: u64) {
 /// What the log, its snapshot and sled say is the same, in the state that is returned.
 #[track_caller]
 fn assert_agreed(data_dir: &Path) -> State {
-    let mut stored = Stored::open(data_dir).unwrap();
+    let mut stored = OfflineDataDir::open(data_dir).unwrap();
     let check = stored.check(10, &mut |_| {}).unwrap();
     assert!(check.damage.is_empty(), "{:?}", check.damage);
     assert!(check.checkpoint.is_ok(), "{:?}", check.checkpoint);
@@ -163,7 +163,7 @@ fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
             let on_disk = Settings { disk: Arc::new(disk.clone()), ..settings(folder.path()) };
             let running = Running::start(on_disk.clone());
             let heard = |number: i64| {
-                running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, number)));
+                running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));
             };
             (0..50).for_each(heard);
             running.sync();
@@ -182,7 +182,7 @@ fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
             disk.fail(Fault { operations: 0..0, only: None, errno, is_short: false });
             // Tried again once a second, without a restart.
             running.runtime.block_on(async {
-                running.handle.disk_errors().wait_for(Option::is_none).await.unwrap();
+                running.handle.subscribe_disk_error().wait_for(Option::is_none).await.unwrap();
             });
             running.record(&Input::Change(name));
             (100..150).for_each(heard);
@@ -271,7 +271,7 @@ fn what_was_recorded_while_the_clock_was_behind_is_as_old_as_its_events_say() {
     let running = Running::start(keeping(data_dir, Retention::default()));
     for number in 0..400 {
         let probe = probe(addresses()[0], RequestedSsid::Wildcard, number);
-        running.record(&Input::Heard(Probe { not_before: Some(known), ..probe }));
+        running.record(&Input::Probe(Probe { not_before: Some(known), ..probe }));
         running.sync();
     }
     running.stop();
@@ -281,7 +281,7 @@ fn what_was_recorded_while_the_clock_was_behind_is_as_old_as_its_events_say() {
         assert_eq!(modified(&path), known.as_micros().cast_unsigned() / 1_000_000, "{}", path.display());
     }
     let running = Running::start(keeping(data_dir, Retention::default()));
-    let sought = Sought::Addresses(vec![addresses()[0]]);
+    let sought = ProbeFilter::Addresses(vec![addresses()[0]]);
     let mut found = 0;
     let from = known.earlier_by(Duration::from_secs(60));
     let history = running.handle.history();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use probewatch::dot11::{RequestedSsid, Signature, Ssid};
 use probewatch::event::{ChatId, Event, Forgettable, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::Snapshots;
-use probewatch::recorder::Stored;
+use probewatch::recorder::OfflineDataDir;
 use probewatch::state::{AlertPolicy, State};
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn event() -> impl Strategy<Value = Event> {
     let forgettable = prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)];
     prop_oneof![
         20 => input().prop_map(|input| match input {
-            Input::Heard(probe) => Event::Probe(probe),
+            Input::Probe(probe) => Event::Probe(probe),
             Input::Change(event) => event,
         }),
         1 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..9)).prop_map(|(signature, elements)| {
@@ -47,7 +47,7 @@ fn fold_in(state: &mut State, events: &[Event]) {
         chats: CHATS.to_vec(),
         cooldown,
         keep: std::time::Duration::MAX,
-        listening_since: None,
+        capturing_since: None,
     };
     for event in events {
         let offset = state.next_offset();
@@ -249,7 +249,7 @@ fn record(data_dir: &Path, count: i64) -> State {
     let running = Running::start(settings(data_dir));
     for number in 0..count {
         let ssid = RequestedSsid::Named(Ssid::from(format!("net {}", number % 7).as_str()));
-        running.record(&Input::Heard(probe(addresses()[number as usize % 6], ssid, number)));
+        running.record(&Input::Probe(probe(addresses()[number as usize % 6], ssid, number)));
         if number % 10 == 0 {
             running.sync();
         }
@@ -298,7 +298,7 @@ fn starts_with(data_dir: &Path, expected: &State) {
     let running = Running::start(settings(data_dir));
     assert_eq!(running.handle.state().differences(expected, 3).first, []);
     running.stop();
-    let mut stored = Stored::open(data_dir).unwrap();
+    let mut stored = OfflineDataDir::open(data_dir).unwrap();
     let check = stored.check(3, &mut |_| {}).unwrap();
     assert_eq!((check.differences.count, check.damaged), (0, 0), "{check:?}");
     assert_eq!(check.checkpoint, Ok(expected.next_offset()));
@@ -326,12 +326,12 @@ fn segments_may_go_once_a_snapshot_holds_what_they_gave() {
     starts_with(&data_dir, &expected);
     fs::remove_dir_all(data_dir.join("state")).unwrap();
     copy(&old_state, &data_dir.join("state"));
-    let check = Stored::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
+    let check = OfflineDataDir::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
     assert_eq!(check.checkpoint, Err(format!("sled is at event 61, the log begins at {first}")));
     starts_with(&data_dir, &expected);
     // And it is recorded on.
     let running = Running::start(settings(&data_dir));
-    running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+    running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
     running.stop();
     let mut more = expected.clone();
     more.fold(more.next_offset(), &Event::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
@@ -392,7 +392,7 @@ fn a_damaged_snapshot_is_set_aside_and_the_next_older_serves() {
             continue;
         }
         fs::write(&newest, bytes).unwrap();
-        let check = Stored::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
+        let check = OfflineDataDir::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
         assert_eq!(check.damaged, 1, "{at}: {check:?}");
         assert!(check.damage[0].contains(&name(120)), "{check:?}");
         starts_with(&data_dir, &expected);
@@ -411,7 +411,7 @@ fn events_that_nothing_holds_any_more_are_told_with_their_range() {
     assert_eq!(running.handle.state().totals().probes, 100);
     running.stop();
     fs::remove_dir_all(folder.path().join("state")).unwrap();
-    let check = Stored::open(folder.path()).unwrap().check(3, &mut |_| {}).unwrap();
+    let check = OfflineDataDir::open(folder.path()).unwrap().check(3, &mut |_| {}).unwrap();
     assert_eq!(check.damage, [format!("the events from 0 up to {first} are missing: no segment holds them")]);
     let running = Running::start(settings(folder.path()));
     let totals = running.handle.state().totals();
@@ -431,7 +431,7 @@ fn a_snapshot_that_knows_more_than_the_log_counts_and_no_offset_is_given_twice()
         }
         let running = Running::start(settings(folder.path()));
         assert_eq!(running.handle.state().differences(&expected, 3).first, [], "{kept}");
-        running.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
         running.stop();
         let running = Running::start(settings(folder.path()));
         assert_eq!(running.handle.state().next_offset(), expected.next_offset().next());

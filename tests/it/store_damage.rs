@@ -11,7 +11,7 @@ use std::thread;
 use probewatch::dot11::{RequestedSsid, Ssid};
 use probewatch::event::{ChatId, Event, NamedBy, Offset, Timestamp};
 use probewatch::recorder::Settings;
-use probewatch::state::{State, Store};
+use probewatch::state::{State, StateStore};
 
 use crate::support::DEADLINE;
 use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
@@ -46,7 +46,7 @@ fn record(data_dir: &Path) {
         changes.iter().for_each(|change| running.record(change));
         for (number, source) in addresses().into_iter().take(3).enumerate() {
             let ssid = RequestedSsid::Named(Ssid::from(["Depot", "Home"][number % 2]));
-            running.record(&Input::Heard(probe(source, ssid, (10 * run + number) as i64 * 1_000_000)));
+            running.record(&Input::Probe(probe(source, ssid, (10 * run + number) as i64 * 1_000_000)));
         }
         running.stop();
     }
@@ -107,7 +107,7 @@ fn open_flipped(whole: &Path, flip: &Flip, states: &[State]) -> Outcome {
     let mut bytes = fs::read(&path).unwrap();
     bytes[flip.at] ^= flip.bits;
     fs::write(&path, bytes).unwrap();
-    match Store::open(folder.path()) {
+    match StateStore::open(folder.path()) {
         Err(_) => Outcome::Refused,
         Ok((_, None)) => Outcome::Empty,
         Ok((_, Some(state))) => {
@@ -166,7 +166,7 @@ fn no_flipped_byte_of_a_stopped_sled_gives_a_wrong_state() {
     record(folder.path());
     let (events, states) = states(folder.path());
     let store = folder.path().join("state");
-    let (_, whole) = Store::open(&store).unwrap();
+    let (_, whole) = StateStore::open(&store).unwrap();
     assert!(whole.unwrap() == states[events.len()], "the whole store has it all");
     check(&store, &states);
 }
@@ -178,7 +178,7 @@ fn no_flipped_byte_of_a_killed_sled_gives_a_wrong_state() {
     let (events, states) = states(folder.path());
     let (kept, killed) = (folder.path().join("kept"), folder.path().join("killed"));
     {
-        let (mut store, _) = Store::open(&kept).unwrap();
+        let (mut store, _) = StateStore::open(&kept).unwrap();
         let mut state = State::default();
         for part in events.chunks(events.len() / 3) {
             part.iter().for_each(|(offset, event)| state.fold(*offset, event));

@@ -119,7 +119,7 @@ fn a_recorder_that_is_stuck_ends_the_feeding_until_it_moves() {
     socket.wait_for("WATCHDOG=1");
 
     disk.hold();
-    recorder.record(&Input::Heard(probe(addresses()[0], RequestedSsid::Absent, 1)));
+    recorder.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Absent, 1)));
     let told = socket.wait_for("STATUS=these do not move any more: the recorder");
     assert!(told.iter().any(|message| message == "WATCHDOG=1"), "it is fed at first: {told:?}");
     assert!(!socket.has_within(interval, "WATCHDOG=1"), "it was fed though the recorder is stuck");

@@ -83,7 +83,7 @@ fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
         chats: vec![ChatId(CHAT)],
         cooldown: Duration::ZERO,
         keep: Duration::MAX,
-        listening_since: None,
+        capturing_since: None,
     };
     let running = Running::start(Settings { alerts, ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
@@ -96,7 +96,7 @@ fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
     for (number, (seconds_ago, ssid)) in probes.iter().enumerate() {
         let source: MacAddr = device(number).parse().unwrap();
         let ssid = RequestedSsid::Named(Ssid::from(*ssid));
-        running.record(&Input::Heard(probe(source, ssid, now - seconds_ago * 1_000_000)));
+        running.record(&Input::Probe(probe(source, ssid, now - seconds_ago * 1_000_000)));
     }
     running.sync();
     running.stop();
@@ -257,7 +257,7 @@ fn two_chats_that_become_one_keep_what_either_had() {
         fold_in(&mut state, event);
     }
     let cooldown = Duration::from_secs(60);
-    let policy = AlertPolicy { chats: vec![from, to], cooldown, keep: Duration::MAX, listening_since: None };
+    let policy = AlertPolicy { chats: vec![from, to], cooldown, keep: Duration::MAX, capturing_since: None };
     let heard = |state: &State, number: usize, ssid: &str, second: i64| {
         let ssid = RequestedSsid::Named(Ssid::from(ssid));
         let mut probe = probe(device(number).parse().unwrap(), ssid, second * 1_000_000);

@@ -63,7 +63,7 @@ impl Talk {
 
     fn hear(&self, source: &str, ssid: &str) {
         let probe = asks(source.parse().unwrap(), ssid, minutes(29_000_000));
-        self.running.record(&Input::Heard(probe));
+        self.running.record(&Input::Probe(probe));
         self.running.sync();
     }
 
@@ -169,7 +169,7 @@ fn what_was_set_at_the_terminal_is_undone_there() {
     {
         let state = talk.running.handle.state();
         assert_eq!((state.watches().len(), state.follows().count(ChatId::TERMINAL)), (2, 1));
-        assert_eq!(state.silences().all_ignored().count(), 1);
+        assert_eq!(state.mutes().all_ignored().count(), 1);
     }
     // What is both, is the terminal's alone afterwards, and says so.
     all.iter().for_each(|text| drop(talk.say(text)));

@@ -13,7 +13,7 @@ use crate::chat::text::{MESSAGE_LIMIT, Text, printable};
 use crate::chat::wish::AlertButton;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{Offset, Timestamp};
-use crate::state::{Alert, Asked, OVERFLOW_NETWORKS, Overflow, Presence};
+use crate::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, WatchMatch};
 use crate::vendor::{self, Vendor};
 
 /// How long a press mutes, in minutes.
@@ -45,7 +45,7 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Answer {
         None => String::new(),
     };
     let at = format!("At {} MAC address {source}{who}", shown_time(alert.time, zone));
-    let mut text = match (&alert.presence, &alert.asked) {
+    let mut text = match (&alert.presence, &alert.watch_match) {
         (Some(Presence::Left { last_heard }), _) => Text::plain(format_args!(
             "📣 {}{} has left: it was last heard at {}",
             name.map_or_else(|| source.to_string(), printable),
@@ -58,7 +58,7 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Answer {
         (None, Some(asked)) => Text::plain(format_args!("📣 {at} probed for SSID \"{}\"", asked.ssid)),
         (None, None) => Text::plain(format_args!("📣 {at} was heard")),
     };
-    if let Some(asked) = &alert.asked {
+    if let Some(asked) = &alert.watch_match {
         if alert.presence.is_some() {
             text = text.then(format_args!("\nIt probed for SSID \"{}\"", asked.ssid));
         }
@@ -67,7 +67,7 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Answer {
     if let Some(facts) = facts(alert) {
         text = text.then(format_args!("\n{facts}"));
     }
-    if let Some(Asked { swallowed: count @ 1.., .. }) = alert.asked {
+    if let Some(WatchMatch { suppressed: count @ 1.., .. }) = alert.watch_match {
         text = text.then(format_args!(
             "\n{} of this device for this SSID went unannounced since the last alert.",
             counted(count, "more probe", "more probes")
@@ -83,7 +83,7 @@ fn after_silence(silent_seconds: Option<u64>) -> String {
     }
 }
 
-fn why(asked: &Asked) -> Text {
+fn why(asked: &WatchMatch) -> Text {
     let by = asked
         .pattern
         .as_ref()
@@ -111,7 +111,7 @@ fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
     let source = alert.source;
     let naming = name.is_none().then(|| name_button(source));
     let first = [mute_button()].into_iter().chain(naming).collect();
-    let stop = match &alert.asked {
+    let stop = match &alert.watch_match {
         Some(asked) => AlertButton::unwatch(&watch_of(asked)).button("✋ Stop watching"),
         None => unfollow_button(source),
     };
@@ -131,7 +131,7 @@ fn unfollow_button(source: MacAddr) -> Button {
 }
 
 /// What is watched, of which the alert tells.
-fn watch_of(asked: &Asked) -> Wanted {
+fn watch_of(asked: &WatchMatch) -> Wanted {
     match &asked.pattern {
         Some(pattern) => Wanted::Pattern(pattern.clone()),
         None => Wanted::Network(asked.ssid.clone()),
@@ -153,7 +153,7 @@ enum Subject<'a> {
 impl<'a> Subject<'a> {
     fn of(alert: &'a Alert, name: Option<&'a str>) -> Self {
         let address = device_address(alert, name);
-        match (&alert.presence, &alert.asked) {
+        match (&alert.presence, &alert.watch_match) {
             (None, Some(asked)) => Self::Network(name, address, &asked.ssid),
             _ => Self::Presence(name, address),
         }
@@ -180,7 +180,7 @@ pub fn digest(
     let mut places: BTreeMap<Subject<'_>, usize> = BTreeMap::new();
     for &(offset, alert, name) in alerts {
         let place = *places.entry(Subject::of(alert, name)).or_insert(entries.len());
-        let probes = 1 + alert.asked.as_ref().map_or(0, |asked| asked.swallowed);
+        let probes = 1 + alert.watch_match.as_ref().map_or(0, |asked| asked.suppressed);
         match entries.get_mut(place) {
             Some(entry) => {
                 if entry.alert.time <= alert.time {
@@ -232,7 +232,7 @@ fn digest_buttons(told: &[Waiting<'_>]) -> Vec<Vec<Button>> {
         }
     }
     let mut watched: Vec<Wanted> = Vec::new();
-    for wanted in told.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.asked.as_ref()?))) {
+    for wanted in told.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
         if !watched.contains(&wanted) {
             watched.push(wanted);
         }
@@ -263,7 +263,7 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
         Some(Presence::Left { .. }) => text = text.then(" has left"),
         None => {}
     }
-    if let Some(asked) = &alert.asked {
+    if let Some(asked) = &alert.watch_match {
         text = text.then(format_args!(" → \"{}\"", asked.ssid));
         if *probes > 1 {
             text = text.then(format_args!(" ({probes}×)"));
@@ -292,7 +292,7 @@ pub fn quiet_headline(count: usize) -> String {
 /// behind those that were, or alone.
 pub fn overflow(overflow: &Overflow) -> Text {
     let networks = counted(overflow.networks(), "network", "networks");
-    let at_least = if overflow.networks() < OVERFLOW_NETWORKS as u64 { "" } else { "at least " };
+    let at_least = if overflow.networks() < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
     Text::plain(format_args!(
         "📣 … and {} more, {at_least}{networks}: alerts that were too many at a time, or waited too long, to \
          be sent one by one. Look-ups know of every probe.",

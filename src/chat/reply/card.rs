@@ -11,7 +11,7 @@ use crate::chat::period::Period;
 use crate::chat::text::{Text, printable};
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::Timestamp;
-use crate::state::{Hours, Names};
+use crate::state::{HourHistogram, Names};
 use crate::vendor::{self, Vendor};
 
 /// Addresses of one device that a reply lists.
@@ -142,7 +142,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
 
 /// The hour of the day with most probes, by the clocks of the zone as they went at the time of the last
 /// probe: the state counts in UTC, in which no hour moves.
-fn busiest_hour(hours: &Hours, last_probe: Timestamp, zone: Tz) -> Option<String> {
+fn busiest_hour(hours: &HourHistogram, last_probe: Timestamp, zone: Tz) -> Option<String> {
     let hour = hours.busiest()?;
     let last = last_probe.to_utc();
     let at = last.with_minute(0)? + TimeDelta::hours(i64::from(hour) - i64::from(last.hour()));
@@ -195,7 +195,7 @@ mod tests {
         let at = |text: &str| {
             Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
         };
-        let heard = |time| serde_json::from_str::<Hours>(&format!("[[{time},7]]")).unwrap();
+        let heard = |time| serde_json::from_str::<HourHistogram>(&format!("[[{time},7]]")).unwrap();
         for (now, zone, shown) in [
             ("2026-07-01T12:34:56Z", Tz::Europe__Berlin, "19:00"),
             ("2026-12-01T12:34:56Z", Tz::Europe__Berlin, "18:00"),
@@ -204,6 +204,6 @@ mod tests {
         ] {
             assert_eq!(busiest_hour(&heard(17), at(now), zone).unwrap(), shown, "{now} {zone}");
         }
-        assert_eq!(busiest_hour(&Hours::default(), at("2026-07-01T12:34:56Z"), Tz::UTC), None);
+        assert_eq!(busiest_hour(&HourHistogram::default(), at("2026-07-01T12:34:56Z"), Tz::UTC), None);
     }
 }

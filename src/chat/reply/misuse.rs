@@ -3,7 +3,7 @@
 use super::commands::usage;
 use crate::chat::request::{Command, LONGEST_MUTE, Misuse, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES};
 use crate::chat::text::{Text, printable};
-use crate::state::{NAME_LENGTH, NameError};
+use crate::state::{MAX_NAME_CHARS, NameError};
 
 pub(in crate::chat) fn misused(command: Command, why: &Misuse) -> Text {
     Text::plain(format_args!("❌ {}\nUsage: ", words(why))).join(usage(command))
@@ -53,7 +53,9 @@ pub(super) fn words(why: &Misuse) -> String {
 fn name(why: NameError) -> String {
     match why {
         NameError::Empty => "The name is missing.".to_owned(),
-        NameError::TooLong => format!("A name has at most {NAME_LENGTH} characters. Choose a shorter one."),
+        NameError::TooLong => {
+            format!("A name has at most {MAX_NAME_CHARS} characters. Choose a shorter one.")
+        }
         NameError::Address => "That name reads like a MAC address. Choose another one.".to_owned(),
         NameError::Command => "That name begins with a slash, like a command. Choose another one.".to_owned(),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::capture::Frame;
 use crate::dot11::{Fcs, Signature};
 use crate::event::{Probe, Timestamp};
-use crate::recorder::Heard;
+use crate::recorder::CapturedProbe;
 
 /// Signatures that one sensor remembers to have handed over; past it, it begins anew.
 const REMEMBERED_SIGNATURES: usize = 16_384;
@@ -25,7 +25,7 @@ impl Ear {
     }
 
     /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
-    pub fn hear(&mut self, frame: Frame<'_>) -> Option<Heard> {
+    pub fn hear(&mut self, frame: Frame<'_>) -> Option<CapturedProbe> {
         let probe_request = frame.probe_request;
         if is_left_out(probe_request.fcs, self.include_bad_fcs) {
             return None;
@@ -37,11 +37,11 @@ impl Ear {
         let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
         let time = Timestamp::from_micros(frame.time_us);
         let probe = Probe::heard(Arc::clone(&self.sensor), time, probe_request);
-        Some(Heard { probe, elements })
+        Some(CapturedProbe { probe, elements })
     }
 
     /// Takes back a probe that nobody has recorded: its elements are not known after all.
-    pub fn forget(&mut self, unrecorded: Heard) {
+    pub fn forget(&mut self, unrecorded: CapturedProbe) {
         if unrecorded.elements.is_some() {
             self.signatures.remove(&unrecorded.probe.signature);
         }

@@ -165,7 +165,7 @@ fn a_chat_that_was_removed_finds_nothing_of_its_own_when_it_comes_again() {
     let state = fold(&events(&home.service.data_dir()));
     let bob = ChatId(BOB);
     assert_eq!(state.watches().len(), 1);
-    assert!(state.follows().is_empty() && state.silences().mute_of(bob).is_none());
-    assert_eq!(state.silences().all_ignored().count(), 0);
+    assert!(state.follows().is_empty() && state.mutes().get(bob).is_none());
+    assert_eq!(state.mutes().all_ignored().count(), 0);
     home.api.assert_clean();
 }

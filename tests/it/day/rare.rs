@@ -47,7 +47,7 @@ fn what_is_hardly_ever_said_reads_well_too() {
     let random = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
     let network = || RequestedSsid::Named(Ssid::from("Depot"));
     for address in [source, random] {
-        running.record(&Input::Heard(probe(address, network(), now.as_micros())));
+        running.record(&Input::Probe(probe(address, network(), now.as_micros())));
     }
     let addresses = Forgettable::Random;
     let heard_before = now.later_by(Duration::from_secs(1));

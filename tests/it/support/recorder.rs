@@ -11,8 +11,8 @@ use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, LockError, RealDisk, Rotation};
 use probewatch::recorder::Retention;
-use probewatch::recorder::{Heard, Recorder, RecorderError, RecorderHandle, Settings};
-use probewatch::state::{AlertPolicy, DEVICES_LIMIT, State};
+use probewatch::recorder::{CapturedProbe, Recorder, RecorderError, RecorderHandle, Settings};
+use probewatch::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, State};
 use tokio::runtime::Runtime;
 
 use super::DEADLINE;
@@ -31,10 +31,10 @@ pub fn settings(data_dir: &Path) -> Settings {
             chats: CHATS.to_vec(),
             cooldown: Duration::from_secs(60),
             keep: Duration::MAX,
-            listening_since: None,
+            capturing_since: None,
         },
         retention: Retention::default(),
-        devices_bytes: DEVICES_LIMIT,
+        devices_memory_limit: DEVICES_MEMORY_LIMIT,
     }
 }
 
@@ -76,9 +76,9 @@ impl Running {
 
     pub fn record(&self, input: &Input) {
         match input.clone() {
-            Input::Heard(probe) => {
+            Input::Probe(probe) => {
                 let elements = Some(Box::from(&b"\x00\x00"[..]));
-                self.handle.record(Heard { probe, elements }).unwrap();
+                self.handle.record(CapturedProbe { probe, elements }).unwrap();
             }
             Input::Change(event) => self.runtime.block_on(self.handle.change(event)).unwrap(),
         }
@@ -96,7 +96,7 @@ impl Running {
 
 #[derive(Debug, Clone)]
 pub enum Input {
-    Heard(Probe),
+    Probe(Probe),
     Change(Event),
 }
 
@@ -143,7 +143,7 @@ pub fn assert_same(one: &State, other: &State) {
     assert_eq!(one.watches(), other.watches());
     assert_eq!(one.alerts(), other.alerts());
     assert_eq!(one.follows(), other.follows());
-    assert_eq!(one.silences(), other.silences());
+    assert_eq!(one.mutes(), other.mutes());
     assert_eq!(one.chats(), other.chats());
     assert_eq!(one.addresses(), other.addresses());
     for address in one.addresses() {

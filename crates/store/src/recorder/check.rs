@@ -15,17 +15,17 @@ use super::recovery::{self, newest_snapshot};
 use super::{ChangeError, History, RecorderHandle};
 use crate::event::{Event, Offset};
 use crate::event_log::LogError;
-use crate::state::{CutLost, Differences, Image, State};
+use crate::state::{CowSnapshotLost, Differences, State, StateImage};
 
 /// How often it is tried anew where segments left the log while it was read.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// The wait before a copy is begun again that could not be begun.
-const CUT_RETRY: Duration = Duration::from_millis(5);
+const COW_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What a check found.
 #[derive(Debug)]
-pub struct Check {
+pub struct CheckReport {
     /// The offset behind the log's last event.
     pub end: Offset,
     /// The offset behind the last event that the state has, or why there is nothing to compare.
@@ -80,14 +80,14 @@ pub enum CheckError {
 impl RecorderHandle {
     /// A copy of the state, at a moment at which it is the fold of all events before its offset. Recording goes on
     /// while it is made. Not for async code.
-    pub fn image(&self) -> Image {
+    pub fn image(&self) -> StateImage {
         loop {
-            let begun = write(&self.shared.state).begin_cut();
-            match begun.map(|cut| self.shared.finish_cut(cut)) {
+            let begun = write(&self.shared.state).begin_cow_snapshot();
+            match begun.map(|cut| self.shared.finish_cow_snapshot(cut)) {
                 Some(Ok(image)) => return image,
-                Some(Err(CutLost)) => {}
+                Some(Err(CowSnapshotLost)) => {}
                 // Another copy is being made, or addresses are leaving.
-                None => std::thread::sleep(CUT_RETRY),
+                None => std::thread::sleep(COW_RETRY_INTERVAL),
             }
         }
     }
@@ -103,8 +103,8 @@ impl RecorderHandle {
         runtime: &Handle,
         limit: usize,
         progress: &mut dyn FnMut(Offset, Offset),
-    ) -> Result<Check, CheckError> {
-        for _ in 0..TRIES {
+    ) -> Result<CheckReport, CheckError> {
+        for _ in 0..MAX_ATTEMPTS {
             let image = self.image();
             // Behind this, all events in the image can be read.
             runtime.block_on(self.sync())?;
@@ -119,10 +119,10 @@ impl RecorderHandle {
 /// Compares the image with what the log gives; `None` where a part of the log has left meanwhile.
 fn compare(
     history: &History,
-    image: &Image,
+    image: &StateImage,
     limit: usize,
     progress: &mut dyn FnMut(Offset, Offset),
-) -> Result<Option<Check>, LogError> {
+) -> Result<Option<CheckReport>, LogError> {
     let end = image.next_offset();
     let mut damages = Damages::new(limit);
     let snapshots = history.snapshots();
@@ -162,7 +162,7 @@ fn compare(
     let devices = given.totals().addresses;
     let differences = given.differences_from(image, limit);
     let Damages { count: damaged, first: damage, .. } = damages;
-    Ok(Some(Check { end, checkpoint: Ok(end), devices, differences, damage, damaged }))
+    Ok(Some(CheckReport { end, checkpoint: Ok(end), devices, differences, damage, damaged }))
 }
 
 /// Folds in what of the event is not in the state yet: of lost events it may be a part.

@@ -8,12 +8,12 @@
 //! That clock may have been ahead, and what is known be wrong. So it is believed, however early it seems,
 //! - when it is set back while this program runs: a board's clock only ever jumps forward by itself, and whoever
 //!   sets it back knows better;
-//! - when the system says that a time server sets it ([`RecorderHandle::believe_clock`]).
+//! - when the system says that a time server sets it ([`RecorderHandle::trust_clock`]).
 //!
 //! Without either, as in a container that is started after the clock was put right, what is heard is marked until
 //! the time has come that is known.
 //!
-//! [`RecorderHandle::believe_clock`]: super::RecorderHandle::believe_clock
+//! [`RecorderHandle::trust_clock`]: super::RecorderHandle::trust_clock
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 use crate::event::{Offset, Timestamp};
 
 /// By how much at least a clock jumps that was set; less may be due to a busy machine.
-const JUMP: Duration = Duration::from_secs(60);
+const MIN_JUMP: Duration = Duration::from_secs(60);
 
 /// The newest time that is known.
 #[derive(Debug)]
-pub(super) struct KnownTime(AtomicI64);
+pub(super) struct TimeFloor(AtomicI64);
 
-impl KnownTime {
+impl TimeFloor {
     /// At a start: the log's newest event has the time `newest`, and it was written last at `written`.
     pub(super) fn new(newest: Option<Timestamp>, written: Option<Timestamp>) -> Self {
         let known = newest.zip(written).map(|(newest, written)| newest.min(written));
@@ -58,7 +58,7 @@ pub(super) struct MachineClock {
 
 /// How the machine's clock was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Jump {
+pub(super) enum ClockJump {
     Forward(Duration),
     Back(Duration),
 }
@@ -69,12 +69,12 @@ impl MachineClock {
     }
 
     /// Whether the clock was set since the last look, at least by a minute.
-    pub(super) fn look(&mut self, instant: Instant, now: Timestamp) -> Option<Jump> {
+    pub(super) fn look(&mut self, instant: Instant, now: Timestamp) -> Option<ClockJump> {
         let (then, before) = std::mem::replace(&mut self.last, (instant, now));
         let elapsed = i64::try_from((instant - then).as_micros()).unwrap_or(i64::MAX);
         let expected = Timestamp::from_micros(before.as_micros().saturating_add(elapsed));
         let by = now.distance(expected);
-        (by >= JUMP).then_some(if now > expected { Jump::Forward(by) } else { Jump::Back(by) })
+        (by >= MIN_JUMP).then_some(if now > expected { ClockJump::Forward(by) } else { ClockJump::Back(by) })
     }
 }
 
@@ -109,14 +109,14 @@ mod tests {
 
     #[test]
     fn a_capture_file_of_the_future_says_nothing_of_the_time() {
-        assert_eq!(KnownTime::new(Some(at(9000)), Some(at(1000))).get(), Some(at(1000)));
-        assert_eq!(KnownTime::new(Some(at(900)), Some(at(1000))).get(), Some(at(900)));
-        assert_eq!(KnownTime::new(None, Some(at(1000))).get(), None);
+        assert_eq!(TimeFloor::new(Some(at(9000)), Some(at(1000))).get(), Some(at(1000)));
+        assert_eq!(TimeFloor::new(Some(at(900)), Some(at(1000))).get(), Some(at(900)));
+        assert_eq!(TimeFloor::new(None, Some(at(1000))).get(), None);
     }
 
     #[test]
     fn what_is_known_goes_back_only_where_the_clock_is_believed() {
-        let known = KnownTime::new(None, None);
+        let known = TimeFloor::new(None, None);
         for (noted, expected) in [(1000, 1000), (900, 1000), (1001, 1001)] {
             known.note(at(noted));
             assert_eq!(known.get(), Some(at(expected)));
@@ -133,9 +133,9 @@ mod tests {
             (500, 1500, None),
             (501, 1560, None),
             (502, 1561, None),
-            (503, 1_000_562, Some(Jump::Forward(Duration::from_secs(999_000)))),
+            (503, 1_000_562, Some(ClockJump::Forward(Duration::from_secs(999_000)))),
             (504, 1_000_563, None),
-            (505, 564, Some(Jump::Back(Duration::from_secs(1_000_000)))),
+            (505, 564, Some(ClockJump::Back(Duration::from_secs(1_000_000)))),
             (506, 565, None),
         ] {
             assert_eq!(clock.look(start + Duration::from_secs(elapsed), at(now)), expected, "{elapsed}");

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::clock::KnownTime;
-use super::{History, Tally};
+use super::clock::TimeFloor;
+use super::{AlertMetrics, History};
 use crate::event::{Event, Probe, Timestamp};
-use crate::state::{Cut, CutLost, Image, State};
+use crate::state::{CowSnapshot, CowSnapshotLost, State, StateImage};
 use dot11::MacAddr;
 
 /// A change was not made.
@@ -27,7 +27,7 @@ pub enum ChangeError {
 
 /// A probe as a sensor hands it over.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct CapturedProbe {
     /// The probe, with no decisions about alerts yet.
     pub probe: Probe,
     /// The frame's information elements, at least when the sensor sees the signature for the first time.
@@ -35,7 +35,7 @@ pub struct Heard {
 }
 
 pub(super) enum Input {
-    Heard(Heard),
+    Probe(CapturedProbe),
     Change(Vec<Event>, oneshot::Sender<Result<(), ChangeError>>),
     Sync(oneshot::Sender<Result<(), ChangeError>>),
     Stop,
@@ -45,7 +45,7 @@ impl Input {
     /// The address that was heard, where one was.
     pub(super) fn source(&self) -> Option<MacAddr> {
         match self {
-            Self::Heard(heard) => Some(heard.probe.source),
+            Self::Probe(heard) => Some(heard.probe.source),
             Self::Change(..) | Self::Sync(_) | Self::Stop => None,
         }
     }
@@ -62,40 +62,40 @@ pub struct Losses {
 
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
-    pub(super) known: KnownTime,
+    pub(super) known: TimeFloor,
     pub(super) losses: Losses,
     pub(super) turns: AtomicU64,
-    pub(super) tally: Tally,
+    pub(super) alert_metrics: AlertMetrics,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<String>>,
     /// Since when frames are heard at a moment, where the sources tell.
-    pub(super) since_when_heard: OnceLock<SinceWhenHeard>,
+    pub(super) capturing_since: OnceLock<CapturingSince>,
 }
 
 impl Shared {
-    pub(super) fn new(state: State, known: KnownTime) -> Self {
+    pub(super) fn new(state: State, known: TimeFloor) -> Self {
         Self {
             known,
             losses: Losses::default(),
             turns: AtomicU64::new(0),
-            tally: Tally::default(),
+            alert_metrics: AlertMetrics::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
-            since_when_heard: OnceLock::new(),
+            capturing_since: OnceLock::new(),
             state: RwLock::new(state),
         }
     }
 
     /// Copies what is left of a cut, a part at a time, so that recording goes on in between.
-    pub(super) fn finish_cut(&self, mut cut: Cut) -> Result<Image, CutLost> {
-        while !cut.is_whole() {
-            cut.copy_part(&read(&self.state))?;
+    pub(super) fn finish_cow_snapshot(&self, mut cut: CowSnapshot) -> Result<StateImage, CowSnapshotLost> {
+        while !cut.is_complete() {
+            cut.copy_shard(&read(&self.state))?;
         }
         Ok(cut.into_image())
     }
 }
 
-pub(super) type SinceWhenHeard = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
+pub(super) type CapturingSince = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
 
 pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
@@ -115,10 +115,10 @@ pub struct RecorderHandle {
 
 impl RecorderHandle {
     /// Records a probe if there is room in the queue; else it is dropped, counted and given back.
-    pub fn record_or_drop(&self, heard: Heard) -> Option<Heard> {
+    pub fn try_record(&self, heard: CapturedProbe) -> Option<CapturedProbe> {
         match self.inbox.try_reserve() {
             Ok(place) => {
-                place.send(Input::Heard(heard));
+                place.send(Input::Probe(heard));
                 None
             }
             Err(_) => {
@@ -132,8 +132,8 @@ impl RecorderHandle {
     ///
     /// # Errors
     /// [`ChangeError::Stopped`].
-    pub fn record(&self, heard: Heard) -> Result<(), ChangeError> {
-        self.inbox.blocking_send(Input::Heard(heard)).map_err(|_| ChangeError::Stopped)
+    pub fn record(&self, heard: CapturedProbe) -> Result<(), ChangeError> {
+        self.inbox.blocking_send(Input::Probe(heard)).map_err(|_| ChangeError::Stopped)
     }
 
     /// Makes a change and returns once it is on disk and in the state.
@@ -186,7 +186,7 @@ impl RecorderHandle {
     }
 
     /// The machine's clock is right, however early it seems: what is known counts no longer.
-    pub fn believe_clock(&self) {
+    pub fn trust_clock(&self) {
         self.shared.known.believe(Timestamp::now());
     }
 
@@ -201,8 +201,8 @@ impl RecorderHandle {
     }
 
     /// What became of alerts since the start.
-    pub fn tally(&self) -> &Tally {
-        &self.shared.tally
+    pub fn alert_metrics(&self) -> &AlertMetrics {
+        &self.shared.alert_metrics
     }
 
     /// How often the recorder's loop has turned, which it does at least once a second unless something holds it
@@ -217,7 +217,7 @@ impl RecorderHandle {
     }
 
     /// As [`RecorderHandle::disk_error`], to be waited on.
-    pub fn disk_errors(&self) -> watch::Receiver<Option<String>> {
+    pub fn subscribe_disk_error(&self) -> watch::Receiver<Option<String>> {
         self.shared.disk_error.subscribe()
     }
 
@@ -228,12 +228,12 @@ impl RecorderHandle {
 
     /// Has the recorder ask this, once for all, since when frames are heard without a break at a moment, before it
     /// says that a followed device has arrived or left. It is asked often and must not wait.
-    pub fn ask_since_when_heard(
+    pub fn set_capturing_since(
         &self,
         asked: impl Fn(Timestamp) -> Option<Timestamp> + Send + Sync + 'static,
     ) {
         // Whoever is asked already goes on being asked.
-        let _ = self.shared.since_when_heard.set(Box::new(asked));
+        let _ = self.shared.capturing_since.set(Box::new(asked));
     }
 
     /// Asks the recorder to write what it has and end.

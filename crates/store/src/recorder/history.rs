@@ -19,14 +19,14 @@ use crate::event_log::{Beside, Disk, EventsUpTo, LogError, SegmentBeside, Snapsh
 use dot11::{MacAddr, Ssid, hex};
 
 /// How far the clock of a disk may be behind that of a capture.
-const CLOCKS_APART: Duration = Duration::from_secs(3600);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(3600);
 
 /// Segments in which it is looked for whether a sensor was heard: some days, and read in a second or two.
-const LATEST_SEGMENTS: usize = 3;
+const RECENT_SEGMENTS: usize = 3;
 
 /// Whose probes are sought.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sought {
+pub enum ProbeFilter {
     /// Of these addresses.
     Addresses(Vec<MacAddr>),
     /// For this network.
@@ -74,7 +74,7 @@ impl History {
     /// [`LogError`] where the log cannot be read.
     pub fn read(
         &self,
-        sought: &Sought,
+        sought: &ProbeFilter,
         from: Timestamp,
         mut go_on: impl FnMut(f64) -> ControlFlow<()>,
         mut take: impl FnMut(Offset, Probe),
@@ -104,7 +104,7 @@ impl History {
     /// [`LogError`] where the log cannot be read.
     pub fn newest(
         &self,
-        sought: &Sought,
+        sought: &ProbeFilter,
         from: Timestamp,
         count: usize,
         mut go_on: impl FnMut() -> ControlFlow<()>,
@@ -135,7 +135,7 @@ impl History {
     pub fn has_heard(&self, sensor: &str) -> Result<bool, LogError> {
         let in_line = format!("\"sensor\":{}", in_json(sensor));
         let finder = Finder::new(&in_line);
-        for segment in self.log.segments()?.iter().rev().take(LATEST_SEGMENTS) {
+        for segment in self.log.segments()?.iter().rev().take(RECENT_SEGMENTS) {
             let found = segment.read(
                 |line| finder.find(line).is_some(),
                 |_, event| match event {
@@ -175,7 +175,7 @@ impl History {
     /// The segments that can hold what was captured from `from` on, oldest first.
     fn segments(&self, from: Timestamp) -> Result<Vec<SegmentBeside>, LogError> {
         let mut segments = self.log.segments()?;
-        let from = from.earlier_by(CLOCKS_APART);
+        let from = from.earlier_by(MAX_CLOCK_SKEW);
         segments.retain(|segment| segment.sealed_at().is_none_or(|at| Timestamp::from(at) >= from));
         Ok(segments)
     }
@@ -183,7 +183,7 @@ impl History {
 
 /// Tells the lines of sought probes without reading them whole.
 struct SoughtLines<'a> {
-    sought: &'a Sought,
+    sought: &'a ProbeFilter,
     finder: Finder<'static>,
     /// Addresses as they stand in a line.
     addresses: HashSet<[u8; 17]>,
@@ -193,12 +193,12 @@ struct SoughtLines<'a> {
 const SOURCE: &[u8] = b"\"source\":\"";
 
 impl<'a> SoughtLines<'a> {
-    fn new(sought: &'a Sought) -> Self {
+    fn new(sought: &'a ProbeFilter) -> Self {
         let (finder, addresses) = match sought {
-            Sought::Addresses(addresses) => {
+            ProbeFilter::Addresses(addresses) => {
                 (Finder::new(SOURCE), addresses.iter().map(|address| address.text()).collect())
             }
-            Sought::Network(ssid) => (Finder::new(&ssid_in_line(ssid)).into_owned(), HashSet::new()),
+            ProbeFilter::Network(ssid) => (Finder::new(&ssid_in_line(ssid)).into_owned(), HashSet::new()),
         };
         Self { sought, finder, addresses }
     }
@@ -206,8 +206,8 @@ impl<'a> SoughtLines<'a> {
     fn takes(&self, line: &[u8]) -> bool {
         let Some(place) = self.finder.find(line) else { return false };
         match self.sought {
-            Sought::Network(_) => true,
-            Sought::Addresses(_) => {
+            ProbeFilter::Network(_) => true,
+            ProbeFilter::Addresses(_) => {
                 let address = line.get(place + SOURCE.len()..).and_then(<[u8]>::first_chunk);
                 address.is_some_and(|address| self.addresses.contains(address))
             }
@@ -216,8 +216,8 @@ impl<'a> SoughtLines<'a> {
 
     fn is_sought(&self, probe: &Probe) -> bool {
         match self.sought {
-            Sought::Addresses(addresses) => addresses.contains(&probe.source),
-            Sought::Network(ssid) => probe.ssid.named() == Some(ssid),
+            ProbeFilter::Addresses(addresses) => addresses.contains(&probe.source),
+            ProbeFilter::Network(ssid) => probe.ssid.named() == Some(ssid),
         }
     }
 

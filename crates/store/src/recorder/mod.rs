@@ -11,15 +11,15 @@
 //!   restart.
 //! - The queue is bounded. A live source that finds it full drops the probe and counts it.
 
+mod alert_metrics;
 mod check;
 mod clock;
 mod handle;
 mod history;
+mod maintenance;
+mod offline;
 mod recovery;
 mod retention;
-mod stored;
-mod tally;
-mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,26 +33,26 @@ use tracing::{error, info};
 
 use crate::event::{Event, NamedBy, Timestamp};
 use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, Writer};
-use crate::state::{AlertPolicy, State, Store, StoreError};
-pub use check::{Check, CheckError};
-use clock::{Grace, KnownTime, MachineClock};
+use crate::state::{AlertPolicy, State, StateStore, StateStoreError};
+pub use alert_metrics::AlertMetrics;
+pub use check::{CheckError, CheckReport};
+use clock::{Grace, MachineClock, TimeFloor};
 use dot11::MacAddr;
-pub use handle::{ChangeError, Heard, Losses, RecorderHandle};
+pub use handle::{CapturedProbe, ChangeError, Losses, RecorderHandle};
 use handle::{Input, Shared, read, write};
-pub use history::{History, LogSize, Sought};
-use retention::{Crowd, Retirement};
-pub use stored::{ImportError, Stored, import};
-pub use tally::Tally;
+pub use history::{History, LogSize, ProbeFilter};
+pub use offline::{ImportError, OfflineDataDir, import};
+use retention::{MemoryLimit, SegmentPruner};
 
 /// Inputs that may wait for the recorder: well over a second of the busiest street.
-const QUEUE_LENGTH: usize = 32_768;
+const QUEUE_CAPACITY: usize = 32_768;
 
 /// Inputs folded under one lock, so that a look-up waits for no more than these. The rows that they change find
 /// room in a core's own cache.
-const BATCH: usize = 256;
+const BATCH_SIZE: usize = 256;
 
 /// Unsynced bytes above which the log is fsynced early.
-const EARLY_SYNC_BYTES: usize = 16 << 20;
+const MAX_UNSYNCED_BYTES: usize = 16 << 20;
 
 /// How often a disk that failed is tried again.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,14 +61,14 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often followed devices that have left are looked for.
-const LEAVING_INTERVAL: Duration = Duration::from_secs(5);
+const DEPARTURE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the loop turns where nothing comes, so that a watchdog can tell it from one that is stuck.
-const PULSE: Duration = Duration::from_secs(1);
+const MAX_IDLE: Duration = Duration::from_secs(1);
 
 /// The wait before the state is made anew once more, which doubles up to the longest.
-const FIRST_STORE_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_STORE_WAIT: Duration = Duration::from_secs(600);
+const STORE_RETRY_MIN: Duration = Duration::from_secs(10);
+const STORE_RETRY_MAX: Duration = Duration::from_secs(600);
 
 /// Where and how to record.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ pub struct Settings {
     /// How long what was heard is kept.
     pub retention: Retention,
     /// What devices may take in memory before those that were not heard for longest leave, in bytes.
-    pub devices_bytes: usize,
+    pub devices_memory_limit: usize,
 }
 
 /// How long what was heard is kept; for good where that is not said.
@@ -113,7 +113,7 @@ pub enum RecorderError {
     Log(#[from] LogError),
     /// The state cannot be kept, even made anew.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] StateStoreError),
 }
 
 /// The one writer of a data directory.
@@ -121,22 +121,22 @@ pub struct Recorder {
     _lock: DataDirLock,
     settings: Settings,
     log: Writer,
-    store: Option<Store>,
+    store: Option<StateStore>,
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<Input>,
     last_sync: Instant,
     last_checkpoint: Instant,
     last_repair: Instant,
-    next_forgetting: Instant,
-    crowd: Crowd,
-    retirement: Retirement,
+    next_eviction: Instant,
+    memory_limit: MemoryLimit,
+    segment_pruner: SegmentPruner,
     /// The disk has no room for a checkpoint, which was told.
-    lacks_room: bool,
+    is_disk_full: bool,
     last_expiry: Instant,
     clock: MachineClock,
     grace: Grace,
     /// When to look next for followed devices that have left.
-    next_leaving: Instant,
+    next_departure_check: Instant,
     /// After a store that failed: when to make the next one, and how long to wait should that fail.
     next_store: (Instant, Duration),
 }
@@ -153,10 +153,10 @@ impl Recorder {
         let written = recovered.last_written();
         let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
-        let (sender, inbox) = mpsc::channel(QUEUE_LENGTH);
+        let (sender, inbox) = mpsc::channel(QUEUE_CAPACITY);
         // A clock that was behind has given the files their times too.
         let written = written.map(Timestamp::from).max(state.totals().last_mark);
-        let known = KnownTime::new(state.newest_time(), written);
+        let known = TimeFloor::new(state.newest_time(), written);
         let shared = Arc::new(Shared::new(state, known));
         let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
         let now = Instant::now();
@@ -170,18 +170,18 @@ impl Recorder {
             last_sync: now,
             last_checkpoint: now,
             last_repair: now,
-            next_forgetting: now,
-            crowd: Crowd::default(),
-            retirement: Retirement::new(now),
-            lacks_room: false,
+            next_eviction: now,
+            memory_limit: MemoryLimit::default(),
+            segment_pruner: SegmentPruner::new(now),
+            is_disk_full: false,
             last_expiry: now,
             clock: MachineClock::new(now, Timestamp::now()),
             grace: Grace::default(),
-            next_leaving: now,
-            next_store: (now + FIRST_STORE_WAIT, FIRST_STORE_WAIT),
+            next_departure_check: now,
+            next_store: (now + STORE_RETRY_MIN, STORE_RETRY_MIN),
         };
         if let Some(until) = lost_until {
-            recorder.tell_lost_end(until);
+            recorder.log_lost_tail(until);
         }
         recorder.expire_alerts();
         Ok((recorder, RecorderHandle { inbox: sender, shared, history }))
@@ -220,15 +220,16 @@ impl Recorder {
     /// # Errors
     /// [`RecorderError`] where the last write fails.
     pub fn run(mut self, runtime: &Handle) -> Result<(), RecorderError> {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(BATCH_SIZE);
         self.tick();
         loop {
             self.shared.turns.fetch_add(1, Ordering::Relaxed);
             let wake = tokio::time::Instant::from_std(self.next_wake());
             let inbox = &mut self.inbox;
-            let received = runtime
-                .block_on(async { tokio::time::timeout_at(wake, inbox.recv_many(&mut batch, BATCH)).await });
-            self.mend_store();
+            let received = runtime.block_on(async {
+                tokio::time::timeout_at(wake, inbox.recv_many(&mut batch, BATCH_SIZE)).await
+            });
+            self.recreate_store();
             let stop = received == Ok(0) || self.take(&mut batch);
             self.tick();
             if stop {
@@ -241,8 +242,8 @@ impl Recorder {
     fn next_wake(&self) -> Instant {
         let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
             .min(self.last_expiry + EXPIRY_INTERVAL)
-            .min(self.next_leaving)
-            .min(Instant::now() + PULSE);
+            .min(self.next_departure_check)
+            .min(Instant::now() + MAX_IDLE);
         if self.log.has_failed() {
             checkpoint.min(self.last_repair + REPAIR_INTERVAL)
         } else if self.log.unsynced_bytes() > 0 {
@@ -258,13 +259,13 @@ impl Recorder {
         let mut waiting = Vec::new();
         let mut alerts = false;
         if !batch.is_empty() {
-            self.note_listening(Timestamp::now());
+            self.update_coverage(Timestamp::now());
             let shared = Arc::clone(&self.shared);
             let mut state = write(&shared.state);
-            state.warm(batch.iter().filter_map(Input::source));
+            state.prefetch(batch.iter().filter_map(Input::source));
             for input in batch.drain(..) {
                 match input {
-                    Input::Heard(heard) => alerts |= self.hear(&mut state, heard),
+                    Input::Probe(heard) => alerts |= self.hear(&mut state, heard),
                     // Nobody waits for the answer any more where sending it fails.
                     Input::Change(events, done) => match self.disk_error() {
                         Some(why) if events.iter().any(Event::is_a_persons) => {
@@ -298,14 +299,14 @@ impl Recorder {
     }
 
     /// Takes note of since when frames are heard, where the sources tell.
-    fn note_listening(&mut self, now: Timestamp) {
-        if let Some(since_when_heard) = self.shared.since_when_heard.get() {
-            self.settings.alerts.listening_since = since_when_heard(now);
+    fn update_coverage(&mut self, now: Timestamp) {
+        if let Some(capturing_since) = self.shared.capturing_since.get() {
+            self.settings.alerts.capturing_since = capturing_since(now);
         }
     }
 
     /// Records a probe; whether it raised an alert.
-    fn hear(&mut self, state: &mut State, Heard { mut probe, elements }: Heard) -> bool {
+    fn hear(&mut self, state: &mut State, CapturedProbe { mut probe, elements }: CapturedProbe) -> bool {
         if let Some(elements) = elements
             && state.wants_elements(probe.signature)
         {
@@ -326,8 +327,8 @@ impl Recorder {
         match self.log.append(event) {
             Ok(offset) => {
                 state.fold(offset, event);
-                self.note_time_of(event);
-                self.shared.tally.count(event);
+                self.raise_time_floor(event);
+                self.shared.alert_metrics.count(event);
                 true
             }
             Err(_) => false,
@@ -335,7 +336,7 @@ impl Recorder {
     }
 
     /// Takes note of the time of what is no probe: the machine's clock gave it. Probes are their sources' to tell.
-    fn note_time_of(&self, event: &Event) {
+    fn raise_time_floor(&self, event: &Event) {
         if !matches!(event, Event::Probe(_))
             && let Some(time) = event.time()
         {
@@ -352,27 +353,27 @@ impl Recorder {
             return Err(self.disk_error().unwrap_or_default());
         }
         let outcome = match self.log.unsynced_bytes() {
-            0..EARLY_SYNC_BYTES => self.log.write(),
+            0..MAX_UNSYNCED_BYTES => self.log.write(),
             _ => self.log.sync(),
         };
-        self.note_disk(outcome)
+        self.track_disk_health(outcome)
     }
 
     fn sync(&mut self) -> Result<(), String> {
         self.last_sync = Instant::now();
         let outcome = self.log.sync();
-        self.note_disk(outcome)
+        self.track_disk_health(outcome)
     }
 
     /// Tells the operator when the disk fails and when it serves again, once each.
-    fn note_disk(&mut self, outcome: Result<(), LogError>) -> Result<(), String> {
+    fn track_disk_health(&mut self, outcome: Result<(), LogError>) -> Result<(), String> {
         let disk_error = &self.shared.disk_error;
         match outcome {
             Ok(()) => {
                 if disk_error.send_if_modified(|why| why.take().is_some()) {
                     info!("the disk takes events again; what waited in memory is written");
                 }
-                self.tell_damage();
+                self.rebuild_after_damage();
                 Ok(())
             }
             Err(failure) => {
@@ -388,12 +389,12 @@ impl Recorder {
     /// What is due by the clock.
     fn tick(&mut self) {
         let now = Instant::now();
-        self.look_at_clock(now);
+        self.check_clock(now);
         if self.log.has_failed() {
             if now - self.last_repair >= REPAIR_INTERVAL {
                 self.last_repair = now;
                 let outcome = self.log.repair();
-                let _ = self.note_disk(outcome);
+                let _ = self.track_disk_health(outcome);
             }
         } else if now - self.last_sync >= self.settings.fsync_interval {
             let _ = self.sync();
@@ -402,12 +403,12 @@ impl Recorder {
             self.last_expiry = now;
             self.expire_alerts();
         }
-        if now >= self.next_leaving {
-            self.next_leaving = now + LEAVING_INTERVAL;
-            self.notice_leaving();
+        if now >= self.next_departure_check {
+            self.next_departure_check = now + DEPARTURE_CHECK_INTERVAL;
+            self.record_departures();
         }
         self.forget(now);
-        self.retire_segments(now);
+        self.prune_segments(now);
         let is_due = now - self.last_checkpoint >= self.settings.checkpoint_interval;
         if is_due || read(&self.shared.state).is_save_due() {
             self.last_checkpoint = now;
@@ -421,7 +422,7 @@ impl Recorder {
             error!("{waiting} bytes of events waited in memory for the disk and are lost");
         })?;
         self.checkpoint();
-        if let Some(before) = self.retirement.finish() {
+        if let Some(before) = self.segment_pruner.finish() {
             self.log.remove_before(before)?;
         }
         Ok(())

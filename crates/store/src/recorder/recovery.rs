@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::{BATCH, RecorderError};
+use super::{BATCH_SIZE, RecorderError};
 use crate::event::Offset;
 use crate::event_log::{Entry, Events, LogError, Recovered, SnapshotFile, Snapshots};
-use crate::state::{SnapshotError, State, Store, StoreError};
+use crate::state::{SnapshotError, State, StateStore, StateStoreError};
 
 /// Damaged places that are reported one by one; the rest are counted.
 const DAMAGE_REPORTS: u64 = 10;
@@ -27,7 +27,7 @@ const DAMAGE_REPORTS: u64 = 10;
 pub(super) const PROGRESS_EVENTS: u64 = 1 << 16;
 
 /// How often the log is read where the disk does not always give the same.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Between two lines about how far a long read is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,23 +37,23 @@ pub(super) fn state_folder(data_dir: &Path) -> PathBuf {
 }
 
 /// A store in place of whatever was there, with all of `state`.
-pub(super) fn new_store(data_dir: &Path, state: &State) -> Result<Store, StoreError> {
-    Store::make(&state_folder(data_dir), state)
+pub(super) fn new_store(data_dir: &Path, state: &State) -> Result<StateStore, StateStoreError> {
+    StateStore::make(&state_folder(data_dir), state)
 }
 
 /// The state at the log's end, and the store that keeps it. Without a store where none can be made, as on
 /// a full disk. Last, the offset up to which the log once went, where its end is gone.
 ///
 /// # Errors
-/// [`StoreError::Locked`], where another process has the store, or [`LogError`] where the snapshots cannot
+/// [`StateStoreError::Locked`], where another process has the store, or [`LogError`] where the snapshots cannot
 /// be looked at.
 pub(super) fn open_state(
     data_dir: &Path,
     log: &mut Recovered,
-) -> Result<(Option<Store>, State, Option<Offset>), RecorderError> {
+) -> Result<(Option<StateStore>, State, Option<Offset>), RecorderError> {
     let snapshots = Snapshots::of(data_dir);
     snapshots.remove_unfinished()?;
-    let mut tries = TRIES;
+    let mut tries = MAX_ATTEMPTS;
     let mut ahead = None;
     let (store, mut state) = loop {
         let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
@@ -61,7 +61,7 @@ pub(super) fn open_state(
             Err(unusable) => {
                 ahead = ahead.max(unusable.ahead);
                 let state = newest_snapshot(&snapshots, &mut |file, error| set_aside(file, &error))?;
-                tell_of_rebuild(log, &state, &unusable.why);
+                log_rebuild(log, &state, &unusable.why);
                 log.next_offset_at_least(state.next_offset());
                 (None, state)
             }
@@ -95,7 +95,7 @@ pub(super) fn mend(log: &mut Recovered, damaged: &BTreeSet<Offset>) -> bool {
     }
 }
 
-fn tell_of_rebuild(log: &Recovered, from: &State, why: &str) {
+fn log_rebuild(log: &Recovered, from: &State, why: &str) {
     let (from, end) = (from.next_offset(), log.next_offset());
     if from > end {
         warn!(
@@ -126,21 +126,21 @@ impl Unusable {
 /// The store with the state at its checkpoint, or why it does not serve.
 ///
 /// # Errors
-/// [`StoreError::Locked`], where another process has it, or [`LogError`] where the snapshots cannot be
+/// [`StateStoreError::Locked`], where another process has it, or [`LogError`] where the snapshots cannot be
 /// listed.
 pub(super) fn checkpoint(
     data_dir: &Path,
     log: &Recovered,
     snapshots: &Snapshots,
-) -> Result<Result<(Store, State), Unusable>, RecorderError> {
+) -> Result<Result<(StateStore, State), Unusable>, RecorderError> {
     let folder = state_folder(data_dir);
     if !folder.exists() {
         return Ok(Err(Unusable::because("there is none in sled")));
     }
-    let (store, state) = match Store::open(&folder) {
+    let (store, state) = match StateStore::open(&folder) {
         Ok((store, Some(state))) => (store, state),
         Ok((_, None)) => return Ok(Err(Unusable::because("sled has no checkpoint of this version"))),
-        Err(error @ StoreError::Locked { .. }) => return Err(error.into()),
+        Err(error @ StateStoreError::Locked { .. }) => return Err(error.into()),
         Err(other) => return Ok(Err(Unusable::because(other))),
     };
     let (at, first, end) = (state.next_offset(), log.first_offset(), log.next_offset());
@@ -206,13 +206,13 @@ pub(super) fn fold_all(
     let (mut folded, mut reports) = (0_u64, 0_u64);
     let mut damaged = BTreeSet::new();
     let mut events = events.ahead();
-    let mut batch: Vec<Entry> = Vec::with_capacity(BATCH);
+    let mut batch: Vec<Entry> = Vec::with_capacity(BATCH_SIZE);
     loop {
-        batch.extend(events.by_ref().take(BATCH));
+        batch.extend(events.by_ref().take(BATCH_SIZE));
         if batch.is_empty() {
             break;
         }
-        state.warm(batch.iter().filter_map(|entry| entry.as_ref().ok()?.1.address()));
+        state.prefetch(batch.iter().filter_map(|entry| entry.as_ref().ok()?.1.address()));
         for entry in batch.drain(..) {
             match entry {
                 Ok((offset, event)) => {

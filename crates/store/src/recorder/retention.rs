@@ -1,7 +1,7 @@
 //! What leaves: addresses that were not heard for long, and segments of the log that are too old or too many.
 //!
 //! Before a segment goes, a snapshot of a later state is on disk and was read back. It is copied and written on
-//! a thread of its own, from a [`Cut`] of the state.
+//! a thread of its own, from a [`CowSnapshot`] of the state.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::Settings;
 use super::handle::Shared;
 use crate::event::{Event, Forgettable, Offset, Timestamp};
 use crate::event_log::{Snapshots, Writer};
-use crate::state::{Cut, State};
+use crate::state::{CowSnapshot, State};
 
 /// How often the log is looked at.
-const RETIREMENT_INTERVAL: Duration = Duration::from_millis(100);
+const PRUNE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The wait after a snapshot that could not be made.
 const RETRY_INTERVAL: Duration = Duration::from_secs(600);
@@ -28,10 +28,10 @@ const UNSEALED_SEGMENTS: u64 = 2;
 
 /// A log that is too large is brought down by one part in so many more than it must, so that a snapshot
 /// serves for many segments.
-const SLACK: u64 = 8;
+const PRUNE_SLACK_DIVISOR: u64 = 8;
 
 /// Events between two looks for addresses that may leave, where none may: as many bring a few MiB of devices.
-const CROWD_EVENTS: u64 = 16_384;
+const EVICTION_RETRY_EVENTS: u64 = 16_384;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -44,27 +44,27 @@ pub(super) fn forget_old(state: &State, age: Duration, now: Timestamp) -> Option
     // Whole days, so that there is one such event a day.
     let heard_before = Timestamp::from_micros(before - before.rem_euclid(DAY_MICROS));
     let addresses = Forgettable::Random;
-    let is_any = state.has_forgettable(addresses, heard_before);
+    let is_any = state.has_evictable(addresses, heard_before);
     is_any.then_some(Event::Forget { time: now, addresses, heard_before })
 }
 
 /// How addresses leave because there are too many to hold in memory.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
+pub(super) struct MemoryLimit {
     /// Where nobody could leave: the offset from which on it is looked again.
-    next_look: Offset,
+    next_attempt: Offset,
 }
 
-impl Crowd {
+impl MemoryLimit {
     /// The addresses that are to leave now, if any are.
     pub(super) fn forget(&mut self, state: &State, limit: usize, now: Timestamp) -> Option<Event> {
         let next = state.next_offset();
-        if next < self.next_look || !state.is_crowded(limit) {
+        if next < self.next_attempt || !state.exceeds_memory_limit(limit) {
             return None;
         }
-        let whom = state.whom_to_forget(limit);
+        let whom = state.choose_eviction(limit);
         if whom.is_none() {
-            self.next_look = Offset(next.0.saturating_add(CROWD_EVENTS));
+            self.next_attempt = Offset(next.0.saturating_add(EVICTION_RETRY_EVENTS));
         }
         let (addresses, heard_before) = whom?;
         Some(Event::Forget { time: now, addresses, heard_before })
@@ -73,7 +73,7 @@ impl Crowd {
 
 /// The offset before which all segments are to go, if any are: those that were written to their end too long
 /// ago, and the oldest of a log that would not stay below its limit.
-pub(super) fn segments_to_retire(log: &mut Writer, settings: &Settings) -> Option<Offset> {
+pub(super) fn segments_to_prune(log: &mut Writer, settings: &Settings) -> Option<Offset> {
     let retention = settings.retention;
     let segments: Vec<_> = log.sealed_segments().collect();
     let oldest = retention.log_age.and_then(|age| SystemTime::now().checked_sub(age));
@@ -86,7 +86,7 @@ pub(super) fn segments_to_retire(log: &mut Writer, settings: &Settings) -> Optio
     let too_many = room.filter(|room| bytes > *room).and_then(|room| {
         let mut left = bytes;
         let surplus = segments.iter().take_while(|segment| {
-            let goes = left > room - room / SLACK;
+            let goes = left > room - room / PRUNE_SLACK_DIVISOR;
             left -= segment.bytes;
             goes
         });
@@ -96,7 +96,7 @@ pub(super) fn segments_to_retire(log: &mut Writer, settings: &Settings) -> Optio
 }
 
 /// How segments go: first a snapshot, then they.
-pub(super) struct Retirement {
+pub(super) struct SegmentPruner {
     next: Instant,
     job: Option<Job>,
 }
@@ -107,7 +107,7 @@ struct Job {
     thread: JoinHandle<Result<(), String>>,
 }
 
-impl Retirement {
+impl SegmentPruner {
     pub(super) fn new(now: Instant) -> Self {
         Self { next: now, job: None }
     }
@@ -116,19 +116,19 @@ impl Retirement {
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self.job.is_none() && now >= self.next;
         if is_due {
-            self.next = now + RETIREMENT_INTERVAL;
+            self.next = now + PRUNE_INTERVAL;
         }
         is_due
     }
 
     /// Begins to write the snapshot after which the segments before `before` may go: what `cut`, which was just
     /// begun in the state of `shared`, becomes.
-    pub(super) fn begin(&mut self, data_dir: &Path, shared: &Arc<Shared>, cut: Cut, before: Offset) {
+    pub(super) fn begin(&mut self, data_dir: &Path, shared: &Arc<Shared>, cut: CowSnapshot, before: Offset) {
         let (snapshots, shared) = (Snapshots::of(data_dir), Arc::clone(shared));
         let offset = cut.next_offset();
         let time = Timestamp::now();
         let write = move || {
-            let image = shared.finish_cut(cut).map_err(|error| error.to_string())?;
+            let image = shared.finish_cow_snapshot(cut).map_err(|error| error.to_string())?;
             snapshots
                 .write(offset, |file| image.write_to(time, file), |file| image.verify(file))
                 .map_err(|error| error.to_string())
@@ -199,39 +199,39 @@ mod tests {
                 let time = Timestamp::from_micros(0);
                 street.fold(&Event::Name { time, address, name: "Zoë".to_owned(), by: NamedBy::Chat });
             }
-            assert!(street.state.is_crowded(LIMIT));
+            assert!(street.state.exceeds_memory_limit(LIMIT));
             street
         }
 
-        fn forgets(&mut self, crowd: &mut Crowd) -> bool {
-            let event = crowd.forget(&self.state, LIMIT, Timestamp::from_micros(0));
+        fn forgets(&mut self, memory_limit: &mut MemoryLimit) -> bool {
+            let event = memory_limit.forget(&self.state, LIMIT, Timestamp::from_micros(0));
             event.inspect(|event| self.fold(event)).is_some()
         }
     }
 
     #[test]
     fn where_nobody_may_leave_it_is_looked_again_after_many_events() {
-        let (mut street, mut crowd) = (Street::of_named(), Crowd::default());
-        assert!(!street.forgets(&mut crowd));
-        let next_look = street.state.next_offset().0 + CROWD_EVENTS;
+        let (mut street, mut memory_limit) = (Street::of_named(), MemoryLimit::default());
+        assert!(!street.forgets(&mut memory_limit));
+        let next_attempt = street.state.next_offset().0 + EVICTION_RETRY_EVENTS;
         let mut second = 1_000;
-        while street.state.next_offset().0 < next_look {
-            assert!(!street.forgets(&mut crowd), "at event {}", street.state.next_offset());
+        while street.state.next_offset().0 < next_attempt {
+            assert!(!street.forgets(&mut memory_limit), "at event {}", street.state.next_offset());
             street.hear(second);
             second += 1;
         }
-        assert!(Crowd::default().forget(&street.state, LIMIT, Timestamp::from_micros(0)).is_some());
-        assert!(street.forgets(&mut crowd), "they may leave, and it is time");
-        assert!(street.forgets(&mut crowd), "as long as some may leave it goes on at once");
+        assert!(MemoryLimit::default().forget(&street.state, LIMIT, Timestamp::from_micros(0)).is_some());
+        assert!(street.forgets(&mut memory_limit), "they may leave, and it is time");
+        assert!(street.forgets(&mut memory_limit), "as long as some may leave it goes on at once");
     }
 
     #[test]
     fn nothing_is_said_where_nobody_would_leave() {
         let mut street = Street { state: State::default(), addresses: 0 };
-        while !street.state.is_crowded(LIMIT) {
+        while !street.state.exceeds_memory_limit(LIMIT) {
             street.hear(7);
         }
-        assert_eq!(street.state.whom_to_forget(LIMIT), None, "all were heard at the same time");
-        assert!(!street.forgets(&mut Crowd::default()));
+        assert_eq!(street.state.choose_eviction(LIMIT), None, "all were heard at the same time");
+        assert!(!street.forgets(&mut MemoryLimit::default()));
     }
 }

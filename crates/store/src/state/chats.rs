@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::Rows;
+use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, CodeHash, Offset, Role, Timestamp};
 
 /// Updates that are remembered as acted on; past it the oldest is forgotten.
@@ -44,11 +44,11 @@ pub struct Pairing {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chats {
     /// Each earlier number with the present one.
-    pub(super) migrated: Rows<ChatId, ChatId>,
+    pub(super) migrated: DirtyMap<ChatId, ChatId>,
     /// Numbers of updates, by the place of the event that says so.
-    pub(super) answered: Rows<Offset, u32>,
-    pub(super) invitations: Rows<CodeHash, Invitation>,
-    pub(super) paired: Rows<ChatId, Pairing>,
+    pub(super) answered: DirtyMap<Offset, u32>,
+    pub(super) invitations: DirtyMap<CodeHash, Invitation>,
+    pub(super) paired: DirtyMap<ChatId, Pairing>,
 }
 
 impl Chats {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::alert::{ALERTS_A_MINUTE, OUTBOX_LIMIT, device_key};
-use super::follow::Follow;
+use super::alerts::{ALERTS_PER_MINUTE, OUTBOX_LIMIT, device_key};
+use super::follows::Follow;
 use super::{State, fold_case};
 use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, LeaveDecision, Pattern, Probe, Timestamp};
 use dot11::{MacAddr, Ssid};
@@ -21,7 +21,7 @@ pub struct AlertPolicy {
     /// How long an alert waits for Telegram before it is only counted.
     pub keep: Duration,
     /// Since when frames are heard without a break, where they are: of a silence before that nothing can be told.
-    pub listening_since: Option<Timestamp>,
+    pub capturing_since: Option<Timestamp>,
 }
 
 impl State {
@@ -46,7 +46,7 @@ impl State {
 
     /// Whether the chat wants to hear nothing of the device; what the terminal ignores holds for all.
     fn ignores(&self, chat: ChatId, device: &DeviceKey) -> bool {
-        [chat, ChatId::TERMINAL].into_iter().any(|by| self.silences.ignored(device, by).is_some())
+        [chat, ChatId::TERMINAL].into_iter().any(|by| self.mutes.ignored(device, by).is_some())
     }
 
     fn decide_asked(&self, probe: &Probe, ssid: &Ssid, policy: &AlertPolicy) -> Vec<AlertDecision> {
@@ -81,7 +81,7 @@ impl State {
                         Fate::Mute => AlertDecision::Mute { chat },
                         Fate::Overflow => AlertDecision::Overflow { chat },
                         Fate::Raise => {
-                            let swallowed = last.map_or(0, |last| last.swallowed);
+                            let swallowed = last.map_or(0, |last| last.suppressed);
                             AlertDecision::Raise { chat, pattern, reason, swallowed }
                         }
                     },
@@ -92,10 +92,10 @@ impl State {
 
     /// What becomes of an alert to this chat at this time.
     fn fate(&self, chat: ChatId, time: Timestamp) -> Fate {
-        if self.silences.is_muted(chat, time) {
+        if self.mutes.is_muted(chat, time) {
             Fate::Mute
         } else if self.alerts.waiting_for(chat).count() >= OUTBOX_LIMIT
-            || self.alerts.alerted_lately(chat, time) >= ALERTS_A_MINUTE
+            || self.alerts.alerted_lately(chat, time) >= ALERTS_PER_MINUTE
         {
             Fate::Overflow
         } else {
@@ -131,7 +131,7 @@ impl State {
             Some(last) if !follow.is_here => probe.time > last,
             // That it left while nobody listened cannot be known, so that it is not said to be back.
             Some(last) => {
-                silence(last) >= follow.silence() && policy.listening_since.is_some_and(|since| since <= last)
+                silence(last) >= follow.silence() && policy.capturing_since.is_some_and(|since| since <= last)
             }
         };
         let silent_seconds = last.map(|last| silence(last).as_secs());
@@ -165,12 +165,12 @@ impl State {
 
     /// The followed devices that were silent for so long that they have left by `now`: an
     /// [`Event::Left`] each. Where nothing is heard, none has.
-    pub fn who_left(&self, now: Timestamp, policy: &AlertPolicy) -> Vec<Event> {
-        let Some(listening_since) = policy.listening_since else { return Vec::new() };
+    pub fn departures(&self, now: Timestamp, policy: &AlertPolicy) -> Vec<Event> {
+        let Some(capturing_since) = policy.capturing_since else { return Vec::new() };
         let here = self.follows.iter().filter(|(_, _, follow)| follow.is_here);
         here.filter_map(|(device, by, follow)| {
             let (source, last_heard) = self.last_heard(device)?;
-            let silent_since = last_heard.max(listening_since);
+            let silent_since = last_heard.max(capturing_since);
             (now > silent_since && now.distance(silent_since) >= follow.silence()).then(|| Event::Left {
                 time: now,
                 chat: by,
@@ -217,7 +217,7 @@ impl State {
 }
 
 /// The key in the form in which keys are compared: of a name its case does not matter.
-pub(super) fn normal(device: &DeviceKey) -> DeviceKey {
+pub(super) fn normalized(device: &DeviceKey) -> DeviceKey {
     match device {
         DeviceKey::Name(name) => DeviceKey::Name(fold_case(name)),
         DeviceKey::Address(address) => DeviceKey::Address(*address),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Hours;
+use super::HourHistogram;
 use crate::event::Timestamp;
 use dot11::Ssid;
 
@@ -27,7 +27,7 @@ pub struct Device {
     /// Probes for networks beyond the first [`SSIDS_PER_ADDRESS`].
     pub probes_for_further_ssids: u64,
     /// The probes by the hour of the day.
-    pub hours: Hours,
+    pub hours: HourHistogram,
 }
 
 /// Signal at the receiver, in dBm.
@@ -67,7 +67,7 @@ impl Device {
             signal: None,
             ssids: Vec::new(),
             probes_for_further_ssids: 0,
-            hours: Hours::default(),
+            hours: HourHistogram::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
-use super::hours::{HOURS, Hours};
+use super::hour_histogram::{HOURS, HourHistogram};
 use super::table::{packed, push};
 use super::{Device, SSIDS_PER_ADDRESS, Signal};
 use crate::event::{Probe, Timestamp};
@@ -25,7 +25,7 @@ pub struct DeviceRow<'a> {
 
 /// What can be told of a device at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Brief {
+pub struct DeviceSummary {
     /// Probe requests heard.
     pub probe_count: u64,
     /// The capture time of the latest.
@@ -40,13 +40,13 @@ impl<'a> DeviceRow<'a> {
     }
 
     /// The first things of it.
-    pub fn brief(&self) -> Option<Brief> {
+    pub fn summary(&self) -> Option<DeviceSummary> {
         let Head { probe_count, last_probe, signal, .. } = take(&mut { self.row })?;
-        Some(Brief { probe_count, last_probe, signal })
+        Some(DeviceSummary { probe_count, last_probe, signal })
     }
 
     /// How often it asked for this network.
-    pub fn probes_for(&self, network: &SoughtNetwork) -> u64 {
+    pub fn probes_for(&self, network: &SsidQuery) -> u64 {
         // A row without these bytes need not be unpacked.
         if network.finder.find(self.row).is_none() {
             return 0;
@@ -63,12 +63,12 @@ fn counted(mut row: &[u8], ssid: &Ssid) -> Option<u64> {
 
 /// A network that devices are asked about.
 #[derive(Debug)]
-pub struct SoughtNetwork {
+pub struct SsidQuery {
     ssid: Ssid,
     finder: Finder<'static>,
 }
 
-impl SoughtNetwork {
+impl SsidQuery {
     /// The network of this SSID.
     pub fn new(ssid: &Ssid) -> Self {
         Self { ssid: ssid.clone(), finder: Finder::new(&packed(ssid)).into_owned() }
@@ -125,7 +125,7 @@ pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> 
     let probes_for_further: u64 = take(&mut rest)?;
     push(&(probes_for_further + u64::from(ssids.is_beyond(SSIDS_PER_ADDRESS))), into);
 
-    let hours = Counts::take(&mut rest, Some(Hours::hour_of(probe.time)))?;
+    let hours = Counts::take(&mut rest, Some(HourHistogram::hour_of(probe.time)))?;
     hours.push(HOURS, u32::MAX.into(), into);
     Some(())
 }
@@ -245,9 +245,9 @@ mod tests {
         }
         let row = DeviceRow::new(MacAddr::new([0; 6]), &row);
         for (ssid, count) in &device.ssids {
-            assert_eq!(row.probes_for(&SoughtNetwork::new(ssid)), *count);
+            assert_eq!(row.probes_for(&SsidQuery::new(ssid)), *count);
         }
-        assert_eq!(row.probes_for(&SoughtNetwork::new(&Ssid::from("another"))), 0);
+        assert_eq!(row.probes_for(&SsidQuery::new(&Ssid::from("another"))), 0);
     }
 
     /// Few of a kind, so that some come again.

@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use std::hint::black_box;
 
 use super::Device;
-use super::cut::CutOf;
+use super::cow_snapshot::CowTracker;
 use super::device_row::{self, DeviceRow};
 use super::table::{PackedRow, Table, push};
 use crate::event::{Probe, Timestamp};
@@ -21,13 +21,13 @@ pub(super) const SHARDS: usize = 256;
 /// and what the allocator adds.
 const ROW_OVERHEAD: usize = 80;
 
-/// Rows that are brought into the processor's caches at once, where they find room.
-const WARMED: usize = 256;
+/// DirtyMap that are brought into the processor's caches at once, where they find room.
+const PREFETCH_ROWS: usize = 256;
 
 /// A row begins with the epoch in which it was changed last.
 const EPOCH_BYTES: usize = size_of::<u32>();
 
-/// Rows of devices by address.
+/// DirtyMap of devices by address.
 #[derive(Debug, Clone)]
 pub(super) struct Devices {
     shards: Vec<HashMap<MacAddr, Box<[u8]>>>,
@@ -39,7 +39,7 @@ pub(super) struct Devices {
     row_bytes: usize,
     /// Where a row is packed before it takes its place.
     packing: Vec<u8>,
-    cut: CutOf,
+    cut: CowTracker,
 }
 
 impl Default for Devices {
@@ -51,7 +51,7 @@ impl Default for Devices {
             len: 0,
             row_bytes: 0,
             packing: Vec::new(),
-            cut: CutOf::default(),
+            cut: CowTracker::default(),
         }
     }
 }
@@ -119,11 +119,11 @@ impl Devices {
     }
 
     /// The cut that is being made of them.
-    pub(super) fn cut(&self) -> &CutOf {
+    pub(super) fn cut(&self) -> &CowTracker {
         &self.cut
     }
 
-    pub(super) fn cut_mut(&mut self) -> &mut CutOf {
+    pub(super) fn cut_mut(&mut self) -> &mut CowTracker {
         &mut self.cut
     }
 
@@ -133,7 +133,7 @@ impl Devices {
 
     /// Has the rows of these addresses come into the processor's caches: asked for one behind the other they
     /// come at the same time, where folding would wait for each.
-    pub(super) fn warm(&self, addresses: impl Iterator<Item = MacAddr>) {
+    pub(super) fn prefetch(&self, addresses: impl Iterator<Item = MacAddr>) {
         let rows = addresses.filter_map(|address| self.shards[shard_of(address)].get(&address));
         // First all places in the tables, then what they point to.
         let rows: Vec<&[u8]> = rows.map(|row| &**row).collect();
@@ -257,8 +257,8 @@ fn last_probe(row: &[u8]) -> Timestamp {
 
 impl Table for Devices {
     fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
-        for addresses in self.changed.chunks(WARMED) {
-            self.warm(addresses.iter().copied());
+        for addresses in self.changed.chunks(PREFETCH_ROWS) {
+            self.prefetch(addresses.iter().copied());
             for address in addresses {
                 let row = self.shards[shard_of(*address)].get(address);
                 take(PackedRow { kind, key: &address.octets(), row: row.map(|row| packed(row)) });

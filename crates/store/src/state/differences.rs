@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::snapshot::Row;
 use super::table::PackedRow;
-use super::{Image, State, Totals};
+use super::{State, StateImage, Totals};
 use crate::event::Offset;
 
 /// A row that two states do not have in the same way.
@@ -23,7 +23,7 @@ pub struct Difference {
 /// What two states do not have in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Rows that differ.
+    /// DirtyMap that differ.
     pub count: u64,
     /// The first of them, as many as were asked for.
     pub first: Vec<Difference>,
@@ -62,9 +62,9 @@ impl State {
         found
     }
 
-    /// As [`State::differences`], with the state that `image` was made of. Rows that both have leave this one as
+    /// As [`State::differences`], with the state that `image` was made of. DirtyMap that both have leave this one as
     /// they are compared, so that no list of all rows is needed.
-    pub fn differences_from(mut self, image: &Image, limit: usize) -> Differences {
+    pub fn differences_from(mut self, image: &StateImage, limit: usize) -> Differences {
         let theirs = (image.next_offset(), image.totals());
         let mut found = Differences::of_heads((self.next, self.totals), theirs, limit);
         let mut tables = self.tables_mut();

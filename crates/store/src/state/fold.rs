@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::decide::normal;
-use super::forget::Forgetting;
+use super::decide::normalized;
+use super::eviction::Forgetting;
 use super::{Alert, Follow, Invitation, Names, Presence, State};
 use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, Offset, Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid};
@@ -14,8 +14,8 @@ use dot11::{MacAddr, RequestedSsid};
 impl State {
     /// Has what these addresses' next events change come into the processor's caches. Whoever has many events
     /// to fold does this for some hundred of them at a time; it changes nothing but the time that they take.
-    pub fn warm(&self, addresses: impl Iterator<Item = MacAddr>) {
-        self.devices.warm(addresses);
+    pub fn prefetch(&self, addresses: impl Iterator<Item = MacAddr>) {
+        self.devices.prefetch(addresses);
     }
 
     /// Folds in the event at `offset`.
@@ -35,22 +35,22 @@ impl State {
                 self.watches.remove_pattern(pattern, self.chats.current(*chat));
             }
             Event::Follow { time, chat, device, silence_seconds } => {
-                self.follow(*time, self.chats.current(*chat), normal(device), *silence_seconds);
+                self.follow(*time, self.chats.current(*chat), normalized(device), *silence_seconds);
             }
             Event::Unfollow { time: _, chat, device } => {
-                self.follows.remove(&normal(device), self.chats.current(*chat));
+                self.follows.remove(&normalized(device), self.chats.current(*chat));
             }
             Event::Left { .. } => self.fold_left(offset, event),
-            Event::Mute { time: _, chat, until } => self.silences.mute(self.chats.current(*chat), *until),
-            Event::Unmute { time: _, chat } => self.silences.unmute(self.chats.current(*chat)),
+            Event::Mute { time: _, chat, until } => self.mutes.mute(self.chats.current(*chat), *until),
+            Event::Unmute { time: _, chat } => self.mutes.unmute(self.chats.current(*chat)),
             Event::MuteTold { time, chat, count } => {
-                self.silences.told(self.chats.current(*chat), *count, *time);
+                self.mutes.told(self.chats.current(*chat), *count, *time);
             }
             Event::Ignore { time, chat, device } => {
-                self.silences.ignore(normal(device), self.chats.current(*chat), *time);
+                self.mutes.ignore(normalized(device), self.chats.current(*chat), *time);
             }
             Event::Unignore { time: _, chat, device } => {
-                self.silences.unignore(&normal(device), self.chats.current(*chat));
+                self.mutes.unignore(&normalized(device), self.chats.current(*chat));
             }
             Event::Name { time: _, address, name, by } => {
                 self.rename(*address, |names| names.set(*address, name, *by));
@@ -103,7 +103,7 @@ impl State {
         };
         if is_gone {
             self.follows.rename(&before, &now);
-            self.silences.rename(&before, &now);
+            self.mutes.rename(&before, &now);
         }
     }
 
@@ -118,7 +118,7 @@ impl State {
     /// Repeats what was decided when a device had left.
     fn fold_left(&mut self, offset: Offset, event: &Event) {
         let Event::Left { time, chat, device, source, last_heard, alerts } = event else { return };
-        self.follows.left(&normal(device), self.chats.current(*chat));
+        self.follows.left(&normalized(device), self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
             let presence = Some(Presence::Left { last_heard: *last_heard });
@@ -127,7 +127,7 @@ impl State {
                 ..Alert::of_device(*time, *source, None)
             });
             if alert.fate == Fate::Mute {
-                self.silences.swallow(chat);
+                self.mutes.suppress(chat);
             }
         }
     }
@@ -137,7 +137,7 @@ impl State {
         if from != to {
             self.watches.migrate(from, to);
             self.follows.migrate(from, to);
-            self.silences.migrate(from, to);
+            self.mutes.migrate(from, to);
             self.alerts.migrate(from, to);
             self.chats.migrate(from, to);
         }
@@ -147,7 +147,7 @@ impl State {
     fn remove_chat(&mut self, chat: ChatId) {
         self.watches.remove_chat(chat);
         self.follows.remove_chat(chat);
-        self.silences.remove_chat(chat);
+        self.mutes.remove_chat(chat);
         self.alerts.remove_chat(chat);
         self.chats.remove(chat);
     }
@@ -185,11 +185,11 @@ impl State {
         self.alerts.fold(offset, probe, &self.names);
         for decision in &probe.alerts {
             match decision {
-                AlertDecision::Mute { chat } => self.silences.swallow(*chat),
+                AlertDecision::Mute { chat } => self.mutes.suppress(*chat),
                 AlertDecision::Arrive { chat, fate, .. } => {
                     self.follows.arrived(&self.device_key(probe.source));
                     if *fate == Fate::Mute {
-                        self.silences.swallow(*chat);
+                        self.mutes.suppress(*chat);
                     }
                 }
                 _ => {}

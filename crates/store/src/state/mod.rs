@@ -2,70 +2,70 @@
 //!
 //! The fold is pure: no clock, no configuration, no I/O. All of it is held in memory: names, watches,
 //! alerts and signatures are few, devices are many and packed ([`devices`]). That their number stays
-//! bounded is up to who appends [`Event::Forget`]; [`State::whom_to_forget`] says when and whom. The
-//! [`Store`] keeps what the next start begins with.
+//! bounded is up to who appends [`Event::Forget`]; [`State::choose_eviction`] says when and whom. The
+//! [`StateStore`] keeps what the next start begins with.
 
-mod alert;
+mod alerts;
 mod chats;
-mod cut;
+mod cow_snapshot;
 mod decide;
 mod device;
 mod device_row;
 mod devices;
 mod differences;
+mod dirty_map;
+mod eviction;
 mod fold;
-mod follow;
-mod forget;
-mod hours;
-mod name;
+mod follows;
+mod hour_histogram;
+mod mutes;
+mod names;
 mod networks;
 mod overflow;
-mod rows;
-mod silence;
 mod snapshot;
 mod store;
 mod table;
-mod watch;
+mod watches;
 
 use serde::{Deserialize, Serialize};
 
-pub use alert::{ALERTS_A_MINUTE, Alert, Alerts, Asked, COOLDOWN_LIMIT, OUTBOX_LIMIT, Presence};
+pub use alerts::{ALERTS_PER_MINUTE, Alert, Alerts, COOLDOWN_LIMIT, OUTBOX_LIMIT, Presence, WatchMatch};
 pub use chats::{ANSWERED_LIMIT, Chats, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
-pub use cut::{Cut, CutLost};
+pub use cow_snapshot::{CowSnapshot, CowSnapshotLost};
 pub use decide::AlertPolicy;
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
-pub use device_row::{Brief, DeviceRow, SoughtNetwork};
+pub use device_row::{DeviceRow, DeviceSummary, SsidQuery};
 use devices::{Devices, SHARDS};
 pub use differences::{Difference, Differences};
-pub use follow::{Follow, Follows};
-use forget::Forgetting;
-pub use hours::Hours;
-pub use name::{AddressName, NAME_LENGTH, NameError, Names, check_name, fold_case};
+use dirty_map::DirtyMap;
+use eviction::Forgetting;
+pub use follows::{Follow, Follows};
+pub use hour_histogram::HourHistogram;
+pub use mutes::{Ignored, Mute, Mutes};
+pub use names::{AddressName, MAX_NAME_CHARS, NameError, Names, check_name, fold_case};
 pub use networks::{NETWORK_LIMIT, Network, Networks};
-pub use overflow::{OVERFLOW_NETWORKS, Overflow};
-use rows::Rows;
-pub use silence::{Ignored, Mute, Silences};
-pub use snapshot::{DeviceForm, Image, SnapshotError};
-pub use store::{Store, StoreError};
+pub use overflow::{OVERFLOW_NETWORK_LIMIT, Overflow};
+pub use snapshot::{DeviceJson, SnapshotError, StateImage};
+pub use store::{StateStore, StateStoreError};
 use table::{PackedRow, Table};
-pub use watch::{Watch, Watches};
+pub use watches::{Watch, Watches};
 
 #[cfg(doc)]
 use crate::event::Event;
 use crate::event::{Offset, Timestamp};
 use dot11::{MacAddr, Signature};
 
-/// Parts in which [`State::devices_of_part`] gives all devices.
-pub const DEVICE_PARTS: usize = SHARDS;
+/// Parts in which [`State::devices_of_shard`] gives all devices.
+pub const DEVICE_SHARDS: usize = SHARDS;
 
 /// What devices may take in memory before some are to be forgotten, in bytes: over a million of them.
-pub const DEVICES_LIMIT: usize = 144 << 20;
+pub const DEVICES_MEMORY_LIMIT: usize = 144 << 20;
 
 /// Devices that are saved at once; sled holds all of them in memory meanwhile.
-const CHANGED_DEVICES: usize = 131_072;
+const MAX_DIRTY_DEVICES: usize = 131_072;
 
 /// What one of them takes then, roughly.
-const CHANGED_ROW_BYTES: usize = 64;
+const DIRTY_ROW_BYTES: usize = 64;
 
 /// Signatures whose elements are kept; a flood of invented ones ends here.
 const SIGNATURE_LIMIT: usize = 16_384;
@@ -103,11 +103,11 @@ pub struct State {
     names: Names,
     watches: Watches,
     follows: Follows,
-    silences: Silences,
+    mutes: Mutes,
     alerts: Alerts,
     chats: Chats,
     /// The elements behind each signature.
-    signatures: Rows<Signature, Vec<u8>>,
+    signatures: DirtyMap<Signature, Vec<u8>>,
     totals: Totals,
     next: Offset,
     /// The offset up to which the store has every change.
@@ -129,7 +129,7 @@ macro_rules! tables {
             names,
             watches,
             follows,
-            silences,
+            mutes,
             alerts,
             chats,
             signatures,
@@ -140,7 +140,7 @@ macro_rules! tables {
         } = $state;
         let Alerts { outbox, overflow, cooldowns, latest, by_age: _ } = alerts;
         let Chats { migrated, answered, invitations, paired } = chats;
-        let Silences { mutes, ignored } = silences;
+        let Mutes { mutes, ignored } = mutes;
         [
             (DEVICES, devices),
             (b'k', networks),
@@ -200,8 +200,8 @@ impl State {
     }
 
     /// What chats do not want to hear.
-    pub fn silences(&self) -> &Silences {
-        &self.silences
+    pub fn mutes(&self) -> &Mutes {
+        &self.mutes
     }
 
     /// The outbox and what belongs to it.
@@ -219,9 +219,9 @@ impl State {
         self.devices.get(address)
     }
 
-    /// The devices of one of the [`DEVICE_PARTS`], in no order. Whoever looks at all devices of a state that
+    /// The devices of one of the [`DEVICE_SHARDS`], in no order. Whoever looks at all devices of a state that
     /// is being written to lets go of it between the parts; a device stays in its part.
-    pub fn devices_of_part(&self, part: usize) -> impl Iterator<Item = DeviceRow<'_>> {
+    pub fn devices_of_shard(&self, part: usize) -> impl Iterator<Item = DeviceRow<'_>> {
         self.devices.shard(part)
     }
 
@@ -237,7 +237,7 @@ impl State {
 
     /// Whether so many devices changed that they should go to the store before more do.
     pub fn is_save_due(&self) -> bool {
-        self.devices.changed() >= CHANGED_DEVICES
+        self.devices.changed() >= MAX_DIRTY_DEVICES
     }
 
     /// Whether anything was folded in since the store was last saved to.
@@ -288,7 +288,7 @@ impl State {
 
     /// What the rows that changed take in the store, in bytes, roughly.
     fn changed_bytes(&self) -> usize {
-        self.devices.changed() * CHANGED_ROW_BYTES
+        self.devices.changed() * DIRTY_ROW_BYTES
     }
 
     /// Takes in rows that were handed over once.
@@ -320,7 +320,7 @@ impl PartialEq for State {
             && self.names == other.names
             && self.watches == other.watches
             && self.follows == other.follows
-            && self.silences == other.silences
+            && self.mutes == other.mutes
             && self.alerts == other.alerts
             && self.chats == other.chats
             && self.signatures == other.signatures

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use dot11::Ssid;
 
 /// Networks that are told apart for one chat; a flood of invented ones ends here.
-pub const OVERFLOW_NETWORKS: usize = 1_000;
+pub const OVERFLOW_NETWORK_LIMIT: usize = 1_000;
 
 /// What one chat has not been told yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ impl Overflow {
         self.count
     }
 
-    /// For how many networks, at most [`OVERFLOW_NETWORKS`]: that many then stands for at least as many.
+    /// For how many networks, at most [`OVERFLOW_NETWORK_LIMIT`]: that many then stands for at least as many.
     pub fn networks(&self) -> u64 {
         // Those that some of the alerts were told of already are not taken off one by one.
         self.count.min(self.networks.len() as u64)
@@ -43,7 +43,7 @@ impl Overflow {
     }
 
     fn add_network(&mut self, ssid: Ssid) {
-        if self.networks.len() < OVERFLOW_NETWORKS {
+        if self.networks.len() < OVERFLOW_NETWORK_LIMIT {
             self.networks.insert(ssid);
         }
     }
@@ -80,7 +80,7 @@ mod tests {
         one.merge(overflow(2..6));
         check(&one, 8, 6);
         one.merge(overflow(0..5_000));
-        check(&one, 5_008, OVERFLOW_NETWORKS as u64);
+        check(&one, 5_008, OVERFLOW_NETWORK_LIMIT as u64);
     }
 
     #[test]

@@ -2,19 +2,19 @@
 //! again from the log.
 //!
 //! # Format
-//! Each [`Store::save`] is a run: the rows that changed, packed one behind the other into chunks of some
+//! Each [`StateStore::save`] is a run: the rows that changed, packed one behind the other into chunks of some
 //! [`CHUNK_BYTES`] that are compressed, under the run's number and the chunk's. A newer run's row stands for
 //! an older one's.
 //! What is whole only together (rows, outbox, checkpoint) goes into one batch, which sled applies as a
 //! whole, and is flushed.
 //!
-//! Rows share chunks because sled 0.34 keeps a copy of a leaf for each key of a batch until the batch
+//! DirtyMap share chunks because sled 0.34 keeps a copy of a leaf for each key of a batch until the batch
 //! ends, some 40 KiB a key, and writes three to six times what a small row has.
 //!
 //! # What must hold
 //! - The caller saves only what the log has fsynced.
 //! - A store without a checkpoint is one whose first save was not finished: it holds nothing.
-//! - Rows that newer ones stand for take, compressed, no more than [`DEAD_SHARE`] times what the living take
+//! - DirtyMap that newer ones stand for take, compressed, no more than [`MAX_DEAD_RATIO`] times what the living take
 //!   as they are: each save takes the living rows of the oldest chunks along and drops these.
 
 mod lock;
@@ -45,31 +45,31 @@ const CHUNK_BYTES: usize = 30_000;
 const LARGEST_CHUNK: usize = 4 << 20;
 
 /// Of zstd: rows change often, and what is in them is short.
-const LEVEL: i32 = 1;
+const ZSTD_LEVEL: i32 = 1;
 
 /// What the first save hands to sled at once.
 const FIRST_SAVE_BYTES: usize = 4 << 20;
 
-/// Rows that are loaded from sled before it is opened anew.
+/// DirtyMap that are loaded from sled before it is opened anew.
 const READ_BYTES: usize = 16 << 20;
 
 /// What sled writes at most of each byte of rows, with room to spare.
-const WRITTEN_SHARE: usize = 8;
+const WRITE_AMPLIFICATION: usize = 8;
 
 /// What sled needs besides: a few of its segments of half a MiB.
-const LEAST_ROOM: u64 = 2 << 20;
+const MIN_FREE_BYTES: u64 = 2 << 20;
 
-const DEAD_SHARE: usize = 2;
+const MAX_DEAD_RATIO: usize = 2;
 
 /// Dead rows that are no matter, however few are alive.
-const DEAD_BYTES: usize = 1 << 20;
+const MIN_DEAD_BYTES: usize = 1 << 20;
 
 const META: &[u8] = b"m";
 const CHUNK: u8 = b'r';
 
 /// sled failed, or holds what cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum StateStoreError {
     /// sled itself failed.
     #[error("the state in sled could not be used: {0}")]
     Sled(#[from] sled::Error),
@@ -90,7 +90,7 @@ pub enum StoreError {
         /// The other process, as far as it can be told.
         holder: String,
     },
-    /// Rows are missing.
+    /// DirtyMap are missing.
     #[error("the state in sled is not whole")]
     Incomplete,
     /// The disk is too full to begin.
@@ -112,7 +112,7 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
+impl StateStoreError {
     /// Whether it may come of sled's lock alone. sled calls it an I/O error, and that is all that is known of a lock
     /// that was let go of before [`locked`] could look who had it.
     fn may_be_lock(&self) -> bool {
@@ -130,7 +130,7 @@ struct Meta {
     bytes: usize,
 }
 
-/// Rows of one run, one behind the other.
+/// DirtyMap of one run, one behind the other.
 #[derive(Debug, Clone, Copy)]
 struct Chunk {
     run: u64,
@@ -152,7 +152,7 @@ impl Chunk {
 
 /// sled, holding rows of state.
 #[derive(Debug)]
-pub struct Store {
+pub struct StateStore {
     folder: PathBuf,
     /// None only where sled could not be opened anew.
     db: Option<sled::Db>,
@@ -167,7 +167,7 @@ pub struct Store {
 
 /// sled 0.34 may wait for ever for what it could not write, when it is closed as well: one that has failed is
 /// left as it is.
-impl Drop for Store {
+impl Drop for StateStore {
     fn drop(&mut self) {
         if self.has_failed {
             std::mem::forget(self.db.take());
@@ -175,13 +175,13 @@ impl Drop for Store {
     }
 }
 
-impl Store {
+impl StateStore {
     /// Opens or makes the store in `folder` and reads the state at its checkpoint, `None` where it has
     /// none of this format.
     ///
     /// # Errors
-    /// [`StoreError`] where sled cannot open it or a row cannot be read.
-    pub fn open(folder: &Path) -> Result<(Self, Option<State>), StoreError> {
+    /// [`StateStoreError`] where sled cannot open it or a row cannot be read.
+    pub fn open(folder: &Path) -> Result<(Self, Option<State>), StateStoreError> {
         unless_sled_panics(|| {
             let mut store = Self {
                 folder: folder.to_owned(),
@@ -202,22 +202,22 @@ impl Store {
     /// Makes a store in `folder`, in place of whatever was there, with all of `state`.
     ///
     /// # Errors
-    /// [`StoreError`] where that cannot be.
-    pub fn make(folder: &Path, state: &State) -> Result<Self, StoreError> {
+    /// [`StateStoreError`] where that cannot be.
+    pub fn make(folder: &Path, state: &State) -> Result<Self, StateStoreError> {
         Self::remove(folder)?;
         let (mut store, _) = Self::open(folder)?;
         store.save(state)?;
         Ok(store)
     }
 
-    fn db(&self) -> Result<&sled::Db, StoreError> {
-        self.db.as_ref().ok_or(StoreError::Closed)
+    fn db(&self) -> Result<&sled::Db, StateStoreError> {
+        self.db.as_ref().ok_or(StateStoreError::Closed)
     }
 
     /// sled 0.34 keeps what it has read in memory, whatever the size of its cache, until it has read thousands
     /// of pages; ours are large. So it is closed and opened now and then while the state is loaded. (Not
     /// later: of what was written, closing lets go of less than opening takes.)
-    fn let_go_of_memory(&mut self) -> Result<(), StoreError> {
+    fn let_go_of_memory(&mut self) -> Result<(), StateStoreError> {
         if self.read >= READ_BYTES {
             self.db = None;
             self.db = Some(reopen_sled(&self.folder)?);
@@ -229,29 +229,29 @@ impl Store {
     /// Holds where no other process has the store in `folder`; one that was just closed is waited for.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] names the one that has it.
-    pub fn ensure_free(folder: &Path) -> Result<(), StoreError> {
+    /// [`StateStoreError::Locked`] names the one that has it.
+    pub fn ensure_free(folder: &Path) -> Result<(), StateStoreError> {
         once_unlocked(|| locked(folder).map_or(Ok(()), Err))
     }
 
     /// Removes the store in `folder`.
     ///
     /// # Errors
-    /// [`StoreError::Remove`].
-    pub fn remove(folder: &Path) -> Result<(), StoreError> {
+    /// [`StateStoreError::Remove`].
+    pub fn remove(folder: &Path) -> Result<(), StateStoreError> {
         let removed = match fs::symlink_metadata(folder) {
             Ok(what) if !what.is_dir() => fs::remove_file(folder),
             _ => fs::remove_dir_all(folder),
         };
         match removed {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Remove { path: folder.to_owned(), source })
+                Err(StateStoreError::Remove { path: folder.to_owned(), source })
             }
             _ => Ok(()),
         }
     }
 
-    fn load(&mut self) -> Result<Option<State>, StoreError> {
+    fn load(&mut self) -> Result<Option<State>, StateStoreError> {
         let Some(meta) = self.db()?.get(META)? else { return Ok(None) };
         let (format, _) = postcard::take_from_bytes::<u32>(&meta)?;
         if format != FORMAT {
@@ -259,7 +259,7 @@ impl Store {
         }
         let Meta { format: _, next, totals, chunks, bytes } = postcard::from_bytes(&meta)?;
         let mut state = State::default();
-        let mut decompressor = Decompressor::new().map_err(StoreError::Compression)?;
+        let mut decompressor = Decompressor::new().map_err(StateStoreError::Compression)?;
         let mut from = vec![CHUNK];
         loop {
             // What sled hands out must be let go of before sled can be closed.
@@ -275,7 +275,7 @@ impl Store {
         }
         self.next_run = self.chunks.back().map_or(0, |chunk| chunk.run + 1);
         if (self.chunks.len(), bytes_of(&self.chunks)) != (chunks, bytes) {
-            return Err(StoreError::Incomplete);
+            return Err(StateStoreError::Incomplete);
         }
         state.loaded(next, totals);
         Ok(Some(state))
@@ -285,16 +285,16 @@ impl Store {
     /// and returns when it is on disk.
     ///
     /// # Errors
-    /// [`StoreError`] where sled takes nothing; the state's changes stay noted.
-    pub fn save(&mut self, state: &State) -> Result<(), StoreError> {
+    /// [`StateStoreError`] where sled takes nothing; the state's changes stay noted.
+    pub fn save(&mut self, state: &State) -> Result<(), StateStoreError> {
         let rows = if self.has_checkpoint { state.changed_bytes() } else { state.row_bytes() };
-        ensure_room(&self.folder, (WRITTEN_SHARE * rows) as u64)?;
+        ensure_room(&self.folder, (WRITE_AMPLIFICATION * rows) as u64)?;
         let saved = unless_sled_panics(|| self.write(state));
         self.has_failed = saved.is_err();
         saved
     }
 
-    fn write(&mut self, state: &State) -> Result<(), StoreError> {
+    fn write(&mut self, state: &State) -> Result<(), StateStoreError> {
         let mut writer = RunWriter::new(self.db()?.clone(), self.next_run, !self.has_checkpoint)?;
         match self.has_checkpoint {
             true => state.for_changes(|row| writer.push(row)),
@@ -315,13 +315,13 @@ impl Store {
 
     /// Writes the living rows of the oldest chunks into this run, as long as too many rows are dead, and has
     /// those chunks removed; how many they are.
-    fn take_oldest_along(&self, state: &State, writer: &mut RunWriter) -> Result<usize, StoreError> {
-        let most = (1 + DEAD_SHARE) * state.row_bytes() + DEAD_BYTES;
+    fn take_oldest_along(&self, state: &State, writer: &mut RunWriter) -> Result<usize, StateStoreError> {
+        let most = (1 + MAX_DEAD_RATIO) * state.row_bytes() + MIN_DEAD_BYTES;
         let mut stored = bytes_of(&self.chunks) + writer.bytes();
         // Twice what this run brings, so that old chunks go faster than new ones come.
         let mut effort = 2 * writer.bytes() + CHUNK_BYTES;
         let mut dropped = 0;
-        let mut decompressor = Decompressor::new().map_err(StoreError::Compression)?;
+        let mut decompressor = Decompressor::new().map_err(StateStoreError::Compression)?;
         for chunk in &self.chunks {
             if stored <= most || effort == 0 {
                 break;
@@ -356,12 +356,12 @@ struct RunWriter {
     /// Whether chunks may go to sled before the run is whole.
     is_first: bool,
     batched: usize,
-    failed: Option<StoreError>,
+    failed: Option<StateStoreError>,
 }
 
 impl RunWriter {
-    fn new(db: sled::Db, run: u64, is_first: bool) -> Result<Self, StoreError> {
-        let compressor = Compressor::new(LEVEL).map_err(StoreError::Compression)?;
+    fn new(db: sled::Db, run: u64, is_first: bool) -> Result<Self, StateStoreError> {
+        let compressor = Compressor::new(ZSTD_LEVEL).map_err(StateStoreError::Compression)?;
         let rows = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
         let batch = sled::Batch::default();
         Ok(Self { db, batch, compressor, run, chunks: Vec::new(), rows, is_first, batched: 0, failed: None })
@@ -382,7 +382,7 @@ impl RunWriter {
         let compressed = match self.compressor.compress(&self.rows) {
             Ok(compressed) => [&(self.rows.len() as u32).to_le_bytes(), compressed.as_slice()].concat(),
             Err(error) => {
-                self.failed.get_or_insert(StoreError::Compression(error));
+                self.failed.get_or_insert(StateStoreError::Compression(error));
                 return self.rows.clear();
             }
         };
@@ -403,7 +403,7 @@ impl RunWriter {
         mut self,
         older: VecDeque<Chunk>,
         meta: impl FnOnce(&VecDeque<Chunk>) -> Result<Vec<u8>, postcard::Error>,
-    ) -> Result<VecDeque<Chunk>, StoreError> {
+    ) -> Result<VecDeque<Chunk>, StateStoreError> {
         if !self.rows.is_empty() {
             self.end_chunk();
         }
@@ -425,25 +425,25 @@ fn bytes_of(chunks: &VecDeque<Chunk>) -> usize {
 
 /// Holds where the disk has room for so many bytes and what sled takes besides. sled 0.34 does not bear a disk
 /// that is full: it may hang, or lose a part of what it wrote and keep the rest.
-fn ensure_room(folder: &Path, bytes: u64) -> Result<(), StoreError> {
+fn ensure_room(folder: &Path, bytes: u64) -> Result<(), StateStoreError> {
     let at = if folder.exists() { folder } else { folder.parent().unwrap_or(folder) };
-    let needed = bytes + LEAST_ROOM;
+    let needed = bytes + MIN_FREE_BYTES;
     match rustix::fs::statvfs(at) {
         Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < needed => {
-            Err(StoreError::NoRoom { needed })
+            Err(StateStoreError::NoRoom { needed })
         }
         _ => Ok(()),
     }
 }
 
 /// The rows of a chunk, which begins with how many bytes they are.
-fn decompress(chunk: &[u8], decompressor: &mut Decompressor<'_>) -> Result<Vec<u8>, StoreError> {
+fn decompress(chunk: &[u8], decompressor: &mut Decompressor<'_>) -> Result<Vec<u8>, StateStoreError> {
     let (length, compressed) = chunk.split_first_chunk().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    decompressor.decompress(compressed, length.min(LARGEST_CHUNK)).map_err(StoreError::Compression)
+    decompressor.decompress(compressed, length.min(LARGEST_CHUNK)).map_err(StateStoreError::Compression)
 }
 
-fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {
+fn open_sled(folder: &Path) -> Result<sled::Db, StateStoreError> {
     ensure_room(folder, 0)?;
     sled::Config::new()
         .path(folder)
@@ -455,15 +455,15 @@ fn open_sled(folder: &Path) -> Result<sled::Db, StoreError> {
 }
 
 /// Opens a store that this process has just closed.
-fn reopen_sled(folder: &Path) -> Result<sled::Db, StoreError> {
+fn reopen_sled(folder: &Path) -> Result<sled::Db, StateStoreError> {
     once_unlocked(|| open_sled(folder)).map_err(|error| match error {
         // It is this process that holds it.
-        StoreError::Locked { .. } => StoreError::Closed,
+        StateStoreError::Locked { .. } => StateStoreError::Closed,
         error => error,
     })
 }
 
 /// sled 0.34 panics on some damage to its files where it should give an error.
-fn unless_sled_panics<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
+fn unless_sled_panics<T>(work: impl FnOnce() -> Result<T, StateStoreError>) -> Result<T, StateStoreError> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StateStoreError::Panicked))
 }

@@ -1,11 +1,11 @@
-//! Rows of one kind as the store sees them: bytes under bytes. Which kinds there are, `State` says.
+//! DirtyMap of one kind as the store sees them: bytes under bytes. Which kinds there are, `State` says.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::rows::Rows;
+use super::dirty_map::DirtyMap;
 
 pub(super) trait Table {
     /// Hands over, as of this kind, what changed since [`Table::forget_changes`].
@@ -29,7 +29,7 @@ pub(super) trait Table {
 /// What a row of one of the small tables takes in the store, roughly.
 const ROW_BYTES: usize = 64;
 
-impl<K, V> Table for Rows<K, V>
+impl<K, V> Table for DirtyMap<K, V>
 where
     K: Ord + Clone + Serialize + DeserializeOwned,
     V: PartialEq + Serialize + DeserializeOwned,

@@ -20,10 +20,10 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use super::table::PackedRow;
-use super::{DEVICE_PARTS, DEVICES, Forgetting, State, Totals};
+use super::{DEVICE_SHARDS, DEVICES, Forgetting, State, Totals};
 use crate::event::{Offset, Timestamp};
 use dot11::MacAddr;
-pub use row::DeviceForm;
+pub use row::DeviceJson;
 pub(super) use row::Row;
 
 /// Grows with each change that an older version would misread.
@@ -48,7 +48,7 @@ pub enum SnapshotError {
     },
     /// It has no last line.
     #[error("the snapshot is cut off behind its line {line}")]
-    Cut {
+    Truncated {
         /// The number of the last line that is there.
         line: u64,
     },
@@ -69,7 +69,7 @@ struct End {
 /// A copy of a state's packed rows: quickly made, so that the state can go on while the copy is written as
 /// a snapshot.
 #[derive(Debug)]
-pub struct Image {
+pub struct StateImage {
     next: Offset,
     /// Those that are in no table.
     first_rows: Vec<Row>,
@@ -79,16 +79,16 @@ pub struct Image {
 
 impl State {
     /// What it takes to write a snapshot of this moment: some 50 MB for a million devices. Where others wait for
-    /// the state, [`State::begin_cut`] holds it for less.
-    pub fn image(&self) -> Image {
+    /// the state, [`State::begin_cow_snapshot`] holds it for less.
+    pub fn image(&self) -> StateImage {
         let mut image = self.image_without_devices();
-        for part in 0..DEVICE_PARTS {
+        for part in 0..DEVICE_SHARDS {
             self.devices.packed_rows(part).for_each(|(address, row)| image.push_device(address, row));
         }
         image
     }
 
-    pub(super) fn image_without_devices(&self) -> Image {
+    pub(super) fn image_without_devices(&self) -> StateImage {
         let mut first_rows = vec![Row::Totals(self.totals)];
         first_rows.extend(self.forgetting.as_ref().map(|forgetting| Row::Forgetting {
             addresses: forgetting.addresses,
@@ -100,7 +100,7 @@ impl State {
         for (kind, table) in self.tables().into_iter().filter(|(kind, _)| *kind != DEVICES) {
             table.rows(kind, &mut |row| row.push_to(&mut others));
         }
-        Image { next: self.next, first_rows, devices, others }
+        StateImage { next: self.next, first_rows, devices, others }
     }
 
     /// The state that a snapshot holds.
@@ -140,9 +140,9 @@ impl State {
             Row::Follow { device, chat, follow } => {
                 self.follows.rows.load_row((device, chat), Some(follow));
             }
-            Row::Mute { chat, mute } => self.silences.mutes.load_row(chat, Some(mute)),
+            Row::Mute { chat, mute } => self.mutes.mutes.load_row(chat, Some(mute)),
             Row::Ignored { device, chat, ignored } => {
-                self.silences.ignored.load_row((device, chat), Some(ignored));
+                self.mutes.ignored.load_row((device, chat), Some(ignored));
             }
             Row::Alert { chat, probe, alert } => {
                 self.alerts.outbox.load_row((chat, probe), Some(alert.into()));
@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-impl Image {
+impl StateImage {
     /// The offset of the first event that is not in it.
     pub fn next_offset(&self) -> Offset {
         self.next
@@ -303,7 +303,7 @@ impl<R: BufRead> Lines<R> {
     /// The next row, `None` behind the last one, where nothing follows any more.
     fn next_row(&mut self) -> Result<Option<Row>, SnapshotError> {
         if !self.advance()? {
-            return Err(SnapshotError::Cut { line: self.number });
+            return Err(SnapshotError::Truncated { line: self.number });
         }
         if !self.line.starts_with(b"{\"end\":") {
             return serde_json::from_slice(&self.line).map(Some).map_err(|error| self.error(error));

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::alert::{Alert, Asked, Cooldown, Presence};
+use super::super::alerts::{Alert, Cooldown, Presence, WatchMatch};
 use super::super::device::{Device, Signal};
 use super::super::table::PackedRow;
 use super::super::{
-    AddressName, DEVICES, Follow, Hours, Ignored, Invitation, Mute, Network, Overflow, Pairing, Totals, Watch,
+    AddressName, DEVICES, Follow, HourHistogram, Ignored, Invitation, Mute, Network, Overflow, Pairing,
+    Totals, Watch,
 };
 use crate::event::{
     ChatId, CodeHash, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
@@ -26,7 +27,7 @@ pub(in crate::state) enum Row {
     Device {
         address: MacAddr,
         #[serde(flatten)]
-        statistics: DeviceForm,
+        statistics: DeviceJson,
     },
     Network {
         #[serde(flatten, with = "ssid_fields")]
@@ -122,7 +123,7 @@ pub(in crate::state) enum Row {
 
 /// The statistics of a device, as a snapshot and `probewatch export` have them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeviceForm {
+pub struct DeviceJson {
     probe_count: u64,
     wildcard_count: u64,
     first_probe: Timestamp,
@@ -132,7 +133,7 @@ pub struct DeviceForm {
     probes_for_further_ssids: u64,
     /// Pairs of an hour of the day in UTC and its probes; format 1 has none.
     #[serde(default)]
-    probes_by_hour: Hours,
+    probes_by_hour: HourHistogram,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,7 +154,8 @@ pub(in crate::state) struct AlertForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pattern: Option<Pattern>,
     reason: Option<String>,
-    swallowed: u64,
+    #[serde(rename = "swallowed")]
+    suppressed: u64,
     signal_dbm: Option<i8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     presence: Option<Presence>,
@@ -255,7 +257,7 @@ impl Row {
     }
 }
 
-impl From<Device> for DeviceForm {
+impl From<Device> for DeviceJson {
     fn from(device: Device) -> Self {
         let Device {
             probe_count,
@@ -281,11 +283,11 @@ impl From<Device> for DeviceForm {
     }
 }
 
-impl TryFrom<DeviceForm> for Device {
+impl TryFrom<DeviceJson> for Device {
     type Error = &'static str;
 
-    fn try_from(form: DeviceForm) -> Result<Self, Self::Error> {
-        let DeviceForm {
+    fn try_from(form: DeviceJson) -> Result<Self, Self::Error> {
+        let DeviceJson {
             probe_count,
             wildcard_count,
             first_probe,
@@ -321,19 +323,21 @@ fn shown(device: &DeviceKey) -> String {
 }
 
 impl From<Alert> for AlertForm {
-    fn from(Alert { time, source, signal_dbm, asked, presence }: Alert) -> Self {
-        let (ssid, pattern, reason, swallowed) = match asked {
-            Some(Asked { ssid, pattern, reason, swallowed }) => (Some(ssid), pattern, reason, swallowed),
+    fn from(Alert { time, source, signal_dbm, watch_match, presence }: Alert) -> Self {
+        let (ssid, pattern, reason, suppressed) = match watch_match {
+            Some(WatchMatch { ssid, pattern, reason, suppressed }) => {
+                (Some(ssid), pattern, reason, suppressed)
+            }
             None => (None, None, None, 0),
         };
-        Self { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence }
+        Self { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence }
     }
 }
 
 impl From<AlertForm> for Alert {
     fn from(form: AlertForm) -> Self {
-        let AlertForm { time, source, ssid, pattern, reason, swallowed, signal_dbm, presence } = form;
-        let asked = ssid.map(|ssid| Asked { ssid, pattern, reason, swallowed });
-        Self { time, source, signal_dbm, asked, presence }
+        let AlertForm { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence } = form;
+        let watch_match = ssid.map(|ssid| WatchMatch { ssid, pattern, reason, suppressed });
+        Self { time, source, signal_dbm, watch_match, presence }
     }
 }

@@ -4,22 +4,22 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::StoreError;
+use super::StateStoreError;
 
 /// How long sled may hold its lock after it was closed.
-const LAST_HOLD: Duration = Duration::from_secs(2);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The wait before its lock is tried again.
-const AFTER_HOLD: Duration = Duration::from_millis(2);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What `open` gives once nothing holds the store's lock any more, as sled's own threads may for a moment after
 /// it was closed; or the error that names who does.
-pub(super) fn once_unlocked<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) fn once_unlocked<T>(open: impl Fn() -> Result<T, StateStoreError>) -> Result<T, StateStoreError> {
     let asked = Instant::now();
     loop {
         match open() {
-            Err(error) if error.may_be_lock() && asked.elapsed() < LAST_HOLD => {
-                std::thread::sleep(AFTER_HOLD)
+            Err(error) if error.may_be_lock() && asked.elapsed() < LOCK_TIMEOUT => {
+                std::thread::sleep(LOCK_POLL_INTERVAL)
             }
             opened => return opened,
         }
@@ -27,13 +27,13 @@ pub(super) fn once_unlocked<T>(open: impl Fn() -> Result<T, StoreError>) -> Resu
 }
 
 /// The error that another process has the store, where one has it.
-pub(super) fn locked(folder: &Path) -> Option<StoreError> {
+pub(super) fn locked(folder: &Path) -> Option<StateStoreError> {
     let path = folder.join("db");
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).ok()?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => {
             let holder = holder_of(&path).map_or("another process".to_owned(), |id| format!("process {id}"));
-            Some(StoreError::Locked { path, holder })
+            Some(StateStoreError::Locked { path, holder })
         }
         _ => None,
     }

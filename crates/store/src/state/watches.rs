@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::Rows;
+use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, Pattern, Timestamp};
 use dot11::Ssid;
 
@@ -18,9 +18,9 @@ pub struct Watch {
 /// All watches, by SSID or pattern, and chat.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Watches {
-    pub(super) rows: Rows<(Ssid, ChatId), Watch>,
+    pub(super) rows: DirtyMap<(Ssid, ChatId), Watch>,
     /// Few: each of them is held against every SSID that is asked for.
-    pub(super) patterns: Rows<(Pattern, ChatId), Watch>,
+    pub(super) patterns: DirtyMap<(Pattern, ChatId), Watch>,
 }
 
 impl Watches {

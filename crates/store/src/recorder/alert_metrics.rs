@@ -6,7 +6,7 @@ use crate::event::{AlertDecision, Event, Fate};
 
 /// Counts of alerts, one for each chat that an alert is for.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct AlertMetrics {
     raised: AtomicU64,
     swallowed: AtomicU64,
     overflowed: AtomicU64,
@@ -16,7 +16,7 @@ pub struct Tally {
     expired: AtomicU64,
 }
 
-impl Tally {
+impl AlertMetrics {
     /// Counts what `event` says of alerts.
     pub(super) fn count(&self, event: &Event) {
         let add = |counter: &AtomicU64| {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::Rows;
+use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 
 /// A chat's wish for silence.
@@ -13,7 +13,8 @@ pub struct Mute {
     /// Until when.
     pub until: Timestamp,
     /// How many alerts it has kept back that the chat was not told of.
-    pub swallowed: u64,
+    #[serde(rename = "swallowed")]
+    pub suppressed: u64,
 }
 
 /// That a chat ignores a device.
@@ -25,15 +26,15 @@ pub struct Ignored {
 
 /// All mutes and all devices that are ignored.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Silences {
-    pub(super) mutes: Rows<ChatId, Mute>,
-    pub(super) ignored: Rows<(DeviceKey, ChatId), Ignored>,
+pub struct Mutes {
+    pub(super) mutes: DirtyMap<ChatId, Mute>,
+    pub(super) ignored: DirtyMap<(DeviceKey, ChatId), Ignored>,
 }
 
-impl Silences {
+impl Mutes {
     pub(super) fn mute(&mut self, chat: ChatId, until: Timestamp) {
-        let swallowed = self.mute_of(chat).map_or(0, |mute| mute.swallowed);
-        self.mutes.insert(chat, Mute { until, swallowed });
+        let suppressed = self.get(chat).map_or(0, |mute| mute.suppressed);
+        self.mutes.insert(chat, Mute { until, suppressed });
     }
 
     pub(super) fn unmute(&mut self, chat: ChatId) {
@@ -41,17 +42,17 @@ impl Silences {
     }
 
     /// An alert was kept back.
-    pub(super) fn swallow(&mut self, chat: ChatId) {
+    pub(super) fn suppress(&mut self, chat: ChatId) {
         if let Some(mute) = self.mutes.get_mut(&chat) {
-            mute.swallowed += 1;
+            mute.suppressed += 1;
         }
     }
 
     /// The chat was told at `time` of so many.
     pub(super) fn told(&mut self, chat: ChatId, count: u64, time: Timestamp) {
         if let Some(mute) = self.mutes.get_mut(&chat) {
-            mute.swallowed = mute.swallowed.saturating_sub(count);
-            if mute.swallowed == 0 && mute.until <= time {
+            mute.suppressed = mute.suppressed.saturating_sub(count);
+            if mute.suppressed == 0 && mute.until <= time {
                 self.mutes.remove(&chat);
             }
         }
@@ -75,9 +76,9 @@ impl Silences {
     /// Gives all that is the chat `from`'s to `to`; of two mutes the longer one holds.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         if let Some(mute) = self.mutes.remove(&from) {
-            let there = self.mutes.remove(&to).unwrap_or(Mute { until: mute.until, swallowed: 0 });
-            let (until, swallowed) = (mute.until.max(there.until), mute.swallowed + there.swallowed);
-            self.mutes.insert(to, Mute { until, swallowed });
+            let there = self.mutes.remove(&to).unwrap_or(Mute { until: mute.until, suppressed: 0 });
+            let (until, suppressed) = (mute.until.max(there.until), mute.suppressed + there.suppressed);
+            self.mutes.insert(to, Mute { until, suppressed });
         }
         self.move_ignored(|device, chat| (chat == from).then(|| (device.clone(), to)));
     }
@@ -103,17 +104,17 @@ impl Silences {
     }
 
     /// The chat's mute, also one that is over but was not told of.
-    pub fn mute_of(&self, chat: ChatId) -> Option<&Mute> {
+    pub fn get(&self, chat: ChatId) -> Option<&Mute> {
         self.mutes.get(&chat)
     }
 
     /// Whether the chat is muted at `time`.
     pub fn is_muted(&self, chat: ChatId, time: Timestamp) -> bool {
-        self.mute_of(chat).is_some_and(|mute| time < mute.until)
+        self.get(chat).is_some_and(|mute| time < mute.until)
     }
 
     /// All mutes, also those that are over but were not told of.
-    pub fn mutes(&self) -> impl Iterator<Item = (ChatId, &Mute)> {
+    pub fn iter(&self) -> impl Iterator<Item = (ChatId, &Mute)> {
         self.mutes.iter().map(|(chat, mute)| (*chat, mute))
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::Rows;
+use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 use dot11::MacAddr;
 
@@ -33,7 +33,7 @@ impl Follow {
 /// All follows, by device and chat.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Follows {
-    pub(super) rows: Rows<(DeviceKey, ChatId), Follow>,
+    pub(super) rows: DirtyMap<(DeviceKey, ChatId), Follow>,
 }
 
 impl Follows {

@@ -11,19 +11,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::devices::SHARDS;
-use super::{Image, State};
+use super::{State, StateImage};
 use crate::event::Offset;
 use dot11::MacAddr;
 
 /// Another state has taken the place of the one that was being copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the state was made anew while it was copied")]
-pub struct CutLost;
+pub struct CowSnapshotLost;
 
 /// A copy that is being made.
 #[derive(Debug)]
-pub struct Cut {
-    image: Image,
+pub struct CowSnapshot {
+    image: StateImage,
     before: Arc<Mutex<Before>>,
 }
 
@@ -37,9 +37,9 @@ struct Before {
 
 /// The cut that is being made of some devices, if one is. A copy of them is in no cut.
 #[derive(Debug, Default)]
-pub(super) struct CutOf(Weak<Mutex<Before>>);
+pub(super) struct CowTracker(Weak<Mutex<Before>>);
 
-impl Clone for CutOf {
+impl Clone for CowTracker {
     fn clone(&self) -> Self {
         Self::default()
     }
@@ -49,7 +49,7 @@ fn lock(before: &Mutex<Before>) -> MutexGuard<'_, Before> {
     before.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl CutOf {
+impl CowTracker {
     /// Has the cut keep this row of the part, which is about to change.
     pub(super) fn keep(&self, part: usize, address: MacAddr, row: Option<&[u8]>) {
         let Some(before) = self.0.upgrade() else { return };
@@ -65,30 +65,30 @@ impl CutOf {
 impl State {
     /// Begins to copy the state as it is now. `None` while another copy is being made, or an
     /// [`Event::Forget`](crate::event::Event::Forget) is half carried out.
-    pub fn begin_cut(&mut self) -> Option<Cut> {
+    pub fn begin_cow_snapshot(&mut self) -> Option<CowSnapshot> {
         if !self.is_swept() || self.devices.cut().0.strong_count() > 0 {
             return None;
         }
         let before = Before { next_part: 0, rows: (0..SHARDS).map(|_| HashMap::new()).collect() };
         let before = Arc::new(Mutex::new(before));
-        *self.devices.cut_mut() = CutOf(Arc::downgrade(&before));
-        Some(Cut { image: self.image_without_devices(), before })
+        *self.devices.cut_mut() = CowTracker(Arc::downgrade(&before));
+        Some(CowSnapshot { image: self.image_without_devices(), before })
     }
 }
 
-impl Cut {
+impl CowSnapshot {
     /// Whether all is copied.
-    pub fn is_whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         lock(&self.before).next_part >= SHARDS
     }
 
     /// Copies the next part of the devices from `state`, in which the cut was begun.
     ///
     /// # Errors
-    /// [`CutLost`].
-    pub fn copy_part(&mut self, state: &State) -> Result<(), CutLost> {
+    /// [`CowSnapshotLost`].
+    pub fn copy_shard(&mut self, state: &State) -> Result<(), CowSnapshotLost> {
         if !Weak::ptr_eq(&Arc::downgrade(&self.before), &state.devices.cut().0) {
-            return Err(CutLost);
+            return Err(CowSnapshotLost);
         }
         let mut before = lock(&self.before);
         let part = before.next_part;
@@ -113,8 +113,8 @@ impl Cut {
         self.image.next_offset()
     }
 
-    /// The copy, once [`Cut::is_whole`].
-    pub fn into_image(self) -> Image {
+    /// The copy, once [`CowSnapshot::is_complete`].
+    pub fn into_image(self) -> StateImage {
         self.image
     }
 }
@@ -147,10 +147,10 @@ mod tests {
             let mut state = State::default();
             before.iter().for_each(|(number, second)| fold(&mut state, &heard(*number, *second)));
             let expected = state.clone();
-            let mut cut = state.begin_cut().unwrap();
-            prop_assert!(state.begin_cut().is_none(), "one at a time");
+            let mut cut = state.begin_cow_snapshot().unwrap();
+            prop_assert!(state.begin_cow_snapshot().is_none(), "one at a time");
             for part in 0..SHARDS {
-                prop_assert!(!cut.is_whole());
+                prop_assert!(!cut.is_complete());
                 for (_, number, second, forget) in meanwhile.iter().filter(|(at, ..)| *at == part) {
                     let heard_before = Timestamp::from_micros(second / 2 * 1_000_000);
                     let (time, addresses) = (heard_before, Forgettable::Random);
@@ -159,20 +159,20 @@ mod tests {
                         false => fold(&mut state, &heard(*number, *second)),
                     }
                 }
-                cut.copy_part(&state).unwrap();
+                cut.copy_shard(&state).unwrap();
             }
-            prop_assert!(cut.is_whole());
+            prop_assert!(cut.is_complete());
             prop_assert_eq!(expected.differences_from(&cut.into_image(), 9), Default::default());
-            prop_assert!(state.begin_cut().is_some());
+            prop_assert!(state.begin_cow_snapshot().is_some());
         }
     }
 
     #[test]
     fn of_another_state_nothing_is_copied() {
         let mut state = State::default();
-        let mut cut = state.begin_cut().unwrap();
-        assert_eq!(cut.copy_part(&state.clone()), Err(CutLost));
-        assert_eq!(cut.copy_part(&State::default()), Err(CutLost));
-        cut.copy_part(&state).unwrap();
+        let mut cut = state.begin_cow_snapshot().unwrap();
+        assert_eq!(cut.copy_shard(&state.clone()), Err(CowSnapshotLost));
+        assert_eq!(cut.copy_shard(&State::default()), Err(CowSnapshotLost));
+        cut.copy_shard(&state).unwrap();
     }
 }

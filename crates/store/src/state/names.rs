@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::Rows;
+use super::dirty_map::DirtyMap;
 use crate::event::NamedBy;
 use dot11::MacAddr;
 
 /// The longest name of a device, in characters.
-pub const NAME_LENGTH: usize = 64;
+pub const MAX_NAME_CHARS: usize = 64;
 
 /// A text does not serve as a name of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum NameError {
     /// Nothing but spaces.
     #[error("the name is empty")]
     Empty,
-    /// Longer than [`NAME_LENGTH`].
+    /// Longer than [`MAX_NAME_CHARS`].
     #[error("the name is longer than 64 characters")]
     TooLong,
     /// It would be taken for an address.
@@ -35,7 +35,7 @@ pub fn check_name(text: &str) -> Result<String, NameError> {
     let name = name.collect::<Vec<_>>().join(" ");
     if name.is_empty() {
         Err(NameError::Empty)
-    } else if name.chars().count() > NAME_LENGTH {
+    } else if name.chars().count() > MAX_NAME_CHARS {
         Err(NameError::TooLong)
     } else if name.parse::<MacAddr>().is_ok() {
         Err(NameError::Address)
@@ -87,7 +87,7 @@ impl AddressName {
 /// The names of all addresses that have one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Names {
-    pub(super) rows: Rows<MacAddr, AddressName>,
+    pub(super) rows: DirtyMap<MacAddr, AddressName>,
 }
 
 /// The form in which names are compared: case does not matter.

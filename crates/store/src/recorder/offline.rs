@@ -7,14 +7,14 @@ use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::{Check, Damages, fold_rest};
+use super::check::{CheckReport, Damages, fold_rest};
 use super::recovery::{self, catch_up, checkpoint, newest_snapshot, state_folder};
 use super::{History, LogSize, RecorderError, Settings};
 use crate::event::{Offset, Timestamp};
 use crate::event_log::{
     self, DataDirLock, Entry, LogError, RealDisk, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
 };
-use crate::state::{Differences, Image, SnapshotError, State, Store};
+use crate::state::{Differences, SnapshotError, State, StateImage, StateStore};
 
 /// A snapshot was not imported.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +52,14 @@ pub enum ImportError {
 
 /// A data directory that nothing else uses as long as this lives.
 #[derive(Debug)]
-pub struct Stored {
+pub struct OfflineDataDir {
     _lock: DataDirLock,
     data_dir: PathBuf,
     log: Recovered,
     snapshots: Snapshots,
 }
 
-impl Stored {
+impl OfflineDataDir {
     /// Takes the data directory, which is made where it is missing.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Stored {
     /// [`RecorderError`] where another process has sled, or the new one cannot be made; the old one is
     /// gone only once the log is read.
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
-        Store::ensure_free(&state_folder(&self.data_dir))?;
+        StateStore::ensure_free(&state_folder(&self.data_dir))?;
         let mut state = self.beginning(&mut warn_of)?;
         let begin = state.next_offset();
         let mut damaged = catch_up(&mut state, &self.log, progress);
@@ -133,7 +133,11 @@ impl Stored {
     ///
     /// # Errors
     /// [`RecorderError`] where another process has sled, or the snapshots cannot be looked at.
-    pub fn check(&self, limit: usize, progress: &mut dyn FnMut(Offset)) -> Result<Check, RecorderError> {
+    pub fn check(
+        &self,
+        limit: usize,
+        progress: &mut dyn FnMut(Offset),
+    ) -> Result<CheckReport, RecorderError> {
         let mut damages = Damages::new(limit);
         let mut in_sled = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
             Ok((_, state)) => Ok(state),
@@ -168,7 +172,7 @@ impl Stored {
         }
         let (end, devices) = (self.log.next_offset(), given.totals().addresses);
         let Damages { count: damaged, first: damage, .. } = damages;
-        Ok(Check { end, checkpoint, devices, differences, damage, damaged })
+        Ok(CheckReport { end, checkpoint, devices, differences, damage, damaged })
     }
 
     /// What the folding of the log by hand begins with, as at a start: the newest snapshot, which may hold what
@@ -203,7 +207,7 @@ pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> R
 }
 
 /// Makes the data directory of the snapshot that `image` is.
-fn keep(settings: &Settings, state: &State, image: &Image, time: Timestamp) -> Result<(), ImportError> {
+fn keep(settings: &Settings, state: &State, image: &StateImage, time: Timestamp) -> Result<(), ImportError> {
     let data_dir = &settings.data_dir;
     // First what the rest follows from: whatever happens from here on, the next start goes on with it.
     Snapshots::of(data_dir).write(

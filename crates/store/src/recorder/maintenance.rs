@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::clock::Jump;
+use super::clock::ClockJump;
 use super::handle::{read, write};
-use super::{FIRST_STORE_WAIT, LONGEST_STORE_WAIT, Recorder, recovery, retention};
+use super::{Recorder, STORE_RETRY_MAX, STORE_RETRY_MIN, recovery, retention};
 use crate::event::{Event, Offset, Timestamp};
 use crate::event_log::{SnapshotFile, Snapshots};
-use crate::state::StoreError;
+use crate::state::StateStoreError;
 
 /// How often it is looked at which addresses were not heard for long.
-const FORGETTING_INTERVAL: Duration = Duration::from_secs(3600);
+const EVICTION_INTERVAL: Duration = Duration::from_secs(3600);
 
 impl Recorder {
     /// Has addresses leave the state that were not heard for long, or that are too many.
@@ -22,13 +22,15 @@ impl Recorder {
         let event = {
             let state = read(&self.shared.state);
             let old = match self.settings.retention.random_addresses {
-                Some(age) if now >= self.next_forgetting => {
-                    self.next_forgetting = now + FORGETTING_INTERVAL;
+                Some(age) if now >= self.next_eviction => {
+                    self.next_eviction = now + EVICTION_INTERVAL;
                     retention::forget_old(&state, age, Timestamp::now())
                 }
                 _ => None,
             };
-            old.or_else(|| self.crowd.forget(&state, self.settings.devices_bytes, Timestamp::now()))
+            old.or_else(|| {
+                self.memory_limit.forget(&state, self.settings.devices_memory_limit, Timestamp::now())
+            })
         };
         let Some(event) = event else { return };
         let shared = Arc::clone(&self.shared);
@@ -45,11 +47,11 @@ impl Recorder {
     }
 
     /// Has what follows from the machine's clock follow where somebody sets that.
-    pub(super) fn look_at_clock(&mut self, now: Instant) {
+    pub(super) fn check_clock(&mut self, now: Instant) {
         let time = Timestamp::now();
         match self.clock.look(now, time) {
-            Some(Jump::Forward(by)) => self.grace.note(by, read(&self.shared.state).next_offset()),
-            Some(Jump::Back(by)) => {
+            Some(ClockJump::Forward(by)) => self.grace.note(by, read(&self.shared.state).next_offset()),
+            Some(ClockJump::Back(by)) => {
                 info!("the machine's clock was set back by {} s and is believed", by.as_secs());
                 self.shared.known.believe(time);
             }
@@ -74,10 +76,10 @@ impl Recorder {
     }
 
     /// Notes which followed devices have left.
-    pub(super) fn notice_leaving(&mut self) {
+    pub(super) fn record_departures(&mut self) {
         let now = Timestamp::now();
-        self.note_listening(now);
-        let left = read(&self.shared.state).who_left(now, &self.settings.alerts);
+        self.update_coverage(now);
+        let left = read(&self.shared.state).departures(now, &self.settings.alerts);
         if left.is_empty() {
             return;
         }
@@ -106,24 +108,24 @@ impl Recorder {
         };
         match saved {
             Ok(()) => {
-                self.lacks_room = false;
+                self.is_disk_full = false;
                 write(&self.shared.state).forget_changes();
             }
-            Err(error @ StoreError::NoRoom { .. }) => {
-                if !std::mem::replace(&mut self.lacks_room, true) {
+            Err(error @ StateStoreError::NoRoom { .. }) => {
+                if !std::mem::replace(&mut self.is_disk_full, true) {
                     warn!("{error}; until then a start reads more of the log");
                 }
             }
             Err(error) => {
                 error!("{error}; the log is whole and the state is in memory: a new one will be made");
                 self.store = None;
-                self.next_store = (Instant::now(), FIRST_STORE_WAIT);
+                self.next_store = (Instant::now(), STORE_RETRY_MIN);
             }
         }
     }
 
     /// Makes a store in place of one that failed, from the state in memory.
-    pub(super) fn mend_store(&mut self) {
+    pub(super) fn recreate_store(&mut self) {
         let (due, wait) = self.next_store;
         if self.store.is_some() || Instant::now() < due || self.log.has_failed() || self.sync().is_err() {
             return;
@@ -137,13 +139,13 @@ impl Recorder {
             }
             Err(error) => {
                 warn!("{error}; it will be tried again in {} s", wait.as_secs());
-                self.next_store = (Instant::now() + wait, (wait * 2).min(LONGEST_STORE_WAIT));
+                self.next_store = (Instant::now() + wait, (wait * 2).min(STORE_RETRY_MAX));
             }
         }
     }
 
     /// Has the log say that events before `until` are lost, whose offsets are not given a second time.
-    pub(super) fn tell_lost_end(&mut self, until: Offset) {
+    pub(super) fn log_lost_tail(&mut self, until: Offset) {
         let shared = Arc::clone(&self.shared);
         let mut state = write(&shared.state);
         let from = state.next_offset();
@@ -153,7 +155,7 @@ impl Recorder {
     }
 
     /// Where a disk that failed has lost what it had taken, makes the state what the log gives now.
-    pub(super) fn tell_damage(&mut self) {
+    pub(super) fn rebuild_after_damage(&mut self) {
         let damage = self.log.take_damage();
         if damage.is_empty() {
             return;
@@ -171,30 +173,30 @@ impl Recorder {
                 *write(&self.shared.state) = state;
                 // sled has what the log has lost.
                 self.store = None;
-                self.next_store = (Instant::now(), FIRST_STORE_WAIT);
+                self.next_store = (Instant::now(), STORE_RETRY_MIN);
             }
             Err(error) => warn!("{error}; until the next start the state tells of what the log has lost"),
         }
     }
 
     /// Has segments leave the log that are too old or too many, once a snapshot holds what they gave.
-    pub(super) fn retire_segments(&mut self, now: Instant) {
-        if let Some(before) = self.retirement.poll() {
+    pub(super) fn prune_segments(&mut self, now: Instant) {
+        if let Some(before) = self.segment_pruner.poll() {
             match self.log.remove_before(before) {
                 Ok(removed) => info!("{removed} segments of the log were too old or too many and are gone"),
                 Err(error) => warn!("{error}; segments that are too old or too many stay for now"),
             }
         }
-        if !self.retirement.is_due(now) || self.log.has_failed() {
+        if !self.segment_pruner.is_due(now) || self.log.has_failed() {
             return;
         }
-        let Some(before) = retention::segments_to_retire(&mut self.log, &self.settings) else { return };
+        let Some(before) = retention::segments_to_prune(&mut self.log, &self.settings) else { return };
         // The snapshot is not to know more than the log.
         if self.sync().is_ok() {
             while write(&self.shared.state).sweep() {}
             // While another copy is being made, it is tried again at the next look.
-            if let Some(cut) = write(&self.shared.state).begin_cut() {
-                self.retirement.begin(&self.settings.data_dir, &self.shared, cut, before);
+            if let Some(cut) = write(&self.shared.state).begin_cow_snapshot() {
+                self.segment_pruner.begin(&self.settings.data_dir, &self.shared, cut, before);
             }
         }
     }

@@ -1,30 +1,30 @@
-//! Rows of one kind that are held in memory whole and know which of them changed.
+//! DirtyMap of one kind that are held in memory whole and know which of them changed.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Iter, Range};
 use std::ops::RangeBounds;
 
-/// A map that remembers which keys were written since the last [`Rows::forget_changes`].
+/// A map that remembers which keys were written since the last [`DirtyMap::forget_changes`].
 #[derive(Debug, Clone)]
-pub(super) struct Rows<K, V> {
+pub(super) struct DirtyMap<K, V> {
     rows: BTreeMap<K, V>,
     changed: BTreeSet<K>,
 }
 
-impl<K, V> Default for Rows<K, V> {
+impl<K, V> Default for DirtyMap<K, V> {
     fn default() -> Self {
         Self { rows: BTreeMap::new(), changed: BTreeSet::new() }
     }
 }
 
-impl<K: PartialEq, V: PartialEq> PartialEq for Rows<K, V> {
+impl<K: PartialEq, V: PartialEq> PartialEq for DirtyMap<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.rows == other.rows
     }
 }
 
-impl<K: Ord + Clone, V> Rows<K, V> {
+impl<K: Ord + Clone, V> DirtyMap<K, V> {
     /// Takes in a row, or its absence, that is no change.
     pub(super) fn load_row(&mut self, key: K, row: Option<V>) {
         match row {

@@ -1,7 +1,7 @@
 //! Alerts: what was raised, what the cool-down keeps back, and the outbox of those that Telegram has not
 //! taken yet.
 //!
-//! A chat gets at most [`ALERTS_A_MINUTE`] new alerts in a minute of capture time; a flood of addresses
+//! A chat gets at most [`ALERTS_PER_MINUTE`] new alerts in a minute of capture time; a flood of addresses
 //! beyond that is counted, and told as a number.
 //!
 //! Who is told of what is decided once ([`decide`](super::decide)); the decisions travel in the event and
@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::{Names, fold_case};
+use super::dirty_map::DirtyMap;
+use super::names::{Names, fold_case};
 use super::overflow::Overflow;
-use super::rows::Rows;
 use crate::event::{AlertDecision, ChatId, DeviceKey, Fate, Offset, Pattern, Probe, Timestamp};
 use dot11::{MacAddr, Ssid};
 
@@ -24,7 +24,7 @@ use dot11::{MacAddr, Ssid};
 pub const OUTBOX_LIMIT: usize = 500;
 
 /// Alerts that one chat gets within a minute; Telegram itself takes 20 a minute for a group.
-pub const ALERTS_A_MINUTE: usize = 20;
+pub const ALERTS_PER_MINUTE: usize = 20;
 
 /// Alerts that [`Alerts::expired`] gives at a time.
 const EXPIRED_AT_ONCE: usize = 1_000;
@@ -39,7 +39,8 @@ pub(super) type CooldownKey = (ChatId, Ssid, DeviceKey);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cooldown {
     pub(super) alerted: Timestamp,
-    pub(super) swallowed: u64,
+    #[serde(rename = "swallowed")]
+    pub(super) suppressed: u64,
 }
 
 /// An alert that waits in the outbox: that a watched network was asked for, that a followed device arrived
@@ -53,14 +54,14 @@ pub struct Alert {
     /// The probe's signal in dBm.
     pub signal_dbm: Option<i8>,
     /// The watched network that was asked for.
-    pub asked: Option<Asked>,
+    pub watch_match: Option<WatchMatch>,
     /// What a followed device did.
     pub presence: Option<Presence>,
 }
 
 /// A watched network that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct WatchMatch {
     /// The network.
     pub ssid: Ssid,
     /// The pattern that it is watched by, where it is not watched itself.
@@ -68,7 +69,7 @@ pub struct Asked {
     /// Why it is watched.
     pub reason: Option<String>,
     /// How many alerts the cool-down has kept back since the last one.
-    pub swallowed: u64,
+    pub suppressed: u64,
 }
 
 /// What a followed device did.
@@ -90,18 +91,18 @@ pub enum Presence {
 impl Alert {
     /// An alert about a device, of which it says nothing yet.
     pub(super) fn of_device(time: Timestamp, source: MacAddr, signal_dbm: Option<i8>) -> Self {
-        Self { time, source, signal_dbm, asked: None, presence: None }
+        Self { time, source, signal_dbm, watch_match: None, presence: None }
     }
 }
 
 /// The alerts' part of the state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alerts {
-    pub(super) outbox: Rows<(ChatId, Offset), Alert>,
-    pub(super) overflow: Rows<ChatId, Overflow>,
-    pub(super) cooldowns: Rows<CooldownKey, Cooldown>,
-    /// When each chat's latest alerts were raised, at most [`ALERTS_A_MINUTE`].
-    pub(super) latest: Rows<ChatId, Vec<Timestamp>>,
+    pub(super) outbox: DirtyMap<(ChatId, Offset), Alert>,
+    pub(super) overflow: DirtyMap<ChatId, Overflow>,
+    pub(super) cooldowns: DirtyMap<CooldownKey, Cooldown>,
+    /// When each chat's latest alerts were raised, at most [`ALERTS_PER_MINUTE`].
+    pub(super) latest: DirtyMap<ChatId, Vec<Timestamp>>,
     /// The cool-downs by age, made from `cooldowns`.
     pub(super) by_age: BTreeSet<(Timestamp, CooldownKey)>,
 }
@@ -152,23 +153,23 @@ impl Alerts {
     ) {
         let key = |chat: &ChatId| (*chat, ssid.clone(), device_key(probe.source, names));
         match decision {
-            AlertDecision::Raise { chat, pattern, reason, swallowed } => {
-                let asked = Asked {
+            AlertDecision::Raise { chat, pattern, reason, swallowed: suppressed } => {
+                let watch_match = WatchMatch {
                     ssid: ssid.clone(),
                     pattern: pattern.clone(),
                     reason: reason.clone(),
-                    swallowed: *swallowed,
+                    suppressed: *suppressed,
                 };
                 let alert = Alert {
-                    asked: Some(asked),
+                    watch_match: Some(watch_match),
                     ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
                 };
                 self.raise(*chat, offset, alert);
-                self.start_cooldown(key(chat), Cooldown { alerted: probe.time, swallowed: 0 });
+                self.start_cooldown(key(chat), Cooldown { alerted: probe.time, suppressed: 0 });
             }
             AlertDecision::Swallow { chat } => {
                 if let Some(cooldown) = self.cooldowns.get_mut(&key(chat)) {
-                    cooldown.swallowed += 1;
+                    cooldown.suppressed += 1;
                 }
             }
             AlertDecision::Overflow { chat } => {
@@ -192,12 +193,12 @@ impl Alerts {
     /// Puts an alert into the outbox. What one probe tells a chat is one alert.
     fn raise(&mut self, chat: ChatId, offset: Offset, alert: Alert) {
         if let Some(there) = self.outbox.get_mut(&(chat, offset)) {
-            there.asked = there.asked.take().or(alert.asked);
+            there.watch_match = there.watch_match.take().or(alert.watch_match);
             there.presence = there.presence.take().or(alert.presence);
             return;
         }
         let latest = self.latest.entry(chat);
-        if latest.len() >= ALERTS_A_MINUTE {
+        if latest.len() >= ALERTS_PER_MINUTE {
             latest.remove(0);
         }
         latest.push(alert.time);
@@ -206,8 +207,8 @@ impl Alerts {
 
     /// A cool-down that begins although nobody was told.
     fn restart_cooldown(&mut self, key: CooldownKey, alerted: Timestamp) {
-        let swallowed = self.cooldowns.get(&key).map_or(0, |last| last.swallowed);
-        self.start_cooldown(key, Cooldown { alerted, swallowed });
+        let suppressed = self.cooldowns.get(&key).map_or(0, |last| last.suppressed);
+        self.start_cooldown(key, Cooldown { alerted, suppressed });
     }
 
     fn start_cooldown(&mut self, key: CooldownKey, cooldown: Cooldown) {
@@ -256,7 +257,7 @@ impl Alerts {
             let latest = self.latest.entry(to);
             latest.extend(moving);
             latest.sort_unstable();
-            latest.drain(..latest.len().saturating_sub(ALERTS_A_MINUTE));
+            latest.drain(..latest.len().saturating_sub(ALERTS_PER_MINUTE));
         }
         let cooling: Vec<CooldownKey> = self
             .cooldowns
@@ -301,7 +302,7 @@ impl Alerts {
     /// Leaves an alert that waited too long to be counted.
     pub(super) fn expire(&mut self, chat: ChatId, probe: Offset) {
         if let Some(alert) = self.outbox.remove(&(chat, probe)) {
-            self.overflow.entry(chat).add(alert.asked.as_ref().map(|asked| &asked.ssid));
+            self.overflow.entry(chat).add(alert.watch_match.as_ref().map(|watch_match| &watch_match.ssid));
         }
     }
 

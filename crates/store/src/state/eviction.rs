@@ -7,7 +7,7 @@ use crate::event::{Forgettable, Timestamp};
 use dot11::MacAddr;
 
 /// How many devices are looked at to find out which of them were not heard for longest.
-const FORGET_SAMPLE: usize = 2048;
+const EVICTION_SAMPLE: usize = 2048;
 
 /// An [`Event::Forget`] that is carried out shard by shard.
 #[derive(Debug, Clone)]
@@ -47,18 +47,18 @@ impl State {
     }
 
     /// Whether devices take more than `limit` bytes of memory.
-    pub fn is_crowded(&self, limit: usize) -> bool {
+    pub fn exceeds_memory_limit(&self, limit: usize) -> bool {
         self.devices.bytes() > limit
     }
 
     /// Where devices take more than `limit` bytes of memory, which of them should leave, and before when
     /// those were last heard: a quarter of the random ones, or of all unnamed ones where few are random.
     /// `None` also where nobody would leave.
-    pub fn whom_to_forget(&self, limit: usize) -> Option<(Forgettable, Timestamp)> {
-        if !self.is_crowded(limit) {
+    pub fn choose_eviction(&self, limit: usize) -> Option<(Forgettable, Timestamp)> {
+        if !self.exceeds_memory_limit(limit) {
             return None;
         }
-        let sample = self.devices.sample(FORGET_SAMPLE);
+        let sample = self.devices.sample(EVICTION_SAMPLE);
         let quarter = |addresses| {
             let of_these = sample
                 .iter()
@@ -77,7 +77,7 @@ impl State {
 
     /// Whether any address was last heard before `heard_before` and may be forgotten. All of them are
     /// looked at.
-    pub fn has_forgettable(&self, addresses: Forgettable, heard_before: Timestamp) -> bool {
+    pub fn has_evictable(&self, addresses: Forgettable, heard_before: Timestamp) -> bool {
         self.devices.last_probes().any(|(address, last_probe)| {
             last_probe < heard_before && is_forgettable(addresses, address, &self.names, &self.follows)
         })

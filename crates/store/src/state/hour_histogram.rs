@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::event::Timestamp;
 
-/// Hours of a day.
+/// HourHistogram of a day.
 pub(super) const HOURS: usize = 24;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -16,9 +16,9 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 /// It is written as pairs of an hour and its probes, in order, without the hours that have none: most
 /// addresses are heard in one or two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hours([u32; HOURS]);
+pub struct HourHistogram([u32; HOURS]);
 
-impl Hours {
+impl HourHistogram {
     /// The hour of the day in UTC, 0 to 23.
     pub(super) fn hour_of(time: Timestamp) -> u8 {
         time.as_micros().div_euclid(HOUR_MICROS).rem_euclid(HOURS as i64) as u8
@@ -49,7 +49,7 @@ impl Hours {
     }
 }
 
-impl Serialize for Hours {
+impl Serialize for HourHistogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeSeq;
         let mut pairs = serializer.serialize_seq(Some(self.heard().count()))?;
@@ -58,18 +58,18 @@ impl Serialize for Hours {
     }
 }
 
-impl<'de> Deserialize<'de> for Hours {
+impl<'de> Deserialize<'de> for HourHistogram {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Pairs;
         impl<'de> Visitor<'de> for Pairs {
-            type Value = Hours;
+            type Value = HourHistogram;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("pairs of an hour from 0 to 23 and its probes, in order")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Hours, A::Error> {
-                let mut hours = Hours::default();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<HourHistogram, A::Error> {
+                let mut hours = HourHistogram::default();
                 let mut next = 0;
                 while let Some((hour, probes)) = pairs.next_element::<(u8, u32)>()? {
                     match hours.0.get_mut(usize::from(hour)) {
@@ -91,12 +91,12 @@ mod tests {
 
     #[track_caller]
     fn check(micros: &[i64], json: &str, busiest: Option<u8>) {
-        let mut hours = Hours::default();
+        let mut hours = HourHistogram::default();
         micros.iter().for_each(|micros| hours.add(Timestamp::from_micros(*micros)));
         assert_eq!(serde_json::to_string(&hours).unwrap(), json);
-        assert_eq!(serde_json::from_str::<Hours>(json).unwrap(), hours);
+        assert_eq!(serde_json::from_str::<HourHistogram>(json).unwrap(), hours);
         let packed = postcard::to_stdvec(&hours).unwrap();
-        assert_eq!(postcard::from_bytes::<Hours>(&packed).unwrap(), hours);
+        assert_eq!(postcard::from_bytes::<HourHistogram>(&packed).unwrap(), hours);
         assert_eq!(hours.busiest(), busiest);
     }
 
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn what_is_no_histogram_is_refused() {
         for json in ["[[24,1]]", "[[1,1],[1,1]]", "[[2,1],[1,1]]", "[[1,0]]", "[[1]]", "7"] {
-            assert!(serde_json::from_str::<Hours>(json).is_err(), "{json}");
+            assert!(serde_json::from_str::<HourHistogram>(json).is_err(), "{json}");
         }
     }
 }
