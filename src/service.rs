@@ -7,13 +7,13 @@
 //! systemd is told that the service is ready once the log is recovered and a source is open. Until then questions are
 //! answered all the same, and nothing ends as long as a source may come.
 
-mod listening;
+mod coverage;
 mod monitoring;
-mod names;
-mod notify;
+mod name_importer;
+mod ntp_sync;
 mod readiness;
-mod sensor;
-mod time_server;
+mod sd_notify;
+mod source_worker;
 mod watchdog;
 
 use std::io;
@@ -37,17 +37,17 @@ use crate::event_log::RealDisk;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
 use crate::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
 use crate::telegram::{self, RequestMetrics, TelegramError};
-use listening::listening;
+use coverage::coverage;
 use monitoring::Monitored;
-pub use notify::Systemd;
+pub use ntp_sync::is_synchronized;
 use readiness::Readiness;
-pub use sensor::{Ear, is_left_out};
-use sensor::{Sensor, Shared};
-pub use time_server::is_synchronized;
-pub use watchdog::{Beat, Part, Watchdog};
+pub use sd_notify::Systemd;
+pub use source_worker::{ProbeConverter, is_excluded};
+use source_worker::{Shared, SourceWorker};
+pub use watchdog::{Heartbeat, Watchdog, WatchedPart};
 
 /// How long the bot may take to finish what it is doing when the service stops.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+const BOT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the service could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +180,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
         ..capture::Settings::default()
     };
     let shared = Shared { settings, include_bad_fcs, recorder: recorder.handle().clone(), starts };
-    let (sensors, outcome) = start_sensors(&config.capture.sources, &shared);
+    let (sensors, outcome) = start_sources(&config.capture.sources, &shared);
     let outcome = match outcome {
         Ok(()) => {
             let readiness = Readiness::new(&sensors, started);
@@ -188,7 +188,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
         }
         Err(error) => Err(error),
     };
-    stop_sensors(&sensors).await;
+    stop_sources(&sensors).await;
     outcome.and(recorder.stop().await)
 }
 
@@ -207,18 +207,18 @@ async fn open_recorder(
     tokio::select! {
         opened = opening => opened.map_err(|_| ServiceError::Bug("recorder"))?.map(Some),
         () = stop.cancelled() => Ok(None),
-        never = systemd.is_starting("recovering the log") => match never {},
+        never = systemd.keep_extending_startup("recovering the log") => match never {},
     }
 }
 
 /// Starts the sources. Those that were started, and why that is not all.
-fn start_sensors(
+fn start_sources(
     sources: &[config::Source],
     shared: &Shared,
-) -> (Vec<Arc<Sensor>>, Result<(), ServiceError>) {
+) -> (Vec<Arc<SourceWorker>>, Result<(), ServiceError>) {
     let mut sensors = Vec::new();
     for source in sources {
-        match Sensor::start(source, shared) {
+        match SourceWorker::start(source, shared) {
             Ok(sensor) => sensors.push(sensor),
             Err(error) => return (sensors, Err(error)),
         }
@@ -229,17 +229,17 @@ fn start_sensors(
 /// Answers and alerts until `stop`, or until nothing can be heard, and ends the sources before the bot.
 async fn serve(
     config: &Config,
-    sensors: &[Arc<Sensor>],
+    sensors: &[Arc<SourceWorker>],
     mut readiness: Readiness,
     recorder: &RecorderHandle,
     systemd: &Systemd,
     monitor: Option<TcpListener>,
     stop: &CancellationToken,
 ) -> Result<(), ServiceError> {
-    recorder.set_capturing_since(listening(sensors.to_vec()));
+    recorder.set_capturing_since(coverage(sensors.to_vec()));
     let _watchdog = Watchdog::start(systemd, parts(sensors, recorder))?;
     tokio::select! {
-        tried = readiness.each_tried() => tried?,
+        tried = readiness.wait_until_all_tried() => tried?,
         () = stop.cancelled() => {}
     }
     let statuses = {
@@ -247,7 +247,7 @@ async fn serve(
         move || sensors.iter().map(|sensor| sensor.status()).collect()
     };
     let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
-    listen_beside(config, &chat, recorder, stop);
+    start_control_socket(config, &chat, recorder, stop);
     let requests = RequestMetrics::default();
     if let Some(listener) = monitor {
         let monitored = Monitored {
@@ -260,37 +260,37 @@ async fn serve(
         tokio::spawn(monitoring::serve(listener, monitored, parts, stop.clone()));
     }
     let bot = start_bot(config, chat, recorder.clone(), requests, stop);
-    tokio::spawn(time_server::watch(sensors.to_vec(), recorder.clone(), stop.clone()));
-    tokio::spawn(names::import(config.name_files.clone(), recorder.clone(), stop.clone()));
-    let outcome = be_ready(readiness, systemd, stop).await;
+    tokio::spawn(ntp_sync::watch(sensors.to_vec(), recorder.clone(), stop.clone()));
+    tokio::spawn(name_importer::import(config.name_files.clone(), recorder.clone(), stop.clone()));
+    let outcome = notify_ready_then_wait(readiness, systemd, stop).await;
     info!("stopping");
-    systemd.is_stopping();
+    systemd.notify_stopping();
     stop.cancel();
-    stop_sensors(sensors).await;
+    stop_sources(sensors).await;
     outcome.and(stop_bot(bot).await)
 }
 
 /// Tells `systemd` when a source is open, and waits for `stop`.
-async fn be_ready(
+async fn notify_ready_then_wait(
     mut readiness: Readiness,
     systemd: &Systemd,
     stop: &CancellationToken,
 ) -> Result<(), ServiceError> {
     tokio::select! {
-        opened = readiness.one_opened(systemd) => opened?,
+        opened = readiness.wait_until_one_open(systemd) => opened?,
         () = stop.cancelled() => return Ok(()),
     }
-    systemd.is_ready("recording");
+    systemd.notify_ready("recording");
     stop.cancelled().await;
     Ok(())
 }
 
 /// Takes commands beside the service until `stop`. Without them it is a service all the same.
-fn listen_beside(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: &CancellationToken) {
+fn start_control_socket(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: &CancellationToken) {
     match control::Listener::bind(&config.data_dir) {
         Ok(listener) => {
-            let telegram = config.telegram.clone().map(asker);
-            let beside = control::Beside { recorder: recorder.clone(), chat: chat.clone(), telegram };
+            let telegram = config.telegram.clone().map(bot_status_query);
+            let beside = control::Services { recorder: recorder.clone(), chat: chat.clone(), telegram };
             tokio::spawn(control::serve(listener, beside, stop.clone()));
         }
         Err(error) => warn!(
@@ -302,7 +302,7 @@ fn listen_beside(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: 
 }
 
 /// What asks Telegram how it sees the bot.
-fn asker(settings: config::Telegram) -> control::AskTelegram {
+fn bot_status_query(settings: config::Telegram) -> control::AskTelegram {
     Arc::new(move |runtime| {
         let look = runtime.block_on(telegram::query_bot_status(&settings)).map_err(io::Error::other)?;
         Ok(serde_json::to_string(&look)?)
@@ -310,18 +310,18 @@ fn asker(settings: config::Telegram) -> control::AskTelegram {
 }
 
 /// The parts that have to move.
-fn parts(sensors: &[Arc<Sensor>], recorder: &RecorderHandle) -> Vec<Part> {
+fn parts(sensors: &[Arc<SourceWorker>], recorder: &RecorderHandle) -> Vec<WatchedPart> {
     let recorder = recorder.clone();
-    let recorder = Part::new("the recorder", move || Beat::Turns(recorder.turns()));
+    let recorder = WatchedPart::new("the recorder", move || Heartbeat::Iterations(recorder.turns()));
     let sensors = sensors.iter().map(|sensor| {
         let sensor = Arc::clone(sensor);
-        Part::new(format!("the source {}", sensor.name()), move || sensor.beat())
+        WatchedPart::new(format!("the source {}", sensor.name()), move || sensor.heartbeat())
     });
     std::iter::once(recorder).chain(sensors).collect()
 }
 
 /// Ends all sources at the same time; those that have ended stay so.
-async fn stop_sensors(sensors: &[Arc<Sensor>]) {
+async fn stop_sources(sensors: &[Arc<SourceWorker>]) {
     let mut stopping = tokio::task::JoinSet::new();
     for sensor in sensors {
         let sensor = Arc::clone(sensor);
@@ -352,7 +352,7 @@ fn start_bot(
 
 async fn stop_bot(bot: Option<BotTask>) -> Result<(), ServiceError> {
     let Some(mut bot) = bot else { return Ok(()) };
-    match tokio::time::timeout(LAST_WORDS, &mut bot).await {
+    match tokio::time::timeout(BOT_STOP_TIMEOUT, &mut bot).await {
         Ok(Ok(outcome)) => Ok(outcome?),
         Ok(Err(_)) => Err(ServiceError::Bug("bot")),
         Err(_) => {

@@ -10,7 +10,7 @@ use super::{CliError, FcsChoice};
 use crate::capture::{Capture, Counters, Settings, Source};
 use crate::dot11::Fcs;
 use crate::event::{Probe, Timestamp, push_probe};
-use crate::service::is_left_out;
+use crate::service::is_excluded;
 
 /// As many bytes of lines are printed at once. From standard input, which may be a capture that goes on,
 /// each line is printed as it comes.
@@ -27,7 +27,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let mut printed = Ok(());
     let outcome = capture.run(|frame| {
         let found = frame.probe_request.fcs;
-        if is_left_out(found, fcs.include_bad_fcs) {
+        if is_excluded(found, fcs.include_bad_fcs) {
             return ControlFlow::Continue(());
         }
         let time = Timestamp::from_micros(frame.time_us);

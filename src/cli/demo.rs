@@ -16,7 +16,7 @@ use crate::chat::{Chat, Message, Progress, reply::alerts};
 use crate::config::Config;
 use crate::event::{ChatId, Event, Timestamp};
 use crate::recorder::RecorderHandle;
-use crate::service::{Ear, RunningRecorder, ServiceError, recorder_settings};
+use crate::service::{ProbeConverter, RunningRecorder, ServiceError, recorder_settings};
 
 /// The street is the same each time.
 const SEED: u64 = 0x0070_726f_6265;
@@ -87,10 +87,10 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
 /// Captures the file and waits until all of it is recorded.
 fn hear(file: &Path, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
     let before = recorder.state().totals().probes;
-    let mut ear = Ear::new(SENSOR, false);
+    let mut converter = ProbeConverter::new(SENSOR, false);
     let mut heard = 0;
     Capture::open(&Source::file(file), &Settings::default())?.run(|frame| {
-        match ear.hear(frame).map(|probe| recorder.record(probe)) {
+        match converter.convert(frame).map(|probe| recorder.record(probe)) {
             Some(Ok(())) => heard += 1,
             Some(Err(_)) => return ControlFlow::Break(()),
             None => {}

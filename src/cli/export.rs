@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::{Cli, CliError, DataDirArgs, remote, report};
 use crate::config::Config;
 use crate::control::export::{Export, ExportError, Format, Wanted, What};
-use crate::control::{Command, Here};
+use crate::control::{Command, Offline};
 use crate::recorder::OfflineDataDir;
 use crate::state::State;
 
@@ -67,7 +67,7 @@ pub(super) fn export(choice: &Choice) -> Result<ExitCode, CliError> {
 fn here(config: &Config, wanted: &Wanted, output: &str) -> Result<ExitCode, CliError> {
     let stored = &super::stored(config)?;
     let state = if wanted.needs_state() { state(stored)? } else { State::default() };
-    let view = Here { stored, state };
+    let view = Offline { stored, state };
     let export = Export::new(&view, wanted)?;
     let mut damaged = 0;
     write_to(output, |out| {

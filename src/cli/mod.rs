@@ -39,7 +39,7 @@ use crate::capture::with_remedy;
 use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
 use crate::control::export::ExportError;
-use crate::control::{self, Running, Unanswered};
+use crate::control::{self, ClientError, Live};
 use crate::recorder::{ImportError, OfflineDataDir, RecorderError};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
@@ -218,7 +218,7 @@ enum CliError {
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error(transparent)]
-    Beside(#[from] Unanswered),
+    Beside(#[from] ClientError),
     #[error("there is no data in {}: `probewatch run` or `probewatch replay` records some", .0.display())]
     NoData(PathBuf),
     #[error(
@@ -358,7 +358,7 @@ fn lookup_here(queries: &[String], config: &Config, json: bool) -> Result<ExitCo
         return Err(CliError::NoData(config.data_dir.clone()));
     }
     with_recorder(config, |runtime, recorder| {
-        let view = Running { recorder: recorder.handle().clone(), runtime: runtime.handle().clone() };
+        let view = Live { recorder: recorder.handle().clone(), runtime: runtime.handle().clone() };
         let all_found = control::lookup::write(&view, queries, json, config.time_zone, io::stdout().lock())
             .map_err(CliError::io("could not print the answer"))?;
         Ok(if all_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -12,7 +12,7 @@ use super::output::write_to;
 use super::progress::Progress;
 use super::{CliError, report};
 use crate::config::Config;
-use crate::control::{Answer, Command, Request, Screen, Unanswered};
+use crate::control::{Answer, ClientError, Command, Request, Screen};
 use crate::event::Offset;
 
 /// Asks the service that has the data directory, and writes its answer to `output` as `write_to` does; where none
@@ -26,7 +26,7 @@ pub(super) fn or_here(
 ) -> Result<ExitCode, CliError> {
     permit(&config.data_dir, Access::EXEC_OK)?;
     match ask(config, command, output) {
-        Err(CliError::Beside(Unanswered::NobodyListens)) => here(),
+        Err(CliError::Beside(ClientError::NobodyListens)) => here(),
         outcome => outcome,
     }
 }

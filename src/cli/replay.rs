@@ -17,7 +17,7 @@ use super::{CliError, DataDirArgs, FcsChoice, TO_WRITE, remote, report, runtime}
 use crate::capture::{Capture, CaptureError, Settings, Source, with_remedy};
 use crate::dot11::MacAddr;
 use crate::recorder::RecorderHandle;
-use crate::service::{Ear, RunningRecorder, recorder_settings};
+use crate::service::{ProbeConverter, RunningRecorder, recorder_settings};
 
 /// Frames between two updates of the progress.
 const FRAMES_PER_STEP: u64 = 4096;
@@ -76,12 +76,12 @@ fn replay_file(
     let capture = Capture::open(source, &Settings::default())?;
     let counters = capture.counters();
     let mut progress = FileProgress::new(source.sensor_name(), size_of_file(source));
-    let mut ear = Ear::new(&source.sensor_name(), fcs.include_bad_fcs);
+    let mut converter = ProbeConverter::new(&source.sensor_name(), fcs.include_bad_fcs);
     let outcome = capture.run(|frame| {
         if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
             progress.at(counters.bytes.load(Relaxed));
         }
-        let Some(heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
+        let Some(heard) = converter.convert(frame) else { return ControlFlow::Continue(()) };
         summary.probes += 1;
         summary.devices.insert(heard.probe.source);
         if let Some(ssid) = heard.probe.ssid.named() {

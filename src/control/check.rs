@@ -5,7 +5,7 @@ use crate::recorder::CheckReport;
 use crate::state::Difference;
 
 /// Differences and damages that are told one by one.
-pub const TOLD: usize = 10;
+pub const SHOWN_LIMIT: usize = 10;
 
 /// What was compared with the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

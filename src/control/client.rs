@@ -14,11 +14,11 @@ use super::{Command, Request, socket};
 use crate::event::Offset;
 
 /// How long a service may take to say that it answers, or to answer where that takes no time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Unanswered {
+pub enum ClientError {
     /// No service listens.
     #[error("no service answers there")]
     NobodyListens,
@@ -29,7 +29,7 @@ pub enum Unanswered {
     #[error(
         "the service that runs there says nothing for {} s: it was stopped, or hangs, as on a disk that does not \
          answer; look into its log, and restart it",
-        PATIENCE.as_secs()
+        RESPONSE_TIMEOUT.as_secs()
     )]
     Silent,
     /// The service answers too many others; when it can be asked again.
@@ -46,13 +46,13 @@ pub enum Unanswered {
     BrokenOff(io::Error),
 }
 
-impl From<io::Error> for Unanswered {
+impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
         Self::BrokenOff(error)
     }
 }
 
-impl Unanswered {
+impl ClientError {
     fn of_reading(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Silent,
@@ -82,23 +82,23 @@ impl Answer {
     /// chat.
     ///
     /// # Errors
-    /// [`Unanswered`].
+    /// [`ClientError`].
     pub fn ask(
         data_dir: &Path,
         request: &Request,
         lines: impl Read + Send + 'static,
         screen: &mut dyn Screen,
-    ) -> Result<Self, Unanswered> {
+    ) -> Result<Self, ClientError> {
         let mut stream = socket::connect(data_dir).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
-                Unanswered::NobodyListens
+                ClientError::NobodyListens
             }
-            io::ErrorKind::PermissionDenied => Unanswered::NotPermitted,
-            _ => Unanswered::BrokenOff(error),
+            io::ErrorKind::PermissionDenied => ClientError::NotPermitted,
+            _ => ClientError::BrokenOff(error),
         })?;
         let line = request.to_line()?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+        stream.set_write_timeout(Some(RESPONSE_TIMEOUT))?;
         // One that answers too many others says so without reading.
         let asked = stream.write_all(&line);
         if matches!(request.command, Command::Chat { .. }) {
@@ -108,8 +108,8 @@ impl Answer {
         let mut answer = Self { frames: BufReader::new(stream), first: None, is_brief };
         match (answer.next(screen), asked) {
             (Ok(first), _) => answer.first = Some(first),
-            (Err(why @ (Unanswered::Failed(_) | Unanswered::Busy(_))), _) => return Err(why),
-            (Err(error), asked) => return asked.map_err(Unanswered::from).and(Err(error)),
+            (Err(why @ (ClientError::Failed(_) | ClientError::Busy(_))), _) => return Err(why),
+            (Err(error), asked) => return asked.map_err(ClientError::from).and(Err(error)),
         }
         Ok(answer)
     }
@@ -136,9 +136,9 @@ impl Answer {
     }
 
     /// The next output, or the end.
-    fn next(&mut self, screen: &mut dyn Screen) -> Result<Frame, Unanswered> {
+    fn next(&mut self, screen: &mut dyn Screen) -> Result<Frame, ClientError> {
         loop {
-            match Frame::read(&mut self.frames).map_err(Unanswered::of_reading)? {
+            match Frame::read(&mut self.frames).map_err(ClientError::of_reading)? {
                 Frame::Begun if !self.is_brief => {
                     // A person may think for long, and so may a check.
                     let stream = self.frames.get_ref();
@@ -146,10 +146,10 @@ impl Answer {
                     stream.set_write_timeout(None)?;
                 }
                 Frame::Begun => {}
-                Frame::Busy(why) => return Err(Unanswered::Busy(why)),
+                Frame::Busy(why) => return Err(ClientError::Busy(why)),
                 Frame::Told(what) => screen.tell(&what),
                 Frame::Progress(at, end) => screen.progress(at, end),
-                Frame::Failed(why) => return Err(Unanswered::Failed(why)),
+                Frame::Failed(why) => return Err(ClientError::Failed(why)),
                 frame @ (Frame::Output(_) | Frame::Exit(_)) => return Ok(frame),
             }
         }

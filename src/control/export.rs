@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::View;
+use super::DataSource;
 use crate::chat::lookup::{Found, which_device};
 use crate::chat::table::{DeviceTable, EventTable};
 use crate::dot11::MacAddr;
@@ -118,7 +118,7 @@ pub struct Export<'a, V> {
     filter: Filter,
 }
 
-impl<'a, V: View> Export<'a, V> {
+impl<'a, V: DataSource> Export<'a, V> {
     /// Finds the devices that are asked for.
     ///
     /// # Errors

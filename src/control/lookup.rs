@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::View;
+use super::DataSource;
 use crate::chat::lookup::{Found, look_up};
 use crate::chat::reply;
 use crate::event::Timestamp;
@@ -15,7 +15,7 @@ use crate::event::Timestamp;
 /// # Errors
 /// What writing gives.
 pub fn write(
-    view: &impl View,
+    view: &impl DataSource,
     queries: &[String],
     json: bool,
     zone: Tz,

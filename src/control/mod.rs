@@ -22,6 +22,7 @@
 
 pub mod check;
 mod client;
+mod data_source;
 pub mod export;
 mod frame;
 pub mod lookup;
@@ -29,10 +30,9 @@ mod request;
 mod server;
 mod socket;
 pub mod status;
-mod view;
 
-pub use client::{Answer, Screen, Unanswered};
+pub use client::{Answer, ClientError, Screen};
+pub use data_source::{DataSource, Live, Offline};
 pub use request::{Command, Request};
-pub use server::{AskTelegram, Beside, serve};
+pub use server::{AskTelegram, Services, serve};
 pub use socket::{Listener, SOCKET};
-pub use view::{Here, Running, View};

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
-use super::{Unanswered, export};
+use super::{ClientError, export};
 
 /// The program's version, which both sides must have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -70,11 +70,11 @@ impl Request {
     /// The request as a line.
     ///
     /// # Errors
-    /// [`Unanswered::TooLong`].
-    pub(super) fn to_line(&self) -> Result<Vec<u8>, Unanswered> {
+    /// [`ClientError::TooLong`].
+    pub(super) fn to_line(&self) -> Result<Vec<u8>, ClientError> {
         let mut line = serde_json::to_vec(self).map_err(std::io::Error::from)?;
         line.push(b'\n');
-        if line.len() > LIMIT { Err(Unanswered::TooLong) } else { Ok(line) }
+        if line.len() > LIMIT { Err(ClientError::TooLong) } else { Ok(line) }
     }
 
     /// Reads a request.
@@ -83,7 +83,7 @@ impl Request {
     /// Why it cannot be answered, for the person who asked.
     pub(super) fn read(line: &[u8]) -> Result<Self, String> {
         if line.len() >= LIMIT && !line.ends_with(b"\n") {
-            return Err(Unanswered::TooLong.to_string());
+            return Err(ClientError::TooLong.to_string());
         }
         let value: Value = serde_json::from_slice(line).map_err(|error| format!("no request: {error}"))?;
         match value.get("version").and_then(Value::as_str) {

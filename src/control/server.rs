@@ -13,11 +13,11 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::check::{Compared, TOLD, is_well, report};
+use super::check::{Compared, SHOWN_LIMIT, is_well, report};
 use super::export::{Export, What};
 use super::frame::{Frame, Output};
 use super::request::LIMIT;
-use super::{Command, Listener, Request, Running, lookup, status};
+use super::{Command, Listener, Live, Request, lookup, status};
 use crate::chat::{Chat, console};
 use crate::recorder::RecorderHandle;
 
@@ -41,7 +41,7 @@ pub type AskTelegram = Arc<dyn Fn(&Handle) -> io::Result<String> + Send + Sync>;
 
 /// What commands beside the service work with.
 #[derive(Clone)]
-pub struct Beside {
+pub struct Services {
     /// What it records, and the state.
     pub recorder: RecorderHandle,
     /// What answers in Telegram.
@@ -52,7 +52,7 @@ pub struct Beside {
 
 /// What all connections share.
 struct Shared {
-    beside: Beside,
+    beside: Services,
     runtime: Handle,
     open: Mutex<Open>,
     /// Held while there is a copy of the whole state.
@@ -68,7 +68,7 @@ struct Open {
 }
 
 /// Answers on `listener` until `stop`; who is being answered then is left.
-pub async fn serve(listener: Listener, beside: Beside, stop: CancellationToken) {
+pub async fn serve(listener: Listener, beside: Services, stop: CancellationToken) {
     let (runtime, open, copying) = (Handle::current(), Mutex::default(), Mutex::default());
     let shared = Arc::new(Shared { beside, runtime, open, copying });
     loop {
@@ -160,8 +160,8 @@ impl Shared {
         stream: &UnixStream,
         out: &mut Output<'_>,
     ) -> Result<bool, Box<dyn std::error::Error>> {
-        let Beside { recorder, chat, telegram } = self.beside.clone();
-        let view = Running { recorder, runtime: self.runtime.clone() };
+        let Services { recorder, chat, telegram } = self.beside.clone();
+        let view = Live { recorder, runtime: self.runtime.clone() };
         match command {
             Command::Lookup { queries, json } => Ok(lookup::write(&view, &queries, json, zone, out)?),
             Command::Status { json } => {
@@ -190,7 +190,7 @@ impl Shared {
             }
             Command::Check => {
                 let _copying = self.copying(stream);
-                let check = view.recorder.check(&self.runtime, TOLD, &mut |at, end| {
+                let check = view.recorder.check(&self.runtime, SHOWN_LIMIT, &mut |at, end| {
                     let _ = Frame::Progress(at, end).write(stream);
                 })?;
                 write!(out, "{}", report(&check, Compared::Memory))?;

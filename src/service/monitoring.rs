@@ -3,7 +3,7 @@
 //! What must hold:
 //! - Health is 200 only while what is heard gets onto the disk, every part moves, and there is a source that is
 //!   heard and none that has failed; else it is 503, and says why in a line each.
-//! - Neither needs the recorder to answer: that it is stuck is told while it is.
+//! - Neither needs the recorder to answer: that it is stalled is told while it is.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ServiceError;
-use super::sensor::{Drops, Sensor};
-use super::watchdog::{Part, stuck_parts};
+use super::source_worker::{DroppedFrames, SourceWorker};
+use super::watchdog::{WatchedPart, stalled_parts};
 use crate::chat::printable;
 use crate::chat::reply::{Condition, SensorStatus};
 use crate::event::Timestamp;
@@ -32,14 +32,14 @@ use crate::recorder::RecorderHandle;
 use crate::telegram::RequestMetrics;
 
 /// How often it is looked whether all parts move, and for how long one may not before that is told.
-const LOOK: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is told about.
 #[derive(Clone)]
 pub(super) struct Monitored {
     pub(super) recorder: RecorderHandle,
-    pub(super) sensors: Vec<Arc<Sensor>>,
+    pub(super) sensors: Vec<Arc<SourceWorker>>,
     pub(super) look_ups: Arc<Timings>,
     pub(super) requests: RequestMetrics,
 }
@@ -47,7 +47,7 @@ pub(super) struct Monitored {
 #[derive(Clone)]
 struct Monitor {
     monitored: Monitored,
-    stuck: Arc<Mutex<Vec<String>>>,
+    stalled: Arc<Mutex<Vec<String>>>,
 }
 
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, ServiceError> {
@@ -58,48 +58,48 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, ServiceEr
 pub(super) async fn serve(
     listener: TcpListener,
     monitored: Monitored,
-    parts: Vec<Part>,
+    parts: Vec<WatchedPart>,
     stop: CancellationToken,
 ) {
     match listener.local_addr() {
         Ok(address) => info!("health and metrics listening on {address}"),
         Err(error) => warn!("health and metrics listen on an address that cannot be told: {error}"),
     }
-    let monitor = Monitor { monitored, stuck: Arc::default() };
+    let monitor = Monitor { monitored, stalled: Arc::default() };
     let router =
         Router::new().route("/healthz", get(health)).route("/metrics", get(page)).with_state(monitor.clone());
     let ends = stop.clone();
     let look = async {
         tokio::select! {
-            () = keep_looking(&monitor, parts) => {}
+            () = poll_parts(&monitor, parts) => {}
             () = ends.cancelled() => {}
         }
     };
     tokio::join!(http::serve(listener, None, router, stop), look);
 }
 
-async fn keep_looking(monitor: &Monitor, mut parts: Vec<Part>) {
+async fn poll_parts(monitor: &Monitor, mut parts: Vec<WatchedPart>) {
     loop {
-        let stuck = stuck_parts(&mut parts, Instant::now(), PATIENCE);
-        *monitor.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
-        tokio::time::sleep(LOOK).await;
+        let stalled = stalled_parts(&mut parts, Instant::now(), STALL_LIMIT);
+        *monitor.stalled.lock().unwrap_or_else(PoisonError::into_inner) = stalled;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
-    let stuck = monitor.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let stalled = monitor.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let sensors: Vec<SensorStatus> = monitor.monitored.sensors.iter().map(|sensor| sensor.status()).collect();
-    let troubles = troubles(&stuck, monitor.monitored.recorder.disk_error().as_deref(), &sensors);
-    if troubles.is_empty() {
+    let problems = problems(&stalled, monitor.monitored.recorder.disk_error().as_deref(), &sensors);
+    if problems.is_empty() {
         (StatusCode::OK, "recording and capturing\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, troubles.iter().map(|trouble| format!("{trouble}\n")).collect())
+        (StatusCode::SERVICE_UNAVAILABLE, problems.iter().map(|problem| format!("{problem}\n")).collect())
     }
 }
 
 /// Why the service does not do what it is for; empty where it does.
-fn troubles(stuck: &[String], disk_error: Option<&str>, sensors: &[SensorStatus]) -> Vec<String> {
-    let stuck = stuck.iter().map(|part| format!("{} does not move any more", printable(part)));
+fn problems(stalled: &[String], disk_error: Option<&str>, sensors: &[SensorStatus]) -> Vec<String> {
+    let stalled = stalled.iter().map(|part| format!("{} does not move any more", printable(part)));
     let disk = disk_error.map(|why| format!("the disk takes nothing: {}", printable(why)));
     let failed = sensors.iter().filter_map(|sensor| match &sensor.condition {
         Condition::Failed(_) => {
@@ -111,7 +111,7 @@ fn troubles(stuck: &[String], disk_error: Option<&str>, sensors: &[SensorStatus]
     });
     let is_heard = sensors.iter().any(|sensor| matches!(sensor.condition, Condition::Hearing));
     let silent = (!is_heard).then(|| "no source is heard".to_owned());
-    stuck.chain(disk).chain(failed).chain(silent).collect()
+    stalled.chain(disk).chain(failed).chain(silent).collect()
 }
 
 async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
@@ -128,8 +128,8 @@ async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page.into_text())
 }
 
-fn sources(page: &mut Page, sensors: &[Arc<Sensor>]) {
-    let sources: Vec<(SensorStatus, Drops)> =
+fn sources(page: &mut Page, sensors: &[Arc<SourceWorker>]) {
+    let sources: Vec<(SensorStatus, DroppedFrames)> =
         sensors.iter().map(|sensor| (sensor.status(), sensor.drops())).collect();
     let mut family = |kind, name, help, value: &dyn Fn(&SensorStatus) -> Option<f64>| {
         let mut family = page.family(kind, name, help);
@@ -260,15 +260,15 @@ mod tests {
     #[test]
     fn it_is_healthy_only_while_all_is_recorded_and_something_heard() {
         let heard = || status("mon0", Condition::Hearing);
-        assert_eq!(troubles(&[], None, &[heard(), status("a.pcap", Condition::Over)]), [""; 0]);
-        assert_eq!(troubles(&[], Some("disk full"), &[heard()]), ["the disk takes nothing: disk full"]);
+        assert_eq!(problems(&[], None, &[heard(), status("a.pcap", Condition::Over)]), [""; 0]);
+        assert_eq!(problems(&[], Some("disk full"), &[heard()]), ["the disk takes nothing: disk full"]);
         let failed = status("mon1", Condition::Failed("it is gone".to_owned()));
-        assert_eq!(troubles(&[], None, &[heard(), failed.clone()]), ["mon1 failed: it is gone"]);
-        assert_eq!(troubles(&[], None, &[failed]), ["mon1 failed: it is gone", "no source is heard"]);
-        assert_eq!(troubles(&[], None, &[status("-", Condition::Opening)]), ["no source is heard"]);
-        let stuck = ["the recorder".to_owned()];
-        assert_eq!(troubles(&stuck, None, &[heard()]), ["the recorder does not move any more"]);
+        assert_eq!(problems(&[], None, &[heard(), failed.clone()]), ["mon1 failed: it is gone"]);
+        assert_eq!(problems(&[], None, &[failed]), ["mon1 failed: it is gone", "no source is heard"]);
+        assert_eq!(problems(&[], None, &[status("-", Condition::Opening)]), ["no source is heard"]);
+        let stalled = ["the recorder".to_owned()];
+        assert_eq!(problems(&stalled, None, &[heard()]), ["the recorder does not move any more"]);
         let broken = status("mon1", Condition::Broken);
-        assert_eq!(troubles(&[], None, &[heard(), broken]), ["mon1 ended unexpectedly"]);
+        assert_eq!(problems(&[], None, &[heard(), broken]), ["mon1 ended unexpectedly"]);
     }
 }

@@ -1,4 +1,4 @@
-//! When the service is ready: once each source was tried, or had [`LONGEST_TRY`] for it, and one of them is open.
+//! When the service is ready: once each source was tried, or had [`FIRST_OPEN_TIMEOUT`] for it, and one of them is open.
 //!
 //! What must hold:
 //! - No source keeps the service from answering for longer than that, whatever its opening waits for.
@@ -13,12 +13,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ServiceError;
-use super::notify::{self, Systemd};
-use super::sensor::{Sensor, Start};
+use super::sd_notify::{self, Systemd};
+use super::source_worker::{SourceWorker, StartupState};
 use crate::chat::reply::SensorStatus;
 
 /// How long the first try of a source may take before it counts as one that may come.
-const LONGEST_TRY: Duration = Duration::from_secs(10);
+const FIRST_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the sources' starts come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +34,13 @@ enum Verdict {
 }
 
 impl Verdict {
-    /// What they come to; `had_time` where none is to be waited for any longer that has not been tried.
-    fn of(starts: &[Start], had_time: bool) -> Self {
+    /// What they come to; `timed_out` where none is to be waited for any longer that has not been tried.
+    fn of(starts: &[StartupState], timed_out: bool) -> Self {
         let any = |start| starts.contains(&start);
         match () {
-            () if any(Start::Untried) && !had_time => Self::Trying,
-            () if any(Start::Opened) => Self::Ready,
-            () if any(Start::Awaited) || any(Start::Untried) => Self::Waiting,
+            () if any(StartupState::Untried) && !timed_out => Self::Trying,
+            () if any(StartupState::Opened) => Self::Ready,
+            () if any(StartupState::Awaited) || any(StartupState::Untried) => Self::Waiting,
             () => Self::Hopeless,
         }
     }
@@ -48,27 +48,27 @@ impl Verdict {
 
 /// Follows the start of the sources.
 pub(super) struct Readiness {
-    sensors: Vec<Arc<Sensor>>,
+    sensors: Vec<Arc<SourceWorker>>,
     /// Hears whenever one of them has come further.
     starts: watch::Receiver<()>,
-    /// Each source had [`LONGEST_TRY`] to be tried.
-    had_time: bool,
+    /// Each source had [`FIRST_OPEN_TIMEOUT`] to be tried.
+    timed_out: bool,
 }
 
 impl Readiness {
-    pub(super) fn new(sensors: &[Arc<Sensor>], starts: watch::Receiver<()>) -> Self {
-        Self { sensors: sensors.to_vec(), starts, had_time: false }
+    pub(super) fn new(sensors: &[Arc<SourceWorker>], starts: watch::Receiver<()>) -> Self {
+        Self { sensors: sensors.to_vec(), starts, timed_out: false }
     }
 
-    /// Waits until each source was tried once, or had [`LONGEST_TRY`] for it.
+    /// Waits until each source was tried once, or had [`FIRST_OPEN_TIMEOUT`] for it.
     ///
     /// # Errors
     /// Where none of them is worth waiting for; why the first is not.
-    pub(super) async fn each_tried(&mut self) -> Result<(), ServiceError> {
-        let end = Instant::now() + LONGEST_TRY;
+    pub(super) async fn wait_until_all_tried(&mut self) -> Result<(), ServiceError> {
+        let end = Instant::now() + FIRST_OPEN_TIMEOUT;
         loop {
             match self.verdict() {
-                Verdict::Trying => self.had_time = timeout_at(end, self.next_change()).await.is_err(),
+                Verdict::Trying => self.timed_out = timeout_at(end, self.next_change()).await.is_err(),
                 Verdict::Waiting | Verdict::Ready => return Ok(()),
                 Verdict::Hopeless => return Err(self.error()),
             }
@@ -78,15 +78,15 @@ impl Readiness {
     /// Waits until one source was opened, and tells `systemd` meanwhile what is waited for.
     ///
     /// # Errors
-    /// As [`Self::each_tried`].
-    pub(super) async fn one_opened(&mut self, systemd: &Systemd) -> Result<(), ServiceError> {
+    /// As [`Self::wait_until_all_tried`].
+    pub(super) async fn wait_until_one_open(&mut self, systemd: &Systemd) -> Result<(), ServiceError> {
         loop {
             match self.verdict() {
                 Verdict::Trying => self.next_change().await,
                 Verdict::Waiting => {
-                    systemd.still_starts(&waited_for(&self.statuses()));
+                    systemd.extend_startup(&waited_for(&self.statuses()));
                     // At its end it is told again, since systemd waits only so long for the next word.
-                    let _ = timeout(notify::EXTENSION / 3, self.next_change()).await;
+                    let _ = timeout(sd_notify::STARTUP_EXTENSION / 3, self.next_change()).await;
                 }
                 Verdict::Ready => return Ok(()),
                 Verdict::Hopeless => return Err(self.error()),
@@ -96,8 +96,8 @@ impl Readiness {
 
     fn verdict(&mut self) -> Verdict {
         self.starts.mark_unchanged();
-        let starts: Vec<Start> = self.sensors.iter().map(|sensor| sensor.start_so_far()).collect();
-        Verdict::of(&starts, self.had_time)
+        let starts: Vec<StartupState> = self.sensors.iter().map(|sensor| sensor.startup_state()).collect();
+        Verdict::of(&starts, self.timed_out)
     }
 
     async fn next_change(&mut self) {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn it_is_ready_with_one_source_once_each_was_tried() {
-        use Start::{Awaited, Opened, Refused, Untried};
+        use StartupState::{Awaited, Opened, Refused, Untried};
         for (starts, expected) in [
             (&[Opened, Untried][..], Verdict::Trying),
             (&[Untried, Refused], Verdict::Trying),
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_source_that_is_not_tried_in_time_counts_as_one_that_may_come() {
-        use Start::{Opened, Refused, Untried};
+        use StartupState::{Opened, Refused, Untried};
         for (starts, expected) in [
             (&[Opened, Untried][..], Verdict::Ready),
             (&[Refused, Untried], Verdict::Waiting),

@@ -13,44 +13,44 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
-use super::notify::Systemd;
+use super::sd_notify::Systemd;
 
 /// What a part gives as a sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beat {
+pub enum Heartbeat {
     /// How often its loop has turned.
-    Turns(u64),
+    Iterations(u64),
     /// It waits for what may not come for long.
-    Waits,
+    Idle,
     /// It has ended in a way that it never should.
     Broken,
 }
 
 /// A part of the service that has to move.
-pub struct Part {
+pub struct WatchedPart {
     name: String,
-    beat: Box<dyn Fn() -> Beat + Send>,
-    turns: Option<u64>,
-    moved: Instant,
+    heartbeat: Box<dyn Fn() -> Heartbeat + Send>,
+    iterations: Option<u64>,
+    moved_at: Instant,
 }
 
-impl Part {
-    /// The part of this name, whose sign of life `beat` reads without waiting for it.
-    pub fn new(name: impl Into<String>, beat: impl Fn() -> Beat + Send + 'static) -> Self {
-        Self { name: name.into(), beat: Box::new(beat), turns: None, moved: Instant::now() }
+impl WatchedPart {
+    /// The part of this name, whose sign of life `heartbeat` reads without waiting for it.
+    pub fn new(name: impl Into<String>, heartbeat: impl Fn() -> Heartbeat + Send + 'static) -> Self {
+        Self { name: name.into(), heartbeat: Box::new(heartbeat), iterations: None, moved_at: Instant::now() }
     }
 
-    /// Whether it has not moved for longer than `patience` at `now`.
-    fn is_stuck(&mut self, now: Instant, patience: Duration) -> bool {
-        let turns = match (self.beat)() {
-            Beat::Turns(turns) => Some(turns),
-            Beat::Waits => None,
-            Beat::Broken => return true,
+    /// Whether it has not moved_at for longer than `limit` at `now`.
+    fn is_stalled(&mut self, now: Instant, limit: Duration) -> bool {
+        let iterations = match (self.heartbeat)() {
+            Heartbeat::Iterations(count) => Some(count),
+            Heartbeat::Idle => None,
+            Heartbeat::Broken => return true,
         };
-        if turns.is_none() || turns != self.turns {
-            (self.turns, self.moved) = (turns, now);
+        if iterations.is_none() || iterations != self.iterations {
+            (self.iterations, self.moved_at) = (iterations, now);
         }
-        now.saturating_duration_since(self.moved) > patience
+        now.saturating_duration_since(self.moved_at) > limit
     }
 }
 
@@ -65,7 +65,7 @@ impl Watchdog {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(systemd: &Systemd, mut parts: Vec<Part>) -> io::Result<Self> {
+    pub fn start(systemd: &Systemd, mut parts: Vec<WatchedPart>) -> io::Result<Self> {
         let Some(interval) = systemd.watchdog() else { return Ok(Self { _running: None }) };
         let (running, stopped) = mpsc::channel();
         let systemd = systemd.clone();
@@ -76,15 +76,16 @@ impl Watchdog {
     }
 }
 
-fn feed(systemd: &Systemd, interval: Duration, parts: &mut [Part], stopped: &Receiver<()>) {
-    let mut stuck = Vec::new();
+fn feed(systemd: &Systemd, interval: Duration, parts: &mut [WatchedPart], stopped: &Receiver<()>) {
+    let mut stalled = Vec::new();
     loop {
-        let was_stuck = std::mem::replace(&mut stuck, stuck_parts(parts, Instant::now(), interval / 2));
-        if stuck.is_empty() {
-            systemd.moves();
+        let were_stalled =
+            std::mem::replace(&mut stalled, stalled_parts(parts, Instant::now(), interval / 2));
+        if stalled.is_empty() {
+            systemd.ping_watchdog();
         }
-        if stuck != was_stuck {
-            tell(systemd, &stuck);
+        if stalled != were_stalled {
+            report(systemd, &stalled);
         }
         if stopped.recv_timeout(interval / 4) != Err(RecvTimeoutError::Timeout) {
             return;
@@ -93,19 +94,19 @@ fn feed(systemd: &Systemd, interval: Duration, parts: &mut [Part], stopped: &Rec
 }
 
 /// The names of the parts that do not move.
-pub(super) fn stuck_parts(parts: &mut [Part], now: Instant, patience: Duration) -> Vec<String> {
-    let stuck = parts.iter_mut().filter_map(|part| part.is_stuck(now, patience).then(|| part.name.clone()));
-    stuck.collect()
+pub(super) fn stalled_parts(parts: &mut [WatchedPart], now: Instant, limit: Duration) -> Vec<String> {
+    let stalled = parts.iter_mut().filter_map(|part| part.is_stalled(now, limit).then(|| part.name.clone()));
+    stalled.collect()
 }
 
-fn tell(systemd: &Systemd, stuck: &[String]) {
-    if stuck.is_empty() {
+fn report(systemd: &Systemd, stalled: &[String]) {
+    if stalled.is_empty() {
         info!("all parts move again");
         systemd.status("all parts move again");
     } else {
-        let stuck = stuck.join(", ");
-        error!("these do not move any more: {stuck}; systemd starts the service anew if that lasts");
-        systemd.status(&format!("these do not move any more: {stuck}"));
+        let stalled = stalled.join(", ");
+        error!("these do not move any more: {stalled}; systemd starts the service anew if that lasts");
+        systemd.status(&format!("these do not move any more: {stalled}"));
     }
 }
 
@@ -115,51 +116,51 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-    /// The names of those that are stuck, of two parts that give these beats at these seconds.
+    /// The names of those that are stalled, of two parts that give these heartbeats at these seconds.
     #[track_caller]
-    fn check(beats: &[(u64, Beat, Beat, &[&str])]) {
-        let now = Arc::new(Mutex::new((Beat::Waits, Beat::Waits)));
+    fn check(heartbeats: &[(u64, Heartbeat, Heartbeat, &[&str])]) {
+        let now = Arc::new(Mutex::new((Heartbeat::Idle, Heartbeat::Idle)));
         let (one, other) = (Arc::clone(&now), Arc::clone(&now));
         let mut parts = [
-            Part::new("recorder", move || one.lock().unwrap().0),
-            Part::new("mon0", move || other.lock().unwrap().1),
+            WatchedPart::new("recorder", move || one.lock().unwrap().0),
+            WatchedPart::new("mon0", move || other.lock().unwrap().1),
         ];
         let start = Instant::now();
-        for (seconds, recorder, mon0, expected) in beats {
+        for (seconds, recorder, mon0, expected) in heartbeats {
             *now.lock().unwrap() = (*recorder, *mon0);
-            let stuck = stuck_parts(&mut parts, start + Duration::from_secs(*seconds), PATIENCE);
-            assert_eq!(stuck, *expected, "after {seconds} s");
+            let stalled = stalled_parts(&mut parts, start + Duration::from_secs(*seconds), STALL_LIMIT);
+            assert_eq!(stalled, *expected, "after {seconds} s");
         }
     }
 
     #[test]
-    fn a_loop_that_does_not_turn_is_stuck_until_it_does() {
-        use Beat::Turns;
+    fn a_loop_that_does_not_turn_is_stalled_until_it_does() {
+        use Heartbeat::Iterations;
         check(&[
-            (0, Turns(1), Turns(1), &[]),
-            (20, Turns(2), Turns(1), &[]),
-            (31, Turns(3), Turns(1), &["mon0"]),
-            (50, Turns(3), Turns(2), &[]),
-            (62, Turns(3), Turns(3), &["recorder"]),
-            (93, Turns(3), Turns(3), &["recorder", "mon0"]),
+            (0, Iterations(1), Iterations(1), &[]),
+            (20, Iterations(2), Iterations(1), &[]),
+            (31, Iterations(3), Iterations(1), &["mon0"]),
+            (50, Iterations(3), Iterations(2), &[]),
+            (62, Iterations(3), Iterations(3), &["recorder"]),
+            (93, Iterations(3), Iterations(3), &["recorder", "mon0"]),
             // A capture that was opened anew counts from the start.
-            (94, Turns(4), Turns(0), &[]),
+            (94, Iterations(4), Iterations(0), &[]),
         ]);
     }
 
     #[test]
     fn who_waits_moves_and_who_is_broken_does_not() {
-        use Beat::{Broken, Turns, Waits};
+        use Heartbeat::{Broken, Idle, Iterations};
         check(&[
-            (0, Turns(1), Waits, &[]),
-            (100, Turns(2), Waits, &[]),
+            (0, Iterations(1), Idle, &[]),
+            (100, Iterations(2), Idle, &[]),
             // It is not held against it that it had turned as often before it waited.
-            (101, Turns(3), Turns(7), &[]),
-            (120, Turns(4), Waits, &[]),
-            (140, Turns(5), Turns(7), &[]),
-            (141, Turns(6), Broken, &["mon0"]),
+            (101, Iterations(3), Iterations(7), &[]),
+            (120, Iterations(4), Idle, &[]),
+            (140, Iterations(5), Iterations(7), &[]),
+            (141, Iterations(6), Broken, &["mon0"]),
         ]);
     }
 }

@@ -227,8 +227,7 @@ fn segments_that_leave_while_they_are_exported_are_no_damage() {
     let sealed = sealed(data_dir);
     let base = |path: &Path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap();
     let end = running.handle.state().next_offset().0;
-    let view =
-        control::Running { recorder: running.handle.clone(), runtime: running.runtime.handle().clone() };
+    let view = control::Live { recorder: running.handle.clone(), runtime: running.runtime.handle().clone() };
     let wanted =
         Wanted { what: What::Events, format: Format::Ndjson, devices: Vec::new(), period: Period::default() };
     // The one that is being read, and two that are not opened yet.

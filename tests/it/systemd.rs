@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use probewatch::dot11::RequestedSsid;
 use probewatch::recorder::Settings;
-use probewatch::service::{Beat, Part, Systemd, Watchdog};
+use probewatch::service::{Heartbeat, Systemd, Watchdog, WatchedPart};
 
 use crate::support::bot_api::{BotApi, Incoming};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes};
@@ -114,7 +114,7 @@ fn a_recorder_that_is_stuck_ends_the_feeding_until_it_moves() {
     let interval = Duration::from_secs(4);
     let systemd = Systemd::at(socket.path().as_os_str(), Some(interval)).unwrap();
     let turns = recorder.handle.clone();
-    let part = Part::new("the recorder", move || Beat::Turns(turns.turns()));
+    let part = WatchedPart::new("the recorder", move || Heartbeat::Iterations(turns.turns()));
     let watchdog = Watchdog::start(&systemd, vec![part]).unwrap();
     socket.wait_for("WATCHDOG=1");
 

@@ -23,7 +23,7 @@ use super::{CliError, DataDirArgs, runtime};
 use crate::capture::Source;
 use crate::chat::reply::SensorStatus;
 use crate::config::{self, Config, ConfigError, SYSTEM_FILE, Telegram};
-use crate::control::{Answer, Command, Request, Screen, Unanswered};
+use crate::control::{Answer, ClientError, Command, Request, Screen};
 use crate::event::{Offset, Timestamp};
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
@@ -99,21 +99,21 @@ fn ask_service(config: &Config) -> (Option<Service>, Finding) {
         Err(error) => error,
     };
     let finding = match (error, system::holder(&config.data_dir)) {
-        (Unanswered::NobodyListens, None) => {
+        (ClientError::NobodyListens, None) => {
             Finding::unknown(CHECK, "none runs; what follows was looked at without it")
         }
-        (Unanswered::NobodyListens, Some(process)) => {
+        (ClientError::NobodyListens, Some(process)) => {
             let process = process.map_or(String::new(), |process| format!(" (process {process})"));
             let says = format!("another probewatch{process} has the data directory and takes no commands");
             Finding::unknown(CHECK, says).with_remedy("a service that is just starting does so in a moment")
         }
-        (error @ Unanswered::NotPermitted, _) => {
+        (error @ ClientError::NotPermitted, _) => {
             Finding::unknown(CHECK, "one runs, as another user").with_remedy(error.to_string())
         }
-        (Unanswered::Busy(why), _) => {
+        (ClientError::Busy(why), _) => {
             Finding::unknown(CHECK, "one runs, and answers no more commands at the moment").with_remedy(why)
         }
-        (Unanswered::Failed(why), _) => Finding::broken(CHECK, "one runs, and refuses this command", why),
+        (ClientError::Failed(why), _) => Finding::broken(CHECK, "one runs, and refuses this command", why),
         (error, _) => {
             let remedy = "restart the service, and look into its log for why";
             Finding::broken(CHECK, error.to_string(), remedy)
@@ -187,13 +187,13 @@ fn ask_telegram(settings: &Telegram, asked: Asked) -> Result<Vec<Finding>, CliEr
 }
 
 /// What the service answers with, as an object.
-fn ask<T: DeserializeOwned>(config: &Config, command: Command) -> Result<T, Unanswered> {
+fn ask<T: DeserializeOwned>(config: &Config, command: Command) -> Result<T, ClientError> {
     let request = Request::new(command, config.time_zone);
     let answer = Answer::ask(&config.data_dir, &request, io::empty(), &mut Nobody)?;
     let mut said = Vec::new();
     let printed = answer.print(&mut said, &mut Nobody);
-    printed.map_err(|error| error.downcast().unwrap_or_else(Unanswered::BrokenOff))?;
-    serde_json::from_slice(&said).map_err(|error| Unanswered::BrokenOff(error.into()))
+    printed.map_err(|error| error.downcast().unwrap_or_else(ClientError::BrokenOff))?;
+    serde_json::from_slice(&said).map_err(|error| ClientError::BrokenOff(error.into()))
 }
 
 /// What else a service has to say is of no interest here.

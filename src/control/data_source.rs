@@ -9,7 +9,7 @@ use crate::recorder::{OfflineDataDir, RecorderHandle};
 use crate::state::{State, StateImage};
 
 /// A state, and the log that it follows from.
-pub trait View {
+pub trait DataSource {
     /// Lets `look` see the state. It is to be brief, since recording may wait for it.
     fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T;
 
@@ -28,14 +28,14 @@ pub trait View {
 }
 
 /// A data directory that no service uses.
-pub struct Here<'a> {
+pub struct Offline<'a> {
     /// The log.
     pub stored: &'a OfflineDataDir,
     /// The state at its end.
     pub state: State,
 }
 
-impl View for Here<'_> {
+impl DataSource for Offline<'_> {
     fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state)
     }
@@ -54,14 +54,14 @@ impl View for Here<'_> {
 }
 
 /// What a running recorder holds. Not for async code.
-pub struct Running {
+pub struct Live {
     /// The recorder.
     pub recorder: RecorderHandle,
     /// The runtime that it runs beside.
     pub runtime: Handle,
 }
 
-impl View for Running {
+impl DataSource for Live {
     fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.recorder.state())
     }

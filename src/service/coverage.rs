@@ -8,26 +8,26 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::sensor::Sensor;
+use super::source_worker::SourceWorker;
 use crate::event::Timestamp;
 
 /// Tells since when any of the sensors hears without a break, at the moment that it is asked of.
-pub(super) fn listening(sensors: Vec<Arc<Sensor>>) -> impl Fn(Timestamp) -> Option<Timestamp> {
-    let listening = Mutex::new(Listening::default());
+pub(super) fn coverage(sensors: Vec<Arc<SourceWorker>>) -> impl Fn(Timestamp) -> Option<Timestamp> {
+    let coverage = Mutex::new(Coverage::default());
     move |now| {
-        let latest = sensors.iter().filter_map(|sensor| sensor.sign()).max();
-        listening.lock().unwrap_or_else(PoisonError::into_inner).since(latest, now)
+        let latest = sensors.iter().filter_map(|sensor| sensor.last_activity()).max();
+        coverage.lock().unwrap_or_else(PoisonError::into_inner).since(latest, now)
     }
 }
 
 /// Follows the sources' signs of life: that one was opened, or has given a frame.
 #[derive(Debug, Default)]
-struct Listening {
+struct Coverage {
     /// Since when there is no break.
     since: Option<Timestamp>,
 }
 
-impl Listening {
+impl Coverage {
     /// Since when frames are heard at `now`, with the latest sign of the sources that are open; `None` where
     /// nothing is heard.
     fn since(&mut self, sign: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
@@ -47,8 +47,8 @@ mod tests {
 
     #[test]
     fn listening_begins_anew_after_each_break() {
-        let mut listening = Listening::default();
-        let mut since = |sign: Option<i64>, now| listening.since(sign.map(minute), minute(now));
+        let mut coverage = Coverage::default();
+        let mut since = |sign: Option<i64>, now| coverage.since(sign.map(minute), minute(now));
         assert_eq!(since(None, 0), None);
         assert_eq!(since(Some(1), 1), Some(minute(1)));
         // However silent it is.

@@ -2,13 +2,13 @@
 
 use std::os::unix::fs::FileTypeExt;
 
-use super::opened::SourceError;
+use super::open_source::SourceError;
 use crate::capture::monitor::MonitorError;
 use crate::capture::{self, CaptureError};
 
 /// How far a source has come. What was open once counts as opened, whatever followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
+pub enum StartupState {
     /// It has not been tried yet.
     Untried,
     /// It is not open yet and may be by itself: its first bytes come, or an interface is plugged in.
@@ -19,7 +19,7 @@ pub enum Start {
     Opened,
 }
 
-impl Start {
+impl StartupState {
     /// Where a source begins. One that gives nothing before somebody writes to it is not waited for.
     pub fn of(origin: &capture::Source) -> Self {
         if waits_for_bytes(origin) { Self::Awaited } else { Self::Untried }
@@ -77,9 +77,9 @@ mod tests {
     #[test]
     fn what_is_no_regular_file_is_awaited_from_the_beginning() {
         // A device, as a serial port is.
-        assert_eq!(Start::of(&capture::Source::file("/dev/null")), Start::Awaited);
+        assert_eq!(StartupState::of(&capture::Source::file("/dev/null")), StartupState::Awaited);
         for path in ["/proc/self/exe", "/dev", "/there/is/none.pcap"] {
-            assert_eq!(Start::of(&capture::Source::file(path)), Start::Untried, "{path}");
+            assert_eq!(StartupState::of(&capture::Source::file(path)), StartupState::Untried, "{path}");
         }
     }
 
@@ -90,14 +90,14 @@ mod tests {
         let gone = || CaptureError::NoSuchInterface { interface: "wlan1".to_owned() }.into();
         let forbidden = || CaptureError::NotPermitted { interface: "wlan1".to_owned() }.into();
         for (origin, error, expected) in [
-            (&interface, gone(), Start::Awaited),
-            (&interface, forbidden(), Start::Refused),
-            (&command, gone(), Start::Awaited),
-            (&capture::Source::file("/there/is/none.pcap"), gone(), Start::Refused),
-            (&capture::Source::Stdin, gone(), Start::Refused),
+            (&interface, gone(), StartupState::Awaited),
+            (&interface, forbidden(), StartupState::Refused),
+            (&command, gone(), StartupState::Awaited),
+            (&capture::Source::file("/there/is/none.pcap"), gone(), StartupState::Refused),
+            (&capture::Source::Stdin, gone(), StartupState::Refused),
         ] {
-            assert_eq!(Start::of(origin).after(origin, &error), expected, "{origin}: {error}");
-            assert_eq!(Start::Opened.after(origin, &error), Start::Opened);
+            assert_eq!(StartupState::of(origin).after(origin, &error), expected, "{origin}: {error}");
+            assert_eq!(StartupState::Opened.after(origin, &error), StartupState::Opened);
         }
     }
 }

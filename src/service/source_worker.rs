@@ -1,16 +1,16 @@
 //! A source of frames in the service: a thread that hears, and hears again after a failure.
 //!
-//! - What fails is begun again, also where it was never open, after a wait that doubles from [`FIRST_WAIT`] to
-//!   [`LONGEST_WAIT`]; after [`STEADY`] with frames it begins with the first again. An interface that comes back
+//! - What fails is begun again, also where it was never open, after a wait that doubles from [`FIRST_RETRY_DELAY`] to
+//!   [`MAX_RETRY_DELAY`]; after [`STABLE_AFTER`] with frames it begins with the first again. An interface that comes back
 //!   is not waited for any longer. No failure ends the other sources.
 //! - A command is to run for ever: that it ends is a failure. A file and standard input have an end, and are
 //!   not read a second time. A named pipe has none: after one writer it waits for the next.
 
-mod clock;
-mod counts;
-mod ear;
-mod opened;
-mod start;
+mod open_source;
+mod probe_converter;
+mod source_clock;
+mod source_stats;
+mod startup_state;
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -26,32 +26,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::ServiceError;
-use super::watchdog::Beat;
+use super::watchdog::Heartbeat;
 use crate::capture::{self, CaptureError, Counters, Settings, StopHandle};
 use crate::chat::reply::{Condition, SensorStatus};
 use crate::config::Source;
 use crate::event::Timestamp;
 use crate::recorder::{CapturedProbe, RecorderHandle};
-use clock::Clock;
-use counts::Counts;
-pub(super) use counts::Drops;
-pub use ear::{Ear, is_left_out};
-use opened::{Opened, SourceError};
-pub(super) use start::Start;
-use start::is_named_pipe;
+use open_source::{OpenSource, SourceError};
+pub use probe_converter::{ProbeConverter, is_excluded};
+use source_clock::SourceClock;
+pub(super) use source_stats::DroppedFrames;
+use source_stats::SourceStats;
+pub(super) use startup_state::StartupState;
+use startup_state::is_named_pipe;
 
 /// The wait after a failure, which doubles up to the longest.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// After so long with frames, a failure is the first.
-const STEADY: Duration = Duration::from_secs(30);
+const STABLE_AFTER: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether an interface that is gone has come back.
-const LOOK: Duration = Duration::from_millis(250);
+const INTERFACE_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a capture may take to end when it was told to: longer than a command that has to be killed.
-const LAST_FRAMES: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What all sensors of the service have in common.
 #[derive(Clone)]
@@ -59,22 +59,22 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) include_bad_fcs: bool,
     pub(super) recorder: RecorderHandle,
-    /// Is told whenever it changes what [`Sensor::start_so_far`] says.
+    /// Is told whenever it changes what [`SourceWorker::startup_state`] says.
     pub(super) starts: watch::Sender<()>,
 }
 
 /// A source of frames, on its own thread.
-pub(super) struct Sensor {
+pub(super) struct SourceWorker {
     name: String,
     shared: Shared,
-    now: Mutex<Now>,
-    clock: Clock,
+    status: Mutex<Status>,
+    clock: SourceClock,
     stop: CancellationToken,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-struct Now {
-    start: Start,
+struct Status {
+    start: StartupState,
     condition: Condition,
     /// What helps against the last failure.
     remedy: Option<Cow<'static, str>>,
@@ -82,18 +82,18 @@ struct Now {
     opened: Option<Timestamp>,
     /// Of the capture at hand; those before it have been added to `before`.
     counters: Arc<Counters>,
-    before: Counts,
+    before: SourceStats,
     restarts: u64,
     capture: StopHandle,
 }
 
 /// Tells, when the thread ends, that it has, also where it panics.
-struct Ends<'a> {
-    sensor: &'a Sensor,
+struct EndGuard<'a> {
+    sensor: &'a SourceWorker,
     end: Option<oneshot::Sender<()>>,
 }
 
-impl Drop for Ends<'_> {
+impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             error!("hearing {} ended unexpectedly; this is a bug", self.sensor.name);
@@ -110,51 +110,51 @@ impl Drop for Ends<'_> {
     }
 }
 
-impl Sensor {
+impl SourceWorker {
     /// Starts to hear a source.
     pub(super) fn start(source: &Source, shared: &Shared) -> Result<Arc<Self>, ServiceError> {
         let (end, ended) = oneshot::channel();
         let sensor = Arc::new(Self {
             name: source.name.clone(),
             shared: shared.clone(),
-            now: Mutex::new(Now {
-                start: Start::of(&source.origin),
+            status: Mutex::new(Status {
+                start: StartupState::of(&source.origin),
                 condition: Condition::Opening,
                 remedy: None,
                 opened: None,
                 counters: Arc::default(),
-                before: Counts::default(),
+                before: SourceStats::default(),
                 restarts: 0,
                 capture: StopHandle::default(),
             }),
-            clock: Clock::default(),
+            clock: SourceClock::default(),
             stop: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
         });
         let runtime = Handle::current();
         let (hearing, source) = (Arc::clone(&sensor), source.clone());
         thread::Builder::new().name(format!("hear {}", sensor.name)).spawn(move || {
-            let _end = Ends { sensor: &hearing, end: Some(end) };
-            hearing.keep_hearing(&source, &runtime);
+            let _end = EndGuard { sensor: &hearing, end: Some(end) };
+            hearing.run(&source, &runtime);
         })?;
         Ok(sensor)
     }
 
-    /// Ends the capture, and waits a little for that.
+    /// EndGuard the capture, and waits a little for that.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
         let capture = self.now().capture.clone();
         capture.stop();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ended) = ended
-            && tokio::time::timeout(LAST_FRAMES, ended).await.is_err()
+            && tokio::time::timeout(STOP_TIMEOUT, ended).await.is_err()
         {
             warn!("{} did not stop in time", self.name);
         }
     }
 
     /// The latest sign that it hears: that it was opened, or has given a frame; none while it is not open.
-    pub(super) fn sign(&self) -> Option<Timestamp> {
+    pub(super) fn last_activity(&self) -> Option<Timestamp> {
         let now = self.now();
         if now.condition != Condition::Hearing {
             return None;
@@ -187,38 +187,38 @@ impl Sensor {
     }
 
     /// What was lost before it was heard.
-    pub(super) fn drops(&self) -> Drops {
+    pub(super) fn drops(&self) -> DroppedFrames {
         let now = self.now();
         now.before.and(&now.counters).drops
     }
 
     /// Its sign of life, for the watchdog.
-    pub(super) fn beat(&self) -> Beat {
+    pub(super) fn heartbeat(&self) -> Heartbeat {
         let now = self.now();
         match now.condition {
-            Condition::Hearing => now.counters.turns().map_or(Beat::Waits, Beat::Turns),
-            Condition::Broken => Beat::Broken,
+            Condition::Hearing => now.counters.turns().map_or(Heartbeat::Idle, Heartbeat::Iterations),
+            Condition::Broken => Heartbeat::Broken,
             // It waits to be opened, to try again, or for nothing any more.
-            _ => Beat::Waits,
+            _ => Heartbeat::Idle,
         }
     }
 
-    fn now(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn now(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How far it has come since the start of the service.
-    pub(super) fn start_so_far(&self) -> Start {
+    pub(super) fn startup_state(&self) -> StartupState {
         self.now().start
     }
 
-    fn keep_hearing(&self, source: &Source, runtime: &Handle) {
-        let mut wait = FIRST_WAIT;
+    fn run(&self, source: &Source, runtime: &Handle) {
+        let mut wait = FIRST_RETRY_DELAY;
         while !self.stop.is_cancelled() {
             let opened = self.open(source);
             let was_open = opened.is_ok();
             let begun = Instant::now();
-            let outcome = opened.and_then(|opened| Ok(self.hear(&source.origin, opened)?));
+            let outcome = opened.and_then(|opened| Ok(self.capture(&source.origin, opened)?));
             let error = match outcome {
                 _ if self.stop.is_cancelled() => break,
                 Ok(()) if is_named_pipe(&source.origin) => {
@@ -232,20 +232,20 @@ impl Sensor {
                 }
                 Err(error) => error,
             };
-            self.fails(&source.origin, &error);
+            self.record_failure(&source.origin, &error);
             let named = match &source.origin {
                 capture::Source::Command(_) => format!("{}: {error}", self.name),
                 _ => error.to_string(),
             };
             let named = capture::with_remedy(named, error.remedy());
-            if !is_heard_again(&source.origin, was_open) {
+            if !is_reopened(&source.origin, was_open) {
                 return warn!("{named}");
             }
-            if begun.elapsed() >= STEADY && self.has_heard() {
-                wait = FIRST_WAIT;
+            if begun.elapsed() >= STABLE_AFTER && self.has_captured_frames() {
+                wait = FIRST_RETRY_DELAY;
             }
             // The service may end for want of it, and is the one to say why then.
-            let is_refused = self.start_so_far() == Start::Refused;
+            let is_refused = self.startup_state() == StartupState::Refused;
             if !is_refused {
                 warn!("{named}; trying again in {} s", wait.as_secs());
             }
@@ -258,24 +258,24 @@ impl Sensor {
             if is_refused && !self.stop.is_cancelled() {
                 warn!("{named}; trying again");
             }
-            wait = if came_back { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+            wait = if came_back { FIRST_RETRY_DELAY } else { (wait * 2).min(MAX_RETRY_DELAY) };
             self.now().restarts += 1;
         }
         self.now().condition = Condition::Over;
     }
 
-    fn open(&self, source: &Source) -> Result<Opened, SourceError> {
+    fn open(&self, source: &Source) -> Result<OpenSource, SourceError> {
         let stop = StopHandle::default();
         self.now().capture = stop.clone();
         // It may have been told to stop before that, of which this handle knows nothing.
         if self.stop.is_cancelled() {
             stop.stop();
         }
-        Opened::open(source, &self.shared.settings, &stop)
+        OpenSource::open(source, &self.shared.settings, &stop)
     }
 
     /// Takes note of a failure.
-    fn fails(&self, origin: &capture::Source, error: &SourceError) {
+    fn record_failure(&self, origin: &capture::Source, error: &SourceError) {
         {
             let mut now = self.now();
             now.condition = Condition::Failed(error.to_string());
@@ -286,7 +286,7 @@ impl Sensor {
     }
 
     /// Whether the capture at hand has given a frame.
-    fn has_heard(&self) -> bool {
+    fn has_captured_frames(&self) -> bool {
         self.now().counters.frames.load(Ordering::Relaxed) > 0
     }
 
@@ -299,18 +299,18 @@ impl Sensor {
                 return std::future::pending().await;
             }
             while !place.exists() {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(INTERFACE_POLL_INTERVAL).await;
             }
         };
         tokio::time::timeout(wait, comes_back).await.is_ok()
     }
 
-    fn hear(&self, origin: &capture::Source, opened: Opened) -> Result<(), CaptureError> {
-        let Opened { capture, monitor: _monitor } = opened;
+    fn capture(&self, origin: &capture::Source, opened: OpenSource) -> Result<(), CaptureError> {
+        let OpenSource { capture, monitor: _monitor } = opened;
         {
             let mut now = self.now();
             now.condition = Condition::Hearing;
-            now.start = Start::Opened;
+            now.start = StartupState::Opened;
             now.opened = Some(Timestamp::now());
             now.before = now.before.and(&now.counters);
             now.counters = capture.counters();
@@ -319,13 +319,13 @@ impl Sensor {
         info!("hearing {} ({})", self.name, capture.link_type());
         let is_live = origin.is_live();
         let recorder = &self.shared.recorder;
-        let mut ear = Ear::new(&self.name, self.shared.include_bad_fcs);
+        let mut converter = ProbeConverter::new(&self.name, self.shared.include_bad_fcs);
         capture.run(|frame| {
-            let Some(mut heard) = ear.hear(frame) else { return ControlFlow::Continue(()) };
+            let Some(mut heard) = converter.convert(frame) else { return ControlFlow::Continue(()) };
             if is_live {
-                self.look_at_clock(&mut heard);
+                self.check_clock(&mut heard);
                 if let Some(dropped) = recorder.try_record(heard) {
-                    ear.forget(dropped);
+                    converter.forget(dropped);
                 }
             } else if recorder.record(heard).is_err() {
                 return ControlFlow::Break(());
@@ -335,10 +335,10 @@ impl Sensor {
     }
 
     /// Corrects or marks a probe whose time cannot be, and says when that begins and ends.
-    fn look_at_clock(&self, heard: &mut CapturedProbe) {
+    fn check_clock(&self, heard: &mut CapturedProbe) {
         let recorder = &self.shared.recorder;
         let (name, given, now) = (&self.name, heard.probe.time, Timestamp::now());
-        let (time, is_newly_ahead) = self.clock.no_later_than(given, now);
+        let (time, is_newly_ahead) = self.clock.clamp_to_now(given, now);
         if is_newly_ahead {
             warn!(
                 "{name}: a frame says that it is {given}, and this machine that it is {now}, which counts: set \
@@ -346,9 +346,9 @@ impl Sensor {
             );
         }
         let newest = recorder.newest_time();
-        let look = self.clock.look(time, newest);
+        let look = self.clock.check(time, newest);
         (heard.probe.time, heard.probe.not_before) = (time, look.not_before);
-        let is_only_this_one = look.not_before.is_some() && Clock::is_right(now, newest);
+        let is_only_this_one = look.not_before.is_some() && SourceClock::is_plausible(now, newest);
         match look.not_before {
             None => recorder.note_time(time.min(now)),
             // Time goes on, whatever this source says.
@@ -372,7 +372,7 @@ impl Sensor {
 }
 
 /// Whether a source that has failed is heard again. What was read of a file would be there twice.
-fn is_heard_again(origin: &capture::Source, was_open: bool) -> bool {
+fn is_reopened(origin: &capture::Source, was_open: bool) -> bool {
     match origin {
         capture::Source::Interface(_) | capture::Source::Command(_) => true,
         capture::Source::File(_) => !was_open || is_named_pipe(origin),

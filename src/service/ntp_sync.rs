@@ -9,20 +9,24 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::sensor::Sensor;
+use super::source_worker::SourceWorker;
 use crate::event::Timestamp;
 use crate::recorder::RecorderHandle;
 
 /// How often it is asked while a clock seems to be behind.
-const ASK_INTERVAL: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a command of the system may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Has the recorder believe the machine's clock where that seems to be behind and a time server sets it, until
 /// `stop`.
-pub(super) async fn watch(sensors: Vec<Arc<Sensor>>, recorder: RecorderHandle, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(ASK_INTERVAL)).await.is_some() {
+pub(super) async fn watch(
+    sensors: Vec<Arc<SourceWorker>>,
+    recorder: RecorderHandle,
+    stop: CancellationToken,
+) {
+    while stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
         let known = recorder.newest_time();
         let is_behind = sensors.iter().any(|sensor| sensor.status().clock_is_behind);
         if !is_behind || known.is_none_or(|known| known <= Timestamp::now()) {
@@ -56,7 +60,7 @@ fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + COMMAND_TIMEOUT;
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => break,

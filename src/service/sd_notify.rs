@@ -24,11 +24,11 @@ use tracing::warn;
 use crate::chat::printable;
 
 /// For how long each message of a start that goes on asks systemd to wait.
-pub(super) const EXTENSION: Duration = Duration::from_secs(30);
+pub(super) const STARTUP_EXTENSION: Duration = Duration::from_secs(30);
 
 /// What a start that goes on takes of the processor between two looks, in the hundredths of a second in which Linux
 /// counts; far more than looking does.
-const LEAST_TICKS: u64 = 2;
+const PROGRESS_TICKS: u64 = 2;
 
 /// The way to systemd, where it started this process. Clones are the same way.
 #[derive(Debug, Clone, Default)]
@@ -80,44 +80,48 @@ impl Systemd {
     }
 
     /// Tells for as long as the future lives that the start goes on, while it does, so that it may take its time.
-    pub async fn is_starting(&self, status: &str) -> std::convert::Infallible {
+    pub async fn keep_extending_startup(&self, status: &str) -> std::convert::Infallible {
         let mut before = None;
         loop {
-            let now = processor_ticks();
-            if goes_on(before, now) {
-                self.still_starts(status);
+            let now = cpu_ticks();
+            if made_progress(before, now) {
+                self.extend_startup(status);
             }
             before = now;
-            tokio::time::sleep(EXTENSION / 3).await;
+            tokio::time::sleep(STARTUP_EXTENSION / 3).await;
         }
     }
 
-    /// Tells that the start goes on, which may take [`EXTENSION`] until this is told again.
-    pub fn still_starts(&self, status: &str) {
-        self.tell(&format!("EXTEND_TIMEOUT_USEC={}\nSTATUS={}", EXTENSION.as_micros(), printable(status)));
+    /// Tells that the start goes on, which may take [`STARTUP_EXTENSION`] until this is told again.
+    pub fn extend_startup(&self, status: &str) {
+        self.send(&format!(
+            "EXTEND_TIMEOUT_USEC={}\nSTATUS={}",
+            STARTUP_EXTENSION.as_micros(),
+            printable(status)
+        ));
     }
 
     /// Tells that the service does what it is for.
-    pub fn is_ready(&self, status: &str) {
-        self.tell(&format!("READY=1\nSTATUS={}", printable(status)));
+    pub fn notify_ready(&self, status: &str) {
+        self.send(&format!("READY=1\nSTATUS={}", printable(status)));
     }
 
     /// Tells that the service stops.
-    pub fn is_stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=stopping");
+    pub fn notify_stopping(&self) {
+        self.send("STOPPING=1\nSTATUS=stopping");
     }
 
     /// Tells that all moves.
-    pub fn moves(&self) {
-        self.tell("WATCHDOG=1");
+    pub fn ping_watchdog(&self) {
+        self.send("WATCHDOG=1");
     }
 
     /// Tells a person who looks at the service what it is doing.
     pub fn status(&self, status: &str) {
-        self.tell(&format!("STATUS={}", printable(status)));
+        self.send(&format!("STATUS={}", printable(status)));
     }
 
-    fn tell(&self, message: &str) {
+    fn send(&self, message: &str) {
         let Some(Socket { socket, address, has_failed }) = self.socket.as_deref() else { return };
         if let Err(error) = socket.send_to_addr(message.as_bytes(), address)
             && !has_failed.swap(true, Ordering::Relaxed)
@@ -128,16 +132,16 @@ impl Systemd {
 }
 
 /// Whether something was done between two counts; also where either cannot be had.
-fn goes_on(before: Option<u64>, now: Option<u64>) -> bool {
-    before.zip(now).is_none_or(|(before, now)| now.saturating_sub(before) >= LEAST_TICKS)
+fn made_progress(before: Option<u64>, now: Option<u64>) -> bool {
+    before.zip(now).is_none_or(|(before, now)| now.saturating_sub(before) >= PROGRESS_TICKS)
 }
 
 /// The processor time that this process has taken: `utime` and `stime` of proc_pid_stat(5), the 14th and 15th.
-fn processor_ticks() -> Option<u64> {
-    ticks_in(&fs::read_to_string("/proc/self/stat").ok()?)
+fn cpu_ticks() -> Option<u64> {
+    parse_cpu_ticks(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
-fn ticks_in(stat: &str) -> Option<u64> {
+fn parse_cpu_ticks(stat: &str) -> Option<u64> {
     // The second field, the program's name in parentheses, may hold anything.
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut fields = behind_name.split_whitespace().skip(11).map(str::parse::<u64>);
@@ -151,10 +155,10 @@ mod tests {
     #[test]
     fn a_start_goes_on_while_it_takes_processor_time() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1200 0 0 0 250 30 0 0 20 0 4 0 100 2000 300";
-        assert_eq!(ticks_in(stat), Some(280));
-        assert!(processor_ticks().is_some());
-        assert!(goes_on(None, Some(280)) && goes_on(Some(280), Some(300)));
-        assert!(!goes_on(Some(280), Some(281)), "the disk hangs");
-        assert!(goes_on(Some(280), None), "nothing is known");
+        assert_eq!(parse_cpu_ticks(stat), Some(280));
+        assert!(cpu_ticks().is_some());
+        assert!(made_progress(None, Some(280)) && made_progress(Some(280), Some(300)));
+        assert!(!made_progress(Some(280), Some(281)), "the disk hangs");
+        assert!(made_progress(Some(280), None), "nothing is known");
     }
 }

@@ -20,41 +20,41 @@ const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// How near a clock that was behind must come to be right again: far less, so that one that is behind by just
 /// about the tolerance is not told of again and again.
-const RIGHT_AGAIN: Duration = Duration::from_secs(1);
+const RECOVERY_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The clock of a source.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(super) struct SourceClock {
     is_behind: AtomicBool,
     is_ahead: AtomicBool,
 }
 
 /// What a frame's time says of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct ClockCheck {
     /// What the time was at least, where the clock is behind.
     pub not_before: Option<Timestamp>,
     /// It was not behind before and is now, or the other way round.
     pub has_changed: bool,
 }
 
-impl Clock {
+impl SourceClock {
     /// The time of a frame, or that of the machine where the frame's lies behind it; and whether the clock was not
     /// ahead before.
-    pub(super) fn no_later_than(&self, time: Timestamp, now: Timestamp) -> (Timestamp, bool) {
+    pub(super) fn clamp_to_now(&self, time: Timestamp, now: Timestamp) -> (Timestamp, bool) {
         let is_ahead = time.earlier_by(TOLERANCE) > now;
         let was_ahead = self.is_ahead.swap(is_ahead, Relaxed);
         (if is_ahead { now } else { time }, is_ahead && !was_ahead)
     }
 
     /// Looks at the time of a frame, where `newest` is the newest that is known.
-    pub(super) fn look(&self, time: Timestamp, newest: Option<Timestamp>) -> Look {
-        let least = least(newest);
+    pub(super) fn check(&self, time: Timestamp, newest: Option<Timestamp>) -> ClockCheck {
+        let least = lower_bound(newest);
         let was_behind = self.is_behind.load(Relaxed);
-        let tolerance = if was_behind { RIGHT_AGAIN } else { TOLERANCE };
+        let tolerance = if was_behind { RECOVERY_TOLERANCE } else { TOLERANCE };
         let is_behind = time < least.earlier_by(tolerance);
         self.is_behind.store(is_behind, Relaxed);
-        Look { not_before: is_behind.then_some(least), has_changed: is_behind != was_behind }
+        ClockCheck { not_before: is_behind.then_some(least), has_changed: is_behind != was_behind }
     }
 
     pub(super) fn is_behind(&self) -> bool {
@@ -62,13 +62,13 @@ impl Clock {
     }
 
     /// Whether this time of the machine's clock may be right, where `newest` is the newest that is known.
-    pub(super) fn is_right(now: Timestamp, newest: Option<Timestamp>) -> bool {
-        now >= least(newest).earlier_by(TOLERANCE)
+    pub(super) fn is_plausible(now: Timestamp, newest: Option<Timestamp>) -> bool {
+        now >= lower_bound(newest).earlier_by(TOLERANCE)
     }
 }
 
 /// What the time is at least, where `newest` is the newest that is known.
-fn least(newest: Option<Timestamp>) -> Timestamp {
+fn lower_bound(newest: Option<Timestamp>) -> Timestamp {
     let built = Timestamp::from_micros(BUILT_SECONDS.saturating_mul(1_000_000));
     newest.map_or(built, |newest| newest.max(built))
 }
@@ -83,15 +83,21 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(clock: &Clock, time: i64, newest: Option<i64>, not_before: Option<i64>, has_changed: bool) {
-        let look = clock.look(at(time), newest.map(at));
-        assert_eq!(look, Look { not_before: not_before.map(at), has_changed });
+    fn check(
+        clock: &SourceClock,
+        time: i64,
+        newest: Option<i64>,
+        not_before: Option<i64>,
+        has_changed: bool,
+    ) {
+        let look = clock.check(at(time), newest.map(at));
+        assert_eq!(look, ClockCheck { not_before: not_before.map(at), has_changed });
         assert_eq!(clock.is_behind(), not_before.is_some());
     }
 
     #[test]
     fn a_time_before_the_newest_event_is_behind() {
-        let clock = Clock::default();
+        let clock = SourceClock::default();
         check(&clock, 1000, None, None, false);
         check(&clock, 940, Some(1000), None, false);
         check(&clock, 939, Some(1000), Some(1000), true);
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_time_ahead_of_the_machines_is_corrected() {
-        let clock = Clock::default();
+        let clock = SourceClock::default();
         for (time, expected, is_newly_ahead) in [
             (900, 900, false),
             (1060, 1060, false),
@@ -111,9 +117,9 @@ mod tests {
             (9999, 1000, false),
             (1000, 1000, false),
         ] {
-            assert_eq!(clock.no_later_than(at(time), at(1000)), (at(expected), is_newly_ahead), "{time}");
+            assert_eq!(clock.clamp_to_now(at(time), at(1000)), (at(expected), is_newly_ahead), "{time}");
         }
-        assert!(clock.no_later_than(at(9999), at(1000)).1, "told again after it was right");
+        assert!(clock.clamp_to_now(at(9999), at(1000)).1, "told again after it was right");
     }
 
     #[test]
@@ -125,13 +131,13 @@ mod tests {
             (939, Some(1000), false),
             (9999, Some(1000), true),
         ] {
-            assert_eq!(Clock::is_right(at(now), newest.map(at)), expected, "{now}");
+            assert_eq!(SourceClock::is_plausible(at(now), newest.map(at)), expected, "{now}");
         }
     }
 
     #[test]
     fn a_time_before_the_build_is_behind() {
-        let clock = Clock::default();
+        let clock = SourceClock::default();
         check(&clock, -61, None, Some(0), true);
         check(&clock, -1_000_000, Some(-1_000_001), Some(0), false);
         check(&clock, 5, Some(-1_000_000), None, true);

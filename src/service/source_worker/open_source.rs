@@ -30,13 +30,13 @@ impl SourceError {
 }
 
 /// An open source.
-pub(super) struct Opened {
+pub(super) struct OpenSource {
     pub capture: Capture,
     /// Undoes, once dropped, what was changed about the interface.
     pub monitor: Option<Monitor>,
 }
 
-impl Opened {
+impl OpenSource {
     /// Opens a source, an interface in monitor mode where that is wanted. `stop` ends the wait for the first
     /// bytes.
     pub fn open(source: &Source, settings: &Settings, stop: &StopHandle) -> Result<Self, SourceError> {

@@ -9,29 +9,29 @@ use crate::event::{Probe, Timestamp};
 use crate::recorder::CapturedProbe;
 
 /// Signatures that one sensor remembers to have handed over; past it, it begins anew.
-const REMEMBERED_SIGNATURES: usize = 16_384;
+const SIGNATURES_LIMIT: usize = 16_384;
 
 /// Turns the frames of one sensor into probes for the recorder.
-pub struct Ear {
+pub struct ProbeConverter {
     sensor: Arc<str>,
     include_bad_fcs: bool,
     signatures: HashSet<Signature>,
 }
 
-impl Ear {
-    /// An ear for the sensor of this name, which leaves out what [`is_left_out`] says.
+impl ProbeConverter {
+    /// An ear for the sensor of this name, which leaves out what [`is_excluded`] says.
     pub fn new(sensor: &str, include_bad_fcs: bool) -> Self {
         Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new() }
     }
 
     /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
-    pub fn hear(&mut self, frame: Frame<'_>) -> Option<CapturedProbe> {
+    pub fn convert(&mut self, frame: Frame<'_>) -> Option<CapturedProbe> {
         let probe_request = frame.probe_request;
-        if is_left_out(probe_request.fcs, self.include_bad_fcs) {
+        if is_excluded(probe_request.fcs, self.include_bad_fcs) {
             return None;
         }
         let signature = probe_request.signature;
-        if self.signatures.len() >= REMEMBERED_SIGNATURES {
+        if self.signatures.len() >= SIGNATURES_LIMIT {
             self.signatures.clear();
         }
         let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
@@ -50,6 +50,6 @@ impl Ear {
 
 /// Whether a frame with this FCS is left out. One whose FCS is wrong has bits that were not sent, in its
 /// addresses too, so it is taken only where that is asked for.
-pub fn is_left_out(fcs: Fcs, include_bad_fcs: bool) -> bool {
+pub fn is_excluded(fcs: Fcs, include_bad_fcs: bool) -> bool {
     fcs == Fcs::Bad && !include_bad_fcs
 }

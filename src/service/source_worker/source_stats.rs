@@ -7,22 +7,22 @@ use crate::event::Timestamp;
 
 /// What several captures of one source have counted.
 #[derive(Clone, Copy, Default)]
-pub struct Counts {
+pub struct SourceStats {
     pub frames: u64,
     pub last_frame: Option<Timestamp>,
     pub undecodable: u64,
     pub bad_fcs: u64,
-    pub drops: Drops,
+    pub drops: DroppedFrames,
 }
 
 /// Frames that were lost before they were heard, by who lost them.
 #[derive(Clone, Copy, Default)]
-pub struct Drops {
+pub struct DroppedFrames {
     pub kernel: u64,
     pub interface: u64,
 }
 
-impl Counts {
+impl SourceStats {
     /// With those of another capture.
     pub fn and(self, counters: &Counters) -> Self {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -31,7 +31,7 @@ impl Counts {
             last_frame: counters.last_frame_us().map(Timestamp::from_micros).or(self.last_frame),
             undecodable: self.undecodable + count(&counters.undecodable),
             bad_fcs: self.bad_fcs + count(&counters.fcs_bad),
-            drops: Drops {
+            drops: DroppedFrames {
                 kernel: self.drops.kernel + count(&counters.kernel_dropped),
                 interface: self.drops.interface + count(&counters.interface_dropped),
             },

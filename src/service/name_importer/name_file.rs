@@ -10,7 +10,7 @@ use twox_hash::XxHash3_64;
 use crate::names_import::{FILE_LIMIT, Facts, Unreadable};
 
 /// After how many looks a file is taken though it is never twice the same.
-const PATIENCE: u32 = 10;
+const SETTLE_POLLS_LIMIT: u32 = 10;
 
 /// Why a file gives no names at the moment.
 #[derive(Debug, thiserror::Error)]
@@ -25,13 +25,13 @@ enum FileError {
 
 /// Where a look at a file leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum FileChange {
     /// It is as it was, or cannot be read at the moment.
-    Same,
+    Unchanged,
     /// It has changed, and may be in the middle of being written: it is taken once it is twice the same.
     Settling,
     /// What it says was taken.
-    Taken,
+    Updated,
 }
 
 /// A file of names.
@@ -58,29 +58,29 @@ impl NameFile {
 
     /// Reads it. It is small, and neither its length nor its time tells each change: two writes within a
     /// clock tick, or NFS, leave them as they were.
-    pub(super) fn look(&mut self) -> Look {
+    pub(super) fn poll(&mut self) -> FileChange {
         match read(&self.path) {
-            Ok(bytes) => self.weigh(&bytes),
+            Ok(bytes) => self.examine(&bytes),
             Err(error) => {
                 self.settling = None;
                 self.tell(format!(
                     "could not be read for names: {error}; what it said before holds until it can"
                 ));
-                Look::Same
+                FileChange::Unchanged
             }
         }
     }
 
-    fn weigh(&mut self, bytes: &[u8]) -> Look {
+    fn examine(&mut self, bytes: &[u8]) -> FileChange {
         let hash = XxHash3_64::oneshot(bytes);
         if self.taken.as_ref().is_some_and(|(taken, _)| *taken == hash) {
             (self.settling, self.told) = (None, None);
-            return Look::Same;
+            return FileChange::Unchanged;
         }
         let (before, looks) = self.settling.map_or((None, 0), |(hash, looks)| (Some(hash), looks));
-        if before != Some(hash) && looks < PATIENCE {
+        if before != Some(hash) && looks < SETTLE_POLLS_LIMIT {
             self.settling = Some((hash, looks + 1));
-            return Look::Settling;
+            return FileChange::Settling;
         }
         self.settling = None;
         match Facts::read(&self.path, bytes) {
@@ -92,11 +92,11 @@ impl NameFile {
                     false => self.told = None,
                 }
                 self.taken = Some((hash, facts));
-                Look::Taken
+                FileChange::Updated
             }
             Err(error) => {
                 self.tell(format!("gives no names: {error}; what it said before holds"));
-                Look::Same
+                FileChange::Unchanged
             }
         }
     }
@@ -133,14 +133,14 @@ mod tests {
         imported.names.into_values().map(|name| name.name).collect()
     }
 
-    fn looks(file: &mut NameFile, expected: &[Look]) {
-        let looks: Vec<Look> = expected.iter().map(|_| file.look()).collect();
+    fn polls(file: &mut NameFile, expected: &[FileChange]) {
+        let looks: Vec<FileChange> = expected.iter().map(|_| file.poll()).collect();
         assert_eq!(looks, expected);
     }
 
     #[test]
     fn a_change_is_taken_once_it_is_whole_whatever_the_files_time_says() {
-        use Look::*;
+        use FileChange::*;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ethers");
         let write = |path: &Path, text: &str| {
@@ -149,59 +149,59 @@ mod tests {
         };
         write(&path, "a4:83:e7:4e:39:15 Bob\n");
         let mut file = NameFile::new(path.clone());
-        looks(&mut file, &[Settling, Taken, Same]);
+        polls(&mut file, &[Settling, Updated, Unchanged]);
         // As long, and of the same time.
         write(&path, "a4:83:e7:4e:39:15 Ann\n");
-        looks(&mut file, &[Settling, Taken, Same]);
+        polls(&mut file, &[Settling, Updated, Unchanged]);
         assert_eq!(names(&file), ["Ann"]);
         // In the middle of being written.
         write(&path, "a4:83:e7:4e:39:15 Al");
-        looks(&mut file, &[Settling]);
+        polls(&mut file, &[Settling]);
         write(&path, "a4:83:e7:4e:39:15 Alice\n00:23:a7:19:5c:03 Van\n");
-        looks(&mut file, &[Settling]);
+        polls(&mut file, &[Settling]);
         assert_eq!(names(&file), ["Ann"]);
-        looks(&mut file, &[Taken, Same]);
+        polls(&mut file, &[Updated, Unchanged]);
         assert_eq!(names(&file), ["Van", "Alice"]);
         // Another file in its place.
         let other = folder.path().join("new");
         write(&other, "a4:83:e7:4e:39:15 Alice\n00:23:a7:19:5c:03 Bus\n");
         fs::rename(&other, &path).unwrap();
-        looks(&mut file, &[Settling, Taken, Same]);
+        polls(&mut file, &[Settling, Updated, Unchanged]);
         assert_eq!(names(&file), ["Bus", "Alice"]);
         // One that is never at rest is taken all the same.
-        for number in 0..PATIENCE {
+        for number in 0..SETTLE_POLLS_LIMIT {
             write(&path, &format!("a4:83:e7:4e:39:15 Alice{number}\n"));
-            looks(&mut file, &[Settling]);
+            polls(&mut file, &[Settling]);
         }
         write(&path, "a4:83:e7:4e:39:15 Zoë\n");
-        looks(&mut file, &[Taken]);
+        polls(&mut file, &[Updated]);
     }
 
     #[test]
     fn what_cannot_be_read_keeps_what_it_said() {
-        use Look::*;
+        use FileChange::*;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ethers");
         let mut file = NameFile::new(path.clone());
-        looks(&mut file, &[Same]);
+        polls(&mut file, &[Unchanged]);
         assert_eq!(file.facts(), None);
         fs::write(&path, "a4:83:e7:4e:39:15 Alice\n").unwrap();
-        looks(&mut file, &[Settling, Taken]);
+        polls(&mut file, &[Settling, Updated]);
         fs::write(&path, b"\xff\xfea\0").unwrap();
-        looks(&mut file, &[Settling, Same]);
+        polls(&mut file, &[Settling, Unchanged]);
         assert!(file.told.as_ref().unwrap().contains("UTF-16"), "{:?}", file.told);
         File::options().write(true).open(&path).unwrap().set_len(FILE_LIMIT as u64 + 7).unwrap();
-        looks(&mut file, &[Settling, Same]);
+        polls(&mut file, &[Settling, Unchanged]);
         assert!(file.told.as_ref().unwrap().contains("4 MiB"), "{:?}", file.told);
         fs::remove_file(&path).unwrap();
-        looks(&mut file, &[Same]);
+        polls(&mut file, &[Unchanged]);
         fs::create_dir(&path).unwrap();
-        looks(&mut file, &[Same]);
+        polls(&mut file, &[Unchanged]);
         assert!(file.told.as_ref().unwrap().contains("no regular file"), "{:?}", file.told);
         assert_eq!(names(&file), ["Alice"]);
         fs::remove_dir(&path).unwrap();
         fs::write(&path, "a4:83:e7:4e:39:15 Alice\n").unwrap();
-        looks(&mut file, &[Same]);
+        polls(&mut file, &[Unchanged]);
         assert_eq!(file.told, None);
     }
 }
