@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use chrono_tz::Tz;
 
 use crate::dot11::{MacAddr, Ssid};
-use crate::event::{ChatId, Event, NamedBy, Timestamp};
+use crate::event::{ChatId, Event, EventKind, NamedBy, Timestamp};
 use crate::metrics::Timings;
 use crate::recorder::RecorderHandle;
 use crate::suggest;
@@ -237,7 +237,7 @@ impl Chat {
         let namesakes = self.recorder.state().names().addresses_of(&name);
         let others = namesakes.iter().filter(|other| **other != address).count();
         let done = reply::named(address, &name, others);
-        let event = Event::Name { time: Timestamp::now(), address, name, by: NamedBy::Chat };
+        let event = Event::new(Timestamp::now(), EventKind::Name { address, name, by: NamedBy::Chat });
         self.change(event, update, done).await
     }
 
@@ -246,7 +246,7 @@ impl Chat {
         match (name.chat, name.config) {
             (Some(_), configured) => {
                 let done = reply::unnamed(address, configured.or(name.import).as_deref());
-                let event = Event::Unname { time: Timestamp::now(), address, by: NamedBy::Chat };
+                let event = Event::new(Timestamp::now(), EventKind::Unname { address, by: NamedBy::Chat });
                 self.change(event, update, done).await
             }
             (None, Some(name)) => reply::named_by_configuration(address, &name),
@@ -259,7 +259,7 @@ impl Chat {
 
     async fn change(&self, event: Event, update: Option<u32>, done: Text) -> Text {
         // Behind the change, so that of a write that is cut off the update comes again and repeats it.
-        let answered = update.map(|update| Event::Answered { time: Timestamp::now(), update });
+        let answered = update.map(|update| Event::new(Timestamp::now(), EventKind::UpdateHandled { update }));
         match self.recorder.change_all([event].into_iter().chain(answered).collect()).await {
             Ok(()) => done,
             Err(error) => reply::change_failed(&error),

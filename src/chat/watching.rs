@@ -11,7 +11,7 @@ use super::request::Wanted;
 use super::wish::{AlertButton, Wish, watch_hash};
 use super::{Chat, Text, ask_for_name, reply};
 use crate::dot11::{MacAddr, Ssid};
-use crate::event::{ChatId, DeviceKey, Event, Pattern, Timestamp};
+use crate::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
 use crate::state::State;
 
 /// Networks that one chat may watch.
@@ -83,8 +83,8 @@ impl Chat {
         let done = words::watching(&wanted, reason.as_deref());
         let time = Timestamp::now();
         let event = match wanted {
-            Wanted::Network(ssid) => Event::Watch { time, chat, ssid, reason },
-            Wanted::Pattern(pattern) => Event::WatchPattern { time, chat, pattern, reason },
+            Wanted::Network(ssid) => Event::new(time, EventKind::Watch { chat, ssid, reason }),
+            Wanted::Pattern(pattern) => Event::new(time, EventKind::WatchPattern { chat, pattern, reason }),
         };
         self.change(event, update, done).await
     }
@@ -101,8 +101,8 @@ impl Chat {
         let done = words::unwatched(&wanted, goes_on.as_ref());
         let time = Timestamp::now();
         let event = match wanted {
-            Wanted::Network(ssid) => Event::Unwatch { time, chat, ssid },
-            Wanted::Pattern(pattern) => Event::UnwatchPattern { time, chat, pattern },
+            Wanted::Network(ssid) => Event::new(time, EventKind::Unwatch { chat, ssid }),
+            Wanted::Pattern(pattern) => Event::new(time, EventKind::UnwatchPattern { chat, pattern }),
         };
         self.change(event, update, done).await
     }
@@ -201,7 +201,7 @@ impl Chat {
             let shown = shown_device(&state, &device);
             let time = Timestamp::now();
             let done = words::following(&shown, silence, last_heard, time, self.zone);
-            (Event::Follow { time, chat, device, silence_seconds: silence.as_secs() }, done)
+            (Event::new(time, EventKind::Follow { chat, device, silence_seconds: silence.as_secs() }), done)
         };
         self.change(event, update, done).await.into()
     }
@@ -251,7 +251,7 @@ impl Chat {
             (WishOf::Nobody, ..) => words::was_not_followed(&self.called(query)),
             (WishOf::TerminalOnly, shown, _) => words::followed_at_the_terminal(&shown),
             (WishOf::Chat { goes_on }, shown, device) => {
-                let event = Event::Unfollow { time: Timestamp::now(), chat, device };
+                let event = Event::new(Timestamp::now(), EventKind::Unfollow { chat, device });
                 self.change(event, update, words::unfollowed(&shown, goes_on)).await
             }
         }
@@ -269,14 +269,14 @@ impl Chat {
         let time = Timestamp::now();
         let until = time.later_by(length);
         let done = words::muted(until, self.zone);
-        self.change(Event::Mute { time, chat, until }, update, done).await
+        self.change(Event::new(time, EventKind::Mute { chat, until }), update, done).await
     }
 
     async fn unmute(&self, chat: ChatId, update: Option<u32>) -> Text {
         let mute = self.recorder.state().mutes().get(chat).cloned();
         match mute {
             Some(mute) => {
-                let event = Event::Unmute { time: Timestamp::now(), chat };
+                let event = Event::new(Timestamp::now(), EventKind::Unmute { chat });
                 self.change(event, update, words::unmuted(mute.suppressed)).await
             }
             None => words::was_not_muted(),
@@ -300,7 +300,7 @@ impl Chat {
                 return words::too_many_ignored(DEVICES_PER_CHAT).into();
             }
             let done = words::ignoring(&shown_device(&state, &device));
-            (Event::Ignore { time: Timestamp::now(), chat, device }, done)
+            (Event::new(Timestamp::now(), EventKind::Ignore { chat, device }), done)
         };
         self.change(event, update, done).await.into()
     }
@@ -316,7 +316,7 @@ impl Chat {
             (WishOf::Nobody, ..) => words::was_not_ignored(&self.called(query)),
             (WishOf::TerminalOnly, shown, _) => words::ignored_at_the_terminal(&shown),
             (WishOf::Chat { goes_on }, shown, device) => {
-                let event = Event::Unignore { time: Timestamp::now(), chat, device };
+                let event = Event::new(Timestamp::now(), EventKind::Unignore { chat, device });
                 self.change(event, update, words::unignored(&shown, goes_on)).await
             }
         }

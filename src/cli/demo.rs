@@ -14,7 +14,7 @@ use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
 use crate::chat::{Chat, Message, Progress, reply::alerts};
 use crate::config::Config;
-use crate::event::{ChatId, Event, Timestamp};
+use crate::event::{ChatId, Event, EventKind, Timestamp};
 use crate::recorder::RecorderHandle;
 use crate::service::{ProbeConverter, RunningRecorder, ServiceError, recorder_settings};
 
@@ -120,7 +120,9 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
     for (probe, text) in waiting {
         say(&format!("{text}\n"))?;
         let time = Timestamp::now();
-        runtime.block_on(recorder.change(Event::Delivered { time, probe, chat: ChatId::TERMINAL }))?;
+        runtime.block_on(
+            recorder.change(Event::new(time, EventKind::Delivered { probe, chat: ChatId::TERMINAL })),
+        )?;
     }
     Ok(())
 }

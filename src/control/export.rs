@@ -11,7 +11,7 @@ use super::DataSource;
 use crate::chat::lookup::{Found, which_device};
 use crate::chat::table::{DeviceTable, EventTable};
 use crate::dot11::MacAddr;
-use crate::event::{Event, Offset, Timestamp};
+use crate::event::{Event, EventKind, Offset, Timestamp};
 use crate::event_log::{LogError, format_line};
 use crate::state::{DEVICE_SHARDS, Device, DeviceJson, State};
 
@@ -173,7 +173,7 @@ impl<'a, V: DataSource> Export<'a, V> {
     ) -> io::Result<()> {
         let mut table = EventTable::new(out)?;
         for (offset, event) in events {
-            if let Event::Probe(probe) = &event {
+            if let EventKind::Probe(probe) = &event.kind {
                 let name = self.view.with_state(|state| state.names().of(probe.source).map(str::to_owned));
                 table.push(offset, probe, name.as_deref())?;
             }
@@ -259,7 +259,7 @@ impl Filter {
     /// An event without an address or a time of its own is left out where one is asked for.
     fn takes_event(&self, event: &Event) -> bool {
         (self.addresses.is_none() || event.address().is_some_and(|address| self.takes_address(address)))
-            && (self.period.is_endless() || event.time().is_some_and(|time| self.period.has(time)))
+            && (self.period.is_endless() || event.time.is_some_and(|time| self.period.has(time)))
     }
 }
 

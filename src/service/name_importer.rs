@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::dot11::MacAddr;
-use crate::event::{Event, NamedBy, Timestamp};
+use crate::event::{Event, EventKind, NamedBy, Timestamp};
 use crate::names_import::{Facts, ImportedName, NAMES_LIMIT, join, neighbours};
 use crate::recorder::RecorderHandle;
 use crate::state::State;
@@ -164,11 +164,11 @@ impl Difference {
                 None => difference.added += 1,
             }
             let by = if *is_lease { NamedBy::Lease } else { NamedBy::Import };
-            difference.events.push(Event::Name { time: now, address, name: name.clone(), by });
+            difference.events.push(Event::new(now, EventKind::Name { address, name: name.clone(), by }));
         }
         for &address in known.keys().filter(|address| may_remove && !wanted.contains_key(address)) {
             difference.removed += 1;
-            difference.events.push(Event::Unname { time: now, address, by: NamedBy::Import });
+            difference.events.push(Event::new(now, EventKind::Unname { address, by: NamedBy::Import }));
         }
         difference
     }
@@ -221,7 +221,7 @@ mod tests {
         }
 
         fn hear(&mut self, source: MacAddr) {
-            self.fold(&Event::Probe(Probe::example(source, RequestedSsid::Wildcard, self.now().as_micros())));
+            self.fold(&Event::from(Probe::example(source, RequestedSsid::Wildcard, self.now().as_micros())));
         }
 
         /// Looks until nothing is being written; how many names were added, changed and removed.
@@ -328,7 +328,8 @@ mod tests {
         fixture.look();
         let phone = DeviceKey::Name("phone".into());
         let (time, chat) = (fixture.now(), ChatId(1));
-        fixture.fold(&Event::Follow { time, chat, device: phone.clone(), silence_seconds: 900 });
+        fixture
+            .fold(&Event::new(time, EventKind::Follow { chat, device: phone.clone(), silence_seconds: 900 }));
         fixture.write("ethers", &format!("{VAN} phone\n"));
         assert_eq!(fixture.look(), [1, 0, 1]);
         assert!(fixture.state.follows().get(&phone, chat).is_some());
@@ -352,11 +353,10 @@ mod tests {
             fixture.look();
         }
         assert_eq!(fixture.names().len(), NAMES_LIMIT);
-        let forget = Event::Forget {
-            time: fixture.now(),
-            addresses: Forgettable::Random,
-            heard_before: fixture.now(),
-        };
+        let forget = Event::new(
+            fixture.now(),
+            EventKind::Forget { addresses: Forgettable::Random, heard_before: fixture.now() },
+        );
         fixture.fold(&forget);
         while fixture.state.sweep() {}
         assert_eq!(fixture.state.addresses(), []);

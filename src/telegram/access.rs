@@ -30,7 +30,7 @@ use crate::chat::reply::access::{self as reply, ListedChat, refused};
 use crate::chat::request::Command;
 use crate::chat::{Answer, Button, Press, Pressed, Text, reply::change_failed};
 use crate::dot11::hex;
-use crate::event::{ChatId, CodeHash, Event, Role, Timestamp};
+use crate::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
 /// For how long a code is good.
@@ -141,7 +141,9 @@ impl Access {
             return Some(reply::owner_is_a_person().into());
         }
         let name = name.chars().take(NAME_LENGTH).collect();
-        if let Err(error) = self.recorder.change(Event::Paired { time, chat, code, name }).await {
+        if let Err(error) =
+            self.recorder.change(Event::new(time, EventKind::Paired { chat, code, name })).await
+        {
             return Some(change_failed(&error).into());
         }
         // Another chat may have come first.
@@ -218,7 +220,7 @@ impl Access {
                 Ok(listed) => listed,
                 Err(why) => return Pressed::Tell(why.to_owned()),
             };
-            let gone = Event::ChatRemoved { time: Timestamp::now(), chat: listed.chat, by: owner };
+            let gone = Event::new(Timestamp::now(), EventKind::ChatRemoved { chat: listed.chat, by: owner });
             if let Err(error) = self.recorder.change(gone).await {
                 return Pressed::Send(change_failed(&error).into());
             }
@@ -282,7 +284,9 @@ impl Access {
         let time = Timestamp::now();
         let micros = i64::try_from(CODE_TIME.as_micros()).unwrap_or(i64::MAX);
         let expires = Timestamp::from_micros(time.as_micros().saturating_add(micros));
-        self.recorder.change(Event::Invited { time, code: CodeHash::of(&code), role, expires, by }).await?;
+        self.recorder
+            .change(Event::new(time, EventKind::Invited { code: CodeHash::of(&code), role, expires, by }))
+            .await?;
         Ok(code)
     }
 

@@ -17,7 +17,7 @@ use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use super::sleep_until;
 use crate::chat::{Answer, reply::alerts};
-use crate::event::{ChatId, Event, Offset, Timestamp};
+use crate::event::{ChatId, Event, EventKind, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
 /// How long a message that is on its way may still take when the service stops.
@@ -267,16 +267,18 @@ fn delivered(chat: ChatId, what: &What) -> Vec<Event> {
     let time = Timestamp::now();
     match what {
         What::Alerts(offsets) => {
-            offsets.iter().map(|&probe| Event::Delivered { time, probe, chat }).collect()
+            offsets.iter().map(|&probe| Event::new(time, EventKind::Delivered { probe, chat })).collect()
         }
-        What::Overflow(count) => vec![Event::OverflowTold { time, chat, count: *count }],
-        What::MuteOver(count) => vec![Event::MuteTold { time, chat, count: *count }],
+        What::Overflow(count) => vec![Event::new(time, EventKind::OverflowReported { chat, count: *count })],
+        What::MuteOver(count) => vec![Event::new(time, EventKind::MuteReported { chat, count: *count })],
     }
 }
 
 fn undeliverable(chat: ChatId, what: &What, reason: &str) -> Vec<Event> {
     let time = Timestamp::now();
-    let dropped = |&probe: &Offset| Event::Undeliverable { time, probe, chat, reason: reason.to_owned() };
+    let dropped = |&probe: &Offset| {
+        Event::new(time, EventKind::Undeliverable { probe, chat, reason: reason.to_owned() })
+    };
     match what {
         What::Alerts(offsets) => offsets.iter().map(dropped).collect(),
         What::Overflow(_) | What::MuteOver(_) => delivered(chat, what),

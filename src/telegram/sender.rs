@@ -18,7 +18,7 @@ use super::outgoing::{Destination, OutgoingMessage, action, telegram_id};
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::{Answer, Text};
-use crate::event::{ChatId, Event, Timestamp};
+use crate::event::{ChatId, Event, EventKind, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
 /// Tries for a reply: whoever asked is waiting, and may ask again.
@@ -66,7 +66,7 @@ impl Sender {
             "the group {from} became the supergroup {to} and is served as that; where telegram.chats names \
              {from}, put {to} there"
         );
-        match self.recorder.change(Event::ChatMigrated { time: Timestamp::now(), from, to }).await {
+        match self.recorder.change(Event::new(Timestamp::now(), EventKind::ChatMigrated { from, to })).await {
             // It holds, and is written as soon as the disk takes it.
             Err(ChangeError::NotOnDiskYet(_)) => Ok(()),
             outcome => outcome,

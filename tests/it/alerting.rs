@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use probewatch::chat::reply::alerts as words;
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event::{
+    AlertDecision, ChatId, DeviceKey, Event, EventKind, Fate, NamedBy, Offset, Probe, Timestamp,
+};
 use probewatch::recorder::Settings;
 use probewatch::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
 use serde_json::Value;
@@ -75,7 +77,7 @@ impl Folded {
     fn hear(&mut self, mut probe: Probe) -> Vec<AlertDecision> {
         probe.alerts = self.state.decide_alerts(&probe, &self.policy);
         let alerts = probe.alerts.clone();
-        self.fold(Event::Probe(probe));
+        self.fold(Event::from(probe));
         alerts
     }
 
@@ -88,7 +90,7 @@ impl Folded {
     }
 
     fn follow(&mut self, device: DeviceKey, micros: i64) {
-        self.fold(Event::Follow { time: time(micros), chat: OWNER, device, silence_seconds: 900 });
+        self.fold(Event::new(time(micros), EventKind::Follow { chat: OWNER, device, silence_seconds: 900 }));
     }
 
     fn presences(&self) -> Vec<Presence> {
@@ -147,11 +149,8 @@ fn a_service_that_was_down_invents_no_arrival_and_no_leaving() {
 fn a_name_is_followed_over_all_its_addresses() {
     let mut folded = Folded::new();
     let other = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
-    let name = |address, name: &str| Event::Name {
-        time: time(0),
-        address,
-        name: name.to_owned(),
-        by: NamedBy::Chat,
+    let name = |address, name: &str| {
+        Event::new(time(0), EventKind::Name { address, name: name.to_owned(), by: NamedBy::Chat })
     };
     folded.follow(DeviceKey::Address(van()), 0);
     folded.fold(name(van(), "Van"));
@@ -164,7 +163,8 @@ fn a_name_is_followed_over_all_its_addresses() {
     assert_eq!(folded.leave(minutes(20)), 0, "one of them was heard lately");
     assert_eq!(folded.leave(minutes(25)), 1);
     // A probe that says both is one alert.
-    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
+    folded
+        .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
     assert_eq!(folded.hear(asks(van(), "Depot", minutes(60))).len(), 2);
     let (_, last) = folded.state.alerts().waiting_for(OWNER).last().unwrap();
     assert!(last.watch_match.is_some() && last.presence.is_some());
@@ -174,9 +174,10 @@ fn a_name_is_followed_over_all_its_addresses() {
 #[test]
 fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     let mut folded = Folded::new();
-    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
+    folded
+        .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
     folded.follow(DeviceKey::Address(van()), 0);
-    folded.fold(Event::Mute { time: time(0), chat: OWNER, until: time(minutes(60)) });
+    folded.fold(Event::new(time(0), EventKind::Mute { chat: OWNER, until: time(minutes(60)) }));
     let muted = folded.hear(asks(van(), "Depot", minutes(1)));
     let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
     assert_eq!(muted, [AlertDecision::Mute { chat: OWNER }, arrival]);
@@ -185,12 +186,12 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     assert_eq!(folded.state.mutes().get(OWNER).unwrap().suppressed, 2);
     assert_eq!(folded.state.alerts().waiting(), 0);
     let device = DeviceKey::Address(van());
-    folded.fold(Event::Ignore { time: time(0), chat: OWNER, device: device.clone() });
+    folded.fold(Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() }));
     let untold = AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(39 * 60), fate: Fate::Untold };
     assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), [untold]);
     assert_eq!(folded.hear(asks(van(), "Depot", minutes(41))), []);
-    folded.fold(Event::Unignore { time: time(0), chat: OWNER, device });
-    folded.fold(Event::MuteTold { time: time(minutes(61)), chat: OWNER, count: 2 });
+    folded.fold(Event::new(time(0), EventKind::Unignore { chat: OWNER, device }));
+    folded.fold(Event::new(time(minutes(61)), EventKind::MuteReported { chat: OWNER, count: 2 }));
     assert!(folded.state.mutes().get(OWNER).is_none());
     assert!(!folded.hear(asks(van(), "Depot", minutes(62))).is_empty());
 }
@@ -199,10 +200,10 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
 fn who_comes_while_nobody_wants_to_know_is_here_afterwards() {
     let device = DeviceKey::Address(van());
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
-    let ignore = || Event::Ignore { time: time(0), chat: OWNER, device: device.clone() };
-    let unignore = || Event::Unignore { time: time(0), chat: OWNER, device: device.clone() };
-    let mute = || Event::Mute { time: time(0), chat: OWNER, until: time(minutes(90)) };
-    let unmute = || Event::Unmute { time: time(0), chat: OWNER };
+    let ignore = || Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() });
+    let unignore = || Event::new(time(0), EventKind::Unignore { chat: OWNER, device: device.clone() });
+    let mute = || Event::new(time(0), EventKind::Mute { chat: OWNER, until: time(minutes(90)) });
+    let unmute = || Event::new(time(0), EventKind::Unmute { chat: OWNER });
     for (begin, end) in [(ignore(), unignore()), (mute(), unmute())] {
         let mut folded = Folded::new();
         folded.hear(wildcard(1));
@@ -231,7 +232,8 @@ fn who_comes_while_nobody_wants_to_know_is_here_afterwards() {
 #[test]
 fn one_probe_that_says_two_things_overflows_as_one() {
     let mut folded = Folded::new();
-    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from("Depot"), reason: None });
+    folded
+        .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
     folded.follow(DeviceKey::Address(van()), 0);
     for number in 0..ALERTS_PER_MINUTE {
         folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
@@ -245,7 +247,7 @@ fn one_probe_that_says_two_things_overflows_as_one() {
 fn alert_of(number: u64, ssid: &str) -> Alert {
     let mut folded = Folded::new();
     let reason = Some("\u{1f4e1}<reason> ".repeat(10));
-    folded.fold(Event::Watch { time: time(0), chat: OWNER, ssid: Ssid::from(ssid), reason });
+    folded.fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from(ssid), reason }));
     let [.., a, b] = number.to_be_bytes();
     folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, a, b]), ssid, number as i64 * 1_000_000));
     folded.state.alerts().waiting_for(OWNER).next().unwrap().1.clone()
@@ -327,7 +329,7 @@ fn a_burst_is_a_few_messages_and_then_one() {
     assert!(alerts.iter().any(|alert| alert.plain.contains(" alerts\n• ")), "{all}");
     assert!(home.service.terminate().success());
     let logged = events(&home.service.data_dir());
-    let delivered = logged.iter().filter(|(_, event)| matches!(event, Event::Delivered { .. }));
+    let delivered = logged.iter().filter(|(_, event)| matches!(event.kind, EventKind::Delivered { .. }));
     assert_eq!(delivered.count(), 12);
     home.api.assert_clean();
 }
@@ -359,14 +361,15 @@ fn record_the_night(data_dir: &Path) {
     let running = Running::start(Settings { ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
     let ssid = Ssid::from("Depot");
-    let watch = Event::Watch { time: time(now), chat: ChatId(CHAT), ssid, reason: Some("vans".into()) };
+    let watch =
+        Event::new(time(now), EventKind::Watch { chat: ChatId(CHAT), ssid, reason: Some("vans".into()) });
     running.record(&Input::Change(watch));
     for number in 0..5 {
         let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, number]);
         let ago = minutes(110 - 10 * i64::from(number));
         running.record(&Input::Probe(asks(source, "Depot", now - ago)));
     }
-    let mute = Event::Mute { time: time(now), chat: ChatId(CHAT), until: time(now - minutes(40)) };
+    let mute = Event::new(time(now), EventKind::Mute { chat: ChatId(CHAT), until: time(now - minutes(40)) });
     running.record(&Input::Change(mute));
     running.record(&Input::Probe(asks(van(), "Depot", now - minutes(50))));
     running.sync();
@@ -415,8 +418,8 @@ fn quiet_hours_end_with_one_message() {
     assert!(home.service.terminate().success());
     let logged = events(&data_dir);
     let count = |is: fn(&Event) -> bool| logged.iter().filter(|(_, event)| is(event)).count();
-    assert_eq!(count(|event| matches!(event, Event::Delivered { .. })), 6);
-    assert_eq!(count(|event| matches!(event, Event::MuteTold { count: 1, .. })), 1);
+    assert_eq!(count(|event| matches!(event.kind, EventKind::Delivered { .. })), 6);
+    assert_eq!(count(|event| matches!(event.kind, EventKind::MuteReported { count: 1, .. })), 1);
     home.api.assert_clean();
 }
 
@@ -437,7 +440,7 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
     let now = Timestamp::now();
     running.record(&Input::Probe(probe(van(), RequestedSsid::Wildcard, now.as_micros())));
     let device = DeviceKey::Address(van());
-    let follow = Event::Follow { time: now, chat: OWNER, device, silence_seconds: 1 };
+    let follow = Event::new(now, EventKind::Follow { chat: OWNER, device, silence_seconds: 1 });
     running.record(&Input::Change(follow));
     running.runtime.block_on(running.handle.alerts_waiting());
     assert_eq!(left(&running), 1);
@@ -447,7 +450,7 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
     assert_eq!(left(&running), 1);
     running.stop();
     let events = events(folder.path());
-    assert_eq!(events.iter().filter(|(_, event)| matches!(event, Event::Left { .. })).count(), 1);
+    assert_eq!(events.iter().filter(|(_, event)| matches!(event.kind, EventKind::Left { .. })).count(), 1);
 }
 
 #[test]

@@ -37,7 +37,7 @@ proptest! {
             let (newest, before) = (state.newest_time(), known(&state, source, &ssid));
             let is_marked = probe.not_before.is_some();
             let (time, least) = (probe.time, probe.known_time());
-            state.fold(state.next_offset(), &Event::Probe(probe));
+            state.fold(state.next_offset(), &Event::from(probe));
             let counted = if is_marked { newest.map_or(least, |newest| newest.max(least)) } else { time };
             prop_assert!(state.newest_time() >= newest);
             for (before, after) in before.into_iter().zip(known(&state, source, &ssid)) {
@@ -63,7 +63,7 @@ fn a_probe_that_was_heard_too_early_counts_in_the_hour_that_is_known() {
     let mut state = State::default();
     let marked = |time| Probe { not_before: Some(hour(3)), signal_dbm: Some(-40), ..at(time) };
     for probe in [at(hour(100)), marked(hour(0)), marked(hour(1))] {
-        state.fold(state.next_offset(), &Event::Probe(probe));
+        state.fold(state.next_offset(), &Event::from(probe));
     }
     let device = state.device(source).unwrap();
     assert_eq!((device.first_probe, device.last_probe), (hour(100), hour(100)));

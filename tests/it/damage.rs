@@ -6,7 +6,7 @@ use std::path::Path;
 
 use probewatch::chat::lookup::{Found, look_up};
 use probewatch::dot11::{RequestedSsid, Ssid};
-use probewatch::event::{Event, Offset, Timestamp};
+use probewatch::event::{Event, EventKind, Offset, Timestamp};
 use probewatch::event_log::{self, Snapshots};
 
 use crate::support::recorder::{
@@ -39,7 +39,7 @@ fn recording_goes_on_behind_a_cut() {
     running.stop();
     let now = events(folder.path());
     assert_eq!(now[..5], all[..5]);
-    assert!(matches!(now[5].1, Event::Lost { count: 1, .. }), "{:?}", now[5]);
+    assert!(matches!(now[5].1.kind, EventKind::Lost { count: 1, .. }), "{:?}", now[5]);
     assert_eq!(now.len(), 7);
     let reopened = Running::start(settings(folder.path()));
     assert_same(&reopened.handle.state(), &fold(&now));
@@ -79,7 +79,11 @@ fn mending_works_on_a_real_disk() {
     assert_eq!(fs::read(events_folder.join(format!("{:020}.ndjson.zst.damaged", 0))).unwrap(), damaged);
     // Nothing is reported any more, and the recorder folds what is left.
     let left = events(folder.path());
-    assert!(matches!(left[0], (Offset(0), Event::Lost { count: 1.., .. })), "{:?}", left[0]);
+    assert!(
+        matches!(left[0], (Offset(0), Event { kind: EventKind::Lost { count: 1.., .. }, .. })),
+        "{:?}",
+        left[0]
+    );
     fs::remove_dir_all(folder.path().join("state")).unwrap();
     let running = Running::start(settings(folder.path()));
     assert_same(&running.handle.state(), &fold(&left));
@@ -196,7 +200,7 @@ fn an_end_of_the_log_that_is_gone_is_told_and_its_offsets_are_not_given_again() 
     let now = events(folder.path());
     let (at, lost) = &now[all.len() - 2];
     assert_eq!(*at, all[all.len() - 2].0);
-    assert!(matches!(lost, Event::Lost { count: 2, .. }), "{lost:?}");
+    assert!(matches!(lost.kind, EventKind::Lost { count: 2, .. }), "{lost:?}");
     assert_eq!(now.last().unwrap().0, Offset(all.len() as u64));
     let mut stored = OfflineDataDir::open(folder.path()).unwrap();
     let check = stored.check(3, &mut |_| {}).unwrap();

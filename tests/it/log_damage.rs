@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use probewatch::event::{Event, Offset};
+use probewatch::event::{Event, EventKind, Offset};
 use probewatch::event_log::Rotation;
 
 use crate::support::faulty_disk::FaultyDisk;
@@ -252,7 +252,7 @@ fn a_stray_empty_segment_costs_nothing() {
 #[test]
 fn a_lost_run_is_read_from_anywhere() {
     let disk = log_of(4, 1 << 20);
-    let lost = Event::Lost { count: 10, why: "a test".to_owned() };
+    let lost = Event::without_time(EventKind::Lost { count: 10, why: "a test".to_owned() });
     {
         let mut writer = open(&disk, Rotation { bytes: 1 << 20, age: HOUR }).unwrap();
         assert_eq!(writer.append(&lost).unwrap(), Offset(4));

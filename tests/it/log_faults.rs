@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use probewatch::event::{Event, Offset};
+use probewatch::event::{EventKind, Offset};
 use probewatch::event_log::{Rotation, Writer};
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Leftover, Operation};
@@ -386,6 +386,6 @@ fn a_snapshot_may_know_more_than_the_log() {
         assert_eq!((from_0.lost(), from_0.damage.len()), (100 - events, 1));
         log.mend(&from_0.damaged).unwrap();
         assert_eq!(read_all(&disk).events, from_0.events);
-        assert!(matches!(from_0.events[events as usize].1, Event::Lost { .. }));
+        assert!(matches!(from_0.events[events as usize].1.kind, EventKind::Lost { .. }));
     }
 }

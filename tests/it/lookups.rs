@@ -8,7 +8,7 @@ use probewatch::chart::{self, Series};
 use probewatch::chat::button::Action;
 use probewatch::chat::{Answer, Button, Chat, File, MESSAGE_LIMIT, Message, Press, Pressed, Progress};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{Event, NamedBy, Probe, Timestamp};
+use probewatch::event::{Event, EventKind, NamedBy, Probe, Timestamp};
 use probewatch::recorder::ProbeFilter;
 use proptest::prelude::*;
 
@@ -138,7 +138,10 @@ fn hostile_networks_and_names_fit_their_pages_uncut() {
     let street = Street::new((0..30).map(worst).chain([longer]));
     for number in 0..30 {
         let name = "\u{e0001}".repeat(63) + &number.to_string();
-        let event = Event::Name { time: Timestamp::now(), address: device(number), name, by: NamedBy::Chat };
+        let event = Event::new(
+            Timestamp::now(),
+            EventKind::Name { address: device(number), name, by: NamedBy::Chat },
+        );
         street.recorder.record(&Input::Change(event));
     }
     let pages = street.pages("/networks");
@@ -297,8 +300,10 @@ fn what_stands_under_a_file_fits_whatever_names_are_in_it() {
         let asked = [ssid, Ssid::new(&[0x1b; 255])]
             .map(|ssid| probe(device(1), RequestedSsid::Named(ssid), Timestamp::now().as_micros()));
         let street = Street::new(asked);
-        let event =
-            Event::Name { time: Timestamp::now(), address: device(1), name: name.clone(), by: NamedBy::Chat };
+        let event = Event::new(
+            Timestamp::now(),
+            EventKind::Name { address: device(1), name: name.clone(), by: NamedBy::Chat },
+        );
         street.recorder.record(&Input::Change(event));
         let card = street.ask(&device(1).to_string());
         let chart = drawn(street.press(&button(&card, "📈 Chart").unwrap()));

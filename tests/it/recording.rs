@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 use probewatch::event::{
-    AlertDecision, ChatId, CodeHash, DeviceKey, Event, Fate, Forgettable, LeaveDecision, NamedBy, Offset,
-    Pattern, Probe, Role, Timestamp,
+    AlertDecision, ChatId, CodeHash, DeviceKey, Event, EventKind, Fate, Forgettable, LeaveDecision, NamedBy,
+    Offset, Pattern, Probe, Role, Timestamp,
 };
 use probewatch::recorder::Retention;
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
@@ -79,67 +79,61 @@ pub fn input() -> impl Strategy<Value = Input> {
             })
         ),
         1 => (time(), chat(), ssid(), any::<Option<bool>>()).prop_map(|(time, chat, ssid, reason)| {
-            Input::Change(Event::Watch { time, chat, ssid, reason: reason.map(|r| format!("reason {r}")) })
+            Input::Change(Event::new(time, EventKind::Watch { chat, ssid, reason: reason.map(|r| format!("reason {r}")) }))
         }),
         1 => (time(), chat(), ssid())
-            .prop_map(|(time, chat, ssid)| Input::Change(Event::Unwatch { time, chat, ssid })),
+            .prop_map(|(time, chat, ssid)| Input::Change(Event::new(time, EventKind::Unwatch { chat, ssid }))),
         1 => (time(), chat(), pattern(), any::<Option<bool>>()).prop_map(|(time, chat, pattern, reason)| {
             let reason = reason.map(|reason| format!("reason {reason}"));
-            Input::Change(Event::WatchPattern { time, chat, pattern, reason })
+            Input::Change(Event::new(time, EventKind::WatchPattern { chat, pattern, reason }))
         }),
         1 => (time(), chat(), pattern())
-            .prop_map(|(time, chat, pattern)| Input::Change(Event::UnwatchPattern { time, chat, pattern })),
+            .prop_map(|(time, chat, pattern)| Input::Change(Event::new(time, EventKind::UnwatchPattern { chat, pattern }))),
         2 => (time(), chat(), device(), 0..300_u64).prop_map(|(time, chat, device, silence_seconds)| {
-            Input::Change(Event::Follow { time, chat, device, silence_seconds })
+            Input::Change(Event::new(time, EventKind::Follow { chat, device, silence_seconds }))
         }),
         1 => (time(), chat(), device())
-            .prop_map(|(time, chat, device)| Input::Change(Event::Unfollow { time, chat, device })),
+            .prop_map(|(time, chat, device)| Input::Change(Event::new(time, EventKind::Unfollow { chat, device }))),
         1 => (time(), chat(), device(), address(), time(), fate()).prop_map(
             |(time, chat, device, source, last_heard, fate)| {
                 let alerts = vec![LeaveDecision { chat, fate }];
-                Input::Change(Event::Left { time, chat, device, source, last_heard, alerts })
+                Input::Change(Event::new(time, EventKind::Left { chat, device, source, last_heard, alerts }))
             }
         ),
         1 => (time(), chat(), time())
-            .prop_map(|(time, chat, until)| Input::Change(Event::Mute { time, chat, until })),
+            .prop_map(|(time, chat, until)| Input::Change(Event::new(time, EventKind::Mute { chat, until }))),
         1 => prop_oneof![
-            (time(), chat()).prop_map(|(time, chat)| Event::Unmute { time, chat }),
-            (time(), chat(), 0..3_u64).prop_map(|(time, chat, count)| Event::MuteTold { time, chat, count }),
-            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::Ignore { time, chat, device }),
-            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::Unignore { time, chat, device }),
+            (time(), chat()).prop_map(|(time, chat)| Event::new(time, EventKind::Unmute { chat })),
+            (time(), chat(), 0..3_u64).prop_map(|(time, chat, count)| Event::new(time, EventKind::MuteReported { chat, count })),
+            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::new(time, EventKind::Ignore { chat, device })),
+            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::new(time, EventKind::Unignore { chat, device })),
         ]
         .prop_map(Input::Change),
         1 => (time(), address(), "[A-C]", by())
-            .prop_map(|(time, address, name, by)| Input::Change(Event::Name { time, address, name, by })),
+            .prop_map(|(time, address, name, by)| Input::Change(Event::new(time, EventKind::Name { address, name, by }))),
         1 => (time(), address(), by())
-            .prop_map(|(time, address, by)| Input::Change(Event::Unname { time, address, by })),
+            .prop_map(|(time, address, by)| Input::Change(Event::new(time, EventKind::Unname { address, by }))),
         1 => (time(), offset(), chat())
-            .prop_map(|(time, probe, chat)| Input::Change(Event::Delivered { time, probe, chat })),
+            .prop_map(|(time, probe, chat)| Input::Change(Event::new(time, EventKind::Delivered { probe, chat }))),
         1 => (time(), time(), prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)]).prop_map(
-            |(time, heard_before, addresses)| Input::Change(Event::Forget { time, addresses, heard_before })
+            |(time, heard_before, addresses)| Input::Change(Event::new(time, EventKind::Forget { addresses, heard_before }))
         ),
         1 => (time(), offset(), chat())
-            .prop_map(|(time, probe, chat)| Input::Change(Event::AlertExpired { time, probe, chat })),
+            .prop_map(|(time, probe, chat)| Input::Change(Event::new(time, EventKind::AlertExpired { probe, chat }))),
         1 => (time(), chat(), 0..3_u64)
-            .prop_map(|(time, chat, count)| Input::Change(Event::OverflowTold { time, chat, count })),
+            .prop_map(|(time, chat, count)| Input::Change(Event::new(time, EventKind::OverflowReported { chat, count }))),
         1 => (time(), chat(), chat())
-            .prop_map(|(time, from, to)| Input::Change(Event::ChatMigrated { time, from, to })),
+            .prop_map(|(time, from, to)| Input::Change(Event::new(time, EventKind::ChatMigrated { from, to }))),
         1 => (time(), any::<u32>())
-            .prop_map(|(time, update)| Input::Change(Event::Answered { time, update })),
+            .prop_map(|(time, update)| Input::Change(Event::new(time, EventKind::UpdateHandled { update }))),
         1 => (time(), time(), 0..3_u8, option::of(chat()), any::<bool>()).prop_map(
-            |(time, expires, code, by, owner)| Input::Change(Event::Invited {
-                time,
-                code: CodeHash::of(&code.to_string()),
-                role: if owner { Role::Owner } else { Role::Member },
-                expires,
-                by,
-            })
+            |(time, expires, code, by, owner)| Input::Change(Event::new(time, EventKind::Invited { code: CodeHash::of(&code.to_string()), role: if owner { Role::Owner } else { Role::Member }, expires, by }))
         ),
         1 => (time(), chat(), 0..3_u8, "[A-C]").prop_map(|(time, chat, code, name)| {
-            Input::Change(Event::Paired { time, chat, code: CodeHash::of(&code.to_string()), name })
+            Input::Change(Event::new(time, EventKind::Paired { chat, code: CodeHash::of(&code.to_string()), name }))
         }),
         1 => (time(), chat(), chat())
-            .prop_map(|(time, chat, by)| Input::Change(Event::ChatRemoved { time, chat, by })),
+            .prop_map(|(time, chat, by)| Input::Change(Event::new(time, EventKind::ChatRemoved { chat, by }))),
     ]
 }
 
@@ -212,7 +206,7 @@ proptest! {
         let mut shuffled = all.clone();
         fastrand::Rng::with_seed(seed).shuffle(&mut shuffled);
         let statistics = |probes: &[Probe]| {
-            let events: Vec<_> = probes.iter().cloned().map(Event::Probe).collect();
+            let events: Vec<_> = probes.iter().cloned().map(Event::from).collect();
             let events: Vec<_> = events.into_iter().zip(0..).map(|(event, at)| (Offset(at), event)).collect();
             fold(&events).device(source).unwrap()
         };
@@ -263,12 +257,10 @@ fn old_random_addresses_leave_and_others_stay() {
     let [random, named, young] = [1, 2, 3].map(|last| MacAddr::new([0x02, 0, 0, 0, 0, last]));
     let global = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
     let running = Running::start(settings(folder.path()));
-    let name = Event::Name {
-        time: Timestamp::from_micros(now),
-        address: named,
-        name: "Alice".into(),
-        by: NamedBy::Chat,
-    };
+    let name = Event::new(
+        Timestamp::from_micros(now),
+        EventKind::Name { address: named, name: "Alice".into(), by: NamedBy::Chat },
+    );
     running.record(&Input::Change(name));
     for (source, days) in [(random, 12), (named, 12), (global, 12), (young, 1), (random, 20)] {
         running.record(&Input::Probe(probe(source, RequestedSsid::Wildcard, now - days * DAY)));
@@ -351,12 +343,10 @@ fn every_bound_holds_and_counts() {
         capturing_since: None,
     };
     let watched = Ssid::from("Depot");
-    let mut events = vec![Event::Watch {
-        time: Timestamp::from_micros(0),
-        chat: CHATS[0],
-        ssid: watched.clone(),
-        reason: None,
-    }];
+    let mut events = vec![Event::new(
+        Timestamp::from_micros(0),
+        EventKind::Watch { chat: CHATS[0], ssid: watched.clone(), reason: None },
+    )];
     let mut offset = Offset::default();
     let mut fold_in = |state: &mut State, event: Event| {
         state.fold(offset, &event);
@@ -371,18 +361,19 @@ fn every_bound_holds_and_counts() {
         let micros = number as i64 * 6_000_000;
         let mut probe = probe(source, RequestedSsid::Named(watched.clone()), micros);
         probe.alerts = state.decide_alerts(&probe, &policy);
-        fold_in(&mut state, Event::Probe(probe));
+        fold_in(&mut state, Event::from(probe));
     }
     assert_eq!(state.alerts().waiting(), OUTBOX_LIMIT);
     assert_eq!(state.alerts().overflow(CHATS[0]).unwrap().count(), (flood - OUTBOX_LIMIT) as u64);
-    let told = Event::OverflowTold { time: Timestamp::from_micros(0), chat: CHATS[0], count: 10 };
+    let told =
+        Event::new(Timestamp::from_micros(0), EventKind::OverflowReported { chat: CHATS[0], count: 10 });
     fold_in(&mut state, told);
     let overflow = state.alerts().overflow(CHATS[0]).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), ((flood - OUTBOX_LIMIT - 10) as u64, 1));
 
     let waiting = state.alerts().waiting();
     for (probe, chat) in (0..waiting as u64).map(|number| (Offset(number + 1), CHATS[0])) {
-        fold_in(&mut state, Event::Delivered { time: Timestamp::from_micros(0), probe, chat });
+        fold_in(&mut state, Event::new(Timestamp::from_micros(0), EventKind::Delivered { probe, chat }));
     }
     assert_eq!(state.alerts().waiting(), 0);
     for number in 0..100 {
@@ -390,7 +381,7 @@ fn every_bound_holds_and_counts() {
         let micros = flood as i64 * 6_000_000 + 120_000_000;
         let mut probe = probe(source, RequestedSsid::Named(watched.clone()), micros);
         probe.alerts = state.decide_alerts(&probe, &policy);
-        fold_in(&mut state, Event::Probe(probe));
+        fold_in(&mut state, Event::from(probe));
     }
     assert_eq!(state.alerts().waiting(), ALERTS_PER_MINUTE, "more in a minute are only counted");
     // A clock that was a day ahead once, and a flood that goes on, starve no later alert.
@@ -403,7 +394,7 @@ fn every_bound_holds_and_counts() {
             probe(source, RequestedSsid::Named(watched.clone()), later + number * 1_000_000 + ahead);
         probe.alerts = state.decide_alerts(&probe, &policy);
         raised += usize::from(matches!(probe.alerts[..], [AlertDecision::Raise { .. }]));
-        fold_in(&mut state, Event::Probe(probe));
+        fold_in(&mut state, Event::from(probe));
     }
     assert!((80..=120).contains(&raised), "five minutes at twenty a minute: {raised}");
 
@@ -411,7 +402,7 @@ fn every_bound_holds_and_counts() {
     let count = SSIDS_PER_ADDRESS + 100;
     for number in 0..count {
         let ssid = RequestedSsid::Named(Ssid::from(format!("net {number}").as_str()));
-        fold_in(&mut state, Event::Probe(probe(source, ssid, 0)));
+        fold_in(&mut state, Event::from(probe(source, ssid, 0)));
     }
     let device = state.device(source).unwrap();
     assert_eq!(device.ssids().len(), SSIDS_PER_ADDRESS);
@@ -439,7 +430,10 @@ fn configured_names_follow_the_configuration_and_yield_to_a_persons() {
     assert_eq!(open(&[(bob, "Bobby")]), [(bob, "Bobby".into())]);
 
     let running = Running::start(settings(folder.path()));
-    running.record(&Input::Change(Event::Name { time, address: bob, name: "Rob".into(), by: NamedBy::Chat }));
+    running.record(&Input::Change(Event::new(
+        time,
+        EventKind::Name { address: bob, name: "Rob".into(), by: NamedBy::Chat },
+    )));
     running.stop();
     assert_eq!(open(&[(bob, "Bobby")]), [(bob, "Rob".into())]);
 }

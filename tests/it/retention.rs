@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use probewatch::control;
 use probewatch::control::export::{Export, Format, Period, Wanted, What};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{Event, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event::{Event, EventKind, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, Rotation};
 use probewatch::recorder::Retention;
 use probewatch::recorder::{OfflineDataDir, ProbeFilter, Settings};
@@ -90,12 +90,10 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
     let whole = tempfile::tempdir().unwrap();
     let all = Running::start(keeping(whole.path(), Retention::default()));
     let running = Running::start(keeping(data_dir, retention));
-    let name = Event::Name {
-        time: Timestamp::from_micros(0),
-        address: addresses()[0],
-        name: "Alice".into(),
-        by: NamedBy::Chat,
-    };
+    let name = Event::new(
+        Timestamp::from_micros(0),
+        EventKind::Name { address: addresses()[0], name: "Alice".into(), by: NamedBy::Chat },
+    );
     for recorder in [&all, &running] {
         recorder.record(&Input::Change(name.clone()));
     }
@@ -171,12 +169,10 @@ fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
             disk.fail(Fault { operations, only: Some(only), errno, is_short });
             (50..100).for_each(heard);
             assert!(running.runtime.block_on(running.handle.sync()).is_err());
-            let name = Event::Name {
-                time: Timestamp::from_micros(0),
-                address: addresses()[0],
-                name: "Alice".into(),
-                by: NamedBy::Chat,
-            };
+            let name = Event::new(
+                Timestamp::from_micros(0),
+                EventKind::Name { address: addresses()[0], name: "Alice".into(), by: NamedBy::Chat },
+            );
             assert!(running.runtime.block_on(running.handle.change(name.clone())).is_err(), "it says so");
             assert_eq!(running.handle.state().totals().probes, 100, "it goes on from memory");
             disk.fail(Fault { operations: 0..0, only: None, errno, is_short: false });

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use probewatch::dot11::{RequestedSsid, Signature, Ssid};
-use probewatch::event::{ChatId, Event, Forgettable, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event::{ChatId, Event, EventKind, Forgettable, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::Snapshots;
 use probewatch::recorder::OfflineDataDir;
 use probewatch::state::{AlertPolicy, State};
@@ -26,17 +26,17 @@ fn event() -> impl Strategy<Value = Event> {
     let forgettable = prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)];
     prop_oneof![
         20 => input().prop_map(|input| match input {
-            Input::Probe(probe) => Event::Probe(probe),
+            Input::Probe(probe) => Event::from(probe),
             Input::Change(event) => event,
         }),
         1 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..9)).prop_map(|(signature, elements)| {
-            Event::Signature { signature: Signature::from_u64(signature.into()), elements }
+            Event::without_time(EventKind::Signature { signature: Signature::from_u64(signature.into()), elements })
         }),
         1 => (time(), 1..3_u64)
-            .prop_map(|(time, count)| Event::OverflowTold { time, chat: CHATS[0], count }),
+            .prop_map(|(time, count)| Event::new(time, EventKind::OverflowReported { chat: CHATS[0], count })),
         1 => (time(), forgettable, time())
-            .prop_map(|(time, addresses, heard_before)| Event::Forget { time, addresses, heard_before }),
-        1 => (1..9_u64).prop_map(|count| Event::Lost { count, why: "a test".to_owned() }),
+            .prop_map(|(time, addresses, heard_before)| Event::new(time, EventKind::Forget { addresses, heard_before })),
+        1 => (1..9_u64).prop_map(|count| Event::without_time(EventKind::Lost { count, why: "a test".to_owned() })),
     ]
 }
 
@@ -51,12 +51,12 @@ fn fold_in(state: &mut State, events: &[Event]) {
     };
     for event in events {
         let offset = state.next_offset();
-        match event {
-            Event::Probe(probe) => {
+        match &event.kind {
+            EventKind::Probe(probe) => {
                 let alerts = state.decide_alerts(probe, &policy);
-                state.fold(offset, &Event::Probe(Probe { alerts, ..probe.clone() }));
+                state.fold(offset, &Event::from(Probe { alerts, ..probe.clone() }));
             }
-            other => state.fold(offset, other),
+            _ => state.fold(offset, event),
         }
     }
 }
@@ -104,34 +104,41 @@ proptest! {
 fn small_state() -> State {
     let [alice, other] = [addresses()[0], addresses()[1]];
     let time = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
-    let watch = |chat: ChatId, ssid: Ssid| Event::Watch { time: time(1), chat, ssid, reason: None };
+    let watch = |chat: ChatId, ssid: Ssid| Event::new(time(1), EventKind::Watch { chat, ssid, reason: None });
     let asks = |source, ssid: &[u8], seconds: i64| Probe {
         signal_dbm: Some(-50 - seconds as i8),
         ..probe(source, RequestedSsid::from_element(ssid), seconds * 1_000_000)
     };
     let mut events = vec![
-        Event::Signature { signature: Signature::from_u64(1), elements: b"\x00\x04RNM0".to_vec() },
-        Event::Watch {
-            time: time(0),
-            chat: CHATS[0],
-            ssid: "Depot".into(),
-            reason: Some("the \"van\"".into()),
-        },
+        Event::without_time(EventKind::Signature {
+            signature: Signature::from_u64(1),
+            elements: b"\x00\x04RNM0".to_vec(),
+        }),
+        Event::new(
+            time(0),
+            EventKind::Watch { chat: CHATS[0], ssid: "Depot".into(), reason: Some("the \"van\"".into()) },
+        ),
         watch(CHATS[1], Ssid::new(b"\xff\xfe\x00")),
-        Event::Name { time: time(2), address: alice, name: "Alice's phone".into(), by: NamedBy::Chat },
-        Event::Name { time: time(2), address: alice, name: "phone 1".into(), by: NamedBy::Config },
-        Event::Probe(asks(alice, b"Depot", 5)),
-        Event::Probe(asks(alice, b"Depot", 6)),
-        Event::Probe(asks(alice, b"\xff\xfe\x00", 4)),
-        Event::Probe(asks(alice, b"=1+1\n\xe2\x80\xae", 7)),
-        Event::Probe(asks(other, b"", 8)),
-        Event::Probe(probe(other, RequestedSsid::Absent, 9_000_000)),
+        Event::new(
+            time(2),
+            EventKind::Name { address: alice, name: "Alice's phone".into(), by: NamedBy::Chat },
+        ),
+        Event::new(time(2), EventKind::Name { address: alice, name: "phone 1".into(), by: NamedBy::Config }),
+        Event::from(asks(alice, b"Depot", 5)),
+        Event::from(asks(alice, b"Depot", 6)),
+        Event::from(asks(alice, b"\xff\xfe\x00", 4)),
+        Event::from(asks(alice, b"=1+1\n\xe2\x80\xae", 7)),
+        Event::from(asks(other, b"", 8)),
+        Event::from(probe(other, RequestedSsid::Absent, 9_000_000)),
     ];
     events.extend((10..40).map(|second| {
         let source = probewatch::dot11::MacAddr::new([0x02, 0, 0, 0, 0, second as u8]);
-        Event::Probe(probe(source, RequestedSsid::Named("Depot".into()), second * 1_000_000))
+        Event::from(probe(source, RequestedSsid::Named("Depot".into()), second * 1_000_000))
     }));
-    events.push(Event::Forget { time: time(41), addresses: Forgettable::Random, heard_before: time(38) });
+    events.push(Event::new(
+        time(41),
+        EventKind::Forget { addresses: Forgettable::Random, heard_before: time(38) },
+    ));
     let mut state = State::default();
     fold_in(&mut state, &events);
     state
@@ -233,8 +240,11 @@ fn differences_name_the_row_and_the_fields() {
     fold_in(
         &mut other,
         &[
-            Event::Probe(probe(addresses()[1], RequestedSsid::Wildcard, 9_000_000)),
-            Event::Unwatch { time: Timestamp::from_micros(0), chat: CHATS[0], ssid: "Depot".into() },
+            Event::from(probe(addresses()[1], RequestedSsid::Wildcard, 9_000_000)),
+            Event::new(
+                Timestamp::from_micros(0),
+                EventKind::Unwatch { chat: CHATS[0], ssid: "Depot".into() },
+            ),
         ],
     );
     let differences = one.differences(&other, 10);
@@ -334,7 +344,7 @@ fn segments_may_go_once_a_snapshot_holds_what_they_gave() {
     running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
     running.stop();
     let mut more = expected.clone();
-    more.fold(more.next_offset(), &Event::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
+    more.fold(more.next_offset(), &Event::from(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
     starts_with(&data_dir, &more);
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use probewatch::event::{Event, Probe};
+use probewatch::event::{Event, EventKind, Probe};
 
 use crate::support::bot_api::BotApi;
 use crate::support::frames::{
@@ -99,8 +99,8 @@ fn sources(config: Config, sources: &[&str]) -> Config {
 }
 
 fn probes(service: &Service) -> Vec<Probe> {
-    let probe = |event| match event {
-        Event::Probe(probe) => Some(probe),
+    let probe = |event: Event| match event.kind {
+        EventKind::Probe(probe) => Some(probe),
         _ => None,
     };
     events(&service.data_dir()).into_iter().filter_map(|(_, event)| probe(event)).collect()

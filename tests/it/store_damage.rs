@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use probewatch::dot11::{RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, NamedBy, Offset, Timestamp};
+use probewatch::event::{ChatId, Event, EventKind, NamedBy, Offset, Timestamp};
 use probewatch::recorder::Settings;
 use probewatch::state::{State, StateStore};
 
@@ -31,12 +31,19 @@ const MEMORY_KIB: u64 = 512 << 10;
 /// A data directory that was stopped three times, with rows of every kind.
 fn record(data_dir: &Path) {
     let time = Timestamp::from_micros(0);
-    let watch =
-        |chat: ChatId| Event::Watch { time, chat, ssid: Ssid::from("Depot"), reason: Some("r".into()) };
-    let name = Event::Name { time, address: addresses()[1], name: "Alice".into(), by: NamedBy::Chat };
+    let watch = |chat: ChatId| {
+        Event::new(time, EventKind::Watch { chat, ssid: Ssid::from("Depot"), reason: Some("r".into()) })
+    };
+    let name = Event::new(
+        time,
+        EventKind::Name { address: addresses()[1], name: "Alice".into(), by: NamedBy::Chat },
+    );
     let runs = [
         vec![Input::Change(watch(CHATS[0])), Input::Change(watch(CHATS[1])), Input::Change(name)],
-        vec![Input::Change(Event::Unwatch { time, chat: CHATS[1], ssid: Ssid::from("Depot") })],
+        vec![Input::Change(Event::new(
+            time,
+            EventKind::Unwatch { chat: CHATS[1], ssid: Ssid::from("Depot") },
+        ))],
         vec![],
     ];
     for (run, changes) in runs.iter().enumerate() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::fs::{Access, access, statvfs};
 
 use super::finding::Finding;
-use crate::event::{Event, Timestamp};
+use crate::event::{EventKind, Timestamp};
 use crate::event_log::{Beside, LogError, RealDisk, SegmentBeside};
 use crate::vendor;
 
@@ -242,7 +242,7 @@ pub(super) fn last_probe(data_dir: &Path) -> Result<Option<Timestamp>, LogError>
         let _ = segment.read(
             |_| true,
             |_, event| {
-                if let Event::Probe(probe) = event {
+                if let EventKind::Probe(probe) = event.kind {
                     last = last.max(Some(probe.time));
                 }
                 ControlFlow::Continue(())

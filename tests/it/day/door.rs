@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use probewatch::event::{ChatId, CodeHash, Event, Role, Timestamp};
+use probewatch::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
 use probewatch::recorder::Settings;
 
 use super::{assert_said, code_in};
@@ -86,8 +86,11 @@ fn fill_the_house(data_dir: &Path) {
     let chats = (5000..5050).flat_map(|chat: i64| {
         let code = CodeHash::of(&chat.to_string());
         let by = Some(ChatId(CHAT));
-        let invited = Event::Invited { time, code, role: Role::Member, expires, by };
-        [invited, Event::Paired { time, chat: ChatId(chat), code, name: format!("Guest {chat}") }]
+        let invited = Event::new(time, EventKind::Invited { code, role: Role::Member, expires, by });
+        [
+            invited,
+            Event::new(time, EventKind::Paired { chat: ChatId(chat), code, name: format!("Guest {chat}") }),
+        ]
     });
     running.runtime.block_on(running.handle.change_all(chats.collect())).unwrap();
     running.stop();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use probewatch::dot11::{MacAddr, Ssid};
-use probewatch::event::{ChatId, DeviceKey, Event, Pattern, Timestamp};
+use probewatch::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
 use probewatch::recorder::Settings;
 
 use super::stage::{Frame, MINUTE, Person, Stage};
@@ -63,15 +63,16 @@ fn fill_to_the_brim(data_dir: &Path) {
     let device = |number: u8| DeviceKey::Address(MacAddr::new([0, 0x23, 0xa7, 9, 9, number]));
     let networks = (0..200).map(|number| {
         let ssid = Ssid::from(format!("network {number}").as_str());
-        Event::Watch { time, chat, ssid, reason: None }
+        Event::new(time, EventKind::Watch { chat, ssid, reason: None })
     });
     let patterns = (0..20).map(|number| {
         let pattern = Pattern::new(&format!("pattern {number}*"));
-        Event::WatchPattern { time, chat, pattern, reason: None }
+        Event::new(time, EventKind::WatchPattern { chat, pattern, reason: None })
     });
     let devices = (0..100).flat_map(|number| {
-        let follow = Event::Follow { time, chat, device: device(number), silence_seconds: 900 };
-        [follow, Event::Ignore { time, chat, device: device(number) }]
+        let follow =
+            Event::new(time, EventKind::Follow { chat, device: device(number), silence_seconds: 900 });
+        [follow, Event::new(time, EventKind::Ignore { chat, device: device(number) })]
     });
     let all = networks.chain(patterns).chain(devices).collect();
     running.runtime.block_on(running.handle.change_all(all)).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use probewatch::chat::reply::{self, Condition, SensorStatus, notices};
 use probewatch::chat::{Chat, Message, Press, Pressed, Progress};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, Forgettable, Timestamp};
+use probewatch::event::{ChatId, Event, EventKind, Forgettable, Timestamp};
 use probewatch::recorder::{ChangeError, Settings};
 
 use super::assert_said;
@@ -51,9 +51,9 @@ fn what_is_hardly_ever_said_reads_well_too() {
     }
     let addresses = Forgettable::Random;
     let heard_before = now.later_by(Duration::from_secs(1));
-    running.record(&Input::Change(Event::Forget { time: now, addresses, heard_before }));
+    running.record(&Input::Change(Event::new(now, EventKind::Forget { addresses, heard_before })));
     // With the next event, what was to be forgotten is.
-    running.record(&Input::Change(Event::Unmute { time: now, chat: OWNER }));
+    running.record(&Input::Change(Event::new(now, EventKind::Unmute { chat: OWNER })));
     running.sync();
     let chat = Chat::new(running.handle.clone(), chrono_tz::Tz::UTC, old_radio);
     let mut said = String::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use probewatch::dot11::{RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, Offset, Timestamp};
+use probewatch::event::{ChatId, Event, EventKind, Offset, Timestamp};
 use probewatch::event_log::{self, LogError, Recovered, Rotation, Writer};
 
 use super::faulty_disk::FaultyDisk;
@@ -18,9 +18,11 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 pub fn event(number: u64) -> Event {
     let time = Timestamp::from_micros(number.cast_signed());
     match number % 3 {
-        0 => Event::Probe(probe(addresses()[0], RequestedSsid::Wildcard, time.as_micros())),
-        1 => Event::Watch { time, chat: ChatId(7), ssid: Ssid::new(b"\xff\"x"), reason: None },
-        _ => Event::Delivered { time, probe: Offset(number), chat: ChatId(7) },
+        0 => Event::from(probe(addresses()[0], RequestedSsid::Wildcard, time.as_micros())),
+        1 => {
+            Event::new(time, EventKind::Watch { chat: ChatId(7), ssid: Ssid::new(b"\xff\"x"), reason: None })
+        }
+        _ => Event::new(time, EventKind::Delivered { probe: Offset(number), chat: ChatId(7) }),
     }
 }
 
@@ -101,8 +103,8 @@ impl Contents {
 
     /// How many events are told to be lost.
     pub fn lost(&self) -> u64 {
-        let lost = |(_, event): &(Offset, Event)| match event {
-            Event::Lost { count, .. } => *count,
+        let lost = |(_, event): &(Offset, Event)| match &event.kind {
+            EventKind::Lost { count, .. } => *count,
             _ => 0,
         };
         self.events.iter().map(lost).sum()

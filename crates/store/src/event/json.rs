@@ -1,16 +1,40 @@
-//! Writes a probe's JSON form without a serializer, byte for byte as its `Serialize` gives it: a line
-//! for each frame is most of what `probewatch decode` and the event log do. It allocates nothing but
-//! what the buffer grows by.
+//! Writes the JSON form of events.
+//!
+//! A probe's is written without a serializer, byte for byte as its `Serialize` gives it, since a line for each frame is
+//! most of what `probewatch decode` and the event log write. It allocates nothing but what the buffer grows by.
 
-use super::Probe;
+use super::{Event, EventKind, Probe};
 use dot11::{RequestedSsid, Signature, Ssid, hex_digits};
 
-/// Appends the fields of the event that a probe is, `type` first and without braces around them, so that
-/// whoever writes the line can add fields of its own.
+/// Appends the fields of an event to `line`: first `type`, then `time`, then the others, without the braces around
+/// them, so that the caller can add fields of its own.
 ///
 /// # Errors
+/// If the kind cannot be serialized; `line` may then end with a part of the fields.
+pub fn push_fields(line: &mut Vec<u8>, event: &Event) -> Result<(), serde_json::Error> {
+    if let EventKind::Probe(probe) = &event.kind {
+        debug_assert_eq!(event.time, Some(probe.known_time()));
+        return push_probe(line, probe);
+    }
+    let json = serde_json::to_vec(&event.kind)?;
+    let fields = json.strip_prefix(b"{").and_then(|fields| fields.strip_suffix(b"}")).unwrap_or(&json);
+    // The first comma follows the type, whose name has none.
+    let (kind, others) =
+        fields.split_at(fields.iter().position(|byte| *byte == b',').unwrap_or(fields.len()));
+    line.extend_from_slice(kind);
+    if let Some(time) = event.time {
+        line.extend_from_slice(b",\"time\":\"");
+        line.extend_from_slice(&time.rfc3339());
+        line.push(b'"');
+    }
+    line.extend_from_slice(others);
+    Ok(())
+}
+
+/// As [`push_fields`], for a probe.
 ///
-/// Where an alert decision cannot be written; `line` then ends with a part of the fields.
+/// # Errors
+/// If an alert decision cannot be serialized; `line` may then end with a part of the fields.
 pub fn push_probe(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_json::Error> {
     line.extend_from_slice(b"\"type\":\"probe\",\"time\":\"");
     line.extend_from_slice(&probe.time.rfc3339());
@@ -112,7 +136,7 @@ pub(super) mod tests {
     use proptest::option;
     use proptest::prelude::*;
 
-    use super::super::{AlertDecision, ChatId, Event, Fate, Pattern, Timestamp};
+    use super::super::{AlertDecision, ChatId, Fate, Pattern, Timestamp};
     use super::*;
     use dot11::MacAddr;
 
@@ -121,7 +145,10 @@ pub(super) mod tests {
         let mut line = b"{".to_vec();
         push_probe(&mut line, &probe).unwrap();
         line.push(b'}');
-        assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&Event::Probe(probe)).unwrap());
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            serde_json::to_string(&EventKind::Probe(probe)).unwrap()
+        );
     }
 
     fn ssid() -> impl Strategy<Value = RequestedSsid> {

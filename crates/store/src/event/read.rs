@@ -1,11 +1,14 @@
-//! Reads a probe's JSON form without a deserializer: a rebuild of the state does little else. Only the
-//! form that [`push_probe`](super::push_probe) writes is read so; any other goes to serde, so that what
-//! can be read and what comes out of it is the same either way.
+//! Reads the JSON form of events.
+//!
+//! A rebuild of the state mostly reads probes. The exact form that [`push_probe`](super::push_probe) writes is read
+//! without a deserializer. Any other form goes to serde, with the same result.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Event, Probe, Timestamp};
+use serde::Deserialize;
+
+use super::{Event, EventKind, Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 
 /// Reads events, one after the other. Those of one sensor share its name.
@@ -18,15 +21,15 @@ impl EventReader {
     /// Reads an event from its JSON form.
     ///
     /// # Errors
-    /// As of serde, where the bytes are no event.
+    /// If the bytes are not the JSON form of an event.
     pub fn read(&mut self, json: &[u8]) -> Result<Event, serde_json::Error> {
         match self.read_probe(json) {
-            Some(probe) => Ok(Event::Probe(probe)),
-            None => serde_json::from_slice(json),
+            Some(probe) => Ok(Event::from(probe)),
+            None => read_any(json),
         }
     }
 
-    /// The probe, where it is one in the form in which it is written.
+    /// The probe, if the bytes are one as [`push_probe`](super::push_probe) writes it.
     fn read_probe(&mut self, json: &[u8]) -> Option<Probe> {
         let mut form = Form(json);
         form.skip(b"{\"type\":\"probe\",\"time\":\"")?;
@@ -76,6 +79,20 @@ impl EventReader {
             Some(last) if **last == *sensor => Arc::clone(last),
             _ => Arc::clone(self.sensor.insert(Arc::from(sensor))),
         }
+    }
+}
+
+/// Reads an event in any form that serde accepts.
+fn read_any(json: &[u8]) -> Result<Event, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct TimeField {
+        time: Timestamp,
+    }
+    let kind: EventKind = serde_json::from_slice(json)?;
+    match kind {
+        EventKind::Probe(probe) => Ok(Event::from(probe)),
+        EventKind::Signature { .. } | EventKind::Lost { .. } => Ok(Event::without_time(kind)),
+        _ => serde_json::from_slice(json).map(|TimeField { time }| Event::new(time, kind)),
     }
 }
 
@@ -226,7 +243,7 @@ mod tests {
     #[track_caller]
     fn reads_as_with_serde(line: &[u8]) {
         let read = EventReader::default().read(line).ok();
-        assert_eq!(read, serde_json::from_slice(line).ok(), "{}", String::from_utf8_lossy(line));
+        assert_eq!(read, read_any(line).ok(), "{}", String::from_utf8_lossy(line));
     }
 
     proptest! {
@@ -339,8 +356,8 @@ mod tests {
         let mut sensor = |name: &str| {
             let line = br#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"X","source":"a4:83:e7:4e:39:15","ssid":null,"signal_dbm":null,"frequency_mhz":null,"sequence":0,"signature":"9f1c06d2ab47e310"}"#;
             let line = std::str::from_utf8(line).unwrap().replace("\"X\"", &format!("\"{name}\""));
-            match reader.read(line.as_bytes()).unwrap() {
-                Event::Probe(probe) => probe.sensor,
+            match reader.read(line.as_bytes()).unwrap().kind {
+                EventKind::Probe(probe) => probe.sensor,
                 other => panic!("{other:?}"),
             }
         };

@@ -22,7 +22,7 @@ use super::line::Line;
 use super::pieces::Lines;
 use super::reader::{Entry, Events};
 use super::segment::Segment;
-use crate::event::{Event, EventReader, Offset};
+use crate::event::{Event, EventKind, EventReader, Offset};
 
 /// How often a folder is listed that is never twice the same.
 const LISTINGS: usize = 8;
@@ -123,7 +123,9 @@ impl Iterator for EventsUpTo {
                     return None;
                 }
                 // What stands for events that have left is no event of the log.
-                Ok((offset, event @ Event::Lost { .. })) if Some(offset) == self.leaving.take() => {
+                Ok((offset, event @ Event { kind: EventKind::Lost { .. }, .. }))
+                    if Some(offset) == self.leaving.take() =>
+                {
                     self.next = event.end(offset);
                     if self.next >= self.end {
                         return None;
@@ -157,8 +159,8 @@ impl EventsUpTo {
     /// Where a segment is damaged to its end, what that took has no end of its own.
     fn cut(&self, offset: Offset, event: Event) -> Event {
         match event {
-            Event::Lost { why, .. } if self.next > self.end => {
-                Event::Lost { count: self.end.0 - offset.0, why }
+            Event { kind: EventKind::Lost { why, .. }, .. } if self.next > self.end => {
+                Event::without_time(EventKind::Lost { count: self.end.0 - offset.0, why })
             }
             event => event,
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::LogError;
-use crate::event::{Event, Offset};
+use crate::event::{Event, EventKind, Offset};
 
 /// A place in the log that holds no event where one should be.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ impl Damage {
                 format!("{} could not be read from its line {line} on", name(path))
             }
         };
-        Some((missing.start, Event::Lost { count, why }))
+        Some((missing.start, Event::without_time(EventKind::Lost { count, why })))
     }
 }
 

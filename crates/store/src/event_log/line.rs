@@ -10,28 +10,15 @@ const LOST: &[u8] = b"{\"type\":\"lost\",";
 /// Appends `event` at `offset` to `lines` in the form in which the log keeps it, a line.
 ///
 /// # Errors
-/// Where a decision about an alert cannot be written; `lines` is as it was.
+/// If the event cannot be serialized; `lines` is as it was.
 pub fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let start = lines.len();
     lines.extend_from_slice(START);
     lines.extend_from_slice(itoa::Buffer::new().format(offset.0).as_bytes());
-    let written = match event {
-        Event::Probe(probe) => {
-            lines.push(b',');
-            event::push_probe(lines, probe).map(|()| lines.push(b'}'))
-        }
-        _ => {
-            // The event's own opening brace becomes the comma after the offset.
-            let brace = lines.len();
-            let written = serde_json::to_writer(&mut *lines, event);
-            if let Some(brace) = lines.get_mut(brace) {
-                *brace = b',';
-            }
-            written
-        }
-    };
+    lines.push(b',');
+    let written = event::push_fields(lines, event);
     match written {
-        Ok(()) => lines.push(b'\n'),
+        Ok(()) => lines.extend_from_slice(b"}\n"),
         Err(_) => lines.truncate(start),
     }
     written

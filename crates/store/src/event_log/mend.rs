@@ -1,5 +1,5 @@
 //! Has a damaged segment's place taken by a whole one: the lines that are whole as they are, and one
-//! [`Event::Lost`](crate::event::Event::Lost) for each run of those that are not. What was there stays
+//! [`EventKind::Lost`](crate::event::EventKind::Lost) for each run of those that are not. What was there stays
 //! beside it under another name.
 
 use std::collections::BTreeSet;

@@ -5,7 +5,7 @@
 //! twenty digits. `….ndjson` is being written or waits to be sealed: one event a line, `{"offset":N,`
 //! first, each line ended by `\n`. `….ndjson.zst` is sealed: the same text as one zstd frame with a
 //! content checksum. Offsets grow by one from line to line and from segment to segment; only behind a
-//! [`lost`](Event::Lost) event they grow by its count. Old segments may be gone from the beginning.
+//! [`lost`](EventKind::Lost) event they grow by its count. Old segments may be gone from the beginning.
 //!
 //! Beside a segment, `….damaged` is what stood in its place before it was mended. A file that ends in
 //! `.tmp` is not whole, and one that ends in `.mended` waits to take a segment's place; the next start
@@ -22,7 +22,7 @@
 //!   been written behind that, fsynced and read back ([`Writer::repair`]).
 //! - A file whose name a crash could lose has its folder fsynced before anything relies on it. No file is
 //!   removed or renamed before what takes its place is on disk.
-//! - Damage is reported with file and line and read as an [`Event::Lost`] in place of what it took, so that
+//! - Damage is reported with file and line and read as an [`EventKind::Lost`] in place of what it took, so that
 //!   every offset is accounted for; what is whole around it is read. Mending makes that so on disk and
 //!   keeps the damaged file aside, so that it is reported once ([`Recovered::mend`]).
 
@@ -37,6 +37,8 @@ mod lock;
 mod mend;
 mod pieces;
 mod reader;
+#[cfg(test)]
+mod recorded;
 mod sealed;
 mod segment;
 mod snapshots;
@@ -65,9 +67,9 @@ use segment::Segment;
 pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
 pub use writer::{LogFull, Rotation, Writer};
 
-#[cfg(doc)]
-use crate::event::Event;
 use crate::event::Offset;
+#[cfg(doc)]
+use crate::event::{Event, EventKind};
 
 /// The log could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -182,7 +184,7 @@ impl Recovered {
     }
 
     /// Mends the segments that reading found damaged, given by [`Damage::segment`]: whole lines stay as they
-    /// are, an [`Event::Lost`] takes the place of what is damaged or missing, as it was read, and the damaged
+    /// are, an [`EventKind::Lost`] takes the place of what is damaged or missing, as it was read, and the damaged
     /// file is kept beside as `….damaged`. Returns those that were mended: one that turns out whole, since
     /// only the disk had failed when it was read, stays as it is, and is to be read once more.
     ///

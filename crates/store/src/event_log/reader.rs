@@ -7,12 +7,12 @@ use super::damage::Damage;
 use super::folder::Folder;
 use super::pieces::{Piece, Pieces};
 use super::segment::Segment;
-use crate::event::{Event, Offset};
+use crate::event::{Event, EventKind, Offset};
 
 /// What reading gives: an event at its offset, or damage.
 pub type Entry = Result<(Offset, Event), Damage>;
 
-/// The events of a log from an offset on. Damage is an item of its own; an [`Event::Lost`] in place of the
+/// The events of a log from an offset on. Damage is an item of its own; an [`EventKind::Lost`] in place of the
 /// events that it took and the events behind it follow.
 pub struct Events {
     folder: Folder,
@@ -49,8 +49,8 @@ impl Events {
     fn wanted(&self, offset: Offset, event: Event) -> (Offset, Event) {
         let end = event.end(offset);
         match event {
-            Event::Lost { why, .. } if offset < self.from => {
-                (self.from, Event::Lost { count: end.0 - self.from.0, why })
+            Event { kind: EventKind::Lost { why, .. }, .. } if offset < self.from => {
+                (self.from, Event::without_time(EventKind::Lost { count: end.0 - self.from.0, why }))
             }
             event => (offset, event),
         }

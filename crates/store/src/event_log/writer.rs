@@ -163,7 +163,7 @@ impl Writer {
     }
 
     /// The damage that [`Writer::repair`] found since this was asked last. The events that it took had been
-    /// acknowledged; they are an [`Event::Lost`] in the log now.
+    /// acknowledged; they are an [`EventKind::Lost`](crate::event::EventKind::Lost) in the log now.
     pub fn take_damage(&mut self) -> Vec<Damage> {
         std::mem::take(&mut self.damage)
     }
@@ -228,7 +228,7 @@ impl Writer {
     /// it behind that, since what lies there is in doubt, and writes again all that waits. Only once that
     /// is fsynced and reads as it was written, it counts.
     ///
-    /// Where something is gone that was fsynced, it becomes an [`Event::Lost`]; see
+    /// Where something is gone that was fsynced, it becomes an [`EventKind::Lost`](crate::event::EventKind::Lost); see
     /// [`Writer::take_damage`].
     ///
     /// # Errors

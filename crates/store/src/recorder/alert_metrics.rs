@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::event::{AlertDecision, Event, Fate};
+use crate::event::{AlertDecision, Event, EventKind, Fate};
 
 /// Counts of alerts, one for each chat that an alert is for.
 #[derive(Debug, Default)]
@@ -29,18 +29,18 @@ impl AlertMetrics {
             // Nobody is there to be told.
             Fate::Untold => {}
         };
-        match event {
-            Event::Probe(probe) => probe.alerts.iter().for_each(|decision| match decision {
+        match &event.kind {
+            EventKind::Probe(probe) => probe.alerts.iter().for_each(|decision| match decision {
                 AlertDecision::Raise { .. } => add(&self.raised),
                 AlertDecision::Swallow { .. } => add(&self.swallowed),
                 AlertDecision::Overflow { .. } => add(&self.overflowed),
                 AlertDecision::Mute { .. } => add(&self.muted),
                 AlertDecision::Arrive { fate, .. } => settle(*fate),
             }),
-            Event::Left { alerts, .. } => alerts.iter().for_each(|decision| settle(decision.fate)),
-            Event::Delivered { .. } => add(&self.delivered),
-            Event::Undeliverable { .. } => add(&self.undeliverable),
-            Event::AlertExpired { .. } => add(&self.expired),
+            EventKind::Left { alerts, .. } => alerts.iter().for_each(|decision| settle(decision.fate)),
+            EventKind::Delivered { .. } => add(&self.delivered),
+            EventKind::Undeliverable { .. } => add(&self.undeliverable),
+            EventKind::AlertExpired { .. } => add(&self.expired),
             _ => {}
         }
     }

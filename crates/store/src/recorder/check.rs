@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use super::handle::write;
 use super::recovery::{self, newest_snapshot};
 use super::{ChangeError, History, RecorderHandle};
-use crate::event::{Event, Offset};
+use crate::event::{Event, EventKind, Offset};
 use crate::event_log::LogError;
 use crate::state::{CowSnapshotLost, Differences, State, StateImage};
 
@@ -170,8 +170,11 @@ pub(super) fn fold_rest(state: &mut State, offset: Offset, event: &Event) {
     let (next, end) = (state.next_offset(), event.end(offset));
     match event {
         _ if offset >= next => state.fold(offset, event),
-        Event::Lost { why, .. } if end > next => {
-            state.fold(next, &Event::Lost { count: end.0 - next.0, why: why.clone() });
+        Event { kind: EventKind::Lost { why, .. }, .. } if end > next => {
+            state.fold(
+                next,
+                &Event::without_time(EventKind::Lost { count: end.0 - next.0, why: why.clone() }),
+            );
         }
         _ => {}
     }

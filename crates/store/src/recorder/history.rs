@@ -14,7 +14,7 @@ use std::time::Duration;
 use memchr::memmem::Finder;
 use serde::Serialize;
 
-use crate::event::{Event, Offset, Probe, Timestamp};
+use crate::event::{EventKind, Offset, Probe, Timestamp};
 use crate::event_log::{Beside, Disk, EventsUpTo, LogError, SegmentBeside, Snapshots};
 use dot11::{MacAddr, Ssid, hex};
 
@@ -138,8 +138,8 @@ impl History {
         for segment in self.log.segments()?.iter().rev().take(RECENT_SEGMENTS) {
             let found = segment.read(
                 |line| finder.find(line).is_some(),
-                |_, event| match event {
-                    Event::Probe(probe) if &*probe.sensor == sensor => ControlFlow::Break(()),
+                |_, event| match event.kind {
+                    EventKind::Probe(probe) if &*probe.sensor == sensor => ControlFlow::Break(()),
                     _ => ControlFlow::Continue(()),
                 },
             )?;
@@ -160,8 +160,8 @@ impl History {
         if let Some(first) = segments.first() {
             let _ = first.read(
                 |_| true,
-                |_, event| match event {
-                    Event::Probe(probe) => {
+                |_, event| match event.kind {
+                    EventKind::Probe(probe) => {
                         oldest = Some(probe.known_time());
                         ControlFlow::Break(())
                     }
@@ -225,7 +225,7 @@ impl<'a> SoughtLines<'a> {
         let read = segment.read(
             |line| self.takes(line),
             |offset, event| {
-                if let Event::Probe(probe) = event
+                if let EventKind::Probe(probe) = event.kind
                     && self.is_sought(&probe)
                 {
                     take(offset, probe);

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::clock::ClockJump;
 use super::handle::{read, write};
 use super::{Recorder, STORE_RETRY_MAX, STORE_RETRY_MIN, recovery, retention};
-use crate::event::{Event, Offset, Timestamp};
+use crate::event::{Event, EventKind, Offset, Timestamp};
 use crate::event_log::{SnapshotFile, Snapshots};
 use crate::state::StateStoreError;
 
@@ -67,7 +67,7 @@ impl Recorder {
         let keep = |offset| self.settings.alerts.keep.saturating_add(self.grace.of(offset));
         let expired = state.alerts().expired(|offset| time.earlier_by(keep(offset)));
         for &(chat, probe) in &expired {
-            self.append(&mut state, &Event::AlertExpired { time, probe, chat });
+            self.append(&mut state, &Event::new(time, EventKind::AlertExpired { probe, chat }));
         }
         if !expired.is_empty() {
             info!("{} alerts have waited too long for Telegram and will be told as a number", expired.len());
@@ -151,7 +151,10 @@ impl Recorder {
         let from = state.next_offset();
         warn!("the log ends at event {from} and went up to {until} once: what was between is lost");
         let why = "the end of the log was gone at a start".to_owned();
-        self.append(&mut state, &Event::Lost { count: until.0.saturating_sub(from.0), why });
+        self.append(
+            &mut state,
+            &Event::without_time(EventKind::Lost { count: until.0.saturating_sub(from.0), why }),
+        );
     }
 
     /// Where a disk that failed has lost what it had taken, makes the state what the log gives now.

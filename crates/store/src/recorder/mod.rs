@@ -31,7 +31,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use crate::event::{Event, NamedBy, Timestamp};
+use crate::event::{Event, EventKind, NamedBy, Timestamp};
 use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, Writer};
 use crate::state::{AlertPolicy, State, StateStore, StateStoreError};
 pub use alert_metrics::AlertMetrics;
@@ -202,8 +202,10 @@ impl Recorder {
             let known: BTreeMap<MacAddr, &str> = state.names().configured().collect();
             let gone = known.keys().filter(|address| !devices.contains_key(address));
             let new = devices.iter().filter(|(address, name)| known.get(address) != Some(&name.as_str()));
-            gone.map(|&address| Event::Unname { time, address, by })
-                .chain(new.map(|(&address, name)| Event::Name { time, address, name: name.clone(), by }))
+            gone.map(|&address| Event::new(time, EventKind::Unname { address, by }))
+                .chain(new.map(|(&address, name)| {
+                    Event::new(time, EventKind::Name { address, name: name.clone(), by })
+                }))
                 .collect()
         };
         let shared = Arc::clone(&self.shared);
@@ -268,12 +270,13 @@ impl Recorder {
                     Input::Probe(heard) => alerts |= self.hear(&mut state, heard),
                     // Nobody waits for the answer any more where sending it fails.
                     Input::Change(events, done) => match self.disk_error() {
-                        Some(why) if events.iter().any(Event::is_a_persons) => {
+                        Some(why) if events.iter().any(Event::is_user_command) => {
                             drop(done.send(Err(ChangeError::Disk(why))));
                         }
                         _ if events.iter().all(|event| self.append(&mut state, event)) => {
                             // What waited for its end can go out.
-                            alerts |= events.iter().any(|event| matches!(event, Event::Unmute { .. }));
+                            alerts |=
+                                events.iter().any(|event| matches!(event.kind, EventKind::Unmute { .. }));
                             waiting.push(done);
                         }
                         _ => drop(done.send(Err(ChangeError::Disk("too much waits for it already".into())))),
@@ -311,11 +314,14 @@ impl Recorder {
             && state.wants_elements(probe.signature)
         {
             let signature = probe.signature;
-            self.append(state, &Event::Signature { signature, elements: elements.into_vec() });
+            self.append(
+                state,
+                &Event::without_time(EventKind::Signature { signature, elements: elements.into_vec() }),
+            );
         }
         probe.alerts = state.decide_alerts(&probe, &self.settings.alerts);
         let alerts = !probe.alerts.is_empty();
-        if !self.append(state, &Event::Probe(probe)) {
+        if !self.append(state, &Event::from(probe)) {
             self.shared.losses.disk_failed.fetch_add(1, Ordering::Relaxed);
             return false;
         }
@@ -337,8 +343,8 @@ impl Recorder {
 
     /// Takes note of the time of what is no probe: the machine's clock gave it. Probes are their sources' to tell.
     fn raise_time_floor(&self, event: &Event) {
-        if !matches!(event, Event::Probe(_))
-            && let Some(time) = event.time()
+        if !matches!(event.kind, EventKind::Probe(_))
+            && let Some(time) = event.time
         {
             self.shared.known.note(time);
         }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::Settings;
 use super::handle::Shared;
-use crate::event::{Event, Forgettable, Offset, Timestamp};
+use crate::event::{Event, EventKind, Forgettable, Offset, Timestamp};
 use crate::event_log::{Snapshots, Writer};
 use crate::state::{CowSnapshot, State};
 
@@ -45,7 +45,7 @@ pub(super) fn forget_old(state: &State, age: Duration, now: Timestamp) -> Option
     let heard_before = Timestamp::from_micros(before - before.rem_euclid(DAY_MICROS));
     let addresses = Forgettable::Random;
     let is_any = state.has_evictable(addresses, heard_before);
-    is_any.then_some(Event::Forget { time: now, addresses, heard_before })
+    is_any.then_some(Event::new(now, EventKind::Forget { addresses, heard_before }))
 }
 
 /// How addresses leave because there are too many to hold in memory.
@@ -67,7 +67,7 @@ impl MemoryLimit {
             self.next_attempt = Offset(next.0.saturating_add(EVICTION_RETRY_EVENTS));
         }
         let (addresses, heard_before) = whom?;
-        Some(Event::Forget { time: now, addresses, heard_before })
+        Some(Event::new(now, EventKind::Forget { addresses, heard_before }))
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
             let [a, b, c, d] = self.addresses.to_be_bytes();
             self.addresses += 1;
             let source = MacAddr::new([0x02, 0, a, b, c, d]);
-            self.fold(&Event::Probe(Probe::example(source, RequestedSsid::Wildcard, second * 1_000_000)));
+            self.fold(&Event::from(Probe::example(source, RequestedSsid::Wildcard, second * 1_000_000)));
             source
         }
 
@@ -197,7 +197,10 @@ mod tests {
             for second in 0..1_000 {
                 let address = street.hear(second);
                 let time = Timestamp::from_micros(0);
-                street.fold(&Event::Name { time, address, name: "Zoë".to_owned(), by: NamedBy::Chat });
+                street.fold(&Event::new(
+                    time,
+                    EventKind::Name { address, name: "Zoë".to_owned(), by: NamedBy::Chat },
+                ));
             }
             assert!(street.state.exceeds_memory_limit(LIMIT));
             street

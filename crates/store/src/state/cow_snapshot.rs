@@ -64,7 +64,7 @@ impl CowTracker {
 
 impl State {
     /// Begins to copy the state as it is now. `None` while another copy is being made, or an
-    /// [`Event::Forget`](crate::event::Event::Forget) is half carried out.
+    /// [`EventKind::Forget`](crate::event::EventKind::Forget) is half carried out.
     pub fn begin_cow_snapshot(&mut self) -> Option<CowSnapshot> {
         if !self.is_swept() || self.devices.cut().0.strong_count() > 0 {
             return None;
@@ -124,13 +124,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{Event, Forgettable, Probe, Timestamp};
+    use crate::event::{Event, EventKind, Forgettable, Probe, Timestamp};
     use dot11::RequestedSsid;
 
     /// Devices of eight parts.
     fn heard(number: u8, second: i64) -> Event {
         let source = MacAddr::new([2, 0, 0, 0, number / 8, number % 8 * 32]);
-        Event::Probe(Probe::example(source, RequestedSsid::Wildcard, second * 1_000_000))
+        Event::from(Probe::example(source, RequestedSsid::Wildcard, second * 1_000_000))
     }
 
     fn fold(state: &mut State, event: &Event) {
@@ -155,7 +155,7 @@ mod tests {
                     let heard_before = Timestamp::from_micros(second / 2 * 1_000_000);
                     let (time, addresses) = (heard_before, Forgettable::Random);
                     match forget {
-                        true => fold(&mut state, &Event::Forget { time, addresses, heard_before }),
+                        true => fold(&mut state, &Event::new(time, EventKind::Forget { addresses, heard_before })),
                         false => fold(&mut state, &heard(*number, *second)),
                     }
                 }

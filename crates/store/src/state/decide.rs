@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::alerts::{ALERTS_PER_MINUTE, OUTBOX_LIMIT, device_key};
 use super::follows::Follow;
 use super::{State, fold_case};
-use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, LeaveDecision, Pattern, Probe, Timestamp};
+use crate::event::{
+    AlertDecision, ChatId, DeviceKey, Event, EventKind, Fate, LeaveDecision, Pattern, Probe, Timestamp,
+};
 use dot11::{MacAddr, Ssid};
 
 /// What the configuration says about alerts.
@@ -164,20 +166,24 @@ impl State {
     }
 
     /// The followed devices that were silent for so long that they have left by `now`: an
-    /// [`Event::Left`] each. Where nothing is heard, none has.
+    /// [`EventKind::Left`] each. Where nothing is heard, none has.
     pub fn departures(&self, now: Timestamp, policy: &AlertPolicy) -> Vec<Event> {
         let Some(capturing_since) = policy.capturing_since else { return Vec::new() };
         let here = self.follows.iter().filter(|(_, _, follow)| follow.is_here);
         here.filter_map(|(device, by, follow)| {
             let (source, last_heard) = self.last_heard(device)?;
             let silent_since = last_heard.max(capturing_since);
-            (now > silent_since && now.distance(silent_since) >= follow.silence()).then(|| Event::Left {
-                time: now,
-                chat: by,
-                device: device.clone(),
-                source,
-                last_heard,
-                alerts: self.told_of_leaving(device, by, now, policy),
+            (now > silent_since && now.distance(silent_since) >= follow.silence()).then(|| {
+                Event::new(
+                    now,
+                    EventKind::Left {
+                        chat: by,
+                        device: device.clone(),
+                        source,
+                        last_heard,
+                        alerts: self.told_of_leaving(device, by, now, policy),
+                    },
+                )
             })
         })
         .collect()

@@ -152,7 +152,7 @@ fn fields(row: &Row) -> Map<String, Value> {
 mod tests {
 
     use super::*;
-    use crate::event::{ChatId, Event, NamedBy, Probe, Timestamp};
+    use crate::event::{ChatId, Event, EventKind, NamedBy, Probe, Timestamp};
     use dot11::{MacAddr, RequestedSsid, Ssid};
 
     /// A state of probes from these addresses, some of them named and some networks watched.
@@ -162,13 +162,13 @@ mod tests {
         for source in sources {
             let time = Timestamp::from_micros(i64::from(source));
             let address = MacAddr::new([0x02, 0, 0, 0, 0, source]);
-            fold(&Event::Probe(Probe::example(address, RequestedSsid::Wildcard, i64::from(source))));
-            fold(&Event::Name { time, address, name: name.to_owned(), by: NamedBy::Chat });
+            fold(&Event::from(Probe::example(address, RequestedSsid::Wildcard, i64::from(source))));
+            fold(&Event::new(time, EventKind::Name { address, name: name.to_owned(), by: NamedBy::Chat }));
         }
         for network in networks {
             let ssid = Ssid::new(network.as_bytes());
             let (time, chat) = (Timestamp::from_micros(0), ChatId(1));
-            fold(&Event::Watch { time, chat, ssid, reason: None });
+            fold(&Event::new(time, EventKind::Watch { chat, ssid, reason: None }));
         }
         state
     }

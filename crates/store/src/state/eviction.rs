@@ -2,14 +2,14 @@
 
 use super::{Follows, Names, State};
 #[cfg(doc)]
-use crate::event::Event;
+use crate::event::EventKind;
 use crate::event::{Forgettable, Timestamp};
 use dot11::MacAddr;
 
 /// How many devices are looked at to find out which of them were not heard for longest.
 const EVICTION_SAMPLE: usize = 2048;
 
-/// An [`Event::Forget`] that is carried out shard by shard.
+/// An [`EventKind::Forget`] that is carried out shard by shard.
 #[derive(Debug, Clone)]
 pub(super) struct Forgetting {
     pub(super) addresses: Forgettable,
@@ -18,7 +18,7 @@ pub(super) struct Forgetting {
 }
 
 impl State {
-    /// Carries out a part of the last [`Event::Forget`]; whether there is more of it to do. Whoever lets
+    /// Carries out a part of the last [`EventKind::Forget`]; whether there is more of it to do. Whoever lets
     /// others look at the state meanwhile calls this until it is done, before the next event: the whole of
     /// it can take as long as thousands of events.
     pub fn sweep(&mut self) -> bool {
@@ -41,7 +41,7 @@ impl State {
         self.forgetting.is_some()
     }
 
-    /// Whether no [`Event::Forget`] is half carried out, see [`State::sweep`].
+    /// Whether no [`EventKind::Forget`] is half carried out, see [`State::sweep`].
     pub fn is_swept(&self) -> bool {
         self.forgetting.is_none()
     }

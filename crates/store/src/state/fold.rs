@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::decide::normalized;
 use super::eviction::Forgetting;
 use super::{Alert, Follow, Invitation, Names, Presence, State};
-use crate::event::{AlertDecision, ChatId, DeviceKey, Event, Fate, Offset, Probe, Timestamp};
+use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, Fate, Offset, Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid};
 
 impl State {
@@ -21,70 +21,73 @@ impl State {
     /// Folds in the event at `offset`.
     pub fn fold(&mut self, offset: Offset, event: &Event) {
         while self.sweep() {}
-        match event {
-            Event::Probe(probe) => self.fold_probe(offset, probe),
-            Event::Signature { signature, elements } => self.signatures.insert(*signature, elements.clone()),
-            Event::Watch { time, chat, ssid, reason } => {
-                self.watches.set(ssid, self.chats.current(*chat), *time, reason.clone());
+        // Every kind whose fold depends on a time has one: the log holds no such event without.
+        let time = event.time.or(self.newest_time()).unwrap_or(Timestamp::from_micros(0));
+        match &event.kind {
+            EventKind::Probe(probe) => self.fold_probe(offset, probe),
+            EventKind::Signature { signature, elements } => {
+                self.signatures.insert(*signature, elements.clone())
             }
-            Event::Unwatch { time: _, chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
-            Event::WatchPattern { time, chat, pattern, reason } => {
-                self.watches.set_pattern(pattern, self.chats.current(*chat), *time, reason.clone());
+            EventKind::Watch { chat, ssid, reason } => {
+                self.watches.set(ssid, self.chats.current(*chat), time, reason.clone());
             }
-            Event::UnwatchPattern { time: _, chat, pattern } => {
+            EventKind::Unwatch { chat, ssid } => self.watches.remove(ssid, self.chats.current(*chat)),
+            EventKind::WatchPattern { chat, pattern, reason } => {
+                self.watches.set_pattern(pattern, self.chats.current(*chat), time, reason.clone());
+            }
+            EventKind::UnwatchPattern { chat, pattern } => {
                 self.watches.remove_pattern(pattern, self.chats.current(*chat));
             }
-            Event::Follow { time, chat, device, silence_seconds } => {
-                self.follow(*time, self.chats.current(*chat), normalized(device), *silence_seconds);
+            EventKind::Follow { chat, device, silence_seconds } => {
+                self.follow(time, self.chats.current(*chat), normalized(device), *silence_seconds);
             }
-            Event::Unfollow { time: _, chat, device } => {
+            EventKind::Unfollow { chat, device } => {
                 self.follows.remove(&normalized(device), self.chats.current(*chat));
             }
-            Event::Left { .. } => self.fold_left(offset, event),
-            Event::Mute { time: _, chat, until } => self.mutes.mute(self.chats.current(*chat), *until),
-            Event::Unmute { time: _, chat } => self.mutes.unmute(self.chats.current(*chat)),
-            Event::MuteTold { time, chat, count } => {
-                self.mutes.told(self.chats.current(*chat), *count, *time);
+            EventKind::Left { .. } => self.fold_left(offset, time, &event.kind),
+            EventKind::Mute { chat, until } => self.mutes.mute(self.chats.current(*chat), *until),
+            EventKind::Unmute { chat } => self.mutes.unmute(self.chats.current(*chat)),
+            EventKind::MuteReported { chat, count } => {
+                self.mutes.told(self.chats.current(*chat), *count, time);
             }
-            Event::Ignore { time, chat, device } => {
-                self.mutes.ignore(normalized(device), self.chats.current(*chat), *time);
+            EventKind::Ignore { chat, device } => {
+                self.mutes.ignore(normalized(device), self.chats.current(*chat), time);
             }
-            Event::Unignore { time: _, chat, device } => {
+            EventKind::Unignore { chat, device } => {
                 self.mutes.unignore(&normalized(device), self.chats.current(*chat));
             }
-            Event::Name { time: _, address, name, by } => {
+            EventKind::Name { address, name, by } => {
                 self.rename(*address, |names| names.set(*address, name, *by));
             }
-            Event::Unname { time: _, address, by } => {
+            EventKind::Unname { address, by } => {
                 self.rename(*address, |names| names.clear(*address, *by));
             }
-            Event::Delivered { time: _, probe, chat }
-            | Event::Undeliverable { time: _, probe, chat, reason: _ } => {
+            EventKind::Delivered { probe, chat } | EventKind::Undeliverable { probe, chat, reason: _ } => {
                 self.alerts.remove(self.chats.current(*chat), *probe);
             }
-            Event::OverflowTold { time: _, chat, count } => {
+            EventKind::OverflowReported { chat, count } => {
                 self.alerts.overflow_told(self.chats.current(*chat), *count);
             }
-            Event::AlertExpired { time: _, probe, chat } => {
+            EventKind::AlertExpired { probe, chat } => {
                 self.alerts.expire(self.chats.current(*chat), *probe);
             }
-            Event::Answered { time: _, update } => self.chats.answered(offset, *update),
-            Event::ChatMigrated { time: _, from, to } => self.migrate(*from, *to),
-            Event::Invited { time, code, role, expires, by } => {
+            EventKind::UpdateHandled { update } => self.chats.answered(offset, *update),
+            EventKind::ChatMigrated { from, to } => self.migrate(*from, *to),
+            EventKind::Invited { code, role, expires, by } => {
                 let invitation = Invitation { role: *role, expires: *expires, by: *by };
-                self.chats.invite(*time, *code, invitation);
+                self.chats.invite(time, *code, invitation);
             }
-            Event::Paired { time, chat, code, name } => {
-                self.chats.pair(*time, self.chats.current(*chat), *code, name.clone());
+            EventKind::Paired { chat, code, name } => {
+                self.chats.pair(time, self.chats.current(*chat), *code, name.clone());
             }
-            Event::ChatRemoved { time: _, chat, by: _ } => self.remove_chat(self.chats.current(*chat)),
-            Event::Forget { time: _, addresses, heard_before } => {
+            EventKind::ChatRemoved { chat, by: _ } => self.remove_chat(self.chats.current(*chat)),
+            EventKind::Forget { addresses, heard_before } => {
                 let (addresses, heard_before) = (*addresses, *heard_before);
                 self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
             }
-            Event::Lost { count, why: _ } => self.totals.lost_events += count,
+            EventKind::Lost { count, why: _ } => self.totals.lost_events += count,
         }
-        self.totals.last_event = self.totals.last_event.max(event.time());
+        self.totals.last_event = self.totals.last_event.max(event.time);
         self.next = event.end(offset);
     }
 
@@ -116,15 +119,15 @@ impl State {
     }
 
     /// Repeats what was decided when a device had left.
-    fn fold_left(&mut self, offset: Offset, event: &Event) {
-        let Event::Left { time, chat, device, source, last_heard, alerts } = event else { return };
+    fn fold_left(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
+        let EventKind::Left { chat, device, source, last_heard, alerts } = left else { return };
         self.follows.left(&normalized(device), self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
             let presence = Some(Presence::Left { last_heard: *last_heard });
             self.alerts.settle(chat, alert.fate, offset, || Alert {
                 presence,
-                ..Alert::of_device(*time, *source, None)
+                ..Alert::of_device(time, *source, None)
             });
             if alert.fate == Fate::Mute {
                 self.mutes.suppress(chat);

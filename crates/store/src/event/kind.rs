@@ -1,0 +1,256 @@
+//! The kinds of event and what each carries.
+//!
+//! The names that serde gives variants and fields are a public format: the log on disk and exports have them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ChatId, CodeHash, DeviceKey, LeaveDecision, Offset, Pattern, Probe, Role, Timestamp, hex_bytes,
+    ssid_fields,
+};
+use dot11::{MacAddr, Signature, Ssid};
+
+/// What an [`Event`](super::Event) says happened. Its JSON form is an object whose first field is `type`; the event's
+/// time is the second. A probe carries its own time, which is what its sensor's clock said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A sensor captured a probe request.
+    Probe(Probe),
+    /// A signature was seen for the first time, on a frame with these information elements. It has no time.
+    Signature {
+        /// The elements' signature.
+        signature: Signature,
+        /// The elements of the frame, as they were on the air.
+        #[serde(with = "hex_bytes")]
+        elements: Vec<u8>,
+    },
+    /// A chat watches an SSID. A repeated watch replaces the reason.
+    Watch {
+        /// The chat that gets the alerts.
+        chat: ChatId,
+        /// The SSID, exactly as devices request it.
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+        /// Why, in the chat's words.
+        reason: Option<String>,
+    },
+    /// A chat stops watching an SSID.
+    Unwatch {
+        /// The chat that watched it.
+        chat: ChatId,
+        /// The SSID.
+        #[serde(flatten, with = "ssid_fields")]
+        ssid: Ssid,
+    },
+    /// A chat watches all SSIDs that match a pattern. A repeated watch replaces the reason.
+    WatchPattern {
+        /// The chat that gets the alerts.
+        chat: ChatId,
+        /// The pattern.
+        pattern: Pattern,
+        /// Why, in the chat's words.
+        reason: Option<String>,
+    },
+    /// A chat stops watching a pattern.
+    UnwatchPattern {
+        /// The chat that watched it.
+        chat: ChatId,
+        /// The pattern.
+        pattern: Pattern,
+    },
+    /// A chat gets alerts when a device arrives and leaves. A repeated follow replaces the silence.
+    Follow {
+        /// The chat that gets the alerts.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+        /// The device has left once it was silent for this many seconds.
+        silence_seconds: u64,
+    },
+    /// A chat stops following a device.
+    Unfollow {
+        /// The chat that followed it.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+    },
+    /// A followed device was silent for so long that it has left.
+    Left {
+        /// The chat that follows it.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+        /// The device's address that was seen last.
+        source: MacAddr,
+        /// When that was.
+        last_heard: Timestamp,
+        /// Which chats get an alert.
+        alerts: Vec<LeaveDecision>,
+    },
+    /// A chat mutes its alerts for a while.
+    Mute {
+        /// The chat.
+        chat: ChatId,
+        /// When the mute ends.
+        until: Timestamp,
+    },
+    /// A chat ends its mute early; the reply reported how many alerts were held back.
+    Unmute {
+        /// The chat.
+        chat: ChatId,
+    },
+    /// A message after the end of a mute reported how many alerts were held back.
+    #[serde(rename = "mute_told")]
+    MuteReported {
+        /// The chat.
+        chat: ChatId,
+        /// The number that was reported.
+        count: u64,
+    },
+    /// A chat gets no more alerts about a device.
+    Ignore {
+        /// The chat.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+    },
+    /// A chat gets alerts about a device again.
+    Unignore {
+        /// The chat.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+    },
+    /// An address gets a name.
+    Name {
+        /// The address.
+        address: MacAddr,
+        /// The name. Several addresses may share one: they are one device.
+        name: String,
+        /// Where the name comes from.
+        by: NamedBy,
+    },
+    /// An address loses its name.
+    Unname {
+        /// The address.
+        address: MacAddr,
+        /// Where the name came from.
+        by: NamedBy,
+    },
+    /// Telegram accepted an alert.
+    Delivered {
+        /// The offset of the event that raised the alert: a probe or a departure.
+        probe: Offset,
+        /// The chat that it went to.
+        chat: ChatId,
+    },
+    /// Telegram will never accept an alert, so it left the outbox.
+    Undeliverable {
+        /// The offset of the event that raised the alert: a probe or a departure.
+        probe: Offset,
+        /// The chat that it was for.
+        chat: ChatId,
+        /// Why it cannot be delivered.
+        reason: String,
+    },
+    /// A message reported to a chat how many alerts did not fit into the outbox.
+    #[serde(rename = "overflow_told")]
+    OverflowReported {
+        /// The chat.
+        chat: ChatId,
+        /// The number that was reported.
+        count: u64,
+    },
+    /// An alert waited for Telegram for so long that it left the outbox and is only counted.
+    AlertExpired {
+        /// The offset of the event that raised the alert: a probe or a departure.
+        probe: Offset,
+        /// The chat that it was for.
+        chat: ChatId,
+    },
+    /// The bot handled a Telegram update by the change before this one. A repeated update changes nothing.
+    #[serde(rename = "answered")]
+    UpdateHandled {
+        /// Telegram's identifier of the update.
+        update: u32,
+    },
+    /// A group became a supergroup, which has another identifier.
+    ChatMigrated {
+        /// The identifier until then.
+        from: ChatId,
+        /// The identifier from then on.
+        to: ChatId,
+    },
+    /// An invitation code was made. One chat may pair with it.
+    Invited {
+        /// The code's hash.
+        code: CodeHash,
+        /// What the chat may do once it is paired.
+        role: Role,
+        /// The code is valid until this time.
+        expires: Timestamp,
+        /// The owner who made it; `None` while nobody owns the bot. Of the codes with `None` only the newest is valid.
+        by: Option<ChatId>,
+    },
+    /// A chat presented an invitation code; if the code is valid, the chat is paired.
+    Paired {
+        /// The chat.
+        chat: ChatId,
+        /// The code's hash.
+        code: CodeHash,
+        /// The title of the group, or the person's name.
+        name: String,
+    },
+    /// A paired chat lost its access, and what it watched is forgotten.
+    ChatRemoved {
+        /// The chat.
+        chat: ChatId,
+        /// The owner who removed it.
+        by: ChatId,
+    },
+    /// Addresses that were not seen for long leave the state.
+    Forget {
+        /// Which kind of address leaves.
+        addresses: Forgettable,
+        /// Those leave whose last probe was captured before this.
+        heard_before: Timestamp,
+    },
+    /// Stands in place of `count` events that corruption of the log took, from this offset on. It has no time.
+    Lost {
+        /// How many offsets have no event any more.
+        count: u64,
+        /// What happened to them.
+        why: String,
+    },
+}
+
+/// Where a device's name comes from. A name from a chat wins over one from the configuration, and that over an
+/// imported one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// A person used `/name`.
+    Chat,
+    /// The `[devices]` table of the configuration.
+    Config,
+    /// A file of another program.
+    Import,
+    /// A DHCP lease, which expires. It and an imported name replace each other.
+    Lease,
+}
+
+/// Which addresses [`EventKind::Forget`] removes. Named addresses stay, except random ones whose name is only imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgettable {
+    /// Random ones.
+    Random,
+    /// All that are not kept by their names.
+    Unnamed,
+}

@@ -1,0 +1,212 @@
+//! `recorded.ndjson` has a line of every form in which any version has written an event. Each must be read as the same
+//! event for ever, and is still written byte for byte the same. Add a line for each new form; change none.
+//!
+//! One form is not there: a single commit of 2026-11-22, which no release contains, wrote `left` with `address` in
+//! place of `source`. No version since has read it.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::{format_line, recover};
+use crate::event::{
+    AlertDecision, ChatId, CodeHash, DeviceKey, Event, EventKind, EventReader, Fate, Forgettable,
+    LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, Timestamp,
+};
+use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+
+const RECORDED: &str = include_str!("recorded.ndjson");
+
+const CHAT: ChatId = ChatId(-100_123);
+
+fn time() -> Timestamp {
+    Timestamp::from_micros(1_795_341_600_000_000)
+}
+
+fn seconds_before(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(time().as_micros() - seconds * 1_000_000)
+}
+
+fn address() -> MacAddr {
+    MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15])
+}
+
+fn probe() -> Probe {
+    Probe {
+        time: time(),
+        sensor: Arc::from("mon0"),
+        source: address(),
+        ssid: RequestedSsid::from_element(b"RNM0"),
+        signal_dbm: Some(-42),
+        frequency_mhz: Some(2437),
+        sequence: 2743,
+        signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
+        not_before: None,
+        alerts: Vec::new(),
+    }
+}
+
+fn probes() -> Vec<Probe> {
+    let requesting = |ssid: &[u8]| Probe { ssid: RequestedSsid::from_element(ssid), ..probe() };
+    let alerting = |alerts| Probe { alerts, ..probe() };
+    let arrive = |silent_seconds, fate| AlertDecision::Arrive { chat: CHAT, silent_seconds, fate };
+    let raise = |pattern: Option<&str>, reason: Option<&str>, swallowed| AlertDecision::Raise {
+        chat: CHAT,
+        pattern: pattern.map(Pattern::new),
+        reason: reason.map(str::to_owned),
+        swallowed,
+    };
+    vec![
+        probe(),
+        requesting(b""),
+        Probe {
+            ssid: RequestedSsid::Absent,
+            signal_dbm: None,
+            frequency_mhz: None,
+            sequence: 0,
+            signature: Signature::from_u64(1),
+            ..probe()
+        },
+        requesting(b"\xff\xfe\x00"),
+        requesting("a\"b\n\u{1}é📶".as_bytes()),
+        alerting(vec![
+            raise(None, Some("the van"), 2),
+            AlertDecision::Swallow { chat: CHAT },
+            AlertDecision::Overflow { chat: CHAT },
+        ]),
+        alerting(vec![
+            raise(Some("RNM*"), None, 0),
+            AlertDecision::Mute { chat: CHAT },
+            arrive(Some(960), Fate::Raise),
+            arrive(None, Fate::Overflow),
+            arrive(Some(0), Fate::Mute),
+        ]),
+        alerting(vec![arrive(Some(960), Fate::Untold)]),
+        Probe { not_before: Some(seconds_before(-1)), ..probe() },
+        Probe {
+            not_before: Some(seconds_before(1)),
+            alerts: vec![AlertDecision::Mute { chat: CHAT }],
+            ..probe()
+        },
+    ]
+}
+
+/// What the chat asked for.
+fn subscriptions() -> Vec<EventKind> {
+    let chat = CHAT;
+    let (named, hex) = (Ssid::from("RNM0"), Ssid::new(b"\xff"));
+    let reason = Some("the van".to_owned());
+    let pattern = Pattern::new("R?M");
+    let mut kinds = vec![
+        EventKind::Watch { chat, ssid: named.clone(), reason: None },
+        EventKind::Watch { chat, ssid: hex.clone(), reason: reason.clone() },
+        EventKind::Unwatch { chat, ssid: named },
+        EventKind::Unwatch { chat, ssid: hex },
+        EventKind::WatchPattern { chat, pattern: Pattern::new(r"Dep*\*"), reason: None },
+        EventKind::WatchPattern { chat, pattern: pattern.clone(), reason },
+        EventKind::UnwatchPattern { chat, pattern },
+    ];
+    for device in [DeviceKey::Address(address()), DeviceKey::Name("Zoë".to_owned())] {
+        kinds.extend([
+            EventKind::Follow { chat, device: device.clone(), silence_seconds: 900 },
+            EventKind::Unfollow { chat, device: device.clone() },
+            EventKind::Ignore { chat, device: device.clone() },
+            EventKind::Unignore { chat, device },
+        ]);
+    }
+    kinds
+}
+
+fn departures() -> Vec<EventKind> {
+    let left = |device, alerts| EventKind::Left {
+        chat: CHAT,
+        device,
+        source: address(),
+        last_heard: seconds_before(3600),
+        alerts,
+    };
+    let alerts = [(-100_123, Fate::Raise), (7, Fate::Overflow), (8, Fate::Mute), (9, Fate::Untold)];
+    let alerts = alerts.map(|(chat, fate)| LeaveDecision { chat: ChatId(chat), fate });
+    vec![
+        left(DeviceKey::Address(address()), Vec::new()),
+        left(DeviceKey::Name("Zoë".to_owned()), alerts.to_vec()),
+    ]
+}
+
+fn others() -> Vec<EventKind> {
+    let (chat, count, probe) = (CHAT, 3, Offset(17));
+    let mut kinds = vec![
+        EventKind::Mute { chat, until: seconds_before(-3600) },
+        EventKind::Unmute { chat },
+        EventKind::MuteReported { chat, count },
+    ];
+    for by in [NamedBy::Chat, NamedBy::Config, NamedBy::Import, NamedBy::Lease] {
+        kinds.push(EventKind::Name { address: address(), name: "Zoë".to_owned(), by });
+        kinds.push(EventKind::Unname { address: address(), by });
+    }
+    let code: CodeHash = serde_json::from_str(&format!("\"{}\"", "0c".repeat(32))).unwrap();
+    let invited = |role, by| EventKind::Invited { code, role, expires: seconds_before(-86_400), by };
+    let forget = |addresses| EventKind::Forget { addresses, heard_before: seconds_before(3600) };
+    kinds.extend([
+        EventKind::Delivered { probe, chat },
+        EventKind::Undeliverable { probe, chat, reason: "chat not found".to_owned() },
+        EventKind::OverflowReported { chat, count },
+        EventKind::AlertExpired { probe, chat },
+        EventKind::UpdateHandled { update: u32::MAX },
+        EventKind::ChatMigrated { from: ChatId(-5), to: CHAT },
+        invited(Role::Owner, None),
+        invited(Role::Member, Some(ChatId(7))),
+        EventKind::Paired { chat, code, name: "Zoë".to_owned() },
+        EventKind::ChatRemoved { chat, by: ChatId(7) },
+        forget(Forgettable::Random),
+        forget(Forgettable::Unnamed),
+    ]);
+    kinds
+}
+
+/// The events of the file, in order.
+fn expected() -> Vec<(Offset, Event)> {
+    let elements = vec![0, 1, 255];
+    let signature = EventKind::Signature { signature: probe().signature, elements };
+    let mut events = vec![Event::without_time(signature)];
+    events.extend(probes().into_iter().map(Event::from));
+    let timed = [subscriptions(), departures(), others()].into_iter().flatten();
+    events.extend(timed.map(|kind| Event::new(time(), kind)));
+    events.push(Event::without_time(EventKind::Lost { count: 2, why: "a test".to_owned() }));
+    (0..).map(Offset).zip(events).collect()
+}
+
+#[test]
+fn recorded_lines_load_as_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(format!("{:020}.ndjson", 0)), RECORDED).unwrap();
+    let log = recover(folder.path()).unwrap();
+    let read: Vec<_> = log.read_from(Offset::default()).map(Result::unwrap).collect();
+    assert_eq!(read, expected());
+}
+
+#[test]
+fn events_are_written_as_recorded() {
+    let mut written = Vec::new();
+    for (offset, event) in expected() {
+        format_line(offset, &event, &mut written).unwrap();
+    }
+    assert_eq!(String::from_utf8(written).unwrap(), RECORDED);
+}
+
+/// A sensor of an old version, or an export, may give an event without its offset.
+#[test]
+fn recorded_lines_load_without_an_offset() {
+    for (line, (_, event)) in RECORDED.lines().zip(expected()) {
+        let (_, fields) = line.split_once(',').unwrap();
+        assert_eq!(EventReader::default().read(format!("{{{fields}").as_bytes()).unwrap(), event);
+        assert_eq!(EventReader::default().read(line.as_bytes()).unwrap(), event);
+    }
+}
+
+#[test]
+fn an_event_needs_its_time() {
+    for (line, (_, event)) in RECORDED.lines().zip(expected()) {
+        let untimed = line.replacen("\"time\":", "\"when\":", 1);
+        assert_eq!(EventReader::default().read(untimed.as_bytes()).is_ok(), event.time.is_none(), "{line}");
+    }
+}
