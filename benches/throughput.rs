@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use probewatch::capture::{Capture, FrameWriter, Settings, Source};
+use probewatch::capture::{Capture, PcapWriter, Settings, Source};
 use probewatch::dot11::{LinkType, decode};
 use probewatch::event::{Event, EventKind, EventReader, Offset, Probe, Timestamp, push_probe};
 use probewatch::event_log::{self, Rotation};
@@ -59,7 +59,7 @@ fn decode_from_memory(bencher: Bencher<'_, '_>, link: LinkType) {
 fn capture_file_to_closure(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames.pcap");
-    let mut file = FrameWriter::create(&path, LinkType::Radiotap).unwrap();
+    let mut file = PcapWriter::create(&path, LinkType::Radiotap).unwrap();
     for frame in frames() {
         file.write(0, &frame).unwrap();
     }

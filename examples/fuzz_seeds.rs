@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use probewatch::capture::FrameWriter;
+use probewatch::capture::PcapWriter;
 use probewatch::dot11::LinkType;
 
 #[path = "../benches/generated/mod.rs"]
@@ -55,7 +55,7 @@ fn made_up(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
     let avs: Vec<u8> = avs.into_iter().flat_map(u32::to_be_bytes).collect();
 
     fs::create_dir_all(corpus.0.join("file"))?;
-    let mut file = FrameWriter::create(corpus.0.join("file/made-up.pcap"), LinkType::Radiotap)?;
+    let mut file = PcapWriter::create(corpus.0.join("file/made-up.pcap"), LinkType::Radiotap)?;
     let mut frame = Vec::new();
     for number in 0..8 {
         let time_us = generated::frame(number, generated::DEVICES, &mut frame);

@@ -5,7 +5,7 @@
 use std::env;
 use std::error::Error;
 
-use probewatch::capture::FrameWriter;
+use probewatch::capture::PcapWriter;
 use probewatch::dot11::LinkType;
 
 #[path = "../benches/generated/mod.rs"]
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let first: u64 = arguments.next().map_or(Ok(0), |first| first.parse())?;
     let count: u64 = count.parse()?;
-    let mut file = FrameWriter::create(path, LinkType::Radiotap)?;
+    let mut file = PcapWriter::create(path, LinkType::Radiotap)?;
     let mut frame = Vec::new();
     for number in first..first + count {
         let time_us = match devices {

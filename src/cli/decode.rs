@@ -20,7 +20,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     let source = file_source(file);
     let capture = Capture::open(&source, &Settings::default())?;
     let counters = capture.counters();
-    let sensor: Arc<str> = source.sensor_name().into();
+    let sensor: Arc<str> = source.default_name().into();
     let mut output = io::stdout().lock();
     let mut lines = Vec::with_capacity(2 * PRINT_BYTES);
     let print_bytes = if source == Source::Stdin { 0 } else { PRINT_BYTES };

@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use crate::capture::{CaptureError, FrameWriter};
+use crate::capture::{CaptureError, PcapWriter};
 use crate::dot11::{LinkType, MacAddr};
 
 /// A tablet that keeps its own address and asks for its home network.
@@ -29,7 +29,7 @@ const MODELS: [&[u8]; 3] = [
 
 /// Writes a day of the street that ends at `now_us`, µs since the Unix epoch, and returns how many probe
 /// requests it has.
-pub(super) fn write_day(file: &mut FrameWriter, rng: &mut Rng, now_us: i64) -> Result<u64, CaptureError> {
+pub(super) fn write_day(file: &mut PcapWriter, rng: &mut Rng, now_us: i64) -> Result<u64, CaptureError> {
     let mut probes = 0;
     for minute in 0..DAY_MINUTES {
         let time = now_us - (DAY_MINUTES - minute) * MINUTE;
@@ -48,7 +48,7 @@ pub(super) fn write_day(file: &mut FrameWriter, rng: &mut Rng, now_us: i64) -> R
 }
 
 /// Writes the van's arrival at `now_us`.
-pub(super) fn write_van(file: &mut FrameWriter, rng: &mut Rng, now_us: i64) -> Result<(), CaptureError> {
+pub(super) fn write_van(file: &mut PcapWriter, rng: &mut Rng, now_us: i64) -> Result<(), CaptureError> {
     write_passer_by(file, rng, now_us)?;
     write(file, rng, now_us + 40_000, VAN, "", 2, -66)?;
     write(file, rng, now_us + 60_000, VAN, VAN_NETWORK, 2, -64)?;
@@ -56,7 +56,7 @@ pub(super) fn write_van(file: &mut FrameWriter, rng: &mut Rng, now_us: i64) -> R
 }
 
 /// A phone with a new random address: a burst for any network, now and then one by name.
-fn write_passer_by(file: &mut FrameWriter, rng: &mut Rng, time: i64) -> Result<u64, CaptureError> {
+fn write_passer_by(file: &mut PcapWriter, rng: &mut Rng, time: i64) -> Result<u64, CaptureError> {
     let mut octets = [0; 6];
     rng.fill(&mut octets);
     octets[0] = octets[0] & 0xfc | 0x02;
@@ -69,7 +69,7 @@ fn write_passer_by(file: &mut FrameWriter, rng: &mut Rng, time: i64) -> Result<u
 }
 
 fn write(
-    file: &mut FrameWriter,
+    file: &mut PcapWriter,
     rng: &mut Rng,
     time_us: i64,
     source: MacAddr,
@@ -97,6 +97,6 @@ fn write(
 }
 
 /// A new capture file for [`write_day`] and [`write_van`].
-pub(super) fn create(path: &std::path::Path) -> Result<FrameWriter, CaptureError> {
-    FrameWriter::create(path, LinkType::Radiotap)
+pub(super) fn create(path: &std::path::Path) -> Result<PcapWriter, CaptureError> {
+    PcapWriter::create(path, LinkType::Radiotap)
 }

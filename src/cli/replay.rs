@@ -75,8 +75,8 @@ fn replay_file(
 ) -> Result<(), CaptureError> {
     let capture = Capture::open(source, &Settings::default())?;
     let counters = capture.counters();
-    let mut progress = FileProgress::new(source.sensor_name(), size_of_file(source));
-    let mut converter = ProbeConverter::new(&source.sensor_name(), fcs.include_bad_fcs);
+    let mut progress = FileProgress::new(source.default_name(), size_of_file(source));
+    let mut converter = ProbeConverter::new(&source.default_name(), fcs.include_bad_fcs);
     let outcome = capture.run(|frame| {
         if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
             progress.at(counters.bytes.load(Relaxed));

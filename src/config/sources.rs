@@ -160,7 +160,7 @@ impl Validator {
         let table = match raw {
             RawSource::Text(text) => {
                 let origin: capture::Source = text.parse().map_err(|_| empty())?;
-                return Ok(Source { name: origin.sensor_name(), monitor: usual.of(&origin), origin });
+                return Ok(Source { name: origin.default_name(), monitor: usual.of(&origin), origin });
             }
             RawSource::Table(table) => table,
         };
@@ -192,7 +192,7 @@ impl Validator {
         let listening = self.listening(key, &table.listening, usual)?;
         let name = match &table.name {
             Some(name) => self.source_name(name)?,
-            None => origin.sensor_name(),
+            None => origin.default_name(),
         };
         Ok(Source { name, monitor: listening.of(&origin), origin })
     }

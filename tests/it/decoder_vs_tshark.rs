@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
-use probewatch::capture::{Capture, FrameWriter, Settings, Source};
+use probewatch::capture::{Capture, PcapWriter, Settings, Source};
 use probewatch::dot11::{Fcs, LinkType, RequestedSsid, hex};
 
 use crate::support::require::{captures_dir, skip, tshark_present};
@@ -322,7 +322,7 @@ fn generated_frames_read_as_in_tshark() {
     for link in links {
         let cases: Vec<Case> =
             equal_cases().into_iter().chain(wireshark_is_wrong()).filter(|case| case.link == link).collect();
-        let mut file = FrameWriter::create(&path, link).unwrap();
+        let mut file = PcapWriter::create(&path, link).unwrap();
         for case in &cases {
             file.write(1_587_229_467_123_456, &case.frame).unwrap();
         }

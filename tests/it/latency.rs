@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use probewatch::capture::FrameWriter;
+use probewatch::capture::PcapWriter;
 use probewatch::dot11::LinkType;
 
 use crate::support::bot_api::{BotApi, Incoming, SentMessage};
@@ -173,7 +173,7 @@ impl Bench {
         let data = tempfile::tempdir().unwrap();
         let (capture, data_dir) = (data.path().join("frames.pcap"), data.path().join("data"));
         let (capture, data_dir) = (capture.to_str().unwrap(), data_dir.to_str().unwrap());
-        let mut file = FrameWriter::create(capture, LinkType::Radiotap).unwrap();
+        let mut file = PcapWriter::create(capture, LinkType::Radiotap).unwrap();
         let start = now_us() - DAY_US;
         for number in 0..FRAMES {
             let time_us = start + number * (DAY_US / FRAMES);

@@ -41,7 +41,7 @@ fn frame(subtype: u8, sequence: u16) -> Vec<u8> {
 fn probe_requests_are_heard_and_an_idle_capture_stops_at_once() {
     let Some(radio) = radio() else { return };
     // Nothing else must wake it.
-    let settings = Settings { sample_every: Duration::from_secs(60), ..Settings::default() };
+    let settings = Settings { stats_interval: Duration::from_secs(60), ..Settings::default() };
     let capture = Capture::open(&source(&radio), &settings).unwrap();
     assert_eq!(capture.link_type(), LinkType::Radiotap);
     let (counters, stop) = (capture.counters(), capture.stop_handle());
@@ -96,7 +96,7 @@ fn a_command_does_not_inherit_the_socket_of_a_capture() {
 #[test]
 fn no_frame_of_a_steady_stream_is_lost() {
     let Some(radio) = radio() else { return };
-    let settings = Settings { sample_every: Duration::from_millis(1), ..Settings::default() };
+    let settings = Settings { stats_interval: Duration::from_millis(1), ..Settings::default() };
     let capture = Capture::open(&source(&radio), &settings).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());
     let (told, heard) = mpsc::channel();
@@ -197,8 +197,8 @@ fn the_loop_of_a_silent_capture_turns() {
     let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
-    let begun = wait_until("the first turn", || counters.turns().filter(|turns| *turns > 0));
-    wait_until("further turns", || counters.turns().filter(|turns| *turns > begun + 2));
+    let begun = wait_until("the first turn", || counters.loop_iterations().filter(|turns| *turns > 0));
+    wait_until("further turns", || counters.loop_iterations().filter(|turns| *turns > begun + 2));
     stop.stop();
     run.join().unwrap().unwrap();
 }

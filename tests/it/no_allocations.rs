@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use probewatch::capture::{Capture, FrameWriter, Settings, Source};
+use probewatch::capture::{Capture, PcapWriter, Settings, Source};
 use probewatch::dot11::{LinkType, decode};
 use probewatch::event::{EventReader, Probe, Timestamp, push_probe};
 
@@ -39,10 +39,10 @@ fn decoding_from_memory_allocates_nothing() {
 
 /// Runs a file of made-up frames through a capture and checks that from some frame on neither the capture
 /// nor `each` allocates.
-fn check_capture(mut each: impl FnMut(probewatch::capture::Frame<'_>)) {
+fn check_capture(mut each: impl FnMut(probewatch::capture::CapturedFrame<'_>)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames.pcap");
-    let mut file = FrameWriter::create(&path, LinkType::Radiotap).unwrap();
+    let mut file = PcapWriter::create(&path, LinkType::Radiotap).unwrap();
     let mut frame = Vec::new();
     for number in 0..FRAMES {
         let time_us = generated::frame(number, generated::DEVICES, &mut frame);

@@ -8,9 +8,9 @@
 //!   since the bot's token may be among them, and what systemd gave to this program alone.
 //! - It has the rights of this program: under systemd those in the unit's AmbientCapabilities, which every program
 //!   begins with that a service starts. It inherits no capture.
-//! - What it writes to standard error is told line by line, as `errors.rs` says.
+//! - What it writes to standard error is told line by line, as `stderr_log.rs` says.
 
-mod errors;
+mod stderr_log;
 
 use std::env;
 use std::ffi::OsStr;
@@ -25,7 +25,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::file::CaptureFile;
-use super::input::{self, Breaker, Window};
+use super::interruptible_reader::{self, Breaker, Window};
 use super::{CaptureError, Heard, StopHandle};
 use dot11::LinkType;
 
@@ -63,11 +63,11 @@ impl CommandOutput {
             let mut process = Process::start(command, name)?;
             let (output, errors) = (process.child.stdout.take(), process.child.stderr.take());
             if let Some(errors) = errors {
-                let pass_on = move || errors::pass_on(errors, tell);
-                thread::Builder::new().name("command-errors".into()).spawn(pass_on)?;
+                let forward = move || stderr_log::forward_lines(errors, tell);
+                thread::Builder::new().name("command-errors".into()).spawn(forward)?;
             }
             let output = output.ok_or(io::ErrorKind::BrokenPipe)?;
-            let (window, breaker) = input::pipe(output.into())?;
+            let (window, breaker) = interruptible_reader::pipe(output.into())?;
             let (group, reader) = (Arc::clone(&process.group), Arc::clone(&breaker));
             thread::Builder::new().name("command-end".into()).spawn(move || group.follow(&reader))?;
             let group = Arc::clone(&process.group);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::input::Window;
+use super::interruptible_reader::Window;
 use super::pcap_file::PcapFile;
 use super::pcapng::Pcapng;
 use super::{CaptureError, Heard, Record, StopHandle, Wake};

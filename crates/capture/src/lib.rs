@@ -20,13 +20,13 @@ mod byte_order;
 mod command;
 mod error;
 mod file;
-mod input;
+mod interruptible_reader;
 mod live;
 pub mod monitor;
 mod pcap_file;
+mod pcap_writer;
 mod pcapng;
 mod source;
-mod writer;
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -37,12 +37,12 @@ use std::time::Duration;
 use dot11::{Fcs, LinkType, ProbeRequest};
 
 pub use error::{CaptureError, with_remedy};
+pub use pcap_writer::PcapWriter;
 pub use source::{ParseSourceError, Source};
-pub use writer::FrameWriter;
 
 use command::CommandOutput;
 use file::CaptureFile;
-use input::Window;
+use interruptible_reader::Window;
 use live::Live;
 
 /// How a live interface is captured. Files do not need any of it.
@@ -56,9 +56,9 @@ pub struct Settings {
     /// The size of the kernel's buffer in bytes.
     pub buffer_bytes: u32,
     /// How often the drop counters are read, also where no frame comes.
-    pub sample_every: Duration,
+    pub stats_interval: Duration,
     /// Whether the kernel lets every frame through, to be counted: it tells whether anything is heard at all.
-    pub every_frame: bool,
+    pub all_frames: bool,
 }
 
 impl Default for Settings {
@@ -66,15 +66,15 @@ impl Default for Settings {
         Self {
             snaplen: 944,
             buffer_bytes: 8 << 20,
-            sample_every: Duration::from_millis(200),
-            every_frame: false,
+            stats_interval: Duration::from_millis(200),
+            all_frames: false,
         }
     }
 }
 
 /// A probe request, and when it was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub struct CapturedFrame<'a> {
     /// Microseconds since the Unix epoch, as captured; finer timestamps are cut to microseconds.
     pub time_us: i64,
     /// What was heard, whatever its FCS.
@@ -106,7 +106,7 @@ pub struct Counters {
     /// Bytes that the frames take in a capture file, their record headers included.
     pub bytes: AtomicU64,
     last_frame: Moment,
-    turns: AtomicU64,
+    loop_iterations: AtomicU64,
     is_waiting: AtomicBool,
 }
 
@@ -133,13 +133,13 @@ impl Counters {
     }
 
     /// How often the capture's loop has turned; `None` while it waits for input that may not come for long.
-    /// A live capture never waits so: its loop turns at least once in [`Settings::sample_every`].
-    pub fn turns(&self) -> Option<u64> {
-        (!self.is_waiting.load(Relaxed)).then(|| self.turns.load(Relaxed))
+    /// A live capture never waits so: its loop turns at least once in [`Settings::stats_interval`].
+    pub fn loop_iterations(&self) -> Option<u64> {
+        (!self.is_waiting.load(Relaxed)).then(|| self.loop_iterations.load(Relaxed))
     }
 
     /// Decodes a record and counts what it is.
-    fn take<'a>(&self, record: Record<'a>) -> Option<Frame<'a>> {
+    fn take<'a>(&self, record: Record<'a>) -> Option<CapturedFrame<'a>> {
         self.last_frame.0.store(record.time_us, Relaxed);
         add(&self.frames, 1);
         add(&self.bytes, record.stored_bytes);
@@ -156,7 +156,7 @@ impl Counters {
                     Fcs::Absent => &self.fcs_absent,
                 };
                 add(by_fcs, 1);
-                Some(Frame { time_us: record.time_us, probe_request })
+                Some(CapturedFrame { time_us: record.time_us, probe_request })
             }
             Ok(None) => {
                 add(&self.other_frames, 1);
@@ -238,12 +238,16 @@ impl Capture {
                 stop.wake_with(wake);
                 Origin::Live(live)
             }
-            Source::File(path) => {
-                Origin::File(CaptureFile::open(path.display().to_string(), || input::open(path), stop)?)
+            Source::File(path) => Origin::File(CaptureFile::open(
+                path.display().to_string(),
+                || interruptible_reader::open(path),
+                stop,
+            )?),
+            Source::Stdin => {
+                Origin::File(CaptureFile::open("standard input".into(), interruptible_reader::stdin, stop)?)
             }
-            Source::Stdin => Origin::File(CaptureFile::open("standard input".into(), input::stdin, stop)?),
             Source::Command(command) => {
-                Origin::Command(CommandOutput::open(command, &source.sensor_name(), stop, tell)?)
+                Origin::Command(CommandOutput::open(command, &source.default_name(), stop, tell)?)
             }
         };
         Ok(Self { origin, counters, stop: stop.clone() })
@@ -289,7 +293,7 @@ impl Capture {
     /// requests before that have been handed over.
     pub fn run(
         mut self,
-        mut on_probe_request: impl FnMut(Frame<'_>) -> ControlFlow<()>,
+        mut on_probe_request: impl FnMut(CapturedFrame<'_>) -> ControlFlow<()>,
     ) -> Result<(), CaptureError> {
         let outcome = self.hear(&mut on_probe_request);
         if let Origin::Live(live) = &mut self.origin {
@@ -301,11 +305,11 @@ impl Capture {
 
     fn hear(
         &mut self,
-        on_probe_request: &mut impl FnMut(Frame<'_>) -> ControlFlow<()>,
+        on_probe_request: &mut impl FnMut(CapturedFrame<'_>) -> ControlFlow<()>,
     ) -> Result<(), CaptureError> {
         let may_wait = !matches!(self.origin, Origin::Live(_));
         while !self.stop.is_stopped() {
-            add(&self.counters.turns, 1);
+            add(&self.counters.loop_iterations, 1);
             self.counters.is_waiting.store(may_wait, Relaxed);
             let heard = match &mut self.origin {
                 Origin::Live(live) => live.next(),

@@ -43,7 +43,7 @@ pub(super) struct Live {
     /// libpcap's drop counters as last seen; they are 32 bits wide and wrap.
     dropped: (u32, u32),
     sampled: Instant,
-    sample_every: Duration,
+    stats_interval: Duration,
     /// The kernel's buffer had no frame when it was last looked into.
     is_drained: bool,
     /// It was down when the counters were sampled last. One that is about to go away is so for a moment.
@@ -82,7 +82,7 @@ impl Live {
                 CaptureError::NoWifiInterface { interface, link_type }
             }
         })?;
-        if !settings.every_frame {
+        if !settings.all_frames {
             pcap.filter(FILTER, true).map_err(failed)?;
         }
         let pcap = pcap.setnonblock().map_err(failed)?;
@@ -102,7 +102,7 @@ impl Live {
             counters,
             dropped: (0, 0),
             sampled: Instant::now(),
-            sample_every: settings.sample_every,
+            stats_interval: settings.stats_interval,
             is_drained: false,
             was_down: false,
             waker,
@@ -118,11 +118,11 @@ impl Live {
     pub fn next(&mut self) -> Result<Heard<'_>, CaptureError> {
         let was_drained = std::mem::take(&mut self.is_drained);
         if was_drained {
-            wait(&self.pcap, &self.waker, self.sample_every).map_err(|error| {
+            wait(&self.pcap, &self.waker, self.stats_interval).map_err(|error| {
                 CaptureError::InterfaceLost { interface: self.interface.clone(), reason: error.to_string() }
             })?;
         }
-        if self.sampled.elapsed() >= self.sample_every {
+        if self.sampled.elapsed() >= self.stats_interval {
             self.sample_drops();
             let is_down = was_drained && is_down(&self.interface);
             if std::mem::replace(&mut self.was_down, is_down) && is_down {

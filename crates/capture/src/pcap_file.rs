@@ -6,7 +6,7 @@
 use super::Record;
 use super::byte_order::ByteOrder;
 use super::file::{MAX_FRAME, Read, ReadError, link_type_name};
-use super::input::Window;
+use super::interruptible_reader::Window;
 use dot11::LinkType;
 
 /// What a file's magic number says.

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use super::Record;
 use super::byte_order::ByteOrder;
 use super::file::{MAX_FRAME, Read, ReadError, link_type_name};
-use super::input::Window;
+use super::interruptible_reader::Window;
 use dot11::LinkType;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;

@@ -27,7 +27,7 @@ impl Source {
     }
 
     /// The name under which its probes are recorded, unless it was given another.
-    pub fn sensor_name(&self) -> String {
+    pub fn default_name(&self) -> String {
         match self {
             Self::Interface(interface) => interface.clone(),
             Self::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
@@ -120,7 +120,7 @@ mod tests {
             (command("/usr/local/bin/frames-of-the-attic"), "/usr/local/bin/frame"),
             (command(""), ""),
         ] {
-            assert_eq!(source.sensor_name(), name);
+            assert_eq!(source.default_name(), name);
         }
     }
 }

@@ -247,7 +247,7 @@ fn every_frame_is_counted_as_what_it_is() {
 fn what_the_writer_writes_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new.pcap");
-    let mut writer = FrameWriter::create(&path, LinkType::Radiotap).unwrap();
+    let mut writer = PcapWriter::create(&path, LinkType::Radiotap).unwrap();
     for (sequence, time_us) in [(1, 1_587_229_467_123_456), (2, -1), (3, i64::MAX)] {
         writer.write(time_us, &frame(sequence)).unwrap();
     }
@@ -256,9 +256,9 @@ fn what_the_writer_writes_is_read() {
     outcome.unwrap();
     assert_eq!(heard, [(1_587_229_467_123_456, 1), (0, 2), (4_294_967_295_999_999, 3)]);
 
-    let error = FrameWriter::create(folder.path(), LinkType::Radiotap).unwrap_err().to_string();
+    let error = PcapWriter::create(folder.path(), LinkType::Radiotap).unwrap_err().to_string();
     assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
-    let mut full = FrameWriter::create("/dev/full", LinkType::Radiotap).unwrap();
+    let mut full = PcapWriter::create("/dev/full", LinkType::Radiotap).unwrap();
     full.write(0, &frame(1)).unwrap();
     assert!(full.flush().unwrap_err().to_string().contains("/dev/full"));
 }
@@ -354,15 +354,15 @@ fn a_capture_that_waits_for_input_says_so() {
     let run = std::thread::spawn(move || {
         let counters = capture.counters();
         capture.run(|_| {
-            at_frame.send(counters.turns()).unwrap();
+            at_frame.send(counters.loop_iterations()).unwrap();
             ControlFlow::Continue(())
         })
     });
     assert_eq!(heard.recv().unwrap(), Some(1), "what is done with a frame is no waiting");
-    while counters.turns().is_some() {
+    while counters.loop_iterations().is_some() {
         std::thread::yield_now();
     }
     drop(writer);
     run.join().unwrap().unwrap();
-    assert_eq!(counters.turns(), Some(2));
+    assert_eq!(counters.loop_iterations(), Some(2));
 }

@@ -24,7 +24,7 @@ impl MacAddr {
 
     /// The address as it is shown, in ASCII.
     #[inline]
-    pub fn text(self) -> [u8; 17] {
+    pub fn to_ascii(self) -> [u8; 17] {
         let mut text = *b"00:00:00:00:00:00";
         for (pair, octet) in text.chunks_mut(3).zip(self.0) {
             for (place, digit) in pair.iter_mut().zip(hex_digits(octet)) {
@@ -43,7 +43,7 @@ impl MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(std::str::from_utf8(&self.text()).unwrap_or_default())
+        f.pad(std::str::from_utf8(&self.to_ascii()).unwrap_or_default())
     }
 }
 

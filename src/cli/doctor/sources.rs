@@ -132,7 +132,7 @@ fn prospect(configured: &Configured) -> Option<Seen> {
         return None;
     };
     let outcome = Monitor::would_change(interface, settings);
-    let is_probewatch = outcome.as_ref().is_err_and(MonitorError::is_probewatch);
+    let is_probewatch = outcome.as_ref().is_err_and(MonitorError::is_own_monitor_interface);
     match outcome {
         // It is looked at as it is.
         Ok(false) => None,
@@ -168,7 +168,7 @@ fn see(source: &Source) -> Seen {
             stop.stop();
         });
         let begun = Instant::now();
-        let settings = Settings { every_frame: true, ..Settings::default() };
+        let settings = Settings { all_frames: true, ..Settings::default() };
         // Who listens no longer has seen enough.
         let tell = move |line: &str| drop(tell.send(line.to_owned()));
         let outcome = Capture::open_with(source, &settings, &stop, tell).and_then(|capture| {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::capture::Frame;
+use crate::capture::CapturedFrame;
 use crate::dot11::{Fcs, Signature};
 use crate::event::{Probe, Timestamp};
 use crate::recorder::CapturedProbe;
@@ -25,7 +25,7 @@ impl ProbeConverter {
     }
 
     /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
-    pub fn convert(&mut self, frame: Frame<'_>) -> Option<CapturedProbe> {
+    pub fn convert(&mut self, frame: CapturedFrame<'_>) -> Option<CapturedProbe> {
         let probe_request = frame.probe_request;
         if is_excluded(probe_request.fcs, self.include_bad_fcs) {
             return None;

@@ -40,7 +40,7 @@ pub struct Channel {
     "{0} is no channel: give a channel number of 2.4 GHz (1 to 14) or 5 GHz (32 to 177), or the centre \
      frequency in MHz, which 6 GHz needs (5955 to 7115)"
 )]
-pub struct NoChannel(pub u16);
+pub struct InvalidChannel(pub u16);
 
 impl Channel {
     /// The channel with this centre.
@@ -83,17 +83,17 @@ impl Channel {
 }
 
 impl TryFrom<u16> for Channel {
-    type Error = NoChannel;
+    type Error = InvalidChannel;
 
     /// Reads what people write: a number of 2.4 or 5 GHz, or a centre frequency in MHz.
-    fn try_from(number: u16) -> Result<Self, NoChannel> {
+    fn try_from(number: u16) -> Result<Self, InvalidChannel> {
         let frequency_mhz = match number {
             1..=13 => 2407 + 5 * number,
             14 => 2484,
             32..=177 => 5000 + 5 * number,
             _ => number,
         };
-        Self::from_frequency_mhz(frequency_mhz).ok_or(NoChannel(number))
+        Self::from_frequency_mhz(frequency_mhz).ok_or(InvalidChannel(number))
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
             assert_eq!(channel.band(), band);
         }
         for wrong in [0, 15, 31, 178, 2413, 2477, 5181, 5890, 5950, 5956, 7120, 58320] {
-            assert_eq!(Channel::try_from(wrong), Err(NoChannel(wrong)));
+            assert_eq!(Channel::try_from(wrong), Err(InvalidChannel(wrong)));
         }
         assert_eq!(channel(6).to_string(), "6 (2437 MHz)");
     }

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use rustix::io::Errno;
 
 use super::channel::{Band, Channel};
-use super::machine::{Block, Holder};
+use super::host::{Block, NetworkDaemon};
 use super::netlink::RequestError;
 use super::plan::NAME_PREFIX;
-use super::route::IpVersion;
+use super::rtnetlink::IpVersion;
 
 /// Why there is no monitor interface, or its channel does not change.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,8 @@ pub enum MonitorError {
     #[error("the radio of {interface} is switched off")]
     SoftBlocked { interface: String },
     /// Another program uses the interface, and would bring it up again.
-    #[error("{holder} uses {interface}")]
-    Held { interface: String, holder: Holder },
+    #[error("{daemon} uses {interface}")]
+    InUse { interface: String, daemon: NetworkDaemon },
     /// The driver does not know monitor mode.
     #[error("the driver of {interface} has no monitor mode")]
     NoMonitorMode { interface: String },
@@ -44,7 +44,7 @@ pub enum MonitorError {
         "{interface} is this machine's only way to the internet over {}",
         match version { IpVersion::V4 => "IPv4", IpVersion::V6 => "IPv6" }
     )]
-    OnlyWay { interface: String, version: IpVersion },
+    OnlyUplink { interface: String, version: IpVersion },
     /// The hardware lacks channels that were asked for.
     #[error("{interface} cannot tune to these channels: {}", list(channels))]
     NoSuchChannel { interface: String, channels: Vec<Channel> },
@@ -88,8 +88,8 @@ impl MonitorError {
                  shows it as hard blocked"
             }
             Self::SoftBlocked { .. } => "turn it on: sudo rfkill unblock wifi",
-            Self::Held { interface, holder } => {
-                let steps = holder.remedy(interface);
+            Self::InUse { interface, daemon } => {
+                let steps = daemon.remedy(interface);
                 return Some(format!("take it away from there: {steps}").into());
             }
             Self::NoMonitorMode { .. } => "an adapter whose driver has it is needed",
@@ -111,7 +111,7 @@ impl MonitorError {
                     .into(),
                 );
             }
-            Self::OnlyWay { .. } => "connect it otherwise, or give force = true to go offline",
+            Self::OnlyUplink { .. } => "connect it otherwise, or give force = true to go offline",
             Self::NoSuchChannel { .. } => "leave them out, `iw phy` lists those that there are",
             Self::ChannelDisabled { .. } => {
                 "set the country that the machine is in (as in `sudo iw reg set DE`), or leave them out"
@@ -141,7 +141,7 @@ impl MonitorError {
     }
 
     /// Whether a probewatch that runs seems to be what is in the way.
-    pub fn is_probewatch(&self) -> bool {
+    pub fn is_own_monitor_interface(&self) -> bool {
         matches!(self, Self::AlreadyMonitored { monitor, .. } if monitor.starts_with(NAME_PREFIX))
     }
 

@@ -21,14 +21,14 @@
 //! read, and would bring an asynchronous stack along.
 
 mod channel;
+mod channel_hopper;
 mod error;
-mod hop;
-mod machine;
+mod host;
 mod netlink;
 mod nl80211;
 mod plan;
-mod route;
-mod undo;
+mod rollback;
+mod rtnetlink;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,19 +36,19 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub use channel::{Band, Channel, NoChannel};
+pub use channel::{Band, Channel, InvalidChannel};
+pub use channel_hopper::HopCounters;
 pub use error::MonitorError;
-pub use hop::HopCounters;
-pub use machine::Holder;
-pub use route::IpVersion;
+pub use host::NetworkDaemon;
+pub use rtnetlink::IpVersion;
 
-use hop::Round;
-use machine::Machine;
+use channel_hopper::Round;
+use host::Host;
 use netlink::RequestError;
 use nl80211::{Interface, InterfaceType, Nl80211};
 use plan::{Managed, NAME_PREFIX, Plan, Seen, plan, siblings};
-use route::{Link, Links};
-use undo::{Step, Undo};
+use rollback::{Step, Undo};
+use rtnetlink::{Link, Links};
 
 /// How long the kernel may take to remove the monitor interface of a process that has just ended.
 const REMOVAL: Duration = Duration::from_secs(2);
@@ -197,7 +197,7 @@ impl Monitor {
             move || {
                 let tune = |channel| nl80211.set_channel(index, channel);
                 let tell = |error: &RequestError| {
-                    let block = Machine::default().block(&wiphy);
+                    let block = Host::default().block(&wiphy);
                     tell(&MonitorError::new(TUNE, &interface, error).or_blocked(&interface, block));
                 };
                 round.run(&stopped, &counters, tune, tell);
@@ -250,7 +250,7 @@ struct Prospect {
     plan: Plan,
     nl80211: Nl80211,
     links: Links,
-    machine: Machine,
+    machine: Host,
 }
 
 impl Prospect {
@@ -260,7 +260,7 @@ impl Prospect {
         let mut links = Links::open().map_err(failed)?;
         let link = find_link(interface, &links.list().map_err(failed)?)?;
         let Some(mut nl80211) = Nl80211::open().map_err(failed)? else { return Ok(None) };
-        let machine = Machine::default();
+        let machine = Host::default();
         let Some(seen) = see(&link, &mut nl80211, &mut links, &machine).map_err(failed)? else {
             return Ok(None);
         };
@@ -281,7 +281,7 @@ fn see(
     link: &Link,
     nl80211: &mut Nl80211,
     links: &mut Links,
-    machine: &Machine,
+    machine: &Host,
 ) -> Result<Option<Seen>, RequestError> {
     let deadline = Instant::now() + REMOVAL;
     let (interface, interfaces) = loop {
@@ -297,9 +297,9 @@ fn see(
     };
     let wiphy = nl80211.wiphy(interface.wiphy)?;
     let block = machine.block(&wiphy.name);
-    let holder = machine.holder(&interface.name, interface.index);
+    let daemon = machine.daemon(&interface.name, interface.index);
     let (links, routes) = (links.list()?, links.default_routes()?);
-    Ok(Some(Seen { interface, interfaces, wiphy, links, routes, block, holder }))
+    Ok(Some(Seen { interface, interfaces, wiphy, links, routes, block, daemon }))
 }
 
 /// Whether the radio of a managed interface has a monitor interface that a probewatch made.

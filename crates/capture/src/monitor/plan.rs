@@ -5,9 +5,9 @@ use std::iter;
 use super::Settings;
 use super::channel::{Channel, ChannelProblem, select};
 use super::error::MonitorError;
-use super::machine::{Block, Holder};
+use super::host::{Block, NetworkDaemon};
 use super::nl80211::{Interface, InterfaceType, Wiphy};
-use super::route::{DefaultRoute, Link, only_way};
+use super::rtnetlink::{DefaultRoute, Link, only_way};
 
 /// What the monitor interfaces that are made here are called, with a number after it.
 pub(super) const NAME_PREFIX: &str = "pwmon";
@@ -26,7 +26,7 @@ pub(super) struct Seen {
     pub links: Vec<Link>,
     pub routes: Vec<DefaultRoute>,
     pub block: Option<Block>,
-    pub holder: Option<Holder>,
+    pub daemon: Option<NetworkDaemon>,
 }
 
 /// How an interface becomes one that is captured.
@@ -80,7 +80,7 @@ pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorErro
     let channels = channels(seen, settings)?;
     let only_way = |one: &Interface| {
         let version = only_way(one.index, &seen.links, &seen.routes)?;
-        Some(MonitorError::OnlyWay { interface: one.name.clone(), version })
+        Some(MonitorError::OnlyUplink { interface: one.name.clone(), version })
     };
     let mut of_radio = iter::once(&seen.interface).chain(siblings(&seen.interface, &seen.interfaces));
     if !settings.force
@@ -91,8 +91,8 @@ pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorErro
     if !seen.wiphy.can_add_interfaces {
         return Err(MonitorError::CannotAdd { interface: interface() });
     }
-    if let Some(holder) = seen.holder {
-        return Err(MonitorError::Held { interface: interface(), holder });
+    if let Some(daemon) = seen.daemon {
+        return Err(MonitorError::InUse { interface: interface(), daemon });
     }
     for other in siblings(&seen.interface, &seen.interfaces) {
         let interface = interface();

@@ -7,10 +7,10 @@
 use std::io;
 
 use super::channel::HardwareChannel;
-use super::machine::Block;
+use super::host::Block;
 use super::netlink::{Answer, Request, attributes};
 use super::nl80211::{self, Wiphy};
-use super::route::{self, DefaultRoute, only_way};
+use super::rtnetlink::{self, DefaultRoute, only_way};
 use super::*;
 use crate::with_remedy;
 use rustix::io::Errno;
@@ -120,14 +120,14 @@ fn nl80211_requests_are_as_documented() {
 fn alias_requests_are_those_of_iproute2() {
     let header = "00 00 0000 01000000 00000000 00000000";
     check_request(
-        &route::set_link_alias(1, plan::MARK),
+        &rtnetlink::set_link_alias(1, plan::MARK),
         &format!(
             "3c000000 1000 0500 00000000 00000000  {header}
              1c00 1400 74616b656e20646f776e2062792070726f62657761746368"
         ),
     );
     check_request(
-        &route::set_link_alias(1, ""),
+        &rtnetlink::set_link_alias(1, ""),
         &format!("24000000 1000 0500 00000000 00000000  {header}  0400 1400"),
     );
     // The kernel tells it with a NUL, and an interface without one not at all.
@@ -141,22 +141,22 @@ fn alias_requests_are_those_of_iproute2() {
 #[test]
 fn route_requests_are_as_documented() {
     check_request(
-        &route::get_links(),
+        &rtnetlink::get_links(),
         "20000000 1200 0103 00000000 00000000  00 00 0000 00000000 00000000 00000000",
     );
     // Of the flags, only IFF_UP is changed.
     check_request(
-        &route::set_link_up(7, true),
+        &rtnetlink::set_link_up(7, true),
         "20000000 1000 0500 00000000 00000000  00 00 0000 07000000 01000000 01000000",
     );
     check_request(
-        &route::set_link_up(7, false),
+        &rtnetlink::set_link_up(7, false),
         "20000000 1000 0500 00000000 00000000  00 00 0000 07000000 00000000 01000000",
     );
     for (version, family) in [(IpVersion::V4, "02"), (IpVersion::V6, "0a")] {
         let rest = "000000 00000000 00000000";
         check_request(
-            &route::get_routes(version),
+            &rtnetlink::get_routes(version),
             &format!("1c000000 1a00 0103 00000000 00000000  {family} {rest}"),
         );
     }
@@ -380,20 +380,20 @@ fn a_radio_that_is_switched_off_is_not_called_busy() {
 #[test]
 fn every_error_says_what_to_do() {
     let interface = || "wlan0".to_owned();
-    let held = |holder| MonitorError::Held { interface: interface(), holder };
+    let held = |daemon| MonitorError::InUse { interface: interface(), daemon };
     let channels = || vec![channel(14), channel(5955)];
     let errors = [
         MonitorError::NoSuchInterface { interface: interface() },
         MonitorError::NotPermitted { interface: interface() },
         MonitorError::HardBlocked { interface: interface() },
         MonitorError::SoftBlocked { interface: interface() },
-        held(Holder::NetworkManager),
-        held(Holder::WpaSupplicant),
-        held(Holder::Iwd),
+        held(NetworkDaemon::NetworkManager),
+        held(NetworkDaemon::WpaSupplicant),
+        held(NetworkDaemon::Iwd),
         MonitorError::NoMonitorMode { interface: interface() },
         MonitorError::CannotAdd { interface: interface() },
         MonitorError::NotManaged { interface: interface() },
-        MonitorError::OnlyWay { interface: interface(), version: IpVersion::V4 },
+        MonitorError::OnlyUplink { interface: interface(), version: IpVersion::V4 },
         MonitorError::NoSuchChannel { interface: interface(), channels: channels() },
         MonitorError::ChannelDisabled { interface: interface(), channels: channels() },
         MonitorError::NoChannel { interface: interface(), bands: vec![Band::Ghz5, Band::Ghz6] },

@@ -41,7 +41,7 @@ pub fn push_probe(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_json::E
     line.extend_from_slice(b"\",\"sensor\":");
     push_string(line, &probe.sensor);
     line.extend_from_slice(b",\"source\":\"");
-    line.extend_from_slice(&probe.source.text());
+    line.extend_from_slice(&probe.source.to_ascii());
     match &probe.ssid {
         RequestedSsid::Absent => line.extend_from_slice(b"\",\"ssid\":null"),
         RequestedSsid::Wildcard => line.extend_from_slice(b"\",\"ssid\":\"\""),

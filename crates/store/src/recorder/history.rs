@@ -196,7 +196,7 @@ impl<'a> SoughtLines<'a> {
     fn new(sought: &'a ProbeFilter) -> Self {
         let (finder, addresses) = match sought {
             ProbeFilter::Addresses(addresses) => {
-                (Finder::new(SOURCE), addresses.iter().map(|address| address.text()).collect())
+                (Finder::new(SOURCE), addresses.iter().map(|address| address.to_ascii()).collect())
             }
             ProbeFilter::Network(ssid) => (Finder::new(&ssid_in_line(ssid)).into_owned(), HashSet::new()),
         };

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::monitor::channel::Band;
-use crate::monitor::route::IpVersion;
+use crate::monitor::rtnetlink::IpVersion;
 use crate::monitor::tests::{channel, interfaces, links, wiphy};
 
 /// wlan0 as it was recorded: managed, up, and one way to the internet of two.
@@ -17,7 +17,7 @@ fn seen() -> Seen {
         links: links(),
         routes: vec![route(2), route(4)],
         block: None,
-        holder: None,
+        daemon: None,
     }
 }
 
@@ -94,7 +94,7 @@ fn an_interface_in_monitor_mode_is_used_as_it_is() {
     let mut seen = seen();
     seen.interface.kind = InterfaceType::Monitor;
     // Neither who is online by others nor who else is on the radio matters.
-    seen.holder = Some(Holder::NetworkManager);
+    seen.daemon = Some(NetworkDaemon::NetworkManager);
     seen.wiphy.can_add_interfaces = false;
     add(&mut seen, "wlan0_sta", InterfaceType::Managed, true);
     let as_is = |bring_up| Plan::UseAsIs { bring_up, channels: settings().channels };
@@ -124,9 +124,9 @@ fn what_cannot_work_is_told_apart() {
         MonitorError::NoMonitorMode { .. }
     ));
     assert!(matches!(refusal(|seen| seen.wiphy.can_add_interfaces = false), MonitorError::CannotAdd { .. }));
-    for holder in [Holder::NetworkManager, Holder::WpaSupplicant, Holder::Iwd] {
-        let error = refusal(|seen| seen.holder = Some(holder));
-        assert!(matches!(error, MonitorError::Held { holder: told, .. } if told == holder));
+    for daemon in [NetworkDaemon::NetworkManager, NetworkDaemon::WpaSupplicant, NetworkDaemon::Iwd] {
+        let error = refusal(|seen| seen.daemon = Some(daemon));
+        assert!(matches!(error, MonitorError::InUse { daemon: told, .. } if told == daemon));
     }
     let error = refusal(|seen| add(seen, "mon0", InterfaceType::Monitor, false));
     assert!(matches!(error, MonitorError::AlreadyMonitored { monitor, .. } if monitor == "mon0"));
@@ -157,16 +157,19 @@ fn channels_that_cannot_be_used_are_told_apart() {
 fn the_only_way_to_the_internet_is_taken_only_by_force() {
     let mut seen = seen();
     seen.routes.truncate(1);
-    seen.holder = Some(Holder::NetworkManager);
+    seen.daemon = Some(NetworkDaemon::NetworkManager);
     let error = plan(&seen, &settings()).unwrap_err();
-    assert!(matches!(error, MonitorError::OnlyWay { version: IpVersion::V4, .. }));
+    assert!(matches!(error, MonitorError::OnlyUplink { version: IpVersion::V4, .. }));
     seen.wiphy.can_add_interfaces = false;
     let error = plan(&seen, &settings()).unwrap_err();
-    assert!(matches!(error, MonitorError::OnlyWay { .. }), "it is not told to be changed by hand: {error}");
+    assert!(
+        matches!(error, MonitorError::OnlyUplink { .. }),
+        "it is not told to be changed by hand: {error}"
+    );
     seen.wiphy.can_add_interfaces = true;
     let forced = Settings { force: true, ..settings() };
-    assert!(matches!(plan(&seen, &forced), Err(MonitorError::Held { .. })));
-    seen.holder = None;
+    assert!(matches!(plan(&seen, &forced), Err(MonitorError::InUse { .. })));
+    seen.daemon = None;
     assert!(matches!(plan(&seen, &forced), Ok(Plan::AddBeside { .. })));
 }
 
@@ -177,7 +180,7 @@ fn nor_is_the_only_way_that_another_interface_of_the_radio_is() {
     add(&mut seen, "wlan0_home", InterfaceType::Managed, true);
     seen.routes = vec![DefaultRoute { version: IpVersion::V6, out_by: vec![20] }];
     let error = plan(&seen, &settings()).unwrap_err();
-    assert!(matches!(error, MonitorError::OnlyWay { interface, .. } if interface == "wlan0_home"));
+    assert!(matches!(error, MonitorError::OnlyUplink { interface, .. } if interface == "wlan0_home"));
     let forced = Settings { force: true, ..settings() };
     assert!(matches!(plan(&seen, &forced), Err(MonitorError::RadioShared { .. })));
 }

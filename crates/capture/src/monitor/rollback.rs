@@ -7,7 +7,7 @@ use super::error::MonitorError;
 use super::netlink::RequestError;
 use super::nl80211::Nl80211;
 use super::plan::MARK;
-use super::route::Links;
+use super::rtnetlink::Links;
 
 /// What brings back the state before a change.
 #[derive(Debug, PartialEq, Eq)]

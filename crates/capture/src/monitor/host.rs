@@ -12,7 +12,7 @@
 //! - iwd takes every interface.
 //!
 //! A program runs if `/proc` shows it, or if its systemd unit has a control group: under
-//! `ProtectProc=invisible` the first is not seen. A holder that is not seen (no systemd and no `/proc`, or
+//! `ProtectProc=invisible` the first is not seen. A daemon that is not seen (no systemd and no `/proc`, or
 //! a control socket in a folder closed to this user) is not found; if it brings the interface up again,
 //! the kernel calls the radio busy.
 
@@ -29,13 +29,13 @@ pub(super) enum Block {
 
 /// A program that uses an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder {
+pub enum NetworkDaemon {
     NetworkManager,
     WpaSupplicant,
     Iwd,
 }
 
-impl Holder {
+impl NetworkDaemon {
     /// What makes it leave the interface.
     pub(super) fn remedy(self, interface: &str) -> String {
         match self {
@@ -53,7 +53,7 @@ impl Holder {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for NetworkDaemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NetworkManager => "NetworkManager",
@@ -65,17 +65,17 @@ impl fmt::Display for Holder {
 
 /// The machine, or in tests a folder that looks like one.
 #[derive(Debug, Clone)]
-pub(super) struct Machine {
+pub(super) struct Host {
     root: PathBuf,
 }
 
-impl Default for Machine {
+impl Default for Host {
     fn default() -> Self {
         Self { root: PathBuf::from("/") }
     }
 }
 
-impl Machine {
+impl Host {
     /// Whether, and by whom, the radio of this name is switched off.
     pub fn block(&self, wiphy: &str) -> Option<Block> {
         let radio = self.root.join("sys/class/ieee80211").join(wiphy);
@@ -85,18 +85,18 @@ impl Machine {
     }
 
     /// The program that uses the interface, as far as it is seen.
-    pub fn holder(&self, interface: &str, index: u32) -> Option<Holder> {
+    pub fn daemon(&self, interface: &str, index: u32) -> Option<NetworkDaemon> {
         let programs = self.programs();
         let runs = |name: &str| {
             programs.iter().any(|program| program.name == name) || self.unit_runs(&format!("{name}.service"))
         };
         let device = self.root.join(format!("run/NetworkManager/devices/{index}"));
         if runs("NetworkManager") && fs::read_to_string(device).is_ok_and(|state| is_managed(&state)) {
-            Some(Holder::NetworkManager)
+            Some(NetworkDaemon::NetworkManager)
         } else if self.wpa_supplicant_has(interface, &programs) {
-            Some(Holder::WpaSupplicant)
+            Some(NetworkDaemon::WpaSupplicant)
         } else if runs("iwd") {
-            Some(Holder::Iwd)
+            Some(NetworkDaemon::Iwd)
         } else {
             None
         }
@@ -159,20 +159,20 @@ mod tests {
     use super::*;
 
     /// A machine with these files, each a path and what it contains.
-    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let machine = Machine { root: folder.path().to_owned() };
+        let machine = Host { root: folder.path().to_owned() };
         (folder, machine)
     }
 
-    fn holder(files: &[(&str, &str)]) -> Option<Holder> {
+    fn daemon(files: &[(&str, &str)]) -> Option<NetworkDaemon> {
         let (_folder, machine) = machine(files);
-        machine.holder("wlan0", 3)
+        machine.daemon("wlan0", 3)
     }
 
     const MANAGED: (&str, &str) = (
@@ -184,36 +184,36 @@ mod tests {
     fn network_manager_holds_what_it_manages_while_it_runs() {
         let runs = ("proc/612/comm", "NetworkManager\n");
         let unit = ("sys/fs/cgroup/system.slice/NetworkManager.service/cgroup.procs", "");
-        assert_eq!(holder(&[MANAGED, runs]), Some(Holder::NetworkManager));
-        assert_eq!(holder(&[MANAGED, unit]), Some(Holder::NetworkManager));
-        assert_eq!(holder(&[MANAGED]), None);
-        assert_eq!(holder(&[runs]), None);
+        assert_eq!(daemon(&[MANAGED, runs]), Some(NetworkDaemon::NetworkManager));
+        assert_eq!(daemon(&[MANAGED, unit]), Some(NetworkDaemon::NetworkManager));
+        assert_eq!(daemon(&[MANAGED]), None);
+        assert_eq!(daemon(&[runs]), None);
         let unmanaged = (MANAGED.0, "[device]\nmanaged=false\n");
-        assert_eq!(holder(&[unmanaged, runs]), None);
+        assert_eq!(daemon(&[unmanaged, runs]), None);
         let other_device = ("run/NetworkManager/devices/4", MANAGED.1);
-        assert_eq!(holder(&[other_device, runs]), None);
+        assert_eq!(daemon(&[other_device, runs]), None);
     }
 
     #[test]
     fn wpa_supplicant_holds_the_interface_that_it_was_told() {
         let runs = ("proc/700/comm", "wpa_supplicant\n");
         for arguments in ["wpa_supplicant\0-B\0-i\0wlan0\0", "wpa_supplicant\0-iwlan0\0-c/etc/wpa.conf\0"] {
-            assert_eq!(holder(&[runs, ("proc/700/cmdline", arguments)]), Some(Holder::WpaSupplicant));
+            assert_eq!(daemon(&[runs, ("proc/700/cmdline", arguments)]), Some(NetworkDaemon::WpaSupplicant));
         }
-        assert_eq!(holder(&[runs, ("run/wpa_supplicant/wlan0", "")]), Some(Holder::WpaSupplicant));
+        assert_eq!(daemon(&[runs, ("run/wpa_supplicant/wlan0", "")]), Some(NetworkDaemon::WpaSupplicant));
         let unit = "sys/fs/cgroup/system.slice/system-wpa_supplicant.slice/wpa_supplicant@wlan0.service/x";
-        assert_eq!(holder(&[(unit, "")]), Some(Holder::WpaSupplicant));
+        assert_eq!(daemon(&[(unit, "")]), Some(NetworkDaemon::WpaSupplicant));
 
         // Waits for NetworkManager, serves another interface, or has left its socket behind.
-        assert_eq!(holder(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-u\0-s\0")]), None);
-        assert_eq!(holder(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-iwlan01\0")]), None);
-        assert_eq!(holder(&[("run/wpa_supplicant/wlan0", "")]), None);
+        assert_eq!(daemon(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-u\0-s\0")]), None);
+        assert_eq!(daemon(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-iwlan01\0")]), None);
+        assert_eq!(daemon(&[("run/wpa_supplicant/wlan0", "")]), None);
     }
 
     #[test]
     fn iwd_holds_every_interface() {
-        assert_eq!(holder(&[("proc/700/comm", "iwd\n")]), Some(Holder::Iwd));
-        assert_eq!(holder(&[("proc/700/comm", "init\n")]), None);
+        assert_eq!(daemon(&[("proc/700/comm", "iwd\n")]), Some(NetworkDaemon::Iwd));
+        assert_eq!(daemon(&[("proc/700/comm", "init\n")]), None);
     }
 
     #[test]

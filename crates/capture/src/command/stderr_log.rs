@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const LINE_BYTES: u64 = 1024;
 
 /// Reads to the end, and tells what is due.
-pub(super) fn pass_on(errors: impl Read, mut tell: impl FnMut(&str)) {
+pub(super) fn forward_lines(errors: impl Read, mut tell: impl FnMut(&str)) {
     let mut errors = BufReader::new(errors);
     let mut pace = Pace::new(Instant::now());
     let mut line = Vec::new();
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn lines_are_told_without_what_a_terminal_would_do() {
         let mut told = Vec::new();
-        pass_on(&b"one\n\n\x1b[2Jtwo\r\nend"[..], |line| told.push(line.to_owned()));
+        forward_lines(&b"one\n\n\x1b[2Jtwo\r\nend"[..], |line| told.push(line.to_owned()));
         assert_eq!(told, ["one", "[2Jtwo", "end"]);
     }
 }

@@ -9,12 +9,12 @@ use dot11::LinkType;
 
 /// A new pcap file: little-endian, microseconds.
 #[derive(Debug)]
-pub struct FrameWriter {
+pub struct PcapWriter {
     name: String,
     file: BufWriter<File>,
 }
 
-impl FrameWriter {
+impl PcapWriter {
     /// Creates a file for frames that start with the header of this link type; what was in it is
     /// gone.
     ///
