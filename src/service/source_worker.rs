@@ -196,7 +196,9 @@ impl SourceWorker {
     pub(super) fn heartbeat(&self) -> Heartbeat {
         let now = self.now();
         match now.condition {
-            Condition::Hearing => now.counters.loop_iterations().map_or(Heartbeat::Idle, Heartbeat::Iterations),
+            Condition::Hearing => {
+                now.counters.loop_iterations().map_or(Heartbeat::Idle, Heartbeat::Iterations)
+            }
             Condition::Broken => Heartbeat::Broken,
             // It waits to be opened, to try again, or for nothing any more.
             _ => Heartbeat::Idle,
