@@ -22,8 +22,10 @@ pub mod http;
 pub mod metrics;
 pub mod names_import;
 pub mod service;
+pub mod status;
 pub mod suggest;
 pub mod telegram;
+pub mod text;
 pub mod vendor;
 
 /// When this program was built, in seconds since the Unix epoch: `build.rs` says so, and what

@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Write};
 
 use tokio::runtime::Handle;
 
-use super::button::Action;
-use super::{Answer, Chat, Message, Progress, reply};
+use super::callbacks::Action;
+use super::{Chat, Progress, Reply, UserMessage, views};
 use crate::event::ChatId;
 
 /// The longest line that is read as one message, in bytes; a Telegram message is shorter.
@@ -37,8 +37,8 @@ pub fn run(
         if message.trim().is_empty() {
             continue;
         }
-        let message = Message { chat: ChatId::TERMINAL, text: &message, in_reply_to: None, update: None };
-        let answer = runtime.block_on(chat.answer(message, &Progress::untold()));
+        let message = UserMessage { chat: ChatId::TERMINAL, text: &message, in_reply_to: None, update: None };
+        let answer = runtime.block_on(chat.answer(message, &Progress::ignored()));
         writeln!(output, "{}", answer.text)?;
         write_rest(&answer, &mut output)?;
         writeln!(output)?;
@@ -47,13 +47,13 @@ pub fn run(
 }
 
 /// What a terminal has in place of files and of buttons that turn pages.
-fn write_rest(answer: &Answer, output: &mut impl Write) -> io::Result<()> {
+fn write_rest(answer: &Reply, output: &mut impl Write) -> io::Result<()> {
     if let Some(file) = &answer.file {
-        writeln!(output, "{}", reply::file_untold(file))?;
+        writeln!(output, "{}", views::file_note(file))?;
     }
     let turning = answer.buttons.iter().flatten().filter_map(|button| {
         let (command, page) = Action::decode(&button.data)?.command()?;
-        Some(format!("{} {}", button.label, reply::turn_to(command, page)))
+        Some(format!("{} {}", button.label, views::turn_to(command, page)))
     });
     let turning: Vec<String> = turning.collect();
     if turning.is_empty() { Ok(()) } else { writeln!(output, "{}", turning.join("   ")) }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo_data::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
-use crate::chat::{Chat, Message, Progress, reply::alerts};
+use crate::chat::{Chat, Progress, UserMessage, views::alerts};
 use crate::config::Config;
 use crate::event::{ChatId, Event, EventKind, Timestamp};
 use crate::recorder::RecorderHandle;
@@ -128,8 +128,8 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
 }
 
 fn ask(chat: &Chat, runtime: &Runtime, message: &str) -> Result<(), CliError> {
-    let asked = Message { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
-    let reply = runtime.block_on(chat.answer(asked, &Progress::untold())).text;
+    let asked = UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
+    let reply = runtime.block_on(chat.answer(asked, &Progress::ignored())).text;
     say(&format!("> {message}\n{reply}\n"))
 }
 

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use super::progress::Progress;
 use super::{CliError, DataDirArgs, remote, stored};
-use crate::chat::reply::Status;
 use crate::config::Config;
 use crate::control::{Command, status::write_stored};
+use crate::status::Status;
 
 pub(super) fn status(place: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let config = place.config()?;

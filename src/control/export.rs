@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::DataSource;
-use crate::chat::lookup::{Found, which_device};
-use crate::chat::table::{DeviceTable, EventTable};
+use crate::chat::model::csv_export::{DeviceTable, EventTable};
+use crate::chat::model::lookup::{LookupResult, which_device};
 use crate::dot11::MacAddr;
 use crate::event::{Event, EventKind, Offset, Timestamp};
 use crate::event_log::{LogError, format_line};
@@ -268,7 +268,7 @@ fn addresses(state: &State, devices: &[String]) -> Result<Option<BTreeSet<MacAdd
     for query in devices {
         match which_device(state, query.trim()) {
             Ok((_, addresses)) => all.extend(addresses),
-            Err(Found::Ambiguous(names)) => {
+            Err(LookupResult::Ambiguous(names)) => {
                 let names = names.join(", ");
                 return Err(ExportError::NoSuchDevice(format!("several devices match {query:?}: {names}")));
             }

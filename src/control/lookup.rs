@@ -6,8 +6,8 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::DataSource;
-use crate::chat::lookup::{Found, look_up};
-use crate::chat::reply;
+use crate::chat::model::lookup::{LookupResult, look_up};
+use crate::chat::views;
 use crate::event::Timestamp;
 
 /// Answers each of the queries in order; whether all were found.
@@ -24,17 +24,17 @@ pub fn write(
     let mut all_found = true;
     for query in queries.iter().map(|query| query.trim()) {
         let found = view.with_state(|state| look_up(state, query));
-        all_found &= matches!(found, Found::Device(_));
+        all_found &= matches!(found, LookupResult::Device(_));
         if json {
             writeln!(out, "{}", json_line(query, &found)?)?;
         } else {
-            writeln!(out, "{}", reply::found(&found, Timestamp::now(), zone))?;
+            writeln!(out, "{}", views::found(&found, Timestamp::now(), zone))?;
         }
     }
     Ok(all_found)
 }
 
-fn json_line(query: &str, found: &Found) -> io::Result<String> {
+fn json_line(query: &str, found: &LookupResult) -> io::Result<String> {
     #[derive(Serialize)]
     struct NotFound<'a> {
         query: &'a str,
@@ -44,9 +44,9 @@ fn json_line(query: &str, found: &Found) -> io::Result<String> {
     }
     let not_found = |candidates| serde_json::to_string(&NotFound { query, found: false, candidates });
     let line = match found {
-        Found::Device(report) => serde_json::to_string(report),
-        Found::Ambiguous(names) => not_found(names),
-        Found::Unheard { .. } | Found::Nothing { .. } => not_found(&[]),
+        LookupResult::Device(report) => serde_json::to_string(report),
+        LookupResult::Ambiguous(names) => not_found(names),
+        LookupResult::NeverSeen { .. } | LookupResult::NotFound { .. } => not_found(&[]),
     };
     Ok(line?)
 }

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
-use crate::chat::reply::{self, Condition, SensorStatus, Status};
 use crate::event::Timestamp;
+use crate::status::{self, SourceState, SourceStatus, Status};
 
 /// What only a running service has.
 const OF_A_SERVICE: [&str; 4] = ["uptime_seconds", "sensors", "lost_probes", "disk_error"];
@@ -17,7 +17,7 @@ const OF_A_SERVICE: [&str; 4] = ["uptime_seconds", "sensors", "lost_probes", "di
 /// What writing gives.
 pub fn write_running(status: &Status, json: bool, zone: Tz, mut out: impl Write) -> io::Result<()> {
     if !json {
-        return writeln!(out, "{}", reply::status(status, Timestamp::now(), zone));
+        return writeln!(out, "{}", status::status(status, Timestamp::now(), zone));
     }
     let mut object = object(status, true)?;
     object.insert("process".to_owned(), std::process::id().into());
@@ -27,8 +27,8 @@ pub fn write_running(status: &Status, json: bool, zone: Tz, mut out: impl Write)
 /// Whether a service does what it is for: it records, it hears, and no source has failed.
 pub fn is_well(status: &Status) -> bool {
     let has_failed =
-        |sensor: &SensorStatus| matches!(sensor.condition, Condition::Failed(_) | Condition::Broken);
-    let is_heard = |sensor: &SensorStatus| sensor.condition == Condition::Hearing;
+        |sensor: &SourceStatus| matches!(sensor.condition, SourceState::Failed(_) | SourceState::Broken);
+    let is_heard = |sensor: &SourceStatus| sensor.condition == SourceState::Hearing;
     status.disk_error.is_none()
         && status.sensors.iter().any(is_heard)
         && !status.sensors.iter().any(has_failed)
@@ -46,7 +46,7 @@ pub fn write_stored(
     mut out: impl Write,
 ) -> io::Result<()> {
     if !json {
-        return writeln!(out, "{none_runs}{}", reply::holdings(status, Timestamp::now(), zone));
+        return writeln!(out, "{none_runs}{}", status::holdings(status, Timestamp::now(), zone));
     }
     let mut object = object(status, false)?;
     object.retain(|key, _| !OF_A_SERVICE.contains(&key.as_str()));

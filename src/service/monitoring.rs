@@ -23,13 +23,13 @@ use tracing::{info, warn};
 use super::ServiceError;
 use super::source_worker::{DroppedFrames, SourceWorker};
 use super::watchdog::{WatchedPart, stalled_parts};
-use crate::chat::printable;
-use crate::chat::reply::{Condition, SensorStatus};
 use crate::event::Timestamp;
 use crate::http;
 use crate::metrics::{self, Kind, Page, Timings};
 use crate::recorder::RecorderHandle;
+use crate::status::{SourceState, SourceStatus};
 use crate::telegram::RequestMetrics;
+use crate::text::printable;
 
 /// How often it is looked whether all parts move, and for how long one may not before that is told.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -88,7 +88,7 @@ async fn poll_parts(monitor: &Monitor, mut parts: Vec<WatchedPart>) {
 
 async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
     let stalled = monitor.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let sensors: Vec<SensorStatus> = monitor.monitored.sensors.iter().map(|sensor| sensor.status()).collect();
+    let sensors: Vec<SourceStatus> = monitor.monitored.sensors.iter().map(|sensor| sensor.status()).collect();
     let problems = problems(&stalled, monitor.monitored.recorder.disk_error().as_deref(), &sensors);
     if problems.is_empty() {
         (StatusCode::OK, "recording and capturing\n".to_owned())
@@ -98,18 +98,18 @@ async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
 }
 
 /// Why the service does not do what it is for; empty where it does.
-fn problems(stalled: &[String], disk_error: Option<&str>, sensors: &[SensorStatus]) -> Vec<String> {
+fn problems(stalled: &[String], disk_error: Option<&str>, sensors: &[SourceStatus]) -> Vec<String> {
     let stalled = stalled.iter().map(|part| format!("{} does not move any more", printable(part)));
     let disk = disk_error.map(|why| format!("the disk takes nothing: {}", printable(why)));
     let failed = sensors.iter().filter_map(|sensor| match &sensor.condition {
-        Condition::Failed(_) => {
+        SourceState::Failed(_) => {
             let failure = sensor.failure().unwrap_or_default();
             Some(format!("{} failed: {}", printable(&sensor.name), printable(&failure)))
         }
-        Condition::Broken => Some(format!("{} ended unexpectedly", printable(&sensor.name))),
+        SourceState::Broken => Some(format!("{} ended unexpectedly", printable(&sensor.name))),
         _ => None,
     });
-    let is_heard = sensors.iter().any(|sensor| matches!(sensor.condition, Condition::Hearing));
+    let is_heard = sensors.iter().any(|sensor| matches!(sensor.condition, SourceState::Hearing));
     let silent = (!is_heard).then(|| "no source is heard".to_owned());
     stalled.chain(disk).chain(failed).chain(silent).collect()
 }
@@ -129,9 +129,9 @@ async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
 }
 
 fn sources(page: &mut Page, sensors: &[Arc<SourceWorker>]) {
-    let sources: Vec<(SensorStatus, DroppedFrames)> =
+    let sources: Vec<(SourceStatus, DroppedFrames)> =
         sensors.iter().map(|sensor| (sensor.status(), sensor.drops())).collect();
-    let mut family = |kind, name, help, value: &dyn Fn(&SensorStatus) -> Option<f64>| {
+    let mut family = |kind, name, help, value: &dyn Fn(&SourceStatus) -> Option<f64>| {
         let mut family = page.family(kind, name, help);
         for (source, _) in &sources {
             if let Some(value) = value(source) {
@@ -141,7 +141,7 @@ fn sources(page: &mut Page, sensors: &[Arc<SourceWorker>]) {
     };
     let counter = Kind::Counter;
     family(Kind::Gauge, "probewatch_source_up", "Whether the source is heard.", &|source| {
-        Some(f64::from(u8::from(source.condition == Condition::Hearing)))
+        Some(f64::from(u8::from(source.condition == SourceState::Hearing)))
     });
     family(
         counter,
@@ -241,9 +241,9 @@ fn seconds(time: Timestamp) -> f64 {
 mod tests {
     use super::*;
 
-    fn status(name: &str, condition: Condition) -> SensorStatus {
+    fn status(name: &str, condition: SourceState) -> SourceStatus {
         let name = name.to_owned();
-        SensorStatus {
+        SourceStatus {
             name,
             condition,
             remedy: None,
@@ -259,16 +259,16 @@ mod tests {
 
     #[test]
     fn it_is_healthy_only_while_all_is_recorded_and_something_heard() {
-        let heard = || status("mon0", Condition::Hearing);
-        assert_eq!(problems(&[], None, &[heard(), status("a.pcap", Condition::Over)]), [""; 0]);
+        let heard = || status("mon0", SourceState::Hearing);
+        assert_eq!(problems(&[], None, &[heard(), status("a.pcap", SourceState::Over)]), [""; 0]);
         assert_eq!(problems(&[], Some("disk full"), &[heard()]), ["the disk takes nothing: disk full"]);
-        let failed = status("mon1", Condition::Failed("it is gone".to_owned()));
+        let failed = status("mon1", SourceState::Failed("it is gone".to_owned()));
         assert_eq!(problems(&[], None, &[heard(), failed.clone()]), ["mon1 failed: it is gone"]);
         assert_eq!(problems(&[], None, &[failed]), ["mon1 failed: it is gone", "no source is heard"]);
-        assert_eq!(problems(&[], None, &[status("-", Condition::Opening)]), ["no source is heard"]);
+        assert_eq!(problems(&[], None, &[status("-", SourceState::Opening)]), ["no source is heard"]);
         let stalled = ["the recorder".to_owned()];
         assert_eq!(problems(&stalled, None, &[heard()]), ["the recorder does not move any more"]);
-        let broken = status("mon1", Condition::Broken);
+        let broken = status("mon1", SourceState::Broken);
         assert_eq!(problems(&[], None, &[heard(), broken]), ["mon1 ended unexpectedly"]);
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::ServiceError;
 use super::sd_notify::{self, Systemd};
 use super::source_worker::{SourceWorker, StartupState};
-use crate::chat::reply::SensorStatus;
+use crate::status::SourceStatus;
 
 /// How long the first try of a source may take before it counts as one that may come.
 const FIRST_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,18 +107,18 @@ impl Readiness {
         }
     }
 
-    fn statuses(&self) -> Vec<SensorStatus> {
+    fn statuses(&self) -> Vec<SourceStatus> {
         self.sensors.iter().map(|sensor| sensor.status()).collect()
     }
 
     fn error(&self) -> ServiceError {
-        let failed = self.statuses().iter().find_map(SensorStatus::failure);
+        let failed = self.statuses().iter().find_map(SourceStatus::failure);
         failed.map(ServiceError::Source).unwrap_or(ServiceError::Bug("sources"))
     }
 }
 
 /// What keeps the first source that has failed, or else the first that gives nothing; and how many more there are.
-fn waited_for(statuses: &[SensorStatus]) -> String {
+fn waited_for(statuses: &[SourceStatus]) -> String {
     let failed = statuses
         .iter()
         .find_map(|status| status.failure().map(|failure| format!("waiting for {}: {failure}", status.name)));

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::chat::printable;
+use crate::text::printable;
 
 /// For how long each message of a start that goes on asks systemd to wait.
 pub(super) const STARTUP_EXTENSION: Duration = Duration::from_secs(30);

@@ -28,10 +28,10 @@ use tracing::{error, info, warn};
 use super::ServiceError;
 use super::watchdog::Heartbeat;
 use crate::capture::{self, CaptureError, Counters, Settings, StopHandle};
-use crate::chat::reply::{Condition, SensorStatus};
 use crate::config::Source;
 use crate::event::Timestamp;
 use crate::recorder::{CapturedProbe, RecorderHandle};
+use crate::status::{SourceState, SourceStatus};
 use open_source::{OpenSource, SourceError};
 pub use probe_converter::{ProbeConverter, is_excluded};
 use source_clock::SourceClock;
@@ -75,7 +75,7 @@ pub(super) struct SourceWorker {
 
 struct Status {
     start: StartupState,
-    condition: Condition,
+    condition: SourceState,
     /// What helps against the last failure.
     remedy: Option<Cow<'static, str>>,
     /// When the capture at hand began.
@@ -99,7 +99,7 @@ impl Drop for EndGuard<'_> {
             error!("hearing {} ended unexpectedly; this is a bug", self.sensor.name);
             {
                 let mut now = self.sensor.now();
-                (now.condition, now.start) = (Condition::Broken, now.start.without_hope());
+                (now.condition, now.start) = (SourceState::Broken, now.start.without_hope());
             }
             self.sensor.shared.starts.send_replace(());
         }
@@ -119,7 +119,7 @@ impl SourceWorker {
             shared: shared.clone(),
             status: Mutex::new(Status {
                 start: StartupState::of(&source.origin),
-                condition: Condition::Opening,
+                condition: SourceState::Opening,
                 remedy: None,
                 opened: None,
                 counters: Arc::default(),
@@ -156,7 +156,7 @@ impl SourceWorker {
     /// The latest sign that it hears: that it was opened, or has given a frame; none while it is not open.
     pub(super) fn last_activity(&self) -> Option<Timestamp> {
         let now = self.now();
-        if now.condition != Condition::Hearing {
+        if now.condition != SourceState::Hearing {
             return None;
         }
         now.opened.max(now.counters.last_frame_us().map(Timestamp::from_micros))
@@ -168,11 +168,11 @@ impl SourceWorker {
     }
 
     /// How it is doing, for `/status`.
-    pub(super) fn status(&self) -> SensorStatus {
+    pub(super) fn status(&self) -> SourceStatus {
         let now = self.now();
         let counts = now.before.and(&now.counters);
-        let has_failed = matches!(now.condition, Condition::Failed(_));
-        SensorStatus {
+        let has_failed = matches!(now.condition, SourceState::Failed(_));
+        SourceStatus {
             name: self.name.clone(),
             condition: now.condition.clone(),
             remedy: now.remedy.as_deref().filter(|_| has_failed).map(str::to_owned),
@@ -196,10 +196,10 @@ impl SourceWorker {
     pub(super) fn heartbeat(&self) -> Heartbeat {
         let now = self.now();
         match now.condition {
-            Condition::Hearing => {
+            SourceState::Hearing => {
                 now.counters.loop_iterations().map_or(Heartbeat::Idle, Heartbeat::Iterations)
             }
-            Condition::Broken => Heartbeat::Broken,
+            SourceState::Broken => Heartbeat::Broken,
             // It waits to be opened, to try again, or for nothing any more.
             _ => Heartbeat::Idle,
         }
@@ -225,7 +225,7 @@ impl SourceWorker {
                 _ if self.stop.is_cancelled() => break,
                 Ok(()) if is_named_pipe(&source.origin) => {
                     info!("nobody writes to {} any more; waiting for who does next", self.name);
-                    self.now().condition = Condition::Opening;
+                    self.now().condition = SourceState::Opening;
                     continue;
                 }
                 Ok(()) => {
@@ -263,7 +263,7 @@ impl SourceWorker {
             wait = if came_back { FIRST_RETRY_DELAY } else { (wait * 2).min(MAX_RETRY_DELAY) };
             self.now().restarts += 1;
         }
-        self.now().condition = Condition::Over;
+        self.now().condition = SourceState::Over;
     }
 
     fn open(&self, source: &Source) -> Result<OpenSource, SourceError> {
@@ -280,7 +280,7 @@ impl SourceWorker {
     fn record_failure(&self, origin: &capture::Source, error: &SourceError) {
         {
             let mut now = self.now();
-            now.condition = Condition::Failed(error.to_string());
+            now.condition = SourceState::Failed(error.to_string());
             now.remedy = error.remedy();
             now.start = now.start.after(origin, error);
         }
@@ -311,7 +311,7 @@ impl SourceWorker {
         let OpenSource { capture, monitor: _monitor } = opened;
         {
             let mut now = self.now();
-            now.condition = Condition::Hearing;
+            now.condition = SourceState::Hearing;
             now.start = StartupState::Opened;
             now.opened = Some(Timestamp::now());
             now.before = now.before.and(&now.counters);

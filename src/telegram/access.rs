@@ -26,12 +26,13 @@ use super::bot_commands;
 use super::incoming::arguments_of;
 use super::outgoing::telegram_id;
 use super::sender::Sender;
-use crate::chat::reply::access::{self as reply, ListedChat, refused};
-use crate::chat::request::Command;
-use crate::chat::{Answer, Button, Press, Pressed, Text, reply::change_failed};
+use crate::chat::commands::Command;
+use crate::chat::views::access::{self as reply, ListedChat, refused};
+use crate::chat::{Button, ButtonPress, PressReply, Reply, views::change_failed};
 use crate::dot11::hex;
 use crate::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
+use crate::text::Text;
 
 /// For how long a code is good.
 const CODE_TIME: Duration = Duration::from_secs(24 * 3600);
@@ -130,7 +131,7 @@ impl Access {
     }
 
     /// Lets the chat in where the code is good, and says so; nothing where it is not.
-    pub(super) async fn pair(&self, chat: ChatId, name: String, code: &str) -> Option<Answer> {
+    pub(super) async fn pair(&self, chat: ChatId, name: String, code: &str) -> Option<Reply> {
         let (code, time) = (CodeHash::of(code), Timestamp::now());
         let invitation = self.recorder.state().chats().invitation(&code, chat, time)?;
         // Who has made the code may own the bot no longer, as where the configuration does not say so any more.
@@ -157,7 +158,7 @@ impl Access {
     }
 
     /// The answer to an owner's command; nothing where the text is none.
-    pub(super) async fn answer(&self, chat: ChatId, text: &str) -> Option<Answer> {
+    pub(super) async fn answer(&self, chat: ChatId, text: &str) -> Option<Reply> {
         let (command, arguments) = Command::OWNERS
             .into_iter()
             .find_map(|command| Some((command, arguments_of(text, command.name())?)))?;
@@ -175,11 +176,11 @@ impl Access {
     }
 
     /// What a press of a button under `/chats` does; nothing where the button is none of these.
-    pub(super) async fn press(&self, press: &Press<'_>) -> Option<Pressed> {
+    pub(super) async fn press(&self, press: &ButtonPress<'_>) -> Option<PressReply> {
         let what = press.data.strip_prefix(BUTTONS)?;
-        let refused = |why: &str| Pressed::Tell(why.to_owned());
+        let refused = |why: &str| PressReply::Notify(why.to_owned());
         Some(match what.split_once(':') {
-            None if self.is_owner(press.chat) => Pressed::Edit(self.list(Text::default())),
+            None if self.is_owner(press.chat) => PressReply::Edit(self.list(Text::default())),
             None => refused(refused::NOT_YOURS),
             Some(("remove", chat)) => self.remove(press.chat, chat).await,
             Some((_, chat)) => match self.removable(press.chat, chat) {
@@ -187,7 +188,7 @@ impl Access {
                     let (text, [yes, no]) = reply::sure_to_remove(&listed);
                     let yes = button(yes, &format!("remove:{}", listed.chat.0));
                     let buttons = vec![vec![yes, button(no, "list")]];
-                    Pressed::Edit(Answer { text, buttons, ..Answer::default() })
+                    PressReply::Edit(Reply { text, buttons, ..Reply::default() })
                 }
                 Err(why) => refused(why),
             },
@@ -213,16 +214,16 @@ impl Access {
     }
 
     /// Removes the chat with this number, if this owner may.
-    async fn remove(&self, owner: ChatId, chat: &str) -> Pressed {
+    async fn remove(&self, owner: ChatId, chat: &str) -> PressReply {
         let listed = {
             let _alone = self.removing.lock().await;
             let listed = match self.removable(owner, chat) {
                 Ok(listed) => listed,
-                Err(why) => return Pressed::Tell(why.to_owned()),
+                Err(why) => return PressReply::Notify(why.to_owned()),
             };
             let gone = Event::new(Timestamp::now(), EventKind::ChatRemoved { chat: listed.chat, by: owner });
             if let Err(error) = self.recorder.change(gone).await {
-                return Pressed::Send(change_failed(&error).into());
+                return PressReply::Send(change_failed(&error).into());
             }
             listed
         };
@@ -232,7 +233,7 @@ impl Access {
             bot_commands::clear(&self.api, listed.chat).await;
         }
         let done = reply::removed(&listed, self.leave(listed.chat).await);
-        Pressed::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) })
+        PressReply::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) })
     }
 
     /// Leaves a group or channel that is served no longer. Whether the bot is in it no more; a private chat
@@ -325,13 +326,13 @@ impl Access {
         listed.collect()
     }
 
-    fn list(&self, head: Text) -> Answer {
+    fn list(&self, head: Text) -> Reply {
         let listed = self.listed();
         let removable = listed.iter().filter(|listed| listed.since.is_some());
         let buttons = removable
             .map(|listed| vec![button(reply::remove_button(listed), &format!("ask:{}", listed.chat.0))])
             .collect();
-        Answer { text: head.join(reply::chats(&listed, self.zone)), buttons, ..Answer::default() }
+        Reply { text: head.join(reply::chats(&listed, self.zone)), buttons, ..Reply::default() }
     }
 }
 

@@ -22,7 +22,7 @@ use url::Url;
 use super::incoming::read_update;
 use super::outgoing::{OutgoingMessage, Upload, edit_picture, edit_text, fits, webhook_with_certificate};
 use super::{RequestMetrics, TelegramError};
-use crate::chat::{Answer, File};
+use crate::chat::{File, Reply};
 use crate::config::Telegram;
 use crate::event::ChatId;
 
@@ -254,7 +254,7 @@ impl Api {
         &self,
         chat: ChatId,
         message: MessageId,
-        answer: &Answer,
+        answer: &Reply,
     ) -> Result<(), RequestError> {
         let outcome = match answer.file.as_ref().filter(|file| fits(file)) {
             Some(File::Picture { png }) => {
@@ -400,7 +400,7 @@ mod tests {
             "parameters":{"retry_after":37}}"#;
         check(429, slower, r#"Err(Later(Some(37s), "Telegram asks for fewer messages"))"#);
         check(401, r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#, "Err(Token)");
-        check(404, r#"{"ok":false,"error_code":404,"description":"Not Found"}"#, "Err(Token)");
+        check(404, r#"{"ok":false,"error_code":404,"description":"Not LookupResult"}"#, "Err(Token)");
         let down = r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#;
         check(500, down, r#"Err(Later(None, "Internal Server Error"))"#);
         check(500, r#"{"ok":false}"#, r#"Err(Later(None, ""))"#);

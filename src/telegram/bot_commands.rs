@@ -15,8 +15,8 @@ use tracing::{debug, warn};
 use super::api::{Api, Backoff, RequestError};
 use super::outgoing::telegram_id;
 use super::sender::Sender;
-use crate::chat::reply;
-use crate::chat::request::Command;
+use crate::chat::commands::Command;
+use crate::chat::views;
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
@@ -107,7 +107,7 @@ where
 }
 
 fn shown(command: Command) -> BotCommand {
-    BotCommand::new(command.name(), reply::purpose(command))
+    BotCommand::new(command.name(), views::purpose(command))
 }
 
 fn scope(chat: ChatId) -> BotCommandScope {

@@ -14,7 +14,7 @@ use super::incident_state::{IncidentState, NextNotice};
 use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use super::sleep_until;
-use crate::chat::reply::notices;
+use crate::chat::views::notices;
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 

@@ -21,9 +21,10 @@ use super::outgoing::Destination;
 use super::progress_indicator::with_progress;
 use super::rate_limiter::RateLimiter;
 use super::sender::Sender;
-use crate::chat::{self, Answer, Chat, File, Press, Pressed, Progress, Text, reply};
+use crate::chat::{self, ButtonPress, Chat, File, PressReply, Progress, Reply, views};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
+use crate::text::Text;
 
 /// How many updates are remembered, so that one that Telegram repeats is handled once.
 const REMEMBERED_UPDATES: usize = 1024;
@@ -139,7 +140,7 @@ impl Handler {
         }
         let answer = match heard {
             IncomingMessage::Text { text, in_reply_to } => {
-                let heard = chat::Message {
+                let heard = chat::UserMessage {
                     chat,
                     text: &text,
                     in_reply_to: in_reply_to.as_deref(),
@@ -149,18 +150,18 @@ impl Handler {
                 with_progress(&self.sender, place, work).await
             }
             IncomingMessage::Wordless if self.hints.try_acquire(chat, Instant::now()) => {
-                reply::wordless().into()
+                views::wordless().into()
             }
             IncomingMessage::Forwarded if self.hints.try_acquire(chat, Instant::now()) => {
-                reply::forwarded().into()
+                views::forwarded().into()
             }
             _ => return,
         };
         self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await;
     }
 
-    async fn answer(&self, message: &Message, heard: chat::Message<'_>, progress: &Progress) -> Answer {
-        let chat::Message { chat, text, .. } = heard;
+    async fn answer(&self, message: &Message, heard: chat::UserMessage<'_>, progress: &Progress) -> Reply {
+        let chat::UserMessage { chat, text, .. } = heard;
         if let Some(code) = arguments_of(text, "start").filter(|code| !code.is_empty())
             && let Some(answer) = self.access.pair(chat, name_of(&message.chat), code).await
         {
@@ -171,7 +172,7 @@ impl Handler {
         }
         let answer = self.chat.answer(heard, progress).await;
         if self.access.is_owner(chat) && arguments_of(text, "help").is_some() {
-            return Answer { text: answer.text.join(reply::owners_help()), ..answer };
+            return Reply { text: answer.text.join(views::owners_help()), ..answer };
         }
         answer
     }
@@ -192,8 +193,11 @@ impl Handler {
             return self.end_press(query, None).await;
         }
         self.sender.note_topic(place);
-        let press =
-            Press { chat: place.chat, data: query.data.as_deref().unwrap_or_default(), update: Some(update) };
+        let press = ButtonPress {
+            chat: place.chat,
+            data: query.data.as_deref().unwrap_or_default(),
+            update: Some(update),
+        };
         let work = async |progress| match self.access.press(&press).await {
             Some(pressed) => pressed,
             None => self.chat.press(press, &progress).await,
@@ -204,17 +208,17 @@ impl Handler {
             Err(_) => (tokio::join!(work, self.end_press(query, None)).0, true),
         };
         match pressed {
-            Pressed::Tell(text) if is_ended => {
+            PressReply::Notify(text) if is_ended => {
                 self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > QUEUE_LIMIT).await;
             }
-            Pressed::Tell(text) => self.end_press(query, Some(text)).await,
-            Pressed::Send(answer) => {
+            PressReply::Notify(text) => self.end_press(query, Some(text)).await,
+            PressReply::Send(answer) => {
                 if !is_ended {
                     self.end_press(query, None).await;
                 }
                 self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await;
             }
-            Pressed::TellAndEdit(text, answer) => {
+            PressReply::NotifyAndEdit(text, answer) => {
                 if is_ended {
                     self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > QUEUE_LIMIT).await;
                 } else {
@@ -225,7 +229,7 @@ impl Handler {
                     self.sender.edit(place, message.id, &answer).await;
                 }
             }
-            Pressed::Edit(answer) => {
+            PressReply::Edit(answer) => {
                 if !is_ended {
                     self.end_press(query, None).await;
                 }
@@ -264,7 +268,7 @@ impl Handler {
         }
         // The same for a code that is wrong, used or over as for none at all.
         let told = || start.is_some() && self.strangers_told.try_acquire(place.chat, Instant::now());
-        let answer = paired.or_else(|| told().then(|| reply::access::stranger(place.chat).into()));
+        let answer = paired.or_else(|| told().then(|| views::access::stranger(place.chat).into()));
         if let Some(answer) = answer {
             self.sender.reply(place, &answer, false).await;
         }
@@ -332,7 +336,7 @@ fn chat_of(update: &UpdateKind) -> Option<ChatId> {
 }
 
 /// Whether the message can be edited to be this answer: a text becomes a text, and a picture a picture.
-fn becomes(message: &Message, answer: &Answer) -> bool {
+fn becomes(message: &Message, answer: &Reply) -> bool {
     match answer.file {
         _ if answer.asks_for.is_some() => false,
         None => message.text().is_some(),

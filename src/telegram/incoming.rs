@@ -8,7 +8,7 @@ use serde_json::Value;
 use teloxide::types::{Message, MessageKind, Update, UpdateKind, UserId};
 use tracing::warn;
 
-use crate::chat::request::Command;
+use crate::chat::commands::Command;
 
 /// An update as Telegram has put it. The marks in its texts are left out: nobody here looks at them, and a kind
 /// of mark that teloxide does not know yet would hide the whole message.

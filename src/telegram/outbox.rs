@@ -16,7 +16,7 @@ use super::api::{Backoff, RequestError};
 use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use super::sleep_until;
-use crate::chat::{Answer, reply::alerts};
+use crate::chat::{Reply, views::alerts};
 use crate::event::{ChatId, Event, EventKind, Offset, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 
@@ -39,7 +39,7 @@ const CLOCK_CHECK: Duration = Duration::from_secs(15);
 struct Due {
     chat: ChatId,
     what: What,
-    answer: Answer,
+    answer: Reply,
 }
 
 enum What {

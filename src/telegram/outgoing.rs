@@ -15,8 +15,9 @@ use teloxide::types::{
 };
 use tracing::error;
 
-use crate::chat::{Answer, Button, File, MESSAGE_LIMIT, Text};
+use crate::chat::{Button, File, Reply};
 use crate::event::ChatId;
+use crate::text::{MESSAGE_LIMIT, Text};
 
 /// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`).
 const CAPTION_LIMIT: usize = 1024;
@@ -40,7 +41,7 @@ pub(super) struct OutgoingMessage<'a> {
     /// Where it goes.
     pub(super) place: Destination,
     /// What it says.
-    pub(super) answer: &'a Answer,
+    pub(super) answer: &'a Reply,
     /// Without a sound or a buzz.
     pub(super) silent: bool,
 }
@@ -135,7 +136,7 @@ impl OutgoingMessage<'_> {
 }
 
 /// The request that makes `message` in this chat, which holds a text, say what `answer` says.
-pub(super) fn edit_text(chat: ChatId, message: MessageId, answer: &Answer) -> EditMessageText {
+pub(super) fn edit_text(chat: ChatId, message: MessageId, answer: &Reply) -> EditMessageText {
     let text = html(&answer.text, MESSAGE_LIMIT);
     let mut request = EditMessageText::new(telegram_id(chat), message, text)
         .parse_mode(ParseMode::Html)
@@ -152,7 +153,7 @@ pub(super) fn edit_text(chat: ChatId, message: MessageId, answer: &Answer) -> Ed
 pub(super) fn edit_picture(
     chat: ChatId,
     message: MessageId,
-    answer: &Answer,
+    answer: &Reply,
     png: &[u8],
 ) -> Result<Upload, serde_json::Error> {
     let mut media = json!({"type": "photo", "media": format!("attach://{PICTURE}")});
@@ -204,7 +205,7 @@ pub(super) fn fits(file: &File) -> bool {
 }
 
 /// What the person sees the bot doing while it sends this.
-pub(super) fn action(answer: &Answer) -> ChatAction {
+pub(super) fn action(answer: &Reply) -> ChatAction {
     match answer.file {
         None => ChatAction::Typing,
         Some(File::Picture { .. }) => ChatAction::UploadPhoto,
@@ -260,7 +261,7 @@ fn no_preview() -> LinkPreviewOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Room;
+    use crate::chat::DocumentPermit;
 
     /// What a person reads of HTML in Telegram's style.
     fn plain(html: &str) -> String {
@@ -295,7 +296,7 @@ mod tests {
     fn a_file_that_telegram_would_refuse_is_left_out() {
         let document = |length| {
             let (name, bytes) = ("probes.csv".to_owned(), vec![0; length]);
-            File::Document { name, bytes, room: Room::default() }
+            File::Document { name, bytes, room: DocumentPermit::default() }
         };
         let picture = |length| File::Picture { png: vec![0; length] };
         assert!(fits(&document(DOCUMENT_LIMIT)) && fits(&picture(PHOTO_LIMIT)));

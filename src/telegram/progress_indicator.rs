@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Destination;
 use super::sender::Sender;
-use crate::chat::reply::working;
-use crate::chat::{Makes, Progress, Step};
+use crate::chat::views::working;
+use crate::chat::{Progress, ProgressStep, ReplyKind};
 
 /// Answers that come sooner need no sign of work.
 const UNNOTICED: Duration = Duration::from_millis(400);
@@ -43,7 +43,7 @@ pub(super) async fn with_progress<W: Future>(
 async fn show(
     sender: Sender,
     place: Destination,
-    newest: watch::Receiver<Option<Step>>,
+    newest: watch::Receiver<Option<ProgressStep>>,
     done: CancellationToken,
 ) {
     let started = Instant::now();
@@ -71,10 +71,10 @@ async fn show(
     }
 }
 
-fn action_of(step: &Step) -> ChatAction {
-    match step.makes {
-        Makes::Text => ChatAction::Typing,
-        Makes::Picture => ChatAction::UploadPhoto,
-        Makes::Document => ChatAction::UploadDocument,
+fn action_of(step: &ProgressStep) -> ChatAction {
+    match step.kind {
+        ReplyKind::Text => ChatAction::Typing,
+        ReplyKind::Picture => ChatAction::UploadPhoto,
+        ReplyKind::Document => ChatAction::UploadDocument,
     }
 }

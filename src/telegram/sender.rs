@@ -17,9 +17,10 @@ use super::api::{Api, Backoff, RequestError};
 use super::outgoing::{Destination, OutgoingMessage, action, telegram_id};
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
-use crate::chat::{Answer, Text};
+use crate::chat::Reply;
 use crate::event::{ChatId, Event, EventKind, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
+use crate::text::Text;
 
 /// Tries for a reply: whoever asked is waiting, and may ask again.
 const REPLY_TRIES: u32 = 3;
@@ -82,7 +83,7 @@ impl Sender {
     }
 
     /// Sends an alert once, for which a place was taken.
-    pub(super) async fn alert(&self, chat: ChatId, answer: &Answer) -> Result<(), RequestError> {
+    pub(super) async fn alert(&self, chat: ChatId, answer: &Reply) -> Result<(), RequestError> {
         self.send_unasked(chat, answer, false).await
     }
 
@@ -92,7 +93,7 @@ impl Sender {
     }
 
     /// Sends what nobody asked for, to whichever topic takes it where the chat is a forum.
-    async fn send_unasked(&self, chat: ChatId, answer: &Answer, silent: bool) -> Result<(), RequestError> {
+    async fn send_unasked(&self, chat: ChatId, answer: &Reply, silent: bool) -> Result<(), RequestError> {
         let mut place = self.topics().destination_of(chat);
         loop {
             let outcome = self.api.send(&OutgoingMessage { place, answer, silent }).await;
@@ -108,7 +109,7 @@ impl Sender {
 
     /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning. Where
     /// someone `hurries`, since others wait behind it, it goes out soon or not at all.
-    pub(super) async fn reply(&self, place: Destination, answer: &Answer, hurries: bool) {
+    pub(super) async fn reply(&self, place: Destination, answer: &Reply, hurries: bool) {
         let mut outgoing = OutgoingMessage { place, answer, silent: false };
         let mut backoff = Backoff::default();
         for left in (0..if hurries { 1 } else { REPLY_TRIES }).rev() {
@@ -141,7 +142,7 @@ impl Sender {
 
     /// Has a message say something else, or show another picture. One that cannot be edited any more is left,
     /// and the answer sent as a new one; what Telegram does not take within a few tries is given up.
-    pub(super) async fn edit(&self, place: Destination, message: MessageId, answer: &Answer) {
+    pub(super) async fn edit(&self, place: Destination, message: MessageId, answer: &Reply) {
         let mut backoff = Backoff::default();
         for left in (0..REPLY_TRIES).rev() {
             self.turn(place.chat).await;
@@ -179,7 +180,7 @@ impl Sender {
         &self,
         place: Destination,
         line: Option<MessageId>,
-        answer: &Answer,
+        answer: &Reply,
     ) -> Option<MessageId> {
         if !self.turn_soon(place.chat).await {
             return line;
@@ -204,7 +205,7 @@ impl Sender {
     /// Sends a message that nobody asked for and that waits for no alert, once; `silent` where it is no cause
     /// to look up.
     pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
-        let answer = Answer::from(text.clone());
+        let answer = Reply::from(text.clone());
         self.turn(chat).await;
         match self.send_unasked(chat, &answer, silent).await {
             Err(RequestError::Moved(to)) if self.follow(chat, to).await.is_ok() => {

@@ -19,10 +19,10 @@ use super::incident_state::{IncidentState, NextNotice};
 use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use crate::chat::Chat;
-use crate::chat::reply::notices::{self, Trouble};
-use crate::chat::reply::{Condition, SensorStatus};
+use crate::chat::views::notices::{self, Trouble};
 use crate::event::ChatId;
 use crate::recorder::History;
+use crate::status::{SourceState, SourceStatus};
 
 /// How often the sources are looked at.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -62,33 +62,33 @@ impl Source {
 
     /// Whether it is silent from the start and for so long after `silence` that the log must say whether it was
     /// heard before.
-    fn must_be_looked_up(&self, status: &SensorStatus, silence: Option<Duration>, now: Instant) -> bool {
-        let is_silent = (status.frames, self.frames) == (0, 0) && status.condition == Condition::Hearing;
+    fn must_be_looked_up(&self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> bool {
+        let is_silent = (status.frames, self.frames) == (0, 0) && status.condition == SourceState::Hearing;
         let is_due = silence.is_some_and(|silence| now - self.last_frame >= silence);
         is_silent && is_due && self.was_heard.is_none()
     }
 
     /// What is wrong with it at `now`, where it is silent for too long after `silence`.
-    fn trouble(&mut self, status: &SensorStatus, silence: Option<Duration>, now: Instant) -> Option<Trouble> {
+    fn trouble(&mut self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> Option<Trouble> {
         if status.frames != self.frames {
             (self.frames, self.last_frame) = (status.frames, now);
         }
         self.was_open |=
-            status.frames > 0 || matches!(status.condition, Condition::Hearing | Condition::Over);
-        self.opening = (status.condition == Condition::Opening).then(|| self.opening.unwrap_or(now));
+            status.frames > 0 || matches!(status.condition, SourceState::Hearing | SourceState::Over);
+        self.opening = (status.condition == SourceState::Opening).then(|| self.opening.unwrap_or(now));
         let opening_for = self.opening.map_or(Duration::ZERO, |since| now - since);
         let may_open = !self.was_open && now - self.begun < TIME_TO_OPEN;
         let quiet_for = now - self.last_frame;
         let had_frames = self.frames > 0 || self.was_heard == Some(true);
         match &status.condition {
-            Condition::Failed(_) if may_open => None,
-            Condition::Failed(_) => status.failure().map(Trouble::Failed),
-            Condition::Broken => Some(Trouble::Broken),
-            Condition::Hearing if had_frames && silence.is_some_and(|silence| quiet_for >= silence) => {
+            SourceState::Failed(_) if may_open => None,
+            SourceState::Failed(_) => status.failure().map(Trouble::Failed),
+            SourceState::Broken => Some(Trouble::Broken),
+            SourceState::Hearing if had_frames && silence.is_some_and(|silence| quiet_for >= silence) => {
                 Some(Trouble::Silent(quiet_for))
             }
-            Condition::Opening if opening_for >= TIME_TO_OPEN => Some(Trouble::Unopened),
-            Condition::Opening | Condition::Hearing | Condition::Over => None,
+            SourceState::Opening if opening_for >= TIME_TO_OPEN => Some(Trouble::Unopened),
+            SourceState::Opening | SourceState::Hearing | SourceState::Over => None,
         }
     }
 }
@@ -159,11 +159,11 @@ mod tests {
 
     const SILENCE: Duration = Duration::from_secs(600);
 
-    fn status(frames: u64, condition: Condition) -> SensorStatus {
+    fn status(frames: u64, condition: SourceState) -> SourceStatus {
         let (name, last_frame) = ("mon0".to_owned(), None);
         let (undecodable, bad_fcs, dropped, restarts) = (0, 0, 0, 0);
         let clock_is_behind = false;
-        SensorStatus {
+        SourceStatus {
             name,
             condition,
             remedy: None,
@@ -183,14 +183,14 @@ mod tests {
         let mut source = Source::new(start);
         let mut trouble = |frames, minutes: u64| {
             let now = start + Duration::from_secs(60 * minutes);
-            source.trouble(&status(frames, Condition::Hearing), Some(SILENCE), now)
+            source.trouble(&status(frames, SourceState::Hearing), Some(SILENCE), now)
         };
         assert_eq!(trouble(0, 60), None);
         assert_eq!(trouble(7, 61), None);
         assert_eq!(trouble(7, 70), None);
         assert_eq!(trouble(7, 71), Some(Trouble::Silent(SILENCE)));
         assert_eq!(trouble(8, 90), None);
-        assert_eq!(source.trouble(&status(8, Condition::Hearing), None, start + SILENCE * 100), None);
+        assert_eq!(source.trouble(&status(8, SourceState::Hearing), None, start + SILENCE * 100), None);
     }
 
     #[test]
@@ -198,12 +198,12 @@ mod tests {
         let start = Instant::now();
         for was_heard in [false, true] {
             let mut source = Source::new(start);
-            let silent = status(0, Condition::Hearing);
+            let silent = status(0, SourceState::Hearing);
             let early = start + SILENCE / 2;
             assert!(!source.must_be_looked_up(&silent, Some(SILENCE), early));
             assert!(!source.must_be_looked_up(&silent, None, start + SILENCE));
             assert!(!source.must_be_looked_up(
-                &status(1, Condition::Hearing),
+                &status(1, SourceState::Hearing),
                 Some(SILENCE),
                 start + SILENCE
             ));
@@ -219,22 +219,22 @@ mod tests {
     #[test]
     fn a_source_has_a_minute_to_open() {
         let start = Instant::now();
-        let failed = || Condition::Failed("it is gone".to_owned());
+        let failed = || SourceState::Failed("it is gone".to_owned());
         let late = Trouble::Failed("it is gone".to_owned());
-        for (condition, trouble) in [(Condition::Opening, Trouble::Unopened), (failed(), late.clone())] {
+        for (condition, trouble) in [(SourceState::Opening, Trouble::Unopened), (failed(), late.clone())] {
             let mut source = Source::new(start);
-            let mut look = |condition: &Condition, seconds| {
+            let mut look = |condition: &SourceState, seconds| {
                 let now = start + Duration::from_secs(seconds);
                 source.trouble(&status(0, condition.clone()), Some(SILENCE), now)
             };
             assert_eq!(look(&condition, 0), None);
             assert_eq!(look(&condition, 59), None);
             assert_eq!(look(&condition, 60), Some(trouble));
-            assert_eq!(look(&Condition::Hearing, 62), None);
+            assert_eq!(look(&SourceState::Hearing, 62), None);
             // A named pipe whose writer went has another minute, and what was open fails at once.
-            assert_eq!(look(&Condition::Opening, 64), None);
-            assert_eq!(look(&Condition::Opening, 123), None);
-            assert_eq!(look(&Condition::Opening, 124), Some(Trouble::Unopened));
+            assert_eq!(look(&SourceState::Opening, 64), None);
+            assert_eq!(look(&SourceState::Opening, 123), None);
+            assert_eq!(look(&SourceState::Opening, 124), Some(Trouble::Unopened));
             assert_eq!(look(&failed(), 126), Some(late.clone()));
         }
     }
@@ -243,10 +243,10 @@ mod tests {
     fn a_failure_is_trouble_and_an_end_is_none() {
         let start = Instant::now();
         let mut source = Source::new(start);
-        let failed = status(7, Condition::Failed("the interface is gone".to_owned()));
+        let failed = status(7, SourceState::Failed("the interface is gone".to_owned()));
         let why = "the interface is gone".to_owned();
         assert_eq!(source.trouble(&failed, None, start), Some(Trouble::Failed(why)));
-        assert_eq!(source.trouble(&status(7, Condition::Broken), None, start), Some(Trouble::Broken));
-        assert_eq!(source.trouble(&status(7, Condition::Over), Some(SILENCE), start + SILENCE * 2), None);
+        assert_eq!(source.trouble(&status(7, SourceState::Broken), None, start), Some(Trouble::Broken));
+        assert_eq!(source.trouble(&status(7, SourceState::Over), Some(SILENCE), start + SILENCE * 2), None);
     }
 }

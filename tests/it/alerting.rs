@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use probewatch::chat::reply::alerts as words;
+use probewatch::chat::views::alerts as words;
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{
     AlertDecision, ChatId, DeviceKey, Event, EventKind, Fate, NamedBy, Offset, Probe, Timestamp,

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use probewatch::chat::Chat;
-use probewatch::chat::reply::SensorStatus;
 use probewatch::config::Config;
 use probewatch::dot11::{MacAddr, RequestedSsid};
 use probewatch::event::Timestamp;
 use probewatch::event_log::Disk;
 use probewatch::recorder::Settings;
+use probewatch::status::SourceStatus;
 use probewatch::telegram::{self, RequestMetrics, TelegramError};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -42,7 +42,7 @@ impl Bot {
     /// `sensors` is asked for whenever someone sends `/status`.
     fn start(
         disk: Option<Arc<dyn Disk>>,
-        sensors: impl Fn() -> Vec<SensorStatus> + Send + Sync + 'static,
+        sensors: impl Fn() -> Vec<SourceStatus> + Send + Sync + 'static,
     ) -> Self {
         let api = BotApi::start();
         let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use probewatch::chat::lookup::{Found, look_up};
+use probewatch::chat::model::lookup::{LookupResult, look_up};
 use probewatch::dot11::{RequestedSsid, Ssid};
 use probewatch::event::{Event, EventKind, Offset, Timestamp};
 use probewatch::event_log::{self, Snapshots};
@@ -163,7 +163,7 @@ fn a_damaged_sled_is_made_anew() {
         for address in addresses() {
             let query = address.to_string();
             let found = look_up(&running.handle.state(), &query);
-            assert!(matches!(found, Found::Device(_)), "damage {number}");
+            assert!(matches!(found, LookupResult::Device(_)), "damage {number}");
         }
         assert_same(&running.handle.state(), &expected);
         running.stop();

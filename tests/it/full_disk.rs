@@ -173,7 +173,7 @@ fn the_chat_says_once_that_recording_stopped_and_once_that_it_runs_again() {
 
 #[test]
 fn what_was_lost_is_told() {
-    let text = |lost| probewatch::chat::reply::notices::recording_resumed(lost).to_string();
+    let text = |lost| probewatch::chat::views::notices::recording_resumed(lost).to_string();
     assert_eq!(text(0), RESUMED);
     assert_eq!(text(1), "✅ Recording runs again. 1 probe was lost meanwhile.");
     assert_eq!(text(312), "✅ Recording runs again. 312 probes were lost meanwhile.");

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use chrono_tz::Tz;
 use probewatch::chart::{self, Series};
-use probewatch::chat::button::Action;
-use probewatch::chat::{Answer, Button, Chat, File, MESSAGE_LIMIT, Message, Press, Pressed, Progress};
+use probewatch::chat::callbacks::Action;
+use probewatch::chat::{Button, ButtonPress, Chat, File, PressReply, Progress, Reply, UserMessage};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, EventKind, NamedBy, Probe, Timestamp};
 use probewatch::recorder::ProbeFilter;
+use probewatch::text::MESSAGE_LIMIT;
 use proptest::prelude::*;
 
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
@@ -42,35 +43,35 @@ impl Street {
         Self { recorder, chat, _folder: folder }
     }
 
-    fn ask(&self, text: &str) -> Answer {
+    fn ask(&self, text: &str) -> Reply {
         self.reply(text, None)
     }
 
-    fn reply(&self, text: &str, in_reply_to: Option<&str>) -> Answer {
-        let message = Message { chat: CHATS[0], text, in_reply_to, update: None };
-        checked(self.recorder.runtime.block_on(self.chat.answer(message, &Progress::untold())))
+    fn reply(&self, text: &str, in_reply_to: Option<&str>) -> Reply {
+        let message = UserMessage { chat: CHATS[0], text, in_reply_to, update: None };
+        checked(self.recorder.runtime.block_on(self.chat.answer(message, &Progress::ignored())))
     }
 
-    fn press(&self, button: &Button) -> Pressed {
-        let press = Press { chat: CHATS[0], data: &button.data, update: None };
-        match self.recorder.runtime.block_on(self.chat.press(press, &Progress::untold())) {
-            Pressed::Edit(answer) => Pressed::Edit(checked(answer)),
-            Pressed::Send(answer) => Pressed::Send(checked(answer)),
-            Pressed::TellAndEdit(text, answer) => Pressed::TellAndEdit(text, checked(answer)),
-            Pressed::Tell(text) => {
+    fn press(&self, button: &Button) -> PressReply {
+        let press = ButtonPress { chat: CHATS[0], data: &button.data, update: None };
+        match self.recorder.runtime.block_on(self.chat.press(press, &Progress::ignored())) {
+            PressReply::Edit(answer) => PressReply::Edit(checked(answer)),
+            PressReply::Send(answer) => PressReply::Send(checked(answer)),
+            PressReply::NotifyAndEdit(text, answer) => PressReply::NotifyAndEdit(text, checked(answer)),
+            PressReply::Notify(text) => {
                 assert!(text.chars().count() <= 200, "{text}");
-                Pressed::Tell(text)
+                PressReply::Notify(text)
             }
         }
     }
 
     /// All pages of a list, turned by its buttons.
-    fn pages(&self, text: &str) -> Vec<Answer> {
+    fn pages(&self, text: &str) -> Vec<Reply> {
         let mut pages = vec![self.ask(text)];
         while let Some(next) = button(pages.last().unwrap(), "▶") {
-            let Pressed::Edit(page) = self.press(&next) else { panic!("{next:?} turns the page") };
+            let PressReply::Edit(page) = self.press(&next) else { panic!("{next:?} turns the page") };
             let back = button(&page, "◀").expect("a way back");
-            assert_eq!(self.press(&back), Pressed::Edit(pages.last().unwrap().clone()));
+            assert_eq!(self.press(&back), PressReply::Edit(pages.last().unwrap().clone()));
             pages.push(page);
         }
         pages
@@ -79,7 +80,7 @@ impl Street {
 
 /// The answer, which Telegram takes.
 #[track_caller]
-fn checked(answer: Answer) -> Answer {
+fn checked(answer: Reply) -> Reply {
     let limit = if answer.file.is_some() { 1024 } else { MESSAGE_LIMIT };
     assert!((1..=limit).contains(&answer.text.length()), "{}", answer.text);
     for button in answer.buttons.iter().flatten() {
@@ -90,20 +91,20 @@ fn checked(answer: Answer) -> Answer {
     answer
 }
 
-fn button(answer: &Answer, label: &str) -> Option<Button> {
+fn button(answer: &Reply, label: &str) -> Option<Button> {
     answer.buttons.iter().flatten().find(|button| button.label == label).cloned()
 }
 
-fn drawn(pressed: Pressed) -> Answer {
+fn drawn(pressed: PressReply) -> Reply {
     match pressed {
-        Pressed::Edit(answer) if matches!(answer.file, Some(File::Picture { .. })) => answer,
+        PressReply::Edit(answer) if matches!(answer.file, Some(File::Picture { .. })) => answer,
         other => panic!("not a picture: {other:?}"),
     }
 }
 
-fn sent(pressed: Pressed) -> Answer {
+fn sent(pressed: PressReply) -> Reply {
     match pressed {
-        Pressed::Send(answer) => answer,
+        PressReply::Send(answer) => answer,
         other => panic!("not a message: {other:?}"),
     }
 }
@@ -161,7 +162,7 @@ fn hostile_networks_and_names_fit_their_pages_uncut() {
 fn a_press_in_a_list_watches_its_network() {
     let street = Street::new([probe(device(1), network("RNM0"), 0), probe(device(1), network("<b>"), 1)]);
     let watch = button(&street.ask("/networks"), "👁 1").unwrap();
-    let Pressed::TellAndEdit(told, list) = street.press(&watch) else { panic!("no list") };
+    let PressReply::NotifyAndEdit(told, list) = street.press(&watch) else { panic!("no list") };
     assert_eq!(told, "👁 Watching for \"<b>\".");
     assert_eq!(list.text, street.ask("/networks").text);
     let list = street.ask("/networks");
@@ -229,7 +230,7 @@ fn probes_and_tables_are_what_the_log_has() {
     let first = sent(street.press(&button(&card, "📋 Probes").unwrap()));
     let mut pages = vec![first];
     while let Some(next) = button(pages.last().unwrap(), "▶") {
-        let Pressed::Edit(page) = street.press(&next) else { panic!() };
+        let PressReply::Edit(page) = street.press(&next) else { panic!() };
         pages.push(page);
     }
     assert_eq!(pages.len(), 10);
@@ -272,7 +273,7 @@ fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
     street.chat = street.chat.clone().with_documents_of(4_000);
     let [probes, networks] =
         [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| street.ask(&ask));
-    let rows = |answer: &Answer| {
+    let rows = |answer: &Reply| {
         let Some(File::Document { bytes, .. }) = &answer.file else { panic!("no document") };
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(text.ends_with('\n'));
@@ -357,10 +358,10 @@ fn an_answer_from_the_log_tells_what_it_will_be() {
     let steps = Arc::new(Mutex::new(Vec::new()));
     let progress = {
         let steps = Arc::clone(&steps);
-        Progress::new(move |step| steps.lock().unwrap().push(format!("{:?}: {}", step.makes, step.text)))
+        Progress::new(move |step| steps.lock().unwrap().push(format!("{:?}: {}", step.kind, step.text)))
     };
     for text in [format!("/chart {}", device(1)), format!("/export {}", device(1))] {
-        let message = Message { chat: CHATS[0], text: &text, in_reply_to: None, update: None };
+        let message = UserMessage { chat: CHATS[0], text: &text, in_reply_to: None, update: None };
         street.recorder.runtime.block_on(street.chat.answer(message, &progress));
     }
     let steps = steps.lock().unwrap();

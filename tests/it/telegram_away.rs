@@ -154,7 +154,7 @@ fn alerts_beyond_the_outbox_are_summed_up() {
     assert_eq!(alerts.waiting_for(ChatId(CHAT)).count(), OUTBOX_LIMIT);
     let overflow = alerts.overflow(ChatId(CHAT)).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), (more as u64, 14));
-    let text = probewatch::chat::reply::alerts::overflow(overflow).to_string();
+    let text = probewatch::chat::views::alerts::overflow(overflow).to_string();
     assert!(text.contains("and 312 more, 14 networks"), "{text}");
 }
 

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use probewatch::chat::reply::alerts as words;
-use probewatch::chat::{Answer, Chat, File, MESSAGE_LIMIT, Message, Press, Pressed, Progress};
+use probewatch::chat::views::alerts as words;
+use probewatch::chat::{ButtonPress, Chat, File, PressReply, Progress, Reply, UserMessage};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{ChatId, Probe};
+use probewatch::text::MESSAGE_LIMIT;
 
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
 
@@ -44,20 +45,20 @@ impl Talk {
         self.ask_in(chat, text).text.to_string()
     }
 
-    fn ask_in(&self, chat: ChatId, text: &str) -> Answer {
-        let message = Message { chat, text, in_reply_to: None, update: None };
-        self.running.runtime.block_on(self.chat.answer(message, &Progress::untold()))
+    fn ask_in(&self, chat: ChatId, text: &str) -> Reply {
+        let message = UserMessage { chat, text, in_reply_to: None, update: None };
+        self.running.runtime.block_on(self.chat.answer(message, &Progress::ignored()))
     }
 
-    fn pressed(&self, data: &str) -> Pressed {
-        let press = Press { chat: OWNER, data, update: None };
-        self.running.runtime.block_on(self.chat.press(press, &Progress::untold()))
+    fn pressed(&self, data: &str) -> PressReply {
+        let press = ButtonPress { chat: OWNER, data, update: None };
+        self.running.runtime.block_on(self.chat.press(press, &Progress::ignored()))
     }
 
     fn press(&self, data: &str) -> String {
         match self.pressed(data) {
-            Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
-            Pressed::Tell(text) | Pressed::TellAndEdit(text, _) => text,
+            PressReply::Edit(answer) | PressReply::Send(answer) => answer.text.to_string(),
+            PressReply::Notify(text) | PressReply::NotifyAndEdit(text, _) => text,
         }
     }
 
@@ -68,7 +69,7 @@ impl Talk {
     }
 
     /// The alert that comes of it.
-    fn alert_of(&self, ssid: &str) -> Answer {
+    fn alert_of(&self, ssid: &str) -> Reply {
         self.hear(VAN, ssid);
         let state = self.running.handle.state();
         let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
@@ -209,7 +210,7 @@ fn a_chat_learns_nothing_of_what_others_watch() {
     assert_eq!(marked(&list.text.to_string()), 3);
     let button = &list.buttons[0];
     let [button] = button.as_slice() else { panic!("{button:?}") };
-    let Pressed::TellAndEdit(told, list) = talk.pressed(&button.data) else { panic!("no list") };
+    let PressReply::NotifyAndEdit(told, list) = talk.pressed(&button.data) else { panic!("no list") };
     assert_eq!(told, "👁 Watching for \"Cellar\".");
     assert!(marked(&list.text.to_string()) == 4 && list.buttons.is_empty(), "{}", list.text);
     talk.running.stop();
@@ -229,11 +230,11 @@ fn every_wish_can_be_read() {
     }
     talk.say("/mute 2h");
     let mut pages = vec![talk.ask_in(OWNER, "/watches")];
-    let turn = |page: &Answer| {
+    let turn = |page: &Reply| {
         page.buttons.iter().flatten().find(|button| button.label == "▶").map(|button| button.data.clone())
     };
     while let Some(next) = turn(pages.last().unwrap()) {
-        let Pressed::Edit(page) = talk.pressed(&next) else { panic!("{next} turns the page") };
+        let PressReply::Edit(page) = talk.pressed(&next) else { panic!("{next} turns the page") };
         pages.push(page);
     }
     assert_eq!(pages.len(), 5);

@@ -21,10 +21,10 @@ use serde::de::DeserializeOwned;
 
 use super::{CliError, DataDirArgs, runtime};
 use crate::capture::Source;
-use crate::chat::reply::SensorStatus;
 use crate::config::{self, Config, ConfigError, SYSTEM_FILE, Telegram};
 use crate::control::{Answer, ClientError, Command, Request, Screen};
 use crate::event::{Offset, Timestamp};
+use crate::status::SourceStatus;
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
 use telegram::Asked;
@@ -33,7 +33,7 @@ use telegram::Asked;
 #[derive(Deserialize)]
 struct Service {
     process: u32,
-    sensors: Vec<SensorStatus>,
+    sensors: Vec<SourceStatus>,
     last_probe: Option<Timestamp>,
     disk_error: Option<String>,
 }

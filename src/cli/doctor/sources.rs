@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use super::finding::Finding;
 use crate::capture::monitor::{Monitor, MonitorError};
 use crate::capture::{Capture, CaptureError, Counters, Settings, Source, StopHandle};
-use crate::chat::reply::{Condition, SensorStatus};
 use crate::config::Source as Configured;
 use crate::event::Timestamp;
+use crate::status::{SourceState, SourceStatus};
 
 /// How long a frame is waited for. Access points send some ten a second each.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ pub(super) enum Seen {
 }
 
 /// Looks at all sources at once; `sensors` are those of a running service.
-pub(super) fn look(sources: &[Configured], sensors: Option<&[SensorStatus]>) -> Vec<Finding> {
+pub(super) fn look(sources: &[Configured], sensors: Option<&[SourceStatus]>) -> Vec<Finding> {
     if sources.is_empty() {
         let remedy = "set capture.sources, for example to [\"mon0\"]";
         return vec![Finding::broken("Sources", "there are none: nothing would be heard", remedy)];
@@ -87,8 +87,8 @@ pub(super) fn look(sources: &[Configured], sensors: Option<&[SensorStatus]>) -> 
 fn sensor_of<'a>(
     place: usize,
     sources: &[Configured],
-    sensors: &'a [SensorStatus],
-) -> Option<&'a SensorStatus> {
+    sensors: &'a [SourceStatus],
+) -> Option<&'a SourceStatus> {
     let name = &sources.get(place)?.name;
     let at_place = sensors.get(place).filter(|sensor| sensor.name == *name);
     let mut of_name = sensors.iter().filter(|sensor| sensor.name == *name);
@@ -97,7 +97,7 @@ fn sensor_of<'a>(
 }
 
 /// What a running service tells of a source, and a look of one's own where that does not say enough.
-fn of_service(source: &Configured, sensor: Option<&SensorStatus>) -> Finding {
+fn of_service(source: &Configured, sensor: Option<&SourceStatus>) -> Finding {
     let Some(sensor) = sensor else {
         return Finding::broken(
             about(source),
@@ -268,19 +268,19 @@ fn quoted(said: Option<String>) -> String {
 }
 
 /// What the service says of a source, where that is enough.
-fn heard(source: &Configured, sensor: &SensorStatus, now: Timestamp) -> Option<Finding> {
+fn heard(source: &Configured, sensor: &SourceStatus, now: Timestamp) -> Option<Finding> {
     let about = about(source);
     match (&sensor.condition, &source.origin) {
-        (Condition::Hearing, _) => {
+        (SourceState::Hearing, _) => {
             let is_recent = sensor.last_frame.is_some_and(|last| last > now.earlier_by(RECENT));
             is_recent.then(|| Finding::fine(about, "the service hears it, a frame within the last minute"))
         }
-        (Condition::Opening, _) => Some(Finding::unknown(about, "the service waits for its first bytes")),
-        (Condition::Over, _) => Some(Finding::fine(about, "the service has read it to its end")),
-        (Condition::Failed(why), _) => {
+        (SourceState::Opening, _) => Some(Finding::unknown(about, "the service waits for its first bytes")),
+        (SourceState::Over, _) => Some(Finding::fine(about, "the service has read it to its end")),
+        (SourceState::Failed(why), _) => {
             Some(Finding::broken(about, why, sensor.remedy.as_deref().unwrap_or(SEE_TO_IT)))
         }
-        (Condition::Broken, _) => Some(Finding::broken(
+        (SourceState::Broken, _) => Some(Finding::broken(
             about,
             "hearing it ended by a fault of the program",
             "restart the service, and look into its log for why",
@@ -291,7 +291,7 @@ fn heard(source: &Configured, sensor: &SensorStatus, now: Timestamp) -> Option<F
 const SEE_TO_IT: &str = "see to it; the service tries again by itself";
 
 /// A source that the service hears, and that has given no frame for a while.
-fn silent(source: &Configured, sensor: &SensorStatus, now: Timestamp, seen: Seen) -> Finding {
+fn silent(source: &Configured, sensor: &SourceStatus, now: Timestamp, seen: Seen) -> Finding {
     let last = match sensor.last_frame {
         Some(last) => {
             let seconds = (now.as_micros() - last.as_micros()).max(0) / 1_000_000;
@@ -315,7 +315,7 @@ fn silent(source: &Configured, sensor: &SensorStatus, now: Timestamp, seen: Seen
 }
 
 /// A managed interface that gave the service no frame for a while; `seen` is of the monitor interface beside it.
-fn hopped(source: &Configured, sensor: &SensorStatus, now: Timestamp, seen: Seen) -> Finding {
+fn hopped(source: &Configured, sensor: &SourceStatus, now: Timestamp, seen: Seen) -> Finding {
     let seconds = PATIENCE.as_secs();
     match seen {
         Seen::Opened { has_frames: false, .. } if sensor.frames == 0 => Finding::broken(
@@ -335,7 +335,7 @@ fn hopped(source: &Configured, sensor: &SensorStatus, now: Timestamp, seen: Seen
 mod tests {
     use super::*;
 
-    fn sensor(condition: Condition, last_frame: Option<i64>) -> SensorStatus {
+    fn sensor(condition: SourceState, last_frame: Option<i64>) -> SourceStatus {
         let json = serde_json::json!({
             "name": "mon0", "condition": condition, "last_frame": last_frame.map(Timestamp::from_micros),
             "frames": 7, "undecodable": 0, "bad_fcs": 0, "dropped": 0, "restarts": 0, "clock_is_behind": false,
@@ -360,17 +360,17 @@ mod tests {
         let now = Timestamp::from_micros(1_000_000_000);
         let service = |condition, last_frame| heard(mon0, &sensor(condition, last_frame), now).unwrap();
         let quiet = |last_frame, seen| {
-            let sensor = sensor(Condition::Hearing, last_frame);
+            let sensor = sensor(SourceState::Hearing, last_frame);
             assert_eq!(heard(mon0, &sensor, now), None);
             silent(mon0, &sensor, now, seen)
         };
         let beside = |frames, seen| {
-            let sensor = SensorStatus { frames, ..sensor(Condition::Hearing, None) };
+            let sensor = SourceStatus { frames, ..sensor(SourceState::Hearing, None) };
             hopped(mon0, &sensor, now, seen)
         };
-        let gone = SensorStatus {
+        let gone = SourceStatus {
             remedy: Some("is it plugged in?".to_owned()),
-            ..sensor(Condition::Failed("it is gone".to_owned()), None)
+            ..sensor(SourceState::Failed("it is gone".to_owned()), None)
         };
         let findings = [
             unheard(mon0, opened(true)),
@@ -382,13 +382,14 @@ mod tests {
             unheard(attic, opened(false)),
             unheard(attic, Seen::Silent { said: None }),
             unheard(attic, see(&Source::Command("cat /run/credentials/probewatch.service/key".to_owned()))),
-            heard(attic, &sensor(Condition::Failed("the command a; b ended".to_owned()), None), now).unwrap(),
+            heard(attic, &sensor(SourceState::Failed("the command a; b ended".to_owned()), None), now)
+                .unwrap(),
             unheard(mon0, Seen::Ready),
             unheard(mon0, Seen::Refused(switched_off)),
-            service(Condition::Hearing, Some(990_000_000)),
-            service(Condition::Over, None),
+            service(SourceState::Hearing, Some(990_000_000)),
+            service(SourceState::Over, None),
             heard(mon0, &gone, now).unwrap(),
-            service(Condition::Broken, None),
+            service(SourceState::Broken, None),
             quiet(Some(100_000_000), opened(true)),
             quiet(None, opened(false)),
             quiet(None, Seen::Failed(down())),
@@ -436,13 +437,13 @@ mod tests {
     #[test]
     fn sources_of_one_name_are_told_apart_by_their_places() {
         let file = |path: &str| configured("a.pcap", Source::file(path));
-        let sensor = |name: &str, restarts| SensorStatus {
+        let sensor = |name: &str, restarts| SourceStatus {
             name: name.to_owned(),
             restarts,
-            ..sensor(Condition::Over, None)
+            ..sensor(SourceState::Over, None)
         };
         let sources = [file("/one/a.pcap"), configured("mon0", Source::Stdin), file("/two/a.pcap")];
-        let restarts = |place, sensors: &[SensorStatus]| {
+        let restarts = |place, sensors: &[SourceStatus]| {
             sensor_of(place, &sources, sensors).map(|sensor| sensor.restarts)
         };
         let all = [sensor("a.pcap", 1), sensor("mon0", 2), sensor("a.pcap", 3)];

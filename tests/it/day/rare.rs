@@ -4,11 +4,12 @@
 use std::fs;
 use std::time::Duration;
 
-use probewatch::chat::reply::{self, Condition, SensorStatus, notices};
-use probewatch::chat::{Chat, Message, Press, Pressed, Progress};
+use probewatch::chat::views::{self, notices};
+use probewatch::chat::{ButtonPress, Chat, PressReply, Progress, UserMessage};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{ChatId, Event, EventKind, Forgettable, Timestamp};
 use probewatch::recorder::{ChangeError, Settings};
+use probewatch::status::{SourceState, SourceStatus};
 
 use super::assert_said;
 use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};
@@ -16,8 +17,8 @@ use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settin
 const OWNER: ChatId = CHATS[0];
 
 /// A radio that has seen better days.
-fn old_radio() -> Vec<SensorStatus> {
-    let status = |name: &str, condition: Condition| SensorStatus {
+fn old_radio() -> Vec<SourceStatus> {
+    let status = |name: &str, condition: SourceState| SourceStatus {
         name: name.to_owned(),
         condition,
         remedy: None,
@@ -30,10 +31,10 @@ fn old_radio() -> Vec<SensorStatus> {
         clock_is_behind: true,
     };
     vec![
-        status("mon0", Condition::Hearing),
-        status("street.pcap", Condition::Over),
-        status("mon1", Condition::Broken),
-        status("stdin", Condition::Opening),
+        status("mon0", SourceState::Hearing),
+        status("street.pcap", SourceState::Over),
+        status("mon1", SourceState::Broken),
+        status("stdin", SourceState::Opening),
     ]
 }
 
@@ -59,14 +60,14 @@ fn what_is_hardly_ever_said_reads_well_too() {
     let mut said = String::new();
     let mut say = |what: &str, text: String| said.push_str(&format!("▶ {what}\n{text}\n\n"));
     let ask = |text: &str| {
-        let message = Message { chat: OWNER, text, in_reply_to: None, update: None };
-        running.runtime.block_on(chat.answer(message, &Progress::untold())).text.to_string()
+        let message = UserMessage { chat: OWNER, text, in_reply_to: None, update: None };
+        running.runtime.block_on(chat.answer(message, &Progress::ignored())).text.to_string()
     };
     let press = |data: &str| {
-        let press = Press { chat: OWNER, data, update: None };
-        match running.runtime.block_on(chat.press(press, &Progress::untold())) {
-            Pressed::Edit(answer) | Pressed::Send(answer) => answer.text.to_string(),
-            Pressed::Tell(text) | Pressed::TellAndEdit(text, _) => text,
+        let press = ButtonPress { chat: OWNER, data, update: None };
+        match running.runtime.block_on(chat.press(press, &Progress::ignored())) {
+            PressReply::Edit(answer) | PressReply::Send(answer) => answer.text.to_string(),
+            PressReply::Notify(text) | PressReply::NotifyAndEdit(text, _) => text,
         }
     };
     say("/status, after much trouble", ask("/status"));
@@ -81,12 +82,12 @@ fn what_is_hardly_ever_said_reads_well_too() {
     for error in
         [ChangeError::Disk(full.into()), ChangeError::NotOnDiskYet(full.into()), ChangeError::Stopped]
     {
-        say("a change that fails", reply::change_failed(&error).to_string());
+        say("a change that fails", views::change_failed(&error).to_string());
     }
     say("the disk is full", notices::recording_stopped(full).to_string());
     for lost in [0, 1, 7] {
         say(&format!("it is not any more, {lost} lost"), notices::recording_resumed(lost).to_string());
     }
-    say("an answer takes long", reply::working(4).to_string());
+    say("an answer takes long", views::working(4).to_string());
     assert_said("rare_words", said.trim_end());
 }

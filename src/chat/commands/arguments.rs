@@ -1,0 +1,208 @@
+//! What stands behind a command's name.
+
+use std::time::Duration;
+
+use super::quotes::{in_single_quotes, is_quote, quoted};
+use super::{Request, UsageError};
+use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::watch_target::WatchTarget;
+use crate::dot11::{MacAddr, Ssid, unhex};
+use crate::event::Pattern;
+use crate::state::check_name;
+
+/// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
+pub(in crate::chat) const SSID_BYTES: usize = 32;
+
+/// The longest pattern, in characters.
+pub(in crate::chat) const PATTERN_LENGTH: usize = 64;
+
+/// The longest reason of a watch, in characters; what is longer is cut.
+const REASON_LENGTH: usize = 200;
+
+/// How far back `/nearby` looks, in minutes, where it is not told, and at most.
+const NEARBY_MINUTES: u32 = 10;
+pub(in crate::chat) const NEARBY_LIMIT: u32 = 10_080;
+
+/// How long `/mute` mutes where it is not told, and at most.
+const MUTE: Duration = Duration::from_secs(3600);
+pub(in crate::chat) const LONGEST_MUTE: Duration = Duration::from_secs(30 * 86_400);
+
+/// A device, by name, part of a name, or address.
+pub(in crate::chat) fn device(arguments: &str) -> Result<String, UsageError> {
+    match arguments {
+        "" => Err(UsageError::DeviceMissing),
+        device => Ok(device.to_owned()),
+    }
+}
+
+/// A page as people count them, from 1.
+pub(in crate::chat) fn page(arguments: &str) -> Result<u32, UsageError> {
+    match arguments {
+        "" => Ok(0),
+        digits => digits
+            .parse()
+            .ok()
+            .and_then(|page: u32| page.checked_sub(1))
+            .ok_or_else(|| UsageError::NoPage(arguments.to_owned())),
+    }
+}
+
+pub(in crate::chat) fn minutes(arguments: &str) -> Result<u32, UsageError> {
+    let digits = arguments.strip_suffix("min").map_or(arguments, str::trim_end);
+    match digits {
+        "" if arguments.is_empty() => Ok(NEARBY_MINUTES),
+        digits => digits
+            .parse()
+            .ok()
+            .filter(|minutes| (1..=NEARBY_LIMIT).contains(minutes))
+            .ok_or_else(|| UsageError::NoMinutes(arguments.to_owned())),
+    }
+}
+
+pub(in crate::chat) fn chart(arguments: &str) -> Result<Request, UsageError> {
+    // A last word that is a period is one, unless there is nothing else.
+    let last_word = arguments.rsplit_once(char::is_whitespace);
+    let (what, period) = match last_word.and_then(|(what, word)| Some((what.trim_end(), word.parse().ok()?)))
+    {
+        Some((what, period)) if !what.eq_ignore_ascii_case("ssid") => (what, period),
+        _ => (arguments, ChartPeriod::default()),
+    };
+    let (word, rest) = what.split_once(char::is_whitespace).unwrap_or((what, ""));
+    if word.eq_ignore_ascii_case("ssid") {
+        return ssid_alone(rest.trim()).map(|ssid| Request::Chart(ChartSubject::Network(ssid), period));
+    }
+    device(what).map(|device| Request::Chart(ChartSubject::Device(device), period))
+}
+
+pub(in crate::chat) fn export(arguments: &str) -> Result<Request, UsageError> {
+    match arguments {
+        "" => Err(UsageError::NothingToExport),
+        networks if networks.eq_ignore_ascii_case("networks") => Ok(Request::ExportNetworks),
+        device => Ok(Request::ExportDevice(device.to_owned())),
+    }
+}
+
+pub(in crate::chat) fn watch(arguments: &str) -> Result<Request, UsageError> {
+    let (wanted, reason) = wanted_first(arguments)?;
+    let reason: String =
+        reason.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(REASON_LENGTH).collect();
+    Ok(Request::Watch { wanted, reason: Some(reason).filter(|reason| !reason.is_empty()) })
+}
+
+pub(in crate::chat) fn wanted_alone(arguments: &str) -> Result<WatchTarget, UsageError> {
+    alone(arguments, word_wanted, WatchTarget::Network)
+}
+
+/// An SSID, in which nothing makes a pattern.
+pub(in crate::chat) fn ssid_alone(arguments: &str) -> Result<Ssid, UsageError> {
+    alone(arguments, |word| checked_ssid(word.as_bytes()), |ssid| ssid)
+}
+
+fn alone<T>(
+    arguments: &str,
+    of_word: impl Fn(&str) -> Result<T, UsageError>,
+    of_ssid: impl Fn(Ssid) -> T,
+) -> Result<T, UsageError> {
+    match first(arguments, of_word, &of_ssid)? {
+        (wanted, "") => Ok(wanted),
+        // Nothing may follow, so spaces need no quotes here.
+        _ if !is_quote(arguments.chars().next()) => checked_ssid(arguments.as_bytes()).map(of_ssid),
+        (_, rest) => Err(UsageError::AfterSsid(rest.to_owned())),
+    }
+}
+
+/// What is wanted at the beginning, a word or in quotes, and what follows it. A word may be a pattern; what
+/// stands in quotes is taken as it is.
+fn wanted_first(arguments: &str) -> Result<(WatchTarget, &str), UsageError> {
+    first(arguments, word_wanted, WatchTarget::Network)
+}
+
+/// What stands at the beginning, a word or an SSID in quotes or digits, and what follows it.
+fn first<T>(
+    arguments: &str,
+    of_word: impl Fn(&str) -> Result<T, UsageError>,
+    of_ssid: impl Fn(Ssid) -> T,
+) -> Result<(T, &str), UsageError> {
+    if arguments.is_empty() {
+        return Err(UsageError::SsidMissing);
+    }
+    let exactly = |bytes: &[u8]| checked_ssid(bytes).map(of_ssid);
+    if is_quote(arguments.chars().next()) {
+        let (bytes, rest) = quoted(arguments).ok_or(UsageError::QuoteOpen)?;
+        return Ok((exactly(&bytes)?, rest.trim()));
+    }
+    if let Some((ssid, rest)) = in_single_quotes(arguments) {
+        return Ok((exactly(ssid.as_bytes())?, rest.trim()));
+    }
+    let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    let wanted = match word.strip_prefix("hex:") {
+        Some(digits) => exactly(&unhex(digits).ok_or(UsageError::NoHexDigits)?)?,
+        None => of_word(word)?,
+    };
+    Ok((wanted, rest.trim()))
+}
+
+/// A pattern, or an SSID in which `\*` and `\?` stand for themselves.
+fn word_wanted(word: &str) -> Result<WatchTarget, UsageError> {
+    let pattern = Pattern::new(word);
+    if let Some(ssid) = pattern.as_literal() {
+        return checked_ssid(ssid.as_bytes()).map(WatchTarget::Network);
+    }
+    if !pattern.has_literal() {
+        return Err(UsageError::EveryNetwork);
+    }
+    match word.chars().count() {
+        0..=PATTERN_LENGTH => Ok(WatchTarget::Pattern(pattern)),
+        length => Err(UsageError::PatternTooLong(length)),
+    }
+}
+
+fn checked_ssid(bytes: &[u8]) -> Result<Ssid, UsageError> {
+    match bytes.len() {
+        0 => Err(UsageError::AnyNetwork),
+        1..=SSID_BYTES => Ok(Ssid::new(bytes)),
+        length => Err(UsageError::SsidTooLong(length)),
+    }
+}
+
+pub(in crate::chat) fn address(arguments: &str) -> Result<MacAddr, UsageError> {
+    if arguments.is_empty() {
+        return Err(UsageError::AddressMissing);
+    }
+    arguments.parse().map_err(|_| UsageError::NoAddress(arguments.to_owned()))
+}
+
+pub(in crate::chat) fn device_name(arguments: &str) -> Result<Request, UsageError> {
+    let (word, name) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    naming(address(word)?, name)
+}
+
+pub(in crate::chat) fn naming(address: MacAddr, name: &str) -> Result<Request, UsageError> {
+    let name = match quoted(name.trim()) {
+        Some((content, "")) if is_quote(name.trim().chars().next()) => {
+            String::from_utf8_lossy(&content).into_owned()
+        }
+        _ => name.to_owned(),
+    };
+    let name = check_name(&name).map_err(UsageError::Name)?;
+    Ok(Request::Name { address, name })
+}
+
+/// How long, an hour where that is not said.
+pub(in crate::chat) fn mute_length(arguments: &str) -> Result<Duration, UsageError> {
+    if arguments.is_empty() {
+        return Ok(MUTE);
+    }
+    let number_ends = arguments.find(|c: char| !c.is_ascii_digit()).unwrap_or(arguments.len());
+    let (number, unit) = arguments.split_at_checked(number_ends).unwrap_or((arguments, ""));
+    let seconds = match unit.trim() {
+        "m" | "min" | "minutes" => 60,
+        "h" | "hour" | "hours" => 3_600,
+        "d" | "day" | "days" => 86_400,
+        _ => 0,
+    };
+    let length = number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * seconds));
+    length
+        .filter(|length| !length.is_zero() && *length <= LONGEST_MUTE)
+        .ok_or_else(|| UsageError::NoMuteLength(arguments.to_owned()))
+}

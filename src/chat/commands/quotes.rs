@@ -1,0 +1,39 @@
+//! Quotes as people write them, of whatever shape their keyboard makes them.
+
+/// Keyboards of phones make typographic quotes of straight ones.
+pub(in crate::chat) fn is_quote(c: Option<char>) -> bool {
+    matches!(c, Some('"' | '“' | '”' | '„' | '«' | '»'))
+}
+
+/// The text between the quotes at the beginning, in which `\"` and `\\` stand for themselves, and what
+/// follows the closing quote.
+pub(in crate::chat) fn quoted(text: &str) -> Option<(Vec<u8>, &str)> {
+    let mut content = String::new();
+    let mut chars = text.char_indices().skip(1);
+    while let Some((place, c)) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some((_, escaped)) if escaped == '\\' || is_quote(Some(escaped)) => content.push(escaped),
+                Some((_, other)) => content.extend(['\\', other]),
+                None => return None,
+            },
+            _ if is_quote(Some(c)) => {
+                return Some((content.into_bytes(), text.get(place + c.len_utf8()..)?));
+            }
+            _ => content.push(c),
+        }
+    }
+    None
+}
+
+/// The text between single quotes at the beginning, where the closing one ends a word: an SSID may well
+/// begin with an apostrophe.
+pub(in crate::chat) fn in_single_quotes(text: &str) -> Option<(&str, &str)> {
+    let is_single = |c: char| matches!(c, '\'' | '‘' | '’');
+    let content = text.strip_prefix(is_single)?;
+    content.match_indices(is_single).find_map(|(end, quote)| {
+        let rest = content.get(end + quote.len()..)?;
+        let ends_word = rest.is_empty() || rest.starts_with(char::is_whitespace);
+        ends_word.then(|| content.get(..end)).flatten().map(|ssid| (ssid, rest))
+    })
+}

@@ -1,0 +1,164 @@
+use super::*;
+use crate::event::Pattern;
+
+fn check(text: &str, expected: Request) {
+    assert_eq!(Request::parse(text), expected, "{text}");
+}
+
+fn watch(ssid: &[u8], reason: Option<&str>) -> Request {
+    let wanted = WatchTarget::Network(Ssid::new(ssid));
+    Request::Watch { wanted, reason: reason.map(str::to_owned) }
+}
+
+#[test]
+fn what_is_no_command_is_a_look_up() {
+    check(" a4:83:E7:4e:39:15\n", Request::Lookup("a4:83:E7:4e:39:15".into()));
+    check("Alice's phone", Request::Lookup("Alice's phone".into()));
+    check(" \n ", Request::Nothing);
+    check("/", Request::UnknownCommand(String::new()));
+    check("/Wacth x", Request::UnknownCommand("wacth".into()));
+}
+
+#[test]
+fn watch_takes_words_quotes_and_hex() {
+    check("/watch RNM0", watch(b"RNM0", None));
+    check("/WATCH@probewatch_bot RNM0  the neighbours \n van", watch(b"RNM0", Some("the neighbours van")));
+    check("/watch \"My Network\" mine", watch(b"My Network", Some("mine")));
+    check("/watch “My Network” mine", watch(b"My Network", Some("mine")));
+    check(r#"/watch "a \"b\" \\ c\d""#, watch(br#"a "b" \ c\d"#, None));
+    check("/watch ‘Alice's net’ mine", watch("Alice's net".as_bytes(), Some("mine")));
+    check("/watch 'tis mine", watch(b"'tis", Some("mine")));
+    check("/watch hex:fffe00", watch(b"\xff\xfe\x00", None));
+    check("/watch 📶", watch("📶".as_bytes(), None));
+    check("/unwatch My Network", Request::Unwatch(WatchTarget::Network(Ssid::from("My Network"))));
+    check("/unwatch \"My Network\"", Request::Unwatch(WatchTarget::Network(Ssid::from("My Network"))));
+}
+
+#[test]
+fn a_word_may_be_a_pattern_and_quotes_are_exact() {
+    let pattern = |text: &str| WatchTarget::Pattern(Pattern::new(text));
+    check("/watch Depot* vans", Request::Watch { wanted: pattern("Depot*"), reason: Some("vans".into()) });
+    check("/unwatch D?pot", Request::Unwatch(pattern("D?pot")));
+    check("/watch \"Depot*\"", watch(b"Depot*", None));
+    check("/watch ‘Depot*’", watch(b"Depot*", None));
+    check("/watch hex:2a", watch(b"*", None));
+    check(r"/watch Depot\*", watch(b"Depot*", None));
+}
+
+#[test]
+fn wishes_name_their_devices() {
+    check(
+        "/follow Alice's phone 30",
+        Request::AlertPreference(AlertPreference::Follow("Alice's phone 30".into())),
+    );
+    check("/mute", Request::AlertPreference(AlertPreference::Mute(std::time::Duration::from_secs(3600))));
+    check("/unmute", Request::AlertPreference(AlertPreference::Unmute));
+    check("/ignore a483e74e3915", Request::AlertPreference(AlertPreference::Ignore("a483e74e3915".into())));
+}
+
+#[test]
+fn lists_take_a_page_or_minutes() {
+    check("/devices", Request::Devices(0));
+    check("/devices 3", Request::Devices(2));
+    check("/networks 1", Request::Networks(0));
+    check("/top 4294967295", Request::Top(u32::MAX - 1));
+    check("/nearby", Request::Nearby(10));
+    check("/nearby 90", Request::Nearby(90));
+    check("/nearby 5 min", Request::Nearby(5));
+    check("/ssid My Network", Request::Network("My Network".into()));
+    check("/ssid Depot*", Request::Network("Depot*".into()));
+    check("/ssid hex:fffe00", Request::Network(Ssid::new(b"\xff\xfe\x00")));
+}
+
+#[test]
+fn charts_are_of_a_device_or_a_network() {
+    let device = |name: &str| ChartSubject::Device(name.to_owned());
+    let network = |ssid: &str| ChartSubject::Network(ssid.into());
+    check("/chart Alice's phone", Request::Chart(device("Alice's phone"), ChartPeriod::Day));
+    check("/chart Alice's phone 7D", Request::Chart(device("Alice's phone"), ChartPeriod::Week));
+    check("/chart a4:83:e7:4e:39:15  30d", Request::Chart(device("a4:83:e7:4e:39:15"), ChartPeriod::Month));
+    check("/chart 7d", Request::Chart(device("7d"), ChartPeriod::Day));
+    check("/chart ssid My Network 24h", Request::Chart(network("My Network"), ChartPeriod::Day));
+    check("/chart SSID \"7d\" 7d", Request::Chart(network("7d"), ChartPeriod::Week));
+    check("/chart ssid 7d", Request::Chart(network("7d"), ChartPeriod::Day));
+    check("/export Networks", Request::ExportNetworks);
+    check("/export van", Request::ExportDevice("van".to_owned()));
+}
+
+#[test]
+fn misuse_is_told() {
+    for text in [
+        "/watch",
+        "/watch \"\" x",
+        "/watch \"open",
+        "/watch *",
+        "/watch ?*",
+        "/watch *aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "/follow",
+        "/ignore",
+        "/mute never",
+        "/watch \"open\\",
+        "/watch hex:f",
+        "/watch hex:",
+        "/watch 123456789012345678901234567890123",
+        "/unwatch",
+        "/unwatch \"a\" b",
+        "/name",
+        "/name a4:83:e7:4e:39:15",
+        "/name a4:83:e7:4e:39:15 /x",
+        "/name a4:83:e7:4e:39:15 a483e74e3915",
+        "/name phone a4:83:e7:4e:39:15",
+        "/unname",
+        "/unname phone",
+        "/devices 0",
+        "/devices -1",
+        "/top x",
+        "/nearby 0",
+        "/nearby min",
+        "/nearby 10081",
+        "/ssid",
+        "/chart",
+        "/chart ssid",
+        "/export",
+    ] {
+        assert!(matches!(Request::parse(text), Request::UsageError { .. }), "{text}");
+    }
+}
+
+#[test]
+fn name_takes_the_rest_of_the_line() {
+    let address = "a4:83:e7:4e:39:15".parse().unwrap();
+    for text in ["/name a483e74e3915  Alice's   phone", "/name A4-83-E7-4E-39-15 \"Alice's phone\""] {
+        check(text, Request::Name { address, name: "Alice's phone".into() });
+    }
+    check("/unname a483.e74e.3915", Request::Unname(address));
+}
+
+#[track_caller]
+fn check_mute(arguments: &str, minutes: Option<u64>) {
+    let length = arguments::mute_length(arguments).ok().map(|length| length.as_secs() / 60);
+    assert_eq!(length, minutes, "{arguments}");
+}
+
+#[test]
+fn a_mute_has_a_length() {
+    for (arguments, minutes) in [
+        ("", Some(60)),
+        ("2h", Some(120)),
+        ("30m", Some(30)),
+        ("30 min", Some(30)),
+        ("1d", Some(1440)),
+        ("30d", Some(43_200)),
+        ("31d", None),
+        ("0m", None),
+        ("2", None),
+        ("h", None),
+        ("-1h", None),
+        ("2h 30m", None),
+        ("99999999999h", None),
+        ("4294967295d", None),
+        ("for ever", None),
+    ] {
+        check_mute(arguments, minutes);
+    }
+}

@@ -1,0 +1,260 @@
+//! What is answered from the log: charts, probes, tables.
+//!
+//! The log is read on a thread for blocking work, by a few answers at a time ([`crate::chat::model::read_limiter`]), and no further
+//! once nobody waits for it any more. Whoever waits is told how far it is.
+
+use std::cmp::Reverse;
+use std::io;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::subscriptions::WatchedNetworks;
+use crate::chart::{self, Series};
+use crate::chat::callbacks::Action;
+use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::csv_export::{EventTable, NetworkTable};
+use crate::chat::model::document::{Document, Keep, Rows};
+use crate::chat::model::lookup::{DeviceReport, LookupResult, look_up};
+use crate::chat::model::pagination::{PAGE_ENTRIES, Page};
+use crate::chat::model::read_limiter::ReadPermit;
+use crate::chat::{Chat, File, Progress, ProgressStep, Reply, ReplyKind, views};
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{ChatId, Probe, Timestamp};
+use crate::recorder::{History, ProbeFilter};
+
+/// Pages of a device's newest probes.
+const PROBE_PAGES: usize = 10;
+
+/// How long a device's newest probes are looked for.
+const LOOK_FOR: Duration = Duration::from_secs(5);
+
+/// Between two steps that are told.
+const STEP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Whose probes a chart is made of.
+struct Charted {
+    title: String,
+    sought: ProbeFilter,
+    /// As far as the state knows.
+    last_probe: Option<Timestamp>,
+}
+
+/// Tells how far a reading is, and learns whether it is still wanted.
+struct Reading {
+    kind: ReplyKind,
+    progress: Progress,
+    unwanted: CancellationToken,
+    told: Instant,
+}
+
+impl Reading {
+    fn at(&mut self, share: f64) -> ControlFlow<()> {
+        if self.unwanted.is_cancelled() {
+            return ControlFlow::Break(());
+        }
+        if self.told.elapsed() >= STEP_INTERVAL {
+            self.told = Instant::now();
+            self.progress.report(ProgressStep { kind: self.kind, text: views::reading(share) });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Chat {
+    /// What `read` makes of the log, or why it cannot be read.
+    async fn read_log<T: Send + 'static>(
+        &self,
+        kind: ReplyKind,
+        progress: &Progress,
+        read: impl FnOnce(&History, &mut Reading) -> Result<T, String> + Send + 'static,
+    ) -> Result<(T, ReadPermit), Reply> {
+        let unwanted = CancellationToken::new();
+        let _ends_reading = unwanted.clone().drop_guard();
+        let mut reading = Reading { kind, progress: progress.clone(), unwanted, told: Instant::now() };
+        let history = self.recorder.history().clone();
+        let wait = || progress.report(ProgressStep { kind, text: views::waiting_to_read() });
+        let turn = self.read_limiter.turn(kind, wait).await;
+        progress.report(ProgressStep { kind, text: views::reading(0.0) });
+        // The turn is the thread's: it reads on for a moment where nobody waits any more.
+        let read = tokio::task::spawn_blocking(move || read(&history, &mut reading).map(|made| (made, turn)));
+        let outcome = read.await.unwrap_or_else(|_| Err(views::READING_BROKEN_OFF.to_owned()));
+        outcome.map_err(|why| views::log_unreadable(&why).into())
+    }
+
+    /// The device that `query` names, or the answer that tells of none; `action` is what its buttons do.
+    fn device_of(&self, query: &str, action: impl Fn(MacAddr) -> Action) -> Result<Box<DeviceReport>, Reply> {
+        let state = self.recorder.state();
+        match look_up(&state, query) {
+            LookupResult::Device(report) => Ok(report),
+            other => Err(self.which_one(&state, &other, |address, label| action(address).button(label))),
+        }
+    }
+
+    /// A picture of when a device was heard, or a network asked for.
+    pub(in crate::chat) async fn chart(
+        &self,
+        subject: ChartSubject,
+        period: ChartPeriod,
+        progress: &Progress,
+    ) -> Reply {
+        let Charted { title, sought, last_probe } = match self.charted(subject, period) {
+            Ok(charted) => charted,
+            Err(answer) => return answer,
+        };
+        let buttons = views::chart_buttons(period, |period| match &sought {
+            ProbeFilter::Addresses(addresses) => Some(Action::ChartDevice(*addresses.first()?, period)),
+            ProbeFilter::Network(ssid) => Some(Action::ChartNetwork(ssid.clone(), period)),
+        });
+        let (now, zone) = (Timestamp::now(), self.zone);
+        let from = period.start(now, zone);
+        let drawn = self.read_log(ReplyKind::Picture, progress, move |history, reading| {
+            let mut series = Series::new(from, now, zone);
+            // Where the state knows that there is none, the log need not be read.
+            if last_probe.is_none_or(|last_probe| last_probe >= from) {
+                let take = |_, probe: Probe| series.add(probe.known_time(), probe.signal_dbm);
+                let read = history.read(&sought, from, |share| reading.at(share), take);
+                read.map_err(|error| error.io().to_string())?;
+            }
+            let subtitle = views::chart_subtitle(series.probes(), period);
+            let png = chart::draw(&views::chart_words(&title, &subtitle), &series);
+            Ok((views::chart(&title, series.probes(), period), png))
+        });
+        match drawn.await {
+            Ok(((text, png), _)) => {
+                Reply { text, buttons, file: Some(File::Picture { png }), ..Reply::default() }
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// Whose probes `subject` means, or the answer that tells of none.
+    fn charted(&self, subject: ChartSubject, period: ChartPeriod) -> Result<Charted, Reply> {
+        Ok(match subject {
+            ChartSubject::Device(query) => {
+                let report = self.device_of(&query, |address| Action::ChartDevice(address, period))?;
+                let title = report.title();
+                let last_probe = Some(report.device.last_probe);
+                Charted { title, sought: ProbeFilter::Addresses(report.addresses), last_probe }
+            }
+            ChartSubject::Network(ssid) => {
+                let network = self.recorder.state().networks().get(&ssid);
+                let last_probe = network.map(|network| network.last_probe);
+                Charted { title: format!("\"{ssid}\""), sought: ProbeFilter::Network(ssid), last_probe }
+            }
+        })
+    }
+
+    /// A page of the newest probes of the device with this address.
+    pub(in crate::chat) async fn probes(&self, address: MacAddr, page: u32, progress: &Progress) -> Reply {
+        let report = match self.device_of(&address.to_string(), Action::NewestProbes) {
+            Ok(report) => report,
+            Err(answer) => return answer,
+        };
+        let title = report.title();
+        let number = page.min(PROBE_PAGES as u32 - 1);
+        let (addresses, first_probe) = (report.addresses, report.device.first_probe);
+        let newest = self.read_log(ReplyKind::Text, progress, move |history, reading| {
+            let begun = Instant::now();
+            let go_on = || match begun.elapsed() < LOOK_FOR {
+                true => reading.at(0.0),
+                false => ControlFlow::Break(()),
+            };
+            // One more, to know whether there are more.
+            let count = PROBE_PAGES * PAGE_ENTRIES + 1;
+            let newest = history.newest(&ProbeFilter::Addresses(addresses), first_probe, count, go_on);
+            newest.map_err(|error| error.io().to_string())
+        });
+        match newest.await {
+            Ok((newest, _)) => {
+                let total = newest.len().min(PROBE_PAGES * PAGE_ENTRIES);
+                let is_all = newest.len() as u64 >= report.device.probe_count;
+                let number = number.min((total.saturating_sub(1) / PAGE_ENTRIES) as u32);
+                let shown =
+                    newest.into_iter().take(total).skip(number as usize * PAGE_ENTRIES).take(PAGE_ENTRIES);
+                let page = Page { number, total, entries: shown.map(|(_, probe)| probe).collect() };
+                views::probes(&title, address, &page, is_all, (Timestamp::now(), self.zone))
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// The probes of a device as a table.
+    pub(in crate::chat) async fn export_device(&self, query: &str, progress: &Progress) -> Reply {
+        let report = match self.device_of(query, Action::Card) {
+            Ok(report) => report,
+            Err(answer) => return answer,
+        };
+        let title = report.title();
+        let file = report.addresses.first().map(|address| format!("probes-{address}.csv").replace(':', ""));
+        let first_probe = report.device.first_probe;
+        let (sought, name, limit) =
+            (ProbeFilter::Addresses(report.addresses), report.name, self.read_limiter.document_limit());
+        let table = self.read_log(ReplyKind::Document, progress, move |history, reading| {
+            let in_words = |error: io::Error| error.to_string();
+            let mut table = EventTable::new(Rows::new(limit, Keep::Last)).map_err(in_words)?;
+            let mut written = table.end_row();
+            let take = |offset, probe: Probe| {
+                if written.is_ok() {
+                    written = table.push(offset, &probe, name.as_deref()).and_then(|()| table.end_row());
+                }
+            };
+            let read = history.read(&sought, first_probe, |share| reading.at(share), take);
+            read.map_err(|error| error.io().to_string())?;
+            written.and_then(|()| table.finish()).map(Rows::into_document).map_err(in_words)
+        });
+        match table.await {
+            Ok((Document { bytes, rows, is_cut }, turn)) => {
+                let name = file.unwrap_or_else(|| "probes.csv".to_owned());
+                let room = turn.room_for(bytes.len());
+                Reply {
+                    text: views::exported_probes(&title, rows, is_cut),
+                    file: Some(File::Document { name, bytes, room }),
+                    ..Reply::default()
+                }
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// All networks as a table.
+    pub(in crate::chat) async fn export_networks(&self, chat: ChatId, progress: &Progress) -> Reply {
+        let kind = ReplyKind::Document;
+        let wait = || progress.report(ProgressStep { kind, text: views::waiting_to_read() });
+        let turn = self.read_limiter.turn(kind, wait).await;
+        match self.table_of_networks(chat) {
+            Ok(Document { bytes, rows, is_cut }) => {
+                let (name, room) = ("networks.csv".to_owned(), turn.room_for(bytes.len()));
+                Reply {
+                    text: views::exported_networks(rows, is_cut),
+                    file: Some(File::Document { name, bytes, room }),
+                    ..Reply::default()
+                }
+            }
+            Err(error) => views::log_unreadable(&error.to_string()).into(),
+        }
+    }
+
+    fn table_of_networks(&self, chat: ChatId) -> io::Result<Document> {
+        let state = self.recorder.state();
+        let mut networks: Vec<_> = state.networks().iter().collect();
+        // With its beginning in the key, hardly any SSID need be fetched to be compared: all of them lie apart.
+        networks.sort_by_cached_key(|(ssid, network)| (Reverse(network.probe_count), beginning(ssid), *ssid));
+        let watched = WatchedNetworks::by(chat, &state);
+        let mut table = NetworkTable::new(Rows::new(self.read_limiter.document_limit(), Keep::First))?;
+        table.end_row()?;
+        for (ssid, network) in &networks {
+            table.push(ssid, network, watched.covers(ssid))?;
+            table.end_row()?;
+        }
+        Ok(table.finish()?.into_document())
+    }
+}
+
+/// The first bytes of an SSID, with zeros where it has no more: in the order of whole SSIDs.
+fn beginning(ssid: &Ssid) -> [u8; 16] {
+    let mut beginning = [0; 16];
+    beginning.iter_mut().zip(ssid.as_bytes()).for_each(|(place, byte)| *place = *byte);
+    beginning
+}

@@ -1,0 +1,4 @@
+//! What the bot does for each request.
+
+pub(super) mod history;
+pub(super) mod subscriptions;

@@ -1,0 +1,395 @@
+//! What a chat is told of by itself: watching, following, muting, ignoring.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::chat::callbacks::Action;
+use crate::chat::model::alert_preference::{AlertButton, AlertPreference};
+use crate::chat::model::lookup::{LookupResult, which_device};
+use crate::chat::model::watch_target::{WatchTarget, watch_hash};
+use crate::chat::views::subscriptions as texts;
+use crate::chat::{Button, ButtonPress, Chat, PressReply, Reply, ask_for_name, views};
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
+use crate::state::State;
+use crate::text::Text;
+
+/// Networks that one chat may watch.
+const WATCHES_PER_CHAT: usize = 200;
+
+/// Patterns that one chat may watch: each is held against every network that anyone asks for.
+const PATTERNS_PER_CHAT: usize = 20;
+
+/// Devices that one chat may follow, and may ignore.
+const DEVICES_PER_CHAT: usize = 100;
+
+/// The minutes of silence that `/follow` takes, from the least to the most.
+const FOLLOW_MINUTES: std::ops::RangeInclusive<u64> = 1..=1440;
+
+/// The networks of which a chat is told: by its own watches and by those of the terminal, which alert every chat.
+/// Of what other chats watch it learns nothing.
+pub(in crate::chat) struct WatchedNetworks<'a> {
+    ssids: HashSet<&'a Ssid>,
+    patterns: Vec<&'a Pattern>,
+}
+
+impl<'a> WatchedNetworks<'a> {
+    pub(in crate::chat) fn by(chat: ChatId, state: &'a State) -> Self {
+        let is_meant = |by: ChatId| by == chat || by == ChatId::TERMINAL;
+        let ssids = state.watches().iter().filter(|(_, by, _)| is_meant(*by)).map(|(ssid, _, _)| ssid);
+        let patterns = state.watches().patterns().filter(|(_, by, _)| is_meant(*by));
+        Self { ssids: ssids.collect(), patterns: patterns.map(|(pattern, _, _)| pattern).collect() }
+    }
+
+    pub(in crate::chat) fn covers(&self, ssid: &Ssid) -> bool {
+        self.ssids.contains(ssid) || self.patterns.iter().any(|pattern| pattern.matches(ssid))
+    }
+
+    /// What is watched, where it is what a button means by this [`watch_hash`].
+    fn of_hash(&self, hash: u64) -> Option<WatchTarget> {
+        let networks = self.ssids.iter().map(|ssid| WatchTarget::Network((*ssid).clone()));
+        let patterns = self.patterns.iter().map(|pattern| WatchTarget::Pattern((*pattern).clone()));
+        networks.chain(patterns).find(|wanted| watch_hash(wanted) == hash)
+    }
+}
+
+impl Chat {
+    pub(in crate::chat) async fn watch(
+        &self,
+        chat: ChatId,
+        wanted: WatchTarget,
+        reason: Option<String>,
+        update: Option<u32>,
+    ) -> Text {
+        let full = {
+            let state = self.recorder.state();
+            let watches = state.watches();
+            match &wanted {
+                WatchTarget::Network(ssid) => {
+                    let count = watches.iter().filter(|(_, by, _)| *by == chat).count();
+                    (watches.get(ssid, chat).is_none() && count >= WATCHES_PER_CHAT)
+                        .then(|| texts::too_many_watches(WATCHES_PER_CHAT))
+                }
+                WatchTarget::Pattern(pattern) => {
+                    let count = watches.patterns().filter(|(_, by, _)| *by == chat).count();
+                    (watches.pattern(pattern, chat).is_none() && count >= PATTERNS_PER_CHAT)
+                        .then(|| texts::too_many_patterns(PATTERNS_PER_CHAT))
+                }
+            }
+        };
+        if let Some(full) = full {
+            return full;
+        }
+        let done = texts::watching(&wanted, reason.as_deref());
+        let time = Timestamp::now();
+        let event = match wanted {
+            WatchTarget::Network(ssid) => Event::new(time, EventKind::Watch { chat, ssid, reason }),
+            WatchTarget::Pattern(pattern) => {
+                Event::new(time, EventKind::WatchPattern { chat, pattern, reason })
+            }
+        };
+        self.change(event, update, done).await
+    }
+
+    /// Stops a watch of the chat's own: what the terminal watches for all chats is stopped there.
+    pub(in crate::chat) async fn unwatch(
+        &self,
+        chat: ChatId,
+        wanted: WatchTarget,
+        update: Option<u32>,
+    ) -> Text {
+        let (is_own, remaining) = {
+            let state = self.recorder.state();
+            (is_watched_by(&state, &wanted, chat), remaining(&state, &wanted, chat))
+        };
+        if !is_own {
+            return texts::was_not_watched(&wanted, remaining.as_ref());
+        }
+        let done = texts::unwatched(&wanted, remaining.as_ref());
+        let time = Timestamp::now();
+        let event = match wanted {
+            WatchTarget::Network(ssid) => Event::new(time, EventKind::Unwatch { chat, ssid }),
+            WatchTarget::Pattern(pattern) => Event::new(time, EventKind::UnwatchPattern { chat, pattern }),
+        };
+        self.change(event, update, done).await
+    }
+
+    /// A chat sees its own watches and those of the terminal, which alert it too; the terminal sees all.
+    pub(in crate::chat) fn watches(&self, chat: ChatId, page: u32) -> Reply {
+        let state = self.recorder.state();
+        let is_meant = |by: ChatId| chat == ChatId::TERMINAL || by == chat || by == ChatId::TERMINAL;
+        let networks = state.watches().iter().map(|(ssid, by, watch)| (texts::spelled(ssid), by, watch));
+        let patterns =
+            state.watches().patterns().map(|(pattern, by, watch)| (pattern.to_string(), by, watch));
+        let watches: Vec<_> = networks.chain(patterns).filter(|(_, by, _)| is_meant(*by)).collect();
+        let follows: Vec<_> = state
+            .follows()
+            .iter()
+            .filter(|(_, by, _)| is_meant(*by))
+            .map(|(device, by, follow)| texts::Followed {
+                device: shown_device(&state, device),
+                by,
+                follow,
+                last_heard: state.last_heard(device).map(|(_, last)| last),
+            })
+            .collect();
+        let ignored = state.mutes().all_ignored().filter(|(_, by, _)| is_meant(*by));
+        let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
+        let now = Timestamp::now();
+        let mute = state.mutes().get(chat).filter(|mute| now < mute.until);
+        texts::watches(&texts::Wishes { watches, follows, ignored, mute }, page, chat, (now, self.zone))
+    }
+
+    /// Does what a person wishes of alerts.
+    pub(in crate::chat) async fn apply(
+        &self,
+        chat: ChatId,
+        wish: AlertPreference,
+        update: Option<u32>,
+    ) -> Reply {
+        match wish {
+            AlertPreference::Follow(query) => self.follow(chat, &query, update).await,
+            AlertPreference::Unfollow(query) => self.unfollow(chat, &query, update).await.into(),
+            AlertPreference::Mute(length) => self.mute(chat, length, update).await.into(),
+            AlertPreference::Unmute => self.unmute(chat, update).await.into(),
+            AlertPreference::Ignore(query) => self.ignore(chat, &query, update).await,
+            AlertPreference::Unignore(query) => self.unignore(chat, &query, update).await.into(),
+        }
+    }
+
+    /// The answer that names no device, or several: with a button for each that may be meant.
+    pub(in crate::chat) fn which_one(
+        &self,
+        state: &State,
+        found: &LookupResult,
+        button: impl Fn(MacAddr, String) -> Option<Button>,
+    ) -> Reply {
+        Reply {
+            text: views::found(found, Timestamp::now(), self.zone),
+            buttons: views::choices(found, state.names(), button),
+            ..Reply::default()
+        }
+    }
+
+    /// What a press of a button under an alert does.
+    pub(in crate::chat) async fn press_under_alert(
+        &self,
+        press: ButtonPress<'_>,
+        button: AlertButton,
+    ) -> PressReply {
+        let ButtonPress { chat, update, .. } = press;
+        let done = match button {
+            AlertButton::Mute(minutes) => {
+                self.mute(chat, Duration::from_secs(60 * u64::from(minutes)), update).await.into()
+            }
+            AlertButton::Ignore(address) => self.ignore(chat, &address.to_string(), update).await,
+            AlertButton::Follow(address) => self.follow(chat, &address.to_string(), update).await,
+            AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await.into(),
+            AlertButton::Unwatch(hash) => {
+                let wanted = WatchedNetworks::by(chat, &self.recorder.state()).of_hash(hash);
+                match wanted {
+                    Some(wanted) => self.unwatch(chat, wanted, update).await.into(),
+                    None => return PressReply::Notify(texts::WATCH_IS_GONE.to_owned()),
+                }
+            }
+            AlertButton::Name(address) => {
+                return PressReply::Send(ask_for_name(views::name_question(address)));
+            }
+        };
+        // What changed for the chat stands in it, for everyone who is there.
+        PressReply::Send(done)
+    }
+
+    pub(in crate::chat) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
+        let (event, done) = {
+            let state = self.recorder.state();
+            let (device, silence) = match self.device_and_silence(&state, query) {
+                Ok(meant) => meant,
+                Err(refused) => return refused,
+            };
+            let known = state.follows().get(&device, chat);
+            if known.is_none() && state.follows().count(chat) >= DEVICES_PER_CHAT {
+                return texts::too_many_follows(DEVICES_PER_CHAT).into();
+            }
+            let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
+            let silence = silence.or(known).unwrap_or(self.follow_silence);
+            let last_heard = state.last_heard(&device).map(|(_, last)| last);
+            let shown = shown_device(&state, &device);
+            let time = Timestamp::now();
+            let done = texts::following(&shown, silence, last_heard, time, self.zone);
+            (Event::new(time, EventKind::Follow { chat, device, silence_seconds: silence.as_secs() }), done)
+        };
+        self.change(event, update, done).await.into()
+    }
+
+    /// The device that is to be followed, and the silence after which it has left: the minutes at the end of
+    /// the query, where there are any.
+    fn device_and_silence(&self, state: &State, query: &str) -> Result<(DeviceKey, Option<Duration>), Reply> {
+        let to_follow = |address, label| Action::Follow(address).button(label);
+        let (addresses, silence) = match which_device(state, query) {
+            Ok((_, addresses)) => (addresses, None),
+            Err(not_found) => {
+                let split = query.rsplit_once(char::is_whitespace);
+                let split =
+                    split.and_then(|(device, minutes)| Some((device.trim(), minutes.parse::<u64>().ok()?)));
+                let Some((device, minutes)) = split else {
+                    return Err(self.which_one(state, &not_found, to_follow));
+                };
+                if !FOLLOW_MINUTES.contains(&minutes) {
+                    return Err(texts::bad_follow_minutes(&FOLLOW_MINUTES).into());
+                }
+                let (_, addresses) =
+                    which_device(state, device).map_err(|found| self.which_one(state, &found, to_follow))?;
+                (addresses, Some(Duration::from_secs(60 * minutes)))
+            }
+        };
+        match addresses.first() {
+            Some(first) if addresses.iter().all(|address| address.is_random()) => {
+                Err(texts::random_cannot_be_followed(*first, addresses.len()).into())
+            }
+            Some(first) => Ok((state.device_key(*first), silence)),
+            None => Err(texts::no_such_device(query).into()),
+        }
+    }
+
+    async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+        let found = {
+            let state = self.recorder.state();
+            let device = device_meant(&state, query);
+            let is_by = |by| state.follows().get(&device, by).is_some();
+            (wish_of(chat, is_by), shown_device(&state, &device), device)
+        };
+        match found {
+            (PreferenceOwner::Nobody, ..) => texts::was_not_followed(&self.called(query)),
+            (PreferenceOwner::TerminalOnly, shown, _) => texts::followed_at_the_terminal(&shown),
+            (PreferenceOwner::Chat { remaining }, shown, device) => {
+                let event = Event::new(Timestamp::now(), EventKind::Unfollow { chat, device });
+                self.change(event, update, texts::unfollowed(&shown, remaining)).await
+            }
+        }
+    }
+
+    /// What the device that is meant is called, or else the query.
+    fn called(&self, query: &str) -> String {
+        match which_device(&self.recorder.state(), query) {
+            Ok((Some(name), _)) => name,
+            _ => query.to_owned(),
+        }
+    }
+
+    async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
+        let time = Timestamp::now();
+        let until = time.later_by(length);
+        let done = texts::muted(until, self.zone);
+        self.change(Event::new(time, EventKind::Mute { chat, until }), update, done).await
+    }
+
+    async fn unmute(&self, chat: ChatId, update: Option<u32>) -> Text {
+        let mute = self.recorder.state().mutes().get(chat).cloned();
+        match mute {
+            Some(mute) => {
+                let event = Event::new(Timestamp::now(), EventKind::Unmute { chat });
+                self.change(event, update, texts::unmuted(mute.suppressed)).await
+            }
+            None => texts::was_not_muted(),
+        }
+    }
+
+    async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
+        let (event, done) = {
+            let state = self.recorder.state();
+            let device = match which_device(&state, query) {
+                Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
+                Err(found) => {
+                    let to_ignore =
+                        |address, label: String| Some(AlertButton::Ignore(address).button(&label));
+                    return self.which_one(&state, &found, to_ignore);
+                }
+            };
+            let Some(device) = device else { return texts::no_such_device(query).into() };
+            let of_chat = state.mutes().all_ignored().filter(|(_, by, _)| *by == chat).count();
+            if state.mutes().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
+                return texts::too_many_ignored(DEVICES_PER_CHAT).into();
+            }
+            let done = texts::ignoring(&shown_device(&state, &device));
+            (Event::new(Timestamp::now(), EventKind::Ignore { chat, device }), done)
+        };
+        self.change(event, update, done).await.into()
+    }
+
+    async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+        let found = {
+            let state = self.recorder.state();
+            let device = device_meant(&state, query);
+            let is_by = |by| state.mutes().ignored(&device, by).is_some();
+            (wish_of(chat, is_by), shown_device(&state, &device), device)
+        };
+        match found {
+            (PreferenceOwner::Nobody, ..) => texts::was_not_ignored(&self.called(query)),
+            (PreferenceOwner::TerminalOnly, shown, _) => texts::ignored_at_the_terminal(&shown),
+            (PreferenceOwner::Chat { remaining }, shown, device) => {
+                let event = Event::new(Timestamp::now(), EventKind::Unignore { chat, device });
+                self.change(event, update, texts::unignored(&shown, remaining)).await
+            }
+        }
+    }
+}
+
+fn is_watched_by(state: &State, wanted: &WatchTarget, by: ChatId) -> bool {
+    match wanted {
+        WatchTarget::Network(ssid) => state.watches().get(ssid, by).is_some(),
+        WatchTarget::Pattern(pattern) => state.watches().pattern(pattern, by).is_some(),
+    }
+}
+
+/// What the chat is told of, of what is `wanted`, besides its own watch on exactly that.
+fn remaining(state: &State, wanted: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
+    if chat != ChatId::TERMINAL && is_watched_by(state, wanted, ChatId::TERMINAL) {
+        return Some(texts::RemainingWatch { by: wanted.clone(), is_terminals: true });
+    }
+    let WatchTarget::Network(ssid) = wanted else { return None };
+    [chat, ChatId::TERMINAL].into_iter().find_map(|by| {
+        let (_, pattern, _) = state.watches().patterns_of(ssid).find(|(watching, _, _)| *watching == by)?;
+        Some(texts::RemainingWatch { by: WatchTarget::Pattern(pattern.clone()), is_terminals: by != chat })
+    })
+}
+
+/// Whose wish about a device holds for a chat.
+enum PreferenceOwner {
+    Nobody,
+    /// The terminal's, which holds for all chats and is undone there.
+    TerminalOnly,
+    /// The chat's own, and maybe the terminal's too.
+    Chat {
+        remaining: bool,
+    },
+}
+
+fn wish_of(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceOwner {
+    let is_terminals = chat != ChatId::TERMINAL && is_by(ChatId::TERMINAL);
+    match (is_by(chat), is_terminals) {
+        (true, remaining) => PreferenceOwner::Chat { remaining },
+        (false, true) => PreferenceOwner::TerminalOnly,
+        (false, false) => PreferenceOwner::Nobody,
+    }
+}
+
+/// The device that a wish is about: also one whose name no address has any more.
+fn device_meant(state: &State, query: &str) -> DeviceKey {
+    let found = match which_device(state, query) {
+        Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
+        Err(_) => None,
+    };
+    found.unwrap_or_else(|| DeviceKey::Name(crate::state::fold_case(query)))
+}
+
+/// The device as people call it.
+fn shown_device(state: &State, device: &DeviceKey) -> String {
+    match device {
+        DeviceKey::Address(address) => address.to_string(),
+        DeviceKey::Name(name) => {
+            let first: Option<MacAddr> = state.names().addresses_of(name).first().copied();
+            first.and_then(|first| state.names().of(first)).unwrap_or(name).to_owned()
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The pages of devices and networks.
+//!
+//! All devices are looked at for a page, so that no order of them need be kept: some milliseconds for
+//! 100,000. The state is let go of now and then meanwhile, so that the recorder does not wait for the whole
+//! of it. What is gathered is bounded by the page that is asked for, and pages by [`LAST_PAGE`].
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::Timestamp;
+use crate::recorder::RecorderHandle;
+use crate::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, fold_case};
+
+/// Entries of a page: of as many as long as they get, a message has room for all.
+pub const PAGE_ENTRIES: usize = 10;
+
+/// The number of the last page that is shown: nobody turns so many.
+const LAST_PAGE: u32 = 999;
+
+/// Parts of the devices that are looked at before the state is let go of.
+const PARTS_AT_ONCE: usize = 16;
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Its number from 0.
+    pub number: u32,
+    /// The entries of all pages.
+    pub total: usize,
+    /// Those of this one.
+    pub entries: Vec<T>,
+}
+
+impl<T> Page<T> {
+    /// The number of the first entry, from 1.
+    pub fn first(&self) -> usize {
+        self.number as usize * PAGE_ENTRIES + 1
+    }
+
+    /// How many pages there are.
+    pub fn pages(&self) -> usize {
+        self.total.div_ceil(PAGE_ENTRIES).clamp(1, LAST_PAGE as usize + 1)
+    }
+
+    /// Whether there is a page behind this one.
+    pub fn has_next(&self) -> bool {
+        self.number as usize + 1 < self.pages()
+    }
+
+    /// The page of this number of all these, or the last.
+    pub(in crate::chat) fn of(all: Vec<T>, number: u32) -> Self {
+        let total = all.len();
+        let number = (number as usize).min(total.saturating_sub(1) / PAGE_ENTRIES);
+        let entries = all.into_iter().skip(number * PAGE_ENTRIES).take(PAGE_ENTRIES).collect();
+        Self { number: number as u32, total, entries }
+    }
+
+    fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        let entries = self.entries.into_iter().map(change).collect();
+        Page { number: self.number, total: self.total, entries }
+    }
+}
+
+/// A device in a list: an address, or all addresses that share a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDevice {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its address that was heard last.
+    pub address: MacAddr,
+    /// How many others it has.
+    pub further_addresses: usize,
+    /// What is known of it. In a list of those who asked for a network, the probes are those for it.
+    pub brief: DeviceSummary,
+}
+
+/// What stands first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortOrder {
+    /// What was heard last.
+    Newest,
+    /// What had the strongest signal when it was heard last.
+    Strongest,
+    /// What has most probes.
+    MostProbes,
+}
+
+/// A page of the devices that were heard from `since` on.
+pub fn devices(
+    recorder: &RecorderHandle,
+    order: SortOrder,
+    since: Option<Timestamp>,
+    page: u32,
+) -> Page<ListedDevice> {
+    let is_recent = |brief: &DeviceSummary| since.is_none_or(|since| brief.last_probe >= since);
+    gather(recorder, order, page, |row| row.summary().filter(is_recent))
+}
+
+/// A page of the devices that asked for a network, and how often all of them did.
+pub fn who_asked(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<ListedDevice>, u64) {
+    let network = SsidQuery::new(ssid);
+    let mut sum = 0;
+    let askers = gather(recorder, SortOrder::MostProbes, page, |row| {
+        let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
+        sum += probe_count;
+        Some(DeviceSummary { probe_count, ..row.summary()? })
+    });
+    (askers, sum)
+}
+
+/// A page of the networks, those with most probes first.
+pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
+    let state = recorder.state();
+    let mut greatest = Greatest::for_page(page);
+    for (ssid, network) in state.networks().iter() {
+        greatest.push((network.probe_count, network.last_probe, Reverse(ssid), network.first_probe));
+    }
+    greatest.into_page(page).map(|(probe_count, last_probe, Reverse(ssid), first_probe)| {
+        (ssid.clone(), Network { probe_count, first_probe, last_probe })
+    })
+}
+
+/// A page of the devices of which `look` tells something.
+fn gather(
+    recorder: &RecorderHandle,
+    order: SortOrder,
+    page: u32,
+    mut look: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
+) -> Page<ListedDevice> {
+    let mut named = Named::of(recorder.state().names());
+    let mut greatest = Greatest::for_page(page);
+    for first in (0..DEVICE_SHARDS).step_by(PARTS_AT_ONCE) {
+        let state = recorder.state();
+        for row in (first..first + PARTS_AT_ONCE).flat_map(|part| state.devices_of_shard(part)) {
+            let Some(brief) = look(row) else { continue };
+            let listed = Listed { address: row.address, further_addresses: 0, brief };
+            match named.group_of(row.address) {
+                None => greatest.push(Ranked::new(order, listed)),
+                Some(group) => group.take_in(listed),
+            }
+        }
+    }
+    for listed in named.groups.iter().filter_map(|group| group.listed) {
+        greatest.push(Ranked::new(order, listed));
+    }
+    greatest.into_page(page).map(|Ranked { listed, .. }| ListedDevice {
+        name: named.group_of(listed.address).map(|group| group.name.clone()),
+        address: listed.address,
+        further_addresses: listed.further_addresses as usize,
+        brief: listed.brief,
+    })
+}
+
+/// An entry without its name, small enough to be sorted by the thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Listed {
+    address: MacAddr,
+    further_addresses: u32,
+    brief: DeviceSummary,
+}
+
+impl Listed {
+    /// Takes in another address of the same name.
+    fn merge(&mut self, other: Self) {
+        self.further_addresses += 1 + other.further_addresses;
+        let probe_count = self.brief.probe_count + other.brief.probe_count;
+        if other.brief.last_probe > self.brief.last_probe {
+            (self.address, self.brief) = (other.address, other.brief);
+        }
+        self.brief.probe_count = probe_count;
+    }
+}
+
+/// The addresses that have a name, by that name.
+struct Named {
+    groups: Vec<Group>,
+    /// The places in `groups`.
+    places: HashMap<MacAddr, usize>,
+}
+
+/// All addresses that share a name.
+struct Group {
+    name: String,
+    /// Those that are listed, as one.
+    listed: Option<Listed>,
+}
+
+impl Named {
+    fn of(names: &Names) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut by_name: HashMap<String, usize> = HashMap::new();
+        let places = names.iter().map(|(address, name)| {
+            let place = *by_name.entry(fold_case(name)).or_insert_with(|| {
+                groups.push(Group { name: name.to_owned(), listed: None });
+                groups.len() - 1
+            });
+            (address, place)
+        });
+        let places = places.collect();
+        Self { groups, places }
+    }
+
+    fn group_of(&mut self, address: MacAddr) -> Option<&mut Group> {
+        self.groups.get_mut(*self.places.get(&address)?)
+    }
+}
+
+impl Group {
+    fn take_in(&mut self, listed: Listed) {
+        match &mut self.listed {
+            Some(known) => known.merge(listed),
+            None => self.listed = Some(listed),
+        }
+    }
+}
+
+/// A device with its place in an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ranked {
+    rank: (u64, Timestamp, Reverse<MacAddr>),
+    listed: Listed,
+}
+
+impl Ranked {
+    fn new(order: SortOrder, listed: Listed) -> Self {
+        let Listed { address, brief, .. } = listed;
+        let first = match order {
+            SortOrder::Newest => 0,
+            // From 1 on, since a device without any signal stands behind all.
+            SortOrder::Strongest => {
+                brief.signal.map_or(0, |signal| 1 + u64::from(signal.last_dbm.abs_diff(i8::MIN)))
+            }
+            SortOrder::MostProbes => brief.probe_count,
+        };
+        Self { rank: (first, brief.last_probe, Reverse(address)), listed }
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+/// The greatest of what is pushed: as many as the pages up to one hold, and at times twice as many.
+struct Greatest<T> {
+    limit: usize,
+    kept: Vec<T>,
+    /// What is less than this is none of them.
+    least: Option<T>,
+    total: usize,
+}
+
+impl<T: Ord + Copy> Greatest<T> {
+    fn for_page(page: u32) -> Self {
+        let limit = (page.min(LAST_PAGE) as usize + 1) * PAGE_ENTRIES;
+        Self { limit, kept: Vec::new(), least: None, total: 0 }
+    }
+
+    fn push(&mut self, item: T) {
+        self.total += 1;
+        if self.least.is_some_and(|least| item < least) {
+            return;
+        }
+        self.kept.push(item);
+        // Each time half of them go, so that an item costs the same however many are kept.
+        if self.kept.len() >= 2 * self.limit {
+            keep_greatest(&mut self.kept, self.limit);
+            self.least = self.kept.iter().min().copied();
+        }
+    }
+
+    /// The page of this number, or the last.
+    fn into_page(mut self, page: u32) -> Page<T> {
+        let last = self.total.saturating_sub(1) / PAGE_ENTRIES;
+        let number = (page.min(LAST_PAGE) as usize).min(last);
+        // The pages before it need no order.
+        let before = keep_greatest(&mut self.kept, (number + 1) * PAGE_ENTRIES).min(number * PAGE_ENTRIES);
+        if (1..self.kept.len()).contains(&before) {
+            self.kept.select_nth_unstable_by_key(before, |item| Reverse(*item));
+        }
+        let mut entries = self.kept.split_off(before);
+        entries.sort_unstable_by_key(|item| Reverse(*item));
+        Page { number: number as u32, total: self.total, entries }
+    }
+}
+
+/// Leaves the greatest `count` items, in no order; how many there are then.
+fn keep_greatest<T: Ord + Copy>(items: &mut Vec<T>, count: usize) -> usize {
+    if (1..items.len()).contains(&count) {
+        items.select_nth_unstable_by_key(count - 1, |item| Reverse(*item));
+        items.truncate(count);
+    }
+    items.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_as_of_the_sorted_whole() {
+        for total in [0_usize, 1, 10, 11, 95, 10_007] {
+            for page in [0_u32, 1, 9, 10, u32::MAX] {
+                let mut greatest = Greatest::for_page(page);
+                (0..total).for_each(|number| greatest.push(number * 37 % 20_011));
+                let mut all: Vec<usize> = (0..total).map(|number| number * 37 % 20_011).collect();
+                all.sort_by_key(|number| Reverse(*number));
+                let found = greatest.into_page(page);
+                let shown: Vec<usize> =
+                    all.chunks(PAGE_ENTRIES).nth(found.number as usize).unwrap_or_default().to_vec();
+                assert_eq!((found.total, &found.entries), (total, &shown), "page {page} of {total}");
+                assert_eq!(found.number, page.min(found.pages() as u32 - 1));
+            }
+        }
+    }
+}

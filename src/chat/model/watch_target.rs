@@ -1,0 +1,23 @@
+//! What a watch is on.
+
+use twox_hash::XxHash3_64;
+
+use crate::dot11::Ssid;
+use crate::event::Pattern;
+
+/// What a watch is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchTarget {
+    /// A network.
+    Network(Ssid),
+    /// All networks of a pattern.
+    Pattern(Pattern),
+}
+
+/// What tells a chat's watches apart on a button.
+pub(in crate::chat) fn watch_hash(wanted: &WatchTarget) -> u64 {
+    match wanted {
+        WatchTarget::Network(ssid) => XxHash3_64::oneshot_with_seed(0, ssid.as_bytes()),
+        WatchTarget::Pattern(pattern) => XxHash3_64::oneshot_with_seed(1, pattern.as_str().as_bytes()),
+    }
+}

@@ -1,0 +1,171 @@
+//! What a person sees of who may speak with the bot.
+
+use chrono_tz::Tz;
+
+use crate::chat::commands::Command;
+use crate::event::{ChatId, Role, Timestamp};
+use crate::text::format::shown_time;
+use crate::text::{Text, printable};
+
+/// A chat as `/chats` lists it.
+#[derive(Debug, Clone)]
+pub struct ListedChat {
+    /// Its number.
+    pub chat: ChatId,
+    /// The title of the group, or the person's name, where it is known.
+    pub name: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// Since when, where it let itself in; else the configuration names it.
+    pub since: Option<Timestamp>,
+}
+
+impl ListedChat {
+    fn title(&self) -> String {
+        self.name.as_deref().map_or_else(|| format!("chat {}", self.chat), printable)
+    }
+}
+
+/// The one line that a stranger gets.
+pub fn stranger(chat: ChatId) -> Text {
+    Text::plain("This bot is private. Its owner can let this chat in, by an invitation or by its number: ")
+        .code(chat)
+}
+
+/// The first words to a chat that let itself in.
+pub fn paired(role: Role) -> Text {
+    match role {
+        Role::Owner => Text::plain(
+            "🔑 This bot is yours now. /invite lets other chats in, /chats lists and removes them. /help says \
+             what can be asked.",
+        ),
+        Role::Member => Text::plain("👋 This chat is let in. /help says what can be asked."),
+    }
+}
+
+/// The answer to an owner's code in a group.
+pub fn owner_is_a_person() -> Text {
+    Text::plain("❌ This code makes a person the owner, and not a group. Send it to me in a private chat.")
+}
+
+/// A code for another chat, good for so many hours.
+pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
+    let whom = match role {
+        Role::Owner => "🎟 Who opens this first, in a private chat, owns the bot as you do",
+        Role::Member => "🎟 Who opens this first is let in",
+    };
+    let text = Text::plain(format_args!(
+        "{whom}. It is good once, for {hours} hours.\nhttps://t.me/{bot}?start={code}"
+    ));
+    match role {
+        Role::Owner => text,
+        Role::Member => text
+            .then(format_args!("\n\nFor a group:\nhttps://t.me/{bot}?startgroup={code}\nor there: "))
+            .code(format_args!("/start@{bot} {code}")),
+    }
+}
+
+/// The answer to `/invite` where the system gives no random numbers.
+pub fn no_code(why: &str) -> Text {
+    Text::plain(format_args!(
+        "❌ No code could be made, since the system gives no random numbers: {}. Try again later.",
+        printable(why)
+    ))
+}
+
+/// The answer to `/invite` with what it does not know.
+pub fn invite_misused() -> Text {
+    Text::plain("❌ /invite makes a code that lets a chat in, and ")
+        .code("/invite owner")
+        .then(" one that makes an owner. Write one of them.")
+}
+
+/// The answer to `/invite` when no chat more can let itself in.
+pub fn too_many_chats(limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ {limit} chats have let themselves in already, which is the most. Remove one first: /chats"
+    ))
+}
+
+/// The answer to an owner's command in a group.
+pub fn in_private_only(command: Command) -> Text {
+    Text::plain(format_args!(
+        "❌ /{} is for owners, in a private chat with me. Write it there.",
+        command.name()
+    ))
+}
+
+/// The answer to an owner's command by someone else.
+pub fn for_owners_only(command: Command) -> Text {
+    Text::plain(format_args!(
+        "❌ /{} is for the owner of this bot only. Ask whoever let you in.",
+        command.name()
+    ))
+}
+
+/// The answer to an owner's command where there is none.
+pub fn nobody_owns(command: Command) -> Text {
+    Text::plain(format_args!(
+        "❌ /{} is for owners, and nobody owns this bot yet. Open the link in its log, or name an owner in \
+         telegram.owners of the configuration.",
+        command.name()
+    ))
+}
+
+/// The list of chats.
+pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
+    let text = Text::default().bold("👥 Chats that are served").list(chats.iter().map(|listed| {
+        let role = if listed.role == Role::Owner { ", owner" } else { "" };
+        let since = match listed.since {
+            Some(since) => format!(", since {}", shown_time(since, zone)),
+            None => ", by the configuration".to_owned(),
+        };
+        let name = listed.name.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
+        Text::plain(name).code(listed.chat).then(format_args!("{role}{since}"))
+    }));
+    if chats.iter().all(|listed| listed.since.is_some()) {
+        return text;
+    }
+    text.then(
+        "\n\nChats that the configuration names are taken out there: telegram.owners and telegram.chats.",
+    )
+}
+
+/// What stands on the button that removes a chat.
+pub fn remove_button(listed: &ListedChat) -> String {
+    let title: String = listed.title().chars().take(40).collect();
+    format!("Remove {title}")
+}
+
+/// The question before a chat is removed, and what stands on the buttons for yes and no.
+pub fn sure_to_remove(listed: &ListedChat) -> (Text, [String; 2]) {
+    let leaves = if listed.chat.0 < 0 { " I leave it." } else { "" };
+    let text = Text::plain(format_args!("Remove {} (", listed.title())).code(listed.chat).then(format_args!(
+        ")? It gets no answer any more, and what it watches and what waits for it is forgotten.{leaves}"
+    ));
+    (text, ["Remove".to_owned(), "Keep".to_owned()])
+}
+
+/// The first line over the list after a chat was removed. Unless the bot `has_left` it, someone there must
+/// put it out.
+pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
+    let text = Text::plain(format_args!("✅ {} is removed.", listed.title()));
+    match has_left {
+        true => text,
+        false => text.then(
+            " I could not leave it: Telegram did not answer. I say nothing there; take me out of it by hand.",
+        ),
+    }
+}
+
+/// Why a button of `/chats` does nothing, in a few words.
+pub mod refused {
+    /// The chat is gone.
+    pub const NOT_THERE: &str = "That chat is not served any more.";
+    /// The configuration names it.
+    pub const CONFIGURED: &str = "The configuration names that chat: remove it from telegram.chats.";
+    /// It is the last owner.
+    pub const LAST_OWNER: &str = "You are the last owner. Make another one first: /invite owner";
+    /// Whoever pressed it is no owner, or not in a private chat.
+    pub const NOT_YOURS: &str = "Only owners may do that, in a private chat.";
+}

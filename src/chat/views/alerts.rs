@@ -1,0 +1,307 @@
+//! Alerts: one by itself, many as one message, and what is told in place of those that were not sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::subscriptions::shown as shown_wanted;
+use crate::chat::message::{Button, Reply};
+use crate::chat::model::alert_preference::AlertButton;
+use crate::chat::model::watch_target::WatchTarget;
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{Offset, Timestamp};
+use crate::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, WatchMatch};
+use crate::text::format::{counted, short_time, shown_duration, shown_time};
+use crate::text::{MESSAGE_LIMIT, Text, printable};
+use crate::vendor::{self, Vendor};
+
+/// How long a press mutes, in minutes.
+const MUTE_MINUTES: u32 = 60;
+
+/// Watches that a message about several alerts has buttons to stop.
+const STOPS: usize = 3;
+
+/// Characters of a network on a button.
+const LABEL_LENGTH: usize = 40;
+
+/// An alert that waits, with the name of its device.
+pub type Waiting<'a> = (Offset, &'a Alert, Option<&'a str>);
+
+/// Many alerts as one message.
+pub struct Digest {
+    /// The message.
+    pub answer: Reply,
+    /// The alerts that it tells of.
+    pub told: Vec<Offset>,
+}
+
+/// An alert by itself.
+pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
+    let source = alert.source;
+    let who = match name {
+        Some(name) => format!(" ({})", printable(name)),
+        None if source.is_random() => " (random address)".to_owned(),
+        None => String::new(),
+    };
+    let at = format!("At {} MAC address {source}{who}", shown_time(alert.time, zone));
+    let mut text = match (&alert.presence, &alert.watch_match) {
+        (Some(Presence::Left { last_heard }), _) => Text::plain(format_args!(
+            "📣 {}{} has left: it was last heard at {}",
+            name.map_or_else(|| source.to_string(), printable),
+            name.map_or(String::new(), |_| format!(" ({source})")),
+            shown_time(*last_heard, zone)
+        )),
+        (Some(Presence::Arrived { silent_seconds }), _) => {
+            Text::plain(format_args!("📣 {at} has arrived{}", after_silence(*silent_seconds)))
+        }
+        (None, Some(asked)) => Text::plain(format_args!("📣 {at} probed for SSID \"{}\"", asked.ssid)),
+        (None, None) => Text::plain(format_args!("📣 {at} was heard")),
+    };
+    if let Some(asked) = &alert.watch_match {
+        if alert.presence.is_some() {
+            text = text.then(format_args!("\nIt probed for SSID \"{}\"", asked.ssid));
+        }
+        text = text.join(why(asked));
+    }
+    if let Some(facts) = facts(alert) {
+        text = text.then(format_args!("\n{facts}"));
+    }
+    if let Some(WatchMatch { suppressed: count @ 1.., .. }) = alert.watch_match {
+        text = text.then(format_args!(
+            "\n{} of this device for this SSID went unannounced since the last alert.",
+            counted(count, "more probe", "more probes")
+        ));
+    }
+    Reply { buttons: buttons(alert, name), ..Reply::from(text) }
+}
+
+fn after_silence(silent_seconds: Option<u64>) -> String {
+    match silent_seconds {
+        Some(seconds) => format!(" after a silence of {}", shown_duration(Duration::from_secs(seconds))),
+        None => ": it was never heard before".to_owned(),
+    }
+}
+
+fn why(asked: &WatchMatch) -> Text {
+    let by = asked
+        .pattern
+        .as_ref()
+        .map_or(String::new(), |pattern| format!(" by {}", printable(pattern.as_str())));
+    let reason = asked.reason.as_deref().map_or("no reason was given".to_owned(), printable);
+    Text::plain(format_args!("\nThis SSID is being tracked{by} because: {reason}"))
+}
+
+/// Who made the device, and how well it is heard.
+fn facts(alert: &Alert) -> Option<String> {
+    let vendor = match vendor::of(alert.source) {
+        Vendor::Known(vendor) => Some(format!("Vendor: {}", printable(vendor))),
+        Vendor::Random | Vendor::Unknown => None,
+    };
+    let signal = alert.signal_dbm.map(|dbm| format!("Signal: {dbm} dBm"));
+    let facts: Vec<String> = vendor.into_iter().chain(signal).collect();
+    (!facts.is_empty()).then(|| facts.join(", "))
+}
+
+fn mute_button() -> Button {
+    AlertButton::Mute(MUTE_MINUTES).button("🔕 Mute 1 h")
+}
+
+fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
+    let source = alert.source;
+    let naming = name.is_none().then(|| name_button(source));
+    let first = [mute_button()].into_iter().chain(naming).collect();
+    let stop = match &alert.watch_match {
+        Some(asked) => AlertButton::unwatch(&watch_of(asked)).button("✋ Stop watching"),
+        None => unfollow_button(source),
+    };
+    vec![first, vec![ignore_button(source), stop]]
+}
+
+fn name_button(source: MacAddr) -> Button {
+    AlertButton::Name(source).button("✏️ Name it")
+}
+
+fn ignore_button(source: MacAddr) -> Button {
+    AlertButton::Ignore(source).button("🙈 Ignore device")
+}
+
+fn unfollow_button(source: MacAddr) -> Button {
+    AlertButton::Unfollow(source).button("✋ Stop following")
+}
+
+/// What is watched, of which the alert tells.
+fn watch_of(asked: &WatchMatch) -> WatchTarget {
+    match &asked.pattern {
+        Some(pattern) => WatchTarget::Pattern(pattern.clone()),
+        None => WatchTarget::Network(asked.ssid.clone()),
+    }
+}
+
+/// The address that tells devices apart besides their names: the addresses of one name are one device.
+fn device_address(alert: &Alert, name: Option<&str>) -> MacAddr {
+    if name.is_some() { MacAddr::new([0; 6]) } else { alert.source }
+}
+
+/// What an entry of a digest is about: whatever is told of the same device and the same network is one.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Subject<'a> {
+    Network(Option<&'a str>, MacAddr, &'a Ssid),
+    Presence(Option<&'a str>, MacAddr),
+}
+
+impl<'a> Subject<'a> {
+    fn of(alert: &'a Alert, name: Option<&'a str>) -> Self {
+        let address = device_address(alert, name);
+        match (&alert.presence, &alert.watch_match) {
+            (None, Some(asked)) => Self::Network(name, address, &asked.ssid),
+            _ => Self::Presence(name, address),
+        }
+    }
+}
+
+struct Entry<'a> {
+    /// The newest of its alerts.
+    alert: &'a Alert,
+    name: Option<&'a str>,
+    probes: u64,
+    told: Vec<Offset>,
+}
+
+/// Alerts as one message under a headline for so many, cut between entries to what fits into it; `now` is today.
+/// With `all`, the rest is told as a number; else it is left for a following message.
+pub fn digest(
+    alerts: &[Waiting<'_>],
+    headline: fn(usize) -> String,
+    all: bool,
+    (now, zone): (Timestamp, Tz),
+) -> Digest {
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut places: BTreeMap<Subject<'_>, usize> = BTreeMap::new();
+    for &(offset, alert, name) in alerts {
+        let place = *places.entry(Subject::of(alert, name)).or_insert(entries.len());
+        let probes = 1 + alert.watch_match.as_ref().map_or(0, |asked| asked.suppressed);
+        match entries.get_mut(place) {
+            Some(entry) => {
+                if entry.alert.time <= alert.time {
+                    entry.alert = alert;
+                }
+                entry.probes += probes;
+                entry.told.push(offset);
+            }
+            None => entries.push(Entry { alert, name, probes, told: vec![offset] }),
+        }
+    }
+    let headline = |count| Text::default().bold(format_args!("📣 {}", headline(count)));
+    let last_line = |left: usize| format!("\n… and {}", counted(left as u64, "more alert", "more alerts"));
+    // No number in either is longer than that of all alerts.
+    let around = headline(alerts.len()).join(Text::plain(last_line(alerts.len())));
+    let mut room = MESSAGE_LIMIT.saturating_sub(around.length());
+    let (mut text, mut told) = (Text::default(), Vec::new());
+    for entry in &entries {
+        let line = Text::plain("\n• ").join(shown_entry(entry, now, zone));
+        let Some(left) = room.checked_sub(line.length()) else { break };
+        room = left;
+        text = text.join(line);
+        told.extend(&entry.told);
+    }
+    let left = alerts.len() - told.len();
+    if left > 0 && all {
+        text = text.then(last_line(left));
+        told = alerts.iter().map(|(offset, _, _)| *offset).collect();
+    }
+    let text = headline(told.len()).join(text);
+    let is_told: BTreeSet<Offset> = told.iter().copied().collect();
+    let of_told = alerts.iter().filter(|(offset, _, _)| is_told.contains(offset));
+    let buttons = digest_buttons(&of_told.copied().collect::<Vec<_>>());
+    Digest { answer: Reply { buttons, ..Reply::from(text) }, told }
+}
+
+/// The buttons under several alerts: those of an alert by itself, as far as there are few of each.
+fn digest_buttons(told: &[Waiting<'_>]) -> Vec<Vec<Button>> {
+    let devices: BTreeSet<(Option<&str>, MacAddr)> =
+        told.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
+    let (mut first, mut rows) = (vec![mute_button()], Vec::new());
+    if let (1, Some((_, alert, name))) = (devices.len(), told.first()) {
+        if name.is_none() {
+            first.push(name_button(alert.source));
+        }
+        rows.push(vec![ignore_button(alert.source)]);
+        if told.iter().any(|(_, alert, _)| alert.presence.is_some()) {
+            rows.push(vec![unfollow_button(alert.source)]);
+        }
+    }
+    let mut watched: Vec<WatchTarget> = Vec::new();
+    for wanted in told.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
+        if !watched.contains(&wanted) {
+            watched.push(wanted);
+        }
+        if watched.len() > STOPS {
+            watched.clear();
+            break;
+        }
+    }
+    rows.extend(watched.iter().map(|wanted| {
+        let label: String = shown_wanted(wanted).chars().take(LABEL_LENGTH).collect();
+        vec![AlertButton::unwatch(wanted).button(&format!("✋ Stop watching {label}"))]
+    }));
+    rows.insert(0, first);
+    rows
+}
+
+fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
+    let Entry { alert, name, probes, .. } = entry;
+    let mut text = Text::plain(format_args!("{} ", short_time(alert.time, now, zone)));
+    text = match name {
+        Some(name) => text.then(printable(name)),
+        None => text.code(alert.source),
+    };
+    match &alert.presence {
+        Some(Presence::Arrived { silent_seconds }) => {
+            text = text.then(format_args!(" has arrived{}", after_silence(*silent_seconds)));
+        }
+        Some(Presence::Left { .. }) => text = text.then(" has left"),
+        None => {}
+    }
+    if let Some(asked) = &alert.watch_match {
+        text = text.then(format_args!(" → \"{}\"", asked.ssid));
+        if *probes > 1 {
+            text = text.then(format_args!(" ({probes}×)"));
+        }
+        if let Some(reason) = &asked.reason {
+            text = text.then(format_args!(": {}", printable(reason)));
+        }
+    }
+    match facts(alert) {
+        Some(facts) => text.then(format_args!(" ({facts})")),
+        None => text,
+    }
+}
+
+/// The headline over alerts that came at once.
+pub fn burst_headline(count: usize) -> String {
+    counted(count as u64, "alert", "alerts")
+}
+
+/// The headline over what came in the quiet hours.
+pub fn quiet_headline(count: usize) -> String {
+    format!("Good morning. {} in the quiet hours:", counted(count as u64, "alert", "alerts"))
+}
+
+/// The message in place of alerts that were too many, or waited too long, to be sent one by one. It stands
+/// behind those that were, or alone.
+pub fn overflow(overflow: &Overflow) -> Text {
+    let networks = counted(overflow.networks(), "network", "networks");
+    let at_least = if overflow.networks() < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
+    Text::plain(format_args!(
+        "📣 … and {} more, {at_least}{networks}: alerts that were too many at a time, or waited too long, to \
+         be sent one by one. Look-ups know of every probe.",
+        overflow.count()
+    ))
+}
+
+/// The message at the end of a mute that kept alerts back.
+pub fn mute_over(swallowed: u64) -> Text {
+    let came = counted(swallowed, "alert was", "alerts were");
+    Text::plain(format_args!("🔔 No longer muted. {came} kept back; look-ups know of every probe."))
+}

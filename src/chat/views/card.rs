@@ -1,0 +1,211 @@
+//! What is told of one device, and what is asked about it.
+
+use chrono::{Offset, TimeDelta, Timelike};
+use chrono_tz::Tz;
+
+use crate::chat::callbacks::Action;
+use crate::chat::message::Button;
+use crate::chat::model::chart::ChartPeriod;
+use crate::chat::model::lookup::{DeviceReport, LookupResult};
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::Timestamp;
+use crate::state::{HourHistogram, Names};
+use crate::text::format::{counted, when};
+use crate::text::{Text, printable};
+use crate::vendor::{self, Vendor};
+
+/// Addresses of one device that a reply lists.
+const ADDRESSES_SHOWN: usize = 20;
+
+/// Devices that a reply offers to choose from.
+const CHOICES: usize = 20;
+
+/// Addresses of one name that have buttons to be renamed; of more, `/name` renames one.
+const RENAMED: usize = 3;
+
+/// Probes from which on the busiest hour says something.
+const HABIT: u64 = 10;
+
+/// Characters of a name on a button.
+const LABEL_LENGTH: usize = 40;
+
+/// The answer to a look-up.
+pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
+    match found {
+        LookupResult::Device(report) => card(report, now, zone),
+        LookupResult::Ambiguous(names) => {
+            Text::plain("🤔 Several devices have that in their name. Which one?")
+                .list(names.iter().map(|name| Text::default().code(printable(name))))
+        }
+        LookupResult::NeverSeen { device } => Text::plain(format_args!(
+            "🛎 No result found for device {}\nIt has a name, but was not heard so far.",
+            printable(device)
+        )),
+        LookupResult::NotFound { device, near } => {
+            let text = Text::plain(format_args!("🛎 No result found for device {}", printable(device)));
+            match near.as_slice() {
+                [] => text,
+                near => text
+                    .then("\nDid you mean one of these?")
+                    .list(near.iter().map(|name| Text::default().code(printable(name)))),
+            }
+        }
+    }
+}
+
+/// The buttons under the answer to a look-up.
+pub(in crate::chat) fn found_buttons(found: &LookupResult, names: &Names) -> Vec<Vec<Button>> {
+    match found {
+        LookupResult::Device(report) => card_buttons(report),
+        other => choices(other, names, |address, label| Action::Card(address).button(label)),
+    }
+}
+
+/// A button for each device that may be meant, as `action` makes it of an address and a label.
+pub(in crate::chat) fn choices(
+    found: &LookupResult,
+    names: &Names,
+    action: impl Fn(MacAddr, String) -> Option<Button>,
+) -> Vec<Vec<Button>> {
+    let candidates = match found {
+        LookupResult::Ambiguous(candidates) | LookupResult::NotFound { device: _, near: candidates } => {
+            candidates.as_slice()
+        }
+        LookupResult::Device(_) | LookupResult::NeverSeen { .. } => &[],
+    };
+    let buttons = candidates.iter().take(CHOICES).filter_map(|name| {
+        let address = names.addresses_of(name).first().copied()?;
+        let label: String = printable(name).chars().take(LABEL_LENGTH).collect();
+        action(address, label)
+    });
+    buttons.map(|button| vec![button]).collect()
+}
+
+fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
+    let Some(&address) = report.addresses.first() else { return Vec::new() };
+    let name = match (&report.name, report.addresses.len()) {
+        (None, _) => Action::Name(address).button("✏️ Name it"),
+        (Some(_), 1) => Action::Name(address).button("✏️ Rename"),
+        (Some(_), _) => None,
+    };
+    // Of several addresses each may turn out to be another device's.
+    let addresses = match report.addresses.as_slice() {
+        several @ [_, _, ..] if several.len() <= RENAMED => several,
+        _ => &[],
+    };
+    let renames = addresses.iter().map(|address| {
+        Action::Name(*address).button(format!("✏️ Rename {address}")).into_iter().collect::<Vec<_>>()
+    });
+    let upper = [
+        Action::ChartDevice(address, ChartPeriod::default()).button("📈 Chart"),
+        Action::NewestProbes(address).button("📋 Probes"),
+    ];
+    // A random address is not followed.
+    let is_lasting = report.addresses.iter().any(|address| !address.is_random());
+    let follow = if is_lasting { Action::Follow(address).button("🚶 Follow") } else { None };
+    let lower = [follow, name];
+    let rows = [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
+    rows.chain(renames).filter(|row| !row.is_empty()).collect()
+}
+
+fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
+    let device = &report.device;
+    let when = |time| when(time, now, zone);
+    let mut text = Text::default()
+        .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
+        .then(format_args!("\nEarliest probe: {}", when(device.first_probe)))
+        .then(format_args!("\nLatest probe: {}", when(device.last_probe)))
+        .then(format_args!("\nProbe count: {}", device.probe_count));
+    if device.wildcard_count > 0 {
+        text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
+    }
+    if device.probe_count >= HABIT
+        && let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone)
+    {
+        text = text.then(format_args!("\nBusiest hour: mostly around {hour}"));
+    }
+    if let Some(signal) = device.signal {
+        text = text.then(format_args!("\nSignal: {} dBm", signal.last_dbm));
+        if signal.min_dbm < signal.max_dbm {
+            text = text.then(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
+        }
+    }
+    text = text.join(addresses(report)).then(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
+    if device.probes_for_further_ssids > 0 {
+        text = text.then(format_args!(
+            " (and {} for further ones)",
+            counted(device.probes_for_further_ssids, "probe", "probes")
+        ));
+    }
+    let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
+    ssids.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
+}
+
+/// The hour of the day with most probes, by the clocks of the zone as they went at the time of the last
+/// probe: the state counts in UTC, in which no hour moves.
+fn busiest_hour(hours: &HourHistogram, last_probe: Timestamp, zone: Tz) -> Option<String> {
+    let hour = hours.busiest()?;
+    let last = last_probe.to_utc();
+    let at = last.with_minute(0)? + TimeDelta::hours(i64::from(hour) - i64::from(last.hour()));
+    let offset = last.with_timezone(&zone).offset().fix();
+    Some(at.with_timezone(&offset).format("%H:%M").to_string())
+}
+
+/// The lines about who made the device, and which addresses it has.
+fn addresses(report: &DeviceReport) -> Text {
+    let addresses = report.addresses.as_slice();
+    let (None, [address]) = (&report.name, addresses) else {
+        let mut text = Text::plain(if addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
+        for (place, &address) in addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
+            text = text.then(if place == 0 { "" } else { ", " }).join(shown_address(address));
+        }
+        text = match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
+            0 => text,
+            more => text.then(format_args!(" and {more} more")),
+        };
+        return match addresses.first() {
+            Some(first) if addresses.len() > RENAMED => {
+                text.then("\nTo rename one of them: ").code(format_args!("/name {first} NAME"))
+            }
+            _ => text,
+        };
+    };
+    Text::plain(match vendor::of(*address) {
+        Vendor::Random => "\nVendor: random address, the device uses others at other times".to_owned(),
+        Vendor::Known(name) => format!("\nVendor: {name}"),
+        Vendor::Unknown => "\nVendor: unknown".to_owned(),
+    })
+}
+
+/// An address with who made it, as far as that is known.
+pub(super) fn shown_address(address: MacAddr) -> Text {
+    let text = Text::default().code(address);
+    match vendor::of(address) {
+        Vendor::Random => text.then(" (random address)"),
+        Vendor::Known(name) => text.then(format_args!(" ({name})")),
+        Vendor::Unknown => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_hour_is_that_of_the_clocks_then() {
+        let at = |text: &str| {
+            Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
+        };
+        let heard = |time| serde_json::from_str::<HourHistogram>(&format!("[[{time},7]]")).unwrap();
+        for (now, zone, shown) in [
+            ("2026-07-01T12:34:56Z", Tz::Europe__Berlin, "19:00"),
+            ("2026-12-01T12:34:56Z", Tz::Europe__Berlin, "18:00"),
+            ("2026-12-01T12:34:56Z", Tz::Asia__Kathmandu, "22:45"),
+            ("2026-12-01T12:34:56Z", Tz::Pacific__Auckland, "06:00"),
+        ] {
+            assert_eq!(busiest_hour(&heard(17), at(now), zone).unwrap(), shown, "{now} {zone}");
+        }
+        assert_eq!(busiest_hour(&HourHistogram::default(), at("2026-07-01T12:34:56Z"), Tz::UTC), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! What was read from the log: charts, probes, tables.
+
+use chrono_tz::Tz;
+
+use super::lists::with_page_buttons;
+use crate::chart::Words;
+use crate::chat::callbacks::Action;
+use crate::chat::message::{Button, Reply};
+use crate::chat::model::chart::ChartPeriod;
+use crate::chat::model::pagination::Page;
+use crate::dot11::{MacAddr, RequestedSsid};
+use crate::event::{Probe, Timestamp};
+use crate::text::format::{ago, counted, reason, shown_time};
+use crate::text::{Text, printable};
+
+/// That others are read for first.
+pub(in crate::chat) fn waiting_to_read() -> Text {
+    Text::plain("⏳ Waiting for a turn: I am reading for others, who asked first.")
+}
+
+/// How far a reading is, from 0 to 1.
+pub(in crate::chat) fn reading(share: f64) -> Text {
+    Text::plain(format_args!("⏳ Reading the log: {:.0} %", share * 100.0))
+}
+
+pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
+    Text::plain(format_args!(
+        "❌ The log could not be read: {}. Try again; /status tells how the disk is doing.",
+        reason(why)
+    ))
+}
+
+/// Why the log could not be read, where a fault of this program is why.
+pub(in crate::chat) const READING_BROKEN_OFF: &str = "the reading was broken off";
+
+/// The line below a chart's title.
+pub(in crate::chat) fn chart_subtitle(probes: u64, period: ChartPeriod) -> String {
+    format!("{} in {}", counted(probes, "probe", "probes"), the_last(period))
+}
+
+fn the_last(period: ChartPeriod) -> &'static str {
+    match period {
+        ChartPeriod::Day => "the last 24 hours",
+        ChartPeriod::Week => "the last 7 days",
+        ChartPeriod::Month => "the last 30 days",
+    }
+}
+
+/// What stands in a chart.
+pub(in crate::chat) fn chart_words<'a>(title: &'a str, subtitle: &'a str) -> Words<'a> {
+    let (per_hour, per_day) = ("Probes per hour", "Per day");
+    Words { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "Nothing heard" }
+}
+
+/// What stands under a chart.
+pub(in crate::chat) fn chart(what: &str, probes: u64, period: ChartPeriod) -> Text {
+    let text = Text::plain("📈 ").bold(printable(what));
+    text.then(format_args!(": {}", chart_subtitle(probes, period)))
+}
+
+/// Buttons for the other periods.
+pub(in crate::chat) fn chart_buttons(
+    shown: ChartPeriod,
+    action: impl Fn(ChartPeriod) -> Option<Action>,
+) -> Vec<Vec<Button>> {
+    let others = ChartPeriod::ALL.into_iter().filter(|period| *period != shown);
+    vec![others.filter_map(|period| action(period)?.button(format!("📈 {period}"))).collect()]
+}
+
+/// A page of a device's newest probes. `is_all` where the log has no more of them than the pages show.
+pub(in crate::chat) fn probes(
+    title: &str,
+    address: MacAddr,
+    page: &Page<Probe>,
+    is_all: bool,
+    (now, zone): (Timestamp, Tz),
+) -> Reply {
+    let head = Text::default().bold(format_args!("📋 Newest probes of {}", printable(title)));
+    if page.entries.is_empty() {
+        return head.then("\nThe log has none any more.").into();
+    }
+    let mut text = page.entries.iter().fold(head, |text, probe| {
+        let signal = probe.signal_dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
+        let network = match &probe.ssid {
+            RequestedSsid::Absent => "no SSID".to_owned(),
+            RequestedSsid::Wildcard => "any network".to_owned(),
+            RequestedSsid::Named(ssid) => format!("\"{ssid}\""),
+        };
+        let line = Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.known_time(), zone)));
+        text.then("\n• ").join(line.shortened(320))
+    });
+    if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {
+        text = text.then(format_args!("\nThe newest was {}.", ago(newest.time, now)));
+    }
+    if !is_all && !page.has_next() {
+        text = text.then("\nOlder ones: ").code(format_args!("/export {address}"));
+    }
+    let buttons = with_page_buttons(Vec::new(), page, |page| Action::Probes(address, page));
+    Reply { text, buttons, ..Reply::default() }
+}
+
+/// What goes with a table of `written` probes; where `is_cut`, there are older ones.
+pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) -> Text {
+    let probes = counted(written, "probe", "probes");
+    let text = Text::plain("🗂 ").bold(printable(title)).then(format_args!(": {probes}"));
+    match is_cut {
+        false => text,
+        true => text
+            .then(", the newest: all of them are too many for one document. On the box itself, ")
+            .code("probewatch export events")
+            .then(" writes all."),
+    }
+}
+
+/// What goes with the table of `written` networks; where `is_cut`, there are more.
+pub(in crate::chat) fn exported_networks(written: u64, is_cut: bool) -> Text {
+    if written == 0 {
+        return Text::plain("🗂 No network was asked for by name so far.");
+    }
+    let text =
+        Text::plain(format_args!("🗂 {}, most asked for first", counted(written, "network", "networks")));
+    match is_cut {
+        false => text,
+        true => text.then("; all of them are too many for one document."),
+    }
+}

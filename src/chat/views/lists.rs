@@ -1,0 +1,173 @@
+//! Lists of devices and networks, a page a message.
+
+use chrono_tz::Tz;
+
+use super::card::shown_address;
+use crate::chat::callbacks::Action;
+use crate::chat::message::{Button, Reply};
+use crate::chat::model::chart::ChartPeriod;
+use crate::chat::model::pagination::{ListedDevice, PAGE_ENTRIES, Page};
+use crate::dot11::Ssid;
+use crate::event::Timestamp;
+use crate::state::Network;
+use crate::text::format::{ago, counted, when};
+use crate::text::{MESSAGE_LIMIT, Text, printable};
+
+/// The longest entry, in UTF-16 code units: only an SSID or a name that is no fair one is longer.
+pub(super) const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
+
+/// Buttons that stand side by side.
+const ROW: usize = 5;
+
+/// The devices that were heard, newest first.
+pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
+    let head = Text::default().bold(format_args!("📱 Devices, newest first{}", place(page)));
+    list_of_devices(head, page, now, Action::Devices)
+}
+
+/// The devices that were heard within the last minutes.
+pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Timestamp) -> Reply {
+    let within = the_last(minutes);
+    let head = Text::default().bold(format_args!("📍 Heard in {within}, strongest first{}", place(page)));
+    list_of_devices(head, page, now, |page| Action::Nearby(minutes, page))
+}
+
+/// So many minutes in the largest unit that has them all.
+fn the_last(minutes: u32) -> String {
+    let (count, unit) = match minutes {
+        _ if minutes.is_multiple_of(1_440) => (minutes / 1_440, "day"),
+        _ if minutes.is_multiple_of(60) => (minutes / 60, "hour"),
+        _ => (minutes, "minute"),
+    };
+    if count == 1 { format!("the last {unit}") } else { format!("the last {count} {unit}s") }
+}
+
+/// The devices with most probes.
+pub(in crate::chat) fn top(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
+    let head = Text::default().bold(format_args!("🏆 Devices with most probes{}", place(page)));
+    list_of_devices(head, page, now, Action::Top)
+}
+
+fn list_of_devices(
+    head: Text,
+    page: &Page<ListedDevice>,
+    now: Timestamp,
+    turn: impl Fn(u32) -> Action,
+) -> Reply {
+    if page.entries.is_empty() {
+        return head.then("\nNo device was heard.").into();
+    }
+    let text = numbered(head, page, |entry| {
+        let ListedDevice { brief, .. } = entry;
+        let signal = brief.signal.map(|signal| format!(", {} dBm", signal.last_dbm)).unwrap_or_default();
+        who(entry).then(format_args!(
+            ": {}{signal}, {}",
+            ago(brief.last_probe, now),
+            counted(brief.probe_count, "probe", "probes")
+        ))
+    });
+    let cards = number_buttons(page, "", |entry| Some(Action::Card(entry.address)));
+    Reply { text, buttons: with_page_buttons(cards, page, turn), ..Reply::default() }
+}
+
+fn who(entry: &ListedDevice) -> Text {
+    let text = match &entry.name {
+        Some(name) => Text::default().code(printable(name)),
+        None => shown_address(entry.address),
+    };
+    match entry.further_addresses {
+        0 => text,
+        more => text.then(format_args!(" ({} addresses)", more + 1)),
+    }
+}
+
+/// The networks that were asked for, those with most probes first; `is_watched` says which of them are.
+pub(in crate::chat) fn networks(
+    page: &Page<(Ssid, Network)>,
+    is_watched: impl Fn(&Ssid) -> bool,
+    now: Timestamp,
+) -> Reply {
+    let head = Text::default().bold(format_args!("📶 Networks, most asked for first{}", place(page)));
+    if page.entries.is_empty() {
+        return head.then("\nNo network was asked for by name.").into();
+    }
+    let text = numbered(head, page, |(ssid, network)| {
+        let mark = if is_watched(ssid) { "👁 " } else { "" };
+        let asked = counted(network.probe_count, "probe", "probes");
+        let text = Text::plain(mark).code(ssid);
+        text.then(format_args!(": {asked}, last {}", ago(network.last_probe, now)))
+    });
+    let text = text.then("\n\n👁 and a number: watch that network. /ssid SSID tells who asked for one.");
+    let watch = number_buttons(page, "👁 ", |(ssid, _)| {
+        Some(Action::WatchListed(ssid.clone(), page.number)).filter(|_| !is_watched(ssid))
+    });
+    Reply { text, buttons: with_page_buttons(watch, page, Action::Networks), ..Reply::default() }
+}
+
+/// Who asked for a network; `network` is what is known of it, `sum` are the probes for it of the devices
+/// that are known.
+pub(in crate::chat) fn who_asked(
+    ssid: &Ssid,
+    network: Option<Network>,
+    (page, sum): &(Page<ListedDevice>, u64),
+    (now, zone): (Timestamp, Tz),
+) -> Reply {
+    if network.is_none() && page.entries.is_empty() {
+        return Text::plain(format_args!("🛎 Nobody asked for \"{ssid}\" so far.")).into();
+    }
+    let when = |time| when(time, now, zone);
+    let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", place(page)));
+    head = match network {
+        Some(network) => head
+            .then(format_args!("\nFirst asked for: {}", when(network.first_probe)))
+            .then(format_args!("\nLast asked for: {}", when(network.last_probe)))
+            .then(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
+        None => head.then(format_args!("\nProbe count: {sum}")),
+    };
+    head = head.then(format_args!("\nAsked for by {}", counted(page.total as u64, "device", "devices")));
+    let text = numbered(head, page, |entry| {
+        let times = counted(entry.brief.probe_count, "time", "times");
+        who(entry).then(format_args!(": {times}, heard {}", ago(entry.brief.last_probe, now)))
+    });
+    let mut buttons = number_buttons(page, "", |entry| Some(Action::Card(entry.address)));
+    let watch = Action::Watch(ssid.clone()).button("👁 Watch");
+    let chart = Action::ChartNetwork(ssid.clone(), ChartPeriod::default()).button("📈 Chart");
+    buttons.push(watch.into_iter().chain(chart).collect());
+    let buttons = with_page_buttons(buttons, page, |page| Action::Network(ssid.clone(), page));
+    Reply { text, buttons, ..Reply::default() }
+}
+
+/// Which page of how many, where there are several.
+pub(super) fn place<T>(page: &Page<T>) -> String {
+    match page.pages() {
+        1 => String::new(),
+        pages => format!(" (page {} of {pages})", page.number + 1),
+    }
+}
+
+fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
+    (page.first()..).zip(&page.entries).fold(head, |text, (number, entry)| {
+        text.then(format_args!("\n{number}. ")).join(line(entry).shortened(ENTRY_LENGTH))
+    })
+}
+
+/// A button for each entry, with its number.
+fn number_buttons<T>(page: &Page<T>, sign: &str, action: impl Fn(&T) -> Option<Action>) -> Vec<Vec<Button>> {
+    let numbered = (page.first()..).zip(&page.entries);
+    let buttons: Vec<Button> =
+        numbered.filter_map(|(number, entry)| action(entry)?.button(format!("{sign}{number}"))).collect();
+    buttons.chunks(ROW).map(<[Button]>::to_vec).collect()
+}
+
+/// The rows with one below that turns the page, without rows that are empty.
+pub(super) fn with_page_buttons<T>(
+    mut rows: Vec<Vec<Button>>,
+    page: &Page<T>,
+    turn: impl Fn(u32) -> Action,
+) -> Vec<Vec<Button>> {
+    let back = page.number.checked_sub(1).and_then(|page| turn(page).button("◀"));
+    let forth = Some(page.number + 1).filter(|_| page.has_next()).and_then(|page| turn(page).button("▶"));
+    rows.push(back.into_iter().chain(forth).collect());
+    rows.retain(|row| !row.is_empty());
+    rows
+}

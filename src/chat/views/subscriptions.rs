@@ -1,0 +1,299 @@
+//! What is said of watching, following, muting and ignoring.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::alerts::mute_over;
+use super::lists::{ENTRY_LENGTH, place, with_page_buttons};
+use crate::chat::callbacks::Action;
+use crate::chat::message::Reply;
+use crate::chat::model::pagination::Page;
+use crate::chat::model::watch_target::WatchTarget;
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::{ChatId, Timestamp};
+use crate::state::{Follow, Mute, Watch};
+use crate::text::format::{ago, shown_time};
+use crate::text::{Text, printable};
+
+pub(in crate::chat) fn muted(until: Timestamp, zone: Tz) -> Text {
+    Text::plain(format_args!("🔕 Muted until {}. /unmute ends it.", shown_time(until, zone)))
+}
+
+pub(in crate::chat) fn unmuted(swallowed: u64) -> Text {
+    match swallowed {
+        0 => Text::plain("🔔 No longer muted. There was no alert meanwhile."),
+        count => mute_over(count),
+    }
+}
+
+pub(in crate::chat) fn was_not_muted() -> Text {
+    Text::plain("🔔 This chat is not muted.")
+}
+
+/// The SSID as `/watch` takes it: in quotes where it would be a pattern.
+pub(in crate::chat) fn spelled(ssid: &Ssid) -> String {
+    let shown = ssid.to_string();
+    if shown.contains(['*', '?']) { format!("\"{shown}\"") } else { shown }
+}
+
+/// As it is written after `/watch`.
+pub(super) fn shown(wanted: &WatchTarget) -> String {
+    match wanted {
+        WatchTarget::Network(ssid) => format!("\"{ssid}\""),
+        WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
+    }
+}
+
+pub(in crate::chat) fn watching(wanted: &WatchTarget, reason: Option<&str>) -> Text {
+    let text = match wanted {
+        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", shown(wanted))),
+        WatchTarget::Pattern(_) => {
+            Text::plain(format_args!("👁 Watching for every network like {}.", shown(wanted)))
+        }
+    };
+    match reason {
+        Some(reason) => text.then(format_args!("\nReason: {}", printable(reason))),
+        None => text,
+    }
+}
+
+pub(in crate::chat) fn too_many_watches(limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ This chat watches {limit} networks already, which is the most. /unwatch one first."
+    ))
+}
+
+pub(in crate::chat) fn too_many_patterns(limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ This chat watches {limit} patterns already, which is the most. /unwatch one first."
+    ))
+}
+
+/// Why alerts about a network go on.
+pub(in crate::chat) struct RemainingWatch {
+    /// The watch that raises them.
+    pub(in crate::chat) by: WatchTarget,
+    /// It was set at the terminal, for all chats.
+    pub(in crate::chat) is_terminals: bool,
+}
+
+pub(in crate::chat) fn unwatched(wanted: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
+    let text = match remaining {
+        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", shown(wanted))),
+        None => Text::plain(format_args!("👁 No longer watching for {}.", shown(wanted))),
+    };
+    with_rest(text, remaining)
+}
+
+pub(in crate::chat) fn was_not_watched(wanted: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
+    let text = match remaining {
+        Some(_) => Text::plain(format_args!("❌ This chat has no watch on {}.", shown(wanted))),
+        None => {
+            Text::plain(format_args!("❌ {} is not watched here. /watches lists what is.", shown(wanted)))
+        }
+    };
+    with_rest(text, remaining)
+}
+
+fn with_rest(text: Text, remaining: Option<&RemainingWatch>) -> Text {
+    let Some(RemainingWatch { by, is_terminals }) = remaining else { return text };
+    let spelled = match by {
+        WatchTarget::Network(ssid) => spelled(ssid),
+        WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
+    };
+    let command = format!("/unwatch {spelled}");
+    if *is_terminals {
+        let text = text.then(format_args!(" Alerts go on: {} is watched for all chats.", shown(by)));
+        return at_the_terminal(text, &command);
+    }
+    text.then(format_args!(" Alerts go on: {} is watched. ", shown(by))).code(command).then(" ends them.")
+}
+
+/// Says how to undo what was set at the terminal.
+fn at_the_terminal(text: Text, command: &str) -> Text {
+    text.then(" That was set on the box, and ends there: stop the service, and write ")
+        .code(command)
+        .then(" in ")
+        .code("probewatch chat")
+        .then(".")
+}
+
+/// What a button that stops a watch says where there is none.
+pub(in crate::chat) const WATCH_IS_GONE: &str = "That is not watched any more.";
+
+/// A followed device, as `/watches` shows it.
+pub(in crate::chat) struct Followed<'a> {
+    pub(in crate::chat) device: String,
+    pub(in crate::chat) by: ChatId,
+    pub(in crate::chat) follow: &'a Follow,
+    pub(in crate::chat) last_heard: Option<Timestamp>,
+}
+
+/// What a chat is told of by itself, and what it is not.
+pub(in crate::chat) struct Wishes<'a> {
+    /// Networks and patterns as `/watch` takes them, by whom and since when.
+    pub(in crate::chat) watches: Vec<(String, ChatId, &'a Watch)>,
+    pub(in crate::chat) follows: Vec<Followed<'a>>,
+    pub(in crate::chat) ignored: Vec<String>,
+    pub(in crate::chat) mute: Option<&'a Mute>,
+}
+
+/// A page of all wishes; a mute stands above each.
+pub(in crate::chat) fn watches(
+    wishes: &Wishes<'_>,
+    page: u32,
+    asked_by: ChatId,
+    (now, zone): (Timestamp, Tz),
+) -> Reply {
+    let Wishes { watches, follows, ignored, mute } = wishes;
+    let set_by = |by: ChatId| match by {
+        _ if by == asked_by => String::new(),
+        ChatId::TERMINAL => ", set at the terminal".to_owned(),
+        by => format!(", set in chat {by}"),
+    };
+    let watched = watches.iter().map(|(ssid, by, watch)| {
+        let text = Text::default().code(ssid);
+        let text = match &watch.reason {
+            Some(reason) => text.then(format_args!(": {}", printable(reason))),
+            None => text,
+        };
+        (WATCHED, text.then(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by))))
+    });
+    let followed = follows.iter().map(|Followed { device, by, follow, last_heard }| {
+        let here = if follow.is_here { "here" } else { "not here" };
+        let last =
+            last_heard.map_or("not heard so far".to_owned(), |last| format!("last heard {}", ago(last, now)));
+        let minutes = follow.silence_seconds / 60;
+        let text = Text::plain(printable(device));
+        let text =
+            text.then(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)));
+        (FOLLOWED, text)
+    });
+    let ignored = ignored.iter().map(|device| (IGNORED, Text::plain(printable(device))));
+    let page = Page::of(watched.chain(followed).chain(ignored).collect(), page);
+    let mut parts: Vec<Text> = mute.map(|mute| muted(mute.until, zone)).into_iter().collect();
+    if watches.is_empty() && page.number == 0 {
+        parts.push(Text::plain("👁 No network is watched. Begin with /watch SSID [reason]."));
+    }
+    let mut place = place(&page);
+    parts.extend(page.entries.chunk_by(|(one, _), (other, _)| one == other).map(|section| {
+        let title = section.first().map_or("", |(title, _)| title);
+        let head = Text::default().bold(format_args!("{title}{}", std::mem::take(&mut place)));
+        section.iter().fold(head, |text, (_, entry)| text.then("\n• ").join(entry.shortened(ENTRY_LENGTH)))
+    }));
+    let text = parts.into_iter().reduce(|text, part| text.then("\n\n").join(part)).unwrap_or_default();
+    Reply { text, buttons: with_page_buttons(Vec::new(), &page, Action::Watches), ..Reply::default() }
+}
+
+/// The titles under which `/watches` has its entries.
+const WATCHED: &str = "👁 Watched networks";
+const FOLLOWED: &str = "🚶 Followed devices";
+const IGNORED: &str = "🙈 Ignored devices";
+
+pub(in crate::chat) fn following(
+    device: &str,
+    silence: Duration,
+    last_heard: Option<Timestamp>,
+    now: Timestamp,
+    zone: Tz,
+) -> Text {
+    let text = Text::plain(format_args!(
+        "🚶 Following {}: I tell when it arrives, and when it has left, after {} min of silence.",
+        printable(device),
+        silence.as_secs() / 60
+    ));
+    match last_heard {
+        Some(last) if now.distance(last) < silence => text.then("\nIt is here now."),
+        Some(last) => text.then(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
+        None => text.then("\nIt was not heard so far."),
+    }
+}
+
+/// Why a device all of whose addresses are random is not followed.
+pub(in crate::chat) fn random_cannot_be_followed(address: MacAddr, count: usize) -> Text {
+    let text = match count {
+        1 => Text::plain("❌ ").code(address).then(" is a random address"),
+        _ => Text::plain("❌ That name has random addresses only"),
+    };
+    text.then(
+        ": the device made it up and takes another one before long, so that nobody could tell when it arrives or \
+         leaves. Switch “private Wi-Fi address” off on it for your network, and follow the address that it has then.",
+    )
+}
+
+pub(in crate::chat) fn bad_follow_minutes(range: &RangeInclusive<u64>) -> Text {
+    Text::plain(format_args!(
+        "❌ After how many minutes of silence has it left? Write {} to {}.",
+        range.start(),
+        range.end()
+    ))
+}
+
+pub(in crate::chat) fn too_many_follows(limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ This chat follows {limit} devices already, which is the most. /unfollow one first."
+    ))
+}
+
+pub(in crate::chat) fn no_such_device(query: &str) -> Text {
+    Text::plain(format_args!("❌ No device is called {}. /name gives one a name.", printable(query)))
+}
+
+pub(in crate::chat) fn unfollowed(device: &str, remaining: bool) -> Text {
+    let shown = printable(device);
+    if !remaining {
+        return Text::plain(format_args!("🚶 No longer following {shown}."));
+    }
+    let text = Text::plain(format_args!(
+        "🚶 This chat no longer follows {shown}. Alerts go on: it is followed for all chats."
+    ));
+    at_the_terminal(text, &format!("/unfollow {shown}"))
+}
+
+pub(in crate::chat) fn followed_at_the_terminal(device: &str) -> Text {
+    let shown = printable(device);
+    at_the_terminal(
+        Text::plain(format_args!("❌ This chat does not follow {shown}: it is followed for all chats.")),
+        &format!("/unfollow {shown}"),
+    )
+}
+
+pub(in crate::chat) fn was_not_followed(query: &str) -> Text {
+    Text::plain(format_args!("❌ {} is not followed here. /watches lists what is.", printable(query)))
+}
+
+pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ This chat ignores {limit} devices already, which is the most. /unignore one first."
+    ))
+}
+
+pub(in crate::chat) fn ignoring(device: &str) -> Text {
+    let device = printable(device);
+    Text::plain(format_args!("🙈 No more alerts about {device}. /unignore {device} brings them back."))
+}
+
+pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {
+    let shown = printable(device);
+    if !remaining {
+        return Text::plain(format_args!("🔔 Alerts about {shown} come again."));
+    }
+    let text = Text::plain(format_args!(
+        "🙈 This chat no longer ignores {shown}. Still there are no alerts: it is ignored for all chats."
+    ));
+    at_the_terminal(text, &format!("/unignore {shown}"))
+}
+
+pub(in crate::chat) fn ignored_at_the_terminal(device: &str) -> Text {
+    let shown = printable(device);
+    at_the_terminal(
+        Text::plain(format_args!("❌ This chat does not ignore {shown}: it is ignored for all chats.")),
+        &format!("/unignore {shown}"),
+    )
+}
+
+pub(in crate::chat) fn was_not_ignored(query: &str) -> Text {
+    Text::plain(format_args!("❌ {} is not ignored here. /watches lists what is.", printable(query)))
+}

@@ -1,0 +1,401 @@
+//! How the box is doing.
+
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::event::Timestamp;
+use crate::recorder::LogSize;
+use crate::state::State;
+use crate::text::format::{ago, counted, reason, shown_bytes, shown_duration, when};
+use crate::text::{Text, printable};
+use crate::vendor;
+
+/// How the box is doing.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Since the service was started.
+    #[serde(rename = "uptime_seconds", serialize_with = "whole_seconds")]
+    pub uptime: Duration,
+    /// Each source of frames.
+    pub sensors: Vec<SourceStatus>,
+    /// Probe requests recorded, ever.
+    pub probes: u64,
+    /// Those of them for any network.
+    pub wildcard_probes: u64,
+    /// Addresses heard, ever.
+    pub addresses: u64,
+    /// Those of them that are random.
+    pub random_addresses: u64,
+    /// Addresses that were not heard for long and are not known any more.
+    pub forgotten_addresses: u64,
+    /// The capture time of the latest probe.
+    pub last_probe: Option<Timestamp>,
+    /// Events in the log.
+    pub events: u64,
+    /// Watched networks.
+    pub watches: usize,
+    /// Alerts that Telegram has not taken yet.
+    pub alerts_waiting: usize,
+    /// Probes that were lost inside this program.
+    pub lost_probes: u64,
+    /// Damaged lines found in the log.
+    pub lost_events: u64,
+    /// What the log takes on disk.
+    pub log: Option<LogSize>,
+    /// Why nothing can be written at the moment.
+    pub disk_error: Option<String>,
+}
+
+impl Status {
+    /// What there is while nothing runs: a state, and the log that it follows from.
+    pub fn of_state(state: &State, log: Option<LogSize>) -> Self {
+        let totals = state.totals();
+        Self {
+            uptime: Duration::ZERO,
+            sensors: Vec::new(),
+            probes: totals.probes,
+            wildcard_probes: totals.wildcard_probes,
+            addresses: totals.addresses,
+            random_addresses: totals.random_addresses,
+            forgotten_addresses: totals.forgotten_addresses,
+            last_probe: totals.last_probe,
+            events: state.next_offset().0,
+            watches: state.watches().len(),
+            alerts_waiting: state.alerts().waiting(),
+            lost_probes: 0,
+            lost_events: totals.lost_events,
+            log,
+            disk_error: None,
+        }
+    }
+}
+
+/// What a source of frames is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// It is being opened, which for standard input waits for the first bytes.
+    Opening,
+    /// It is heard.
+    Hearing,
+    /// It is at its end.
+    Over,
+    /// It failed, for this reason; [`SourceStatus::remedy`] says what helps.
+    Failed(String),
+    /// Hearing it ended by a fault of this program.
+    Broken,
+}
+
+/// How a source of frames is doing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// The interface or file.
+    pub name: String,
+    /// What it is doing.
+    pub condition: SourceState,
+    /// What helps against its failure, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// When its last frame was captured.
+    pub last_frame: Option<Timestamp>,
+    /// Frames captured.
+    pub frames: u64,
+    /// Frames that could not be decoded.
+    pub undecodable: u64,
+    /// Probe requests that were left out since their FCS is wrong.
+    pub bad_fcs: u64,
+    /// Frames that the kernel or the interface dropped.
+    pub dropped: u64,
+    /// How often it was begun again after it had failed.
+    pub restarts: u64,
+    /// Its clock is behind, so that the times of its probes are not known.
+    pub clock_is_behind: bool,
+}
+
+impl SourceStatus {
+    /// Why it failed and, behind a semicolon, what helps; `None` where it has not failed.
+    pub fn failure(&self) -> Option<String> {
+        match (&self.condition, &self.remedy) {
+            (SourceState::Failed(why), Some(remedy)) => Some(format!("{why}; {remedy}")),
+            (SourceState::Failed(why), None) => Some(why.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}
+
+/// What there is at `now` while no program runs that hears or tells anything.
+pub fn holdings(status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = heard(Text::default(), status, now, zone);
+    alerts(log(text, status, now, zone), status)
+}
+
+/// How everything is doing at `now`: the program first, then what it hears, writes and tells.
+pub fn status(status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = program(status, now);
+    let text = sources(text, &status.sensors, now);
+    let text = heard(text, status, now, zone);
+    alerts(log(text, status, now, zone), status)
+}
+
+fn alerts(text: Text, status: &Status) -> Text {
+    text.then("\n\n")
+        .bold("📣 Alerts")
+        .then(format_args!("\nWatched networks: {}", status.watches))
+        .then(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting))
+}
+
+fn program(status: &Status, now: Timestamp) -> Text {
+    let text = Text::default()
+        .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
+        .then(format_args!("\nRunning for {}", shown_duration(status.uptime)))
+        .then(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
+    match &status.disk_error {
+        Some(why) => text.then(format_args!(
+            "\n❌ Nothing can be written to disk at the moment: {}. Make room, or mend the disk.",
+            reason(why)
+        )),
+        None => text,
+    }
+}
+
+/// The registry of this day, with its age.
+fn registry(day: &str, now: Timestamp) -> String {
+    match day.parse::<NaiveDate>() {
+        Ok(date) => {
+            let days = (now.to_utc().date_naive() - date).num_days();
+            format!("{} old (of {day})", counted(u64::try_from(days).unwrap_or(0), "day", "days"))
+        }
+        Err(_) => format!("of {day}"),
+    }
+}
+
+fn sources(text: Text, sensors: &[SourceStatus], now: Timestamp) -> Text {
+    if sensors.is_empty() {
+        return text;
+    }
+    let lines = sensors.iter().map(|sensor| {
+        let last_frame = match sensor.last_frame {
+            Some(time) => format!("last frame {}", ago(time, now)),
+            None => "no frame yet".to_owned(),
+        };
+        let text = Text::plain(format_args!("{}: {}", printable(&sensor.name), condition(sensor)));
+        let text = text.then(format_args!("\n   {last_frame}"));
+        let text = match frames(sensor) {
+            counts if counts.is_empty() => text,
+            counts => text.then(format_args!("\n   {}", counts.join(", "))),
+        };
+        match sensor.clock_is_behind {
+            true => text.then("\n   ⏰ its clock is behind; until it is right, times are guessed"),
+            false => text,
+        }
+    });
+    text.then("\n\n").bold("👂 Sources").list(lines)
+}
+
+/// How many frames there were, what became of those that were not heard, and how often it was begun again.
+fn frames(sensor: &SourceStatus) -> Vec<String> {
+    let SourceStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *sensor;
+    let all = (frames > 0).then(|| counted(frames, "frame", "frames"));
+    let lost = [(dropped, "dropped"), (bad_fcs, "damaged on the air"), (undecodable, "not understood")];
+    let lost =
+        lost.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let restarts = (restarts > 0).then(|| format!("restarted {}", counted(restarts, "time", "times")));
+    all.into_iter().chain(lost).chain(restarts).collect()
+}
+
+fn condition(sensor: &SourceStatus) -> String {
+    match &sensor.condition {
+        SourceState::Opening => "opening".to_owned(),
+        SourceState::Hearing => "hearing".to_owned(),
+        SourceState::Over => "at its end".to_owned(),
+        SourceState::Failed(_) => format!("❌ {}", printable(&sensor.failure().unwrap_or_default())),
+        SourceState::Broken => "❌ ended by a fault of this program; restart the service".to_owned(),
+    }
+}
+
+fn heard(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = text
+        .then("\n\n")
+        .bold("📡 Heard")
+        .then(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
+        .then(match status.last_probe {
+            Some(time) => format!("\nLast probe: {}", when(time, now, zone)),
+            None => "\nLast probe: none yet".to_owned(),
+        })
+        .then(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
+    let text = match status.forgotten_addresses {
+        0 => text,
+        count => text.then(format_args!("\nForgotten after a long silence: {count} more")),
+    };
+    match status.lost_probes {
+        0 => text,
+        count => text.then(format_args!("\n⚠️ Probes lost for want of room: {count}")),
+    }
+}
+
+fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = text.then("\n\n").bold("🗂 Log").then(format_args!("\nEvents: {}", status.events));
+    let text = match status.log {
+        Some(LogSize { bytes, .. }) => text.then(format_args!("\nOn disk: {}", shown_bytes(bytes))),
+        None => text,
+    };
+    let text = match status.log.and_then(|log| log.oldest) {
+        Some(oldest) => text.then(format_args!("\nSince: {}", when(oldest, now, zone))),
+        None => text,
+    };
+    match status.lost_events {
+        0 => text,
+        count => text.then(format_args!("\n⚠️ Events lost to damage: {count}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
+    }
+
+    fn sensor(name: &str, condition: SourceState, last_frame: Option<&str>, frames: u64) -> SourceStatus {
+        let (name, last_frame) = (name.to_owned(), last_frame.map(at));
+        SourceStatus {
+            name,
+            condition,
+            remedy: None,
+            last_frame,
+            frames,
+            undecodable: 0,
+            bad_fcs: 0,
+            dropped: 0,
+            restarts: 0,
+            clock_is_behind: false,
+        }
+    }
+
+    fn shown(value: &Status) -> String {
+        let text = status(value, at("2026-11-22T12:00:00Z"), Tz::Europe__Berlin).to_string();
+        let registry = registry(vendor::registry_date(), at("2026-11-22T12:00:00Z"));
+        text.replace(env!("CARGO_PKG_VERSION"), "1.2.3").replace(&registry, "[age]")
+    }
+
+    #[test]
+    fn everything_is_told_by_groups() {
+        let mon0 = sensor("mon0", SourceState::Hearing, Some("2026-11-22T11:59:53Z"), 1);
+        let mon1 = sensor("mon1", SourceState::Hearing, None, 0);
+        let failed = SourceState::Failed("the interface is gone".to_owned());
+        let mon2 = sensor("mon2", failed, Some("2026-11-22T09:00:00Z"), 312);
+        let value = Status {
+            uptime: Duration::from_secs(273_600),
+            sensors: vec![
+                SourceStatus { dropped: 3, bad_fcs: 2, undecodable: 1, ..mon0 },
+                SourceStatus { clock_is_behind: true, ..mon1 },
+                SourceStatus { restarts: 2, ..mon2 },
+                sensor("a.pcap", SourceState::Over, Some("2020-04-18T17:04:27Z"), 7),
+                sensor("stdin", SourceState::Opening, None, 0),
+                sensor("b", SourceState::Broken, None, 0),
+            ],
+            probes: 320,
+            wildcard_probes: 200,
+            addresses: 12,
+            random_addresses: 7,
+            forgotten_addresses: 5,
+            last_probe: Some(at("2026-11-22T11:59:53Z")),
+            events: 340,
+            watches: 2,
+            alerts_waiting: 1,
+            lost_probes: 4,
+            lost_events: 6,
+            log: Some(LogSize { bytes: 12_345, oldest: Some(at("2026-11-19T12:00:00Z")) }),
+            disk_error: Some("No space left on device".to_owned()),
+        };
+        insta::assert_snapshot!(shown(&value), @r"
+        📟 probewatch 1.2.3
+        Running for 3 d 4 h
+        Vendor registry: [age]
+        ❌ Nothing can be written to disk at the moment: No space left on device. Make room, or mend the disk.
+
+        👂 Sources
+        • mon0: hearing
+           last frame 7 s ago
+           1 frame, 3 dropped, 2 damaged on the air, 1 not understood
+        • mon1: hearing
+           no frame yet
+           ⏰ its clock is behind; until it is right, times are guessed
+        • mon2: ❌ the interface is gone
+           last frame 3 h ago
+           312 frames, restarted 2 times
+        • a.pcap: at its end
+           last frame 2408 days ago
+           7 frames
+        • stdin: opening
+           no frame yet
+        • b: ❌ ended by a fault of this program; restart the service
+           no frame yet
+
+        📡 Heard
+        Probes: 320 (200 for any network)
+        Last probe: 7 s ago (2026-11-22 12:59:53 CET)
+        Addresses: 12 (7 random)
+        Forgotten after a long silence: 5 more
+        ⚠️ Probes lost for want of room: 4
+
+        🗂 Log
+        Events: 340
+        On disk: 12.3 kB
+        Since: 3 days ago (2026-11-19 13:00:00 CET)
+        ⚠️ Events lost to damage: 6
+
+        📣 Alerts
+        Watched networks: 2
+        Alerts waiting for Telegram: 1
+        ");
+        let new = Status {
+            sensors: Vec::new(),
+            forgotten_addresses: 0,
+            last_probe: None,
+            lost_probes: 0,
+            lost_events: 0,
+            log: None,
+            disk_error: None,
+            ..value
+        };
+        insta::assert_snapshot!(shown(&new), @r"
+        📟 probewatch 1.2.3
+        Running for 3 d 4 h
+        Vendor registry: [age]
+
+        📡 Heard
+        Probes: 320 (200 for any network)
+        Last probe: none yet
+        Addresses: 12 (7 random)
+
+        🗂 Log
+        Events: 340
+
+        📣 Alerts
+        Watched networks: 2
+        Alerts waiting for Telegram: 1
+        ");
+    }
+
+    #[test]
+    fn the_registry_has_an_age() {
+        let now = at("2026-11-22T12:00:00Z");
+        for (day, shown) in [
+            ("2026-11-21", "1 day old (of 2026-11-21)"),
+            ("2026-08-26", "88 days old (of 2026-08-26)"),
+            ("2026-12-01", "0 days old (of 2026-12-01)"),
+            ("unknown", "of unknown"),
+        ] {
+            assert_eq!(registry(day, now), shown);
+        }
+    }
+}

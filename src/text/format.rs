@@ -1,0 +1,136 @@
+//! Times, amounts and lists in words, the same in every text.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::{MESSAGE_LIMIT, Text, printable, utf16_length};
+use crate::event::Timestamp;
+
+/// `time` in the configured zone.
+pub(crate) fn shown_time(time: Timestamp, zone: Tz) -> String {
+    time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// `time` as a line of a list has it: the day is left out where it is today, and named where it is one of
+/// the last seven.
+pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
+    let [then, now] = [time, now].map(|time| time.to_utc().with_timezone(&zone));
+    let days = (now.date_naive() - then.date_naive()).num_days();
+    let format = match days {
+        0 => "%H:%M:%S",
+        1..7 => "%a %H:%M:%S",
+        _ => "%Y-%m-%d %H:%M:%S",
+    };
+    then.format(format).to_string()
+}
+
+/// How long before `now` a time was, in its largest unit.
+pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = if time < now { now.distance(time).as_secs() } else { 0 };
+    match seconds {
+        0..5 => "just now".to_owned(),
+        5..100 => format!("{seconds} s ago"),
+        100..6_000 => format!("{} min ago", seconds / 60),
+        6_000..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// How long before `now` a time was, and which time that is.
+pub(crate) fn when(time: Timestamp, now: Timestamp, zone: Tz) -> String {
+    format!("{} ({})", ago(time, now), shown_time(time, zone))
+}
+
+/// A length of time in its largest two units.
+pub(crate) fn shown_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+pub(crate) fn shown_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// Why something failed, as the system says it, without its number for that.
+pub(crate) fn reason(why: &str) -> String {
+    let words = why.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')'));
+    printable(words.map_or(why, |(words, _)| words))
+}
+
+/// `count` with the word for one or many of them.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+impl Text {
+    /// Adds a line for each of `items`, as many as fit into a message, and a last one that says how many
+    /// do not.
+    #[must_use]
+    pub(crate) fn list(mut self, items: impl ExactSizeIterator<Item = Self>) -> Self {
+        let mut left = items.len();
+        let mut room = MESSAGE_LIMIT.saturating_sub(self.length());
+        for item in items {
+            let line = Self::plain("\n• ").join(item);
+            let last_line = format!("\n… and {left} more");
+            let needed = line.length();
+            if needed + if left > 1 { utf16_length(&last_line) } else { 0 } > room {
+                return self.then(last_line);
+            }
+            room -= needed;
+            left -= 1;
+            self = self.join(line);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_time_has_its_day_where_that_matters() {
+        let at = |text: &str| {
+            Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
+        };
+        let now = at("2026-11-22T06:00:00Z");
+        for (time, shown) in [
+            ("2026-11-21T23:00:00Z", "00:00:00"),
+            ("2026-11-22T05:59:59Z", "06:59:59"),
+            ("2026-11-21T22:59:59Z", "Sat 23:59:59"),
+            ("2026-11-15T23:00:00Z", "Mon 00:00:00"),
+            ("2026-11-15T22:59:59Z", "2026-11-15 23:59:59"),
+            ("2026-11-23T12:00:00Z", "2026-11-23 13:00:00"),
+        ] {
+            assert_eq!(short_time(at(time), now, Tz::Europe__Berlin), shown, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_list_never_outgrows_a_message() {
+        for (count, width) in [(0, 1), (1, 4090), (1, 5000), (2, 2040), (700, 4), (5000, 30), (4000, 1)] {
+            let head = Text::plain("head 📡");
+            let text = head.list((0..count).map(|_| Text::plain("x".repeat(width))));
+            assert!(text.length() <= MESSAGE_LIMIT, "{count} items of {width}");
+            let shown = text.to_string().matches("\n• ").count();
+            let untold = text
+                .to_string()
+                .split("… and ")
+                .nth(1)
+                .map_or(0, |rest| rest.strip_suffix(" more").unwrap().parse::<usize>().unwrap());
+            assert_eq!(shown + untold, count, "{count} items of {width}");
+        }
+    }
+}
