@@ -60,7 +60,7 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
         "A made-up street: {probes} probe requests of one day, captured, decoded and recorded as real ones.\n\
          What you would write to the bot stands behind >.\n"
     ))?;
-    hear(&day, recorder, runtime)?;
+    record_file(&day, recorder, runtime)?;
 
     ask(chat, runtime, &RESIDENT.to_string())?;
     ask(chat, runtime, &format!("/name {RESIDENT} Kitchen tablet"))?;
@@ -72,7 +72,7 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
     let mut file = demo_data::create(&arrival)?;
     demo_data::write_van(&mut file, &mut rng, now)?;
     file.finish()?;
-    hear(&arrival, recorder, runtime)?;
+    record_file(&arrival, recorder, runtime)?;
     deliver_alerts(chat, recorder, runtime)?;
 
     if io::stdin().is_terminal() {
@@ -85,7 +85,7 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
 }
 
 /// Captures the file and waits until all of it is recorded.
-fn hear(file: &Path, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
+fn record_file(file: &Path, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
     let before = recorder.state().totals().probes;
     let mut converter = ProbeConverter::new(SENSOR, false);
     let mut heard = 0;

@@ -108,7 +108,7 @@ impl Handler {
     async fn act_on(&self, update: Update, turn: &Ticket) {
         let UpdateId(number) = update.id;
         match update.kind {
-            UpdateKind::Message(message) => self.hear(&message, number, turn).await,
+            UpdateKind::Message(message) => self.handle_message(&message, number, turn).await,
             UpdateKind::CallbackQuery(query) => self.pressed(&query, number, turn).await,
             UpdateKind::MyChatMember(change) => self.note_membership(&change),
             // What else there is was not asked for.
@@ -116,7 +116,7 @@ impl Handler {
         }
     }
 
-    async fn hear(&self, message: &Message, update: u32, turn: &Ticket) {
+    async fn handle_message(&self, message: &Message, update: u32, turn: &Ticket) {
         let place = destination_of(message);
         let chat = place.chat;
         if let Some((before, now)) = migration(message)
@@ -127,9 +127,9 @@ impl Handler {
             }
             return;
         }
-        let heard = self.me.hear(message);
+        let heard = self.me.classify(message);
         if !self.sender.serves(chat) {
-            return self.hear_stranger(message, &heard).await;
+            return self.handle_stranger(message, &heard).await;
         }
         if self.has_acted_on(update) {
             return;
@@ -251,7 +251,7 @@ impl Handler {
         }
     }
 
-    async fn hear_stranger(&self, message: &Message, heard: &IncomingMessage) {
+    async fn handle_stranger(&self, message: &Message, heard: &IncomingMessage) {
         let place = destination_of(message);
         let text = match heard {
             IncomingMessage::Text { text, .. } => text.as_str(),

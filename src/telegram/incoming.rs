@@ -63,7 +63,7 @@ pub(super) enum IncomingMessage {
 
 impl Me {
     /// What `message` asks of the bot.
-    pub(super) fn hear(&self, message: &Message) -> IncomingMessage {
+    pub(super) fn classify(&self, message: &Message) -> IncomingMessage {
         // Admins who hide, and channels that write in a group, do so through a bot of Telegram's.
         let is_bots = message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none();
         if is_bots || message.is_automatic_forward() {
@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    fn hear(chat: i64, fields: Value) -> IncomingMessage {
+    fn classified(chat: i64, fields: Value) -> IncomingMessage {
         let kind = if chat > 0 { "private" } else { "supergroup" };
         let mut message = json!({
             "message_id": 1,
@@ -174,7 +174,7 @@ mod tests {
             message[name] = value.clone();
         }
         let me = Me { id: UserId(99), username: "Watch_Bot".to_owned() };
-        me.hear(&serde_json::from_value(message).unwrap())
+        me.classify(&serde_json::from_value(message).unwrap())
     }
 
     fn said(text: &str) -> IncomingMessage {
@@ -215,13 +215,13 @@ mod tests {
             ("/roll@watch_bot", Some("/roll@watch_bot")),
         ] {
             assert_eq!(
-                hear(-100, json!({"text": text})),
+                classified(-100, json!({"text": text})),
                 meant.map_or(IncomingMessage::Nothing, said),
                 "{text}"
             );
         }
-        assert_eq!(hear(1, json!({"text": "/help@other_bot"})), IncomingMessage::Nothing);
-        assert_eq!(hear(1, json!({"text": "Alice"})), said("Alice"));
+        assert_eq!(classified(1, json!({"text": "/help@other_bot"})), IncomingMessage::Nothing);
+        assert_eq!(classified(1, json!({"text": "Alice"})), said("Alice"));
     }
 
     #[test]
@@ -234,9 +234,12 @@ mod tests {
             }})
         };
         let in_reply_to = Some("Which network?".to_owned());
-        assert_eq!(hear(-100, reply(99)), IncomingMessage::Text { text: "Depot".to_owned(), in_reply_to });
-        assert_eq!(hear(-100, reply(98)), IncomingMessage::Nothing);
-        assert_eq!(hear(1, reply(98)), said("Depot"));
+        assert_eq!(
+            classified(-100, reply(99)),
+            IncomingMessage::Text { text: "Depot".to_owned(), in_reply_to }
+        );
+        assert_eq!(classified(-100, reply(98)), IncomingMessage::Nothing);
+        assert_eq!(classified(1, reply(98)), said("Depot"));
     }
 
     #[test]
@@ -246,21 +249,21 @@ mod tests {
             Some(caption) => json!({"photo": [file], "caption": caption}),
             None => json!({"photo": [file]}),
         };
-        assert_eq!(hear(1, photo(None)), IncomingMessage::Wordless);
-        assert_eq!(hear(-100, photo(None)), IncomingMessage::Nothing);
-        assert_eq!(hear(1, photo(Some("Alice"))), said("Alice"));
-        assert_eq!(hear(-100, photo(Some("Alice"))), IncomingMessage::Nothing);
-        assert_eq!(hear(-100, photo(Some("/status"))), said("/status"));
-        assert_eq!(hear(1, json!({"dice": {"emoji": "🎲", "value": 3}})), IncomingMessage::Wordless);
+        assert_eq!(classified(1, photo(None)), IncomingMessage::Wordless);
+        assert_eq!(classified(-100, photo(None)), IncomingMessage::Nothing);
+        assert_eq!(classified(1, photo(Some("Alice"))), said("Alice"));
+        assert_eq!(classified(-100, photo(Some("Alice"))), IncomingMessage::Nothing);
+        assert_eq!(classified(-100, photo(Some("/status"))), said("/status"));
+        assert_eq!(classified(1, json!({"dice": {"emoji": "🎲", "value": 3}})), IncomingMessage::Wordless);
         // A message about the chat is no message to the bot.
         assert_eq!(
-            hear(1, json!({"message_auto_delete_timer_changed": {"message_auto_delete_time": 60}})),
+            classified(1, json!({"message_auto_delete_timer_changed": {"message_auto_delete_time": 60}})),
             IncomingMessage::Nothing
         );
         let forwarded = json!({"text": "/watch Depot", "forward_origin": {
             "type": "hidden_user", "sender_user_name": "Bob", "date": 1_500_000_000}});
-        assert_eq!(hear(1, forwarded.clone()), IncomingMessage::Forwarded);
-        assert_eq!(hear(-100, forwarded), IncomingMessage::Nothing);
+        assert_eq!(classified(1, forwarded.clone()), IncomingMessage::Forwarded);
+        assert_eq!(classified(-100, forwarded), IncomingMessage::Nothing);
     }
 
     #[test]
@@ -268,18 +271,18 @@ mod tests {
         let group = json!({"id": -100, "type": "supergroup", "title": "Group"});
         let anonymous = json!({"id": 1_087_968_824, "is_bot": true, "first_name": "Group"});
         let admin = json!({"text": "/status", "from": anonymous, "sender_chat": group});
-        assert_eq!(hear(-100, admin), said("/status"));
+        assert_eq!(classified(-100, admin), said("/status"));
         let channel = json!({"id": -200, "type": "channel", "title": "Channel"});
         let as_channel = json!({"id": 136_817_688, "is_bot": true, "first_name": "Channel"});
         assert_eq!(
-            hear(-100, json!({"text": "/status", "from": as_channel, "sender_chat": channel})),
+            classified(-100, json!({"text": "/status", "from": as_channel, "sender_chat": channel})),
             said("/status")
         );
         let telegram = json!({"id": 777_000, "is_bot": false, "first_name": "Telegram"});
         let passed_on = json!({"text": "/status", "from": telegram, "sender_chat": channel,
                                "is_automatic_forward": true});
-        assert_eq!(hear(-100, passed_on), IncomingMessage::Nothing);
+        assert_eq!(classified(-100, passed_on), IncomingMessage::Nothing);
         let bot = json!({"id": 5, "is_bot": true, "first_name": "Other"});
-        assert_eq!(hear(-100, json!({"text": "/status", "from": bot})), IncomingMessage::Nothing);
+        assert_eq!(classified(-100, json!({"text": "/status", "from": bot})), IncomingMessage::Nothing);
     }
 }

@@ -26,7 +26,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use super::file::CaptureFile;
 use super::interruptible_reader::{self, Breaker, Window};
-use super::{CaptureError, Heard, StopHandle};
+use super::{CaptureError, ReadOutcome, StopHandle};
 use dot11::LinkType;
 
 /// How long a command may take to end once it has closed its output, or was told to.
@@ -92,11 +92,13 @@ impl CommandOutput {
     }
 
     /// The next frame. There is no end, only a failure.
-    pub fn next(&mut self) -> Result<Heard<'_>, CaptureError> {
+    pub fn next(&mut self) -> Result<ReadOutcome<'_>, CaptureError> {
         match self.file.next() {
             // It ends with this value, and is not asked how.
-            Ok(Heard::End) | Err(CaptureError::Cut { .. }) if self.stop.is_stopped() => Ok(Heard::End),
-            Ok(Heard::End) | Err(CaptureError::Cut { .. }) => Err(self.process.ended()),
+            Ok(ReadOutcome::End) | Err(CaptureError::Cut { .. }) if self.stop.is_stopped() => {
+                Ok(ReadOutcome::End)
+            }
+            Ok(ReadOutcome::End) | Err(CaptureError::Cut { .. }) => Err(self.process.ended()),
             outcome => outcome,
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use super::interruptible_reader::Window;
 use super::pcap_file::PcapFile;
 use super::pcapng::Pcapng;
-use super::{CaptureError, Heard, Record, StopHandle, Wake};
+use super::{CaptureError, ReadOutcome, Record, StopHandle, Wake};
 use dot11::LinkType;
 
 /// An open capture file, read up to its first frame.
@@ -64,7 +64,7 @@ impl CaptureFile {
     }
 
     /// The next frame, or the end.
-    pub fn next(&mut self) -> Result<Heard<'_>, CaptureError> {
+    pub fn next(&mut self) -> Result<ReadOutcome<'_>, CaptureError> {
         let record = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(),
             Format::Pcapng(pcapng) => pcapng.next(),
@@ -72,9 +72,9 @@ impl CaptureFile {
         match record {
             Ok(Some(record)) => {
                 self.frames += 1;
-                Ok(Heard::Record(record))
+                Ok(ReadOutcome::Record(record))
             }
-            Ok(None) => Ok(Heard::End),
+            Ok(None) => Ok(ReadOutcome::End),
             Err(error) => Err(error.named(self.name.clone(), self.frames)),
         }
     }

@@ -185,7 +185,7 @@ struct Record<'a> {
 
 /// What waiting for the next record came to.
 #[derive(Debug, PartialEq, Eq)]
-enum Heard<'a> {
+enum ReadOutcome<'a> {
     Record(Record<'a>),
     /// Nothing for a while.
     Idle,
@@ -295,7 +295,7 @@ impl Capture {
         mut self,
         mut on_probe_request: impl FnMut(CapturedFrame<'_>) -> ControlFlow<()>,
     ) -> Result<(), CaptureError> {
-        let outcome = self.hear(&mut on_probe_request);
+        let outcome = self.read_frames(&mut on_probe_request);
         if let Origin::Live(live) = &mut self.origin {
             live.sample_drops();
         }
@@ -303,7 +303,7 @@ impl Capture {
         if self.stop.is_stopped() { Ok(()) } else { outcome }
     }
 
-    fn hear(
+    fn read_frames(
         &mut self,
         on_probe_request: &mut impl FnMut(CapturedFrame<'_>) -> ControlFlow<()>,
     ) -> Result<(), CaptureError> {
@@ -311,22 +311,22 @@ impl Capture {
         while !self.stop.is_stopped() {
             add(&self.counters.loop_iterations, 1);
             self.counters.is_waiting.store(may_wait, Relaxed);
-            let heard = match &mut self.origin {
+            let outcome = match &mut self.origin {
                 Origin::Live(live) => live.next(),
                 Origin::File(file) => file.next(),
                 Origin::Command(command) => command.next(),
             };
             self.counters.is_waiting.store(false, Relaxed);
-            match heard? {
-                Heard::Record(record) => {
+            match outcome? {
+                ReadOutcome::Record(record) => {
                     if let Some(frame) = self.counters.take(record)
                         && on_probe_request(frame).is_break()
                     {
                         return Ok(());
                     }
                 }
-                Heard::Idle => {}
-                Heard::End => return Ok(()),
+                ReadOutcome::Idle => {}
+                ReadOutcome::End => return Ok(()),
             }
         }
         Ok(())

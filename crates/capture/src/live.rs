@@ -27,7 +27,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use super::file::link_type_name;
-use super::{CaptureError, Counters, Heard, Record, Settings, Wake, add};
+use super::{CaptureError, Counters, ReadOutcome, Record, Settings, Wake, add};
 use dot11::LinkType;
 
 const FILTER: &str = "type mgt subtype probe-req";
@@ -115,7 +115,7 @@ impl Live {
     }
 
     /// The next frame, or none where there was none for a while or the capture was woken.
-    pub fn next(&mut self) -> Result<Heard<'_>, CaptureError> {
+    pub fn next(&mut self) -> Result<ReadOutcome<'_>, CaptureError> {
         let was_drained = std::mem::take(&mut self.is_drained);
         if was_drained {
             wait(&self.pcap, &self.waker, self.stats_interval).map_err(|error| {
@@ -130,7 +130,7 @@ impl Live {
             }
         }
         match self.pcap.next_packet() {
-            Ok(packet) => Ok(Heard::Record(Record {
+            Ok(packet) => Ok(ReadOutcome::Record(Record {
                 link: Some(self.link),
                 time_us: packet
                     .header
@@ -144,7 +144,7 @@ impl Live {
             })),
             Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => {
                 self.is_drained = true;
-                Ok(Heard::Idle)
+                Ok(ReadOutcome::Idle)
             }
             Err(error) => {
                 Err(CaptureError::InterfaceLost { interface: self.interface.clone(), reason: reason(&error) })

@@ -12,7 +12,7 @@ use dot11::test_frame::*;
 mod damaged;
 
 /// A probe request as these tests compare it: time and sequence number.
-type Heard = (i64, u16);
+type FrameKey = (i64, u16);
 
 fn frame(sequence: u16) -> Vec<u8> {
     let mut frame = TestFrame::asking_for(b"RNM0");
@@ -27,7 +27,7 @@ fn in_file(bytes: &[u8]) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn read(path: &Path) -> (Vec<Heard>, Result<Arc<Counters>, CaptureError>) {
+fn read(path: &Path) -> (Vec<FrameKey>, Result<Arc<Counters>, CaptureError>) {
     let mut heard = Vec::new();
     let outcome = Capture::open(&Source::file(path), &Settings::default()).and_then(|capture| {
         let counters = capture.counters();
@@ -43,7 +43,7 @@ fn read(path: &Path) -> (Vec<Heard>, Result<Arc<Counters>, CaptureError>) {
 /// Reads a file of these bytes, and compares what is heard and how it ends: with an error that
 /// contains these words, or none.
 #[track_caller]
-fn check(bytes: &[u8], expected: &[Heard], error: Option<&str>) {
+fn check(bytes: &[u8], expected: &[FrameKey], error: Option<&str>) {
     let (_folder, path) = in_file(bytes);
     let (heard, outcome) = read(&path);
     assert_eq!(heard, expected);

@@ -10,7 +10,7 @@ fn a_cut_file_gives_what_was_whole() {
     let record = 16 + frame(1).len();
     for length in 5..file.len() {
         let whole = length.saturating_sub(24) / record;
-        let heard: Vec<Heard> = [(1_000_000, 1), (2_000_000, 2)].into_iter().take(whole).collect();
+        let heard: Vec<FrameKey> = [(1_000_000, 1), (2_000_000, 2)].into_iter().take(whole).collect();
         let words = format!("(frames read: {whole})");
         let at_the_seam = length >= 24 && (length - 24).is_multiple_of(record);
         check(&file[..length], &heard, (!at_the_seam).then_some(&words));

@@ -267,7 +267,7 @@ impl Recorder {
             state.prefetch(batch.iter().filter_map(Input::source));
             for input in batch.drain(..) {
                 match input {
-                    Input::Probe(heard) => alerts |= self.hear(&mut state, heard),
+                    Input::Probe(heard) => alerts |= self.record_probe(&mut state, heard),
                     // Nobody waits for the answer any more where sending it fails.
                     Input::Change(events, done) => match self.disk_error() {
                         Some(why) if events.iter().any(Event::is_user_command) => {
@@ -309,7 +309,11 @@ impl Recorder {
     }
 
     /// Records a probe; whether it raised an alert.
-    fn hear(&mut self, state: &mut State, CapturedProbe { mut probe, elements }: CapturedProbe) -> bool {
+    fn record_probe(
+        &mut self,
+        state: &mut State,
+        CapturedProbe { mut probe, elements }: CapturedProbe,
+    ) -> bool {
         if let Some(elements) = elements
             && state.wants_elements(probe.signature)
         {
