@@ -147,7 +147,7 @@ fn sealed_log_to_events(bencher: Bencher<'_, '_>, how: &str) {
         let events = log.read_from(Offset::default());
         match how {
             "here" => events.for_each(|event| _ = black_box(event)),
-            _ => events.ahead().for_each(|event| _ = black_box(event)),
+            _ => events.prefetch().for_each(|event| _ = black_box(event)),
         }
     });
 }

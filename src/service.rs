@@ -33,7 +33,7 @@ use crate::chat::Chat;
 use crate::config::{self, Config};
 use crate::control;
 use crate::event::Timestamp;
-use crate::event_log::RealDisk;
+use crate::event_log::OsVfs;
 use crate::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
 use crate::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
 use crate::telegram::{self, RequestMetrics, TelegramError};
@@ -86,7 +86,7 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
     let quiet = config.telegram.as_ref().and_then(|telegram| telegram.delivery.quiet);
     recorder::Settings {
         data_dir: config.data_dir.clone(),
-        disk: Arc::new(RealDisk),
+        vfs: Arc::new(OsVfs),
         fsync_interval: config.fsync_interval,
         checkpoint_interval: config.checkpoint_interval,
         rotation: config.rotation,

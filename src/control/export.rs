@@ -12,7 +12,7 @@ use crate::chat::model::csv_export::{DeviceTable, EventTable};
 use crate::chat::model::lookup::{LookupResult, which_device};
 use crate::dot11::MacAddr;
 use crate::event::{Event, EventKind, Offset, Timestamp};
-use crate::event_log::{LogError, format_line};
+use crate::event_log::{LogError, encode_line};
 use crate::state::{DEVICE_SHARDS, Device, DeviceJson, State};
 
 /// Devices that are copied while the state is held.
@@ -155,7 +155,7 @@ impl<'a, V: DataSource> Export<'a, V> {
             Ok((offset, event)) => Some((offset, event)).filter(|(_, event)| self.filter.takes_event(event)),
             Err(damage) => {
                 tell(&damage);
-                damaged += u64::from(!damage.has_only_left());
+                damaged += u64::from(!damage.is_only_removal());
                 None
             }
         });
@@ -238,7 +238,7 @@ fn write_event_lines(events: impl Iterator<Item = (Offset, Event)>, out: &mut dy
     let mut line = Vec::new();
     for (offset, event) in events {
         line.clear();
-        format_line(offset, &event, &mut line)?;
+        encode_line(offset, &event, &mut line)?;
         out.write_all(&line)?;
     }
     Ok(())

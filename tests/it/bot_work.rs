@@ -10,7 +10,7 @@ use probewatch::chat::Chat;
 use probewatch::config::Config;
 use probewatch::dot11::{MacAddr, RequestedSsid};
 use probewatch::event::Timestamp;
-use probewatch::event_log::Disk;
+use probewatch::event_log::Vfs;
 use probewatch::recorder::Settings;
 use probewatch::status::SourceStatus;
 use probewatch::telegram::{self, RequestMetrics, TelegramError};
@@ -41,14 +41,14 @@ struct Bot {
 impl Bot {
     /// `sensors` is asked for whenever someone sends `/status`.
     fn start(
-        disk: Option<Arc<dyn Disk>>,
+        disk: Option<Arc<dyn Vfs>>,
         sensors: impl Fn() -> Vec<SourceStatus> + Send + Sync + 'static,
     ) -> Self {
         let api = BotApi::start();
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(&folder.path().join("data"));
-        let disk = disk.unwrap_or_else(|| Arc::clone(&settings.disk));
-        let recorder = Running::start(Settings { disk, rotation: one_segment(), ..settings });
+        let disk = disk.unwrap_or_else(|| Arc::clone(&settings.vfs));
+        let recorder = Running::start(Settings { vfs: disk, rotation: one_segment(), ..settings });
         let path = folder.path().join("config.toml");
         let toml = format!(
             "[telegram]\ntoken = \"{}\"\nchats = [{CHAT}, {OTHER}, {THIRD}]\napi_url = \"{}\"\n",

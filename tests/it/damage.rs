@@ -75,7 +75,7 @@ fn mending_works_on_a_real_disk() {
     fs::write(&sealed, &damaged).unwrap();
     let mut log = event_log::recover(&events_folder).unwrap();
     let bases = log.read_from(Offset(0)).filter_map(Result::err).map(|damage| damage.segment()).collect();
-    assert_eq!(log.mend(&bases).unwrap(), bases);
+    assert_eq!(log.repair(&bases).unwrap(), bases);
     assert_eq!(fs::read(events_folder.join(format!("{:020}.ndjson.zst.damaged", 0))).unwrap(), damaged);
     // Nothing is reported any more, and the recorder folds what is left.
     let left = events(folder.path());

@@ -275,12 +275,12 @@ fn a_lost_run_is_read_from_anywhere() {
 fn reading_ahead_ends_with_its_user() {
     let disk = log_of(3000, 50_000);
     let log = recover(&disk).unwrap();
-    let mut ahead = log.read_from(Offset(0)).ahead();
+    let mut ahead = log.read_from(Offset(0)).prefetch();
     assert_eq!(ahead.next().unwrap().unwrap(), (Offset(0), event(0)));
     drop(ahead);
     // Its thread is gone: nobody reads any more.
     let operations = disk.operations();
-    assert_eq!(log.read_from(Offset(3000)).ahead().count(), 0);
+    assert_eq!(log.read_from(Offset(3000)).prefetch().count(), 0);
     assert_eq!(read(&log, Offset(0)).whole().len(), 3000);
     assert!(disk.operations() > operations);
 }

@@ -164,7 +164,7 @@ fn lose_synced(
     }
     until_it_works(|| writer.sync());
     let operations = disk.operations() - before;
-    assert!(!writer.take_damage().is_empty(), "it is told");
+    assert!(!writer.take_corruption().is_empty(), "it is told");
     append(&mut writer, 10..15);
     // No matter what was synced before: all of this is on disk.
     disk.keep_images();
@@ -233,12 +233,12 @@ fn an_interrupted_mending_is_finished() {
 
     let disk = damaged.copy();
     disk.keep_images();
-    recover(&disk).unwrap().mend(&before.damaged).unwrap();
+    recover(&disk).unwrap().repair(&before.damaged).unwrap();
     let images = [Leftover::Nothing, Leftover::Half].map(|leftover| disk.images(leftover));
     let operations = images[0].len();
     for (moment, image) in images.into_iter().flatten().enumerate() {
         let mut log = recover(&image).unwrap();
-        log.mend(&before.damaged).unwrap();
+        log.repair(&before.damaged).unwrap();
         let after = read_all(&image);
         let what = format!("power cut at operation {moment} of twice {operations}");
         assert_eq!((&after.events, after.next), (&before.events, before.next), "{what}");
@@ -253,7 +253,7 @@ fn an_interrupted_mending_is_finished() {
             let disk = damaged.copy();
             disk.fail(Fault { only: Some(only), ..fault(first..first + 4, libc::EIO) });
             let what = format!("operations {first} to {} fail if they are {only:?}", first + 3);
-            until_it_works(|| recover(&disk)?.mend(&before.damaged));
+            until_it_works(|| recover(&disk)?.repair(&before.damaged));
             let after = read_all(&disk);
             assert_eq!((&after.events, after.next), (&before.events, before.next), "{what}");
             assert!(after.damage.is_empty(), "{what}: {after:?}");
@@ -271,7 +271,7 @@ fn what_only_could_not_be_read_once_is_not_mended() {
     let found = read(&log, Offset(0));
     found.assert_accounted(Offset(0), "a segment that could not be read");
     assert!(found.lost() > 0 && found.damage[0].contains("os error 5"), "{found:?}");
-    assert!(log.mend(&found.damaged).unwrap().is_empty());
+    assert!(log.repair(&found.damaged).unwrap().is_empty());
     assert_eq!(read_all(&disk), all);
 }
 
@@ -315,7 +315,7 @@ fn old_segments_are_removed_and_counted() {
     let names = disk.names();
     disk.change(&names[1], |bytes| bytes[10] ^= 0x80);
     let damaged = read_all(&disk).damaged;
-    recover(&disk).unwrap().mend(&damaged).unwrap();
+    recover(&disk).unwrap().repair(&damaged).unwrap();
     let on_disk = || disk.names().iter().map(|name| disk.bytes(name).len() as u64).sum::<u64>();
     assert_eq!(recover(&disk).unwrap().total_bytes(), on_disk());
     let listed: Vec<_> = recover(&disk).unwrap().sealed_segments().map(|one| (one.base, one.end)).collect();
@@ -384,7 +384,7 @@ fn a_snapshot_may_know_more_than_the_log() {
         let from_0 = read(&log, Offset(0));
         from_0.assert_accounted(Offset(0), "with the gap");
         assert_eq!((from_0.lost(), from_0.damage.len()), (100 - events, 1));
-        log.mend(&from_0.damaged).unwrap();
+        log.repair(&from_0.damaged).unwrap();
         assert_eq!(read_all(&disk).events, from_0.events);
         assert!(matches!(from_0.events[events as usize].1.kind, EventKind::Lost { .. }));
     }

@@ -158,7 +158,7 @@ fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
         for is_short in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let disk = FaultyDisk::default();
-            let on_disk = Settings { disk: Arc::new(disk.clone()), ..settings(folder.path()) };
+            let on_disk = Settings { vfs: Arc::new(disk.clone()), ..settings(folder.path()) };
             let running = Running::start(on_disk.clone());
             let heard = |number: i64| {
                 running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));

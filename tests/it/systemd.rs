@@ -110,7 +110,7 @@ fn a_recorder_that_is_stuck_ends_the_feeding_until_it_moves() {
     let disk = HeldDisk::default();
     let folder = tempfile::tempdir().unwrap();
     let recorder =
-        Running::start(Settings { disk: Arc::new(disk.clone()), ..settings(&folder.path().join("data")) });
+        Running::start(Settings { vfs: Arc::new(disk.clone()), ..settings(&folder.path().join("data")) });
     let interval = Duration::from_secs(4);
     let systemd = Systemd::at(socket.path().as_os_str(), Some(interval)).unwrap();
     let turns = recorder.handle.clone();

@@ -12,7 +12,7 @@ use rustix::fs::{Access, access, statvfs};
 
 use super::finding::Finding;
 use crate::event::{EventKind, Timestamp};
-use crate::event_log::{Beside, LogError, RealDisk, SegmentBeside};
+use crate::event_log::{ConcurrentReader, ListedSegment, LogError, OsVfs};
 use crate::vendor;
 
 /// The numbers of the capabilities (linux/capability.h).
@@ -236,7 +236,7 @@ pub(super) fn clock(found: &Clock) -> Finding {
 /// # Errors
 /// [`LogError`] where the log cannot be read.
 pub(super) fn last_probe(data_dir: &Path) -> Result<Option<Timestamp>, LogError> {
-    let segments = Beside::new(Arc::new(RealDisk), &data_dir.join("events")).segments()?;
+    let segments = ConcurrentReader::new(Arc::new(OsVfs), &data_dir.join("events")).segments()?;
     let mut last = None;
     for segment in segments.iter().rev() {
         let _ = segment.read(
@@ -257,8 +257,8 @@ pub(super) fn last_probe(data_dir: &Path) -> Result<Option<Timestamp>, LogError>
 
 /// What the log takes, in bytes; nothing where that cannot be told.
 pub(super) fn log_bytes(data_dir: &Path) -> u64 {
-    let segments = Beside::new(Arc::new(RealDisk), &data_dir.join("events")).segments();
-    segments.unwrap_or_default().iter().map(SegmentBeside::bytes).sum()
+    let segments = ConcurrentReader::new(Arc::new(OsVfs), &data_dir.join("events")).segments();
+    segments.unwrap_or_default().iter().map(ListedSegment::bytes).sum()
 }
 
 /// The process that has the data directory, `Some(None)` where it cannot be told which.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
-use probewatch::event_log::{Disk, FileFacts, LogFile, Open};
+use probewatch::event_log::{FileMetadata, OpenMode, Vfs, VfsFile};
 
 /// What is done to a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,14 +221,14 @@ impl State {
     }
 }
 
-impl Disk for FaultyDisk {
-    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+impl Vfs for FaultyDisk {
+    fn create_dir(&self, folder: &Path) -> io::Result<()> {
         // That folders are named for good is not looked at here.
         let is_new = self.step(Operation::CreateFolder)?.folders.insert(folder.to_owned());
         if is_new { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+    fn sync_dir(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.step(Operation::SyncFolder)?;
         let is_inside = |path: &Path| path.parent() == Some(folder);
         state.durable_names.retain(|path, _| !is_inside(path));
@@ -244,26 +244,26 @@ impl Disk for FaultyDisk {
         Ok(state.names.keys().filter(|path| path.parent() == Some(folder)).cloned().collect())
     }
 
-    fn look_at(&self, path: &Path) -> io::Result<FileFacts> {
+    fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
         let state = self.step(Operation::LookAt)?;
         let file = &state.files[state.file(path)?];
         let modified = SystemTime::now();
-        Ok(FileFacts { bytes: file.bytes.len() as u64, modified, created: file.created })
+        Ok(FileMetadata { bytes: file.bytes.len() as u64, modified, created: file.created })
     }
 
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn LogFile>> {
+    fn open(&self, path: &Path, how: OpenMode) -> io::Result<Box<dyn VfsFile>> {
         let mut state = self.step(Operation::Open)?;
         let file = match (how, state.file(path)) {
-            (Open::ToRead, file) => file?,
-            (Open::ToAppend | Open::Anew, Ok(file)) => file,
-            (Open::ToAppend | Open::Anew, Err(_)) => {
+            (OpenMode::Read, file) => file?,
+            (OpenMode::Append | OpenMode::Truncate, Ok(file)) => file,
+            (OpenMode::Append | OpenMode::Truncate, Err(_)) => {
                 let file = state.files.len();
                 state.files.push(File::default());
                 state.names.insert(path.to_owned(), file);
                 file
             }
         };
-        if how == Open::Anew {
+        if how == OpenMode::Truncate {
             state.files[file].bytes.clear();
             state.files[file].dropped = 0..0;
         }
@@ -278,7 +278,7 @@ impl Disk for FaultyDisk {
         Ok(())
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.step(Operation::Remove)?;
         state.file(path)?;
         state.names.remove(path);
@@ -354,7 +354,7 @@ impl OpenFile {
     }
 }
 
-impl LogFile for OpenFile {
+impl VfsFile for OpenFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.disk.step(Operation::LookAt)?.files[self.file].bytes.len() as u64)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::SystemTime;
 
-use probewatch::event_log::{Disk, FileFacts, LogFile, Open, RealDisk};
+use probewatch::event_log::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 
 use super::DEADLINE;
 
@@ -74,45 +74,45 @@ impl HeldDisk {
     }
 }
 
-impl Disk for HeldDisk {
-    fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        RealDisk.create_folder(folder)
+impl Vfs for HeldDisk {
+    fn create_dir(&self, folder: &Path) -> io::Result<()> {
+        OsVfs.create_dir(folder)
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        RealDisk.sync_folder(folder)
+    fn sync_dir(&self, folder: &Path) -> io::Result<()> {
+        OsVfs.sync_dir(folder)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         self.0.pass();
         self.0.pass_listing();
-        RealDisk.list(folder)
+        OsVfs.list(folder)
     }
 
-    fn look_at(&self, path: &Path) -> io::Result<FileFacts> {
-        RealDisk.look_at(path)
+    fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
+        OsVfs.metadata(path)
     }
 
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(HeldFile { file: RealDisk.open(path, how)?, gate: Arc::clone(&self.0) }))
+    fn open(&self, path: &Path, how: OpenMode) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(HeldFile { file: OsVfs.open(path, how)?, gate: Arc::clone(&self.0) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
+        OsVfs.rename(from, to)
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        OsVfs.remove_file(path)
     }
 
     fn set_modified(&self, path: &Path, time: SystemTime) -> io::Result<()> {
-        RealDisk.set_modified(path, time)
+        OsVfs.set_modified(path, time)
     }
 }
 
 #[derive(Debug)]
 struct HeldFile {
-    file: Box<dyn LogFile>,
+    file: Box<dyn VfsFile>,
     gate: Arc<Gate>,
 }
 
@@ -138,7 +138,7 @@ impl Seek for HeldFile {
     }
 }
 
-impl LogFile for HeldFile {
+impl VfsFile for HeldFile {
     fn length(&self) -> io::Result<u64> {
         self.file.length()
     }

@@ -68,7 +68,7 @@ pub struct Contents {
 
 pub fn read(log: &Recovered, from: Offset) -> Contents {
     let (mut events, mut damage, mut damaged) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for entry in log.read_from(from).ahead() {
+    for entry in log.read_from(from).prefetch() {
         match entry {
             Ok(event) => events.push(event),
             Err(what) => {
@@ -116,12 +116,12 @@ impl Contents {
 pub fn mend(disk: &FaultyDisk, what: &str) -> Contents {
     let mut log = recover(disk).unwrap();
     let before = read(&log, Offset::default());
-    let mended = log.mend(&before.damaged).unwrap();
+    let mended = log.repair(&before.damaged).unwrap();
     assert_eq!(mended, before.damaged, "{what}");
     let after = read(&log, Offset::default());
     assert_eq!((&after.events, after.next), (&before.events, before.next), "{what}");
     assert!(after.damage.is_empty(), "{what}: {after:?}");
-    assert!(log.mend(&before.damaged).unwrap().is_empty(), "{what}: mended twice");
+    assert!(log.repair(&before.damaged).unwrap().is_empty(), "{what}: mended twice");
     assert_eq!(read_all(disk), after, "{what}: another start");
     before
 }

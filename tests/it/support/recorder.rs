@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
-use probewatch::event_log::{self, LockError, RealDisk, Rotation};
+use probewatch::event_log::{self, LockError, OsVfs, Rotation};
 use probewatch::recorder::Retention;
 use probewatch::recorder::{CapturedProbe, Recorder, RecorderError, RecorderHandle, Settings};
 use probewatch::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, State};
@@ -22,7 +22,7 @@ pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
 pub fn settings(data_dir: &Path) -> Settings {
     Settings {
         data_dir: data_dir.to_owned(),
-        disk: Arc::new(RealDisk),
+        vfs: Arc::new(OsVfs),
         fsync_interval: Duration::from_millis(5),
         checkpoint_interval: Duration::from_millis(20),
         // Small, so that segments are sealed in every test.

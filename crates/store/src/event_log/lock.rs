@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::LogError;
-use super::disk::RealDisk;
-use super::folder::create_folder;
+use super::log_dir::create_dir;
+use super::vfs::OsVfs;
 
 /// The data directory is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ impl DataDirLock {
     /// # Errors
     /// [`LockError::Held`] names the process that has it.
     pub fn acquire(data_dir: &Path) -> Result<Self, LockError> {
-        create_folder(&RealDisk, data_dir)?;
+        create_dir(&OsVfs, data_dir)?;
         let path = data_dir.join("lock");
         let mut file = fs::OpenOptions::new()
             .read(true)

@@ -7,7 +7,7 @@
 //! content checksum. Offsets grow by one from line to line and from segment to segment; only behind a
 //! [`lost`](EventKind::Lost) event they grow by its count. Old segments may be gone from the beginning.
 //!
-//! Beside a segment, `….damaged` is what stood in its place before it was mended. A file that ends in
+//! ConcurrentReader a segment, `….damaged` is what stood in its place before it was mended. A file that ends in
 //! `.tmp` is not whole, and one that ends in `.mended` waits to take a segment's place; the next start
 //! removes the one and finishes the other.
 //!
@@ -19,30 +19,30 @@
 //! - What recovery found is fsynced before anything is folded from it.
 //! - An event stays in memory until fsync has taken it. After a write or fsync that failed nothing more is
 //!   acknowledged until the segment was opened anew, holds all that was acknowledged, and what waited has
-//!   been written behind that, fsynced and read back ([`Writer::repair`]).
+//!   been written behind that, fsynced and read back ([`Writer::resume`]).
 //! - A file whose name a crash could lose has its folder fsynced before anything relies on it. No file is
 //!   removed or renamed before what takes its place is on disk.
-//! - Damage is reported with file and line and read as an [`EventKind::Lost`] in place of what it took, so that
+//! - Corruption is reported with file and line and read as an [`EventKind::Lost`] in place of what it took, so that
 //!   every offset is accounted for; what is whole around it is read. Mending makes that so on disk and
-//!   keeps the damaged file aside, so that it is reported once ([`Recovered::mend`]).
+//!   keeps the damaged file aside, so that it is reported once ([`Recovered::repair`]).
 
-mod ahead;
-mod beside;
-mod damage;
-mod disk;
-mod folder;
-mod inventory;
-mod line;
+mod codec;
+mod concurrent_reader;
+mod corruption;
 mod lock;
-mod mend;
-mod pieces;
+mod log_dir;
+mod prefetch;
 mod reader;
 #[cfg(test)]
 mod recorded;
-mod sealed;
+mod repair;
 mod segment;
+mod segment_index;
+mod segment_scanner;
 mod snapshots;
+mod vfs;
 mod writer;
+mod zstd_reader;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
@@ -52,19 +52,19 @@ use std::time::SystemTime;
 
 use tracing::warn;
 
-pub use ahead::Ahead;
-pub use beside::{Beside, EventsUpTo, SegmentBeside};
-pub use damage::Damage;
-pub use disk::{Disk, FileFacts, LogFile, Open, RealDisk};
-use folder::Folder;
-use inventory::Inventory;
-pub use inventory::SealedSegment;
-pub use line::format_line;
+pub use codec::encode_line;
+pub use concurrent_reader::{ConcurrentReader, EventsUpTo, ListedSegment};
+pub use corruption::Corruption;
 pub use lock::{DataDirLock, LockError};
-use pieces::{Lines, Sequence};
+use log_dir::LogDir;
+pub use prefetch::Prefetch;
 pub use reader::{Entry, Events};
 use segment::Segment;
+pub use segment_index::SealedSegment;
+use segment_index::SegmentIndex;
+use segment_scanner::{Lines, OffsetChecker};
 pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
+pub use vfs::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 pub use writer::{LogFull, Rotation, Writer};
 
 use crate::event::Offset;
@@ -100,9 +100,9 @@ impl LogError {
 /// A log whose end is known: it can be read, mended, and turned into a [`Writer`].
 #[derive(Debug)]
 pub struct Recovered {
-    folder: Folder,
+    folder: LogDir,
     /// All segments, also the one that is not full yet.
-    inventory: Inventory,
+    inventory: SegmentIndex,
     /// The offset behind the last event.
     end: Offset,
     next: Offset,
@@ -113,21 +113,21 @@ pub struct Recovered {
 /// # Errors
 /// As [`recover_on`].
 pub fn recover(folder: &Path) -> Result<Recovered, LogError> {
-    recover_on(Arc::new(RealDisk), folder)
+    recover_on(Arc::new(OsVfs), folder)
 }
 
 /// Opens the log in `folder`, which is made where it is missing, and cuts a last line that is not whole.
 ///
 /// # Errors
 /// [`LogError`] where a file or the folder cannot be read, made or shortened.
-pub fn recover_on(disk: Arc<dyn Disk>, folder: &Path) -> Result<Recovered, LogError> {
-    let folder = Folder::make(disk, folder)?;
+pub fn recover_on(disk: Arc<dyn Vfs>, folder: &Path) -> Result<Recovered, LogError> {
+    let folder = LogDir::make(disk, folder)?;
     let (inventory, end) = look_through(&folder)?;
     Ok(Recovered { folder, inventory, end, next: end })
 }
 
 /// What the folder holds, with its end cut to whole lines, and the offset behind the last event.
-fn look_through(folder: &Folder) -> Result<(Inventory, Offset), LogError> {
+fn look_through(folder: &LogDir) -> Result<(SegmentIndex, Offset), LogError> {
     let mut listing = folder.list()?;
     let segments = &mut listing.segments;
     // An empty segment says nothing but its name. One before the last was never used: that before it went
@@ -153,7 +153,7 @@ fn look_through(folder: &Folder) -> Result<(Inventory, Offset), LogError> {
     }
     // An earlier process may have ended before this.
     folder.sync()?;
-    Ok((Inventory::new(listing), end))
+    Ok((SegmentIndex::new(listing), end))
 }
 
 impl Recovered {
@@ -183,18 +183,18 @@ impl Recovered {
         Events::new(&self.folder, &self.inventory.segments, offset, self.end)
     }
 
-    /// Mends the segments that reading found damaged, given by [`Damage::segment`]: whole lines stay as they
+    /// Mends the segments that reading found damaged, given by [`Corruption::segment`]: whole lines stay as they
     /// are, an [`EventKind::Lost`] takes the place of what is damaged or missing, as it was read, and the damaged
     /// file is kept beside as `….damaged`. Returns those that were mended: one that turns out whole, since
     /// only the disk had failed when it was read, stays as it is, and is to be read once more.
     ///
     /// # Errors
     /// [`LogError`]; what was not mended yet stays as it was, or is gone on with at the next start.
-    pub fn mend(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
+    pub fn repair(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
         if segments.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let mended = mend::mend(&self.folder, &self.inventory.segments, self.end, segments);
+        let mended = repair::repair(&self.folder, &self.inventory.segments, self.end, segments);
         // Some may have been mended in spite of the failure.
         (self.inventory, self.end) = look_through(&self.folder)?;
         self.next = self.next.max(self.end);
@@ -222,12 +222,12 @@ impl Recovered {
 
 /// The offset behind the segment's last event. A line that cannot be read counts as one, and so does what
 /// cannot be decompressed. A disk that does not give the bytes says nothing about the end.
-fn end_of(folder: &Folder, segment: &Segment) -> Result<Offset, LogError> {
-    let mut sequence = Sequence::new(segment.base, Offset(u64::MAX));
+fn end_of(folder: &LogDir, segment: &Segment) -> Result<Offset, LogError> {
+    let mut sequence = OffsetChecker::new(segment.base, Offset(u64::MAX));
     let mut lines = Lines::open(folder, segment)?;
     loop {
         match lines.next_line() {
-            // Damage is reported where the events are read.
+            // Corruption is reported where the events are read.
             Ok(Some(line)) => drop(sequence.take(line, Offset::default())),
             Ok(None) => break,
             Err(error) if segment.sealed && error.io().raw_os_error().is_none() => {
@@ -241,9 +241,9 @@ fn end_of(folder: &Folder, segment: &Segment) -> Result<Offset, LogError> {
 }
 
 /// Shortens the segment to the end of its last line, and has all of it on disk.
-fn cut_torn_tail(folder: &Folder, segment: &mut Segment) -> Result<(), LogError> {
+fn cut_torn_tail(folder: &LogDir, segment: &mut Segment) -> Result<(), LogError> {
     let path = &segment.path;
-    let mut reader = io::BufReader::with_capacity(1 << 16, folder.open(path, Open::ToAppend)?);
+    let mut reader = io::BufReader::with_capacity(1 << 16, folder.open(path, OpenMode::Append)?);
     let (mut length, mut whole) = (0, 0);
     let mut line = Vec::new();
     loop {

@@ -3,22 +3,22 @@
 use std::collections::VecDeque;
 
 use super::LogError;
-use super::damage::Damage;
-use super::folder::Folder;
-use super::pieces::{Piece, Pieces};
+use super::corruption::Corruption;
+use super::log_dir::LogDir;
 use super::segment::Segment;
+use super::segment_scanner::{Scanned, SegmentScanner};
 use crate::event::{Event, EventKind, Offset};
 
 /// What reading gives: an event at its offset, or damage.
-pub type Entry = Result<(Offset, Event), Damage>;
+pub type Entry = Result<(Offset, Event), Corruption>;
 
-/// The events of a log from an offset on. Damage is an item of its own; an [`EventKind::Lost`] in place of the
+/// The events of a log from an offset on. Corruption is an item of its own; an [`EventKind::Lost`] in place of the
 /// events that it took and the events behind it follow.
 pub struct Events {
-    folder: Folder,
+    folder: LogDir,
     /// With the offset behind the last event of each.
     segments: VecDeque<(Segment, Offset)>,
-    current: Option<Pieces>,
+    current: Option<SegmentScanner>,
     from: Offset,
     /// The offset behind what was read.
     end: Offset,
@@ -28,7 +28,7 @@ pub struct Events {
 
 impl Events {
     /// The events from `from` on in `segments`, whose last event is before `end`.
-    pub(super) fn new(folder: &Folder, segments: &[Segment], from: Offset, end: Offset) -> Self {
+    pub(super) fn new(folder: &LogDir, segments: &[Segment], from: Offset, end: Offset) -> Self {
         let first = segments.partition_point(|segment| segment.base <= from).saturating_sub(1);
         let ends = segments.iter().skip(first + 1).map(|next| next.base).chain([end]);
         let segments = segments.iter().skip(first).cloned().zip(ends).collect();
@@ -36,10 +36,10 @@ impl Events {
     }
 
     /// The pieces of the segment, which may have been sealed since it was listed.
-    fn open(&self, segment: &Segment, until: Offset) -> Result<Pieces, LogError> {
-        match Pieces::open(&self.folder, segment, until, self.from) {
+    fn open(&self, segment: &Segment, until: Offset) -> Result<SegmentScanner, LogError> {
+        match SegmentScanner::open(&self.folder, segment, until, self.from) {
             Err(error) if error.is_missing() && !segment.sealed => {
-                Pieces::open(&self.folder, &self.folder.sealed_form(segment), until, self.from)
+                SegmentScanner::open(&self.folder, &self.folder.sealed_form(segment), until, self.from)
             }
             opened => opened,
         }
@@ -57,7 +57,7 @@ impl Events {
     }
 
     /// Gives the damage, and then what it took of the events that are wanted.
-    fn report(&mut self, damage: Damage, lost: Option<(Offset, Event)>) -> Entry {
+    fn report(&mut self, damage: Corruption, lost: Option<(Offset, Event)>) -> Entry {
         let is_wanted = |(offset, event): &(Offset, Event)| event.end(*offset) > self.from;
         self.lost = lost.filter(is_wanted).map(|(offset, event)| self.wanted(offset, event));
         Err(damage)
@@ -74,8 +74,8 @@ impl Iterator for Events {
         loop {
             if let Some(pieces) = &mut self.current {
                 match pieces.next() {
-                    Some(Piece::Event(offset, event)) => return Some(Ok(self.wanted(offset, event))),
-                    Some(Piece::Damaged(damage, lost)) => return Some(self.report(damage, lost)),
+                    Some(Scanned::Event(offset, event)) => return Some(Ok(self.wanted(offset, event))),
+                    Some(Scanned::Corrupt(damage, lost)) => return Some(self.report(damage, lost)),
                     None => {
                         self.end = self.end.max(pieces.end());
                         self.current = None;
@@ -86,7 +86,7 @@ impl Iterator for Events {
             if self.end < segment.base {
                 let (from, to) = (self.end, segment.base);
                 self.end = to;
-                let gap = Damage::Gap { from, to };
+                let gap = Corruption::Gap { from, to };
                 let lost = gap.lost(from..to);
                 return Some(self.report(gap, lost));
             }
@@ -95,7 +95,7 @@ impl Iterator for Events {
                 Ok(pieces) => self.current = Some(pieces),
                 Err(error) => {
                     let (base, path) = (segment.base, segment.path);
-                    let damage = Damage::Segment { base, path, line: 1, error };
+                    let damage = Corruption::Segment { base, path, line: 1, error };
                     let lost = damage.lost(base..until);
                     self.end = self.end.max(until);
                     return Some(self.report(damage, lost));

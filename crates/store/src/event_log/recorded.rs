@@ -7,7 +7,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use super::{format_line, recover};
+use super::{encode_line, recover};
 use crate::event::{
     AlertDecision, ChatId, CodeHash, DeviceKey, Event, EventKind, EventReader, Fate, Forgettable,
     LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, Timestamp,
@@ -188,7 +188,7 @@ fn recorded_lines_load_as_a_log() {
 fn events_are_written_as_recorded() {
     let mut written = Vec::new();
     for (offset, event) in expected() {
-        format_line(offset, &event, &mut written).unwrap();
+        encode_line(offset, &event, &mut written).unwrap();
     }
     assert_eq!(String::from_utf8(written).unwrap(), RECORDED);
 }

@@ -1,60 +1,60 @@
-//! What the files in the log's folder are, by their names.
+//! The names of the log's files.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::disk::FileFacts;
+use super::vfs::FileMetadata;
 use crate::event::Offset;
 
 const OPEN: &str = ".ndjson";
 const SEALED: &str = ".ndjson.zst";
-/// Behind the name of a segment: the file is written, and may not be whole.
-const UNFINISHED: &str = ".tmp";
-/// Behind the name of a segment: whole, and about to take its place.
-const MENDED: &str = ".mended";
-/// Behind the name of a segment, perhaps with a number: what it was before it was mended.
-const DAMAGED: &str = ".damaged";
+/// After a segment's name: the file is being written and may not be whole.
+const TEMPORARY: &str = ".tmp";
+/// After a segment's name: the file is whole and about to replace the segment.
+const REPLACEMENT: &str = ".mended";
+/// After a segment's name, perhaps followed by a number: the segment as it was before its repair.
+const QUARANTINED: &str = ".damaged";
 
 /// Digits of an offset in a name.
 const DIGITS: usize = 20;
 
-/// A file of events in a row.
+/// A file of consecutive events.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
     /// The offset of the first event.
     pub(super) base: Offset,
     pub(super) path: PathBuf,
     pub(super) sealed: bool,
-    /// Of the file; an open segment is read up to here.
+    /// The file's length; an open segment is read up to here.
     pub(super) bytes: u64,
     pub(super) modified: SystemTime,
 }
 
 impl Segment {
-    pub(super) fn new(base: Offset, path: PathBuf, sealed: bool, facts: FileFacts) -> Self {
-        Self { base, path, sealed, bytes: facts.bytes, modified: facts.modified }
+    pub(super) fn new(base: Offset, path: PathBuf, sealed: bool, file: FileMetadata) -> Self {
+        Self { base, path, sealed, bytes: file.bytes, modified: file.modified }
     }
 
-    /// When its newest event was recorded, as near as that is known. An open segment is written now, or was until a
-    /// moment ago: what its file says may be of a clock that is behind.
+    /// When its newest event was recorded, as far as known. An open segment is being written, or was a moment ago:
+    /// its file's time may come from a clock that is behind.
     pub(super) fn modified(&self) -> SystemTime {
         if self.sealed { self.modified } else { SystemTime::now() }
     }
 
-    /// Where the open form of the segment lies.
-    pub(super) fn open_path(folder: &Path, base: Offset) -> PathBuf {
-        folder.join(format!("{:0DIGITS$}{OPEN}", base.0))
+    /// The path of the segment while it is open.
+    pub(super) fn open_path(dir: &Path, base: Offset) -> PathBuf {
+        dir.join(format!("{:0DIGITS$}{OPEN}", base.0))
     }
 
-    /// Where its sealed form lies.
-    pub(super) fn sealed_path(folder: &Path, base: Offset) -> PathBuf {
-        folder.join(format!("{:0DIGITS$}{SEALED}", base.0))
+    /// The path of the segment once it is sealed.
+    pub(super) fn sealed_path(dir: &Path, base: Offset) -> PathBuf {
+        dir.join(format!("{:0DIGITS$}{SEALED}", base.0))
     }
 }
 
-/// What was in a segment's place before it was mended.
+/// A corrupt segment that a repair moved out of the way.
 #[derive(Debug, Clone)]
-pub(super) struct SetAside {
+pub(super) struct QuarantinedFile {
     pub(super) base: Offset,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
@@ -62,15 +62,15 @@ pub(super) struct SetAside {
 
 /// What a file of the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     Segment { sealed: bool },
-    Unfinished,
-    Mended,
-    SetAside,
+    Temporary,
+    Replacement,
+    Quarantined,
 }
 
-/// The offset in a file's name and what the file is, where it is one of the log's.
-pub(super) fn kind(path: &Path) -> Option<(Offset, Kind)> {
+/// The offset in a file's name, and the kind of file; `None` if it is no file of the log.
+pub(super) fn parse_name(path: &Path) -> Option<(Offset, FileKind)> {
     let name = path.file_name()?.to_str()?;
     let (digits, rest) = name.split_at_checked(DIGITS)?;
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -82,34 +82,34 @@ pub(super) fn kind(path: &Path) -> Option<(Offset, Kind)> {
         None => (false, rest.strip_prefix(OPEN)?),
     };
     let kind = match suffix {
-        "" => Kind::Segment { sealed },
-        UNFINISHED => Kind::Unfinished,
-        MENDED => Kind::Mended,
-        _ if suffix.starts_with(DAMAGED) => Kind::SetAside,
+        "" => FileKind::Segment { sealed },
+        TEMPORARY => FileKind::Temporary,
+        REPLACEMENT => FileKind::Replacement,
+        _ if suffix.starts_with(QUARANTINED) => FileKind::Quarantined,
         _ => return None,
     };
     Some((Offset(base), kind))
 }
 
-/// The name under which the segment at `path` is written.
-pub(super) fn unfinished(path: &Path) -> PathBuf {
-    with_suffix(path, UNFINISHED)
+/// Where the segment at `path` is written before it is whole.
+pub(super) fn temporary_path(path: &Path) -> PathBuf {
+    with_suffix(path, TEMPORARY)
 }
 
-/// The name under which what will take the place of the segment at `path` waits.
-pub(super) fn mended(path: &Path) -> PathBuf {
-    with_suffix(path, MENDED)
+/// Where a whole file waits that replaces the segment at `path`.
+pub(super) fn replacement_path(path: &Path) -> PathBuf {
+    with_suffix(path, REPLACEMENT)
 }
 
-/// The segment that a file waits to take the place of.
-pub(super) fn to_be_replaced(mended: &Path) -> PathBuf {
-    mended.with_extension("")
+/// The segment that the file at `replacement` replaces.
+pub(super) fn segment_of_replacement(replacement: &Path) -> PathBuf {
+    replacement.with_extension("")
 }
 
-/// The names under which the segment at `path` can be set aside.
-pub(super) fn names_aside(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let numbered = (2_u64..).map(|number| format!("{DAMAGED}-{number}"));
-    std::iter::once(DAMAGED.to_owned()).chain(numbered).map(|suffix| with_suffix(path, &suffix))
+/// The paths to which the segment at `path` can be moved in quarantine.
+pub(super) fn quarantine_paths(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let numbered = (2_u64..).map(|number| format!("{QUARANTINED}-{number}"));
+    std::iter::once(QUARANTINED.to_owned()).chain(numbered).map(|suffix| with_suffix(path, &suffix))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -123,15 +123,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_known_by_their_names() {
+    fn file_names_give_offset_and_kind() {
         for (name, expected) in [
-            ("00000000000000000042.ndjson", Some(Kind::Segment { sealed: false })),
-            ("00000000000000000042.ndjson.zst", Some(Kind::Segment { sealed: true })),
-            ("00000000000000000042.ndjson.tmp", Some(Kind::Unfinished)),
-            ("00000000000000000042.ndjson.zst.tmp", Some(Kind::Unfinished)),
-            ("00000000000000000042.ndjson.zst.mended", Some(Kind::Mended)),
-            ("00000000000000000042.ndjson.damaged", Some(Kind::SetAside)),
-            ("00000000000000000042.ndjson.zst.damaged-2", Some(Kind::SetAside)),
+            ("00000000000000000042.ndjson", Some(FileKind::Segment { sealed: false })),
+            ("00000000000000000042.ndjson.zst", Some(FileKind::Segment { sealed: true })),
+            ("00000000000000000042.ndjson.tmp", Some(FileKind::Temporary)),
+            ("00000000000000000042.ndjson.zst.tmp", Some(FileKind::Temporary)),
+            ("00000000000000000042.ndjson.zst.mended", Some(FileKind::Replacement)),
+            ("00000000000000000042.ndjson.damaged", Some(FileKind::Quarantined)),
+            ("00000000000000000042.ndjson.zst.damaged-2", Some(FileKind::Quarantined)),
             ("00000000000000000042.ndjson.bak", None),
             ("00000000000000000042.json", None),
             ("0000000000000000042.ndjson", None),
@@ -140,13 +140,13 @@ mod tests {
             ("README", None),
             ("", None),
         ] {
-            let found = kind(&Path::new("events").join(name));
+            let found = parse_name(&Path::new("events").join(name));
             assert_eq!(found, expected.map(|kind| (Offset(42), kind)), "{name}");
         }
         let path = Segment::sealed_path(Path::new("events"), Offset(42));
-        assert_eq!(to_be_replaced(&mended(&path)), path);
-        for name in names_aside(&path).take(2).chain([unfinished(&path), mended(&path)]) {
-            assert!(kind(&name).is_some_and(|(base, _)| base == Offset(42)), "{name:?}");
+        assert_eq!(segment_of_replacement(&replacement_path(&path)), path);
+        for name in quarantine_paths(&path).take(2).chain([temporary_path(&path), replacement_path(&path)]) {
+            assert!(parse_name(&name).is_some_and(|(base, _)| base == Offset(42)), "{name:?}");
         }
     }
 }

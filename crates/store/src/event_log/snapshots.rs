@@ -18,9 +18,9 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::LogError;
-use super::disk::RealDisk;
-use super::folder::Folder;
+use super::log_dir::LogDir;
 use super::segment;
+use super::vfs::OsVfs;
 use crate::event::Offset;
 
 const WHOLE: &str = ".ndjson.zst";
@@ -84,10 +84,10 @@ impl Snapshots {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
         verify: impl FnOnce(&mut dyn BufRead) -> Result<(), E>,
     ) -> Result<(), SnapshotFileError> {
-        let folder = Folder::make(Arc::new(RealDisk), &self.folder)?;
+        let folder = LogDir::make(Arc::new(OsVfs), &self.folder)?;
         self.remove_unfinished()?;
         let snapshot = SnapshotFile::new(&self.folder, offset);
-        let unfinished = segment::unfinished(&snapshot.path);
+        let unfinished = segment::temporary_path(&snapshot.path);
         let failed = || LogError::new("write the snapshot", &unfinished);
         let written = folder
             .write_whole(&snapshot.path, true, |file| write(file).map_err(failed()))
@@ -158,7 +158,7 @@ impl SnapshotFile {
         &self.path
     }
 
-    /// What stands in it. Damage is an error of the reading.
+    /// What stands in it. Corruption is an error of the reading.
     ///
     /// # Errors
     /// [`LogError`] where it cannot be opened.
@@ -170,7 +170,7 @@ impl SnapshotFile {
     ///
     /// # Errors
     /// [`LogError`] where that fails.
-    pub fn set_aside(&self) -> Result<PathBuf, LogError> {
+    pub fn quarantine(&self) -> Result<PathBuf, LogError> {
         let aside = self.path.with_file_name(format!("{:020}{DAMAGED}", self.offset.0));
         fs::rename(&self.path, &aside).map_err(LogError::new("rename", &self.path))?;
         Ok(aside)

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, warn};
 
-use super::damage::Damage;
-use super::disk::{FileFacts, LogFile, Open};
-use super::folder::Folder;
-use super::inventory::{Inventory, SealedSegment};
-use super::mend::{self, FoundBy};
+use super::corruption::Corruption;
+use super::log_dir::LogDir;
 use super::reader::Events;
+use super::repair::{self, FoundBy};
 use super::segment::Segment;
-use super::{LogError, Recovered, line};
+use super::segment_index::{SealedSegment, SegmentIndex};
+use super::vfs::{FileMetadata, OpenMode, VfsFile};
+use super::{LogError, Recovered, codec};
 use crate::event::{Event, Offset};
 
 /// What may wait in memory for the disk: above this, an append is refused until a [`Writer::sync`] or a
-/// [`Writer::repair`] has made room.
+/// [`Writer::resume`] has made room.
 const UNSYNCED_LIMIT: usize = 32 << 20;
 
 /// The event does not fit behind those that wait for the disk.
@@ -41,12 +41,12 @@ pub struct Rotation {
 /// process does not lose it), then on disk ([`Writer::sync`]: a power cut does not).
 #[derive(Debug)]
 pub struct Writer {
-    folder: Folder,
+    folder: LogDir,
     rotation: Rotation,
     /// All segments but the one that is written.
-    inventory: Inventory,
+    inventory: SegmentIndex,
     segment: Segment,
-    file: Box<dyn LogFile>,
+    file: Box<dyn VfsFile>,
     age: Age,
     /// The lines behind the synced ones, of which the first `written` bytes are with the system.
     unsynced: Vec<u8>,
@@ -57,7 +57,7 @@ pub struct Writer {
     with_system: Offset,
     next: Offset,
     failed: bool,
-    damage: Vec<Damage>,
+    damage: Vec<Corruption>,
     /// No segment could be made to follow this one, which was told.
     is_overgrown: bool,
     sealer: Option<JoinHandle<Vec<Segment>>>,
@@ -78,7 +78,7 @@ impl Age {
     /// The age of a file that an earlier process made. The events' own times do not tell it: they are of
     /// when a frame was captured, which for a capture file may be years ago. A clock that was set meanwhile
     /// has the segment be sealed a little early, or at most one age after this start.
-    fn of_file(facts: &FileFacts) -> Self {
+    fn of_file(facts: &FileMetadata) -> Self {
         let made = facts.created.unwrap_or(facts.modified);
         Self { before: SystemTime::now().duration_since(made).unwrap_or_default(), since: Instant::now() }
     }
@@ -95,7 +95,7 @@ impl Writer {
         let last = inventory.segments.pop_if(|last| !last.sealed && (next == end || last.bytes == 0));
         let (segment, file) = match last {
             Some(last) if next == end => {
-                let file = folder.open(&last.path, Open::ToAppend)?;
+                let file = folder.open(&last.path, OpenMode::Append)?;
                 (last, file)
             }
             unused => {
@@ -105,7 +105,7 @@ impl Writer {
                 folder.begin(next)?
             }
         };
-        let facts = folder.look_at(&segment.path)?;
+        let facts = folder.metadata(&segment.path)?;
         let mut writer = Self {
             folder,
             rotation,
@@ -137,7 +137,7 @@ impl Writer {
             return Err(LogFull);
         }
         let offset = self.next;
-        line::format_line(offset, event, &mut self.unsynced).map_err(|_| LogFull)?;
+        codec::encode_line(offset, event, &mut self.unsynced).map_err(|_| LogFull)?;
         self.next = event.end(offset);
         Ok(offset)
     }
@@ -157,24 +157,24 @@ impl Writer {
         self.unsynced.len()
     }
 
-    /// Whether the last write or fsync failed, so that only [`Writer::repair`] can go on.
+    /// Whether the last write or fsync failed, so that only [`Writer::resume`] can go on.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// The damage that [`Writer::repair`] found since this was asked last. The events that it took had been
+    /// The damage that [`Writer::resume`] found since this was asked last. The events that it took had been
     /// acknowledged; they are an [`EventKind::Lost`](crate::event::EventKind::Lost) in the log now.
-    pub fn take_damage(&mut self) -> Vec<Damage> {
+    pub fn take_corruption(&mut self) -> Vec<Corruption> {
         std::mem::take(&mut self.damage)
     }
 
     /// Hands all that was appended to the system.
     ///
     /// # Errors
-    /// [`LogError`]; nothing is lost, and nothing more is written until [`Writer::repair`] succeeds.
+    /// [`LogError`]; nothing is lost, and nothing more is written until [`Writer::resume`] succeeds.
     pub fn write(&mut self) -> Result<(), LogError> {
         if self.failed {
-            return self.repair();
+            return self.resume();
         }
         let waiting = self.unsynced.get(self.written..).unwrap_or_default();
         if waiting.is_empty() {
@@ -229,15 +229,15 @@ impl Writer {
     /// is fsynced and reads as it was written, it counts.
     ///
     /// Where something is gone that was fsynced, it becomes an [`EventKind::Lost`](crate::event::EventKind::Lost); see
-    /// [`Writer::take_damage`].
+    /// [`Writer::take_corruption`].
     ///
     /// # Errors
     /// As [`Writer::write`], as long as the disk takes nothing.
-    pub fn repair(&mut self) -> Result<(), LogError> {
+    pub fn resume(&mut self) -> Result<(), LogError> {
         self.failed = true;
         self.check_synced()?;
         let path = &self.segment.path;
-        let mut file = self.folder.open(path, Open::ToAppend)?;
+        let mut file = self.folder.open(path, OpenMode::Append)?;
         // Where the file was gone, its name is new.
         self.folder.sync()?;
         file.set_length(self.synced_bytes).map_err(LogError::new("shorten", path))?;
@@ -256,21 +256,21 @@ impl Writer {
         // An earlier try may have ended in the middle of it.
         if let Some(bytes) = self.folder.waiting_to_replace(path)? {
             self.synced_bytes = bytes;
-            self.inventory.set_aside(self.folder.finish_mending(path)?);
+            self.inventory.quarantined(self.folder.finish_mending(path)?);
             return Ok(());
         }
-        let mut file = self.folder.open(path, Open::ToAppend)?;
+        let mut file = self.folder.open(path, OpenMode::Append)?;
         if ends_whole(&mut *file, self.synced_bytes).map_err(LogError::new("check", path))? {
             return Ok(());
         }
         drop(file);
         let synced = Segment { bytes: self.synced_bytes, ..self.segment.clone() };
-        if let Some(mended) = mend::prepare(&self.folder, &synced, self.synced, FoundBy::Writer)? {
+        if let Some(mended) = repair::prepare(&self.folder, &synced, self.synced, FoundBy::Writer)? {
             error!("{} lost events that were on disk: {}", path.display(), mended.damage);
             self.damage.push(mended.damage);
             self.folder.await_replacing(path)?;
             self.synced_bytes = mended.bytes;
-            self.inventory.set_aside(self.folder.finish_mending(path)?);
+            self.inventory.quarantined(self.folder.finish_mending(path)?);
         }
         Ok(())
     }
@@ -355,11 +355,11 @@ impl Writer {
         Ok(count)
     }
 
-    /// As [`Recovered::mend`], for segments that are written to their end.
+    /// As [`Recovered::repair`], for segments that are written to their end.
     ///
     /// # Errors
     /// [`LogError`]; what was not mended yet stays as it was, or is gone on with at the next start.
-    pub fn mend(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
+    pub fn repair(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
         let end = self.segment.base;
         let segments = segments.iter().copied().filter(|base| *base < end).collect::<BTreeSet<_>>();
         if segments.is_empty() {
@@ -368,16 +368,16 @@ impl Writer {
         self.wait_for_sealer();
         let mut with_end = self.inventory.segments.clone();
         with_end.push(self.segment.clone());
-        let mended = mend::mend(&self.folder, &with_end, end, &segments);
+        let mended = repair::repair(&self.folder, &with_end, end, &segments);
         let mut listing = self.folder.list()?;
         listing.segments.retain(|segment| segment.base < end);
-        self.inventory = Inventory::new(listing);
+        self.inventory = SegmentIndex::new(listing);
         mended
     }
 }
 
 /// Whether the file holds `bytes` bytes that end a line.
-fn ends_whole(file: &mut dyn LogFile, bytes: u64) -> io::Result<bool> {
+fn ends_whole(file: &mut dyn VfsFile, bytes: u64) -> io::Result<bool> {
     let Some(last) = bytes.checked_sub(1) else { return Ok(true) };
     if file.length()? < bytes {
         return Ok(false);
@@ -389,7 +389,7 @@ fn ends_whole(file: &mut dyn LogFile, bytes: u64) -> io::Result<bool> {
 }
 
 /// Reads what lies behind the first `bytes` bytes, and fails unless it is `expected`.
-fn is_behind(file: &mut dyn LogFile, bytes: u64, expected: &[u8]) -> io::Result<()> {
+fn is_behind(file: &mut dyn VfsFile, bytes: u64, expected: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(bytes))?;
     let mut found = [0; 1 << 12];
     for expected in expected.chunks(found.len()) {

@@ -149,8 +149,8 @@ fn compare(
                 }
             }
             // What the snapshot stands for may leave while it is read.
-            Err(damage) if damage.is_of_missing_segment() && damage.segment() < begin => {}
-            Err(damage) if damage.has_only_left() => return Ok(None),
+            Err(damage) if damage.is_missing_segment() && damage.segment() < begin => {}
+            Err(damage) if damage.is_only_removal() => return Ok(None),
             Err(damage) => damages.note(damage),
         }
     }

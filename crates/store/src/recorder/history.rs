@@ -15,7 +15,7 @@ use memchr::memmem::Finder;
 use serde::Serialize;
 
 use crate::event::{EventKind, Offset, Probe, Timestamp};
-use crate::event_log::{Beside, Disk, EventsUpTo, LogError, SegmentBeside, Snapshots};
+use crate::event_log::{ConcurrentReader, EventsUpTo, ListedSegment, LogError, Snapshots, Vfs};
 use dot11::{MacAddr, Ssid, hex};
 
 /// How far the clock of a disk may be behind that of a capture.
@@ -45,13 +45,16 @@ pub struct LogSize {
 /// The log as who does not write it sees it.
 #[derive(Debug, Clone)]
 pub struct History {
-    log: Beside,
+    log: ConcurrentReader,
     snapshots: Snapshots,
 }
 
 impl History {
-    pub(super) fn new(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
-        Self { log: Beside::new(disk, &data_dir.join("events")), snapshots: Snapshots::of(data_dir) }
+    pub(super) fn new(disk: Arc<dyn Vfs>, data_dir: &Path) -> Self {
+        Self {
+            log: ConcurrentReader::new(disk, &data_dir.join("events")),
+            snapshots: Snapshots::of(data_dir),
+        }
     }
 
     pub(super) fn snapshots(&self) -> &Snapshots {
@@ -64,7 +67,7 @@ impl History {
     /// # Errors
     /// [`LogError`] where the log cannot be listed.
     pub fn events(&self, from: Option<Offset>, end: Offset) -> Result<EventsUpTo, LogError> {
-        self.log.up_to(from, end)
+        self.log.events_up_to(from, end)
     }
 
     /// Hands over the sought probes that were captured from `from` on, in the order in which they were
@@ -80,7 +83,7 @@ impl History {
         mut take: impl FnMut(Offset, Probe),
     ) -> Result<(), LogError> {
         let segments = self.segments(from)?;
-        let all: u64 = segments.iter().map(SegmentBeside::bytes).sum();
+        let all: u64 = segments.iter().map(ListedSegment::bytes).sum();
         let lines = SoughtLines::new(sought);
         let mut read = 0;
         for segment in segments {
@@ -169,11 +172,11 @@ impl History {
                 },
             )?;
         }
-        Ok(LogSize { bytes: segments.iter().map(SegmentBeside::bytes).sum(), oldest })
+        Ok(LogSize { bytes: segments.iter().map(ListedSegment::bytes).sum(), oldest })
     }
 
     /// The segments that can hold what was captured from `from` on, oldest first.
-    fn segments(&self, from: Timestamp) -> Result<Vec<SegmentBeside>, LogError> {
+    fn segments(&self, from: Timestamp) -> Result<Vec<ListedSegment>, LogError> {
         let mut segments = self.log.segments()?;
         let from = from.earlier_by(MAX_CLOCK_SKEW);
         segments.retain(|segment| segment.sealed_at().is_none_or(|at| Timestamp::from(at) >= from));
@@ -221,7 +224,7 @@ impl<'a> SoughtLines<'a> {
         }
     }
 
-    fn read(&self, segment: &SegmentBeside, mut take: impl FnMut(Offset, Probe)) -> Result<(), LogError> {
+    fn read(&self, segment: &ListedSegment, mut take: impl FnMut(Offset, Probe)) -> Result<(), LogError> {
         let read = segment.read(
             |line| self.takes(line),
             |offset, event| {

@@ -159,7 +159,7 @@ impl Recorder {
 
     /// Where a disk that failed has lost what it had taken, makes the state what the log gives now.
     pub(super) fn rebuild_after_damage(&mut self) {
-        let damage = self.log.take_damage();
+        let damage = self.log.take_corruption();
         if damage.is_empty() {
             return;
         }

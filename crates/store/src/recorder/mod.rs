@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use crate::event::{Event, EventKind, NamedBy, Timestamp};
-use crate::event_log::{self, DataDirLock, Disk, LockError, LogError, Rotation, Writer};
+use crate::event_log::{self, DataDirLock, LockError, LogError, Rotation, Vfs, Writer};
 use crate::state::{AlertPolicy, State, StateStore, StateStoreError};
 pub use alert_metrics::AlertMetrics;
 pub use check::{CheckError, CheckReport};
@@ -76,7 +76,7 @@ pub struct Settings {
     /// The folder that holds the log and the state.
     pub data_dir: PathBuf,
     /// Where the log lies.
-    pub disk: Arc<dyn Disk>,
+    pub vfs: Arc<dyn Vfs>,
     /// How long a probe may wait for its fsync.
     pub fsync_interval: Duration,
     /// How often the state goes to sled.
@@ -149,7 +149,7 @@ impl Recorder {
     pub fn open(settings: Settings) -> Result<(Self, RecorderHandle), RecorderError> {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let mut recovered =
-            event_log::recover_on(Arc::clone(&settings.disk), &settings.data_dir.join("events"))?;
+            event_log::recover_on(Arc::clone(&settings.vfs), &settings.data_dir.join("events"))?;
         let written = recovered.last_written();
         let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
@@ -158,7 +158,7 @@ impl Recorder {
         let written = written.map(Timestamp::from).max(state.totals().last_mark);
         let known = TimeFloor::new(state.newest_time(), written);
         let shared = Arc::new(Shared::new(state, known));
-        let history = History::new(Arc::clone(&settings.disk), &settings.data_dir);
+        let history = History::new(Arc::clone(&settings.vfs), &settings.data_dir);
         let now = Instant::now();
         let mut recorder = Self {
             _lock: lock,
@@ -403,7 +403,7 @@ impl Recorder {
         if self.log.has_failed() {
             if now - self.last_repair >= REPAIR_INTERVAL {
                 self.last_repair = now;
-                let outcome = self.log.repair();
+                let outcome = self.log.resume();
                 let _ = self.track_disk_health(outcome);
             }
         } else if now - self.last_sync >= self.settings.fsync_interval {

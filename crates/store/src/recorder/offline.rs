@@ -12,7 +12,7 @@ use super::recovery::{self, catch_up, checkpoint, newest_snapshot, state_folder}
 use super::{History, LogSize, RecorderError, Settings};
 use crate::event::{Offset, Timestamp};
 use crate::event_log::{
-    self, DataDirLock, Entry, LogError, RealDisk, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
+    self, DataDirLock, Entry, LogError, OsVfs, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
 };
 use crate::state::{Differences, SnapshotError, State, StateImage, StateStore};
 
@@ -80,7 +80,7 @@ impl OfflineDataDir {
     /// # Errors
     /// [`LogError`] where it cannot be looked at.
     pub fn log_size(&self) -> Result<LogSize, LogError> {
-        History::new(Arc::new(RealDisk), &self.data_dir).size()
+        History::new(Arc::new(OsVfs), &self.data_dir).size()
     }
 
     /// The state at the log's end, as the next start would have it. sled keeps what it has.
@@ -124,7 +124,7 @@ impl OfflineDataDir {
             return BTreeSet::new();
         }
         let is_before = |entry: &Entry| entry.as_ref().map_or(true, |(offset, _)| *offset < end);
-        let before = self.log.read_from(first).ahead().take_while(is_before);
+        let before = self.log.read_from(first).prefetch().take_while(is_before);
         before.filter_map(|entry| Some(entry.err()?.segment())).collect()
     }
 
@@ -151,7 +151,7 @@ impl OfflineDataDir {
         let until = checkpoint.clone().unwrap_or_default().max(given.next_offset());
         // All of the log, and the gap before it where no snapshot fills that.
         let from = self.log.first_offset().min(given.next_offset());
-        for entry in self.log.read_from(from).ahead() {
+        for entry in self.log.read_from(from).prefetch() {
             match entry {
                 Ok((offset, event)) if offset < until => {
                     for state in std::iter::once(&mut given).chain(in_sled.as_mut().ok()) {

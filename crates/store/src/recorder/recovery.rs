@@ -86,7 +86,7 @@ pub(super) fn open_state(
 /// Mends the segments that were found damaged; whether what was read of them still holds, which it does
 /// not where only the disk had failed to give it.
 pub(super) fn mend(log: &mut Recovered, damaged: &BTreeSet<Offset>) -> bool {
-    match log.mend(damaged) {
+    match log.repair(damaged) {
         Ok(mended) => mended == *damaged,
         Err(error) => {
             warn!("{error}; damaged segments of the log stay as they are for now");
@@ -182,12 +182,12 @@ pub(super) fn newest_snapshot(
 }
 
 fn set_aside(file: &SnapshotFile, error: &SnapshotError) -> Result<(), LogError> {
-    let aside = file.set_aside()?;
+    let aside = file.quarantine()?;
     warn!("{error}: {} was set aside as {}", file.path().display(), aside.display());
     Ok(())
 }
 
-/// Folds into `state` what the log has after it; the segments that are damaged, as [`Recovered::mend`] takes
+/// Folds into `state` what the log has after it; the segments that are damaged, as [`Recovered::repair`] takes
 /// them. `progress` hears now and then up to which event it is.
 pub(super) fn catch_up(
     state: &mut State,
@@ -205,7 +205,7 @@ pub(super) fn fold_all(
 ) -> BTreeSet<Offset> {
     let (mut folded, mut reports) = (0_u64, 0_u64);
     let mut damaged = BTreeSet::new();
-    let mut events = events.ahead();
+    let mut events = events.prefetch();
     let mut batch: Vec<Entry> = Vec::with_capacity(BATCH_SIZE);
     loop {
         batch.extend(events.by_ref().take(BATCH_SIZE));

@@ -11,7 +11,7 @@ const LOST: &[u8] = b"{\"type\":\"lost\",";
 ///
 /// # Errors
 /// If the event cannot be serialized; `lines` is as it was.
-pub fn format_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+pub fn encode_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let start = lines.len();
     lines.extend_from_slice(START);
     lines.extend_from_slice(itoa::Buffer::new().format(offset.0).as_bytes());

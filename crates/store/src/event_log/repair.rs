@@ -6,18 +6,18 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::LogError;
-use super::damage::Damage;
-use super::folder::Folder;
-use super::line;
-use super::pieces::{Piece, Pieces};
+use super::codec;
+use super::corruption::Corruption;
+use super::log_dir::LogDir;
 use super::segment::{self, Segment};
+use super::segment_scanner::{Scanned, SegmentScanner};
 use crate::event::{Event, Offset};
 
-/// A whole segment that is written under the name for what is unfinished; [`Folder::await_replacing`] is
+/// A whole segment that is written under the name for what is unfinished; [`LogDir::await_replacing`] is
 /// the next step.
-pub(super) struct Mended {
+pub(super) struct Repaired {
     /// What was wrong first.
-    pub(super) damage: Damage,
+    pub(super) damage: Corruption,
     /// The whole segment's length.
     pub(super) bytes: u64,
 }
@@ -36,8 +36,8 @@ pub(super) enum FoundBy {
 /// Mends the damaged ones of `segments` that begin with `bases`, of which the last ends before `end`. A
 /// base with which no segment begins is that of events that are missing before the next segment. Returns
 /// the bases of those that were mended.
-pub(super) fn mend(
-    folder: &Folder,
+pub(super) fn repair(
+    folder: &LogDir,
     segments: &[Segment],
     end: Offset,
     bases: &BTreeSet<Offset>,
@@ -69,28 +69,28 @@ pub(super) fn mend(
 /// Writes what is to take the place of `segment`, whose last event is before `until`; nothing where the
 /// segment is whole.
 pub(super) fn prepare(
-    folder: &Folder,
+    folder: &LogDir,
     segment: &Segment,
     until: Offset,
     found_by: FoundBy,
-) -> Result<Option<Mended>, LogError> {
-    let mut pieces = Pieces::open(folder, segment, until, Offset::default())?;
+) -> Result<Option<Repaired>, LogError> {
+    let mut pieces = SegmentScanner::open(folder, segment, until, Offset::default())?;
     let mut first = None;
     let bytes = folder.write_whole(&segment.path, segment.sealed, |file| {
         let failed = || LogError::new("write what is whole of", &segment.path);
         while let Some(piece) = pieces.next() {
             match piece {
-                Piece::Event(..) => {
+                Scanned::Event(..) => {
                     let line = pieces.text();
                     file.write_all(line.strip_suffix(b"\n").unwrap_or(line)).map_err(failed())?;
                     file.write_all(b"\n").map_err(failed())?;
                 }
-                Piece::Damaged(Damage::Segment { error, .. }, _)
+                Scanned::Corrupt(Corruption::Segment { error, .. }, _)
                     if found_by == FoundBy::Writer && error.io().raw_os_error().is_some() =>
                 {
                     return Err(error);
                 }
-                Piece::Damaged(damage, lost) => {
+                Scanned::Corrupt(damage, lost) => {
                     write_lost(file, lost).map_err(failed())?;
                     first.get_or_insert(damage);
                 }
@@ -98,25 +98,25 @@ pub(super) fn prepare(
         }
         if found_by == FoundBy::Writer && pieces.end() < until {
             let (from, to) = (pieces.end(), until);
-            let gap = Damage::Gap { from, to };
+            let gap = Corruption::Gap { from, to };
             write_lost(file, gap.lost(from..to)).map_err(failed())?;
             first.get_or_insert(gap);
         }
         Ok(())
     })?;
     match first {
-        Some(damage) => Ok(Some(Mended { damage, bytes })),
+        Some(damage) => Ok(Some(Repaired { damage, bytes })),
         None => {
-            folder.remove(&segment::unfinished(&segment.path))?;
+            folder.remove(&segment::temporary_path(&segment.path))?;
             Ok(None)
         }
     }
 }
 
 /// Has a segment say that the events from `from` up to `until` are missing.
-fn fill(folder: &Folder, from: Offset, until: Offset) -> Result<(), LogError> {
+fn fill(folder: &LogDir, from: Offset, until: Offset) -> Result<(), LogError> {
     let path = folder.sealed_path(from);
-    let lost = Damage::Gap { from, to: until }.lost(from..until);
+    let lost = Corruption::Gap { from, to: until }.lost(from..until);
     folder.write_whole(&path, true, |file| write_lost(file, lost).map_err(LogError::new("write", &path)))?;
     folder.put_in_place(&path)
 }
@@ -124,7 +124,7 @@ fn fill(folder: &Folder, from: Offset, until: Offset) -> Result<(), LogError> {
 fn write_lost(file: &mut dyn Write, lost: Option<(Offset, Event)>) -> std::io::Result<()> {
     let mut text = Vec::new();
     if let Some((offset, event)) = lost {
-        line::format_line(offset, &event, &mut text)?;
+        codec::encode_line(offset, &event, &mut text)?;
     }
     file.write_all(&text)
 }

@@ -8,7 +8,7 @@ use crate::event::{Event, EventKind, Offset};
 
 /// A place in the log that holds no event where one should be.
 #[derive(Debug, thiserror::Error)]
-pub enum Damage {
+pub enum Corruption {
     /// Lines in a row that cannot be read as events.
     #[error("{} of {} {} damaged: {why}", numbered(lines), path.display(), is_or_are(lines))]
     Lines {
@@ -53,7 +53,7 @@ pub enum Damage {
     },
 }
 
-impl Damage {
+impl Corruption {
     /// The offset with which the segment begins that has to be mended: the one that is damaged, or the one
     /// that is missing.
     pub fn segment(&self) -> Offset {
@@ -64,7 +64,7 @@ impl Damage {
     }
 
     /// Whether it is only that a segment is gone, as those are that left the log.
-    pub fn is_of_missing_segment(&self) -> bool {
+    pub fn is_missing_segment(&self) -> bool {
         match self {
             Self::Gap { .. } | Self::Left { .. } => true,
             Self::Segment { error, .. } => error.is_missing(),
@@ -73,7 +73,7 @@ impl Damage {
     }
 
     /// Whether nothing is damaged, and the events left the log as they should.
-    pub fn has_only_left(&self) -> bool {
+    pub fn is_only_removal(&self) -> bool {
         matches!(self, Self::Left { .. })
     }
 

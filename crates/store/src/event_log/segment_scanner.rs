@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::LogError;
-use super::damage::Damage;
-use super::disk::Open;
-use super::folder::Folder;
-use super::line::{self, Line};
-use super::sealed::SealedText;
+use super::codec::{self, Line};
+use super::corruption::Corruption;
+use super::log_dir::LogDir;
 use super::segment::Segment;
+use super::vfs::OpenMode;
+use super::zstd_reader::ZstdReader;
 use crate::event::{Event, EventReader, Offset};
 use dot11::write_printable;
 
@@ -29,13 +29,13 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn open(folder: &Folder, segment: &Segment) -> Result<Self, LogError> {
+    pub(super) fn open(folder: &LogDir, segment: &Segment) -> Result<Self, LogError> {
         let path = &segment.path;
         let text: Box<dyn Read + Send> = if segment.sealed {
-            Box::new(SealedText::open(folder, path)?)
+            Box::new(ZstdReader::open(folder, path)?)
         } else {
             // What lies behind that is being written.
-            Box::new(folder.open(path, Open::ToRead)?.take(segment.bytes))
+            Box::new(folder.open(path, OpenMode::Read)?.take(segment.bytes))
         };
         let reader = BufReader::with_capacity(READ_AT_ONCE, text);
         Ok(Self { path: path.clone(), reader, line: Vec::new() })
@@ -54,7 +54,7 @@ const SHORTEST_LINE: u64 = 32;
 
 /// Holds the lines of a segment to their offsets: each is that behind the line before it. Only a damaged
 /// line may hide some; an offset that is further on than these is damage itself.
-pub(super) struct Sequence {
+pub(super) struct OffsetChecker {
     expected: Offset,
     /// The offset of the first event that the segment cannot hold.
     until: Offset,
@@ -65,7 +65,7 @@ pub(super) struct Sequence {
     reader: EventReader,
 }
 
-impl Sequence {
+impl OffsetChecker {
     pub(super) fn new(base: Offset, until: Offset) -> Self {
         Self { expected: base, until, damaged: 0, hidden: 0, reader: EventReader::default() }
     }
@@ -74,7 +74,7 @@ impl Sequence {
     pub(super) fn take(&mut self, text: &mut [u8], from: Offset) -> Result<(Offset, Option<Event>), String> {
         let taken = self.read(text, from);
         if taken.is_err() {
-            self.damaged += line::count(text).max(1);
+            self.damaged += codec::count(text).max(1);
             self.hidden += 1 + text.len() as u64 / SHORTEST_LINE;
         }
         taken
@@ -118,20 +118,20 @@ fn complaint(error: &serde_json::Error) -> String {
 }
 
 /// A part of a segment.
-pub(super) enum Piece {
-    /// A line; its text is [`Pieces::text`].
+pub(super) enum Scanned {
+    /// A line; its text is [`SegmentScanner::text`].
     Event(Offset, Event),
     /// Something that cannot be read, and what stands for the events that it was.
-    Damaged(Damage, Option<(Offset, Event)>),
+    Corrupt(Corruption, Option<(Offset, Event)>),
 }
 
 /// Reads a segment piece by piece.
-pub(super) struct Pieces {
+pub(super) struct SegmentScanner {
     segment: Segment,
     from: Offset,
     lines: Lines,
     line_number: u64,
-    sequence: Sequence,
+    sequence: OffsetChecker,
     /// The damaged lines since the last good one.
     run: Option<Run>,
     /// The event of the last line, which follows the damage before it.
@@ -146,10 +146,10 @@ struct Run {
     why: String,
 }
 
-impl Pieces {
+impl SegmentScanner {
     /// The pieces of `segment`, whose last event is before `until`. Events before `from` are left out.
     pub(super) fn open(
-        folder: &Folder,
+        folder: &LogDir,
         segment: &Segment,
         until: Offset,
         from: Offset,
@@ -159,7 +159,7 @@ impl Pieces {
             from,
             lines: Lines::open(folder, segment)?,
             line_number: 0,
-            sequence: Sequence::new(segment.base, until),
+            sequence: OffsetChecker::new(segment.base, until),
             run: None,
             waiting: None,
             failure: None,
@@ -177,9 +177,9 @@ impl Pieces {
         self.sequence.expected
     }
 
-    pub(super) fn next(&mut self) -> Option<Piece> {
+    pub(super) fn next(&mut self) -> Option<Scanned> {
         if let Some((offset, event)) = self.waiting.take() {
-            return Some(Piece::Event(offset, event));
+            return Some(Scanned::Event(offset, event));
         }
         while !self.is_at_end {
             let expected = self.sequence.expected;
@@ -193,7 +193,7 @@ impl Pieces {
                             return Some(self.damaged_lines(run, expected..offset));
                         }
                         if let Some((offset, event)) = event {
-                            return Some(Piece::Event(offset, event));
+                            return Some(Scanned::Event(offset, event));
                         }
                     }
                     Err(why) => {
@@ -219,7 +219,7 @@ impl Pieces {
     }
 
     /// What is wrong with the segment's end; the lines first.
-    fn last_damage(&mut self) -> Option<Piece> {
+    fn last_damage(&mut self) -> Option<Scanned> {
         let expected = self.sequence.expected;
         let missing = expected..self.sequence.until;
         match (self.run.take(), self.failure.take()) {
@@ -234,18 +234,18 @@ impl Pieces {
             (None, Some(error)) => {
                 self.sequence.go_on_from(missing.end.max(expected));
                 let (base, line) = (self.segment.base, self.line_number);
-                let damage = Damage::Segment { base, path: self.segment.path.clone(), line, error };
+                let damage = Corruption::Segment { base, path: self.segment.path.clone(), line, error };
                 let lost = damage.lost(missing);
-                Some(Piece::Damaged(damage, lost))
+                Some(Scanned::Corrupt(damage, lost))
             }
             (None, None) => None,
         }
     }
 
-    fn damaged_lines(&self, Run { lines, why }: Run, missing: Range<Offset>) -> Piece {
+    fn damaged_lines(&self, Run { lines, why }: Run, missing: Range<Offset>) -> Scanned {
         let (base, path) = (self.segment.base, self.segment.path.clone());
-        let damage = Damage::Lines { base, path, lines, why };
+        let damage = Corruption::Lines { base, path, lines, why };
         let lost = damage.lost(missing);
-        Piece::Damaged(damage, lost)
+        Scanned::Corrupt(damage, lost)
     }
 }

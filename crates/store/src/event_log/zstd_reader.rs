@@ -6,31 +6,31 @@ use std::path::{Path, PathBuf};
 use zstd::zstd_safe::DParameter;
 
 use super::LogError;
-use super::disk::{LogFile, Open};
-use super::folder::Folder;
+use super::log_dir::LogDir;
+use super::vfs::{OpenMode, VfsFile};
 
-type Decoder = zstd::Decoder<'static, BufReader<Box<dyn LogFile>>>;
+type Decoder = zstd::Decoder<'static, BufReader<Box<dyn VfsFile>>>;
 
 /// Decompresses. Where that fails, all that can be had in spite of it comes first and the failure behind
 /// it: that the checksum is wrong stops nothing but the last of the text, which is read once more without.
-pub(super) struct SealedText {
-    folder: Folder,
+pub(super) struct ZstdReader {
+    folder: LogDir,
     path: PathBuf,
     decoder: Decoder,
     given: u64,
     failure: Option<io::Error>,
 }
 
-impl SealedText {
-    pub(super) fn open(folder: &Folder, path: &Path) -> Result<Self, LogError> {
-        let file = folder.open(path, Open::ToRead)?;
+impl ZstdReader {
+    pub(super) fn open(folder: &LogDir, path: &Path) -> Result<Self, LogError> {
+        let file = folder.open(path, OpenMode::Read)?;
         let decoder = zstd::Decoder::new(file).map_err(LogError::new("decompress", path))?;
         Ok(Self { folder: folder.clone(), path: path.to_owned(), decoder, given: 0, failure: None })
     }
 
     /// Has the decoder stand where it stood, and look at no checksum.
     fn go_on_without_checksum(&mut self) -> io::Result<()> {
-        let file = self.folder.open(&self.path, Open::ToRead).map_err(|error| error.source)?;
+        let file = self.folder.open(&self.path, OpenMode::Read).map_err(|error| error.source)?;
         self.decoder = zstd::Decoder::new(file)?;
         self.decoder.set_parameter(DParameter::ForceIgnoreChecksum(true))?;
         let given = io::copy(&mut (&mut self.decoder).take(self.given), &mut io::sink())?;
@@ -38,7 +38,7 @@ impl SealedText {
     }
 }
 
-impl Read for SealedText {
+impl Read for ZstdReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut outcome = self.decoder.read(buffer);
         if let Err(error) = outcome {

@@ -4,8 +4,8 @@
 use std::time::SystemTime;
 
 use super::LogError;
-use super::folder::{Folder, Listing};
-use super::segment::{Segment, SetAside};
+use super::log_dir::{Listing, LogDir};
+use super::segment::{QuarantinedFile, Segment};
 use crate::event::Offset;
 
 /// A segment that no event is added to any more.
@@ -23,15 +23,15 @@ pub struct SealedSegment {
 
 /// What the folder holds besides the segment that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Inventory {
+pub(super) struct SegmentIndex {
     /// In the order of their offsets; the last may still have its open form.
     pub(super) segments: Vec<Segment>,
-    set_aside: Vec<SetAside>,
+    quarantined: Vec<QuarantinedFile>,
 }
 
-impl Inventory {
-    pub(super) fn new(Listing { segments, set_aside }: Listing) -> Self {
-        Self { segments, set_aside }
+impl SegmentIndex {
+    pub(super) fn new(Listing { segments, quarantined }: Listing) -> Self {
+        Self { segments, quarantined }
     }
 
     /// The segments, of which the last ends before `end`.
@@ -46,13 +46,13 @@ impl Inventory {
     }
 
     fn bytes_aside(&self, from: Offset, to: Offset) -> u64 {
-        let aside = self.set_aside.iter().filter(|file| (from..to).contains(&file.base));
+        let aside = self.quarantined.iter().filter(|file| (from..to).contains(&file.base));
         aside.map(|file| file.bytes).sum()
     }
 
     /// What all of it takes on disk, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let aside: u64 = self.set_aside.iter().map(|file| file.bytes).sum();
+        let aside: u64 = self.quarantined.iter().map(|file| file.bytes).sum();
         aside + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
     }
 
@@ -64,8 +64,8 @@ impl Inventory {
     }
 
     /// These were set aside.
-    pub(super) fn set_aside(&mut self, files: Option<SetAside>) {
-        self.set_aside.extend(files);
+    pub(super) fn quarantined(&mut self, files: Option<QuarantinedFile>) {
+        self.quarantined.extend(files);
     }
 
     /// How many of the segments have only events before `offset`; the last ends before `end`.
@@ -78,7 +78,7 @@ impl Inventory {
     /// offset behind the last segment.
     pub(super) fn remove_first(
         &mut self,
-        folder: &Folder,
+        folder: &LogDir,
         count: usize,
         end: Offset,
     ) -> Result<(), LogError> {
@@ -87,7 +87,7 @@ impl Inventory {
             let next = self.segments.get(1).map_or(end, |next| next.base);
             folder.remove_segment(oldest.base)?;
             self.segments.remove(0);
-            for file in self.set_aside.extract_if(.., |file| file.base < next) {
+            for file in self.quarantined.extract_if(.., |file| file.base < next) {
                 folder.remove(&file.path)?;
             }
             folder.sync()?;

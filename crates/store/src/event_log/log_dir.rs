@@ -10,8 +10,8 @@ use memchr::memmem::Finder;
 use tracing::warn;
 
 use super::LogError;
-use super::disk::{Disk, FileFacts, LogFile, Open};
-use super::segment::{self, Kind, Segment, SetAside};
+use super::segment::{self, FileKind, QuarantinedFile, Segment};
+use super::vfs::{FileMetadata, OpenMode, Vfs, VfsFile};
 use crate::event::{Offset, Timestamp};
 
 /// zstd's own default: several times smaller than the text at a small part of a core.
@@ -23,8 +23,8 @@ const NOT_BEFORE: &[u8] = b",\"not_before\":";
 
 /// The log's folder on its disk. What fails, fails with the file's name.
 #[derive(Debug, Clone)]
-pub(super) struct Folder {
-    disk: Arc<dyn Disk>,
+pub(super) struct LogDir {
+    disk: Arc<dyn Vfs>,
     path: PathBuf,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Folder {
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) segments: Vec<Segment>,
-    pub(super) set_aside: Vec<SetAside>,
+    pub(super) quarantined: Vec<QuarantinedFile>,
 }
 
 /// Copies a segment's text; the newest time that its probes know it was at least, if any had to be marked with
@@ -57,24 +57,24 @@ fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write) -> io::Result<Option<
 }
 
 /// Makes `folder` with its parents so that a crash cannot lose its name.
-pub(super) fn create_folder(disk: &dyn Disk, folder: &Path) -> Result<(), LogError> {
+pub(super) fn create_dir(disk: &dyn Vfs, folder: &Path) -> Result<(), LogError> {
     let parent = parent_of(folder);
-    let created = match disk.create_folder(folder) {
+    let created = match disk.create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && parent != folder => {
-            create_folder(disk, parent)?;
-            disk.create_folder(folder)
+            create_dir(disk, parent)?;
+            disk.create_dir(folder)
         }
         created => created,
     };
     match created {
-        Ok(()) => sync_folder(disk, parent),
+        Ok(()) => sync_dir(disk, parent),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(LogError::new("create the folder", folder)(error)),
     }
 }
 
-fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result<(), LogError> {
-    disk.sync_folder(folder).map_err(LogError::new("fsync the folder", folder))
+fn sync_dir(disk: &dyn Vfs, folder: &Path) -> Result<(), LogError> {
+    disk.sync_dir(folder).map_err(LogError::new("fsync the folder", folder))
 }
 
 /// The folder in which a name stands; a bare name stands in the working directory.
@@ -86,34 +86,34 @@ fn parent_of(path: &Path) -> &Path {
     }
 }
 
-impl Folder {
+impl LogDir {
     /// The folder at `path`, which is made where it is missing.
-    pub(super) fn make(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, LogError> {
-        create_folder(&*disk, path)?;
+    pub(super) fn make(disk: Arc<dyn Vfs>, path: &Path) -> Result<Self, LogError> {
+        create_dir(&*disk, path)?;
         // An earlier process may have ended between making the folder and this.
-        sync_folder(&*disk, parent_of(path))?;
+        sync_dir(&*disk, parent_of(path))?;
         Ok(Self { disk, path: path.to_owned() })
     }
 
     /// The folder at `path`, as it is there.
-    pub(super) fn there(disk: Arc<dyn Disk>, path: &Path) -> Self {
+    pub(super) fn there(disk: Arc<dyn Vfs>, path: &Path) -> Self {
         Self { disk, path: path.to_owned() }
     }
 
     pub(super) fn sync(&self) -> Result<(), LogError> {
-        sync_folder(&*self.disk, &self.path)
+        sync_dir(&*self.disk, &self.path)
     }
 
-    pub(super) fn open(&self, path: &Path, how: Open) -> Result<Box<dyn LogFile>, LogError> {
+    pub(super) fn open(&self, path: &Path, how: OpenMode) -> Result<Box<dyn VfsFile>, LogError> {
         self.disk.open(path, how).map_err(LogError::new("open", path))
     }
 
-    pub(super) fn look_at(&self, path: &Path) -> Result<FileFacts, LogError> {
-        self.disk.look_at(path).map_err(LogError::new("look at", path))
+    pub(super) fn metadata(&self, path: &Path) -> Result<FileMetadata, LogError> {
+        self.disk.metadata(path).map_err(LogError::new("look at", path))
     }
 
-    fn facts_if_there(&self, path: &Path) -> Result<Option<FileFacts>, LogError> {
-        match self.disk.look_at(path) {
+    fn facts_if_there(&self, path: &Path) -> Result<Option<FileMetadata>, LogError> {
+        match self.disk.metadata(path) {
             Ok(facts) => Ok(Some(facts)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(LogError::new("look at", path)(error)),
@@ -126,7 +126,7 @@ impl Folder {
 
     /// Removes a file, unless it is gone already.
     pub(super) fn remove(&self, path: &Path) -> Result<(), LogError> {
-        match self.disk.remove(path) {
+        match self.disk.remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(LogError::new("remove", path)(error))
             }
@@ -145,23 +145,29 @@ impl Folder {
     /// to take a segment's place takes it. Not to be called while a seal runs.
     pub(super) fn list(&self) -> Result<Listing, LogError> {
         for path in self.files()? {
-            match segment::kind(&path) {
-                Some((_, Kind::Unfinished)) => self.remove(&path)?,
-                Some((_, Kind::Mended)) => drop(self.finish_mending(&segment::to_be_replaced(&path))?),
+            match segment::parse_name(&path) {
+                Some((_, FileKind::Temporary)) => self.remove(&path)?,
+                Some((_, FileKind::Replacement)) => {
+                    drop(self.finish_mending(&segment::segment_of_replacement(&path))?)
+                }
                 _ => {}
             }
         }
         let mut listing = Listing::default();
         for path in self.files()? {
-            let Some((base, kind)) = segment::kind(&path) else { continue };
-            let facts = self.look_at(&path)?;
+            let Some((base, kind)) = segment::parse_name(&path) else { continue };
+            let facts = self.metadata(&path)?;
             match kind {
-                Kind::Segment { sealed } => listing.segments.push(Segment::new(base, path, sealed, facts)),
-                Kind::SetAside => listing.set_aside.push(SetAside { base, path, bytes: facts.bytes }),
-                Kind::Unfinished | Kind::Mended => {}
+                FileKind::Segment { sealed } => {
+                    listing.segments.push(Segment::new(base, path, sealed, facts))
+                }
+                FileKind::Quarantined => {
+                    listing.quarantined.push(QuarantinedFile { base, path, bytes: facts.bytes })
+                }
+                FileKind::Temporary | FileKind::Replacement => {}
             }
         }
-        listing.set_aside.sort_by_key(|file| file.base);
+        listing.quarantined.sort_by_key(|file| file.base);
         listing.segments.sort_by_key(|segment| (segment.base, !segment.sealed));
         let mut twins = Vec::new();
         listing.segments.dedup_by(|open, sealed| {
@@ -179,7 +185,7 @@ impl Folder {
     pub(super) fn look_through(&self) -> Result<Vec<Segment>, LogError> {
         let mut segments = Vec::new();
         for path in self.files()? {
-            if let Some((base, Kind::Segment { sealed })) = segment::kind(&path)
+            if let Some((base, FileKind::Segment { sealed })) = segment::parse_name(&path)
                 && let Some(facts) = self.facts_if_there(&path)?
             {
                 segments.push(Segment::new(base, path, sealed, facts));
@@ -196,10 +202,10 @@ impl Folder {
 
     /// Begins a segment to append to, whose name cannot be lost by a crash any more; or else its file is
     /// removed again.
-    pub(super) fn begin(&self, base: Offset) -> Result<(Segment, Box<dyn LogFile>), LogError> {
+    pub(super) fn begin(&self, base: Offset) -> Result<(Segment, Box<dyn VfsFile>), LogError> {
         let path = Segment::open_path(&self.path, base);
-        let file = self.open(&path, Open::ToAppend)?;
-        let facts = self.sync().and_then(|()| self.look_at(&path)).inspect_err(|_| {
+        let file = self.open(&path, OpenMode::Append)?;
+        let facts = self.sync().and_then(|()| self.metadata(&path)).inspect_err(|_| {
             // A segment that is not used would hide the events that go into the one before it.
             if let Err(error) = self.remove(&path) {
                 warn!("{error}");
@@ -215,14 +221,14 @@ impl Folder {
     /// events know it was at least. By that it is told how old they are.
     pub(super) fn seal(&self, open: &Segment) -> Result<Segment, LogError> {
         let sealed = Segment::sealed_path(&self.path, open.base);
-        let mut text = BufReader::new(self.open(&open.path, Open::ToRead)?);
+        let mut text = BufReader::new(self.open(&open.path, OpenMode::Read)?);
         let mut least = None;
         self.write_whole(&sealed, true, |file| {
             least = copy_lines(&mut text, file).map_err(LogError::new("compress", &open.path))?;
             Ok(())
         })?;
         if let Some(least) = least.map(SystemTime::from).filter(|least| *least > SystemTime::now()) {
-            let unfinished = segment::unfinished(&sealed);
+            let unfinished = segment::temporary_path(&sealed);
             let set = self.disk.set_modified(&unfinished, least);
             set.map_err(LogError::new("set the time of", &unfinished))?;
         }
@@ -231,7 +237,7 @@ impl Folder {
         if let Err(error) = self.remove(&open.path) {
             warn!("{error}");
         }
-        Ok(Segment::new(open.base, sealed.clone(), true, self.look_at(&sealed)?))
+        Ok(Segment::new(open.base, sealed.clone(), true, self.metadata(&sealed)?))
     }
 
     /// Writes what is to become the segment at `path` under the name for what is unfinished, and has it on
@@ -242,9 +248,9 @@ impl Folder {
         sealed: bool,
         write: impl FnOnce(&mut dyn Write) -> Result<(), LogError>,
     ) -> Result<u64, LogError> {
-        let unfinished = segment::unfinished(path);
+        let unfinished = segment::temporary_path(path);
         let failed = || LogError::new("write", &unfinished);
-        let mut file = BufWriter::new(self.open(&unfinished, Open::Anew)?);
+        let mut file = BufWriter::new(self.open(&unfinished, OpenMode::Truncate)?);
         if sealed {
             let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed())?;
             encoder.include_checksum(true).map_err(failed())?;
@@ -260,39 +266,43 @@ impl Folder {
 
     /// The length in bytes of what waits to take the place of the segment at `path`, if anything does.
     pub(super) fn waiting_to_replace(&self, path: &Path) -> Result<Option<u64>, LogError> {
-        self.facts_if_there(&segment::mended(path)).map(|facts| facts.map(|facts| facts.bytes))
+        self.facts_if_there(&segment::replacement_path(path)).map(|facts| facts.map(|facts| facts.bytes))
     }
 
     /// Puts what waits to take the place of the segment at `path` there, and the segment aside if it is
     /// still there.
-    pub(super) fn finish_mending(&self, path: &Path) -> Result<Option<SetAside>, LogError> {
-        let mut set_aside = None;
+    pub(super) fn finish_mending(&self, path: &Path) -> Result<Option<QuarantinedFile>, LogError> {
+        let mut quarantined = None;
         // One name after the other: between any two of these steps, what waits is whole.
-        if let Some(FileFacts { bytes, .. }) = self.facts_if_there(path)? {
-            for aside in segment::names_aside(path) {
+        if let Some(FileMetadata { bytes, .. }) = self.facts_if_there(path)? {
+            for aside in segment::quarantine_paths(path) {
                 if self.facts_if_there(&aside)?.is_none() {
                     self.rename(path, &aside)?;
-                    set_aside = segment::kind(path).map(|(base, _)| SetAside { base, path: aside, bytes });
+                    quarantined = segment::parse_name(path).map(|(base, _)| QuarantinedFile {
+                        base,
+                        path: aside,
+                        bytes,
+                    });
                     break;
                 }
             }
             self.sync()?;
         }
-        self.rename(&segment::mended(path), path)?;
+        self.rename(&segment::replacement_path(path), path)?;
         self.sync()?;
-        Ok(set_aside)
+        Ok(quarantined)
     }
 
-    /// Has the whole file that [`Folder::write_whole`] wrote wait to take the place of the segment at
+    /// Has the whole file that [`LogDir::write_whole`] wrote wait to take the place of the segment at
     /// `path`.
     pub(super) fn await_replacing(&self, path: &Path) -> Result<(), LogError> {
-        self.rename(&segment::unfinished(path), &segment::mended(path))?;
+        self.rename(&segment::temporary_path(path), &segment::replacement_path(path))?;
         self.sync()
     }
 
     /// Has that file be the segment at `path`, where there is none.
     pub(super) fn put_in_place(&self, path: &Path) -> Result<(), LogError> {
-        self.rename(&segment::unfinished(path), path)?;
+        self.rename(&segment::temporary_path(path), path)?;
         self.sync()
     }
 

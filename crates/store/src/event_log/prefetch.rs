@@ -15,7 +15,7 @@ const BATCH: usize = 512;
 const BATCHES: usize = 4;
 
 /// The same entries as of [`Events`], read ahead of their use. The reading ends when this is dropped.
-pub struct Ahead {
+pub struct Prefetch {
     batch: vec::IntoIter<Entry>,
     source: Source,
 }
@@ -32,7 +32,7 @@ enum Source {
 
 impl Events {
     /// Has the events read ahead on a thread of their own.
-    pub fn ahead(self) -> Ahead {
+    pub fn prefetch(self) -> Prefetch {
         // The events are handed over once there is a thread, so that they are still here where there is none.
         let (hand_over, take_over) = sync_channel::<Self>(1);
         let (sender, batches) = sync_channel(BATCHES);
@@ -51,7 +51,7 @@ impl Events {
                 Source::Here(Box::new(self))
             }
         };
-        Ahead { batch: Vec::new().into_iter(), source }
+        Prefetch { batch: Vec::new().into_iter(), source }
     }
 }
 
@@ -65,7 +65,7 @@ fn read(mut events: Events, batches: &SyncSender<Vec<Entry>>) {
     }
 }
 
-impl Iterator for Ahead {
+impl Iterator for Prefetch {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
@@ -92,7 +92,7 @@ impl Iterator for Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for Prefetch {
     fn drop(&mut self) {
         // The thread learns that nobody wants more from the channel's end, which has to come first.
         if let Source::Thread { batches, thread } = std::mem::replace(&mut self.source, Source::Nothing) {

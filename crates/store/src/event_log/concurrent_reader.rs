@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::LogError;
-use super::damage::Damage;
-use super::disk::Disk;
-use super::folder::Folder;
-use super::line::Line;
-use super::pieces::Lines;
+use super::codec::Line;
+use super::corruption::Corruption;
+use super::log_dir::LogDir;
 use super::reader::{Entry, Events};
 use super::segment::Segment;
+use super::segment_scanner::Lines;
+use super::vfs::Vfs;
 use crate::event::{Event, EventKind, EventReader, Offset};
 
 /// How often a folder is listed that is never twice the same.
@@ -29,29 +29,29 @@ const LISTINGS: usize = 8;
 
 /// A log that someone else may be writing.
 #[derive(Debug, Clone)]
-pub struct Beside {
-    folder: Folder,
+pub struct ConcurrentReader {
+    folder: LogDir,
 }
 
 /// A segment as it was when it was listed.
 #[derive(Debug)]
-pub struct SegmentBeside {
-    folder: Folder,
+pub struct ListedSegment {
+    folder: LogDir,
     segment: Segment,
 }
 
-impl Beside {
+impl ConcurrentReader {
     /// The log in `folder`.
-    pub fn new(disk: Arc<dyn Disk>, folder: &Path) -> Self {
-        Self { folder: Folder::there(disk, folder) }
+    pub fn new(disk: Arc<dyn Vfs>, folder: &Path) -> Self {
+        Self { folder: LogDir::there(disk, folder) }
     }
 
     /// Its segments, oldest first.
     ///
     /// # Errors
     /// [`LogError`] where the folder cannot be listed.
-    pub fn segments(&self) -> Result<Vec<SegmentBeside>, LogError> {
-        let beside = |segment| SegmentBeside { folder: self.folder.clone(), segment };
+    pub fn segments(&self) -> Result<Vec<ListedSegment>, LogError> {
+        let beside = |segment| ListedSegment { folder: self.folder.clone(), segment };
         Ok(self.list()?.into_iter().map(beside).collect())
     }
 
@@ -79,7 +79,7 @@ impl Beside {
     ///
     /// # Errors
     /// [`LogError`] where the folder cannot be listed.
-    pub fn up_to(&self, from: Option<Offset>, end: Offset) -> Result<EventsUpTo, LogError> {
+    pub fn events_up_to(&self, from: Option<Offset>, end: Offset) -> Result<EventsUpTo, LogError> {
         let segments = self.list()?;
         let first = segments.first().map_or(end, |first| first.base);
         let from = from.map_or(first, |from| from.min(first));
@@ -97,7 +97,7 @@ impl Beside {
 
 /// The events of a log that goes on behind them.
 pub struct EventsUpTo {
-    log: Beside,
+    log: ConcurrentReader,
     events: Events,
     /// The offset behind what was given.
     next: Offset,
@@ -135,7 +135,7 @@ impl Iterator for EventsUpTo {
                     self.next = event.end(offset);
                     return Some(Ok((offset, self.cut(offset, event))));
                 }
-                Err(damage) if damage.is_of_missing_segment() => {
+                Err(damage) if damage.is_missing_segment() => {
                     let from = damage.segment();
                     let told = self.left_before;
                     if from >= told {
@@ -146,7 +146,7 @@ impl Iterator for EventsUpTo {
                     }
                     self.leaving = Some(from);
                     if from >= told {
-                        return Some(Err(Damage::Left { from, to: self.left_before }));
+                        return Some(Err(Corruption::Left { from, to: self.left_before }));
                     }
                 }
                 Err(damage) => return Some(Err(damage)),
@@ -167,7 +167,7 @@ impl EventsUpTo {
     }
 }
 
-impl SegmentBeside {
+impl ListedSegment {
     /// The length of its file.
     pub fn bytes(&self) -> u64 {
         self.segment.bytes
