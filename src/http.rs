@@ -79,7 +79,7 @@ pub async fn serve(
         });
     }
     if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
-        warn!("some requests did not finish before the listener stopped");
+        warn!(event = "drain_timeout", "some requests did not finish before the listener stopped");
     }
 }
 

@@ -80,6 +80,16 @@ pub enum ServiceError {
     Bug(&'static str),
 }
 
+impl ServiceError {
+    /// What the reader can do about it, where the error does not say so itself.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Telegram(error) => error.remedy(),
+            _ => None,
+        }
+    }
+}
+
 /// The recorder's settings in `config`; alerts go to the chats that the bot serves. Nothing is too old to be
 /// kept.
 pub fn recorder_settings(config: &Config) -> recorder::Settings {
@@ -356,7 +366,7 @@ async fn stop_bot(bot: Option<BotTask>) -> Result<(), ServiceError> {
         Ok(Ok(outcome)) => Ok(outcome?),
         Ok(Err(_)) => Err(ServiceError::Bug("bot")),
         Err(_) => {
-            warn!("Telegram did not take the last replies in time");
+            warn!(event = "bot_stop_timeout", "Telegram did not accept the last replies in time");
             bot.abort();
             Ok(())
         }

@@ -243,6 +243,7 @@ impl CliError {
     fn remedy(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Capture(error) => error.remedy(),
+            Self::Service(error) => error.remedy().map(Cow::from),
             _ => None,
         }
     }

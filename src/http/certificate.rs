@@ -76,7 +76,7 @@ impl Certificate {
             Ok(certificate) => return Ok(certificate),
             Err(Unfit::Unread(error)) if error.kind() == io::ErrorKind::NotFound => {}
             Err(why) => {
-                warn!("the certificate in {} cannot be used, a new one is made: {why}", file.display());
+                warn!(event = "certificate_unusable", path = %file.display(), error = %why, "could not use the stored certificate; making a new one");
             }
         }
         let host = host.to_str();
@@ -85,10 +85,15 @@ impl Certificate {
         let key =
             PrivateKeyDer::try_from(key.serialize_der()).map_err(|why| rustls::Error::General(why.into()))?;
         match write(file, &key, made.der()) {
-            Ok(()) => info!("made a certificate for {host} in {}", file.display()),
+            Ok(()) => {
+                info!(event = "certificate_created", %host, path = %file.display(), "made a certificate")
+            }
             Err(error) => warn!(
-                "could not keep the certificate for {host} in {}, the next start makes another: {error}",
-                file.display()
+                event = "certificate_not_stored",
+                %host,
+                path = %file.display(),
+                %error,
+                "could not store the certificate; the next start makes another"
             ),
         }
         Ok(Self::new(made.into(), key)?)

@@ -62,7 +62,9 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     match listener.local_addr() {
-        Ok(address) => info!("health and metrics listening on {address}"),
+        Ok(address) => {
+            info!(event = "monitoring_listening", %address, "listening for health and metrics requests")
+        }
         Err(error) => warn!("health and metrics listen on an address that cannot be told: {error}"),
     }
     let monitor = Monitor { monitored, stalled: Arc::default() };

@@ -104,7 +104,7 @@ impl NameImporter {
             }
         }
         self.failure_warned = false;
-        info!("imported names of devices: {added} added, {changed} changed, {removed} removed");
+        info!(event = "names_imported", added, changed, removed, "imported names of devices");
     }
 
     fn difference(&mut self, state: &State, now: Timestamp) -> Difference {

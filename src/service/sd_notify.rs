@@ -126,7 +126,7 @@ impl Systemd {
         if let Err(error) = socket.send_to_addr(message.as_bytes(), address)
             && !has_failed.swap(true, Ordering::Relaxed)
         {
-            warn!("systemd was not told how the service is doing: {error}");
+            warn!(event = "systemd_notify_failed", %error, "could not tell systemd how the service is doing");
         }
     }
 }

@@ -149,7 +149,7 @@ impl SourceWorker {
         if let Some(ended) = ended
             && tokio::time::timeout(STOP_TIMEOUT, ended).await.is_err()
         {
-            warn!("{} did not stop in time", self.name);
+            warn!(event = "source_stop_timeout", source = %self.name, "{} did not stop in time", self.name);
         }
     }
 
@@ -224,12 +224,12 @@ impl SourceWorker {
             let error = match outcome {
                 _ if self.stop.is_cancelled() => break,
                 Ok(()) if is_named_pipe(&source.origin) => {
-                    info!("nobody writes to {} any more; waiting for who does next", self.name);
+                    info!(event = "source_waiting", source = %self.name, "nobody writes to {} any more; waiting for who does next", self.name);
                     self.now().condition = SourceState::Opening;
                     continue;
                 }
                 Ok(()) => {
-                    info!("{} is at its end", self.name);
+                    info!(event = "source_finished", source = %self.name, "{} is at its end", self.name);
                     break;
                 }
                 Err(error) => error,
@@ -241,7 +241,7 @@ impl SourceWorker {
             };
             let named = capture::with_remedy(named, error.remedy());
             if !is_reopened(&source.origin, was_open) {
-                return warn!("{named}");
+                return warn!(event = "source_failed", source = %self.name, "{named}");
             }
             if begun.elapsed() >= STABLE_AFTER && self.has_captured_frames() {
                 wait = FIRST_RETRY_DELAY;
@@ -249,7 +249,7 @@ impl SourceWorker {
             // The service may end for want of it, and is the one to say why then.
             let is_refused = self.startup_state() == StartupState::Refused;
             if !is_refused {
-                warn!("{named}; trying again in {} s", wait.as_secs());
+                warn!(event = "source_retry", source = %self.name, wait_seconds = wait.as_secs(), "{named}; trying again");
             }
             let came_back = runtime.block_on(async {
                 tokio::select! {
@@ -258,7 +258,7 @@ impl SourceWorker {
                 }
             });
             if is_refused && !self.stop.is_cancelled() {
-                warn!("{named}; trying again");
+                warn!(event = "source_retry", source = %self.name, wait_seconds = 0, "{named}; trying again");
             }
             wait = if came_back { FIRST_RETRY_DELAY } else { (wait * 2).min(MAX_RETRY_DELAY) };
             self.now().restarts += 1;
@@ -318,7 +318,7 @@ impl SourceWorker {
             now.counters = capture.counters();
         }
         self.shared.starts.send_replace(());
-        info!("hearing {} ({})", self.name, capture.link_type());
+        info!(event = "source_opened", source = %self.name, "hearing {} ({})", self.name, capture.link_type());
         let is_live = origin.is_live();
         let recorder = &self.shared.recorder;
         let mut converter = ProbeConverter::new(&self.name, self.shared.include_bad_fcs);
@@ -360,15 +360,21 @@ impl SourceWorker {
         match look.not_before {
             _ if !look.has_changed => {}
             Some(_) if is_only_this_one => warn!(
+                event = "source_clock_behind",
+                source = %name,
+                frame_time = %time,
                 "{name}: a frame says that it is {time}, and this machine that it is {now}: the clock is behind \
                  there. Until it is right, this machine's counts; set the clock of whatever hears there"
             ),
             Some(least) => warn!(
+                event = "source_clock_behind",
+                source = %name,
+                frame_time = %time,
                 "{name}: a frame says that it is {time}, but it is {least} at least: the clock is behind. Until \
                  it is right, probes count at the newest time that is known; see to it that the clock is set \
                  from the network (timedatectl)"
             ),
-            None => info!("{name}: the clock is right again"),
+            None => info!(event = "source_clock_right", source = %name, "{name}: the clock is right again"),
         }
     }
 }

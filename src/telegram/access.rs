@@ -110,15 +110,16 @@ impl Access {
             let wait = match self.new_code(Role::Owner, None).await {
                 Ok(code) => {
                     info!(
-                        "nobody owns this bot yet. Open https://t.me/{bot}?start={code} or send it \
-                         \"/start {code}\": the first who does owns it. The code is good for {hours} hours",
-                        bot = self.username,
-                        hours = CODE_TIME.as_secs() / 3600,
+                        event = "ownership_offered",
+                        link = %format_args!("https://t.me/{}?start={code}", self.username),
+                        command = format!("/start {code}"),
+                        valid_hours = CODE_TIME.as_secs() / 3600,
+                        "this bot has no owner yet: the first person to open the link, or to send it the command, owns it",
                     );
                     CODE_TIME
                 }
                 Err(error) => {
-                    warn!("nobody owns this bot yet, and there is no code to own it with: {error}");
+                    warn!(event = "ownership_code_failed", %error, "this bot has no owner yet, and no code could be made; trying again");
                     CODE_RETRY
                 }
             };
@@ -149,7 +150,7 @@ impl Access {
         }
         // Another chat may have come first.
         let role = self.recorder.state().chats().pairing(chat)?.role;
-        info!("chat {chat} let itself in with a code, as {role:?}");
+        info!(event = "chat_paired", %chat, ?role, "a chat used an invitation code");
         if role == Role::Owner {
             self.owners_changed.notify_one();
             bot_commands::set_for_owner(&self.api, chat).await;
@@ -227,7 +228,7 @@ impl Access {
             }
             listed
         };
-        info!("chat {} was removed by owner {owner}", listed.chat);
+        info!(event = "chat_removed", chat = %listed.chat, %owner, "an owner removed a chat");
         if listed.role == Role::Owner {
             self.owners_changed.notify_one();
             bot_commands::clear(&self.api, listed.chat).await;
@@ -246,11 +247,11 @@ impl Access {
             Ok(_) => true,
             // The bot was put out of it, or it is no more.
             Err(RequestError::Never(why)) => {
-                info!("there was no leaving chat {chat}: {why}");
+                info!(event = "chat_already_left", %chat, reason = %why, "the bot is no longer in a removed chat");
                 true
             }
             Err(failure) => {
-                warn!("the bot could not leave chat {chat}, where it answers nobody: {failure}");
+                warn!(event = "leave_failed", %chat, error = %failure, "could not leave a removed chat; the bot answers nobody there");
                 false
             }
         }

@@ -62,16 +62,23 @@ impl RequestError {
     pub(super) fn named_wait(&self) -> Option<Duration> {
         if let Self::Later(named, _) = self { *named } else { None }
     }
+
+    /// What the operator can do about it.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Topic(_) => Some(
+                "open the forum's General topic, or write to the bot in another topic: alerts then go there",
+            ),
+            Self::Token => TelegramError::Token.remedy(),
+            Self::Never(_) | Self::Moved(_) | Self::Later(..) => None,
+        }
+    }
 }
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Never(why) | Self::Later(None, why) => f.write_str(why),
-            Self::Topic(why) => write!(
-                f,
-                "{why}: open the forum's General, or write to the bot in a topic, where alerts go then"
-            ),
+            Self::Never(why) | Self::Topic(why) | Self::Later(None, why) => f.write_str(why),
             Self::Moved(chat) => write!(f, "the group became the supergroup {chat}"),
             Self::Token => f.write_str("Telegram does not know the bot's token"),
             Self::Later(Some(wait), why) => write!(f, "{why} for {} s", wait.as_secs()),
@@ -322,7 +329,14 @@ async fn until_answered<T, A: Future<Output = Result<T, RequestError>>>(
             RequestError::Never(_) | RequestError::Topic(_) | RequestError::Moved(_) => Some(LONGEST_WAIT),
         };
         let wait = backoff.next(named);
-        warn!("Telegram did not take {method}: {failure}; trying again in {} s", wait.as_secs());
+        warn!(
+            event = "request_failed",
+            method,
+            wait_seconds = wait.as_secs(),
+            error = %failure,
+            remedy = failure.remedy(),
+            "Telegram did not accept a request; trying again"
+        );
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => return Ok(None),

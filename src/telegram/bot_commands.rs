@@ -96,11 +96,13 @@ where
             Ok(_) => return,
             Err(RequestError::Later(named, why)) => (named, why),
             // Telegram knows no chat that never wrote to the bot; its menu is set at the next start.
-            Err(refused) => return debug!("{} was refused: {refused}", P::NAME),
+            Err(refused) => {
+                return debug!(method = P::NAME, error = %refused, "Telegram refused a command menu");
+            }
         };
         let wait = backoff.next(named);
         if number == 1 {
-            warn!("a menu of commands is not set yet ({}): {why}; it is tried again", P::NAME);
+            warn!(method = P::NAME, error = %why, "could not set a command menu; trying again");
         }
         tokio::time::sleep(wait).await;
     }

@@ -123,7 +123,7 @@ impl Handler {
             && self.sender.serves(before)
         {
             if let Err(error) = self.sender.follow(before, now).await {
-                warn!("the group {before} became {now}, which could not be noted: {error}");
+                warn!(from = %before, to = %now, %error, "could not record that a group became a supergroup");
             }
             return;
         }
@@ -247,7 +247,7 @@ impl Handler {
         request.text = text.map(|text| text.chars().take(TOLD_LIMIT).collect());
         // Telegram takes it for some seconds only; what the press did is done all the same.
         if let Err(failure) = self.api.ask(&request).await {
-            debug!("the press of a button was not answered: {failure}");
+            debug!(error = %failure, "could not answer a button press");
         }
     }
 
@@ -278,7 +278,9 @@ impl Handler {
     fn log_stranger(&self, chat: ChatId) {
         if self.strangers_logged.try_acquire(chat, Instant::now()) {
             info!(
-                "chat {chat} is not served and was told nothing of use; to serve it, add {chat} to telegram.chats"
+                event = "chat_not_served",
+                %chat,
+                "ignored a chat that is not served; to serve it, add its number to telegram.chats"
             );
         }
     }
@@ -292,10 +294,12 @@ impl Handler {
         }
         self.access.note_name(chat, name_of(&change.chat));
         if change.new_chat_member.is_present() {
-            info!("the bot is in chat {chat} now");
+            info!(event = "bot_added", %chat, "the bot was added to a chat");
         } else {
             warn!(
-                "the bot was removed from chat {chat}, or blocked there: its alerts are lost until that ends"
+                event = "bot_removed",
+                %chat,
+                "the bot was removed from a chat, or blocked there: alerts to it are dropped until it is back"
             );
         }
     }
@@ -304,7 +308,7 @@ impl Handler {
     fn has_acted_on(&self, update: u32) -> bool {
         let has = self.recorder.state().chats().has_answered(update);
         if has {
-            info!("update {update} was acted on before a restart; it is not repeated");
+            info!(event = "update_repeated", update, "skipped an update that was handled before the restart");
         }
         has
     }

@@ -73,14 +73,18 @@ impl<T: Copy> IncidentState<T> {
         match outcome {
             Ok(()) => {}
             Err(RequestError::Never(why)) => {
-                warn!("chat {chat} cannot be told how the recording does: {why}");
+                warn!(event = "notice_undeliverable", %chat, error = %why, "could not send a notice; it is dropped");
             }
             Err(failure) => {
                 let wait = self.backoff.next(failure.named_wait());
                 self.retry_at = Some(now + wait);
                 return warn!(
-                    "chat {chat} is told in {} s how the recording does: {failure}",
-                    wait.as_secs()
+                    event = "notice_delayed",
+                    %chat,
+                    wait_seconds = wait.as_secs(),
+                    error = %failure,
+                    remedy = failure.remedy(),
+                    "could not send a notice; trying again"
                 );
             }
         }

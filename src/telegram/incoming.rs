@@ -20,7 +20,7 @@ pub(super) fn read_update(mut update: Value) -> Result<Update, serde_json::Error
     // teloxide reads the kind of an update from text alone.
     let update: Update = serde_json::from_str(&update.to_string())?;
     if let UpdateKind::Error(_) = update.kind {
-        warn!("update {} has a form that is not known, and is left out", update.id.0);
+        warn!(update = update.id.0, "ignored an update of an unknown form");
     }
     Ok(update)
 }

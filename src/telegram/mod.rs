@@ -31,6 +31,7 @@ mod token_bucket;
 mod topics;
 mod webhook;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use teloxide::payloads::GetMe;
@@ -51,39 +52,54 @@ use quiet_hours::LocalQuietHours;
 use sender::Sender;
 use webhook::WebhookListener;
 
-/// The bot cannot serve, and trying again would not help.
+/// Why the bot cannot serve. Trying again would not help.
 #[derive(Debug, thiserror::Error)]
 pub enum TelegramError {
-    /// Telegram does not know the token.
-    #[error("Telegram refused the bot's token: check telegram.token, or ask @BotFather for a new one")]
+    /// Telegram rejects the token.
+    #[error("Telegram refused the bot's token")]
     Token,
-    /// The webhook's address cannot be listened on.
+    /// The webhook's listener cannot bind its address.
     #[error("could not listen on {address} for the webhook (telegram.webhook.listen): {source}")]
     Listen {
         /// The configured address.
-        address: std::net::SocketAddr,
-        /// What the system said.
+        address: SocketAddr,
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The webhook's port is one that the process may not listen on.
+    /// The webhook's port needs a capability that the process does not have.
     #[error(
-        "could not listen on {address} for the webhook: ports below 1024 need the right CAP_NET_BIND_SERVICE, which \
-         probewatch does without; take port 8443 in telegram.webhook.url, or set telegram.webhook.listen to a port \
-         above and have the router forward to that"
+        "could not listen on {address} for the webhook: ports below 1024 need the capability CAP_NET_BIND_SERVICE"
     )]
     ListenPermission {
         /// The configured address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
     },
-    /// There can be no certificate for the webhook.
+    /// The webhook's certificate cannot be made.
     #[error("could not make a certificate for the host in telegram.webhook.url: {0}")]
     Certificate(CertificateError),
     /// The system gives no random numbers for the webhook's secret.
     #[error("could not make a secret for the webhook: {0}")]
     Secret(String),
-    /// The HTTP client cannot be made.
+    /// The HTTP client cannot be set up.
     #[error("could not set up HTTPS: {0}")]
     Client(String),
+}
+
+impl TelegramError {
+    /// What the operator can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Token => Some("check telegram.token, or ask @BotFather for a new one"),
+            Self::Listen { .. } => Some("set telegram.webhook.listen to a free address of this machine"),
+            Self::ListenPermission { .. } => Some(
+                "use port 8443 in telegram.webhook.url, or set telegram.webhook.listen to a port above 1023 and have \
+                 the router forward to it",
+            ),
+            Self::Certificate(_) => Some("check the host in telegram.webhook.url"),
+            Self::Client(_) => Some("install the system's CA certificates"),
+            Self::Secret(_) => None,
+        }
+    }
 }
 
 /// Serves the chats that the configuration names, and those that let themselves in, until `stop`. How requests
@@ -138,7 +154,7 @@ async fn serve(
         Updates::Polling => None,
     };
     let Some(me) = api.until_answered("getMe", &GetMe::new(), stop).await? else { return Ok(()) };
-    info!("connected to Telegram as @{}", me.username());
+    info!(event = "telegram_connected", bot = %me.username(), "connected to Telegram");
     let access =
         Access::new(api.clone(), sender.clone(), recorder.clone(), &settings, chat.zone(), me.username());
     let known = Me { id: me.id, username: me.username().to_owned() };

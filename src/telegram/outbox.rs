@@ -165,7 +165,7 @@ fn settle(
         Ok(()) => {
             pause.backoff = Backoff::default();
             if pause.until.take().is_some() {
-                info!("Telegram takes alerts for chat {chat} again");
+                info!(event = "alerts_resumed", %chat, "Telegram accepts alerts for a chat again");
             }
             match what {
                 What::Alerts(_) => pause.note_sent(Instant::now()),
@@ -175,14 +175,21 @@ fn settle(
             return Some(delivered(chat, what));
         }
         Err(RequestError::Never(why)) => {
-            warn!("an alert for chat {chat} cannot be delivered and is dropped: {why}");
+            warn!(event = "alert_undeliverable", %chat, error = %why, "could not deliver an alert; it is dropped");
             return Some(undeliverable(chat, what, &why));
         }
         Err(failure) => failure,
     };
     let wait = pause.backoff.next(failure.named_wait());
     pause.until = Some(Instant::now() + wait);
-    warn!("an alert for chat {chat} waits {} s: {failure}", wait.as_secs());
+    warn!(
+        event = "alert_delayed",
+        %chat,
+        wait_seconds = wait.as_secs(),
+        error = %failure,
+        remedy = failure.remedy(),
+        "could not deliver an alert; trying again"
+    );
     None
 }
 
@@ -293,7 +300,7 @@ async fn log(recorder: &RecorderHandle, events: Vec<Event>, stop: &CancellationT
             Ok(()) | Err(ChangeError::NotOnDiskYet(_)) => return true,
             Err(ChangeError::Disk(_)) => {}
             Err(stopped @ ChangeError::Stopped) => {
-                error!("a delivered alert could not be logged: {stopped}");
+                error!(error = %stopped, "could not log that an alert was delivered");
                 return false;
             }
         }

@@ -199,7 +199,7 @@ pub(super) fn fits(file: &File) -> bool {
     };
     let fits = (1..=limit).contains(&bytes);
     if !fits {
-        error!("a file of {bytes} bytes, of at most {limit}, is left out; this is a bug");
+        error!(bytes, limit, "left out a file that Telegram would refuse; this is a bug");
     }
     fits
 }
@@ -244,7 +244,7 @@ fn button(Button { label, data }: &Button) -> Option<InlineKeyboardButton> {
     if BUTTON_DATA.contains(&data.len()) && !label.trim().is_empty() {
         return Some(InlineKeyboardButton::callback(label, data));
     }
-    error!("the button {label:?} stands for {} bytes and is left out; this is a bug", data.len());
+    error!(label, data_bytes = data.len(), "left out a button that Telegram would refuse; this is a bug");
     None
 }
 

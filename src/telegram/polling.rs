@@ -36,7 +36,7 @@ pub(super) async fn run(
     if removed.is_none() {
         return Ok(());
     }
-    info!("polling Telegram for updates");
+    info!(event = "polling_started", "polling Telegram for updates");
     let mut under_way = UnderWay { handler, tasks: JoinSet::new(), ids: BTreeMap::new(), offset: 0 };
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
@@ -58,7 +58,12 @@ pub(super) async fn run(
         };
         // Even a token that is refused now, and was not before, is no reason to stop recording.
         let wait = backoff.next(failure.named_wait());
-        warn!("Telegram did not give updates: {failure}; trying again in {} s", wait.as_secs());
+        warn!(
+            event = "polling_failed",
+            wait_seconds = wait.as_secs(),
+            error = %failure,
+            "could not get updates from Telegram; trying again"
+        );
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => break,
@@ -103,7 +108,7 @@ impl UnderWay {
         let task = match ended {
             Ok((task, ())) => task,
             Err(error) => {
-                error!("an update could not be handled; this is a bug: {error}");
+                error!(%error, "the handler of an update panicked; this is a bug");
                 error.id()
             }
         };

@@ -64,8 +64,10 @@ impl Sender {
             return Ok(());
         }
         info!(
-            "the group {from} became the supergroup {to} and is served as that; where telegram.chats names \
-             {from}, put {to} there"
+            event = "chat_migrated",
+            %from,
+            %to,
+            "a group became a supergroup with a new number; if telegram.chats names the old number, replace it"
         );
         match self.recorder.change(Event::new(Timestamp::now(), EventKind::ChatMigrated { from, to })).await {
             // It holds, and is written as soon as the disk takes it.
@@ -117,8 +119,9 @@ impl Sender {
                 self.turn(outgoing.place.chat).await;
             } else if !self.turn_soon(place.chat).await {
                 return warn!(
-                    "chat {} asks faster than Telegram takes replies; one was given up",
-                    place.chat
+                    event = "reply_dropped",
+                    chat = %place.chat,
+                    "dropped a reply: the chat sends requests faster than Telegram accepts replies"
                 );
             }
             if answer.file.is_some() {
@@ -135,7 +138,15 @@ impl Sender {
                 RequestError::Moved(to) if left > 0 && self.follow(outgoing.place.chat, to).await.is_ok() => {
                     outgoing.place = to.into();
                 }
-                failure => return warn!("a reply to chat {} was given up: {failure}", place.chat),
+                failure => {
+                    return warn!(
+                        event = "reply_failed",
+                        chat = %place.chat,
+                        error = %failure,
+                        remedy = failure.remedy(),
+                        "could not send a reply"
+                    );
+                }
             }
         }
     }
@@ -154,10 +165,10 @@ impl Sender {
                     tokio::time::sleep(backoff.next(named)).await;
                 }
                 Err(failure @ RequestError::Later(..)) => {
-                    return warn!("an edit in chat {} was given up: {failure}", place.chat);
+                    return warn!(event = "edit_failed", chat = %place.chat, error = %failure, "could not edit a message");
                 }
                 Err(failure) => {
-                    debug!("a message in chat {} could not be edited: {failure}", place.chat);
+                    debug!(chat = %place.chat, error = %failure, "could not edit a message; sending a new one");
                     break;
                 }
             }
@@ -170,7 +181,7 @@ impl Sender {
         let mut request = SendChatAction::new(telegram_id(place.chat), action);
         request.message_thread_id = place.topic;
         if let Err(failure) = self.api.ask(&request).await {
-            debug!("chat {} was not shown what the bot does: {failure}", place.chat);
+            debug!(chat = %place.chat, error = %failure, "could not show a chat action");
         }
     }
 
@@ -190,7 +201,7 @@ impl Sender {
             None => self.api.send(&OutgoingMessage { place, answer, silent: true }).await,
         };
         outcome.unwrap_or_else(|failure| {
-            debug!("chat {} was not shown how far its answer is: {failure}", place.chat);
+            debug!(chat = %place.chat, error = %failure, "could not show a progress message");
             line
         })
     }
@@ -198,7 +209,7 @@ impl Sender {
     /// Deletes a message of the bot's.
     pub(super) async fn take_away(&self, chat: ChatId, message: MessageId) {
         if let Err(failure) = self.api.ask(&DeleteMessage::new(telegram_id(chat), message)).await {
-            warn!("a line in chat {chat} could not be taken away: {failure}");
+            warn!(%chat, error = %failure, "could not delete a progress message");
         }
     }
 

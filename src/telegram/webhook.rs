@@ -95,8 +95,8 @@ pub(super) async fn run(
     // No route: a path of the configuration may hold what routes give a meaning to.
     let router = Router::new().fallback(receive).with_state(posts);
     match listener.local_addr() {
-        Ok(address) => info!("webhook listening on {address}"),
-        Err(error) => warn!("the webhook listens on an address that cannot be told: {error}"),
+        Ok(address) => info!(event = "webhook_listening", %address, "listening for webhook requests"),
+        Err(error) => warn!(%error, "could not read the webhook listener's address"),
     }
     let server = http::serve(listener, certificate.as_ref(), router, stop.clone());
     let request = SetWebhook::new(url).secret_token(secret).allowed_updates(UPDATES);
@@ -106,7 +106,9 @@ pub(super) async fn run(
     let ((), registered) = tokio::join!(server, async {
         let registered = registration.await;
         match &registered {
-            Ok(Some(_)) => info!("Telegram posts updates to {}", webhook.url),
+            Ok(Some(_)) => {
+                info!(event = "webhook_registered", url = %webhook.url, "Telegram posts updates to the webhook")
+            }
             Ok(None) => {}
             // Nobody will post: the server need not wait for it.
             Err(_) => stop.cancel(),
@@ -149,11 +151,11 @@ async fn receive(
             // A task of its own, so that it comes to its end even where the proxy does not wait for it.
             let handling = tokio::spawn(posts.handler.begin(update));
             if let Err(error) = handling.await {
-                error!("an update could not be handled; this is a bug: {error}");
+                error!(%error, "the handler of an update panicked; this is a bug");
             }
         }
         // Telegram would send the same bytes again and again.
-        Err(error) => warn!("Telegram posted what is no update: {error}"),
+        Err(error) => warn!(%error, "ignored a webhook request whose body is not an update"),
     }
     StatusCode::OK
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::support::bot_api::{Fault, Incoming, Outcome, SentMessage};
 use crate::support::home::{CHAT, Home, Mode};
+use crate::support::service::log_event;
 
 const OWNER: i64 = 1001;
 const BOB: i64 = 2002;
@@ -24,7 +25,7 @@ fn unowned(mode: Mode) -> Option<Home> {
 }
 
 fn logged_code(home: &Home) -> String {
-    let line = home.service.wait_for_line("nobody owns this bot yet");
+    let line = home.service.wait_for_log_event("ownership_offered", &[]);
     assert!(line.contains("https://t.me/probewatch_test_bot?start="), "{line}");
     code_in(&line)
 }
@@ -78,7 +79,7 @@ fn the_whole_way(mode: Mode) {
     for wrong in ["x", "0000", &code[1..], &code.to_uppercase().replace(|c: char| c.is_numeric(), "0")] {
         home.say(STRANGER, &format!("/start {wrong}"));
     }
-    home.service.wait_for_line("chat 666 is not served");
+    home.service.wait_for_log_event("chat_not_served", &[("chat", "666")]);
     owned(&home);
     assert_only_told_as_a_stranger(&sent_to(&home, STRANGER), 1);
     // The code is good once.
@@ -89,7 +90,7 @@ fn the_whole_way(mode: Mode) {
     // It outlasts kill -9, and no further code is made.
     home.kill_and_restart();
     assert!(home.ask("/help").plain.contains("/invite"));
-    assert!(!home.service.log_lines().iter().any(|line| line.contains("nobody owns")));
+    assert!(!home.service.has_logged("ownership_offered"));
     assert!(home.api.commands_of(OWNER).unwrap().to_string().contains("\"invite\""));
     assert!(!home.api.commands().to_string().contains("\"invite\""), "only owners have it");
 
@@ -292,7 +293,7 @@ fn what_the_configuration_names_is_served_and_stays() {
         config.chats(&[BOB]).set("telegram", "owners", &format!("[{OWNER}]"))
     };
     let Some(home) = Home::start(Mode::Webhook, change) else { return };
-    assert!(!home.service.log_lines().iter().any(|line| line.contains("nobody owns")));
+    assert!(!home.service.has_logged("ownership_offered"));
     let refused = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite"));
     assert!(refused.plain.contains("owner of this bot only"), "{}", refused.plain);
     assert!(!home.bring_and_wait(BOB, Incoming::text(BOB, "/help")).plain.contains("/invite"));
@@ -344,7 +345,12 @@ fn strangers_get_one_line_an_hour_and_a_flood_of_them_costs_little() {
     }
     let lines = home.api.sent().len();
     assert!((2..=20).contains(&lines), "{lines}");
-    let logged = home.service.log_lines().iter().filter(|line| line.contains("is not served")).count();
+    let logged = home
+        .service
+        .log_lines()
+        .iter()
+        .filter(|line| line.contains(&log_event("chat_not_served", &[])))
+        .count();
     assert!(logged <= 64, "{logged}");
     assert!(home.ask("/status").plain.contains("Running"));
     assert_eq!(home.api.sent().last().unwrap().chat_id, CHAT);

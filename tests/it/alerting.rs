@@ -515,6 +515,6 @@ fn names_come_from_the_files_of_others_and_yield_to_a_persons() {
     home.service.kill();
     home.service.restart_with(|config| config.set("names", "import", "[]"));
     home.wait_until_ready(4);
-    home.service.wait_for_line("0 added, 0 changed, 1 removed");
+    home.service.wait_for_log_event("names_imported", &[("added", "0"), ("changed", "0"), ("removed", "1")]);
     home.api.assert_clean();
 }

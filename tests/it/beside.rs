@@ -42,7 +42,7 @@ impl Box {
         let mut service = Service::start_with(&api, change(config));
         let mut input = service.take_stdin();
         input.write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
-        service.wait_for_line("Telegram posts updates");
+        service.wait_for_log_event("webhook_registered", &[]);
         Self { _api: api, service, input: Some(input), sequence: 0 }
     }
 
@@ -397,7 +397,7 @@ fn a_socket_that_was_left_behind_is_replaced() {
     assert!(stderr(&held).contains("in use by another probewatch"), "{}", stderr(&held));
     drop(lock);
     box_.service.restart();
-    box_.service.wait_for_line("Telegram posts updates");
+    box_.service.wait_for_log_event("webhook_registered", &[]);
     assert_eq!(box_.json(&["status", "--json"])["running"], true);
     assert!(stdout(&box_.run(&["lookup", ALICE])).contains("Wi-Fi probe stats for Alice"));
 }

@@ -41,7 +41,7 @@ fn the_main_job(mode: Mode) {
     let sent = home.api.sent().len();
     home.say(STRANGER, "/start");
     home.say(STRANGER, ALICE);
-    home.service.wait_for_line(&format!("add {STRANGER} to telegram.chats"));
+    home.service.wait_for_log_event("chat_not_served", &[("chat", &STRANGER.to_string())]);
     home.api.wait_for_message(|message| message.chat_id == STRANGER);
     home.ask("/help");
     let told: Vec<_> =
@@ -146,9 +146,9 @@ fn nothing_is_lost_to_kill_9(mode: Mode) {
     // Telegram is down: the alert waits, also over two kills, and goes out once.
     home.api.fail_next("sendMessage", usize::MAX, Fault::TooManyRequests { retry_after: 1 });
     home.transmit(VAN, "Depot");
-    home.service.wait_for_line("an alert for chat 1001 waits");
+    home.service.wait_for_log_event("alert_delayed", &[("chat", "1001")]);
     home.kill_and_restart();
-    home.service.wait_for_line("an alert for chat 1001 waits");
+    home.service.wait_for_log_event("alert_delayed", &[("chat", "1001")]);
     home.service.kill();
     home.api.clear_faults();
     home.service.restart();
@@ -197,14 +197,14 @@ fn an_alert_outlasts_a_telegram_that_is_down_slow_or_refuses() {
     home.api.set_down(true);
     let seen = home.service.log_lines().len();
     home.transmit(VAN, "Depot");
-    home.service.wait_for_line_after(seen, "an alert for chat 1001 waits");
+    home.service.wait_for_log_event_after(seen, "alert_delayed", &[("chat", "1001")]);
     home.api.set_down(false);
     home.wait_for_alert(5);
 
     // What Telegram will never take is dropped with a warning, and does not hold up the next.
     home.api.fail_next("sendMessage", 1, Fault::Forbidden);
     home.transmit(VAN, "Depot");
-    home.service.wait_for_line("cannot be delivered and is dropped");
+    home.service.wait_for_log_event("alert_undeliverable", &[]);
     home.transmit(VAN, "Depot");
     home.wait_for_alert(6);
     home.api.assert_clean();
@@ -354,14 +354,14 @@ fn the_token_is_in_no_line_of_the_log_whatever_fails() {
     let Some(mut home) = Home::start(Mode::Polling, |config| config.env("RUST_LOG", "trace")) else { return };
     let token = home.api.token().to_owned();
     home.api.set_down(true);
-    home.service.wait_for_line("did not give updates");
+    home.service.wait_for_log_event("polling_failed", &[]);
     home.service.kill();
     let quiet = |line: &String| !line.contains(&token) && !line.contains(token.split(':').nth(1).unwrap());
     assert!(home.service.log_lines().iter().all(quiet), "{:#?}", home.service.log_lines());
     // A server of one's own behind a path, which teloxide's own care for the token does not reach.
     let address = format!("{}/some/path", home.api.url());
     home.service.restart_with(|config| config.set("telegram", "api_url", &format!("{address:?}")));
-    home.service.wait_for_line("did not take getMe");
+    home.service.wait_for_log_event("request_failed", &[("method", "\"getMe\"")]);
     assert!(home.service.terminate().success(), "it stops while it waits for Telegram");
     assert!(home.service.log_lines().iter().all(quiet), "{:#?}", home.service.log_lines());
     let token = "123456:WRONG-token";

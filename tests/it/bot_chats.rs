@@ -55,7 +55,7 @@ fn in_a_group_the_bot_keeps_out_of_what_people_say() {
         let shown = format!("{silent:?}");
         assert_eq!(outcome(&home, silent), None, "{shown}");
     }
-    home.service.wait_for_line("removed from chat -100200");
+    home.service.wait_for_log_event("bot_removed", &[("chat", "-100200")]);
 
     let anonymous = json!({"from": {"id": 1_087_968_824, "is_bot": true, "first_name": "Group"},
         "sender_chat": {"id": GROUP, "type": "supergroup", "title": "Test group"}});
@@ -95,7 +95,7 @@ fn in_a_private_chat_every_message_has_an_outcome() {
     );
     assert!(outcome(&home, Incoming::text(CHAT, "x".repeat(4096))).unwrap().contains("No result found"));
     home.bring(Incoming::membership(CHAT, "kicked"));
-    home.service.wait_for_line("or blocked there");
+    home.service.wait_for_log_event("bot_removed", &[]);
     home.api.assert_clean();
 }
 
@@ -190,7 +190,7 @@ fn a_group_that_asks_too_much_gets_what_telegram_allows_and_others_do_not_wait()
     }
     let status = home.bring_and_wait(CHAT, Incoming::text(CHAT, "/status"));
     assert!(status.plain.contains("Running"), "{}", status.plain);
-    home.service.wait_for_line("asks faster than Telegram takes replies");
+    home.service.wait_for_log_event("reply_dropped", &[]);
     // All that it asked for is done, but for the last few, which wait for their replies.
     let deadline = std::time::Instant::now() + crate::support::DEADLINE;
     let is_done =
@@ -222,7 +222,8 @@ fn where_general_is_closed_alerts_go_to_the_topic_that_was_spoken_in() {
     home.kill_and_restart();
     let calls = home.api.calls().len();
     home.transmit("00:23:a7:19:5c:02", "Depot");
-    home.service.wait_for_line("write to the bot in a topic");
+    let delayed = home.service.wait_for_log_event("alert_delayed", &[("chat", &GROUP.to_string())]);
+    assert!(delayed.contains("remedy="), "{delayed}");
     assert!(home.api.calls()[calls..].iter().any(|call| call.outcome == Outcome::Refused(400)));
     assert!(home.ask("/status").plain.contains("Alerts waiting for Telegram: 1"));
     // It goes to where someone speaks next, and from there on to wherever someone spoke last.

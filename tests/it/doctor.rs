@@ -76,8 +76,8 @@ fn a_whole_set_up_is_all_well() {
     let (folder, capture) = folder_with_capture();
     let api = BotApi::start();
     let service = Service::start_with(&api, Config::new(&api).sources(&[&capture]));
-    service.wait_for_line("is at its end");
-    service.wait_for_line("Telegram posts updates");
+    service.wait_for_log_event("source_finished", &[]);
+    service.wait_for_log_event("webhook_registered", &[]);
     let config = service.config_path();
     let (beside, _) = list(config.to_str().unwrap());
     assert!(!beside.contains('✗'), "{beside}");
@@ -127,8 +127,8 @@ fn what_telegram_says_of_the_webhook_is_explained() {
     let (_folder, capture) = folder_with_capture();
     let api = BotApi::start();
     let service = Service::start_with(&api, Config::new(&api).sources(&[&capture]));
-    service.wait_for_line("Telegram posts updates");
-    service.wait_for_line("is at its end");
+    service.wait_for_log_event("webhook_registered", &[]);
+    service.wait_for_log_event("source_finished", &[]);
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     api.answer_with(
         "getWebhookInfo",
@@ -160,8 +160,8 @@ fn the_service_is_asked_for_the_token_that_only_it_has() {
     let config = Config::new(&api).unset("telegram", "token").sources(&[&capture]);
     let config = config.env("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap());
     let service = Service::start_with(&api, config);
-    service.wait_for_line("Telegram posts updates");
-    service.wait_for_line("is at its end");
+    service.wait_for_log_event("webhook_registered", &[]);
+    service.wait_for_log_event("source_finished", &[]);
     let config = service.config_path();
     let (found, _) = list(config.to_str().unwrap());
     assert!(found.contains("✓ Telegram token: Telegram knows the bot as @probewatch_test_bot"), "{found}");

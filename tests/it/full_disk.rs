@@ -151,7 +151,7 @@ fn the_chat_says_once_that_recording_stopped_and_once_that_it_runs_again() {
     home.ask("/watch Depot");
     home.api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 600 });
     home.transmit(ALICE, "Depot");
-    home.service.wait_for_line("an alert for chat 1001 waits 600 s");
+    home.service.wait_for_log_event("alert_delayed", &[("chat", "1001"), ("wait_seconds", "600")]);
 
     // Telegram does not take the notice at first.
     home.api.fail_next("sendMessage", 1, Fault::ServerError(500));
@@ -185,7 +185,7 @@ fn what_was_over_before_telegram_could_be_told_is_not_told() {
     home.transmit(VAN, "RNM0");
     home.api.set_down(true);
     fill(&disk, &mut home);
-    home.service.wait_for_line("chat 1001 is told in ");
+    home.service.wait_for_log_event("notice_delayed", &[("chat", "1001")]);
     free(&disk, &home);
     home.api.set_down(false);
     home.ask_until("/status", "hearing");

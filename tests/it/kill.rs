@@ -17,7 +17,7 @@ use crate::support::fed::{Fed, Tally, address};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes, push_pcap_record};
 use crate::support::home::{CHAT, is_alert};
 use crate::support::ndjson;
-use crate::support::service::{Config, Service};
+use crate::support::service::{Config, Service, log_event};
 
 const KILLS: usize = 200;
 
@@ -150,7 +150,7 @@ impl Change {
 /// Asks for one change after the other until the service is gone; each with whether its reply arrived.
 fn ask_for_changes(api: &BotApi, service: &Service, starts: usize, from: usize) -> Vec<(Change, bool)> {
     let Some(listen) = service.listen_address_or_end() else { return Vec::new() };
-    if service.wait_for_line_or_end(0, "Telegram posts updates").is_none() {
+    if service.wait_for_line_or_end(0, &log_event("webhook_registered", &[])).is_none() {
         return Vec::new();
     }
     let webhook = api.webhook_number(starts);
@@ -221,7 +221,7 @@ impl World {
             let feeding = scope.spawn(|| feed.write(&mut pipe, first, end));
             let asking = scope.spawn(move || ask_for_changes(api, service, starts, changes));
             if is_up {
-                service.wait_for_line("hearing stdin");
+                service.wait_until_hearing("stdin");
             }
             thread::sleep(wait);
             let seen = ndjson::last_lines(&events);
@@ -243,8 +243,8 @@ impl World {
         assert_eq!(self.feed.write(&mut pipe, first, end), end);
         drop(pipe);
         self.runs.push(first..end);
-        self.service.wait_for_line("stdin is at its end");
-        self.service.wait_for_line("Telegram posts updates");
+        self.service.wait_for_log_event("source_finished", &[("source", "stdin")]);
+        self.service.wait_for_log_event("webhook_registered", &[]);
         let listen = self.service.listen_address();
         let waiting = |api: &BotApi| {
             let seen = api.sent_count();

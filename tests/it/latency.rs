@@ -190,7 +190,7 @@ impl Bench {
             config.device(&address(source(number * (DEVICES / NAMED))), &format!("Phone {number:04}"))
         });
         let service = Service::start_with(&api, config);
-        service.wait_for_line("Telegram posts updates");
+        service.wait_for_log_event("webhook_registered", &[]);
         let mut bench = Self { api, service, _data: data, lists: BTreeMap::new() };
         for chat in CHATS {
             let (list, _) = bench.ask(chat, &text("/devices"));

@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::support::exposition::Exposition;
 use crate::support::home::{Home, Mode};
 use crate::support::require;
-use crate::support::service::Config;
+use crate::support::service::{Config, log_field};
 use crate::support::{http, wait_at_most};
 use usage::Usage;
 
@@ -54,8 +54,8 @@ impl Live {
         }
         let monitored = |config: Config| config.set("monitoring", "listen", "\"127.0.0.1:0\"");
         let home = Home::start(Mode::Webhook, |config| change(as_the_unit_starts_it(monitored(config))))?;
-        let line = home.service.wait_for_line("health and metrics listening on ");
-        let monitor = line.rsplit(' ').next().unwrap().parse().unwrap();
+        let line = home.service.wait_for_log_event("monitoring_listening", &[]);
+        let monitor = log_field(&line, "address").parse().unwrap();
         Some(Self { home, monitor })
     }
 

@@ -8,7 +8,7 @@ use crate::support::bot_api::{BotApi, Fault, Incoming};
 use crate::support::exposition::Exposition;
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes, write_pcap};
 use crate::support::http;
-use crate::support::service::{Config, Service, toml_string};
+use crate::support::service::{Config, Service, log_field, toml_string};
 use crate::support::wait_until;
 
 /// A file name that would end a label, its line, and a path.
@@ -20,8 +20,8 @@ fn frames(ssids: &[&str]) -> Vec<(u64, Vec<u8>)> {
 }
 
 fn address(service: &Service) -> SocketAddr {
-    let line = service.wait_for_line("health and metrics listening on ");
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+    let line = service.wait_for_log_event("monitoring_listening", &[]);
+    log_field(&line, "address").parse().unwrap()
 }
 
 fn metrics(address: SocketAddr) -> Exposition {
@@ -162,5 +162,5 @@ fn an_address_that_is_taken_is_told_and_nothing_listens_unless_configured() {
 
     let service = Service::start_with(&api, config);
     service.listen_address();
-    assert!(!service.log_lines().iter().any(|line| line.contains("health and metrics")));
+    assert!(!service.has_logged("monitoring_listening"));
 }

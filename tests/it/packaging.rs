@@ -182,7 +182,7 @@ fn health_check() -> Vec<String> {
 fn the_image_is_healthy_while_the_service_is() {
     let api = BotApi::start();
     let mut service = Service::start_with(&api, Config::new(&api).sources(&["-"]));
-    service.wait_for_line("Telegram posts updates");
+    service.wait_for_log_event("webhook_registered", &[]);
     let words = health_check();
     assert_eq!(words[0], "probewatch");
     let config = service.config_path();

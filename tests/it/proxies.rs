@@ -63,7 +63,7 @@ impl Stage {
         assert!(certificate.stderr(Stdio::null()).status().unwrap().success());
         let api = BotApi::start();
         let service = Service::start_with(&api, Config::new(&api).sources(&["-"]));
-        service.wait_for_line("Telegram posts updates");
+        service.wait_for_log_event("webhook_registered", &[]);
         Self { folder, api, service, port: free_port() }
     }
 

@@ -17,7 +17,7 @@ use crate::support::home::{CHAT, Home, Mode};
 use crate::support::http;
 use crate::support::recorder::{events, fold};
 use crate::support::require;
-use crate::support::service::{Config, Service, toml_string};
+use crate::support::service::{Config, Service, log_event, log_field, toml_string};
 use crate::support::tap_radio::TapRadio;
 use crate::support::wait_until;
 
@@ -98,6 +98,20 @@ fn sources(config: Config, sources: &[&str]) -> Config {
     config.set("capture", "sources", &format!("[{}]", sources.join(", ")))
 }
 
+/// Waits until the service logs that this source has failed, with an error that contains this.
+fn wait_for_failure(service: &Service, event: &str, source: &str, error: &str) {
+    let line = service.wait_for_log_event(event, &[("source", source)]);
+    assert!(line.contains(error), "{line}");
+}
+
+/// No part of a stopped service has taken too long.
+fn assert_stopped_in_time(service: &Service) {
+    let late =
+        ["source_stop_timeout", "bot_stop_timeout", "drain_timeout"].map(|event| log_event(event, &[]));
+    let is_late = |line: &String| late.iter().any(|event| line.contains(event)) || line.contains("in time");
+    assert!(!service.log_lines().iter().any(is_late), "{:#?}", service.log_lines());
+}
+
 fn probes(service: &Service) -> Vec<Probe> {
     let probe = |event: Event| match event.kind {
         EventKind::Probe(probe) => Some(probe),
@@ -133,14 +147,15 @@ fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
     let radio = TapRadio::unique("pwsrc").unwrap();
     let api = BotApi::start();
     let mut service = Service::start_with(&api, street(Config::new(&api).sources(&[radio.name()])));
-    service.wait_for_line("attic says: starting");
-    service.wait_for_line("hearing street");
-    let failed = service.wait_for_line("ended (exit status: 3)");
-    assert!(failed.ends_with("trying again in 1 s"), "{failed}");
+    service.wait_for_log_event("command_output", &[("source", "attic"), ("line", "\"starting\"")]);
+    service.wait_until_hearing("street");
+    let failed = service.wait_for_log_event("source_retry", &[("source", "attic"), ("wait_seconds", "1")]);
+    assert!(failed.contains("ended (exit status: 3)"), "{failed}");
     radio.transmit(&frame(STREET));
     let seen = service.log_lines().iter().position(|line| *line == failed).unwrap();
-    service.wait_for_line_after(seen, "attic says: starting");
-    service.wait_for_line_after(seen, "hearing attic");
+    let starting = [("source", "attic"), ("line", "\"starting\"")];
+    service.wait_for_log_event_after(seen, "command_output", &starting);
+    service.wait_for_log_event_after(seen, "source_opened", &[("source", "attic")]);
     wait_until("the second process", || {
         fs::read_to_string(script.path("id")).ok().filter(|id| id.ends_with('\n'))
     });
@@ -155,8 +170,8 @@ fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
     });
     assert!(status.contains("attic: hearing") && status.contains("street: hearing"), "{status}");
     assert!(!status.contains("⏰"), "{status}");
-    let line = service.wait_for_line("health and metrics listening on ");
-    let page = http::get(line.rsplit(' ').next().unwrap().parse().unwrap(), "/metrics").unwrap().text();
+    let line = service.wait_for_log_event("monitoring_listening", &[]);
+    let page = http::get(log_field(&line, "address").parse().unwrap(), "/metrics").unwrap().text();
     for (source, restarts) in [("attic", 1), ("street", 0)] {
         let series = format!("\nprobewatch_source_restarts_total{{source=\"{source}\"}} {restarts}\n");
         assert!(page.contains(&series), "{series} in {page}");
@@ -190,7 +205,7 @@ fn a_command_that_says_nothing_ends_with_the_service() {
     });
     assert!(service.terminate().success());
     script.wait_until_ended("id");
-    assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
+    assert_stopped_in_time(&service);
     let environment = fs::read_to_string(script.path("environment")).unwrap();
     for secret in ["PROBEWATCH", "NOTIFY_SOCKET", "WATCHDOG", "CREDENTIALS"] {
         assert!(!environment.contains(secret), "{environment}");
@@ -212,9 +227,9 @@ fn a_command_that_ends_has_ended_whoever_holds_its_output() {
     let api = BotApi::start();
     let config = sources(Config::new(&api), &[&child.source("child"), &stray.source("stray")]);
     let mut service = Service::start_with(&api, config);
-    service.wait_for_line("child: the command sh ended (exit status: 5)");
+    wait_for_failure(&service, "source_retry", "child", "the command sh ended (exit status: 5)");
     child.wait_until_ended("id");
-    service.wait_for_line("stray: the command sh ended (exit status: 6)");
+    wait_for_failure(&service, "source_retry", "stray", "the command sh ended (exit status: 6)");
     assert!(service.terminate().success());
     let heard: HashSet<String> = probes(&service).iter().map(|probe| probe.sensor.to_string()).collect();
     assert_eq!(heard.len(), 2, "the frames before the end count: {heard:?}");
@@ -233,11 +248,11 @@ fn no_command_outlives_the_service() {
     let config = sources(Config::new(&api), &[&entries[0], &entries[1]]);
     let mut service = Service::start_with(&api, config);
     let ids = scripts.each_ref().map(|script| script.id("id"));
-    service.wait_for_line("hearing one");
-    service.wait_for_line("hearing other");
+    service.wait_until_hearing("one");
+    service.wait_until_hearing("other");
     assert!(service.terminate().success());
     assert!(ids.iter().all(|id| has_ended(id)), "{ids:?}");
-    assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
+    assert_stopped_in_time(&service);
 }
 
 #[test]
@@ -251,12 +266,12 @@ fn a_named_pipe_waits_for_one_writer_after_the_other() {
         let seen = service.log_lines().len();
         // It waits until somebody reads.
         fs::write(&path, pcap_bytes(DLT_IEEE802_11_RADIO, &[(now_us(), frame(source))])).unwrap();
-        service.wait_for_line_after(seen, "nobody writes to frames any more");
+        service.wait_for_log_event_after(seen, "source_waiting", &[("source", "frames")]);
     }
-    assert!(service.log_lines().iter().all(|line| !line.contains("trying again")));
+    assert!(!service.has_logged("source_retry"));
     // Nobody writes.
     assert!(service.terminate().success());
-    assert!(service.log_lines().iter().all(|line| !line.contains("in time")), "{:#?}", service.log_lines());
+    assert_stopped_in_time(&service);
     let heard: Vec<_> = probes(&service).iter().map(|probe| probe.source.to_string()).collect();
     assert_eq!(heard, [ATTIC, STREET]);
 }
@@ -266,7 +281,7 @@ fn a_named_pipe_waits_for_one_writer_after_the_other() {
 fn a_silent_device_keeps_the_bot_from_nothing() {
     let api = BotApi::start();
     let mut service = Service::start_with(&api, Config::new(&api).sources(&["/dev/ptmx"]));
-    service.wait_for_line("connected to Telegram");
+    service.wait_for_log_event("telegram_connected", &[]);
     assert!(service.log_lines().iter().all(|line| !line.contains("ptmx")), "{:#?}", service.log_lines());
     assert!(service.terminate().success());
 }
@@ -276,7 +291,8 @@ fn a_command_that_gives_no_capture_says_so() {
     let script = Script::new("echo no capture at all; sleep 1000");
     let api = BotApi::start();
     let mut service = Service::start_with(&api, sources(Config::new(&api), &[&script.source("attic")]));
-    let line = service.wait_for_line("no capture file");
+    let line = service.wait_for_log_event("source_retry", &[("source", "attic")]);
+    assert!(line.contains("no capture file"), "{line}");
     assert!(line.contains("attic: cannot read the output of sh: "), "{line}");
     assert!(service.terminate().success());
 }
@@ -289,10 +305,10 @@ fn an_interface_that_vanishes_and_comes_back_is_heard_again() {
     home.ask_until("/status", "1 frame");
     let gone = TapRadio::unique("pwsrc").unwrap();
     drop(std::mem::replace(&mut home.radio, gone));
-    home.service.wait_for_line("trying again in");
+    home.service.wait_for_log_event("source_retry", &[("source", &name)]);
     let seen = home.service.log_lines().len();
     home.radio = TapRadio::open(&name).unwrap();
-    home.service.wait_for_line_after(seen, &format!("hearing {name}"));
+    home.service.wait_for_log_event_after(seen, "source_opened", &[("source", &name)]);
     home.transmit(STREET, "RNM0");
     home.ask_until("/status", "2 frames, restarted ");
 }
@@ -308,8 +324,9 @@ fn a_source_that_is_not_there_at_the_start_is_waited_for() {
     let api = BotApi::start();
     let service = Service::start_with(&api, Config::new(&api).sources(&[&name, radio.name(), "./late.pcap"]));
     service.wait_until_hearing(radio.name());
-    service.wait_for_line("there is no such interface; `ip link` lists them; trying again in 1 s");
-    service.wait_for_line("cannot read ./late.pcap");
+    let missing = service.wait_for_log_event("source_retry", &[("source", &name), ("wait_seconds", "1")]);
+    assert!(missing.contains("there is no such interface; `ip link` lists them"), "{missing}");
+    wait_for_failure(&service, "source_retry", "late.pcap", "cannot read ./late.pcap");
     let _late = TapRadio::open(&name).unwrap();
     service.wait_until_hearing(&name);
 }
@@ -326,8 +343,8 @@ fn what_was_heard_while_the_clock_was_behind_is_marked() {
     let api = BotApi::start();
     let started = now_us();
     let mut service = Service::start_with(&api, sources(Config::new(&api), &[&script.source("attic")]));
-    let line = service.wait_for_line("the clock is behind");
-    assert!(line.contains("attic: a frame says that it is 1970-01-01T00:16:40.000000Z"), "{line}");
+    let behind = [("source", "attic"), ("frame_time", "1970-01-01T00:16:40.000000Z")];
+    service.wait_for_log_event("source_clock_behind", &behind);
     api.webhook_number(1);
     let ask = |wanted: &str, is_wanted: bool| {
         wait_until(wanted, || {
@@ -339,7 +356,7 @@ fn what_was_heard_while_the_clock_was_behind_is_marked() {
     };
     ask("⏰ its clock is behind", true);
     script.record("record", now_us(), ATTIC);
-    service.wait_for_line("attic: the clock is right again");
+    service.wait_for_log_event("source_clock_right", &[("source", "attic")]);
     ask("⏰", false);
     ask("Probes: 2", true);
     assert!(service.terminate().success());

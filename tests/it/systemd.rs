@@ -16,7 +16,7 @@ use crate::support::http;
 use crate::support::notify_socket::NotifySocket;
 use crate::support::recorder::{Input, Running, addresses, probe, settings};
 use crate::support::require;
-use crate::support::service::{Config, Service};
+use crate::support::service::{Config, Service, log_field};
 use crate::support::tap_radio::TapRadio;
 
 fn config(api: &BotApi, socket: &NotifySocket) -> Config {
@@ -76,8 +76,8 @@ fn an_adapter_that_comes_later_is_waited_for_without_an_end() {
     // It is told again, as systemd wants it.
     told.extend(socket.wait_for(&why));
     assert!(told.iter().all(|message| !message.contains("READY=1")), "{told:?}");
-    let line = service.wait_for_line("health and metrics listening on ");
-    let health = http::get(line.rsplit(' ').next().unwrap().parse().unwrap(), "/healthz").unwrap();
+    let line = service.wait_for_log_event("monitoring_listening", &[]);
+    let health = http::get(log_field(&line, "address").parse().unwrap(), "/healthz").unwrap();
     assert_eq!(health.status, 503);
     assert!(health.text().contains("there is no such interface"), "{}", health.text());
     api.webhook();
@@ -135,7 +135,7 @@ fn a_socket_that_nobody_has_harms_nothing() {
     let api = BotApi::start();
     let config = Config::new(&api).env("NOTIFY_SOCKET", "/there/is/none").sources(&["-"]);
     let mut service = Service::start_with(&api, config);
-    service.wait_for_line("systemd was not told");
+    service.wait_for_log_event("systemd_notify_failed", &[]);
     service.listen_address();
     assert!(service.terminate().success());
 }

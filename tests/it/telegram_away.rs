@@ -67,7 +67,7 @@ fn what_telegram_refuses_for_good_is_taken_out_with_a_warning() {
         let seen = home.service.log_lines().len();
         home.api.fail_next("sendMessage", 1, fault);
         home.transmit(&device(number), "Depot");
-        home.service.wait_for_line_after(seen, "cannot be delivered and is dropped");
+        home.service.wait_for_log_event_after(seen, "alert_undeliverable", &[]);
     }
     home.transmit(&device(2), "Depot");
     home.wait_for_alert(1);

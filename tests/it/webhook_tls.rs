@@ -80,15 +80,16 @@ fn telegram_is_given_the_certificate_and_posts_over_tls() {
         config.set("telegram.webhook", "url", &toml_string("https://203.0.113.7:8443/behind"))
     });
     assert_ne!(moved.certificate, first.certificate);
-    set.service.wait_for_line("the certificate in ");
-    set.service.wait_for_line("made a certificate for 203.0.113.7");
+    set.service.wait_for_log_event("certificate_unusable", &[]);
+    set.service.wait_for_log_event("certificate_created", &[("host", "203.0.113.7")]);
     set.assert_answers();
 
     let whole = fs::read(set.file()).unwrap();
     fs::write(set.file(), &whole[..whole.len() / 3]).unwrap();
     let mended = set.restarted(|config| config);
     assert_ne!(mended.certificate, moved.certificate);
-    set.service.wait_for_line("cannot be used, a new one is made: the file is damaged");
+    let unusable = set.service.wait_for_log_event("certificate_unusable", &[]);
+    assert!(unusable.contains("the file is damaged"), "{unusable}");
     set.assert_answers();
     assert_eq!(fs::metadata(set.file()).unwrap().permissions().mode() & 0o777, 0o600);
 
@@ -106,7 +107,7 @@ fn the_certificate_is_uploaded_again_until_telegram_has_it() {
     api.fail_next("setWebhook", 1, Fault::AcceptThenClose);
     api.fail_next("setWebhook", 1, Fault::ServerError(502));
     let set = Set::start_with(api, |config| config);
-    set.service.wait_for_line("Telegram posts updates to");
+    set.service.wait_for_log_event("webhook_registered", &[]);
     let uploads = set.api.wait_for_calls("setWebhook", 3);
     let first = &uploads[0].files["certificate"];
     assert!(
@@ -172,8 +173,9 @@ fn a_port_that_needs_a_right_is_told() {
         let config = config.command(&without_rights);
         config.set("telegram.webhook", "listen", &toml_string("127.0.0.1:443"))
     });
-    set.service
-        .wait_for_line("could not listen on 127.0.0.1:443 for the webhook: ports below 1024 need the right");
+    set.service.wait_for_line(
+        "could not listen on 127.0.0.1:443 for the webhook: ports below 1024 need the capability",
+    );
     assert!(!set.service.wait_for_exit().success());
 }
 

@@ -181,7 +181,7 @@ fn ask_telegram(settings: &Telegram, asked: Asked) -> Result<Vec<Finding>, CliEr
     Ok(match runtime()?.block_on(query_bot_status(settings)) {
         Ok(look) => telegram::findings(&look, Timestamp::now(), asked),
         Err(error) => {
-            vec![Finding::broken("Telegram token", error.to_string(), "install the system's certificates")]
+            vec![Finding::broken("Telegram token", error.to_string(), error.remedy().unwrap_or_default())]
         }
     })
 }

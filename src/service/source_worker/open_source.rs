@@ -49,7 +49,7 @@ impl OpenSource {
         let interface =
             monitor.as_ref().map(|monitor| capture::Source::Interface(monitor.interface().to_owned()));
         let name = source.name.clone();
-        let said = move |line: &str| info!("{name} says: {line}");
+        let said = move |line: &str| info!(event = "command_output", source = %name, line, "{name} says");
         let capture = Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, said)?;
         let monitor = match monitor {
             Some(monitor) => Some(begin_to_hop(monitor, &source.name)?),

@@ -45,7 +45,7 @@ fn race(home: &Home, code: &str, round: i64) -> i64 {
 #[test]
 fn of_strangers_that_race_with_one_code_one_is_let_in() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config.chats(&[])) else { return };
-    let code = code_in(&home.service.wait_for_line("?start="));
+    let code = code_in(&home.service.wait_for_log_event("ownership_offered", &[]));
     let owner = race(&home, &code, 0);
     let mut let_in = vec![ChatId(owner)];
     for round in 1..6 {
@@ -66,7 +66,7 @@ fn of_strangers_that_race_with_one_code_one_is_let_in() {
 #[test]
 fn of_strangers_with_one_code_the_first_is_let_in() {
     let Some(mut home) = Home::start(Mode::Polling, |config| config.chats(&[])) else { return };
-    let code = code_in(&home.service.wait_for_line("?start="));
+    let code = code_in(&home.service.wait_for_log_event("ownership_offered", &[]));
     for chat in 3000..3020 {
         home.api.push(Incoming::text(chat, format!("/start {code}")));
     }

@@ -7,7 +7,7 @@ use super::stage::{DAY, Frame, HOUR, MINUTE, Person, Stage};
 use crate::support::bot_api::{Fault, Incoming};
 use crate::support::frames::{Fcs, ProbeRequestFrame};
 use crate::support::home::Mode;
-use crate::support::service::Config;
+use crate::support::service::{Config, log_field};
 use crate::support::tap_radio::TapRadio;
 
 const FAMILY: (i64, &str) = (-100_300, "Family");
@@ -73,10 +73,9 @@ pub fn a_day(mode: Mode) -> String {
 fn the_door(stage: &mut Stage) {
     stage.chapter("The door");
     stage.happens("the service starts, and nobody owns it");
-    let line = stage.service.wait_for_line("?start=");
+    let line = stage.service.wait_for_log_event("ownership_offered", &[]);
     let code = code_in(&line);
-    let told = line.split_once("nobody").map_or(line.clone(), |(_, told)| format!("nobody{told}"));
-    stage.happens(&format!("its log says: {told}"));
+    stage.happens(&format!("its log has the link {}", log_field(&line, "link")));
 
     stage.say(MALLORY, "hello?");
     stage.does(MALLORY, " sends a photo", Incoming::other(MALLORY.id, photo(None)));
@@ -456,7 +455,7 @@ fn trouble(stage: &mut Stage) {
     stage.api.fail_next("sendMessage", 1, Fault::Hang);
     let seen = stage.service.log_lines().len();
     drop(radio);
-    stage.service.wait_for_line_after(seen, "trying again in 2 s");
+    stage.service.wait_for_log_event_after(seen, "source_retry", &[("source", &name), ("wait_seconds", "2")]);
     stage.wait_until_hanging(calls);
     stage.api.clear_faults();
     stage.wait_until_told(&[ANN.id], calls, 1);

@@ -175,9 +175,9 @@ impl Stage {
         match self.mode {
             Mode::Webhook => {
                 self.api.webhook_number(start);
-                self.service.wait_for_line("Telegram posts updates");
+                self.service.wait_for_log_event("webhook_registered", &[]);
             }
-            Mode::Polling => drop(self.service.wait_for_line("polling Telegram")),
+            Mode::Polling => drop(self.service.wait_for_log_event("polling_started", &[])),
         }
         self.api.wait_for_call("setMyCommands", |_| true);
     }

@@ -46,10 +46,10 @@ impl Home {
         match self.mode {
             Mode::Webhook => {
                 self.api.webhook_number(start);
-                self.service.wait_for_line("Telegram posts updates");
+                self.service.wait_for_log_event("webhook_registered", &[]);
             }
             Mode::Polling => {
-                self.service.wait_for_line("polling Telegram");
+                self.service.wait_for_log_event("polling_started", &[]);
             }
         }
     }

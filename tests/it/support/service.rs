@@ -243,6 +243,21 @@ impl Service {
         }
     }
 
+    /// Waits for a log line of this `event` whose next fields are these, in order, and returns it.
+    pub fn wait_for_log_event(&self, event: &str, fields: &[(&str, &str)]) -> String {
+        self.wait_for_line(&log_event(event, fields))
+    }
+
+    /// As [`Self::wait_for_log_event`], past the first `seen` lines of the run.
+    pub fn wait_for_log_event_after(&self, seen: usize, event: &str, fields: &[(&str, &str)]) -> String {
+        self.wait_for_line_after(seen, &log_event(event, fields))
+    }
+
+    /// Whether the present run has logged this `event` so far.
+    pub fn has_logged(&self, event: &str) -> bool {
+        self.log_lines().iter().any(|line| line.contains(&log_event(event, &[])))
+    }
+
     /// Whether such a line comes within this time past the first `seen` lines of the run.
     pub fn has_line_after(&self, seen: usize, wanted: &str, within: Duration) -> bool {
         let deadline = Instant::now() + within;
@@ -262,17 +277,17 @@ impl Service {
 
     /// Waits until the webhook's listener is up, and returns its address.
     pub fn listen_address(&self) -> SocketAddr {
-        address_in(&self.wait_for_line(LISTENING))
+        address_in(&self.wait_for_log_event(LISTENING, &[]))
     }
 
     /// As [`Self::listen_address`]; `None` where the service has ended before.
     pub fn listen_address_or_end(&self) -> Option<SocketAddr> {
-        self.wait_for_line_or_end(0, LISTENING).map(|line| address_in(&line))
+        self.wait_for_line_or_end(0, &log_event(LISTENING, &[])).map(|line| address_in(&line))
     }
 
     /// Waits until this source is open.
     pub fn wait_until_hearing(&self, source: &str) {
-        self.wait_for_line(&format!("hearing {source}"));
+        self.wait_for_log_event("source_opened", &[("source", source)]);
     }
 
     /// Kills the process (SIGKILL) and waits until it is gone.
@@ -354,12 +369,23 @@ impl Drop for Service {
     }
 }
 
-const LISTENING: &str = "webhook listening on ";
+const LISTENING: &str = "webhook_listening";
 
 fn address_in(line: &str) -> SocketAddr {
-    let rest = line.split(LISTENING).nth(1).unwrap_or_default();
-    let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || "[].:".contains(c))).unwrap_or(rest.len());
-    rest[..end].parse().unwrap_or_else(|_| panic!("no address in the line {line:?}"))
+    log_field(line, "address").parse().unwrap_or_else(|_| panic!("no address in the line {line:?}"))
+}
+
+/// What a log line of this `event` contains. Fields stand in the order in which the program names them.
+pub fn log_event(event: &str, fields: &[(&str, &str)]) -> String {
+    let fields = fields.iter().map(|(name, value)| format!(" {name}={value}"));
+    std::iter::once(format!("event={event:?}")).chain(fields).collect()
+}
+
+/// The value of a log line's field, up to the next space. Panics if the line has no such field.
+pub fn log_field<'a>(line: &'a str, name: &str) -> &'a str {
+    let value =
+        line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no field {name} in {line:?}")).1;
+    value.split(' ').next().unwrap_or_default()
 }
 
 fn collect(stderr: impl Read, log: &SharedLog) {
