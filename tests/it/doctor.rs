@@ -238,7 +238,7 @@ fn an_interface_gives_frames_or_is_told_to_give_none() {
         silent.contains(&format!(
             "✗ Source {0}: {0} is no Wi-Fi interface, it delivers EN10MB",
             ethernet.name()
-        )) && silent.contains("→ name a Wi-Fi interface in its place: `iw dev` lists them"),
+        )) && silent.contains("→ name a Wi-Fi interface instead: `iw dev` lists them"),
         "{silent}"
     );
     let heard = AtomicBool::new(false);

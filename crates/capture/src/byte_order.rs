@@ -1,13 +1,12 @@
-//! Integers in the byte order of the machine that wrote a file.
-
+/// The byte order of the machine that wrote a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ByteOrder {
+pub(crate) enum ByteOrder {
     Little,
     Big,
 }
 
 impl ByteOrder {
-    /// The integer at `at`, or `None` where `bytes` ends before it.
+    /// The integer at offset `at`, or `None` if `bytes` ends before it does.
     pub fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
         let octets = *bytes.get(at..)?.first_chunk()?;
         Some(match self {

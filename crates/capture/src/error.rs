@@ -1,28 +1,17 @@
-//! Why a source gives no frames, and the remedy.
+//! Why a source yields no frames, and the remedy.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io;
 
-const LISTED: &str = "`ip link` lists them";
-const RIGHT: &str = "run probewatch with sudo, or give it the right once: \
-                     sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch)";
-/// Setting the mode by hand could take the machine offline; probewatch looks whether it would.
-const AUTO: &str = "leave out monitor = \"off\", and probewatch listens in monitor mode, unless the machine would be \
-                    offline then";
-const NAME_ONE: &str = "name a Wi-Fi interface in its place: `iw dev` lists them";
-const LOST: &str = "is the interface still there, and up?";
-const IN_THE_LOG: &str = "what it wrote to standard error stands in the log";
-const CAPTURE_NEEDED: &str = "a pcap or pcapng file is needed";
-const MONITOR_NEEDED: &str = "capture on an interface in monitor mode";
-
-/// Why a source cannot be opened or read to its end.
+/// Why a source cannot be opened or read to its end. [`CaptureError::remedy`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the parts of the sentence: an interface, a file, a reason")]
 pub enum CaptureError {
     /// The interface does not exist.
     #[error("cannot capture on {interface}: there is no such interface")]
     NoSuchInterface { interface: String },
-    /// The process may not capture.
+    /// The process lacks the right to capture.
     #[error("cannot capture on {interface}: not permitted")]
     NotPermitted { interface: String },
     /// The interface is not up.
@@ -40,24 +29,24 @@ pub enum CaptureError {
     /// A running capture ended by itself.
     #[error("the capture on {interface} ended: {reason}")]
     InterfaceLost { interface: String, reason: String },
-    /// The system starts no shell for the command.
+    /// The system cannot start a shell for the command.
     #[error("cannot run the command {command}: {error}")]
     Command { command: String, error: io::Error },
-    /// The command ended, which it is not to do.
+    /// The command ended, although it is expected to run forever.
     #[error("the command {command} ended ({how})")]
     CommandEnded { command: String, how: String },
     /// The operating system cannot open or read the file.
     #[error("cannot read {file}: {error}")]
     Read { file: String, error: io::Error },
-    /// The file is something else than a capture.
+    /// The file is not a capture file.
     #[error("cannot read {file}: {reason}")]
     NotACapture { file: String, reason: String },
-    /// The file has frames of another kind.
+    /// The file holds frames of another kind.
     #[error("cannot use {file}: it holds {link_types}, not 802.11 frames")]
     NotWifi { file: String, link_types: String },
-    /// The file ends where a frame should go on.
+    /// The file ends within a record.
     #[error("{file} ends in the middle of a record, the rest is missing (frames read: {frames})")]
-    Cut { file: String, frames: u64 },
+    Truncated { file: String, frames: u64 },
     /// The file's structure is broken.
     #[error("{file} is damaged: {reason} (frames read: {frames})")]
     Damaged { file: String, frames: u64, reason: String },
@@ -67,35 +56,73 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
-    /// What the reader can do about it, where that is known.
+    /// What to do about it, if that is known.
     pub fn remedy(&self) -> Option<Cow<'static, str>> {
         Some(Cow::Borrowed(match self {
             Self::InterfaceDown { interface } => {
                 return Some(format!("bring it up: ip link set {interface} up").into());
             }
-            Self::NoSuchInterface { .. } => LISTED,
-            Self::NotPermitted { .. } => RIGHT,
-            Self::NotMonitor { .. } => AUTO,
-            Self::NoWifiInterface { .. } => NAME_ONE,
-            Self::InterfaceLost { .. } => LOST,
-            Self::CommandEnded { .. } => IN_THE_LOG,
-            Self::NotACapture { .. } => CAPTURE_NEEDED,
-            Self::NotWifi { .. } => MONITOR_NEEDED,
+            Self::NoSuchInterface { .. } => "`ip link` lists them",
+            Self::NotPermitted { .. } => {
+                "run probewatch with sudo, or give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip \
+                 $(command -v probewatch)"
+            }
+            // Setting the mode by hand could take the machine offline; probewatch checks first.
+            Self::NotMonitor { .. } => {
+                "leave out monitor = \"off\": then probewatch turns monitor mode on, unless that would take the \
+                 machine offline"
+            }
+            Self::NoWifiInterface { .. } => "name a Wi-Fi interface instead: `iw dev` lists them",
+            Self::InterfaceLost { .. } => "check that the interface is still there, and up",
+            Self::CommandEnded { .. } => "the log holds what it wrote to standard error",
+            Self::NotACapture { .. } => "a pcap or pcapng file is needed",
+            Self::NotWifi { .. } => "capture on an interface in monitor mode",
             Self::Interface { .. }
             | Self::Command { .. }
             | Self::Read { .. }
-            | Self::Cut { .. }
+            | Self::Truncated { .. }
             | Self::Damaged { .. }
             | Self::Write { .. } => return None,
         }))
     }
 }
 
-/// An error as people read it: its sentence and, behind a semicolon, the remedy.
+/// Formats an error for people: its sentence and, after a semicolon, the remedy.
 pub fn with_remedy(error: impl Display, remedy: Option<impl AsRef<str>>) -> String {
     match remedy {
         Some(remedy) => format!("{error}; {}", remedy.as_ref()),
         None => error.to_string(),
+    }
+}
+
+/// What is wrong with a capture file, before its name is added.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    Io(io::Error),
+    NotACapture(String),
+    NotWifi(String),
+    Truncated,
+    Damaged(String),
+}
+
+impl ReadError {
+    /// The error of the file of this name, of which `frames` were read before it.
+    pub fn in_file(self, file: String, frames: u64) -> CaptureError {
+        match self {
+            Self::Io(error) => CaptureError::Read { file, error },
+            Self::NotACapture(reason) => CaptureError::NotACapture { file, reason },
+            Self::NotWifi(link_types) => CaptureError::NotWifi { file, link_types },
+            Self::Truncated => CaptureError::Truncated { file, frames },
+            Self::Damaged(reason) => CaptureError::Damaged { file, frames, reason },
+        }
+    }
+}
+
+/// A link type as libpcap names it, such as `EN10MB (1)`.
+pub(crate) fn link_type_name(dlt: i32) -> String {
+    match pcap::Linktype(dlt).get_name() {
+        Ok(name) => format!("{name} ({dlt})"),
+        Err(_) => format!("link type {dlt}"),
     }
 }
 
@@ -117,7 +144,7 @@ mod tests {
             with_remedy(&down, down.remedy()),
             "cannot capture on mon0: it is down; bring it up: ip link set mon0 up"
         );
-        let cut = CaptureError::Cut { file: "a; b".to_owned(), frames: 7 };
-        assert_eq!(with_remedy(&cut, cut.remedy()), cut.to_string());
+        let truncated = CaptureError::Truncated { file: "a; b".to_owned(), frames: 7 };
+        assert_eq!(with_remedy(&truncated, truncated.remedy()), truncated.to_string());
     }
 }

@@ -1,6 +1,5 @@
-//! Bytes of a capture file, through a window that moves over it.
+//! Reads files, pipes and standard input so that another thread can end a wait for the next bytes.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,150 +15,88 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::Wake;
-use super::file::ReadError;
+use crate::peek_reader::PeekReader;
+use crate::stop_handle::Wake;
 
-/// How much is read at once.
-const CHUNK: usize = 256 << 10;
-
-/// The most that a pipe can hold, as Linux lets anyone set it.
+/// The most that a pipe holds: the limit that Linux sets for unprivileged users (`/proc/sys/fs/pipe-max-size`).
 const PIPE_BYTES: usize = 1 << 20;
 
-/// The bytes between what has been taken and what has been read.
-pub(super) struct Window {
-    input: Box<dyn Read + Send>,
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl Window {
-    pub fn new(input: Box<dyn Read + Send>) -> Self {
-        Self { input, bytes: Vec::new(), start: 0, end: 0 }
-    }
-
-    /// The next `count` bytes without taking them; fewer only where the input ends.
-    pub fn peek(&mut self, count: usize) -> Result<&[u8], ReadError> {
-        if self.end - self.start < count {
-            self.fill(count).map_err(ReadError::Io)?;
-        }
-        let end = self.end.min(self.start + count);
-        Ok(self.bytes.get(self.start..end).unwrap_or_default())
-    }
-
-    /// The next `count` bytes.
-    pub fn take(&mut self, count: usize) -> Result<&[u8], ReadError> {
-        if self.peek(count)?.len() < count {
-            return Err(ReadError::Cut);
-        }
-        let start = self.start;
-        self.start += count;
-        Ok(self.bytes.get(start..self.start).unwrap_or_default())
-    }
-
-    /// Makes room for `count` bytes and reads until they are there, or the input ends.
-    fn fill(&mut self, count: usize) -> io::Result<()> {
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        if self.bytes.len() < count {
-            self.bytes.resize(count.next_multiple_of(CHUNK), 0);
-        }
-        while self.end < count {
-            let room = self.bytes.get_mut(self.end..).unwrap_or_default();
-            match self.input.read(room) {
-                Ok(0) => break,
-                Ok(more) => self.end += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Window {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Window").field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
-    }
-}
-
-/// Opens a file, or a named pipe, whose writer need not be there yet, and which is read so that a waiting reader
-/// can be woken.
-pub(super) fn open(path: &Path) -> io::Result<(Window, Wake)> {
+/// Opens a file or a named pipe. Opening a pipe does not wait for a writer; reading does, and can be interrupted.
+pub(crate) fn open(path: &Path) -> io::Result<(PeekReader, Wake)> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() {
-        Ok((Window::new(Box::new(file)), Arc::new(|| {})))
+        Ok((PeekReader::new(Box::new(file)), Arc::new(|| {})))
     } else {
-        breakable(file.into())
+        stoppable(file.into())
     }
 }
 
 /// Opens standard input.
-pub(super) fn stdin() -> io::Result<(Window, Wake)> {
-    breakable(io::stdin().as_fd().try_clone_to_owned()?)
+pub(crate) fn stdin() -> io::Result<(PeekReader, Wake)> {
+    stoppable(io::stdin().as_fd().try_clone_to_owned()?)
 }
 
-fn breakable(input: OwnedFd) -> io::Result<(Window, Wake)> {
-    let (window, breaker) = pipe(input)?;
-    Ok((window, Arc::new(move || breaker.stop())))
+fn stoppable(input: OwnedFd) -> io::Result<(PeekReader, Wake)> {
+    let (reader, interrupter) = interruptible(input)?;
+    Ok((reader, Arc::new(move || interrupter.stop())))
 }
 
-/// Reads a pipe or the like, so that a wait for its next bytes can be broken.
-pub(super) fn pipe(input: OwnedFd) -> io::Result<(Window, Arc<Breaker>)> {
+/// Reads a pipe or the like; the [`Interrupter`] ends a wait for its next bytes.
+pub(crate) fn interruptible(input: OwnedFd) -> io::Result<(PeekReader, Arc<Interrupter>)> {
     let event = eventfd(0, EventfdFlags::CLOEXEC)?;
-    let breaker = Arc::new(Breaker { event, end: AtomicU8::new(OPEN) });
-    let pipe = Pipe { input: input.into(), breaker: Arc::clone(&breaker), rest: PIPE_BYTES };
-    Ok((Window::new(Box::new(pipe)), breaker))
+    let interrupter = Arc::new(Interrupter { event, state: AtomicU8::new(OPEN) });
+    let pipe =
+        InterruptiblePipe { input: input.into(), interrupter: Arc::clone(&interrupter), left: PIPE_BYTES };
+    Ok((PeekReader::new(Box::new(pipe)), interrupter))
 }
 
-/// What has been asked of a [`Breaker`].
+/// The states of an [`Interrupter`], which only grow.
 const OPEN: u8 = 0;
-const FINISHED: u8 = 1;
+const FINISHING: u8 = 1;
 const STOPPED: u8 = 2;
 
 /// Ends the reading of a pipe from another thread.
 #[derive(Debug)]
-pub(super) struct Breaker {
-    /// Can be read once an end was asked for.
+pub(crate) struct Interrupter {
+    /// Readable once the state has changed.
     event: OwnedFd,
-    end: AtomicU8,
+    state: AtomicU8,
 }
 
-impl Breaker {
-    /// Nothing more is read.
+impl Interrupter {
+    /// Ends reading at once.
     pub fn stop(&self) {
-        self.ask(STOPPED);
+        self.advance_to(STOPPED);
     }
 
-    /// What stands in the pipe is read, and nothing that comes later, though it may be open for writing.
+    /// Ends reading after the bytes that the pipe holds now, even if a writer keeps it open.
     pub fn finish(&self) {
-        self.ask(FINISHED);
+        self.advance_to(FINISHING);
     }
 
-    fn ask(&self, end: u8) {
-        self.end.fetch_max(end, Release);
-        // It fails only where it was told before, more often than a counter of 64 bits counts.
+    fn advance_to(&self, state: u8) {
+        self.state.fetch_max(state, Release);
+        // Fails only if the eventfd's 64-bit counter is full, and then the event is readable already.
         let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
     }
 }
 
-struct Pipe {
+struct InterruptiblePipe {
     input: File,
-    breaker: Arc<Breaker>,
-    /// What is read at most once it is finished.
-    rest: usize,
+    interrupter: Arc<Interrupter>,
+    /// How many bytes may still be read while finishing.
+    left: usize,
 }
 
-impl Pipe {
-    /// Waits until there is something to read, or the wait is broken; whether there is.
+impl InterruptiblePipe {
+    /// Waits until the input is readable or the wait is interrupted; returns whether the input is readable.
     fn wait(&self) -> io::Result<bool> {
-        let mut sides = [&self.input.as_fd(), &self.breaker.event.as_fd()]
-            .map(|side| PollFd::from_borrowed_fd(*side, PollFlags::IN));
+        let mut polled = [&self.input.as_fd(), &self.interrupter.event.as_fd()]
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
         loop {
-            match poll(&mut sides, None) {
-                Ok(_) => return Ok(sides.first().is_some_and(|input| !input.revents().is_empty())),
+            match poll(&mut polled, None) {
+                Ok(_) => return Ok(polled.first().is_some_and(|input| !input.revents().is_empty())),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -167,22 +104,22 @@ impl Pipe {
     }
 }
 
-impl Read for Pipe {
+impl Read for InterruptiblePipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let has_more = self.wait()?;
-            let end = self.breaker.end.load(Acquire);
-            if end == STOPPED || (end == FINISHED && !has_more) {
+            let is_readable = self.wait()?;
+            let state = self.interrupter.state.load(Acquire);
+            if state == STOPPED || (state == FINISHING && !is_readable) {
                 return Ok(0);
             }
-            if !has_more {
+            if !is_readable {
                 continue;
             }
-            let most = if end == FINISHED { buffer.len().min(self.rest) } else { buffer.len() };
-            match self.input.read(buffer.get_mut(..most).unwrap_or_default()) {
+            let limit = if state == FINISHING { buffer.len().min(self.left) } else { buffer.len() };
+            match self.input.read(buffer.get_mut(..limit).unwrap_or_default()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(count) if end == FINISHED => {
-                    self.rest -= count;
+                Ok(count) if state == FINISHING => {
+                    self.left -= count;
                     return Ok(count);
                 }
                 outcome => return outcome,

@@ -1,20 +1,16 @@
 //! Live capture through libpcap.
 //!
-//! The kernel filters for probe requests, so that a busy channel costs nothing; frames come through
-//! at once (immediate mode), each with at most the configured snaplen, since in this mode every slot
-//! of the kernel's buffer is as long as that. Promiscuous mode is left off: monitor mode hears
-//! everything, and some drivers refuse it there.
-//!
-//! libpcap never waits here. Its read timeout does not end a wait in immediate mode (seen with
-//! 1.10.3), and its breakloop loses the frame that it was about to hand over: what waits is a poll on
-//! its descriptor, with a time-out so that the drop counters stay right while the air is silent, and
-//! on an eventfd that ends it at once.
-//!
-//! libpcap does not mark its socket to be closed when another program begins, so that each command that is a
-//! source would hold it and its buffer: it is marked here, once it is open.
-//!
-//! An interface that is taken down, as rfkill does, gives no error (seen with 1.10.3): while no frames come it is
-//! looked whether it is still up.
+//! - The kernel filters for probe requests, so a busy channel costs no time here. Frames are delivered at once
+//!   (immediate mode), each cut to the configured snaplen, because in this mode every slot of the kernel's buffer is
+//!   as long as the snaplen. Promiscuous mode stays off: monitor mode receives everything, and some drivers refuse
+//!   promiscuous mode there.
+//! - libpcap never waits here. In immediate mode its read timeout does not end a wait (seen with 1.10.3), and its
+//!   breakloop loses the frame that it was about to deliver. Instead, a poll waits on libpcap's descriptor, with a
+//!   timeout that keeps the drop counters current while the air is silent, and on an eventfd that ends it at once.
+//! - libpcap does not mark its socket close-on-exec, so every command that is a source would inherit it with its
+//!   buffer. It is marked here once it is open.
+//! - Taking an interface down, as rfkill does, gives no error (seen with 1.10.3). While no frames arrive, the
+//!   interface is checked for being up.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -22,37 +18,42 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dot11::LinkType;
 use pcap::{Active, Inactive, Precision};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
-use super::file::link_type_name;
-use super::{CaptureError, Counters, ReadOutcome, Record, Settings, Wake, add};
-use dot11::LinkType;
+use crate::counters::{Counters, add};
+use crate::error::{CaptureError, link_type_name};
+use crate::record::{ReadOutcome, Record};
+use crate::settings::Settings;
+use crate::stop_handle::Wake;
 
 const FILTER: &str = "type mgt subtype probe-req";
-/// What a capture file's record header would take.
-const RECORD_HEADER: u64 = 16;
+
+/// The length in bytes of a record header in a pcap file.
+const RECORD_HEADER_BYTES: u64 = 16;
 
 /// An interface that is being captured.
-pub(super) struct Live {
+pub(crate) struct LiveCapture {
     interface: String,
     pcap: pcap::Capture<Active>,
-    link: LinkType,
+    link_type: LinkType,
     counters: Arc<Counters>,
-    /// libpcap's drop counters as last seen; they are 32 bits wide and wrap.
+    /// libpcap's drop counters when they were last read: of the kernel and of the interface. They are 32 bits wide
+    /// and wrap.
     dropped: (u32, u32),
-    sampled: Instant,
+    stats_read_at: Instant,
     stats_interval: Duration,
-    /// The kernel's buffer had no frame when it was last looked into.
+    /// The kernel's buffer was empty at the last read.
     is_drained: bool,
-    /// It was down when the counters were sampled last. One that is about to go away is so for a moment.
+    /// The interface was down at the last check. An interface that is being removed is down for a moment first.
     was_down: bool,
-    /// Readable once the capture is to be woken.
+    /// Readable once the capture is to wake up.
     waker: Arc<OwnedFd>,
 }
 
-impl Live {
+impl LiveCapture {
     pub fn open(
         interface: &str,
         settings: &Settings,
@@ -74,7 +75,7 @@ impl Live {
             .map_err(failed)?;
         fcntl_setfd(&pcap, FdFlags::CLOEXEC).map_err(system_failed)?;
         let dlt = pcap.get_datalink().0;
-        let link = LinkType::from_dlt(dlt).ok_or_else(|| {
+        let link_type = LinkType::from_dlt(dlt).ok_or_else(|| {
             let (interface, link_type) = (interface.to_owned(), link_type_name(dlt));
             if has_radio(&interface) {
                 CaptureError::NotMonitor { interface, link_type }
@@ -91,17 +92,17 @@ impl Live {
         let wake = {
             let waker = Arc::clone(&waker);
             move || {
-                // A counter that is full has woken the capture already.
+                // Fails only if the eventfd's counter is full, and then the capture is awake already.
                 let _ = rustix::io::write(&*waker, &1_u64.to_ne_bytes());
             }
         };
         let live = Self {
             interface: interface.to_owned(),
             pcap,
-            link,
+            link_type,
             counters,
             dropped: (0, 0),
-            sampled: Instant::now(),
+            stats_read_at: Instant::now(),
             stats_interval: settings.stats_interval,
             is_drained: false,
             was_down: false,
@@ -111,19 +112,19 @@ impl Live {
     }
 
     pub fn link_type(&self) -> LinkType {
-        self.link
+        self.link_type
     }
 
-    /// The next frame, or none where there was none for a while or the capture was woken.
+    /// The next frame; idle if none arrived for a while or the capture was woken.
     pub fn next(&mut self) -> Result<ReadOutcome<'_>, CaptureError> {
         let was_drained = std::mem::take(&mut self.is_drained);
         if was_drained {
-            wait(&self.pcap, &self.waker, self.stats_interval).map_err(|error| {
+            wait_for_frame(&self.pcap, &self.waker, self.stats_interval).map_err(|error| {
                 CaptureError::InterfaceLost { interface: self.interface.clone(), reason: error.to_string() }
             })?;
         }
-        if self.sampled.elapsed() >= self.stats_interval {
-            self.sample_drops();
+        if self.stats_read_at.elapsed() >= self.stats_interval {
+            self.update_drop_counters();
             let is_down = was_drained && is_down(&self.interface);
             if std::mem::replace(&mut self.was_down, is_down) && is_down {
                 return Err(CaptureError::InterfaceDown { interface: self.interface.clone() });
@@ -131,7 +132,7 @@ impl Live {
         }
         match self.pcap.next_packet() {
             Ok(packet) => Ok(ReadOutcome::Record(Record {
-                link: Some(self.link),
+                link_type: Some(self.link_type),
                 time_us: packet
                     .header
                     .ts
@@ -139,7 +140,7 @@ impl Live {
                     .saturating_mul(1_000_000)
                     .saturating_add(packet.header.ts.tv_usec),
                 original_length: packet.header.len as usize,
-                stored_bytes: RECORD_HEADER + packet.data.len() as u64,
+                stored_bytes: RECORD_HEADER_BYTES + packet.data.len() as u64,
                 bytes: packet.data,
             })),
             Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => {
@@ -152,10 +153,10 @@ impl Live {
         }
     }
 
-    /// Brings the counters of dropped frames up to date.
-    pub fn sample_drops(&mut self) {
-        self.sampled = Instant::now();
-        // An interface that has gone away has nothing to say.
+    /// Adds the frames dropped since the last call to the counters.
+    pub fn update_drop_counters(&mut self) {
+        self.stats_read_at = Instant::now();
+        // An interface that was removed has no statistics.
         let Ok(stat) = self.pcap.stats() else { return };
         add(&self.counters.kernel_dropped, stat.dropped.wrapping_sub(self.dropped.0).into());
         add(&self.counters.interface_dropped, stat.if_dropped.wrapping_sub(self.dropped.1).into());
@@ -163,32 +164,32 @@ impl Live {
     }
 }
 
-impl fmt::Debug for Live {
+impl fmt::Debug for LiveCapture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live")
+        f.debug_struct("LiveCapture")
             .field("interface", &self.interface)
-            .field("link", &self.link)
+            .field("link_type", &self.link_type)
             .finish_non_exhaustive()
     }
 }
 
-/// Waits until there is a frame, the capture is woken, or `limit` is over.
-fn wait(pcap: &pcap::Capture<Active>, waker: &OwnedFd, limit: Duration) -> rustix::io::Result<()> {
+/// Waits until a frame arrives, the capture is woken, or `limit` has passed.
+fn wait_for_frame(pcap: &pcap::Capture<Active>, waker: &OwnedFd, limit: Duration) -> rustix::io::Result<()> {
     let limit = Timespec::try_from(limit).map_err(|_| Errno::INVAL)?;
-    let mut waited_for = [PollFd::new(pcap, PollFlags::IN), PollFd::new(waker, PollFlags::IN)];
-    match poll(&mut waited_for, Some(&limit)) {
-        // A signal is no reason to stop hearing.
+    let mut polled = [PollFd::new(pcap, PollFlags::IN), PollFd::new(waker, PollFlags::IN)];
+    match poll(&mut polled, Some(&limit)) {
+        // A signal does not end the capture.
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Whether an interface belongs to a radio, as the kernel's 802.11 stack says.
+/// Whether the kernel's 802.11 stack has a radio for the interface.
 fn has_radio(interface: &str) -> bool {
     Path::new("/sys/class/net").join(interface).join("phy80211").exists()
 }
 
-/// Whether an interface is there, and not up.
+/// Whether the interface exists and is not up.
 fn is_down(interface: &str) -> bool {
     const IFF_UP: u32 = 1;
     let flags = std::fs::read_to_string(Path::new("/sys/class/net").join(interface).join("flags"));
@@ -197,7 +198,7 @@ fn is_down(interface: &str) -> bool {
     flags.is_some_and(|flags| flags & IFF_UP == 0)
 }
 
-/// libpcap's words without the crate's.
+/// libpcap's message without the prefix that the crate adds.
 fn reason(error: &pcap::Error) -> String {
     match error {
         pcap::Error::PcapError(reason) => reason.clone(),
@@ -205,19 +206,19 @@ fn reason(error: &pcap::Error) -> String {
     }
 }
 
-/// libpcap's codes do not come through, only its words.
+/// Tells the causes apart by libpcap's messages: the crate does not pass its error codes on.
 fn open_error(interface: &str, error: &pcap::Error) -> CaptureError {
     let reason = reason(error);
     let interface = interface.to_owned();
-    let says = |words: &[&str]| words.iter().any(|words| reason.contains(words));
-    // Without the right to capture, libpcap says so of an interface that does not exist, too.
-    let known = Path::new("/sys/class/net");
-    let missing = known.is_dir() && !known.join(&interface).exists() && interface != "any";
-    if missing || says(&["No such device", "does not exist"]) {
+    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| reason.contains(phrase));
+    // Without the right to capture, libpcap reports that for an interface that does not exist, too.
+    let interfaces = Path::new("/sys/class/net");
+    let is_missing = interfaces.is_dir() && !interfaces.join(&interface).exists() && interface != "any";
+    if is_missing || mentions(&["No such device", "does not exist"]) {
         CaptureError::NoSuchInterface { interface }
-    } else if says(&["ermission", "not permitted"]) {
+    } else if mentions(&["ermission", "not permitted"]) {
         CaptureError::NotPermitted { interface }
-    } else if says(&["is not up", "Network is down"]) {
+    } else if mentions(&["is not up", "Network is down"]) {
         CaptureError::InterfaceDown { interface }
     } else {
         CaptureError::Interface { interface, reason }

@@ -1,77 +1,79 @@
-//! pcap files (draft-ietf-opsawg-pcap): a header of 24 bytes, then records of seconds, a fraction,
-//! captured length, original length, and the frame. Read in both byte orders, with fractions in
-//! microseconds and nanoseconds, and with the eight bytes more per record of the "modified" format
-//! that some Linux distributions wrote around 1998.
+//! Reads pcap files (draft-ietf-opsawg-pcap): a header of 24 bytes, then records of seconds, a fraction, captured
+//! length, original length, and the frame.
+//!
+//! Both byte orders are read, fractions in microseconds and nanoseconds, and the "modified" format that some Linux
+//! distributions wrote around 1998, whose record headers are eight bytes longer.
 
-use super::Record;
-use super::byte_order::ByteOrder;
-use super::file::{MAX_FRAME, Read, ReadError, link_type_name};
-use super::interruptible_reader::Window;
 use dot11::LinkType;
 
-/// What a file's magic number says.
+use crate::byte_order::ByteOrder;
+use crate::error::{ReadError, link_type_name};
+use crate::peek_reader::PeekReader;
+use crate::record::{MAX_FRAME_BYTES, NextRecord, Record};
+
+/// The variant of the format, as the file's magic number tells it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PcapFormat {
+pub(crate) struct PcapFormat {
     order: ByteOrder,
     /// How many units of a record's fraction make a microsecond.
-    per_us: u32,
-    record_header: usize,
+    units_per_us: u32,
+    record_header_bytes: usize,
 }
 
 /// A pcap file past its header.
 #[derive(Debug)]
-pub(super) struct PcapFile {
-    window: Window,
+pub(crate) struct PcapFile {
+    reader: PeekReader,
     format: PcapFormat,
-    link: LinkType,
+    link_type: LinkType,
 }
 
 impl PcapFile {
-    /// The format that a file's first four bytes tell.
+    /// The format that the file's first four bytes tell.
     pub fn format(magic: &[u8]) -> Option<PcapFormat> {
         [ByteOrder::Little, ByteOrder::Big].into_iter().find_map(|order| {
-            let (per_us, record_header) = match order.u32(magic, 0)? {
+            let (units_per_us, record_header_bytes) = match order.u32(magic, 0)? {
                 0xa1b2_c3d4 => (1, 16),
                 0xa1b2_3c4d => (1000, 16),
                 0xa1b2_cd34 => (1, 24),
                 _ => return None,
             };
-            Some(PcapFormat { order, per_us, record_header })
+            Some(PcapFormat { order, units_per_us, record_header_bytes })
         })
     }
 
-    pub fn open(mut window: Window, format: PcapFormat) -> Result<Self, ReadError> {
-        let header = window.take(24)?;
-        // The upper bits may hold the length of an FCS, which radiotap says better.
-        let number = format.order.u32(header, 20).ok_or(ReadError::Cut)? & 0x03ff_ffff;
+    pub fn open(mut reader: PeekReader, format: PcapFormat) -> Result<Self, ReadError> {
+        let header = reader.take(24)?;
+        // The upper bits may hold the length of an FCS; radiotap tells that more reliably.
+        let number = format.order.u32(header, 20).ok_or(ReadError::Truncated)? & 0x03ff_ffff;
         let dlt = i32::try_from(number).unwrap_or(-1);
-        let link = LinkType::from_dlt(dlt).ok_or_else(|| ReadError::NotWifi(link_type_name(dlt)))?;
-        Ok(Self { window, format, link })
+        let link_type = LinkType::from_dlt(dlt).ok_or_else(|| ReadError::NotWifi(link_type_name(dlt)))?;
+        Ok(Self { reader, format, link_type })
     }
 
     pub fn link_type(&self) -> LinkType {
-        self.link
+        self.link_type
     }
 
-    pub fn next(&mut self) -> Read<'_> {
-        let PcapFormat { order, per_us, record_header } = self.format;
-        let header = self.window.peek(16)?;
+    pub fn next(&mut self) -> NextRecord<'_> {
+        let PcapFormat { order, units_per_us, record_header_bytes } = self.format;
+        let header = self.reader.peek(16)?;
         if header.is_empty() {
             return Ok(None);
         }
         let [seconds, fraction, captured, original] =
-            [0, 4, 8, 12].map(|at| order.u32(header, at).ok_or(ReadError::Cut));
+            [0, 4, 8, 12].map(|at| order.u32(header, at).ok_or(ReadError::Truncated));
         let (seconds, fraction, captured, original) = (seconds?, fraction?, captured?, original?);
-        if captured > MAX_FRAME {
+        if captured > MAX_FRAME_BYTES {
             return Err(ReadError::Damaged(format!("a record claims {captured} bytes")));
         }
-        let record = self.window.take(record_header + captured as usize)?;
+        let record = self.reader.take(record_header_bytes + captured as usize)?;
         Ok(Some(Record {
-            link: Some(self.link),
-            time_us: i64::from(seconds) * 1_000_000 + i64::from(fraction / per_us),
+            link_type: Some(self.link_type),
+            time_us: i64::from(seconds) * 1_000_000 + i64::from(fraction / units_per_us),
             original_length: original as usize,
             stored_bytes: record.len() as u64,
-            bytes: record.get(record_header..).unwrap_or_default(),
+            bytes: record.get(record_header_bytes..).unwrap_or_default(),
         }))
     }
 }

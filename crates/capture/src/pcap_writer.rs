@@ -1,13 +1,12 @@
-//! Writes capture files.
-
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::CaptureError;
 use dot11::LinkType;
 
-/// A new pcap file: little-endian, microseconds.
+use crate::error::CaptureError;
+
+/// Writes a pcap file: little-endian, timestamps in microseconds.
 #[derive(Debug)]
 pub struct PcapWriter {
     name: String,
@@ -15,15 +14,14 @@ pub struct PcapWriter {
 }
 
 impl PcapWriter {
-    /// Creates a file for frames that start with the header of this link type; what was in it is
-    /// gone.
+    /// Creates a file for frames that start with the header of this link type, or truncates one that exists.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
-    pub fn create(path: impl AsRef<Path>, link: LinkType) -> Result<Self, CaptureError> {
+    /// If the file cannot be written.
+    pub fn create(path: impl AsRef<Path>, link_type: LinkType) -> Result<Self, CaptureError> {
         let name = path.as_ref().display().to_string();
-        let header: Vec<u8> = [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 65_535, link.dlt().cast_unsigned()]
+        let header: Vec<u8> = [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 65_535, link_type.dlt().cast_unsigned()]
             .into_iter()
             .flat_map(u32::to_le_bytes)
             .collect();
@@ -38,12 +36,12 @@ impl PcapWriter {
         }
     }
 
-    /// Adds a whole frame with its radio header, captured at `time_us` microseconds since the Unix
-    /// epoch. The format holds the years 1970 to 2106; times outside become the nearest in it.
+    /// Appends a complete frame with its radio header, captured at `time_us` microseconds since the Unix epoch. The
+    /// format holds the years 1970 to 2106; a time outside becomes the nearest one inside.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&mut self, time_us: i64, frame: &[u8]) -> Result<(), CaptureError> {
         let time_us = time_us.clamp(0, i64::from(u32::MAX) * 1_000_000 + 999_999).cast_unsigned();
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
@@ -53,29 +51,29 @@ impl PcapWriter {
             .into_iter()
             .try_for_each(|word| self.file.write_all(&word.to_le_bytes()))
             .and_then(|()| self.file.write_all(frame));
-        self.named(result)
+        self.name_file(result)
     }
 
-    /// Hands all that was written to the operating system.
+    /// Passes everything written so far to the operating system.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn flush(&mut self) -> Result<(), CaptureError> {
         let result = self.file.flush();
-        self.named(result)
+        self.name_file(result)
     }
 
-    /// Ends the file.
+    /// Flushes and closes the file.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn finish(mut self) -> Result<(), CaptureError> {
         self.flush()
     }
 
-    fn named(&self, result: io::Result<()>) -> Result<(), CaptureError> {
+    fn name_file(&self, result: io::Result<()>) -> Result<(), CaptureError> {
         result.map_err(|error| CaptureError::Write { file: self.name.clone(), error })
     }
 }

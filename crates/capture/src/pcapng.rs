@@ -1,70 +1,73 @@
-//! pcapng files (draft-ietf-opsawg-pcapng): blocks of a type, a length, a body, and the length
-//! again. Read are sections in both byte orders, interfaces of any mixture of link types, snaplens
-//! and clocks, and the three kinds of packet blocks; other blocks are skipped.
+//! Reads pcapng files (draft-ietf-opsawg-pcapng): blocks of a type, a length, a body, and the length again.
 //!
-//! Frames of interfaces that do not deliver 802.11 are given without a link type; those before the first
-//! interface that does are passed over. A file none of whose interfaces delivers 802.11 is refused. A
-//! simple packet block has no time of its own: it gets the Unix epoch. A block whose two lengths differ,
-//! or are no multiple of four, is damage: what it says of where the next one begins cannot be relied on.
+//! Sections in both byte orders are read, interfaces of any mixture of link types, snaplens and timestamp formats,
+//! and the three kinds of packet blocks; other blocks are skipped.
+//!
+//! - A frame of an interface that does not deliver 802.11 has no link type. Such frames are skipped before the first
+//!   interface that delivers 802.11. A file without such an interface is refused.
+//! - A simple packet block has no timestamp: its frame gets the Unix epoch.
+//! - A block whose two lengths differ, or are no multiple of four, is damaged: the start of the next block cannot be
+//!   relied on.
 
 use std::collections::BTreeSet;
 
-use super::Record;
-use super::byte_order::ByteOrder;
-use super::file::{MAX_FRAME, Read, ReadError, link_type_name};
-use super::interruptible_reader::Window;
 use dot11::LinkType;
+
+use crate::byte_order::ByteOrder;
+use crate::error::{ReadError, link_type_name};
+use crate::peek_reader::PeekReader;
+use crate::record::{MAX_FRAME_BYTES, NextRecord, Record};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
-/// Packet blocks: the first kind, which is obsolete, the one without a time, and today's.
+/// Packet blocks: the obsolete kind, the kind without a timestamp, and the current kind.
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
-/// As much as libpcap takes.
-const MAX_BLOCK: u32 = 16 << 20;
-/// More would be an attack on memory.
+/// The longest block that libpcap accepts.
+const MAX_BLOCK_BYTES: u32 = 16 << 20;
+/// A limit, so that a hostile file cannot exhaust the memory.
 const MAX_INTERFACES: usize = 4096;
 
 /// A pcapng file up to its next packet block.
 #[derive(Debug)]
-pub(super) struct Pcapng {
-    window: Window,
+pub(crate) struct Pcapng {
+    reader: PeekReader,
     order: ByteOrder,
     /// The interfaces of the current section.
     interfaces: Vec<Interface>,
-    link: LinkType,
+    link_type: LinkType,
 }
 
 #[derive(Debug)]
 struct Interface {
     dlt: i32,
-    link: Option<LinkType>,
+    link_type: Option<LinkType>,
     snaplen: u32,
-    clock: Clock,
+    timestamps: TimestampFormat,
 }
 
 impl Pcapng {
-    pub fn open(window: Window) -> Result<Self, ReadError> {
-        // The section header, which comes first, says the byte order; the interfaces say the links.
-        let (order, link) = (ByteOrder::Little, LinkType::Ieee80211);
-        let mut file = Self { window, order, interfaces: Vec::new(), link };
-        let mut other_links = BTreeSet::new();
+    pub fn open(reader: PeekReader) -> Result<Self, ReadError> {
+        // Placeholders: the section header, which comes first, tells the byte order, an interface the link type.
+        let (order, link_type) = (ByteOrder::Little, LinkType::Ieee80211);
+        let mut file = Self { reader, order, interfaces: Vec::new(), link_type };
+        let mut other_link_types = BTreeSet::new();
         loop {
             let packet = file.skip_to_packet()?;
-            if let Some(link) = file.interfaces.iter().find_map(|interface| interface.link) {
-                file.link = link;
+            if let Some(link_type) = file.interfaces.iter().find_map(|interface| interface.link_type) {
+                file.link_type = link_type;
                 return Ok(file);
             }
-            other_links.extend(file.interfaces.iter().map(|interface| interface.dlt));
+            other_link_types.extend(file.interfaces.iter().map(|interface| interface.dlt));
             match packet {
                 Some((_, length)) => _ = file.take_block(length)?,
-                None if other_links.is_empty() => {
+                None if other_link_types.is_empty() => {
                     return Err(ReadError::NotACapture("it describes no interface".to_owned()));
                 }
                 None => {
-                    let names: Vec<String> = other_links.into_iter().map(link_type_name).collect();
+                    let names: Vec<String> = other_link_types.into_iter().map(link_type_name).collect();
                     return Err(ReadError::NotWifi(names.join(", ")));
                 }
             }
@@ -72,18 +75,19 @@ impl Pcapng {
     }
 
     pub fn link_type(&self) -> LinkType {
-        self.link
+        self.link_type
     }
 
-    pub fn next(&mut self) -> Read<'_> {
+    pub fn next(&mut self) -> NextRecord<'_> {
         let Some((kind, length)) = self.skip_to_packet()? else { return Ok(None) };
         let (order, interfaces) = (self.order, &self.interfaces);
-        let block = take_block(&mut self.window, order, length)?;
+        let block = take_block(&mut self.reader, order, length)?;
         let u32_at = |at| order.u32(block, at).ok_or_else(too_short);
         let interface_at = |number: u32| {
             let interface = interfaces.get(number as usize);
-            interface
-                .ok_or_else(|| ReadError::Damaged(format!("a frame is of interface {number}, unknown here")))
+            interface.ok_or_else(|| {
+                ReadError::Damaged(format!("a frame names interface {number}, which is not described"))
+            })
         };
         let ticks = || Ok((u64::from(u32_at(12)?) << 32) | u64::from(u32_at(16)?));
 
@@ -91,9 +95,9 @@ impl Pcapng {
             SIMPLE_PACKET => {
                 let interface = interface_at(0)?;
                 let original = u32_at(8)?;
-                let room = u32::try_from(length - 16).unwrap_or(0);
+                let available = u32::try_from(length - 16).unwrap_or(0);
                 let snaplen = if interface.snaplen == 0 { u32::MAX } else { interface.snaplen };
-                (interface, None, 12, original.min(room).min(snaplen), original)
+                (interface, None, 12, original.min(available).min(snaplen), original)
             }
             OBSOLETE_PACKET => {
                 let number = order.u16(block, 8).ok_or_else(too_short)?;
@@ -101,10 +105,10 @@ impl Pcapng {
             }
             _ => (interface_at(u32_at(8)?)?, Some(ticks()?), 28, u32_at(20)?, u32_at(24)?),
         };
-        let bytes = block.get(start..start + captured as usize).filter(|_| captured <= MAX_FRAME);
+        let bytes = block.get(start..start + captured as usize).filter(|_| captured <= MAX_FRAME_BYTES);
         Ok(Some(Record {
-            link: interface.link,
-            time_us: ticks.map_or(0, |ticks| interface.clock.time_us(ticks)),
+            link_type: interface.link_type,
+            time_us: ticks.map_or(0, |ticks| interface.timestamps.time_us(ticks)),
             original_length: original as usize,
             stored_bytes: length as u64,
             bytes: bytes.ok_or_else(too_short)?,
@@ -112,33 +116,33 @@ impl Pcapng {
     }
 
     fn take_block(&mut self, length: usize) -> Result<&[u8], ReadError> {
-        take_block(&mut self.window, self.order, length)
+        take_block(&mut self.reader, self.order, length)
     }
 
-    /// Reads blocks up to a packet block, and gives its type and length without taking it.
+    /// Takes the blocks before the next packet block; returns that block's type and length.
     fn skip_to_packet(&mut self) -> Result<Option<(u32, usize)>, ReadError> {
         loop {
-            let header = self.window.peek(12)?;
+            let header = self.reader.peek(12)?;
             if header.is_empty() {
                 return Ok(None);
             }
-            // Reads the same in both byte orders.
+            // The type of a section header is the same in both byte orders.
             if self.order.u32(header, 0) == Some(SECTION_HEADER) {
-                self.order = match header.get(8..12).ok_or(ReadError::Cut)? {
+                self.order = match header.get(8..12).ok_or(ReadError::Truncated)? {
                     [0x4d, 0x3c, 0x2b, 0x1a] => ByteOrder::Little,
                     [0x1a, 0x2b, 0x3c, 0x4d] => ByteOrder::Big,
                     _ => return Err(ReadError::Damaged("a section has no byte order".to_owned())),
                 };
                 self.interfaces.clear();
             }
-            let kind = self.order.u32(header, 0).ok_or(ReadError::Cut)?;
-            let length = self.order.u32(header, 4).ok_or(ReadError::Cut)?;
-            let least = match kind {
+            let kind = self.order.u32(header, 0).ok_or(ReadError::Truncated)?;
+            let length = self.order.u32(header, 4).ok_or(ReadError::Truncated)?;
+            let min_length = match kind {
                 SECTION_HEADER => 28,
                 SIMPLE_PACKET => 16,
                 _ => 12,
             };
-            if !(least..=MAX_BLOCK).contains(&length) || !length.is_multiple_of(4) {
+            if !(min_length..=MAX_BLOCK_BYTES).contains(&length) || !length.is_multiple_of(4) {
                 return Err(ReadError::Damaged(format!("a block claims {length} bytes")));
             }
             let length = length as usize;
@@ -167,20 +171,20 @@ impl Pcapng {
     }
 }
 
-/// Takes a block, and gives it without the length that ends it.
-fn take_block(window: &mut Window, order: ByteOrder, length: usize) -> Result<&[u8], ReadError> {
-    let block = window.take(length)?;
+/// Takes a block; returns it without its trailing length.
+fn take_block(reader: &mut PeekReader, order: ByteOrder, length: usize) -> Result<&[u8], ReadError> {
+    let block = reader.take(length)?;
     let (block, end) = block.split_last_chunk::<4>().ok_or_else(too_short)?;
     if order.u32(end, 0).is_none_or(|end| end as usize != length) {
         return Err(ReadError::Damaged(
-            "a block's length at its end is another than at its start".to_owned(),
+            "a block's trailing length differs from its leading length".to_owned(),
         ));
     }
     Ok(block)
 }
 
 fn too_short() -> ReadError {
-    ReadError::Damaged("a block is shorter than what it holds".to_owned())
+    ReadError::Damaged("a block is shorter than its content".to_owned())
 }
 
 impl Interface {
@@ -192,18 +196,18 @@ impl Interface {
         let dlt = i32::from(order.u16(body, 0)?);
         let mut interface = Self {
             dlt,
-            link: LinkType::from_dlt(dlt),
+            link_type: LinkType::from_dlt(dlt),
             snaplen: order.u32(body, 4)?,
-            clock: Clock { resolution: 6, offset_s: 0 },
+            timestamps: TimestampFormat { resolution: 6, offset_s: 0 },
         };
         let mut at: usize = 8;
         while let (Some(option), Some(length)) = (order.u16(body, at), order.u16(body, at + 2)) {
             let Some(value) = body.get(at + 4..at + 4 + usize::from(length)) else { break };
             match (option, value) {
                 (Self::OPTION_END, _) => break,
-                (Self::OPTION_RESOLUTION, [resolution, ..]) => interface.clock.resolution = *resolution,
+                (Self::OPTION_RESOLUTION, [resolution, ..]) => interface.timestamps.resolution = *resolution,
                 (Self::OPTION_OFFSET, value) => {
-                    interface.clock.offset_s = order.u64(value, 0).unwrap_or(0).cast_signed();
+                    interface.timestamps.offset_s = order.u64(value, 0).unwrap_or(0).cast_signed();
                 }
                 _ => {}
             }
@@ -213,16 +217,17 @@ impl Interface {
     }
 }
 
-/// How an interface's timestamps are to be read.
+/// The unit and offset of an interface's timestamps.
 #[derive(Debug)]
-struct Clock {
-    /// The option if_tsresol: ticks a second as a negative power of 10, or of 2 where 0x80 is set.
+struct TimestampFormat {
+    /// The option if_tsresol: the length of a tick in seconds, as a negative power of 10, or of 2 if 0x80 is set.
     resolution: u8,
     /// The option if_tsoffset: seconds to add.
     offset_s: i64,
 }
 
-impl Clock {
+impl TimestampFormat {
+    /// A timestamp in microseconds since the Unix epoch.
     fn time_us(&self, ticks: u64) -> i64 {
         let ticks = u128::from(ticks);
         let power = u32::from(self.resolution & 0x7f);
@@ -242,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clocks_of_every_kind_tell_the_time() {
+    fn converts_timestamps_of_every_resolution() {
         for (resolution, offset_s, ticks, us) in [
             (6, 0, 1_587_229_467_123_456, 1_587_229_467_123_456),
             (9, 0, 1_587_229_467_123_456_789, 1_587_229_467_123_456),
@@ -258,7 +263,11 @@ mod tests {
             (0, i64::MAX, u64::MAX, i64::MAX),
             (6, i64::MIN, 0, i64::MIN),
         ] {
-            assert_eq!(Clock { resolution, offset_s }.time_us(ticks), us, "{resolution} {offset_s} {ticks}");
+            assert_eq!(
+                TimestampFormat { resolution, offset_s }.time_us(ticks),
+                us,
+                "{resolution} {offset_s} {ticks}"
+            );
         }
     }
 }

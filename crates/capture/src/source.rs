@@ -1,5 +1,3 @@
-//! How people name what to capture from.
-
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,16 +7,16 @@ use std::str::FromStr;
 pub enum Source {
     /// A network interface in monitor mode.
     Interface(String),
-    /// A capture file, or a named pipe that one comes through.
+    /// A capture file, or a named pipe or device that delivers one.
     File(PathBuf),
     /// A capture file on standard input.
     Stdin,
-    /// A command for `sh`, whose standard output is a capture file that never ends.
+    /// A command for `sh` whose standard output is an endless capture file.
     Command(String),
 }
 
-/// How long a sensor's name may become that is made of a command's first words, in characters.
-const COMMAND_NAME: usize = 20;
+/// The longest default name made of a command's first words, in characters.
+const MAX_COMMAND_NAME_CHARS: usize = 20;
 
 impl Source {
     /// The file at this path, whatever it looks like.
@@ -26,7 +24,7 @@ impl Source {
         Self::File(path.into())
     }
 
-    /// The name under which its probes are recorded, unless it was given another.
+    /// The name under which its probe requests are recorded unless the configuration gives it another.
     pub fn default_name(&self) -> String {
         match self {
             Self::Interface(interface) => interface.clone(),
@@ -36,26 +34,30 @@ impl Source {
         }
     }
 
-    /// Whether its frames are heard as they come, and have the times of a clock that should be right. A
-    /// capture file's times are its own.
+    /// Whether its frames are captured now, with the time of a clock that should be right. The timestamps of a capture
+    /// file may be of any time.
     pub fn is_live(&self) -> bool {
         matches!(self, Self::Interface(_) | Self::Command(_))
     }
 }
 
-/// As many words as fit, and at least a part of the first.
+/// As many of the first words as fit, and at least a part of the first.
 fn first_words(command: &str) -> String {
     let mut words = command.split_whitespace();
-    let first = words.next().unwrap_or_default().chars().take(COMMAND_NAME).collect();
+    let first = words.next().unwrap_or_default().chars().take(MAX_COMMAND_NAME_CHARS).collect();
     words
         .fold((first, true), |(name, goes_on): (String, bool), word| {
             let longer = format!("{name} {word}");
-            if goes_on && longer.chars().count() <= COMMAND_NAME { (longer, true) } else { (name, false) }
+            if goes_on && longer.chars().count() <= MAX_COMMAND_NAME_CHARS {
+                (longer, true)
+            } else {
+                (name, false)
+            }
         })
         .0
 }
 
-/// The text names no source.
+/// The text names no source, because it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no source: give an interface, a capture file, or - for standard input")]
 pub struct ParseSourceError;
@@ -63,8 +65,8 @@ pub struct ParseSourceError;
 impl FromStr for Source {
     type Err = ParseSourceError;
 
-    /// Reads `-` as standard input, what contains a slash or is the name of something that exists as
-    /// a file, and anything else as an interface.
+    /// Reads `-` as standard input, a text with a slash or the name of an existing file as a file, and any other text
+    /// as an interface.
     fn from_str(text: &str) -> Result<Self, ParseSourceError> {
         Ok(match text {
             "" => return Err(ParseSourceError),
@@ -76,7 +78,7 @@ impl FromStr for Source {
 }
 
 impl fmt::Display for Source {
-    /// Writes what [`FromStr`] reads, or a command; `-` is spelled out as such, not as a path.
+    /// Writes what [`FromStr`] reads, or a command.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interface(interface) => f.write_str(interface),
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_names_a_source() {
+    fn parses_and_displays_sources() {
         for (text, source) in [
             ("-", Source::Stdin),
             ("mon0", Source::Interface("mon0".into())),
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sensor_is_called_as_people_call_its_source() {
+    fn default_names_are_short() {
         let command = |command: &str| Source::Command(command.to_owned());
         for (source, name) in [
             (Source::Stdin, "stdin"),

@@ -1,13 +1,17 @@
 use std::fs;
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
+use dot11::LinkType;
+use dot11::test_frame::*;
 use tempfile::TempDir;
 
 use super::*;
-use dot11::test_frame::*;
 
 mod damaged;
 

@@ -25,7 +25,7 @@ fn a_cut_file_gives_what_was_whole() {
         assert!(heard.len() <= 4);
         assert!(
             outcome.is_ok()
-                || matches!(outcome, Err(CaptureError::Cut { .. } | CaptureError::NotACapture { .. }))
+                || matches!(outcome, Err(CaptureError::Truncated { .. } | CaptureError::NotACapture { .. }))
         );
     }
 }
@@ -69,14 +69,14 @@ fn a_damaged_file_gives_what_came_before() {
     let mut version = LITTLE.section();
     version[12] = 9;
     for (damaged, words) in [
-        (greedy, "another than at its start"),
-        (unknown, "another than at its start"),
+        (greedy, "differs from its leading"),
+        (unknown, "differs from its leading"),
         (version, "version 9"),
         (LITTLE.block(0x0a0d_0d0a, &LITTLE.u32(0x1a2b_3c4d)), "claims 16 bytes"),
-        (LITTLE.packet(1, 2, &frame(2)), "interface 1, unknown"),
-        (too_long, "shorter than what it holds"),
-        (LITTLE.block(6, b""), "shorter than what it holds"),
-        (LITTLE.block(1, b""), "shorter than what it holds"),
+        (LITTLE.packet(1, 2, &frame(2)), "interface 1, which is not described"),
+        (too_long, "shorter than its content"),
+        (LITTLE.block(6, b""), "shorter than its content"),
+        (LITTLE.block(1, b""), "shorter than its content"),
         (vec![6, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0], "claims 11 bytes"),
         (vec![6, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], "ends in the middle"),
         (vec![6, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0], "claims 16777217 bytes"),
@@ -103,7 +103,9 @@ fn crashers_of_other_decoders_are_survived() {
             assert!(
                 matches!(
                     error,
-                    CaptureError::Cut { .. } | CaptureError::Damaged { .. } | CaptureError::NotWifi { .. }
+                    CaptureError::Truncated { .. }
+                        | CaptureError::Damaged { .. }
+                        | CaptureError::NotWifi { .. }
                 ),
                 "{error}"
             );

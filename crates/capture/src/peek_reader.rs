@@ -1,0 +1,70 @@
+use std::fmt;
+use std::io::{self, Read};
+
+use crate::error::ReadError;
+
+/// How much is read at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// A buffered reader that shows the next bytes in one piece before they are taken. [`io::BufRead`] promises no more
+/// than one byte in one piece.
+pub(crate) struct PeekReader {
+    input: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl PeekReader {
+    pub fn new(input: Box<dyn Read + Send>) -> Self {
+        Self { input, buffer: Vec::new(), start: 0, end: 0 }
+    }
+
+    /// The next `count` bytes without taking them; fewer only if the input ends.
+    pub fn peek(&mut self, count: usize) -> Result<&[u8], ReadError> {
+        if self.end - self.start < count {
+            self.fill(count).map_err(ReadError::Io)?;
+        }
+        let end = self.end.min(self.start + count);
+        Ok(self.buffer.get(self.start..end).unwrap_or_default())
+    }
+
+    /// Takes the next `count` bytes.
+    pub fn take(&mut self, count: usize) -> Result<&[u8], ReadError> {
+        if self.peek(count)?.len() < count {
+            return Err(ReadError::Truncated);
+        }
+        let start = self.start;
+        self.start += count;
+        Ok(self.buffer.get(start..self.start).unwrap_or_default())
+    }
+
+    /// Reads until the buffer holds `count` bytes or the input ends.
+    fn fill(&mut self, count: usize) -> io::Result<()> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.buffer.len() < count {
+            self.buffer.resize(count.next_multiple_of(CHUNK_BYTES), 0);
+        }
+        while self.end < count {
+            let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+            match self.input.read(free) {
+                Ok(0) => break,
+                Ok(more) => self.end += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PeekReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeekReader")
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
