@@ -12,7 +12,7 @@ use rustix::fs::{Access, access, statvfs};
 
 use super::finding::Finding;
 use crate::event::{EventKind, Timestamp};
-use crate::event_log::{ConcurrentReader, ListedSegment, LogError, OsVfs};
+use crate::event_log::{ConcurrentReader, LineFilter, ListedSegment, LogError, OsVfs};
 use crate::vendor;
 
 /// The numbers of the capabilities (linux/capability.h).
@@ -239,15 +239,12 @@ pub(super) fn last_probe(data_dir: &Path) -> Result<Option<Timestamp>, LogError>
     let segments = ConcurrentReader::new(Arc::new(OsVfs), &data_dir.join("events")).segments()?;
     let mut last = None;
     for segment in segments.iter().rev() {
-        let _ = segment.read(
-            |_| true,
-            |_, event| {
-                if let EventKind::Probe(probe) = event.kind {
-                    last = last.max(Some(probe.time));
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
+        let _ = segment.read(&LineFilter::any(), |_, event| {
+            if let EventKind::Probe(probe) = event.kind {
+                last = last.max(Some(probe.time));
+            }
+            ControlFlow::Continue(())
+        })?;
         if last.is_some() {
             break;
         }

@@ -129,99 +129,20 @@ fn push_escaped(line: &mut Vec<u8>, byte: u8) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::sync::Arc;
-
-    use proptest::collection::vec;
-    use proptest::option;
+mod tests {
     use proptest::prelude::*;
 
-    use super::super::{AlertDecision, ChatId, Fate, Pattern, Timestamp};
     use super::*;
-    use dot11::MacAddr;
-
-    #[track_caller]
-    fn reads_as_from_serde(probe: Probe) {
-        let mut line = b"{".to_vec();
-        push_probe(&mut line, &probe).unwrap();
-        line.push(b'}');
-        assert_eq!(
-            String::from_utf8(line).unwrap(),
-            serde_json::to_string(&EventKind::Probe(probe)).unwrap()
-        );
-    }
-
-    fn ssid() -> impl Strategy<Value = RequestedSsid> {
-        prop_oneof![
-            Just(RequestedSsid::Absent),
-            any::<String>().prop_map(|text| RequestedSsid::from_element(text.as_bytes())),
-            vec(0..0x80u8, 0..40).prop_map(|ascii| RequestedSsid::from_element(&ascii)),
-            vec(any::<u8>(), 0..256).prop_map(|bytes| RequestedSsid::from_element(&bytes)),
-        ]
-    }
-
-    fn alert() -> impl Strategy<Value = AlertDecision> {
-        let chat = any::<i64>().prop_map(ChatId);
-        prop_oneof![
-            (chat.clone(), any::<Option<String>>(), any::<Option<String>>(), any::<u64>()).prop_map(
-                |(chat, pattern, reason, swallowed)| AlertDecision::Raise {
-                    chat,
-                    pattern: pattern.map(|text| Pattern::new(&text)),
-                    reason,
-                    swallowed,
-                }
-            ),
-            chat.clone().prop_map(|chat| AlertDecision::Swallow { chat }),
-            chat.clone().prop_map(|chat| AlertDecision::Overflow { chat }),
-            chat.clone().prop_map(|chat| AlertDecision::Mute { chat }),
-            (
-                chat,
-                any::<Option<u64>>(),
-                prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute, Fate::Untold])
-            )
-                .prop_map(|(chat, silent_seconds, fate)| AlertDecision::Arrive {
-                    chat,
-                    silent_seconds,
-                    fate,
-                }),
-        ]
-    }
-
-    /// Any probe.
-    pub(in super::super) fn probe() -> impl Strategy<Value = Probe> {
-        (
-            (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),
-            ssid(),
-            (option::of(any::<i8>()), option::of(any::<u16>())),
-            (any::<u16>(), any::<u64>()),
-            vec(alert(), 0..4),
-        )
-            .prop_map(
-                |(
-                    (micros, not_before, sensor, source),
-                    ssid,
-                    (signal_dbm, frequency_mhz),
-                    (sequence, signature),
-                    alerts,
-                )| Probe {
-                    time: Timestamp::from_micros(micros),
-                    sensor: Arc::from(sensor),
-                    source: MacAddr::new(source),
-                    ssid,
-                    signal_dbm,
-                    frequency_mhz,
-                    sequence,
-                    signature: Signature::from_u64(signature),
-                    not_before: not_before.map(Timestamp::from_micros),
-                    alerts,
-                },
-            )
-    }
+    use crate::event::test_probes::probe;
 
     proptest! {
         #[test]
-        fn a_probe_reads_as_from_serde(probe in probe()) {
-            reads_as_from_serde(probe);
+        fn a_probe_is_written_as_by_serde(probe in probe()) {
+            let mut line = b"{".to_vec();
+            push_probe(&mut line, &probe).unwrap();
+            line.push(b'}');
+            let by_serde = serde_json::to_string(&EventKind::Probe(probe)).unwrap();
+            prop_assert_eq!(String::from_utf8(line).unwrap(), by_serde);
         }
     }
 }

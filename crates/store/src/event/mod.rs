@@ -159,4 +159,6 @@ impl Event {
 }
 
 #[cfg(test)]
+pub(crate) mod test_probes;
+#[cfg(test)]
 mod tests;

@@ -228,9 +228,9 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::super::json::tests::probe;
     use super::*;
     use crate::event::push_probe;
+    use crate::event::test_probes::probe;
 
     fn line(probe: &Probe) -> Vec<u8> {
         let mut line = b"{".to_vec();

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::LogError;
-use super::codec::Line;
+use super::codec::{Line, LineFilter};
 use super::corruption::Corruption;
 use super::log_dir::LogDir;
 use super::reader::{Entry, Events};
@@ -178,21 +178,20 @@ impl ListedSegment {
         self.segment.sealed.then_some(self.segment.modified)
     }
 
-    /// Hands over the events whose line is wanted, in order, until that is enough. `is_wanted` is asked of
-    /// each line's text before it is read as an event, which takes longer.
+    /// Passes the events of the lines that `filter` accepts to `take`, in order, until it breaks.
     ///
     /// # Errors
     /// [`LogError`] where the file is there and cannot be opened. One that was removed holds nothing.
     pub fn read(
         &self,
-        mut is_wanted: impl FnMut(&[u8]) -> bool,
+        filter: &LineFilter,
         mut take: impl FnMut(Offset, Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, LogError> {
         let Some(mut lines) = self.open()? else { return Ok(ControlFlow::Continue(())) };
         let mut reader = EventReader::default();
         // Where reading fails, what came before it was read.
         while let Ok(Some(text)) = lines.next_line() {
-            if !text.ends_with(b"\n") || !is_wanted(text) {
+            if !text.ends_with(b"\n") || !filter.accepts(text) {
                 continue;
             }
             let Some(mut line) = Line::new(text) else { continue };

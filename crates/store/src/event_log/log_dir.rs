@@ -6,20 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use memchr::memmem::Finder;
 use tracing::warn;
 
 use super::LogError;
+use super::codec::NotBeforeReader;
 use super::segment::{self, FileKind, QuarantinedFile, Segment};
 use super::vfs::{FileMetadata, OpenMode, Vfs, VfsFile};
 use crate::event::{Offset, Timestamp};
 
 /// zstd's own default: several times smaller than the text at a small part of a core.
 const LEVEL: i32 = 3;
-
-/// What stands in a probe's line before the time that it was at least; in no text of it, since quotes are escaped
-/// there.
-const NOT_BEFORE: &[u8] = b",\"not_before\":";
 
 /// The log's folder on its disk. What fails, fails with the file's name.
 #[derive(Debug, Clone)]
@@ -38,7 +34,7 @@ pub(super) struct Listing {
 /// Copies a segment's text; the newest time that its probes know it was at least, if any had to be marked with
 /// that.
 fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write) -> io::Result<Option<Timestamp>> {
-    let mark = Finder::new(NOT_BEFORE);
+    let not_before = NotBeforeReader::new();
     let (mut line, mut newest) = (Vec::new(), None);
     loop {
         line.clear();
@@ -46,13 +42,8 @@ fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write) -> io::Result<Option<
             return Ok(newest);
         }
         to.write_all(&line)?;
-        if let Some(place) = mark.find(&line)
-            && let Some(behind) = line.get(place + NOT_BEFORE.len()..)
-        {
-            // A line that is damaged tells nothing.
-            let time = serde_json::Deserializer::from_slice(behind).into_iter().next();
-            newest = newest.max(time.and_then(Result::ok));
-        }
+        // A damaged line tells nothing.
+        newest = newest.max(not_before.read(&line));
     }
 }
 

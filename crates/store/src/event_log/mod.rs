@@ -52,7 +52,7 @@ use std::time::SystemTime;
 
 use tracing::warn;
 
-pub use codec::encode_line;
+pub use codec::{LineFilter, encode_line};
 pub use concurrent_reader::{ConcurrentReader, EventsUpTo, ListedSegment};
 pub use corruption::Corruption;
 pub use lock::{DataDirLock, LockError};

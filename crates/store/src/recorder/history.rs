@@ -5,18 +5,17 @@
 //! moment holds nothing that was captured after it: probes are recorded when they are captured, or later
 //! where a capture file is replayed.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memchr::memmem::Finder;
 use serde::Serialize;
 
 use crate::event::{EventKind, Offset, Probe, Timestamp};
-use crate::event_log::{ConcurrentReader, EventsUpTo, ListedSegment, LogError, Snapshots, Vfs};
-use dot11::{MacAddr, Ssid, hex};
+use crate::event_log::{ConcurrentReader, EventsUpTo, LineFilter, ListedSegment, LogError, Snapshots, Vfs};
+use dot11::{MacAddr, Ssid};
 
 /// How far the clock of a disk may be behind that of a capture.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(3600);
@@ -136,16 +135,12 @@ impl History {
     /// # Errors
     /// [`LogError`] where the log cannot be read.
     pub fn has_heard(&self, sensor: &str) -> Result<bool, LogError> {
-        let in_line = format!("\"sensor\":{}", in_json(sensor));
-        let finder = Finder::new(&in_line);
+        let filter = LineFilter::sensor(sensor);
         for segment in self.log.segments()?.iter().rev().take(RECENT_SEGMENTS) {
-            let found = segment.read(
-                |line| finder.find(line).is_some(),
-                |_, event| match event.kind {
-                    EventKind::Probe(probe) if &*probe.sensor == sensor => ControlFlow::Break(()),
-                    _ => ControlFlow::Continue(()),
-                },
-            )?;
+            let found = segment.read(&filter, |_, event| match event.kind {
+                EventKind::Probe(probe) if &*probe.sensor == sensor => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })?;
             if found.is_break() {
                 return Ok(true);
             }
@@ -161,16 +156,13 @@ impl History {
         let segments = self.log.segments()?;
         let mut oldest = None;
         if let Some(first) = segments.first() {
-            let _ = first.read(
-                |_| true,
-                |_, event| match event.kind {
-                    EventKind::Probe(probe) => {
-                        oldest = Some(probe.known_time());
-                        ControlFlow::Break(())
-                    }
-                    _ => ControlFlow::Continue(()),
-                },
-            )?;
+            let _ = first.read(&LineFilter::any(), |_, event| match event.kind {
+                EventKind::Probe(probe) => {
+                    oldest = Some(probe.known_time());
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            })?;
         }
         Ok(LogSize { bytes: segments.iter().map(ListedSegment::bytes).sum(), oldest })
     }
@@ -184,37 +176,19 @@ impl History {
     }
 }
 
-/// Tells the lines of sought probes without reading them whole.
+/// Reads the sought probes of segments.
 struct SoughtLines<'a> {
     sought: &'a ProbeFilter,
-    finder: Finder<'static>,
-    /// Addresses as they stand in a line.
-    addresses: HashSet<[u8; 17]>,
+    filter: LineFilter,
 }
-
-/// Stands in no text of a line, since quotes are escaped there.
-const SOURCE: &[u8] = b"\"source\":\"";
 
 impl<'a> SoughtLines<'a> {
     fn new(sought: &'a ProbeFilter) -> Self {
-        let (finder, addresses) = match sought {
-            ProbeFilter::Addresses(addresses) => {
-                (Finder::new(SOURCE), addresses.iter().map(|address| address.to_ascii()).collect())
-            }
-            ProbeFilter::Network(ssid) => (Finder::new(&ssid_in_line(ssid)).into_owned(), HashSet::new()),
+        let filter = match sought {
+            ProbeFilter::Addresses(addresses) => LineFilter::source(addresses),
+            ProbeFilter::Network(ssid) => LineFilter::ssid(ssid),
         };
-        Self { sought, finder, addresses }
-    }
-
-    fn takes(&self, line: &[u8]) -> bool {
-        let Some(place) = self.finder.find(line) else { return false };
-        match self.sought {
-            ProbeFilter::Network(_) => true,
-            ProbeFilter::Addresses(_) => {
-                let address = line.get(place + SOURCE.len()..).and_then(<[u8]>::first_chunk);
-                address.is_some_and(|address| self.addresses.contains(address))
-            }
-        }
+        Self { sought, filter }
     }
 
     fn is_sought(&self, probe: &Probe) -> bool {
@@ -225,31 +199,14 @@ impl<'a> SoughtLines<'a> {
     }
 
     fn read(&self, segment: &ListedSegment, mut take: impl FnMut(Offset, Probe)) -> Result<(), LogError> {
-        let read = segment.read(
-            |line| self.takes(line),
-            |offset, event| {
-                if let EventKind::Probe(probe) = event.kind
-                    && self.is_sought(&probe)
-                {
-                    take(offset, probe);
-                }
-                ControlFlow::Continue(())
-            },
-        );
+        let read = segment.read(&self.filter, |offset, event| {
+            if let EventKind::Probe(probe) = event.kind
+                && self.is_sought(&probe)
+            {
+                take(offset, probe);
+            }
+            ControlFlow::Continue(())
+        });
         read.map(drop)
     }
-}
-
-/// The SSID as it stands in the line of a probe.
-fn ssid_in_line(ssid: &Ssid) -> Vec<u8> {
-    let text = match ssid.as_utf8() {
-        Some(text) => format!("\"ssid\":{}", in_json(text)),
-        None => format!("\"ssid_hex\":\"{}\"", hex(ssid.as_bytes())),
-    };
-    text.into_bytes()
-}
-
-fn in_json(text: &str) -> String {
-    // A text can always be written as JSON.
-    serde_json::to_string(text).unwrap_or_default()
 }

@@ -1,0 +1,77 @@
+//! Any probes, for property tests.
+
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{AlertDecision, ChatId, Fate, Pattern, Probe, Timestamp};
+use dot11::{MacAddr, RequestedSsid, Signature};
+
+fn ssid() -> impl Strategy<Value = RequestedSsid> {
+    prop_oneof![
+        Just(RequestedSsid::Absent),
+        any::<String>().prop_map(|text| RequestedSsid::from_element(text.as_bytes())),
+        vec(0..0x80u8, 0..40).prop_map(|ascii| RequestedSsid::from_element(&ascii)),
+        vec(any::<u8>(), 0..256).prop_map(|bytes| RequestedSsid::from_element(&bytes)),
+    ]
+}
+
+fn alert() -> impl Strategy<Value = AlertDecision> {
+    let chat = any::<i64>().prop_map(ChatId);
+    prop_oneof![
+        (chat.clone(), any::<Option<String>>(), any::<Option<String>>(), any::<u64>()).prop_map(
+            |(chat, pattern, reason, swallowed)| AlertDecision::Raise {
+                chat,
+                pattern: pattern.map(|text| Pattern::new(&text)),
+                reason,
+                swallowed,
+            }
+        ),
+        chat.clone().prop_map(|chat| AlertDecision::Swallow { chat }),
+        chat.clone().prop_map(|chat| AlertDecision::Overflow { chat }),
+        chat.clone().prop_map(|chat| AlertDecision::Mute { chat }),
+        (
+            chat,
+            any::<Option<u64>>(),
+            prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute, Fate::Untold])
+        )
+            .prop_map(|(chat, silent_seconds, fate)| AlertDecision::Arrive {
+                chat,
+                silent_seconds,
+                fate,
+            }),
+    ]
+}
+
+/// Any probe.
+pub(crate) fn probe() -> impl Strategy<Value = Probe> {
+    (
+        (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),
+        ssid(),
+        (option::of(any::<i8>()), option::of(any::<u16>())),
+        (any::<u16>(), any::<u64>()),
+        vec(alert(), 0..4),
+    )
+        .prop_map(
+            |(
+                (micros, not_before, sensor, source),
+                ssid,
+                (signal_dbm, frequency_mhz),
+                (sequence, signature),
+                alerts,
+            )| Probe {
+                time: Timestamp::from_micros(micros),
+                sensor: Arc::from(sensor),
+                source: MacAddr::new(source),
+                ssid,
+                signal_dbm,
+                frequency_mhz,
+                sequence,
+                signature: Signature::from_u64(signature),
+                not_before: not_before.map(Timestamp::from_micros),
+                alerts,
+            },
+        )
+}
