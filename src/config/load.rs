@@ -1,5 +1,4 @@
-//! Reads the file and the environment. No error quotes a line of the file, or the value of a variable that is no
-//! text: it may be the token.
+//! Reads the file and the environment.
 
 use std::collections::HashMap;
 use std::env;
@@ -7,45 +6,72 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use config::{ConfigError as ReadError, Environment, FileFormat, Value};
+use super::error::ConfigError;
+use super::model::Config;
+use super::schema::Root;
+use super::tree::{ENVIRONMENT, Tree};
+use super::validate::validate;
 
-use super::raw::Raw;
-use super::validate::Validator;
-use super::{Config, ConfigError};
-
-const ENVIRONMENT_PREFIX: &str = "PROBEWATCH";
-pub(super) const ENVIRONMENT: &str = "the environment";
+/// Read if no file is named and this one exists.
+pub const SYSTEM_FILE: &str = "/etc/probewatch/config.toml";
 
 /// The variable in which systemd names the folder of a service's credentials (systemd.exec(5)).
-pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+impl Config {
+    /// The defaults, without any file and whatever the environment says.
+    ///
+    /// # Errors
+    /// None: the defaults are valid.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        validate(Root::default(), &Tree::empty("the defaults".to_owned()), None)
+    }
+
+    /// Reads `file`, or else [`SYSTEM_FILE`] if it exists, and the environment over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file, the key and what was expected.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        load_from(file.or(system_file()), environment()?)
+    }
+
+    /// As [`Self::load`], with the credentials in `folder` unless systemd gives this process some: as the service
+    /// has them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with_credentials(file: Option<&Path>, folder: &Path) -> Result<Self, ConfigError> {
+        let mut environment = environment()?;
+        environment.entry(CREDENTIALS.to_owned()).or_insert_with(|| folder.display().to_string());
+        load_from(file.or(system_file()), environment)
+    }
+}
+
+fn system_file() -> Option<&'static Path> {
+    Some(Path::new(SYSTEM_FILE)).filter(|file| file.exists())
+}
 
 /// The configuration in `file` with these variables of the environment over it.
 pub(super) fn load_from(
     file: Option<&Path>,
     environment: HashMap<String, String>,
 ) -> Result<Config, ConfigError> {
-    let place = file.map_or(ENVIRONMENT.to_owned(), |path| path.display().to_string());
-    let mut sources = ::config::Config::builder();
-    if let Some(path) = file {
-        let text = fs::read_to_string(path).map_err(|error| not_read(place.clone(), &error))?;
-        sources = sources.add_source(NamedText { name: place.clone(), text });
-    }
+    let mut tree = match file {
+        Some(path) => {
+            let file = path.display().to_string();
+            let text = fs::read_to_string(path).map_err(|error| not_read(file.clone(), &error))?;
+            Tree::parse(file, &text)?
+        }
+        None => Tree::empty(ENVIRONMENT.to_owned()),
+    };
     let credentials = environment.get(CREDENTIALS).map(PathBuf::from);
-    let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
-        .prefix_separator("__")
-        .separator("__")
-        .ignore_empty(true)
-        .source(Some(environment));
-    let read = sources.add_source(environment).build().map_err(|error| read_error(&place, &error))?;
-    let checks = Validator { root: read.cache.clone(), place, credentials };
-    checks.keys_are_known()?;
-    let raw: Raw = read.try_deserialize().map_err(|error| read_error(&checks.place, &error))?;
-    checks.into_config(raw)
+    tree.override_with(environment);
+    validate(tree.read()?, &tree, credentials.as_deref())
 }
 
-/// The variables of this process that are text. The config crate would print one that is not, and it
-/// may be the token.
-pub(super) fn environment() -> Result<HashMap<String, String>, ConfigError> {
+/// The variables of this process. One of ours that is not UTF-8 is an error; its value may be the token and is not
+/// shown.
+fn environment() -> Result<HashMap<String, String>, ConfigError> {
     let mut variables = HashMap::new();
     for (name, value) in env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
@@ -53,9 +79,9 @@ pub(super) fn environment() -> Result<HashMap<String, String>, ConfigError> {
             Ok(value) => {
                 variables.insert(name, value);
             }
-            Err(_) if name.starts_with(ENVIRONMENT_PREFIX) => {
-                let why = "is not UTF-8: expected a text".to_owned();
-                return Err(ConfigError::Value { place: ENVIRONMENT.to_owned(), key: name, why });
+            Err(_) if name.starts_with("PROBEWATCH") => {
+                let problem = "is not UTF-8: expected a string".to_owned();
+                return Err(ConfigError::Value { origin: ENVIRONMENT.to_owned(), key: name, problem });
             }
             Err(_) => {}
         }
@@ -63,65 +89,9 @@ pub(super) fn environment() -> Result<HashMap<String, String>, ConfigError> {
     Ok(variables)
 }
 
-/// A file's text as a source whose values name the file as their origin.
-#[derive(Debug, Clone)]
-struct NamedText {
-    name: String,
-    text: String,
-}
-
-impl ::config::Source for NamedText {
-    fn clone_into_box(&self) -> Box<dyn ::config::Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<::config::Map<String, Value>, ReadError> {
-        use ::config::Format;
-        FileFormat::Toml
-            .parse(Some(&self.name), &self.text)
-            .map_err(|cause| ReadError::FileParse { uri: Some(self.name.clone()), cause })
-    }
-}
-
 fn not_read(file: String, error: &io::Error) -> ConfigError {
     match error.kind() {
         io::ErrorKind::PermissionDenied => ConfigError::NotPermitted { file },
-        _ => ConfigError::File { file, why: error.to_string() },
+        _ => ConfigError::File { file, problem: error.to_string() },
     }
-}
-
-fn read_error(place: &str, error: &ReadError) -> ConfigError {
-    match error {
-        ReadError::FileParse { uri, cause } => {
-            let file = uri.clone().unwrap_or_else(|| place.to_owned());
-            ConfigError::File { file, why: without_source_lines(&cause.to_string()) }
-        }
-        ReadError::Type { origin, unexpected, expected, key } => ConfigError::Value {
-            place: origin.clone().unwrap_or_else(|| place.to_owned()),
-            key: key.clone().unwrap_or_default(),
-            why: format!("is {unexpected}: expected {expected}"),
-        },
-        ReadError::At { error, origin, key } => {
-            let inner = read_error(origin.as_deref().unwrap_or(place), error);
-            match (inner, key) {
-                (ConfigError::Value { place, key: inner_key, why }, Some(key)) if inner_key.is_empty() => {
-                    ConfigError::Value { place, key: key.clone(), why }
-                }
-                (inner, _) => inner,
-            }
-        }
-        other => ConfigError::Value {
-            place: place.to_owned(),
-            key: String::new(),
-            why: format!("does not fit: {other}"),
-        },
-    }
-}
-
-/// A TOML error without the lines of the file that it quotes, since a token may stand there.
-fn without_source_lines(message: &str) -> String {
-    let is_quoted = |line: &&str| {
-        line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|')
-    };
-    message.lines().filter(|line| !is_quoted(line)).map(str::trim).collect::<Vec<_>>().join(": ")
 }

@@ -1,5 +1,6 @@
 //! The hours of the day in which nobody wants to be disturbed.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -32,6 +33,12 @@ impl QuietHours {
     pub fn length(&self) -> Duration {
         let [from, to] = [self.from, self.to].map(|time| time.num_seconds_from_midnight());
         Duration::from_secs(u64::from((to + DAY_SECONDS - from) % DAY_SECONDS))
+    }
+}
+
+impl fmt::Display for QuietHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.from.format("%H:%M"), self.to.format("%H:%M"))
     }
 }
 

@@ -1,272 +1,161 @@
-//! Where frames come from: `capture.sources`, whose entries are texts or tables, and what holds for those
-//! that are interfaces.
+//! What must hold of `capture.sources` as a whole: each entry names one origin, no two are the same, and each has
+//! a name of its own.
 
-use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
-use std::str::FromStr;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use config::{Value, ValueKind};
-use serde::Deserialize;
-
-use super::raw::{Kind, List, RawCapture};
-use super::validate::Validator;
-use super::{Capture, ConfigError, Source};
+use super::error::ConfigError;
+use super::model::{Capture, Source};
+use super::schema;
+use super::tree::Tree;
+use super::types::{Band, Channel, MonitorMode, SourceName};
+use super::values::{Flag, List, Number, Text};
 use crate::capture;
-use crate::capture::monitor::{self, Band, Channel};
+use crate::capture::monitor;
 
-/// What a table in the list of sources may have.
-pub(super) const SOURCE_KEYS: [(&str, Kind); 9] = [
-    ("interface", Kind::Text),
-    ("command", Kind::Text),
-    ("file", Kind::Text),
-    ("name", Kind::Text),
-    ("monitor", Kind::Text),
-    ("channels", Kind::Channels),
-    ("bands", Kind::Bands),
-    ("dwell_milliseconds", Kind::Number),
-    ("force", Kind::Flag),
-];
+const SOURCES: &str = "capture.sources";
 
-/// How long a source's name may be, in characters.
-const NAME_LENGTH: usize = 64;
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum RawSource {
-    Text(String),
-    Table(Box<RawTable>),
+/// What is captured, and how.
+///
+/// # Errors
+/// [`ConfigError`] names the source by its number in the list, from 1.
+pub(super) fn capture(table: schema::Capture, tree: &Tree) -> Result<Capture, ConfigError> {
+    let Number(dwell) = table.dwell_milliseconds;
+    let defaults = InterfaceSettings {
+        mode: table.monitor,
+        monitor: monitor::Settings {
+            channels: channels(&table.channels),
+            bands: table.bands.0.iter().map(|band| (*band).into()).collect(),
+            dwell: Duration::from_millis(dwell.into()),
+            force: table.force.0,
+        },
+    };
+    if table.bands.0.is_empty() {
+        return Err(tree.wrong("capture.bands", NO_BANDS));
+    }
+    let sources = table.sources.0.into_iter().zip(1..);
+    let sources: Vec<Source> =
+        sources.map(|(source, number)| resolve(source, number, &defaults, tree)).collect::<Result<_, _>>()?;
+    check_distinct(&sources, tree)?;
+    Ok(Capture { sources, snaplen: table.snaplen.0, buffer_bytes: table.buffer_mebibytes.0 << 20 })
 }
 
-#[derive(Deserialize)]
-pub(super) struct RawTable {
-    interface: Option<String>,
-    command: Option<String>,
-    file: Option<String>,
-    name: Option<String>,
-    #[serde(flatten)]
-    listening: RawListening,
+/// The source that stands at this number in the list, from 1.
+fn resolve(
+    source: schema::Source,
+    number: usize,
+    defaults: &InterfaceSettings,
+    tree: &Tree,
+) -> Result<Source, ConfigError> {
+    let wrong = |problem: &str| Err(tree.wrong(SOURCES, format!("(entry {number}) {problem}")));
+    let table = match source {
+        schema::Source::Text(text) => {
+            let Ok(origin) = text.parse::<capture::Source>() else { return wrong(EMPTY_ORIGIN) };
+            return Ok(Source { name: origin.default_name(), monitor: defaults.for_origin(&origin), origin });
+        }
+        schema::Source::Table(table) => *table,
+    };
+    let texts = [&table.interface, &table.command, &table.file];
+    let origin = match texts {
+        [Some(interface), None, None] => capture::Source::Interface(interface.clone()),
+        [None, Some(command), None] => capture::Source::Command(command.clone()),
+        [None, None, Some(file)] => capture::Source::file(file),
+        [None, None, None] => {
+            return wrong("names no source: expected one of `interface`, `command` and `file`");
+        }
+        _ => return wrong("names several sources: expected one of `interface`, `command` and `file`"),
+    };
+    if texts.into_iter().flatten().any(|text| text.trim().is_empty()) {
+        return wrong(EMPTY_ORIGIN);
+    }
+    if !matches!(origin, capture::Source::Interface(_))
+        && let Some(key) = interface_keys(&table).next()
+    {
+        return wrong(&format!("has `{key}`, which only an `interface` can have"));
+    }
+    if table.bands.as_ref().is_some_and(|bands| bands.0.is_empty()) {
+        return Err(tree.wrong("capture.sources.bands", format!("(entry {number}) {NO_BANDS}")));
+    }
+    let name = table.name.clone().map_or_else(|| origin.default_name(), |Text(SourceName(name))| name);
+    Ok(Source { name, monitor: defaults.with(&table).for_origin(&origin), origin })
 }
 
-/// How an interface is listened with, as far as its table says so.
-#[derive(Deserialize)]
-struct RawListening {
-    monitor: Option<String>,
-    channels: Option<List<i64>>,
-    bands: Option<List<String>>,
-    dwell_milliseconds: Option<i64>,
-    force: Option<bool>,
+/// No source is there twice, which would record each probe request twice, and no two have the same name.
+fn check_distinct(sources: &[Source], tree: &Tree) -> Result<(), ConfigError> {
+    let mut numbers: HashMap<capture::Source, usize> = HashMap::new();
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    for (source, number) in sources.iter().zip(1..) {
+        if let Some(before) = numbers.insert(canonical(&source.origin), number) {
+            let origin = describe(&source.origin);
+            let problem = format!("has {origin} twice, as entries {before} and {number}: remove one of them");
+            return Err(tree.wrong(SOURCES, problem));
+        }
+        if let Some(before) = names.insert(&source.name, number) {
+            let problem = format!(
+                "uses the name {:?} twice, in entries {before} and {number}: give one of them another, as in {}",
+                source.name,
+                with_name(&source.origin)
+            );
+            return Err(tree.wrong(SOURCES, problem));
+        }
+    }
+    Ok(())
 }
 
-impl FromStr for RawSource {
-    type Err = Infallible;
+const EMPTY_ORIGIN: &str = "is empty: expected an interface such as \"mon0\"";
+const NO_BANDS: &str = "is empty: expected bands such as \"2.4\", in GHz";
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self::Text(text.to_owned()))
-    }
+/// The keys that only an interface can have, as far as the table has them.
+fn interface_keys(table: &schema::SourceTable) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("monitor", table.monitor.is_some()),
+        ("channels", table.channels.is_some()),
+        ("bands", table.bands.is_some()),
+        ("dwell_milliseconds", table.dwell_milliseconds.is_some()),
+        ("force", table.force.is_some()),
+    ];
+    keys.into_iter().filter_map(|(key, is_there)| is_there.then_some(key))
 }
 
-impl RawListening {
-    /// The keys that it has.
-    fn keys(&self) -> impl Iterator<Item = &'static str> {
-        [
-            ("monitor", self.monitor.is_some()),
-            ("channels", self.channels.is_some()),
-            ("bands", self.bands.is_some()),
-            ("dwell_milliseconds", self.dwell_milliseconds.is_some()),
-            ("force", self.force.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(key, is_there)| is_there.then_some(key))
-    }
+fn channels(list: &List<Channel>) -> Vec<monitor::Channel> {
+    list.0.iter().map(|Channel(channel)| *channel).collect()
 }
 
-impl Validator {
-    /// Every key of the tables among the sources exists, and its value is of the right kind.
-    pub(super) fn sources_are_known(&self, list: &str, sources: &Value) -> Result<(), ConfigError> {
-        let ValueKind::Array(entries) = &sources.kind else { return Ok(()) };
-        let tables = entries.iter().filter_map(|entry| match &entry.kind {
-            ValueKind::Table(table) => Some(table),
-            _ => None,
-        });
-        for (name, value) in tables.flatten() {
-            let key = format!("{list}.{name}");
-            match SOURCE_KEYS.iter().find(|(known, _)| known == name) {
-                Some((_, kind)) => self.is_of_kind(&key, *kind, value)?,
-                None => {
-                    let likeness = |known: &str| strsim::jaro_winkler(known, name);
-                    let nearest = SOURCE_KEYS
-                        .iter()
-                        .map(|(known, _)| *known)
-                        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-                    let nearest = nearest
-                        .map_or(String::new(), |nearest| format!("; the nearest one is `{list}.{nearest}`"));
-                    return Err(ConfigError::UnknownKey { place: self.place_within(value), key, nearest });
-                }
-            }
+/// How interfaces are captured on.
+#[derive(Debug, Clone)]
+struct InterfaceSettings {
+    mode: MonitorMode,
+    monitor: monitor::Settings,
+}
+
+impl InterfaceSettings {
+    /// These settings, with those of the table over them.
+    fn with(&self, table: &schema::SourceTable) -> Self {
+        let monitor = &self.monitor;
+        Self {
+            mode: table.monitor.unwrap_or(self.mode),
+            monitor: monitor::Settings {
+                channels: table.channels.as_ref().map_or_else(|| monitor.channels.clone(), channels),
+                bands: match &table.bands {
+                    Some(List(bands)) => bands.iter().map(|band: &Band| (*band).into()).collect(),
+                    None => monitor.bands.clone(),
+                },
+                dwell: table
+                    .dwell_milliseconds
+                    .map_or(monitor.dwell, |Number(dwell)| Duration::from_millis(dwell.into())),
+                force: table.force.map_or(monitor.force, |Flag(force)| force),
+            },
         }
-        Ok(())
     }
 
-    pub(super) fn capture(&self, raw: RawCapture) -> Result<Capture, ConfigError> {
-        let defaults = RawListening {
-            monitor: Some(raw.monitor),
-            channels: Some(raw.channels),
-            bands: Some(raw.bands),
-            dwell_milliseconds: Some(raw.dwell_milliseconds),
-            force: Some(raw.force),
-        };
-        let usual = self.listening("capture", &defaults, &Listening::default())?;
-        let sources = raw.sources.0.iter().enumerate();
-        let sources: Vec<Source> = sources
-            .map(|(place, source)| self.source(place + 1, source, &usual))
-            .collect::<Result<_, _>>()?;
-        self.sources_differ(&sources)?;
-        Ok(Capture {
-            sources,
-            snaplen: self.within("capture.snaplen", raw.snaplen, 256, 65_535)?,
-            buffer_bytes: self.within("capture.buffer_mebibytes", raw.buffer_mebibytes, 1, 512)? << 20,
-        })
-    }
-
-    /// No source is there twice, which would record each probe request twice, and each has a name of its own.
-    fn sources_differ(&self, sources: &[Source]) -> Result<(), ConfigError> {
-        let mut places: HashMap<capture::Source, usize> = HashMap::new();
-        let mut names: HashMap<&str, usize> = HashMap::new();
-        for (source, place) in sources.iter().zip(1..) {
-            if let Some(before) = places.insert(canonical(&source.origin), place) {
-                let why = format!(
-                    "has {} twice, as its sources {before} and {place}: leave one of them out",
-                    called(&source.origin)
-                );
-                return Err(self.wrong("capture.sources", why));
-            }
-            if let Some(before) = names.insert(&source.name, place) {
-                let why = format!(
-                    "has two sources of the name {:?}, {before} and {place}: give one of them another, as in {}",
-                    source.name,
-                    with_name(&source.origin)
-                );
-                return Err(self.wrong("capture.sources", why));
-            }
-        }
-        Ok(())
-    }
-
-    /// The source that stands at this place of the list, from 1.
-    fn source(&self, place: usize, raw: &RawSource, usual: &Listening) -> Result<Source, ConfigError> {
-        let key = "capture.sources";
-        let empty = || self.wrong(key, "has an empty name: expected interfaces such as \"mon0\"");
-        let table = match raw {
-            RawSource::Text(text) => {
-                let origin: capture::Source = text.parse().map_err(|_| empty())?;
-                return Ok(Source { name: origin.default_name(), monitor: usual.of(&origin), origin });
-            }
-            RawSource::Table(table) => table,
-        };
-        let expected = "expected one of `interface`, `command` and `file`";
-        let origin = match (&table.interface, &table.command, &table.file) {
-            (Some(interface), None, None) => capture::Source::Interface(interface.clone()),
-            (None, Some(command), None) => capture::Source::Command(command.clone()),
-            (None, None, Some(file)) => capture::Source::file(file),
-            (None, None, None) => {
-                return Err(
-                    self.wrong(key, format!("does not say where its source {place} is heard: {expected}"))
-                );
-            }
-            _ => {
-                let why = format!("says more than once where its source {place} is heard: {expected}");
-                return Err(self.wrong(key, why));
-            }
-        };
-        let text = [&table.interface, &table.command, &table.file].into_iter().flatten();
-        if text.into_iter().any(|text| text.trim().is_empty()) {
-            return Err(empty());
-        }
-        if !matches!(origin, capture::Source::Interface(_))
-            && let Some(other) = table.listening.keys().next()
-        {
-            let why = format!("has `{other}` in its source {place}: only an `interface` takes that");
-            return Err(self.wrong(key, why));
-        }
-        let listening = self.listening(key, &table.listening, usual)?;
-        let name = match &table.name {
-            Some(name) => self.source_name(name)?,
-            None => origin.default_name(),
-        };
-        Ok(Source { name, monitor: listening.of(&origin), origin })
-    }
-
-    fn source_name(&self, name: &str) -> Result<String, ConfigError> {
-        let name = name.trim();
-        if (1..=NAME_LENGTH).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
-            return Ok(name.to_owned());
-        }
-        let why =
-            format!("is {name:?}: expected 1 to {NAME_LENGTH} characters, none of them a control character");
-        Err(self.wrong("capture.sources.name", why))
-    }
-
-    /// What `raw` says under `table`, and else `usual`.
-    fn listening(
-        &self,
-        table: &str,
-        raw: &RawListening,
-        usual: &Listening,
-    ) -> Result<Listening, ConfigError> {
-        let key = |name: &str| format!("{table}.{name}");
-        let mut listening = usual.clone();
-        if let Some(monitor) = &raw.monitor {
-            listening.is_auto = match monitor.as_str() {
-                "auto" => true,
-                "off" => false,
-                other => {
-                    let why = format!("is {other:?}: expected \"auto\" or \"off\"");
-                    return Err(self.wrong(&key("monitor"), why));
-                }
-            };
-        }
-        if let Some(channels) = &raw.channels {
-            listening.monitor.channels = self.channels(&key("channels"), &channels.0)?;
-        }
-        if let Some(bands) = &raw.bands {
-            listening.monitor.bands = self.bands(&key("bands"), &bands.0)?;
-        }
-        if let Some(dwell) = raw.dwell_milliseconds {
-            let dwell = self.within(&key("dwell_milliseconds"), dwell, 10, 60_000)?;
-            listening.monitor.dwell = Duration::from_millis(dwell.into());
-        }
-        listening.monitor.force = raw.force.unwrap_or(listening.monitor.force);
-        Ok(listening)
-    }
-
-    fn channels(&self, key: &str, numbers: &[i64]) -> Result<Vec<Channel>, ConfigError> {
-        let channel = |number: i64| match u16::try_from(number) {
-            Ok(number) => {
-                Channel::try_from(number).map_err(|why| self.wrong(key, format!("does not fit: {why}")))
-            }
-            Err(_) => Err(self.wrong(key, format!("has {number}, which is no channel"))),
-        };
-        numbers.iter().map(|number| channel(*number)).collect()
-    }
-
-    fn bands(&self, key: &str, names: &[String]) -> Result<BTreeSet<Band>, ConfigError> {
-        let band = |name: &String| match name.trim() {
-            "2.4" => Ok(Band::Ghz2),
-            "5" => Ok(Band::Ghz5),
-            "6" => Ok(Band::Ghz6),
-            other => {
-                Err(self.wrong(key, format!("has {other:?}: expected \"2.4\", \"5\" and \"6\", in GHz")))
-            }
-        };
-        if names.is_empty() {
-            return Err(self.wrong(key, "is empty: expected bands such as \"2.4\", in GHz"));
-        }
-        names.iter().map(band).collect()
+    /// The settings for an interface that the service puts into monitor mode.
+    fn for_origin(&self, origin: &capture::Source) -> Option<monitor::Settings> {
+        let is_interface = matches!(origin, capture::Source::Interface(_));
+        (is_interface && self.mode == MonitorMode::Auto).then(|| self.monitor.clone())
     }
 }
 
-/// The same for what is the same, however its path is written.
+/// One value for all ways to write the same path.
 fn canonical(origin: &capture::Source) -> capture::Source {
     match origin {
         capture::Source::File(path) => capture::Source::File(path.canonicalize().unwrap_or(path.clone())),
@@ -274,7 +163,7 @@ fn canonical(origin: &capture::Source) -> capture::Source {
     }
 }
 
-fn called(origin: &capture::Source) -> String {
+fn describe(origin: &capture::Source) -> String {
     match origin {
         capture::Source::Interface(interface) => format!("the interface {interface}"),
         capture::Source::File(path) => format!("the file {}", path.display()),
@@ -283,7 +172,7 @@ fn called(origin: &capture::Source) -> String {
     }
 }
 
-/// A table in which a source has a name.
+/// An example of a table that gives the source a name.
 fn with_name(origin: &capture::Source) -> String {
     match origin {
         capture::Source::Interface(interface) => format!("{{ interface = {interface:?}, name = \"attic\" }}"),
@@ -291,20 +180,5 @@ fn with_name(origin: &capture::Source) -> String {
         capture::Source::Command(_) | capture::Source::Stdin => {
             "{ command = \"…\", name = \"attic\" }".to_owned()
         }
-    }
-}
-
-/// How interfaces are listened with.
-#[derive(Debug, Clone, Default)]
-struct Listening {
-    is_auto: bool,
-    monitor: monitor::Settings,
-}
-
-impl Listening {
-    /// What of it holds for this source.
-    fn of(&self, origin: &capture::Source) -> Option<monitor::Settings> {
-        let is_meant = self.is_auto && matches!(origin, capture::Source::Interface(_));
-        is_meant.then(|| self.monitor.clone())
     }
 }

@@ -2,11 +2,17 @@ mod sources;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::path::Path;
 
-use super::load::{ENVIRONMENT, load_from};
-use super::raw::KEYS;
+use chrono_tz::Tz;
+
+use super::load::load_from;
+use super::tree::ENVIRONMENT;
 use super::*;
+use crate::capture::with_remedy;
+use crate::event::ChatId;
 
+const DEVICES: &str = "devices";
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 const TOKEN: &str = "123456789:AAF-key_of_the_bot";
 const KEY: &str = "AAF-key_of_the_bot";
@@ -21,7 +27,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
     load_from(Some(&path), variables(environment))
-        .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "FILE"))
+        .map_err(|error| with_remedy(&error, error.remedy()).replace(path.to_str().unwrap(), "FILE"))
 }
 
 /// The example with the line of every key that it leaves out.
@@ -34,8 +40,23 @@ fn whole_example() -> String {
     EXAMPLE.lines().map(|line| uncommented(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
 }
 
+/// Where a key stands in a TOML table, as JSON.
+fn value_of(table: &toml::Table, key: &str) -> Option<serde_json::Value> {
+    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+    let value = table.get(first)?;
+    match value {
+        toml::Value::Table(table) if !rest.is_empty() => value_of(table, rest),
+        value => Some(serde_json::to_value(value).unwrap()),
+    }
+}
+
+/// Keys outside the tables of sources.
+fn file_keys() -> Vec<Key> {
+    keys().into_iter().filter(|key| !key.name.starts_with("capture.sources.")).collect()
+}
+
 #[test]
-fn the_example_has_every_key() {
+fn the_example_has_every_key_once() {
     let mut table = String::new();
     let mut found = BTreeSet::new();
     for line in whole_example().lines() {
@@ -47,7 +68,23 @@ fn the_example_has_every_key() {
             assert!(is_new || table == DEVICES, "{key} stands there twice");
         }
     }
-    assert_eq!(found, KEYS.iter().map(|(key, _)| (*key).to_owned()).collect());
+    assert_eq!(found, file_keys().into_iter().map(|key| key.name).collect());
+}
+
+#[test]
+fn the_example_shows_every_default_and_comments_out_keys_without_one() {
+    let example: toml::Table = EXAMPLE.parse().unwrap();
+    for Key { name, default } in file_keys().into_iter().filter(|key| key.name != DEVICES) {
+        assert_eq!(value_of(&example, &name), default, "{name}");
+    }
+}
+
+#[test]
+fn the_example_explains_the_keys_of_a_source() {
+    for key in keys() {
+        let Some(name) = key.name.strip_prefix("capture.sources.") else { continue };
+        assert!(EXAMPLE.contains(&format!("{name} = ")), "{name}");
+    }
 }
 
 #[test]
@@ -125,62 +162,62 @@ fn errors_name_file_key_and_expectation() {
     range("record.segment_mebibytes", "1025", "1 to 1024");
     range("record.segment_hours", "8761", "1 to 8760");
 
-    check("data_dir = 5", "FILE: `data_dir` is a number: expected a text in quotes");
+    check("data_dir = 5", "FILE: `data_dir` is an integer: expected a string");
     check("data_dir = \"\"", "FILE: `data_dir` is empty: expected a folder such as \"/var/lib/probewatch\"");
     check(
         "[alerts]\ncooldown_seconds = true",
-        "FILE: `alerts.cooldown_seconds` is true or false: expected a whole number",
+        "FILE: `alerts.cooldown_seconds` is a boolean: expected an integer",
     );
     check(
         "[alerts]\ncooldown_seconds = 2.5",
-        "FILE: `alerts.cooldown_seconds` is a number with a fraction: expected a whole number",
+        "FILE: `alerts.cooldown_seconds` is a number with a fraction: expected an integer",
     );
     check(
         "[alerts]\ncooldown_seconds = \"yes\"",
-        "FILE: `alerts.cooldown_seconds` is a text: expected a whole number",
+        "FILE: `alerts.cooldown_seconds` is a string: expected an integer",
     );
     check(
         "[capture]\nsources = [[\"mon0\"]]",
-        "FILE: `capture.sources` is a list of other things: expected a list of sources such as [\"wlan1\", { command = \"ssh root@ap …\" }]",
+        "FILE: `capture.sources` (entry 1) is a list: expected a source such as \"wlan1\" or { command = \"ssh root@ap …\" }",
     );
     check(
         "[capture]\nsources = [\"\"]",
-        "FILE: `capture.sources` has an empty name: expected interfaces such as \"mon0\"",
+        "FILE: `capture.sources` (entry 1) is empty: expected an interface such as \"mon0\"",
     );
     check(
         "[telegram]\nchats = [1, \"me\"]",
-        "FILE: `telegram.chats` is a list of other things: expected a list of whole numbers such as [123456789]",
+        "FILE: `telegram.chats` (entry 2) is a string: expected an integer",
     );
     check(
         "[telegram]\nchats = [0]",
-        "FILE: `telegram.chats` has a 0: expected the numbers of Telegram chats",
+        "FILE: `telegram.chats` (entry 1) is 0: expected the ID of a Telegram chat",
     );
     check(
         "[telegram]\nowners = [-100123]",
-        "FILE: `telegram.owners` has the number of a group: an owner is a person, by the number of the private \
-         chat with the bot",
+        "FILE: `telegram.owners` (entry 1) is the ID of a group: an owner is a person; expected the ID of a \
+         private chat with the bot",
     );
-    check("telegram = 5", "FILE: `telegram` is a number: expected a table [telegram]");
+    check("telegram = 5", "FILE: `telegram` is an integer: expected a table [telegram]");
     check(
         "devices = \"phone\"",
-        "FILE: `devices` is a text: expected a table [devices] of addresses and names",
+        "FILE: `devices` is a string: expected a table [devices] of addresses and names",
     );
 
     check(
         "[alerts]\ncool_down_seconds = 5",
-        "FILE: there is no key `alerts.cool_down_seconds`; the nearest one is `alerts.cooldown_seconds`",
+        "FILE: unknown key `alerts.cool_down_seconds`; did you mean `alerts.cooldown_seconds`?",
     );
-    check("chats = [1]", "FILE: there is no key `chats`; the nearest one is `telegram.chats`");
-    check("[recrod]\nfsync_milliseconds = 5", "FILE: there is no key `recrod`; the nearest one is `record`");
+    check("chats = [1]", "FILE: unknown key `chats`; did you mean `telegram.chats`?");
+    check("[recrod]\nfsync_milliseconds = 5", "FILE: unknown key `recrod`; did you mean `record`?");
     check(
         "[telegram.webhok]\nurl = \"https://bot.example.org\"",
-        "FILE: there is no key `telegram.webhok`; the nearest one is `telegram.webhook`",
+        "FILE: unknown key `telegram.webhok`; did you mean `telegram.webhook`?",
     );
 
     check(
         "time_zone = \"Europe/Berlim\"",
-        "FILE: `time_zone` is \"Europe/Berlim\": expected a name from the IANA time zone database such as \
-         \"Europe/Berlin\"; the nearest one is \"Europe/Berlin\"",
+        "FILE: `time_zone` is \"Europe/Berlim\": expected an IANA time zone; did you mean \
+         \"Europe/Berlin\"?",
     );
     check(
         "[telegram]\nmode = \"push\"",
@@ -192,7 +229,7 @@ fn errors_name_file_key_and_expectation() {
          \"https://api.telegram.org\"",
     );
     let webhook = |keys: &str| format!("[telegram]\nmode = \"webhook\"\n[telegram.webhook]\n{keys}\n");
-    let address = "expected the public https address under which Telegram reaches this box, such as \
+    let address = "expected the public https address at which Telegram reaches this machine, such as \
                    \"https://bot.example.org\"";
     check(&webhook(""), &format!("FILE: `telegram.webhook.url` is missing: {address}"));
     check(
@@ -210,7 +247,7 @@ fn errors_name_file_key_and_expectation() {
     );
     check(
         &webhook("url = \"https://[2001:db8::1]:8443\""),
-        "FILE: `telegram.webhook.url` is \"https://[2001:db8::1]:8443\": Telegram posts over IPv4 alone: expected \
+        "FILE: `telegram.webhook.url` is \"https://[2001:db8::1]:8443\": Telegram posts over IPv4 only; expected \
          a domain name or an IPv4 address",
     );
     check(
@@ -220,7 +257,7 @@ fn errors_name_file_key_and_expectation() {
 
     check(
         "[monitoring]\nlisten = \"9464\"",
-        "FILE: `monitoring.listen` is \"9464\": expected an address and port such as \"127.0.0.1:9464\"",
+        "FILE: `monitoring.listen` is \"9464\": expected an address and port such as \"127.0.0.1:8080\"",
     );
     check(
         "[devices]\n\"a4:83:e7:4e:39\" = \"phone\"",
@@ -228,21 +265,21 @@ fn errors_name_file_key_and_expectation() {
     );
     check(
         "[devices]\n\"a4:83:e7:4e:39:15\" = 5",
-        "FILE: `devices.\"a4:83:e7:4e:39:15\"` is a number: expected a text in quotes",
+        "FILE: `devices.\"a4:83:e7:4e:39:15\"` is an integer: expected a string",
     );
     check(
         "[devices]\n\"a4:83:e7:4e:39:15\" = \"/phone\"",
-        "FILE: `devices.\"a4:83:e7:4e:39:15\"` does not serve: the name begins with a slash, as a command does; \
+        "FILE: `devices.\"a4:83:e7:4e:39:15\"` cannot be used: the name begins with a slash, as a command does; \
          expected a name such as \"Alice's phone\"",
     );
     check(
         "[devices]\n\"A483E74E3915\" = \"phone\"\n\"a4:83:e7:4e:39:15\" = \"tablet\"",
-        "FILE: `devices.\"a4:83:e7:4e:39:15\"` names an address for the second time: expected each address once",
+        "FILE: `devices` names a4:83:e7:4e:39:15 a second time: expected each address once",
     );
     check(
         "data_dir = ",
-        "could not read the configuration FILE: TOML parse error at line 1, column 12: string values must be \
-         quoted, expected literal string",
+        "could not read the configuration FILE: line 1, column 12: string values must be quoted, \
+         expected literal string",
     );
 }
 
@@ -324,11 +361,11 @@ fn the_environment_wins() {
     let error = |name, value| load("", &[(name, value)]).map(|_| "no error").unwrap_err();
     assert_eq!(
         error("PROBEWATCH__TELEGRAM__CHATS", "1,me"),
-        "the environment: `telegram.chats` is a text: expected a list of whole numbers such as [123456789]"
+        "the environment: `telegram.chats` is a string: expected an integer"
     );
     assert_eq!(
         error("PROBEWATCH__TELEGRAM__TOKN", "x"),
-        "the environment: there is no key `telegram.tokn`; the nearest one is `telegram.token`"
+        "the environment: unknown key `telegram.tokn`; did you mean `telegram.token`?"
     );
 }
 

@@ -383,7 +383,7 @@ mod tests {
         let bot = || Ok("some_bot".to_owned());
         let set = || Ok(found(Some("bot.example.org"), 0, None));
         let unsaid = Err(QueryError::Failed("Internal Server Error".to_owned()));
-        let unread = ConfigError::File { file: "x".to_owned(), why: "Permission denied".to_owned() };
+        let unread = ConfigError::File { file: "x".to_owned(), problem: "Permission denied".to_owned() };
         let told: Vec<String> = findings(&look(bot(), set()), now, Asked::Configured)
             .iter()
             .chain(&findings(&look(bot(), set()), now, Asked::OfUnit))

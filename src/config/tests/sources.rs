@@ -1,4 +1,5 @@
 use super::*;
+use crate::capture::monitor;
 
 /// What is wrong with `sources`, or how each reads.
 fn of_sources(capture: &str) -> String {
@@ -93,69 +94,69 @@ fn what_is_wrong_with_a_source_is_told() {
     let told: Vec<String> = wrong.iter().map(|text| format!("{text}\n    {}", of_sources(text))).collect();
     insta::assert_snapshot!(told.join("\n"), @r##"
     sources = 7
-        FILE: `capture.sources` is a number: expected a list of sources such as ["wlan1", { command = "ssh root@ap …" }]
+        FILE: `capture.sources` is an integer: expected a list of sources such as ["wlan1", { command = "ssh root@ap …" }]
     sources = [7]
-        FILE: `capture.sources` is a list of other things: expected a list of sources such as ["wlan1", { command = "ssh root@ap …" }]
+        FILE: `capture.sources` (entry 1) is an integer: expected a source such as "wlan1" or { command = "ssh root@ap …" }
     sources = [{}]
-        FILE: `capture.sources` does not say where its source 1 is heard: expected one of `interface`, `command` and `file`
+        FILE: `capture.sources` (entry 1) names no source: expected one of `interface`, `command` and `file`
     sources = ["wlan1", { name = "x" }]
-        FILE: `capture.sources` does not say where its source 2 is heard: expected one of `interface`, `command` and `file`
+        FILE: `capture.sources` (entry 2) names no source: expected one of `interface`, `command` and `file`
     sources = [{ interface = "wlan1", file = "x" }]
-        FILE: `capture.sources` says more than once where its source 1 is heard: expected one of `interface`, `command` and `file`
+        FILE: `capture.sources` (entry 1) names several sources: expected one of `interface`, `command` and `file`
     sources = [{ command = " " }]
-        FILE: `capture.sources` has an empty name: expected interfaces such as "mon0"
+        FILE: `capture.sources` (entry 1) is empty: expected an interface such as "mon0"
     sources = [{ command = 7 }]
-        FILE: `capture.sources.command` is a number: expected a text in quotes
+        FILE: `capture.sources.command` (entry 1) is an integer: expected a string
     sources = [{ comand = "x" }]
-        FILE: there is no key `capture.sources.comand`; the nearest one is `capture.sources.command`
+        FILE: unknown key `capture.sources.comand`; did you mean `capture.sources.command`?
     sources = [{ command = "x", channels = [1] }]
-        FILE: `capture.sources` has `channels` in its source 1: only an `interface` takes that
+        FILE: `capture.sources` (entry 1) has `channels`, which only an `interface` can have
     sources = [{ file = "x", force = false }]
-        FILE: `capture.sources` has `force` in its source 1: only an `interface` takes that
+        FILE: `capture.sources` (entry 1) has `force`, which only an `interface` can have
     sources = [{ interface = "wlan1", name = "" }]
-        FILE: `capture.sources.name` is "": expected 1 to 64 characters, none of them a control character
+        FILE: `capture.sources.name` (entry 1) is "": expected 1 to 64 characters, none of them a control character
     sources = [{ interface = "wlan1", monitor = "on" }]
-        FILE: `capture.sources.monitor` is "on": expected "auto" or "off"
+        FILE: `capture.sources.monitor` (entry 1) is "on": expected "auto" or "off"
     sources = [{ interface = "wlan1", chanels = [1] }]
-        FILE: there is no key `capture.sources.chanels`; the nearest one is `capture.sources.channels`
+        FILE: unknown key `capture.sources.chanels`; did you mean `capture.sources.channels`?
     sources = [{ interface = "wlan1", channels = "one" }]
-        FILE: `capture.sources.channels` is a text: expected a list of channels such as [1, 6, 11]
+        FILE: `capture.sources.channels` (entry 1) is a string: expected an integer
     sources = [{ interface = "wlan1", channels = [15] }]
-        FILE: `capture.sources.channels` does not fit: 15 is no channel: give a channel number of 2.4 GHz (1 to 14) or 5 GHz (32 to 177), or the centre frequency in MHz, which 6 GHz needs (5955 to 7115)
+        FILE: `capture.sources.channels` (entry 1) does not fit: 15 is no channel: give a channel number of 2.4 GHz (1 to 14) or 5 GHz (32 to 177), or the centre frequency in MHz, which 6 GHz needs (5955 to 7115)
     sources = [{ interface = "wlan1", bands = ["3"] }]
-        FILE: `capture.sources.bands` has "3": expected "2.4", "5" and "6", in GHz
+        FILE: `capture.sources.bands` (entry 1) is "3": expected "2.4" or "5" or "6"
     sources = [{ interface = "wlan1", force = 1 }]
-        FILE: `capture.sources.force` is a number: expected true or false
+        FILE: `capture.sources.force` (entry 1) is an integer: expected true or false
     sources = ["wlan1", "-", { interface = "wlan1", name = "street" }]
-        FILE: `capture.sources` has the interface wlan1 twice, as its sources 1 and 3: leave one of them out
+        FILE: `capture.sources` has the interface wlan1 twice, as entries 1 and 3: remove one of them
     sources = ["-", "wlan1", "-"]
-        FILE: `capture.sources` has standard input twice, as its sources 1 and 3: leave one of them out
+        FILE: `capture.sources` has standard input twice, as entries 1 and 3: remove one of them
     sources = ["./Cargo.toml", { file = "Cargo.toml", name = "other" }]
-        FILE: `capture.sources` has the file Cargo.toml twice, as its sources 1 and 2: leave one of them out
+        FILE: `capture.sources` has the file Cargo.toml twice, as entries 1 and 2: remove one of them
     sources = [{ command = "x" }, { command = "x", name = "other" }]
-        FILE: `capture.sources` has the command "x" twice, as its sources 1 and 2: leave one of them out
+        FILE: `capture.sources` has the command "x" twice, as entries 1 and 2: remove one of them
     sources = [{ command = "ssh root@ap tcpdump -i mon0" }, { command = "ssh root@ap tcpdump -i mon1" }]
-        FILE: `capture.sources` has two sources of the name "ssh root@ap tcpdump", 1 and 2: give one of them another, as in { command = "…", name = "attic" }
+        FILE: `capture.sources` uses the name "ssh root@ap tcpdump" twice, in entries 1 and 2: give one of them another, as in { command = "…", name = "attic" }
     sources = ["a/day.pcap", "b/day.pcap"]
-        FILE: `capture.sources` has two sources of the name "day.pcap", 1 and 2: give one of them another, as in { file = "b/day.pcap", name = "attic" }
+        FILE: `capture.sources` uses the name "day.pcap" twice, in entries 1 and 2: give one of them another, as in { file = "b/day.pcap", name = "attic" }
     sources = ["wlan1", { interface = "wlan2", name = "wlan1" }]
-        FILE: `capture.sources` has two sources of the name "wlan1", 1 and 2: give one of them another, as in { interface = "wlan2", name = "attic" }
+        FILE: `capture.sources` uses the name "wlan1" twice, in entries 1 and 2: give one of them another, as in { interface = "wlan2", name = "attic" }
     monitor = true
-        FILE: `capture.monitor` is true or false: expected a text in quotes
+        FILE: `capture.monitor` is a boolean: expected "auto" or "off"
     monitor = "on"
         FILE: `capture.monitor` is "on": expected "auto" or "off"
     channels = [1, 2.5]
-        FILE: `capture.channels` is a list of other things: expected a list of channels such as [1, 6, 11]
+        FILE: `capture.channels` (entry 2) is a number with a fraction: expected an integer
     channels = [-1]
-        FILE: `capture.channels` has -1, which is no channel
+        FILE: `capture.channels` (entry 1) is -1, which is no channel
     bands = [5]
-        FILE: `capture.bands` is a list of other things: expected a list of bands such as ["2.4", "5"]
+        FILE: `capture.bands` (entry 1) is an integer: expected a band: "2.4", "5" or "6", in GHz
     bands = []
         FILE: `capture.bands` is empty: expected bands such as "2.4", in GHz
     dwell_milliseconds = 9
         FILE: `capture.dwell_milliseconds` is 9: expected 10 to 60000
     force = "yes"
-        FILE: `capture.force` is a text: expected true or false
+        FILE: `capture.force` is a string: expected true or false
     "##);
 }
 
@@ -173,5 +174,5 @@ fn the_environment_says_how_interfaces_are_listened_with() {
     assert_eq!((monitor.channels, monitor.force), (channels.to_vec(), true));
     assert_eq!(monitor.bands, BTreeSet::from([monitor::Band::Ghz2]));
     let error = load("", &[("PROBEWATCH__CAPTURE__FORCE", "yes")]).unwrap_err();
-    assert_eq!(error, "the environment: `capture.force` is a text: expected true or false");
+    assert_eq!(error, "the environment: `capture.force` is a string: expected true or false");
 }

@@ -1,0 +1,264 @@
+//! The values of the file with those of the environment over them, and where each comes from.
+//!
+//! Errors of reading hold the kind of a value, never the value itself: it may be a secret.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
+use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_path_to_error::{Path, Segment};
+use toml::{Table, Value};
+
+use super::error::ConfigError;
+use super::schema::keys;
+use crate::suggest::{nearest_by, similarity};
+
+const ENVIRONMENT_PREFIX: &str = "probewatch__";
+pub(super) const ENVIRONMENT: &str = "the environment";
+
+/// What can be configured, as it stands in the file and the environment.
+pub(super) struct Tree {
+    /// The file, or what stands in for it: the origin of values that are missing.
+    origin: String,
+    table: Table,
+    /// The keys whose values come from the environment.
+    overridden: BTreeSet<String>,
+}
+
+impl Tree {
+    /// What the file of this name holds.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] if it is no TOML.
+    pub(super) fn parse(file: String, text: &str) -> Result<Self, ConfigError> {
+        match text.parse() {
+            Ok(table) => Ok(Self { table, ..Self::empty(file) }),
+            Err(error) => Err(ConfigError::File { file, problem: located(&error, text) }),
+        }
+    }
+
+    pub(super) fn empty(origin: String) -> Self {
+        Self { origin, table: Table::new(), overridden: BTreeSet::new() }
+    }
+
+    /// Takes the variables whose names begin with `PROBEWATCH__`; empty ones count as missing.
+    pub(super) fn override_with(&mut self, variables: HashMap<String, String>) {
+        for (name, value) in variables.into_iter().collect::<BTreeMap<_, _>>() {
+            let name = name.to_ascii_lowercase();
+            let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|_| !value.is_empty()) else {
+                continue;
+            };
+            let path: Vec<&str> = path.split("__").collect();
+            if insert(&mut self.table, &path, value) {
+                self.overridden.insert(path.join("."));
+            }
+        }
+    }
+
+    /// Reads the tree as a `T`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the origin, the key and what was expected.
+    pub(super) fn read<'de, T: Deserialize<'de>>(&self) -> Result<T, ConfigError> {
+        let node = Node(Value::Table(self.table.clone()));
+        serde_path_to_error::deserialize(node).map_err(|error| {
+            let (key, entry) = key_of(error.path());
+            match error.into_inner() {
+                Fault::UnknownKey => self.unknown(key),
+                Fault::Value(problem) => match entry {
+                    Some(entry) => self.wrong(&key, format!("(entry {entry}) {problem}")),
+                    None => self.wrong(&key, problem),
+                },
+            }
+        })
+    }
+
+    /// The error of a key whose value has a problem, such as `is 5: expected 1 to 3`.
+    pub(super) fn wrong(&self, key: &str, problem: impl Into<String>) -> ConfigError {
+        ConfigError::Value { origin: self.origin_of(key), key: key.to_owned(), problem: problem.into() }
+    }
+
+    fn unknown(&self, key: String) -> ConfigError {
+        let keys: BTreeSet<String> = keys().into_iter().map(|key| key.name).collect();
+        let tables: BTreeSet<String> =
+            keys.iter().filter_map(|key| Some(key.rsplit_once('.')?.0.to_owned())).collect();
+        let candidates = if matches!(self.get(&key), Some(Value::Table(_))) { tables } else { keys };
+        let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        // The last part alone finds a key that stands in the wrong table.
+        let likeness = |known: &str| {
+            let whole = similarity(known, &key);
+            whole.max(similarity(&leaf(known), &leaf(&key))) + whole / 1000.0
+        };
+        let nearest = nearest_by(candidates.iter().map(String::as_str), likeness).map(str::to_owned);
+        ConfigError::UnknownKey { origin: self.origin_of(&key), key, nearest }
+    }
+
+    /// Where the value of `key` comes from, or should come from.
+    fn origin_of(&self, key: &str) -> String {
+        let is_below = |name: &String| {
+            name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let is_from_environment = self.overridden.contains(key)
+            || match self.get(key) {
+                Some(Value::Table(table)) => {
+                    table.len() == self.overridden.iter().filter(|name| is_below(name)).count()
+                }
+                _ => false,
+            };
+        if is_from_environment { ENVIRONMENT.to_owned() } else { self.origin.clone() }
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        let mut parts = key.split('.');
+        let value = self.table.get(parts.next()?)?;
+        parts.try_fold(value, |value, part| value.get(part))
+    }
+}
+
+/// Whether the value could be put there: it cannot below something that is no table.
+fn insert(table: &mut Table, path: &[&str], value: String) -> bool {
+    match path {
+        [] => false,
+        [name] => {
+            table.insert((*name).to_owned(), Value::String(value));
+            true
+        }
+        [name, rest @ ..] => {
+            let below = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
+            below.as_table_mut().is_some_and(|table| insert(table, rest, value))
+        }
+    }
+}
+
+/// A TOML error with its place. The error's own text would quote the line, in which a token may stand.
+fn located(error: &toml::de::Error, text: &str) -> String {
+    let problem = error.message().lines().collect::<Vec<_>>().join(", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return problem };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {problem}")
+}
+
+/// The key at a path, and if it goes through a list, the number of the entry there, from 1.
+fn key_of(path: &Path) -> (String, Option<usize>) {
+    let is_bare = |key: &str| key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let mut entry = None;
+    let mut names = Vec::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } if is_bare(key) => names.push(key.clone()),
+            Segment::Map { key } => names.push(format!("{key:?}")),
+            Segment::Seq { index } => entry = entry.or(Some(index + 1)),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    (names.join("."), entry)
+}
+
+/// Why a value cannot be read.
+#[derive(Debug)]
+enum Fault {
+    UnknownKey,
+    /// The problem, as the predicate of a sentence.
+    Value(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey => f.write_str("unknown key"),
+            Self::Value(problem) => f.write_str(problem),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(problem: T) -> Self {
+        Self::Value(problem.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            Unexpected::Bool(_) => "a boolean",
+            Unexpected::Signed(_) | Unexpected::Unsigned(_) => "an integer",
+            Unexpected::Float(_) => "a number with a fraction",
+            Unexpected::Str(_) => "a string",
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "a table",
+            Unexpected::Other(kind) => kind,
+            _ => "something else",
+        };
+        Self::Value(format!("is {found}: expected {expected}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Self {
+        let expected: Vec<String> = expected.iter().map(|value| format!("{value:?}")).collect();
+        let expected = match expected.as_slice() {
+            [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            _ => expected.join(""),
+        };
+        Self::Value(format!("is {found:?}: expected {expected}"))
+    }
+
+    fn unknown_field(_: &str, _: &'static [&'static str]) -> Self {
+        Self::UnknownKey
+    }
+}
+
+/// A value that is read with [`Fault`] as its error.
+struct Node(Value);
+
+impl<'de> Deserializer<'de> for Node {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::String(text) => visitor.visit_string(text),
+            Value::Integer(number) => visitor.visit_i64(number),
+            Value::Float(number) => visitor.visit_f64(number),
+            Value::Boolean(flag) => visitor.visit_bool(flag),
+            Value::Datetime(_) => Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor)),
+            Value::Array(entries) => visitor.visit_seq(SeqDeserializer::new(entries.into_iter().map(Node))),
+            Value::Table(table) => visitor
+                .visit_map(MapDeserializer::new(table.into_iter().map(|(key, value)| (key, Node(value))))),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::String(text) => visitor.visit_enum(StringDeserializer::new(text)),
+            // Refused by what the enum expects.
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, Fault> for Node {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
