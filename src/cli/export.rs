@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use chrono_tz::Tz;
+use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory};
+use clap::{Args, CommandFactory, ValueEnum};
 
 use super::output::write_to;
 use super::period::{Moment, period};
@@ -38,6 +39,39 @@ pub(super) struct Choice {
     output: String,
     #[command(flatten)]
     place: DataDirArgs,
+}
+
+impl ValueEnum for What {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::State, Self::Events, Self::Devices]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::State => PossibleValue::new("state").help("The whole state, for `probewatch import`"),
+            Self::Events => {
+                PossibleValue::new("events").help("The events of the log; as CSV only the probe requests")
+            }
+            Self::Devices => PossibleValue::new("devices").help(
+                "The statistics of each address; with --from or --to of those that may have been seen then",
+            ),
+        })
+    }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Ndjson, Self::Csv]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Ndjson => {
+                PossibleValue::new("ndjson").help("A JSON object per line; events as they stand in the log")
+            }
+            Self::Csv => PossibleValue::new("csv").help("A table for spreadsheets"),
+        })
+    }
 }
 
 impl Choice {

@@ -244,6 +244,7 @@ impl CliError {
         match self {
             Self::Capture(error) => error.remedy(),
             Self::Service(error) => error.remedy().map(Cow::from),
+            Self::Config(error) => error.remedy(),
             _ => None,
         }
     }

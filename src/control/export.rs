@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::DataSource;
@@ -19,7 +18,7 @@ use crate::state::{DEVICE_SHARDS, Device, DeviceJson, State};
 const DEVICES_AT_ONCE: usize = 64;
 
 /// What is exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// The whole state, for `probewatch import`
@@ -31,7 +30,7 @@ pub enum What {
 }
 
 /// The form of events or devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// An object of JSON a line; events as the log has them

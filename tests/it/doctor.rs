@@ -212,7 +212,7 @@ fn another_user_is_told_to_use_sudo() {
     let Some(output) = probewatch_as_nobody(&["doctor", "-c", &config], folder.path()) else { return };
     let found = stdout(&output);
     assert_eq!(output.status.code(), Some(1));
-    assert!(found.contains("and this user may not read it\n    → run this command with sudo"), "{found}");
+    assert!(found.contains("permission denied\n    → run this command with sudo"), "{found}");
 }
 
 #[test]

@@ -51,11 +51,12 @@ const NO_REPLIES: [(&str, &str); 2] = [
 ];
 
 /// Which file or folder of `src` alone may name a crate.
-const CRATES: [(&str, &str); 4] = [
+const CRATES: [(&str, &str); 5] = [
     ("pcap", "crates/capture"),
     ("sled", "crates/store/src/state/store.rs"),
     ("teloxide", "src/telegram"),
-    ("config", "src/config"),
+    ("clap", "src/cli"),
+    ("toml", "src/config"),
 ];
 
 fn root() -> PathBuf {

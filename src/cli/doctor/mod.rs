@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 use super::{CliError, DataDirArgs, runtime};
 use crate::capture::Source;
-use crate::config::{self, Config, ConfigError, SYSTEM_FILE, Telegram};
+use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Answer, ClientError, Command, Request, Screen};
 use crate::event::{Offset, Timestamp};
 use crate::status::SourceStatus;
@@ -57,19 +57,17 @@ fn examine(place: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
     let config = match place.config() {
         Ok(config) => config,
         Err(error) => {
-            let (says, remedy) = match &error {
-                ConfigError::NotPermitted { file } => {
-                    (format!("{file} is there, and this user may not read it"), "run this command with sudo")
-                }
-                _ => (error.to_string(), "mend it; all other looks need the configuration"),
-            };
-            return Ok(vec![Finding::broken("Configuration", says, remedy)]);
+            let remedy = error.remedy().unwrap_or("fix it".into());
+            return Ok(vec![
+                Finding::broken("Configuration", error.to_string(), remedy),
+                Finding::unknown("Other checks", "skipped: they need a valid configuration"),
+            ]);
         }
     };
     let file = match named {
-        Some(file) => format!("{} is right", file.display()),
-        None if Path::new(SYSTEM_FILE).exists() => format!("{SYSTEM_FILE} is right"),
-        None => format!("there is no {SYSTEM_FILE}: the defaults and the environment hold"),
+        Some(file) => format!("{} is valid", file.display()),
+        None if Path::new(SYSTEM_FILE).exists() => format!("{SYSTEM_FILE} is valid"),
+        None => format!("there is no {SYSTEM_FILE}; the defaults and the environment apply"),
     };
     let (service, finding) = ask_service(&config);
     let mut findings = vec![Finding::fine("Configuration", file), finding];

@@ -124,7 +124,7 @@ fn what_is_wrong_with_a_source_is_told() {
     sources = [{ interface = "wlan1", channels = [15] }]
         FILE: `capture.sources.channels` (entry 1) does not fit: 15 is no channel: give a channel number of 2.4 GHz (1 to 14) or 5 GHz (32 to 177), or the centre frequency in MHz, which 6 GHz needs (5955 to 7115)
     sources = [{ interface = "wlan1", bands = ["3"] }]
-        FILE: `capture.sources.bands` (entry 1) is "3": expected "2.4" or "5" or "6"
+        FILE: `capture.sources.bands` (entry 1) is "3": expected "2.4", "5" or "6"
     sources = [{ interface = "wlan1", force = 1 }]
         FILE: `capture.sources.force` (entry 1) is an integer: expected true or false
     sources = ["wlan1", "-", { interface = "wlan1", name = "street" }]
