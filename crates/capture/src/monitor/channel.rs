@@ -1,5 +1,3 @@
-//! Channels, and which of them are listened to.
-
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -10,11 +8,12 @@ pub enum Band {
     Ghz2,
     /// 5 GHz, channels 32 to 177.
     Ghz5,
-    /// 6 GHz, channels 1 to 233, of which 2 is an odd one out.
+    /// 6 GHz, channels 1 to 233 in steps of four, and channel 2.
     Ghz6,
 }
 
 impl Band {
+    /// All bands, lowest first.
     pub const ALL: [Self; 3] = [Self::Ghz2, Self::Ghz5, Self::Ghz6];
 }
 
@@ -34,7 +33,7 @@ pub struct Channel {
     frequency_mhz: u16,
 }
 
-/// The number names no channel.
+/// The number is neither a channel number nor a centre frequency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0} is no channel: give a channel number of 2.4 GHz (1 to 14) or 5 GHz (32 to 177), or the centre \
@@ -43,7 +42,7 @@ pub struct Channel {
 pub struct InvalidChannel(pub u16);
 
 impl Channel {
-    /// The channel with this centre.
+    /// The channel with this centre frequency.
     pub fn from_frequency_mhz(frequency_mhz: u16) -> Option<Self> {
         let is_channel = match frequency_mhz {
             2412..=2472 => (frequency_mhz - 2412).is_multiple_of(5),
@@ -55,11 +54,12 @@ impl Channel {
         is_channel.then_some(Self { frequency_mhz })
     }
 
-    /// The centre of the channel.
+    /// The centre frequency in MHz.
     pub fn frequency_mhz(self) -> u16 {
         self.frequency_mhz
     }
 
+    /// The band that the channel is in.
     pub fn band(self) -> Band {
         match self.frequency_mhz {
             ..=2484 => Band::Ghz2,
@@ -68,7 +68,7 @@ impl Channel {
         }
     }
 
-    /// The number, which only names the channel together with its band.
+    /// The channel number, which is unique only within its band.
     pub fn number(self) -> u16 {
         match self.frequency_mhz {
             2484 => 14,
@@ -85,7 +85,7 @@ impl Channel {
 impl TryFrom<u16> for Channel {
     type Error = InvalidChannel;
 
-    /// Reads what people write: a number of 2.4 or 5 GHz, or a centre frequency in MHz.
+    /// Reads what people write: a channel number of 2.4 or 5 GHz, or a centre frequency in MHz.
     fn try_from(number: u16) -> Result<Self, InvalidChannel> {
         let frequency_mhz = match number {
             1..=13 => 2407 + 5 * number,
@@ -107,49 +107,49 @@ impl fmt::Display for Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HardwareChannel {
     pub channel: Channel,
-    /// The regulatory domain forbids it altogether. One that only forbids to send first (no-IR), or asks
-    /// to look out for radar, may be listened to.
+    /// The regulatory domain forbids it altogether. A channel on which only sending first is forbidden (no-IR) or
+    /// radar must be avoided is not disabled.
     pub is_disabled: bool,
 }
 
-/// Why the channels that were asked for cannot be listened to.
+/// Why the requested channels cannot be listened to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ChannelProblem {
+pub(super) enum SelectionError {
     /// The hardware has no such channels.
     Missing(Vec<Channel>),
     /// The regulatory domain forbids them.
     Disabled(Vec<Channel>),
-    /// None is left in the bands.
+    /// The bands have no channel that may be used.
     NoneLeft,
 }
 
-/// The channels to listen to, in order: those `asked` for, or all that may be used in the bands.
-pub(super) fn select(
+/// The channels to listen to, in order: the `requested` ones, or all that may be used in `bands` if none are.
+pub(super) fn select_channels(
     hardware: &[HardwareChannel],
-    asked: &[Channel],
+    requested: &[Channel],
     bands: &BTreeSet<Band>,
-) -> Result<Vec<Channel>, ChannelProblem> {
-    if asked.is_empty() {
+) -> Result<Vec<Channel>, SelectionError> {
+    if requested.is_empty() {
         let usable = |known: &&HardwareChannel| !known.is_disabled && bands.contains(&known.channel.band());
         let channels: BTreeSet<Channel> = hardware.iter().filter(usable).map(|known| known.channel).collect();
         return if channels.is_empty() {
-            Err(ChannelProblem::NoneLeft)
+            Err(SelectionError::NoneLeft)
         } else {
             Ok(channels.into_iter().collect())
         };
     }
     let find = |channel: Channel| hardware.iter().find(|known| known.channel == channel);
-    let those = |wrong: &dyn Fn(Option<&HardwareChannel>) -> bool| -> Vec<Channel> {
-        asked.iter().copied().filter(|channel| wrong(find(*channel))).collect()
+    let requested_where = |is_wrong: &dyn Fn(Option<&HardwareChannel>) -> bool| -> Vec<Channel> {
+        requested.iter().copied().filter(|channel| is_wrong(find(*channel))).collect()
     };
-    let missing = those(&|known| known.is_none());
-    let disabled = those(&|known| known.is_some_and(|known| known.is_disabled));
+    let missing = requested_where(&|known| known.is_none());
+    let disabled = requested_where(&|known| known.is_some_and(|known| known.is_disabled));
     if !missing.is_empty() {
-        Err(ChannelProblem::Missing(missing))
+        Err(SelectionError::Missing(missing))
     } else if !disabled.is_empty() {
-        Err(ChannelProblem::Disabled(disabled))
+        Err(SelectionError::Disabled(disabled))
     } else {
-        Ok(asked.to_vec())
+        Ok(requested.to_vec())
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_frequencies_name_channels() {
+    fn parses_channel_numbers_and_frequencies() {
         for (written, number, frequency_mhz, band) in [
             (1, 1, 2412, Band::Ghz2),
             (13, 13, 2472, Band::Ghz2),
@@ -186,21 +186,30 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_is_what_was_asked_for_or_all_that_may_be_used() {
+    fn selects_the_requested_channels_or_all_usable_ones() {
         let known = |number, is_disabled| HardwareChannel { channel: channel(number), is_disabled };
         let hardware = [known(36, false), known(1, false), known(6, false), known(14, true)];
         let all = BTreeSet::from(Band::ALL);
         let channels = |numbers: &[u16]| numbers.iter().copied().map(channel).collect::<Vec<_>>();
 
-        assert_eq!(select(&hardware, &[], &all), Ok(channels(&[1, 6, 36])));
-        assert_eq!(select(&hardware, &[], &BTreeSet::from([Band::Ghz5])), Ok(channels(&[36])));
-        assert_eq!(select(&hardware, &[], &BTreeSet::from([Band::Ghz6])), Err(ChannelProblem::NoneLeft));
-        // In the order that was asked for, whatever the bands.
-        let asked = channels(&[6, 36, 1]);
-        assert_eq!(select(&hardware, &asked, &BTreeSet::new()), Ok(asked.clone()));
-        let asked = channels(&[1, 14, 40]);
-        assert_eq!(select(&hardware, &asked, &all), Err(ChannelProblem::Missing(channels(&[40]))));
-        let asked = channels(&[1, 14]);
-        assert_eq!(select(&hardware, &asked, &all), Err(ChannelProblem::Disabled(channels(&[14]))));
+        assert_eq!(select_channels(&hardware, &[], &all), Ok(channels(&[1, 6, 36])));
+        assert_eq!(select_channels(&hardware, &[], &BTreeSet::from([Band::Ghz5])), Ok(channels(&[36])));
+        assert_eq!(
+            select_channels(&hardware, &[], &BTreeSet::from([Band::Ghz6])),
+            Err(SelectionError::NoneLeft)
+        );
+        // In the requested order, whatever the bands.
+        let requested = channels(&[6, 36, 1]);
+        assert_eq!(select_channels(&hardware, &requested, &BTreeSet::new()), Ok(requested.clone()));
+        let requested = channels(&[1, 14, 40]);
+        assert_eq!(
+            select_channels(&hardware, &requested, &all),
+            Err(SelectionError::Missing(channels(&[40])))
+        );
+        let requested = channels(&[1, 14]);
+        assert_eq!(
+            select_channels(&hardware, &requested, &all),
+            Err(SelectionError::Disabled(channels(&[14])))
+        );
     }
 }

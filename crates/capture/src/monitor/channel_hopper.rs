@@ -1,5 +1,3 @@
-//! From channel to channel, listening on each for a while.
-
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -7,69 +5,69 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::channel::Channel;
-use super::netlink::RequestError;
+use super::netlink::NetlinkError;
 
-/// Nothing is heard while a radio tunes, which takes some milliseconds.
-const SHORTEST_DWELL: Duration = Duration::from_millis(10);
+/// A radio receives nothing while it tunes, which takes some milliseconds.
+const MIN_DWELL: Duration = Duration::from_millis(10);
 
 /// How long to wait after a round in which no channel could be tuned to.
-const PAUSE: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What hopping came to so far. Only the hopper writes; anyone may read while it runs.
+/// What channel hopping has counted so far. Only the hopper writes; any thread may read while it runs.
 #[derive(Debug, Default)]
 pub struct HopCounters {
     /// Changes of channel.
     pub hops: AtomicU64,
     /// Changes of channel that the kernel refused.
     pub refused: AtomicU64,
-    /// The channel listened to, as its centre; 0 before the first change.
+    /// The centre frequency of the current channel; 0 before the first change.
     pub frequency_mhz: AtomicU16,
 }
 
-/// A round of channels.
-pub(super) struct Round {
+/// Changes from channel to channel and stays on each for a while.
+pub(super) struct ChannelHopper {
     pub channels: Vec<Channel>,
     pub dwell: Duration,
 }
 
-impl Round {
-    /// Goes round until `stop` is sent to or closed, or the interface is gone.
+impl ChannelHopper {
+    /// Cycles through the channels until `stop` receives a message or is closed, or the interface is gone.
     ///
-    /// A channel that cannot be tuned to is passed over. If none of a round can be, `tell` hears the last
-    /// refusal, and not again before a channel was tuned to.
+    /// A channel that cannot be tuned to is skipped. If all channels of a round were refused, `on_error` receives the
+    /// last refusal, and no other before a channel could be tuned to.
     pub fn run(
         &self,
         stop: &Receiver<()>,
         counters: &HopCounters,
-        mut tune: impl FnMut(Channel) -> Result<(), RequestError>,
-        mut tell: impl FnMut(&RequestError),
+        mut tune: impl FnMut(Channel) -> Result<(), NetlinkError>,
+        mut on_error: impl FnMut(&NetlinkError),
     ) {
-        let mut refused_in_a_row = 0;
+        let mut consecutive_refusals = 0;
         for channel in self.channels.iter().cycle() {
-            let mut wait = self.dwell.max(SHORTEST_DWELL);
+            let mut wait = self.dwell.max(MIN_DWELL);
             match tune(*channel) {
                 Ok(()) => {
                     counters.hops.fetch_add(1, Relaxed);
                     counters.frequency_mhz.store(channel.frequency_mhz(), Relaxed);
-                    refused_in_a_row = 0;
+                    consecutive_refusals = 0;
                     if self.channels.len() == 1 {
-                        // Tuning again would only interrupt.
+                        // Tuning again would only interrupt reception.
                         let _ = stop.recv();
                         return;
                     }
                 }
                 Err(error) => {
                     counters.refused.fetch_add(1, Relaxed);
-                    refused_in_a_row += 1;
+                    consecutive_refusals += 1;
                     let is_gone = error.errno() == Some(Errno::NODEV);
-                    if is_gone || refused_in_a_row == self.channels.len() {
-                        tell(&error);
+                    if is_gone || consecutive_refusals == self.channels.len() {
+                        on_error(&error);
                     }
                     if is_gone {
                         return;
                     }
-                    let is_round = refused_in_a_row.is_multiple_of(self.channels.len());
-                    wait = if is_round { PAUSE } else { Duration::ZERO };
+                    let is_whole_round = consecutive_refusals.is_multiple_of(self.channels.len());
+                    wait = if is_whole_round { RETRY_INTERVAL } else { Duration::ZERO };
                 }
             }
             if stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
@@ -85,69 +83,69 @@ mod tests {
 
     use super::*;
 
-    /// Runs a round over channels 1, 6 and 11, with these answers to tuning and then the end. Returns
-    /// what was tuned to, what was told, and the counters.
-    fn run(channels: &[u16], answers: &[Result<(), Errno>]) -> (Vec<u16>, Vec<Errno>, HopCounters) {
+    /// Hops over these channels with these replies to tuning, then stops. Returns the channels tuned to, the reported
+    /// errors, and the counters.
+    fn run(channels: &[u16], replies: &[Result<(), Errno>]) -> (Vec<u16>, Vec<Errno>, HopCounters) {
         let channels = channels.iter().map(|number| Channel::try_from(*number).unwrap()).collect();
         let (stop, stopped) = mpsc::channel();
         let mut stop = Some(stop);
-        let mut answers = answers.iter();
-        let (mut tuned, mut told) = (Vec::new(), Vec::new());
+        let mut replies = replies.iter();
+        let (mut tuned, mut reported) = (Vec::new(), Vec::new());
         let counters = HopCounters::default();
         let tune = |channel: Channel| {
             tuned.push(channel.number());
-            let answer = *answers.next().unwrap();
-            if answers.len() == 0 {
+            let reply = *replies.next().unwrap();
+            if replies.len() == 0 {
                 stop = None;
             }
-            answer.map_err(|errno| RequestError::Refused { errno, explanation: None })
+            reply.map_err(|errno| NetlinkError::Refused { errno, explanation: None })
         };
-        let round = Round { channels, dwell: Duration::ZERO };
-        round.run(&stopped, &counters, tune, |error| told.push(error.errno().unwrap()));
-        (tuned, told, counters)
+        let hopper = ChannelHopper { channels, dwell: Duration::ZERO };
+        hopper.run(&stopped, &counters, tune, |error| reported.push(error.errno().unwrap()));
+        (tuned, reported, counters)
     }
 
     #[test]
-    fn channels_follow_each_other_round_and_round() {
-        let (tuned, told, counters) = run(&[1, 6, 11], &[Ok(()); 5]);
+    fn hops_over_the_channels_in_a_cycle() {
+        let (tuned, reported, counters) = run(&[1, 6, 11], &[Ok(()); 5]);
         assert_eq!(tuned, [1, 6, 11, 1, 6]);
-        assert_eq!(told, []);
+        assert_eq!(reported, []);
         assert_eq!((counters.hops.into_inner(), counters.refused.into_inner()), (5, 0));
         assert_eq!(counters.frequency_mhz.into_inner(), 2437);
     }
 
     #[test]
-    fn a_refused_channel_is_passed_over() {
-        let (tuned, told, counters) = run(&[1, 6, 11], &[Ok(()), Err(Errno::INVAL), Ok(()), Ok(())]);
+    fn skips_a_refused_channel() {
+        let (tuned, reported, counters) = run(&[1, 6, 11], &[Ok(()), Err(Errno::INVAL), Ok(()), Ok(())]);
         assert_eq!(tuned, [1, 6, 11, 1]);
-        assert_eq!(told, []);
+        assert_eq!(reported, []);
         assert_eq!((counters.hops.into_inner(), counters.refused.into_inner()), (3, 1));
     }
 
-    /// The end of these answers comes before the first pause would.
+    /// The replies end before the first wait of a retry interval.
     #[test]
-    fn a_round_of_refusals_is_told() {
+    fn reports_a_round_of_refusals_once() {
         let busy = Err(Errno::BUSY);
-        let (_, told, _) = run(&[1, 6, 11], &[Ok(()), busy, busy, busy]);
-        assert_eq!(told, [Errno::BUSY]);
-        let (_, told, _) = run(&[1, 6], &[busy, Ok(()), busy, Ok(())]);
-        assert_eq!(told, []);
+        let (_, reported, _) = run(&[1, 6, 11], &[Ok(()), busy, busy, busy]);
+        assert_eq!(reported, [Errno::BUSY]);
+        let (_, reported, _) = run(&[1, 6], &[busy, Ok(()), busy, Ok(())]);
+        assert_eq!(reported, []);
     }
 
     #[test]
-    fn an_interface_that_is_gone_ends_it() {
-        let (tuned, told, _) = run(&[1, 6, 11], &[Ok(()), Err(Errno::NODEV), Ok(())]);
+    fn stops_when_the_interface_is_gone() {
+        let (tuned, reported, _) = run(&[1, 6, 11], &[Ok(()), Err(Errno::NODEV), Ok(())]);
         assert_eq!(tuned, [1, 6]);
-        assert_eq!(told, [Errno::NODEV]);
+        assert_eq!(reported, [Errno::NODEV]);
     }
 
     #[test]
-    fn a_single_channel_is_tuned_to_once() {
+    fn tunes_to_a_single_channel_once() {
         let (stop, stopped) = mpsc::channel();
-        let round = Round { channels: vec![Channel::try_from(6).unwrap()], dwell: Duration::ZERO };
+        let hopper = ChannelHopper { channels: vec![Channel::try_from(6).unwrap()], dwell: Duration::ZERO };
         stop.send(()).unwrap();
         let counters = HopCounters::default();
-        round.run(&stopped, &counters, |_| Ok(()), |_| {});
+        hopper.run(&stopped, &counters, |_| Ok(()), |_| {});
         assert_eq!(counters.hops.into_inner(), 1);
     }
 }

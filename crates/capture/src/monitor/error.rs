@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use rustix::io::Errno;
 
 use super::channel::{Band, Channel};
-use super::host::{Block, NetworkDaemon};
-use super::netlink::RequestError;
-use super::plan::NAME_PREFIX;
+use super::host::{NetworkDaemon, RfkillBlock};
+use super::names::MONITOR_NAME_PREFIX;
+use super::netlink::NetlinkError;
 use super::rtnetlink::IpVersion;
 
-/// Why there is no monitor interface, or its channel does not change.
+/// Why there is no monitor interface, or its channel does not change. [`MonitorError::remedy`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the parts of the sentence: interfaces, channels, a reason")]
 pub enum MonitorError {
     /// The interface does not exist.
     #[error("cannot listen with {interface}: there is no such interface")]
@@ -28,54 +29,52 @@ pub enum MonitorError {
     /// Another program uses the interface, and would bring it up again.
     #[error("{daemon} uses {interface}")]
     InUse { interface: String, daemon: NetworkDaemon },
-    /// The driver does not know monitor mode.
+    /// The driver does not support monitor mode.
     #[error("the driver of {interface} has no monitor mode")]
     NoMonitorMode { interface: String },
-    /// The driver knows monitor mode, but not two interfaces on a radio.
+    /// The driver supports monitor mode, but not two interfaces on a radio.
     #[error("the driver of {interface} cannot add a monitor interface beside it")]
     CannotAdd { interface: String },
     /// The interface is an access point, a mesh point or the like.
-    #[error(
-        "{interface} is neither managed nor in monitor mode, it serves others as an access point or the like"
-    )]
+    #[error("{interface} is neither managed nor in monitor mode: it may be an access point or a mesh point")]
     NotManaged { interface: String },
-    /// Without this interface the machine would be offline.
+    /// The machine would be offline without this interface.
     #[error(
         "{interface} is this machine's only way to the internet over {}",
         match version { IpVersion::V4 => "IPv4", IpVersion::V6 => "IPv6" }
     )]
     OnlyUplink { interface: String, version: IpVersion },
-    /// The hardware lacks channels that were asked for.
+    /// The hardware lacks some of the requested channels.
     #[error("{interface} cannot tune to these channels: {}", list(channels))]
     NoSuchChannel { interface: String, channels: Vec<Channel> },
-    /// The law of the country that is set forbids channels that were asked for.
+    /// The configured country's rules forbid some of the requested channels.
     #[error("the regulatory domain disables these channels for {interface}: {}", list(channels))]
     ChannelDisabled { interface: String, channels: Vec<Channel> },
-    /// The hardware has no channel in the bands that were asked for.
+    /// The hardware has no usable channel in the requested bands.
     #[error("{interface} has no channel that may be used in {}", list(bands))]
     NoChannel { interface: String, bands: Vec<Band> },
-    /// There is a monitor interface on this radio.
-    #[error("the radio of {interface} has a monitor interface already, {monitor}")]
+    /// The radio has a monitor interface already.
+    #[error("the radio of {interface} already has a monitor interface, {monitor}")]
     AlreadyMonitored { interface: String, monitor: String },
     /// Another interface of the same radio holds the channel.
-    #[error("{other} is up on the radio of {interface}, so that the channel cannot be changed")]
+    #[error("cannot change the channel of {interface}: {other} is up on the same radio")]
     RadioShared { interface: String, other: String },
-    /// The kernel says that the radio is in use.
+    /// The kernel reports the radio as busy.
     #[error("cannot {doing} {interface}: the radio is busy")]
     Busy { interface: String, doing: &'static str },
-    /// The interface went away, as when an adapter is pulled out.
+    /// The interface was removed, for example with its adapter.
     #[error("cannot {doing} {interface}: it is gone")]
     Gone { interface: String, doing: &'static str },
     /// The kernel refused for another reason.
     #[error("cannot {doing} {interface}: {reason}")]
     Refused { interface: String, doing: &'static str, reason: String },
-    /// The system gives no thread to hop on.
+    /// The system grants no thread for channel hopping.
     #[error("cannot change the channel of {interface} in the background: {error}")]
     Thread { interface: String, error: std::io::Error },
 }
 
 impl MonitorError {
-    /// What the reader can do about it, where that is known.
+    /// What to do about it, if that is known.
     pub fn remedy(&self) -> Option<Cow<'static, str>> {
         Some(Cow::Borrowed(match self {
             Self::NoSuchInterface { .. } => "`ip link` lists them",
@@ -89,10 +88,10 @@ impl MonitorError {
             }
             Self::SoftBlocked { .. } => "turn it on: sudo rfkill unblock wifi",
             Self::InUse { interface, daemon } => {
-                let steps = daemon.remedy(interface);
-                return Some(format!("take it away from there: {steps}").into());
+                let commands = daemon.release_commands(interface);
+                return Some(format!("make it release the interface: {commands}").into());
             }
-            Self::NoMonitorMode { .. } => "an adapter whose driver has it is needed",
+            Self::NoMonitorMode { .. } => "use an adapter whose driver has monitor mode",
             Self::CannotAdd { interface } => {
                 return Some(
                     format!(
@@ -105,22 +104,24 @@ impl MonitorError {
             Self::NotManaged { interface } => {
                 return Some(
                     format!(
-                        "stop what does so (hostapd, for one) and run: ip link set {interface} down; iw dev \
+                        "stop the program that set this mode (hostapd, for example) and run: ip link set {interface} down; iw dev \
                          {interface} set type managed"
                     )
                     .into(),
                 );
             }
-            Self::OnlyUplink { .. } => "connect it otherwise, or give force = true to go offline",
-            Self::NoSuchChannel { .. } => "leave them out, `iw phy` lists those that there are",
-            Self::ChannelDisabled { .. } => {
-                "set the country that the machine is in (as in `sudo iw reg set DE`), or leave them out"
+            Self::OnlyUplink { .. } => {
+                "connect the machine another way, or set force = true to let it go offline"
             }
-            Self::NoChannel { .. } => "ask for another band, `iw phy` lists the channels that there are",
+            Self::NoSuchChannel { .. } => "leave them out: `iw phy` lists the channels that it has",
+            Self::ChannelDisabled { .. } => {
+                "set the country that the machine is in (for example `sudo iw reg set DE`), or leave them out"
+            }
+            Self::NoChannel { .. } => "choose another band: `iw phy` lists the channels that it has",
             Self::AlreadyMonitored { monitor, .. } => {
                 return Some(
                     format!(
-                        "if another probewatch made it, stop that one, else capture on {monitor} or remove it: \
+                        "if another probewatch added it, stop that one; otherwise capture on {monitor} or remove it: \
                          sudo iw dev {monitor} del"
                     )
                     .into(),
@@ -130,28 +131,28 @@ impl MonitorError {
                 return Some(format!("take it down: sudo ip link set {other} down").into());
             }
             Self::Busy { .. } => {
-                "another interface of it is up, or was brought up again, which NetworkManager and others do: `iw \
-                 dev` lists them, take them down with ip link set … down, and tell NetworkManager: nmcli device \
+                "another interface of the radio is up, or NetworkManager or the like brought it up again: `iw dev` \
+                 lists them; take them down with ip link set … down, and keep NetworkManager away: nmcli device \
                  set … managed no"
             }
-            Self::Gone { .. } => "was the adapter pulled out, or the interface removed?",
+            Self::Gone { .. } => "check whether the adapter was pulled out or the interface removed",
             Self::Refused { .. } => "the kernel's log (dmesg) may say more",
             Self::Thread { .. } => return None,
         }))
     }
 
-    /// Whether a probewatch that runs seems to be what is in the way.
+    /// Whether a monitor interface is in the way that a running probewatch seems to have added.
     pub fn is_own_monitor_interface(&self) -> bool {
-        matches!(self, Self::AlreadyMonitored { monitor, .. } if monitor.starts_with(NAME_PREFIX))
+        matches!(self, Self::AlreadyMonitored { monitor, .. } if monitor.starts_with(MONITOR_NAME_PREFIX))
     }
 
-    /// What the kernel's refusal to do something with `interface` means. `doing` comes after "cannot".
-    pub(super) fn new(doing: &'static str, interface: &str, error: &RequestError) -> Self {
+    /// The meaning of the kernel's refusal to do something with `interface`; `doing` follows "cannot".
+    pub(super) fn new(doing: &'static str, interface: &str, error: &NetlinkError) -> Self {
         let reason = error.to_string();
         let interface = interface.to_owned();
         match error.errno() {
             Some(Errno::PERM | Errno::ACCESS) => Self::NotPermitted { interface },
-            // Which of the two is for `or_blocked` to say.
+            // `with_rfkill_block` finds out whether it is rather a hard block.
             Some(Errno::RFKILL) => Self::SoftBlocked { interface },
             Some(Errno::BUSY) => Self::Busy { interface, doing },
             Some(Errno::NODEV) => Self::Gone { interface, doing },
@@ -159,21 +160,21 @@ impl MonitorError {
         }
     }
 
-    /// The refusal, of which more is known once it was looked whether the radio is switched off: the kernel does not
-    /// say by whom, and calls it busy where a channel is to be changed.
-    pub(super) fn or_blocked(self, interface: &str, block: Option<Block>) -> Self {
+    /// Makes the refusal of a radio that is switched off more precise: the kernel does not tell a soft from a hard
+    /// block, and reports the radio as busy when a channel is to be changed.
+    pub(super) fn with_rfkill_block(self, interface: &str, block: Option<RfkillBlock>) -> Self {
         match (self, block) {
             (Self::SoftBlocked { .. } | Self::Busy { .. }, Some(block)) => Self::blocked(interface, block),
             (error, _) => error,
         }
     }
 
-    /// The refusal of a radio that is switched off.
-    pub(super) fn blocked(interface: &str, block: Block) -> Self {
+    /// The error for a radio that is switched off.
+    pub(super) fn blocked(interface: &str, block: RfkillBlock) -> Self {
         let interface = interface.to_owned();
         match block {
-            Block::Soft => Self::SoftBlocked { interface },
-            Block::Hard => Self::HardBlocked { interface },
+            RfkillBlock::Soft => Self::SoftBlocked { interface },
+            RfkillBlock::Hard => Self::HardBlocked { interface },
         }
     }
 }

@@ -1,43 +1,46 @@
-//! What the machine's file systems say of an interface: whether its radio is switched off, and which
-//! program uses it.
+//! Reads from the machine's file systems whether a radio is switched off, and which program uses an interface.
 //!
-//! No D-Bus is spoken, so that who uses an interface is a matter of signs:
+//! No D-Bus is spoken; the programs are recognised by their traces:
 //!
-//! - NetworkManager keeps a file for every device, `/run/NetworkManager/devices/<index>`, with
-//!   `managed=true` while it manages it. The file is NetworkManager's own and outlives it, so that it
-//!   only counts while NetworkManager runs. NetworkManager writes it when a device becomes managed,
-//!   unmanaged, connected or disconnected.
-//! - wpa_supplicant, where NetworkManager has not started it, is told its interface with `-i`, by the
-//!   name of its systemd unit, or it opens a control socket of the interface's name.
+//! - NetworkManager keeps a file for every device, `/run/NetworkManager/devices/<index>`, with `managed=true` while it
+//!   manages it. It writes the file when a device becomes managed, unmanaged, connected or disconnected. The file is
+//!   private to NetworkManager and outlives it, so it only counts while NetworkManager runs.
+//! - wpa_supplicant, if NetworkManager has not started it, gets its interface by `-i` or by the name of its systemd
+//!   unit, or opens a control socket of the interface's name.
 //! - iwd takes every interface.
 //!
-//! A program runs if `/proc` shows it, or if its systemd unit has a control group: under
-//! `ProtectProc=invisible` the first is not seen. A daemon that is not seen (no systemd and no `/proc`, or
-//! a control socket in a folder closed to this user) is not found; if it brings the interface up again,
-//! the kernel calls the radio busy.
+//! A program runs if `/proc` shows it, or if its systemd unit has a control group, since under
+//! `ProtectProc=invisible` `/proc` hides it. A program that leaves none of these traces (no systemd and no `/proc`, or
+//! a control socket in a folder closed to this user) is not found. If it brings the interface up again, the kernel
+//! reports the radio as busy.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Who turned a radio off.
+/// How a radio is switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Block {
+pub(super) enum RfkillBlock {
+    /// By software.
     Soft,
+    /// By a hardware switch or the firmware.
     Hard,
 }
 
-/// A program that uses an interface.
+/// A program that manages Wi-Fi interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkDaemon {
+    /// NetworkManager.
     NetworkManager,
+    /// wpa_supplicant, started without NetworkManager.
     WpaSupplicant,
+    /// The iNet wireless daemon.
     Iwd,
 }
 
 impl NetworkDaemon {
-    /// What makes it leave the interface.
-    pub(super) fn remedy(self, interface: &str) -> String {
+    /// The commands that make it release the interface.
+    pub(super) fn release_commands(self, interface: &str) -> String {
         match self {
             Self::NetworkManager => format!(
                 "nmcli device set {interface} managed no, and for good: unmanaged-devices=interface-name:\
@@ -63,7 +66,7 @@ impl fmt::Display for NetworkDaemon {
     }
 }
 
-/// The machine, or in tests a folder that looks like one.
+/// The machine's file systems, or in tests a folder that looks like them.
 #[derive(Debug, Clone)]
 pub(super) struct Host {
     root: PathBuf,
@@ -76,16 +79,16 @@ impl Default for Host {
 }
 
 impl Host {
-    /// Whether, and by whom, the radio of this name is switched off.
-    pub fn block(&self, wiphy: &str) -> Option<Block> {
+    /// Whether and how the radio of this name is switched off.
+    pub fn rfkill_block(&self, wiphy: &str) -> Option<RfkillBlock> {
         let radio = self.root.join("sys/class/ieee80211").join(wiphy);
         let switches = fs::read_dir(radio).into_iter().flatten().flatten();
         let switches = switches.filter(|entry| entry.file_name().to_string_lossy().starts_with("rfkill"));
-        switches.filter_map(|switch| block_of_switch(&switch.path())).max()
+        switches.filter_map(|switch| switch_block(&switch.path())).max()
     }
 
-    /// The program that uses the interface, as far as it is seen.
-    pub fn daemon(&self, interface: &str, index: u32) -> Option<NetworkDaemon> {
+    /// The program that uses the interface, as far as it can be found.
+    pub fn daemon_using(&self, interface: &str, index: u32) -> Option<NetworkDaemon> {
         let programs = self.programs();
         let runs = |name: &str| {
             programs.iter().any(|program| program.name == name) || self.unit_runs(&format!("{name}.service"))
@@ -93,7 +96,7 @@ impl Host {
         let device = self.root.join(format!("run/NetworkManager/devices/{index}"));
         if runs("NetworkManager") && fs::read_to_string(device).is_ok_and(|state| is_managed(&state)) {
             Some(NetworkDaemon::NetworkManager)
-        } else if self.wpa_supplicant_has(interface, &programs) {
+        } else if self.wpa_supplicant_uses(interface, &programs) {
             Some(NetworkDaemon::WpaSupplicant)
         } else if runs("iwd") {
             Some(NetworkDaemon::Iwd)
@@ -102,12 +105,12 @@ impl Host {
         }
     }
 
-    fn wpa_supplicant_has(&self, interface: &str, programs: &[Program]) -> bool {
+    fn wpa_supplicant_uses(&self, interface: &str, programs: &[Program]) -> bool {
         let mut supplicants = programs.iter().filter(|program| program.name == "wpa_supplicant").peekable();
         let has_socket = self.root.join("run/wpa_supplicant").join(interface).exists();
         let unit = format!("system-wpa_supplicant.slice/wpa_supplicant@{interface}.service");
         supplicants.peek().is_some() && has_socket
-            || supplicants.any(|program| is_told_interface(&program.arguments, interface))
+            || supplicants.any(|program| has_interface_argument(&program.arguments, interface))
             || self.unit_runs(&unit)
     }
 
@@ -121,7 +124,7 @@ impl Host {
     }
 }
 
-/// A program that runs.
+/// A running program.
 struct Program {
     name: String,
     arguments: Vec<u8>,
@@ -135,22 +138,22 @@ impl Program {
     }
 }
 
-fn block_of_switch(switch: &Path) -> Option<Block> {
+fn switch_block(switch: &Path) -> Option<RfkillBlock> {
     let is_set =
         |name: &str| fs::read_to_string(switch.join(name)).is_ok_and(|value| value.trim_end() == "1");
-    if is_set("hard") { Some(Block::Hard) } else { is_set("soft").then_some(Block::Soft) }
+    if is_set("hard") { Some(RfkillBlock::Hard) } else { is_set("soft").then_some(RfkillBlock::Soft) }
 }
 
-/// Whether NetworkManager's file of a device says that it manages it.
+/// Whether NetworkManager's file of a device says that NetworkManager manages it.
 fn is_managed(state: &str) -> bool {
     state.lines().any(|line| line.trim() == "managed=true")
 }
 
 /// Whether `-i interface` is among the arguments, which are separated by NUL.
-fn is_told_interface(arguments: &[u8], interface: &str) -> bool {
+fn has_interface_argument(arguments: &[u8], interface: &str) -> bool {
     let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
-    let is_apart = |pair: &[&[u8]]| pair == [b"-i".as_slice(), interface.as_bytes()];
-    arguments.windows(2).any(is_apart)
+    let is_separate = |pair: &[&[u8]]| pair == [b"-i".as_slice(), interface.as_bytes()];
+    arguments.windows(2).any(is_separate)
         || arguments.iter().any(|argument| argument.strip_prefix(b"-i") == Some(interface.as_bytes()))
 }
 
@@ -158,21 +161,21 @@ fn is_told_interface(arguments: &[u8], interface: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A machine with these files, each a path and what it contains.
-    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
+    /// A machine with these files, given as path and content.
+    fn host_with(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let machine = Host { root: folder.path().to_owned() };
-        (folder, machine)
+        let host = Host { root: folder.path().to_owned() };
+        (folder, host)
     }
 
-    fn daemon(files: &[(&str, &str)]) -> Option<NetworkDaemon> {
-        let (_folder, machine) = machine(files);
-        machine.daemon("wlan0", 3)
+    fn daemon_using(files: &[(&str, &str)]) -> Option<NetworkDaemon> {
+        let (_folder, host) = host_with(files);
+        host.daemon_using("wlan0", 3)
     }
 
     const MANAGED: (&str, &str) = (
@@ -181,43 +184,49 @@ mod tests {
     );
 
     #[test]
-    fn network_manager_holds_what_it_manages_while_it_runs() {
+    fn network_manager_uses_the_devices_it_manages_while_it_runs() {
         let runs = ("proc/612/comm", "NetworkManager\n");
         let unit = ("sys/fs/cgroup/system.slice/NetworkManager.service/cgroup.procs", "");
-        assert_eq!(daemon(&[MANAGED, runs]), Some(NetworkDaemon::NetworkManager));
-        assert_eq!(daemon(&[MANAGED, unit]), Some(NetworkDaemon::NetworkManager));
-        assert_eq!(daemon(&[MANAGED]), None);
-        assert_eq!(daemon(&[runs]), None);
+        assert_eq!(daemon_using(&[MANAGED, runs]), Some(NetworkDaemon::NetworkManager));
+        assert_eq!(daemon_using(&[MANAGED, unit]), Some(NetworkDaemon::NetworkManager));
+        assert_eq!(daemon_using(&[MANAGED]), None);
+        assert_eq!(daemon_using(&[runs]), None);
         let unmanaged = (MANAGED.0, "[device]\nmanaged=false\n");
-        assert_eq!(daemon(&[unmanaged, runs]), None);
+        assert_eq!(daemon_using(&[unmanaged, runs]), None);
         let other_device = ("run/NetworkManager/devices/4", MANAGED.1);
-        assert_eq!(daemon(&[other_device, runs]), None);
+        assert_eq!(daemon_using(&[other_device, runs]), None);
     }
 
     #[test]
-    fn wpa_supplicant_holds_the_interface_that_it_was_told() {
+    fn wpa_supplicant_uses_the_interface_it_was_started_with() {
         let runs = ("proc/700/comm", "wpa_supplicant\n");
         for arguments in ["wpa_supplicant\0-B\0-i\0wlan0\0", "wpa_supplicant\0-iwlan0\0-c/etc/wpa.conf\0"] {
-            assert_eq!(daemon(&[runs, ("proc/700/cmdline", arguments)]), Some(NetworkDaemon::WpaSupplicant));
+            assert_eq!(
+                daemon_using(&[runs, ("proc/700/cmdline", arguments)]),
+                Some(NetworkDaemon::WpaSupplicant)
+            );
         }
-        assert_eq!(daemon(&[runs, ("run/wpa_supplicant/wlan0", "")]), Some(NetworkDaemon::WpaSupplicant));
+        assert_eq!(
+            daemon_using(&[runs, ("run/wpa_supplicant/wlan0", "")]),
+            Some(NetworkDaemon::WpaSupplicant)
+        );
         let unit = "sys/fs/cgroup/system.slice/system-wpa_supplicant.slice/wpa_supplicant@wlan0.service/x";
-        assert_eq!(daemon(&[(unit, "")]), Some(NetworkDaemon::WpaSupplicant));
+        assert_eq!(daemon_using(&[(unit, "")]), Some(NetworkDaemon::WpaSupplicant));
 
-        // Waits for NetworkManager, serves another interface, or has left its socket behind.
-        assert_eq!(daemon(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-u\0-s\0")]), None);
-        assert_eq!(daemon(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-iwlan01\0")]), None);
-        assert_eq!(daemon(&[("run/wpa_supplicant/wlan0", "")]), None);
+        // It waits for NetworkManager, serves another interface, or has left its socket behind.
+        assert_eq!(daemon_using(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-u\0-s\0")]), None);
+        assert_eq!(daemon_using(&[runs, ("proc/700/cmdline", "wpa_supplicant\0-iwlan01\0")]), None);
+        assert_eq!(daemon_using(&[("run/wpa_supplicant/wlan0", "")]), None);
     }
 
     #[test]
-    fn iwd_holds_every_interface() {
-        assert_eq!(daemon(&[("proc/700/comm", "iwd\n")]), Some(NetworkDaemon::Iwd));
-        assert_eq!(daemon(&[("proc/700/comm", "init\n")]), None);
+    fn iwd_uses_every_interface() {
+        assert_eq!(daemon_using(&[("proc/700/comm", "iwd\n")]), Some(NetworkDaemon::Iwd));
+        assert_eq!(daemon_using(&[("proc/700/comm", "init\n")]), None);
     }
 
     #[test]
-    fn a_radio_is_as_blocked_as_its_hardest_switch() {
+    fn a_hard_block_outranks_a_soft_block() {
         let block = |soft, hard| {
             let files = [
                 ("sys/class/ieee80211/phy0/rfkill0/soft", "0\n"),
@@ -225,13 +234,13 @@ mod tests {
                 ("sys/class/ieee80211/phy0/rfkill1/soft", soft),
                 ("sys/class/ieee80211/phy0/rfkill1/hard", hard),
             ];
-            let (_folder, machine) = machine(&files);
-            assert_eq!(machine.block("phy1"), None);
-            machine.block("phy0")
+            let (_folder, host) = host_with(&files);
+            assert_eq!(host.rfkill_block("phy1"), None);
+            host.rfkill_block("phy0")
         };
         assert_eq!(block("0\n", "0\n"), None);
-        assert_eq!(block("1\n", "0\n"), Some(Block::Soft));
-        assert_eq!(block("1\n", "1\n"), Some(Block::Hard));
-        assert_eq!(block("0\n", "1\n"), Some(Block::Hard));
+        assert_eq!(block("1\n", "0\n"), Some(RfkillBlock::Soft));
+        assert_eq!(block("1\n", "1\n"), Some(RfkillBlock::Hard));
+        assert_eq!(block("0\n", "1\n"), Some(RfkillBlock::Hard));
     }
 }

@@ -1,10 +1,10 @@
-//! Netlink: one request out, its answer back, on a thread that waits.
+//! Netlink: sends a request and waits for its reply.
 //!
-//! - Every request asks for an acknowledgement or is a dump, so that every answer has an end.
-//! - The kernel answers while the request is sent; that it does not is an error after [`PATIENCE`],
-//!   never a wait for ever.
-//! - What an answer holds beyond what is looked for is left unread: newer kernels add attributes, and an
-//!   attribute that is cut short ends the reading of its message, nothing else.
+//! - Every request asks for an acknowledgement or is a dump, so every reply has an end.
+//! - The kernel replies while the request is sent. A missing reply is an error after [`RESPONSE_TIMEOUT`], never an
+//!   endless wait.
+//! - Unknown parts of a reply are ignored, because newer kernels add attributes. An attribute that is cut short ends
+//!   the reading of its message and nothing else.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,53 +18,53 @@ use netlink_sys::{Socket, SocketAddr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// How long an answer may take. Drivers that load firmware to bring an interface up need seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a reply may take. Drivers that load firmware to bring an interface up need seconds.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// More than the kernel puts into one datagram.
-const LARGEST_DATAGRAM: usize = 64 << 10;
+const MAX_DATAGRAM_BYTES: usize = 64 << 10;
 
-/// How often a dump that the kernel calls inconsistent is asked for again.
-const DUMP_ATTEMPTS: u32 = 5;
+/// How many times a dump is requested in all if the kernel marks it as inconsistent.
+const MAX_DUMP_ATTEMPTS: u32 = 5;
 
-/// `NLMSGERR_ATTR_MSG`: why the kernel refused, in words.
+/// `NLMSGERR_ATTR_MSG`: a text that says why the kernel refused.
 const ERROR_MESSAGE: u16 = 1;
 
 const HEADER_LENGTH: usize = 16;
 const ATTRIBUTE_HEADER_LENGTH: usize = 4;
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RequestError {
-    /// The kernel says no, newer ones with a reason.
+pub(super) enum NetlinkError {
+    /// The kernel refused; newer kernels explain why.
     #[error("{}{}", io::Error::from(*errno), explanation.as_ref().map_or(String::new(), |why| format!(" ({why})")))]
     Refused { errno: Errno, explanation: Option<String> },
     /// The socket does not work.
     #[error("netlink: {0}")]
     Io(#[from] io::Error),
-    /// The answer cannot be read.
-    #[error("netlink: the kernel's answer makes no sense: {0}")]
-    Garbled(String),
+    /// The reply cannot be parsed.
+    #[error("netlink: the kernel's reply is malformed: {0}")]
+    Malformed(String),
 }
 
-impl RequestError {
-    /// What the kernel refused with.
+impl NetlinkError {
+    /// The error number with which the kernel refused.
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Refused { errno, .. } => Some(*errno),
-            Self::Io(_) | Self::Garbled(_) => None,
+            Self::Io(_) | Self::Malformed(_) => None,
         }
     }
 }
 
-/// The body of a message of any family: its fixed header and its attributes, as bytes.
+/// The body of a message of any family, as bytes: its fixed header and its attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Body {
+pub(super) struct MessageBody {
     kind: u16,
     pub bytes: Vec<u8>,
 }
 
-impl NetlinkSerializable for Body {
+impl NetlinkSerializable for MessageBody {
     fn message_type(&self) -> u16 {
         self.kind
     }
@@ -78,7 +78,7 @@ impl NetlinkSerializable for Body {
     }
 }
 
-impl NetlinkDeserializable for Body {
+impl NetlinkDeserializable for MessageBody {
     type Error = std::convert::Infallible;
 
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Self::Error> {
@@ -86,25 +86,25 @@ impl NetlinkDeserializable for Body {
     }
 }
 
-/// What is asked of the kernel.
+/// A request to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
+pub(super) struct NetlinkRequest {
     flags: u16,
-    body: Body,
+    body: MessageBody,
 }
 
-impl Request {
-    /// A request of this message type with the fixed header of its family, to be acknowledged.
-    pub fn new(kind: u16, fixed: &[u8]) -> Self {
-        Self { flags: NLM_F_REQUEST | NLM_F_ACK, body: Body { kind, bytes: fixed.to_vec() } }
+impl NetlinkRequest {
+    /// A request of this message type with the fixed header of its family; the kernel acknowledges it.
+    pub fn new(kind: u16, fixed_header: &[u8]) -> Self {
+        Self { flags: NLM_F_REQUEST | NLM_F_ACK, body: MessageBody { kind, bytes: fixed_header.to_vec() } }
     }
 
-    /// As [`Self::new`], for a list of everything there is.
-    pub fn dump(kind: u16, fixed: &[u8]) -> Self {
-        Self { flags: NLM_F_REQUEST | NLM_F_DUMP, ..Self::new(kind, fixed) }
+    /// Like [`Self::new`], for a list of all objects.
+    pub fn dump(kind: u16, fixed_header: &[u8]) -> Self {
+        Self { flags: NLM_F_REQUEST | NLM_F_DUMP, ..Self::new(kind, fixed_header) }
     }
 
-    /// The request with one attribute more.
+    /// Appends an attribute.
     pub fn with(mut self, kind: u16, value: &[u8]) -> Self {
         let attribute = DefaultNla::new(kind, value.to_vec());
         let start = self.body.bytes.len();
@@ -113,19 +113,19 @@ impl Request {
         self
     }
 
-    /// The request with an attribute that is a number.
+    /// Appends an attribute that is a number.
     pub fn with_u32(self, kind: u16, value: u32) -> Self {
         self.with(kind, &value.to_ne_bytes())
     }
 
-    /// The request with an attribute that is a text, which ends in NUL.
-    pub fn with_text(self, kind: u16, text: &str) -> Self {
+    /// Appends an attribute that is a NUL-terminated string.
+    pub fn with_string(self, kind: u16, text: &str) -> Self {
         let mut value = text.as_bytes().to_vec();
         value.push(0);
         self.with(kind, &value)
     }
 
-    /// The request as it is sent.
+    /// The request as bytes to send.
     pub fn to_bytes(&self, sequence: u32) -> Vec<u8> {
         let mut header = NetlinkHeader::default();
         header.flags = self.flags;
@@ -138,7 +138,7 @@ impl Request {
     }
 }
 
-/// The attributes in `bytes`: type, without the flags in it, and value.
+/// The attributes in `bytes`: type without flags, and value.
 pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(bytes).map_while(|attribute| {
         let attribute = attribute.ok()?;
@@ -152,55 +152,55 @@ pub(super) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(found, value)| (found == kind).then_some(value))
 }
 
-/// A number, as the kernel writes it.
-pub(super) fn number(value: &[u8]) -> Option<u32> {
+/// A 32-bit number in the machine's byte order, as the kernel writes it.
+pub(super) fn u32_value(value: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(value.get(..4)?.try_into().ok()?))
 }
 
-/// A text up to its NUL.
-pub(super) fn text(value: &[u8]) -> String {
+/// A string up to its NUL.
+pub(super) fn string_value(value: &[u8]) -> String {
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
 }
 
-/// What has come back to a request so far.
+/// What has been received in reply to a request so far.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    bodies: Vec<Body>,
-    is_whole: bool,
+pub(super) struct NetlinkReply {
+    bodies: Vec<MessageBody>,
+    is_complete: bool,
     is_inconsistent: bool,
 }
 
-impl Answer {
-    /// Takes in a datagram; messages that answer another request than `sequence` are left out.
-    pub fn take(&mut self, mut datagram: &[u8], sequence: u32) -> Result<(), RequestError> {
-        while !datagram.is_empty() && !self.is_whole {
-            let length = NetlinkBuffer::new_checked(datagram).map_err(garbled)?.length() as usize;
-            let message = NetlinkMessage::<Body>::deserialize(datagram).map_err(garbled)?;
+impl NetlinkReply {
+    /// Adds the messages of a datagram, except those in reply to another request than `sequence`.
+    pub fn add_datagram(&mut self, mut datagram: &[u8], sequence: u32) -> Result<(), NetlinkError> {
+        while !datagram.is_empty() && !self.is_complete {
+            let length = NetlinkBuffer::new_checked(datagram).map_err(malformed)?.length() as usize;
+            let message = NetlinkMessage::<MessageBody>::deserialize(datagram).map_err(malformed)?;
             datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
             if message.header.sequence_number == sequence {
-                self.take_message(message)?;
+                self.add_message(message)?;
             }
         }
         Ok(())
     }
 
-    /// Whether its end has come.
-    pub fn is_whole(&self) -> bool {
-        self.is_whole
+    /// Whether the end of the reply has been received.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
-    /// Whether what it lists changed while it was listed.
+    /// Whether the listed objects changed while the kernel listed them.
     pub fn is_inconsistent(&self) -> bool {
         self.is_inconsistent
     }
 
     /// The messages, without those that only mark the end.
-    pub fn into_bodies(self) -> Vec<Body> {
+    pub fn into_bodies(self) -> Vec<MessageBody> {
         self.bodies
     }
 
-    fn take_message(&mut self, message: NetlinkMessage<Body>) -> Result<(), RequestError> {
+    fn add_message(&mut self, message: NetlinkMessage<MessageBody>) -> Result<(), NetlinkError> {
         let (header, payload) = message.into_parts();
         self.is_inconsistent |= header.flags & NLM_F_DUMP_INTR != 0;
         match payload {
@@ -209,86 +209,88 @@ impl Answer {
                 return Err(refused(error.raw_code(), explanation(header.flags, &error)));
             }
             NetlinkPayload::Done(done) if done.code < 0 => return Err(refused(done.code, None)),
-            NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => self.is_whole = true,
+            NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => self.is_complete = true,
             _ => {}
         }
         Ok(())
     }
 }
 
-fn garbled(error: impl std::fmt::Display) -> RequestError {
-    RequestError::Garbled(error.to_string())
+fn malformed(error: impl std::fmt::Display) -> NetlinkError {
+    NetlinkError::Malformed(error.to_string())
 }
 
-fn refused(code: i32, explanation: Option<String>) -> RequestError {
-    // The kernel's own bounds; an errno outside of them is none.
+fn refused(code: i32, explanation: Option<String>) -> NetlinkError {
+    // The range of errno values in the kernel.
     match code.saturating_neg() {
-        errno @ 1..=4095 => RequestError::Refused { errno: Errno::from_raw_os_error(errno), explanation },
-        _ => garbled(format!("error {code}")),
+        errno @ 1..=4095 => NetlinkError::Refused { errno: Errno::from_raw_os_error(errno), explanation },
+        _ => malformed(format!("error {code}")),
     }
 }
 
-/// The words that come after the header of the refused request, or after all of it.
+/// The kernel's explanation. It follows the header of the refused request, or the whole request.
 fn explanation(flags: u16, error: &ErrorMessage) -> Option<String> {
     if flags & NLM_F_ACK_TLVS == 0 {
         return None;
     }
     let request = error.header.as_slice();
-    let echoed = if flags & NLM_F_CAPPED != 0 { HEADER_LENGTH } else { number(request)? as usize };
-    attribute(request.get(echoed.next_multiple_of(4)..)?, ERROR_MESSAGE).map(text)
+    let echoed = if flags & NLM_F_CAPPED != 0 { HEADER_LENGTH } else { u32_value(request)? as usize };
+    attribute(request.get(echoed.next_multiple_of(4)..)?, ERROR_MESSAGE).map(string_value)
 }
 
-/// A socket to one part of the kernel.
-pub(super) struct Netlink {
+/// A socket to one netlink family of the kernel.
+pub(super) struct NetlinkSocket {
     socket: Socket,
     sequence: u32,
 }
 
-impl Netlink {
-    /// Opens a socket; `protocol` is one of netlink-sys's.
-    pub fn open(protocol: isize) -> Result<Self, RequestError> {
+impl NetlinkSocket {
+    /// Opens a socket; `protocol` is a constant of [`netlink_sys::protocols`].
+    pub fn open(protocol: isize) -> Result<Self, NetlinkError> {
         let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         socket.set_non_blocking(true)?;
-        // Kernels before 4.12 know neither, and explain nothing.
+        // Kernels before 4.12 have neither option and explain nothing.
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Sends the request and waits for the end of its answer.
-    pub fn ask(&mut self, request: &Request) -> Result<Vec<Body>, RequestError> {
-        for _ in 0..DUMP_ATTEMPTS {
-            let answer = self.ask_once(request)?;
-            if !answer.is_inconsistent() {
-                return Ok(answer.into_bodies());
+    /// Sends a request and waits for the end of its reply.
+    pub fn request(&mut self, request: &NetlinkRequest) -> Result<Vec<MessageBody>, NetlinkError> {
+        for _ in 0..MAX_DUMP_ATTEMPTS {
+            let reply = self.request_once(request)?;
+            if !reply.is_inconsistent() {
+                return Ok(reply.into_bodies());
             }
         }
-        Err(garbled("the list changes faster than it can be read"))
+        Err(malformed("the list changes faster than it can be read"))
     }
 
-    fn ask_once(&mut self, request: &Request) -> Result<Answer, RequestError> {
+    fn request_once(&mut self, request: &NetlinkRequest) -> Result<NetlinkReply, NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
         self.socket.send(&request.to_bytes(self.sequence), 0)?;
-        let deadline = Instant::now() + PATIENCE;
-        let mut answer = Answer::default();
-        let mut datagram = Vec::with_capacity(LARGEST_DATAGRAM);
-        while !answer.is_whole() {
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
+        let mut reply = NetlinkReply::default();
+        let mut datagram = Vec::with_capacity(MAX_DATAGRAM_BYTES);
+        while !reply.is_complete() {
             self.wait(deadline)?;
             datagram.clear();
             match self.socket.recv_from(&mut datagram, 0) {
-                // Other processes have other port numbers than the kernel's 0.
-                Ok((_, sender)) if sender.port_number() == 0 => answer.take(&datagram, self.sequence)?,
+                // The kernel has port number 0; other processes have other numbers.
+                Ok((_, sender)) if sender.port_number() == 0 => {
+                    reply.add_datagram(&datagram, self.sequence)?
+                }
                 Ok(_) => {}
-                Err(error) if is_passing(&error) => {}
+                Err(error) if is_transient(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(answer)
+        Ok(reply)
     }
 
-    /// Waits until there is something to read.
+    /// Waits until the socket is readable.
     fn wait(&self, deadline: Instant) -> io::Result<()> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -305,6 +307,6 @@ impl Netlink {
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -1,12 +1,14 @@
-//! nl80211: the interfaces of the Wi-Fi radios, what a radio can do, and what is changed about them.
+//! nl80211: lists the interfaces of the Wi-Fi radios and the capabilities of a radio, and changes both.
 //!
-//! The numbers are those of `linux/nl80211.h` and `linux/genetlink.h`, which never change them.
+//! The numbers are those of `linux/nl80211.h` and `linux/genetlink.h`, which never change.
 
 use netlink_sys::protocols::NETLINK_GENERIC;
 use rustix::io::Errno;
 
 use super::channel::{Channel, HardwareChannel};
-use super::netlink::{Netlink, Request, RequestError, attribute, attributes, number, text};
+use super::netlink::{
+    NetlinkError, NetlinkRequest, NetlinkSocket, attribute, attributes, string_value, u32_value,
+};
 
 const CTRL: u16 = 16;
 const CTRL_CMD_GETFAMILY: u8 = 3;
@@ -41,16 +43,16 @@ const IFTYPE_STATION: u32 = 2;
 const IFTYPE_MONITOR: u32 = 6;
 const CHAN_WIDTH_20_NOHT: u32 = 0;
 
-/// The generic netlink header: command, version, two bytes reserved.
+/// The length in bytes of the generic netlink header: command, version, two reserved bytes.
 const GENERIC_HEADER_LENGTH: usize = 4;
 
-/// What an interface is used for.
+/// The mode of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InterfaceType {
-    /// Joins networks, or could: what iw calls managed.
+    /// Joins networks as a station; iw calls it managed.
     Managed,
     Monitor,
-    /// As nl80211 numbers it: an access point, a mesh point, …
+    /// Another mode by its number in nl80211: access point, mesh point, …
     Other(u32),
 }
 
@@ -66,7 +68,7 @@ impl InterfaceType {
 
 /// An interface of a Wi-Fi radio.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Interface {
+pub(super) struct WifiInterface {
     pub index: u32,
     pub name: String,
     /// The number of its radio.
@@ -74,25 +76,25 @@ pub(super) struct Interface {
     pub kind: InterfaceType,
 }
 
-impl Interface {
-    /// Reads a message about an interface; `None` for those that are no network devices (P2P).
-    pub fn read(message: &[u8]) -> Option<Self> {
+impl WifiInterface {
+    /// Parses a message about an interface; `None` if the interface is no network device (P2P).
+    pub fn parse(message: &[u8]) -> Option<Self> {
         let message = message.get(GENERIC_HEADER_LENGTH..)?;
         Some(Self {
-            index: number(attribute(message, ATTR_IFINDEX)?)?,
-            name: text(attribute(message, ATTR_IFNAME)?),
-            wiphy: number(attribute(message, ATTR_WIPHY)?)?,
-            kind: InterfaceType::from_number(number(attribute(message, ATTR_IFTYPE)?)?),
+            index: u32_value(attribute(message, ATTR_IFINDEX)?)?,
+            name: string_value(attribute(message, ATTR_IFNAME)?),
+            wiphy: u32_value(attribute(message, ATTR_WIPHY)?)?,
+            kind: InterfaceType::from_number(u32_value(attribute(message, ATTR_IFTYPE)?)?),
         })
     }
 }
 
-/// What a radio can do.
+/// The capabilities of a radio.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Wiphy {
-    /// As in `/sys/class/ieee80211`.
+    /// The name, as in `/sys/class/ieee80211`.
     pub name: String,
-    /// The driver knows monitor mode.
+    /// The driver supports monitor mode.
     pub has_monitor_mode: bool,
     /// The driver can add interfaces.
     pub can_add_interfaces: bool,
@@ -100,19 +102,19 @@ pub(super) struct Wiphy {
 }
 
 impl Wiphy {
-    /// Takes in one message of a dump, which tells of a radio in pieces.
-    pub fn take(&mut self, message: &[u8]) {
+    /// Adds the content of one message of a dump, which describes a radio in parts.
+    pub fn merge(&mut self, message: &[u8]) {
         for (kind, value) in attributes(message.get(GENERIC_HEADER_LENGTH..).unwrap_or_default()) {
             match kind {
-                ATTR_WIPHY_NAME => self.name = text(value),
+                ATTR_WIPHY_NAME => self.name = string_value(value),
                 ATTR_SUPPORTED_IFTYPES => {
-                    // Nested flags, whose attribute types are the interface types.
+                    // Nested flags; their attribute types are the interface types.
                     self.has_monitor_mode |= attribute(value, IFTYPE_MONITOR as u16).is_some();
                 }
                 ATTR_SUPPORTED_COMMANDS => {
                     let new_interface = u32::from(CMD_NEW_INTERFACE);
                     self.can_add_interfaces |=
-                        attributes(value).any(|(_, command)| number(command) == Some(new_interface));
+                        attributes(value).any(|(_, command)| u32_value(command) == Some(new_interface));
                 }
                 ATTR_WIPHY_BANDS => {
                     self.channels.extend(attributes(value).flat_map(|(_, band)| channels(band)))
@@ -127,7 +129,7 @@ impl Wiphy {
 fn channels(band: &[u8]) -> impl Iterator<Item = HardwareChannel> {
     let frequencies = attribute(band, BAND_ATTR_FREQS).unwrap_or_default();
     attributes(frequencies).filter_map(|(_, frequency)| {
-        let frequency_mhz = number(attribute(frequency, FREQUENCY_ATTR_FREQ)?)?;
+        let frequency_mhz = u32_value(attribute(frequency, FREQUENCY_ATTR_FREQ)?)?;
         Some(HardwareChannel {
             channel: Channel::from_frequency_mhz(frequency_mhz.try_into().ok()?)?,
             is_disabled: attribute(frequency, FREQUENCY_ATTR_DISABLED).is_some(),
@@ -135,8 +137,9 @@ fn channels(band: &[u8]) -> impl Iterator<Item = HardwareChannel> {
     })
 }
 
-pub(super) fn get_family(name: &str) -> Request {
-    Request::new(CTRL, &generic(CTRL_CMD_GETFAMILY, CTRL_VERSION)).with_text(CTRL_ATTR_FAMILY_NAME, name)
+pub(super) fn get_family(name: &str) -> NetlinkRequest {
+    NetlinkRequest::new(CTRL, &generic_header(CTRL_CMD_GETFAMILY, CTRL_VERSION))
+        .with_string(CTRL_ATTR_FAMILY_NAME, name)
 }
 
 pub(super) fn family_id(message: &[u8]) -> Option<u16> {
@@ -144,86 +147,87 @@ pub(super) fn family_id(message: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes(id.get(..2)?.try_into().ok()?))
 }
 
-pub(super) fn get_interfaces(family: u16) -> Request {
-    Request::dump(family, &generic(CMD_GET_INTERFACE, 0))
+pub(super) fn get_interfaces(family: u16) -> NetlinkRequest {
+    NetlinkRequest::dump(family, &generic_header(CMD_GET_INTERFACE, 0))
 }
 
-/// Asks for a radio in pieces: in one, newer drivers have more to tell than fits, and it is cut.
-pub(super) fn get_wiphy(family: u16, wiphy: u32) -> Request {
-    Request::dump(family, &generic(CMD_GET_WIPHY, 0))
+/// Requests a radio's capabilities in parts: newer drivers report more than fits into one message.
+pub(super) fn get_wiphy(family: u16, wiphy: u32) -> NetlinkRequest {
+    NetlinkRequest::dump(family, &generic_header(CMD_GET_WIPHY, 0))
         .with_u32(ATTR_WIPHY, wiphy)
         .with(ATTR_SPLIT_WIPHY_DUMP, &[])
 }
 
-/// Asks for a monitor interface that the kernel removes when the asking socket is closed.
-pub(super) fn new_monitor(family: u16, wiphy: u32, name: &str) -> Request {
-    Request::new(family, &generic(CMD_NEW_INTERFACE, 0))
+/// Requests a monitor interface that the kernel removes when the requesting socket is closed.
+pub(super) fn new_monitor(family: u16, wiphy: u32, name: &str) -> NetlinkRequest {
+    NetlinkRequest::new(family, &generic_header(CMD_NEW_INTERFACE, 0))
         .with_u32(ATTR_WIPHY, wiphy)
-        .with_text(ATTR_IFNAME, name)
+        .with_string(ATTR_IFNAME, name)
         .with_u32(ATTR_IFTYPE, IFTYPE_MONITOR)
         .with(ATTR_SOCKET_OWNER, &[])
 }
 
-pub(super) fn del_interface(family: u16, index: u32) -> Request {
-    Request::new(family, &generic(CMD_DEL_INTERFACE, 0)).with_u32(ATTR_IFINDEX, index)
+pub(super) fn del_interface(family: u16, index: u32) -> NetlinkRequest {
+    NetlinkRequest::new(family, &generic_header(CMD_DEL_INTERFACE, 0)).with_u32(ATTR_IFINDEX, index)
 }
 
-pub(super) fn set_channel(family: u16, index: u32, channel: Channel) -> Request {
-    Request::new(family, &generic(CMD_SET_CHANNEL, 0))
+pub(super) fn set_channel(family: u16, index: u32, channel: Channel) -> NetlinkRequest {
+    NetlinkRequest::new(family, &generic_header(CMD_SET_CHANNEL, 0))
         .with_u32(ATTR_IFINDEX, index)
         .with_u32(ATTR_WIPHY_FREQ, channel.frequency_mhz().into())
-        // Probe requests are sent 20 MHz wide, and channel 14 takes no other width.
+        // Probe requests are sent 20 MHz wide, and channel 14 allows no other width.
         .with_u32(ATTR_CHANNEL_WIDTH, CHAN_WIDTH_20_NOHT)
 }
 
-fn generic(command: u8, version: u8) -> [u8; GENERIC_HEADER_LENGTH] {
+fn generic_header(command: u8, version: u8) -> [u8; GENERIC_HEADER_LENGTH] {
     [command, version, 0, 0]
 }
 
-/// A socket to nl80211. What was made through it is removed when it is closed, also by `kill -9`.
+/// A socket to nl80211. The kernel removes the interfaces added through it when it is closed, also by `kill -9`.
 pub(super) struct Nl80211 {
-    netlink: Netlink,
+    socket: NetlinkSocket,
     family: u16,
 }
 
 impl Nl80211 {
-    /// Opens a socket, or none where the kernel has no Wi-Fi.
-    pub fn open() -> Result<Option<Self>, RequestError> {
-        let mut netlink = Netlink::open(NETLINK_GENERIC)?;
-        let answer = match netlink.ask(&get_family("nl80211")) {
+    /// Opens a socket; `None` if the kernel has no Wi-Fi support.
+    pub fn open() -> Result<Option<Self>, NetlinkError> {
+        let mut socket = NetlinkSocket::open(NETLINK_GENERIC)?;
+        let reply = match socket.request(&get_family("nl80211")) {
             Err(error) if error.errno() == Some(Errno::NOENT) => return Ok(None),
-            answer => answer?,
+            reply => reply?,
         };
-        let family = answer.iter().find_map(|body| family_id(&body.bytes));
-        let family = family.ok_or_else(|| RequestError::Garbled("a family without a number".to_owned()))?;
-        Ok(Some(Self { netlink, family }))
+        let family = reply.iter().find_map(|body| family_id(&body.bytes));
+        let family = family.ok_or_else(|| NetlinkError::Malformed("a family without an ID".to_owned()))?;
+        Ok(Some(Self { socket, family }))
     }
 
     /// The interfaces of all radios.
-    pub fn interfaces(&mut self) -> Result<Vec<Interface>, RequestError> {
-        let answer = self.netlink.ask(&get_interfaces(self.family))?;
-        Ok(answer.iter().filter_map(|body| Interface::read(&body.bytes)).collect())
+    pub fn interfaces(&mut self) -> Result<Vec<WifiInterface>, NetlinkError> {
+        let reply = self.socket.request(&get_interfaces(self.family))?;
+        Ok(reply.iter().filter_map(|body| WifiInterface::parse(&body.bytes)).collect())
     }
 
-    pub fn wiphy(&mut self, wiphy: u32) -> Result<Wiphy, RequestError> {
-        let mut whole = Wiphy::default();
-        for body in self.netlink.ask(&get_wiphy(self.family, wiphy))? {
-            whole.take(&body.bytes);
+    /// The capabilities of the radio of this number.
+    pub fn wiphy(&mut self, number: u32) -> Result<Wiphy, NetlinkError> {
+        let mut wiphy = Wiphy::default();
+        for body in self.socket.request(&get_wiphy(self.family, number))? {
+            wiphy.merge(&body.bytes);
         }
-        Ok(whole)
+        Ok(wiphy)
     }
 
-    pub fn new_monitor(&mut self, wiphy: u32, name: &str) -> Result<Interface, RequestError> {
-        let answer = self.netlink.ask(&new_monitor(self.family, wiphy, name))?;
-        let made = answer.iter().find_map(|body| Interface::read(&body.bytes));
-        made.ok_or_else(|| RequestError::Garbled("a new interface without a number".to_owned()))
+    pub fn new_monitor(&mut self, wiphy: u32, name: &str) -> Result<WifiInterface, NetlinkError> {
+        let reply = self.socket.request(&new_monitor(self.family, wiphy, name))?;
+        let interface = reply.iter().find_map(|body| WifiInterface::parse(&body.bytes));
+        interface.ok_or_else(|| NetlinkError::Malformed("a new interface without an index".to_owned()))
     }
 
-    pub fn del_interface(&mut self, index: u32) -> Result<(), RequestError> {
-        self.netlink.ask(&del_interface(self.family, index)).map(drop)
+    pub fn del_interface(&mut self, index: u32) -> Result<(), NetlinkError> {
+        self.socket.request(&del_interface(self.family, index)).map(drop)
     }
 
-    pub fn set_channel(&mut self, index: u32, channel: Channel) -> Result<(), RequestError> {
-        self.netlink.ask(&set_channel(self.family, index, channel)).map(drop)
+    pub fn set_channel(&mut self, index: u32, channel: Channel) -> Result<(), NetlinkError> {
+        self.socket.request(&set_channel(self.family, index, channel)).map(drop)
     }
 }

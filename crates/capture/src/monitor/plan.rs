@@ -1,57 +1,38 @@
-//! What to do with an interface, decided over what was seen of it; nothing is read or changed here.
+//! Decides what to do with an interface from the system state; nothing is read or changed here.
 
 use std::iter;
 
-use super::Settings;
-use super::channel::{Channel, ChannelProblem, select};
+use super::channel::{Channel, SelectionError, select_channels};
 use super::error::MonitorError;
-use super::host::{Block, NetworkDaemon};
-use super::nl80211::{Interface, InterfaceType, Wiphy};
-use super::rtnetlink::{DefaultRoute, Link, only_way};
+use super::names::{DOWN_MARK, MONITOR_NAME_PREFIX};
+use super::nl80211::{InterfaceType, WifiInterface};
+use super::rtnetlink::{Link, only_uplink};
+use super::settings::Settings;
+use super::system_state::SystemState;
 
-/// What the monitor interfaces that are made here are called, with a number after it.
-pub(super) const NAME_PREFIX: &str = "pwmon";
-
-/// What a managed interface bears while it is down for our sake, for `ip link` to show, and for the next
-/// start to find after a `kill -9`.
-pub(super) const MARK: &str = "taken down by probewatch";
-
-/// What was seen of an interface and its machine.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub interface: Interface,
-    /// Of all radios.
-    pub interfaces: Vec<Interface>,
-    pub wiphy: Wiphy,
-    pub links: Vec<Link>,
-    pub routes: Vec<DefaultRoute>,
-    pub block: Option<Block>,
-    pub daemon: Option<NetworkDaemon>,
-}
-
-/// How an interface becomes one that is captured.
+/// How an interface becomes one that can be captured on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// It is in monitor mode, and is only brought up if it is not.
+    /// The interface is in monitor mode; it is brought up if it is down.
     UseAsIs { bring_up: bool, channels: Vec<Channel> },
-    /// A monitor interface of this name is added. An interface that is up holds the channel, so the
-    /// managed one is taken down if it is up.
-    AddBeside { name: String, managed: Managed, channels: Vec<Channel> },
+    /// A monitor interface of this name is added. The managed interface is taken down if it is up, because an
+    /// interface that is up holds the channel.
+    AddMonitor { name: String, managed: ManagedState, channels: Vec<Channel> },
 }
 
-/// How the managed interface is found, which is how it is left.
+/// The state of the managed interface before any change, which is restored at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Managed {
-    /// Up; it can be marked unless it bears a text of somebody else's.
+pub(super) enum ManagedState {
+    /// Up. It can be marked unless it has an alias that another program set.
     Up { can_be_marked: bool },
-    /// Down, as a process that could not tidy up has left it: before, it was up.
+    /// Down and marked: it was up before a process took it down and was killed.
     LeftDown,
-    /// Down, which is its own affair.
+    /// Down for a reason of its own.
     Down,
 }
 
 impl Plan {
-    /// Whether the interface is not to be used just as it is.
+    /// Whether carrying it out changes anything about the interface.
     pub fn changes_anything(&self) -> bool {
         !matches!(self, Self::UseAsIs { bring_up: false, .. })
     }
@@ -59,68 +40,62 @@ impl Plan {
 
 /// Decides what to do.
 ///
-/// That the machine would go offline is told before what else is in the way of an interface that there is: the
-/// remedies for that, to take it or another of its radio away or down, would take the machine offline.
-pub(super) fn plan(seen: &Seen, settings: &Settings) -> Result<Plan, MonitorError> {
-    let interface = || seen.interface.name.clone();
-    if let Some(block) = seen.block {
-        return Err(MonitorError::blocked(&seen.interface.name, block));
+/// If the machine would go offline, that refusal comes before every other obstacle that an existing interface may
+/// have. The remedies for the others (taking this interface, or another one of its radio, away or down) would take
+/// the machine offline.
+pub(super) fn plan(state: &SystemState, settings: &Settings) -> Result<Plan, MonitorError> {
+    let interface = || state.interface.name.clone();
+    if let Some(block) = state.block {
+        return Err(MonitorError::blocked(&state.interface.name, block));
     }
-    match seen.interface.kind {
+    match state.interface.kind {
         InterfaceType::Managed => {}
         InterfaceType::Monitor => {
-            let bring_up = !is_up(seen.interface.index, &seen.links);
-            return Ok(Plan::UseAsIs { bring_up, channels: channels(seen, settings)? });
+            let bring_up = !is_up(state.interface.index, &state.links);
+            return Ok(Plan::UseAsIs { bring_up, channels: channels(state, settings)? });
         }
         InterfaceType::Other(_) => return Err(MonitorError::NotManaged { interface: interface() }),
     }
-    if !seen.wiphy.has_monitor_mode {
+    if !state.wiphy.has_monitor_mode {
         return Err(MonitorError::NoMonitorMode { interface: interface() });
     }
-    let channels = channels(seen, settings)?;
-    let only_way = |one: &Interface| {
-        let version = only_way(one.index, &seen.links, &seen.routes)?;
+    let channels = channels(state, settings)?;
+    let offline_refusal = |one: &WifiInterface| {
+        let version = only_uplink(one.index, &state.links, &state.routes)?;
         Some(MonitorError::OnlyUplink { interface: one.name.clone(), version })
     };
-    let mut of_radio = iter::once(&seen.interface).chain(siblings(&seen.interface, &seen.interfaces));
+    let mut of_radio = iter::once(&state.interface).chain(state.siblings());
     if !settings.force
-        && let Some(refusal) = of_radio.find_map(only_way)
+        && let Some(refusal) = of_radio.find_map(offline_refusal)
     {
         return Err(refusal);
     }
-    if !seen.wiphy.can_add_interfaces {
+    if !state.wiphy.can_add_interfaces {
         return Err(MonitorError::CannotAdd { interface: interface() });
     }
-    if let Some(daemon) = seen.daemon {
+    if let Some(daemon) = state.daemon {
         return Err(MonitorError::InUse { interface: interface(), daemon });
     }
-    for other in siblings(&seen.interface, &seen.interfaces) {
+    for other in state.siblings() {
         let interface = interface();
         if other.kind == InterfaceType::Monitor {
             return Err(MonitorError::AlreadyMonitored { interface, monitor: other.name.clone() });
         }
-        if is_up(other.index, &seen.links) {
+        if is_up(other.index, &state.links) {
             return Err(MonitorError::RadioShared { interface, other: other.name.clone() });
         }
     }
-    let managed = managed(seen.interface.index, &seen.links);
-    Ok(Plan::AddBeside { name: free_name(&seen.links), managed, channels })
+    let managed = managed_state(state.interface.index, &state.links);
+    Ok(Plan::AddMonitor { name: unused_name(&state.links), managed, channels })
 }
 
-/// The other interfaces of the same radio.
-pub(super) fn siblings<'a>(
-    interface: &'a Interface,
-    all: &'a [Interface],
-) -> impl Iterator<Item = &'a Interface> {
-    all.iter().filter(|other| other.wiphy == interface.wiphy && other.index != interface.index)
-}
-
-fn channels(seen: &Seen, settings: &Settings) -> Result<Vec<Channel>, MonitorError> {
-    let interface = seen.interface.name.clone();
-    select(&seen.wiphy.channels, &settings.channels, &settings.bands).map_err(|problem| match problem {
-        ChannelProblem::Missing(channels) => MonitorError::NoSuchChannel { interface, channels },
-        ChannelProblem::Disabled(channels) => MonitorError::ChannelDisabled { interface, channels },
-        ChannelProblem::NoneLeft => {
+fn channels(state: &SystemState, settings: &Settings) -> Result<Vec<Channel>, MonitorError> {
+    let interface = state.interface.name.clone();
+    let selected = select_channels(&state.wiphy.channels, &settings.channels, &settings.bands);
+    selected.map_err(|error| match error {
+        SelectionError::Missing(channels) => MonitorError::NoSuchChannel { interface, channels },
+        SelectionError::Disabled(channels) => MonitorError::ChannelDisabled { interface, channels },
+        SelectionError::NoneLeft => {
             MonitorError::NoChannel { interface, bands: settings.bands.iter().copied().collect() }
         }
     })
@@ -130,21 +105,21 @@ fn is_up(index: u32, links: &[Link]) -> bool {
     links.iter().any(|link| link.index == index && link.is_up)
 }
 
-fn managed(index: u32, links: &[Link]) -> Managed {
+fn managed_state(index: u32, links: &[Link]) -> ManagedState {
     let alias = links.iter().find(|link| link.index == index).and_then(|link| link.alias.as_deref());
-    let is_marked = alias == Some(MARK);
+    let is_marked = alias == Some(DOWN_MARK);
     match is_up(index, links) {
-        true => Managed::Up { can_be_marked: alias.is_none() || is_marked },
-        false if is_marked => Managed::LeftDown,
-        false => Managed::Down,
+        true => ManagedState::Up { can_be_marked: alias.is_none() || is_marked },
+        false if is_marked => ManagedState::LeftDown,
+        false => ManagedState::Down,
     }
 }
 
-fn free_name(links: &[Link]) -> String {
-    let is_free = |name: &String| !links.iter().any(|link| link.name == *name);
-    // One name more than there are links that could have taken them.
-    let names = (0..=links.len()).map(|number| format!("{NAME_PREFIX}{number}"));
-    names.into_iter().find(is_free).unwrap_or_else(|| NAME_PREFIX.to_owned())
+fn unused_name(links: &[Link]) -> String {
+    let is_unused = |name: &String| !links.iter().any(|link| link.name == *name);
+    // One more name than there are links that could have taken them.
+    let mut names = (0..=links.len()).map(|number| format!("{MONITOR_NAME_PREFIX}{number}"));
+    names.find(is_unused).unwrap_or_else(|| MONITOR_NAME_PREFIX.to_owned())
 }
 
 #[cfg(all(test, target_endian = "little"))]

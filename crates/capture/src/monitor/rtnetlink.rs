@@ -1,10 +1,10 @@
-//! rtnetlink: links, whether they are up, their marks, and the routes to the internet.
+//! rtnetlink: lists network interfaces ("links") and default routes; sets links up or down, and their alias.
 //!
 //! The numbers are those of `linux/rtnetlink.h`, `linux/if_link.h` and `linux/if.h`.
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::netlink::{Netlink, Request, RequestError, attribute, number, text};
+use super::netlink::{NetlinkError, NetlinkRequest, NetlinkSocket, attribute, string_value, u32_value};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
@@ -15,7 +15,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_INFO_KIND: u16 = 1;
-/// Family, type, index, flags, change.
+/// The length in bytes of: family, type, index, flags, change mask.
 const LINK_HEADER_LENGTH: usize = 16;
 
 const RTA_OIF: u16 = 4;
@@ -25,9 +25,9 @@ const RT_TABLE_MAIN: u32 = 254;
 const RTN_UNICAST: u8 = 1;
 /// `RTNH_F_DEAD` and `RTNH_F_LINKDOWN`: the cable is out.
 const NEXT_HOP_IS_DEAD: u32 = 1 | 16;
-/// Family, lengths of destination and source, TOS, table, protocol, scope, type, flags.
+/// The length in bytes of: family, lengths of destination and source, TOS, table, protocol, scope, type, flags.
 const ROUTE_HEADER_LENGTH: usize = 12;
-/// Length, flags, hops, index.
+/// The length in bytes of: length, flags, hops, index.
 const NEXT_HOP_LENGTH: usize = 8;
 
 const AF_INET: u8 = 2;
@@ -39,26 +39,26 @@ pub(super) struct Link {
     pub index: u32,
     pub name: String,
     pub is_up: bool,
-    /// What kind of software device it is, as `tun` or `bridge`.
+    /// The kind of software device, such as `tun` or `bridge`.
     pub kind: Option<String>,
-    /// A text that somebody put on it, which stays while the device does.
+    /// A text that was set on it and stays until the device is removed.
     pub alias: Option<String>,
 }
 
 impl Link {
-    pub fn read(message: &[u8]) -> Option<Self> {
+    pub fn parse(message: &[u8]) -> Option<Self> {
         let attributes = message.get(LINK_HEADER_LENGTH..)?;
         let info = attribute(attributes, IFLA_LINKINFO);
         Some(Self {
-            index: number(message.get(4..)?)?,
-            name: text(attribute(attributes, IFLA_IFNAME)?),
-            is_up: number(message.get(8..)?)? & IFF_UP != 0,
-            kind: info.and_then(|info| attribute(info, IFLA_INFO_KIND)).map(text),
-            alias: attribute(attributes, IFLA_IFALIAS).map(text),
+            index: u32_value(message.get(4..)?)?,
+            name: string_value(attribute(attributes, IFLA_IFNAME)?),
+            is_up: u32_value(message.get(8..)?)? & IFF_UP != 0,
+            kind: info.and_then(|info| attribute(info, IFLA_INFO_KIND)).map(string_value),
+            alias: attribute(attributes, IFLA_IFALIAS).map(string_value),
         })
     }
 
-    /// Whether what it carries goes on over another interface of this machine, or nowhere.
+    /// Whether its traffic leaves over another interface of this machine, or nowhere.
     fn is_tunnel(&self) -> bool {
         const TUNNELS: [&str; 17] = [
             "tun",
@@ -83,10 +83,12 @@ impl Link {
     }
 }
 
-/// A version of the internet protocol.
+/// A version of the Internet Protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IpVersion {
+    /// IPv4.
     V4,
+    /// IPv6.
     V6,
 }
 
@@ -94,16 +96,16 @@ pub enum IpVersion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DefaultRoute {
     pub version: IpVersion,
-    /// The interfaces that it leads out by and that have not lost their carrier.
-    pub out_by: Vec<u32>,
+    /// The indexes of its output interfaces that have a carrier.
+    pub outputs: Vec<u32>,
 }
 
 impl DefaultRoute {
-    /// Reads a message about a route; `None` for those that lead elsewhere, or nowhere.
-    pub fn read(message: &[u8]) -> Option<Self> {
+    /// Parses a message about a route; `None` if it is no unicast default route in the main table.
+    pub fn parse(message: &[u8]) -> Option<Self> {
         let &[family, destination_length, _, _, table, _, _, kind, ..] = message else { return None };
         let attributes = message.get(ROUTE_HEADER_LENGTH..)?;
-        let table = attribute(attributes, RTA_TABLE).and_then(number).unwrap_or(table.into());
+        let table = attribute(attributes, RTA_TABLE).and_then(u32_value).unwrap_or(table.into());
         let version = match family {
             AF_INET => IpVersion::V4,
             AF_INET6 => IpVersion::V6,
@@ -112,64 +114,64 @@ impl DefaultRoute {
         if destination_length != 0 || table != RT_TABLE_MAIN || kind != RTN_UNICAST {
             return None;
         }
-        let flags = number(message.get(8..)?)?;
-        let mut out_by = Vec::new();
-        if let Some(index) = attribute(attributes, RTA_OIF).and_then(number)
+        let flags = u32_value(message.get(8..)?)?;
+        let mut outputs = Vec::new();
+        if let Some(index) = attribute(attributes, RTA_OIF).and_then(u32_value)
             && flags & NEXT_HOP_IS_DEAD == 0
         {
-            out_by.push(index);
+            outputs.push(index);
         }
-        out_by.extend(next_hops(attribute(attributes, RTA_MULTIPATH).unwrap_or_default()));
-        Some(Self { version, out_by })
+        outputs.extend(next_hops(attribute(attributes, RTA_MULTIPATH).unwrap_or_default()));
+        Some(Self { version, outputs })
     }
 }
 
 fn next_hops(mut bytes: &[u8]) -> Vec<u32> {
-    let mut out_by = Vec::new();
+    let mut outputs = Vec::new();
     while let Some((&[low, high, flags, _, a, b, c, d], _)) = bytes.split_first_chunk::<NEXT_HOP_LENGTH>() {
         if u32::from(flags) & NEXT_HOP_IS_DEAD == 0 {
-            out_by.push(u32::from_ne_bytes([a, b, c, d]));
+            outputs.push(u32::from_ne_bytes([a, b, c, d]));
         }
         let length = usize::from(u16::from_ne_bytes([low, high])).max(NEXT_HOP_LENGTH);
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    out_by
+    outputs
 }
 
-/// The IP version for which this interface is the only way to the internet, if there is one.
+/// The IP version, if any, for which this interface is the only way to the internet.
 ///
-/// A tunnel is no other way: what it carries leaves by an interface that is not a tunnel.
-pub(super) fn only_way(index: u32, links: &[Link], routes: &[DefaultRoute]) -> Option<IpVersion> {
+/// A tunnel does not count as another way: its traffic leaves over an interface that is not a tunnel.
+pub(super) fn only_uplink(index: u32, links: &[Link], routes: &[DefaultRoute]) -> Option<IpVersion> {
     let is_tunnel = |index: u32| links.iter().any(|link| link.index == index && link.is_tunnel());
     [IpVersion::V4, IpVersion::V6].into_iter().find(|version| {
-        let out_by =
-            || routes.iter().filter(|route| route.version == *version).flat_map(|route| &route.out_by);
-        let is_way = out_by().any(|way| *way == index);
-        is_way && out_by().all(|way| *way == index || is_tunnel(*way))
+        let outputs =
+            || routes.iter().filter(|route| route.version == *version).flat_map(|route| &route.outputs);
+        let is_uplink = outputs().any(|output| *output == index);
+        is_uplink && outputs().all(|output| *output == index || is_tunnel(*output))
     })
 }
 
-pub(super) fn get_links() -> Request {
-    Request::dump(RTM_GETLINK, &link_header(0, 0, 0))
+pub(super) fn get_links() -> NetlinkRequest {
+    NetlinkRequest::dump(RTM_GETLINK, &link_header(0, 0, 0))
 }
 
-pub(super) fn set_link_up(index: u32, up: bool) -> Request {
-    Request::new(RTM_NEWLINK, &link_header(index, if up { IFF_UP } else { 0 }, IFF_UP))
+pub(super) fn set_link_up(index: u32, up: bool) -> NetlinkRequest {
+    NetlinkRequest::new(RTM_NEWLINK, &link_header(index, if up { IFF_UP } else { 0 }, IFF_UP))
 }
 
-/// Puts a text on a link; an empty one takes it away.
-pub(super) fn set_link_alias(index: u32, alias: &str) -> Request {
-    // Without a NUL: what is sent is kept byte for byte.
-    Request::new(RTM_NEWLINK, &link_header(index, 0, 0)).with(IFLA_IFALIAS, alias.as_bytes())
+/// Sets a link's alias; an empty one removes it.
+pub(super) fn set_link_alias(index: u32, alias: &str) -> NetlinkRequest {
+    // Without a NUL: the kernel keeps the value byte for byte.
+    NetlinkRequest::new(RTM_NEWLINK, &link_header(index, 0, 0)).with(IFLA_IFALIAS, alias.as_bytes())
 }
 
-pub(super) fn get_routes(version: IpVersion) -> Request {
+pub(super) fn get_routes(version: IpVersion) -> NetlinkRequest {
     let mut header = [0; ROUTE_HEADER_LENGTH];
     header[0] = match version {
         IpVersion::V4 => AF_INET,
         IpVersion::V6 => AF_INET6,
     };
-    Request::dump(RTM_GETROUTE, &header)
+    NetlinkRequest::dump(RTM_GETROUTE, &header)
 }
 
 fn link_header(index: u32, flags: u32, change: u32) -> [u8; LINK_HEADER_LENGTH] {
@@ -180,35 +182,35 @@ fn link_header(index: u32, flags: u32, change: u32) -> [u8; LINK_HEADER_LENGTH] 
     header
 }
 
-/// A socket to the links and routes.
-pub(super) struct Links {
-    netlink: Netlink,
+/// A socket to links and routes.
+pub(super) struct Rtnetlink {
+    socket: NetlinkSocket,
 }
 
-impl Links {
-    pub fn open() -> Result<Self, RequestError> {
-        Ok(Self { netlink: Netlink::open(NETLINK_ROUTE)? })
+impl Rtnetlink {
+    pub fn open() -> Result<Self, NetlinkError> {
+        Ok(Self { socket: NetlinkSocket::open(NETLINK_ROUTE)? })
     }
 
-    pub fn list(&mut self) -> Result<Vec<Link>, RequestError> {
-        let answer = self.netlink.ask(&get_links())?;
-        Ok(answer.iter().filter_map(|body| Link::read(&body.bytes)).collect())
+    pub fn links(&mut self) -> Result<Vec<Link>, NetlinkError> {
+        let reply = self.socket.request(&get_links())?;
+        Ok(reply.iter().filter_map(|body| Link::parse(&body.bytes)).collect())
     }
 
-    pub fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, RequestError> {
+    pub fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, NetlinkError> {
         let mut routes = Vec::new();
         for version in [IpVersion::V4, IpVersion::V6] {
-            let answer = self.netlink.ask(&get_routes(version))?;
-            routes.extend(answer.iter().filter_map(|body| DefaultRoute::read(&body.bytes)));
+            let reply = self.socket.request(&get_routes(version))?;
+            routes.extend(reply.iter().filter_map(|body| DefaultRoute::parse(&body.bytes)));
         }
         Ok(routes)
     }
 
-    pub fn set_up(&mut self, index: u32, up: bool) -> Result<(), RequestError> {
-        self.netlink.ask(&set_link_up(index, up)).map(drop)
+    pub fn set_up(&mut self, index: u32, up: bool) -> Result<(), NetlinkError> {
+        self.socket.request(&set_link_up(index, up)).map(drop)
     }
 
-    pub fn set_alias(&mut self, index: u32, alias: &str) -> Result<(), RequestError> {
-        self.netlink.ask(&set_link_alias(index, alias)).map(drop)
+    pub fn set_alias(&mut self, index: u32, alias: &str) -> Result<(), NetlinkError> {
+        self.socket.request(&set_link_alias(index, alias)).map(drop)
     }
 }

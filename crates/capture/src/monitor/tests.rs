@@ -1,19 +1,21 @@
-//! The netlink messages as bytes, and what is told of each refusal.
+//! The netlink messages as bytes, and the error for each refusal.
 //!
-//! What the kernel answers was recorded in the machine that `tests/hwsim/run --record` boots (Linux 6.1,
-//! three simulated radios, the country set to DE); `recorded/` holds the answers, each up to its end. What
-//! is sent is compared with what iw 5.19 was seen to send there for the same. Both are little-endian.
+//! The kernel's replies were recorded in the machine that `tests/hwsim/run --record` boots (Linux 6.1, three simulated
+//! radios, the country set to DE); `recorded/` holds complete replies. Requests are compared with those that iw 5.19
+//! sent there for the same purpose. Both are little-endian.
 
 use std::io;
 
+use rustix::io::Errno;
+
 use super::channel::HardwareChannel;
-use super::host::Block;
-use super::netlink::{Answer, Request, attributes};
-use super::nl80211::{self, Wiphy};
-use super::rtnetlink::{self, DefaultRoute, only_way};
+use super::host::RfkillBlock;
+use super::monitor_interface::{TUNE, first_success};
+use super::netlink::{NetlinkError, NetlinkReply, NetlinkRequest, attributes};
+use super::nl80211::{self, InterfaceType, WifiInterface, Wiphy};
+use super::rtnetlink::{self, DefaultRoute, Link, only_uplink};
 use super::*;
 use crate::with_remedy;
-use rustix::io::Errno;
 
 pub(super) const LINKS: &[u8] = include_bytes!("recorded/links.bin");
 pub(super) const INTERFACES: &[u8] = include_bytes!("recorded/interfaces.bin");
@@ -22,41 +24,41 @@ const FAMILY: &[u8] = include_bytes!("recorded/family.bin");
 const NEW_MONITOR: &[u8] = include_bytes!("recorded/new_monitor.bin");
 const ROUTES_V4: &[u8] = include_bytes!("recorded/routes_v4.bin");
 const ROUTES_V6: &[u8] = include_bytes!("recorded/routes_v6.bin");
-/// Only the header of the refused request comes back, then the reason.
+/// The kernel returns only the header of the refused request, then the reason.
 const REFUSED_CAPPED: &[u8] = include_bytes!("recorded/refused_capped.bin");
-/// All of the refused request comes back, as iw asks for it.
+/// The kernel returns the whole refused request, as iw asks for it.
 const REFUSED_WHOLE: &[u8] = include_bytes!("recorded/refused_whole.bin");
 
-/// As the kernel numbered nl80211 there.
+/// The ID of the nl80211 family there.
 const NL80211: u16 = 0x20;
 
-/// The messages of a recorded answer.
+/// The messages of a recorded reply.
 pub(super) fn bodies(recorded: &[u8]) -> Vec<Vec<u8>> {
-    let (answer, outcome) = take(recorded);
+    let (reply, outcome) = receive(recorded);
     outcome.unwrap();
-    assert!(answer.is_whole());
-    answer.into_bodies().into_iter().map(|body| body.bytes).collect()
+    assert!(reply.is_complete());
+    reply.into_bodies().into_iter().map(|body| body.bytes).collect()
 }
 
-fn take(recorded: &[u8]) -> (Answer, Result<(), RequestError>) {
+fn receive(recorded: &[u8]) -> (NetlinkReply, Result<(), NetlinkError>) {
     let sequence = recorded.get(8..12).map_or(0, |bytes| u32::from_ne_bytes(bytes.try_into().unwrap()));
-    let mut answer = Answer::default();
-    let outcome = answer.take(recorded, sequence);
-    (answer, outcome)
+    let mut reply = NetlinkReply::default();
+    let outcome = reply.add_datagram(recorded, sequence);
+    (reply, outcome)
 }
 
 pub(super) fn links() -> Vec<Link> {
-    bodies(LINKS).iter().filter_map(|body| Link::read(body)).collect()
+    bodies(LINKS).iter().filter_map(|body| Link::parse(body)).collect()
 }
 
-pub(super) fn interfaces() -> Vec<Interface> {
-    bodies(INTERFACES).iter().filter_map(|body| Interface::read(body)).collect()
+pub(super) fn interfaces() -> Vec<WifiInterface> {
+    bodies(INTERFACES).iter().filter_map(|body| WifiInterface::parse(body)).collect()
 }
 
 pub(super) fn wiphy() -> Wiphy {
     let mut wiphy = Wiphy::default();
     for body in bodies(WIPHY) {
-        wiphy.take(&body);
+        wiphy.merge(&body);
     }
     wiphy
 }
@@ -65,14 +67,14 @@ pub(super) fn channel(number: u16) -> Channel {
     Channel::try_from(number).unwrap()
 }
 
-/// The bytes that hexadecimal digits stand for.
+/// Bytes from hexadecimal digits.
 fn bytes(digits: &str) -> Vec<u8> {
     let digits: String = digits.split_whitespace().collect();
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
-/// `request` is sent as `expected`, whose sequence and port numbers are 0.
-fn check_request(request: &Request, expected: &str) {
+/// Checks that `request` is sent as `expected`, apart from the sequence and port numbers, which are 0 there.
+fn check_request(request: &NetlinkRequest, expected: &str) {
     let sent = request.to_bytes(0x0102_0304);
     assert_eq!(sent[8..16], [4, 3, 2, 1, 0, 0, 0, 0], "sequence and port");
     let mut unnumbered = sent;
@@ -99,9 +101,9 @@ fn nl80211_requests_are_those_of_iw() {
     );
 }
 
-/// As `linux/nl80211.h` documents them; iw sends more attributes, or another command.
+/// iw sends more attributes, or another command.
 #[test]
-fn nl80211_requests_are_as_documented() {
+fn nl80211_requests_are_as_documented_in_the_header() {
     // SPLIT_WIPHY_DUMP is a flag.
     check_request(
         &nl80211::get_wiphy(NL80211, 1),
@@ -120,7 +122,7 @@ fn nl80211_requests_are_as_documented() {
 fn alias_requests_are_those_of_iproute2() {
     let header = "00 00 0000 01000000 00000000 00000000";
     check_request(
-        &rtnetlink::set_link_alias(1, plan::MARK),
+        &rtnetlink::set_link_alias(1, names::DOWN_MARK),
         &format!(
             "3c000000 1000 0500 00000000 00000000  {header}
              1c00 1400 74616b656e20646f776e2062792070726f62657761746368"
@@ -130,9 +132,9 @@ fn alias_requests_are_those_of_iproute2() {
         &rtnetlink::set_link_alias(1, ""),
         &format!("24000000 1000 0500 00000000 00000000  {header}  0400 1400"),
     );
-    // The kernel tells it with a NUL, and an interface without one not at all.
+    // The kernel sends it with a NUL, and sends none for an interface without an alias.
     let named = "0000 0100 07000000 02100000 00000000  0a00 0300 776c616e3000 0000";
-    let link = |attributes: &str| Link::read(&bytes(&format!("{named} {attributes}"))).unwrap();
+    let link = |attributes: &str| Link::parse(&bytes(&format!("{named} {attributes}"))).unwrap();
     assert_eq!(link("0a00 1400 617474696300 0000").alias.as_deref(), Some("attic"));
     assert_eq!(link("").alias, None);
 }
@@ -163,14 +165,14 @@ fn route_requests_are_as_documented() {
 }
 
 #[test]
-fn recorded_answers_about_interfaces_are_read() {
+fn parses_recorded_replies_about_interfaces() {
     assert_eq!(bodies(FAMILY).iter().find_map(|body| nl80211::family_id(body)), Some(NL80211));
 
     let links = links();
-    let told: Vec<_> =
+    let found: Vec<_> =
         links.iter().map(|link| (link.index, link.name.as_str(), link.is_up, link.kind.as_deref())).collect();
     assert_eq!(
-        told,
+        found,
         [
             (1, "lo", true, None),
             (2, "wlan0", true, None),
@@ -181,7 +183,8 @@ fn recorded_answers_about_interfaces_are_read() {
         ]
     );
 
-    let interface = |index, name: &str, wiphy, kind| Interface { index, name: name.to_owned(), wiphy, kind };
+    let interface =
+        |index, name: &str, wiphy, kind| WifiInterface { index, name: name.to_owned(), wiphy, kind };
     assert_eq!(
         interfaces(),
         [
@@ -191,22 +194,22 @@ fn recorded_answers_about_interfaces_are_read() {
         ]
     );
     assert_eq!(
-        bodies(NEW_MONITOR).iter().find_map(|body| Interface::read(body)),
+        bodies(NEW_MONITOR).iter().find_map(|body| WifiInterface::parse(body)),
         Some(interface(8, "pwmon0", 0, InterfaceType::Monitor))
     );
 }
 
-/// The dump comes in messages that each tell of a part, the channels one at a time.
+/// Each message of the dump describes a part, the channels one at a time.
 #[test]
-fn a_split_wiphy_dump_is_put_together() {
+fn joins_the_messages_of_a_split_wiphy_dump() {
     assert!(bodies(WIPHY).len() > 50);
     let wiphy = wiphy();
     assert_eq!(wiphy.name, "phy0");
     assert!(wiphy.has_monitor_mode && wiphy.can_add_interfaces);
     let numbers = |band, is_disabled| {
-        let is_asked =
+        let is_wanted =
             |known: &&HardwareChannel| known.channel.band() == band && known.is_disabled == is_disabled;
-        wiphy.channels.iter().filter(is_asked).map(|known| known.channel.number()).collect::<Vec<_>>()
+        wiphy.channels.iter().filter(is_wanted).map(|known| known.channel.number()).collect::<Vec<_>>()
     };
     assert_eq!(numbers(Band::Ghz2, false), (1..=13).collect::<Vec<_>>());
     assert_eq!(numbers(Band::Ghz2, true), [14]);
@@ -222,81 +225,84 @@ fn a_split_wiphy_dump_is_put_together() {
 }
 
 #[test]
-fn recorded_routes_are_read() {
+fn parses_recorded_routes() {
     let routes =
-        |recorded| bodies(recorded).iter().filter_map(|body| DefaultRoute::read(body)).collect::<Vec<_>>();
-    // By wlan0, dummy0, wlan2, and wlan1, which has no carrier.
-    let out_by: Vec<_> = routes(ROUTES_V4).into_iter().map(|route| route.out_by).collect();
-    assert_eq!(out_by, [vec![2], vec![6], vec![4], vec![]]);
-    assert_eq!(routes(ROUTES_V6), [DefaultRoute { version: IpVersion::V6, out_by: vec![4] }]);
+        |recorded| bodies(recorded).iter().filter_map(|body| DefaultRoute::parse(body)).collect::<Vec<_>>();
+    // Over wlan0, dummy0, wlan2, and wlan1, which has no carrier.
+    let outputs: Vec<_> = routes(ROUTES_V4).into_iter().map(|route| route.outputs).collect();
+    assert_eq!(outputs, [vec![2], vec![6], vec![4], vec![]]);
+    assert_eq!(routes(ROUTES_V6), [DefaultRoute { version: IpVersion::V6, outputs: vec![4] }]);
 
     let (all, links) = ([routes(ROUTES_V4), routes(ROUTES_V6)].concat(), links());
-    assert_eq!(only_way(2, &links, &all), None);
-    assert_eq!(only_way(4, &links, &all), Some(IpVersion::V6));
-    let without_wlan2: Vec<_> = all.into_iter().filter(|route| route.out_by != [4]).collect();
-    assert_eq!(only_way(2, &links, &without_wlan2), Some(IpVersion::V4));
+    assert_eq!(only_uplink(2, &links, &all), None);
+    assert_eq!(only_uplink(4, &links, &all), Some(IpVersion::V6));
+    let without_wlan2: Vec<_> = all.into_iter().filter(|route| route.outputs != [4]).collect();
+    assert_eq!(only_uplink(2, &links, &without_wlan2), Some(IpVersion::V4));
 }
 
 /// `ip route add default nexthop dev wlan0 nexthop dev wlan1 nexthop dev wlan2`, wlan1 without carrier.
 #[test]
-fn a_route_of_several_next_hops_leads_out_by_each() {
+fn a_multipath_route_has_several_outputs() {
     let route = bytes(
         "02 00 00 00 fe 03 fd 01 00000000  0800 0f00 fe000000
          1c00 0900  0800 00 00 02000000  0800 10 00 03000000  0800 00 00 04000000",
     );
-    let route = DefaultRoute::read(&route).unwrap();
-    assert_eq!((route.version, route.out_by), (IpVersion::V4, vec![2, 4]));
-    // Of the table `local`, of a network, or of the kind `unreachable`.
+    let route = DefaultRoute::parse(&route).unwrap();
+    assert_eq!((route.version, route.outputs), (IpVersion::V4, vec![2, 4]));
+    // A route in the table `local`, to a network, or of the type `unreachable`.
     for other in [
         "02 00 00 00 ff 03 fd 01 00000000  0800 0400 02000000",
         "02 18 00 00 fe 03 fd 01 00000000  0800 0400 02000000",
         "0a 00 00 00 fe 03 00 07 00000000  0800 0400 01000000",
     ] {
-        assert_eq!(DefaultRoute::read(&bytes(other)), None);
+        assert_eq!(DefaultRoute::parse(&bytes(other)), None);
     }
 }
 
 #[test]
-fn a_refusal_comes_with_the_kernels_reason() {
+fn a_refusal_has_the_kernels_reason() {
     for recorded in [REFUSED_CAPPED, REFUSED_WHOLE] {
-        let refusal = take(recorded).1.unwrap_err();
+        let refusal = receive(recorded).1.unwrap_err();
         assert_eq!(refusal.errno(), Some(Errno::INVAL));
         assert_eq!(refusal.to_string(), "Invalid argument (os error 22) (Channel is disabled)");
     }
-    // Of an older kernel: the header comes back, and no reason.
+    // An older kernel returns the header and no reason.
     let refusal =
         bytes("24000000 0200 0001 07000000 00000000  f0ffffff 20000000 1000 0500 07000000 00000000");
-    let refusal = take(&refusal).1.unwrap_err();
+    let refusal = receive(&refusal).1.unwrap_err();
     assert_eq!(refusal.to_string(), "Device or resource busy (os error 16)");
-    // A dump that fails says so at its end.
+    // A failed dump reports the error at its end.
     let refusal = bytes("14000000 0300 0200 07000000 00000000  edffffff");
-    assert_eq!(take(&refusal).1.unwrap_err().errno(), Some(Errno::NODEV));
+    assert_eq!(receive(&refusal).1.unwrap_err().errno(), Some(Errno::NODEV));
 }
 
 #[test]
-fn answers_to_other_requests_are_left_out() {
-    let mut answer = Answer::default();
-    answer.take(REFUSED_CAPPED, 77).unwrap();
-    assert!(!answer.is_whole() && answer.into_bodies().is_empty());
+fn replies_to_other_requests_are_ignored() {
+    let mut reply = NetlinkReply::default();
+    reply.add_datagram(REFUSED_CAPPED, 77).unwrap();
+    assert!(!reply.is_complete() && reply.into_bodies().is_empty());
 }
 
 #[test]
-fn a_list_that_changed_meanwhile_is_marked() {
+fn detects_an_inconsistent_dump() {
     let mut recorded = INTERFACES.to_vec();
-    assert!(!take(&recorded).0.is_inconsistent());
+    assert!(!receive(&recorded).0.is_inconsistent());
     recorded[6] |= 0x10; // NLM_F_DUMP_INTR
-    assert!(take(&recorded).0.is_inconsistent());
+    assert!(receive(&recorded).0.is_inconsistent());
 }
 
-/// Nobody panics over what is cut short or broken.
 #[test]
-fn broken_answers_are_errors_or_read_in_part() {
+fn malformed_replies_never_panic() {
     let read = |recorded: &[u8]| {
-        let (answer, _) = take(recorded);
-        for body in answer.into_bodies() {
+        let (reply, _) = receive(recorded);
+        for body in reply.into_bodies() {
             let mut wiphy = Wiphy::default();
-            wiphy.take(&body.bytes);
-            let _ = (Interface::read(&body.bytes), Link::read(&body.bytes), DefaultRoute::read(&body.bytes));
+            wiphy.merge(&body.bytes);
+            let _ = (
+                WifiInterface::parse(&body.bytes),
+                Link::parse(&body.bytes),
+                DefaultRoute::parse(&body.bytes),
+            );
             let _ = nl80211::family_id(&body.bytes);
             assert!(attributes(&body.bytes).count() <= body.bytes.len());
         }
@@ -319,19 +325,19 @@ fn broken_answers_are_errors_or_read_in_part() {
             read(&broken);
         }
     }
-    assert!(matches!(take(&INTERFACES[..100]).1, Err(RequestError::Garbled(_))));
+    assert!(matches!(receive(&INTERFACES[..100]).1, Err(NetlinkError::Malformed(_))));
 }
 
-/// Needs no Wi-Fi and no rights: the kernel is only asked.
+/// Needs no Wi-Fi and no rights: nothing is changed.
 #[test]
-fn interfaces_without_wifi_are_left_alone_and_missing_ones_told() {
+fn leaves_interfaces_without_wifi_alone_and_reports_missing_ones() {
     assert!(Monitor::set_up("lo", &Settings::default()).unwrap().is_none());
     let error = Monitor::set_up("no-such-wlan", &Settings::default()).unwrap_err();
     assert!(matches!(error, MonitorError::NoSuchInterface { .. }), "{error}");
 }
 
 #[test]
-fn the_first_success_ends_the_attempts() {
+fn first_success_stops_at_the_first_success() {
     let mut tried = 0;
     let mut attempts = |outcomes: &[Result<(), u8>]| {
         tried = 0;
@@ -344,41 +350,41 @@ fn the_first_success_ends_the_attempts() {
 }
 
 #[test]
-fn each_refusal_of_the_kernel_is_told_with_its_remedy() {
-    let told = |errno| {
-        let refused = RequestError::Refused { errno, explanation: Some("so it is".to_owned()) };
+fn each_refusal_of_the_kernel_has_its_error() {
+    let error_of = |errno| {
+        let refused = NetlinkError::Refused { errno, explanation: Some("so it is".to_owned()) };
         MonitorError::new("bring up", "wlan0", &refused)
     };
-    assert!(matches!(told(Errno::PERM), MonitorError::NotPermitted { .. }));
-    assert!(matches!(told(Errno::RFKILL), MonitorError::SoftBlocked { .. }));
-    assert!(matches!(told(Errno::BUSY), MonitorError::Busy { .. }));
-    assert!(matches!(told(Errno::NODEV), MonitorError::Gone { .. }));
-    let unknown = told(Errno::INVAL);
+    assert!(matches!(error_of(Errno::PERM), MonitorError::NotPermitted { .. }));
+    assert!(matches!(error_of(Errno::RFKILL), MonitorError::SoftBlocked { .. }));
+    assert!(matches!(error_of(Errno::BUSY), MonitorError::Busy { .. }));
+    assert!(matches!(error_of(Errno::NODEV), MonitorError::Gone { .. }));
+    let unknown = error_of(Errno::INVAL);
     assert_eq!(
         with_remedy(&unknown, unknown.remedy()),
         "cannot bring up wlan0: Invalid argument (os error 22) (so it is); the kernel's log (dmesg) may say more"
     );
-    let late = RequestError::Io(io::ErrorKind::TimedOut.into());
+    let late = NetlinkError::Io(io::ErrorKind::TimedOut.into());
     let late = MonitorError::new("bring up", "wlan0", &late).to_string();
     assert!(late.starts_with("cannot bring up wlan0: netlink: timed out"), "{late}");
 }
 
 #[test]
-fn a_radio_that_is_switched_off_is_not_called_busy() {
-    let told = |errno, block| {
-        let refused = RequestError::Refused { errno, explanation: None };
-        MonitorError::new(TUNE, "pwmon0", &refused).or_blocked("pwmon0", block)
+fn a_blocked_radio_is_not_reported_as_busy() {
+    let error_of = |errno, block| {
+        let refused = NetlinkError::Refused { errno, explanation: None };
+        MonitorError::new(TUNE, "pwmon0", &refused).with_rfkill_block("pwmon0", block)
     };
     for errno in [Errno::BUSY, Errno::RFKILL] {
-        assert!(matches!(told(errno, Some(Block::Soft)), MonitorError::SoftBlocked { .. }));
-        assert!(matches!(told(errno, Some(Block::Hard)), MonitorError::HardBlocked { .. }));
+        assert!(matches!(error_of(errno, Some(RfkillBlock::Soft)), MonitorError::SoftBlocked { .. }));
+        assert!(matches!(error_of(errno, Some(RfkillBlock::Hard)), MonitorError::HardBlocked { .. }));
     }
-    assert!(matches!(told(Errno::BUSY, None), MonitorError::Busy { .. }));
-    assert!(matches!(told(Errno::NODEV, Some(Block::Soft)), MonitorError::Gone { .. }));
+    assert!(matches!(error_of(Errno::BUSY, None), MonitorError::Busy { .. }));
+    assert!(matches!(error_of(Errno::NODEV, Some(RfkillBlock::Soft)), MonitorError::Gone { .. }));
 }
 
 #[test]
-fn every_error_says_what_to_do() {
+fn errors_have_remedies() {
     let interface = || "wlan0".to_owned();
     let held = |daemon| MonitorError::InUse { interface: interface(), daemon };
     let channels = || vec![channel(14), channel(5955)];
@@ -402,25 +408,25 @@ fn every_error_says_what_to_do() {
         MonitorError::Busy { interface: "pwmon0".to_owned(), doing: TUNE },
         MonitorError::Gone { interface: "pwmon0".to_owned(), doing: TUNE },
     ];
-    let told: Vec<String> = errors.iter().map(|error| with_remedy(error, error.remedy())).collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
+    let texts: Vec<String> = errors.iter().map(|error| with_remedy(error, error.remedy())).collect();
+    insta::assert_snapshot!(texts.join("\n"), @r"
     cannot listen with wlan0: there is no such interface; `ip link` lists them
     cannot put wlan0 into monitor mode: not permitted; run probewatch with sudo, give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch), or, in a systemd unit: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
     the radio of wlan0 is switched off by hardware; turn it on with the machine's Wi-Fi switch or key, or in its firmware settings: `rfkill list` shows it as hard blocked
     the radio of wlan0 is switched off; turn it on: sudo rfkill unblock wifi
-    NetworkManager uses wlan0; take it away from there: nmcli device set wlan0 managed no, and for good: unmanaged-devices=interface-name:wlan0 under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf
-    wpa_supplicant uses wlan0; take it away from there: sudo systemctl stop wpa_supplicant@wlan0, or sudo wpa_cli -i wlan0 terminate
-    iwd uses wlan0; take it away from there: sudo systemctl stop iwd, or start it as iwd --nointerfaces wlan0
-    the driver of wlan0 has no monitor mode; an adapter whose driver has it is needed
+    NetworkManager uses wlan0; make it release the interface: nmcli device set wlan0 managed no, and for good: unmanaged-devices=interface-name:wlan0 under [keyfile] in /etc/NetworkManager/conf.d/probewatch.conf
+    wpa_supplicant uses wlan0; make it release the interface: sudo systemctl stop wpa_supplicant@wlan0, or sudo wpa_cli -i wlan0 terminate
+    iwd uses wlan0; make it release the interface: sudo systemctl stop iwd, or start it as iwd --nointerfaces wlan0
+    the driver of wlan0 has no monitor mode; use an adapter whose driver has monitor mode
     the driver of wlan0 cannot add a monitor interface beside it; put wlan0 itself into monitor mode: ip link set wlan0 down; iw dev wlan0 set type monitor; ip link set wlan0 up
-    wlan0 is neither managed nor in monitor mode, it serves others as an access point or the like; stop what does so (hostapd, for one) and run: ip link set wlan0 down; iw dev wlan0 set type managed
-    wlan0 is this machine's only way to the internet over IPv4; connect it otherwise, or give force = true to go offline
-    wlan0 cannot tune to these channels: 14 (2484 MHz), 1 (5955 MHz); leave them out, `iw phy` lists those that there are
-    the regulatory domain disables these channels for wlan0: 14 (2484 MHz), 1 (5955 MHz); set the country that the machine is in (as in `sudo iw reg set DE`), or leave them out
-    wlan0 has no channel that may be used in 5 GHz, 6 GHz; ask for another band, `iw phy` lists the channels that there are
-    the radio of wlan0 has a monitor interface already, mon0; if another probewatch made it, stop that one, else capture on mon0 or remove it: sudo iw dev mon0 del
-    wlan0_ap is up on the radio of wlan0, so that the channel cannot be changed; take it down: sudo ip link set wlan0_ap down
-    cannot change the channel of pwmon0: the radio is busy; another interface of it is up, or was brought up again, which NetworkManager and others do: `iw dev` lists them, take them down with ip link set … down, and tell NetworkManager: nmcli device set … managed no
-    cannot change the channel of pwmon0: it is gone; was the adapter pulled out, or the interface removed?
+    wlan0 is neither managed nor in monitor mode: it may be an access point or a mesh point; stop the program that set this mode (hostapd, for example) and run: ip link set wlan0 down; iw dev wlan0 set type managed
+    wlan0 is this machine's only way to the internet over IPv4; connect the machine another way, or set force = true to let it go offline
+    wlan0 cannot tune to these channels: 14 (2484 MHz), 1 (5955 MHz); leave them out: `iw phy` lists the channels that it has
+    the regulatory domain disables these channels for wlan0: 14 (2484 MHz), 1 (5955 MHz); set the country that the machine is in (for example `sudo iw reg set DE`), or leave them out
+    wlan0 has no channel that may be used in 5 GHz, 6 GHz; choose another band: `iw phy` lists the channels that it has
+    the radio of wlan0 already has a monitor interface, mon0; if another probewatch added it, stop that one; otherwise capture on mon0 or remove it: sudo iw dev mon0 del
+    cannot change the channel of wlan0: wlan0_ap is up on the same radio; take it down: sudo ip link set wlan0_ap down
+    cannot change the channel of pwmon0: the radio is busy; another interface of the radio is up, or NetworkManager or the like brought it up again: `iw dev` lists them; take them down with ip link set … down, and keep NetworkManager away: nmcli device set … managed no
+    cannot change the channel of pwmon0: it is gone; check whether the adapter was pulled out or the interface removed
     ");
 }

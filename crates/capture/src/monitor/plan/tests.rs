@@ -2,15 +2,16 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::monitor::channel::Band;
-use crate::monitor::rtnetlink::IpVersion;
+use crate::monitor::host::{NetworkDaemon, RfkillBlock};
+use crate::monitor::rtnetlink::{DefaultRoute, IpVersion};
 use crate::monitor::tests::{channel, interfaces, links, wiphy};
 
-/// wlan0 as it was recorded: managed, up, and one way to the internet of two.
-fn seen() -> Seen {
+/// wlan0 as recorded: managed, up, and one of two ways to the internet.
+fn state() -> SystemState {
     let interfaces = interfaces();
     let interface = interfaces.iter().find(|interface| interface.name == "wlan0").cloned().unwrap();
-    let route = |out_by| DefaultRoute { version: IpVersion::V4, out_by: vec![out_by] };
-    Seen {
+    let route = |outputs| DefaultRoute { version: IpVersion::V4, outputs: vec![outputs] };
+    SystemState {
         interface,
         interfaces,
         wiphy: wiphy(),
@@ -25,118 +26,135 @@ fn settings() -> Settings {
     Settings { channels: vec![channel(6), channel(1)], ..Settings::default() }
 }
 
-/// The refusal of wlan0 after `change`.
-fn refusal(change: impl FnOnce(&mut Seen)) -> MonitorError {
-    let mut seen = seen();
-    change(&mut seen);
-    plan(&seen, &settings()).unwrap_err()
+/// The refusal for wlan0 after `change`.
+fn refusal(change: impl FnOnce(&mut SystemState)) -> MonitorError {
+    let mut state = state();
+    change(&mut state);
+    plan(&state, &settings()).unwrap_err()
 }
 
 fn link(index: u32, name: &str, is_up: bool) -> Link {
     Link { index, name: name.to_owned(), is_up, kind: None, alias: None }
 }
 
-/// Gives the radio of wlan0 another interface.
-fn add(seen: &mut Seen, name: &str, kind: InterfaceType, is_up: bool) {
-    seen.interfaces.push(Interface { index: 20, name: name.to_owned(), wiphy: seen.interface.wiphy, kind });
-    seen.links.push(link(20, name, is_up));
+/// Adds another interface to the radio of wlan0.
+fn add_sibling(state: &mut SystemState, name: &str, kind: InterfaceType, is_up: bool) {
+    state.interfaces.push(WifiInterface {
+        index: 20,
+        name: name.to_owned(),
+        wiphy: state.interface.wiphy,
+        kind,
+    });
+    state.links.push(link(20, name, is_up));
 }
 
 #[test]
-fn a_managed_interface_gets_a_monitor_interface_beside_it() {
+fn adds_a_monitor_interface_beside_a_managed_one() {
     let channels = settings().channels;
-    let beside =
-        |name: &str, managed| Plan::AddBeside { name: name.to_owned(), managed, channels: channels.clone() };
-    let mut seen = seen();
-    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon0", Managed::Up { can_be_marked: true }));
-    for link in &mut seen.links {
+    let add_monitor =
+        |name: &str, managed| Plan::AddMonitor { name: name.to_owned(), managed, channels: channels.clone() };
+    let mut state = state();
+    assert_eq!(
+        plan(&state, &settings()).unwrap(),
+        add_monitor("pwmon0", ManagedState::Up { can_be_marked: true })
+    );
+    for link in &mut state.links {
         link.is_up = false;
     }
-    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon0", Managed::Down));
-    // Another interface of the radio that is down is in nobody's way, nor is another radio's monitor.
-    add(&mut seen, "wlan0_ap", InterfaceType::Other(3), false);
-    seen.links.push(link(21, "pwmon0", true));
-    seen.interfaces.push(Interface {
+    assert_eq!(plan(&state, &settings()).unwrap(), add_monitor("pwmon0", ManagedState::Down));
+    // Another interface of the radio does not matter while it is down, nor does another radio's monitor interface.
+    add_sibling(&mut state, "wlan0_ap", InterfaceType::Other(3), false);
+    state.links.push(link(21, "pwmon0", true));
+    state.interfaces.push(WifiInterface {
         index: 21,
         name: "pwmon0".to_owned(),
         wiphy: 1,
         kind: InterfaceType::Monitor,
     });
-    assert_eq!(plan(&seen, &settings()).unwrap(), beside("pwmon1", Managed::Down));
+    assert_eq!(plan(&state, &settings()).unwrap(), add_monitor("pwmon1", ManagedState::Down));
 }
 
 #[test]
-fn the_mark_tells_what_a_process_that_was_killed_left_down() {
+fn the_mark_shows_that_a_killed_process_took_the_interface_down() {
     let managed = |is_up: bool, alias: &str| {
-        let mut seen = seen();
-        let link = seen.links.iter_mut().find(|link| link.name == "wlan0").unwrap();
+        let mut state = state();
+        let link = state.links.iter_mut().find(|link| link.name == "wlan0").unwrap();
         (link.is_up, link.alias) = (is_up, Some(alias.to_owned()));
-        let Plan::AddBeside { managed, .. } = plan(&seen, &settings()).unwrap() else { panic!() };
+        let Plan::AddMonitor { managed, .. } = plan(&state, &settings()).unwrap() else { panic!() };
         managed
     };
-    assert_eq!(managed(false, MARK), Managed::LeftDown);
-    assert_eq!(managed(true, MARK), Managed::Up { can_be_marked: true });
-    // What others wrote there is theirs.
-    assert_eq!(managed(false, "attic"), Managed::Down);
-    assert_eq!(managed(true, "attic"), Managed::Up { can_be_marked: false });
+    assert_eq!(managed(false, DOWN_MARK), ManagedState::LeftDown);
+    assert_eq!(managed(true, DOWN_MARK), ManagedState::Up { can_be_marked: true });
+    // Another program's alias is no mark.
+    assert_eq!(managed(false, "attic"), ManagedState::Down);
+    assert_eq!(managed(true, "attic"), ManagedState::Up { can_be_marked: false });
 }
 
 #[test]
-fn names_fit_into_an_interface_name() {
+fn monitor_names_fit_the_kernels_limit() {
     let links: Vec<Link> = (0..1200).map(|number| link(number, &format!("pwmon{number}"), false)).collect();
-    let name = free_name(&links);
+    let name = unused_name(&links);
     assert_eq!(name, "pwmon1200");
     assert!(name.len() <= 15);
 }
 
 #[test]
-fn an_interface_in_monitor_mode_is_used_as_it_is() {
-    let mut seen = seen();
-    seen.interface.kind = InterfaceType::Monitor;
-    // Neither who is online by others nor who else is on the radio matters.
-    seen.daemon = Some(NetworkDaemon::NetworkManager);
-    seen.wiphy.can_add_interfaces = false;
-    add(&mut seen, "wlan0_sta", InterfaceType::Managed, true);
+fn uses_an_interface_in_monitor_mode_as_it_is() {
+    let mut state = state();
+    state.interface.kind = InterfaceType::Monitor;
+    // Neither the program that manages it nor other interfaces of the radio matter.
+    state.daemon = Some(NetworkDaemon::NetworkManager);
+    state.wiphy.can_add_interfaces = false;
+    add_sibling(&mut state, "wlan0_sta", InterfaceType::Managed, true);
     let as_is = |bring_up| Plan::UseAsIs { bring_up, channels: settings().channels };
-    assert_eq!(plan(&seen, &settings()).unwrap(), as_is(false));
-    seen.links.clear();
-    assert_eq!(plan(&seen, &settings()).unwrap(), as_is(true));
-    seen.block = Some(Block::Soft);
-    assert!(matches!(plan(&seen, &settings()), Err(MonitorError::SoftBlocked { .. })));
+    assert_eq!(plan(&state, &settings()).unwrap(), as_is(false));
+    state.links.clear();
+    assert_eq!(plan(&state, &settings()).unwrap(), as_is(true));
+    state.block = Some(RfkillBlock::Soft);
+    assert!(matches!(plan(&state, &settings()), Err(MonitorError::SoftBlocked { .. })));
 }
 
 #[test]
-fn without_channels_all_of_the_bands_are_taken() {
+fn uses_all_channels_of_the_bands_by_default() {
     let settings = Settings { bands: BTreeSet::from([Band::Ghz2]), ..Settings::default() };
-    let Plan::AddBeside { channels, .. } = plan(&seen(), &settings).unwrap() else { panic!() };
+    let Plan::AddMonitor { channels, .. } = plan(&state(), &settings).unwrap() else { panic!() };
     // 14 is disabled in DE.
     assert_eq!(channels, (1..=13).map(channel).collect::<Vec<_>>());
 }
 
 #[test]
-fn what_cannot_work_is_told_apart() {
-    assert!(matches!(refusal(|seen| seen.block = Some(Block::Hard)), MonitorError::HardBlocked { .. }));
-    assert!(matches!(refusal(|seen| seen.block = Some(Block::Soft)), MonitorError::SoftBlocked { .. }));
-    let access_point = InterfaceType::Other(3);
-    assert!(matches!(refusal(|seen| seen.interface.kind = access_point), MonitorError::NotManaged { .. }));
+fn each_obstacle_has_its_error() {
     assert!(matches!(
-        refusal(|seen| seen.wiphy.has_monitor_mode = false),
+        refusal(|state| state.block = Some(RfkillBlock::Hard)),
+        MonitorError::HardBlocked { .. }
+    ));
+    assert!(matches!(
+        refusal(|state| state.block = Some(RfkillBlock::Soft)),
+        MonitorError::SoftBlocked { .. }
+    ));
+    let access_point = InterfaceType::Other(3);
+    assert!(matches!(refusal(|state| state.interface.kind = access_point), MonitorError::NotManaged { .. }));
+    assert!(matches!(
+        refusal(|state| state.wiphy.has_monitor_mode = false),
         MonitorError::NoMonitorMode { .. }
     ));
-    assert!(matches!(refusal(|seen| seen.wiphy.can_add_interfaces = false), MonitorError::CannotAdd { .. }));
+    assert!(matches!(
+        refusal(|state| state.wiphy.can_add_interfaces = false),
+        MonitorError::CannotAdd { .. }
+    ));
     for daemon in [NetworkDaemon::NetworkManager, NetworkDaemon::WpaSupplicant, NetworkDaemon::Iwd] {
-        let error = refusal(|seen| seen.daemon = Some(daemon));
-        assert!(matches!(error, MonitorError::InUse { daemon: told, .. } if told == daemon));
+        let error = refusal(|state| state.daemon = Some(daemon));
+        assert!(matches!(error, MonitorError::InUse { daemon: found, .. } if found == daemon));
     }
-    let error = refusal(|seen| add(seen, "mon0", InterfaceType::Monitor, false));
+    let error = refusal(|state| add_sibling(state, "mon0", InterfaceType::Monitor, false));
     assert!(matches!(error, MonitorError::AlreadyMonitored { monitor, .. } if monitor == "mon0"));
-    let error = refusal(|seen| add(seen, "wlan0_ap", access_point, true));
+    let error = refusal(|state| add_sibling(state, "wlan0_ap", access_point, true));
     assert!(matches!(error, MonitorError::RadioShared { other, .. } if other == "wlan0_ap"));
 }
 
 #[test]
-fn channels_that_cannot_be_used_are_told_apart() {
-    let with = |settings: Settings| plan(&seen(), &settings).unwrap_err();
+fn each_unusable_channel_has_its_error() {
+    let with = |settings: Settings| plan(&state(), &settings).unwrap_err();
     let asked = |numbers: &[u16]| Settings {
         channels: numbers.iter().copied().map(channel).collect(),
         ..Settings::default()
@@ -145,63 +163,63 @@ fn channels_that_cannot_be_used_are_told_apart() {
     assert!(matches!(error, MonitorError::NoSuchChannel { channels, .. } if channels == [channel(5935)]));
     let error = with(asked(&[1, 14]));
     assert!(matches!(error, MonitorError::ChannelDisabled { channels, .. } if channels == [channel(14)]));
-    let mut without_6_ghz = seen();
+    let mut without_6_ghz = state();
     without_6_ghz.wiphy.channels.retain(|known| known.channel.band() != Band::Ghz6);
     let settings = Settings { bands: BTreeSet::from([Band::Ghz6]), ..Settings::default() };
     let error = plan(&without_6_ghz, &settings).unwrap_err();
     assert!(matches!(error, MonitorError::NoChannel { bands, .. } if bands == [Band::Ghz6]));
 }
 
-/// Told before who holds the interface: to take it from NetworkManager would cut the machine off.
+/// This refusal comes before that of NetworkManager: taking the interface from it would cut the machine off.
 #[test]
-fn the_only_way_to_the_internet_is_taken_only_by_force() {
-    let mut seen = seen();
-    seen.routes.truncate(1);
-    seen.daemon = Some(NetworkDaemon::NetworkManager);
-    let error = plan(&seen, &settings()).unwrap_err();
+fn takes_the_only_uplink_only_by_force() {
+    let mut state = state();
+    state.routes.truncate(1);
+    state.daemon = Some(NetworkDaemon::NetworkManager);
+    let error = plan(&state, &settings()).unwrap_err();
     assert!(matches!(error, MonitorError::OnlyUplink { version: IpVersion::V4, .. }));
-    seen.wiphy.can_add_interfaces = false;
-    let error = plan(&seen, &settings()).unwrap_err();
+    state.wiphy.can_add_interfaces = false;
+    let error = plan(&state, &settings()).unwrap_err();
     assert!(
         matches!(error, MonitorError::OnlyUplink { .. }),
-        "it is not told to be changed by hand: {error}"
+        "the remedy must not be to change it by hand: {error}"
     );
-    seen.wiphy.can_add_interfaces = true;
+    state.wiphy.can_add_interfaces = true;
     let forced = Settings { force: true, ..settings() };
-    assert!(matches!(plan(&seen, &forced), Err(MonitorError::InUse { .. })));
-    seen.daemon = None;
-    assert!(matches!(plan(&seen, &forced), Ok(Plan::AddBeside { .. })));
+    assert!(matches!(plan(&state, &forced), Err(MonitorError::InUse { .. })));
+    state.daemon = None;
+    assert!(matches!(plan(&state, &forced), Ok(Plan::AddMonitor { .. })));
 }
 
-/// Else the remedy would be to take that other one down.
+/// Otherwise the remedy would be to take that other interface down.
 #[test]
-fn nor_is_the_only_way_that_another_interface_of_the_radio_is() {
-    let mut seen = seen();
-    add(&mut seen, "wlan0_home", InterfaceType::Managed, true);
-    seen.routes = vec![DefaultRoute { version: IpVersion::V6, out_by: vec![20] }];
-    let error = plan(&seen, &settings()).unwrap_err();
+fn spares_an_only_uplink_on_the_same_radio() {
+    let mut state = state();
+    add_sibling(&mut state, "wlan0_home", InterfaceType::Managed, true);
+    state.routes = vec![DefaultRoute { version: IpVersion::V6, outputs: vec![20] }];
+    let error = plan(&state, &settings()).unwrap_err();
     assert!(matches!(error, MonitorError::OnlyUplink { interface, .. } if interface == "wlan0_home"));
     let forced = Settings { force: true, ..settings() };
-    assert!(matches!(plan(&seen, &forced), Err(MonitorError::RadioShared { .. })));
+    assert!(matches!(plan(&state, &forced), Err(MonitorError::RadioShared { .. })));
 }
 
 #[test]
-fn a_way_counts_for_its_ip_version_and_not_through_a_tunnel() {
-    let way = |version, out_by: &[u32]| DefaultRoute { version, out_by: out_by.to_vec() };
+fn uplinks_count_per_ip_version_and_tunnels_do_not() {
+    let route = |version, outputs: &[u32]| DefaultRoute { version, outputs: outputs.to_vec() };
     let (v4, v6) = (IpVersion::V4, IpVersion::V6);
     let check = |routes: &[DefaultRoute], expected| {
         let kind = Some("wireguard".to_owned());
         let tunnel = Link { kind, ..link(9, "wg0", true) };
-        assert_eq!(only_way(2, &[links(), vec![tunnel]].concat(), routes), expected, "{routes:?}");
+        assert_eq!(only_uplink(2, &[links(), vec![tunnel]].concat(), routes), expected, "{routes:?}");
     };
     check(&[], None);
-    check(&[way(v4, &[4])], None);
-    check(&[way(v4, &[2])], Some(v4));
-    check(&[way(v4, &[2, 4])], None);
-    check(&[way(v4, &[2]), way(v6, &[4])], Some(v4));
-    check(&[way(v4, &[4]), way(v6, &[2])], Some(v6));
-    check(&[way(v4, &[2]), way(v4, &[9])], Some(v4));
-    // A way that has lost its carrier leads out by nothing.
-    check(&[way(v4, &[2]), way(v4, &[])], Some(v4));
-    check(&[way(v4, &[])], None);
+    check(&[route(v4, &[4])], None);
+    check(&[route(v4, &[2])], Some(v4));
+    check(&[route(v4, &[2, 4])], None);
+    check(&[route(v4, &[2]), route(v6, &[4])], Some(v4));
+    check(&[route(v4, &[4]), route(v6, &[2])], Some(v6));
+    check(&[route(v4, &[2]), route(v4, &[9])], Some(v4));
+    // A route that lost its carrier has no outputs.
+    check(&[route(v4, &[2]), route(v4, &[])], Some(v4));
+    check(&[route(v4, &[])], None);
 }
