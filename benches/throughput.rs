@@ -10,7 +10,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use probewatch::capture::{Capture, PcapWriter, Settings, Source};
 use probewatch::dot11::{LinkType, decode};
-use probewatch::event::{Event, EventKind, EventReader, Offset, Probe, Timestamp, push_probe};
+use probewatch::event::{Event, EventDecoder, EventKind, Offset, Probe, Timestamp, push_probe_fields};
 use probewatch::event_log::{self, Rotation};
 
 mod generated;
@@ -38,7 +38,7 @@ fn probes() -> Vec<Probe> {
     let probe_requests = frames();
     let decoded =
         probe_requests.iter().filter_map(|frame| decode(LinkType::Radiotap, frame, frame.len()).ok()?);
-    decoded.map(|frame| Probe::heard(Arc::clone(&sensor), time, frame)).collect()
+    decoded.map(|frame| Probe::new(Arc::clone(&sensor), time, frame)).collect()
 }
 
 /// The bare frame does without the radio header and without its FCS.
@@ -80,7 +80,7 @@ fn probe_to_json(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(probes.len())).bench_local(|| {
         lines.clear();
         for probe in &probes {
-            push_probe(&mut lines, probe).unwrap();
+            push_probe_fields(&mut lines, probe).unwrap();
         }
     });
 }
@@ -107,7 +107,7 @@ fn lines() -> Vec<Vec<u8>> {
 #[divan::bench]
 fn line_to_event(bencher: Bencher<'_, '_>) {
     let lines = lines();
-    let mut reader = EventReader::default();
+    let mut reader = EventDecoder::default();
     bencher.counter(ItemsCount::new(lines.len())).bench_local(|| {
         for line in &lines {
             _ = black_box(reader.read(black_box(line)));

@@ -5,16 +5,16 @@
 
 use libfuzzer_sys::fuzz_target;
 use probewatch_fuzz::check_probe;
-use probewatch_fuzz::event::{EventKind, EventReader, push_fields};
+use probewatch_fuzz::event::{EventKind, EventDecoder, push_event_fields};
 
 fuzz_target!(|line: &[u8]| {
     let kind = serde_json::from_slice::<EventKind>(line).ok();
-    let Ok(event) = EventReader::default().read(line) else { return };
+    let Ok(event) = EventDecoder::default().read(line) else { return };
     assert_eq!(Some(&event.kind), kind.as_ref());
     let mut written = b"{".to_vec();
-    push_fields(&mut written, &event).expect("an event can be written");
+    push_event_fields(&mut written, &event).expect("an event can be written");
     written.push(b'}');
-    assert_eq!(EventReader::default().read(&written).expect("its form is JSON"), event);
+    assert_eq!(EventDecoder::default().read(&written).expect("its form is JSON"), event);
     if let EventKind::Probe(probe) = event.kind {
         check_probe(probe);
     }

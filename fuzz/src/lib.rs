@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use capture::Capture;
 use dot11::{Element, Elements, LinkType, ProbeRequest, RequestedSsid, Signature, decode};
-use event::{Event, EventKind, EventReader, Probe, Timestamp, push_probe};
+use event::{Event, EventKind, EventDecoder, Probe, Timestamp, push_probe_fields};
 
 /// Decodes a frame as captured whole, and as cut by a snaplen.
 pub fn check_frame(link: LinkType, captured: &[u8]) {
@@ -27,7 +27,7 @@ pub fn check_frame(link: LinkType, captured: &[u8]) {
             assert!(!ssid.to_string().chars().any(char::is_control), "an SSID stays on its line");
         }
         let time = Timestamp::from_micros(1_587_229_467_123_456);
-        check_probe(Probe::heard(Arc::from("fuzz"), time, probe_request));
+        check_probe(Probe::new(Arc::from("fuzz"), time, probe_request));
     }
     for original_length in [captured.len() + 3, usize::MAX] {
         if let Ok(Some(probe_request)) = decode(link, captured, original_length) {
@@ -62,11 +62,11 @@ pub fn check_probe_request(probe_request: &ProbeRequest<'_>, captured: &[u8]) {
 /// The JSON form of a probe is JSON, and the probe can be read from it.
 pub fn check_probe(probe: Probe) {
     let mut line = b"{".to_vec();
-    push_probe(&mut line, &probe).expect("a probe can be written");
+    push_probe_fields(&mut line, &probe).expect("a probe can be written");
     line.push(b'}');
     let kind: EventKind = serde_json::from_slice(&line).expect("a probe's form is JSON");
     assert_eq!(kind, EventKind::Probe(probe.clone()));
-    assert_eq!(EventReader::default().read(&line).expect("and an event's"), Event::from(probe));
+    assert_eq!(EventDecoder::default().read(&line).expect("and an event's"), Event::from(probe));
 }
 
 /// Reads a capture file at once, and as slowly as a pipe may give it: the frames are the same.

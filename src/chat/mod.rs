@@ -209,7 +209,7 @@ impl Chat {
 
     fn nearby(&self, minutes: u32, page: u32) -> Reply {
         let now = Timestamp::now();
-        let since = now.earlier_by(Duration::from_secs(60 * u64::from(minutes)));
+        let since = now.saturating_sub(Duration::from_secs(60 * u64::from(minutes)));
         let page = pagination::devices(&self.recorder, SortOrder::Strongest, Some(since), page);
         views::nearby(&page, minutes, now)
     }

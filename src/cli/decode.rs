@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{CliError, FcsChoice};
 use crate::capture::{Capture, Counters, Settings, Source};
 use crate::dot11::Fcs;
-use crate::event::{Probe, Timestamp, push_probe};
+use crate::event::{Probe, Timestamp, push_probe_fields};
 use crate::service::is_excluded;
 
 /// As many bytes of lines are printed at once. From standard input, which may be a capture that goes on,
@@ -31,7 +31,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
             return ControlFlow::Continue(());
         }
         let time = Timestamp::from_micros(frame.time_us);
-        let probe = Probe::heard(Arc::clone(&sensor), time, frame.probe_request);
+        let probe = Probe::new(Arc::clone(&sensor), time, frame.probe_request);
         printed = push_line(&mut lines, &probe, found);
         if printed.is_ok() && lines.len() >= print_bytes {
             printed = output.write_all(&lines).and_then(|()| output.flush());
@@ -52,7 +52,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
 /// A probe in the event's form, and what was found of its FCS.
 fn push_line(lines: &mut Vec<u8>, probe: &Probe, fcs: Fcs) -> io::Result<()> {
     lines.push(b'{');
-    push_probe(lines, probe)?;
+    push_probe_fields(lines, probe)?;
     lines.extend_from_slice(match fcs {
         Fcs::Good => b",\"fcs\":\"good\"}\n",
         Fcs::Bad => b",\"fcs\":\"bad\"}\n",

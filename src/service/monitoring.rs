@@ -218,7 +218,7 @@ fn alerts(page: &mut Page, recorder: &RecorderHandle) {
     };
     page.family(Kind::Gauge, "probewatch_outbox_alerts", "Alerts that wait for Telegram.")
         .series(&[], waiting);
-    let age = oldest.map_or(Duration::ZERO, |oldest| Timestamp::now().distance(oldest));
+    let age = oldest.map_or(Duration::ZERO, |oldest| Timestamp::now().abs_diff(oldest));
     page.family(
         Kind::Gauge,
         "probewatch_outbox_age_seconds",

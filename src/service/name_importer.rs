@@ -135,7 +135,7 @@ fn remembered_leases(state: &State, now: Timestamp) -> Vec<(MacAddr, &str)> {
         .imported()
         .filter(|(_, _, is_lease)| *is_lease)
         .filter_map(|(address, name, _)| Some((state.device(address)?.last_probe, address, name)))
-        .filter(|(last_probe, _, _)| *last_probe > now || now.distance(*last_probe) < EXPIRED_LEASE_RETENTION)
+        .filter(|(last_probe, _, _)| *last_probe > now || now.abs_diff(*last_probe) < EXPIRED_LEASE_RETENTION)
         .collect();
     heard.sort_unstable_by(|one, other| other.cmp(one));
     heard.into_iter().map(|(_, address, name)| (address, name)).collect()
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
     use crate::dot11::RequestedSsid;
-    use crate::event::{ChatId, DeviceKey, Forgettable, Probe};
+    use crate::event::{ChatId, DeviceKey, EvictionScope, Probe};
 
     const ALICE: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
     const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x03]);
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(fixture.names().len(), NAMES_LIMIT);
         let forget = Event::new(
             fixture.now(),
-            EventKind::Forget { addresses: Forgettable::Random, heard_before: fixture.now() },
+            EventKind::Evict { addresses: EvictionScope::Random, last_seen_before: fixture.now() },
         );
         fixture.fold(&forget);
         while fixture.state.sweep() {}

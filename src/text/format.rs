@@ -27,7 +27,7 @@ pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
 
 /// How long before `now` a time was, in its largest unit.
 pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
-    let seconds = if time < now { now.distance(time).as_secs() } else { 0 };
+    let seconds = if time < now { now.abs_diff(time).as_secs() } else { 0 };
     match seconds {
         0..5 => "just now".to_owned(),
         5..100 => format!("{seconds} s ago"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use probewatch::chat::views::alerts as words;
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{
-    AlertDecision, ChatId, DeviceKey, Event, EventKind, Fate, NamedBy, Offset, Probe, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Probe, Timestamp,
 };
 use probewatch::recorder::Settings;
 use probewatch::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
@@ -101,7 +101,7 @@ impl Folded {
 
 fn arrived(silent_minutes: u64) -> AlertDecision {
     let silent_seconds = Some(silent_minutes * 60);
-    AlertDecision::Arrive { chat: OWNER, silent_seconds, fate: Fate::Raise }
+    AlertDecision::Arrive { chat: OWNER, silent_seconds, outcome: AlertOutcome::Raise }
 }
 
 #[test]
@@ -157,7 +157,8 @@ fn a_name_is_followed_over_all_its_addresses() {
     folded.fold(name(other, "VAN"));
     let key = DeviceKey::Name("van".to_owned());
     assert!(folded.state.follows().get(&key, OWNER).is_some(), "the follow goes with the name");
-    let never_heard = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Raise };
+    let never_heard =
+        AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Raise };
     assert_eq!(folded.hear(probe(other, RequestedSsid::Wildcard, minutes(1))), [never_heard]);
     assert_eq!(folded.hear(probe(van(), RequestedSsid::Wildcard, minutes(10))), []);
     assert_eq!(folded.leave(minutes(20)), 0, "one of them was heard lately");
@@ -179,7 +180,7 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     folded.follow(DeviceKey::Address(van()), 0);
     folded.fold(Event::new(time(0), EventKind::Mute { chat: OWNER, until: time(minutes(60)) }));
     let muted = folded.hear(asks(van(), "Depot", minutes(1)));
-    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Skip };
     assert_eq!(muted, [AlertDecision::Mute { chat: OWNER }, arrival]);
     assert_eq!(folded.leave(minutes(30)), 1);
     // What one probe says is one alert.
@@ -187,7 +188,8 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
     assert_eq!(folded.state.alerts().waiting(), 0);
     let device = DeviceKey::Address(van());
     folded.fold(Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() }));
-    let untold = AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(39 * 60), fate: Fate::Untold };
+    let untold =
+        AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(39 * 60), outcome: AlertOutcome::Skip };
     assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), [untold]);
     assert_eq!(folded.hear(asks(van(), "Depot", minutes(41))), []);
     folded.fold(Event::new(time(0), EventKind::Unignore { chat: OWNER, device }));
@@ -238,7 +240,7 @@ fn one_probe_that_says_two_things_overflows_as_one() {
     for number in 0..ALERTS_PER_MINUTE {
         folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
     }
-    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, fate: Fate::Untold };
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Skip };
     let decided = folded.hear(asks(van(), "Depot", minutes(1)));
     assert_eq!(decided, [AlertDecision::Overflow { chat: OWNER }, arrival]);
     assert_eq!(folded.state.alerts().overflow(OWNER).unwrap().count(), 1);

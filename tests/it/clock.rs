@@ -36,7 +36,7 @@ proptest! {
             let (source, ssid) = (probe.source, probe.ssid.named().unwrap().clone());
             let (newest, before) = (state.newest_time(), known(&state, source, &ssid));
             let is_marked = probe.not_before.is_some();
-            let (time, least) = (probe.time, probe.known_time());
+            let (time, least) = (probe.time, probe.corrected_time());
             state.fold(state.next_offset(), &Event::from(probe));
             let counted = if is_marked { newest.map_or(least, |newest| newest.max(least)) } else { time };
             prop_assert!(state.newest_time() >= newest);

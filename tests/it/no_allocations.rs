@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use probewatch::capture::{Capture, PcapWriter, Settings, Source};
 use probewatch::dot11::{LinkType, decode};
-use probewatch::event::{EventReader, Probe, Timestamp, push_probe};
+use probewatch::event::{EventDecoder, Probe, Timestamp, push_probe_fields};
 
 use crate::support::allocations;
 
@@ -77,7 +77,7 @@ fn a_line_of_json_allocates_nothing() {
     check_capture(|frame| {
         let time = Timestamp::from_micros(frame.time_us);
         lines.clear();
-        push_probe(&mut lines, &Probe::heard(Arc::clone(&sensor), time, frame.probe_request)).unwrap();
+        push_probe_fields(&mut lines, &Probe::new(Arc::clone(&sensor), time, frame.probe_request)).unwrap();
         assert!(!lines.is_empty());
     });
 }
@@ -85,13 +85,13 @@ fn a_line_of_json_allocates_nothing() {
 #[test]
 fn reading_a_line_allocates_nothing() {
     let sensor: Arc<str> = Arc::from("mon0");
-    let mut reader = EventReader::default();
+    let mut reader = EventDecoder::default();
     let mut line = Vec::new();
     check_capture(|frame| {
         line.clear();
         line.push(b'{');
         let time = Timestamp::from_micros(frame.time_us);
-        push_probe(&mut line, &Probe::heard(Arc::clone(&sensor), time, frame.probe_request)).unwrap();
+        push_probe_fields(&mut line, &Probe::new(Arc::clone(&sensor), time, frame.probe_request)).unwrap();
         line.push(b'}');
         if !line.contains(&b'\\') {
             assert!(black_box(reader.read(&line)).is_ok());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 use probewatch::event::{
-    AlertDecision, ChatId, CodeHash, DeviceKey, Event, EventKind, Fate, Forgettable, LeaveDecision, NamedBy,
-    Offset, Pattern, Probe, Role, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventKind, EvictionScope, LeaveDecision,
+    NamedBy, Offset, Pattern, Probe, Role, Timestamp,
 };
 use probewatch::recorder::Retention;
 use probewatch::recorder::{Recorder, RecorderHandle, Settings};
@@ -59,8 +59,13 @@ fn device() -> impl Strategy<Value = DeviceKey> {
     ]
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
-    prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute, Fate::Untold])
+fn outcome() -> impl Strategy<Value = AlertOutcome> {
+    prop::sample::select(vec![
+        AlertOutcome::Raise,
+        AlertOutcome::Overflow,
+        AlertOutcome::Mute,
+        AlertOutcome::Skip,
+    ])
 }
 
 pub fn input() -> impl Strategy<Value = Input> {
@@ -94,10 +99,10 @@ pub fn input() -> impl Strategy<Value = Input> {
         }),
         1 => (time(), chat(), device())
             .prop_map(|(time, chat, device)| Input::Change(Event::new(time, EventKind::Unfollow { chat, device }))),
-        1 => (time(), chat(), device(), address(), time(), fate()).prop_map(
-            |(time, chat, device, source, last_heard, fate)| {
-                let alerts = vec![LeaveDecision { chat, fate }];
-                Input::Change(Event::new(time, EventKind::Left { chat, device, source, last_heard, alerts }))
+        1 => (time(), chat(), device(), address(), time(), outcome()).prop_map(
+            |(time, chat, device, source, last_seen, outcome)| {
+                let alerts = vec![LeaveDecision { chat, outcome }];
+                Input::Change(Event::new(time, EventKind::Left { chat, device, source, last_seen, alerts }))
             }
         ),
         1 => (time(), chat(), time())
@@ -115,8 +120,8 @@ pub fn input() -> impl Strategy<Value = Input> {
             .prop_map(|(time, address, by)| Input::Change(Event::new(time, EventKind::Unname { address, by }))),
         1 => (time(), offset(), chat())
             .prop_map(|(time, probe, chat)| Input::Change(Event::new(time, EventKind::Delivered { probe, chat }))),
-        1 => (time(), time(), prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)]).prop_map(
-            |(time, heard_before, addresses)| Input::Change(Event::new(time, EventKind::Forget { addresses, heard_before }))
+        1 => (time(), time(), prop_oneof![Just(EvictionScope::Random), Just(EvictionScope::Unnamed)]).prop_map(
+            |(time, last_seen_before, addresses)| Input::Change(Event::new(time, EventKind::Evict { addresses, last_seen_before }))
         ),
         1 => (time(), offset(), chat())
             .prop_map(|(time, probe, chat)| Input::Change(Event::new(time, EventKind::AlertExpired { probe, chat }))),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use probewatch::dot11::{RequestedSsid, Signature, Ssid};
-use probewatch::event::{ChatId, Event, EventKind, Forgettable, NamedBy, Offset, Probe, Timestamp};
+use probewatch::event::{ChatId, Event, EventKind, EvictionScope, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::Snapshots;
 use probewatch::recorder::OfflineDataDir;
 use probewatch::state::{AlertPolicy, State};
@@ -23,7 +23,7 @@ pub fn snapshot(state: &State) -> Vec<u8> {
 
 fn event() -> impl Strategy<Value = Event> {
     let time = || (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
-    let forgettable = prop_oneof![Just(Forgettable::Random), Just(Forgettable::Unnamed)];
+    let forgettable = prop_oneof![Just(EvictionScope::Random), Just(EvictionScope::Unnamed)];
     prop_oneof![
         20 => input().prop_map(|input| match input {
             Input::Probe(probe) => Event::from(probe),
@@ -35,7 +35,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (time(), 1..3_u64)
             .prop_map(|(time, count)| Event::new(time, EventKind::OverflowReported { chat: CHATS[0], count })),
         1 => (time(), forgettable, time())
-            .prop_map(|(time, addresses, heard_before)| Event::new(time, EventKind::Forget { addresses, heard_before })),
+            .prop_map(|(time, addresses, last_seen_before)| Event::new(time, EventKind::Evict { addresses, last_seen_before })),
         1 => (1..9_u64).prop_map(|count| Event::without_time(EventKind::Lost { count, why: "a test".to_owned() })),
     ]
 }
@@ -137,7 +137,7 @@ fn small_state() -> State {
     }));
     events.push(Event::new(
         time(41),
-        EventKind::Forget { addresses: Forgettable::Random, heard_before: time(38) },
+        EventKind::Evict { addresses: EvictionScope::Random, last_seen_before: time(38) },
     ));
     let mut state = State::default();
     fold_in(&mut state, &events);

@@ -282,8 +282,8 @@ fn two_chats_that_become_one_keep_what_either_had() {
     assert_eq!(state.alerts().overflow(to).unwrap().count(), 1);
     assert!(state.alerts().overflow(from).is_none());
     // The cool-down goes on, and one chat is alerted once.
-    use probewatch::event::AlertDecision::{Raise, Swallow};
-    assert!(matches!(heard(&state, 0, "From", 10).alerts[..], [Swallow { chat }] if chat == to));
+    use probewatch::event::AlertDecision::{Raise, Suppress};
+    assert!(matches!(heard(&state, 0, "From", 10).alerts[..], [Suppress { chat }] if chat == to));
     assert!(matches!(heard(&state, 9, "From", 10).alerts[..], [Raise { chat, .. }] if chat == to));
     // What was on its way when the chat moved is settled under its new number.
     fold_in(&mut state, Event::new(time, EventKind::Delivered { probe: Offset(4), chat: from }));

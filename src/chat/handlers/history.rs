@@ -113,7 +113,7 @@ impl Chat {
             let mut series = Series::new(from, now, zone);
             // Where the state knows that there is none, the log need not be read.
             if last_probe.is_none_or(|last_probe| last_probe >= from) {
-                let take = |_, probe: Probe| series.add(probe.known_time(), probe.signal_dbm);
+                let take = |_, probe: Probe| series.add(probe.corrected_time(), probe.signal_dbm);
                 let read = history.read(&sought, from, |share| reading.at(share), take);
                 read.map_err(|error| error.io().to_string())?;
             }

@@ -279,7 +279,7 @@ impl Chat {
 
     async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
         let time = Timestamp::now();
-        let until = time.later_by(length);
+        let until = time.saturating_add(length);
         let done = texts::muted(until, self.zone);
         self.change(Event::new(time, EventKind::Mute { chat, until }), update, done).await
     }

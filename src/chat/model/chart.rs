@@ -41,7 +41,7 @@ impl ChartPeriod {
     /// clocks leap over that, at their first moment.
     pub fn start(self, now: Timestamp, zone: Tz) -> Timestamp {
         let days = match self {
-            Self::Day => return now.earlier_by(DAY),
+            Self::Day => return now.saturating_sub(DAY),
             Self::Week => 7,
             Self::Month => 30,
         };
@@ -53,7 +53,7 @@ impl ChartPeriod {
             zone.from_local_datetime(&later).earliest()
         });
         let start: Option<DateTime<Tz>> = moments.into_iter().next();
-        start.map_or(now.earlier_by(DAY), |start| Timestamp::from_micros(start.timestamp_micros()))
+        start.map_or(now.saturating_sub(DAY), |start| Timestamp::from_micros(start.timestamp_micros()))
     }
 }
 

@@ -72,7 +72,7 @@ impl<W: Write> EventTable<W> {
         };
         let written = self.0.write_record([
             &offset.to_string(),
-            &probe.known_time().to_string(),
+            &probe.corrected_time().to_string(),
             &*harmless(&probe.sensor),
             &probe.source.to_string(),
             &*harmless(name.unwrap_or_default()),

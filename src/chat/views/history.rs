@@ -86,7 +86,8 @@ pub(in crate::chat) fn probes(
             RequestedSsid::Wildcard => "any network".to_owned(),
             RequestedSsid::Named(ssid) => format!("\"{ssid}\""),
         };
-        let line = Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.known_time(), zone)));
+        let line =
+            Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.corrected_time(), zone)));
         text.then("\n• ").join(line.shortened(320))
     });
     if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {

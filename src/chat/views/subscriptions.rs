@@ -205,7 +205,7 @@ pub(in crate::chat) fn following(
         silence.as_secs() / 60
     ));
     match last_heard {
-        Some(last) if now.distance(last) < silence => text.then("\nIt is here now."),
+        Some(last) if now.abs_diff(last) < silence => text.then("\nIt is here now."),
         Some(last) => text.then(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
         None => text.then("\nIt was not heard so far."),
     }

@@ -272,7 +272,7 @@ fn heard(source: &Configured, sensor: &SourceStatus, now: Timestamp) -> Option<F
     let about = about(source);
     match (&sensor.condition, &source.origin) {
         (SourceState::Hearing, _) => {
-            let is_recent = sensor.last_frame.is_some_and(|last| last > now.earlier_by(RECENT));
+            let is_recent = sensor.last_frame.is_some_and(|last| last > now.saturating_sub(RECENT));
             is_recent.then(|| Finding::fine(about, "the service hears it, a frame within the last minute"))
         }
         (SourceState::Opening, _) => Some(Finding::unknown(about, "the service waits for its first bytes")),

@@ -209,7 +209,7 @@ pub(super) fn clock(found: &Clock) -> Finding {
         let says = format!("it says {today}, and this program is of {built} or later");
         return Finding::broken(CHECK, says, set_it);
     }
-    let ahead = found.last_probe.filter(|last| last.earlier_by(AHEAD) > now);
+    let ahead = found.last_probe.filter(|last| last.saturating_sub(AHEAD) > now);
     if let Some(last) = ahead {
         let says = format!("the latest probe is of {last}, and the clock says {now}");
         return match found.is_synchronized {

@@ -36,7 +36,7 @@ impl ProbeConverter {
         }
         let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
         let time = Timestamp::from_micros(frame.time_us);
-        let probe = Probe::heard(Arc::clone(&self.sensor), time, probe_request);
+        let probe = Probe::new(Arc::clone(&self.sensor), time, probe_request);
         Some(CapturedProbe { probe, elements })
     }
 

@@ -42,7 +42,7 @@ impl SourceClock {
     /// The time of a frame, or that of the machine where the frame's lies behind it; and whether the clock was not
     /// ahead before.
     pub(super) fn clamp_to_now(&self, time: Timestamp, now: Timestamp) -> (Timestamp, bool) {
-        let is_ahead = time.earlier_by(TOLERANCE) > now;
+        let is_ahead = time.saturating_sub(TOLERANCE) > now;
         let was_ahead = self.is_ahead.swap(is_ahead, Relaxed);
         (if is_ahead { now } else { time }, is_ahead && !was_ahead)
     }
@@ -52,7 +52,7 @@ impl SourceClock {
         let least = lower_bound(newest);
         let was_behind = self.is_behind.load(Relaxed);
         let tolerance = if was_behind { RECOVERY_TOLERANCE } else { TOLERANCE };
-        let is_behind = time < least.earlier_by(tolerance);
+        let is_behind = time < least.saturating_sub(tolerance);
         self.is_behind.store(is_behind, Relaxed);
         ClockCheck { not_before: is_behind.then_some(least), has_changed: is_behind != was_behind }
     }
@@ -63,7 +63,7 @@ impl SourceClock {
 
     /// Whether this time of the machine's clock may be right, where `newest` is the newest that is known.
     pub(super) fn is_plausible(now: Timestamp, newest: Option<Timestamp>) -> bool {
-        now >= lower_bound(newest).earlier_by(TOLERANCE)
+        now >= lower_bound(newest).saturating_sub(TOLERANCE)
     }
 }
 

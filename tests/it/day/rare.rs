@@ -7,7 +7,7 @@ use std::time::Duration;
 use probewatch::chat::views::{self, notices};
 use probewatch::chat::{ButtonPress, Chat, PressReply, Progress, UserMessage};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, EventKind, Forgettable, Timestamp};
+use probewatch::event::{ChatId, Event, EventKind, EvictionScope, Timestamp};
 use probewatch::recorder::{ChangeError, Settings};
 use probewatch::status::{SourceState, SourceStatus};
 
@@ -43,16 +43,16 @@ fn what_is_hardly_ever_said_reads_well_too() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(Settings { rotation: one_segment(), ..settings(folder.path()) });
     // A little ahead, so that it is just now however long this takes.
-    let now = Timestamp::now().later_by(Duration::from_secs(600));
+    let now = Timestamp::now().saturating_add(Duration::from_secs(600));
     let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, 1]);
     let random = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
     let network = || RequestedSsid::Named(Ssid::from("Depot"));
     for address in [source, random] {
         running.record(&Input::Probe(probe(address, network(), now.as_micros())));
     }
-    let addresses = Forgettable::Random;
-    let heard_before = now.later_by(Duration::from_secs(1));
-    running.record(&Input::Change(Event::new(now, EventKind::Forget { addresses, heard_before })));
+    let addresses = EvictionScope::Random;
+    let last_seen_before = now.saturating_add(Duration::from_secs(1));
+    running.record(&Input::Change(Event::new(now, EventKind::Evict { addresses, last_seen_before })));
     // With the next event, what was to be forgotten is.
     running.record(&Input::Change(Event::new(now, EventKind::Unmute { chat: OWNER })));
     running.sync();

@@ -1,83 +1,88 @@
-//! What was decided about alerts, and of what device. A decision is made once, by the recorder, and kept
-//! with the event that it is about: a rebuild repeats it and decides nothing.
+//! Decisions about alerts. The recorder decides once and keeps the decision in the event that caused it. A rebuild repeats
+//! decisions and makes none.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ChatId, Pattern};
 use dot11::MacAddr;
 
-/// A device as alerts tell them apart: by name, whatever its case, or by address where it has none.
+/// What alerts treat as one device: all addresses with the same name, in any case, or one address without a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKey {
-    /// All addresses of this name.
+    /// All addresses with this name.
     Name(String),
-    /// An address that has no name.
+    /// An address without a name.
     Address(MacAddr),
 }
 
-/// What a probe alerts a chat of, decided when it is heard.
+/// What a probe means for one chat that watches its SSID or follows its device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum AlertDecision {
-    /// The alert that a watched network was asked for goes out.
+    /// The chat gets an alert: a device looks for a watched network.
     Raise {
-        /// The chat that is told.
+        /// The chat.
         chat: ChatId,
-        /// The pattern that the SSID is watched by, where it is not watched itself.
+        /// The pattern by which the chat watches the SSID, unless it watches the SSID itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pattern: Option<Pattern>,
-        /// Why the SSID is watched.
+        /// Why the chat watches it.
         reason: Option<String>,
-        /// How many alerts the cool-down has kept back since the last one.
-        swallowed: u64,
+        /// How many alerts the cool-down suppressed since the last one.
+        #[serde(rename = "swallowed")]
+        suppressed: u64,
     },
-    /// The cool-down keeps the alert back.
-    Swallow {
-        /// The chat that is not told.
+    /// The cool-down suppresses the alert.
+    #[serde(rename = "swallow")]
+    Suppress {
+        /// The chat.
         chat: ChatId,
     },
-    /// Too many alerts wait for this chat already; this one is only counted.
+    /// Too many alerts wait for the chat, so this one is only counted.
     Overflow {
-        /// The chat that will be told the count.
+        /// The chat, which gets the count later.
         chat: ChatId,
     },
-    /// The chat is muted; the alert is only counted.
+    /// The chat is muted, so the alert is only counted.
     Mute {
-        /// The chat that will be told the count.
+        /// The chat, which gets the count later.
         chat: ChatId,
     },
     /// A followed device is back after a silence.
     Arrive {
         /// The chat that follows it.
         chat: ChatId,
-        /// How long it was silent; `None` where it was never heard before.
+        /// How long it was silent, in seconds; `None` if it was never seen before.
         silent_seconds: Option<u64>,
-        /// What becomes of the alert.
-        fate: Fate,
+        /// What happens to the alert.
+        #[serde(rename = "fate")]
+        outcome: AlertOutcome,
     },
 }
 
-/// What becomes of an alert about a followed device.
+/// What happens to an alert about a followed device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
-    /// It goes out.
+pub enum AlertOutcome {
+    /// It is sent.
     Raise,
-    /// Too many wait already; it is only counted.
+    /// Too many wait already, so it is only counted.
     Overflow,
-    /// The chat is muted; it is only counted.
+    /// The chat is muted, so it is only counted.
     Mute,
-    /// Nobody is told, and nothing is counted: nobody who is served wants to hear of the device, or what else the
-    /// probe said is counted already. That the device is here is known all the same.
-    Untold,
+    /// It is neither sent nor counted: no chat with access wants it, or another decision about the same probe was
+    /// counted. The device still counts as present.
+    #[serde(rename = "untold")]
+    Skip,
 }
 
-/// The alert to one chat that a followed device has left.
+/// What the departure of a followed device means for one chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaveDecision {
     /// The chat.
     pub chat: ChatId,
-    /// What becomes of the alert.
-    pub fate: Fate,
+    /// What happens to the alert.
+    #[serde(rename = "fate")]
+    pub outcome: AlertOutcome,
 }

@@ -87,7 +87,8 @@ pub enum EventKind {
         /// The device's address that was seen last.
         source: MacAddr,
         /// When that was.
-        last_heard: Timestamp,
+        #[serde(rename = "last_heard")]
+        last_seen: Timestamp,
         /// Which chats get an alert.
         alerts: Vec<LeaveDecision>,
     },
@@ -215,11 +216,13 @@ pub enum EventKind {
         by: ChatId,
     },
     /// Addresses that were not seen for long leave the state.
-    Forget {
+    #[serde(rename = "forget")]
+    Evict {
         /// Which kind of address leaves.
-        addresses: Forgettable,
+        addresses: EvictionScope,
         /// Those leave whose last probe was captured before this.
-        heard_before: Timestamp,
+        #[serde(rename = "heard_before")]
+        last_seen_before: Timestamp,
     },
     /// Stands in place of `count` events that corruption of the log took, from this offset on. It has no time.
     Lost {
@@ -245,10 +248,10 @@ pub enum NamedBy {
     Lease,
 }
 
-/// Which addresses [`EventKind::Forget`] removes. Named addresses stay, except random ones whose name is only imported.
+/// Which addresses [`EventKind::Evict`] removes. Named addresses stay, except random ones whose name is only imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Forgettable {
+pub enum EvictionScope {
     /// Random ones.
     Random,
     /// All that are not kept by their names.

@@ -11,7 +11,7 @@
 //! - A probe has `not_before` if its sensor's clock was behind, as on a board without a battery after a start. Its
 //!   `time` is then wrong; the frame was captured no earlier than `not_before`.
 //!
-//! [`push_fields`] writes the form and [`EventReader`] reads it, also as earlier versions wrote it.
+//! [`push_event_fields`] writes the form and [`EventDecoder`] reads it, also as earlier versions wrote it.
 
 use std::fmt;
 
@@ -20,23 +20,23 @@ use serde::{Deserialize, Serialize};
 use dot11::MacAddr;
 
 mod alert;
+mod decode;
+mod encode;
 mod fields;
-mod json;
 mod kind;
 mod pairing;
 mod pattern;
 mod probe;
-mod read;
 mod timestamp;
 
-pub use alert::{AlertDecision, DeviceKey, Fate, LeaveDecision};
+pub use alert::{AlertDecision, AlertOutcome, DeviceKey, LeaveDecision};
+pub use decode::EventDecoder;
+pub use encode::{push_event_fields, push_probe_fields};
 pub(crate) use fields::{hex_bytes, optional_ssid_fields, ssid_fields};
-pub use json::{push_fields, push_probe};
-pub use kind::{EventKind, Forgettable, NamedBy};
+pub use kind::{EventKind, EvictionScope, NamedBy};
 pub use pairing::{CodeHash, Role};
 pub use pattern::Pattern;
 pub use probe::Probe;
-pub use read::EventReader;
 pub use timestamp::Timestamp;
 
 /// An event's place in the log; the first event has offset 0.
@@ -46,7 +46,7 @@ pub struct Offset(pub u64);
 
 impl Offset {
     /// No log comes near it; what claims to is damaged.
-    pub const LAST: Self = Self(u64::MAX >> 1);
+    pub const MAX: Self = Self(u64::MAX >> 1);
 
     /// The place after this one.
     #[must_use]
@@ -82,7 +82,7 @@ impl fmt::Display for ChatId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// When it happened. `None` for kinds that the log keeps without a time. A probe's is its
-    /// [`Probe::known_time`].
+    /// [`Probe::corrected_time`].
     pub time: Option<Timestamp>,
     /// What happened.
     pub kind: EventKind,
@@ -91,7 +91,7 @@ pub struct Event {
 /// The event of a captured frame; its time is the probe's.
 impl From<Probe> for Event {
     fn from(probe: Probe) -> Self {
-        Self { time: Some(probe.known_time()), kind: EventKind::Probe(probe) }
+        Self { time: Some(probe.corrected_time()), kind: EventKind::Probe(probe) }
     }
 }
 
@@ -152,7 +152,7 @@ impl Event {
             | EventKind::AlertExpired { .. }
             | EventKind::UpdateHandled { .. }
             | EventKind::ChatMigrated { .. }
-            | EventKind::Forget { .. }
+            | EventKind::Evict { .. }
             | EventKind::Lost { .. } => false,
         }
     }

@@ -1,5 +1,5 @@
 //! A probe request that was heard, and its form for serde. Where there is much to write or to read, that goes
-//! through [`push_probe`](super::push_probe) and [`EventReader`](super::EventReader).
+//! through [`push_probe_fields`](super::push_probe_fields) and [`EventDecoder`](super::EventDecoder).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct Probe {
 
 impl Probe {
     /// The probe that a frame is, heard by this sensor at this time; no alert is decided about yet.
-    pub fn heard(sensor: Arc<str>, time: Timestamp, frame: ProbeRequest<'_>) -> Self {
+    pub fn new(sensor: Arc<str>, time: Timestamp, frame: ProbeRequest<'_>) -> Self {
         Self {
             time,
             sensor,
@@ -71,7 +71,7 @@ impl Probe {
     }
 
     /// When the frame was captured, as near as that is known.
-    pub fn known_time(&self) -> Timestamp {
+    pub fn corrected_time(&self) -> Timestamp {
         self.not_before.map_or(self.time, |least| least.max(self.time))
     }
 }

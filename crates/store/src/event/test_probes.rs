@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{AlertDecision, ChatId, Fate, Pattern, Probe, Timestamp};
+use super::{AlertDecision, AlertOutcome, ChatId, Pattern, Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid, Signature};
 
 fn ssid() -> impl Strategy<Value = RequestedSsid> {
@@ -22,25 +22,30 @@ fn alert() -> impl Strategy<Value = AlertDecision> {
     let chat = any::<i64>().prop_map(ChatId);
     prop_oneof![
         (chat.clone(), any::<Option<String>>(), any::<Option<String>>(), any::<u64>()).prop_map(
-            |(chat, pattern, reason, swallowed)| AlertDecision::Raise {
+            |(chat, pattern, reason, suppressed)| AlertDecision::Raise {
                 chat,
                 pattern: pattern.map(|text| Pattern::new(&text)),
                 reason,
-                swallowed,
+                suppressed,
             }
         ),
-        chat.clone().prop_map(|chat| AlertDecision::Swallow { chat }),
+        chat.clone().prop_map(|chat| AlertDecision::Suppress { chat }),
         chat.clone().prop_map(|chat| AlertDecision::Overflow { chat }),
         chat.clone().prop_map(|chat| AlertDecision::Mute { chat }),
         (
             chat,
             any::<Option<u64>>(),
-            prop::sample::select(vec![Fate::Raise, Fate::Overflow, Fate::Mute, Fate::Untold])
+            prop::sample::select(vec![
+                AlertOutcome::Raise,
+                AlertOutcome::Overflow,
+                AlertOutcome::Mute,
+                AlertOutcome::Skip
+            ])
         )
-            .prop_map(|(chat, silent_seconds, fate)| AlertDecision::Arrive {
+            .prop_map(|(chat, silent_seconds, outcome)| AlertDecision::Arrive {
                 chat,
                 silent_seconds,
-                fate,
+                outcome,
             }),
     ]
 }

@@ -23,9 +23,9 @@ fn probe() -> Probe {
 #[track_caller]
 fn check(event: &Event, json: &str) {
     let mut fields = Vec::new();
-    push_fields(&mut fields, event).unwrap();
+    push_event_fields(&mut fields, event).unwrap();
     assert_eq!(format!("{{{}}}", String::from_utf8(fields).unwrap()), json);
-    assert_eq!(&EventReader::default().read(json.as_bytes()).unwrap(), event);
+    assert_eq!(&EventDecoder::default().read(json.as_bytes()).unwrap(), event);
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn changes_keep_every_field() {
     check(
         &Event::from(Probe {
             alerts: vec![
-                AlertDecision::Raise { chat, pattern: None, reason: Some("the van".into()), swallowed: 2 },
-                AlertDecision::Swallow { chat },
+                AlertDecision::Raise { chat, pattern: None, reason: Some("the van".into()), suppressed: 2 },
+                AlertDecision::Suppress { chat },
             ],
             ..probe()
         }),
@@ -97,9 +97,9 @@ fn changes_keep_every_field() {
                     chat,
                     pattern: Some(Pattern::new("RNM*")),
                     reason: None,
-                    swallowed: 0,
+                    suppressed: 0,
                 },
-                AlertDecision::Arrive { chat, silent_seconds: Some(960), fate: Fate::Raise },
+                AlertDecision::Arrive { chat, silent_seconds: Some(960), outcome: AlertOutcome::Raise },
                 AlertDecision::Mute { chat },
             ],
             ..probe()
@@ -124,7 +124,7 @@ fn changes_keep_every_field() {
                 chat,
                 device: DeviceKey::Address(probe().source),
                 source: probe().source,
-                last_heard: time,
+                last_seen: time,
                 alerts: Vec::new(),
             },
         ),
@@ -137,8 +137,8 @@ fn changes_keep_every_field() {
                 chat,
                 device: DeviceKey::Name("zoë".into()),
                 source: probe().source,
-                last_heard: time,
-                alerts: vec![LeaveDecision { chat, fate: Fate::Mute }],
+                last_seen: time,
+                alerts: vec![LeaveDecision { chat, outcome: AlertOutcome::Mute }],
             },
         ),
         r#"{"type":"left","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"name":"zoë","source":"a4:83:e7:4e:39:15","last_heard":"1970-01-01T00:00:00.000000Z","alerts":[{"chat":-100123,"fate":"mute"}]}"#,

@@ -39,20 +39,20 @@ impl Timestamp {
 
     /// The moment so long before this one, or the first that there is.
     #[must_use]
-    pub fn earlier_by(self, duration: Duration) -> Self {
+    pub fn saturating_sub(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.0.saturating_sub(micros))
     }
 
     /// The moment so long after this one, or the last that there is.
     #[must_use]
-    pub fn later_by(self, duration: Duration) -> Self {
+    pub fn saturating_add(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.0.saturating_add(micros))
     }
 
     /// How far the two moments are apart, whichever is the earlier.
-    pub fn distance(self, other: Self) -> Duration {
+    pub fn abs_diff(self, other: Self) -> Duration {
         Duration::from_micros(self.0.abs_diff(other.0))
     }
 

@@ -22,7 +22,7 @@ use super::reader::{Entry, Events};
 use super::segment::Segment;
 use super::segment_scanner::Lines;
 use super::vfs::Vfs;
-use crate::event::{Event, EventKind, EventReader, Offset};
+use crate::event::{Event, EventDecoder, EventKind, Offset};
 
 /// How often a folder is listed that is never twice the same.
 const LISTINGS: usize = 8;
@@ -83,7 +83,7 @@ impl ConcurrentReader {
         let segments = self.list()?;
         let first = segments.first().map_or(end, |first| first.base);
         let from = from.map_or(first, |from| from.min(first));
-        let events = Events::new(&self.folder, &segments, from, Offset::LAST);
+        let events = Events::new(&self.folder, &segments, from, Offset::MAX);
         Ok(EventsUpTo {
             log: self.clone(),
             events,
@@ -188,7 +188,7 @@ impl ListedSegment {
         mut take: impl FnMut(Offset, Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, LogError> {
         let Some(mut lines) = self.open()? else { return Ok(ControlFlow::Continue(())) };
-        let mut reader = EventReader::default();
+        let mut reader = EventDecoder::default();
         // Where reading fails, what came before it was read.
         while let Ok(Some(text)) = lines.next_line() {
             if !text.ends_with(b"\n") || !filter.accepts(text) {

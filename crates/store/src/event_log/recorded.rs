@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{encode_line, recover};
 use crate::event::{
-    AlertDecision, ChatId, CodeHash, DeviceKey, Event, EventKind, EventReader, Fate, Forgettable,
+    AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
     LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, Timestamp,
 };
 use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
@@ -48,12 +48,12 @@ fn probe() -> Probe {
 fn probes() -> Vec<Probe> {
     let requesting = |ssid: &[u8]| Probe { ssid: RequestedSsid::from_element(ssid), ..probe() };
     let alerting = |alerts| Probe { alerts, ..probe() };
-    let arrive = |silent_seconds, fate| AlertDecision::Arrive { chat: CHAT, silent_seconds, fate };
-    let raise = |pattern: Option<&str>, reason: Option<&str>, swallowed| AlertDecision::Raise {
+    let arrive = |silent_seconds, outcome| AlertDecision::Arrive { chat: CHAT, silent_seconds, outcome };
+    let raise = |pattern: Option<&str>, reason: Option<&str>, suppressed| AlertDecision::Raise {
         chat: CHAT,
         pattern: pattern.map(Pattern::new),
         reason: reason.map(str::to_owned),
-        swallowed,
+        suppressed,
     };
     vec![
         probe(),
@@ -70,17 +70,17 @@ fn probes() -> Vec<Probe> {
         requesting("a\"b\n\u{1}é📶".as_bytes()),
         alerting(vec![
             raise(None, Some("the van"), 2),
-            AlertDecision::Swallow { chat: CHAT },
+            AlertDecision::Suppress { chat: CHAT },
             AlertDecision::Overflow { chat: CHAT },
         ]),
         alerting(vec![
             raise(Some("RNM*"), None, 0),
             AlertDecision::Mute { chat: CHAT },
-            arrive(Some(960), Fate::Raise),
-            arrive(None, Fate::Overflow),
-            arrive(Some(0), Fate::Mute),
+            arrive(Some(960), AlertOutcome::Raise),
+            arrive(None, AlertOutcome::Overflow),
+            arrive(Some(0), AlertOutcome::Mute),
         ]),
-        alerting(vec![arrive(Some(960), Fate::Untold)]),
+        alerting(vec![arrive(Some(960), AlertOutcome::Skip)]),
         Probe { not_before: Some(seconds_before(-1)), ..probe() },
         Probe {
             not_before: Some(seconds_before(1)),
@@ -121,11 +121,16 @@ fn departures() -> Vec<EventKind> {
         chat: CHAT,
         device,
         source: address(),
-        last_heard: seconds_before(3600),
+        last_seen: seconds_before(3600),
         alerts,
     };
-    let alerts = [(-100_123, Fate::Raise), (7, Fate::Overflow), (8, Fate::Mute), (9, Fate::Untold)];
-    let alerts = alerts.map(|(chat, fate)| LeaveDecision { chat: ChatId(chat), fate });
+    let alerts = [
+        (-100_123, AlertOutcome::Raise),
+        (7, AlertOutcome::Overflow),
+        (8, AlertOutcome::Mute),
+        (9, AlertOutcome::Skip),
+    ];
+    let alerts = alerts.map(|(chat, outcome)| LeaveDecision { chat: ChatId(chat), outcome });
     vec![
         left(DeviceKey::Address(address()), Vec::new()),
         left(DeviceKey::Name("Zoë".to_owned()), alerts.to_vec()),
@@ -145,7 +150,7 @@ fn others() -> Vec<EventKind> {
     }
     let code: CodeHash = serde_json::from_str(&format!("\"{}\"", "0c".repeat(32))).unwrap();
     let invited = |role, by| EventKind::Invited { code, role, expires: seconds_before(-86_400), by };
-    let forget = |addresses| EventKind::Forget { addresses, heard_before: seconds_before(3600) };
+    let forget = |addresses| EventKind::Evict { addresses, last_seen_before: seconds_before(3600) };
     kinds.extend([
         EventKind::Delivered { probe, chat },
         EventKind::Undeliverable { probe, chat, reason: "chat not found".to_owned() },
@@ -157,8 +162,8 @@ fn others() -> Vec<EventKind> {
         invited(Role::Member, Some(ChatId(7))),
         EventKind::Paired { chat, code, name: "Zoë".to_owned() },
         EventKind::ChatRemoved { chat, by: ChatId(7) },
-        forget(Forgettable::Random),
-        forget(Forgettable::Unnamed),
+        forget(EvictionScope::Random),
+        forget(EvictionScope::Unnamed),
     ]);
     kinds
 }
@@ -198,8 +203,8 @@ fn events_are_written_as_recorded() {
 fn recorded_lines_load_without_an_offset() {
     for (line, (_, event)) in RECORDED.lines().zip(expected()) {
         let (_, fields) = line.split_once(',').unwrap();
-        assert_eq!(EventReader::default().read(format!("{{{fields}").as_bytes()).unwrap(), event);
-        assert_eq!(EventReader::default().read(line.as_bytes()).unwrap(), event);
+        assert_eq!(EventDecoder::default().read(format!("{{{fields}").as_bytes()).unwrap(), event);
+        assert_eq!(EventDecoder::default().read(line.as_bytes()).unwrap(), event);
     }
 }
 
@@ -207,6 +212,6 @@ fn recorded_lines_load_without_an_offset() {
 fn an_event_needs_its_time() {
     for (line, (_, event)) in RECORDED.lines().zip(expected()) {
         let untimed = line.replacen("\"time\":", "\"when\":", 1);
-        assert_eq!(EventReader::default().read(untimed.as_bytes()).is_ok(), event.time.is_none(), "{line}");
+        assert_eq!(EventDecoder::default().read(untimed.as_bytes()).is_ok(), event.time.is_none(), "{line}");
     }
 }

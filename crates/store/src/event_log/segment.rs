@@ -76,7 +76,7 @@ pub(super) fn parse_name(path: &Path) -> Option<(Offset, FileKind)> {
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    let base = digits.parse().ok().filter(|base| *base <= Offset::LAST.0)?;
+    let base = digits.parse().ok().filter(|base| *base <= Offset::MAX.0)?;
     let (sealed, suffix) = match rest.strip_prefix(SEALED) {
         Some(suffix) => (true, suffix),
         None => (false, rest.strip_prefix(OPEN)?),

@@ -11,7 +11,7 @@ use super::log_dir::LogDir;
 use super::segment::Segment;
 use super::vfs::OpenMode;
 use super::zstd_reader::ZstdReader;
-use crate::event::{Event, EventReader, Offset};
+use crate::event::{Event, EventDecoder, Offset};
 use dot11::write_printable;
 
 /// Bytes that are read at once. It divides zstd's blocks, so that a damaged one takes nothing of the one
@@ -62,12 +62,12 @@ pub(super) struct OffsetChecker {
     damaged: u64,
     /// How many events the damaged lines since the last good one can have held.
     hidden: u64,
-    reader: EventReader,
+    reader: EventDecoder,
 }
 
 impl OffsetChecker {
     pub(super) fn new(base: Offset, until: Offset) -> Self {
-        Self { expected: base, until, damaged: 0, hidden: 0, reader: EventReader::default() }
+        Self { expected: base, until, damaged: 0, hidden: 0, reader: EventDecoder::default() }
     }
 
     /// Takes the next line: its offset, and its event unless that ends before `from`.

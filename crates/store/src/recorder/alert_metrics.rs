@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::event::{AlertDecision, Event, EventKind, Fate};
+use crate::event::{AlertDecision, AlertOutcome, Event, EventKind};
 
 /// Counts of alerts, one for each chat that an alert is for.
 #[derive(Debug, Default)]
 pub struct AlertMetrics {
     raised: AtomicU64,
-    swallowed: AtomicU64,
+    suppressed: AtomicU64,
     overflowed: AtomicU64,
     muted: AtomicU64,
     delivered: AtomicU64,
@@ -22,22 +22,22 @@ impl AlertMetrics {
         let add = |counter: &AtomicU64| {
             counter.fetch_add(1, Relaxed);
         };
-        let settle = |fate: Fate| match fate {
-            Fate::Raise => add(&self.raised),
-            Fate::Overflow => add(&self.overflowed),
-            Fate::Mute => add(&self.muted),
+        let settle = |outcome: AlertOutcome| match outcome {
+            AlertOutcome::Raise => add(&self.raised),
+            AlertOutcome::Overflow => add(&self.overflowed),
+            AlertOutcome::Mute => add(&self.muted),
             // Nobody is there to be told.
-            Fate::Untold => {}
+            AlertOutcome::Skip => {}
         };
         match &event.kind {
             EventKind::Probe(probe) => probe.alerts.iter().for_each(|decision| match decision {
                 AlertDecision::Raise { .. } => add(&self.raised),
-                AlertDecision::Swallow { .. } => add(&self.swallowed),
+                AlertDecision::Suppress { .. } => add(&self.suppressed),
                 AlertDecision::Overflow { .. } => add(&self.overflowed),
                 AlertDecision::Mute { .. } => add(&self.muted),
-                AlertDecision::Arrive { fate, .. } => settle(*fate),
+                AlertDecision::Arrive { outcome, .. } => settle(*outcome),
             }),
-            EventKind::Left { alerts, .. } => alerts.iter().for_each(|decision| settle(decision.fate)),
+            EventKind::Left { alerts, .. } => alerts.iter().for_each(|decision| settle(decision.outcome)),
             EventKind::Delivered { .. } => add(&self.delivered),
             EventKind::Undeliverable { .. } => add(&self.undeliverable),
             EventKind::AlertExpired { .. } => add(&self.expired),
@@ -49,7 +49,7 @@ impl AlertMetrics {
     pub fn outcomes(&self) -> [(&'static str, u64); 7] {
         [
             ("raised", &self.raised),
-            ("swallowed", &self.swallowed),
+            ("swallowed", &self.suppressed),
             ("overflowed", &self.overflowed),
             ("muted", &self.muted),
             ("delivered", &self.delivered),

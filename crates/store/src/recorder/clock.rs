@@ -73,7 +73,7 @@ impl MachineClock {
         let (then, before) = std::mem::replace(&mut self.last, (instant, now));
         let elapsed = i64::try_from((instant - then).as_micros()).unwrap_or(i64::MAX);
         let expected = Timestamp::from_micros(before.as_micros().saturating_add(elapsed));
-        let by = now.distance(expected);
+        let by = now.abs_diff(expected);
         (by >= MIN_JUMP).then_some(if now > expected { ClockJump::Forward(by) } else { ClockJump::Back(by) })
     }
 }

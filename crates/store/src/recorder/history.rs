@@ -91,7 +91,7 @@ impl History {
             }
             read += segment.bytes();
             lines.read(&segment, |offset, probe| {
-                if probe.known_time() >= from {
+                if probe.corrected_time() >= from {
                     take(offset, probe);
                 }
             })?;
@@ -158,7 +158,7 @@ impl History {
         if let Some(first) = segments.first() {
             let _ = first.read(&LineFilter::any(), |_, event| match event.kind {
                 EventKind::Probe(probe) => {
-                    oldest = Some(probe.known_time());
+                    oldest = Some(probe.corrected_time());
                     ControlFlow::Break(())
                 }
                 _ => ControlFlow::Continue(()),
@@ -170,7 +170,7 @@ impl History {
     /// The segments that can hold what was captured from `from` on, oldest first.
     fn segments(&self, from: Timestamp) -> Result<Vec<ListedSegment>, LogError> {
         let mut segments = self.log.segments()?;
-        let from = from.earlier_by(MAX_CLOCK_SKEW);
+        let from = from.saturating_sub(MAX_CLOCK_SKEW);
         segments.retain(|segment| segment.sealed_at().is_none_or(|at| Timestamp::from(at) >= from));
         Ok(segments)
     }

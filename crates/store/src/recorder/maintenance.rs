@@ -65,7 +65,7 @@ impl Recorder {
         let shared = Arc::clone(&self.shared);
         let mut state = write(&shared.state);
         let keep = |offset| self.settings.alerts.keep.saturating_add(self.grace.of(offset));
-        let expired = state.alerts().expired(|offset| time.earlier_by(keep(offset)));
+        let expired = state.alerts().expired(|offset| time.saturating_sub(keep(offset)));
         for &(chat, probe) in &expired {
             self.append(&mut state, &Event::new(time, EventKind::AlertExpired { probe, chat }));
         }

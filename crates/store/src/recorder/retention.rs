@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::Settings;
 use super::handle::Shared;
-use crate::event::{Event, EventKind, Forgettable, Offset, Timestamp};
+use crate::event::{Event, EventKind, EvictionScope, Offset, Timestamp};
 use crate::event_log::{Snapshots, Writer};
 use crate::state::{CowSnapshot, State};
 
@@ -42,10 +42,10 @@ pub(super) fn forget_old(state: &State, age: Duration, now: Timestamp) -> Option
     let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     let before = newest.as_micros().saturating_sub(age);
     // Whole days, so that there is one such event a day.
-    let heard_before = Timestamp::from_micros(before - before.rem_euclid(DAY_MICROS));
-    let addresses = Forgettable::Random;
-    let is_any = state.has_evictable(addresses, heard_before);
-    is_any.then_some(Event::new(now, EventKind::Forget { addresses, heard_before }))
+    let last_seen_before = Timestamp::from_micros(before - before.rem_euclid(DAY_MICROS));
+    let addresses = EvictionScope::Random;
+    let is_any = state.has_evictable(addresses, last_seen_before);
+    is_any.then_some(Event::new(now, EventKind::Evict { addresses, last_seen_before }))
 }
 
 /// How addresses leave because there are too many to hold in memory.
@@ -66,8 +66,8 @@ impl MemoryLimit {
         if whom.is_none() {
             self.next_attempt = Offset(next.0.saturating_add(EVICTION_RETRY_EVENTS));
         }
-        let (addresses, heard_before) = whom?;
-        Some(Event::new(now, EventKind::Forget { addresses, heard_before }))
+        let (addresses, last_seen_before) = whom?;
+        Some(Event::new(now, EventKind::Evict { addresses, last_seen_before }))
     }
 }
 

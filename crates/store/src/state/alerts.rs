@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::dirty_map::DirtyMap;
 use super::names::{Names, fold_case};
 use super::overflow::Overflow;
-use crate::event::{AlertDecision, ChatId, DeviceKey, Fate, Offset, Pattern, Probe, Timestamp};
+use crate::event::{AlertDecision, AlertOutcome, ChatId, DeviceKey, Offset, Pattern, Probe, Timestamp};
 use dot11::{MacAddr, Ssid};
 
 /// Alerts that may wait for one chat.
@@ -122,16 +122,16 @@ impl Alerts {
     /// How many of the chat's latest alerts are within a minute of `time`.
     pub(super) fn alerted_lately(&self, chat: ChatId, time: Timestamp) -> usize {
         let latest = self.latest.get(&chat).map_or(&[][..], Vec::as_slice);
-        latest.iter().filter(|alerted| time.distance(**alerted) < MINUTE).count()
+        latest.iter().filter(|alerted| time.abs_diff(**alerted) < MINUTE).count()
     }
 
     /// Repeats the decisions that were made about the probe at `offset`.
     pub(super) fn fold(&mut self, offset: Offset, probe: &Probe, names: &Names) {
         for decision in &probe.alerts {
             match (decision, probe.ssid.named()) {
-                (AlertDecision::Arrive { chat, silent_seconds, fate }, _) => {
+                (AlertDecision::Arrive { chat, silent_seconds, outcome }, _) => {
                     let presence = Presence::Arrived { silent_seconds: *silent_seconds };
-                    self.settle(*chat, *fate, offset, || Alert {
+                    self.settle(*chat, *outcome, offset, || Alert {
                         presence: Some(presence),
                         ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
                     });
@@ -153,7 +153,7 @@ impl Alerts {
     ) {
         let key = |chat: &ChatId| (*chat, ssid.clone(), device_key(probe.source, names));
         match decision {
-            AlertDecision::Raise { chat, pattern, reason, swallowed: suppressed } => {
+            AlertDecision::Raise { chat, pattern, reason, suppressed } => {
                 let watch_match = WatchMatch {
                     ssid: ssid.clone(),
                     pattern: pattern.clone(),
@@ -167,7 +167,7 @@ impl Alerts {
                 self.raise(*chat, offset, alert);
                 self.start_cooldown(key(chat), Cooldown { alerted: probe.time, suppressed: 0 });
             }
-            AlertDecision::Swallow { chat } => {
+            AlertDecision::Suppress { chat } => {
                 if let Some(cooldown) = self.cooldowns.get_mut(&key(chat)) {
                     cooldown.suppressed += 1;
                 }
@@ -182,11 +182,17 @@ impl Alerts {
     }
 
     /// Repeats what was decided about an alert that is about no network.
-    pub(super) fn settle(&mut self, chat: ChatId, fate: Fate, offset: Offset, alert: impl FnOnce() -> Alert) {
-        match fate {
-            Fate::Raise => self.raise(chat, offset, alert()),
-            Fate::Overflow => self.overflow.entry(chat).add(None),
-            Fate::Mute | Fate::Untold => {}
+    pub(super) fn settle(
+        &mut self,
+        chat: ChatId,
+        outcome: AlertOutcome,
+        offset: Offset,
+        alert: impl FnOnce() -> Alert,
+    ) {
+        match outcome {
+            AlertOutcome::Raise => self.raise(chat, offset, alert()),
+            AlertOutcome::Overflow => self.overflow.entry(chat).add(None),
+            AlertOutcome::Mute | AlertOutcome::Skip => {}
         }
     }
 

@@ -64,7 +64,7 @@ impl CowTracker {
 
 impl State {
     /// Begins to copy the state as it is now. `None` while another copy is being made, or an
-    /// [`EventKind::Forget`](crate::event::EventKind::Forget) is half carried out.
+    /// [`EventKind::Evict`](crate::event::EventKind::Evict) is half carried out.
     pub fn begin_cow_snapshot(&mut self) -> Option<CowSnapshot> {
         if !self.is_swept() || self.devices.cut().0.strong_count() > 0 {
             return None;
@@ -124,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{Event, EventKind, Forgettable, Probe, Timestamp};
+    use crate::event::{Event, EventKind, EvictionScope, Probe, Timestamp};
     use dot11::RequestedSsid;
 
     /// Devices of eight parts.
@@ -152,10 +152,10 @@ mod tests {
             for part in 0..SHARDS {
                 prop_assert!(!cut.is_complete());
                 for (_, number, second, forget) in meanwhile.iter().filter(|(at, ..)| *at == part) {
-                    let heard_before = Timestamp::from_micros(second / 2 * 1_000_000);
-                    let (time, addresses) = (heard_before, Forgettable::Random);
+                    let last_seen_before = Timestamp::from_micros(second / 2 * 1_000_000);
+                    let (time, addresses) = (last_seen_before, EvictionScope::Random);
                     match forget {
-                        true => fold(&mut state, &Event::new(time, EventKind::Forget { addresses, heard_before })),
+                        true => fold(&mut state, &Event::new(time, EventKind::Evict { addresses, last_seen_before })),
                         false => fold(&mut state, &heard(*number, *second)),
                     }
                 }

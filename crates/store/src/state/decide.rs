@@ -8,7 +8,8 @@ use super::alerts::{ALERTS_PER_MINUTE, OUTBOX_LIMIT, device_key};
 use super::follows::Follow;
 use super::{State, fold_case};
 use crate::event::{
-    AlertDecision, ChatId, DeviceKey, Event, EventKind, Fate, LeaveDecision, Pattern, Probe, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, LeaveDecision, Pattern, Probe,
+    Timestamp,
 };
 use dot11::{MacAddr, Ssid};
 
@@ -75,16 +76,16 @@ impl State {
                 let (pattern, reason) = wish(chat)?;
                 let last = self.alerts.cooldown(chat, ssid, &device);
                 Some(match last {
-                    Some(last) if probe.time.distance(last.alerted) < policy.cooldown => {
-                        AlertDecision::Swallow { chat }
+                    Some(last) if probe.time.abs_diff(last.alerted) < policy.cooldown => {
+                        AlertDecision::Suppress { chat }
                     }
-                    _ => match self.fate(chat, probe.time) {
-                        Fate::Untold => return None,
-                        Fate::Mute => AlertDecision::Mute { chat },
-                        Fate::Overflow => AlertDecision::Overflow { chat },
-                        Fate::Raise => {
-                            let swallowed = last.map_or(0, |last| last.suppressed);
-                            AlertDecision::Raise { chat, pattern, reason, swallowed }
+                    _ => match self.outcome(chat, probe.time) {
+                        AlertOutcome::Skip => return None,
+                        AlertOutcome::Mute => AlertDecision::Mute { chat },
+                        AlertOutcome::Overflow => AlertDecision::Overflow { chat },
+                        AlertOutcome::Raise => {
+                            let suppressed = last.map_or(0, |last| last.suppressed);
+                            AlertDecision::Raise { chat, pattern, reason, suppressed }
                         }
                     },
                 })
@@ -93,15 +94,15 @@ impl State {
     }
 
     /// What becomes of an alert to this chat at this time.
-    fn fate(&self, chat: ChatId, time: Timestamp) -> Fate {
+    fn outcome(&self, chat: ChatId, time: Timestamp) -> AlertOutcome {
         if self.mutes.is_muted(chat, time) {
-            Fate::Mute
+            AlertOutcome::Mute
         } else if self.alerts.waiting_for(chat).count() >= OUTBOX_LIMIT
             || self.alerts.alerted_lately(chat, time) >= ALERTS_PER_MINUTE
         {
-            Fate::Overflow
+            AlertOutcome::Overflow
         } else {
-            Fate::Raise
+            AlertOutcome::Raise
         }
     }
 
@@ -119,7 +120,7 @@ impl State {
         };
         let silence = |last: Timestamp| match probe.time < last {
             true => Duration::ZERO,
-            false => probe.time.distance(last),
+            false => probe.time.abs_diff(last),
         };
         // Most probes come shortly after another of the same address.
         let is_away = || self.follows.of(&device).any(|(_, follow)| !follow.is_here);
@@ -149,18 +150,18 @@ impl State {
             let follow = follows.get(&device, *chat).or_else(|| follows.get(&device, ChatId::TERMINAL));
             follow.is_some_and(has_arrived) && !self.ignores(*chat, &device)
         });
-        let arrive = |chat, fate| AlertDecision::Arrive { chat, silent_seconds, fate };
+        let arrive = |chat, outcome| AlertDecision::Arrive { chat, silent_seconds, outcome };
         let mut arrivals: Vec<AlertDecision> = told
             .map(|chat| match is_counted(chat) {
-                true => arrive(chat, Fate::Untold),
-                false => arrive(chat, self.fate(chat, probe.time)),
+                true => arrive(chat, AlertOutcome::Skip),
+                false => arrive(chat, self.outcome(chat, probe.time)),
             })
             .collect();
         let mut away = self.follows.of(&device).filter(|(_, follow)| !follow.is_here && has_arrived(follow));
         if arrivals.is_empty()
             && let Some((chat, _)) = away.next()
         {
-            arrivals.push(arrive(chat, Fate::Untold));
+            arrivals.push(arrive(chat, AlertOutcome::Skip));
         }
         arrivals
     }
@@ -173,14 +174,14 @@ impl State {
         here.filter_map(|(device, by, follow)| {
             let (source, last_heard) = self.last_heard(device)?;
             let silent_since = last_heard.max(capturing_since);
-            (now > silent_since && now.distance(silent_since) >= follow.silence()).then(|| {
+            (now > silent_since && now.abs_diff(silent_since) >= follow.silence()).then(|| {
                 Event::new(
                     now,
                     EventKind::Left {
                         chat: by,
                         device: device.clone(),
                         source,
-                        last_heard,
+                        last_seen: last_heard,
                         alerts: self.told_of_leaving(device, by, now, policy),
                     },
                 )
@@ -202,7 +203,7 @@ impl State {
         };
         let told = self.served(policy).into_iter().filter(is_meant);
         let told = told.filter(|chat| !self.ignores(*chat, device));
-        told.map(|chat| LeaveDecision { chat, fate: self.fate(chat, now) }).collect()
+        told.map(|chat| LeaveDecision { chat, outcome: self.outcome(chat, now) }).collect()
     }
 
     /// The address of the device that was heard last, and when.

@@ -3,30 +3,30 @@
 use super::{Follows, Names, State};
 #[cfg(doc)]
 use crate::event::EventKind;
-use crate::event::{Forgettable, Timestamp};
+use crate::event::{EvictionScope, Timestamp};
 use dot11::MacAddr;
 
 /// How many devices are looked at to find out which of them were not heard for longest.
 const EVICTION_SAMPLE: usize = 2048;
 
-/// An [`EventKind::Forget`] that is carried out shard by shard.
+/// An [`EventKind::Evict`] that is carried out shard by shard.
 #[derive(Debug, Clone)]
 pub(super) struct Forgetting {
-    pub(super) addresses: Forgettable,
-    pub(super) heard_before: Timestamp,
+    pub(super) addresses: EvictionScope,
+    pub(super) last_seen_before: Timestamp,
     pub(super) next_shard: usize,
 }
 
 impl State {
-    /// Carries out a part of the last [`EventKind::Forget`]; whether there is more of it to do. Whoever lets
+    /// Carries out a part of the last [`EventKind::Evict`]; whether there is more of it to do. Whoever lets
     /// others look at the state meanwhile calls this until it is done, before the next event: the whole of
     /// it can take as long as thousands of events.
     pub fn sweep(&mut self) -> bool {
-        let Some(Forgetting { addresses, heard_before, next_shard }) = &mut self.forgetting else {
+        let Some(Forgetting { addresses, last_seen_before, next_shard }) = &mut self.forgetting else {
             return false;
         };
         let gone = self.devices.sweep(*next_shard, |address, last_probe| {
-            last_probe < *heard_before && is_forgettable(*addresses, address, &self.names, &self.follows)
+            last_probe < *last_seen_before && is_forgettable(*addresses, address, &self.names, &self.follows)
         });
         *next_shard += 1;
         match gone {
@@ -41,7 +41,7 @@ impl State {
         self.forgetting.is_some()
     }
 
-    /// Whether no [`EventKind::Forget`] is half carried out, see [`State::sweep`].
+    /// Whether no [`EventKind::Evict`] is half carried out, see [`State::sweep`].
     pub fn is_swept(&self) -> bool {
         self.forgetting.is_none()
     }
@@ -54,7 +54,7 @@ impl State {
     /// Where devices take more than `limit` bytes of memory, which of them should leave, and before when
     /// those were last heard: a quarter of the random ones, or of all unnamed ones where few are random.
     /// `None` also where nobody would leave.
-    pub fn choose_eviction(&self, limit: usize) -> Option<(Forgettable, Timestamp)> {
+    pub fn choose_eviction(&self, limit: usize) -> Option<(EvictionScope, Timestamp)> {
         if !self.exceeds_memory_limit(limit) {
             return None;
         }
@@ -72,22 +72,22 @@ impl State {
             let (oldest, rest) = (last_probes.first()?, last_probes.get(last_probes.len() / 4..)?);
             rest.iter().find(|last_probe| *last_probe > oldest).map(|before| (addresses, *before))
         };
-        quarter(Forgettable::Random).or_else(|| quarter(Forgettable::Unnamed))
+        quarter(EvictionScope::Random).or_else(|| quarter(EvictionScope::Unnamed))
     }
 
-    /// Whether any address was last heard before `heard_before` and may be forgotten. All of them are
+    /// Whether any address was last heard before `last_seen_before` and may be forgotten. All of them are
     /// looked at.
-    pub fn has_evictable(&self, addresses: Forgettable, heard_before: Timestamp) -> bool {
+    pub fn has_evictable(&self, addresses: EvictionScope, last_seen_before: Timestamp) -> bool {
         self.devices.last_probes().any(|(address, last_probe)| {
-            last_probe < heard_before && is_forgettable(addresses, address, &self.names, &self.follows)
+            last_probe < last_seen_before && is_forgettable(addresses, address, &self.names, &self.follows)
         })
     }
 }
 
-fn is_forgettable(which: Forgettable, address: MacAddr, names: &Names, follows: &Follows) -> bool {
+fn is_forgettable(which: EvictionScope, address: MacAddr, names: &Names, follows: &Follows) -> bool {
     let is_meant = match which {
-        Forgettable::Random => address.is_random(),
-        Forgettable::Unnamed => true,
+        EvictionScope::Random => address.is_random(),
+        EvictionScope::Unnamed => true,
     };
     is_meant && !names.keeps(address) && !follows.has_address(address)
 }

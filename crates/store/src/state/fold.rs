@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use super::decide::normalized;
 use super::eviction::Forgetting;
 use super::{Alert, Follow, Invitation, Names, Presence, State};
-use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, Fate, Offset, Probe, Timestamp};
+use crate::event::{
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, Offset, Probe, Timestamp,
+};
 use dot11::{MacAddr, RequestedSsid};
 
 impl State {
@@ -81,9 +83,9 @@ impl State {
                 self.chats.pair(time, self.chats.current(*chat), *code, name.clone());
             }
             EventKind::ChatRemoved { chat, by: _ } => self.remove_chat(self.chats.current(*chat)),
-            EventKind::Forget { addresses, heard_before } => {
-                let (addresses, heard_before) = (*addresses, *heard_before);
-                self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
+            EventKind::Evict { addresses, last_seen_before } => {
+                let (addresses, last_seen_before) = (*addresses, *last_seen_before);
+                self.forgetting = Some(Forgetting { addresses, last_seen_before, next_shard: 0 });
             }
             EventKind::Lost { count, why: _ } => self.totals.lost_events += count,
         }
@@ -114,22 +116,22 @@ impl State {
     fn follow(&mut self, since: Timestamp, chat: ChatId, device: DeviceKey, silence_seconds: u64) {
         let mut follow = Follow { since, silence_seconds, is_here: false };
         let last = self.last_heard(&device).map(|(_, last)| last);
-        follow.is_here = last.is_some_and(|last| since.distance(last) < follow.silence());
+        follow.is_here = last.is_some_and(|last| since.abs_diff(last) < follow.silence());
         self.follows.set(device, chat, follow);
     }
 
     /// Repeats what was decided when a device had left.
     fn fold_left(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
-        let EventKind::Left { chat, device, source, last_heard, alerts } = left else { return };
+        let EventKind::Left { chat, device, source, last_seen, alerts } = left else { return };
         self.follows.left(&normalized(device), self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
-            let presence = Some(Presence::Left { last_heard: *last_heard });
-            self.alerts.settle(chat, alert.fate, offset, || Alert {
+            let presence = Some(Presence::Left { last_heard: *last_seen });
+            self.alerts.settle(chat, alert.outcome, offset, || Alert {
                 presence,
                 ..Alert::of_device(time, *source, None)
             });
-            if alert.fate == Fate::Mute {
+            if alert.outcome == AlertOutcome::Mute {
                 self.mutes.suppress(chat);
             }
         }
@@ -160,7 +162,7 @@ impl State {
         if probe.not_before.is_none() {
             return Cow::Borrowed(probe);
         }
-        let known = probe.known_time();
+        let known = probe.corrected_time();
         let time = self.newest_time().map_or(known, |newest| newest.max(known));
         Cow::Owned(Probe { time, ..probe.clone() })
     }
@@ -189,9 +191,9 @@ impl State {
         for decision in &probe.alerts {
             match decision {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),
-                AlertDecision::Arrive { chat, fate, .. } => {
+                AlertDecision::Arrive { chat, outcome, .. } => {
                     self.follows.arrived(&self.device_key(probe.source));
-                    if *fate == Fate::Mute {
+                    if *outcome == AlertOutcome::Mute {
                         self.mutes.suppress(*chat);
                     }
                 }

@@ -2,7 +2,7 @@
 //!
 //! The fold is pure: no clock, no configuration, no I/O. All of it is held in memory: names, watches,
 //! alerts and signatures are few, devices are many and packed ([`devices`]). That their number stays
-//! bounded is up to who appends [`EventKind::Forget`]; [`State::choose_eviction`] says when and whom. The
+//! bounded is up to who appends [`EventKind::Evict`]; [`State::choose_eviction`] says when and whom. The
 //! [`StateStore`] keeps what the next start begins with.
 
 mod alerts;
@@ -112,7 +112,7 @@ pub struct State {
     next: Offset,
     /// The offset up to which the store has every change.
     saved: Offset,
-    /// An [`EventKind::Forget`] that is not carried out to its end.
+    /// An [`EventKind::Evict`] that is not carried out to its end.
     forgetting: Option<Forgetting>,
 }
 

@@ -8,7 +8,7 @@ mod partial;
 pub use partial::LineFilter;
 pub(super) use partial::NotBeforeReader;
 
-use crate::event::{Event, EventReader, Offset, push_fields};
+use crate::event::{Event, EventDecoder, Offset, push_event_fields};
 
 const START: &[u8] = b"{\"offset\":";
 
@@ -24,7 +24,7 @@ pub fn encode_line(offset: Offset, event: &Event, lines: &mut Vec<u8>) -> Result
     lines.extend_from_slice(START);
     lines.extend_from_slice(itoa::Buffer::new().format(offset.0).as_bytes());
     lines.push(b',');
-    let encoded = push_fields(lines, event);
+    let encoded = push_event_fields(lines, event);
     match encoded {
         Ok(()) => lines.extend_from_slice(b"}\n"),
         Err(_) => lines.truncate(start),
@@ -56,12 +56,12 @@ impl<'a> Line<'a> {
     }
 
     /// Decodes the event.
-    pub(super) fn event(&mut self, reader: &mut EventReader) -> Result<Event, serde_json::Error> {
+    pub(super) fn event(&mut self, reader: &mut EventDecoder) -> Result<Event, serde_json::Error> {
         self.with_brace(|json| reader.read(json))
     }
 
     /// The offset after the event, also if the event cannot be decoded.
-    pub(super) fn end(&mut self, reader: &mut EventReader) -> Offset {
+    pub(super) fn end(&mut self, reader: &mut EventDecoder) -> Offset {
         let offset = self.offset;
         self.with_brace(|json| match json.starts_with(LOST) {
             true => reader.read(json).map_or(offset.next(), |event| event.end(offset)),
@@ -108,13 +108,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_probe_survives_encoding(probe in probe(), offset in 0..=Offset::LAST.0) {
+        fn any_probe_survives_encoding(probe in probe(), offset in 0..=Offset::MAX.0) {
             let (offset, event) = (Offset(offset), Event::from(probe));
             let mut text = Vec::new();
             encode_line(offset, &event, &mut text).unwrap();
             let before = text.clone();
             let mut line = Line::new(&mut text).unwrap();
-            let mut reader = EventReader::default();
+            let mut reader = EventDecoder::default();
             prop_assert_eq!(line.offset, offset);
             prop_assert_eq!(line.end(&mut reader), offset.next());
             prop_assert_eq!(line.event(&mut reader).unwrap(), event);

@@ -92,7 +92,7 @@ impl State {
         let mut first_rows = vec![Row::Totals(self.totals)];
         first_rows.extend(self.forgetting.as_ref().map(|forgetting| Row::Forgetting {
             addresses: forgetting.addresses,
-            heard_before: forgetting.heard_before,
+            last_seen_before: forgetting.last_seen_before,
         }));
         let bytes = self.row_bytes();
         let devices = Vec::with_capacity(bytes + bytes / 8);
@@ -126,8 +126,8 @@ impl State {
     fn take_in(&mut self, row: Row) -> Result<(), &'static str> {
         match row {
             Row::Totals(totals) => self.totals = totals,
-            Row::Forgetting { addresses, heard_before } => {
-                self.forgetting = Some(Forgetting { addresses, heard_before, next_shard: 0 });
+            Row::Forgetting { addresses, last_seen_before } => {
+                self.forgetting = Some(Forgetting { addresses, last_seen_before, next_shard: 0 });
             }
             Row::Device { address, statistics } => {
                 self.devices.load_device(address, &statistics.try_into()?);
@@ -291,7 +291,7 @@ impl<R: BufRead> Lines<R> {
             .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
         match format {
             // The first had fewer kinds of rows and fields, and none that mean something else now.
-            1..=FORMAT if snapshot <= Offset::LAST => Ok(snapshot),
+            1..=FORMAT if snapshot <= Offset::MAX => Ok(snapshot),
             1..=FORMAT => Err(self.error(format!("no log has an event {snapshot}"))),
             _ => {
                 Err(self

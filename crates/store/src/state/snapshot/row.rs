@@ -10,7 +10,7 @@ use super::super::{
     Totals, Watch,
 };
 use crate::event::{
-    ChatId, CodeHash, DeviceKey, Forgettable, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
+    ChatId, CodeHash, DeviceKey, EvictionScope, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
     ssid_fields,
 };
 use dot11::{MacAddr, Signature, Ssid};
@@ -21,8 +21,9 @@ use dot11::{MacAddr, Signature, Ssid};
 pub(in crate::state) enum Row {
     Totals(Totals),
     Forgetting {
-        addresses: Forgettable,
-        heard_before: Timestamp,
+        addresses: EvictionScope,
+        #[serde(rename = "heard_before")]
+        last_seen_before: Timestamp,
     },
     Device {
         address: MacAddr,

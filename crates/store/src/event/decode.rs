@@ -1,6 +1,6 @@
 //! Reads the JSON form of events.
 //!
-//! A rebuild of the state mostly reads probes. The exact form that [`push_probe`](super::push_probe) writes is read
+//! A rebuild of the state mostly reads probes. The exact form that [`push_probe_fields`](super::push_probe_fields) writes is read
 //! without a deserializer. Any other form goes to serde, with the same result.
 
 use std::borrow::Cow;
@@ -13,11 +13,11 @@ use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 
 /// Reads events, one after the other. Those of one sensor share its name.
 #[derive(Debug, Default)]
-pub struct EventReader {
+pub struct EventDecoder {
     sensor: Option<Arc<str>>,
 }
 
-impl EventReader {
+impl EventDecoder {
     /// Reads an event from its JSON form.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl EventReader {
         }
     }
 
-    /// The probe, if the bytes are one as [`push_probe`](super::push_probe) writes it.
+    /// The probe, if the bytes are one as [`push_probe_fields`](super::push_probe_fields) writes it.
     fn read_probe(&mut self, json: &[u8]) -> Option<Probe> {
         let mut form = Form(json);
         form.skip(b"{\"type\":\"probe\",\"time\":\"")?;
@@ -229,12 +229,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::push_probe;
+    use crate::event::push_probe_fields;
     use crate::event::test_probes::probe;
 
     fn line(probe: &Probe) -> Vec<u8> {
         let mut line = b"{".to_vec();
-        push_probe(&mut line, probe).unwrap();
+        push_probe_fields(&mut line, probe).unwrap();
         line.extend_from_slice(b"}\n");
         line
     }
@@ -242,7 +242,7 @@ mod tests {
     /// Both read the same, or neither reads anything.
     #[track_caller]
     fn reads_as_with_serde(line: &[u8]) {
-        let read = EventReader::default().read(line).ok();
+        let read = EventDecoder::default().read(line).ok();
         assert_eq!(read, read_any(line).ok(), "{}", String::from_utf8_lossy(line));
     }
 
@@ -250,7 +250,7 @@ mod tests {
         #[test]
         fn every_probe_is_read_without_serde(probe in probe()) {
             let line = line(&probe);
-            prop_assert_eq!(EventReader::default().read_probe(&line), Some(probe));
+            prop_assert_eq!(EventDecoder::default().read_probe(&line), Some(probe));
             reads_as_with_serde(&line);
         }
 
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn what_is_written_otherwise_reads_as_with_serde() {
         let ordinary = r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310"}"#;
-        assert!(EventReader::default().read_probe(ordinary.as_bytes()).is_some());
+        assert!(EventDecoder::default().read_probe(ordinary.as_bytes()).is_some());
         for (from, to) in [
             ("04-18", "02-30"),
             ("04-18", "02-29"),
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_sensor_has_one_name_in_memory() {
-        let mut reader = EventReader::default();
+        let mut reader = EventDecoder::default();
         let mut sensor = |name: &str| {
             let line = br#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"X","source":"a4:83:e7:4e:39:15","ssid":null,"signal_dbm":null,"frequency_mhz":null,"sequence":0,"signature":"9f1c06d2ab47e310"}"#;
             let line = std::str::from_utf8(line).unwrap().replace("\"X\"", &format!("\"{name}\""));

@@ -11,10 +11,10 @@ use dot11::{RequestedSsid, Signature, Ssid, hex_digits};
 ///
 /// # Errors
 /// If the kind cannot be serialized; `line` may then end with a part of the fields.
-pub fn push_fields(line: &mut Vec<u8>, event: &Event) -> Result<(), serde_json::Error> {
+pub fn push_event_fields(line: &mut Vec<u8>, event: &Event) -> Result<(), serde_json::Error> {
     if let EventKind::Probe(probe) = &event.kind {
-        debug_assert_eq!(event.time, Some(probe.known_time()));
-        return push_probe(line, probe);
+        debug_assert_eq!(event.time, Some(probe.corrected_time()));
+        return push_probe_fields(line, probe);
     }
     let json = serde_json::to_vec(&event.kind)?;
     let fields = json.strip_prefix(b"{").and_then(|fields| fields.strip_suffix(b"}")).unwrap_or(&json);
@@ -31,11 +31,11 @@ pub fn push_fields(line: &mut Vec<u8>, event: &Event) -> Result<(), serde_json::
     Ok(())
 }
 
-/// As [`push_fields`], for a probe.
+/// As [`push_event_fields`], for a probe.
 ///
 /// # Errors
 /// If an alert decision cannot be serialized; `line` may then end with a part of the fields.
-pub fn push_probe(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_json::Error> {
+pub fn push_probe_fields(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_json::Error> {
     line.extend_from_slice(b"\"type\":\"probe\",\"time\":\"");
     line.extend_from_slice(&probe.time.rfc3339());
     line.extend_from_slice(b"\",\"sensor\":");
@@ -139,7 +139,7 @@ mod tests {
         #[test]
         fn a_probe_is_written_as_by_serde(probe in probe()) {
             let mut line = b"{".to_vec();
-            push_probe(&mut line, &probe).unwrap();
+            push_probe_fields(&mut line, &probe).unwrap();
             line.push(b'}');
             let by_serde = serde_json::to_string(&EventKind::Probe(probe)).unwrap();
             prop_assert_eq!(String::from_utf8(line).unwrap(), by_serde);
