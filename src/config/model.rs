@@ -17,7 +17,7 @@ use crate::event::ChatId;
 use crate::event_log::Rotation;
 use crate::recorder::Retention;
 
-/// A text that is shown nowhere.
+/// A string that no message and no debug output shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -26,7 +26,7 @@ impl Secret {
         Self(text.to_owned())
     }
 
-    /// The text, to be sent to where it belongs and nowhere else.
+    /// The string, for the place where it belongs and no other.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -38,36 +38,36 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// All that can be configured.
+/// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the log and the state lie.
+    /// The folder of the event log and the state.
     pub data_dir: PathBuf,
     /// The zone in which times are shown.
     pub time_zone: Tz,
     /// Where frames come from.
     pub capture: Capture,
-    /// The bot, where there is a token.
+    /// The bot; `None` without a token.
     pub telegram: Option<Telegram>,
     /// How long the same device and network alert only once.
     pub alert_cooldown: Duration,
     /// How long an alert waits for Telegram before it is only counted.
     pub alert_keep: Duration,
-    /// How long a followed device must be silent to have left.
+    /// After how long without a probe a followed device has left.
     pub follow_silence: Duration,
     /// How long a probe may wait for its fsync.
     pub fsync_interval: Duration,
-    /// How often the state goes to sled.
+    /// How often the state is saved to sled.
     pub checkpoint_interval: Duration,
     /// When a segment of the log is sealed.
     pub rotation: Rotation,
-    /// How long what was heard is kept.
+    /// How long events and devices are kept.
     pub retention: Retention,
-    /// Where health and metrics are served, where they are.
+    /// The address on which health and metrics are served, if any.
     pub monitoring: Option<SocketAddr>,
     /// Files of other programs that give names to addresses.
     pub name_files: Vec<PathBuf>,
-    /// Names of addresses; `None` where the configuration has no such table.
+    /// Names of addresses; `None` without a table `[devices]`.
     pub devices: Option<BTreeMap<MacAddr, String>>,
 }
 
@@ -76,20 +76,20 @@ pub struct Config {
 pub struct Capture {
     /// Where frames come from.
     pub sources: Vec<Source>,
-    /// The bytes of a frame that are captured.
+    /// How many bytes of a frame are captured.
     pub snaplen: u32,
-    /// The kernel's buffer for a live interface.
+    /// The kernel's buffer for each interface, in bytes.
     pub buffer_bytes: u32,
 }
 
-/// Where frames come from.
+/// A source of frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The interface, the file, or whatever it is.
+    /// The interface, file, stream or command.
     pub origin: capture::Source,
     /// The name under which its probes are recorded.
     pub name: String,
-    /// How an interface is put into monitor mode; none is where this is missing.
+    /// How an interface is put into monitor mode; `None` captures on it as it is.
     pub monitor: Option<monitor::Settings>,
 }
 
@@ -98,48 +98,48 @@ pub struct Source {
 pub struct Telegram {
     /// The bot's token, as @BotFather gave it.
     pub token: Secret,
-    /// The chats whose persons own the bot: they let others in and remove them.
+    /// The private chats of the people who own the bot: they give others access and remove them.
     pub owners: Vec<ChatId>,
-    /// The chats that are served, the owners' among them.
+    /// The chats that have access, including the owners.
     pub chats: Vec<ChatId>,
     /// The Bot API server.
     pub api_url: Url,
     /// How updates arrive.
     pub updates: Updates,
-    /// When alerts go out.
+    /// When alerts are sent.
     pub delivery: Delivery,
 }
 
-/// When alerts go out.
+/// When alerts are sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery {
-    /// How long alerts are gathered once a few came by themselves; zero sends each by itself.
+    /// How long alerts are gathered after the first few were sent one by one; zero never gathers.
     pub gather: Duration,
-    /// The hours in which they wait.
+    /// The hours in which none is sent.
     pub quiet: Option<QuietHours>,
-    /// How long a source of frames may give none before that is told; `None`: for ever.
+    /// After how long without a frame a source is reported; `None` never reports.
     pub silence: Option<Duration>,
 }
 
 /// How updates arrive.
 #[derive(Debug, Clone)]
 pub enum Updates {
-    /// The bot asks for them.
+    /// The bot polls.
     Polling,
     /// Telegram posts them.
     Webhook(Webhook),
 }
 
-/// Where Telegram posts to.
+/// The webhook to which Telegram posts.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// The public address to which Telegram posts; the bot adds an unguessable path.
     pub url: Url,
-    /// Who serves the TLS that Telegram asks for.
+    /// Who serves TLS.
     pub tls: Tls,
-    /// Where the bot listens.
+    /// The address on which the bot listens.
     pub listen: SocketAddr,
-    /// What each post must carry; made at each start where it is not given.
+    /// The secret that each post must carry; `None` makes a new one at each start.
     pub secret_token: Option<Secret>,
 }
 

@@ -1,4 +1,4 @@
-//! The hours of the day in which nobody wants to be disturbed.
+//! The hours of the day in which no alert is sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,8 +11,7 @@ use crate::event::Timestamp;
 
 const DAY_SECONDS: u32 = 86_400;
 
-/// From one time of day to another, which may be on the next day. They are what clocks show, so that they
-/// move with daylight saving time.
+/// From one local time of day to another, which may be on the next day. Daylight saving time moves them with the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuietHours {
     from: NaiveTime,
@@ -20,7 +19,7 @@ pub struct QuietHours {
 }
 
 impl QuietHours {
-    /// Whether `time` is in them, in this zone.
+    /// Whether `time` is within them, in this zone.
     pub fn covers(&self, time: Timestamp, zone: Tz) -> bool {
         let clock = time.to_utc().with_timezone(&zone).time();
         match self.from < self.to {
@@ -29,7 +28,7 @@ impl QuietHours {
         }
     }
 
-    /// How long they are on a day without a change of the clock.
+    /// Their length on a day without a change of the clock.
     pub fn length(&self) -> Duration {
         let [from, to] = [self.from, self.to].map(|time| time.num_seconds_from_midnight());
         Duration::from_secs(u64::from((to + DAY_SECONDS - from) % DAY_SECONDS))
@@ -42,18 +41,18 @@ impl fmt::Display for QuietHours {
     }
 }
 
-/// Text such as `22:30-07:00` is none.
+/// The text is not a range such as `22:30-07:00`.
 #[derive(Debug)]
-pub struct NoHours;
+pub struct InvalidQuietHours;
 
 impl FromStr for QuietHours {
-    type Err = NoHours;
+    type Err = InvalidQuietHours;
 
-    fn from_str(text: &str) -> Result<Self, NoHours> {
-        let (from, to) = text.split_once('-').ok_or(NoHours)?;
-        let time = |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| NoHours);
+    fn from_str(text: &str) -> Result<Self, InvalidQuietHours> {
+        let (from, to) = text.split_once('-').ok_or(InvalidQuietHours)?;
+        let time = |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| InvalidQuietHours);
         let (from, to) = (time(from)?, time(to)?);
-        if from == to { Err(NoHours) } else { Ok(Self { from, to }) }
+        if from == to { Err(InvalidQuietHours) } else { Ok(Self { from, to }) }
     }
 }
 
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_what_the_clock_shows_when_it_is_changed() {
+    fn follow_daylight_saving_time() {
         // On 29 March 2026 it goes from 02:00 to 03:00, on 25 October from 03:00 back to 02:00.
         for (utc, expected) in [
             ("2026-03-29T00:59:59.000000Z", false),
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hours_is_refused() {
+    fn rejects_invalid_ranges() {
         for text in ["", "22:30", "22:30-", "24:00-07:00", "7-8", "07:00-07:00", "22:30-07:00-08:00"] {
             assert!(text.parse::<QuietHours>().is_err(), "{text}");
         }

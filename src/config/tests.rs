@@ -1,3 +1,4 @@
+mod documentation;
 mod sources;
 
 use std::collections::{BTreeSet, HashMap};
@@ -30,7 +31,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
         .map_err(|error| with_remedy(&error, error.remedy()).replace(path.to_str().unwrap(), "FILE"))
 }
 
-/// The example with the line of every key that it leaves out.
+/// The example with its commented-out keys uncommented.
 fn whole_example() -> String {
     let uncommented = |line: &str| {
         let assignment = line.strip_prefix("# ")?;
@@ -38,53 +39,6 @@ fn whole_example() -> String {
         (key.starts_with('"') || !key.contains(' ')).then(|| assignment.to_owned())
     };
     EXAMPLE.lines().map(|line| uncommented(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
-}
-
-/// Where a key stands in a TOML table, as JSON.
-fn value_of(table: &toml::Table, key: &str) -> Option<serde_json::Value> {
-    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
-    let value = table.get(first)?;
-    match value {
-        toml::Value::Table(table) if !rest.is_empty() => value_of(table, rest),
-        value => Some(serde_json::to_value(value).unwrap()),
-    }
-}
-
-/// Keys outside the tables of sources.
-fn file_keys() -> Vec<Key> {
-    keys().into_iter().filter(|key| !key.name.starts_with("capture.sources.")).collect()
-}
-
-#[test]
-fn the_example_has_every_key_once() {
-    let mut table = String::new();
-    let mut found = BTreeSet::new();
-    for line in whole_example().lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            table = name.to_owned();
-        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
-            let key = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
-            let is_new = found.insert(if table == DEVICES { DEVICES.to_owned() } else { key.clone() });
-            assert!(is_new || table == DEVICES, "{key} stands there twice");
-        }
-    }
-    assert_eq!(found, file_keys().into_iter().map(|key| key.name).collect());
-}
-
-#[test]
-fn the_example_shows_every_default_and_comments_out_keys_without_one() {
-    let example: toml::Table = EXAMPLE.parse().unwrap();
-    for Key { name, default } in file_keys().into_iter().filter(|key| key.name != DEVICES) {
-        assert_eq!(value_of(&example, &name), default, "{name}");
-    }
-}
-
-#[test]
-fn the_example_explains_the_keys_of_a_source() {
-    for key in keys() {
-        let Some(name) = key.name.strip_prefix("capture.sources.") else { continue };
-        assert!(EXAMPLE.contains(&format!("{name} = ")), "{name}");
-    }
 }
 
 #[test]
@@ -122,7 +76,7 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
 }
 
 #[test]
-fn where_the_webhook_is_heard_follows_from_who_serves_tls() {
+fn the_webhook_listens_by_default_where_its_tls_mode_needs_it() {
     let listen = |keys: &str| {
         let text =
             format!("[telegram]\ntoken = \"{TOKEN}\"\nmode = \"webhook\"\n[telegram.webhook]\n{keys}\n");
@@ -284,7 +238,7 @@ fn errors_name_file_key_and_expectation() {
 }
 
 #[test]
-fn a_missing_file_is_told() {
+fn a_missing_file_is_an_error() {
     let error = load_from(Some(Path::new("/no/such.toml")), HashMap::new()).unwrap_err().to_string();
     assert!(error.starts_with("could not read the configuration /no/such.toml: No such file"), "{error}");
 }

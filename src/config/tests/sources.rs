@@ -1,9 +1,9 @@
 use super::*;
 use crate::capture::monitor;
 
-/// What is wrong with `sources`, or how each reads.
-fn of_sources(capture: &str) -> String {
-    let told = |source: &Source| {
+/// The sources as they are read from these keys of `[capture]`, or the error.
+fn parsed(capture: &str) -> String {
+    let describe = |source: &Source| {
         let Source { origin, name, monitor } = source;
         let monitor = monitor.as_ref().map(|monitor::Settings { channels, bands, dwell, force }| {
             let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
@@ -13,14 +13,14 @@ fn of_sources(capture: &str) -> String {
         format!("{name}: {origin:?}, {}", monitor.unwrap_or("as it is".to_owned()))
     };
     match load(&format!("[capture]\n{capture}"), &[]) {
-        Ok(config) => config.capture.sources.iter().map(told).collect::<Vec<_>>().join("\n"),
+        Ok(config) => config.capture.sources.iter().map(describe).collect::<Vec<_>>().join("\n"),
         Err(error) => error,
     }
 }
 
 #[test]
 fn sources_are_texts_or_tables() {
-    insta::assert_snapshot!(of_sources(r#"
+    insta::assert_snapshot!(parsed(r#"
 channels = [11]
 sources = [
     "wlan1",
@@ -43,7 +43,7 @@ sources = [
     ssh root@ap tcpdump: Command("ssh root@ap tcpdump -i mon0 -U -w -"), as it is
     attic: Command("cat pipe"), as it is
     "##);
-    insta::assert_snapshot!(of_sources(r#"
+    insta::assert_snapshot!(parsed(r#"
 monitor = "off"
 bands = ["5"]
 dwell_milliseconds = 100
@@ -56,7 +56,7 @@ sources = ["wlan1", { interface = "wlan2", monitor = "auto" }, { interface = "wl
 }
 
 #[test]
-fn what_is_wrong_with_a_source_is_told() {
+fn rejects_invalid_sources() {
     let wrong = [
         "sources = 7",
         "sources = [7]",
@@ -91,8 +91,8 @@ fn what_is_wrong_with_a_source_is_told() {
         "dwell_milliseconds = 9",
         "force = \"yes\"",
     ];
-    let told: Vec<String> = wrong.iter().map(|text| format!("{text}\n    {}", of_sources(text))).collect();
-    insta::assert_snapshot!(told.join("\n"), @r##"
+    let errors: Vec<String> = wrong.iter().map(|text| format!("{text}\n    {}", parsed(text))).collect();
+    insta::assert_snapshot!(errors.join("\n"), @r##"
     sources = 7
         FILE: `capture.sources` is an integer: expected a list of sources such as ["wlan1", { command = "ssh root@ap …" }]
     sources = [7]
@@ -161,7 +161,7 @@ fn what_is_wrong_with_a_source_is_told() {
 }
 
 #[test]
-fn the_environment_says_how_interfaces_are_listened_with() {
+fn the_environment_sets_the_keys_of_interfaces() {
     let variables = [
         ("PROBEWATCH__CAPTURE__SOURCES", "wlan1"),
         ("PROBEWATCH__CAPTURE__CHANNELS", "1,6"),
