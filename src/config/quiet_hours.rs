@@ -50,7 +50,8 @@ impl FromStr for QuietHours {
 
     fn from_str(text: &str) -> Result<Self, InvalidQuietHours> {
         let (from, to) = text.split_once('-').ok_or(InvalidQuietHours)?;
-        let time = |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| InvalidQuietHours);
+        let time =
+            |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").map_err(|_| InvalidQuietHours);
         let (from, to) = (time(from)?, time(to)?);
         if from == to { Err(InvalidQuietHours) } else { Ok(Self { from, to }) }
     }
