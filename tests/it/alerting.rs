@@ -18,6 +18,7 @@ use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{CHATS, Input, Running, events, probe, settings};
 use crate::support::service::toml_string;
 use crate::support::tap_radio::TapRadio;
+use crate::support::wait;
 
 const VAN: &str = "00:23:a7:19:5c:02";
 const ZONE: chrono_tz::Tz = chrono_tz::Tz::UTC;
@@ -444,7 +445,7 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
     let device = DeviceKey::Address(van());
     let follow = Event::new(now, EventKind::Follow { chat: OWNER, device, silence_seconds: 1 });
     running.record(&Input::Change(follow));
-    running.runtime.block_on(running.handle.alerts_waiting());
+    wait::block_on(&running.runtime, "an alert", running.handle.alerts_waiting());
     assert_eq!(left(&running), 1);
     running.stop();
     let running = listening();

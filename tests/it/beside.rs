@@ -2,11 +2,11 @@
 //! they print without it, through a socket that only its owner may open; recording goes on.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::support::bot_api::BotApi;
 use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, pcap_bytes, push_pcap_record};
 use crate::support::recorder::{Running, one_segment, probe, settings};
 use crate::support::service::{self, Config, Service, probewatch_command};
-use crate::support::wait_until;
+use crate::support::{DEADLINE, process, wait, wait_until};
 
 /// A service that hears what a test writes to its standard input.
 struct Box {
@@ -274,7 +274,7 @@ fn a_service_that_does_not_answer_is_not_waited_for() {
     let box_ = Box::start();
     let signal = |signal: &str| {
         let id = box_.service.id().to_string();
-        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        assert!(process::output(std::process::Command::new("kill").args([signal, &id])).status.success());
     };
     signal("-STOP");
     for command in [&["status"][..], &["chat"], &["check"]] {
@@ -308,7 +308,8 @@ fn who_chats_and_says_nothing_keeps_no_other_command_out() {
     for chat in &mut chats {
         drop(chat.stdin.take());
     }
-    assert_eq!(chats.into_iter().map(|mut chat| chat.wait().unwrap()).filter(|end| end.success()).count(), 8);
+    let ends = chats.into_iter().map(|mut chat| process::wait_for_exit(&mut chat, "a chat to end"));
+    assert_eq!(ends.filter(ExitStatus::success).count(), 8);
     wait_until("room for another", || {
         stdout(&box_.run_with(&["chat"], b"alice\n")).contains("Alice").then_some(())
     });
@@ -323,12 +324,12 @@ fn several_are_answered_at_once_and_no_more_than_some() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(chat.stdout.take().unwrap());
+    let said = process::lines(chat.stdout.take().unwrap());
     let mut ask = |line: &str, wanted: &str| {
         chat.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
         let mut answer = String::new();
         while !answer.contains(wanted) {
-            assert!(said.read_line(&mut answer).unwrap() > 0, "{answer}");
+            answer += &wait::receive(&said, &format!("{wanted:?} in the answer"));
         }
     };
     ask("alice\n", "Wi-Fi probe stats for Alice");
@@ -351,7 +352,7 @@ fn several_are_answered_at_once_and_no_more_than_some() {
     wait_until("room for another", || box_.run(&["status"]).status.success().then_some(()));
     ask("/watches\n", "because");
     drop(chat.stdin.take());
-    assert!(chat.wait().unwrap().success());
+    assert!(process::wait_for_exit(&mut chat, "the chat to end").success());
 }
 
 #[test]
@@ -365,6 +366,8 @@ fn what_is_no_request_is_refused_and_costs_nothing() {
         (&long, "this is longer than the service takes"),
     ] {
         let mut stream = UnixStream::connect(box_.socket()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
         // It may be answered before all of it is taken.
         let _ = stream.write_all(request);
         let mut answer = Vec::new();
@@ -395,7 +398,8 @@ fn a_socket_that_was_left_behind_is_replaced() {
     let held = box_.run(&["lookup", ALICE]);
     assert_eq!(held.status.code(), Some(1));
     assert!(stderr(&held).contains("in use by another probewatch"), "{}", stderr(&held));
-    drop(lock);
+    // A program that another test is just starting holds a copy of this file until it runs.
+    lock.unlock().unwrap();
     box_.service.restart();
     box_.service.wait_for_log_event("webhook_registered", &[]);
     assert_eq!(box_.json(&["status", "--json"])["running"], true);

@@ -248,7 +248,7 @@ fn an_update_whose_post_is_cut_off_is_answered_all_the_same() {
         webhook.secret_token.as_deref().unwrap(),
         body.len()
     );
-    let mut post = std::net::TcpStream::connect(home.service.listen_address()).unwrap();
+    let mut post = http::connect(home.service.listen_address()).unwrap();
     post.write_all(head.as_bytes()).unwrap();
     post.write_all(body.as_bytes()).unwrap();
     home.api.wait_for_call("sendMessage", |_| true);

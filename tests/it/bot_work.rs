@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::bot_api::{BotApi, Incoming, SentMessage};
 use crate::support::held_disk::HeldDisk;
 use crate::support::recorder::{Input, Running, one_segment, probe, settings};
+use crate::support::{DEADLINE, wait};
 
 const CHAT: i64 = 1001;
 const OTHER: i64 = 1002;
@@ -79,7 +80,7 @@ impl Bot {
 
     fn stop(self) {
         self.stop.cancel();
-        self.runtime.block_on(self.serving).unwrap().unwrap();
+        wait::block_on(&self.runtime, "the bot to stop", self.serving).unwrap().unwrap();
         self.recorder.stop();
         self.api.assert_clean();
     }
@@ -91,19 +92,19 @@ fn long_work_is_shown_and_the_line_is_gone_when_it_ends() {
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
     let bot = Bot::start(None, move || {
-        let _ = tokio::task::block_in_place(|| ended.lock().unwrap().recv());
+        let _ = tokio::task::block_in_place(|| ended.lock().unwrap().recv_timeout(DEADLINE));
         Vec::new()
     });
     let api = &bot.api;
 
     api.push(Incoming::text(CHAT, "/status"));
     api.wait_for_call("sendChatAction", |call| call.params["action"] == "typing");
-    let line = api.wait_for_message(|message| message.chat_id == CHAT);
-    assert!(line.plain.starts_with('⏳') && line.raw["disable_notification"] == true, "{}", line.plain);
+    let line = api.wait_for_progress(|message| message.chat_id == CHAT);
+    assert!(line.raw["disable_notification"] == true, "{}", line.plain);
     // Others are answered meanwhile.
     bot.ask(OTHER, "/help");
     // The line is edited at times, and the action shown again.
-    let edited = api.wait_for_message(|message| message.method == "editMessageText");
+    let edited = api.wait_for_progress(|message| message.method == "editMessageText");
     assert_eq!(edited.message_id, line.message_id);
     assert!(edited.at - line.at >= Duration::from_millis(1900), "{:?}", edited.at - line.at);
     let actions = api.wait_for_calls("sendChatAction", 2);
@@ -146,21 +147,17 @@ fn a_pressed_button_does_not_wait_for_what_takes_long() {
     // What comes at once tells what was done, and is not ended before.
     assert!(ends.iter().all(|end| end.at - pressed >= Duration::from_millis(2900)));
     let lines = api.sent_after(seen);
-    assert!(lines.iter().all(|line| line.plain.starts_with('⏳')), "{lines:?}");
+    assert!(lines.iter().all(SentMessage::is_progress), "{lines:?}");
     assert_eq!(api.unanswered_presses(), 0);
 
     disk.release();
-    let answer_in = |chat: i64| {
-        api.wait_for_message_after(seen, |message| {
-            message.chat_id == chat && !message.plain.starts_with('⏳')
-        })
-    };
+    let answer_in = |chat: i64| api.wait_for_message_after(seen, |message| message.chat_id == chat);
     assert!(answer_in(CHAT).plain.contains(&VAN.to_string()));
     // A few words that would have vanished again are a message now.
     assert!(answer_in(OTHER).plain.contains("Watching for \"Depot\""));
     assert_eq!(answer_in(THIRD).method, "sendPhoto");
     api.wait_until_confirmed();
-    for line in api.sent_after(seen).iter().filter(|message| message.plain.starts_with('⏳')) {
+    for line in api.sent_after(seen).iter().filter(|message| message.is_progress()) {
         api.wait_for_call("deleteMessage", |call| call.params["message_id"] == line.message_id);
     }
     let answered = api.calls().iter().filter(|call| call.method == "answerCallbackQuery").count();

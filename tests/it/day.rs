@@ -22,6 +22,7 @@ mod stage;
 use crate::support::home::Mode;
 use crate::support::require;
 use crate::support::transcript::MASKS;
+use crate::support::wait;
 
 /// What was said is what the snapshot of this name has.
 fn assert_said(name: &str, said: &str) {
@@ -57,6 +58,6 @@ fn a_day(mode: Mode) {
 fn an_evening_by_webhook_and_by_polling() {
     let evening = |mode| std::thread::spawn(move || evening::an_evening(mode));
     for said in [Mode::Webhook, Mode::Polling].map(evening) {
-        assert_said("an_evening", &said.join().unwrap());
+        assert_said("an_evening", &wait::join(said, "the end of the evening"));
     }
 }

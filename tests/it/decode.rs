@@ -2,7 +2,7 @@
 //! left out.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::support::frames::{DLT_IEEE802_11_RADIO, Fcs, ProbeRequestFrame, pcap_bytes};
 use crate::support::require::captures_dir;
 use crate::support::service::{probewatch, probewatch_command, probewatch_with_input};
+use crate::support::{process, wait};
 
 const SOURCE: &str = "a4:83:e7:4e:39:15";
 
@@ -42,17 +43,12 @@ fn a_capture_that_goes_on_is_printed_as_it_comes() {
     let mut input = decode.stdin.take().unwrap();
     let output = decode.stdout.take().unwrap();
     input.write_all(&capture(&[Fcs::Good])).unwrap();
-    let (told, printed) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).unwrap();
-        let _ = told.send(line);
-    });
+    let lines = process::lines(output);
     // The input stays open, so nothing but the frame itself can have brought this out.
-    let line = printed.recv_timeout(crate::support::DEADLINE);
+    let line = wait::receive(&lines, "the line of a frame");
     drop(input);
-    assert!(decode.wait().unwrap().success());
-    assert!(line.unwrap().contains(SOURCE));
+    assert!(process::wait_for_exit(&mut decode, "decode to end").success());
+    assert!(line.contains(SOURCE));
 }
 
 #[test]
@@ -108,10 +104,11 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let lines = process::lines(child.stdout.take().unwrap());
+    let first = wait::receive(&lines, "the first line");
+    drop(lines);
     assert!(serde_json::from_str::<Value>(&first).is_ok(), "{first}");
-    let output = child.wait_with_output().unwrap();
+    let output = process::finish(child, "decode to end");
     assert!(output.status.success(), "{}", output.status);
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }

@@ -12,7 +12,8 @@ use std::process::Command;
 use probewatch::capture::{Capture, PcapWriter, Settings, Source};
 use probewatch::dot11::{Fcs, LinkType, RequestedSsid, hex};
 
-use crate::support::require::{captures_dir, skip, tshark_present};
+use crate::support::process;
+use crate::support::require::{captures_dir, runs_with, tshark_present};
 
 /// A probe request in tshark's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +43,14 @@ fn tshark(path: &Path, check_fcs: bool) -> Vec<Fields> {
         "wlan.seq",
         "wlan.fcs.status",
     ];
-    let output = Command::new("tshark")
+    let mut command = Command::new("tshark");
+    command
         .args(["-n", "-o", &format!("wlan.check_checksum:{}", if check_fcs { "TRUE" } else { "FALSE" })])
         .arg("-r")
         .arg(path)
         .args(["-Y", "wlan.fc.type_subtype==4 && wlan.sa", "-T", "fields", "-E", "occurrence=f"])
-        .args(fields.iter().flat_map(|field| ["-e", field]))
-        .output()
-        .unwrap();
+        .args(fields.iter().flat_map(|field| ["-e", field]));
+    let output = process::output(&mut command);
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines()
         .map(|line| {
@@ -358,11 +359,11 @@ fn every_form_of_file_reads_as_in_tshark() {
         &["-F", "pcap", "-s", "60"],
         &["-F", "pcapng", "-s", "52"],
     ] {
-        let edited = Command::new("editcap").args(arguments).args([&real, &path]).output();
-        match edited {
-            Ok(output) if output.status.success() => {}
-            _ => return skip("editcap is not installed"),
+        if !runs_with("editcap", "--version") {
+            return;
         }
+        let edited = process::output(Command::new("editcap").args(arguments).args([&real, &path]));
+        assert!(edited.status.success(), "{edited:?}");
         let (ours, theirs) = (ours(&path, true), tshark(&path, true));
         assert_eq!(ours.len(), 13);
         assert_eq!(ours, theirs, "{arguments:?}");
@@ -386,15 +387,13 @@ fn several_link_types_in_one_file_read_as_in_tshark() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("merged.pcapng");
-    let merged = Command::new("mergecap")
-        .args(["-F", "pcapng", "-w"])
-        .arg(&path)
-        .args(files.map(|file| real.join(file)))
-        .output();
-    match merged {
-        Ok(output) if output.status.success() => {}
-        _ => return skip("mergecap is not installed"),
+    if !runs_with("mergecap", "--version") {
+        return;
     }
+    let mut merge = Command::new("mergecap");
+    merge.args(["-F", "pcapng", "-w"]).arg(&path).args(files.map(|file| real.join(file)));
+    let merged = process::output(&mut merge);
+    assert!(merged.status.success(), "{merged:?}");
     let (ours, theirs) = (ours(&path, true), tshark(&path, true));
     assert_eq!(ours.len(), 35);
     assert_eq!(ours, theirs);

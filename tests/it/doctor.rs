@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use crate::commands::{ALICE, TIME, stderr, stdout};
+use crate::support::DEADLINE;
 use crate::support::bot_api::{BotApi, Fault};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, write_pcap};
 use crate::support::require;
 use crate::support::service::{Config, Service, probewatch, probewatch_as_nobody, toml_string};
 use crate::support::tap_radio::TapRadio;
+use crate::support::wait::Wait;
 
 fn frame() -> Vec<u8> {
     ProbeRequestFrame::new(ALICE).ssid("RNM0").signal(-40).build()
@@ -248,7 +250,8 @@ fn an_interface_gives_frames_or_is_told_to_give_none() {
             let mut beacon = frame();
             let header = usize::from(u16::from_le_bytes([beacon[2], beacon[3]]));
             beacon[header] = 8 << 4;
-            while !heard.load(Ordering::Relaxed) {
+            let wait = Wait::start(DEADLINE, "doctor to end");
+            while !heard.load(Ordering::Relaxed) && wait.left().is_some() {
                 radio.transmit(&beacon);
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }

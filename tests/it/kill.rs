@@ -18,6 +18,7 @@ use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes, push_pcap_record}
 use crate::support::home::{CHAT, is_alert};
 use crate::support::ndjson;
 use crate::support::service::{Config, Service, log_event};
+use crate::support::wait_until;
 
 const KILLS: usize = 200;
 
@@ -252,10 +253,9 @@ impl World {
             let reply = api.wait_for_message_after(seen, |message| !is_alert(message)).plain;
             reply.lines().find(|line| line.starts_with("Alerts waiting")).unwrap().to_owned()
         };
-        let deadline = std::time::Instant::now() + crate::support::DEADLINE;
-        while waiting(&self.api) != "Alerts waiting for Telegram: 0" {
-            assert!(std::time::Instant::now() < deadline, "the alerts are not delivered");
-        }
+        wait_until("every alert to be delivered", || {
+            (waiting(&self.api) == "Alerts waiting for Telegram: 0").then_some(())
+        });
         let status = self.service.terminate();
         assert!(status.success(), "{status}");
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use probewatch::capture::{Capture, CaptureError, Settings, Source, with_remedy};
 use probewatch::dot11::{Fcs, LinkType};
@@ -17,7 +17,7 @@ use probewatch::dot11::{Fcs, LinkType};
 use crate::support::frames::ProbeRequestFrame;
 use crate::support::require;
 use crate::support::tap_radio::TapRadio;
-use crate::support::wait_until;
+use crate::support::{process, wait, wait_until};
 
 /// A radio, or `None` after a skip was told.
 fn radio() -> Option<TapRadio> {
@@ -60,7 +60,7 @@ fn probe_requests_are_heard_and_an_idle_capture_stops_at_once() {
     }
     let mut last_frame_us = None;
     for sequence in [2, 4] {
-        let (time_us, heard, signal_dbm, fcs) = heard.recv_timeout(Duration::from_secs(5)).unwrap();
+        let (time_us, heard, signal_dbm, fcs) = wait::receive(&heard, "a frame");
         assert_eq!((heard, signal_dbm, fcs), (sequence, Some(-42), Fcs::Absent));
         assert!((time_us - start).abs() < 5_000_000);
         last_frame_us = Some(time_us);
@@ -72,14 +72,15 @@ fn probe_requests_are_heard_and_an_idle_capture_stops_at_once() {
 
     // Far less than the minute after which it would wake by itself.
     stop.stop();
-    assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Err(mpsc::RecvTimeoutError::Disconnected));
-    run.join().unwrap().unwrap();
+    assert_eq!(wait::try_receive(&heard, "the end of the capture"), None);
+    wait::join(run, "the end of the capture").unwrap();
 }
 
 /// The sockets that a command holds which this process starts.
 fn sockets_of_a_command() -> String {
-    let find = Command::new("find").args(["/proc/self/fd", "-lname", "socket:*", "-printf", "%l\n"]).output();
-    let found = find.unwrap();
+    let mut find = Command::new("find");
+    find.args(["/proc/self/fd", "-lname", "socket:*", "-printf", "%l\n"]);
+    let found = process::output(&mut find);
     assert!(found.status.success(), "{found:?}");
     String::from_utf8(found.stdout).unwrap()
 }
@@ -108,12 +109,11 @@ fn no_frame_of_a_steady_stream_is_lost() {
     });
     for sequence in 0..4000 {
         radio.transmit(&frame(4, sequence));
-        let deadline = Duration::from_secs(20);
-        assert_eq!(heard.recv_timeout(deadline), Ok(sequence), "{counters:?}");
+        assert_eq!(wait::receive(&heard, "a frame"), sequence, "{counters:?}");
     }
     assert_eq!(counters.kernel_dropped.load(Relaxed), 0);
     stop.stop();
-    run.join().unwrap().unwrap();
+    wait::join(run, "the end of the capture").unwrap();
 }
 
 /// The kernel drops what does not fit into its buffer, and the counter says how much.
@@ -128,15 +128,12 @@ fn dropped_frames_are_counted() {
     }
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
     // Sampled while the air is silent.
-    let deadline = Instant::now() + Duration::from_secs(5);
     let total = || counters.probe_requests.load(Relaxed) + counters.kernel_dropped.load(Relaxed);
-    while total() < 2000 && Instant::now() < deadline {
-        thread::yield_now();
-    }
+    wait_until("every frame to be seen or dropped", || (total() >= 2000).then_some(()));
     assert!(counters.kernel_dropped.load(Relaxed) > 0, "{counters:?}");
     assert_eq!(total(), 2000);
     stop.stop();
-    run.join().unwrap().unwrap();
+    wait::join(run, "the end of the capture").unwrap();
 }
 
 #[test]
@@ -151,10 +148,10 @@ fn an_interface_that_goes_away_ends_the_capture_with_its_name() {
         })
     });
     radio.transmit(&frame(4, 7));
-    assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Ok(7));
+    assert_eq!(wait::receive(&heard, "a frame"), 7);
     let name = radio.name().to_owned();
     drop(radio);
-    let error = run.join().unwrap().unwrap_err();
+    let error = wait::join(run, "the end of the capture").unwrap_err();
     assert!(matches!(&error, CaptureError::InterfaceLost { interface, .. } if *interface == name), "{error}");
 }
 
@@ -165,7 +162,7 @@ fn an_interface_that_is_taken_down_ends_the_capture() {
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
     radio.set_up(false).unwrap();
     wait_until("the capture ends", || run.is_finished().then_some(()));
-    let error = run.join().unwrap().unwrap_err();
+    let error = wait::join(run, "the end of the capture").unwrap_err();
     assert!(matches!(error, CaptureError::InterfaceDown { .. }), "{error}");
 }
 
@@ -200,5 +197,5 @@ fn the_loop_of_a_silent_capture_turns() {
     let begun = wait_until("the first turn", || counters.loop_iterations().filter(|turns| *turns > 0));
     wait_until("further turns", || counters.loop_iterations().filter(|turns| *turns > begun + 2));
     stop.stop();
-    run.join().unwrap().unwrap();
+    wait::join(run, "the end of the capture").unwrap();
 }

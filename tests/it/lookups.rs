@@ -14,6 +14,7 @@ use probewatch::text::MESSAGE_LIMIT;
 use proptest::prelude::*;
 
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
+use crate::support::wait;
 
 /// A recorder with what it has heard, and the chat over it.
 struct Street {
@@ -49,12 +50,12 @@ impl Street {
 
     fn reply(&self, text: &str, in_reply_to: Option<&str>) -> Reply {
         let message = UserMessage { chat: CHATS[0], text, in_reply_to, update: None };
-        checked(self.recorder.runtime.block_on(self.chat.answer(message, &Progress::ignored())))
+        checked(wait::block_on(&self.recorder.runtime, "an answer", self.chat.answer(message, &Progress::ignored())))
     }
 
     fn press(&self, button: &Button) -> PressReply {
         let press = ButtonPress { chat: CHATS[0], data: &button.data, update: None };
-        match self.recorder.runtime.block_on(self.chat.press(press, &Progress::ignored())) {
+        match wait::block_on(&self.recorder.runtime, "what a press does", self.chat.press(press, &Progress::ignored())) {
             PressReply::Edit(answer) => PressReply::Edit(checked(answer)),
             PressReply::Send(answer) => PressReply::Send(checked(answer)),
             PressReply::NotifyAndEdit(text, answer) => PressReply::NotifyAndEdit(text, checked(answer)),
@@ -362,7 +363,7 @@ fn an_answer_from_the_log_tells_what_it_will_be() {
     };
     for text in [format!("/chart {}", device(1)), format!("/export {}", device(1))] {
         let message = UserMessage { chat: CHATS[0], text: &text, in_reply_to: None, update: None };
-        street.recorder.runtime.block_on(street.chat.answer(message, &progress));
+        wait::block_on(&street.recorder.runtime, "an answer", street.chat.answer(message, &progress));
     }
     let steps = steps.lock().unwrap();
     assert_eq!(*steps, ["Picture: ⏳ Reading the log: 0 %", "Document: ⏳ Reading the log: 0 %"]);

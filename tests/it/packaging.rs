@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::support::bot_api::BotApi;
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes};
+use crate::support::process;
 use crate::support::require;
 use crate::support::service::{self, Config, Service, probewatch};
 use crate::support::wait_until;
@@ -25,7 +26,7 @@ fn print(arguments: &[&str]) -> String {
 
 /// What a tool says of this file, which must be nothing.
 fn assert_silent(command: &mut Command, file: &Path) {
-    let output = command.arg(file).output().unwrap();
+    let output = process::output(command.arg(file));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && told.is_empty(), "{}: {told}", file.display());
 }
@@ -78,7 +79,7 @@ fn make(goal: &str, setting: &str) {
     // Not what the `make` says that runs these tests.
     command.env_remove("MAKEFLAGS");
     command.args([goal, setting, "PREFIX=/usr"]).env("CARGO_TARGET_DIR", target.path()).current_dir(root());
-    let output = command.output().unwrap();
+    let output = process::output(&mut command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -108,7 +109,7 @@ fn what_is_installed_is_in_its_place() {
 fn deb() -> Value {
     let mut command = Command::new(env!("CARGO"));
     command.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(root());
-    let metadata: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let metadata: Value = serde_json::from_slice(&process::output(&mut command).stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let program = packages.iter().find(|package| package["name"] == "probewatch").unwrap();
     program["metadata"]["deb"].clone()

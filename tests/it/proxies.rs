@@ -2,11 +2,12 @@
 //! an update through TLS as Telegram does, and the bot answers it.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::bot_api::{BotApi, Incoming};
+use crate::support::process;
 use crate::support::require;
 use crate::support::service::{Config, Service};
 use crate::support::wait_until;
@@ -23,9 +24,11 @@ fn documented_block(heading: &str) -> String {
     block.join("\n")
 }
 
-/// A port that is free: what a server is to listen on has to stand in its configuration.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+/// An address of this machine on which nobody else listens: what a server is to listen on has to stand in its
+/// configuration. All other tests use 127.0.0.1.
+fn free_address() -> SocketAddr {
+    let [a, b] = [(); 2].map(|()| fastrand::u8(1..255));
+    (Ipv4Addr::new(127, 1, a, b), 8443).into()
 }
 
 /// A server of others, which goes with the test.
@@ -42,7 +45,7 @@ struct Stage {
     folder: tempfile::TempDir,
     api: BotApi,
     service: Service,
-    port: u16,
+    address: SocketAddr,
 }
 
 impl Stage {
@@ -60,11 +63,12 @@ impl Stage {
         ]);
         certificate.args(["-subj", &format!("/CN={HOST}"), "-addext", &format!("subjectAltName=DNS:{HOST}")]);
         certificate.args(["-keyout", "privkey.pem", "-out", "fullchain.pem"]).current_dir(&folder);
-        assert!(certificate.stderr(Stdio::null()).status().unwrap().success());
+        let made = process::output(&mut certificate);
+        assert!(made.status.success(), "{made:?}");
         let api = BotApi::start();
         let service = Service::start_with(&api, Config::new(&api).sources(&["-"]));
         service.wait_for_log_event("webhook_registered", &[]);
-        Self { folder, api, service, port: free_port() }
+        Self { folder, api, service, address: free_address() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -81,10 +85,9 @@ impl Stage {
     /// Waits until the server takes connections, and posts what Telegram would.
     fn converse(&self, mut server: Command) {
         let mut proxy = Proxy(server.current_dir(&self.folder).stdin(Stdio::null()).spawn().unwrap());
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         wait_until("the proxy", || {
             assert_eq!(proxy.0.try_wait().unwrap(), None, "the proxy ended");
-            TcpStream::connect(address).ok()
+            TcpStream::connect(self.address).ok()
         });
         let webhook = self.api.webhook();
         let seen = self.api.sent_count();
@@ -103,11 +106,16 @@ impl Stage {
     fn curl(&self, path: &str, secret: &str, body: &str) -> String {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--max-time", "20", "--output", "/dev/null", "--write-out", "%{http_code}"]);
-        curl.args(["--cacert", "fullchain.pem", "--resolve", &format!("{HOST}:{}:127.0.0.1", self.port)]);
+        curl.args([
+            "--cacert",
+            "fullchain.pem",
+            "--resolve",
+            &format!("{HOST}:{}:{}", self.address.port(), self.address.ip()),
+        ]);
         curl.args(["--header", "Content-Type: application/json", "--data-binary", body]);
         curl.args(["--header", &format!("X-Telegram-Bot-Api-Secret-Token: {secret}")]);
-        curl.arg(format!("https://{HOST}:{}{path}", self.port)).env_remove("https_proxy");
-        let output = curl.current_dir(&self.folder).output().unwrap();
+        curl.arg(format!("https://{HOST}:{}{path}", self.address.port())).env_remove("https_proxy");
+        let output = process::output(curl.current_dir(&self.folder));
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -126,7 +134,8 @@ fn caddy_passes_posts_on() {
     let head = format!("{HOST} {{");
     let block = stage.documented_block("Caddy");
     assert!(block.starts_with(&head), "{block}");
-    let site = format!("{HOST}:{} {{\n    tls fullchain.pem privkey.pem", stage.port);
+    let (ip, port) = (stage.address.ip(), stage.address.port());
+    let site = format!("{HOST}:{port} {{\n    bind {ip}\n    tls fullchain.pem privkey.pem");
     let caddyfile =
         format!("{{\n    admin off\n    auto_https off\n}}\n{}\n", block.replacen(&head, &site, 1));
     fs::write(stage.path("Caddyfile"), caddyfile).unwrap();
@@ -147,7 +156,7 @@ fn nginx_passes_posts_on() {
     let block = stage.documented_block("nginx");
     assert!(block.contains("listen 443 ssl;"), "{block}");
     let server = block
-        .replace("listen 443 ssl;", &format!("listen 127.0.0.1:{} ssl;", stage.port))
+        .replace("listen 443 ssl;", &format!("listen {} ssl;", stage.address))
         .replace("/etc/letsencrypt/live/bot.example.org", &stage.folder.path().to_string_lossy());
     let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let folders: String = folders.map(|kind| format!("{kind}_temp_path {kind};\n")).concat();

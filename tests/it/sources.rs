@@ -15,6 +15,7 @@ use crate::support::frames::{
 };
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::http;
+use crate::support::process;
 use crate::support::recorder::{events, fold};
 use crate::support::require;
 use crate::support::service::{Config, Service, log_event, log_field, toml_string};
@@ -233,7 +234,7 @@ fn a_command_that_ends_has_ended_whoever_holds_its_output() {
     assert!(service.terminate().success());
     let heard: HashSet<String> = probes(&service).iter().map(|probe| probe.sensor.to_string()).collect();
     assert_eq!(heard.len(), 2, "the frames before the end count: {heard:?}");
-    assert!(Command::new("kill").arg(stray.id("id")).status().unwrap().success());
+    assert!(process::output(Command::new("kill").arg(stray.id("id"))).status.success());
 }
 
 #[test]
@@ -259,7 +260,7 @@ fn no_command_outlives_the_service() {
 fn a_named_pipe_waits_for_one_writer_after_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames");
-    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(process::output(Command::new("mkfifo").arg(&path)).status.success());
     let api = BotApi::start();
     let mut service = Service::start_with(&api, Config::new(&api).sources(&[path.to_str().unwrap()]));
     for source in [ATTIC, STREET] {

@@ -15,6 +15,7 @@ use probewatch::state::{State, StateStore};
 
 use crate::support::DEADLINE;
 use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
+use crate::support::wait;
 
 /// Opening sled waits for the disk, so that more may wait than there are cores.
 const WORKERS: usize = 4;
@@ -150,8 +151,7 @@ fn check(folder: &Path, states: &[State]) {
     }
     let mut outcomes = BTreeMap::new();
     for done in 0..count {
-        let told = told.recv_timeout(DEADLINE);
-        let (flip, outcome) = told.unwrap_or_else(|_| panic!("it hangs after {done} of {count} flips"));
+        let (flip, outcome) = wait::receive(&told, &format!("the outcome of flip {done} of {count}"));
         assert!(!matches!(outcome, Outcome::Wrong(_)), "{outcome:?} after {flip:?}");
         *outcomes.entry(outcome).or_insert(0) += 1;
     }

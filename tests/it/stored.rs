@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{ALICE, Data, RANDOM, TIME, stderr, stdout};
 use crate::support::frames::ProbeRequestFrame;
+use crate::support::process;
 use crate::support::recorder::copy;
 use crate::support::service::{probewatch, probewatch_command, probewatch_with_input};
 
@@ -416,7 +417,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut start = [0; 10];
         child.stdout.take().unwrap().read_exact(&mut start).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = process::finish(child, "export to end");
         assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{what:?}");
     }
 }

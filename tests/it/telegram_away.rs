@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome, SentMessage};
 use crate::support::home::{CHAT, Home, Mode, is_alert};
 use crate::support::recorder::{Input, Running, events, fold, probe, settings};
+use crate::support::wait;
 
 const GROUP: i64 = -200;
 const SUPERGROUP: i64 = -100_200;
@@ -305,7 +306,7 @@ fn an_update_that_comes_again_after_a_kill_acts_once_by_webhook() {
     });
     home.api.wait_for_call("sendMessage", |_| true);
     home.service.kill();
-    assert!(!post.join().unwrap(), "it was not acknowledged");
+    assert!(!wait::join(post, "the end of a post"), "it was not acknowledged");
     home.api.clear_faults();
     home.service.restart();
     home.wait_until_ready(2);

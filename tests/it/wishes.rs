@@ -10,6 +10,7 @@ use probewatch::event::{ChatId, Probe};
 use probewatch::text::MESSAGE_LIMIT;
 
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
+use crate::support::wait;
 
 const VAN: &str = "00:23:a7:19:5c:02";
 const ZONE: chrono_tz::Tz = chrono_tz::Tz::UTC;
@@ -47,12 +48,12 @@ impl Talk {
 
     fn ask_in(&self, chat: ChatId, text: &str) -> Reply {
         let message = UserMessage { chat, text, in_reply_to: None, update: None };
-        self.running.runtime.block_on(self.chat.answer(message, &Progress::ignored()))
+        wait::block_on(&self.running.runtime, "an answer", self.chat.answer(message, &Progress::ignored()))
     }
 
     fn pressed(&self, data: &str) -> PressReply {
         let press = ButtonPress { chat: OWNER, data, update: None };
-        self.running.runtime.block_on(self.chat.press(press, &Progress::ignored()))
+        wait::block_on(&self.running.runtime, "what a press does", self.chat.press(press, &Progress::ignored()))
     }
 
     fn press(&self, data: &str) -> String {

@@ -14,6 +14,7 @@ use crate::support::bot_api::{Incoming, SentMessage};
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{Running, events, fold, one_segment, settings};
 use crate::support::service::{Config, toml_string};
+use crate::support::wait;
 
 const BOB: i64 = 2002;
 const CAROL: i64 = 3003;
@@ -92,7 +93,8 @@ fn fill_the_house(data_dir: &Path) {
             Event::new(time, EventKind::Paired { chat: ChatId(chat), code, name: format!("Guest {chat}") }),
         ]
     });
-    running.runtime.block_on(running.handle.change_all(chats.collect())).unwrap();
+    wait::block_on(&running.runtime, "the changes to be on disk", running.handle.change_all(chats.collect()))
+        .unwrap();
     running.stop();
 }
 

@@ -16,6 +16,7 @@ use crate::support::bot_api::Incoming;
 use crate::support::home::Mode;
 use crate::support::recorder::{Running, one_segment, settings};
 use crate::support::service::{Config, Service, probewatch_with_input, toml_string};
+use crate::support::wait;
 
 const ANN: Person = Person::new("Ann", 1001);
 const BOB: Person = Person::new("Bob", 2002);
@@ -75,7 +76,7 @@ fn fill_to_the_brim(data_dir: &Path) {
         [follow, Event::new(time, EventKind::Ignore { chat, device: device(number) })]
     });
     let all = networks.chain(patterns).chain(devices).collect();
-    running.runtime.block_on(running.handle.change_all(all)).unwrap();
+    wait::block_on(&running.runtime, "the changes to be on disk", running.handle.change_all(all)).unwrap();
     running.stop();
 }
 

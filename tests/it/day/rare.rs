@@ -13,6 +13,7 @@ use probewatch::status::{SourceState, SourceStatus};
 
 use super::assert_said;
 use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};
+use crate::support::wait;
 
 const OWNER: ChatId = CHATS[0];
 
@@ -61,11 +62,11 @@ fn what_is_hardly_ever_said_reads_well_too() {
     let mut say = |what: &str, text: String| said.push_str(&format!("▶ {what}\n{text}\n\n"));
     let ask = |text: &str| {
         let message = UserMessage { chat: OWNER, text, in_reply_to: None, update: None };
-        running.runtime.block_on(chat.answer(message, &Progress::ignored())).text.to_string()
+        wait::block_on(&running.runtime, "an answer", chat.answer(message, &Progress::ignored())).text.to_string()
     };
     let press = |data: &str| {
         let press = ButtonPress { chat: OWNER, data, update: None };
-        match running.runtime.block_on(chat.press(press, &Progress::ignored())) {
+        match wait::block_on(&running.runtime, "what a press does", chat.press(press, &Progress::ignored())) {
             PressReply::Edit(answer) | PressReply::Send(answer) => answer.text.to_string(),
             PressReply::Notify(text) | PressReply::NotifyAndEdit(text, _) => text,
         }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -29,6 +29,7 @@ pub use schema::schema;
 pub use seen::{Call, Fault, Outcome, SentMessage, UploadedFile, Webhook};
 pub use updates::Incoming;
 
+use super::wait::Wait;
 use super::{DEADLINE, http};
 use server::Listener;
 
@@ -145,9 +146,10 @@ impl BotApi {
         self.shared.lock().webhooks.clone()
     }
 
-    /// Waits for the first accepted message of which this is true, among those from before as well.
-    pub fn wait_for_message(&self, mut wanted: impl FnMut(&SentMessage) -> bool) -> SentMessage {
-        self.wait_for("a message", |state| state.sent.iter().find(|message| wanted(message)).cloned())
+    /// Waits for the first accepted message of which this is true, among those from before as well. Progress
+    /// messages do not count: whether they come depends on how busy the machine is.
+    pub fn wait_for_message(&self, wanted: impl FnMut(&SentMessage) -> bool) -> SentMessage {
+        self.wait_for_message_after(0, wanted)
     }
 
     /// As [`Self::wait_for_message`], but only messages after the first `seen` count.
@@ -156,7 +158,17 @@ impl BotApi {
         seen: usize,
         mut wanted: impl FnMut(&SentMessage) -> bool,
     ) -> SentMessage {
-        self.wait_for("a message", |state| state.sent.iter().skip(seen).find(|m| wanted(m)).cloned())
+        self.wait_for("a message", |state| {
+            let mut messages = state.sent.iter().skip(seen).filter(|message| !message.is_progress());
+            messages.find(|message| wanted(message)).cloned()
+        })
+    }
+
+    /// Waits for the first accepted progress message of which this is true.
+    pub fn wait_for_progress(&self, mut wanted: impl FnMut(&SentMessage) -> bool) -> SentMessage {
+        self.wait_for("a progress message", |state| {
+            state.sent.iter().find(|message| message.is_progress() && wanted(message)).cloned()
+        })
     }
 
     /// Waits for the first call of a method (any case) of which this is true, whatever became of it.
@@ -363,18 +375,19 @@ impl BotApi {
 
     /// Waits until this gives something. Panics at the deadline, and as soon as a rule was broken.
     fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(&State) -> Option<T>) -> T {
-        let deadline = Instant::now() + DEADLINE;
+        let wait = Wait::start(DEADLINE, what);
         let mut state = self.shared.lock();
         loop {
             if let Some(found) = wanted(&state) {
                 return found;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || !state.violations.is_empty() {
-                drop(state);
-                panic!("waited for {what} in vain\n{}", self.report());
+            match wait.left() {
+                Some(left) if state.violations.is_empty() => state = self.shared.wait(state, left),
+                _ => {
+                    drop(state);
+                    wait.fail(&self.report());
+                }
             }
-            state = self.shared.wait(state, left);
         }
     }
 

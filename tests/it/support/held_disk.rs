@@ -1,5 +1,6 @@
 //! The machine's disk, which a test can hold: while it does, nothing gets onto it and no folder is listed, so that
-//! changes and readings of the log wait.
+//! changes and readings of the log wait. A test that fails meanwhile leaves it held, so each such wait ends after
+//! [`DEADLINE`].
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -39,12 +40,14 @@ impl Gate {
         if *listing == Listing::Next {
             *listing = Listing::Waits;
             self.changed_listing.notify_all();
-            drop(self.changed_listing.wait_while(listing, |listing| *listing != Listing::Free).unwrap());
+            let is_held = |listing: &mut Listing| *listing != Listing::Free;
+            drop(self.changed_listing.wait_timeout_while(listing, DEADLINE, is_held).unwrap());
         }
     }
 
     fn pass(&self) {
-        drop(self.changed.wait_while(self.is_held.lock().unwrap(), |is_held| *is_held).unwrap());
+        let is_held = self.is_held.lock().unwrap();
+        drop(self.changed.wait_timeout_while(is_held, DEADLINE, |is_held| *is_held).unwrap());
     }
 }
 

@@ -1,10 +1,14 @@
 //! The whole thing: the service with a radio to hear and a bot to talk to, and its owner.
 
+use std::time::Duration;
+
+use super::DEADLINE;
 use super::bot_api::{BotApi, Incoming, SentMessage};
 use super::frames::ProbeRequestFrame;
 use super::require;
 use super::service::{Config, Service};
 use super::tap_radio::TapRadio;
+use super::wait::Wait;
 
 /// The owner's chat, which is served.
 pub const CHAT: i64 = 1001;
@@ -97,14 +101,16 @@ impl Home {
 
     /// Asks until the reply says what is wanted, since a frame on the air takes its time to be recorded.
     pub fn ask_until(&self, text: &str, wanted: &str) -> SentMessage {
-        let deadline = std::time::Instant::now() + super::DEADLINE;
-        loop {
+        let mut seen = String::new();
+        let wait = Wait::start(DEADLINE, &format!("a reply to {text:?} with {wanted:?}"));
+        while wait.left().is_some() {
             let reply = self.ask(text);
             if reply.plain.contains(wanted) {
                 return reply;
             }
-            assert!(std::time::Instant::now() < deadline, "{text}: {:?} without {wanted:?}", reply.plain);
+            seen = reply.plain;
         }
+        wait.fail(&seen)
     }
 
     pub fn transmit(&mut self, source: &str, ssid: &str) {
@@ -115,9 +121,11 @@ impl Home {
 
     /// Sends frames until there is such a line in the log past the first `seen` of the run.
     pub fn transmit_until_line_after(&mut self, source: &str, seen: usize, wanted: &str) {
-        let deadline = std::time::Instant::now() + super::DEADLINE;
-        while !self.service.has_line_after(seen, wanted, std::time::Duration::from_millis(5)) {
-            assert!(std::time::Instant::now() < deadline, "no line with {wanted:?}");
+        let wait = Wait::start(DEADLINE, &format!("a line with {wanted:?} in the service's log"));
+        while !self.service.has_line_after(seen, wanted, Duration::from_millis(5)) {
+            if wait.left().is_none() {
+                wait.fail("");
+            }
             self.transmit(source, "Elsewhere");
         }
     }

@@ -1,7 +1,7 @@
 //! What the integration tests stand on: a Bot API server, a radio without hardware, a frame builder,
 //! the service under test, the oracle, and what a test may ask of the machine.
 //!
-//! Nothing here sleeps to wait for something: every wait is a condition with a deadline, and a missed
+//! Nothing here sleeps to wait for something: every wait is a condition with a deadline ([`wait`]), and a missed
 //! deadline panics with what was seen instead.
 
 #![allow(dead_code)]
@@ -18,34 +18,13 @@ pub mod http;
 pub mod log;
 pub mod ndjson;
 pub mod notify_socket;
+pub mod process;
 pub mod recorder;
 pub mod require;
 pub mod service;
 pub mod tap_radio;
 pub mod transcript;
 pub mod tshark;
+pub mod wait;
 
-use std::time::{Duration, Instant};
-
-/// How long a test waits for something that should happen at once.
-pub const DEADLINE: Duration = Duration::from_secs(20);
-
-/// How often something is looked at that does not tell by itself that it has changed.
-const LOOK: Duration = Duration::from_millis(3);
-
-/// Waits until this gives something. Panics at the deadline.
-pub fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    wait_at_most(DEADLINE, what, look)
-}
-
-/// As [`wait_until`], with a deadline of its own.
-pub fn wait_at_most<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "waited for {what} in vain");
-        std::thread::sleep(LOOK);
-    }
-}
+pub use wait::{DEADLINE, wait_at_most, wait_until};

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::wait_until;
+
 /// The log's files in the order of their events, each with the offset in its name; of one that is just
 /// being sealed there may be two.
 fn files(events: &Path) -> Vec<(u64, PathBuf)> {
@@ -36,14 +38,13 @@ fn text(path: &Path) -> Option<Vec<u8>> {
 
 /// The whole lines of the log's last file at this moment, with the offset in its name.
 pub fn last_lines(events: &Path) -> Option<(u64, Vec<u8>)> {
-    loop {
-        let (base, path) = files(events).pop()?;
-        // Sealed and gone between the two looks: look again.
-        let Some(mut lines) = text(&path) else { continue };
+    wait_until("a segment that is not just being sealed", || {
+        let Some((base, path)) = files(events).pop() else { return Some(None) };
+        let mut lines = text(&path)?;
         let whole = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         lines.truncate(whole);
-        return Some((base, lines));
-    }
+        Some(Some((base, lines)))
+    })
 }
 
 /// The events of a log that is being written, as far as their lines are whole.

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::DEADLINE;
+use super::wait::Wait;
 
 /// A socket in a folder of its own, which takes messages from the start.
 pub struct NotifySocket {
@@ -39,8 +40,10 @@ impl NotifySocket {
     /// The messages up to the first that has such a line. Panics at the deadline.
     pub fn wait_for(&self, start_of_line: &str) -> Vec<String> {
         let mut seen = Vec::new();
-        let found = self.take(DEADLINE, start_of_line, &mut seen);
-        assert!(found, "waited for {start_of_line} in vain; there were {seen:?}");
+        let wait = Wait::start(DEADLINE, &format!("the message {start_of_line:?} to systemd"));
+        if !self.take(wait.left().unwrap_or_default(), start_of_line, &mut seen) {
+            wait.fail(&format!("{seen:?}"));
+        }
         seen
     }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
@@ -15,7 +15,7 @@ use probewatch::recorder::{CapturedProbe, Recorder, RecorderError, RecorderHandl
 use probewatch::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, State};
 use tokio::runtime::Runtime;
 
-use super::DEADLINE;
+use super::{wait, wait_until};
 
 pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
 
@@ -53,15 +53,10 @@ pub struct Running {
 /// Opens the recorder. What another test is just starting as a process has, until it runs, the lock that this
 /// process let go of.
 fn open(settings: &Settings) -> (Recorder, RecorderHandle) {
-    let begun = Instant::now();
-    loop {
-        match Recorder::open(settings.clone()) {
-            Err(RecorderError::Lock(LockError::Held { .. })) if begun.elapsed() < DEADLINE => {
-                std::thread::yield_now();
-            }
-            opened => return opened.unwrap(),
-        }
-    }
+    wait_until("the lock of the data directory", || match Recorder::open(settings.clone()) {
+        Err(RecorderError::Lock(LockError::Held { .. })) => None,
+        opened => Some(opened.unwrap()),
+    })
 }
 
 impl Running {
@@ -80,17 +75,19 @@ impl Running {
                 let elements = Some(Box::from(&b"\x00\x00"[..]));
                 self.handle.record(CapturedProbe { probe, elements }).unwrap();
             }
-            Input::Change(event) => self.runtime.block_on(self.handle.change(event)).unwrap(),
+            Input::Change(event) => {
+                wait::block_on(&self.runtime, "a change to be on disk", self.handle.change(event)).unwrap()
+            }
         }
     }
 
     pub fn sync(&self) {
-        self.runtime.block_on(self.handle.sync()).unwrap();
+        wait::block_on(&self.runtime, "the log to be on disk", self.handle.sync()).unwrap();
     }
 
     pub fn stop(self) {
-        self.runtime.block_on(self.handle.stop());
-        self.thread.join().unwrap().unwrap();
+        wait::block_on(&self.runtime, "the recorder to stop", self.handle.stop());
+        wait::join(self.thread, "the recorder's thread to end").unwrap();
     }
 }
 
@@ -155,9 +152,13 @@ pub fn assert_same(one: &State, other: &State) {
 /// What a killed process leaves behind: the files as they are at one moment.
 pub fn copy(from: &Path, to: &Path) {
     // Where files came or went meanwhile, as when a segment was sealed, these were two moments.
-    while !copy_at_once(from, to) {
-        fs::remove_dir_all(to).unwrap();
-    }
+    wait_until("a moment at which no file comes or goes", || {
+        let is_copied = copy_at_once(from, to);
+        if !is_copied {
+            fs::remove_dir_all(to).unwrap();
+        }
+        is_copied.then_some(())
+    });
 }
 
 /// Copies all files; whether they are the same ones before and after.

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::process;
+
 /// Says why the running test is skipped. The caller returns after it.
 pub fn skip(reason: &str) {
     let required = std::env::var_os("PROBEWATCH_REQUIRE_ALL").is_some_and(|value| value == "1");
@@ -68,11 +70,13 @@ fn runs(program: &str) -> bool {
 pub fn runs_with(program: &str, argument: &str) -> bool {
     let mut command = Command::new(program);
     command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    match command.status() {
-        Ok(status) if status.success() => true,
-        Ok(status) => {
-            skip(&format!("{program} {argument} ended with {status}"));
-            false
+    match command.spawn() {
+        Ok(mut child) => {
+            let status = process::wait_for_exit(&mut child, &format!("{program} {argument} to end"));
+            if !status.success() {
+                skip(&format!("{program} {argument} ended with {status}"));
+            }
+            status.success()
         }
         Err(error) => {
             skip(&format!("{program} does not start: {error}"));

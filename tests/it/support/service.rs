@@ -2,9 +2,8 @@
 //! commands.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -13,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::DEADLINE;
 use super::bot_api::BotApi;
-
-const ONE_SHOT_DEADLINE: Duration = Duration::from_secs(120);
+use super::process;
+use super::wait::{self, Wait};
 
 /// What goes into `config.toml`, and how the service is started.
 #[derive(Debug, Clone)]
@@ -226,18 +225,17 @@ impl Service {
 
     /// As [`Self::wait_for_line_after`]; `None` where the service has ended without such a line.
     pub fn wait_for_line_or_end(&self, seen: usize, wanted: &str) -> Option<String> {
-        let deadline = Instant::now() + DEADLINE;
+        let wait = Wait::start(DEADLINE, &format!("a line with {wanted:?} in the service's log"));
         let mut log = self.log.lock();
         loop {
             let found = log.lines.iter().skip(log.run_start + seen).find(|line| line.contains(wanted));
             if found.is_some() || log.ended {
                 return found.cloned();
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let Some(left) = wait.left() else {
                 drop(log);
-                panic!("no line with {wanted:?} before the deadline passed; its log:\n{}", self.log.tail());
-            }
+                wait.fail(&self.log.tail());
+            };
             let waited = self.log.changed.wait_timeout(log, left);
             log = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
@@ -295,7 +293,10 @@ impl Service {
         if let Some(mut running) = self.running.take() {
             let _ = running.child.kill();
             let _ = running.child.wait();
-            let _ = running.reader.join();
+            // A second panic would end the process.
+            if !thread::panicking() {
+                wait::join(running.reader, "the end of the service's log");
+            }
         }
     }
 
@@ -315,9 +316,10 @@ impl Service {
     /// Waits until the process ends by itself, and returns its exit status.
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let mut running = self.running.take().expect("the service runs");
-        let status = wait_at_most(&mut running.child, DEADLINE);
-        let _ = running.reader.join();
-        status.unwrap_or_else(|| panic!("the service did not end; its log:\n{}", self.log.tail()))
+        let wait = Wait::start(DEADLINE, "the service to end");
+        let status = process::exit_within(&mut running.child, wait.left().unwrap_or_default());
+        wait::join(running.reader, "the end of the service's log");
+        status.unwrap_or_else(|| wait.fail(&self.log.tail()))
     }
 
     /// Starts the service again with the same folder, killed before if it still runs.
@@ -426,32 +428,22 @@ pub fn probewatch_as_nobody(arguments: &[&str], folder: &Path) -> Option<Output>
         return None;
     }
     let copy = folder.join("probewatch-of-nobody");
-    fs::copy(env!("CARGO_BIN_EXE_probewatch"), &copy).expect("the program is copied");
+    if !copy.exists() {
+        // By another process. Were this one to write the copy, a program that another test starts meanwhile would
+        // hold the descriptor too until it runs, and the kernel executes no file that is open for writing.
+        let copied = process::output(Command::new("cp").arg(env!("CARGO_BIN_EXE_probewatch")).arg(&copy));
+        assert!(copied.status.success(), "{copied:?}");
+    }
     let mut command = clean_command(Path::new("setpriv"));
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).args(arguments);
     command.env("RUST_LOG", "off");
     Some(run(command, b""))
 }
 
-/// Runs a command to its end. Panics if that takes longer than two minutes.
+/// Runs a command to its end.
+#[track_caller]
 pub fn run(mut command: Command, input: &[u8]) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the command starts");
-    let mut stdin = child.stdin.take().expect("standard input is a pipe");
-    let stdout = read_all(child.stdout.take().expect("standard output is a pipe"));
-    let stderr = read_all(child.stderr.take().expect("standard error is a pipe"));
-    let input = input.to_vec();
-    // The command may end without reading its input; that is its right.
-    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
-    let status = wait_at_most(&mut child, ONE_SHOT_DEADLINE);
-    let _ = writer.join();
-    let stdout = stdout.join().expect("no panic in the reader");
-    let stderr = stderr.join().expect("no panic in the reader");
-    let Some(status) = status else {
-        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        panic!("{command:?} did not end\nstdout:\n{stdout}\nstderr:\n{stderr}");
-    };
-    Output { status, stdout, stderr }
+    process::output_of(&mut command, input)
 }
 
 /// A command whose environment holds nothing of what configures probewatch.
@@ -464,32 +456,4 @@ fn clean_command(program: &Path) -> Command {
     }
     command.env_remove("RUST_LOG").env_remove("CREDENTIALS_DIRECTORY").env("NO_COLOR", "1");
     command
-}
-
-fn read_all(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes);
-        bytes
-    })
-}
-
-/// The exit status of a child that ends within this time; one that does not is killed.
-fn wait_at_most(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let id = libc::c_long::from(child.id());
-    // SAFETY: plain system calls; the child is not reaped yet, so the id is its own, and the new
-    // descriptor belongs to nobody else.
-    let ended = unsafe {
-        let descriptor = libc::syscall(libc::SYS_pidfd_open, id, 0);
-        assert!(descriptor >= 0, "pidfd_open: {}", io::Error::last_os_error());
-        let descriptor = descriptor as libc::c_int;
-        let _owned = OwnedFd::from_raw_fd(descriptor);
-        let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
-        libc::poll(&raw mut poll, 1, limit.as_millis() as libc::c_int) > 0
-    };
-    if !ended {
-        let _ = child.kill();
-    }
-    let status = child.wait().expect("the child is waited for");
-    ended.then_some(status)
 }

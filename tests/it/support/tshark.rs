@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use super::process;
+
 const FIELDS: [&str; 8] = [
     "frame.time_epoch",
     "wlan.sa",
@@ -48,7 +50,7 @@ pub fn probe_requests(path: &Path) -> Vec<Row> {
     for field in FIELDS {
         command.args(["-e", field]);
     }
-    let output = command.output().expect("tshark starts");
+    let output = process::output(&mut command);
     // A file that is cut short makes tshark fail after the rows that it has: they count.
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::bot_api::{BotApi, Fault, Incoming, Outcome};
 use crate::support::http::{self, Request};
+use crate::support::{DEADLINE, wait};
 
 /// A photo of one pixel.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
@@ -44,7 +45,7 @@ fn hello() -> Value {
 fn the_client_understands_every_answer() {
     let api = BotApi::start();
     let bot = bot(&api);
-    runtime().block_on(async {
+    wait::block_on(&runtime(), "the client's calls", async {
         assert_eq!(bot.get_me().await.unwrap().username(), "probewatch_test_bot");
         let commands = [BotCommand::new("watch", "Watch a network")];
         bot.set_my_commands(commands.clone()).await.unwrap();
@@ -78,7 +79,7 @@ fn the_client_understands_messages() {
         prefer_large_media: false,
         show_above_text: false,
     };
-    runtime().block_on(async {
+    wait::block_on(&runtime(), "the client's calls", async {
         let sent = bot
             .send_message(ChatId(-1001), "<b>a</b> &lt;x&gt;")
             .parse_mode(ParseMode::Html)
@@ -121,7 +122,7 @@ fn updates_stay_until_a_higher_offset_confirms_them() {
         UpdateKind::CallbackQuery(query) => query.data.as_ref().map(|data| format!("pressed {data}")),
         _ => None,
     };
-    runtime().block_on(async {
+    wait::block_on(&runtime(), "the client's calls", async {
         assert_eq!(bot.get_updates().timeout(0).await.unwrap().len(), 0);
         api.push(Incoming::text(1001, "/watch@probewatch_test_bot x"));
         api.push(Incoming::edited_text(-5, "b").by_user(7, "Bob").in_thread(3));
@@ -199,7 +200,7 @@ fn scripted_answers_come_in_order_and_end() {
 fn the_client_understands_faults() {
     let api = BotApi::start();
     let bot = bot(&api);
-    runtime().block_on(async {
+    wait::block_on(&runtime(), "the client's calls", async {
         api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 3 });
         let answer = bot.send_message(ChatId(1), "x").await;
         assert!(matches!(answer, Err(RequestError::RetryAfter(after)) if after.seconds() == 3), "{answer:?}");
@@ -270,6 +271,7 @@ fn a_posted_update_is_as_telegram_posts_it() {
     let served = thread::spawn(move || {
         let serve = |status| {
             let (stream, _) = listener.accept().expect("a connection");
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
             let mut stream = BufReader::new(stream);
             let request = Request::read(&mut stream).expect("a request").expect("a request");
             http::write_json(stream.get_mut(), status, "{}").expect("an answer");
@@ -282,7 +284,7 @@ fn a_posted_update_is_as_telegram_posts_it() {
     let update = api.update(Incoming::other(1001, json!({"sticker": {}})));
     assert_eq!(api.post_update_with_secret(address, &update, Some("wrong")), 401);
     assert_eq!(api.post_update_with_secret(address, &update, None), 403);
-    let [right, wrong, missing] = served.join().expect("three requests");
+    let [right, wrong, missing] = wait::join(served, "three requests");
     let secret = |request: &Request| request.header("x-telegram-bot-api-secret-token").map(str::to_owned);
     assert_eq!((right.method.as_str(), right.path.as_str()), ("POST", "/telegram/s3"));
     assert_eq!(right.header("content-type"), Some("application/json"));

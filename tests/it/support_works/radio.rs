@@ -1,6 +1,5 @@
 //! The radio, the frames and the oracle, each held against another program.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::support::frames::{
@@ -9,6 +8,7 @@ use crate::support::frames::{
 use crate::support::require;
 use crate::support::tap_radio::TapRadio;
 use crate::support::tshark::{self, FcsStatus, Row};
+use crate::support::{process, wait, wait_until};
 
 const PHONE: &str = "a4:83:e7:4e:39:15";
 const OTHER: &str = "02:00:00:00:01:ff";
@@ -34,16 +34,16 @@ fn what_the_radio_sends_a_capture_on_it_hears() {
     command.args(["type", "mgt", "subtype", "probe-req"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut program = Program(command.spawn().expect("tcpdump starts"));
-    let mut log = BufReader::new(program.0.stderr.take().expect("a pipe")).lines();
-    let listening = log.find_map(|line| line.ok().filter(|line| line.contains("listening on")));
-    let listening = listening.expect("tcpdump listens");
+    let log = process::lines(program.0.stderr.take().expect("a pipe"));
+    let listening =
+        wait_until("tcpdump to listen", || log.try_recv().ok().filter(|line| line.contains("listening on")));
     assert!(listening.contains("link-type IEEE802_11_RADIO"), "{listening}");
     radio.transmit(&ProbeRequestFrame::new(PHONE).ssid("RNM0").signal(-42).build());
     radio.transmit(&ProbeRequestFrame::new(PHONE).ssid("no request").response_to(OTHER).build());
     radio.transmit(&ProbeRequestFrame::new(OTHER).ssid("Café").fcs(Fcs::Good).build());
-    let output = BufReader::new(program.0.stdout.take().expect("a pipe")).lines();
-    let heard: Vec<String> = output.map(|line| line.expect("UTF-8")).collect();
-    assert_eq!(heard.len(), 2, "{heard:?}");
+    let output = process::lines(program.0.stdout.take().expect("a pipe"));
+    let heard = [(); 2].map(|()| wait::receive(&output, "the line of a frame"));
+    assert_eq!(wait::try_receive(&output, "the end of tcpdump"), None);
     for part in ["-42dBm signal", "2437 MHz", "SA:a4:83:e7:4e:39:15", "Probe Request (RNM0)"] {
         assert!(heard[0].contains(part), "{part:?} in {:?}", heard[0]);
     }

@@ -98,6 +98,11 @@ pub struct SentMessage {
 }
 
 impl SentMessage {
+    /// Whether it says how far a long answer is. Such a message is edited and deleted as the work goes on.
+    pub fn is_progress(&self) -> bool {
+        self.plain.starts_with('⏳')
+    }
+
     /// The buttons under it: what stands on each and what it stands for.
     pub fn buttons(&self) -> Vec<(String, String)> {
         let rows = self.raw["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
