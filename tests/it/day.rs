@@ -1,34 +1,74 @@
-//! Promise: every text that a person sees in the chat reads well, in the conversation that it is part of. A day
-//! ([`script`]) and an evening ([`evening`]) are played with the service as it runs, by webhook and by polling,
-//! and both give the same conversation, word for word, which is kept as a snapshot to be read.
+//! Every text that a person sees in the chat reads well, in the conversation that it is part of. A day ([`script`]),
+//! an evening and two shorter plays ([`evening`]) are played with the running service, once by webhook and once by
+//! polling. Both must give the same conversation, word for word. Each scene has a snapshot in `day/snapshots`, to be
+//! read.
 //!
 //! After a text was changed, `INSTA_UPDATE=always cargo test --test it day::` writes the snapshots anew; nothing
 //! else need be changed, and they are then to be read.
 //!
-//! What a live run cannot bring about, or not in a moment, others have:
+//! Not played here, since a live run cannot bring it about in a moment:
 //! - A change that is not saved, recording that stops and runs again, what `/status` says meanwhile:
 //!   [`full_disk`](crate::full_disk).
-//! - The line that says that an answer takes its time: [`bot_work`](crate::bot_work). In the day it would come
-//!   only where the machine is slow, so that it is never shown.
+//! - Progress messages: [`bot_work`](crate::bot_work). In the day they would come only where the machine is slow, so
+//!   they are never shown.
 //! - A digest that is cut: [`alerting`](crate::alerting).
 //! - Damage and lost events in `/status`: [`log_damage`](crate::log_damage).
 
-mod door;
 mod evening;
+mod pairing;
 mod rare;
 mod script;
 mod stage;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::thread;
+
 use crate::support::home::Mode;
 use crate::support::require;
-use crate::support::transcript::MASKS;
-use crate::support::wait;
+use crate::support::transcript::Scene;
+use crate::support::wait::{self, TEST_LIMIT};
 
-/// What was said is what the snapshot of this name has.
-fn assert_said(name: &str, said: &str) {
-    insta::with_settings!({ filters => MASKS.to_vec(), omit_expression => true }, {
-        insta::assert_snapshot!(name, said);
-    });
+/// Each scene of a play is what its snapshot has.
+#[track_caller]
+fn assert_scenes(play: &str, scenes: &[Scene]) {
+    let file = |(number, scene): (usize, &Scene)| {
+        let title = scene.title.to_lowercase().replace(' ', "_");
+        format!("{play}_{:02}_{title}", number + 1)
+    };
+    let is_other = |(name, scene): &(String, &Scene)| {
+        let compare = || {
+            insta::with_settings!({
+                snapshot_path => "day/snapshots", prepend_module_to_snapshot => false, omit_expression => true
+            }, {
+                insta::assert_snapshot!(name.as_str(), scene.text);
+            });
+        };
+        catch_unwind(compare).is_err()
+    };
+    let named: Vec<(String, &Scene)> = scenes.iter().enumerate().map(|at| (file(at), at.1)).collect();
+    let differing: Vec<&str> =
+        named.iter().filter(|scene| is_other(scene)).map(|(name, _)| name.as_str()).collect();
+    assert!(differing.is_empty(), "scenes that differ from their snapshots: {differing:?}");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/day/snapshots");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let stored: BTreeSet<String> = files.filter(|file| file.starts_with(&format!("{play}_"))).collect();
+    let expected: BTreeSet<String> = named.into_iter().map(|(name, _)| format!("{name}.snap")).collect();
+    assert_eq!(stored, expected, "snapshots without a scene");
+}
+
+/// Plays by webhook and by polling at once, since most of it is waiting.
+#[track_caller]
+fn assert_plays_alike(name: &str, play: fn(Mode) -> Vec<Scene>) {
+    let playing = [Mode::Webhook, Mode::Polling].map(|mode| thread::spawn(move || play(mode)));
+    let [webhook, polling] = playing.map(|play| wait::join_within(TEST_LIMIT, play, "the end of the play"));
+    for (webhook, polling) in webhook.iter().zip(&polling) {
+        assert!(webhook == polling, "by webhook:\n{}\nby polling:\n{}", webhook.text, polling.text);
+    }
+    assert_eq!(webhook.len(), polling.len());
+    assert_scenes(name, &webhook);
 }
 
 /// The code in a link.
@@ -38,26 +78,23 @@ fn code_in(text: &str) -> String {
 }
 
 #[test]
-fn a_day_by_webhook() {
-    a_day(Mode::Webhook);
-}
-
-#[test]
-fn a_day_by_polling() {
-    a_day(Mode::Polling);
-}
-
-fn a_day(mode: Mode) {
+fn a_day() {
     if require::tap_allowed() {
-        assert_said("a_day", &script::a_day(mode));
+        assert_plays_alike("day", script::a_day);
     }
 }
 
-/// Both at once: most of it is waiting.
 #[test]
-fn an_evening_by_webhook_and_by_polling() {
-    let evening = |mode| std::thread::spawn(move || evening::an_evening(mode));
-    for said in [Mode::Webhook, Mode::Polling].map(evening) {
-        assert_said("an_evening", &wait::join(said, "the end of the evening"));
-    }
+fn an_evening() {
+    assert_plays_alike("evening", evening::an_evening);
+}
+
+#[test]
+fn a_followed_device() {
+    assert_plays_alike("followed", evening::a_followed_device);
+}
+
+#[test]
+fn a_quiet_street() {
+    assert_plays_alike("quiet", evening::a_quiet_street);
 }

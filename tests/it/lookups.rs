@@ -50,12 +50,20 @@ impl Street {
 
     fn reply(&self, text: &str, in_reply_to: Option<&str>) -> Reply {
         let message = UserMessage { chat: CHATS[0], text, in_reply_to, update: None };
-        checked(wait::block_on(&self.recorder.runtime, "an answer", self.chat.answer(message, &Progress::ignored())))
+        checked(wait::block_on(
+            &self.recorder.runtime,
+            "an answer",
+            self.chat.answer(message, &Progress::ignored()),
+        ))
     }
 
     fn press(&self, button: &Button) -> PressReply {
         let press = ButtonPress { chat: CHATS[0], data: &button.data, update: None };
-        match wait::block_on(&self.recorder.runtime, "what a press does", self.chat.press(press, &Progress::ignored())) {
+        match wait::block_on(
+            &self.recorder.runtime,
+            "what a press does",
+            self.chat.press(press, &Progress::ignored()),
+        ) {
             PressReply::Edit(answer) => PressReply::Edit(checked(answer)),
             PressReply::Send(answer) => PressReply::Send(checked(answer)),
             PressReply::NotifyAndEdit(text, answer) => PressReply::NotifyAndEdit(text, checked(answer)),

@@ -169,12 +169,22 @@ fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
             let operations = disk.operations()..usize::MAX;
             disk.fail(Fault { operations, only: Some(only), errno, is_short });
             (50..100).for_each(heard);
-            assert!(wait::block_on(&running.runtime, "the log to be on disk", running.handle.sync()).is_err());
+            assert!(
+                wait::block_on(&running.runtime, "the log to be on disk", running.handle.sync()).is_err()
+            );
             let name = Event::new(
                 Timestamp::from_micros(0),
                 EventKind::Name { address: addresses()[0], name: "Alice".into(), by: NamedBy::Chat },
             );
-            assert!(wait::block_on(&running.runtime, "a change to be on disk", running.handle.change(name.clone())).is_err(), "it says so");
+            assert!(
+                wait::block_on(
+                    &running.runtime,
+                    "a change to be on disk",
+                    running.handle.change(name.clone())
+                )
+                .is_err(),
+                "it says so"
+            );
             assert_eq!(running.handle.state().totals().probes, 100, "it goes on from memory");
             disk.fail(Fault { operations: 0..0, only: None, errno, is_short: false });
             // Tried again once a second, without a restart.

@@ -53,7 +53,11 @@ impl Talk {
 
     fn pressed(&self, data: &str) -> PressReply {
         let press = ButtonPress { chat: OWNER, data, update: None };
-        wait::block_on(&self.running.runtime, "what a press does", self.chat.press(press, &Progress::ignored()))
+        wait::block_on(
+            &self.running.runtime,
+            "what a press does",
+            self.chat.press(press, &Progress::ignored()),
+        )
     }
 
     fn press(&self, data: &str) -> String {

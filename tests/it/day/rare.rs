@@ -1,5 +1,5 @@
-//! What is hardly ever said: of disks, of damage, of a log that is gone. A chat in the test's own process says
-//! it, since no day brings it about.
+//! Replies and notices about disks, damage and a log that is gone. A chat in the test's own process gives them, since
+//! the day does not bring them about.
 
 use std::fs;
 use std::time::Duration;
@@ -11,8 +11,9 @@ use probewatch::event::{ChatId, Event, EventKind, EvictionScope, Timestamp};
 use probewatch::recorder::{ChangeError, Settings};
 use probewatch::status::{SourceState, SourceStatus};
 
-use super::assert_said;
+use super::assert_scenes;
 use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};
+use crate::support::transcript::{Scene, masked};
 use crate::support::wait;
 
 const OWNER: ChatId = CHATS[0];
@@ -40,7 +41,7 @@ fn old_radio() -> Vec<SourceStatus> {
 }
 
 #[test]
-fn what_is_hardly_ever_said_reads_well_too() {
+fn rare_replies_and_notices() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(Settings { rotation: one_segment(), ..settings(folder.path()) });
     // A little ahead, so that it is just now however long this takes.
@@ -58,11 +59,17 @@ fn what_is_hardly_ever_said_reads_well_too() {
     running.record(&Input::Change(Event::new(now, EventKind::Unmute { chat: OWNER })));
     running.sync();
     let chat = Chat::new(running.handle.clone(), chrono_tz::Tz::UTC, old_radio);
-    let mut said = String::new();
-    let mut say = |what: &str, text: String| said.push_str(&format!("▶ {what}\n{text}\n\n"));
+    let mut scenes = [
+        ("Status after failures", String::new()),
+        ("Without a log", String::new()),
+        ("A full disk", String::new()),
+    ];
+    let said = |what: &str, text: String| format!("▶ {what}\n{text}\n\n");
     let ask = |text: &str| {
         let message = UserMessage { chat: OWNER, text, in_reply_to: None, update: None };
-        wait::block_on(&running.runtime, "an answer", chat.answer(message, &Progress::ignored())).text.to_string()
+        wait::block_on(&running.runtime, "an answer", chat.answer(message, &Progress::ignored()))
+            .text
+            .to_string()
     };
     let press = |data: &str| {
         let press = ButtonPress { chat: OWNER, data, update: None };
@@ -71,23 +78,24 @@ fn what_is_hardly_ever_said_reads_well_too() {
             PressReply::Notify(text) | PressReply::NotifyAndEdit(text, _) => text,
         }
     };
-    say("/status, after much trouble", ask("/status"));
-    say("/ssid, where who asked is forgotten", ask("/ssid Depot"));
+    scenes[0].1 += &said("/status, after much trouble", ask("/status"));
+    scenes[0].1 += &said("/ssid, where who asked is forgotten", ask("/ssid Depot"));
     fs::remove_dir_all(folder.path().join("events")).unwrap();
-    say("/chart, where the log is gone", ask("/chart 00:23:a7:00:00:01"));
-    say("/export, where the log is gone", ask("/export 00:23:a7:00:00:01"));
-    say("Probes, where the log is gone", press("probes:0023a7000001"));
+    scenes[1].1 += &said("/chart, where the log is gone", ask("/chart 00:23:a7:00:00:01"));
+    scenes[1].1 += &said("/export, where the log is gone", ask("/export 00:23:a7:00:00:01"));
+    scenes[1].1 += &said("Probes, where the log is gone", press("probes:0023a7000001"));
     running.stop();
 
     let full = "No space left on device (os error 28)";
     for error in
         [ChangeError::Disk(full.into()), ChangeError::NotOnDiskYet(full.into()), ChangeError::Stopped]
     {
-        say("a change that fails", views::change_failed(&error).to_string());
+        scenes[2].1 += &said("a change that fails", views::change_failed(&error).to_string());
     }
-    say("the disk is full", notices::recording_stopped(full).to_string());
+    scenes[2].1 += &said("the disk is full", notices::recording_stopped(full).to_string());
     for lost in [0, 1, 7] {
-        say(&format!("it is not any more, {lost} lost"), notices::recording_resumed(lost).to_string());
+        scenes[2].1 +=
+            &said(&format!("it is not any more, {lost} lost"), notices::recording_resumed(lost).to_string());
     }
     say("an answer takes long", views::working(4).to_string());
     assert_said("rare_words", said.trim_end());

@@ -18,7 +18,8 @@ use crate::support::home::Mode;
 use crate::support::ndjson;
 use crate::support::service::{Config, Service, toml_string};
 use crate::support::tap_radio::TapRadio;
-use crate::support::transcript::Transcript;
+use crate::support::transcript::{Scene, Transcript};
+use crate::support::wait::Wait;
 use crate::support::{DEADLINE, wait_at_most, wait_until};
 
 /// Someone in a chat.
@@ -182,12 +183,23 @@ impl Stage {
         self.api.wait_for_call("setMyCommands", |_| true);
     }
 
-    pub fn transcript(&self) -> &str {
-        self.transcript.as_str()
+    /// Waits until so many menus are set. None of what came so far is shown.
+    pub fn skip_menus(&mut self, count: usize) {
+        self.api.wait_for_calls("setMyCommands", count);
+        self.seen = self.api.calls().len();
     }
 
-    pub fn chapter(&mut self, title: &str) {
-        self.transcript.chapter(title);
+    /// Begins the next scene.
+    pub fn scene(&mut self, title: &'static str) {
+        self.transcript.begin(title);
+    }
+
+    /// Stops the service; all scenes.
+    pub fn end(mut self) -> Vec<Scene> {
+        assert!(self.service.terminate().success());
+        assert_eq!(self.api.unanswered_presses(), 0);
+        self.api.assert_clean();
+        self.transcript.scenes()
     }
 
     /// Tells what happens besides, and what came so far.
@@ -210,7 +222,7 @@ impl Stage {
     /// As [`Self::say`], where there is an answer.
     #[track_caller]
     pub fn ask(&mut self, who: Person, text: &str) -> SentMessage {
-        self.say(who, text).unwrap_or_else(|| panic!("no answer to {text:?}\n{}", self.transcript()))
+        self.say(who, text).unwrap_or_else(|| panic!("no answer to {text:?}\n{}", self.transcript.text()))
     }
 
     /// Replies to a message of the bot's.
@@ -233,7 +245,7 @@ impl Stage {
         let is_meant = |data: &str| data.starts_with(meaning) || data.ends_with(meaning);
         let button = under.buttons().into_iter().find(|(_, data)| is_meant(data));
         let (label, data) =
-            button.unwrap_or_else(|| panic!("no button {meaning}: {under:?}\n{}", self.transcript()));
+            button.unwrap_or_else(|| panic!("no button {meaning}: {under:?}\n{}", self.transcript.text()));
         let number = self.transcript.number(under.chat_id, under.message_id);
         let words = format!(" presses [{label}] under #{number}");
         self.does(who, &words, Incoming::press(&under, data))
@@ -371,10 +383,12 @@ impl Stage {
 
     /// Has this address be heard now and then until there is such an event, which takes as long as this by itself.
     pub fn hears_until(&mut self, limit: Duration, source: &str, wanted: impl Fn(&Value) -> bool) {
-        let begun = Instant::now();
+        let wait = Wait::start(limit + DEADLINE, "an event");
         let mut is_over = false;
         while !is_over {
-            assert!(begun.elapsed() < limit + DEADLINE, "waited for an event in vain");
+            if wait.left().is_none() {
+                wait.fail("");
+            }
             let frame = self.probe_at_this_moment(source, "", -50);
             self.record(vec![frame]);
             let heard = Instant::now();

@@ -59,6 +59,9 @@ pub fn wait_for_exit(child: &mut Child, what: &str) -> ExitStatus {
 
 /// The exit status of a child that ends within this time; one that does not is killed.
 pub fn exit_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    if let Some(status) = child.try_wait().expect("the child's status") {
+        return Some(status);
+    }
     let id = libc::c_long::from(child.id());
     // SAFETY: plain system calls; the child is not reaped yet, so the id is its own, and the new
     // descriptor belongs to nobody else.

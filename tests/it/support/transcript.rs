@@ -1,15 +1,18 @@
-//! A conversation as the people in it see it: who did what, and what came of it in which chat. Everything
-//! that differs between two runs of the same script is taken out by [`MASKS`], and by nothing else.
+//! A conversation as the people in it see it: who did what, and what came of it in which chat, in scenes. Everything
+//! that differs between two runs of the same script is taken out by [`MASKS`], and by nothing else. Messages are
+//! numbered in each scene from 1, so that a change shows in its own scene only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::bot_api::{Call, Outcome, png_size, utf16_length};
 
-/// What differs between two runs, and what stands for it: filters of insta's, applied in this order.
-pub const MASKS: [(&str, &str); 15] = [
+/// What differs between two runs, and what stands for it, replaced in this order.
+const MASKS: [(&str, &str); 15] = [
     // Moments, with a zone or as tables have them; the hour of a day; the minute in a digest.
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "‹time›"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "‹time›"),
@@ -48,9 +51,26 @@ const UNSEEN: [&str; 8] = [
     "getChat",
 ];
 
+/// A part of a conversation, with its masks applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scene {
+    pub title: &'static str,
+    pub text: String,
+}
+
+/// The text with everything that differs between two runs masked.
+pub fn masked(text: &str) -> String {
+    static PATTERNS: LazyLock<[(Regex, &str); 15]> =
+        LazyLock::new(|| MASKS.map(|(pattern, mask)| (Regex::new(pattern).expect("a pattern"), mask)));
+    PATTERNS
+        .iter()
+        .fold(text.to_owned(), |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
+}
+
 /// What was said so far.
 pub struct Transcript {
-    text: String,
+    /// Titles and texts.
+    scenes: Vec<(&'static str, String)>,
     /// The chats that are told apart, in the order in which what came at once is told.
     chats: Vec<(i64, &'static str)>,
     /// The messages of the bot's by chat and number there, as they are numbered here.
@@ -62,25 +82,31 @@ pub struct Transcript {
 impl Transcript {
     pub fn new(chats: &[(i64, &'static str)]) -> Self {
         let (numbers, passing) = (BTreeMap::new(), BTreeSet::new());
-        Self { text: String::new(), chats: chats.to_vec(), numbers, passing }
+        Self { scenes: Vec::new(), chats: chats.to_vec(), numbers, passing }
     }
 
-    pub fn as_str(&self) -> &str {
-        self.text.trim_end()
+    pub fn scenes(&self) -> Vec<Scene> {
+        self.scenes.iter().map(|(title, text)| Scene { title, text: masked(text.trim_end()) }).collect()
     }
 
-    pub fn chapter(&mut self, title: &str) {
-        let _ = write!(self.text, "\n━━━ {title} ━━━\n\n");
+    /// The text of the present scene.
+    pub fn text(&self) -> &str {
+        self.scenes.last().map_or("", |(_, text)| text)
+    }
+
+    /// Begins the next scene.
+    pub fn begin(&mut self, title: &'static str) {
+        self.scenes.push((title, String::new()));
+        self.numbers.clear();
+    }
+
+    fn push(&mut self, text: &str) {
+        self.scenes.last_mut().expect("a scene has begun").1.push_str(text);
     }
 
     /// Something that was done, by whom it says.
     pub fn done(&mut self, what: &str) {
-        let visible = visible(what);
-        let mut lines = visible.lines();
-        let _ = writeln!(self.text, "▶ {}", lines.next().unwrap_or_default());
-        for line in lines {
-            let _ = writeln!(self.text, "  ┆ {line}");
-        }
+        self.push(&format!("▶ {}\n", visible(what).replace('\n', "\n  ┆ ")));
     }
 
     /// What came of it; `here` is the chat that it was done in.
@@ -94,8 +120,8 @@ impl Transcript {
         // What different chats get at once has no order; what one gets has.
         seen.sort_by_key(|(chat, _)| (*chat != here, place(*chat), *chat));
         let shown: String = seen.iter().map(|(chat, call)| self.shown(call, *chat, here)).collect();
-        self.text.push_str(if shown.is_empty() { "  (nothing)\n" } else { &shown });
-        self.text.push('\n');
+        self.push(if shown.is_empty() { "  (nothing)\n" } else { &shown });
+        self.push("\n");
     }
 
     /// The number that a message has here.

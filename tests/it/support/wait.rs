@@ -38,6 +38,17 @@ struct Registry {
     last_wait: u64,
 }
 
+impl Registry {
+    /// A line for each wait but this one.
+    fn report(&self, except: Option<u64>) -> String {
+        let waits = self.waits.iter().filter(|(number, _)| Some(**number) != except);
+        let line = |(what, since): &(String, Instant)| {
+            format!("  for {} s another thread has waited for {what}\n", since.elapsed().as_secs())
+        };
+        waits.map(|(_, wait)| line(wait)).collect()
+    }
+}
+
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { tests: BTreeMap::new(), waits: BTreeMap::new(), last_wait: 0 });
 static WATCHDOG: Once = Once::new();
@@ -93,9 +104,7 @@ fn watch() {
             start.elapsed().as_secs(),
             TEST_LIMIT.as_secs()
         );
-        for (what, since) in registry.waits.values() {
-            report += &format!("  {} s: waiting for {what}\n", since.elapsed().as_secs());
-        }
+        report += &registry.report(None);
         let children = super::process::children();
         for (id, command) in &children {
             report += &format!("  child process {id}: {command}\n");
@@ -140,7 +149,8 @@ impl Wait {
     /// Fails the test, since the wait was in vain. `seen` is what there was instead.
     #[track_caller]
     pub fn fail(self, seen: &str) -> ! {
-        panic!("waited in vain for {}{}{seen}", self.what, if seen.is_empty() { "" } else { "\n" });
+        let others = registry().report(Some(self.number));
+        panic!("waited in vain for {}{}{seen}\n{others}", self.what, if seen.is_empty() { "" } else { "\n" });
     }
 }
 
@@ -191,7 +201,13 @@ pub fn try_receive<T>(receiver: &Receiver<T>, what: &str) -> Option<T> {
 /// What a thread returns. Panics where it did.
 #[track_caller]
 pub fn join<T>(thread: JoinHandle<T>, what: &str) -> T {
-    wait_until(what, || thread.is_finished().then_some(()));
+    join_within(DEADLINE, thread, what)
+}
+
+/// As [`join`], with a limit of its own.
+#[track_caller]
+pub fn join_within<T>(limit: Duration, thread: JoinHandle<T>, what: &str) -> T {
+    wait_at_most(limit, what, || thread.is_finished().then_some(()));
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 

@@ -1,4 +1,4 @@
-//! Promise: a code lets in one chat, however many come with it at once; and a chat that was removed leaves
+//! A code lets in one chat, however many come with it at once; and a chat that was removed leaves
 //! nothing behind that it finds again when it is invited anew.
 
 use std::path::Path;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use probewatch::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
 use probewatch::recorder::Settings;
 
-use super::{assert_said, code_in};
+use super::{assert_scenes, code_in};
 use crate::support::bot_api::{Incoming, SentMessage};
 use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{Running, events, fold, one_segment, settings};
 use crate::support::service::{Config, toml_string};
+use crate::support::transcript::{Scene, masked};
 use crate::support::wait;
 
 const BOB: i64 = 2002;
@@ -44,7 +45,7 @@ fn race(home: &Home, code: &str, round: i64) -> i64 {
 }
 
 #[test]
-fn of_strangers_that_race_with_one_code_one_is_let_in() {
+fn a_code_lets_in_one_of_many_chats_at_once() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config.chats(&[])) else { return };
     let code = code_in(&home.service.wait_for_log_event("ownership_offered", &[]));
     let owner = race(&home, &code, 0);
@@ -65,7 +66,7 @@ fn of_strangers_that_race_with_one_code_one_is_let_in() {
 }
 
 #[test]
-fn of_strangers_with_one_code_the_first_is_let_in() {
+fn a_code_lets_in_the_first_of_many_chats() {
     let Some(mut home) = Home::start(Mode::Polling, |config| config.chats(&[])) else { return };
     let code = code_in(&home.service.wait_for_log_event("ownership_offered", &[]));
     for chat in 3000..3020 {
@@ -80,8 +81,8 @@ fn of_strangers_with_one_code_the_first_is_let_in() {
     home.api.assert_clean();
 }
 
-/// As many chats as may let themselves in have.
-fn fill_the_house(data_dir: &Path) {
+/// As many chats are paired as may be.
+fn fill_with_chats(data_dir: &Path) {
     let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
     let (time, expires) = (Timestamp::now(), Timestamp::now().saturating_add(Duration::from_secs(3600)));
     let chats = (5000..5050).flat_map(|chat: i64| {
@@ -99,16 +100,16 @@ fn fill_the_house(data_dir: &Path) {
 }
 
 #[test]
-fn a_house_can_be_full() {
+fn the_number_of_chats_is_limited() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
-    fill_the_house(&data_dir);
+    fill_with_chats(&data_dir);
     let change = |config: Config| {
         let config = config.chats(&[]).set("telegram", "owners", &format!("[{CHAT}]"));
         config.set("", "data_dir", &toml_string(data_dir.to_str().unwrap()))
     };
     let Some(home) = Home::start(Mode::Webhook, change) else { return };
-    assert_said("a_full_house", &home.ask("/invite").plain);
+    assert_scenes("pairing", &[Scene { title: "Too many chats", text: masked(&home.ask("/invite").plain) }]);
     // All of them can be removed, by as many buttons as there may be.
     assert_eq!(home.ask("/chats").buttons().len(), 50);
     home.api.assert_clean();
@@ -125,7 +126,7 @@ fn ask(home: &Home, chat: i64, text: &str) -> String {
 }
 
 #[test]
-fn a_chat_that_was_removed_finds_nothing_of_its_own_when_it_comes_again() {
+fn a_removed_chat_that_is_invited_again_starts_anew() {
     let change = |config: Config| config.chats(&[]).set("telegram", "owners", &format!("[{CHAT}]"));
     let Some(mut home) = Home::start(Mode::Webhook, change) else { return };
     let_in(&home, BOB);
