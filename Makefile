@@ -21,6 +21,7 @@ build: set-up
 lint: set-up
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 # Builds nothing, so that `sudo make install` needs no Rust for root.
 install:

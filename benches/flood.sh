@@ -6,5 +6,4 @@
 #     benches/flood.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PROBEWATCH_REQUIRE_ALL=1 cargo test --quiet --release --test it -- --ignored --nocapture --exact \
-    flood::a_million_addresses_in_a_minute
+PROBEWATCH_REQUIRE_ALL=1 cargo bench --quiet --bench load -- flood

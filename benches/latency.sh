@@ -6,4 +6,4 @@
 #     benches/latency.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo test --quiet --release --test it -- --ignored --nocapture --exact latency::every_kind_of_message
+cargo bench --quiet --bench load -- reply-latency

@@ -6,7 +6,8 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, write_pcap};
-use crate::support::service::{probewatch, probewatch_with_input};
+use crate::support::process;
+use crate::support::service::{clean_command, probewatch, probewatch_with_input};
 
 pub const ALICE: &str = "a4:83:e7:4e:39:15";
 pub const RANDOM: &str = "da:a1:19:00:00:01";
@@ -290,6 +291,15 @@ fn the_demo_shows_the_whole_job() {
     assert_eq!(text.matches('📣').count(), 1, "the cool-down holds: {text}");
     // The promise is ten seconds; this bound is for a machine under load.
     assert!(started.elapsed().as_secs() < 60);
+}
+
+#[test]
+fn the_demo_ends_by_itself_where_standard_input_is_closed() {
+    let mut shell = clean_command(Path::new("sh"));
+    shell.args(["-c", "exec \"$0\" demo <&-", env!("CARGO_BIN_EXE_probewatch")]);
+    let output = process::output(&mut shell);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("That was the demo"), "{}", stdout(&output));
 }
 
 #[test]

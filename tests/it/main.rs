@@ -20,8 +20,6 @@ mod doctor;
 mod flood;
 mod full_disk;
 mod kill;
-mod latency;
-mod live;
 mod live_capture;
 mod log_damage;
 mod log_faults;

@@ -22,6 +22,7 @@ pub mod process;
 pub mod recorder;
 pub mod require;
 pub mod service;
+pub mod statistics;
 pub mod tap_radio;
 pub mod transcript;
 pub mod tshark;

@@ -447,7 +447,7 @@ pub fn run(mut command: Command, input: &[u8]) -> Output {
 }
 
 /// A command whose environment holds nothing of what configures probewatch.
-fn clean_command(program: &Path) -> Command {
+pub fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().to_ascii_uppercase().starts_with("PROBEWATCH") {

@@ -11,8 +11,8 @@ use std::process::{ChildStdout, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::others::{Other, Tcpdump};
-use super::street::{Pace, Street};
+use super::other_programs::{Other, Tcpdump};
+use super::traffic::{Pace, Traffic};
 use super::{Live, Verdicts, milliseconds, percentile, print_machine};
 use crate::support::fed::{Fed, address};
 use crate::support::frames::octets;
@@ -76,14 +76,14 @@ pub fn measure() {
     let outputs = [tcpdump.take_output(), tshark.take_output()];
     let readers = outputs.map(|output| thread::spawn(move || moments_of_lines(output)));
 
-    let street = Street::new(DEVICES, NETWORKS);
+    let traffic = Traffic::new(DEVICES, NETWORKS);
     let mut asked = Moments::new();
     let written = thread::scope(|scope| {
         let radio = &live.home.radio;
         let asked = &mut asked;
         let transmit = move |number: u64| {
             if !number.is_multiple_of(WATCHED_EVERY) {
-                return radio.transmit(street.frame(number));
+                return radio.transmit(traffic.frame(number));
             }
             let number = number / WATCHED_EVERY;
             let frame = stranger(number).frame();

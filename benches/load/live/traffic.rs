@@ -11,11 +11,11 @@ const FRAMES_OF_A_DEVICE: u64 = 6;
 const NAMED_OF_A_DEVICE: u64 = 2;
 
 /// Devices that come by again and again, with frames made beforehand, so that writing is all there is to do.
-pub struct Street {
+pub struct Traffic {
     frames: Vec<Vec<u8>>,
 }
 
-impl Street {
+impl Traffic {
     /// So many devices, which ask for so many networks between them.
     pub fn new(devices: u64, networks: u64) -> Self {
         let frame = |number: u64| {
@@ -105,9 +105,9 @@ impl Pace {
         }
     }
 
-    /// As [`Self::keep`], with the street's frames.
-    pub fn transmit(&self, street: &Street, radio: &TapRadio) -> Written {
-        self.keep(|number| radio.transmit(street.frame(number)))
+    /// As [`Self::keep`], with the traffic's frames.
+    pub fn transmit(&self, traffic: &Traffic, radio: &TapRadio) -> Written {
+        self.keep(|number| radio.transmit(traffic.frame(number)))
     }
 }
 

@@ -275,9 +275,7 @@ fn feed(mut input: ChildStdin, is_over: &AtomicBool) -> u64 {
     unreachable!("numbers do not end")
 }
 
-#[test]
-#[ignore = "takes minutes and wants a release build: benches/latency.sh runs it"]
-fn every_kind_of_message() {
+pub fn measure() {
     let mut bench = Bench::start();
     println!("{DEVICES} devices, {NETWORKS} networks and {NAMED} names; milliseconds");
     bench.print_table("Nothing is heard meanwhile");

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::thread;
 
-use super::others::{Other, Tcpdump};
-use super::street::{Pace, Street};
+use super::other_programs::{Other, Tcpdump};
+use super::traffic::{Pace, Traffic};
 use super::{Live, Verdicts, mebibytes, print_machine};
 
 const PACES: [Pace; 2] =
@@ -33,13 +33,13 @@ fn at(pace: Pace, verdicts: &mut Verdicts) {
         Other::tcpdump(radio, &Tcpdump::Lines, Stdio::null()),
         Other::tshark(radio, folder.path(), Stdio::null()),
     ];
-    let street = Street::new(DEVICES, NETWORKS);
+    let traffic = Traffic::new(DEVICES, NETWORKS);
     let all = || [live.usage(), others[0].usage(), others[1].usage()];
     let (before, written) = thread::scope(|scope| {
         let feed = || {
-            let warm = BEFORE.transmit(&street, &live.home.radio);
+            let warm = BEFORE.transmit(&traffic, &live.home.radio);
             let before = all();
-            let mut written = pace.transmit(&street, &live.home.radio);
+            let mut written = pace.transmit(&traffic, &live.home.radio);
             written.frames += warm.frames;
             (before, written)
         };

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::others::{Other, Tcpdump};
-use super::street::{Pace, Street, network, source};
+use super::other_programs::{Other, Tcpdump};
+use super::traffic::{Pace, Traffic, network, source};
 use super::usage::Usage;
 use super::{Live, Verdicts, mebibytes, milliseconds, percentile, print_machine};
 use crate::support::bot_api::Incoming;
 use crate::support::fed::address;
 use crate::support::home::is_alert;
+use crate::support::statistics::{quarters, slope};
 
 const A_SECOND: u64 = 1_000;
 const DEVICES: u64 = 5_000;
@@ -72,7 +73,7 @@ pub fn measure() {
     let radio = live.home.radio.name();
     let tcpdump = Other::tcpdump(radio, &Tcpdump::Lines, Stdio::null());
     let tshark = Other::tshark(radio, folder.path(), Stdio::null());
-    let street = Street::new(DEVICES, NETWORKS);
+    let traffic = Traffic::new(DEVICES, NETWORKS);
     let pace = Pace { a_second: A_SECOND, burst: 1, seconds: minutes * 60 };
 
     println!("\n### {minutes} minutes at {A_SECOND} frames a second\n");
@@ -84,7 +85,7 @@ pub fn measure() {
     let (written, samples, look_ups) = thread::scope(|scope| {
         let asking = scope.spawn(|| look_up(&live, &is_over));
         let sampling = scope.spawn(|| sample_until(&is_over, || sample(&live, &tcpdump, &tshark)));
-        let written = scope.spawn(|| pace.transmit(&street, &live.home.radio)).join().unwrap();
+        let written = scope.spawn(|| pace.transmit(&traffic, &live.home.radio)).join().unwrap();
         is_over.store(true, Ordering::Relaxed);
         (written, sampling.join().unwrap(), asking.join().unwrap())
     });
@@ -213,33 +214,4 @@ fn judge(samples: &[Sample], verdicts: &mut Verdicts) {
         // A few come and go: a connection, a thread that seals.
         verdicts.add(end <= begin + 4, format!("{name} between {least} and {most}, {begin} then {end}"));
     }
-}
-
-/// By least squares: what is added from one value to the next.
-fn slope(values: &[f64]) -> f64 {
-    let middle = (values.len() as f64 - 1.0) / 2.0;
-    let mean = mean(values);
-    let (mut over, mut under) = (0.0, 0.0);
-    for (at, value) in values.iter().enumerate() {
-        over += (at as f64 - middle) * (value - mean);
-        under += (at as f64 - middle).powi(2);
-    }
-    over / under
-}
-
-/// The means of the first and the last quarter.
-fn quarters(values: &[f64]) -> (f64, f64) {
-    let quarter = (values.len() / 4).max(1);
-    (mean(&values[..quarter]), mean(&values[values.len() - quarter..]))
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-#[test]
-fn a_line_has_its_slope_and_its_quarters() {
-    let line: Vec<f64> = (0..40).map(|at| 100.0 + 3.0 * f64::from(at)).collect();
-    assert!((slope(&line) - 3.0).abs() < 1e-9);
-    assert_eq!(quarters(&line), (113.5, 203.5));
 }

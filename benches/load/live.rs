@@ -3,18 +3,18 @@
 //! figures in `benches/README.md`, on a radio without hardware that tcpdump and tshark capture at the same time.
 //!
 //! - Frames are written to a TAP device by a thread of real-time priority, as a radio's interrupt comes before any
-//!   program ([`street`]). The kernel brings a frame to all who capture within the write, so that the work of
+//!   program ([`traffic`]). The kernel brings a frame to all who capture within the write, so that the work of
 //!   filtering and copying is the writer's: what is counted for each program is what it does itself.
 //! - All that is counted of a program is with its children: tshark has dumpcap capture for it ([`usage`]).
 //! - Everything is printed as it stands in `benches/README.md`. A line that begins with `verdict:` holds a figure
 //!   against the wanted one, and a part ends in failure where one of its own does not hold.
 
-mod burst;
-mod latency;
-mod load;
-mod others;
-mod soak;
-mod street;
+pub mod alert_latency;
+pub mod burst;
+pub mod cost;
+mod other_programs;
+pub mod soak;
+mod traffic;
 mod usage;
 
 use std::fs;
@@ -178,28 +178,4 @@ fn milliseconds(time: Duration) -> String {
 
 fn mebibytes(kib: u64) -> String {
     format!("{:.1}", kib as f64 / 1024.0)
-}
-
-#[test]
-#[ignore = "takes two minutes and wants a release build: benches/live.sh runs it"]
-fn burst() {
-    burst::measure();
-}
-
-#[test]
-#[ignore = "takes two minutes and wants a release build: benches/live.sh runs it"]
-fn latency() {
-    latency::measure();
-}
-
-#[test]
-#[ignore = "takes minutes and wants a release build: benches/live.sh runs it"]
-fn load() {
-    load::measure();
-}
-
-#[test]
-#[ignore = "takes half an hour and wants a release build: benches/live.sh runs it"]
-fn soak() {
-    soak::measure();
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::others::{Other, Tcpdump, line_count, output_file};
-use super::street::{Pace, Street, Written};
+use super::other_programs::{Other, Tcpdump, line_count, output_file};
+use super::traffic::{Pace, Traffic, Written};
 use super::usage::Usage;
 use super::{LOSSES, Live, Metrics, Verdicts, mebibytes, print_machine};
 use crate::support::home::CHAT;
@@ -36,12 +36,12 @@ fn round(beside: bool, verdicts: &mut Verdicts) {
         ],
         false => Vec::new(),
     };
-    let street = Street::new(DEVICES, NETWORKS);
+    let traffic = Traffic::new(DEVICES, NETWORKS);
     let before = live.usage();
     let dropped_before = live.interface_counter("rx_dropped");
 
     let written =
-        std::thread::scope(|scope| scope.spawn(|| PACE.transmit(&street, &live.home.radio)).join().unwrap());
+        std::thread::scope(|scope| scope.spawn(|| PACE.transmit(&traffic, &live.home.radio)).join().unwrap());
     let metrics = live.wait_until_recorded(written.frames);
     let usage = live.usage();
     let dropped = live.interface_counter("rx_dropped") - dropped_before;
