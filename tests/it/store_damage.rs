@@ -13,9 +13,8 @@ use probewatch::event::{ChatId, Event, EventKind, NamedBy, Offset, Timestamp};
 use probewatch::recorder::Settings;
 use probewatch::state::{State, StateStore};
 
-use crate::support::DEADLINE;
 use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
-use crate::support::wait;
+use crate::support::{DEADLINE, allocations, wait};
 
 /// Opening sled waits for the disk, so that more may wait than there are cores.
 const WORKERS: usize = 4;
@@ -26,8 +25,8 @@ const FLIPS: [u8; 4] = [0x01, 0x10, 0x80, 0xff];
 /// Of the zeros behind a file's last other byte, one in so many is flipped.
 const PADDING_STEP: usize = 16 << 10;
 
-/// What the whole test may have in memory; a length that damage made up would be far more.
-const MEMORY_KIB: u64 = 512 << 10;
+/// More than any test of this process asks for at once, in bytes. A length that damage made up would be far more.
+const LARGEST_ALLOCATION: usize = 256 << 20;
 
 /// A data directory that was stopped three times, with rows of every kind.
 fn record(data_dir: &Path) {
@@ -125,12 +124,6 @@ fn open_flipped(whole: &Path, flip: &Flip, states: &[State]) -> Outcome {
     }
 }
 
-fn peak_memory_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 /// Flips every byte of the store in `folder` in turn.
 fn check(folder: &Path, states: &[State]) {
     let flips = flips(folder);
@@ -157,7 +150,7 @@ fn check(folder: &Path, states: &[State]) {
     }
     println!("{count} flips: {outcomes:?}");
     assert!(outcomes.len() > 1, "a flip hits or does not: {outcomes:?}");
-    assert!(peak_memory_kib() < MEMORY_KIB, "{} KiB", peak_memory_kib());
+    assert!(allocations::largest() < LARGEST_ALLOCATION, "{} bytes at once", allocations::largest());
 }
 
 /// The log's events, and the state after each of them.
