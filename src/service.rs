@@ -256,14 +256,15 @@ async fn serve(
         let sensors = sensors.to_vec();
         move || sensors.iter().map(|sensor| sensor.status()).collect()
     };
-    let chat = Chat::new(recorder.clone(), config.time_zone, statuses).following_after(config.follow_silence);
+    let chat =
+        Chat::new(recorder.clone(), config.time_zone, statuses).with_follow_silence(config.follow_silence);
     start_control_socket(config, &chat, recorder, stop);
     let requests = RequestMetrics::default();
     if let Some(listener) = monitor {
         let monitored = Monitored {
             recorder: recorder.clone(),
             sensors: sensors.to_vec(),
-            look_ups: chat.look_ups(),
+            look_ups: chat.lookup_timings(),
             requests: requests.clone(),
         };
         let parts = parts(sensors, recorder);

@@ -1,11 +1,13 @@
-//! What a button stands for, in the 64 bytes that the Bot API leaves for it.
+//! The codec for callback data: what each button of the bot does, in the 64 bytes that the Bot API allows.
 //!
 //! # Format
-//! A word, and what it needs behind it, parted by colons: an address as 12 hex digits, an SSID in
-//! base64url, a page as a number from 0. A network whose SSID does not fit gets no button.
+//! A word and its fields, separated by colons: an address as 12 hex digits, an SSID in base64url, a page as a number
+//! from 0, a chat as its ID. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not
+//! fit gets no button.
 //!
-//! Whoever can write to the bot can send any bytes, and buttons of earlier versions stay in chats for years:
-//! what cannot be read is an old button.
+//! # What must hold
+//! - Whoever can write to the bot can send any bytes. Data that cannot be decoded belongs to an old button.
+//! - Buttons stay in chats for years: data that this version encodes, later ones decode too.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -13,19 +15,24 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use super::commands::Command;
 use super::message::Button;
 use super::model::chart::ChartPeriod;
+use super::model::watch_target::{WatchTarget, watch_hash};
 use crate::dot11::{MacAddr, Ssid, hex};
+use crate::event::ChatId;
 
 /// The most bytes that the Bot API takes (`InlineKeyboardButton.callback_data`).
 const DATA_LIMIT: usize = 64;
 
+/// How long a button can mute, in minutes.
+const MUTE_MINUTES: std::ops::RangeInclusive<u32> = 1..=43_200;
+
 /// What a button does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum Callback {
     /// Sends a device's card.
     Card(MacAddr),
     /// Draws when a device was heard.
     ChartDevice(MacAddr, ChartPeriod),
-    /// Draws when a network was asked for.
+    /// Draws when devices looked for a network.
     ChartNetwork(Ssid, ChartPeriod),
     /// Sends a device's newest probes.
     NewestProbes(MacAddr),
@@ -33,12 +40,20 @@ pub enum Action {
     Probes(MacAddr, u32),
     /// Asks for a device's name.
     Name(MacAddr),
-    /// Has the chat be told when a device is there.
+    /// Follows the device with this address.
     Follow(MacAddr),
+    /// Stops following it.
+    Unfollow(MacAddr),
+    /// Ignores it.
+    Ignore(MacAddr),
+    /// Mutes the chat for so many minutes.
+    Mute(u32),
     /// Watches a network.
     Watch(Ssid),
     /// Watches a network that stands on this page of all networks.
     WatchListed(Ssid, u32),
+    /// Stops the watch with this [`watch_hash`].
+    Unwatch(u64),
     /// Shows a page of what the chat watches, follows and ignores.
     Watches(u32),
     /// Shows a page of all devices.
@@ -49,12 +64,28 @@ pub enum Action {
     Top(u32),
     /// Shows a page of all networks.
     Networks(u32),
-    /// Shows a page of those who asked for a network.
+    /// Shows a page of the devices that look for a network.
     Network(Ssid, u32),
+    /// Shows the chats that have access. For owners, like the next two.
+    Chats,
+    /// Asks whether to remove a chat.
+    ConfirmRemoval(ChatId),
+    /// Removes a chat.
+    RemoveChat(ChatId),
 }
 
-impl Action {
-    /// The button that does this, where it fits on one.
+impl Callback {
+    /// Stops this watch.
+    pub fn unwatch(target: &WatchTarget) -> Self {
+        Self::Unwatch(watch_hash(target))
+    }
+
+    /// Whether only an owner may do this.
+    pub(in crate::chat) const fn is_for_owners(&self) -> bool {
+        matches!(self, Self::Chats | Self::ConfirmRemoval(_) | Self::RemoveChat(_))
+    }
+
+    /// The button that does this, if the data fits.
     pub fn button(&self, label: impl Into<String>) -> Option<Button> {
         let data = self.encode();
         (data.len() <= DATA_LIMIT).then(|| Button { label: label.into(), data })
@@ -71,14 +102,21 @@ impl Action {
             Self::Probes(address, page) => format!("probes:{}:{page}", digits(address)),
             Self::Name(address) => format!("name:{}", digits(address)),
             Self::Follow(address) => format!("follow:{}", digits(address)),
+            Self::Unfollow(address) => format!("unfollow:{}", digits(address)),
+            Self::Ignore(address) => format!("ignore:{}", digits(address)),
+            Self::Mute(minutes) => format!("mute:{minutes}"),
             Self::Watch(ssid) => format!("watch:{}", base64(ssid)),
             Self::WatchListed(ssid, page) => format!("watch:{}:{page}", base64(ssid)),
+            Self::Unwatch(hash) => format!("unwatch:{hash:016x}"),
             Self::Watches(page) => format!("watches:{page}"),
             Self::Devices(page) => format!("devices:{page}"),
             Self::Nearby(minutes, page) => format!("nearby:{minutes}:{page}"),
             Self::Top(page) => format!("top:{page}"),
             Self::Networks(page) => format!("networks:{page}"),
             Self::Network(ssid, page) => format!("ssid:{}:{page}", base64(ssid)),
+            Self::Chats => "access:list".to_owned(),
+            Self::ConfirmRemoval(chat) => format!("access:ask:{}", chat.0),
+            Self::RemoveChat(chat) => format!("access:remove:{}", chat.0),
         }
     }
 
@@ -93,29 +131,37 @@ impl Action {
             ["probes", address, page] => Self::Probes(read_address(address)?, read_number(page)?),
             ["name", address] => Self::Name(read_address(address)?),
             ["follow", address] => Self::Follow(read_address(address)?),
+            ["unfollow", address] => Self::Unfollow(read_address(address)?),
+            ["ignore", address] => Self::Ignore(read_address(address)?),
+            ["mute", minutes] => {
+                Self::Mute(read_number(minutes).filter(|minutes| MUTE_MINUTES.contains(minutes))?)
+            }
             ["watch", ssid] => Self::Watch(read_ssid(ssid)?),
             ["watch", ssid, page] => Self::WatchListed(read_ssid(ssid)?, read_number(page)?),
+            ["unwatch", hash] => Self::Unwatch(u64::from_str_radix(hash, 16).ok()?),
             ["watches", page] => Self::Watches(read_number(page)?),
             ["devices", page] => Self::Devices(read_number(page)?),
             ["nearby", minutes, page] => Self::Nearby(read_number(minutes)?, read_number(page)?),
             ["top", page] => Self::Top(read_number(page)?),
             ["networks", page] => Self::Networks(read_number(page)?),
             ["ssid", ssid, page] => Self::Network(read_ssid(ssid)?, read_number(page)?),
+            ["access", "list"] => Self::Chats,
+            ["access", "ask", chat] => Self::ConfirmRemoval(read_chat(chat)?),
+            ["access", "remove", chat] => Self::RemoveChat(read_chat(chat)?),
             _ => return None,
         })
     }
 
-    /// The command that does the same, and the page as people count them, where a person without buttons
-    /// would want to write it.
-    pub(super) fn command(&self) -> Option<(Command, u64)> {
-        let (command, page) = match self {
-            Self::Devices(page) => (Command::Devices, page),
-            Self::Top(page) => (Command::Top, page),
-            Self::Networks(page) => (Command::Networks, page),
-            Self::Watches(page) => (Command::Watches, page),
+    /// The command that shows the same page, and the page from 1: for a terminal, which has no buttons.
+    pub(super) fn command(&self) -> Option<(&'static Command, u64)> {
+        let (name, page) = match self {
+            Self::Devices(page) => ("devices", page),
+            Self::Top(page) => ("top", page),
+            Self::Networks(page) => ("networks", page),
+            Self::Watches(page) => ("watches", page),
             _ => return None,
         };
-        Some((command, u64::from(*page) + 1))
+        Some((Command::named(name)?, u64::from(*page) + 1))
     }
 }
 
@@ -132,56 +178,125 @@ fn read_number(digits: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
+fn read_chat(number: &str) -> Option<ChatId> {
+    number.parse().ok().map(ChatId)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Pattern;
 
-    fn action() -> impl Strategy<Value = Action> {
+    fn callback() -> impl Strategy<Value = Callback> {
         let address = || any::<[u8; 6]>().prop_map(MacAddr::new);
         let ssid = || prop::collection::vec(any::<u8>(), 1..=40).prop_map(|bytes| Ssid::new(&bytes));
         let period = || prop::sample::select(ChartPeriod::ALL.to_vec());
         let number = any::<u32>;
         prop_oneof![
-            address().prop_map(Action::Card),
-            (address(), period()).prop_map(|(address, period)| Action::ChartDevice(address, period)),
-            (ssid(), period()).prop_map(|(ssid, period)| Action::ChartNetwork(ssid, period)),
-            address().prop_map(Action::NewestProbes),
-            (address(), number()).prop_map(|(address, page)| Action::Probes(address, page)),
-            address().prop_map(Action::Name),
-            address().prop_map(Action::Follow),
-            ssid().prop_map(Action::Watch),
-            (ssid(), number()).prop_map(|(ssid, page)| Action::WatchListed(ssid, page)),
-            number().prop_map(Action::Watches),
-            number().prop_map(Action::Devices),
-            (number(), number()).prop_map(|(minutes, page)| Action::Nearby(minutes, page)),
-            number().prop_map(Action::Top),
-            number().prop_map(Action::Networks),
-            (ssid(), number()).prop_map(|(ssid, page)| Action::Network(ssid, page)),
+            address().prop_map(Callback::Card),
+            (address(), period()).prop_map(|(address, period)| Callback::ChartDevice(address, period)),
+            (ssid(), period()).prop_map(|(ssid, period)| Callback::ChartNetwork(ssid, period)),
+            address().prop_map(Callback::NewestProbes),
+            (address(), number()).prop_map(|(address, page)| Callback::Probes(address, page)),
+            address().prop_map(Callback::Name),
+            address().prop_map(Callback::Follow),
+            address().prop_map(Callback::Unfollow),
+            address().prop_map(Callback::Ignore),
+            MUTE_MINUTES.prop_map(Callback::Mute),
+            any::<u64>().prop_map(Callback::Unwatch),
+            Just(Callback::Chats),
+            any::<i64>().prop_map(|chat| Callback::ConfirmRemoval(ChatId(chat))),
+            any::<i64>().prop_map(|chat| Callback::RemoveChat(ChatId(chat))),
+            ssid().prop_map(Callback::Watch),
+            (ssid(), number()).prop_map(|(ssid, page)| Callback::WatchListed(ssid, page)),
+            number().prop_map(Callback::Watches),
+            number().prop_map(Callback::Devices),
+            (number(), number()).prop_map(|(minutes, page)| Callback::Nearby(minutes, page)),
+            number().prop_map(Callback::Top),
+            number().prop_map(Callback::Networks),
+            (ssid(), number()).prop_map(|(ssid, page)| Callback::Network(ssid, page)),
         ]
     }
 
     proptest! {
         #[test]
-        fn what_is_on_a_button_is_what_it_does(action in action()) {
-            let data = action.encode();
-            prop_assert_eq!(Action::decode(&data), Some(action.clone()));
-            if let Some(button) = action.button("label") {
+        fn decodes_what_it_encodes(callback in callback()) {
+            let data = callback.encode();
+            prop_assert_eq!(Callback::decode(&data), Some(callback.clone()));
+            if let Some(button) = callback.button("label") {
                 prop_assert!((1..=DATA_LIMIT).contains(&button.data.len()));
             }
         }
 
         #[test]
-        fn anything_can_be_pressed(data in any::<String>()) {
-            let _ = Action::decode(&data);
+        fn decoding_takes_any_data(data in any::<String>()) {
+            let _ = Callback::decode(&data);
         }
 
         #[test]
-        fn anything_like_a_button_can_be_pressed(
-            data in "(card|chart|charts|probes|name|watch|watches|devices|nearby|ssid):[0-9a-f:_=+-]{0,60}",
+        fn decoding_takes_damaged_data(
+            data in "(card|chart|charts|probes|name|watch|watches|devices|nearby|ssid|access|mute|ignore|unwatch|unfollow)\
+                     :[0-9a-f:_=+-]{0,60}",
         ) {
-            let _ = Action::decode(&data);
+            let _ = Callback::decode(&data);
+        }
+    }
+
+    #[test]
+    fn buttons_of_alerts_always_fit() {
+        let address = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+        let watch = WatchTarget::Network(Ssid::new(&[0xff; 255]));
+        for callback in [
+            Callback::Mute(60),
+            Callback::Name(address),
+            Callback::Ignore(address),
+            Callback::Follow(address),
+            Callback::Unfollow(address),
+            Callback::unwatch(&watch),
+            Callback::unwatch(&WatchTarget::Pattern(Pattern::new("*x"))),
+        ] {
+            let button = callback.button("label").unwrap();
+            assert!((1..=64).contains(&button.data.len()));
+            assert_eq!(Callback::decode(&button.data), Some(callback));
+        }
+        assert_ne!(
+            watch_hash(&WatchTarget::Network(Ssid::from("x*"))),
+            watch_hash(&WatchTarget::Pattern(Pattern::new("x*")))
+        );
+    }
+
+    /// Data as versions before this one wrote it: such buttons are in people's chats.
+    #[test]
+    fn decodes_data_of_earlier_versions() {
+        let address = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+        let depot = || Ssid::from("Depot");
+        for (data, callback) in [
+            ("card:a483e74e3915", Callback::Card(address)),
+            ("chart:a483e74e3915:7d", Callback::ChartDevice(address, ChartPeriod::Week)),
+            ("charts:RGVwb3Q:24h", Callback::ChartNetwork(depot(), ChartPeriod::Day)),
+            ("probes:a483e74e3915", Callback::NewestProbes(address)),
+            ("probes:a483e74e3915:2", Callback::Probes(address, 2)),
+            ("name:a483e74e3915", Callback::Name(address)),
+            ("follow:a483e74e3915", Callback::Follow(address)),
+            ("unfollow:a483e74e3915", Callback::Unfollow(address)),
+            ("ignore:a483e74e3915", Callback::Ignore(address)),
+            ("mute:60", Callback::Mute(60)),
+            ("watch:RGVwb3Q", Callback::Watch(depot())),
+            ("watch:RGVwb3Q:3", Callback::WatchListed(depot(), 3)),
+            ("unwatch:00000000000000ff", Callback::Unwatch(255)),
+            ("watches:1", Callback::Watches(1)),
+            ("devices:1", Callback::Devices(1)),
+            ("nearby:10:0", Callback::Nearby(10, 0)),
+            ("top:4", Callback::Top(4)),
+            ("networks:9", Callback::Networks(9)),
+            ("ssid:RGVwb3Q:0", Callback::Network(depot(), 0)),
+            ("access:list", Callback::Chats),
+            ("access:ask:-1002", Callback::ConfirmRemoval(ChatId(-1002))),
+            ("access:remove:2002", Callback::RemoveChat(ChatId(2002))),
+        ] {
+            assert_eq!(Callback::decode(data), Some(callback), "{data}");
         }
     }
 
@@ -189,20 +304,20 @@ mod tests {
     fn an_ssid_of_the_standards_length_fits() {
         for length in [1, 32, 33, 255] {
             let ssid = Ssid::new(&vec![0xff; length]);
-            let actions = [
-                Action::Watch(ssid.clone()),
-                Action::WatchListed(ssid.clone(), 999),
-                Action::Network(ssid.clone(), 9999),
-                Action::ChartNetwork(ssid, ChartPeriod::Month),
+            let callbacks = [
+                Callback::Watch(ssid.clone()),
+                Callback::WatchListed(ssid.clone(), 999),
+                Callback::Network(ssid.clone(), 9999),
+                Callback::ChartNetwork(ssid, ChartPeriod::Month),
             ];
-            for action in actions {
-                assert_eq!(action.button("x").is_some(), length <= 33, "{action:?}");
+            for callback in callbacks {
+                assert_eq!(callback.button("x").is_some(), length <= 33, "{callback:?}");
             }
         }
     }
 
     #[test]
-    fn what_is_no_button_of_ours_does_nothing() {
+    fn rejects_data_of_no_button() {
         for data in [
             "",
             ":",
@@ -215,9 +330,14 @@ mod tests {
             "watch:=",
             "chart:a483e74e3915:1y",
             "top:1:2",
+            "mute:0",
+            "mute:43201",
+            "unwatch:x",
+            "access:",
+            "access:remove:x",
             "frobnicate:1",
         ] {
-            assert_eq!(Action::decode(data), None, "{data}");
+            assert_eq!(Callback::decode(data), None, "{data}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use tokio::runtime::Handle;
 
-use super::callbacks::Action;
+use super::callbacks::Callback;
 use super::{Chat, Progress, Reply, UserMessage, views};
 use crate::event::ChatId;
 
@@ -52,7 +52,7 @@ fn write_rest(answer: &Reply, output: &mut impl Write) -> io::Result<()> {
         writeln!(output, "{}", views::file_note(file))?;
     }
     let turning = answer.buttons.iter().flatten().filter_map(|button| {
-        let (command, page) = Action::decode(&button.data)?.command()?;
+        let (command, page) = Callback::decode(&button.data)?.command()?;
         Some(format!("{} {}", button.label, views::turn_to(command, page)))
     });
     let turning: Vec<String> = turning.collect();

@@ -376,7 +376,7 @@ fn chat(place: &DataDirArgs) -> Result<ExitCode, CliError> {
 fn chat_here(config: &Config) -> Result<ExitCode, CliError> {
     with_recorder(config, |runtime, recorder| {
         let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new)
-            .following_after(config.follow_silence);
+            .with_follow_silence(config.follow_silence);
         talk(&chat, runtime)?;
         Ok(ExitCode::SUCCESS)
     })

@@ -172,7 +172,7 @@ impl Shared {
             Command::Health => Ok(status::is_well(&self.runtime.block_on(chat.status()))),
             Command::Chat { prompt } => {
                 let prompt = prompt.then_some("> ");
-                console::run(&chat.in_zone(zone), input, out, prompt, &self.runtime).map_err(told)?;
+                console::run(&chat.with_time_zone(zone), input, out, prompt, &self.runtime).map_err(told)?;
                 Ok(true)
             }
             Command::Export(wanted) => {

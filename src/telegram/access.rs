@@ -23,12 +23,10 @@ use tracing::{info, warn};
 
 use super::api::{Api, RequestError};
 use super::bot_commands;
-use super::incoming::arguments_of;
 use super::outgoing::telegram_id;
 use super::sender::Sender;
-use crate::chat::commands::Command;
-use crate::chat::views::access::{self as reply, ListedChat, refused};
-use crate::chat::{Button, ButtonPress, PressReply, Reply, views::change_failed};
+use crate::chat::views::access::{self as views, ListedChat, refused};
+use crate::chat::{AccessControl, BoxFuture, PressReply, Reply, views::change_failed};
 use crate::dot11::hex;
 use crate::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
@@ -42,9 +40,6 @@ const CODE_RETRY: Duration = Duration::from_secs(60);
 
 /// The longest name of a chat that is kept, in characters.
 const NAME_LENGTH: usize = 64;
-
-/// What the buttons under `/chats` stand for begins so.
-const BUTTONS: &str = "access:";
 
 /// Decides who is let in.
 pub(super) struct Access {
@@ -132,7 +127,7 @@ impl Access {
     }
 
     /// Lets the chat in where the code is good, and says so; nothing where it is not.
-    pub(super) async fn pair(&self, chat: ChatId, name: String, code: &str) -> Option<Reply> {
+    pub(super) async fn pair_chat(&self, chat: ChatId, name: String, code: &str) -> Option<Reply> {
         let (code, time) = (CodeHash::of(code), Timestamp::now());
         let invitation = self.recorder.state().chats().invitation(&code, chat, time)?;
         // Who has made the code may own the bot no longer, as where the configuration does not say so any more.
@@ -140,7 +135,7 @@ impl Access {
             return None;
         }
         if invitation.role == Role::Owner && chat.0 < 0 {
-            return Some(reply::owner_is_a_person().into());
+            return Some(views::owner_is_a_person().into());
         }
         let name = name.chars().take(NAME_LENGTH).collect();
         if let Err(error) =
@@ -155,54 +150,15 @@ impl Access {
             self.owners_changed.notify_one();
             bot_commands::set_for_owner(&self.api, chat).await;
         }
-        Some(reply::paired(role).into())
+        Some(views::paired(role).into())
     }
 
-    /// The answer to an owner's command; nothing where the text is none.
-    pub(super) async fn answer(&self, chat: ChatId, text: &str) -> Option<Reply> {
-        let (command, arguments) = Command::OWNERS
-            .into_iter()
-            .find_map(|command| Some((command, arguments_of(text, command.name())?)))?;
-        Some(if self.all_owners().is_empty() {
-            reply::nobody_owns(command).into()
-        } else if chat.0 < 0 {
-            reply::in_private_only(command).into()
-        } else if !self.is_owner(chat) {
-            reply::for_owners_only(command).into()
-        } else if command == Command::Chats {
-            self.list(Text::default())
-        } else {
-            self.invite(chat, arguments).await.into()
-        })
-    }
-
-    /// What a press of a button under `/chats` does; nothing where the button is none of these.
-    pub(super) async fn press(&self, press: &ButtonPress<'_>) -> Option<PressReply> {
-        let what = press.data.strip_prefix(BUTTONS)?;
-        let refused = |why: &str| PressReply::Notify(why.to_owned());
-        Some(match what.split_once(':') {
-            None if self.is_owner(press.chat) => PressReply::Edit(self.list(Text::default())),
-            None => refused(refused::NOT_YOURS),
-            Some(("remove", chat)) => self.remove(press.chat, chat).await,
-            Some((_, chat)) => match self.removable(press.chat, chat) {
-                Ok(listed) => {
-                    let (text, [yes, no]) = reply::sure_to_remove(&listed);
-                    let yes = button(yes, &format!("remove:{}", listed.chat.0));
-                    let buttons = vec![vec![yes, button(no, "list")]];
-                    PressReply::Edit(Reply { text, buttons, ..Reply::default() })
-                }
-                Err(why) => refused(why),
-            },
-        })
-    }
-
-    /// The chat with this number, if this owner may remove it; else what is said to that.
-    fn removable(&self, owner: ChatId, chat: &str) -> Result<ListedChat, &'static str> {
+    /// The chat, if this owner may remove it, or why not.
+    fn removable(&self, owner: ChatId, chat: ChatId) -> Result<ListedChat, &'static str> {
         if !self.is_owner(owner) {
             return Err(refused::NOT_YOURS);
         }
-        let chat = chat.parse().map(ChatId);
-        let Some(listed) = self.listed().into_iter().find(|listed| Ok(listed.chat) == chat) else {
+        let Some(listed) = self.listed().into_iter().find(|listed| listed.chat == chat) else {
             return Err(refused::NOT_THERE);
         };
         if listed.since.is_none() {
@@ -214,8 +170,8 @@ impl Access {
         Ok(listed)
     }
 
-    /// Removes the chat with this number, if this owner may.
-    async fn remove(&self, owner: ChatId, chat: &str) -> PressReply {
+    /// Removes the chat, if this owner may.
+    async fn remove_chat(&self, owner: ChatId, chat: ChatId) -> PressReply {
         let listed = {
             let _alone = self.removing.lock().await;
             let listed = match self.removable(owner, chat) {
@@ -233,7 +189,7 @@ impl Access {
             self.owners_changed.notify_one();
             bot_commands::clear(&self.api, listed.chat).await;
         }
-        let done = reply::removed(&listed, self.leave(listed.chat).await);
+        let done = views::removed(&listed, self.leave(listed.chat).await);
         PressReply::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) })
     }
 
@@ -292,19 +248,14 @@ impl Access {
         Ok(code)
     }
 
-    async fn invite(&self, by: ChatId, arguments: &str) -> Text {
-        let role = match arguments {
-            "" => Role::Member,
-            "owner" => Role::Owner,
-            _ => return reply::invite_misused(),
-        };
+    async fn new_invitation(&self, by: ChatId, role: Role) -> Text {
         if let Some(limit) = self.recorder.state().chats().paired_limit_reached() {
-            return reply::too_many_chats(limit);
+            return views::too_many_chats(limit);
         }
         match self.new_code(role, Some(by)).await {
-            Ok(code) => reply::invitation(&self.username, &code, role, CODE_TIME.as_secs() / 3600),
+            Ok(code) => views::invitation(&self.username, &code, role, CODE_TIME.as_secs() / 3600),
             Err(CodeError::Change(error)) => change_failed(&error),
-            Err(CodeError::Random(error)) => reply::no_code(&error.to_string()),
+            Err(CodeError::Random(error)) => views::no_code(&error.to_string()),
         }
     }
 
@@ -329,14 +280,41 @@ impl Access {
 
     fn list(&self, head: Text) -> Reply {
         let listed = self.listed();
-        let removable = listed.iter().filter(|listed| listed.since.is_some());
-        let buttons = removable
-            .map(|listed| vec![button(reply::remove_button(listed), &format!("ask:{}", listed.chat.0))])
-            .collect();
-        Reply { text: head.join(reply::chats(&listed, self.zone)), buttons, ..Reply::default() }
+        let buttons = views::removal_buttons(&listed);
+        Reply { text: head.join(views::chats(&listed, self.zone)), buttons, ..Reply::default() }
     }
 }
 
-fn button(label: String, what: &str) -> Button {
-    Button { label, data: format!("{BUTTONS}{what}") }
+impl AccessControl for Access {
+    fn has_owner(&self) -> bool {
+        !self.is_unowned()
+    }
+
+    fn is_owner(&self, chat: ChatId) -> bool {
+        self.is_owner(chat)
+    }
+
+    fn pair<'a>(&'a self, chat: ChatId, code: &'a str) -> BoxFuture<'a, Option<Reply>> {
+        let name = self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&chat).cloned();
+        Box::pin(self.pair_chat(chat, name.unwrap_or_default(), code))
+    }
+
+    fn invite(&self, owner: ChatId, role: Role) -> BoxFuture<'_, Reply> {
+        Box::pin(async move { self.new_invitation(owner, role).await.into() })
+    }
+
+    fn chats(&self) -> Reply {
+        self.list(Text::default())
+    }
+
+    fn confirm_removal(&self, owner: ChatId, chat: ChatId) -> PressReply {
+        match self.removable(owner, chat) {
+            Ok(listed) => PressReply::Edit(views::confirm_removal(&listed)),
+            Err(why) => PressReply::Notify(why.to_owned()),
+        }
+    }
+
+    fn remove(&self, owner: ChatId, chat: ChatId) -> BoxFuture<'_, PressReply> {
+        Box::pin(self.remove_chat(owner, chat))
+    }
 }

@@ -15,8 +15,7 @@ use tracing::{debug, warn};
 use super::api::{Api, Backoff, RequestError};
 use super::outgoing::telegram_id;
 use super::sender::Sender;
-use crate::chat::commands::Command;
-use crate::chat::views;
+use crate::chat::commands::{self, Command};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
@@ -34,7 +33,7 @@ pub(super) async fn set_all(
     for chat in persons_known(sender, recorder).difference(owners) {
         until_taken(api, &without_own(*chat), u32::MAX).await;
     }
-    until_taken(api, &SetMyCommands::new(Command::ALL.map(shown)), u32::MAX).await;
+    until_taken(api, &SetMyCommands::new(commands::available(false).map(shown)), u32::MAX).await;
     for owner in owners {
         until_taken(api, &of_owner(*owner), u32::MAX).await;
     }
@@ -65,7 +64,7 @@ fn persons_known(sender: &Sender, recorder: &RecorderHandle) -> BTreeSet<ChatId>
 }
 
 fn of_owner(chat: ChatId) -> SetMyCommands {
-    let commands = Command::ALL.into_iter().chain(Command::OWNERS).map(shown);
+    let commands = commands::available(true).map(shown);
     SetMyCommands::new(commands).scope(scope(chat))
 }
 
@@ -108,8 +107,8 @@ where
     }
 }
 
-fn shown(command: Command) -> BotCommand {
-    BotCommand::new(command.name(), views::purpose(command))
+fn shown(command: &Command) -> BotCommand {
+    BotCommand::new(command.name, command.help)
 }
 
 fn scope(chat: ChatId) -> BotCommandScope {

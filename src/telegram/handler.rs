@@ -16,12 +16,13 @@ use tracing::{debug, info, warn};
 use super::access::Access;
 use super::api::Api;
 use super::chat_queue::{ChatQueues, Ticket};
-use super::incoming::{IncomingMessage, Me, arguments_of, bare_code};
+use super::incoming::{IncomingMessage, Me, bare_code};
 use super::outgoing::Destination;
 use super::progress_indicator::with_progress;
 use super::rate_limiter::RateLimiter;
 use super::sender::Sender;
-use crate::chat::{self, ButtonPress, Chat, File, PressReply, Progress, Reply, views};
+use crate::chat::commands::{self, Request};
+use crate::chat::{self, ButtonPress, Chat, File, PressReply, Reply, views};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 use crate::text::Text;
@@ -80,8 +81,8 @@ impl Handler {
             me,
             api,
             sender,
+            chat: chat.with_access(Arc::clone(&access) as _),
             access,
-            chat,
             recorder,
             queues: Arc::default(),
             handled: Mutex::default(),
@@ -146,7 +147,7 @@ impl Handler {
                     in_reply_to: in_reply_to.as_deref(),
                     update: Some(update),
                 };
-                let work = async |progress| self.answer(message, heard, &progress).await;
+                let work = async |progress| self.chat.answer(heard, &progress).await;
                 with_progress(&self.sender, place, work).await
             }
             IncomingMessage::Wordless if self.hints.try_acquire(chat, Instant::now()) => {
@@ -158,23 +159,6 @@ impl Handler {
             _ => return,
         };
         self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await;
-    }
-
-    async fn answer(&self, message: &Message, heard: chat::UserMessage<'_>, progress: &Progress) -> Reply {
-        let chat::UserMessage { chat, text, .. } = heard;
-        if let Some(code) = arguments_of(text, "start").filter(|code| !code.is_empty())
-            && let Some(answer) = self.access.pair(chat, name_of(&message.chat), code).await
-        {
-            return answer;
-        }
-        if let Some(answer) = self.access.answer(chat, text).await {
-            return answer;
-        }
-        let answer = self.chat.answer(heard, progress).await;
-        if self.access.is_owner(chat) && arguments_of(text, "help").is_some() {
-            return Reply { text: answer.text.join(views::owners_help()), ..answer };
-        }
-        answer
     }
 
     async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Ticket) {
@@ -198,10 +182,7 @@ impl Handler {
             data: query.data.as_deref().unwrap_or_default(),
             update: Some(update),
         };
-        let work = async |progress| match self.access.press(&press).await {
-            Some(pressed) => pressed,
-            None => self.chat.press(press, &progress).await,
-        };
+        let work = async |progress| self.chat.press(press, &progress).await;
         let mut work = pin!(with_progress(&self.sender, place, work));
         let (pressed, is_ended) = match tokio::time::timeout(PRESS_TIME, &mut work).await {
             Ok(pressed) => (pressed, false),
@@ -257,10 +238,13 @@ impl Handler {
             IncomingMessage::Text { text, .. } => text.as_str(),
             _ => "",
         };
-        let start = arguments_of(text, "start");
-        let code = start.or_else(|| bare_code(text).filter(|_| message.chat.is_private()));
+        let start = match commands::request_of_stranger(text) {
+            Some(Request::Start { code }) => Some(code.unwrap_or_default()),
+            _ => None,
+        };
+        let code = start.as_deref().or_else(|| bare_code(text).filter(|_| message.chat.is_private()));
         let paired = match code.filter(|code| !code.is_empty()) {
-            Some(code) => self.access.pair(place.chat, name_of(&message.chat), code).await,
+            Some(code) => self.access.pair_chat(place.chat, name_of(&message.chat), code).await,
             None => None,
         };
         if paired.is_none() {

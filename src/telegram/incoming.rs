@@ -8,7 +8,7 @@ use serde_json::Value;
 use teloxide::types::{Message, MessageKind, Update, UpdateKind, UserId};
 use tracing::warn;
 
-use crate::chat::commands::Command;
+use crate::chat::commands;
 
 /// An update as Telegram has put it. The marks in its texts are left out: nobody here looks at them, and a kind
 /// of mark that teloxide does not know yet would hide the whole message.
@@ -116,13 +116,6 @@ fn command(text: &str) -> Option<(&str, Option<&str>)> {
     Some(word.split_once('@').map_or((word, None), |(name, bot)| (name, Some(bot))))
 }
 
-/// The command of this name that the text is, with what follows it.
-pub(super) fn arguments_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let (word, _) = command(text)?;
-    let rest = text.trim_start().split_once(char::is_whitespace).map_or("", |(_, rest)| rest);
-    word.eq_ignore_ascii_case(name).then(|| rest.trim())
-}
-
 /// The code that the text is and nothing else, where it has the form of one: 32 hex digits.
 pub(super) fn bare_code(text: &str) -> Option<&str> {
     let text = text.trim();
@@ -138,7 +131,7 @@ fn names_me(text: &str, username: &str) -> bool {
 }
 
 fn exists(text: &str) -> bool {
-    command(text).is_some_and(|(name, _)| Command::named(name).is_some())
+    commands::find(text).is_some()
 }
 
 /// The text without the first `@username` in it, where there is one as a word of its own.

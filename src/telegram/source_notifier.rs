@@ -115,7 +115,7 @@ pub(super) async fn run(
         // A source may take its time, for which nothing else waits.
         let asked = chat.clone();
         let statuses = tokio::select! {
-            statuses = tokio::task::spawn_blocking(move || asked.sensors()) => statuses.unwrap_or_default(),
+            statuses = tokio::task::spawn_blocking(move || asked.source_statuses()) => statuses.unwrap_or_default(),
             () = stop.cancelled() => return,
         };
         for (place, status) in statuses.iter().enumerate() {

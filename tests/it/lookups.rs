@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono_tz::Tz;
 use probewatch::chart::{self, Series};
-use probewatch::chat::callbacks::Action;
+use probewatch::chat::callbacks::Callback;
 use probewatch::chat::{Button, ButtonPress, Chat, File, PressReply, Progress, Reply, UserMessage};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, EventKind, NamedBy, Probe, Timestamp};
@@ -94,7 +94,7 @@ fn checked(answer: Reply) -> Reply {
     assert!((1..=limit).contains(&answer.text.length()), "{}", answer.text);
     for button in answer.buttons.iter().flatten() {
         assert!((1..=64).contains(&button.data.len()), "{button:?}");
-        assert!(!button.label.is_empty() && Action::decode(&button.data).is_some(), "{button:?}");
+        assert!(!button.label.is_empty() && Callback::decode(&button.data).is_some(), "{button:?}");
     }
     assert!(answer.buttons.iter().all(|row| (1..=8).contains(&row.len())), "{:?}", answer.buttons);
     answer
@@ -279,7 +279,7 @@ fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
     let of = |number: i64| probe(device(1), network(&format!("\"net\", {number:03}")), seconds(number));
     let mut street = Street::new((0..150).map(of));
     let whole = [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| street.ask(&ask));
-    street.chat = street.chat.clone().with_documents_of(4_000);
+    street.chat = street.chat.clone().with_document_limit(4_000);
     let [probes, networks] =
         [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| street.ask(&ask));
     let rows = |answer: &Reply| {
@@ -320,7 +320,7 @@ fn what_stands_under_a_file_fits_whatever_names_are_in_it() {
         assert!(chart.text.to_string().contains("2 probes"), "{}", chart.text);
         let export = street.ask(&format!("/export {}", device(1)));
         assert!(export.file.is_some() && export.text.to_string().contains("2 probes"), "{}", export.text);
-        let action = Action::ChartNetwork(Ssid::new(&[0x1b; 30]), Default::default());
+        let action = Callback::ChartNetwork(Ssid::new(&[0x1b; 30]), Default::default());
         drawn(street.press(&action.button("x").unwrap()));
     }
 }

@@ -42,8 +42,11 @@ const APART: [(&str, &[&str]); 5] = [
 /// Macros whose texts go to the log of the service.
 const LOGGING: [&str; 5] = ["error!", "warn!", "info!", "debug!", "trace!"];
 
-/// The only texts in `chart`, `chat` and `telegram` that do not stand in `chat/views`, since no chat is sent them: by
-/// file, and how they begin.
+/// Where the texts for a chat stand: the views, and the table of commands with its help lines.
+const REPLIES: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/status.rs"];
+
+/// The only texts elsewhere in `chart`, `chat`, `status` and `telegram`, since no chat is sent them: by file, and how
+/// they begin.
 const NO_REPLIES: [(&str, &str); 2] = [
     // Why Telegram did not take a request: for the log, of the service and of events.
     ("src/telegram/api.rs", ""),
@@ -157,7 +160,7 @@ fn every_text_of_a_chat_stands_in_one_place() {
     {
         let text = fs::read_to_string(&file).unwrap();
         let name = file.strip_prefix(root()).unwrap().to_str().unwrap();
-        let is_reply = name.starts_with("src/chat/views/");
+        let is_reply = REPLIES.iter().any(|place| name.starts_with(place));
         let is_tests = name.ends_with("/tests.rs");
         for literal in literals(without_tests(&text)).into_iter().filter(|literal| has_words(literal)) {
             let is_excused =

@@ -7,7 +7,7 @@ use super::{Request, UsageError};
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::watch_target::WatchTarget;
 use crate::dot11::{MacAddr, Ssid, unhex};
-use crate::event::Pattern;
+use crate::event::{Pattern, Role};
 use crate::state::check_name;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
@@ -30,7 +30,7 @@ pub(in crate::chat) const LONGEST_MUTE: Duration = Duration::from_secs(30 * 86_4
 /// A device, by name, part of a name, or address.
 pub(in crate::chat) fn device(arguments: &str) -> Result<String, UsageError> {
     match arguments {
-        "" => Err(UsageError::DeviceMissing),
+        "" => Err(UsageError::MissingDevice),
         device => Ok(device.to_owned()),
     }
 }
@@ -43,7 +43,7 @@ pub(in crate::chat) fn page(arguments: &str) -> Result<u32, UsageError> {
             .parse()
             .ok()
             .and_then(|page: u32| page.checked_sub(1))
-            .ok_or_else(|| UsageError::NoPage(arguments.to_owned())),
+            .ok_or_else(|| UsageError::InvalidPage(arguments.to_owned())),
     }
 }
 
@@ -55,7 +55,7 @@ pub(in crate::chat) fn minutes(arguments: &str) -> Result<u32, UsageError> {
             .parse()
             .ok()
             .filter(|minutes| (1..=NEARBY_LIMIT).contains(minutes))
-            .ok_or_else(|| UsageError::NoMinutes(arguments.to_owned())),
+            .ok_or_else(|| UsageError::InvalidMinutes(arguments.to_owned())),
     }
 }
 
@@ -76,21 +76,21 @@ pub(in crate::chat) fn chart(arguments: &str) -> Result<Request, UsageError> {
 
 pub(in crate::chat) fn export(arguments: &str) -> Result<Request, UsageError> {
     match arguments {
-        "" => Err(UsageError::NothingToExport),
+        "" => Err(UsageError::MissingExport),
         networks if networks.eq_ignore_ascii_case("networks") => Ok(Request::ExportNetworks),
         device => Ok(Request::ExportDevice(device.to_owned())),
     }
 }
 
 pub(in crate::chat) fn watch(arguments: &str) -> Result<Request, UsageError> {
-    let (wanted, reason) = wanted_first(arguments)?;
+    let (target, reason) = watch_target_first(arguments)?;
     let reason: String =
         reason.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(REASON_LENGTH).collect();
-    Ok(Request::Watch { wanted, reason: Some(reason).filter(|reason| !reason.is_empty()) })
+    Ok(Request::Watch { target, reason: Some(reason).filter(|reason| !reason.is_empty()) })
 }
 
-pub(in crate::chat) fn wanted_alone(arguments: &str) -> Result<WatchTarget, UsageError> {
-    alone(arguments, word_wanted, WatchTarget::Network)
+pub(in crate::chat) fn watch_target_alone(arguments: &str) -> Result<WatchTarget, UsageError> {
+    alone(arguments, watch_target_of_word, WatchTarget::Network)
 }
 
 /// An SSID, in which nothing makes a pattern.
@@ -104,17 +104,17 @@ fn alone<T>(
     of_ssid: impl Fn(Ssid) -> T,
 ) -> Result<T, UsageError> {
     match first(arguments, of_word, &of_ssid)? {
-        (wanted, "") => Ok(wanted),
+        (target, "") => Ok(target),
         // Nothing may follow, so spaces need no quotes here.
         _ if !is_quote(arguments.chars().next()) => checked_ssid(arguments.as_bytes()).map(of_ssid),
-        (_, rest) => Err(UsageError::AfterSsid(rest.to_owned())),
+        (_, rest) => Err(UsageError::TrailingText(rest.to_owned())),
     }
 }
 
-/// What is wanted at the beginning, a word or in quotes, and what follows it. A word may be a pattern; what
+/// What is target at the beginning, a word or in quotes, and what follows it. A word may be a pattern; what
 /// stands in quotes is taken as it is.
-fn wanted_first(arguments: &str) -> Result<(WatchTarget, &str), UsageError> {
-    first(arguments, word_wanted, WatchTarget::Network)
+fn watch_target_first(arguments: &str) -> Result<(WatchTarget, &str), UsageError> {
+    first(arguments, watch_target_of_word, WatchTarget::Network)
 }
 
 /// What stands at the beginning, a word or an SSID in quotes or digits, and what follows it.
@@ -124,32 +124,32 @@ fn first<T>(
     of_ssid: impl Fn(Ssid) -> T,
 ) -> Result<(T, &str), UsageError> {
     if arguments.is_empty() {
-        return Err(UsageError::SsidMissing);
+        return Err(UsageError::MissingSsid);
     }
     let exactly = |bytes: &[u8]| checked_ssid(bytes).map(of_ssid);
     if is_quote(arguments.chars().next()) {
-        let (bytes, rest) = quoted(arguments).ok_or(UsageError::QuoteOpen)?;
+        let (bytes, rest) = quoted(arguments).ok_or(UsageError::UnclosedQuote)?;
         return Ok((exactly(&bytes)?, rest.trim()));
     }
     if let Some((ssid, rest)) = in_single_quotes(arguments) {
         return Ok((exactly(ssid.as_bytes())?, rest.trim()));
     }
     let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
-    let wanted = match word.strip_prefix("hex:") {
-        Some(digits) => exactly(&unhex(digits).ok_or(UsageError::NoHexDigits)?)?,
+    let target = match word.strip_prefix("hex:") {
+        Some(digits) => exactly(&unhex(digits).ok_or(UsageError::InvalidHex)?)?,
         None => of_word(word)?,
     };
-    Ok((wanted, rest.trim()))
+    Ok((target, rest.trim()))
 }
 
 /// A pattern, or an SSID in which `\*` and `\?` stand for themselves.
-fn word_wanted(word: &str) -> Result<WatchTarget, UsageError> {
+fn watch_target_of_word(word: &str) -> Result<WatchTarget, UsageError> {
     let pattern = Pattern::new(word);
     if let Some(ssid) = pattern.as_literal() {
         return checked_ssid(ssid.as_bytes()).map(WatchTarget::Network);
     }
     if !pattern.has_literal() {
-        return Err(UsageError::EveryNetwork);
+        return Err(UsageError::MatchesEveryNetwork);
     }
     match word.chars().count() {
         0..=PATTERN_LENGTH => Ok(WatchTarget::Pattern(pattern)),
@@ -159,7 +159,7 @@ fn word_wanted(word: &str) -> Result<WatchTarget, UsageError> {
 
 fn checked_ssid(bytes: &[u8]) -> Result<Ssid, UsageError> {
     match bytes.len() {
-        0 => Err(UsageError::AnyNetwork),
+        0 => Err(UsageError::WildcardSsid),
         1..=SSID_BYTES => Ok(Ssid::new(bytes)),
         length => Err(UsageError::SsidTooLong(length)),
     }
@@ -167,9 +167,9 @@ fn checked_ssid(bytes: &[u8]) -> Result<Ssid, UsageError> {
 
 pub(in crate::chat) fn address(arguments: &str) -> Result<MacAddr, UsageError> {
     if arguments.is_empty() {
-        return Err(UsageError::AddressMissing);
+        return Err(UsageError::MissingAddress);
     }
-    arguments.parse().map_err(|_| UsageError::NoAddress(arguments.to_owned()))
+    arguments.parse().map_err(|_| UsageError::InvalidAddress(arguments.to_owned()))
 }
 
 pub(in crate::chat) fn device_name(arguments: &str) -> Result<Request, UsageError> {
@@ -204,5 +204,14 @@ pub(in crate::chat) fn mute_length(arguments: &str) -> Result<Duration, UsageErr
     let length = number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * seconds));
     length
         .filter(|length| !length.is_zero() && *length <= LONGEST_MUTE)
-        .ok_or_else(|| UsageError::NoMuteLength(arguments.to_owned()))
+        .ok_or_else(|| UsageError::InvalidMuteLength(arguments.to_owned()))
+}
+
+/// The role that an invitation gives.
+pub(in crate::chat) fn role(arguments: &str) -> Result<Role, UsageError> {
+    match arguments {
+        "" => Ok(Role::Member),
+        "owner" => Ok(Role::Owner),
+        other => Err(UsageError::UnknownRole(other.to_owned())),
+    }
 }

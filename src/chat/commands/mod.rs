@@ -1,135 +1,235 @@
-//! What a message asks for.
+//! Every command, in one table: its name, arguments, help line, the role it requires and the request it makes. The
+//! dispatcher, `/help`, the bot's menu, usage errors and role checks all come from it.
 
 mod arguments;
-mod command;
 mod quotes;
+mod request;
 #[cfg(test)]
 mod tests;
 mod usage_error;
 
 use super::model::alert_preference::AlertPreference;
-use super::model::chart::{ChartPeriod, ChartSubject};
-use super::model::watch_target::WatchTarget;
-use crate::dot11::{MacAddr, Ssid};
+use crate::suggest;
 pub(in crate::chat) use arguments::{LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES};
-pub use command::Command;
+use arguments::{address, chart, device, device_name, export, minutes, mute_length, page, ssid_alone, watch};
+pub use request::Request;
 pub use usage_error::UsageError;
 
-/// What a message asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// A device's statistics, by name, part of a name, or address.
-    Lookup(String),
-    /// `/devices`, a page from 0.
-    Devices(u32),
-    /// `/nearby`, so many minutes.
-    Nearby(u32),
-    /// `/top`, a page from 0.
-    Top(u32),
-    /// `/ssid`
-    Network(Ssid),
-    /// `/networks`, a page from 0.
-    Networks(u32),
-    /// `/chart`
-    Chart(ChartSubject, ChartPeriod),
-    /// `/export` of a device.
-    ExportDevice(String),
-    /// `/export networks`
-    ExportNetworks,
-    /// `/watch`
-    Watch {
-        /// The network, or which of them.
-        wanted: WatchTarget,
-        /// Why.
-        reason: Option<String>,
-    },
-    /// `/unwatch`
-    Unwatch(WatchTarget),
-    /// `/watches`, a page from 0.
-    Watches(u32),
-    /// `/follow`, `/mute`, `/ignore` and their opposites.
-    AlertPreference(AlertPreference),
-    /// `/name`
-    Name {
-        /// The address to be named.
-        address: MacAddr,
-        /// Its name, which serves as one.
-        name: String,
-    },
-    /// The reply to a question for a name, which does not serve as one.
-    NameRefused {
-        /// The address to be named.
-        address: MacAddr,
-        /// What is wrong with the name.
-        why: UsageError,
-    },
-    /// `/unname`
-    Unname(MacAddr),
-    /// `/status`
-    Status,
-    /// `/help`
-    Help,
-    /// `/start`
-    Start,
-    /// Nothing but spaces.
-    Nothing,
-    /// A command whose arguments do not serve.
-    UsageError {
-        /// The command.
-        command: Command,
-        /// What is wrong with its arguments.
-        why: UsageError,
-    },
-    /// A command that does not exist, without its slash.
-    UnknownCommand(String),
+/// How similar to an unknown command one must be to be suggested for it.
+const LEAST_SIMILARITY: f64 = 0.8;
+
+/// A command.
+#[derive(Debug)]
+pub struct Command {
+    /// What is written behind the slash.
+    pub name: &'static str,
+    /// What follows the name; optional parts stand in brackets.
+    pub arguments: &'static str,
+    /// Who may use it.
+    pub role: RequiredRole,
+    /// Under which heading `/help` lists it.
+    pub group: CommandGroup,
+    /// What it does, for `/help` and the menu.
+    pub help: &'static str,
+    /// Reads its arguments.
+    pub(in crate::chat) request: fn(&str) -> Result<Request, UsageError>,
 }
 
-impl Request {
-    /// Reads a message. A command may carry the bot's name (`/watch@name`).
-    pub fn parse(text: &str) -> Self {
-        let text = text.trim();
-        let Some(rest) = text.strip_prefix('/') else {
-            return if text.is_empty() { Self::Nothing } else { Self::Lookup(text.to_owned()) };
-        };
-        let (word, arguments) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let name = word.split('@').next().unwrap_or_default().to_lowercase();
-        let arguments = arguments.trim();
-        let Some(command) = Command::named(&name) else { return Self::UnknownCommand(name) };
-        let request = match command {
-            Command::Devices => arguments::page(arguments).map(Self::Devices),
-            Command::Nearby => arguments::minutes(arguments).map(Self::Nearby),
-            Command::Top => arguments::page(arguments).map(Self::Top),
-            Command::Ssid => arguments::ssid_alone(arguments).map(Self::Network),
-            Command::Networks => arguments::page(arguments).map(Self::Networks),
-            Command::Chart => arguments::chart(arguments),
-            Command::Export => arguments::export(arguments),
-            Command::Watch => arguments::watch(arguments),
-            Command::Unwatch => arguments::wanted_alone(arguments).map(Self::Unwatch),
-            Command::Watches => arguments::page(arguments).map(Self::Watches),
-            Command::Follow => wish_for(arguments, AlertPreference::Follow),
-            Command::Unfollow => wish_for(arguments, AlertPreference::Unfollow),
-            Command::Mute => arguments::mute_length(arguments)
-                .map(|length| Self::AlertPreference(AlertPreference::Mute(length))),
-            Command::Unmute => Ok(Self::AlertPreference(AlertPreference::Unmute)),
-            Command::Ignore => wish_for(arguments, AlertPreference::Ignore),
-            Command::Unignore => wish_for(arguments, AlertPreference::Unignore),
-            Command::Name => arguments::device_name(arguments),
-            Command::Unname => arguments::address(arguments).map(Self::Unname),
-            Command::Status => Ok(Self::Status),
-            Command::Help => Ok(Self::Help),
-            Command::Start => Ok(Self::Start),
-            // Who may let chats in, Telegram's side knows alone.
-            Command::Invite | Command::Chats => return Self::UnknownCommand(name),
-        };
-        request.unwrap_or_else(|why| Self::UsageError { command, why })
-    }
-
-    /// Reads the reply to a question for this device's name.
-    pub fn name_given(address: MacAddr, text: &str) -> Self {
-        arguments::naming(address, text).unwrap_or_else(|why| Self::NameRefused { address, why })
+/// A name belongs to one command.
+impl PartialEq for Command {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
     }
 }
 
-fn wish_for(arguments: &str, wish: fn(String) -> AlertPreference) -> Result<Request, UsageError> {
-    arguments::device(arguments).map(|device| Request::AlertPreference(wish(device)))
+impl Eq for Command {}
+
+/// Who may use a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequiredRole {
+    /// Strangers too: it may bring an invitation code.
+    Anyone,
+    /// Every chat that has access.
+    Member,
+    /// An owner of the bot, in a private chat; there are none at the terminal.
+    Owner,
+}
+
+/// The headings of `/help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandGroup {
+    /// Looking things up.
+    Lookups,
+    /// What raises alerts.
+    Alerts,
+    /// Which alerts are sent.
+    Notifications,
+    /// Names of devices.
+    Names,
+    /// The bot itself.
+    Bot,
+    /// For owners.
+    Owners,
+}
+
+impl CommandGroup {
+    /// All, in the order of `/help`.
+    pub const ALL: [Self; 6] =
+        [Self::Lookups, Self::Alerts, Self::Notifications, Self::Names, Self::Bot, Self::Owners];
+
+    /// The heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Lookups => "Devices and networks",
+            Self::Alerts => "Alerts",
+            Self::Notifications => "Notifications",
+            Self::Names => "Names",
+            Self::Bot => "This bot",
+            Self::Owners => "For owners",
+        }
+    }
+}
+
+const fn member(
+    group: CommandGroup,
+    name: &'static str,
+    arguments: &'static str,
+    help: &'static str,
+    request: fn(&str) -> Result<Request, UsageError>,
+) -> Command {
+    Command { name, arguments, role: RequiredRole::Member, group, help, request }
+}
+
+/// Every command, in the order of the menu.
+pub static COMMANDS: [Command; 23] = {
+    use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
+    [
+        member(Lookups, "devices", "[page]", "all devices, last heard first", |arguments| {
+            page(arguments).map(Request::Devices)
+        }),
+        member(
+            Lookups,
+            "nearby",
+            "[minutes]",
+            "devices heard recently, strongest signal first",
+            |arguments| minutes(arguments).map(Request::Nearby),
+        ),
+        member(Lookups, "top", "[page]", "devices with the most probes", |arguments| {
+            page(arguments).map(Request::Top)
+        }),
+        member(Lookups, "ssid", "SSID", "devices that look for a network", |arguments| {
+            ssid_alone(arguments).map(Request::Network)
+        }),
+        member(Lookups, "networks", "[page]", "most requested networks", |arguments| {
+            page(arguments).map(Request::Networks)
+        }),
+        member(
+            Lookups,
+            "chart",
+            "DEVICE or ssid SSID [24h|7d|30d]",
+            "a chart of the probes of a device or for a network",
+            chart,
+        ),
+        member(
+            Lookups,
+            "export",
+            "DEVICE or networks",
+            "a table (CSV) of a device's probes or of all networks",
+            export,
+        ),
+        member(
+            Alerts,
+            "watch",
+            "SSID [reason]",
+            "alert when a device looks for a network; Depot* means every name that starts with Depot",
+            watch,
+        ),
+        member(Alerts, "unwatch", "SSID", "stop watching a network", |arguments| {
+            arguments::watch_target_alone(arguments).map(Request::Unwatch)
+        }),
+        member(Alerts, "watches", "[page]", "what this chat watches, follows and ignores", |arguments| {
+            page(arguments).map(Request::Watches)
+        }),
+        member(Alerts, "follow", "DEVICE [minutes]", "alert when a device arrives or leaves", |arguments| {
+            preference(arguments, AlertPreference::Follow)
+        }),
+        member(Alerts, "unfollow", "DEVICE", "stop following a device", |arguments| {
+            preference(arguments, AlertPreference::Unfollow)
+        }),
+        member(Notifications, "mute", "[30m|2h|1d]", "no alerts for a while", |arguments| {
+            mute_length(arguments).map(|length| Request::AlertPreference(AlertPreference::Mute(length)))
+        }),
+        member(Notifications, "unmute", "", "alerts again", |_| {
+            Ok(Request::AlertPreference(AlertPreference::Unmute))
+        }),
+        member(Notifications, "ignore", "DEVICE", "no alerts about a device", |arguments| {
+            preference(arguments, AlertPreference::Ignore)
+        }),
+        member(Notifications, "unignore", "DEVICE", "alerts about a device again", |arguments| {
+            preference(arguments, AlertPreference::Unignore)
+        }),
+        member(Names, "name", "MAC NAME", "name a device; several addresses can share a name", device_name),
+        member(Names, "unname", "MAC", "remove a name", |arguments| address(arguments).map(Request::Unname)),
+        member(Bot, "status", "", "system status", |_| Ok(Request::Status)),
+        member(Bot, "help", "", "all commands", |_| Ok(Request::Help)),
+        Command {
+            role: RequiredRole::Anyone,
+            ..member(Bot, "start", "", "what this bot does", |code| {
+                Ok(Request::Start { code: Some(code.to_owned()).filter(|code| !code.is_empty()) })
+            })
+        },
+        Command {
+            role: RequiredRole::Owner,
+            ..member(Owners, "invite", "[owner]", "invite another chat, or another owner", |arguments| {
+                arguments::role(arguments).map(Request::Invite)
+            })
+        },
+        Command {
+            role: RequiredRole::Owner,
+            ..member(Owners, "chats", "", "list the chats that have access, and remove some", |_| {
+                Ok(Request::Chats)
+            })
+        },
+    ]
+};
+
+fn preference(arguments: &str, preference: fn(String) -> AlertPreference) -> Result<Request, UsageError> {
+    device(arguments).map(|device| Request::AlertPreference(preference(device)))
+}
+
+impl Command {
+    /// The command of this name, in upper or lower case.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|command| command.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The commands for everybody with access and, where they are meant for one, those for an owner.
+pub fn available(to_owner: bool) -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().filter(move |command| to_owner || command.role < RequiredRole::Owner)
+}
+
+/// The word behind the slash at the beginning of a message, without the bot's name (`/watch@name`), and what
+/// follows it.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let rest = text.trim().strip_prefix('/')?;
+    let (word, arguments) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    Some((word.split('@').next().unwrap_or_default(), arguments.trim()))
+}
+
+/// The command that a message is, if any.
+pub fn find(text: &str) -> Option<&'static Command> {
+    Command::named(split(text)?.0)
+}
+
+/// The command for everybody that an unknown one may mean.
+pub(in crate::chat) fn nearest(name: &str) -> Option<&'static Command> {
+    let known = available(false).map(|command| command.name);
+    let similar = suggest::similar_by(known, LEAST_SIMILARITY, |known| suggest::similarity(known, name));
+    similar.first().and_then(|nearest| Command::named(nearest))
+}
+
+/// What a stranger's message asks for, if it is a command that anyone may use.
+pub fn request_of_stranger(text: &str) -> Option<Request> {
+    find(text).filter(|command| command.role == RequiredRole::Anyone).map(|_| Request::parse(text))
 }

@@ -1,20 +1,25 @@
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::event::Pattern;
+use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::watch_target::WatchTarget;
+use crate::dot11::Ssid;
+use crate::event::{Pattern, Role};
 
 fn check(text: &str, expected: Request) {
     assert_eq!(Request::parse(text), expected, "{text}");
 }
 
 fn watch(ssid: &[u8], reason: Option<&str>) -> Request {
-    let wanted = WatchTarget::Network(Ssid::new(ssid));
-    Request::Watch { wanted, reason: reason.map(str::to_owned) }
+    let target = WatchTarget::Network(Ssid::new(ssid));
+    Request::Watch { target, reason: reason.map(str::to_owned) }
 }
 
 #[test]
-fn what_is_no_command_is_a_look_up() {
+fn text_without_a_slash_is_a_lookup() {
     check(" a4:83:E7:4e:39:15\n", Request::Lookup("a4:83:E7:4e:39:15".into()));
     check("Alice's phone", Request::Lookup("Alice's phone".into()));
-    check(" \n ", Request::Nothing);
+    check(" \n ", Request::Empty);
     check("/", Request::UnknownCommand(String::new()));
     check("/Wacth x", Request::UnknownCommand("wacth".into()));
 }
@@ -37,7 +42,7 @@ fn watch_takes_words_quotes_and_hex() {
 #[test]
 fn a_word_may_be_a_pattern_and_quotes_are_exact() {
     let pattern = |text: &str| WatchTarget::Pattern(Pattern::new(text));
-    check("/watch Depot* vans", Request::Watch { wanted: pattern("Depot*"), reason: Some("vans".into()) });
+    check("/watch Depot* vans", Request::Watch { target: pattern("Depot*"), reason: Some("vans".into()) });
     check("/unwatch D?pot", Request::Unwatch(pattern("D?pot")));
     check("/watch \"Depot*\"", watch(b"Depot*", None));
     check("/watch ‘Depot*’", watch(b"Depot*", None));
@@ -46,7 +51,7 @@ fn a_word_may_be_a_pattern_and_quotes_are_exact() {
 }
 
 #[test]
-fn wishes_name_their_devices() {
+fn alert_preferences_name_their_devices() {
     check(
         "/follow Alice's phone 30",
         Request::AlertPreference(AlertPreference::Follow("Alice's phone 30".into())),
@@ -71,7 +76,7 @@ fn lists_take_a_page_or_minutes() {
 }
 
 #[test]
-fn charts_are_of_a_device_or_a_network() {
+fn chart_takes_a_device_or_a_network() {
     let device = |name: &str| ChartSubject::Device(name.to_owned());
     let network = |ssid: &str| ChartSubject::Network(ssid.into());
     check("/chart Alice's phone", Request::Chart(device("Alice's phone"), ChartPeriod::Day));
@@ -86,7 +91,7 @@ fn charts_are_of_a_device_or_a_network() {
 }
 
 #[test]
-fn misuse_is_told() {
+fn rejects_invalid_arguments() {
     for text in [
         "/watch",
         "/watch \"\" x",
@@ -120,6 +125,7 @@ fn misuse_is_told() {
         "/chart",
         "/chart ssid",
         "/export",
+        "/invite admin",
     ] {
         assert!(matches!(Request::parse(text), Request::UsageError { .. }), "{text}");
     }
@@ -141,7 +147,7 @@ fn check_mute(arguments: &str, minutes: Option<u64>) {
 }
 
 #[test]
-fn a_mute_has_a_length() {
+fn mute_takes_a_length() {
     for (arguments, minutes) in [
         ("", Some(60)),
         ("2h", Some(120)),
@@ -161,4 +167,37 @@ fn a_mute_has_a_length() {
     ] {
         check_mute(arguments, minutes);
     }
+}
+
+#[test]
+fn owners_invite_members_or_owners() {
+    check("/invite", Request::Invite(Role::Member));
+    check("/invite owner", Request::Invite(Role::Owner));
+    check("/chats", Request::Chats);
+}
+
+#[test]
+fn start_may_bring_a_code() {
+    check("/start", Request::Start { code: None });
+    check("/START@bot  0123 ", Request::Start { code: Some("0123".into()) });
+    assert_eq!(request_of_stranger("/start 0123"), Some(Request::Start { code: Some("0123".into()) }));
+    assert_eq!(request_of_stranger("/status"), None);
+    assert_eq!(request_of_stranger("0123"), None);
+}
+
+#[test]
+fn the_table_holds_each_command_once_with_a_help_line() {
+    let names: BTreeSet<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    assert_eq!(names.len(), COMMANDS.len());
+    for command in &COMMANDS {
+        // Bot API, `BotCommand`.
+        assert!((1..=32).contains(&command.name.len()), "{command:?}");
+        assert!(command.name.bytes().all(|byte| byte.is_ascii_lowercase()), "{command:?}");
+        assert!((1..=256).contains(&command.help.chars().count()), "{command:?}");
+        assert!(CommandGroup::ALL.contains(&command.group), "{command:?}");
+        let for_owners = command.role == RequiredRole::Owner;
+        assert_eq!(command.group == CommandGroup::Owners, for_owners, "{command:?}");
+        assert_eq!(available(false).any(|known| known == command), !for_owners, "{command:?}");
+    }
+    assert_eq!(available(true).count(), COMMANDS.len());
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a command's arguments. Its words stand in [`crate::chat::views`].
+//! What is wrong with a command's arguments. [`crate::chat::views`] has the texts.
 
 use crate::state::NameError;
 
@@ -6,35 +6,37 @@ use crate::state::NameError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageError {
     /// No device is named.
-    DeviceMissing,
+    MissingDevice,
     /// No network is named.
-    SsidMissing,
+    MissingSsid,
     /// No address is named.
-    AddressMissing,
+    MissingAddress,
     /// Neither a device nor `networks`.
-    NothingToExport,
+    MissingExport,
     /// Not the number of a page.
-    NoPage(String),
+    InvalidPage(String),
     /// Not a number of minutes, or not one within [`super::NEARBY_LIMIT`].
-    NoMinutes(String),
+    InvalidMinutes(String),
     /// Not a time, or none within [`super::LONGEST_MUTE`].
-    NoMuteLength(String),
+    InvalidMuteLength(String),
     /// Not an address.
-    NoAddress(String),
+    InvalidAddress(String),
     /// Something behind an SSID in quotes, where nothing may follow.
-    AfterSsid(String),
+    TrailingText(String),
     /// A quote is opened and not closed.
-    QuoteOpen,
+    UnclosedQuote,
     /// Not pairs of hex digits behind `hex:`.
-    NoHexDigits,
+    InvalidHex,
     /// A pattern that everything fits.
-    EveryNetwork,
+    MatchesEveryNetwork,
     /// A pattern of so many characters, more than [`super::PATTERN_LENGTH`].
     PatternTooLong(usize),
     /// The empty SSID, which means any network.
-    AnyNetwork,
+    WildcardSsid,
     /// An SSID of so many bytes, more than [`super::SSID_BYTES`].
     SsidTooLong(usize),
+    /// Not a role that an invitation can give.
+    UnknownRole(String),
     /// Not a name for a device.
     Name(NameError),
 }

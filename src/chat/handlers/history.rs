@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::subscriptions::WatchedNetworks;
 use crate::chart::{self, Series};
-use crate::chat::callbacks::Action;
+use crate::chat::callbacks::Callback;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::csv_export::{EventTable, NetworkTable};
 use crate::chat::model::document::{Document, Keep, Rows};
@@ -84,7 +84,11 @@ impl Chat {
     }
 
     /// The device that `query` names, or the answer that tells of none; `action` is what its buttons do.
-    fn device_of(&self, query: &str, action: impl Fn(MacAddr) -> Action) -> Result<Box<DeviceReport>, Reply> {
+    fn device_of(
+        &self,
+        query: &str,
+        action: impl Fn(MacAddr) -> Callback,
+    ) -> Result<Box<DeviceReport>, Reply> {
         let state = self.recorder.state();
         match look_up(&state, query) {
             LookupResult::Device(report) => Ok(report),
@@ -104,8 +108,8 @@ impl Chat {
             Err(answer) => return answer,
         };
         let buttons = views::chart_buttons(period, |period| match &sought {
-            ProbeFilter::Addresses(addresses) => Some(Action::ChartDevice(*addresses.first()?, period)),
-            ProbeFilter::Network(ssid) => Some(Action::ChartNetwork(ssid.clone(), period)),
+            ProbeFilter::Addresses(addresses) => Some(Callback::ChartDevice(*addresses.first()?, period)),
+            ProbeFilter::Network(ssid) => Some(Callback::ChartNetwork(ssid.clone(), period)),
         });
         let (now, zone) = (Timestamp::now(), self.zone);
         let from = period.start(now, zone);
@@ -133,7 +137,7 @@ impl Chat {
     fn charted(&self, subject: ChartSubject, period: ChartPeriod) -> Result<Charted, Reply> {
         Ok(match subject {
             ChartSubject::Device(query) => {
-                let report = self.device_of(&query, |address| Action::ChartDevice(address, period))?;
+                let report = self.device_of(&query, |address| Callback::ChartDevice(address, period))?;
                 let title = report.title();
                 let last_probe = Some(report.device.last_probe);
                 Charted { title, sought: ProbeFilter::Addresses(report.addresses), last_probe }
@@ -148,7 +152,7 @@ impl Chat {
 
     /// A page of the newest probes of the device with this address.
     pub(in crate::chat) async fn probes(&self, address: MacAddr, page: u32, progress: &Progress) -> Reply {
-        let report = match self.device_of(&address.to_string(), Action::NewestProbes) {
+        let report = match self.device_of(&address.to_string(), Callback::NewestProbes) {
             Ok(report) => report,
             Err(answer) => return answer,
         };
@@ -182,7 +186,7 @@ impl Chat {
 
     /// The probes of a device as a table.
     pub(in crate::chat) async fn export_device(&self, query: &str, progress: &Progress) -> Reply {
-        let report = match self.device_of(query, Action::Card) {
+        let report = match self.device_of(query, Callback::Card) {
             Ok(report) => report,
             Err(answer) => return answer,
         };

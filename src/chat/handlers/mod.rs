@@ -1,4 +1,197 @@
-//! What the bot does for each request.
+//! The dispatcher: it reads each message and each press of a button, checks the role that it requires, and calls its
+//! handler.
 
-pub(super) mod history;
-pub(super) mod subscriptions;
+mod history;
+mod lookups;
+mod names;
+mod subscriptions;
+
+use std::time::Duration;
+
+use crate::chat::access::AccessControl;
+use crate::chat::callbacks::Callback;
+use crate::chat::commands::{self, Command, Request, RequiredRole};
+use crate::chat::model::chart::ChartSubject;
+use crate::chat::model::watch_target::WatchTarget;
+use crate::chat::views::access::refused;
+use crate::chat::{ButtonPress, Chat, PressReply, Progress, Reply, UserMessage, views};
+use crate::dot11::Ssid;
+use crate::event::{ChatId, Timestamp};
+use crate::status;
+use crate::text::Text;
+
+/// The longest notification, in characters (Bot API, `answerCallbackQuery`).
+const NOTIFICATION_LENGTH: usize = 200;
+
+impl Chat {
+    /// Answers a message of a chat that has access. When this returns, a change is on disk together with the note
+    /// that the message's update was handled. A slow reply reports its progress.
+    pub async fn answer(&self, message: UserMessage<'_>, progress: &Progress) -> Reply {
+        let UserMessage { chat, text, in_reply_to, update } = message;
+        let named = in_reply_to.and_then(views::asked_to_name).filter(|_| !text.trim().starts_with('/'));
+        if let Some(address) = named {
+            return self.execute(Request::name_given(address, text), chat, update, progress).await;
+        }
+        if let Some(command) = commands::find(text)
+            && let Err(refusal) = self.check_role(command, chat)
+        {
+            return refusal.into();
+        }
+        self.execute(Request::parse(text), chat, update, progress).await
+    }
+
+    fn access(&self) -> Option<&dyn AccessControl> {
+        self.access.as_deref()
+    }
+
+    fn is_owner(&self, chat: ChatId) -> bool {
+        self.access().is_some_and(|access| access.is_owner(chat))
+    }
+
+    /// Whether a chat that has access may use the command, or why not.
+    fn check_role(&self, command: &Command, chat: ChatId) -> Result<(), Text> {
+        if command.role < RequiredRole::Owner {
+            return Ok(());
+        }
+        match self.access() {
+            None => Err(views::unknown_command(command.name, commands::nearest(command.name))),
+            Some(access) if !access.has_owner() => Err(views::access::nobody_owns(command)),
+            Some(_) if chat.0 < 0 => Err(views::access::in_private_only(command)),
+            Some(access) if !access.is_owner(chat) => Err(views::access::for_owners_only(command)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    async fn execute(
+        &self,
+        request: Request,
+        chat: ChatId,
+        update: Option<u32>,
+        progress: &Progress,
+    ) -> Reply {
+        match request {
+            Request::Lookup(query) => self.look_up(&query),
+            Request::Devices(page) => self.devices(page),
+            Request::Nearby(minutes) => self.nearby(minutes, 0),
+            Request::Top(page) => self.top(page),
+            Request::Network(ssid) => self.network(&ssid, 0),
+            Request::Networks(page) => self.networks(chat, page),
+            Request::Chart(subject, period) => self.chart(subject, period, progress).await,
+            Request::ExportDevice(query) => self.export_device(&query, progress).await,
+            Request::ExportNetworks => self.export_networks(chat, progress).await,
+            Request::Watch { target, reason } => self.watch(chat, target, reason, update).await.into(),
+            Request::Unwatch(target) => self.unwatch(chat, target, update).await.into(),
+            Request::Watches(page) => self.watches(chat, page),
+            Request::AlertPreference(preference) => self.apply(chat, preference, update).await,
+            Request::Name { address, name } => self.name(address, name, update).await.into(),
+            Request::NameRefused { address, error } => ask_for_name(views::name_refused(address, &error)),
+            Request::Unname(address) => self.unname(address, update).await.into(),
+            Request::Status => status::status(&self.status().await, Timestamp::now(), self.zone).into(),
+            Request::Start { code } => self.start(chat, code.as_deref()).await,
+            Request::Help | Request::Empty => views::help(self.is_owner(chat)).into(),
+            Request::Invite(role) => match self.access() {
+                Some(access) => access.invite(chat, role).await,
+                None => views::unknown_command("invite", None).into(),
+            },
+            Request::Chats => match self.access() {
+                Some(access) => access.chats(),
+                None => views::unknown_command("chats", None).into(),
+            },
+            Request::UsageError { command, error } => views::usage_error(command, &error).into(),
+            Request::UnknownCommand(name) => views::unknown_command(&name, commands::nearest(&name)).into(),
+        }
+    }
+
+    async fn start(&self, chat: ChatId, code: Option<&str>) -> Reply {
+        if let (Some(access), Some(code)) = (self.access(), code)
+            && let Some(paired) = access.pair(chat, code).await
+        {
+            return paired;
+        }
+        views::start().into()
+    }
+
+    /// Does what a button stands for, in a chat that has access. Changes and progress are as in [`Chat::answer`].
+    pub async fn press(&self, press: ButtonPress<'_>, progress: &Progress) -> PressReply {
+        let ButtonPress { chat, data, update } = press;
+        let Some(callback) = Callback::decode(data) else { return notify(views::OLD_BUTTON) };
+        if callback.is_for_owners() {
+            return self.press_of_owner(callback, chat).await;
+        }
+        match callback {
+            Callback::Card(address) => PressReply::Send(self.look_up(&address.to_string())),
+            Callback::ChartDevice(address, period) => {
+                let subject = ChartSubject::Device(address.to_string());
+                redrawn(self.chart(subject, period, progress).await)
+            }
+            Callback::ChartNetwork(ssid, period) => {
+                redrawn(self.chart(ChartSubject::Network(ssid), period, progress).await)
+            }
+            Callback::NewestProbes(address) => PressReply::Send(self.probes(address, 0, progress).await),
+            Callback::Probes(address, page) => PressReply::Edit(self.probes(address, page, progress).await),
+            Callback::Name(address) => PressReply::Send(ask_for_name(views::name_question(address))),
+            // What changes for the chat is sent as a message, so that everyone in it sees it.
+            Callback::Follow(address) => {
+                PressReply::Send(self.follow(chat, &address.to_string(), update).await)
+            }
+            Callback::Unfollow(address) => {
+                PressReply::Send(self.unfollow(chat, &address.to_string(), update).await.into())
+            }
+            Callback::Ignore(address) => {
+                PressReply::Send(self.ignore(chat, &address.to_string(), update).await)
+            }
+            Callback::Mute(minutes) => {
+                let length = Duration::from_secs(60 * u64::from(minutes));
+                PressReply::Send(self.mute(chat, length, update).await.into())
+            }
+            Callback::Unwatch(hash) => match self.watch_with_hash(chat, hash) {
+                Some(target) => PressReply::Send(self.unwatch(chat, target, update).await.into()),
+                None => notify(views::subscriptions::WATCH_IS_GONE),
+            },
+            Callback::Watch(ssid) => PressReply::Notify(self.watch_briefly(chat, ssid, update).await),
+            Callback::WatchListed(ssid, page) => {
+                let notification = self.watch_briefly(chat, ssid, update).await;
+                PressReply::NotifyAndEdit(notification, self.networks(chat, page))
+            }
+            Callback::Watches(page) => PressReply::Edit(self.watches(chat, page)),
+            Callback::Devices(page) => PressReply::Edit(self.devices(page)),
+            Callback::Nearby(minutes, page) => PressReply::Edit(self.nearby(minutes, page)),
+            Callback::Top(page) => PressReply::Edit(self.top(page)),
+            Callback::Networks(page) => PressReply::Edit(self.networks(chat, page)),
+            Callback::Network(ssid, page) => PressReply::Edit(self.network(&ssid, page)),
+            Callback::Chats | Callback::ConfirmRemoval(_) | Callback::RemoveChat(_) => {
+                notify(refused::NOT_YOURS)
+            }
+        }
+    }
+
+    async fn press_of_owner(&self, callback: Callback, owner: ChatId) -> PressReply {
+        match (self.access(), callback) {
+            (Some(access), _) if !access.is_owner(owner) => notify(refused::NOT_YOURS),
+            (Some(access), Callback::Chats) => PressReply::Edit(access.chats()),
+            (Some(access), Callback::ConfirmRemoval(chat)) => access.confirm_removal(owner, chat),
+            (Some(access), Callback::RemoveChat(chat)) => access.remove(owner, chat).await,
+            _ => notify(views::OLD_BUTTON),
+        }
+    }
+
+    /// Watches a network; the text fits into a notification.
+    async fn watch_briefly(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> String {
+        let text = self.watch(chat, WatchTarget::Network(ssid), None, update).await;
+        text.shortened(NOTIFICATION_LENGTH).to_string()
+    }
+}
+
+fn notify(text: &str) -> PressReply {
+    PressReply::Notify(text.to_owned())
+}
+
+/// A chart in place of the one that the button was under; where there is none, the reason as a new message.
+fn redrawn(chart: Reply) -> PressReply {
+    if chart.file.is_some() { PressReply::Edit(chart) } else { PressReply::Send(chart) }
+}
+
+/// The question for a device's name.
+fn ask_for_name(question: Text) -> Reply {
+    Reply { text: question, asks_for: Some(views::NAME_FIELD), ..Reply::default() }
+}

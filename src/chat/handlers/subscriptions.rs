@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::chat::callbacks::Action;
-use crate::chat::model::alert_preference::{AlertButton, AlertPreference};
+use crate::chat::callbacks::Callback;
+use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::lookup::{LookupResult, which_device};
 use crate::chat::model::watch_target::{WatchTarget, watch_hash};
 use crate::chat::views::subscriptions as texts;
-use crate::chat::{Button, ButtonPress, Chat, PressReply, Reply, ask_for_name, views};
+use crate::chat::{Button, Chat, Reply, views};
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
 use crate::state::State;
@@ -49,7 +49,7 @@ impl<'a> WatchedNetworks<'a> {
     fn of_hash(&self, hash: u64) -> Option<WatchTarget> {
         let networks = self.ssids.iter().map(|ssid| WatchTarget::Network((*ssid).clone()));
         let patterns = self.patterns.iter().map(|pattern| WatchTarget::Pattern((*pattern).clone()));
-        networks.chain(patterns).find(|wanted| watch_hash(wanted) == hash)
+        networks.chain(patterns).find(|target| watch_hash(target) == hash)
     }
 }
 
@@ -57,14 +57,14 @@ impl Chat {
     pub(in crate::chat) async fn watch(
         &self,
         chat: ChatId,
-        wanted: WatchTarget,
+        target: WatchTarget,
         reason: Option<String>,
         update: Option<u32>,
     ) -> Text {
         let full = {
             let state = self.recorder.state();
             let watches = state.watches();
-            match &wanted {
+            match &target {
                 WatchTarget::Network(ssid) => {
                     let count = watches.iter().filter(|(_, by, _)| *by == chat).count();
                     (watches.get(ssid, chat).is_none() && count >= WATCHES_PER_CHAT)
@@ -80,9 +80,9 @@ impl Chat {
         if let Some(full) = full {
             return full;
         }
-        let done = texts::watching(&wanted, reason.as_deref());
+        let done = texts::watching(&target, reason.as_deref());
         let time = Timestamp::now();
-        let event = match wanted {
+        let event = match target {
             WatchTarget::Network(ssid) => Event::new(time, EventKind::Watch { chat, ssid, reason }),
             WatchTarget::Pattern(pattern) => {
                 Event::new(time, EventKind::WatchPattern { chat, pattern, reason })
@@ -95,19 +95,19 @@ impl Chat {
     pub(in crate::chat) async fn unwatch(
         &self,
         chat: ChatId,
-        wanted: WatchTarget,
+        target: WatchTarget,
         update: Option<u32>,
     ) -> Text {
         let (is_own, remaining) = {
             let state = self.recorder.state();
-            (is_watched_by(&state, &wanted, chat), remaining(&state, &wanted, chat))
+            (is_watched_by(&state, &target, chat), remaining(&state, &target, chat))
         };
         if !is_own {
-            return texts::was_not_watched(&wanted, remaining.as_ref());
+            return texts::was_not_watched(&target, remaining.as_ref());
         }
-        let done = texts::unwatched(&wanted, remaining.as_ref());
+        let done = texts::unwatched(&target, remaining.as_ref());
         let time = Timestamp::now();
-        let event = match wanted {
+        let event = match target {
             WatchTarget::Network(ssid) => Event::new(time, EventKind::Unwatch { chat, ssid }),
             WatchTarget::Pattern(pattern) => Event::new(time, EventKind::UnwatchPattern { chat, pattern }),
         };
@@ -140,14 +140,14 @@ impl Chat {
         texts::watches(&texts::Wishes { watches, follows, ignored, mute }, page, chat, (now, self.zone))
     }
 
-    /// Does what a person wishes of alerts.
+    /// Applies a preference.
     pub(in crate::chat) async fn apply(
         &self,
         chat: ChatId,
-        wish: AlertPreference,
+        preference: AlertPreference,
         update: Option<u32>,
     ) -> Reply {
-        match wish {
+        match preference {
             AlertPreference::Follow(query) => self.follow(chat, &query, update).await,
             AlertPreference::Unfollow(query) => self.unfollow(chat, &query, update).await.into(),
             AlertPreference::Mute(length) => self.mute(chat, length, update).await.into(),
@@ -171,33 +171,9 @@ impl Chat {
         }
     }
 
-    /// What a press of a button under an alert does.
-    pub(in crate::chat) async fn press_under_alert(
-        &self,
-        press: ButtonPress<'_>,
-        button: AlertButton,
-    ) -> PressReply {
-        let ButtonPress { chat, update, .. } = press;
-        let done = match button {
-            AlertButton::Mute(minutes) => {
-                self.mute(chat, Duration::from_secs(60 * u64::from(minutes)), update).await.into()
-            }
-            AlertButton::Ignore(address) => self.ignore(chat, &address.to_string(), update).await,
-            AlertButton::Follow(address) => self.follow(chat, &address.to_string(), update).await,
-            AlertButton::Unfollow(address) => self.unfollow(chat, &address.to_string(), update).await.into(),
-            AlertButton::Unwatch(hash) => {
-                let wanted = WatchedNetworks::by(chat, &self.recorder.state()).of_hash(hash);
-                match wanted {
-                    Some(wanted) => self.unwatch(chat, wanted, update).await.into(),
-                    None => return PressReply::Notify(texts::WATCH_IS_GONE.to_owned()),
-                }
-            }
-            AlertButton::Name(address) => {
-                return PressReply::Send(ask_for_name(views::name_question(address)));
-            }
-        };
-        // What changed for the chat stands in it, for everyone who is there.
-        PressReply::Send(done)
+    /// The watch that a button means by this [`watch_hash`].
+    pub(in crate::chat) fn watch_with_hash(&self, chat: ChatId, hash: u64) -> Option<WatchTarget> {
+        WatchedNetworks::by(chat, &self.recorder.state()).of_hash(hash)
     }
 
     pub(in crate::chat) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
@@ -225,7 +201,7 @@ impl Chat {
     /// The device that is to be followed, and the silence after which it has left: the minutes at the end of
     /// the query, where there are any.
     fn device_and_silence(&self, state: &State, query: &str) -> Result<(DeviceKey, Option<Duration>), Reply> {
-        let to_follow = |address, label| Action::Follow(address).button(label);
+        let to_follow = |address, label| Callback::Follow(address).button(label);
         let (addresses, silence) = match which_device(state, query) {
             Ok((_, addresses)) => (addresses, None),
             Err(not_found) => {
@@ -252,7 +228,7 @@ impl Chat {
         }
     }
 
-    async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+    pub(in crate::chat) async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
             let device = device_meant(&state, query);
@@ -277,7 +253,7 @@ impl Chat {
         }
     }
 
-    async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
+    pub(in crate::chat) async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
         let time = Timestamp::now();
         let until = time.saturating_add(length);
         let done = texts::muted(until, self.zone);
@@ -295,14 +271,13 @@ impl Chat {
         }
     }
 
-    async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
+    pub(in crate::chat) async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
         let (event, done) = {
             let state = self.recorder.state();
             let device = match which_device(&state, query) {
                 Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
                 Err(found) => {
-                    let to_ignore =
-                        |address, label: String| Some(AlertButton::Ignore(address).button(&label));
+                    let to_ignore = |address, label: String| Callback::Ignore(address).button(label);
                     return self.which_one(&state, &found, to_ignore);
                 }
             };
@@ -335,19 +310,19 @@ impl Chat {
     }
 }
 
-fn is_watched_by(state: &State, wanted: &WatchTarget, by: ChatId) -> bool {
-    match wanted {
+fn is_watched_by(state: &State, target: &WatchTarget, by: ChatId) -> bool {
+    match target {
         WatchTarget::Network(ssid) => state.watches().get(ssid, by).is_some(),
         WatchTarget::Pattern(pattern) => state.watches().pattern(pattern, by).is_some(),
     }
 }
 
-/// What the chat is told of, of what is `wanted`, besides its own watch on exactly that.
-fn remaining(state: &State, wanted: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
-    if chat != ChatId::TERMINAL && is_watched_by(state, wanted, ChatId::TERMINAL) {
-        return Some(texts::RemainingWatch { by: wanted.clone(), is_terminals: true });
+/// What the chat is told of, of what is `target`, besides its own watch on exactly that.
+fn remaining(state: &State, target: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
+    if chat != ChatId::TERMINAL && is_watched_by(state, target, ChatId::TERMINAL) {
+        return Some(texts::RemainingWatch { by: target.clone(), is_terminals: true });
     }
-    let WatchTarget::Network(ssid) = wanted else { return None };
+    let WatchTarget::Network(ssid) = target else { return None };
     [chat, ChatId::TERMINAL].into_iter().find_map(|by| {
         let (_, pattern, _) = state.watches().patterns_of(ssid).find(|(watching, _, _)| *watching == by)?;
         Some(texts::RemainingWatch { by: WatchTarget::Pattern(pattern.clone()), is_terminals: by != chat })

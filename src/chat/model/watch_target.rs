@@ -15,8 +15,8 @@ pub enum WatchTarget {
 }
 
 /// What tells a chat's watches apart on a button.
-pub(in crate::chat) fn watch_hash(wanted: &WatchTarget) -> u64 {
-    match wanted {
+pub(in crate::chat) fn watch_hash(target: &WatchTarget) -> u64 {
+    match target {
         WatchTarget::Network(ssid) => XxHash3_64::oneshot_with_seed(0, ssid.as_bytes()),
         WatchTarget::Pattern(pattern) => XxHash3_64::oneshot_with_seed(1, pattern.as_str().as_bytes()),
     }

@@ -2,10 +2,15 @@
 
 use chrono_tz::Tz;
 
+use crate::chat::callbacks::Callback;
 use crate::chat::commands::Command;
+use crate::chat::message::{Button, Reply};
 use crate::event::{ChatId, Role, Timestamp};
 use crate::text::format::shown_time;
 use crate::text::{Text, printable};
+
+/// Characters of a title on a button.
+const LABEL_LENGTH: usize = 40;
 
 /// A chat as `/chats` lists it.
 #[derive(Debug, Clone)]
@@ -73,13 +78,6 @@ pub fn no_code(why: &str) -> Text {
     ))
 }
 
-/// The answer to `/invite` with what it does not know.
-pub fn invite_misused() -> Text {
-    Text::plain("❌ /invite makes a code that lets a chat in, and ")
-        .code("/invite owner")
-        .then(" one that makes an owner. Write one of them.")
-}
-
 /// The answer to `/invite` when no chat more can let itself in.
 pub fn too_many_chats(limit: usize) -> Text {
     Text::plain(format_args!(
@@ -88,27 +86,27 @@ pub fn too_many_chats(limit: usize) -> Text {
 }
 
 /// The answer to an owner's command in a group.
-pub fn in_private_only(command: Command) -> Text {
+pub(in crate::chat) fn in_private_only(command: &Command) -> Text {
     Text::plain(format_args!(
         "❌ /{} is for owners, in a private chat with me. Write it there.",
-        command.name()
+        command.name
     ))
 }
 
 /// The answer to an owner's command by someone else.
-pub fn for_owners_only(command: Command) -> Text {
+pub(in crate::chat) fn for_owners_only(command: &Command) -> Text {
     Text::plain(format_args!(
         "❌ /{} is for the owner of this bot only. Ask whoever let you in.",
-        command.name()
+        command.name
     ))
 }
 
 /// The answer to an owner's command where there is none.
-pub fn nobody_owns(command: Command) -> Text {
+pub(in crate::chat) fn nobody_owns(command: &Command) -> Text {
     Text::plain(format_args!(
         "❌ /{} is for owners, and nobody owns this bot yet. Open the link in its log, or name an owner in \
          telegram.owners of the configuration.",
-        command.name()
+        command.name
     ))
 }
 
@@ -131,19 +129,24 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
     )
 }
 
-/// What stands on the button that removes a chat.
-pub fn remove_button(listed: &ListedChat) -> String {
-    let title: String = listed.title().chars().take(40).collect();
-    format!("Remove {title}")
+/// The buttons that remove chats, except those that the configuration names.
+pub fn removal_buttons(chats: &[ListedChat]) -> Vec<Vec<Button>> {
+    let removable = chats.iter().filter(|listed| listed.since.is_some());
+    let buttons = removable.filter_map(|listed| {
+        let title: String = listed.title().chars().take(LABEL_LENGTH).collect();
+        Callback::ConfirmRemoval(listed.chat).button(format!("Remove {title}"))
+    });
+    buttons.map(|button| vec![button]).collect()
 }
 
-/// The question before a chat is removed, and what stands on the buttons for yes and no.
-pub fn sure_to_remove(listed: &ListedChat) -> (Text, [String; 2]) {
+/// The question before a chat is removed, with buttons for yes and no.
+pub fn confirm_removal(listed: &ListedChat) -> Reply {
     let leaves = if listed.chat.0 < 0 { " I leave it." } else { "" };
     let text = Text::plain(format_args!("Remove {} (", listed.title())).code(listed.chat).then(format_args!(
         ")? It gets no answer any more, and what it watches and what waits for it is forgotten.{leaves}"
     ));
-    (text, ["Remove".to_owned(), "Keep".to_owned()])
+    let buttons = [Callback::RemoveChat(listed.chat).button("Remove"), Callback::Chats.button("Keep")];
+    Reply { text, buttons: vec![buttons.into_iter().flatten().collect()], ..Reply::default() }
 }
 
 /// The first line over the list after a chat was removed. Unless the bot `has_left` it, someone there must

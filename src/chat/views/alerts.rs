@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::subscriptions::shown as shown_wanted;
+use super::subscriptions::shown as shown_target;
+use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
-use crate::chat::model::alert_preference::AlertButton;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{Offset, Timestamp};
@@ -103,31 +103,31 @@ fn facts(alert: &Alert) -> Option<String> {
     (!facts.is_empty()).then(|| facts.join(", "))
 }
 
-fn mute_button() -> Button {
-    AlertButton::Mute(MUTE_MINUTES).button("🔕 Mute 1 h")
+fn mute_button() -> Option<Button> {
+    Callback::Mute(MUTE_MINUTES).button("🔕 Mute 1 h")
 }
 
 fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
     let source = alert.source;
-    let naming = name.is_none().then(|| name_button(source));
-    let first = [mute_button()].into_iter().chain(naming).collect();
+    let naming = if name.is_none() { name_button(source) } else { None };
     let stop = match &alert.watch_match {
-        Some(asked) => AlertButton::unwatch(&watch_of(asked)).button("✋ Stop watching"),
+        Some(asked) => Callback::unwatch(&watch_of(asked)).button("✋ Stop watching"),
         None => unfollow_button(source),
     };
-    vec![first, vec![ignore_button(source), stop]]
+    let rows = [[mute_button(), naming], [ignore_button(source), stop]];
+    rows.map(|row| row.into_iter().flatten().collect()).into()
 }
 
-fn name_button(source: MacAddr) -> Button {
-    AlertButton::Name(source).button("✏️ Name it")
+fn name_button(source: MacAddr) -> Option<Button> {
+    Callback::Name(source).button("✏️ Name it")
 }
 
-fn ignore_button(source: MacAddr) -> Button {
-    AlertButton::Ignore(source).button("🙈 Ignore device")
+fn ignore_button(source: MacAddr) -> Option<Button> {
+    Callback::Ignore(source).button("🙈 Ignore device")
 }
 
-fn unfollow_button(source: MacAddr) -> Button {
-    AlertButton::Unfollow(source).button("✋ Stop following")
+fn unfollow_button(source: MacAddr) -> Option<Button> {
+    Callback::Unfollow(source).button("✋ Stop following")
 }
 
 /// What is watched, of which the alert tells.
@@ -221,10 +221,10 @@ pub fn digest(
 fn digest_buttons(told: &[Waiting<'_>]) -> Vec<Vec<Button>> {
     let devices: BTreeSet<(Option<&str>, MacAddr)> =
         told.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
-    let (mut first, mut rows) = (vec![mute_button()], Vec::new());
+    let mut rows = vec![vec![mute_button()]];
     if let (1, Some((_, alert, name))) = (devices.len(), told.first()) {
         if name.is_none() {
-            first.push(name_button(alert.source));
+            rows = vec![vec![mute_button(), name_button(alert.source)]];
         }
         rows.push(vec![ignore_button(alert.source)]);
         if told.iter().any(|(_, alert, _)| alert.presence.is_some()) {
@@ -232,21 +232,20 @@ fn digest_buttons(told: &[Waiting<'_>]) -> Vec<Vec<Button>> {
         }
     }
     let mut watched: Vec<WatchTarget> = Vec::new();
-    for wanted in told.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
-        if !watched.contains(&wanted) {
-            watched.push(wanted);
+    for target in told.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
+        if !watched.contains(&target) {
+            watched.push(target);
         }
         if watched.len() > STOPS {
             watched.clear();
             break;
         }
     }
-    rows.extend(watched.iter().map(|wanted| {
-        let label: String = shown_wanted(wanted).chars().take(LABEL_LENGTH).collect();
-        vec![AlertButton::unwatch(wanted).button(&format!("✋ Stop watching {label}"))]
+    rows.extend(watched.iter().map(|target| {
+        let label: String = shown_target(target).chars().take(LABEL_LENGTH).collect();
+        vec![Callback::unwatch(target).button(format!("✋ Stop watching {label}"))]
     }));
-    rows.insert(0, first);
-    rows
+    rows.into_iter().map(|row| row.into_iter().flatten().collect()).collect()
 }
 
 fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {

@@ -3,7 +3,7 @@
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 
-use crate::chat::callbacks::Action;
+use crate::chat::callbacks::Callback;
 use crate::chat::message::Button;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::{DeviceReport, LookupResult};
@@ -57,7 +57,7 @@ pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
 pub(in crate::chat) fn found_buttons(found: &LookupResult, names: &Names) -> Vec<Vec<Button>> {
     match found {
         LookupResult::Device(report) => card_buttons(report),
-        other => choices(other, names, |address, label| Action::Card(address).button(label)),
+        other => choices(other, names, |address, label| Callback::Card(address).button(label)),
     }
 }
 
@@ -84,8 +84,8 @@ pub(in crate::chat) fn choices(
 fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
     let Some(&address) = report.addresses.first() else { return Vec::new() };
     let name = match (&report.name, report.addresses.len()) {
-        (None, _) => Action::Name(address).button("✏️ Name it"),
-        (Some(_), 1) => Action::Name(address).button("✏️ Rename"),
+        (None, _) => Callback::Name(address).button("✏️ Name it"),
+        (Some(_), 1) => Callback::Name(address).button("✏️ Rename"),
         (Some(_), _) => None,
     };
     // Of several addresses each may turn out to be another device's.
@@ -94,15 +94,15 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
         _ => &[],
     };
     let renames = addresses.iter().map(|address| {
-        Action::Name(*address).button(format!("✏️ Rename {address}")).into_iter().collect::<Vec<_>>()
+        Callback::Name(*address).button(format!("✏️ Rename {address}")).into_iter().collect::<Vec<_>>()
     });
     let upper = [
-        Action::ChartDevice(address, ChartPeriod::default()).button("📈 Chart"),
-        Action::NewestProbes(address).button("📋 Probes"),
+        Callback::ChartDevice(address, ChartPeriod::default()).button("📈 Chart"),
+        Callback::NewestProbes(address).button("📋 Probes"),
     ];
     // A random address is not followed.
     let is_lasting = report.addresses.iter().any(|address| !address.is_random());
-    let follow = if is_lasting { Action::Follow(address).button("🚶 Follow") } else { None };
+    let follow = if is_lasting { Callback::Follow(address).button("🚶 Follow") } else { None };
     let lower = [follow, name];
     let rows = [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
     rows.chain(renames).filter(|row| !row.is_empty()).collect()

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 
 use super::lists::with_page_buttons;
 use crate::chart::Words;
-use crate::chat::callbacks::Action;
+use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::Page;
@@ -61,7 +61,7 @@ pub(in crate::chat) fn chart(what: &str, probes: u64, period: ChartPeriod) -> Te
 /// Buttons for the other periods.
 pub(in crate::chat) fn chart_buttons(
     shown: ChartPeriod,
-    action: impl Fn(ChartPeriod) -> Option<Action>,
+    action: impl Fn(ChartPeriod) -> Option<Callback>,
 ) -> Vec<Vec<Button>> {
     let others = ChartPeriod::ALL.into_iter().filter(|period| *period != shown);
     vec![others.filter_map(|period| action(period)?.button(format!("📈 {period}"))).collect()]
@@ -96,7 +96,7 @@ pub(in crate::chat) fn probes(
     if !is_all && !page.has_next() {
         text = text.then("\nOlder ones: ").code(format_args!("/export {address}"));
     }
-    let buttons = with_page_buttons(Vec::new(), page, |page| Action::Probes(address, page));
+    let buttons = with_page_buttons(Vec::new(), page, |page| Callback::Probes(address, page));
     Reply { text, buttons, ..Reply::default() }
 }
 

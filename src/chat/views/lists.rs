@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::card::shown_address;
-use crate::chat::callbacks::Action;
+use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::{ListedDevice, PAGE_ENTRIES, Page};
@@ -22,14 +22,14 @@ const ROW: usize = 5;
 /// The devices that were heard, newest first.
 pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
     let head = Text::default().bold(format_args!("📱 Devices, newest first{}", place(page)));
-    list_of_devices(head, page, now, Action::Devices)
+    list_of_devices(head, page, now, Callback::Devices)
 }
 
 /// The devices that were heard within the last minutes.
 pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Timestamp) -> Reply {
     let within = the_last(minutes);
     let head = Text::default().bold(format_args!("📍 Heard in {within}, strongest first{}", place(page)));
-    list_of_devices(head, page, now, |page| Action::Nearby(minutes, page))
+    list_of_devices(head, page, now, |page| Callback::Nearby(minutes, page))
 }
 
 /// So many minutes in the largest unit that has them all.
@@ -45,14 +45,14 @@ fn the_last(minutes: u32) -> String {
 /// The devices with most probes.
 pub(in crate::chat) fn top(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
     let head = Text::default().bold(format_args!("🏆 Devices with most probes{}", place(page)));
-    list_of_devices(head, page, now, Action::Top)
+    list_of_devices(head, page, now, Callback::Top)
 }
 
 fn list_of_devices(
     head: Text,
     page: &Page<ListedDevice>,
     now: Timestamp,
-    turn: impl Fn(u32) -> Action,
+    turn: impl Fn(u32) -> Callback,
 ) -> Reply {
     if page.entries.is_empty() {
         return head.then("\nNo device was heard.").into();
@@ -66,7 +66,7 @@ fn list_of_devices(
             counted(brief.probe_count, "probe", "probes")
         ))
     });
-    let cards = number_buttons(page, "", |entry| Some(Action::Card(entry.address)));
+    let cards = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
     Reply { text, buttons: with_page_buttons(cards, page, turn), ..Reply::default() }
 }
 
@@ -99,9 +99,9 @@ pub(in crate::chat) fn networks(
     });
     let text = text.then("\n\n👁 and a number: watch that network. /ssid SSID tells who asked for one.");
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
-        Some(Action::WatchListed(ssid.clone(), page.number)).filter(|_| !is_watched(ssid))
+        Some(Callback::WatchListed(ssid.clone(), page.number)).filter(|_| !is_watched(ssid))
     });
-    Reply { text, buttons: with_page_buttons(watch, page, Action::Networks), ..Reply::default() }
+    Reply { text, buttons: with_page_buttons(watch, page, Callback::Networks), ..Reply::default() }
 }
 
 /// Who asked for a network; `network` is what is known of it, `sum` are the probes for it of the devices
@@ -129,11 +129,11 @@ pub(in crate::chat) fn who_asked(
         let times = counted(entry.brief.probe_count, "time", "times");
         who(entry).then(format_args!(": {times}, heard {}", ago(entry.brief.last_probe, now)))
     });
-    let mut buttons = number_buttons(page, "", |entry| Some(Action::Card(entry.address)));
-    let watch = Action::Watch(ssid.clone()).button("👁 Watch");
-    let chart = Action::ChartNetwork(ssid.clone(), ChartPeriod::default()).button("📈 Chart");
+    let mut buttons = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
+    let watch = Callback::Watch(ssid.clone()).button("👁 Watch");
+    let chart = Callback::ChartNetwork(ssid.clone(), ChartPeriod::default()).button("📈 Chart");
     buttons.push(watch.into_iter().chain(chart).collect());
-    let buttons = with_page_buttons(buttons, page, |page| Action::Network(ssid.clone(), page));
+    let buttons = with_page_buttons(buttons, page, |page| Callback::Network(ssid.clone(), page));
     Reply { text, buttons, ..Reply::default() }
 }
 
@@ -152,7 +152,11 @@ fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
 }
 
 /// A button for each entry, with its number.
-fn number_buttons<T>(page: &Page<T>, sign: &str, action: impl Fn(&T) -> Option<Action>) -> Vec<Vec<Button>> {
+fn number_buttons<T>(
+    page: &Page<T>,
+    sign: &str,
+    action: impl Fn(&T) -> Option<Callback>,
+) -> Vec<Vec<Button>> {
     let numbered = (page.first()..).zip(&page.entries);
     let buttons: Vec<Button> =
         numbered.filter_map(|(number, entry)| action(entry)?.button(format!("{sign}{number}"))).collect();
@@ -163,7 +167,7 @@ fn number_buttons<T>(page: &Page<T>, sign: &str, action: impl Fn(&T) -> Option<A
 pub(super) fn with_page_buttons<T>(
     mut rows: Vec<Vec<Button>>,
     page: &Page<T>,
-    turn: impl Fn(u32) -> Action,
+    turn: impl Fn(u32) -> Callback,
 ) -> Vec<Vec<Button>> {
     let back = page.number.checked_sub(1).and_then(|page| turn(page).button("◀"));
     let forth = Some(page.number + 1).filter(|_| page.has_next()).and_then(|page| turn(page).button("▶"));

@@ -27,7 +27,6 @@ use crate::text::format::reason;
 pub use card::found;
 pub(super) use card::{choices, found_buttons};
 pub(super) use help::{help, start, turn_to, unknown_command};
-pub use help::{owners_help, purpose};
 pub(super) use history::{
     READING_BROKEN_OFF, chart, chart_buttons, chart_subtitle, chart_words, exported_networks,
     exported_probes, log_unreadable, probes, reading, waiting_to_read,
@@ -37,7 +36,7 @@ pub(super) use names::{
     NAME_FIELD, asked_to_name, had_no_name, name_question, name_refused, named, named_by_configuration,
     named_by_import, unnamed,
 };
-pub(super) use usage_error::misused;
+pub(super) use usage_error::usage_error;
 
 /// A change that was not made, or not for good.
 pub fn change_failed(error: &ChangeError) -> Text {

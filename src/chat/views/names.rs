@@ -1,6 +1,6 @@
 //! What is said of the names of devices.
 
-use super::usage_error::words;
+use super::usage_error::sentence;
 use crate::chat::commands::UsageError;
 use crate::dot11::MacAddr;
 use crate::text::format::counted;
@@ -18,8 +18,8 @@ pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
 }
 
 /// Why a name does not serve, and the question again.
-pub(in crate::chat) fn name_refused(address: MacAddr, why: &UsageError) -> Text {
-    Text::plain(format_args!("❌ {}\n", words(why))).join(name_question(address))
+pub(in crate::chat) fn name_refused(address: MacAddr, error: &UsageError) -> Text {
+    Text::plain(format_args!("❌ {}\n", sentence(error))).join(name_question(address))
 }
 
 /// The device whose name this text asks for.
@@ -73,7 +73,7 @@ mod tests {
     fn the_question_says_who_is_meant() {
         let address = "a4:83:e7:4e:39:15".parse().unwrap();
         assert_eq!(asked_to_name(&name_question(address).to_string()), Some(address));
-        let refused = name_refused(address, &UsageError::AddressMissing).to_string();
+        let refused = name_refused(address, &UsageError::MissingAddress).to_string();
         assert_eq!(asked_to_name(&refused), Some(address));
         for text in [
             "",

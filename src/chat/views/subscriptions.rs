@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use super::alerts::mute_over;
 use super::lists::{ENTRY_LENGTH, place, with_page_buttons};
-use crate::chat::callbacks::Action;
+use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::pagination::Page;
 use crate::chat::model::watch_target::WatchTarget;
@@ -39,18 +39,18 @@ pub(in crate::chat) fn spelled(ssid: &Ssid) -> String {
 }
 
 /// As it is written after `/watch`.
-pub(super) fn shown(wanted: &WatchTarget) -> String {
-    match wanted {
+pub(super) fn shown(target: &WatchTarget) -> String {
+    match target {
         WatchTarget::Network(ssid) => format!("\"{ssid}\""),
         WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
     }
 }
 
-pub(in crate::chat) fn watching(wanted: &WatchTarget, reason: Option<&str>) -> Text {
-    let text = match wanted {
-        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", shown(wanted))),
+pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> Text {
+    let text = match target {
+        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", shown(target))),
         WatchTarget::Pattern(_) => {
-            Text::plain(format_args!("👁 Watching for every network like {}.", shown(wanted)))
+            Text::plain(format_args!("👁 Watching for every network like {}.", shown(target)))
         }
     };
     match reason {
@@ -79,19 +79,19 @@ pub(in crate::chat) struct RemainingWatch {
     pub(in crate::chat) is_terminals: bool,
 }
 
-pub(in crate::chat) fn unwatched(wanted: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
+pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", shown(wanted))),
-        None => Text::plain(format_args!("👁 No longer watching for {}.", shown(wanted))),
+        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", shown(target))),
+        None => Text::plain(format_args!("👁 No longer watching for {}.", shown(target))),
     };
     with_rest(text, remaining)
 }
 
-pub(in crate::chat) fn was_not_watched(wanted: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
+pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("❌ This chat has no watch on {}.", shown(wanted))),
+        Some(_) => Text::plain(format_args!("❌ This chat has no watch on {}.", shown(target))),
         None => {
-            Text::plain(format_args!("❌ {} is not watched here. /watches lists what is.", shown(wanted)))
+            Text::plain(format_args!("❌ {} is not watched here. /watches lists what is.", shown(target)))
         }
     };
     with_rest(text, remaining)
@@ -184,7 +184,7 @@ pub(in crate::chat) fn watches(
         section.iter().fold(head, |text, (_, entry)| text.then("\n• ").join(entry.shortened(ENTRY_LENGTH)))
     }));
     let text = parts.into_iter().reduce(|text, part| text.then("\n\n").join(part)).unwrap_or_default();
-    Reply { text, buttons: with_page_buttons(Vec::new(), &page, Action::Watches), ..Reply::default() }
+    Reply { text, buttons: with_page_buttons(Vec::new(), &page, Callback::Watches), ..Reply::default() }
 }
 
 /// The titles under which `/watches` has its entries.

@@ -5,48 +5,51 @@ use crate::chat::commands::{Command, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH,
 use crate::state::{MAX_NAME_CHARS, NameError};
 use crate::text::{Text, printable};
 
-pub(in crate::chat) fn misused(command: Command, why: &UsageError) -> Text {
-    Text::plain(format_args!("❌ {}\nUsage: ", words(why))).join(usage(command))
+pub(in crate::chat) fn usage_error(command: &Command, error: &UsageError) -> Text {
+    Text::plain(format_args!("❌ {}\nUsage: ", sentence(error))).join(usage(command))
 }
 
-pub(super) fn words(why: &UsageError) -> String {
-    match why {
-        UsageError::DeviceMissing => {
+pub(super) fn sentence(error: &UsageError) -> String {
+    match error {
+        UsageError::MissingDevice => {
             "The device is missing: its name, a part of it, or its MAC address.".to_owned()
         }
-        UsageError::SsidMissing => "The SSID is missing.".to_owned(),
-        UsageError::AddressMissing => "The MAC address is missing.".to_owned(),
-        UsageError::NothingToExport => {
-            "What to export is missing: a device, or the word networks.".to_owned()
+        UsageError::MissingSsid => "The SSID is missing.".to_owned(),
+        UsageError::MissingAddress => "The MAC address is missing.".to_owned(),
+        UsageError::MissingExport => "What to export is missing: a device, or the word networks.".to_owned(),
+        UsageError::InvalidPage(text) => {
+            format!("“{}” is no page number. The first page is 1.", printable(text))
         }
-        UsageError::NoPage(text) => format!("“{}” is no page number. The first page is 1.", printable(text)),
-        UsageError::NoMinutes(text) => {
+        UsageError::InvalidMinutes(text) => {
             format!("“{}” is no number of minutes from 1 to {NEARBY_LIMIT}.", printable(text))
         }
-        UsageError::NoMuteLength(text) => format!(
+        UsageError::InvalidMuteLength(text) => format!(
             "“{}” is no time from a minute to {} days. Write it like 30m, 2h or 1d.",
             printable(text),
             LONGEST_MUTE.as_secs() / 86_400
         ),
-        UsageError::NoAddress(text) => {
+        UsageError::InvalidAddress(text) => {
             format!("“{}” is no MAC address. Write it like a4:83:e7:4e:39:15.", printable(text))
         }
-        UsageError::AfterSsid(text) => {
+        UsageError::TrailingText(text) => {
             format!("I do not know what “{}” after the SSID means. Leave it out.", printable(text))
         }
-        UsageError::QuoteOpen => "The closing quote is missing.".to_owned(),
-        UsageError::NoHexDigits => "Behind hex: I expect pairs of hex digits, as in hex:fffe00.".to_owned(),
-        UsageError::EveryNetwork => {
+        UsageError::UnclosedQuote => "The closing quote is missing.".to_owned(),
+        UsageError::InvalidHex => "Behind hex: I expect pairs of hex digits, as in hex:fffe00.".to_owned(),
+        UsageError::MatchesEveryNetwork => {
             "That would be every network. Write at least one character of its SSID.".to_owned()
         }
         UsageError::PatternTooLong(length) => {
             format!("A pattern has at most {PATTERN_LENGTH} characters. This one has {length}.")
         }
-        UsageError::AnyNetwork => {
+        UsageError::WildcardSsid => {
             "The empty SSID means any network, and nearly every phone asks for that. Name one.".to_owned()
         }
         UsageError::SsidTooLong(length) => {
             format!("An SSID has at most {SSID_BYTES} bytes. This one has {length}.")
+        }
+        UsageError::UnknownRole(text) => {
+            format!("“{}” is not a role. Leave it out, or write owner.", printable(text))
         }
         UsageError::Name(why) => name(*why),
     }

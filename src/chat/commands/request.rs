@@ -1,0 +1,105 @@
+//! What a message asks for.
+
+use super::{Command, UsageError, arguments, split};
+use crate::chat::model::alert_preference::AlertPreference;
+use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::watch_target::WatchTarget;
+use crate::dot11::{MacAddr, Ssid};
+use crate::event::Role;
+
+/// What a message asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A device's statistics, by name, part of a name, or address.
+    Lookup(String),
+    /// `/devices`, a page from 0.
+    Devices(u32),
+    /// `/nearby`, so many minutes.
+    Nearby(u32),
+    /// `/top`, a page from 0.
+    Top(u32),
+    /// `/ssid`
+    Network(Ssid),
+    /// `/networks`, a page from 0.
+    Networks(u32),
+    /// `/chart`
+    Chart(ChartSubject, ChartPeriod),
+    /// `/export` of a device.
+    ExportDevice(String),
+    /// `/export networks`
+    ExportNetworks,
+    /// `/watch`
+    Watch {
+        /// The network, or which of them.
+        target: WatchTarget,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// `/unwatch`
+    Unwatch(WatchTarget),
+    /// `/watches`, a page from 0.
+    Watches(u32),
+    /// `/follow`, `/mute`, `/ignore` and their opposites.
+    AlertPreference(AlertPreference),
+    /// `/name`
+    Name {
+        /// The address to be named.
+        address: MacAddr,
+        /// Its name, which serves as one.
+        name: String,
+    },
+    /// The reply to a question for a name, which does not serve as one.
+    NameRefused {
+        /// The address to be named.
+        address: MacAddr,
+        /// What is wrong with the name.
+        error: UsageError,
+    },
+    /// `/unname`
+    Unname(MacAddr),
+    /// `/status`
+    Status,
+    /// `/help`
+    Help,
+    /// `/start`, in Telegram maybe with an invitation code.
+    Start {
+        /// The code.
+        code: Option<String>,
+    },
+    /// `/invite`, for the role that the code gives.
+    Invite(Role),
+    /// `/chats`
+    Chats,
+    /// An empty message.
+    Empty,
+    /// A command whose arguments do not serve.
+    UsageError {
+        /// The command.
+        command: &'static Command,
+        /// What is wrong with its arguments.
+        error: UsageError,
+    },
+    /// A command that does not exist, without its slash.
+    UnknownCommand(String),
+}
+
+impl Request {
+    /// Reads a message.
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let Some((name, arguments)) = split(text) else {
+            return if text.is_empty() { Self::Empty } else { Self::Lookup(text.to_owned()) };
+        };
+        match Command::named(name) {
+            Some(command) => {
+                (command.request)(arguments).unwrap_or_else(|error| Self::UsageError { command, error })
+            }
+            None => Self::UnknownCommand(name.to_lowercase()),
+        }
+    }
+
+    /// Reads the reply to a question for this device's name.
+    pub fn name_given(address: MacAddr, text: &str) -> Self {
+        arguments::naming(address, text).unwrap_or_else(|error| Self::NameRefused { address, error })
+    }
+}

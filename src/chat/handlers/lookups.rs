@@ -1,0 +1,56 @@
+//! Look-ups of devices and networks in the state.
+
+use std::time::Duration;
+
+use super::subscriptions::WatchedNetworks;
+use crate::chat::model::lookup::look_up;
+use crate::chat::model::pagination::{self, SortOrder};
+use crate::chat::{Chat, Reply, views};
+use crate::dot11::Ssid;
+use crate::event::{ChatId, Timestamp};
+
+impl Chat {
+    pub(in crate::chat) fn look_up(&self, query: &str) -> Reply {
+        self.lookup_timings.time("device", || {
+            let state = self.recorder.state();
+            let found = look_up(&state, query);
+            Reply {
+                text: views::found(&found, Timestamp::now(), self.zone),
+                buttons: views::found_buttons(&found, state.names()),
+                ..Reply::default()
+            }
+        })
+    }
+
+    pub(in crate::chat) fn devices(&self, page: u32) -> Reply {
+        let page = pagination::devices(&self.recorder, SortOrder::Newest, None, page);
+        views::devices(&page, Timestamp::now())
+    }
+
+    pub(in crate::chat) fn nearby(&self, minutes: u32, page: u32) -> Reply {
+        let now = Timestamp::now();
+        let since = now.saturating_sub(Duration::from_secs(60 * u64::from(minutes)));
+        let page = pagination::devices(&self.recorder, SortOrder::Strongest, Some(since), page);
+        views::nearby(&page, minutes, now)
+    }
+
+    pub(in crate::chat) fn top(&self, page: u32) -> Reply {
+        let page = pagination::devices(&self.recorder, SortOrder::MostProbes, None, page);
+        views::top(&page, Timestamp::now())
+    }
+
+    pub(in crate::chat) fn network(&self, ssid: &Ssid, page: u32) -> Reply {
+        self.lookup_timings.time("network", || {
+            let network = self.recorder.state().networks().get(ssid);
+            let askers = pagination::who_asked(&self.recorder, ssid, page);
+            views::who_asked(ssid, network, &askers, (Timestamp::now(), self.zone))
+        })
+    }
+
+    pub(in crate::chat) fn networks(&self, chat: ChatId, page: u32) -> Reply {
+        let page = pagination::networks(&self.recorder, page);
+        let state = self.recorder.state();
+        let watched = WatchedNetworks::by(chat, &state);
+        views::networks(&page, |ssid| watched.covers(ssid), Timestamp::now())
+    }
+}
