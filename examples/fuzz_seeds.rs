@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use probewatch::capture::PcapWriter;
-use probewatch::dot11::LinkType;
+use probewatch::dot11::{LinkType, builder};
 
 #[path = "../benches/generated/mod.rs"]
 mod generated;
@@ -42,17 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn made_up(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
-    let mut ppi = [0, 0, 32, 0, 105, 0, 0, 0, 2, 0, 20, 0].to_vec();
-    ppi.extend([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x85, 9, 0xa0, 0, 0, 0, 0xd6, 0xa0]);
-    let mut prism = [&0x44u32.to_le_bytes()[..], &144u32.to_le_bytes(), &[0; 16]].concat();
-    for item in 1..=10u32 {
-        prism.extend([(item << 16) | 0x44, 4 << 16, 6].into_iter().flat_map(u32::to_le_bytes));
-    }
-    let mut avs = [0u32; 16];
-    avs[..2].copy_from_slice(&[0x8021_1001, 64]);
-    avs[7] = 6;
-    avs[11] = 2;
-    let avs: Vec<u8> = avs.into_iter().flat_map(u32::to_be_bytes).collect();
+    let ppi = builder::ppi(0, 105, &[(2, &builder::ppi_common(1, 2437, -42))]);
+    let prism = builder::prism(false, (0, 6), (0, -42));
+    let avs = builder::avs(0x8021_1001, 6, 2, -42);
 
     fs::create_dir_all(corpus.0.join("file"))?;
     let mut file = PcapWriter::create(corpus.0.join("file/made-up.pcap"), LinkType::Radiotap)?;

@@ -4,6 +4,9 @@
 
 #![allow(dead_code, reason = "each program uses a part of it")]
 
+use probewatch::dot11::MacAddr;
+use probewatch::dot11::builder::{self, FrameBuilder};
+
 /// Devices that ask by turns where nothing else is said.
 pub const DEVICES: u64 = 20_000;
 
@@ -42,28 +45,24 @@ fn probe_request(number: u64, source: [u8; 6], ssid: &str, model: u64, frame: &m
     let frequency_mhz = 2407 + 5 * channel as u16;
     let signal_dbm = (-30 - ((dice >> 28) % 60) as i8).cast_unsigned();
 
+    // TSFT (aligned to eight bytes), flags, rate, channel, signal, RX flags; in a second word, one antenna's signal.
+    let header = builder::radiotap(
+        &[0xa000_402f, 0x0000_0820],
+        &[
+            &[0; 4],
+            &time_us.to_le_bytes()[..],
+            &[0x10, 2], // an FCS follows; 1 Mbit/s
+            &frequency_mhz.to_le_bytes(),
+            &0x00a0_u16.to_le_bytes(),
+            &[signal_dbm, 0, 0, 0, signal_dbm, 0],
+        ]
+        .concat(),
+    );
+    let builder =
+        FrameBuilder::new(MacAddr::new(source)).sequence_number((number % 4096) as u16).ssid(ssid.as_bytes());
     frame.clear();
-    // Length 36; TSFT, flags, rate, channel, signal, RX flags; in a second word, one antenna's signal.
-    frame.extend([0, 0, 36, 0]);
-    frame.extend(0xa000_402f_u32.to_le_bytes());
-    frame.extend(0x0000_0820_u32.to_le_bytes());
-    frame.extend([0; 4]); // TSFT is aligned to eight bytes
-    frame.extend(time_us.to_le_bytes());
-    frame.extend([0x10, 2]); // an FCS follows; 1 Mbit/s
-    frame.extend(frequency_mhz.to_le_bytes());
-    frame.extend(0x00a0_u16.to_le_bytes());
-    frame.extend([signal_dbm, 0, 0, 0, signal_dbm, 0]);
-
-    let start = frame.len();
-    frame.extend([0x40, 0, 0, 0]);
-    frame.extend([0xff; 6]);
-    frame.extend(source);
-    frame.extend([0xff; 6]);
-    frame.extend(((number % 4096) as u16 * 16).to_le_bytes());
-    element(frame, 0, ssid.as_bytes());
-    elements_of_model(frame, model, channel as u8);
-    let fcs = crc32fast::hash(&frame[start..]);
-    frame.extend(fcs.to_le_bytes());
+    frame.extend(header);
+    frame.extend(add_elements_of_model(builder, model, channel as u8).to_bytes_with_fcs());
     time_us
 }
 
@@ -85,25 +84,22 @@ fn ssid(device: u64, choice: u64) -> String {
     }
 }
 
-fn elements_of_model(frame: &mut Vec<u8>, model: u64, channel: u8) {
+fn add_elements_of_model(frame: FrameBuilder, model: u64, channel: u8) -> FrameBuilder {
     let variant = model as u8;
-    element(frame, 1, &[0x02, 0x04, 0x0b, 0x16]);
-    element(frame, 50, &[0x0c, 0x12, 0x18, 0x24, 0x30, 0x48, 0x60, 0x6c]);
-    element(frame, 3, &[channel]);
     let mut ht = [0; 26];
     ht[..4].copy_from_slice(&[0x2d, 0x40 | variant, 0x1b, 0xff]);
-    element(frame, 45, &ht);
-    element(frame, 127, &[0x04, 0x00, 0x08, 0x84, 0x00, variant, 0x00, 0x40]);
+    let mut frame = frame
+        .element(1, &[0x02, 0x04, 0x0b, 0x16])
+        .element(50, &[0x0c, 0x12, 0x18, 0x24, 0x30, 0x48, 0x60, 0x6c])
+        .element(3, &[channel])
+        .element(45, &ht)
+        .element(127, &[0x04, 0x00, 0x08, 0x84, 0x00, variant, 0x00, 0x40]);
     if model.is_multiple_of(3) {
-        element(frame, 191, &[0x92, 0x79, 0x80, 0x33, 0xfa, 0xff, 0, 0, 0xfa, 0xff, 0, variant]);
+        frame = frame.element(191, &[0x92, 0x79, 0x80, 0x33, 0xfa, 0xff, 0, 0, 0xfa, 0xff, 0, variant]);
     }
-    element(frame, 221, &[0x00, 0x50, 0xf2, 0x08, 0x00, variant, 0x00]);
-    element(frame, 221, &[0x00, 0x17, 0xf2, 0x0a, 0x00, 0x01, 0x04, 0, 0, 0, 0]);
-}
-
-fn element(frame: &mut Vec<u8>, id: u8, body: &[u8]) {
-    frame.extend([id, body.len() as u8]);
-    frame.extend_from_slice(body);
+    frame
+        .element(221, &[0x00, 0x50, 0xf2, 0x08, 0x00, variant, 0x00])
+        .element(221, &[0x00, 0x17, 0xf2, 0x0a, 0x00, 0x01, 0x04, 0, 0, 0, 0])
 }
 
 /// The finalizer of SplitMix64: numbers in a row become numbers without order.

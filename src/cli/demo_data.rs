@@ -4,6 +4,7 @@
 use fastrand::Rng;
 
 use crate::capture::{CaptureError, PcapWriter};
+use crate::dot11::builder::{FrameBuilder, RadiotapHeader};
 use crate::dot11::{LinkType, MacAddr};
 
 /// A tablet that keeps its own address and asks for its home network.
@@ -77,23 +78,17 @@ fn write(
     model: usize,
     signal_dbm: i8,
 ) -> Result<(), CaptureError> {
-    let channel = CHANNELS_MHZ[rng.usize(..CHANNELS_MHZ.len())].to_le_bytes();
-    let band: u16 = if channel == 5180_u16.to_le_bytes() { 0x0140 } else { 0x00a0 };
-    let sequence = (rng.u16(0..4096) << 4).to_le_bytes();
-    let mut frame = Vec::with_capacity(128);
-    // Radiotap: version, padding, length 15, present: flags, channel, signal; then those fields.
-    frame.extend([0, 0, 15, 0, 0x2a, 0, 0, 0, 0, 0, channel[0], channel[1]]);
-    frame.extend(band.to_le_bytes());
-    frame.push(signal_dbm.cast_unsigned());
-    // The management header of a probe request to everyone (IEEE 802.11-2020 §9.3.3.9).
-    frame.extend([0x40, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
-    frame.extend(source.octets());
-    frame.extend([0xff; 6]);
-    frame.extend(sequence);
-    frame.extend([0, ssid.len() as u8]);
-    frame.extend(ssid.as_bytes());
-    frame.extend(MODELS[model]);
-    file.write(time_us, &frame)
+    let header = RadiotapHeader {
+        frequency_mhz: Some(CHANNELS_MHZ[rng.usize(..CHANNELS_MHZ.len())]),
+        signal_dbm: Some(signal_dbm),
+        ..RadiotapHeader::default()
+    };
+    let frame = FrameBuilder::new(source)
+        .sequence_number(rng.u16(0..4096))
+        .ssid(ssid.as_bytes())
+        .raw_elements(MODELS[model])
+        .to_bytes();
+    file.write(time_us, &[header.to_bytes(), frame].concat())
 }
 
 /// A new capture file for [`write_day`] and [`write_van`].

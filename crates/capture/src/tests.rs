@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use dot11::LinkType;
-use dot11::test_frame::*;
+use dot11::builder::{FrameBuilder, RadiotapHeader, avs, ppi, ppi_common, prism};
+use dot11::{LinkType, MacAddr};
 use tempfile::TempDir;
 
 use super::*;
@@ -18,10 +18,19 @@ mod damaged;
 /// A probe request as these tests compare it: time and sequence number.
 type FrameKey = (i64, u16);
 
+fn probe_request(sequence: u16) -> FrameBuilder {
+    let source = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+    FrameBuilder::new(source).sequence_number(sequence).ssid(b"RNM0").element(1, b"\x02\x04\x0b\x16")
+}
+
+fn radiotap(fcs_follows: bool) -> Vec<u8> {
+    let (frequency_mhz, signal_dbm) = (Some(2437), Some(-42));
+    RadiotapHeader { fcs_follows, fcs_failed: false, frequency_mhz, signal_dbm }.to_bytes()
+}
+
+/// A probe request with a radiotap header of 15 bytes and an FCS.
 fn frame(sequence: u16) -> Vec<u8> {
-    let mut frame = TestFrame::asking_for(b"RNM0");
-    frame.sequence_control = sequence << 4;
-    [radiotap_with_flags(0x10), frame.with_fcs()].concat()
+    [radiotap(true), probe_request(sequence).to_bytes_with_fcs()].concat()
 }
 
 fn in_file(bytes: &[u8]) -> (TempDir, PathBuf) {
@@ -140,7 +149,7 @@ impl Order {
             self.packet(0, 5_000_000_000, &frame(1)),
             self.interface(1, 65_535, b""),
             self.interface(105, 100, &[&ns[..], &offset].concat()),
-            self.packet(1, 1, b"an Ethernet frame that nobody reads"),
+            self.packet(1, 1, b"an Ethernet frame that is skipped"),
             self.packet(2, 7_000_123, bare),
             self.section(),
             self.interface(127, 300, b""),
@@ -163,7 +172,7 @@ const MICROSECONDS: u32 = 0xa1b2_c3d4;
 const NANOSECONDS: u32 = 0xa1b2_3c4d;
 
 #[test]
-fn pcap_is_read_in_every_form() {
+fn reads_every_variant_of_pcap() {
     let records: &[(u32, u32, &[u8])] =
         &[(1_587_229_467, 123_456, &frame(1)), (u32::MAX, 999_999, &frame(2))];
     let heard = [(1_587_229_467_123_456, 1), (4_294_967_295_999_999, 2)];
@@ -178,7 +187,7 @@ fn pcap_is_read_in_every_form() {
 }
 
 #[test]
-fn pcapng_is_read_with_every_interface() {
+fn reads_every_interface_of_a_pcapng_file() {
     for order in [LITTLE, BIG] {
         let file = order.pcapng();
         check(&file, &[(5_000_000_000, 1), (10_007_000, 3), (4, 4), (0, 5)], None);
@@ -194,7 +203,7 @@ fn pcapng_is_read_with_every_interface() {
 }
 
 #[test]
-fn a_pcapng_whose_wifi_comes_late_is_read() {
+fn reads_a_pcapng_file_whose_wifi_interface_comes_late() {
     let ethernet =
         [LITTLE.section(), LITTLE.interface(1, 0, b""), LITTLE.packet(0, 1, b"not Wi-Fi")].concat();
     let wifi = [LITTLE.interface(127, 0, b""), LITTLE.packet(1, 2, &frame(2))].concat();
@@ -205,11 +214,11 @@ fn a_pcapng_whose_wifi_comes_late_is_read() {
 }
 
 #[test]
-fn each_link_type_is_decoded() {
-    let probe = TestFrame::asking_for(b"RNM0").bytes();
+fn decodes_each_link_type() {
+    let probe = probe_request(2743).to_bytes();
     for (link, header) in [
         (LinkType::Ieee80211, vec![]),
-        (LinkType::Radiotap, radiotap_with_flags(0)),
+        (LinkType::Radiotap, radiotap(false)),
         (LinkType::Ppi, ppi(0, 105, &[(2, &ppi_common(0, 2437, -42))])),
         (LinkType::Prism, prism(true, (0, 6), (0, -42))),
         (LinkType::Avs, avs(0x8021_1001, 6, 2, -42)),
@@ -221,11 +230,11 @@ fn each_link_type_is_decoded() {
 }
 
 #[test]
-fn every_frame_is_counted_as_what_it_is() {
+fn counts_every_frame_by_its_kind() {
     let mut bad = frame(2);
     bad[30] ^= 1;
-    let beacon = [radiotap_with_flags(0), vec![0x80, 0, 0, 0]].concat();
-    let without_fcs = [radiotap_with_flags(0), TestFrame::asking_for(b"").bytes()].concat();
+    let beacon = [radiotap(false), vec![0x80, 0, 0, 0]].concat();
+    let without_fcs = [radiotap(false), probe_request(3).to_bytes()].concat();
     let file = LITTLE.pcap(
         MICROSECONDS,
         RADIOTAP,
@@ -248,7 +257,7 @@ fn every_frame_is_counted_as_what_it_is() {
 }
 
 #[test]
-fn what_the_writer_writes_is_read() {
+fn reads_what_the_writer_writes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new.pcap");
     let mut writer = PcapWriter::create(&path, LinkType::Radiotap).unwrap();
@@ -268,7 +277,7 @@ fn what_the_writer_writes_is_read() {
 }
 
 #[test]
-fn a_capture_ends_when_it_is_told_to() {
+fn a_capture_can_be_ended_by_its_closure_and_its_stop_handle() {
     let (_folder, path) =
         in_file(&LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))]));
     let open = || Capture::open(&Source::file(&path), &Settings::default()).unwrap();
@@ -297,9 +306,9 @@ fn a_capture_ends_when_it_is_told_to() {
     capture.run(|_| panic!("stopped before it ran")).unwrap();
 }
 
-/// A named pipe is read as standard input is.
+/// Standard input is read like a named pipe.
 #[test]
-fn a_pipe_is_read_as_it_comes_and_can_be_stopped_while_it_is_idle() {
+fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -334,7 +343,7 @@ fn a_pipe_is_read_as_it_comes_and_can_be_stopped_while_it_is_idle() {
 }
 
 #[test]
-fn an_interface_that_cannot_be_captured_says_why() {
+fn an_interface_that_cannot_be_captured_has_its_error() {
     for (interface, words) in [
         ("no-such-if0", &["there is no such interface"][..]),
         ("lo", &["no Wi-Fi interface", "not permitted"]),
@@ -349,7 +358,7 @@ fn an_interface_that_cannot_be_captured_says_why() {
 }
 
 #[test]
-fn a_capture_that_waits_for_input_says_so() {
+fn counters_show_whether_a_capture_waits_for_input() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&BIG.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1))])).unwrap();
     let capture = Capture::from_reader("a pipe", reader).unwrap();
@@ -362,7 +371,7 @@ fn a_capture_that_waits_for_input_says_so() {
             ControlFlow::Continue(())
         })
     });
-    assert_eq!(heard.recv().unwrap(), Some(1), "what is done with a frame is no waiting");
+    assert_eq!(heard.recv().unwrap(), Some(1), "handling a frame is no waiting");
     while counters.loop_iterations().is_some() {
         std::thread::yield_now();
     }

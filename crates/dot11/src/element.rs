@@ -1,7 +1,6 @@
-//! Information elements: one octet of element ID, one of length, then the body (IEEE 802.11-2020
-//! §9.4.2.1).
+//! Information elements: an octet of element ID, an octet of length, then the body (IEEE 802.11-2020 §9.4.2.1).
 
-/// One whole element.
+/// A complete element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Element<'a> {
     /// The element ID.
@@ -23,27 +22,27 @@ impl Element<'_> {
     pub const EXTENDED_CAPABILITIES: u8 = 127;
     /// VHT Capabilities, §9.4.2.157.
     pub const VHT_CAPABILITIES: u8 = 191;
-    /// Vendor Specific, §9.4.2.25: OUI and type, then what the vendor likes.
+    /// Vendor Specific, §9.4.2.25: OUI and type, then the vendor's data.
     pub const VENDOR: u8 = 221;
-    /// The ID of elements whose real ID is the first octet of the body.
+    /// Element ID Extension: the first octet of the body is the real ID.
     pub const EXTENSION: u8 = 255;
 }
 
-/// Walks the whole elements of a frame's body. An element that the end of the body cuts, and what
-/// is left in place of one, is not given: see [`Elements::rest`].
+/// Iterates over the complete elements of a frame's body. It ends before an element that the end of the body cuts; see
+/// [`Elements::rest`].
 #[derive(Debug, Clone)]
 pub struct Elements<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Elements<'a> {
-    /// The elements that `body` consists of.
+    /// The elements in `body`.
     #[inline]
     pub fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
     }
 
-    /// What has not been walked yet; after the walk, the cut element or nothing.
+    /// The bytes not iterated over yet; after the last complete element, the cut element or nothing.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_whole_elements_and_keeps_the_rest() {
+    fn yields_complete_elements_and_keeps_the_rest() {
         for (body, ids, rest) in [
             (b"".as_slice(), &[][..], b"".as_slice()),
             (b"\x00", &[], b"\x00"),

@@ -1,41 +1,45 @@
-//! MAC addresses as IEEE 802 writes them: six octets, shown in lower case with colons.
+//! MAC addresses: six octets, shown in lower case with colons; every usual notation is read. An address whose U/L bit
+//! is set counts as random.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::hex_digits;
+use crate::hex::hex_digits;
 
 /// A 48-bit MAC address (IEEE 802-2014 §8.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MacAddr([u8; 6]);
 
 impl MacAddr {
-    /// The address with these octets, in the order in which they are sent.
+    /// The broadcast address.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// The address with these octets, in transmission order.
     pub const fn new(octets: [u8; 6]) -> Self {
         Self(octets)
     }
 
-    /// The six octets, in the order in which they are sent.
+    /// The six octets, in transmission order.
     pub const fn octets(self) -> [u8; 6] {
         self.0
     }
 
-    /// The address as it is shown, in ASCII.
+    /// The address with colons, in ASCII.
     #[inline]
     pub fn to_ascii(self) -> [u8; 17] {
         let mut text = *b"00:00:00:00:00:00";
         for (pair, octet) in text.chunks_mut(3).zip(self.0) {
-            for (place, digit) in pair.iter_mut().zip(hex_digits(octet)) {
-                *place = digit;
+            for (byte, digit) in pair.iter_mut().zip(hex_digits(octet)) {
+                *byte = digit;
             }
         }
         text
     }
 
-    /// Whether the U/L bit (0x02 of the first octet) is set. Phones set it on the random addresses
-    /// that they probe with; no vendor can be looked up for such an address.
+    /// Whether the U/L bit (0x02 of the first octet) is set. Phones set it in the random addresses from which they send
+    /// probe requests; such an address has no vendor.
     pub const fn is_random(self) -> bool {
         self.0[0] & 0x02 != 0
     }
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_one() {
+    fn rejects_invalid_addresses() {
         for text in [
             "",
             "a4",
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_random_addresses() {
+    fn recognises_random_addresses() {
         assert!(!"a4:83:e7:4e:39:15".parse::<MacAddr>().unwrap().is_random());
         assert!("da:a1:19:00:00:01".parse::<MacAddr>().unwrap().is_random());
     }

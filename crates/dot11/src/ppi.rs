@@ -1,22 +1,23 @@
-//! Per-Packet Information headers (PPI Packet Header Specification 1.0.7): version, flags, a length,
-//! the link type of what follows, then fields of a type, a length and a value, in little-endian
-//! order.
+//! Per-Packet Information headers (PPI Packet Header Specification 1.0.7): version, flags, a length, the link type of
+//! what follows, then fields of a type, a length and a value, in little-endian order.
 //!
 //! Decisions:
 //!
-//! - 802.11-Common (type 2, exactly 20 bytes) gives signal, frequency and whether an FCS follows.
-//!   A signal of 0 or -128 dBm means "not known", as does a frequency of 0.
-//! - Where it gives no signal, that of the first antenna in 802.11n MAC+PHY (type 4, exactly 48
-//!   bytes) stands in. Its channel is the extension channel, which is not the frame's.
+//! - The field 802.11-Common (type 2, exactly 20 bytes) tells signal, frequency and whether an FCS follows. A signal of
+//!   0 or -128 dBm means unknown, as does a frequency of 0.
+//! - If it tells no signal, that of the first antenna in 802.11n MAC+PHY (type 4, exactly 48 bytes) is used. The channel
+//!   in that field is the extension channel, not that of the frame.
 //! - The first of two fields of a type counts.
-//! - Fields are aligned to four bytes where the header's flag says so. A field that the header's
-//!   end cuts ends the fields, and costs neither those before it nor the frame.
-//! - A radiotap header may follow (link type 127): what it says comes before what PPI says. Any
-//!   other link type than it and bare 802.11 (105) is no 802.11.
+//! - Fields are aligned to four bytes if the header's flag says so. A field that the header's end cuts ends the fields;
+//!   the fields before it and the frame are kept.
+//! - A radiotap header may follow (link type 127); what it tells overrules PPI. A link type other than that and bare
+//!   802.11 (105) is no 802.11.
 
-use super::bytes::{array, u16_le, u32_le};
-use super::radio::Radio;
-use super::{DecodeError, LinkType, radiotap};
+use crate::bytes::{array, u16_le, u32_le};
+use crate::error::DecodeError;
+use crate::link_type::LinkType;
+use crate::radio_info::RadioInfo;
+use crate::radiotap;
 
 const COMMON: u16 = 2;
 const N_MAC_PHY: u16 = 4;
@@ -28,21 +29,21 @@ const FLAG_FCS: u16 = 0x0001;
 /// 802.11-Common's flags: the frame failed the FCS check.
 const FLAG_BAD_FCS: u16 = 0x0004;
 
-/// Reads the header at the start of a captured frame.
-pub(super) fn read(captured: &[u8]) -> Result<Option<Radio>, DecodeError> {
-    let wrong = DecodeError::RadioHeader(LinkType::Ppi);
-    let [_version, flags, length @ ..] = array::<4>(captured, 0).ok_or(wrong)?;
+/// Parses the header at the start of a captured frame; `None` if something other than 802.11 follows it.
+pub(crate) fn parse(captured: &[u8]) -> Result<Option<RadioInfo>, DecodeError> {
+    let error = DecodeError::RadioHeader(LinkType::Ppi);
+    let [_version, flags, length @ ..] = array::<4>(captured, 0).ok_or(error)?;
     let length = usize::from(u16::from_le_bytes(length));
-    let header = captured.get(..length).filter(|header| header.len() >= 8).ok_or(wrong)?;
-    let inside = u32_le(header, 4).and_then(|dlt| LinkType::from_dlt(i32::try_from(dlt).ok()?));
+    let header = captured.get(..length).filter(|header| header.len() >= 8).ok_or(error)?;
+    let inner_link_type = u32_le(header, 4).and_then(|dlt| LinkType::from_dlt(i32::try_from(dlt).ok()?));
 
-    let mut radio = read_fields(header, flags & ALIGNED != 0);
-    match inside {
+    let mut radio = parse_fields(header, flags & ALIGNED != 0);
+    match inner_link_type {
         Some(LinkType::Ieee80211) => {}
         Some(LinkType::Radiotap) => {
-            let inner = captured.get(length..).ok_or(wrong).and_then(radiotap::read)?;
-            radio = Radio {
-                length: length + inner.length,
+            let inner = captured.get(length..).ok_or(error).and_then(radiotap::parse)?;
+            radio = RadioInfo {
+                header_length: length + inner.header_length,
                 signal_dbm: inner.signal_dbm.or(radio.signal_dbm),
                 frequency_mhz: inner.frequency_mhz.or(radio.frequency_mhz),
                 ..inner
@@ -53,8 +54,8 @@ pub(super) fn read(captured: &[u8]) -> Result<Option<Radio>, DecodeError> {
     Ok(Some(radio))
 }
 
-fn read_fields(header: &[u8], aligned: bool) -> Radio {
-    let mut radio = Radio { length: header.len(), ..Radio::default() };
+fn parse_fields(header: &[u8], aligned: bool) -> RadioInfo {
+    let mut radio = RadioInfo { header_length: header.len(), ..RadioInfo::default() };
     let mut common = None;
     let mut first_antenna_dbm = None;
     let mut at: usize = 8;
@@ -88,12 +89,12 @@ fn dbm(field: &[u8], at: usize) -> Option<i8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_frame::{ppi, ppi_common, radiotap_with_flags};
     use super::*;
+    use crate::builder::{RadiotapHeader, ppi, ppi_common};
 
     #[track_caller]
-    fn check(header: &[u8], expected: Radio) {
-        assert_eq!(read(header), Ok(Some(expected)), "{header:02x?}");
+    fn check(header: &[u8], expected: RadioInfo) {
+        assert_eq!(parse(header), Ok(Some(expected)), "{header:02x?}");
     }
 
     fn mac_phy(dbm: i8) -> Vec<u8> {
@@ -104,64 +105,70 @@ mod tests {
     }
 
     #[test]
-    fn reads_common_and_802_11n() {
-        let heard = |length, signal_dbm, frequency_mhz| Radio {
-            length,
+    fn parses_common_and_802_11n() {
+        let expected = |header_length, signal_dbm, frequency_mhz| RadioInfo {
+            header_length,
             signal_dbm,
             frequency_mhz,
-            ..Radio::default()
+            ..RadioInfo::default()
         };
         let common = ppi_common(0, 2437, -42);
         let silent = ppi_common(0, 0, -128);
-        check(&ppi(0, 105, &[]), heard(8, None, None));
-        check(&ppi(0, 105, &[(2, &common)]), heard(32, Some(-42), Some(2437)));
-        check(&ppi(0, 105, &[(2, &silent)]), heard(32, None, None));
-        check(&ppi(0, 105, &[(2, &common), (2, &silent)]), heard(56, Some(-42), Some(2437)));
-        check(&ppi(0, 105, &[(4, &mac_phy(-33))]), heard(60, Some(-33), None));
-        check(&ppi(0, 105, &[(4, &mac_phy(-33)), (2, &common)]), heard(84, Some(-42), Some(2437)));
-        check(&ppi(0, 105, &[(2, &common[..19])]), heard(31, None, None));
-        check(&ppi(1, 105, &[(9, b"abc"), (2, &common)]), heard(40, Some(-42), Some(2437)));
-        check(&ppi(0, 105, &[(9, b"abc"), (2, &common)]), heard(39, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[]), expected(8, None, None));
+        check(&ppi(0, 105, &[(2, &common)]), expected(32, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(2, &silent)]), expected(32, None, None));
+        check(&ppi(0, 105, &[(2, &common), (2, &silent)]), expected(56, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(4, &mac_phy(-33))]), expected(60, Some(-33), None));
+        check(&ppi(0, 105, &[(4, &mac_phy(-33)), (2, &common)]), expected(84, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(2, &common[..19])]), expected(31, None, None));
+        check(&ppi(1, 105, &[(9, b"abc"), (2, &common)]), expected(40, Some(-42), Some(2437)));
+        check(&ppi(0, 105, &[(9, b"abc"), (2, &common)]), expected(39, Some(-42), Some(2437)));
     }
 
     #[test]
-    fn reads_what_it_says_of_the_fcs() {
+    fn parses_the_fcs_flags() {
         for (flags, fcs_follows, fcs_failed) in
             [(0, false, false), (1, true, false), (4, false, true), (5, true, true), (2, false, false)]
         {
             let header = ppi(0, 105, &[(2, &ppi_common(flags, 0, 0))]);
-            check(&header, Radio { length: 32, fcs_follows, fcs_failed, ..Radio::default() });
+            check(&header, RadioInfo { header_length: 32, fcs_follows, fcs_failed, ..RadioInfo::default() });
         }
     }
 
     #[test]
-    fn reads_the_radiotap_header_inside() {
+    fn parses_the_radiotap_header_inside() {
         let common = ppi_common(0, 5180, -1);
-        let frame = [ppi(0, 127, &[(2, &common)]), radiotap_with_flags(0x10)].concat();
-        let expected = Radio {
-            length: 47,
+        let inner = RadiotapHeader {
+            fcs_follows: true,
+            frequency_mhz: Some(2437),
+            signal_dbm: Some(-42),
+            ..RadiotapHeader::default()
+        };
+        let frame = [ppi(0, 127, &[(2, &common)]), inner.to_bytes()].concat();
+        let expected = RadioInfo {
+            header_length: 47,
             signal_dbm: Some(-42),
             frequency_mhz: Some(2437),
             fcs_follows: true,
             fcs_failed: false,
         };
         check(&frame, expected);
-        assert!(read(&frame[..40]).is_err());
+        assert!(parse(&frame[..40]).is_err());
     }
 
     #[test]
-    fn tells_what_is_not_802_11_and_what_is_broken() {
+    fn rejects_other_link_types_and_broken_headers() {
         for other in [1, 192, u32::MAX] {
-            assert_eq!(read(&ppi(0, other, &[])), Ok(None));
+            assert_eq!(parse(&ppi(0, other, &[])), Ok(None));
         }
         let header = ppi(0, 105, &[(2, &ppi_common(0, 2437, -42))]);
         for length in 0..header.len() {
-            assert!(read(&header[..length]).is_err());
+            assert!(parse(&header[..length]).is_err());
         }
-        assert!(read(&[0, 0, 7, 0, 105, 0, 0, 0]).is_err());
+        assert!(parse(&[0, 0, 7, 0, 105, 0, 0, 0]).is_err());
         // A field that says it is longer than the header.
         let mut overrun = header;
         overrun[10] = 21;
-        check(&overrun, Radio { length: 32, ..Radio::default() });
+        check(&overrun, RadioInfo { header_length: 32, ..RadioInfo::default() });
     }
 }

@@ -1,31 +1,32 @@
-//! Prism and AVS headers, which the first Linux drivers with a monitor mode wrote.
+//! Prism and AVS headers, which the first Linux drivers with monitor mode wrote.
 //!
-//! A Prism header is 144 bytes in the byte order of the machine that captured: a message code, a
-//! length, an interface name of 16 bytes, then ten items of an identifier, a status (0: present), a
-//! length and a value. An AVS header is big-endian: a magic number, its length, and fields at fixed
-//! places. Neither says whether an FCS follows; as Wireshark does, none is assumed.
+//! A Prism header has 144 bytes in the byte order of the capturing machine: a message code, a length, an interface name
+//! of 16 bytes, then ten items of an identifier, a status (0: present), a length and a value. An AVS header is
+//! big-endian: a magic number, its length, and fields at fixed offsets. Neither tells whether an FCS follows; like
+//! Wireshark, this decoder assumes none.
 //!
 //! Decisions:
 //!
-//! - A capture of link type Prism may hold AVS headers, which their magic number tells, or bare
-//!   frames, which start with neither.
-//! - A Prism header is 144 bytes long whatever its length field says (libpcap holds the same).
-//! - Prism does not define the unit of its RSSI. A negative number can only be dBm and is taken for
-//!   it; any other is not. (Wireshark takes every number for dBm.)
-//! - AVS says what its signal is; only dBm is taken, and only what a signed octet can hold.
-//! - A channel number gives the channel's frequency in the 2.4 and 5 GHz bands: these headers are
-//!   older than the 6 GHz band, whose numbers start anew. (Wireshark gives no frequency for Prism,
-//!   and for AVS only where the channel's band fits the modulation.) AVS may also hold MHz or kHz.
-//! - An AVS header of a newer version is skipped by its length, its fields are not read.
+//! - A capture of link type Prism may hold AVS headers, recognised by their magic number, or bare frames, which start
+//!   with neither.
+//! - A Prism header is 144 bytes long whatever its length field says (libpcap assumes the same).
+//! - Prism does not define the unit of its RSSI. A negative number can only be dBm and is used; any other is ignored.
+//!   (Wireshark takes every number for dBm.)
+//! - AVS tells the unit of its signal; only dBm within the range of a signed octet is used.
+//! - A channel number is converted to the frequency in the 2.4 or 5 GHz band: these headers are older than the 6 GHz
+//!   band, which reuses the numbers. (Wireshark shows no frequency for Prism, and for AVS only if the band fits the
+//!   modulation.) AVS may also hold MHz or kHz.
+//! - An AVS header of a newer version is skipped by its length; its fields are not read.
 
-use super::bytes::{array, u32_be, u32_le};
-use super::radio::Radio;
-use super::{DecodeError, LinkType};
+use crate::bytes::{array, u32_be, u32_le};
+use crate::error::DecodeError;
+use crate::link_type::LinkType;
+use crate::radio_info::RadioInfo;
 
-const PRISM_LENGTH: usize = 144;
-/// Where the items start: after message code, length and interface name.
-const PRISM_ITEMS: usize = 24;
-/// Item identifiers: as linux-wlan-ng numbers them, and as later drivers do.
+const PRISM_HEADER_BYTES: usize = 144;
+/// The offset of the items, after message code, length and interface name.
+const PRISM_ITEMS_OFFSET: usize = 24;
+/// Item identifiers of linux-wlan-ng, and of later drivers.
 const PRISM_CHANNEL: [u32; 2] = [0x0003_0044, 0x0004_3044];
 const PRISM_RSSI: [u32; 2] = [0x0004_0044, 0x0004_4044];
 const PRISM_MESSAGES: [u32; 2] = [0x0000_0044, 0x0000_0041];
@@ -34,21 +35,21 @@ const PRISM_MESSAGES: [u32; 2] = [0x0000_0044, 0x0000_0041];
 const AVS_MAGIC: u32 = 0x8021_1000;
 const AVS_SSI_DBM: u32 = 2;
 
-/// Reads the header at the start of a frame captured with link type Prism.
-pub(super) fn read_prism(captured: &[u8]) -> Result<Radio, DecodeError> {
+/// Parses the header at the start of a frame captured with link type Prism.
+pub(crate) fn parse_prism(captured: &[u8]) -> Result<RadioInfo, DecodeError> {
     if is_avs(captured) {
-        return read_avs(captured);
+        return parse_avs(captured);
     }
-    let wrong = DecodeError::RadioHeader(LinkType::Prism);
-    let code: [u8; 4] = array(captured, 0).ok_or(wrong)?;
+    let error = DecodeError::RadioHeader(LinkType::Prism);
+    let code: [u8; 4] = array(captured, 0).ok_or(error)?;
     let read_u32 = match code {
         code if PRISM_MESSAGES.contains(&u32::from_le_bytes(code)) => u32_le,
         code if PRISM_MESSAGES.contains(&u32::from_be_bytes(code)) => u32_be,
-        _ => return Ok(Radio::default()),
+        _ => return Ok(RadioInfo::default()),
     };
-    let header = captured.get(..PRISM_LENGTH).ok_or(wrong)?;
-    let mut radio = Radio { length: PRISM_LENGTH, ..Radio::default() };
-    for item in header.get(PRISM_ITEMS..).unwrap_or_default().chunks_exact(12) {
+    let header = captured.get(..PRISM_HEADER_BYTES).ok_or(error)?;
+    let mut radio = RadioInfo { header_length: PRISM_HEADER_BYTES, ..RadioInfo::default() };
+    for item in header.get(PRISM_ITEMS_OFFSET..).unwrap_or_default().chunks_exact(12) {
         let (Some(identifier), Some([0, 0]), Some(value)) =
             (read_u32(item, 0), array(item, 4), read_u32(item, 8))
         else {
@@ -63,15 +64,15 @@ pub(super) fn read_prism(captured: &[u8]) -> Result<Radio, DecodeError> {
     Ok(radio)
 }
 
-/// Reads the header at the start of a frame captured with link type AVS.
-pub(super) fn read_avs(captured: &[u8]) -> Result<Radio, DecodeError> {
-    let wrong = DecodeError::RadioHeader(LinkType::Avs);
+/// Parses the header at the start of a frame captured with link type AVS.
+pub(crate) fn parse_avs(captured: &[u8]) -> Result<RadioInfo, DecodeError> {
+    let error = DecodeError::RadioHeader(LinkType::Avs);
     if !is_avs(captured) {
-        return Err(wrong);
+        return Err(error);
     }
-    let length = u32_be(captured, 4).and_then(|length| usize::try_from(length).ok()).ok_or(wrong)?;
-    let header = captured.get(..length).filter(|header| header.len() >= 8).ok_or(wrong)?;
-    let mut radio = Radio { length, ..Radio::default() };
+    let length = u32_be(captured, 4).and_then(|length| usize::try_from(length).ok()).ok_or(error)?;
+    let header = captured.get(..length).filter(|header| header.len() >= 8).ok_or(error)?;
+    let mut radio = RadioInfo { header_length: length, ..RadioInfo::default() };
     if !matches!(u32_be(header, 0), Some(magic) if magic - AVS_MAGIC <= 2) {
         return Ok(radio);
     }
@@ -103,47 +104,48 @@ fn channel_mhz(channel: u32) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_frame::{avs, prism};
     use super::*;
+    use crate::builder::{avs, prism};
 
     #[track_caller]
-    fn check(radio: Result<Radio, DecodeError>, length: usize, dbm: Option<i8>, mhz: Option<u16>) {
-        let expected = Radio { length, signal_dbm: dbm, frequency_mhz: mhz, ..Radio::default() };
+    fn check(radio: Result<RadioInfo, DecodeError>, length: usize, dbm: Option<i8>, mhz: Option<u16>) {
+        let expected =
+            RadioInfo { header_length: length, signal_dbm: dbm, frequency_mhz: mhz, ..RadioInfo::default() };
         assert_eq!(radio, Ok(expected));
     }
 
     #[test]
-    fn reads_prism() {
+    fn parses_prism_headers() {
         for big_endian in [false, true] {
-            let read = |channel, rssi| read_prism(&prism(big_endian, channel, rssi));
+            let read = |channel, rssi| parse_prism(&prism(big_endian, channel, rssi));
             check(read((0, 6), (0, -42)), 144, Some(-42), Some(2437));
             check(read((1, 6), (1, -42)), 144, None, None);
             check(read((0, 36), (0, 0)), 144, None, Some(5180));
             check(read((0, 2437), (0, 57)), 144, None, None);
             check(read((0, 14), (0, -300)), 144, None, Some(2484));
         }
-        // As later drivers number the items.
+        // The item identifiers of later drivers.
         let mut renumbered = prism(false, (0, 6), (0, -42));
         for item in 0..10u8 {
             renumbered[24 + 12 * usize::from(item)..][..4]
                 .copy_from_slice(&(0x40044 + 0x1000 * (u32::from(item) + 1)).to_le_bytes());
         }
-        check(read_prism(&renumbered), 144, Some(-42), Some(2437));
+        check(parse_prism(&renumbered), 144, Some(-42), Some(2437));
     }
 
     #[test]
-    fn prism_captures_hold_other_frames_too() {
-        check(read_prism(&avs(0x8021_1001, 6, 2, -42)), 64, Some(-42), Some(2437));
-        check(read_prism(&[0x40, 0, 0, 0, 0xff]), 0, None, None);
+    fn prism_captures_may_hold_other_headers() {
+        check(parse_prism(&avs(0x8021_1001, 6, 2, -42)), 64, Some(-42), Some(2437));
+        check(parse_prism(&[0x40, 0, 0, 0, 0xff]), 0, None, None);
         let header = prism(false, (0, 6), (0, -42));
         for length in 0..header.len() {
-            assert!(read_prism(&header[..length]).is_err());
+            assert!(parse_prism(&header[..length]).is_err());
         }
     }
 
     #[test]
-    fn reads_avs() {
-        let read = |channel, ssi_type, signal| read_avs(&avs(0x8021_1001, channel, ssi_type, signal));
+    fn parses_avs_headers() {
+        let read = |channel, ssi_type, signal| parse_avs(&avs(0x8021_1001, channel, ssi_type, signal));
         check(read(6, 2, -42), 64, Some(-42), Some(2437));
         check(read(36, 1, 50), 64, None, Some(5180));
         check(read(0, 0, -42), 64, None, None);
@@ -151,16 +153,16 @@ mod tests {
         check(read(2437, 2, 5), 64, Some(5), Some(2437));
         check(read(5_180_000, 2, 0), 64, Some(0), Some(5180));
         check(read(u32::MAX, 3, 0), 64, None, None);
-        check(read_avs(&avs(0x8021_1002, 6, 2, -42)), 64, Some(-42), Some(2437));
-        check(read_avs(&avs(0x8021_1003, 6, 2, -42)), 64, None, None);
-        assert!(read_avs(&avs(0x8021_2001, 6, 2, -42)).is_err());
+        check(parse_avs(&avs(0x8021_1002, 6, 2, -42)), 64, Some(-42), Some(2437));
+        check(parse_avs(&avs(0x8021_1003, 6, 2, -42)), 64, None, None);
+        assert!(parse_avs(&avs(0x8021_2001, 6, 2, -42)).is_err());
         let header = avs(0x8021_1001, 6, 2, -42);
         for length in 0..header.len() {
-            assert!(read_avs(&header[..length]).is_err());
+            assert!(parse_avs(&header[..length]).is_err());
         }
-        // The length is believed where it can be true.
+        // Any possible length is accepted.
         let mut short = header;
         short[7] = 40;
-        check(read_avs(&short), 40, None, Some(2437));
+        check(parse_avs(&short), 40, None, Some(2437));
     }
 }

@@ -1,23 +1,24 @@
-//! Radiotap headers (radiotap.org): a length, words of present bits, then the fields that they
-//! announce, each aligned to its own size, in little-endian order.
+//! Radiotap headers (radiotap.org): a length, words of present bits, then the fields that the bits announce, each
+//! aligned to its own size, in little-endian order.
 //!
 //! Decisions:
 //!
-//! - A present word whose bit 31 is set is followed by another. Bit 29 starts the radiotap bits
-//!   anew in the next word, bit 30 starts a vendor's, whose data is skipped by its own length; with
-//!   neither, the next word goes on at bit 32, where nothing is defined.
-//! - Of a field that comes twice the first is the frame's own; what follows is single antennas'.
-//!   (Wireshark lists them all, and takes the last for its summary.)
-//! - A field of unknown size (bit 28 and up) ends the fields, since nothing after it can be found.
-//!   So does a field that the header's end cuts. Neither costs the fields before it, nor the frame.
-//! - The channel's frequency is that of the field Channel, else of XChannel; 0 is "not known".
-//! - A header of another version than 0 is skipped by its length, its fields are not read.
-//! - A header shorter than 8 bytes, or longer than what was captured, makes the frame undecodable:
-//!   nobody knows where the frame starts.
+//! - Bit 31 of a present word announces another word. Bit 29 starts the radiotap bits anew in that word. Bit 30 starts
+//!   a vendor's bits, whose data is skipped by its own length. With neither, the next word continues at bit 32, where
+//!   nothing is defined.
+//! - If a field comes twice, the first is that of the whole frame; the others are those of single antennas. (Wireshark
+//!   lists them all and shows the last in its summary.)
+//! - A field of unknown size (bit 28 and up) ends the fields, because the position of those after it is unknown. So does
+//!   a field that the header's end cuts. The fields before it and the frame are kept.
+//! - The frequency is that of the field Channel, else of XChannel; 0 means unknown.
+//! - A header of another version than 0 is skipped by its length; its fields are not read.
+//! - If a header is shorter than 8 bytes, or longer than what was captured, the frame cannot be decoded: its start is
+//!   unknown.
 
-use super::bytes::{u16_le, u32_le};
-use super::radio::Radio;
-use super::{DecodeError, LinkType};
+use crate::bytes::{u16_le, u32_le};
+use crate::error::DecodeError;
+use crate::link_type::LinkType;
+use crate::radio_info::RadioInfo;
 
 const FLAGS: u32 = 1;
 const CHANNEL: u32 = 3;
@@ -29,7 +30,7 @@ const FLAG_FCS: u8 = 0x10;
 /// The field Flags: the frame failed the FCS check.
 const FLAG_BAD_FCS: u8 = 0x40;
 
-/// Alignment and size in bytes of the fields by their bits.
+/// Alignment and size in bytes of each field, by its bit.
 const LAYOUT: [(u8, u8); 28] = [
     (8, 8),  // TSFT
     (1, 1),  // Flags
@@ -61,12 +62,12 @@ const LAYOUT: [(u8, u8); 28] = [
     (2, 4),  // L-SIG
 ];
 
-/// Reads the header at the start of a captured frame.
-pub(super) fn read(captured: &[u8]) -> Result<Radio, DecodeError> {
-    let wrong = DecodeError::RadioHeader(LinkType::Radiotap);
-    let length = usize::from(u16_le(captured, 2).ok_or(wrong)?);
-    let header = captured.get(..length).filter(|header| header.len() >= 8).ok_or(wrong)?;
-    let mut radio = Radio { length, ..Radio::default() };
+/// Parses the header at the start of a captured frame.
+pub(crate) fn parse(captured: &[u8]) -> Result<RadioInfo, DecodeError> {
+    let error = DecodeError::RadioHeader(LinkType::Radiotap);
+    let length = usize::from(u16_le(captured, 2).ok_or(error)?);
+    let header = captured.get(..length).filter(|header| header.len() >= 8).ok_or(error)?;
+    let mut radio = RadioInfo { header_length: length, ..RadioInfo::default() };
     if header.first() != Some(&0) {
         return Ok(radio);
     }
@@ -75,8 +76,8 @@ pub(super) fn read(captured: &[u8]) -> Result<Radio, DecodeError> {
     for field in Fields::new(header) {
         match (field.bit, field.bytes) {
             (FLAGS, [value]) => _ = flags.get_or_insert(*value),
-            (CHANNEL, [low, high, ..]) => first_known(&mut radio.frequency_mhz, [*low, *high]),
-            (XCHANNEL, [_, _, _, _, low, high, ..]) => first_known(&mut xchannel_mhz, [*low, *high]),
+            (CHANNEL, [low, high, ..]) => set_if_known(&mut radio.frequency_mhz, [*low, *high]),
+            (XCHANNEL, [_, _, _, _, low, high, ..]) => set_if_known(&mut xchannel_mhz, [*low, *high]),
             (DBM_ANTENNA_SIGNAL, [value]) => _ = radio.signal_dbm.get_or_insert(value.cast_signed()),
             _ => {}
         }
@@ -88,7 +89,7 @@ pub(super) fn read(captured: &[u8]) -> Result<Radio, DecodeError> {
     Ok(radio)
 }
 
-fn first_known(frequency_mhz: &mut Option<u16>, octets: [u8; 2]) {
+fn set_if_known(frequency_mhz: &mut Option<u16>, octets: [u8; 2]) {
     let mhz = u16::from_le_bytes(octets);
     if mhz != 0 {
         frequency_mhz.get_or_insert(mhz);
@@ -101,20 +102,20 @@ struct Field<'a> {
     bytes: &'a [u8],
 }
 
-/// Walks the fields of a header in their order.
+/// Iterates over the fields of a header.
 struct Fields<'a> {
     /// The header up to its own length.
     header: &'a [u8],
-    /// The present word that is being walked, as it stands in the header.
+    /// The current present word, as in the header.
     word: u32,
-    word_at: usize,
-    /// Its fields that have not been given yet.
+    word_offset: usize,
+    /// The bits of its fields that have not been yielded yet.
     pending: u32,
     namespace: Namespace,
-    /// Where the next field's alignment starts.
-    at: usize,
+    /// Where the last field ended; the next one starts here or at the next aligned offset.
+    offset: usize,
     /// The fields ended before the present words did.
-    malformed: bool,
+    is_malformed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,38 +137,38 @@ impl<'a> Fields<'a> {
         let mut fields = Self {
             header,
             word,
-            word_at: 4,
+            word_offset: 4,
             pending: word & FIELD_BITS,
             namespace: Namespace::Radiotap,
-            at: 8,
-            malformed: false,
+            offset: 8,
+            is_malformed: false,
         };
         let mut last = word;
         while last & ANOTHER_WORD != 0 {
-            let Some(next) = u32_le(header, fields.at) else {
+            let Some(next) = u32_le(header, fields.offset) else {
                 fields.end_malformed();
                 break;
             };
             last = next;
-            fields.at += 4;
+            fields.offset += 4;
         }
         fields
     }
 
     fn end_malformed(&mut self) {
-        self.malformed = true;
+        self.is_malformed = true;
         self.word = 0;
         self.pending = 0;
     }
 
-    /// Moves on to the next present word; `None` where there is none.
+    /// Moves on to the next present word; `None` if there is none.
     fn next_word(&mut self) -> Option<()> {
         if self.word & ANOTHER_WORD == 0 {
             return None;
         }
         let starts = self.word & (NAMESPACE_RADIOTAP | NAMESPACE_VENDOR);
-        self.word_at += 4;
-        self.word = u32_le(self.header, self.word_at)?;
+        self.word_offset += 4;
+        self.word = u32_le(self.header, self.word_offset)?;
         self.pending = self.word & FIELD_BITS;
         self.namespace = match (starts, self.namespace) {
             (0, Namespace::Vendor) => Namespace::Vendor,
@@ -175,10 +176,10 @@ impl<'a> Fields<'a> {
             (NAMESPACE_RADIOTAP, _) => Namespace::Radiotap,
             (NAMESPACE_VENDOR, _) => {
                 // OUI, sub-namespace, and the length of the vendor's data, which follows.
-                let start = self.at.next_multiple_of(2);
+                let start = self.offset.next_multiple_of(2);
                 let length = u16_le(self.header, start + 4);
-                self.at = start + 6 + usize::from(length.unwrap_or(0));
-                if length.is_none() || self.at > self.header.len() {
+                self.offset = start + 6 + usize::from(length.unwrap_or(0));
+                if length.is_none() || self.offset > self.header.len() {
                     self.end_malformed();
                     return None;
                 }
@@ -208,11 +209,11 @@ impl<'a> Iterator for Fields<'a> {
             Namespace::Undefined | Namespace::Vendor => None,
         };
         let field = layout.and_then(|(alignment, size)| {
-            // Alignments are powers of two, which the compiler does not know.
-            let below = usize::from(*alignment) - 1;
-            let start = (self.at + below) & !below;
-            self.at = start + usize::from(*size);
-            self.header.get(start..self.at)
+            // Faster than `next_multiple_of`, since alignments are powers of two.
+            let mask = usize::from(*alignment) - 1;
+            let start = (self.offset + mask) & !mask;
+            self.offset = start + usize::from(*size);
+            self.header.get(start..self.offset)
         });
         if field.is_none() {
             self.end_malformed();
@@ -227,16 +228,16 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::super::test_frame::radiotap;
     use super::*;
+    use crate::builder::radiotap;
 
-    /// Reads a header of these present words and bytes.
+    /// Parses a header of these present words and bytes.
     #[track_caller]
     fn check(words: &[u32], fields: &[u8], dbm: Option<i8>, mhz: Option<u16>, flags: u8) {
         let header = radiotap(words, fields);
-        let radio = read(&header).unwrap();
-        let expected = Radio {
-            length: header.len(),
+        let radio = parse(&header).unwrap();
+        let expected = RadioInfo {
+            header_length: header.len(),
             signal_dbm: dbm,
             frequency_mhz: mhz,
             fcs_follows: flags & FLAG_FCS != 0,
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_fields_that_matter() {
+    fn parses_flags_channel_and_signal() {
         check(&[0], &[], None, None, 0);
         check(&[0x2], &[0x10], None, None, 0x10);
         check(&[0x2], &[0x50], None, None, 0x50);
@@ -263,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn several_antennas_have_one_first() {
+    fn the_first_of_several_antennas_counts() {
         check(&[0xa000_0022, 0x20], &[0, 0xd6, 0xe0], Some(-42), None, 0);
         check(&[0xa000_0002, 0xa000_0820, 0x820], &[0x10, 0xd6, 0, 0xe0, 1], Some(-42), None, 0x10);
         check(&[0xa000_0008, 0x8], &[0x6c, 9, 0, 0, 0x85, 9, 0, 0], None, Some(2412), 0);
     }
 
     #[test]
-    fn namespaces_end_what_they_must() {
+    fn namespaces_and_cut_fields_end_the_fields() {
         // A vendor's three bytes between two of radiotap's words.
         let vendor = [0x10, 0, 1, 2, 3, 4, 3, 0, 9, 9, 9, 0xd6];
         check(&[0xc000_0002, 0xa000_ffff, 0x20], &vendor, Some(-42), None, 0x10);
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_is_believed_where_it_can_be_true() {
+    fn accepts_any_possible_length() {
         for (header, length) in [
             (&b""[..], None),
             (b"\0\0\x08", None),
@@ -300,11 +301,14 @@ mod tests {
             (b"\0\0\x08\0\0\0\0\0", Some(8)),
             (b"\x01\0\x09\0\x20\0\0\0\xd6", Some(9)),
         ] {
-            assert_eq!(read(header).ok(), length.map(|length| Radio { length, ..Radio::default() }));
+            assert_eq!(
+                parse(header).ok(),
+                length.map(|length| RadioInfo { header_length: length, ..RadioInfo::default() })
+            );
         }
     }
 
-    /// The header's fields in the words of radiotap-library's `parse` program.
+    /// The header's fields in the format of radiotap-library's `parse` program.
     fn describe(header: &[u8]) -> String {
         let mut text = String::new();
         let mut fields = Fields::new(header);
@@ -322,7 +326,7 @@ mod tests {
                 _ => {}
             }
         }
-        if fields.malformed {
+        if fields.is_malformed {
             text.push_str("malformed radiotap data\n");
         }
         text
@@ -344,15 +348,15 @@ mod tests {
             entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().unwrap() == "bin")
         {
             let header = fs::read(&path).unwrap();
-            assert_eq!(read(&header).unwrap().length, header.len());
-            // What vendors' data means is theirs: it is skipped here, and so are the lines for it.
+            assert_eq!(parse(&header).unwrap().header_length, header.len());
+            // Vendors' data is skipped here, and so are the lines about it.
             let expected: String = fs::read_to_string(path.with_extension("out"))
                 .unwrap()
                 .split_inclusive('\n')
                 .filter(|line| {
                     !line.contains("vendor NS") && !line.starts_with("\t\t") && !line.contains('|')
                 })
-                // Bit 14 in its old meaning, which `.args` asks for; it means RX flags today.
+                // `.args` asks for the old meaning of bit 14; today it means RX flags.
                 .map(|line| if line == "\tFCS in header: ddccbbaa\n" { "\tRX flags: bbaa\n" } else { line })
                 .collect();
             assert_eq!(describe(&header), expected, "{}", path.display());

@@ -1,4 +1,4 @@
-//! A number for what a device model puts into its probe requests and does not vary.
+//! A hash of the part of a probe request that a device model does not vary.
 //!
 //! The canonical form of a frame's elements is, for each whole element in the order of the frame:
 //!
@@ -9,13 +9,12 @@
 //! | extension (255) | ID, `n`, the first `n` bytes of the body, `n` = min(1, length): the real ID |
 //! | any other | ID |
 //!
-//! The signature is XXH3-64 with seed 0 of that form. Should the form be longer than 512 bytes, it
-//! is cut into pieces of 512, and each piece's hash is the seed of the next piece's. The empty form
-//! has a signature like any other.
+//! The signature is the XXH3-64 hash of that form with seed 0. A form of more than 512 bytes is cut into pieces of 512
+//! bytes; the hash of each piece is the seed of the next. The empty form has a signature, too.
 //!
-//! What is in an SSID, a DS channel or a vendor's body does not change it; which elements there are,
-//! and in which order, does. It is part of stored events: a change here changes every signature, and
-//! the test vectors below fail.
+//! The content of an SSID, a DS channel or a vendor's element does not change the signature; which elements there are,
+//! and in which order, does. Signatures are part of stored events: a change here changes every signature and fails the
+//! test vectors below.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,17 +22,16 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use twox_hash::XxHash3_64;
 
-use super::{Element, Elements};
+use crate::element::{Element, Elements};
 
 /// A 64-bit signature, written as 16 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signature(u64);
 
 impl Signature {
-    /// The signature of these elements; what is left of an element that their end cuts does not
-    /// count.
+    /// The signature of these elements; an element that the end cuts does not count.
     pub fn of(elements: &[u8]) -> Self {
-        let mut form = CanonicalForm { piece: [0; PIECE], used: 0, seed: 0 };
+        let mut form = CanonicalForm { piece: [0; PIECE_BYTES], used: 0, seed: 0 };
         for element in Elements::new(elements) {
             let kept = match element.id {
                 Element::SUPPORTED_RATES
@@ -48,14 +46,14 @@ impl Signature {
                     continue;
                 }
             };
-            // A body is at most 255 bytes long.
+            // A body has at most 255 bytes.
             form.push(&[element.id, kept.len() as u8]);
             form.push(kept);
         }
         Self(form.hash())
     }
 
-    /// The signature of this number.
+    /// The signature with this number.
     pub const fn from_u64(number: u64) -> Self {
         Self(number)
     }
@@ -66,10 +64,10 @@ impl Signature {
     }
 }
 
-const PIECE: usize = 512;
+const PIECE_BYTES: usize = 512;
 
 struct CanonicalForm {
-    piece: [u8; PIECE],
+    piece: [u8; PIECE_BYTES],
     used: usize,
     seed: u64,
 }
@@ -78,14 +76,14 @@ impl CanonicalForm {
     #[inline]
     fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            if self.used == PIECE {
+            if self.used == PIECE_BYTES {
                 self.seed = self.hash();
                 self.used = 0;
             }
-            let room = self.piece.get_mut(self.used..).unwrap_or_default();
-            let count = bytes.len().min(room.len());
+            let free = self.piece.get_mut(self.used..).unwrap_or_default();
+            let count = bytes.len().min(free.len());
             let (now, later) = bytes.split_at_checked(count).unwrap_or_default();
-            for (to, from) in room.iter_mut().zip(now) {
+            for (to, from) in free.iter_mut().zip(now) {
                 *to = *from;
             }
             self.used += count;
@@ -163,10 +161,10 @@ impl<'de> Deserialize<'de> for Signature {
 mod tests {
     use super::*;
 
-    /// The vectors hold signatures in place across machines and releases. They were computed with
-    /// another implementation: a few lines of Python over `xxhash.xxh3_64_intdigest`.
+    /// Signatures must not change between machines and releases. These were computed by another implementation, a few
+    /// lines of Python over `xxhash.xxh3_64_intdigest`.
     #[test]
-    fn test_vectors() {
+    fn matches_the_test_vectors() {
         for (elements, signature) in [
             (&b""[..], "2d06800538d394c2"),
             (b"\x00\x04RNM0", "c44bdff4074eecdb"),
@@ -185,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn says_the_model_and_no_more() {
+    fn depends_on_the_model_only() {
         // SSID, DS channel, a vendor's body, an extension's body, other elements' bodies.
         check(true, b"\0\x01a", b"\0\x02bc");
         check(true, b"\0\0\x03\x01\x06", b"\0\x01x\x03\x01\x0b");
         check(true, b"\xdd\x05\0\x50\xf2\x08a", b"\xdd\x06\0\x50\xf2\x08bc");
         check(true, b"\xff\x02\x23a", b"\xff\x02\x23b");
         check(true, b"\x3b\x01a", b"\x3b\x01b");
-        // What a cut element leaves.
+        // A cut element.
         check(true, b"\0\0", b"\0\0\x01\x04\x02");
         // Rates, capabilities, order, presence, a vendor's OUI and type, an extension's ID.
         for id in [1, 45, 50, 127, 191] {
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_json_and_binary_forms() {
+    fn round_trips_as_text_json_and_binary() {
         let signature = Signature::from_u64(0x0f1c_06d2_ab47_e310);
         assert_eq!(signature.to_string(), "0f1c06d2ab47e310");
         assert_eq!("0F1c06d2ab47e310".parse(), Ok(signature));

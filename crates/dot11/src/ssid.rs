@@ -1,16 +1,19 @@
-//! Network names as they are on the air: bytes, of which nothing is promised.
+//! Network names as they are on the air: arbitrary bytes.
 //!
-//! The bytes are kept as heard. Text made from them for people goes through [`Ssid`]'s `Display`,
-//! which shows what is printable and escapes the rest, so that no SSID can move a cursor, break a
-//! line or turn the direction of a text. Markup (HTML, CSV) is the business of who writes markup.
+//! The bytes are kept as received. Text for people is made by [`Ssid`]'s `Display`, which escapes everything that is
+//! not printable: no SSID can move a cursor, break a line or change the direction of text. Escaping for HTML or CSV is
+//! left to the code that writes HTML or CSV.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smallvec::SmallVec;
 
-/// The bytes of an SSID: at most 32 by IEEE 802.11-2020 §9.4.2.2, up to 255 where a sender does not
-/// care. Up to 32 bytes are held without an allocation.
+use crate::hex::{hex, unhex};
+use crate::printable::write_printable;
+
+/// The bytes of an SSID: at most 32 by IEEE 802.11-2020 §9.4.2.2, up to 255 from a sender that ignores the limit. Up to
+/// 32 bytes are held without an allocation.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Ssid(SmallVec<[u8; 32]>);
 
@@ -20,12 +23,12 @@ impl Ssid {
         Self(SmallVec::from_slice(bytes))
     }
 
-    /// The bytes as heard.
+    /// The bytes as received.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text, where the bytes are UTF-8.
+    /// The text, if the bytes are UTF-8.
     pub fn as_utf8(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
@@ -36,36 +39,13 @@ impl Ssid {
     }
 }
 
-/// `bytes` as lower-case hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| hex_digits(*byte)).map(char::from).collect()
-}
-
-/// The two lower-case hex digits of an octet, in ASCII.
-#[inline]
-pub fn hex_digits(octet: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [octet >> 4, octet & 0x0f].map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default())
-}
-
-/// The bytes that `text` gives as hex digits of either case, or `None` where it is not hex.
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    text.as_bytes()
-        .chunks_exact(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
-}
-
 impl From<&str> for Ssid {
     fn from(text: &str) -> Self {
         Self::new(text.as_bytes())
     }
 }
 
-/// Shows the SSID on one line: printable text as it is, anything else as `\n`, `\u{202e}` or `\xff`.
+/// Shows the SSID on one line: printable text as it is, other bytes as `\n`, `\u{202e}` or `\xff`.
 impl fmt::Display for Ssid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
@@ -84,29 +64,8 @@ impl fmt::Debug for Ssid {
     }
 }
 
-/// Writes `text` with all that would not stay in its place on a line escaped: control characters,
-/// line and paragraph separators, and characters that turn the direction of text or have no width.
-pub fn write_printable(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
-    for c in text.chars() {
-        match c {
-            '\\' => out.write_str("\\\\")?,
-            _ if is_unprintable(c) => write!(out, "{}", c.escape_default())?,
-            _ => out.write_char(c)?,
-        }
-    }
-    Ok(())
-}
-
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-        || (u32::from(c) & 0xfffe) == 0xfffe
-}
-
 impl Serialize for Ssid {
-    /// Text where the bytes are UTF-8, else `{"hex": "…"}`; bytes in binary formats.
+    /// Text if the bytes are UTF-8, else `{"hex": "…"}`; bytes in binary formats.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() {
             return serializer.serialize_bytes(&self.0);
@@ -144,24 +103,24 @@ impl<'de> Deserialize<'de> for Ssid {
     }
 }
 
-/// Which network a probe request asks for.
+/// The network that a probe request looks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RequestedSsid {
     /// The frame has no SSID element.
     Absent,
     /// An SSID element of length 0: any network may answer.
     Wildcard,
-    /// One network by name; the SSID has at least one byte.
+    /// One network by its name; the SSID has at least one byte.
     Named(Ssid),
 }
 
 impl RequestedSsid {
-    /// The request that an SSID element with this body makes.
+    /// The meaning of an SSID element with this body.
     pub fn from_element(body: &[u8]) -> Self {
         if body.is_empty() { Self::Wildcard } else { Self::Named(Ssid::new(body)) }
     }
 
-    /// The network's name, where one is asked for.
+    /// The network's name, if the probe request names one.
     pub fn named(&self) -> Option<&Ssid> {
         match self {
             Self::Named(ssid) => Some(ssid),

@@ -1,9 +1,11 @@
-//! Frames as a radio would hear them, built byte by byte from the standards (IEEE 802.11-2020 §9.3.3,
-//! radiotap.org), and capture files of them.
+//! Frames as a radio would receive them, and capture files of them.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+
+use probewatch::dot11::MacAddr;
+use probewatch::dot11::builder::{FrameBuilder, RadiotapHeader};
 
 /// The link type of bare 802.11 frames.
 pub const DLT_IEEE802_11: u32 = 105;
@@ -140,57 +142,41 @@ impl ProbeRequestFrame {
 
     /// The frame without a radiotap header, with its FCS if it has one.
     pub fn bare(&self) -> Vec<u8> {
-        let mut frame = vec![if self.response { 0x50 } else { 0x40 }, 0x00, 0x00, 0x00];
-        for address in [self.destination, self.source, self.bssid] {
-            frame.extend_from_slice(&address);
-        }
-        frame.extend_from_slice(&(self.sequence << 4).to_le_bytes());
+        let mut frame = FrameBuilder::new(MacAddr::new(self.source)).sequence_number(self.sequence);
+        frame.destination = MacAddr::new(self.destination);
+        frame.bssid = MacAddr::new(self.bssid);
         if self.response {
+            frame.frame_control = [0x50, 0];
             // Timestamp, beacon interval, capabilities.
-            frame.extend_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 0x64, 0x00, 0x11, 0x04]);
+            frame.before_elements = vec![1, 2, 3, 4, 5, 6, 7, 8, 0x64, 0x00, 0x11, 0x04];
         }
-        let ssid = self.ssid.iter().map(|ssid| (0, ssid));
-        for (id, body) in ssid.chain(self.elements.iter().map(|(id, body)| (*id, body))) {
-            frame.push(id);
-            frame.push(u8::try_from(body.len()).expect("an element has at most 255 octets"));
-            frame.extend_from_slice(body);
+        if let Some(ssid) = &self.ssid {
+            frame = frame.ssid(ssid);
         }
-        let checksum = crc32fast::hash(&frame);
+        for (id, body) in &self.elements {
+            frame = frame.element(*id, body);
+        }
         match self.fcs {
-            Fcs::None => {}
-            Fcs::Good => frame.extend_from_slice(&checksum.to_le_bytes()),
-            Fcs::Bad | Fcs::MarkedBad => frame.extend_from_slice(&(!checksum).to_le_bytes()),
+            Fcs::None => frame.to_bytes(),
+            Fcs::Good => frame.to_bytes_with_fcs(),
+            Fcs::Bad | Fcs::MarkedBad => {
+                let mut bytes = frame.to_bytes_with_fcs();
+                let fcs_start = bytes.len() - 4;
+                bytes[fcs_start..].iter_mut().for_each(|octet| *octet = !*octet);
+                bytes
+            }
         }
-        frame
     }
 
     /// The frame with its radiotap header.
     pub fn build(&self) -> Vec<u8> {
-        let flags: u8 = match self.fcs {
-            Fcs::None => 0,
-            Fcs::Good | Fcs::Bad => 0x10,
-            Fcs::MarkedBad => 0x50,
+        let header = RadiotapHeader {
+            fcs_follows: self.fcs != Fcs::None,
+            fcs_failed: self.fcs == Fcs::MarkedBad,
+            frequency_mhz: self.frequency_mhz,
+            signal_dbm: self.signal_dbm,
         };
-        let mut present: u32 = 1 << 1;
-        let mut fields = vec![flags];
-        if let Some(frequency) = self.frequency_mhz {
-            present |= 1 << 3;
-            fields.push(0); // aligned to two octets
-            fields.extend_from_slice(&frequency.to_le_bytes());
-            let band: u16 = if frequency < 3000 { 0x0480 } else { 0x0140 };
-            fields.extend_from_slice(&band.to_le_bytes());
-        }
-        if let Some(signal) = self.signal_dbm {
-            present |= 1 << 5;
-            fields.extend_from_slice(&signal.to_le_bytes());
-        }
-        let length = u16::try_from(8 + fields.len()).expect("a short header");
-        let mut frame = vec![0, 0];
-        frame.extend_from_slice(&length.to_le_bytes());
-        frame.extend_from_slice(&present.to_le_bytes());
-        frame.extend_from_slice(&fields);
-        frame.extend_from_slice(&self.bare());
-        frame
+        [header.to_bytes(), self.bare()].concat()
     }
 }
 

@@ -1,19 +1,19 @@
-//! Files that are cut, damaged or no captures at all.
+//! Files that are truncated, damaged or no captures at all.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn a_cut_file_gives_what_was_whole() {
+fn a_truncated_file_yields_its_complete_records() {
     let file = LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))]);
     let record = 16 + frame(1).len();
     for length in 5..file.len() {
         let whole = length.saturating_sub(24) / record;
         let heard: Vec<FrameKey> = [(1_000_000, 1), (2_000_000, 2)].into_iter().take(whole).collect();
         let words = format!("(frames read: {whole})");
-        let at_the_seam = length >= 24 && (length - 24).is_multiple_of(record);
-        check(&file[..length], &heard, (!at_the_seam).then_some(&words));
+        let at_record_end = length >= 24 && (length - 24).is_multiple_of(record);
+        check(&file[..length], &heard, (!at_record_end).then_some(&words));
     }
     for length in 0..5 {
         check(&file[..length.min(3)], &[], Some("a pcap or pcapng file is needed"));
@@ -31,7 +31,7 @@ fn a_cut_file_gives_what_was_whole() {
 }
 
 #[test]
-fn what_is_no_capture_is_named() {
+fn the_error_says_why_a_file_is_no_capture() {
     check(b"", &[], Some("it is empty"));
     check(b"a text", &[], Some("it is no capture file"));
     check(b"\x1f\x8b\x08\x00", &[], Some("gzip"));
@@ -52,7 +52,7 @@ fn what_is_no_capture_is_named() {
 }
 
 #[test]
-fn a_damaged_file_gives_what_came_before() {
+fn a_damaged_file_yields_the_records_before_the_damage() {
     let mut file = LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))]);
     let second = 24 + 16 + frame(1).len();
     file[second + 8..second + 12].copy_from_slice(&[0xff; 4]);
@@ -87,7 +87,7 @@ fn a_damaged_file_gives_what_came_before() {
 }
 
 #[test]
-fn crashers_of_other_decoders_are_survived() {
+fn survives_the_crashers_of_other_decoders() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures/crashers");
     let Ok(entries) = fs::read_dir(&folder) else {
         let required = std::env::var("PROBEWATCH_REQUIRE_ALL").as_deref() == Ok("1");
@@ -98,7 +98,7 @@ fn crashers_of_other_decoders_are_survived() {
     let outcomes: Vec<_> = entries.map(|entry| read(&entry.unwrap().path()).1).collect();
     assert_eq!(outcomes.len(), 21);
     for outcome in outcomes {
-        // An error must be the file's, which other readers find broken too.
+        // Other readers find these files broken, too.
         if let Err(error) = outcome {
             assert!(
                 matches!(
@@ -114,7 +114,7 @@ fn crashers_of_other_decoders_are_survived() {
 }
 
 #[test]
-fn every_bit_flip_of_a_file_is_survived() {
+fn survives_every_bit_flip_of_a_file() {
     for file in [LITTLE.pcapng(), BIG.pcap(NANOSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))])] {
         let (_folder, path) = in_file(&file);
         for bit in 0..file.len() * 8 {
@@ -128,7 +128,7 @@ fn every_bit_flip_of_a_file_is_survived() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_survived(start in 0usize..4, keep in 0usize..600, bytes: Vec<u8>) {
+    fn survives_any_bytes(start in 0usize..4, keep in 0usize..600, bytes: Vec<u8>) {
         let mut file = match start {
             0 => LITTLE.pcapng(),
             1 => BIG.pcapng(),

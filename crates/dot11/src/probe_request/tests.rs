@@ -1,13 +1,36 @@
 use proptest::prelude::*;
 
-use super::super::test_frame::*;
 use super::*;
+use crate::builder::{FrameBuilder, RadiotapHeader, avs, element, ppi, ppi_common, prism};
 
-const LINKS: [LinkType; 5] =
+const SOURCE: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
+
+const LINK_TYPES: [LinkType; 5] =
     [LinkType::Ieee80211, LinkType::Radiotap, LinkType::Ppi, LinkType::Prism, LinkType::Avs];
 
 fn decode_bare(frame: &[u8]) -> Result<Option<ProbeRequest<'_>>, DecodeError> {
     decode(LinkType::Ieee80211, frame, frame.len())
+}
+
+/// A probe request with these elements.
+fn with_elements(elements: &[u8]) -> FrameBuilder {
+    FrameBuilder::new(SOURCE).sequence_number(2743).raw_elements(elements)
+}
+
+/// A probe request for this SSID, with the rates that every probe request has.
+fn looking_for(ssid: &[u8]) -> FrameBuilder {
+    with_elements(&[]).ssid(ssid).element(1, b"\x02\x04\x0b\x16")
+}
+
+/// A radiotap header with 2437 MHz, -42 dBm and these bits of its flags: 0x10 for an FCS, 0x40 for a wrong one.
+fn radiotap_with_flags(flags: u8) -> Vec<u8> {
+    let header = RadiotapHeader {
+        fcs_follows: flags & 0x10 != 0,
+        fcs_failed: flags & 0x40 != 0,
+        frequency_mhz: Some(2437),
+        signal_dbm: Some(-42),
+    };
+    header.to_bytes()
 }
 
 fn named(ssid: &[u8]) -> RequestedSsid {
@@ -15,13 +38,13 @@ fn named(ssid: &[u8]) -> RequestedSsid {
 }
 
 #[test]
-fn reads_every_field() {
-    let frame = [radiotap_with_flags(0x10), TestFrame::asking_for(b"RNM0").with_fcs()].concat();
+fn decodes_every_field() {
+    let frame = [radiotap_with_flags(0x10), looking_for(b"RNM0").to_bytes_with_fcs()].concat();
     let probe = decode(LinkType::Radiotap, &frame, frame.len()).unwrap().unwrap();
     assert_eq!(
         probe,
         ProbeRequest {
-            source: MacAddr::new(SOURCE),
+            source: SOURCE,
             ssid: named(b"RNM0"),
             signal_dbm: Some(-42),
             frequency_mhz: Some(2437),
@@ -33,19 +56,19 @@ fn reads_every_field() {
     );
 }
 
-/// What the elements of a frame come to: the SSID, and how many of their bytes count.
+/// Checks the SSID of a frame, and how many bytes of its elements count.
 #[track_caller]
-fn check_elements(frame: TestFrame, ssid: RequestedSsid, whole: usize) {
-    let bytes = frame.bytes();
+fn check_elements(frame: FrameBuilder, ssid: RequestedSsid, whole: usize) {
+    let bytes = frame.to_bytes();
     let probe = decode_bare(&bytes).unwrap().unwrap();
     assert_eq!((probe.ssid, probe.elements.len()), (ssid, whole));
     assert_eq!(probe.sequence, frame.sequence_control >> 4);
 }
 
 #[test]
-fn elements_come_to_what_the_header_says() {
+fn decodes_elements_as_decided() {
     use RequestedSsid::{Absent, Wildcard};
-    let of = TestFrame::new;
+    let of = with_elements;
     for length in 0..=255 {
         let ssid = vec![b'a'; length];
         check_elements(of(&element(0, &ssid)), named(&ssid), length + 2);
@@ -65,8 +88,8 @@ fn elements_come_to_what_the_header_says() {
 }
 
 #[test]
-fn control_octets_come_to_what_the_header_says() {
-    let frame = TestFrame::asking_for(b"abc");
+fn decodes_control_octets_as_decided() {
+    let frame = looking_for(b"abc");
     for harmless in [0x01, 0x02, 0x03, 0x08, 0x10, 0x20, 0x3b] {
         check_elements(frame.clone().flags(harmless), named(b"abc"), 11);
     }
@@ -78,16 +101,16 @@ fn control_octets_come_to_what_the_header_says() {
     check_elements(fragment, named(b"abc"), 11);
 
     let mut ht_control = frame.clone().flags(ORDER);
-    ht_control.ht_control = vec![0x11, 0x22, 0x33, 0x44];
+    ht_control.before_elements = vec![0x11, 0x22, 0x33, 0x44];
     check_elements(ht_control.clone(), named(b"abc"), 11);
     ht_control.elements.clear();
-    ht_control.ht_control.truncate(2);
+    ht_control.before_elements.truncate(2);
     check_elements(ht_control, RequestedSsid::Absent, 0);
 }
 
 #[test]
-fn only_probe_requests_are_probe_requests() {
-    let mut bytes = TestFrame::asking_for(b"abc").bytes();
+fn other_frames_are_no_probe_requests() {
+    let mut bytes = looking_for(b"abc").to_bytes();
     for control in 0..=255 {
         bytes[0] = control;
         assert_eq!(decode_bare(&bytes).unwrap().is_some(), control == PROBE_REQUEST, "{control:#x}");
@@ -105,32 +128,32 @@ fn check_fcs_of(flags: u8, frame: &[u8], missing: usize, fcs: Fcs, elements: usi
 }
 
 #[test]
-fn fcs_is_checked_where_there_is_one() {
-    let frame = TestFrame::asking_for(b"abc");
-    let (without, good) = (frame.bytes(), frame.with_fcs());
+fn checks_the_fcs_if_it_was_captured() {
+    let frame = looking_for(b"abc");
+    let (without, good) = (frame.to_bytes(), frame.to_bytes_with_fcs());
     let mut bad = good.clone();
     bad[27] ^= 1;
     check_fcs_of(0x00, &without, 0, Fcs::Absent, 11);
     check_fcs_of(0x10, &good, 0, Fcs::Good, 11);
     check_fcs_of(0x10, &bad, 0, Fcs::Bad, 11);
-    // The check overrules the radio, which is believed where there is nothing to check.
+    // The check overrules the radio; without an FCS to check, the radio decides.
     check_fcs_of(0x50, &good, 0, Fcs::Good, 11);
     check_fcs_of(0x40, &without, 0, Fcs::Bad, 11);
     check_fcs_of(0x50, &good, 1, Fcs::Bad, 11);
-    // What the snaplen leaves of an FCS is no element.
+    // The rest of an FCS that the snaplen cut is no element.
     for missing in 1..=4 {
         check_fcs_of(0x10, &good, missing, Fcs::Absent, 11);
     }
     check_fcs_of(0x10, &good, 5, Fcs::Absent, 5);
-    // A header alone has no room for an FCS.
+    // A header alone has no bytes for an FCS.
     check_fcs_of(0x10, &without[..24], 0, Fcs::Absent, 0);
     check_fcs_of(0x10, &without[..27], 0, Fcs::Absent, 0);
-    check_fcs_of(0x10, &TestFrame::new(b"").with_fcs(), 0, Fcs::Good, 0);
+    check_fcs_of(0x10, &with_elements(b"").to_bytes_with_fcs(), 0, Fcs::Good, 0);
 }
 
-/// One whole frame of each link type, with an FCS where the header can tell of one.
-fn frame_of_each_link() -> [(LinkType, Vec<u8>); 5] {
-    let frame = TestFrame::asking_for(b"RNM0");
+/// A complete frame of each link type, with an FCS if the header can announce one.
+fn frame_of_each_link_type() -> [(LinkType, Vec<u8>); 5] {
+    let frame = looking_for(b"RNM0");
     let headers = [
         vec![],
         radiotap_with_flags(0x10),
@@ -140,20 +163,20 @@ fn frame_of_each_link() -> [(LinkType, Vec<u8>); 5] {
     ];
     let mut with_fcs = [false, true, true, false, false].into_iter();
     let mut headers = headers.into_iter();
-    LINKS.map(|link| {
-        let content = if with_fcs.next().unwrap() { frame.with_fcs() } else { frame.bytes() };
+    LINK_TYPES.map(|link| {
+        let content = if with_fcs.next().unwrap() { frame.to_bytes_with_fcs() } else { frame.to_bytes() };
         (link, [headers.next().unwrap(), content].concat())
     })
 }
 
 #[test]
-fn every_truncation_keeps_what_was_whole() {
-    for (link, frame) in frame_of_each_link() {
+fn a_truncated_frame_keeps_its_complete_part() {
+    for (link, frame) in frame_of_each_link_type() {
         let whole = decode(link, &frame, frame.len()).unwrap().unwrap();
         let elements_at = whole.elements.as_ptr().addr() - frame.as_ptr().addr();
         for length in 0..frame.len() {
             let cut = &frame[..length];
-            // By the snaplen, then on the air.
+            // Cut by the snaplen, then on the air.
             for original_length in [frame.len(), length] {
                 match decode(link, cut, original_length) {
                     Ok(Some(probe)) => {
@@ -165,7 +188,7 @@ fn every_truncation_keeps_what_was_whole() {
                             assert_eq!(probe.ssid, whole.ssid, "{link} {length} of {original_length}");
                         }
                     }
-                    // Too short for a Prism header's message code is still no bare frame.
+                    // Not even a frame shorter than a Prism header's message code is taken for a bare frame.
                     Ok(None) => panic!("{link} {length}: not a probe request"),
                     Err(_) => assert!(length < elements_at, "{link} {length}"),
                 }
@@ -175,8 +198,8 @@ fn every_truncation_keeps_what_was_whole() {
 }
 
 #[test]
-fn every_bit_flip_under_an_fcs_is_found() {
-    let frame = [radiotap_with_flags(0x10), TestFrame::asking_for(b"RNM0").with_fcs()].concat();
+fn the_fcs_detects_every_bit_flip() {
+    let frame = [radiotap_with_flags(0x10), looking_for(b"RNM0").to_bytes_with_fcs()].concat();
     for bit in 15 * 8..frame.len() * 8 {
         let mut flipped = frame.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -189,8 +212,8 @@ fn every_bit_flip_under_an_fcs_is_found() {
 }
 
 #[test]
-fn every_bit_flip_decodes_to_something() {
-    for (link, frame) in frame_of_each_link() {
+fn no_bit_flip_panics() {
+    for (link, frame) in frame_of_each_link_type() {
         for bit in 0..frame.len() * 8 {
             let mut flipped = frame.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -203,18 +226,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn any_bytes_decode_to_something(
-        link in 0..LINKS.len(), bytes: Vec<u8>, more in 0usize..9,
+    fn no_bytes_panic(
+        link in 0..LINK_TYPES.len(), bytes: Vec<u8>, more in 0usize..9,
     ) {
-        let _ = decode(LINKS[link], &bytes, bytes.len() + more);
-        let _ = decode(LINKS[link], &bytes, more);
+        let _ = decode(LINK_TYPES[link], &bytes, bytes.len() + more);
+        let _ = decode(LINK_TYPES[link], &bytes, more);
     }
 
     #[test]
-    fn any_bytes_after_a_good_start_decode_to_something(
-        link in 0..LINKS.len(), keep in 0usize..190, bytes: Vec<u8>,
+    fn no_bytes_after_a_valid_start_panic(
+        link in 0..LINK_TYPES.len(), keep in 0usize..190, bytes: Vec<u8>,
     ) {
-        let (link, mut frame) = frame_of_each_link()[link].clone();
+        let (link, mut frame) = frame_of_each_link_type()[link].clone();
         frame.truncate(keep);
         frame.extend(bytes);
         if let Ok(Some(probe)) = decode(link, &frame, frame.len()) {
@@ -224,15 +247,15 @@ proptest! {
     }
 
     #[test]
-    fn what_is_built_is_decoded(
+    fn decodes_what_the_builder_builds(
         source: [u8; 6],
         sequence_control: u16,
         ssid in prop::option::of(prop::collection::vec(any::<u8>(), 0..=255)),
         others in prop::collection::vec((1u8.., prop::collection::vec(any::<u8>(), 0..40)), 0..8),
         fcs: bool,
     ) {
-        let mut frame = TestFrame::new(b"");
-        frame.source = source;
+        let mut frame = with_elements(b"");
+        frame.source = MacAddr::new(source);
         frame.sequence_control = sequence_control;
         for (id, body) in &others {
             frame.elements.extend(element(*id, body));
@@ -240,7 +263,7 @@ proptest! {
         if let Some(ssid) = &ssid {
             frame.elements.extend(element(0, ssid));
         }
-        let content = if fcs { frame.with_fcs() } else { frame.bytes() };
+        let content = if fcs { frame.to_bytes_with_fcs() } else { frame.to_bytes() };
         let captured = [radiotap_with_flags(if fcs { 0x10 } else { 0 }), content].concat();
         let probe = decode(LinkType::Radiotap, &captured, captured.len()).unwrap().unwrap();
         prop_assert_eq!(probe, ProbeRequest {

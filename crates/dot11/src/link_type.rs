@@ -1,16 +1,14 @@
-//! What a captured frame starts with.
-
 use std::fmt;
 
-/// The link-layer types that carry 802.11 frames, by their numbers in libpcap (DLT) and in capture
-/// files (LINKTYPE), which are the same for these.
+/// The link-layer header types that carry 802.11 frames. Their numbers in libpcap (DLT) and in capture files (LINKTYPE)
+/// are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LinkType {
-    /// The 802.11 frame alone (105).
+    /// The 802.11 frame without a header (105).
     Ieee80211,
-    /// A radiotap header, then the frame (127): what Linux delivers in monitor mode.
+    /// A radiotap header, then the frame (127); Linux delivers it in monitor mode.
     Radiotap,
-    /// A Per-Packet Information header, then what it says follows (192).
+    /// A Per-Packet Information header, then a packet of the type that it names (192).
     Ppi,
     /// A Prism monitoring header, then the frame (119).
     Prism,
@@ -19,7 +17,7 @@ pub enum LinkType {
 }
 
 impl LinkType {
-    /// The link type of this number, or `None` where it does not carry 802.11 frames.
+    /// The link type with this number; `None` if it does not carry 802.11 frames.
     pub const fn from_dlt(dlt: i32) -> Option<Self> {
         Some(match dlt {
             105 => Self::Ieee80211,
@@ -42,7 +40,7 @@ impl LinkType {
         }
     }
 
-    /// The name that people know it by.
+    /// The usual name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ieee80211 => "802.11",
@@ -65,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_link_types_are_one_to_one() {
+    fn each_number_has_one_link_type() {
         let known: Vec<i32> = (-1..=400)
             .filter(|dlt| LinkType::from_dlt(*dlt).is_some_and(|link| link.dlt() == *dlt))
             .collect();

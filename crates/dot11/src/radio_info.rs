@@ -1,0 +1,14 @@
+/// What a radio header tells about the frame behind it, whatever the header's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RadioInfo {
+    /// The length of the header in bytes: where the 802.11 frame starts.
+    pub header_length: usize,
+    /// The signal in dBm, as the radio reported it for the whole frame.
+    pub signal_dbm: Option<i8>,
+    /// The centre frequency of the channel in MHz; never 0.
+    pub frequency_mhz: Option<u16>,
+    /// The last four bytes of the frame are its FCS.
+    pub fcs_follows: bool,
+    /// The radio found the FCS wrong.
+    pub fcs_failed: bool,
+}
