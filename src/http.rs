@@ -25,7 +25,7 @@ use tracing::{debug, warn};
 pub use certificate::{Certificate, CertificateError};
 pub use connection_limiter::Peer;
 use connection_limiter::{ConnectionLimiter, Permit};
-use write_timeout::WriteTimeout;
+pub(crate) use write_timeout::WriteTimeout;
 
 /// Open connections at a time. Telegram opens at most 100 (Bot API, `setWebhook`, `max_connections`).
 const CONNECTION_LIMIT: usize = 128;

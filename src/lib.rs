@@ -5,7 +5,7 @@
 //! [`metrics`] counts for who watches over the service, [`dot11`] decodes frames, [`vendor`] knows who makes devices; [`capture`] is where frames come from.
 //! [`event`] is what happened, [`chart`] draws when, [`event_log`] keeps it, [`state`] is what follows from it, and [`recorder`] is the one loop that
 //! writes both. [`chat`] turns a message into a reply, [`telegram`] carries them over [`http`] or by
-//! polling, [`control`] carries commands of the terminal to the service. [`names_import`] reads the names that others know. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
+//! polling, [`api`] answers over HTTP, [`control`] is its listener for the terminal. [`names_import`] reads the names that others know. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
 //! starts them.
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@
 pub use store::{event, event_log, recorder, state};
 pub use {capture, dot11};
 
+pub mod api;
 pub mod chart;
 pub mod chat;
 pub mod cli;

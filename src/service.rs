@@ -16,7 +16,6 @@ mod sd_notify;
 mod source_worker;
 mod watchdog;
 
-use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -28,6 +27,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::api;
 use crate::capture;
 use crate::chat::Chat;
 use crate::config::{self, Config};
@@ -296,27 +296,37 @@ async fn notify_ready_then_wait(
     Ok(())
 }
 
-/// Takes commands beside the service until `stop`. Without them it is a service all the same.
+/// Serves the HTTP API on the control socket until `stop`. The service also works without it.
 fn start_control_socket(config: &Config, chat: &Chat, recorder: &RecorderHandle, stop: &CancellationToken) {
-    match control::Listener::bind(&config.data_dir) {
-        Ok(listener) => {
-            let telegram = config.telegram.clone().map(bot_status_query);
-            let beside = control::Services { recorder: recorder.clone(), chat: chat.clone(), telegram };
-            tokio::spawn(control::serve(listener, beside, stop.clone()));
+    let listener = match control::Listener::bind(&config.data_dir) {
+        Ok(listener) => listener,
+        Err(error) => {
+            return warn!(
+                event = "control_socket_failed",
+                path = %config.data_dir.join(control::SOCKET).display(),
+                %error,
+                "could not make the control socket: lookup, chat, status, export and check do not work while the \
+                 service runs"
+            );
         }
-        Err(error) => warn!(
-            "could not make the socket {}: {error}; lookup, chat, status, export and check do not work while \
-             the service runs",
-            config.data_dir.join(control::SOCKET).display()
-        ),
-    }
+    };
+    let services = api::Services {
+        recorder: recorder.clone(),
+        chat: chat.clone(),
+        zone: config.time_zone,
+        data_dir: config.data_dir.clone(),
+        bot: config.telegram.clone().map(bot_status_query),
+    };
+    tokio::spawn(control::serve(listener, api::router(services), stop.clone()));
 }
 
-/// What asks Telegram how it sees the bot.
-fn bot_status_query(settings: config::Telegram) -> control::AskTelegram {
-    Arc::new(move |runtime| {
-        let look = runtime.block_on(telegram::query_bot_status(&settings)).map_err(io::Error::other)?;
-        Ok(serde_json::to_string(&look)?)
+fn bot_status_query(settings: config::Telegram) -> api::BotStatusQuery {
+    Arc::new(move || {
+        let settings = settings.clone();
+        Box::pin(async move {
+            let status = telegram::query_bot_status(&settings).await.map_err(|error| error.to_string())?;
+            serde_json::to_string(&status).map_err(|error| error.to_string())
+        })
     })
 }
 

@@ -2,8 +2,6 @@
 
 use std::io::{self, BufRead, Write};
 
-use tokio::runtime::Handle;
-
 use super::callbacks::Callback;
 use super::{Chat, Progress, Reply, UserMessage, views};
 use crate::event::ChatId;
@@ -11,17 +9,16 @@ use crate::event::ChatId;
 /// The longest line that is read as one message, in bytes; a Telegram message is shorter.
 const LINE_LIMIT: u64 = 16_384;
 
-/// Answers each line of `input` on `output` until the input ends. With `prompt`, one is shown before each
-/// line, as a person expects it. Not for async code.
+/// Prints the answer to each line of `input` on `output` until the input ends. With `prompt`, one is shown before
+/// each line, as a person expects it.
 ///
 /// # Errors
-/// What reading or writing gives.
+/// What reading, answering or writing gives.
 pub fn run(
-    chat: &Chat,
     mut input: impl BufRead,
     mut output: impl Write,
     prompt: Option<&str>,
-    runtime: &Handle,
+    mut answer: impl FnMut(&str) -> io::Result<String>,
 ) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
@@ -37,24 +34,25 @@ pub fn run(
         if message.trim().is_empty() {
             continue;
         }
-        let message = UserMessage { chat: ChatId::TERMINAL, text: &message, in_reply_to: None, update: None };
-        let answer = runtime.block_on(chat.answer(message, &Progress::ignored()));
-        writeln!(output, "{}", answer.text)?;
-        write_rest(&answer, &mut output)?;
-        writeln!(output)?;
+        writeln!(output, "{}", answer(&message)?)?;
         output.flush()?;
     }
 }
 
+/// The answer to a message of the person at the terminal, in lines.
+pub async fn answer(chat: &Chat, message: &str) -> String {
+    let message = UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
+    let answer = chat.answer(message, &Progress::ignored()).await;
+    format!("{}\n{}", answer.text, rest(&answer))
+}
+
 /// What a terminal has in place of files and of buttons that turn pages.
-fn write_rest(answer: &Reply, output: &mut impl Write) -> io::Result<()> {
-    if let Some(file) = &answer.file {
-        writeln!(output, "{}", views::file_note(file))?;
-    }
+fn rest(answer: &Reply) -> String {
+    let file = answer.file.as_ref().map(views::file_note);
     let turning = answer.buttons.iter().flatten().filter_map(|button| {
         let (command, page) = Callback::decode(&button.data)?.command()?;
         Some(format!("{} {}", button.label, views::turn_to(command, page)))
     });
-    let turning: Vec<String> = turning.collect();
-    if turning.is_empty() { Ok(()) } else { writeln!(output, "{}", turning.join("   ")) }
+    let turning = Some(turning.collect::<Vec<_>>().join("   ")).filter(|pages| !pages.is_empty());
+    file.into_iter().chain(turning).map(|line| line + "\n").collect()
 }

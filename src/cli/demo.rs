@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo_data::{self, RESIDENT, VAN_NETWORK};
 use super::{CliError, runtime, talk};
 use crate::capture::{Capture, Settings, Source};
-use crate::chat::{Chat, Progress, UserMessage, views::alerts};
+use crate::chat::{Chat, Progress, UserMessage, console, views::alerts};
 use crate::config::Config;
 use crate::event::{ChatId, Event, EventKind, Timestamp};
 use crate::recorder::RecorderHandle;
@@ -77,7 +77,7 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
 
     if io::stdin().is_terminal() {
         say("Now you: send a name, an address, or /help. Ctrl-D ends the demo; nothing of it is kept.\n")?;
-        talk(chat, runtime)?;
+        talk(|message| Ok(runtime.block_on(console::answer(chat, message))))?;
     } else {
         say("That was the demo; on a terminal it goes on as a chat.")?;
     }

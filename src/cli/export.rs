@@ -10,10 +10,12 @@ use clap::{Args, CommandFactory, ValueEnum};
 use super::output::write_to;
 use super::period::{Moment, period};
 use super::progress::Progress;
-use super::{Cli, CliError, DataDirArgs, remote, report};
+use super::remote::{self, Terminal, write_answer};
+use super::{Cli, CliError, DataDirArgs, report};
+use crate::api::export::{Export, ExportError, Format, Selection, What};
+use crate::api::{Offline, Outcome};
 use crate::config::Config;
-use crate::control::export::{Export, ExportError, Format, Wanted, What};
-use crate::control::{Command, Offline};
+use crate::control::Client;
 use crate::recorder::OfflineDataDir;
 use crate::state::State;
 
@@ -75,8 +77,8 @@ impl ValueEnum for Format {
 }
 
 impl Choice {
-    fn wanted(&self, zone: Tz) -> Wanted {
-        Wanted {
+    fn selection(&self, zone: Tz) -> Selection {
+        Selection {
             what: self.what,
             format: self.format.unwrap_or(Format::Ndjson),
             devices: self.devices.clone(),
@@ -93,16 +95,33 @@ pub(super) fn export(choice: &Choice) -> Result<ExitCode, CliError> {
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let config = choice.place.config()?;
-    let wanted = choice.wanted(config.time_zone);
-    let asked = Command::Export(wanted.clone());
-    remote::or_here(&config, asked, &choice.output, || here(&config, &wanted, &choice.output))
+    let selection = choice.selection(config.time_zone);
+    let output = &choice.output;
+    let remote = |client: &Client| export_remote(client, &selection, output);
+    remote::or_local(&config, remote, || export_here(&config, &selection, output))
 }
 
-fn here(config: &Config, wanted: &Wanted, output: &str) -> Result<ExitCode, CliError> {
+fn export_remote(client: &Client, selection: &Selection, output: &str) -> Result<ExitCode, CliError> {
+    let download = client.export(selection, &mut Terminal::default())?;
+    let mut outcome = Outcome::default();
+    write_answer(output, |out| {
+        outcome = download.write(out)?;
+        Ok(())
+    })?;
+    for warning in &outcome.warnings {
+        report(warning);
+    }
+    if outcome.more_warnings > 0 {
+        report(&format_args!("… and {} more", outcome.more_warnings));
+    }
+    Ok(if outcome.damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn export_here(config: &Config, selection: &Selection, output: &str) -> Result<ExitCode, CliError> {
     let stored = &super::stored(config)?;
-    let state = if wanted.needs_state() { state(stored)? } else { State::default() };
-    let view = Offline { stored, state };
-    let export = Export::new(&view, wanted)?;
+    let state = if selection.needs_state() { state(stored)? } else { State::default() };
+    let source = Offline { data_dir: stored, state };
+    let export = Export::new(&source, selection)?;
     let mut damaged = 0;
     write_to(output, |out| {
         damaged = export.write(out, &mut |damage| report(damage)).map_err(ExportError::into_io)?;

@@ -35,11 +35,12 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::api::export::ExportError;
+use crate::api::{self, Live};
 use crate::capture::with_remedy;
 use crate::chat::{Chat, console};
 use crate::config::{Config, ConfigError};
-use crate::control::export::ExportError;
-use crate::control::{self, ClientError, Live};
+use crate::control::{Client, ClientError};
 use crate::recorder::{ImportError, OfflineDataDir, RecorderError};
 use crate::service::{self, RunningRecorder, ServiceError, recorder_settings};
 
@@ -218,7 +219,7 @@ enum CliError {
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error(transparent)]
-    Beside(#[from] ClientError),
+    Client(#[from] ClientError),
     #[error("there is no data in {}: `probewatch run` or `probewatch replay` records some", .0.display())]
     NoData(PathBuf),
     #[error(
@@ -245,6 +246,7 @@ impl CliError {
             Self::Capture(error) => error.remedy(),
             Self::Service(error) => error.remedy().map(Cow::from),
             Self::Config(error) => error.remedy(),
+            Self::Client(error) => error.remedy().map(|remedy| remedy.to_owned().into()),
             _ => None,
         }
     }
@@ -351,8 +353,8 @@ fn with_recorder<T>(
 
 fn lookup(queries: &[String], place: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    let command = control::Command::Lookup { queries: queries.to_vec(), json };
-    remote::or_here(&config, command, "-", || lookup_here(queries, &config, json))
+    let remote = |client: &Client| print_answers(queries, |query| Ok(client.look_up(query, json)?));
+    remote::or_local(&config, remote, || lookup_here(queries, &config, json))
 }
 
 fn lookup_here(queries: &[String], config: &Config, json: bool) -> Result<ExitCode, CliError> {
@@ -360,31 +362,49 @@ fn lookup_here(queries: &[String], config: &Config, json: bool) -> Result<ExitCo
         return Err(CliError::NoData(config.data_dir.clone()));
     }
     with_recorder(config, |runtime, recorder| {
-        let view = Live { recorder: recorder.handle().clone(), runtime: runtime.handle().clone() };
-        let all_found = control::lookup::write(&view, queries, json, config.time_zone, io::stdout().lock())
-            .map_err(CliError::io("could not print the answer"))?;
-        Ok(if all_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let source = Live { recorder: recorder.handle().clone(), runtime: runtime.handle().clone() };
+        print_answers(queries, |query| {
+            let answer = api::lookup::answer(&source, query, json, config.time_zone);
+            answer.map_err(CliError::io("could not answer"))
+        })
     })
+}
+
+/// Prints the answer to each query in order; succeeds if each found a device.
+fn print_answers(
+    queries: &[String],
+    mut answer: impl FnMut(&str) -> Result<api::lookup::Answer, CliError>,
+) -> Result<ExitCode, CliError> {
+    let mut all_found = true;
+    for query in queries {
+        let answer = answer(query)?;
+        all_found &= answer.is_found;
+        write!(io::stdout(), "{}", answer.text).map_err(CliError::io("could not print the answer"))?;
+    }
+    Ok(if all_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn chat(place: &DataDirArgs) -> Result<ExitCode, CliError> {
     let config = place.config()?;
-    let command = control::Command::Chat { prompt: prompt().is_some() };
-    remote::or_here(&config, command, "-", || chat_here(&config))
+    let remote = |client: &Client| {
+        talk(|message| client.chat(message).map_err(io::Error::other)).map_err(remote::or_client_error)?;
+        Ok(ExitCode::SUCCESS)
+    };
+    remote::or_local(&config, remote, || chat_here(&config))
 }
 
 fn chat_here(config: &Config) -> Result<ExitCode, CliError> {
     with_recorder(config, |runtime, recorder| {
         let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new)
             .with_follow_silence(config.follow_silence);
-        talk(&chat, runtime)?;
+        talk(|message| Ok(runtime.block_on(console::answer(&chat, message))))?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
 /// The chat over standard input and output.
-fn talk(chat: &Chat, runtime: &Runtime) -> Result<(), CliError> {
-    console::run(chat, io::stdin().lock(), io::stdout().lock(), prompt(), runtime.handle())
+fn talk(answer: impl FnMut(&str) -> io::Result<String>) -> Result<(), CliError> {
+    console::run(io::stdin().lock(), io::stdout().lock(), prompt(), answer)
         .map_err(CliError::io("the chat on the terminal ended"))
 }
 

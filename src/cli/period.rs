@@ -3,7 +3,7 @@
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
-use crate::control::export::Period;
+use crate::api::export::Period;
 use crate::event::Timestamp;
 
 /// A moment as it can be given on the command line: a date, a date and time, or RFC 3339.

@@ -1,7 +1,7 @@
-//! Commands while a service has the data directory: the service is asked.
+//! Commands that ask the service while one has the data directory.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,47 +12,41 @@ use super::output::write_to;
 use super::progress::Progress;
 use super::{CliError, report};
 use crate::config::Config;
-use crate::control::{Answer, ClientError, Command, Request, Screen};
+use crate::control::{Client, ClientError, Screen};
 use crate::event::Offset;
 
-/// Asks the service that has the data directory, and writes its answer to `output` as `write_to` does; where none
-/// listens, the command runs `here`. The service comes first: while a disk hangs it still answers, and who waits for
-/// a file cannot even be killed.
-pub(super) fn or_here(
+/// Has `remote` ask the service that has the data directory; if none listens, `local` does without. The service comes
+/// first: while a disk hangs it still answers, and a process that waits for a file cannot even be killed.
+pub(super) fn or_local(
     config: &Config,
-    command: Command,
-    output: &str,
-    here: impl FnOnce() -> Result<ExitCode, CliError>,
+    remote: impl FnOnce(&Client) -> Result<ExitCode, CliError>,
+    local: impl FnOnce() -> Result<ExitCode, CliError>,
 ) -> Result<ExitCode, CliError> {
     permit(&config.data_dir, Access::EXEC_OK)?;
-    match ask(config, command, output) {
-        Err(CliError::Beside(ClientError::NobodyListens)) => here(),
-        outcome => outcome,
+    match Client::connect(&config.data_dir, config.time_zone) {
+        Ok(client) => remote(&client),
+        Err(ClientError::NotRunning) => local(),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn ask(config: &Config, command: Command, output: &str) -> Result<ExitCode, CliError> {
-    let request = Request::new(command, config.time_zone);
-    let mut terminal = Terminal { progress: None };
-    let answer = Answer::ask(&config.data_dir, &request, io::stdin(), &mut terminal)?;
-    let mut status = 1;
-    let written = write_to(output, |out| {
-        status = answer.print(out, &mut terminal)?;
-        Ok(())
-    });
-    written.map_err(or_unanswered)?;
-    Ok(ExitCode::from(status))
+/// As `write_to`; where a [`ClientError`] kept `write` from writing, that is the error.
+pub(super) fn write_answer(
+    output: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), CliError> {
+    write_to(output, write).map_err(or_client_error)
 }
 
-/// What the service said in the middle of its answer, where that is what kept it from being written.
-fn or_unanswered(error: CliError) -> CliError {
+/// The [`ClientError`] in an I/O error, where there is one.
+pub(super) fn or_client_error(error: CliError) -> CliError {
     match error {
         CliError::Io { what, error } => match error.downcast() {
-            Ok(unanswered) => CliError::Beside(unanswered),
+            Ok(error) => CliError::Client(error),
             Err(error) => CliError::Io { what, error },
         },
         CliError::Output { file, error } => match error.downcast() {
-            Ok(unanswered) => CliError::Beside(unanswered),
+            Ok(error) => CliError::Client(error),
             Err(error) => CliError::Output { file, error },
         },
         other => other,
@@ -68,14 +62,15 @@ pub(super) fn permit(data_dir: &Path, rights: Access) -> Result<(), CliError> {
     }
 }
 
-/// The terminal, where there is one.
-struct Terminal {
+/// Standard error: warnings, and how far a check is.
+#[derive(Default)]
+pub(super) struct Terminal {
     progress: Option<Progress>,
 }
 
 impl Screen for Terminal {
-    fn tell(&mut self, what: &dyn Display) {
-        report(what);
+    fn warn(&mut self, warning: &dyn Display) {
+        report(warning);
     }
 
     fn progress(&mut self, at: Offset, end: Offset) {

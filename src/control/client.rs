@@ -1,170 +1,434 @@
-//! The side of who asks the service.
+//! The client's side: asks the service that has the data directory.
+//!
+//! Every request opens a connection of its own and begins with `GET /v1`. That is answered at once by a service
+//! that works, so that a client finds out within [`RESPONSE_TIMEOUT`] about one that hangs, and tells which version
+//! answers.
 
 use std::fmt::Display;
-use std::io::{self, BufReader, Read, Write};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::thread;
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
-use super::frame::Frame;
-use super::request::LIMIT;
-use super::{Command, Request, socket};
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONNECTION, HOST, TE};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use chrono_tz::Tz;
+use hyper::body::{Body as _, Frame, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::runtime::{Builder, Runtime};
+use url::form_urlencoded;
+
+use super::{HEAD_LIMIT, socket};
+use crate::api::check::{CheckLine, CheckResult};
+use crate::api::export::Selection;
+use crate::api::lookup::Answer;
+use crate::api::{About, ErrorBody, OUTCOME, Outcome};
 use crate::event::Offset;
 
-/// How long a service may take to say that it answers, or to answer where that takes no time.
+/// How long a service may take to answer where that takes no work.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why there is no answer.
+/// The longest path with its query: the rest of the head has room beside it.
+const PATH_LIMIT: usize = HEAD_LIMIT - 1024;
+
+/// The longest answer that is not streamed, in bytes.
+const ANSWER_LIMIT: usize = 16 << 20;
+
+/// Why the service has not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No service listens.
     #[error("no service answers there")]
-    NobodyListens,
-    /// The socket is somebody else's.
-    #[error("the service that runs there answers only its own user and root: run this command with sudo")]
+    NotRunning,
+    /// The socket belongs to another user.
+    #[error("the service that runs there answers only its own user and root")]
     NotPermitted,
-    /// The service was asked, and is silent.
+    /// The service accepts the connection and sends nothing.
     #[error(
         "the service that runs there says nothing for {} s: it was stopped, or hangs, as on a disk that does not \
-         answer; look into its log, and restart it",
+         answer",
         RESPONSE_TIMEOUT.as_secs()
     )]
-    Silent,
-    /// The service answers too many others; when it can be asked again.
-    #[error("{0}")]
-    Busy(String),
-    /// The service said why.
-    #[error("{0}")]
-    Failed(String),
-    /// The request is longer than any that is read.
-    #[error("this is longer than the service takes, {} KiB: ask for less at a time", LIMIT >> 10)]
+    TimedOut,
+    /// The service has another version.
+    #[error("this is probewatch {}, and the service that runs is probewatch {service}", env!("CARGO_PKG_VERSION"))]
+    OtherVersion {
+        /// The service's version.
+        service: String,
+    },
+    /// The service speaks no HTTP.
+    #[error(
+        "this is probewatch {}, and the service that runs is an older one, which speaks no HTTP",
+        env!("CARGO_PKG_VERSION")
+    )]
+    TooOld,
+    /// The service answers too many others.
+    #[error("{}", .0.error)]
+    Busy(ErrorBody),
+    /// The service says why not.
+    #[error("{}", .0.error)]
+    Refused(ErrorBody),
+    /// The request is longer than the service reads.
+    #[error("this is longer than the service takes, {} KiB", HEAD_LIMIT >> 10)]
     TooLong,
-    /// The service ended, or is none.
+    /// The answer is not whole.
     #[error("the service broke off its answer: {0}")]
-    BrokenOff(io::Error),
-}
-
-impl From<io::Error> for ClientError {
-    fn from(error: io::Error) -> Self {
-        Self::BrokenOff(error)
-    }
+    Aborted(io::Error),
+    /// This process could not ask.
+    #[error("could not ask the service: {0}")]
+    System(io::Error),
 }
 
 impl ClientError {
-    fn of_reading(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Silent,
-            _ => Self::BrokenOff(error),
+    /// What to do about it.
+    pub fn remedy(&self) -> Option<&str> {
+        match self {
+            Self::NotPermitted => Some("run this command with sudo"),
+            Self::TimedOut => Some("look into its log, and restart it"),
+            Self::OtherVersion { .. } | Self::TooOld => Some("restart the service so that both are the same"),
+            Self::Busy(body) | Self::Refused(body) => body.remedy.as_deref(),
+            Self::TooLong => Some("ask for less at a time"),
+            Self::Aborted(_) => Some("the service's log may say why"),
+            Self::NotRunning | Self::System(_) => None,
         }
     }
 }
 
-/// Where a person sees what is no output.
+impl From<hyper::Error> for ClientError {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_parse() { Self::TooOld } else { Self::Aborted(io::Error::other(error)) }
+    }
+}
+
+/// Shows a person what is no output.
 pub trait Screen {
     /// Something is wrong.
-    fn tell(&mut self, what: &dyn Display);
+    fn warn(&mut self, warning: &dyn Display);
     /// The command is at this event, of so many.
     fn progress(&mut self, at: Offset, end: Offset);
 }
 
-/// An answer that has begun.
-pub struct Answer {
-    frames: BufReader<UnixStream>,
-    first: Option<Frame>,
-    /// Whether it has to come at once.
-    is_brief: bool,
+/// Asks the service in a data directory. Not for async code.
+#[derive(Debug)]
+pub struct Client {
+    data_dir: PathBuf,
+    zone: Tz,
+    runtime: Runtime,
 }
 
-impl Answer {
-    /// Asks the service in `data_dir`, and waits until it has something to print. `lines` follow the request of a
-    /// chat.
+impl Client {
+    /// A client of the service that listens in `data_dir`, once that has answered. It is to show times in `zone`.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn ask(
-        data_dir: &Path,
-        request: &Request,
-        lines: impl Read + Send + 'static,
-        screen: &mut dyn Screen,
-    ) -> Result<Self, ClientError> {
-        let mut stream = socket::connect(data_dir).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
-                ClientError::NobodyListens
-            }
-            io::ErrorKind::PermissionDenied => ClientError::NotPermitted,
-            _ => ClientError::BrokenOff(error),
-        })?;
-        let line = request.to_line()?;
-        stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
-        stream.set_write_timeout(Some(RESPONSE_TIMEOUT))?;
-        // One that answers too many others says so without reading.
-        let asked = stream.write_all(&line);
-        if matches!(request.command, Command::Chat { .. }) {
-            hand_over(stream.try_clone()?, lines);
-        }
-        let is_brief = request.command.is_brief();
-        let mut answer = Self { frames: BufReader::new(stream), first: None, is_brief };
-        match (answer.next(screen), asked) {
-            (Ok(first), _) => answer.first = Some(first),
-            (Err(why @ (ClientError::Failed(_) | ClientError::Busy(_))), _) => return Err(why),
-            (Err(error), asked) => return asked.map_err(ClientError::from).and(Err(error)),
-        }
-        Ok(answer)
+    pub fn connect(data_dir: &Path, zone: Tz) -> Result<Self, ClientError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(ClientError::System)?;
+        let client = Self { data_dir: data_dir.to_owned(), zone, runtime };
+        client.runtime.block_on(client.open(Reuse::Close))?;
+        Ok(client)
     }
 
-    /// Writes what the command prints to `out`; its exit status.
+    /// Looks one device up.
     ///
     /// # Errors
-    /// What writing gives. Where the answer is broken off, an error of another kind.
-    pub fn print(mut self, out: &mut dyn Write, screen: &mut dyn Screen) -> io::Result<u8> {
-        loop {
-            let frame = match self.first.take() {
-                Some(first) => first,
-                None => self.next(screen).map_err(io::Error::other)?,
-            };
-            match frame {
-                Frame::Output(bytes) => {
-                    out.write_all(&bytes)?;
-                    out.flush()?;
-                }
-                Frame::Exit(status) => return Ok(status),
-                Frame::Begun | Frame::Told(_) | Frame::Progress(..) | Frame::Busy(_) | Frame::Failed(_) => {}
-            }
-        }
+    /// [`ClientError`].
+    pub fn look_up(&self, query: &str, json: bool) -> Result<Answer, ClientError> {
+        let path = self.path("lookup", &[("q", query), ("format", format(json))]);
+        self.runtime.block_on(in_time(async {
+            let response = self.send(Method::GET, &path, String::new()).await?;
+            // What is not found is an answer, too.
+            let is_found = response.status() != StatusCode::NOT_FOUND;
+            let response = if is_found { succeeded(response).await? } else { response };
+            let text = String::from_utf8_lossy(&read_body(response).await?).into_owned();
+            Ok(Answer { is_found, text })
+        }))
     }
 
-    /// The next output, or the end.
-    fn next(&mut self, screen: &mut dyn Screen) -> Result<Frame, ClientError> {
-        loop {
-            match Frame::read(&mut self.frames).map_err(ClientError::of_reading)? {
-                Frame::Begun if !self.is_brief => {
-                    // A person may think for long, and so may a check.
-                    let stream = self.frames.get_ref();
-                    stream.set_read_timeout(None)?;
-                    stream.set_write_timeout(None)?;
+    /// The status of everything, as a JSON object or a text.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn status(&self, json: bool) -> Result<Vec<u8>, ClientError> {
+        self.get(&self.path("status", &[("format", format(json))]))
+    }
+
+    /// The status of everything, as a value.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn status_value<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        parse(&self.status(true)?)
+    }
+
+    /// Whether the service records and captures.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn is_healthy(&self) -> Result<bool, ClientError> {
+        let asked = in_time(self.send(Method::GET, "/v1/health", String::new()));
+        Ok(self.runtime.block_on(asked)?.status().is_success())
+    }
+
+    /// What Telegram says of the bot now; `None` if there is no bot.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn bot_status<T: DeserializeOwned>(&self) -> Result<Option<T>, ClientError> {
+        parse(&self.get("/v1/bot")?)
+    }
+
+    /// The reply to one message of the person at the terminal. It may take as long as the command takes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn chat(&self, message: &str) -> Result<String, ClientError> {
+        let path = self.path("chat", &[]);
+        self.runtime.block_on(async {
+            let response = self.send(Method::POST, &path, message.to_owned()).await?;
+            let reply = read_body(succeeded(response).await?).await?;
+            Ok(String::from_utf8_lossy(&reply).into_owned())
+        })
+    }
+
+    /// Asks for an export, and waits until there is something to write.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn export(
+        &self,
+        selection: &Selection,
+        screen: &mut dyn Screen,
+    ) -> Result<Download<'_>, ClientError> {
+        let path = selection.to_path();
+        let asked = self.start_copy(&path, selection.copies_state(), screen);
+        Ok(Download { client: self, chunks: self.runtime.block_on(asked)? })
+    }
+
+    /// Compares the state with the log.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn check(&self, screen: &mut dyn Screen) -> Result<CheckResult, ClientError> {
+        self.runtime.block_on(async {
+            let mut chunks = self.start_copy("/v1/check", true, screen).await?;
+            let mut waiting = Vec::new();
+            while let Some(chunk) = chunks.next().await? {
+                waiting.extend_from_slice(&chunk);
+                while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = waiting.drain(..=end).collect();
+                    match parse(&line)? {
+                        CheckLine::Progress { at, end } => screen.progress(Offset(at), Offset(end)),
+                        CheckLine::Result(result) => return Ok(result),
+                        CheckLine::Failed(body) => return Err(ClientError::Refused(body)),
+                    }
                 }
-                Frame::Begun => {}
-                Frame::Busy(why) => return Err(ClientError::Busy(why)),
-                Frame::Told(what) => screen.tell(&what),
-                Frame::Progress(at, end) => screen.progress(at, end),
-                Frame::Failed(why) => return Err(ClientError::Failed(why)),
-                frame @ (Frame::Output(_) | Frame::Exit(_)) => return Ok(frame),
+                if waiting.len() > ANSWER_LIMIT {
+                    break;
+                }
             }
+            Err(ClientError::Aborted(io::ErrorKind::UnexpectedEof.into()))
+        })
+    }
+
+    fn path(&self, endpoint: &str, parameters: &[(&str, &str)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parameters).append_pair("zone", self.zone.name());
+        format!("/v1/{endpoint}?{}", query.finish())
+    }
+
+    /// The body of an answer that takes the service no time.
+    fn get(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        self.runtime.block_on(in_time(async {
+            let response = self.send(Method::GET, path, String::new()).await?;
+            read_body(succeeded(response).await?).await
+        }))
+    }
+
+    /// The answer to a request that may start with a copy of the state, for which it may have to wait.
+    async fn start_copy(
+        &self,
+        path: &str,
+        copies_state: bool,
+        screen: &mut dyn Screen,
+    ) -> Result<Chunks, ClientError> {
+        let (mut connection, about) = self.open(Reuse::KeepAlive).await?;
+        if copies_state && about.copying {
+            screen.warn(&"another export or check is running; this one starts when it has ended");
         }
+        Ok(Chunks::new(
+            succeeded(connection.send(Method::GET, path, String::new(), Reuse::Close).await?).await?,
+        ))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: String) -> Result<Response, ClientError> {
+        let (mut connection, _) = self.open(Reuse::KeepAlive).await?;
+        connection.send(method, path, body, Reuse::Close).await
+    }
+
+    /// A connection on which the service has said that it is of the same version.
+    async fn open(&self, reuse: Reuse) -> Result<(Connection, About), ClientError> {
+        in_time(async {
+            let mut connection = Connection::open(&self.data_dir).await?;
+            let response = connection.send(Method::GET, "/v1", String::new(), reuse).await?;
+            let about: About = parse(&read_body(succeeded(response).await?).await?)?;
+            if about.version == env!("CARGO_PKG_VERSION") {
+                Ok((connection, about))
+            } else {
+                Err(ClientError::OtherVersion { service: about.version })
+            }
+        })
+        .await
     }
 }
 
-/// Hands a person's lines to the service as they come, and tells when there are no more. The thread may wait for a
-/// line when the program ends, which does not wait for it.
-fn hand_over(mut stream: UnixStream, mut lines: impl Read + Send + 'static) {
-    let copying = move || {
-        // Where the service is gone, its answer is broken off, which is told.
-        let _ = io::copy(&mut lines, &mut stream);
-        let _ = stream.shutdown(Shutdown::Write);
-    };
-    if let Err(error) = thread::Builder::new().name("lines".to_owned()).spawn(copying) {
-        tracing::warn!("could not start a thread that reads the lines: {error}");
+/// An export whose first bytes have arrived.
+pub struct Download<'a> {
+    client: &'a Client,
+    chunks: Chunks,
+}
+
+impl Download<'_> {
+    /// Writes it to `out`; returns how it went.
+    ///
+    /// # Errors
+    /// What writing gives. If the service breaks off, an error of another kind with a [`ClientError`].
+    pub fn write(mut self, out: &mut dyn Write) -> io::Result<Outcome> {
+        self.client.runtime.block_on(async {
+            while let Some(chunk) = self.chunks.next().await.map_err(io::Error::other)? {
+                out.write_all(&chunk)?;
+            }
+            Ok(self.chunks.outcome())
+        })
     }
+}
+
+type Response = axum::http::Response<Incoming>;
+
+/// Whether another request follows on a connection. If none does, the service closes it: a chat has no connection
+/// while a person types.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reuse {
+    KeepAlive,
+    Close,
+}
+
+/// A connection for one request after another.
+struct Connection {
+    sender: SendRequest<Body>,
+}
+
+impl Connection {
+    async fn open(data_dir: &Path) -> Result<Self, ClientError> {
+        let stream = socket::connect(data_dir).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning
+            }
+            io::ErrorKind::PermissionDenied => ClientError::NotPermitted,
+            _ => ClientError::System(error),
+        })?;
+        stream.set_nonblocking(true).map_err(ClientError::System)?;
+        let stream = UnixStream::from_std(stream).map_err(ClientError::System)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        // Whatever ends the connection also ends the request, which says why.
+        tokio::spawn(async { drop(connection.await) });
+        Ok(Self { sender })
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: String,
+        reuse: Reuse,
+    ) -> Result<Response, ClientError> {
+        if path.len() > PATH_LIMIT {
+            return Err(ClientError::TooLong);
+        }
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost")
+            .header(TE, "trailers")
+            .header(CONNECTION, if reuse == Reuse::Close { "close" } else { "keep-alive" })
+            .body(Body::from(body))
+            .map_err(|error| ClientError::System(io::Error::other(error)))?;
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
+}
+
+/// The body of an answer, a chunk at a time.
+struct Chunks {
+    body: Incoming,
+    trailers: HeaderMap,
+}
+
+impl Chunks {
+    fn new(response: Response) -> Self {
+        Self { body: response.into_body(), trailers: HeaderMap::new() }
+    }
+
+    /// The next chunk; `None` once the body is whole.
+    async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await;
+            match frame.transpose()?.map(Frame::into_data) {
+                None => return Ok(None),
+                Some(Ok(data)) => return Ok(Some(data)),
+                Some(Err(other)) => self.trailers.extend(other.into_trailers().unwrap_or_default()),
+            }
+        }
+    }
+
+    /// How the export went, which the trailer of a whole body says.
+    fn outcome(&self) -> Outcome {
+        let trailer = self.trailers.get(OUTCOME);
+        trailer.and_then(|outcome| serde_json::from_slice(outcome.as_bytes()).ok()).unwrap_or_default()
+    }
+}
+
+/// The whole body of an answer.
+async fn read_body(response: Response) -> Result<Vec<u8>, ClientError> {
+    let mut chunks = Chunks::new(response);
+    let mut body = Vec::new();
+    while let Some(chunk) = chunks.next().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_LIMIT {
+            return Err(ClientError::Aborted(io::Error::new(io::ErrorKind::InvalidData, "it is too long")));
+        }
+    }
+    Ok(body)
+}
+
+/// The answer, if it is none of an error.
+async fn succeeded(response: Response) -> Result<Response, ClientError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = read_body(response).await?;
+    let body = serde_json::from_slice(&body)
+        .unwrap_or_else(|_| ErrorBody { error: format!("the service answers {status}"), remedy: None });
+    Err(if status == StatusCode::SERVICE_UNAVAILABLE {
+        ClientError::Busy(body)
+    } else {
+        ClientError::Refused(body)
+    })
+}
+
+fn format(json: bool) -> &'static str {
+    if json { "json" } else { "text" }
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(json).map_err(|error| ClientError::Aborted(error.into()))
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    tokio::time::timeout(RESPONSE_TIMEOUT, work).await.unwrap_or(Err(ClientError::TimedOut))
 }

@@ -1,4 +1,4 @@
-//! The socket in the data directory: made so that nobody but its owner can ever open it, and found again.
+//! The socket in the data directory. Nobody but its owner and root can open it, at any moment.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
-/// Its name in the data directory.
+/// The socket's name in the data directory.
 pub const SOCKET: &str = "control.sock";
 
-/// The folder in the data directory in which it is made.
-const MAKING: &str = "control.tmp";
+/// The folder in the data directory in which the socket is made.
+const TEMPORARY_DIR: &str = "control.tmp";
 
 /// The longest path that fits into a socket's address, with the zero behind it (unix(7)).
 const PATH_LIMIT: usize = 107;
@@ -27,13 +27,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Makes the socket in `data_dir`, of which this process has the lock, in place of one that is there. To be
+    /// Makes the socket in `data_dir`, and replaces one that is there: this process has the directory's lock. To be
     /// called within the runtime.
     ///
     /// # Errors
-    /// What the system says, as where the file system takes no sockets.
+    /// What the system says, as when the file system takes no sockets.
     pub fn bind(data_dir: &Path) -> io::Result<Self> {
-        let making = data_dir.join(MAKING);
+        let making = data_dir.join(TEMPORARY_DIR);
         remove_folder(&making)?;
         DirBuilder::new().mode(0o700).create(&making)?;
         let made = Self::make(&making, data_dir.join(SOCKET));
@@ -46,7 +46,7 @@ impl Listener {
     fn make(making: &Path, path: PathBuf) -> io::Result<Self> {
         let unnamed = making.join(SOCKET);
         let listener = at(making, net::UnixListener::bind)?;
-        // Before it has its name, so that nobody ever finds it open.
+        // Before it has its name: nobody ever finds it open.
         fs::set_permissions(&unnamed, Permissions::from_mode(0o600))?;
         let owner = fs::symlink_metadata(&unnamed)?.uid();
         fs::rename(&unnamed, &path)?;
@@ -57,26 +57,24 @@ impl Listener {
     /// The next connection of the owner or root; others are closed.
     ///
     /// # Errors
-    /// What the system says, as where no file descriptor is left.
-    pub(super) async fn accept(&self) -> io::Result<net::UnixStream> {
+    /// What the system says, as when no file descriptor is left.
+    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
         loop {
             let (stream, _) = self.listener.accept().await?;
-            if self.may_ask(&stream) {
-                let stream = stream.into_std()?;
-                stream.set_nonblocking(false)?;
+            if self.is_permitted(&stream) {
                 return Ok(stream);
             }
         }
     }
 
-    fn may_ask(&self, peer: &UnixStream) -> bool {
+    fn is_permitted(&self, peer: &UnixStream) -> bool {
         peer.peer_cred().is_ok_and(|peer| peer.uid() == self.owner || peer.uid() == 0)
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Where it stays, the next service replaces it.
+        // If it stays, the next service replaces it.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -86,7 +84,7 @@ pub(super) fn connect(data_dir: &Path) -> io::Result<net::UnixStream> {
     at(data_dir, net::UnixStream::connect)
 }
 
-/// Does something with the socket in this folder, whose path may be longer than a socket's address can be.
+/// Works on the socket in this folder, whose path may be longer than a socket's address can be.
 fn at<T>(folder: &Path, work: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Result<T> {
     let path = folder.join(SOCKET);
     if path.as_os_str().len() <= PATH_LIMIT {
@@ -117,7 +115,7 @@ mod tests {
             let listener = Listener::bind(data_dir).unwrap();
             let mode = fs::metadata(data_dir.join(SOCKET)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{is_stale}");
-            assert_eq!(fs::read_dir(data_dir).unwrap().count(), 1, "what it was made in is gone");
+            assert_eq!(fs::read_dir(data_dir).unwrap().count(), 1, "the temporary folder is gone");
             let _near = connect(data_dir).unwrap();
             listener.accept().await.unwrap();
             drop(listener);
@@ -126,17 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_owners_and_replaces_what_was_left_behind() {
+    fn only_the_owner_may_open_it_and_a_stale_one_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         check(folder.path());
         // A service that was killed while it made the socket.
-        fs::create_dir(folder.path().join(MAKING)).unwrap();
-        fs::write(folder.path().join(MAKING).join(SOCKET), "").unwrap();
+        fs::create_dir(folder.path().join(TEMPORARY_DIR)).unwrap();
+        fs::write(folder.path().join(TEMPORARY_DIR).join(SOCKET), "").unwrap();
         check(folder.path());
     }
 
     #[test]
-    fn the_data_directory_may_lie_deep() {
+    fn a_long_path_works() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("deep".repeat(30)).join("deeper".repeat(20));
         fs::create_dir_all(&deep).unwrap();

@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 
 /// Wraps a stream; a write, flush or shutdown that makes no progress for `timeout` fails with
 /// [`io::ErrorKind::TimedOut`].
-pub(super) struct WriteTimeout<S> {
+pub(crate) struct WriteTimeout<S> {
     stream: S,
     timeout: Duration,
     /// Runs while a write is pending.
@@ -20,7 +20,7 @@ pub(super) struct WriteTimeout<S> {
 }
 
 impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+    pub(crate) fn new(stream: S, timeout: Duration) -> Self {
         Self { stream, timeout, timer: None }
     }
 

@@ -12,6 +12,7 @@ mod bot_chats;
 mod bot_work;
 mod clock;
 mod commands;
+mod control_api;
 mod damage;
 mod day;
 mod decode;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use probewatch::control;
-use probewatch::control::export::{Export, Format, Period, Wanted, What};
+use probewatch::api;
+use probewatch::api::export::{Export, Format, Period, Selection, What};
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, EventKind, NamedBy, Offset, Probe, Timestamp};
 use probewatch::event_log::{self, Rotation};
@@ -234,9 +234,13 @@ fn segments_that_leave_while_they_are_exported_are_no_damage() {
     let sealed = sealed(data_dir);
     let base = |path: &Path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap();
     let end = running.handle.state().next_offset().0;
-    let view = control::Live { recorder: running.handle.clone(), runtime: running.runtime.handle().clone() };
-    let wanted =
-        Wanted { what: What::Events, format: Format::Ndjson, devices: Vec::new(), period: Period::default() };
+    let view = api::Live { recorder: running.handle.clone(), runtime: running.runtime.handle().clone() };
+    let wanted = Selection {
+        what: What::Events,
+        format: Format::Ndjson,
+        devices: Vec::new(),
+        period: Period::default(),
+    };
     // The one that is being read, and two that are not opened yet.
     let leaving = [sealed[0].clone(), sealed[1].clone(), sealed[2].clone()];
     let mut out = WhileSegmentsLeave { written: Vec::new(), leaving: &leaving };

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the bottom up. A room may use those before it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "metrics",
     "suggest",
     "dot11",
@@ -21,8 +21,9 @@ const ROOMS: [&str; 20] = [
     "text",
     "status",
     "chat",
-    "control",
+    "api",
     "http",
+    "control",
     "telegram",
     "service",
     "cli",

@@ -9,7 +9,6 @@ mod sources;
 mod system;
 mod telegram;
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,13 +16,12 @@ use std::process::ExitCode;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::{CliError, DataDirArgs, runtime};
-use crate::capture::Source;
+use crate::capture::{Source, with_remedy};
 use crate::config::{self, Config, SYSTEM_FILE, Telegram};
-use crate::control::{Answer, ClientError, Command, Request, Screen};
-use crate::event::{Offset, Timestamp};
+use crate::control::{Client, ClientError};
+use crate::event::Timestamp;
 use crate::status::SourceStatus;
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
@@ -89,7 +87,7 @@ fn ask_service(config: &Config) -> (Option<Service>, Finding) {
         let says = "whether one runs cannot be told: the data directory is another user's";
         return (None, Finding::unknown(CHECK, says).with_remedy("run this command with sudo"));
     }
-    let error = match ask::<Service>(config, Command::Status { json: true }) {
+    let error = match client(config).and_then(|client| client.status_value::<Service>()) {
         Ok(service) => {
             let finding = Finding::fine(CHECK, format!("it runs, as process {}", service.process));
             return (Some(service), finding);
@@ -97,21 +95,25 @@ fn ask_service(config: &Config) -> (Option<Service>, Finding) {
         Err(error) => error,
     };
     let finding = match (error, system::holder(&config.data_dir)) {
-        (ClientError::NobodyListens, None) => {
+        (ClientError::NotRunning, None) => {
             Finding::unknown(CHECK, "none runs; what follows was looked at without it")
         }
-        (ClientError::NobodyListens, Some(process)) => {
+        (ClientError::NotRunning, Some(process)) => {
             let process = process.map_or(String::new(), |process| format!(" (process {process})"));
             let says = format!("another probewatch{process} has the data directory and takes no commands");
             Finding::unknown(CHECK, says).with_remedy("a service that is just starting does so in a moment")
         }
         (error @ ClientError::NotPermitted, _) => {
-            Finding::unknown(CHECK, "one runs, as another user").with_remedy(error.to_string())
+            Finding::unknown(CHECK, "one runs, as another user").with_remedy(sentence(&error))
         }
-        (ClientError::Busy(why), _) => {
-            Finding::unknown(CHECK, "one runs, and answers no more commands at the moment").with_remedy(why)
+        (error @ ClientError::Busy(_), _) => {
+            Finding::unknown(CHECK, "one runs, and answers no more commands at the moment")
+                .with_remedy(sentence(&error))
         }
-        (ClientError::Failed(why), _) => Finding::broken(CHECK, "one runs, and refuses this command", why),
+        (error @ (ClientError::Refused(_) | ClientError::OtherVersion { .. } | ClientError::TooOld), _) => {
+            let remedy = sentence(&error);
+            Finding::broken(CHECK, "one runs, and refuses this command", remedy)
+        }
         (error, _) => {
             let remedy = "restart the service, and look into its log for why";
             Finding::broken(CHECK, error.to_string(), remedy)
@@ -152,7 +154,7 @@ fn disk_and_clock(config: &Config, service: Option<&Service>) -> [Finding; 3] {
 
 /// What Telegram says to the service, which alone may have the token.
 fn telegram_of_service(config: &Config) -> Vec<Finding> {
-    match ask::<Option<BotStatus>>(config, Command::Telegram) {
+    match client(config).and_then(|client| client.bot_status::<BotStatus>()) {
         Ok(Some(look)) => telegram::findings(&look, Timestamp::now(), Asked::Service),
         Ok(None) => vec![telegram::no_token(Asked::Service)],
         Err(why) => vec![telegram::unasked(&why.to_string())],
@@ -184,21 +186,11 @@ fn ask_telegram(settings: &Telegram, asked: Asked) -> Result<Vec<Finding>, CliEr
     })
 }
 
-/// What the service answers with, as an object.
-fn ask<T: DeserializeOwned>(config: &Config, command: Command) -> Result<T, ClientError> {
-    let request = Request::new(command, config.time_zone);
-    let answer = Answer::ask(&config.data_dir, &request, io::empty(), &mut Nobody)?;
-    let mut said = Vec::new();
-    let printed = answer.print(&mut said, &mut Nobody);
-    printed.map_err(|error| error.downcast().unwrap_or_else(ClientError::BrokenOff))?;
-    serde_json::from_slice(&said).map_err(|error| ClientError::BrokenOff(error.into()))
+/// The error and what to do about it.
+fn sentence(error: &ClientError) -> String {
+    with_remedy(error, error.remedy())
 }
 
-/// What else a service has to say is of no interest here.
-struct Nobody;
-
-impl Screen for Nobody {
-    fn tell(&mut self, _: &dyn Display) {}
-
-    fn progress(&mut self, _: Offset, _: Offset) {}
+fn client(config: &Config) -> Result<Client, ClientError> {
+    Client::connect(&config.data_dir, config.time_zone)
 }

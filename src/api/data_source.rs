@@ -1,4 +1,4 @@
-//! What commands look at: a data directory of which this process has the lock, or what a running service holds.
+//! Where the handlers read: a running service, or a data directory that no service uses.
 
 use std::fmt::Display;
 
@@ -10,34 +10,33 @@ use crate::state::{State, StateImage};
 
 /// A state, and the log that it follows from.
 pub trait DataSource {
-    /// Lets `look` see the state. It is to be brief, since recording may wait for it.
-    fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T;
+    /// Lets `read` see the state. It must be brief: recording may wait for it.
+    fn with_state<T>(&self, read: impl FnOnce(&State) -> T) -> T;
 
     /// A copy of the state. Recording does not wait for it.
     fn image(&self) -> StateImage;
 
-    /// The events of the log up to now, with what is damaged among them. What keeps some from being read is
-    /// told.
+    /// The events of the log up to now, with the damaged places among them. Warns if events cannot be read yet.
     ///
     /// # Errors
-    /// [`LogError`] where the log cannot be listed.
+    /// [`LogError`] if the log cannot be listed.
     fn events(
         &self,
-        tell: &mut dyn FnMut(&dyn Display),
+        warn: &mut dyn FnMut(&dyn Display),
     ) -> Result<Box<dyn Iterator<Item = Entry> + '_>, LogError>;
 }
 
-/// A data directory that no service uses.
+/// A data directory that no service uses: this process has its lock.
 pub struct Offline<'a> {
     /// The log.
-    pub stored: &'a OfflineDataDir,
+    pub data_dir: &'a OfflineDataDir,
     /// The state at its end.
     pub state: State,
 }
 
 impl DataSource for Offline<'_> {
-    fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.state)
+    fn with_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state)
     }
 
     fn image(&self) -> StateImage {
@@ -48,22 +47,22 @@ impl DataSource for Offline<'_> {
         &self,
         _: &mut dyn FnMut(&dyn Display),
     ) -> Result<Box<dyn Iterator<Item = Entry> + '_>, LogError> {
-        let log = self.stored.log();
+        let log = self.data_dir.log();
         Ok(Box::new(log.read_from(log.first_offset())))
     }
 }
 
-/// What a running recorder holds. Not for async code.
+/// The state and the log of a running recorder. Not for async code.
 pub struct Live {
     /// The recorder.
     pub recorder: RecorderHandle,
-    /// The runtime that it runs beside.
+    /// The runtime of the recorder.
     pub runtime: Handle,
 }
 
 impl DataSource for Live {
-    fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.recorder.state())
+    fn with_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.recorder.state())
     }
 
     fn image(&self) -> StateImage {
@@ -72,12 +71,12 @@ impl DataSource for Live {
 
     fn events(
         &self,
-        tell: &mut dyn FnMut(&dyn Display),
+        warn: &mut dyn FnMut(&dyn Display),
     ) -> Result<Box<dyn Iterator<Item = Entry> + '_>, LogError> {
         let end = self.with_state(State::next_offset);
         if let Err(error) = self.runtime.block_on(self.recorder.sync()) {
-            // What is on disk can be read all the same.
-            tell(&format_args!("the newest events are missing: {error}"));
+            // What is on disk can still be read.
+            warn(&format_args!("the newest events are missing: {error}"));
         }
         Ok(Box::new(self.recorder.history().events(None, end)?))
     }

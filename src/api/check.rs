@@ -1,10 +1,17 @@
-//! What a check of the state against the log found, in words.
+//! `GET /v1/check`, and what `probewatch check` prints: whether the state is what the log gives.
 
+use std::io::{self, Write};
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, ApiError, ErrorBody, OUTCOME, body};
 use crate::dot11::write_printable;
 use crate::recorder::CheckReport;
 use crate::state::Difference;
 
-/// Differences and damages that are told one by one.
+/// Differences and damaged places that are shown one by one.
 pub const SHOWN_LIMIT: usize = 10;
 
 /// What was compared with the log.
@@ -25,17 +32,73 @@ impl Compared {
     }
 }
 
-/// Whether nothing is wrong with what was found.
-pub fn is_well(check: &CheckReport) -> bool {
+/// A line of the answer. The last one is a result or an error; without it, the answer is not whole.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum CheckLine {
+    /// How far the log is read, in events, and up to where it will be.
+    Progress { at: u64, end: u64 },
+    /// What was found.
+    Result(CheckResult),
+    /// Why nothing was found.
+    Failed(ErrorBody),
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Whether the state is what the log gives, and neither the log nor a snapshot is damaged.
+    pub passed: bool,
+    /// What was found, in lines.
+    pub report: String,
+}
+
+impl CheckResult {
+    /// Describes what was found.
+    pub fn new(check: &CheckReport, compared: Compared) -> Self {
+        Self { passed: passed(check), report: report(check, compared) }
+    }
+}
+
+/// Checks while the recording goes on. Progress that the client does not take in time is left out, so that no client
+/// can hold the copy of the state.
+pub(super) async fn get_check(State(api): State<Api>) -> Result<Response, ApiError> {
+    let job = api.start_job()?;
+    let copy = api.start_copy().await;
+    let source = api.source();
+    body::stream(body::NDJSON, OUTCOME, move |out| {
+        let (_job, copy) = (job, copy);
+        let checked = source.recorder.check(&source.runtime, SHOWN_LIMIT, &mut |at, end| {
+            if let Ok(line) = line(&CheckLine::Progress { at: at.0, end: end.0 }) {
+                out.try_send(line);
+            }
+        });
+        drop(copy);
+        let last = match checked {
+            Ok(check) => CheckLine::Result(CheckResult::new(&check, Compared::Memory)),
+            Err(error) => CheckLine::Failed(ApiError::failed(error).body()),
+        };
+        out.write_all(&line(&last)?)?;
+        Ok(None)
+    })
+    .await
+}
+
+fn line(line: &CheckLine) -> io::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec(line)?;
+    json.push(b'\n');
+    Ok(json)
+}
+
+fn passed(check: &CheckReport) -> bool {
     check.checkpoint.is_ok() && check.differences.count == 0 && check.damaged == 0
 }
 
-/// What was found, in lines.
-pub fn report(check: &CheckReport, compared: Compared) -> String {
+fn report(check: &CheckReport, compared: Compared) -> String {
     let differences = &check.differences;
     let mut lines = check.damage.clone();
     lines.extend(more(check.damaged, check.damage.len(), "damaged places"));
-    lines.extend(differences.first.iter().map(|difference| told(difference, compared)));
+    lines.extend(differences.first.iter().map(|difference| describe(difference, compared)));
     lines.extend(more(differences.count, differences.first.len(), "rows that differ"));
     lines.push(verdict(check, compared));
     lines.join("\n") + "\n"
@@ -73,24 +136,24 @@ fn verdict(check: &CheckReport, compared: Compared) -> String {
     }
 }
 
-fn more(count: u64, told: usize, what: &str) -> Option<String> {
-    let left = count.saturating_sub(told as u64);
+fn more(count: u64, shown: usize, what: &str) -> Option<String> {
+    let left = count.saturating_sub(shown as u64);
     (left > 0).then(|| format!("… and {left} more {what}"))
 }
 
-fn told(Difference { subject, one, other }: &Difference, compared: Compared) -> String {
+fn describe(Difference { subject, one, other }: &Difference, compared: Compared) -> String {
     let row = |row: &Option<String>| row.as_deref().map_or("no such row".to_owned(), on_one_line);
     format!("{subject}: the log gives {}, {} has {}", row(one), compared.name(), row(other))
 }
 
-/// JSON with what it leaves unescaped and a terminal would not show in its place.
+/// Escapes what JSON leaves unescaped and a terminal would not show in its place.
 fn on_one_line(json: &str) -> String {
     let mut line = String::new();
     for (number, part) in json.split('\\').enumerate() {
         if number > 0 {
             line.push('\\');
         }
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = write_printable(&mut line, part);
     }
     line

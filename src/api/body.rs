@@ -1,0 +1,150 @@
+//! Bodies of answers: whole, or streamed as a thread writes them.
+
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_TYPE, TRAILER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Frame;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::ApiError;
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const NDJSON: &str = "application/x-ndjson";
+pub(super) const CSV: &str = "text/csv; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What is written is sent once there is this much of it, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Chunks that wait for the client.
+const CHUNKS_AHEAD: usize = 2;
+
+/// An object and a line break.
+pub(super) fn json(value: &impl Serialize) -> Result<Response, ApiError> {
+    let mut body = serde_json::to_vec(value).map_err(ApiError::failed)?;
+    body.push(b'\n');
+    Ok(bytes(JSON, body))
+}
+
+/// A body that is there already.
+pub(super) fn bytes(content_type: &'static str, body: Vec<u8>) -> Response {
+    ([(CONTENT_TYPE, content_type)], body).into_response()
+}
+
+enum Part {
+    Data(Bytes),
+    /// The body is whole.
+    End(HeaderMap),
+    Failed(io::Error),
+}
+
+/// Sends what is written to it; writing fails once the client has gone.
+pub(super) struct BodyWriter {
+    parts: mpsc::Sender<Part>,
+    waiting: Vec<u8>,
+}
+
+impl BodyWriter {
+    fn send(&self, part: Part) -> io::Result<()> {
+        self.parts.blocking_send(part).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Sends the bytes if that needs no wait for the client, and drops them otherwise.
+    pub(super) fn try_send(&mut self, bytes: Vec<u8>) {
+        // If the client has gone, the next write fails.
+        let _ = self.parts.try_send(Part::Data(bytes.into()));
+    }
+}
+
+impl Write for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.get(..CHUNK_BYTES).unwrap_or(bytes);
+        self.waiting.extend_from_slice(taken);
+        if self.waiting.len() >= CHUNK_BYTES {
+            self.flush()?;
+        }
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.send(Part::Data(waiting.into()))
+    }
+}
+
+/// Streams what `write` writes on a thread of its own. It returns the trailer that ends a whole body.
+///
+/// If it fails before anything was sent, the client gets that error. If it fails later, the body is aborted: a
+/// client sees that it is not whole, and the log says why.
+pub(super) async fn stream(
+    content_type: &'static str,
+    trailer: &'static str,
+    write: impl FnOnce(&mut BodyWriter) -> Result<Option<HeaderValue>, io::Error> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let (sender, mut parts) = mpsc::channel(CHUNKS_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut writer = BodyWriter { parts: sender, waiting: Vec::new() };
+        let written = write(&mut writer).and_then(|value| writer.flush().map(|()| value));
+        let last = match written {
+            Ok(value) => {
+                let name = HeaderName::from_static(trailer);
+                Part::End(value.into_iter().map(|value| (name.clone(), value)).collect())
+            }
+            Err(error) => Part::Failed(error),
+        };
+        // The client may have gone.
+        let _ = writer.send(last);
+    });
+    let first = match parts.recv().await {
+        Some(Part::Failed(error)) => return Err(ApiError::failed(error)),
+        None => return Err(ApiError::bug()),
+        first => first,
+    };
+    let headers = [(CONTENT_TYPE, content_type), (TRAILER, trailer)];
+    Ok((headers, Body::new(StreamBody { first, parts, is_whole: false })).into_response())
+}
+
+struct StreamBody {
+    first: Option<Part>,
+    parts: mpsc::Receiver<Part>,
+    is_whole: bool,
+}
+
+impl hyper::body::Body for StreamBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.is_whole {
+            return Poll::Ready(None);
+        }
+        let part = match self.first.take() {
+            Some(first) => Some(first),
+            None => std::task::ready!(self.parts.poll_recv(context)),
+        };
+        Poll::Ready(Some(match part {
+            Some(Part::Data(bytes)) => Ok(Frame::data(bytes)),
+            Some(Part::End(trailers)) => {
+                self.is_whole = true;
+                Ok(Frame::trailers(trailers))
+            }
+            Some(Part::Failed(error)) => {
+                tracing::warn!(event = "answer_aborted", %error, "an answer was broken off");
+                Err(error)
+            }
+            None => Err(io::Error::other("the thread that writes it ended unexpectedly; this is a bug")),
+        }))
+    }
+}
