@@ -41,7 +41,7 @@ use coverage::coverage;
 use monitoring::Monitored;
 pub use ntp_sync::is_synchronized;
 use readiness::Readiness;
-pub use sd_notify::Systemd;
+pub use sd_notify::{NotifyState, Systemd};
 pub use source_worker::{ProbeConverter, is_excluded};
 use source_worker::{Shared, SourceWorker};
 pub use watchdog::{Heartbeat, Watchdog, WatchedPart};

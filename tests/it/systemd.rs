@@ -112,7 +112,7 @@ fn a_recorder_that_is_stuck_ends_the_feeding_until_it_moves() {
     let recorder =
         Running::start(Settings { vfs: Arc::new(disk.clone()), ..settings(&folder.path().join("data")) });
     let interval = Duration::from_secs(4);
-    let systemd = Systemd::at(socket.path().as_os_str(), Some(interval)).unwrap();
+    let systemd = Systemd::new(socket.sender(), Some(interval));
     let turns = recorder.handle.clone();
     let part = WatchedPart::new("the recorder", move || Heartbeat::Iterations(turns.turns()));
     let watchdog = Watchdog::start(&systemd, vec![part]).unwrap();

@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use probewatch::service::NotifyState;
+
 use super::DEADLINE;
 use super::wait::Wait;
 
@@ -24,7 +26,7 @@ impl NotifySocket {
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(length) = socket.recv(&mut bytes) {
-                let message = String::from_utf8(bytes[..length].to_vec()).unwrap();
+                let message = String::from_utf8(bytes[..length].to_vec()).unwrap().trim_end().to_owned();
                 if sender.send(message).is_err() {
                     break;
                 }
@@ -35,6 +37,15 @@ impl NotifySocket {
 
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("notify")
+    }
+
+    /// Sends messages to it.
+    pub fn sender(&self) -> impl Fn(&[NotifyState<'_>]) -> std::io::Result<()> + Send + Sync + 'static {
+        let path = self.path();
+        move |states| {
+            let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+            UnixDatagram::unbound()?.send_to(lines.join("\n").as_bytes(), &path).map(drop)
+        }
     }
 
     /// The messages up to the first that has such a line. Panics at the deadline.
