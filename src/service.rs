@@ -104,7 +104,7 @@ pub fn recorder_settings(config: &Config) -> recorder::Settings {
             chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
             cooldown: config.alert_cooldown,
             // The quiet hours are no fault of Telegram's.
-            keep: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
+            max_age: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
             capturing_since: None,
         },
         retention: Retention::default(),

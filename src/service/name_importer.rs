@@ -358,7 +358,7 @@ mod tests {
             EventKind::Evict { addresses: EvictionScope::Random, last_seen_before: fixture.now() },
         );
         fixture.fold(&forget);
-        while fixture.state.sweep() {}
+        while fixture.state.continue_eviction() {}
         assert_eq!(fixture.state.addresses(), []);
         assert_eq!(fixture.look(), [0, 0, NAMES_LIMIT - 2000]);
     }

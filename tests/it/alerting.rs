@@ -64,7 +64,7 @@ impl Folded {
         let policy = AlertPolicy {
             chats: vec![OWNER],
             cooldown: Duration::from_secs(600),
-            keep: Duration::MAX,
+            max_age: Duration::MAX,
             capturing_since: Some(time(0)),
         };
         Self { state: State::default(), policy }

@@ -344,7 +344,7 @@ fn every_bound_holds_and_counts() {
     let policy = AlertPolicy {
         chats: vec![CHATS[0]],
         cooldown: Duration::from_secs(60),
-        keep: Duration::MAX,
+        max_age: Duration::MAX,
         capturing_since: None,
     };
     let watched = Ssid::from("Depot");

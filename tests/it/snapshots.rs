@@ -46,7 +46,7 @@ fn fold_in(state: &mut State, events: &[Event]) {
     let policy = AlertPolicy {
         chats: CHATS.to_vec(),
         cooldown,
-        keep: std::time::Duration::MAX,
+        max_age: std::time::Duration::MAX,
         capturing_since: None,
     };
     for event in events {
@@ -79,7 +79,7 @@ proptest! {
         prop_assert_eq!(snapshot(&read), written);
         fold_in(&mut state, &after);
         fold_in(&mut read, &after);
-        while state.sweep() | read.sweep() {}
+        while state.continue_eviction() | read.continue_eviction() {}
         prop_assert_eq!(&read, &state);
         prop_assert_eq!(snapshot(&read), snapshot(&state));
     }
@@ -235,7 +235,7 @@ fn a_snapshot_that_is_not_whole_is_told_with_its_line() {
 #[test]
 fn differences_name_the_row_and_the_fields() {
     let mut one = small_state();
-    while one.sweep() {}
+    while one.continue_eviction() {}
     let mut other = one.clone();
     fold_in(
         &mut other,

@@ -83,7 +83,7 @@ fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
     let alerts = AlertPolicy {
         chats: vec![ChatId(CHAT)],
         cooldown: Duration::ZERO,
-        keep: Duration::MAX,
+        max_age: Duration::MAX,
         capturing_since: None,
     };
     let running = Running::start(Settings { alerts, ..settings(data_dir) });
@@ -258,7 +258,7 @@ fn two_chats_that_become_one_keep_what_either_had() {
         fold_in(&mut state, event);
     }
     let cooldown = Duration::from_secs(60);
-    let policy = AlertPolicy { chats: vec![from, to], cooldown, keep: Duration::MAX, capturing_since: None };
+    let policy = AlertPolicy { chats: vec![from, to], cooldown, max_age: Duration::MAX, capturing_since: None };
     let heard = |state: &State, number: usize, ssid: &str, second: i64| {
         let ssid = RequestedSsid::Named(Ssid::from(ssid));
         let mut probe = probe(device(number).parse().unwrap(), ssid, second * 1_000_000);

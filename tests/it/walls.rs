@@ -57,7 +57,7 @@ const NO_REPLIES: [(&str, &str); 2] = [
 /// Which file or folder of `src` alone may name a crate.
 const CRATES: [(&str, &str); 5] = [
     ("pcap", "crates/capture"),
-    ("sled", "crates/store/src/state/store.rs"),
+    ("sled", "crates/store/src/state/store"),
     ("teloxide", "src/telegram"),
     ("clap", "src/cli"),
     ("toml", "src/config"),

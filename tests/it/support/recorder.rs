@@ -30,7 +30,7 @@ pub fn settings(data_dir: &Path) -> Settings {
         alerts: AlertPolicy {
             chats: CHATS.to_vec(),
             cooldown: Duration::from_secs(60),
-            keep: Duration::MAX,
+            max_age: Duration::MAX,
             capturing_since: None,
         },
         retention: Retention::default(),
@@ -127,7 +127,7 @@ pub fn fold(events: &[(Offset, Event)]) -> State {
     for (offset, event) in events {
         state.fold(*offset, event);
     }
-    while state.sweep() {}
+    while state.continue_eviction() {}
     state
 }
 

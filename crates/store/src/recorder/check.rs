@@ -158,7 +158,7 @@ fn compare(
     if snapshots.list()?.first().map(|newest| newest.offset()) != newest {
         return Ok(None);
     }
-    while given.sweep() {}
+    while given.continue_eviction() {}
     let devices = given.totals().addresses;
     let differences = given.differences_from(image, limit);
     let Damages { count: damaged, first: damage, .. } = damages;

@@ -36,7 +36,7 @@ impl Recorder {
         let shared = Arc::clone(&self.shared);
         if self.append(&mut write(&shared.state), &event) {
             // In parts, so that look-ups come in between.
-            while write(&shared.state).sweep() {
+            while write(&shared.state).continue_eviction() {
                 std::thread::yield_now();
             }
             info!(
@@ -64,7 +64,7 @@ impl Recorder {
         let time = Timestamp::now();
         let shared = Arc::clone(&self.shared);
         let mut state = write(&shared.state);
-        let keep = |offset| self.settings.alerts.keep.saturating_add(self.grace.of(offset));
+        let keep = |offset| self.settings.alerts.max_age.saturating_add(self.grace.of(offset));
         let expired = state.alerts().expired(|offset| time.saturating_sub(keep(offset)));
         for &(chat, probe) in &expired {
             self.append(&mut state, &Event::new(time, EventKind::AlertExpired { probe, chat }));
@@ -95,11 +95,11 @@ impl Recorder {
         if self.log.has_failed() || self.sync().is_err() {
             return;
         }
-        while write(&self.shared.state).sweep() {}
+        while write(&self.shared.state).continue_eviction() {}
         let saved = match &mut self.store {
             Some(store) => {
                 let state = read(&self.shared.state);
-                if !state.has_changes() {
+                if !state.has_unsaved_changes() {
                     return;
                 }
                 store.save(&state)
@@ -109,7 +109,7 @@ impl Recorder {
         match saved {
             Ok(()) => {
                 self.is_disk_full = false;
-                write(&self.shared.state).forget_changes();
+                write(&self.shared.state).mark_saved();
             }
             Err(error @ StateStoreError::NoRoom { .. }) => {
                 if !std::mem::replace(&mut self.is_disk_full, true) {
@@ -134,7 +134,7 @@ impl Recorder {
         match made {
             Ok(store) => {
                 self.store = Some(store);
-                write(&self.shared.state).forget_changes();
+                write(&self.shared.state).mark_saved();
                 info!("the state in sled was made anew");
             }
             Err(error) => {
@@ -196,7 +196,7 @@ impl Recorder {
         let Some(before) = retention::segments_to_prune(&mut self.log, &self.settings) else { return };
         // The snapshot is not to know more than the log.
         if self.sync().is_ok() {
-            while write(&self.shared.state).sweep() {}
+            while write(&self.shared.state).continue_eviction() {}
             // While another copy is being made, it is tried again at the next look.
             if let Some(cut) = write(&self.shared.state).begin_cow_snapshot() {
                 self.segment_pruner.begin(&self.settings.data_dir, &self.shared, cut, before);

@@ -167,7 +167,7 @@ impl OfflineDataDir {
         }
         let mut differences = Differences::default();
         if let Ok(in_sled) = &mut in_sled {
-            while given.sweep() | in_sled.sweep() {}
+            while given.continue_eviction() | in_sled.continue_eviction() {}
             differences = given.differences(in_sled, limit);
         }
         let (end, devices) = (self.log.next_offset(), given.totals().addresses);

@@ -78,7 +78,7 @@ pub(super) fn open_state(
     let store = new_store(data_dir, &state)
         .inspect_err(|error| warn!("{error}; the state is kept in memory until that is mended"));
     if store.is_ok() {
-        state.forget_changes();
+        state.mark_saved();
     }
     Ok((store.ok(), state, ahead.filter(|ahead| *ahead > log.next_offset())))
 }
@@ -232,7 +232,7 @@ pub(super) fn fold_all(
             }
         }
     }
-    while state.sweep() {}
+    while state.continue_eviction() {}
     if reports > DAMAGE_REPORTS {
         warn!("{reports} places of the log are damaged in all");
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::HourHistogram;
+use super::hour_histogram::HourHistogram;
 use crate::event::Timestamp;
 use dot11::Ssid;
 
@@ -58,7 +58,7 @@ impl Signal {
 
 impl Device {
     /// What is known of an address before its first probe, which is captured at `time`.
-    pub(super) fn unheard(time: Timestamp) -> Self {
+    pub(super) fn before_first_probe(time: Timestamp) -> Self {
         Self {
             probe_count: 0,
             wildcard_count: 0,

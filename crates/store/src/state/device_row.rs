@@ -9,9 +9,9 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
+use super::device::{Device, SSIDS_PER_ADDRESS, Signal};
 use super::hour_histogram::{HOURS, HourHistogram};
 use super::table::{packed, push};
-use super::{Device, SSIDS_PER_ADDRESS, Signal};
 use crate::event::{Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid, Ssid};
 
@@ -106,9 +106,9 @@ pub(super) fn last_probe(row: &[u8]) -> Timestamp {
 }
 
 /// Packs behind what `into` has the statistics after a first probe.
-pub(super) fn first_heard(probe: &Probe, into: &mut Vec<u8>) {
+pub(super) fn first_probe(probe: &Probe, into: &mut Vec<u8>) {
     // What was packed just now can be read.
-    let _ = fold(&packed(&Device::unheard(probe.time)), probe, into);
+    let _ = fold(&packed(&Device::before_first_probe(probe.time)), probe, into);
 }
 
 /// Packs behind what `into` has the statistics of `row` with one more probe; `None` where the row cannot be
@@ -265,7 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_probes_are_folded_as_unpacked(probes in vec(some_probe(), 1..300)) {
-            folds_as_unpacked(Device::unheard(probes[0].time), probes);
+            folds_as_unpacked(Device::before_first_probe(probes[0].time), probes);
         }
     }
 
@@ -276,12 +276,12 @@ mod tests {
             probe(number as i64, ssid, None)
         };
         let numbers = (0..SSIDS_PER_ADDRESS + 3).chain([0, SSIDS_PER_ADDRESS + 1]);
-        folds_as_unpacked(Device::unheard(Timestamp::from_micros(0)), numbers.map(named));
+        folds_as_unpacked(Device::before_first_probe(Timestamp::from_micros(0)), numbers.map(named));
     }
 
     #[test]
     fn the_count_of_an_hour_stays_at_its_end() {
-        let mut device = Device::unheard(Timestamp::from_micros(0));
+        let mut device = Device::before_first_probe(Timestamp::from_micros(0));
         device.hours = serde_json::from_str("[[0,4294967294],[23,1]]").unwrap();
         folds_as_unpacked(device, (0..3).map(|micros| probe(micros, RequestedSsid::Absent, None)));
     }
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn what_is_no_row_is_not_folded() {
         let mut row = Vec::new();
-        first_heard(&probe(7, RequestedSsid::from_element(b"RNM0"), Some(-42)), &mut row);
+        first_probe(&probe(7, RequestedSsid::from_element(b"RNM0"), Some(-42)), &mut row);
         let one = probe(8, RequestedSsid::from_element(b"RNM0"), None);
         assert!(fold(&row, &one, &mut Vec::new()).is_some());
         for length in 0..row.len() {

@@ -1,62 +1,75 @@
-//! The statistics of all addresses, held in memory in the bytes in which the store keeps them: a million
-//! addresses take some 130 MiB, and a look-up waits for no disk.
+//! The statistics of all addresses, in memory and packed as the store keeps them: a million addresses take some
+//! 130 MiB, and a look-up waits for no disk.
 //!
-//! The addresses lie in [`SHARDS`] tables, so that none of them takes long to grow or to be swept.
+//! The addresses are spread over [`DEVICE_SHARDS`] hash tables: growing one of them, or evicting from it, is short.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hint::black_box;
 
-use super::Device;
-use super::cow_snapshot::CowTracker;
+use super::cow_tracker::CowTracker;
+use super::device::Device;
 use super::device_row::{self, DeviceRow};
 use super::table::{PackedRow, Table, push};
 use crate::event::{Probe, Timestamp};
 use dot11::MacAddr;
 
-pub(super) const SHARDS: usize = 256;
+/// Hash tables that the devices are spread over.
+pub const DEVICE_SHARDS: usize = 256;
 
-/// What a row takes besides its own bytes, roughly: its address, its place in a table that is not full,
-/// and what the allocator adds.
+/// Bytes of memory above which devices are forgotten: room for over a million of them.
+pub const DEVICES_MEMORY_LIMIT: usize = 144 << 20;
+
+/// Roughly the bytes that a row takes in addition to its own: its address, its slot in a table that is not full,
+/// and the allocator's share.
 const ROW_OVERHEAD: usize = 80;
 
-/// DirtyMap that are brought into the processor's caches at once, where they find room.
+/// Rows that are loaded into the processor's caches at once.
 const PREFETCH_ROWS: usize = 256;
 
-/// A row begins with the epoch in which it was changed last.
+/// Changed devices above which a save is due; the store holds all of them in memory during a save.
+const MAX_DIRTY_DEVICES: usize = 131_072;
+
+/// Roughly the bytes that a changed device takes during a save.
+const DIRTY_ROW_BYTES: usize = 64;
+
+/// Roughly the bytes that the store adds to a device's row.
+const STORED_OVERHEAD: usize = 10;
+
+/// A row begins with the epoch of its last change.
 const EPOCH_BYTES: usize = size_of::<u32>();
 
-/// DirtyMap of devices by address.
+/// Rows of devices by address.
 #[derive(Debug, Clone)]
 pub(super) struct Devices {
     shards: Vec<HashMap<MacAddr, Box<[u8]>>>,
-    /// Grows by one whenever the changes are forgotten.
+    /// Grows by one at each save.
     epoch: u32,
-    /// The addresses whose rows are of this epoch, and those that went in it, some of them twice.
-    changed: Vec<MacAddr>,
+    /// The addresses whose rows changed or left in this epoch, some of them twice.
+    dirty: Vec<MacAddr>,
     len: usize,
     row_bytes: usize,
-    /// Where a row is packed before it takes its place.
+    /// The buffer in which a row is packed before it is stored.
     packing: Vec<u8>,
-    cut: CowTracker,
+    cow: CowTracker,
 }
 
 impl Default for Devices {
     fn default() -> Self {
         Self {
-            shards: vec![HashMap::new(); SHARDS],
+            shards: vec![HashMap::new(); DEVICE_SHARDS],
             epoch: 1,
-            changed: Vec::new(),
+            dirty: Vec::new(),
             len: 0,
             row_bytes: 0,
             packing: Vec::new(),
-            cut: CowTracker::default(),
+            cow: CowTracker::default(),
         }
     }
 }
 
-/// The same rows, whenever they changed.
+/// Equal devices have the same rows, in whichever epoch these changed.
 impl PartialEq for Devices {
     fn eq(&self, other: &Self) -> bool {
         let same = |(address, row): (&MacAddr, &[u8])| {
@@ -68,7 +81,7 @@ impl PartialEq for Devices {
 }
 
 fn shard_of(address: MacAddr) -> usize {
-    // The octet that makers count up and phones make up.
+    // The last octet: vendors count it up, and phones draw it at random.
     usize::from(address.octets()[5])
 }
 
@@ -90,12 +103,12 @@ impl Devices {
         unpack(self.shards[shard_of(address)].get(&address)?)
     }
 
-    /// When this address was heard last.
+    /// The time of the address's latest probe.
     pub(super) fn last_probe(&self, address: MacAddr) -> Option<Timestamp> {
         self.shards[shard_of(address)].get(&address).map(|row| last_probe(row))
     }
 
-    /// The bytes of memory that they take, roughly.
+    /// Roughly the bytes of memory that the devices take.
     pub(super) fn bytes(&self) -> usize {
         self.row_bytes + self.len * ROW_OVERHEAD
     }
@@ -107,54 +120,58 @@ impl Devices {
         addresses
     }
 
-    /// The devices of the shard of this number.
+    /// The devices of this shard.
     pub(super) fn shard(&self, shard: usize) -> impl Iterator<Item = DeviceRow<'_>> {
         let rows = self.shards.get(shard).into_iter().flatten();
         rows.map(|(&address, row)| DeviceRow::new(address, packed(row)))
     }
 
-    /// The devices of the shard of this number as the store keeps them.
+    /// The devices of this shard, packed.
     pub(super) fn packed_rows(&self, shard: usize) -> impl Iterator<Item = (MacAddr, &[u8])> {
         self.shards.get(shard).into_iter().flatten().map(|(address, row)| (*address, packed(row)))
     }
 
-    /// The cut that is being made of them.
-    pub(super) fn cut(&self) -> &CowTracker {
-        &self.cut
+    /// All devices, packed, in no order.
+    pub(super) fn all_packed_rows(&self) -> impl Iterator<Item = (MacAddr, &[u8])> {
+        self.rows().map(|(address, row)| (*address, packed(row)))
     }
 
-    pub(super) fn cut_mut(&mut self) -> &mut CowTracker {
-        &mut self.cut
+    pub(super) fn cow(&self) -> &CowTracker {
+        &self.cow
+    }
+
+    pub(super) fn cow_mut(&mut self) -> &mut CowTracker {
+        &mut self.cow
     }
 
     fn rows(&self) -> impl Iterator<Item = (&MacAddr, &[u8])> {
         self.shards.iter().flatten().map(|(address, row)| (address, &**row))
     }
 
-    /// Has the rows of these addresses come into the processor's caches: asked for one behind the other they
-    /// come at the same time, where folding would wait for each.
+    /// Loads the rows of these addresses into the processor's caches. Requested one after the other they arrive
+    /// together; the fold would wait for each.
     pub(super) fn prefetch(&self, addresses: impl Iterator<Item = MacAddr>) {
         let rows = addresses.filter_map(|address| self.shards[shard_of(address)].get(&address));
-        // First all places in the tables, then what they point to.
+        // First all slots of the tables, then the rows that they point to.
         let rows: Vec<&[u8]> = rows.map(|row| &**row).collect();
         for row in rows {
             black_box((row.first().copied(), row.last().copied()));
         }
     }
 
-    /// Folds in a probe; whether its address is new.
+    /// Folds in a probe; returns whether its address is new.
     pub(super) fn fold(&mut self, probe: &Probe) -> bool {
         let shard = shard_of(probe.source);
         match self.shards[shard].entry(probe.source) {
             Entry::Occupied(mut entry) => {
-                self.cut.keep(shard, probe.source, Some(packed(entry.get())));
+                self.cow.before_change(shard, probe.source, Some(packed(entry.get())));
                 if epoch(entry.get()) != Some(self.epoch) {
-                    self.changed.push(probe.source);
+                    self.dirty.push(probe.source);
                 }
                 begin_row(self.epoch, &mut self.packing);
                 if device_row::fold(packed(entry.get()), probe, &mut self.packing).is_none() {
                     begin_row(self.epoch, &mut self.packing);
-                    device_row::first_heard(probe, &mut self.packing);
+                    device_row::first_probe(probe, &mut self.packing);
                 }
                 let row = entry.get_mut();
                 if row.len() == self.packing.len() {
@@ -166,19 +183,19 @@ impl Devices {
                 false
             }
             Entry::Vacant(entry) => {
-                self.cut.keep(shard, probe.source, None);
+                self.cow.before_change(shard, probe.source, None);
                 begin_row(self.epoch, &mut self.packing);
-                device_row::first_heard(probe, &mut self.packing);
+                device_row::first_probe(probe, &mut self.packing);
                 self.len += 1;
                 self.row_bytes += self.packing.len();
                 entry.insert(Box::from(self.packing.as_slice()));
-                self.changed.push(probe.source);
+                self.dirty.push(probe.source);
                 true
             }
         }
     }
 
-    /// Takes in a device, whatever was there before, and counts it as no change.
+    /// Sets a device without marking it dirty.
     pub(super) fn load_device(&mut self, address: MacAddr, device: &Device) {
         begin_row(self.epoch.wrapping_sub(1), &mut self.packing);
         push(device, &mut self.packing);
@@ -199,19 +216,19 @@ impl Devices {
         }
     }
 
-    /// Removes from the shard of this number those whose address and last probe are as `is_forgotten`
-    /// says, and returns them; `None` where there is no such shard.
-    pub(super) fn sweep(
+    /// Removes the devices of this shard whose address and last probe `is_evicted` accepts, and returns them; `None`
+    /// if there is no such shard.
+    pub(super) fn evict_from_shard(
         &mut self,
         shard: usize,
-        is_forgotten: impl Fn(MacAddr, Timestamp) -> bool,
+        is_evicted: impl Fn(MacAddr, Timestamp) -> bool,
     ) -> Option<Vec<MacAddr>> {
         let rows = self.shards.get_mut(shard)?;
         let mut gone = Vec::new();
         rows.retain(|&address, row| {
-            let stays = !is_forgotten(address, last_probe(row));
+            let stays = !is_evicted(address, last_probe(row));
             if !stays {
-                self.cut.keep(shard, address, Some(packed(row)));
+                self.cow.before_change(shard, address, Some(packed(row)));
                 gone.push(address);
                 self.row_bytes -= row.len();
                 self.len -= 1;
@@ -219,13 +236,18 @@ impl Devices {
             stays
         });
         rows.shrink_to(rows.len() * 2);
-        self.changed.extend(&gone);
+        self.dirty.extend(&gone);
         Some(gone)
     }
 
-    /// How many rows changed since that was last forgotten.
-    pub(super) fn changed(&self) -> usize {
-        self.changed.len()
+    /// Whether so many devices changed that they should be saved before more do.
+    pub(super) fn is_save_due(&self) -> bool {
+        self.dirty.len() >= MAX_DIRTY_DEVICES
+    }
+
+    /// Roughly the bytes that the changed devices take in the store.
+    pub(super) fn dirty_bytes(&self) -> usize {
+        self.dirty.len() * DIRTY_ROW_BYTES
     }
 
     /// Every address with its last probe.
@@ -233,7 +255,7 @@ impl Devices {
         self.rows().map(|(address, row)| (*address, last_probe(row)))
     }
 
-    /// Addresses with their last probes, as many shards of them as it takes to have `at_least` so many.
+    /// Addresses with their last probes, of as many shards as it takes to have `at_least` so many.
     pub(super) fn sample(&self, at_least: usize) -> Vec<(MacAddr, Timestamp)> {
         let mut sample = Vec::new();
         for shard in &self.shards {
@@ -256,8 +278,8 @@ fn last_probe(row: &[u8]) -> Timestamp {
 }
 
 impl Table for Devices {
-    fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
-        for addresses in self.changed.chunks(PREFETCH_ROWS) {
+    fn dirty_rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
+        for addresses in self.dirty.chunks(PREFETCH_ROWS) {
             self.prefetch(addresses.iter().copied());
             for address in addresses {
                 let row = self.shards[shard_of(*address)].get(address);
@@ -287,13 +309,13 @@ impl Table for Devices {
         Ok(())
     }
 
-    fn forget_changes(&mut self) {
-        self.changed = Vec::new();
+    fn mark_clean(&mut self) {
+        self.dirty = Vec::new();
         self.epoch = self.epoch.wrapping_add(1);
     }
 
-    fn bytes(&self) -> usize {
-        self.row_bytes + self.len * 10
+    fn stored_bytes(&self) -> usize {
+        self.row_bytes + self.len * STORED_OVERHEAD
     }
 }
 

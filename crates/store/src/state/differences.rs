@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::snapshot::Row;
+use super::model::State;
+use super::snapshot::{SnapshotRow, StateImage};
 use super::table::PackedRow;
-use super::{State, StateImage, Totals};
+use super::totals::Totals;
 use crate::event::Offset;
 
 /// A row that two states do not have in the same way.
@@ -23,7 +24,7 @@ pub struct Difference {
 /// What two states do not have in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// DirtyMap that differ.
+    /// Rows that differ.
     pub count: u64,
     /// The first of them, as many as were asked for.
     pub first: Vec<Difference>,
@@ -53,7 +54,7 @@ impl State {
                 found.take(limit, || {
                     let [one, other] = [one, other].map(|table| {
                         let row = table.row(&key);
-                        Row::unpack(&PackedRow { kind, key: &key, row: row.as_deref() }).ok()
+                        SnapshotRow::unpack(&PackedRow { kind, key: &key, row: row.as_deref() }).ok()
                     });
                     Difference::new(one.as_ref(), other.as_ref())
                 });
@@ -62,7 +63,7 @@ impl State {
         found
     }
 
-    /// As [`State::differences`], with the state that `image` was made of. DirtyMap that both have leave this one as
+    /// As [`State::differences`], with the state that `image` was made of. Rows that both have leave this one as
     /// they are compared, so that no list of all rows is needed.
     pub fn differences_from(mut self, image: &StateImage, limit: usize) -> Differences {
         let theirs = (image.next_offset(), image.totals());
@@ -86,8 +87,9 @@ impl State {
         for ((number, key), theirs) in differing {
             found.take(limit, || {
                 let (kind, table) = &tables[number];
-                let unpack =
-                    |row: &[u8]| Row::unpack(&PackedRow { kind: *kind, key: &key, row: Some(row) }).ok();
+                let unpack = |row: &[u8]| {
+                    SnapshotRow::unpack(&PackedRow { kind: *kind, key: &key, row: Some(row) }).ok()
+                };
                 let ours = table.row(&key).and_then(|row| unpack(&row));
                 let theirs = theirs.and_then(unpack);
                 Difference::new(ours.as_ref(), theirs.as_ref())
@@ -106,7 +108,9 @@ impl Differences {
             found.take(limit, || Some(Difference { subject: "events".to_owned(), one, other }));
         }
         if one.1 != other.1 {
-            found.take(limit, || Difference::new(Some(&Row::Totals(one.1)), Some(&Row::Totals(other.1))));
+            found.take(limit, || {
+                Difference::new(Some(&SnapshotRow::Totals(one.1)), Some(&SnapshotRow::Totals(other.1)))
+            });
         }
         found
     }
@@ -120,7 +124,7 @@ impl Differences {
 }
 
 impl Difference {
-    fn new(one: Option<&Row>, other: Option<&Row>) -> Option<Self> {
+    fn new(one: Option<&SnapshotRow>, other: Option<&SnapshotRow>) -> Option<Self> {
         let subject = one.or(other)?.subject();
         let (one, other) = (one.map(fields), other.map(fields));
         let differing = |here: &Option<Map<String, Value>>, there: &Option<Map<String, Value>>| {
@@ -138,7 +142,7 @@ impl Difference {
 }
 
 /// The row's fields, without the one that says of which kind it is.
-fn fields(row: &Row) -> Map<String, Value> {
+fn fields(row: &SnapshotRow) -> Map<String, Value> {
     match serde_json::to_value(row) {
         Ok(Value::Object(mut fields)) => {
             fields.remove("row");

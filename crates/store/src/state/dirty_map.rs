@@ -1,20 +1,20 @@
-//! DirtyMap of one kind that are held in memory whole and know which of them changed.
+//! A map in memory that knows which of its rows are not saved yet.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Iter, Range};
 use std::ops::RangeBounds;
 
-/// A map that remembers which keys were written since the last [`DirtyMap::forget_changes`].
+/// A map that remembers which keys were written since the last [`DirtyMap::mark_clean`].
 #[derive(Debug, Clone)]
 pub(super) struct DirtyMap<K, V> {
     rows: BTreeMap<K, V>,
-    changed: BTreeSet<K>,
+    dirty: BTreeSet<K>,
 }
 
 impl<K, V> Default for DirtyMap<K, V> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), changed: BTreeSet::new() }
+        Self { rows: BTreeMap::new(), dirty: BTreeSet::new() }
     }
 }
 
@@ -25,7 +25,7 @@ impl<K: PartialEq, V: PartialEq> PartialEq for DirtyMap<K, V> {
 }
 
 impl<K: Ord + Clone, V> DirtyMap<K, V> {
-    /// Takes in a row, or its absence, that is no change.
+    /// Sets a row, or removes it for `None`, without marking it dirty.
     pub(super) fn load_row(&mut self, key: K, row: Option<V>) {
         match row {
             Some(row) => self.rows.insert(key, row),
@@ -40,30 +40,30 @@ impl<K: Ord + Clone, V> DirtyMap<K, V> {
         self.rows.get(key)
     }
 
-    /// The row for `key`, counted as changed; a missing one begins as the default.
+    /// The row for `key`, marked dirty; a missing one begins as the default.
     pub(super) fn entry(&mut self, key: K) -> &mut V
     where
         V: Default,
     {
-        self.changed.insert(key.clone());
+        self.dirty.insert(key.clone());
         self.rows.entry(key).or_default()
     }
 
-    /// The row for `key`, counted as changed, where there is one.
+    /// The row for `key`, marked dirty, if there is one.
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let row = self.rows.get_mut(key)?;
-        self.changed.insert(key.clone());
+        self.dirty.insert(key.clone());
         Some(row)
     }
 
     pub(super) fn insert(&mut self, key: K, row: V) {
-        self.changed.insert(key.clone());
+        self.dirty.insert(key.clone());
         self.rows.insert(key, row);
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let row = self.rows.remove(key)?;
-        self.changed.insert(key.clone());
+        self.dirty.insert(key.clone());
         Some(row)
     }
 
@@ -79,12 +79,12 @@ impl<K: Ord + Clone, V> DirtyMap<K, V> {
         self.rows.len()
     }
 
-    /// The changed keys with their rows, `None` where the row is gone.
-    pub(super) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>)> {
-        self.changed.iter().map(|key| (key, self.rows.get(key)))
+    /// The dirty keys with their rows, `None` for a removed one.
+    pub(super) fn dirty_rows(&self) -> impl Iterator<Item = (&K, Option<&V>)> {
+        self.dirty.iter().map(|key| (key, self.rows.get(key)))
     }
 
-    pub(super) fn forget_changes(&mut self) {
-        self.changed.clear();
+    pub(super) fn mark_clean(&mut self) {
+        self.dirty.clear();
     }
 }

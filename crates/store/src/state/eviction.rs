@@ -1,32 +1,26 @@
-//! Who leaves the state, so that it stays bounded.
+//! Chooses and removes the devices that leave the state, which keeps it bounded.
 
-use super::{Follows, Names, State};
+use super::follows::Follows;
+use super::model::{PendingEviction, State};
+use super::names::Names;
 #[cfg(doc)]
 use crate::event::EventKind;
 use crate::event::{EvictionScope, Timestamp};
 use dot11::MacAddr;
 
-/// How many devices are looked at to find out which of them were not heard for longest.
+/// Devices that are sampled to estimate which sent no probe for longest.
 const EVICTION_SAMPLE: usize = 2048;
 
-/// An [`EventKind::Evict`] that is carried out shard by shard.
-#[derive(Debug, Clone)]
-pub(super) struct Forgetting {
-    pub(super) addresses: EvictionScope,
-    pub(super) last_seen_before: Timestamp,
-    pub(super) next_shard: usize,
-}
-
 impl State {
-    /// Carries out a part of the last [`EventKind::Evict`]; whether there is more of it to do. Whoever lets
-    /// others look at the state meanwhile calls this until it is done, before the next event: the whole of
-    /// it can take as long as thousands of events.
-    pub fn sweep(&mut self) -> bool {
-        let Some(Forgetting { addresses, last_seen_before, next_shard }) = &mut self.forgetting else {
+    /// Carries out the next part of the last [`EventKind::Evict`]; returns whether more is left. The whole can
+    /// take as long as thousands of events, so call this in a loop that releases the lock on the state, until it
+    /// returns `false`. [`State::fold`] completes what is left.
+    pub fn continue_eviction(&mut self) -> bool {
+        let Some(PendingEviction { addresses, last_seen_before, next_shard }) = &mut self.eviction else {
             return false;
         };
-        let gone = self.devices.sweep(*next_shard, |address, last_probe| {
-            last_probe < *last_seen_before && is_forgettable(*addresses, address, &self.names, &self.follows)
+        let gone = self.devices.evict_from_shard(*next_shard, |address, last_probe| {
+            last_probe < *last_seen_before && is_evictable(*addresses, address, &self.names, &self.follows)
         });
         *next_shard += 1;
         match gone {
@@ -36,14 +30,14 @@ impl State {
                 self.totals.forgotten_addresses += gone.len() as u64;
                 self.totals.random_addresses -= random;
             }
-            None => self.forgetting = None,
+            None => self.eviction = None,
         }
-        self.forgetting.is_some()
+        self.eviction.is_some()
     }
 
-    /// Whether no [`EventKind::Evict`] is half carried out, see [`State::sweep`].
-    pub fn is_swept(&self) -> bool {
-        self.forgetting.is_none()
+    /// Whether an [`EventKind::Evict`] is half carried out, see [`State::continue_eviction`].
+    pub fn is_evicting(&self) -> bool {
+        self.eviction.is_some()
     }
 
     /// Whether devices take more than `limit` bytes of memory.
@@ -51,40 +45,39 @@ impl State {
         self.devices.bytes() > limit
     }
 
-    /// Where devices take more than `limit` bytes of memory, which of them should leave, and before when
-    /// those were last heard: a quarter of the random ones, or of all unnamed ones where few are random.
-    /// `None` also where nobody would leave.
+    /// If devices take more than `limit` bytes of memory: which of them should leave, and the time before which
+    /// their last probe was. That is a quarter of the random ones, or of all unnamed ones if few are random.
+    /// `None` also if no device would leave.
     pub fn choose_eviction(&self, limit: usize) -> Option<(EvictionScope, Timestamp)> {
         if !self.exceeds_memory_limit(limit) {
             return None;
         }
         let sample = self.devices.sample(EVICTION_SAMPLE);
-        let quarter = |addresses| {
-            let of_these = sample
+        let oldest_quarter = |addresses| {
+            let evictable = sample
                 .iter()
-                .filter(|(address, _)| is_forgettable(addresses, *address, &self.names, &self.follows));
-            let mut last_probes: Vec<Timestamp> = of_these.map(|(_, last_probe)| *last_probe).collect();
+                .filter(|(address, _)| is_evictable(addresses, *address, &self.names, &self.follows));
+            let mut last_probes: Vec<Timestamp> = evictable.map(|(_, last_probe)| *last_probe).collect();
             last_probes.sort_unstable();
             if last_probes.len() * 2 < sample.len() {
                 return None;
             }
-            // Of many that were heard at once the oldest leave together.
+            // Devices with the same last probe leave together.
             let (oldest, rest) = (last_probes.first()?, last_probes.get(last_probes.len() / 4..)?);
             rest.iter().find(|last_probe| *last_probe > oldest).map(|before| (addresses, *before))
         };
-        quarter(EvictionScope::Random).or_else(|| quarter(EvictionScope::Unnamed))
+        oldest_quarter(EvictionScope::Random).or_else(|| oldest_quarter(EvictionScope::Unnamed))
     }
 
-    /// Whether any address was last heard before `last_seen_before` and may be forgotten. All of them are
-    /// looked at.
+    /// Whether the last probe of any evictable address was before `last_seen_before`. Reads all addresses.
     pub fn has_evictable(&self, addresses: EvictionScope, last_seen_before: Timestamp) -> bool {
         self.devices.last_probes().any(|(address, last_probe)| {
-            last_probe < last_seen_before && is_forgettable(addresses, address, &self.names, &self.follows)
+            last_probe < last_seen_before && is_evictable(addresses, address, &self.names, &self.follows)
         })
     }
 }
 
-fn is_forgettable(which: EvictionScope, address: MacAddr, names: &Names, follows: &Follows) -> bool {
+fn is_evictable(which: EvictionScope, address: MacAddr, names: &Names, follows: &Follows) -> bool {
     let is_meant = match which {
         EvictionScope::Random => address.is_random(),
         EvictionScope::Unnamed => true,

@@ -1,28 +1,28 @@
 //! The fold: what each event changes.
 //!
-//! The time of a probe whose sensor's clock was behind is the newest that is known, so that nothing that was
-//! heard first or last runs backwards because of it.
+//! A probe whose sensor's clock was behind counts at the newest known time, so first and last times never run
+//! backwards because of it.
 
 use std::borrow::Cow;
 
-use super::decide::normalized;
-use super::eviction::Forgetting;
-use super::{Alert, Follow, Invitation, Names, Presence, State};
-use crate::event::{
-    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, Offset, Probe, Timestamp,
-};
+use super::alerts::{Alert, Presence};
+use super::chats::Invitation;
+use super::follows::Follow;
+use super::model::{PendingEviction, State};
+use super::names::{Names, normalized};
+use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, AlertOutcome, Offset, Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid};
 
 impl State {
-    /// Has what these addresses' next events change come into the processor's caches. Whoever has many events
-    /// to fold does this for some hundred of them at a time; it changes nothing but the time that they take.
+    /// Loads what the next events of these addresses change into the processor's caches. Call it for some hundred
+    /// events at a time before folding them; it only makes that faster.
     pub fn prefetch(&self, addresses: impl Iterator<Item = MacAddr>) {
         self.devices.prefetch(addresses);
     }
 
     /// Folds in the event at `offset`.
     pub fn fold(&mut self, offset: Offset, event: &Event) {
-        while self.sweep() {}
+        while self.continue_eviction() {}
         // Every kind whose fold depends on a time has one: the log holds no such event without.
         let time = event.time.or(self.newest_time()).unwrap_or(Timestamp::from_micros(0));
         match &event.kind {
@@ -50,7 +50,7 @@ impl State {
             EventKind::Mute { chat, until } => self.mutes.mute(self.chats.current(*chat), *until),
             EventKind::Unmute { chat } => self.mutes.unmute(self.chats.current(*chat)),
             EventKind::MuteReported { chat, count } => {
-                self.mutes.told(self.chats.current(*chat), *count, time);
+                self.mutes.reported(self.chats.current(*chat), *count, time);
             }
             EventKind::Ignore { chat, device } => {
                 self.mutes.ignore(normalized(device), self.chats.current(*chat), time);
@@ -68,7 +68,7 @@ impl State {
                 self.alerts.remove(self.chats.current(*chat), *probe);
             }
             EventKind::OverflowReported { chat, count } => {
-                self.alerts.overflow_told(self.chats.current(*chat), *count);
+                self.alerts.overflow_reported(self.chats.current(*chat), *count);
             }
             EventKind::AlertExpired { probe, chat } => {
                 self.alerts.expire(self.chats.current(*chat), *probe);
@@ -85,7 +85,7 @@ impl State {
             EventKind::ChatRemoved { chat, by: _ } => self.remove_chat(self.chats.current(*chat)),
             EventKind::Evict { addresses, last_seen_before } => {
                 let (addresses, last_seen_before) = (*addresses, *last_seen_before);
-                self.forgetting = Some(Forgetting { addresses, last_seen_before, next_shard: 0 });
+                self.eviction = Some(PendingEviction { addresses, last_seen_before, next_shard: 0 });
             }
             EventKind::Lost { count, why: _ } => self.totals.lost_events += count,
         }
@@ -100,8 +100,8 @@ impl State {
         if before == now {
             return;
         }
-        self.alerts.renamed(&before, &now);
-        // What is meant by a name stays with it as long as any address has it.
+        self.alerts.cooldowns.rename(&before, &now);
+        // Follows and ignores stay with a name as long as any address has it.
         let is_gone = match &before {
             DeviceKey::Name(name) => self.names.addresses_of(name).is_empty(),
             DeviceKey::Address(_) => true,
@@ -112,22 +112,22 @@ impl State {
         }
     }
 
-    /// Has a chat follow a device, which is here where it was heard lately.
+    /// Has a chat follow a device, which counts as here if its last probe is recent.
     fn follow(&mut self, since: Timestamp, chat: ChatId, device: DeviceKey, silence_seconds: u64) {
         let mut follow = Follow { since, silence_seconds, is_here: false };
-        let last = self.last_heard(&device).map(|(_, last)| last);
+        let last = self.last_seen(&device).map(|(_, last)| last);
         follow.is_here = last.is_some_and(|last| since.abs_diff(last) < follow.silence());
         self.follows.set(device, chat, follow);
     }
 
-    /// Repeats what was decided when a device had left.
+    /// Repeats the decisions about a device that has left.
     fn fold_left(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
         let EventKind::Left { chat, device, source, last_seen, alerts } = left else { return };
         self.follows.left(&normalized(device), self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
             let presence = Some(Presence::Left { last_heard: *last_seen });
-            self.alerts.settle(chat, alert.outcome, offset, || Alert {
+            self.alerts.apply_outcome(chat, alert.outcome, offset, || Alert {
                 presence,
                 ..Alert::of_device(time, *source, None)
             });
@@ -137,7 +137,7 @@ impl State {
         }
     }
 
-    /// Gives all that is the chat `from`'s to `to`.
+    /// Gives everything of the chat `from` to `to`.
     fn migrate(&mut self, from: ChatId, to: ChatId) {
         if from != to {
             self.watches.migrate(from, to);
@@ -148,7 +148,7 @@ impl State {
         }
     }
 
-    /// Forgets all that is this chat's.
+    /// Removes everything of this chat.
     fn remove_chat(&mut self, chat: ChatId) {
         self.watches.remove_chat(chat);
         self.follows.remove_chat(chat);
@@ -157,8 +157,8 @@ impl State {
         self.chats.remove(chat);
     }
 
-    /// The probe with the time at which it counts.
-    pub(super) fn timed<'a>(&self, probe: &'a Probe) -> Cow<'a, Probe> {
+    /// The probe with the time at which it counts: the newest known one if its own is not reliable.
+    pub(super) fn at_effective_time<'a>(&self, probe: &'a Probe) -> Cow<'a, Probe> {
         if probe.not_before.is_none() {
             return Cow::Borrowed(probe);
         }
@@ -169,7 +169,7 @@ impl State {
 
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
         self.totals.last_mark = probe.not_before;
-        let probe = &*self.timed(probe);
+        let probe = &*self.at_effective_time(probe);
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
@@ -185,7 +185,7 @@ impl State {
         }
     }
 
-    /// Repeats what was decided about a probe.
+    /// Repeats the decisions about a probe.
     fn fold_alerts(&mut self, offset: Offset, probe: &Probe) {
         self.alerts.fold(offset, probe, &self.names);
         for decision in &probe.alerts {

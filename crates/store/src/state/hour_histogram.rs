@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::event::Timestamp;
 
-/// HourHistogram of a day.
+/// Hours of a day.
 pub(super) const HOURS: usize = 24;
 
 const HOUR_MICROS: i64 = 3_600_000_000;

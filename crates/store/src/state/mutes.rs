@@ -49,7 +49,7 @@ impl Mutes {
     }
 
     /// The chat was told at `time` of so many.
-    pub(super) fn told(&mut self, chat: ChatId, count: u64, time: Timestamp) {
+    pub(super) fn reported(&mut self, chat: ChatId, count: u64, time: Timestamp) {
         if let Some(mute) = self.mutes.get_mut(&chat) {
             mute.suppressed = mute.suppressed.saturating_sub(count);
             if mute.suppressed == 0 && mute.until <= time {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
-use crate::event::NamedBy;
+use crate::event::{DeviceKey, NamedBy};
 use dot11::MacAddr;
 
 /// The longest name of a device, in characters.
@@ -95,6 +95,14 @@ pub fn fold_case(name: &str) -> String {
     name.to_lowercase()
 }
 
+/// The key in the form in which keys are compared: without the case of a name.
+pub(super) fn normalized(device: &DeviceKey) -> DeviceKey {
+    match device {
+        DeviceKey::Name(name) => DeviceKey::Name(fold_case(name)),
+        DeviceKey::Address(address) => DeviceKey::Address(*address),
+    }
+}
+
 impl Names {
     pub(super) fn set(&mut self, address: MacAddr, name: &str, by: NamedBy) {
         self.rows.entry(address).put(Some(name.to_owned()), by);
@@ -139,6 +147,14 @@ impl Names {
     /// gets a lease: an imported name alone does not keep one.
     pub(super) fn keeps(&self, address: MacAddr) -> bool {
         self.get(address).is_some_and(|name| name.is_given() || !address.is_random())
+    }
+
+    /// The device that this address belongs to, as alerts see it: all addresses of one name are one device.
+    pub(super) fn device_key(&self, address: MacAddr) -> DeviceKey {
+        match self.of(address) {
+            Some(name) => DeviceKey::Name(fold_case(name)),
+            None => DeviceKey::Address(address),
+        }
     }
 
     /// The addresses that share this name, whatever its case.

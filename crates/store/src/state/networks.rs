@@ -1,8 +1,8 @@
-//! The networks that were asked for by name, whoever asked.
+//! The networks that devices looked for by name.
 //!
-//! At most [`NETWORK_LIMIT`] are known. Where there would be more, half of them go, by what the rows say
-//! alone: first those with the fewest probes, of these first those that were not asked for longest. So a
-//! flood of invented networks ends here, at a cost that is spread over the probes that it takes.
+//! At most [`NETWORK_LIMIT`] are known. When there are more, half of them are forgotten: first those with the
+//! fewest probes, of these first those with the oldest. The choice depends on the rows alone. So a flood of invented
+//! networks ends here, and its probes share the cost.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -14,13 +14,13 @@ use super::table::{PackedRow, Table, packed};
 use crate::event::Timestamp;
 use dot11::Ssid;
 
-/// Networks that are known at a time.
+/// Networks that are known at most.
 pub const NETWORK_LIMIT: usize = 32_768;
 
 /// The probes for one network, by all addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// Probe requests heard.
+    /// Probe requests for it.
     pub probe_count: u64,
     /// The capture time of the earliest.
     pub first_probe: Timestamp,
@@ -28,11 +28,12 @@ pub struct Network {
     pub last_probe: Timestamp,
 }
 
-/// What the store has of a row.
+/// Whether the store has a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Saved {
     No,
-    Older,
+    /// An older one of the key.
+    Outdated,
     Yes,
 }
 
@@ -40,11 +41,11 @@ enum Saved {
 #[derive(Debug, Clone, Default)]
 pub struct Networks {
     rows: HashMap<Ssid, (Network, Saved)>,
-    /// Those that the store still has. Some may have come again.
-    gone: HashSet<Ssid>,
+    /// Forgotten networks that the store still has. Some may be known again.
+    removed: HashSet<Ssid>,
 }
 
-/// The same rows, whatever the store has of them.
+/// Equal networks have the same rows, whichever of them are saved.
 impl PartialEq for Networks {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().all(|(ssid, network)| other.get(ssid) == Some(network))
@@ -52,22 +53,22 @@ impl PartialEq for Networks {
 }
 
 impl Networks {
-    /// What is known of this network.
+    /// The counts of this network, if it is known.
     pub fn get(&self, ssid: &Ssid) -> Option<Network> {
         self.rows.get(ssid).map(|(network, _)| *network)
     }
 
-    /// All of them, in no order.
+    /// All networks, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Ssid, Network)> {
         self.rows.iter().map(|(ssid, (network, _))| (ssid, *network))
     }
 
-    /// How many are known.
+    /// The number of networks.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether none is.
+    /// Whether no network is known.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -79,7 +80,7 @@ impl Networks {
             network.first_probe = network.first_probe.min(time);
             network.last_probe = network.last_probe.max(time);
             if *saved == Saved::Yes {
-                *saved = Saved::Older;
+                *saved = Saved::Outdated;
             }
             return;
         }
@@ -100,26 +101,26 @@ impl Networks {
         let forgotten: Vec<Ssid> =
             order.iter().take(half).map(|(_, _, Reverse(ssid))| (*ssid).clone()).collect();
         for ssid in forgotten {
-            if let Some((_, Saved::Older | Saved::Yes)) = self.rows.remove(&ssid) {
-                self.gone.insert(ssid);
+            if let Some((_, Saved::Outdated | Saved::Yes)) = self.rows.remove(&ssid) {
+                self.removed.insert(ssid);
             }
         }
     }
 
-    /// Takes in a row that is no change.
+    /// Sets a row without marking it dirty.
     pub(super) fn load_row(&mut self, ssid: Ssid, network: Network) {
         self.rows.insert(ssid, (network, Saved::Yes));
     }
 }
 
 impl Table for Networks {
-    fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
+    fn dirty_rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
         for (ssid, (network, saved)) in &self.rows {
             if *saved != Saved::Yes {
                 take(PackedRow { kind, key: &packed(ssid), row: Some(&packed(network)) });
             }
         }
-        for ssid in self.gone.iter().filter(|ssid| !self.rows.contains_key(*ssid)) {
+        for ssid in self.removed.iter().filter(|ssid| !self.rows.contains_key(*ssid)) {
             take(PackedRow { kind, key: &packed(ssid), row: None });
         }
     }
@@ -146,12 +147,12 @@ impl Table for Networks {
         Ok(())
     }
 
-    fn forget_changes(&mut self) {
+    fn mark_clean(&mut self) {
         self.rows.values_mut().for_each(|(_, saved)| *saved = Saved::Yes);
-        self.gone = HashSet::new();
+        self.removed = HashSet::new();
     }
 
-    fn bytes(&self) -> usize {
+    fn stored_bytes(&self) -> usize {
         const ROW_BYTES: usize = 48;
         self.len() * ROW_BYTES
     }
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_flood_those_stay_that_are_asked_for_most_and_last() {
+    fn keeps_the_most_and_latest_requested_networks_of_a_flood() {
         let mut networks = Networks::default();
         for second in 0..3 {
             networks.fold(&ssid(0), at(second));
@@ -181,35 +182,39 @@ mod tests {
         assert_eq!(networks.len(), NETWORK_LIMIT / 2 + 1);
         let often = Network { probe_count: 3, first_probe: at(0), last_probe: at(2) };
         assert_eq!(networks.get(&ssid(0)), Some(often));
-        assert_eq!(networks.get(&ssid(1)), None, "asked for once, and longest ago");
+        assert_eq!(networks.get(&ssid(1)), None, "requested once, and longest ago");
         assert!(networks.get(&ssid(NETWORK_LIMIT)).is_some());
     }
 
     #[test]
-    fn the_store_learns_what_came_and_what_went() {
-        let told = |networks: &Networks| {
-            let mut told: Vec<(Ssid, bool)> = Vec::new();
-            networks.changes(b'k', &mut |row| {
-                told.push((postcard::from_bytes(row.key).unwrap(), row.row.is_some()));
+    fn passes_new_changed_and_removed_rows_to_the_store() {
+        let dirty = |networks: &Networks| {
+            let mut dirty: Vec<(Ssid, bool)> = Vec::new();
+            networks.dirty_rows(b'k', &mut |row| {
+                dirty.push((postcard::from_bytes(row.key).unwrap(), row.row.is_some()));
             });
-            told.sort();
-            told
+            dirty.sort();
+            dirty
         };
         let mut networks = Networks::default();
         networks.fold(&ssid(0), at(0));
         networks.fold(&ssid(1), at(1));
-        assert_eq!(told(&networks), [(ssid(0), true), (ssid(1), true)]);
-        networks.forget_changes();
-        assert_eq!(told(&networks), []);
+        assert_eq!(dirty(&networks), [(ssid(0), true), (ssid(1), true)]);
+        networks.mark_clean();
+        assert_eq!(dirty(&networks), []);
         networks.fold(&ssid(1), at(2));
-        assert_eq!(told(&networks), [(ssid(1), true)]);
-        networks.forget_changes();
+        assert_eq!(dirty(&networks), [(ssid(1), true)]);
+        networks.mark_clean();
         for number in 2..=NETWORK_LIMIT {
             networks.fold(&ssid(number), at(number));
         }
-        assert!(told(&networks).contains(&(ssid(0), false)), "it went");
+        assert!(dirty(&networks).contains(&(ssid(0), false)), "removed");
         networks.fold(&ssid(0), at(9));
-        assert!(told(&networks).contains(&(ssid(0), true)), "and came again");
-        assert_eq!(told(&networks).len(), NETWORK_LIMIT / 2 + 1, "what came and went is not told");
+        assert!(dirty(&networks).contains(&(ssid(0), true)), "and known again");
+        assert_eq!(
+            dirty(&networks).len(),
+            NETWORK_LIMIT / 2 + 1,
+            "a network that was never saved is not removed"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Alerts that a chat is told as a number, since they were too many or too old to be sent one by one.
+//! Alerts that are not sent one by one, as they were too many or waited too long: the chat is told their number.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use dot11::Ssid;
 
-/// Networks that are told apart for one chat; a flood of invented ones ends here.
+/// Networks that are counted for one chat. It bounds a flood of invented ones.
 pub const OVERFLOW_NETWORK_LIMIT: usize = 1_000;
 
-/// What one chat has not been told yet.
+/// The alerts of one chat that it was not told of yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overflow {
     count: u64,
@@ -17,18 +17,18 @@ pub struct Overflow {
 }
 
 impl Overflow {
-    /// How many alerts.
+    /// The number of alerts.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// For how many networks, at most [`OVERFLOW_NETWORK_LIMIT`]: that many then stands for at least as many.
+    /// The number of networks, at most [`OVERFLOW_NETWORK_LIMIT`]; a count at the limit means "at least".
     pub fn networks(&self) -> u64 {
-        // Those that some of the alerts were told of already are not taken off one by one.
+        // Networks of alerts that were reported already are not removed one by one.
         self.count.min(self.networks.len() as u64)
     }
 
-    /// One alert more, for this network where it is for one.
+    /// Adds an alert, with its network if it is about one.
     pub(super) fn add(&mut self, ssid: Option<&Ssid>) {
         self.count += 1;
         if let Some(ssid) = ssid {
@@ -36,7 +36,7 @@ impl Overflow {
         }
     }
 
-    /// All that `other` has.
+    /// Adds everything of `other`.
     pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
         other.networks.into_iter().for_each(|ssid| self.add_network(ssid));
@@ -48,8 +48,8 @@ impl Overflow {
         }
     }
 
-    /// What is left once the chat was told of so many; `None` where that is all.
-    pub(super) fn after_telling(&self, count: u64) -> Option<Self> {
+    /// The rest after the chat was told of `count` alerts; `None` if nothing is left.
+    pub(super) fn after_reporting(&self, count: u64) -> Option<Self> {
         let left = self.count.saturating_sub(count);
         (left > 0).then(|| Self { count: left, networks: self.networks.clone() })
     }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_and_networks_are_counted_within_the_bound() {
+    fn counts_alerts_and_a_bounded_number_of_networks() {
         let mut one = overflow(0..3);
         one.add(Some(&Ssid::from("net 1")));
         check(&one, 4, 3);
@@ -84,11 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn the_networks_go_with_the_last_alert() {
+    fn forgets_the_networks_with_the_last_alert() {
         let all = overflow(0..5);
-        let rest = all.after_telling(3).unwrap();
+        let rest = all.after_reporting(3).unwrap();
         check(&rest, 2, 2);
-        assert_eq!(rest.after_telling(2), None);
-        assert_eq!(rest.after_telling(9), None);
+        assert_eq!(rest.after_reporting(2), None);
+        assert_eq!(rest.after_reporting(9), None);
     }
 }

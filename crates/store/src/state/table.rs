@@ -1,4 +1,4 @@
-//! DirtyMap of one kind as the store sees them: bytes under bytes. Which kinds there are, `State` says.
+//! A table of rows as the store and snapshots see it: bytes under bytes.
 
 use std::borrow::Cow;
 
@@ -7,26 +7,48 @@ use serde::de::DeserializeOwned;
 
 use super::dirty_map::DirtyMap;
 
-pub(super) trait Table {
-    /// Hands over, as of this kind, what changed since [`Table::forget_changes`].
-    fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>));
-
-    /// Hands over every row, as of this kind.
-    fn rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>));
-
-    /// What stands under the key now.
-    fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>>;
-
-    /// Takes in what was handed over once, and counts it as no change.
-    fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error>;
-
-    fn forget_changes(&mut self);
-
-    /// What all rows take in the store, roughly.
-    fn bytes(&self) -> usize;
+/// The kinds of rows, each by the letter that it has in the store.
+pub(super) mod kind {
+    pub const DEVICE: u8 = b'd';
+    pub const NETWORK: u8 = b'k';
+    pub const NAME: u8 = b'n';
+    pub const WATCH: u8 = b'w';
+    pub const PATTERN: u8 = b'p';
+    pub const FOLLOW: u8 = b'f';
+    pub const MUTE: u8 = b'm';
+    pub const IGNORED: u8 = b'i';
+    pub const ALERT: u8 = b'o';
+    pub const OVERFLOW: u8 = b'v';
+    pub const COOLDOWN: u8 = b'c';
+    pub const LATEST_ALERTS: u8 = b'l';
+    pub const MIGRATED: u8 = b'g';
+    pub const ANSWERED: u8 = b'a';
+    pub const INVITATION: u8 = b'e';
+    pub const PAIRED: u8 = b'r';
+    pub const SIGNATURE: u8 = b's';
 }
 
-/// What a row of one of the small tables takes in the store, roughly.
+pub(super) trait Table {
+    /// Passes the rows that changed since [`Table::mark_clean`] to `take`, as of this kind.
+    fn dirty_rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>));
+
+    /// Passes every row to `take`, as of this kind.
+    fn rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>));
+
+    /// The current row of the key.
+    fn row(&self, key: &[u8]) -> Option<Cow<'_, [u8]>>;
+
+    /// Loads a row, or removes it for `None`. The row is not dirty then.
+    fn load(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), postcard::Error>;
+
+    /// Notes that all rows are saved.
+    fn mark_clean(&mut self);
+
+    /// Roughly the bytes that all rows take in the store.
+    fn stored_bytes(&self) -> usize;
+}
+
+/// Roughly the bytes that a row of a small table takes in the store.
 const ROW_BYTES: usize = 64;
 
 impl<K, V> Table for DirtyMap<K, V>
@@ -34,8 +56,8 @@ where
     K: Ord + Clone + Serialize + DeserializeOwned,
     V: PartialEq + Serialize + DeserializeOwned,
 {
-    fn changes(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
-        for (key, row) in self.changes() {
+    fn dirty_rows(&self, kind: u8, take: &mut dyn FnMut(PackedRow<'_>)) {
+        for (key, row) in self.dirty_rows() {
             take(PackedRow { kind, key: &packed(key), row: row.map(packed).as_deref() });
         }
     }
@@ -57,30 +79,30 @@ where
         Ok(())
     }
 
-    fn forget_changes(&mut self) {
-        self.forget_changes();
+    fn mark_clean(&mut self) {
+        self.mark_clean();
     }
 
-    fn bytes(&self) -> usize {
+    fn stored_bytes(&self) -> usize {
         self.len() * ROW_BYTES
     }
 }
 
 pub(super) fn packed(value: &impl Serialize) -> Vec<u8> {
-    // Only an integer or a text could fail to be packed into a growing buffer, and none does.
+    // Packing into a growing buffer does not fail for the types of rows.
     postcard::to_stdvec(value).unwrap_or_default()
 }
 
-/// Packs `value` behind what `bytes` has.
+/// Appends the packed `value` to `bytes`.
 pub(super) fn push(value: &impl Serialize, bytes: &mut Vec<u8>) {
     *bytes = postcard::to_extend(value, std::mem::take(bytes)).unwrap_or_default();
 }
 
-/// A row of any kind, as it stands among others.
+/// A row of any kind, with what it takes to tell it from others.
 pub(super) struct PackedRow<'a> {
     pub(super) kind: u8,
     pub(super) key: &'a [u8],
-    /// `None` where there is none any more.
+    /// `None` if the row was removed.
     pub(super) row: Option<&'a [u8]>,
 }
 

@@ -1,14 +1,20 @@
-//! A row of the state in its open form, which does not change with the bytes in which rows are packed.
+//! A row of the state in its open form, which does not depend on how rows are packed.
 
 use serde::{Deserialize, Serialize};
 
-use super::super::alerts::{Alert, Cooldown, Presence, WatchMatch};
+use super::super::alerts::{Alert, Presence, WatchMatch};
+use super::super::chats::{Invitation, Pairing};
+use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
-use super::super::table::PackedRow;
-use super::super::{
-    AddressName, DEVICES, Follow, HourHistogram, Ignored, Invitation, Mute, Network, Overflow, Pairing,
-    Totals, Watch,
-};
+use super::super::follows::Follow;
+use super::super::hour_histogram::HourHistogram;
+use super::super::mutes::{Ignored, Mute};
+use super::super::names::AddressName;
+use super::super::networks::Network;
+use super::super::overflow::Overflow;
+use super::super::table::{PackedRow, kind};
+use super::super::totals::Totals;
+use super::super::watches::Watch;
 use crate::event::{
     ChatId, CodeHash, DeviceKey, EvictionScope, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
     ssid_fields,
@@ -18,7 +24,7 @@ use dot11::{MacAddr, Signature, Ssid};
 /// A line of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "row", rename_all = "snake_case")]
-pub(in crate::state) enum Row {
+pub(in crate::state) enum SnapshotRow {
     Totals(Totals),
     Forgetting {
         addresses: EvictionScope,
@@ -77,7 +83,7 @@ pub(in crate::state) enum Row {
         chat: ChatId,
         probe: Offset,
         #[serde(flatten)]
-        alert: AlertForm,
+        alert: AlertJson,
     },
     Overflow {
         chat: ChatId,
@@ -122,7 +128,7 @@ pub(in crate::state) enum Row {
     },
 }
 
-/// The statistics of a device, as a snapshot and `probewatch export` have them.
+/// The statistics of a device in snapshots and in `probewatch export`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceJson {
     probe_count: u64,
@@ -130,24 +136,23 @@ pub struct DeviceJson {
     first_probe: Timestamp,
     last_probe: Timestamp,
     signal: Option<Signal>,
-    ssids: Vec<SsidForm>,
+    ssids: Vec<SsidCountJson>,
     probes_for_further_ssids: u64,
-    /// Pairs of an hour of the day in UTC and its probes; format 1 has none.
+    /// Pairs of an hour of the day in UTC and its number of probes; format 1 has none.
     #[serde(default)]
     probes_by_hour: HourHistogram,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SsidForm {
+struct SsidCountJson {
     #[serde(flatten, with = "ssid_fields")]
     ssid: Ssid,
     count: u64,
 }
 
-/// An alert; of one that a watched network was asked for, `ssid` and what is told of it stand beside the
-/// rest, as they did before there were others.
+/// An alert. The fields of a [`WatchMatch`] stand next to the others, as they did before there were other alerts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(in crate::state) struct AlertForm {
+pub(in crate::state) struct AlertJson {
     time: Timestamp,
     source: MacAddr,
     #[serde(flatten, with = "optional_ssid_fields")]
@@ -162,65 +167,73 @@ pub(in crate::state) struct AlertForm {
     presence: Option<Presence>,
 }
 
-impl Row {
+impl SnapshotRow {
     /// The address of a device's packed row.
     pub(super) fn address_in(packed: &PackedRow<'_>) -> Option<MacAddr> {
         postcard::from_bytes(packed.key).ok()
     }
 
-    /// The row that was packed; its kinds are those of [`State::tables`](super::State::tables).
+    /// Unpacks a row of any [`kind`].
     pub(in crate::state) fn unpack(packed: &PackedRow<'_>) -> Result<Self, postcard::Error> {
         let key = packed.key;
         let bytes = packed.row.ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
         Ok(match packed.kind {
-            DEVICES => {
+            kind::DEVICE => {
                 let device: Device = postcard::from_bytes(bytes)?;
                 Self::Device { address: postcard::from_bytes(key)?, statistics: device.into() }
             }
-            b'k' => Self::Network { ssid: postcard::from_bytes(key)?, network: postcard::from_bytes(bytes)? },
-            b'n' => Self::Name { address: postcard::from_bytes(key)?, name: postcard::from_bytes(bytes)? },
-            b'w' => {
+            kind::NETWORK => {
+                Self::Network { ssid: postcard::from_bytes(key)?, network: postcard::from_bytes(bytes)? }
+            }
+            kind::NAME => {
+                Self::Name { address: postcard::from_bytes(key)?, name: postcard::from_bytes(bytes)? }
+            }
+            kind::WATCH => {
                 let (ssid, chat) = postcard::from_bytes(key)?;
                 Self::Watch { ssid, chat, watch: postcard::from_bytes(bytes)? }
             }
-            b'p' => {
+            kind::PATTERN => {
                 let (pattern, chat) = postcard::from_bytes(key)?;
                 Self::Pattern { pattern, chat, watch: postcard::from_bytes(bytes)? }
             }
-            b'f' => {
+            kind::FOLLOW => {
                 let (device, chat) = postcard::from_bytes(key)?;
                 Self::Follow { device, chat, follow: postcard::from_bytes(bytes)? }
             }
-            b'm' => Self::Mute { chat: postcard::from_bytes(key)?, mute: postcard::from_bytes(bytes)? },
-            b'i' => {
+            kind::MUTE => Self::Mute { chat: postcard::from_bytes(key)?, mute: postcard::from_bytes(bytes)? },
+            kind::IGNORED => {
                 let (device, chat) = postcard::from_bytes(key)?;
                 Self::Ignored { device, chat, ignored: postcard::from_bytes(bytes)? }
             }
-            b'o' => {
+            kind::ALERT => {
                 let (chat, probe) = postcard::from_bytes(key)?;
                 let alert: Alert = postcard::from_bytes(bytes)?;
                 Self::Alert { chat, probe, alert: alert.into() }
             }
-            b'v' => {
+            kind::OVERFLOW => {
                 Self::Overflow { chat: postcard::from_bytes(key)?, overflow: postcard::from_bytes(bytes)? }
             }
-            b'c' => {
+            kind::COOLDOWN => {
                 let (chat, ssid, device) = postcard::from_bytes(key)?;
                 Self::Cooldown { chat, ssid, device, cooldown: postcard::from_bytes(bytes)? }
             }
-            b'l' => {
+            kind::LATEST_ALERTS => {
                 Self::LatestAlerts { chat: postcard::from_bytes(key)?, times: postcard::from_bytes(bytes)? }
             }
-            b'g' => Self::Migrated { from: postcard::from_bytes(key)?, to: postcard::from_bytes(bytes)? },
-            b'a' => {
+            kind::MIGRATED => {
+                Self::Migrated { from: postcard::from_bytes(key)?, to: postcard::from_bytes(bytes)? }
+            }
+            kind::ANSWERED => {
                 Self::Answered { event: postcard::from_bytes(key)?, update: postcard::from_bytes(bytes)? }
             }
-            b'e' => Self::Invitation {
+            kind::INVITATION => Self::Invitation {
                 code: postcard::from_bytes(key)?,
                 invitation: postcard::from_bytes(bytes)?,
             },
-            b'r' => Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? },
-            b's' => Self::Signature {
+            kind::PAIRED => {
+                Self::Paired { chat: postcard::from_bytes(key)?, pairing: postcard::from_bytes(bytes)? }
+            }
+            kind::SIGNATURE => Self::Signature {
                 signature: postcard::from_bytes(key)?,
                 elements: postcard::from_bytes(bytes)?,
             },
@@ -228,7 +241,7 @@ impl Row {
         })
     }
 
-    /// What the row is about, for a person.
+    /// A description of what the row is about.
     pub(in crate::state) fn subject(&self) -> String {
         match self {
             Self::Totals(_) => "totals".to_owned(),
@@ -240,13 +253,13 @@ impl Row {
             Self::Alert { chat, probe, .. } => format!("alert of event {probe} for chat {}", chat.0),
             Self::Overflow { chat, .. } => format!("overflow of chat {}", chat.0),
             Self::Pattern { pattern, chat, .. } => format!("watch of chat {} on {pattern:?}", chat.0),
-            Self::Follow { device, chat, .. } => format!("follow of chat {} on {}", chat.0, shown(device)),
+            Self::Follow { device, chat, .. } => format!("follow of chat {} on {}", chat.0, describe(device)),
             Self::Mute { chat, .. } => format!("mute of chat {}", chat.0),
             Self::Ignored { device, chat, .. } => {
-                format!("{}, which chat {} ignores", shown(device), chat.0)
+                format!("{}, which chat {} ignores", describe(device), chat.0)
             }
             Self::Cooldown { chat, ssid, device, .. } => {
-                format!("cool-down of chat {} for \"{ssid}\" by {}", chat.0, shown(device))
+                format!("cool-down of chat {} for \"{ssid}\" by {}", chat.0, describe(device))
             }
             Self::LatestAlerts { chat, .. } => format!("latest alerts of chat {}", chat.0),
             Self::Migrated { from, .. } => format!("what chat {} became", from.0),
@@ -270,7 +283,7 @@ impl From<Device> for DeviceJson {
             probes_for_further_ssids,
             hours: probes_by_hour,
         } = device;
-        let ssids = ssids.into_iter().map(|(ssid, count)| SsidForm { ssid, count }).collect();
+        let ssids = ssids.into_iter().map(|(ssid, count)| SsidCountJson { ssid, count }).collect();
         Self {
             probe_count,
             wildcard_count,
@@ -299,7 +312,7 @@ impl TryFrom<DeviceJson> for Device {
             probes_by_hour: hours,
         } = form;
         let ssids: Vec<(Ssid, u64)> =
-            ssids.into_iter().map(|SsidForm { ssid, count }| (ssid, count)).collect();
+            ssids.into_iter().map(|SsidCountJson { ssid, count }| (ssid, count)).collect();
         if !ssids.is_sorted_by(|(one, _), (next, _)| one < next) {
             return Err("its SSIDs are not in order, each once");
         }
@@ -316,14 +329,14 @@ impl TryFrom<DeviceJson> for Device {
     }
 }
 
-fn shown(device: &DeviceKey) -> String {
+fn describe(device: &DeviceKey) -> String {
     match device {
         DeviceKey::Name(name) => format!("{name:?}"),
         DeviceKey::Address(address) => address.to_string(),
     }
 }
 
-impl From<Alert> for AlertForm {
+impl From<Alert> for AlertJson {
     fn from(Alert { time, source, signal_dbm, watch_match, presence }: Alert) -> Self {
         let (ssid, pattern, reason, suppressed) = match watch_match {
             Some(WatchMatch { ssid, pattern, reason, suppressed }) => {
@@ -335,9 +348,9 @@ impl From<Alert> for AlertForm {
     }
 }
 
-impl From<AlertForm> for Alert {
-    fn from(form: AlertForm) -> Self {
-        let AlertForm { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence } = form;
+impl From<AlertJson> for Alert {
+    fn from(form: AlertJson) -> Self {
+        let AlertJson { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence } = form;
         let watch_match = ssid.map(|ssid| WatchMatch { ssid, pattern, reason, suppressed });
         Self { time, source, signal_dbm, watch_match, presence }
     }

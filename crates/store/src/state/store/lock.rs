@@ -1,24 +1,24 @@
-//! The lock that sled holds on its file: whether it is held, by whom, and the wait for one that was just let go.
+//! The lock that sled holds on its file: whether it is held, by whom, and waiting for its release.
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::StateStoreError;
+use super::error::StateStoreError;
 
 /// How long sled may hold its lock after it was closed.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The wait before its lock is tried again.
+/// The wait before the lock is tried again.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// What `open` gives once nothing holds the store's lock any more, as sled's own threads may for a moment after
-/// it was closed; or the error that names who does.
+/// Calls `open` until the store is not locked any more: sled's own threads may hold the lock for a moment after
+/// closing. Returns the error that names the holder after [`LOCK_TIMEOUT`].
 pub(super) fn once_unlocked<T>(open: impl Fn() -> Result<T, StateStoreError>) -> Result<T, StateStoreError> {
-    let asked = Instant::now();
+    let begun = Instant::now();
     loop {
         match open() {
-            Err(error) if error.may_be_lock() && asked.elapsed() < LOCK_TIMEOUT => {
+            Err(error) if error.may_be_lock() && begun.elapsed() < LOCK_TIMEOUT => {
                 std::thread::sleep(LOCK_POLL_INTERVAL)
             }
             opened => return opened,
@@ -26,7 +26,7 @@ pub(super) fn once_unlocked<T>(open: impl Fn() -> Result<T, StateStoreError>) ->
     }
 }
 
-/// The error that another process has the store, where one has it.
+/// The error that another process has locked the store, if one has.
 pub(super) fn locked(folder: &Path) -> Option<StateStoreError> {
     let path = folder.join("db");
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).ok()?;
@@ -39,7 +39,7 @@ pub(super) fn locked(folder: &Path) -> Option<StateStoreError> {
     }
 }
 
-/// The process that has locked the file, as Linux tells in proc(5)'s `/proc/locks`.
+/// The process that has locked the file, from `/proc/locks` (proc(5)).
 fn holder_of(path: &Path) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     let inode = fs::metadata(path).ok()?.ino().to_string();

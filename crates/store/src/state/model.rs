@@ -1,0 +1,276 @@
+//! The state itself: its tables, and what can be read from them.
+
+use super::alerts::Alerts;
+use super::chats::Chats;
+use super::device::Device;
+use super::device_row::DeviceRow;
+use super::devices::Devices;
+use super::dirty_map::DirtyMap;
+use super::follows::Follows;
+use super::mutes::Mutes;
+use super::names::Names;
+use super::networks::Networks;
+use super::table::{PackedRow, Table, kind};
+use super::totals::Totals;
+use super::watches::Watches;
+#[cfg(doc)]
+use crate::event::EventKind;
+use crate::event::{DeviceKey, EvictionScope, Offset, Timestamp};
+use dot11::{MacAddr, Signature};
+
+/// Signatures whose elements are kept. It bounds a flood of invented ones.
+const SIGNATURE_LIMIT: usize = 16_384;
+
+/// The fold of all events before [`State::next_offset`].
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    pub(super) devices: Devices,
+    pub(super) networks: Networks,
+    pub(super) names: Names,
+    pub(super) watches: Watches,
+    pub(super) follows: Follows,
+    pub(super) mutes: Mutes,
+    pub(super) alerts: Alerts,
+    pub(super) chats: Chats,
+    /// The elements behind each signature.
+    pub(super) signatures: DirtyMap<Signature, Vec<u8>>,
+    pub(super) totals: Totals,
+    pub(super) next: Offset,
+    /// The offset up to which the store has every change.
+    saved: Offset,
+    /// An [`EventKind::Evict`] that is not carried out to its end.
+    pub(super) eviction: Option<PendingEviction>,
+}
+
+/// An [`EventKind::Evict`] that is carried out shard by shard.
+#[derive(Debug, Clone)]
+pub(super) struct PendingEviction {
+    pub(super) addresses: EvictionScope,
+    pub(super) last_seen_before: Timestamp,
+    pub(super) next_shard: usize,
+}
+
+/// Every table of a state with its [`kind`], to read or, with `mut`, to change. The destructuring without `..`
+/// makes the compiler point here when a field is added.
+macro_rules! tables {
+    ($state:expr $(, $mut:tt)?) => {{
+        let State {
+            devices,
+            networks,
+            names,
+            watches,
+            follows,
+            mutes,
+            alerts,
+            chats,
+            signatures,
+            totals: _,
+            next: _,
+            saved: _,
+            eviction: _,
+        } = $state;
+        let Alerts { outbox, overflow, cooldowns, latest } = alerts;
+        let Chats { migrated, answered, invitations, paired } = chats;
+        let Mutes { mutes, ignored } = mutes;
+        [
+            (kind::DEVICE, devices),
+            (kind::NETWORK, networks),
+            (kind::NAME, &$($mut)? names.rows),
+            (kind::WATCH, &$($mut)? watches.rows),
+            (kind::PATTERN, &$($mut)? watches.patterns),
+            (kind::FOLLOW, &$($mut)? follows.rows),
+            (kind::MUTE, mutes),
+            (kind::IGNORED, ignored),
+            (kind::ALERT, outbox),
+            (kind::OVERFLOW, overflow),
+            (kind::COOLDOWN, &$($mut)? cooldowns.rows),
+            (kind::LATEST_ALERTS, latest),
+            (kind::MIGRATED, migrated),
+            (kind::ANSWERED, answered),
+            (kind::INVITATION, invitations),
+            (kind::PAIRED, paired),
+            (kind::SIGNATURE, signatures),
+        ]
+    }};
+}
+
+impl State {
+    /// The offset of the first event that is not folded in.
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// Counts over all devices.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The newest time of any event.
+    pub fn newest_time(&self) -> Option<Timestamp> {
+        self.totals.last_event.max(self.totals.last_probe)
+    }
+
+    /// The names of devices.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The watched networks.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
+    /// The networks that devices looked for by name.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// The followed devices.
+    pub fn follows(&self) -> &Follows {
+        &self.follows
+    }
+
+    /// The mutes of chats, and the devices that they ignore.
+    pub fn mutes(&self) -> &Mutes {
+        &self.mutes
+    }
+
+    /// The outbox, the cool-downs and the overflow.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
+    /// The paired chats, the invitations, the migrations and the handled updates.
+    pub fn chats(&self) -> &Chats {
+        &self.chats
+    }
+
+    /// The statistics of one address.
+    pub fn device(&self, address: MacAddr) -> Option<Device> {
+        self.devices.get(address)
+    }
+
+    /// The devices of one of the [`DEVICE_SHARDS`](super::DEVICE_SHARDS), in no order. A device stays in its shard,
+    /// so a reader of all devices can release the lock on the state between shards.
+    pub fn devices_of_shard(&self, shard: usize) -> impl Iterator<Item = DeviceRow<'_>> {
+        self.devices.shard(shard)
+    }
+
+    /// Every address that has statistics, in order.
+    pub fn addresses(&self) -> Vec<MacAddr> {
+        self.devices.addresses()
+    }
+
+    /// Of the device's addresses the one with the latest probe, and the time of that probe.
+    pub fn last_seen(&self, device: &DeviceKey) -> Option<(MacAddr, Timestamp)> {
+        let addresses = match device {
+            DeviceKey::Name(name) => self.names.addresses_of(name),
+            DeviceKey::Address(address) => vec![*address],
+        };
+        let seen =
+            addresses.into_iter().filter_map(|address| Some((address, self.devices.last_probe(address)?)));
+        seen.max_by_key(|(_, last)| *last)
+    }
+
+    /// The device that this address belongs to, as alerts see it.
+    pub fn device_key(&self, address: MacAddr) -> DeviceKey {
+        self.names.device_key(address)
+    }
+
+    /// Whether the elements behind `signature` are still to be kept.
+    pub fn wants_elements(&self, signature: Signature) -> bool {
+        self.signatures.len() < SIGNATURE_LIMIT && self.signatures.get(&signature).is_none()
+    }
+
+    /// Whether so many devices changed that they should be saved before more do.
+    pub fn is_save_due(&self) -> bool {
+        self.devices.is_save_due()
+    }
+
+    /// Whether any event was folded in since the last save.
+    pub fn has_unsaved_changes(&self) -> bool {
+        self.next != self.saved
+    }
+
+    /// Notes that the store has every change up to now.
+    pub fn mark_saved(&mut self) {
+        self.saved = self.next;
+        for (_, table) in self.tables_mut() {
+            table.mark_clean();
+        }
+    }
+
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 17] {
+        tables!(self)
+    }
+
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 17] {
+        tables!(self, mut)
+    }
+
+    /// Passes every row to `take`.
+    pub(super) fn for_each_row(&self, mut take: impl FnMut(PackedRow<'_>)) {
+        for (kind, table) in self.tables() {
+            table.rows(kind, &mut take);
+        }
+    }
+
+    /// Passes every row that changed since [`State::mark_saved`] to `take`.
+    pub(super) fn for_each_dirty_row(&self, mut take: impl FnMut(PackedRow<'_>)) {
+        for (kind, table) in self.tables() {
+            table.dirty_rows(kind, &mut take);
+        }
+    }
+
+    /// Whether the state has exactly this row.
+    pub(super) fn is_current(&self, row: &PackedRow<'_>) -> bool {
+        let mut tables = self.tables().into_iter();
+        let table = tables.find(|(kind, _)| *kind == row.kind);
+        table.is_some_and(|(_, table)| table.row(row.key).as_deref() == row.row)
+    }
+
+    /// Roughly the bytes that all rows take in the store.
+    pub(super) fn stored_bytes(&self) -> usize {
+        self.tables().iter().map(|(_, table)| table.stored_bytes()).sum()
+    }
+
+    /// Roughly the bytes that the changed rows take in the store.
+    pub(super) fn dirty_bytes(&self) -> usize {
+        self.devices.dirty_bytes()
+    }
+
+    /// Loads rows that [`PackedRow::push_to`] packed one after the other.
+    pub(super) fn load_rows(&mut self, mut rows: &[u8]) -> Result<(), postcard::Error> {
+        let mut tables = self.tables_mut();
+        while !rows.is_empty() {
+            let row = PackedRow::take_from(&mut rows)?;
+            let table = tables.iter_mut().find(|(kind, _)| *kind == row.kind);
+            let (_, table) = table.ok_or(postcard::Error::DeserializeBadEncoding)?;
+            table.load(row.key, row.row)?;
+        }
+        Ok(())
+    }
+
+    /// Completes a state of which all rows were loaded: the fold of all events before `next`.
+    pub(super) fn finish_loading(&mut self, next: Offset, totals: Totals) {
+        (self.next, self.saved, self.totals) = (next, next, totals);
+        self.alerts.cooldowns.index();
+    }
+}
+
+/// Equal states have the same rows, whichever of them are saved.
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.next == other.next
+            && self.totals == other.totals
+            && self.devices == other.devices
+            && self.networks == other.networks
+            && self.names == other.names
+            && self.watches == other.watches
+            && self.follows == other.follows
+            && self.mutes == other.mutes
+            && self.alerts == other.alerts
+            && self.chats == other.chats
+            && self.signatures == other.signatures
+    }
+}

@@ -1,0 +1,30 @@
+//! Counts over all devices.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Timestamp;
+
+/// Counts over all devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Probe requests.
+    pub probes: u64,
+    /// Those with a wildcard SSID.
+    pub wildcard_probes: u64,
+    /// Addresses in the state.
+    pub addresses: u64,
+    /// Those that are random.
+    pub random_addresses: u64,
+    /// Addresses that left the state because they sent no probe for long.
+    pub forgotten_addresses: u64,
+    /// The capture time of the latest probe.
+    pub last_probe: Option<Timestamp>,
+    /// The time of the newest event. Snapshots of older versions have none.
+    #[serde(default)]
+    pub last_event: Option<Timestamp>,
+    /// The latest probe's [`not_before`](crate::event::Probe::not_before): set if its sensor's clock was behind.
+    #[serde(default)]
+    pub last_mark: Option<Timestamp>,
+    /// Events that the log lost by damage.
+    pub lost_events: u64,
+}
