@@ -85,6 +85,7 @@ impl ServiceError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Telegram(error) => error.remedy(),
+            Self::Recorder(error) => error.remedy(),
             _ => None,
         }
     }

@@ -247,6 +247,8 @@ impl CliError {
             Self::Service(error) => error.remedy().map(Cow::from),
             Self::Config(error) => error.remedy(),
             Self::Client(error) => error.remedy().map(|remedy| remedy.to_owned().into()),
+            Self::Recorder(error) => error.remedy().map(Cow::from),
+            Self::Import(error) => error.remedy().map(Cow::from),
             _ => None,
         }
     }

@@ -201,13 +201,10 @@ fn a_snapshot_that_is_not_whole_is_told_with_its_line() {
     };
     let last = lines.len();
     check("", "the snapshot is empty");
-    check(&without(last - 1), &format!("cut off behind its line {}", last - 1));
-    check(&without(5), &format!("line {} of the snapshot cannot be used: it tells of", last - 1));
+    check(&without(last - 1), &format!("truncated after line {}", last - 1));
+    check(&without(5), &format!("line {} of the snapshot cannot be used: it counts", last - 1));
     check(&without(0), "line 1 of the snapshot cannot be used: no snapshot begins like this");
-    check(
-        &format!("{text}{{}}"),
-        &format!("line {} of the snapshot cannot be used: it stands behind", last + 1),
-    );
+    check(&format!("{text}{{}}"), &format!("line {} of the snapshot cannot be used: it follows", last + 1));
     check(
         &text.replace("\"format\":2", "\"format\":7"),
         "line 1 of the snapshot cannot be used: it is of format 7",

@@ -258,7 +258,7 @@ fn what_cannot_be_imported_leaves_all_as_it_was() {
     let import = |text: &str| data.run(&["import", "-", "--data-dir", &new], text);
     let cut = whole.rsplit_once("{\"end\"").unwrap().0;
     check(&import(""), 1, "the snapshot is empty; nothing was imported");
-    check(&import(cut), 1, "the snapshot is cut off behind its line ");
+    check(&import(cut), 1, "the snapshot is truncated after line ");
     check(&import("{}\n"), 1, "line 1 of the snapshot cannot be used: no snapshot begins like this");
     check(
         &import(&whole.replace("\"format\":2", "\"format\":9")),

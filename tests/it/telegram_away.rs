@@ -258,7 +258,8 @@ fn two_chats_that_become_one_keep_what_either_had() {
         fold_in(&mut state, event);
     }
     let cooldown = Duration::from_secs(60);
-    let policy = AlertPolicy { chats: vec![from, to], cooldown, max_age: Duration::MAX, capturing_since: None };
+    let policy =
+        AlertPolicy { chats: vec![from, to], cooldown, max_age: Duration::MAX, capturing_since: None };
     let heard = |state: &State, number: usize, ssid: &str, second: i64| {
         let ssid = RequestedSsid::Named(Ssid::from(ssid));
         let mut probe = probe(device(number).parse().unwrap(), ssid, second * 1_000_000);

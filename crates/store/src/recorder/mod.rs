@@ -109,11 +109,22 @@ pub enum RecorderError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The log cannot be read or written.
-    #[error("{0}; check the disk and who owns the data directory")]
+    #[error(transparent)]
     Log(#[from] LogError),
-    /// The state cannot be kept, even made anew.
+    /// The state can neither be used nor rebuilt.
     #[error(transparent)]
     Store(#[from] StateStoreError),
+}
+
+impl RecorderError {
+    /// What a person can do about it, unless the error says so itself.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Lock(_) => None,
+            Self::Log(_) => Some("check the disk and who owns the data directory"),
+            Self::Store(error) => error.remedy(),
+        }
+    }
 }
 
 /// The one writer of a data directory.

@@ -20,11 +20,7 @@ use crate::state::{Differences, SnapshotError, State, StateImage, StateStore};
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Something is there already.
-    #[error(
-        "{} is not empty: it holds {}; import into an empty directory, named with --data-dir",
-        data_dir.display(),
-        found.join(", ")
-    )]
+    #[error("{} is not empty: it holds {}", data_dir.display(), found.join(", "))]
     NotEmpty {
         /// The data directory.
         data_dir: PathBuf,
@@ -48,6 +44,17 @@ pub enum ImportError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+}
+
+impl ImportError {
+    /// What a person can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::NotEmpty { .. } => Some("import into an empty directory, named with --data-dir"),
+            Self::Recorder(error) => error.remedy(),
+            Self::List { .. } | Self::Snapshot(_) | Self::File(_) => None,
+        }
+    }
 }
 
 /// A data directory that nothing else uses as long as this lives.

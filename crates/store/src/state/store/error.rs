@@ -1,6 +1,5 @@
 //! What can be wrong with the state store.
 
-use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -51,10 +50,10 @@ pub enum StateStoreError {
 
 impl StateStoreError {
     /// What a person can do about it. For the other errors the recorder does it: it makes a new store.
-    pub fn remedy(&self) -> Option<Cow<'static, str>> {
+    pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Locked { .. } => Some("stop that first".into()),
-            Self::NoRoom { .. } => Some("free some disk space".into()),
+            Self::Locked { .. } => Some("stop that first"),
+            Self::NoRoom { .. } => Some("free some disk space"),
             _ => None,
         }
     }
