@@ -15,7 +15,7 @@ use super::cooldowns::{Cooldown, CooldownKey, Cooldowns};
 use super::dirty_map::DirtyMap;
 use super::names::Names;
 use super::overflow::Overflow;
-use crate::event::{AlertDecision, ChatId, DeviceKey, AlertOutcome, Offset, Pattern, Probe, Timestamp};
+use crate::event::{AlertDecision, AlertOutcome, ChatId, DeviceKey, Offset, Pattern, Probe, Timestamp};
 use dot11::{MacAddr, Ssid};
 
 /// Alerts that may wait for one chat.

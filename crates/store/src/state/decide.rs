@@ -8,7 +8,8 @@ use super::alerts::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
 use super::follows::Follow;
 use super::model::State;
 use crate::event::{
-    AlertDecision, ChatId, DeviceKey, Event, EventKind, AlertOutcome, LeaveDecision, Pattern, Probe, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, LeaveDecision, Pattern, Probe,
+    Timestamp,
 };
 use dot11::Ssid;
 

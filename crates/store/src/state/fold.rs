@@ -10,7 +10,9 @@ use super::chats::Invitation;
 use super::follows::Follow;
 use super::model::{PendingEviction, State};
 use super::names::{Names, normalized};
-use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, AlertOutcome, Offset, Probe, Timestamp};
+use crate::event::{
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, Offset, Probe, Timestamp,
+};
 use dot11::{MacAddr, RequestedSsid};
 
 impl State {
