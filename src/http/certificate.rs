@@ -70,7 +70,7 @@ impl Certificate {
     ///
     /// # Errors
     /// [`CertificateError`] where none can be made.
-    pub fn kept_in(file: &Path, host: &str) -> Result<Self, CertificateError> {
+    pub fn load_or_create(file: &Path, host: &str) -> Result<Self, CertificateError> {
         let host = ServerName::try_from(host)?;
         match read(file, &host) {
             Ok(certificate) => return Ok(certificate),
@@ -168,7 +168,7 @@ mod tests {
     fn it_stays_the_same_until_it_does_not_serve() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("webhook.pem");
-        let kept = |host: &str| Certificate::kept_in(&file, host).unwrap().to_pem();
+        let kept = |host: &str| Certificate::load_or_create(&file, host).unwrap().to_pem();
         let long = format!("{}.example.org", ["a".repeat(60), "b".repeat(60)].join("."));
         for host in ["bot.example.org", "203.0.113.7", &long, "xn--bcher-kva.example"] {
             let made = kept(host);
@@ -201,8 +201,9 @@ mod tests {
 
     #[test]
     fn without_a_disk_it_serves_all_the_same() {
-        let kept = Certificate::kept_in(Path::new("/nonexistent/webhook.pem"), "bot.example.org").unwrap();
+        let kept =
+            Certificate::load_or_create(Path::new("/nonexistent/webhook.pem"), "bot.example.org").unwrap();
         assert!(kept.to_pem().starts_with("-----BEGIN CERTIFICATE-----\n"));
-        assert!(Certificate::kept_in(Path::new("/nonexistent/webhook.pem"), "no host").is_err());
+        assert!(Certificate::load_or_create(Path::new("/nonexistent/webhook.pem"), "no host").is_err());
     }
 }

@@ -21,9 +21,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::api::{Api, RequestError};
+use super::api::Api;
 use super::bot_commands;
 use super::outgoing::telegram_id;
+use super::request_error::RequestError;
 use super::sender::Sender;
 use crate::chat::views::access::{self as views, ListedChat, refused};
 use crate::chat::{AccessControl, BoxFuture, PressReply, Reply, views::change_failed};
@@ -199,10 +200,10 @@ impl Access {
         if chat.0 > 0 {
             return true;
         }
-        match self.api.ask(&LeaveChat::new(telegram_id(chat))).await {
+        match self.api.request(&LeaveChat::new(telegram_id(chat))).await {
             Ok(_) => true,
             // The bot was put out of it, or it is no more.
-            Err(RequestError::Never(why)) => {
+            Err(RequestError::Refused(why)) => {
                 info!(event = "chat_already_left", %chat, reason = %why, "the bot is no longer in a removed chat");
                 true
             }

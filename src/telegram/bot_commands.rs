@@ -12,8 +12,10 @@ use teloxide::requests::Payload;
 use teloxide::types::{BotCommand, BotCommandScope, Recipient};
 use tracing::{debug, warn};
 
-use super::api::{Api, Backoff, RequestError};
+use super::api::Api;
+use super::backoff::Backoff;
 use super::outgoing::telegram_id;
+use super::request_error::RequestError;
 use super::sender::Sender;
 use crate::chat::commands::{self, Command};
 use crate::event::ChatId;
@@ -77,7 +79,7 @@ where
     P: Payload + Serialize + Send + Sync + 'static,
     P::Output: DeserializeOwned,
 {
-    if let Err(RequestError::Later(..)) = api.ask(&payload).await {
+    if let Err(RequestError::Temporary { .. }) = api.request(&payload).await {
         let api = api.clone();
         tokio::spawn(async move { until_taken(&api, &payload, TRIES).await });
     }
@@ -91,17 +93,17 @@ where
 {
     let mut backoff = Backoff::default();
     for number in 1..=tries {
-        let (named, why) = match api.ask(payload).await {
+        let (retry_after, reason) = match api.request(payload).await {
             Ok(_) => return,
-            Err(RequestError::Later(named, why)) => (named, why),
+            Err(RequestError::Temporary { retry_after, reason }) => (retry_after, reason),
             // Telegram knows no chat that never wrote to the bot; its menu is set at the next start.
             Err(refused) => {
                 return debug!(method = P::NAME, error = %refused, "Telegram refused a command menu");
             }
         };
-        let wait = backoff.next(named);
+        let wait = backoff.next(retry_after);
         if number == 1 {
-            warn!(method = P::NAME, error = %why, "could not set a command menu; trying again");
+            warn!(method = P::NAME, error = %reason, "could not set a command menu; trying again");
         }
         tokio::time::sleep(wait).await;
     }

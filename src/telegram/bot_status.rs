@@ -1,4 +1,4 @@
-//! What the Bot API server says of the bot and its webhook, asked once: for who looks whether all is well.
+//! Asks the Bot API server once what it knows of the bot and its webhook, for `doctor`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,24 +9,25 @@ use teloxide::payloads::{GetMe, GetWebhookInfo};
 use teloxide::requests::Payload;
 use url::Url;
 
-use super::api::{Api, RequestError};
+use super::api::Api;
+use super::request_error::RequestError;
 use super::{RequestMetrics, TelegramError, webhook};
 use crate::config::{Telegram, Tls, Updates};
 use crate::event::Timestamp;
 
-/// How long one answer may take.
+/// How long one response may take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What the server said, and what the configuration says of it.
+/// What the server knows of the bot, and the webhook as it is configured.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BotStatus {
     /// The server's host.
     pub server: String,
-    /// Where it is to post; `None` where the bot polls.
-    pub wanted: Option<ConfiguredWebhook>,
-    /// The bot's name, without the `@`.
+    /// The configured webhook; `None` if the bot polls.
+    pub configured: Option<ConfiguredWebhook>,
+    /// The bot's username, without the `@`.
     pub bot: Result<String, QueryError>,
-    /// What it knows of the webhook.
+    /// The webhook that the server knows.
     pub webhook: Result<WebhookStatus, QueryError>,
 }
 
@@ -35,41 +36,41 @@ pub struct BotStatus {
 pub struct ConfiguredWebhook {
     /// Who serves TLS.
     pub tls: Tls,
-    /// Where the bot listens.
+    /// The address on which the bot listens.
     pub listen: SocketAddr,
-    /// The port to which the server posts.
-    pub outside: u16,
+    /// The port of the public address, to which the server posts.
+    pub public_port: u16,
 }
 
-/// Why the server said nothing.
+/// Why the server gave no answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum QueryError {
-    /// It does not know the token.
+    /// It rejects the token.
     Token,
-    /// There was no answer in time.
+    /// It did not respond in time.
     TimedOut,
     /// Another reason.
     Failed(String),
 }
 
-/// What the server knows of the webhook. Its path, which nobody is to know, is not part of it.
+/// The webhook that the server knows (Bot API, `WebhookInfo`), without its secret path.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookStatus {
-    /// The host that it posts to, where a webhook is set.
+    /// The host to which the server posts; `None` if no webhook is set.
     pub host: Option<String>,
-    /// Whether that is the configured address.
-    pub is_ours: bool,
-    /// Whether it trusts a certificate that was uploaded, and no other.
+    /// Whether the webhook is set to the configured address, or neither is there.
+    pub matches_configuration: bool,
+    /// Whether the server accepts an uploaded certificate and no other.
     pub has_certificate: bool,
-    /// Updates that wait.
+    /// The number of updates that wait for delivery.
     pub pending: u64,
-    /// When posting failed last, and what the server says of it.
+    /// When a delivery last failed, and the server's message.
     pub last_error: Option<(Timestamp, String)>,
 }
 
-/// What is read of the answer to `getWebhookInfo`.
+/// The fields of `WebhookInfo` that are read.
 #[derive(Deserialize)]
-struct Info {
+struct WebhookInfo {
     #[serde(default)]
     url: String,
     #[serde(default)]
@@ -80,56 +81,56 @@ struct Info {
     last_error_message: Option<String>,
 }
 
-/// Asks the server of `settings`.
+/// Asks the server of `settings` for the bot's and the webhook's status.
 ///
 /// # Errors
-/// [`TelegramError`] where there is no client to be had.
+/// [`TelegramError::Client`] if the HTTP client cannot be built.
 pub async fn query_bot_status(settings: &Telegram) -> Result<BotStatus, TelegramError> {
     #[derive(Deserialize)]
-    struct Named {
+    struct User {
         username: String,
     }
     let api = Api::new(settings, RequestMetrics::default())?;
-    let (bot, info) =
-        tokio::join!(ask::<_, Named>(&api, GetMe::new()), ask::<_, Info>(&api, GetWebhookInfo::new()));
-    let (expected, wanted) = match &settings.updates {
-        Updates::Webhook(configured) => {
-            let outside = configured.url.port_or_known_default().unwrap_or_default();
-            let wanted = ConfiguredWebhook { tls: configured.tls, listen: configured.listen, outside };
-            (Some(webhook::address(configured, &settings.token)), Some(wanted))
+    let (bot, info) = tokio::join!(
+        query::<_, User>(&api, GetMe::new()),
+        query::<_, WebhookInfo>(&api, GetWebhookInfo::new())
+    );
+    let (expected, configured) = match &settings.updates {
+        Updates::Webhook(webhook) => {
+            let public_port = webhook.url.port_or_known_default().unwrap_or_default();
+            let configured = ConfiguredWebhook { tls: webhook.tls, listen: webhook.listen, public_port };
+            (Some(webhook::public_url(webhook, &settings.token)), Some(configured))
         }
         Updates::Polling => (None, None),
     };
     Ok(BotStatus {
         server: settings.api_url.host_str().unwrap_or_default().to_owned(),
-        wanted,
+        configured,
         bot: bot.map(|bot| bot.username),
-        webhook: info.map(|info| info.compared(expected.as_ref())),
+        webhook: info.map(|info| info.into_status(expected.as_ref())),
     })
 }
 
-async fn ask<P: Payload + serde::Serialize, T: DeserializeOwned>(
-    api: &Api,
-    payload: P,
-) -> Result<T, QueryError> {
-    match tokio::time::timeout(RESPONSE_TIMEOUT, api.ask_for(&payload)).await {
-        Ok(Ok(answer)) => Ok(answer),
+async fn query<P: Payload + Serialize, T: DeserializeOwned>(api: &Api, payload: P) -> Result<T, QueryError> {
+    match tokio::time::timeout(RESPONSE_TIMEOUT, api.request_as(&payload)).await {
+        Ok(Ok(result)) => Ok(result),
         Ok(Err(RequestError::Token)) => Err(QueryError::Token),
-        Ok(Err(failure)) => Err(QueryError::Failed(failure.to_string())),
+        Ok(Err(error)) => Err(QueryError::Failed(error.to_string())),
         Err(_) => Err(QueryError::TimedOut),
     }
 }
 
-impl Info {
-    fn compared(self, expected: Option<&Url>) -> WebhookStatus {
-        let set = self.url.parse::<Url>().ok();
-        let is_ours = set.as_ref() == expected;
-        let host = set.and_then(|url| Some(url.host_str()?.to_owned()));
+impl WebhookInfo {
+    /// The status, compared with the `expected` address.
+    fn into_status(self, expected: Option<&Url>) -> WebhookStatus {
+        let url = self.url.parse::<Url>().ok();
+        let matches_configuration = url.as_ref() == expected;
+        let host = url.and_then(|url| Some(url.host_str()?.to_owned()));
         let time = Timestamp::from_micros(self.last_error_date.unwrap_or_default().saturating_mul(1_000_000));
         let last_error = self.last_error_message.map(|message| (time, message));
         WebhookStatus {
             host,
-            is_ours,
+            matches_configuration,
             has_certificate: self.has_custom_certificate,
             pending: self.pending_update_count,
             last_error,

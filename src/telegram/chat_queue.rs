@@ -1,7 +1,9 @@
-//! One chat's updates one after the other, different chats' at the same time.
+//! Orders updates: those of one chat are handled one after the other, those of different chats concurrently.
 //!
-//! What must hold: whoever enters a chat's lane first has the first turn, and a turn ends when its value goes,
-//! also where what it was for is broken off. A lane is gone with its last turn.
+//! Invariants:
+//! - Tickets of one chat are served in the order in which they were taken.
+//! - Dropping a ticket serves the next one, even if the task that held it was cancelled.
+//! - A chat's queue exists only while it has tickets.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -11,36 +13,36 @@ use tokio::sync::oneshot;
 
 use crate::event::ChatId;
 
-/// A lane for each chat that has something to be done; `None` is for all that is no chat's.
+/// A queue for each chat with tickets. `None` is the queue of all updates that belong to no served chat.
 #[derive(Debug, Default)]
 pub(super) struct ChatQueues(Mutex<HashMap<Option<ChatId>, ChatQueue>>);
 
 #[derive(Debug, Default)]
 struct ChatQueue {
-    /// Ends with the last turn that was given.
+    /// Closes when the last ticket is dropped.
     last: Option<oneshot::Receiver<Infallible>>,
-    turns: usize,
+    tickets: usize,
 }
 
-/// A turn in a chat's lane.
+/// A place in a chat's queue.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    lanes: Arc<ChatQueues>,
+    queues: Arc<ChatQueues>,
     chat: Option<ChatId>,
-    before: Option<oneshot::Receiver<Infallible>>,
-    /// Nothing is ever sent: the next turn begins when this is gone.
-    _end: oneshot::Sender<Infallible>,
+    previous: Option<oneshot::Receiver<Infallible>>,
+    /// Never sends: dropping it closes the channel on which the next ticket waits.
+    _done: oneshot::Sender<Infallible>,
 }
 
 impl ChatQueues {
-    /// The turn behind all that were given for this chat.
-    pub(super) fn enter(self: &Arc<Self>, chat: Option<ChatId>) -> Ticket {
-        let (end, ended) = oneshot::channel();
-        let mut lanes = self.lock();
-        let lane = lanes.entry(chat).or_default();
-        let before = lane.last.replace(ended);
-        lane.turns += 1;
-        Ticket { lanes: Arc::clone(self), chat, before, _end: end }
+    /// Takes the next ticket of this chat.
+    pub(super) fn take_ticket(self: &Arc<Self>, chat: Option<ChatId>) -> Ticket {
+        let (done, closed) = oneshot::channel();
+        let mut queues = self.lock();
+        let queue = queues.entry(chat).or_default();
+        let previous = queue.last.replace(closed);
+        queue.tickets += 1;
+        Ticket { queues: Arc::clone(self), chat, previous, _done: done }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Option<ChatId>, ChatQueue>> {
@@ -49,28 +51,28 @@ impl ChatQueues {
 }
 
 impl Ticket {
-    /// Waits until all turns before this one have ended.
-    pub(super) async fn begin(&mut self) {
-        if let Some(before) = &mut self.before {
-            // It ends with an error, and with nothing else.
-            let _ = before.await;
-            self.before = None;
+    /// Waits until all earlier tickets of the chat are dropped.
+    pub(super) async fn served(&mut self) {
+        if let Some(previous) = &mut self.previous {
+            // Nothing is ever sent, so this returns an error when the channel closes.
+            let _ = previous.await;
+            self.previous = None;
         }
     }
 
-    /// How many turns of the chat, this one among them, have not ended.
-    pub(super) fn waiting(&self) -> usize {
-        self.lanes.lock().get(&self.chat).map_or(0, |lane| lane.turns)
+    /// How many tickets the chat holds, including this one.
+    pub(super) fn queue_length(&self) -> usize {
+        self.queues.lock().get(&self.chat).map_or(0, |queue| queue.tickets)
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut lanes = self.lanes.lock();
-        if let Some(lane) = lanes.get_mut(&self.chat) {
-            lane.turns -= 1;
-            if lane.turns == 0 {
-                lanes.remove(&self.chat);
+        let mut queues = self.queues.lock();
+        if let Some(queue) = queues.get_mut(&self.chat) {
+            queue.tickets -= 1;
+            if queue.tickets == 0 {
+                queues.remove(&self.chat);
             }
         }
     }
@@ -81,16 +83,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn turns_come_in_order_and_chats_do_not_wait_for_each_other() {
-        let lanes = Arc::new(ChatQueues::default());
+    async fn serves_a_chat_in_order_and_chats_independently() {
+        let queues = Arc::new(ChatQueues::default());
         let [alice, bob] = [1, 2].map(|chat| Some(ChatId(chat)));
-        let mut first = lanes.enter(alice);
-        let mut second = lanes.enter(alice);
-        let mut third = lanes.enter(alice);
-        let mut other = lanes.enter(bob);
-        first.begin().await;
-        other.begin().await;
-        assert_eq!((first.waiting(), other.waiting()), (3, 1));
+        let mut first = queues.take_ticket(alice);
+        let mut second = queues.take_ticket(alice);
+        let mut third = queues.take_ticket(alice);
+        let mut other = queues.take_ticket(bob);
+        first.served().await;
+        other.served().await;
+        assert_eq!((first.queue_length(), other.queue_length()), (3, 1));
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |number: u32| {
             let order = Arc::clone(&order);
@@ -99,12 +101,12 @@ mod tests {
         let (note_second, note_third) = (note(2), note(3));
         let waiting = tokio::join!(
             async {
-                third.begin().await;
+                third.served().await;
                 note_third();
                 drop(third);
             },
             async {
-                second.begin().await;
+                second.served().await;
                 note_second();
                 drop(second);
             },
@@ -116,6 +118,6 @@ mod tests {
         assert_eq!(waiting, ((), (), ()));
         assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
         drop(other);
-        assert!(lanes.lock().is_empty());
+        assert!(queues.lock().is_empty());
     }
 }

@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use super::access::Access;
 use super::api::Api;
 use super::chat_queue::{ChatQueues, Ticket};
-use super::incoming::{IncomingMessage, Me, bare_code};
+use super::incoming::{BotIdentity, IncomingMessage, bare_code};
 use super::outgoing::Destination;
 use super::progress_indicator::with_progress;
 use super::rate_limiter::RateLimiter;
@@ -55,7 +55,7 @@ type Handled = Arc<OnceCell<()>>;
 
 /// Handles updates.
 pub(super) struct Handler {
-    me: Me,
+    me: BotIdentity,
     api: Api,
     sender: Sender,
     access: Arc<Access>,
@@ -70,7 +70,7 @@ pub(super) struct Handler {
 
 impl Handler {
     pub(super) fn new(
-        me: Me,
+        me: BotIdentity,
         api: Api,
         sender: Sender,
         access: Arc<Access>,
@@ -95,13 +95,13 @@ impl Handler {
     /// Takes the update's turn in its chat, which comes in the order of these calls. What is returned handles
     /// it to its end: then a change is on disk and the reply is out. One that comes again meanwhile waits for
     /// the same end, and takes over where the first was broken off.
-    pub(super) fn begin(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn handle(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
         // Strangers share a lane: of those that come with the same code, the first is let in.
         let served = chat_of(&update.kind).filter(|chat| self.sender.serves(*chat));
-        let mut turn = self.queues.enter(served);
+        let mut turn = self.queues.take_ticket(served);
         let handler = Arc::clone(self);
         async move {
-            turn.begin().await;
+            turn.served().await;
             handler.handled_of(update.id).get_or_init(|| handler.act_on(update, &turn)).await;
         }
     }
@@ -123,7 +123,7 @@ impl Handler {
         if let Some((before, now)) = migration(message)
             && self.sender.serves(before)
         {
-            if let Err(error) = self.sender.follow(before, now).await {
+            if let Err(error) = self.sender.record_migration(before, now).await {
                 warn!(from = %before, to = %now, %error, "could not record that a group became a supergroup");
             }
             return;
@@ -137,7 +137,7 @@ impl Handler {
         }
         self.access.note_name(chat, name_of(&message.chat));
         if matches!(heard, IncomingMessage::Text { .. }) {
-            self.sender.note_topic(place);
+            self.sender.record_topic(place);
         }
         let answer = match heard {
             IncomingMessage::Text { text, in_reply_to } => {
@@ -150,7 +150,7 @@ impl Handler {
                 let work = async |progress| self.chat.answer(heard, &progress).await;
                 with_progress(&self.sender, place, work).await
             }
-            IncomingMessage::Wordless if self.hints.try_acquire(chat, Instant::now()) => {
+            IncomingMessage::WithoutText if self.hints.try_acquire(chat, Instant::now()) => {
                 views::wordless().into()
             }
             IncomingMessage::Forwarded if self.hints.try_acquire(chat, Instant::now()) => {
@@ -158,7 +158,7 @@ impl Handler {
             }
             _ => return,
         };
-        self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await;
+        self.sender.reply(place, &answer, turn.queue_length() > QUEUE_LIMIT).await;
     }
 
     async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Ticket) {
@@ -166,7 +166,7 @@ impl Handler {
         let Some(under) = &query.message else { return self.end_press(query, None).await };
         let place = match under {
             MaybeInaccessibleMessage::Regular(message) => {
-                Destination { answers: None, ..destination_of(message) }
+                Destination { reply_to: None, ..destination_of(message) }
             }
             MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
         };
@@ -176,7 +176,7 @@ impl Handler {
         if self.has_acted_on(update) {
             return self.end_press(query, None).await;
         }
-        self.sender.note_topic(place);
+        self.sender.record_topic(place);
         let press = ButtonPress {
             chat: place.chat,
             data: query.data.as_deref().unwrap_or_default(),
@@ -190,18 +190,20 @@ impl Handler {
         };
         match pressed {
             PressReply::Notify(text) if is_ended => {
-                self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > QUEUE_LIMIT).await;
+                self.sender.reply(place, &Text::plain(text).into(), turn.queue_length() > QUEUE_LIMIT).await;
             }
             PressReply::Notify(text) => self.end_press(query, Some(text)).await,
             PressReply::Send(answer) => {
                 if !is_ended {
                     self.end_press(query, None).await;
                 }
-                self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await;
+                self.sender.reply(place, &answer, turn.queue_length() > QUEUE_LIMIT).await;
             }
             PressReply::NotifyAndEdit(text, answer) => {
                 if is_ended {
-                    self.sender.reply(place, &Text::plain(text).into(), turn.waiting() > QUEUE_LIMIT).await;
+                    self.sender
+                        .reply(place, &Text::plain(text).into(), turn.queue_length() > QUEUE_LIMIT)
+                        .await;
                 } else {
                     self.end_press(query, Some(text)).await;
                 }
@@ -216,7 +218,7 @@ impl Handler {
                 }
                 match under.regular_message().filter(|message| becomes(message, &answer)) {
                     Some(message) => self.sender.edit(place, message.id, &answer).await,
-                    None => self.sender.reply(place, &answer, turn.waiting() > QUEUE_LIMIT).await,
+                    None => self.sender.reply(place, &answer, turn.queue_length() > QUEUE_LIMIT).await,
                 }
             }
         }
@@ -227,7 +229,7 @@ impl Handler {
         let mut request = AnswerCallbackQuery::new(query.id.clone());
         request.text = text.map(|text| text.chars().take(TOLD_LIMIT).collect());
         // Telegram takes it for some seconds only; what the press did is done all the same.
-        if let Err(failure) = self.api.ask(&request).await {
+        if let Err(failure) = self.api.request(&request).await {
             debug!(error = %failure, "could not answer a button press");
         }
     }
@@ -338,7 +340,7 @@ fn destination_of(message: &Message) -> Destination {
     Destination {
         chat: ChatId(message.chat.id.0),
         topic: message.thread_id.filter(|_| message.is_topic_message),
-        answers: (!message.chat.is_private()).then_some(message.id),
+        reply_to: (!message.chat.is_private()).then_some(message.id),
     }
 }
 

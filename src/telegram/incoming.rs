@@ -1,8 +1,8 @@
-//! What a message asks of the bot, before it is read.
+//! Parses updates, and decides whether a message is meant for the bot.
 //!
-//! In a private chat everything is for the bot. In a group people speak with each other: the bot hears its own
-//! commands, what mentions it, and replies to its messages, and keeps silent else. What another bot wrote, or
-//! someone else wrote and a person passed on, is nobody's wish.
+//! In a private chat every message is. In a group people talk to each other: the bot takes its own commands, messages
+//! that mention it, and replies to its messages, and ignores the rest (compare Bot API, "Privacy mode"). It ignores
+//! messages of other bots and forwarded messages: neither is a request of the sender's own.
 
 use serde_json::Value;
 use teloxide::types::{Message, MessageKind, Update, UpdateKind, UserId};
@@ -10,14 +10,14 @@ use tracing::warn;
 
 use crate::chat::commands;
 
-/// An update as Telegram has put it. The marks in its texts are left out: nobody here looks at them, and a kind
-/// of mark that teloxide does not know yet would hide the whole message.
+/// Parses an update without the entities of its texts: they are not used, and teloxide would reject a whole message
+/// for one entity of a kind that it does not know.
 ///
 /// # Errors
-/// Where it is none.
-pub(super) fn read_update(mut update: Value) -> Result<Update, serde_json::Error> {
-    leave_out_marks(&mut update);
-    // teloxide reads the kind of an update from text alone.
+/// If the value is not an update.
+pub(super) fn parse_update(mut update: Value) -> Result<Update, serde_json::Error> {
+    remove_entities(&mut update);
+    // teloxide can only parse the kind of an update from text.
     let update: Update = serde_json::from_str(&update.to_string())?;
     if let UpdateKind::Error(_) = update.kind {
         warn!(update = update.id.0, "ignored an update of an unknown form");
@@ -25,127 +25,127 @@ pub(super) fn read_update(mut update: Value) -> Result<Update, serde_json::Error
     Ok(update)
 }
 
-fn leave_out_marks(value: &mut Value) {
+fn remove_entities(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|name, _| !["entities", "caption_entities"].contains(&name.as_str()));
-            fields.values_mut().for_each(leave_out_marks);
+            fields.values_mut().for_each(remove_entities);
         }
-        Value::Array(items) => items.iter_mut().for_each(leave_out_marks),
+        Value::Array(items) => items.iter_mut().for_each(remove_entities),
         _ => {}
     }
 }
 
-/// Who the bot is.
+/// The bot's own user (Bot API, `getMe`).
 #[derive(Debug, Clone)]
-pub(super) struct Me {
+pub(super) struct BotIdentity {
     pub(super) id: UserId,
     /// Without the `@`.
     pub(super) username: String,
 }
 
-/// What a message asks of the bot.
+/// A message as the bot understands it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum IncomingMessage {
-    /// It says this.
+    /// A text for the bot.
     Text {
         text: String,
-        /// The message of the bot's that it is a reply to.
+        /// The text of the bot's message that this one replies to.
         in_reply_to: Option<String>,
     },
-    /// A sticker, a voice, a picture without words, to the bot alone.
-    Wordless,
-    /// A message of someone else's that was passed on, to the bot alone.
+    /// A message without text in a private chat: a sticker, a voice message, a picture.
+    WithoutText,
+    /// A forwarded message in a private chat.
     Forwarded,
-    /// Nothing.
-    Nothing,
+    /// Not for the bot.
+    Ignored,
 }
 
-impl Me {
-    /// What `message` asks of the bot.
+impl BotIdentity {
+    /// Decides whether `message` is meant for the bot, and what it contains.
     pub(super) fn classify(&self, message: &Message) -> IncomingMessage {
-        // Admins who hide, and channels that write in a group, do so through a bot of Telegram's.
-        let is_bots = message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none();
-        if is_bots || message.is_automatic_forward() {
-            return IncomingMessage::Nothing;
+        // Anonymous admins and channels write through a bot of Telegram's; those messages have a `sender_chat`.
+        let is_from_bot =
+            message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none();
+        if is_from_bot || message.is_automatic_forward() {
+            return IncomingMessage::Ignored;
         }
         let is_private = message.chat.is_private();
+        let in_private = |incoming| if is_private { incoming } else { IncomingMessage::Ignored };
         if message.forward_origin().is_some() {
-            return if is_private { IncomingMessage::Forwarded } else { IncomingMessage::Nothing };
+            return in_private(IncomingMessage::Forwarded);
         }
         let Some(text) = message.text().or(message.caption()) else {
-            let is_service = !matches!(message.kind, MessageKind::Common(_) | MessageKind::Dice(_));
-            return if is_private && !is_service {
-                IncomingMessage::Wordless
+            let is_from_user = matches!(message.kind, MessageKind::Common(_) | MessageKind::Dice(_));
+            return if is_from_user {
+                in_private(IncomingMessage::WithoutText)
             } else {
-                IncomingMessage::Nothing
+                IncomingMessage::Ignored
             };
         };
-        let in_reply_to = self.replied_to(message);
-        let text = match (is_private, in_reply_to.is_some()) {
-            (true, _) => (!is_for_another(text, &self.username)).then(|| text.to_owned()),
-            (false, is_reply) => self.meant(text, is_reply),
+        let in_reply_to = self.text_replied_to(message);
+        let text = if is_private {
+            (!self.is_for_another_bot(text)).then(|| text.to_owned())
+        } else {
+            self.text_for_bot(text, in_reply_to.is_some())
         };
-        text.map_or(IncomingMessage::Nothing, |text| IncomingMessage::Text { text, in_reply_to })
+        text.map_or(IncomingMessage::Ignored, |text| IncomingMessage::Text { text, in_reply_to })
     }
 
-    /// The message of the bot's that this one is a reply to.
-    fn replied_to(&self, message: &Message) -> Option<String> {
-        let replied = message.reply_to_message()?;
-        let is_mine = replied.from.as_ref().is_some_and(|from| from.id == self.id);
-        is_mine.then(|| replied.text().or(replied.caption()).map(str::to_owned)).flatten()
+    /// The text of the bot's message that this one replies to.
+    fn text_replied_to(&self, message: &Message) -> Option<String> {
+        let original = message.reply_to_message()?;
+        let is_own = original.from.as_ref().is_some_and(|from| from.id == self.id);
+        is_own.then(|| original.text().or(original.caption()).map(str::to_owned)).flatten()
     }
 
-    /// What is said to the bot in a group, where anything is.
-    fn meant(&self, text: &str, is_reply: bool) -> Option<String> {
-        let is_command = text.trim_start().starts_with('/');
-        if is_command && is_for_another(text, &self.username) {
+    /// The part of a text in a group that is meant for the bot.
+    fn text_for_bot(&self, text: &str, is_reply: bool) -> Option<String> {
+        if self.is_for_another_bot(text) {
             return None;
         }
         if let Some(text) = without_mention(text, &self.username) {
             return Some(text);
         }
-        // A command that does not exist is another bot's, unless it carries this one's name.
-        (is_reply || is_command && (names_me(text, &self.username) || exists(text))).then(|| text.to_owned())
+        // An unknown command belongs to another bot, unless it names this one.
+        let is_own_command = command(text).is_some_and(|(_, bot)| {
+            bot.is_some_and(|bot| bot.eq_ignore_ascii_case(&self.username)) || commands::find(text).is_some()
+        });
+        (is_reply || is_own_command).then(|| text.to_owned())
+    }
+
+    /// Whether the text is a command that names another bot: `/command@other_bot`.
+    fn is_for_another_bot(&self, text: &str) -> bool {
+        let bot = command(text).and_then(|(_, bot)| bot);
+        bot.is_some_and(|bot| !bot.eq_ignore_ascii_case(&self.username))
     }
 }
 
-/// The word behind the slash, and the bot that it names.
+/// The name of the command that a text begins with, and the bot that it names (Bot API, "Commands").
 fn command(text: &str) -> Option<(&str, Option<&str>)> {
     let word = text.split_whitespace().next()?.strip_prefix('/')?;
     Some(word.split_once('@').map_or((word, None), |(name, bot)| (name, Some(bot))))
 }
 
-/// The code that the text is and nothing else, where it has the form of one: 32 hex digits.
+/// The text if it is nothing but an invitation code: 32 hex digits.
 pub(super) fn bare_code(text: &str) -> Option<&str> {
     let text = text.trim();
     (text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
 }
 
-fn is_for_another(text: &str, username: &str) -> bool {
-    command(text).and_then(|(_, bot)| bot).is_some_and(|bot| !bot.eq_ignore_ascii_case(username))
-}
-
-fn names_me(text: &str, username: &str) -> bool {
-    command(text).and_then(|(_, bot)| bot).is_some_and(|bot| bot.eq_ignore_ascii_case(username))
-}
-
-fn exists(text: &str) -> bool {
-    commands::find(text).is_some()
-}
-
-/// The text without the first `@username` in it, where there is one as a word of its own.
+/// The text without its first `@username`; `None` if it has none as a separate word.
 fn without_mention(text: &str, username: &str) -> Option<String> {
     let mention = format!("@{}", username.to_ascii_lowercase());
-    // Of the same length as the text, byte for byte.
+    // Lowering ASCII keeps every byte offset.
     let lower = text.to_ascii_lowercase();
-    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    let is_name_char = |c: char| c.is_alphanumeric() || c == '_';
     lower.match_indices(&mention).find_map(|(at, _)| {
         let (before, after) = (text.get(..at)?, text.get(at + mention.len()..)?);
-        let is_word = !before.ends_with(|c| in_name(c) || c == '/') && !after.starts_with(in_name);
-        // The name within `/watch@name` belongs to the command.
-        let is_commands = before.rsplit(char::is_whitespace).next().is_some_and(|word| word.starts_with('/'));
-        (is_word && !is_commands).then(|| format!("{} {}", before.trim(), after.trim()).trim().to_owned())
+        let is_word = !before.ends_with(|c| is_name_char(c) || c == '/') && !after.starts_with(is_name_char);
+        // In `/watch@name`, the mention is part of the command.
+        let is_in_command =
+            before.rsplit(char::is_whitespace).next().is_some_and(|word| word.starts_with('/'));
+        (is_word && !is_in_command).then(|| format!("{} {}", before.trim(), after.trim()).trim().to_owned())
     })
 }
 
@@ -166,16 +166,16 @@ mod tests {
         for (name, value) in fields.as_object().unwrap() {
             message[name] = value.clone();
         }
-        let me = Me { id: UserId(99), username: "Watch_Bot".to_owned() };
-        me.classify(&serde_json::from_value(message).unwrap())
+        let bot = BotIdentity { id: UserId(99), username: "Watch_Bot".to_owned() };
+        bot.classify(&serde_json::from_value(message).unwrap())
     }
 
-    fn said(text: &str) -> IncomingMessage {
+    fn text_message(text: &str) -> IncomingMessage {
         IncomingMessage::Text { text: text.to_owned(), in_reply_to: None }
     }
 
     #[test]
-    fn a_mark_that_is_not_known_hides_no_message() {
+    fn an_unknown_entity_does_not_hide_the_message() {
         let update = json!({"update_id": 7, "message": {
             "message_id": 1,
             "date": 1_600_000_000,
@@ -184,14 +184,14 @@ mod tests {
             "from": {"id": 777, "is_bot": false, "first_name": "Alice"},
             "chat": {"id": 1, "type": "private", "first_name": "Alice"},
         }});
-        assert!(matches!(read_update(update).unwrap().kind, UpdateKind::Message(_)));
-        assert!(read_update(json!({"message": {}})).is_err());
-        let unknown = read_update(json!({"update_id": 8, "of_tomorrow": {}})).unwrap();
+        assert!(matches!(parse_update(update).unwrap().kind, UpdateKind::Message(_)));
+        assert!(parse_update(json!({"message": {}})).is_err());
+        let unknown = parse_update(json!({"update_id": 8, "of_tomorrow": {}})).unwrap();
         assert!(matches!(unknown.kind, UpdateKind::Error(_)));
     }
 
     #[test]
-    fn in_a_group_only_what_is_for_the_bot_is_heard() {
+    fn in_a_group_only_texts_for_the_bot_are_taken() {
         for (text, meant) in [
             ("Alice's phone", None),
             ("a4:83:e7:4e:39:15", None),
@@ -209,16 +209,16 @@ mod tests {
         ] {
             assert_eq!(
                 classified(-100, json!({"text": text})),
-                meant.map_or(IncomingMessage::Nothing, said),
+                meant.map_or(IncomingMessage::Ignored, text_message),
                 "{text}"
             );
         }
-        assert_eq!(classified(1, json!({"text": "/help@other_bot"})), IncomingMessage::Nothing);
-        assert_eq!(classified(1, json!({"text": "Alice"})), said("Alice"));
+        assert_eq!(classified(1, json!({"text": "/help@other_bot"})), IncomingMessage::Ignored);
+        assert_eq!(classified(1, json!({"text": "Alice"})), text_message("Alice"));
     }
 
     #[test]
-    fn a_reply_to_the_bot_is_heard_with_what_it_replies_to() {
+    fn a_reply_to_the_bot_carries_the_text_it_replies_to() {
         let reply = |id: u64| {
             json!({"text": "Depot", "reply_to_message": {
                 "message_id": 7, "date": 1_600_000_000, "text": "Which network?",
@@ -231,51 +231,51 @@ mod tests {
             classified(-100, reply(99)),
             IncomingMessage::Text { text: "Depot".to_owned(), in_reply_to }
         );
-        assert_eq!(classified(-100, reply(98)), IncomingMessage::Nothing);
-        assert_eq!(classified(1, reply(98)), said("Depot"));
+        assert_eq!(classified(-100, reply(98)), IncomingMessage::Ignored);
+        assert_eq!(classified(1, reply(98)), text_message("Depot"));
     }
 
     #[test]
-    fn what_is_no_text_of_a_persons_own() {
+    fn ignores_or_reports_messages_without_own_text() {
         let file = json!({"file_id": "x", "file_unique_id": "x", "width": 1, "height": 1, "file_size": 1});
         let photo = |caption: Option<&str>| match caption {
             Some(caption) => json!({"photo": [file], "caption": caption}),
             None => json!({"photo": [file]}),
         };
-        assert_eq!(classified(1, photo(None)), IncomingMessage::Wordless);
-        assert_eq!(classified(-100, photo(None)), IncomingMessage::Nothing);
-        assert_eq!(classified(1, photo(Some("Alice"))), said("Alice"));
-        assert_eq!(classified(-100, photo(Some("Alice"))), IncomingMessage::Nothing);
-        assert_eq!(classified(-100, photo(Some("/status"))), said("/status"));
-        assert_eq!(classified(1, json!({"dice": {"emoji": "🎲", "value": 3}})), IncomingMessage::Wordless);
-        // A message about the chat is no message to the bot.
+        assert_eq!(classified(1, photo(None)), IncomingMessage::WithoutText);
+        assert_eq!(classified(-100, photo(None)), IncomingMessage::Ignored);
+        assert_eq!(classified(1, photo(Some("Alice"))), text_message("Alice"));
+        assert_eq!(classified(-100, photo(Some("Alice"))), IncomingMessage::Ignored);
+        assert_eq!(classified(-100, photo(Some("/status"))), text_message("/status"));
+        assert_eq!(classified(1, json!({"dice": {"emoji": "🎲", "value": 3}})), IncomingMessage::WithoutText);
+        // A service message is not for the bot.
         assert_eq!(
             classified(1, json!({"message_auto_delete_timer_changed": {"message_auto_delete_time": 60}})),
-            IncomingMessage::Nothing
+            IncomingMessage::Ignored
         );
         let forwarded = json!({"text": "/watch Depot", "forward_origin": {
             "type": "hidden_user", "sender_user_name": "Bob", "date": 1_500_000_000}});
         assert_eq!(classified(1, forwarded.clone()), IncomingMessage::Forwarded);
-        assert_eq!(classified(-100, forwarded), IncomingMessage::Nothing);
+        assert_eq!(classified(-100, forwarded), IncomingMessage::Ignored);
     }
 
     #[test]
-    fn who_wrote_a_message_in_a_group() {
+    fn takes_anonymous_admins_and_channels_but_no_bots() {
         let group = json!({"id": -100, "type": "supergroup", "title": "Group"});
         let anonymous = json!({"id": 1_087_968_824, "is_bot": true, "first_name": "Group"});
         let admin = json!({"text": "/status", "from": anonymous, "sender_chat": group});
-        assert_eq!(classified(-100, admin), said("/status"));
+        assert_eq!(classified(-100, admin), text_message("/status"));
         let channel = json!({"id": -200, "type": "channel", "title": "Channel"});
         let as_channel = json!({"id": 136_817_688, "is_bot": true, "first_name": "Channel"});
         assert_eq!(
             classified(-100, json!({"text": "/status", "from": as_channel, "sender_chat": channel})),
-            said("/status")
+            text_message("/status")
         );
         let telegram = json!({"id": 777_000, "is_bot": false, "first_name": "Telegram"});
-        let passed_on = json!({"text": "/status", "from": telegram, "sender_chat": channel,
+        let forwarded = json!({"text": "/status", "from": telegram, "sender_chat": channel,
                                "is_automatic_forward": true});
-        assert_eq!(classified(-100, passed_on), IncomingMessage::Nothing);
+        assert_eq!(classified(-100, forwarded), IncomingMessage::Ignored);
         let bot = json!({"id": 5, "is_bot": true, "first_name": "Other"});
-        assert_eq!(classified(-100, json!({"text": "/status", "from": bot})), IncomingMessage::Nothing);
+        assert_eq!(classified(-100, json!({"text": "/status", "from": bot})), IncomingMessage::Ignored);
     }
 }

@@ -1,43 +1,53 @@
-//! How requests to Telegram went, for whoever watches over the service.
+//! Counts and timings of the requests to the Bot API, for `/metrics`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api::RequestError;
+use super::request_error::RequestError;
 use crate::metrics::{Counts, Timings};
 
-/// Counts of requests by their method, and of those that failed by their reason too. Clones are the same counts.
+/// Durations of requests by method, and failures by method and reason. Clones share the counts.
 #[derive(Debug, Clone, Default)]
-pub struct RequestMetrics(Arc<Counted>);
+pub struct RequestMetrics(Arc<Inner>);
 
 #[derive(Debug, Default)]
-struct Counted {
+struct Inner {
     timings: Timings,
     errors: Counts,
 }
 
 impl RequestMetrics {
-    /// Counts a request of this method that took so long.
-    pub(super) fn count<T>(&self, method: &'static str, took: Duration, outcome: &Result<T, RequestError>) {
-        self.0.timings.observe(method, took);
-        let reason = match outcome {
-            Ok(_) => return,
-            Err(RequestError::Never(_) | RequestError::Topic(_)) => "refused",
-            Err(RequestError::Token) => "token",
-            Err(RequestError::Moved(_)) => "moved",
-            Err(RequestError::Later(Some(_), _)) => "too_many",
-            Err(RequestError::Later(None, _)) => "out_of_reach",
-        };
-        self.0.errors.add([method, reason]);
+    /// Counts a request of this method with its duration and outcome.
+    pub(super) fn record<T>(
+        &self,
+        method: &'static str,
+        duration: Duration,
+        outcome: &Result<T, RequestError>,
+    ) {
+        self.0.timings.observe(method, duration);
+        if let Err(error) = outcome {
+            self.0.errors.add([method, reason(error)]);
+        }
     }
 
-    /// How long they took, by method.
+    /// The durations of requests, by method.
     pub fn timings(&self) -> &Timings {
         &self.0.timings
     }
 
-    /// How many Telegram did not take, by method and reason.
+    /// The number of failed requests, by method and reason.
     pub fn errors(&self) -> &Counts {
         &self.0.errors
+    }
+}
+
+/// The value of the label `reason`.
+fn reason(error: &RequestError) -> &'static str {
+    match error {
+        RequestError::Refused(_) | RequestError::TopicClosed(_) => "refused",
+        RequestError::Token => "token",
+        RequestError::Migrated(_) => "moved",
+        RequestError::Temporary { retry_after: Some(_), .. } => "too_many",
+        RequestError::Temporary { retry_after: None, .. } => "out_of_reach",
     }
 }

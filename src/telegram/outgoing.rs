@@ -1,7 +1,7 @@
-//! Answers as requests to the Bot API: messages, pictures and documents with what stands under them.
+//! Builds Bot API requests from replies: messages, pictures and documents with their buttons.
 //!
-//! Whatever the answer holds, the request is one that Telegram takes: what is too long is cut, and what
-//! cannot be a button is left out.
+//! Telegram accepts every request built here, whatever the reply contains: texts that are too long are cut, and
+//! buttons and files that Telegram would refuse are left out.
 
 use reqwest::multipart::{Form, Part};
 use serde::Serialize;
@@ -19,50 +19,48 @@ use crate::chat::{Button, File, Reply};
 use crate::event::ChatId;
 use crate::text::{MESSAGE_LIMIT, Text};
 
-/// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`).
+/// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`, `caption`).
 const CAPTION_LIMIT: usize = 1024;
 
 /// The largest photo and the largest document, in bytes (Bot API, "Sending files": 10 MB and 50 MB).
 const PHOTO_LIMIT: usize = 10_000_000;
 const DOCUMENT_LIMIT: usize = 50_000_000;
 
-/// The name under which a request carries the picture that its JSON attaches.
-const PICTURE: &str = "picture";
+/// The form field of a picture that `media` refers to as `attach://…` (Bot API, "Sending files").
+const PICTURE_FIELD: &str = "picture";
 
-/// What a button may stand for, in bytes (Bot API, `InlineKeyboardButton`).
-const BUTTON_DATA: std::ops::RangeInclusive<usize> = 1..=64;
+/// The length of a button's callback data, in bytes (Bot API, `InlineKeyboardButton`, `callback_data`).
+const CALLBACK_DATA_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 
-/// The longest text in an empty field, in characters (Bot API, `ForceReply`).
+/// The longest placeholder of an input field, in characters (Bot API, `ForceReply`, `input_field_placeholder`).
 const PLACEHOLDER_LIMIT: usize = 64;
 
 /// A message to a chat.
 #[derive(Clone, Copy)]
 pub(super) struct OutgoingMessage<'a> {
-    /// Where it goes.
-    pub(super) place: Destination,
-    /// What it says.
-    pub(super) answer: &'a Reply,
-    /// Without a sound or a buzz.
+    pub(super) destination: Destination,
+    pub(super) reply: &'a Reply,
+    /// Whether the recipient gets no sound (Bot API, `disable_notification`).
     pub(super) silent: bool,
 }
 
-/// A place for messages.
+/// Where a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Destination {
     pub(super) chat: ChatId,
     /// The topic of a forum.
     pub(super) topic: Option<ThreadId>,
-    /// The message of a group's that is answered, so that a question goes to who wrote it.
-    pub(super) answers: Option<MessageId>,
+    /// The message in a group that is answered, so that a question goes to its sender alone.
+    pub(super) reply_to: Option<MessageId>,
 }
 
 impl From<ChatId> for Destination {
     fn from(chat: ChatId) -> Self {
-        Self { chat, topic: None, answers: None }
+        Self { chat, topic: None, reply_to: None }
     }
 }
 
-/// A request with a file: the method and the form.
+/// A request with a file.
 pub(super) struct Upload {
     pub(super) method: &'static str,
     pub(super) form: Form,
@@ -71,10 +69,10 @@ pub(super) struct Upload {
 }
 
 impl OutgoingMessage<'_> {
-    /// The request for an answer without a file.
-    pub(super) fn message(&self) -> SendMessage {
-        let Destination { chat, topic, .. } = self.place;
-        let mut request = SendMessage::new(telegram_id(chat), html(&self.answer.text, MESSAGE_LIMIT))
+    /// The request for a reply without a file.
+    pub(super) fn to_request(&self) -> SendMessage {
+        let Destination { chat, topic, .. } = self.destination;
+        let mut request = SendMessage::new(telegram_id(chat), html(&self.reply.text, MESSAGE_LIMIT))
             .parse_mode(ParseMode::Html)
             .link_preview_options(no_preview());
         request.message_thread_id = topic;
@@ -84,11 +82,11 @@ impl OutgoingMessage<'_> {
         request
     }
 
-    /// The request for an answer with this file.
+    /// The request for a reply with this file.
     ///
     /// # Errors
-    /// Where the parts cannot be put into words.
-    pub(super) fn upload(&self, file: &File) -> Result<Upload, serde_json::Error> {
+    /// If a field cannot be serialized.
+    pub(super) fn to_upload(&self, file: &File) -> Result<Upload, serde_json::Error> {
         let (method, field, part, bytes) = match file {
             File::Picture { png } => ("SendPhoto", "photo", picture(png), png.len()),
             File::Document { name, bytes, .. } => {
@@ -96,11 +94,11 @@ impl OutgoingMessage<'_> {
                 ("SendDocument", "document", part, bytes.len())
             }
         };
-        let mut form = Form::new().text("chat_id", self.place.chat.0.to_string()).part(field, part);
-        if let Some(caption) = caption(&self.answer.text) {
+        let mut form = Form::new().text("chat_id", self.destination.chat.0.to_string()).part(field, part);
+        if let Some(caption) = caption(&self.reply.text) {
             form = form.text("caption", caption).text("parse_mode", "HTML");
         }
-        if let Some(ThreadId(MessageId(topic))) = self.place.topic {
+        if let Some(ThreadId(MessageId(topic))) = self.destination.topic {
             form = form.text("message_thread_id", topic.to_string());
         }
         if self.silent {
@@ -115,49 +113,48 @@ impl OutgoingMessage<'_> {
         Ok(Upload { method, form, bytes })
     }
 
-    /// A question takes what would stand under a message: Telegram has room for one of the two.
+    /// A prompt for a reply takes the place of buttons: a message can have only one of them (Bot API, `reply_markup`).
     fn markup(&self) -> Option<ReplyMarkup> {
-        let Some(placeholder) = self.answer.asks_for else {
-            return keyboard(&self.answer.buttons).map(ReplyMarkup::InlineKeyboard);
+        let Some(placeholder) = self.reply.asks_for else {
+            return keyboard(&self.reply.buttons).map(ReplyMarkup::InlineKeyboard);
         };
         let placeholder: String = placeholder.chars().take(PLACEHOLDER_LIMIT).collect();
         let question =
             ForceReply::new().input_field_placeholder(Some(placeholder).filter(|text| !text.is_empty()));
-        Some(ReplyMarkup::ForceReply(match self.place.answers {
+        Some(ReplyMarkup::ForceReply(match self.destination.reply_to {
             Some(_) => question.selective(),
             None => question,
         }))
     }
 
     fn reply_parameters(&self) -> Option<ReplyParameters> {
-        let answered = self.place.answers.filter(|_| self.answer.asks_for.is_some())?;
+        let answered = self.destination.reply_to.filter(|_| self.reply.asks_for.is_some())?;
         Some(ReplyParameters::new(answered).allow_sending_without_reply())
     }
 }
 
-/// The request that makes `message` in this chat, which holds a text, say what `answer` says.
-pub(super) fn edit_text(chat: ChatId, message: MessageId, answer: &Reply) -> EditMessageText {
-    let text = html(&answer.text, MESSAGE_LIMIT);
+/// The request that replaces the text of `message` in this chat.
+pub(super) fn edit_text(chat: ChatId, message: MessageId, reply: &Reply) -> EditMessageText {
+    let text = html(&reply.text, MESSAGE_LIMIT);
     let mut request = EditMessageText::new(telegram_id(chat), message, text)
         .parse_mode(ParseMode::Html)
         .link_preview_options(no_preview());
-    request.reply_markup = keyboard(&answer.buttons);
+    request.reply_markup = keyboard(&reply.buttons);
     request
 }
 
-/// The request that makes `message` in this chat, which holds a picture, show this one in its place, with what
-/// `answer` says below it.
+/// The request that replaces the picture and caption of `message` in this chat.
 ///
 /// # Errors
-/// Where the parts cannot be put into words.
+/// If a field cannot be serialized.
 pub(super) fn edit_picture(
     chat: ChatId,
     message: MessageId,
-    answer: &Reply,
+    reply: &Reply,
     png: &[u8],
 ) -> Result<Upload, serde_json::Error> {
-    let mut media = json!({"type": "photo", "media": format!("attach://{PICTURE}")});
-    if let Some(caption) = caption(&answer.text) {
+    let mut media = json!({"type": "photo", "media": format!("attach://{PICTURE_FIELD}")});
+    if let Some(caption) = caption(&reply.text) {
         media["caption"] = caption.into();
         media["parse_mode"] = "HTML".into();
     }
@@ -165,17 +162,17 @@ pub(super) fn edit_picture(
         .text("chat_id", chat.0.to_string())
         .text("message_id", message.0.to_string())
         .text("media", to_json(&media)?)
-        .part(PICTURE, picture(png));
-    if let Some(keyboard) = keyboard(&answer.buttons) {
+        .part(PICTURE_FIELD, picture(png));
+    if let Some(keyboard) = keyboard(&reply.buttons) {
         form = form.text("reply_markup", to_json(&keyboard)?);
     }
     Ok(Upload { method: "EditMessageMedia", form, bytes: png.len() })
 }
 
-/// The request for a webhook with this certificate.
+/// The request that sets the webhook with this certificate (Bot API, `setWebhook`, `certificate`).
 ///
 /// # Errors
-/// Where the parts cannot be put into words.
+/// If a field cannot be serialized.
 pub(super) fn webhook_with_certificate(request: &SetWebhook, pem: &str) -> Result<Upload, serde_json::Error> {
     let certificate = Part::text(pem.to_owned()).file_name("webhook.pem");
     let mut form = Form::new().part("certificate", certificate);
@@ -190,8 +187,8 @@ pub(super) fn webhook_with_certificate(request: &SetWebhook, pem: &str) -> Resul
     Ok(Upload { method: "SetWebhook", form, bytes: pem.len() })
 }
 
-/// Whether Telegram takes the file. The chat makes none that is too large, so that what does not fit is a bug:
-/// its text goes out without it.
+/// Whether Telegram accepts a file of this size. The chat makes no larger ones, so a file that does not fit is a bug;
+/// its text is sent without it.
 pub(super) fn fits(file: &File) -> bool {
     let (bytes, limit) = match file {
         File::Picture { png } => (png.len(), PHOTO_LIMIT),
@@ -204,9 +201,9 @@ pub(super) fn fits(file: &File) -> bool {
     fits
 }
 
-/// What the person sees the bot doing while it sends this.
-pub(super) fn action(answer: &Reply) -> ChatAction {
-    match answer.file {
+/// The chat action to show while this reply is sent.
+pub(super) fn chat_action(reply: &Reply) -> ChatAction {
+    match reply.file {
         None => ChatAction::Typing,
         Some(File::Picture { .. }) => ChatAction::UploadPhoto,
         Some(File::Document { .. }) => ChatAction::UploadDocument,
@@ -221,7 +218,7 @@ fn html(text: &Text, limit: usize) -> String {
     text.shortened(limit).to_html()
 }
 
-/// What stands under a file, where anything does.
+/// The caption of a file; `None` if the text is empty.
 fn caption(text: &Text) -> Option<String> {
     (text.length() > 0).then(|| html(text, CAPTION_LIMIT))
 }
@@ -241,7 +238,7 @@ fn keyboard(rows: &[Vec<Button>]) -> Option<InlineKeyboardMarkup> {
 }
 
 fn button(Button { label, data }: &Button) -> Option<InlineKeyboardButton> {
-    if BUTTON_DATA.contains(&data.len()) && !label.trim().is_empty() {
+    if CALLBACK_DATA_LENGTH.contains(&data.len()) && !label.trim().is_empty() {
         return Some(InlineKeyboardButton::callback(label, data));
     }
     error!(label, data_bytes = data.len(), "left out a button that Telegram would refuse; this is a bug");
@@ -263,7 +260,7 @@ mod tests {
     use super::*;
     use crate::chat::DocumentPermit;
 
-    /// What a person reads of HTML in Telegram's style.
+    /// The text that HTML in Telegram's style shows.
     fn plain(html: &str) -> String {
         ["<b>", "</b>", "<code>", "</code>"]
             .iter()
@@ -274,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caption_is_the_beginning_that_fits() {
+    fn cuts_a_long_caption_without_breaking_characters_or_tags() {
         for name in ["👻".repeat(256), "👩‍👩‍👧‍👦".repeat(256), "<&>".repeat(400), "<b>".repeat(400)]
         {
             for before in 0..4 {
@@ -293,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_telegram_would_refuse_is_left_out() {
+    fn leaves_out_files_that_telegram_would_refuse() {
         let document = |length| {
             let (name, bytes) = ("probes.csv".to_owned(), vec![0; length]);
             File::Document { name, bytes, room: DocumentPermit::default() }

@@ -1,8 +1,10 @@
-//! Updates by long polling: the bot asks, Telegram answers when there is something.
+//! Receives updates by long polling (Bot API, `getUpdates`).
 //!
-//! What must hold: a request acknowledges the updates before its offset, so the offset stands behind an update
-//! only once that and all before it were handled. Telegram gives the rest again with each request, at most a
-//! hundred: so many are under way at most, and one that takes long holds up no other until then.
+//! Invariants:
+//! - A request acknowledges all updates before its offset. So the offset moves past an update only when that update
+//!   and all before it are handled.
+//! - With each request Telegram sends the unacknowledged updates again, at most a hundred. So at most a hundred are
+//!   in progress, and until then a slow one delays no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,114 +17,127 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::TelegramError;
-use super::api::{Api, Backoff, POLL_TIMEOUT};
+use super::api::{Api, POLL_TIMEOUT};
+use super::backoff::Backoff;
 use super::handler::Handler;
 
-/// How often is asked for more while updates are under way: Telegram would answer at once, with the same.
-const RECHECK: Duration = Duration::from_millis(250);
+/// The wait before the next request while updates are in progress: Telegram would send the same ones at once.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long updates that are under way, and then the acknowledgement, may take when the service stops.
+/// How long updates in progress, and then the acknowledgement, may take when the service stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks for updates until `stop`.
+/// Polls for updates until `stop`.
+///
+/// # Errors
+/// [`TelegramError::Token`] if Telegram rejects the token at the start.
 pub(super) async fn run(
     api: &Api,
     handler: Arc<Handler>,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
-    // While a webhook is set, Telegram answers no getUpdates.
-    let removed = api.until_answered("deleteWebhook", &DeleteWebhook::new(), stop).await?;
-    if removed.is_none() {
+    // While a webhook is set, `getUpdates` fails.
+    if api.request_until_accepted(&DeleteWebhook::new(), stop).await?.is_none() {
         return Ok(());
     }
     info!(event = "polling_started", "polling Telegram for updates");
-    let mut under_way = UnderWay { handler, tasks: JoinSet::new(), ids: BTreeMap::new(), offset: 0 };
-    let mut backoff = Backoff::default();
-    while !stop.is_cancelled() {
-        let answer = tokio::select! {
-            answer = api.updates(under_way.offset(), POLL_TIMEOUT) => answer,
-            () = stop.cancelled() => break,
-        };
-        let failure = match answer {
-            Ok(updates) => {
-                backoff = Backoff::default();
-                under_way.begin(updates);
-                tokio::select! {
-                    _ = tokio::time::timeout(RECHECK, under_way.end()) => {}
-                    () = stop.cancelled() => {}
-                }
-                continue;
-            }
-            Err(failure) => failure,
-        };
-        // Even a token that is refused now, and was not before, is no reason to stop recording.
-        let wait = backoff.next(failure.named_wait());
-        warn!(
-            event = "polling_failed",
-            wait_seconds = wait.as_secs(),
-            error = %failure,
-            "could not get updates from Telegram; trying again"
-        );
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => break,
-        }
-    }
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, under_way.end()).await;
-    // Acknowledges what was handled last, so that the next start does not answer it again.
-    if under_way.offset() != 0 {
-        let _ =
-            tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, api.updates(under_way.offset(), Duration::ZERO)).await;
+    let mut updates = UpdatesInProgress::new(handler);
+    poll(api, &mut updates, stop).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, updates.finish()).await;
+    // The next start must not get the updates that were just handled.
+    let offset = updates.offset();
+    if offset != 0 {
+        let _ = tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, api.updates(offset, Duration::ZERO)).await;
     }
     Ok(())
 }
 
+async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationToken) {
+    let mut backoff = Backoff::default();
+    loop {
+        let outcome = tokio::select! {
+            outcome = api.updates(updates.offset(), POLL_TIMEOUT) => outcome,
+            () = stop.cancelled() => return,
+        };
+        let error = match outcome {
+            Ok(new) => {
+                backoff = Backoff::default();
+                updates.start(new);
+                tokio::select! {
+                    _ = tokio::time::timeout(RECHECK_INTERVAL, updates.finish()) => continue,
+                    () = stop.cancelled() => return,
+                }
+            }
+            Err(error) => error,
+        };
+        // Telegram accepted the token at the start. Even if it rejects it now, recording must go on.
+        let wait = backoff.next(error.retry_after());
+        warn!(
+            event = "polling_failed",
+            wait_seconds = wait.as_secs(),
+            %error,
+            remedy = error.remedy(),
+            "could not get updates from Telegram; trying again"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
 /// The updates that are not acknowledged yet.
-struct UnderWay {
+struct UpdatesInProgress {
     handler: Arc<Handler>,
     tasks: JoinSet<()>,
-    /// Each with the task that handles it; none where it was handled.
-    ids: BTreeMap<UpdateId, Option<Id>>,
-    /// Behind all that were handled, where none is under way.
+    /// The task of each update; `None` once it is handled.
+    task_ids: BTreeMap<UpdateId, Option<Id>>,
+    /// Follows the last update that was removed from `task_ids`.
     offset: i32,
 }
 
-impl UnderWay {
-    /// Begins with those of `updates` that are new, in their order.
-    fn begin(&mut self, updates: Vec<Update>) {
+impl UpdatesInProgress {
+    fn new(handler: Arc<Handler>) -> Self {
+        Self { handler, tasks: JoinSet::new(), task_ids: BTreeMap::new(), offset: 0 }
+    }
+
+    /// Starts to handle those of `updates` that are new, in order.
+    fn start(&mut self, updates: Vec<Update>) {
         for update in updates {
             let id = update.id;
-            self.ids.entry(id).or_insert_with(|| Some(self.tasks.spawn(self.handler.begin(update)).id()));
+            self.task_ids
+                .entry(id)
+                .or_insert_with(|| Some(self.tasks.spawn(self.handler.handle(update)).id()));
         }
     }
 
-    /// Returns once all were handled. What was handled before this is broken off stays so.
-    async fn end(&mut self) {
-        while let Some(ended) = self.tasks.join_next_with_id().await {
-            self.note_end(ended);
+    /// Waits until all updates are handled. Cancelling the wait loses no finished update.
+    async fn finish(&mut self) {
+        while let Some(finished) = self.tasks.join_next_with_id().await {
+            self.record_finished(finished);
         }
     }
 
-    fn note_end(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let task = match ended {
+    fn record_finished(&mut self, finished: Result<(Id, ()), JoinError>) {
+        let task = match finished {
             Ok((task, ())) => task,
             Err(error) => {
-                error!(%error, "the handler of an update panicked; this is a bug");
+                error!(event = "handler_panicked", %error, "the handler of an update panicked; this is a bug");
                 error.id()
             }
         };
-        if let Some(handled) = self.ids.values_mut().find(|known| **known == Some(task)) {
-            *handled = None;
+        if let Some(id) = self.task_ids.values_mut().find(|id| **id == Some(task)) {
+            *id = None;
         }
     }
 
-    /// The offset behind the first updates that were handled, which are forgotten.
+    /// The offset that acknowledges the leading handled updates, which are removed.
     fn offset(&mut self) -> i32 {
-        while let Some(ended) = self.tasks.try_join_next_with_id() {
-            self.note_end(ended);
+        while let Some(finished) = self.tasks.try_join_next_with_id() {
+            self.record_finished(finished);
         }
-        while let Some(first) = self.ids.first_entry().filter(|first| first.get().is_none()) {
+        while let Some(first) = self.task_ids.first_entry().filter(|first| first.get().is_none()) {
             self.offset = first.key().as_offset();
             first.remove();
         }

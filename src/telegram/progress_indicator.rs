@@ -1,7 +1,9 @@
-//! Shows a person that an answer takes its time: what the bot is doing, and past two seconds a line that says
-//! so, which is gone when the answer comes.
+//! Shows a person that a reply is being made: a chat action, and after two seconds a progress message, which is
+//! deleted when the reply is ready.
 //!
-//! What must hold: nothing of this holds up the answer, or takes a place from messages that wait for one.
+//! Invariants:
+//! - The indicator never delays the reply.
+//! - It takes no send capacity that a waiting message needs.
 
 use std::time::Duration;
 
@@ -15,59 +17,59 @@ use super::sender::Sender;
 use crate::chat::views::working;
 use crate::chat::{Progress, ProgressStep, ReplyKind};
 
-/// Answers that come sooner need no sign of work.
-const UNNOTICED: Duration = Duration::from_millis(400);
+/// When the first chat action is shown; most replies are ready before.
+const ACTION_DELAY: Duration = Duration::from_millis(400);
 
-/// When the line comes, and how long it says the same at least.
-const LINE_AFTER: Duration = Duration::from_secs(2);
-const LINE_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Telegram shows an action for five seconds.
+/// When the chat action is repeated. Telegram shows it for five seconds (Bot API, `sendChatAction`).
 const ACTION_INTERVAL: Duration = Duration::from_secs(4);
 
-/// Does the work that is told its progress, with the signs that it is being done.
+/// When the progress message is sent, and how often it is updated.
+const MESSAGE_DELAY: Duration = Duration::from_secs(2);
+const MESSAGE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Runs `work`, which reports its progress, and shows the indicator meanwhile.
 pub(super) async fn with_progress<W: Future>(
     sender: &Sender,
-    place: Destination,
+    destination: Destination,
     work: impl FnOnce(Progress) -> W,
 ) -> W::Output {
     let done = CancellationToken::new();
-    let _ends = done.clone().drop_guard();
-    let (steps, newest) = watch::channel(None);
+    let _done_on_return = done.clone().drop_guard();
+    let (steps, latest_step) = watch::channel(None);
     let progress = Progress::new(move |step| drop(steps.send_replace(Some(step))));
-    // A task of its own: a line that is on its way when the work ends must still be taken away.
-    tokio::spawn(show(sender.clone(), place, newest, done));
+    // A separate task: a progress message that is being sent when the work ends must still be deleted.
+    tokio::spawn(show(sender.clone(), destination, latest_step, done));
     work(progress).await
 }
 
 async fn show(
     sender: Sender,
-    place: Destination,
-    newest: watch::Receiver<Option<ProgressStep>>,
+    destination: Destination,
+    latest_step: watch::Receiver<Option<ProgressStep>>,
     done: CancellationToken,
 ) {
     let started = Instant::now();
-    let mut next_action = started + UNNOTICED;
-    let mut next_line = started + LINE_AFTER;
-    let mut line: Option<MessageId> = None;
+    let mut next_action = started + ACTION_DELAY;
+    let mut next_message = started + MESSAGE_DELAY;
+    let mut message: Option<MessageId> = None;
     loop {
         tokio::select! {
             () = done.cancelled() => break,
-            () = tokio::time::sleep_until(next_action.min(next_line)) => {}
+            () = tokio::time::sleep_until(next_action.min(next_message)) => {}
         }
-        let step = newest.borrow().clone();
+        let step = latest_step.borrow().clone();
         if next_action <= Instant::now() {
-            sender.show_action(place, step.as_ref().map_or(ChatAction::Typing, action_of)).await;
+            sender.show_action(destination, step.as_ref().map_or(ChatAction::Typing, action_of)).await;
             next_action = Instant::now() + ACTION_INTERVAL;
         }
-        if next_line <= Instant::now() && !done.is_cancelled() {
+        if next_message <= Instant::now() && !done.is_cancelled() {
             let text = step.map_or_else(|| working(started.elapsed().as_secs()), |step| step.text);
-            line = sender.show_line(place, line, &text.into()).await;
-            next_line = Instant::now() + LINE_INTERVAL;
+            message = sender.show_progress(destination, message, &text.into()).await;
+            next_message = Instant::now() + MESSAGE_INTERVAL;
         }
     }
-    if let Some(line) = line {
-        sender.take_away(place.chat, line).await;
+    if let Some(message) = message {
+        sender.delete(destination.chat, message).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether it is a time at which nobody wants to be disturbed.
+//! The quiet hours in the operator's time zone.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use crate::config::QuietHours;
 use crate::event::Timestamp;
 
-/// How often it is looked whether quiet hours are over: the clock may be set meanwhile.
+/// How often to check whether quiet hours have ended: the system's clock may be set meanwhile.
 const CLOCK_CHECK: Duration = Duration::from_secs(15);
 
-/// The configured quiet hours in the configured zone.
+/// The configured quiet hours and the time zone in which they count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LocalQuietHours {
     pub(super) hours: Option<QuietHours>,
@@ -19,13 +19,13 @@ pub(super) struct LocalQuietHours {
 }
 
 impl LocalQuietHours {
-    /// Whether `time` is in them.
-    pub(super) fn covers(self, time: Timestamp) -> bool {
+    /// Whether `time` is within quiet hours.
+    pub(super) fn contains(self, time: Timestamp) -> bool {
         self.hours.is_some_and(|hours| hours.covers(time, self.zone))
     }
 
-    /// When to look again, where it is quiet now.
-    pub(super) fn look_again(self, now: Instant) -> Option<Instant> {
-        self.covers(Timestamp::now()).then(|| now + CLOCK_CHECK)
+    /// When to check again; `None` outside quiet hours.
+    pub(super) fn next_check(self, now: Instant) -> Option<Instant> {
+        self.contains(Timestamp::now()).then(|| now + CLOCK_CHECK)
     }
 }

@@ -1,4 +1,4 @@
-//! What may happen once in a while for each chat, and so often for all of them.
+//! A rate limiter per chat and for all chats together.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,29 +6,29 @@ use std::time::{Duration, Instant};
 
 use crate::event::ChatId;
 
-/// Counts what happened lately.
+/// Allows one action per chat and at most `limit` actions in all, within any `interval`.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     interval: Duration,
-    most: usize,
-    lately: Mutex<HashMap<ChatId, Instant>>,
+    limit: usize,
+    /// The chats that acted within the last interval, and when.
+    recent: Mutex<HashMap<ChatId, Instant>>,
 }
 
 impl RateLimiter {
-    /// For each chat once in this time, and for all of them `most` times.
-    pub(super) fn new(interval: Duration, most: usize) -> Self {
-        Self { interval, most, lately: Mutex::default() }
+    pub(super) fn new(interval: Duration, limit: usize) -> Self {
+        Self { interval, limit, recent: Mutex::default() }
     }
 
-    /// Whether it may happen at `now` for this chat, which is counted.
+    /// Counts an action of this chat at `now` and returns true, or returns false if the limit is reached.
     pub(super) fn try_acquire(&self, chat: ChatId, now: Instant) -> bool {
-        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
-        lately.retain(|_, last| now.saturating_duration_since(*last) < self.interval);
-        let may = lately.len() < self.most && !lately.contains_key(&chat);
-        if may {
-            lately.insert(chat, now);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|_, last| now.saturating_duration_since(*last) < self.interval);
+        let is_allowed = recent.len() < self.limit && !recent.contains_key(&chat);
+        if is_allowed {
+            recent.insert(chat, now);
         }
-        may
+        is_allowed
     }
 }
 
@@ -37,14 +37,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn once_for_each_and_not_more_than_so_many() {
-        let hour = Duration::from_secs(3600);
-        let limiter = RateLimiter::new(hour, 3);
+    fn allows_each_chat_once_and_all_chats_up_to_the_limit() {
+        let limiter = RateLimiter::new(Duration::from_secs(3600), 3);
         let start = Instant::now();
-        let may = |chat: i64, minutes: u64| {
+        let try_acquire = |chat: i64, minutes: u64| {
             limiter.try_acquire(ChatId(chat), start + Duration::from_secs(60 * minutes))
         };
-        assert_eq!([may(1, 0), may(1, 1), may(2, 1), may(3, 2), may(4, 3)], [true, false, true, true, false]);
-        assert_eq!([may(1, 59), may(1, 60), may(4, 60), may(4, 61)], [false, true, false, true]);
+        assert_eq!(
+            [try_acquire(1, 0), try_acquire(1, 1), try_acquire(2, 1), try_acquire(3, 2), try_acquire(4, 3)],
+            [true, false, true, true, false]
+        );
+        assert_eq!(
+            [try_acquire(1, 59), try_acquire(1, 60), try_acquire(4, 60), try_acquire(4, 61)],
+            [false, true, false, true]
+        );
     }
 }

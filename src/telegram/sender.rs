@@ -1,9 +1,9 @@
-//! Messages out: all go through here, so that all keep inside Telegram's limits ([`SendLimiter`]) and all go to
-//! where a chat is now.
+//! Sends messages. Every message goes through here, so that all stay within Telegram's limits ([`SendLimiter`]) and
+//! reach the chat under its current number.
 //!
-//! The chats that are served are those that the configuration names and those that let themselves in, and no
-//! others. A group that became a supergroup is served under its new number: what Telegram says of it is logged,
-//! and the state knows it from then on.
+//! The served chats are those that the configuration names and those that were invited, and no others. A group that
+//! became a supergroup is served under its new number: the migration is recorded in the event log, and the state
+//! knows it from then on.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +13,10 @@ use teloxide::payloads::{DeleteMessage, SendChatAction};
 use teloxide::types::{ChatAction, MessageId};
 use tracing::{debug, info, warn};
 
-use super::api::{Api, Backoff, RequestError};
-use super::outgoing::{Destination, OutgoingMessage, action, telegram_id};
+use super::api::Api;
+use super::backoff::Backoff;
+use super::outgoing::{Destination, OutgoingMessage, chat_action, telegram_id};
+use super::request_error::RequestError;
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::Reply;
@@ -22,44 +24,45 @@ use crate::event::{ChatId, Event, EventKind, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 use crate::text::Text;
 
-/// Tries for a reply: whoever asked is waiting, and may ask again.
+/// Tries for a reply. The person is waiting, and may ask again.
 const REPLY_TRIES: u32 = 3;
-const REPLY_WAIT: Duration = Duration::from_secs(10);
 
-/// Sends to the chats that are served.
+/// The longest wait between two tries for a reply; if Telegram asks for a longer one, the reply is dropped.
+const MAX_REPLY_WAIT: Duration = Duration::from_secs(10);
+
+/// Sends messages to the served chats.
 #[derive(Clone)]
 pub(super) struct Sender {
     api: Api,
     recorder: RecorderHandle,
     configured: Arc<[ChatId]>,
-    pacing: Arc<Mutex<SendLimiter>>,
+    limiter: Arc<Mutex<SendLimiter>>,
     topics: Arc<Mutex<Topics>>,
 }
 
 impl Sender {
     pub(super) fn new(api: Api, recorder: RecorderHandle, configured: &[ChatId]) -> Self {
-        let pacing = Arc::new(Mutex::new(SendLimiter::new(Instant::now())));
-        Self { api, recorder, configured: configured.into(), pacing, topics: Arc::default() }
+        let limiter = Arc::new(Mutex::new(SendLimiter::new(Instant::now())));
+        Self { api, recorder, configured: configured.into(), limiter, topics: Arc::default() }
     }
 
-    /// The chats that are served, by their present numbers.
+    /// The served chats, by their current numbers.
     pub(super) fn served(&self) -> BTreeSet<ChatId> {
         let state = self.recorder.state();
         let configured = self.configured.iter().map(|chat| state.chats().current(*chat));
         configured.chain(state.chats().paired().map(|(chat, _)| chat)).collect()
     }
 
-    /// Whether messages from this chat are answered. A group that the configuration names is known by its old
-    /// number too.
+    /// Whether messages from this chat are answered. A configured group is also known by its old number.
     pub(super) fn serves(&self, chat: ChatId) -> bool {
         self.configured.contains(&chat) || self.served().contains(&chat)
     }
 
-    /// Takes note that the chat `from`, which is served, has the number `to` now.
+    /// Records that the served chat `from` now has the number `to`.
     ///
     /// # Errors
-    /// [`ChangeError`] where that is not in the state.
-    pub(super) async fn follow(&self, from: ChatId, to: ChatId) -> Result<(), ChangeError> {
+    /// [`ChangeError`] if the state does not have the change.
+    pub(super) async fn record_migration(&self, from: ChatId, to: ChatId) -> Result<(), ChangeError> {
         if self.recorder.state().chats().current(from) == to {
             return Ok(());
         }
@@ -69,81 +72,104 @@ impl Sender {
             %to,
             "a group became a supergroup with a new number; if telegram.chats names the old number, replace it"
         );
-        match self.recorder.change(Event::new(Timestamp::now(), EventKind::ChatMigrated { from, to })).await {
-            // It holds, and is written as soon as the disk takes it.
+        let event = Event::new(Timestamp::now(), EventKind::ChatMigrated { from, to });
+        match self.recorder.change(event).await {
+            // The state has it; it is written when the disk works again.
             Err(ChangeError::NotOnDiskYet(_)) => Ok(()),
             outcome => outcome,
         }
     }
 
-    /// Takes a place for an alert to this chat, which [`Sender::alert`] then sends.
+    /// Records the topic in which someone wrote to the bot.
+    pub(super) fn record_topic(&self, destination: Destination) {
+        self.topics().record_message(destination);
+    }
+
+    /// Takes send capacity for an alert to this chat, which [`Sender::send_alert`] then uses.
     ///
     /// # Errors
-    /// Where there is none yet, the moment at which to ask again.
-    pub(super) fn take_place_for_alert(&self, chat: ChatId) -> Result<(), Instant> {
-        self.pacing().take_for_alert(chat, Instant::now())
+    /// When to try again, if there is no capacity yet.
+    pub(super) fn try_acquire_for_alert(&self, chat: ChatId) -> Result<(), Instant> {
+        self.limiter().try_take_for_alert(chat, Instant::now())
     }
 
-    /// Sends an alert once, for which a place was taken.
-    pub(super) async fn alert(&self, chat: ChatId, answer: &Reply) -> Result<(), RequestError> {
-        self.send_unasked(chat, answer, false).await
+    /// Sends an alert once, after [`Sender::try_acquire_for_alert`].
+    pub(super) async fn send_alert(&self, chat: ChatId, alert: &Reply) -> Result<(), RequestError> {
+        self.send_to_open_topic(chat, alert, false).await
     }
 
-    /// Takes note of where someone spoke with the bot.
-    pub(super) fn note_topic(&self, place: Destination) {
-        self.topics().heard(place);
+    /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound.
+    pub(super) async fn notify(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
+        let notice = Reply::from(text.clone());
+        self.acquire(chat).await;
+        match self.send_to_open_topic(chat, &notice, silent).await {
+            Err(RequestError::Migrated(to)) if self.record_migration(chat, to).await.is_ok() => {
+                self.acquire(to).await;
+                self.send_to_open_topic(to, &notice, silent).await
+            }
+            outcome => outcome,
+        }
     }
 
-    /// Sends what nobody asked for, to whichever topic takes it where the chat is a forum.
-    async fn send_unasked(&self, chat: ChatId, answer: &Reply, silent: bool) -> Result<(), RequestError> {
-        let mut place = self.topics().destination_of(chat);
+    /// Sends a message that is not a reply; in a forum, to a topic that is open.
+    async fn send_to_open_topic(
+        &self,
+        chat: ChatId,
+        reply: &Reply,
+        silent: bool,
+    ) -> Result<(), RequestError> {
+        let mut destination = self.topics().destination_of(chat);
         loop {
-            let outcome = self.api.send(&OutgoingMessage { place, answer, silent }).await;
-            let Err(RequestError::Topic(why)) = outcome else { return outcome.map(drop) };
-            let other = self.topics().refused(place);
-            // From General to a topic, once; back to General it is tried the next time.
+            let outcome = self.api.send(&OutgoingMessage { destination, reply, silent }).await;
+            let Err(RequestError::TopicClosed(reason)) = outcome else { return outcome.map(drop) };
+            let other = self.topics().record_closed(destination);
+            // At most once, from General to a topic. General is tried again with the next message.
             match other.filter(|other| other.topic.is_some()) {
-                Some(other) => place = other,
-                None => return Err(RequestError::Topic(why)),
+                Some(other) => destination = other,
+                None => return Err(RequestError::TopicClosed(reason)),
             }
         }
     }
 
-    /// Sends a reply; one that Telegram does not take within a few tries is given up with a warning. Where
-    /// someone `hurries`, since others wait behind it, it goes out soon or not at all.
-    pub(super) async fn reply(&self, place: Destination, answer: &Reply, hurries: bool) {
-        let mut outgoing = OutgoingMessage { place, answer, silent: false };
+    /// Sends a reply, and drops it with a warning after a few failed tries. If the chat `is_busy`, because many of
+    /// its updates wait, there is one try, soon or not at all.
+    pub(super) async fn reply(&self, destination: Destination, reply: &Reply, is_busy: bool) {
+        let chat = destination.chat;
+        let mut message = OutgoingMessage { destination, reply, silent: false };
         let mut backoff = Backoff::default();
-        for left in (0..if hurries { 1 } else { REPLY_TRIES }).rev() {
-            if !hurries {
-                self.turn(outgoing.place.chat).await;
-            } else if !self.turn_soon(place.chat).await {
+        let tries = if is_busy { 1 } else { REPLY_TRIES };
+        for tries_left in (0..tries).rev() {
+            if !is_busy {
+                self.acquire(message.destination.chat).await;
+            } else if !self.try_acquire_soon(chat).await {
                 return warn!(
                     event = "reply_dropped",
-                    chat = %place.chat,
+                    %chat,
                     "dropped a reply: the chat sends requests faster than Telegram accepts replies"
                 );
             }
-            if answer.file.is_some() {
-                self.show_action(outgoing.place, action(answer)).await;
+            if reply.file.is_some() {
+                self.show_action(message.destination, chat_action(reply)).await;
             }
-            let failure = match self.api.send(&outgoing).await {
+            match self.api.send(&message).await {
                 Ok(_) => return,
-                Err(failure) => failure,
-            };
-            match failure {
-                RequestError::Later(named, _) if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) => {
-                    tokio::time::sleep(backoff.next(named)).await;
+                Err(RequestError::Temporary { retry_after, .. })
+                    if tries_left > 0 && is_short(retry_after) =>
+                {
+                    tokio::time::sleep(backoff.next(retry_after)).await;
                 }
-                RequestError::Moved(to) if left > 0 && self.follow(outgoing.place.chat, to).await.is_ok() => {
-                    outgoing.place = to.into();
+                Err(RequestError::Migrated(to))
+                    if tries_left > 0
+                        && self.record_migration(message.destination.chat, to).await.is_ok() =>
+                {
+                    message.destination = to.into();
                 }
-                failure => {
+                Err(error) => {
                     return warn!(
                         event = "reply_failed",
-                        chat = %place.chat,
-                        error = %failure,
-                        remedy = failure.remedy(),
+                        %chat,
+                        %error,
+                        remedy = error.remedy(),
                         "could not send a reply"
                     );
                 }
@@ -151,104 +177,97 @@ impl Sender {
         }
     }
 
-    /// Has a message say something else, or show another picture. One that cannot be edited any more is left,
-    /// and the answer sent as a new one; what Telegram does not take within a few tries is given up.
-    pub(super) async fn edit(&self, place: Destination, message: MessageId, answer: &Reply) {
+    /// Replaces the text or picture of a message. If Telegram refuses the edit, sends the reply as a new message;
+    /// after a few other failures, drops it with a warning.
+    pub(super) async fn edit(&self, destination: Destination, message: MessageId, reply: &Reply) {
+        let chat = destination.chat;
         let mut backoff = Backoff::default();
-        for left in (0..REPLY_TRIES).rev() {
-            self.turn(place.chat).await;
-            match self.api.edit(place.chat, message, answer).await {
+        for tries_left in (0..REPLY_TRIES).rev() {
+            self.acquire(chat).await;
+            match self.api.edit(chat, message, reply).await {
                 Ok(()) => return,
-                Err(RequestError::Later(named, _))
-                    if left > 0 && named.is_none_or(|wait| wait <= REPLY_WAIT) =>
+                Err(RequestError::Temporary { retry_after, .. })
+                    if tries_left > 0 && is_short(retry_after) =>
                 {
-                    tokio::time::sleep(backoff.next(named)).await;
+                    tokio::time::sleep(backoff.next(retry_after)).await;
                 }
-                Err(failure @ RequestError::Later(..)) => {
-                    return warn!(event = "edit_failed", chat = %place.chat, error = %failure, "could not edit a message");
+                Err(error @ RequestError::Temporary { .. }) => {
+                    return warn!(event = "edit_failed", %chat, %error, "could not edit a message");
                 }
-                Err(failure) => {
-                    debug!(chat = %place.chat, error = %failure, "could not edit a message; sending a new one");
+                Err(error) => {
+                    debug!(%chat, %error, "could not edit a message; sending a new one");
                     break;
                 }
             }
         }
-        self.reply(place, answer, false).await;
+        self.reply(destination, reply, false).await;
     }
 
-    /// Shows for some seconds what the bot is doing. Nothing depends on it.
-    pub(super) async fn show_action(&self, place: Destination, action: ChatAction) {
-        let mut request = SendChatAction::new(telegram_id(place.chat), action);
-        request.message_thread_id = place.topic;
-        if let Err(failure) = self.api.ask(&request).await {
-            debug!(chat = %place.chat, error = %failure, "could not show a chat action");
+    /// Shows for some seconds what the bot is doing. A failure has no effect.
+    pub(super) async fn show_action(&self, destination: Destination, action: ChatAction) {
+        let mut request = SendChatAction::new(telegram_id(destination.chat), action);
+        request.message_thread_id = destination.topic;
+        if let Err(error) = self.api.request(&request).await {
+            debug!(chat = %destination.chat, %error, "could not show a chat action");
         }
     }
 
-    /// Sends a line, or has the `line` that was sent say something else, if there is a place for it soon.
-    /// Returns the line that stands now.
-    pub(super) async fn show_line(
+    /// Sends a progress message, or edits the `shown` one, if there is send capacity soon. Returns the message that
+    /// is shown now.
+    pub(super) async fn show_progress(
         &self,
-        place: Destination,
-        line: Option<MessageId>,
-        answer: &Reply,
+        destination: Destination,
+        shown: Option<MessageId>,
+        reply: &Reply,
     ) -> Option<MessageId> {
-        if !self.turn_soon(place.chat).await {
-            return line;
+        let chat = destination.chat;
+        if !self.try_acquire_soon(chat).await {
+            return shown;
         }
-        let outcome = match line {
-            Some(line) => self.api.edit(place.chat, line, answer).await.map(|()| Some(line)),
-            None => self.api.send(&OutgoingMessage { place, answer, silent: true }).await,
+        let outcome = match shown {
+            Some(message) => self.api.edit(chat, message, reply).await.map(|()| Some(message)),
+            None => self.api.send(&OutgoingMessage { destination, reply, silent: true }).await,
         };
-        outcome.unwrap_or_else(|failure| {
-            debug!(chat = %place.chat, error = %failure, "could not show a progress message");
-            line
+        outcome.unwrap_or_else(|error| {
+            debug!(%chat, %error, "could not show a progress message");
+            shown
         })
     }
 
-    /// Deletes a message of the bot's.
-    pub(super) async fn take_away(&self, chat: ChatId, message: MessageId) {
-        if let Err(failure) = self.api.ask(&DeleteMessage::new(telegram_id(chat), message)).await {
-            warn!(%chat, error = %failure, "could not delete a progress message");
+    /// Deletes one of the bot's messages.
+    pub(super) async fn delete(&self, chat: ChatId, message: MessageId) {
+        if let Err(error) = self.api.request(&DeleteMessage::new(telegram_id(chat), message)).await {
+            warn!(event = "delete_failed", %chat, %error, "could not delete a progress message");
         }
     }
 
-    /// Sends a message that nobody asked for and that waits for no alert, once; `silent` where it is no cause
-    /// to look up.
-    pub(super) async fn notice(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
-        let answer = Reply::from(text.clone());
-        self.turn(chat).await;
-        match self.send_unasked(chat, &answer, silent).await {
-            Err(RequestError::Moved(to)) if self.follow(chat, to).await.is_ok() => {
-                self.turn(to).await;
-                self.send_unasked(to, &answer, silent).await
-            }
-            outcome => outcome,
-        }
+    /// Waits for capacity to send a message to this chat that does not wait behind alerts.
+    async fn acquire(&self, chat: ChatId) {
+        let available_at = self.limiter().reserve_in_chat(chat, Instant::now());
+        tokio::time::sleep_until(available_at.into()).await;
+        let available_at = self.limiter().reserve_reply(Instant::now());
+        tokio::time::sleep_until(available_at.into()).await;
     }
 
-    /// Waits until a message that cannot wait behind the alerts may go to this chat.
-    async fn turn(&self, chat: ChatId) {
-        let from = self.pacing().take_in_chat(chat, Instant::now());
-        tokio::time::sleep_until(from.into()).await;
-        let from = self.pacing().take_among_replies(Instant::now());
-        tokio::time::sleep_until(from.into()).await;
-    }
-
-    /// Waits until a message may go to this chat, if that is soon.
-    async fn turn_soon(&self, chat: ChatId) -> bool {
-        let from = self.pacing().take_soon(chat, Instant::now());
-        if let Some(from) = from {
-            tokio::time::sleep_until(from.into()).await;
+    /// As [`Sender::acquire`] if there is capacity soon; otherwise returns false at once.
+    async fn try_acquire_soon(&self, chat: ChatId) -> bool {
+        let available_at = self.limiter().try_reserve_soon(chat, Instant::now());
+        if let Some(at) = available_at {
+            tokio::time::sleep_until(at.into()).await;
         }
-        from.is_some()
+        available_at.is_some()
     }
 
     fn topics(&self) -> MutexGuard<'_, Topics> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pacing(&self) -> MutexGuard<'_, SendLimiter> {
-        self.pacing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn limiter(&self) -> MutexGuard<'_, SendLimiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a person would still wait for a reply that is tried again after this.
+fn is_short(retry_after: Option<Duration>) -> bool {
+    retry_after.is_none_or(|wait| wait <= MAX_REPLY_WAIT)
 }

@@ -1,13 +1,14 @@
-//! Tells each chat once that a source of frames has failed or gives none any more, and once, silently, that
-//! it is heard again; each as [`IncidentState`] has it. It is known in memory only: after a restart the trouble is told
-//! anew where it is still there, and that it is over where it was told of in this run. In the quiet hours both
-//! wait for their end.
+//! Tells each chat once when a source of frames fails or falls silent, and once, silently, when it is captured from
+//! again ([`IncidentState`]). During quiet hours both notices wait.
 //!
-//! That nothing comes is told only of a source that gave frames before, in this run or, as the log says, in one
-//! before: where nobody is near, that is no trouble from the start. A file that is at its end has none.
-//!
-//! A source has [`TIME_TO_OPEN`] from the start, since at boot an adapter, the network or an access point may come
-//! later than this program; so has one whose first bytes are waited for, which a command that hangs never gives.
+//! Invariants:
+//! - Notices are remembered in memory only. After a restart a lasting problem is reported again; a recovery is
+//!   reported only if this process reported the problem.
+//! - Silence is a problem only for a source that has given frames, in this run or, according to the event log, in an
+//!   earlier one: it may be normal that no device is near. A file that was read to its end has no problem.
+//! - A source has [`OPEN_TIMEOUT`] to open after the start, because an adapter, the network or an access point may
+//!   come up later than this program. So has a source that waits for its first bytes; a command that hangs never
+//!   sends any.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,132 +25,138 @@ use crate::event::ChatId;
 use crate::recorder::History;
 use crate::status::{SourceState, SourceStatus};
 
-/// How often the sources are looked at.
+/// How often to check the sources.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a source that was not open yet may fail or give nothing before that is told.
-const TIME_TO_OPEN: Duration = Duration::from_secs(60);
+/// How long a source that has never been open may fail, or send nothing, before that is a problem.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is known of a source, and what the chats were told of it.
-struct Source {
+/// What this notifier has observed of a source, and the notices about it.
+struct ObservedSource {
+    first_check: Instant,
     frames: u64,
-    /// When there was a frame last, as far as that was seen.
+    /// When the number of frames last changed.
     last_frame: Instant,
-    /// Whether the log knows frames of it from before this run; not known before somebody has looked.
-    was_heard: Option<bool>,
-    /// Since when it is looked at.
-    begun: Instant,
-    /// Whether it was seen open.
-    was_open: bool,
-    /// Since when its first bytes are waited for.
-    opening: Option<Instant>,
-    /// With whether it had been open when its trouble was told.
-    told: HashMap<ChatId, IncidentState<bool>>,
+    /// Whether the event log has frames of the source from an earlier run; `None` until it was searched.
+    in_log: Option<bool>,
+    has_been_open: bool,
+    /// Since when it waits for its first bytes.
+    opening_since: Option<Instant>,
+    /// By chat; a start notice keeps whether the source had been open.
+    notices: HashMap<ChatId, IncidentState<bool>>,
 }
 
-impl Source {
+impl ObservedSource {
     fn new(now: Instant) -> Self {
         Self {
+            first_check: now,
             frames: 0,
             last_frame: now,
-            was_heard: None,
-            begun: now,
-            was_open: false,
-            opening: None,
-            told: HashMap::new(),
+            in_log: None,
+            has_been_open: false,
+            opening_since: None,
+            notices: HashMap::new(),
         }
     }
 
-    /// Whether it is silent from the start and for so long after `silence` that the log must say whether it was
-    /// heard before.
-    fn must_be_looked_up(&self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> bool {
-        let is_silent = (status.frames, self.frames) == (0, 0) && status.condition == SourceState::Hearing;
+    /// Whether the event log must be searched: the source is open, has been silent for `silence`, and has given no
+    /// frame in this run.
+    fn needs_log_search(&self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> bool {
+        let gave_nothing = (status.frames, self.frames) == (0, 0) && status.condition == SourceState::Hearing;
         let is_due = silence.is_some_and(|silence| now - self.last_frame >= silence);
-        is_silent && is_due && self.was_heard.is_none()
+        gave_nothing && is_due && self.in_log.is_none()
     }
 
-    /// What is wrong with it at `now`, where it is silent for too long after `silence`.
-    fn trouble(&mut self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> Option<Trouble> {
+    /// Takes `status` into account, and returns the source's problem at `now`, if any. A source that gives no frame
+    /// for `silence` has one.
+    fn update(&mut self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> Option<Trouble> {
         if status.frames != self.frames {
             (self.frames, self.last_frame) = (status.frames, now);
         }
-        self.was_open |=
+        self.has_been_open |=
             status.frames > 0 || matches!(status.condition, SourceState::Hearing | SourceState::Over);
-        self.opening = (status.condition == SourceState::Opening).then(|| self.opening.unwrap_or(now));
-        let opening_for = self.opening.map_or(Duration::ZERO, |since| now - since);
-        let may_open = !self.was_open && now - self.begun < TIME_TO_OPEN;
-        let quiet_for = now - self.last_frame;
-        let had_frames = self.frames > 0 || self.was_heard == Some(true);
+        self.opening_since =
+            (status.condition == SourceState::Opening).then(|| self.opening_since.unwrap_or(now));
+        let may_still_open = !self.has_been_open && now - self.first_check < OPEN_TIMEOUT;
+        let silent_for = now - self.last_frame;
+        let gave_frames = self.frames > 0 || self.in_log == Some(true);
         match &status.condition {
-            SourceState::Failed(_) if may_open => None,
+            SourceState::Failed(_) if may_still_open => None,
             SourceState::Failed(_) => status.failure().map(Trouble::Failed),
             SourceState::Broken => Some(Trouble::Broken),
-            SourceState::Hearing if had_frames && silence.is_some_and(|silence| quiet_for >= silence) => {
-                Some(Trouble::Silent(quiet_for))
+            SourceState::Hearing => {
+                let is_silent = gave_frames && silence.is_some_and(|silence| silent_for >= silence);
+                is_silent.then_some(Trouble::Silent(silent_for))
             }
-            SourceState::Opening if opening_for >= TIME_TO_OPEN => Some(Trouble::Unopened),
-            SourceState::Opening | SourceState::Hearing | SourceState::Over => None,
+            SourceState::Opening => {
+                let is_late = self.opening_since.is_some_and(|since| now - since >= OPEN_TIMEOUT);
+                is_late.then_some(Trouble::Unopened)
+            }
+            SourceState::Over => None,
         }
     }
 }
 
-/// Whether the log knows the sensor of this name; where it cannot be read, it does not.
-async fn was_heard(history: &History, name: &str) -> bool {
+/// Whether the event log has frames of the source with this name; false if it cannot be read.
+async fn is_in_log(history: &History, name: &str) -> bool {
     let (history, name) = (history.clone(), name.to_owned());
-    let looked = tokio::task::spawn_blocking(move || history.has_heard(&name)).await;
-    looked.is_ok_and(|heard| heard.unwrap_or(false))
+    let search = tokio::task::spawn_blocking(move || history.has_heard(&name)).await;
+    search.is_ok_and(|found| found.unwrap_or(false))
 }
 
-/// Tells the chats until `stop`.
+/// Notifies the chats until `stop`.
 pub(super) async fn run(
     sender: Sender,
     chat: Chat,
     history: History,
     silence: Option<Duration>,
-    quiet: LocalQuietHours,
+    quiet_hours: LocalQuietHours,
     stop: CancellationToken,
 ) {
-    // By their places.
-    let mut sources: HashMap<usize, Source> = HashMap::new();
+    // By their index in the configuration.
+    let mut sources: HashMap<usize, ObservedSource> = HashMap::new();
     loop {
-        // A source may take its time, for which nothing else waits.
-        let asked = chat.clone();
+        // Reading a source's status may block.
+        let reader = chat.clone();
         let statuses = tokio::select! {
-            statuses = tokio::task::spawn_blocking(move || asked.source_statuses()) => statuses.unwrap_or_default(),
+            statuses = tokio::task::spawn_blocking(move || reader.source_statuses()) => statuses.unwrap_or_default(),
             () = stop.cancelled() => return,
         };
-        for (place, status) in statuses.iter().enumerate() {
+        for (index, status) in statuses.iter().enumerate() {
             let now = Instant::now();
-            let source = sources.entry(place).or_insert_with(|| Source::new(now));
-            if source.must_be_looked_up(status, silence, now) {
-                source.was_heard = Some(was_heard(&history, &status.name).await);
+            let source = sources.entry(index).or_insert_with(|| ObservedSource::new(now));
+            if source.needs_log_search(status, silence, now) {
+                source.in_log = Some(is_in_log(&history, &status.name).await);
             }
-            let trouble = source.trouble(status, silence, now);
-            if quiet.look_again(now).is_some() {
-                continue;
-            }
-            let was_open = source.was_open;
-            for chat in sender.served() {
-                let told = source.told.entry(chat).or_default();
-                let due = told.next(trouble.is_some(), now);
-                let (text, silent) = match (due, &trouble) {
-                    (NextNotice::Started, Some(why)) => (notices::source_trouble(&status.name, why), false),
-                    (NextNotice::Resolved(was_open), _) => {
-                        (notices::source_recovered(&status.name, was_open), true)
-                    }
-                    _ => continue,
-                };
-                let outcome = tokio::select! {
-                    outcome = sender.notice(chat, &text, silent) => outcome,
+            let problem = source.update(status, silence, now);
+            if quiet_hours.next_check(now).is_none() {
+                tokio::select! {
+                    () = notify(&sender, source, &status.name, problem.as_ref()) => {}
                     () = stop.cancelled() => return,
-                };
-                told.record_outcome(due, was_open, outcome, chat, Instant::now());
+                }
             }
         }
         tokio::select! {
             () = tokio::time::sleep(POLL_INTERVAL) => {}
             () = stop.cancelled() => return,
         }
+    }
+}
+
+/// Sends each chat the notice that is due about the source of this name.
+async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, problem: Option<&Trouble>) {
+    for chat in sender.served() {
+        let state = source.notices.entry(chat).or_default();
+        let notice = state.next(problem.is_some(), Instant::now());
+        let (text, silent) = match (notice, problem) {
+            (NextNotice::Started, Some(problem)) => (notices::source_trouble(name, problem), false),
+            (NextNotice::Resolved(had_been_open), _) => {
+                (notices::source_recovered(name, had_been_open), true)
+            }
+            _ => continue,
+        };
+        let outcome = sender.notify(chat, &text, silent).await;
+        state.record_outcome(notice, source.has_been_open, outcome, chat, Instant::now());
     }
 }
 
@@ -178,41 +185,41 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_trouble_only_after_frames() {
+    fn silence_is_a_problem_only_after_frames() {
         let start = Instant::now();
-        let mut source = Source::new(start);
-        let mut trouble = |frames, minutes: u64| {
+        let mut source = ObservedSource::new(start);
+        let mut update = |frames, minutes: u64| {
             let now = start + Duration::from_secs(60 * minutes);
-            source.trouble(&status(frames, SourceState::Hearing), Some(SILENCE), now)
+            source.update(&status(frames, SourceState::Hearing), Some(SILENCE), now)
         };
-        assert_eq!(trouble(0, 60), None);
-        assert_eq!(trouble(7, 61), None);
-        assert_eq!(trouble(7, 70), None);
-        assert_eq!(trouble(7, 71), Some(Trouble::Silent(SILENCE)));
-        assert_eq!(trouble(8, 90), None);
-        assert_eq!(source.trouble(&status(8, SourceState::Hearing), None, start + SILENCE * 100), None);
+        assert_eq!(update(0, 60), None);
+        assert_eq!(update(7, 61), None);
+        assert_eq!(update(7, 70), None);
+        assert_eq!(update(7, 71), Some(Trouble::Silent(SILENCE)));
+        assert_eq!(update(8, 90), None);
+        assert_eq!(source.update(&status(8, SourceState::Hearing), None, start + SILENCE * 100), None);
     }
 
     #[test]
-    fn a_source_that_is_deaf_since_the_start_is_trouble_where_the_log_knows_it() {
+    fn silence_since_the_start_is_a_problem_if_the_log_has_frames_of_the_source() {
         let start = Instant::now();
-        for was_heard in [false, true] {
-            let mut source = Source::new(start);
+        for in_log in [false, true] {
+            let mut source = ObservedSource::new(start);
             let silent = status(0, SourceState::Hearing);
             let early = start + SILENCE / 2;
-            assert!(!source.must_be_looked_up(&silent, Some(SILENCE), early));
-            assert!(!source.must_be_looked_up(&silent, None, start + SILENCE));
-            assert!(!source.must_be_looked_up(
+            assert!(!source.needs_log_search(&silent, Some(SILENCE), early));
+            assert!(!source.needs_log_search(&silent, None, start + SILENCE));
+            assert!(!source.needs_log_search(
                 &status(1, SourceState::Hearing),
                 Some(SILENCE),
                 start + SILENCE
             ));
-            assert!(source.must_be_looked_up(&silent, Some(SILENCE), start + SILENCE));
-            source.was_heard = Some(was_heard);
-            assert!(!source.must_be_looked_up(&silent, Some(SILENCE), start + SILENCE));
-            assert_eq!(source.trouble(&silent, Some(SILENCE), early), None);
-            let trouble = source.trouble(&silent, Some(SILENCE), start + SILENCE);
-            assert_eq!(trouble, was_heard.then_some(Trouble::Silent(SILENCE)));
+            assert!(source.needs_log_search(&silent, Some(SILENCE), start + SILENCE));
+            source.in_log = Some(in_log);
+            assert!(!source.needs_log_search(&silent, Some(SILENCE), start + SILENCE));
+            assert_eq!(source.update(&silent, Some(SILENCE), early), None);
+            let problem = source.update(&silent, Some(SILENCE), start + SILENCE);
+            assert_eq!(problem, in_log.then_some(Trouble::Silent(SILENCE)));
         }
     }
 
@@ -221,32 +228,32 @@ mod tests {
         let start = Instant::now();
         let failed = || SourceState::Failed("it is gone".to_owned());
         let late = Trouble::Failed("it is gone".to_owned());
-        for (condition, trouble) in [(SourceState::Opening, Trouble::Unopened), (failed(), late.clone())] {
-            let mut source = Source::new(start);
-            let mut look = |condition: &SourceState, seconds| {
+        for (condition, problem) in [(SourceState::Opening, Trouble::Unopened), (failed(), late.clone())] {
+            let mut source = ObservedSource::new(start);
+            let mut update = |condition: &SourceState, seconds| {
                 let now = start + Duration::from_secs(seconds);
-                source.trouble(&status(0, condition.clone()), Some(SILENCE), now)
+                source.update(&status(0, condition.clone()), Some(SILENCE), now)
             };
-            assert_eq!(look(&condition, 0), None);
-            assert_eq!(look(&condition, 59), None);
-            assert_eq!(look(&condition, 60), Some(trouble));
-            assert_eq!(look(&SourceState::Hearing, 62), None);
-            // A named pipe whose writer went has another minute, and what was open fails at once.
-            assert_eq!(look(&SourceState::Opening, 64), None);
-            assert_eq!(look(&SourceState::Opening, 123), None);
-            assert_eq!(look(&SourceState::Opening, 124), Some(Trouble::Unopened));
-            assert_eq!(look(&failed(), 126), Some(late.clone()));
+            assert_eq!(update(&condition, 0), None);
+            assert_eq!(update(&condition, 59), None);
+            assert_eq!(update(&condition, 60), Some(problem));
+            assert_eq!(update(&SourceState::Hearing, 62), None);
+            // A named pipe whose writer closed it has another minute; a source that was open fails at once.
+            assert_eq!(update(&SourceState::Opening, 64), None);
+            assert_eq!(update(&SourceState::Opening, 123), None);
+            assert_eq!(update(&SourceState::Opening, 124), Some(Trouble::Unopened));
+            assert_eq!(update(&failed(), 126), Some(late.clone()));
         }
     }
 
     #[test]
-    fn a_failure_is_trouble_and_an_end_is_none() {
+    fn a_failure_is_a_problem_and_an_end_is_none() {
         let start = Instant::now();
-        let mut source = Source::new(start);
+        let mut source = ObservedSource::new(start);
         let failed = status(7, SourceState::Failed("the interface is gone".to_owned()));
         let why = "the interface is gone".to_owned();
-        assert_eq!(source.trouble(&failed, None, start), Some(Trouble::Failed(why)));
-        assert_eq!(source.trouble(&status(7, SourceState::Broken), None, start), Some(Trouble::Broken));
-        assert_eq!(source.trouble(&status(7, SourceState::Over), Some(SILENCE), start + SILENCE * 2), None);
+        assert_eq!(source.update(&failed, None, start), Some(Trouble::Failed(why)));
+        assert_eq!(source.update(&status(7, SourceState::Broken), None, start), Some(Trouble::Broken));
+        assert_eq!(source.update(&status(7, SourceState::Over), Some(SILENCE), start + SILENCE * 2), None);
     }
 }

@@ -1,144 +1,148 @@
-//! How fast messages may go out: Telegram takes about 30 a second from a bot, 20 a minute for a group, and
-//! about one a second for a private chat.
+//! Token buckets that keep messages within Telegram's limits (Bot FAQ, "My bot is hitting limits"): about 30 messages
+//! a second per bot, 20 a minute per group, and one a second per private chat.
 //!
-//! Each limit is a bucket of places that come back one by one, so that in any stretch of time no more go
-//! out than it has places and get back meanwhile. What a bot may send in a second is divided between replies
-//! and alerts, so that neither waits for the other. A group's replies and alerts share its places, of which
-//! alerts leave some free. In a private chat only alerts are counted: of replies there are as many as the
-//! person writes messages.
-//!
-//! Nothing here reads a clock: whoever asks says what time it is.
+//! Invariants:
+//! - In any stretch of time, no more messages go out than a bucket has tokens plus those refilled meanwhile.
+//! - Replies and alerts draw on separate buckets for the bot's limit, so neither delays the other.
+//! - In a group, replies and alerts share one bucket; alerts leave [`RESERVED_FOR_REPLIES`] tokens. In a private chat
+//!   only alerts are counted: there are as many replies as the person sends messages.
+//! - Nothing here reads a clock; callers pass the time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::event::ChatId;
 
-/// What one limit allows.
+/// The size of a bucket.
 #[derive(Debug, Clone, Copy)]
 struct Limit {
-    /// Messages that may go out at once.
-    places: u32,
-    /// The time in which one place comes back.
+    /// Tokens in a full bucket: messages that may go out at once.
+    capacity: u32,
+    /// The time in which one token is refilled.
     refill: Duration,
 }
 
-/// At most 17 in a second.
-const REPLIES: Limit = Limit { places: 4, refill: Duration::from_millis(80) };
+/// All replies: at most 17 within a second.
+const REPLIES: Limit = Limit { capacity: 4, refill: Duration::from_millis(80) };
 
-/// At most 13 in a second.
-const ALERTS: Limit = Limit { places: 3, refill: Duration::from_millis(100) };
+/// All alerts: at most 13 within a second.
+const ALERTS: Limit = Limit { capacity: 3, refill: Duration::from_millis(100) };
 
-/// At most 20 in a minute.
-const GROUP: Limit = Limit { places: 5, refill: Duration::from_secs(4) };
+/// One group: at most 20 within a minute.
+const GROUP: Limit = Limit { capacity: 5, refill: Duration::from_secs(4) };
 
-/// Places of a group's that alerts leave free.
-const KEPT_FOR_REPLIES: u32 = 2;
+/// Tokens of a group that alerts leave.
+const RESERVED_FOR_REPLIES: u32 = 2;
 
-const PRIVATE: Limit = Limit { places: 20, refill: Duration::from_secs(1) };
+/// One private chat: one a second after a burst.
+const PRIVATE: Limit = Limit { capacity: 20, refill: Duration::from_secs(1) };
 
-/// How long a reply waits for its places that others wait behind.
-const SOON: Duration = Duration::from_secs(1);
+/// The longest delay of a message that must go out soon or not at all.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// Chats that are remembered, and more only while they have taken places.
-const CHATS: usize = 256;
+/// Buckets of chats that are kept; more only while they are not full.
+const CHAT_LIMIT: usize = 256;
 
-/// The places of one limit.
+/// The tokens of one limit. Tokens may be taken in advance; then the bucket is in debt.
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+struct TokenBucket {
     limit: Limit,
-    /// When all places will be free; each that is taken moves it on.
-    full_from: Instant,
+    /// When the bucket will be full; each token taken moves it back.
+    full_at: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
     fn new(limit: Limit, now: Instant) -> Self {
-        Self { limit, full_from: now }
+        Self { limit, full_at: now }
     }
 
-    /// When a place is free besides `kept` others.
-    fn free_from(&self, kept: u32, now: Instant) -> Instant {
-        let early = self.limit.refill * self.limit.places.saturating_sub(kept + 1);
-        self.full_from.checked_sub(early).map_or(now, |from| from.max(now))
+    /// When a token is available besides `reserved` others.
+    fn available_at(&self, reserved: u32, now: Instant) -> Instant {
+        let spare = self.limit.refill * self.limit.capacity.saturating_sub(reserved + 1);
+        self.full_at.checked_sub(spare).map_or(now, |at| at.max(now))
     }
 
     fn take(&mut self, now: Instant) {
-        self.full_from = self.full_from.max(now) + self.limit.refill;
+        self.full_at = self.full_at.max(now) + self.limit.refill;
     }
 }
 
-/// The places that are left, for all chats and for each.
+/// The buckets of all replies, all alerts, and each chat.
 #[derive(Debug)]
 pub(super) struct SendLimiter {
-    replies: Bucket,
-    alerts: Bucket,
-    chats: HashMap<ChatId, Bucket>,
+    replies: TokenBucket,
+    alerts: TokenBucket,
+    chats: HashMap<ChatId, TokenBucket>,
 }
 
 impl SendLimiter {
     pub(super) fn new(now: Instant) -> Self {
-        Self { replies: Bucket::new(REPLIES, now), alerts: Bucket::new(ALERTS, now), chats: HashMap::new() }
+        Self {
+            replies: TokenBucket::new(REPLIES, now),
+            alerts: TokenBucket::new(ALERTS, now),
+            chats: HashMap::new(),
+        }
     }
 
-    /// Takes a place of the chat's for a reply, and returns when it is free.
-    pub(super) fn take_in_chat(&mut self, chat: ChatId, now: Instant) -> Instant {
+    /// Takes a token of the chat for a reply, and returns when it is available.
+    pub(super) fn reserve_in_chat(&mut self, chat: ChatId, now: Instant) -> Instant {
         if !is_group(chat) {
             return now;
         }
-        let bucket = self.bucket(chat, now);
-        let from = bucket.free_from(0, now);
+        let bucket = self.chat_bucket(chat, now);
+        let available_at = bucket.available_at(0, now);
         bucket.take(now);
-        from
+        available_at
     }
 
-    /// Takes the places for a reply, if they are free within a second, and returns when they are.
-    pub(super) fn take_soon(&mut self, chat: ChatId, now: Instant) -> Option<Instant> {
-        let in_chat = if is_group(chat) { self.bucket(chat, now).free_from(0, now) } else { now };
-        let from = self.replies.free_from(0, now).max(in_chat);
-        if from > now + SOON {
+    /// Takes a token of all replies, and returns when it is available. Call it once the chat's token is available,
+    /// so that a chat that must wait does not delay the others.
+    pub(super) fn reserve_reply(&mut self, now: Instant) -> Instant {
+        let available_at = self.replies.available_at(0, now);
+        self.replies.take(now);
+        available_at
+    }
+
+    /// Takes both tokens for a reply if they are available within [`MAX_DELAY`], and returns when.
+    pub(super) fn try_reserve_soon(&mut self, chat: ChatId, now: Instant) -> Option<Instant> {
+        let in_chat = if is_group(chat) { self.chat_bucket(chat, now).available_at(0, now) } else { now };
+        let available_at = self.replies.available_at(0, now).max(in_chat);
+        if available_at > now + MAX_DELAY {
             return None;
         }
-        self.take_in_chat(chat, now);
-        self.take_among_replies(now);
-        Some(from)
+        self.reserve_in_chat(chat, now);
+        self.reserve_reply(now);
+        Some(available_at)
     }
 
-    /// Takes a place among all replies, and returns when it is free. To be called once the chat's is, so
-    /// that a chat that must wait does not hold up the others.
-    pub(super) fn take_among_replies(&mut self, now: Instant) -> Instant {
-        let from = self.replies.free_from(0, now);
-        self.replies.take(now);
-        from
-    }
-
-    /// Takes a place for an alert, which goes out at once.
+    /// Takes both tokens for an alert that goes out at once.
     ///
     /// # Errors
-    /// Where there is none, the moment at which to ask again.
-    pub(super) fn take_for_alert(&mut self, chat: ChatId, now: Instant) -> Result<(), Instant> {
-        let all_from = self.alerts.free_from(0, now);
-        let kept = if is_group(chat) { KEPT_FOR_REPLIES } else { 0 };
-        let bucket = self.bucket(chat, now);
-        let from = all_from.max(bucket.free_from(kept, now));
-        if from > now {
-            return Err(from);
+    /// When to try again, if a token is missing.
+    pub(super) fn try_take_for_alert(&mut self, chat: ChatId, now: Instant) -> Result<(), Instant> {
+        let reserved = if is_group(chat) { RESERVED_FOR_REPLIES } else { 0 };
+        let of_all = self.alerts.available_at(0, now);
+        let bucket = self.chat_bucket(chat, now);
+        let available_at = of_all.max(bucket.available_at(reserved, now));
+        if available_at > now {
+            return Err(available_at);
         }
         bucket.take(now);
         self.alerts.take(now);
         Ok(())
     }
 
-    /// The bucket of a chat. Where there are many, those go that are full, as new ones are.
-    fn bucket(&mut self, chat: ChatId, now: Instant) -> &mut Bucket {
-        if self.chats.len() >= CHATS {
-            self.chats.retain(|known, bucket| *known == chat || bucket.full_from > now);
+    /// The bucket of a chat. Past [`CHAT_LIMIT`], full buckets are dropped: new ones are full too.
+    fn chat_bucket(&mut self, chat: ChatId, now: Instant) -> &mut TokenBucket {
+        if self.chats.len() >= CHAT_LIMIT {
+            self.chats.retain(|known, bucket| *known == chat || bucket.full_at > now);
         }
         let limit = if is_group(chat) { GROUP } else { PRIVATE };
-        self.chats.entry(chat).or_insert_with(|| Bucket::new(limit, now))
+        self.chats.entry(chat).or_insert_with(|| TokenBucket::new(limit, now))
     }
 }
 
-/// Telegram's numbers of groups, supergroups and channels are negative.
+/// Whether the chat is a group, supergroup or channel: their numbers are negative.
 fn is_group(chat: ChatId) -> bool {
     chat.0 < 0
 }
@@ -148,15 +152,15 @@ mod tests {
     use super::*;
 
     const PERSON: ChatId = ChatId(1001);
-    const A_GROUP: ChatId = ChatId(-100_200);
+    const SOME_GROUP: ChatId = ChatId(-100_200);
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// When each of `count` alerts for `chat` goes out, one after the other.
-    fn alerts(pacing: &mut SendLimiter, chat: ChatId, count: usize, mut now: Instant) -> Vec<Instant> {
+    fn alerts(limiter: &mut SendLimiter, chat: ChatId, count: usize, mut now: Instant) -> Vec<Instant> {
         let next = || {
-            while let Err(from) = pacing.take_for_alert(chat, now) {
-                assert!(from > now, "time goes on");
+            while let Err(from) = limiter.try_take_for_alert(chat, now) {
+                assert!(from > now, "it moves forward");
                 now = from;
             }
             now
@@ -171,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn five_hundred_alerts_for_a_person_take_their_time_after_a_small_burst() {
+    fn alerts_to_a_person_are_sent_once_a_second_after_a_burst() {
         let start = Instant::now();
         let times = alerts(&mut SendLimiter::new(start), PERSON, 500, start);
         assert!(times.is_sorted());
@@ -181,19 +185,19 @@ mod tests {
     }
 
     #[test]
-    fn a_group_gets_no_more_than_twenty_messages_a_minute_with_its_replies() {
+    fn a_group_gets_at_most_twenty_messages_a_minute_including_replies() {
         let start = Instant::now();
-        let mut pacing = SendLimiter::new(start);
+        let mut limiter = SendLimiter::new(start);
         let mut now = start;
         let mut times = Vec::new();
-        // Someone asks now and then while five hundred alerts wait.
+        // Someone sends a request now and then while five hundred alerts wait.
         for number in 1..=500 {
-            times.extend(alerts(&mut pacing, A_GROUP, 1, now));
+            times.extend(alerts(&mut limiter, SOME_GROUP, 1, now));
             now = *times.last().unwrap();
             if number % 3 == 0 {
-                let reply = pacing.take_in_chat(A_GROUP, now);
-                assert_eq!(reply, now, "alerts leave a place for it");
-                assert_eq!(pacing.take_among_replies(now), now);
+                let reply = limiter.reserve_in_chat(SOME_GROUP, now);
+                assert_eq!(reply, now, "alerts leave a token for it");
+                assert_eq!(limiter.reserve_reply(now), now);
                 times.push(reply);
             }
         }
@@ -203,42 +207,43 @@ mod tests {
     }
 
     #[test]
-    fn replies_to_a_group_that_asks_too_much_wait_their_turn() {
+    fn replies_to_a_busy_group_wait_and_delay_no_other_chat() {
         let start = Instant::now();
-        let mut pacing = SendLimiter::new(start);
-        let times: Vec<Instant> = (0..100).map(|_| pacing.take_in_chat(A_GROUP, start)).collect();
+        let mut limiter = SendLimiter::new(start);
+        let times: Vec<Instant> = (0..100).map(|_| limiter.reserve_in_chat(SOME_GROUP, start)).collect();
         assert!(times.is_sorted());
         assert!(most_in(MINUTE, &times) <= 20);
         assert_eq!(times[4], start);
-        assert_eq!(pacing.take_in_chat(PERSON, start), start, "others do not");
-        assert_eq!(pacing.take_among_replies(start), start);
+        assert_eq!(limiter.reserve_in_chat(PERSON, start), start, "other chats do not wait");
+        assert_eq!(limiter.reserve_reply(start), start);
     }
 
     #[test]
-    fn a_reply_that_others_wait_behind_goes_out_soon_or_not_at_all() {
+    fn try_reserve_soon_delays_at_most_a_second() {
         let start = Instant::now();
-        let mut pacing = SendLimiter::new(start);
-        let times: Vec<Instant> = (0..20).filter_map(|_| pacing.take_soon(A_GROUP, start)).collect();
+        let mut limiter = SendLimiter::new(start);
+        let times: Vec<Instant> =
+            (0..20).filter_map(|_| limiter.try_reserve_soon(SOME_GROUP, start)).collect();
         assert_eq!(times.len(), 5);
         assert!(times.iter().all(|time| *time <= start + SECOND));
-        let person: Vec<Instant> = (0..100).filter_map(|_| pacing.take_soon(PERSON, start)).collect();
+        let person: Vec<Instant> = (0..100).filter_map(|_| limiter.try_reserve_soon(PERSON, start)).collect();
         assert!((8..=17).contains(&person.len()), "{}", person.len());
         assert!(person.is_sorted() && person.iter().all(|time| *time <= start + SECOND));
-        assert_eq!(pacing.take_soon(A_GROUP, start), None, "what was not taken waits for nothing");
-        assert!(pacing.take_soon(A_GROUP, start + SECOND * 8).is_some());
+        assert_eq!(limiter.try_reserve_soon(SOME_GROUP, start), None, "a refused reply takes no token");
+        assert!(limiter.try_reserve_soon(SOME_GROUP, start + SECOND * 8).is_some());
     }
 
     #[test]
-    fn all_chats_together_get_less_than_thirty_messages_a_second() {
+    fn all_chats_together_get_at_most_thirty_messages_a_second() {
         let start = Instant::now();
-        let mut pacing = SendLimiter::new(start);
+        let mut limiter = SendLimiter::new(start);
         let mut now = start;
-        let mut times: Vec<Instant> = (0..400).map(|_| pacing.take_among_replies(start)).collect();
+        let mut times: Vec<Instant> = (0..400).map(|_| limiter.reserve_reply(start)).collect();
         for number in 0..300 {
-            times.extend(alerts(&mut pacing, ChatId(1 + number % 50), 1, now));
+            times.extend(alerts(&mut limiter, ChatId(1 + number % 50), 1, now));
             now = *times.last().unwrap();
         }
-        assert!(now - start <= SECOND * 30, "however much is asked, alerts go out");
+        assert!(now - start <= SECOND * 30, "replies do not delay alerts");
         times.sort();
         assert!(most_in(SECOND, &times) <= 30, "{}", most_in(SECOND, &times));
         assert!(most_in(SECOND, &times) >= 20);

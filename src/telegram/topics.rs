@@ -1,8 +1,8 @@
-//! Where in a forum a chat is told what it did not ask for: in General, and where Telegram takes nothing for that,
-//! in the topic in which someone spoke with the bot last.
+//! Chooses the forum topic for messages that are not replies: General, or if that is closed, the topic in which
+//! someone last wrote to the bot (Bot API, `message_thread_id`).
 //!
-//! It is known in memory only: after a restart, what a closed General does not take waits until someone speaks
-//! with the bot in a topic.
+//! Topics are remembered in memory only. After a restart, messages to a forum whose General is closed wait until
+//! someone writes to the bot in a topic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,43 +11,43 @@ use teloxide::types::ThreadId;
 use super::outgoing::Destination;
 use crate::event::ChatId;
 
-/// The topics of the chats that are served.
+/// The topics of the served forums.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    /// The topic in which someone spoke with the bot last.
-    spoken: BTreeMap<ChatId, ThreadId>,
-    /// The forums whose General takes nothing.
-    closed: BTreeSet<ChatId>,
+    /// The topic of the latest message to the bot.
+    latest: BTreeMap<ChatId, ThreadId>,
+    /// The forums whose General is closed.
+    general_closed: BTreeSet<ChatId>,
 }
 
 impl Topics {
-    /// Someone spoke with the bot here.
-    pub(super) fn heard(&mut self, place: Destination) {
-        if let Some(topic) = place.topic {
-            self.spoken.insert(place.chat, topic);
+    /// Records where someone wrote to the bot.
+    pub(super) fn record_message(&mut self, destination: Destination) {
+        if let Some(topic) = destination.topic {
+            self.latest.insert(destination.chat, topic);
         }
     }
 
-    /// Where the chat is told what it did not ask for.
+    /// Where to send a message to this chat that is not a reply.
     pub(super) fn destination_of(&self, chat: ChatId) -> Destination {
-        let topic = self.spoken.get(&chat).filter(|_| self.closed.contains(&chat));
+        let topic = self.latest.get(&chat).filter(|_| self.general_closed.contains(&chat));
         Destination { topic: topic.copied(), ..chat.into() }
     }
 
-    /// Telegram takes nothing here. Returns another place of the chat's, where there is one.
-    pub(super) fn refused(&mut self, place: Destination) -> Option<Destination> {
-        let Destination { chat, topic, .. } = place;
+    /// Records that a topic accepts no message. Returns another destination in the chat, if there is one.
+    pub(super) fn record_closed(&mut self, destination: Destination) -> Option<Destination> {
+        let Destination { chat, topic, .. } = destination;
         match topic {
-            None => drop(self.closed.insert(chat)),
-            // General may be open by now.
+            None => drop(self.general_closed.insert(chat)),
+            // General may be open again.
             Some(topic) => {
-                self.closed.remove(&chat);
-                if self.spoken.get(&chat) == Some(&topic) {
-                    self.spoken.remove(&chat);
+                self.general_closed.remove(&chat);
+                if self.latest.get(&chat) == Some(&topic) {
+                    self.latest.remove(&chat);
                 }
             }
         }
-        Some(self.destination_of(chat)).filter(|other| *other != place)
+        Some(self.destination_of(chat)).filter(|other| *other != destination)
     }
 }
 
@@ -58,22 +58,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_tried_once_until_there_is_another() {
+    fn falls_back_to_the_latest_topic_while_general_is_closed() {
         const FORUM: ChatId = ChatId(-100_200);
         let general = Destination::from(FORUM);
         let topic = |number| Destination { topic: Some(ThreadId(MessageId(number))), ..general };
         let mut topics = Topics::default();
-        assert_eq!(topics.refused(general), None, "nobody spoke so far");
-        topics.heard(topic(77));
+        assert_eq!(topics.record_closed(general), None, "no topic is known");
+        topics.record_message(topic(77));
         assert_eq!(topics.destination_of(FORUM), topic(77));
-        topics.heard(general);
-        topics.heard(topic(78));
-        assert_eq!(topics.destination_of(FORUM), topic(78), "where someone spoke last");
-        assert_eq!(topics.refused(topic(78)), Some(general));
-        assert_eq!(topics.refused(general), None);
-        topics.heard(topic(77));
+        topics.record_message(general);
+        topics.record_message(topic(78));
+        assert_eq!(topics.destination_of(FORUM), topic(78), "the latest topic");
+        assert_eq!(topics.record_closed(topic(78)), Some(general));
+        assert_eq!(topics.record_closed(general), None);
+        topics.record_message(topic(77));
         let mut open = Topics::default();
-        open.heard(topic(77));
+        open.record_message(topic(77));
         assert_eq!(open.destination_of(FORUM), general, "General comes first");
     }
 }

@@ -1,9 +1,11 @@
-//! Updates by webhook: Telegram posts them to a path that nobody can guess, with a secret that is checked
-//! before the body is read.
+//! Receives updates by webhook (Bot API, `setWebhook`).
 //!
-//! The path is derived from the token, so it stays the same over restarts and a proxy may know it. The
-//! secret is the configured one, or else made anew at each start; `setWebhook` tells both to Telegram, and gives it
-//! the certificate where the bot serves TLS itself.
+//! Invariants:
+//! - The path cannot be guessed. It is derived from the token, so it stays the same over restarts and a proxy can be
+//!   configured with it.
+//! - Telegram sends a secret with each request. It is checked before the body is read. It is the configured one, or a
+//!   random one for each start.
+//! - Telegram learns path, secret and, if the bot serves TLS itself, the certificate from `setWebhook`.
 
 use std::io;
 use std::path::Path;
@@ -24,54 +26,60 @@ use url::Url;
 use super::TelegramError;
 use super::api::{Api, UPDATES};
 use super::handler::Handler;
-use super::incoming::read_update;
+use super::incoming::parse_update;
 use crate::config::{Secret, Tls, Webhook};
 use crate::dot11::hex;
 use crate::http::{self, Certificate, Peer};
 
-/// The header in which Telegram sends the secret (Bot API, `setWebhook`).
+/// The header with the secret (Bot API, `setWebhook`, `secret_token`).
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
-/// The certificate and its key in the data directory, where Telegram is given one.
-const CERTIFICATE: &str = "webhook.pem";
+/// The file with the certificate and its key, in the data directory.
+const CERTIFICATE_FILE: &str = "webhook.pem";
 
-/// Ports below need a right of their own to be listened on.
-const UNPRIVILEGED: u16 = 1024;
+/// The first port that needs no capability to listen on.
+const FIRST_UNPRIVILEGED_PORT: u16 = 1024;
 
-/// The largest update that is read, in bytes; real ones are a few kilobytes.
+/// The largest update that is read, in bytes; real ones have a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// How long an update's body may take to arrive.
+/// How long the body of an update may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where posts will come in.
+/// The bound listener for webhook requests.
 pub(super) struct WebhookListener {
     listener: TcpListener,
-    /// What Telegram is to trust, where the bot serves TLS itself.
+    /// The certificate if the bot serves TLS itself.
     certificate: Option<Certificate>,
 }
 
 impl WebhookListener {
-    /// Listens where `webhook` says.
+    /// Binds the configured address, and loads or makes the certificate.
     ///
     /// # Errors
-    /// [`TelegramError`] where that cannot be, or there can be no certificate.
-    pub(super) async fn open(webhook: &Webhook, data_dir: &Path) -> Result<Self, TelegramError> {
+    /// [`TelegramError`] if either fails.
+    pub(super) async fn bind(webhook: &Webhook, data_dir: &Path) -> Result<Self, TelegramError> {
         let address = webhook.listen;
         let listener = TcpListener::bind(address).await.map_err(|source| {
-            if source.kind() == io::ErrorKind::PermissionDenied && address.port() < UNPRIVILEGED {
+            if source.kind() == io::ErrorKind::PermissionDenied && address.port() < FIRST_UNPRIVILEGED_PORT {
                 TelegramError::ListenPermission { address }
             } else {
                 TelegramError::Listen { address, source }
             }
         })?;
         let host = webhook.url.host_str().filter(|_| webhook.tls == Tls::SelfSigned);
-        let certificate = host.map(|host| Certificate::kept_in(&data_dir.join(CERTIFICATE), host));
-        Ok(Self { listener, certificate: certificate.transpose().map_err(TelegramError::Certificate)? })
+        let certificate = host
+            .map(|host| Certificate::load_or_create(&data_dir.join(CERTIFICATE_FILE), host))
+            .transpose()
+            .map_err(TelegramError::Certificate)?;
+        Ok(Self { listener, certificate })
     }
 }
 
-/// Tells Telegram where to post, and takes what is posted until `stop`.
+/// Sets the webhook, and serves its requests until `stop`.
+///
+/// # Errors
+/// [`TelegramError`] if Telegram rejects the token, or the system gives no random secret.
 pub(super) async fn run(
     webhook: &Webhook,
     token: &Secret,
@@ -80,65 +88,80 @@ pub(super) async fn run(
     handler: Arc<Handler>,
     stop: &CancellationToken,
 ) -> Result<(), TelegramError> {
-    let path = path(token);
     let secret = match &webhook.secret_token {
         Some(secret) => secret.reveal().to_owned(),
         None => random_secret()?,
     };
-    let url = address(webhook, token);
-    let posts = Arc::new(Posts {
-        // A proxy may strip the public address's own path, or not.
-        paths: [path, url.path().to_owned()],
-        secret: Sha256::digest(&secret).into(),
+    let url = public_url(webhook, token);
+    let endpoint = Arc::new(Endpoint {
+        // A proxy may or may not strip the path of the public address.
+        paths: [path(token), url.path().to_owned()],
+        secret_digest: Sha256::digest(&secret).into(),
         handler,
     });
-    // No route: a path of the configuration may hold what routes give a meaning to.
-    let router = Router::new().fallback(receive).with_state(posts);
+    // No route: the configured path may contain characters with a meaning in axum's routes.
+    let router = Router::new().fallback(receive).with_state(endpoint);
     match listener.local_addr() {
         Ok(address) => info!(event = "webhook_listening", %address, "listening for webhook requests"),
         Err(error) => warn!(%error, "could not read the webhook listener's address"),
     }
     let server = http::serve(listener, certificate.as_ref(), router, stop.clone());
-    let request = SetWebhook::new(url).secret_token(secret).allowed_updates(UPDATES);
-    // Where there is no certificate, this also makes Telegram forget one that it had.
-    let pem = certificate.as_ref().map(Certificate::to_pem);
-    let registration = api.until_webhook_set(&request, pem.as_deref(), stop);
-    let ((), registered) = tokio::join!(server, async {
-        let registered = registration.await;
-        match &registered {
+    let registration = async {
+        let request = SetWebhook::new(url).secret_token(secret).allowed_updates(UPDATES);
+        // Without a certificate, this also makes Telegram forget an earlier one.
+        let pem = certificate.as_ref().map(Certificate::to_pem);
+        let outcome = api.set_webhook_until_accepted(&request, pem.as_deref(), stop).await;
+        match &outcome {
             Ok(Some(_)) => {
-                info!(event = "webhook_registered", url = %webhook.url, "Telegram posts updates to the webhook")
+                info!(event = "webhook_registered", url = %webhook.url, "Telegram posts updates to the webhook");
             }
             Ok(None) => {}
-            // Nobody will post: the server need not wait for it.
+            // No request will come, so the server can stop.
             Err(_) => stop.cancel(),
         }
-        registered
-    });
-    registered.map(drop)
+        outcome
+    };
+    let ((), outcome) = tokio::join!(server, registration);
+    outcome.map(drop)
 }
 
-struct Posts {
+/// What a webhook request is checked against, and who handles its update.
+struct Endpoint {
     paths: [String; 2],
-    secret: [u8; 32],
+    secret_digest: [u8; 32],
     handler: Arc<Handler>,
 }
 
+impl Endpoint {
+    /// Checks path, method and secret.
+    ///
+    /// # Errors
+    /// The status with which to refuse the request.
+    fn authenticate(&self, request: &Request<Body>) -> Result<(), StatusCode> {
+        if !self.paths.iter().any(|path| path == request.uri().path()) {
+            return Err(StatusCode::NOT_FOUND);
+        }
+        if request.method() != Method::POST {
+            return Err(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        // Comparing digests reveals nothing about the secret by the time it takes.
+        let digest = request.headers().get(SECRET_HEADER).map(|value| Sha256::digest(value.as_bytes()));
+        match digest {
+            Some(digest) if digest.as_slice() == self.secret_digest => Ok(()),
+            _ => Err(StatusCode::UNAUTHORIZED),
+        }
+    }
+}
+
+/// Handles a webhook request. Telegram repeats an update until it gets a 2xx status, so the update is handled before
+/// this returns 200.
 async fn receive(
-    State(posts): State<Arc<Posts>>,
+    State(endpoint): State<Arc<Endpoint>>,
     Extension(peer): Extension<Peer>,
     request: Request<Body>,
 ) -> StatusCode {
-    if !posts.paths.iter().any(|path| path == request.uri().path()) {
-        return StatusCode::NOT_FOUND;
-    }
-    if request.method() != Method::POST {
-        return StatusCode::METHOD_NOT_ALLOWED;
-    }
-    let given = request.headers().get(SECRET_HEADER).map(|value| Sha256::digest(value.as_bytes()));
-    // Digests are compared, so the time that it takes tells nothing about the secret.
-    if given.is_none_or(|given| given.as_slice() != posts.secret) {
-        return StatusCode::UNAUTHORIZED;
+    if let Err(refusal) = endpoint.authenticate(&request) {
+        return refusal;
     }
     peer.mark_authenticated();
     let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_LIMIT)).await {
@@ -146,46 +169,37 @@ async fn receive(
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
     };
-    match serde_json::from_slice(&body).and_then(read_update) {
+    match serde_json::from_slice(&body).and_then(parse_update) {
         Ok(update) => {
-            // A task of its own, so that it comes to its end even where the proxy does not wait for it.
-            let handling = tokio::spawn(posts.handler.begin(update));
-            if let Err(error) = handling.await {
-                error!(%error, "the handler of an update panicked; this is a bug");
+            // A separate task finishes even if the proxy closes the connection.
+            if let Err(error) = tokio::spawn(endpoint.handler.handle(update)).await {
+                error!(event = "handler_panicked", %error, "the handler of an update panicked; this is a bug");
             }
         }
-        // Telegram would send the same bytes again and again.
+        // Telegram would send the same body again, so it gets 200 too.
         Err(error) => warn!(%error, "ignored a webhook request whose body is not an update"),
     }
     StatusCode::OK
 }
 
-/// Where Telegram is to post.
-pub(super) fn address(webhook: &Webhook, token: &Secret) -> Url {
-    public_url(&webhook.url, &path(token))
+/// The address to which Telegram posts: the configured one with the secret path appended.
+pub(super) fn public_url(webhook: &Webhook, token: &Secret) -> Url {
+    let mut url = webhook.url.clone();
+    let base = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{base}{}", path(token)));
+    url
 }
 
+/// The path of webhook requests, which only those who know the token can compute.
 fn path(token: &Secret) -> String {
-    format!("/telegram/{}", path_segment(token))
-}
-
-/// A part of the path that only who knows the token can know.
-fn path_segment(token: &Secret) -> String {
     let mut digest = Sha256::new();
     digest.update(b"probewatch webhook path\0");
     digest.update(token.reveal());
-    hex(digest.finalize().get(..16).unwrap_or_default())
+    format!("/telegram/{}", hex(digest.finalize().get(..16).unwrap_or_default()))
 }
 
 fn random_secret() -> Result<String, TelegramError> {
     let mut octets = [0; 32];
     getrandom::fill(&mut octets).map_err(|error| TelegramError::Secret(error.to_string()))?;
     Ok(hex(&octets))
-}
-
-/// The public address with the unguessable path behind whatever path it has itself.
-fn public_url(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-    url
 }

@@ -361,7 +361,7 @@ fn the_token_is_in_no_line_of_the_log_whatever_fails() {
     // A server of one's own behind a path, which teloxide's own care for the token does not reach.
     let address = format!("{}/some/path", home.api.url());
     home.service.restart_with(|config| config.set("telegram", "api_url", &format!("{address:?}")));
-    home.service.wait_for_log_event("request_failed", &[("method", "\"getMe\"")]);
+    home.service.wait_for_log_event("request_failed", &[("method", "\"GetMe\"")]);
     assert!(home.service.terminate().success(), "it stops while it waits for Telegram");
     assert!(home.service.log_lines().iter().all(quiet), "{:#?}", home.service.log_lines());
     let token = "123456:WRONG-token";

@@ -48,10 +48,12 @@ const REPLIES: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/
 
 /// The only texts elsewhere in `chart`, `chat`, `status` and `telegram`, since no chat is sent them: by file, and how
 /// they begin.
-const NO_REPLIES: [(&str, &str); 2] = [
+const NO_REPLIES: [(&str, &str); 4] = [
     // Why Telegram did not take a request: for the log, of the service and of events.
     ("src/telegram/api.rs", ""),
-    ("src/telegram/outbox.rs", "the chat is served no longer"),
+    ("src/telegram/error.rs", ""),
+    ("src/telegram/request_error.rs", ""),
+    ("src/telegram/outbox.rs", "the chat is no longer served"),
 ];
 
 /// Which file or folder of `src` alone may name a crate.

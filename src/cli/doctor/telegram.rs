@@ -62,7 +62,7 @@ pub(super) fn findings(look: &BotStatus, now: Timestamp, asked: Asked) -> Vec<Fi
         // Of a server that does not know the bot, or does not answer, there is nothing more to say.
         (Err(_), _) => None,
         (Ok(_), Err(unsaid)) => Some(unknown_webhook(&look.server, unsaid)),
-        (Ok(_), Ok(found)) => Some(match &look.wanted {
+        (Ok(_), Ok(found)) => Some(match &look.configured {
             Some(wanted) => webhook(wanted, found, now, service_runs),
             None => no_webhook(found, service_runs),
         }),
@@ -125,7 +125,7 @@ fn webhook(wanted: &ConfiguredWebhook, found: &WebhookStatus, now: Timestamp, se
     let failed = found.last_error.as_ref().filter(|(time, _)| counts(*time));
     let failed =
         failed.map(|(time, why)| (format!("posting to {host} failed at {time}: {why}{waiting}"), why));
-    if !found.is_ours {
+    if !found.matches_configuration {
         let failed = failed.map_or(waiting, |(failed, _)| format!("; {failed}"));
         return Finding::broken(
             WEBHOOK,
@@ -263,7 +263,7 @@ fn explain_own_failure(message: &str, wanted: &ConfiguredWebhook) -> String {
 fn forward(wanted: &ConfiguredWebhook) -> String {
     format!(
         "have the router forward port {} to port {} of this machine",
-        wanted.outside,
+        wanted.public_port,
         wanted.listen.port()
     )
 }
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     fn wanted() -> ConfiguredWebhook {
-        ConfiguredWebhook { tls: Tls::Off, listen: "127.0.0.1:8080".parse().unwrap(), outside: 443 }
+        ConfiguredWebhook { tls: Tls::Off, listen: "127.0.0.1:8080".parse().unwrap(), public_port: 443 }
     }
 
     fn found(host: Option<&str>, pending: u64, error: Option<(i64, &str)>) -> WebhookStatus {
@@ -281,7 +281,7 @@ mod tests {
             error.map(|(seconds, why)| (Timestamp::from_micros(seconds * 1_000_000), why.to_owned()));
         WebhookStatus {
             host: host.map(str::to_owned),
-            is_ours: host == Some("bot.example.org"),
+            matches_configuration: host == Some("bot.example.org"),
             has_certificate: false,
             pending,
             last_error,
@@ -376,7 +376,7 @@ mod tests {
         let now = Timestamp::from_micros(1_000_000_000_000);
         let look = |bot, webhook| BotStatus {
             server: "api.telegram.org".to_owned(),
-            wanted: Some(wanted()),
+            configured: Some(wanted()),
             bot,
             webhook,
         };
@@ -424,7 +424,7 @@ mod tests {
         let own = ConfiguredWebhook {
             tls: Tls::SelfSigned,
             listen: "0.0.0.0:9443".parse().unwrap(),
-            outside: 8443,
+            public_port: 8443,
         };
         let found = |has_certificate, error| WebhookStatus {
             has_certificate,

@@ -1,0 +1,106 @@
+//! When a chat may get its next message about alerts.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::request_error::RequestError;
+use crate::event::ChatId;
+
+/// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered.
+pub(super) const SINGLE_MESSAGES: usize = 3;
+
+/// The shortest time between two messages about suppressed alerts.
+const OVERFLOW_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The schedules of all chats.
+pub(super) type DeliverySchedules = HashMap<ChatId, DeliverySchedule>;
+
+/// When one chat may get its next message about alerts.
+#[derive(Debug, Default)]
+pub(super) struct DeliverySchedule {
+    backoff: Backoff,
+    /// Set after a failure.
+    retry_at: Option<Instant>,
+    /// When Telegram's limits may allow a message to the chat.
+    capacity_at: Option<Instant>,
+    /// When the chat may get the next message about suppressed alerts.
+    next_overflow: Option<Instant>,
+    /// When the latest messages with alerts were sent, at most [`SINGLE_MESSAGES`].
+    sent: VecDeque<Instant>,
+}
+
+impl DeliverySchedule {
+    /// The moment before which the chat gets no message, if that is not past. Messages about an overflow wait longer.
+    pub(super) fn blocked_until(&self, is_overflow: bool, now: Instant) -> Option<Instant> {
+        let overflow = self.next_overflow.filter(|_| is_overflow);
+        self.retry_at.max(self.capacity_at).max(overflow).filter(|until| *until > now)
+    }
+
+    /// How many more messages with alerts the chat may get within `gather`.
+    ///
+    /// # Errors
+    /// When it may get the next one, if none now.
+    pub(super) fn messages_left(&self, gather: Duration, now: Instant) -> Result<usize, Instant> {
+        let counted: Vec<Instant> =
+            self.sent.iter().map(|sent| *sent + gather).filter(|end| *end > now).collect();
+        match counted.as_slice() {
+            [first, ..] if counted.len() >= SINGLE_MESSAGES => Err(*first),
+            _ => Ok(SINGLE_MESSAGES - counted.len()),
+        }
+    }
+
+    /// Records that a message with alerts was sent.
+    pub(super) fn record_sent(&mut self, now: Instant) {
+        if self.sent.len() >= SINGLE_MESSAGES {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+    }
+
+    /// Records that a message about suppressed alerts was sent.
+    pub(super) fn record_overflow_sent(&mut self, now: Instant) {
+        self.next_overflow = Some(now + OVERFLOW_INTERVAL);
+    }
+
+    /// Records when Telegram's limits allow the next message.
+    pub(super) fn record_no_capacity(&mut self, until: Instant) {
+        self.capacity_at = Some(until);
+    }
+
+    /// Records a success. Returns whether it ends a series of failures.
+    pub(super) fn record_success(&mut self) -> bool {
+        self.backoff = Backoff::default();
+        self.retry_at.take().is_some()
+    }
+
+    /// Records a failure, and returns the wait until the next try.
+    pub(super) fn record_failure(&mut self, error: &RequestError, now: Instant) -> Duration {
+        let wait = self.backoff.next(error.retry_after());
+        self.retry_at = Some(now + wait);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_gets_a_few_messages_and_then_waits() {
+        let (mut schedule, start) = (DeliverySchedule::default(), Instant::now());
+        let (second, gather) = (Duration::from_secs(1), Duration::from_secs(60));
+        for sent in 0..3 {
+            assert_eq!(schedule.messages_left(gather, start + second * 5), Ok(SINGLE_MESSAGES - sent));
+            schedule.record_sent(start + second * sent as u32);
+        }
+        assert_eq!(schedule.messages_left(gather, start + second * 5), Err(start + gather));
+        assert_eq!(schedule.messages_left(gather, start + gather), Ok(1));
+        schedule.record_sent(start + gather);
+        assert_eq!(schedule.messages_left(gather, start + gather), Err(start + gather + second));
+        assert_eq!(schedule.messages_left(gather, start + gather * 3), Ok(SINGLE_MESSAGES));
+        assert_eq!(schedule.messages_left(Duration::ZERO, start + gather), Ok(SINGLE_MESSAGES));
+    }
+}
