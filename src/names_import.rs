@@ -1,11 +1,11 @@
-//! Names of devices that other programs know, read from their files: leases of dnsmasq and OpenWrt, ethers,
-//! hosts, CSV. Each file says what it knows ([`Facts`]), and [`join`] makes names of what all of them say: a line
-//! of hosts names an IP address, and a line of ethers, a lease or the kernel says whose that is.
+//! Names of devices from other programs' files: leases of dnsmasq and OpenWrt, ethers, hosts, CSV. Each file is parsed
+//! to [`Facts`], and [`join`] combines the facts of all files to names: a line of hosts names an IP address; a line of
+//! ethers, a lease or the kernel says which MAC address has it.
 //!
 //! # What must hold
-//! - Any bytes can be read; lines that say nothing are passed over.
-//! - Of several names for an address the one counts whose file, and whose line, stands first.
-//! - Many phones call themselves `iPhone`. Leases of the same name are told apart by the addresses' ends, while
+//! - Any bytes can be parsed; lines without a fact are skipped.
+//! - If an address has several names, the first line of the first file counts.
+//! - Many phones call themselves `iPhone`. Leases with the same name get the last octets of their address added, while
 //!   a name that somebody wrote for several addresses is one device with several addresses.
 //! - There are never more than [`NAMES_LIMIT`] names.
 
@@ -21,25 +21,25 @@ pub use lines::neighbours;
 use crate::dot11::MacAddr;
 use crate::state::{MAX_NAME_CHARS, check_name, fold_case};
 
-/// Names that are taken from all files together.
+/// Names from all files together.
 pub const NAMES_LIMIT: usize = 4096;
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: usize = 4 << 20;
 
-/// What hosts call themselves that say nothing about themselves.
-const NO_NAMES: [&str; 4] = ["*", "localhost", "localhost.localdomain", "ip6-localhost"];
+/// Host names that name no host.
+const PLACEHOLDER_NAMES: [&str; 4] = ["*", "localhost", "localhost.localdomain", "ip6-localhost"];
 
-/// The bytes are no text that names could be read from.
+/// Why no names can be read from the bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Longer than [`FILE_LIMIT`].
     #[error("it is larger than 4 MiB")]
     TooLarge,
-    /// As some programs save a table.
+    /// In UTF-16, as some programs save a table.
     #[error("it is in UTF-16; save it in UTF-8")]
     Utf16,
-    /// With bytes that no text has.
+    /// It has bytes that no text has.
     #[error("it is no text")]
     Binary,
 }
@@ -47,14 +47,14 @@ pub enum Unreadable {
 /// A name of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedName {
-    /// The name, which serves as one.
+    /// The name, which is a valid one.
     pub name: String,
-    /// Whether it comes from a lease, or the kernel, rather than from somebody's hand: that it is gone from its
-    /// file then says nothing but that the lease is over.
+    /// Whether it comes from a lease or the kernel and not from a person: if it is gone from its file, only the lease has
+    /// expired.
     pub is_lease: bool,
 }
 
-/// Whose an IP address is.
+/// Which MAC address has an IP address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Location {
     ip: IpAddr,
@@ -62,7 +62,7 @@ struct Location {
     by: LocatedBy,
 }
 
-/// Who says whose an IP address is, from the one whose word counts most.
+/// Where a location comes from, the most reliable first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LocatedBy {
     Ethers,
@@ -76,7 +76,7 @@ pub struct Facts {
     names: Vec<(MacAddr, ImportedName)>,
     locations: Vec<Location>,
     hosts: BTreeMap<IpAddr, String>,
-    /// Whether bytes of it are no UTF-8, and were replaced.
+    /// Whether bytes that are no UTF-8 were replaced.
     pub is_lossy: bool,
 }
 
@@ -84,7 +84,7 @@ impl Facts {
     /// What the file at `path` with these bytes says.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is no text of a size that such files have.
+    /// [`Unreadable`] if it is no text, or too large.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self, Unreadable> {
         if bytes.len() > FILE_LIMIT {
             return Err(Unreadable::TooLarge);
@@ -102,13 +102,12 @@ impl Facts {
         Ok(Self { is_lossy, ..facts })
     }
 
-    /// Whether it names IP addresses, whose owners the kernel may know.
+    /// Whether it names IP addresses; the kernel may know their MAC addresses.
     pub fn has_hosts(&self) -> bool {
         !self.hosts.is_empty()
     }
 
-    /// Whether names of leases can come from it, now or at another time: also from a file that is empty, as that
-    /// of a router is which was just switched on.
+    /// Whether it may name leases, now or later. An empty file may: a router that was just switched on has no leases.
     pub fn may_have_leases(&self) -> bool {
         self.has_hosts()
             || self.names.iter().any(|(_, name)| name.is_lease)
@@ -117,18 +116,18 @@ impl Facts {
     }
 }
 
-/// The names that all files give together.
+/// The names from all files together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     /// By address.
     pub names: BTreeMap<MacAddr, ImportedName>,
-    /// How many there are beyond [`NAMES_LIMIT`]. Those that somebody wrote are taken first.
+    /// How many are left out beyond [`NAMES_LIMIT`]. Names that a person wrote come first.
     pub left_out: usize,
 }
 
-/// The names of `files`, in the order in which they count, with what the kernel knows of IP addresses. The
-/// addresses of `over` keep the names of leases that are over, as far as there is room.
-pub fn join(files: &[&Facts], neighbours: &Facts, over: &[(MacAddr, &str)]) -> Imported {
+/// The names from `files`, the most important first, with the kernel's `neighbours`. The addresses in `expired` keep the
+/// names of their expired leases, as far as the limit allows.
+pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -> Imported {
     let owners = owners(files, neighbours);
     let mut names = BTreeMap::new();
     for file in files {
@@ -143,18 +142,18 @@ pub fn join(files: &[&Facts], neighbours: &Facts, over: &[(MacAddr, &str)]) -> I
             }
         }
     }
-    let left_out = cut(&mut names);
-    for &(address, name) in over {
+    let left_out = truncate(&mut names);
+    for &(address, name) in expired {
         if names.len() < NAMES_LIMIT {
-            let own = || ImportedName { name: without_end(name, address).to_owned(), is_lease: true };
+            let own = || ImportedName { name: without_suffix(name, address).to_owned(), is_lease: true };
             names.entry(address).or_insert_with(own);
         }
     }
-    tell_apart(&mut names);
+    disambiguate(&mut names);
     Imported { names, left_out }
 }
 
-/// Whose each IP address is, by those only whose word counts most.
+/// The MAC addresses of each IP address, from the most reliable source only.
 fn owners(files: &[&Facts], neighbours: &Facts) -> BTreeMap<IpAddr, (LocatedBy, Vec<MacAddr>)> {
     let all = files.iter().copied().chain([neighbours]).flat_map(|file| &file.locations);
     let mut locations: Vec<&Location> = all.collect();
@@ -169,8 +168,8 @@ fn owners(files: &[&Facts], neighbours: &Facts) -> BTreeMap<IpAddr, (LocatedBy, 
     owners
 }
 
-/// Keeps [`NAMES_LIMIT`] names; how many went.
-fn cut(names: &mut BTreeMap<MacAddr, ImportedName>) -> usize {
+/// Keeps [`NAMES_LIMIT`] names; returns how many were removed.
+fn truncate(names: &mut BTreeMap<MacAddr, ImportedName>) -> usize {
     let mut order: Vec<(bool, MacAddr)> =
         names.iter().map(|(address, name)| (name.is_lease, *address)).collect();
     order.sort_unstable();
@@ -181,27 +180,27 @@ fn cut(names: &mut BTreeMap<MacAddr, ImportedName>) -> usize {
     surplus.len()
 }
 
-/// Gives leases of the same name different ones.
-fn tell_apart(names: &mut BTreeMap<MacAddr, ImportedName>) {
-    let shared = uses(names);
+/// Gives leases with the same name different ones.
+fn disambiguate(names: &mut BTreeMap<MacAddr, ImportedName>) {
+    let shared = count_uses(names);
     let is_shared = |name: &str| shared.get(&fold_case(name)).is_some_and(|uses| *uses > 1);
     let mut renamed: BTreeMap<MacAddr, String> = BTreeMap::new();
     for (address, name) in names.iter_mut().filter(|(_, name)| name.is_lease && is_shared(&name.name)) {
-        let short = with_end(&name.name, &short_end(*address));
+        let short = with_suffix(&name.name, &short_suffix(*address));
         renamed.insert(*address, std::mem::replace(&mut name.name, short));
     }
-    // Where that is another's name too, the whole address tells them apart.
-    let shared = uses(names);
+    // If that is another's name, too, the whole address is added.
+    let shared = count_uses(names);
     for (address, was) in renamed {
         let Some(name) = names.get_mut(&address) else { continue };
         if shared.get(&fold_case(&name.name)).is_some_and(|uses| *uses > 1) {
-            name.name = with_end(&was, &long_end(address));
+            name.name = with_suffix(&was, &long_suffix(address));
         }
     }
 }
 
-/// How many addresses have each name, whatever its case.
-fn uses(names: &BTreeMap<MacAddr, ImportedName>) -> BTreeMap<String, usize> {
+/// How many addresses have each name, ignoring case.
+fn count_uses(names: &BTreeMap<MacAddr, ImportedName>) -> BTreeMap<String, usize> {
     let mut uses = BTreeMap::new();
     for name in names.values() {
         *uses.entry(fold_case(&name.name)).or_default() += 1;
@@ -209,37 +208,37 @@ fn uses(names: &BTreeMap<MacAddr, ImportedName>) -> BTreeMap<String, usize> {
     uses
 }
 
-fn short_end(address: MacAddr) -> String {
+fn short_suffix(address: MacAddr) -> String {
     let [.., fifth, sixth] = address.octets();
     format!(" ({fifth:02x}:{sixth:02x})")
 }
 
-fn long_end(address: MacAddr) -> String {
+fn long_suffix(address: MacAddr) -> String {
     format!(" ({address})")
 }
 
 /// The name as the lease had it.
-fn without_end(name: &str, address: MacAddr) -> &str {
-    let long = name.strip_suffix(&long_end(address));
-    long.or_else(|| name.strip_suffix(&short_end(address))).unwrap_or(name)
+fn without_suffix(name: &str, address: MacAddr) -> &str {
+    let long = name.strip_suffix(&long_suffix(address));
+    long.or_else(|| name.strip_suffix(&short_suffix(address))).unwrap_or(name)
 }
 
-fn with_end(name: &str, end: &str) -> String {
-    let kept: String = name.chars().take(MAX_NAME_CHARS.saturating_sub(end.len())).collect();
-    format!("{}{end}", kept.trim_end())
+fn with_suffix(name: &str, suffix: &str) -> String {
+    let kept: String = name.chars().take(MAX_NAME_CHARS.saturating_sub(suffix.len())).collect();
+    format!("{}{suffix}", kept.trim_end())
 }
 
-/// The name that `text` gives, where it gives one.
-fn usable(text: &str) -> Option<String> {
+/// The name in `text`, if it is one.
+fn parse_name(text: &str) -> Option<String> {
     let name = check_name(text).ok()?;
-    (!NO_NAMES.contains(&fold_case(&name).as_str())).then_some(name)
+    (!PLACEHOLDER_NAMES.contains(&fold_case(&name).as_str())).then_some(name)
 }
 
-/// A MAC address with its marks: twelve digits alone may be anything. As ether_aton(3) has it, an octet may lack
-/// its leading zero.
+/// A MAC address with separators: twelve digits alone may be anything. As in ether_aton(3), an octet may lack its
+/// leading zero.
 fn mac(word: &str) -> Option<MacAddr> {
     let address = word.contains([':', '-', '.']).then(|| word.parse().ok().or_else(|| short_mac(word)));
-    address.flatten().filter(|address| is_of_a_device(*address))
+    address.flatten().filter(|address| is_individual(*address))
 }
 
 fn short_mac(word: &str) -> Option<MacAddr> {
@@ -252,8 +251,8 @@ fn short_mac(word: &str) -> Option<MacAddr> {
     groups.next().is_none().then_some(MacAddr::new(octets))
 }
 
-/// Neither a group address, as broadcast is, nor the one that stands for none.
-fn is_of_a_device(address: MacAddr) -> bool {
+/// Neither a group address, such as broadcast, nor the null address.
+fn is_individual(address: MacAddr) -> bool {
     let octets = address.octets();
     octets[0] & 1 == 0 && octets != [0; 6]
 }
@@ -362,13 +361,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_is_over_is_told_apart_from_a_new_one() {
+    fn an_expired_lease_gets_another_name_than_a_new_one() {
         let (alice, van) = (ALICE.parse().unwrap(), VAN.parse().unwrap());
         let lease = facts("0 a4:83:e7:4e:39:15 10.0.0.1 iPhone *\n");
-        let names = |lease: &Facts, over: &[(MacAddr, &str)]| -> Vec<String> {
-            join(&[lease], &Facts::default(), over).names.into_values().map(|name| name.name).collect()
+        let names = |lease: &Facts, expired: &[(MacAddr, &str)]| -> Vec<String> {
+            join(&[lease], &Facts::default(), expired).names.into_values().map(|name| name.name).collect()
         };
-        // Also where it already was.
+        // Even if it had a suffix already.
         for was in ["iPhone", "iPhone (5c:03)", "iPhone (00:23:a7:19:5c:03)"] {
             assert_eq!(names(&lease, &[(van, was), (alice, "x")]), ["iPhone (5c:03)", "iPhone (39:15)"]);
         }

@@ -1,31 +1,31 @@
-//! Files of lines of words, of which each says by itself what it is:
-//! - a lease: `1767225600 a4:83:e7:4e:39:15 192.168.1.7 alice-phone *`, where a name `*` is none;
-//! - of ethers(5): a MAC address and a name, or an IP address whose name a line of hosts gives;
-//! - of hosts(5): an IP address and names, of which the first is the canonical one.
+//! Files with one entry a line. Each line shows by itself what it is:
+//! - a lease: `1767225600 a4:83:e7:4e:39:15 192.168.1.7 alice-phone *`; the name `*` stands for none;
+//! - ethers(5): a MAC address and a name, or an IP address that a line of hosts names;
+//! - hosts(5): an IP address and names, the canonical one first.
 //!
-//! What stands behind `#` is a comment.
+//! `#` starts a comment.
 
 use std::net::IpAddr;
 
-use super::{Facts, ImportedName, LocatedBy, Location, mac, usable};
+use super::{Facts, ImportedName, LocatedBy, Location, mac, parse_name};
 use crate::dot11::MacAddr;
 
-/// A complete entry of the kernel's table (`ATF_COM`): one whose address has answered.
+/// The flag of a complete entry in the kernel's table (`ATF_COM`): the address has answered.
 const COMPLETE: u32 = 2;
 
-/// What the lines of `text` say.
+/// The facts in the lines of `text`.
 pub(super) fn read(text: &str) -> Facts {
     let mut facts = Facts::default();
     for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
         let mut words = line.split_whitespace();
         let Some(first) = words.next() else { continue };
         if let Some(address) = mac(first) {
-            // A name in a file of its own kind may have spaces.
+            // A name in ethers may have spaces.
             ether(address, line.get(first.len()..).unwrap_or_default().trim(), &mut facts);
         } else if let Ok(ip) = first.parse() {
             host(ip, words.next().unwrap_or_default(), &mut facts);
         } else if first.parse::<u64>().is_ok() {
-            // Passed over where it is none.
+            // A line that is no lease is skipped.
             let _ = lease(words, &mut facts);
         }
     }
@@ -36,7 +36,7 @@ fn ether(address: MacAddr, rest: &str, facts: &mut Facts) {
     let name = rest.split('\t').next().unwrap_or_default();
     if let Ok(ip) = name.trim().parse() {
         facts.locations.push(Location { ip, address, by: LocatedBy::Ethers });
-    } else if let Some(name) = usable(name) {
+    } else if let Some(name) = parse_name(name) {
         facts.names.push((address, ImportedName { name, is_lease: false }));
     }
 }
@@ -45,7 +45,7 @@ fn host(ip: IpAddr, name: &str, facts: &mut Facts) {
     if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
         return;
     }
-    if let Some(name) = usable(name) {
+    if let Some(name) = parse_name(name) {
         facts.hosts.entry(ip).or_insert(name);
     }
 }
@@ -54,12 +54,12 @@ fn lease<'a>(mut words: impl Iterator<Item = &'a str>, facts: &mut Facts) -> Opt
     let address = mac(words.next()?)?;
     let ip = words.next()?.parse().ok()?;
     facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
-    let name = usable(words.next()?)?;
+    let name = parse_name(words.next()?)?;
     facts.names.push((address, ImportedName { name, is_lease: true }));
     Some(())
 }
 
-/// What the kernel's table of neighbours says (`/proc/net/arp`, see proc_net(5)): whose IP addresses are.
+/// The facts in the kernel's table of neighbours (`/proc/net/arp`, proc_net(5)).
 pub fn neighbours(text: &str) -> Facts {
     let location = |line: &str| {
         let mut words = line.split_whitespace();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_device_is_passed_over() {
+    fn lines_without_a_device_are_skipped() {
         check(&format!("{ALICE} /x\n{ALICE}\n{ALICE} 00:23:a7:19:5c:03\n{ALICE} {}\n", "x".repeat(65)), &[]);
         check("ff:ff:ff:ff:ff:ff x\n00:00:00:00:00:00 x\n01:00:5e:00:00:fb x\n", &[]);
         check(&format!("{ALICE} localhost\n0 {ALICE} 10.0.0.1 localhost *\n+a:1:1:1:1:1 x\n"), &[]);

@@ -1,23 +1,23 @@
-//! CSV (RFC 4180): fields between commas, semicolons or tabs, quoted where they have those. Where the first row is
-//! a header, the columns for addresses and names are known by it. Otherwise the first field that is a MAC address and
-//! the first other that is neither number, IP address nor empty belong together.
+//! CSV (RFC 4180) with commas, semicolons or tabs. If the first row is a header, it says which columns hold addresses
+//! and names. Otherwise a row names its first MAC address with its first field that is no number, no IP address and not
+//! empty.
 //!
-//! A line that begins with `#` is a comment.
+//! A line that starts with `#` is a comment.
 
 use std::net::IpAddr;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::{Facts, ImportedName, is_of_a_device, mac, usable};
+use super::{Facts, ImportedName, is_individual, mac, parse_name};
 use crate::dot11::MacAddr;
 
-/// How a file's name ends that is a table, whatever its first line says.
-const ENDS: [&str; 3] = ["csv", "tsv", "tab"];
+/// Extensions of files that are tables, whatever their first line says.
+const EXTENSIONS: [&str; 3] = ["csv", "tsv", "tab"];
 
 const DELIMITERS: [char; 3] = [',', ';', '\t'];
 
-/// Headers of MAC addresses, in lower case and without what is neither letter nor digit.
+/// Headers of columns with MAC addresses, in lower case, letters and digits only.
 const ADDRESS_HEADERS: [&str; 15] = [
     "mac",
     "macaddress",
@@ -36,7 +36,8 @@ const ADDRESS_HEADERS: [&str; 15] = [
     "address",
 ];
 
-/// Headers of names, as [`ADDRESS_HEADERS`]; where there are several, the first here that has a text counts.
+/// Headers of columns with names, as [`ADDRESS_HEADERS`]. Of several columns with a text, the first in this order
+/// counts.
 const NAME_HEADERS: [&str; 15] = [
     "name",
     "devicename",
@@ -55,7 +56,7 @@ const NAME_HEADERS: [&str; 15] = [
     "comment",
 ];
 
-/// Where a header says that addresses and names stand.
+/// The columns with addresses and names, according to the header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Columns {
     addresses: Vec<usize>,
@@ -63,36 +64,36 @@ struct Columns {
 }
 
 impl Columns {
-    /// The columns of a row that names no device itself, where it is a header.
+    /// The columns of a header; the row itself must name no device.
     fn of(row: &StringRecord) -> Option<Self> {
         let headers: Vec<String> = row.iter().map(bare).collect();
-        let places = |known: &[&str]| -> Vec<usize> {
+        let columns_of = |known: &[&str]| -> Vec<usize> {
             known.iter().filter_map(|name| headers.iter().position(|header| header == name)).collect()
         };
-        let columns = Self { addresses: places(&ADDRESS_HEADERS), names: places(&NAME_HEADERS) };
+        let columns = Self { addresses: columns_of(&ADDRESS_HEADERS), names: columns_of(&NAME_HEADERS) };
         (columns != Self::default()).then_some(columns)
     }
 
     fn address(&self, row: &StringRecord) -> Option<MacAddr> {
-        // In its own column twelve digits are an address.
-        let any = |field: &str| field.parse().ok().filter(|address| is_of_a_device(*address));
-        let mut told = self.addresses.iter().filter_map(|column| row.get(*column)).map(unquoted);
-        told.find_map(|field| mac(field).or_else(|| any(field))).or_else(|| own_address(row))
+        // In a column for addresses, twelve digits are one.
+        let any = |field: &str| field.parse().ok().filter(|address| is_individual(*address));
+        let mut fields = self.addresses.iter().filter_map(|column| row.get(*column)).map(unquoted);
+        fields.find_map(|field| mac(field).or_else(|| any(field))).or_else(|| own_address(row))
     }
 
     fn name(&self, row: &StringRecord) -> Option<String> {
         if self.names.is_empty() {
-            return row.iter().map(unquoted).find(|field| is_name(field)).and_then(usable);
+            return row.iter().map(unquoted).find(|field| is_name(field)).and_then(parse_name);
         }
-        let mut told = self.names.iter().filter_map(|column| row.get(*column)).map(unquoted);
-        told.find_map(usable)
+        let mut fields = self.names.iter().filter_map(|column| row.get(*column)).map(unquoted);
+        fields.find_map(parse_name)
     }
 }
 
-/// Whether a file is a table, by its name or by its first line that is no comment.
+/// Whether a file is a table, by its extension or its first line that is no comment.
 pub(super) fn is_table(path: &Path, text: &str) -> bool {
     let end = path.extension().map(|end| end.to_ascii_lowercase());
-    if end.is_some_and(|end| ENDS.iter().any(|known| end == *known)) {
+    if end.is_some_and(|end| EXTENSIONS.iter().any(|known| end == *known)) {
         return true;
     }
     let first = first_line(text);
@@ -101,7 +102,7 @@ pub(super) fn is_table(path: &Path, text: &str) -> bool {
     !is_of_words && first.contains(DELIMITERS)
 }
 
-/// What the rows of `text` say.
+/// The facts in the rows of `text`.
 pub(super) fn read(text: &str) -> Facts {
     let (delimiter, text) = delimiter(text);
     let mut rows = ReaderBuilder::new()
@@ -124,7 +125,7 @@ pub(super) fn read(text: &str) -> Facts {
     facts
 }
 
-/// What stands between fields, and the text behind the line in which some spreadsheets say so.
+/// The delimiter, and the text after the `sep=` line with which some spreadsheets start.
 fn delimiter(text: &str) -> (u8, &str) {
     let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
     if let Some(mark @ (b',' | b';' | b'\t')) = line.strip_prefix("sep=").and_then(|mark| mark.bytes().next())
@@ -141,7 +142,7 @@ fn delimiter(text: &str) -> (u8, &str) {
             })
             .count()
     };
-    // Of as many the first.
+    // Of several that are equally frequent, the first.
     let mark = DELIMITERS.into_iter().rev().max_by_key(|mark| count(*mark));
     (mark.map_or(b',', |mark| mark as u8), text)
 }
@@ -161,7 +162,7 @@ fn is_name(field: &str) -> bool {
         && field.parse::<f64>().is_err()
 }
 
-/// A field without the spaces around it, and without quotes behind such.
+/// A field without spaces around it, and without quotes that follow a space.
 fn unquoted(field: &str) -> &str {
     let field = field.trim();
     if field.starts_with('"') { field.trim_matches('"').trim() } else { field }
@@ -200,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn a_header_says_where_names_and_addresses_stand() {
+    fn a_header_names_the_columns() {
         check("room,name,mac\nKitchen,Phone,a4:83:e7:4e:39:15\n", &[(ALICE, "Phone")]);
         check("Room;Host Name;MAC-Address\nKitchen;van;0023A7195C03\n", &[(VAN, "van")]);
         check("room\tdevice\thwaddr\nKitchen\tvan\t0023.a719.5c03\n", &[(VAN, "van")]);
-        // Of several names the one that people choose, and another where that is empty.
+        // The name that people choose counts; another one if it is empty.
         check(
             "hostname,address,name\nvan-7,00:23:a7:19:5c:03,Van\nphone-1,a4:83:e7:4e:39:15,\n",
             &[(VAN, "Van"), (ALICE, "phone-1")],
@@ -215,18 +216,18 @@ mod tests {
     }
 
     #[test]
-    fn only_a_line_that_begins_with_a_hash_is_a_comment() {
+    fn only_a_hash_at_the_start_of_a_line_starts_a_comment() {
         check("# a,b;c;d;e\na4:83:e7:4e:39:15,Phone #2\n#00:23:a7:19:5c:03,x\n", &[(ALICE, "Phone #2")]);
     }
 
     #[test]
-    fn a_byte_order_mark_costs_no_row() {
+    fn a_byte_order_mark_is_skipped() {
         check("\u{feff}a4:83:e7:4e:39:15,Phone\n", &[(ALICE, "Phone")]);
         check("\u{feff}name,mac\r\nPhone,a4:83:e7:4e:39:15\r\n", &[(ALICE, "Phone")]);
     }
 
     #[test]
-    fn a_file_is_a_table_by_its_name_or_its_first_line() {
+    fn a_table_is_known_by_its_extension_or_its_first_line() {
         for text in ["mac,name", "\n# x\nVan;00:23:a7:19:5c:03", "00:23:a7:19:5c:03,Van", "mac\tname"] {
             assert!(is_table(Path::new("names"), text), "{text}");
         }

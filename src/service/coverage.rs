@@ -1,38 +1,37 @@
-//! Since when frames are heard without a break, as far as the sources tell: of a silence that nobody listened to
-//! nothing can be said.
+//! Since when at least one source has captured without a break. Nothing can be said about a silence during which no
+//! source captured.
 //!
 //! What must hold:
-//! - One source that is open is enough, also where it is silent: nobody near sends anything once the last device
-//!   has left.
-//! - Where none is open nothing is heard, and listening begins anew with the first that is open again.
+//! - One open source is enough, even a silent one: nothing is sent nearby once the last device has left.
+//! - While none is open there is no coverage. It starts again with the first source that is open again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::source_worker::SourceWorker;
 use crate::event::Timestamp;
 
-/// Tells since when any of the sensors hears without a break, at the moment that it is asked of.
-pub(super) fn coverage(sensors: Vec<Arc<SourceWorker>>) -> impl Fn(Timestamp) -> Option<Timestamp> {
+/// A function from a moment to the start of the coverage at that moment.
+pub(super) fn coverage(sources: Vec<Arc<SourceWorker>>) -> impl Fn(Timestamp) -> Option<Timestamp> {
     let coverage = Mutex::new(Coverage::default());
     move |now| {
-        let latest = sensors.iter().filter_map(|sensor| sensor.last_activity()).max();
+        let latest = sources.iter().filter_map(|source| source.last_activity()).max();
         coverage.lock().unwrap_or_else(PoisonError::into_inner).since(latest, now)
     }
 }
 
-/// Follows the sources' signs of life: that one was opened, or has given a frame.
+/// Follows the sources' activity: that one was opened, or has given a frame.
 #[derive(Debug, Default)]
 struct Coverage {
-    /// Since when there is no break.
+    /// The start of the coverage.
     since: Option<Timestamp>,
 }
 
 impl Coverage {
-    /// Since when frames are heard at `now`, with the latest sign of the sources that are open; `None` where
-    /// nothing is heard.
-    fn since(&mut self, sign: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-        // What is read from a pipe may be stamped ahead.
-        self.since = sign.map(|sign| self.since.unwrap_or(sign.min(now)));
+    /// The start of the coverage at `now`. `activity` is the latest of the sources that are open; without one there is
+    /// no coverage.
+    fn since(&mut self, activity: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        // The timestamps in a pipe may be ahead of the clock.
+        self.since = activity.map(|activity| self.since.unwrap_or(activity.min(now)));
         self.since
     }
 }
@@ -46,14 +45,14 @@ mod tests {
     }
 
     #[test]
-    fn listening_begins_anew_after_each_break() {
+    fn coverage_starts_again_after_each_break() {
         let mut coverage = Coverage::default();
-        let mut since = |sign: Option<i64>, now| coverage.since(sign.map(minute), minute(now));
+        let mut since = |activity: Option<i64>, now| coverage.since(activity.map(minute), minute(now));
         assert_eq!(since(None, 0), None);
         assert_eq!(since(Some(1), 1), Some(minute(1)));
-        // However silent it is.
+        // A silent source is enough.
         assert_eq!(since(Some(9), 900), Some(minute(1)));
-        // All have failed, and one is open again.
+        // All failed, and one is open again.
         assert_eq!(since(None, 901), None);
         assert_eq!(since(Some(950), 902), Some(minute(902)));
         assert_eq!(since(Some(950), 960), Some(minute(902)));

@@ -1,11 +1,10 @@
 //! `GET /healthz` and `GET /metrics`, on a listener of their own.
 //!
 //! What must hold:
-//! - Health is 200 only while what is heard gets onto the disk, every part moves, and there is a source that is
-//!   heard and none that has failed; else it is 503, and says why in a line each.
-//! - Neither needs the recorder to answer: that it is stalled is told while it is.
+//! - Health is 200 while writing to the log works, no part is stalled, at least one source captures and none has
+//!   failed. Otherwise it is 503, with a line for each problem.
+//! - Neither needs an answer of the recorder: they work while it is stalled.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +19,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::ServiceError;
 use super::source_worker::{DroppedFrames, SourceWorker};
 use super::watchdog::{WatchedPart, stalled_parts};
 use crate::event::Timestamp;
@@ -31,16 +29,16 @@ use crate::status::{SourceState, SourceStatus};
 use crate::telegram::RequestMetrics;
 use crate::text::printable;
 
-/// How often it is looked whether all parts move, and for how long one may not before that is told.
+/// How often the parts' heartbeats are read, and after how long without one a part counts as stalled.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// What is told about.
+/// What health and metrics are read from.
 #[derive(Clone)]
 pub(super) struct Monitored {
     pub(super) recorder: RecorderHandle,
-    pub(super) sensors: Vec<Arc<SourceWorker>>,
-    pub(super) look_ups: Arc<Timings>,
+    pub(super) sources: Vec<Arc<SourceWorker>>,
+    pub(super) lookups: Arc<Timings>,
     pub(super) requests: RequestMetrics,
 }
 
@@ -50,11 +48,7 @@ struct Monitor {
     stalled: Arc<Mutex<Vec<String>>>,
 }
 
-pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, ServiceError> {
-    TcpListener::bind(address).await.map_err(|source| ServiceError::Listen { address, source })
-}
-
-/// Answers on `listener` until `stop`; all `parts` have to move for it to be healthy.
+/// Answers on `listener` until `stop`. A stalled part of `parts` makes the service unhealthy.
 pub(super) async fn serve(
     listener: TcpListener,
     monitored: Monitored,
@@ -65,19 +59,21 @@ pub(super) async fn serve(
         Ok(address) => {
             info!(event = "monitoring_listening", %address, "listening for health and metrics requests")
         }
-        Err(error) => warn!("health and metrics listen on an address that cannot be told: {error}"),
+        Err(error) => {
+            warn!(event = "monitoring_listening", %error, "listening for health and metrics requests on an unknown address")
+        }
     }
     let monitor = Monitor { monitored, stalled: Arc::default() };
     let router =
         Router::new().route("/healthz", get(health)).route("/metrics", get(page)).with_state(monitor.clone());
-    let ends = stop.clone();
-    let look = async {
+    let stopped = stop.clone();
+    let polling = async {
         tokio::select! {
             () = poll_parts(&monitor, parts) => {}
-            () = ends.cancelled() => {}
+            () = stopped.cancelled() => {}
         }
     };
-    tokio::join!(http::serve(listener, None, router, stop), look);
+    tokio::join!(http::serve(listener, None, router, stop), polling);
 }
 
 async fn poll_parts(monitor: &Monitor, mut parts: Vec<WatchedPart>) {
@@ -90,8 +86,8 @@ async fn poll_parts(monitor: &Monitor, mut parts: Vec<WatchedPart>) {
 
 async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
     let stalled = monitor.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let sensors: Vec<SourceStatus> = monitor.monitored.sensors.iter().map(|sensor| sensor.status()).collect();
-    let problems = problems(&stalled, monitor.monitored.recorder.disk_error().as_deref(), &sensors);
+    let sources: Vec<SourceStatus> = monitor.monitored.sources.iter().map(|source| source.status()).collect();
+    let problems = problems(&stalled, monitor.monitored.recorder.disk_error().as_deref(), &sources);
     if problems.is_empty() {
         (StatusCode::OK, "recording and capturing\n".to_owned())
     } else {
@@ -99,20 +95,20 @@ async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
     }
 }
 
-/// Why the service does not do what it is for; empty where it does.
-fn problems(stalled: &[String], disk_error: Option<&str>, sensors: &[SourceStatus]) -> Vec<String> {
-    let stalled = stalled.iter().map(|part| format!("{} does not move any more", printable(part)));
-    let disk = disk_error.map(|why| format!("the disk takes nothing: {}", printable(why)));
-    let failed = sensors.iter().filter_map(|sensor| match &sensor.condition {
+/// What is wrong, a line each; empty if the service is healthy.
+fn problems(stalled: &[String], disk_error: Option<&str>, sources: &[SourceStatus]) -> Vec<String> {
+    let stalled = stalled.iter().map(|part| format!("{} is stalled", printable(part)));
+    let disk = disk_error.map(|why| format!("writing to the log fails: {}", printable(why)));
+    let failed = sources.iter().filter_map(|source| match &source.condition {
         SourceState::Failed(_) => {
-            let failure = sensor.failure().unwrap_or_default();
-            Some(format!("{} failed: {}", printable(&sensor.name), printable(&failure)))
+            let failure = source.failure().unwrap_or_default();
+            Some(format!("{} failed: {}", printable(&source.name), printable(&failure)))
         }
-        SourceState::Broken => Some(format!("{} ended unexpectedly", printable(&sensor.name))),
+        SourceState::Broken => Some(format!("{} ended unexpectedly", printable(&source.name))),
         _ => None,
     });
-    let is_heard = sensors.iter().any(|sensor| matches!(sensor.condition, SourceState::Hearing));
-    let silent = (!is_heard).then(|| "no source is heard".to_owned());
+    let captures = sources.iter().any(|source| matches!(source.condition, SourceState::Hearing));
+    let silent = (!captures).then(|| "no source captures".to_owned());
     stalled.chain(disk).chain(failed).chain(silent).collect()
 }
 
@@ -121,18 +117,18 @@ async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
     let history = monitored.recorder.history().clone();
     let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
     let mut page = Page::default();
-    sources(&mut page, &monitored.sensors);
-    recording(&mut page, &monitored.recorder, log.ok().flatten().map(|log| log.bytes));
-    alerts(&mut page, &monitored.recorder);
+    source_metrics(&mut page, &monitored.sources);
+    recorder_metrics(&mut page, &monitored.recorder, log.ok().flatten().map(|log| log.bytes));
+    alert_metrics(&mut page, &monitored.recorder);
     let (name, help) = ("probewatch_lookup_duration_seconds", "How long look-ups took.");
-    page.histogram(name, help, "of", &monitored.look_ups);
-    telegram(&mut page, &monitored.requests);
+    page.histogram(name, help, "of", &monitored.lookups);
+    telegram_metrics(&mut page, &monitored.requests);
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page.into_text())
 }
 
-fn sources(page: &mut Page, sensors: &[Arc<SourceWorker>]) {
+fn source_metrics(page: &mut Page, workers: &[Arc<SourceWorker>]) {
     let sources: Vec<(SourceStatus, DroppedFrames)> =
-        sensors.iter().map(|sensor| (sensor.status(), sensor.drops())).collect();
+        workers.iter().map(|worker| (worker.status(), worker.dropped_frames())).collect();
     let mut family = |kind, name, help, value: &dyn Fn(&SourceStatus) -> Option<f64>| {
         let mut family = page.family(kind, name, help);
         for (source, _) in &sources {
@@ -142,13 +138,13 @@ fn sources(page: &mut Page, sensors: &[Arc<SourceWorker>]) {
         }
     };
     let counter = Kind::Counter;
-    family(Kind::Gauge, "probewatch_source_up", "Whether the source is heard.", &|source| {
+    family(Kind::Gauge, "probewatch_source_up", "Whether the source captures.", &|source| {
         Some(f64::from(u8::from(source.condition == SourceState::Hearing)))
     });
     family(
         counter,
         "probewatch_source_restarts_total",
-        "How often the source was begun again after a failure.",
+        "How often the source was opened again after a failure.",
         &|source| Some(source.restarts as f64),
     );
     family(counter, "probewatch_frames_total", "Frames captured.", &|source| Some(source.frames as f64));
@@ -168,7 +164,7 @@ fn sources(page: &mut Page, sensors: &[Arc<SourceWorker>]) {
         &|source| source.last_frame.map(seconds),
     );
     let mut drops =
-        page.family(counter, "probewatch_dropped_frames_total", "Frames lost before they were heard.");
+        page.family(counter, "probewatch_dropped_frames_total", "Frames lost before they were captured.");
     for (source, lost) in &sources {
         drops
             .series(&[("source", &source.name), ("cause", "kernel")], lost.kernel)
@@ -176,12 +172,12 @@ fn sources(page: &mut Page, sensors: &[Arc<SourceWorker>]) {
     }
 }
 
-fn recording(page: &mut Page, recorder: &RecorderHandle, log_bytes: Option<u64>) {
+fn recorder_metrics(page: &mut Page, recorder: &RecorderHandle, log_bytes: Option<u64>) {
     let losses = recorder.losses();
     page.family(Kind::Counter, "probewatch_dropped_probes_total", "Probe requests that were not recorded.")
         .series(&[("cause", "queue_full")], losses.queue_full.load(Relaxed))
         .series(&[("cause", "disk_failed")], losses.disk_failed.load(Relaxed));
-    page.family(Kind::Gauge, "probewatch_disk_up", "Whether the disk takes events.")
+    page.family(Kind::Gauge, "probewatch_disk_up", "Whether writing to the log works.")
         .series(&[], u8::from(recorder.disk_error().is_none()));
     let (totals, events) = {
         let state = recorder.state();
@@ -203,7 +199,7 @@ fn recording(page: &mut Page, recorder: &RecorderHandle, log_bytes: Option<u64>)
     }
 }
 
-fn alerts(page: &mut Page, recorder: &RecorderHandle) {
+fn alert_metrics(page: &mut Page, recorder: &RecorderHandle) {
     let mut outcomes = page.family(
         Kind::Counter,
         "probewatch_alerts_total",
@@ -227,7 +223,7 @@ fn alerts(page: &mut Page, recorder: &RecorderHandle) {
     .series(&[], age.as_secs_f64());
 }
 
-fn telegram(page: &mut Page, requests: &RequestMetrics) {
+fn telegram_metrics(page: &mut Page, requests: &RequestMetrics) {
     let (name, help) = ("probewatch_telegram_request_duration_seconds", "How long requests took.");
     page.histogram(name, help, "method", requests.timings());
     let (name, help) = ("probewatch_telegram_errors_total", "Requests that Telegram did not take.");
@@ -260,17 +256,17 @@ mod tests {
     }
 
     #[test]
-    fn it_is_healthy_only_while_all_is_recorded_and_something_heard() {
-        let heard = || status("mon0", SourceState::Hearing);
-        assert_eq!(problems(&[], None, &[heard(), status("a.pcap", SourceState::Over)]), [""; 0]);
-        assert_eq!(problems(&[], Some("disk full"), &[heard()]), ["the disk takes nothing: disk full"]);
+    fn health_needs_a_working_log_a_capturing_source_and_no_failure() {
+        let capturing = || status("mon0", SourceState::Hearing);
+        assert_eq!(problems(&[], None, &[capturing(), status("a.pcap", SourceState::Over)]), [""; 0]);
+        assert_eq!(problems(&[], Some("disk full"), &[capturing()]), ["writing to the log fails: disk full"]);
         let failed = status("mon1", SourceState::Failed("it is gone".to_owned()));
-        assert_eq!(problems(&[], None, &[heard(), failed.clone()]), ["mon1 failed: it is gone"]);
-        assert_eq!(problems(&[], None, &[failed]), ["mon1 failed: it is gone", "no source is heard"]);
-        assert_eq!(problems(&[], None, &[status("-", SourceState::Opening)]), ["no source is heard"]);
+        assert_eq!(problems(&[], None, &[capturing(), failed.clone()]), ["mon1 failed: it is gone"]);
+        assert_eq!(problems(&[], None, &[failed]), ["mon1 failed: it is gone", "no source captures"]);
+        assert_eq!(problems(&[], None, &[status("-", SourceState::Opening)]), ["no source captures"]);
         let stalled = ["the recorder".to_owned()];
-        assert_eq!(problems(&stalled, None, &[heard()]), ["the recorder does not move any more"]);
+        assert_eq!(problems(&stalled, None, &[capturing()]), ["the recorder is stalled"]);
         let broken = status("mon1", SourceState::Broken);
-        assert_eq!(problems(&[], None, &[heard(), broken]), ["mon1 ended unexpectedly"]);
+        assert_eq!(problems(&[], None, &[capturing(), broken]), ["mon1 ended unexpectedly"]);
     }
 }

@@ -1,13 +1,13 @@
-//! Keeps the imported names as the files say that they come from: looks every half minute, compares what all
-//! files say together with what the state has, and hands the difference to the recorder.
+//! Keeps the imported names in step with the files: reads all files every half minute, compares their names with those
+//! in the state, and hands the difference to the recorder.
 //!
-//! # Who loses an imported name
-//! - An address whose line is gone, also where it went while nobody looked.
-//! - But after a lease it keeps the name while it was heard within [`EXPIRED_LEASE_RETENTION`], as far as there is room: a
-//!   lease often ends because its phone is away, and all end where the router is switched off. An address that
-//!   was never heard has nothing to lose.
-//! - Nobody, while a file could not be read since the start: it may be what named them. One that could be
-//!   read before still counts as it was.
+//! # When an imported name is removed
+//! - When its line is gone, even if that happened while the service was down.
+//! - The name of an expired lease stays while the device was captured within [`EXPIRED_LEASE_RETENTION`] and the limit
+//!   allows: a lease often expires because its phone is away, and all do when the router is switched off. The name of
+//!   an address that was never captured goes at once.
+//! - Never while a file could not be read since the start: the name may come from it. A file that could be read before
+//!   counts as it was then.
 
 mod name_file;
 
@@ -25,36 +25,36 @@ use crate::recorder::RecorderHandle;
 use crate::state::State;
 use name_file::{FileChange, NameFile};
 
-/// How often the files are looked at.
+/// How often the files are read.
 const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How soon one is looked at again that has changed.
+/// How soon a file that has changed is read again.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// For how long after its last probe a device keeps the name of a lease that is over.
+/// How long after its last probe a device keeps the name of an expired lease.
 const EXPIRED_LEASE_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
-/// The kernel's table of neighbours, which knows IP addresses' owners.
+/// The kernel's table of neighbours: the owners of IP addresses.
 const ARP_TABLE: &str = "/proc/net/arp";
 
-/// How many names change at once: others want to look at the state meanwhile.
+/// Names that change per batch: others read the state between batches.
 const CHANGES_PER_BATCH: usize = 64;
 
-/// Imports the names of `files` until `stop`; of two files that name an address, the first counts.
+/// Imports the names of `files` until `stop`. If two files name an address, the first counts.
 pub(super) async fn import(files: Vec<PathBuf>, recorder: RecorderHandle, stop: CancellationToken) {
     let mut import =
         NameImporter { files: files.into_iter().map(NameFile::new).collect(), ..NameImporter::default() };
     loop {
-        // A file may lie on a disk that takes its time.
-        let looking = tokio::task::spawn_blocking(move || {
+        // A file may be on a slow disk.
+        let polling = tokio::task::spawn_blocking(move || {
             let is_settled = import.poll();
             (import, is_settled)
         });
         let is_settled;
         (import, is_settled) = tokio::select! {
-            looked = looking => match looked {
-                Ok(looked) => looked,
-                Err(error) => return warn!("names of files are imported no longer: {error}"),
+            polled = polling => match polled {
+                Ok(polled) => polled,
+                Err(error) => return warn!(event = "name_import_ended", %error, "names are no longer imported from files"),
             },
             () = stop.cancelled() => return,
         };
@@ -68,7 +68,7 @@ pub(super) async fn import(files: Vec<PathBuf>, recorder: RecorderHandle, stop: 
     }
 }
 
-/// The files, and what was told of them.
+/// The files, and which warnings were logged.
 #[derive(Debug, Default)]
 struct NameImporter {
     files: Vec<NameFile>,
@@ -78,17 +78,17 @@ struct NameImporter {
 }
 
 impl NameImporter {
-    /// Looks at all files; whether none of them is being written.
+    /// Reads all files. Returns whether none of them is being written.
     fn poll(&mut self) -> bool {
-        let looks: Vec<FileChange> = self.files.iter_mut().map(NameFile::poll).collect();
+        let changes: Vec<FileChange> = self.files.iter_mut().map(NameFile::poll).collect();
         let has_hosts = self.files.iter().filter_map(NameFile::facts).any(Facts::has_hosts);
         // Not every system has such a table.
         let table = has_hosts.then(|| std::fs::read_to_string(ARP_TABLE).ok()).flatten();
         self.neighbours = neighbours(&table.unwrap_or_default());
-        !looks.contains(&FileChange::Settling)
+        !changes.contains(&FileChange::Settling)
     }
 
-    /// Makes the state's imported names those of the files. What fails is tried again at the next look.
+    /// Makes the imported names in the state those of the files. What fails is tried again at the next poll.
     async fn apply(&mut self, recorder: &RecorderHandle) {
         let difference = self.difference(&recorder.state(), Timestamp::now());
         if difference.events.is_empty() {
@@ -128,23 +128,23 @@ impl NameImporter {
     }
 }
 
-/// The addresses that a lease has named, with the names, of those that were heard lately; the last one first.
+/// The addresses with the name of a lease that were captured recently, the latest first.
 fn remembered_leases(state: &State, now: Timestamp) -> Vec<(MacAddr, &str)> {
-    let mut heard: Vec<(Timestamp, MacAddr, &str)> = state
+    let mut recent: Vec<(Timestamp, MacAddr, &str)> = state
         .names()
         .imported()
         .filter(|(_, _, is_lease)| *is_lease)
         .filter_map(|(address, name, _)| Some((state.device(address)?.last_probe, address, name)))
         .filter(|(last_probe, _, _)| *last_probe > now || now.abs_diff(*last_probe) < EXPIRED_LEASE_RETENTION)
         .collect();
-    heard.sort_unstable_by(|one, other| other.cmp(one));
-    heard.into_iter().map(|(_, address, name)| (address, name)).collect()
+    recent.sort_unstable_by(|one, other| other.cmp(one));
+    recent.into_iter().map(|(_, address, name)| (address, name)).collect()
 }
 
-/// What makes the imported names of a state others.
+/// The changes that a state's imported names need.
 #[derive(Debug, Default)]
 struct Difference {
-    /// The new names before those that go, so that what is meant by a name finds the name's next address.
+    /// New names first: what refers to a name that moves must find its next address.
     events: Vec<Event>,
     added: usize,
     changed: usize,
@@ -152,7 +152,7 @@ struct Difference {
 }
 
 impl Difference {
-    /// What makes the imported names those that are wanted; names go only where `may_remove`.
+    /// The changes that make them `wanted`. Names are removed only if `may_remove`.
     fn of(wanted: &BTreeMap<MacAddr, ImportedName>, state: &State, may_remove: bool, now: Timestamp) -> Self {
         let known: BTreeMap<MacAddr, (&str, bool)> =
             state.names().imported().map(|(address, name, is_lease)| (address, (name, is_lease))).collect();
@@ -185,7 +185,7 @@ mod tests {
     const ALICE: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
     const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x03]);
 
-    /// Files in a folder, and a state whose imported names are kept as they say.
+    /// Files in a folder, and a state whose imported names follow them.
     struct Fixture {
         folder: tempfile::TempDir,
         state: State,
@@ -202,7 +202,7 @@ mod tests {
             fixture
         }
 
-        /// As after a start with these files.
+        /// As after a restart with these files.
         fn restart(&mut self, files: &[&str]) {
             let files = files.iter().map(|file| NameFile::new(self.folder.path().join(file)));
             self.import = NameImporter { files: files.collect(), ..NameImporter::default() };
@@ -220,19 +220,19 @@ mod tests {
             self.state.fold(self.state.next_offset(), event);
         }
 
-        fn hear(&mut self, source: MacAddr) {
+        fn capture(&mut self, source: MacAddr) {
             self.fold(&Event::from(Probe::example(source, RequestedSsid::Wildcard, self.now().as_micros())));
         }
 
-        /// Looks until nothing is being written; how many names were added, changed and removed.
-        fn look(&mut self) -> [usize; 3] {
+        /// Polls until nothing is being written; how many names were added, changed and removed.
+        fn sync(&mut self) -> [usize; 3] {
             while !self.import.poll() {}
             let Difference { events, added, changed, removed } =
                 self.import.difference(&self.state, self.now());
             events.iter().for_each(|event| self.fold(event));
             assert_eq!(events.len(), added + changed + removed);
             let again = self.import.difference(&self.state, self.now());
-            assert!(again.events.is_empty(), "it is done at once: {again:?}");
+            assert!(again.events.is_empty(), "nothing is left to do: {again:?}");
             [added, changed, removed]
         }
 
@@ -242,43 +242,43 @@ mod tests {
     }
 
     #[test]
-    fn files_are_read_together() {
+    fn a_name_may_come_from_two_files() {
         let mut fixture = Fixture::with(&["ethers", "hosts"]);
         fixture.write("ethers", &format!("{ALICE} 192.168.1.7\n"));
         fixture.write("hosts", "127.0.0.1 localhost\n192.168.1.7 alice.lan alice\n");
-        assert_eq!(fixture.look(), [1, 0, 0]);
+        assert_eq!(fixture.sync(), [1, 0, 0]);
         assert_eq!(fixture.names(), [(ALICE, "alice.lan")]);
     }
 
     #[test]
-    fn lines_that_went_while_it_was_down_take_their_names_along() {
+    fn names_of_lines_removed_while_it_was_down_are_removed() {
         let mut fixture = Fixture::with(&["ethers", "names.csv"]);
         fixture.write("ethers", &format!("{ALICE} alice\n"));
         fixture.write("names.csv", &format!("{VAN},Van\na4:83:e7:4e:39:16,Bob\n"));
-        fixture.hear(ALICE);
-        assert_eq!(fixture.look(), [3, 0, 0]);
+        fixture.capture(ALICE);
+        assert_eq!(fixture.sync(), [3, 0, 0]);
         fixture.write("names.csv", &format!("{VAN},The van\n"));
         fixture.restart(&["ethers", "names.csv"]);
-        assert_eq!(fixture.look(), [0, 1, 1]);
+        assert_eq!(fixture.sync(), [0, 1, 1]);
         assert_eq!(fixture.names(), [(VAN, "The van"), (ALICE, "alice")]);
-        // A file that is not looked at any more.
+        // A file that is no longer imported.
         fixture.restart(&["names.csv"]);
-        assert_eq!(fixture.look(), [0, 0, 1]);
+        assert_eq!(fixture.sync(), [0, 0, 1]);
         fixture.restart(&[]);
-        assert_eq!(fixture.look(), [0, 0, 1]);
+        assert_eq!(fixture.sync(), [0, 0, 1]);
         assert_eq!(fixture.names(), []);
     }
 
     #[test]
-    fn what_could_not_be_kept_is_tried_again() {
+    fn changes_that_failed_are_tried_again() {
         let mut fixture = Fixture::with(&["ethers"]);
         fixture.write("ethers", &format!("{ALICE} alice\n{VAN} van\n"));
-        fixture.look();
+        fixture.sync();
         fixture.write("ethers", &format!("{VAN} van\n"));
         while !fixture.import.poll() {}
         let failed = fixture.import.difference(&fixture.state, fixture.now());
         assert_eq!(failed.removed, 1);
-        assert_eq!(fixture.look(), [0, 0, 1]);
+        assert_eq!(fixture.sync(), [0, 0, 1]);
     }
 
     #[test]
@@ -286,57 +286,57 @@ mod tests {
         let mut fixture = Fixture::with(&["ethers", "names.csv"]);
         fixture.write("ethers", &format!("{ALICE} alice\n"));
         fixture.write("names.csv", &format!("{VAN},Van\n"));
-        fixture.look();
+        fixture.sync();
         fs::remove_file(fixture.folder.path().join("ethers")).unwrap();
-        assert_eq!(fixture.look(), [0, 0, 0]);
+        assert_eq!(fixture.sync(), [0, 0, 0]);
         fixture.restart(&["ethers", "names.csv"]);
         fixture.write("names.csv", "a4:83:e7:4e:39:16,Bob\n");
-        assert_eq!(fixture.look(), [1, 0, 0], "nothing goes: it may be of the other file");
+        assert_eq!(fixture.sync(), [1, 0, 0], "nothing is removed: it may come from the other file");
         fixture.write("ethers", "");
-        assert_eq!(fixture.look(), [0, 0, 2]);
+        assert_eq!(fixture.sync(), [0, 0, 2]);
     }
 
     #[test]
-    fn a_device_keeps_the_name_of_its_lease_for_a_month() {
+    fn a_device_keeps_the_name_of_an_expired_lease_for_a_month() {
         let mut fixture = Fixture::with(&["leases"]);
         fixture.write("leases", &format!("1 {ALICE} 10.0.0.1 iPhone *\n1 {VAN} 10.0.0.2 van *\n"));
-        assert_eq!(fixture.look(), [2, 0, 0]);
-        fixture.hear(ALICE);
+        assert_eq!(fixture.sync(), [2, 0, 0]);
+        fixture.capture(ALICE);
         fixture.write("leases", "");
-        assert_eq!(fixture.look(), [0, 0, 1], "the van was never heard");
+        assert_eq!(fixture.sync(), [0, 0, 1], "the van was never captured");
         fixture.restart(&["leases"]);
         fixture.day += 29;
-        assert_eq!(fixture.look(), [0, 0, 0]);
-        // A guest's is another device.
+        assert_eq!(fixture.sync(), [0, 0, 0]);
+        // A guest's phone is another device.
         fixture.write("leases", &format!("1 {VAN} 10.0.0.2 iPhone *\n"));
-        assert_eq!(fixture.look(), [1, 1, 0]);
+        assert_eq!(fixture.sync(), [1, 1, 0]);
         assert_eq!(fixture.names(), [(VAN, "iPhone (5c:03)"), (ALICE, "iPhone (39:15)")]);
         fixture.day += 1;
-        assert_eq!(fixture.look(), [0, 1, 1]);
+        assert_eq!(fixture.sync(), [0, 1, 1]);
         assert_eq!(fixture.names(), [(VAN, "iPhone")]);
-        // Where no file has leases any more, those names go too.
-        fixture.hear(VAN);
+        // If no file has leases any more, their names are removed, too.
+        fixture.capture(VAN);
         fixture.write("ethers", &format!("{ALICE} alice\n"));
         fixture.restart(&["ethers"]);
-        assert_eq!(fixture.look(), [1, 0, 1]);
+        assert_eq!(fixture.sync(), [1, 0, 1]);
     }
 
     #[test]
-    fn a_name_that_moves_takes_along_who_follows_it() {
+    fn a_name_that_moves_keeps_its_followers() {
         let mut fixture = Fixture::with(&["ethers"]);
         fixture.write("ethers", &format!("{ALICE} phone\n"));
-        fixture.look();
+        fixture.sync();
         let phone = DeviceKey::Name("phone".into());
         let (time, chat) = (fixture.now(), ChatId(1));
         fixture
             .fold(&Event::new(time, EventKind::Follow { chat, device: phone.clone(), silence_seconds: 900 }));
         fixture.write("ethers", &format!("{VAN} phone\n"));
-        assert_eq!(fixture.look(), [1, 0, 1]);
+        assert_eq!(fixture.sync(), [1, 0, 1]);
         assert!(fixture.state.follows().get(&phone, chat).is_some());
     }
 
     #[test]
-    fn leases_of_a_crowd_leave_the_state_within_bounds() {
+    fn many_leases_stay_within_the_limit() {
         let mut fixture = Fixture::with(&["leases"]);
         let mut next = 0_u32;
         for _ in 0..3 {
@@ -345,12 +345,12 @@ mod tests {
                 let [a, b, c, d] = next.to_be_bytes();
                 let address = MacAddr::new([0x02, 0, a, b, c, d]);
                 leases += &format!("1 {address} 10.0.0.1 phone-{next} *\n");
-                fixture.hear(address);
+                fixture.capture(address);
                 next += 1;
             }
             fixture.write("leases", &leases);
             fixture.day += 1;
-            fixture.look();
+            fixture.sync();
         }
         assert_eq!(fixture.names().len(), NAMES_LIMIT);
         let forget = Event::new(
@@ -360,6 +360,6 @@ mod tests {
         fixture.fold(&forget);
         while fixture.state.continue_eviction() {}
         assert_eq!(fixture.state.addresses(), []);
-        assert_eq!(fixture.look(), [0, 0, NAMES_LIMIT - 2000]);
+        assert_eq!(fixture.sync(), [0, 0, NAMES_LIMIT - 2000]);
     }
 }

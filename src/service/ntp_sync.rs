@@ -1,4 +1,4 @@
-//! Whether a time server sets the machine's clock: then the clock is right, however early it seems.
+//! Whether a time server (NTP) sets the machine's clock. Then the clock is right, however early it seems.
 
 use std::io;
 use std::path::Path;
@@ -13,22 +13,21 @@ use super::source_worker::SourceWorker;
 use crate::event::Timestamp;
 use crate::recorder::RecorderHandle;
 
-/// How often it is asked while a clock seems to be behind.
+/// How often this is checked while a clock seems to be behind.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a command of the system may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Has the recorder believe the machine's clock where that seems to be behind and a time server sets it, until
-/// `stop`.
+/// Until `stop`: if the machine's clock seems to be behind and a time server sets it, makes the recorder trust it.
 pub(super) async fn watch(
-    sensors: Vec<Arc<SourceWorker>>,
+    sources: Vec<Arc<SourceWorker>>,
     recorder: RecorderHandle,
     stop: CancellationToken,
 ) {
     while stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
         let known = recorder.newest_time();
-        let is_behind = sensors.iter().any(|sensor| sensor.status().clock_is_behind);
+        let is_behind = sources.iter().any(|source| source.status().clock_is_behind);
         if !is_behind || known.is_none_or(|known| known <= Timestamp::now()) {
             continue;
         }
@@ -42,20 +41,21 @@ pub(super) async fn watch(
     }
 }
 
-/// Whether a time server sets the clock: systemd asks the kernel that (adjtimex), and timesyncd leaves a file.
+/// Whether a time server sets the clock; `None` if that is unknown. timesyncd leaves a file, and timedatectl asks the
+/// kernel (adjtimex(2)).
 pub fn is_synchronized() -> Option<bool> {
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Some(true);
     }
-    let said = output_of("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?;
-    match said.trim() {
+    let output = output_of("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?;
+    match output.trim() {
         "yes" => Some(true),
         "no" => Some(false),
         _ => None,
     }
 }
 
-/// What a short command prints, if it ends well and in time.
+/// The output of a short command, if it succeeds in time.
 fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

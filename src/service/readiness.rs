@@ -1,10 +1,10 @@
-//! When the service is ready: once each source was tried, or had [`FIRST_OPEN_TIMEOUT`] for it, and one of them is open.
+//! When the service is ready: once one source is open, and each was tried or had [`FIRST_OPEN_TIMEOUT`] for it.
 //!
 //! What must hold:
-//! - No source keeps the service from answering for longer than that, whatever its opening waits for.
-//! - As long as none is open and one may still come, systemd is told what is waited for and why, and asked for more
-//!   time: an adapter that is plugged in a day later is heard without a restart.
-//! - The start fails only where no source could be opened and none will be by itself.
+//! - No source delays the service's answers for longer than that, whatever its opening waits for.
+//! - While none is open and one may still open, systemd learns what the service waits for, and is asked for more time:
+//!   an adapter that is plugged in a day later is captured without a restart.
+//! - The start fails only if no source could be opened and none will be without help.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use super::sd_notify::{self, Systemd};
 use super::source_worker::{SourceWorker, StartupState};
 use crate::status::SourceStatus;
 
-/// How long the first try of a source may take before it counts as one that may come.
+/// How long the first try of a source may take before the source counts as one that may still open.
 const FIRST_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the sources' starts come to.
+/// What the sources' startup states come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// Not every source has been tried.
+    /// Not every source was tried yet.
     Trying,
-    /// None is open, and one may come.
+    /// None is open, and one may still open.
     Waiting,
     /// One was opened.
     Ready,
@@ -34,36 +34,36 @@ enum Verdict {
 }
 
 impl Verdict {
-    /// What they come to; `timed_out` where none is to be waited for any longer that has not been tried.
+    /// `timed_out`: sources that were not tried yet are not waited for any longer.
     fn of(starts: &[StartupState], timed_out: bool) -> Self {
         let any = |start| starts.contains(&start);
         match () {
             () if any(StartupState::Untried) && !timed_out => Self::Trying,
             () if any(StartupState::Opened) => Self::Ready,
-            () if any(StartupState::Awaited) || any(StartupState::Untried) => Self::Waiting,
+            () if any(StartupState::Waiting) || any(StartupState::Untried) => Self::Waiting,
             () => Self::Hopeless,
         }
     }
 }
 
-/// Follows the start of the sources.
+/// Follows the startup of the sources.
 pub(super) struct Readiness {
-    sensors: Vec<Arc<SourceWorker>>,
-    /// Hears whenever one of them has come further.
-    starts: watch::Receiver<()>,
-    /// Each source had [`FIRST_OPEN_TIMEOUT`] to be tried.
+    sources: Vec<Arc<SourceWorker>>,
+    /// Changes whenever a startup state does.
+    changes: watch::Receiver<()>,
+    /// [`FIRST_OPEN_TIMEOUT`] is over.
     timed_out: bool,
 }
 
 impl Readiness {
-    pub(super) fn new(sensors: &[Arc<SourceWorker>], starts: watch::Receiver<()>) -> Self {
-        Self { sensors: sensors.to_vec(), starts, timed_out: false }
+    pub(super) fn new(sources: &[Arc<SourceWorker>], changes: watch::Receiver<()>) -> Self {
+        Self { sources: sources.to_vec(), changes, timed_out: false }
     }
 
     /// Waits until each source was tried once, or had [`FIRST_OPEN_TIMEOUT`] for it.
     ///
     /// # Errors
-    /// Where none of them is worth waiting for; why the first is not.
+    /// Why the first source failed, if none is worth waiting for.
     pub(super) async fn wait_until_all_tried(&mut self) -> Result<(), ServiceError> {
         let end = Instant::now() + FIRST_OPEN_TIMEOUT;
         loop {
@@ -75,7 +75,7 @@ impl Readiness {
         }
     }
 
-    /// Waits until one source was opened, and tells `systemd` meanwhile what is waited for.
+    /// Waits until one source was opened; meanwhile tells `systemd` what the service waits for.
     ///
     /// # Errors
     /// As [`Self::wait_until_all_tried`].
@@ -84,8 +84,8 @@ impl Readiness {
             match self.verdict() {
                 Verdict::Trying => self.next_change().await,
                 Verdict::Waiting => {
-                    systemd.extend_startup(&waited_for(&self.statuses()));
-                    // At its end it is told again, since systemd waits only so long for the next word.
+                    systemd.extend_startup(&waiting_for(&self.statuses()));
+                    // systemd waits only so long for the next message.
                     let _ = timeout(sd_notify::STARTUP_EXTENSION / 3, self.next_change()).await;
                 }
                 Verdict::Ready => return Ok(()),
@@ -95,20 +95,20 @@ impl Readiness {
     }
 
     fn verdict(&mut self) -> Verdict {
-        self.starts.mark_unchanged();
-        let starts: Vec<StartupState> = self.sensors.iter().map(|sensor| sensor.startup_state()).collect();
+        self.changes.mark_unchanged();
+        let starts: Vec<StartupState> = self.sources.iter().map(|source| source.startup_state()).collect();
         Verdict::of(&starts, self.timed_out)
     }
 
     async fn next_change(&mut self) {
-        if self.starts.changed().await.is_err() {
+        if self.changes.changed().await.is_err() {
             // No source is left that could change anything.
             std::future::pending::<()>().await;
         }
     }
 
     fn statuses(&self) -> Vec<SourceStatus> {
-        self.sensors.iter().map(|sensor| sensor.status()).collect()
+        self.sources.iter().map(|source| source.status()).collect()
     }
 
     fn error(&self) -> ServiceError {
@@ -117,8 +117,8 @@ impl Readiness {
     }
 }
 
-/// What keeps the first source that has failed, or else the first that gives nothing; and how many more there are.
-fn waited_for(statuses: &[SourceStatus]) -> String {
+/// What the first source that failed waits for, or else the first that gives nothing; and how many more there are.
+fn waiting_for(statuses: &[SourceStatus]) -> String {
     let failed = statuses
         .iter()
         .find_map(|status| status.failure().map(|failure| format!("waiting for {}: {failure}", status.name)));
@@ -135,13 +135,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_ready_with_one_source_once_each_was_tried() {
-        use StartupState::{Awaited, Opened, Refused, Untried};
+    fn one_open_source_is_enough_once_each_was_tried() {
+        use StartupState::{Opened, Refused, Untried, Waiting};
         for (starts, expected) in [
             (&[Opened, Untried][..], Verdict::Trying),
             (&[Untried, Refused], Verdict::Trying),
-            (&[Opened, Refused, Awaited], Verdict::Ready),
-            (&[Refused, Awaited], Verdict::Waiting),
+            (&[Opened, Refused, Waiting], Verdict::Ready),
+            (&[Refused, Waiting], Verdict::Waiting),
             (&[Refused, Refused], Verdict::Hopeless),
         ] {
             assert_eq!(Verdict::of(starts, false), expected, "{starts:?}");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_not_tried_in_time_counts_as_one_that_may_come() {
+    fn a_source_not_tried_in_time_may_still_open() {
         use StartupState::{Opened, Refused, Untried};
         for (starts, expected) in [
             (&[Opened, Untried][..], Verdict::Ready),

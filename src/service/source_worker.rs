@@ -1,10 +1,10 @@
-//! A source of frames in the service: a thread that hears, and hears again after a failure.
+//! The thread of a source: captures, and opens the source again after a failure.
 //!
-//! - What fails is begun again, also where it was never open, after a wait that doubles from [`FIRST_RETRY_DELAY`] to
-//!   [`MAX_RETRY_DELAY`]; after [`STABLE_AFTER`] with frames it begins with the first again. An interface that comes back
-//!   is not waited for any longer. No failure ends the other sources.
-//! - A command is to run for ever: that it ends is a failure. A file and standard input have an end, and are
-//!   not read a second time. A named pipe has none: after one writer it waits for the next.
+//! - A source that failed, or never opened, is opened again after a delay that doubles from [`FIRST_RETRY_DELAY`] to
+//!   [`MAX_RETRY_DELAY`]. After [`STABLE_AFTER`] with frames the delay starts over. An interface that comes back ends
+//!   the delay. No failure ends the other sources.
+//! - A command runs forever: its end is a failure. A file and standard input have an end, and are not read twice. A
+//!   named pipe has none: after one writer it waits for the next.
 
 mod open_source;
 mod probe_converter;
@@ -40,27 +40,27 @@ use source_stats::SourceStats;
 pub(super) use startup_state::StartupState;
 use startup_state::is_named_pipe;
 
-/// The wait after a failure, which doubles up to the longest.
+/// The delay after a failure, which doubles up to the maximum.
 const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// After so long with frames, a failure is the first.
+/// After so long with frames, the next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether an interface that is gone has come back.
+/// How often an interface that is gone is looked for.
 const INTERFACE_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a capture may take to end when it was told to: longer than a command that has to be killed.
+/// How long a capture may take to stop: longer than a command that has to be killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What all sensors of the service have in common.
+/// What all sources of the service share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) include_bad_fcs: bool,
     pub(super) recorder: RecorderHandle,
-    /// Is told whenever it changes what [`SourceWorker::startup_state`] says.
-    pub(super) starts: watch::Sender<()>,
+    /// Notified whenever a [`SourceWorker::startup_state`] changes.
+    pub(super) startup: watch::Sender<()>,
 }
 
 /// A source of frames, on its own thread.
@@ -74,56 +74,56 @@ pub(super) struct SourceWorker {
 }
 
 struct Status {
-    start: StartupState,
+    startup: StartupState,
     condition: SourceState,
-    /// What helps against the last failure.
+    /// The remedy for the last failure.
     remedy: Option<Cow<'static, str>>,
-    /// When the capture at hand began.
+    /// When the current capture was opened.
     opened: Option<Timestamp>,
-    /// Of the capture at hand; those before it have been added to `before`.
+    /// Of the current capture; those of earlier ones are in `earlier`.
     counters: Arc<Counters>,
-    before: SourceStats,
+    earlier: SourceStats,
     restarts: u64,
     capture: StopHandle,
 }
 
-/// Tells, when the thread ends, that it has, also where it panics.
+/// Reports the end of the thread, also after a panic.
 struct EndGuard<'a> {
-    sensor: &'a SourceWorker,
+    worker: &'a SourceWorker,
     end: Option<oneshot::Sender<()>>,
 }
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            error!("hearing {} ended unexpectedly; this is a bug", self.sensor.name);
+            error!(event = "source_broken", source = %self.worker.name, "a source ended unexpectedly; this is a bug");
             {
-                let mut now = self.sensor.now();
-                (now.condition, now.start) = (SourceState::Broken, now.start.without_hope());
+                let mut now = self.worker.now();
+                (now.condition, now.startup) = (SourceState::Broken, now.startup.given_up());
             }
-            self.sensor.shared.starts.send_replace(());
+            self.worker.shared.startup.send_replace(());
         }
         if let Some(end) = self.end.take() {
-            // Nobody waits for it any more where this fails.
+            // Fails if nobody waits for it.
             let _ = end.send(());
         }
     }
 }
 
 impl SourceWorker {
-    /// Starts to hear a source.
+    /// Starts to capture from a source.
     pub(super) fn start(source: &Source, shared: &Shared) -> Result<Arc<Self>, ServiceError> {
         let (end, ended) = oneshot::channel();
-        let sensor = Arc::new(Self {
+        let worker = Arc::new(Self {
             name: source.name.clone(),
             shared: shared.clone(),
             status: Mutex::new(Status {
-                start: StartupState::of(&source.origin),
+                startup: StartupState::of(&source.origin),
                 condition: SourceState::Opening,
                 remedy: None,
                 opened: None,
                 counters: Arc::default(),
-                before: SourceStats::default(),
+                earlier: SourceStats::default(),
                 restarts: 0,
                 capture: StopHandle::default(),
             }),
@@ -132,15 +132,15 @@ impl SourceWorker {
             ended: Mutex::new(Some(ended)),
         });
         let runtime = Handle::current();
-        let (hearing, source) = (Arc::clone(&sensor), source.clone());
-        thread::Builder::new().name(format!("hear {}", sensor.name)).spawn(move || {
-            let _end = EndGuard { sensor: &hearing, end: Some(end) };
-            hearing.run(&source, &runtime);
+        let (running, source) = (Arc::clone(&worker), source.clone());
+        thread::Builder::new().name(format!("source {}", worker.name)).spawn(move || {
+            let _end = EndGuard { worker: &running, end: Some(end) };
+            running.run(&source, &runtime);
         })?;
-        Ok(sensor)
+        Ok(worker)
     }
 
-    /// EndGuard the capture, and waits a little for that.
+    /// Stops the capture, and waits for that for at most [`STOP_TIMEOUT`].
     pub(super) async fn stop(&self) {
         self.stop.cancel();
         let capture = self.now().capture.clone();
@@ -153,7 +153,7 @@ impl SourceWorker {
         }
     }
 
-    /// The latest sign that it hears: that it was opened, or has given a frame; none while it is not open.
+    /// When it was opened, or gave its last frame; `None` while it is not open.
     pub(super) fn last_activity(&self) -> Option<Timestamp> {
         let now = self.now();
         if now.condition != SourceState::Hearing {
@@ -167,32 +167,32 @@ impl SourceWorker {
         &self.name
     }
 
-    /// How it is doing, for `/status`.
+    /// For `/status`, the metrics and the API.
     pub(super) fn status(&self) -> SourceStatus {
         let now = self.now();
-        let counts = now.before.and(&now.counters);
+        let stats = now.earlier.plus(&now.counters);
         let has_failed = matches!(now.condition, SourceState::Failed(_));
         SourceStatus {
             name: self.name.clone(),
             condition: now.condition.clone(),
             remedy: now.remedy.as_deref().filter(|_| has_failed).map(str::to_owned),
-            last_frame: counts.last_frame,
-            frames: counts.frames,
-            undecodable: counts.undecodable,
-            bad_fcs: counts.bad_fcs,
-            dropped: counts.drops.kernel + counts.drops.interface,
+            last_frame: stats.last_frame,
+            frames: stats.frames,
+            undecodable: stats.undecodable,
+            bad_fcs: stats.bad_fcs,
+            dropped: stats.dropped.kernel + stats.dropped.interface,
             restarts: now.restarts,
             clock_is_behind: self.clock.is_behind(),
         }
     }
 
-    /// What was lost before it was heard.
-    pub(super) fn drops(&self) -> DroppedFrames {
+    /// Frames that were lost before they were captured.
+    pub(super) fn dropped_frames(&self) -> DroppedFrames {
         let now = self.now();
-        now.before.and(&now.counters).drops
+        now.earlier.plus(&now.counters).dropped
     }
 
-    /// Its sign of life, for the watchdog.
+    /// For the watchdog.
     pub(super) fn heartbeat(&self) -> Heartbeat {
         let now = self.now();
         match now.condition {
@@ -200,7 +200,7 @@ impl SourceWorker {
                 now.counters.loop_iterations().map_or(Heartbeat::Idle, Heartbeat::Iterations)
             }
             SourceState::Broken => Heartbeat::Broken,
-            // It waits to be opened, to try again, or for nothing any more.
+            // It waits to open or to retry, or it is finished.
             _ => Heartbeat::Idle,
         }
     }
@@ -209,13 +209,13 @@ impl SourceWorker {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far it has come since the start of the service.
+    /// How far it has come since the service started.
     pub(super) fn startup_state(&self) -> StartupState {
-        self.now().start
+        self.now().startup
     }
 
     fn run(&self, source: &Source, runtime: &Handle) {
-        let mut wait = FIRST_RETRY_DELAY;
+        let mut delay = FIRST_RETRY_DELAY;
         while !self.stop.is_cancelled() {
             let opened = self.open(source);
             let was_open = opened.is_ok();
@@ -244,23 +244,23 @@ impl SourceWorker {
                 return warn!(event = "source_failed", source = %self.name, "{named}");
             }
             if begun.elapsed() >= STABLE_AFTER && self.has_captured_frames() {
-                wait = FIRST_RETRY_DELAY;
+                delay = FIRST_RETRY_DELAY;
             }
-            // The service may end for want of it, and is the one to say why then.
+            // The service may end because of it, and then says why itself.
             let is_refused = self.startup_state() == StartupState::Refused;
             if !is_refused {
-                warn!(event = "source_retry", source = %self.name, wait_seconds = wait.as_secs(), "{named}; trying again");
+                warn!(event = "source_retry", source = %self.name, wait_seconds = delay.as_secs(), "{named}; trying again");
             }
             let came_back = runtime.block_on(async {
                 tokio::select! {
-                    came_back = self.pause(&source.origin, wait) => came_back,
+                    came_back = self.wait_for_retry(&source.origin, delay) => came_back,
                     () = self.stop.cancelled() => false,
                 }
             });
             if is_refused && !self.stop.is_cancelled() {
                 warn!(event = "source_retry", source = %self.name, wait_seconds = 0, "{named}; trying again");
             }
-            wait = if came_back { FIRST_RETRY_DELAY } else { (wait * 2).min(MAX_RETRY_DELAY) };
+            delay = if came_back { FIRST_RETRY_DELAY } else { (delay * 2).min(MAX_RETRY_DELAY) };
             self.now().restarts += 1;
         }
         self.now().condition = SourceState::Over;
@@ -269,42 +269,42 @@ impl SourceWorker {
     fn open(&self, source: &Source) -> Result<OpenSource, SourceError> {
         let stop = StopHandle::default();
         self.now().capture = stop.clone();
-        // It may have been told to stop before that, of which this handle knows nothing.
+        // A stop before this line did not reach this handle.
         if self.stop.is_cancelled() {
             stop.stop();
         }
         OpenSource::open(source, &self.shared.settings, &stop)
     }
 
-    /// Takes note of a failure.
+    /// Records a failure.
     fn record_failure(&self, origin: &capture::Source, error: &SourceError) {
         {
             let mut now = self.now();
             now.condition = SourceState::Failed(error.to_string());
             now.remedy = error.remedy();
-            now.start = now.start.after(origin, error);
+            now.startup = now.startup.after(origin, error);
         }
-        self.shared.starts.send_replace(());
+        self.shared.startup.send_replace(());
     }
 
-    /// Whether the capture at hand has given a frame.
+    /// Whether the current capture has given a frame.
     fn has_captured_frames(&self) -> bool {
         self.now().counters.frames.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits so long, or until an interface that is gone has come back; whether it has.
-    async fn pause(&self, origin: &capture::Source, wait: Duration) -> bool {
+    /// Waits for `delay`, or until an interface that is gone has come back. Returns whether it has.
+    async fn wait_for_retry(&self, origin: &capture::Source, delay: Duration) -> bool {
         let comes_back = async {
             let capture::Source::Interface(interface) = origin else { return std::future::pending().await };
-            let place = Path::new("/sys/class/net").join(interface);
-            if place.exists() {
+            let path = Path::new("/sys/class/net").join(interface);
+            if path.exists() {
                 return std::future::pending().await;
             }
-            while !place.exists() {
+            while !path.exists() {
                 tokio::time::sleep(INTERFACE_POLL_INTERVAL).await;
             }
         };
-        tokio::time::timeout(wait, comes_back).await.is_ok()
+        tokio::time::timeout(delay, comes_back).await.is_ok()
     }
 
     fn capture(&self, origin: &capture::Source, opened: OpenSource) -> Result<(), CaptureError> {
@@ -312,54 +312,57 @@ impl SourceWorker {
         {
             let mut now = self.now();
             now.condition = SourceState::Hearing;
-            now.start = StartupState::Opened;
+            now.startup = StartupState::Opened;
             now.opened = Some(Timestamp::now());
-            now.before = now.before.and(&now.counters);
+            now.earlier = now.earlier.plus(&now.counters);
             now.counters = capture.counters();
         }
-        self.shared.starts.send_replace(());
+        self.shared.startup.send_replace(());
         info!(event = "source_opened", source = %self.name, "hearing {} ({})", self.name, capture.link_type());
         let is_live = origin.is_live();
         let recorder = &self.shared.recorder;
         let mut converter = ProbeConverter::new(&self.name, self.shared.include_bad_fcs);
         capture.run(|frame| {
-            let Some(mut heard) = converter.convert(frame) else { return ControlFlow::Continue(()) };
+            let Some(mut probe) = converter.convert(frame) else { return ControlFlow::Continue(()) };
             if is_live {
-                self.check_clock(&mut heard);
-                if let Some(dropped) = recorder.try_record(heard) {
+                self.check_clock(&mut probe);
+                if let Some(dropped) = recorder.try_record(probe) {
                     converter.forget(dropped);
                 }
-            } else if recorder.record(heard).is_err() {
+            } else if recorder.record(probe).is_err() {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         })
     }
 
-    /// Corrects or marks a probe whose time cannot be, and says when that begins and ends.
-    fn check_clock(&self, heard: &mut CapturedProbe) {
+    /// Corrects or marks a probe with an impossible time; logs when that starts and ends.
+    fn check_clock(&self, captured: &mut CapturedProbe) {
         let recorder = &self.shared.recorder;
-        let (name, given, now) = (&self.name, heard.probe.time, Timestamp::now());
+        let (name, given, now) = (&self.name, captured.probe.time, Timestamp::now());
         let (time, is_newly_ahead) = self.clock.clamp_to_now(given, now);
         if is_newly_ahead {
             warn!(
-                "{name}: a frame says that it is {given}, and this machine that it is {now}, which counts: set \
-                 the clock of whatever hears there"
+                event = "source_clock_ahead",
+                source = %name,
+                frame_time = %given,
+                machine_time = %now,
+                "the clock of a source is ahead; this machine's time counts. Set the source's clock"
             );
         }
         let newest = recorder.newest_time();
-        let look = self.clock.check(time, newest);
-        (heard.probe.time, heard.probe.not_before) = (time, look.not_before);
-        let is_only_this_one = look.not_before.is_some() && SourceClock::is_plausible(now, newest);
-        match look.not_before {
+        let check = self.clock.check(time, newest);
+        (captured.probe.time, captured.probe.not_before) = (time, check.not_before);
+        let only_source_is_behind = check.not_before.is_some() && SourceClock::is_plausible(now, newest);
+        match check.not_before {
             None => recorder.note_time(time.min(now)),
-            // Time goes on, whatever this source says.
-            Some(_) if is_only_this_one => recorder.note_time(now),
+            // Time goes on, whatever this source's clock says.
+            Some(_) if only_source_is_behind => recorder.note_time(now),
             Some(_) => {}
         }
-        match look.not_before {
-            _ if !look.has_changed => {}
-            Some(_) if is_only_this_one => warn!(
+        match check.not_before {
+            _ if !check.has_changed => {}
+            Some(_) if only_source_is_behind => warn!(
                 event = "source_clock_behind",
                 source = %name,
                 frame_time = %time,
@@ -379,7 +382,7 @@ impl SourceWorker {
     }
 }
 
-/// Whether a source that has failed is heard again. What was read of a file would be there twice.
+/// Whether a source that failed is opened again. A file would be recorded twice.
 fn is_reopened(origin: &capture::Source, was_open: bool) -> bool {
     match origin {
         capture::Source::Interface(_) | capture::Source::Command(_) => true,

@@ -1,10 +1,10 @@
-//! Feeds systemd's watchdog, as long as every part that has to move does.
+//! Pings systemd's watchdog while no part of the service is stalled.
 //!
 //! What must hold:
-//! - A loop that has not turned for half of the watchdog's time ends the feeding, until it turns again. systemd
-//!   starts the service anew where that takes too long.
-//! - A part that rightly waits for something counts as moving; one that has ended by a bug never does.
-//! - It looks from a thread of its own, which waits for none of the parts.
+//! - While a loop has not run for half of the watchdog's interval, no ping is sent. If that lasts, systemd restarts the
+//!   service.
+//! - A part that waits for something is not stalled; one that ended by a bug always is.
+//! - The watchdog's own thread waits for no part.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,32 +15,37 @@ use tracing::{error, info};
 
 use super::sd_notify::Systemd;
 
-/// What a part gives as a sign of life.
+/// A part's sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heartbeat {
-    /// How often its loop has turned.
+    /// How many times its loop has run.
     Iterations(u64),
-    /// It waits for what may not come for long.
+    /// It waits for something that may take long.
     Idle,
-    /// It has ended in a way that it never should.
+    /// It ended by a bug.
     Broken,
 }
 
-/// A part of the service that has to move.
+/// A part of the service that must not stall.
 pub struct WatchedPart {
     name: String,
     heartbeat: Box<dyn Fn() -> Heartbeat + Send>,
     iterations: Option<u64>,
-    moved_at: Instant,
+    last_heartbeat: Instant,
 }
 
 impl WatchedPart {
-    /// The part of this name, whose sign of life `heartbeat` reads without waiting for it.
+    /// A part of this name. `heartbeat` must return without waiting for the part.
     pub fn new(name: impl Into<String>, heartbeat: impl Fn() -> Heartbeat + Send + 'static) -> Self {
-        Self { name: name.into(), heartbeat: Box::new(heartbeat), iterations: None, moved_at: Instant::now() }
+        Self {
+            name: name.into(),
+            heartbeat: Box::new(heartbeat),
+            iterations: None,
+            last_heartbeat: Instant::now(),
+        }
     }
 
-    /// Whether it has not moved_at for longer than `limit` at `now`.
+    /// Whether its last heartbeat is older than `limit` at `now`.
     fn is_stalled(&mut self, now: Instant, limit: Duration) -> bool {
         let iterations = match (self.heartbeat)() {
             Heartbeat::Iterations(count) => Some(count),
@@ -48,35 +53,35 @@ impl WatchedPart {
             Heartbeat::Broken => return true,
         };
         if iterations.is_none() || iterations != self.iterations {
-            (self.iterations, self.moved_at) = (iterations, now);
+            (self.iterations, self.last_heartbeat) = (iterations, now);
         }
-        now.saturating_duration_since(self.moved_at) > limit
+        now.saturating_duration_since(self.last_heartbeat) > limit
     }
 }
 
-/// Feeds the watchdog until it is dropped.
+/// Pings the watchdog until it is dropped.
 #[derive(Debug)]
 pub struct Watchdog {
     _running: Option<Sender<()>>,
 }
 
 impl Watchdog {
-    /// Starts to feed the watchdog of `systemd` while all `parts` move; where there is none, does nothing.
+    /// Starts to ping the watchdog of `systemd`, if it has one, while none of `parts` is stalled.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If no thread can be started.
     pub fn start(systemd: &Systemd, mut parts: Vec<WatchedPart>) -> io::Result<Self> {
         let Some(interval) = systemd.watchdog() else { return Ok(Self { _running: None }) };
         let (running, stopped) = mpsc::channel();
         let systemd = systemd.clone();
         thread::Builder::new()
             .name("watchdog".to_owned())
-            .spawn(move || feed(&systemd, interval, &mut parts, &stopped))?;
+            .spawn(move || ping_loop(&systemd, interval, &mut parts, &stopped))?;
         Ok(Self { _running: Some(running) })
     }
 }
 
-fn feed(systemd: &Systemd, interval: Duration, parts: &mut [WatchedPart], stopped: &Receiver<()>) {
+fn ping_loop(systemd: &Systemd, interval: Duration, parts: &mut [WatchedPart], stopped: &Receiver<()>) {
     let mut stalled = Vec::new();
     loop {
         let were_stalled =
@@ -93,7 +98,7 @@ fn feed(systemd: &Systemd, interval: Duration, parts: &mut [WatchedPart], stoppe
     }
 }
 
-/// The names of the parts that do not move.
+/// The names of the stalled parts.
 pub(super) fn stalled_parts(parts: &mut [WatchedPart], now: Instant, limit: Duration) -> Vec<String> {
     let stalled = parts.iter_mut().filter_map(|part| part.is_stalled(now, limit).then(|| part.name.clone()));
     stalled.collect()
@@ -101,12 +106,12 @@ pub(super) fn stalled_parts(parts: &mut [WatchedPart], now: Instant, limit: Dura
 
 fn report(systemd: &Systemd, stalled: &[String]) {
     if stalled.is_empty() {
-        info!("all parts move again");
-        systemd.status("all parts move again");
+        info!(event = "stall_ended", "no part is stalled any more");
+        systemd.status("no part is stalled any more");
     } else {
         let stalled = stalled.join(", ");
-        error!("these do not move any more: {stalled}; systemd starts the service anew if that lasts");
-        systemd.status(&format!("these do not move any more: {stalled}"));
+        error!(event = "stalled", parts = %stalled, "parts of the service are stalled; systemd restarts it if that lasts");
+        systemd.status(&format!("stalled: {stalled}"));
     }
 }
 
@@ -118,7 +123,7 @@ mod tests {
 
     const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-    /// The names of those that are stalled, of two parts that give these heartbeats at these seconds.
+    /// Of two parts that give these heartbeats at these seconds, the names of the stalled ones.
     #[track_caller]
     fn check(heartbeats: &[(u64, Heartbeat, Heartbeat, &[&str])]) {
         let now = Arc::new(Mutex::new((Heartbeat::Idle, Heartbeat::Idle)));
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_does_not_turn_is_stalled_until_it_does() {
+    fn a_loop_that_does_not_run_is_stalled_until_it_does() {
         use Heartbeat::Iterations;
         check(&[
             (0, Iterations(1), Iterations(1), &[]),
@@ -145,18 +150,18 @@ mod tests {
             (50, Iterations(3), Iterations(2), &[]),
             (62, Iterations(3), Iterations(3), &["recorder"]),
             (93, Iterations(3), Iterations(3), &["recorder", "mon0"]),
-            // A capture that was opened anew counts from the start.
+            // A capture that was opened again counts from zero.
             (94, Iterations(4), Iterations(0), &[]),
         ]);
     }
 
     #[test]
-    fn who_waits_moves_and_who_is_broken_does_not() {
+    fn an_idle_part_is_not_stalled_and_a_broken_one_is() {
         use Heartbeat::{Broken, Idle, Iterations};
         check(&[
             (0, Iterations(1), Idle, &[]),
             (100, Iterations(2), Idle, &[]),
-            // It is not held against it that it had turned as often before it waited.
+            // Waiting resets the clock, even if the count is the same as before.
             (101, Iterations(3), Iterations(7), &[]),
             (120, Iterations(4), Idle, &[]),
             (140, Iterations(5), Iterations(7), &[]),

@@ -55,7 +55,7 @@ fn health_follows_the_sources_and_the_metrics_count() {
     });
     wait_until("both files at their end", || {
         let health = health();
-        (health.status == 503 && health.text() == "no source is heard\n").then_some(())
+        (health.status == 503 && health.text() == "no source captures\n").then_some(())
     });
 
     let mut stdin = service.take_stdin();

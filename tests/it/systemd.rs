@@ -90,7 +90,7 @@ fn an_adapter_that_comes_later_is_waited_for_without_an_end() {
 }
 
 #[test]
-fn a_service_that_only_waits_feeds_the_watchdog() {
+fn a_service_that_only_waits_pings_the_watchdog() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
     let config = config(&api, &socket).env("WATCHDOG_USEC", "4000000");
     let mut service = Service::start_with(&api, config.sources(&["-"]));
@@ -101,11 +101,11 @@ fn a_service_that_only_waits_feeds_the_watchdog() {
     for _ in 0..4 {
         told.extend(socket.wait_for("WATCHDOG=1"));
     }
-    assert!(!told.iter().any(|message| message.contains("do not move")), "{told:?}");
+    assert!(!told.iter().any(|message| message.contains("stalled")), "{told:?}");
 }
 
 #[test]
-fn a_recorder_that_is_stuck_ends_the_feeding_until_it_moves() {
+fn a_stalled_recorder_is_not_reported_alive() {
     let socket = NotifySocket::bind();
     let disk = HeldDisk::default();
     let folder = tempfile::tempdir().unwrap();
@@ -120,9 +120,9 @@ fn a_recorder_that_is_stuck_ends_the_feeding_until_it_moves() {
 
     disk.hold();
     recorder.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Absent, 1)));
-    let told = socket.wait_for("STATUS=these do not move any more: the recorder");
-    assert!(told.iter().any(|message| message == "WATCHDOG=1"), "it is fed at first: {told:?}");
-    assert!(!socket.has_within(interval, "WATCHDOG=1"), "it was fed though the recorder is stuck");
+    let told = socket.wait_for("STATUS=stalled: the recorder");
+    assert!(told.iter().any(|message| message == "WATCHDOG=1"), "it is pinged at first: {told:?}");
+    assert!(!socket.has_within(interval, "WATCHDOG=1"), "it was pinged although the recorder is stalled");
 
     disk.release();
     socket.wait_for("WATCHDOG=1");

@@ -1,4 +1,4 @@
-//! A file of names, as it is looked at again and again.
+//! A file of names that is polled for changes.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use twox_hash::XxHash3_64;
 
 use crate::names_import::{FILE_LIMIT, Facts, Unreadable};
 
-/// After how many looks a file is taken though it is never twice the same.
+/// After so many polls a file is read although it was never twice the same.
 const SETTLE_POLLS_LIMIT: u32 = 10;
 
 /// Why a file gives no names at the moment.
@@ -23,14 +23,14 @@ enum FileError {
     Text(#[from] Unreadable),
 }
 
-/// Where a look at a file leads.
+/// What a poll of a file found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileChange {
-    /// It is as it was, or cannot be read at the moment.
+    /// It has not changed, or cannot be read.
     Unchanged,
-    /// It has changed, and may be in the middle of being written: it is taken once it is twice the same.
+    /// It has changed, and may still be written: it counts once it is twice the same.
     Settling,
-    /// What it says was taken.
+    /// Its new content counts from now on.
     Updated,
 }
 
@@ -38,32 +38,32 @@ pub(super) enum FileChange {
 #[derive(Debug)]
 pub(super) struct NameFile {
     path: PathBuf,
-    /// What it said when it could last be read, and the hash of that.
-    taken: Option<(u64, Facts)>,
-    /// The hash of what stands in it now, and how many looks it has been another than what was taken.
+    /// The hash and the facts of the last content that could be read.
+    current: Option<(u64, Facts)>,
+    /// The hash of the new content, and for how many polls it has differed from the current one.
     settling: Option<(u64, u32)>,
-    /// What was told of it last.
-    told: Option<String>,
+    /// The last warning.
+    warning: Option<String>,
 }
 
 impl NameFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, taken: None, settling: None, told: None }
+        Self { path, current: None, settling: None, warning: None }
     }
 
-    /// What it says; `None` where it could not be read yet.
+    /// What it says; `None` if it could not be read yet.
     pub(super) fn facts(&self) -> Option<&Facts> {
-        self.taken.as_ref().map(|(_, facts)| facts)
+        self.current.as_ref().map(|(_, facts)| facts)
     }
 
-    /// Reads it. It is small, and neither its length nor its time tells each change: two writes within a
-    /// clock tick, or NFS, leave them as they were.
+    /// Reads it. Its length and its time do not reveal every change: two writes within a clock tick, or NFS, leave them
+    /// as they were.
     pub(super) fn poll(&mut self) -> FileChange {
         match read(&self.path) {
             Ok(bytes) => self.examine(&bytes),
             Err(error) => {
                 self.settling = None;
-                self.tell(format!(
+                self.warn(format!(
                     "could not be read for names: {error}; what it said before holds until it can"
                 ));
                 FileChange::Unchanged
@@ -73,13 +73,13 @@ impl NameFile {
 
     fn examine(&mut self, bytes: &[u8]) -> FileChange {
         let hash = XxHash3_64::oneshot(bytes);
-        if self.taken.as_ref().is_some_and(|(taken, _)| *taken == hash) {
-            (self.settling, self.told) = (None, None);
+        if self.current.as_ref().is_some_and(|(current, _)| *current == hash) {
+            (self.settling, self.warning) = (None, None);
             return FileChange::Unchanged;
         }
-        let (before, looks) = self.settling.map_or((None, 0), |(hash, looks)| (Some(hash), looks));
-        if before != Some(hash) && looks < SETTLE_POLLS_LIMIT {
-            self.settling = Some((hash, looks + 1));
+        let (before, polls) = self.settling.map_or((None, 0), |(hash, polls)| (Some(hash), polls));
+        if before != Some(hash) && polls < SETTLE_POLLS_LIMIT {
+            self.settling = Some((hash, polls + 1));
             return FileChange::Settling;
         }
         self.settling = None;
@@ -87,32 +87,32 @@ impl NameFile {
             Ok(facts) => {
                 match facts.is_lossy {
                     true => {
-                        self.tell("is not in UTF-8: letters that cannot be read are shown as \u{fffd}".into())
+                        self.warn("is not in UTF-8: letters that cannot be read are shown as \u{fffd}".into())
                     }
-                    false => self.told = None,
+                    false => self.warning = None,
                 }
-                self.taken = Some((hash, facts));
+                self.current = Some((hash, facts));
                 FileChange::Updated
             }
             Err(error) => {
-                self.tell(format!("gives no names: {error}; what it said before holds"));
+                self.warn(format!("gives no names: {error}; what it said before holds"));
                 FileChange::Unchanged
             }
         }
     }
 
-    /// Says so once.
-    fn tell(&mut self, what: String) {
-        if self.told.as_ref() != Some(&what) {
-            warn!("{} {what}", self.path.display());
-            self.told = Some(what);
+    /// Logs a warning once.
+    fn warn(&mut self, warning: String) {
+        if self.warning.as_ref() != Some(&warning) {
+            warn!(event = "name_file", path = %self.path.display(), "{} {warning}", self.path.display());
+            self.warning = Some(warning);
         }
     }
 }
 
-/// What stands in the file, up to a byte more than is read of one.
+/// The content of the file, up to a byte more than [`FILE_LIMIT`].
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    // Whoever opened a pipe would wait for its other end.
+    // Opening a pipe would wait for its other end.
     if !fs::metadata(path)?.is_file() {
         return Err(FileError::Kind);
     }
@@ -134,12 +134,12 @@ mod tests {
     }
 
     fn polls(file: &mut NameFile, expected: &[FileChange]) {
-        let looks: Vec<FileChange> = expected.iter().map(|_| file.poll()).collect();
-        assert_eq!(looks, expected);
+        let changes: Vec<FileChange> = expected.iter().map(|_| file.poll()).collect();
+        assert_eq!(changes, expected);
     }
 
     #[test]
-    fn a_change_is_taken_once_it_is_whole_whatever_the_files_time_says() {
+    fn a_change_counts_once_it_is_whole_whatever_the_files_time_says() {
         use FileChange::*;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ethers");
@@ -150,11 +150,11 @@ mod tests {
         write(&path, "a4:83:e7:4e:39:15 Bob\n");
         let mut file = NameFile::new(path.clone());
         polls(&mut file, &[Settling, Updated, Unchanged]);
-        // As long, and of the same time.
+        // The same length and time.
         write(&path, "a4:83:e7:4e:39:15 Ann\n");
         polls(&mut file, &[Settling, Updated, Unchanged]);
         assert_eq!(names(&file), ["Ann"]);
-        // In the middle of being written.
+        // Half written.
         write(&path, "a4:83:e7:4e:39:15 Al");
         polls(&mut file, &[Settling]);
         write(&path, "a4:83:e7:4e:39:15 Alice\n00:23:a7:19:5c:03 Van\n");
@@ -162,13 +162,13 @@ mod tests {
         assert_eq!(names(&file), ["Ann"]);
         polls(&mut file, &[Updated, Unchanged]);
         assert_eq!(names(&file), ["Van", "Alice"]);
-        // Another file in its place.
+        // Replaced by another file.
         let other = folder.path().join("new");
         write(&other, "a4:83:e7:4e:39:15 Alice\n00:23:a7:19:5c:03 Bus\n");
         fs::rename(&other, &path).unwrap();
         polls(&mut file, &[Settling, Updated, Unchanged]);
         assert_eq!(names(&file), ["Bus", "Alice"]);
-        // One that is never at rest is taken all the same.
+        // A file that changes all the time counts, too.
         for number in 0..SETTLE_POLLS_LIMIT {
             write(&path, &format!("a4:83:e7:4e:39:15 Alice{number}\n"));
             polls(&mut file, &[Settling]);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_keeps_what_it_said() {
+    fn a_file_that_cannot_be_read_counts_as_it_was() {
         use FileChange::*;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ethers");
@@ -189,19 +189,19 @@ mod tests {
         polls(&mut file, &[Settling, Updated]);
         fs::write(&path, b"\xff\xfea\0").unwrap();
         polls(&mut file, &[Settling, Unchanged]);
-        assert!(file.told.as_ref().unwrap().contains("UTF-16"), "{:?}", file.told);
+        assert!(file.warning.as_ref().unwrap().contains("UTF-16"), "{:?}", file.warning);
         File::options().write(true).open(&path).unwrap().set_len(FILE_LIMIT as u64 + 7).unwrap();
         polls(&mut file, &[Settling, Unchanged]);
-        assert!(file.told.as_ref().unwrap().contains("4 MiB"), "{:?}", file.told);
+        assert!(file.warning.as_ref().unwrap().contains("4 MiB"), "{:?}", file.warning);
         fs::remove_file(&path).unwrap();
         polls(&mut file, &[Unchanged]);
         fs::create_dir(&path).unwrap();
         polls(&mut file, &[Unchanged]);
-        assert!(file.told.as_ref().unwrap().contains("no regular file"), "{:?}", file.told);
+        assert!(file.warning.as_ref().unwrap().contains("no regular file"), "{:?}", file.warning);
         assert_eq!(names(&file), ["Alice"]);
         fs::remove_dir(&path).unwrap();
         fs::write(&path, "a4:83:e7:4e:39:15 Alice\n").unwrap();
         polls(&mut file, &[Unchanged]);
-        assert_eq!(file.told, None);
+        assert_eq!(file.warning, None);
     }
 }

@@ -1,4 +1,4 @@
-//! A source that is open: its capture, and the monitor interface that was made for it.
+//! An open source: its capture, and the monitor interface that was set up for it.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use crate::capture::monitor::{Monitor, MonitorError};
 use crate::capture::{self, Capture, CaptureError, Settings, StopHandle};
 use crate::config::Source;
 
-/// Why a source is not heard.
+/// Why a source cannot be captured.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// It cannot be captured.
+    /// The capture failed.
     #[error(transparent)]
     Capture(#[from] CaptureError),
-    /// Its interface cannot be put into monitor mode.
+    /// Its interface could not be put into monitor mode.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
 }
@@ -32,13 +32,13 @@ impl SourceError {
 /// An open source.
 pub(super) struct OpenSource {
     pub capture: Capture,
-    /// Undoes, once dropped, what was changed about the interface.
+    /// Restores the interface when it is dropped.
     pub monitor: Option<Monitor>,
 }
 
 impl OpenSource {
-    /// Opens a source, an interface in monitor mode where that is wanted. `stop` ends the wait for the first
-    /// bytes.
+    /// Opens a source, and first puts its interface into monitor mode if that is configured. `stop` ends the wait for
+    /// the first bytes.
     pub fn open(source: &Source, settings: &Settings, stop: &StopHandle) -> Result<Self, SourceError> {
         let monitor = match (&source.origin, &source.monitor) {
             (capture::Source::Interface(interface), Some(listening)) => {
@@ -52,14 +52,14 @@ impl OpenSource {
         let said = move |line: &str| info!(event = "command_output", source = %name, line, "{name} says");
         let capture = Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, said)?;
         let monitor = match monitor {
-            Some(monitor) => Some(begin_to_hop(monitor, &source.name)?),
+            Some(monitor) => Some(start_hopping(monitor, &source.name)?),
             None => None,
         };
         Ok(Self { capture, monitor })
     }
 }
 
-fn begin_to_hop(mut monitor: Monitor, name: &str) -> Result<Monitor, MonitorError> {
+fn start_hopping(mut monitor: Monitor, name: &str) -> Result<Monitor, MonitorError> {
     let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
     info!("{name} listens with {} on {}", monitor.interface(), channels.join(", "));
     let name = name.to_owned();

@@ -1,4 +1,4 @@
-//! Turns frames into probes.
+//! Converts frames to probe events.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use crate::dot11::{Fcs, Signature};
 use crate::event::{Probe, Timestamp};
 use crate::recorder::CapturedProbe;
 
-/// Signatures that one sensor remembers to have handed over; past it, it begins anew.
+/// Signatures whose elements one source has handed over; when full, the memory is cleared.
 const SIGNATURES_LIMIT: usize = 16_384;
 
-/// Turns the frames of one sensor into probes for the recorder.
+/// Converts the frames of one source to probes for the recorder.
 pub struct ProbeConverter {
     sensor: Arc<str>,
     include_bad_fcs: bool,
@@ -19,12 +19,12 @@ pub struct ProbeConverter {
 }
 
 impl ProbeConverter {
-    /// An ear for the sensor of this name, which leaves out what [`is_excluded`] says.
+    /// A converter for the source of this name. It leaves out frames that are excluded ([`is_excluded`]).
     pub fn new(sensor: &str, include_bad_fcs: bool) -> Self {
         Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new() }
     }
 
-    /// The probe that `frame` is, if it is taken. Its elements come along when their signature is new here.
+    /// The probe in `frame`, unless the frame is excluded. It carries its elements if their signature is new here.
     pub fn convert(&mut self, frame: CapturedFrame<'_>) -> Option<CapturedProbe> {
         let probe_request = frame.probe_request;
         if is_excluded(probe_request.fcs, self.include_bad_fcs) {
@@ -40,7 +40,7 @@ impl ProbeConverter {
         Some(CapturedProbe { probe, elements })
     }
 
-    /// Takes back a probe that nobody has recorded: its elements are not known after all.
+    /// Forgets a probe that was not recorded: its elements are not known after all.
     pub fn forget(&mut self, unrecorded: CapturedProbe) {
         if unrecorded.elements.is_some() {
             self.signatures.remove(&unrecorded.probe.signature);
@@ -48,8 +48,8 @@ impl ProbeConverter {
     }
 }
 
-/// Whether a frame with this FCS is left out. One whose FCS is wrong has bits that were not sent, in its
-/// addresses too, so it is taken only where that is asked for.
+/// Whether a frame with this FCS is left out. A wrong FCS means that bits changed on the air, perhaps in an address:
+/// such a frame is taken only if that is asked for.
 pub fn is_excluded(fcs: Fcs, include_bad_fcs: bool) -> bool {
     fcs == Fcs::Bad && !include_bad_fcs
 }

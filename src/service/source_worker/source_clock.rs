@@ -1,9 +1,9 @@
-//! Whether a clock is behind or ahead, told by the times of the frames that it gives.
+//! Whether a source's clock is behind or ahead, from the times of its frames.
 //!
-//! - A time is wrong that lies before the newest that is known ([`RecorderHandle::newest_time`]), or before this
-//!   program was built. What was heard at such a time is marked: it counts at the newest time that was known.
-//! - What is heard live was not heard in the future: where a source's clock is ahead of the machine's, as that of
-//!   an access point may be, the machine's counts. Else one wrong frame would have all other clocks seem behind.
+//! - A time before the newest known one ([`RecorderHandle::newest_time`]), or before this program was built, is wrong. A
+//!   probe with such a time is marked: it counts at the newest time that was known.
+//! - A live frame cannot come from the future. If a source's clock is ahead of the machine's, as an access point's may
+//!   be, the machine's time counts. Otherwise one wrong frame would make all other clocks seem behind.
 //!
 //! [`RecorderHandle::newest_time`]: crate::recorder::RecorderHandle::newest_time
 
@@ -13,13 +13,12 @@ use std::time::Duration;
 use crate::BUILT_SECONDS;
 use crate::event::Timestamp;
 
-/// How far behind or ahead a right clock may seem: sensors are heard side by side, an access point's clock is another
-/// than this machine's, and its frames come through a connection that stalls now and then. What a minute
-/// confuses is nothing that anybody looks at.
+/// How far behind or ahead a right clock may seem: sources capture side by side, an access point's clock differs from
+/// this machine's, and its frames come through a connection that stalls now and then. Nobody notices a minute.
 const TOLERANCE: Duration = Duration::from_secs(60);
 
-/// How near a clock that was behind must come to be right again: far less, so that one that is behind by just
-/// about the tolerance is not told of again and again.
+/// How near a clock that was behind must come to count as right again. Far less than the tolerance: otherwise a clock
+/// at the edge would be reported again and again.
 const RECOVERY_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The clock of a source.
@@ -29,25 +28,24 @@ pub(super) struct SourceClock {
     is_ahead: AtomicBool,
 }
 
-/// What a frame's time says of the clock.
+/// What a frame's time says about the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClockCheck {
-    /// What the time was at least, where the clock is behind.
+    /// If the clock is behind: the earliest time that it can be.
     pub not_before: Option<Timestamp>,
-    /// It was not behind before and is now, or the other way round.
+    /// Whether that has changed with this frame.
     pub has_changed: bool,
 }
 
 impl SourceClock {
-    /// The time of a frame, or that of the machine where the frame's lies behind it; and whether the clock was not
-    /// ahead before.
+    /// The time of a frame, or the machine's if the frame's is ahead of it; and whether the clock has just become ahead.
     pub(super) fn clamp_to_now(&self, time: Timestamp, now: Timestamp) -> (Timestamp, bool) {
         let is_ahead = time.saturating_sub(TOLERANCE) > now;
         let was_ahead = self.is_ahead.swap(is_ahead, Relaxed);
         (if is_ahead { now } else { time }, is_ahead && !was_ahead)
     }
 
-    /// Looks at the time of a frame, where `newest` is the newest that is known.
+    /// Checks the time of a frame against the newest known time.
     pub(super) fn check(&self, time: Timestamp, newest: Option<Timestamp>) -> ClockCheck {
         let least = lower_bound(newest);
         let was_behind = self.is_behind.load(Relaxed);
@@ -61,13 +59,13 @@ impl SourceClock {
         self.is_behind.load(Relaxed)
     }
 
-    /// Whether this time of the machine's clock may be right, where `newest` is the newest that is known.
+    /// Whether the machine's time `now` may be right, given the newest known time.
     pub(super) fn is_plausible(now: Timestamp, newest: Option<Timestamp>) -> bool {
         now >= lower_bound(newest).saturating_sub(TOLERANCE)
     }
 }
 
-/// What the time is at least, where `newest` is the newest that is known.
+/// The earliest time that it can be, given the newest known time.
 fn lower_bound(newest: Option<Timestamp>) -> Timestamp {
     let built = Timestamp::from_micros(BUILT_SECONDS.saturating_mul(1_000_000));
     newest.map_or(built, |newest| newest.max(built))
@@ -90,8 +88,8 @@ mod tests {
         not_before: Option<i64>,
         has_changed: bool,
     ) {
-        let look = clock.check(at(time), newest.map(at));
-        assert_eq!(look, ClockCheck { not_before: not_before.map(at), has_changed });
+        let check = clock.check(at(time), newest.map(at));
+        assert_eq!(check, ClockCheck { not_before: not_before.map(at), has_changed });
         assert_eq!(clock.is_behind(), not_before.is_some());
     }
 
@@ -119,11 +117,11 @@ mod tests {
         ] {
             assert_eq!(clock.clamp_to_now(at(time), at(1000)), (at(expected), is_newly_ahead), "{time}");
         }
-        assert!(clock.clamp_to_now(at(9999), at(1000)).1, "told again after it was right");
+        assert!(clock.clamp_to_now(at(9999), at(1000)).1, "reported again after it was right");
     }
 
     #[test]
-    fn a_machine_that_knows_better_than_a_source_is_told() {
+    fn the_machines_clock_is_plausible_within_the_tolerance() {
         for (now, newest, expected) in [
             (0, None, true),
             (-61, None, false),

@@ -1,4 +1,4 @@
-//! How far a source has come since the start of the service.
+//! How far a source has come since the service started.
 
 use std::os::unix::fs::FileTypeExt;
 
@@ -6,40 +6,40 @@ use super::open_source::SourceError;
 use crate::capture::monitor::MonitorError;
 use crate::capture::{self, CaptureError};
 
-/// How far a source has come. What was open once counts as opened, whatever followed.
+/// How far a source has come. A source that was open once counts as opened, whatever followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartupState {
-    /// It has not been tried yet.
+    /// It was not tried yet.
     Untried,
-    /// It is not open yet and may be by itself: its first bytes come, or an interface is plugged in.
-    Awaited,
-    /// It cannot be opened before somebody does something about it and starts the service anew.
+    /// It may open without help: its first bytes may come, or an interface may be plugged in.
+    Waiting,
+    /// It cannot open until somebody repairs something and restarts the service.
     Refused,
     /// It was opened.
     Opened,
 }
 
 impl StartupState {
-    /// Where a source begins. One that gives nothing before somebody writes to it is not waited for.
+    /// The first state. A source that gives nothing until somebody writes to it is not waited for.
     pub fn of(origin: &capture::Source) -> Self {
-        if waits_for_bytes(origin) { Self::Awaited } else { Self::Untried }
+        if waits_for_bytes(origin) { Self::Waiting } else { Self::Untried }
     }
 
-    /// What it is after a failure.
+    /// The state after a failure.
     pub fn after(self, origin: &capture::Source, error: &SourceError) -> Self {
-        match self.without_hope() {
-            Self::Refused if may_heal(origin, error) => Self::Awaited,
+        match self.given_up() {
+            Self::Refused if may_recover(origin, error) => Self::Waiting,
             start => start,
         }
     }
 
-    /// What it is where nobody will try it again.
-    pub fn without_hope(self) -> Self {
+    /// The state if it is not tried again.
+    pub fn given_up(self) -> Self {
         if self == Self::Opened { Self::Opened } else { Self::Refused }
     }
 }
 
-/// Whether the source cannot be opened before someone writes to it.
+/// Whether the source cannot open until somebody writes to it.
 fn waits_for_bytes(origin: &capture::Source) -> bool {
     match origin {
         capture::Source::Stdin | capture::Source::Command(_) => true,
@@ -50,8 +50,8 @@ fn waits_for_bytes(origin: &capture::Source) -> bool {
     }
 }
 
-/// Whether what failed so may be opened later as things are now. A process never gets rights that it lacks.
-fn may_heal(origin: &capture::Source, error: &SourceError) -> bool {
+/// Whether a source that failed like this may open later without help. A process never gets rights that it lacks.
+fn may_recover(origin: &capture::Source, error: &SourceError) -> bool {
     match (origin, error) {
         (
             _,
@@ -75,24 +75,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_regular_file_is_awaited_from_the_beginning() {
+    fn a_source_that_is_no_regular_file_is_waited_for_at_once() {
         // A device, as a serial port is.
-        assert_eq!(StartupState::of(&capture::Source::file("/dev/null")), StartupState::Awaited);
+        assert_eq!(StartupState::of(&capture::Source::file("/dev/null")), StartupState::Waiting);
         for path in ["/proc/self/exe", "/dev", "/there/is/none.pcap"] {
             assert_eq!(StartupState::of(&capture::Source::file(path)), StartupState::Untried, "{path}");
         }
     }
 
     #[test]
-    fn only_what_heals_by_itself_is_waited_for() {
+    fn only_a_source_that_may_recover_is_waited_for() {
         let interface = capture::Source::Interface("wlan1".to_owned());
         let command = capture::Source::Command("ssh ap".to_owned());
         let gone = || CaptureError::NoSuchInterface { interface: "wlan1".to_owned() }.into();
         let forbidden = || CaptureError::NotPermitted { interface: "wlan1".to_owned() }.into();
         for (origin, error, expected) in [
-            (&interface, gone(), StartupState::Awaited),
+            (&interface, gone(), StartupState::Waiting),
             (&interface, forbidden(), StartupState::Refused),
-            (&command, gone(), StartupState::Awaited),
+            (&command, gone(), StartupState::Waiting),
             (&capture::Source::file("/there/is/none.pcap"), gone(), StartupState::Refused),
             (&capture::Source::Stdin, gone(), StartupState::Refused),
         ] {

@@ -1,0 +1,88 @@
+//! The recorder on its own thread.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::ServiceError;
+use crate::config::Config;
+use crate::event::Timestamp;
+use crate::event_log::OsVfs;
+use crate::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
+use crate::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
+
+/// The recorder's settings in `config`: alerts go to the chats that the bot serves, and events are kept forever.
+pub fn recorder_settings(config: &Config) -> recorder::Settings {
+    let quiet = config.telegram.as_ref().and_then(|telegram| telegram.delivery.quiet);
+    recorder::Settings {
+        data_dir: config.data_dir.clone(),
+        vfs: Arc::new(OsVfs),
+        fsync_interval: config.fsync_interval,
+        checkpoint_interval: config.checkpoint_interval,
+        rotation: config.rotation,
+        alerts: AlertPolicy {
+            chats: config.telegram.as_ref().map(|telegram| telegram.chats.clone()).unwrap_or_default(),
+            cooldown: config.alert_cooldown,
+            // During quiet hours an alert waits without Telegram being at fault.
+            max_age: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
+            capturing_since: None,
+        },
+        retention: Retention::default(),
+        devices_memory_limit: DEVICES_MEMORY_LIMIT,
+    }
+}
+
+/// A recorder that runs on its own thread.
+pub struct RunningRecorder {
+    handle: RecorderHandle,
+    thread: thread::JoinHandle<Result<(), RecorderError>>,
+}
+
+impl RunningRecorder {
+    /// Opens the data directory of `settings`, takes over the names in `config`, and starts recording. `ended` is
+    /// cancelled when the recording ends, for whatever reason.
+    ///
+    /// # Errors
+    /// [`ServiceError`] if the data directory cannot be used.
+    pub fn start(
+        config: &Config,
+        settings: recorder::Settings,
+        runtime: Handle,
+        ended: CancellationToken,
+    ) -> Result<Self, ServiceError> {
+        let (mut recorder, handle) = Recorder::open(settings)?;
+        if let Some(devices) = &config.devices
+            && let Err(error) = recorder.set_configured_names(devices, Timestamp::now())
+        {
+            // They hold from memory until writing works again, like everything recorded meanwhile.
+            warn!(event = "configured_names_not_saved", %error, "the configuration's names are not on disk yet");
+        }
+        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || {
+            let _ended = ended.drop_guard();
+            recorder.run(&runtime)
+        })?;
+        Ok(Self { handle, thread })
+    }
+
+    /// Takes probes and changes, and gives read access to the state.
+    pub fn handle(&self) -> &RecorderHandle {
+        &self.handle
+    }
+
+    /// Ends the recorder once it has written everything that it was given.
+    ///
+    /// # Errors
+    /// [`ServiceError`] if that could not be written.
+    pub async fn stop(self) -> Result<(), ServiceError> {
+        self.handle.stop().await;
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        match joined {
+            Ok(Ok(outcome)) => Ok(outcome?),
+            _ => Err(ServiceError::Bug("recorder")),
+        }
+    }
+}
