@@ -21,6 +21,7 @@ mod doctor;
 mod flood;
 mod full_disk;
 mod kill;
+mod layering;
 mod live_capture;
 mod log_damage;
 mod log_faults;
@@ -40,6 +41,6 @@ mod support;
 mod support_works;
 mod systemd;
 mod telegram_away;
-mod walls;
+
 mod webhook_tls;
 mod wishes;

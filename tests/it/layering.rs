@@ -1,0 +1,248 @@
+//! What Cargo cannot enforce of the layering: inside a crate, modules use only those listed before them; one module
+//! alone names each of the big crates; and the texts that a chat is sent stand in one place.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Folders of source with their modules. A module may use itself and those before it.
+const LAYERS: [(&str, &[&str]); 2] = [
+    ("crates/store/src", &["event", "event_log", "state", "recorder"]),
+    (
+        "src",
+        &[
+            "metrics",
+            "suggest",
+            "vendor",
+            "chart",
+            "names_import",
+            "config",
+            "text",
+            "status",
+            "chat",
+            "api",
+            "http",
+            "control",
+            "telegram",
+            "service",
+            "cli",
+        ],
+    ),
+];
+
+/// Modules of `src`, and what they must not use although it lies below.
+const FORBIDDEN: [(&str, &[&str]); 3] = [
+    // It draws what it is given.
+    ("chart", &["capture", "vendor"]),
+    ("chat", &["capture", "config", "event_log"]),
+    ("telegram", &["capture", "event_log", "state"]),
+];
+
+/// The one file or folder that names a crate.
+const CRATES: [(&str, &str); 4] = [
+    ("sled", "crates/store/src/state/store"),
+    ("teloxide", "src/telegram"),
+    ("clap", "src/cli"),
+    ("toml", "src/config"),
+];
+
+/// Where the texts for a chat stand: the views, and the table of commands with its help lines.
+const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/status.rs"];
+
+/// Texts elsewhere in `chart`, `chat`, `status` and `telegram` that no chat is sent: by file, and how they begin.
+const OTHER_TEXTS: [(&str, &str); 4] = [
+    // Why Telegram did not take a request: for the log, of the service and of events.
+    ("src/telegram/api.rs", ""),
+    ("src/telegram/request_error.rs", ""),
+    ("src/telegram/outbox.rs", "the chat is no longer served"),
+    // Errors and their remedies, for whoever starts the service.
+    ("src/telegram/error.rs", ""),
+];
+
+/// A source file by its path from the root, without the tests at its end.
+struct Source {
+    path: String,
+    code: String,
+    /// The first two names of each path.
+    paths: BTreeSet<(String, String)>,
+}
+
+impl Source {
+    fn is_in(&self, path: &str) -> bool {
+        self.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+            || self.path.starts_with(path) && path.ends_with('/')
+    }
+
+    /// Whether a path in it begins with this name, such as `teloxide`.
+    fn names(&self, name: &str) -> bool {
+        self.paths.iter().any(|(first, _)| first == name)
+    }
+
+    /// Whether it uses this module of its own crate.
+    fn uses_own(&self, module: &str) -> bool {
+        self.paths.contains(&("crate".to_owned(), module.to_owned()))
+    }
+
+    /// Whether it uses this module of its own crate or of `store`, or this crate.
+    fn uses(&self, module: &str) -> bool {
+        let of_store = ("store".to_owned(), module.to_owned());
+        self.uses_own(module) || self.paths.contains(&of_store) || self.names(module)
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+    }
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut folders, mut found) = (vec![root.join(folder)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
+                let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                let paths = code.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(paths);
+                let paths = paths.collect();
+                found.push(Source { path, code, paths });
+            }
+        }
+    }
+    found
+}
+
+/// The first two names of each path in a line.
+fn paths(line: &str) -> Vec<(String, String)> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let parts: Vec<&str> = line.split("::").collect();
+    let mut found = Vec::new();
+    let mut is_within = false;
+    for pair in parts.windows(2) {
+        let before = pair[0].trim_end_matches(is_name);
+        let first = &pair[0][before.len()..];
+        let second: String = pair[1].chars().take_while(|c| is_name(*c)).collect();
+        if !first.is_empty() && !(is_within && before.is_empty()) {
+            found.push((first.to_owned(), second));
+        }
+        is_within = pair[0].ends_with(is_name);
+    }
+    found
+}
+
+#[test]
+fn the_first_names_of_paths_are_found() {
+    let pair = |(first, second): (&str, &str)| (first.to_owned(), second.to_owned());
+    let found = paths("use a::b::{c::d}; ::e::f(g::h::<i::j>())");
+    assert_eq!(found, [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("i", "j")].map(pair));
+    assert_eq!(paths("no_path: here"), []);
+}
+
+#[test]
+fn modules_use_only_those_below_them() {
+    let mut count = 0;
+    for (folder, modules) in LAYERS {
+        for source in sources(folder) {
+            let Some(own) = modules.iter().position(|module| source.is_in(&format!("{folder}/{module}")))
+            else {
+                continue;
+            };
+            for module in &modules[own + 1..] {
+                assert!(!source.uses_own(module), "{} uses {module}", source.path);
+            }
+            count += modules[..own].iter().filter(|module| source.uses_own(module)).count();
+        }
+    }
+    assert!(count > 50, "the uses were found: {count}");
+}
+
+#[test]
+fn modules_do_not_use_what_is_not_theirs() {
+    for (module, forbidden) in FORBIDDEN {
+        for source in sources("src").iter().filter(|source| source.is_in(&format!("src/{module}"))) {
+            for other in forbidden {
+                assert!(!source.uses(other), "{} uses {other}", source.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_module_names_each_big_crate() {
+    let sources: Vec<Source> = ["src", "crates"].into_iter().flat_map(sources).collect();
+    for (name, owner) in CRATES {
+        let naming: Vec<&Source> = sources.iter().filter(|source| source.names(name)).collect();
+        assert!(!naming.is_empty(), "nothing names {name}");
+        for source in naming {
+            assert!(source.is_in(owner), "{} names the crate {name}", source.path);
+        }
+    }
+}
+
+#[test]
+fn the_texts_of_a_chat_stand_in_one_place() {
+    let mut count = 0;
+    for source in sources("src") {
+        let is_meant = ["src/chart", "src/chat", "src/status", "src/telegram"];
+        if !is_meant.iter().any(|module| source.is_in(module)) || source.is_test() {
+            continue;
+        }
+        let is_view = VIEWS.iter().any(|view| source.is_in(view));
+        for literal in literals(&source.code).into_iter().filter(|literal| has_words(literal)) {
+            let is_other = |(path, start): &(&str, &str)| source.path == *path && literal.starts_with(start);
+            assert!(is_view || OTHER_TEXTS.iter().any(is_other), "{} says {literal:?}", source.path);
+            count += usize::from(is_view);
+        }
+    }
+    assert!(count > 100, "the texts were found: {count}");
+}
+
+#[test]
+fn texts_are_told_from_other_literals() {
+    let code = r##"
+        /// "In a comment", isn't it? // "twice"
+        #[error("in an attribute")]
+        fn f<'a>(c: char) -> &'a str {
+            warn!("in the log {}", g("and within"));
+            match c { '"' | '\'' => "one \"two\" {three}", _ => r#"raw "four" five"# };
+            (b"bytes of it", "{} {}", "\n• ", "one", "%a %-d %b")
+        }
+    "##;
+    let found: Vec<&str> = literals(code).into_iter().filter(|literal| has_words(literal)).collect();
+    assert_eq!(found, [r#"one \"two\" {three}"#, r#"raw "four" five"#]);
+}
+
+/// Whether a person could read it: more than one word, besides what is filled in and the parts of a time.
+fn has_words(literal: &str) -> bool {
+    static FILLED_IN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{[^}]*\}|%-?[A-Za-z]+").unwrap());
+    let plain = FILLED_IN.replace_all(literal, "").replace("\\n", " ");
+    plain.contains(' ') && plain.contains(char::is_alphabetic)
+}
+
+/// The string literals in `code`, without those in comments, attributes and logging macros, and without those
+/// of bytes.
+fn literals(code: &str) -> Vec<&str> {
+    static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+        let string = r#""(?:\\.|[^"\\])*""#;
+        // Brackets within brackets, as deep as they are in logging macros.
+        let inside = |open: &str, close: &str| {
+            (0..6).fold(String::new(), |inner, _| {
+                let inner = if inner.is_empty() { inner } else { format!("|{inner}") };
+                format!("{open}(?:[^{open}{close}\"]|{string}{inner})*{close}")
+            })
+        };
+        let (parentheses, brackets) = (inside(r"\(", r"\)"), inside(r"\[", r"\]"));
+        Regex::new(&format!(
+            r##"(?s)//[^\n]*|#!?{brackets}|\b(?:error|warn|info|debug|trace)!{parentheses}|b?'(?:\\u\{{\w+\}}|\\.|[^\\'])'|b{string}|r#"(?<raw>.*?)"#|"(?<text>(?:\\.|[^"\\])*)""##
+        ))
+        .unwrap()
+    });
+    let tokens = TOKENS.captures_iter(code);
+    tokens.filter_map(|token| Some(token.name("raw").or(token.name("text"))?.as_str())).collect()
+}
