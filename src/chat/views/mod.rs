@@ -2,7 +2,7 @@
 //!
 //! What must hold:
 //! - No other module of the rooms `chart`, `chat` and `telegram` has a text for a person; what they tell
-//!   apart comes here as a value. A test holds this (tests/it/walls.rs).
+//!   apart comes here as a value. A test holds this (tests/it/layering.rs).
 //! - An answer begins with the sign of what it is about; ❌ is a refusal, and says what to do. ⚠️ and ✅ begin
 //!   what nobody asked for, trouble and its end, and ✅ what an owner removed.
 //! - What somebody else wrote (a name, a reason, an SSID, what the system says of a disk) goes through
