@@ -1,6 +1,7 @@
 //! Writes charts to look at into the folder for temporary files: `cargo bench --bench charts`.
 
 #![allow(dead_code)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 #[path = "../src/chart/tests/generated.rs"]
 mod generated;

@@ -1,5 +1,7 @@
 //! What a frame costs on its way from memory to a line of JSON, and the line on its way back. `cargo bench`.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use std::hint::black_box;
 use std::io::Write;
 use std::ops::ControlFlow;

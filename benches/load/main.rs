@@ -6,6 +6,7 @@
 
 // For signals, TAP devices, priorities and resource usage, which std has no safe calls for.
 #![allow(unsafe_code)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 // Of the tests' support, only a part is used here.
 #![allow(dead_code, unused_imports)]
 

@@ -2,6 +2,7 @@
 
 // For signals, TAP devices and resource usage, which std has no safe calls for.
 #![allow(unsafe_code)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod access;
 mod alerting;

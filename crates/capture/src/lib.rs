@@ -39,6 +39,8 @@
 //!
 //! [`monitor`] puts an interface into monitor mode, so that a capture can be opened on it.
 
+#![deny(clippy::indexing_slicing)]
+
 mod byte_order;
 mod capture;
 mod command;

@@ -45,8 +45,7 @@
 //!
 //! [`decode`] is the entry point. [`builder`] makes frames for tests and demonstrations.
 
-#![warn(missing_docs)]
-#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+#![deny(clippy::indexing_slicing)]
 
 pub mod builder;
 mod bytes;

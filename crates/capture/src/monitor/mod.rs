@@ -41,5 +41,6 @@ pub use monitor_interface::Monitor;
 pub use rtnetlink::IpVersion;
 pub use settings::Settings;
 
-#[cfg(all(test, target_endian = "little"))]
+#[cfg(test)]
+#[cfg(target_endian = "little")]
 mod tests;

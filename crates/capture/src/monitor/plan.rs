@@ -122,5 +122,6 @@ fn unused_name(links: &[Link]) -> String {
     names.find(is_unused).unwrap_or_else(|| MONITOR_NAME_PREFIX.to_owned())
 }
 
-#[cfg(all(test, target_endian = "little"))]
+#[cfg(test)]
+#[cfg(target_endian = "little")]
 mod tests;
