@@ -249,7 +249,7 @@ fn segments_that_leave_while_they_are_exported_are_no_damage() {
     let damaged = export.write(&mut out, &mut |what| told.push(what.to_string())).unwrap();
     let (from, to) = (base(&sealed[1]), base(&sealed[3]));
     let left = format!(
-        "the events from {from} up to {to} left the log while it was read: they were too old or too many"
+        "the events from {from} up to {to} were removed while the log was read: they were too old or too many"
     );
     assert_eq!((damaged, told), (0, vec![left]));
     let offsets: Vec<u64> = out

@@ -1,48 +1,48 @@
-//! What can be wrong with a log, and what stands for the events that it took.
+//! What can be wrong with a log, and the event that takes the place of lost ones.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::LogError;
+use super::error::LogError;
 use crate::event::{Event, EventKind, Offset};
 
-/// A place in the log that holds no event where one should be.
+/// Offsets whose events cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Corruption {
-    /// Lines in a row that cannot be read as events.
+    /// Consecutive lines that are no events.
     #[error("{} of {} {} damaged: {why}", numbered(lines), path.display(), is_or_are(lines))]
     Lines {
-        /// The offset that the segment begins with.
+        /// The base of the segment.
         base: Offset,
         /// The segment's file.
         path: PathBuf,
-        /// The lines' numbers from 1, in the segment's text.
+        /// The lines' numbers in the segment's text, from 1.
         lines: Range<u64>,
         /// What is wrong with the first.
         why: String,
     },
-    /// Events whose segments left the log while it was read, which is no damage.
+    /// Retention removed the events while the log was read. This is no corruption.
     #[error(
-        "the events from {from} up to {to} left the log while it was read: they were too old or too many"
+        "the events from {from} up to {to} were removed while the log was read: they were too old or too many"
     )]
-    Left {
+    Removed {
         /// The first that was still to be read.
         from: Offset,
-        /// The first that is still there.
+        /// The first that still exists.
         to: Offset,
     },
-    /// Events that are in no segment.
+    /// No segment contains the events.
     #[error("the events from {from} up to {to} are missing: no segment holds them")]
     Gap {
         /// The first that is missing.
         from: Offset,
-        /// The first that is there again.
+        /// The first that is not.
         to: Offset,
     },
-    /// A segment that cannot be read to its end, or whose checksum says that something in it is wrong.
+    /// A segment cannot be read to its end, or its checksum is wrong.
     #[error("{error}; it could be read up to its line {line}")]
     Segment {
-        /// The offset that the segment begins with.
+        /// The base of the segment.
         base: Offset,
         /// The segment's file.
         path: PathBuf,
@@ -54,30 +54,29 @@ pub enum Corruption {
 }
 
 impl Corruption {
-    /// The offset with which the segment begins that has to be mended: the one that is damaged, or the one
-    /// that is missing.
+    /// The base of the segment to repair: of the corrupt one or the missing one.
     pub fn segment(&self) -> Offset {
         match self {
             Self::Lines { base, .. } | Self::Segment { base, .. } => *base,
-            Self::Gap { from, .. } | Self::Left { from, .. } => *from,
+            Self::Gap { from, .. } | Self::Removed { from, .. } => *from,
         }
     }
 
-    /// Whether it is only that a segment is gone, as those are that left the log.
+    /// Whether a segment does not exist, which is normal for removed ones.
     pub fn is_missing_segment(&self) -> bool {
         match self {
-            Self::Gap { .. } | Self::Left { .. } => true,
-            Self::Segment { error, .. } => error.is_missing(),
+            Self::Gap { .. } | Self::Removed { .. } => true,
+            Self::Segment { error, .. } => error.is_not_found(),
             Self::Lines { .. } => false,
         }
     }
 
-    /// Whether nothing is damaged, and the events left the log as they should.
+    /// Whether retention removed the events, and nothing is corrupt.
     pub fn is_only_removal(&self) -> bool {
-        matches!(self, Self::Left { .. })
+        matches!(self, Self::Removed { .. })
     }
 
-    /// The event that stands for those that are lost by it; none where it took none.
+    /// The event that takes the place of the missing ones, if any are.
     pub(super) fn lost(&self, missing: Range<Offset>) -> Option<(Offset, Event)> {
         let count = missing.end.0.checked_sub(missing.start.0).filter(|count| *count > 0)?;
         let why = match self {
@@ -86,7 +85,7 @@ impl Corruption {
                 format!("{} of {} {was} damaged", numbered(lines), name(path))
             }
             Self::Gap { .. } => "no segment held them".to_owned(),
-            Self::Left { .. } => "they had left the log".to_owned(),
+            Self::Removed { .. } => "they were removed from the log".to_owned(),
             Self::Segment { path, line, .. } => {
                 format!("{} could not be read from its line {line} on", name(path))
             }

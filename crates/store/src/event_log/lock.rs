@@ -1,40 +1,47 @@
-//! One process at a time writes a data directory.
+//! Ensures that one process at a time writes a data directory.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::LogError;
+use super::error::LogError;
 use super::log_dir::create_dir;
 use super::vfs::OsVfs;
 
-/// The data directory is not to be had.
+/// The data directory could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error(
-        "the data directory {} is in use by {holder}; stop that first, or name another directory with --data-dir",
-        path.display()
-    )]
+    #[error("the data directory {} is in use by {holder}", path.display())]
     Held {
         /// The data directory.
         path: PathBuf,
-        /// The other process, as far as it can be told.
+        /// The other process, as far as known.
         holder: String,
     },
-    /// It cannot be made or locked.
+    /// It cannot be created or locked.
     #[error(transparent)]
     Log(#[from] LogError),
 }
 
-/// The right to write a data directory; it ends when this is dropped, or with the process.
+impl LockError {
+    /// What an operator can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Held { .. } => Some("stop that first, or name another directory with --data-dir"),
+            Self::Log(_) => None,
+        }
+    }
+}
+
+/// The exclusive right to write a data directory. It ends when this is dropped, or with the process.
 #[derive(Debug)]
 pub struct DataDirLock {
     _file: File,
 }
 
 impl DataDirLock {
-    /// Makes `data_dir` where it is missing and takes its lock.
+    /// Locks `data_dir`, which is created if it is missing.
     ///
     /// # Errors
     /// [`LockError::Held`] names the process that has it.
@@ -51,14 +58,14 @@ impl DataDirLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let holder = name_of_holder(&mut file);
+                let holder = holder_of(&mut file);
                 return Err(LockError::Held { path: data_dir.to_owned(), holder });
             }
             Err(TryLockError::Error(error)) => return Err(LogError::new("lock", &path)(error).into()),
         }
-        // The process id serves only the message above: on a full disk the lock is as good without it.
+        // The process id is only for the message above: the lock holds without it on a full disk.
         if let Err(error) = write_process_id(&mut file) {
-            tracing::debug!("could not write the process id into {}: {error}", path.display());
+            tracing::debug!(path = %path.display(), %error, "could not write the process id");
         }
         Ok(Self { _file: file })
     }
@@ -70,7 +77,7 @@ fn write_process_id(file: &mut File) -> io::Result<()> {
     writeln!(file, "{}", std::process::id())
 }
 
-fn name_of_holder(file: &mut File) -> String {
+fn holder_of(file: &mut File) -> String {
     let mut id = String::new();
     match file.take(20).read_to_string(&mut id) {
         Ok(_) if !id.trim().is_empty() => format!("another probewatch (process {})", id.trim()),

@@ -1,5 +1,5 @@
-//! The folder that the segments lie in: what is done to its files, so that a crash at any moment leaves
-//! what can be told apart and gone on with at the next start.
+//! The directory of the segments. A crash between any two of these file operations leaves files that the next start
+//! can tell apart and complete or remove.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,31 +8,30 @@ use std::time::SystemTime;
 
 use tracing::warn;
 
-use super::LogError;
 use super::codec::NotBeforeReader;
+use super::error::LogError;
 use super::segment::{self, FileKind, QuarantinedFile, Segment};
 use super::vfs::{FileMetadata, OpenMode, Vfs, VfsFile};
 use crate::event::{Offset, Timestamp};
 
-/// zstd's own default: several times smaller than the text at a small part of a core.
-const LEVEL: i32 = 3;
+/// zstd's default: several times smaller than the text, for a small part of a core.
+const COMPRESSION_LEVEL: i32 = 3;
 
-/// The log's folder on its disk. What fails, fails with the file's name.
+/// The directory of the log. Errors name the file.
 #[derive(Debug, Clone)]
 pub(super) struct LogDir {
-    disk: Arc<dyn Vfs>,
+    vfs: Arc<dyn Vfs>,
     path: PathBuf,
 }
 
-/// The files of the log, each in the order of their offsets.
+/// The files of the log, each kind in the order of its offsets.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) segments: Vec<Segment>,
     pub(super) quarantined: Vec<QuarantinedFile>,
 }
 
-/// Copies a segment's text; the newest time that its probes know it was at least, if any had to be marked with
-/// that.
+/// Copies a segment's text. Returns the newest `not_before` of its probes.
 fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write) -> io::Result<Option<Timestamp>> {
     let not_before = NotBeforeReader::new();
     let (mut line, mut newest) = (Vec::new(), None);
@@ -42,33 +41,32 @@ fn copy_lines(text: &mut impl BufRead, to: &mut dyn Write) -> io::Result<Option<
             return Ok(newest);
         }
         to.write_all(&line)?;
-        // A damaged line tells nothing.
         newest = newest.max(not_before.read(&line));
     }
 }
 
-/// Makes `folder` with its parents so that a crash cannot lose its name.
-pub(super) fn create_dir(disk: &dyn Vfs, folder: &Path) -> Result<(), LogError> {
-    let parent = parent_of(folder);
-    let created = match disk.create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && parent != folder => {
-            create_dir(disk, parent)?;
-            disk.create_dir(folder)
+/// Creates `dir` and its parents so that a crash cannot lose its name.
+pub(super) fn create_dir(vfs: &dyn Vfs, dir: &Path) -> Result<(), LogError> {
+    let parent = parent_of(dir);
+    let created = match vfs.create_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent != dir => {
+            create_dir(vfs, parent)?;
+            vfs.create_dir(dir)
         }
         created => created,
     };
     match created {
-        Ok(()) => sync_dir(disk, parent),
+        Ok(()) => sync_dir(vfs, parent),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(LogError::new("create the folder", folder)(error)),
+        Err(error) => Err(LogError::new("create the folder", dir)(error)),
     }
 }
 
-fn sync_dir(disk: &dyn Vfs, folder: &Path) -> Result<(), LogError> {
-    disk.sync_dir(folder).map_err(LogError::new("fsync the folder", folder))
+fn sync_dir(vfs: &dyn Vfs, dir: &Path) -> Result<(), LogError> {
+    vfs.sync_dir(dir).map_err(LogError::new("fsync the folder", dir))
 }
 
-/// The folder in which a name stands; a bare name stands in the working directory.
+/// The directory that contains `path`; a bare name is in the working directory.
 fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -78,46 +76,46 @@ fn parent_of(path: &Path) -> &Path {
 }
 
 impl LogDir {
-    /// The folder at `path`, which is made where it is missing.
-    pub(super) fn make(disk: Arc<dyn Vfs>, path: &Path) -> Result<Self, LogError> {
-        create_dir(&*disk, path)?;
-        // An earlier process may have ended between making the folder and this.
-        sync_dir(&*disk, parent_of(path))?;
-        Ok(Self { disk, path: path.to_owned() })
+    /// The directory at `path`, which is created if it is missing.
+    pub(super) fn create(vfs: Arc<dyn Vfs>, path: &Path) -> Result<Self, LogError> {
+        create_dir(&*vfs, path)?;
+        // An earlier process may have ended between creating the directory and this.
+        sync_dir(&*vfs, parent_of(path))?;
+        Ok(Self { vfs, path: path.to_owned() })
     }
 
-    /// The folder at `path`, as it is there.
-    pub(super) fn there(disk: Arc<dyn Vfs>, path: &Path) -> Self {
-        Self { disk, path: path.to_owned() }
+    /// The directory at `path`, unchanged.
+    pub(super) fn existing(vfs: Arc<dyn Vfs>, path: &Path) -> Self {
+        Self { vfs, path: path.to_owned() }
     }
 
     pub(super) fn sync(&self) -> Result<(), LogError> {
-        sync_dir(&*self.disk, &self.path)
+        sync_dir(&*self.vfs, &self.path)
     }
 
-    pub(super) fn open(&self, path: &Path, how: OpenMode) -> Result<Box<dyn VfsFile>, LogError> {
-        self.disk.open(path, how).map_err(LogError::new("open", path))
+    pub(super) fn open(&self, path: &Path, mode: OpenMode) -> Result<Box<dyn VfsFile>, LogError> {
+        self.vfs.open(path, mode).map_err(LogError::new("open", path))
     }
 
     pub(super) fn metadata(&self, path: &Path) -> Result<FileMetadata, LogError> {
-        self.disk.metadata(path).map_err(LogError::new("look at", path))
+        self.vfs.metadata(path).map_err(LogError::new("look at", path))
     }
 
-    fn facts_if_there(&self, path: &Path) -> Result<Option<FileMetadata>, LogError> {
-        match self.disk.metadata(path) {
-            Ok(facts) => Ok(Some(facts)),
+    fn metadata_if_exists(&self, path: &Path) -> Result<Option<FileMetadata>, LogError> {
+        match self.vfs.metadata(path) {
+            Ok(metadata) => Ok(Some(metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(LogError::new("look at", path)(error)),
         }
     }
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {
-        self.disk.rename(from, to).map_err(LogError::new("rename", from))
+        self.vfs.rename(from, to).map_err(LogError::new("rename", from))
     }
 
-    /// Removes a file, unless it is gone already.
+    /// Removes a file, if it exists.
     pub(super) fn remove(&self, path: &Path) -> Result<(), LogError> {
-        match self.disk.remove_file(path) {
+        match self.vfs.remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(LogError::new("remove", path)(error))
             }
@@ -125,21 +123,20 @@ impl LogDir {
         }
     }
 
-    /// Removes a segment in whichever form it is there.
+    /// Removes a segment, open or sealed.
     pub(super) fn remove_segment(&self, base: Offset) -> Result<(), LogError> {
         self.remove(&Segment::open_path(&self.path, base))?;
         self.remove(&Segment::sealed_path(&self.path, base))
     }
 
-    /// What is in the folder. What an interrupted seal or mending left behind is brought to its end:
-    /// unfinished files and the open form of a segment that is sealed already are removed, and what waits
-    /// to take a segment's place takes it. Not to be called while a seal runs.
-    pub(super) fn list(&self) -> Result<Listing, LogError> {
+    /// Lists the files, after completing what an interrupted seal or repair began: temporary files and the open form of
+    /// sealed segments are removed, and replacements are put in place. Must not be called while a seal runs.
+    pub(super) fn clean_up_and_list(&self) -> Result<Listing, LogError> {
         for path in self.files()? {
             match segment::parse_name(&path) {
                 Some((_, FileKind::Temporary)) => self.remove(&path)?,
                 Some((_, FileKind::Replacement)) => {
-                    drop(self.finish_mending(&segment::segment_of_replacement(&path))?)
+                    self.replace_segment(&segment::segment_of_replacement(&path))?;
                 }
                 _ => {}
             }
@@ -147,39 +144,39 @@ impl LogDir {
         let mut listing = Listing::default();
         for path in self.files()? {
             let Some((base, kind)) = segment::parse_name(&path) else { continue };
-            let facts = self.metadata(&path)?;
+            let metadata = self.metadata(&path)?;
             match kind {
                 FileKind::Segment { sealed } => {
-                    listing.segments.push(Segment::new(base, path, sealed, facts))
+                    listing.segments.push(Segment::new(base, path, sealed, metadata));
                 }
                 FileKind::Quarantined => {
-                    listing.quarantined.push(QuarantinedFile { base, path, bytes: facts.bytes })
+                    listing.quarantined.push(QuarantinedFile { base, path, bytes: metadata.bytes });
                 }
                 FileKind::Temporary | FileKind::Replacement => {}
             }
         }
         listing.quarantined.sort_by_key(|file| file.base);
         listing.segments.sort_by_key(|segment| (segment.base, !segment.sealed));
-        let mut twins = Vec::new();
+        let mut duplicates = Vec::new();
         listing.segments.dedup_by(|open, sealed| {
-            let is_twin = open.base == sealed.base;
-            if is_twin {
-                twins.push(open.path.clone());
+            let is_duplicate = open.base == sealed.base;
+            if is_duplicate {
+                duplicates.push(open.path.clone());
             }
-            is_twin
+            is_duplicate
         });
-        twins.iter().try_for_each(|twin| self.remove(twin))?;
+        duplicates.iter().try_for_each(|path| self.remove(path))?;
         Ok(listing)
     }
 
-    /// The segments in the folder while someone else writes to it; nothing is brought to an end.
-    pub(super) fn look_through(&self) -> Result<Vec<Segment>, LogError> {
+    /// Lists the segments and changes nothing, since another process or thread may be writing.
+    pub(super) fn list_segments(&self) -> Result<Vec<Segment>, LogError> {
         let mut segments = Vec::new();
         for path in self.files()? {
             if let Some((base, FileKind::Segment { sealed })) = segment::parse_name(&path)
-                && let Some(facts) = self.facts_if_there(&path)?
+                && let Some(metadata) = self.metadata_if_exists(&path)?
             {
-                segments.push(Segment::new(base, path, sealed, facts));
+                segments.push(Segment::new(base, path, sealed, metadata));
             }
         }
         segments.sort_by_key(|segment| (segment.base, !segment.sealed));
@@ -188,62 +185,61 @@ impl LogDir {
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, LogError> {
-        self.disk.list(&self.path).map_err(LogError::new("list the folder", &self.path))
+        self.vfs.list(&self.path).map_err(LogError::new("list the folder", &self.path))
     }
 
-    /// Begins a segment to append to, whose name cannot be lost by a crash any more; or else its file is
-    /// removed again.
-    pub(super) fn begin(&self, base: Offset) -> Result<(Segment, Box<dyn VfsFile>), LogError> {
+    /// Creates a segment to append to. On success a crash cannot lose its name; on failure its file is removed again.
+    pub(super) fn create_segment(&self, base: Offset) -> Result<(Segment, Box<dyn VfsFile>), LogError> {
         let path = Segment::open_path(&self.path, base);
         let file = self.open(&path, OpenMode::Append)?;
-        let facts = self.sync().and_then(|()| self.metadata(&path)).inspect_err(|_| {
-            // A segment that is not used would hide the events that go into the one before it.
+        let metadata = self.sync().and_then(|()| self.metadata(&path)).inspect_err(|_| {
+            // An unused segment would hide the events that go into the one before it.
             if let Err(error) = self.remove(&path) {
-                warn!("{error}");
+                warn!(%error, "an unused segment stays");
             }
         })?;
-        Ok((Segment::new(base, path, false, facts), file))
+        Ok((Segment::new(base, path, false, metadata), file))
     }
 
-    /// Compresses a segment that is written to its end. The open form goes only when the sealed one is on
-    /// disk under its name.
+    /// Compresses a segment that gets no more events. The open form is removed once the sealed one is on disk under
+    /// its name.
     ///
-    /// The sealed file says that it was written now; or, where a clock is behind, at the newest time that its
-    /// events know it was at least. By that it is told how old they are.
+    /// The sealed file's modification time tells how old its events are. It is now, or the newest `not_before` of the
+    /// events if the machine's clock is behind that.
     pub(super) fn seal(&self, open: &Segment) -> Result<Segment, LogError> {
         let sealed = Segment::sealed_path(&self.path, open.base);
         let mut text = BufReader::new(self.open(&open.path, OpenMode::Read)?);
-        let mut least = None;
-        self.write_whole(&sealed, true, |file| {
-            least = copy_lines(&mut text, file).map_err(LogError::new("compress", &open.path))?;
+        let mut not_before = None;
+        self.write_temporary(&sealed, true, |file| {
+            not_before = copy_lines(&mut text, file).map_err(LogError::new("compress", &open.path))?;
             Ok(())
         })?;
-        if let Some(least) = least.map(SystemTime::from).filter(|least| *least > SystemTime::now()) {
-            let unfinished = segment::temporary_path(&sealed);
-            let set = self.disk.set_modified(&unfinished, least);
-            set.map_err(LogError::new("set the time of", &unfinished))?;
+        if let Some(time) = not_before.map(SystemTime::from).filter(|time| *time > SystemTime::now()) {
+            let temporary = segment::temporary_path(&sealed);
+            let set = self.vfs.set_modified(&temporary, time);
+            set.map_err(LogError::new("set the time of", &temporary))?;
         }
-        self.put_in_place(&sealed)?;
-        // Where it stays, the next start removes it.
+        self.install(&sealed)?;
+        // The next start removes it otherwise.
         if let Err(error) = self.remove(&open.path) {
-            warn!("{error}");
+            warn!(%error, "the open form of a sealed segment stays");
         }
         Ok(Segment::new(open.base, sealed.clone(), true, self.metadata(&sealed)?))
     }
 
-    /// Writes what is to become the segment at `path` under the name for what is unfinished, and has it on
-    /// disk. Returns its length in bytes.
-    pub(super) fn write_whole(
+    /// Writes and fsyncs what will be the file at `path`, under its temporary name. Returns its length in bytes.
+    /// [`LogDir::install`] or [`LogDir::stage_replacement`] is the next step.
+    pub(super) fn write_temporary(
         &self,
         path: &Path,
         sealed: bool,
         write: impl FnOnce(&mut dyn Write) -> Result<(), LogError>,
     ) -> Result<u64, LogError> {
-        let unfinished = segment::temporary_path(path);
-        let failed = || LogError::new("write", &unfinished);
-        let mut file = BufWriter::new(self.open(&unfinished, OpenMode::Truncate)?);
+        let temporary = segment::temporary_path(path);
+        let failed = || LogError::new("write", &temporary);
+        let mut file = BufWriter::new(self.open(&temporary, OpenMode::Truncate)?);
         if sealed {
-            let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed())?;
+            let mut encoder = zstd::Encoder::new(file, COMPRESSION_LEVEL).map_err(failed())?;
             encoder.include_checksum(true).map_err(failed())?;
             write(&mut encoder)?;
             file = encoder.finish().map_err(failed())?;
@@ -251,27 +247,39 @@ impl LogDir {
             write(&mut file)?;
         }
         let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed())?;
-        file.sync_all().map_err(LogError::new("fsync", &unfinished))?;
+        file.sync_all().map_err(LogError::new("fsync", &temporary))?;
         file.length().map_err(failed())
     }
 
-    /// The length in bytes of what waits to take the place of the segment at `path`, if anything does.
-    pub(super) fn waiting_to_replace(&self, path: &Path) -> Result<Option<u64>, LogError> {
-        self.facts_if_there(&segment::replacement_path(path)).map(|facts| facts.map(|facts| facts.bytes))
+    /// Renames the temporary file to `path`, where there is no file.
+    pub(super) fn install(&self, path: &Path) -> Result<(), LogError> {
+        self.rename(&segment::temporary_path(path), path)?;
+        self.sync()
     }
 
-    /// Puts what waits to take the place of the segment at `path` there, and the segment aside if it is
-    /// still there.
-    pub(super) fn finish_mending(&self, path: &Path) -> Result<Option<QuarantinedFile>, LogError> {
+    /// Makes the temporary file the replacement of the segment at `path`. [`LogDir::replace_segment`] is the next step.
+    pub(super) fn stage_replacement(&self, path: &Path) -> Result<(), LogError> {
+        self.rename(&segment::temporary_path(path), &segment::replacement_path(path))?;
+        self.sync()
+    }
+
+    /// The length in bytes of the staged replacement of the segment at `path`, if there is one.
+    pub(super) fn replacement_bytes(&self, path: &Path) -> Result<Option<u64>, LogError> {
+        let metadata = self.metadata_if_exists(&segment::replacement_path(path))?;
+        Ok(metadata.map(|metadata| metadata.bytes))
+    }
+
+    /// Quarantines the segment at `path`, if it exists, and puts its replacement there.
+    pub(super) fn replace_segment(&self, path: &Path) -> Result<Option<QuarantinedFile>, LogError> {
         let mut quarantined = None;
-        // One name after the other: between any two of these steps, what waits is whole.
-        if let Some(FileMetadata { bytes, .. }) = self.facts_if_there(path)? {
-            for aside in segment::quarantine_paths(path) {
-                if self.facts_if_there(&aside)?.is_none() {
-                    self.rename(path, &aside)?;
+        // One rename after the other: between any two steps the replacement is whole.
+        if let Some(FileMetadata { bytes, .. }) = self.metadata_if_exists(path)? {
+            for quarantine in segment::quarantine_paths(path) {
+                if self.metadata_if_exists(&quarantine)?.is_none() {
+                    self.rename(path, &quarantine)?;
                     quarantined = segment::parse_name(path).map(|(base, _)| QuarantinedFile {
                         base,
-                        path: aside,
+                        path: quarantine,
                         bytes,
                     });
                     break;
@@ -284,25 +292,12 @@ impl LogDir {
         Ok(quarantined)
     }
 
-    /// Has the whole file that [`LogDir::write_whole`] wrote wait to take the place of the segment at
-    /// `path`.
-    pub(super) fn await_replacing(&self, path: &Path) -> Result<(), LogError> {
-        self.rename(&segment::temporary_path(path), &segment::replacement_path(path))?;
-        self.sync()
-    }
-
-    /// Has that file be the segment at `path`, where there is none.
-    pub(super) fn put_in_place(&self, path: &Path) -> Result<(), LogError> {
-        self.rename(&segment::temporary_path(path), path)?;
-        self.sync()
-    }
-
-    /// The sealed form of a segment, as it will be once it is sealed.
+    /// The segment as it will be once it is sealed.
     pub(super) fn sealed_form(&self, segment: &Segment) -> Segment {
         Segment { path: self.sealed_path(segment.base), sealed: true, ..segment.clone() }
     }
 
-    /// Where the sealed form of a segment lies.
+    /// The path of the segment once it is sealed.
     pub(super) fn sealed_path(&self, base: Offset) -> PathBuf {
         Segment::sealed_path(&self.path, base)
     }

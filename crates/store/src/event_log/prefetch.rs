@@ -1,4 +1,4 @@
-//! Reads on a thread of its own, so that the next events are read while the last ones are used.
+//! Reads events on another thread while the caller uses those before.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -8,13 +8,13 @@ use tracing::warn;
 
 use super::reader::{Entry, Events};
 
-/// Entries that go from thread to thread at once: enough that the hand-over costs nothing.
-const BATCH: usize = 512;
+/// Entries per message between the threads: enough to make its cost irrelevant.
+const BATCH_SIZE: usize = 512;
 
-/// Batches that are read in advance at most.
-const BATCHES: usize = 4;
+/// How many batches are read in advance at most.
+const BATCH_LIMIT: usize = 4;
 
-/// The same entries as of [`Events`], read ahead of their use. The reading ends when this is dropped.
+/// The entries of [`Events`], read in advance. Dropping it ends the thread.
 pub struct Prefetch {
     batch: vec::IntoIter<Entry>,
     source: Source,
@@ -25,40 +25,40 @@ enum Source {
         batches: Receiver<Vec<Entry>>,
         thread: Option<JoinHandle<()>>,
     },
-    /// There was no thread to be had.
-    Here(Box<Events>),
-    Nothing,
+    /// The thread could not be started.
+    SameThread(Box<Events>),
+    Closed,
 }
 
 impl Events {
-    /// Has the events read ahead on a thread of their own.
+    /// Reads the events in advance on another thread.
     pub fn prefetch(self) -> Prefetch {
-        // The events are handed over once there is a thread, so that they are still here where there is none.
+        // The thread gets the events once it runs, so they are still here if it cannot be started.
         let (hand_over, take_over) = sync_channel::<Self>(1);
-        let (sender, batches) = sync_channel(BATCHES);
-        let reading = move || {
+        let (sender, batches) = sync_channel(BATCH_LIMIT);
+        let work = move || {
             if let Ok(events) = take_over.recv() {
-                read(events, &sender);
+                send_batches(events, &sender);
             }
         };
-        let source = match thread::Builder::new().name("log reader".to_owned()).spawn(reading) {
+        let source = match thread::Builder::new().name("log reader".to_owned()).spawn(work) {
             Ok(thread) => match hand_over.send(self) {
                 Ok(()) => Source::Thread { batches, thread: Some(thread) },
-                Err(unsent) => Source::Here(Box::new(unsent.0)),
+                Err(unsent) => Source::SameThread(Box::new(unsent.0)),
             },
             Err(error) => {
-                warn!("could not start a thread to read the log ahead: {error}");
-                Source::Here(Box::new(self))
+                warn!(%error, "could not start the thread that reads the log in advance");
+                Source::SameThread(Box::new(self))
             }
         };
         Prefetch { batch: Vec::new().into_iter(), source }
     }
 }
 
-fn read(mut events: Events, batches: &SyncSender<Vec<Entry>>) {
+fn send_batches(mut events: Events, batches: &SyncSender<Vec<Entry>>) {
     loop {
-        let batch: Vec<Entry> = events.by_ref().take(BATCH).collect();
-        // Nobody wants more where sending fails.
+        let batch: Vec<Entry> = events.by_ref().take(BATCH_SIZE).collect();
+        // Sending fails once the receiver is dropped.
         if batch.is_empty() || batches.send(batch).is_err() {
             return;
         }
@@ -79,23 +79,23 @@ impl Iterator for Prefetch {
                     self.batch.next()
                 }
                 Err(_) => {
-                    // A reader that panicked must not look like the end of the log.
+                    // A panic must not look like the end of the log.
                     if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
                         std::panic::resume_unwind(panic);
                     }
                     None
                 }
             },
-            Source::Here(events) => events.next(),
-            Source::Nothing => None,
+            Source::SameThread(events) => events.next(),
+            Source::Closed => None,
         }
     }
 }
 
 impl Drop for Prefetch {
     fn drop(&mut self) {
-        // The thread learns that nobody wants more from the channel's end, which has to come first.
-        if let Source::Thread { batches, thread } = std::mem::replace(&mut self.source, Source::Nothing) {
+        // The thread ends once the channel is closed, so that comes before the join.
+        if let Source::Thread { batches, thread } = std::mem::replace(&mut self.source, Source::Closed) {
             drop(batches);
             let _ = thread.map(JoinHandle::join);
         }

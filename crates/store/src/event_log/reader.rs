@@ -1,66 +1,66 @@
-//! Reads events from an offset on, over open and sealed segments alike.
+//! Reads events in order, from open and sealed segments alike.
 
 use std::collections::VecDeque;
 
-use super::LogError;
 use super::corruption::Corruption;
+use super::error::LogError;
 use super::log_dir::LogDir;
 use super::segment::Segment;
 use super::segment_scanner::{Scanned, SegmentScanner};
 use crate::event::{Event, EventKind, Offset};
 
-/// What reading gives: an event at its offset, or damage.
+/// An event with its offset, or corruption.
 pub type Entry = Result<(Offset, Event), Corruption>;
 
-/// The events of a log from an offset on. Corruption is an item of its own; an [`EventKind::Lost`] in place of the
-/// events that it took and the events behind it follow.
+/// The events of a log from an offset on. Corruption is an entry of its own. After it follow an [`EventKind::Lost`] in
+/// place of the events that it took, and the events after it.
 pub struct Events {
-    folder: LogDir,
-    /// With the offset behind the last event of each.
+    dir: LogDir,
+    /// Each with the offset after its last event.
     segments: VecDeque<(Segment, Offset)>,
     current: Option<SegmentScanner>,
     from: Offset,
-    /// The offset behind what was read.
+    /// The offset after everything that was read.
     end: Offset,
-    /// What follows the damage that was given last.
+    /// The event that follows the last corruption.
     lost: Option<(Offset, Event)>,
 }
 
 impl Events {
     /// The events from `from` on in `segments`, whose last event is before `end`.
-    pub(super) fn new(folder: &LogDir, segments: &[Segment], from: Offset, end: Offset) -> Self {
+    pub(super) fn new(dir: &LogDir, segments: &[Segment], from: Offset, end: Offset) -> Self {
         let first = segments.partition_point(|segment| segment.base <= from).saturating_sub(1);
         let ends = segments.iter().skip(first + 1).map(|next| next.base).chain([end]);
         let segments = segments.iter().skip(first).cloned().zip(ends).collect();
-        Self { folder: folder.clone(), segments, current: None, from, end: from, lost: None }
+        Self { dir: dir.clone(), segments, current: None, from, end: from, lost: None }
     }
 
-    /// The pieces of the segment, which may have been sealed since it was listed.
+    /// Opens the segment, which may have been sealed since it was listed.
     fn open(&self, segment: &Segment, until: Offset) -> Result<SegmentScanner, LogError> {
-        match SegmentScanner::open(&self.folder, segment, until, self.from) {
-            Err(error) if error.is_missing() && !segment.sealed => {
-                SegmentScanner::open(&self.folder, &self.folder.sealed_form(segment), until, self.from)
+        match SegmentScanner::open(&self.dir, segment, until, self.from) {
+            Err(error) if error.is_not_found() && !segment.sealed => {
+                SegmentScanner::open(&self.dir, &self.dir.sealed_form(segment), until, self.from)
             }
             opened => opened,
         }
     }
 
-    /// The part of an event that is not before the first that is wanted.
-    fn wanted(&self, offset: Offset, event: Event) -> (Offset, Event) {
+    /// The event without the part of it that is before the first offset to read.
+    fn cut_to_start(&self, offset: Offset, event: Event) -> (Offset, Event) {
         let end = event.end(offset);
-        match event {
-            Event { kind: EventKind::Lost { why, .. }, .. } if offset < self.from => {
+        match event.kind {
+            EventKind::Lost { why, .. } if offset < self.from => {
                 (self.from, Event::without_time(EventKind::Lost { count: end.0 - self.from.0, why }))
             }
-            event => (offset, event),
+            _ => (offset, event),
         }
     }
 
-    /// Gives the damage, and then what it took of the events that are wanted.
-    fn report(&mut self, damage: Corruption, lost: Option<(Offset, Event)>) -> Entry {
+    /// Returns the corruption, and keeps the event that follows it for the next call.
+    fn report(&mut self, corruption: Corruption, lost: Option<(Offset, Event)>) -> Entry {
         let is_wanted = |(offset, event): &(Offset, Event)| event.end(*offset) > self.from;
-        self.lost = lost.filter(is_wanted).map(|(offset, event)| self.wanted(offset, event));
-        Err(damage)
+        self.lost = lost.filter(is_wanted).map(|(offset, event)| self.cut_to_start(offset, event));
+        Err(corruption)
     }
 }
 
@@ -72,12 +72,14 @@ impl Iterator for Events {
             return Some(Ok(lost));
         }
         loop {
-            if let Some(pieces) = &mut self.current {
-                match pieces.next() {
-                    Some(Scanned::Event(offset, event)) => return Some(Ok(self.wanted(offset, event))),
-                    Some(Scanned::Corrupt(damage, lost)) => return Some(self.report(damage, lost)),
+            if let Some(scanner) = &mut self.current {
+                match scanner.next() {
+                    Some(Scanned::Event(offset, event)) => {
+                        return Some(Ok(self.cut_to_start(offset, event)));
+                    }
+                    Some(Scanned::Corrupt(corruption, lost)) => return Some(self.report(corruption, lost)),
                     None => {
-                        self.end = self.end.max(pieces.end());
+                        self.end = self.end.max(scanner.end());
                         self.current = None;
                     }
                 }
@@ -92,13 +94,13 @@ impl Iterator for Events {
             }
             let (segment, until) = self.segments.pop_front()?;
             match self.open(&segment, until) {
-                Ok(pieces) => self.current = Some(pieces),
+                Ok(scanner) => self.current = Some(scanner),
                 Err(error) => {
                     let (base, path) = (segment.base, segment.path);
-                    let damage = Corruption::Segment { base, path, line: 1, error };
-                    let lost = damage.lost(base..until);
+                    let corruption = Corruption::Segment { base, path, line: 1, error };
+                    let lost = corruption.lost(base..until);
                     self.end = self.end.max(until);
-                    return Some(self.report(damage, lost));
+                    return Some(self.report(corruption, lost));
                 }
             }
         }

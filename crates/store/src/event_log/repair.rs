@@ -1,87 +1,84 @@
-//! Has a damaged segment's place taken by a whole one: the lines that are whole as they are, and one
-//! [`EventKind::Lost`](crate::event::EventKind::Lost) for each run of those that are not. What was there stays
-//! beside it under another name.
+//! Replaces a corrupt segment by a whole one: the whole lines as they are, and an
+//! [`EventKind::Lost`](crate::event::EventKind::Lost) for each run of corrupt ones. The corrupt file is quarantined.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 
-use super::LogError;
-use super::codec;
+use super::codec::encode_line;
 use super::corruption::Corruption;
+use super::error::LogError;
 use super::log_dir::LogDir;
 use super::segment::{self, Segment};
 use super::segment_scanner::{Scanned, SegmentScanner};
 use crate::event::{Event, Offset};
 
-/// A whole segment that is written under the name for what is unfinished; [`LogDir::await_replacing`] is
-/// the next step.
-pub(super) struct Repaired {
-    /// What was wrong first.
-    pub(super) damage: Corruption,
-    /// The whole segment's length.
+/// A whole segment under its temporary name. [`LogDir::stage_replacement`] is the next step.
+pub(super) struct RepairedSegment {
+    /// The first corruption.
+    pub(super) corruption: Corruption,
+    /// The length of the whole segment.
     pub(super) bytes: u64,
 }
 
-/// Who found a segment damaged.
+/// Who found a segment corrupt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FoundBy {
-    /// Events that are missing behind its last line are told in a segment of their own. Bytes that the disk
-    /// does not give, now as when it was read, are lost.
+    /// A reader, in a segment that gets no more events. A segment of its own records events that are missing after the
+    /// last line. Bytes that the disk does not return, now as when they were read, are lost.
     Reader,
-    /// The segment goes on: what is missing behind its last line is told there. The disk fails at the moment,
-    /// so bytes that it does not give are asked for again.
+    /// The writer, in its segment, which records events that are missing after the last line. The disk is failing now,
+    /// so bytes that it does not return are read again later.
     Writer,
 }
 
-/// Mends the damaged ones of `segments` that begin with `bases`, of which the last ends before `end`. A
-/// base with which no segment begins is that of events that are missing before the next segment. Returns
-/// the bases of those that were mended.
+/// Repairs those of `segments` that are corrupt and whose bases are in `bases`. The last segment ends before `end`. A
+/// base with which no segment begins stands for events that are missing before the next segment. Returns the bases
+/// that were repaired.
 pub(super) fn repair(
-    folder: &LogDir,
+    dir: &LogDir,
     segments: &[Segment],
     end: Offset,
     bases: &BTreeSet<Offset>,
 ) -> Result<BTreeSet<Offset>, LogError> {
-    let mut mended = BTreeSet::new();
+    let mut repaired = BTreeSet::new();
     for &base in bases {
         let after = segments.partition_point(|segment| segment.base <= base);
         let until = segments.get(after).map(|segment| segment.base);
-        match after.checked_sub(1).and_then(|place| segments.get(place)).filter(|own| own.base == base) {
+        match after.checked_sub(1).and_then(|last| segments.get(last)).filter(|own| own.base == base) {
             Some(own) => {
-                if prepare(folder, own, until.unwrap_or(end), FoundBy::Reader)?.is_some() {
-                    folder.await_replacing(&own.path)?;
-                    folder.finish_mending(&own.path)?;
-                    mended.insert(base);
+                if prepare(dir, own, until.unwrap_or(end), FoundBy::Reader)?.is_some() {
+                    dir.stage_replacement(&own.path)?;
+                    dir.replace_segment(&own.path)?;
+                    repaired.insert(base);
                 }
             }
             None => {
-                // What is missing behind the last segment is so only once another follows.
+                // Events are missing after the last segment only once another one follows.
                 if let Some(until) = until {
-                    fill(folder, base, until)?;
-                    mended.insert(base);
+                    fill_gap(dir, base, until)?;
+                    repaired.insert(base);
                 }
             }
         }
     }
-    Ok(mended)
+    Ok(repaired)
 }
 
-/// Writes what is to take the place of `segment`, whose last event is before `until`; nothing where the
-/// segment is whole.
+/// Writes the replacement of `segment`, whose last event is before `until`. Returns `None` if the segment is whole.
 pub(super) fn prepare(
-    folder: &LogDir,
+    dir: &LogDir,
     segment: &Segment,
     until: Offset,
     found_by: FoundBy,
-) -> Result<Option<Repaired>, LogError> {
-    let mut pieces = SegmentScanner::open(folder, segment, until, Offset::default())?;
+) -> Result<Option<RepairedSegment>, LogError> {
+    let mut scanner = SegmentScanner::open(dir, segment, until, Offset::default())?;
     let mut first = None;
-    let bytes = folder.write_whole(&segment.path, segment.sealed, |file| {
-        let failed = || LogError::new("write what is whole of", &segment.path);
-        while let Some(piece) = pieces.next() {
-            match piece {
+    let bytes = dir.write_temporary(&segment.path, segment.sealed, |file| {
+        let failed = || LogError::new("write the whole part of", &segment.path);
+        while let Some(part) = scanner.next() {
+            match part {
                 Scanned::Event(..) => {
-                    let line = pieces.text();
+                    let line = scanner.text();
                     file.write_all(line.strip_suffix(b"\n").unwrap_or(line)).map_err(failed())?;
                     file.write_all(b"\n").map_err(failed())?;
                 }
@@ -90,14 +87,14 @@ pub(super) fn prepare(
                 {
                     return Err(error);
                 }
-                Scanned::Corrupt(damage, lost) => {
+                Scanned::Corrupt(corruption, lost) => {
                     write_lost(file, lost).map_err(failed())?;
-                    first.get_or_insert(damage);
+                    first.get_or_insert(corruption);
                 }
             }
         }
-        if found_by == FoundBy::Writer && pieces.end() < until {
-            let (from, to) = (pieces.end(), until);
+        if found_by == FoundBy::Writer && scanner.end() < until {
+            let (from, to) = (scanner.end(), until);
             let gap = Corruption::Gap { from, to };
             write_lost(file, gap.lost(from..to)).map_err(failed())?;
             first.get_or_insert(gap);
@@ -105,26 +102,26 @@ pub(super) fn prepare(
         Ok(())
     })?;
     match first {
-        Some(damage) => Ok(Some(Repaired { damage, bytes })),
+        Some(corruption) => Ok(Some(RepairedSegment { corruption, bytes })),
         None => {
-            folder.remove(&segment::temporary_path(&segment.path))?;
+            dir.remove(&segment::temporary_path(&segment.path))?;
             Ok(None)
         }
     }
 }
 
-/// Has a segment say that the events from `from` up to `until` are missing.
-fn fill(folder: &LogDir, from: Offset, until: Offset) -> Result<(), LogError> {
-    let path = folder.sealed_path(from);
+/// Writes a segment that says that the events from `from` up to `until` are missing.
+fn fill_gap(dir: &LogDir, from: Offset, until: Offset) -> Result<(), LogError> {
+    let path = dir.sealed_path(from);
     let lost = Corruption::Gap { from, to: until }.lost(from..until);
-    folder.write_whole(&path, true, |file| write_lost(file, lost).map_err(LogError::new("write", &path)))?;
-    folder.put_in_place(&path)
+    dir.write_temporary(&path, true, |file| write_lost(file, lost).map_err(LogError::new("write", &path)))?;
+    dir.install(&path)
 }
 
-fn write_lost(file: &mut dyn Write, lost: Option<(Offset, Event)>) -> std::io::Result<()> {
+fn write_lost(file: &mut dyn Write, lost: Option<(Offset, Event)>) -> io::Result<()> {
     let mut text = Vec::new();
     if let Some((offset, event)) = lost {
-        codec::encode_line(offset, &event, &mut text)?;
+        encode_line(offset, &event, &mut text)?;
     }
     file.write_all(&text)
 }

@@ -1,30 +1,30 @@
-//! The segments that no event is added to any more, known without looking at the disk: what there is, how
-//! much it takes, and how the oldest of it goes.
+//! The segments that get no more events, known without access to the disk: which there are, their size, and how the
+//! oldest are removed.
 
 use std::time::SystemTime;
 
-use super::LogError;
+use super::error::LogError;
 use super::log_dir::{Listing, LogDir};
 use super::segment::{QuarantinedFile, Segment};
 use crate::event::Offset;
 
-/// A segment that no event is added to any more.
+/// A segment that gets no more events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedSegment {
     /// The offset of its first event.
     pub base: Offset,
-    /// The offset behind its last event.
+    /// The offset after its last event.
     pub end: Offset,
-    /// What it takes on disk, with what was set aside when it was mended.
+    /// Its size on disk, including what a repair of it quarantined.
     pub bytes: u64,
-    /// When its newest event was recorded, as near as that is known.
+    /// When its newest event was recorded, as far as known.
     pub modified: SystemTime,
 }
 
-/// What the folder holds besides the segment that is being written.
+/// The files of the log, except the segment that is being written.
 #[derive(Debug, Default)]
 pub(super) struct SegmentIndex {
-    /// In the order of their offsets; the last may still have its open form.
+    /// In the order of their offsets; the last may not be sealed yet.
     pub(super) segments: Vec<Segment>,
     quarantined: Vec<QuarantinedFile>,
 }
@@ -34,63 +34,57 @@ impl SegmentIndex {
         Self { segments, quarantined }
     }
 
-    /// The segments, of which the last ends before `end`.
+    /// The segments. The last ends before `end`.
     pub(super) fn sealed_segments(&self, end: Offset) -> impl Iterator<Item = SealedSegment> {
         let ends = self.segments.iter().skip(1).map(|next| next.base).chain([end]);
         self.segments.iter().zip(ends).map(|(segment, end)| SealedSegment {
             base: segment.base,
             end,
-            bytes: segment.bytes + self.bytes_aside(segment.base, end),
+            bytes: segment.bytes + self.quarantined_bytes(segment.base, end),
             modified: segment.modified(),
         })
     }
 
-    fn bytes_aside(&self, from: Offset, to: Offset) -> u64 {
-        let aside = self.quarantined.iter().filter(|file| (from..to).contains(&file.base));
-        aside.map(|file| file.bytes).sum()
+    fn quarantined_bytes(&self, from: Offset, to: Offset) -> u64 {
+        let files = self.quarantined.iter().filter(|file| (from..to).contains(&file.base));
+        files.map(|file| file.bytes).sum()
     }
 
-    /// What all of it takes on disk, in bytes.
+    /// The size of all files on disk in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let aside: u64 = self.quarantined.iter().map(|file| file.bytes).sum();
-        aside + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+        let quarantined: u64 = self.quarantined.iter().map(|file| file.bytes).sum();
+        quarantined + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
     }
 
-    /// The segment has become this one.
+    /// Notes that a segment is sealed now.
     pub(super) fn replace(&mut self, sealed: Segment) {
         if let Some(known) = self.segments.iter_mut().find(|known| known.base == sealed.base) {
             *known = sealed;
         }
     }
 
-    /// These were set aside.
-    pub(super) fn quarantined(&mut self, files: Option<QuarantinedFile>) {
-        self.quarantined.extend(files);
+    /// Notes that a repair quarantined a file.
+    pub(super) fn add_quarantined(&mut self, file: Option<QuarantinedFile>) {
+        self.quarantined.extend(file);
     }
 
-    /// How many of the segments have only events before `offset`; the last ends before `end`.
+    /// How many of the segments have only events before `offset`. The last ends before `end`.
     pub(super) fn count_before(&self, offset: Offset, end: Offset) -> usize {
         self.sealed_segments(end).take_while(|segment| segment.end <= offset).count()
     }
 
-    /// Removes the first `count` segments, and what was set aside of them, the oldest first. Each is gone
-    /// from the disk for good before the next one goes, so that no crash can leave a hole. `end` is the
-    /// offset behind the last segment.
-    pub(super) fn remove_first(
-        &mut self,
-        folder: &LogDir,
-        count: usize,
-        end: Offset,
-    ) -> Result<(), LogError> {
+    /// Removes the first `count` segments and their quarantined files, oldest first. `end` is the offset after the last
+    /// segment. Each removal is on disk before the next begins, so a crash cannot leave a hole.
+    pub(super) fn remove_first(&mut self, dir: &LogDir, count: usize, end: Offset) -> Result<(), LogError> {
         for _ in 0..count {
             let Some(oldest) = self.segments.first() else { break };
             let next = self.segments.get(1).map_or(end, |next| next.base);
-            folder.remove_segment(oldest.base)?;
+            dir.remove_segment(oldest.base)?;
             self.segments.remove(0);
             for file in self.quarantined.extract_if(.., |file| file.base < next) {
-                folder.remove(&file.path)?;
+                dir.remove(&file.path)?;
             }
-            folder.sync()?;
+            dir.sync()?;
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
-//! A segment in pieces: the events that are whole, and what is damaged between them.
+//! Scans a segment for its whole events and the corruption between them.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::LogError;
 use super::codec::{Line, count_line_starts};
 use super::corruption::Corruption;
+use super::error::LogError;
 use super::log_dir::LogDir;
 use super::segment::Segment;
 use super::vfs::OpenMode;
@@ -14,30 +14,29 @@ use super::zstd_reader::ZstdReader;
 use crate::event::{Event, EventDecoder, Offset};
 use dot11::write_printable;
 
-/// Bytes that are read at once. It divides zstd's blocks, so that a damaged one takes nothing of the one
-/// before it along.
-const READ_AT_ONCE: usize = 64 << 10;
+/// Bytes per read. It divides zstd's blocks, so a corrupt block takes nothing of the one before it.
+const READ_SIZE: usize = 64 << 10;
 
-/// Characters of a reader's complaint that are told: it may quote the line.
-const COMPLAINT: usize = 120;
+/// Characters of a decoder's error that are reported: it may quote the line.
+const ERROR_LIMIT: usize = 120;
 
 /// The lines of one segment.
-pub(super) struct Lines {
+pub(super) struct LineReader {
     path: PathBuf,
     reader: BufReader<Box<dyn Read + Send>>,
     line: Vec<u8>,
 }
 
-impl Lines {
-    pub(super) fn open(folder: &LogDir, segment: &Segment) -> Result<Self, LogError> {
+impl LineReader {
+    pub(super) fn open(dir: &LogDir, segment: &Segment) -> Result<Self, LogError> {
         let path = &segment.path;
         let text: Box<dyn Read + Send> = if segment.sealed {
-            Box::new(ZstdReader::open(folder, path)?)
+            Box::new(ZstdReader::open(dir, path)?)
         } else {
-            // What lies behind that is being written.
-            Box::new(folder.open(path, OpenMode::Read)?.take(segment.bytes))
+            // The writer may be appending after that.
+            Box::new(dir.open(path, OpenMode::Read)?.take(segment.bytes))
         };
-        let reader = BufReader::with_capacity(READ_AT_ONCE, text);
+        let reader = BufReader::with_capacity(READ_SIZE, text);
         Ok(Self { path: path.clone(), reader, line: Vec::new() })
     }
 
@@ -49,40 +48,40 @@ impl Lines {
     }
 }
 
-/// The shortest line that an event can have, in bytes, or a little less.
-const SHORTEST_LINE: u64 = 32;
+/// A lower bound for the length of an event's line in bytes.
+const MIN_LINE_BYTES: u64 = 32;
 
-/// Holds the lines of a segment to their offsets: each is that behind the line before it. Only a damaged
-/// line may hide some; an offset that is further on than these is damage itself.
+/// Checks the offsets of a segment's lines: each follows from the line before it. Corrupt lines may hide some events; an
+/// offset further on than they can hide is itself corrupt.
 pub(super) struct OffsetChecker {
     expected: Offset,
-    /// The offset of the first event that the segment cannot hold.
+    /// The offset of the first event that cannot be in the segment.
     until: Offset,
-    /// How many events the damaged lines since the last good one seem to be.
-    damaged: u64,
-    /// How many events the damaged lines since the last good one can have held.
+    /// How many events the corrupt lines since the last good one seem to be.
+    corrupt: u64,
+    /// How many events the corrupt lines since the last good one can hide.
     hidden: u64,
-    reader: EventDecoder,
+    decoder: EventDecoder,
 }
 
 impl OffsetChecker {
     pub(super) fn new(base: Offset, until: Offset) -> Self {
-        Self { expected: base, until, damaged: 0, hidden: 0, reader: EventDecoder::default() }
+        Self { expected: base, until, corrupt: 0, hidden: 0, decoder: EventDecoder::default() }
     }
 
-    /// Takes the next line: its offset, and its event unless that ends before `from`.
+    /// Takes the next line. Returns its offset, and its event unless that ends before `from`.
     pub(super) fn take(&mut self, text: &mut [u8], from: Offset) -> Result<(Offset, Option<Event>), String> {
-        let taken = self.read(text, from);
+        let taken = self.decode(text, from);
         if taken.is_err() {
-            self.damaged += count_line_starts(text).max(1);
-            self.hidden += 1 + text.len() as u64 / SHORTEST_LINE;
+            self.corrupt += count_line_starts(text).max(1);
+            self.hidden += 1 + text.len() as u64 / MIN_LINE_BYTES;
         }
         taken
     }
 
-    fn read(&mut self, text: &mut [u8], from: Offset) -> Result<(Offset, Option<Event>), String> {
+    fn decode(&mut self, text: &mut [u8], from: Offset) -> Result<(Offset, Option<Event>), String> {
         let mut line = Line::new(text).ok_or("it does not begin with an offset")?;
-        let (offset, end) = (line.offset, line.end(&mut self.reader));
+        let (offset, end) = (line.offset, line.end(&mut self.decoder));
         if offset < self.expected || offset.0 > self.expected.0.saturating_add(self.hidden) {
             return Err(format!("its offset is {offset}, expected {}", self.expected));
         }
@@ -91,65 +90,65 @@ impl OffsetChecker {
         }
         let event = match end <= from {
             true => None,
-            false => Some(line.event(&mut self.reader).map_err(|error| complaint(&error))?),
+            false => Some(line.event(&mut self.decoder).map_err(|error| printable(&error))?),
         };
-        self.go_on_from(end);
+        self.continue_at(end);
         Ok((offset, event))
     }
 
-    fn go_on_from(&mut self, offset: Offset) {
-        (self.expected, self.damaged, self.hidden) = (offset, 0, 0);
+    fn continue_at(&mut self, offset: Offset) {
+        (self.expected, self.corrupt, self.hidden) = (offset, 0, 0);
     }
 
-    /// The offset behind the last line.
+    /// The offset after the last line.
     pub(super) fn end(&self) -> Offset {
-        Offset(self.expected.0.saturating_add(self.damaged))
+        Offset(self.expected.0.saturating_add(self.corrupt))
     }
 }
 
-/// What a deserializer says about a line, without what would not stay in its place on one.
-fn complaint(error: &serde_json::Error) -> String {
-    let text: String = error.to_string().chars().take(COMPLAINT).collect();
-    let mut told = String::new();
-    match write_printable(&mut told, &text) {
-        Ok(()) => told,
+/// A decoder's error on one line, without control characters.
+fn printable(error: &serde_json::Error) -> String {
+    let text: String = error.to_string().chars().take(ERROR_LIMIT).collect();
+    let mut printable = String::new();
+    match write_printable(&mut printable, &text) {
+        Ok(()) => printable,
         Err(_) => "it is no event".to_owned(),
     }
 }
 
 /// A part of a segment.
 pub(super) enum Scanned {
-    /// A line; its text is [`SegmentScanner::text`].
+    /// A line, whose text is [`SegmentScanner::text`].
     Event(Offset, Event),
-    /// Something that cannot be read, and what stands for the events that it was.
+    /// A part that cannot be read, and the event that stands for those that it was.
     Corrupt(Corruption, Option<(Offset, Event)>),
 }
 
-/// Reads a segment piece by piece.
+/// Reads a segment part by part.
 pub(super) struct SegmentScanner {
     segment: Segment,
     from: Offset,
-    lines: Lines,
+    lines: LineReader,
     line_number: u64,
-    sequence: OffsetChecker,
-    /// The damaged lines since the last good one.
-    run: Option<Run>,
-    /// The event of the last line, which follows the damage before it.
-    waiting: Option<(Offset, Event)>,
+    checker: OffsetChecker,
+    /// The corrupt lines since the last good one.
+    run: Option<CorruptRun>,
+    /// The event of the last line, which is due after the corruption before it.
+    pending: Option<(Offset, Event)>,
     failure: Option<LogError>,
     is_at_end: bool,
 }
 
-/// Damaged lines in a row.
-struct Run {
+/// Consecutive corrupt lines.
+struct CorruptRun {
     lines: Range<u64>,
     why: String,
 }
 
 impl SegmentScanner {
-    /// The pieces of `segment`, whose last event is before `until`. Events before `from` are left out.
+    /// Scans `segment`, whose last event is before `until`. Events before `from` are left out.
     pub(super) fn open(
-        folder: &LogDir,
+        dir: &LogDir,
         segment: &Segment,
         until: Offset,
         from: Offset,
@@ -157,40 +156,40 @@ impl SegmentScanner {
         Ok(Self {
             segment: segment.clone(),
             from,
-            lines: Lines::open(folder, segment)?,
+            lines: LineReader::open(dir, segment)?,
             line_number: 0,
-            sequence: OffsetChecker::new(segment.base, until),
+            checker: OffsetChecker::new(segment.base, until),
             run: None,
-            waiting: None,
+            pending: None,
             failure: None,
             is_at_end: false,
         })
     }
 
-    /// The text of the line that gave the last piece.
+    /// The text of the last line that was read.
     pub(super) fn text(&self) -> &[u8] {
         &self.lines.line
     }
 
-    /// The offset behind the last piece.
+    /// The offset after the last part.
     pub(super) fn end(&self) -> Offset {
-        self.sequence.expected
+        self.checker.expected
     }
 
     pub(super) fn next(&mut self) -> Option<Scanned> {
-        if let Some((offset, event)) = self.waiting.take() {
+        if let Some((offset, event)) = self.pending.take() {
             return Some(Scanned::Event(offset, event));
         }
         while !self.is_at_end {
-            let expected = self.sequence.expected;
+            let expected = self.checker.expected;
             self.line_number += 1;
             match self.lines.next_line() {
-                Ok(Some(text)) => match self.sequence.take(text, self.from) {
+                Ok(Some(text)) => match self.checker.take(text, self.from) {
                     Ok((offset, event)) => {
                         let event = event.map(|event| (offset, event));
                         if let Some(run) = self.run.take() {
-                            self.waiting = event;
-                            return Some(self.damaged_lines(run, expected..offset));
+                            self.pending = event;
+                            return Some(self.corrupt_lines(run, expected..offset));
                         }
                         if let Some((offset, event)) = event {
                             return Some(Scanned::Event(offset, event));
@@ -198,7 +197,7 @@ impl SegmentScanner {
                     }
                     Err(why) => {
                         let line = self.line_number;
-                        let run = self.run.get_or_insert(Run { lines: line..line, why });
+                        let run = self.run.get_or_insert(CorruptRun { lines: line..line, why });
                         run.lines.end = line + 1;
                     }
                 },
@@ -215,37 +214,37 @@ impl SegmentScanner {
                 }
             }
         }
-        self.last_damage()
+        self.corrupt_end()
     }
 
-    /// What is wrong with the segment's end; the lines first.
-    fn last_damage(&mut self) -> Option<Scanned> {
-        let expected = self.sequence.expected;
-        let missing = expected..self.sequence.until;
+    /// Corruption at the segment's end, corrupt lines first.
+    fn corrupt_end(&mut self) -> Option<Scanned> {
+        let expected = self.checker.expected;
+        let missing = expected..self.checker.until;
         match (self.run.take(), self.failure.take()) {
             (Some(run), None) => {
-                self.sequence.go_on_from(missing.end.max(expected));
-                Some(self.damaged_lines(run, missing))
+                self.checker.continue_at(missing.end.max(expected));
+                Some(self.corrupt_lines(run, missing))
             }
             (Some(run), failure) => {
                 self.failure = failure;
-                Some(self.damaged_lines(run, expected..expected))
+                Some(self.corrupt_lines(run, expected..expected))
             }
             (None, Some(error)) => {
-                self.sequence.go_on_from(missing.end.max(expected));
+                self.checker.continue_at(missing.end.max(expected));
                 let (base, line) = (self.segment.base, self.line_number);
-                let damage = Corruption::Segment { base, path: self.segment.path.clone(), line, error };
-                let lost = damage.lost(missing);
-                Some(Scanned::Corrupt(damage, lost))
+                let corruption = Corruption::Segment { base, path: self.segment.path.clone(), line, error };
+                let lost = corruption.lost(missing);
+                Some(Scanned::Corrupt(corruption, lost))
             }
             (None, None) => None,
         }
     }
 
-    fn damaged_lines(&self, Run { lines, why }: Run, missing: Range<Offset>) -> Scanned {
+    fn corrupt_lines(&self, CorruptRun { lines, why }: CorruptRun, missing: Range<Offset>) -> Scanned {
         let (base, path) = (self.segment.base, self.segment.path.clone());
-        let damage = Corruption::Lines { base, path, lines, why };
-        let lost = damage.lost(missing);
-        Scanned::Corrupt(damage, lost)
+        let corruption = Corruption::Lines { base, path, lines, why };
+        let lost = corruption.lost(missing);
+        Scanned::Corrupt(corruption, lost)
     }
 }

@@ -1,14 +1,13 @@
-//! Snapshots as files: what segments gave that are no longer there.
+//! The files of snapshots, which hold the state that events of removed segments gave.
 //!
 //! # Format
-//! `snapshots/` in the data directory, beside `events/`, holds files named by the offset of the first event
-//! that is not in them, in twenty digits: `….ndjson.zst`, one zstd frame with a content checksum. What
-//! stands in them is the business of the state.
+//! `snapshots/` in the data directory, next to `events/`, holds `….ndjson.zst`: one zstd frame with a content checksum.
+//! A file's name is the offset of the first event that is not in it, in twenty digits. The state defines the content.
 //!
-//! # What must hold
-//! - A file has its name only when it is whole, on disk, and was read back.
-//! - An older snapshot goes only when a newer one is on disk under its name.
-//! - One that turned out unreadable is kept as `….damaged`, and never taken for a snapshot again.
+//! # Invariants
+//! - A file gets its name once it is whole, on disk, and was read back.
+//! - An older snapshot is removed once a newer one is on disk under its name.
+//! - An unreadable snapshot is kept as `….damaged` and never used again.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -17,33 +16,33 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::LogError;
+use super::error::LogError;
 use super::log_dir::LogDir;
 use super::segment;
 use super::vfs::OsVfs;
 use crate::event::Offset;
 
-const WHOLE: &str = ".ndjson.zst";
-const UNFINISHED: &str = ".ndjson.zst.tmp";
-const DAMAGED: &str = ".ndjson.zst.damaged";
+const SUFFIX: &str = ".ndjson.zst";
+const TEMPORARY: &str = ".ndjson.zst.tmp";
+const QUARANTINED: &str = ".ndjson.zst.damaged";
 
-/// A snapshot was not made.
+/// A snapshot could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotFileError {
-    /// The disk does not take it.
+    /// The disk failed.
     #[error(transparent)]
     Disk(#[from] LogError),
-    /// What was read back is not what was written.
+    /// The file does not read back as it was written.
     #[error("the snapshot {} was written and does not read back: {why}", path.display())]
     Unverified {
-        /// The file, which is gone again.
+        /// The file, which was removed.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
 }
 
-/// A snapshot that lies in its folder.
+/// A snapshot in its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotFile {
     offset: Offset,
@@ -53,19 +52,19 @@ pub struct SnapshotFile {
 /// The snapshots of a data directory.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
 impl Snapshots {
-    /// Those of `data_dir`, whether there are any or not.
+    /// The snapshots of `data_dir`, which may have none.
     pub fn of(data_dir: &Path) -> Self {
-        Self { folder: data_dir.join("snapshots") }
+        Self { dir: data_dir.join("snapshots") }
     }
 
-    /// The snapshots that there are, newest first.
+    /// The snapshots, newest first.
     ///
     /// # Errors
-    /// [`LogError`] where the folder cannot be listed.
+    /// [`LogError`] if the directory cannot be listed.
     pub fn list(&self) -> Result<Vec<SnapshotFile>, LogError> {
         let mut found: Vec<SnapshotFile> =
             self.files()?.into_iter().filter_map(SnapshotFile::from_path).collect();
@@ -73,77 +72,74 @@ impl Snapshots {
         Ok(found)
     }
 
-    /// Writes a snapshot of all events before `offset`, has `verify` read it back, and then removes the
-    /// older ones.
+    /// Writes a snapshot of all events before `offset`, has `verify` read it back, and then removes the older ones.
     ///
     /// # Errors
-    /// [`SnapshotFileError`]; the older ones are still there then.
+    /// [`SnapshotFileError`]; the older snapshots still exist then.
     pub fn write<E: ToString>(
         &self,
         offset: Offset,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
         verify: impl FnOnce(&mut dyn BufRead) -> Result<(), E>,
     ) -> Result<(), SnapshotFileError> {
-        let folder = LogDir::make(Arc::new(OsVfs), &self.folder)?;
+        let dir = LogDir::create(Arc::new(OsVfs), &self.dir)?;
         self.remove_unfinished()?;
-        let snapshot = SnapshotFile::new(&self.folder, offset);
-        let unfinished = segment::temporary_path(&snapshot.path);
-        let failed = || LogError::new("write the snapshot", &unfinished);
-        let written = folder
-            .write_whole(&snapshot.path, true, |file| write(file).map_err(failed()))
+        let snapshot = SnapshotFile::new(&self.dir, offset);
+        let temporary = segment::temporary_path(&snapshot.path);
+        let failed = || LogError::new("write the snapshot", &temporary);
+        let written = dir
+            .write_temporary(&snapshot.path, true, |file| write(file).map_err(failed()))
             .map_err(SnapshotFileError::from)
             .and_then(|_| {
-                verify(&mut open(&unfinished)?).map_err(|why| SnapshotFileError::Unverified {
-                    path: unfinished.clone(),
+                verify(&mut open(&temporary)?).map_err(|why| SnapshotFileError::Unverified {
+                    path: temporary.clone(),
                     why: why.to_string(),
                 })
             });
         if let Err(error) = written {
-            // On a full disk the room is needed.
-            if let Err(error) = folder.remove(&unfinished) {
-                warn!("{error}");
+            // A full disk needs the space.
+            if let Err(error) = dir.remove(&temporary) {
+                warn!(%error, "an unfinished snapshot stays");
             }
             return Err(error);
         }
-        folder.put_in_place(&snapshot.path)?;
+        dir.install(&snapshot.path)?;
         for older in self.list()?.into_iter().filter(|older| older.offset < offset) {
-            folder.remove(&older.path)?;
+            dir.remove(&older.path)?;
         }
         Ok(())
     }
 
-    /// Removes what an interrupted [`Snapshots::write`] left behind.
+    /// Removes what an interrupted [`Snapshots::write`] left.
     ///
     /// # Errors
-    /// [`LogError`] where that cannot be listed or removed.
+    /// [`LogError`] if the directory cannot be listed or a file not removed.
     pub fn remove_unfinished(&self) -> Result<(), LogError> {
-        let is_unfinished = |path: &PathBuf| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(UNFINISHED))
+        let is_temporary = |path: &PathBuf| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(TEMPORARY))
         };
         self.files()?
             .into_iter()
-            .filter(is_unfinished)
+            .filter(is_temporary)
             .try_for_each(|path| fs::remove_file(&path).map_err(LogError::new("remove", &path)))
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, LogError> {
-        let entries = match fs::read_dir(&self.folder) {
+        let entries = match fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(LogError::new("list the folder", &self.folder))?,
+            entries => entries.map_err(LogError::new("list the folder", &self.dir))?,
         };
-        entries
-            .map(|entry| Ok(entry.map_err(LogError::new("list the folder", &self.folder))?.path()))
-            .collect()
+        entries.map(|entry| Ok(entry.map_err(LogError::new("list the folder", &self.dir))?.path())).collect()
     }
 }
 
 impl SnapshotFile {
-    fn new(folder: &Path, offset: Offset) -> Self {
-        Self { offset, path: folder.join(format!("{:020}{WHOLE}", offset.0)) }
+    fn new(dir: &Path, offset: Offset) -> Self {
+        Self { offset, path: dir.join(format!("{:020}{SUFFIX}", offset.0)) }
     }
 
     fn from_path(path: PathBuf) -> Option<Self> {
-        let digits = path.file_name()?.to_str()?.strip_suffix(WHOLE)?;
+        let digits = path.file_name()?.to_str()?.strip_suffix(SUFFIX)?;
         let offset = digits.parse().ok().filter(|_| digits.len() == 20)?;
         Some(Self { offset: Offset(offset), path })
     }
@@ -153,27 +149,27 @@ impl SnapshotFile {
         self.offset
     }
 
-    /// Where it lies.
+    /// Its file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What stands in it. Corruption is an error of the reading.
+    /// A reader of its content. Reading fails if the file is corrupt.
     ///
     /// # Errors
-    /// [`LogError`] where it cannot be opened.
+    /// [`LogError`] if it cannot be opened.
     pub fn open(&self) -> Result<impl BufRead + use<>, LogError> {
         open(&self.path)
     }
 
-    /// Renames it so that it is not taken for a snapshot any more; its new name.
+    /// Renames it so that it is not used as a snapshot again. Returns its new path.
     ///
     /// # Errors
-    /// [`LogError`] where that fails.
+    /// [`LogError`] if it cannot be renamed.
     pub fn quarantine(&self) -> Result<PathBuf, LogError> {
-        let aside = self.path.with_file_name(format!("{:020}{DAMAGED}", self.offset.0));
-        fs::rename(&self.path, &aside).map_err(LogError::new("rename", &self.path))?;
-        Ok(aside)
+        let quarantine = self.path.with_file_name(format!("{:020}{QUARANTINED}", self.offset.0));
+        fs::rename(&self.path, &quarantine).map_err(LogError::new("rename", &self.path))?;
+        Ok(quarantine)
     }
 }
 

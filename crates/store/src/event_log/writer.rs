@@ -1,4 +1,4 @@
-//! Appends events, and keeps each in memory until the disk has it.
+//! Appends events, and keeps each in memory until it is on the disk.
 
 use std::collections::BTreeSet;
 use std::io::{self, SeekFrom};
@@ -7,29 +7,31 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, warn};
 
+use super::codec::encode_line;
 use super::corruption::Corruption;
+use super::error::LogError;
 use super::log_dir::LogDir;
 use super::reader::Events;
+use super::recovery::Recovered;
 use super::repair::{self, FoundBy};
 use super::segment::Segment;
 use super::segment_index::{SealedSegment, SegmentIndex};
 use super::vfs::{FileMetadata, OpenMode, VfsFile};
-use super::{LogError, Recovered, codec};
 use crate::event::{Event, Offset};
 
-/// What may wait in memory for the disk: above this, an append is refused until a [`Writer::sync`] or a
-/// [`Writer::resume`] has made room.
+/// Bytes of events that may wait in memory. Above that, appending fails until [`Writer::sync`] or [`Writer::resume`]
+/// succeeds.
 const UNSYNCED_LIMIT: usize = 32 << 20;
 
-/// The event does not fit behind those that wait for the disk.
+/// Too many events wait in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many events wait for the disk")]
 pub struct LogFull;
 
-/// When a segment is sealed and a new one begun, at the next [`Writer::sync`]. One without events never is.
+/// When [`Writer::sync`] seals the segment and begins a new one. A segment without events is never sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// At this size of its text.
+    /// At this size of its text in bytes.
     pub bytes: u64,
     /// At this age of its first event.
     pub age: Duration,
@@ -37,33 +39,35 @@ pub struct Rotation {
 
 /// The one writer of a log.
 ///
-/// An event is first in memory ([`Writer::append`]), then with the system ([`Writer::write`]: a killed
-/// process does not lose it), then on disk ([`Writer::sync`]: a power cut does not).
+/// [`Writer::append`] keeps an event in memory. [`Writer::write`] passes it to the system: it then survives the death of
+/// the process. [`Writer::sync`] brings it to the disk: it then survives a power cut.
 #[derive(Debug)]
 pub struct Writer {
-    folder: LogDir,
+    dir: LogDir,
     rotation: Rotation,
-    /// All segments but the one that is written.
-    inventory: SegmentIndex,
+    /// All segments except the open one.
+    index: SegmentIndex,
     segment: Segment,
     file: Box<dyn VfsFile>,
     age: Age,
-    /// The lines behind the synced ones, of which the first `written` bytes are with the system.
+    /// The lines after the synced ones, of which the first `written_bytes` bytes were written.
     unsynced: Vec<u8>,
-    written: usize,
+    written_bytes: usize,
     synced_bytes: u64,
-    /// The offset behind the events that the disk has, that the system has, and that were appended.
+    /// The offset after the events that were synced.
     synced: Offset,
-    with_system: Offset,
+    /// The offset after the events that were written.
+    written: Offset,
+    /// The offset after the events that were appended.
     next: Offset,
     failed: bool,
-    damage: Vec<Corruption>,
-    /// No segment could be made to follow this one, which was told.
+    corruption: Vec<Corruption>,
+    /// The next segment could not be created, which was logged.
     is_overgrown: bool,
     sealer: Option<JoinHandle<Vec<Segment>>>,
 }
 
-/// How old a segment is, by the clock that nobody sets.
+/// The age of a segment by the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 struct Age {
     before: Duration,
@@ -75,12 +79,11 @@ impl Age {
         Self { before: Duration::ZERO, since: Instant::now() }
     }
 
-    /// The age of a file that an earlier process made. The events' own times do not tell it: they are of
-    /// when a frame was captured, which for a capture file may be years ago. A clock that was set meanwhile
-    /// has the segment be sealed a little early, or at most one age after this start.
-    fn of_file(facts: &FileMetadata) -> Self {
-        let made = facts.created.unwrap_or(facts.modified);
-        Self { before: SystemTime::now().duration_since(made).unwrap_or_default(), since: Instant::now() }
+    /// The age of a file from an earlier process. The times of its events do not tell it: a capture file may be years
+    /// old. If the clock was set meanwhile, the segment is sealed a little early, or at most one maximum age late.
+    fn of_file(file: &FileMetadata) -> Self {
+        let created = file.created.unwrap_or(file.modified);
+        Self { before: SystemTime::now().duration_since(created).unwrap_or_default(), since: Instant::now() }
     }
 
     fn get(self) -> Duration {
@@ -88,87 +91,93 @@ impl Age {
     }
 }
 
-impl Writer {
-    pub(super) fn open(recovered: Recovered, rotation: Rotation) -> Result<Self, LogError> {
-        let Recovered { folder, mut inventory, end, next } = recovered;
-        // Behind a gap begins a new segment.
-        let last = inventory.segments.pop_if(|last| !last.sealed && (next == end || last.bytes == 0));
+impl Recovered {
+    /// The writer that appends after the last event.
+    ///
+    /// # Errors
+    /// [`LogError`] if the last segment cannot be opened or a new one cannot be created.
+    pub fn into_writer(self, rotation: Rotation) -> Result<Writer, LogError> {
+        let Self { dir, mut index, end, next } = self;
+        // After a gap a new segment begins.
+        let last = index.segments.pop_if(|last| !last.sealed && (next == end || last.bytes == 0));
         let (segment, file) = match last {
             Some(last) if next == end => {
-                let file = folder.open(&last.path, OpenMode::Append)?;
+                let file = dir.open(&last.path, OpenMode::Append)?;
                 (last, file)
             }
             unused => {
                 if let Some(unused) = unused {
-                    folder.remove_segment(unused.base)?;
+                    dir.remove_segment(unused.base)?;
                 }
-                folder.begin(next)?
+                dir.create_segment(next)?
             }
         };
-        let facts = folder.metadata(&segment.path)?;
-        let mut writer = Self {
-            folder,
+        let metadata = dir.metadata(&segment.path)?;
+        let mut writer = Writer {
+            dir,
             rotation,
-            inventory,
+            index,
             synced_bytes: segment.bytes,
             segment,
             file,
-            age: Age::of_file(&facts),
+            age: Age::of_file(&metadata),
             unsynced: Vec::new(),
-            written: 0,
+            written_bytes: 0,
             synced: next,
-            with_system: next,
+            written: next,
             next,
             failed: false,
-            damage: Vec::new(),
+            corruption: Vec::new(),
             is_overgrown: false,
             sealer: None,
         };
-        writer.seal_what_is_open();
+        writer.start_sealing();
         Ok(writer)
     }
+}
 
-    /// Appends `event` in memory and returns its place.
+impl Writer {
+    /// Appends `event` in memory and returns its offset.
     ///
     /// # Errors
-    /// [`LogFull`] where too much waits for a disk that takes nothing.
+    /// [`LogFull`] if too much waits for a disk that does not accept it.
     pub fn append(&mut self, event: &Event) -> Result<Offset, LogFull> {
         if self.unsynced.len() >= UNSYNCED_LIMIT {
             return Err(LogFull);
         }
         let offset = self.next;
-        codec::encode_line(offset, event, &mut self.unsynced).map_err(|_| LogFull)?;
+        encode_line(offset, event, &mut self.unsynced).map_err(|_| LogFull)?;
         self.next = event.end(offset);
         Ok(offset)
     }
 
-    /// The events from `offset` on that are with the system, to be read before more are added. Waits for a
-    /// segment that is being sealed.
+    /// The events from `offset` on that were written. Read them before more are appended. Waits for a segment that is
+    /// being sealed.
     pub fn read_from(&mut self, offset: Offset) -> Events {
         self.wait_for_sealer();
-        let mut segments = self.inventory.segments.clone();
-        let bytes = self.synced_bytes + self.written as u64;
+        let mut segments = self.index.segments.clone();
+        let bytes = self.synced_bytes + self.written_bytes as u64;
         segments.push(Segment { bytes, ..self.segment.clone() });
-        Events::new(&self.folder, &segments, offset, self.with_system)
+        Events::new(&self.dir, &segments, offset, self.written)
     }
 
-    /// Bytes of events that no fsync has taken yet.
+    /// Bytes of events that are not synced yet.
     pub fn unsynced_bytes(&self) -> usize {
         self.unsynced.len()
     }
 
-    /// Whether the last write or fsync failed, so that only [`Writer::resume`] can go on.
+    /// Whether the last write or fsync failed. Then [`Writer::resume`] must succeed first.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// The damage that [`Writer::resume`] found since this was asked last. The events that it took had been
-    /// acknowledged; they are an [`EventKind::Lost`](crate::event::EventKind::Lost) in the log now.
+    /// The corruption that [`Writer::resume`] has found since the last call. The events that it took had been
+    /// acknowledged. Now there is an [`EventKind::Lost`](crate::event::EventKind::Lost) in their place.
     pub fn take_corruption(&mut self) -> Vec<Corruption> {
-        std::mem::take(&mut self.damage)
+        std::mem::take(&mut self.corruption)
     }
 
-    /// Hands all that was appended to the system.
+    /// Passes all appended events to the system.
     ///
     /// # Errors
     /// [`LogError`]; nothing is lost, and nothing more is written until [`Writer::resume`] succeeds.
@@ -176,19 +185,19 @@ impl Writer {
         if self.failed {
             return self.resume();
         }
-        let waiting = self.unsynced.get(self.written..).unwrap_or_default();
+        let waiting = self.unsynced.get(self.written_bytes..).unwrap_or_default();
         if waiting.is_empty() {
             return Ok(());
         }
-        let written = self.file.write_all(waiting).map_err(LogError::new("append to", &self.segment.path));
-        self.failed = written.is_err();
-        written?;
-        self.written = self.unsynced.len();
-        self.with_system = self.next;
+        let outcome = self.file.write_all(waiting).map_err(LogError::new("append to", &self.segment.path));
+        self.failed = outcome.is_err();
+        outcome?;
+        self.written_bytes = self.unsynced.len();
+        self.written = self.next;
         Ok(())
     }
 
-    /// Brings all that was appended onto the disk, and begins a new segment where this one is full or old.
+    /// Brings all appended events to the disk, and begins a new segment if this one is full or old.
     ///
     /// # Errors
     /// As [`Writer::write`].
@@ -201,11 +210,12 @@ impl Writer {
             self.note_synced();
         }
         if self.is_rotation_due() {
-            // All that was appended is on disk, so a failure here is none of the sync.
+            // All events are on the disk, so a failure here does not fail the sync.
             match self.begin_segment() {
                 Ok(()) => self.is_overgrown = false,
                 Err(error) if !std::mem::replace(&mut self.is_overgrown, true) => {
-                    warn!("{error}; {} grows on until that is mended", self.segment.path.display());
+                    let path = self.segment.path.display();
+                    warn!(%path, %error, "could not begin a new segment; this one keeps growing");
                 }
                 Err(_) => {}
             }
@@ -220,57 +230,59 @@ impl Writer {
         self.synced_bytes += self.unsynced.len() as u64;
         self.unsynced.clear();
         self.unsynced.shrink_to(UNSYNCED_LIMIT / 8);
-        self.written = 0;
-        (self.synced, self.with_system) = (self.next, self.next);
+        self.written_bytes = 0;
+        (self.synced, self.written) = (self.next, self.next);
     }
 
-    /// Goes on after a failure: opens the segment anew, makes sure that all is there that was fsynced, cuts
-    /// it behind that, since what lies there is in doubt, and writes again all that waits. Only once that
-    /// is fsynced and reads as it was written, it counts.
+    /// Resumes after a failure. It reopens the segment and makes sure that all synced events are there. It cuts the
+    /// segment after them, since what follows is in doubt, and writes again everything that waits. Events count as synced
+    /// once fsync succeeds and they read back as written.
     ///
-    /// Where something is gone that was fsynced, it becomes an [`EventKind::Lost`](crate::event::EventKind::Lost); see
+    /// An [`EventKind::Lost`](crate::event::EventKind::Lost) replaces synced events that are gone; see
     /// [`Writer::take_corruption`].
     ///
     /// # Errors
-    /// As [`Writer::write`], as long as the disk takes nothing.
+    /// As [`Writer::write`], while the disk fails.
     pub fn resume(&mut self) -> Result<(), LogError> {
         self.failed = true;
         self.check_synced()?;
         let path = &self.segment.path;
-        let mut file = self.folder.open(path, OpenMode::Append)?;
-        // Where the file was gone, its name is new.
-        self.folder.sync()?;
+        let mut file = self.dir.open(path, OpenMode::Append)?;
+        // If the file was gone, its name is new.
+        self.dir.sync()?;
         file.set_length(self.synced_bytes).map_err(LogError::new("shorten", path))?;
         file.write_all(&self.unsynced).map_err(LogError::new("append to", path))?;
         file.sync_all().map_err(LogError::new("fsync", path))?;
-        is_behind(&mut *file, self.synced_bytes, &self.unsynced).map_err(LogError::new("read back", path))?;
+        check_tail(&mut *file, self.synced_bytes, &self.unsynced)
+            .map_err(LogError::new("read back", path))?;
         self.file = file;
         self.note_synced();
         self.failed = false;
         Ok(())
     }
 
-    /// Makes sure that the segment holds what was fsynced, or says what it lost.
+    /// Makes sure that the segment has all synced events, or a `Lost` event in place of those that are gone.
     fn check_synced(&mut self) -> Result<(), LogError> {
         let path = &self.segment.path;
-        // An earlier try may have ended in the middle of it.
-        if let Some(bytes) = self.folder.waiting_to_replace(path)? {
+        // An earlier attempt may have ended in the middle of this.
+        if let Some(bytes) = self.dir.replacement_bytes(path)? {
             self.synced_bytes = bytes;
-            self.inventory.quarantined(self.folder.finish_mending(path)?);
+            self.index.add_quarantined(self.dir.replace_segment(path)?);
             return Ok(());
         }
-        let mut file = self.folder.open(path, OpenMode::Append)?;
-        if ends_whole(&mut *file, self.synced_bytes).map_err(LogError::new("check", path))? {
+        let mut file = self.dir.open(path, OpenMode::Append)?;
+        if ends_with_line(&mut *file, self.synced_bytes).map_err(LogError::new("check", path))? {
             return Ok(());
         }
         drop(file);
         let synced = Segment { bytes: self.synced_bytes, ..self.segment.clone() };
-        if let Some(mended) = repair::prepare(&self.folder, &synced, self.synced, FoundBy::Writer)? {
-            error!("{} lost events that were on disk: {}", path.display(), mended.damage);
-            self.damage.push(mended.damage);
-            self.folder.await_replacing(path)?;
-            self.synced_bytes = mended.bytes;
-            self.inventory.quarantined(self.folder.finish_mending(path)?);
+        if let Some(repaired) = repair::prepare(&self.dir, &synced, self.synced, FoundBy::Writer)? {
+            let corruption = &repaired.corruption;
+            error!(path = %path.display(), error = %corruption, "events that were on the disk are lost");
+            self.corruption.push(repaired.corruption);
+            self.dir.stage_replacement(path)?;
+            self.synced_bytes = repaired.bytes;
+            self.index.add_quarantined(self.dir.replace_segment(path)?);
         }
         Ok(())
     }
@@ -281,56 +293,54 @@ impl Writer {
     }
 
     fn begin_segment(&mut self) -> Result<(), LogError> {
-        let (segment, file) = self.folder.begin(self.next)?;
+        let (segment, file) = self.dir.create_segment(self.next)?;
         let full = Segment { bytes: self.synced_bytes, modified: SystemTime::now(), ..self.segment.clone() };
-        self.inventory.segments.push(full);
+        self.index.segments.push(full);
         (self.segment, self.file, self.synced_bytes) = (segment, file, 0);
-        self.seal_what_is_open();
+        self.start_sealing();
         Ok(())
     }
 
-    /// Compresses full segments beside the writing. One that cannot be compressed stays as it is and is
-    /// tried again with the next.
-    fn seal_what_is_open(&mut self) {
+    /// Seals full segments on another thread. One that cannot be sealed stays open and is tried again with the next.
+    fn start_sealing(&mut self) {
         self.wait_for_sealer();
-        let open: Vec<Segment> = self.inventory.segments.iter().filter(|one| !one.sealed).cloned().collect();
+        let open: Vec<Segment> = self.index.segments.iter().filter(|one| !one.sealed).cloned().collect();
         if open.is_empty() {
             return;
         }
-        let folder = self.folder.clone();
+        let dir = self.dir.clone();
         let work = move || {
             let seal = |segment: &Segment| {
-                folder
-                    .seal(segment)
-                    .inspect_err(|error| warn!("{error}; the segment stays uncompressed"))
+                dir.seal(segment)
+                    .inspect_err(|error| warn!(%error, "could not seal a segment; it stays uncompressed"))
                     .ok()
             };
             open.iter().filter_map(seal).collect()
         };
         match std::thread::Builder::new().name("seal".to_owned()).spawn(work) {
             Ok(sealer) => self.sealer = Some(sealer),
-            Err(error) => warn!("could not start a thread to compress the log: {error}"),
+            Err(error) => warn!(%error, "could not start the thread that seals segments"),
         }
     }
 
     fn wait_for_sealer(&mut self) {
         match self.sealer.take().map(JoinHandle::join) {
-            Some(Ok(sealed)) => sealed.into_iter().for_each(|segment| self.inventory.replace(segment)),
-            Some(Err(_)) => warn!("compressing the log ended unexpectedly"),
+            Some(Ok(sealed)) => sealed.into_iter().for_each(|segment| self.index.replace(segment)),
+            Some(Err(_)) => warn!("the thread that seals segments panicked"),
             None => {}
         }
     }
 
-    /// The segments that are written to their end, oldest first. The last may still be being sealed.
+    /// The segments that get no more events, oldest first. The last may still be being sealed.
     pub fn sealed_segments(&mut self) -> impl Iterator<Item = SealedSegment> {
         self.note_sealed();
-        self.inventory.sealed_segments(self.segment.base)
+        self.index.sealed_segments(self.segment.base)
     }
 
-    /// What the log takes on disk, in bytes, without looking there.
+    /// The size of the log on disk in bytes, without access to the disk.
     pub fn total_bytes(&mut self) -> u64 {
         self.note_sealed();
-        self.inventory.bytes() + self.synced_bytes + self.written as u64
+        self.index.bytes() + self.synced_bytes + self.written_bytes as u64
     }
 
     fn note_sealed(&mut self) {
@@ -339,26 +349,25 @@ impl Writer {
         }
     }
 
-    /// Removes the segments whose events are all before `offset`, oldest first, but never the one that is
-    /// written, and returns how many these were. What was set aside when one of them was mended goes with
-    /// it.
+    /// Removes the segments that have only events before `offset`, oldest first, with their quarantined files. The open
+    /// segment stays. Returns how many were removed.
     ///
     /// # Errors
     /// [`LogError`]; segments that were not removed yet stay.
     pub fn remove_before(&mut self, offset: Offset) -> Result<usize, LogError> {
         let end = self.segment.base;
-        let count = self.inventory.count_before(offset, end);
+        let count = self.index.count_before(offset, end);
         if count > 0 {
             self.wait_for_sealer();
-            self.inventory.remove_first(&self.folder, count, end)?;
+            self.index.remove_first(&self.dir, count, end)?;
         }
         Ok(count)
     }
 
-    /// As [`Recovered::repair`], for segments that are written to their end.
+    /// As [`Recovered::repair`], for segments that get no more events.
     ///
     /// # Errors
-    /// [`LogError`]; what was not mended yet stays as it was, or is gone on with at the next start.
+    /// [`LogError`]; segments that were not repaired yet stay as they were, or the next start completes their repair.
     pub fn repair(&mut self, segments: &BTreeSet<Offset>) -> Result<BTreeSet<Offset>, LogError> {
         let end = self.segment.base;
         let segments = segments.iter().copied().filter(|base| *base < end).collect::<BTreeSet<_>>();
@@ -366,18 +375,18 @@ impl Writer {
             return Ok(BTreeSet::new());
         }
         self.wait_for_sealer();
-        let mut with_end = self.inventory.segments.clone();
-        with_end.push(self.segment.clone());
-        let mended = repair::repair(&self.folder, &with_end, end, &segments);
-        let mut listing = self.folder.list()?;
+        let mut all = self.index.segments.clone();
+        all.push(self.segment.clone());
+        let repaired = repair::repair(&self.dir, &all, end, &segments);
+        let mut listing = self.dir.clean_up_and_list()?;
         listing.segments.retain(|segment| segment.base < end);
-        self.inventory = SegmentIndex::new(listing);
-        mended
+        self.index = SegmentIndex::new(listing);
+        repaired
     }
 }
 
-/// Whether the file holds `bytes` bytes that end a line.
-fn ends_whole(file: &mut dyn VfsFile, bytes: u64) -> io::Result<bool> {
+/// Whether the file has at least `bytes` bytes, and the last of them ends a line.
+fn ends_with_line(file: &mut dyn VfsFile, bytes: u64) -> io::Result<bool> {
     let Some(last) = bytes.checked_sub(1) else { return Ok(true) };
     if file.length()? < bytes {
         return Ok(false);
@@ -388,8 +397,8 @@ fn ends_whole(file: &mut dyn VfsFile, bytes: u64) -> io::Result<bool> {
     Ok(byte == *b"\n")
 }
 
-/// Reads what lies behind the first `bytes` bytes, and fails unless it is `expected`.
-fn is_behind(file: &mut dyn VfsFile, bytes: u64, expected: &[u8]) -> io::Result<()> {
+/// Fails unless exactly `expected` follows the first `bytes` bytes.
+fn check_tail(file: &mut dyn VfsFile, bytes: u64, expected: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(bytes))?;
     let mut found = [0; 1 << 12];
     for expected in expected.chunks(found.len()) {

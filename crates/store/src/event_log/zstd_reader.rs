@@ -1,40 +1,40 @@
-//! The text of a sealed segment.
+//! Reads the text of a sealed segment.
 
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use zstd::zstd_safe::DParameter;
 
-use super::LogError;
+use super::error::LogError;
 use super::log_dir::LogDir;
 use super::vfs::{OpenMode, VfsFile};
 
 type Decoder = zstd::Decoder<'static, BufReader<Box<dyn VfsFile>>>;
 
-/// Decompresses. Where that fails, all that can be had in spite of it comes first and the failure behind
-/// it: that the checksum is wrong stops nothing but the last of the text, which is read once more without.
+/// Decompresses a segment. After a failure it first returns everything that can still be read, and then the error: a
+/// wrong checksum withholds only the last part of the text, which is read again without the checksum.
 pub(super) struct ZstdReader {
-    folder: LogDir,
+    dir: LogDir,
     path: PathBuf,
     decoder: Decoder,
-    given: u64,
+    bytes_read: u64,
     failure: Option<io::Error>,
 }
 
 impl ZstdReader {
-    pub(super) fn open(folder: &LogDir, path: &Path) -> Result<Self, LogError> {
-        let file = folder.open(path, OpenMode::Read)?;
+    pub(super) fn open(dir: &LogDir, path: &Path) -> Result<Self, LogError> {
+        let file = dir.open(path, OpenMode::Read)?;
         let decoder = zstd::Decoder::new(file).map_err(LogError::new("decompress", path))?;
-        Ok(Self { folder: folder.clone(), path: path.to_owned(), decoder, given: 0, failure: None })
+        Ok(Self { dir: dir.clone(), path: path.to_owned(), decoder, bytes_read: 0, failure: None })
     }
 
-    /// Has the decoder stand where it stood, and look at no checksum.
-    fn go_on_without_checksum(&mut self) -> io::Result<()> {
-        let file = self.folder.open(&self.path, OpenMode::Read).map_err(|error| error.source)?;
+    /// Reopens the file at the same position, without checking the checksum.
+    fn reopen_without_checksum(&mut self) -> io::Result<()> {
+        let file = self.dir.open(&self.path, OpenMode::Read).map_err(LogError::into_io)?;
         self.decoder = zstd::Decoder::new(file)?;
         self.decoder.set_parameter(DParameter::ForceIgnoreChecksum(true))?;
-        let given = io::copy(&mut (&mut self.decoder).take(self.given), &mut io::sink())?;
-        if given == self.given { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        let skipped = io::copy(&mut (&mut self.decoder).take(self.bytes_read), &mut io::sink())?;
+        if skipped == self.bytes_read { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 
@@ -43,20 +43,20 @@ impl Read for ZstdReader {
         let mut outcome = self.decoder.read(buffer);
         if let Err(error) = outcome {
             if self.failure.is_none() {
-                outcome = self.go_on_without_checksum().and_then(|()| self.decoder.read(buffer));
+                outcome = self.reopen_without_checksum().and_then(|()| self.decoder.read(buffer));
             } else {
                 outcome = Ok(0);
             }
             self.failure.get_or_insert(error);
         }
         match (outcome.unwrap_or(0), &mut self.failure) {
-            // Nothing follows; whoever reads on is told again.
+            // Nothing follows; further reads fail again.
             (0, Some(failure)) if !buffer.is_empty() => {
-                let told = io::Error::from(failure.kind());
-                Err(std::mem::replace(failure, told))
+                let again = io::Error::from(failure.kind());
+                Err(std::mem::replace(failure, again))
             }
             (read, _) => {
-                self.given += read as u64;
+                self.bytes_read += read as u64;
                 Ok(read)
             }
         }

@@ -120,8 +120,8 @@ impl RecorderError {
     /// What a person can do about it, unless the error says so itself.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Lock(_) => None,
-            Self::Log(_) => Some("check the disk and who owns the data directory"),
+            Self::Lock(error) => error.remedy(),
+            Self::Log(error) => Some(error.remedy()),
             Self::Store(error) => error.remedy(),
         }
     }
