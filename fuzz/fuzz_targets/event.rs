@@ -9,12 +9,12 @@ use probewatch_fuzz::event::{EventKind, EventDecoder, push_event_fields};
 
 fuzz_target!(|line: &[u8]| {
     let kind = serde_json::from_slice::<EventKind>(line).ok();
-    let Ok(event) = EventDecoder::default().read(line) else { return };
+    let Ok(event) = EventDecoder::default().decode(line) else { return };
     assert_eq!(Some(&event.kind), kind.as_ref());
     let mut written = b"{".to_vec();
     push_event_fields(&mut written, &event).expect("an event can be written");
     written.push(b'}');
-    assert_eq!(EventDecoder::default().read(&written).expect("its form is JSON"), event);
+    assert_eq!(EventDecoder::default().decode(&written).expect("its form is JSON"), event);
     if let EventKind::Probe(probe) = event.kind {
         check_probe(probe);
     }

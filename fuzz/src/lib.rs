@@ -66,7 +66,7 @@ pub fn check_probe(probe: Probe) {
     line.push(b'}');
     let kind: EventKind = serde_json::from_slice(&line).expect("a probe's form is JSON");
     assert_eq!(kind, EventKind::Probe(probe.clone()));
-    assert_eq!(EventDecoder::default().read(&line).expect("and an event's"), Event::from(probe));
+    assert_eq!(EventDecoder::default().decode(&line).expect("and an event's"), Event::from(probe));
 }
 
 /// Reads a capture file at once, and as slowly as a pipe may give it: the frames are the same.

@@ -1,7 +1,8 @@
-//! Reads the JSON form of events.
+//! Decodes the JSON form of events.
 //!
-//! A rebuild of the state mostly reads probes. The exact form that [`push_probe_fields`](super::push_probe_fields) writes is read
-//! without a deserializer. Any other form goes to serde, with the same result.
+//! A rebuild of the state mostly decodes probes. It decodes the exact form that
+//! [`push_probe_fields`](super::push_probe_fields) writes without a deserializer. Any other form goes to serde, with the
+//! same result.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,55 +12,55 @@ use serde::Deserialize;
 use super::{Event, EventKind, Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 
-/// Reads events, one after the other. Those of one sensor share its name.
+/// Decodes events. Consecutive events of one sensor share the allocation of its name.
 #[derive(Debug, Default)]
 pub struct EventDecoder {
     sensor: Option<Arc<str>>,
 }
 
 impl EventDecoder {
-    /// Reads an event from its JSON form.
+    /// Decodes an event from its JSON form.
     ///
     /// # Errors
     /// If the bytes are not the JSON form of an event.
-    pub fn read(&mut self, json: &[u8]) -> Result<Event, serde_json::Error> {
-        match self.read_probe(json) {
+    pub fn decode(&mut self, json: &[u8]) -> Result<Event, serde_json::Error> {
+        match self.decode_probe(json) {
             Some(probe) => Ok(Event::from(probe)),
-            None => read_any(json),
+            None => decode_any(json),
         }
     }
 
     /// The probe, if the bytes are one as [`push_probe_fields`](super::push_probe_fields) writes it.
-    fn read_probe(&mut self, json: &[u8]) -> Option<Probe> {
-        let mut form = Form(json);
-        form.skip(b"{\"type\":\"probe\",\"time\":\"")?;
-        let time = form.time()?;
-        form.skip(b",\"sensor\":")?;
-        let sensor = form.string()?;
-        form.skip(b",\"source\":\"")?;
-        let source = form.address()?;
-        form.skip(b"\",\"ssid")?;
-        let ssid = form.ssid()?;
-        form.skip(b",\"signal_dbm\":")?;
-        let signal_dbm = form.integer_or_null()?;
-        form.skip(b",\"frequency_mhz\":")?;
-        let frequency_mhz = form.integer_or_null()?;
-        form.skip(b",\"sequence\":")?;
-        let sequence = form.integer()?;
-        form.skip(b",\"signature\":\"")?;
-        let signature = Signature::from_u64(u64::from_be_bytes(form.octets()?));
-        form.skip(b"\"")?;
-        let not_before = match form.skip(b",\"not_before\":\"") {
-            Some(()) => Some(form.time()?),
+    fn decode_probe(&mut self, json: &[u8]) -> Option<Probe> {
+        let mut cursor = Cursor(json);
+        cursor.skip(b"{\"type\":\"probe\",\"time\":\"")?;
+        let time = cursor.time()?;
+        cursor.skip(b",\"sensor\":")?;
+        let sensor = cursor.string()?;
+        cursor.skip(b",\"source\":\"")?;
+        let source = cursor.address()?;
+        cursor.skip(b"\",\"ssid")?;
+        let ssid = cursor.ssid()?;
+        cursor.skip(b",\"signal_dbm\":")?;
+        let signal_dbm = cursor.integer_or_null()?;
+        cursor.skip(b",\"frequency_mhz\":")?;
+        let frequency_mhz = cursor.integer_or_null()?;
+        cursor.skip(b",\"sequence\":")?;
+        let sequence = cursor.integer()?;
+        cursor.skip(b",\"signature\":\"")?;
+        let signature = Signature::from_u64(u64::from_be_bytes(cursor.octets()?));
+        cursor.skip(b"\"")?;
+        let not_before = match cursor.skip(b",\"not_before\":\"") {
+            Some(()) => Some(cursor.time()?),
             None => None,
         };
-        let rest = form.0.strip_suffix(b"\n").unwrap_or(form.0).strip_suffix(b"}")?;
+        let rest = cursor.0.strip_suffix(b"\n").unwrap_or(cursor.0).strip_suffix(b"}")?;
         let alerts = match rest.strip_prefix(b",\"alerts\":") {
             Some(alerts) => serde_json::from_slice(alerts).ok()?,
             None if rest.is_empty() => Vec::new(),
             None => return None,
         };
-        let sensor = self.shared(&sensor);
+        let sensor = self.shared_name(&sensor);
         Some(Probe {
             time,
             sensor,
@@ -74,7 +75,7 @@ impl EventDecoder {
         })
     }
 
-    fn shared(&mut self, sensor: &str) -> Arc<str> {
+    fn shared_name(&mut self, sensor: &str) -> Arc<str> {
         match &self.sensor {
             Some(last) if **last == *sensor => Arc::clone(last),
             _ => Arc::clone(self.sensor.insert(Arc::from(sensor))),
@@ -83,7 +84,7 @@ impl EventDecoder {
 }
 
 /// Reads an event in any form that serde accepts.
-fn read_any(json: &[u8]) -> Result<Event, serde_json::Error> {
+fn decode_any(json: &[u8]) -> Result<Event, serde_json::Error> {
     #[derive(Deserialize)]
     struct TimeField {
         time: Timestamp,
@@ -96,11 +97,11 @@ fn read_any(json: &[u8]) -> Result<Event, serde_json::Error> {
     }
 }
 
-/// What is left of a text that is read from its beginning on. Each part of it is `None` where it does not
-/// stand there as it would be written.
-struct Form<'a>(&'a [u8]);
+/// The rest of a text that is read from its start. Each method returns `None` if the text does not continue with what
+/// [`push_probe_fields`](super::push_probe_fields) writes.
+struct Cursor<'a>(&'a [u8]);
 
-impl<'a> Form<'a> {
+impl<'a> Cursor<'a> {
     #[inline]
     fn skip(&mut self, literal: &[u8]) -> Option<()> {
         self.0 = self.0.strip_prefix(literal)?;
@@ -114,7 +115,7 @@ impl<'a> Form<'a> {
         Some(taken)
     }
 
-    /// A time and the quote behind it.
+    /// A time and the quote after it.
     #[inline]
     fn time(&mut self) -> Option<Timestamp> {
         let time = Timestamp::from_rfc3339(self.take()?)?;
@@ -137,7 +138,7 @@ impl<'a> Form<'a> {
         Some(Cow::Owned(text))
     }
 
-    /// What stands behind `"ssid`.
+    /// What follows `"ssid`.
     fn ssid(&mut self) -> Option<RequestedSsid> {
         if self.skip(b"\":").is_some() {
             return match self.skip(b"null") {
@@ -146,7 +147,7 @@ impl<'a> Form<'a> {
             };
         }
         self.skip(b"_hex\":\"")?;
-        // What is longer than any SSID can be is left to serde.
+        // serde handles anything longer than an SSID.
         let (mut bytes, mut length) = ([0; 255], 0);
         while self.skip(b"\"").is_none() {
             let [octet] = self.octets()?;
@@ -186,8 +187,8 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// An integer of at most five digits, which no field of a probe exceeds. JSON knows no leading zeros,
-    /// and what goes on as a fraction or a power is found out by what is expected next.
+    /// An integer of at most five digits, which is enough for every field of a probe. JSON has no leading zeros. A
+    /// fraction or exponent fails where the next key is expected.
     #[inline]
     fn integer<T: TryFrom<i32>>(&mut self) -> Option<T> {
         let is_negative = self.skip(b"-").is_some();
@@ -239,29 +240,29 @@ mod tests {
         line
     }
 
-    /// Both read the same, or neither reads anything.
+    /// Both decode the same event, or both fail.
     #[track_caller]
-    fn reads_as_with_serde(line: &[u8]) {
-        let read = EventDecoder::default().read(line).ok();
-        assert_eq!(read, read_any(line).ok(), "{}", String::from_utf8_lossy(line));
+    fn agrees_with_serde(line: &[u8]) {
+        let decoded = EventDecoder::default().decode(line).ok();
+        assert_eq!(decoded, decode_any(line).ok(), "{}", String::from_utf8_lossy(line));
     }
 
     proptest! {
         #[test]
-        fn every_probe_is_read_without_serde(probe in probe()) {
+        fn every_written_probe_is_decoded_without_serde(probe in probe()) {
             let line = line(&probe);
-            prop_assert_eq!(EventDecoder::default().read_probe(&line), Some(probe));
-            reads_as_with_serde(&line);
+            prop_assert_eq!(EventDecoder::default().decode_probe(&line), Some(probe));
+            agrees_with_serde(&line);
         }
 
         #[test]
-        fn what_was_changed_reads_as_with_serde(
+        fn changed_lines_decode_as_by_serde(
             probe in probe(),
             changes in vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..4),
         ) {
             let mut line = line(&probe);
             for (at, byte, how) in changes {
-                // Digits and marks are what a line hinges on.
+                // Digits and punctuation matter most.
                 let marks = b"0159+-.:,eEZ\"\\ {}n";
                 let byte = if byte < 0x80 { byte } else { marks[usize::from(byte) % marks.len()] };
                 let at = at.index(line.len());
@@ -271,14 +272,14 @@ mod tests {
                     _ => drop(line.remove(at)),
                 }
             }
-            reads_as_with_serde(&line);
+            agrees_with_serde(&line);
         }
     }
 
     #[test]
-    fn what_is_written_otherwise_reads_as_with_serde() {
+    fn other_forms_decode_as_by_serde() {
         let ordinary = r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310"}"#;
-        assert!(EventDecoder::default().read_probe(ordinary.as_bytes()).is_some());
+        assert!(EventDecoder::default().decode_probe(ordinary.as_bytes()).is_some());
         for (from, to) in [
             ("04-18", "02-30"),
             ("04-18", "02-29"),
@@ -343,20 +344,20 @@ mod tests {
         ] {
             let changed = ordinary.replacen(from, to, 1);
             assert_ne!(changed, ordinary);
-            reads_as_with_serde(changed.as_bytes());
+            agrees_with_serde(changed.as_bytes());
         }
         for length in 0..ordinary.len() {
-            reads_as_with_serde(&ordinary.as_bytes()[..length]);
+            agrees_with_serde(&ordinary.as_bytes()[..length]);
         }
     }
 
     #[test]
-    fn a_sensor_has_one_name_in_memory() {
-        let mut reader = EventDecoder::default();
+    fn events_of_a_sensor_share_its_name() {
+        let mut decoder = EventDecoder::default();
         let mut sensor = |name: &str| {
             let line = br#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"X","source":"a4:83:e7:4e:39:15","ssid":null,"signal_dbm":null,"frequency_mhz":null,"sequence":0,"signature":"9f1c06d2ab47e310"}"#;
             let line = std::str::from_utf8(line).unwrap().replace("\"X\"", &format!("\"{name}\""));
-            match reader.read(line.as_bytes()).unwrap().kind {
+            match decoder.decode(line.as_bytes()).unwrap().kind {
                 EventKind::Probe(probe) => probe.sensor,
                 other => panic!("{other:?}"),
             }

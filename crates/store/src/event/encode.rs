@@ -45,7 +45,7 @@ pub fn push_probe_fields(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_
     match &probe.ssid {
         RequestedSsid::Absent => line.extend_from_slice(b"\",\"ssid\":null"),
         RequestedSsid::Wildcard => line.extend_from_slice(b"\",\"ssid\":\"\""),
-        RequestedSsid::Named(ssid) => push_named(line, ssid),
+        RequestedSsid::Named(ssid) => push_ssid(line, ssid),
     }
     line.extend_from_slice(b",\"signal_dbm\":");
     push_integer(line, probe.signal_dbm);
@@ -68,7 +68,7 @@ pub fn push_probe_fields(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_
     Ok(())
 }
 
-fn push_named(line: &mut Vec<u8>, ssid: &Ssid) {
+fn push_ssid(line: &mut Vec<u8>, ssid: &Ssid) {
     match ssid.as_utf8() {
         Some(text) => {
             line.extend_from_slice(b"\",\"ssid\":");
@@ -84,8 +84,8 @@ fn push_named(line: &mut Vec<u8>, ssid: &Ssid) {
 
 fn push_signature(line: &mut Vec<u8>, signature: Signature) {
     let mut text = [0; 16];
-    for (place, octet) in text.chunks_exact_mut(2).zip(signature.as_u64().to_be_bytes()) {
-        place.copy_from_slice(&hex_digits(octet));
+    for (digits, octet) in text.chunks_exact_mut(2).zip(signature.as_u64().to_be_bytes()) {
+        digits.copy_from_slice(&hex_digits(octet));
     }
     line.extend_from_slice(&text);
 }
@@ -109,7 +109,7 @@ fn push_string(line: &mut Vec<u8>, text: &str) {
     line.push(b'"');
 }
 
-/// A byte of a string; of the escapes for it, the one that serde_json writes.
+/// A byte of a string, with the escape that serde_json writes.
 fn push_escaped(line: &mut Vec<u8>, byte: u8) {
     let letter = match byte {
         b'"' | b'\\' => byte,

@@ -1,4 +1,4 @@
-//! How SSIDs and bytes stand in the JSON form of what holds them, for serde's `with`.
+//! The JSON form of SSIDs and bytes, for serde's `with`.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use dot11::{Ssid, hex, unhex};
 
-/// An SSID as the fields `ssid` or `ssid_hex`, of which the other is left out.
+/// The fields `ssid` and `ssid_hex`, of which one is left out.
 pub(super) type SsidFields<'a> = (Option<Option<Cow<'a, str>>>, Option<String>);
 
-pub(super) fn named_form(ssid: &Ssid) -> SsidFields<'_> {
+pub(super) fn ssid_form(ssid: &Ssid) -> SsidFields<'_> {
     match ssid.as_utf8() {
         Some(text) => (Some(Some(Cow::Borrowed(text))), None),
         None => (None, Some(ssid.to_hex())),
@@ -22,7 +22,7 @@ pub(super) fn from_hex<E: de::Error>(digits: &str) -> Result<Ssid, E> {
         .ok_or_else(|| E::invalid_value(de::Unexpected::Str(digits), &"hex digits"))
 }
 
-/// Bytes as a text of hex digits.
+/// Bytes as hex digits.
 pub(crate) mod hex_bytes {
     use super::*;
 
@@ -36,12 +36,12 @@ pub(crate) mod hex_bytes {
     }
 }
 
-/// An SSID as the field `ssid` or `ssid_hex` of the object that it is flattened into.
+/// An SSID as the field `ssid` or `ssid_hex` of the object into which it is flattened.
 pub(crate) mod ssid_fields {
     use super::*;
 
     pub(crate) fn serialize<S: Serializer>(ssid: &Ssid, serializer: S) -> Result<S::Ok, S::Error> {
-        let (ssid, ssid_hex) = named_form(ssid);
+        let (ssid, ssid_hex) = ssid_form(ssid);
         optional_ssid_fields::Form { ssid: ssid.flatten(), ssid_hex }.serialize(serializer)
     }
 
@@ -51,7 +51,7 @@ pub(crate) mod ssid_fields {
     }
 }
 
-/// As [`ssid_fields`], with neither of the fields where there is no SSID.
+/// As [`ssid_fields`], with neither of the fields if there is no SSID.
 pub(crate) mod optional_ssid_fields {
     use super::*;
 

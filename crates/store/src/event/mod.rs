@@ -39,16 +39,16 @@ pub use pattern::Pattern;
 pub use probe::Probe;
 pub use timestamp::Timestamp;
 
-/// An event's place in the log; the first event has offset 0.
+/// The position of an event in the log. The first event has offset 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct Offset(pub u64);
 
 impl Offset {
-    /// No log comes near it; what claims to is damaged.
+    /// No log gets this long: a larger offset is corrupt.
     pub const MAX: Self = Self(u64::MAX >> 1);
 
-    /// The place after this one.
+    /// The offset after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -61,14 +61,14 @@ impl fmt::Display for Offset {
     }
 }
 
-/// A chat that may ask and that alerts go to, by Telegram's number for it.
+/// A chat, by Telegram's identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChatId(pub i64);
 
 impl ChatId {
-    /// The terminal of the box itself (`probewatch chat`). Telegram has no chat 0. What is watched from
-    /// here alerts every chat that is served.
+    /// The terminal of this machine (`probewatch chat`). Telegram has no chat 0. What the terminal watches alerts every
+    /// chat with access.
     pub const TERMINAL: Self = Self(0);
 }
 

@@ -1,4 +1,4 @@
-//! How chats let themselves in: with a code that is good once, of which only the hash is kept.
+//! Invitation codes: each pairs one chat. Only a code's hash is kept.
 
 use std::fmt;
 
@@ -8,23 +8,22 @@ use sha2::{Digest, Sha256};
 use super::hex_bytes;
 use dot11::hex;
 
-/// What a chat that is served may do.
+/// What a chat with access may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Ask, watch and name.
+    /// Look up, watch and name.
     Member,
-    /// Also let chats in and remove them.
+    /// Also invite and remove chats.
     Owner,
 }
 
-/// The hash of a one-time code. Codes are long and random, so nobody finds one by its hash, and whether two
-/// hashes begin alike tells nothing about the codes.
+/// The hash of an invitation code. Codes are long and random, so a hash does not reveal its code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodeHash([u8; 32]);
 
 impl CodeHash {
-    /// The hash of this code.
+    /// The hash of `code`.
     pub fn of(code: &str) -> Self {
         let mut digest = Sha256::new();
         digest.update(b"probewatch pairing code\0");

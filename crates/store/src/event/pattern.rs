@@ -1,8 +1,7 @@
-//! Patterns of networks' names: `*` stands for any characters, `?` for one, and `\` before either of them
-//! or itself takes its meaning away.
+//! Glob patterns for SSIDs: `*` matches any characters, `?` one character, and `\` escapes either of them or itself.
 //!
-//! A character is one of UTF-8; of an SSID that is no UTF-8 each other byte counts as one. Whether a name
-//! matches takes no more steps than the lengths of both multiplied: no pattern makes it explode.
+//! A character is a UTF-8 character, or a byte of an SSID that is part of none. Matching takes at most as many steps as
+//! the product of both lengths, whatever the pattern.
 
 use std::fmt;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use dot11::Ssid;
 
-/// A pattern of SSIDs, as a person wrote it.
+/// A glob pattern for SSIDs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern {
     text: String,
@@ -19,50 +18,50 @@ pub struct Pattern {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Token {
-    /// Exactly this character.
+    /// This character.
     Literal(char),
-    /// `?`
-    One,
-    /// `*`
-    Any,
+    /// `?`: any one character.
+    AnyOne,
+    /// `*`: any number of characters.
+    AnyNumber,
 }
 
 impl Pattern {
-    /// The pattern that `text` writes.
+    /// Parses `text`. Any text is a pattern.
     pub fn new(text: &str) -> Self {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             let token = match c {
-                '*' => Token::Any,
-                '?' => Token::One,
+                '*' => Token::AnyNumber,
+                '?' => Token::AnyOne,
                 '\\' => Token::Literal(chars.next_if(|next| matches!(next, '*' | '?' | '\\')).unwrap_or(c)),
                 _ => Token::Literal(c),
             };
-            // Two stars in a row are as one.
-            if token != Token::Any || tokens.last() != Some(&Token::Any) {
+            // Consecutive stars match the same as one.
+            if token != Token::AnyNumber || tokens.last() != Some(&Token::AnyNumber) {
                 tokens.push(token);
             }
         }
         Self { text: text.to_owned(), tokens }
     }
 
-    /// The pattern as it was written.
+    /// The pattern's text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The one name that it stands for, where it has neither `*` nor `?`.
+    /// The only SSID that it matches, if it has neither `*` nor `?`.
     pub fn as_literal(&self) -> Option<String> {
         self.tokens.iter().map(|token| if let Token::Literal(c) = token { Some(*c) } else { None }).collect()
     }
 
-    /// Whether it says anything of a name but its length.
+    /// Whether it requires any character.
     pub fn has_literal(&self) -> bool {
         self.tokens.iter().any(|token| matches!(token, Token::Literal(_)))
     }
 
-    /// Whether the whole of `ssid` is as the pattern says.
+    /// Whether it matches the whole of `ssid`.
     pub fn matches(&self, ssid: &Ssid) -> bool {
         let name: Vec<Option<char>> = ssid
             .as_bytes()
@@ -73,29 +72,29 @@ impl Pattern {
             })
             .collect();
         let (mut at, mut token) = (0, 0);
-        // Behind the last star, and how much of the name that star has taken.
+        // The token after the last star, and where in the name that star's match ends.
         let mut star = None;
         while at < name.len() {
             match (self.tokens.get(token), name.get(at)) {
-                (Some(Token::Any), _) => {
+                (Some(Token::AnyNumber), _) => {
                     star = Some((token + 1, at));
                     token += 1;
                 }
-                (Some(Token::One), _) => (at, token) = (at + 1, token + 1),
+                (Some(Token::AnyOne), _) => (at, token) = (at + 1, token + 1),
                 (Some(Token::Literal(wanted)), Some(Some(c))) if wanted == c => {
                     (at, token) = (at + 1, token + 1);
                 }
-                // The last star takes one character more; those before it need not be tried again.
+                // The last star takes one more character. Earlier stars need no retry.
                 _ => match &mut star {
-                    Some((behind, taken)) => {
+                    Some((next, taken)) => {
                         *taken += 1;
-                        (at, token) = (*taken, *behind);
+                        (at, token) = (*taken, *next);
                     }
                     None => return false,
                 },
             }
         }
-        self.tokens.iter().skip(token).all(|token| *token == Token::Any)
+        self.tokens.iter().skip(token).all(|token| *token == Token::AnyNumber)
     }
 }
 
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn stars_and_question_marks_stand_for_characters() {
+    fn stars_and_question_marks_match_characters() {
         for (pattern, ssid, expected) in [
             ("Depot*", "Depot 7", true),
             ("Depot*", "Depot", true),
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_takes_the_meaning_away() {
+    fn a_backslash_escapes() {
         check(r"5\*", b"5*", true);
         check(r"5\*", b"55", false);
         check(r"what\?*", b"what? now", true);
@@ -170,30 +169,34 @@ mod tests {
     }
 
     #[test]
-    fn no_pattern_explodes() {
+    fn any_pattern_matches_in_bounded_time() {
         let started = std::time::Instant::now();
         check(&"*a".repeat(60), &[b'a'; 255], true);
         check(&("*a".repeat(60) + "b"), &[b'a'; 255], false);
         assert!(started.elapsed().as_secs() < 2);
     }
 
-    /// What a pattern means, written down without a thought for time.
-    fn means(tokens: &[Token], name: &[char]) -> bool {
+    /// The definition of a match, without regard to time.
+    fn matches_by_definition(tokens: &[Token], name: &[char]) -> bool {
         match (tokens, name) {
             ([], name) => name.is_empty(),
-            ([Token::Any, rest @ ..], name) => (0..=name.len()).any(|taken| means(rest, &name[taken..])),
-            ([Token::One, rest @ ..], [_, name @ ..]) => means(rest, name),
-            ([Token::Literal(wanted), rest @ ..], [c, name @ ..]) => wanted == c && means(rest, name),
+            ([Token::AnyNumber, rest @ ..], name) => {
+                (0..=name.len()).any(|taken| matches_by_definition(rest, &name[taken..]))
+            }
+            ([Token::AnyOne, rest @ ..], [_, name @ ..]) => matches_by_definition(rest, name),
+            ([Token::Literal(wanted), rest @ ..], [c, name @ ..]) => {
+                wanted == c && matches_by_definition(rest, name)
+            }
             _ => false,
         }
     }
 
     proptest! {
         #[test]
-        fn it_matches_what_it_means(pattern in r"[ab*?\\]{0,8}", name in r"[ab*\\]{0,8}") {
+        fn matching_agrees_with_the_definition(pattern in r"[ab*?\\]{0,8}", name in r"[ab*\\]{0,8}") {
             let pattern = Pattern::new(&pattern);
             let chars: Vec<char> = name.chars().collect();
-            prop_assert_eq!(pattern.matches(&Ssid::from(name.as_str())), means(&pattern.tokens, &chars));
+            prop_assert_eq!(pattern.matches(&Ssid::from(name.as_str())), matches_by_definition(&pattern.tokens, &chars));
         }
     }
 }

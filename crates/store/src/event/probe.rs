@@ -1,25 +1,25 @@
-//! A probe request that was heard, and its form for serde. Where there is much to write or to read, that goes
-//! through [`push_probe_fields`](super::push_probe_fields) and [`EventDecoder`](super::EventDecoder).
+//! A captured probe request, and its form for serde. [`push_probe_fields`](super::push_probe_fields) and
+//! [`EventDecoder`](super::EventDecoder) are faster.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::fields::{from_hex, named_form};
+use super::fields::{from_hex, ssid_form};
 use super::{AlertDecision, Timestamp};
 use dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature};
 
-/// A probe request as one sensor heard it.
+/// A probe request as one sensor captured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// When the frame was captured, as the sensor's clock says.
+    /// When the frame was captured, by the sensor's clock.
     pub time: Timestamp,
-    /// The interface or file that it was heard on.
+    /// The name of the source: an interface or a file.
     pub sensor: Arc<str>,
-    /// The address that it was sent from.
+    /// The sender's address.
     pub source: MacAddr,
-    /// The network that it asked for.
+    /// The requested network.
     pub ssid: RequestedSsid,
     /// The signal at the receiver in dBm.
     pub signal_dbm: Option<i8>,
@@ -27,17 +27,16 @@ pub struct Probe {
     pub frequency_mhz: Option<u16>,
     /// The frame's sequence number, 0 to 4095.
     pub sequence: u16,
-    /// What names the frame's information elements.
+    /// Identifies the frame's information elements.
     pub signature: Signature,
-    /// Only where that clock was known to be behind: what the time was at least.
+    /// A lower bound of the true time, if the sensor's clock was known to be behind.
     pub not_before: Option<Timestamp>,
-    /// What was decided about alerts when it was heard, a line or two for each chat that
-    /// watches the SSID or follows the device.
+    /// The decisions about alerts, one or two for each chat that watches the SSID or follows the device.
     pub alerts: Vec<AlertDecision>,
 }
 
 impl Probe {
-    /// The probe that a frame is, heard by this sensor at this time; no alert is decided about yet.
+    /// The probe of a frame, without decisions about alerts yet.
     pub fn new(sensor: Arc<str>, time: Timestamp, frame: ProbeRequest<'_>) -> Self {
         Self {
             time,
@@ -53,7 +52,7 @@ impl Probe {
         }
     }
 
-    /// A made-up one, for tests.
+    /// A probe for tests.
     #[doc(hidden)]
     pub fn example(source: MacAddr, ssid: RequestedSsid, micros: i64) -> Self {
         Self {
@@ -70,9 +69,9 @@ impl Probe {
         }
     }
 
-    /// When the frame was captured, as near as that is known.
+    /// When the frame was captured, corrected for a clock that was behind.
     pub fn corrected_time(&self) -> Timestamp {
-        self.not_before.map_or(self.time, |least| least.max(self.time))
+        self.not_before.map_or(self.time, |not_before| not_before.max(self.time))
     }
 }
 
@@ -101,7 +100,7 @@ impl Serialize for Probe {
         let (ssid, ssid_hex) = match &self.ssid {
             RequestedSsid::Absent => (Some(None), None),
             RequestedSsid::Wildcard => (Some(Some(Cow::Borrowed(""))), None),
-            RequestedSsid::Named(ssid) => named_form(ssid),
+            RequestedSsid::Named(ssid) => ssid_form(ssid),
         };
         ProbeForm {
             time: self.time,

@@ -25,7 +25,7 @@ fn check(event: &Event, json: &str) {
     let mut fields = Vec::new();
     push_event_fields(&mut fields, event).unwrap();
     assert_eq!(format!("{{{}}}", String::from_utf8(fields).unwrap()), json);
-    assert_eq!(&EventDecoder::default().read(json.as_bytes()).unwrap(), event);
+    assert_eq!(&EventDecoder::default().decode(json.as_bytes()).unwrap(), event);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Moments, and their form in RFC 3339.
+//! Points in time and their RFC 3339 form.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment in microseconds since the Unix epoch, within the years that RFC 3339 can write.
+/// A point in time in microseconds since the Unix epoch, within the years 0 to 9999 of RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -16,13 +16,12 @@ impl Timestamp {
     const MAX_MICROS: i64 = 253_402_300_799_999_999;
     const DAY_MICROS: u64 = 86_400_000_000;
 
-    /// The moment at `micros` µs since the Unix epoch; what lies outside the years 0 to 9999 becomes
-    /// their first or last moment.
+    /// The time `micros` µs after the Unix epoch, clamped to the years 0 to 9999.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(Self::MIN_MICROS, Self::MAX_MICROS))
     }
 
-    /// What the machine's clock says.
+    /// The machine's clock.
     pub fn now() -> Self {
         Self::from_micros(Utc::now().timestamp_micros())
     }
@@ -32,34 +31,33 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment as a date and time in UTC.
+    /// The date and time in UTC.
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
     }
 
-    /// The moment so long before this one, or the first that there is.
+    /// The time `duration` earlier, or the first of year 0.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.0.saturating_sub(micros))
     }
 
-    /// The moment so long after this one, or the last that there is.
+    /// The time `duration` later, or the last of year 9999.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self::from_micros(self.0.saturating_add(micros))
     }
 
-    /// How far the two moments are apart, whichever is the earlier.
+    /// The time between the two, whichever is earlier.
     pub fn abs_diff(self, other: Self) -> Duration {
         Duration::from_micros(self.0.abs_diff(other.0))
     }
 
-    /// The moment in RFC 3339, in UTC with microseconds. Every probe is written with one, so that this
-    /// does not go through a formatter.
+    /// RFC 3339, in UTC with microseconds. This avoids a formatter, since every probe is written with a time.
     pub(super) fn rfc3339(self) -> [u8; 27] {
-        // Not negative, since the moment is not before the year 0.
+        // Not negative: no time is before year 0.
         let since_year_0 = self.0.abs_diff(Self::MIN_MICROS);
         let (year, month, day) = date((since_year_0 / Self::DAY_MICROS) as u32);
         let seconds = (since_year_0 % Self::DAY_MICROS / 1_000_000) as u32;
@@ -76,8 +74,7 @@ impl Timestamp {
         text
     }
 
-    /// The moment whose [`Timestamp::rfc3339`] this is; `None` for any other form of a time, and for a leap
-    /// second.
+    /// The inverse of [`Timestamp::rfc3339`]. Returns `None` for any other form of a time, and for a leap second.
     pub(super) fn from_rfc3339(text: &[u8; 27]) -> Option<Self> {
         let marks = [4, 7, 10, 13, 16, 19, 26].map(|at| text[at]);
         if marks != *b"--T::.Z" {
@@ -98,7 +95,7 @@ impl Timestamp {
         let since_year_0 = u64::from(days_before(year, month, day)) * Self::DAY_MICROS
             + seconds * 1_000_000
             + u64::from(micros);
-        // The year 9999 ends far below what fits.
+        // The year 9999 is far below the limit of an i64.
         Some(Self(Self::MIN_MICROS.saturating_add_unsigned(since_year_0)))
     }
 }
@@ -110,7 +107,7 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// The nearest that there is.
+/// The nearest time that a timestamp can have.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let micros = |since: Duration| i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
@@ -121,9 +118,9 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// Year, month and day in the Gregorian calendar, from the days since 0000-01-01: the algorithm
-/// `civil_from_days` of Howard Hinnant ("chrono-Compatible Low-Level Date Algorithms"), which counts
-/// years from March, so that the day that some years have more is a year's last.
+/// Year, month and day in the Gregorian calendar from the days since 0000-01-01. The algorithm is `civil_from_days` of
+/// Howard Hinnant ("chrono-Compatible Low-Level Date Algorithms"). It counts years from March, so a leap day is a year's
+/// last day.
 fn date(days: u32) -> (u32, u32, u32) {
     // From 1 March of the year -400: 400 years, less January and February of the year 0.
     let days = days + 146_097 - 60;
@@ -207,31 +204,31 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn reads_as_in_chrono(micros: i64) {
+    fn agrees_with_chrono(micros: i64) {
         let time = Timestamp::from_micros(micros);
         assert_eq!(time.to_string(), time.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true));
         assert_eq!(Timestamp::from_rfc3339(&time.rfc3339()), Some(time));
     }
 
     #[test]
-    fn every_day_reads_as_in_chrono() {
+    fn every_day_is_written_as_by_chrono() {
         for day in Timestamp::MIN_MICROS / 86_400_000_000..=Timestamp::MAX_MICROS / 86_400_000_000 {
-            reads_as_in_chrono(day * 86_400_000_000);
+            agrees_with_chrono(day * 86_400_000_000);
         }
     }
 
     proptest! {
         #[test]
-        fn every_moment_reads_as_in_chrono(micros in Timestamp::MIN_MICROS..=Timestamp::MAX_MICROS) {
-            reads_as_in_chrono(micros);
+        fn every_time_is_written_as_by_chrono(micros in Timestamp::MIN_MICROS..=Timestamp::MAX_MICROS) {
+            agrees_with_chrono(micros);
         }
     }
 
     #[test]
-    fn any_moment_can_be_written_and_read() {
+    fn every_time_survives_json() {
         for micros in [i64::MIN, -1, 0, 1_587_229_467_123_456, i64::MAX] {
             let time = Timestamp::from_micros(micros);
-            reads_as_in_chrono(micros);
+            agrees_with_chrono(micros);
             let json = serde_json::to_string(&time).unwrap();
             assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time, "{json}");
         }

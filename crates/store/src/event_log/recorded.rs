@@ -203,8 +203,8 @@ fn events_are_written_as_recorded() {
 fn recorded_lines_load_without_an_offset() {
     for (line, (_, event)) in RECORDED.lines().zip(expected()) {
         let (_, fields) = line.split_once(',').unwrap();
-        assert_eq!(EventDecoder::default().read(format!("{{{fields}").as_bytes()).unwrap(), event);
-        assert_eq!(EventDecoder::default().read(line.as_bytes()).unwrap(), event);
+        assert_eq!(EventDecoder::default().decode(format!("{{{fields}").as_bytes()).unwrap(), event);
+        assert_eq!(EventDecoder::default().decode(line.as_bytes()).unwrap(), event);
     }
 }
 
@@ -212,6 +212,10 @@ fn recorded_lines_load_without_an_offset() {
 fn an_event_needs_its_time() {
     for (line, (_, event)) in RECORDED.lines().zip(expected()) {
         let untimed = line.replacen("\"time\":", "\"when\":", 1);
-        assert_eq!(EventDecoder::default().read(untimed.as_bytes()).is_ok(), event.time.is_none(), "{line}");
+        assert_eq!(
+            EventDecoder::default().decode(untimed.as_bytes()).is_ok(),
+            event.time.is_none(),
+            "{line}"
+        );
     }
 }

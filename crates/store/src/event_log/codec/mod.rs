@@ -56,15 +56,15 @@ impl<'a> Line<'a> {
     }
 
     /// Decodes the event.
-    pub(super) fn event(&mut self, reader: &mut EventDecoder) -> Result<Event, serde_json::Error> {
-        self.with_brace(|json| reader.read(json))
+    pub(super) fn event(&mut self, decoder: &mut EventDecoder) -> Result<Event, serde_json::Error> {
+        self.with_brace(|json| decoder.decode(json))
     }
 
     /// The offset after the event, also if the event cannot be decoded.
-    pub(super) fn end(&mut self, reader: &mut EventDecoder) -> Offset {
+    pub(super) fn end(&mut self, decoder: &mut EventDecoder) -> Offset {
         let offset = self.offset;
         self.with_brace(|json| match json.starts_with(LOST) {
-            true => reader.read(json).map_or(offset.next(), |event| event.end(offset)),
+            true => decoder.decode(json).map_or(offset.next(), |event| event.end(offset)),
             false => offset.next(),
         })
     }
@@ -114,10 +114,10 @@ mod tests {
             encode_line(offset, &event, &mut text).unwrap();
             let before = text.clone();
             let mut line = Line::new(&mut text).unwrap();
-            let mut reader = EventDecoder::default();
+            let mut decoder = EventDecoder::default();
             prop_assert_eq!(line.offset, offset);
-            prop_assert_eq!(line.end(&mut reader), offset.next());
-            prop_assert_eq!(line.event(&mut reader).unwrap(), event);
+            prop_assert_eq!(line.end(&mut decoder), offset.next());
+            prop_assert_eq!(line.event(&mut decoder).unwrap(), event);
             prop_assert_eq!(text, before);
         }
     }
