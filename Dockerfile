@@ -6,8 +6,8 @@
 #     -v /etc/probewatch:/etc/probewatch:ro -v probewatch:/var/lib/probewatch probewatch
 # Try:    docker run --rm -it --cap-add NET_ADMIN probewatch demo
 #
-# The binary starts only where it may have the capabilities that it was given below, so NET_ADMIN is
-# always needed, and no-new-privileges must not be set.
+# The binary has file capabilities (setcap below) and starts only if it may have them: NET_ADMIN is always needed, and
+# no-new-privileges must not be set.
 
 FROM rust:1-slim-bookworm AS build
 RUN apt-get update \
@@ -30,9 +30,9 @@ RUN apt-get update \
 # A token file that is mounted must be readable by this user: uid 900.
 USER probewatch
 VOLUME /var/lib/probewatch
-# As in systemd/probewatch.service: large pieces of memory are given back at once.
+# As in systemd/probewatch.service: large blocks of memory are returned at once.
 ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
-# Asks the service itself, through its socket in the data directory.
+# Asks the service itself, on its control socket in the data directory.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["probewatch", "status", "--quiet"]
 ENTRYPOINT ["probewatch"]
 CMD ["run", "-c", "/etc/probewatch/config.toml"]

@@ -148,3 +148,56 @@ impl hyper::body::Body for StreamBody {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    const OUTCOME: &str = "probewatch-outcome";
+
+    async fn body_of(
+        write: impl FnOnce(&mut BodyWriter) -> io::Result<Option<HeaderValue>> + Send + 'static,
+    ) -> Result<Result<usize, axum::Error>, ApiError> {
+        let response = stream(NDJSON, OUTCOME, write).await?;
+        assert_eq!(response.headers()[TRAILER], OUTCOME);
+        Ok(to_bytes(response.into_body(), usize::MAX).await.map(|body| body.len()))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_whole_or_aborted_or_an_error() {
+        let whole = body_of(|out| out.write_all(&[b'x'; 3 * CHUNK_BYTES + 1]).map(|()| None)).await;
+        assert_eq!(whole.unwrap().unwrap(), 3 * CHUNK_BYTES + 1);
+        let empty = body_of(|_| Ok(None)).await;
+        assert_eq!(empty.unwrap().unwrap(), 0);
+        let aborted = body_of(|out| {
+            out.write_all(&[b'x'; CHUNK_BYTES])?;
+            Err(io::Error::other("the disk is gone"))
+        });
+        assert!(aborted.await.unwrap().is_err());
+        let panicked = body_of(|out| {
+            out.write_all(&[b'x'; CHUNK_BYTES])?;
+            panic!("a bug, for the test")
+        });
+        assert!(panicked.await.unwrap().is_err());
+        // Nothing was sent yet: the client gets a status code.
+        let failed = body_of(|out| {
+            out.write_all(b"few bytes")?;
+            Err(io::Error::other("the disk is gone"))
+        });
+        assert_eq!(failed.await.unwrap_err(), ApiError::failed("the disk is gone"));
+    }
+
+    #[tokio::test]
+    async fn progress_waits_for_no_client() {
+        let response = stream(NDJSON, OUTCOME, |out| {
+            for _ in 0..1000 {
+                out.try_send(b"progress\n".to_vec());
+            }
+            out.write_all(b"result\n").map(|()| None)
+        });
+        let body = to_bytes(response.await.unwrap().into_body(), usize::MAX).await.unwrap();
+        assert!(body.len() < 1000 && body.ends_with(b"progress\nresult\n"), "{body:?}");
+    }
+}

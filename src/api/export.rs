@@ -26,9 +26,9 @@ use crate::state::{DEVICE_SHARDS, Device, DeviceJson, State};
 /// The trailer that ends an export: an [`Outcome`] as JSON.
 pub(crate) const OUTCOME: &str = "probewatch-outcome";
 
-/// Warnings in an [`Outcome`], and how long each may be, in bytes.
+/// Warnings in an [`Outcome`], and how long each may be: a client need not take longer trailers than this.
 const WARNINGS_LIMIT: usize = 20;
-const WARNING_BYTES: usize = 512;
+const WARNING_CHARS: usize = 256;
 
 /// Devices that are copied while the state is locked.
 const DEVICES_PER_LOCK: usize = 64;
@@ -171,9 +171,7 @@ pub struct Outcome {
 impl Outcome {
     fn warn(&mut self, warning: &dyn Display) {
         if self.warnings.len() < WARNINGS_LIMIT {
-            let mut warning = warning.to_string();
-            warning.truncate(warning.floor_char_boundary(WARNING_BYTES));
-            self.warnings.push(warning);
+            self.warnings.push(warning.to_string().chars().take(WARNING_CHARS).collect());
         } else {
             self.more_warnings += 1;
         }
