@@ -1,7 +1,59 @@
-//! Keeps what happened and what follows from it.
+//! Keeps every probe request and command as an event, and what is known because of them as state.
 //!
-//! [`event`] is a change, [`event_log`] keeps every one in order, [`state`] is folded from them, and
-//! [`recorder`] is the only writer of both.
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use dot11::{MacAddr, RequestedSsid};
+//! use store::event::{Probe, Timestamp};
+//! use store::event_log::{OsVfs, Rotation};
+//! use store::recorder::{CapturedProbe, Recorder, Retention, Settings};
+//! use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
+//!
+//! let data_dir = tempfile::tempdir()?;
+//! let settings = Settings {
+//!     data_dir: data_dir.path().to_owned(),
+//!     vfs: Arc::new(OsVfs),
+//!     fsync_interval: Duration::from_secs(1),
+//!     checkpoint_interval: Duration::from_secs(10),
+//!     rotation: Rotation { bytes: 64 << 20, age: Duration::from_secs(86_400) },
+//!     alerts: AlertPolicy {
+//!         chats: Vec::new(),
+//!         cooldown: Duration::from_secs(600),
+//!         max_age: Duration::from_secs(86_400),
+//!         capturing_since: None,
+//!     },
+//!     retention: Retention::default(),
+//!     devices_memory_limit: DEVICES_MEMORY_LIMIT,
+//! };
+//!
+//! // The recorder runs on a thread of its own. Everyone else has a handle.
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+//! let (recorder, handle) = Recorder::open(settings)?;
+//! let tokio_handle = runtime.handle().clone();
+//! let thread = std::thread::spawn(move || recorder.run(&tokio_handle));
+//!
+//! let address: MacAddr = "a4:83:e7:4e:39:15".parse()?;
+//! let probe = Probe::example(address, RequestedSsid::Named("Home".into()), Timestamp::now().as_micros());
+//! handle.record(CapturedProbe { probe, elements: None })?;
+//! runtime.block_on(handle.sync())?;
+//!
+//! let device = handle.state().device(address).expect("the probe is in the state");
+//! assert_eq!(device.probe_count, 1);
+//!
+//! runtime.block_on(handle.stop());
+//! thread.join().expect("the recorder does not panic")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Modules depend only on those above them:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`event`] | the kinds of event and their JSON form, which is public |
+//! | [`event_log`] | all events in order, as files; everything else is rebuilt from it |
+//! | [`state`] | what is true now, as a pure fold of the events, and its copy in sled |
+//! | [`recorder`] | the one writer: it appends, folds, decides about alerts and saves the state; look-ups in the log |
 
 #![forbid(unsafe_code)]
 

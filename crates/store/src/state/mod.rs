@@ -2,12 +2,12 @@
 //!
 //! - The fold is pure: no clock, no configuration, no I/O.
 //! - All of the state is in memory. Names, watches, alerts and signatures are few; devices are many and packed
-//!   ([`devices`]).
+//!   (`devices`).
 //! - The recorder bounds the number of devices: it appends an [`EventKind::Evict`] when
 //!   [`State::choose_eviction`] names devices to forget.
 //! - The [`StateStore`] keeps what the next start begins with.
 //!
-//! Imports run in one direction: [`table`] and the tables, then [`model`], then what works on the whole state
+//! Imports run in one direction: `table` and the tables, then `model`, then what works on the whole state
 //! (fold, decisions, eviction, snapshots), last the store.
 
 mod alerts;
