@@ -19,6 +19,7 @@ mod day;
 mod decode;
 mod decoder_vs_tshark;
 mod doctor;
+mod documentation;
 mod flood;
 mod full_disk;
 mod kill;

@@ -1,0 +1,173 @@
+//! Promise: every link in the documentation resolves, and it documents exactly what exists.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use probewatch::chat::commands::COMMANDS;
+
+use crate::support::service::probewatch;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn page(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All pages of the repository.
+fn pages() -> Vec<PathBuf> {
+    let mut folders = vec![root().to_owned()];
+    for folder in ["docs", "benches", "data", "crates/capture", "crates/dot11", "crates/store"] {
+        folders.push(root().join(folder));
+    }
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
+/// The page's lines without blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    text.lines().filter(move |line| {
+        let fence = line.starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence && !line.starts_with("    ")
+    })
+}
+
+/// The targets of the links on a page.
+fn links(text: &str) -> Vec<String> {
+    let text = prose(text).collect::<Vec<_>>().join("\n");
+    let ends = text.match_indices("](").map(|(at, open)| &text[at + open.len()..]);
+    ends.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).filter_map(|line| line.strip_prefix('#'));
+    headings
+        .map(|heading| heading.trim_start_matches('#').trim().to_lowercase())
+        .map(|heading| heading.replace(|c: char| !(c.is_alphanumeric() || " -_".contains(c)), ""))
+        .map(|heading| heading.replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn every_link_resolves() {
+    let mut checked = 0;
+    for path in pages() {
+        let text = page(&path);
+        for link in links(&text).iter().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link} leads nowhere", path.display());
+            let found = anchor.is_empty() || anchors(&page(&target)).contains(anchor);
+            assert!(found, "{}: {link} names no heading", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "links were found: {checked}");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let size = page("README.md").len();
+    assert!(size < 10_000, "README.md has {size} bytes");
+}
+
+#[test]
+fn the_readme_links_every_page() {
+    let linked: BTreeSet<String> = links(&page("README.md")).into_iter().collect();
+    for path in pages().iter().filter(|path| path.parent() == Some(&root().join("docs"))) {
+        let link = format!("docs/{}", path.file_name().unwrap().to_str().unwrap());
+        assert!(linked.contains(&link), "README.md does not link {link}");
+    }
+}
+
+/// The first word in backticks of each row of the page's tables, after a prefix.
+fn rows(text: &str, prefix: &str) -> BTreeSet<String> {
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.strip_prefix(prefix));
+    cells.map(|cell| cell.chars().take_while(|c| c.is_alphanumeric() || *c == '-').collect()).collect()
+}
+
+#[test]
+fn documents_exactly_the_subcommands_that_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(probewatch(&["man", folder.path().to_str().unwrap()]).status.success());
+    let manuals = fs::read_dir(folder.path()).unwrap();
+    let names = manuals.map(|manual| manual.unwrap().file_name().into_string().unwrap());
+    let exist: BTreeSet<String> = names
+        .filter_map(|name| Some(name.strip_prefix("probewatch-")?.strip_suffix(".1")?.to_owned()))
+        .filter(|name| name != "help")
+        .collect();
+    assert_eq!(rows(&page("docs/command-line.md"), "probewatch "), exist);
+}
+
+/// What stands in backticks on a page, outside blocks of code.
+fn code_spans(text: &str) -> Vec<String> {
+    prose(text).flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+#[test]
+fn documents_exactly_the_chat_commands_that_exist() {
+    let exist: BTreeSet<String> = COMMANDS.iter().map(|command| command.name.to_owned()).collect();
+    let spans = code_spans(&page("docs/chat-commands.md"));
+    let commands = spans.iter().filter_map(|span| span.strip_prefix('/'));
+    let documented: BTreeSet<String> = commands
+        .filter(|span| !span.contains('/'))
+        .map(|span| span.chars().take_while(|c| c.is_alphanumeric()).collect())
+        .collect();
+    assert_eq!(documented, exist);
+}
+
+/// The text of every source file, and what it is called.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = Vec::new();
+    for path in entries {
+        if path.is_dir() && !path.ends_with("target") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_architecture_names_what_exists() {
+    let code: Vec<_> = ["src", "crates"].iter().flat_map(|folder| sources(&root().join(folder))).collect();
+    let defines = |name: &str| {
+        let kinds = ["fn", "struct", "enum", "mod", "static"];
+        let is_module = |path: &Path| path.file_stem().is_some_and(|stem| stem == name);
+        let is_defined = |text: &str| {
+            kinds.iter().any(|kind| {
+                let definition = format!("{kind} {name}");
+                text.match_indices(&definition).any(|(at, _)| {
+                    !text[at + definition.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+                })
+            })
+        };
+        code.iter().any(|(path, text)| is_module(path) || is_defined(text))
+            || root().join("crates").join(name).is_dir()
+    };
+    let mut checked = 0;
+    for span in code_spans(&page("docs/architecture.md")) {
+        if span.starts_with("src/") || span.starts_with("crates/") || span.starts_with("tests/") {
+            assert!(root().join(&span).exists(), "{span} does not exist");
+        } else if span.contains("::") {
+            for name in span.split("::").skip(1) {
+                assert!(defines(name), "{span}: {name} does not exist");
+            }
+        } else {
+            continue;
+        }
+        checked += 1;
+    }
+    assert!(checked > 30, "names were found: {checked}");
+}
