@@ -79,14 +79,17 @@ impl Status {
 pub enum SourceState {
     /// It is being opened, which for standard input waits for the first bytes.
     Opening,
-    /// It is heard.
-    Hearing,
-    /// It is at its end.
-    Over,
+    /// Frames are captured.
+    #[serde(rename = "hearing")]
+    Capturing,
+    /// It has ended, like a file that was read.
+    #[serde(rename = "over")]
+    Ended,
     /// It failed, for this reason; [`SourceStatus::remedy`] says what helps.
     Failed(String),
-    /// Hearing it ended by a fault of this program.
-    Broken,
+    /// Capturing ended because of a bug in this program.
+    #[serde(rename = "broken")]
+    Crashed,
 }
 
 /// How a source of frames is doing.
@@ -158,7 +161,7 @@ fn program(status: &Status, now: Timestamp) -> Text {
         .then(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
     match &status.disk_error {
         Some(why) => text.then(format_args!(
-            "\n❌ Nothing can be written to disk at the moment: {}. Make room, or mend the disk.",
+            "\n❌ Writing to disk fails: {}. Free some space, or fix the disk.",
             reason(why)
         )),
         None => text,
@@ -192,7 +195,7 @@ fn sources(text: Text, sensors: &[SourceStatus], now: Timestamp) -> Text {
             counts => text.then(format_args!("\n   {}", counts.join(", "))),
         };
         match sensor.clock_is_behind {
-            true => text.then("\n   ⏰ its clock is behind; until it is right, times are guessed"),
+            true => text.then("\n   ⏰ its clock is behind; until it is right, times are estimates"),
             false => text,
         }
     });
@@ -203,7 +206,7 @@ fn sources(text: Text, sensors: &[SourceStatus], now: Timestamp) -> Text {
 fn frames(sensor: &SourceStatus) -> Vec<String> {
     let SourceStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *sensor;
     let all = (frames > 0).then(|| counted(frames, "frame", "frames"));
-    let lost = [(dropped, "dropped"), (bad_fcs, "damaged on the air"), (undecodable, "not understood")];
+    let lost = [(dropped, "dropped"), (bad_fcs, "damaged in transmission"), (undecodable, "undecodable")];
     let lost =
         lost.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
     let restarts = (restarts > 0).then(|| format!("restarted {}", counted(restarts, "time", "times")));
@@ -213,17 +216,17 @@ fn frames(sensor: &SourceStatus) -> Vec<String> {
 fn condition(sensor: &SourceStatus) -> String {
     match &sensor.condition {
         SourceState::Opening => "opening".to_owned(),
-        SourceState::Hearing => "hearing".to_owned(),
-        SourceState::Over => "at its end".to_owned(),
+        SourceState::Capturing => "capturing".to_owned(),
+        SourceState::Ended => "ended".to_owned(),
         SourceState::Failed(_) => format!("❌ {}", printable(&sensor.failure().unwrap_or_default())),
-        SourceState::Broken => "❌ ended by a fault of this program; restart the service".to_owned(),
+        SourceState::Crashed => "❌ stopped by a bug in probewatch; restart the service".to_owned(),
     }
 }
 
 fn heard(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = text
         .then("\n\n")
-        .bold("📡 Heard")
+        .bold("📡 Captured")
         .then(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
         .then(match status.last_probe {
             Some(time) => format!("\nLast probe: {}", when(time, now, zone)),
@@ -232,11 +235,11 @@ fn heard(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
         .then(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
     let text = match status.forgotten_addresses {
         0 => text,
-        count => text.then(format_args!("\nForgotten after a long silence: {count} more")),
+        count => text.then(format_args!("\nForgotten after long silence: {count} more")),
     };
     match status.lost_probes {
         0 => text,
-        count => text.then(format_args!("\n⚠️ Probes lost for want of room: {count}")),
+        count => text.then(format_args!("\n⚠️ Probes lost because memory was full: {count}")),
     }
 }
 
@@ -252,7 +255,7 @@ fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
     };
     match status.lost_events {
         0 => text,
-        count => text.then(format_args!("\n⚠️ Events lost to damage: {count}")),
+        count => text.then(format_args!("\n⚠️ Events lost to corruption: {count}")),
     }
 }
 
@@ -288,8 +291,8 @@ mod tests {
 
     #[test]
     fn everything_is_told_by_groups() {
-        let mon0 = sensor("mon0", SourceState::Hearing, Some("2026-11-22T11:59:53Z"), 1);
-        let mon1 = sensor("mon1", SourceState::Hearing, None, 0);
+        let mon0 = sensor("mon0", SourceState::Capturing, Some("2026-11-22T11:59:53Z"), 1);
+        let mon1 = sensor("mon1", SourceState::Capturing, None, 0);
         let failed = SourceState::Failed("the interface is gone".to_owned());
         let mon2 = sensor("mon2", failed, Some("2026-11-22T09:00:00Z"), 312);
         let value = Status {
@@ -298,9 +301,9 @@ mod tests {
                 SourceStatus { dropped: 3, bad_fcs: 2, undecodable: 1, ..mon0 },
                 SourceStatus { clock_is_behind: true, ..mon1 },
                 SourceStatus { restarts: 2, ..mon2 },
-                sensor("a.pcap", SourceState::Over, Some("2020-04-18T17:04:27Z"), 7),
+                sensor("a.pcap", SourceState::Ended, Some("2020-04-18T17:04:27Z"), 7),
                 sensor("stdin", SourceState::Opening, None, 0),
-                sensor("b", SourceState::Broken, None, 0),
+                sensor("b", SourceState::Crashed, None, 0),
             ],
             probes: 320,
             wildcard_probes: 200,
@@ -320,38 +323,38 @@ mod tests {
         📟 probewatch 1.2.3
         Running for 3 d 4 h
         Vendor registry: [age]
-        ❌ Nothing can be written to disk at the moment: No space left on device. Make room, or mend the disk.
+        ❌ Writing to disk fails: No space left on device. Free some space, or fix the disk.
 
         👂 Sources
-        • mon0: hearing
+        • mon0: capturing
            last frame 7 s ago
-           1 frame, 3 dropped, 2 damaged on the air, 1 not understood
-        • mon1: hearing
+           1 frame, 3 dropped, 2 damaged in transmission, 1 undecodable
+        • mon1: capturing
            no frame yet
-           ⏰ its clock is behind; until it is right, times are guessed
+           ⏰ its clock is behind; until it is right, times are estimates
         • mon2: ❌ the interface is gone
            last frame 3 h ago
            312 frames, restarted 2 times
-        • a.pcap: at its end
+        • a.pcap: ended
            last frame 2408 days ago
            7 frames
         • stdin: opening
            no frame yet
-        • b: ❌ ended by a fault of this program; restart the service
+        • b: ❌ stopped by a bug in probewatch; restart the service
            no frame yet
 
-        📡 Heard
+        📡 Captured
         Probes: 320 (200 for any network)
         Last probe: 7 s ago (2026-11-22 12:59:53 CET)
         Addresses: 12 (7 random)
-        Forgotten after a long silence: 5 more
-        ⚠️ Probes lost for want of room: 4
+        Forgotten after long silence: 5 more
+        ⚠️ Probes lost because memory was full: 4
 
         🗂 Log
         Events: 340
         On disk: 12.3 kB
         Since: 3 days ago (2026-11-19 13:00:00 CET)
-        ⚠️ Events lost to damage: 6
+        ⚠️ Events lost to corruption: 6
 
         📣 Alerts
         Watched networks: 2
@@ -372,7 +375,7 @@ mod tests {
         Running for 3 d 4 h
         Vendor registry: [age]
 
-        📡 Heard
+        📡 Captured
         Probes: 320 (200 for any network)
         Last probe: none yet
         Addresses: 12 (7 random)

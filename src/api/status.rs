@@ -55,8 +55,8 @@ pub(super) async fn get_bot(State(api): State<Api>) -> Result<Response, ApiError
 /// Whether the service records, at least one source captures, and none has failed.
 fn is_healthy(status: &Status) -> bool {
     let has_failed =
-        |sensor: &SourceStatus| matches!(sensor.condition, SourceState::Failed(_) | SourceState::Broken);
-    let captures = |sensor: &SourceStatus| sensor.condition == SourceState::Hearing;
+        |sensor: &SourceStatus| matches!(sensor.condition, SourceState::Failed(_) | SourceState::Crashed);
+    let captures = |sensor: &SourceStatus| sensor.condition == SourceState::Capturing;
     status.disk_error.is_none()
         && status.sensors.iter().any(captures)
         && !status.sensors.iter().any(has_failed)

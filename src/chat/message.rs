@@ -68,7 +68,7 @@ pub enum File {
         /// What is in it.
         bytes: Vec<u8>,
         /// What it counts against, until it is sent.
-        room: DocumentPermit,
+        permit: DocumentPermit,
     },
 }
 

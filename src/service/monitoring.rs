@@ -104,10 +104,10 @@ fn problems(stalled: &[String], disk_error: Option<&str>, sources: &[SourceStatu
             let failure = source.failure().unwrap_or_default();
             Some(format!("{} failed: {}", printable(&source.name), printable(&failure)))
         }
-        SourceState::Broken => Some(format!("{} ended unexpectedly", printable(&source.name))),
+        SourceState::Crashed => Some(format!("{} ended unexpectedly", printable(&source.name))),
         _ => None,
     });
-    let captures = sources.iter().any(|source| matches!(source.condition, SourceState::Hearing));
+    let captures = sources.iter().any(|source| matches!(source.condition, SourceState::Capturing));
     let silent = (!captures).then(|| "no source captures".to_owned());
     stalled.chain(disk).chain(failed).chain(silent).collect()
 }
@@ -139,7 +139,7 @@ fn source_metrics(page: &mut Page, workers: &[Arc<SourceWorker>]) {
     };
     let counter = Kind::Counter;
     family(Kind::Gauge, "probewatch_source_up", "Whether the source captures.", &|source| {
-        Some(f64::from(u8::from(source.condition == SourceState::Hearing)))
+        Some(f64::from(u8::from(source.condition == SourceState::Capturing)))
     });
     family(
         counter,
@@ -257,8 +257,8 @@ mod tests {
 
     #[test]
     fn health_needs_a_working_log_a_capturing_source_and_no_failure() {
-        let capturing = || status("mon0", SourceState::Hearing);
-        assert_eq!(problems(&[], None, &[capturing(), status("a.pcap", SourceState::Over)]), [""; 0]);
+        let capturing = || status("mon0", SourceState::Capturing);
+        assert_eq!(problems(&[], None, &[capturing(), status("a.pcap", SourceState::Ended)]), [""; 0]);
         assert_eq!(problems(&[], Some("disk full"), &[capturing()]), ["writing to the log fails: disk full"]);
         let failed = status("mon1", SourceState::Failed("it is gone".to_owned()));
         assert_eq!(problems(&[], None, &[capturing(), failed.clone()]), ["mon1 failed: it is gone"]);
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(problems(&[], None, &[status("-", SourceState::Opening)]), ["no source captures"]);
         let stalled = ["the recorder".to_owned()];
         assert_eq!(problems(&stalled, None, &[capturing()]), ["the recorder is stalled"]);
-        let broken = status("mon1", SourceState::Broken);
+        let broken = status("mon1", SourceState::Crashed);
         assert_eq!(problems(&[], None, &[capturing(), broken]), ["mon1 ended unexpectedly"]);
     }
 }

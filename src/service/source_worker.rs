@@ -99,7 +99,7 @@ impl Drop for EndGuard<'_> {
             error!(event = "source_broken", source = %self.worker.name, "a source ended unexpectedly; this is a bug");
             {
                 let mut now = self.worker.now();
-                (now.condition, now.startup) = (SourceState::Broken, now.startup.given_up());
+                (now.condition, now.startup) = (SourceState::Crashed, now.startup.given_up());
             }
             self.worker.shared.startup.send_replace(());
         }
@@ -156,7 +156,7 @@ impl SourceWorker {
     /// When it was opened, or gave its last frame; `None` while it is not open.
     pub(super) fn last_activity(&self) -> Option<Timestamp> {
         let now = self.now();
-        if now.condition != SourceState::Hearing {
+        if now.condition != SourceState::Capturing {
             return None;
         }
         now.opened.max(now.counters.last_frame_us().map(Timestamp::from_micros))
@@ -196,10 +196,10 @@ impl SourceWorker {
     pub(super) fn heartbeat(&self) -> Heartbeat {
         let now = self.now();
         match now.condition {
-            SourceState::Hearing => {
+            SourceState::Capturing => {
                 now.counters.loop_iterations().map_or(Heartbeat::Idle, Heartbeat::Iterations)
             }
-            SourceState::Broken => Heartbeat::Broken,
+            SourceState::Crashed => Heartbeat::Broken,
             // It waits to open or to retry, or it is finished.
             _ => Heartbeat::Idle,
         }
@@ -263,7 +263,7 @@ impl SourceWorker {
             delay = if came_back { FIRST_RETRY_DELAY } else { (delay * 2).min(MAX_RETRY_DELAY) };
             self.now().restarts += 1;
         }
-        self.now().condition = SourceState::Over;
+        self.now().condition = SourceState::Ended;
     }
 
     fn open(&self, source: &Source) -> Result<OpenSource, SourceError> {
@@ -311,7 +311,7 @@ impl SourceWorker {
         let OpenSource { capture, monitor: _monitor } = opened;
         {
             let mut now = self.now();
-            now.condition = SourceState::Hearing;
+            now.condition = SourceState::Capturing;
             now.startup = StartupState::Opened;
             now.opened = Some(Timestamp::now());
             now.earlier = now.earlier.plus(&now.counters);

@@ -157,7 +157,7 @@ impl Outbox {
                 Next::Send(Message { chat, content: Content::MuteOver(mute.suppressed), reply })
             } else {
                 let waiting = state.alerts().waiting_for(chat);
-                let waiting: Vec<alerts::Waiting<'_>> =
+                let waiting: Vec<alerts::PendingAlert<'_>> =
                     waiting.map(|(offset, alert)| (offset, alert, state.names().of(alert.source))).collect();
                 match state.alerts().overflow(chat) {
                     Some(overflow) if waiting.is_empty() => {
@@ -188,7 +188,7 @@ impl Outbox {
     fn next_alerts(
         &self,
         chat: ChatId,
-        waiting: &[alerts::Waiting<'_>],
+        waiting: &[alerts::PendingAlert<'_>],
         schedule: &DeliverySchedule,
         now: Instant,
     ) -> Next {

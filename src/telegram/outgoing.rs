@@ -293,7 +293,7 @@ mod tests {
     fn leaves_out_files_that_telegram_would_refuse() {
         let document = |length| {
             let (name, bytes) = ("probes.csv".to_owned(), vec![0; length]);
-            File::Document { name, bytes, room: DocumentPermit::default() }
+            File::Document { name, bytes, permit: DocumentPermit::default() }
         };
         let picture = |length| File::Picture { png: vec![0; length] };
         assert!(fits(&document(DOCUMENT_LIMIT)) && fits(&picture(PHOTO_LIMIT)));

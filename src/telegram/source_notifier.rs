@@ -20,7 +20,7 @@ use super::incident_state::{IncidentState, NextNotice};
 use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use crate::chat::Chat;
-use crate::chat::views::notices::{self, Trouble};
+use crate::chat::views::notices::{self, SourceProblem};
 use crate::event::ChatId;
 use crate::recorder::History;
 use crate::status::{SourceState, SourceStatus};
@@ -62,19 +62,25 @@ impl ObservedSource {
     /// Whether the event log must be searched: the source is open, has been silent for `silence`, and has given no
     /// frame in this run.
     fn needs_log_search(&self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> bool {
-        let gave_nothing = (status.frames, self.frames) == (0, 0) && status.condition == SourceState::Hearing;
+        let gave_nothing =
+            (status.frames, self.frames) == (0, 0) && status.condition == SourceState::Capturing;
         let is_due = silence.is_some_and(|silence| now - self.last_frame >= silence);
         gave_nothing && is_due && self.in_log.is_none()
     }
 
     /// Takes `status` into account, and returns the source's problem at `now`, if any. A source that gives no frame
     /// for `silence` has one.
-    fn update(&mut self, status: &SourceStatus, silence: Option<Duration>, now: Instant) -> Option<Trouble> {
+    fn update(
+        &mut self,
+        status: &SourceStatus,
+        silence: Option<Duration>,
+        now: Instant,
+    ) -> Option<SourceProblem> {
         if status.frames != self.frames {
             (self.frames, self.last_frame) = (status.frames, now);
         }
         self.has_been_open |=
-            status.frames > 0 || matches!(status.condition, SourceState::Hearing | SourceState::Over);
+            status.frames > 0 || matches!(status.condition, SourceState::Capturing | SourceState::Ended);
         self.opening_since =
             (status.condition == SourceState::Opening).then(|| self.opening_since.unwrap_or(now));
         let may_still_open = !self.has_been_open && now - self.first_check < OPEN_TIMEOUT;
@@ -82,17 +88,17 @@ impl ObservedSource {
         let gave_frames = self.frames > 0 || self.in_log == Some(true);
         match &status.condition {
             SourceState::Failed(_) if may_still_open => None,
-            SourceState::Failed(_) => status.failure().map(Trouble::Failed),
-            SourceState::Broken => Some(Trouble::Broken),
-            SourceState::Hearing => {
+            SourceState::Failed(_) => status.failure().map(SourceProblem::Failed),
+            SourceState::Crashed => Some(SourceProblem::Crashed),
+            SourceState::Capturing => {
                 let is_silent = gave_frames && silence.is_some_and(|silence| silent_for >= silence);
-                is_silent.then_some(Trouble::Silent(silent_for))
+                is_silent.then_some(SourceProblem::Silent(silent_for))
             }
             SourceState::Opening => {
                 let is_late = self.opening_since.is_some_and(|since| now - since >= OPEN_TIMEOUT);
-                is_late.then_some(Trouble::Unopened)
+                is_late.then_some(SourceProblem::Unopened)
             }
-            SourceState::Over => None,
+            SourceState::Ended => None,
         }
     }
 }
@@ -144,12 +150,12 @@ pub(super) async fn run(
 }
 
 /// Sends each chat the notice that is due about the source of this name.
-async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, problem: Option<&Trouble>) {
+async fn notify(sender: &Sender, source: &mut ObservedSource, name: &str, problem: Option<&SourceProblem>) {
     for chat in sender.served() {
         let state = source.notices.entry(chat).or_default();
         let notice = state.next(problem.is_some(), Instant::now());
         let (text, silent) = match (notice, problem) {
-            (NextNotice::Started, Some(problem)) => (notices::source_trouble(name, problem), false),
+            (NextNotice::Started, Some(problem)) => (notices::source_problem(name, problem), false),
             (NextNotice::Resolved(had_been_open), _) => {
                 (notices::source_recovered(name, had_been_open), true)
             }
@@ -190,14 +196,14 @@ mod tests {
         let mut source = ObservedSource::new(start);
         let mut update = |frames, minutes: u64| {
             let now = start + Duration::from_secs(60 * minutes);
-            source.update(&status(frames, SourceState::Hearing), Some(SILENCE), now)
+            source.update(&status(frames, SourceState::Capturing), Some(SILENCE), now)
         };
         assert_eq!(update(0, 60), None);
         assert_eq!(update(7, 61), None);
         assert_eq!(update(7, 70), None);
-        assert_eq!(update(7, 71), Some(Trouble::Silent(SILENCE)));
+        assert_eq!(update(7, 71), Some(SourceProblem::Silent(SILENCE)));
         assert_eq!(update(8, 90), None);
-        assert_eq!(source.update(&status(8, SourceState::Hearing), None, start + SILENCE * 100), None);
+        assert_eq!(source.update(&status(8, SourceState::Capturing), None, start + SILENCE * 100), None);
     }
 
     #[test]
@@ -205,12 +211,12 @@ mod tests {
         let start = Instant::now();
         for in_log in [false, true] {
             let mut source = ObservedSource::new(start);
-            let silent = status(0, SourceState::Hearing);
+            let silent = status(0, SourceState::Capturing);
             let early = start + SILENCE / 2;
             assert!(!source.needs_log_search(&silent, Some(SILENCE), early));
             assert!(!source.needs_log_search(&silent, None, start + SILENCE));
             assert!(!source.needs_log_search(
-                &status(1, SourceState::Hearing),
+                &status(1, SourceState::Capturing),
                 Some(SILENCE),
                 start + SILENCE
             ));
@@ -219,7 +225,7 @@ mod tests {
             assert!(!source.needs_log_search(&silent, Some(SILENCE), start + SILENCE));
             assert_eq!(source.update(&silent, Some(SILENCE), early), None);
             let problem = source.update(&silent, Some(SILENCE), start + SILENCE);
-            assert_eq!(problem, in_log.then_some(Trouble::Silent(SILENCE)));
+            assert_eq!(problem, in_log.then_some(SourceProblem::Silent(SILENCE)));
         }
     }
 
@@ -227,8 +233,10 @@ mod tests {
     fn a_source_has_a_minute_to_open() {
         let start = Instant::now();
         let failed = || SourceState::Failed("it is gone".to_owned());
-        let late = Trouble::Failed("it is gone".to_owned());
-        for (condition, problem) in [(SourceState::Opening, Trouble::Unopened), (failed(), late.clone())] {
+        let late = SourceProblem::Failed("it is gone".to_owned());
+        for (condition, problem) in
+            [(SourceState::Opening, SourceProblem::Unopened), (failed(), late.clone())]
+        {
             let mut source = ObservedSource::new(start);
             let mut update = |condition: &SourceState, seconds| {
                 let now = start + Duration::from_secs(seconds);
@@ -237,11 +245,11 @@ mod tests {
             assert_eq!(update(&condition, 0), None);
             assert_eq!(update(&condition, 59), None);
             assert_eq!(update(&condition, 60), Some(problem));
-            assert_eq!(update(&SourceState::Hearing, 62), None);
+            assert_eq!(update(&SourceState::Capturing, 62), None);
             // A named pipe whose writer closed it has another minute; a source that was open fails at once.
             assert_eq!(update(&SourceState::Opening, 64), None);
             assert_eq!(update(&SourceState::Opening, 123), None);
-            assert_eq!(update(&SourceState::Opening, 124), Some(Trouble::Unopened));
+            assert_eq!(update(&SourceState::Opening, 124), Some(SourceProblem::Unopened));
             assert_eq!(update(&failed(), 126), Some(late.clone()));
         }
     }
@@ -252,8 +260,11 @@ mod tests {
         let mut source = ObservedSource::new(start);
         let failed = status(7, SourceState::Failed("the interface is gone".to_owned()));
         let why = "the interface is gone".to_owned();
-        assert_eq!(source.update(&failed, None, start), Some(Trouble::Failed(why)));
-        assert_eq!(source.update(&status(7, SourceState::Broken), None, start), Some(Trouble::Broken));
-        assert_eq!(source.update(&status(7, SourceState::Over), Some(SILENCE), start + SILENCE * 2), None);
+        assert_eq!(source.update(&failed, None, start), Some(SourceProblem::Failed(why)));
+        assert_eq!(
+            source.update(&status(7, SourceState::Crashed), None, start),
+            Some(SourceProblem::Crashed)
+        );
+        assert_eq!(source.update(&status(7, SourceState::Ended), Some(SILENCE), start + SILENCE * 2), None);
     }
 }

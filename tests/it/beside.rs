@@ -150,7 +150,8 @@ fn each_command_prints_beside_the_service_what_it_prints_without() {
 fn status_is_that_of_the_service_or_of_the_data_directory() {
     let mut box_ = Box::with_street();
     let beside = stdout(&box_.run(&["status"]));
-    for part in ["📟 probewatch ", "Running for ", "• stdin: hearing", "Probes: 3 (1 for any network)"] {
+    for part in ["📟 probewatch ", "Running for ", "• stdin: capturing", "Probes: 3 (1 for any network)"]
+    {
         assert!(beside.contains(part), "{part}: {beside}");
     }
     let json = box_.json(&["status", "--json"]);
@@ -163,7 +164,7 @@ fn status_is_that_of_the_service_or_of_the_data_directory() {
         (&json["probes"], &json["watches"], &json["disk_error"]),
         (&3.into(), &1.into(), &Value::Null)
     );
-    let totals = |text: &str| text[text.find("📡 Heard").unwrap()..].trim_end().to_owned();
+    let totals = |text: &str| text[text.find("📡 Captured").unwrap()..].trim_end().to_owned();
     box_.stop();
     let without = box_.run(&["status"]);
     assert!(without.status.success(), "{}", stderr(&without));

@@ -17,7 +17,7 @@ fn the_main_job(mode: Mode) {
     let Some(mut home) = Home::start(mode, |config| config) else { return };
 
     // Nothing was heard yet.
-    home.ask_until("/status", "hearing\n   no frame yet\n");
+    home.ask_until("/status", "capturing\n   no frame yet\n");
     assert!(home.ask(ALICE).plain.starts_with("🛎 No result found for device Alice's phone"));
     assert!(home.ask("Alicia").plain.contains("Alice's phone"), "a near name is offered");
 
@@ -76,7 +76,7 @@ fn the_main_job(mode: Mode) {
     assert!(home.ask("/watches").plain.contains("Depot 7"));
     assert!(home.ask("/unwatch Depot 7").plain.contains("No longer"));
     let status = home.ask("/status").plain;
-    assert!(status.contains("hearing\n   last frame ") && !status.contains("no frame yet"), "{status}");
+    assert!(status.contains("capturing\n   last frame ") && !status.contains("no frame yet"), "{status}");
     let menu = home.api.commands();
     assert!(menu.to_string().contains("\"watch\""), "{menu}");
 

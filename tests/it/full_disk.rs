@@ -94,10 +94,9 @@ fn notices(home: &Home) -> Vec<(bool, String)> {
     home.api.sent().iter().filter(|m| is_notice(m)).map(|m| (is_loud(m), m.plain.clone())).collect()
 }
 
-const STOPPED: &str = "⚠️ Recording has stopped: nothing can be written to disk (No space left on \
-                       device). What is heard meanwhile is kept in memory as far as it goes. Make \
-                       room, or mend the disk.";
-const RESUMED: &str = "✅ Recording runs again. Nothing was lost.";
+const STOPPED: &str = "⚠️ Recording has stopped: writing to disk fails (No space left on device). New probes are \
+                       kept in memory while there is room. Free some space, or fix the disk.";
+const RESUMED: &str = "✅ Recording works again. Nothing was lost.";
 
 /// What is told of a device, without how long ago that was.
 fn told_of(home: &Home, device: &str) -> String {
@@ -175,8 +174,8 @@ fn the_chat_says_once_that_recording_stopped_and_once_that_it_runs_again() {
 fn what_was_lost_is_told() {
     let text = |lost| probewatch::chat::views::notices::recording_resumed(lost).to_string();
     assert_eq!(text(0), RESUMED);
-    assert_eq!(text(1), "✅ Recording runs again. 1 probe was lost meanwhile.");
-    assert_eq!(text(312), "✅ Recording runs again. 312 probes were lost meanwhile.");
+    assert_eq!(text(1), "✅ Recording works again. 1 probe was lost meanwhile.");
+    assert_eq!(text(312), "✅ Recording works again. 312 probes were lost meanwhile.");
 }
 
 #[test]
@@ -188,7 +187,7 @@ fn what_was_over_before_telegram_could_be_told_is_not_told() {
     home.service.wait_for_log_event("notice_delayed", &[("chat", "1001")]);
     free(&disk, &home);
     home.api.set_down(false);
-    home.ask_until("/status", "hearing");
+    home.ask_until("/status", "capturing");
     assert_eq!(notices(&home), []);
     home.api.assert_clean();
 }

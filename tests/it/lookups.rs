@@ -218,7 +218,7 @@ fn who_asked_for_a_network_is_told_with_how_often() {
     let street = Street::new((0..12).flat_map(times).chain(others));
     let pages = street.pages("/ssid RNM0");
     let first = pages[0].text.to_string();
-    assert!(first.contains("\nProbe count: 78\nAsked for by 12 devices\n1. "), "{first}");
+    assert!(first.contains("\nProbe count: 78\nRequested by 12 devices\n1. "), "{first}");
     assert!(first.contains(&format!("1. {} (Apple): 12 times", device(11))), "{first}");
     assert!(pages[1].text.to_string().contains(&format!("12. {} (Apple): 1 time, ", device(0))));
     assert!(street.ask("/ssid RNM").text.to_string().contains("20 devices"));

@@ -169,7 +169,7 @@ fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
         let reply = api.wait_for_message_after(sent, |message| message.plain.contains("Sources")).plain;
         reply.contains("2 frames, restarted 1 time").then_some(reply)
     });
-    assert!(status.contains("attic: hearing") && status.contains("street: hearing"), "{status}");
+    assert!(status.contains("attic: capturing") && status.contains("street: capturing"), "{status}");
     assert!(!status.contains("⏰"), "{status}");
     let line = service.wait_for_log_event("monitoring_listening", &[]);
     let page = http::get(log_field(&line, "address").parse().unwrap(), "/metrics").unwrap().text();

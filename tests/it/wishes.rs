@@ -147,12 +147,12 @@ fn buttons_under_an_alert_do_what_they_say() {
     assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
     let said: Vec<String> = alert.buttons.iter().flatten().map(|button| talk.press(&button.data)).collect();
     assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
-    assert!(said[1].starts_with(&format!("✏️ What is {VAN} to be called?")), "{said:?}");
+    assert!(said[1].starts_with(&format!("✏️ Reply with a name for {VAN}.")), "{said:?}");
     assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
     assert_eq!(said[3], "👁 No longer watching for Depot*.");
-    assert_eq!(talk.press(&alert.buttons[1][1].data), "That is not watched any more.");
+    assert_eq!(talk.press(&alert.buttons[1][1].data), "That is no longer watched.");
     assert!(talk.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
-    assert_eq!(talk.press("frobnicate"), "This button is too old. Ask again for a new one.");
+    assert_eq!(talk.press("frobnicate"), "This button is too old. Send the command again for a new one.");
     talk.running.stop();
 }
 

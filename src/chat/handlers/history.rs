@@ -28,34 +28,34 @@ use crate::recorder::{History, ProbeFilter};
 const PROBE_PAGES: usize = 10;
 
 /// How long a device's newest probes are looked for.
-const LOOK_FOR: Duration = Duration::from_secs(5);
+const NEWEST_PROBES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two steps that are told.
 const STEP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Whose probes a chart is made of.
-struct Charted {
+struct ChartSource {
     title: String,
-    sought: ProbeFilter,
+    filter: ProbeFilter,
     /// As far as the state knows.
     last_probe: Option<Timestamp>,
 }
 
 /// Tells how far a reading is, and learns whether it is still wanted.
-struct Reading {
+struct ReadProgress {
     kind: ReplyKind,
     progress: Progress,
-    unwanted: CancellationToken,
-    told: Instant,
+    cancelled: CancellationToken,
+    last_report: Instant,
 }
 
-impl Reading {
+impl ReadProgress {
     fn at(&mut self, share: f64) -> ControlFlow<()> {
-        if self.unwanted.is_cancelled() {
+        if self.cancelled.is_cancelled() {
             return ControlFlow::Break(());
         }
-        if self.told.elapsed() >= STEP_INTERVAL {
-            self.told = Instant::now();
+        if self.last_report.elapsed() >= STEP_INTERVAL {
+            self.last_report = Instant::now();
             self.progress.report(ProgressStep { kind: self.kind, text: views::reading(share) });
         }
         ControlFlow::Continue(())
@@ -68,17 +68,19 @@ impl Chat {
         &self,
         kind: ReplyKind,
         progress: &Progress,
-        read: impl FnOnce(&History, &mut Reading) -> Result<T, String> + Send + 'static,
+        read: impl FnOnce(&History, &mut ReadProgress) -> Result<T, String> + Send + 'static,
     ) -> Result<(T, ReadPermit), Reply> {
-        let unwanted = CancellationToken::new();
-        let _ends_reading = unwanted.clone().drop_guard();
-        let mut reading = Reading { kind, progress: progress.clone(), unwanted, told: Instant::now() };
+        let cancelled = CancellationToken::new();
+        let _ends_reading = cancelled.clone().drop_guard();
+        let mut reading =
+            ReadProgress { kind, progress: progress.clone(), cancelled, last_report: Instant::now() };
         let history = self.recorder.history().clone();
         let wait = || progress.report(ProgressStep { kind, text: views::waiting_to_read() });
-        let turn = self.read_limiter.turn(kind, wait).await;
+        let permit = self.read_limiter.acquire(kind, wait).await;
         progress.report(ProgressStep { kind, text: views::reading(0.0) });
-        // The turn is the thread's: it reads on for a moment where nobody waits any more.
-        let read = tokio::task::spawn_blocking(move || read(&history, &mut reading).map(|made| (made, turn)));
+        // The permit is the thread's: it reads on for a moment where nobody waits any more.
+        let read =
+            tokio::task::spawn_blocking(move || read(&history, &mut reading).map(|made| (made, permit)));
         let outcome = read.await.unwrap_or_else(|_| Err(views::READING_BROKEN_OFF.to_owned()));
         outcome.map_err(|why| views::log_unreadable(&why).into())
     }
@@ -92,7 +94,9 @@ impl Chat {
         let state = self.recorder.state();
         match look_up(&state, query) {
             LookupResult::Device(report) => Ok(report),
-            other => Err(self.which_one(&state, &other, |address, label| action(address).button(label))),
+            other => {
+                Err(self.ambiguous_reply(&state, &other, |address, label| action(address).button(label)))
+            }
         }
     }
 
@@ -103,11 +107,11 @@ impl Chat {
         period: ChartPeriod,
         progress: &Progress,
     ) -> Reply {
-        let Charted { title, sought, last_probe } = match self.charted(subject, period) {
-            Ok(charted) => charted,
+        let ChartSource { title, filter, last_probe } = match self.chart_source(subject, period) {
+            Ok(chart_source) => chart_source,
             Err(answer) => return answer,
         };
-        let buttons = views::chart_buttons(period, |period| match &sought {
+        let buttons = views::chart_buttons(period, |period| match &filter {
             ProbeFilter::Addresses(addresses) => Some(Callback::ChartDevice(*addresses.first()?, period)),
             ProbeFilter::Network(ssid) => Some(Callback::ChartNetwork(ssid.clone(), period)),
         });
@@ -118,7 +122,7 @@ impl Chat {
             // Where the state knows that there is none, the log need not be read.
             if last_probe.is_none_or(|last_probe| last_probe >= from) {
                 let take = |_, probe: Probe| series.add(probe.corrected_time(), probe.signal_dbm);
-                let read = history.read(&sought, from, |share| reading.at(share), take);
+                let read = history.read(&filter, from, |share| reading.at(share), take);
                 read.map_err(|error| error.io().to_string())?;
             }
             let subtitle = views::chart_subtitle(series.probes(), period);
@@ -134,18 +138,18 @@ impl Chat {
     }
 
     /// Whose probes `subject` means, or the answer that tells of none.
-    fn charted(&self, subject: ChartSubject, period: ChartPeriod) -> Result<Charted, Reply> {
+    fn chart_source(&self, subject: ChartSubject, period: ChartPeriod) -> Result<ChartSource, Reply> {
         Ok(match subject {
             ChartSubject::Device(query) => {
                 let report = self.device_of(&query, |address| Callback::ChartDevice(address, period))?;
                 let title = report.title();
                 let last_probe = Some(report.device.last_probe);
-                Charted { title, sought: ProbeFilter::Addresses(report.addresses), last_probe }
+                ChartSource { title, filter: ProbeFilter::Addresses(report.addresses), last_probe }
             }
             ChartSubject::Network(ssid) => {
                 let network = self.recorder.state().networks().get(&ssid);
                 let last_probe = network.map(|network| network.last_probe);
-                Charted { title: format!("\"{ssid}\""), sought: ProbeFilter::Network(ssid), last_probe }
+                ChartSource { title: format!("\"{ssid}\""), filter: ProbeFilter::Network(ssid), last_probe }
             }
         })
     }
@@ -161,7 +165,7 @@ impl Chat {
         let (addresses, first_probe) = (report.addresses, report.device.first_probe);
         let newest = self.read_log(ReplyKind::Text, progress, move |history, reading| {
             let begun = Instant::now();
-            let go_on = || match begun.elapsed() < LOOK_FOR {
+            let go_on = || match begun.elapsed() < NEWEST_PROBES_TIMEOUT {
                 true => reading.at(0.0),
                 false => ControlFlow::Break(()),
             };
@@ -193,7 +197,7 @@ impl Chat {
         let title = report.title();
         let file = report.addresses.first().map(|address| format!("probes-{address}.csv").replace(':', ""));
         let first_probe = report.device.first_probe;
-        let (sought, name, limit) =
+        let (filter, name, limit) =
             (ProbeFilter::Addresses(report.addresses), report.name, self.read_limiter.document_limit());
         let table = self.read_log(ReplyKind::Document, progress, move |history, reading| {
             let in_words = |error: io::Error| error.to_string();
@@ -204,17 +208,17 @@ impl Chat {
                     written = table.push(offset, &probe, name.as_deref()).and_then(|()| table.end_row());
                 }
             };
-            let read = history.read(&sought, first_probe, |share| reading.at(share), take);
+            let read = history.read(&filter, first_probe, |share| reading.at(share), take);
             read.map_err(|error| error.io().to_string())?;
             written.and_then(|()| table.finish()).map(Rows::into_document).map_err(in_words)
         });
         match table.await {
-            Ok((Document { bytes, rows, is_cut }, turn)) => {
+            Ok((Document { bytes, rows, is_cut }, permit)) => {
                 let name = file.unwrap_or_else(|| "probes.csv".to_owned());
-                let room = turn.room_for(bytes.len());
+                let document_permit = permit.shrink_to(bytes.len());
                 Reply {
                     text: views::exported_probes(&title, rows, is_cut),
-                    file: Some(File::Document { name, bytes, room }),
+                    file: Some(File::Document { name, bytes, permit: document_permit }),
                     ..Reply::default()
                 }
             }
@@ -226,13 +230,13 @@ impl Chat {
     pub(in crate::chat) async fn export_networks(&self, chat: ChatId, progress: &Progress) -> Reply {
         let kind = ReplyKind::Document;
         let wait = || progress.report(ProgressStep { kind, text: views::waiting_to_read() });
-        let turn = self.read_limiter.turn(kind, wait).await;
+        let permit = self.read_limiter.acquire(kind, wait).await;
         match self.table_of_networks(chat) {
             Ok(Document { bytes, rows, is_cut }) => {
-                let (name, room) = ("networks.csv".to_owned(), turn.room_for(bytes.len()));
+                let (name, document_permit) = ("networks.csv".to_owned(), permit.shrink_to(bytes.len()));
                 Reply {
                     text: views::exported_networks(rows, is_cut),
-                    file: Some(File::Document { name, bytes, room }),
+                    file: Some(File::Document { name, bytes, permit: document_permit }),
                     ..Reply::default()
                 }
             }

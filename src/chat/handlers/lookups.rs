@@ -42,8 +42,8 @@ impl Chat {
     pub(in crate::chat) fn network(&self, ssid: &Ssid, page: u32) -> Reply {
         self.lookup_timings.time("network", || {
             let network = self.recorder.state().networks().get(ssid);
-            let askers = pagination::who_asked(&self.recorder, ssid, page);
-            views::who_asked(ssid, network, &askers, (Timestamp::now(), self.zone))
+            let requesters = pagination::requesters(&self.recorder, ssid, page);
+            views::requesters(ssid, network, &requesters, (Timestamp::now(), self.zone))
         })
     }
 

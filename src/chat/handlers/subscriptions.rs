@@ -137,7 +137,12 @@ impl Chat {
         let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
         let now = Timestamp::now();
         let mute = state.mutes().get(chat).filter(|mute| now < mute.until);
-        texts::watches(&texts::Wishes { watches, follows, ignored, mute }, page, chat, (now, self.zone))
+        texts::watches(
+            &texts::Subscriptions { watches, follows, ignored, mute },
+            page,
+            chat,
+            (now, self.zone),
+        )
     }
 
     /// Applies a preference.
@@ -158,7 +163,7 @@ impl Chat {
     }
 
     /// The answer that names no device, or several: with a button for each that may be meant.
-    pub(in crate::chat) fn which_one(
+    pub(in crate::chat) fn ambiguous_reply(
         &self,
         state: &State,
         found: &LookupResult,
@@ -209,13 +214,13 @@ impl Chat {
                 let split =
                     split.and_then(|(device, minutes)| Some((device.trim(), minutes.parse::<u64>().ok()?)));
                 let Some((device, minutes)) = split else {
-                    return Err(self.which_one(state, &not_found, to_follow));
+                    return Err(self.ambiguous_reply(state, &not_found, to_follow));
                 };
                 if !FOLLOW_MINUTES.contains(&minutes) {
                     return Err(texts::bad_follow_minutes(&FOLLOW_MINUTES).into());
                 }
-                let (_, addresses) =
-                    which_device(state, device).map_err(|found| self.which_one(state, &found, to_follow))?;
+                let (_, addresses) = which_device(state, device)
+                    .map_err(|found| self.ambiguous_reply(state, &found, to_follow))?;
                 (addresses, Some(Duration::from_secs(60 * minutes)))
             }
         };
@@ -231,9 +236,9 @@ impl Chat {
     pub(in crate::chat) async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
-            let device = device_meant(&state, query);
+            let device = meant_device(&state, query);
             let is_by = |by| state.follows().get(&device, by).is_some();
-            (wish_of(chat, is_by), shown_device(&state, &device), device)
+            (preference_owner(chat, is_by), shown_device(&state, &device), device)
         };
         match found {
             (PreferenceOwner::Nobody, ..) => texts::was_not_followed(&self.called(query)),
@@ -278,7 +283,7 @@ impl Chat {
                 Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
                 Err(found) => {
                     let to_ignore = |address, label: String| Callback::Ignore(address).button(label);
-                    return self.which_one(&state, &found, to_ignore);
+                    return self.ambiguous_reply(&state, &found, to_ignore);
                 }
             };
             let Some(device) = device else { return texts::no_such_device(query).into() };
@@ -295,9 +300,9 @@ impl Chat {
     async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
-            let device = device_meant(&state, query);
+            let device = meant_device(&state, query);
             let is_by = |by| state.mutes().ignored(&device, by).is_some();
-            (wish_of(chat, is_by), shown_device(&state, &device), device)
+            (preference_owner(chat, is_by), shown_device(&state, &device), device)
         };
         match found {
             (PreferenceOwner::Nobody, ..) => texts::was_not_ignored(&self.called(query)),
@@ -320,12 +325,12 @@ fn is_watched_by(state: &State, target: &WatchTarget, by: ChatId) -> bool {
 /// What the chat is told of, of what is `target`, besides its own watch on exactly that.
 fn remaining(state: &State, target: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
     if chat != ChatId::TERMINAL && is_watched_by(state, target, ChatId::TERMINAL) {
-        return Some(texts::RemainingWatch { by: target.clone(), is_terminals: true });
+        return Some(texts::RemainingWatch { by: target.clone(), from_terminal: true });
     }
     let WatchTarget::Network(ssid) = target else { return None };
     [chat, ChatId::TERMINAL].into_iter().find_map(|by| {
         let (_, pattern, _) = state.watches().patterns_of(ssid).find(|(watching, _, _)| *watching == by)?;
-        Some(texts::RemainingWatch { by: WatchTarget::Pattern(pattern.clone()), is_terminals: by != chat })
+        Some(texts::RemainingWatch { by: WatchTarget::Pattern(pattern.clone()), from_terminal: by != chat })
     })
 }
 
@@ -340,9 +345,9 @@ enum PreferenceOwner {
     },
 }
 
-fn wish_of(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceOwner {
-    let is_terminals = chat != ChatId::TERMINAL && is_by(ChatId::TERMINAL);
-    match (is_by(chat), is_terminals) {
+fn preference_owner(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceOwner {
+    let from_terminal = chat != ChatId::TERMINAL && is_by(ChatId::TERMINAL);
+    match (is_by(chat), from_terminal) {
         (true, remaining) => PreferenceOwner::Chat { remaining },
         (false, true) => PreferenceOwner::TerminalOnly,
         (false, false) => PreferenceOwner::Nobody,
@@ -350,7 +355,7 @@ fn wish_of(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceOwner {
 }
 
 /// The device that a wish is about: also one whose name no address has any more.
-fn device_meant(state: &State, query: &str) -> DeviceKey {
+fn meant_device(state: &State, query: &str) -> DeviceKey {
     let found = match which_device(state, query) {
         Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
         Err(_) => None,

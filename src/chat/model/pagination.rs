@@ -19,7 +19,7 @@ pub const PAGE_ENTRIES: usize = 10;
 const LAST_PAGE: u32 = 999;
 
 /// Parts of the devices that are looked at before the state is let go of.
-const PARTS_AT_ONCE: usize = 16;
+const SHARDS_PER_LOCK: usize = 16;
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,57 +94,57 @@ pub fn devices(
     page: u32,
 ) -> Page<ListedDevice> {
     let is_recent = |brief: &DeviceSummary| since.is_none_or(|since| brief.last_probe >= since);
-    gather(recorder, order, page, |row| row.summary().filter(is_recent))
+    collect_page(recorder, order, page, |row| row.summary().filter(is_recent))
 }
 
 /// A page of the devices that asked for a network, and how often all of them did.
-pub fn who_asked(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<ListedDevice>, u64) {
+pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<ListedDevice>, u64) {
     let network = SsidQuery::new(ssid);
     let mut sum = 0;
-    let askers = gather(recorder, SortOrder::MostProbes, page, |row| {
+    let requesters = collect_page(recorder, SortOrder::MostProbes, page, |row| {
         let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
         sum += probe_count;
         Some(DeviceSummary { probe_count, ..row.summary()? })
     });
-    (askers, sum)
+    (requesters, sum)
 }
 
 /// A page of the networks, those with most probes first.
 pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
     let state = recorder.state();
-    let mut greatest = Greatest::for_page(page);
+    let mut top = TopItems::for_page(page);
     for (ssid, network) in state.networks().iter() {
-        greatest.push((network.probe_count, network.last_probe, Reverse(ssid), network.first_probe));
+        top.push((network.probe_count, network.last_probe, Reverse(ssid), network.first_probe));
     }
-    greatest.into_page(page).map(|(probe_count, last_probe, Reverse(ssid), first_probe)| {
+    top.into_page(page).map(|(probe_count, last_probe, Reverse(ssid), first_probe)| {
         (ssid.clone(), Network { probe_count, first_probe, last_probe })
     })
 }
 
 /// A page of the devices of which `look` tells something.
-fn gather(
+fn collect_page(
     recorder: &RecorderHandle,
     order: SortOrder,
     page: u32,
-    mut look: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
+    mut summarize: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
 ) -> Page<ListedDevice> {
-    let mut named = Named::of(recorder.state().names());
-    let mut greatest = Greatest::for_page(page);
-    for first in (0..DEVICE_SHARDS).step_by(PARTS_AT_ONCE) {
+    let mut named = NameGroups::of(recorder.state().names());
+    let mut top = TopItems::for_page(page);
+    for first in (0..DEVICE_SHARDS).step_by(SHARDS_PER_LOCK) {
         let state = recorder.state();
-        for row in (first..first + PARTS_AT_ONCE).flat_map(|part| state.devices_of_shard(part)) {
-            let Some(brief) = look(row) else { continue };
+        for row in (first..first + SHARDS_PER_LOCK).flat_map(|part| state.devices_of_shard(part)) {
+            let Some(brief) = summarize(row) else { continue };
             let listed = Listed { address: row.address, further_addresses: 0, brief };
             match named.group_of(row.address) {
-                None => greatest.push(Ranked::new(order, listed)),
-                Some(group) => group.take_in(listed),
+                None => top.push(Ranked::new(order, listed)),
+                Some(group) => group.add(listed),
             }
         }
     }
     for listed in named.groups.iter().filter_map(|group| group.listed) {
-        greatest.push(Ranked::new(order, listed));
+        top.push(Ranked::new(order, listed));
     }
-    greatest.into_page(page).map(|Ranked { listed, .. }| ListedDevice {
+    top.into_page(page).map(|Ranked { listed, .. }| ListedDevice {
         name: named.group_of(listed.address).map(|group| group.name.clone()),
         address: listed.address,
         further_addresses: listed.further_addresses as usize,
@@ -173,41 +173,41 @@ impl Listed {
 }
 
 /// The addresses that have a name, by that name.
-struct Named {
-    groups: Vec<Group>,
-    /// The places in `groups`.
-    places: HashMap<MacAddr, usize>,
+struct NameGroups {
+    groups: Vec<NameGroup>,
+    /// The group_of_address in `groups`.
+    group_of_address: HashMap<MacAddr, usize>,
 }
 
 /// All addresses that share a name.
-struct Group {
+struct NameGroup {
     name: String,
     /// Those that are listed, as one.
     listed: Option<Listed>,
 }
 
-impl Named {
+impl NameGroups {
     fn of(names: &Names) -> Self {
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups: Vec<NameGroup> = Vec::new();
         let mut by_name: HashMap<String, usize> = HashMap::new();
-        let places = names.iter().map(|(address, name)| {
-            let place = *by_name.entry(fold_case(name)).or_insert_with(|| {
-                groups.push(Group { name: name.to_owned(), listed: None });
+        let group_of_address = names.iter().map(|(address, name)| {
+            let index = *by_name.entry(fold_case(name)).or_insert_with(|| {
+                groups.push(NameGroup { name: name.to_owned(), listed: None });
                 groups.len() - 1
             });
-            (address, place)
+            (address, index)
         });
-        let places = places.collect();
-        Self { groups, places }
+        let group_of_address = group_of_address.collect();
+        Self { groups, group_of_address }
     }
 
-    fn group_of(&mut self, address: MacAddr) -> Option<&mut Group> {
-        self.groups.get_mut(*self.places.get(&address)?)
+    fn group_of(&mut self, address: MacAddr) -> Option<&mut NameGroup> {
+        self.groups.get_mut(*self.group_of_address.get(&address)?)
     }
 }
 
-impl Group {
-    fn take_in(&mut self, listed: Listed) {
+impl NameGroup {
+    fn add(&mut self, listed: Listed) {
         match &mut self.listed {
             Some(known) => known.merge(listed),
             None => self.listed = Some(listed),
@@ -249,8 +249,8 @@ impl Ord for Ranked {
     }
 }
 
-/// The greatest of what is pushed: as many as the pages up to one hold, and at times twice as many.
-struct Greatest<T> {
+/// The top of what is pushed: as many as the pages up to one hold, and at times twice as many.
+struct TopItems<T> {
     limit: usize,
     kept: Vec<T>,
     /// What is less than this is none of them.
@@ -258,7 +258,7 @@ struct Greatest<T> {
     total: usize,
 }
 
-impl<T: Ord + Copy> Greatest<T> {
+impl<T: Ord + Copy> TopItems<T> {
     fn for_page(page: u32) -> Self {
         let limit = (page.min(LAST_PAGE) as usize + 1) * PAGE_ENTRIES;
         Self { limit, kept: Vec::new(), least: None, total: 0 }
@@ -292,7 +292,7 @@ impl<T: Ord + Copy> Greatest<T> {
     }
 }
 
-/// Leaves the greatest `count` items, in no order; how many there are then.
+/// Leaves the top `count` items, in no order; how many there are then.
 fn keep_greatest<T: Ord + Copy>(items: &mut Vec<T>, count: usize) -> usize {
     if (1..items.len()).contains(&count) {
         items.select_nth_unstable_by_key(count - 1, |item| Reverse(*item));
@@ -309,11 +309,11 @@ mod tests {
     fn a_page_is_as_of_the_sorted_whole() {
         for total in [0_usize, 1, 10, 11, 95, 10_007] {
             for page in [0_u32, 1, 9, 10, u32::MAX] {
-                let mut greatest = Greatest::for_page(page);
-                (0..total).for_each(|number| greatest.push(number * 37 % 20_011));
+                let mut top = TopItems::for_page(page);
+                (0..total).for_each(|number| top.push(number * 37 % 20_011));
                 let mut all: Vec<usize> = (0..total).map(|number| number * 37 % 20_011).collect();
                 all.sort_by_key(|number| Reverse(*number));
-                let found = greatest.into_page(page);
+                let found = top.into_page(page);
                 let shown: Vec<usize> =
                     all.chunks(PAGE_ENTRIES).nth(found.number as usize).unwrap_or_default().to_vec();
                 assert_eq!((found.total, &found.entries), (total, &shown), "page {page} of {total}");

@@ -33,39 +33,42 @@ impl ListedChat {
 
 /// The one line that a stranger gets.
 pub fn stranger(chat: ChatId) -> Text {
-    Text::plain("This bot is private. Its owner can let this chat in, by an invitation or by its number: ")
+    Text::plain("This bot is private. Ask its owner for an invitation; this chat's ID is ")
         .code(chat)
+        .then(".")
 }
 
 /// The first words to a chat that let itself in.
 pub fn paired(role: Role) -> Text {
     match role {
         Role::Owner => Text::plain(
-            "🔑 This bot is yours now. /invite lets other chats in, /chats lists and removes them. /help says \
-             what can be asked.",
+            "🔑 You now own this bot. Use /invite to give others access, /chats to manage it, /help for all \
+             commands.",
         ),
-        Role::Member => Text::plain("👋 This chat is let in. /help says what can be asked."),
+        Role::Member => Text::plain("👋 This chat now has access. Use /help for all commands."),
     }
 }
 
 /// The answer to an owner's code in a group.
 pub fn owner_is_a_person() -> Text {
-    Text::plain("❌ This code makes a person the owner, and not a group. Send it to me in a private chat.")
+    Text::plain("❌ Owner codes only work in a private chat with me. Send it there.")
 }
 
 /// A code for another chat, good for so many hours.
 pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
     let whom = match role {
-        Role::Owner => "🎟 Who opens this first, in a private chat, owns the bot as you do",
-        Role::Member => "🎟 Who opens this first is let in",
+        Role::Owner => "🎟 The first person to open this link, in a private chat, becomes an owner like you",
+        Role::Member => "🎟 The first person to open this link gets access",
     };
     let text = Text::plain(format_args!(
-        "{whom}. It is good once, for {hours} hours.\nhttps://t.me/{bot}?start={code}"
+        "{whom}. It works once, for {hours} hours.\nhttps://t.me/{bot}?start={code}"
     ));
     match role {
         Role::Owner => text,
         Role::Member => text
-            .then(format_args!("\n\nFor a group:\nhttps://t.me/{bot}?startgroup={code}\nor there: "))
+            .then(format_args!(
+                "\n\nTo add a group:\nhttps://t.me/{bot}?startgroup={code}\nor send this there: "
+            ))
             .code(format_args!("/start@{bot} {code}")),
     }
 }
@@ -73,7 +76,7 @@ pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
 /// The answer to `/invite` where the system gives no random numbers.
 pub fn no_code(why: &str) -> Text {
     Text::plain(format_args!(
-        "❌ No code could be made, since the system gives no random numbers: {}. Try again later.",
+        "❌ I cannot create a code: the system provides no random numbers ({}). Try again later.",
         printable(why)
     ))
 }
@@ -81,42 +84,36 @@ pub fn no_code(why: &str) -> Text {
 /// The answer to `/invite` when no chat more can let itself in.
 pub fn too_many_chats(limit: usize) -> Text {
     Text::plain(format_args!(
-        "❌ {limit} chats have let themselves in already, which is the most. Remove one first: /chats"
+        "❌ {limit} chats have access already, which is the limit. Remove one first: /chats"
     ))
 }
 
 /// The answer to an owner's command in a group.
 pub(in crate::chat) fn in_private_only(command: &Command) -> Text {
-    Text::plain(format_args!(
-        "❌ /{} is for owners, in a private chat with me. Write it there.",
-        command.name
-    ))
+    Text::plain(format_args!("❌ /{} only works in a private chat with me. Send it there.", command.name))
 }
 
 /// The answer to an owner's command by someone else.
 pub(in crate::chat) fn for_owners_only(command: &Command) -> Text {
-    Text::plain(format_args!(
-        "❌ /{} is for the owner of this bot only. Ask whoever let you in.",
-        command.name
-    ))
+    Text::plain(format_args!("❌ Only the bot's owner can use /{}. Ask whoever invited you.", command.name))
 }
 
 /// The answer to an owner's command where there is none.
 pub(in crate::chat) fn nobody_owns(command: &Command) -> Text {
     Text::plain(format_args!(
-        "❌ /{} is for owners, and nobody owns this bot yet. Open the link in its log, or name an owner in \
-         telegram.owners of the configuration.",
+        "❌ /{} is for owners, and nobody owns this bot yet. Open the link in the service's log, or add an owner \
+         to telegram.owners in the configuration.",
         command.name
     ))
 }
 
 /// The list of chats.
 pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
-    let text = Text::default().bold("👥 Chats that are served").list(chats.iter().map(|listed| {
+    let text = Text::default().bold("👥 Chats with access").list(chats.iter().map(|listed| {
         let role = if listed.role == Role::Owner { ", owner" } else { "" };
         let since = match listed.since {
             Some(since) => format!(", since {}", shown_time(since, zone)),
-            None => ", by the configuration".to_owned(),
+            None => ", from the configuration".to_owned(),
         };
         let name = listed.name.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
         Text::plain(name).code(listed.chat).then(format_args!("{role}{since}"))
@@ -125,7 +122,7 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
         return text;
     }
     text.then(
-        "\n\nChats that the configuration names are taken out there: telegram.owners and telegram.chats.",
+        "\n\nTo remove a chat that comes from the configuration, edit telegram.owners or telegram.chats there.",
     )
 }
 
@@ -141,10 +138,10 @@ pub fn removal_buttons(chats: &[ListedChat]) -> Vec<Vec<Button>> {
 
 /// The question before a chat is removed, with buttons for yes and no.
 pub fn confirm_removal(listed: &ListedChat) -> Reply {
-    let leaves = if listed.chat.0 < 0 { " I leave it." } else { "" };
-    let text = Text::plain(format_args!("Remove {} (", listed.title())).code(listed.chat).then(format_args!(
-        ")? It gets no answer any more, and what it watches and what waits for it is forgotten.{leaves}"
-    ));
+    let leaves = if listed.chat.0 < 0 { " I will leave it." } else { "" };
+    let text = Text::plain(format_args!("Remove {} (", listed.title()))
+        .code(listed.chat)
+        .then(format_args!(")? It loses access, its watches and its pending alerts.{leaves}"));
     let buttons = [Callback::RemoveChat(listed.chat).button("Remove"), Callback::Chats.button("Keep")];
     Reply { text, buttons: vec![buttons.into_iter().flatten().collect()], ..Reply::default() }
 }
@@ -152,11 +149,11 @@ pub fn confirm_removal(listed: &ListedChat) -> Reply {
 /// The first line over the list after a chat was removed. Unless the bot `has_left` it, someone there must
 /// put it out.
 pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
-    let text = Text::plain(format_args!("✅ {} is removed.", listed.title()));
+    let text = Text::plain(format_args!("✅ Removed {}.", listed.title()));
     match has_left {
         true => text,
         false => text.then(
-            " I could not leave it: Telegram did not answer. I say nothing there; take me out of it by hand.",
+            " I could not leave it, since Telegram did not answer. I will stay silent there; please remove me from it.",
         ),
     }
 }
@@ -164,11 +161,11 @@ pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
 /// Why a button of `/chats` does nothing, in a few words.
 pub mod refused {
     /// The chat is gone.
-    pub const NOT_THERE: &str = "That chat is not served any more.";
+    pub const NOT_THERE: &str = "That chat no longer has access.";
     /// The configuration names it.
-    pub const CONFIGURED: &str = "The configuration names that chat: remove it from telegram.chats.";
+    pub const CONFIGURED: &str = "That chat comes from the configuration: remove it from telegram.chats.";
     /// It is the last owner.
-    pub const LAST_OWNER: &str = "You are the last owner. Make another one first: /invite owner";
+    pub const LAST_OWNER: &str = "You are the last owner. Add another one first: /invite owner";
     /// Whoever pressed it is no owner, or not in a private chat.
-    pub const NOT_YOURS: &str = "Only owners may do that, in a private chat.";
+    pub const NOT_YOURS: &str = "Only owners can do that, in a private chat.";
 }

@@ -20,13 +20,13 @@ use crate::vendor::{self, Vendor};
 const MUTE_MINUTES: u32 = 60;
 
 /// Watches that a message about several alerts has buttons to stop.
-const STOPS: usize = 3;
+const MAX_UNWATCH_BUTTONS: usize = 3;
 
 /// Characters of a network on a button.
 const LABEL_LENGTH: usize = 40;
 
 /// An alert that waits, with the name of its device.
-pub type Waiting<'a> = (Offset, &'a Alert, Option<&'a str>);
+pub type PendingAlert<'a> = (Offset, &'a Alert, Option<&'a str>);
 
 /// Many alerts as one message.
 pub struct Digest {
@@ -55,40 +55,40 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
         (Some(Presence::Arrived { silent_seconds }), _) => {
             Text::plain(format_args!("📣 {at} has arrived{}", after_silence(*silent_seconds)))
         }
-        (None, Some(asked)) => Text::plain(format_args!("📣 {at} probed for SSID \"{}\"", asked.ssid)),
-        (None, None) => Text::plain(format_args!("📣 {at} was heard")),
-    };
-    if let Some(asked) = &alert.watch_match {
-        if alert.presence.is_some() {
-            text = text.then(format_args!("\nIt probed for SSID \"{}\"", asked.ssid));
+        (None, Some(watch_match)) => {
+            Text::plain(format_args!("📣 {at} probed for SSID \"{}\"", watch_match.ssid))
         }
-        text = text.join(why(asked));
+        (None, None) => Text::plain(format_args!("📣 {at} was seen")),
+    };
+    if let Some(watch_match) = &alert.watch_match {
+        if alert.presence.is_some() {
+            text = text.then(format_args!("\nIt probed for SSID \"{}\"", watch_match.ssid));
+        }
+        text = text.join(why(watch_match));
     }
     if let Some(facts) = facts(alert) {
         text = text.then(format_args!("\n{facts}"));
     }
     if let Some(WatchMatch { suppressed: count @ 1.., .. }) = alert.watch_match {
-        text = text.then(format_args!(
-            "\n{} of this device for this SSID went unannounced since the last alert.",
-            counted(count, "more probe", "more probes")
-        ));
+        text = text
+            .then(format_args!("\n{} since the last alert.", counted(count, "more probe", "more probes")));
     }
     Reply { buttons: buttons(alert, name), ..Reply::from(text) }
 }
 
 fn after_silence(silent_seconds: Option<u64>) -> String {
     match silent_seconds {
-        Some(seconds) => format!(" after a silence of {}", shown_duration(Duration::from_secs(seconds))),
-        None => ": it was never heard before".to_owned(),
+        Some(seconds) => format!(" after {} of silence", shown_duration(Duration::from_secs(seconds))),
+        None => ", for the first time".to_owned(),
     }
 }
 
-fn why(asked: &WatchMatch) -> Text {
-    let by = asked
+fn why(watch_match: &WatchMatch) -> Text {
+    let by = watch_match
         .pattern
         .as_ref()
         .map_or(String::new(), |pattern| format!(" by {}", printable(pattern.as_str())));
-    let reason = asked.reason.as_deref().map_or("no reason was given".to_owned(), printable);
+    let reason = watch_match.reason.as_deref().map_or("no reason was given".to_owned(), printable);
     Text::plain(format_args!("\nThis SSID is being tracked{by} because: {reason}"))
 }
 
@@ -111,7 +111,7 @@ fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
     let source = alert.source;
     let naming = if name.is_none() { name_button(source) } else { None };
     let stop = match &alert.watch_match {
-        Some(asked) => Callback::unwatch(&watch_of(asked)).button("✋ Stop watching"),
+        Some(watch_match) => Callback::unwatch(&watch_of(watch_match)).button("✋ Stop watching"),
         None => unfollow_button(source),
     };
     let rows = [[mute_button(), naming], [ignore_button(source), stop]];
@@ -131,10 +131,10 @@ fn unfollow_button(source: MacAddr) -> Option<Button> {
 }
 
 /// What is watched, of which the alert tells.
-fn watch_of(asked: &WatchMatch) -> WatchTarget {
-    match &asked.pattern {
+fn watch_of(watch_match: &WatchMatch) -> WatchTarget {
+    match &watch_match.pattern {
         Some(pattern) => WatchTarget::Pattern(pattern.clone()),
-        None => WatchTarget::Network(asked.ssid.clone()),
+        None => WatchTarget::Network(watch_match.ssid.clone()),
     }
 }
 
@@ -145,16 +145,16 @@ fn device_address(alert: &Alert, name: Option<&str>) -> MacAddr {
 
 /// What an entry of a digest is about: whatever is told of the same device and the same network is one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Subject<'a> {
+enum EntryKey<'a> {
     Network(Option<&'a str>, MacAddr, &'a Ssid),
     Presence(Option<&'a str>, MacAddr),
 }
 
-impl<'a> Subject<'a> {
+impl<'a> EntryKey<'a> {
     fn of(alert: &'a Alert, name: Option<&'a str>) -> Self {
         let address = device_address(alert, name);
         match (&alert.presence, &alert.watch_match) {
-            (None, Some(asked)) => Self::Network(name, address, &asked.ssid),
+            (None, Some(watch_match)) => Self::Network(name, address, &watch_match.ssid),
             _ => Self::Presence(name, address),
         }
     }
@@ -171,16 +171,16 @@ struct Entry<'a> {
 /// Alerts as one message under a headline for so many, cut between entries to what fits into it; `now` is today.
 /// With `all`, the rest is told as a number; else it is left for a following message.
 pub fn digest(
-    alerts: &[Waiting<'_>],
+    alerts: &[PendingAlert<'_>],
     headline: fn(usize) -> String,
     all: bool,
     (now, zone): (Timestamp, Tz),
 ) -> Digest {
     let mut entries: Vec<Entry<'_>> = Vec::new();
-    let mut places: BTreeMap<Subject<'_>, usize> = BTreeMap::new();
+    let mut places: BTreeMap<EntryKey<'_>, usize> = BTreeMap::new();
     for &(offset, alert, name) in alerts {
-        let place = *places.entry(Subject::of(alert, name)).or_insert(entries.len());
-        let probes = 1 + alert.watch_match.as_ref().map_or(0, |asked| asked.suppressed);
+        let place = *places.entry(EntryKey::of(alert, name)).or_insert(entries.len());
+        let probes = 1 + alert.watch_match.as_ref().map_or(0, |watch_match| watch_match.suppressed);
         match entries.get_mut(place) {
             Some(entry) => {
                 if entry.alert.time <= alert.time {
@@ -218,7 +218,7 @@ pub fn digest(
 }
 
 /// The buttons under several alerts: those of an alert by itself, as far as there are few of each.
-fn digest_buttons(told: &[Waiting<'_>]) -> Vec<Vec<Button>> {
+fn digest_buttons(told: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
     let devices: BTreeSet<(Option<&str>, MacAddr)> =
         told.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
     let mut rows = vec![vec![mute_button()]];
@@ -236,7 +236,7 @@ fn digest_buttons(told: &[Waiting<'_>]) -> Vec<Vec<Button>> {
         if !watched.contains(&target) {
             watched.push(target);
         }
-        if watched.len() > STOPS {
+        if watched.len() > MAX_UNWATCH_BUTTONS {
             watched.clear();
             break;
         }
@@ -262,12 +262,12 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
         Some(Presence::Left { .. }) => text = text.then(" has left"),
         None => {}
     }
-    if let Some(asked) = &alert.watch_match {
-        text = text.then(format_args!(" → \"{}\"", asked.ssid));
+    if let Some(watch_match) = &alert.watch_match {
+        text = text.then(format_args!(" → \"{}\"", watch_match.ssid));
         if *probes > 1 {
             text = text.then(format_args!(" ({probes}×)"));
         }
-        if let Some(reason) = &asked.reason {
+        if let Some(reason) = &watch_match.reason {
             text = text.then(format_args!(": {}", printable(reason)));
         }
     }
@@ -284,7 +284,7 @@ pub fn burst_headline(count: usize) -> String {
 
 /// The headline over what came in the quiet hours.
 pub fn quiet_headline(count: usize) -> String {
-    format!("Good morning. {} in the quiet hours:", counted(count as u64, "alert", "alerts"))
+    format!("Good morning. {} during quiet hours:", counted(count as u64, "alert", "alerts"))
 }
 
 /// The message in place of alerts that were too many, or waited too long, to be sent one by one. It stands
@@ -293,14 +293,14 @@ pub fn overflow(overflow: &Overflow) -> Text {
     let networks = counted(overflow.networks(), "network", "networks");
     let at_least = if overflow.networks() < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
     Text::plain(format_args!(
-        "📣 … and {} more, {at_least}{networks}: alerts that were too many at a time, or waited too long, to \
-         be sent one by one. Look-ups know of every probe.",
+        "📣 … and {} more, for {at_least}{networks}: too many at once, or too old, to send one by one. Every probe \
+         is recorded.",
         overflow.count()
     ))
 }
 
 /// The message at the end of a mute that kept alerts back.
-pub fn mute_over(swallowed: u64) -> Text {
-    let came = counted(swallowed, "alert was", "alerts were");
-    Text::plain(format_args!("🔔 No longer muted. {came} kept back; look-ups know of every probe."))
+pub fn mute_over(suppressed: u64) -> Text {
+    let alerts = counted(suppressed, "alert was", "alerts were");
+    Text::plain(format_args!("🔔 No longer muted. {alerts} suppressed meanwhile; every probe is recorded."))
 }

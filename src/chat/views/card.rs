@@ -34,11 +34,11 @@ pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
     match found {
         LookupResult::Device(report) => card(report, now, zone),
         LookupResult::Ambiguous(names) => {
-            Text::plain("🤔 Several devices have that in their name. Which one?")
+            Text::plain("🤔 Several devices have that in their name. Which one do you mean?")
                 .list(names.iter().map(|name| Text::default().code(printable(name))))
         }
         LookupResult::NeverSeen { device } => Text::plain(format_args!(
-            "🛎 No result found for device {}\nIt has a name, but was not heard so far.",
+            "🛎 No result found for device {}\nIt has a name but has not been seen yet.",
             printable(device)
         )),
         LookupResult::NotFound { device, near } => {
@@ -122,7 +122,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     if device.probe_count >= HABIT
         && let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone)
     {
-        text = text.then(format_args!("\nBusiest hour: mostly around {hour}"));
+        text = text.then(format_args!("\nBusiest hour: around {hour}"));
     }
     if let Some(signal) = device.signal {
         text = text.then(format_args!("\nSignal: {} dBm", signal.last_dbm));
@@ -133,7 +133,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     text = text.join(addresses(report)).then(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
     if device.probes_for_further_ssids > 0 {
         text = text.then(format_args!(
-            " (and {} for further ones)",
+            " (and {} for others)",
             counted(device.probes_for_further_ssids, "probe", "probes")
         ));
     }
@@ -172,7 +172,7 @@ fn addresses(report: &DeviceReport) -> Text {
         };
     };
     Text::plain(match vendor::of(*address) {
-        Vendor::Random => "\nVendor: random address, the device uses others at other times".to_owned(),
+        Vendor::Random => "\nVendor: random address (the device changes it from time to time)".to_owned(),
         Vendor::Known(name) => format!("\nVendor: {name}"),
         Vendor::Unknown => "\nVendor: unknown".to_owned(),
     })

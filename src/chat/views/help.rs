@@ -6,7 +6,7 @@ use crate::text::{Text, printable};
 pub(in crate::chat) fn start() -> Text {
     Text::default()
         .bold("📡 probewatch")
-        .then("\nI hear which Wi-Fi networks the devices around ask for, and remember it.\n\n")
+        .then("\nI record which Wi-Fi networks nearby devices look for.\n\n")
         .join(help(false))
 }
 
@@ -14,14 +14,14 @@ pub(in crate::chat) fn start() -> Text {
 pub(in crate::chat) fn help(to_owner: bool) -> Text {
     let text = Text::default()
         .bold("Look up")
-        .then("\nSend me a device: its name, a part of it, or a MAC address such as ")
+        .then("\nSend me a device: its name, part of its name, or its MAC address, such as ")
         .code("a4:83:e7:4e:39:15")
         .then(".");
     let group = |text, group| command_group(text, group, to_owner);
     let (owners, all): (Vec<_>, Vec<_>) =
         CommandGroup::ALL.into_iter().partition(|group| *group == CommandGroup::Owners);
     let text = all.into_iter().fold(text, group);
-    let text = text.then("\n\nAn SSID with spaces goes in quotes: ").code("/watch \"My network\" it is mine");
+    let text = text.then("\n\nPut an SSID with spaces in quotes: ").code("/watch \"My network\" it is mine");
     owners.into_iter().fold(text, group)
 }
 
@@ -47,7 +47,7 @@ pub(in crate::chat) fn unknown_command(name: &str, nearest: Option<&Command>) ->
     let text = Text::plain(format_args!("❌ There is no command /{}.", printable(name)));
     match nearest {
         Some(nearest) => text.then(format_args!(" Did you mean /{}?", nearest.name)),
-        None => text.then(" /help lists all."),
+        None => text.then(" /help lists all commands."),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::text::{Text, printable};
 
 /// That others are read for first.
 pub(in crate::chat) fn waiting_to_read() -> Text {
-    Text::plain("⏳ Waiting for a turn: I am reading for others, who asked first.")
+    Text::plain("⏳ Waiting: I am still reading the log for others.")
 }
 
 /// How far a reading is, from 0 to 1.
@@ -25,13 +25,13 @@ pub(in crate::chat) fn reading(share: f64) -> Text {
 
 pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
     Text::plain(format_args!(
-        "❌ The log could not be read: {}. Try again; /status tells how the disk is doing.",
+        "❌ The log could not be read: {}. Try again; /status shows whether the disk has a problem.",
         reason(why)
     ))
 }
 
 /// Why the log could not be read, where a fault of this program is why.
-pub(in crate::chat) const READING_BROKEN_OFF: &str = "the reading was broken off";
+pub(in crate::chat) const READING_BROKEN_OFF: &str = "reading was interrupted";
 
 /// The line below a chart's title.
 pub(in crate::chat) fn chart_subtitle(probes: u64, period: ChartPeriod) -> String {
@@ -49,7 +49,7 @@ fn the_last(period: ChartPeriod) -> &'static str {
 /// What stands in a chart.
 pub(in crate::chat) fn chart_words<'a>(title: &'a str, subtitle: &'a str) -> Words<'a> {
     let (per_hour, per_day) = ("Probes per hour", "Per day");
-    Words { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "Nothing heard" }
+    Words { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "No probes" }
 }
 
 /// What stands under a chart.
@@ -77,7 +77,7 @@ pub(in crate::chat) fn probes(
 ) -> Reply {
     let head = Text::default().bold(format_args!("📋 Newest probes of {}", printable(title)));
     if page.entries.is_empty() {
-        return head.then("\nThe log has none any more.").into();
+        return head.then("\nThe log no longer has any.").into();
     }
     let mut text = page.entries.iter().fold(head, |text, probe| {
         let signal = probe.signal_dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
@@ -107,21 +107,21 @@ pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) 
     match is_cut {
         false => text,
         true => text
-            .then(", the newest: all of them are too many for one document. On the box itself, ")
+            .then(", the newest only, since one document cannot hold all of them. For all of them, run ")
             .code("probewatch export events")
-            .then(" writes all."),
+            .then(" on the server."),
     }
 }
 
 /// What goes with the table of `written` networks; where `is_cut`, there are more.
 pub(in crate::chat) fn exported_networks(written: u64, is_cut: bool) -> Text {
     if written == 0 {
-        return Text::plain("🗂 No network was asked for by name so far.");
+        return Text::plain("🗂 No device has looked for a network by name yet.");
     }
     let text =
-        Text::plain(format_args!("🗂 {}, most asked for first", counted(written, "network", "networks")));
+        Text::plain(format_args!("🗂 {}, most requested first", counted(written, "network", "networks")));
     match is_cut {
         false => text,
-        true => text.then("; all of them are too many for one document."),
+        true => text.then("; one document cannot hold all of them."),
     }
 }

@@ -21,14 +21,15 @@ const ROW: usize = 5;
 
 /// The devices that were heard, newest first.
 pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
-    let head = Text::default().bold(format_args!("📱 Devices, newest first{}", place(page)));
+    let head = Text::default().bold(format_args!("📱 Devices, last heard first{}", place(page)));
     list_of_devices(head, page, now, Callback::Devices)
 }
 
 /// The devices that were heard within the last minutes.
 pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Timestamp) -> Reply {
     let within = the_last(minutes);
-    let head = Text::default().bold(format_args!("📍 Heard in {within}, strongest first{}", place(page)));
+    let head =
+        Text::default().bold(format_args!("📍 Heard in {within}, strongest signal first{}", place(page)));
     list_of_devices(head, page, now, |page| Callback::Nearby(minutes, page))
 }
 
@@ -44,7 +45,7 @@ fn the_last(minutes: u32) -> String {
 
 /// The devices with most probes.
 pub(in crate::chat) fn top(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
-    let head = Text::default().bold(format_args!("🏆 Devices with most probes{}", place(page)));
+    let head = Text::default().bold(format_args!("🏆 Devices with the most probes{}", place(page)));
     list_of_devices(head, page, now, Callback::Top)
 }
 
@@ -55,7 +56,7 @@ fn list_of_devices(
     turn: impl Fn(u32) -> Callback,
 ) -> Reply {
     if page.entries.is_empty() {
-        return head.then("\nNo device was heard.").into();
+        return head.then("\nNo devices yet.").into();
     }
     let text = numbered(head, page, |entry| {
         let ListedDevice { brief, .. } = entry;
@@ -87,9 +88,9 @@ pub(in crate::chat) fn networks(
     is_watched: impl Fn(&Ssid) -> bool,
     now: Timestamp,
 ) -> Reply {
-    let head = Text::default().bold(format_args!("📶 Networks, most asked for first{}", place(page)));
+    let head = Text::default().bold(format_args!("📶 Most requested networks{}", place(page)));
     if page.entries.is_empty() {
-        return head.then("\nNo network was asked for by name.").into();
+        return head.then("\nNo device has looked for a network by name yet.").into();
     }
     let text = numbered(head, page, |(ssid, network)| {
         let mark = if is_watched(ssid) { "👁 " } else { "" };
@@ -97,7 +98,9 @@ pub(in crate::chat) fn networks(
         let text = Text::plain(mark).code(ssid);
         text.then(format_args!(": {asked}, last {}", ago(network.last_probe, now)))
     });
-    let text = text.then("\n\n👁 and a number: watch that network. /ssid SSID tells who asked for one.");
+    let text = text.then(
+        "\n\nPress 👁 with a number to watch that network. /ssid SSID lists the devices that look for it.",
+    );
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
         Some(Callback::WatchListed(ssid.clone(), page.number)).filter(|_| !is_watched(ssid))
     });
@@ -106,7 +109,7 @@ pub(in crate::chat) fn networks(
 
 /// Who asked for a network; `network` is what is known of it, `sum` are the probes for it of the devices
 /// that are known.
-pub(in crate::chat) fn who_asked(
+pub(in crate::chat) fn requesters(
     ssid: &Ssid,
     network: Option<Network>,
     (page, sum): &(Page<ListedDevice>, u64),
@@ -119,12 +122,12 @@ pub(in crate::chat) fn who_asked(
     let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", place(page)));
     head = match network {
         Some(network) => head
-            .then(format_args!("\nFirst asked for: {}", when(network.first_probe)))
-            .then(format_args!("\nLast asked for: {}", when(network.last_probe)))
+            .then(format_args!("\nFirst request: {}", when(network.first_probe)))
+            .then(format_args!("\nLast request: {}", when(network.last_probe)))
             .then(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
         None => head.then(format_args!("\nProbe count: {sum}")),
     };
-    head = head.then(format_args!("\nAsked for by {}", counted(page.total as u64, "device", "devices")));
+    head = head.then(format_args!("\nRequested by {}", counted(page.total as u64, "device", "devices")));
     let text = numbered(head, page, |entry| {
         let times = counted(entry.brief.probe_count, "time", "times");
         who(entry).then(format_args!(": {times}, heard {}", ago(entry.brief.last_probe, now)))

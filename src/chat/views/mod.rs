@@ -31,7 +31,7 @@ pub(super) use history::{
     READING_BROKEN_OFF, chart, chart_buttons, chart_subtitle, chart_words, exported_networks,
     exported_probes, log_unreadable, probes, reading, waiting_to_read,
 };
-pub(super) use lists::{devices, nearby, networks, top, who_asked};
+pub(super) use lists::{devices, nearby, networks, requesters, top};
 pub(super) use names::{
     NAME_FIELD, asked_to_name, had_no_name, name_question, name_refused, named, named_by_configuration,
     named_by_import, unnamed,
@@ -43,36 +43,38 @@ pub fn change_failed(error: &ChangeError) -> Text {
     let text = Text::plain("❌ That could not be saved: ");
     match error {
         ChangeError::Disk(why) => text.then(format_args!(
-            "the disk takes nothing ({}). Nothing was changed; try again once that is mended.",
+            "writing to disk fails ({}). Nothing was changed; try again when that is fixed.",
             reason(why)
         )),
         ChangeError::NotOnDiskYet(why) => text.then(format_args!(
-            "it is not on disk yet ({}). It holds until a restart, and for good once that is mended.",
+            "it is not on disk yet ({}). It holds until a restart, and permanently once that is fixed.",
             reason(why)
         )),
-        ChangeError::Stopped => text.then("I am stopping. Try again in a minute."),
+        ChangeError::Stopped => text.then("I am shutting down. Try again in a minute."),
     }
 }
 
 /// What a button that nobody knows any more does.
-pub(in crate::chat) const OLD_BUTTON: &str = "This button is too old. Ask again for a new one.";
+pub(in crate::chat) const OLD_BUTTON: &str = "This button is too old. Send the command again for a new one.";
 
 /// The line for a message without words.
 pub fn wordless() -> Text {
-    Text::plain("I can only read text: a device's name, a MAC address, or a command. /help lists them.")
+    Text::plain(
+        "I can only read text: a device's name, a MAC address or a command. /help lists the commands.",
+    )
 }
 
 /// The line for a message that is someone else's.
 pub fn forwarded() -> Text {
-    Text::plain("I leave forwarded messages alone. Write it yourself, or copy it.")
+    Text::plain("I ignore forwarded messages. Copy the text and send it yourself.")
 }
 
 /// What a terminal, which can show no file, says of one.
 pub(super) fn file_note(file: &File) -> String {
     match file {
-        File::Picture { png } => format!("[a picture of {} bytes, which Telegram shows]", png.len()),
+        File::Picture { png } => format!("[a picture of {} bytes, shown in Telegram]", png.len()),
         File::Document { name, bytes, .. } => {
-            format!("[{name}, {} bytes, which Telegram sends]", bytes.len())
+            format!("[{name}, {} bytes, sent in Telegram]", bytes.len())
         }
     }
 }

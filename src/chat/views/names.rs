@@ -9,7 +9,10 @@ use crate::text::{Text, printable};
 /// What stands in the empty field for a device's name.
 pub(in crate::chat) const NAME_FIELD: &str = "Name";
 
-const QUESTION: [&str; 2] = ["✏️ What is ", " to be called? Reply to this message with its name."];
+const QUESTION: [&str; 2] = ["✏️ Reply with a name for ", "."];
+
+/// The question of earlier versions: it stays in people's chats, and a reply to it still names the device.
+const OLD_QUESTION: [&str; 2] = ["✏️ What is ", " to be called? Reply to this message with its name."];
 
 /// Asks for a device's name. The reply to it is all that is needed to give it.
 pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
@@ -24,8 +27,10 @@ pub(in crate::chat) fn name_refused(address: MacAddr, error: &UsageError) -> Tex
 
 /// The device whose name this text asks for.
 pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
-    let [before, behind] = QUESTION;
-    question.trim().lines().last()?.strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
+    let question = question.trim().lines().last()?;
+    [QUESTION, OLD_QUESTION]
+        .iter()
+        .find_map(|[before, behind]| question.strip_prefix(before)?.strip_suffix(behind)?.parse().ok())
 }
 
 pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Text {
@@ -33,7 +38,7 @@ pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Tex
     match others {
         0 => text,
         count => text.then(format_args!(
-            "\nIts statistics are counted together with {} of that name.",
+            "\nIt is counted as one device with {} of that name.",
             counted(count as u64, "other address", "other addresses")
         )),
     }
@@ -42,25 +47,25 @@ pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Tex
 pub(in crate::chat) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
     let text = Text::plain("✏️ ").code(address);
     match left {
-        Some(name) => text.then(format_args!(" goes by its earlier name again: {}.", printable(name))),
-        None => text.then(" has no name any more."),
+        Some(name) => text.then(format_args!(" has its earlier name again: {}.", printable(name))),
+        None => text.then(" no longer has a name."),
     }
 }
 
 pub(in crate::chat) fn had_no_name(address: MacAddr) -> Text {
-    Text::plain("❌ ").code(address).then(" has no name. /name gives it one.")
+    Text::plain("❌ ").code(address).then(" has no name. Use /name to give it one.")
 }
 
 pub(in crate::chat) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
     Text::plain("❌ ").code(address).then(format_args!(
-        " is called {} by the configuration's [devices]. Take the name away there, or give another with /name.",
+        " gets its name {} from [devices] in the configuration. Remove it there, or use /name to change it.",
         printable(name)
     ))
 }
 
 pub(in crate::chat) fn named_by_import(address: MacAddr, name: &str) -> Text {
     Text::plain("❌ ").code(address).then(format_args!(
-        " is called {} by an imported file. Give it another name with /name.",
+        " gets its name {} from an imported file. Use /name to change it.",
         printable(name)
     ))
 }
@@ -75,9 +80,12 @@ mod tests {
         assert_eq!(asked_to_name(&name_question(address).to_string()), Some(address));
         let refused = name_refused(address, &UsageError::MissingAddress).to_string();
         assert_eq!(asked_to_name(&refused), Some(address));
+        let old = format!("✏️ What is {address} to be called? Reply to this message with its name.");
+        assert_eq!(asked_to_name(&old), Some(address));
         for text in [
             "",
             "✏️ What is ",
+            "✏️ Reply with a name for x.",
             "✏️ What is x to be called? Reply to this message with its name.",
             "a4:83:e7:4e:39:15",
         ] {

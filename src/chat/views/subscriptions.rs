@@ -18,12 +18,12 @@ use crate::text::format::{ago, shown_time};
 use crate::text::{Text, printable};
 
 pub(in crate::chat) fn muted(until: Timestamp, zone: Tz) -> Text {
-    Text::plain(format_args!("🔕 Muted until {}. /unmute ends it.", shown_time(until, zone)))
+    Text::plain(format_args!("🔕 Muted until {}. Use /unmute to end it now.", shown_time(until, zone)))
 }
 
 pub(in crate::chat) fn unmuted(swallowed: u64) -> Text {
     match swallowed {
-        0 => Text::plain("🔔 No longer muted. There was no alert meanwhile."),
+        0 => Text::plain("🔔 No longer muted. There were no alerts meanwhile."),
         count => mute_over(count),
     }
 }
@@ -50,7 +50,7 @@ pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> T
     let text = match target {
         WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", shown(target))),
         WatchTarget::Pattern(_) => {
-            Text::plain(format_args!("👁 Watching for every network like {}.", shown(target)))
+            Text::plain(format_args!("👁 Watching for every network that matches {}.", shown(target)))
         }
     };
     match reason {
@@ -61,13 +61,13 @@ pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> T
 
 pub(in crate::chat) fn too_many_watches(limit: usize) -> Text {
     Text::plain(format_args!(
-        "❌ This chat watches {limit} networks already, which is the most. /unwatch one first."
+        "❌ This chat watches {limit} networks already, which is the limit. /unwatch one first."
     ))
 }
 
 pub(in crate::chat) fn too_many_patterns(limit: usize) -> Text {
     Text::plain(format_args!(
-        "❌ This chat watches {limit} patterns already, which is the most. /unwatch one first."
+        "❌ This chat watches {limit} patterns already, which is the limit. /unwatch one first."
     ))
 }
 
@@ -76,7 +76,7 @@ pub(in crate::chat) struct RemainingWatch {
     /// The watch that raises them.
     pub(in crate::chat) by: WatchTarget,
     /// It was set at the terminal, for all chats.
-    pub(in crate::chat) is_terminals: bool,
+    pub(in crate::chat) from_terminal: bool,
 }
 
 pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
@@ -89,39 +89,42 @@ pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&Remain
 
 pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("❌ This chat has no watch on {}.", shown(target))),
-        None => {
-            Text::plain(format_args!("❌ {} is not watched here. /watches lists what is.", shown(target)))
-        }
+        Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", shown(target))),
+        None => Text::plain(format_args!(
+            "❌ {} is not watched here. Use /watches to list what is.",
+            shown(target)
+        )),
     };
     with_rest(text, remaining)
 }
 
 fn with_rest(text: Text, remaining: Option<&RemainingWatch>) -> Text {
-    let Some(RemainingWatch { by, is_terminals }) = remaining else { return text };
+    let Some(RemainingWatch { by, from_terminal }) = remaining else { return text };
     let spelled = match by {
         WatchTarget::Network(ssid) => spelled(ssid),
         WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
     };
     let command = format!("/unwatch {spelled}");
-    if *is_terminals {
-        let text = text.then(format_args!(" Alerts go on: {} is watched for all chats.", shown(by)));
+    if *from_terminal {
+        let text = text.then(format_args!(" Alerts continue: {} is watched for all chats.", shown(by)));
         return at_the_terminal(text, &command);
     }
-    text.then(format_args!(" Alerts go on: {} is watched. ", shown(by))).code(command).then(" ends them.")
+    text.then(format_args!(" Alerts continue: {} is still watched. ", shown(by)))
+        .code(command)
+        .then(" stops them.")
 }
 
 /// Says how to undo what was set at the terminal.
 fn at_the_terminal(text: Text, command: &str) -> Text {
-    text.then(" That was set on the box, and ends there: stop the service, and write ")
-        .code(command)
-        .then(" in ")
+    text.then(" It was set at the terminal and can only be undone there: run ")
         .code("probewatch chat")
+        .then(" and enter ")
+        .code(command)
         .then(".")
 }
 
 /// What a button that stops a watch says where there is none.
-pub(in crate::chat) const WATCH_IS_GONE: &str = "That is not watched any more.";
+pub(in crate::chat) const WATCH_IS_GONE: &str = "That is no longer watched.";
 
 /// A followed device, as `/watches` shows it.
 pub(in crate::chat) struct Followed<'a> {
@@ -132,7 +135,7 @@ pub(in crate::chat) struct Followed<'a> {
 }
 
 /// What a chat is told of by itself, and what it is not.
-pub(in crate::chat) struct Wishes<'a> {
+pub(in crate::chat) struct Subscriptions<'a> {
     /// Networks and patterns as `/watch` takes them, by whom and since when.
     pub(in crate::chat) watches: Vec<(String, ChatId, &'a Watch)>,
     pub(in crate::chat) follows: Vec<Followed<'a>>,
@@ -140,14 +143,14 @@ pub(in crate::chat) struct Wishes<'a> {
     pub(in crate::chat) mute: Option<&'a Mute>,
 }
 
-/// A page of all wishes; a mute stands above each.
+/// A page of all subscriptions; a mute stands above each.
 pub(in crate::chat) fn watches(
-    wishes: &Wishes<'_>,
+    subscriptions: &Subscriptions<'_>,
     page: u32,
     asked_by: ChatId,
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
-    let Wishes { watches, follows, ignored, mute } = wishes;
+    let Subscriptions { watches, follows, ignored, mute } = subscriptions;
     let set_by = |by: ChatId| match by {
         _ if by == asked_by => String::new(),
         ChatId::TERMINAL => ", set at the terminal".to_owned(),
@@ -164,7 +167,7 @@ pub(in crate::chat) fn watches(
     let followed = follows.iter().map(|Followed { device, by, follow, last_heard }| {
         let here = if follow.is_here { "here" } else { "not here" };
         let last =
-            last_heard.map_or("not heard so far".to_owned(), |last| format!("last heard {}", ago(last, now)));
+            last_heard.map_or("not seen yet".to_owned(), |last| format!("last heard {}", ago(last, now)));
         let minutes = follow.silence_seconds / 60;
         let text = Text::plain(printable(device));
         let text =
@@ -175,7 +178,7 @@ pub(in crate::chat) fn watches(
     let page = Page::of(watched.chain(followed).chain(ignored).collect(), page);
     let mut parts: Vec<Text> = mute.map(|mute| muted(mute.until, zone)).into_iter().collect();
     if watches.is_empty() && page.number == 0 {
-        parts.push(Text::plain("👁 No network is watched. Begin with /watch SSID [reason]."));
+        parts.push(Text::plain("👁 No network is watched. Start with /watch SSID [reason]."));
     }
     let mut place = place(&page);
     parts.extend(page.entries.chunk_by(|(one, _), (other, _)| one == other).map(|section| {
@@ -200,14 +203,14 @@ pub(in crate::chat) fn following(
     zone: Tz,
 ) -> Text {
     let text = Text::plain(format_args!(
-        "🚶 Following {}: I tell when it arrives, and when it has left, after {} min of silence.",
+        "🚶 Following {}: I will tell you when it arrives and, after {} min of silence, that it has left.",
         printable(device),
         silence.as_secs() / 60
     ));
     match last_heard {
         Some(last) if now.abs_diff(last) < silence => text.then("\nIt is here now."),
         Some(last) => text.then(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
-        None => text.then("\nIt was not heard so far."),
+        None => text.then("\nIt has not been seen yet."),
     }
 }
 
@@ -215,17 +218,17 @@ pub(in crate::chat) fn following(
 pub(in crate::chat) fn random_cannot_be_followed(address: MacAddr, count: usize) -> Text {
     let text = match count {
         1 => Text::plain("❌ ").code(address).then(" is a random address"),
-        _ => Text::plain("❌ That name has random addresses only"),
+        _ => Text::plain("❌ That name only has random addresses"),
     };
     text.then(
-        ": the device made it up and takes another one before long, so that nobody could tell when it arrives or \
-         leaves. Switch “private Wi-Fi address” off on it for your network, and follow the address that it has then.",
+        ": the device changes its address from time to time, so I cannot tell when it arrives or leaves. Turn off “private \
+         Wi-Fi address” on it for your network, and follow the address that it then uses.",
     )
 }
 
 pub(in crate::chat) fn bad_follow_minutes(range: &RangeInclusive<u64>) -> Text {
     Text::plain(format_args!(
-        "❌ After how many minutes of silence has it left? Write {} to {}.",
+        "❌ The minutes of silence after which a device has left must be from {} to {}.",
         range.start(),
         range.end()
     ))
@@ -233,12 +236,12 @@ pub(in crate::chat) fn bad_follow_minutes(range: &RangeInclusive<u64>) -> Text {
 
 pub(in crate::chat) fn too_many_follows(limit: usize) -> Text {
     Text::plain(format_args!(
-        "❌ This chat follows {limit} devices already, which is the most. /unfollow one first."
+        "❌ This chat follows {limit} devices already, which is the limit. /unfollow one first."
     ))
 }
 
 pub(in crate::chat) fn no_such_device(query: &str) -> Text {
-    Text::plain(format_args!("❌ No device is called {}. /name gives one a name.", printable(query)))
+    Text::plain(format_args!("❌ No device is called {}. Use /name to name one.", printable(query)))
 }
 
 pub(in crate::chat) fn unfollowed(device: &str, remaining: bool) -> Text {
@@ -247,7 +250,7 @@ pub(in crate::chat) fn unfollowed(device: &str, remaining: bool) -> Text {
         return Text::plain(format_args!("🚶 No longer following {shown}."));
     }
     let text = Text::plain(format_args!(
-        "🚶 This chat no longer follows {shown}. Alerts go on: it is followed for all chats."
+        "🚶 This chat no longer follows {shown}. Alerts continue: it is followed for all chats."
     ));
     at_the_terminal(text, &format!("/unfollow {shown}"))
 }
@@ -261,27 +264,27 @@ pub(in crate::chat) fn followed_at_the_terminal(device: &str) -> Text {
 }
 
 pub(in crate::chat) fn was_not_followed(query: &str) -> Text {
-    Text::plain(format_args!("❌ {} is not followed here. /watches lists what is.", printable(query)))
+    Text::plain(format_args!("❌ {} is not followed here. Use /watches to list what is.", printable(query)))
 }
 
 pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
     Text::plain(format_args!(
-        "❌ This chat ignores {limit} devices already, which is the most. /unignore one first."
+        "❌ This chat ignores {limit} devices already, which is the limit. /unignore one first."
     ))
 }
 
 pub(in crate::chat) fn ignoring(device: &str) -> Text {
     let device = printable(device);
-    Text::plain(format_args!("🙈 No more alerts about {device}. /unignore {device} brings them back."))
+    Text::plain(format_args!("🙈 No more alerts about {device}. Use /unignore {device} to get them again."))
 }
 
 pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {
     let shown = printable(device);
     if !remaining {
-        return Text::plain(format_args!("🔔 Alerts about {shown} come again."));
+        return Text::plain(format_args!("🔔 Alerts about {shown} are on again."));
     }
     let text = Text::plain(format_args!(
-        "🙈 This chat no longer ignores {shown}. Still there are no alerts: it is ignored for all chats."
+        "🙈 This chat no longer ignores {shown}, but there are still no alerts: it is ignored for all chats."
     ));
     at_the_terminal(text, &format!("/unignore {shown}"))
 }
@@ -295,5 +298,5 @@ pub(in crate::chat) fn ignored_at_the_terminal(device: &str) -> Text {
 }
 
 pub(in crate::chat) fn was_not_ignored(query: &str) -> Text {
-    Text::plain(format_args!("❌ {} is not ignored here. /watches lists what is.", printable(query)))
+    Text::plain(format_args!("❌ {} is not ignored here. Use /watches to list what is.", printable(query)))
 }

@@ -271,16 +271,16 @@ fn quoted(said: Option<String>) -> String {
 fn heard(source: &Configured, sensor: &SourceStatus, now: Timestamp) -> Option<Finding> {
     let about = about(source);
     match (&sensor.condition, &source.origin) {
-        (SourceState::Hearing, _) => {
+        (SourceState::Capturing, _) => {
             let is_recent = sensor.last_frame.is_some_and(|last| last > now.saturating_sub(RECENT));
             is_recent.then(|| Finding::fine(about, "the service hears it, a frame within the last minute"))
         }
         (SourceState::Opening, _) => Some(Finding::unknown(about, "the service waits for its first bytes")),
-        (SourceState::Over, _) => Some(Finding::fine(about, "the service has read it to its end")),
+        (SourceState::Ended, _) => Some(Finding::fine(about, "the service has read it to its end")),
         (SourceState::Failed(why), _) => {
             Some(Finding::broken(about, why, sensor.remedy.as_deref().unwrap_or(SEE_TO_IT)))
         }
-        (SourceState::Broken, _) => Some(Finding::broken(
+        (SourceState::Crashed, _) => Some(Finding::broken(
             about,
             "hearing it ended by a fault of the program",
             "restart the service, and look into its log for why",
@@ -360,12 +360,12 @@ mod tests {
         let now = Timestamp::from_micros(1_000_000_000);
         let service = |condition, last_frame| heard(mon0, &sensor(condition, last_frame), now).unwrap();
         let quiet = |last_frame, seen| {
-            let sensor = sensor(SourceState::Hearing, last_frame);
+            let sensor = sensor(SourceState::Capturing, last_frame);
             assert_eq!(heard(mon0, &sensor, now), None);
             silent(mon0, &sensor, now, seen)
         };
         let beside = |frames, seen| {
-            let sensor = SourceStatus { frames, ..sensor(SourceState::Hearing, None) };
+            let sensor = SourceStatus { frames, ..sensor(SourceState::Capturing, None) };
             hopped(mon0, &sensor, now, seen)
         };
         let gone = SourceStatus {
@@ -386,10 +386,10 @@ mod tests {
                 .unwrap(),
             unheard(mon0, Seen::Ready),
             unheard(mon0, Seen::Refused(switched_off)),
-            service(SourceState::Hearing, Some(990_000_000)),
-            service(SourceState::Over, None),
+            service(SourceState::Capturing, Some(990_000_000)),
+            service(SourceState::Ended, None),
             heard(mon0, &gone, now).unwrap(),
-            service(SourceState::Broken, None),
+            service(SourceState::Crashed, None),
             quiet(Some(100_000_000), opened(true)),
             quiet(None, opened(false)),
             quiet(None, Seen::Failed(down())),
@@ -440,7 +440,7 @@ mod tests {
         let sensor = |name: &str, restarts| SourceStatus {
             name: name.to_owned(),
             restarts,
-            ..sensor(SourceState::Over, None)
+            ..sensor(SourceState::Ended, None)
         };
         let sources = [file("/one/a.pcap"), configured("mon0", Source::Stdin), file("/two/a.pcap")];
         let restarts = |place, sensors: &[SourceStatus]| {

@@ -72,7 +72,7 @@ fn a_code_lets_in_the_first_of_many_chats() {
     for chat in 3000..3020 {
         home.api.push(Incoming::text(chat, format!("/start {code}")));
     }
-    let first = home.api.wait_for_message(|message| message.plain.contains("is yours now"));
+    let first = home.api.wait_for_message(|message| message.plain.contains("You now own this bot"));
     assert_eq!(first.chat_id, 3000);
     // For the others it is a /start as any other.
     let told = home.api.wait_for_message(|message| message.chat_id == 3001);

@@ -33,9 +33,9 @@ fn old_radio() -> Vec<SourceStatus> {
         clock_is_behind: true,
     };
     vec![
-        status("mon0", SourceState::Hearing),
-        status("street.pcap", SourceState::Over),
-        status("mon1", SourceState::Broken),
+        status("mon0", SourceState::Capturing),
+        status("street.pcap", SourceState::Ended),
+        status("mon1", SourceState::Crashed),
         status("stdin", SourceState::Opening),
     ]
 }
