@@ -10,8 +10,8 @@ use std::{env, fs};
 
 use chrono::TimeZone;
 use chrono_tz::Europe;
-use generated::{before, now, street, words};
-use probewatch::chart::{Series, Words, draw};
+use generated::{before, now, street, labels};
+use probewatch::chart::{Series, Labels, draw};
 use probewatch::event::Timestamp;
 
 fn main() {
@@ -33,13 +33,13 @@ fn main() {
         let series = street(to, hours, berlin, per_hour);
         let title = "Kitchen tablet · a4:83:e7:4e:39:15";
         let subtitle = format!("{} probes in {hours} hours", series.probes());
-        fs::write(folder.join(format!("{name}.png")), draw(&words(title, &subtitle), &series)).unwrap();
+        fs::write(folder.join(format!("{name}.png")), draw(&labels(title, &subtitle), &series)).unwrap();
     }
     let mut series = Series::new(before(now(), 24), now(), berlin);
     for hour in [2, 3, 3, 9] {
         series.add(before(now(), hour), None);
     }
     let title = "SSID \"📡 Café Ωmega Привет 網絡\" and a title that goes on for longer than there is room";
-    fs::write(folder.join("no-signal.png"), draw(&words(title, title), &series)).unwrap();
+    fs::write(folder.join("no-signal.png"), draw(&labels(title, title), &series)).unwrap();
     println!("charts are in {}", folder.display());
 }

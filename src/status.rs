@@ -1,4 +1,4 @@
-//! How the box is doing.
+//! The status report: its values and its text.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::text::format::{ago, counted, reason, shown_bytes, shown_duration, whe
 use crate::text::{Text, printable};
 use crate::vendor;
 
-/// How the box is doing.
+/// The status report: its values and its text.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// Since the service was started.
     #[serde(rename = "uptime_seconds", serialize_with = "whole_seconds")]
     pub uptime: Duration,
-    /// Each source of frames.
+    /// Every source.
     pub sensors: Vec<SourceStatus>,
-    /// Probe requests recorded, ever.
+    /// Probe requests ever recorded.
     pub probes: u64,
-    /// Those of them for any network.
+    /// Wildcard ones among them.
     pub wildcard_probes: u64,
-    /// Addresses heard, ever.
+    /// Addresses ever seen.
     pub addresses: u64,
-    /// Those of them that are random.
+    /// Random ones among them.
     pub random_addresses: u64,
-    /// Addresses that were not heard for long and are not known any more.
+    /// Addresses that were evicted after long silence.
     pub forgotten_addresses: u64,
     /// The capture time of the latest probe.
     pub last_probe: Option<Timestamp>,
@@ -37,20 +37,20 @@ pub struct Status {
     pub events: u64,
     /// Watched networks.
     pub watches: usize,
-    /// Alerts that Telegram has not taken yet.
+    /// Alerts that are not delivered yet.
     pub alerts_waiting: usize,
-    /// Probes that were lost inside this program.
+    /// Probes that this program lost.
     pub lost_probes: u64,
     /// Damaged lines found in the log.
     pub lost_events: u64,
-    /// What the log takes on disk.
+    /// The log's size on disk.
     pub log: Option<LogSize>,
-    /// Why nothing can be written at the moment.
+    /// Why writing to disk fails.
     pub disk_error: Option<String>,
 }
 
 impl Status {
-    /// What there is while nothing runs: a state, and the log that it follows from.
+    /// The status without a running service: from a state and its log.
     pub fn of_state(state: &State, log: Option<LogSize>) -> Self {
         let totals = state.totals();
         Self {
@@ -73,11 +73,11 @@ impl Status {
     }
 }
 
-/// What a source of frames is doing.
+/// The state of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
-    /// It is being opened, which for standard input waits for the first bytes.
+    /// It is being opened; standard input then waits for the first bytes.
     Opening,
     /// Frames are captured.
     #[serde(rename = "hearing")]
@@ -85,21 +85,21 @@ pub enum SourceState {
     /// It has ended, like a file that was read.
     #[serde(rename = "over")]
     Ended,
-    /// It failed, for this reason; [`SourceStatus::remedy`] says what helps.
+    /// It failed, for this reason; see [`SourceStatus::remedy`].
     Failed(String),
     /// Capturing ended because of a bug in this program.
     #[serde(rename = "broken")]
     Crashed,
 }
 
-/// How a source of frames is doing.
+/// The status of a source.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceStatus {
     /// The interface or file.
     pub name: String,
-    /// What it is doing.
+    /// Its state.
     pub condition: SourceState,
-    /// What helps against its failure, where that is known.
+    /// What helps against its failure, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
     /// When its last frame was captured.
@@ -108,18 +108,18 @@ pub struct SourceStatus {
     pub frames: u64,
     /// Frames that could not be decoded.
     pub undecodable: u64,
-    /// Probe requests that were left out since their FCS is wrong.
+    /// Probe requests with a wrong FCS, which were skipped.
     pub bad_fcs: u64,
     /// Frames that the kernel or the interface dropped.
     pub dropped: u64,
-    /// How often it was begun again after it had failed.
+    /// Restarts after a failure.
     pub restarts: u64,
-    /// Its clock is behind, so that the times of its probes are not known.
+    /// Its clock is behind, so the times of its probes are unknown.
     pub clock_is_behind: bool,
 }
 
 impl SourceStatus {
-    /// Why it failed and, behind a semicolon, what helps; `None` where it has not failed.
+    /// Why it failed and, after a semicolon, what helps; `None` if it has not failed.
     pub fn failure(&self) -> Option<String> {
         match (&self.condition, &self.remedy) {
             (SourceState::Failed(why), Some(remedy)) => Some(format!("{why}; {remedy}")),
@@ -133,13 +133,13 @@ fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
     serializer.serialize_u64(duration.as_secs())
 }
 
-/// What there is at `now` while no program runs that hears or tells anything.
+/// The text without a running service.
 pub fn holdings(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = heard(Text::default(), status, now, zone);
     alerts(log(text, status, now, zone), status)
 }
 
-/// How everything is doing at `now`: the program first, then what it hears, writes and tells.
+/// The whole text: the program, its sources, probes, log and alerts.
 pub fn status(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = program(status, now);
     let text = sources(text, &status.sensors, now);
@@ -168,7 +168,7 @@ fn program(status: &Status, now: Timestamp) -> Text {
     }
 }
 
-/// The registry of this day, with its age.
+/// The date of the registry, with its age.
 fn registry(day: &str, now: Timestamp) -> String {
     match day.parse::<NaiveDate>() {
         Ok(date) => {
@@ -202,7 +202,7 @@ fn sources(text: Text, sensors: &[SourceStatus], now: Timestamp) -> Text {
     text.then("\n\n").bold("👂 Sources").list(lines)
 }
 
-/// How many frames there were, what became of those that were not heard, and how often it was begun again.
+/// The counts of frames, of lost ones by cause, and of restarts.
 fn frames(sensor: &SourceStatus) -> Vec<String> {
     let SourceStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *sensor;
     let all = (frames > 0).then(|| counted(frames, "frame", "frames"));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_told_by_groups() {
+    fn the_report_is_grouped() {
         let mon0 = sensor("mon0", SourceState::Capturing, Some("2026-11-22T11:59:53Z"), 1);
         let mon1 = sensor("mon1", SourceState::Capturing, None, 0);
         let failed = SourceState::Failed("the interface is gone".to_owned());
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_registry_has_an_age() {
+    fn shows_the_age_of_the_registry() {
         let now = at("2026-11-22T12:00:00Z");
         for (day, shown) in [
             ("2026-11-21", "1 day old (of 2026-11-21)"),

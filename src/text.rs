@@ -1,8 +1,7 @@
-//! Text for people, before it is known where it will be shown.
+//! Text for people, rendered as Telegram's HTML or for a terminal.
 //!
-//! What a stranger may have written (an SSID, a name, a reason) comes in through [`printable`] or an
-//! [`Ssid`]'s `Display`, so it stays on its line; the markup of the place where it is shown is escaped
-//! here, on the way out.
+//! Text that a stranger may have written (an SSID, a name, a reason) enters through [`printable`] or an [`Ssid`]'s
+//! `Display`, so it stays on its line. Markup is escaped here, on output.
 
 pub(crate) mod format;
 
@@ -10,11 +9,10 @@ use std::fmt;
 
 use crate::dot11::write_printable;
 
-/// The longest message that Telegram takes, in UTF-16 code units after entities are parsed (Bot API,
-/// `sendMessage`).
+/// The longest message that Telegram accepts, in UTF-16 code units after parsing entities (Bot API, `sendMessage`).
 pub const MESSAGE_LIMIT: usize = 4096;
 
-/// The longest text of a person's or a stranger's that is shown, in characters before escaping.
+/// The longest text from elsewhere that is shown, in characters before escaping.
 const ECHO_LENGTH: usize = 200;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl Text {
         self
     }
 
-    /// Adds text that stands out.
+    /// Adds bold text.
     #[must_use]
     pub fn bold(mut self, content: impl fmt::Display) -> Self {
         self.0.push(Piece::Bold(content.to_string()));
@@ -70,8 +68,7 @@ impl Text {
         self
     }
 
-    /// The text, cut to `limit` UTF-16 code units where it is longer: between two characters as a reader sees
-    /// them, with a sign that it goes on.
+    /// The text, cut to `limit` UTF-16 code units with an ellipsis. It is cut between two characters as a reader sees them.
     #[must_use]
     pub fn shortened(&self, limit: usize) -> Self {
         let mut room = limit;
@@ -96,7 +93,7 @@ impl Text {
         Self(kept)
     }
 
-    /// How long Telegram takes the text to be.
+    /// The length as Telegram counts it, in UTF-16 code units.
     pub fn length(&self) -> usize {
         self.0.iter().map(|piece| utf16_length(piece.content())).sum()
     }
@@ -125,7 +122,7 @@ impl Text {
     }
 }
 
-/// The text without any markup, as a terminal shows it.
+/// The text without markup, for a terminal.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|piece| f.write_str(piece.content()))
@@ -136,15 +133,15 @@ pub(crate) fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// As much of `text` as has room in so many UTF-16 code units. What is drawn as one character stays whole,
-/// unless it alone is too long.
+/// The longest prefix of `text` within so many UTF-16 code units. What is drawn as one character stays whole, unless it
+/// alone is too long.
 fn beginning(text: &str, room: usize) -> &str {
     let (mut fits, mut whole, mut length) = (0, 0, 0);
     let mut before = None;
     let mut flags = 0;
     for (at, c) in text.char_indices() {
         let is_flag = matches!(c, '\u{1f1e6}'..='\u{1f1ff}');
-        // Two letters of flags are one; so is whatever stands beside a joiner.
+        // Two regional indicators form a flag; a joiner binds its neighbours.
         let is_continued = continues(c) || before == Some(JOINER) || (is_flag && flags % 2 == 1);
         if !is_continued {
             whole = at;
@@ -160,19 +157,17 @@ fn beginning(text: &str, room: usize) -> &str {
     text
 }
 
-/// Makes one character of two.
+/// Zero-width joiner: binds two characters into one.
 const JOINER: char = '\u{200d}';
 
-/// Whether this is drawn with the character before it: joiners, signs above and below a letter, forms and skin
-/// tones of emoji.
+/// Whether this is drawn with the character before it: joiners, combining marks, variation selectors, skin tones.
 fn continues(c: char) -> bool {
     matches!(c,
         JOINER | '\u{300}'..='\u{36f}' | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}'
         | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0020}'..='\u{e007f}')
 }
 
-/// `text` as it can stand on a line, see [`write_printable`], and no longer than the longest reason of a
-/// watch.
+/// `text` in printable form on one line (see [`write_printable`]), cut to the length of the longest reason of a watch.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len().min(ECHO_LENGTH));
     let (kept, cut) = match text.char_indices().nth(ECHO_LENGTH) {
@@ -192,14 +187,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_escapes_content_and_only_that() {
+    fn html_escapes_only_content() {
         let text = Text::plain("<b>&").bold("a<b").code("\"'");
         assert_eq!(text.to_html(), "&lt;b&gt;&amp;<b>a&lt;b</b><code>\"'</code>");
         assert_eq!(text.to_string(), "<b>&a<b\"'");
     }
 
     #[test]
-    fn shortening_keeps_to_the_limit_and_to_whole_characters() {
+    fn shortening_keeps_to_the_limit() {
         let text = Text::plain("ab").bold("📡📡📡").code("xyz");
         for (limit, shown) in [
             (0, ""),
@@ -218,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn shortening_leaves_what_is_drawn_as_one_character_whole() {
+    fn shortening_keeps_grapheme_clusters_whole() {
         for (text, limit, shown) in [
             ("a👩‍👧b", 7, "a👩‍👧b"),
             ("a👩‍👧bc", 7, "a👩‍👧…"),
@@ -227,7 +222,7 @@ mod tests {
             ("🇩🇪🇫🇷🇮🇹", 7, "🇩🇪…"),
             ("🇩🇪🇫🇷🇮🇹", 9, "🇩🇪🇫🇷…"),
             ("e\u{301}e\u{301}e", 4, "e\u{301}…"),
-            // No character has so many: it is cut, and not left out with all behind it.
+            // Too many marks for one character: it is cut, not dropped.
             ("e\u{301}\u{301}\u{301}\u{301}", 3, "e\u{301}…"),
         ] {
             assert_eq!(Text::plain(text).shortened(limit).to_string(), shown, "{text} {limit}");

@@ -1,12 +1,11 @@
-//! Who made a device, by the IEEE's public registries of address blocks.
+//! The vendor of a device, from the IEEE's public registries of address blocks.
 //!
-//! The registries MA-L, MA-M and MA-S hand out blocks of 24, 28 and 36 leading bits; where blocks lie in
-//! one another the longest holds. `data/vendors.zst` is made from them by `data/update-vendors`, which
-//! also shortens the names: text of one line for each block, its 6, 7 or 9 hex digits in upper case, a
-//! space and the maker's name, sorted by byte under a comment with the date. Blocks whose holder is not
-//! named (the registration authority itself, "Private") are left out.
+//! The registries MA-L, MA-M and MA-S assign prefixes of 24, 28 and 36 bits; the longest matching prefix wins.
+//! `data/update-vendors` makes `data/vendors.zst` from them and shortens the names. Format: a comment with the date, then
+//! one line per block, sorted by byte: 6, 7 or 9 upper-case hex digits, a space and the vendor's name. Blocks without a
+//! named holder (the registration authority itself, "Private") are left out.
 //!
-//! The text (1.3 MB) is unpacked at the first question, kept, and searched as it lies.
+//! The text (1.3 MB) is unpacked at the first look-up, kept, and searched in place.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -16,19 +15,19 @@ use crate::dot11::{MacAddr, hex};
 static REGISTRY: LazyLock<Registry> =
     LazyLock::new(|| Registry::unpack(include_bytes!("../data/vendors.zst")));
 
-/// What is known of the maker of a device from one of its addresses.
+/// The vendor of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vendor {
-    /// The device made the address up: whatever stands in it, it tells no maker.
+    /// The address is random: its prefix names no vendor.
     Random,
-    /// The short name of the company that the address was given to, such as `Apple`.
+    /// The short name of the company that owns the block, such as `Apple`.
     Known(&'static str),
-    /// The address lies in no block whose holder is named.
+    /// The address is in no block with a named holder.
     Unknown,
 }
 
 impl Vendor {
-    /// The maker's name, where it is known.
+    /// The vendor's name, if known.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::Known(name) => Some(name),
@@ -48,7 +47,7 @@ impl fmt::Display for Vendor {
     }
 }
 
-/// Who made the device with this address.
+/// The vendor of this address.
 pub fn of(address: MacAddr) -> Vendor {
     if address.is_random() {
         return Vendor::Random;
@@ -56,7 +55,7 @@ pub fn of(address: MacAddr) -> Vendor {
     REGISTRY.holder(address).map_or(Vendor::Unknown, Vendor::Known)
 }
 
-/// The day of the registry that this program carries, as `2026-08-26`.
+/// The date of the built-in registry, as `2026-08-26`.
 pub fn registry_date() -> &'static str {
     REGISTRY.date
 }
@@ -68,8 +67,7 @@ struct Registry {
 }
 
 impl Registry {
-    /// Reads what `data/update-vendors` wrote. A file that is none, which a test rules out for ours, gives
-    /// an empty registry.
+    /// Reads the file of `data/update-vendors`. An invalid file, which a test rules out for ours, gives an empty registry.
     fn unpack(packed: &[u8]) -> Self {
         let text = zstd::decode_all(packed).ok().and_then(|text| String::from_utf8(text).ok());
         let text: &'static str = Box::leak(text.unwrap_or_default().into_boxed_str());
@@ -83,10 +81,9 @@ impl Registry {
         [9, 7, 6].into_iter().find_map(|length| self.name(digits.get(..length)?))
     }
 
-    /// The name on the line of exactly this prefix.
+    /// The name on the line with exactly this prefix.
     fn name(&self, prefix: &str) -> Option<&'static str> {
-        // Lines before `low` have smaller prefixes, those from `high` on greater ones; both are beginnings
-        // of lines.
+        // Lines before `low` have smaller prefixes, those from `high` on greater ones; both are starts of lines.
         let (mut low, mut high) = (0, self.lines.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -117,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn well_known_makers_have_short_names() {
+    fn well_known_vendors_have_short_names() {
         for (address, name) in [
             ("a4:83:e7:4e:39:15", "Apple"),
             ("00:00:f0:00:00:00", "Samsung Electronics"),
@@ -131,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_block_holds() {
+    fn the_longest_prefix_wins() {
         // 00:55:da is the registration authority's, in sixteenths.
         check("00:55:da:0f:ff:ff", Vendor::Known("Shinko Technos"));
         check("00:55:da:10:00:00", Vendor::Known("KoolPOS"));
@@ -141,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_nobody_is_named_for_is_unknown() {
+    fn an_unassigned_address_is_unknown() {
         // The registration authority's own block of blocks that were never listed.
         check("40:d8:55:00:00:00", Vendor::Unknown);
         check("fc:ff:ff:ff:ff:ff", Vendor::Unknown);
@@ -156,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_what_the_search_takes_it_for() {
+    fn the_file_is_sorted_and_well_formed() {
         assert!(REGISTRY.lines.lines().count() > 50_000);
         assert_eq!(registry_date().len(), "2026-08-26".len());
         assert!(registry_date().parse::<chrono::NaiveDate>().is_ok());
@@ -181,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_none_knows_nobody() {
+    fn an_invalid_file_gives_an_empty_registry() {
         for bytes in [&b""[..], b"no zstd", &zstd::encode_all(&b"\xff"[..], 1).unwrap()] {
             let registry = Registry::unpack(bytes);
             assert_eq!((registry.date, registry.lines), ("", ""));

@@ -1,9 +1,9 @@
-//! Pixels, and the few shapes that a chart is made of. Whatever lies outside is not drawn.
+//! A canvas of pixels with the shapes that charts need. Everything outside is clipped.
 
-use super::font::Letters;
+use super::font::ScaledFont;
 use super::palette::Colour;
 
-/// A rectangle of whole pixels, without its right and bottom edge.
+/// A rectangle of pixels; right and bottom are exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Area {
     pub(super) left: i32,
@@ -21,18 +21,18 @@ impl Area {
         self.bottom - self.top
     }
 
-    /// The column of pixels at `share` of the width, from 0 (left) to 1.
+    /// The x coordinate at `share` of the width, from 0 (left) to 1.
     pub(super) fn x(self, share: f64) -> i32 {
         self.left + (f64::from(self.width()) * share).round() as i32
     }
 
-    /// The row of pixels at `share` of the height, from 0 (bottom) to 1.
+    /// The y coordinate at `share` of the height, from 0 (bottom) to 1.
     pub(super) fn y(self, share: f64) -> i32 {
         self.bottom - (f64::from(self.height()) * share).round() as i32
     }
 }
 
-/// Which point of a text is put in its place.
+/// The anchor of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
@@ -40,20 +40,20 @@ pub(super) enum Align {
     Right,
 }
 
-/// How a text is written.
+/// The style of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
-    /// The em, in pixels.
+    /// The font size, in pixels per em.
     pub(super) size: f32,
     pub(super) colour: Colour,
     pub(super) align: Align,
 }
 
-/// A picture that is being drawn.
+/// A picture in progress.
 pub(super) struct Canvas {
     width: i32,
     height: i32,
-    /// Row by row, red, green and blue.
+    /// RGB, row by row.
     pixels: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl Canvas {
         }
     }
 
-    /// Puts `share` (0 to 1) of `colour` over a pixel.
+    /// Blends `share` (0 to 1) of `colour` over a pixel.
     fn blend(&mut self, x: i32, y: i32, colour: Colour, share: f32) {
         if !(0..self.width).contains(&x) || !(0..self.height).contains(&y) {
             return;
@@ -82,13 +82,13 @@ impl Canvas {
         self.fill_rounded(area, 0.0, colour);
     }
 
-    /// Fills `area`, its corners rounded by `radius` pixels, or by as much as there is room for.
+    /// Fills `area` with corners rounded by up to `radius` pixels.
     pub(super) fn fill_rounded(&mut self, area: Area, radius: f32, colour: Colour) {
         // Half a pixel is a sharp corner.
         let radius = radius.min(area.width().min(area.height()) as f32 / 2.0).max(0.5);
         for y in area.top.max(0)..area.bottom.min(self.height) {
             for x in area.left.max(0)..area.right.min(self.width) {
-                // How far the pixel's middle lies beyond the middle of the nearest corner's circle.
+                // The distance of the pixel's centre from the centre of the nearest corner's circle.
                 let beyond = |at: i32, from: i32, to: i32| {
                     let at = at as f32 + 0.5;
                     (from as f32 + radius - at).max(at - (to as f32 - radius)).max(0.0)
@@ -110,7 +110,7 @@ impl Canvas {
         }
     }
 
-    /// A disc around a point, of which `share` (0 to 1) covers what is below.
+    /// A disc around a point with opacity `share` (0 to 1).
     pub(super) fn dot(&mut self, x: f32, y: f32, radius: f32, colour: Colour, share: f32) {
         for row in (y - radius).floor() as i32..=(y + radius).ceil() as i32 {
             for column in (x - radius).floor() as i32..=(x + radius).ceil() as i32 {
@@ -123,7 +123,7 @@ impl Canvas {
 
     /// Writes `text` on `baseline`.
     pub(super) fn text(&mut self, x: i32, baseline: i32, text: &str, style: Style) {
-        let Some(letters) = Letters::of_size(style.size) else { return };
+        let Some(letters) = ScaledFont::of_size(style.size) else { return };
         let left = match style.align {
             Align::Left => x as f32,
             Align::Middle => x as f32 - letters.width(text) / 2.0,
@@ -138,7 +138,7 @@ impl Canvas {
         let mut encoder = png::Encoder::new(&mut file, self.width.unsigned_abs(), self.height.unsigned_abs());
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
-        // Writing to memory cannot fail, and there are as many bytes as the header says.
+        // Writing to memory cannot fail, and the data has the size in the header.
         let _ = encoder.write_header().and_then(|mut writer| writer.write_image_data(&self.pixels));
         file
     }
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_outside_is_not_drawn() {
+    fn clips_outside_the_canvas() {
         let mut canvas = Canvas::new(10, 10, BACKGROUND);
         let outside = Area { left: -50, top: 5, right: 0, bottom: 400 };
         canvas.fill(outside, BAR);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_area_is_filled_to_its_edges_and_no_further() {
+    fn fills_exactly_the_area() {
         let mut canvas = Canvas::new(4, 3, BACKGROUND);
         canvas.fill(Area { left: 1, top: 1, right: 3, bottom: 2 }, BAR);
         let is_bar: Vec<bool> = canvas.pixels.chunks(3).map(|pixel| pixel == BAR.0).collect();

@@ -1,5 +1,5 @@
-//! The colours: light on a dark slate of its own, which neither glares in Telegram's dark theme nor fades
-//! in its light one. How far colours stand out is held by the tests, by the contrast ratio of WCAG 2.
+//! The colours: light on dark slate, which suits Telegram's dark and light themes. Tests check the contrast ratios of
+//! WCAG 2.
 
 /// A colour in sRGB: red, green and blue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ impl Colour {
         Self([red, green, blue])
     }
 
-    /// This colour under `share` of `other`, from 0 (none of it) to 1.
+    /// This colour mixed with `share` of `other`, from 0 to 1.
     pub(super) fn mixed(self, other: Self, share: f32) -> Self {
         let share = share.clamp(0.0, 1.0);
         let Self([r, g, b]) = self;
@@ -23,20 +23,20 @@ impl Colour {
 
 pub(super) const BACKGROUND: Colour = Colour::hex(0x1c_25_33);
 pub(super) const TEXT: Colour = Colour::hex(0xf1_f4_f8);
-/// Axis labels and what else is not read first.
+/// Axis labels and other secondary text.
 pub(super) const LABEL: Colour = Colour::hex(0xb4_c0_cf);
 pub(super) const GRID: Colour = Colour::hex(0x36_43_56);
-/// A day's beginning, and the line that bars stand on.
+/// The start of a day, and the base line of bars.
 pub(super) const STRONG_GRID: Colour = Colour::hex(0x5b_6a_80);
 pub(super) const BAR: Colour = Colour::hex(0x56_b4_f5);
 pub(super) const DOT: Colour = Colour::hex(0xff_b6_55);
-/// An hour of the heat map in which nothing was heard.
+/// An hour of the heat map without probes.
 pub(super) const EMPTY_CELL: Colour = Colour::hex(0x28_33_44);
 
 const HEAT: [Colour; 4] =
     [Colour::hex(0x2f_6a_9e), Colour::hex(0x2f_96_b4), Colour::hex(0x6c_cb_9b), Colour::hex(0xfd_e9_7c)];
 
-/// The colour of a heat map's cell, from the least (0) to the most (1).
+/// The colour of a cell, from the least (0) to the most (1) probes.
 pub(super) fn heat(share: f32) -> Colour {
     let [a, b, c, d] = HEAT;
     match share.clamp(0.0, 1.0) * 3.0 {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_stands_out_from_the_background() {
+    fn every_colour_contrasts_with_the_background() {
         for (colour, least) in
             [(TEXT, 12.0), (LABEL, 7.0), (BAR, 6.0), (DOT, 6.0), (STRONG_GRID, 2.5), (GRID, 1.4)]
         {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn more_heat_is_lighter_and_the_least_is_not_taken_for_none() {
+    fn more_probes_are_lighter_and_one_differs_from_none() {
         assert!(contrast(heat(0.0), EMPTY_CELL) > 1.8, "{}", contrast(heat(0.0), EMPTY_CELL));
         for step in 0..100 {
             assert!(luminance(heat(step as f32 / 100.0)) < luminance(heat((step + 1) as f32 / 100.0)));

@@ -1,4 +1,4 @@
-//! Axes that end at, and are divided by, round numbers.
+//! Axes with round ends and steps.
 
 /// An axis of counts from 0 to `end`, divided into one to four steps of 1, 2 or 5 times a power of ten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The axis on which `most` fits.
+    /// The axis that fits `most`.
     pub(super) fn up_to(most: u64) -> Self {
         let most = most.max(1);
         let mut step = 1_u64;
@@ -21,18 +21,18 @@ impl Scale {
         Self { step, end: most.div_ceil(step).saturating_mul(step) }
     }
 
-    /// Where the axis is labelled: each step, the ends included.
+    /// The labelled values: each step and both ends.
     pub(super) fn marks(self) -> impl Iterator<Item = u64> {
         (0..=self.end / self.step).map(move |place| place * self.step)
     }
 
-    /// Where `count` lies on the axis, from 0 to 1.
+    /// The position of `count` on the axis, from 0 to 1.
     pub(super) fn share(self, count: u64) -> f64 {
         count as f64 / self.end as f64
     }
 }
 
-/// `count` in few characters: `950`, `1.5k`, `20k`, `3M`.
+/// `count`, abbreviated: `950`, `1.5k`, `20k`, `3M`.
 pub(super) fn short(count: u64) -> String {
     let (unit, sign) = match count {
         0..1_000 => return count.to_string(),
@@ -44,8 +44,7 @@ pub(super) fn short(count: u64) -> String {
     format!("{number}{sign}")
 }
 
-/// The axis of signals that has both `least` and `most`, in dBm: its ends, which are multiples of ten, and
-/// its step.
+/// The axis of signals from `least` to `most`, in dBm: its ends, which are multiples of ten, and its step.
 pub(super) fn signal_axis(least: i32, most: i32) -> (i32, i32, usize) {
     let top = most.div_euclid(10) * 10 + if most.rem_euclid(10) > 0 { 10 } else { 0 };
     let bottom = (least.div_euclid(10) * 10).min(top - 20);
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_short() {
+    fn abbreviates_counts() {
         for (count, text) in [
             (0, "0"),
             (999, "999"),

@@ -1,7 +1,7 @@
-//! What a chart shows, gathered probe by probe.
+//! The data of a chart, added probe by probe.
 //!
-//! However many probes are added, a [`Series`] keeps a count for each hour of the wall clock and one for
-//! each cell of a raster of times and signals: what two probes in one cell would look like, one does too.
+//! A [`Series`] has a fixed size, however many probes are added: a count per hour of the wall clock, and one per cell of a
+//! raster of times and signals, since probes in one cell would look alike.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Timelike};
 use chrono_tz::Tz;
@@ -10,29 +10,29 @@ use crate::event::Timestamp;
 
 const HOUR: i64 = 3_600_000_000;
 
-/// The longest period of a series: the longest month.
-const LONGEST: i64 = 31 * 24 * HOUR;
+/// The longest period: the longest month.
+const MAX_PERIOD: i64 = 31 * 24 * HOUR;
 
-/// Columns of the raster of signals: one for three pixels or so.
+/// Columns of the raster of signals, about three pixels each.
 pub(super) const SIGNAL_COLUMNS: usize = 368;
 
-/// Rows of the raster of signals, one for each decibel from 0 dBm down to −100 dBm.
+/// Rows of the raster of signals, one per decibel from 0 dBm down to −100 dBm.
 const SIGNAL_ROWS: usize = 101;
 
 /// The probes of a period, counted.
 #[derive(Debug, Clone)]
 pub struct Series {
     zone: Tz,
-    /// Microseconds since the Unix epoch, as all times in here; `to` is not in the period.
+    /// Microseconds since the Unix epoch, like all times here; `to` is exclusive.
     from: i64,
     to: i64,
-    /// Without gaps, from `from` to `to`; the first and the last hour may be cut.
+    /// Contiguous from `from` to `to`; the first and the last hour may be partial.
     hours: Vec<Hour>,
     /// Probes in each cell of the raster, column by column.
     signals: Vec<u32>,
 }
 
-/// An hour of the wall clock. Where clocks go back, two follow each other with the same name.
+/// An hour of the wall clock. When clocks go back, an hour appears twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hour {
     pub(super) start: i64,
@@ -43,7 +43,7 @@ pub(super) struct Hour {
     pub(super) probes: u64,
 }
 
-/// A day of the calendar, by its hours.
+/// A calendar day, by its hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Day {
     pub(super) date: NaiveDate,
@@ -60,11 +60,11 @@ impl Day {
 /// An hour of a [`Day`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell {
-    /// The hour is not in the period.
+    /// The hour is outside the period.
     Outside,
-    /// The clocks went forward over the hour.
+    /// The clocks skipped the hour.
     Skipped,
-    /// The probes heard; where the clocks went back over the hour, those of both passes.
+    /// The probes; if the clocks repeated the hour, those of both passes.
     Heard(u64),
 }
 
@@ -77,28 +77,28 @@ impl Cell {
     }
 }
 
-/// A cell of the raster of signals in which something was heard.
+/// A cell of the raster of signals with probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signal {
-    /// From 0 to [`SIGNAL_COLUMNS`] less one.
+    /// 0 to [`SIGNAL_COLUMNS`] - 1.
     pub(super) column: usize,
-    /// From −100 to 0.
+    /// −100 to 0.
     pub(super) dbm: i32,
     pub(super) probes: u32,
 }
 
 impl Series {
-    /// An empty series of the period from `from` up to but not including `to`, whose hours and days are
-    /// those of `zone`. A period is an hour long at least and 31 days at most: its beginning gives way.
+    /// An empty series from `from` to `to` (exclusive), with hours and days of `zone`. The start is moved so that the period
+    /// is at least an hour and at most 31 days long.
     pub fn new(from: Timestamp, to: Timestamp, zone: Tz) -> Self {
         let to = to.as_micros();
-        let from = from.as_micros().clamp(to - LONGEST, to - HOUR);
+        let from = from.as_micros().clamp(to - MAX_PERIOD, to - HOUR);
         let signals = vec![0; SIGNAL_COLUMNS * SIGNAL_ROWS];
         Self { zone, from, to, hours: hours(from, to, zone), signals }
     }
 
-    /// Counts a probe that was heard at `time`; one outside the period is none of this series. A signal
-    /// beyond −100 to 0 dBm is shown at the edge. Takes the same short time whatever was added before.
+    /// Counts a probe at `time`, unless it is outside the period. A signal beyond −100 to 0 dBm is shown at the edge. Takes
+    /// constant time.
     pub fn add(&mut self, time: Timestamp, signal_dbm: Option<i8>) {
         let time = time.as_micros();
         if !(self.from..self.to).contains(&time) {
@@ -122,7 +122,7 @@ impl Series {
         self.hours.iter().fold(0, |sum, hour| sum.saturating_add(hour.probes))
     }
 
-    /// How long the period is, in hours.
+    /// The length of the period, in hours.
     pub(super) const fn length_hours(&self) -> i64 {
         (self.to - self.from) / HOUR
     }
@@ -131,12 +131,12 @@ impl Series {
         self.zone
     }
 
-    /// The first and the last moment of the period on the wall clock.
+    /// The start and the end of the period on the wall clock.
     pub(super) fn bounds(&self) -> (NaiveDateTime, NaiveDateTime) {
         (local(self.from, self.zone), local(self.to, self.zone))
     }
 
-    /// Where `time` lies in the period, from 0 (its beginning) to 1.
+    /// The position of `time` in the period, from 0 (its start) to 1.
     pub(super) fn share(&self, time: i64) -> f64 {
         (time - self.from) as f64 / (self.to - self.from) as f64
     }
@@ -169,7 +169,7 @@ impl Series {
         days
     }
 
-    /// The cells of the raster of signals in which something was heard, in order.
+    /// The cells of the raster of signals with probes, in order.
     pub(super) fn signals(&self) -> impl Iterator<Item = Signal> {
         self.signals.iter().enumerate().filter(|(_, probes)| **probes > 0).map(|(place, &probes)| Signal {
             column: place / SIGNAL_ROWS,
@@ -183,7 +183,7 @@ fn local(time: i64, zone: Tz) -> NaiveDateTime {
     DateTime::from_timestamp_micros(time).unwrap_or_default().with_timezone(&zone).naive_local()
 }
 
-/// Cuts a period into the hours of the wall clock.
+/// Splits a period into hours of the wall clock.
 fn hours(from: i64, to: i64, zone: Tz) -> Vec<Hour> {
     let mut hours = Vec::new();
     let mut start = from;
@@ -250,14 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn the_hour_that_the_clocks_skip_is_told_from_a_silent_one() {
+    fn a_skipped_hour_differs_from_a_silent_one() {
         let series = a_full_day(Europe::Berlin, 3, 29);
         assert_eq!(shown(&series), ["2026-03-29 11-111111111111111111111"]);
         assert_eq!(series.hours().len(), 23);
     }
 
     #[test]
-    fn the_hour_that_comes_twice_holds_both() {
+    fn a_repeated_hour_counts_both_passes() {
         let series = a_full_day(Europe::Berlin, 10, 25);
         assert_eq!(shown(&series), ["2026-10-25 112111111111111111111111"]);
         assert_eq!(series.hours().len(), 25);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_may_stand_between_the_hours_and_move_by_half_of_one() {
+    fn handles_half_hour_offsets_and_shifts() {
         let series = a_full_day(Asia::Kathmandu, 6, 1);
         assert_eq!(shown(&series), ["2026-06-01 111111111111111111111111"]);
         // 02:00 becomes 02:30 there, so that half an hour of it is left.
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_a_country_skipped_is_skipped_whole() {
+    fn a_skipped_day_is_skipped_whole() {
         let (from, to) = (at(Pacific::Apia, 2011, 12, 29, 22), at(Pacific::Apia, 2011, 12, 31, 2));
         assert_eq!(
             shown(&Series::new(from, to, Pacific::Apia)),
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_period_holds_its_first_moment_and_not_its_last() {
+    fn a_period_includes_its_start_and_excludes_its_end() {
         let zone = Europe::Berlin;
         let (from, to) = (later(at(zone, 2026, 6, 1, 17), 20), later(at(zone, 2026, 6, 2, 17), 20));
         let mut series = Series::new(from, to, zone);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_period_is_an_hour_at_least_and_a_month_at_most() {
+    fn clamps_periods_to_an_hour_and_a_month() {
         let now = at(Europe::Berlin, 2026, 6, 1, 12);
         for (minutes, hours) in
             [(-5, 1), (0, 1), (59, 1), (60, 1), (90, 1), (24 * 60, 24), (9_999_999, 31 * 24)]
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_kept_as_near_as_the_raster_goes() {
+    fn signals_are_kept_at_the_resolution_of_the_raster() {
         let now = at(Europe::Berlin, 2026, 6, 1, 12);
         let mut series = Series::new(later(now, -60), now, Europe::Berlin);
         for signal in [Some(-128), Some(-101), Some(-100), Some(-42), Some(-1), Some(0), Some(127), None] {
@@ -335,11 +335,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_are_kept(
+        fn totals_match_the_added_probes(
             zone in proptest::sample::select(&chrono_tz::TZ_VARIANTS[..]),
             to: i64,
-            length in 0..LONGEST + HOUR,
-            probes in proptest::collection::vec((0..LONGEST, any::<Option<i8>>()), 0..60),
+            length in 0..MAX_PERIOD + HOUR,
+            probes in proptest::collection::vec((0..MAX_PERIOD, any::<Option<i8>>()), 0..60),
         ) {
             let to = Timestamp::from_micros(to);
             let mut series = Series::new(Timestamp::from_micros(to.as_micros().saturating_sub(length)), to, zone);

@@ -1,15 +1,15 @@
-//! Signals as dots over time, and the labels of the time axis below. A dot stands for all probes of its
-//! cell in the series' raster; the more they are, the less can be seen through it.
+//! Signals as dots over time, and the labels of the time axis below. A dot stands for all probes of its cell in the
+//! series' raster; more probes make it more opaque.
 
 use super::bars::time_lines;
 use super::canvas::{Align, Area, Canvas, Style};
-use super::font::Letters;
+use super::font::ScaledFont;
 use super::palette::{DOT, GRID, LABEL, TEXT};
 use super::scale::signal_axis;
 use super::series::{SIGNAL_COLUMNS, Series};
-use super::{BESIDE, HEADING, LABEL_STYLE, MARGIN, Words, time_axis};
+use super::{HEADING, LABEL_OFFSET, LABEL_STYLE, Labels, MARGIN, time_axis};
 
-pub(super) fn draw(canvas: &mut Canvas, area: Area, words: &Words<'_>, series: &Series) {
+pub(super) fn draw(canvas: &mut Canvas, area: Area, labels: &Labels<'_>, series: &Series) {
     let (mut least, mut most, mut dots, mut densest) = (0, -100, 0, 1);
     for signal in series.signals() {
         (least, most) = (least.min(signal.dbm), most.max(signal.dbm));
@@ -18,17 +18,17 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, words: &Words<'_>, series: &
     let (bottom, top, step) = signal_axis(least, most);
     let share = |dbm: i32| f64::from(dbm - bottom) / f64::from(top - bottom);
 
-    canvas.text(MARGIN, area.top - HEADING, words.signal, LABEL_STYLE);
+    canvas.text(MARGIN, area.top - HEADING, labels.signal, LABEL_STYLE);
     for dbm in (bottom..=top).step_by(step) {
         let y = area.y(share(dbm));
         canvas.fill(Area { top: y, bottom: y + 2, ..area }, GRID);
         let text = dbm.to_string().replace('-', "−");
-        canvas.text(area.left - 16, y + BESIDE, &text, Style { align: Align::Right, ..LABEL_STYLE });
+        canvas.text(area.left - 16, y + LABEL_OFFSET, &text, Style { align: Align::Right, ..LABEL_STYLE });
     }
     time_lines(canvas, area, series);
     time_labels(canvas, area, series);
 
-    // Few dots are large, so that each is seen. A cloud of them is fine, so that they lie side by side.
+    // Few dots are large, so that each is visible; many are small, so that they do not overlap.
     let (radius, faintest) = match dots {
         0..400 => (6.0, 0.5),
         400..2_000 => (4.0, 0.35),
@@ -43,9 +43,9 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, words: &Words<'_>, series: &
     }
 }
 
-/// The labels of the time axis under `area`. One that would touch its neighbour or the edge is left out.
+/// The labels of the time axis under `area`. Labels that would touch a neighbour or the edge are skipped.
 pub(super) fn time_labels(canvas: &mut Canvas, area: Area, series: &Series) {
-    let Some(letters) = Letters::of_size(LABEL_STYLE.size) else { return };
+    let Some(letters) = ScaledFont::of_size(LABEL_STYLE.size) else { return };
     let mut free_from = 0;
     for mark in time_axis::marks(series) {
         let x = area.x(series.share(mark.time));

@@ -1,4 +1,4 @@
-//! What holds for whole pictures. What stands where is tested at the series and the axes.
+//! Tests of whole pictures; positions are tested with the series and the axes.
 
 mod generated;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::Timestamp;
-use generated::{before, now, street, words};
+use generated::{before, labels, now, street};
 
 /// Width and height of a PNG file, once it was decoded.
 #[track_caller]
@@ -29,15 +29,15 @@ fn pictures_decode_and_are_small() {
         (30 * 24, 3, 960 + 31 * 18 - 304),
         (31 * 24, 3_000, 960 + 32 * 18 - 304),
     ] {
-        let png = draw(&words("Title", "subtitle"), &street(now(), hours, Europe::Berlin, per_hour));
+        let png = draw(&labels("Title", "subtitle"), &street(now(), hours, Europe::Berlin, per_hour));
         assert_eq!(decoded(&png), (1280, height), "{hours} h");
         assert!(png.len() < 1_000_000, "{hours} h, {per_hour} an hour: {} bytes", png.len());
     }
 }
 
 #[test]
-fn the_same_series_makes_the_same_bytes() {
-    let picture = || draw(&words("Title", "subtitle"), &street(now(), 7 * 24, Europe::Berlin, 50));
+fn the_same_series_gives_the_same_bytes() {
+    let picture = || draw(&labels("Title", "subtitle"), &street(now(), 7 * 24, Europe::Berlin, 50));
     assert_eq!(picture(), picture());
 }
 
@@ -45,9 +45,9 @@ fn the_same_series_makes_the_same_bytes() {
 fn a_probe_without_signal_has_no_dot() {
     let mut series = Series::new(before(now(), 24), now(), Europe::Berlin);
     series.add(before(now(), 3), None);
-    let without = draw(&words("Title", ""), &series);
+    let without = draw(&labels("Title", ""), &series);
     series.add(before(now(), 3), Some(-50));
-    assert_ne!(without, draw(&words("Title", ""), &series));
+    assert_ne!(without, draw(&labels("Title", ""), &series));
     assert_eq!(series.signals().count(), 1);
 }
 
@@ -55,7 +55,7 @@ fn a_probe_without_signal_has_no_dot() {
 fn any_title_can_be_drawn() {
     let series = Series::new(before(now(), 24), now(), Europe::Berlin);
     for title in ["", "📡📡", "網絡", "\n\r\t\0\u{202e}\u{200b}", &"W".repeat(100_000), "e\u{301}"] {
-        decoded(&draw(&words(title, title), &series));
+        decoded(&draw(&labels(title, title), &series));
     }
 }
 
@@ -63,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn no_data_breaks_a_picture(
+    fn any_data_can_be_drawn(
         title: String,
         subtitle: String,
         zone in proptest::sample::select(&chrono_tz::TZ_VARIANTS[..]),
@@ -76,7 +76,7 @@ proptest! {
         for (earlier, signal) in probes {
             series.add(Timestamp::from_micros(to.as_micros() - earlier), signal);
         }
-        let (width, _) = decoded(&draw(&words(&title, &subtitle), &series));
+        let (width, _) = decoded(&draw(&labels(&title, &subtitle), &series));
         prop_assert_eq!(width, u32::from(WIDTH));
     }
 }

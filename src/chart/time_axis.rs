@@ -1,4 +1,4 @@
-//! Where on the time axis a label stands, and what it says.
+//! The labels of the time axis.
 
 use chrono::{Datelike, NaiveDate, Weekday};
 
@@ -14,41 +14,41 @@ pub(super) struct Mark {
     pub(super) is_day: bool,
 }
 
-/// How far labels are apart.
+/// The distance between labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Every {
+enum LabelInterval {
     Hours(u8),
     Day,
     Week,
 }
 
-/// The labels of the time axis: as dense as they are readable, at full hours, days or Mondays.
+/// The labels of the time axis, as dense as is readable: at full hours, days or Mondays.
 pub(super) fn marks(series: &Series) -> Vec<Mark> {
     let every = match series.length_hours() {
-        ..=8 => Every::Hours(1),
-        9..=14 => Every::Hours(2),
-        15..=26 => Every::Hours(3),
-        27..=50 => Every::Hours(6),
-        51..=100 => Every::Hours(12),
-        101..=200 => Every::Day,
-        _ => Every::Week,
+        ..=8 => LabelInterval::Hours(1),
+        9..=14 => LabelInterval::Hours(2),
+        15..=26 => LabelInterval::Hours(3),
+        27..=50 => LabelInterval::Hours(6),
+        51..=100 => LabelInterval::Hours(12),
+        101..=200 => LabelInterval::Day,
+        _ => LabelInterval::Week,
     };
     let mut previous: Option<&Hour> = None;
     let mut marks = Vec::new();
     for hour in series.hours() {
         let before = previous.replace(hour);
-        // The first hour is left out: the period cuts it.
+        // The first hour is partial and has no label.
         let Some(before) = before else { continue };
         let is_day = hour.date != before.date;
         let labelled = match every {
-            Every::Hours(step) => is_day || hour.hour % step == 0 && hour.hour != before.hour,
-            Every::Day => is_day,
-            Every::Week => is_day && hour.date.weekday() == Weekday::Mon,
+            LabelInterval::Hours(step) => is_day || hour.hour % step == 0 && hour.hour != before.hour,
+            LabelInterval::Day => is_day,
+            LabelInterval::Week => is_day && hour.date.weekday() == Weekday::Mon,
         };
         if labelled {
             let text = match every {
                 _ if !is_day => format!("{:02}:00", hour.hour),
-                Every::Week => day(hour.date),
+                LabelInterval::Week => day(hour.date),
                 _ => hour.date.format("%a %-d").to_string(),
             };
             marks.push(Mark { time: hour.start, text, is_day });
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_stand_at_full_hours_days_and_mondays() {
+    fn labels_are_at_full_hours_days_and_mondays() {
         let berlin = Europe::Berlin;
         check(berlin, (2026, 11, 22, 17, 20), 24, "18:00, 21:00, Sun 22, 03:00, 06:00, 09:00, 12:00, 15:00");
         check(berlin, (2026, 11, 22, 17, 0), 3, "15:00, 16:00");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_comes_twice_is_labelled_once() {
+    fn a_repeated_hour_is_labelled_once() {
         check(Europe::Berlin, (2026, 10, 25, 5, 0), 7, "Sun 25, 01:00, 02:00, 03:00, 04:00");
     }
 }

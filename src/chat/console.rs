@@ -1,4 +1,4 @@
-//! The chat on a terminal, or from a pipe: a line a message.
+//! The chat on a terminal or a pipe: each line is a message.
 
 use std::io::{self, BufRead, Write};
 
@@ -6,14 +6,13 @@ use super::callbacks::Callback;
 use super::{Chat, Progress, Reply, UserMessage, views};
 use crate::event::ChatId;
 
-/// The longest line that is read as one message, in bytes; a Telegram message is shorter.
+/// The longest line that is one message, in bytes; Telegram's messages are shorter.
 const LINE_LIMIT: u64 = 16_384;
 
-/// Prints the answer to each line of `input` on `output` until the input ends. With `prompt`, one is shown before
-/// each line, as a person expects it.
+/// Prints the reply to each line of `input` on `output` until the input ends. Shows `prompt` before each line.
 ///
 /// # Errors
-/// What reading, answering or writing gives.
+/// Errors of reading, answering and writing.
 pub fn run(
     mut input: impl BufRead,
     mut output: impl Write,
@@ -39,14 +38,14 @@ pub fn run(
     }
 }
 
-/// The answer to a message of the person at the terminal, in lines.
+/// The reply to a message at the terminal, as lines.
 pub async fn answer(chat: &Chat, message: &str) -> String {
     let message = UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
     let answer = chat.answer(message, &Progress::ignored()).await;
     format!("{}\n{}", answer.text, rest(&answer))
 }
 
-/// What a terminal has in place of files and of buttons that turn pages.
+/// Notes in place of files, and commands in place of the buttons that turn pages.
 fn rest(answer: &Reply) -> String {
     let file = answer.file.as_ref().map(views::file_note);
     let turning = answer.buttons.iter().flatten().filter_map(|button| {

@@ -1,4 +1,4 @@
-//! What comes into a chat and what goes out, without a word of Telegram.
+//! Messages to and from a chat, independent of Telegram.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,92 +10,91 @@ use crate::text::Text;
 /// A message from a person.
 #[derive(Debug, Clone, Copy)]
 pub struct UserMessage<'a> {
-    /// The chat that it was written in.
+    /// The chat it was sent in.
     pub chat: ChatId,
     /// Its text.
     pub text: &'a str,
-    /// The text of the message that it is a reply to, where that was one of the bot's.
+    /// The text of the bot's message that it replies to.
     pub in_reply_to: Option<&'a str>,
-    /// The number of Telegram's update; a change is logged as made for it.
+    /// The ID of Telegram's update; the log records that a change was made for it.
     pub update: Option<u32>,
 }
 
-/// A button under one of the bot's messages was pressed.
+/// A press of a button under one of the bot's messages.
 #[derive(Debug, Clone, Copy)]
 pub struct ButtonPress<'a> {
-    /// The chat that the message stands in.
+    /// The chat of the message.
     pub chat: ChatId,
-    /// What the button stands for ([`Button::data`]).
+    /// The button's callback data ([`Button::data`]).
     pub data: &'a str,
-    /// The number of Telegram's update; a change is logged as made for it.
+    /// The ID of Telegram's update; the log records that a change was made for it.
     pub update: Option<u32>,
 }
 
 /// A message to a person.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reply {
-    /// What it says; under a file, its caption.
+    /// The text, or the caption of the file.
     pub text: Text,
-    /// The buttons under it, by rows.
+    /// Rows of buttons.
     pub buttons: Vec<Vec<Button>>,
-    /// It is a question: the reply to it is the answer, for which this stands in the empty field.
+    /// Set if it is a question that expects a reply: the placeholder of the empty input field.
     pub asks_for: Option<&'static str>,
-    /// What goes with it.
+    /// The attached file.
     pub file: Option<File>,
 }
 
 /// A button under a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
-    /// What stands on it.
+    /// Its label.
     pub label: String,
-    /// What it stands for, 1 to 64 bytes as the Bot API takes them.
+    /// Its callback data, 1 to 64 bytes (Bot API).
     pub data: String,
 }
 
-/// A file that goes with a message.
+/// A file attached to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum File {
-    /// A picture that is shown at once.
+    /// A picture, shown inline.
     Picture {
         /// PNG.
         png: Vec<u8>,
     },
-    /// A file to be kept.
+    /// A file to save.
     Document {
         /// Its name.
         name: String,
-        /// What is in it.
+        /// Its content.
         bytes: Vec<u8>,
-        /// What it counts against, until it is sent.
+        /// Its share of the memory for documents, held until it is sent.
         permit: DocumentPermit,
     },
 }
 
-/// What a press does.
+/// The reply to a press of a button.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PressReply {
-    /// The message becomes this one where it is of its kind, a text or a picture; else this is a new one.
+    /// Edits the message to this one if both are texts or both are pictures; otherwise sends a new one.
     Edit(Reply),
-    /// A new message.
+    /// Sends a new message.
     Send(Reply),
-    /// A few words that vanish again, plain text of at most 200 characters.
+    /// Shows a notification that disappears: plain text of at most 200 characters.
     Notify(String),
-    /// Both: such words, and the message becomes this one where it is of its kind.
+    /// Shows a notification, and edits the message if both are of the same kind.
     NotifyAndEdit(String, Reply),
 }
 
-/// How far an answer has come that takes its time, since the log is read for it.
+/// The progress of a slow reply, for which the log is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgressStep {
-    /// What the answer will be.
+    /// What the reply will be.
     pub kind: ReplyKind,
-    /// How far it has come, in words: to be shown where it takes longer than a person waits in peace, and
-    /// replaced by the next step's.
+    /// The progress as text, to be shown if the reply is slow; the next step's text replaces it.
     pub text: Text,
 }
 
-/// What an answer will be.
+/// What a reply will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyKind {
     /// A text.
@@ -106,18 +105,18 @@ pub enum ReplyKind {
     Document,
 }
 
-/// Is told the steps of an answer that takes its time. It is called from any thread, a few times a second
-/// at most, and must not wait.
+/// Receives the progress of a slow reply. It is called from any thread, a few times a second at most, and must not
+/// block.
 #[derive(Clone)]
 pub struct Progress(Arc<dyn Fn(ProgressStep) + Send + Sync>);
 
 impl Progress {
-    /// Has `tell` called with each step.
+    /// Calls `report` with each step.
     pub fn new(tell: impl Fn(ProgressStep) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }
 
-    /// For whom no step is of interest.
+    /// Drops every step.
     pub fn ignored() -> Self {
         Self::new(drop)
     }

@@ -1,4 +1,4 @@
-//! Times, amounts and lists in words, the same in every text.
+//! Formats times, amounts and lists alike in every text.
 
 use std::time::Duration;
 
@@ -7,13 +7,12 @@ use chrono_tz::Tz;
 use super::{MESSAGE_LIMIT, Text, printable, utf16_length};
 use crate::event::Timestamp;
 
-/// `time` in the configured zone.
+/// `time` in the zone.
 pub(crate) fn shown_time(time: Timestamp, zone: Tz) -> String {
     time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
-/// `time` as a line of a list has it: the day is left out where it is today, and named where it is one of
-/// the last seven.
+/// `time` for a line of a list: without the date if it is today, with the weekday if within the last seven days.
 pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
     let [then, now] = [time, now].map(|time| time.to_utc().with_timezone(&zone));
     let days = (now.date_naive() - then.date_naive()).num_days();
@@ -37,12 +36,12 @@ pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// How long before `now` a time was, and which time that is.
+/// How long before `now` a time was, with the time itself.
 pub(crate) fn when(time: Timestamp, now: Timestamp, zone: Tz) -> String {
     format!("{} ({})", ago(time, now), shown_time(time, zone))
 }
 
-/// A length of time in its largest two units.
+/// A duration in its two largest units.
 pub(crate) fn shown_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -63,20 +62,19 @@ pub(crate) fn shown_bytes(bytes: u64) -> String {
     }
 }
 
-/// Why something failed, as the system says it, without its number for that.
+/// An error of the system, without its number.
 pub(crate) fn reason(why: &str) -> String {
     let words = why.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')'));
     printable(words.map_or(why, |(words, _)| words))
 }
 
-/// `count` with the word for one or many of them.
+/// `count` with its singular or plural noun.
 pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
 impl Text {
-    /// Adds a line for each of `items`, as many as fit into a message, and a last one that says how many
-    /// do not.
+    /// Adds a line for each of `items` that fits into a message, and a last line that counts the rest.
     #[must_use]
     pub(crate) fn list(mut self, items: impl ExactSizeIterator<Item = Self>) -> Self {
         let mut left = items.len();
@@ -101,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_time_has_its_day_where_that_matters() {
+    fn a_short_time_has_its_day_if_not_today() {
         let at = |text: &str| {
             Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
         };
@@ -119,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_never_outgrows_a_message() {
+    fn a_list_never_exceeds_a_message() {
         for (count, width) in [(0, 1), (1, 4090), (1, 5000), (2, 2040), (700, 4), (5000, 30), (4000, 1)] {
             let head = Text::plain("head 📡");
             let text = head.list((0..count).map(|_| Text::plain("x".repeat(width))));

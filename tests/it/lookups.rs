@@ -355,7 +355,8 @@ fn a_chart_of_the_day_that_misses_an_hour_is_that_of_its_probes() {
     let sought = ProbeFilter::Addresses(vec![device(7), device(1)]);
     let history = street.recorder.handle.history();
     history.read(&sought, from, go_on, |_, probe| series.add(probe.time, probe.signal_dbm)).unwrap();
-    let words = chart::Words { title: "a", subtitle: "", per_hour: "", per_day: "", signal: "", nothing: "" };
+    let words =
+        chart::Labels { title: "a", subtitle: "", per_hour: "", per_day: "", signal: "", nothing: "" };
     assert_eq!(chart::draw(&words, &series), chart::draw(&words, &expected));
     let told = told.into_inner().unwrap();
     assert!(told.is_sorted() && told.iter().all(|share| (0.0..=1.0).contains(share)), "{told:?}");

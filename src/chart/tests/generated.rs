@@ -3,7 +3,7 @@
 use chrono::TimeZone;
 use chrono_tz::{Europe, Tz};
 
-use super::{Series, Timestamp, Words};
+use super::{Series, Timestamp, Labels};
 
 /// 22 November 2026, 17:20 in Berlin.
 pub fn now() -> Timestamp {
@@ -34,7 +34,7 @@ pub fn street(to: Timestamp, hours: i64, zone: Tz, per_hour: u64) -> Series {
     series
 }
 
-pub fn words<'a>(title: &'a str, subtitle: &'a str) -> Words<'a> {
+pub fn labels<'a>(title: &'a str, subtitle: &'a str) -> Labels<'a> {
     let (per_hour, per_day) = ("Probes per hour", "Per day");
-    Words { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "Nothing heard" }
+    Labels { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "Nothing heard" }
 }

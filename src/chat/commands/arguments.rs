@@ -1,4 +1,4 @@
-//! What stands behind a command's name.
+//! Reads the arguments of commands.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ pub(in crate::chat) const SSID_BYTES: usize = 32;
 /// The longest pattern, in characters.
 pub(in crate::chat) const PATTERN_LENGTH: usize = 64;
 
-/// The longest reason of a watch, in characters; what is longer is cut.
+/// The longest reason of a watch, in characters; longer ones are cut.
 const REASON_LENGTH: usize = 200;
 
-/// How far back `/nearby` looks, in minutes, where it is not told, and at most.
+/// How far back `/nearby` looks, in minutes: by default, and at most.
 const NEARBY_MINUTES: u32 = 10;
 pub(in crate::chat) const NEARBY_LIMIT: u32 = 10_080;
 
-/// How long `/mute` mutes where it is not told, and at most.
+/// How long `/mute` mutes: by default, and at most.
 const MUTE: Duration = Duration::from_secs(3600);
 pub(in crate::chat) const LONGEST_MUTE: Duration = Duration::from_secs(30 * 86_400);
 
@@ -35,7 +35,7 @@ pub(in crate::chat) fn device(arguments: &str) -> Result<String, UsageError> {
     }
 }
 
-/// A page as people count them, from 1.
+/// A page, which people count from 1.
 pub(in crate::chat) fn page(arguments: &str) -> Result<u32, UsageError> {
     match arguments {
         "" => Ok(0),
@@ -60,7 +60,7 @@ pub(in crate::chat) fn minutes(arguments: &str) -> Result<u32, UsageError> {
 }
 
 pub(in crate::chat) fn chart(arguments: &str) -> Result<Request, UsageError> {
-    // A last word that is a period is one, unless there is nothing else.
+    // A last word that looks like a period is one, unless it is the only word.
     let last_word = arguments.rsplit_once(char::is_whitespace);
     let (what, period) = match last_word.and_then(|(what, word)| Some((what.trim_end(), word.parse().ok()?)))
     {
@@ -93,7 +93,7 @@ pub(in crate::chat) fn watch_target_alone(arguments: &str) -> Result<WatchTarget
     alone(arguments, watch_target_of_word, WatchTarget::Network)
 }
 
-/// An SSID, in which nothing makes a pattern.
+/// An SSID, never a pattern.
 pub(in crate::chat) fn ssid_alone(arguments: &str) -> Result<Ssid, UsageError> {
     alone(arguments, |word| checked_ssid(word.as_bytes()), |ssid| ssid)
 }
@@ -111,13 +111,12 @@ fn alone<T>(
     }
 }
 
-/// What is target at the beginning, a word or in quotes, and what follows it. A word may be a pattern; what
-/// stands in quotes is taken as it is.
+/// The watch target at the start, and what follows it. A word may be a pattern; a quoted SSID never is.
 fn watch_target_first(arguments: &str) -> Result<(WatchTarget, &str), UsageError> {
     first(arguments, watch_target_of_word, WatchTarget::Network)
 }
 
-/// What stands at the beginning, a word or an SSID in quotes or digits, and what follows it.
+/// The word, or the SSID in quotes or hex digits, at the start, and what follows it.
 fn first<T>(
     arguments: &str,
     of_word: impl Fn(&str) -> Result<T, UsageError>,
@@ -188,7 +187,7 @@ pub(in crate::chat) fn naming(address: MacAddr, name: &str) -> Result<Request, U
     Ok(Request::Name { address, name })
 }
 
-/// How long, an hour where that is not said.
+/// How long to mute, an hour by default.
 pub(in crate::chat) fn mute_length(arguments: &str) -> Result<Duration, UsageError> {
     if arguments.is_empty() {
         return Ok(MUTE);

@@ -1,12 +1,11 @@
-//! Quotes as people write them, of whatever shape their keyboard makes them.
+//! Quotes, in every shape that keyboards produce.
 
-/// Keyboards of phones make typographic quotes of straight ones.
+/// Phone keyboards replace straight quotes by typographic ones.
 pub(in crate::chat) fn is_quote(c: Option<char>) -> bool {
     matches!(c, Some('"' | '“' | '”' | '„' | '«' | '»'))
 }
 
-/// The text between the quotes at the beginning, in which `\"` and `\\` stand for themselves, and what
-/// follows the closing quote.
+/// The text between the quotes at the start, with `\"` and `\\` unescaped, and what follows the closing quote.
 pub(in crate::chat) fn quoted(text: &str) -> Option<(Vec<u8>, &str)> {
     let mut content = String::new();
     let mut chars = text.char_indices().skip(1);
@@ -26,8 +25,8 @@ pub(in crate::chat) fn quoted(text: &str) -> Option<(Vec<u8>, &str)> {
     None
 }
 
-/// The text between single quotes at the beginning, where the closing one ends a word: an SSID may well
-/// begin with an apostrophe.
+/// The text between single quotes at the start. The closing one must end a word, since an SSID may start with an
+/// apostrophe.
 pub(in crate::chat) fn in_single_quotes(text: &str) -> Option<(&str, &str)> {
     let is_single = |c: char| matches!(c, '\'' | '‘' | '’');
     let content = text.strip_prefix(is_single)?;

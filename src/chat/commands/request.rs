@@ -30,9 +30,9 @@ pub enum Request {
     ExportNetworks,
     /// `/watch`
     Watch {
-        /// The network, or which of them.
+        /// The network, or the pattern.
         target: WatchTarget,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     },
     /// `/unwatch`
@@ -45,10 +45,10 @@ pub enum Request {
     Name {
         /// The address to be named.
         address: MacAddr,
-        /// Its name, which serves as one.
+        /// Its name, a valid one.
         name: String,
     },
-    /// The reply to a question for a name, which does not serve as one.
+    /// The reply to a question for a name, which is not a valid one.
     NameRefused {
         /// The address to be named.
         address: MacAddr,
@@ -61,9 +61,9 @@ pub enum Request {
     Status,
     /// `/help`
     Help,
-    /// `/start`, in Telegram maybe with an invitation code.
+    /// `/start`
     Start {
-        /// The code.
+        /// An invitation code, in Telegram.
         code: Option<String>,
     },
     /// `/invite`, for the role that the code gives.
@@ -72,7 +72,7 @@ pub enum Request {
     Chats,
     /// An empty message.
     Empty,
-    /// A command whose arguments do not serve.
+    /// A command with invalid arguments.
     UsageError {
         /// The command.
         command: &'static Command,

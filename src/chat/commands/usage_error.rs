@@ -2,32 +2,32 @@
 
 use crate::state::NameError;
 
-/// What is wrong with a command's arguments; a text in it is what was written.
+/// What is wrong with a command's arguments. Texts in it are what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageError {
-    /// No device is named.
+    /// No device.
     MissingDevice,
-    /// No network is named.
+    /// No SSID.
     MissingSsid,
-    /// No address is named.
+    /// No address.
     MissingAddress,
     /// Neither a device nor `networks`.
     MissingExport,
-    /// Not the number of a page.
+    /// Not a page number.
     InvalidPage(String),
-    /// Not a number of minutes, or not one within [`super::NEARBY_LIMIT`].
+    /// Not a number of minutes up to [`super::NEARBY_LIMIT`].
     InvalidMinutes(String),
-    /// Not a time, or none within [`super::LONGEST_MUTE`].
+    /// Not a duration up to [`super::LONGEST_MUTE`].
     InvalidMuteLength(String),
     /// Not an address.
     InvalidAddress(String),
-    /// Something behind an SSID in quotes, where nothing may follow.
+    /// Text after a quoted SSID, where nothing may follow.
     TrailingText(String),
-    /// A quote is opened and not closed.
+    /// A quote without its closing one.
     UnclosedQuote,
-    /// Not pairs of hex digits behind `hex:`.
+    /// Not pairs of hex digits after `hex:`.
     InvalidHex,
-    /// A pattern that everything fits.
+    /// A pattern that matches every SSID.
     MatchesEveryNetwork,
     /// A pattern of so many characters, more than [`super::PATTERN_LENGTH`].
     PatternTooLong(usize),

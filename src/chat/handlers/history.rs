@@ -1,7 +1,7 @@
-//! What is answered from the log: charts, probes, tables.
+//! Replies from the log: charts, probes, tables.
 //!
-//! The log is read on a thread for blocking work, by a few answers at a time ([`crate::chat::model::read_limiter`]), and no further
-//! once nobody waits for it any more. Whoever waits is told how far it is.
+//! A blocking thread reads the log, for a few replies at a time ([`crate::chat::model::read_limiter`]). It reports its
+//! progress, and stops when nobody waits for the reply any more.
 
 use std::cmp::Reverse;
 use std::io;
@@ -27,21 +27,21 @@ use crate::recorder::{History, ProbeFilter};
 /// Pages of a device's newest probes.
 const PROBE_PAGES: usize = 10;
 
-/// How long a device's newest probes are looked for.
+/// How long to search for a device's newest probes.
 const NEWEST_PROBES_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two steps that are told.
+/// The time between two progress reports.
 const STEP_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Whose probes a chart is made of.
+/// The probes of a chart.
 struct ChartSource {
     title: String,
     filter: ProbeFilter,
-    /// As far as the state knows.
+    /// According to the state.
     last_probe: Option<Timestamp>,
 }
 
-/// Tells how far a reading is, and learns whether it is still wanted.
+/// Reports the progress of a read, and stops it once it is cancelled.
 struct ReadProgress {
     kind: ReplyKind,
     progress: Progress,
@@ -63,7 +63,7 @@ impl ReadProgress {
 }
 
 impl Chat {
-    /// What `read` makes of the log, or why it cannot be read.
+    /// Runs `read` on the log; if the log cannot be read, the reply says why.
     async fn read_log<T: Send + 'static>(
         &self,
         kind: ReplyKind,
@@ -78,14 +78,14 @@ impl Chat {
         let wait = || progress.report(ProgressStep { kind, text: views::waiting_to_read() });
         let permit = self.read_limiter.acquire(kind, wait).await;
         progress.report(ProgressStep { kind, text: views::reading(0.0) });
-        // The permit is the thread's: it reads on for a moment where nobody waits any more.
+        // The thread holds the permit: it reads on for a moment after cancellation.
         let read =
             tokio::task::spawn_blocking(move || read(&history, &mut reading).map(|made| (made, permit)));
         let outcome = read.await.unwrap_or_else(|_| Err(views::READING_BROKEN_OFF.to_owned()));
         outcome.map_err(|why| views::log_unreadable(&why).into())
     }
 
-    /// The device that `query` names, or the answer that tells of none; `action` is what its buttons do.
+    /// The device that `query` names, or else the reply that offers others, with `action` on their buttons.
     fn device_of(
         &self,
         query: &str,
@@ -100,7 +100,7 @@ impl Chat {
         }
     }
 
-    /// A picture of when a device was heard, or a network asked for.
+    /// A chart of the probes of a device or for a network.
     pub(in crate::chat) async fn chart(
         &self,
         subject: ChartSubject,
@@ -119,14 +119,14 @@ impl Chat {
         let from = period.start(now, zone);
         let drawn = self.read_log(ReplyKind::Picture, progress, move |history, reading| {
             let mut series = Series::new(from, now, zone);
-            // Where the state knows that there is none, the log need not be read.
+            // The log need not be read if the state knows of no probe in the period.
             if last_probe.is_none_or(|last_probe| last_probe >= from) {
                 let take = |_, probe: Probe| series.add(probe.corrected_time(), probe.signal_dbm);
                 let read = history.read(&filter, from, |share| reading.at(share), take);
                 read.map_err(|error| error.io().to_string())?;
             }
             let subtitle = views::chart_subtitle(series.probes(), period);
-            let png = chart::draw(&views::chart_words(&title, &subtitle), &series);
+            let png = chart::draw(&views::chart_labels(&title, &subtitle), &series);
             Ok((views::chart(&title, series.probes(), period), png))
         });
         match drawn.await {
@@ -137,7 +137,7 @@ impl Chat {
         }
     }
 
-    /// Whose probes `subject` means, or the answer that tells of none.
+    /// The probes of `subject`, or the reply if there is no such device.
     fn chart_source(&self, subject: ChartSubject, period: ChartPeriod) -> Result<ChartSource, Reply> {
         Ok(match subject {
             ChartSubject::Device(query) => {
@@ -169,7 +169,7 @@ impl Chat {
                 true => reading.at(0.0),
                 false => ControlFlow::Break(()),
             };
-            // One more, to know whether there are more.
+            // One more than shown, to know whether there are more.
             let count = PROBE_PAGES * PAGE_ENTRIES + 1;
             let newest = history.newest(&ProbeFilter::Addresses(addresses), first_probe, count, go_on);
             newest.map_err(|error| error.io().to_string())
@@ -188,7 +188,7 @@ impl Chat {
         }
     }
 
-    /// The probes of a device as a table.
+    /// A device's probes as a CSV document.
     pub(in crate::chat) async fn export_device(&self, query: &str, progress: &Progress) -> Reply {
         let report = match self.device_of(query, Callback::Card) {
             Ok(report) => report,
@@ -226,7 +226,7 @@ impl Chat {
         }
     }
 
-    /// All networks as a table.
+    /// All networks as a CSV document.
     pub(in crate::chat) async fn export_networks(&self, chat: ChatId, progress: &Progress) -> Reply {
         let kind = ReplyKind::Document;
         let wait = || progress.report(ProgressStep { kind, text: views::waiting_to_read() });
@@ -247,7 +247,7 @@ impl Chat {
     fn table_of_networks(&self, chat: ChatId) -> io::Result<Document> {
         let state = self.recorder.state();
         let mut networks: Vec<_> = state.networks().iter().collect();
-        // With its beginning in the key, hardly any SSID need be fetched to be compared: all of them lie apart.
+        // The first bytes are part of the key, so that comparing hardly ever fetches an SSID from elsewhere in memory.
         networks.sort_by_cached_key(|(ssid, network)| (Reverse(network.probe_count), beginning(ssid), *ssid));
         let watched = WatchedNetworks::by(chat, &state);
         let mut table = NetworkTable::new(Rows::new(self.read_limiter.document_limit(), Keep::First))?;
@@ -260,7 +260,7 @@ impl Chat {
     }
 }
 
-/// The first bytes of an SSID, with zeros where it has no more: in the order of whole SSIDs.
+/// The first bytes of an SSID, zero-padded; they sort like the SSIDs.
 fn beginning(ssid: &Ssid) -> [u8; 16] {
     let mut beginning = [0; 16];
     beginning.iter_mut().zip(ssid.as_bytes()).for_each(|(place, byte)| *place = *byte);

@@ -1,4 +1,4 @@
-//! What a chat is told of by itself: watching, following, muting, ignoring.
+//! A chat's subscriptions: watching, following, muting, ignoring.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::text::Text;
 /// Networks that one chat may watch.
 const WATCHES_PER_CHAT: usize = 200;
 
-/// Patterns that one chat may watch: each is held against every network that anyone asks for.
+/// Patterns that one chat may watch: each is matched against every probe.
 const PATTERNS_PER_CHAT: usize = 20;
 
 /// Devices that one chat may follow, and may ignore.
 const DEVICES_PER_CHAT: usize = 100;
 
-/// The minutes of silence that `/follow` takes, from the least to the most.
+/// The minutes of silence that `/follow` accepts.
 const FOLLOW_MINUTES: std::ops::RangeInclusive<u64> = 1..=1440;
 
-/// The networks of which a chat is told: by its own watches and by those of the terminal, which alert every chat.
-/// Of what other chats watch it learns nothing.
+/// The networks that alert a chat: by its own watches and by those of the terminal, which alert every chat. It learns
+/// nothing about the watches of other chats.
 pub(in crate::chat) struct WatchedNetworks<'a> {
     ssids: HashSet<&'a Ssid>,
     patterns: Vec<&'a Pattern>,
@@ -45,7 +45,7 @@ impl<'a> WatchedNetworks<'a> {
         self.ssids.contains(ssid) || self.patterns.iter().any(|pattern| pattern.matches(ssid))
     }
 
-    /// What is watched, where it is what a button means by this [`watch_hash`].
+    /// The watch with this [`watch_hash`].
     fn of_hash(&self, hash: u64) -> Option<WatchTarget> {
         let networks = self.ssids.iter().map(|ssid| WatchTarget::Network((*ssid).clone()));
         let patterns = self.patterns.iter().map(|pattern| WatchTarget::Pattern((*pattern).clone()));
@@ -91,7 +91,7 @@ impl Chat {
         self.change(event, update, done).await
     }
 
-    /// Stops a watch of the chat's own: what the terminal watches for all chats is stopped there.
+    /// Stops the chat's own watch. A watch of the terminal, for all chats, can only be stopped there.
     pub(in crate::chat) async fn unwatch(
         &self,
         chat: ChatId,
@@ -114,7 +114,7 @@ impl Chat {
         self.change(event, update, done).await
     }
 
-    /// A chat sees its own watches and those of the terminal, which alert it too; the terminal sees all.
+    /// A chat sees its own watches and those of the terminal; the terminal sees all.
     pub(in crate::chat) fn watches(&self, chat: ChatId, page: u32) -> Reply {
         let state = self.recorder.state();
         let is_meant = |by: ChatId| chat == ChatId::TERMINAL || by == chat || by == ChatId::TERMINAL;
@@ -162,7 +162,7 @@ impl Chat {
         }
     }
 
-    /// The answer that names no device, or several: with a button for each that may be meant.
+    /// The reply if a query names no device or several, with a button for each candidate.
     pub(in crate::chat) fn ambiguous_reply(
         &self,
         state: &State,
@@ -176,7 +176,7 @@ impl Chat {
         }
     }
 
-    /// The watch that a button means by this [`watch_hash`].
+    /// The watch that a button refers to by its [`watch_hash`].
     pub(in crate::chat) fn watch_with_hash(&self, chat: ChatId, hash: u64) -> Option<WatchTarget> {
         WatchedNetworks::by(chat, &self.recorder.state()).of_hash(hash)
     }
@@ -203,8 +203,7 @@ impl Chat {
         self.change(event, update, done).await.into()
     }
 
-    /// The device that is to be followed, and the silence after which it has left: the minutes at the end of
-    /// the query, where there are any.
+    /// The device to follow, and the silence after which it has left, if the query ends in minutes.
     fn device_and_silence(&self, state: &State, query: &str) -> Result<(DeviceKey, Option<Duration>), Reply> {
         let to_follow = |address, label| Callback::Follow(address).button(label);
         let (addresses, silence) = match which_device(state, query) {
@@ -250,7 +249,7 @@ impl Chat {
         }
     }
 
-    /// What the device that is meant is called, or else the query.
+    /// The device's name, or else the query.
     fn called(&self, query: &str) -> String {
         match which_device(&self.recorder.state(), query) {
             Ok((Some(name), _)) => name,
@@ -322,7 +321,7 @@ fn is_watched_by(state: &State, target: &WatchTarget, by: ChatId) -> bool {
     }
 }
 
-/// What the chat is told of, of what is `target`, besides its own watch on exactly that.
+/// Another watch that still covers `target`, besides the chat's own watch on exactly that.
 fn remaining(state: &State, target: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
     if chat != ChatId::TERMINAL && is_watched_by(state, target, ChatId::TERMINAL) {
         return Some(texts::RemainingWatch { by: target.clone(), from_terminal: true });
@@ -334,12 +333,12 @@ fn remaining(state: &State, target: &WatchTarget, chat: ChatId) -> Option<texts:
     })
 }
 
-/// Whose wish about a device holds for a chat.
+/// Who set a preference about a device that holds for a chat.
 enum PreferenceOwner {
     Nobody,
-    /// The terminal's, which holds for all chats and is undone there.
+    /// The terminal, for all chats; it can only be undone there.
     TerminalOnly,
-    /// The chat's own, and maybe the terminal's too.
+    /// The chat, and maybe the terminal too.
     Chat {
         remaining: bool,
     },
@@ -354,7 +353,7 @@ fn preference_owner(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceO
     }
 }
 
-/// The device that a wish is about: also one whose name no address has any more.
+/// The device that a preference is about, even if no address has its name any more.
 fn meant_device(state: &State, query: &str) -> DeviceKey {
     let found = match which_device(state, query) {
         Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
@@ -363,7 +362,7 @@ fn meant_device(state: &State, query: &str) -> DeviceKey {
     found.unwrap_or_else(|| DeviceKey::Name(crate::state::fold_case(query)))
 }
 
-/// The device as people call it.
+/// The device's name or address.
 fn shown_device(state: &State, device: &DeviceKey) -> String {
     match device {
         DeviceKey::Address(address) => address.to_string(),

@@ -34,11 +34,11 @@ pub enum ChartPeriod {
 }
 
 impl ChartPeriod {
-    /// Every one, the shortest first.
+    /// All periods, the shortest first.
     pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
-    /// When it begins where it ends at `now`: days of the calendar at their midnight in `zone`, or, where
-    /// clocks leap over that, at their first moment.
+    /// The start of the period that ends at `now`. Calendar days start at midnight in `zone`, or at their first moment
+    /// if the clocks skip midnight.
     pub fn start(self, now: Timestamp, zone: Tz) -> Timestamp {
         let days = match self {
             Self::Day => return now.saturating_sub(DAY),
@@ -47,7 +47,7 @@ impl ChartPeriod {
         };
         let today = now.to_utc().with_timezone(&zone).date_naive();
         let first = today.checked_sub_days(Days::new(days - 1)).unwrap_or(today).and_time(NaiveTime::MIN);
-        // No zone's clocks leap over more than a day.
+        // No zone skips more than a day.
         let moments = (0..=24 * 4).filter_map(|quarters| {
             let later = first.checked_add_signed(chrono::TimeDelta::minutes(15 * quarters))?;
             zone.from_local_datetime(&later).earliest()
@@ -57,7 +57,7 @@ impl ChartPeriod {
     }
 }
 
-/// As it is asked for: `24h`, `7d`, `30d`.
+/// As people write it: `24h`, `7d`, `30d`.
 impl fmt::Display for ChartPeriod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -68,15 +68,18 @@ impl fmt::Display for ChartPeriod {
     }
 }
 
-/// The text is no period.
+/// The text is not a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoPeriod;
+pub struct InvalidPeriod;
 
 impl FromStr for ChartPeriod {
-    type Err = NoPeriod;
+    type Err = InvalidPeriod;
 
-    fn from_str(text: &str) -> Result<Self, NoPeriod> {
-        Self::ALL.into_iter().find(|period| period.to_string().eq_ignore_ascii_case(text)).ok_or(NoPeriod)
+    fn from_str(text: &str) -> Result<Self, InvalidPeriod> {
+        Self::ALL
+            .into_iter()
+            .find(|period| period.to_string().eq_ignore_ascii_case(text))
+            .ok_or(InvalidPeriod)
     }
 }
 
@@ -100,9 +103,9 @@ mod tests {
         // The clocks went forward in between.
         check("7d", "2026-03-31T12:00:00Z", Tz::Europe__Berlin, "2026-03-24T23:00");
         check("30d", "2026-03-31T12:00:00Z", Tz::Europe__Berlin, "2026-03-01T23:00");
-        // Midnight did not come that day.
+        // The clocks skipped midnight that day.
         check("7d", "2018-11-10T12:00:00Z", Tz::America__Sao_Paulo, "2018-11-04T03:00");
-        // Nor did the whole day.
+        // The zone skipped the whole day.
         check("7d", "2012-01-05T12:00:00Z", Tz::Pacific__Apia, "2011-12-30T10:00");
     }
 }

@@ -1,13 +1,12 @@
 //! Events, devices and networks as CSV, for spreadsheets.
 //!
 //! # What must hold
-//! - The columns stay as they are: new ones come behind them.
-//! - An SSID is shown, not given as bytes: what cannot be printed is escaped. The wildcard and a frame
-//!   without an SSID are both an empty cell; NDJSON tells them apart.
-//! - A text that someone else chose (an SSID, a name, a sensor) is never a formula. A spreadsheet takes a
-//!   cell that begins with `=`, `+`, `-`, `@`, a tab or a line end for one, and anybody near can send such
-//!   an SSID: an apostrophe in front makes it a text. Numbers stay numbers: a signal of -42 was made by
-//!   this program, and is no more than a number to a spreadsheet.
+//! - Columns never change; new ones are added at the end.
+//! - An SSID is text, with unprintable bytes escaped. The wildcard and a missing SSID are both an empty cell; NDJSON
+//!   distinguishes them.
+//! - A text that somebody else chose (an SSID, a name, a sensor) is never a formula. A spreadsheet takes a cell that
+//!   starts with `=`, `+`, `-`, `@`, a tab or a line break for one, and anybody nearby can send such an SSID: a leading
+//!   apostrophe makes it text. Numbers stay numbers: this program writes them, so a signal of -42 is safe.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -51,20 +50,20 @@ const NETWORK_COLUMNS: [&str; 6] =
 pub struct EventTable<W: Write>(csv::Writer<W>);
 
 impl<W: Write> EventTable<W> {
-    /// Begins the table in `out` with its heading.
+    /// Starts a table in `out` with its heading.
     ///
     /// # Errors
-    /// What writing gives, here and below.
+    /// Errors of writing.
     pub fn new(out: W) -> io::Result<Self> {
         let mut table = csv::Writer::from_writer(out);
-        table.write_record(EVENT_COLUMNS).map_err(unwrapped)?;
+        table.write_record(EVENT_COLUMNS).map_err(io_error)?;
         Ok(Self(table))
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn push(&mut self, offset: Offset, probe: &Probe, name: Option<&str>) -> io::Result<()> {
         let ssid = match &probe.ssid {
             RequestedSsid::Absent | RequestedSsid::Wildcard => String::new(),
@@ -73,30 +72,30 @@ impl<W: Write> EventTable<W> {
         let written = self.0.write_record([
             &offset.to_string(),
             &probe.corrected_time().to_string(),
-            &*harmless(&probe.sensor),
+            &*escape_formulas(&probe.sensor),
             &probe.source.to_string(),
-            &*harmless(name.unwrap_or_default()),
-            &*harmless(&ssid),
+            &*escape_formulas(name.unwrap_or_default()),
+            &*escape_formulas(&ssid),
             &number(probe.signal_dbm),
             &number(probe.frequency_mhz),
             &probe.sequence.to_string(),
             &probe.signature.to_string(),
         ]);
-        written.map_err(unwrapped)
+        written.map_err(io_error)
     }
 
-    /// Writes what is not written yet, down to where it is kept: what is written to learns where a row ends.
+    /// Flushes the row, so that the output learns where it ends.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn end_row(&mut self) -> io::Result<()> {
         self.0.flush()
     }
 
-    /// Writes what is not written yet, and gives back what it was written to.
+    /// Flushes the table and returns the output.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn finish(self) -> io::Result<W> {
         self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
@@ -106,25 +105,25 @@ impl<W: Write> EventTable<W> {
 pub struct DeviceTable<W: Write>(csv::Writer<W>);
 
 impl<W: Write> DeviceTable<W> {
-    /// Begins the table in `out` with its heading.
+    /// Starts a table in `out` with its heading.
     ///
     /// # Errors
-    /// What writing gives, here and below.
+    /// Errors of writing.
     pub fn new(out: W) -> io::Result<Self> {
         let mut table = csv::Writer::from_writer(out);
-        table.write_record(DEVICE_COLUMNS).map_err(unwrapped)?;
+        table.write_record(DEVICE_COLUMNS).map_err(io_error)?;
         Ok(Self(table))
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn push(&mut self, address: MacAddr, device: &Device, name: Option<&str>) -> io::Result<()> {
         let ssids: Vec<String> = device.ssids().iter().map(|(ssid, _)| ssid.to_string()).collect();
         let written = self.0.write_record([
             &address.to_string(),
-            &*harmless(name.unwrap_or_default()),
+            &*escape_formulas(name.unwrap_or_default()),
             &address.is_random().to_string(),
             &device.probe_count.to_string(),
             &device.wildcard_count.to_string(),
@@ -134,69 +133,69 @@ impl<W: Write> DeviceTable<W> {
             &number(device.signal.map(|signal| signal.min_dbm)),
             &number(device.signal.map(|signal| signal.max_dbm)),
             &ssids.len().to_string(),
-            &*harmless(&ssids.join("; ")),
+            &*escape_formulas(&ssids.join("; ")),
         ]);
-        written.map_err(unwrapped)
+        written.map_err(io_error)
     }
 
-    /// Writes what is not written yet, and gives back what it was written to.
+    /// Flushes the table and returns the output.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn finish(self) -> io::Result<W> {
         self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
-/// A table of networks with how often they were asked for.
+/// A table of networks with their probe counts.
 pub struct NetworkTable<W: Write>(csv::Writer<W>);
 
 impl<W: Write> NetworkTable<W> {
-    /// Begins the table in `out` with its heading.
+    /// Starts a table in `out` with its heading.
     ///
     /// # Errors
-    /// What writing gives, here and below.
+    /// Errors of writing.
     pub fn new(out: W) -> io::Result<Self> {
         let mut table = csv::Writer::from_writer(out);
-        table.write_record(NETWORK_COLUMNS).map_err(unwrapped)?;
+        table.write_record(NETWORK_COLUMNS).map_err(io_error)?;
         Ok(Self(table))
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn push(&mut self, ssid: &Ssid, network: &Network, is_watched: bool) -> io::Result<()> {
         let written = self.0.write_record([
-            &*harmless(&ssid.to_string()),
+            &*escape_formulas(&ssid.to_string()),
             &ssid.to_hex(),
             &network.probe_count.to_string(),
             &network.first_probe.to_string(),
             &network.last_probe.to_string(),
             &is_watched.to_string(),
         ]);
-        written.map_err(unwrapped)
+        written.map_err(io_error)
     }
 
-    /// Writes what is not written yet, down to where it is kept: what is written to learns where a row ends.
+    /// Flushes the row, so that the output learns where it ends.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn end_row(&mut self) -> io::Result<()> {
         self.0.flush()
     }
 
-    /// Writes what is not written yet, and gives back what it was written to.
+    /// Flushes the table and returns the output.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn finish(self) -> io::Result<W> {
         self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
-/// What the system said, which tells whether whoever read the output has seen enough.
-fn unwrapped(error: csv::Error) -> io::Error {
+/// The I/O error itself: callers recognise a closed pipe by it.
+fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),
@@ -207,10 +206,9 @@ fn number(number: Option<impl ToString>) -> String {
     number.map(|number| number.to_string()).unwrap_or_default()
 }
 
-/// The text with an apostrophe wherever a spreadsheet could take a cell that begins there for a formula:
-/// at its beginning, and behind semicolons, at which those of many countries split a line whatever its
-/// quotes.
-fn harmless(text: &str) -> Cow<'_, str> {
+/// The text with an apostrophe wherever a spreadsheet could see the start of a formula: at its beginning, and after
+/// semicolons, where spreadsheets of many countries split a line even within quotes.
+fn escape_formulas(text: &str) -> Cow<'_, str> {
     if !text.split(';').any(is_formula) {
         return Cow::Borrowed(text);
     }
@@ -219,8 +217,8 @@ fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(cells.collect::<Vec<_>>().join(";"))
 }
 
-/// Whether a spreadsheet could take the text for a formula. Some leave out spaces and quotes in front, and
-/// take the full-width forms of East Asian keyboards for the same signs.
+/// Whether a spreadsheet could take the text for a formula. Some ignore leading spaces and quotes, and accept the
+/// full-width signs of East Asian keyboards.
 fn is_formula(text: &str) -> bool {
     let start =
         text.trim_start_matches(|c: char| c == '"' || c == '\'' || (c.is_whitespace() && !is_sign(c)));
@@ -236,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_is_a_formula() {
+    fn escapes_formulas() {
         for (text, cell) in [
             ("RNM0", "RNM0"),
             ("", ""),
@@ -258,7 +256,7 @@ mod tests {
             ("x;=1+1;y", "x;'=1+1;y"),
             ("Home; -5 net", "Home;' -5 net"),
         ] {
-            assert_eq!(harmless(text), cell, "{text:?}");
+            assert_eq!(escape_formulas(text), cell, "{text:?}");
         }
     }
 }

@@ -1,35 +1,35 @@
 //! A table that is sent as a document.
 //!
 //! # What must hold
-//! A document is never longer than its bound, whatever stands in its rows: Telegram refuses one that is longer
-//! than it takes. It has whole rows only, below its heading, and knows whether any were left out.
+//! A document never exceeds its size limit, whatever its rows contain: Telegram refuses longer ones. It consists of a
+//! heading and whole rows, and records whether rows were left out.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-/// The longest document that is sent, in bytes. Telegram takes 50 MB of a bot (Bot API, `sendDocument`); this
-/// is what a phone still opens.
+/// The largest document that is sent, in bytes. Telegram accepts 50 MB from a bot (Bot API, `sendDocument`); a phone
+/// still opens one of this size.
 pub(in crate::chat) const DOCUMENT_LIMIT: usize = 20_000_000;
 
-/// Which rows stay where not all have room.
+/// Which rows stay if not all fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::chat) enum Keep {
     First,
     Last,
 }
 
-/// A document as it is sent.
+/// A finished document.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::chat) struct Document {
     pub(in crate::chat) bytes: Vec<u8>,
-    /// Rows below the heading.
+    /// The number of rows below the heading.
     pub(in crate::chat) rows: u64,
-    /// Whether any were left out.
+    /// Whether rows were left out.
     pub(in crate::chat) is_cut: bool,
 }
 
-/// Takes the rows of a table as they are written. What is written up to a flush is a row; the first is the
-/// heading, which stays.
+/// Collects the rows of a table. Everything written up to a flush is one row; the first row is the heading, which is
+/// always kept.
 #[derive(Debug)]
 pub(in crate::chat) struct Rows {
     limit: usize,
@@ -37,13 +37,13 @@ pub(in crate::chat) struct Rows {
     heading: Option<Vec<u8>>,
     bytes: VecDeque<u8>,
     lengths: VecDeque<usize>,
-    /// The length of what was written since the last flush.
+    /// Bytes written since the last flush.
     unended: usize,
     is_cut: bool,
 }
 
 impl Rows {
-    /// Rows for a document of at most `limit` bytes, which has room for its heading at least.
+    /// Rows for a document of at most `limit` bytes; the heading must fit.
     pub(in crate::chat) fn new(limit: usize, keep: Keep) -> Self {
         Self {
             limit,
@@ -114,7 +114,7 @@ mod tests {
     fn document(rows: &[String], limit: usize, keep: Keep) -> Document {
         let mut written = Rows::new(limit, keep);
         for row in std::iter::once(HEADING).chain(rows.iter().map(String::as_str)) {
-            // In two parts, as a buffer that is full cuts it.
+            // In two parts, as a full buffer would write it.
             let (one, other) = row.split_at(row.len() / 2);
             written.write_all(one.as_bytes()).unwrap();
             written.write_all(other.as_bytes()).unwrap();
@@ -126,7 +126,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_document_has_as_many_whole_rows_as_its_bound_allows(
+        fn keeps_as_many_whole_rows_as_fit(
             lengths in prop::collection::vec(1_usize..60, 0..40),
             limit in HEADING.len()..400,
             keeps_first in any::<bool>(),

@@ -8,20 +8,20 @@ use crate::event::Timestamp;
 use crate::state::{Device, State, fold_case};
 use crate::suggest;
 
-/// Near names that are offered where nothing matches.
+/// How many similar names are suggested if none matches.
 const NEAR_NAMES: usize = 3;
 
 /// How similar to a query a name must be to be suggested for it.
 const LEAST_SIMILARITY: f64 = 0.75;
 
-/// What a query found.
+/// The result of a look-up.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LookupResult {
     /// One device.
     Device(Box<DeviceReport>),
-    /// Several names have the text as a part.
+    /// Several names contain the query.
     Ambiguous(Vec<String>),
-    /// A device that has a name, and was not heard so far.
+    /// A device that has a name but was never seen.
     NeverSeen {
         /// Its name.
         device: String,
@@ -30,7 +30,7 @@ pub enum LookupResult {
     NotFound {
         /// The query.
         device: String,
-        /// Names that are like the query.
+        /// Similar names.
         near: Vec<String>,
     },
 }
@@ -38,18 +38,18 @@ pub enum LookupResult {
 /// A device: an address, or all addresses that share a name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceReport {
-    /// What was asked.
+    /// The query.
     pub query: String,
     /// The device's name.
     pub name: Option<String>,
-    /// Its addresses, all that share the name.
+    /// All addresses that share the name.
     pub addresses: Vec<MacAddr>,
-    /// Their statistics as one.
+    /// Their merged statistics.
     pub device: Device,
 }
 
 impl DeviceReport {
-    /// What the device is called: its name, or its address where it has none.
+    /// Its name, or else its address.
     pub fn title(&self) -> String {
         match (&self.name, self.addresses.first()) {
             (Some(name), _) => name.clone(),
@@ -77,11 +77,11 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
     }
 }
 
-/// The name and the addresses of the device that `query` names, whether it was heard or not; an address
-/// stands for all that share its name.
+/// The name and the addresses of the device that `query` names, whether it was seen or not. An address stands for all
+/// that share its name.
 ///
 /// # Errors
-/// What is to be answered where no device is meant, or several.
+/// The result to show if the query names no device, or several.
 pub fn which_device(state: &State, query: &str) -> Result<(Option<String>, Vec<MacAddr>), LookupResult> {
     let names = state.names();
     Ok(match query.parse::<MacAddr>() {
@@ -97,7 +97,7 @@ pub fn which_device(state: &State, query: &str) -> Result<(Option<String>, Vec<M
     })
 }
 
-/// The one name that is `query`, or else has it as a part.
+/// The name that equals `query`, or else the only one that contains it.
 fn names_like(state: &State, query: &str) -> Result<String, LookupResult> {
     let wanted = fold_case(query);
     let mut names: Vec<&str> = state.names().iter().map(|(_, name)| name).collect();

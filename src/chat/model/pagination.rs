@@ -1,8 +1,8 @@
-//! The pages of devices and networks.
+//! Pages of devices and networks.
 //!
-//! All devices are looked at for a page, so that no order of them need be kept: some milliseconds for
-//! 100,000. The state is let go of now and then meanwhile, so that the recorder does not wait for the whole
-//! of it. What is gathered is bounded by the page that is asked for, and pages by [`LAST_PAGE`].
+//! Each page scans all devices, some milliseconds for 100,000, so no sorted index is kept. The scan releases the state
+//! between groups of shards, so the recorder never waits for the whole scan. Memory is bounded by the requested page,
+//! and pages by [`LAST_PAGE`].
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,23 +12,23 @@ use crate::event::Timestamp;
 use crate::recorder::RecorderHandle;
 use crate::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, fold_case};
 
-/// Entries of a page: of as many as long as they get, a message has room for all.
+/// Entries of a page. A message has room for as many of the longest.
 pub const PAGE_ENTRIES: usize = 10;
 
-/// The number of the last page that is shown: nobody turns so many.
+/// The last page that is shown, counted from 0.
 const LAST_PAGE: u32 = 999;
 
-/// Parts of the devices that are looked at before the state is let go of.
+/// Shards of devices that are scanned before the state is released.
 const SHARDS_PER_LOCK: usize = 16;
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// Its number from 0.
+    /// Its number, from 0.
     pub number: u32,
-    /// The entries of all pages.
+    /// The number of entries on all pages.
     pub total: usize,
-    /// Those of this one.
+    /// The entries of this page.
     pub entries: Vec<T>,
 }
 
@@ -43,12 +43,12 @@ impl<T> Page<T> {
         self.total.div_ceil(PAGE_ENTRIES).clamp(1, LAST_PAGE as usize + 1)
     }
 
-    /// Whether there is a page behind this one.
+    /// Whether a page follows this one.
     pub fn has_next(&self) -> bool {
         self.number as usize + 1 < self.pages()
     }
 
-    /// The page of this number of all these, or the last.
+    /// The page of this number, or the last.
     pub(in crate::chat) fn of(all: Vec<T>, number: u32) -> Self {
         let total = all.len();
         let number = (number as usize).min(total.saturating_sub(1) / PAGE_ENTRIES);
@@ -67,26 +67,26 @@ impl<T> Page<T> {
 pub struct ListedDevice {
     /// Its name.
     pub name: Option<String>,
-    /// Its address that was heard last.
+    /// Its most recently seen address.
     pub address: MacAddr,
-    /// How many others it has.
+    /// How many other addresses it has.
     pub further_addresses: usize,
-    /// What is known of it. In a list of those who asked for a network, the probes are those for it.
+    /// Its summary. In a list of the devices that look for a network, only probes for that network count.
     pub brief: DeviceSummary,
 }
 
-/// What stands first.
+/// Which entry comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortOrder {
-    /// What was heard last.
+    /// The most recently seen.
     Newest,
-    /// What had the strongest signal when it was heard last.
+    /// The one whose last signal was strongest.
     Strongest,
-    /// What has most probes.
+    /// The one with the most probes.
     MostProbes,
 }
 
-/// A page of the devices that were heard from `since` on.
+/// A page of the devices seen since `since`.
 pub fn devices(
     recorder: &RecorderHandle,
     order: SortOrder,
@@ -97,7 +97,7 @@ pub fn devices(
     collect_page(recorder, order, page, |row| row.summary().filter(is_recent))
 }
 
-/// A page of the devices that asked for a network, and how often all of them did.
+/// A page of the devices that look for a network, and the number of all their probes for it.
 pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<ListedDevice>, u64) {
     let network = SsidQuery::new(ssid);
     let mut sum = 0;
@@ -109,7 +109,7 @@ pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<Li
     (requesters, sum)
 }
 
-/// A page of the networks, those with most probes first.
+/// A page of the networks, those with the most probes first.
 pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
     let state = recorder.state();
     let mut top = TopItems::for_page(page);
@@ -121,7 +121,7 @@ pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
     })
 }
 
-/// A page of the devices of which `look` tells something.
+/// A page of the devices for which `summarize` gives a summary.
 fn collect_page(
     recorder: &RecorderHandle,
     order: SortOrder,
@@ -152,7 +152,7 @@ fn collect_page(
     })
 }
 
-/// An entry without its name, small enough to be sorted by the thousand.
+/// A [`ListedDevice`] without its name: small, since many are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Listed {
     address: MacAddr,
@@ -161,7 +161,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// Takes in another address of the same name.
+    /// Merges another address of the same name.
     fn merge(&mut self, other: Self) {
         self.further_addresses += 1 + other.further_addresses;
         let probe_count = self.brief.probe_count + other.brief.probe_count;
@@ -172,17 +172,17 @@ impl Listed {
     }
 }
 
-/// The addresses that have a name, by that name.
+/// The named addresses, grouped by name.
 struct NameGroups {
     groups: Vec<NameGroup>,
-    /// The group_of_address in `groups`.
+    /// Indices into `groups`.
     group_of_address: HashMap<MacAddr, usize>,
 }
 
 /// All addresses that share a name.
 struct NameGroup {
     name: String,
-    /// Those that are listed, as one.
+    /// Its listed addresses, merged.
     listed: Option<Listed>,
 }
 
@@ -215,7 +215,7 @@ impl NameGroup {
     }
 }
 
-/// A device with its place in an order.
+/// A device with its sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ranked {
     rank: (u64, Timestamp, Reverse<MacAddr>),
@@ -227,7 +227,7 @@ impl Ranked {
         let Listed { address, brief, .. } = listed;
         let first = match order {
             SortOrder::Newest => 0,
-            // From 1 on, since a device without any signal stands behind all.
+            // Starts at 1: a device without a signal comes last.
             SortOrder::Strongest => {
                 brief.signal.map_or(0, |signal| 1 + u64::from(signal.last_dbm.abs_diff(i8::MIN)))
             }
@@ -249,11 +249,11 @@ impl Ord for Ranked {
     }
 }
 
-/// The top of what is pushed: as many as the pages up to one hold, and at times twice as many.
+/// The greatest of the pushed items: those of all pages up to one, and up to twice as many in between.
 struct TopItems<T> {
     limit: usize,
     kept: Vec<T>,
-    /// What is less than this is none of them.
+    /// Items below this are not among them.
     least: Option<T>,
     total: usize,
 }
@@ -270,7 +270,7 @@ impl<T: Ord + Copy> TopItems<T> {
             return;
         }
         self.kept.push(item);
-        // Each time half of them go, so that an item costs the same however many are kept.
+        // Dropping half each time keeps the amortised cost of an item constant.
         if self.kept.len() >= 2 * self.limit {
             keep_greatest(&mut self.kept, self.limit);
             self.least = self.kept.iter().min().copied();
@@ -281,7 +281,7 @@ impl<T: Ord + Copy> TopItems<T> {
     fn into_page(mut self, page: u32) -> Page<T> {
         let last = self.total.saturating_sub(1) / PAGE_ENTRIES;
         let number = (page.min(LAST_PAGE) as usize).min(last);
-        // The pages before it need no order.
+        // Earlier pages need not be sorted.
         let before = keep_greatest(&mut self.kept, (number + 1) * PAGE_ENTRIES).min(number * PAGE_ENTRIES);
         if (1..self.kept.len()).contains(&before) {
             self.kept.select_nth_unstable_by_key(before, |item| Reverse(*item));
@@ -292,7 +292,7 @@ impl<T: Ord + Copy> TopItems<T> {
     }
 }
 
-/// Leaves the top `count` items, in no order; how many there are then.
+/// Keeps the greatest `count` items, unsorted, and returns how many are left.
 fn keep_greatest<T: Ord + Copy>(items: &mut Vec<T>, count: usize) -> usize {
     if (1..items.len()).contains(&count) {
         items.select_nth_unstable_by_key(count - 1, |item| Reverse(*item));
@@ -306,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_as_of_the_sorted_whole() {
+    fn pages_match_the_fully_sorted_list() {
         for total in [0_usize, 1, 10, 11, 95, 10_007] {
             for page in [0_u32, 1, 9, 10, u32::MAX] {
                 let mut top = TopItems::for_page(page);

@@ -1,10 +1,10 @@
-//! How many read the log at a time, and how much the tables hold that are made of it.
+//! Limits how many replies read the log at a time, and how much memory documents take.
 //!
 //! What must hold:
-//! - Whoever comes first is served first, and nobody waits for one other's long reading: several read at once.
-//!   (A chat's own messages come one after the other, so that it has one reading at a time.)
-//! - Tables take no more memory than [`FULL_DOCUMENTS`] of the largest, counted until they are sent. A picture or a page
-//!   of probes needs none of that, so that neither waits for tables.
+//! - First come, first served. Several reads run at once, so one long read does not block the others. (A chat's messages
+//!   are handled one after the other, so a chat has one read at a time.)
+//! - Documents take no more memory than [`FULL_DOCUMENTS`] of the largest, counted until they are sent. Pictures and pages
+//!   of probes do not count against that and never wait for documents.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::chat::ReplyKind;
 
-/// How many pictures and pages of probes are read for at a time.
+/// How many reads for pictures and pages of probes run at a time.
 const SHORT_READS: usize = 4;
 
-/// How many tables have room at a time, where each is as large as it may be.
+/// How many documents of the largest size fit into memory at a time.
 const FULL_DOCUMENTS: usize = 2;
 
-/// The turns that are left. Clones share them.
+/// The limits. Clones share them.
 #[derive(Debug, Clone)]
 pub(in crate::chat) struct ReadLimiter {
     short: Arc<Semaphore>,
@@ -27,11 +27,11 @@ pub(in crate::chat) struct ReadLimiter {
     document_limit: u32,
 }
 
-/// A turn at the log, until it is dropped.
+/// Permission to read the log, until it is dropped.
 #[derive(Debug)]
 pub(in crate::chat) struct ReadPermit(Option<OwnedSemaphorePermit>);
 
-/// The room that a document takes, until its last clone is dropped. Whatever the room, a document is the same.
+/// The memory that a document takes, until its last clone is dropped. It does not affect equality of documents.
 #[derive(Debug, Clone, Default)]
 pub struct DocumentPermit {
     _permit: Option<Arc<OwnedSemaphorePermit>>,
@@ -46,7 +46,7 @@ impl PartialEq for DocumentPermit {
 impl Eq for DocumentPermit {}
 
 impl ReadLimiter {
-    /// Turns for documents of at most so many bytes.
+    /// Limits for documents of at most so many bytes.
     pub(in crate::chat) fn new(document_limit: usize) -> Self {
         let document_limit = u32::try_from(document_limit).unwrap_or(u32::MAX);
         Self {
@@ -61,8 +61,7 @@ impl ReadLimiter {
         self.document_limit as usize
     }
 
-    /// A turn for what is made, for a table with room for the longest document. Where there is none at once,
-    /// `wait` is called.
+    /// Permission to read for a reply; that for a document covers the largest. Calls `wait` before it waits.
     pub(in crate::chat) async fn acquire(&self, kind: ReplyKind, wait: impl FnOnce()) -> ReadPermit {
         let (semaphore, count) = match kind {
             ReplyKind::Document => (&self.tables, self.document_limit),
@@ -72,13 +71,13 @@ impl ReadLimiter {
             return ReadPermit(Some(at_once));
         }
         wait();
-        // Nobody closes it.
+        // The semaphore is never closed.
         ReadPermit(Arc::clone(semaphore).acquire_many_owned(count).await.ok())
     }
 }
 
 impl ReadPermit {
-    /// Ends the turn, but for the room that a document of so many bytes takes.
+    /// Ends the read, but keeps the memory for a document of so many bytes.
     pub(in crate::chat) fn shrink_to(self, bytes: usize) -> DocumentPermit {
         let held = self.0.and_then(|mut all| all.split(bytes.min(all.num_permits())));
         DocumentPermit { _permit: held.map(Arc::new) }
@@ -92,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// What the future gives without any waiting.
+    /// The output of a future that is ready.
     fn at_once<F: Future>(future: F) -> Option<F::Output> {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => Some(output),
@@ -101,15 +100,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tables_wait_for_room_and_for_nothing_else() {
+    async fn documents_wait_for_memory_and_pictures_do_not() {
         let read_limiter = ReadLimiter::new(1_000);
         let table = || read_limiter.acquire(ReplyKind::Document, || ());
         let picture = || read_limiter.acquire(ReplyKind::Picture, || ());
         let one = table().await;
         let other = table().await;
-        assert!(at_once(table()).is_none(), "the third has no room");
-        assert!(at_once(picture()).is_some(), "a picture needs none");
-        // What is being sent takes as much room as it has bytes.
+        assert!(at_once(table()).is_none(), "the third does not fit");
+        assert!(at_once(picture()).is_some(), "a picture needs no memory");
+        // A document that is being sent counts with its size.
         let sent = one.shrink_to(400);
         assert!(at_once(table()).is_none());
         let short = other.shrink_to(600);

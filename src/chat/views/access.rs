@@ -1,4 +1,4 @@
-//! What a person sees of who may speak with the bot.
+//! Access to the bot: invitations, pairing, removal.
 
 use chrono_tz::Tz;
 
@@ -12,16 +12,16 @@ use crate::text::{Text, printable};
 /// Characters of a title on a button.
 const LABEL_LENGTH: usize = 40;
 
-/// A chat as `/chats` lists it.
+/// A chat in the list of `/chats`.
 #[derive(Debug, Clone)]
 pub struct ListedChat {
-    /// Its number.
+    /// Its ID.
     pub chat: ChatId,
-    /// The title of the group, or the person's name, where it is known.
+    /// The title of the group or the person's name, if known.
     pub name: Option<String>,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
-    /// Since when, where it let itself in; else the configuration names it.
+    /// When it was paired; `None` if the configuration names it.
     pub since: Option<Timestamp>,
 }
 
@@ -31,14 +31,14 @@ impl ListedChat {
     }
 }
 
-/// The one line that a stranger gets.
+/// The only reply that a stranger gets.
 pub fn stranger(chat: ChatId) -> Text {
     Text::plain("This bot is private. Ask its owner for an invitation; this chat's ID is ")
         .code(chat)
         .then(".")
 }
 
-/// The first words to a chat that let itself in.
+/// The greeting after pairing.
 pub fn paired(role: Role) -> Text {
     match role {
         Role::Owner => Text::plain(
@@ -49,12 +49,12 @@ pub fn paired(role: Role) -> Text {
     }
 }
 
-/// The answer to an owner's code in a group.
+/// The reply to an owner's code in a group.
 pub fn owner_is_a_person() -> Text {
     Text::plain("❌ Owner codes only work in a private chat with me. Send it there.")
 }
 
-/// A code for another chat, good for so many hours.
+/// An invitation, valid for so many hours.
 pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
     let whom = match role {
         Role::Owner => "🎟 The first person to open this link, in a private chat, becomes an owner like you",
@@ -73,7 +73,7 @@ pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
     }
 }
 
-/// The answer to `/invite` where the system gives no random numbers.
+/// The reply to `/invite` if the system provides no random numbers.
 pub fn no_code(why: &str) -> Text {
     Text::plain(format_args!(
         "❌ I cannot create a code: the system provides no random numbers ({}). Try again later.",
@@ -81,24 +81,24 @@ pub fn no_code(why: &str) -> Text {
     ))
 }
 
-/// The answer to `/invite` when no chat more can let itself in.
+/// The reply to `/invite` at the limit of chats.
 pub fn too_many_chats(limit: usize) -> Text {
     Text::plain(format_args!(
         "❌ {limit} chats have access already, which is the limit. Remove one first: /chats"
     ))
 }
 
-/// The answer to an owner's command in a group.
+/// The reply to an owner's command in a group.
 pub(in crate::chat) fn in_private_only(command: &Command) -> Text {
     Text::plain(format_args!("❌ /{} only works in a private chat with me. Send it there.", command.name))
 }
 
-/// The answer to an owner's command by someone else.
+/// The reply to an owner's command from somebody else.
 pub(in crate::chat) fn for_owners_only(command: &Command) -> Text {
     Text::plain(format_args!("❌ Only the bot's owner can use /{}. Ask whoever invited you.", command.name))
 }
 
-/// The answer to an owner's command where there is none.
+/// The reply to an owner's command if there is no owner.
 pub(in crate::chat) fn nobody_owns(command: &Command) -> Text {
     Text::plain(format_args!(
         "❌ /{} is for owners, and nobody owns this bot yet. Open the link in the service's log, or add an owner \
@@ -146,8 +146,7 @@ pub fn confirm_removal(listed: &ListedChat) -> Reply {
     Reply { text, buttons: vec![buttons.into_iter().flatten().collect()], ..Reply::default() }
 }
 
-/// The first line over the list after a chat was removed. Unless the bot `has_left` it, someone there must
-/// put it out.
+/// The confirmation after a removal. Unless the bot `has_left`, somebody there must remove it.
 pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
     let text = Text::plain(format_args!("✅ Removed {}.", listed.title()));
     match has_left {
@@ -158,14 +157,14 @@ pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
     }
 }
 
-/// Why a button of `/chats` does nothing, in a few words.
+/// Notifications if a button of `/chats` is refused.
 pub mod refused {
-    /// The chat is gone.
+    /// The chat has no access.
     pub const NOT_THERE: &str = "That chat no longer has access.";
     /// The configuration names it.
     pub const CONFIGURED: &str = "That chat comes from the configuration: remove it from telegram.chats.";
     /// It is the last owner.
     pub const LAST_OWNER: &str = "You are the last owner. Add another one first: /invite owner";
-    /// Whoever pressed it is no owner, or not in a private chat.
+    /// Not pressed by an owner in a private chat.
     pub const NOT_YOURS: &str = "Only owners can do that, in a private chat.";
 }

@@ -1,4 +1,4 @@
-//! Alerts: one by itself, many as one message, and what is told in place of those that were not sent.
+//! Alerts: single ones, digests, and the count of those that were not sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,27 +16,27 @@ use crate::text::format::{counted, short_time, shown_duration, shown_time};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 use crate::vendor::{self, Vendor};
 
-/// How long a press mutes, in minutes.
+/// How long the button mutes, in minutes.
 const MUTE_MINUTES: u32 = 60;
 
-/// Watches that a message about several alerts has buttons to stop.
+/// Buttons to stop a watch under a digest; with more watches, there is none.
 const MAX_UNWATCH_BUTTONS: usize = 3;
 
-/// Characters of a network on a button.
+/// Characters of an SSID on a button.
 const LABEL_LENGTH: usize = 40;
 
-/// An alert that waits, with the name of its device.
+/// A pending alert with the name of its device.
 pub type PendingAlert<'a> = (Offset, &'a Alert, Option<&'a str>);
 
-/// Many alerts as one message.
+/// Several alerts in one message.
 pub struct Digest {
     /// The message.
     pub answer: Reply,
-    /// The alerts that it tells of.
+    /// The alerts that it covers.
     pub told: Vec<Offset>,
 }
 
-/// An alert by itself.
+/// A single alert.
 pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
     let source = alert.source;
     let who = match name {
@@ -92,7 +92,7 @@ fn why(watch_match: &WatchMatch) -> Text {
     Text::plain(format_args!("\nThis SSID is being tracked{by} because: {reason}"))
 }
 
-/// Who made the device, and how well it is heard.
+/// The vendor and the signal.
 fn facts(alert: &Alert) -> Option<String> {
     let vendor = match vendor::of(alert.source) {
         Vendor::Known(vendor) => Some(format!("Vendor: {}", printable(vendor))),
@@ -130,7 +130,7 @@ fn unfollow_button(source: MacAddr) -> Option<Button> {
     Callback::Unfollow(source).button("✋ Stop following")
 }
 
-/// What is watched, of which the alert tells.
+/// The watch that raised the alert.
 fn watch_of(watch_match: &WatchMatch) -> WatchTarget {
     match &watch_match.pattern {
         Some(pattern) => WatchTarget::Pattern(pattern.clone()),
@@ -138,12 +138,12 @@ fn watch_of(watch_match: &WatchMatch) -> WatchTarget {
     }
 }
 
-/// The address that tells devices apart besides their names: the addresses of one name are one device.
+/// The address that identifies a device without a name; the addresses of one name are one device.
 fn device_address(alert: &Alert, name: Option<&str>) -> MacAddr {
     if name.is_some() { MacAddr::new([0; 6]) } else { alert.source }
 }
 
-/// What an entry of a digest is about: whatever is told of the same device and the same network is one.
+/// The key of an entry of a digest: alerts about the same device and network share one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum EntryKey<'a> {
     Network(Option<&'a str>, MacAddr, &'a Ssid),
@@ -168,8 +168,8 @@ struct Entry<'a> {
     told: Vec<Offset>,
 }
 
-/// Alerts as one message under a headline for so many, cut between entries to what fits into it; `now` is today.
-/// With `all`, the rest is told as a number; else it is left for a following message.
+/// Alerts in one message under a headline with their count, cut between entries to fit. With `all`, the last line counts
+/// the rest; otherwise the rest is left for the next message.
 pub fn digest(
     alerts: &[PendingAlert<'_>],
     headline: fn(usize) -> String,
@@ -194,7 +194,7 @@ pub fn digest(
     }
     let headline = |count| Text::default().bold(format_args!("📣 {}", headline(count)));
     let last_line = |left: usize| format!("\n… and {}", counted(left as u64, "more alert", "more alerts"));
-    // No number in either is longer than that of all alerts.
+    // No count in either is longer than that of all alerts.
     let around = headline(alerts.len()).join(Text::plain(last_line(alerts.len())));
     let mut room = MESSAGE_LIMIT.saturating_sub(around.length());
     let (mut text, mut told) = (Text::default(), Vec::new());
@@ -217,7 +217,7 @@ pub fn digest(
     Digest { answer: Reply { buttons, ..Reply::from(text) }, told }
 }
 
-/// The buttons under several alerts: those of an alert by itself, as far as there are few of each.
+/// The buttons under a digest: those of single alerts, if there are few of each.
 fn digest_buttons(told: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
     let devices: BTreeSet<(Option<&str>, MacAddr)> =
         told.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
@@ -277,18 +277,18 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
     }
 }
 
-/// The headline over alerts that came at once.
+/// The headline over alerts that came together.
 pub fn burst_headline(count: usize) -> String {
     counted(count as u64, "alert", "alerts")
 }
 
-/// The headline over what came in the quiet hours.
+/// The headline over alerts of the quiet hours.
 pub fn quiet_headline(count: usize) -> String {
     format!("Good morning. {} during quiet hours:", counted(count as u64, "alert", "alerts"))
 }
 
-/// The message in place of alerts that were too many, or waited too long, to be sent one by one. It stands
-/// behind those that were, or alone.
+/// The message in place of alerts that were too many, or pending for too long, to be sent one by one. It follows those
+/// that were sent, or comes alone.
 pub fn overflow(overflow: &Overflow) -> Text {
     let networks = counted(overflow.networks(), "network", "networks");
     let at_least = if overflow.networks() < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
@@ -299,7 +299,7 @@ pub fn overflow(overflow: &Overflow) -> Text {
     ))
 }
 
-/// The message at the end of a mute that kept alerts back.
+/// The message at the end of a mute that suppressed alerts.
 pub fn mute_over(suppressed: u64) -> Text {
     let alerts = counted(suppressed, "alert was", "alerts were");
     Text::plain(format_args!("🔔 No longer muted. {alerts} suppressed meanwhile; every probe is recorded."))

@@ -1,4 +1,4 @@
-//! What is told of one device, and what is asked about it.
+//! The card of a device, and the choice among several.
 
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
@@ -14,22 +14,22 @@ use crate::text::format::{counted, when};
 use crate::text::{Text, printable};
 use crate::vendor::{self, Vendor};
 
-/// Addresses of one device that a reply lists.
+/// Addresses of a device that a card lists.
 const ADDRESSES_SHOWN: usize = 20;
 
-/// Devices that a reply offers to choose from.
+/// Devices to choose from.
 const CHOICES: usize = 20;
 
-/// Addresses of one name that have buttons to be renamed; of more, `/name` renames one.
+/// Addresses of a name that get rename buttons; with more, `/name` renames one.
 const RENAMED: usize = 3;
 
-/// Probes from which on the busiest hour says something.
+/// The number of probes from which the busiest hour is meaningful.
 const HABIT: u64 = 10;
 
 /// Characters of a name on a button.
 const LABEL_LENGTH: usize = 40;
 
-/// The answer to a look-up.
+/// The reply to a look-up.
 pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
     match found {
         LookupResult::Device(report) => card(report, now, zone),
@@ -53,7 +53,7 @@ pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
     }
 }
 
-/// The buttons under the answer to a look-up.
+/// The buttons under the reply to a look-up.
 pub(in crate::chat) fn found_buttons(found: &LookupResult, names: &Names) -> Vec<Vec<Button>> {
     match found {
         LookupResult::Device(report) => card_buttons(report),
@@ -61,7 +61,7 @@ pub(in crate::chat) fn found_buttons(found: &LookupResult, names: &Names) -> Vec
     }
 }
 
-/// A button for each device that may be meant, as `action` makes it of an address and a label.
+/// A button for each candidate, which `action` makes of its address and label.
 pub(in crate::chat) fn choices(
     found: &LookupResult,
     names: &Names,
@@ -88,7 +88,7 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
         (Some(_), 1) => Callback::Name(address).button("✏️ Rename"),
         (Some(_), _) => None,
     };
-    // Of several addresses each may turn out to be another device's.
+    // Any of several addresses may turn out to belong to another device.
     let addresses = match report.addresses.as_slice() {
         several @ [_, _, ..] if several.len() <= RENAMED => several,
         _ => &[],
@@ -100,7 +100,7 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
         Callback::ChartDevice(address, ChartPeriod::default()).button("📈 Chart"),
         Callback::NewestProbes(address).button("📋 Probes"),
     ];
-    // A random address is not followed.
+    // A random address cannot be followed.
     let is_lasting = report.addresses.iter().any(|address| !address.is_random());
     let follow = if is_lasting { Callback::Follow(address).button("🚶 Follow") } else { None };
     let lower = [follow, name];
@@ -122,7 +122,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     if device.probe_count >= HABIT
         && let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone)
     {
-        text = text.then(format_args!("\nBusiest hour: around {hour}"));
+        text = text.then(format_args!("\nBusiest hour: mostly around {hour}"));
     }
     if let Some(signal) = device.signal {
         text = text.then(format_args!("\nSignal: {} dBm", signal.last_dbm));
@@ -142,8 +142,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     text.list(ssids.into_iter().map(|(ssid, count)| Text::plain(format_args!("{ssid} ({count}×)"))))
 }
 
-/// The hour of the day with most probes, by the clocks of the zone as they went at the time of the last
-/// probe: the state counts in UTC, in which no hour moves.
+/// The hour of the day with the most probes. The state counts in UTC; the zone's offset at the last probe applies.
 fn busiest_hour(hours: &HourHistogram, last_probe: Timestamp, zone: Tz) -> Option<String> {
     let hour = hours.busiest()?;
     let last = last_probe.to_utc();
@@ -152,7 +151,7 @@ fn busiest_hour(hours: &HourHistogram, last_probe: Timestamp, zone: Tz) -> Optio
     Some(at.with_timezone(&offset).format("%H:%M").to_string())
 }
 
-/// The lines about who made the device, and which addresses it has.
+/// The lines about the vendor and the addresses.
 fn addresses(report: &DeviceReport) -> Text {
     let addresses = report.addresses.as_slice();
     let (None, [address]) = (&report.name, addresses) else {
@@ -178,7 +177,7 @@ fn addresses(report: &DeviceReport) -> Text {
     })
 }
 
-/// An address with who made it, as far as that is known.
+/// An address with its vendor, if known.
 pub(super) fn shown_address(address: MacAddr) -> Text {
     let text = Text::default().code(address);
     match vendor::of(address) {
@@ -193,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_busiest_hour_is_that_of_the_clocks_then() {
+    fn the_busiest_hour_is_shown_in_the_zone() {
         let at = |text: &str| {
             Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
         };

@@ -1,4 +1,4 @@
-//! The commands: what they are for, and how they are written.
+//! Help, from the table of commands.
 
 use crate::chat::commands::{self, Command, CommandGroup};
 use crate::text::{Text, printable};
@@ -10,7 +10,7 @@ pub(in crate::chat) fn start() -> Text {
         .join(help(false))
 }
 
-/// All commands, with those for an owner where they are meant for one.
+/// All commands, with those for owners if `to_owner`.
 pub(in crate::chat) fn help(to_owner: bool) -> Text {
     let text = Text::default()
         .bold("Look up")

@@ -1,9 +1,9 @@
-//! What was read from the log: charts, probes, tables.
+//! Replies from the log: charts, probes, tables.
 
 use chrono_tz::Tz;
 
 use super::lists::with_page_buttons;
-use crate::chart::Words;
+use crate::chart::Labels;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::chart::ChartPeriod;
@@ -13,12 +13,12 @@ use crate::event::{Probe, Timestamp};
 use crate::text::format::{ago, counted, reason, shown_time};
 use crate::text::{Text, printable};
 
-/// That others are read for first.
+/// Others' reads come first.
 pub(in crate::chat) fn waiting_to_read() -> Text {
     Text::plain("⏳ Waiting: I am still reading the log for others.")
 }
 
-/// How far a reading is, from 0 to 1.
+/// The progress of a read, from 0 to 1.
 pub(in crate::chat) fn reading(share: f64) -> Text {
     Text::plain(format_args!("⏳ Reading the log: {:.0} %", share * 100.0))
 }
@@ -30,7 +30,7 @@ pub(in crate::chat) fn log_unreadable(why: &str) -> Text {
     ))
 }
 
-/// Why the log could not be read, where a fault of this program is why.
+/// The reason if a bug of this program ended a read.
 pub(in crate::chat) const READING_BROKEN_OFF: &str = "reading was interrupted";
 
 /// The line below a chart's title.
@@ -46,13 +46,13 @@ fn the_last(period: ChartPeriod) -> &'static str {
     }
 }
 
-/// What stands in a chart.
-pub(in crate::chat) fn chart_words<'a>(title: &'a str, subtitle: &'a str) -> Words<'a> {
+/// The labels of a chart.
+pub(in crate::chat) fn chart_labels<'a>(title: &'a str, subtitle: &'a str) -> Labels<'a> {
     let (per_hour, per_day) = ("Probes per hour", "Per day");
-    Words { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "No probes" }
+    Labels { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "No probes" }
 }
 
-/// What stands under a chart.
+/// The caption of a chart.
 pub(in crate::chat) fn chart(what: &str, probes: u64, period: ChartPeriod) -> Text {
     let text = Text::plain("📈 ").bold(printable(what));
     text.then(format_args!(": {}", chart_subtitle(probes, period)))
@@ -67,7 +67,7 @@ pub(in crate::chat) fn chart_buttons(
     vec![others.filter_map(|period| action(period)?.button(format!("📈 {period}"))).collect()]
 }
 
-/// A page of a device's newest probes. `is_all` where the log has no more of them than the pages show.
+/// A page of a device's newest probes; `is_all` if the pages show all of the log's.
 pub(in crate::chat) fn probes(
     title: &str,
     address: MacAddr,
@@ -100,7 +100,7 @@ pub(in crate::chat) fn probes(
     Reply { text, buttons, ..Reply::default() }
 }
 
-/// What goes with a table of `written` probes; where `is_cut`, there are older ones.
+/// The caption of a table of `written` probes; if `is_cut`, there are older ones.
 pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) -> Text {
     let probes = counted(written, "probe", "probes");
     let text = Text::plain("🗂 ").bold(printable(title)).then(format_args!(": {probes}"));
@@ -113,7 +113,7 @@ pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) 
     }
 }
 
-/// What goes with the table of `written` networks; where `is_cut`, there are more.
+/// The caption of the table of `written` networks; if `is_cut`, there are more.
 pub(in crate::chat) fn exported_networks(written: u64, is_cut: bool) -> Text {
     if written == 0 {
         return Text::plain("🗂 No device has looked for a network by name yet.");

@@ -1,4 +1,4 @@
-//! Lists of devices and networks, a page a message.
+//! Lists of devices and networks, one page per message.
 
 use chrono_tz::Tz;
 
@@ -13,19 +13,19 @@ use crate::state::Network;
 use crate::text::format::{ago, counted, when};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 
-/// The longest entry, in UTF-16 code units: only an SSID or a name that is no fair one is longer.
+/// The longest entry, in UTF-16 code units: only a hostile SSID or name is longer.
 pub(super) const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
 
-/// Buttons that stand side by side.
+/// Buttons per row.
 const ROW: usize = 5;
 
-/// The devices that were heard, newest first.
+/// All devices, last heard first.
 pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
     let head = Text::default().bold(format_args!("📱 Devices, last heard first{}", place(page)));
     list_of_devices(head, page, now, Callback::Devices)
 }
 
-/// The devices that were heard within the last minutes.
+/// The devices heard within the last minutes.
 pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Timestamp) -> Reply {
     let within = the_last(minutes);
     let head =
@@ -33,7 +33,7 @@ pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Time
     list_of_devices(head, page, now, |page| Callback::Nearby(minutes, page))
 }
 
-/// So many minutes in the largest unit that has them all.
+/// A number of minutes in the largest unit that divides it.
 fn the_last(minutes: u32) -> String {
     let (count, unit) = match minutes {
         _ if minutes.is_multiple_of(1_440) => (minutes / 1_440, "day"),
@@ -43,7 +43,7 @@ fn the_last(minutes: u32) -> String {
     if count == 1 { format!("the last {unit}") } else { format!("the last {count} {unit}s") }
 }
 
-/// The devices with most probes.
+/// The devices with the most probes.
 pub(in crate::chat) fn top(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
     let head = Text::default().bold(format_args!("🏆 Devices with the most probes{}", place(page)));
     list_of_devices(head, page, now, Callback::Top)
@@ -82,7 +82,7 @@ fn who(entry: &ListedDevice) -> Text {
     }
 }
 
-/// The networks that were asked for, those with most probes first; `is_watched` says which of them are.
+/// The requested networks, those with the most probes first; `is_watched` marks watched ones.
 pub(in crate::chat) fn networks(
     page: &Page<(Ssid, Network)>,
     is_watched: impl Fn(&Ssid) -> bool,
@@ -107,8 +107,8 @@ pub(in crate::chat) fn networks(
     Reply { text, buttons: with_page_buttons(watch, page, Callback::Networks), ..Reply::default() }
 }
 
-/// Who asked for a network; `network` is what is known of it, `sum` are the probes for it of the devices
-/// that are known.
+/// The devices that look for a network. `network` is its record, and `sum` counts the probes for it of all known
+/// devices.
 pub(in crate::chat) fn requesters(
     ssid: &Ssid,
     network: Option<Network>,
@@ -140,7 +140,7 @@ pub(in crate::chat) fn requesters(
     Reply { text, buttons, ..Reply::default() }
 }
 
-/// Which page of how many, where there are several.
+/// The page and the number of pages, if there are several.
 pub(super) fn place<T>(page: &Page<T>) -> String {
     match page.pages() {
         1 => String::new(),
@@ -154,7 +154,7 @@ fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
     })
 }
 
-/// A button for each entry, with its number.
+/// A numbered button for each entry.
 fn number_buttons<T>(
     page: &Page<T>,
     sign: &str,
@@ -166,7 +166,7 @@ fn number_buttons<T>(
     buttons.chunks(ROW).map(<[Button]>::to_vec).collect()
 }
 
-/// The rows with one below that turns the page, without rows that are empty.
+/// The rows, without empty ones, and a row that turns the page.
 pub(super) fn with_page_buttons<T>(
     mut rows: Vec<Vec<Button>>,
     page: &Page<T>,

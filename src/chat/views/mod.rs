@@ -1,12 +1,12 @@
-//! Every text that a person sees in a chat: functions from values to text, and nothing else.
+//! Every text and button of the chat: pure functions from values.
 //!
 //! What must hold:
-//! - No other module of the rooms `chart`, `chat` and `telegram` has a text for a person; what they tell
-//!   apart comes here as a value. A test holds this (tests/it/layering.rs).
-//! - An answer begins with the sign of what it is about; ❌ is a refusal, and says what to do. ⚠️ and ✅ begin
-//!   what nobody asked for, trouble and its end, and ✅ what an owner removed.
-//! - What somebody else wrote (a name, a reason, an SSID, what the system says of a disk) goes through
-//!   [`printable`], or an SSID's `Display`, and stays on its line.
+//! - No other module of `chart`, `chat` and `telegram` contains a text for people, except the help lines in the table of
+//!   commands; the others pass values to these functions. A test enforces this (tests/it/layering.rs).
+//! - A reply starts with the emoji of its topic. ❌ is a refusal and says what to do. ⚠️ and ✅ start notices about a problem
+//!   and its end; ✅ also confirms a removal.
+//! - Text that somebody else wrote (a name, a reason, an SSID, an error of the system) goes through [`printable`] or an
+//!   SSID's `Display`, so it stays on its line.
 
 pub mod access;
 pub mod alerts;
@@ -28,7 +28,7 @@ pub use card::found;
 pub(super) use card::{choices, found_buttons};
 pub(super) use help::{help, start, turn_to, unknown_command};
 pub(super) use history::{
-    READING_BROKEN_OFF, chart, chart_buttons, chart_subtitle, chart_words, exported_networks,
+    READING_BROKEN_OFF, chart, chart_buttons, chart_labels, chart_subtitle, exported_networks,
     exported_probes, log_unreadable, probes, reading, waiting_to_read,
 };
 pub(super) use lists::{devices, nearby, networks, requesters, top};
@@ -38,7 +38,7 @@ pub(super) use names::{
 };
 pub(super) use usage_error::usage_error;
 
-/// A change that was not made, or not for good.
+/// A change that was not made, or is not durable yet.
 pub fn change_failed(error: &ChangeError) -> Text {
     let text = Text::plain("❌ That could not be saved: ");
     match error {
@@ -54,22 +54,22 @@ pub fn change_failed(error: &ChangeError) -> Text {
     }
 }
 
-/// What a button that nobody knows any more does.
+/// The notification if a button's data cannot be decoded.
 pub(in crate::chat) const OLD_BUTTON: &str = "This button is too old. Send the command again for a new one.";
 
-/// The line for a message without words.
+/// The reply to a message without text.
 pub fn wordless() -> Text {
     Text::plain(
         "I can only read text: a device's name, a MAC address or a command. /help lists the commands.",
     )
 }
 
-/// The line for a message that is someone else's.
+/// The reply to a forwarded message.
 pub fn forwarded() -> Text {
     Text::plain("I ignore forwarded messages. Copy the text and send it yourself.")
 }
 
-/// What a terminal, which can show no file, says of one.
+/// The note in place of a file on a terminal.
 pub(super) fn file_note(file: &File) -> String {
     match file {
         File::Picture { png } => format!("[a picture of {} bytes, shown in Telegram]", png.len()),
@@ -79,7 +79,7 @@ pub(super) fn file_note(file: &File) -> String {
     }
 }
 
-/// The line that stands while an answer takes long; after so many seconds.
+/// The message while a reply takes long; after so many seconds.
 pub fn working(seconds: u64) -> Text {
     Text::plain(format_args!("⏳ Working on it… {seconds} s"))
 }

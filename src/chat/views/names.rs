@@ -1,4 +1,4 @@
-//! What is said of the names of devices.
+//! Names of devices.
 
 use super::usage_error::sentence;
 use crate::chat::commands::UsageError;
@@ -6,7 +6,7 @@ use crate::dot11::MacAddr;
 use crate::text::format::counted;
 use crate::text::{Text, printable};
 
-/// What stands in the empty field for a device's name.
+/// The placeholder of the input field for a name.
 pub(in crate::chat) const NAME_FIELD: &str = "Name";
 
 const QUESTION: [&str; 2] = ["✏️ Reply with a name for ", "."];
@@ -14,18 +14,18 @@ const QUESTION: [&str; 2] = ["✏️ Reply with a name for ", "."];
 /// The question of earlier versions: it stays in people's chats, and a reply to it still names the device.
 const OLD_QUESTION: [&str; 2] = ["✏️ What is ", " to be called? Reply to this message with its name."];
 
-/// Asks for a device's name. The reply to it is all that is needed to give it.
+/// Asks for a device's name. A reply to this message names the device: the text carries its address.
 pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
     let [before, behind] = QUESTION;
     Text::plain(before).code(address).then(behind)
 }
 
-/// Why a name does not serve, and the question again.
+/// Why a name is invalid, and the question again.
 pub(in crate::chat) fn name_refused(address: MacAddr, error: &UsageError) -> Text {
     Text::plain(format_args!("❌ {}\n", sentence(error))).join(name_question(address))
 }
 
-/// The device whose name this text asks for.
+/// The device that this question is about.
 pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
     let question = question.trim().lines().last()?;
     [QUESTION, OLD_QUESTION]
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_question_says_who_is_meant() {
+    fn the_question_carries_the_address() {
         let address = "a4:83:e7:4e:39:15".parse().unwrap();
         assert_eq!(asked_to_name(&name_question(address).to_string()), Some(address));
         let refused = name_refused(address, &UsageError::MissingAddress).to_string();

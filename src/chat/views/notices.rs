@@ -1,12 +1,11 @@
-//! What a chat is told that did not ask: that recording has stopped or runs again, and how the sources of
-//! frames do.
+//! Notices that nobody asked for: about recording and the sources.
 
 use std::time::Duration;
 
 use crate::text::format::{counted, reason};
 use crate::text::{Text, printable};
 
-/// The notice that nothing can be written any more.
+/// Writing to disk fails.
 pub fn recording_stopped(why: &str) -> Text {
     Text::plain(format_args!(
         "⚠️ Recording has stopped: writing to disk fails ({}). New probes are kept in memory while there is \
@@ -15,7 +14,7 @@ pub fn recording_stopped(why: &str) -> Text {
     ))
 }
 
-/// The notice that all is written again; `lost` probes were more than memory held.
+/// Writing works again; `lost` probes did not fit into memory.
 pub fn recording_resumed(lost: u64) -> Text {
     match lost {
         0 => Text::plain("✅ Recording works again. Nothing was lost."),
@@ -26,20 +25,20 @@ pub fn recording_resumed(lost: u64) -> Text {
     }
 }
 
-/// What is wrong with a source of frames.
+/// A problem with a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceProblem {
     /// It failed, for this reason.
     Failed(String),
-    /// It was begun and gives nothing, not even the head of a capture file.
+    /// It was opened and sends nothing, not even a capture header.
     Unopened,
-    /// It gives no frames any more, for so long.
+    /// It has sent no frame for so long.
     Silent(Duration),
-    /// Hearing it ended by a fault of this program.
+    /// Capturing ended because of a bug in this program.
     Crashed,
 }
 
-/// A source of frames has problem.
+/// A source has a problem.
 pub fn source_problem(source: &str, problem: &SourceProblem) -> Text {
     let text = Text::plain(format_args!("⚠️ {}: ", printable(source)));
     match problem {
@@ -56,13 +55,13 @@ pub fn source_problem(source: &str, problem: &SourceProblem) -> Text {
     }
 }
 
-/// What a source says of itself, with the full stop that it may lack.
+/// An error as a sentence, with a full stop if it lacks one.
 fn sentence(why: &str) -> String {
     let shown = printable(why);
     if shown.ends_with(['.', '?', '!', '…']) { shown } else { shown + "." }
 }
 
-/// A source of frames that had problem is heard, again where it was before.
+/// A source works, again if `was_open`.
 pub fn source_recovered(source: &str, was_open: bool) -> Text {
     let again = if was_open { " again" } else { "" };
     Text::plain(format_args!("✅ {} is capturing{again}.", printable(source)))
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn problem_is_a_whole_sentence() {
+    fn a_problem_is_a_whole_sentence() {
         let failed = |why: &str| SourceProblem::Failed(why.to_owned());
         for (problem, shown) in [
             (failed("it is down; bring it up"), "⚠️ mon0: it is down; bring it up."),

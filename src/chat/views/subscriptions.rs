@@ -1,4 +1,4 @@
-//! What is said of watching, following, muting and ignoring.
+//! Watching, following, muting and ignoring.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -32,13 +32,13 @@ pub(in crate::chat) fn was_not_muted() -> Text {
     Text::plain("🔔 This chat is not muted.")
 }
 
-/// The SSID as `/watch` takes it: in quotes where it would be a pattern.
+/// The SSID as `/watch` accepts it: quoted if it would be a pattern.
 pub(in crate::chat) fn spelled(ssid: &Ssid) -> String {
     let shown = ssid.to_string();
     if shown.contains(['*', '?']) { format!("\"{shown}\"") } else { shown }
 }
 
-/// As it is written after `/watch`.
+/// The target as it is written after `/watch`.
 pub(super) fn shown(target: &WatchTarget) -> String {
     match target {
         WatchTarget::Network(ssid) => format!("\"{ssid}\""),
@@ -71,7 +71,7 @@ pub(in crate::chat) fn too_many_patterns(limit: usize) -> Text {
     ))
 }
 
-/// Why alerts about a network go on.
+/// Why alerts about a network continue.
 pub(in crate::chat) struct RemainingWatch {
     /// The watch that raises them.
     pub(in crate::chat) by: WatchTarget,
@@ -114,7 +114,7 @@ fn with_rest(text: Text, remaining: Option<&RemainingWatch>) -> Text {
         .then(" stops them.")
 }
 
-/// Says how to undo what was set at the terminal.
+/// How to undo what was set at the terminal.
 fn at_the_terminal(text: Text, command: &str) -> Text {
     text.then(" It was set at the terminal and can only be undone there: run ")
         .code("probewatch chat")
@@ -123,7 +123,7 @@ fn at_the_terminal(text: Text, command: &str) -> Text {
         .then(".")
 }
 
-/// What a button that stops a watch says where there is none.
+/// The notification if there is no such watch.
 pub(in crate::chat) const WATCH_IS_GONE: &str = "That is no longer watched.";
 
 /// A followed device, as `/watches` shows it.
@@ -134,16 +134,16 @@ pub(in crate::chat) struct Followed<'a> {
     pub(in crate::chat) last_heard: Option<Timestamp>,
 }
 
-/// What a chat is told of by itself, and what it is not.
+/// What a chat is alerted about, and what not.
 pub(in crate::chat) struct Subscriptions<'a> {
-    /// Networks and patterns as `/watch` takes them, by whom and since when.
+    /// Networks and patterns as `/watch` accepts them, with who set them.
     pub(in crate::chat) watches: Vec<(String, ChatId, &'a Watch)>,
     pub(in crate::chat) follows: Vec<Followed<'a>>,
     pub(in crate::chat) ignored: Vec<String>,
     pub(in crate::chat) mute: Option<&'a Mute>,
 }
 
-/// A page of all subscriptions; a mute stands above each.
+/// A page of all subscriptions; each page starts with the mute.
 pub(in crate::chat) fn watches(
     subscriptions: &Subscriptions<'_>,
     page: u32,
@@ -190,7 +190,7 @@ pub(in crate::chat) fn watches(
     Reply { text, buttons: with_page_buttons(Vec::new(), &page, Callback::Watches), ..Reply::default() }
 }
 
-/// The titles under which `/watches` has its entries.
+/// The headings of `/watches`.
 const WATCHED: &str = "👁 Watched networks";
 const FOLLOWED: &str = "🚶 Followed devices";
 const IGNORED: &str = "🙈 Ignored devices";
@@ -214,7 +214,7 @@ pub(in crate::chat) fn following(
     }
 }
 
-/// Why a device all of whose addresses are random is not followed.
+/// Why a device with only random addresses cannot be followed.
 pub(in crate::chat) fn random_cannot_be_followed(address: MacAddr, count: usize) -> Text {
     let text = match count {
         1 => Text::plain("❌ ").code(address).then(" is a random address"),

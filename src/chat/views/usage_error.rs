@@ -1,4 +1,4 @@
-//! What is wrong with a command's arguments, and how it is written.
+//! Usage errors, with the command's usage.
 
 use super::help::usage;
 use crate::chat::commands::{Command, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES, UsageError};
