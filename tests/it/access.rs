@@ -34,7 +34,7 @@ fn logged_code(home: &Home) -> String {
 fn owned(home: &Home) -> String {
     let code = logged_code(home);
     let welcome = home.bring_and_wait(OWNER, Incoming::text(OWNER, format!("/start {code}")));
-    assert!(welcome.plain.contains("yours now"), "{}", welcome.plain);
+    assert!(welcome.plain.contains("You now own this bot"), "{}", welcome.plain);
     code
 }
 
@@ -54,7 +54,7 @@ fn remove_group(home: &Home) {
     home.bring_and_wait(GROUP, Incoming::text(GROUP, format!("/start@probewatch_test_bot {code}")));
     let list = home.ask("/chats");
     let sure = home.bring_and_wait(OWNER, Incoming::press(&list, list.button("Test group")));
-    assert!(sure.plain.contains("I leave it."), "{}", sure.plain);
+    assert!(sure.plain.contains("I will leave it."), "{}", sure.plain);
     home.api.push(Incoming::press(&sure, sure.button("Remove")));
 }
 
@@ -98,7 +98,7 @@ fn the_whole_way(mode: Mode) {
     let invitation = home.ask("/invite").plain;
     assert!(invitation.contains("?startgroup="), "{invitation}");
     let in_group = format!("/start@probewatch_test_bot {}", code_in(&invitation));
-    assert!(home.bring_and_wait(GROUP, Incoming::text(GROUP, in_group)).plain.contains("let in"));
+    assert!(home.bring_and_wait(GROUP, Incoming::text(GROUP, in_group)).plain.contains("now has access"));
     home.bring_and_wait(GROUP, Incoming::text(GROUP, "/watch Depot"));
     home.transmit(VAN, "Depot");
     assert_eq!(home.wait_for_alert(1).chat_id, GROUP);
@@ -114,7 +114,7 @@ fn the_whole_way(mode: Mode) {
     assert!(kept.plain.contains("Test group"), "{}", kept.plain);
     let sure = home.bring_and_wait(OWNER, Incoming::press(&kept, kept.button("Test group")));
     let gone = home.bring_and_wait(OWNER, Incoming::press(&sure, sure.button("Remove")));
-    assert!(gone.plain.contains("is removed") && gone.buttons().len() == 1, "{}", gone.plain);
+    assert!(gone.plain.starts_with("✅ Removed ") && gone.buttons().len() == 1, "{}", gone.plain);
     assert_eq!(left(&home), [GROUP]);
     // Its own entry remains, but the last owner stays.
     home.bring(Incoming::press(&gone, gone.button("Remove Test")));
@@ -171,7 +171,7 @@ fn each_start_has_a_new_code_until_someone_owns_the_bot() {
     // A second owner comes by an invitation for owners, as the bare code, and may remove the first.
     let code = code_in(&home.ask("/invite owner").plain);
     let welcome = home.bring_and_wait(BOB, Incoming::text(BOB, code));
-    assert!(welcome.plain.contains("yours"), "{}", welcome.plain);
+    assert!(welcome.plain.contains("You now own this bot"), "{}", welcome.plain);
     let list = home.bring_and_wait(BOB, Incoming::text(BOB, "/chats"));
     home.bring(Incoming::press(&list, format!("access:remove:{OWNER}")));
     let sent = home.api.sent().len();
@@ -189,7 +189,7 @@ fn an_owner_who_was_removed_does_not_come_back_by_a_code_of_their_own() {
     let invitation = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite owner"));
     let list = home.ask("/chats");
     let gone = home.bring_and_wait(OWNER, Incoming::press(&list, format!("access:remove:{BOB}")));
-    assert!(gone.plain.contains("is removed"), "{}", gone.plain);
+    assert!(gone.plain.starts_with("✅ Removed "), "{}", gone.plain);
     let seen = sent_to(&home, BOB).len();
     home.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
     home.kill_and_restart();
@@ -275,7 +275,7 @@ fn a_group_that_cannot_be_left_is_told_and_one_that_is_gone_is_not() {
         let seen = home.api.sent().len();
         home.api.fail_next("leaveChat", 1, fault);
         remove_group(&home);
-        let removed = |message: &SentMessage| message.plain.starts_with("✅ Test group is removed.");
+        let removed = |message: &SentMessage| message.plain.starts_with("✅ Removed Test group.");
         let gone = home.api.wait_for_message_after(seen, removed);
         assert_eq!(gone.plain.contains("I could not leave it"), is_told, "{}", gone.plain);
     }
@@ -295,7 +295,7 @@ fn what_the_configuration_names_is_served_and_stays() {
     let Some(home) = Home::start(Mode::Webhook, change) else { return };
     assert!(!home.service.has_logged("ownership_offered"));
     let refused = home.bring_and_wait(BOB, Incoming::text(BOB, "/invite"));
-    assert!(refused.plain.contains("owner of this bot only"), "{}", refused.plain);
+    assert!(refused.plain.contains("Only the bot's owner"), "{}", refused.plain);
     assert!(!home.bring_and_wait(BOB, Incoming::text(BOB, "/help")).plain.contains("/invite"));
     let list = home.ask("/chats");
     for part in ["2002", "1001", "telegram.chats"] {
@@ -309,8 +309,8 @@ fn what_the_configuration_names_is_served_and_stays() {
             |call: &crate::support::bot_api::Call| call.params["text"].as_str().unwrap().contains(wanted);
         home.api.wait_for_call("answerCallbackQuery", has);
     };
-    tell(Incoming::press(&list, format!("access:remove:{BOB}")), "The configuration names");
-    tell(Incoming::press(&list, "access:remove:77"), "not served any more");
+    tell(Incoming::press(&list, format!("access:remove:{BOB}")), "comes from the configuration");
+    tell(Incoming::press(&list, "access:remove:77"), "no longer has access");
     let bobs = home.bring_and_wait(BOB, Incoming::text(BOB, "/status"));
     tell(Incoming::press(&bobs, format!("access:remove:{OWNER}")), "Only owners");
     assert!(home.ask("/invite her").plain.contains("/invite owner"));

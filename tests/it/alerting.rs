@@ -287,14 +287,14 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
     let digest = words::digest(&many, words::quiet_headline, true, today());
     let text = digest.answer.text.to_string();
     assert_eq!(digest.told.len(), 120);
-    assert!(text.starts_with("📣 Good morning. 120 alerts in the quiet hours:\n"), "{text}");
+    assert!(text.starts_with("📣 Good morning. 120 alerts during quiet hours:\n"), "{text}");
     assert!(text.ends_with(" more alerts") && digest.answer.text.length() <= 4096, "{text}");
 }
 
 #[test]
 fn a_pattern_alerts_with_its_facts_and_buttons() {
     let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
-    assert!(home.ask("/watch Dep?t* the vans").plain.contains("every network like Dep?t*"));
+    assert!(home.ask("/watch Dep?t* the vans").plain.contains("every network that matches Dep?t*"));
     home.transmit(VAN, "Elsewhere");
     home.transmit(VAN, "Depot 7");
     let alert = home.wait_for_alert(1);
@@ -308,7 +308,7 @@ fn a_pattern_alerts_with_its_facts_and_buttons() {
     assert!(home.ask("/mute 2h").plain.contains("Muted until"));
     home.transmit("00:23:a7:19:5c:03", "Depot 8");
     home.ask_until("00:23:a7:19:5c:03", "Probe count: 1\n");
-    assert!(home.ask("/unmute").plain.contains("1 alert was kept back"));
+    assert!(home.ask("/unmute").plain.contains("1 alert was suppressed"));
     assert_eq!(home.alerts().len(), 1);
     home.api.assert_clean();
 }
@@ -410,13 +410,13 @@ fn quiet_hours_end_with_one_message() {
     home.wait_until_ready(2);
     let morning = home.api.wait_for_message(|message| message.plain.contains("Good morning"));
     assert!(
-        morning.plain.starts_with("📣 Good morning. 5 alerts in the quiet hours:\n• "),
+        morning.plain.starts_with("📣 Good morning. 5 alerts during quiet hours:\n• "),
         "{}",
         morning.plain
     );
     assert_eq!(morning.plain.lines().count(), 6);
     home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    home.api.wait_for_message(|message| message.plain.contains("1 alert was kept back"));
+    home.api.wait_for_message(|message| message.plain.contains("1 alert was suppressed"));
     assert_eq!(home.alerts().len(), 2, "what came after them comes by itself");
     assert!(home.service.terminate().success());
     let logged = events(&data_dir);
@@ -481,7 +481,7 @@ fn a_source_that_fails_is_told_and_its_recovery_without_a_sound() {
     assert_eq!(warning.raw.get("disable_notification"), None);
     home.radio = TapRadio::open(&name).unwrap();
     let recovered = home.api.wait_for_message(|message| message.plain.starts_with("✅ "));
-    assert_eq!(recovered.plain, format!("✅ {name} is heard again."));
+    assert_eq!(recovered.plain, format!("✅ {name} is capturing again."));
     assert_eq!(recovered.raw["disable_notification"], true);
     home.api.assert_clean();
 }
@@ -500,7 +500,7 @@ fn names_come_from_the_files_of_others_and_yield_to_a_persons() {
     home.ask(&format!("/name {VAN} Van"));
     home.ask_until(VAN, "stats for Van\n");
     assert!(home.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
-    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("by an imported file"));
+    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("from an imported file"));
     // What went while nobody looked goes, as does what is no longer imported, and files are read together.
     home.service.kill();
     let (ethers, hosts) = (folder.path().join("ethers"), folder.path().join("hosts"));

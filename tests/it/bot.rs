@@ -230,7 +230,7 @@ fn swallowed_probes_are_told_with_the_next_alert() {
     }
     let told = home.wait_for_alert(2).plain;
     // The alert is on its way while the last probe may already be the first of the next cool-down.
-    let swallowed = |count| told.contains(&format!("\n{count} more probes of this device"));
+    let swallowed = |count| told.contains(&format!("\n{count} more probes since the last alert"));
     assert!(swallowed(count - 2) || swallowed(count - 3), "{told}\nafter {count} probes");
     home.api.assert_clean();
 }
@@ -342,7 +342,7 @@ fn a_flood_of_alerts_is_told_as_a_number() {
         home.transmit(&format!("02:23:a7:00:{:02x}:{:02x}", number >> 8, number & 0xff), "Depot");
     }
     home.ask_until("/status", "Probes: 300 (");
-    let told = home.api.wait_for_message(|message| message.plain.contains("too many at a time"));
+    let told = home.api.wait_for_message(|message| message.plain.contains("too many at once"));
     home.ask_until("/status", "Alerts waiting for Telegram: 0");
     let count = probewatch::state::ALERTS_PER_MINUTE;
     assert_eq!(home.alerts().len(), count + 1, "{}", told.plain);

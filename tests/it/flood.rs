@@ -142,7 +142,7 @@ pub fn flood(count: u64, a_second: u64) {
     assert!(memory < MEMORY_KIB, "{memory} KiB");
 
     home.ask_until("/status", &format!("Probes: {count} ("));
-    home.api.wait_for_message(|message| message.plain.contains("too many at a time"));
+    home.api.wait_for_message(|message| message.plain.contains("too many at once"));
     home.ask_until("/status", "Alerts waiting for Telegram: 0");
     let alerts = alert_count(&home.api);
     let minutes = start.elapsed().as_secs() as usize / 60 + 1;

@@ -119,7 +119,7 @@ fn a_full_disk_heals_and_loses_nothing() {
         let refused = home.ask("/watch Other after").plain;
         assert!(refused.starts_with("❌ That could not be saved: "), "{refused}");
         assert!(!home.ask("/watches").plain.contains("Other"));
-        assert!(home.ask("/status").plain.contains("Nothing can be written"));
+        assert!(home.ask("/status").plain.contains("Writing to disk fails"));
         assert!(home.ask("/watches").plain.contains("Depot"));
 
         free(&disk, &home);
@@ -163,7 +163,7 @@ fn the_chat_says_once_that_recording_stopped_and_once_that_it_runs_again() {
 
     // A disk that comes and goes is not told of again at once.
     fill(&disk, &mut home);
-    assert!(home.ask("/status").plain.contains("Nothing can be written"));
+    assert!(home.ask("/status").plain.contains("Writing to disk fails"));
     free(&disk, &home);
     home.ask("/status");
     assert_eq!(notices(&home).len(), 2);

@@ -188,7 +188,7 @@ fn a_name_is_asked_for_and_given_by_the_reply() {
     assert!(question.asks_for.is_some());
     let question = question.text.to_string();
     let refused = street.reply("aa:bb:cc:dd:ee:ff", Some(&question));
-    assert!(refused.text.to_string().contains("reads like a MAC address"), "{}", refused.text);
+    assert!(refused.text.to_string().contains("looks like a MAC address"), "{}", refused.text);
     let named = street.reply("Alice's phone", Some(&question));
     assert_eq!(named.text.to_string(), format!("✏️ {} is now called Alice's phone.", device(1)));
     assert!(street.reply("/status", Some(&question)).text.to_string().contains("probewatch"));
@@ -295,7 +295,7 @@ fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
         assert!(kept.iter().all(|row| all.contains(row)), "{kept:?}");
         assert_eq!(kept[0], all[0], "the heading");
         let told = cut.text.to_string();
-        assert!(told.contains("too many for one document"), "{told}");
+        assert!(told.contains("one document cannot hold"), "{told}");
         assert!(told.contains(&(kept.len() - 1).to_string()), "{told}");
         assert!(!whole.text.to_string().contains("too many"));
     }

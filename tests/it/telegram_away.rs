@@ -122,7 +122,7 @@ fn after_a_day_away_the_newer_alerts_come_in_order_and_the_rest_as_one_message()
         return;
     };
     let told = home.api.wait_for_message(|message| message.plain.starts_with("📣 … and "));
-    assert!(told.plain.starts_with("📣 … and 12 more, 2 networks: "), "{}", told.plain);
+    assert!(told.plain.starts_with("📣 … and 12 more, for 2 networks: "), "{}", told.plain);
     home.ask_until("/status", "Alerts waiting for Telegram: 0");
     let alerts = home.alerts();
     assert_eq!(alerts.len(), 24 + 1);
@@ -156,7 +156,7 @@ fn alerts_beyond_the_outbox_are_summed_up() {
     let overflow = alerts.overflow(ChatId(CHAT)).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), (more as u64, 14));
     let text = probewatch::chat::views::alerts::overflow(overflow).to_string();
-    assert!(text.contains("and 312 more, 14 networks"), "{text}");
+    assert!(text.contains("and 312 more, for 14 networks"), "{text}");
 }
 
 /// A home that serves the owner and a group, in which "Depot" is watched.

@@ -116,7 +116,7 @@ pub(in crate::chat) fn requesters(
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
     if network.is_none() && page.entries.is_empty() {
-        return Text::plain(format_args!("🛎 Nobody asked for \"{ssid}\" so far.")).into();
+        return Text::plain(format_args!("🛎 No device has looked for \"{ssid}\" yet.")).into();
     }
     let when = |time| when(time, now, zone);
     let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", place(page)));
