@@ -10,8 +10,8 @@ use std::{env, fs};
 
 use chrono::TimeZone;
 use chrono_tz::Europe;
-use generated::{before, now, street, labels};
-use probewatch::chart::{Series, Labels, draw};
+use generated::{before, labels, now, street};
+use probewatch::chart::{Labels, Series, draw};
 use probewatch::event::Timestamp;
 
 fn main() {

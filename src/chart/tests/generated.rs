@@ -3,7 +3,7 @@
 use chrono::TimeZone;
 use chrono_tz::{Europe, Tz};
 
-use super::{Series, Timestamp, Labels};
+use super::{Labels, Series, Timestamp};
 
 /// 22 November 2026, 17:20 in Berlin.
 pub fn now() -> Timestamp {
