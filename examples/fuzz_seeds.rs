@@ -1,5 +1,5 @@
-//! `fuzz_seeds CORPUS [CAPTURES]`: frames and files for the fuzz targets to start from, made-up ones and,
-//! where the folder of captures is there, real ones.
+//! `fuzz_seeds CORPUS [CAPTURES]`: writes the frames and files from which the fuzz targets start: generated ones and, if
+//! the folder of captures exists, recorded ones.
 
 use std::error::Error;
 use std::fs;
@@ -11,19 +11,19 @@ use probewatch::dot11::{LinkType, builder};
 #[path = "../benches/generated/mod.rs"]
 mod generated;
 
-/// As many frames of each real capture.
-const FRAMES: usize = 40;
+/// How many frames of each recorded capture are used.
+const FRAMES_PER_CAPTURE: usize = 40;
 /// Larger files and frames only slow the fuzzer down.
-const FILE_BYTES: u64 = 32 << 10;
-const FRAME_BYTES: usize = 512;
+const MAX_FILE_BYTES: u64 = 32 << 10;
+const MAX_FRAME_BYTES: usize = 512;
 
-/// The length of a made-up frame's radiotap header.
-const RADIOTAP: usize = 36;
+/// The length of a generated frame's radiotap header.
+const RADIOTAP_BYTES: usize = 36;
 
 struct Corpus(PathBuf);
 
 impl Corpus {
-    /// Keeps a seed of this name for a target.
+    /// Adds a seed of this name for a target.
     fn add(&self, target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         let folder = self.0.join(target);
         fs::create_dir_all(&folder)?;
@@ -34,26 +34,26 @@ impl Corpus {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let corpus = Corpus(arguments.next().ok_or("usage: fuzz_seeds CORPUS [CAPTURES]")?);
-    made_up(&corpus)?;
+    add_generated(&corpus)?;
     match arguments.next().filter(|captures| captures.is_dir()) {
-        Some(captures) => real(&corpus, &captures),
+        Some(captures) => add_recorded(&corpus, &captures),
         None => Ok(()),
     }
 }
 
-fn made_up(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
+fn add_generated(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
     let ppi = builder::ppi(0, 105, &[(2, &builder::ppi_common(1, 2437, -42))]);
     let prism = builder::prism(false, (0, 6), (0, -42));
     let avs = builder::avs(0x8021_1001, 6, 2, -42);
 
     fs::create_dir_all(corpus.0.join("file"))?;
-    let mut file = PcapWriter::create(corpus.0.join("file/made-up.pcap"), LinkType::Radiotap)?;
+    let mut file = PcapWriter::create(corpus.0.join("file/generated.pcap"), LinkType::Radiotap)?;
     let mut frame = Vec::new();
     for number in 0..8 {
         let time_us = generated::frame(number, generated::DEVICES, &mut frame);
         file.write(time_us, &frame)?;
-        let name = format!("made-up-{number}");
-        let bare = frame.get(RADIOTAP..).unwrap_or_default();
+        let name = format!("generated-{number}");
+        let bare = frame.get(RADIOTAP_BYTES..).unwrap_or_default();
         corpus.add("radiotap", &name, &frame)?;
         corpus.add("frame", &name, bare)?;
         corpus.add("ppi", &name, &[&ppi, bare].concat())?;
@@ -86,15 +86,15 @@ fn made_up(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn real(corpus: &Corpus, captures: &Path) -> Result<(), Box<dyn Error>> {
+fn add_recorded(corpus: &Corpus, captures: &Path) -> Result<(), Box<dyn Error>> {
     for folder in ["real", "crashers"] {
         for entry in fs::read_dir(captures.join(folder))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.metadata()?.len() <= FILE_BYTES {
+            if entry.metadata()?.len() <= MAX_FILE_BYTES {
                 corpus.add("file", &name, &fs::read(entry.path())?)?;
             }
-            // What libpcap refuses, the target for files has.
+            // A file that libpcap refuses is a seed for the target `file` only.
             let Ok(mut frames) = pcap::Capture::from_file(entry.path()) else { continue };
             let target = match LinkType::from_dlt(frames.get_datalink().0) {
                 Some(LinkType::Ieee80211) => "frame",
@@ -104,9 +104,9 @@ fn real(corpus: &Corpus, captures: &Path) -> Result<(), Box<dyn Error>> {
                 Some(LinkType::Avs) => "avs",
                 None => continue,
             };
-            for number in 0..FRAMES {
+            for number in 0..FRAMES_PER_CAPTURE {
                 let Ok(packet) = frames.next_packet() else { break };
-                let bytes = packet.data.get(..FRAME_BYTES).unwrap_or(packet.data);
+                let bytes = packet.data.get(..MAX_FRAME_BYTES).unwrap_or(packet.data);
                 corpus.add(target, &format!("{name}-{number}"), bytes)?;
             }
         }

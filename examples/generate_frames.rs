@@ -1,6 +1,6 @@
-//! `generate_frames FILE COUNT [DEVICES | flood] [FIRST]`: a capture file of made-up probe requests, the same at
-//! every run, of so many devices (20,000 where nothing is said) or each of a device and for an SSID of its own.
-//! Another FIRST (0 where nothing is said) gives other frames, heard after those that were asked for before.
+//! `generate_frames FILE COUNT [DEVICES | flood] [FIRST]`: writes a capture file of COUNT generated probe requests, the
+//! same in every run. They come from DEVICES devices (default 20,000), or with `flood` each from a device of its own and
+//! for an SSID of its own. FIRST (default 0) is the number of the first frame; frames of higher numbers come later.
 
 use std::env;
 use std::error::Error;

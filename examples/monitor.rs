@@ -1,9 +1,9 @@
-//! Puts an interface into monitor mode, hops, and prints what it hears, without the rest of the program:
+//! Puts an interface into monitor mode, hops, and prints the probe requests received, without the rest of the program:
 //!
 //!     cargo run --example monitor -- wlan0 --channels 1,6,11 --dwell-ms 250 --seconds 60
 //!
-//! It ends after the time, or after `--probes` probe requests, and leaves the interface as it was.
-//! `tests/hwsim/run` drives it.
+//! It ends after this time, or after `--probes` probe requests, and leaves the interface as it was. `tests/hwsim/run`
+//! runs it.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -19,14 +19,14 @@ use probewatch::capture::{self, Capture, CaptureError, Source, with_remedy};
 #[derive(Parser)]
 struct Arguments {
     interface: String,
-    /// Channel numbers, or centres in MHz; all that the hardware has if there are none.
+    /// Channel numbers or centre frequencies in MHz; by default all that the hardware has.
     #[arg(long, value_delimiter = ',')]
     channels: Vec<u16>,
     #[arg(long, default_value_t = 250)]
     dwell_ms: u64,
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// End after so many probe requests that ask for a network by name.
+    /// End after this many probe requests that name a network.
     #[arg(long)]
     probes: Option<usize>,
     #[arg(long)]
@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Prints the probe requests for a network by name, until there were enough or the time is over.
+/// Prints the probe requests that name a network, until there were enough or the time is over.
 fn listen(interface: &str, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let source = Source::Interface(interface.to_owned());
     let capture = Capture::open(&source, &capture::Settings::default())
@@ -83,14 +83,14 @@ fn listen(interface: &str, arguments: &Arguments) -> Result<(), Box<dyn std::err
             stop.stop();
         }
     });
-    let mut heard = 0;
+    let mut count = 0;
     let outcome = capture.run(|frame| {
         let probe = frame.probe_request;
         if let Some(ssid) = probe.ssid.named() {
             println!("heard {ssid} from {}, {:?} MHz", probe.source, probe.frequency_mhz);
-            heard += 1;
+            count += 1;
         }
-        if arguments.probes == Some(heard) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if arguments.probes == Some(count) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     drop(ended);
     let _ = timer.join();

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use probewatch_fuzz::check_probe;
-use probewatch_fuzz::event::{EventKind, EventDecoder, push_event_fields};
+use probewatch_fuzz::event::{EventDecoder, EventKind, push_event_fields};
 
 fuzz_target!(|line: &[u8]| {
     let kind = serde_json::from_slice::<EventKind>(line).ok();

@@ -1,4 +1,4 @@
-//! Capture files, pcap and pcapng, with the frames in them.
+//! Capture files, pcap and pcapng, and the frames in them.
 
 #![no_main]
 

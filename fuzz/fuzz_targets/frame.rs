@@ -1,9 +1,9 @@
-//! A bare frame.
+//! Frames without a radio header.
 
 #![no_main]
 
+use dot11::LinkType;
 use libfuzzer_sys::fuzz_target;
 use probewatch_fuzz::check_frame;
-use probewatch_fuzz::dot11::LinkType;
 
 fuzz_target!(|captured: &[u8]| check_frame(LinkType::Ieee80211, captured));

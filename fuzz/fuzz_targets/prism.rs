@@ -1,9 +1,9 @@
-//! Prism headers, the AVS headers that may stand in their place, and the frames behind them.
+//! Prism headers, AVS headers in captures of the Prism link type, and the frames behind them.
 
 #![no_main]
 
+use dot11::LinkType;
 use libfuzzer_sys::fuzz_target;
 use probewatch_fuzz::check_frame;
-use probewatch_fuzz::dot11::LinkType;
 
 fuzz_target!(|captured: &[u8]| check_frame(LinkType::Prism, captured));

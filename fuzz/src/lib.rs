@@ -1,7 +1,7 @@
-//! What must hold for any bytes, for the fuzz targets to hold it.
+//! The properties that hold for any bytes, checked by the fuzz targets.
 //!
-//! The rooms that foreign bytes reach are compiled here by themselves. With the whole crate, chat and
-//! database included, every run would begin with minutes of compiling them for the fuzzer.
+//! The store's `event` module is compiled here by itself. With the whole store, sled and zstd included, every run would
+//! begin with minutes of compiling for the fuzzer.
 
 #![allow(dead_code, unused_imports)]
 
@@ -15,9 +15,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use capture::Capture;
 use dot11::{Element, Elements, LinkType, ProbeRequest, RequestedSsid, Signature, decode};
-use event::{Event, EventKind, EventDecoder, Probe, Timestamp, push_probe_fields};
+use event::{Event, EventDecoder, EventKind, Probe, Timestamp, push_probe_fields};
 
-/// Decodes a frame as captured whole, and as cut by a snaplen.
+/// Decodes a frame as captured completely, and as cut by a snaplen.
 pub fn check_frame(link: LinkType, captured: &[u8]) {
     let decoded = decode(link, captured, captured.len());
     assert_eq!(decoded, decode(link, captured, captured.len()), "decoding is deterministic");
@@ -36,19 +36,19 @@ pub fn check_frame(link: LinkType, captured: &[u8]) {
     }
 }
 
-/// What a probe request says is what the captured bytes say.
+/// Checks a decoded probe request against the captured bytes.
 pub fn check_probe_request(probe_request: &ProbeRequest<'_>, captured: &[u8]) {
     let elements = probe_request.elements;
     assert!(
         elements.is_empty()
             || captured.as_ptr() <= elements.as_ptr()
                 && elements.as_ptr_range().end <= captured.as_ptr_range().end,
-        "the elements are the frame's own"
+        "the elements are a part of the frame"
     );
-    let mut walk = Elements::new(elements);
-    let first_ssid = walk.by_ref().find(|element| element.id == Element::SSID);
-    walk.by_ref().for_each(drop);
-    assert!(walk.rest().is_empty(), "all elements are whole");
+    let mut remaining = Elements::new(elements);
+    let first_ssid = remaining.by_ref().find(|element| element.id == Element::SSID);
+    remaining.by_ref().for_each(drop);
+    assert!(remaining.rest().is_empty(), "all elements are complete");
     let ssid = first_ssid.map_or(RequestedSsid::Absent, |ssid| RequestedSsid::from_element(ssid.body));
     assert_eq!(probe_request.ssid, ssid, "the first SSID element counts");
     assert_eq!(probe_request.signature, Signature::of(elements));
@@ -69,11 +69,11 @@ pub fn check_probe(probe: Probe) {
     assert_eq!(EventDecoder::default().decode(&line).expect("and an event's"), Event::from(probe));
 }
 
-/// Reads a capture file at once, and as slowly as a pipe may give it: the frames are the same.
+/// Reads a capture file at once, and in small pieces as from a slow pipe: the frames are the same.
 pub fn check_file(bytes: &[u8]) {
     let at_once = read_file(Cursor::new(bytes.to_vec()));
-    let slowly = read_file(Slow(Cursor::new(bytes.to_vec())));
-    assert_eq!(at_once, slowly, "frames do not depend on how they come in");
+    let slowly = read_file(SlowReader(Cursor::new(bytes.to_vec())));
+    assert_eq!(at_once, slowly, "the frames do not depend on how the bytes arrive");
 }
 
 /// A hash of the probe requests in a file, and how it ended.
@@ -83,17 +83,17 @@ fn read_file(input: impl Read + Send + 'static) -> (u64, Result<(), String>) {
         Err(error) => return (0, Err(error.to_string())),
     };
     let counters = capture.counters();
-    let (mut hash, mut heard) = (0, 0);
+    let (mut hash, mut count) = (0, 0);
     let outcome = capture.run(|frame| {
         let probe_request = &frame.probe_request;
         check_probe_request(probe_request, probe_request.elements);
         hash = Signature::of(probe_request.elements).as_u64() ^ u64::rotate_left(hash, 5);
         hash ^= frame.time_us.cast_unsigned() ^ u64::from(probe_request.sequence);
-        heard += 1;
+        count += 1;
         ControlFlow::Continue(())
     });
     let probe_requests = counters.probe_requests.load(Relaxed);
-    assert_eq!(probe_requests, heard);
+    assert_eq!(probe_requests, count);
     let by_fcs = [&counters.fcs_good, &counters.fcs_bad, &counters.fcs_absent];
     assert_eq!(probe_requests, by_fcs.iter().map(|count| count.load(Relaxed)).sum::<u64>());
     assert_eq!(
@@ -104,11 +104,11 @@ fn read_file(input: impl Read + Send + 'static) -> (u64, Result<(), String>) {
     (hash, outcome.map_err(|error| error.to_string()))
 }
 
-struct Slow(Cursor<Vec<u8>>);
+struct SlowReader(Cursor<Vec<u8>>);
 
-impl Read for Slow {
+impl Read for SlowReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let few = buffer.len().min(7);
-        self.0.read(&mut buffer[..few])
+        let length = buffer.len().min(7);
+        self.0.read(&mut buffer[..length])
     }
 }

@@ -82,7 +82,7 @@ impl CommandOutput {
         };
         let failed = |error| CaptureError::Command { command: name.to_owned(), error };
         let (mut process, mut reader) = start().map_err(failed)?;
-        // The output ended before a file format could be told.
+        // The output ended before the file format was known.
         if reader.peek(4).is_ok_and(|first| first.len() < 4) && !stop.is_stopped() {
             return Err(process.exit_error());
         }

@@ -1,4 +1,4 @@
-//! Opens a capture file in the format that its first bytes tell.
+//! Opens a capture file in the format that its first bytes announce.
 
 use std::io;
 

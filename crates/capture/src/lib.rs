@@ -33,7 +33,7 @@
 //!   not deliver 802.11 is counted as a frame other than a probe request.
 //! - [`StopHandle::stop`] ends the loop before the next frame. It wakes a live capture that waits for a frame, and
 //!   one that waits for standard input, a named pipe or a command. A handle that was passed to
-//!   [`Capture::open_with`] also ends the wait for the first bytes, which tell the file format, and the wait for a
+//!   [`Capture::open_with`] also ends the wait for the first bytes, which announce the file format, and the wait for a
 //!   writer to open a named pipe.
 //! - Errors say what failed; their `remedy()` says what to do about it. [`with_remedy`] joins both for people.
 //!

@@ -11,7 +11,7 @@ use crate::error::{ReadError, link_type_name};
 use crate::peek_reader::PeekReader;
 use crate::record::{MAX_FRAME_BYTES, NextRecord, Record};
 
-/// The variant of the format, as the file's magic number tells it.
+/// The variant of the format, as given by the file's magic number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PcapFormat {
     order: ByteOrder,
@@ -29,7 +29,7 @@ pub(crate) struct PcapFile {
 }
 
 impl PcapFile {
-    /// The format that the file's first four bytes tell.
+    /// The format that the file's first four bytes announce.
     pub fn format(magic: &[u8]) -> Option<PcapFormat> {
         [ByteOrder::Little, ByteOrder::Big].into_iter().find_map(|order| {
             let (units_per_us, record_header_bytes) = match order.u32(magic, 0)? {
@@ -44,7 +44,7 @@ impl PcapFile {
 
     pub fn open(mut reader: PeekReader, format: PcapFormat) -> Result<Self, ReadError> {
         let header = reader.take(24)?;
-        // The upper bits may hold the length of an FCS; radiotap tells that more reliably.
+        // The upper bits may hold the length of an FCS; radiotap is more reliable.
         let number = format.order.u32(header, 20).ok_or(ReadError::Truncated)? & 0x03ff_ffff;
         let dlt = i32::try_from(number).unwrap_or(-1);
         let link_type = LinkType::from_dlt(dlt).ok_or_else(|| ReadError::NotWifi(link_type_name(dlt)))?;

@@ -50,7 +50,7 @@ struct Interface {
 
 impl Pcapng {
     pub fn open(reader: PeekReader) -> Result<Self, ReadError> {
-        // Placeholders: the section header, which comes first, tells the byte order, an interface the link type.
+        // Placeholders: the section header, which comes first, gives the byte order, an interface the link type.
         let (order, link_type) = (ByteOrder::Little, LinkType::Ieee80211);
         let mut file = Self { reader, order, interfaces: Vec::new(), link_type };
         let mut other_link_types = BTreeSet::new();

@@ -41,27 +41,27 @@ fn in_file(bytes: &[u8]) -> (TempDir, PathBuf) {
 }
 
 fn read(path: &Path) -> (Vec<FrameKey>, Result<Arc<Counters>, CaptureError>) {
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let outcome = Capture::open(&Source::file(path), &Settings::default()).and_then(|capture| {
         let counters = capture.counters();
         capture.run(|frame| {
-            heard.push((frame.time_us, frame.probe_request.sequence));
+            received.push((frame.time_us, frame.probe_request.sequence));
             ControlFlow::Continue(())
         })?;
         Ok(counters)
     });
-    (heard, outcome)
+    (received, outcome)
 }
 
-/// Reads a file of these bytes, and compares what is heard and how it ends: with an error that
+/// Reads a file of these bytes, and compares what is received and how it ends: with an error that
 /// contains these words, or none.
 #[track_caller]
 fn check(bytes: &[u8], expected: &[FrameKey], error: Option<&str>) {
     let (_folder, path) = in_file(bytes);
-    let (heard, outcome) = read(&path);
-    assert_eq!(heard, expected);
+    let (received, outcome) = read(&path);
+    assert_eq!(received, expected);
     match (outcome, error) {
-        (Ok(counters), None) => assert_eq!(counters.probe_requests.load(Relaxed), heard.len() as u64),
+        (Ok(counters), None) => assert_eq!(counters.probe_requests.load(Relaxed), received.len() as u64),
         (Err(found), Some(words)) => {
             let found = with_remedy(&found, found.remedy());
             assert!(found.contains(words), "{found}");
@@ -175,11 +175,11 @@ const NANOSECONDS: u32 = 0xa1b2_3c4d;
 fn reads_every_variant_of_pcap() {
     let records: &[(u32, u32, &[u8])] =
         &[(1_587_229_467, 123_456, &frame(1)), (u32::MAX, 999_999, &frame(2))];
-    let heard = [(1_587_229_467_123_456, 1), (4_294_967_295_999_999, 2)];
+    let received = [(1_587_229_467_123_456, 1), (4_294_967_295_999_999, 2)];
     for order in [LITTLE, BIG] {
-        check(&order.pcap(MICROSECONDS, RADIOTAP, records), &heard, None);
-        check(&order.pcap(0xa1b2_cd34, RADIOTAP, records), &heard, None);
-        check(&order.pcap(MICROSECONDS, 0xf000_0000 | RADIOTAP, records), &heard, None);
+        check(&order.pcap(MICROSECONDS, RADIOTAP, records), &received, None);
+        check(&order.pcap(0xa1b2_cd34, RADIOTAP, records), &received, None);
+        check(&order.pcap(MICROSECONDS, 0xf000_0000 | RADIOTAP, records), &received, None);
         let ns: &[(u32, u32, &[u8])] = &[(1, 123_456_789, &frame(1)), (0, u32::MAX, &frame(2))];
         check(&order.pcap(NANOSECONDS, RADIOTAP, ns), &[(1_123_456, 1), (4_294_967, 2)], None);
         check(&order.pcap(MICROSECONDS, RADIOTAP, &[]), &[], None);
@@ -265,9 +265,9 @@ fn reads_what_the_writer_writes() {
         writer.write(time_us, &frame(sequence)).unwrap();
     }
     writer.finish().unwrap();
-    let (heard, outcome) = read(&path);
+    let (received, outcome) = read(&path);
     outcome.unwrap();
-    assert_eq!(heard, [(1_587_229_467_123_456, 1), (0, 2), (4_294_967_295_999_999, 3)]);
+    assert_eq!(received, [(1_587_229_467_123_456, 1), (0, 2), (4_294_967_295_999_999, 3)]);
 
     let error = PcapWriter::create(folder.path(), LinkType::Radiotap).unwrap_err().to_string();
     assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
@@ -326,14 +326,14 @@ fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
     });
     let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
     let stop = capture.stop_handle();
-    let (told, heard) = std::sync::mpsc::channel();
+    let (sender, received) = std::sync::mpsc::channel();
     let run = std::thread::spawn(move || {
         capture.run(|frame| {
-            told.send(frame.time_us).unwrap();
+            sender.send(frame.time_us).unwrap();
             ControlFlow::Continue(())
         })
     });
-    assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok(1_000_000));
+    assert_eq!(received.recv_timeout(Duration::from_secs(10)), Ok(1_000_000));
     let pipe = writer.join().unwrap();
     let stopped = Instant::now();
     stop.stop();
@@ -363,7 +363,7 @@ fn counters_show_whether_a_capture_waits_for_input() {
     writer.write_all(&BIG.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1))])).unwrap();
     let capture = Capture::from_reader("a pipe", reader).unwrap();
     let counters = capture.counters();
-    let (at_frame, heard) = std::sync::mpsc::channel();
+    let (at_frame, received) = std::sync::mpsc::channel();
     let run = std::thread::spawn(move || {
         let counters = capture.counters();
         capture.run(|_| {
@@ -371,7 +371,7 @@ fn counters_show_whether_a_capture_waits_for_input() {
             ControlFlow::Continue(())
         })
     });
-    assert_eq!(heard.recv().unwrap(), Some(1), "handling a frame is no waiting");
+    assert_eq!(received.recv().unwrap(), Some(1), "handling a frame is no waiting");
     while counters.loop_iterations().is_some() {
         std::thread::yield_now();
     }

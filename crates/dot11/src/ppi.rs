@@ -3,14 +3,14 @@
 //!
 //! Decisions:
 //!
-//! - The field 802.11-Common (type 2, exactly 20 bytes) tells signal, frequency and whether an FCS follows. A signal of
+//! - The field 802.11-Common (type 2, exactly 20 bytes) holds signal, frequency and whether an FCS follows. A signal of
 //!   0 or -128 dBm means unknown, as does a frequency of 0.
-//! - If it tells no signal, that of the first antenna in 802.11n MAC+PHY (type 4, exactly 48 bytes) is used. The channel
+//! - If it holds no signal, that of the first antenna in 802.11n MAC+PHY (type 4, exactly 48 bytes) is used. The channel
 //!   in that field is the extension channel, not that of the frame.
 //! - The first of two fields of a type counts.
 //! - Fields are aligned to four bytes if the header's flag says so. A field that the header's end cuts ends the fields;
 //!   the fields before it and the frame are kept.
-//! - A radiotap header may follow (link type 127); what it tells overrules PPI. A link type other than that and bare
+//! - A radiotap header may follow (link type 127); its values overrule those of PPI. A link type other than that and bare
 //!   802.11 (105) is no 802.11.
 
 use crate::bytes::{array, u16_le, u32_le};

@@ -2,7 +2,7 @@
 //!
 //! A Prism header has 144 bytes in the byte order of the capturing machine: a message code, a length, an interface name
 //! of 16 bytes, then ten items of an identifier, a status (0: present), a length and a value. An AVS header is
-//! big-endian: a magic number, its length, and fields at fixed offsets. Neither tells whether an FCS follows; like
+//! big-endian: a magic number, its length, and fields at fixed offsets. Neither says whether an FCS follows; like
 //! Wireshark, this decoder assumes none.
 //!
 //! Decisions:
@@ -12,7 +12,7 @@
 //! - A Prism header is 144 bytes long whatever its length field says (libpcap assumes the same).
 //! - Prism does not define the unit of its RSSI. A negative number can only be dBm and is used; any other is ignored.
 //!   (Wireshark takes every number for dBm.)
-//! - AVS tells the unit of its signal; only dBm within the range of a signed octet is used.
+//! - AVS gives the unit of its signal; only dBm within the range of a signed octet is used.
 //! - A channel number is converted to the frequency in the 2.4 or 5 GHz band: these headers are older than the 6 GHz
 //!   band, which reuses the numbers. (Wireshark shows no frequency for Prism, and for AVS only if the band fits the
 //!   modulation.) AVS may also hold MHz or kHz.

@@ -82,7 +82,7 @@ const ORDER: u8 = 0x80;
 
 /// Decodes a captured frame, including the header that `link_type` puts in front of it.
 ///
-/// `original_length` is the length in bytes of header and frame before a snaplen cut them; it tells where the FCS is.
+/// `original_length` is the length in bytes of header and frame before a snaplen cut them; it gives the position of the FCS.
 /// Returns `Ok(None)` for a frame that is not a probe request.
 ///
 /// # Errors

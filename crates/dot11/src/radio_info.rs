@@ -1,4 +1,4 @@
-/// What a radio header tells about the frame behind it, whatever the header's format.
+/// What a radio header says about the frame behind it, whatever the header's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct RadioInfo {
     /// The length of the header in bytes: where the 802.11 frame starts.

@@ -33,7 +33,7 @@ pub enum MonitorError {
     #[error("the driver of {interface} has no monitor mode")]
     NoMonitorMode { interface: String },
     /// The driver supports monitor mode, but not two interfaces on a radio.
-    #[error("the driver of {interface} cannot add a monitor interface beside it")]
+    #[error("the driver of {interface} cannot add a monitor interface to its radio")]
     CannotAdd { interface: String },
     /// The interface is an access point, a mesh point or the like.
     #[error("{interface} is neither managed nor in monitor mode: it may be an access point or a mesh point")]
@@ -160,7 +160,7 @@ impl MonitorError {
         }
     }
 
-    /// Makes the refusal of a radio that is switched off more precise: the kernel does not tell a soft from a hard
+    /// Makes the refusal of a radio that is switched off more precise: the kernel does not distinguish a soft from a hard
     /// block, and reports the radio as busy when a channel is to be changed.
     pub(super) fn with_rfkill_block(self, interface: &str, block: Option<RfkillBlock>) -> Self {
         match (self, block) {

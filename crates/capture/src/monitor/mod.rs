@@ -16,7 +16,7 @@
 //! - Channels on which sending is restricted (no-IR, radar) are listened to. Nothing here sends.
 //!
 //! `netlink.rs` carries requests and replies for `nl80211.rs` and `rtnetlink.rs`; `host.rs` reads what netlink does
-//! not tell. Messages are read leniently and only as far as needed. The typed messages of wl-nl80211 would refuse a
+//! not report. Messages are read leniently and only as far as needed. The typed messages of wl-nl80211 would refuse a
 //! whole message for one attribute that they cannot parse, and depend on an asynchronous stack.
 
 mod channel;

@@ -418,7 +418,7 @@ fn errors_have_remedies() {
     wpa_supplicant uses wlan0; make it release the interface: sudo systemctl stop wpa_supplicant@wlan0, or sudo wpa_cli -i wlan0 terminate
     iwd uses wlan0; make it release the interface: sudo systemctl stop iwd, or start it as iwd --nointerfaces wlan0
     the driver of wlan0 has no monitor mode; use an adapter whose driver has monitor mode
-    the driver of wlan0 cannot add a monitor interface beside it; put wlan0 itself into monitor mode: ip link set wlan0 down; iw dev wlan0 set type monitor; ip link set wlan0 up
+    the driver of wlan0 cannot add a monitor interface to its radio; put wlan0 itself into monitor mode: ip link set wlan0 down; iw dev wlan0 set type monitor; ip link set wlan0 up
     wlan0 is neither managed nor in monitor mode: it may be an access point or a mesh point; stop the program that set this mode (hostapd, for example) and run: ip link set wlan0 down; iw dev wlan0 set type managed
     wlan0 is this machine's only way to the internet over IPv4; connect the machine another way, or set force = true to let it go offline
     wlan0 cannot tune to these channels: 14 (2484 MHz), 1 (5955 MHz); leave them out: `iw phy` lists the channels that it has

@@ -10,10 +10,10 @@ fn a_truncated_file_yields_its_complete_records() {
     let record = 16 + frame(1).len();
     for length in 5..file.len() {
         let whole = length.saturating_sub(24) / record;
-        let heard: Vec<FrameKey> = [(1_000_000, 1), (2_000_000, 2)].into_iter().take(whole).collect();
+        let received: Vec<FrameKey> = [(1_000_000, 1), (2_000_000, 2)].into_iter().take(whole).collect();
         let words = format!("(frames read: {whole})");
         let at_record_end = length >= 24 && (length - 24).is_multiple_of(record);
-        check(&file[..length], &heard, (!at_record_end).then_some(&words));
+        check(&file[..length], &received, (!at_record_end).then_some(&words));
     }
     for length in 0..5 {
         check(&file[..length.min(3)], &[], Some("a pcap or pcapng file is needed"));
@@ -21,8 +21,8 @@ fn a_truncated_file_yields_its_complete_records() {
     let file = LITTLE.pcapng();
     for length in 4..file.len() {
         let (_folder, path) = in_file(&file[..length]);
-        let (heard, outcome) = read(&path);
-        assert!(heard.len() <= 4);
+        let (received, outcome) = read(&path);
+        assert!(received.len() <= 4);
         assert!(
             outcome.is_ok()
                 || matches!(outcome, Err(CaptureError::Truncated { .. } | CaptureError::NotACapture { .. }))
