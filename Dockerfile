@@ -19,7 +19,7 @@ RUN cargo build --release --locked --bin probewatch
 
 FROM debian:bookworm-slim
 COPY --from=build /probewatch/target/release/probewatch /usr/local/bin/probewatch
-# ssh is for sources on other machines, such as an access point's tcpdump (README, "Other sensors").
+# ssh is for sources on other machines, such as an access point's tcpdump (docs/sensors.md).
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libpcap0.8 openssh-client libcap2-bin \
     && setcap cap_net_raw,cap_net_admin+eip /usr/local/bin/probewatch \
