@@ -1,9 +1,9 @@
-//! What is counted and timed for Prometheus, and the text in which it reads that (its exposition format 0.0.4).
+//! Metrics, and the text format in which Prometheus reads them (exposition format 0.0.4).
 //!
-//! What must hold:
-//! - What varies in a label is bounded: the names of sources come from the configuration, all else from the code.
-//! - A label's value may hold anything; it never ends its line or its quotes.
-//! - Counts begin at 0 with the process unless their help says otherwise.
+//! Invariants:
+//! - The number of label values is bounded: names of sources come from the configuration, all others from the code.
+//! - A label value may contain anything; it never ends its line or its quotes.
+//! - Counters start at 0 with the process, unless their help says otherwise.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 /// The media type of a [`Page`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The upper bounds of the buckets into which durations are sorted, in seconds.
-const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
+/// The upper bounds of histogram buckets, in seconds.
+const BUCKET_BOUNDS: [f64; 12] = [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
 
-/// What a family of series is.
+/// The type of a family of series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows, and begins anew with the process.
+    /// Only grows, and starts at 0 with the process.
     Counter,
-    /// It goes up and down.
+    /// Goes up and down.
     Gauge,
 }
 
@@ -30,24 +30,28 @@ pub enum Kind {
 pub struct Page(String);
 
 impl Page {
-    /// Begins the family of this name, which stands on the page once; a counter's name ends in `_total`.
+    /// Starts a family. Its name is unique on the page; a counter's ends in `_total`.
     pub fn family(&mut self, kind: Kind, name: &'static str, help: &str) -> Family<'_> {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
         };
-        self.head(name, kind, help);
+        self.header(name, kind, help);
         Family { page: self, name }
     }
 
-    /// Writes durations as a histogram, a series for each value of `label`.
+    /// Writes durations as histograms, one for each value of `label`.
     pub fn histogram(&mut self, name: &'static str, help: &str, label: &'static str, timings: &Timings) {
-        self.head(name, "histogram", help);
+        self.header(name, "histogram", help);
         for (kind, histogram) in lock(&timings.0).iter() {
-            let mut below = 0;
-            for (bound, count) in BUCKETS.iter().zip(histogram.buckets) {
-                below += count;
-                self.line(format_args!("{name}_bucket"), &[(label, kind), ("le", &bound.to_string())], below);
+            let mut cumulative = 0;
+            for (bound, count) in BUCKET_BOUNDS.iter().zip(histogram.buckets) {
+                cumulative += count;
+                self.line(
+                    format_args!("{name}_bucket"),
+                    &[(label, kind), ("le", &bound.to_string())],
+                    cumulative,
+                );
             }
             self.line(format_args!("{name}_bucket"), &[(label, kind), ("le", "+Inf")], histogram.count);
             self.line(format_args!("{name}_sum"), &[(label, kind)], histogram.sum.as_secs_f64());
@@ -60,7 +64,7 @@ impl Page {
         self.0
     }
 
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    fn header(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
@@ -74,7 +78,7 @@ impl Page {
     }
 }
 
-/// The series of one name.
+/// The series with one name.
 #[derive(Debug)]
 pub struct Family<'a> {
     page: &'a mut Page,
@@ -82,14 +86,14 @@ pub struct Family<'a> {
 }
 
 impl Family<'_> {
-    /// Writes the series with these labels, which are no other's of the family.
+    /// Writes the series with these labels, which are unique in the family.
     pub fn series(&mut self, labels: &[(&'static str, &str)], value: impl fmt::Display) -> &mut Self {
         self.page.line(self.name, labels, value);
         self
     }
 }
 
-/// A label's value as it stands between its quotes.
+/// A label value as it is written between quotes.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -103,32 +107,32 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// How long things of several kinds took.
+/// Histograms of durations, by kind.
 #[derive(Debug, Default)]
 pub struct Timings(Mutex<BTreeMap<&'static str, Histogram>>);
 
 #[derive(Debug, Default)]
 struct Histogram {
-    /// By the bound that is next above; what is beyond the last stands in `count` alone.
-    buckets: [u64; BUCKETS.len()],
+    /// Counts by the next higher bound. Durations above the last bound are only in `count`.
+    buckets: [u64; BUCKET_BOUNDS.len()],
     count: u64,
     sum: Duration,
 }
 
 impl Timings {
-    /// Counts one of this kind that took so long.
-    pub fn observe(&self, kind: &'static str, took: Duration) {
+    /// Counts a duration of this kind.
+    pub fn observe(&self, kind: &'static str, duration: Duration) {
         let mut timings = lock(&self.0);
         let histogram = timings.entry(kind).or_default();
-        let place = BUCKETS.iter().position(|bound| took.as_secs_f64() <= *bound);
-        if let Some(count) = place.and_then(|place| histogram.buckets.get_mut(place)) {
+        let bucket = BUCKET_BOUNDS.iter().position(|bound| duration.as_secs_f64() <= *bound);
+        if let Some(count) = bucket.and_then(|bucket| histogram.buckets.get_mut(bucket)) {
             *count += 1;
         }
         histogram.count += 1;
-        histogram.sum += took;
+        histogram.sum += duration;
     }
 
-    /// Does this, and counts how long it took.
+    /// Runs `work`, and counts its duration.
     pub fn time<T>(&self, kind: &'static str, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let outcome = work();
@@ -137,17 +141,17 @@ impl Timings {
     }
 }
 
-/// How often something happened, by two labels.
+/// Counts by two labels.
 #[derive(Debug, Default)]
 pub struct Counts(Mutex<BTreeMap<[&'static str; 2], u64>>);
 
 impl Counts {
-    /// Counts once.
+    /// Adds one.
     pub fn add(&self, labels: [&'static str; 2]) {
         *lock(&self.0).entry(labels).or_default() += 1;
     }
 
-    /// Writes all counts into a family with labels of these names.
+    /// Writes all counts as series of a family, with these label names.
     pub fn write(&self, names: [&'static str; 2], family: &mut Family<'_>) {
         for ([one, other], count) in lock(&self.0).iter() {
             family.series(&[(names[0], one), (names[1], other)], count);
@@ -164,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_family_has_its_head_and_a_line_a_series() {
+    fn writes_a_family_with_its_header_and_one_line_per_series() {
         let mut page = Page::default();
         let mut family = page.family(Kind::Counter, "frames_total", "Frames captured.");
         family.series(&[("source", "a \"b\\c\"\nd"), ("cause", "x")], 7).series(&[], 0.5);
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_counts_what_is_at_most_its_bounds() {
+    fn histogram_buckets_are_cumulative() {
         let timings = Timings::default();
         for millis in [1, 2, 300, 61_000] {
             timings.observe("slow", Duration::from_millis(millis));
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_stand_by_their_labels() {
+    fn counts_are_kept_by_label() {
         let counts = Counts::default();
         for labels in [["sendMessage", "refused"], ["getUpdates", "later"], ["sendMessage", "refused"]] {
             counts.add(labels);

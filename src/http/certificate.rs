@@ -1,11 +1,11 @@
-//! A certificate that nobody has signed but itself, and TLS with it: for who is told to trust this one and no other.
+//! A self-signed certificate, and TLS with it, for clients that are told to trust exactly this one.
 //!
-//! What must hold:
-//! - It is kept in a file that only its owner can read, and a restart finds the same one. Where it cannot be read,
-//!   or is for another host, it is made anew.
-//! - The key leaves the process for that file alone.
-//! - No clock can make it invalid: a board may start with any. Its dates protect nothing, since who trusts it was
-//!   given it by this service, so they are as wide as rcgen's own, from 1975 to 4096, and nothing needs to renew it.
+//! Invariants:
+//! - The certificate is stored in a file that only its owner can read, and a restart loads it. A new one is made if the
+//!   file cannot be used or is for another host.
+//! - The key leaves the process for that file only.
+//! - It is valid whatever the clock says: a board may start with any time. Its dates protect nothing, because clients
+//!   got it from this service. So they are rcgen's default, 1975 to 4096, and it is never renewed.
 
 use std::fs;
 use std::io::{self, Write};
@@ -25,12 +25,13 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{self, ServerConfig};
 use tracing::{info, warn};
 
-/// The longest common name (X.520, `ub-common-name`), and what stands in place of a longer one: where there are
-/// names of the host besides, as there are, nobody compares it.
+/// The longest common name (RFC 5280, appendix A.1, `ub-common-name`).
 const COMMON_NAME_LIMIT: usize = 64;
-const COMMON_NAME: &str = "probewatch";
 
-/// Letters on a line of PEM (RFC 7468, section 2).
+/// The common name if the host is longer. Clients compare the subject alternative name and ignore this one.
+const FALLBACK_COMMON_NAME: &str = "probewatch";
+
+/// Characters on a line of PEM (RFC 7468, section 2).
 const PEM_LINE: usize = 64;
 
 /// A certificate with its key, ready to serve.
@@ -39,52 +40,52 @@ pub struct Certificate {
     tls: Arc<ServerConfig>,
 }
 
-/// A certificate cannot be made.
+/// Why a certificate cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// For a host of this name.
+    /// The host's name is not valid.
     #[error(transparent)]
     Host(#[from] InvalidDnsNameError),
-    /// The library cannot make it.
+    /// rcgen failed.
     #[error(transparent)]
     Make(#[from] rcgen::Error),
-    /// The library cannot serve with it.
+    /// rustls cannot serve with it.
     #[error(transparent)]
     Serve(#[from] rustls::Error),
 }
 
-/// Why the certificate in a file does not serve.
+/// Why a stored certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum Unfit {
+enum LoadError {
     #[error(transparent)]
-    Unread(#[from] io::Error),
+    Read(#[from] io::Error),
     #[error("the file is damaged: {0}")]
-    NoPem(#[from] pem::Error),
-    #[error("the file does not fit: {0}")]
-    Other(#[from] rustls::Error),
+    Pem(#[from] pem::Error),
+    #[error("the certificate and its key cannot be used for the host: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 impl Certificate {
-    /// The certificate in `file` for `host`, a domain name or an IP address; one that is made where there is none
-    /// that serves. Where the disk does not take it, it holds until the process ends.
+    /// Loads the certificate for `host`, a domain name or an IP address, from `file`, or makes a new one and stores it
+    /// there. If it cannot be stored, it is used until the process ends.
     ///
     /// # Errors
-    /// [`CertificateError`] where none can be made.
+    /// [`CertificateError`] if none can be made.
     pub fn load_or_create(file: &Path, host: &str) -> Result<Self, CertificateError> {
         let host = ServerName::try_from(host)?;
-        match read(file, &host) {
+        match load(file, &host) {
             Ok(certificate) => return Ok(certificate),
-            Err(Unfit::Unread(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(why) => {
-                warn!(event = "certificate_unusable", path = %file.display(), error = %why, "could not use the stored certificate; making a new one");
+            Err(LoadError::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                warn!(event = "certificate_unusable", path = %file.display(), %error, "could not use the stored certificate; making a new one");
             }
         }
         let host = host.to_str();
         let key = KeyPair::generate()?;
-        let made = params(&host)?.self_signed(&key)?;
-        let key =
-            PrivateKeyDer::try_from(key.serialize_der()).map_err(|why| rustls::Error::General(why.into()))?;
-        match write(file, &key, made.der()) {
+        let certificate = params(&host)?.self_signed(&key)?;
+        let key = PrivateKeyDer::try_from(key.serialize_der())
+            .map_err(|error| rustls::Error::General(error.into()))?;
+        match store(file, &key, certificate.der()) {
             Ok(()) => {
                 info!(event = "certificate_created", %host, path = %file.display(), "made a certificate")
             }
@@ -96,7 +97,7 @@ impl Certificate {
                 "could not store the certificate; the next start makes another"
             ),
         }
-        Ok(Self::new(made.into(), key)?)
+        Ok(Self::new(certificate.into(), key)?)
     }
 
     fn new(der: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
@@ -107,7 +108,7 @@ impl Certificate {
         Ok(Self { der, tls: Arc::new(tls) })
     }
 
-    /// The certificate for who is to trust it, without the key.
+    /// The certificate in PEM, without the key.
     pub fn to_pem(&self) -> String {
         to_pem("CERTIFICATE", &self.der)
     }
@@ -119,14 +120,14 @@ impl Certificate {
 
 fn params(host: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(vec![host.to_owned()])?;
-    let common_name = if host.len() <= COMMON_NAME_LIMIT { host } else { COMMON_NAME };
+    let common_name = if host.len() <= COMMON_NAME_LIMIT { host } else { FALLBACK_COMMON_NAME };
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)
 }
 
-fn read(file: &Path, host: &ServerName<'_>) -> Result<Certificate, Unfit> {
+fn load(file: &Path, host: &ServerName<'_>) -> Result<Certificate, LoadError> {
     let text = fs::read(file)?;
     let key = PrivateKeyDer::from_pem_slice(&text)?;
     let der = CertificateDer::from_pem_slice(&text)?;
@@ -134,15 +135,15 @@ fn read(file: &Path, host: &ServerName<'_>) -> Result<Certificate, Unfit> {
     Ok(Certificate::new(der, key)?)
 }
 
-/// Both in one file, so that a crash leaves a pair or none.
-fn write(file: &Path, key: &PrivateKeyDer<'_>, certificate: &CertificateDer<'_>) -> io::Result<()> {
+/// Stores key and certificate in one file, so that a crash leaves both or none.
+fn store(file: &Path, key: &PrivateKeyDer<'_>, certificate: &CertificateDer<'_>) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    // Only its owner can read it, from the start.
-    let mut unnamed = NamedTempFile::new_in(folder)?;
-    unnamed.write_all(to_pem("PRIVATE KEY", key.secret_der()).as_bytes())?;
-    unnamed.write_all(to_pem("CERTIFICATE", certificate).as_bytes())?;
-    unnamed.as_file().sync_all()?;
-    unnamed.persist(file)?;
+    // Created readable by its owner only.
+    let mut temporary = NamedTempFile::new_in(folder)?;
+    temporary.write_all(to_pem("PRIVATE KEY", key.secret_der()).as_bytes())?;
+    temporary.write_all(to_pem("CERTIFICATE", certificate).as_bytes())?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(file)?;
     Ok(())
 }
 
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stays_the_same_until_it_does_not_serve() {
+    fn a_certificate_is_kept_while_it_can_be_used() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("webhook.pem");
         let kept = |host: &str| Certificate::load_or_create(&file, host).unwrap().to_pem();
@@ -182,13 +183,13 @@ mod tests {
         assert_eq!(certificate, made);
         kept("other.example");
         let other = fs::read_to_string(&file).unwrap();
-        let of_another = &other[..other.find("-----BEGIN CERTIFICATE").unwrap()];
+        let key_of_other = &other[..other.find("-----BEGIN CERTIFICATE").unwrap()];
         for damaged in [
             String::new(),
             key.to_owned(),
             certificate.to_owned(),
             whole.replace("-----END CERTIFICATE-----", ""),
-            of_another.to_owned() + certificate,
+            key_of_other.to_owned() + certificate,
             whole[..whole.len() / 2].to_owned(),
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned() + certificate,
         ] {
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_disk_it_serves_all_the_same() {
+    fn a_certificate_that_cannot_be_stored_is_used_all_the_same() {
         let kept =
             Certificate::load_or_create(Path::new("/nonexistent/webhook.pem"), "bot.example.org").unwrap();
         assert!(kept.to_pem().starts_with("-----BEGIN CERTIFICATE-----\n"));

@@ -1,15 +1,15 @@
-//! Who may speak with the bot: owners let chats in with one-time codes, and remove them. While nobody owns the
-//! bot, the log has the code for the first.
+//! Access control: owners invite chats with one-time codes, and remove them. While the bot has no owner, the service
+//! logs a code for the first one.
 //!
-//! What must hold:
-//! - A code has 128 random bits and is good once and for [`CODE_TIME`]. Only its hash is kept; the code itself
-//!   stands in the log of the service, or in the owner's chat, and nowhere else.
-//! - A code for the first owner is good only while there is none. A new one ends the one before.
-//! - Whoever comes with a wrong code learns nothing, not even that it is wrong.
-//! - What an owner's code gives, it gives as long as that owner is one.
-//! - What the configuration names stays; so does the last owner.
-//! - A group that was removed is left, once its removal is on disk: a bot that is killed in between serves it
-//!   no longer, although it is in it still.
+//! Invariants:
+//! - A code has 128 random bits, works once, and expires after [`CODE_LIFETIME`]. Only its hash is stored. The code
+//!   itself is in the service's log or in the owner's chat, and nowhere else.
+//! - A code for the first owner works only while there is none. A new one invalidates the previous one.
+//! - A wrong code reveals nothing, not even that it is wrong.
+//! - An invitation works only while the owner who made it is one.
+//! - Chats that the configuration names cannot be removed; nor can the last owner.
+//! - The bot leaves a removed group only after the removal is on disk. If it is killed in between, it no longer serves
+//!   the group, although it is still a member.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,35 +33,34 @@ use crate::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
 use crate::recorder::{ChangeError, RecorderHandle};
 use crate::text::Text;
 
-/// For how long a code is good.
-const CODE_TIME: Duration = Duration::from_secs(24 * 3600);
+/// How long a code is valid.
+const CODE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// When a code that could not be made is tried again.
+/// The wait after a code could not be made.
 const CODE_RETRY: Duration = Duration::from_secs(60);
 
-/// The longest name of a chat that is kept, in characters.
-const NAME_LENGTH: usize = 64;
+/// The longest stored name of a chat, in characters.
+const NAME_LIMIT: usize = 64;
 
-/// Decides who is let in.
+/// Decides which chats are served, and who owns the bot.
 pub(super) struct Access {
     api: Api,
     sender: Sender,
     recorder: RecorderHandle,
     zone: Tz,
     username: String,
-    /// The chats and the owners that the configuration names, by the numbers that it gives.
+    /// The chats and the owners that the configuration names, by the numbers in it.
     configured: Vec<ChatId>,
-    owners: Vec<ChatId>,
-    /// What chats are called that wrote lately, for those of the configuration.
+    configured_owners: Vec<ChatId>,
+    /// The names of chats that wrote in this run; for a configured chat there is no other.
     names: Mutex<BTreeMap<ChatId, String>>,
-    /// Held from the look at who owns the bot until the removal is in the state: of two owners who remove each
-    /// other at once, one stays.
-    removing: tokio::sync::Mutex<()>,
-    /// Told whenever an owner has come or gone.
+    /// Held from the check of a removal until the state has it: of two owners who remove each other at once, one stays.
+    removal: tokio::sync::Mutex<()>,
+    /// Notified when an owner was added or removed.
     owners_changed: Notify,
 }
 
-/// No code could be made.
+/// Why no code could be made.
 #[derive(Debug, thiserror::Error)]
 enum CodeError {
     #[error("the system gives no random numbers: {0}")]
@@ -79,7 +78,7 @@ impl Access {
         zone: Tz,
         username: &str,
     ) -> Arc<Self> {
-        let (configured, owners) = (settings.chats.clone(), settings.owners.clone());
+        let (configured, configured_owners) = (settings.chats.clone(), settings.owners.clone());
         Arc::new(Self {
             api,
             sender,
@@ -87,14 +86,14 @@ impl Access {
             zone,
             username: username.to_owned(),
             configured,
-            owners,
+            configured_owners,
             names: Mutex::default(),
-            removing: tokio::sync::Mutex::default(),
+            removal: tokio::sync::Mutex::default(),
             owners_changed: Notify::new(),
         })
     }
 
-    /// Logs a code for the first owner whenever there is none, and anew whenever the code is over.
+    /// Until `stop`, logs a code whenever the bot has no owner, and a new one when that expires.
     pub(super) async fn offer_ownership(&self, stop: &CancellationToken) {
         loop {
             if !self.is_unowned() {
@@ -109,10 +108,10 @@ impl Access {
                         event = "ownership_offered",
                         link = %format_args!("https://t.me/{}?start={code}", self.username),
                         command = format!("/start {code}"),
-                        valid_hours = CODE_TIME.as_secs() / 3600,
+                        valid_hours = CODE_LIFETIME.as_secs() / 3600,
                         "this bot has no owner yet: the first person to open the link, or to send it the command, owns it",
                     );
-                    CODE_TIME
+                    CODE_LIFETIME
                 }
                 Err(error) => {
                     warn!(event = "ownership_code_failed", %error, "this bot has no owner yet, and no code could be made; trying again");
@@ -127,24 +126,25 @@ impl Access {
         }
     }
 
-    /// Lets the chat in where the code is good, and says so; nothing where it is not.
+    /// Gives the chat access if the code is valid, and returns a welcome.
     pub(super) async fn pair_chat(&self, chat: ChatId, name: String, code: &str) -> Option<Reply> {
         let (code, time) = (CodeHash::of(code), Timestamp::now());
         let invitation = self.recorder.state().chats().invitation(&code, chat, time)?;
-        // Who has made the code may own the bot no longer, as where the configuration does not say so any more.
-        if !invitation.by.map_or_else(|| self.is_unowned(), |by| self.is_owner(by)) {
+        // The owner who made the code may be one no longer.
+        let is_authorised = invitation.by.map_or_else(|| self.is_unowned(), |by| self.is_owner(by));
+        if !is_authorised {
             return None;
         }
         if invitation.role == Role::Owner && chat.0 < 0 {
             return Some(views::owner_is_a_person().into());
         }
-        let name = name.chars().take(NAME_LENGTH).collect();
+        let name = name.chars().take(NAME_LIMIT).collect();
         if let Err(error) =
             self.recorder.change(Event::new(time, EventKind::Paired { chat, code, name })).await
         {
             return Some(change_failed(&error).into());
         }
-        // Another chat may have come first.
+        // Another chat may have used the code first.
         let role = self.recorder.state().chats().pairing(chat)?.role;
         info!(event = "chat_paired", %chat, ?role, "a chat used an invitation code");
         if role == Role::Owner {
@@ -154,7 +154,10 @@ impl Access {
         Some(views::paired(role).into())
     }
 
-    /// The chat, if this owner may remove it, or why not.
+    /// Checks that this owner may remove the chat.
+    ///
+    /// # Errors
+    /// The text that says why not.
     fn removable(&self, owner: ChatId, chat: ChatId) -> Result<ListedChat, &'static str> {
         if !self.is_owner(owner) {
             return Err(refused::NOT_YOURS);
@@ -171,77 +174,75 @@ impl Access {
         Ok(listed)
     }
 
-    /// Removes the chat, if this owner may.
+    /// Removes the chat if this owner may.
     async fn remove_chat(&self, owner: ChatId, chat: ChatId) -> PressReply {
-        let listed = {
-            let _alone = self.removing.lock().await;
-            let listed = match self.removable(owner, chat) {
-                Ok(listed) => listed,
-                Err(why) => return PressReply::Notify(why.to_owned()),
-            };
-            let gone = Event::new(Timestamp::now(), EventKind::ChatRemoved { chat: listed.chat, by: owner });
-            if let Err(error) = self.recorder.change(gone).await {
-                return PressReply::Send(change_failed(&error).into());
-            }
-            listed
+        let removal = self.removal.lock().await;
+        let listed = match self.removable(owner, chat) {
+            Ok(listed) => listed,
+            Err(reason) => return PressReply::Notify(reason.to_owned()),
         };
-        info!(event = "chat_removed", chat = %listed.chat, %owner, "an owner removed a chat");
+        let event = Event::new(Timestamp::now(), EventKind::ChatRemoved { chat, by: owner });
+        if let Err(error) = self.recorder.change(event).await {
+            return PressReply::Send(change_failed(&error).into());
+        }
+        drop(removal);
+        info!(event = "chat_removed", %chat, %owner, "an owner removed a chat");
         if listed.role == Role::Owner {
             self.owners_changed.notify_one();
-            bot_commands::clear(&self.api, listed.chat).await;
+            bot_commands::clear(&self.api, chat).await;
         }
-        let done = views::removed(&listed, self.leave(listed.chat).await);
-        PressReply::Edit(if listed.chat == owner { done.into() } else { self.list(done.then("\n\n")) })
+        let removed = views::removed(&listed, self.leave(chat).await);
+        PressReply::Edit(if chat == owner { removed.into() } else { self.list(removed.then("\n\n")) })
     }
 
-    /// Leaves a group or channel that is served no longer. Whether the bot is in it no more; a private chat
-    /// has nothing to leave.
+    /// Leaves a removed group or channel; a private chat cannot be left. Returns false if the bot is still a member.
     async fn leave(&self, chat: ChatId) -> bool {
         if chat.0 > 0 {
             return true;
         }
         match self.api.request(&LeaveChat::new(telegram_id(chat))).await {
             Ok(_) => true,
-            // The bot was put out of it, or it is no more.
-            Err(RequestError::Refused(why)) => {
-                info!(event = "chat_already_left", %chat, reason = %why, "the bot is no longer in a removed chat");
+            // The bot was removed from it, or it was deleted.
+            Err(RequestError::Refused(reason)) => {
+                info!(event = "chat_already_left", %chat, %reason, "the bot is no longer in a removed chat");
                 true
             }
-            Err(failure) => {
-                warn!(event = "leave_failed", %chat, error = %failure, "could not leave a removed chat; the bot answers nobody there");
+            Err(error) => {
+                warn!(event = "leave_failed", %chat, %error, "could not leave a removed chat; the bot answers nobody there");
                 false
             }
         }
     }
 
-    /// Whether the person of this private chat owns the bot.
+    /// Whether this is the private chat of an owner.
     pub(super) fn is_owner(&self, chat: ChatId) -> bool {
         self.all_owners().contains(&chat)
     }
 
-    /// Takes note of what a chat that is served is called.
-    pub(super) fn note_name(&self, chat: ChatId, name: String) {
+    /// Records the name of a served chat.
+    pub(super) fn record_name(&self, chat: ChatId, name: String) {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(chat, name);
     }
 
-    /// Everybody who owns the bot.
+    /// All owners: those that the configuration names, and those who used an owner code.
     pub(super) fn all_owners(&self) -> BTreeSet<ChatId> {
         let state = self.recorder.state();
         let paired = state.chats().paired().filter(|(_, pairing)| pairing.role == Role::Owner);
-        self.owners.iter().copied().chain(paired.map(|(chat, _)| chat)).collect()
+        self.configured_owners.iter().copied().chain(paired.map(|(chat, _)| chat)).collect()
     }
 
-    /// Whether neither the configuration names anyone nor anybody owns the bot.
+    /// Whether the bot has no owner.
     fn is_unowned(&self) -> bool {
         self.all_owners().is_empty()
     }
 
+    /// Makes a code that gives `role`, and stores its hash. `by` is the owner who invites.
     async fn new_code(&self, role: Role, by: Option<ChatId>) -> Result<String, CodeError> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).map_err(CodeError::Random)?;
         let code = hex(&octets);
         let time = Timestamp::now();
-        let micros = i64::try_from(CODE_TIME.as_micros()).unwrap_or(i64::MAX);
+        let micros = i64::try_from(CODE_LIFETIME.as_micros()).unwrap_or(i64::MAX);
         let expires = Timestamp::from_micros(time.as_micros().saturating_add(micros));
         self.recorder
             .change(Event::new(time, EventKind::Invited { code: CodeHash::of(&code), role, expires, by }))
@@ -249,17 +250,19 @@ impl Access {
         Ok(code)
     }
 
+    /// Makes an invitation for `role`, as a text with a link.
     async fn new_invitation(&self, by: ChatId, role: Role) -> Text {
         if let Some(limit) = self.recorder.state().chats().paired_limit_reached() {
             return views::too_many_chats(limit);
         }
         match self.new_code(role, Some(by)).await {
-            Ok(code) => views::invitation(&self.username, &code, role, CODE_TIME.as_secs() / 3600),
+            Ok(code) => views::invitation(&self.username, &code, role, CODE_LIFETIME.as_secs() / 3600),
             Err(CodeError::Change(error)) => change_failed(&error),
             Err(CodeError::Random(error)) => views::no_code(&error.to_string()),
         }
     }
 
+    /// The served chats with their names and roles.
     fn listed(&self) -> Vec<ListedChat> {
         let served = self.sender.served();
         let owners = self.all_owners();
@@ -279,6 +282,7 @@ impl Access {
         listed.collect()
     }
 
+    /// The list of served chats, behind `head`.
     fn list(&self, head: Text) -> Reply {
         let listed = self.listed();
         let buttons = views::removal_buttons(&listed);
@@ -311,7 +315,7 @@ impl AccessControl for Access {
     fn confirm_removal(&self, owner: ChatId, chat: ChatId) -> PressReply {
         match self.removable(owner, chat) {
             Ok(listed) => PressReply::Edit(views::confirm_removal(&listed)),
-            Err(why) => PressReply::Notify(why.to_owned()),
+            Err(reason) => PressReply::Notify(reason.to_owned()),
         }
     }
 

@@ -1,7 +1,6 @@
-//! The menus of commands: one for everybody, and a longer one for each owner.
+//! Sets the command menus: one for everybody, and a longer one for each owner (Bot API, `setMyCommands`).
 //!
-//! What Telegram cannot be told, since it is out of reach, is tried again until it is told: a service often
-//! starts before its network.
+//! While Telegram is out of reach, the requests are repeated: a service often starts before its network.
 
 use std::collections::BTreeSet;
 
@@ -21,72 +20,69 @@ use crate::chat::commands::{self, Command};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 
-/// Tries for the menu of a chat that became an owner's, or is one no more, while the service runs.
+/// Tries for a menu that changes while the service runs.
 const TRIES: u32 = 12;
 
-/// Sets the menu that everybody sees who has none of their own, and those of the owners. Who is known and owns
-/// the bot no more has none of their own from then on.
+/// Sets the default menu and those of the owners, and deletes those of former owners.
 pub(super) async fn set_all(
     api: &Api,
     sender: &Sender,
     recorder: &RecorderHandle,
     owners: &BTreeSet<ChatId>,
 ) {
-    for chat in persons_known(sender, recorder).difference(owners) {
-        until_taken(api, &without_own(*chat), u32::MAX).await;
+    for chat in known_private_chats(sender, recorder).difference(owners) {
+        repeat_until_accepted(api, &delete_menu(*chat), u32::MAX).await;
     }
-    until_taken(api, &SetMyCommands::new(commands::available(false).map(shown)), u32::MAX).await;
+    let default = SetMyCommands::new(commands::available(false).map(menu_entry));
+    repeat_until_accepted(api, &default, u32::MAX).await;
     for owner in owners {
-        until_taken(api, &of_owner(*owner), u32::MAX).await;
+        repeat_until_accepted(api, &set_owner_menu(*owner), u32::MAX).await;
     }
 }
 
-/// Sets the menu of a new owner. Where Telegram does not take it at once, it is not waited for.
+/// Sets the menu of a new owner. If that fails, it is repeated in the background.
 pub(super) async fn set_for_owner(api: &Api, chat: ChatId) {
-    at_once_or_later(api, of_owner(chat)).await;
+    request_or_repeat(api, set_owner_menu(chat)).await;
 }
 
-/// Takes the menu of a former owner away. Where Telegram does not take that at once, it is not waited for.
+/// Deletes the menu of a former owner. If that fails, it is repeated in the background.
 pub(super) async fn clear(api: &Api, chat: ChatId) {
-    at_once_or_later(api, without_own(chat)).await;
+    request_or_repeat(api, delete_menu(chat)).await;
 }
 
-/// The private chats that may have had a menu of their own: those that are served, and those that wished for
-/// something while they were.
-fn persons_known(sender: &Sender, recorder: &RecorderHandle) -> BTreeSet<ChatId> {
+/// The private chats that may have an owner's menu: those that are served, and those with a watch or a followed
+/// device.
+fn known_private_chats(sender: &Sender, recorder: &RecorderHandle) -> BTreeSet<ChatId> {
+    let mut chats = sender.served();
     let state = recorder.state();
-    let watching = state.watches().iter().map(|(_, chat, _)| chat);
-    let watching = watching.chain(state.watches().patterns().map(|(_, chat, _)| chat));
-    let following = state.follows().iter().map(|(_, chat, _)| chat);
-    let mut known: BTreeSet<ChatId> = watching.chain(following).collect();
-    drop(state);
-    known.extend(sender.served());
-    known.retain(|chat| chat.0 > 0);
-    known
+    chats.extend(state.watches().iter().map(|(_, chat, _)| chat));
+    chats.extend(state.watches().patterns().map(|(_, chat, _)| chat));
+    chats.extend(state.follows().iter().map(|(_, chat, _)| chat));
+    chats.retain(|chat| chat.0 > 0);
+    chats
 }
 
-fn of_owner(chat: ChatId) -> SetMyCommands {
-    let commands = commands::available(true).map(shown);
-    SetMyCommands::new(commands).scope(scope(chat))
+fn set_owner_menu(chat: ChatId) -> SetMyCommands {
+    SetMyCommands::new(commands::available(true).map(menu_entry)).scope(scope(chat))
 }
 
-fn without_own(chat: ChatId) -> DeleteMyCommands {
+fn delete_menu(chat: ChatId) -> DeleteMyCommands {
     DeleteMyCommands::new().scope(scope(chat))
 }
 
-async fn at_once_or_later<P>(api: &Api, payload: P)
+async fn request_or_repeat<P>(api: &Api, payload: P)
 where
     P: Payload + Serialize + Send + Sync + 'static,
     P::Output: DeserializeOwned,
 {
     if let Err(RequestError::Temporary { .. }) = api.request(&payload).await {
         let api = api.clone();
-        tokio::spawn(async move { until_taken(&api, &payload, TRIES).await });
+        tokio::spawn(async move { repeat_until_accepted(&api, &payload, TRIES).await });
     }
 }
 
-/// Asks so often at most, until Telegram takes it or refuses it for good.
-async fn until_taken<P>(api: &Api, payload: &P, tries: u32)
+/// Sends a request until Telegram accepts or refuses it, at most so many times.
+async fn repeat_until_accepted<P>(api: &Api, payload: &P, tries: u32)
 where
     P: Payload + Serialize,
     P::Output: DeserializeOwned,
@@ -96,9 +92,9 @@ where
         let (retry_after, reason) = match api.request(payload).await {
             Ok(_) => return,
             Err(RequestError::Temporary { retry_after, reason }) => (retry_after, reason),
-            // Telegram knows no chat that never wrote to the bot; its menu is set at the next start.
-            Err(refused) => {
-                return debug!(method = P::NAME, error = %refused, "Telegram refused a command menu");
+            // Telegram refuses menus for a chat that never wrote to the bot. They are set at the next start.
+            Err(error) => {
+                return debug!(method = P::NAME, %error, "Telegram refused a command menu");
             }
         };
         let wait = backoff.next(retry_after);
@@ -109,7 +105,7 @@ where
     }
 }
 
-fn shown(command: &Command) -> BotCommand {
+fn menu_entry(command: &Command) -> BotCommand {
     BotCommand::new(command.name, command.help)
 }
 

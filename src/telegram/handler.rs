@@ -1,8 +1,7 @@
-//! What becomes of an update, wherever it comes from.
+//! Handles updates, whether they come by webhook or by polling.
 
-use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use teloxide::payloads::AnswerCallbackQuery;
@@ -10,67 +9,60 @@ use teloxide::types::{
     CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, MaybeInaccessibleMessage, Message, Update,
     UpdateId, UpdateKind,
 };
-use tokio::sync::OnceCell;
 use tracing::{debug, info, warn};
 
 use super::access::Access;
 use super::api::Api;
 use super::chat_queue::{ChatQueues, Ticket};
+use super::handled_updates::HandledUpdates;
 use super::incoming::{BotIdentity, IncomingMessage, bare_code};
 use super::outgoing::Destination;
 use super::progress_indicator::with_progress;
 use super::rate_limiter::RateLimiter;
 use super::sender::Sender;
 use crate::chat::commands::{self, Request};
-use crate::chat::{self, ButtonPress, Chat, File, PressReply, Reply, views};
+use crate::chat::{ButtonPress, Chat, File, PressReply, Reply, UserMessage, views};
 use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 use crate::text::Text;
 
-/// How many updates are remembered, so that one that Telegram repeats is handled once.
-const REMEMBERED_UPDATES: usize = 1024;
-
-/// Strangers are logged, and told how to be let in, once an hour each, and not more of them in that hour: what
-/// they write takes next to nothing of what the bot may send.
+/// A stranger is logged, and gets a hint, at most once per interval; and so many strangers at most. So strangers use
+/// next to none of the bot's send capacity.
 const STRANGER_INTERVAL: Duration = Duration::from_secs(3600);
-const STRANGERS_LOGGED: usize = 64;
-const STRANGERS_TOLD: usize = 20;
+const STRANGER_LOG_LIMIT: usize = 64;
+const STRANGER_HINT_LIMIT: usize = 20;
 
-/// How often a chat is told that the bot reads text only, and how many chats are in that time.
-const HINT_INTERVAL: Duration = Duration::from_secs(60);
-const HINTS: usize = 64;
+/// A chat is told at most once per interval that the bot reads only text; and so many chats at most.
+const TEXT_ONLY_INTERVAL: Duration = Duration::from_secs(60);
+const TEXT_ONLY_LIMIT: usize = 64;
 
-/// Past so many updates of one chat that wait, its replies go out soon or not at all: everything that it
-/// asked for is done, and others need not wait for it.
+/// If more updates of one chat wait, its replies are sent soon or dropped. Its requests are carried out all the same.
 const QUEUE_LIMIT: usize = 8;
 
-/// The longest text that vanishes again, in characters (Bot API, `answerCallbackQuery`).
-const TOLD_LIMIT: usize = 200;
+/// The longest notification of a button press, in characters (Bot API, `answerCallbackQuery`, `text`).
+const NOTIFICATION_LIMIT: usize = 200;
 
-/// How long the sign of waiting stays on a button; Telegram takes no answer to a press much later.
-const PRESS_TIME: Duration = Duration::from_secs(3);
-
-/// Set once an update was handled to its end.
-type Handled = Arc<OnceCell<()>>;
+/// How long a button may show that it is pressed. Telegram accepts no answer to a press much later.
+const PRESS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Handles updates.
 pub(super) struct Handler {
-    me: BotIdentity,
+    bot: BotIdentity,
     api: Api,
     sender: Sender,
     access: Arc<Access>,
     chat: Chat,
     recorder: RecorderHandle,
     queues: Arc<ChatQueues>,
-    handled: Mutex<VecDeque<(UpdateId, Handled)>>,
-    strangers_logged: RateLimiter,
-    strangers_told: RateLimiter,
-    hints: RateLimiter,
+    handled: HandledUpdates,
+    stranger_log: RateLimiter,
+    stranger_hints: RateLimiter,
+    text_only_hints: RateLimiter,
 }
 
 impl Handler {
     pub(super) fn new(
-        me: BotIdentity,
+        bot: BotIdentity,
         api: Api,
         sender: Sender,
         access: Arc<Access>,
@@ -78,165 +70,83 @@ impl Handler {
         recorder: RecorderHandle,
     ) -> Arc<Self> {
         Arc::new(Self {
-            me,
+            bot,
             api,
             sender,
             chat: chat.with_access(Arc::clone(&access) as _),
             access,
             recorder,
             queues: Arc::default(),
-            handled: Mutex::default(),
-            strangers_logged: RateLimiter::new(STRANGER_INTERVAL, STRANGERS_LOGGED),
-            strangers_told: RateLimiter::new(STRANGER_INTERVAL, STRANGERS_TOLD),
-            hints: RateLimiter::new(HINT_INTERVAL, HINTS),
+            handled: HandledUpdates::default(),
+            stranger_log: RateLimiter::new(STRANGER_INTERVAL, STRANGER_LOG_LIMIT),
+            stranger_hints: RateLimiter::new(STRANGER_INTERVAL, STRANGER_HINT_LIMIT),
+            text_only_hints: RateLimiter::new(TEXT_ONLY_INTERVAL, TEXT_ONLY_LIMIT),
         })
     }
 
-    /// Takes the update's turn in its chat, which comes in the order of these calls. What is returned handles
-    /// it to its end: then a change is on disk and the reply is out. One that comes again meanwhile waits for
-    /// the same end, and takes over where the first was broken off.
+    /// Queues an update behind the earlier ones of its chat, at once. The returned future handles it: when that ends,
+    /// the update's change is on disk and its reply was sent or dropped.
     pub(super) fn handle(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
-        // Strangers share a lane: of those that come with the same code, the first is let in.
+        // Strangers share a queue: if several send the same code, the first one gets access.
         let served = chat_of(&update.kind).filter(|chat| self.sender.serves(*chat));
-        let mut turn = self.queues.take_ticket(served);
+        let mut ticket = self.queues.take_ticket(served);
         let handler = Arc::clone(self);
         async move {
-            turn.served().await;
-            handler.handled_of(update.id).get_or_init(|| handler.act_on(update, &turn)).await;
+            ticket.served().await;
+            handler.handled.handle_once(update.id, || handler.dispatch(update, &ticket)).await;
         }
     }
 
-    async fn act_on(&self, update: Update, turn: &Ticket) {
+    async fn dispatch(&self, update: Update, ticket: &Ticket) {
         let UpdateId(number) = update.id;
         match update.kind {
-            UpdateKind::Message(message) => self.handle_message(&message, number, turn).await,
-            UpdateKind::CallbackQuery(query) => self.pressed(&query, number, turn).await,
-            UpdateKind::MyChatMember(change) => self.note_membership(&change),
-            // What else there is was not asked for.
+            UpdateKind::Message(message) => self.handle_message(&message, number, ticket).await,
+            UpdateKind::CallbackQuery(query) => self.handle_press(&query, number, ticket).await,
+            UpdateKind::MyChatMember(change) => self.handle_membership(&change),
+            // The bot requests no others.
             _ => {}
         }
     }
 
-    async fn handle_message(&self, message: &Message, update: u32, turn: &Ticket) {
-        let place = destination_of(message);
-        let chat = place.chat;
-        if let Some((before, now)) = migration(message)
-            && self.sender.serves(before)
+    async fn handle_message(&self, message: &Message, update: u32, ticket: &Ticket) {
+        let destination = destination_of(message);
+        let chat = destination.chat;
+        if let Some((from, to)) = migration(message)
+            && self.sender.serves(from)
         {
-            if let Err(error) = self.sender.record_migration(before, now).await {
-                warn!(from = %before, to = %now, %error, "could not record that a group became a supergroup");
+            if let Err(error) = self.sender.record_migration(from, to).await {
+                warn!(%from, %to, %error, "could not record that a group became a supergroup");
             }
             return;
         }
-        let heard = self.me.classify(message);
+        let incoming = self.bot.classify(message);
         if !self.sender.serves(chat) {
-            return self.handle_stranger(message, &heard).await;
+            return self.handle_stranger(message, &incoming).await;
         }
-        if self.has_acted_on(update) {
+        if self.was_handled_before_restart(update) {
             return;
         }
-        self.access.note_name(chat, name_of(&message.chat));
-        if matches!(heard, IncomingMessage::Text { .. }) {
-            self.sender.record_topic(place);
-        }
-        let answer = match heard {
+        self.access.record_name(chat, name_of(&message.chat));
+        let reply = match incoming {
             IncomingMessage::Text { text, in_reply_to } => {
-                let heard = chat::UserMessage {
-                    chat,
-                    text: &text,
-                    in_reply_to: in_reply_to.as_deref(),
-                    update: Some(update),
-                };
-                let work = async |progress| self.chat.answer(heard, &progress).await;
-                with_progress(&self.sender, place, work).await
+                self.sender.record_topic(destination);
+                let in_reply_to = in_reply_to.as_deref();
+                let message = UserMessage { chat, text: &text, in_reply_to, update: Some(update) };
+                let work = async |progress| self.chat.answer(message, &progress).await;
+                with_progress(&self.sender, destination, work).await
             }
-            IncomingMessage::WithoutText if self.hints.try_acquire(chat, Instant::now()) => {
-                views::wordless().into()
-            }
-            IncomingMessage::Forwarded if self.hints.try_acquire(chat, Instant::now()) => {
-                views::forwarded().into()
-            }
+            IncomingMessage::WithoutText if self.may_hint(chat) => views::wordless().into(),
+            IncomingMessage::Forwarded if self.may_hint(chat) => views::forwarded().into(),
             _ => return,
         };
-        self.sender.reply(place, &answer, turn.queue_length() > QUEUE_LIMIT).await;
+        self.reply(destination, &reply, ticket).await;
     }
 
-    async fn pressed(&self, query: &CallbackQuery, update: u32, turn: &Ticket) {
-        // Without a message it is no button of a chat's, and does nothing.
-        let Some(under) = &query.message else { return self.end_press(query, None).await };
-        let place = match under {
-            MaybeInaccessibleMessage::Regular(message) => {
-                Destination { reply_to: None, ..destination_of(message) }
-            }
-            MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
-        };
-        if !self.sender.serves(place.chat) {
-            return self.log_stranger(place.chat);
-        }
-        if self.has_acted_on(update) {
-            return self.end_press(query, None).await;
-        }
-        self.sender.record_topic(place);
-        let press = ButtonPress {
-            chat: place.chat,
-            data: query.data.as_deref().unwrap_or_default(),
-            update: Some(update),
-        };
-        let work = async |progress| self.chat.press(press, &progress).await;
-        let mut work = pin!(with_progress(&self.sender, place, work));
-        let (pressed, is_ended) = match tokio::time::timeout(PRESS_TIME, &mut work).await {
-            Ok(pressed) => (pressed, false),
-            Err(_) => (tokio::join!(work, self.end_press(query, None)).0, true),
-        };
-        match pressed {
-            PressReply::Notify(text) if is_ended => {
-                self.sender.reply(place, &Text::plain(text).into(), turn.queue_length() > QUEUE_LIMIT).await;
-            }
-            PressReply::Notify(text) => self.end_press(query, Some(text)).await,
-            PressReply::Send(answer) => {
-                if !is_ended {
-                    self.end_press(query, None).await;
-                }
-                self.sender.reply(place, &answer, turn.queue_length() > QUEUE_LIMIT).await;
-            }
-            PressReply::NotifyAndEdit(text, answer) => {
-                if is_ended {
-                    self.sender
-                        .reply(place, &Text::plain(text).into(), turn.queue_length() > QUEUE_LIMIT)
-                        .await;
-                } else {
-                    self.end_press(query, Some(text)).await;
-                }
-                // What it says stands in the words too.
-                if let Some(message) = under.regular_message().filter(|message| becomes(message, &answer)) {
-                    self.sender.edit(place, message.id, &answer).await;
-                }
-            }
-            PressReply::Edit(answer) => {
-                if !is_ended {
-                    self.end_press(query, None).await;
-                }
-                match under.regular_message().filter(|message| becomes(message, &answer)) {
-                    Some(message) => self.sender.edit(place, message.id, &answer).await,
-                    None => self.sender.reply(place, &answer, turn.queue_length() > QUEUE_LIMIT).await,
-                }
-            }
-        }
-    }
-
-    /// Ends the sign of waiting on a button, with a few words or without.
-    async fn end_press(&self, query: &CallbackQuery, text: Option<String>) {
-        let mut request = AnswerCallbackQuery::new(query.id.clone());
-        request.text = text.map(|text| text.chars().take(TOLD_LIMIT).collect());
-        // Telegram takes it for some seconds only; what the press did is done all the same.
-        if let Err(failure) = self.api.request(&request).await {
-            debug!(error = %failure, "could not answer a button press");
-        }
-    }
-
-    async fn handle_stranger(&self, message: &Message, heard: &IncomingMessage) {
-        let place = destination_of(message);
-        let text = match heard {
+    /// Lets a stranger with a valid code in; otherwise logs the chat and, after `/start`, sends a hint.
+    async fn handle_stranger(&self, message: &Message, incoming: &IncomingMessage) {
+        let destination = destination_of(message);
+        let chat = destination.chat;
+        let text = match incoming {
             IncomingMessage::Text { text, .. } => text.as_str(),
             _ => "",
         };
@@ -246,39 +156,91 @@ impl Handler {
         };
         let code = start.as_deref().or_else(|| bare_code(text).filter(|_| message.chat.is_private()));
         let paired = match code.filter(|code| !code.is_empty()) {
-            Some(code) => self.access.pair_chat(place.chat, name_of(&message.chat), code).await,
+            Some(code) => self.access.pair_chat(chat, name_of(&message.chat), code).await,
             None => None,
         };
         if paired.is_none() {
-            self.log_stranger(place.chat);
+            self.log_stranger(chat);
         }
-        // The same for a code that is wrong, used or over as for none at all.
-        let told = || start.is_some() && self.strangers_told.try_acquire(place.chat, Instant::now());
-        let answer = paired.or_else(|| told().then(|| views::access::stranger(place.chat).into()));
-        if let Some(answer) = answer {
-            self.sender.reply(place, &answer, false).await;
-        }
-    }
-
-    /// Tells the operator of a chat that is not served, so that the owner's own can be let in.
-    fn log_stranger(&self, chat: ChatId) {
-        if self.strangers_logged.try_acquire(chat, Instant::now()) {
-            info!(
-                event = "chat_not_served",
-                %chat,
-                "ignored a chat that is not served; to serve it, add its number to telegram.chats"
-            );
+        // The hint does not reveal whether there was a code, and whether it is wrong, used or expired.
+        let may_hint = || start.is_some() && self.stranger_hints.try_acquire(chat, Instant::now());
+        let reply = paired.or_else(|| may_hint().then(|| views::access::stranger(chat).into()));
+        if let Some(reply) = reply {
+            self.sender.reply(destination, &reply, false).await;
         }
     }
 
-    /// The bot was let into a chat, put out of it, or blocked by a person: nothing is said there, but the
-    /// operator may wonder why alerts for it are dropped.
-    fn note_membership(&self, change: &ChatMemberUpdated) {
+    /// Carries out a button press, and answers its callback query exactly once, at the latest after
+    /// [`PRESS_TIMEOUT`].
+    async fn handle_press(&self, query: &CallbackQuery, update: u32, ticket: &Ticket) {
+        // Only a button under a message of the bot has a message.
+        let Some(message) = &query.message else { return self.answer_query(query, None).await };
+        let destination = match message {
+            MaybeInaccessibleMessage::Regular(message) => {
+                Destination { reply_to: None, ..destination_of(message) }
+            }
+            MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
+        };
+        let chat = destination.chat;
+        if !self.sender.serves(chat) {
+            return self.log_stranger(chat);
+        }
+        if self.was_handled_before_restart(update) {
+            return self.answer_query(query, None).await;
+        }
+        self.sender.record_topic(destination);
+        let data = query.data.as_deref().unwrap_or_default();
+        let press = ButtonPress { chat, data, update: Some(update) };
+        let work = async |progress| self.chat.press(press, &progress).await;
+        let mut work = pin!(with_progress(&self.sender, destination, work));
+        let (press_reply, is_answered) = match tokio::time::timeout(PRESS_TIMEOUT, &mut work).await {
+            Ok(press_reply) => (press_reply, false),
+            Err(_) => (tokio::join!(work, self.answer_query(query, None)).0, true),
+        };
+        let notification = match &press_reply {
+            PressReply::Notify(text) | PressReply::NotifyAndEdit(text, _) => Some(text.clone()),
+            PressReply::Send(_) | PressReply::Edit(_) => None,
+        };
+        match (is_answered, notification) {
+            (false, notification) => self.answer_query(query, notification).await,
+            // Too late for a notification.
+            (true, Some(text)) => self.reply(destination, &Text::plain(text).into(), ticket).await,
+            (true, None) => {}
+        }
+        let editable = |reply: &Reply| message.regular_message().filter(|message| can_become(message, reply));
+        match press_reply {
+            PressReply::Notify(_) => {}
+            PressReply::Send(reply) => self.reply(destination, &reply, ticket).await,
+            PressReply::NotifyAndEdit(_, reply) => {
+                if let Some(message) = editable(&reply) {
+                    self.sender.edit(destination, message.id, &reply).await;
+                }
+            }
+            PressReply::Edit(reply) => match editable(&reply) {
+                Some(message) => self.sender.edit(destination, message.id, &reply).await,
+                None => self.reply(destination, &reply, ticket).await,
+            },
+        }
+    }
+
+    /// Ends the press of a button, with a notification or without (Bot API, `answerCallbackQuery`).
+    async fn answer_query(&self, query: &CallbackQuery, notification: Option<String>) {
+        let mut request = AnswerCallbackQuery::new(query.id.clone());
+        request.text = notification.map(|text| text.chars().take(NOTIFICATION_LIMIT).collect());
+        if let Err(error) = self.api.request(&request).await {
+            // Telegram accepts an answer only for some seconds. The press has been carried out all the same.
+            debug!(%error, "could not answer a button press");
+        }
+    }
+
+    /// Logs that the bot was added to a chat, removed from it, or blocked, since alerts to the chat are then dropped
+    /// (Bot API, `my_chat_member`).
+    fn handle_membership(&self, change: &ChatMemberUpdated) {
         let chat = ChatId(change.chat.id.0);
         if !self.sender.serves(chat) {
             return self.log_stranger(chat);
         }
-        self.access.note_name(chat, name_of(&change.chat));
+        self.access.record_name(chat, name_of(&change.chat));
         if change.new_chat_member.is_present() {
             info!(event = "bot_added", %chat, "the bot was added to a chat");
         } else {
@@ -290,31 +252,37 @@ impl Handler {
         }
     }
 
-    /// Whether the update was acted on before a restart.
-    fn has_acted_on(&self, update: u32) -> bool {
-        let has = self.recorder.state().chats().has_answered(update);
-        if has {
-            info!(event = "update_repeated", update, "skipped an update that was handled before the restart");
-        }
-        has
+    /// Sends a reply; if too many updates of the chat wait, soon or not at all.
+    async fn reply(&self, destination: Destination, reply: &Reply, ticket: &Ticket) {
+        self.sender.reply(destination, reply, ticket.queue_length() > QUEUE_LIMIT).await;
     }
 
-    /// What is known of the handling of an update.
-    fn handled_of(&self, id: UpdateId) -> Handled {
-        let mut handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = handled.iter().find(|(known, _)| *known == id) {
-            return Arc::clone(known);
+    fn may_hint(&self, chat: ChatId) -> bool {
+        self.text_only_hints.try_acquire(chat, Instant::now())
+    }
+
+    /// Logs the number of a chat that is not served, which the operator may want to add.
+    fn log_stranger(&self, chat: ChatId) {
+        if self.stranger_log.try_acquire(chat, Instant::now()) {
+            info!(
+                event = "chat_not_served",
+                %chat,
+                "ignored a chat that is not served; to serve it, add its number to telegram.chats"
+            );
         }
-        if handled.len() >= REMEMBERED_UPDATES {
-            handled.pop_front();
+    }
+
+    /// Whether the update made a change in an earlier run.
+    fn was_handled_before_restart(&self, update: u32) -> bool {
+        let was_handled = self.recorder.state().chats().has_answered(update);
+        if was_handled {
+            info!(event = "update_repeated", update, "skipped an update that was handled before the restart");
         }
-        let new = Handled::default();
-        handled.push_back((id, Arc::clone(&new)));
-        new
+        was_handled
     }
 }
 
-/// The chat in which an update is handled in its order.
+/// The chat in whose queue an update belongs.
 fn chat_of(update: &UpdateKind) -> Option<ChatId> {
     let chat = match update {
         UpdateKind::Message(message) => &message.chat,
@@ -325,17 +293,18 @@ fn chat_of(update: &UpdateKind) -> Option<ChatId> {
     Some(ChatId(chat.id.0))
 }
 
-/// Whether the message can be edited to be this answer: a text becomes a text, and a picture a picture.
-fn becomes(message: &Message, answer: &Reply) -> bool {
-    match answer.file {
-        _ if answer.asks_for.is_some() => false,
+/// Whether `message` can be edited to show `reply`: a text can become a text, and a picture a picture (Bot API,
+/// "Updating messages").
+fn can_become(message: &Message, reply: &Reply) -> bool {
+    match reply.file {
+        _ if reply.asks_for.is_some() => false,
         None => message.text().is_some(),
         Some(File::Picture { .. }) => message.photo().is_some(),
         Some(File::Document { .. }) => false,
     }
 }
 
-/// Where the reply to a message belongs.
+/// Where to send the reply to a message.
 fn destination_of(message: &Message) -> Destination {
     Destination {
         chat: ChatId(message.chat.id.0),
@@ -352,13 +321,13 @@ fn name_of(chat: &TelegramChat) -> String {
     }
 }
 
-/// The number that a group had, and the one that it has, where the message tells that it became a
-/// supergroup: to the group itself, or to the new one.
+/// The old and the new number of a group, if the message says that it became a supergroup. Telegram sends one such
+/// message to the group and one to the supergroup (Bot API, `Message`, `migrate_to_chat_id`, `migrate_from_chat_id`).
 fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
-    let here = ChatId(message.chat.id.0);
+    let chat = ChatId(message.chat.id.0);
     match (message.migrate_to_chat_id(), message.migrate_from_chat_id()) {
-        (Some(to), _) => Some((here, ChatId(to.0))),
-        (_, Some(from)) => Some((ChatId(from.0), here)),
+        (Some(to), _) => Some((chat, ChatId(to.0))),
+        (_, Some(from)) => Some((ChatId(from.0), chat)),
         _ => None,
     }
 }

@@ -23,6 +23,7 @@ mod chat_queue;
 mod delivery_schedule;
 mod disk_notifier;
 mod error;
+mod handled_updates;
 mod handler;
 mod incident_state;
 mod incoming;
