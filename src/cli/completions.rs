@@ -1,4 +1,4 @@
-//! What the program says of itself to a shell and to man(1), made from the same description as its help.
+//! `probewatch completions` and `probewatch man`, made from the same description as the help.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,17 +8,18 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{Cli, CliError};
+use super::args::Cli;
+use super::error::CliError;
 
-/// Prints what completes the program's arguments in this shell.
+/// Prints the completions for this shell.
 pub(super) fn completions(shell: Shell) -> Result<ExitCode, CliError> {
-    // Into memory first: clap_complete panics where what it writes to is gone.
+    // Into memory first: clap_complete panics if the output is closed.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "probewatch", &mut script);
     print(&script)
 }
 
-/// Prints the program's man page, or writes it and those of all subcommands into a folder.
+/// Prints the man page, or writes it and those of all subcommands to a folder.
 pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode, CliError> {
     match folder {
         Some(folder) => {
@@ -28,7 +29,7 @@ pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode, CliError> {
         }
         None => {
             let mut page = Vec::new();
-            // As in the folder, where `help` has no page either.
+            // `help` has no page in the folder either.
             Man::new(Cli::command().disable_help_subcommand(true))
                 .render(&mut page)
                 .map_err(CliError::io("could not make the man page"))?;
@@ -38,6 +39,6 @@ pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode, CliError> {
 }
 
 fn print(bytes: &[u8]) -> Result<ExitCode, CliError> {
-    io::stdout().write_all(bytes).map_err(CliError::io("could not print it"))?;
+    io::stdout().write_all(bytes).map_err(CliError::io("could not print"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `probewatch decode`: a line of JSON for each probe request, totals on standard error.
+//! `probewatch decode`: prints a line of JSON for each probe request, and totals on standard error.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -6,17 +6,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{CliError, FcsChoice};
+use super::args::FcsArgs;
+use super::error::CliError;
 use crate::capture::{Capture, Counters, Settings, Source};
 use crate::dot11::Fcs;
 use crate::event::{Probe, Timestamp, push_probe_fields};
 use crate::service::is_excluded;
 
-/// As many bytes of lines are printed at once. From standard input, which may be a capture that goes on,
-/// each line is printed as it comes.
+/// How many bytes of lines to gather before printing them. Those of standard input, which may be a live capture, are
+/// printed one by one.
 const PRINT_BYTES: usize = 64 << 10;
 
-pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
+pub(super) fn decode(file: &str, fcs: FcsArgs) -> Result<ExitCode, CliError> {
     let source = file_source(file);
     let capture = Capture::open(&source, &Settings::default())?;
     let counters = capture.counters();
@@ -49,7 +50,7 @@ pub(super) fn decode(file: &str, fcs: FcsChoice) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A probe in the event's form, and what was found of its FCS.
+/// Appends the probe in the form of its event, with the state of its FCS.
 fn push_line(lines: &mut Vec<u8>, probe: &Probe, fcs: Fcs) -> io::Result<()> {
     lines.push(b'{');
     push_probe_fields(lines, probe)?;
@@ -61,14 +62,14 @@ fn push_line(lines: &mut Vec<u8>, probe: &Probe, fcs: Fcs) -> io::Result<()> {
     Ok(())
 }
 
-/// The source that a command means by a file: never an interface.
+/// The source of a file argument: standard input or a file, never an interface.
 pub(super) fn file_source(file: &str) -> Source {
     if file == "-" { Source::Stdin } else { Source::file(file) }
 }
 
 fn totals(counters: &Counters) -> String {
     format!(
-        "{} frames: {} probe requests (FCS good {}, bad {}, absent {}), {} others, {} that cannot be decoded",
+        "{} frames: {} probe requests (FCS good {}, bad {}, absent {}), {} others, {} undecodable",
         counters.frames.load(Relaxed),
         counters.probe_requests.load(Relaxed),
         counters.fcs_good.load(Relaxed),
@@ -79,14 +80,14 @@ fn totals(counters: &Counters) -> String {
     )
 }
 
-/// Says once that most frames were left out, and what to do where that was not meant.
-pub(super) fn warn_of_bad_fcs(counters: &Counters, fcs: FcsChoice) {
+/// Warns if most frames were left out, and says how to include them.
+pub(super) fn warn_of_bad_fcs(counters: &Counters, fcs: FcsArgs) {
     let (bad, all) = (counters.fcs_bad.load(Relaxed), counters.probe_requests.load(Relaxed));
     if !fcs.include_bad_fcs && bad > all / 2 {
         let _ = writeln!(
             io::stderr(),
-            "{bad} of {all} probe requests have a wrong FCS and were left out; files that were anonymised \
-             have no right one: to take them, add --include-bad-fcs"
+            "{bad} of {all} probe requests have a wrong FCS and were left out; anonymised files never have a \
+             right one: add --include-bad-fcs to include them"
         );
     }
 }

@@ -9,8 +9,10 @@ use fastrand::Rng;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use super::chat::converse;
 use super::demo_data::{self, RESIDENT, VAN_NETWORK};
-use super::{CliError, runtime, talk};
+use super::error::CliError;
+use super::runtime;
 use crate::capture::{Capture, Settings, Source};
 use crate::chat::{Chat, Progress, UserMessage, console, views::alerts};
 use crate::config::Config;
@@ -77,7 +79,7 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
 
     if io::stdin().is_terminal() {
         say("Now you: send a name, an address, or /help. Ctrl-D ends the demo; nothing of it is kept.\n")?;
-        talk(|message| Ok(runtime.block_on(console::answer(chat, message))))?;
+        converse(|message| Ok(runtime.block_on(console::answer(chat, message))))?;
     } else {
         say("That was the demo; on a terminal it goes on as a chat.")?;
     }

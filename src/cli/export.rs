@@ -7,11 +7,13 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
 
+use super::args::{Cli, DataDirArgs};
+use super::error::CliError;
 use super::output::write_to;
 use super::period::{Moment, period};
 use super::progress::Progress;
 use super::remote::{self, Terminal, write_answer};
-use super::{Cli, CliError, DataDirArgs, report};
+use super::{local, report};
 use crate::api::export::{Export, ExportError, Format, Selection, What};
 use crate::api::{Offline, Outcome};
 use crate::config::Config;
@@ -20,27 +22,27 @@ use crate::recorder::OfflineDataDir;
 use crate::state::State;
 
 #[derive(Args)]
-pub(super) struct Choice {
-    /// What is written
+pub(super) struct ExportArgs {
+    /// What to write
     #[arg(value_enum, default_value_t = What::State)]
     what: What,
-    /// The form of events or devices [default: ndjson]
+    /// The format of events or devices [default: ndjson]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Only this device, by its name, a part of it, or its address; more than once for several
+    /// Only this device, by name, part of a name, or address; repeat it for several
     #[arg(long = "device", value_name = "DEVICE")]
     devices: Vec<String>,
     /// Only from this time on: a date, a local time such as "2026-11-22 18:30", or RFC 3339
     #[arg(long, value_name = "TIME")]
     from: Option<Moment>,
-    /// Only before this time; a date stands for the end of that day
+    /// Only before this time; a date means the end of that day
     #[arg(long, value_name = "TIME")]
     to: Option<Moment>,
-    /// The file to write, compressed where its name ends in .zst, or - for standard output
+    /// The file to write, compressed if its name ends in .zst, or - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: String,
     #[command(flatten)]
-    place: DataDirArgs,
+    data: DataDirArgs,
 }
 
 impl ValueEnum for What {
@@ -76,7 +78,7 @@ impl ValueEnum for Format {
     }
 }
 
-impl Choice {
+impl ExportArgs {
     fn selection(&self, zone: Tz) -> Selection {
         Selection {
             what: self.what,
@@ -87,18 +89,18 @@ impl Choice {
     }
 }
 
-pub(super) fn export(choice: &Choice) -> Result<ExitCode, CliError> {
-    let is_filtered = !choice.devices.is_empty() || choice.from.is_some() || choice.to.is_some();
-    if choice.what == What::State && (is_filtered || choice.format.is_some()) {
-        let message = "--format, --device, --from and --to are for `export events` and `export devices`; \
-                       the state is written whole, in the one form that `import` reads";
+pub(super) fn export(args: &ExportArgs) -> Result<ExitCode, CliError> {
+    let is_filtered = !args.devices.is_empty() || args.from.is_some() || args.to.is_some();
+    if args.what == What::State && (is_filtered || args.format.is_some()) {
+        let message = "--format, --device, --from and --to need `export events` or `export devices`: the state \
+                       is written whole, in the format that `import` reads";
         Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
-    let config = choice.place.config()?;
-    let selection = choice.selection(config.time_zone);
-    let output = &choice.output;
+    let config = args.data.config()?;
+    let selection = args.selection(config.time_zone);
+    let output = &args.output;
     let remote = |client: &Client| export_remote(client, &selection, output);
-    remote::or_local(&config, remote, || export_here(&config, &selection, output))
+    remote::or_local(&config, remote, || export_locally(&config, &selection, output))
 }
 
 fn export_remote(client: &Client, selection: &Selection, output: &str) -> Result<ExitCode, CliError> {
@@ -117,10 +119,10 @@ fn export_remote(client: &Client, selection: &Selection, output: &str) -> Result
     Ok(if outcome.damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn export_here(config: &Config, selection: &Selection, output: &str) -> Result<ExitCode, CliError> {
-    let stored = &super::stored(config)?;
-    let state = if selection.needs_state() { state(stored)? } else { State::default() };
-    let source = Offline { data_dir: stored, state };
+fn export_locally(config: &Config, selection: &Selection, output: &str) -> Result<ExitCode, CliError> {
+    let data_dir = &local::open_offline(config)?;
+    let state = if selection.needs_state() { read_state(data_dir)? } else { State::default() };
+    let source = Offline { data_dir, state };
     let export = Export::new(&source, selection)?;
     let mut damaged = 0;
     write_to(output, |out| {
@@ -130,7 +132,7 @@ fn export_here(config: &Config, selection: &Selection, output: &str) -> Result<E
     Ok(if damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn state(stored: &OfflineDataDir) -> Result<State, CliError> {
+fn read_state(stored: &OfflineDataDir) -> Result<State, CliError> {
     let mut progress = Progress::new("reading", stored.log().next_offset());
     Ok(stored.state(&mut |offset| progress.at(offset))?)
 }

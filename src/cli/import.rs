@@ -1,33 +1,35 @@
-//! `probewatch import`: a data directory made of an exported state.
+//! `probewatch import`: creates a data directory from an exported state.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::ExitCode;
 
-use super::{CliError, DataDirArgs, TO_WRITE, remote};
+use super::args::DataDirArgs;
+use super::error::CliError;
+use super::local;
 use crate::event::Timestamp;
 use crate::recorder;
 use crate::service::recorder_settings;
 
-/// What a zstd frame begins with.
+/// The magic number of a zstd frame (RFC 8878, 3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-pub(super) fn import(file: &str, place: &DataDirArgs) -> Result<ExitCode, CliError> {
-    let config = place.config()?;
-    remote::permit(&config.data_dir, TO_WRITE)?;
+pub(super) fn import(file: &str, data: &DataDirArgs) -> Result<ExitCode, CliError> {
+    let config = data.config()?;
+    local::check_access(&config.data_dir, local::LOCKING)?;
     let snapshot = open(file).map_err(|error| CliError::Input { file: file.to_owned(), error })?;
     let state = recorder::import(&recorder_settings(&config), snapshot, Timestamp::now())?;
     writeln!(
         io::stdout(),
-        "Imported the state after {} events: {} devices; recording goes on behind that",
+        "Imported the state after {} events: {} devices; recording continues from there",
         state.next_offset(),
         state.totals().addresses,
     )
-    .map_err(CliError::io("could not print what was done"))?;
+    .map_err(CliError::io("could not print the result"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The file's text, whether it is compressed or not.
+/// The file's text, decompressed if needed.
 fn open(file: &str) -> io::Result<Box<dyn BufRead>> {
     let mut bytes: Box<dyn Read> = match file {
         "-" => Box::new(io::stdin().lock()),

@@ -1,14 +1,14 @@
-//! Where an export goes: standard output, or a file that is whole or not there.
+//! Where an export goes: to standard output, or to a file that appears only when it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::CliError;
+use super::error::CliError;
 
-/// Has `write` write to `output`, where `-` is standard output and a name that ends in `.zst` is
-/// compressed. A file has its name, and takes that of an older one, only when it is written to its end;
-/// nobody but its owner may read it.
+/// Calls `write` with the output: `-` is standard output, a name that ends in `.zst` a compressed file.
+///
+/// A file gets its name, and replaces an older one, only when it is complete; only its owner may read it.
 pub(super) fn write_to(
     output: &str,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -23,7 +23,7 @@ pub(super) fn write_to(
 
 fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
-    // What is no plain file, such as a device or a pipe, is written to and not replaced.
+    // Devices and pipes are written to, not replaced.
     if fs::symlink_metadata(path).is_ok_and(|known| !known.is_file()) {
         fill(&File::create(path)?, is_compressed, write)?;
         return Ok(());

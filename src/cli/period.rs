@@ -1,4 +1,4 @@
-//! A stretch of time as a person gives it.
+//! Periods of time on the command line.
 
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use crate::api::export::Period;
 use crate::event::Timestamp;
 
-/// A moment as it can be given on the command line: a date, a date and time, or RFC 3339.
+/// A point in time on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     Day(NaiveDate),
@@ -40,7 +40,7 @@ impl std::str::FromStr for Moment {
     }
 }
 
-/// The time between two moments, of which a day counts from its beginning to its end.
+/// The period between two points in time; days are whole.
 pub(super) fn period(from: Option<Moment>, to: Option<Moment>, zone: Tz) -> Period {
     let from = from.map(|from| match from {
         Moment::Day(day) => first(zone, day.and_time(NaiveTime::MIN)),
@@ -58,12 +58,12 @@ pub(super) fn period(from: Option<Moment>, to: Option<Moment>, zone: Tz) -> Peri
     Period { from, to }
 }
 
-/// The first moment at which clocks show this time; where they leap over it, an hour later.
+/// The first moment at which clocks show this local time. If they skip it, an hour later.
 fn first(zone: Tz, time: NaiveDateTime) -> Timestamp {
     moment(zone, time, |one, _| one)
 }
 
-/// The last one.
+/// The last moment at which clocks show this local time.
 fn last(zone: Tz, time: NaiveDateTime) -> Timestamp {
     moment(zone, time, |_, other| other)
 }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_read_in_the_zone_and_days_are_whole() {
+    fn reads_local_times_in_the_zone_and_whole_days() {
         check("2026-11-22", "2026-11-22", ["2026-11-21T23:00:00.000000Z", "2026-11-22T23:00:00.000000Z"]);
         check(
             "2026-07-01 12:30",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn rejects_invalid_times() {
         for text in ["", "yesterday", "2026-13-01", "2026-11-22 25:00", "22.11.2026", "18:30"] {
             assert!(text.parse::<Moment>().is_err(), "{text}");
         }

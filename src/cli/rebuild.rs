@@ -1,17 +1,19 @@
-//! `probewatch rebuild`: the state anew from the log.
+//! `probewatch rebuild`: rebuilds the state from the log.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use super::args::DataDirArgs;
+use super::error::CliError;
+use super::local;
 use super::progress::Progress;
-use super::{CliError, DataDirArgs};
 
-pub(super) fn rebuild(place: &DataDirArgs) -> Result<ExitCode, CliError> {
-    let (_, mut stored) = place.stored()?;
+pub(super) fn rebuild(data: &DataDirArgs) -> Result<ExitCode, CliError> {
+    let mut data_dir = local::open_offline(&data.config()?)?;
     let started = Instant::now();
-    let mut progress = Progress::new("rebuilding", stored.log().next_offset());
-    let state = stored.rebuild(&mut |offset| progress.at(offset))?;
+    let mut progress = Progress::new("rebuilding", data_dir.log().next_offset());
+    let state = data_dir.rebuild(&mut |offset| progress.at(offset))?;
     drop(progress);
     writeln!(
         io::stdout(),
@@ -20,6 +22,6 @@ pub(super) fn rebuild(place: &DataDirArgs) -> Result<ExitCode, CliError> {
         state.totals().addresses,
         started.elapsed().as_secs_f64(),
     )
-    .map_err(CliError::io("could not print what was done"))?;
+    .map_err(CliError::io("could not print the result"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,28 +1,30 @@
-//! Commands that ask the service while one has the data directory.
+//! Commands that the service runs which has the data directory open.
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use rustix::fs::{Access, access};
-use rustix::io::Errno;
+use rustix::fs::Access;
 
+use super::error::CliError;
+use super::local::check_access;
 use super::output::write_to;
 use super::progress::Progress;
-use super::{CliError, report};
+use super::report;
 use crate::config::Config;
 use crate::control::{Client, ClientError, Screen};
 use crate::event::Offset;
 
-/// Has `remote` ask the service that has the data directory; if none listens, `local` does without. The service comes
-/// first: while a disk hangs it still answers, and a process that waits for a file cannot even be killed.
+/// Runs `remote` with a client of the service that has the data directory open, or `local` if there is none.
+///
+/// The service is asked before any file is opened: it answers even while the disk hangs, but a process that waits for
+/// the disk cannot even be killed.
 pub(super) fn or_local(
     config: &Config,
     remote: impl FnOnce(&Client) -> Result<ExitCode, CliError>,
     local: impl FnOnce() -> Result<ExitCode, CliError>,
 ) -> Result<ExitCode, CliError> {
-    permit(&config.data_dir, Access::EXEC_OK)?;
+    check_access(&config.data_dir, Access::EXEC_OK)?;
     match Client::connect(&config.data_dir, config.time_zone) {
         Ok(client) => remote(&client),
         Err(ClientError::NotRunning) => local(),
@@ -30,7 +32,7 @@ pub(super) fn or_local(
     }
 }
 
-/// As `write_to`; where a [`ClientError`] kept `write` from writing, that is the error.
+/// Writes as [`write_to`] does. If a [`ClientError`] made `write` fail, that is the error.
 pub(super) fn write_answer(
     output: &str,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -38,12 +40,12 @@ pub(super) fn write_answer(
     write_to(output, write).map_err(or_client_error)
 }
 
-/// The [`ClientError`] in an I/O error, where there is one.
+/// The [`ClientError`] within an I/O error, if there is one.
 pub(super) fn or_client_error(error: CliError) -> CliError {
     match error {
-        CliError::Io { what, error } => match error.downcast() {
+        CliError::Io { action, error } => match error.downcast() {
             Ok(error) => CliError::Client(error),
-            Err(error) => CliError::Io { what, error },
+            Err(error) => CliError::Io { action, error },
         },
         CliError::Output { file, error } => match error.downcast() {
             Ok(error) => CliError::Client(error),
@@ -53,16 +55,7 @@ pub(super) fn or_client_error(error: CliError) -> CliError {
     }
 }
 
-/// Whether this user may use the data directory, if it is there.
-pub(super) fn permit(data_dir: &Path, rights: Access) -> Result<(), CliError> {
-    match access(data_dir, rights) {
-        Err(Errno::ACCESS | Errno::PERM) => Err(CliError::NotPermitted(data_dir.to_owned())),
-        // What else is wrong is told where it is opened.
-        _ => Ok(()),
-    }
-}
-
-/// Standard error: warnings, and how far a check is.
+/// Shows the service's warnings and progress on standard error.
 #[derive(Default)]
 pub(super) struct Terminal {
     progress: Option<Progress>,

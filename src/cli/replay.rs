@@ -1,4 +1,4 @@
-//! `probewatch replay`: capture files into log and state, as fast as possible.
+//! `probewatch replay`: records capture files, as fast as possible.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::args::{DataDirArgs, FcsArgs};
 use super::decode::{file_source, warn_of_bad_fcs};
+use super::error::CliError;
 use super::progress::FileProgress;
-use super::{CliError, DataDirArgs, FcsChoice, TO_WRITE, remote, report, runtime};
+use super::{local, report, runtime};
 use crate::capture::{Capture, CaptureError, Settings, Source, with_remedy};
 use crate::dot11::MacAddr;
 use crate::recorder::RecorderHandle;
@@ -22,7 +24,7 @@ use crate::service::{ProbeConverter, RunningRecorder, recorder_settings};
 /// Frames between two updates of the progress.
 const FRAMES_PER_STEP: u64 = 4096;
 
-/// What the files held.
+/// What the files contained.
 #[derive(Default)]
 struct Summary {
     frames: u64,
@@ -30,16 +32,16 @@ struct Summary {
     bad_fcs: u64,
     undecodable: u64,
     devices: HashSet<MacAddr>,
-    /// By their hashes, which are smaller.
+    /// Their hashes, to save memory.
     ssids: HashSet<u64>,
     hasher: RandomState,
 }
 
-pub(super) fn replay(files: &[String], place: &DataDirArgs, fcs: FcsChoice) -> Result<ExitCode, CliError> {
-    let config = place.config()?;
-    remote::permit(&config.data_dir, TO_WRITE)?;
+pub(super) fn replay(files: &[String], data: &DataDirArgs, fcs: FcsArgs) -> Result<ExitCode, CliError> {
+    let config = data.config()?;
+    local::check_access(&config.data_dir, local::LOCKING)?;
     let mut settings = recorder_settings(&config);
-    // What was captured some other day alerts nobody.
+    // Old probes alert nobody.
     settings.alerts.chats.clear();
     let runtime = runtime()?;
     let started = Instant::now();
@@ -58,7 +60,7 @@ pub(super) fn replay(files: &[String], place: &DataDirArgs, fcs: FcsChoice) -> R
         }
     }
     let written = match recorder.handle().disk_error() {
-        Some(why) => Err(CliError::Unrecorded(why)),
+        Some(why) => Err(CliError::ReplayStopped(why)),
         None => Ok(()),
     };
     runtime.block_on(recorder.stop())?;
@@ -70,7 +72,7 @@ pub(super) fn replay(files: &[String], place: &DataDirArgs, fcs: FcsChoice) -> R
 fn replay_file(
     source: &Source,
     recorder: &RecorderHandle,
-    fcs: FcsChoice,
+    fcs: FcsArgs,
     summary: &mut Summary,
 ) -> Result<(), CaptureError> {
     let capture = Capture::open(source, &Settings::default())?;
@@ -87,7 +89,7 @@ fn replay_file(
         if let Some(ssid) = heard.probe.ssid.named() {
             summary.ssids.insert(summary.hasher.hash_one(ssid));
         }
-        // A replay can be repeated, so it does not go on from memory while the disk takes nothing.
+        // A replay can be repeated: it stops when writing fails instead of buffering events in memory.
         match recorder.record(heard) {
             Ok(()) if recorder.disk_error().is_none() => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
@@ -125,7 +127,7 @@ fn print(summary: &Summary, files: usize, took: Duration) -> io::Result<()> {
         let (bad_fcs, undecodable) = (summary.bad_fcs, summary.undecodable);
         writeln!(
             io::stdout(),
-            "Among them {bad_fcs} with a wrong FCS, and {undecodable} that cannot be decoded"
+            "Of the frames, {bad_fcs} have a wrong FCS and {undecodable} are undecodable"
         )?;
     }
     Ok(())

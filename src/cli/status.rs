@@ -1,45 +1,47 @@
-//! `probewatch status`: how the service is doing, or what there is while none runs; with `--quiet`, whether it
-//! does what it is for, as the image's health check asks.
+//! `probewatch status`: how the service is doing; without a service, what the data directory holds. With `--quiet`
+//! only the exit status, for the health check of the Docker image.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::args::DataDirArgs;
+use super::error::CliError;
 use super::progress::Progress;
-use super::{CliError, DataDirArgs, remote, stored};
+use super::{local, remote};
 use crate::api::status::write_offline;
 use crate::config::Config;
 use crate::control::Client;
 use crate::status::Status;
 
-pub(super) fn status(place: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
-    let config = place.config()?;
+pub(super) fn status(data: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
+    let config = data.config()?;
     let remote = |client: &Client| {
         io::stdout().write_all(&client.status(json)?).map_err(CliError::io("could not print the status"))?;
         Ok(ExitCode::SUCCESS)
     };
-    remote::or_local(&config, remote, || status_here(&config, json))
+    remote::or_local(&config, remote, || status_locally(&config, json))
 }
 
-/// Whether a service runs that records and captures.
-pub(super) fn health(place: &DataDirArgs) -> Result<ExitCode, CliError> {
-    let config = place.config()?;
+/// Whether a service runs, records and captures.
+pub(super) fn health(data: &DataDirArgs) -> Result<ExitCode, CliError> {
+    let config = data.config()?;
     let remote =
         |client: &Client| Ok(if client.is_healthy()? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     remote::or_local(&config, remote, || Err(CliError::NoService(config.data_dir.clone())))
 }
 
-fn status_here(config: &Config, json: bool) -> Result<ExitCode, CliError> {
-    let data_dir = config.data_dir.display();
-    let none_runs = format!("No service runs on {data_dir}; `probewatch run` starts it.\n");
-    let stored = match stored(config) {
-        Err(CliError::NoData(data_dir)) => return Err(CliError::NoServiceAndNoData(data_dir)),
-        stored => stored?,
-    };
-    let mut progress = Progress::new("reading", stored.log().next_offset());
-    let state = stored.state(&mut |offset| progress.at(offset))?;
+fn status_locally(config: &Config, json: bool) -> Result<ExitCode, CliError> {
+    let no_service =
+        format!("No service runs on {}; `probewatch run` starts it.\n", config.data_dir.display());
+    let data_dir = local::open_offline(config).map_err(|error| match error {
+        CliError::NoData(data_dir) => CliError::NoServiceAndNoData(data_dir),
+        error => error,
+    })?;
+    let mut progress = Progress::new("reading", data_dir.log().next_offset());
+    let state = data_dir.state(&mut |offset| progress.at(offset))?;
     drop(progress);
-    let status = Status::of_state(&state, stored.log_size().ok());
-    write_offline(&none_runs, &status, json, config.time_zone, io::stdout().lock())
+    let status = Status::of_state(&state, data_dir.log_size().ok());
+    write_offline(&no_service, &status, json, config.time_zone, io::stdout().lock())
         .map_err(CliError::io("could not print the status"))?;
     Ok(ExitCode::SUCCESS)
 }

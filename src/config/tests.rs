@@ -170,7 +170,7 @@ fn errors_name_file_key_and_expectation() {
 
     check(
         "time_zone = \"Europe/Berlim\"",
-        "FILE: `time_zone` is \"Europe/Berlim\": expected an IANA time zone; did you mean \
+        "FILE: `time_zone` is \"Europe/Berlim\": expected an IANA time zone such as \"Europe/Berlin\"; did you mean \
          \"Europe/Berlin\"?",
     );
     check(

@@ -48,7 +48,9 @@ impl FromText for Tz {
         text.parse().map_err(|_| {
             let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
             let nearest = nearest(&text, zones).unwrap_or("Europe/Berlin");
-            format!("is {text:?}: expected an IANA time zone; did you mean {nearest:?}?")
+            format!(
+                "is {text:?}: expected an IANA time zone such as \"Europe/Berlin\"; did you mean {nearest:?}?"
+            )
         })
     }
 }

@@ -17,7 +17,9 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use serde::Deserialize;
 
-use super::{CliError, DataDirArgs, runtime};
+use super::args::DataDirArgs;
+use super::error::CliError;
+use super::runtime;
 use crate::capture::{Source, with_remedy};
 use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Client, ClientError};
