@@ -1,4 +1,4 @@
-//! `probewatch demo`: the real pipeline on a made-up street, and then the chat.
+//! `probewatch demo`: the real pipeline on a simulated street, and then the chat.
 
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use crate::event::{ChatId, Event, EventKind, Timestamp};
 use crate::recorder::RecorderHandle;
 use crate::service::{ProbeConverter, RunningRecorder, ServiceError, recorder_settings};
 
-/// The street is the same each time.
+/// Makes the street the same each time.
 const SEED: u64 = 0x0070_726f_6265;
 
 const SENSOR: &str = "demo";
@@ -31,7 +31,7 @@ pub(super) fn demo() -> Result<ExitCode, CliError> {
     let mut settings = recorder_settings(&config);
     settings.alerts.chats = vec![ChatId::TERMINAL];
     let runtime = runtime()?;
-    runtime.spawn(leave_nothing_on_ctrl_c(folder.path().to_owned()));
+    runtime.spawn(remove_on_ctrl_c(folder.path().to_owned()));
     let recorder =
         RunningRecorder::start(&config, settings, runtime.handle().clone(), CancellationToken::new())?;
     let chat = Chat::new(recorder.handle().clone(), config.time_zone, Vec::new);
@@ -42,10 +42,10 @@ pub(super) fn demo() -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A process that a signal ends drops no temporary folder.
-async fn leave_nothing_on_ctrl_c(folder: PathBuf) {
+/// Removes the folder and ends the process on Ctrl-C, after which no destructor runs.
+async fn remove_on_ctrl_c(folder: PathBuf) {
     if tokio::signal::ctrl_c().await.is_ok() {
-        // Where it cannot be removed, the system clears its temporary folder sooner or later.
+        // Otherwise the system clears its temporary folder sooner or later.
         let _ = std::fs::remove_dir_all(folder);
         std::process::exit(130);
     }
@@ -59,8 +59,8 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
     let probes = demo_data::write_day(&mut file, &mut rng, now)?;
     file.finish()?;
     say(&format!(
-        "A made-up street: {probes} probe requests of one day, captured, decoded and recorded as real ones.\n\
-         What you would write to the bot stands behind >.\n"
+        "A simulated street: {probes} probe requests of one day, captured, decoded and recorded like real ones.\n\
+         A line that begins with > is what you would write to the bot; its answer follows.\n"
     ))?;
     record_file(&day, recorder, runtime)?;
 
@@ -69,7 +69,7 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
     ask(chat, runtime, "kitchen")?;
     ask(chat, runtime, &format!("/watch \"{VAN_NETWORK}\" the parcels are here"))?;
 
-    say("… and a while later the van turns into the street:\n")?;
+    say("Later a delivery van turns into the street, and the bot sends an alert:\n")?;
     let arrival = folder.join("van.pcap");
     let mut file = demo_data::create(&arrival)?;
     demo_data::write_van(&mut file, &mut rng, now)?;
@@ -78,36 +78,36 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
     deliver_alerts(chat, recorder, runtime)?;
 
     if io::stdin().is_terminal() {
-        say("Now you: send a name, an address, or /help. Ctrl-D ends the demo; nothing of it is kept.\n")?;
+        say("Your turn: send a name, an address, or /help. Ctrl-D ends the demo and deletes its data.\n")?;
         converse(|message| Ok(runtime.block_on(console::answer(chat, message))))?;
     } else {
-        say("That was the demo; on a terminal it goes on as a chat.")?;
+        say("End of the demo. On a terminal it continues as a chat.")?;
     }
     Ok(())
 }
 
-/// Captures the file and waits until all of it is recorded.
+/// Captures the file, and waits until all of it is recorded.
 fn record_file(file: &Path, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
     let before = recorder.state().totals().probes;
     let mut converter = ProbeConverter::new(SENSOR, false);
-    let mut heard = 0;
+    let mut converted = 0;
     Capture::open(&Source::file(file), &Settings::default())?.run(|frame| {
         match converter.convert(frame).map(|probe| recorder.record(probe)) {
-            Some(Ok(())) => heard += 1,
+            Some(Ok(())) => converted += 1,
             Some(Err(_)) => return ControlFlow::Break(()),
             None => {}
         }
         ControlFlow::Continue(())
     })?;
     runtime.block_on(recorder.sync())?;
-    if recorder.state().totals().probes == before + heard {
+    if recorder.state().totals().probes == before + converted {
         Ok(())
     } else {
         Err(ServiceError::Bug("demo's recorder").into())
     }
 }
 
-/// What the bot's outbox does, with the terminal as its chat.
+/// Delivers alerts as the outbox does, with the terminal as the chat.
 fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
     let waiting: Vec<_> = {
         let state = recorder.state();
@@ -130,8 +130,9 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
 }
 
 fn ask(chat: &Chat, runtime: &Runtime, message: &str) -> Result<(), CliError> {
-    let asked = UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
-    let reply = runtime.block_on(chat.answer(asked, &Progress::ignored())).text;
+    let message_from_terminal =
+        UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
+    let reply = runtime.block_on(chat.answer(message_from_terminal, &Progress::ignored())).text;
     say(&format!("> {message}\n{reply}\n"))
 }
 

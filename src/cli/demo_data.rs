@@ -1,5 +1,5 @@
-//! A made-up street for the demo: phones that walk by with random addresses, one that comes home, and a
-//! delivery van's tablet that asks for its depot's network.
+//! A simulated street for the demo: phones with random addresses pass by, a tablet lives there, and
+//! a delivery van's tablet looks for its depot's network.
 
 use fastrand::Rng;
 
@@ -7,10 +7,10 @@ use crate::capture::{CaptureError, PcapWriter};
 use crate::dot11::builder::{FrameBuilder, RadiotapHeader};
 use crate::dot11::{LinkType, MacAddr};
 
-/// A tablet that keeps its own address and asks for its home network.
+/// A tablet with a fixed address that looks for its home network.
 pub(super) const RESIDENT: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
 
-/// The network that the van's tablet asks for.
+/// The network that the van's tablet looks for.
 pub(super) const VAN_NETWORK: &str = "ParcelDepot 7";
 
 const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x02]);
@@ -21,15 +21,15 @@ const CHANNELS_MHZ: [u16; 4] = [2412, 2437, 2462, 5180];
 const MINUTE: i64 = 60_000_000;
 const DAY_MINUTES: i64 = 24 * 60;
 
-/// What a phone model puts behind the SSID: the same in each of its probe requests.
+/// The elements after the SSID, by phone model: the same in all its probe requests.
 const MODELS: [&[u8]; 3] = [
     &[1, 4, 2, 4, 11, 22, 50, 8, 12, 18, 24, 36, 48, 72, 96, 108, 3, 1, 6, 221, 4, 0x00, 0x50, 0xf2, 8],
     &[1, 4, 2, 4, 11, 22, 50, 4, 12, 24, 48, 96, 127, 4, 0, 0, 0, 0x40],
     &[1, 8, 130, 132, 139, 150, 12, 18, 24, 36, 221, 5, 0x00, 0x17, 0xf2, 10, 0],
 ];
 
-/// Writes a day of the street that ends at `now_us`, µs since the Unix epoch, and returns how many probe
-/// requests it has.
+/// Writes a day of the street that ends at `now_us`, in µs since the Unix epoch. Returns the number of its probe
+/// requests.
 pub(super) fn write_day(file: &mut PcapWriter, rng: &mut Rng, now_us: i64) -> Result<u64, CaptureError> {
     let mut probes = 0;
     for minute in 0..DAY_MINUTES {
@@ -48,7 +48,7 @@ pub(super) fn write_day(file: &mut PcapWriter, rng: &mut Rng, now_us: i64) -> Re
     Ok(probes)
 }
 
-/// Writes the van's arrival at `now_us`.
+/// Writes the van's arrival at `now_us`, in µs since the Unix epoch.
 pub(super) fn write_van(file: &mut PcapWriter, rng: &mut Rng, now_us: i64) -> Result<(), CaptureError> {
     write_passer_by(file, rng, now_us)?;
     write(file, rng, now_us + 40_000, VAN, "", 2, -66)?;
@@ -56,7 +56,7 @@ pub(super) fn write_van(file: &mut PcapWriter, rng: &mut Rng, now_us: i64) -> Re
     write(file, rng, now_us + 90_000, VAN, VAN_NETWORK, 2, -63)
 }
 
-/// A phone with a new random address: a burst for any network, now and then one by name.
+/// Writes a burst of a phone with a new random address: mostly wildcard probes, now and then a named network.
 fn write_passer_by(file: &mut PcapWriter, rng: &mut Rng, time: i64) -> Result<u64, CaptureError> {
     let mut octets = [0; 6];
     rng.fill(&mut octets);

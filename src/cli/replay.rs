@@ -83,14 +83,14 @@ fn replay_file(
         if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
             progress.at(counters.bytes.load(Relaxed));
         }
-        let Some(heard) = converter.convert(frame) else { return ControlFlow::Continue(()) };
+        let Some(probe) = converter.convert(frame) else { return ControlFlow::Continue(()) };
         summary.probes += 1;
-        summary.devices.insert(heard.probe.source);
-        if let Some(ssid) = heard.probe.ssid.named() {
+        summary.devices.insert(probe.probe.source);
+        if let Some(ssid) = probe.probe.ssid.named() {
             summary.ssids.insert(summary.hasher.hash_one(ssid));
         }
         // A replay can be repeated: it stops when writing fails instead of buffering events in memory.
-        match recorder.record(heard) {
+        match recorder.record(probe) {
             Ok(()) if recorder.disk_error().is_none() => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         }

@@ -220,7 +220,7 @@ fn the_socket_is_its_owners_alone() {
     ];
     for command in commands {
         let Some(refused) = as_nobody(command) else { return };
-        assert!(refused.contains("belongs to another user: run this command with sudo"), "{refused}");
+        assert!(refused.contains("belongs to another user; run this command with sudo"), "{refused}");
     }
     // Nor does the socket, where the directory does.
     open(&data_dir, 0o755);
@@ -234,7 +234,7 @@ fn the_socket_is_its_owners_alone() {
     box_.stop();
     for command in commands.into_iter().filter(|command| *command != ["status", "--quiet"]) {
         let refused = as_nobody(command).unwrap();
-        assert!(refused.contains("belongs to another user: run this command with sudo"), "{refused}");
+        assert!(refused.contains("belongs to another user; run this command with sudo"), "{refused}");
     }
 }
 

@@ -299,7 +299,7 @@ fn the_demo_ends_by_itself_where_standard_input_is_closed() {
     shell.args(["-c", "exec \"$0\" demo <&-", env!("CARGO_BIN_EXE_probewatch")]);
     let output = process::output(&mut shell);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stdout(&output).contains("That was the demo"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("End of the demo"), "{}", stdout(&output));
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn standard_input_is_read_where_the_file_is_a_dash() {
     );
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "1 frames: 1 probe requests (FCS good 1, bad 0, absent 0), 0 others, 0 that cannot be decoded\n"
+        "1 frames: 1 probe requests (FCS good 1, bad 0, absent 0), 0 others, 0 undecodable\n"
     );
 }
 

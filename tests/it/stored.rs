@@ -220,7 +220,7 @@ fn an_imported_state_is_the_one_that_was_exported() {
                 true => probewatch_with_input(&["import", "-", there[0], there[1]], &exported),
                 false => data.run(&["import", &path, there[0], there[1]], ""),
             };
-            check(&output, 0, " 2 devices; recording goes on behind that\n");
+            check(&output, 0, " 2 devices; recording continues from there\n");
             check(&data.run(&[&["check"], &there[..]].concat(), ""), 0, "The log and sled agree: ");
             assert_eq!(state(&data, &there), before);
             check(&data.run(&[&["rebuild"], &there[..]].concat(), ""), 0, " 2 devices in ");
@@ -383,7 +383,7 @@ fn exports_are_filtered_by_device_and_time() {
         2,
         "expected a date such as 2026-11-22",
     );
-    check(&data.run(&["export", "--format", "csv"], ""), 2, "are for `export events` and `export devices`");
+    check(&data.run(&["export", "--format", "csv"], ""), 2, "need `export events` or `export devices`");
     check(&data.run(&["export", "--from", "2020-04-18"], ""), 2, "the state is written whole");
 }
 

@@ -1,4 +1,4 @@
-//! What a look at one thing found, as a line of the list.
+//! What a check found: a line of the list, and what helps.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::dot11::write_printable;
 
-/// What was found of one thing.
+/// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// What was looked at.
+    /// The subject of the check.
     check: String,
     outcome: Outcome,
-    /// What was seen, in words.
-    says: String,
-    /// What helps.
+    #[serde(rename = "says")]
+    summary: String,
+    /// What the reader can do about it.
     remedy: Option<String>,
 }
 
@@ -23,29 +23,34 @@ pub(super) struct Finding {
 enum Outcome {
     Fine,
     Broken,
-    /// It could not be looked at, or need not be wrong.
+    /// It could not be checked, or may be all right.
     Unknown,
 }
 
 impl Finding {
-    pub(super) fn fine(check: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { check: check.into(), outcome: Outcome::Fine, says: says.into(), remedy: None }
+    pub(super) fn fine(check: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self { check: check.into(), outcome: Outcome::Fine, summary: summary.into(), remedy: None }
     }
 
     pub(super) fn broken(
         check: impl Into<String>,
-        says: impl Into<String>,
+        summary: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { outcome: Outcome::Broken, remedy: Some(remedy.into()), ..Self::fine(check, says) }
+        Self { outcome: Outcome::Broken, remedy: Some(remedy.into()), ..Self::fine(check, summary) }
     }
 
-    pub(super) fn unknown(check: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Unknown, ..Self::fine(check, says) }
+    pub(super) fn unknown(check: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Unknown, ..Self::fine(check, summary) }
     }
 
     pub(super) fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Adds the remedy of an error, which may have none.
+    pub(super) fn with_remedy_of(self, remedy: Option<impl Into<String>>) -> Self {
+        Self { remedy: remedy.map(Into::into).or(self.remedy), ..self }
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -61,10 +66,10 @@ impl fmt::Display for Finding {
             Outcome::Unknown => '!',
         };
         write!(f, "{sign} ")?;
-        // Names of files and what servers say may hold anything.
+        // File names and messages of servers may contain anything.
         write_printable(f, &self.check)?;
         f.write_str(": ")?;
-        write_printable(f, &self.says)?;
+        write_printable(f, &self.summary)?;
         if let Some(remedy) = &self.remedy {
             f.write_str("\n    → ")?;
             write_printable(f, remedy)?;

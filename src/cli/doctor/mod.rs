@@ -1,8 +1,8 @@
-//! `probewatch doctor`: looks at all that the service needs, and says what is wrong and what helps. It changes
-//! nothing that is stored or set, and works while the service runs. A source that is a command is run for some
-//! seconds, as whoever runs this.
+//! `probewatch doctor`: checks everything that the service needs, and says what is wrong and what helps.
 //!
-//! Facts are gathered at the rim; what they mean is decided by pure functions, each of which gives a [`Finding`].
+//! - It changes nothing that is stored or set, and works while the service runs.
+//! - It runs a source that is a command for some seconds, as the user of this process.
+//! - Facts are gathered first; pure functions then turn them into [`Finding`]s.
 
 mod finding;
 mod sources;
@@ -20,27 +20,28 @@ use serde::Deserialize;
 use super::args::DataDirArgs;
 use super::error::CliError;
 use super::runtime;
-use crate::capture::{Source, with_remedy};
+use crate::capture::Source;
 use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Client, ClientError};
 use crate::event::Timestamp;
 use crate::status::SourceStatus;
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
-use telegram::Asked;
+use telegram::TokenOrigin;
 
-/// What a running service says of itself.
+/// The status of a running service, as far as the checks need it.
 #[derive(Deserialize)]
 struct Service {
     process: u32,
-    sensors: Vec<SourceStatus>,
+    #[serde(rename = "sensors")]
+    sources: Vec<SourceStatus>,
     last_probe: Option<Timestamp>,
     disk_error: Option<String>,
 }
 
-pub(super) fn doctor(place: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
-    let findings = examine(place)?;
-    print(&findings, json).map_err(CliError::io("could not print what was found"))?;
+pub(super) fn doctor(data: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
+    let findings = examine(data)?;
+    print(&findings, json).map_err(CliError::io("could not print the findings"))?;
     Ok(if findings.iter().any(Finding::is_broken) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -52,9 +53,9 @@ fn print(findings: &[Finding], json: bool) -> io::Result<()> {
     findings.iter().try_for_each(|finding| writeln!(out, "{finding}"))
 }
 
-fn examine(place: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
-    let named = place.config.config.as_deref();
-    let config = match place.config() {
+fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
+    let named = data.config.config.as_deref();
+    let config = match data.config() {
         Ok(config) => config,
         Err(error) => {
             let remedy = error.remedy().unwrap_or("fix it".into());
@@ -71,9 +72,9 @@ fn examine(place: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
     };
     let (service, finding) = ask_service(&config);
     let mut findings = vec![Finding::fine("Configuration", file), finding];
-    findings.push(rights(&config, service.as_ref()));
-    let sensors = service.as_ref().map(|service| service.sensors.as_slice());
-    findings.extend(sources::look(&config.capture.sources, sensors));
+    findings.push(capabilities(&config, service.as_ref()));
+    let statuses = service.as_ref().map(|service| service.sources.as_slice());
+    findings.extend(sources::check(&config.capture.sources, statuses));
     findings.extend(disk_and_clock(&config, service.as_ref()));
     findings.extend(match service {
         Some(_) => telegram_of_service(&config),
@@ -82,49 +83,40 @@ fn examine(place: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
     Ok(findings)
 }
 
-/// What the service says that has the data directory, if one does.
+/// The status of the service that has the data directory open, if one does.
 fn ask_service(config: &Config) -> (Option<Service>, Finding) {
     const CHECK: &str = "Service";
     if access(&config.data_dir, Access::EXEC_OK) == Err(Errno::ACCESS) {
-        let says = "whether one runs cannot be told: the data directory is another user's";
-        return (None, Finding::unknown(CHECK, says).with_remedy("run this command with sudo"));
+        let summary = "cannot tell whether one runs: the data directory belongs to another user";
+        return (None, Finding::unknown(CHECK, summary).with_remedy("run this command with sudo"));
     }
     let error = match client(config).and_then(|client| client.status_value::<Service>()) {
         Ok(service) => {
-            let finding = Finding::fine(CHECK, format!("it runs, as process {}", service.process));
+            let finding = Finding::fine(CHECK, format!("running as process {}", service.process));
             return (Some(service), finding);
         }
         Err(error) => error,
     };
     let finding = match (error, system::holder(&config.data_dir)) {
         (ClientError::NotRunning, None) => {
-            Finding::unknown(CHECK, "none runs; what follows was looked at without it")
+            Finding::unknown(CHECK, "not running; the following checks were made without it")
         }
         (ClientError::NotRunning, Some(process)) => {
             let process = process.map_or(String::new(), |process| format!(" (process {process})"));
-            let says = format!("another probewatch{process} has the data directory and takes no commands");
-            Finding::unknown(CHECK, says).with_remedy("a service that is just starting does so in a moment")
+            let summary =
+                format!("another probewatch{process} has the data directory open and takes no commands");
+            Finding::unknown(CHECK, summary).with_remedy("if it is just starting, try again in a moment")
         }
-        (error @ ClientError::NotPermitted, _) => {
-            Finding::unknown(CHECK, "one runs, as another user").with_remedy(sentence(&error))
+        (error @ (ClientError::NotPermitted | ClientError::Busy(_)), _) => {
+            Finding::unknown(CHECK, error.to_string()).with_remedy_of(error.remedy())
         }
-        (error @ ClientError::Busy(_), _) => {
-            Finding::unknown(CHECK, "one runs, and answers no more commands at the moment")
-                .with_remedy(sentence(&error))
-        }
-        (error @ (ClientError::Refused(_) | ClientError::OtherVersion { .. } | ClientError::TooOld), _) => {
-            let remedy = sentence(&error);
-            Finding::broken(CHECK, "one runs, and refuses this command", remedy)
-        }
-        (error, _) => {
-            let remedy = "restart the service, and look into its log for why";
-            Finding::broken(CHECK, error.to_string(), remedy)
-        }
+        (error, _) => Finding::broken(CHECK, error.to_string(), "restart the service; its log may say why")
+            .with_remedy_of(error.remedy()),
     };
     (None, finding)
 }
 
-fn rights(config: &Config, service: Option<&Service>) -> Finding {
+fn capabilities(config: &Config, service: Option<&Service>) -> Finding {
     let is_interface = |source: &config::Source| matches!(source.origin, Source::Interface(_));
     let has_interfaces = config.capture.sources.iter().any(is_interface);
     let (process, whose) = match service {
@@ -148,49 +140,49 @@ fn disk_and_clock(config: &Config, service: Option<&Service>) -> [Finding; 3] {
         last_probe,
     };
     [
-        system::data_dir(path, &system::DataDir::look(path), service.map(|service| &service.disk_error)),
+        system::data_dir(path, &system::DataDir::inspect(path), service.map(|service| &service.disk_error)),
         system::disk_space(system::free_bytes(path), may_grow, config.rotation.bytes),
         system::clock(&clock),
     ]
 }
 
-/// What Telegram says to the service, which alone may have the token.
+/// Has the service ask Telegram: it alone may have the token.
 fn telegram_of_service(config: &Config) -> Vec<Finding> {
     match client(config).and_then(|client| client.bot_status::<BotStatus>()) {
-        Ok(Some(look)) => telegram::findings(&look, Timestamp::now(), Asked::Service),
-        Ok(None) => vec![telegram::no_token(Asked::Service)],
-        Err(why) => vec![telegram::unasked(&why.to_string())],
+        Ok(Some(status)) => telegram::findings(&status, Timestamp::now(), TokenOrigin::Service),
+        Ok(None) => vec![telegram::no_token(TokenOrigin::Service)],
+        Err(error) => {
+            vec![telegram::not_asked(&error.to_string()).with_remedy_of(error.remedy())]
+        }
     }
 }
 
-/// What Telegram says while no service could be asked: by the configuration's token, or the one that systemd would
-/// give to the service.
+/// Asks Telegram without a service, with the configured token or the one that systemd would give to the service.
 fn telegram_without_service(config: &Config, named: Option<&Path>) -> Result<Vec<Finding>, CliError> {
     if let Some(settings) = &config.telegram {
-        return ask_telegram(settings, Asked::Configured);
+        return ask_telegram(settings, TokenOrigin::Configured);
     }
     match Config::load_with_credentials(named, Path::new(telegram::UNIT_FOLDER)) {
-        Ok(Config { telegram: Some(settings), .. }) => ask_telegram(&settings, Asked::OfUnit),
-        Ok(_) => Ok(vec![telegram::no_token(Asked::OfUnit)]),
+        Ok(Config { telegram: Some(settings), .. }) => {
+            ask_telegram(&settings, TokenOrigin::SystemdCredential)
+        }
+        Ok(_) => Ok(vec![telegram::no_token(TokenOrigin::SystemdCredential)]),
         Err(error) => {
             let is_permitted = access(telegram::UNIT_FILE, Access::READ_OK).is_ok();
-            Ok(vec![telegram::unread_token(&error, is_permitted)])
+            Ok(vec![telegram::unreadable_token(&error, is_permitted)])
         }
     }
 }
 
-fn ask_telegram(settings: &Telegram, asked: Asked) -> Result<Vec<Finding>, CliError> {
+fn ask_telegram(settings: &Telegram, origin: TokenOrigin) -> Result<Vec<Finding>, CliError> {
     Ok(match runtime()?.block_on(query_bot_status(settings)) {
-        Ok(look) => telegram::findings(&look, Timestamp::now(), asked),
+        Ok(status) => telegram::findings(&status, Timestamp::now(), origin),
         Err(error) => {
-            vec![Finding::broken("Telegram token", error.to_string(), error.remedy().unwrap_or_default())]
+            vec![
+                Finding::broken("Telegram token", error.to_string(), "fix it").with_remedy_of(error.remedy()),
+            ]
         }
     })
-}
-
-/// The error and what to do about it.
-fn sentence(error: &ClientError) -> String {
-    with_remedy(error, error.remedy())
 }
 
 fn client(config: &Config) -> Result<Client, ClientError> {

@@ -1,4 +1,4 @@
-//! The sources of frames: whether they are there, are 802.11, and give frames.
+//! The sources: whether they exist, deliver 802.11 and have frames.
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileTypeExt;
@@ -16,177 +16,185 @@ use crate::config::Source as Configured;
 use crate::event::Timestamp;
 use crate::status::{SourceState, SourceStatus};
 
-/// How long a frame is waited for. Access points send some ten a second each.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for a frame. An access point sends about ten per second.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether one came.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often to check whether one came.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long the last words of a command may take to arrive.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long the last line of a command's standard error may take to arrive.
+const STDERR_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a command names that needs a file which systemd gives only to the service (systemd.exec(5)).
+/// In a command, the folder of files that systemd gives only to the service (systemd.exec(5)).
 const CREDENTIALS: &str = "/run/credentials/";
 
-/// How long ago the last frame of a running service may be to need no look of one's own.
-const RECENT: Duration = Duration::from_secs(60);
+/// How recent the last frame of a running service must be to need no check of our own.
+const RECENT_FRAME: Duration = Duration::from_secs(60);
 
-/// What a look of one's own at a source saw.
+/// What our own check of a source saw.
 #[derive(Debug)]
-pub(super) enum Seen {
-    /// It opened, delivers this, and had frames or not.
+pub(super) enum Observation {
+    /// It opened.
     Opened {
         link_type: String,
         has_frames: bool,
     },
     Failed(CaptureError),
-    /// A command ended, or could not be run; with what it wrote last to standard error.
+    /// A command ended, or could not be run.
     CommandFailed {
         error: CaptureError,
-        said: Option<String>,
+        last_error_line: Option<String>,
     },
-    /// A command ran, and gave nothing at all.
+    /// A command ran and wrote nothing to standard output.
     Silent {
-        said: Option<String>,
+        last_error_line: Option<String>,
     },
-    /// The service would not put it into monitor mode.
+    /// The service could not put it into monitor mode.
     Refused(MonitorError),
     /// The service will put it into monitor mode, or bring it up.
     Ready,
-    /// A probewatch that runs made this monitor interface beside it.
+    /// A running probewatch made this monitor interface for it.
     Monitored {
         monitor: String,
     },
-    /// It cannot be looked at without taking something away.
-    Unseen(&'static str),
+    /// It was not checked, for this reason.
+    NotChecked(&'static str),
 }
 
-/// Looks at all sources at once; `sensors` are those of a running service.
-pub(super) fn look(sources: &[Configured], sensors: Option<&[SourceStatus]>) -> Vec<Finding> {
+/// Checks all sources at once; `statuses` are those of a running service.
+pub(super) fn check(sources: &[Configured], statuses: Option<&[SourceStatus]>) -> Vec<Finding> {
     if sources.is_empty() {
         let remedy = "set capture.sources, for example to [\"mon0\"]";
-        return vec![Finding::broken("Sources", "there are none: nothing would be heard", remedy)];
+        return vec![Finding::broken("Sources", "none is configured: nothing would be recorded", remedy)];
     }
     thread::scope(|scope| {
-        let looking: Vec<_> = (0..sources.len())
+        let checks: Vec<_> = (0..sources.len())
             .zip(sources)
-            .map(|(place, source)| {
-                scope.spawn(move || match sensors {
-                    None => unheard(source, prospect(source).unwrap_or_else(|| see(&source.origin))),
-                    Some(sensors) => of_service(source, sensor_of(place, sources, sensors)),
+            .map(|(index, source)| {
+                scope.spawn(move || match statuses {
+                    None => {
+                        explain(source, planned_change(source).unwrap_or_else(|| observe(&source.origin)))
+                    }
+                    Some(statuses) => check_with_service(source, status_of(index, sources, statuses)),
                 })
             })
             .collect();
-        let ended = |_| Finding::unknown("Sources", "looking at one ended unexpectedly; this is a bug");
-        looking.into_iter().map(|look| look.join().unwrap_or_else(ended)).collect()
+        let ended = |_| Finding::unknown("Sources", "a check ended unexpectedly; this is a bug");
+        checks.into_iter().map(|check| check.join().unwrap_or_else(ended)).collect()
     })
 }
 
-/// The sensor of the source at this place of the configuration. A service that has not read a changed
-/// configuration yet has it elsewhere: there it is found by its name, where only one is called so.
-fn sensor_of<'a>(
-    place: usize,
+/// The status of the source at this index of the configuration. A service that has not read a changed configuration
+/// yet has it at another index: it is found by its name if that is unique.
+fn status_of<'a>(
+    index: usize,
     sources: &[Configured],
-    sensors: &'a [SourceStatus],
+    statuses: &'a [SourceStatus],
 ) -> Option<&'a SourceStatus> {
-    let name = &sources.get(place)?.name;
-    let at_place = sensors.get(place).filter(|sensor| sensor.name == *name);
-    let mut of_name = sensors.iter().filter(|sensor| sensor.name == *name);
+    let name = &sources.get(index)?.name;
+    let at_index = statuses.get(index).filter(|status| status.name == *name);
+    let mut of_name = statuses.iter().filter(|status| status.name == *name);
     let is_alone = sources.iter().filter(|source| source.name == *name).count() == 1;
-    at_place.or_else(|| of_name.next().filter(|_| is_alone && of_name.next().is_none()))
+    at_index.or_else(|| of_name.next().filter(|_| is_alone && of_name.next().is_none()))
 }
 
-/// What a running service tells of a source, and a look of one's own where that does not say enough.
-fn of_service(source: &Configured, sensor: Option<&SourceStatus>) -> Finding {
-    let Some(sensor) = sensor else {
+/// Checks a source by its status in a running service, and itself if that does not say enough.
+fn check_with_service(source: &Configured, status: Option<&SourceStatus>) -> Finding {
+    let Some(status) = status else {
         return Finding::broken(
-            about(source),
-            "the service that runs does not hear it",
-            "restart the service, so that it reads the configuration anew",
+            check_name(source),
+            "the running service does not capture it",
+            "restart the service, which then reads the changed configuration",
         );
     };
     let now = Timestamp::now();
-    heard(source, sensor, now).unwrap_or_else(|| {
-        let seen = match &source.origin {
-            Source::Command(_) => Seen::Unseen("the service runs the command already"),
-            origin => match prospect(source) {
-                // The managed interface is down; what the service made beside it is listened to.
-                Some(Seen::Monitored { monitor }) => {
-                    return hopped(source, sensor, now, see(&Source::Interface(monitor)));
+    explain_status(source, status, now).unwrap_or_else(|| {
+        let observation = match &source.origin {
+            Source::Command(_) => Observation::NotChecked("the service already runs the command"),
+            origin => match planned_change(source) {
+                // The managed interface is down; the monitor interface that the service made for it is checked.
+                Some(Observation::Monitored { monitor }) => {
+                    return explain_hopping(source, status, now, observe(&Source::Interface(monitor)));
                 }
                 Some(other) => other,
-                None => see(origin),
+                None => observe(origin),
             },
         };
-        silent(source, sensor, now, seen)
+        explain_idle(source, status, now, observation)
     })
 }
 
-fn about(source: &Configured) -> String {
+fn check_name(source: &Configured) -> String {
     format!("Source {}", source.name)
 }
 
-/// What will become of an interface that is not yet as the service wants it, or never can be.
-fn prospect(configured: &Configured) -> Option<Seen> {
+/// What the service will do about an interface before it captures on it; `None`: nothing.
+fn planned_change(configured: &Configured) -> Option<Observation> {
     let (Source::Interface(interface), Some(settings)) = (&configured.origin, &configured.monitor) else {
         return None;
     };
     let outcome = Monitor::would_change(interface, settings);
     let is_probewatch = outcome.as_ref().is_err_and(MonitorError::is_own_monitor_interface);
     match outcome {
-        // It is looked at as it is.
+        // It is checked as it is.
         Ok(false) => None,
-        Ok(true) => Some(Seen::Ready),
-        // One that this user may not ask.
+        Ok(true) => Some(Observation::Ready),
+        // One whose service this user may not ask.
         Err(MonitorError::AlreadyMonitored { monitor, .. }) if is_probewatch => {
-            Some(Seen::Monitored { monitor })
+            Some(Observation::Monitored { monitor })
         }
-        Err(error) => Some(Seen::Refused(error)),
+        Err(error) => Some(Observation::Refused(error)),
     }
 }
 
-/// Opens the source and waits for a frame of any kind. A command is run for that, and ended.
-fn see(source: &Source) -> Seen {
+/// Opens the source and waits for a frame of any kind. A command is run for that, and stopped.
+fn observe(source: &Source) -> Observation {
     match source {
-        Source::Stdin => return Seen::Unseen("standard input is looked at by `probewatch run` alone"),
+        Source::Stdin => return Observation::NotChecked("only `probewatch run` reads standard input"),
         Source::Command(command) if command.contains(CREDENTIALS) => {
-            return Seen::Unseen("the command needs what systemd gives only to the service: start that");
+            return Observation::NotChecked(
+                "the command needs credentials that systemd gives only to the service: start that",
+            );
         }
         Source::File(path) if is_pipe(path) => {
-            return Seen::Unseen("it is a pipe: what is read from it would be missing later");
+            return Observation::NotChecked(
+                "it is a pipe: what this check read would be missing from the service",
+            );
         }
         _ => {}
     }
     let (stop, counters, is_over) = (StopHandle::default(), OnceLock::new(), AtomicBool::new(false));
-    let (tell, told) = mpsc::channel();
-    let seen = thread::scope(|scope| {
+    let (sender, lines) = mpsc::channel();
+    let observation = thread::scope(|scope| {
         scope.spawn(|| {
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + FRAME_TIMEOUT;
             while !has_frames(&counters) && !is_over.load(Relaxed) && Instant::now() < deadline {
-                thread::sleep(LOOK);
+                thread::sleep(POLL_INTERVAL);
             }
             stop.stop();
         });
         let begun = Instant::now();
         let settings = Settings { all_frames: true, ..Settings::default() };
-        // Who listens no longer has seen enough.
-        let tell = move |line: &str| drop(tell.send(line.to_owned()));
-        let outcome = Capture::open_with(source, &settings, &stop, tell).and_then(|capture| {
+        // Nobody receives once the check has seen enough.
+        let send_line = move |line: &str| drop(sender.send(line.to_owned()));
+        let outcome = Capture::open_with(source, &settings, &stop, send_line).and_then(|capture| {
             let link_type = capture.link_type().to_string();
             let _ = counters.set(capture.counters());
-            // A frame that ends it has been counted.
+            // The frame that ends it was counted.
             let ended = capture.run(|_| ControlFlow::Break(()));
             let has_frames = has_frames(&counters);
-            if has_frames { Ok(()) } else { ended }.map(|()| Seen::Opened { link_type, has_frames })
+            if has_frames { Ok(()) } else { ended }.map(|()| Observation::Opened { link_type, has_frames })
         });
         is_over.store(true, Relaxed);
-        outcome.map_err(|error| (error, begun.elapsed() >= PATIENCE))
+        outcome.map_err(|error| (error, begun.elapsed() >= FRAME_TIMEOUT))
     });
-    match (seen, source) {
-        (Ok(seen), _) => seen,
-        (Err((_, true)), Source::Command(_)) => Seen::Silent { said: last_line(&told) },
-        (Err((error, false)), Source::Command(_)) => Seen::CommandFailed { error, said: last_line(&told) },
-        (Err((error, _)), _) => Seen::Failed(error),
+    match (observation, source) {
+        (Ok(observation), _) => observation,
+        (Err((_, true)), Source::Command(_)) => Observation::Silent { last_error_line: last_line(&lines) },
+        (Err((error, false)), Source::Command(_)) => {
+            Observation::CommandFailed { error, last_error_line: last_line(&lines) }
+        }
+        (Err((error, _)), _) => Observation::Failed(error),
     }
 }
 
@@ -194,10 +202,10 @@ fn has_frames(counters: &OnceLock<Arc<Counters>>) -> bool {
     counters.get().is_some_and(|counters| counters.frames.load(Relaxed) > 0)
 }
 
-/// What a command that has ended wrote last to standard error.
-fn last_line(told: &Receiver<String>) -> Option<String> {
-    let deadline = Instant::now() + LAST_WORDS;
-    let next = || told.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
+/// The last line that a command, which has ended, wrote to standard error.
+fn last_line(lines: &Receiver<String>) -> Option<String> {
+    let deadline = Instant::now() + STDERR_TIMEOUT;
+    let next = || lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
     std::iter::from_fn(next).last()
 }
 
@@ -205,129 +213,143 @@ fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo())
 }
 
-/// What a look of one's own means.
-fn unheard(source: &Configured, seen: Seen) -> Finding {
-    let (about, seconds) = (about(source), PATIENCE.as_secs());
-    match (seen, &source.origin) {
-        (Seen::Opened { link_type, has_frames: true }, Source::Command(_)) => Finding::fine(
-            about,
-            format!("delivers 802.11 frames ({link_type}); the command was run for this look, and ended"),
+/// What an observation means.
+fn explain(source: &Configured, observation: Observation) -> Finding {
+    let (check, seconds) = (check_name(source), FRAME_TIMEOUT.as_secs());
+    match (observation, &source.origin) {
+        (Observation::Opened { link_type, has_frames: true }, Source::Command(_)) => Finding::fine(
+            check,
+            format!("delivers 802.11 frames ({link_type}); this check ran the command and stopped it"),
         ),
-        (Seen::Opened { link_type, .. }, Source::Command(_)) => Finding::unknown(
-            about,
+        (Observation::Opened { link_type, .. }, Source::Command(_)) => Finding::unknown(
+            check,
             format!(
-                "the command was run for {seconds} s and ended: it works ({link_type}), and gave no frame, which may be \
-                 where it lets only probe requests through"
+                "the command works ({link_type}), but delivered no frame in {seconds} s; that is normal if it lets \
+                 only probe requests through"
             ),
         ),
-        (Seen::Opened { link_type, has_frames: true }, _) => {
-            Finding::fine(about, format!("delivers 802.11 frames ({link_type})"))
+        (Observation::Opened { link_type, has_frames: true }, _) => {
+            Finding::fine(check, format!("delivers 802.11 frames ({link_type})"))
         }
-        (Seen::Opened { link_type, .. }, Source::Interface(interface)) => Finding::broken(
-            about,
-            format!("is open ({link_type}), and gave no frame within {seconds} s"),
+        (Observation::Opened { link_type, .. }, Source::Interface(interface)) => Finding::broken(
+            check,
+            format!("opened ({link_type}), but delivered no frame in {seconds} s"),
             format!(
                 "set a channel that is in use: sudo iw dev {interface} set channel 6; and keep \
                  NetworkManager away: sudo nmcli device set {interface} managed no"
             ),
         ),
-        (Seen::Opened { link_type, .. }, _) => {
-            Finding::broken(about, format!("holds no frame ({link_type})"), "give another capture file")
+        (Observation::Opened { link_type, .. }, _) => {
+            Finding::broken(check, format!("contains no frames ({link_type})"), "use another capture file")
         }
-        (Seen::CommandFailed { error, said }, _) => Finding::broken(
-            about,
-            format!("{error}{}", quoted(said)),
-            "run the command by hand, as the user that the service runs as, and mend what it says",
+        (Observation::CommandFailed { error, last_error_line }, _) => Finding::broken(
+            check,
+            format!("{error}{}", quoted(last_error_line)),
+            "run the command by hand as the user of the service, and fix what it reports",
         ),
-        (Seen::Silent { said }, _) => Finding::broken(
-            about,
-            format!("the command was run for {seconds} s and ended, and gave nothing{}", quoted(said)),
-            "run it by hand: it may wait for a password or to know a host; tcpdump needs -U, so that it writes at once",
+        (Observation::Silent { last_error_line }, _) => Finding::broken(
+            check,
+            format!("the command wrote nothing in {seconds} s{}", quoted(last_error_line)),
+            "run it by hand: it may be waiting for a password or a host key; tcpdump needs -U to write at once",
         ),
-        (Seen::Failed(error), _) => {
-            let remedy = error.remedy().unwrap_or("mend capture.sources, or the source".into());
-            Finding::broken(about, error.to_string(), remedy)
+        (Observation::Failed(error), _) => {
+            let remedy = error.remedy().unwrap_or("fix capture.sources or the source".into());
+            Finding::broken(check, error.to_string(), remedy)
         }
-        (Seen::Refused(error), _) => {
-            let remedy = error.remedy().unwrap_or("mend capture.sources, or the interface".into());
-            Finding::broken(about, error.to_string(), remedy)
+        (Observation::Refused(error), _) => {
+            let remedy = error.remedy().unwrap_or("fix capture.sources or the interface".into());
+            Finding::broken(check, error.to_string(), remedy)
         }
-        (Seen::Ready, _) => Finding::unknown(
-            about,
-            "it was not listened to: it is not in monitor mode, or down; the service sees to that",
+        (Observation::Ready, _) => Finding::unknown(
+            check,
+            "not tried: it is down or not in monitor mode, which the service will change",
         )
         .with_remedy("start the service, and run this command again"),
-        (Seen::Monitored { .. }, _) => Finding::unknown(about, "a probewatch that runs listens with it"),
-        (Seen::Unseen(why), _) => Finding::unknown(about, why),
+        (Observation::Monitored { .. }, _) => Finding::unknown(check, "a running probewatch captures on it"),
+        (Observation::NotChecked(why), _) => Finding::unknown(check, why),
     }
 }
 
-/// What a command said, behind what is told of it.
-fn quoted(said: Option<String>) -> String {
-    said.map_or(String::new(), |said| format!("; it says: {said}"))
+/// What a command reports, to append to a summary.
+fn quoted(last_error_line: Option<String>) -> String {
+    last_error_line.map_or(String::new(), |line| format!("; it says: {line}"))
 }
 
-/// What the service says of a source, where that is enough.
-fn heard(source: &Configured, sensor: &SourceStatus, now: Timestamp) -> Option<Finding> {
-    let about = about(source);
-    match (&sensor.condition, &source.origin) {
+/// What the status in the service means, if that is enough.
+fn explain_status(source: &Configured, status: &SourceStatus, now: Timestamp) -> Option<Finding> {
+    let check = check_name(source);
+    match (&status.condition, &source.origin) {
         (SourceState::Capturing, _) => {
-            let is_recent = sensor.last_frame.is_some_and(|last| last > now.saturating_sub(RECENT));
-            is_recent.then(|| Finding::fine(about, "the service hears it, a frame within the last minute"))
+            let is_recent = status.last_frame.is_some_and(|last| last > now.saturating_sub(RECENT_FRAME));
+            is_recent.then(|| Finding::fine(check, "the service receives frames, the last within a minute"))
         }
-        (SourceState::Opening, _) => Some(Finding::unknown(about, "the service waits for its first bytes")),
-        (SourceState::Ended, _) => Some(Finding::fine(about, "the service has read it to its end")),
+        (SourceState::Opening, _) => Some(Finding::unknown(check, "the service waits for its first bytes")),
+        (SourceState::Ended, _) => Some(Finding::fine(check, "the service has read it to its end")),
         (SourceState::Failed(why), _) => {
-            Some(Finding::broken(about, why, sensor.remedy.as_deref().unwrap_or(SEE_TO_IT)))
+            Some(Finding::broken(check, why, status.remedy.as_deref().unwrap_or(FIX_IT)))
         }
         (SourceState::Crashed, _) => Some(Finding::broken(
-            about,
-            "hearing it ended by a fault of the program",
-            "restart the service, and look into its log for why",
+            check,
+            "capturing from it stopped because of a bug",
+            "restart the service; its log may say why",
         )),
     }
 }
 
-const SEE_TO_IT: &str = "see to it; the service tries again by itself";
+const FIX_IT: &str = "fix it; the service retries by itself";
 
-/// A source that the service hears, and that has given no frame for a while.
-fn silent(source: &Configured, sensor: &SourceStatus, now: Timestamp, seen: Seen) -> Finding {
-    let last = match sensor.last_frame {
+/// A source that the service captures, and that has delivered no frame for a while.
+fn explain_idle(
+    source: &Configured,
+    status: &SourceStatus,
+    now: Timestamp,
+    observation: Observation,
+) -> Finding {
+    let last = match status.last_frame {
         Some(last) => {
             let seconds = (now.as_micros() - last.as_micros()).max(0) / 1_000_000;
-            format!("the service hears it, and the last probe request was {seconds} s ago")
+            format!("the service captures it; the last probe request came {seconds} s ago")
         }
-        None => "the service hears it, and there was no probe request yet".to_owned(),
+        None => "the service captures it; there was no probe request yet".to_owned(),
     };
-    match seen {
-        Seen::Opened { has_frames: true, .. } => {
-            Finding::fine(about(source), format!("{last}; other frames come"))
+    match observation {
+        Observation::Opened { has_frames: true, .. } => {
+            Finding::fine(check_name(source), format!("{last}; other frames arrive"))
         }
-        seen @ Seen::Opened { .. } => unheard(source, seen),
-        Seen::Failed(_)
-        | Seen::CommandFailed { .. }
-        | Seen::Silent { .. }
-        | Seen::Refused(_)
-        | Seen::Ready
-        | Seen::Monitored { .. }
-        | Seen::Unseen(_) => Finding::unknown(about(source), last),
+        observation @ Observation::Opened { .. } => explain(source, observation),
+        Observation::Failed(_)
+        | Observation::CommandFailed { .. }
+        | Observation::Silent { .. }
+        | Observation::Refused(_)
+        | Observation::Ready
+        | Observation::Monitored { .. }
+        | Observation::NotChecked(_) => Finding::unknown(check_name(source), last),
     }
 }
 
-/// A managed interface that gave the service no frame for a while; `seen` is of the monitor interface beside it.
-fn hopped(source: &Configured, sensor: &SourceStatus, now: Timestamp, seen: Seen) -> Finding {
-    let seconds = PATIENCE.as_secs();
-    match seen {
-        Seen::Opened { has_frames: false, .. } if sensor.frames == 0 => Finding::broken(
-            about(source),
-            format!("the service listens with it, and there was no frame yet, nor any within {seconds} s"),
-            "let it listen on channels that are in use (capture.channels), and look at its antenna and its driver",
+/// A managed interface that has delivered no frame for a while; the observation is of its monitor interface.
+fn explain_hopping(
+    source: &Configured,
+    status: &SourceStatus,
+    now: Timestamp,
+    observation: Observation,
+) -> Finding {
+    let seconds = FRAME_TIMEOUT.as_secs();
+    match observation {
+        Observation::Opened { has_frames: false, .. } if status.frames == 0 => Finding::broken(
+            check_name(source),
+            format!("the service captures on it, but no frame has come yet, nor one within {seconds} s"),
+            "let it listen to channels that are in use (capture.channels), and check its antenna and driver",
         ),
-        // A round over all channels may take longer than this look.
-        Seen::Opened { has_frames: false, .. } => silent(source, sensor, now, Seen::Unseen("")),
-        Seen::Failed(CaptureError::NotPermitted { .. }) => silent(source, sensor, now, seen)
-            .with_remedy("run this command with sudo, so that it may listen too"),
-        seen => silent(source, sensor, now, seen),
+        // A round over all channels may take longer than this check.
+        Observation::Opened { has_frames: false, .. } => {
+            explain_idle(source, status, now, Observation::NotChecked(""))
+        }
+        Observation::Failed(CaptureError::NotPermitted { .. }) => {
+            explain_idle(source, status, now, observation)
+                .with_remedy("run this command with sudo, so that it can capture too")
+        }
+        observation => explain_idle(source, status, now, observation),
     }
 }
 
@@ -335,7 +357,7 @@ fn hopped(source: &Configured, sensor: &SourceStatus, now: Timestamp, seen: Seen
 mod tests {
     use super::*;
 
-    fn sensor(condition: SourceState, last_frame: Option<i64>) -> SourceStatus {
+    fn status(condition: SourceState, last_frame: Option<i64>) -> SourceStatus {
         let json = serde_json::json!({
             "name": "mon0", "condition": condition, "last_frame": last_frame.map(Timestamp::from_micros),
             "frames": 7, "undecodable": 0, "bad_fcs": 0, "dropped": 0, "restarts": 0, "clock_is_behind": false,
@@ -347,124 +369,132 @@ mod tests {
         Configured { origin, name: name.to_owned(), monitor: None }
     }
 
-    fn opened(has_frames: bool) -> Seen {
-        Seen::Opened { link_type: "radiotap".to_owned(), has_frames }
+    fn opened(has_frames: bool) -> Observation {
+        Observation::Opened { link_type: "radiotap".to_owned(), has_frames }
     }
 
     #[test]
-    fn what_was_seen_of_a_source_is_told() {
+    fn explains_what_was_observed_of_a_source() {
         let mon0 = &configured("mon0", Source::Interface("mon0".to_owned()));
         let attic = &configured("attic", Source::Command("ssh attic 'a; b'".to_owned()));
         let down = || CaptureError::InterfaceDown { interface: "mon0".to_owned() };
         let switched_off = MonitorError::SoftBlocked { interface: "mon0".to_owned() };
         let now = Timestamp::from_micros(1_000_000_000);
-        let service = |condition, last_frame| heard(mon0, &sensor(condition, last_frame), now).unwrap();
-        let quiet = |last_frame, seen| {
-            let sensor = sensor(SourceState::Capturing, last_frame);
-            assert_eq!(heard(mon0, &sensor, now), None);
-            silent(mon0, &sensor, now, seen)
+        let service =
+            |condition, last_frame| explain_status(mon0, &status(condition, last_frame), now).unwrap();
+        let quiet = |last_frame, observation| {
+            let status = status(SourceState::Capturing, last_frame);
+            assert_eq!(explain_status(mon0, &status, now), None);
+            explain_idle(mon0, &status, now, observation)
         };
-        let beside = |frames, seen| {
-            let sensor = SourceStatus { frames, ..sensor(SourceState::Capturing, None) };
-            hopped(mon0, &sensor, now, seen)
+        let beside = |frames, observation| {
+            let status = SourceStatus { frames, ..status(SourceState::Capturing, None) };
+            explain_hopping(mon0, &status, now, observation)
         };
         let gone = SourceStatus {
             remedy: Some("is it plugged in?".to_owned()),
-            ..sensor(SourceState::Failed("it is gone".to_owned()), None)
+            ..status(SourceState::Failed("it is gone".to_owned()), None)
         };
         let findings = [
-            unheard(mon0, opened(true)),
-            unheard(mon0, opened(false)),
-            unheard(mon0, Seen::Failed(down())),
-            unheard(&configured("empty.pcap", Source::file("/tmp/empty.pcap")), opened(false)),
-            unheard(&configured("stdin", Source::Stdin), see(&Source::Stdin)),
-            unheard(attic, opened(true)),
-            unheard(attic, opened(false)),
-            unheard(attic, Seen::Silent { said: None }),
-            unheard(attic, see(&Source::Command("cat /run/credentials/probewatch.service/key".to_owned()))),
-            heard(attic, &sensor(SourceState::Failed("the command a; b ended".to_owned()), None), now)
-                .unwrap(),
-            unheard(mon0, Seen::Ready),
-            unheard(mon0, Seen::Refused(switched_off)),
+            explain(mon0, opened(true)),
+            explain(mon0, opened(false)),
+            explain(mon0, Observation::Failed(down())),
+            explain(&configured("empty.pcap", Source::file("/tmp/empty.pcap")), opened(false)),
+            explain(&configured("stdin", Source::Stdin), observe(&Source::Stdin)),
+            explain(attic, opened(true)),
+            explain(attic, opened(false)),
+            explain(attic, Observation::Silent { last_error_line: None }),
+            explain(
+                attic,
+                observe(&Source::Command("cat /run/credentials/probewatch.service/key".to_owned())),
+            ),
+            explain_status(
+                attic,
+                &status(SourceState::Failed("the command a; b ended".to_owned()), None),
+                now,
+            )
+            .unwrap(),
+            explain(mon0, Observation::Ready),
+            explain(mon0, Observation::Refused(switched_off)),
             service(SourceState::Capturing, Some(990_000_000)),
             service(SourceState::Ended, None),
-            heard(mon0, &gone, now).unwrap(),
+            explain_status(mon0, &gone, now).unwrap(),
             service(SourceState::Crashed, None),
             quiet(Some(100_000_000), opened(true)),
             quiet(None, opened(false)),
-            quiet(None, Seen::Failed(down())),
+            quiet(None, Observation::Failed(down())),
             beside(0, opened(true)),
             beside(0, opened(false)),
             beside(7, opened(false)),
         ];
-        let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(told.join("\n"), @r"
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
         ✓ Source mon0: delivers 802.11 frames (radiotap)
-        ✗ Source mon0: is open (radiotap), and gave no frame within 5 s
+        ✗ Source mon0: opened (radiotap), but delivered no frame in 5 s
             → set a channel that is in use: sudo iw dev mon0 set channel 6; and keep NetworkManager away: sudo nmcli device set mon0 managed no
         ✗ Source mon0: cannot capture on mon0: it is down
             → bring it up: ip link set mon0 up
-        ✗ Source empty.pcap: holds no frame (radiotap)
-            → give another capture file
-        ! Source stdin: standard input is looked at by `probewatch run` alone
-        ✓ Source attic: delivers 802.11 frames (radiotap); the command was run for this look, and ended
-        ! Source attic: the command was run for 5 s and ended: it works (radiotap), and gave no frame, which may be where it lets only probe requests through
-        ✗ Source attic: the command was run for 5 s and ended, and gave nothing
-            → run it by hand: it may wait for a password or to know a host; tcpdump needs -U, so that it writes at once
-        ! Source attic: the command needs what systemd gives only to the service: start that
+        ✗ Source empty.pcap: contains no frames (radiotap)
+            → use another capture file
+        ! Source stdin: only `probewatch run` reads standard input
+        ✓ Source attic: delivers 802.11 frames (radiotap); this check ran the command and stopped it
+        ! Source attic: the command works (radiotap), but delivered no frame in 5 s; that is normal if it lets only probe requests through
+        ✗ Source attic: the command wrote nothing in 5 s
+            → run it by hand: it may be waiting for a password or a host key; tcpdump needs -U to write at once
+        ! Source attic: the command needs credentials that systemd gives only to the service: start that
         ✗ Source attic: the command a; b ended
-            → see to it; the service tries again by itself
-        ! Source mon0: it was not listened to: it is not in monitor mode, or down; the service sees to that
+            → fix it; the service retries by itself
+        ! Source mon0: not tried: it is down or not in monitor mode, which the service will change
             → start the service, and run this command again
         ✗ Source mon0: the radio of mon0 is switched off
             → turn it on: sudo rfkill unblock wifi
-        ✓ Source mon0: the service hears it, a frame within the last minute
+        ✓ Source mon0: the service receives frames, the last within a minute
         ✓ Source mon0: the service has read it to its end
         ✗ Source mon0: it is gone
             → is it plugged in?
-        ✗ Source mon0: hearing it ended by a fault of the program
-            → restart the service, and look into its log for why
-        ✓ Source mon0: the service hears it, and the last probe request was 900 s ago; other frames come
-        ✗ Source mon0: is open (radiotap), and gave no frame within 5 s
+        ✗ Source mon0: capturing from it stopped because of a bug
+            → restart the service; its log may say why
+        ✓ Source mon0: the service captures it; the last probe request came 900 s ago; other frames arrive
+        ✗ Source mon0: opened (radiotap), but delivered no frame in 5 s
             → set a channel that is in use: sudo iw dev mon0 set channel 6; and keep NetworkManager away: sudo nmcli device set mon0 managed no
-        ! Source mon0: the service hears it, and there was no probe request yet
-        ✓ Source mon0: the service hears it, and there was no probe request yet; other frames come
-        ✗ Source mon0: the service listens with it, and there was no frame yet, nor any within 5 s
-            → let it listen on channels that are in use (capture.channels), and look at its antenna and its driver
-        ! Source mon0: the service hears it, and there was no probe request yet
+        ! Source mon0: the service captures it; there was no probe request yet
+        ✓ Source mon0: the service captures it; there was no probe request yet; other frames arrive
+        ✗ Source mon0: the service captures on it, but no frame has come yet, nor one within 5 s
+            → let it listen to channels that are in use (capture.channels), and check its antenna and driver
+        ! Source mon0: the service captures it; there was no probe request yet
         ");
     }
     #[test]
-    fn sources_of_one_name_are_told_apart_by_their_places() {
+    fn sources_of_one_name_are_told_apart_by_their_index() {
         let file = |path: &str| configured("a.pcap", Source::file(path));
-        let sensor = |name: &str, restarts| SourceStatus {
+        let status = |name: &str, restarts| SourceStatus {
             name: name.to_owned(),
             restarts,
-            ..sensor(SourceState::Ended, None)
+            ..status(SourceState::Ended, None)
         };
         let sources = [file("/one/a.pcap"), configured("mon0", Source::Stdin), file("/two/a.pcap")];
-        let restarts = |place, sensors: &[SourceStatus]| {
-            sensor_of(place, &sources, sensors).map(|sensor| sensor.restarts)
+        let restarts = |index, statuses: &[SourceStatus]| {
+            status_of(index, &sources, statuses).map(|status| status.restarts)
         };
-        let all = [sensor("a.pcap", 1), sensor("mon0", 2), sensor("a.pcap", 3)];
-        assert_eq!([0, 1, 2].map(|place| restarts(place, &all)), [Some(1), Some(2), Some(3)]);
+        let all = [status("a.pcap", 1), status("mon0", 2), status("a.pcap", 3)];
+        assert_eq!([0, 1, 2].map(|index| restarts(index, &all)), [Some(1), Some(2), Some(3)]);
         // A service that still has an older configuration.
-        let older = [sensor("mon0", 2), sensor("a.pcap", 1)];
-        assert_eq!([0, 1, 2].map(|place| restarts(place, &older)), [None, Some(2), None]);
+        let older = [status("mon0", 2), status("a.pcap", 1)];
+        assert_eq!([0, 1, 2].map(|index| restarts(index, &older)), [None, Some(2), None]);
     }
 
     #[test]
-    fn a_command_is_run_and_ended_and_what_it_says_is_told() {
+    fn runs_a_command_stops_it_and_shows_its_last_error_line() {
         let failing = "true; echo 'no such host; give up' >&2; echo garbage; exec sleep 1000";
-        let failing = see(&Source::Command(failing.to_owned()));
-        let failing = unheard(&configured("attic", Source::Command(String::new())), failing);
-        let gone = see(&Source::Command("echo 'no such host; give up' >&2; exit 3".to_owned()));
-        let gone = unheard(&configured("attic", Source::Command(String::new())), gone);
+        let failing = observe(&Source::Command(failing.to_owned()));
+        let failing = explain(&configured("attic", Source::Command(String::new())), failing);
+        let gone = observe(&Source::Command("echo 'no such host; give up' >&2; exit 3".to_owned()));
+        let gone = explain(&configured("attic", Source::Command(String::new())), gone);
         insta::assert_snapshot!(format!("{failing}\n{gone}"), @r"
         ✗ Source attic: cannot read the output of true; echo 'no such: it is no capture file; it says: no such host; give up
-            → run the command by hand, as the user that the service runs as, and mend what it says
+            → run the command by hand as the user of the service, and fix what it reports
         ✗ Source attic: the command echo 'no such host; ended (exit status: 3); it says: no such host; give up
-            → run the command by hand, as the user that the service runs as, and mend what it says
+            → run the command by hand as the user of the service, and fix what it reports
         ");
     }
 }

@@ -9,7 +9,7 @@ add_radios
 set_up < /dev/null
 
 check "doctor finds nothing broken before it ever ran" out probewatch doctor
-check "it says of the interface that it serves" says '! Source .*: it was not listened to: it is not in monitor mode, or down; the service sees to that'
+check "it says of the interface that it serves" says '! Source .*: not tried: it is down or not in monitor mode, which the service will change'
 ip link set wlan0 down
 check "also where it is down" out_says '✓ Source' probewatch doctor
 ip link set wlan0 up

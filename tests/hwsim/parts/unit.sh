@@ -33,9 +33,9 @@ check "another user is refused status" refused status
 check "and a look-up" refused lookup 02:00:00:00:01:00
 check "and told why" says 'ermission\|sudo\|as another user\|may not'
 check "doctor finds nothing broken but the clock" sh -c 'probewatch doctor > /tmp/out; ! grep -v "^✗ Clock" /tmp/out | grep -q "^✗"'
-check "it knows the service" says "✓ Service: it runs, as process $pid"
+check "it knows the service" says "✓ Service: running as process $pid"
 check "and its capabilities" says '✓ Capabilities: the service has CAP_NET_RAW and CAP_NET_ADMIN'
-check "and its source" says '✓ Source .*: the service hears it'
+check "and its source" says '✓ Source .*: the service receives frames'
 check "and its directory" says '✓ Data directory: the service writes to /var/lib/probewatch'
 # No time server is here; what it leaves behind is.
 mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized
