@@ -107,7 +107,12 @@ fn reachability_remedy(server: &str) -> String {
     )
 }
 
-fn webhook(configured: &ConfiguredWebhook, found: &WebhookStatus, now: Timestamp, service_runs: bool) -> Finding {
+fn webhook(
+    configured: &ConfiguredWebhook,
+    found: &WebhookStatus,
+    now: Timestamp,
+    service_runs: bool,
+) -> Finding {
     let restart = "restart the service, which tells Telegram the address";
     let Some(host) = &found.host else {
         return if service_runs {
