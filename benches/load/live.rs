@@ -23,9 +23,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::exposition::Exposition;
-use crate::support::home::{Home, Mode};
 use crate::support::require;
 use crate::support::service::{Config, log_field};
+use crate::support::testbed::{Mode, Testbed};
 use crate::support::{http, wait_at_most};
 use usage::Usage;
 
@@ -42,7 +42,7 @@ const LOSSES: [(&str, &str); 4] = [
 
 /// The running service with its radio, its bot and its metrics.
 struct Live {
-    home: Home,
+    testbed: Testbed,
     monitor: SocketAddr,
 }
 
@@ -53,19 +53,23 @@ impl Live {
             return None;
         }
         let monitored = |config: Config| config.set("monitoring", "listen", "\"127.0.0.1:0\"");
-        let home = Home::start(Mode::Webhook, |config| change(as_the_unit_starts_it(monitored(config))))?;
-        let line = home.service.wait_for_log_event("monitoring_listening", &[]);
+        let testbed =
+            Testbed::start(Mode::Webhook, |config| change(as_the_unit_starts_it(monitored(config))))?;
+        let line = testbed.service.wait_for_log_event("monitoring_listening", &[]);
         let monitor = log_field(&line, "address").parse().unwrap();
-        Some(Self { home, monitor })
+        Some(Self { testbed, monitor })
     }
 
     fn usage(&self) -> Usage {
-        Usage::of(self.home.service.id())
+        Usage::of(self.testbed.service.id())
     }
 
     fn metrics(&self) -> Metrics {
         let page = http::get(self.monitor, "/metrics").unwrap();
-        Metrics { page: Exposition::parse(&page.text()).unwrap(), source: self.home.radio.name().to_owned() }
+        Metrics {
+            page: Exposition::parse(&page.text()).unwrap(),
+            source: self.testbed.radio.name().to_owned(),
+        }
     }
 
     /// Waits until each of these frames is recorded or was counted as lost.
@@ -78,7 +82,7 @@ impl Live {
 
     /// A counter of the interface's own.
     fn interface_counter(&self, counter: &str) -> u64 {
-        let path = format!("/sys/class/net/{}/statistics/{counter}", self.home.radio.name());
+        let path = format!("/sys/class/net/{}/statistics/{counter}", self.testbed.radio.name());
         fs::read_to_string(path).unwrap().trim().parse().unwrap()
     }
 }

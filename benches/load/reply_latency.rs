@@ -16,10 +16,10 @@ use probewatch::capture::PcapWriter;
 use probewatch::dot11::LinkType;
 
 use crate::support::bot_api::{BotApi, Incoming, SentMessage};
-use crate::support::fed::{Fed, address};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes, push_pcap_record};
-use crate::support::home::{is_alert, is_notice};
 use crate::support::service::{Config, Service, probewatch};
+use crate::support::testbed::{is_alert, is_notice};
+use crate::support::traffic::{SentProbe, address};
 
 const DEVICES: u64 = 100_000;
 const NAMED: u64 = 1_000;
@@ -70,7 +70,7 @@ fn home_network(device: u64) -> String {
 }
 
 /// The frame of this number: all devices come by turns.
-fn fed(number: u64, time_us: u64) -> Fed {
+fn fed(number: u64, time_us: u64) -> SentProbe {
     let device = number * 7919 % DEVICES;
     let dice = mix(number);
     let ssid = match dice % 6 {
@@ -78,7 +78,7 @@ fn fed(number: u64, time_us: u64) -> Fed {
         1 => COMMON.to_owned(),
         _ => String::new(),
     };
-    Fed {
+    SentProbe {
         source: source(device),
         ssid: Some(ssid.into_bytes()),
         signal_dbm: Some(-30 - ((dice >> 28) % 60) as i8),

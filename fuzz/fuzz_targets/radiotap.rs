@@ -5,10 +5,6 @@
 use dot11::{Fcs, LinkType, decode};
 use libfuzzer_sys::fuzz_target;
 use probewatch_fuzz::check_frame;
-<<<<<<< HEAD
-=======
-use dot11::{Fcs, LinkType, decode};
->>>>>>> f2392b5 (Build the project's own crates anew for the run in place, and the fuzz targets against the workspace)
 
 /// A probe request for "RNM0" and its FCS.
 const FRAME: &[u8; 34] = b"\x40\0\0\0\xff\xff\xff\xff\xff\xff\xa4\x83\xe7\x4e\x39\x15\

@@ -1,5 +1,5 @@
-//! Promise: a chat is told of what it wishes and of nothing else: networks by pattern, devices that arrive
-//! and leave, in few messages, not while it is muted or in its quiet hours, and never of what it ignores.
+//! A chat gets the alerts that it asked for and no others: networks by pattern, devices that arrive and leave. They
+//! come in few messages, never for ignored devices, and not during a mute or quiet hours.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use probewatch::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
 use serde_json::Value;
 
 use crate::support::bot_api::SentMessage;
-use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{CHATS, Input, Running, events, probe, settings};
 use crate::support::service::toml_string;
 use crate::support::tap_radio::TapRadio;
+use crate::support::testbed::{CHAT, Mode, Testbed};
 use crate::support::wait;
 
 const VAN: &str = "00:23:a7:19:5c:02";
@@ -126,7 +126,7 @@ fn a_followed_device_arrives_and_leaves_once_each() {
 }
 
 #[test]
-fn a_service_that_was_down_invents_no_arrival_and_no_leaving() {
+fn downtime_raises_no_arrival_and_no_departure() {
     let mut folded = Folded::new();
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
     folded.hear(wildcard(1));
@@ -174,7 +174,7 @@ fn a_name_is_followed_over_all_its_addresses() {
 }
 
 #[test]
-fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
+fn a_mute_counts_its_alerts_and_ignored_devices_are_not_counted() {
     let mut folded = Folded::new();
     folded
         .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
@@ -200,7 +200,7 @@ fn a_muted_chat_is_told_the_number_and_an_ignored_device_is_no_number() {
 }
 
 #[test]
-fn who_comes_while_nobody_wants_to_know_is_here_afterwards() {
+fn a_device_that_arrives_during_a_mute_is_here_afterwards() {
     let device = DeviceKey::Address(van());
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
     let ignore = || Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() });
@@ -233,7 +233,7 @@ fn who_comes_while_nobody_wants_to_know_is_here_afterwards() {
 }
 
 #[test]
-fn one_probe_that_says_two_things_overflows_as_one() {
+fn a_probe_with_two_reasons_overflows_once() {
     let mut folded = Folded::new();
     folded
         .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
@@ -257,7 +257,7 @@ fn alert_of(number: u64, ssid: &str) -> Alert {
 }
 
 #[test]
-fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
+fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
     let alerts: Vec<Alert> = (0..120).map(|number| alert_of(number / 2, "Depot <7>")).collect();
     let mut left: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
     let (mut messages, mut told) = (0, Vec::new());
@@ -293,11 +293,11 @@ fn a_digest_is_cut_between_entries_and_tells_each_alert_once() {
 
 #[test]
 fn a_pattern_alerts_with_its_facts_and_buttons() {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
-    assert!(home.ask("/watch Dep?t* the vans").plain.contains("every network that matches Dep?t*"));
-    home.transmit(VAN, "Elsewhere");
-    home.transmit(VAN, "Depot 7");
-    let alert = home.wait_for_alert(1);
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    assert!(testbed.ask("/watch Dep?t* the vans").plain.contains("every network that matches Dep?t*"));
+    testbed.transmit(VAN, "Elsewhere");
+    testbed.transmit(VAN, "Depot 7");
+    let alert = testbed.wait_for_alert(1);
     let lines: Vec<&str> = alert.plain.lines().skip(1).collect();
     let why = "This SSID is being tracked by Dep?t* because: the vans";
     assert_eq!(lines, [why, "Vendor: Redpine Signals, Signal: -61 dBm"]);
@@ -305,36 +305,36 @@ fn a_pattern_alerts_with_its_facts_and_buttons() {
     let labels: Vec<String> = buttons(&alert).into_iter().map(|(label, _)| label).collect();
     assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
     // Muted, nothing comes, and then its number.
-    assert!(home.ask("/mute 2h").plain.contains("Muted until"));
-    home.transmit("00:23:a7:19:5c:03", "Depot 8");
-    home.ask_until("00:23:a7:19:5c:03", "Probe count: 1\n");
-    assert!(home.ask("/unmute").plain.contains("1 alert was suppressed"));
-    assert_eq!(home.alerts().len(), 1);
-    home.api.assert_clean();
+    assert!(testbed.ask("/mute 2h").plain.contains("Muted until"));
+    testbed.transmit("00:23:a7:19:5c:03", "Depot 8");
+    testbed.ask_until("00:23:a7:19:5c:03", "Probe count: 1\n");
+    assert!(testbed.ask("/unmute").plain.contains("1 alert was suppressed"));
+    assert_eq!(testbed.alerts().len(), 1);
+    testbed.api.assert_clean();
 }
 
 #[test]
-fn a_burst_is_a_few_messages_and_then_one() {
+fn a_burst_gives_a_few_messages_and_then_one() {
     let change = |config: crate::support::service::Config| config.set("alerts", "gather_seconds", "3");
-    let Some(mut home) = Home::start(Mode::Webhook, change) else { return };
-    home.ask("/watch Depot");
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, change) else { return };
+    testbed.ask("/watch Depot");
     for number in 0..12 {
-        home.transmit(&format!("00:23:a7:00:00:{number:02x}"), "Depot");
+        testbed.transmit(&format!("00:23:a7:00:00:{number:02x}"), "Depot");
     }
-    home.ask_until("/status", "Probes: 12 (");
-    home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    let alerts = home.alerts();
+    testbed.ask_until("/status", "Probes: 12 (");
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    let alerts = testbed.alerts();
     assert!(alerts.len() <= 4, "{}", alerts.len());
     let all: String = alerts.iter().map(|alert| alert.plain.as_str()).collect();
     for number in 0..12 {
         assert_eq!(all.matches(&format!("00:23:a7:00:00:{number:02x}")).count(), 1, "{all}");
     }
     assert!(alerts.iter().any(|alert| alert.plain.contains(" alerts\n• ")), "{all}");
-    assert!(home.service.terminate().success());
-    let logged = events(&home.service.data_dir());
+    assert!(testbed.service.terminate().success());
+    let logged = events(&testbed.service.data_dir());
     let delivered = logged.iter().filter(|(_, event)| matches!(event.kind, EventKind::Delivered { .. }));
     assert_eq!(delivered.count(), 12);
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn quiet_hours_end_with_one_message() {
     let data_dir = folder.path().join("data");
     record_the_night(&data_dir);
     let set = format!("{:?}", data_dir.to_str().unwrap());
-    let Some(mut home) = Home::start(Mode::Webhook, |config| {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| {
         config.set("", "data_dir", &set).set("", "time_zone", &toml_string("UTC")).set(
             "alerts",
             "quiet",
@@ -401,33 +401,33 @@ fn quiet_hours_end_with_one_message() {
     }) else {
         return;
     };
-    home.ask_until("/status", "Alerts waiting for Telegram: 5");
-    home.transmit("00:23:a7:00:00:10", "Depot");
-    home.ask_until("/status", "Alerts waiting for Telegram: 6");
-    assert!(home.alerts().is_empty());
-    home.service.kill();
-    home.service.restart_with(|config| config.set("alerts", "quiet", &hours(-180, -5)));
-    home.wait_until_ready(2);
-    let morning = home.api.wait_for_message(|message| message.plain.contains("Good morning"));
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 5");
+    testbed.transmit("00:23:a7:00:00:10", "Depot");
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 6");
+    assert!(testbed.alerts().is_empty());
+    testbed.service.kill();
+    testbed.service.restart_with(|config| config.set("alerts", "quiet", &hours(-180, -5)));
+    testbed.wait_until_ready(2);
+    let morning = testbed.api.wait_for_message(|message| message.plain.contains("Good morning"));
     assert!(
         morning.plain.starts_with("📣 Good morning. 5 alerts during quiet hours:\n• "),
         "{}",
         morning.plain
     );
     assert_eq!(morning.plain.lines().count(), 6);
-    home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    home.api.wait_for_message(|message| message.plain.contains("1 alert was suppressed"));
-    assert_eq!(home.alerts().len(), 2, "what came after them comes by itself");
-    assert!(home.service.terminate().success());
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    testbed.api.wait_for_message(|message| message.plain.contains("1 alert was suppressed"));
+    assert_eq!(testbed.alerts().len(), 2, "what came after them comes by itself");
+    assert!(testbed.service.terminate().success());
     let logged = events(&data_dir);
     let count = |is: fn(&Event) -> bool| logged.iter().filter(|(_, event)| is(event)).count();
     assert_eq!(count(|event| matches!(event.kind, EventKind::Delivered { .. })), 6);
     assert_eq!(count(|event| matches!(event.kind, EventKind::MuteReported { count: 1, .. })), 1);
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }
 
 #[test]
-fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
+fn a_departure_is_raised_by_the_clock_and_only_once() {
     let folder = tempfile::tempdir().unwrap();
     let listening = || {
         let mut settings = settings(folder.path());
@@ -457,7 +457,7 @@ fn a_device_that_leaves_is_noticed_by_the_clock_and_only_once() {
 }
 
 #[test]
-fn the_log_knows_which_sensors_were_heard() {
+fn departures_in_the_log_list_the_sensors_that_received() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(settings(folder.path()));
     let sensor = std::sync::Arc::from("mon \"1\"");
@@ -470,54 +470,57 @@ fn the_log_knows_which_sensors_were_heard() {
 }
 
 #[test]
-fn a_source_that_fails_is_told_and_its_recovery_without_a_sound() {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
-    home.transmit(VAN, "Depot");
-    home.ask_until(VAN, "Probe count: 1\n");
-    let name = home.radio.name().to_owned();
-    drop(std::mem::replace(&mut home.radio, TapRadio::unique("pwoth").unwrap()));
-    let warning = home.api.wait_for_message(|message| message.plain.starts_with("⚠️ "));
+fn a_failing_source_is_reported_and_its_recovery_silently() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    testbed.transmit(VAN, "Depot");
+    testbed.ask_until(VAN, "Probe count: 1\n");
+    let name = testbed.radio.name().to_owned();
+    drop(std::mem::replace(&mut testbed.radio, TapRadio::unique("pwoth").unwrap()));
+    let warning = testbed.api.wait_for_message(|message| message.plain.starts_with("⚠️ "));
     assert!(warning.plain.starts_with(&format!("⚠️ {name}: ")), "{}", warning.plain);
     assert_eq!(warning.raw.get("disable_notification"), None);
-    home.radio = TapRadio::open(&name).unwrap();
-    let recovered = home.api.wait_for_message(|message| message.plain.starts_with("✅ "));
+    testbed.radio = TapRadio::open(&name).unwrap();
+    let recovered = testbed.api.wait_for_message(|message| message.plain.starts_with("✅ "));
     assert_eq!(recovered.plain, format!("✅ {name} is capturing again."));
     assert_eq!(recovered.raw["disable_notification"], true);
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }
 
 #[test]
-fn names_come_from_the_files_of_others_and_yield_to_a_persons() {
+fn imported_names_yield_to_names_given_in_a_chat() {
     let folder = tempfile::tempdir().unwrap();
     let leases = folder.path().join("dhcp.leases");
     std::fs::write(&leases, format!("1767225600 {VAN} 192.168.1.7 delivery-van *\n")).unwrap();
     let list = format!("[{}]", toml_string(leases.to_str().unwrap()));
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config.set("names", "import", &list)) else {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.set("names", "import", &list))
+    else {
         return;
     };
-    home.transmit(VAN, "Depot");
-    home.ask_until(VAN, "stats for delivery-van\n");
-    home.ask(&format!("/name {VAN} Van"));
-    home.ask_until(VAN, "stats for Van\n");
-    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
-    assert!(home.ask(&format!("/unname {VAN}")).plain.contains("from an imported file"));
+    testbed.transmit(VAN, "Depot");
+    testbed.ask_until(VAN, "stats for delivery-van\n");
+    testbed.ask(&format!("/name {VAN} Van"));
+    testbed.ask_until(VAN, "stats for Van\n");
+    assert!(testbed.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
+    assert!(testbed.ask(&format!("/unname {VAN}")).plain.contains("from an imported file"));
     // What went while nobody looked goes, as does what is no longer imported, and files are read together.
-    home.service.kill();
+    testbed.service.kill();
     let (ethers, hosts) = (folder.path().join("ethers"), folder.path().join("hosts"));
     std::fs::write(&ethers, format!("{VAN} 192.168.1.7\n")).unwrap();
     std::fs::write(&hosts, "127.0.0.1 localhost\n192.168.1.7 van.lan van\n").unwrap();
     let two = [&ethers, &hosts].map(|path| toml_string(path.to_str().unwrap())).join(", ");
-    home.service.restart_with(|config| config.set("names", "import", &format!("[{two}]")));
-    home.wait_until_ready(2);
-    home.ask_until(VAN, "stats for van.lan\n");
-    home.service.kill();
+    testbed.service.restart_with(|config| config.set("names", "import", &format!("[{two}]")));
+    testbed.wait_until_ready(2);
+    testbed.ask_until(VAN, "stats for van.lan\n");
+    testbed.service.kill();
     std::fs::write(&ethers, "00:23:a7:19:5c:09 192.168.1.7\n").unwrap();
-    home.service.restart_with(|config| config);
-    home.wait_until_ready(3);
-    home.ask_until(VAN, &format!("stats for {VAN}\n"));
-    home.service.kill();
-    home.service.restart_with(|config| config.set("names", "import", "[]"));
-    home.wait_until_ready(4);
-    home.service.wait_for_log_event("names_imported", &[("added", "0"), ("changed", "0"), ("removed", "1")]);
-    home.api.assert_clean();
+    testbed.service.restart_with(|config| config);
+    testbed.wait_until_ready(3);
+    testbed.ask_until(VAN, &format!("stats for {VAN}\n"));
+    testbed.service.kill();
+    testbed.service.restart_with(|config| config.set("names", "import", "[]"));
+    testbed.wait_until_ready(4);
+    testbed
+        .service
+        .wait_for_log_event("names_imported", &[("added", "0"), ("changed", "0"), ("removed", "1")]);
+    testbed.api.assert_clean();
 }

@@ -1,5 +1,5 @@
-//! Promise: what was heard first and last never runs backwards because of a clock that is behind, as that of
-//! a board without one is after a start; and it is said.
+//! First and last seen never run backwards when a clock is behind, as after the start of a board without a battery. The
+//! bot says that it is behind.
 
 use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::event::{Event, Probe, Timestamp};
@@ -30,7 +30,7 @@ fn known(state: &State, source: MacAddr, ssid: &Ssid) -> [Option<(Timestamp, Tim
 
 proptest! {
     #[test]
-    fn nothing_heard_first_or_last_runs_backwards(probes in prop::collection::vec(heard(), 1..60)) {
+    fn first_and_last_seen_never_run_backwards(probes in prop::collection::vec(heard(), 1..60)) {
         let mut state = State::default();
         for probe in probes {
             let (source, ssid) = (probe.source, probe.ssid.named().unwrap().clone());
@@ -56,7 +56,7 @@ proptest! {
 }
 
 #[test]
-fn a_probe_that_was_heard_too_early_counts_in_the_hour_that_is_known() {
+fn a_probe_from_before_the_known_time_counts_in_the_known_hour() {
     let hour = |hours: i64| Timestamp::from_micros(hours * 3_600_000_000);
     let source = addresses()[0];
     let at = |time: Timestamp| probe(source, RequestedSsid::Wildcard, time.as_micros());
@@ -72,7 +72,7 @@ fn a_probe_that_was_heard_too_early_counts_in_the_hour_that_is_known() {
 }
 
 #[test]
-fn what_was_known_is_known_after_another_start_under_a_clock_that_is_behind() {
+fn the_known_time_survives_a_restart_with_a_slow_clock() {
     let folder = tempfile::tempdir().unwrap();
     let now = Timestamp::now().as_micros();
     let minutes = |minutes: i64| Timestamp::from_micros(now + minutes * 60_000_000);

@@ -1,4 +1,4 @@
-//! Promise: each subcommand does what its help says, for a person and for a script.
+//! Each subcommand does what its help says, for people and for scripts.
 
 use std::path::Path;
 use std::process::Output;
@@ -77,7 +77,7 @@ impl Data {
 }
 
 #[test]
-fn lookup_json_is_the_promised_object() {
+fn lookup_json_has_the_documented_fields() {
     let data = Data::street();
     let expected = json!({
         "query": "A483E74E3915",
@@ -235,7 +235,7 @@ fn status_counts_what_is_there() {
 }
 
 #[test]
-fn a_replay_raises_no_alert_and_replays_of_replays_add_up() {
+fn a_replay_raises_no_alert_and_repeated_replays_add_up() {
     let data = Data::street();
     data.run(&["chat"], "/watch RNM0\n");
     let output = data.run(&["replay", &data.path("street.pcap"), &data.path("street.pcap")], "");
@@ -245,7 +245,7 @@ fn a_replay_raises_no_alert_and_replays_of_replays_add_up() {
 }
 
 #[test]
-fn a_bad_file_among_good_ones_loses_nothing_of_the_others() {
+fn replay_goes_on_after_a_bad_file() {
     let data = Data::street();
     let (good, bad) = (data.path("street.pcap"), data.path("config.toml"));
     let missing = data.path("missing.pcap");
@@ -258,7 +258,7 @@ fn a_bad_file_among_good_ones_loses_nothing_of_the_others() {
 }
 
 #[test]
-fn the_log_reads_as_the_design_says() {
+fn the_log_has_the_documented_form() {
     let data = Data::street();
     let log = std::fs::read_to_string(data.path("data/events/00000000000000000000.ndjson")).unwrap();
     let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -303,7 +303,7 @@ fn the_demo_ends_by_itself_where_standard_input_is_closed() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_in_a_sentence() {
+fn errors_say_what_failed_and_what_helps() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     let config = config.to_str().unwrap();
@@ -351,7 +351,7 @@ fn files_and_standard_input_serve_as_sources() {
 }
 
 #[test]
-fn two_at_once_is_an_error_that_names_the_other() {
+fn a_second_process_is_refused_with_the_id_of_the_first() {
     let data = Data::street();
     let data_dir = data.path("data");
     let lock = std::fs::File::options().write(true).open(data.path("data/lock")).unwrap();

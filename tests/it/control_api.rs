@@ -1,5 +1,5 @@
-//! Promise: the control socket speaks HTTP/1.1 with JSON. `curl` and any other client can ask for what the commands
-//! print, errors are objects with a proper status code, and no client can hold up another.
+//! The control socket speaks HTTP/1.1 with JSON. `curl` and other clients get what the commands print. Errors are
+//! objects with a fitting status code, and no client blocks another.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -246,7 +246,7 @@ fn web_pages_and_other_hosts_are_refused() {
 }
 
 #[test]
-fn what_is_no_http_is_refused_and_costs_nothing() {
+fn requests_that_are_not_http_are_refused() {
     let fixture = Fixture::start();
     for request in [&b"\r\n\r\nhello\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00"]
     {
@@ -261,7 +261,7 @@ fn what_is_no_http_is_refused_and_costs_nothing() {
 }
 
 #[test]
-fn an_old_client_and_an_old_service_are_told_of() {
+fn mismatched_versions_are_reported() {
     let fixture = Fixture::start();
     let request = b"{\"version\":\"0.0.1\",\"zone\":\"UTC\",\"command\":\"check\"}\n";
     let answer = String::from_utf8(fixture.exchange(request)).unwrap();
@@ -328,7 +328,7 @@ fn ask_fake_service(data_dir: &Path, answers: Vec<Vec<u8>>, command: &[&str]) ->
 }
 
 #[test]
-fn a_client_that_takes_nothing_of_an_export_holds_up_nobody() {
+fn a_stalled_export_blocks_nobody() {
     let mut fixture = Fixture::start();
     for number in 0..6000_u32 {
         let [_, a, b, c] = number.to_be_bytes();

@@ -9,7 +9,7 @@
 //! Not played here, since a live run cannot bring it about in a moment:
 //! - A change that is not saved, recording that stops and runs again, what `/status` says meanwhile:
 //!   [`full_disk`](crate::full_disk).
-//! - Progress messages: [`bot_work`](crate::bot_work). In the day they would come only where the machine is slow, so
+//! - Progress messages: [`bot_work`](crate::slow_replies). In the day they would come only where the machine is slow, so
 //!   they are never shown.
 //! - A digest that is cut: [`alerting`](crate::alerting).
 //! - Damage and lost events in `/status`: [`log_damage`](crate::log_damage).
@@ -17,8 +17,8 @@
 mod evening;
 mod pairing;
 mod rare;
+mod scenario;
 mod script;
-mod stage;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,8 +26,8 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::thread;
 
-use crate::support::home::Mode;
 use crate::support::require;
+use crate::support::testbed::Mode;
 use crate::support::transcript::Scene;
 use crate::support::wait::{self, TEST_LIMIT};
 

@@ -1,5 +1,4 @@
-//! Promise: `decode` prints every probe request of a capture file as a line of JSON, and says what it
-//! left out.
+//! `decode` prints each probe request of a capture file as a line of JSON, and says what it left out.
 
 use std::fs;
 use std::io::Write;
@@ -36,7 +35,7 @@ fn decode(input: &[u8], flags: &[&str]) -> (Vec<Value>, String) {
 }
 
 #[test]
-fn a_capture_that_goes_on_is_printed_as_it_comes() {
+fn frames_are_printed_as_they_arrive() {
     let mut command = probewatch_command(&["decode", "-"]);
     let mut decode =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -72,7 +71,7 @@ fn standard_input_is_read_where_the_file_is_a_dash() {
 }
 
 #[test]
-fn frames_with_a_wrong_fcs_are_left_out_and_said_once() {
+fn frames_with_a_wrong_fcs_are_left_out_with_one_hint() {
     let mostly_bad = capture(&[Fcs::Bad, Fcs::MarkedBad, Fcs::Bad]);
     let (lines, stderr) = decode(&mostly_bad, &[]);
     assert!(lines.is_empty(), "{lines:?}");
@@ -86,7 +85,7 @@ fn frames_with_a_wrong_fcs_are_left_out_and_said_once() {
 }
 
 #[test]
-fn a_few_wrong_fcs_are_nothing_to_speak_of() {
+fn a_few_wrong_fcs_give_no_hint() {
     let (lines, stderr) = decode(&capture(&[Fcs::Good, Fcs::Bad, Fcs::None, Fcs::Good]), &[]);
     let fcs: Vec<&str> = lines.iter().filter_map(|line| line["fcs"].as_str()).collect();
     assert_eq!(fcs, ["good", "absent", "good"]);
@@ -94,7 +93,7 @@ fn a_few_wrong_fcs_are_nothing_to_speak_of() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_it_quietly() {
+fn a_closed_output_ends_decode_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("many.pcap");
     // More than a pipe holds, so that a write is still to come when the reader goes away.
@@ -115,7 +114,7 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
 
 /// Files that crashed other decoders: each is decoded, or refused with its name.
 #[test]
-fn no_file_makes_it_panic() {
+fn crafted_files_do_not_crash_it() {
     let Some(captures) = captures_dir() else { return };
     let mut count = 0;
     for entry in fs::read_dir(captures.join("crashers")).unwrap() {

@@ -1,4 +1,4 @@
-//! Promise: every probe request reads as it does in Wireshark.
+//! Every probe request reads as it does in Wireshark.
 //!
 //! tshark decodes the same files, and each frame's time, source, SSID, signal, frequency, sequence
 //! number and FCS status must be equal. The files are real captures, and generated ones for what no

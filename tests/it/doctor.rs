@@ -1,5 +1,5 @@
-//! Promise: `doctor` tells in a list what is broken and what helps, while the service runs and while it does not, with
-//! exit status 1 where something is broken; the token is never in it.
+//! `doctor` lists what is broken and how to fix it, with and without a running service. Its exit status is 1 if
+//! something is broken. It never prints the token.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -74,7 +74,7 @@ fn written(folder: &tempfile::TempDir, config: &Config) -> String {
 }
 
 #[test]
-fn a_whole_set_up_is_all_well() {
+fn a_sound_setup_passes_every_check() {
     let (folder, capture) = folder_with_capture();
     let api = BotApi::start();
     let service = Service::start_with(&api, Config::new(&api).sources(&[&capture]));
@@ -99,7 +99,7 @@ fn a_whole_set_up_is_all_well() {
 }
 
 #[test]
-fn what_is_broken_is_told_with_what_helps() {
+fn failed_checks_come_with_a_remedy() {
     let api = BotApi::start();
     let (folder, capture) = folder_with_capture();
     let here = folder.path().to_str().unwrap();
@@ -125,7 +125,7 @@ fn what_is_broken_is_told_with_what_helps() {
 }
 
 #[test]
-fn what_telegram_says_of_the_webhook_is_explained() {
+fn webhook_errors_are_explained() {
     let (_folder, capture) = folder_with_capture();
     let api = BotApi::start();
     let service = Service::start_with(&api, Config::new(&api).sources(&[&capture]));
@@ -158,7 +158,7 @@ fn what_telegram_says_of_the_webhook_is_explained() {
 }
 
 #[test]
-fn the_service_is_asked_for_the_token_that_only_it_has() {
+fn the_service_checks_a_token_that_only_it_can_read() {
     let (folder, capture) = folder_with_capture();
     let api = BotApi::start();
     fs::write(folder.path().join("telegram-token"), api.token()).unwrap();
@@ -179,7 +179,7 @@ fn the_service_is_asked_for_the_token_that_only_it_has() {
 }
 
 #[test]
-fn a_command_is_run_where_no_service_does() {
+fn a_command_source_is_started_where_no_service_runs() {
     let api = BotApi::start();
     let (folder, capture) = folder_with_capture();
     let ended = folder.path().join("ended");
@@ -204,7 +204,7 @@ fn a_command_is_run_where_no_service_does() {
 }
 
 #[test]
-fn another_user_is_told_to_use_sudo() {
+fn other_users_are_told_to_use_sudo() {
     let api = BotApi::start();
     let (folder, capture) = folder_with_capture();
     let config = written(&folder, &Config::new(&api).sources(&[&capture]));
@@ -217,7 +217,7 @@ fn another_user_is_told_to_use_sudo() {
 }
 
 #[test]
-fn an_interface_gives_frames_or_is_told_to_give_none() {
+fn an_interface_without_frames_is_reported() {
     if !require::tap_allowed() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Promise: every link in the documentation resolves, and it documents exactly what exists.
+//! Every link in the documentation resolves, and it documents exactly what exists.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Promise: a flood of random addresses costs bounded memory and few messages, and is no cover for anybody. While
-//! it goes on look-ups are answered, and real devices that are heard in it are counted exactly.
+//! A flood of random addresses costs bounded memory and few messages, and hides nobody. Look-ups are answered
+//! meanwhile, and real devices are counted exactly.
 
 use std::fs;
 use std::ops::AddAssign;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use probewatch::state::ALERTS_PER_MINUTE;
 
 use crate::support::bot_api::{BotApi, Incoming};
-use crate::support::fed::{Fed, Tally, address};
-use crate::support::home::{CHAT, Home, Mode, is_alert};
 use crate::support::tap_radio::TapRadio;
+use crate::support::testbed::{CHAT, Mode, Testbed, is_alert};
+use crate::support::traffic::{SentProbe, Tally, address};
 
 /// Devices with an address of their own that are heard all the while.
 const DEVICES: u64 = 50;
@@ -31,7 +31,7 @@ const LOOK_UP_PERIOD: Duration = Duration::from_millis(120);
 /// Frames between two looks at the clock.
 const BURST: u64 = 50;
 
-fn fed(number: u64) -> Fed {
+fn fed(number: u64) -> SentProbe {
     let mut dice = fastrand::Rng::with_seed(number);
     let [random, rest @ ..] = dice.u64(..).to_le_bytes();
     let [a, b, c, d, e, ..] = rest;
@@ -48,7 +48,7 @@ fn fed(number: u64) -> Fed {
     } else {
         (random, format!("{:016x}", dice.u64(..)))
     };
-    Fed {
+    SentProbe {
         source,
         ssid: Some(ssid.into_bytes()),
         signal_dbm: Some(dice.i8(-90..-30)),
@@ -78,17 +78,17 @@ fn transmit(radio: &TapRadio, count: u64, a_second: u64) -> Tally {
 }
 
 /// Looks devices up by turns until the flood is over; how long each reply took from the post to the API.
-fn look_up(home: &Home, is_over: &AtomicBool) -> Vec<Duration> {
-    let listen = home.service.listen_address();
+fn look_up(testbed: &Testbed, is_over: &AtomicBool) -> Vec<Duration> {
+    let listen = testbed.service.listen_address();
     let mut times = Vec::new();
     for device in (0..DEVICES).cycle() {
         if is_over.load(Ordering::Relaxed) {
             break;
         }
         let query = address(fed(device * DEVICE_EVERY).source);
-        let (seen, asked) = (home.api.sent_count(), Instant::now());
-        assert_eq!(home.api.post(listen, Incoming::text(CHAT, query.as_str())), 200);
-        let reply = home.api.wait_for_message_after(seen, |message| !is_alert(message));
+        let (seen, asked) = (testbed.api.sent_count(), Instant::now());
+        assert_eq!(testbed.api.post(listen, Incoming::text(CHAT, query.as_str())), 200);
+        let reply = testbed.api.wait_for_message_after(seen, |message| !is_alert(message));
         assert!(reply.plain.contains(&query), "{}", reply.plain);
         times.push(reply.at - asked);
         thread::sleep(LOOK_UP_PERIOD);
@@ -117,18 +117,18 @@ fn folder_bytes(folder: &Path) -> u64 {
 
 /// Also run by `benches/flood.sh`, with many more.
 pub fn flood(count: u64, a_second: u64) {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
-    home.ask("/watch Depot");
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    testbed.ask("/watch Depot");
     let start = Instant::now();
     let is_over = AtomicBool::new(false);
     let (tally, times) = thread::scope(|scope| {
-        let looking_up = scope.spawn(|| look_up(&home, &is_over));
-        let tally = transmit(&home.radio, count, a_second);
+        let looking_up = scope.spawn(|| look_up(&testbed, &is_over));
+        let tally = transmit(&testbed.radio, count, a_second);
         is_over.store(true, Ordering::Relaxed);
         (tally, looking_up.join().unwrap())
     });
     let place = |share: usize| times[times.len() * share / 100];
-    let memory = peak_memory_kib(home.service.id());
+    let memory = peak_memory_kib(testbed.service.id());
     println!(
         "{count} frames in {:.1} s, resident memory at most {} MiB\n\
          {} look-ups: half within {:?}, 99 in 100 within {:?}, all within {:?}",
@@ -141,17 +141,17 @@ pub fn flood(count: u64, a_second: u64) {
     );
     assert!(memory < MEMORY_KIB, "{memory} KiB");
 
-    home.ask_until("/status", &format!("Probes: {count} ("));
-    home.api.wait_for_message(|message| message.plain.contains("too many at once"));
-    home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    let alerts = alert_count(&home.api);
+    testbed.ask_until("/status", &format!("Probes: {count} ("));
+    testbed.api.wait_for_message(|message| message.plain.contains("too many at once"));
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    let alerts = alert_count(&testbed.api);
     let minutes = start.elapsed().as_secs() as usize / 60 + 1;
     assert!((2..=minutes * (ALERTS_PER_MINUTE + 1)).contains(&alerts), "{alerts} alerts in {minutes} min");
-    assert!(home.service.terminate().success());
-    tally.assert_looked_up(&["-c", home.service.config_path().to_str().unwrap()], true);
-    home.api.assert_clean();
+    assert!(testbed.service.terminate().success());
+    tally.assert_looked_up(&["-c", testbed.service.config_path().to_str().unwrap()], true);
+    testbed.api.assert_clean();
 
-    let log = folder_bytes(&home.service.data_dir().join("events"));
+    let log = folder_bytes(&testbed.service.data_dir().join("events"));
     println!(
         "{} of {DEVICES} devices counted exactly\n\
          {alerts} messages about {} alerts\n\
@@ -164,6 +164,6 @@ pub fn flood(count: u64, a_second: u64) {
 }
 
 #[test]
-fn a_flood_hides_nobody() {
+fn a_flood_of_random_addresses_hides_no_device() {
     flood(60_000, 6000);
 }

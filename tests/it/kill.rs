@@ -1,6 +1,6 @@
-//! Promise: kill -9 at any moment costs nothing that was on disk, and the state stays what was fed in. The real
-//! binary is fed through a pipe as fast as it takes it, asked for changes meanwhile, killed two hundred times in all
-//! at random moments of its life, and then held against a count of what went in.
+//! kill -9 at any moment loses nothing that was on disk, and the state is that of the frames fed in. The binary gets
+//! frames through a pipe as fast as it takes them and changes through the chat. It is killed two hundred times in all,
+//! at random moments, and is then compared with a count of what went in.
 
 use std::io::Write;
 use std::ops::Range;
@@ -13,11 +13,11 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use crate::support::bot_api::{BotApi, Incoming};
-use crate::support::fed::{Fed, Tally, address};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes, push_pcap_record};
-use crate::support::home::{CHAT, is_alert};
 use crate::support::ndjson;
 use crate::support::service::{Config, Service, log_event};
+use crate::support::testbed::{CHAT, is_alert};
+use crate::support::traffic::{SentProbe, Tally, address};
 use crate::support::wait_until;
 
 /// Kills in each of the four tests.
@@ -48,7 +48,7 @@ impl Feed {
     }
 
     /// The frame of this number, alone with its time and never quite in the order of time.
-    fn fed(self, number: u64) -> Fed {
+    fn fed(self, number: u64) -> SentProbe {
         let mut dice = Rng::with_seed(number);
         let sender = dice.u64(..SENDERS);
         let [.., last] = sender.to_be_bytes();
@@ -59,7 +59,7 @@ impl Feed {
             5 => Some(b"Depot".to_vec()),
             network => Some(format!("\"net\" {network} of {}", sender / 8).into_bytes()),
         };
-        Fed {
+        SentProbe {
             source: [if sender.is_multiple_of(2) { 0x02 } else { 0xa4 }, 0x11, 0x22, 0x33, 0x44, last],
             ssid,
             signal_dbm: (dice.u8(..8) > 0).then(|| dice.i8(-90..-30)),
@@ -182,7 +182,7 @@ fn moment(dice: &mut Rng) -> (bool, Duration) {
     (is_up, Duration::from_micros(dice.u64(milliseconds.start * 1000..milliseconds.end * 1000)))
 }
 
-struct World {
+struct KilledService {
     api: BotApi,
     service: Service,
     feed: Feed,
@@ -192,7 +192,7 @@ struct World {
     rebuilds: usize,
 }
 
-impl World {
+impl KilledService {
     fn start() -> Self {
         let api = BotApi::start();
         let config = Config::new(&api)
@@ -211,7 +211,7 @@ impl World {
 
     /// Feeds the running service, asks it for changes and kills it; the whole lines of the log's last file
     /// just before that.
-    fn live_and_be_killed(&mut self, dice: &mut Rng) -> Option<(u64, Vec<u8>)> {
+    fn run_until_killed(&mut self, dice: &mut Rng) -> Option<(u64, Vec<u8>)> {
         let events = self.service.data_dir().join("events");
         let (first, feed) = (self.next_frame(), self.feed);
         let end = first + dice.u64(..FRAMES_A_RUN);
@@ -238,7 +238,7 @@ impl World {
     }
 
     /// A last run that is fed to the end of its input, delivers its alerts, and stops.
-    fn live_and_stop(&mut self) {
+    fn run_to_the_end(&mut self) {
         let first = self.next_frame();
         let end = first + FRAMES_A_RUN;
         let mut pipe = self.service.take_stdin();
@@ -291,34 +291,34 @@ fn the_last_fifty_kills_lose_nothing() {
 fn kills_lose_nothing() {
     let seed = fastrand::u64(..);
     let mut dice = Rng::with_seed(seed);
-    let mut world = World::start();
-    let events = world.service.data_dir().join("events");
+    let mut killed = KilledService::start();
+    let events = killed.service.data_dir().join("events");
     let mut seen_before: Option<(u64, Vec<u8>)> = None;
     for kill in 0..KILLS {
         let told = format!("kill {kill} of seed {seed}");
-        let seen = world.live_and_be_killed(&mut dice);
+        let seen = killed.run_until_killed(&mut dice);
         for (base, lines) in [seen_before, seen.clone()].into_iter().flatten() {
             assert!(ndjson::lines_from(&events, base).starts_with(&lines), "{told}: events are gone");
         }
-        let lines = world.service.log_lines();
+        let lines = killed.service.log_lines();
         let is_bad = |line: &&String| ["damaged", "missing", "panicked"].iter().any(|bad| line.contains(bad));
         assert_eq!(lines.iter().find(is_bad), None, "{told}");
-        world.rebuilds += usize::from(lines.iter().any(|line| line.contains("rebuilding the state")));
+        killed.rebuilds += usize::from(lines.iter().any(|line| line.contains("rebuilding the state")));
         seen_before = seen;
-        world.service.restart();
+        killed.service.restart();
     }
-    world.live_and_stop();
-    compare(&world, seed);
+    killed.run_to_the_end();
+    compare(&killed, seed);
 }
 
 /// Holds the log and the state against what went in.
-fn compare(world: &World, seed: u64) {
+fn compare(killed: &KilledService, seed: u64) {
     let mut tally = Tally::default();
-    let mut runs = world.runs.iter();
+    let mut runs = killed.runs.iter();
     let mut run = runs.next().unwrap().clone();
-    let mut asked = world.asked.iter();
+    let mut asked = killed.asked.iter();
     let (mut raised, mut delivered) = (0, 0);
-    let count = ndjson::for_each(&world.service.data_dir().join("events"), |event| {
+    let count = ndjson::for_each(&killed.service.data_dir().join("events"), |event| {
         if let Some(change) = Change::logged(event) {
             // In the order in which they were asked for; only one without a reply may be missing.
             loop {
@@ -331,13 +331,13 @@ fn compare(world: &World, seed: u64) {
         }
         match event["type"].as_str().unwrap() {
             "probe" => {
-                let number = world.feed.number(event);
+                let number = killed.feed.number(event);
                 while run.is_empty() || number != run.start {
                     // A run's frames are those from its first on without a gap: else a later run begins.
                     run = runs.next().unwrap_or_else(|| panic!("seed {seed}: out of order: {event}")).clone();
                 }
                 run.start += 1;
-                let fed = world.feed.fed(number);
+                let fed = killed.feed.fed(number);
                 fed.assert_logged(event);
                 tally.add(&fed);
                 let decisions = event["alerts"].as_array().into_iter().flatten();
@@ -350,15 +350,15 @@ fn compare(world: &World, seed: u64) {
     assert!(asked.all(|(_, is_confirmed)| !is_confirmed), "seed {seed}: a confirmed change is missing");
     assert!(runs.next().is_none() && run.is_empty(), "seed {seed}: the last run is there to its end");
     assert_eq!(raised, delivered, "seed {seed}: every alert is delivered, and logged as such once");
-    let alerts = world.api.sent().iter().filter(|message| is_alert(message)).count();
+    let alerts = killed.api.sent().iter().filter(|message| is_alert(message)).count();
     assert!(alerts >= raised, "seed {seed}");
-    tally.assert_looked_up(&["-c", world.service.config_path().to_str().unwrap()], false);
-    let confirmed = world.asked.iter().filter(|(_, is_confirmed)| *is_confirmed).count();
+    tally.assert_looked_up(&["-c", killed.service.config_path().to_str().unwrap()], false);
+    let confirmed = killed.asked.iter().filter(|(_, is_confirmed)| *is_confirmed).count();
     println!(
         "seed {seed}: {} frames fed, {count} events, {confirmed} of {} changes confirmed, {raised} alerts, \
          {} rebuilds",
-        world.next_frame(),
-        world.asked.len(),
-        world.rebuilds,
+        killed.next_frame(),
+        killed.asked.len(),
+        killed.rebuilds,
     );
 }

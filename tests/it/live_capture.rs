@@ -1,5 +1,4 @@
-//! Promise: a live capture hears probe requests and nothing else, and stops at once, also while the
-//! air is silent.
+//! A live capture gives probe requests and nothing else, and stops at once, also while nothing is received.
 //!
 //! The radio is a TAP device whose link type is set to radiotap: what is written to its file
 //! descriptor, libpcap captures. It needs root (CAP_NET_ADMIN, CAP_NET_RAW) and /dev/net/tun.
@@ -38,7 +37,7 @@ fn frame(subtype: u8, sequence: u16) -> Vec<u8> {
 }
 
 #[test]
-fn probe_requests_are_heard_and_an_idle_capture_stops_at_once() {
+fn probe_requests_are_captured_and_an_idle_capture_stops_at_once() {
     let Some(radio) = radio() else { return };
     // Nothing else must wake it.
     let settings = Settings { stats_interval: Duration::from_secs(60), ..Settings::default() };
@@ -137,7 +136,7 @@ fn dropped_frames_are_counted() {
 }
 
 #[test]
-fn an_interface_that_goes_away_ends_the_capture_with_its_name() {
+fn a_removed_interface_ends_the_capture_with_its_name() {
     let Some(radio) = radio() else { return };
     let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
     let (told, heard) = mpsc::channel();
@@ -156,7 +155,7 @@ fn an_interface_that_goes_away_ends_the_capture_with_its_name() {
 }
 
 #[test]
-fn an_interface_that_is_taken_down_ends_the_capture() {
+fn an_interface_set_down_ends_the_capture() {
     let Some(radio) = radio() else { return };
     let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
@@ -167,7 +166,7 @@ fn an_interface_that_is_taken_down_ends_the_capture() {
 }
 
 #[test]
-fn an_interface_that_is_no_radio_says_so() {
+fn an_ethernet_interface_is_refused() {
     if !require::tap_allowed() {
         return;
     }
@@ -181,7 +180,7 @@ fn an_interface_that_is_no_radio_says_so() {
 }
 
 #[test]
-fn an_interface_that_is_down_says_so() {
+fn an_interface_that_is_down_is_refused() {
     let Some(radio) = radio() else { return };
     radio.set_up(false).unwrap();
     let outcome = Capture::open(&source(&radio), &Settings::default());
@@ -189,7 +188,7 @@ fn an_interface_that_is_down_says_so() {
 }
 
 #[test]
-fn the_loop_of_a_silent_capture_turns() {
+fn the_loop_of_an_idle_capture_turns() {
     let Some(radio) = radio() else { return };
     let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());

@@ -1,5 +1,5 @@
-//! Promise: whatever is damaged in the log's files, what is whole around it is read, what is not is told
-//! and accounted for, and mending keeps it that way for good.
+//! Around damage in the log's files, everything intact is read. What is lost is reported and accounted for, and a
+//! repair makes that permanent.
 
 use std::io::Read;
 
@@ -76,7 +76,7 @@ fn every_flipped_byte_of_an_open_segment_costs_one_line_at_most() {
 }
 
 #[test]
-fn every_flipped_byte_of_a_sealed_segment_is_told() {
+fn every_flipped_byte_of_a_sealed_segment_is_reported() {
     let whole = log_of(60, 2000);
     let name = sealed_from(&whole, 1);
     let base: u64 = name[..20].parse().unwrap();
@@ -107,7 +107,7 @@ fn every_flipped_byte_of_a_sealed_segment_is_told() {
 }
 
 #[test]
-fn what_is_whole_of_a_sealed_segment_is_kept() {
+fn the_intact_part_of_a_sealed_segment_is_kept() {
     // Text of several of zstd's blocks.
     let whole = log_of(6000, 400_000);
     let name = sealed_from(&whole, 0);
@@ -136,7 +136,7 @@ fn what_is_whole_of_a_sealed_segment_is_kept() {
 }
 
 #[test]
-fn lines_that_are_no_events_are_told_in_runs() {
+fn invalid_lines_are_reported_in_runs() {
     let whole = log_of(6, 1 << 20);
     let line = |disk: &FaultyDisk, number: usize| {
         let bytes = disk.bytes(FIRST);
@@ -193,7 +193,7 @@ fn lines_that_are_no_events_are_told_in_runs() {
 }
 
 #[test]
-fn missing_segments_are_told_and_the_rest_is_read() {
+fn missing_segments_are_reported_and_the_rest_is_read() {
     let disk = log_of(100, 1000);
     let name = sealed_from(&disk, 20);
     let base: u64 = name[..20].parse().unwrap();
@@ -218,7 +218,7 @@ fn missing_segments_are_told_and_the_rest_is_read() {
 }
 
 #[test]
-fn a_second_mending_keeps_what_the_first_set_aside() {
+fn a_second_repair_keeps_what_the_first_quarantined() {
     let disk = log_of(6, 1 << 20);
     for (round, name) in [".damaged", ".damaged-2", ".damaged-3"].into_iter().enumerate() {
         let mut damaged = Vec::new();
@@ -234,7 +234,7 @@ fn a_second_mending_keeps_what_the_first_set_aside() {
 }
 
 #[test]
-fn a_stray_empty_segment_costs_nothing() {
+fn an_empty_segment_is_harmless() {
     for stray in [3, 6] {
         let disk = log_of(6, 1 << 20);
         disk.plant(FIRST, &format!("{stray:020}.ndjson"), b"");
@@ -272,7 +272,7 @@ fn a_lost_run_is_read_from_anywhere() {
 }
 
 #[test]
-fn reading_ahead_ends_with_its_user() {
+fn prefetching_ends_with_its_reader() {
     let disk = log_of(3000, 50_000);
     let log = recover(&disk).unwrap();
     let mut ahead = log.read_from(Offset(0)).prefetch();

@@ -1,5 +1,5 @@
-//! Promise: whatever operation on the disk fails, once or for a while, and whenever the power goes, every
-//! event that was acknowledged is in the log, once and in its place.
+//! Whatever disk operation fails, once or for a while, and whenever the power goes, every acknowledged event is in the
+//! log, once and in its place.
 
 use std::time::{Duration, SystemTime};
 
@@ -107,7 +107,7 @@ fn the_power_may_go_at_any_moment() {
 }
 
 #[test]
-fn what_recovery_found_is_on_disk_from_then_on() {
+fn recovered_events_are_on_disk() {
     let disk = FaultyDisk::default();
     let mut writer = open(&disk, SMALL).unwrap();
     for number in 0..3 {
@@ -180,7 +180,7 @@ fn lose_synced(
 }
 
 #[test]
-fn a_repair_that_finds_synced_events_gone_says_so() {
+fn a_repair_reports_synced_events_that_are_gone() {
     type Lose = dyn Fn(&FaultyDisk, &str);
     let cut_at_a_line: &Lose = &|disk, name| {
         disk.change(name, |bytes| {
@@ -217,7 +217,7 @@ fn a_repair_that_finds_synced_events_gone_says_so() {
 }
 
 #[test]
-fn an_interrupted_mending_is_finished() {
+fn an_interrupted_repair_is_finished() {
     let damaged = log_of(62, 2000);
     let names = damaged.names();
     let [sealed, last] = [&names[1], names.last().unwrap()];
@@ -262,7 +262,7 @@ fn an_interrupted_mending_is_finished() {
 }
 
 #[test]
-fn what_only_could_not_be_read_once_is_not_mended() {
+fn a_passing_read_error_is_not_repaired() {
     let disk = log_of(60, 2000);
     let all = read_all(&disk);
     let mut log = recover(&disk).unwrap();
@@ -350,7 +350,7 @@ fn old_segments_are_removed_and_counted() {
 }
 
 #[test]
-fn a_removal_leaves_no_hole_whenever_the_power_goes() {
+fn a_power_cut_during_removal_leaves_no_gap() {
     let disk = log_of(60, 1000);
     let mut writer = open(&disk, Rotation { bytes: 1000, age: HOUR }).unwrap();
     disk.keep_images();
@@ -366,7 +366,7 @@ fn a_removal_leaves_no_hole_whenever_the_power_goes() {
 }
 
 #[test]
-fn a_snapshot_may_know_more_than_the_log() {
+fn a_snapshot_may_be_ahead_of_the_log() {
     for events in [0, 6, 30] {
         let disk = log_of(events, 600);
         let mut log = recover(&disk).unwrap();

@@ -1,5 +1,5 @@
-//! Promise: whoever asks is shown what is around in pages that fit into a message, with buttons that do
-//! what stands on them; charts and tables show what the log has, also while it is written.
+//! Replies to look-ups fit into a message, in pages, and their buttons act. Charts and tables show what the log has,
+//! also while it is written.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use crate::support::recorder::{CHATS, Input, Running, probe, settings};
 use crate::support::wait;
 
 /// A recorder with what it has heard, and the chat over it.
-struct Street {
+struct Fixture {
     recorder: Running,
     chat: Chat,
     _folder: tempfile::TempDir,
@@ -32,7 +32,7 @@ fn network(ssid: &str) -> RequestedSsid {
     RequestedSsid::Named(ssid.into())
 }
 
-impl Street {
+impl Fixture {
     fn new(probes: impl IntoIterator<Item = Probe>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let recorder = Running::start(settings(folder.path()));
@@ -124,37 +124,37 @@ fn seconds(count: i64) -> i64 {
 
 #[test]
 fn pages_hold_every_device_once_and_in_order() {
-    let street =
-        Street::new((0..25).map(|number| probe(device(number), network("x"), seconds(number.into()))));
-    let pages = street.pages("/devices");
+    let fixture =
+        Fixture::new((0..25).map(|number| probe(device(number), network("x"), seconds(number.into()))));
+    let pages = fixture.pages("/devices");
     assert_eq!(pages.len(), 3);
     let text: String = pages.iter().map(|page| format!("{}\n", page.text)).collect();
     let shown: Vec<&str> =
         text.lines().filter_map(|line| line.split_once(". ")?.1.split_whitespace().next()).collect();
     let expected: Vec<String> = (0..25).rev().map(|number| device(number).to_string()).collect();
     assert_eq!(shown, expected);
-    let card = sent(street.press(&button(&pages[1], "11").unwrap()));
+    let card = sent(fixture.press(&button(&pages[1], "11").unwrap()));
     assert!(card.text.to_string().starts_with(&format!("📡 Wi-Fi probe stats for {}", device(14))));
 }
 
 #[test]
-fn hostile_networks_and_names_fit_their_pages_uncut() {
+fn hostile_names_fit_their_pages_uncut() {
     let worst = |number: u8| {
         let mut ssid = vec![0x7f; 32];
         ssid[31] = number;
         probe(device(number.into()), RequestedSsid::Named(Ssid::new(&ssid)), 0)
     };
     let longer = probe(device(99), RequestedSsid::Named(Ssid::new(&[0x1b; 255])), 0);
-    let street = Street::new((0..30).map(worst).chain([longer]));
+    let fixture = Fixture::new((0..30).map(worst).chain([longer]));
     for number in 0..30 {
         let name = "\u{e0001}".repeat(63) + &number.to_string();
         let event = Event::new(
             Timestamp::now(),
             EventKind::Name { address: device(number), name, by: NamedBy::Chat },
         );
-        street.recorder.record(&Input::Change(event));
+        fixture.recorder.record(&Input::Change(event));
     }
-    let pages = street.pages("/networks");
+    let pages = fixture.pages("/networks");
     assert_eq!(pages.len(), 4);
     for number in 0..30_u8 {
         let mut ssid = vec![0x7f; 32];
@@ -163,70 +163,70 @@ fn hostile_networks_and_names_fit_their_pages_uncut() {
         assert!(pages.iter().any(|page| page.text.to_string().contains(&shown)), "{shown} is whole");
     }
     for list in ["/devices", "/top", "/nearby 10080"] {
-        street.pages(list);
+        fixture.pages(list);
     }
 }
 
 #[test]
 fn a_press_in_a_list_watches_its_network() {
-    let street = Street::new([probe(device(1), network("RNM0"), 0), probe(device(1), network("<b>"), 1)]);
-    let watch = button(&street.ask("/networks"), "👁 1").unwrap();
-    let PressReply::NotifyAndEdit(told, list) = street.press(&watch) else { panic!("no list") };
+    let fixture = Fixture::new([probe(device(1), network("RNM0"), 0), probe(device(1), network("<b>"), 1)]);
+    let watch = button(&fixture.ask("/networks"), "👁 1").unwrap();
+    let PressReply::NotifyAndEdit(told, list) = fixture.press(&watch) else { panic!("no list") };
     assert_eq!(told, "👁 Watching for \"<b>\".");
-    assert_eq!(list.text, street.ask("/networks").text);
-    let list = street.ask("/networks");
+    assert_eq!(list.text, fixture.ask("/networks").text);
+    let list = fixture.ask("/networks");
     assert!(list.text.to_string().contains("\n1. 👁 <b>: "), "{}", list.text);
     assert_eq!(button(&list, "👁 1"), None, "it is watched already");
     assert!(button(&list, "👁 2").is_some());
 }
 
 #[test]
-fn a_name_is_asked_for_and_given_by_the_reply() {
-    let street = Street::new([probe(device(1), network("x"), 0)]);
-    let card = street.ask(&device(1).to_string());
-    let question = sent(street.press(&button(&card, "✏️ Name it").unwrap()));
+fn a_reply_to_the_question_gives_the_name() {
+    let fixture = Fixture::new([probe(device(1), network("x"), 0)]);
+    let card = fixture.ask(&device(1).to_string());
+    let question = sent(fixture.press(&button(&card, "✏️ Name it").unwrap()));
     assert!(question.asks_for.is_some());
     let question = question.text.to_string();
-    let refused = street.reply("aa:bb:cc:dd:ee:ff", Some(&question));
+    let refused = fixture.reply("aa:bb:cc:dd:ee:ff", Some(&question));
     assert!(refused.text.to_string().contains("looks like a MAC address"), "{}", refused.text);
-    let named = street.reply("Alice's phone", Some(&question));
+    let named = fixture.reply("Alice's phone", Some(&question));
     assert_eq!(named.text.to_string(), format!("✏️ {} is now called Alice's phone.", device(1)));
-    assert!(street.reply("/status", Some(&question)).text.to_string().contains("probewatch"));
-    let card = street.reply("alice", Some("some other message"));
+    assert!(fixture.reply("/status", Some(&question)).text.to_string().contains("probewatch"));
+    let card = fixture.reply("alice", Some("some other message"));
     assert!(card.text.to_string().starts_with("📡 Wi-Fi probe stats for Alice's phone"));
     assert!(button(&card, "✏️ Rename").is_some());
 }
 
 #[test]
 fn an_ambiguous_name_gives_buttons_to_choose_from() {
-    let street = Street::new((1..3).map(|number| probe(device(number), network("x"), 0)));
-    street.ask(&format!("/name {} Alice", device(1)));
-    street.ask(&format!("/name {} Alina", device(2)));
-    let which = street.ask("ali");
-    let card = sent(street.press(&button(&which, "Alina").unwrap()));
+    let fixture = Fixture::new((1..3).map(|number| probe(device(number), network("x"), 0)));
+    fixture.ask(&format!("/name {} Alice", device(1)));
+    fixture.ask(&format!("/name {} Alina", device(2)));
+    let which = fixture.ask("ali");
+    let card = sent(fixture.press(&button(&which, "Alina").unwrap()));
     assert!(card.text.to_string().starts_with("📡 Wi-Fi probe stats for Alina"), "{}", card.text);
-    let which = street.ask("/chart ali 7d");
-    let chart = drawn(street.press(&button(&which, "Alice").unwrap()));
+    let which = fixture.ask("/chart ali 7d");
+    let chart = drawn(fixture.press(&button(&which, "Alice").unwrap()));
     assert!(chart.text.to_string().contains("the last 7 days"), "{}", chart.text);
 }
 
 #[test]
-fn who_asked_for_a_network_is_told_with_how_often() {
+fn ssid_lists_devices_with_their_counts() {
     let times =
         |number: u32| (0..=number).map(move |second| probe(device(number), network("RNM0"), second.into()));
     let others = (20..40).map(|number| probe(device(number), network("RNM"), 0));
-    let street = Street::new((0..12).flat_map(times).chain(others));
-    let pages = street.pages("/ssid RNM0");
+    let fixture = Fixture::new((0..12).flat_map(times).chain(others));
+    let pages = fixture.pages("/ssid RNM0");
     let first = pages[0].text.to_string();
     assert!(first.contains("\nProbe count: 78\nRequested by 12 devices\n1. "), "{first}");
     assert!(first.contains(&format!("1. {} (Apple): 12 times", device(11))), "{first}");
     assert!(pages[1].text.to_string().contains(&format!("12. {} (Apple): 1 time, ", device(0))));
-    assert!(street.ask("/ssid RNM").text.to_string().contains("20 devices"));
+    assert!(fixture.ask("/ssid RNM").text.to_string().contains("20 devices"));
 }
 
 /// The log has many small segments here, most of them sealed.
 #[test]
-fn probes_and_tables_are_what_the_log_has() {
+fn probe_lists_and_tables_agree_with_the_log() {
     let recent = Timestamp::now().as_micros() - seconds(3600);
     let of = |number: u32| {
         (0..150).map(move |place| Probe {
@@ -234,12 +234,12 @@ fn probes_and_tables_are_what_the_log_has() {
             ..probe(device(number), network(&format!("=net {place}")), recent + seconds(place))
         })
     };
-    let street = Street::new((0..3).flat_map(of));
-    let card = street.ask(&device(1).to_string());
-    let first = sent(street.press(&button(&card, "📋 Probes").unwrap()));
+    let fixture = Fixture::new((0..3).flat_map(of));
+    let card = fixture.ask(&device(1).to_string());
+    let first = sent(fixture.press(&button(&card, "📋 Probes").unwrap()));
     let mut pages = vec![first];
     while let Some(next) = button(pages.last().unwrap(), "▶") {
-        let PressReply::Edit(page) = street.press(&next) else { panic!() };
+        let PressReply::Edit(page) = fixture.press(&next) else { panic!() };
         pages.push(page);
     }
     assert_eq!(pages.len(), 10);
@@ -249,7 +249,7 @@ fn probes_and_tables_are_what_the_log_has() {
     assert_eq!(shown, expected);
     assert!(text.contains("Older ones: /export"), "{text}");
 
-    let Some(File::Document { name, bytes, .. }) = street.ask(&format!("/export {}", device(1))).file else {
+    let Some(File::Document { name, bytes, .. }) = fixture.ask(&format!("/export {}", device(1))).file else {
         panic!("no document")
     };
     assert_eq!(name, "probes-a483e7000001.csv");
@@ -259,16 +259,16 @@ fn probes_and_tables_are_what_the_log_has() {
         table.lines().skip(1).all(|line| line.contains(&device(1).to_string()) && line.contains(",'=net "))
     );
 
-    let Some(File::Document { bytes, .. }) = street.ask("/export networks").file else {
+    let Some(File::Document { bytes, .. }) = fixture.ask("/export networks").file else {
         panic!("no document")
     };
     let table = String::from_utf8(bytes).unwrap();
     assert_eq!(table.lines().count(), 151);
     assert!(table.lines().nth(1).unwrap().ends_with(",false") && table.contains("\n'=net 7,"), "{table}");
 
-    let of_device = street.ask(&format!("/chart {} 24h", device(1)));
+    let of_device = fixture.ask(&format!("/chart {} 24h", device(1)));
     assert!(of_device.text.to_string().ends_with(": 150 probes in the last 24 hours"), "{}", of_device.text);
-    let of_network = street.ask("/chart ssid =net 7");
+    let of_network = fixture.ask("/chart ssid =net 7");
     assert!(of_network.text.to_string().ends_with(": 3 probes in the last 24 hours"), "{}", of_network.text);
     let Some(File::Picture { png }) = of_network.file else { panic!("no picture") };
     assert!(png.starts_with(b"\x89PNG"));
@@ -277,11 +277,12 @@ fn probes_and_tables_are_what_the_log_has() {
 #[test]
 fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
     let of = |number: i64| probe(device(1), network(&format!("\"net\", {number:03}")), seconds(number));
-    let mut street = Street::new((0..150).map(of));
-    let whole = [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| street.ask(&ask));
-    street.chat = street.chat.clone().with_document_limit(4_000);
+    let mut fixture = Fixture::new((0..150).map(of));
+    let whole =
+        [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| fixture.ask(&ask));
+    fixture.chat = fixture.chat.clone().with_document_limit(4_000);
     let [probes, networks] =
-        [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| street.ask(&ask));
+        [format!("/export {}", device(1)), "/export networks".to_owned()].map(|ask| fixture.ask(&ask));
     let rows = |answer: &Reply| {
         let Some(File::Document { bytes, .. }) = &answer.file else { panic!("no document") };
         let text = String::from_utf8(bytes.clone()).unwrap();
@@ -304,30 +305,30 @@ fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
 }
 
 #[test]
-fn what_stands_under_a_file_fits_whatever_names_are_in_it() {
+fn captions_fit_whatever_the_names() {
     for name in ["\u{1f47b}".repeat(64), "\u{e0001}".repeat(64), "<&>\"".repeat(16), "\\".repeat(64)] {
         let ssid = Ssid::new(name.as_bytes());
         let asked = [ssid, Ssid::new(&[0x1b; 255])]
             .map(|ssid| probe(device(1), RequestedSsid::Named(ssid), Timestamp::now().as_micros()));
-        let street = Street::new(asked);
+        let fixture = Fixture::new(asked);
         let event = Event::new(
             Timestamp::now(),
             EventKind::Name { address: device(1), name: name.clone(), by: NamedBy::Chat },
         );
-        street.recorder.record(&Input::Change(event));
-        let card = street.ask(&device(1).to_string());
-        let chart = drawn(street.press(&button(&card, "📈 Chart").unwrap()));
+        fixture.recorder.record(&Input::Change(event));
+        let card = fixture.ask(&device(1).to_string());
+        let chart = drawn(fixture.press(&button(&card, "📈 Chart").unwrap()));
         assert!(chart.text.to_string().contains("2 probes"), "{}", chart.text);
-        let export = street.ask(&format!("/export {}", device(1)));
+        let export = fixture.ask(&format!("/export {}", device(1)));
         assert!(export.file.is_some() && export.text.to_string().contains("2 probes"), "{}", export.text);
         let action = Callback::ChartNetwork(Ssid::new(&[0x1b; 30]), Default::default());
-        drawn(street.press(&action.button("x").unwrap()));
+        drawn(fixture.press(&action.button("x").unwrap()));
     }
 }
 
 /// The day on which clocks go forward, from the log to the picture.
 #[test]
-fn a_chart_of_the_day_that_misses_an_hour_is_that_of_its_probes() {
+fn a_chart_of_a_day_with_a_missing_hour_shows_its_probes() {
     let zone = Tz::Europe__Berlin;
     let at = |text: &str| {
         Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
@@ -345,7 +346,7 @@ fn a_chart_of_the_day_that_misses_an_hour_is_that_of_its_probes() {
     probes.iter().for_each(|probe| expected.add(probe.time, probe.signal_dbm));
     assert_eq!(expected.probes(), 23 * 3);
 
-    let street = Street::new(probes);
+    let fixture = Fixture::new(probes);
     let mut series = Series::new(from, to, zone);
     let told = Mutex::new(Vec::new());
     let go_on = |share| {
@@ -353,7 +354,7 @@ fn a_chart_of_the_day_that_misses_an_hour_is_that_of_its_probes() {
         std::ops::ControlFlow::Continue(())
     };
     let sought = ProbeFilter::Addresses(vec![device(7), device(1)]);
-    let history = street.recorder.handle.history();
+    let history = fixture.recorder.handle.history();
     history.read(&sought, from, go_on, |_, probe| series.add(probe.time, probe.signal_dbm)).unwrap();
     let words =
         chart::Labels { title: "a", subtitle: "", per_hour: "", per_day: "", signal: "", nothing: "" };
@@ -363,8 +364,8 @@ fn a_chart_of_the_day_that_misses_an_hour_is_that_of_its_probes() {
 }
 
 #[test]
-fn an_answer_from_the_log_tells_what_it_will_be() {
-    let street = Street::new([probe(device(1), network("x"), 0)]);
+fn progress_of_a_log_reading_names_its_result() {
+    let fixture = Fixture::new([probe(device(1), network("x"), 0)]);
     let steps = Arc::new(Mutex::new(Vec::new()));
     let progress = {
         let steps = Arc::clone(&steps);
@@ -372,7 +373,7 @@ fn an_answer_from_the_log_tells_what_it_will_be() {
     };
     for text in [format!("/chart {}", device(1)), format!("/export {}", device(1))] {
         let message = UserMessage { chat: CHATS[0], text: &text, in_reply_to: None, update: None };
-        wait::block_on(&street.recorder.runtime, "an answer", street.chat.answer(message, &progress));
+        wait::block_on(&fixture.recorder.runtime, "an answer", fixture.chat.answer(message, &progress));
     }
     let steps = steps.lock().unwrap();
     assert_eq!(*steps, ["Picture: ⏳ Reading the log: 0 %", "Document: ⏳ Reading the log: 0 %"]);
@@ -380,8 +381,8 @@ fn an_answer_from_the_log_tells_what_it_will_be() {
 
 #[test]
 fn the_log_is_read_while_segments_come_and_are_sealed() {
-    let street = Street::new([probe(device(1), network("x"), 0)]);
-    let handle = street.recorder.handle.clone();
+    let fixture = Fixture::new([probe(device(1), network("x"), 0)]);
+    let handle = fixture.recorder.handle.clone();
     let reader = std::thread::spawn(move || {
         let mut seen = 0;
         while seen < 2_000 {
@@ -394,9 +395,9 @@ fn the_log_is_read_while_segments_come_and_are_sealed() {
         }
     });
     for place in 1..2_000 {
-        street.recorder.record(&Input::Probe(probe(device(1), network("x"), seconds(place))));
+        fixture.recorder.record(&Input::Probe(probe(device(1), network("x"), seconds(place))));
     }
-    street.recorder.sync();
+    fixture.recorder.sync();
     reader.join().unwrap();
 }
 
@@ -404,35 +405,35 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_written_or_pressed_gets_an_answer(texts in prop::collection::vec(any::<String>(), 1..20)) {
-        let street = Street::new([probe(device(1), network("x"), 0)]);
+    fn any_message_or_press_gets_a_reply(texts in prop::collection::vec(any::<String>(), 1..20)) {
+        let fixture = Fixture::new([probe(device(1), network("x"), 0)]);
         for text in &texts {
             let commands = ["", "/devices ", "/nearby ", "/ssid ", "/chart ", "/chart ssid ", "/export "];
             for command in commands {
-                street.ask(&format!("{command}{text}"));
+                fixture.ask(&format!("{command}{text}"));
             }
-            street.press(&Button { label: "x".to_owned(), data: text.clone() });
-            street.reply(text, Some(text));
+            fixture.press(&Button { label: "x".to_owned(), data: text.clone() });
+            fixture.reply(text, Some(text));
         }
     }
 }
 
 #[test]
 fn each_address_of_a_name_can_be_renamed() {
-    let street = Street::new((1..=4).map(|number| probe(device(number), network("x"), 0)));
-    let name = |number: u32| drop(street.ask(&format!("/name {} Van", device(number))));
+    let fixture = Fixture::new((1..=4).map(|number| probe(device(number), network("x"), 0)));
+    let name = |number: u32| drop(fixture.ask(&format!("/name {} Van", device(number))));
     (1..=3).for_each(name);
-    let card = street.ask("Van");
+    let card = fixture.ask("Van");
     for number in 1..=3 {
         let rename = button(&card, &format!("✏️ Rename {}", device(number))).expect("a button");
-        let question = sent(street.press(&rename));
-        let renamed = street.reply(&format!("Bus {number}"), Some(&question.text.to_string()));
+        let question = sent(fixture.press(&rename));
+        let renamed = fixture.reply(&format!("Bus {number}"), Some(&question.text.to_string()));
         assert!(renamed.text.to_string().contains(&format!("Bus {number}")), "{}", renamed.text);
         name(number);
     }
     // Of more, it is told how.
     name(4);
-    let card = street.ask("Van");
+    let card = fixture.ask("Van");
     assert!(card.buttons.iter().flatten().all(|button| !button.label.contains("Rename")));
     let told = format!("To rename one of them: /name {} NAME", device(1));
     assert!(card.text.to_string().contains(&told), "{}", card.text);

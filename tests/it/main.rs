@@ -1,4 +1,4 @@
-//! The integration tests: one crate, one binary, a file per promise.
+//! The integration tests: one crate, one binary, a file per subject.
 
 // For signals, TAP devices and resource usage, which std has no safe calls for.
 #![allow(unsafe_code)]
@@ -6,20 +6,17 @@
 
 mod access;
 mod alerting;
-mod beside;
-mod bot;
 mod bot_buttons;
 mod bot_chats;
-mod bot_work;
 mod clock;
 mod commands;
 mod control_api;
-mod damage;
 mod day;
 mod decode;
 mod decoder_vs_tshark;
 mod doctor;
 mod documentation;
+mod end_to_end;
 mod flood;
 mod full_disk;
 mod kill;
@@ -30,19 +27,22 @@ mod log_faults;
 mod lookups;
 mod monitoring;
 mod no_allocations;
+mod offline_commands;
 mod packaging;
 mod proxies;
 mod recording;
+mod recovery;
+mod remote_commands;
 mod replay_vs_tshark;
 mod retention;
+mod slow_replies;
 mod snapshots;
 mod sources;
 mod store_damage;
-mod stored;
 mod support;
-mod support_works;
+mod support_tests;
 mod systemd;
-mod telegram_away;
+mod telegram_outage;
 
+mod preferences;
 mod webhook_tls;
-mod wishes;

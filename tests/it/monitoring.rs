@@ -1,5 +1,5 @@
-//! Promise: `/healthz` is 200 only while the service records and captures, and `/metrics` is what Prometheus can
-//! read, whatever the sources are called.
+//! `/healthz` is 200 only while the service records and captures. `/metrics` can be read by Prometheus, whatever the
+//! sources are called.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -101,7 +101,7 @@ fn health_follows_the_sources_and_the_metrics_count() {
 }
 
 #[test]
-fn who_reads_nothing_keeps_nobody_out() {
+fn stalled_clients_block_nobody() {
     let api = BotApi::start();
     let config = Config::new(&api).sources(&["-"]).set("monitoring", "listen", "\"127.0.0.1:0\"");
     let service = Service::start_with(&api, config);
@@ -125,7 +125,7 @@ fn who_reads_nothing_keeps_nobody_out() {
 }
 
 #[test]
-fn what_telegram_does_not_take_is_counted() {
+fn refused_requests_are_counted() {
     let api = BotApi::start();
     api.fail_next("setWebhook", 1, Fault::ServerError(500));
     let config = Config::new(&api).sources(&["-"]).set("monitoring", "listen", "\"127.0.0.1:0\"");
@@ -151,7 +151,7 @@ fn what_telegram_does_not_take_is_counted() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told_and_nothing_listens_unless_configured() {
+fn monitoring_is_off_by_default_and_a_taken_address_is_an_error() {
     let api = BotApi::start();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("\"{}\"", taken.local_addr().unwrap());

@@ -1,5 +1,5 @@
-//! Promise: in steady state no frame costs an allocation, from its bytes to its line of JSON and back. (An
-//! SSID of more than 32 bytes, which no sender may use, does; read back, so does one that JSON escapes.)
+//! In steady state no frame costs an allocation, from its bytes to its line of JSON and back. The exceptions are SSIDs
+//! of more than 32 bytes, which no sender may use, and, read back, SSIDs that JSON escapes.
 
 use std::hint::black_box;
 use std::ops::ControlFlow;

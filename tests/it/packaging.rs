@@ -1,5 +1,5 @@
-//! Promise: what is installed with the program fits it: completions and man pages that the binary makes, the
-//! package's contents, and the container's health check.
+//! What is installed beside the program fits it: completions and man pages that the binary makes, the package's
+//! contents, and the container's health check.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ fn make(goal: &str, setting: &str) {
 }
 
 #[test]
-fn what_is_installed_is_in_its_place() {
+fn make_install_installs_every_file() {
     let folder = tempfile::tempdir().unwrap();
     make("install", &format!("DESTDIR={}", folder.path().display()));
     let usr = folder.path().join("usr");
@@ -116,7 +116,7 @@ fn deb() -> Value {
 }
 
 #[test]
-fn the_package_has_binary_unit_example_and_man_page_and_asks_nothing() {
+fn the_package_holds_every_file_and_asks_nothing() {
     let deb = deb();
     let assets: Vec<[String; 3]> = serde_json::from_value(deb["assets"].clone()).unwrap();
     let to = |destination: &str| {
@@ -204,7 +204,7 @@ fn the_image_is_healthy_while_the_service_is() {
 }
 
 #[test]
-fn the_image_is_small_and_runs_as_nobody_in_particular() {
+fn the_image_is_small_and_runs_as_any_user() {
     let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
     let (_, image) = dockerfile.rsplit_once("\nFROM ").unwrap();
     assert!(image.starts_with("debian:bookworm-slim\n"), "the last stage is a slim one");

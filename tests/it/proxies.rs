@@ -1,5 +1,5 @@
-//! Promise: the configurations for Caddy and nginx in docs/webhook.md work. The real servers run with them, the real curl posts
-//! an update through TLS as Telegram does, and the bot answers it.
+//! The configurations for Caddy and nginx in docs/webhook.md work: the real servers run with them, curl posts an update
+//! through TLS as Telegram does, and the bot replies.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -41,14 +41,14 @@ impl Drop for Proxy {
     }
 }
 
-struct Stage {
+struct Fixture {
     folder: tempfile::TempDir,
     api: BotApi,
     service: Service,
     address: SocketAddr,
 }
 
-impl Stage {
+impl Fixture {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut certificate = Command::new("openssl");
@@ -125,47 +125,47 @@ fn openssl_and_curl_present() -> bool {
 }
 
 #[test]
-fn caddy_passes_posts_on() {
+fn caddy_forwards_updates() {
     if !openssl_and_curl_present() || !require::runs_with("caddy", "version") {
         return;
     }
-    let stage = Stage::start();
+    let fixture = Fixture::start();
     // Nothing but what the test machine needs: a certificate at hand, and a port that anybody may have.
     let head = format!("{HOST} {{");
-    let block = stage.documented_block("Caddy");
+    let block = fixture.documented_block("Caddy");
     assert!(block.starts_with(&head), "{block}");
-    let (ip, port) = (stage.address.ip(), stage.address.port());
+    let (ip, port) = (fixture.address.ip(), fixture.address.port());
     let site = format!("{HOST}:{port} {{\n    bind {ip}\n    tls fullchain.pem privkey.pem");
     let caddyfile =
         format!("{{\n    admin off\n    auto_https off\n}}\n{}\n", block.replacen(&head, &site, 1));
-    fs::write(stage.path("Caddyfile"), caddyfile).unwrap();
+    fs::write(fixture.path("Caddyfile"), caddyfile).unwrap();
     let mut caddy = Command::new("caddy");
     caddy.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).stderr(Stdio::null());
     for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
-        caddy.env(variable, stage.folder.path());
+        caddy.env(variable, fixture.folder.path());
     }
-    stage.converse(caddy);
+    fixture.converse(caddy);
 }
 
 #[test]
-fn nginx_passes_posts_on() {
+fn nginx_forwards_updates() {
     if !openssl_and_curl_present() || !require::runs_with("nginx", "-v") {
         return;
     }
-    let stage = Stage::start();
-    let block = stage.documented_block("nginx");
+    let fixture = Fixture::start();
+    let block = fixture.documented_block("nginx");
     assert!(block.contains("listen 443 ssl;"), "{block}");
     let server = block
-        .replace("listen 443 ssl;", &format!("listen {} ssl;", stage.address))
-        .replace("/etc/letsencrypt/live/bot.example.org", &stage.folder.path().to_string_lossy());
+        .replace("listen 443 ssl;", &format!("listen {} ssl;", fixture.address))
+        .replace("/etc/letsencrypt/live/bot.example.org", &fixture.folder.path().to_string_lossy());
     let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let folders: String = folders.map(|kind| format!("{kind}_temp_path {kind};\n")).concat();
     let text = format!(
         "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\nevents {{}}\n\
          http {{\naccess_log off;\n{folders}{server}\n}}\n"
     );
-    fs::write(stage.path("nginx.conf"), text).unwrap();
+    fs::write(fixture.path("nginx.conf"), text).unwrap();
     let mut nginx = Command::new("nginx");
-    nginx.arg("-p").arg(stage.folder.path()).args(["-e", "error.log", "-c", "nginx.conf"]);
-    stage.converse(nginx);
+    nginx.arg("-p").arg(fixture.folder.path()).args(["-e", "error.log", "-c", "nginx.conf"]);
+    fixture.converse(nginx);
 }

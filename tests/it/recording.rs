@@ -1,5 +1,5 @@
-//! Promise: the log is the truth and sled its view. Whatever is recorded, with whatever restarts, crashes
-//! and losses of sled in between, the state is the fold of all events in the log, and every bound holds.
+//! The log is the truth, and sled a view of it. Whatever is recorded, with any restarts, crashes and losses of sled,
+//! the state is the fold of all events in the log, and every bound holds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -297,7 +297,7 @@ fn old_random_addresses_leave_and_others_stay() {
 }
 
 #[test]
-fn a_crowd_of_addresses_makes_room_for_those_that_are_heard() {
+fn many_addresses_are_evicted_before_active_ones() {
     let folder = tempfile::tempdir().unwrap();
     let roomy =
         Settings { rotation: one_segment(), devices_memory_limit: 200_000, ..settings(folder.path()) };
@@ -415,7 +415,7 @@ fn every_bound_holds_and_counts() {
 }
 
 #[test]
-fn configured_names_follow_the_configuration_and_yield_to_a_persons() {
+fn configured_names_follow_the_configuration_and_yield_to_chat_names() {
     let folder = tempfile::tempdir().unwrap();
     let [alice, bob] = [addresses()[0], addresses()[1]];
     let time = Timestamp::from_micros(0);

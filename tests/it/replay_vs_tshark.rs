@@ -1,6 +1,5 @@
-//! Promise: what `replay` records is what tshark sees. Every real capture is replayed, every source
-//! address in it is looked up with the real binary, and the answers equal the statistics that are
-//! reckoned from tshark's fields without any code of the project.
+//! `replay` records what tshark sees. Every real capture is replayed, every source address is looked up with the
+//! binary, and the replies equal statistics computed from tshark's fields without any code of the project.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,5 @@
-//! Promise: the log stays below its limits, a snapshot holds what the segments gave that went, and `check`
-//! and `rebuild` agree exactly before and after. A disk that fails meanwhile costs nothing that was
-//! acknowledged.
+//! The log stays below its limits. A snapshot holds what the pruned segments held, so `check` and `rebuild` agree
+//! before and after. A disk that fails meanwhile loses nothing that was acknowledged.
 
 use std::fs;
 use std::io::{self, Write};
@@ -152,7 +151,7 @@ fn old_segments_go_and_young_ones_stay() {
 }
 
 #[test]
-fn a_disk_that_fails_for_a_while_costs_nothing_that_was_acknowledged() {
+fn a_failing_disk_loses_nothing_that_was_acknowledged() {
     for (only, errno) in
         [(Operation::Write, libc::EIO), (Operation::Sync, libc::EIO), (Operation::Write, libc::EROFS)]
     {
@@ -224,7 +223,7 @@ impl Write for WhileSegmentsLeave<'_> {
 }
 
 #[test]
-fn segments_that_leave_while_they_are_exported_are_no_damage() {
+fn segments_pruned_during_an_export_are_not_reported_as_damage() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     let running = Running::start(keeping(data_dir, Retention::default()));
@@ -273,7 +272,7 @@ fn modified(path: &Path) -> u64 {
 }
 
 #[test]
-fn what_was_recorded_while_the_clock_was_behind_is_as_old_as_its_events_say() {
+fn segments_written_under_a_slow_clock_age_by_their_events() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     // This machine's clock is ten days behind what the log knows.
@@ -301,7 +300,7 @@ fn what_was_recorded_while_the_clock_was_behind_is_as_old_as_its_events_say() {
 }
 
 #[test]
-fn a_segment_that_is_not_compressed_yet_was_written_just_now_whatever_its_file_says() {
+fn an_open_segment_is_new_whatever_its_file_time() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     let running = Running::start(keeping(data_dir, Retention::default()));

@@ -1,6 +1,5 @@
-//! Promise: a snapshot is the whole state in a form that anyone can read. What is read from it is equal to
-//! what was written, now and after every later event; a snapshot that is not whole is told from one that is.
-//! With the log after it, it is as good as the whole log.
+//! A snapshot is the whole state in a form that anyone can read. Read back, it equals the state, now and after every
+//! later event. An incomplete snapshot is detected. Together with the log after it, it replaces the log before it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +64,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_read_is_what_was_written(
+    fn a_snapshot_reads_as_it_was_written(
         before in prop::collection::vec(event(), 0..150),
         after in prop::collection::vec(event(), 0..50),
     ) {
@@ -164,7 +163,7 @@ fn a_snapshot_of_the_first_format_is_read() {
 }
 
 #[test]
-fn a_snapshot_reads_as_its_module_says() {
+fn a_snapshot_has_the_documented_form() {
     let text = String::from_utf8(snapshot(&small_state())).unwrap();
     // Of many rows of a kind, two are enough to read.
     let mut kinds: Vec<(String, usize)> = Vec::new();
@@ -181,7 +180,7 @@ fn a_snapshot_reads_as_its_module_says() {
 }
 
 #[test]
-fn a_snapshot_that_is_not_whole_is_told_with_its_line() {
+fn an_incomplete_snapshot_is_reported_with_its_line() {
     let state = small_state();
     let whole = snapshot(&state);
     let text = String::from_utf8(whole.clone()).unwrap();
@@ -316,7 +315,7 @@ fn starts_with(data_dir: &Path, expected: &State) {
 }
 
 #[test]
-fn segments_may_go_once_a_snapshot_holds_what_they_gave() {
+fn segments_may_be_pruned_once_a_snapshot_covers_them() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     record(&data_dir, 60);
@@ -346,7 +345,7 @@ fn segments_may_go_once_a_snapshot_holds_what_they_gave() {
 }
 
 #[test]
-fn a_newer_snapshot_takes_the_place_of_older_ones() {
+fn a_newer_snapshot_replaces_older_ones() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     record(data_dir, 60);
@@ -370,7 +369,7 @@ fn a_newer_snapshot_takes_the_place_of_older_ones() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_set_aside_and_the_next_older_serves() {
+fn a_damaged_snapshot_is_quarantined_and_the_next_older_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good");
     let expected = record(&good, 150);
@@ -408,7 +407,7 @@ fn a_damaged_snapshot_is_set_aside_and_the_next_older_serves() {
 }
 
 #[test]
-fn events_that_nothing_holds_any_more_are_told_with_their_range() {
+fn lost_events_are_reported_with_their_range() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), 100);
     let all = events(folder.path());
@@ -427,7 +426,7 @@ fn events_that_nothing_holds_any_more_are_told_with_their_range() {
 }
 
 #[test]
-fn a_snapshot_that_knows_more_than_the_log_counts_and_no_offset_is_given_twice() {
+fn a_snapshot_ahead_of_the_log_is_used_and_no_offset_is_reused() {
     for kept in [0, 1, 3] {
         let folder = tempfile::tempdir().unwrap();
         let expected = record(folder.path(), 100);

@@ -1,5 +1,5 @@
-//! Promise: each source is heard by itself. One that fails is begun again and counted while the others go on: a
-//! command that ends, an interface that vanishes and comes back.
+//! Each source is captured independently. One that fails is restarted and counted while the others go on: a command
+//! that ends, an interface that vanishes and returns.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,13 +13,13 @@ use crate::support::bot_api::BotApi;
 use crate::support::frames::{
     DLT_IEEE802_11_RADIO, ProbeRequestFrame, pcap_bytes, push_pcap_record, write_pcap,
 };
-use crate::support::home::{CHAT, Home, Mode};
 use crate::support::http;
 use crate::support::process;
 use crate::support::recorder::{events, fold};
 use crate::support::require;
 use crate::support::service::{Config, Service, log_event, log_field, toml_string};
 use crate::support::tap_radio::TapRadio;
+use crate::support::testbed::{CHAT, Mode, Testbed};
 use crate::support::wait_until;
 
 const ATTIC: &str = "a4:83:e7:4e:39:15";
@@ -122,7 +122,7 @@ fn probes(service: &Service) -> Vec<Probe> {
 }
 
 #[test]
-fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
+fn a_failed_command_is_restarted_and_the_others_go_on() {
     let script = Script::new(
         "echo starting >&2
          if [ -e again ]; then echo $$ > id; cat second.pcap; sleep 1000 | sleep 1000
@@ -189,7 +189,7 @@ fn a_command_that_dies_is_begun_again_and_the_others_go_on() {
 }
 
 #[test]
-fn a_command_that_says_nothing_ends_with_the_service() {
+fn a_silent_command_ends_with_the_service() {
     let script = Script::new("echo $$ > id; env > environment; sleep 1000 | sleep 1000");
     let api = BotApi::start();
     let secret = "PROBEWATCH__TELEGRAM__WEBHOOK__SECRET_TOKEN";
@@ -214,7 +214,7 @@ fn a_command_that_says_nothing_ends_with_the_service() {
 }
 
 #[test]
-fn a_command_that_ends_has_ended_whoever_holds_its_output() {
+fn a_command_has_ended_even_if_another_process_holds_its_output() {
     let child = Script::new("cat frame.pcap; sleep 1000 & echo $! > id; exit 5");
     // It has left the process group.
     let stray = Script::new(
@@ -279,7 +279,7 @@ fn a_named_pipe_waits_for_one_writer_after_the_other() {
 
 /// A terminal that nobody writes to, as a serial port of a silent sniffer.
 #[test]
-fn a_silent_device_keeps_the_bot_from_nothing() {
+fn a_silent_source_does_not_delay_the_bot() {
     let api = BotApi::start();
     let mut service = Service::start_with(&api, Config::new(&api).sources(&["/dev/ptmx"]));
     service.wait_for_log_event("telegram_connected", &[]);
@@ -288,7 +288,7 @@ fn a_silent_device_keeps_the_bot_from_nothing() {
 }
 
 #[test]
-fn a_command_that_gives_no_capture_says_so() {
+fn a_command_without_a_capture_is_reported() {
     let script = Script::new("echo no capture at all; sleep 1000");
     let api = BotApi::start();
     let mut service = Service::start_with(&api, sources(Config::new(&api), &[&script.source("attic")]));
@@ -299,23 +299,23 @@ fn a_command_that_gives_no_capture_says_so() {
 }
 
 #[test]
-fn an_interface_that_vanishes_and_comes_back_is_heard_again() {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
-    let name = home.radio.name().to_owned();
-    home.transmit(STREET, "RNM0");
-    home.ask_until("/status", "1 frame");
+fn an_interface_that_returns_is_captured_again() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    let name = testbed.radio.name().to_owned();
+    testbed.transmit(STREET, "RNM0");
+    testbed.ask_until("/status", "1 frame");
     let gone = TapRadio::unique("pwsrc").unwrap();
-    drop(std::mem::replace(&mut home.radio, gone));
-    home.service.wait_for_log_event("source_retry", &[("source", &name)]);
-    let seen = home.service.log_lines().len();
-    home.radio = TapRadio::open(&name).unwrap();
-    home.service.wait_for_log_event_after(seen, "source_opened", &[("source", &name)]);
-    home.transmit(STREET, "RNM0");
-    home.ask_until("/status", "2 frames, restarted ");
+    drop(std::mem::replace(&mut testbed.radio, gone));
+    testbed.service.wait_for_log_event("source_retry", &[("source", &name)]);
+    let seen = testbed.service.log_lines().len();
+    testbed.radio = TapRadio::open(&name).unwrap();
+    testbed.service.wait_for_log_event_after(seen, "source_opened", &[("source", &name)]);
+    testbed.transmit(STREET, "RNM0");
+    testbed.ask_until("/status", "2 frames, restarted ");
 }
 
 #[test]
-fn a_source_that_is_not_there_at_the_start_is_waited_for() {
+fn a_source_that_is_missing_at_the_start_is_opened_later() {
     if !require::tap_allowed() {
         return;
     }
@@ -333,7 +333,7 @@ fn a_source_that_is_not_there_at_the_start_is_waited_for() {
 }
 
 #[test]
-fn what_was_heard_while_the_clock_was_behind_is_marked() {
+fn probes_under_a_slow_clock_are_marked() {
     let script = Script::new(
         "echo $$ > id; cat behind.pcap
          while [ ! -e record ]; do sleep 0.01; done

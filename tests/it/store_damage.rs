@@ -1,6 +1,6 @@
-//! Promise: a damaged sled is never believed. Every byte of a small one is flipped in turn, and each time the
-//! store gives an error, or no checkpoint, or a state that is the fold of the log up to where it says; it
-//! never ends the process, hangs, or asks for memory without bound.
+//! A damaged sled never gives a wrong state. Every byte of a small store is flipped in turn. Each time, opening it
+//! gives an error, or no checkpoint, or the fold of the log up to its checkpoint. It never ends the process, hangs, or
+//! allocates without bound.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Promise: systemd is told that the service is ready once the log is recovered and a source is open, however
-//! long that takes, and its watchdog is fed only while the recorder and each capture move.
+//! systemd is told that the service is ready once the log is recovered and a source is open, however long that takes.
+//! The watchdog is pinged only while the recorder and each capture make progress.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn config(api: &BotApi, socket: &NotifySocket) -> Config {
 }
 
 #[test]
-fn it_is_ready_once_the_log_is_recovered_and_a_source_open_and_stops_by_itself() {
+fn it_is_ready_once_a_source_is_open_and_ends_with_its_sources() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
     // Another process's watchdog is none of ours.
     let config = config(&api, &socket).env("WATCHDOG_USEC", "1000000").env("WATCHDOG_PID", "1");
@@ -41,7 +41,7 @@ fn it_is_ready_once_the_log_is_recovered_and_a_source_open_and_stops_by_itself()
 }
 
 #[test]
-fn it_ends_where_no_source_can_be_opened_and_none_will_be() {
+fn it_ends_if_no_source_can_ever_be_opened() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
     let config = config(&api, &socket).sources(&["./there-is-none.pcap"]);
     let mut service = Service::start_with(&api, config);
@@ -59,7 +59,7 @@ fn it_ends_where_no_source_can_be_opened_and_none_will_be() {
 }
 
 #[test]
-fn an_adapter_that_comes_later_is_waited_for_without_an_end() {
+fn it_waits_for_a_missing_adapter() {
     if !require::tap_allowed() {
         return;
     }
@@ -131,7 +131,7 @@ fn a_stalled_recorder_is_not_reported_alive() {
 }
 
 #[test]
-fn a_socket_that_nobody_has_harms_nothing() {
+fn a_missing_notify_socket_is_harmless() {
     let api = BotApi::start();
     let config = Config::new(&api).env("NOTIFY_SOCKET", "/there/is/none").sources(&["-"]);
     let mut service = Service::start_with(&api, config);

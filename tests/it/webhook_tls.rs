@@ -1,6 +1,5 @@
-//! Promise: with `telegram.webhook.tls = "self-signed"` nothing stands between Telegram and the bot: it makes a
-//! certificate, gives it to Telegram, and takes what is posted over TLS; whoever else comes to the open port gets
-//! nothing and keeps nobody out.
+//! With `telegram.webhook.tls = "self-signed"` the bot needs no proxy: it makes a certificate, uploads it, and takes
+//! updates over TLS. Other clients of the open port get nothing and block nobody.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -17,13 +16,13 @@ use crate::support::{http, require};
 const CHAT: i64 = 1001;
 
 /// The service, with what it hears from and talks to.
-struct Set {
+struct TlsBot {
     service: Service,
     api: BotApi,
     _capture: tempfile::TempDir,
 }
 
-impl Set {
+impl TlsBot {
     fn start(change: impl FnOnce(Config) -> Config) -> Self {
         Self::start_with(BotApi::start(), change)
     }
@@ -62,43 +61,43 @@ impl Set {
 }
 
 #[test]
-fn telegram_is_given_the_certificate_and_posts_over_tls() {
-    let mut set = Set::start(|config| config);
-    let first = set.api.webhook();
+fn the_certificate_is_uploaded_and_updates_arrive_over_tls() {
+    let mut bot = TlsBot::start(|config| config);
+    let first = bot.api.webhook();
     assert!(first.certificate.is_some());
-    set.assert_answers();
-    assert_eq!(fs::metadata(set.file()).unwrap().permissions().mode() & 0o777, 0o600);
-    let config = set.service.config_path();
+    bot.assert_answers();
+    assert_eq!(fs::metadata(bot.file()).unwrap().permissions().mode() & 0o777, 0o600);
+    let config = bot.service.config_path();
     let doctor = stdout(&probewatch(&["doctor", "-c", config.to_str().unwrap()]));
     assert!(doctor.contains("✓ Webhook: Telegram posts to bot.example.org"), "{doctor}");
 
-    let same = set.restarted(|config| config);
+    let same = bot.restarted(|config| config);
     assert_eq!(same.certificate, first.certificate);
-    set.assert_answers();
+    bot.assert_answers();
 
-    let moved = set.restarted(|config| {
+    let moved = bot.restarted(|config| {
         config.set("telegram.webhook", "url", &toml_string("https://203.0.113.7:8443/behind"))
     });
     assert_ne!(moved.certificate, first.certificate);
-    set.service.wait_for_log_event("certificate_unusable", &[]);
-    set.service.wait_for_log_event("certificate_created", &[("host", "203.0.113.7")]);
-    set.assert_answers();
+    bot.service.wait_for_log_event("certificate_unusable", &[]);
+    bot.service.wait_for_log_event("certificate_created", &[("host", "203.0.113.7")]);
+    bot.assert_answers();
 
-    let whole = fs::read(set.file()).unwrap();
-    fs::write(set.file(), &whole[..whole.len() / 3]).unwrap();
-    let mended = set.restarted(|config| config);
+    let whole = fs::read(bot.file()).unwrap();
+    fs::write(bot.file(), &whole[..whole.len() / 3]).unwrap();
+    let mended = bot.restarted(|config| config);
     assert_ne!(mended.certificate, moved.certificate);
-    let unusable = set.service.wait_for_log_event("certificate_unusable", &[]);
+    let unusable = bot.service.wait_for_log_event("certificate_unusable", &[]);
     assert!(unusable.contains("the file is damaged"), "{unusable}");
-    set.assert_answers();
-    assert_eq!(fs::metadata(set.file()).unwrap().permissions().mode() & 0o777, 0o600);
+    bot.assert_answers();
+    assert_eq!(fs::metadata(bot.file()).unwrap().permissions().mode() & 0o777, 0o600);
 
-    let behind_a_proxy = set.restarted(|config| config.set("telegram.webhook", "tls", &toml_string("off")));
+    let behind_a_proxy = bot.restarted(|config| config.set("telegram.webhook", "tls", &toml_string("off")));
     assert_eq!(behind_a_proxy.certificate, None, "which makes Telegram forget the one that it had");
-    set.assert_answers();
+    bot.assert_answers();
     let key = String::from_utf8(whole).unwrap();
     let key = key.lines().nth(1).unwrap();
-    assert!(set.service.log_lines().iter().all(|line| !line.contains(key)), "no key in the log");
+    assert!(bot.service.log_lines().iter().all(|line| !line.contains(key)), "no key in the log");
 }
 
 #[test]
@@ -106,9 +105,9 @@ fn the_certificate_is_uploaded_again_until_telegram_has_it() {
     let api = BotApi::start();
     api.fail_next("setWebhook", 1, Fault::AcceptThenClose);
     api.fail_next("setWebhook", 1, Fault::ServerError(502));
-    let set = Set::start_with(api, |config| config);
-    set.service.wait_for_log_event("webhook_registered", &[]);
-    let uploads = set.api.wait_for_calls("setWebhook", 3);
+    let bot = TlsBot::start_with(api, |config| config);
+    bot.service.wait_for_log_event("webhook_registered", &[]);
+    let uploads = bot.api.wait_for_calls("setWebhook", 3);
     let first = &uploads[0].files["certificate"];
     assert!(
         uploads.iter().all(|call| call.files["certificate"] == *first && call.params == uploads[0].params)
@@ -116,10 +115,10 @@ fn the_certificate_is_uploaded_again_until_telegram_has_it() {
 }
 
 #[test]
-fn who_does_not_speak_tls_gets_nothing() {
-    let set = Set::start(|config| config);
-    let webhook = set.api.webhook();
-    let listen = set.service.listen_address();
+fn plain_http_gets_no_response() {
+    let bot = TlsBot::start(|config| config);
+    let webhook = bot.api.webhook();
+    let listen = bot.service.listen_address();
     let mut plain = http::connect(listen).unwrap();
     plain.write_all(format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", webhook.path()).as_bytes()).unwrap();
     let mut got = Vec::new();
@@ -128,33 +127,33 @@ fn who_does_not_speak_tls_gets_nothing() {
 
     // The server of these tests would not take another's certificate either.
     let other = Webhook { url: webhook.url.replace("bot.example", "other.example"), ..webhook.clone() };
-    let refused = set.api.try_post(listen, Incoming::text(CHAT, "/help"), &other).unwrap_err();
+    let refused = bot.api.try_post(listen, Incoming::text(CHAT, "/help"), &other).unwrap_err();
     assert!(refused.to_string().contains("not valid for name"), "{refused}");
-    let wrong = set.api.update(Incoming::text(CHAT, "/help"));
-    assert_eq!(set.api.post_update_with_secret(listen, &wrong, Some("wrong")), 401);
-    set.assert_answers();
+    let wrong = bot.api.update(Incoming::text(CHAT, "/help"));
+    assert_eq!(bot.api.post_update_with_secret(listen, &wrong, Some("wrong")), 401);
+    bot.assert_answers();
 }
 
 #[test]
-fn who_only_holds_connections_keeps_nobody_out() {
+fn idle_connections_block_nobody() {
     // Of 400, those behind the first 128 and the next would be served after half a minute at the soonest.
     for (tls_mode, beginning) in [("self-signed", b"\x16\x03\x01".as_slice()), ("off", b"POST /tele")] {
-        let set = Set::start(|config| config.set("telegram.webhook", "tls", &toml_string(tls_mode)));
-        let webhook = set.api.webhook();
-        let listen = set.service.listen_address();
+        let bot = TlsBot::start(|config| config.set("telegram.webhook", "tls", &toml_string(tls_mode)));
+        let webhook = bot.api.webhook();
+        let listen = bot.service.listen_address();
         let stream = http::connect(listen).unwrap();
         let mut telegram: Box<dyn Stream> = match &webhook.certificate {
             Some(pem) => Box::new(tls(stream, pem, webhook.host())),
             None => Box::new(stream),
         };
         let mut post = || {
-            let update = set.api.update(Incoming::text(CHAT, "/help"));
+            let update = bot.api.update(Incoming::text(CHAT, "/help"));
             post_over(&mut telegram, &update, &webhook, webhook.secret_token.as_deref()).unwrap()
         };
         assert_eq!(post(), 200);
         let held: Vec<TcpStream> =
             (0..400).map(|which| began(listen, if which % 2 == 0 { beginning } else { b"" })).collect();
-        set.assert_answers();
+        bot.assert_answers();
         assert_eq!(post(), 200, "the connection that showed the secret is still there");
         let open = held.iter().filter(|stream| is_open(stream)).count();
         assert!(open <= 127, "one of 128 places is Telegram's: {open}");
@@ -162,21 +161,21 @@ fn who_only_holds_connections_keeps_nobody_out() {
 }
 
 #[test]
-fn a_port_that_needs_a_right_is_told() {
+fn a_privileged_port_is_reported_with_a_remedy() {
     let free_from = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
     if free_from.trim().parse::<u16>().unwrap() <= 443 {
         require::skip("every port is free here: net.ipv4.ip_unprivileged_port_start");
         return;
     }
     let without_rights = ["setpriv", "--bounding-set", "-net_bind_service", env!("CARGO_BIN_EXE_probewatch")];
-    let mut set = Set::start(|config| {
+    let mut bot = TlsBot::start(|config| {
         let config = config.command(&without_rights);
         config.set("telegram.webhook", "listen", &toml_string("127.0.0.1:443"))
     });
-    set.service.wait_for_line(
+    bot.service.wait_for_line(
         "could not listen on 127.0.0.1:443 for the webhook: ports below 1024 need the capability",
     );
-    assert!(!set.service.wait_for_exit().success());
+    assert!(!bot.service.wait_for_exit().success());
 }
 
 /// A connection over which this came so far.
@@ -197,17 +196,17 @@ impl<S: Read + Write> Stream for S {}
 
 /// OpenSSL is what Telegram looks at certificates with.
 #[test]
-fn openssl_takes_the_certificate() {
+fn openssl_accepts_the_certificate() {
     if !require::openssl_present() {
         return;
     }
     for (host, is_host) in [("bot.example.org", "-verify_hostname"), ("203.0.113.7", "-verify_ip")] {
         let url = toml_string(&format!("https://{host}:8443"));
-        let set = Set::start(|config| config.set("telegram.webhook", "url", &url));
-        let pem = set.service.data_dir().join("trusted.pem");
-        fs::write(&pem, set.api.webhook().certificate.unwrap()).unwrap();
+        let bot = TlsBot::start(|config| config.set("telegram.webhook", "url", &url));
+        let pem = bot.service.data_dir().join("trusted.pem");
+        fs::write(&pem, bot.api.webhook().certificate.unwrap()).unwrap();
         let pem = pem.to_str().unwrap();
-        let listen = set.service.listen_address().to_string();
+        let listen = bot.service.listen_address().to_string();
         let openssl = |arguments: &[&str]| {
             let mut command = Command::new("openssl");
             command.args(arguments);

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use super::other_programs::{Other, Tcpdump};
 use super::traffic::{Pace, Traffic};
 use super::{Live, Verdicts, milliseconds, percentile, print_machine};
-use crate::support::fed::{Fed, address};
 use crate::support::frames::octets;
-use crate::support::home::is_alert;
+use crate::support::testbed::is_alert;
+use crate::support::traffic::{SentProbe, address};
 use crate::support::wait_until;
 
 const PACE: Pace = Pace { a_second: 1_000, burst: 1, seconds: 120 };
@@ -39,9 +39,9 @@ const WANTED: Duration = Duration::from_millis(50);
 /// When something became of the frames of strangers, by the number of the stranger.
 type Moments = BTreeMap<u64, Instant>;
 
-fn stranger(number: u64) -> Fed {
+fn stranger(number: u64) -> SentProbe {
     let [.., x, y] = number.to_be_bytes();
-    Fed {
+    SentProbe {
         source: [0xa4, 0x83, 0xe7, 0xfe, x, y],
         ssid: Some(watched(CHATS.start + (number % CHATS.count() as u64) as i64).into_bytes()),
         signal_dbm: Some(-50),
@@ -66,11 +66,11 @@ pub fn measure() {
     let chats: Vec<i64> = CHATS.collect();
     let Some(mut live) = Live::start(|config| config.chats(&chats)) else { return };
     for chat in CHATS {
-        live.home.say(chat, &format!("/watch \"{}\"", watched(chat)));
-        live.home.api.wait_for_message(|message| message.chat_id == chat);
+        live.testbed.say(chat, &format!("/watch \"{}\"", watched(chat)));
+        live.testbed.api.wait_for_message(|message| message.chat_id == chat);
     }
     let folder = tempfile::tempdir().unwrap();
-    let radio = live.home.radio.name();
+    let radio = live.testbed.radio.name();
     let mut tcpdump = Other::tcpdump(radio, &Tcpdump::Lines, Stdio::piped());
     let mut tshark = Other::tshark(radio, folder.path(), Stdio::piped());
     let outputs = [tcpdump.take_output(), tshark.take_output()];
@@ -79,7 +79,7 @@ pub fn measure() {
     let traffic = Traffic::new(DEVICES, NETWORKS);
     let mut asked = Moments::new();
     let written = thread::scope(|scope| {
-        let radio = &live.home.radio;
+        let radio = &live.testbed.radio;
         let asked = &mut asked;
         let transmit = move |number: u64| {
             if !number.is_multiple_of(WATCHED_EVERY) {
@@ -117,14 +117,14 @@ pub fn measure() {
     verdicts.add(slow < WANTED, format!("99 in 100 alerts within {} ms, 50 wanted", milliseconds(slow)));
     let metrics = live.metrics();
     verdicts.add(metrics.lost() == 0, format!("{} frames lost", metrics.lost()));
-    assert!(live.home.service.terminate().success());
-    live.home.api.assert_clean();
+    assert!(live.testbed.service.terminate().success());
+    live.testbed.api.assert_clean();
     verdicts.end();
 }
 
 /// When the Bot API server got the alert about each stranger.
 fn moments_of_alerts(live: &Live) -> Moments {
-    let sent = live.home.api.sent();
+    let sent = live.testbed.api.sent();
     let alerts = sent.iter().filter(|message| is_alert(message));
     alerts.filter_map(|alert| Some((stranger_in(&alert.plain)?, alert.at))).collect()
 }

@@ -6,8 +6,8 @@ use super::other_programs::{Other, Tcpdump, line_count, output_file};
 use super::traffic::{Pace, Traffic, Written};
 use super::usage::Usage;
 use super::{LOSSES, Live, Metrics, Verdicts, mebibytes, print_machine};
-use crate::support::home::CHAT;
 use crate::support::service::probewatch;
+use crate::support::testbed::CHAT;
 
 const PACE: Pace = Pace { a_second: 20_000, burst: 20, seconds: 30 };
 
@@ -25,10 +25,10 @@ pub fn measure() {
 
 fn round(beside: bool, verdicts: &mut Verdicts) {
     let Some(mut live) = Live::start(|config| config) else { return };
-    live.home.ask("/watch Depot");
+    live.testbed.ask("/watch Depot");
     let folder = tempfile::tempdir().unwrap();
     let tshark_lines = folder.path().join("tshark");
-    let radio = live.home.radio.name().to_owned();
+    let radio = live.testbed.radio.name().to_owned();
     let others = match beside {
         true => vec![
             Other::tcpdump(&radio, &Tcpdump::File, output_file(&folder.path().join("tcpdump"))),
@@ -40,8 +40,9 @@ fn round(beside: bool, verdicts: &mut Verdicts) {
     let before = live.usage();
     let dropped_before = live.interface_counter("rx_dropped");
 
-    let written =
-        std::thread::scope(|scope| scope.spawn(|| PACE.transmit(&traffic, &live.home.radio)).join().unwrap());
+    let written = std::thread::scope(|scope| {
+        scope.spawn(|| PACE.transmit(&traffic, &live.testbed.radio)).join().unwrap()
+    });
     let metrics = live.wait_until_recorded(written.frames);
     let usage = live.usage();
     let dropped = live.interface_counter("rx_dropped") - dropped_before;
@@ -77,7 +78,7 @@ fn judge(
     among: &str,
     verdicts: &mut Verdicts,
 ) {
-    assert!(live.home.service.terminate().success());
+    assert!(live.testbed.service.terminate().success());
     let in_log = probes_in_log(live);
     let losses: Vec<String> = LOSSES
         .into_iter()
@@ -94,12 +95,12 @@ fn judge(
     let is_fast = rate >= 0.99 * PACE.a_second as f64;
     verdicts
         .add(is_fast, format!("{among}: {rate:.0} frames a second were written, {} wanted", PACE.a_second));
-    assert!(live.home.api.sent().iter().all(|message| message.chat_id == CHAT));
+    assert!(live.testbed.api.sent().iter().all(|message| message.chat_id == CHAT));
 }
 
 fn probes_in_log(live: &Live) -> u64 {
     let folder = tempfile::tempdir().unwrap();
-    let (data, events) = (live.home.service.data_dir(), folder.path().join("events.csv"));
+    let (data, events) = (live.testbed.service.data_dir(), folder.path().join("events.csv"));
     let [data, events_path] = [&data, &events].map(|path| path.to_str().unwrap());
     let output = probewatch(&["export", "events", "--format", "csv", "--data-dir", data, "-o", events_path]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -28,7 +28,7 @@ pub fn measure() {
 fn at(pace: Pace, verdicts: &mut Verdicts) {
     let Some(mut live) = Live::start(|config| config) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let radio = live.home.radio.name();
+    let radio = live.testbed.radio.name();
     let others = [
         Other::tcpdump(radio, &Tcpdump::Lines, Stdio::null()),
         Other::tshark(radio, folder.path(), Stdio::null()),
@@ -37,9 +37,9 @@ fn at(pace: Pace, verdicts: &mut Verdicts) {
     let all = || [live.usage(), others[0].usage(), others[1].usage()];
     let (before, written) = thread::scope(|scope| {
         let feed = || {
-            let warm = BEFORE.transmit(&traffic, &live.home.radio);
+            let warm = BEFORE.transmit(&traffic, &live.testbed.radio);
             let before = all();
-            let mut written = pace.transmit(&traffic, &live.home.radio);
+            let mut written = pace.transmit(&traffic, &live.testbed.radio);
             written.frames += warm.frames;
             (before, written)
         };
@@ -72,5 +72,5 @@ fn at(pace: Pace, verdicts: &mut Verdicts) {
         recorded == written.frames,
         format!("{recorded} probes recorded of {} at {} a second", written.frames, pace.a_second),
     );
-    assert!(live.home.service.terminate().success());
+    assert!(live.testbed.service.terminate().success());
 }

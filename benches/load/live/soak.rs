@@ -16,9 +16,9 @@ use super::traffic::{Pace, Traffic, network, source};
 use super::usage::Usage;
 use super::{Live, Verdicts, mebibytes, milliseconds, percentile, print_machine};
 use crate::support::bot_api::Incoming;
-use crate::support::fed::address;
-use crate::support::home::is_alert;
 use crate::support::statistics::{quarters, slope};
+use crate::support::testbed::is_alert;
+use crate::support::traffic::address;
 
 const A_SECOND: u64 = 1_000;
 const DEVICES: u64 = 5_000;
@@ -66,11 +66,11 @@ pub fn measure() {
     let minutes: u64 = env::var(MINUTES).map_or(30, |minutes| minutes.parse().unwrap());
     let Some(mut live) = Live::start(small_log) else { return };
     for (number, chat) in CHATS.iter().enumerate() {
-        live.home.say(*chat, &format!("/watch \"{}\"", network(number as u64 * 100)));
-        live.home.api.wait_for_message(|message| message.chat_id == *chat);
+        live.testbed.say(*chat, &format!("/watch \"{}\"", network(number as u64 * 100)));
+        live.testbed.api.wait_for_message(|message| message.chat_id == *chat);
     }
     let folder = tempfile::tempdir().unwrap();
-    let radio = live.home.radio.name();
+    let radio = live.testbed.radio.name();
     let tcpdump = Other::tcpdump(radio, &Tcpdump::Lines, Stdio::null());
     let tshark = Other::tshark(radio, folder.path(), Stdio::null());
     let traffic = Traffic::new(DEVICES, NETWORKS);
@@ -85,7 +85,7 @@ pub fn measure() {
     let (written, samples, look_ups) = thread::scope(|scope| {
         let asking = scope.spawn(|| look_up(&live, &is_over));
         let sampling = scope.spawn(|| sample_until(&is_over, || sample(&live, &tcpdump, &tshark)));
-        let written = scope.spawn(|| pace.transmit(&traffic, &live.home.radio)).join().unwrap();
+        let written = scope.spawn(|| pace.transmit(&traffic, &live.testbed.radio)).join().unwrap();
         is_over.store(true, Ordering::Relaxed);
         (written, sampling.join().unwrap(), asking.join().unwrap())
     });
@@ -98,7 +98,7 @@ pub fn measure() {
         milliseconds(percentile(&look_ups, 50)),
         milliseconds(percentile(&look_ups, 99)),
         milliseconds(percentile(&look_ups, 100)),
-        live.home.alerts().len(),
+        live.testbed.alerts().len(),
     );
     for other in [tcpdump, tshark] {
         other.wait_until_idle();
@@ -111,8 +111,8 @@ pub fn measure() {
     judge(&samples, &mut verdicts);
     let recorded = metrics.probes();
     verdicts.add(recorded == written.frames, format!("{recorded} probes recorded of {}", written.frames));
-    assert!(live.home.service.terminate().success());
-    live.home.api.assert_clean();
+    assert!(live.testbed.service.terminate().success());
+    live.testbed.api.assert_clean();
     verdicts.end();
 }
 
@@ -125,7 +125,7 @@ fn sample(live: &Live, tcpdump: &Other, tshark: &Other) -> Sample {
         log_bytes: metrics.plain("probewatch_log_bytes"),
         events: metrics.plain("probewatch_events_total"),
         lost: metrics.lost(),
-        requests: live.home.api.calls().len(),
+        requests: live.testbed.api.calls().len(),
     }
 }
 
@@ -161,8 +161,8 @@ fn print_row(minute: usize, sample: &Sample) {
 
 /// Looks devices up by turns until it is over; how long each reply took, in order.
 fn look_up(live: &Live, is_over: &AtomicBool) -> Vec<Duration> {
-    let home = &live.home;
-    let listen = home.service.listen_address();
+    let testbed = &live.testbed;
+    let listen = testbed.service.listen_address();
     let mut times = Vec::new();
     let mut due = Instant::now();
     for number in 0.. {
@@ -171,10 +171,10 @@ fn look_up(live: &Live, is_over: &AtomicBool) -> Vec<Duration> {
         }
         let chat = CHATS[number % CHATS.len()];
         let query = address(source(number as u64 * 7 % DEVICES));
-        let (seen, asked) = (home.api.sent_count(), Instant::now());
-        assert_eq!(home.api.post(listen, Incoming::text(chat, query.as_str())), 200);
+        let (seen, asked) = (testbed.api.sent_count(), Instant::now());
+        assert_eq!(testbed.api.post(listen, Incoming::text(chat, query.as_str())), 200);
         let reply =
-            home.api.wait_for_message_after(seen, |message| message.chat_id == chat && !is_alert(message));
+            testbed.api.wait_for_message_after(seen, |message| message.chat_id == chat && !is_alert(message));
         times.push(reply.at - asked);
         due += LOOK_UP_EVERY;
         thread::sleep(due.saturating_duration_since(Instant::now()));

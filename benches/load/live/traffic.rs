@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::fed::Fed;
 use crate::support::tap_radio::TapRadio;
+use crate::support::traffic::SentProbe;
 
 /// What each device sends by turns: it asks for two networks of its own, else for any.
 const FRAMES_OF_A_DEVICE: u64 = 6;
@@ -24,7 +24,7 @@ impl Traffic {
                 0..NAMED_OF_A_DEVICE => network((device * NAMED_OF_A_DEVICE + turn) % networks),
                 _ => String::new(),
             };
-            let fed = Fed {
+            let fed = SentProbe {
                 source: source(device),
                 ssid: Some(ssid.into_bytes()),
                 signal_dbm: Some(-30 - (number * 7 % 60) as i8),

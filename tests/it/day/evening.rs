@@ -10,11 +10,11 @@ use probewatch::dot11::{MacAddr, Ssid};
 use probewatch::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
 use probewatch::recorder::Settings;
 
-use super::stage::{Frame, MINUTE, Person, Stage};
+use super::scenario::{Frame, MINUTE, Person, Scenario};
 use crate::support::bot_api::Incoming;
-use crate::support::home::Mode;
 use crate::support::recorder::{Running, one_segment, settings};
 use crate::support::service::{Config, Service, probewatch_with_input, toml_string};
+use crate::support::testbed::Mode;
 use crate::support::transcript::Scene;
 use crate::support::wait;
 
@@ -35,7 +35,7 @@ pub fn an_evening(mode: Mode) -> Vec<Scene> {
     let folder = tempfile::tempdir().unwrap();
     let leases = folder.path().join("dhcp.leases");
     fs::write(&leases, format!("1767225600 {VAN} 192.168.1.7 delivery-van *\n")).unwrap();
-    let mut stage = Stage::open(mode, &CHATS, None, subscribe_to_the_limit, |config| {
+    let mut scenario = Scenario::open(mode, &CHATS, None, subscribe_to_the_limit, |config| {
         config
             .chats(&[ANN.id, BOB.id])
             .set("", "time_zone", &toml_string("UTC"))
@@ -44,17 +44,17 @@ pub fn an_evening(mode: Mode) -> Vec<Scene> {
             .set("alerts", "quiet", &hours(-180, 60))
             .set("names", "import", &format!("[{}]", toml_string(leases.to_str().unwrap())))
     });
-    without_an_owner(&mut stage);
-    limits_of_subscriptions(&mut stage);
-    quiet_hours(&mut stage);
-    chats_of_the_configuration(&mut stage);
-    a_long_card(&mut stage);
-    imported_names(&mut stage, &leases);
-    stage.end()
+    without_an_owner(&mut scenario);
+    limits_of_subscriptions(&mut scenario);
+    quiet_hours(&mut scenario);
+    chats_of_the_configuration(&mut scenario);
+    a_long_card(&mut scenario);
+    imported_names(&mut scenario, &leases);
+    scenario.end()
 }
 
 /// A street on which devices are followed.
-fn street(mode: Mode, play: fn(&mut Stage)) -> Vec<Scene> {
+fn street(mode: Mode, play: fn(&mut Scenario)) -> Vec<Scene> {
     let folder = tempfile::tempdir().unwrap();
     let leases = folder.path().join("dhcp.leases");
     let names = [(VAN, "delivery-van"), (LAMP, "kitchen-lamp")];
@@ -69,11 +69,11 @@ fn street(mode: Mode, play: fn(&mut Stage)) -> Vec<Scene> {
             .set("alerts", "silence_minutes", "1")
             .set("names", "import", &format!("[{}]", toml_string(leases.to_str().unwrap())))
     };
-    let mut stage = Stage::open(mode, &CHATS, None, |_| {}, config);
-    stage.wait_for_event(|event| event["name"] == "kitchen-lamp");
-    stage.skip_menus(2);
-    play(&mut stage);
-    stage.end()
+    let mut scenario = Scenario::open(mode, &CHATS, None, |_| {}, config);
+    scenario.wait_for_event(|event| event["name"] == "kitchen-lamp");
+    scenario.skip_menus(2);
+    play(&mut scenario);
+    scenario.end()
 }
 
 pub fn a_followed_device(mode: Mode) -> Vec<Scene> {
@@ -113,14 +113,14 @@ fn hours(from: i64, to: i64) -> String {
     toml_string(&format!("{}-{}", clock(from), clock(to)))
 }
 
-fn without_an_owner(stage: &mut Stage) {
-    stage.scene("Without an owner");
-    stage.happens("the service starts, and its configuration names Ann's chat and Bob's");
-    stage.ask(ANN, "/invite");
+fn without_an_owner(scenario: &mut Scenario) {
+    scenario.scene("Without an owner");
+    scenario.happens("the service starts, and its configuration names Ann's chat and Bob's");
+    scenario.ask(ANN, "/invite");
 }
 
-fn limits_of_subscriptions(stage: &mut Stage) {
-    stage.scene("Limits of subscriptions");
+fn limits_of_subscriptions(scenario: &mut Scenario) {
+    scenario.scene("Limits of subscriptions");
     for text in [
         "/watch \"network 200\"",
         "/watch pattern*",
@@ -129,28 +129,28 @@ fn limits_of_subscriptions(stage: &mut Stage) {
         // What is there already can be changed.
         "/watch \"network 7\" after all",
     ] {
-        stage.ask(BOB, text);
+        scenario.ask(BOB, text);
     }
 }
 
-fn quiet_hours(stage: &mut Stage) {
-    stage.scene("Quiet hours");
-    stage.ask(ANN, "/watch Depot the van is here");
-    stage.wait_for_event(|event| event["type"] == "name" && event["by"] == "lease");
+fn quiet_hours(scenario: &mut Scenario) {
+    scenario.scene("Quiet hours");
+    scenario.ask(ANN, "/watch Depot the van is here");
+    scenario.wait_for_event(|event| event["type"] == "name" && event["by"] == "lease");
     let frames: Vec<Frame> = vec![
-        stage.probe(110 * MINUTE, VAN, "Depot", -61),
-        stage.probe(100 * MINUTE, "00:23:a7:00:05:01", "Depot", -62),
-        stage.probe(90 * MINUTE, VAN, "Depot", -63),
+        scenario.probe(110 * MINUTE, VAN, "Depot", -61),
+        scenario.probe(100 * MINUTE, "00:23:a7:00:05:01", "Depot", -62),
+        scenario.probe(90 * MINUTE, VAN, "Depot", -63),
     ];
-    stage.record(frames);
-    stage.happens("two devices ask for Depot, one of them twice");
+    scenario.record(frames);
+    scenario.happens("two devices ask for Depot, one of them twice");
     let at_the_terminal = |service: &Service| {
         let config = service.config_path();
         let lines = "/watch Garage at night\n/follow 00:23:a7:00:08:01\n/ignore 00:23:a7:00:08:02\n";
         let output = probewatch_with_input(&["chat", "-c", config.to_str().unwrap()], lines.as_bytes());
         assert!(output.status.success(), "{output:?}");
     };
-    stage.restart(
+    scenario.restart(
         "the quiet hours end; meanwhile somebody watches, follows and ignores at the terminal, and the \
          configuration makes Ann the owner",
         2,
@@ -166,82 +166,83 @@ fn quiet_hours(stage: &mut Stage) {
     );
 }
 
-fn chats_of_the_configuration(stage: &mut Stage) {
-    stage.scene("Chats of the configuration");
-    let list = stage.ask(ANN, "/chats");
+fn chats_of_the_configuration(scenario: &mut Scenario) {
+    scenario.scene("Chats of the configuration");
+    let list = scenario.ask(ANN, "/chats");
     let invented = |data: &str| Incoming::press(&list, data);
     let words = " presses a button that was never there, to remove Bob";
-    stage.does(ANN, words, invented("access:remove:2002"));
-    stage.ask(BOB, "/invite");
-    let bobs = stage.ask(BOB, "/unmute");
+    scenario.does(ANN, words, invented("access:remove:2002"));
+    scenario.ask(BOB, "/invite");
+    let bobs = scenario.ask(BOB, "/unmute");
     let words = " presses a button that was never there, to see the chats";
-    stage.does(BOB, words, Incoming::press(&bobs, "access:list"));
-    stage.ask(ANN, "/watches");
-    stage.ask(ANN, "/unwatch Garage");
+    scenario.does(BOB, words, Incoming::press(&bobs, "access:list"));
+    scenario.ask(ANN, "/watches");
+    scenario.ask(ANN, "/unwatch Garage");
 }
 
-fn a_long_card(stage: &mut Stage) {
-    stage.scene("A long card");
-    stage.ask(ANN, VAN);
+fn a_long_card(scenario: &mut Scenario) {
+    scenario.scene("A long card");
+    scenario.ask(ANN, VAN);
     let mut frames = vec![
-        stage.probe(3 * 60 * MINUTE, LAMP, "", -50),
-        stage.probe(3 * 60 * MINUTE, "00:23:a7:00:0b:05", "Lights", -50),
+        scenario.probe(3 * 60 * MINUTE, LAMP, "", -50),
+        scenario.probe(3 * 60 * MINUTE, "00:23:a7:00:0b:05", "Lights", -50),
     ];
     // More than are told apart of one address, and more than a message has room for.
     for number in 0..300 {
         let ssid = format!("one of so many networks {number:08}");
-        frames.push(stage.probe(4 * 60 * MINUTE - number, "00:23:a7:00:0c:01", &ssid, -55));
+        frames.push(scenario.probe(4 * 60 * MINUTE - number, "00:23:a7:00:0c:01", &ssid, -55));
     }
-    stage.hears("a lamp, a bulb, and a device that tries every network there is", frames);
-    stage.ask(ANN, "00:23:a7:00:0c:01");
+    scenario.hears("a lamp, a bulb, and a device that tries every network there is", frames);
+    scenario.ask(ANN, "00:23:a7:00:0c:01");
 }
 
-fn imported_names(stage: &mut Stage, leases: &Path) {
-    stage.scene("Imported names");
+fn imported_names(scenario: &mut Scenario, leases: &Path) {
+    scenario.scene("Imported names");
     // Twenty-two bulbs have one name.
     let mut names = fs::read_to_string(leases).unwrap();
     names.push_str(&format!("1767225600 {LAMP} 192.168.1.8 kitchen-lamp *\n"));
     (0..22).for_each(|number| names.push_str(&format!("00:23:a7:00:0b:{number:02x} Smart bulb\n")));
     fs::write(leases, names).unwrap();
-    stage.wait_long_for_event(LOOK_AT_FILES, |event| event["name"] == "kitchen-lamp");
-    stage.happens("the router has leased an address to the lamp, and names twenty-two bulbs");
-    stage.ask(ANN, "kitchen-lamp");
-    stage.ask(ANN, "smart bulb");
-    stage.ask(ANN, &format!("/name {LAMP} Lamp over the table"));
-    stage.ask(ANN, LAMP);
-    stage.ask(ANN, &format!("/unname {LAMP}"));
-    stage.ask(ANN, &format!("/unname {LAMP}"));
+    scenario.wait_long_for_event(LOOK_AT_FILES, |event| event["name"] == "kitchen-lamp");
+    scenario.happens("the router has leased an address to the lamp, and names twenty-two bulbs");
+    scenario.ask(ANN, "kitchen-lamp");
+    scenario.ask(ANN, "smart bulb");
+    scenario.ask(ANN, &format!("/name {LAMP} Lamp over the table"));
+    scenario.ask(ANN, LAMP);
+    scenario.ask(ANN, &format!("/unname {LAMP}"));
+    scenario.ask(ANN, &format!("/unname {LAMP}"));
 }
 
-fn a_followed_device_leaves(stage: &mut Stage) {
-    stage.scene("A followed device leaves");
-    stage.ask(ANN, "/watch Depot the van is here");
-    let frames = vec![stage.probe_at_this_moment(VAN, "", -60), stage.probe_at_this_moment(LAMP, "", -50)];
-    stage.hears("the van and the lamp", frames);
-    stage.ask(ANN, "/follow delivery-van 1");
-    let calls = stage.api.calls().len();
-    stage.hears_until(SILENCE, LAMP, |event| event["type"] == "left");
-    stage.settle();
-    stage.wait_until_told(&[ANN.id], calls, 1);
-    stage.happens("the lamp is heard now and then, and for a minute the van is not");
-    let frame = stage.probe_at_this_moment(VAN, "Depot", -60);
-    stage.hears("the van is back and asks for Depot", vec![frame]);
+fn a_followed_device_leaves(scenario: &mut Scenario) {
+    scenario.scene("A followed device leaves");
+    scenario.ask(ANN, "/watch Depot the van is here");
+    let frames =
+        vec![scenario.probe_at_this_moment(VAN, "", -60), scenario.probe_at_this_moment(LAMP, "", -50)];
+    scenario.hears("the van and the lamp", frames);
+    scenario.ask(ANN, "/follow delivery-van 1");
+    let calls = scenario.api.calls().len();
+    scenario.hears_until(SILENCE, LAMP, |event| event["type"] == "left");
+    scenario.settle();
+    scenario.wait_until_told(&[ANN.id], calls, 1);
+    scenario.happens("the lamp is heard now and then, and for a minute the van is not");
+    let frame = scenario.probe_at_this_moment(VAN, "Depot", -60);
+    scenario.hears("the van is back and asks for Depot", vec![frame]);
 }
 
-fn a_silent_source(stage: &mut Stage) {
-    stage.scene("A silent source");
-    let frame = stage.probe_at_this_moment(LAMP, "", -50);
-    stage.hears("the lamp", vec![frame]);
-    stage.ask(ANN, "/follow kitchen-lamp 1");
-    let calls = stage.api.calls().len();
-    stage.wait_long_until_told(SILENCE, &[BOB.id], calls, 1);
-    stage.wait_long_until_told(SILENCE, &[ANN.id], calls, 2);
-    stage.happens_in_any_order("a minute without a frame, of the lamp or anything else");
-    let calls = stage.api.calls().len();
-    let frame = stage.probe_at_this_moment(LAMP, "", -50);
-    stage.record(vec![frame]);
-    stage.settle();
-    stage.wait_until_told(&[BOB.id], calls, 1);
-    stage.wait_until_told(&[ANN.id], calls, 2);
-    stage.happens_in_any_order("the lamp is heard again");
+fn a_silent_source(scenario: &mut Scenario) {
+    scenario.scene("A silent source");
+    let frame = scenario.probe_at_this_moment(LAMP, "", -50);
+    scenario.hears("the lamp", vec![frame]);
+    scenario.ask(ANN, "/follow kitchen-lamp 1");
+    let calls = scenario.api.calls().len();
+    scenario.wait_long_until_told(SILENCE, &[BOB.id], calls, 1);
+    scenario.wait_long_until_told(SILENCE, &[ANN.id], calls, 2);
+    scenario.happens_in_any_order("a minute without a frame, of the lamp or anything else");
+    let calls = scenario.api.calls().len();
+    let frame = scenario.probe_at_this_moment(LAMP, "", -50);
+    scenario.record(vec![frame]);
+    scenario.settle();
+    scenario.wait_until_told(&[BOB.id], calls, 1);
+    scenario.wait_until_told(&[ANN.id], calls, 2);
+    scenario.happens_in_any_order("the lamp is heard again");
 }

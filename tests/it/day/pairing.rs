@@ -11,9 +11,9 @@ use probewatch::recorder::Settings;
 
 use super::{assert_scenes, code_in};
 use crate::support::bot_api::{Incoming, SentMessage};
-use crate::support::home::{CHAT, Home, Mode};
 use crate::support::recorder::{Running, events, fold, one_segment, settings};
 use crate::support::service::{Config, toml_string};
+use crate::support::testbed::{CHAT, Mode, Testbed};
 use crate::support::transcript::{Scene, masked};
 use crate::support::wait;
 
@@ -23,20 +23,20 @@ const VAN: &str = "00:23:a7:19:5c:02";
 const OTHER_VAN: &str = "00:23:a7:19:5c:03";
 
 /// Strangers all come with the code at the same moment, in every round other ones; who was let in.
-fn race(home: &Home, code: &str, round: i64) -> i64 {
+fn race(testbed: &Testbed, code: &str, round: i64) -> i64 {
     let strangers = 5000 + 100 * round..5008 + 100 * round;
-    let seen = home.api.sent().len();
+    let seen = testbed.api.sent().len();
     let start = Barrier::new(strangers.clone().count());
     thread::scope(|scope| {
         for chat in strangers {
             let start = &start;
             scope.spawn(move || {
                 start.wait();
-                home.bring(Incoming::text(chat, format!("/start {code}")));
+                testbed.bring(Incoming::text(chat, format!("/start {code}")));
             });
         }
     });
-    let answered = home.api.sent_after(seen);
+    let answered = testbed.api.sent_after(seen);
     let is_stranger = |message: &&SentMessage| message.plain.starts_with("This bot is private.");
     let let_in: Vec<i64> =
         answered.iter().filter(|message| !is_stranger(message)).map(|message| message.chat_id).collect();
@@ -46,39 +46,39 @@ fn race(home: &Home, code: &str, round: i64) -> i64 {
 
 #[test]
 fn a_code_lets_in_one_of_many_chats_at_once() {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config.chats(&[])) else { return };
-    let code = code_in(&home.service.wait_for_log_event("ownership_offered", &[]));
-    let owner = race(&home, &code, 0);
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.chats(&[])) else { return };
+    let code = code_in(&testbed.service.wait_for_log_event("ownership_offered", &[]));
+    let owner = race(&testbed, &code, 0);
     let mut let_in = vec![ChatId(owner)];
     for round in 1..6 {
-        let invitation = home.bring_and_wait(owner, Incoming::text(owner, "/invite"));
-        let_in.push(ChatId(race(&home, &code_in(&invitation.plain), round)));
+        let invitation = testbed.bring_and_wait(owner, Incoming::text(owner, "/invite"));
+        let_in.push(ChatId(race(&testbed, &code_in(&invitation.plain), round)));
     }
-    assert!(home.service.terminate().success());
-    let state = fold(&events(&home.service.data_dir()));
+    assert!(testbed.service.terminate().success());
+    let state = fold(&events(&testbed.service.data_dir()));
     let paired: Vec<_> = state.chats().paired().map(|(chat, pairing)| (chat, pairing.role)).collect();
     let expected = let_in.iter().map(|chat| match chat.0 == owner {
         true => (*chat, Role::Owner),
         false => (*chat, Role::Member),
     });
     assert_eq!(paired, expected.collect::<Vec<_>>());
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }
 
 #[test]
 fn a_code_lets_in_the_first_of_many_chats() {
-    let Some(mut home) = Home::start(Mode::Polling, |config| config.chats(&[])) else { return };
-    let code = code_in(&home.service.wait_for_log_event("ownership_offered", &[]));
+    let Some(mut testbed) = Testbed::start(Mode::Polling, |config| config.chats(&[])) else { return };
+    let code = code_in(&testbed.service.wait_for_log_event("ownership_offered", &[]));
     for chat in 3000..3020 {
-        home.api.push(Incoming::text(chat, format!("/start {code}")));
+        testbed.api.push(Incoming::text(chat, format!("/start {code}")));
     }
-    let first = home.api.wait_for_message(|message| message.plain.contains("You now own this bot"));
+    let first = testbed.api.wait_for_message(|message| message.plain.contains("You now own this bot"));
     assert_eq!(first.chat_id, 3000);
     // For the others it is a /start as any other.
-    let told = home.api.wait_for_message(|message| message.chat_id == 3001);
+    let told = testbed.api.wait_for_message(|message| message.chat_id == 3001);
     assert!(told.plain.starts_with("This bot is private."), "{}", told.plain);
-    assert!(home.service.terminate().success());
-    home.api.assert_clean();
+    assert!(testbed.service.terminate().success());
+    testbed.api.assert_clean();
 }
 
 /// As many chats are paired as may be.
@@ -108,32 +108,35 @@ fn the_number_of_chats_is_limited() {
         let config = config.chats(&[]).set("telegram", "owners", &format!("[{CHAT}]"));
         config.set("", "data_dir", &toml_string(data_dir.to_str().unwrap()))
     };
-    let Some(home) = Home::start(Mode::Webhook, change) else { return };
-    assert_scenes("pairing", &[Scene { title: "Too many chats", text: masked(&home.ask("/invite").plain) }]);
+    let Some(testbed) = Testbed::start(Mode::Webhook, change) else { return };
+    assert_scenes(
+        "pairing",
+        &[Scene { title: "Too many chats", text: masked(&testbed.ask("/invite").plain) }],
+    );
     // All of them can be removed, by as many buttons as there may be.
-    assert_eq!(home.ask("/chats").buttons().len(), 50);
-    home.api.assert_clean();
+    assert_eq!(testbed.ask("/chats").buttons().len(), 50);
+    testbed.api.assert_clean();
 }
 
 /// Lets a chat in.
-fn let_in(home: &Home, chat: i64) {
-    let invitation = home.ask("/invite");
-    home.bring_and_wait(chat, Incoming::text(chat, format!("/start {}", code_in(&invitation.plain))));
+fn let_in(testbed: &Testbed, chat: i64) {
+    let invitation = testbed.ask("/invite");
+    testbed.bring_and_wait(chat, Incoming::text(chat, format!("/start {}", code_in(&invitation.plain))));
 }
 
-fn ask(home: &Home, chat: i64, text: &str) -> String {
-    home.bring_and_wait(chat, Incoming::text(chat, text)).plain
+fn ask(testbed: &Testbed, chat: i64, text: &str) -> String {
+    testbed.bring_and_wait(chat, Incoming::text(chat, text)).plain
 }
 
 #[test]
 fn a_removed_chat_that_is_invited_again_starts_anew() {
     let change = |config: Config| config.chats(&[]).set("telegram", "owners", &format!("[{CHAT}]"));
-    let Some(mut home) = Home::start(Mode::Webhook, change) else { return };
-    let_in(&home, BOB);
-    let fresh = ask(&home, BOB, "/watches");
-    ask(&home, BOB, "/watch Depot");
-    home.transmit(VAN, "Depot");
-    assert_eq!(home.wait_for_alert(1).chat_id, BOB);
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, change) else { return };
+    let_in(&testbed, BOB);
+    let fresh = ask(&testbed, BOB, "/watches");
+    ask(&testbed, BOB, "/watch Depot");
+    testbed.transmit(VAN, "Depot");
+    assert_eq!(testbed.wait_for_alert(1).chat_id, BOB);
     let wishes = [
         "/watch Dep*t",
         "/watch Garage*",
@@ -142,36 +145,36 @@ fn a_removed_chat_that_is_invited_again_starts_anew() {
         "/mute 2h",
     ];
     for wish in wishes {
-        ask(&home, BOB, wish);
+        ask(&testbed, BOB, wish);
     }
-    assert_ne!(ask(&home, BOB, "/watches"), fresh);
+    assert_ne!(ask(&testbed, BOB, "/watches"), fresh);
     // Something is kept back, and is never told.
-    home.transmit(OTHER_VAN, "Garage 7");
-    home.ask_until(OTHER_VAN, "Garage 7");
+    testbed.transmit(OTHER_VAN, "Garage 7");
+    testbed.ask_until(OTHER_VAN, "Garage 7");
 
-    let list = home.ask("/chats");
-    home.bring(Incoming::press(&list, format!("access:remove:{BOB}")));
-    home.kill_and_restart();
-    let_in(&home, BOB);
-    assert_eq!(ask(&home, BOB, "/watches"), fresh);
-    let before = home.api.sent().len();
-    home.transmit(VAN, "Depot");
-    home.transmit(OTHER_VAN, "Garage 8");
-    home.ask_until(OTHER_VAN, "Garage 8");
-    let told = home.api.sent_after(before);
+    let list = testbed.ask("/chats");
+    testbed.bring(Incoming::press(&list, format!("access:remove:{BOB}")));
+    testbed.kill_and_restart();
+    let_in(&testbed, BOB);
+    assert_eq!(ask(&testbed, BOB, "/watches"), fresh);
+    let before = testbed.api.sent().len();
+    testbed.transmit(VAN, "Depot");
+    testbed.transmit(OTHER_VAN, "Garage 8");
+    testbed.ask_until(OTHER_VAN, "Garage 8");
+    let told = testbed.api.sent_after(before);
     assert!(told.iter().all(|message| message.chat_id == CHAT), "{told:?}");
     // Neither mute nor ignoring nor cool-down holds for what it watches now.
-    ask(&home, BOB, "/watch Depot");
-    home.transmit(VAN, "Depot");
-    assert_eq!(home.wait_for_alert(2).chat_id, BOB);
+    ask(&testbed, BOB, "/watch Depot");
+    testbed.transmit(VAN, "Depot");
+    assert_eq!(testbed.wait_for_alert(2).chat_id, BOB);
     // Whoever comes for the first time is no better off.
-    let_in(&home, CAROL);
-    assert_eq!(ask(&home, CAROL, "/watches"), fresh);
-    assert!(home.service.terminate().success());
-    let state = fold(&events(&home.service.data_dir()));
+    let_in(&testbed, CAROL);
+    assert_eq!(ask(&testbed, CAROL, "/watches"), fresh);
+    assert!(testbed.service.terminate().success());
+    let state = fold(&events(&testbed.service.data_dir()));
     let bob = ChatId(BOB);
     assert_eq!(state.watches().len(), 1);
     assert!(state.follows().is_empty() && state.mutes().get(bob).is_none());
     assert_eq!(state.mutes().all_ignored().count(), 0);
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }

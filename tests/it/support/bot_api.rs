@@ -5,12 +5,12 @@
 //! drop fails the test with it. Faults can be scripted:
 //! refusals, silence, cut connections, a server that is down and comes back on the same port.
 
+mod calls;
 mod certificate;
 mod html;
 mod limits;
 mod methods;
 mod schema;
-mod seen;
 mod server;
 mod updates;
 
@@ -22,11 +22,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use calls::{Call, Fault, Outcome, SentMessage, UploadedFile, Webhook};
 pub use certificate::tls;
 pub use limits::utf16_length;
 pub use methods::png_size;
 pub use schema::schema;
-pub use seen::{Call, Fault, Outcome, SentMessage, UploadedFile, Webhook};
 pub use updates::Incoming;
 
 use super::wait::Wait;

@@ -146,7 +146,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 }
 
 #[test]
-fn a_page_that_is_not_in_order_is_refused() {
+fn malformed_pages_are_refused() {
     let head = "# HELP a_total A.\n# TYPE a_total counter\n";
     let page = Exposition::parse(&format!("{head}a_total{{l=\"\\\"\\\\\\n,}}\"}} 3\n")).unwrap();
     assert_eq!(page.value("a_total", &[("l", "\"\\\n,}")]), 3.0);

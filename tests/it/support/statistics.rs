@@ -23,7 +23,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 #[test]
-fn a_line_has_its_slope_and_its_quarters() {
+fn a_line_has_the_expected_slope_and_quarters() {
     let line: Vec<f64> = (0..40).map(|at| 100.0 + 3.0 * f64::from(at)).collect();
     assert!((slope(&line) - 3.0).abs() < 1e-9);
     assert_eq!(quarters(&line), (113.5, 203.5));

@@ -1,6 +1,6 @@
-//! Promise: an answer that takes long shows that it is being made, in a line that is gone when it comes, and
-//! holds up no other chat; a button that was pressed does not wait for it. The bot runs in the test's process,
-//! where the test says how long an answer takes.
+//! A reply that takes long shows its progress in a message that is deleted when the reply comes. It delays no other
+//! chat, and a pressed button is answered before. The bot runs in the test's process, where the test decides how long a
+//! reply takes.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -87,7 +87,7 @@ impl Bot {
 }
 
 #[test]
-fn long_work_is_shown_and_the_line_is_gone_when_it_ends() {
+fn progress_is_shown_while_a_reply_takes_long() {
     // What /status asks of the sensors waits for the test, and no longer than that: whoever asks.
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
@@ -124,7 +124,7 @@ fn long_work_is_shown_and_the_line_is_gone_when_it_ends() {
 }
 
 #[test]
-fn a_pressed_button_does_not_wait_for_what_takes_long() {
+fn a_press_is_answered_before_its_work_is_done() {
     let disk = HeldDisk::default();
     let bot = Bot::start(Some(Arc::new(disk.clone())), Vec::new);
     let asked_for = RequestedSsid::Named("Depot".into());
@@ -166,7 +166,7 @@ fn a_pressed_button_does_not_wait_for_what_takes_long() {
 }
 
 #[test]
-fn a_reading_that_takes_long_holds_up_no_other_chats() {
+fn reading_the_log_delays_no_other_chat() {
     let disk = HeldDisk::default();
     let bot = Bot::start(Some(Arc::new(disk.clone())), Vec::new);
     let asked_for = RequestedSsid::Named("Depot".into());

@@ -64,7 +64,7 @@ fn a_restart_has_the_same_folder_and_a_fresh_log() {
 }
 
 #[test]
-fn a_service_that_is_asked_to_stop_stops() {
+fn terminate_stops_the_service() {
     let api = BotApi::start();
     let mut service = Service::start(script(&api));
     service.wait_for_line("args");
@@ -73,7 +73,7 @@ fn a_service_that_is_asked_to_stop_stops() {
 }
 
 #[test]
-fn the_configuration_is_what_was_asked_for() {
+fn the_configuration_file_has_the_given_keys() {
     let api = BotApi::start();
     let config = Config::new(&api)
         .sources(&["mon0", "/tmp/a \"b\".pcap"])
@@ -118,7 +118,7 @@ key = true
 }
 
 #[test]
-fn a_one_shot_command_runs_to_its_end() {
+fn a_command_runs_to_its_end() {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "cat; echo e >&2; exit 4"]);
     let input = "x".repeat(1 << 20);

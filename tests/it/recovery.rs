@@ -1,5 +1,4 @@
-//! Promise: recording goes on behind damage in the log, which is counted, and whatever happens to sled, it is
-//! made anew.
+//! Recording goes on after damage in the log, which is counted. Whatever happens to sled, it is rebuilt.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +27,7 @@ fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBu
 }
 
 #[test]
-fn recording_goes_on_behind_a_cut() {
+fn recording_continues_after_a_truncated_line() {
     let folder = tempfile::tempdir().unwrap();
     let (all, bytes, segment) = small_log(folder.path());
     fs::write(&segment, &bytes[..bytes.len() - 7]).unwrap();
@@ -47,7 +46,7 @@ fn recording_goes_on_behind_a_cut() {
 }
 
 #[test]
-fn a_damaged_line_is_counted_and_set_aside() {
+fn a_damaged_line_is_counted_and_quarantined() {
     let folder = tempfile::tempdir().unwrap();
     let (all, mut bytes, segment) = small_log(folder.path());
     let third = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 20;
@@ -64,7 +63,7 @@ fn a_damaged_line_is_counted_and_set_aside() {
 }
 
 #[test]
-fn mending_works_on_a_real_disk() {
+fn repair_works_on_a_real_disk() {
     let folder = tempfile::tempdir().unwrap();
     record_many_segments(folder.path());
     let events_folder = folder.path().join("events");
@@ -125,7 +124,7 @@ fn full_segments_are_sealed_and_read_as_before() {
 }
 
 #[test]
-fn a_damaged_sled_is_made_anew() {
+fn a_damaged_sled_is_rebuilt() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good");
     let running = Running::start(settings(&good));
@@ -171,7 +170,7 @@ fn a_damaged_sled_is_made_anew() {
 }
 
 #[test]
-fn a_store_that_another_process_has_is_an_error_that_names_it() {
+fn a_store_in_use_is_reported_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(settings(folder.path()));
     running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
@@ -188,7 +187,7 @@ fn a_store_that_another_process_has_is_an_error_that_names_it() {
 }
 
 #[test]
-fn an_end_of_the_log_that_is_gone_is_told_and_its_offsets_are_not_given_again() {
+fn a_lost_end_of_the_log_is_reported_and_its_offsets_are_not_reused() {
     let folder = tempfile::tempdir().unwrap();
     let (all, bytes, segment) = small_log(folder.path());
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
@@ -210,7 +209,7 @@ fn an_end_of_the_log_that_is_gone_is_told_and_its_offsets_are_not_given_again() 
 }
 
 #[test]
-fn damage_on_both_sides_of_a_snapshot_is_mended_and_all_agree() {
+fn damage_around_a_snapshot_is_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });

@@ -1,5 +1,5 @@
-//! Promise: what a chat wishes to be told of, it says in the chat, undoes there, and reads there as a whole; what
-//! was wished at the terminal holds for all chats and is undone at the terminal.
+//! A chat sets, undoes and lists its alert preferences in the chat. Those set at the terminal apply to all chats and
+//! are undone at the terminal.
 
 use std::path::Path;
 
@@ -26,12 +26,12 @@ fn asks(source: MacAddr, ssid: &str, micros: i64) -> Probe {
 }
 
 /// A chat over a recorder in this process.
-struct Talk {
+struct Conversation {
     running: Running,
     chat: Chat,
 }
 
-impl Talk {
+impl Conversation {
     fn new(folder: &Path) -> Self {
         let running = Running::start(settings(folder));
         let chat = Chat::new(running.handle.clone(), ZONE, Vec::new);
@@ -94,11 +94,11 @@ impl Talk {
 
 /// Everything that is said about watching, read as a whole.
 #[test]
-fn wishes_are_answered_in_words() {
+fn changes_of_preferences_are_confirmed() {
     let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
-    talk.hear(VAN, "Depot");
-    talk.hear("da:a1:19:00:00:01", "Depot");
+    let conversation = Conversation::new(folder.path());
+    conversation.hear(VAN, "Depot");
+    conversation.hear("da:a1:19:00:00:01", "Depot");
     let messages = [
         "/watch Depot* vans",
         "/watch \"Depot*\"",
@@ -125,7 +125,8 @@ fn wishes_are_answered_in_words() {
         "/mute 2h",
         "/unmute",
     ];
-    let said: Vec<String> = messages.iter().map(|text| format!("> {text}\n{}\n", talk.say(text))).collect();
+    let said: Vec<String> =
+        messages.iter().map(|text| format!("> {text}\n{}\n", conversation.say(text))).collect();
     insta::with_settings!({filters => vec![
         (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "since [time]"),
         (r"last heard \d+ days ago", "last heard [days] ago"),
@@ -133,113 +134,117 @@ fn wishes_are_answered_in_words() {
     ]}, {
         insta::assert_snapshot!(said.join("\n"));
     });
-    talk.running.stop();
+    conversation.running.stop();
 }
 
 #[test]
-fn buttons_under_an_alert_do_what_they_say() {
+fn buttons_of_an_alert_act() {
     let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
-    talk.say("/watch Depot*");
-    let alert = talk.alert_of("Depot 7");
+    let conversation = Conversation::new(folder.path());
+    conversation.say("/watch Depot*");
+    let alert = conversation.alert_of("Depot 7");
     insta::assert_snapshot!(alert.text);
     let labels: Vec<&str> = alert.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
     assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
-    let said: Vec<String> = alert.buttons.iter().flatten().map(|button| talk.press(&button.data)).collect();
+    let said: Vec<String> =
+        alert.buttons.iter().flatten().map(|button| conversation.press(&button.data)).collect();
     assert!(said[0].starts_with("🔕 Muted until"), "{said:?}");
     assert!(said[1].starts_with(&format!("✏️ Reply with a name for {VAN}.")), "{said:?}");
     assert!(said[2].starts_with(&format!("🙈 No more alerts about {VAN}.")), "{said:?}");
     assert_eq!(said[3], "👁 No longer watching for Depot*.");
-    assert_eq!(talk.press(&alert.buttons[1][1].data), "That is no longer watched.");
-    assert!(talk.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
-    assert_eq!(talk.press("frobnicate"), "This button is too old. Send the command again for a new one.");
-    talk.running.stop();
+    assert_eq!(conversation.press(&alert.buttons[1][1].data), "That is no longer watched.");
+    assert!(conversation.press("follow:0023a7195c02").starts_with(&format!("🚶 Following {VAN}:")));
+    assert_eq!(
+        conversation.press("frobnicate"),
+        "This button is too old. Send the command again for a new one."
+    );
+    conversation.running.stop();
 }
 
 #[test]
-fn what_was_set_at_the_terminal_is_undone_there() {
+fn settings_of_the_terminal_are_undone_at_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
-    let at_the_terminal = |text: &str| talk.say_in(ChatId::TERMINAL, text);
+    let conversation = Conversation::new(folder.path());
+    let at_the_terminal = |text: &str| conversation.say_in(ChatId::TERMINAL, text);
     let all = ["/watch Depot*", "/watch \"Depot 7\"", &format!("/follow {VAN}"), &format!("/ignore {VAN}")];
     all[..2].iter().for_each(|text| drop(at_the_terminal(text)));
-    let alert = talk.alert_of("Depot 7");
+    let alert = conversation.alert_of("Depot 7");
     all[2..].iter().for_each(|text| drop(at_the_terminal(text)));
     let undone =
         ["/unwatch Depot 7", "/unwatch Depot*", "/unfollow 00:23:a7:19:5c:02", "/unignore 00:23:a7:19:5c:02"];
     let mut said = Vec::new();
     // What is not the chat's own stays.
-    said.extend(undone.map(|text| format!("> {text}\n{}\n", talk.say(text))));
+    said.extend(undone.map(|text| format!("> {text}\n{}\n", conversation.say(text))));
     let button = alert.buttons.iter().flatten().last().unwrap().data.clone();
-    assert_eq!(talk.press(&button), talk.say("/unwatch Depot 7"), "buttons alike");
+    assert_eq!(conversation.press(&button), conversation.say("/unwatch Depot 7"), "buttons alike");
     {
-        let state = talk.running.handle.state();
+        let state = conversation.running.handle.state();
         assert_eq!((state.watches().len(), state.follows().count(ChatId::TERMINAL)), (2, 1));
         assert_eq!(state.mutes().all_ignored().count(), 1);
     }
     // What is both, is the terminal's alone afterwards, and says so.
-    all.iter().for_each(|text| drop(talk.say(text)));
-    said.extend(undone.map(|text| format!("> {text}\n{}\n", talk.say(text))));
+    all.iter().for_each(|text| drop(conversation.say(text)));
+    said.extend(undone.map(|text| format!("> {text}\n{}\n", conversation.say(text))));
     {
-        let state = talk.running.handle.state();
+        let state = conversation.running.handle.state();
         assert!(state.watches().iter().all(|(_, by, _)| by == ChatId::TERMINAL));
         assert_eq!((state.follows().count(OWNER), state.follows().count(ChatId::TERMINAL)), (0, 1));
     }
     // The chat's own pattern goes on just so.
     undone.iter().for_each(|text| drop(at_the_terminal(text)));
-    ["/watch Depot*", "/watch \"Depot 7\""].iter().for_each(|text| drop(talk.say(text)));
-    said.extend(["/unwatch Depot 7"; 2].map(|text| format!("> {text}\n{}\n", talk.say(text))));
+    ["/watch Depot*", "/watch \"Depot 7\""].iter().for_each(|text| drop(conversation.say(text)));
+    said.extend(["/unwatch Depot 7"; 2].map(|text| format!("> {text}\n{}\n", conversation.say(text))));
     insta::assert_snapshot!(said.join("\n"));
-    talk.running.stop();
+    conversation.running.stop();
 }
 
 #[test]
-fn a_chat_learns_nothing_of_what_others_watch() {
+fn a_chat_does_not_see_watches_of_others() {
     let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
+    let conversation = Conversation::new(folder.path());
     for ssid in ["Attic", "Cellar", "Depot 7", "Garage"] {
-        talk.hear(VAN, ssid);
+        conversation.hear(VAN, ssid);
     }
-    talk.say("/watch Attic");
-    talk.say("/watch Depot*");
-    talk.say_in(OTHER, "/watch Cellar");
-    talk.say_in(ChatId::TERMINAL, "/watch Gar*");
-    assert_eq!(talk.watched_in_table(OWNER), ["Attic", "Depot 7", "Garage"]);
-    assert_eq!(talk.watched_in_table(OTHER), ["Cellar", "Garage"]);
+    conversation.say("/watch Attic");
+    conversation.say("/watch Depot*");
+    conversation.say_in(OTHER, "/watch Cellar");
+    conversation.say_in(ChatId::TERMINAL, "/watch Gar*");
+    assert_eq!(conversation.watched_in_table(OWNER), ["Attic", "Depot 7", "Garage"]);
+    assert_eq!(conversation.watched_in_table(OTHER), ["Cellar", "Garage"]);
     // The list has the same marks.
     let marked = |text: &str| text.lines().filter(|line| line.contains(". 👁 ")).count();
-    let list = talk.say_in(OTHER, "/networks");
+    let list = conversation.say_in(OTHER, "/networks");
     assert!(list.contains("👁 Cellar") && list.contains("👁 Garage") && marked(&list) == 2, "{list}");
     // A press sets one more there, and says so.
-    let list = talk.ask_in(OWNER, "/networks");
+    let list = conversation.ask_in(OWNER, "/networks");
     assert_eq!(marked(&list.text.to_string()), 3);
     let button = &list.buttons[0];
     let [button] = button.as_slice() else { panic!("{button:?}") };
-    let PressReply::NotifyAndEdit(told, list) = talk.pressed(&button.data) else { panic!("no list") };
+    let PressReply::NotifyAndEdit(told, list) = conversation.pressed(&button.data) else { panic!("no list") };
     assert_eq!(told, "👁 Watching for \"Cellar\".");
     assert!(marked(&list.text.to_string()) == 4 && list.buttons.is_empty(), "{}", list.text);
-    talk.running.stop();
+    conversation.running.stop();
 }
 
 #[test]
-fn every_wish_can_be_read() {
+fn every_preference_is_listed() {
     let folder = tempfile::tempdir().unwrap();
-    let talk = Talk::new(folder.path());
+    let conversation = Conversation::new(folder.path());
     let reason = "long ".repeat(50);
     for number in 0..33 {
-        talk.say(&format!("/watch \"network {number:02}\" {reason}"));
+        conversation.say(&format!("/watch \"network {number:02}\" {reason}"));
     }
     for number in 0..7 {
-        talk.say(&format!("/follow 00:23:a7:00:00:{number:02}"));
-        talk.say(&format!("/ignore 00:23:a7:00:01:{number:02}"));
+        conversation.say(&format!("/follow 00:23:a7:00:00:{number:02}"));
+        conversation.say(&format!("/ignore 00:23:a7:00:01:{number:02}"));
     }
-    talk.say("/mute 2h");
-    let mut pages = vec![talk.ask_in(OWNER, "/watches")];
+    conversation.say("/mute 2h");
+    let mut pages = vec![conversation.ask_in(OWNER, "/watches")];
     let turn = |page: &Reply| {
         page.buttons.iter().flatten().find(|button| button.label == "▶").map(|button| button.data.clone())
     };
     while let Some(next) = turn(pages.last().unwrap()) {
-        let PressReply::Edit(page) = talk.pressed(&next) else { panic!("{next} turns the page") };
+        let PressReply::Edit(page) = conversation.pressed(&next) else { panic!("{next} turns the page") };
         pages.push(page);
     }
     assert_eq!(pages.len(), 5);
@@ -254,6 +259,6 @@ fn every_wish_can_be_read() {
     assert!(texts[3].contains("\n\n🚶 Followed devices\n• 00:23:a7:00:00:00"), "{}", texts[3]);
     assert!(texts[4].contains("• 00:23:a7:00:01:06"), "{}", texts[4]);
     // On a terminal, a page has its number.
-    assert_eq!(talk.say("/watches 5"), texts[4]);
-    talk.running.stop();
+    assert_eq!(conversation.say("/watches 5"), texts[4]);
+    conversation.running.stop();
 }

@@ -14,7 +14,7 @@ const QUERIES: usize = 2000;
 
 /// A probe request as it goes in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fed {
+pub struct SentProbe {
     pub source: [u8; 6],
     /// No bytes ask for any network; `None` has no SSID element.
     pub ssid: Option<Vec<u8>>,
@@ -23,7 +23,7 @@ pub struct Fed {
     pub time_us: u64,
 }
 
-impl Fed {
+impl SentProbe {
     pub fn frame(&self) -> Vec<u8> {
         let frame = ProbeRequestFrame::from_octets(self.source).sequence(self.sequence);
         let frame = match &self.ssid {
@@ -75,7 +75,7 @@ struct SignalDbm {
 }
 
 impl Tally {
-    pub fn add(&mut self, fed: &Fed) {
+    pub fn add(&mut self, fed: &SentProbe) {
         let sender = self.senders.entry(fed.source).or_insert_with(|| Sender {
             probe_count: 0,
             wildcard_count: 0,

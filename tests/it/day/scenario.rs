@@ -1,5 +1,5 @@
-//! The stage on which a scripted day is played: the service with what it hears on standard input, a radio that
-//! can fail, and people who write and press. What they see is written down as they go.
+//! A scripted day: the service with standard input as its source, a radio that can fail, and people who write and
+//! press. What they see is written down as they go.
 //!
 //! Nothing here knows a text of the bot's but the code in a link: buttons are found by what they stand for, and
 //! what is done is known from the event log. So texts may change, and the script stays.
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use crate::support::bot_api::{BotApi, Call, Fault, Incoming, Outcome, SentMessage};
 use crate::support::frames::{self, ProbeRequestFrame};
-use crate::support::home::Mode;
 use crate::support::ndjson;
 use crate::support::service::{Config, Service, toml_string};
 use crate::support::tap_radio::TapRadio;
+use crate::support::testbed::Mode;
 use crate::support::transcript::{Scene, Transcript};
 use crate::support::wait::Wait;
 use crate::support::{DEADLINE, wait_at_most, wait_until};
@@ -86,7 +86,7 @@ pub const DAY: u64 = 86_400;
 /// Between two frames of what is heard now and then.
 const NOW_AND_THEN: Duration = Duration::from_secs(2);
 
-pub struct Stage {
+pub struct Scenario {
     pub api: BotApi,
     pub service: Service,
     pub radio: Option<TapRadio>,
@@ -103,7 +103,7 @@ pub struct Stage {
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
+impl Scenario {
     /// The service with standard input as its source, and the radio where there is one; its data directory
     /// holds what `prepare` puts there.
     pub fn open(
@@ -124,7 +124,7 @@ impl Stage {
         let mut service = Service::start_with(&api, change(config));
         let stdin = open_air(&mut service);
         let transcript = Transcript::new(chats);
-        let mut stage = Self {
+        let mut scenario = Self {
             api,
             service,
             radio,
@@ -138,11 +138,11 @@ impl Stage {
             data_dir,
             _folder: folder,
         };
-        stage.wait_until_ready(1);
+        scenario.wait_until_ready(1);
         // That nobody has a menu from earlier is no part of the day.
-        let calls = stage.api.calls();
-        stage.seen = calls.iter().position(|call| call.is("setMyCommands")).unwrap_or_default();
-        stage
+        let calls = scenario.api.calls();
+        scenario.seen = calls.iter().position(|call| call.is("setMyCommands")).unwrap_or_default();
+        scenario
     }
 
     /// Stops the service, has this done meanwhile, and starts it again with another configuration, under which

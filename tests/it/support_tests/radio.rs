@@ -24,7 +24,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn what_the_radio_sends_a_capture_on_it_hears() {
+fn tcpdump_captures_what_the_radio_transmits() {
     if !require::tcpdump_present() || !require::tap_allowed() {
         return;
     }
@@ -51,7 +51,7 @@ fn what_the_radio_sends_a_capture_on_it_hears() {
 }
 
 #[test]
-fn a_radio_that_is_gone_is_gone() {
+fn a_dropped_radio_is_removed() {
     if !require::tap_allowed() {
         return;
     }
@@ -129,7 +129,7 @@ fn tshark_reads_bare_frames_and_files_that_are_cut_short() {
 }
 
 #[test]
-fn the_aggregate_goes_by_capture_time() {
+fn the_aggregate_orders_by_capture_time() {
     let row = |time_us, ssid: Option<&[u8]>, signal_dbm| Row {
         time_us,
         source: PHONE.to_owned(),
@@ -158,7 +158,7 @@ fn the_aggregate_goes_by_capture_time() {
 }
 
 #[test]
-fn the_oracle_reads_real_captures() {
+fn tshark_rows_of_real_captures_are_parsed() {
     let Some(captures) = require::captures_dir() else { return };
     if !require::tshark_present() {
         return;

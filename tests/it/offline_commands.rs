@@ -1,6 +1,6 @@
-//! Promise: what lies in a data directory can be checked, made anew, taken out and taken elsewhere by hand:
-//! `probewatch check`, `rebuild`, `export` and `import`. None of them adds an event, whatever is configured,
-//! and nothing that a stranger sent is more than a text wherever it is opened.
+//! A data directory can be checked, rebuilt, exported and imported: `probewatch check`, `rebuild`, `export` and
+//! `import`. None of them adds an event, whatever the configuration. What a stranger sent stays text wherever it is
+//! opened.
 
 use std::fs;
 use std::io::Read;
@@ -85,7 +85,7 @@ fn the_log_and_sled_agree_and_checking_changes_neither() {
 }
 
 #[test]
-fn a_state_that_is_missing_or_damaged_is_told_and_rebuilt() {
+fn a_missing_or_damaged_state_is_reported_and_rebuilt() {
     let data = Data::street();
     let before = state(&data, &[]);
     let folder = data.path("data/state");
@@ -126,7 +126,7 @@ fn every_row_that_differs_is_found() {
 }
 
 #[test]
-fn only_the_first_differences_are_told_and_all_are_counted() {
+fn the_first_differences_are_listed_and_all_are_counted() {
     let frames = |first: u8| -> Vec<(u64, Vec<u8>)> {
         let source = |number: u8| format!("02:00:00:00:00:{:02x}", first + number);
         (0..20).map(|number| (TIME, ProbeRequestFrame::new(&source(number)).wildcard().build())).collect()
@@ -140,7 +140,7 @@ fn only_the_first_differences_are_told_and_all_are_counted() {
 }
 
 #[test]
-fn a_checkpoint_that_is_behind_is_no_difference_and_one_that_is_ahead_does_not_serve() {
+fn a_checkpoint_may_be_behind_the_log_but_not_ahead() {
     let data = Data::street();
     let (state, old) = (data.path("data/state"), data.path("old state"));
     copy(Path::new(&state), Path::new(&old));
@@ -156,7 +156,7 @@ fn a_checkpoint_that_is_behind_is_no_difference_and_one_that_is_ahead_does_not_s
 }
 
 #[test]
-fn damage_of_the_log_is_told_and_fails_the_check() {
+fn damage_of_the_log_fails_the_check() {
     let data = Data::street();
     let mut bytes = log(&data);
     let third = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 20;
@@ -178,7 +178,7 @@ fn damage_of_the_log_is_told_and_fails_the_check() {
 }
 
 #[test]
-fn a_directory_in_use_is_told_with_who_uses_it() {
+fn a_directory_in_use_is_reported_with_its_user() {
     let data = Data::street();
     let lock = fs::File::options().write(true).open(data.path("data/lock")).unwrap();
     lock.lock().unwrap();
@@ -202,7 +202,7 @@ fn a_directory_in_use_is_told_with_who_uses_it() {
 }
 
 #[test]
-fn an_imported_state_is_the_one_that_was_exported() {
+fn import_restores_an_export() {
     for data in [Data::street(), hostile()] {
         data.run(&["chat"], "/watch hex:fffe00 because\n");
         // From a file the one time, compressed and from standard input the other.
@@ -242,7 +242,7 @@ fn an_imported_state_is_the_one_that_was_exported() {
 }
 
 #[test]
-fn what_cannot_be_imported_leaves_all_as_it_was() {
+fn a_failed_import_changes_nothing() {
     let data = Data::street();
     let whole = stdout(&data.run(&["export"], ""));
     let before = state(&data, &[]);
@@ -275,7 +275,7 @@ fn what_cannot_be_imported_leaves_all_as_it_was() {
 }
 
 #[test]
-fn an_import_that_was_interrupted_goes_on_at_the_next_start() {
+fn an_interrupted_import_is_finished_at_the_next_start() {
     let data = Data::street();
     let new = data.path("new");
     let whole = stdout(&data.run(&["export"], ""));
@@ -388,7 +388,7 @@ fn exports_are_filtered_by_device_and_time() {
 }
 
 #[test]
-fn a_file_is_written_whole_or_not_at_all() {
+fn a_file_is_written_completely_or_not_at_all() {
     let data = Data::street();
     let path = data.path("state");
     fs::write(&path, b"an older export").unwrap();
@@ -403,7 +403,7 @@ fn a_file_is_written_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_output_is_no_failure() {
     let frame = |number: u64| {
         let source = format!("02:00:00:00:{:02x}:{:02x}", number / 256, number % 256);
         (TIME + number, ProbeRequestFrame::new(&source).ssid("a network with a name").build())

@@ -1,5 +1,5 @@
-//! Promise: while the service runs, `lookup`, `chat`, `status`, `export` and `check` work beside it and print what
-//! they print without it, through a socket that only its owner may open; recording goes on.
+//! While the service runs, `lookup`, `chat`, `status`, `export` and `check` ask it, and print what they print without
+//! it. The socket refuses other users, and recording goes on.
 
 use std::fs;
 use std::io::Write;
@@ -16,15 +16,15 @@ use crate::support::frames::{DLT_IEEE802_11_RADIO, ProbeRequestFrame, pcap_bytes
 use crate::support::service::{self, Config, Service, probewatch_command};
 use crate::support::{process, wait, wait_until};
 
-/// A service that hears what a test writes to its standard input.
-struct Box {
+/// A service with standard input as its source.
+struct Fixture {
     _api: BotApi,
     service: Service,
     input: Option<std::process::ChildStdin>,
     sequence: u16,
 }
 
-impl Box {
+impl Fixture {
     fn start() -> Self {
         Self::start_with(|config| config)
     }
@@ -41,20 +41,20 @@ impl Box {
         Self { _api: api, service, input: Some(input), sequence: 0 }
     }
 
-    /// With a street that has been recorded.
-    fn with_street() -> Self {
-        let mut box_ = Self::start();
-        box_.hear(ALICE, "RNM0");
-        box_.hear(ALICE, "<b>\u{202e}\n");
-        box_.hear(RANDOM, "");
+    /// With some devices recorded, one of them named, and a watch.
+    fn with_data() -> Self {
+        let mut fixture = Self::start();
+        fixture.transmit(ALICE, "RNM0");
+        fixture.transmit(ALICE, "<b>\u{202e}\n");
+        fixture.transmit(RANDOM, "");
         let named =
-            box_.run_with(&["chat"], format!("/name {ALICE} Alice\n/watch RNM0 because\n").as_bytes());
+            fixture.run_with(&["chat"], format!("/name {ALICE} Alice\n/watch RNM0 because\n").as_bytes());
         assert!(named.status.success(), "{}", stderr(&named));
-        box_.wait_for_events(6);
-        box_
+        fixture.wait_for_events(6);
+        fixture
     }
 
-    fn hear(&mut self, source: &str, ssid: &str) {
+    fn transmit(&mut self, source: &str, ssid: &str) {
         self.sequence += 1;
         let frame =
             ProbeRequestFrame::new(source).ssid(ssid).signal(-40).sequence(self.sequence % 4096).build();
@@ -92,7 +92,7 @@ impl Box {
         self.service.data_dir().join("control.sock")
     }
 
-    /// Ends the service, and with it what it hears.
+    /// Ends the service and its input.
     fn stop(&mut self) {
         drop(self.input.take());
         assert!(self.service.terminate().success());
@@ -107,8 +107,8 @@ fn timeless(output: &Output) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn each_command_prints_beside_the_service_what_it_prints_without() {
-    let mut box_ = Box::with_street();
+fn commands_print_the_same_with_and_without_a_service() {
+    let mut fixture = Fixture::with_data();
     let lines = format!("{ALICE}\n/watches\n\n/networks\nnobody\n/unname {RANDOM}\n");
     let commands: [(&[&str], &str); 15] = [
         (&["lookup", ALICE, "ali", "nobody"], ""),
@@ -127,10 +127,13 @@ fn each_command_prints_beside_the_service_what_it_prints_without() {
         (&["export", "state", "--format", "csv"], ""),
         (&["lookup"], ""),
     ];
-    let run_all = |box_: &Box| -> Vec<_> {
-        commands.iter().map(|(command, input)| timeless(&box_.run_with(command, input.as_bytes()))).collect()
+    let run_all = |fixture: &Fixture| -> Vec<_> {
+        commands
+            .iter()
+            .map(|(command, input)| timeless(&fixture.run_with(command, input.as_bytes())))
+            .collect()
     };
-    let beside = run_all(&box_);
+    let beside = run_all(&fixture);
     assert_eq!(beside[0].0, Some(1), "one of three was not found");
     assert!(beside[0].1.contains("Wi-Fi probe stats for Alice"), "{}", beside[0].1);
     assert!(beside[2].1.contains("because"), "{}", beside[2].1);
@@ -138,24 +141,24 @@ fn each_command_prints_beside_the_service_what_it_prints_without() {
     assert_eq!((beside[5].0, beside[5].1.lines().count()), (Some(0), 6));
     assert_eq!(beside[12].0, Some(1));
     assert!(beside[12].2.contains("no device is called \"nobody\""), "{}", beside[12].2);
-    box_.stop();
-    assert!(!box_.socket().exists(), "a service that ends takes its socket with it");
-    for ((command, _), (beside, without)) in commands.iter().zip(beside.iter().zip(run_all(&box_))) {
+    fixture.stop();
+    assert!(!fixture.socket().exists(), "a service that ends takes its socket with it");
+    for ((command, _), (beside, without)) in commands.iter().zip(beside.iter().zip(run_all(&fixture))) {
         // Without a service a look-up starts a recorder, which has something to say of the store at most.
         assert_eq!((beside.0, &beside.1, &beside.2), (without.0, &without.1, &without.2), "{command:?}");
     }
 }
 
 #[test]
-fn status_is_that_of_the_service_or_of_the_data_directory() {
-    let mut box_ = Box::with_street();
-    let beside = stdout(&box_.run(&["status"]));
+fn status_reads_the_service_or_the_data_directory() {
+    let mut fixture = Fixture::with_data();
+    let beside = stdout(&fixture.run(&["status"]));
     for part in ["📟 probewatch ", "Running for ", "• stdin: capturing", "Probes: 3 (1 for any network)"]
     {
         assert!(beside.contains(part), "{part}: {beside}");
     }
-    let json = box_.json(&["status", "--json"]);
-    assert_eq!((&json["running"], &json["process"]), (&true.into(), &box_.service.id().into()));
+    let json = fixture.json(&["status", "--json"]);
+    assert_eq!((&json["running"], &json["process"]), (&true.into(), &fixture.service.id().into()));
     assert_eq!(
         (&json["sensors"][0]["name"], &json["sensors"][0]["condition"]),
         (&"stdin".into(), &"hearing".into())
@@ -165,38 +168,38 @@ fn status_is_that_of_the_service_or_of_the_data_directory() {
         (&3.into(), &1.into(), &Value::Null)
     );
     let totals = |text: &str| text[text.find("📡 Captured").unwrap()..].trim_end().to_owned();
-    box_.stop();
-    let without = box_.run(&["status"]);
+    fixture.stop();
+    let without = fixture.run(&["status"]);
     assert!(without.status.success(), "{}", stderr(&without));
     let without = stdout(&without);
     assert!(without.starts_with("No service runs on "), "{without}");
     assert_eq!(totals(&without), totals(&beside));
-    let json = box_.json(&["status", "--json"]);
+    let json = fixture.json(&["status", "--json"]);
     assert_eq!((&json["running"], &json["probes"], json.get("sensors")), (&false.into(), &3.into(), None));
-    fs::remove_dir_all(box_.service.data_dir()).unwrap();
-    let nothing = box_.run(&["status"]);
+    fs::remove_dir_all(fixture.service.data_dir()).unwrap();
+    let nothing = fixture.run(&["status"]);
     assert_eq!(nothing.status.code(), Some(1));
     assert!(stderr(&nothing).contains("no service runs, and there is no data in "), "{}", stderr(&nothing));
 }
 
 #[test]
 fn a_change_is_on_disk_before_the_reply() {
-    let mut box_ = Box::start();
-    let output = box_.run_with(&["chat"], format!("/name {ALICE} Kitchen tablet\n").as_bytes());
+    let mut fixture = Fixture::start();
+    let output = fixture.run_with(&["chat"], format!("/name {ALICE} Kitchen tablet\n").as_bytes());
     assert!(stdout(&output).contains("is now called Kitchen tablet"), "{}", stdout(&output));
-    box_.service.kill();
-    drop(box_.input.take());
-    assert!(stdout(&box_.run_with(&["chat"], b"/name\nkitchen\n")).contains("Kitchen tablet"));
+    fixture.service.kill();
+    drop(fixture.input.take());
+    assert!(stdout(&fixture.run_with(&["chat"], b"/name\nkitchen\n")).contains("Kitchen tablet"));
 }
 
 #[test]
-fn the_socket_is_its_owners_alone() {
-    let mut box_ = Box::start();
-    let socket = fs::metadata(box_.socket()).unwrap();
+fn the_socket_refuses_other_users() {
+    let mut fixture = Fixture::start();
+    let socket = fs::metadata(fixture.socket()).unwrap();
     // SAFETY: a plain system call.
     let uid = unsafe { libc::geteuid() };
     assert_eq!((socket.mode() & 0o7777, socket.uid()), (0o600, uid));
-    let data_dir = box_.service.data_dir();
+    let data_dir = fixture.service.data_dir();
     assert!(!data_dir.join("control.tmp").exists());
     let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let as_nobody = |command: &[&str]| {
@@ -227,11 +230,11 @@ fn the_socket_is_its_owners_alone() {
     let refused = as_nobody(&["status"]).unwrap();
     assert!(refused.contains("answers only its own user and root; run this command with sudo"), "{refused}");
     // Were the mode wrong, the kernel would still tell who asks.
-    open(&box_.socket(), 0o666);
+    open(&fixture.socket(), 0o666);
     let refused = as_nobody(&["status"]).unwrap();
     assert!(refused.contains("broke off its answer"), "{refused}");
-    assert!(box_.run(&["status"]).status.success());
-    box_.stop();
+    assert!(fixture.run(&["status"]).status.success());
+    fixture.stop();
     for command in commands.into_iter().filter(|command| *command != ["status", "--quiet"]) {
         let refused = as_nobody(command).unwrap();
         assert!(refused.contains("belongs to another user; run this command with sudo"), "{refused}");
@@ -239,16 +242,16 @@ fn the_socket_is_its_owners_alone() {
 }
 
 #[test]
-fn what_is_stored_is_its_owners_alone_whatever_the_mask() {
+fn stored_files_are_private_whatever_the_umask() {
     let program = probewatch_command(&[]);
     let program = program.get_program().to_str().unwrap().to_owned();
     let under = |program: &str| ["sh", "-c", "umask 0; exec \"$@\"", "sh", program].map(str::to_owned);
     let shell = under(&program);
     let shell: Vec<&str> = shell.iter().map(String::as_str).collect();
-    let mut box_ = Box::start_with(|config| config.command(&shell));
-    box_.hear(ALICE, "RNM0");
-    box_.wait_for_events(2);
-    let data_dir = box_.service.data_dir();
+    let mut fixture = Fixture::start_with(|config| config.command(&shell));
+    fixture.transmit(ALICE, "RNM0");
+    fixture.wait_for_events(2);
+    let data_dir = fixture.service.data_dir();
     let mut found = vec![data_dir.clone()];
     let mut at = 0;
     while let Some(path) = found.get(at).cloned() {
@@ -266,26 +269,26 @@ fn what_is_stored_is_its_owners_alone_whatever_the_mask() {
 }
 
 #[test]
-fn a_service_that_does_not_answer_is_not_waited_for() {
-    let box_ = Box::start();
+fn a_service_that_does_not_answer_is_reported() {
+    let fixture = Fixture::start();
     let signal = |signal: &str| {
-        let id = box_.service.id().to_string();
+        let id = fixture.service.id().to_string();
         assert!(process::output(std::process::Command::new("kill").args([signal, &id])).status.success());
     };
     signal("-STOP");
     for command in [&["status"][..], &["chat"], &["check"]] {
-        let silent = box_.run(command);
+        let silent = fixture.run(command);
         assert_eq!((silent.status.code(), stdout(&silent)), (Some(1), String::new()));
         assert!(stderr(&silent).contains("says nothing for 10 s"), "{}", stderr(&silent));
     }
     signal("-CONT");
-    wait_until("the service to answer", || box_.run(&["status"]).status.success().then_some(()));
+    wait_until("the service to answer", || fixture.run(&["status"]).status.success().then_some(()));
 }
 
 #[test]
-fn silent_chats_keep_no_other_command_out() {
-    let box_ = Box::with_street();
-    let config = box_.service.config_path();
+fn idle_chats_block_no_other_command() {
+    let fixture = Fixture::with_data();
+    let config = fixture.service.config_path();
     let mut chats: Vec<_> = (0..20)
         .map(|_| {
             let mut chat = probewatch_command(&["chat", "-c", config.to_str().unwrap()]);
@@ -299,9 +302,9 @@ fn silent_chats_keep_no_other_command_out() {
         let said = process::lines(chat.stdout.take().unwrap());
         assert!(wait::receive(&said, "the answer in a chat").contains("Alice"));
     }
-    assert!(box_.run(&["status"]).status.success());
-    assert!(box_.run(&["lookup", ALICE]).status.success());
-    assert!(stdout(&box_.run_with(&["chat"], b"alice\n")).contains("Alice"));
+    assert!(fixture.run(&["status"]).status.success());
+    assert!(fixture.run(&["lookup", ALICE]).status.success());
+    assert!(stdout(&fixture.run_with(&["chat"], b"alice\n")).contains("Alice"));
     for chat in &mut chats {
         drop(chat.stdin.take());
     }
@@ -310,9 +313,9 @@ fn silent_chats_keep_no_other_command_out() {
 }
 
 #[test]
-fn several_are_answered_at_once_and_no_more_than_some() {
-    let box_ = Box::with_street();
-    let config = box_.service.config_path();
+fn connections_are_served_concurrently_up_to_a_limit() {
+    let fixture = Fixture::with_data();
+    let config = fixture.service.config_path();
     let mut chat = probewatch_command(&["chat", "-c", config.to_str().unwrap()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -329,7 +332,7 @@ fn several_are_answered_at_once_and_no_more_than_some() {
     ask("alice\n", "Wi-Fi probe stats for Alice");
     std::thread::scope(|scope| {
         let commands: [&[&str]; 4] = [&["export"], &["export"], &["check"], &["lookup", ALICE]];
-        let running: Vec<_> = commands.map(|command| scope.spawn(|| box_.run(command))).into();
+        let running: Vec<_> = commands.map(|command| scope.spawn(|| fixture.run(command))).into();
         for outcome in running.into_iter().map(|run| run.join().unwrap()) {
             assert!(outcome.status.success(), "{}", stderr(&outcome));
         }
@@ -337,13 +340,13 @@ fn several_are_answered_at_once_and_no_more_than_some() {
     // The places of the commands before are free only a moment after these have ended.
     let mut idle: Vec<UnixStream> = Vec::new();
     let refused = wait_until("all places to be taken", || {
-        idle.extend((0..16).map(|_| UnixStream::connect(box_.socket()).unwrap()));
-        Some(box_.run(&["status"])).filter(|output| !output.status.success())
+        idle.extend((0..16).map(|_| UnixStream::connect(fixture.socket()).unwrap()));
+        Some(fixture.run(&["status"])).filter(|output| !output.status.success())
     });
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("the service answers 16 others already"), "{}", stderr(&refused));
     drop(idle);
-    wait_until("room for another", || box_.run(&["status"]).status.success().then_some(()));
+    wait_until("room for another", || fixture.run(&["status"]).status.success().then_some(()));
     ask("/watches\n", "because");
     drop(chat.stdin.take());
     assert!(process::wait_for_exit(&mut chat, "the chat to end").success());
@@ -351,51 +354,54 @@ fn several_are_answered_at_once_and_no_more_than_some() {
 
 #[test]
 fn a_request_that_is_too_long_is_refused() {
-    let box_ = Box::start();
-    let long = box_.run(&["lookup", &"x".repeat(100_000)]);
+    let fixture = Fixture::start();
+    let long = fixture.run(&["lookup", &"x".repeat(100_000)]);
     assert_eq!(long.status.code(), Some(1));
     assert!(
         stderr(&long).contains("longer than the service takes, 64 KiB; ask for less"),
         "{}",
         stderr(&long)
     );
-    assert!(box_.run(&["status"]).status.success());
+    assert!(fixture.run(&["status"]).status.success());
 }
 
 #[test]
-fn a_socket_that_was_left_behind_is_replaced() {
-    let mut box_ = Box::with_street();
-    box_.service.kill();
-    drop(box_.input.take());
-    assert!(box_.socket().exists(), "kill -9 leaves it");
-    assert!(box_.run(&["lookup", ALICE]).status.success(), "nobody has the data directory");
-    let lock = fs::File::options().write(true).open(box_.service.data_dir().join("lock")).unwrap();
+fn a_stale_socket_is_replaced() {
+    let mut fixture = Fixture::with_data();
+    fixture.service.kill();
+    drop(fixture.input.take());
+    assert!(fixture.socket().exists(), "kill -9 leaves it");
+    assert!(fixture.run(&["lookup", ALICE]).status.success(), "nobody has the data directory");
+    let lock = fs::File::options().write(true).open(fixture.service.data_dir().join("lock")).unwrap();
     lock.lock().unwrap();
-    let held = box_.run(&["lookup", ALICE]);
+    let held = fixture.run(&["lookup", ALICE]);
     assert_eq!(held.status.code(), Some(1));
     assert!(stderr(&held).contains("in use by another probewatch"), "{}", stderr(&held));
     // A program that another test is just starting holds a copy of this file until it runs.
     lock.unlock().unwrap();
-    box_.service.restart();
-    box_.service.wait_for_log_event("webhook_registered", &[]);
-    assert_eq!(box_.json(&["status", "--json"])["running"], true);
-    assert!(stdout(&box_.run(&["lookup", ALICE])).contains("Wi-Fi probe stats for Alice"));
+    fixture.service.restart();
+    fixture.service.wait_for_log_event("webhook_registered", &[]);
+    assert_eq!(fixture.json(&["status", "--json"])["running"], true);
+    assert!(stdout(&fixture.run(&["lookup", ALICE])).contains("Wi-Fi probe stats for Alice"));
 }
 
 #[test]
-fn exports_and_checks_are_consistent_while_frames_come() {
+fn exports_and_checks_are_consistent_while_recording() {
     // Segments are sealed on the way.
-    let mut box_ = Box::start_with(|config| config.set("record", "segment_mebibytes", "1"));
+    let mut fixture = Fixture::start_with(|config| config.set("record", "segment_mebibytes", "1"));
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for round in 0..3_u64 {
         for number in 0..3500_u16 {
-            box_.hear(&format!("02:00:00:{round:02x}:{:02x}:{:02x}", number >> 8, number & 0xff), "Depot");
+            fixture.transmit(
+                &format!("02:00:00:{round:02x}:{:02x}:{:02x}", number >> 8, number & 0xff),
+                "Depot",
+            );
         }
-        let checked = box_.run(&["check"]);
+        let checked = fixture.run(&["check"]);
         assert_eq!(checked.status.code(), Some(0), "{}{}", stdout(&checked), stderr(&checked));
         let (export, data) = (path(&format!("{round}.ndjson.zst")), path(&format!("data{round}")));
-        let exported = box_.run(&["export", "-o", &export]);
+        let exported = fixture.run(&["export", "-o", &export]);
         assert!(exported.status.success(), "{}", stderr(&exported));
         let imported = service::probewatch(&["import", &export, "--data-dir", &data]);
         assert!(imported.status.success(), "{}", stderr(&imported));
@@ -409,34 +415,34 @@ fn exports_and_checks_are_consistent_while_frames_come() {
         assert_eq!(header["snapshot"], status["events"]);
         assert!(status["probes"].as_u64().unwrap() <= (round + 1) * 3500);
     }
-    box_.wait_for_events(10_500);
-    let events = stdout(&box_.run(&["export", "events"]));
+    fixture.wait_for_events(10_500);
+    let events = stdout(&fixture.run(&["export", "events"]));
     let probes = events.lines().filter(|line| line.contains("\"type\":\"probe\"")).count();
     assert_eq!(probes, 10_500, "none was lost");
-    let segments = fs::read_dir(box_.service.data_dir().join("events")).unwrap();
+    let segments = fs::read_dir(fixture.service.data_dir().join("events")).unwrap();
     assert!(segments.count() > 1, "a segment was sealed");
-    box_.stop();
-    assert_eq!(stdout(&box_.run(&["export", "events"])), events);
-    assert_eq!(box_.run(&["check"]).status.code(), Some(0));
+    fixture.stop();
+    assert_eq!(stdout(&fixture.run(&["export", "events"])), events);
+    assert_eq!(fixture.run(&["check"]).status.code(), Some(0));
 }
 
 #[test]
-fn damage_of_the_log_is_found_beside_the_service() {
-    let mut box_ = Box::with_street();
-    let segment = box_.service.data_dir().join("events/00000000000000000000.ndjson");
+fn check_finds_damage_while_the_service_runs() {
+    let mut fixture = Fixture::with_data();
+    let segment = fixture.service.data_dir().join("events/00000000000000000000.ndjson");
     let mut log = fs::read(&segment).unwrap();
     log[0] = b'#';
     // In place: the service goes on writing to the same file.
     fs::File::options().write(true).open(&segment).unwrap().write_all(&log[..1]).unwrap();
-    let checked = box_.run(&["check"]);
+    let checked = fixture.run(&["check"]);
     assert_eq!(checked.status.code(), Some(1));
     for part in ["line 1 of ", " is damaged", "The log and the service's state differ in"] {
         assert!(stdout(&checked).contains(part), "{part}: {}", stdout(&checked));
     }
-    let exported = box_.run(&["export", "events"]);
+    let exported = fixture.run(&["export", "events"]);
     assert_eq!(exported.status.code(), Some(1));
     assert!(stderr(&exported).contains("line 1 of "), "{}", stderr(&exported));
     assert_eq!(stdout(&exported).lines().count(), 6, "with a line that stands for the lost one");
-    box_.hear(RANDOM, "after that");
-    box_.wait_for_events(7);
+    fixture.transmit(RANDOM, "after that");
+    fixture.wait_for_events(7);
 }

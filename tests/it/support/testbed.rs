@@ -21,7 +21,7 @@ pub enum Mode {
 }
 
 /// A box with a radio, a bot and its owner.
-pub struct Home {
+pub struct Testbed {
     pub api: BotApi,
     pub radio: TapRadio,
     pub service: Service,
@@ -29,7 +29,7 @@ pub struct Home {
     sequence: u16,
 }
 
-impl Home {
+impl Testbed {
     /// `None` after a skip was told.
     pub fn start(mode: Mode, change: impl FnOnce(Config) -> Config) -> Option<Self> {
         if !require::tap_allowed() {
@@ -40,9 +40,9 @@ impl Home {
         let config = Config::new(&api).sources(&[radio.name()]);
         let config = if mode == Mode::Polling { config.polling() } else { config };
         let service = Service::start_with(&api, change(config));
-        let home = Self { api, radio, service, mode, sequence: 0 };
-        home.wait_until_ready(1);
-        Some(home)
+        let testbed = Self { api, radio, service, mode, sequence: 0 };
+        testbed.wait_until_ready(1);
+        Some(testbed)
     }
 
     pub fn wait_until_ready(&self, start: usize) {

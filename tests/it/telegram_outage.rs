@@ -1,6 +1,6 @@
-//! Promise: while Telegram is away, alerts wait in order, bounded by number and age, with the rest summed
-//! up in one message; when it is back, each arrives once, within Telegram's limits. What it refuses for
-//! good is taken out, a group is followed to its supergroup, and an update that comes twice acts once.
+//! While Telegram is unreachable, alerts wait in order, bounded by number and age; the rest is summed up in one
+//! message. Afterwards each arrives once, within Telegram's limits. Permanently refused alerts are dropped, groups are
+//! followed to their supergroups, and a repeated update acts once.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use probewatch::state::{AlertPolicy, OUTBOX_LIMIT, State};
 use serde_json::json;
 
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome, SentMessage};
-use crate::support::home::{CHAT, Home, Mode, is_alert};
 use crate::support::recorder::{Input, Running, events, fold, probe, settings};
+use crate::support::testbed::{CHAT, Mode, Testbed, is_alert};
 use crate::support::wait;
 
 const GROUP: i64 = -200;
@@ -37,44 +37,44 @@ fn is_an_alert(call: &Call) -> bool {
 }
 
 #[test]
-fn alerts_arrive_in_order_and_once_after_every_way_of_being_away() {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
-    home.ask("/watch Depot");
+fn alerts_arrive_once_and_in_order_after_any_outage() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    testbed.ask("/watch Depot");
     let faults =
         [Fault::Hang, Fault::ServerError(500), Fault::Close, Fault::TooManyRequests { retry_after: 1 }];
     for fault in &faults {
-        home.api.fail_next("sendMessage", 1, fault.clone());
+        testbed.api.fail_next("sendMessage", 1, fault.clone());
     }
     for number in 0..8 {
-        home.transmit(&device(number), "Depot");
+        testbed.transmit(&device(number), "Depot");
     }
     // The bot itself gives up on a server that says nothing.
-    home.service.wait_for_line("there was no answer in time");
-    home.wait_for_alert(1);
-    home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    assert_eq!(devices(&home.alerts()), (0..8).map(device).collect::<Vec<_>>());
-    let calls = home.api.calls();
+    testbed.service.wait_for_line("there was no answer in time");
+    testbed.wait_for_alert(1);
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(devices(&testbed.alerts()), (0..8).map(device).collect::<Vec<_>>());
+    let calls = testbed.api.calls();
     let failed = |call: &&Call| is_an_alert(call) && call.outcome != Outcome::Accepted;
     let seen: Vec<Outcome> = calls.iter().filter(failed).map(|call| call.outcome.clone()).collect();
     assert_eq!(seen, faults.map(Outcome::Faulted), "it did not hammer");
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }
 
 #[test]
-fn what_telegram_refuses_for_good_is_taken_out_with_a_warning() {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
-    home.ask("/watch Depot");
+fn permanently_refused_alerts_are_dropped_with_a_warning() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    testbed.ask("/watch Depot");
     for (number, fault) in [Fault::Forbidden, Fault::BadRequest].into_iter().enumerate() {
-        let seen = home.service.log_lines().len();
-        home.api.fail_next("sendMessage", 1, fault);
-        home.transmit(&device(number), "Depot");
-        home.service.wait_for_log_event_after(seen, "alert_undeliverable", &[]);
+        let seen = testbed.service.log_lines().len();
+        testbed.api.fail_next("sendMessage", 1, fault);
+        testbed.transmit(&device(number), "Depot");
+        testbed.service.wait_for_log_event_after(seen, "alert_undeliverable", &[]);
     }
-    home.transmit(&device(2), "Depot");
-    home.wait_for_alert(1);
-    home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    assert_eq!(devices(&home.alerts()), [device(2)]);
-    home.api.assert_clean();
+    testbed.transmit(&device(2), "Depot");
+    testbed.wait_for_alert(1);
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(devices(&testbed.alerts()), [device(2)]);
+    testbed.api.assert_clean();
 }
 
 /// Records alerts for the owner's chat of probes that were captured so many seconds ago, each of another
@@ -107,7 +107,7 @@ fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
 }
 
 #[test]
-fn after_a_day_away_the_newer_alerts_come_in_order_and_the_rest_as_one_message() {
+fn after_a_day_newer_alerts_arrive_in_order_and_the_rest_as_one_message() {
     const HOUR: i64 = 3600;
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
@@ -117,27 +117,28 @@ fn after_a_day_away_the_newer_alerts_come_in_order_and_the_rest_as_one_message()
     let before = events(&data_dir).len();
 
     let set = |value: &Path| format!("{:?}", value.to_str().unwrap());
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config.set("", "data_dir", &set(&data_dir)))
+    let Some(mut testbed) =
+        Testbed::start(Mode::Webhook, |config| config.set("", "data_dir", &set(&data_dir)))
     else {
         return;
     };
-    let told = home.api.wait_for_message(|message| message.plain.starts_with("📣 … and "));
+    let told = testbed.api.wait_for_message(|message| message.plain.starts_with("📣 … and "));
     assert!(told.plain.starts_with("📣 … and 12 more, for 2 networks: "), "{}", told.plain);
-    home.ask_until("/status", "Alerts waiting for Telegram: 0");
-    let alerts = home.alerts();
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    let alerts = testbed.alerts();
     assert_eq!(alerts.len(), 24 + 1);
     assert_eq!(alerts.last().unwrap().plain, told.plain, "it stands behind the others");
     assert_eq!(devices(&alerts), (12..36).map(device).collect::<Vec<_>>());
     // A burst of twenty, then one a second.
     let took = alerts[24].at - alerts[0].at;
     assert!(took >= Duration::from_millis(4_500), "{took:?}");
-    assert!(home.service.terminate().success());
+    assert!(testbed.service.terminate().success());
     let logged = events(&data_dir);
     let count = |is: fn(&Event) -> bool| logged[before..].iter().filter(|(_, event)| is(event)).count();
     assert_eq!(count(|event| matches!(event.kind, EventKind::AlertExpired { .. })), 12);
     assert_eq!(count(|event| matches!(event.kind, EventKind::Delivered { .. })), 24);
     assert_eq!(count(|event| matches!(event.kind, EventKind::OverflowReported { count: 12, .. })), 1);
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }
 
 #[test]
@@ -160,73 +161,77 @@ fn alerts_beyond_the_outbox_are_summed_up() {
 }
 
 /// A home that serves the owner and a group, in which "Depot" is watched.
-fn home_with_group() -> Option<Home> {
-    let home = Home::start(Mode::Webhook, |config| config.chats(&[CHAT, GROUP]).cooldown_seconds(0))?;
-    home.say(GROUP, "/watch Depot for the group");
-    home.api.wait_for_message(|message| message.chat_id == GROUP);
-    Some(home)
+fn home_with_group() -> Option<Testbed> {
+    let testbed = Testbed::start(Mode::Webhook, |config| config.chats(&[CHAT, GROUP]).cooldown_seconds(0))?;
+    testbed.say(GROUP, "/watch Depot for the group");
+    testbed.api.wait_for_message(|message| message.chat_id == GROUP);
+    Some(testbed)
 }
 
 /// The group's alerts and replies go to its new number, and messages from there are answered.
-fn assert_moved(home: &mut Home, number: usize) {
-    home.transmit(&device(number), "Depot");
+fn assert_moved(testbed: &mut Testbed, number: usize) {
+    testbed.transmit(&device(number), "Depot");
     let wanted = device(number);
-    home.api.wait_for_message(|m| m.chat_id == SUPERGROUP && m.plain.contains(&wanted));
-    let seen = home.api.sent().len();
-    home.say(SUPERGROUP, "/watches");
-    let reply = home.api.wait_for_message_after(seen, |message| message.chat_id == SUPERGROUP);
+    testbed.api.wait_for_message(|m| m.chat_id == SUPERGROUP && m.plain.contains(&wanted));
+    let seen = testbed.api.sent().len();
+    testbed.say(SUPERGROUP, "/watches");
+    let reply = testbed.api.wait_for_message_after(seen, |message| message.chat_id == SUPERGROUP);
     assert!(reply.plain.contains("Depot: for the group"), "{}", reply.plain);
 }
 
 #[test]
-fn a_group_that_became_a_supergroup_is_followed() {
-    let Some(mut home) = home_with_group() else { return };
+fn alerts_follow_a_group_to_its_supergroup() {
+    let Some(mut testbed) = home_with_group() else { return };
     // Telegram tells it in its answer to an alert.
-    home.api.fail_next("sendMessage", 1, Fault::MigratedTo(SUPERGROUP));
-    home.transmit(&device(0), "Depot");
-    home.wait_for_alert(1);
-    assert_moved(&mut home, 1);
-    home.kill_and_restart();
-    assert_moved(&mut home, 2);
+    testbed.api.fail_next("sendMessage", 1, Fault::MigratedTo(SUPERGROUP));
+    testbed.transmit(&device(0), "Depot");
+    testbed.wait_for_alert(1);
+    assert_moved(&mut testbed, 1);
+    testbed.kill_and_restart();
+    assert_moved(&mut testbed, 2);
     // The state, made anew from the log, knows it too.
-    home.service.kill();
-    std::fs::remove_dir_all(home.service.data_dir().join("state")).unwrap();
-    home.kill_and_restart();
-    assert_moved(&mut home, 3);
-    assert!(home.alerts().iter().all(|alert| alert.chat_id == SUPERGROUP));
-    assert_eq!(devices(&home.alerts()), (0..4).map(device).collect::<Vec<_>>(), "each alert went out once");
+    testbed.service.kill();
+    std::fs::remove_dir_all(testbed.service.data_dir().join("state")).unwrap();
+    testbed.kill_and_restart();
+    assert_moved(&mut testbed, 3);
+    assert!(testbed.alerts().iter().all(|alert| alert.chat_id == SUPERGROUP));
+    assert_eq!(
+        devices(&testbed.alerts()),
+        (0..4).map(device).collect::<Vec<_>>(),
+        "each alert went out once"
+    );
     // Others are not let in by that.
-    let sent = home.api.sent().len();
-    home.say(STRANGER_GROUP, "/watches");
-    home.say(STRANGER_GROUP - 1, "/watches");
-    home.ask("/help");
-    assert_eq!(home.api.sent().len(), sent + 1);
-    home.api.assert_clean();
+    let sent = testbed.api.sent().len();
+    testbed.say(STRANGER_GROUP, "/watches");
+    testbed.say(STRANGER_GROUP - 1, "/watches");
+    testbed.ask("/help");
+    assert_eq!(testbed.api.sent().len(), sent + 1);
+    testbed.api.assert_clean();
 }
 
 #[test]
-fn a_migration_is_learnt_from_a_reply_and_from_either_chats_service_message() {
-    let say = |home: &Home, chat: i64, fields: serde_json::Value| {
+fn a_migration_is_learnt_from_errors_and_service_messages() {
+    let say = |testbed: &Testbed, chat: i64, fields: serde_json::Value| {
         let incoming = Incoming::other(chat, fields);
-        assert_eq!(home.api.post(home.service.listen_address(), incoming), 200);
+        assert_eq!(testbed.api.post(testbed.service.listen_address(), incoming), 200);
     };
-    let learn: [&dyn Fn(&Home); 3] = [
-        &|home| {
-            home.api.fail_next("sendMessage", 1, Fault::MigratedTo(SUPERGROUP));
-            home.say(GROUP, "/help");
-            home.api.wait_for_message(|message| message.chat_id == SUPERGROUP);
+    let learn: [&dyn Fn(&Testbed); 3] = [
+        &|testbed| {
+            testbed.api.fail_next("sendMessage", 1, Fault::MigratedTo(SUPERGROUP));
+            testbed.say(GROUP, "/help");
+            testbed.api.wait_for_message(|message| message.chat_id == SUPERGROUP);
         },
-        &|home| say(home, GROUP, json!({"migrate_to_chat_id": SUPERGROUP})),
-        &|home| say(home, SUPERGROUP, json!({"migrate_from_chat_id": GROUP})),
+        &|testbed| say(testbed, GROUP, json!({"migrate_to_chat_id": SUPERGROUP})),
+        &|testbed| say(testbed, SUPERGROUP, json!({"migrate_from_chat_id": GROUP})),
     ];
     for learn in learn {
-        let Some(mut home) = home_with_group() else { return };
+        let Some(mut testbed) = home_with_group() else { return };
         // A stranger's group says nothing about ours.
-        say(&home, STRANGER_GROUP, json!({"migrate_to_chat_id": STRANGER_GROUP - 1}));
-        learn(&home);
-        assert_moved(&mut home, 0);
-        assert!(home.service.terminate().success());
-        let migrations = events(&home.service.data_dir());
+        say(&testbed, STRANGER_GROUP, json!({"migrate_to_chat_id": STRANGER_GROUP - 1}));
+        learn(&testbed);
+        assert_moved(&mut testbed, 0);
+        assert!(testbed.service.terminate().success());
+        let migrations = events(&testbed.service.data_dir());
         let migrations: Vec<_> = migrations
             .iter()
             .filter_map(|(_, event)| match &event.kind {
@@ -235,12 +240,12 @@ fn a_migration_is_learnt_from_a_reply_and_from_either_chats_service_message() {
             })
             .collect();
         assert_eq!(migrations, [(ChatId(GROUP), ChatId(SUPERGROUP))]);
-        home.api.assert_clean();
+        testbed.api.assert_clean();
     }
 }
 
 #[test]
-fn two_chats_that_become_one_keep_what_either_had() {
+fn merged_chats_keep_the_settings_of_both() {
     let (from, to) = (ChatId(GROUP), ChatId(SUPERGROUP));
     let mut state = State::default();
     let mut offset = Offset::default();
@@ -293,56 +298,56 @@ fn two_chats_that_become_one_keep_what_either_had() {
 }
 
 #[test]
-fn an_update_that_comes_again_after_a_kill_acts_once_by_webhook() {
-    let Some(mut home) = Home::start(Mode::Webhook, |config| config) else { return };
+fn a_repeated_update_acts_once_by_webhook() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
     // Killed between the change and the acknowledgement: the reply hangs.
-    home.api.fail_next("sendMessage", 1, Fault::Hang);
-    let update = home.api.update(Incoming::text(CHAT, "/watch Depot once"));
-    let (address, body) = (home.service.listen_address(), update.to_string());
-    let webhook = home.api.webhook();
+    testbed.api.fail_next("sendMessage", 1, Fault::Hang);
+    let update = testbed.api.update(Incoming::text(CHAT, "/watch Depot once"));
+    let (address, body) = (testbed.service.listen_address(), update.to_string());
+    let webhook = testbed.api.webhook();
     let post = std::thread::spawn(move || {
         let secret = webhook.secret_token.clone().unwrap();
         let headers = [("x-telegram-bot-api-secret-token", secret.as_str())];
         crate::support::http::request(address, "POST", webhook.path(), &headers, body.as_bytes()).is_ok()
     });
-    home.api.wait_for_call("sendMessage", |_| true);
-    home.service.kill();
+    testbed.api.wait_for_call("sendMessage", |_| true);
+    testbed.service.kill();
     assert!(!wait::join(post, "the end of a post"), "it was not acknowledged");
-    home.api.clear_faults();
-    home.service.restart();
-    home.wait_until_ready(2);
+    testbed.api.clear_faults();
+    testbed.service.restart();
+    testbed.wait_until_ready(2);
     // The owner has changed their mind by the time at which Telegram delivers it again.
-    home.ask("/unwatch Depot");
-    home.kill_and_restart();
-    let sent = home.api.sent().len();
-    assert_eq!(home.api.post_update(home.service.listen_address(), &update), 200);
-    assert!(home.ask("/watches").plain.contains("No network is watched"));
-    assert_eq!(home.api.sent().len(), sent + 1, "there is no second reply");
-    assert_acted_once(&mut home);
+    testbed.ask("/unwatch Depot");
+    testbed.kill_and_restart();
+    let sent = testbed.api.sent().len();
+    assert_eq!(testbed.api.post_update(testbed.service.listen_address(), &update), 200);
+    assert!(testbed.ask("/watches").plain.contains("No network is watched"));
+    assert_eq!(testbed.api.sent().len(), sent + 1, "there is no second reply");
+    assert_acted_once(&mut testbed);
 }
 
 #[test]
-fn an_update_that_comes_again_after_a_kill_acts_once_by_polling() {
-    let Some(mut home) = Home::start(Mode::Polling, |config| config) else { return };
-    home.api.fail_next("sendMessage", 1, Fault::Hang);
-    home.say(CHAT, "/watch Depot once");
-    home.api.wait_for_call("sendMessage", |_| true);
-    home.service.kill();
-    home.api.clear_faults();
-    home.service.restart();
-    home.wait_until_ready(1);
-    home.api.wait_until_confirmed();
-    assert_eq!(home.api.sent().len(), 0, "there is no second reply");
-    assert!(home.ask("/watches").plain.contains("Depot: once"));
-    assert_acted_once(&mut home);
+fn a_repeated_update_acts_once_by_polling() {
+    let Some(mut testbed) = Testbed::start(Mode::Polling, |config| config) else { return };
+    testbed.api.fail_next("sendMessage", 1, Fault::Hang);
+    testbed.say(CHAT, "/watch Depot once");
+    testbed.api.wait_for_call("sendMessage", |_| true);
+    testbed.service.kill();
+    testbed.api.clear_faults();
+    testbed.service.restart();
+    testbed.wait_until_ready(1);
+    testbed.api.wait_until_confirmed();
+    assert_eq!(testbed.api.sent().len(), 0, "there is no second reply");
+    assert!(testbed.ask("/watches").plain.contains("Depot: once"));
+    assert_acted_once(&mut testbed);
 }
 
 /// The log has the watch once.
-fn assert_acted_once(home: &mut Home) {
-    assert!(home.service.terminate().success());
-    let events = events(&home.service.data_dir());
+fn assert_acted_once(testbed: &mut Testbed) {
+    assert!(testbed.service.terminate().success());
+    let events = events(&testbed.service.data_dir());
     assert_eq!(events.iter().filter(|(_, event)| matches!(event.kind, EventKind::Watch { .. })).count(), 1);
-    home.api.assert_clean();
+    testbed.api.assert_clean();
 }
 
 #[test]
@@ -352,12 +357,14 @@ fn a_reply_does_not_wait_behind_alerts() {
     let probes: Vec<(i64, &str)> = (0..60).map(|number| (3600 - number * 10, "Depot")).collect();
     record_alerts(&data_dir, &probes);
     let set = format!("{:?}", data_dir.to_str().unwrap());
-    let Some(home) = Home::start(Mode::Webhook, |config| config.set("", "data_dir", &set)) else { return };
-    home.wait_for_alert(1);
+    let Some(testbed) = Testbed::start(Mode::Webhook, |config| config.set("", "data_dir", &set)) else {
+        return;
+    };
+    testbed.wait_for_alert(1);
     for _ in 0..5 {
-        assert!(home.ask("/status").plain.contains("Alerts waiting for Telegram: "));
+        assert!(testbed.ask("/status").plain.contains("Alerts waiting for Telegram: "));
     }
-    assert!(home.alerts().len() < 60, "the alerts take their time, the replies did not wait for it");
-    assert!(home.alerts().iter().all(is_alert));
-    home.api.assert_clean();
+    assert!(testbed.alerts().len() < 60, "the alerts take their time, the replies did not wait for it");
+    assert!(testbed.alerts().iter().all(is_alert));
+    testbed.api.assert_clean();
 }

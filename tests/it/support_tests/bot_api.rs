@@ -139,7 +139,7 @@ fn updates_stay_until_a_higher_offset_confirms_them() {
 }
 
 #[test]
-fn updates_that_were_not_asked_for_do_not_come() {
+fn updates_of_other_kinds_are_not_delivered() {
     let api = BotApi::start();
     api.push(Incoming::edited_text(1001, "a"));
     api.push(Incoming::text(1001, "b"));
@@ -228,7 +228,7 @@ fn a_cut_connection_may_or_may_not_have_had_effect() {
 }
 
 #[test]
-fn silence_ends_when_the_faults_are_cleared() {
+fn a_hanging_request_ends_when_the_faults_are_cleared() {
     let api = BotApi::start();
     api.fail_next("sendMessage", usize::MAX, Fault::Hang);
     thread::scope(|scope| {
@@ -243,7 +243,7 @@ fn silence_ends_when_the_faults_are_cleared() {
 }
 
 #[test]
-fn down_is_refused_and_back_is_the_same_port() {
+fn a_stopped_server_refuses_and_returns_on_the_same_port() {
     let api = BotApi::start();
     for round in 1..=3 {
         thread::scope(|scope| {
@@ -318,7 +318,7 @@ fn a_webhook_that_is_set_later_is_waited_for() {
 }
 
 #[test]
-fn what_was_seen_to_have_effect_is_answered_before_the_server_goes_down() {
+fn requests_with_effect_are_answered_before_the_server_stops() {
     let api = BotApi::start();
     for round in 1..=20 {
         thread::scope(|scope| {
