@@ -51,7 +51,7 @@ pub(super) fn sentence(error: &UsageError) -> String {
             format!("An SSID can have up to {SSID_BYTES} bytes. This one has {length}.")
         }
         UsageError::UnknownRole(text) => {
-            format!("“{}” is not a role. Leave it out, or write owner.", printable(text))
+            format!("“{}” is not a role. Write /invite or /invite owner.", printable(text))
         }
         UsageError::Name(why) => name(*why),
     }
