@@ -298,7 +298,7 @@ impl Service {
     /// The loops that must not stall.
     fn watched_parts(&self) -> Vec<WatchedPart> {
         let recorder = self.recorder.clone();
-        let recorder = WatchedPart::new("the recorder", move || Heartbeat::Iterations(recorder.turns()));
+        let recorder = WatchedPart::new("the recorder", move || Heartbeat::Iterations(recorder.iterations()));
         let sources = self.sources.iter().map(|source| {
             let source = Arc::clone(source);
             WatchedPart::new(format!("the source {}", source.name()), move || source.heartbeat())

@@ -29,8 +29,8 @@ fn longest_halt(running: &Running, work: impl FnOnce() + Send) -> Duration {
         });
         let (mut longest, mut turns, mut turned) = (Duration::ZERO, 0, Instant::now());
         while !is_done.load(Ordering::Relaxed) {
-            if running.handle.turns() != turns {
-                (turns, turned) = (running.handle.turns(), Instant::now());
+            if running.handle.iterations() != turns {
+                (turns, turned) = (running.handle.iterations(), Instant::now());
             }
             longest = longest.max(turned.elapsed());
             std::thread::sleep(Duration::from_micros(100));

@@ -69,12 +69,9 @@ impl CliError {
             Self::ReplayStopped(_) => Some("free disk space, and replay the rest".into()),
             Self::Recorder(error) => error.remedy().map(Cow::from),
             Self::Import(error) => error.remedy().map(Cow::from),
+            Self::Change(error) => error.remedy().map(Cow::from),
             Self::Export(ExportError::Log(error)) => Some(error.remedy().into()),
-            Self::Export(_)
-            | Self::Change(_)
-            | Self::Output { .. }
-            | Self::Input { .. }
-            | Self::Io { .. } => None,
+            Self::Export(_) | Self::Output { .. } | Self::Input { .. } | Self::Io { .. } => None,
         }
     }
 }

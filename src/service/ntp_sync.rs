@@ -26,7 +26,7 @@ pub(super) async fn watch(
     stop: CancellationToken,
 ) {
     while stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
-        let known = recorder.newest_time();
+        let known = recorder.time_floor();
         let is_behind = sources.iter().any(|source| source.status().clock_is_behind);
         if !is_behind || known.is_none_or(|known| known <= Timestamp::now()) {
             continue;

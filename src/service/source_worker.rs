@@ -350,14 +350,14 @@ impl SourceWorker {
                 "the clock of a source is ahead; this machine's time counts. Set the source's clock"
             );
         }
-        let newest = recorder.newest_time();
+        let newest = recorder.time_floor();
         let check = self.clock.check(time, newest);
         (captured.probe.time, captured.probe.not_before) = (time, check.not_before);
         let only_source_is_behind = check.not_before.is_some() && SourceClock::is_plausible(now, newest);
         match check.not_before {
-            None => recorder.note_time(time.min(now)),
+            None => recorder.raise_time_floor(time.min(now)),
             // Time goes on, whatever this source's clock says.
-            Some(_) if only_source_is_behind => recorder.note_time(now),
+            Some(_) if only_source_is_behind => recorder.raise_time_floor(now),
             Some(_) => {}
         }
         match check.not_before {

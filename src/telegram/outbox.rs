@@ -79,7 +79,7 @@ impl Outbox {
             let (messages, wake) = self.next_messages(&mut schedules);
             if messages.is_empty() {
                 tokio::select! {
-                    () = self.recorder.alerts_waiting() => {}
+                    () = self.recorder.alert_raised() => {}
                     () = sleep_until(wake) => {}
                     () = self.stop.cancelled() => return,
                 }

@@ -106,7 +106,7 @@ impl ObservedSource {
 /// Whether the event log has frames of the source with this name; false if it cannot be read.
 async fn is_in_log(history: &History, name: &str) -> bool {
     let (history, name) = (history.clone(), name.to_owned());
-    let search = tokio::task::spawn_blocking(move || history.has_heard(&name)).await;
+    let search = tokio::task::spawn_blocking(move || history.has_probe_from(&name)).await;
     search.is_ok_and(|found| found.unwrap_or(false))
 }
 

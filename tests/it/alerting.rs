@@ -445,7 +445,7 @@ fn a_departure_is_raised_by_the_clock_and_only_once() {
     let device = DeviceKey::Address(van());
     let follow = Event::new(now, EventKind::Follow { chat: OWNER, device, silence_seconds: 1 });
     running.record(&Input::Change(follow));
-    wait::block_on(&running.runtime, "an alert", running.handle.alerts_waiting());
+    wait::block_on(&running.runtime, "an alert", running.handle.alert_raised());
     assert_eq!(left(&running), 1);
     running.stop();
     let running = listening();
@@ -464,7 +464,7 @@ fn departures_in_the_log_list_the_sensors_that_received() {
     running.record(&Input::Probe(Probe { sensor, ..asks(van(), "Depot", minutes(1)) }));
     running.sync();
     let history = running.handle.history();
-    let heard = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_heard(sensor).unwrap());
+    let heard = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_probe_from(sensor).unwrap());
     assert_eq!(heard, [true, false, false]);
     running.stop();
 }

@@ -82,7 +82,7 @@ fn the_known_time_survives_a_restart_with_a_slow_clock() {
     };
     let known_at_start = || {
         let running = Running::start(settings(folder.path()));
-        let known = running.handle.newest_time();
+        let known = running.handle.time_floor();
         running.stop();
         known
     };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::bot_api::{Fault, SentMessage};
 use crate::support::require;
+use crate::support::service::log_event;
 use crate::support::testbed::{CHAT, Mode, Testbed, is_notice};
 
 const ALICE: &str = "a4:83:e7:4e:39:15";
@@ -77,14 +78,14 @@ fn home_on_small_disk() -> Option<(SmallDisk, PathBuf, Testbed)> {
 fn fill(disk: &SmallDisk, testbed: &mut Testbed) {
     let before = testbed.service.log_lines().len();
     disk.fill();
-    testbed.transmit_until_line_after(VAN, before, "events wait in memory");
+    testbed.transmit_until_line_after(VAN, before, &log_event("disk_failed", &[]));
 }
 
 /// Frees the disk, and waits until it is written to again.
 fn free(disk: &SmallDisk, testbed: &Testbed) {
     let before = testbed.service.log_lines().len();
     disk.free();
-    testbed.service.wait_for_line_after(before, "the disk takes events again");
+    testbed.service.wait_for_log_event_after(before, "disk_recovered", &[]);
 }
 
 /// The notices so far: whether each had a sound, and its text.

@@ -303,7 +303,8 @@ fn kills_lose_nothing() {
         let lines = killed.service.log_lines();
         let is_bad = |line: &&String| ["damaged", "missing", "panicked"].iter().any(|bad| line.contains(bad));
         assert_eq!(lines.iter().find(is_bad), None, "{told}");
-        killed.rebuilds += usize::from(lines.iter().any(|line| line.contains("rebuilding the state")));
+        killed.rebuilds +=
+            usize::from(lines.iter().any(|line| line.contains(&log_event("state_rebuild", &[]))));
         seen_before = seen;
         killed.service.restart();
     }

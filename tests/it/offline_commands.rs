@@ -13,7 +13,7 @@ use crate::commands::{ALICE, Data, RANDOM, TIME, stderr, stdout};
 use crate::support::frames::ProbeRequestFrame;
 use crate::support::process;
 use crate::support::recorder::copy;
-use crate::support::service::{probewatch, probewatch_command, probewatch_with_input};
+use crate::support::service::{log_event, probewatch, probewatch_command, probewatch_with_input};
 
 /// SSIDs that someone may send on purpose.
 const HOSTILE: [&[u8]; 8] = [
@@ -106,7 +106,10 @@ fn a_missing_or_damaged_state_is_reported_and_rebuilt() {
         damage();
         let output = data.run(&["lookup", ALICE], "");
         check(&output, 0, "Probe count: 5");
-        assert_eq!(stderr(&output).matches("rebuilding the state from 8 events of the log: ").count(), 1);
+        assert_eq!(
+            stderr(&output).matches(&log_event("state_rebuild", &[("from", "0"), ("end", "8")])).count(),
+            1
+        );
         check(&data.run(&["check"], ""), 0, "The log and sled agree");
     }
 }

@@ -113,8 +113,8 @@ fn a_stalled_recorder_is_not_reported_alive() {
         Running::start(Settings { vfs: Arc::new(disk.clone()), ..settings(&folder.path().join("data")) });
     let interval = Duration::from_secs(4);
     let systemd = Systemd::new(socket.sender(), Some(interval));
-    let turns = recorder.handle.clone();
-    let part = WatchedPart::new("the recorder", move || Heartbeat::Iterations(turns.turns()));
+    let handle = recorder.handle.clone();
+    let part = WatchedPart::new("the recorder", move || Heartbeat::Iterations(handle.iterations()));
     let watchdog = Watchdog::start(&systemd, vec![part]).unwrap();
     socket.wait_for("WATCHDOG=1");
 

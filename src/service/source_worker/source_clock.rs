@@ -1,11 +1,11 @@
 //! Whether a source's clock is behind or ahead, from the times of its frames.
 //!
-//! - A time before the newest known one ([`RecorderHandle::newest_time`]), or before this program was built, is wrong. A
+//! - A time before the newest known one ([`RecorderHandle::time_floor`]), or before this program was built, is wrong. A
 //!   probe with such a time is marked: it counts at the newest time that was known.
 //! - A live frame cannot come from the future. If a source's clock is ahead of the machine's, as an access point's may
 //!   be, the machine's time counts. Otherwise one wrong frame would make all other clocks seem behind.
 //!
-//! [`RecorderHandle::newest_time`]: crate::recorder::RecorderHandle::newest_time
+//! [`RecorderHandle::time_floor`]: crate::recorder::RecorderHandle::time_floor
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;

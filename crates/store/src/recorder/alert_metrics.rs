@@ -1,10 +1,10 @@
-//! How many alerts came to what since the start, for whoever watches over the service.
+//! Counts the outcomes of alerts since the start, for the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::event::{AlertDecision, AlertOutcome, Event, EventKind};
 
-/// Counts of alerts, one for each chat that an alert is for.
+/// Counts of alerts by outcome. An alert for two chats counts twice.
 #[derive(Debug, Default)]
 pub struct AlertMetrics {
     raised: AtomicU64,
@@ -17,16 +17,15 @@ pub struct AlertMetrics {
 }
 
 impl AlertMetrics {
-    /// Counts what `event` says of alerts.
+    /// Counts the alerts of `event`.
     pub(super) fn count(&self, event: &Event) {
         let add = |counter: &AtomicU64| {
             counter.fetch_add(1, Relaxed);
         };
-        let settle = |outcome: AlertOutcome| match outcome {
+        let count_outcome = |outcome: AlertOutcome| match outcome {
             AlertOutcome::Raise => add(&self.raised),
             AlertOutcome::Overflow => add(&self.overflowed),
             AlertOutcome::Mute => add(&self.muted),
-            // Nobody is there to be told.
             AlertOutcome::Skip => {}
         };
         match &event.kind {
@@ -35,9 +34,11 @@ impl AlertMetrics {
                 AlertDecision::Suppress { .. } => add(&self.suppressed),
                 AlertDecision::Overflow { .. } => add(&self.overflowed),
                 AlertDecision::Mute { .. } => add(&self.muted),
-                AlertDecision::Arrive { outcome, .. } => settle(*outcome),
+                AlertDecision::Arrive { outcome, .. } => count_outcome(*outcome),
             }),
-            EventKind::Left { alerts, .. } => alerts.iter().for_each(|decision| settle(decision.outcome)),
+            EventKind::Left { alerts, .. } => {
+                alerts.iter().for_each(|decision| count_outcome(decision.outcome))
+            }
             EventKind::Delivered { .. } => add(&self.delivered),
             EventKind::Undeliverable { .. } => add(&self.undeliverable),
             EventKind::AlertExpired { .. } => add(&self.expired),
@@ -45,7 +46,7 @@ impl AlertMetrics {
         }
     }
 
-    /// What became of alerts, and of how many.
+    /// The outcomes and their counts.
     pub fn outcomes(&self) -> [(&'static str, u64); 7] {
         [
             ("raised", &self.raised),

@@ -1,56 +1,55 @@
-//! Whether a state is what the log gives: the one in sled while nothing is recorded, or the one in memory
-//! while something is.
+//! Compares a state with the fold of the log: the state in the store while nothing is recorded, or the one in memory
+//! while the recorder runs.
 //!
-//! Beside the recording, the state is copied as of one offset, in packed rows as for a snapshot, and the log is
-//! folded up to that offset. Both together take as much memory as the two states that are compared where
-//! nothing is recorded.
+//! While the recorder runs, the state is copied as of one offset, packed as for a snapshot, and the log is folded up to
+//! that offset. Both together take as much memory as the two states of the other case.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::handle::write;
+use super::handle::{ChangeError, RecorderHandle, write};
+use super::history::History;
 use super::recovery::{self, newest_snapshot};
-use super::{ChangeError, History, RecorderHandle};
 use crate::event::{Event, EventKind, Offset};
 use crate::event_log::LogError;
 use crate::state::{CowSnapshotLost, Differences, State, StateImage};
 
-/// How often it is tried anew where segments left the log while it was read.
+/// Attempts if segments are removed from the log while it is read.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// The wait before a copy is begun again that could not be begun.
+/// The wait before a copy that could not be begun is tried again.
 const COW_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct CheckReport {
-    /// The offset behind the log's last event.
+    /// The offset after the log's last event.
     pub end: Offset,
-    /// The offset behind the last event that the state has, or why there is nothing to compare.
+    /// The offset after the last event of the state, or why there is nothing to compare.
     pub checkpoint: Result<Offset, String>,
-    /// Devices in the state that the log gives at that offset.
+    /// Devices in the fold of the log at that offset.
     pub devices: u64,
-    /// Where the state that the log gives (the one) and the other differ.
+    /// Differences between the fold of the log (`one`) and the state (`other`).
     pub differences: Differences,
-    /// Places of the log and snapshots that are damaged, the first of them in words.
+    /// Descriptions of damage to the log and the snapshots, as many as were asked for.
     pub damage: Vec<String>,
-    /// How many they are.
+    /// The number of damaged places.
     pub damaged: u64,
 }
 
-/// Damaged places, of which some are told one by one.
+/// Damaged places, the first of them with descriptions.
 #[derive(Debug)]
 pub(super) struct Damages {
     pub(super) count: u64,
-    /// The first of them, in words.
+    /// Descriptions of the first.
     pub(super) first: Vec<String>,
     limit: usize,
 }
 
 impl Damages {
-    /// None yet; at most `limit` will be told.
+    /// No damage; at most `limit` places will be described.
     pub(super) fn new(limit: usize) -> Self {
         Self { count: 0, first: Vec::new(), limit }
     }
@@ -66,7 +65,7 @@ impl Damages {
 /// The state in memory could not be compared with the log.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The log is not all on disk.
+    /// The log is not on disk up to its end.
     #[error("the log cannot be read to its end: {0}")]
     Unwritten(#[from] ChangeError),
     /// The log cannot be read.
@@ -78,26 +77,26 @@ pub enum CheckError {
 }
 
 impl RecorderHandle {
-    /// A copy of the state, at a moment at which it is the fold of all events before its offset. Recording goes on
-    /// while it is made. Not for async code.
+    /// A copy of the state as the fold of all events before its offset. Recording goes on meanwhile. Blocks: not for
+    /// async code.
     pub fn image(&self) -> StateImage {
         loop {
             let begun = write(&self.shared.state).begin_cow_snapshot();
-            match begun.map(|cut| self.shared.finish_cow_snapshot(cut)) {
+            match begun.map(|snapshot| self.shared.finish_cow_snapshot(snapshot)) {
                 Some(Ok(image)) => return image,
                 Some(Err(CowSnapshotLost)) => {}
-                // Another copy is being made, or addresses are leaving.
+                // Another copy is being taken, or an eviction is half carried out.
                 None => std::thread::sleep(COW_RETRY_INTERVAL),
             }
         }
     }
 
-    /// Compares the state in memory with the one that the log gives at the same offset, while the recording goes
-    /// on. Describes at most `limit` differences and damages. `progress` hears how far the log is read, and
-    /// up to where it will be. Not for async code.
+    /// Compares the state in memory with the fold of the log at the same offset. Recording goes on meanwhile.
+    /// Describes at most `limit` differences and damaged places. Calls `progress` with the offset that it has reached and
+    /// the one that it will reach. Blocks: not for async code.
     ///
     /// # Errors
-    /// [`CheckError`] where the log cannot be read to its end.
+    /// [`CheckError`] if the log cannot be read to its end.
     pub fn check(
         &self,
         runtime: &Handle,
@@ -106,7 +105,7 @@ impl RecorderHandle {
     ) -> Result<CheckReport, CheckError> {
         for _ in 0..MAX_ATTEMPTS {
             let image = self.image();
-            // Behind this, all events in the image can be read.
+            // After this, all events of the image can be read.
             runtime.block_on(self.sync())?;
             if let Some(check) = compare(self.history(), &image, limit, progress)? {
                 return Ok(check);
@@ -116,7 +115,7 @@ impl RecorderHandle {
     }
 }
 
-/// Compares the image with what the log gives; `None` where a part of the log has left meanwhile.
+/// Compares the image with the fold of the log; `None` if segments were removed meanwhile.
 fn compare(
     history: &History,
     image: &StateImage,
@@ -135,7 +134,7 @@ fn compare(
         Ok(())
     });
     let mut given = match given {
-        // A newer one has taken its place.
+        // A newer one has replaced it.
         Err(error) if error.io().kind() == std::io::ErrorKind::NotFound => return Ok(None),
         given => given?,
     };
@@ -148,13 +147,13 @@ fn compare(
                     progress(offset, end);
                 }
             }
-            // What the snapshot stands for may leave while it is read.
+            // Segments before the snapshot may be removed while they are read.
             Err(damage) if damage.is_missing_segment() && damage.segment() < begin => {}
             Err(damage) if damage.is_only_removal() => return Ok(None),
             Err(damage) => damages.note(damage),
         }
     }
-    // Segments leave once a newer snapshot is there.
+    // Segments are removed once a newer snapshot is there.
     if snapshots.list()?.first().map(|newest| newest.offset()) != newest {
         return Ok(None);
     }
@@ -165,7 +164,7 @@ fn compare(
     Ok(Some(CheckReport { end, checkpoint: Ok(end), devices, differences, damage, damaged }))
 }
 
-/// Folds in what of the event is not in the state yet: of lost events it may be a part.
+/// Folds in the part of the event that the state does not have yet; it can be a part for lost events.
 pub(super) fn fold_rest(state: &mut State, offset: Offset, event: &Event) {
     let (next, end) = (state.next_offset(), event.end(offset));
     match event {

@@ -1,17 +1,16 @@
-//! The time that it is at least, against which the clocks of live sources are held.
+//! The time floor: the time that it is at least. The clocks of live sources are checked against it.
 //!
-//! It is the newest time that the machine's own clock gave: that of frames that were heard live and of what
-//! people and the program did. A capture file's times are its own and count for nothing here; at a start, what
-//! the log knows counts up to the moment at which the log was written last, or up to that with which its latest
-//! probe was marked.
+//! It is the newest time that the machine's own clock gave: that of live frames, and of changes by people and the
+//! program. The times of a capture file are its own and do not count. At a start, times from the log count up to the
+//! moment of the log's last write, or up to the mark of its latest probe.
 //!
-//! That clock may have been ahead, and what is known be wrong. So it is believed, however early it seems,
-//! - when it is set back while this program runs: a board's clock only ever jumps forward by itself, and whoever
-//!   sets it back knows better;
+//! The machine's clock may have been ahead, and the floor be wrong. So the clock is trusted, however early it seems,
+//! - when it is set back while this program runs: a board's clock by itself only jumps forward, and whoever sets it
+//!   back knows better;
 //! - when the system says that a time server sets it ([`RecorderHandle::trust_clock`]).
 //!
-//! Without either, as in a container that is started after the clock was put right, what is heard is marked until
-//! the time has come that is known.
+//! Otherwise, as in a container that starts after the clock was corrected, probes are marked until the clock has
+//! reached the floor.
 //!
 //! [`RecorderHandle::trust_clock`]: super::RecorderHandle::trust_clock
 
@@ -20,37 +19,37 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Offset, Timestamp};
 
-/// By how much at least a clock jumps that was set; less may be due to a busy machine.
+/// The least jump of a clock that was set; less may be due to a busy machine.
 const MIN_JUMP: Duration = Duration::from_secs(60);
 
-/// The newest time that is known.
+/// The time that it is at least.
 #[derive(Debug)]
 pub(super) struct TimeFloor(AtomicI64);
 
 impl TimeFloor {
-    /// At a start: the log's newest event has the time `newest`, and it was written last at `written`.
+    /// The floor at a start: the log's newest event has the time `newest`, and the log was last written at `written`.
     pub(super) fn new(newest: Option<Timestamp>, written: Option<Timestamp>) -> Self {
-        let known = newest.zip(written).map(|(newest, written)| newest.min(written));
-        Self(AtomicI64::new(known.map_or(i64::MIN, Timestamp::as_micros)))
+        let floor = newest.zip(written).map(|(newest, written)| newest.min(written));
+        Self(AtomicI64::new(floor.map_or(i64::MIN, Timestamp::as_micros)))
     }
 
     pub(super) fn get(&self) -> Option<Timestamp> {
-        let newest = self.0.load(Ordering::Relaxed);
-        (newest != i64::MIN).then(|| Timestamp::from_micros(newest))
+        let floor = self.0.load(Ordering::Relaxed);
+        (floor != i64::MIN).then(|| Timestamp::from_micros(floor))
     }
 
-    /// The clock has given this time, and is not known to be behind.
-    pub(super) fn note(&self, time: Timestamp) {
+    /// Notes a time of a clock that is not known to be behind.
+    pub(super) fn raise(&self, time: Timestamp) {
         self.0.fetch_max(time.as_micros(), Ordering::Relaxed);
     }
 
-    /// It is now, whatever was known before.
-    pub(super) fn believe(&self, now: Timestamp) {
+    /// Sets the floor to `now`, also if it was higher.
+    pub(super) fn reset(&self, now: Timestamp) {
         self.0.store(now.as_micros(), Ordering::Relaxed);
     }
 }
 
-/// The machine's clock beside the one that nobody sets.
+/// Compares the machine's clock with the monotonic one.
 #[derive(Debug)]
 pub(super) struct MachineClock {
     last: (Instant, Timestamp),
@@ -68,8 +67,8 @@ impl MachineClock {
         Self { last: (instant, now) }
     }
 
-    /// Whether the clock was set since the last look, at least by a minute.
-    pub(super) fn look(&mut self, instant: Instant, now: Timestamp) -> Option<ClockJump> {
+    /// How the clock was set since the last call, if it was set by at least [`MIN_JUMP`].
+    pub(super) fn detect_jump(&mut self, instant: Instant, now: Timestamp) -> Option<ClockJump> {
         let (then, before) = std::mem::replace(&mut self.last, (instant, now));
         let elapsed = i64::try_from((instant - then).as_micros()).unwrap_or(i64::MAX);
         let expected = Timestamp::from_micros(before.as_micros().saturating_add(elapsed));
@@ -78,23 +77,22 @@ impl MachineClock {
     }
 }
 
-/// For how long alerts are kept that waited while the clock jumped forward: their times are those of before. The
-/// jump is no part of their age.
+/// Corrects the age of alerts that waited while the clock jumped forward: the jump does not count.
 #[derive(Debug, Default)]
-pub(super) struct Grace {
+pub(super) struct AgeCorrection {
     jumps: Duration,
     before: Offset,
 }
 
-impl Grace {
-    /// The clock has jumped forward by so much, behind all events before `next`.
-    pub(super) fn note(&mut self, jump: Duration, next: Offset) {
+impl AgeCorrection {
+    /// Notes a jump forward that came after all events before `next`.
+    pub(super) fn record_jump(&mut self, jump: Duration, next: Offset) {
         self.jumps = self.jumps.saturating_add(jump);
         self.before = next;
     }
 
-    /// How much longer than others the alert of this event is kept.
-    pub(super) fn of(&self, offset: Offset) -> Duration {
+    /// What to subtract from the age of this event's alert.
+    pub(super) fn of_event(&self, offset: Offset) -> Duration {
         if offset < self.before { self.jumps } else { Duration::ZERO }
     }
 }
@@ -108,25 +106,25 @@ mod tests {
     }
 
     #[test]
-    fn a_capture_file_of_the_future_says_nothing_of_the_time() {
+    fn a_capture_file_from_the_future_does_not_raise_the_floor() {
         assert_eq!(TimeFloor::new(Some(at(9000)), Some(at(1000))).get(), Some(at(1000)));
         assert_eq!(TimeFloor::new(Some(at(900)), Some(at(1000))).get(), Some(at(900)));
         assert_eq!(TimeFloor::new(None, Some(at(1000))).get(), None);
     }
 
     #[test]
-    fn what_is_known_goes_back_only_where_the_clock_is_believed() {
-        let known = TimeFloor::new(None, None);
-        for (noted, expected) in [(1000, 1000), (900, 1000), (1001, 1001)] {
-            known.note(at(noted));
-            assert_eq!(known.get(), Some(at(expected)));
+    fn the_floor_goes_back_only_when_the_clock_is_trusted() {
+        let floor = TimeFloor::new(None, None);
+        for (raised, expected) in [(1000, 1000), (900, 1000), (1001, 1001)] {
+            floor.raise(at(raised));
+            assert_eq!(floor.get(), Some(at(expected)));
         }
-        known.believe(at(500));
-        assert_eq!(known.get(), Some(at(500)));
+        floor.reset(at(500));
+        assert_eq!(floor.get(), Some(at(500)));
     }
 
     #[test]
-    fn a_clock_that_was_set_is_told_from_time_that_passes() {
+    fn tells_a_set_clock_from_time_that_passes() {
         let start = Instant::now();
         let mut clock = MachineClock::new(start, at(1000));
         for (elapsed, now, expected) in [
@@ -138,17 +136,21 @@ mod tests {
             (505, 564, Some(ClockJump::Back(Duration::from_secs(1_000_000)))),
             (506, 565, None),
         ] {
-            assert_eq!(clock.look(start + Duration::from_secs(elapsed), at(now)), expected, "{elapsed}");
+            assert_eq!(
+                clock.detect_jump(start + Duration::from_secs(elapsed), at(now)),
+                expected,
+                "{elapsed}"
+            );
         }
     }
 
     #[test]
-    fn a_jump_is_no_part_of_the_age_of_what_waited() {
-        let mut grace = Grace::default();
-        assert_eq!(grace.of(Offset(0)), Duration::ZERO);
-        grace.note(Duration::from_secs(100), Offset(7));
-        grace.note(Duration::from_secs(100), Offset(9));
-        assert_eq!(grace.of(Offset(8)), Duration::from_secs(200));
-        assert_eq!(grace.of(Offset(9)), Duration::ZERO);
+    fn a_jump_does_not_age_alerts_that_waited() {
+        let mut correction = AgeCorrection::default();
+        assert_eq!(correction.of_event(Offset(0)), Duration::ZERO);
+        correction.record_jump(Duration::from_secs(100), Offset(7));
+        correction.record_jump(Duration::from_secs(100), Offset(9));
+        assert_eq!(correction.of_event(Offset(8)), Duration::from_secs(200));
+        assert_eq!(correction.of_event(Offset(9)), Duration::ZERO);
     }
 }

@@ -1,12 +1,13 @@
-//! What the rest of the program has of the recorder: a queue into it, and a look at the state.
+//! The handle to the recorder: its command queue, and read access to the state.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::alert_metrics::AlertMetrics;
 use super::clock::TimeFloor;
-use super::{AlertMetrics, History};
+use super::history::History;
 use crate::event::{Event, Probe, Timestamp};
 use crate::state::{CowSnapshot, CowSnapshotLost, State, StateImage};
 use dot11::MacAddr;
@@ -14,23 +15,33 @@ use dot11::MacAddr;
 /// A change was not made.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ChangeError {
-    /// The disk takes nothing.
-    #[error("it could not be written to disk ({0}); nothing was changed, try again once that is mended")]
+    /// Writes fail.
+    #[error("it could not be written to disk ({0}); nothing was changed")]
     Disk(String),
-    /// The disk failed while it was written.
-    #[error("it is not on disk yet ({0}); it holds until a restart, and for good once the disk is mended")]
+    /// The write failed, and is tried again.
+    #[error("it is not on disk yet ({0}); until it is, a restart loses it")]
     NotOnDiskYet(String),
     /// The recorder has stopped.
     #[error("the recorder has stopped")]
     Stopped,
 }
 
-/// A probe as a sensor hands it over.
+impl ChangeError {
+    /// What a person can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Disk(_) => Some("try again once the disk works"),
+            Self::NotOnDiskYet(_) | Self::Stopped => None,
+        }
+    }
+}
+
+/// A probe as a source hands it over.
 #[derive(Debug, Clone)]
 pub struct CapturedProbe {
     /// The probe, with no decisions about alerts yet.
     pub probe: Probe,
-    /// The frame's information elements, at least when the sensor sees the signature for the first time.
+    /// The frame's information elements, at least the first time that the source captures the signature.
     pub elements: Option<Box<[u8]>>,
 }
 
@@ -42,42 +53,42 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// The address that was heard, where one was.
+    /// The address that sent the probe, if it is one.
     pub(super) fn source(&self) -> Option<MacAddr> {
         match self {
-            Self::Probe(heard) => Some(heard.probe.source),
+            Self::Probe(captured) => Some(captured.probe.source),
             Self::Change(..) | Self::Sync(_) | Self::Stop => None,
         }
     }
 }
 
-/// What was lost on the way, for `/status`.
+/// Probes that were not recorded, for `/status`.
 #[derive(Debug, Default)]
 pub struct Losses {
-    /// Probes that found the queue full.
+    /// Dropped as the queue was full.
     pub queue_full: AtomicU64,
-    /// Probes that the log had no room for while the disk took nothing.
+    /// Dropped as the log's buffer was full while writes failed.
     pub disk_failed: AtomicU64,
 }
 
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
-    pub(super) known: TimeFloor,
+    pub(super) time_floor: TimeFloor,
     pub(super) losses: Losses,
-    pub(super) turns: AtomicU64,
+    pub(super) iterations: AtomicU64,
     pub(super) alert_metrics: AlertMetrics,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<String>>,
-    /// Since when frames are heard at a moment, where the sources tell.
+    /// Asks the sources since when frames are captured without a gap.
     pub(super) capturing_since: OnceLock<CapturingSince>,
 }
 
 impl Shared {
-    pub(super) fn new(state: State, known: TimeFloor) -> Self {
+    pub(super) fn new(state: State, time_floor: TimeFloor) -> Self {
         Self {
-            known,
+            time_floor,
             losses: Losses::default(),
-            turns: AtomicU64::new(0),
+            iterations: AtomicU64::new(0),
             alert_metrics: AlertMetrics::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
@@ -86,12 +97,15 @@ impl Shared {
         }
     }
 
-    /// Copies what is left of a cut, a part at a time, so that recording goes on in between.
-    pub(super) fn finish_cow_snapshot(&self, mut cut: CowSnapshot) -> Result<StateImage, CowSnapshotLost> {
-        while !cut.is_complete() {
-            cut.copy_shard(&read(&self.state))?;
+    /// Completes the copy shard by shard. Recording goes on in between.
+    pub(super) fn finish_cow_snapshot(
+        &self,
+        mut snapshot: CowSnapshot,
+    ) -> Result<StateImage, CowSnapshotLost> {
+        while !snapshot.is_complete() {
+            snapshot.copy_shard(&read(&self.state))?;
         }
-        Ok(cut.into_image())
+        Ok(snapshot.into_image())
     }
 }
 
@@ -114,16 +128,16 @@ pub struct RecorderHandle {
 }
 
 impl RecorderHandle {
-    /// Records a probe if there is room in the queue; else it is dropped, counted and given back.
-    pub fn try_record(&self, heard: CapturedProbe) -> Option<CapturedProbe> {
+    /// Records a probe if the queue has room. Otherwise counts it as dropped and returns it.
+    pub fn try_record(&self, captured: CapturedProbe) -> Option<CapturedProbe> {
         match self.inbox.try_reserve() {
-            Ok(place) => {
-                place.send(Input::Probe(heard));
+            Ok(permit) => {
+                permit.send(Input::Probe(captured));
                 None
             }
             Err(_) => {
                 self.shared.losses.queue_full.fetch_add(1, Ordering::Relaxed);
-                Some(heard)
+                Some(captured)
             }
         }
     }
@@ -132,36 +146,36 @@ impl RecorderHandle {
     ///
     /// # Errors
     /// [`ChangeError::Stopped`].
-    pub fn record(&self, heard: CapturedProbe) -> Result<(), ChangeError> {
-        self.inbox.blocking_send(Input::Probe(heard)).map_err(|_| ChangeError::Stopped)
+    pub fn record(&self, captured: CapturedProbe) -> Result<(), ChangeError> {
+        self.inbox.blocking_send(Input::Probe(captured)).map_err(|_| ChangeError::Stopped)
     }
 
     /// Makes a change and returns once it is on disk and in the state.
     ///
     /// # Errors
-    /// [`ChangeError`] says what holds where it is not.
+    /// [`ChangeError`] says whether the change holds.
     pub async fn change(&self, event: Event) -> Result<(), ChangeError> {
         self.change_all(vec![event]).await
     }
 
-    /// As [`RecorderHandle::change`], with several events: they stand in the log one behind the other, and
-    /// of a write that is cut off the first are kept.
+    /// As [`RecorderHandle::change`], with several events: they follow one another in the log. An interrupted write
+    /// keeps the first of them.
     ///
     /// # Errors
     /// As [`RecorderHandle::change`].
     pub async fn change_all(&self, events: Vec<Event>) -> Result<(), ChangeError> {
-        self.ask(|done| Input::Change(events, done)).await
+        self.request(|done| Input::Change(events, done)).await
     }
 
-    /// Returns once all that was handed over before is on disk and in the state.
+    /// Returns once everything that was handed over before is on disk and in the state.
     ///
     /// # Errors
     /// As [`RecorderHandle::change`].
     pub async fn sync(&self) -> Result<(), ChangeError> {
-        self.ask(Input::Sync).await
+        self.request(Input::Sync).await
     }
 
-    async fn ask(
+    async fn request(
         &self,
         input: impl FnOnce(oneshot::Sender<Result<(), ChangeError>>) -> Input,
     ) -> Result<(), ChangeError> {
@@ -170,24 +184,24 @@ impl RecorderHandle {
         outcome.await.map_err(|_| ChangeError::Stopped)?
     }
 
-    /// The newest state. Hold it briefly: the recorder waits.
+    /// The current state. The recorder waits while the guard lives: drop it soon.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         read(&self.shared.state)
     }
 
     /// The time that it is at least, as far as is known.
-    pub fn newest_time(&self) -> Option<Timestamp> {
-        self.shared.known.get()
+    pub fn time_floor(&self) -> Option<Timestamp> {
+        self.shared.time_floor.get()
     }
 
-    /// A live source's clock has given this time, and is not known to be behind.
-    pub fn note_time(&self, time: Timestamp) {
-        self.shared.known.note(time);
+    /// Notes a time of a live source's clock that is not known to be behind.
+    pub fn raise_time_floor(&self, time: Timestamp) {
+        self.shared.time_floor.raise(time);
     }
 
-    /// The machine's clock is right, however early it seems: what is known counts no longer.
+    /// Notes that the machine's clock is right, however early it seems.
     pub fn trust_clock(&self) {
-        self.shared.known.believe(Timestamp::now());
+        self.shared.time_floor.reset(Timestamp::now());
     }
 
     /// The probes in the log.
@@ -195,50 +209,49 @@ impl RecorderHandle {
         &self.history
     }
 
-    /// What was lost so far.
+    /// The probes that were dropped so far.
     pub fn losses(&self) -> &Losses {
         &self.shared.losses
     }
 
-    /// What became of alerts since the start.
+    /// The outcomes of alerts since the start.
     pub fn alert_metrics(&self) -> &AlertMetrics {
         &self.shared.alert_metrics
     }
 
-    /// How often the recorder's loop has turned, which it does at least once a second unless something holds it
-    /// up.
-    pub fn turns(&self) -> u64 {
-        self.shared.turns.load(Ordering::Relaxed)
+    /// How many iterations the recorder's loop has done: at least one a second, unless it is stuck.
+    pub fn iterations(&self) -> u64 {
+        self.shared.iterations.load(Ordering::Relaxed)
     }
 
-    /// Why nothing can be written at the moment, where that is so.
+    /// Why writes fail at the moment, if they do.
     pub fn disk_error(&self) -> Option<String> {
         self.shared.disk_error.borrow().clone()
     }
 
-    /// As [`RecorderHandle::disk_error`], to be waited on.
+    /// As [`RecorderHandle::disk_error`], for waiting on changes.
     pub fn subscribe_disk_error(&self) -> watch::Receiver<Option<String>> {
         self.shared.disk_error.subscribe()
     }
 
     /// Waits until an alert was raised since the last call.
-    pub async fn alerts_waiting(&self) {
+    pub async fn alert_raised(&self) {
         self.shared.alerts_waiting.notified().await;
     }
 
-    /// Has the recorder ask this, once for all, since when frames are heard without a break at a moment, before it
-    /// says that a followed device has arrived or left. It is asked often and must not wait.
+    /// Sets the function that says since when frames are captured without a gap, as of a moment. The recorder calls it
+    /// before it decides that a followed device has arrived or left. It is called often and must not block. Only the
+    /// first call has an effect.
     pub fn set_capturing_since(
         &self,
-        asked: impl Fn(Timestamp) -> Option<Timestamp> + Send + Sync + 'static,
+        capturing_since: impl Fn(Timestamp) -> Option<Timestamp> + Send + Sync + 'static,
     ) {
-        // Whoever is asked already goes on being asked.
-        let _ = self.shared.capturing_since.set(Box::new(asked));
+        let _ = self.shared.capturing_since.set(Box::new(capturing_since));
     }
 
-    /// Asks the recorder to write what it has and end.
+    /// Asks the recorder to write everything and stop.
     pub async fn stop(&self) {
-        // Where it has stopped already there is nobody to ask.
+        // It may have stopped already.
         let _ = self.inbox.send(Input::Stop).await;
     }
 }

@@ -1,9 +1,7 @@
-//! The probes in the log, read beside the recorder. Not for async code: it reads for as long as the log
-//! is.
+//! Reads probes from the log while the recorder writes it. Blocks for as long as the log is: not for async code.
 //!
-//! Only segments are opened that can hold what is sought. A segment that was last written to before a
-//! moment holds nothing that was captured after it: probes are recorded when they are captured, or later
-//! where a capture file is replayed.
+//! Only segments that can hold wanted probes are opened. Probes are recorded when they are captured, or later when a
+//! capture file is replayed: a segment that was last written before a moment holds no probe captured after it.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -17,13 +15,13 @@ use crate::event::{EventKind, Offset, Probe, Timestamp};
 use crate::event_log::{ConcurrentReader, EventsUpTo, LineFilter, ListedSegment, LogError, Snapshots, Vfs};
 use dot11::{MacAddr, Ssid};
 
-/// How far the clock of a disk may be behind that of a capture.
+/// How far the clock of the file system may be behind that of a capture.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(3600);
 
-/// Segments in which it is looked for whether a sensor was heard: some days, and read in a second or two.
+/// Segments that are searched for a sensor's probes: some days of them, read in a second or two.
 const RECENT_SEGMENTS: usize = 3;
 
-/// Whose probes are sought.
+/// Which probes to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeFilter {
     /// Of these addresses.
@@ -32,16 +30,16 @@ pub enum ProbeFilter {
     Network(Ssid),
 }
 
-/// What the log takes.
+/// The size of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LogSize {
-    /// Its segments' files.
+    /// The bytes of its segments' files.
     pub bytes: u64,
     /// The capture time of the oldest probe in it.
     pub oldest: Option<Timestamp>,
 }
 
-/// The log as who does not write it sees it.
+/// Read access to the log.
 #[derive(Debug, Clone)]
 pub struct History {
     log: ConcurrentReader,
@@ -60,37 +58,37 @@ impl History {
         &self.snapshots
     }
 
-    /// Every event from `from` on, or from the oldest, up to `end`, with what is damaged among them. All of
-    /// them are to have been written, see [`super::RecorderHandle::sync`].
+    /// Every event from `from` on, or from the oldest, up to `end`, and the damage among them. All of them must have been
+    /// written, see [`super::RecorderHandle::sync`].
     ///
     /// # Errors
-    /// [`LogError`] where the log cannot be listed.
+    /// [`LogError`] if the log cannot be listed.
     pub fn events(&self, from: Option<Offset>, end: Offset) -> Result<EventsUpTo, LogError> {
         self.log.events_up_to(from, end)
     }
 
-    /// Hands over the sought probes that were captured from `from` on, in the order in which they were
-    /// recorded. `go_on` is told now and then how much is read, from 0 to 1, and may end the reading.
+    /// Passes the probes that match `filter` and were captured from `from` on to `take`, in the order in which they were
+    /// recorded. Calls `go_on` before each segment with the part that is read, from 0 to 1; it can end the reading.
     ///
     /// # Errors
-    /// [`LogError`] where the log cannot be read.
+    /// [`LogError`] if the log cannot be read.
     pub fn read(
         &self,
-        sought: &ProbeFilter,
+        filter: &ProbeFilter,
         from: Timestamp,
         mut go_on: impl FnMut(f64) -> ControlFlow<()>,
         mut take: impl FnMut(Offset, Probe),
     ) -> Result<(), LogError> {
         let segments = self.segments(from)?;
         let all: u64 = segments.iter().map(ListedSegment::bytes).sum();
-        let lines = SoughtLines::new(sought);
+        let matching = MatchingProbes::new(filter);
         let mut read = 0;
         for segment in segments {
             if go_on(read as f64 / all.max(1) as f64).is_break() {
                 return Ok(());
             }
             read += segment.bytes();
-            lines.read(&segment, |offset, probe| {
+            matching.read(&segment, |offset, probe| {
                 if probe.corrected_time() >= from {
                     take(offset, probe);
                 }
@@ -99,19 +97,19 @@ impl History {
         Ok(())
     }
 
-    /// The sought probes that were recorded last, at most `count` of them, newest first. `go_on` is asked
-    /// before each segment, and whether none captured before `from` is of interest.
+    /// The latest `count` probes that match `filter`, newest first, from segments that can hold probes captured from
+    /// `from` on. Calls `go_on` before each segment; it can end the reading.
     ///
     /// # Errors
-    /// [`LogError`] where the log cannot be read.
+    /// [`LogError`] if the log cannot be read.
     pub fn newest(
         &self,
-        sought: &ProbeFilter,
+        filter: &ProbeFilter,
         from: Timestamp,
         count: usize,
         mut go_on: impl FnMut() -> ControlFlow<()>,
     ) -> Result<Vec<(Offset, Probe)>, LogError> {
-        let lines = SoughtLines::new(sought);
+        let matching = MatchingProbes::new(filter);
         let mut newest = Vec::new();
         for segment in self.segments(from)?.iter().rev() {
             let wanted = count - newest.len();
@@ -119,7 +117,7 @@ impl History {
                 break;
             }
             let mut last = VecDeque::new();
-            lines.read(segment, |offset, probe| {
+            matching.read(segment, |offset, probe| {
                 if last.len() == wanted {
                     last.pop_front();
                 }
@@ -130,11 +128,11 @@ impl History {
         Ok(newest)
     }
 
-    /// Whether this sensor was heard lately, as far as the newest segments go.
+    /// Whether the newest segments hold a probe of this sensor.
     ///
     /// # Errors
-    /// [`LogError`] where the log cannot be read.
-    pub fn has_heard(&self, sensor: &str) -> Result<bool, LogError> {
+    /// [`LogError`] if the log cannot be read.
+    pub fn has_probe_from(&self, sensor: &str) -> Result<bool, LogError> {
         let filter = LineFilter::sensor(sensor);
         for segment in self.log.segments()?.iter().rev().take(RECENT_SEGMENTS) {
             let found = segment.read(&filter, |_, event| match event.kind {
@@ -148,10 +146,10 @@ impl History {
         Ok(false)
     }
 
-    /// What the log takes at the moment.
+    /// The current size of the log.
     ///
     /// # Errors
-    /// [`LogError`] where it cannot be looked at.
+    /// [`LogError`] if the log cannot be listed or its first segment cannot be read.
     pub fn size(&self) -> Result<LogSize, LogError> {
         let segments = self.log.segments()?;
         let mut oldest = None;
@@ -167,7 +165,7 @@ impl History {
         Ok(LogSize { bytes: segments.iter().map(ListedSegment::bytes).sum(), oldest })
     }
 
-    /// The segments that can hold what was captured from `from` on, oldest first.
+    /// The segments that can hold probes captured from `from` on, oldest first.
     fn segments(&self, from: Timestamp) -> Result<Vec<ListedSegment>, LogError> {
         let mut segments = self.log.segments()?;
         let from = from.saturating_sub(MAX_CLOCK_SKEW);
@@ -176,32 +174,32 @@ impl History {
     }
 }
 
-/// Reads the sought probes of segments.
-struct SoughtLines<'a> {
-    sought: &'a ProbeFilter,
-    filter: LineFilter,
+/// Reads the matching probes of segments.
+struct MatchingProbes<'a> {
+    filter: &'a ProbeFilter,
+    lines: LineFilter,
 }
 
-impl<'a> SoughtLines<'a> {
-    fn new(sought: &'a ProbeFilter) -> Self {
-        let filter = match sought {
+impl<'a> MatchingProbes<'a> {
+    fn new(filter: &'a ProbeFilter) -> Self {
+        let lines = match filter {
             ProbeFilter::Addresses(addresses) => LineFilter::source(addresses),
             ProbeFilter::Network(ssid) => LineFilter::ssid(ssid),
         };
-        Self { sought, filter }
+        Self { filter, lines }
     }
 
-    fn is_sought(&self, probe: &Probe) -> bool {
-        match self.sought {
+    fn matches(&self, probe: &Probe) -> bool {
+        match self.filter {
             ProbeFilter::Addresses(addresses) => addresses.contains(&probe.source),
             ProbeFilter::Network(ssid) => probe.ssid.named() == Some(ssid),
         }
     }
 
     fn read(&self, segment: &ListedSegment, mut take: impl FnMut(Offset, Probe)) -> Result<(), LogError> {
-        let read = segment.read(&self.filter, |offset, event| {
+        let read = segment.read(&self.lines, |offset, event| {
             if let EventKind::Probe(probe) = event.kind
-                && self.is_sought(&probe)
+                && self.matches(&probe)
             {
                 take(offset, probe);
             }

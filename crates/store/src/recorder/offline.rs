@@ -1,5 +1,5 @@
-//! A data directory while nothing is recorded: its state is read, compared with the log, made anew, or
-//! taken from a snapshot. No event is appended, whatever the configuration says.
+//! A data directory while nothing is recorded: its state can be read, checked against the log, rebuilt, or imported
+//! from a snapshot. No event is appended, whatever the configuration says.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::{CheckReport, Damages, fold_rest};
-use super::recovery::{self, catch_up, checkpoint, newest_snapshot, state_folder};
-use super::{History, LogSize, RecorderError, Settings};
+use super::error::RecorderError;
+use super::history::{History, LogSize};
+use super::recovery::{self, catch_up, checkpoint, newest_snapshot, skip_snapshot, state_folder};
+use super::settings::Settings;
 use crate::event::{Offset, Timestamp};
 use crate::event_log::{
     self, DataDirLock, Entry, LogError, OsVfs, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
@@ -19,7 +21,7 @@ use crate::state::{Differences, SnapshotError, State, StateImage, StateStore};
 /// A snapshot was not imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Something is there already.
+    /// The data directory holds something.
     #[error("{} is not empty: it holds {}", data_dir.display(), found.join(", "))]
     NotEmpty {
         /// The data directory.
@@ -27,18 +29,18 @@ pub enum ImportError {
         /// The names in it.
         found: Vec<String>,
     },
-    /// Whether it is empty cannot be told.
+    /// The data directory cannot be listed.
     #[error("could not list the folder {}: {error}", data_dir.display())]
     List {
         /// The data directory.
         data_dir: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The snapshot cannot be used.
     #[error("{0}; nothing was imported")]
     Snapshot(#[from] SnapshotError),
-    /// The snapshot cannot be kept.
+    /// The snapshot cannot be written.
     #[error(transparent)]
     File(#[from] SnapshotFileError),
     /// The data directory cannot be used.
@@ -57,7 +59,7 @@ impl ImportError {
     }
 }
 
-/// A data directory that nothing else uses as long as this lives.
+/// A data directory that no other process uses as long as this lives.
 #[derive(Debug)]
 pub struct OfflineDataDir {
     _lock: DataDirLock,
@@ -67,10 +69,10 @@ pub struct OfflineDataDir {
 }
 
 impl OfflineDataDir {
-    /// Takes the data directory, which is made where it is missing.
+    /// Locks the data directory; makes it if it is missing.
     ///
     /// # Errors
-    /// [`RecorderError`] where another process has it or it cannot be read.
+    /// [`RecorderError`] if another process uses it or it cannot be read.
     pub fn open(data_dir: &Path) -> Result<Self, RecorderError> {
         let lock = DataDirLock::acquire(data_dir)?;
         let log = event_log::recover(&data_dir.join("events"))?;
@@ -82,49 +84,48 @@ impl OfflineDataDir {
         &self.log
     }
 
-    /// What the log takes on disk.
+    /// The size of the log on disk.
     ///
     /// # Errors
-    /// [`LogError`] where it cannot be looked at.
+    /// [`LogError`] if the log cannot be listed.
     pub fn log_size(&self) -> Result<LogSize, LogError> {
         History::new(Arc::new(OsVfs), &self.data_dir).size()
     }
 
-    /// The state at the log's end, as the next start would have it. sled keeps what it has.
+    /// The state at the log's end, as the next start would have it. The state store stays as it is.
     ///
     /// # Errors
-    /// [`RecorderError`] where another process has sled, or the snapshots cannot be looked at.
+    /// [`RecorderError`] if another process uses the state store, or the snapshots cannot be listed.
     pub fn state(&self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
         let mut state = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
             Ok((_, state)) => state,
-            Err(_) => newest_snapshot(&self.snapshots, &mut warn_of)?,
+            Err(_) => newest_snapshot(&self.snapshots, &mut skip_snapshot)?,
         };
         catch_up(&mut state, &self.log, progress);
         Ok(state)
     }
 
-    /// Makes the state in sled anew, from the log alone where that is whole, and returns it. What is damaged
-    /// in the log is mended.
+    /// Rebuilds the state store, from the log alone if that is complete, and returns the state. Repairs damage in the
+    /// log. The old store is removed after the log was read.
     ///
     /// # Errors
-    /// [`RecorderError`] where another process has sled, or the new one cannot be made; the old one is
-    /// gone only once the log is read.
+    /// [`RecorderError`] if another process uses the state store, or a new one cannot be made.
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(Offset)) -> Result<State, RecorderError> {
         StateStore::ensure_free(&state_folder(&self.data_dir))?;
-        let mut state = self.beginning(&mut warn_of)?;
+        let mut state = self.fold_start(&mut skip_snapshot)?;
         let begin = state.next_offset();
         let mut damaged = catch_up(&mut state, &self.log, progress);
         damaged.extend(self.damaged_before(begin));
-        if !recovery::mend(&mut self.log, &damaged) {
-            state = self.beginning(&mut warn_of)?;
+        if !recovery::repair(&mut self.log, &damaged) {
+            state = self.fold_start(&mut skip_snapshot)?;
             catch_up(&mut state, &self.log, progress);
         }
-        recovery::new_store(&self.data_dir, &state)?;
+        recovery::make_store(&self.data_dir, &state)?;
         Ok(state)
     }
 
-    /// The damaged segments among those that have events before `end`: what a snapshot stands for is read for
-    /// its damage only.
+    /// The damaged segments that have events before `end`. A snapshot replaces their events; they are read only to find
+    /// damage.
     fn damaged_before(&self, end: Offset) -> BTreeSet<Offset> {
         let first = self.log.first_offset();
         if first >= end {
@@ -135,33 +136,33 @@ impl OfflineDataDir {
         before.filter_map(|entry| Some(entry.err()?.segment())).collect()
     }
 
-    /// Compares the state in sled with the one that the log gives, at the offset that sled has come to, or
-    /// at that of the snapshot where sled is older. Describes at most `limit` differences and damages.
+    /// Compares the state store with the fold of the log, at the store's offset, or at the snapshot's if that is later.
+    /// Describes at most `limit` differences and damaged places.
     ///
     /// # Errors
-    /// [`RecorderError`] where another process has sled, or the snapshots cannot be looked at.
+    /// [`RecorderError`] if another process uses the state store, or the snapshots cannot be listed.
     pub fn check(
         &self,
         limit: usize,
         progress: &mut dyn FnMut(Offset),
     ) -> Result<CheckReport, RecorderError> {
         let mut damages = Damages::new(limit);
-        let mut in_sled = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
+        let mut stored = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
             Ok((_, state)) => Ok(state),
             Err(unusable) => Err(unusable.why),
         };
-        let mut given = self.beginning(&mut |file, error| {
+        let mut given = self.fold_start(&mut |file, error| {
             damages.note(format_args!("{error} ({})", file.path().display()));
             Ok(())
         })?;
-        let checkpoint = in_sled.as_ref().map(State::next_offset).map_err(Clone::clone);
+        let checkpoint = stored.as_ref().map(State::next_offset).map_err(Clone::clone);
         let until = checkpoint.clone().unwrap_or_default().max(given.next_offset());
-        // All of the log, and the gap before it where no snapshot fills that.
+        // All of the log, and the gap before it unless a snapshot fills that.
         let from = self.log.first_offset().min(given.next_offset());
         for entry in self.log.read_from(from).prefetch() {
             match entry {
                 Ok((offset, event)) if offset < until => {
-                    for state in std::iter::once(&mut given).chain(in_sled.as_mut().ok()) {
+                    for state in std::iter::once(&mut given).chain(stored.as_mut().ok()) {
                         fold_rest(state, offset, &event);
                     }
                     if offset.0.is_multiple_of(recovery::PROGRESS_EVENTS) {
@@ -173,18 +174,18 @@ impl OfflineDataDir {
             }
         }
         let mut differences = Differences::default();
-        if let Ok(in_sled) = &mut in_sled {
-            while given.continue_eviction() | in_sled.continue_eviction() {}
-            differences = given.differences(in_sled, limit);
+        if let Ok(stored) = &mut stored {
+            while given.continue_eviction() | stored.continue_eviction() {}
+            differences = given.differences(stored, limit);
         }
         let (end, devices) = (self.log.next_offset(), given.totals().addresses);
         let Damages { count: damaged, first: damage, .. } = damages;
         Ok(CheckReport { end, checkpoint, devices, differences, damage, damaged })
     }
 
-    /// What the folding of the log by hand begins with, as at a start: the newest snapshot, which may hold what
-    /// the log has lost since.
-    fn beginning(
+    /// The state that the fold of the log begins with, as at a start: the newest snapshot, which may hold what the log
+    /// has lost since.
+    fn fold_start(
         &self,
         unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
     ) -> Result<State, LogError> {
@@ -192,20 +193,20 @@ impl OfflineDataDir {
     }
 }
 
-/// Makes a data directory of a snapshot: the state is the one that it holds, and recording goes on behind
-/// it. `settings` are those of the recorder, `time` is now.
+/// Makes a data directory from a snapshot: it has the snapshot's state, and recording continues after it. `settings`
+/// are those of the recorder, `time` is now.
 ///
 /// # Errors
-/// [`ImportError`] where the directory is in use or not empty, or the snapshot is not whole.
+/// [`ImportError`] if the directory is in use or not empty, or the snapshot is incomplete.
 pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> Result<State, ImportError> {
     let data_dir = &settings.data_dir;
     let _lock = DataDirLock::acquire(data_dir).map_err(RecorderError::from)?;
     ensure_empty(data_dir)?;
     let state = State::from_snapshot(snapshot)?;
     let image = state.image();
-    let imported = keep(settings, &state, &image, time);
+    let imported = write_imported(settings, &state, &image, time);
     if imported.is_err() {
-        // So that it can be tried again.
+        // The next import needs an empty directory.
         for folder in ["events", "state", "snapshots"] {
             let _ = fs::remove_dir_all(data_dir.join(folder));
         }
@@ -213,10 +214,15 @@ pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> R
     imported.map(|()| state)
 }
 
-/// Makes the data directory of the snapshot that `image` is.
-fn keep(settings: &Settings, state: &State, image: &StateImage, time: Timestamp) -> Result<(), ImportError> {
+/// Writes the data directory of an imported state.
+fn write_imported(
+    settings: &Settings,
+    state: &State,
+    image: &StateImage,
+    time: Timestamp,
+) -> Result<(), ImportError> {
     let data_dir = &settings.data_dir;
-    // First what the rest follows from: whatever happens from here on, the next start goes on with it.
+    // The snapshot first: the next start can make the rest from it, whatever happens from here on.
     Snapshots::of(data_dir).write(
         image.next_offset(),
         |file| image.write_to(time, file),
@@ -225,7 +231,7 @@ fn keep(settings: &Settings, state: &State, image: &StateImage, time: Timestamp)
     let mut log = event_log::recover(&data_dir.join("events")).map_err(RecorderError::from)?;
     log.next_offset_at_least(image.next_offset());
     log.into_writer(settings.rotation).map_err(RecorderError::from)?;
-    recovery::new_store(data_dir, state).map_err(RecorderError::from)?;
+    recovery::make_store(data_dir, state).map_err(RecorderError::from)?;
     Ok(())
 }
 
@@ -246,15 +252,10 @@ fn ensure_empty(data_dir: &Path) -> Result<(), ImportError> {
     }
 }
 
-/// Whether an import that was broken off can have left it: a folder with nothing in it that is whole.
+/// Whether an interrupted import can have left it: a folder with only unfinished files.
 fn is_leftover(path: &Path) -> bool {
     let is_unfinished = |entry: io::Result<fs::DirEntry>| {
         entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "tmp"))
     };
     fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_unfinished))
-}
-
-fn warn_of(file: &SnapshotFile, error: SnapshotError) -> Result<(), LogError> {
-    tracing::warn!("{error}: {} is left out", file.path().display());
-    Ok(())
 }

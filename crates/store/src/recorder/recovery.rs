@@ -1,13 +1,13 @@
-//! The state at a start: sled's checkpoint and the log after it. Where sled does not serve, the newest
-//! snapshot and the log after that, or the whole log where there is no snapshot.
+//! The state at a start: the state store's checkpoint and the log after it. If the store cannot be used: the newest
+//! snapshot and the log after that, or the whole log if there is no snapshot.
 //!
 //! What must hold:
-//! - What is folded goes on where its beginning ends. A checkpoint from before the log's first event does
-//!   not serve, nor one that knows more than the log.
-//! - No offset is given twice. A snapshot that knows more than the log, of which an end was lost, counts,
-//!   and the log goes on behind it.
-//! - What is damaged in the log is told, and mended before the recording goes on.
-//! - Another process that has sled is an error; whatever else is wrong with it, it is made anew.
+//! - The fold has no gap: a checkpoint from before the log's first event is not used, nor one that is ahead of the
+//!   log.
+//! - No offset is used twice. A snapshot that is ahead of a log whose end was lost is used, and the log continues after
+//!   it.
+//! - Damage in the log is reported, and repaired before recording continues.
+//! - A store that another process has locked is an error. Whatever else is wrong with the store, it is made again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,81 +15,84 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::{BATCH_SIZE, RecorderError};
+use super::error::RecorderError;
 use crate::event::Offset;
 use crate::event_log::{Entry, Events, LogError, Recovered, SnapshotFile, Snapshots};
 use crate::state::{SnapshotError, State, StateStore, StateStoreError};
 
-/// Damaged places that are reported one by one; the rest are counted.
-const DAMAGE_REPORTS: u64 = 10;
+/// Damaged places that are logged one by one; the rest are counted.
+const MAX_DAMAGE_REPORTS: u64 = 10;
 
-/// Events that are folded between two looks at how far it is.
+/// Events between two reports of progress.
 pub(super) const PROGRESS_EVENTS: u64 = 1 << 16;
 
-/// How often the log is read where the disk does not always give the same.
+/// How often the log is read if the disk returns different bytes each time.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Between two lines about how far a long read is.
+/// How often progress is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Events or inputs that are folded at a time. It bounds how long a look-up waits for the state, and the rows of one
+/// batch fit into a core's own cache.
+pub(super) const BATCH_SIZE: usize = 256;
 
 pub(super) fn state_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("state")
 }
 
-/// A store in place of whatever was there, with all of `state`.
-pub(super) fn new_store(data_dir: &Path, state: &State) -> Result<StateStore, StateStoreError> {
+/// Makes a store with all of `state`, in place of whatever was there.
+pub(super) fn make_store(data_dir: &Path, state: &State) -> Result<StateStore, StateStoreError> {
     StateStore::make(&state_folder(data_dir), state)
 }
 
-/// The state at the log's end, and the store that keeps it. Without a store where none can be made, as on
-/// a full disk. Last, the offset up to which the log once went, where its end is gone.
+/// The state at the log's end and its store, or no store if none can be made, as on a full disk. Third, the offset
+/// that the log once reached, if its end is lost.
 ///
 /// # Errors
-/// [`StateStoreError::Locked`], where another process has the store, or [`LogError`] where the snapshots cannot
-/// be looked at.
+/// [`StateStoreError::Locked`] if another process has the store, or [`LogError`] if the snapshots cannot be listed.
 pub(super) fn open_state(
     data_dir: &Path,
     log: &mut Recovered,
 ) -> Result<(Option<StateStore>, State, Option<Offset>), RecorderError> {
     let snapshots = Snapshots::of(data_dir);
     snapshots.remove_unfinished()?;
-    let mut tries = MAX_ATTEMPTS;
+    let mut attempts = MAX_ATTEMPTS;
     let mut ahead = None;
     let (store, mut state) = loop {
         let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
             Ok((store, state)) => (Some(store), state),
             Err(unusable) => {
                 ahead = ahead.max(unusable.ahead);
-                let state = newest_snapshot(&snapshots, &mut |file, error| set_aside(file, &error))?;
+                let state = newest_snapshot(&snapshots, &mut |file, error| quarantine(file, &error))?;
                 log_rebuild(log, &state, &unusable.why);
                 log.next_offset_at_least(state.next_offset());
                 (None, state)
             }
         };
         let damaged = catch_up(&mut state, log, &mut log_progress(log.next_offset()));
-        tries -= 1;
-        if mend(log, &damaged) || tries == 0 {
+        attempts -= 1;
+        if repair(log, &damaged) || attempts == 0 {
             break (store, state);
         }
     };
     if store.is_some() {
         return Ok((store, state, None));
     }
-    let store = new_store(data_dir, &state)
-        .inspect_err(|error| warn!("{error}; the state is kept in memory until that is mended"));
+    let store = make_store(data_dir, &state)
+        .inspect_err(|error| warn!(event = "state_store_failed", %error, remedy = error.remedy(), "could not make a state store; the state is in memory only until one can be made"));
     if store.is_ok() {
         state.mark_saved();
     }
     Ok((store.ok(), state, ahead.filter(|ahead| *ahead > log.next_offset())))
 }
 
-/// Mends the segments that were found damaged; whether what was read of them still holds, which it does
-/// not where only the disk had failed to give it.
-pub(super) fn mend(log: &mut Recovered, damaged: &BTreeSet<Offset>) -> bool {
+/// Repairs the segments that were found damaged. Returns whether what was read of them is still right; it is not if
+/// only reading had failed.
+pub(super) fn repair(log: &mut Recovered, damaged: &BTreeSet<Offset>) -> bool {
     match log.repair(damaged) {
-        Ok(mended) => mended == *damaged,
+        Ok(repaired) => repaired == *damaged,
         Err(error) => {
-            warn!("{error}; damaged segments of the log stay as they are for now");
+            warn!(event = "log_repair_failed", %error, "could not repair damaged segments of the log; they stay as they are");
             true
         }
     }
@@ -99,21 +102,22 @@ fn log_rebuild(log: &Recovered, from: &State, why: &str) {
     let (from, end) = (from.next_offset(), log.next_offset());
     if from > end {
         warn!(
-            "the log ends at event {end}, and the snapshot of event {from} knows more: what the events \
-             between were is lost, what followed from them is not; the log goes on at event {from}"
+            event = "snapshot_ahead_of_log",
+            %from, %end,
+            "the snapshot is newer than the end of the log; the events in between are lost, but not their effects"
         );
     } else if from > Offset::default() {
-        info!("rebuilding the state from the snapshot of event {from} and the log up to event {end}: {why}");
+        info!(event = "state_rebuild", %from, %end, reason = why, "rebuilding the state from a snapshot and the log");
     } else if end > Offset::default() {
-        info!("rebuilding the state from {end} events of the log: {why}");
+        info!(event = "state_rebuild", %from, %end, reason = why, "rebuilding the state from the log");
     }
 }
 
-/// Why a store does not serve.
+/// Why a store cannot be used.
 #[derive(Debug)]
 pub(super) struct Unusable {
     pub(super) why: String,
-    /// The offset that it has come to, where the log has lost its end since.
+    /// The offset of its checkpoint, if the log has lost its end since.
     pub(super) ahead: Option<Offset>,
 }
 
@@ -123,11 +127,10 @@ impl Unusable {
     }
 }
 
-/// The store with the state at its checkpoint, or why it does not serve.
+/// The store with the state at its checkpoint, or why it cannot be used.
 ///
 /// # Errors
-/// [`StateStoreError::Locked`], where another process has it, or [`LogError`] where the snapshots cannot be
-/// listed.
+/// [`StateStoreError::Locked`] if another process has it, or [`LogError`] if the snapshots cannot be listed.
 pub(super) fn checkpoint(
     data_dir: &Path,
     log: &Recovered,
@@ -150,7 +153,7 @@ pub(super) fn checkpoint(
     } else if at < first {
         Err(Unusable::because(format_args!("sled is at event {at}, the log begins at {first}")))
     } else if snapshots.list()?.first().is_some_and(|newest| newest.offset() > end)
-        // Its name alone costs no state.
+        // The file name is checked first: it costs no read.
         && newest_snapshot(snapshots, &mut |_, _| Ok(()))?.next_offset() > end
     {
         Err(Unusable::because(format_args!("the newest snapshot is newer than the log, which ends at {end}")))
@@ -159,11 +162,10 @@ pub(super) fn checkpoint(
     })
 }
 
-/// The state of the newest snapshot that can be read, and that of no event where there is none; those that
-/// cannot be read are handed over.
+/// The state of the newest readable snapshot, or the empty state if there is none. Passes the others to `unreadable`.
 ///
 /// # Errors
-/// [`LogError`] where one cannot be opened or the folder not be listed.
+/// [`LogError`] if a snapshot cannot be opened or the folder cannot be listed.
 pub(super) fn newest_snapshot(
     snapshots: &Snapshots,
     unreadable: &mut dyn FnMut(&SnapshotFile, SnapshotError) -> Result<(), LogError>,
@@ -181,14 +183,26 @@ pub(super) fn newest_snapshot(
     Ok(State::default())
 }
 
-fn set_aside(file: &SnapshotFile, error: &SnapshotError) -> Result<(), LogError> {
-    let aside = file.quarantine()?;
-    warn!("{error}: {} was set aside as {}", file.path().display(), aside.display());
+fn quarantine(file: &SnapshotFile, error: &SnapshotError) -> Result<(), LogError> {
+    let moved_to = file.quarantine()?;
+    warn!(
+        event = "snapshot_quarantined",
+        path = %file.path().display(),
+        moved_to = %moved_to.display(),
+        %error,
+        "moved an unreadable snapshot aside"
+    );
     Ok(())
 }
 
-/// Folds into `state` what the log has after it; the segments that are damaged, as [`Recovered::repair`] takes
-/// them. `progress` hears now and then up to which event it is.
+/// Logs a snapshot that cannot be read, and leaves it in place.
+pub(super) fn skip_snapshot(file: &SnapshotFile, error: SnapshotError) -> Result<(), LogError> {
+    warn!(event = "snapshot_unreadable", path = %file.path().display(), %error, "skipped a snapshot");
+    Ok(())
+}
+
+/// Folds the rest of the log into `state`. Returns the damaged segments. Calls `progress` now and then with the offset
+/// that it has reached.
 pub(super) fn catch_up(
     state: &mut State,
     log: &Recovered,
@@ -197,7 +211,7 @@ pub(super) fn catch_up(
     fold_all(state, log.read_from(state.next_offset()), progress)
 }
 
-/// As [`catch_up`], of these events.
+/// As [`catch_up`], with these events.
 pub(super) fn fold_all(
     state: &mut State,
     events: Events,
@@ -225,27 +239,28 @@ pub(super) fn fold_all(
                 Err(damage) => {
                     damaged.insert(damage.segment());
                     reports += 1;
-                    if reports <= DAMAGE_REPORTS {
-                        warn!("{damage}");
+                    if reports <= MAX_DAMAGE_REPORTS {
+                        warn!(event = "log_damaged", error = %damage, "a part of the log is damaged");
                     }
                 }
             }
         }
     }
     while state.continue_eviction() {}
-    if reports > DAMAGE_REPORTS {
-        warn!("{reports} places of the log are damaged in all");
+    if reports > MAX_DAMAGE_REPORTS {
+        warn!(event = "log_damaged", count = reports, "further parts of the log are damaged");
     }
     damaged
 }
 
-/// Logs now and then how far a long read is on its way to `end`.
+/// Logs the progress of a long read up to `end`.
 fn log_progress(end: Offset) -> impl FnMut(Offset) {
     let mut last = Instant::now();
     move |at| {
         if last.elapsed() >= PROGRESS_INTERVAL {
             last = Instant::now();
-            info!("read the log up to event {at} of {end} ({} %)", at.0 * 100 / end.0.max(1));
+            let percent = at.0 * 100 / end.0.max(1);
+            info!(event = "log_read_progress", %at, %end, percent, "reading the log");
         }
     }
 }

@@ -1,0 +1,408 @@
+//! The recorder's loop: takes what arrives, writes it, and does what is due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+
+use super::clock::{AgeCorrection, MachineClock, TimeFloor};
+use super::error::RecorderError;
+use super::handle::{CapturedProbe, ChangeError, Input, RecorderHandle, Shared, read, write};
+use super::history::History;
+use super::memory_limit::MemoryLimit;
+use super::recovery::{self, BATCH_SIZE};
+use super::segment_pruner::SegmentPruner;
+use super::settings::Settings;
+use crate::event::{Event, EventKind, NamedBy, Timestamp};
+use crate::event_log::{self, DataDirLock, LogError, Writer};
+use crate::state::{State, StateStore};
+use dot11::MacAddr;
+
+/// Inputs that may wait for the recorder: well over a second of the densest traffic.
+const QUEUE_CAPACITY: usize = 32_768;
+
+/// Unsynced bytes above which the log is fsynced early.
+const MAX_UNSYNCED_BYTES: usize = 16 << 20;
+
+/// How often a write that failed is tried again.
+const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often alerts that waited too long for Telegram are expired.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often followed devices that have left are searched for.
+const DEPARTURE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest sleep of the loop: a watchdog can tell an idle loop from a stuck one.
+const MAX_IDLE: Duration = Duration::from_secs(1);
+
+/// The wait before a failed state store is made again. It doubles from the shortest to the longest.
+const STORE_RETRY_MIN: Duration = Duration::from_secs(10);
+const STORE_RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// When the next attempt to make a state store is due.
+pub(super) struct StoreRetry {
+    due: Instant,
+    wait: Duration,
+}
+
+impl StoreRetry {
+    fn after_start(now: Instant) -> Self {
+        Self { due: now + STORE_RETRY_MIN, wait: STORE_RETRY_MIN }
+    }
+
+    /// The store has failed: the first attempt is due at once.
+    pub(super) fn at_once() -> Self {
+        Self { due: Instant::now(), wait: STORE_RETRY_MIN }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        Instant::now() >= self.due
+    }
+
+    /// Puts the next attempt off after one that failed; returns the wait until then.
+    pub(super) fn back_off(&mut self) -> Duration {
+        let wait = self.wait;
+        *self = Self { due: Instant::now() + wait, wait: (wait * 2).min(STORE_RETRY_MAX) };
+        wait
+    }
+}
+
+/// The one writer of a data directory.
+pub struct Recorder {
+    _lock: DataDirLock,
+    pub(super) settings: Settings,
+    pub(super) log: Writer,
+    pub(super) store: Option<StateStore>,
+    pub(super) store_retry: StoreRetry,
+    pub(super) shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Input>,
+    last_sync: Instant,
+    last_checkpoint: Instant,
+    last_repair: Instant,
+    last_expiry: Instant,
+    next_departure_check: Instant,
+    pub(super) next_eviction: Instant,
+    pub(super) memory_limit: MemoryLimit,
+    pub(super) segment_pruner: SegmentPruner,
+    /// Whether the disk is too full for a checkpoint, which is logged once.
+    pub(super) is_disk_full: bool,
+    pub(super) clock: MachineClock,
+    pub(super) age_correction: AgeCorrection,
+}
+
+impl Recorder {
+    /// Locks the data directory, recovers the log, and brings the state up to the log's end.
+    ///
+    /// # Errors
+    /// [`RecorderError`] if another process uses the directory or the disk fails.
+    pub fn open(settings: Settings) -> Result<(Self, RecorderHandle), RecorderError> {
+        let lock = DataDirLock::acquire(&settings.data_dir)?;
+        let mut recovered =
+            event_log::recover_on(Arc::clone(&settings.vfs), &settings.data_dir.join("events"))?;
+        let written = recovered.last_written();
+        let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
+        let log = recovered.into_writer(settings.rotation)?;
+        let (sender, inbox) = mpsc::channel(QUEUE_CAPACITY);
+        // A clock that was behind also gave the files wrong times.
+        let written = written.map(Timestamp::from).max(state.totals().last_mark);
+        let time_floor = TimeFloor::new(state.newest_time(), written);
+        let shared = Arc::new(Shared::new(state, time_floor));
+        let history = History::new(Arc::clone(&settings.vfs), &settings.data_dir);
+        let now = Instant::now();
+        let mut recorder = Self {
+            _lock: lock,
+            settings,
+            log,
+            store,
+            store_retry: StoreRetry::after_start(now),
+            shared: Arc::clone(&shared),
+            inbox,
+            last_sync: now,
+            last_checkpoint: now,
+            last_repair: now,
+            last_expiry: now,
+            next_departure_check: now,
+            next_eviction: now,
+            memory_limit: MemoryLimit::default(),
+            segment_pruner: SegmentPruner::new(now),
+            is_disk_full: false,
+            clock: MachineClock::new(now, Timestamp::now()),
+            age_correction: AgeCorrection::default(),
+        };
+        if let Some(until) = lost_until {
+            recorder.record_lost_tail(until);
+        }
+        recorder.expire_alerts();
+        Ok((recorder, RecorderHandle { inbox: sender, shared, history }))
+    }
+
+    /// Makes the names that the configuration gives to addresses equal to `devices`.
+    ///
+    /// # Errors
+    /// [`LogError`] if the changes cannot be written.
+    pub fn set_configured_names(
+        &mut self,
+        devices: &BTreeMap<MacAddr, String>,
+        time: Timestamp,
+    ) -> Result<(), LogError> {
+        let by = NamedBy::Config;
+        let changes: Vec<Event> = {
+            let state = read(&self.shared.state);
+            let known: BTreeMap<MacAddr, &str> = state.names().configured().collect();
+            let gone = known.keys().filter(|address| !devices.contains_key(address));
+            let new = devices.iter().filter(|(address, name)| known.get(address) != Some(&name.as_str()));
+            gone.map(|&address| Event::new(time, EventKind::Unname { address, by }))
+                .chain(new.map(|(&address, name)| {
+                    Event::new(time, EventKind::Name { address, name: name.clone(), by })
+                }))
+                .collect()
+        };
+        let shared = Arc::clone(&self.shared);
+        for event in &changes {
+            if !self.append(&mut write(&shared.state), event) {
+                break;
+            }
+        }
+        self.log.sync()
+    }
+
+    /// Records until every handle is dropped or [`RecorderHandle::stop`] is called, then writes everything.
+    ///
+    /// # Errors
+    /// [`RecorderError`] if the last write fails.
+    pub fn run(mut self, runtime: &Handle) -> Result<(), RecorderError> {
+        let mut batch = Vec::with_capacity(BATCH_SIZE);
+        self.run_due_tasks();
+        loop {
+            self.shared.iterations.fetch_add(1, Ordering::Relaxed);
+            let wake = tokio::time::Instant::from_std(self.next_wake());
+            let inbox = &mut self.inbox;
+            let received = runtime.block_on(async {
+                tokio::time::timeout_at(wake, inbox.recv_many(&mut batch, BATCH_SIZE)).await
+            });
+            self.recreate_store();
+            let stop = received == Ok(0) || self.process(&mut batch);
+            self.run_due_tasks();
+            if stop {
+                return self.finish();
+            }
+        }
+    }
+
+    /// When the next task is due.
+    fn next_wake(&self) -> Instant {
+        let checkpoint = (self.last_checkpoint + self.settings.checkpoint_interval)
+            .min(self.last_expiry + EXPIRY_INTERVAL)
+            .min(self.next_departure_check)
+            .min(Instant::now() + MAX_IDLE);
+        if self.log.has_failed() {
+            checkpoint.min(self.last_repair + REPAIR_INTERVAL)
+        } else if self.log.unsynced_bytes() > 0 {
+            checkpoint.min(self.last_sync + self.settings.fsync_interval)
+        } else {
+            checkpoint
+        }
+    }
+
+    /// Folds in and writes what arrived; returns whether it contained a stop.
+    fn process(&mut self, batch: &mut Vec<Input>) -> bool {
+        let mut folded = Folded::default();
+        if !batch.is_empty() {
+            self.update_coverage(Timestamp::now());
+            let shared = Arc::clone(&self.shared);
+            let mut state = write(&shared.state);
+            state.prefetch(batch.iter().filter_map(Input::source));
+            for input in batch.drain(..) {
+                match input {
+                    Input::Probe(captured) => folded.has_alerts |= self.record_probe(&mut state, captured),
+                    Input::Change(events, done) => self.apply(&mut state, &events, done, &mut folded),
+                    Input::Sync(done) => folded.unsynced.push(done),
+                    Input::Stop => folded.stop = true,
+                }
+            }
+        }
+        let outcome = match self.disk_error() {
+            _ if folded.unsynced.is_empty() => self.write(),
+            // Repairs have an interval of their own; a delivery does not trigger one.
+            Some(error) if self.log.has_failed() => Err(error),
+            _ => self.sync(),
+        };
+        for done in folded.unsynced {
+            let _ = done.send(outcome.clone().map_err(ChangeError::NotOnDiskYet));
+        }
+        if folded.has_alerts {
+            self.shared.alerts_waiting.notify_one();
+        }
+        folded.stop
+    }
+
+    /// Appends the events of a change, or refuses them. A caller that has gone away needs no reply.
+    fn apply(&mut self, state: &mut State, events: &[Event], done: Done, folded: &mut Folded) {
+        let refused = match self.disk_error() {
+            Some(error) if events.iter().any(Event::is_user_command) => error,
+            _ if events.iter().all(|event| self.append(state, event)) => {
+                // Alerts that the mute kept back can be reported now.
+                folded.has_alerts |=
+                    events.iter().any(|event| matches!(event.kind, EventKind::Unmute { .. }));
+                return folded.unsynced.push(done);
+            }
+            _ => "too many events wait for the disk already".to_owned(),
+        };
+        let _ = done.send(Err(ChangeError::Disk(refused)));
+    }
+
+    /// Asks the sources since when frames are captured without a gap, if they can tell.
+    pub(super) fn update_coverage(&mut self, now: Timestamp) {
+        if let Some(capturing_since) = self.shared.capturing_since.get() {
+            self.settings.alerts.capturing_since = capturing_since(now);
+        }
+    }
+
+    /// Records a probe; returns whether it raised an alert.
+    fn record_probe(&mut self, state: &mut State, captured: CapturedProbe) -> bool {
+        let CapturedProbe { mut probe, elements } = captured;
+        if let Some(elements) = elements
+            && state.wants_elements(probe.signature)
+        {
+            let (signature, elements) = (probe.signature, elements.into_vec());
+            self.append(state, &Event::without_time(EventKind::Signature { signature, elements }));
+        }
+        probe.alerts = state.decide_alerts(&probe, &self.settings.alerts);
+        let has_alerts = !probe.alerts.is_empty();
+        if !self.append(state, &Event::from(probe)) {
+            self.shared.losses.disk_failed.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        has_alerts
+    }
+
+    /// Appends and folds; returns `false` if the log's buffer is full.
+    pub(super) fn append(&mut self, state: &mut State, event: &Event) -> bool {
+        match self.log.append(event) {
+            Ok(offset) => {
+                state.fold(offset, event);
+                self.raise_time_floor(event);
+                self.shared.alert_metrics.count(event);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Notes the times that the machine's clock gave: those of all events but probes, whose sources do it.
+    fn raise_time_floor(&self, event: &Event) {
+        if !matches!(event.kind, EventKind::Probe(_))
+            && let Some(time) = event.time
+        {
+            self.shared.time_floor.raise(time);
+        }
+    }
+
+    fn disk_error(&self) -> Option<String> {
+        self.shared.disk_error.borrow().clone()
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        if self.log.has_failed() {
+            return Err(self.disk_error().unwrap_or_default());
+        }
+        let outcome = match self.log.unsynced_bytes() {
+            0..MAX_UNSYNCED_BYTES => self.log.write(),
+            _ => self.log.sync(),
+        };
+        self.track_disk_health(outcome)
+    }
+
+    pub(super) fn sync(&mut self) -> Result<(), String> {
+        self.last_sync = Instant::now();
+        let outcome = self.log.sync();
+        self.track_disk_health(outcome)
+    }
+
+    /// Logs when writes begin to fail and when they work again, once each.
+    fn track_disk_health(&mut self, outcome: Result<(), LogError>) -> Result<(), String> {
+        let disk_error = &self.shared.disk_error;
+        match outcome {
+            Ok(()) => {
+                if disk_error.send_if_modified(|error| error.take().is_some()) {
+                    info!(
+                        event = "disk_recovered",
+                        "writing to the log works again; buffered events were saved"
+                    );
+                }
+                self.rebuild_after_corruption();
+                Ok(())
+            }
+            Err(failure) => {
+                let error = failure.io().to_string();
+                if disk_error.send_if_modified(|known| known.replace(error.clone()).is_none()) {
+                    error!(
+                        event = "disk_failed",
+                        error = %failure,
+                        "could not write to the log; events are buffered in memory until writing works again"
+                    );
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs the tasks whose time has come.
+    fn run_due_tasks(&mut self) {
+        let now = Instant::now();
+        self.check_clock(now);
+        if self.log.has_failed() {
+            if now - self.last_repair >= REPAIR_INTERVAL {
+                self.last_repair = now;
+                let outcome = self.log.resume();
+                let _ = self.track_disk_health(outcome);
+            }
+        } else if now - self.last_sync >= self.settings.fsync_interval {
+            let _ = self.sync();
+        }
+        if now - self.last_expiry >= EXPIRY_INTERVAL {
+            self.last_expiry = now;
+            self.expire_alerts();
+        }
+        if now >= self.next_departure_check {
+            self.next_departure_check = now + DEPARTURE_CHECK_INTERVAL;
+            self.record_departures();
+        }
+        self.evict_devices(now);
+        self.prune_segments(now);
+        let is_due = now - self.last_checkpoint >= self.settings.checkpoint_interval;
+        if is_due || read(&self.shared.state).is_save_due() {
+            self.last_checkpoint = now;
+            self.checkpoint();
+        }
+    }
+
+    fn finish(mut self) -> Result<(), RecorderError> {
+        let bytes = self.log.unsynced_bytes();
+        self.log.sync().inspect_err(|error| {
+            error!(event = "events_lost", bytes, %error, "could not write the last events; they are lost");
+        })?;
+        self.checkpoint();
+        if let Some(before) = self.segment_pruner.finish() {
+            self.log.remove_before(before)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the outcome of a change goes.
+type Done = oneshot::Sender<Result<(), ChangeError>>;
+
+/// What a batch of inputs leaves to do.
+#[derive(Default)]
+struct Folded {
+    stop: bool,
+    has_alerts: bool,
+    /// Callers that wait for the fsync.
+    unsynced: Vec<Done>,
+}
