@@ -65,7 +65,7 @@ pub(super) fn load_from(
         None => Tree::empty(ENVIRONMENT.to_owned()),
     };
     let credentials = environment.get(CREDENTIALS).map(PathBuf::from);
-    tree.override_with(environment);
+    tree.override_with(environment)?;
     validate(tree.read()?, &tree, credentials.as_deref())
 }
 

@@ -2,29 +2,28 @@
 //!
 //! Errors of reading hold the kind of a value, never the value itself: it may be a secret.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::error::Error;
 use std::fmt;
 
+use ::config::{Environment, FileFormat, Format, Map, Source, Value, ValueKind};
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_path_to_error::{Path, Segment};
-use toml::{Table, Value};
 
 use super::error::ConfigError;
 use super::schema::keys;
 use crate::suggest::{nearest_by, similarity};
 
-const ENVIRONMENT_PREFIX: &str = "probewatch__";
+const ENVIRONMENT_PREFIX: &str = "PROBEWATCH";
 pub(super) const ENVIRONMENT: &str = "the environment";
 
 /// What can be configured, as it stands in the file and the environment.
 pub(super) struct Tree {
     /// The file, or what stands in for it: the origin of values that are missing.
     origin: String,
-    table: Table,
-    /// The keys whose values come from the environment.
-    overridden: BTreeSet<String>,
+    root: Value,
 }
 
 impl Tree {
@@ -33,28 +32,31 @@ impl Tree {
     /// # Errors
     /// [`ConfigError::File`] if it is no TOML.
     pub(super) fn parse(file: String, text: &str) -> Result<Self, ConfigError> {
-        match text.parse() {
-            Ok(table) => Ok(Self { table, ..Self::empty(file) }),
-            Err(error) => Err(ConfigError::File { file, problem: located(&error, text) }),
+        match FileFormat::Toml.parse(Some(&file), text) {
+            Ok(table) => Ok(Self { root: table.into(), ..Self::empty(file) }),
+            Err(error) => Err(ConfigError::File { file, problem: without_source_lines(error.as_ref()) }),
         }
     }
 
     pub(super) fn empty(origin: String) -> Self {
-        Self { origin, table: Table::new(), overridden: BTreeSet::new() }
+        Self { origin, root: Map::<String, Value>::new().into() }
     }
 
     /// Takes the variables whose names begin with `PROBEWATCH__`; empty ones count as missing.
-    pub(super) fn override_with(&mut self, variables: HashMap<String, String>) {
-        for (name, value) in variables.into_iter().collect::<BTreeMap<_, _>>() {
-            let name = name.to_ascii_lowercase();
-            let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|_| !value.is_empty()) else {
-                continue;
-            };
-            let path: Vec<&str> = path.split("__").collect();
-            if insert(&mut self.table, &path, value) {
-                self.overridden.insert(path.join("."));
-            }
-        }
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] if the variables cannot be read.
+    pub(super) fn override_with(&mut self, variables: HashMap<String, String>) -> Result<(), ConfigError> {
+        let environment = Environment::with_prefix(ENVIRONMENT_PREFIX)
+            .prefix_separator("__")
+            .separator("__")
+            .ignore_empty(true)
+            .source(Some(variables));
+        environment.collect_to(&mut self.root).map_err(|_| ConfigError::Value {
+            origin: ENVIRONMENT.to_owned(),
+            key: ENVIRONMENT_PREFIX.to_owned(),
+            problem: "cannot be read: expected names such as PROBEWATCH__DATA_DIR".to_owned(),
+        })
     }
 
     /// Reads the tree as a `T`.
@@ -62,7 +64,7 @@ impl Tree {
     /// # Errors
     /// [`ConfigError`] names the origin, the key and what was expected.
     pub(super) fn read<'de, T: Deserialize<'de>>(&self) -> Result<T, ConfigError> {
-        let node = Node(Value::Table(self.table.clone()));
+        let node = Node(self.root.clone());
         serde_path_to_error::deserialize(node).map_err(|error| {
             let (key, entry) = key_of(error.path());
             match error.into_inner() {
@@ -84,7 +86,11 @@ impl Tree {
         let keys: BTreeSet<String> = keys().into_iter().map(|key| key.name).collect();
         let tables: BTreeSet<String> =
             keys.iter().filter_map(|key| Some(key.rsplit_once('.')?.0.to_owned())).collect();
-        let candidates = if matches!(self.get(&key), Some(Value::Table(_))) { tables } else { keys };
+        let candidates = if matches!(self.get(&key).map(|value| &value.kind), Some(ValueKind::Table(_))) {
+            tables
+        } else {
+            keys
+        };
         let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         // The last part alone finds a key that stands in the wrong table.
         let likeness = |known: &str| {
@@ -97,48 +103,34 @@ impl Tree {
 
     /// Where the value of `key` comes from, or should come from.
     fn origin_of(&self, key: &str) -> String {
-        let is_below = |name: &String| {
-            name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let is_from_environment = self.overridden.contains(key)
-            || match self.get(key) {
-                Some(Value::Table(table)) => {
-                    table.len() == self.overridden.iter().filter(|name| is_below(name)).count()
-                }
-                _ => false,
-            };
+        let is_from_environment = self.get(key).is_some_and(is_from_environment);
         if is_from_environment { ENVIRONMENT.to_owned() } else { self.origin.clone() }
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
-        let mut parts = key.split('.');
-        let value = self.table.get(parts.next()?)?;
-        parts.try_fold(value, |value, part| value.get(part))
+        key.split('.').try_fold(&self.root, |value, part| match &value.kind {
+            ValueKind::Table(table) => table.get(part),
+            _ => None,
+        })
     }
 }
 
-/// Whether the value could be put there: it cannot below something that is no table.
-fn insert(table: &mut Table, path: &[&str], value: String) -> bool {
-    match path {
-        [] => false,
-        [name] => {
-            table.insert((*name).to_owned(), Value::String(value));
-            true
-        }
-        [name, rest @ ..] => {
-            let below = table.entry(*name).or_insert_with(|| Value::Table(Table::new()));
-            below.as_table_mut().is_some_and(|table| insert(table, rest, value))
-        }
+/// Whether nothing of the value stands in the file.
+fn is_from_environment(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Table(table) => !table.is_empty() && table.values().all(is_from_environment),
+        _ => value.origin() == Some(ENVIRONMENT),
     }
 }
 
-/// A TOML error with its place. The error's own text would quote the line, in which a token may stand.
-fn located(error: &toml::de::Error, text: &str) -> String {
-    let problem = error.message().lines().collect::<Vec<_>>().join(", ");
-    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return problem };
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    format!("line {line}, column {column}: {problem}")
+/// A TOML error without the lines of the file that it quotes, since a token may stand there.
+fn without_source_lines(error: &dyn Error) -> String {
+    let is_quoted = |line: &&str| {
+        line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|')
+    };
+    let message = error.to_string();
+    let lines: Vec<&str> = message.lines().filter(|line| !is_quoted(line)).map(str::trim).collect();
+    lines.join(": ").trim_start_matches("TOML parse error at ").to_owned()
 }
 
 /// The key at a path, and if it goes through a list, the number of the entry there, from 1.
@@ -220,15 +212,21 @@ impl<'de> Deserializer<'de> for Node {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.0 {
-            Value::String(text) => visitor.visit_string(text),
-            Value::Integer(number) => visitor.visit_i64(number),
-            Value::Float(number) => visitor.visit_f64(number),
-            Value::Boolean(flag) => visitor.visit_bool(flag),
-            Value::Datetime(_) => Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor)),
-            Value::Array(entries) => visitor.visit_seq(SeqDeserializer::new(entries.into_iter().map(Node))),
-            Value::Table(table) => visitor
+        match self.0.kind {
+            ValueKind::String(text) => visitor.visit_string(text),
+            ValueKind::I64(number) => visitor.visit_i64(number),
+            ValueKind::U64(number) => visitor.visit_u64(number),
+            ValueKind::Float(number) => visitor.visit_f64(number),
+            ValueKind::Boolean(flag) => visitor.visit_bool(flag),
+            ValueKind::Array(entries) => {
+                visitor.visit_seq(SeqDeserializer::new(entries.into_iter().map(Node)))
+            }
+            ValueKind::Table(table) => visitor
                 .visit_map(MapDeserializer::new(table.into_iter().map(|(key, value)| (key, Node(value))))),
+            // TOML has none of these.
+            ValueKind::Nil | ValueKind::I128(_) | ValueKind::U128(_) => {
+                Err(de::Error::invalid_type(Unexpected::Other("something else"), &visitor))
+            }
         }
     }
 
@@ -242,8 +240,8 @@ impl<'de> Deserializer<'de> for Node {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.0 {
-            Value::String(text) => visitor.visit_enum(StringDeserializer::new(text)),
+        match self.0.kind {
+            ValueKind::String(text) => visitor.visit_enum(StringDeserializer::new(text)),
             // Refused by what the enum expects.
             _ => self.deserialize_any(visitor),
         }
