@@ -134,16 +134,16 @@ fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 }
 
 /// The text without a running service.
-pub fn holdings(status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = heard(Text::default(), status, now, zone);
+pub fn stored_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = captured(Text::default(), status, now, zone);
     alerts(log(text, status, now, zone), status)
 }
 
 /// The whole text: the program, its sources, probes, log and alerts.
-pub fn status(status: &Status, now: Timestamp, zone: Tz) -> Text {
+pub fn full_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = program(status, now);
     let text = sources(text, &status.sensors, now);
-    let text = heard(text, status, now, zone);
+    let text = captured(text, status, now, zone);
     alerts(log(text, status, now, zone), status)
 }
 
@@ -223,7 +223,7 @@ fn condition(sensor: &SourceStatus) -> String {
     }
 }
 
-fn heard(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
+fn captured(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = text
         .then("\n\n")
         .bold("📡 Captured")
@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn shown(value: &Status) -> String {
-        let text = status(value, at("2026-11-22T12:00:00Z"), Tz::Europe__Berlin).to_string();
+        let text = full_report(value, at("2026-11-22T12:00:00Z"), Tz::Europe__Berlin).to_string();
         let registry = registry(vendor::registry_date(), at("2026-11-22T12:00:00Z"));
         text.replace(env!("CARGO_PKG_VERSION"), "1.2.3").replace(&registry, "[age]")
     }

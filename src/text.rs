@@ -1,6 +1,6 @@
 //! Text for people, rendered as Telegram's HTML or for a terminal.
 //!
-//! Text that a stranger may have written (an SSID, a name, a reason) enters through [`printable`] or an [`Ssid`]'s
+//! Text that a stranger may have written (an SSID, a name, a reason) enters through [`printable`] or an [`crate::dot11::Ssid`]'s
 //! `Display`, so it stays on its line. Markup is escaped here, on output.
 
 pub(crate) mod format;
@@ -71,17 +71,17 @@ impl Text {
     /// The text, cut to `limit` UTF-16 code units with an ellipsis. It is cut between two characters as a reader sees them.
     #[must_use]
     pub fn shortened(&self, limit: usize) -> Self {
-        let mut room = limit;
+        let mut space = limit;
         let mut kept = Vec::with_capacity(self.0.len());
         for piece in &self.0 {
             let length = utf16_length(piece.content());
-            if length <= room {
-                room -= length;
+            if length <= space {
+                space -= length;
                 kept.push(piece.clone());
                 continue;
             }
-            let cut = |content: &String| format!("{}…", beginning(content, room.saturating_sub(1)));
-            if room > 0 {
+            let cut = |content: &String| format!("{}…", beginning(content, space.saturating_sub(1)));
+            if space > 0 {
                 kept.push(match piece {
                     Piece::Plain(content) => Piece::Plain(cut(content)),
                     Piece::Bold(content) => Piece::Bold(cut(content)),
@@ -135,7 +135,7 @@ pub(crate) fn utf16_length(text: &str) -> usize {
 
 /// The longest prefix of `text` within so many UTF-16 code units. What is drawn as one character stays whole, unless it
 /// alone is too long.
-fn beginning(text: &str, room: usize) -> &str {
+fn beginning(text: &str, space: usize) -> &str {
     let (mut fits, mut whole, mut length) = (0, 0, 0);
     let mut before = None;
     let mut flags = 0;
@@ -147,7 +147,7 @@ fn beginning(text: &str, room: usize) -> &str {
             whole = at;
         }
         length += c.len_utf16();
-        if length > room {
+        if length > space {
             return text.get(..if whole > 0 { whole } else { fits }).unwrap_or_default();
         }
         flags = if is_flag { flags + 1 } else { 0 };

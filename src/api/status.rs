@@ -26,7 +26,7 @@ pub(super) async fn get_status(
     let _job = api.start_job()?;
     let found = api.services.chat.status().await;
     if !is_json {
-        let text = format!("{}\n", status::status(&found, Timestamp::now(), zone));
+        let text = format!("{}\n", status::full_report(&found, Timestamp::now(), zone));
         return Ok(body::bytes(body::TEXT, text.into_bytes()));
     }
     let mut object = object(&found, true).map_err(ApiError::failed)?;
@@ -74,7 +74,7 @@ pub fn write_offline(
     mut out: impl Write,
 ) -> io::Result<()> {
     if !json {
-        return writeln!(out, "{none_runs}{}", status::holdings(status, Timestamp::now(), zone));
+        return writeln!(out, "{none_runs}{}", status::stored_report(status, Timestamp::now(), zone));
     }
     let mut object = object(status, false)?;
     object.retain(|key, _| !LIVE_FIELDS.contains(&key.as_str()));

@@ -47,12 +47,12 @@ impl ScaledFont {
         text.chars().take(MAX_CHARS).map(|c| self.advance(c)).sum()
     }
 
-    /// `text`, cut with an ellipsis if it is wider than `room` pixels.
-    pub(super) fn fitted(&self, text: &str, room: f32) -> String {
-        if text.chars().nth(MAX_CHARS).is_none() && self.width(text) <= room {
+    /// `text`, cut with an ellipsis if it is wider than `max_width` pixels.
+    pub(super) fn fitted(&self, text: &str, max_width: f32) -> String {
+        if text.chars().nth(MAX_CHARS).is_none() && self.width(text) <= max_width {
             return text.to_owned();
         }
-        let mut left = room - self.advance('…');
+        let mut left = max_width - self.advance('…');
         let fits = |c: &char| {
             left -= self.advance(*c);
             left >= 0.0
@@ -104,10 +104,10 @@ mod tests {
         let letters = ScaledFont::of_size(30.0).unwrap();
         assert_eq!(letters.fitted("Kitchen tablet", 1000.0), "Kitchen tablet");
         for text in ["Kitchen tablet in the kitchen".to_owned(), "📡".repeat(90), "i".repeat(100_000)] {
-            for room in [20.0, 100.0, 333.0] {
-                let fitted = letters.fitted(&text, room);
+            for max_width in [20.0, 100.0, 333.0] {
+                let fitted = letters.fitted(&text, max_width);
                 assert!(fitted.ends_with('…'), "{fitted}");
-                assert!(letters.width(&fitted) <= room.max(letters.width("…")), "{fitted}");
+                assert!(letters.width(&fitted) <= max_width.max(letters.width("…")), "{fitted}");
             }
         }
     }

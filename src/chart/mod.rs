@@ -102,13 +102,18 @@ fn head(canvas: &mut Canvas, labels: &Labels<'_>, zone: &str) {
     let title_style = Style { size: 50.0, colour: TEXT, align: Align::Left };
     let subtitle_style = Style { size: 36.0, colour: TEXT, align: Align::Left };
     let zone_style = Style { align: Align::Right, ..LABEL_STYLE };
-    let room = (RIGHT - MARGIN) as f32;
-    let fitted = |text: &str, style: Style, room: f32| {
-        ScaledFont::of_size(style.size).map(|letters| letters.fitted(text, room)).unwrap_or_default()
+    let max_width = (RIGHT - MARGIN) as f32;
+    let fitted = |text: &str, style: Style, max_width: f32| {
+        ScaledFont::of_size(style.size).map(|letters| letters.fitted(text, max_width)).unwrap_or_default()
     };
     let zone_width = ScaledFont::of_size(zone_style.size).map_or(0.0, |letters| letters.width(zone));
-    canvas.text(MARGIN, 84, &fitted(title, title_style, room), title_style);
-    canvas.text(MARGIN, 140, &fitted(subtitle, subtitle_style, room - zone_width - 40.0), subtitle_style);
+    canvas.text(MARGIN, 84, &fitted(title, title_style, max_width), title_style);
+    canvas.text(
+        MARGIN,
+        140,
+        &fitted(subtitle, subtitle_style, max_width - zone_width - 40.0),
+        subtitle_style,
+    );
     canvas.text(RIGHT, 140, zone, zone_style);
 }
 

@@ -328,8 +328,8 @@ mod tests {
         for signal in [Some(-128), Some(-101), Some(-100), Some(-42), Some(-1), Some(0), Some(127), None] {
             series.add(later(now, -60), signal);
         }
-        let heard: Vec<(i32, u32)> = series.signals().map(|signal| (signal.dbm, signal.probes)).collect();
-        assert_eq!(heard, [(0, 2), (-1, 1), (-42, 1), (-100, 3)]);
+        let signals: Vec<(i32, u32)> = series.signals().map(|signal| (signal.dbm, signal.probes)).collect();
+        assert_eq!(signals, [(0, 2), (-1, 1), (-42, 1), (-100, 3)]);
         assert_eq!(series.probes(), 8);
     }
 

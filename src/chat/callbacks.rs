@@ -30,9 +30,9 @@ const MUTE_MINUTES: std::ops::RangeInclusive<u32> = 1..=43_200;
 pub enum Callback {
     /// Sends a device's card.
     Card(MacAddr),
-    /// Draws when a device was heard.
+    /// Draws a chart of a device.
     ChartDevice(MacAddr, ChartPeriod),
-    /// Draws when devices looked for a network.
+    /// Draws a chart of the probes for a network.
     ChartNetwork(Ssid, ChartPeriod),
     /// Sends a device's newest probes.
     NewestProbes(MacAddr),
@@ -52,7 +52,7 @@ pub enum Callback {
     Watch(Ssid),
     /// Watches a network that stands on this page of all networks.
     WatchListed(Ssid, u32),
-    /// Stops the watch with this [`watch_hash`].
+    /// Stops the watch with this hash.
     Unwatch(u64),
     /// Shows a page of what the chat watches, follows and ignores.
     Watches(u32),

@@ -211,7 +211,7 @@ impl Outbox {
                 }
             }
         };
-        Next::Send(Message { chat, content: Content::Alerts(digest.told), reply: digest.answer })
+        Next::Send(Message { chat, content: Content::Alerts(digest.included), reply: digest.answer })
     }
 }
 

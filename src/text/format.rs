@@ -78,15 +78,15 @@ impl Text {
     #[must_use]
     pub(crate) fn list(mut self, items: impl ExactSizeIterator<Item = Self>) -> Self {
         let mut left = items.len();
-        let mut room = MESSAGE_LIMIT.saturating_sub(self.length());
+        let mut space = MESSAGE_LIMIT.saturating_sub(self.length());
         for item in items {
             let line = Self::plain("\n• ").join(item);
             let last_line = format!("\n… and {left} more");
             let needed = line.length();
-            if needed + if left > 1 { utf16_length(&last_line) } else { 0 } > room {
+            if needed + if left > 1 { utf16_length(&last_line) } else { 0 } > space {
                 return self.then(last_line);
             }
-            room -= needed;
+            space -= needed;
             left -= 1;
             self = self.join(line);
         }

@@ -265,15 +265,15 @@ fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
         let digest = words::digest(&left, words::burst_headline, false, today());
         assert!(digest.answer.text.length() <= 4096);
         let text = digest.answer.text.to_string();
-        assert!(text.starts_with(&format!("📣 {} alerts\n", digest.told.len())), "{text}");
-        assert_eq!(text.lines().count(), 1 + digest.told.len() / 2, "two of a device are one entry");
+        assert!(text.starts_with(&format!("📣 {} alerts\n", digest.included.len())), "{text}");
+        assert_eq!(text.lines().count(), 1 + digest.included.len() / 2, "two of a device are one entry");
         assert!(
             text.lines().skip(1).all(|line| line.contains("(2×)") && line.ends_with("Signals)")),
             "{text}"
         );
-        assert!(!digest.told.is_empty());
-        left.retain(|(offset, _, _)| !digest.told.contains(offset));
-        told.extend(digest.told);
+        assert!(!digest.included.is_empty());
+        left.retain(|(offset, _, _)| !digest.included.contains(offset));
+        told.extend(digest.included);
         messages += 1;
     }
     assert!((3..8).contains(&messages), "{messages}");
@@ -282,11 +282,11 @@ fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
     // In the morning it is one message, and the rest is a number.
     let all: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van"))).collect();
     let digest = words::digest(&all, words::quiet_headline, true, today());
-    assert_eq!(digest.told.len(), 120);
+    assert_eq!(digest.included.len(), 120);
     let many: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
     let digest = words::digest(&many, words::quiet_headline, true, today());
     let text = digest.answer.text.to_string();
-    assert_eq!(digest.told.len(), 120);
+    assert_eq!(digest.included.len(), 120);
     assert!(text.starts_with("📣 Good morning. 120 alerts during quiet hours:\n"), "{text}");
     assert!(text.ends_with(" more alerts") && digest.answer.text.length() <= 4096, "{text}");
 }

@@ -36,5 +36,5 @@ pub fn street(to: Timestamp, hours: i64, zone: Tz, per_hour: u64) -> Series {
 
 pub fn labels<'a>(title: &'a str, subtitle: &'a str) -> Labels<'a> {
     let (per_hour, per_day) = ("Probes per hour", "Per day");
-    Labels { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "Nothing heard" }
+    Labels { title, subtitle, per_hour, per_day, signal: "Signal, dBm", nothing: "No probes" }
 }

@@ -15,9 +15,9 @@ pub enum UsageError {
     MissingExport,
     /// Not a page number.
     InvalidPage(String),
-    /// Not a number of minutes up to [`super::NEARBY_LIMIT`].
+    /// Not a number of minutes up to `NEARBY_LIMIT`.
     InvalidMinutes(String),
-    /// Not a duration up to [`super::LONGEST_MUTE`].
+    /// Not a duration up to `LONGEST_MUTE`.
     InvalidMuteLength(String),
     /// Not an address.
     InvalidAddress(String),
@@ -29,11 +29,11 @@ pub enum UsageError {
     InvalidHex,
     /// A pattern that matches every SSID.
     MatchesEveryNetwork,
-    /// A pattern of so many characters, more than [`super::PATTERN_LENGTH`].
+    /// A pattern of so many characters, more than `PATTERN_LENGTH`.
     PatternTooLong(usize),
     /// The empty SSID, which means any network.
     WildcardSsid,
-    /// An SSID of so many bytes, more than [`super::SSID_BYTES`].
+    /// An SSID of so many bytes, more than `SSID_BYTES`.
     SsidTooLong(usize),
     /// Not a role that an invitation can give.
     UnknownRole(String),

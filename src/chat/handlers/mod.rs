@@ -86,7 +86,7 @@ impl Chat {
             Request::Name { address, name } => self.name(address, name, update).await.into(),
             Request::NameRefused { address, error } => ask_for_name(views::name_refused(address, &error)),
             Request::Unname(address) => self.unname(address, update).await.into(),
-            Request::Status => status::status(&self.status().await, Timestamp::now(), self.zone).into(),
+            Request::Status => status::full_report(&self.status().await, Timestamp::now(), self.zone).into(),
             Request::Start { code } => self.start(chat, code.as_deref()).await,
             Request::Help | Request::Empty => views::help(self.is_owner(chat)).into(),
             Request::Invite(role) => match self.access() {

@@ -72,14 +72,14 @@ impl Rows {
             self.heading = Some(self.bytes.drain(..).collect());
             return;
         };
-        let room = self.limit.saturating_sub(heading.len());
-        if self.keep == Keep::First && (self.is_cut || self.bytes.len() > room) {
+        let space = self.limit.saturating_sub(heading.len());
+        if self.keep == Keep::First && (self.is_cut || self.bytes.len() > space) {
             self.bytes.truncate(self.bytes.len() - length);
             self.is_cut = true;
             return;
         }
         self.lengths.push_back(length);
-        while self.bytes.len() > room
+        while self.bytes.len() > space
             && let Some(oldest) = self.lengths.pop_front()
         {
             self.bytes.drain(..oldest);

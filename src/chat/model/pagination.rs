@@ -2,7 +2,7 @@
 //!
 //! Each page scans all devices, some milliseconds for 100,000, so no sorted index is kept. The scan releases the state
 //! between groups of shards, so the recorder never waits for the whole scan. Memory is bounded by the requested page,
-//! and pages by [`LAST_PAGE`].
+//! and pages by `LAST_PAGE`.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -33,7 +33,7 @@ pub struct Digest {
     /// The message.
     pub answer: Reply,
     /// The alerts that it covers.
-    pub told: Vec<Offset>,
+    pub included: Vec<Offset>,
 }
 
 /// A single alert.
@@ -165,7 +165,7 @@ struct Entry<'a> {
     alert: &'a Alert,
     name: Option<&'a str>,
     probes: u64,
-    told: Vec<Offset>,
+    included: Vec<Offset>,
 }
 
 /// Alerts in one message under a headline with their count, cut between entries to fit. With `all`, the last line counts
@@ -187,52 +187,52 @@ pub fn digest(
                     entry.alert = alert;
                 }
                 entry.probes += probes;
-                entry.told.push(offset);
+                entry.included.push(offset);
             }
-            None => entries.push(Entry { alert, name, probes, told: vec![offset] }),
+            None => entries.push(Entry { alert, name, probes, included: vec![offset] }),
         }
     }
     let headline = |count| Text::default().bold(format_args!("📣 {}", headline(count)));
     let last_line = |left: usize| format!("\n… and {}", counted(left as u64, "more alert", "more alerts"));
     // No count in either is longer than that of all alerts.
     let around = headline(alerts.len()).join(Text::plain(last_line(alerts.len())));
-    let mut room = MESSAGE_LIMIT.saturating_sub(around.length());
-    let (mut text, mut told) = (Text::default(), Vec::new());
+    let mut space = MESSAGE_LIMIT.saturating_sub(around.length());
+    let (mut text, mut included) = (Text::default(), Vec::new());
     for entry in &entries {
         let line = Text::plain("\n• ").join(shown_entry(entry, now, zone));
-        let Some(left) = room.checked_sub(line.length()) else { break };
-        room = left;
+        let Some(left) = space.checked_sub(line.length()) else { break };
+        space = left;
         text = text.join(line);
-        told.extend(&entry.told);
+        included.extend(&entry.included);
     }
-    let left = alerts.len() - told.len();
+    let left = alerts.len() - included.len();
     if left > 0 && all {
         text = text.then(last_line(left));
-        told = alerts.iter().map(|(offset, _, _)| *offset).collect();
+        included = alerts.iter().map(|(offset, _, _)| *offset).collect();
     }
-    let text = headline(told.len()).join(text);
-    let is_told: BTreeSet<Offset> = told.iter().copied().collect();
-    let of_told = alerts.iter().filter(|(offset, _, _)| is_told.contains(offset));
-    let buttons = digest_buttons(&of_told.copied().collect::<Vec<_>>());
-    Digest { answer: Reply { buttons, ..Reply::from(text) }, told }
+    let text = headline(included.len()).join(text);
+    let is_included: BTreeSet<Offset> = included.iter().copied().collect();
+    let of_included = alerts.iter().filter(|(offset, _, _)| is_included.contains(offset));
+    let buttons = digest_buttons(&of_included.copied().collect::<Vec<_>>());
+    Digest { answer: Reply { buttons, ..Reply::from(text) }, included }
 }
 
 /// The buttons under a digest: those of single alerts, if there are few of each.
-fn digest_buttons(told: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
+fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
     let devices: BTreeSet<(Option<&str>, MacAddr)> =
-        told.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
+        included.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
     let mut rows = vec![vec![mute_button()]];
-    if let (1, Some((_, alert, name))) = (devices.len(), told.first()) {
+    if let (1, Some((_, alert, name))) = (devices.len(), included.first()) {
         if name.is_none() {
             rows = vec![vec![mute_button(), name_button(alert.source)]];
         }
         rows.push(vec![ignore_button(alert.source)]);
-        if told.iter().any(|(_, alert, _)| alert.presence.is_some()) {
+        if included.iter().any(|(_, alert, _)| alert.presence.is_some()) {
             rows.push(vec![unfollow_button(alert.source)]);
         }
     }
     let mut watched: Vec<WatchTarget> = Vec::new();
-    for target in told.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
+    for target in included.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
         if !watched.contains(&target) {
             watched.push(target);
         }

@@ -196,14 +196,14 @@ mod tests {
         let at = |text: &str| {
             Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
         };
-        let heard = |time| serde_json::from_str::<HourHistogram>(&format!("[[{time},7]]")).unwrap();
+        let hours = |time| serde_json::from_str::<HourHistogram>(&format!("[[{time},7]]")).unwrap();
         for (now, zone, shown) in [
             ("2026-07-01T12:34:56Z", Tz::Europe__Berlin, "19:00"),
             ("2026-12-01T12:34:56Z", Tz::Europe__Berlin, "18:00"),
             ("2026-12-01T12:34:56Z", Tz::Asia__Kathmandu, "22:45"),
             ("2026-12-01T12:34:56Z", Tz::Pacific__Auckland, "06:00"),
         ] {
-            assert_eq!(busiest_hour(&heard(17), at(now), zone).unwrap(), shown, "{now} {zone}");
+            assert_eq!(busiest_hour(&hours(17), at(now), zone).unwrap(), shown, "{now} {zone}");
         }
         assert_eq!(busiest_hour(&HourHistogram::default(), at("2026-07-01T12:34:56Z"), Tz::UTC), None);
     }

@@ -5,7 +5,7 @@
 //!   commands; the others pass values to these functions. A test enforces this (tests/it/layering.rs).
 //! - A reply starts with the emoji of its topic. ❌ is a refusal and says what to do. ⚠️ and ✅ start notices about a problem
 //!   and its end; ✅ also confirms a removal.
-//! - Text that somebody else wrote (a name, a reason, an SSID, an error of the system) goes through [`printable`] or an
+//! - Text that somebody else wrote (a name, a reason, an SSID, an error of the system) goes through [`crate::text::printable`] or an
 //!   SSID's `Display`, so it stays on its line.
 
 pub mod access;
