@@ -313,7 +313,7 @@ fn chats_of_the_configuration_are_served_and_cannot_be_removed() {
     tell(Incoming::press(&list, "access:remove:77"), "no longer has access");
     let bobs = testbed.bring_and_wait(BOB, Incoming::text(BOB, "/status"));
     tell(Incoming::press(&bobs, format!("access:remove:{OWNER}")), "Only owners");
-    assert!(testbed.ask("/invite her").plain.contains("/invite owner"));
+    assert!(testbed.ask("/invite her").plain.contains("Usage: /invite [owner]"));
     assert!(testbed.bring_and_wait(BOB, Incoming::text(BOB, "/status")).plain.contains("Running"));
     testbed.api.assert_clean();
 }

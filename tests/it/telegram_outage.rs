@@ -49,7 +49,8 @@ fn alerts_arrive_once_and_in_order_after_any_outage() {
         testbed.transmit(&device(number), "Depot");
     }
     // The bot itself gives up on a server that says nothing.
-    testbed.service.wait_for_line("there was no answer in time");
+    let delayed = testbed.service.wait_for_log_event("alert_delayed", &[("chat", "1001")]);
+    assert!(delayed.contains("there was no answer in time"), "{delayed}");
     testbed.wait_for_alert(1);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     assert_eq!(devices(&testbed.alerts()), (0..8).map(device).collect::<Vec<_>>());
