@@ -1,38 +1,37 @@
-//! The chats that let themselves in, with the codes that are still good; and what Telegram said of chats and
-//! updates that must outlast a restart: the numbers of groups that became supergroups, and the updates that
-//! were acted on.
+//! The paired chats and the open invitations; and what must survive a restart: the IDs of groups that became
+//! supergroups, and the updates that were handled.
 //!
-//! A code is judged where it is folded in: of two chats that come with one code, the first in the log has it.
+//! The fold decides whether a code is valid: if two chats use the same one, the first in the log gets it.
 
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, CodeHash, Offset, Role, Timestamp};
 
-/// Updates that are remembered as acted on; past it the oldest is forgotten.
-pub const ANSWERED_LIMIT: usize = 256;
+/// Handled updates that are remembered; beyond that the oldest is forgotten.
+pub const HANDLED_UPDATES_LIMIT: usize = 256;
 
-/// Chats that may let themselves in; the configuration may name any number more.
+/// Chats that may be paired, in addition to those in the configuration.
 pub const PAIRED_LIMIT: usize = 50;
 
-/// Codes that may be good at a time; past it the one that is good for the shortest time is forgotten.
+/// Open invitations at a time; beyond that the one that expires first is forgotten.
 pub const INVITATION_LIMIT: usize = 32;
 
-/// A code that is still good.
+/// An invitation whose code was not used yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
-    /// What the chat that comes with it may do.
+    /// The role of a chat that uses it.
     pub role: Role,
-    /// Until when it is good.
+    /// Until when it is valid.
     pub expires: Timestamp,
-    /// The owner who asked for it; none where nobody owned the bot.
+    /// The owner who made it; `None` if nobody owned the bot.
     pub by: Option<ChatId>,
 }
 
-/// A chat that let itself in.
+/// A chat that used an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pairing {
-    /// What it may do.
+    /// Its role.
     pub role: Role,
     /// Since when.
     pub since: Timestamp,
@@ -43,41 +42,41 @@ pub struct Pairing {
 /// The chats' part of the state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chats {
-    /// Each earlier number with the present one.
+    /// The current ID by each earlier one.
     pub(super) migrated: DirtyMap<ChatId, ChatId>,
-    /// Numbers of updates, by the place of the event that says so.
+    /// The IDs of handled updates, by the offset of the event.
     pub(super) answered: DirtyMap<Offset, u32>,
     pub(super) invitations: DirtyMap<CodeHash, Invitation>,
     pub(super) paired: DirtyMap<ChatId, Pairing>,
 }
 
 impl Chats {
-    /// The number that this chat has now.
+    /// The current ID of this chat.
     pub fn current(&self, chat: ChatId) -> ChatId {
         self.migrated.get(&chat).copied().unwrap_or(chat)
     }
 
-    /// Whether this update from Telegram was acted on, as far as that is remembered.
-    pub fn has_answered(&self, update: u32) -> bool {
+    /// Whether this update from Telegram was handled, as far as that is remembered.
+    pub fn has_handled(&self, update: u32) -> bool {
         self.answered.iter().any(|(_, answered)| *answered == update)
     }
 
-    /// The chats that let themselves in.
+    /// The paired chats.
     pub fn paired(&self) -> impl Iterator<Item = (ChatId, &Pairing)> {
         self.paired.iter().map(|(chat, pairing)| (*chat, pairing))
     }
 
-    /// What is known of this chat, where it let itself in.
+    /// The pairing of this chat, if it is paired.
     pub fn pairing(&self, chat: ChatId) -> Option<&Pairing> {
         self.paired.get(&chat)
     }
 
-    /// How many chats may let themselves in, where so many have.
+    /// The limit of paired chats, if it is reached.
     pub fn paired_limit_reached(&self) -> Option<usize> {
         (self.paired.len() >= PAIRED_LIMIT).then_some(PAIRED_LIMIT)
     }
 
-    /// What `chat` may become with this code at `time`, where it is good.
+    /// The invitation with this code, if `chat` can use it at `time`.
     pub fn invitation(&self, code: &CodeHash, chat: ChatId, time: Timestamp) -> Option<Invitation> {
         let has_room = self.paired.len() < PAIRED_LIMIT || self.pairing(chat).is_some();
         self.invitations.get(code).copied().filter(|invitation| time <= invitation.expires && has_room)
@@ -103,8 +102,8 @@ impl Chats {
         self.paired.insert(chat, Pairing { role, since, name });
     }
 
-    /// Forgets the chat, with the codes that it made: whoever has one, maybe the chat itself, does not come back
-    /// with it.
+    /// Removes the chat and the invitations that it made: nobody can come back with one of them, nor can the chat
+    /// itself.
     pub(super) fn remove(&mut self, chat: ChatId) {
         self.paired.remove(&chat);
         self.revoke(|open| open.by == Some(chat));
@@ -118,7 +117,7 @@ impl Chats {
         }
     }
 
-    /// Has `from`, and all that became `from` before, be `to`.
+    /// Notes that `from`, and every chat that became `from`, is `to` now.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         let earlier = self.migrated.iter().filter(|(_, now)| **now == from).map(|(before, _)| *before);
         let moved: Vec<ChatId> = earlier.chain([from]).filter(|before| *before != to).collect();
@@ -133,9 +132,9 @@ impl Chats {
         }
     }
 
-    pub(super) fn answered(&mut self, offset: Offset, update: u32) {
+    pub(super) fn handled(&mut self, offset: Offset, update: u32) {
         self.answered.insert(offset, update);
-        if self.answered.len() > ANSWERED_LIMIT
+        if self.answered.len() > HANDLED_UPDATES_LIMIT
             && let Some(oldest) = self.answered.iter().next().map(|(offset, _)| *offset)
         {
             self.answered.remove(&oldest);
@@ -148,19 +147,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chat_is_followed_over_several_migrations() {
+    fn follows_a_chat_over_several_migrations() {
         let mut chats = Chats::default();
         let [a, b, c, other] = [-1, -2, -3, -4].map(ChatId);
         chats.migrate(a, b);
         chats.migrate(b, c);
         assert_eq!([a, b, c, other].map(|chat| chats.current(chat)), [c, c, c, other]);
-        // Whatever Telegram says, no chat is followed in a circle.
+        // No circle, whatever Telegram says.
         chats.migrate(c, a);
         assert_eq!([a, b, c].map(|chat| chats.current(chat)), [a, a, a]);
     }
 
     #[test]
-    fn a_code_is_good_once_and_for_a_time() {
+    fn a_code_is_valid_once_and_until_it_expires() {
         let [alice, bob, group] = [1, 2, -3].map(ChatId);
         let time = Timestamp::from_micros;
         let open = |by: Option<i64>, role| Invitation { role, expires: time(100), by: by.map(ChatId) };
@@ -168,7 +167,7 @@ mod tests {
         let mut chats = Chats::default();
         chats.pair(time(1), alice, code(1), "Alice".to_owned());
         assert_eq!(chats.paired().count(), 0, "there is no such code");
-        // Where nobody owns the bot, only the newest code is good.
+        // While nobody owns the bot, only the newest code is valid.
         chats.invite(time(1), code(1), open(None, Role::Owner));
         chats.invite(time(2), code(2), open(None, Role::Owner));
         chats.pair(time(3), alice, code(1), "Alice".to_owned());
@@ -181,7 +180,7 @@ mod tests {
         chats.invite(time(4), code(3), open(Some(1), Role::Member));
         chats.pair(time(101), bob, code(3), "Bob".to_owned());
         assert_eq!(chats.pairing(bob), None);
-        // Who is an owner stays one; a group takes its place along.
+        // An owner stays one with a member's code; a group keeps its role as it migrates.
         chats.pair(time(100), alice, code(3), "Alice".to_owned());
         assert_eq!(chats.pairing(alice).map(|alice| (alice.role, alice.since)), Some((Role::Owner, time(3))));
         chats.invite(time(5), code(4), open(Some(1), Role::Member));
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_removed_takes_the_codes_along_that_they_made() {
+    fn removing_a_chat_revokes_its_invitations() {
         let [ann, bob, carol] = [1, 2, 3].map(ChatId);
         let time = Timestamp::from_micros;
         let by = |by: ChatId| Invitation { role: Role::Owner, expires: time(100), by: Some(by) };
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_and_chats_have_a_limit() {
+    fn limits_invitations_and_paired_chats() {
         let mut chats = Chats::default();
         let code = |number: usize| CodeHash::of(&number.to_string());
         for number in 0..=PAIRED_LIMIT {
@@ -229,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_update_is_forgotten() {
+    fn forgets_the_oldest_update() {
         let mut chats = Chats::default();
-        let limit = ANSWERED_LIMIT as u32;
+        let limit = HANDLED_UPDATES_LIMIT as u32;
         for number in 0..=limit {
-            chats.answered(Offset(number.into()), 1000 + number);
+            chats.handled(Offset(number.into()), 1000 + number);
         }
-        assert!(!chats.has_answered(1000));
-        assert!(chats.has_answered(1001) && chats.has_answered(1000 + limit));
-        assert_eq!(chats.answered.len(), ANSWERED_LIMIT);
+        assert!(!chats.has_handled(1000));
+        assert!(chats.has_handled(1001) && chats.has_handled(1000 + limit));
+        assert_eq!(chats.answered.len(), HANDLED_UPDATES_LIMIT);
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of one address: a fold of its probes, which [`device_row`](super::device_row) carries out.
+//! The statistics of one address: a fold of its probes, which [`device_row`](super::device_row) carries out.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,23 +6,23 @@ use super::hour_histogram::HourHistogram;
 use crate::event::Timestamp;
 use dot11::Ssid;
 
-/// How many SSIDs are kept for one address. A sender that invents more is still counted.
+/// SSIDs that are kept for one address. Probes for further ones are only counted.
 pub const SSIDS_PER_ADDRESS: usize = 256;
 
 /// The statistics of one address, or of several that share a name ([`Device::merge`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
-    /// Probe requests heard.
+    /// Probe requests.
     pub probe_count: u64,
-    /// Those of them that asked for any network (an SSID element of length 0).
+    /// Those with a wildcard SSID (an SSID element of length 0).
     pub wildcard_count: u64,
-    /// The capture time of the earliest.
+    /// The capture time of the earliest probe.
     pub first_probe: Timestamp,
-    /// The capture time of the latest.
+    /// The capture time of the latest probe.
     pub last_probe: Timestamp,
-    /// The signal, where any probe had one.
+    /// The signal, if any probe had one.
     pub signal: Option<Signal>,
-    /// How often each network was asked for, ordered by SSID.
+    /// The number of probes for each SSID, ordered by SSID.
     pub(super) ssids: Vec<(Ssid, u64)>,
     /// Probes for networks beyond the first [`SSIDS_PER_ADDRESS`].
     pub probes_for_further_ssids: u64,
@@ -33,18 +33,18 @@ pub struct Device {
 /// Signal at the receiver, in dBm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
-    /// Of the probe that was captured last.
+    /// The signal of the latest probe.
     pub last_dbm: i8,
     /// The weakest.
     pub min_dbm: i8,
     /// The strongest.
     pub max_dbm: i8,
-    /// When that was captured.
+    /// The capture time of the latest probe.
     last_time: Timestamp,
 }
 
 impl Signal {
-    /// Of one probe.
+    /// The signal of one probe.
     pub(super) fn of(dbm: i8, time: Timestamp) -> Self {
         Self { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: time }
     }
@@ -57,7 +57,7 @@ impl Signal {
 }
 
 impl Device {
-    /// What is known of an address before its first probe, which is captured at `time`.
+    /// The statistics before the first probe, which is captured at `time`.
     pub(super) fn before_first_probe(time: Timestamp) -> Self {
         Self {
             probe_count: 0,
@@ -71,7 +71,7 @@ impl Device {
         }
     }
 
-    /// The statistics of this address and another as those of one device.
+    /// Adds the statistics of another address of the same device.
     #[must_use]
     pub fn merge(mut self, other: &Self) -> Self {
         self.probe_count += other.probe_count;
@@ -84,8 +84,8 @@ impl Device {
         };
         for (ssid, count) in &other.ssids {
             match self.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
-                Ok(place) => self.ssids[place].1 += count,
-                Err(place) => self.ssids.insert(place, (ssid.clone(), *count)),
+                Ok(index) => self.ssids[index].1 += count,
+                Err(index) => self.ssids.insert(index, (ssid.clone(), *count)),
             }
         }
         self.probes_for_further_ssids += other.probes_for_further_ssids;
@@ -93,7 +93,7 @@ impl Device {
         self
     }
 
-    /// The networks that were asked for by name and how often, ordered by SSID.
+    /// The requested SSIDs and the number of probes for each, ordered by SSID.
     pub fn ssids(&self) -> &[(Ssid, u64)] {
         &self.ssids
     }

@@ -1,8 +1,7 @@
-//! A device as it lies packed: what is asked for is read, and a probe folded in, without unpacking the rest.
-//! A replay does little else.
+//! Reads a packed device, and folds a probe into it, without unpacking the rest. A replay does little else.
 //!
-//! The row is what postcard makes of a [`Device`], so that [`fold`] must give what would come of unpacking
-//! it, counting the probe, and packing it again.
+//! The row is a [`Device`] packed by postcard. [`fold`] gives the same bytes as unpacking the row, counting the probe,
+//! and packing it again.
 
 use std::ops::Range;
 
@@ -15,7 +14,7 @@ use super::table::{packed, push};
 use crate::event::{Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid, Ssid};
 
-/// A device of which no more is unpacked than what is asked for.
+/// A packed device; its methods unpack only what they return.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceRow<'a> {
     /// Its address.
@@ -23,14 +22,14 @@ pub struct DeviceRow<'a> {
     row: &'a [u8],
 }
 
-/// What can be told of a device at a glance.
+/// The first fields of a device's statistics, which are cheap to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceSummary {
-    /// Probe requests heard.
+    /// Probe requests.
     pub probe_count: u64,
-    /// The capture time of the latest.
+    /// The capture time of the latest probe.
     pub last_probe: Timestamp,
-    /// The signal, where any probe had one.
+    /// The signal, if any probe had one.
     pub signal: Option<Signal>,
 }
 
@@ -39,29 +38,29 @@ impl<'a> DeviceRow<'a> {
         Self { address, row }
     }
 
-    /// The first things of it.
+    /// The summary; `None` if the row cannot be read.
     pub fn summary(&self) -> Option<DeviceSummary> {
         let Head { probe_count, last_probe, signal, .. } = take(&mut { self.row })?;
         Some(DeviceSummary { probe_count, last_probe, signal })
     }
 
-    /// How often it asked for this network.
-    pub fn probes_for(&self, network: &SsidQuery) -> u64 {
+    /// The number of its probes for this SSID.
+    pub fn probes_for(&self, query: &SsidQuery) -> u64 {
         // A row without these bytes need not be unpacked.
-        if network.finder.find(self.row).is_none() {
+        if query.finder.find(self.row).is_none() {
             return 0;
         }
-        counted(self.row, &network.ssid).unwrap_or(0)
+        count_of(self.row, &query.ssid).unwrap_or(0)
     }
 }
 
-/// The count of an SSID in a packed device.
-fn counted(mut row: &[u8], ssid: &Ssid) -> Option<u64> {
+/// The number of probes for an SSID in a packed device.
+fn count_of(mut row: &[u8], ssid: &Ssid) -> Option<u64> {
     let _: Head = take(&mut row)?;
     Counts::take(&mut row, Some(ssid.as_bytes()))?.count
 }
 
-/// A network that devices are asked about.
+/// An SSID to search for in many devices.
 #[derive(Debug)]
 pub struct SsidQuery {
     ssid: Ssid,
@@ -69,7 +68,7 @@ pub struct SsidQuery {
 }
 
 impl SsidQuery {
-    /// The network of this SSID.
+    /// A query for this SSID.
     pub fn new(ssid: &Ssid) -> Self {
         Self { ssid: ssid.clone(), finder: Finder::new(&packed(ssid)).into_owned() }
     }
@@ -93,26 +92,26 @@ impl Head {
         self.first_probe = self.first_probe.min(probe.time);
         self.last_probe = self.last_probe.max(probe.time);
         if let Some(dbm) = probe.signal_dbm {
-            let heard = Signal::of(dbm, probe.time);
-            self.signal = Some(self.signal.map_or(heard, |signal| signal.merge(heard)));
+            let signal = Signal::of(dbm, probe.time);
+            self.signal = Some(self.signal.map_or(signal, |before| before.merge(signal)));
         }
     }
 }
 
-/// The last probe of a packed device.
+/// The time of the latest probe of a packed device.
 pub(super) fn last_probe(row: &[u8]) -> Timestamp {
     let fields: Option<(u64, u64, Timestamp, Timestamp)> = take(&mut { row });
     fields.map_or(Timestamp::from_micros(i64::MIN), |(_, _, _, last_probe)| last_probe)
 }
 
-/// Packs behind what `into` has the statistics after a first probe.
+/// Appends the packed statistics after a first probe to `into`.
 pub(super) fn first_probe(probe: &Probe, into: &mut Vec<u8>) {
-    // What was packed just now can be read.
+    // A row that was packed just now can be read.
     let _ = fold(&packed(&Device::before_first_probe(probe.time)), probe, into);
 }
 
-/// Packs behind what `into` has the statistics of `row` with one more probe; `None` where the row cannot be
-/// read, and `into` then ends with a part of them.
+/// Appends the packed statistics of `row` with one more probe to `into`. Returns `None` if the row cannot be read; then
+/// `into` ends with a part of them.
 pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> {
     let mut rest = row;
     let mut head: Head = take(&mut rest)?;
@@ -134,16 +133,16 @@ pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> 
 struct Counts<'a, K> {
     length: usize,
     pairs: &'a [u8],
-    /// What is to be counted once more.
+    /// The key to count once more.
     key: Option<K>,
-    /// Its count, where it has one.
+    /// Its count, if it has one.
     count: Option<u64>,
-    /// Where that stands, or where the pair would.
-    place: Range<usize>,
+    /// The bytes of the count, or where the pair belongs.
+    position: Range<usize>,
 }
 
 impl<'a, K: Copy + Ord + Serialize + Deserialize<'a>> Counts<'a, K> {
-    /// Takes the pairs from `rest`, and looks for that of `key` meanwhile.
+    /// Takes the pairs from `rest`, and finds that of `key`.
     fn take(rest: &mut &'a [u8], key: Option<K>) -> Option<Self> {
         let length = take(rest)?;
         let all = *rest;
@@ -160,34 +159,33 @@ impl<'a, K: Copy + Ord + Serialize + Deserialize<'a>> Counts<'a, K> {
             }
         }
         let pairs = all.get(..at(rest))?;
-        let (count, place) = found.unwrap_or((None, pairs.len()..pairs.len()));
-        Some(Self { length, pairs, key, count, place })
+        let (count, position) = found.unwrap_or((None, pairs.len()..pairs.len()));
+        Some(Self { length, pairs, key, count, position })
     }
 
-    /// Whether the key is another than `most` others.
+    /// Whether the key is new and there are `most` others already.
     fn is_beyond(&self, most: usize) -> bool {
         self.key.is_some() && self.count.is_none() && self.length >= most
     }
 
-    /// Packs the pairs, with one more of the key unless that is beyond `most` others. No count becomes more
-    /// than `highest`.
+    /// Appends the pairs, with the key counted once more unless it is beyond `most` others. Counts stop at `highest`.
     fn push(&self, most: usize, highest: u64, into: &mut Vec<u8>) {
         let Some(key) = self.key.filter(|_| !self.is_beyond(most)) else {
             push(&self.length, into);
             return into.extend_from_slice(self.pairs);
         };
-        let (before, behind) = self.pairs.split_at(self.place.start);
+        let (before, behind) = self.pairs.split_at(self.position.start);
         push(&(self.length + usize::from(self.count.is_none())), into);
         into.extend_from_slice(before);
         match self.count {
             Some(count) => push(&count.saturating_add(1).min(highest), into),
             None => push(&(key, 1_u64), into),
         }
-        into.extend_from_slice(&behind[self.place.len()..]);
+        into.extend_from_slice(&behind[self.position.len()..]);
     }
 }
 
-/// Takes what is packed at the beginning of `rest`.
+/// Takes the value at the beginning of `rest`.
 fn take<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Option<T> {
     let (value, behind) = postcard::take_from_bytes(rest).ok()?;
     *rest = behind;
@@ -202,23 +200,23 @@ mod tests {
 
     use super::*;
 
-    /// As [`fold`] is to come out.
+    /// The reference for [`fold`].
     fn count(device: &mut Device, probe: &Probe) {
         device.probe_count += 1;
         device.first_probe = device.first_probe.min(probe.time);
         device.last_probe = device.last_probe.max(probe.time);
         device.hours.add(probe.time);
         if let Some(dbm) = probe.signal_dbm {
-            let heard = Signal::of(dbm, probe.time);
-            device.signal = Some(device.signal.map_or(heard, |signal| signal.merge(heard)));
+            let signal = Signal::of(dbm, probe.time);
+            device.signal = Some(device.signal.map_or(signal, |before| before.merge(signal)));
         }
         match &probe.ssid {
             RequestedSsid::Absent => {}
             RequestedSsid::Wildcard => device.wildcard_count += 1,
             RequestedSsid::Named(ssid) => match device.ssids.binary_search_by(|(known, _)| known.cmp(ssid)) {
-                Ok(place) => device.ssids[place].1 += 1,
-                Err(place) if device.ssids.len() < SSIDS_PER_ADDRESS => {
-                    device.ssids.insert(place, (ssid.clone(), 1));
+                Ok(position) => device.ssids[position].1 += 1,
+                Err(position) if device.ssids.len() < SSIDS_PER_ADDRESS => {
+                    device.ssids.insert(position, (ssid.clone(), 1));
                 }
                 Err(_) => device.probes_for_further_ssids += 1,
             },
@@ -250,7 +248,7 @@ mod tests {
         assert_eq!(row.probes_for(&SsidQuery::new(&Ssid::from("another"))), 0);
     }
 
-    /// Few of a kind, so that some come again.
+    /// From few different values, so some repeat.
     fn some_probe() -> impl Strategy<Value = Probe> {
         let ssid = prop_oneof![
             Just(RequestedSsid::Absent),
@@ -264,13 +262,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_probes_are_folded_as_unpacked(probes in vec(some_probe(), 1..300)) {
+        fn folds_any_probes_as_unpacked(probes in vec(some_probe(), 1..300)) {
             folds_as_unpacked(Device::before_first_probe(probes[0].time), probes);
         }
     }
 
     #[test]
-    fn ssids_beyond_the_limit_are_only_counted() {
+    fn only_counts_ssids_beyond_the_limit() {
         let named = |number: usize| {
             let ssid = RequestedSsid::from_element(format!("net {number}").as_bytes());
             probe(number as i64, ssid, None)
@@ -280,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn the_count_of_an_hour_stays_at_its_end() {
+    fn the_count_of_an_hour_saturates() {
         let mut device = Device::before_first_probe(Timestamp::from_micros(0));
         device.hours = serde_json::from_str("[[0,4294967294],[23,1]]").unwrap();
         folds_as_unpacked(device, (0..3).map(|micros| probe(micros, RequestedSsid::Absent, None)));
     }
 
     #[test]
-    fn what_is_no_row_is_not_folded() {
+    fn does_not_fold_into_a_truncated_row() {
         let mut row = Vec::new();
         first_probe(&probe(7, RequestedSsid::from_element(b"RNM0"), Some(-42)), &mut row);
         let one = probe(8, RequestedSsid::from_element(b"RNM0"), None);

@@ -1,4 +1,4 @@
-//! Where two states differ, row by row.
+//! The differences of two states, row by row.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use super::table::PackedRow;
 use super::totals::Totals;
 use crate::event::Offset;
 
-/// A row that two states do not have in the same way.
+/// A row that differs between two states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// What the row is about.
     pub subject: String,
-    /// The fields that differ, as JSON, in the one state; `None` where it has no such row.
+    /// The fields that differ, as JSON, in the first state; `None` if it has no such row.
     pub one: Option<String>,
-    /// The same in the other.
+    /// The same in the second state.
     pub other: Option<String>,
 }
 
-/// What two states do not have in common.
+/// The differences of two states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Rows that differ.
+    /// The number of rows that differ.
     pub count: u64,
     /// The first of them, as many as were asked for.
     pub first: Vec<Difference>,
@@ -34,7 +34,7 @@ pub struct Differences {
 type TableKey = (usize, Box<[u8]>);
 
 impl State {
-    /// Compares every row with those of `other` and describes the first `limit` that differ.
+    /// Compares every row with those of `other`, and describes the first `limit` that differ.
     pub fn differences(&self, other: &Self, limit: usize) -> Differences {
         let mut found = Differences::of_heads((self.next, self.totals), (other.next, other.totals), limit);
         for ((kind, one), (_, other)) in self.tables().into_iter().zip(other.tables()) {
@@ -51,7 +51,7 @@ impl State {
             });
             keys.sort_unstable();
             for key in keys {
-                found.take(limit, || {
+                found.add(limit, || {
                     let [one, other] = [one, other].map(|table| {
                         let row = table.row(&key);
                         SnapshotRow::unpack(&PackedRow { kind, key: &key, row: row.as_deref() }).ok()
@@ -63,18 +63,18 @@ impl State {
         found
     }
 
-    /// As [`State::differences`], with the state that `image` was made of. Rows that both have leave this one as
-    /// they are compared, so that no list of all rows is needed.
+    /// As [`State::differences`], with the state that `image` is a copy of. Equal rows are removed from this state as
+    /// they are compared, which saves a list of all rows.
     pub fn differences_from(mut self, image: &StateImage, limit: usize) -> Differences {
         let theirs = (image.next_offset(), image.totals());
         let mut found = Differences::of_heads((self.next, self.totals), theirs, limit);
         let mut tables = self.tables_mut();
-        // With the row that the image has.
+        // The values are the rows of the image.
         let mut differing: BTreeMap<TableKey, Option<&[u8]>> = BTreeMap::new();
         for PackedRow { kind, key, row } in image.packed_rows() {
             let Some(number) = tables.iter().position(|(known, _)| *known == kind) else { continue };
             let (_, table) = &mut tables[number];
-            // A row that cannot be taken out is told as one that differs.
+            // A row that cannot be removed counts as one that differs.
             if table.row(key).as_deref() != row || table.load(key, None).is_err() {
                 differing.insert((number, Box::from(key)), row);
             }
@@ -85,7 +85,7 @@ impl State {
             });
         }
         for ((number, key), theirs) in differing {
-            found.take(limit, || {
+            found.add(limit, || {
                 let (kind, table) = &tables[number];
                 let unpack = |row: &[u8]| {
                     SnapshotRow::unpack(&PackedRow { kind: *kind, key: &key, row: Some(row) }).ok()
@@ -100,22 +100,22 @@ impl State {
 }
 
 impl Differences {
-    /// What differs besides the tables, in two states of which the offsets and totals are these.
+    /// The differences of the offsets and totals, which are in no table.
     fn of_heads(one: (Offset, Totals), other: (Offset, Totals), limit: usize) -> Self {
         let mut found = Self::default();
         if one.0 != other.0 {
             let [one, other] = [one.0, other.0].map(|next| Some(format!("{{\"events\":{next}}}")));
-            found.take(limit, || Some(Difference { subject: "events".to_owned(), one, other }));
+            found.add(limit, || Some(Difference { subject: "events".to_owned(), one, other }));
         }
         if one.1 != other.1 {
-            found.take(limit, || {
+            found.add(limit, || {
                 Difference::new(Some(&SnapshotRow::Totals(one.1)), Some(&SnapshotRow::Totals(other.1)))
             });
         }
         found
     }
 
-    fn take(&mut self, limit: usize, describe: impl FnOnce() -> Option<Difference>) {
+    fn add(&mut self, limit: usize, describe: impl FnOnce() -> Option<Difference>) {
         self.count += 1;
         if self.first.len() < limit {
             self.first.extend(describe());
@@ -141,7 +141,7 @@ impl Difference {
     }
 }
 
-/// The row's fields, without the one that says of which kind it is.
+/// The row's fields, without the one for its kind.
 fn fields(row: &SnapshotRow) -> Map<String, Value> {
     match serde_json::to_value(row) {
         Ok(Value::Object(mut fields)) => {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_differs_from_a_state_as_its_own_state_does() {
+    fn an_image_differs_as_the_state_that_it_copies() {
         let states = [
             state(0..0, "", &[]),
             state(0..9, "Zoë", &["RNM0"]),

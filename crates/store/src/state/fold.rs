@@ -75,7 +75,7 @@ impl State {
             EventKind::AlertExpired { probe, chat } => {
                 self.alerts.expire(self.chats.current(*chat), *probe);
             }
-            EventKind::UpdateHandled { update } => self.chats.answered(offset, *update),
+            EventKind::UpdateHandled { update } => self.chats.handled(offset, *update),
             EventKind::ChatMigrated { from, to } => self.migrate(*from, *to),
             EventKind::Invited { code, role, expires, by } => {
                 let invitation = Invitation { role: *role, expires: *expires, by: *by };

@@ -1,8 +1,7 @@
-//! The devices that chats follow: to be told when one arrives, and when it has left.
+//! The devices that chats follow: a chat gets an alert when one arrives, and when it has left.
 //!
-//! A device is here as long as it was not silent for as long as the chat has said. When it was heard last
-//! is known from its addresses' statistics; kept here is what the chat believes, which changes with the
-//! events that say that it arrived or left, and with nothing else.
+//! A device has left when it was silent for as long as the chat has chosen. Its addresses' statistics say when its last
+//! probe was. A follow keeps what the chat was told; that changes only with an event that the device arrived or left.
 
 use std::time::Duration;
 
@@ -12,19 +11,19 @@ use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 use dot11::MacAddr;
 
-/// A chat's wish to hear when a device arrives and leaves.
+/// A chat follows a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Follow {
     /// Since when.
     pub since: Timestamp,
-    /// How long it must be silent to have left, in seconds.
+    /// The silence after which the device has left, in seconds.
     pub silence_seconds: u64,
-    /// Whether it is here, as far as the chat was told.
+    /// Whether the device is here, as far as the chat was told.
     pub is_here: bool,
 }
 
 impl Follow {
-    /// How long it must be silent to have left.
+    /// The silence after which the device has left.
     pub fn silence(&self) -> Duration {
         Duration::from_secs(self.silence_seconds)
     }
@@ -46,7 +45,7 @@ impl Follows {
         self.rows.remove(&(device.clone(), chat));
     }
 
-    /// The device was heard after a silence: it is here for whoever follows it.
+    /// Notes that the device is back, for all chats that follow it.
     pub(super) fn arrived(&mut self, device: &DeviceKey) {
         let away = self.of(device).filter(|(_, follow)| !follow.is_here);
         let chats: Vec<ChatId> = away.map(|(chat, _)| chat).collect();
@@ -63,7 +62,7 @@ impl Follows {
         }
     }
 
-    /// Has what was meant by `before` be meant by `now`.
+    /// Moves the follows of the device `before` to `now`: its name changed.
     pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
         let chats: Vec<ChatId> = self.of(before).map(|(chat, _)| chat).collect();
         for chat in chats {
@@ -75,7 +74,7 @@ impl Follows {
         }
     }
 
-    /// Gives the follows of `from` to `to`, which keeps what it follows already.
+    /// Gives the follows of `from` to `to`, which keeps those that it has already.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         let of_from = self.iter().filter(|(_, chat, _)| *chat == from);
         let moving: Vec<DeviceKey> = of_from.map(|(device, _, _)| device.clone()).collect();
@@ -88,19 +87,19 @@ impl Follows {
         }
     }
 
-    /// Forgets what this chat follows.
+    /// Removes this chat's follows.
     pub(super) fn remove_chat(&mut self, chat: ChatId) {
         let of_chat = self.iter().filter(|(_, by, _)| *by == chat);
         let gone: Vec<DeviceKey> = of_chat.map(|(device, _, _)| device.clone()).collect();
         gone.iter().for_each(|device| self.remove(device, chat));
     }
 
-    /// The chat's wish about this device.
+    /// The chat's follow of this device.
     pub fn get(&self, device: &DeviceKey, chat: ChatId) -> Option<&Follow> {
         self.rows.get(&(device.clone(), chat))
     }
 
-    /// Who follows this device.
+    /// The chats that follow this device.
     pub fn of(&self, device: &DeviceKey) -> impl Iterator<Item = (ChatId, &Follow)> {
         let [first, last] = [i64::MIN, i64::MAX].map(|chat| (device.clone(), ChatId(chat)));
         self.rows.range(first..=last).map(|((_, chat), follow)| (*chat, follow))
@@ -111,12 +110,12 @@ impl Follows {
         self.rows.iter().map(|((device, chat), follow)| (device, *chat, follow))
     }
 
-    /// How many a chat has.
+    /// How many devices a chat follows.
     pub fn count(&self, chat: ChatId) -> usize {
         self.iter().filter(|(_, by, _)| *by == chat).count()
     }
 
-    /// Whether anybody follows this address, which has no name.
+    /// Whether any chat follows this address, which has no name.
     pub(super) fn has_address(&self, address: MacAddr) -> bool {
         self.rows.len() > 0 && self.of(&DeviceKey::Address(address)).next().is_some()
     }

@@ -1,4 +1,4 @@
-//! How many probes fell into each hour of the day, in UTC: whoever shows it knows the zone.
+//! The number of probes in each hour of the day, in UTC. Who shows it knows the time zone.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,10 +11,10 @@ pub(super) const HOURS: usize = 24;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
-/// Probes by the hour of the day in UTC. A count that has come to its end stays there.
+/// Probes by the hour of the day in UTC. Counts saturate.
 ///
-/// It is written as pairs of an hour and its probes, in order, without the hours that have none: most
-/// addresses are heard in one or two.
+/// It is written as pairs of an hour and its count, in order, without the hours that have none: most addresses have
+/// one or two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HourHistogram([u32; HOURS]);
 
@@ -38,13 +38,13 @@ impl HourHistogram {
         self
     }
 
-    /// The hour of the day in UTC, 0 to 23, in which most probes were heard; of several the first.
+    /// The hour of the day in UTC, 0 to 23, with the most probes; of several the first.
     pub fn busiest(&self) -> Option<u8> {
         let most = *self.0.iter().max().filter(|most| **most > 0)?;
         self.0.iter().position(|probes| *probes == most).map(|hour| hour as u8)
     }
 
-    fn heard(&self) -> impl Iterator<Item = (u8, u32)> {
+    fn hours_with_probes(&self) -> impl Iterator<Item = (u8, u32)> {
         (0..).zip(self.0).filter(|(_, probes)| *probes > 0)
     }
 }
@@ -52,8 +52,8 @@ impl HourHistogram {
 impl Serialize for HourHistogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeSeq;
-        let mut pairs = serializer.serialize_seq(Some(self.heard().count()))?;
-        self.heard().try_for_each(|pair| pairs.serialize_element(&pair))?;
+        let mut pairs = serializer.serialize_seq(Some(self.hours_with_probes().count()))?;
+        self.hours_with_probes().try_for_each(|pair| pairs.serialize_element(&pair))?;
         pairs.end()
     }
 }
@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for HourHistogram {
                 let mut next = 0;
                 while let Some((hour, probes)) = pairs.next_element::<(u8, u32)>()? {
                     match hours.0.get_mut(usize::from(hour)) {
-                        Some(place) if hour >= next && probes > 0 => *place = probes,
+                        Some(count) if hour >= next && probes > 0 => *count = probes,
                         _ => return Err(A::Error::custom("its hours are not in order, each once")),
                     }
                     next = hour + 1;
@@ -101,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn only_hours_with_probes_are_written() {
+    fn writes_only_hours_with_probes() {
         check(&[], "[]", None);
         check(&[0], "[[0,1]]", Some(0));
         check(&[-1, HOUR_MICROS - 1, HOUR_MICROS, 25 * HOUR_MICROS], "[[0,1],[1,2],[23,1]]", Some(1));
     }
 
     #[test]
-    fn what_is_no_histogram_is_refused() {
+    fn rejects_invalid_histograms() {
         for json in ["[[24,1]]", "[[1,1],[1,1]]", "[[2,1],[1,1]]", "[[1,0]]", "[[1]]", "7"] {
             assert!(serde_json::from_str::<HourHistogram>(json).is_err(), "{json}");
         }

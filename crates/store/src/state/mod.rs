@@ -37,7 +37,7 @@ mod totals;
 mod watches;
 
 pub use alerts::{ALERTS_PER_MINUTE, Alert, Alerts, OUTBOX_LIMIT, Presence, WatchMatch};
-pub use chats::{ANSWERED_LIMIT, Chats, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
+pub use chats::{Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use cooldowns::COOLDOWN_LIMIT;
 pub use cow_snapshot::{CowSnapshot, CowSnapshotLost};
 pub use decide::AlertPolicy;

@@ -1,30 +1,30 @@
-//! What chats do not want to hear: anything for a while (mute), and of some devices nothing at all (ignore).
+//! Mutes and ignores: a muted chat gets no alerts for a while, and a chat gets none about a device that it ignores.
 //!
-//! What a mute keeps back is counted, and told once the mute is over.
+//! The alerts that a mute suppresses are counted. The chat is told their number when the mute is over.
 
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 
-/// A chat's wish for silence.
+/// A chat gets no alerts for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mute {
     /// Until when.
     pub until: Timestamp,
-    /// How many alerts it has kept back that the chat was not told of.
+    /// Suppressed alerts that the chat was not told of yet.
     #[serde(rename = "swallowed")]
     pub suppressed: u64,
 }
 
-/// That a chat ignores a device.
+/// A chat ignores a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {
     /// Since when.
     pub since: Timestamp,
 }
 
-/// All mutes and all devices that are ignored.
+/// All mutes and all ignored devices.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mutes {
     pub(super) mutes: DirtyMap<ChatId, Mute>,
@@ -41,14 +41,14 @@ impl Mutes {
         self.mutes.remove(&chat);
     }
 
-    /// An alert was kept back.
+    /// Counts an alert that the mute suppresses.
     pub(super) fn suppress(&mut self, chat: ChatId) {
         if let Some(mute) = self.mutes.get_mut(&chat) {
             mute.suppressed += 1;
         }
     }
 
-    /// The chat was told at `time` of so many.
+    /// Notes that the chat was told of `count` suppressed alerts at `time`.
     pub(super) fn reported(&mut self, chat: ChatId, count: u64, time: Timestamp) {
         if let Some(mute) = self.mutes.get_mut(&chat) {
             mute.suppressed = mute.suppressed.saturating_sub(count);
@@ -68,12 +68,12 @@ impl Mutes {
         self.ignored.remove(&(device.clone(), chat));
     }
 
-    /// Has what was meant by `before` be meant by `now`.
+    /// Moves the ignores of the device `before` to `now`: its name changed.
     pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
         self.move_ignored(|device, chat| (device == before).then(|| (now.clone(), chat)));
     }
 
-    /// Gives all that is the chat `from`'s to `to`; of two mutes the longer one holds.
+    /// Gives everything of the chat `from` to `to`; of two mutes the longer one holds.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         if let Some(mute) = self.mutes.remove(&from) {
             let there = self.mutes.remove(&to).unwrap_or(Mute { until: mute.until, suppressed: 0 });
@@ -83,7 +83,7 @@ impl Mutes {
         self.move_ignored(|device, chat| (chat == from).then(|| (device.clone(), to)));
     }
 
-    /// Forgets what this chat does not want to hear.
+    /// Removes this chat's mute and ignores.
     pub(super) fn remove_chat(&mut self, chat: ChatId) {
         self.unmute(chat);
         let of_chat = self.all_ignored().filter(|(_, by, _)| *by == chat);
@@ -103,7 +103,7 @@ impl Mutes {
         }
     }
 
-    /// The chat's mute, also one that is over but was not told of.
+    /// The chat's mute, also one that is over but not reported yet.
     pub fn get(&self, chat: ChatId) -> Option<&Mute> {
         self.mutes.get(&chat)
     }
@@ -113,17 +113,17 @@ impl Mutes {
         self.get(chat).is_some_and(|mute| time < mute.until)
     }
 
-    /// All mutes, also those that are over but were not told of.
+    /// All mutes, also those that are over but not reported yet.
     pub fn iter(&self) -> impl Iterator<Item = (ChatId, &Mute)> {
         self.mutes.iter().map(|(chat, mute)| (*chat, mute))
     }
 
-    /// That the chat ignores the device.
+    /// The chat's ignore of this device, if it ignores it.
     pub fn ignored(&self, device: &DeviceKey, chat: ChatId) -> Option<&Ignored> {
         self.ignored.get(&(device.clone(), chat))
     }
 
-    /// The devices that are ignored, with the chats that do.
+    /// The ignored devices, each with the chat that ignores it.
     pub fn all_ignored(&self) -> impl Iterator<Item = (&DeviceKey, ChatId, &Ignored)> {
         self.ignored.iter().map(|((device, chat), ignored)| (device, *chat, ignored))
     }

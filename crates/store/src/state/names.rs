@@ -9,27 +9,27 @@ use dot11::MacAddr;
 /// The longest name of a device, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
-/// A text does not serve as a name of a device.
+/// A text cannot be the name of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing but spaces.
+    /// Only spaces.
     #[error("the name is empty")]
     Empty,
     /// Longer than [`MAX_NAME_CHARS`].
     #[error("the name is longer than 64 characters")]
     TooLong,
-    /// It would be taken for an address.
-    #[error("the name reads as a MAC address")]
+    /// It could be mistaken for an address.
+    #[error("the name looks like a MAC address")]
     Address,
-    /// It would be taken for a command.
+    /// It could be mistaken for a command.
     #[error("the name begins with a slash, as a command does")]
     Command,
 }
 
-/// The name that `text` stands for, on one line and without spaces around it.
+/// The name in `text`: on one line, without repeated or surrounding spaces.
 ///
 /// # Errors
-/// [`NameError`] where it could not be told from an address or a command, or not be shown.
+/// [`NameError`] if it is empty, too long, or could be mistaken for an address or a command.
 pub fn check_name(text: &str) -> Result<String, NameError> {
     let name = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let name = name.collect::<Vec<_>>().join(" ");
@@ -46,28 +46,28 @@ pub fn check_name(text: &str) -> Result<String, NameError> {
     }
 }
 
-/// What an address is called, by whom.
+/// The names of an address, by their origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressName {
     /// The name that a person gave it.
     pub chat: Option<String>,
-    /// The name that it has in the configuration.
+    /// The name in the configuration.
     pub config: Option<String>,
-    /// The name that a file of another program gives it.
+    /// The name in an imported file.
     #[serde(default)]
     pub import: Option<String>,
-    /// Whether that one comes from a lease, and may outlive it.
+    /// Whether the imported name comes from a DHCP lease, and may outlive it.
     #[serde(default)]
     pub is_lease: bool,
 }
 
 impl AddressName {
-    /// The name that counts: a person's before the configuration's, and that before an imported one.
+    /// The name that counts: a person's goes before the configuration's, and that before an imported one.
     pub fn effective(&self) -> Option<&str> {
         self.chat.as_deref().or(self.config.as_deref()).or(self.import.as_deref())
     }
 
-    /// Whether somebody meant this address to be known for good, as no file of another program does.
+    /// Whether a person or the configuration named the address, and it is kept for good.
     fn is_given(&self) -> bool {
         self.chat.is_some() || self.config.is_some()
     }
@@ -90,7 +90,7 @@ pub struct Names {
     pub(super) rows: DirtyMap<MacAddr, AddressName>,
 }
 
-/// The form in which names are compared: case does not matter.
+/// The form in which names are compared: without case.
 pub fn fold_case(name: &str) -> String {
     name.to_lowercase()
 }
@@ -116,7 +116,7 @@ impl Names {
         }
     }
 
-    /// Everything that is known of the address's name.
+    /// All names of the address.
     pub fn get(&self, address: MacAddr) -> Option<&AddressName> {
         self.rows.get(&address)
     }
@@ -143,8 +143,8 @@ impl Names {
             .filter_map(|(address, name)| Some((*address, name.import.as_deref()?, name.is_lease)))
     }
 
-    /// Whether the address is remembered for its name. Phones take random addresses all the time, and each
-    /// gets a lease: an imported name alone does not keep one.
+    /// Whether the name keeps the address from eviction. An imported name does not keep a random address: phones change
+    /// it all the time, and each gets a lease.
     pub(super) fn keeps(&self, address: MacAddr) -> bool {
         self.get(address).is_some_and(|name| name.is_given() || !address.is_random())
     }

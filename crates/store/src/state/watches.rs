@@ -6,7 +6,7 @@ use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, Pattern, Timestamp};
 use dot11::Ssid;
 
-/// A chat's wish to hear when someone asks for a network.
+/// A chat watches a network: it gets an alert when a device looks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
     /// Since when.
@@ -19,7 +19,7 @@ pub struct Watch {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Watches {
     pub(super) rows: DirtyMap<(Ssid, ChatId), Watch>,
-    /// Few: each of them is held against every SSID that is asked for.
+    /// Few: each is matched against every requested SSID.
     pub(super) patterns: DirtyMap<(Pattern, ChatId), Watch>,
 }
 
@@ -48,7 +48,7 @@ impl Watches {
         self.patterns.remove(&(pattern.clone(), chat));
     }
 
-    /// Gives the watches of `from` to `to`, which keeps what it watches already.
+    /// Gives the watches of `from` to `to`, which keeps those that it has already.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         let moving: Vec<Ssid> =
             self.iter().filter(|(_, chat, _)| *chat == from).map(|(ssid, _, _)| ssid.clone()).collect();
@@ -70,7 +70,7 @@ impl Watches {
         }
     }
 
-    /// Forgets what this chat watches.
+    /// Removes this chat's watches.
     pub(super) fn remove_chat(&mut self, chat: ChatId) {
         let gone: Vec<Ssid> =
             self.iter().filter(|(_, by, _)| *by == chat).map(|(ssid, _, _)| ssid.clone()).collect();
@@ -85,7 +85,7 @@ impl Watches {
         self.rows.get(&(ssid.clone(), chat))
     }
 
-    /// Who watches this SSID.
+    /// The chats that watch this SSID.
     pub fn on(&self, ssid: &Ssid) -> impl Iterator<Item = (ChatId, &Watch)> {
         let first = (ssid.clone(), ChatId(i64::MIN));
         let last = (ssid.clone(), ChatId(i64::MAX));
@@ -97,7 +97,7 @@ impl Watches {
         self.patterns.get(&(pattern.clone(), chat))
     }
 
-    /// Who watches this SSID by a pattern, by which, and why.
+    /// The chats that watch this SSID by a pattern, with the pattern and the reason.
     pub fn patterns_of(&self, ssid: &Ssid) -> impl Iterator<Item = (ChatId, &Pattern, Option<&str>)> {
         let matching = self.patterns.iter().filter(|((pattern, _), _)| pattern.matches(ssid));
         matching.map(|((pattern, chat), watch)| (*chat, pattern, watch.reason.as_deref()))
