@@ -1,7 +1,7 @@
 //! An HTTP/1.1 listener, with TLS if it has a certificate.
 //!
 //! Invariants:
-//! - The number of open connections is bounded ([`connection_limiter`]).
+//! - The number of open connections is bounded (`connection_limiter`).
 //! - It drops clients that do not finish the TLS handshake, send no request header, or read no response in time.
 
 mod certificate;
@@ -46,7 +46,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
 /// Serves `router` on `listener` until `stop`, over TLS if there is a `certificate`. Requests in progress then have
-/// [`DRAIN_TIMEOUT`] to finish. Each request carries its [`Peer`] as an extension.
+/// five seconds to finish. Each request carries its [`Peer`] as an extension.
 pub async fn serve(
     listener: TcpListener,
     certificate: Option<&Certificate>,

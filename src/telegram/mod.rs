@@ -8,11 +8,11 @@
 //! - A repeated update acts once: this process remembers what it handled, and the state remembers over restarts which
 //!   updates made a change.
 //! - No message and no log line contains the token or the webhook's secret. Errors of teloxide and reqwest name the
-//!   address of a request, which contains the token, so [`request_error`] rewords them.
+//!   address of a request, which contains the token, so `request_error` rewords them.
 //!
 //! The update loops are the project's own. teloxide's webhook answers 200 before the handler has run, and its polling
 //! acknowledges updates before they are handled, so a crash would lose them; it also parses updates itself, so that one
-//! entity of an unknown kind would hide a whole message ([`incoming`]).
+//! entity of an unknown kind would hide a whole message (`incoming`).
 
 mod access;
 mod api;
