@@ -143,7 +143,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 fn the_architecture_names_what_exists() {
     let code: Vec<_> = ["src", "crates"].iter().flat_map(|folder| sources(&root().join(folder))).collect();
     let defines = |name: &str| {
-        let kinds = ["fn", "struct", "enum", "mod", "static"];
+        let kinds = ["fn", "struct", "enum", "mod", "static", "type"];
         let is_module = |path: &Path| path.file_stem().is_some_and(|stem| stem == name);
         let is_defined = |text: &str| {
             kinds.iter().any(|kind| {
@@ -161,7 +161,7 @@ fn the_architecture_names_what_exists() {
         if span.starts_with("src/") || span.starts_with("crates/") || span.starts_with("tests/") {
             assert!(root().join(&span).exists(), "{span} does not exist");
         } else if span.contains("::") {
-            for name in span.split("::").skip(1) {
+            for name in span.split("::") {
                 assert!(defines(name), "{span}: {name} does not exist");
             }
         } else {
@@ -170,4 +170,18 @@ fn the_architecture_names_what_exists() {
         checked += 1;
     }
     assert!(checked > 30, "names were found: {checked}");
+}
+
+#[test]
+fn the_architecture_names_functions_in_the_file_where_they_are() {
+    let text = page("docs/architecture.md").replace("\n   ", "");
+    let mut checked = 0;
+    for step in text.split("**`").skip(1) {
+        let Some((name, rest)) = step.split_once("`**") else { continue };
+        let Some((file, _)) = rest.strip_prefix(" (`").and_then(|rest| rest.split_once('`')) else { continue };
+        let function = name.rsplit("::").next().unwrap();
+        assert!(page(file).contains(&format!("fn {function}")), "{file} has no {function}");
+        checked += 1;
+    }
+    assert!(checked > 10, "functions were found: {checked}");
 }
