@@ -178,7 +178,9 @@ fn the_architecture_names_functions_in_the_file_where_they_are() {
     let mut checked = 0;
     for step in text.split("**`").skip(1) {
         let Some((name, rest)) = step.split_once("`**") else { continue };
-        let Some((file, _)) = rest.strip_prefix(" (`").and_then(|rest| rest.split_once('`')) else { continue };
+        let Some((file, _)) = rest.strip_prefix(" (`").and_then(|rest| rest.split_once('`')) else {
+            continue;
+        };
         let function = name.rsplit("::").next().unwrap();
         assert!(page(file).contains(&format!("fn {function}")), "{file} has no {function}");
         checked += 1;
