@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChatId, Pattern};
+use super::ids::ChatId;
+use super::pattern::Pattern;
 use dot11::MacAddr;
 
 /// What alerts treat as one device: all addresses with the same name, in any case, or one address without a name.

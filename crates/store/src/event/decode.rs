@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Event, EventKind, Probe, Timestamp};
+use super::model::{Event, EventKind};
+use super::probe::Probe;
+use super::timestamp::Timestamp;
 use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 
 /// Decodes events. Consecutive events of one sensor share the allocation of its name.

@@ -3,7 +3,8 @@
 //! A probe's is written without a serializer, byte for byte as its `Serialize` gives it, since a line for each frame is
 //! most of what `probewatch decode` and the event log write. It allocates nothing but what the buffer grows by.
 
-use super::{Event, EventKind, Probe};
+use super::model::{Event, EventKind};
+use super::probe::Probe;
 use dot11::{RequestedSsid, Signature, Ssid, hex_digits};
 
 /// Appends the fields of an event to `line`: first `type`, then `time`, then the others, without the braces around

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-use super::hex_bytes;
+use super::fields::hex_bytes;
 use dot11::hex;
 
 /// What a chat with access may do.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::alert::AlertDecision;
 use super::fields::{from_hex, ssid_form};
-use super::{AlertDecision, Timestamp};
+use super::timestamp::Timestamp;
 use dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature};
 
 /// A probe request as one sensor captured it.

@@ -29,7 +29,7 @@ fn check(event: &Event, json: &str) {
 }
 
 #[test]
-fn a_probe_reads_as_the_design_says() {
+fn a_probe_has_its_documented_json() {
     check(
         &Event::from(probe()),
         r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310"}"#,
@@ -37,7 +37,7 @@ fn a_probe_reads_as_the_design_says() {
 }
 
 #[test]
-fn a_probe_says_where_its_clock_was_behind() {
+fn not_before_marks_a_clock_that_was_behind() {
     let not_before = Some(Timestamp::from_micros(1_795_305_600_000_000));
     let marked = Probe { not_before, alerts: vec![AlertDecision::Mute { chat: ChatId(7) }], ..probe() };
     assert_eq!(Event::from(marked.clone()).time, not_before);
@@ -48,7 +48,7 @@ fn a_probe_says_where_its_clock_was_behind() {
 }
 
 #[test]
-fn wildcard_absent_and_raw_ssids_are_told_apart() {
+fn wildcard_absent_and_raw_ssids_differ() {
     for (ssid, field) in [
         (RequestedSsid::Wildcard, r#""ssid":"""#),
         (RequestedSsid::Absent, r#""ssid":null"#),
@@ -66,7 +66,7 @@ fn wildcard_absent_and_raw_ssids_are_told_apart() {
 }
 
 #[test]
-fn changes_keep_every_field() {
+fn every_field_is_kept() {
     let time = Timestamp::from_micros(0);
     let chat = ChatId(-100_123);
     check(

@@ -98,14 +98,14 @@ impl LogDir {
     }
 
     pub(super) fn metadata(&self, path: &Path) -> Result<FileMetadata, LogError> {
-        self.vfs.metadata(path).map_err(LogError::new("look at", path))
+        self.vfs.metadata(path).map_err(LogError::new("read the metadata of", path))
     }
 
     fn metadata_if_exists(&self, path: &Path) -> Result<Option<FileMetadata>, LogError> {
         match self.vfs.metadata(path) {
             Ok(metadata) => Ok(Some(metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LogError::new("look at", path)(error)),
+            Err(error) => Err(LogError::new("read the metadata of", path)(error)),
         }
     }
 

@@ -1,16 +1,99 @@
-//! The kinds of event and what each carries.
+//! Events and what each kind carries.
 //!
 //! The names that serde gives variants and fields are a public format: the log on disk and exports have them.
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ChatId, CodeHash, DeviceKey, LeaveDecision, Offset, Pattern, Probe, Role, Timestamp, hex_bytes,
-    ssid_fields,
-};
+use super::alert::{DeviceKey, LeaveDecision};
+use super::fields::{hex_bytes, ssid_fields};
+use super::ids::{ChatId, Offset};
+use super::pairing::{CodeHash, Role};
+use super::pattern::Pattern;
+use super::probe::Probe;
+use super::timestamp::Timestamp;
 use dot11::{MacAddr, Signature, Ssid};
 
-/// What an [`Event`](super::Event) says happened. Its JSON form is an object whose first field is `type`; the event's
+/// One event: when, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When it happened. `None` for kinds that the log keeps without a time. A probe's is its
+    /// [`Probe::corrected_time`].
+    pub time: Option<Timestamp>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// The event of a captured frame; its time is the probe's.
+impl From<Probe> for Event {
+    fn from(probe: Probe) -> Self {
+        Self { time: Some(probe.corrected_time()), kind: EventKind::Probe(probe) }
+    }
+}
+
+impl Event {
+    /// What happened at `time`. A probe has a time of its own: see [`Event::from`].
+    pub fn new(time: Timestamp, kind: EventKind) -> Self {
+        Self { time: Some(time), kind }
+    }
+
+    /// What happened at a time that nobody keeps: a signature or a loss.
+    pub fn without_time(kind: EventKind) -> Self {
+        Self { time: None, kind }
+    }
+
+    /// The offset after the event, which is at `offset`.
+    pub fn end(&self, offset: Offset) -> Offset {
+        match self.kind {
+            EventKind::Lost { count, .. } => Offset(offset.0.saturating_add(count.max(1))),
+            _ => offset.next(),
+        }
+    }
+
+    /// The address that it is about, if any.
+    pub fn address(&self) -> Option<MacAddr> {
+        match &self.kind {
+            EventKind::Probe(probe) => Some(probe.source),
+            EventKind::Name { address, .. } | EventKind::Unname { address, .. } => Some(*address),
+            EventKind::Left { source, .. } => Some(*source),
+            _ => None,
+        }
+    }
+
+    /// Whether a person asked for the change and waits for a reply, which says whether it is on disk.
+    pub fn is_user_command(&self) -> bool {
+        match self.kind {
+            EventKind::Watch { .. }
+            | EventKind::Unwatch { .. }
+            | EventKind::WatchPattern { .. }
+            | EventKind::UnwatchPattern { .. }
+            | EventKind::Follow { .. }
+            | EventKind::Unfollow { .. }
+            | EventKind::Mute { .. }
+            | EventKind::Unmute { .. }
+            | EventKind::Ignore { .. }
+            | EventKind::Unignore { .. }
+            | EventKind::Name { .. }
+            | EventKind::Unname { .. }
+            | EventKind::Invited { .. }
+            | EventKind::Paired { .. }
+            | EventKind::ChatRemoved { .. } => true,
+            EventKind::Probe(_)
+            | EventKind::Left { .. }
+            | EventKind::MuteReported { .. }
+            | EventKind::Signature { .. }
+            | EventKind::Delivered { .. }
+            | EventKind::Undeliverable { .. }
+            | EventKind::OverflowReported { .. }
+            | EventKind::AlertExpired { .. }
+            | EventKind::UpdateHandled { .. }
+            | EventKind::ChatMigrated { .. }
+            | EventKind::Evict { .. }
+            | EventKind::Lost { .. } => false,
+        }
+    }
+}
+
+/// What an [`Event`] says happened. Its JSON form is an object whose first field is `type`; the event's
 /// time is the second. A probe carries its own time, which is what its sensor's clock said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
