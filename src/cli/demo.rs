@@ -64,9 +64,12 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
     ))?;
     record_file(&day, recorder, runtime)?;
 
+    say("Look up a device by its address:\n")?;
     ask(chat, runtime, &RESIDENT.to_string())?;
+    say("Give it a name, which then finds it too:\n")?;
     ask(chat, runtime, &format!("/name {RESIDENT} Kitchen tablet"))?;
     ask(chat, runtime, "kitchen")?;
+    say("Ask for an alert when a device looks for a network:\n")?;
     ask(chat, runtime, &format!("/watch \"{VAN_NETWORK}\" the parcels are here"))?;
 
     say("Later a delivery van turns into the street, and the bot sends an alert:\n")?;

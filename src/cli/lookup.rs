@@ -1,4 +1,4 @@
-//! `probewatch lookup`: what is known of devices.
+//! `probewatch lookup`: what is known about devices.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

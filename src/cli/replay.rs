@@ -103,7 +103,7 @@ fn replay_file(
     outcome
 }
 
-/// The size of a file in bytes; 0 of what has none.
+/// The size of a file in bytes; 0 for other sources.
 fn size_of_file(source: &Source) -> u64 {
     match source {
         Source::File(path) => fs::metadata(path).map_or(0, |file| file.len()),

@@ -10,7 +10,7 @@ pub enum ConfigError {
     File {
         /// The file.
         file: String,
-        /// What is wrong, and where.
+        /// What is wrong, and in which line.
         problem: String,
     },
     /// This user may not read the file.

@@ -19,7 +19,7 @@ pub const SYSTEM_FILE: &str = "/etc/probewatch/config.toml";
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 impl Config {
-    /// The defaults, without any file and whatever the environment says.
+    /// The defaults, without a file and the environment.
     ///
     /// # Errors
     /// None: the defaults are valid.

@@ -1,4 +1,4 @@
-//! The values of the file with those of the environment over them, and where each comes from.
+//! The values of the file, overridden by those of the environment, with their origins.
 //!
 //! Errors of reading hold the kind of a value, never the value itself: it may be a secret.
 
@@ -19,9 +19,9 @@ use crate::suggest::{nearest_by, similarity};
 const ENVIRONMENT_PREFIX: &str = "PROBEWATCH";
 pub(super) const ENVIRONMENT: &str = "the environment";
 
-/// What can be configured, as it stands in the file and the environment.
+/// The values as they stand in the file and the environment.
 pub(super) struct Tree {
-    /// The file, or what stands in for it: the origin of values that are missing.
+    /// The file, or without one the environment: the origin of missing values.
     origin: String,
     root: Value,
 }
@@ -242,7 +242,7 @@ impl<'de> Deserializer<'de> for Node {
     ) -> Result<V::Value, Fault> {
         match self.0.kind {
             ValueKind::String(text) => visitor.visit_enum(StringDeserializer::new(text)),
-            // Refused by what the enum expects.
+            // The enum refuses other types.
             _ => self.deserialize_any(visitor),
         }
     }

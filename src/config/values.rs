@@ -103,7 +103,7 @@ pub(super) struct List<T>(pub(super) Vec<T>);
 
 /// An entry of a list.
 pub(super) trait Entry {
-    /// What the list is called where something else was found.
+    /// What to call the list in errors.
     const LIST: &'static str;
 }
 

@@ -267,7 +267,7 @@ pub(super) fn log_bytes(data_dir: &Path) -> u64 {
 pub(super) fn holder(data_dir: &Path) -> Option<Option<u32>> {
     let path = data_dir.join("lock");
     let lock = File::open(&path).ok()?;
-    // Shared and brief, to keep nobody out.
+    // A shared lock for a moment keeps nobody out.
     match lock.try_lock_shared() {
         Err(fs::TryLockError::WouldBlock) => {
             Some(fs::read_to_string(&path).ok().and_then(|id| id.trim().parse().ok()))
