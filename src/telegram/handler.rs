@@ -274,7 +274,7 @@ impl Handler {
 
     /// Whether the update made a change in an earlier run.
     fn was_handled_before_restart(&self, update: u32) -> bool {
-        let was_handled = self.recorder.state().chats().has_handled(update);
+        let was_handled = self.recorder.state().chats().was_handled(update);
         if was_handled {
             info!(event = "update_repeated", update, "skipped an update that was handled before the restart");
         }

@@ -218,7 +218,7 @@ fn codes_of_an_owner_dropped_from_the_configuration_are_void() {
 }
 
 #[test]
-fn of_two_owners_who_remove_each_other_one_stays() {
+fn two_owners_removing_each_other_leave_one() {
     let Some(testbed) = unowned(Mode::Webhook) else { return };
     owned(&testbed);
     let ask = |chat: i64, text: &str| testbed.bring_and_wait(chat, Incoming::text(chat, text));

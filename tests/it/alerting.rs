@@ -338,7 +338,7 @@ fn a_burst_gives_a_few_messages_and_then_one() {
 }
 
 #[test]
-fn a_digest_has_the_buttons_of_what_it_is_about() {
+fn a_digest_has_the_buttons_of_its_alerts() {
     let labels = |alerts: &[(Alert, Option<&str>)]| {
         let waiting: Vec<_> =
             (0..).map(Offset).zip(alerts).map(|(at, (alert, name))| (at, alert, *name)).collect();

@@ -214,7 +214,7 @@ fn lists_on_the_terminal() {
 }
 
 #[test]
-fn status_counts_what_is_there() {
+fn status_counts_recorded_data() {
     let data = Data::street();
     let text = stdout(&data.run(&["chat"], "/status\n"));
     for line in [
@@ -275,7 +275,7 @@ fn the_log_has_the_documented_form() {
 }
 
 #[test]
-fn the_demo_shows_the_whole_job() {
+fn the_demo_records_and_answers() {
     let started = std::time::Instant::now();
     let output = probewatch(&["demo"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -303,7 +303,7 @@ fn the_demo_ends_by_itself_where_standard_input_is_closed() {
 }
 
 #[test]
-fn errors_say_what_failed_and_what_helps() {
+fn errors_name_the_failure_and_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     let config = config.to_str().unwrap();

@@ -131,7 +131,7 @@ fn dechunk(mut body: &str) -> String {
 }
 
 #[test]
-fn curl_gets_what_is_documented() {
+fn curl_gets_the_documented_responses() {
     if !require::curl_present() {
         return;
     }

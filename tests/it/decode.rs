@@ -51,7 +51,7 @@ fn frames_are_printed_as_they_arrive() {
 }
 
 #[test]
-fn standard_input_is_read_where_the_file_is_a_dash() {
+fn a_dash_reads_standard_input() {
     let output = probewatch_with_input(&["decode", "-"], &capture(&[Fcs::Good]));
     assert!(output.status.success());
     let line = String::from_utf8(output.stdout).unwrap();

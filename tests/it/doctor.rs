@@ -204,7 +204,7 @@ fn a_command_source_is_started_where_no_service_runs() {
 }
 
 #[test]
-fn other_users_are_told_to_use_sudo() {
+fn other_users_get_a_sudo_remedy() {
     let api = BotApi::start();
     let (folder, capture) = folder_with_capture();
     let config = written(&folder, &Config::new(&api).sources(&[&capture]));
@@ -237,7 +237,7 @@ fn an_interface_without_frames_is_reported() {
     );
     assert!(
         silent.contains(&format!(
-            "✗ Source {0}: {0} is no Wi-Fi interface, it delivers EN10MB",
+            "✗ Source {0}: {0} is not a Wi-Fi interface: it delivers EN10MB",
             ethernet.name()
         )) && silent.contains("→ name a Wi-Fi interface instead: `iw dev` lists them"),
         "{silent}"

@@ -140,7 +140,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn the_architecture_names_what_exists() {
+fn the_architecture_names_existing_items() {
     let code: Vec<_> = ["src", "crates"].iter().flat_map(|folder| sources(&root().join(folder))).collect();
     let defines = |name: &str| {
         let kinds = ["fn", "struct", "enum", "mod", "static", "type"];

@@ -143,7 +143,7 @@ fn recording_resumes_after_a_full_disk_without_loss() {
 }
 
 #[test]
-fn chats_are_told_once_that_recording_stopped_and_resumed() {
+fn chats_are_notified_once_when_recording_stops_and_resumes() {
     let Some((disk, _, mut testbed)) = home_on_small_disk() else { return };
     testbed.transmit(VAN, "RNM0");
     // Alerts wait, for as long as Telegram says: the notices do not wait behind them.

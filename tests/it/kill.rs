@@ -269,22 +269,22 @@ impl KilledService {
 }
 
 #[test]
-fn fifty_kills_lose_nothing() {
+fn kill_9_loses_nothing_1() {
     kills_lose_nothing();
 }
 
 #[test]
-fn fifty_more_kills_lose_nothing() {
+fn kill_9_loses_nothing_2() {
     kills_lose_nothing();
 }
 
 #[test]
-fn another_fifty_kills_lose_nothing() {
+fn kill_9_loses_nothing_3() {
     kills_lose_nothing();
 }
 
 #[test]
-fn the_last_fifty_kills_lose_nothing() {
+fn kill_9_loses_nothing_4() {
     kills_lose_nothing();
 }
 

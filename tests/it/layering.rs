@@ -163,7 +163,7 @@ fn modules_use_only_those_below_them() {
 }
 
 #[test]
-fn modules_do_not_use_what_is_not_theirs() {
+fn modules_do_not_use_forbidden_modules() {
     for (module, forbidden) in FORBIDDEN {
         for source in sources("src").iter().filter(|source| source.is_in(&format!("src/{module}"))) {
             for other in forbidden {
@@ -186,7 +186,7 @@ fn one_module_names_each_big_crate() {
 }
 
 #[test]
-fn the_texts_of_a_chat_stand_in_one_place() {
+fn chat_texts_are_only_in_view_modules() {
     let mut count = 0;
     for source in sources("src") {
         let is_meant = ["src/chart", "src/chat", "src/status", "src/telegram"];
@@ -204,7 +204,7 @@ fn the_texts_of_a_chat_stand_in_one_place() {
 }
 
 #[test]
-fn texts_are_told_from_other_literals() {
+fn chat_texts_are_distinguished_from_other_literals() {
     let code = r##"
         /// "In a comment", isn't it? // "twice"
         #[error("in an attribute")]

@@ -174,7 +174,10 @@ fn an_ethernet_interface_is_refused() {
     let error = Capture::open(&source(&radio), &Settings::default()).unwrap_err();
     assert!(matches!(&error, CaptureError::NoWifiInterface { .. }), "{error}");
     let told = with_remedy(&error, error.remedy());
-    assert!(told.contains(&format!("{} is no Wi-Fi interface, it delivers EN10MB", radio.name())), "{told}");
+    assert!(
+        told.contains(&format!("{} is not a Wi-Fi interface: it delivers EN10MB", radio.name())),
+        "{told}"
+    );
     // It may be the machine's only way to the internet.
     assert!(!told.contains("ip link set"), "{told}");
 }
@@ -188,7 +191,7 @@ fn an_interface_that_is_down_is_refused() {
 }
 
 #[test]
-fn the_loop_of_an_idle_capture_turns() {
+fn idle_capture_loop_iterates() {
     let Some(radio) = radio() else { return };
     let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());

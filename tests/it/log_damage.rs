@@ -218,7 +218,7 @@ fn missing_segments_are_reported_and_the_rest_is_read() {
 }
 
 #[test]
-fn a_second_repair_keeps_what_the_first_quarantined() {
+fn a_second_repair_keeps_the_first_quarantine() {
     let disk = log_of(6, 1 << 20);
     for (round, name) in [".damaged", ".damaged-2", ".damaged-3"].into_iter().enumerate() {
         let mut damaged = Vec::new();

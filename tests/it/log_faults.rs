@@ -92,7 +92,7 @@ fn any_operation_may_fail_and_nothing_that_was_acknowledged_is_lost() {
 }
 
 #[test]
-fn the_power_may_go_at_any_moment() {
+fn power_cut_at_any_write_loses_nothing_synced() {
     let disk = FaultyDisk::default();
     disk.keep_images();
     drop(record(&disk));
@@ -125,7 +125,7 @@ fn recovered_events_are_on_disk() {
 }
 
 #[test]
-fn the_power_may_go_while_the_disk_fails() {
+fn power_cut_while_the_disk_fails_loses_nothing_synced() {
     let whole = FaultyDisk::default();
     drop(record(&whole));
     for first in (0..whole.operations()).step_by(7) {

@@ -130,7 +130,7 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
 }
 
 #[test]
-fn old_segments_go_and_young_ones_stay() {
+fn only_old_segments_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     let running = Running::start(keeping(data_dir, Retention::default()));

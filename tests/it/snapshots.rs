@@ -354,10 +354,10 @@ fn a_newer_snapshot_replaces_older_ones() {
     write_snapshot(data_dir, &all, 20);
     write_snapshot(data_dir, &all, 30);
     assert_eq!(names(&snapshots), [name(30)]);
-    // One that does not read back, or could not be written, costs nothing of the older one.
+    // One that fails verification, or could not be written, costs nothing of the older one.
     let files = Snapshots::of(data_dir);
     let unverified = files.write(Offset(40), |file| file.write_all(b"x"), |_| Err("it is an x")).unwrap_err();
-    assert!(unverified.to_string().contains("does not read back: it is an x"), "{unverified}");
+    assert!(unverified.to_string().contains("failed verification after writing: it is an x"), "{unverified}");
     let unwritten = files.write(Offset(40), |_| Err(std::io::Error::other("full")), |_| Ok::<_, String>(()));
     assert!(unwritten.unwrap_err().to_string().contains("full"));
     assert_eq!(names(&snapshots), [name(30)]);

@@ -326,7 +326,7 @@ fn a_source_that_is_missing_at_the_start_is_opened_later() {
     let service = Service::start_with(&api, Config::new(&api).sources(&[&name, radio.name(), "./late.pcap"]));
     service.wait_until_hearing(radio.name());
     let missing = service.wait_for_log_event("source_retry", &[("source", &name), ("wait_seconds", "1")]);
-    assert!(missing.contains("there is no such interface; `ip link` lists them"), "{missing}");
+    assert!(missing.contains("there is no such interface; `ip link` lists the interfaces"), "{missing}");
     wait_for_failure(&service, "source_retry", "late.pcap", "cannot read ./late.pcap");
     let _late = TapRadio::open(&name).unwrap();
     service.wait_until_hearing(&name);

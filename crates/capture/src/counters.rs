@@ -33,7 +33,7 @@ pub struct Counters {
     is_waiting: AtomicBool,
 }
 
-/// Microseconds since the Unix epoch; `i64::MIN` stands for never.
+/// Microseconds since the Unix epoch; `i64::MIN` means never.
 #[derive(Debug)]
 struct AtomicTime(AtomicI64);
 

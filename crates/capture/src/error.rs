@@ -21,7 +21,7 @@ pub enum CaptureError {
     #[error("{interface} delivers {link_type}, not 802.11 frames: it is not in monitor mode")]
     NotMonitor { interface: String, link_type: String },
     /// The interface has no radio.
-    #[error("{interface} is no Wi-Fi interface, it delivers {link_type}")]
+    #[error("{interface} is not a Wi-Fi interface: it delivers {link_type}")]
     NoWifiInterface { interface: String, link_type: String },
     /// libpcap cannot open the interface for another reason.
     #[error("cannot capture on {interface}: {reason}")]
@@ -62,7 +62,7 @@ impl CaptureError {
             Self::InterfaceDown { interface } => {
                 return Some(format!("bring it up: ip link set {interface} up").into());
             }
-            Self::NoSuchInterface { .. } => "`ip link` lists them",
+            Self::NoSuchInterface { .. } => "`ip link` lists the interfaces",
             Self::NotPermitted { .. } => {
                 "run probewatch with sudo, or give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip \
                  $(command -v probewatch)"
@@ -95,7 +95,7 @@ pub fn with_remedy(error: impl Display, remedy: Option<impl AsRef<str>>) -> Stri
     }
 }
 
-/// What is wrong with a capture file, before its name is added.
+/// An error in a capture file, before the file's name is added.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     Io(io::Error),

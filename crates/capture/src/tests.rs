@@ -203,7 +203,7 @@ fn reads_every_interface_of_a_pcapng_file() {
 }
 
 #[test]
-fn reads_a_pcapng_file_whose_wifi_interface_comes_late() {
+fn reads_a_pcapng_file_with_a_late_wifi_interface() {
     let ethernet =
         [LITTLE.section(), LITTLE.interface(1, 0, b""), LITTLE.packet(0, 1, b"not Wi-Fi")].concat();
     let wifi = [LITTLE.interface(127, 0, b""), LITTLE.packet(1, 2, &frame(2))].concat();
@@ -257,7 +257,7 @@ fn counts_every_frame_by_its_kind() {
 }
 
 #[test]
-fn reads_what_the_writer_writes() {
+fn round_trips_written_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new.pcap");
     let mut writer = PcapWriter::create(&path, LinkType::Radiotap).unwrap();
@@ -346,7 +346,7 @@ fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
 fn an_interface_that_cannot_be_captured_has_its_error() {
     for (interface, words) in [
         ("no-such-if0", &["there is no such interface"][..]),
-        ("lo", &["no Wi-Fi interface", "not permitted"]),
+        ("lo", &["not a Wi-Fi interface", "not permitted"]),
     ] {
         let source = Source::Interface(interface.to_owned());
         let error = Capture::open(&source, &Settings::default()).unwrap_err().to_string();

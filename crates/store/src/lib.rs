@@ -1,4 +1,4 @@
-//! Keeps every probe request and command as an event, and what is known because of them as state.
+//! Keeps every probe request and command as an event, and their fold as state.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use probewatch::dot11::{RequestedSsid, Ssid};
 use probewatch::event::{ChatId, Event, EventKind, Offset, Timestamp};
-use probewatch::event_log::{self, LogError, Recovered, Rotation, Writer};
+use probewatch::event_log::{self, LogError, RecoveredLog, Rotation, Writer};
 
 use super::faulty_disk::FaultyDisk;
 use super::recorder::{addresses, probe};
@@ -30,7 +30,7 @@ pub fn folder() -> PathBuf {
     Path::new("data").join("events")
 }
 
-pub fn recover(disk: &FaultyDisk) -> Result<Recovered, LogError> {
+pub fn recover(disk: &FaultyDisk) -> Result<RecoveredLog, LogError> {
     event_log::recover_on(Arc::new(disk.clone()), &folder())
 }
 
@@ -66,7 +66,7 @@ pub struct Contents {
     pub next: Offset,
 }
 
-pub fn read(log: &Recovered, from: Offset) -> Contents {
+pub fn read(log: &RecoveredLog, from: Offset) -> Contents {
     let (mut events, mut damage, mut damaged) = (Vec::new(), Vec::new(), BTreeSet::new());
     for entry in log.read_from(from).prefetch() {
         match entry {

@@ -149,7 +149,7 @@ fn updates_of_other_kinds_are_not_delivered() {
 }
 
 #[test]
-fn a_long_poll_ends_when_something_comes() {
+fn a_long_poll_ends_on_an_update() {
     let api = BotApi::start();
     let poll = || raw(&api, "getUpdates", json!({"timeout": 50}));
     thread::scope(|scope| {
@@ -168,7 +168,7 @@ fn a_long_poll_ends_when_something_comes() {
 }
 
 #[test]
-fn a_long_poll_that_nothing_comes_to_ends_in_time() {
+fn an_empty_long_poll_times_out() {
     let api = BotApi::start();
     let (status, body) = raw(&api, "getUpdates", json!({"timeout": 1})).expect("an answer");
     assert_eq!((status, body["result"].clone()), (200, json!([])));

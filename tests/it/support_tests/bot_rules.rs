@@ -269,7 +269,7 @@ fn an_unknown_method_is_not_found_and_breaks_the_rules() {
 }
 
 #[test]
-fn parameters_come_in_every_way_that_the_api_takes() {
+fn accepts_parameters_in_every_encoding() {
     let seen = |result: &Value| (result["chat"]["id"].as_i64(), result["text"].as_str().map(str::to_owned));
     let expected = (Some(-1001), Some("a b & c".to_owned()));
     let form = "chat_id=-1001&text=a+b+%26amp;+c&parse_mode=html&disable_notification=true";

@@ -24,7 +24,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn tcpdump_captures_what_the_radio_transmits() {
+fn tcpdump_captures_transmitted_frames() {
     if !require::tcpdump_present() || !require::tap_allowed() {
         return;
     }

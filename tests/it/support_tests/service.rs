@@ -24,7 +24,7 @@ fn script(api: &BotApi) -> Config {
 }
 
 #[test]
-fn the_log_is_read_as_it_comes() {
+fn the_log_is_read_as_it_is_written() {
     let api = BotApi::start();
     let mut service = Service::start_with(&api, script(&api).env("EXTRA", "e"));
     assert_eq!(service.listen_address().to_string(), "127.0.0.1:43211");

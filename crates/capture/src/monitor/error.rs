@@ -77,7 +77,7 @@ impl MonitorError {
     /// What to do about it, if that is known.
     pub fn remedy(&self) -> Option<Cow<'static, str>> {
         Some(Cow::Borrowed(match self {
-            Self::NoSuchInterface { .. } => "`ip link` lists them",
+            Self::NoSuchInterface { .. } => "`ip link` lists the interfaces",
             Self::NotPermitted { .. } => {
                 "run probewatch with sudo, give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip \
                  $(command -v probewatch), or, in a systemd unit: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN"

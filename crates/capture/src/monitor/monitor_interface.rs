@@ -57,7 +57,7 @@ impl Monitor {
             .map_err(|error| error.with_rfkill_block(interface, host.rfkill_block(&state.wiphy.name)))
     }
 
-    /// Whether [`Monitor::set_up`] would change anything about an interface, as far as that can be told without
+    /// Whether [`Monitor::set_up`] would change anything about an interface, as far as can be determined without
     /// changing it. The rights of the process are not checked.
     ///
     /// # Errors

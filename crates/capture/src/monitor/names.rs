@@ -3,4 +3,4 @@ pub(super) const MONITOR_NAME_PREFIX: &str = "pwmon";
 
 /// The alias of a managed interface while this program keeps it down. `ip link` shows it, and the next start finds it
 /// after a `kill -9`.
-pub(super) const DOWN_MARK: &str = "taken down by probewatch";
+pub(super) const DOWN_ALIAS: &str = "taken down by probewatch";

@@ -4,7 +4,7 @@ use std::iter;
 
 use super::channel::{Channel, SelectionError, select_channels};
 use super::error::MonitorError;
-use super::names::{DOWN_MARK, MONITOR_NAME_PREFIX};
+use super::names::{DOWN_ALIAS, MONITOR_NAME_PREFIX};
 use super::nl80211::{InterfaceType, WifiInterface};
 use super::rtnetlink::{Link, only_uplink};
 use super::settings::Settings;
@@ -107,7 +107,7 @@ fn is_up(index: u32, links: &[Link]) -> bool {
 
 fn managed_state(index: u32, links: &[Link]) -> ManagedState {
     let alias = links.iter().find(|link| link.index == index).and_then(|link| link.alias.as_deref());
-    let is_marked = alias == Some(DOWN_MARK);
+    let is_marked = alias == Some(DOWN_ALIAS);
     match is_up(index, links) {
         true => ManagedState::Up { can_be_marked: alias.is_none() || is_marked },
         false if is_marked => ManagedState::LeftDown,

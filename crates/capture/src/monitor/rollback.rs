@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use tracing::warn;
 
 use super::error::MonitorError;
-use super::names::DOWN_MARK;
+use super::names::DOWN_ALIAS;
 use super::netlink::NetlinkError;
 use super::nl80211::Nl80211;
 use super::rtnetlink::Rtnetlink;
@@ -50,7 +50,7 @@ impl Rollback {
     /// interface that is up, where it means nothing.
     pub fn mark_and_take_down(&mut self, index: u32, interface: &str) -> Result<(), MonitorError> {
         let failed = |error| MonitorError::new(set_up_phrase(false), interface, &error);
-        self.rtnetlink.set_alias(index, DOWN_MARK).map_err(failed)?;
+        self.rtnetlink.set_alias(index, DOWN_ALIAS).map_err(failed)?;
         self.push(Step::BringUpMarked { index, interface: interface.to_owned() });
         self.rtnetlink.set_up(index, false).map_err(failed)
     }
@@ -86,7 +86,7 @@ impl Rollback {
 impl Drop for Rollback {
     fn drop(&mut self) {
         if let Err(error) = self.run() {
-            warn!(%error, remedy = error.remedy().as_deref(), "Could not undo monitor mode");
+            warn!(%error, remedy = error.remedy().as_deref(), "could not undo monitor mode");
         }
     }
 }

@@ -122,7 +122,7 @@ fn nl80211_requests_are_as_documented_in_the_header() {
 fn alias_requests_are_those_of_iproute2() {
     let header = "00 00 0000 01000000 00000000 00000000";
     check_request(
-        &rtnetlink::set_link_alias(1, names::DOWN_MARK),
+        &rtnetlink::set_link_alias(1, names::DOWN_ALIAS),
         &format!(
             "3c000000 1000 0500 00000000 00000000  {header}
              1c00 1400 74616b656e20646f776e2062792070726f62657761746368"
@@ -410,7 +410,7 @@ fn errors_have_remedies() {
     ];
     let texts: Vec<String> = errors.iter().map(|error| with_remedy(error, error.remedy())).collect();
     insta::assert_snapshot!(texts.join("\n"), @r"
-    cannot listen with wlan0: there is no such interface; `ip link` lists them
+    cannot listen with wlan0: there is no such interface; `ip link` lists the interfaces
     cannot put wlan0 into monitor mode: not permitted; run probewatch with sudo, give it the right once: sudo setcap cap_net_raw,cap_net_admin+eip $(command -v probewatch), or, in a systemd unit: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN
     the radio of wlan0 is switched off by hardware; turn it on with the machine's Wi-Fi switch or key, or in its firmware settings: `rfkill list` shows it as hard blocked
     the radio of wlan0 is switched off; turn it on: sudo rfkill unblock wifi

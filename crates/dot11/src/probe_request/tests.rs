@@ -247,7 +247,7 @@ proptest! {
     }
 
     #[test]
-    fn decodes_what_the_builder_builds(
+    fn decodes_built_frames(
         source: [u8; 6],
         sequence_control: u16,
         ssid in prop::option::of(prop::collection::vec(any::<u8>(), 0..=255)),

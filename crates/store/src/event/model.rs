@@ -258,7 +258,7 @@ pub enum EventKind {
         /// The chat that it was for.
         chat: ChatId,
     },
-    /// The bot handled a Telegram update by the change before this one. A repeated update changes nothing.
+    /// The preceding change completed this Telegram update. A repeated update changes nothing.
     #[serde(rename = "answered")]
     UpdateHandled {
         /// Telegram's identifier of the update.
@@ -307,7 +307,7 @@ pub enum EventKind {
         #[serde(rename = "heard_before")]
         last_seen_before: Timestamp,
     },
-    /// Stands in place of `count` events that corruption of the log took, from this offset on. It has no time.
+    /// Replaces `count` events lost to corruption, from this offset on. It has no time.
     Lost {
         /// How many offsets have no event any more.
         count: u64,

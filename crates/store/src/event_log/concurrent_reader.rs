@@ -102,7 +102,7 @@ pub struct EventsUpTo {
     next: Offset,
     /// Everything before this was removed, and that was reported.
     removed_before: Offset,
-    /// The next `Lost` event at this offset stands for removed events.
+    /// The next `Lost` event at this offset covers removed events.
     removed_from: Option<Offset>,
     end: Offset,
 }
@@ -208,7 +208,7 @@ impl ListedSegment {
         let opened = match LineReader::open(&self.dir, &self.segment) {
             // It may have been sealed since it was listed.
             Err(error) if error.is_not_found() && !self.segment.sealed => {
-                LineReader::open(&self.dir, &self.dir.sealed_form(&self.segment))
+                LineReader::open(&self.dir, &self.dir.sealed_copy(&self.segment))
             }
             opened => opened,
         };

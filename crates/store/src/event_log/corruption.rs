@@ -18,7 +18,7 @@ pub enum Corruption {
         path: PathBuf,
         /// The lines' numbers in the segment's text, from 1.
         lines: Range<u64>,
-        /// What is wrong with the first.
+        /// Why the first is no event.
         why: String,
     },
     /// Retention removed the events while the log was read. This is no corruption.
@@ -40,7 +40,7 @@ pub enum Corruption {
         to: Offset,
     },
     /// A segment cannot be read to its end, or its checksum is wrong.
-    #[error("{error}; it could be read up to its line {line}")]
+    #[error("{error} (readable up to line {line})")]
     Segment {
         /// The base of the segment.
         base: Offset,

@@ -195,14 +195,14 @@ impl LogDir {
         let metadata = self.sync().and_then(|()| self.metadata(&path)).inspect_err(|_| {
             // An unused segment would hide the events that go into the one before it.
             if let Err(error) = self.remove(&path) {
-                warn!(%error, "an unused segment stays");
+                warn!(%error, "could not delete an unused segment");
             }
         })?;
         Ok((Segment::new(base, path, false, metadata), file))
     }
 
-    /// Compresses a segment that gets no more events. The open form is removed once the sealed one is on disk under
-    /// its name.
+    /// Compresses a segment that gets no more events. The uncompressed copy is removed once the sealed one is on disk
+    /// under its name.
     ///
     /// The sealed file's modification time tells how old its events are. It is now, or the newest `not_before` of the
     /// events if the machine's clock is behind that.
@@ -222,7 +222,7 @@ impl LogDir {
         self.install(&sealed)?;
         // The next start removes it otherwise.
         if let Err(error) = self.remove(&open.path) {
-            warn!(%error, "the open form of a sealed segment stays");
+            warn!(%error, "could not delete the uncompressed copy of a sealed segment");
         }
         Ok(Segment::new(open.base, sealed.clone(), true, self.metadata(&sealed)?))
     }
@@ -293,7 +293,7 @@ impl LogDir {
     }
 
     /// The segment as it will be once it is sealed.
-    pub(super) fn sealed_form(&self, segment: &Segment) -> Segment {
+    pub(super) fn sealed_copy(&self, segment: &Segment) -> Segment {
         Segment { path: self.sealed_path(segment.base), sealed: true, ..segment.clone() }
     }
 

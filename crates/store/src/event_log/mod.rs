@@ -16,7 +16,7 @@
 //! - `….mended`: a whole file that is about to replace the segment; the next start completes that.
 //!
 //! # Invariants
-//! - Only [`Recovered`] yields a [`Writer`]: nobody appends to a log whose end is unknown.
+//! - Only [`RecoveredLog`] yields a [`Writer`]: nobody appends to a log whose end is unknown.
 //! - Recovery cuts off a last line without `\n` (torn, or zeros after a power cut) and warns once. That line was never
 //!   acknowledged, since an acknowledged event has been fsynced. A line with its `\n` stays, readable or not.
 //! - Recovery fsyncs what it found before anything is folded from it.
@@ -26,7 +26,7 @@
 //! - If a crash could lose a file's name, the directory is fsynced before anything relies on the name. A file is
 //!   removed or renamed only once what replaces it is on disk.
 //! - Corruption is reported with file and line. Readers get a [`Lost`](EventKind::Lost) event in place of what it took,
-//!   so every offset is accounted for, and they get everything that is whole around it. [`Recovered::repair`] makes
+//!   so every offset is accounted for, and they get everything that is whole around it. [`RecoveredLog::repair`] makes
 //!   that permanent and quarantines the corrupt file, so corruption is reported once.
 
 mod codec;
@@ -56,7 +56,7 @@ pub use error::LogError;
 pub use lock::{DataDirLock, LockError};
 pub use prefetch::Prefetch;
 pub use reader::{Entry, Events};
-pub use recovery::{Recovered, recover, recover_on};
+pub use recovery::{RecoveredLog, recover, recover_on};
 pub use segment_index::SealedSegment;
 pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
 pub use vfs::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};

@@ -39,7 +39,7 @@ impl Events {
     fn open(&self, segment: &Segment, until: Offset) -> Result<SegmentScanner, LogError> {
         match SegmentScanner::open(&self.dir, segment, until, self.from) {
             Err(error) if error.is_not_found() && !segment.sealed => {
-                SegmentScanner::open(&self.dir, &self.dir.sealed_form(segment), until, self.from)
+                SegmentScanner::open(&self.dir, &self.dir.sealed_copy(segment), until, self.from)
             }
             opened => opened,
         }

@@ -24,7 +24,7 @@ use crate::event::Offset;
 
 /// A log whose end is known. It can be read, repaired, and turned into a [`Writer`](super::Writer).
 #[derive(Debug)]
-pub struct Recovered {
+pub struct RecoveredLog {
     pub(super) dir: LogDir,
     /// All segments, including the open one.
     pub(super) index: SegmentIndex,
@@ -37,7 +37,7 @@ pub struct Recovered {
 ///
 /// # Errors
 /// As [`recover_on`].
-pub fn recover(dir: &Path) -> Result<Recovered, LogError> {
+pub fn recover(dir: &Path) -> Result<RecoveredLog, LogError> {
     recover_on(Arc::new(OsVfs), dir)
 }
 
@@ -45,10 +45,10 @@ pub fn recover(dir: &Path) -> Result<Recovered, LogError> {
 ///
 /// # Errors
 /// [`LogError`] if a file or the directory cannot be read, created or shortened.
-pub fn recover_on(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Recovered, LogError> {
+pub fn recover_on(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<RecoveredLog, LogError> {
     let dir = LogDir::create(vfs, dir)?;
     let (index, end) = find_end(&dir)?;
-    Ok(Recovered { dir, index, end, next: end })
+    Ok(RecoveredLog { dir, index, end, next: end })
 }
 
 /// The segments, the last one cut to whole lines, and the offset after the last event.
@@ -65,11 +65,11 @@ fn find_end(dir: &LogDir) -> Result<(SegmentIndex, Offset), LogError> {
         if !last.sealed {
             cut_torn_tail(dir, last)?;
         }
-        end = end_of(dir, last)?;
+        end = end_offset_of(dir, last)?;
         let base = last.base;
         // The writer may also have gone on in the segment before an empty last one.
         let before = segments.iter().rev().nth(1).filter(|_| end == base);
-        match before.map(|before| end_of(dir, before)).transpose()? {
+        match before.map(|before| end_offset_of(dir, before)).transpose()? {
             Some(end) if end > base => dir.remove_segment(base)?,
             _ => break,
         }
@@ -80,13 +80,13 @@ fn find_end(dir: &LogDir) -> Result<(SegmentIndex, Offset), LogError> {
     Ok((SegmentIndex::new(listing), end))
 }
 
-impl Recovered {
+impl RecoveredLog {
     /// The offset that the next event will get.
     pub fn next_offset(&self) -> Offset {
         self.next
     }
 
-    /// The offset of the oldest event, or [`Recovered::next_offset`] if there are no events.
+    /// The offset of the oldest event, or [`RecoveredLog::next_offset`] if there are no events.
     pub fn first_offset(&self) -> Offset {
         self.index.segments.first().map_or(self.next, |first| first.base)
     }
@@ -138,7 +138,7 @@ impl Recovered {
 
 /// The offset after the segment's last event. An unreadable line counts as one event, and so does a part that cannot be
 /// decompressed. An error of the disk says nothing about the end, so it is returned.
-fn end_of(dir: &LogDir, segment: &Segment) -> Result<Offset, LogError> {
+fn end_offset_of(dir: &LogDir, segment: &Segment) -> Result<Offset, LogError> {
     let mut checker = OffsetChecker::new(segment.base, Offset(u64::MAX));
     let mut lines = LineReader::open(dir, segment)?;
     loop {

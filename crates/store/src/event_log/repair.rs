@@ -32,7 +32,7 @@ pub(super) enum FoundBy {
 }
 
 /// Repairs those of `segments` that are corrupt and whose bases are in `bases`. The last segment ends before `end`. A
-/// base with which no segment begins stands for events that are missing before the next segment. Returns the bases
+/// base without a segment means events that are missing before the next segment. Returns the bases
 /// that were repaired.
 pub(super) fn repair(
     dir: &LogDir,

@@ -120,7 +120,7 @@ fn printable(error: &serde_json::Error) -> String {
 pub(super) enum Scanned {
     /// A line, whose text is [`SegmentScanner::text`].
     Event(Offset, Event),
-    /// A part that cannot be read, and the event that stands for those that it was.
+    /// A part that cannot be read, and the event that replaces the lost ones.
     Corrupt(Corruption, Option<(Offset, Event)>),
 }
 

@@ -32,12 +32,12 @@ pub enum SnapshotFileError {
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] LogError),
-    /// The file does not read back as it was written.
-    #[error("the snapshot {} was written and does not read back: {why}", path.display())]
+    /// The file failed verification after it was written.
+    #[error("the snapshot {} failed verification after writing: {why}", path.display())]
     Unverified {
         /// The file, which was removed.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why it failed.
         why: String,
     },
 }
@@ -99,7 +99,7 @@ impl Snapshots {
         if let Err(error) = written {
             // A full disk needs the space.
             if let Err(error) = dir.remove(&temporary) {
-                warn!(%error, "an unfinished snapshot stays");
+                warn!(%error, "could not delete an unfinished snapshot");
             }
             return Err(error);
         }

@@ -12,7 +12,7 @@ use super::corruption::Corruption;
 use super::error::LogError;
 use super::log_dir::LogDir;
 use super::reader::Events;
-use super::recovery::Recovered;
+use super::recovery::RecoveredLog;
 use super::repair::{self, FoundBy};
 use super::segment::Segment;
 use super::segment_index::{SealedSegment, SegmentIndex};
@@ -91,7 +91,7 @@ impl Age {
     }
 }
 
-impl Recovered {
+impl RecoveredLog {
     /// The writer that appends after the last event.
     ///
     /// # Errors
@@ -364,7 +364,7 @@ impl Writer {
         Ok(count)
     }
 
-    /// As [`Recovered::repair`], for segments that get no more events.
+    /// As [`RecoveredLog::repair`], for segments that get no more events.
     ///
     /// # Errors
     /// [`LogError`]; segments that were not repaired yet stay as they were, or the next start completes their repair.

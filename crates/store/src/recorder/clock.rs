@@ -1,12 +1,12 @@
-//! The time floor: the time that it is at least. The clocks of live sources are checked against it.
+//! The time floor: a lower bound for the current time. The clocks of live sources are checked against it.
 //!
 //! It is the newest time that the machine's own clock gave: that of live frames, and of changes by people and the
 //! program. The times of a capture file are its own and do not count. At a start, times from the log count up to the
 //! moment of the log's last write, or up to the mark of its latest probe.
 //!
 //! The machine's clock may have been ahead, and the floor be wrong. So the clock is trusted, however early it seems,
-//! - when it is set back while this program runs: a board's clock by itself only jumps forward, and whoever sets it
-//!   back knows better;
+//! - when it is set back while this program runs: a board's clock by itself only jumps forward, so a
+//!   deliberate set-back is trusted;
 //! - when the system says that a time server sets it ([`RecorderHandle::trust_clock`]).
 //!
 //! Otherwise, as in a container that starts after the clock was corrected, probes are marked until the clock has
@@ -22,7 +22,7 @@ use crate::event::{Offset, Timestamp};
 /// The least jump of a clock that was set; less may be due to a busy machine.
 const MIN_JUMP: Duration = Duration::from_secs(60);
 
-/// The time that it is at least.
+/// A lower bound for the current time.
 #[derive(Debug)]
 pub(super) struct TimeFloor(AtomicI64);
 

@@ -134,7 +134,7 @@ impl Recorder {
                         event = "checkpoint_skipped",
                         %error,
                         remedy = error.remedy(),
-                        "could not save the state; until it is saved, a start reads more of the log"
+                        "could not save the state; the next start will be slower"
                     );
                 }
             }
@@ -182,7 +182,7 @@ impl Recorder {
         let mut state = write(&shared.state);
         let from = state.next_offset();
         warn!(event = "log_tail_lost", %from, %until, "the end of the log is missing; the events in between are lost");
-        let why = "the end of the log was gone at a start".to_owned();
+        let why = "the end of the log was missing at startup".to_owned();
         let count = until.0.saturating_sub(from.0);
         self.append(&mut state, &Event::without_time(EventKind::Lost { count, why }));
     }

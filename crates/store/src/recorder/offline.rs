@@ -14,7 +14,7 @@ use super::recovery::{self, catch_up, checkpoint, newest_snapshot, skip_snapshot
 use super::settings::Settings;
 use crate::event::{Offset, Timestamp};
 use crate::event_log::{
-    self, DataDirLock, Entry, LogError, OsVfs, Recovered, SnapshotFile, SnapshotFileError, Snapshots,
+    self, DataDirLock, Entry, LogError, OsVfs, RecoveredLog, SnapshotFile, SnapshotFileError, Snapshots,
 };
 use crate::state::{Differences, SnapshotError, State, StateImage, StateStore};
 
@@ -64,7 +64,7 @@ impl ImportError {
 pub struct OfflineDataDir {
     _lock: DataDirLock,
     data_dir: PathBuf,
-    log: Recovered,
+    log: RecoveredLog,
     snapshots: Snapshots,
 }
 
@@ -80,7 +80,7 @@ impl OfflineDataDir {
     }
 
     /// The log.
-    pub fn log(&self) -> &Recovered {
+    pub fn log(&self) -> &RecoveredLog {
         &self.log
     }
 
@@ -240,7 +240,8 @@ fn ensure_empty(data_dir: &Path) -> Result<(), ImportError> {
         let names =
             fs::read_dir(data_dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         let counts = |name: &String| {
-            !["lock", "control.sock"].contains(&name.as_str()) && !is_leftover(&data_dir.join(name))
+            !["lock", "control.sock"].contains(&name.as_str())
+                && !is_from_interrupted_import(&data_dir.join(name))
         };
         names.filter(|name| name.as_ref().ok().is_none_or(counts)).collect()
     };
@@ -253,7 +254,7 @@ fn ensure_empty(data_dir: &Path) -> Result<(), ImportError> {
 }
 
 /// Whether an interrupted import can have left it: a folder with only unfinished files.
-fn is_leftover(path: &Path) -> bool {
+fn is_from_interrupted_import(path: &Path) -> bool {
     let is_unfinished = |entry: io::Result<fs::DirEntry>| {
         entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "tmp"))
     };

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::error::RecorderError;
 use crate::event::Offset;
-use crate::event_log::{Entry, Events, LogError, Recovered, SnapshotFile, Snapshots};
+use crate::event_log::{Entry, Events, LogError, RecoveredLog, SnapshotFile, Snapshots};
 use crate::state::{SnapshotError, State, StateStore, StateStoreError};
 
 /// Damaged places that are logged one by one; the rest are counted.
@@ -52,7 +52,7 @@ pub(super) fn make_store(data_dir: &Path, state: &State) -> Result<StateStore, S
 /// [`StateStoreError::Locked`] if another process has the store, or [`LogError`] if the snapshots cannot be listed.
 pub(super) fn open_state(
     data_dir: &Path,
-    log: &mut Recovered,
+    log: &mut RecoveredLog,
 ) -> Result<(Option<StateStore>, State, Option<Offset>), RecorderError> {
     let snapshots = Snapshots::of(data_dir);
     snapshots.remove_unfinished()?;
@@ -88,7 +88,7 @@ pub(super) fn open_state(
 
 /// Repairs the segments that were found damaged. Returns whether what was read of them is still right; it is not if
 /// only reading had failed.
-pub(super) fn repair(log: &mut Recovered, damaged: &BTreeSet<Offset>) -> bool {
+pub(super) fn repair(log: &mut RecoveredLog, damaged: &BTreeSet<Offset>) -> bool {
     match log.repair(damaged) {
         Ok(repaired) => repaired == *damaged,
         Err(error) => {
@@ -98,7 +98,7 @@ pub(super) fn repair(log: &mut Recovered, damaged: &BTreeSet<Offset>) -> bool {
     }
 }
 
-fn log_rebuild(log: &Recovered, from: &State, why: &str) {
+fn log_rebuild(log: &RecoveredLog, from: &State, why: &str) {
     let (from, end) = (from.next_offset(), log.next_offset());
     if from > end {
         warn!(
@@ -115,14 +115,14 @@ fn log_rebuild(log: &Recovered, from: &State, why: &str) {
 
 /// Why a store cannot be used.
 #[derive(Debug)]
-pub(super) struct Unusable {
+pub(super) struct UnusableStore {
     pub(super) why: String,
     /// The offset of its checkpoint, if the log has lost its end since.
     pub(super) ahead: Option<Offset>,
 }
 
-impl Unusable {
-    fn because(why: impl std::fmt::Display) -> Self {
+impl UnusableStore {
+    fn with_reason(why: impl std::fmt::Display) -> Self {
         Self { why: why.to_string(), ahead: None }
     }
 }
@@ -133,30 +133,34 @@ impl Unusable {
 /// [`StateStoreError::Locked`] if another process has it, or [`LogError`] if the snapshots cannot be listed.
 pub(super) fn checkpoint(
     data_dir: &Path,
-    log: &Recovered,
+    log: &RecoveredLog,
     snapshots: &Snapshots,
-) -> Result<Result<(StateStore, State), Unusable>, RecorderError> {
+) -> Result<Result<(StateStore, State), UnusableStore>, RecorderError> {
     let folder = state_folder(data_dir);
     if !folder.exists() {
-        return Ok(Err(Unusable::because("there is none in sled")));
+        return Ok(Err(UnusableStore::with_reason("there is none in sled")));
     }
     let (store, state) = match StateStore::open(&folder) {
         Ok((store, Some(state))) => (store, state),
-        Ok((_, None)) => return Ok(Err(Unusable::because("sled has no checkpoint of this version"))),
+        Ok((_, None)) => {
+            return Ok(Err(UnusableStore::with_reason("sled has no checkpoint of this version")));
+        }
         Err(error @ StateStoreError::Locked { .. }) => return Err(error.into()),
-        Err(other) => return Ok(Err(Unusable::because(other))),
+        Err(other) => return Ok(Err(UnusableStore::with_reason(other))),
     };
     let (at, first, end) = (state.next_offset(), log.first_offset(), log.next_offset());
     Ok(if at > end {
         let why = format!("sled is at event {at}, the log ends at {end}");
-        Err(Unusable { why, ahead: Some(at) })
+        Err(UnusableStore { why, ahead: Some(at) })
     } else if at < first {
-        Err(Unusable::because(format_args!("sled is at event {at}, the log begins at {first}")))
+        Err(UnusableStore::with_reason(format_args!("sled is at event {at}, the log begins at {first}")))
     } else if snapshots.list()?.first().is_some_and(|newest| newest.offset() > end)
         // The file name is checked first: it costs no read.
         && newest_snapshot(snapshots, &mut |_, _| Ok(()))?.next_offset() > end
     {
-        Err(Unusable::because(format_args!("the newest snapshot is newer than the log, which ends at {end}")))
+        Err(UnusableStore::with_reason(format_args!(
+            "the newest snapshot is newer than the log, which ends at {end}"
+        )))
     } else {
         Ok((store, state))
     })
@@ -205,7 +209,7 @@ pub(super) fn skip_snapshot(file: &SnapshotFile, error: SnapshotError) -> Result
 /// that it has reached.
 pub(super) fn catch_up(
     state: &mut State,
-    log: &Recovered,
+    log: &RecoveredLog,
     progress: &mut dyn FnMut(Offset),
 ) -> BTreeSet<Offset> {
     fold_all(state, log.read_from(state.next_offset()), progress)

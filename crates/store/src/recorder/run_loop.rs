@@ -1,4 +1,4 @@
-//! The recorder's loop: takes what arrives, writes it, and does what is due.
+//! The recorder's loop: takes inputs, writes them to the log, and runs due maintenance.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -398,7 +398,7 @@ impl Recorder {
 /// Where the outcome of a change goes.
 type Done = oneshot::Sender<Result<(), ChangeError>>;
 
-/// What a batch of inputs leaves to do.
+/// Work pending after a batch.
 #[derive(Default)]
 struct Folded {
     stop: bool,

@@ -30,7 +30,7 @@ const MAX_EXPIRED: usize = 1_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// An alert that waits in the outbox: a device looked for a watched network, a followed device arrived or left,
-/// or the first two at once.
+/// or a watch match and an arrival at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// When the probe was captured, or when the device was found to have left.
@@ -75,7 +75,7 @@ pub enum Presence {
 }
 
 impl Alert {
-    /// An alert about a device that does not say yet what it did.
+    /// An alert about a device, with no presence or match set yet.
     pub(super) fn of_device(time: Timestamp, source: MacAddr, signal_dbm: Option<i8>) -> Self {
         Self { time, source, signal_dbm, watch_match: None, presence: None }
     }
@@ -219,7 +219,7 @@ impl Alerts {
         self.outbox.remove(&(chat, probe));
     }
 
-    /// Notes that the chat was told of `count` alerts of the overflow.
+    /// Records that `count` alerts of the overflow were reported to the chat.
     pub(super) fn overflow_reported(&mut self, chat: ChatId, count: u64) {
         match self.overflow(chat).and_then(|overflow| overflow.after_reporting(count)) {
             Some(left) => self.overflow.insert(chat, left),

@@ -1,20 +1,19 @@
-//! The paired chats and the open invitations; and what must survive a restart: the IDs of groups that became
-//! supergroups, and the updates that were handled.
+//! Paired chats, valid invitation codes, group migrations, handled updates.
 //!
-//! The fold decides whether a code is valid: if two chats use the same one, the first in the log gets it.
+//! Codes are validated in the fold, so the first chat in the log wins.
 
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, CodeHash, Offset, Role, Timestamp};
 
-/// Handled updates that are remembered; beyond that the oldest is forgotten.
+/// Handled updates that are remembered; beyond this the oldest is removed.
 pub const HANDLED_UPDATES_LIMIT: usize = 256;
 
 /// Chats that may be paired, in addition to those in the configuration.
 pub const PAIRED_LIMIT: usize = 50;
 
-/// Open invitations at a time; beyond that the one that expires first is forgotten.
+/// Open invitations at a time; beyond this the first to expire is removed.
 pub const INVITATION_LIMIT: usize = 32;
 
 /// An invitation whose code was not used yet.
@@ -45,7 +44,7 @@ pub struct Chats {
     /// The current ID by each earlier one.
     pub(super) migrated: DirtyMap<ChatId, ChatId>,
     /// The IDs of handled updates, by the offset of the event.
-    pub(super) answered: DirtyMap<Offset, u32>,
+    pub(super) handled_updates: DirtyMap<Offset, u32>,
     pub(super) invitations: DirtyMap<CodeHash, Invitation>,
     pub(super) paired: DirtyMap<ChatId, Pairing>,
 }
@@ -56,9 +55,9 @@ impl Chats {
         self.migrated.get(&chat).copied().unwrap_or(chat)
     }
 
-    /// Whether this update from Telegram was handled, as far as that is remembered.
-    pub fn has_handled(&self, update: u32) -> bool {
-        self.answered.iter().any(|(_, answered)| *answered == update)
+    /// Whether this Telegram update was handled, if it is among the last [`HANDLED_UPDATES_LIMIT`].
+    pub fn was_handled(&self, update: u32) -> bool {
+        self.handled_updates.iter().any(|(_, handled)| *handled == update)
     }
 
     /// The paired chats.
@@ -71,7 +70,7 @@ impl Chats {
         self.paired.get(&chat)
     }
 
-    /// The limit of paired chats, if it is reached.
+    /// `Some(limit)` once the limit is reached.
     pub fn paired_limit_reached(&self) -> Option<usize> {
         (self.paired.len() >= PAIRED_LIMIT).then_some(PAIRED_LIMIT)
     }
@@ -102,8 +101,7 @@ impl Chats {
         self.paired.insert(chat, Pairing { role, since, name });
     }
 
-    /// Removes the chat and the invitations that it made: nobody can come back with one of them, nor can the chat
-    /// itself.
+    /// Removes the chat and revokes its codes.
     pub(super) fn remove(&mut self, chat: ChatId) {
         self.paired.remove(&chat);
         self.revoke(|open| open.by == Some(chat));
@@ -117,7 +115,7 @@ impl Chats {
         }
     }
 
-    /// Notes that `from`, and every chat that became `from`, is `to` now.
+    /// Maps `from`, and all its earlier IDs, to `to`.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         let earlier = self.migrated.iter().filter(|(_, now)| **now == from).map(|(before, _)| *before);
         let moved: Vec<ChatId> = earlier.chain([from]).filter(|before| *before != to).collect();
@@ -132,12 +130,12 @@ impl Chats {
         }
     }
 
-    pub(super) fn handled(&mut self, offset: Offset, update: u32) {
-        self.answered.insert(offset, update);
-        if self.answered.len() > HANDLED_UPDATES_LIMIT
-            && let Some(oldest) = self.answered.iter().next().map(|(offset, _)| *offset)
+    pub(super) fn record_handled_update(&mut self, offset: Offset, update: u32) {
+        self.handled_updates.insert(offset, update);
+        if self.handled_updates.len() > HANDLED_UPDATES_LIMIT
+            && let Some(oldest) = self.handled_updates.iter().next().map(|(offset, _)| *offset)
         {
-            self.answered.remove(&oldest);
+            self.handled_updates.remove(&oldest);
         }
     }
 }
@@ -153,7 +151,7 @@ mod tests {
         chats.migrate(a, b);
         chats.migrate(b, c);
         assert_eq!([a, b, c, other].map(|chat| chats.current(chat)), [c, c, c, other]);
-        // No circle, whatever Telegram says.
+        // Prevent migration cycles.
         chats.migrate(c, a);
         assert_eq!([a, b, c].map(|chat| chats.current(chat)), [a, a, a]);
     }
@@ -176,11 +174,11 @@ mod tests {
         chats.pair(time(3), bob, code(2), "Bob".to_owned());
         assert_eq!(chats.pairing(alice).map(|alice| alice.role), Some(Role::Owner));
         assert_eq!(chats.pairing(bob), None);
-        // Too late.
+        // An expired code.
         chats.invite(time(4), code(3), open(Some(1), Role::Member));
         chats.pair(time(101), bob, code(3), "Bob".to_owned());
         assert_eq!(chats.pairing(bob), None);
-        // An owner stays one with a member's code; a group keeps its role as it migrates.
+        // Keep the owner role; a migrated group keeps its slot.
         chats.pair(time(100), alice, code(3), "Alice".to_owned());
         assert_eq!(chats.pairing(alice).map(|alice| (alice.role, alice.since)), Some((Role::Owner, time(3))));
         chats.invite(time(5), code(4), open(Some(1), Role::Member));
@@ -192,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_a_chat_revokes_its_invitations() {
+    fn removing_a_chat_revokes_its_codes() {
         let [ann, bob, carol] = [1, 2, 3].map(ChatId);
         let time = Timestamp::from_micros;
         let by = |by: ChatId| Invitation { role: Role::Owner, expires: time(100), by: Some(by) };
@@ -232,10 +230,10 @@ mod tests {
         let mut chats = Chats::default();
         let limit = HANDLED_UPDATES_LIMIT as u32;
         for number in 0..=limit {
-            chats.handled(Offset(number.into()), 1000 + number);
+            chats.record_handled_update(Offset(number.into()), 1000 + number);
         }
-        assert!(!chats.has_handled(1000));
-        assert!(chats.has_handled(1001) && chats.has_handled(1000 + limit));
-        assert_eq!(chats.answered.len(), HANDLED_UPDATES_LIMIT);
+        assert!(!chats.was_handled(1000));
+        assert!(chats.was_handled(1001) && chats.was_handled(1000 + limit));
+        assert_eq!(chats.handled_updates.len(), HANDLED_UPDATES_LIMIT);
     }
 }

@@ -48,7 +48,7 @@ impl CowSnapshot {
     /// # Errors
     /// [`CowSnapshotLost`] if `state` is another one.
     pub fn copy_shard(&mut self, state: &State) -> Result<(), CowSnapshotLost> {
-        if !self.before.belong_to(state.devices.cow()) {
+        if !self.before.is_for_snapshot(state.devices.cow()) {
             return Err(CowSnapshotLost);
         }
         let shard = self.before.next_shard();

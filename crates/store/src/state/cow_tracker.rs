@@ -1,4 +1,4 @@
-//! Keeps the rows that a copy-on-write snapshot still needs: whoever changes a row hands in the old one first.
+//! Keeps the rows that a copy-on-write snapshot still needs: each change saves the old row first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -33,8 +33,8 @@ fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
 }
 
 impl CowTracker {
-    /// Keeps this row of the shard, which is about to change. Does nothing if no snapshot needs it.
-    pub(super) fn before_change(&self, shard: usize, address: MacAddr, row: Option<&[u8]>) {
+    /// Saves a row of the shard that is about to change. Does nothing if no snapshot needs it.
+    pub(super) fn save_old_row(&self, shard: usize, address: MacAddr, row: Option<&[u8]>) {
         let Some(inner) = self.0.upgrade() else { return };
         let mut inner = lock(&inner);
         if shard >= inner.next_shard
@@ -44,7 +44,7 @@ impl CowTracker {
         }
     }
 
-    /// Begins to keep old rows of so many shards; `None` while another snapshot is being taken.
+    /// Begins to keep the old rows of this many shards; `None` while another snapshot is being taken.
     pub(super) fn begin(&mut self, shards: usize) -> Option<BeforeImages> {
         if self.0.strong_count() > 0 {
             return None;
@@ -58,7 +58,7 @@ impl CowTracker {
 
 impl BeforeImages {
     /// Whether these are the old rows of this tracker's table.
-    pub(super) fn belong_to(&self, tracker: &CowTracker) -> bool {
+    pub(super) fn is_for_snapshot(&self, tracker: &CowTracker) -> bool {
         Weak::ptr_eq(&Arc::downgrade(&self.0), &tracker.0)
     }
 

@@ -22,7 +22,7 @@ pub struct AlertPolicy {
     pub cooldown: Duration,
     /// How long an alert waits for Telegram before it is only counted.
     pub max_age: Duration,
-    /// Since when frames are captured without a gap, if they are. Silence before that says nothing.
+    /// Start of gapless capture; silence before it is not evidence of absence.
     pub capturing_since: Option<Timestamp>,
 }
 
@@ -106,8 +106,8 @@ impl State {
         }
     }
 
-    /// The alerts that the probe's device is back, in addition to what is `decided` about the probe already. If it is
-    /// back and no chat gets an alert, one decision still says so: the follow must know that the device is here.
+    /// Arrival alerts, besides those already in `decided`. If the device is back and no chat gets an alert, one decision
+    /// still says so: the follow must record the presence.
     fn decide_arrivals(
         &self,
         probe: &Probe,
@@ -115,7 +115,8 @@ impl State {
         decided: &[AlertDecision],
     ) -> Vec<AlertDecision> {
         let device = self.device_key(probe.source);
-        let Some(shortest) = self.follows.of(&device).map(|(_, follow)| follow.silence()).min() else {
+        let Some(shortest) = self.follows.followers_of(&device).map(|(_, follow)| follow.silence()).min()
+        else {
             return Vec::new();
         };
         let silence = |last: Timestamp| match probe.time < last {
@@ -123,7 +124,7 @@ impl State {
             false => probe.time.abs_diff(last),
         };
         // Most probes come shortly after another of the same address: decide those without a search.
-        let is_away = || self.follows.of(&device).any(|(_, follow)| !follow.is_here);
+        let is_away = || self.follows.followers_of(&device).any(|(_, follow)| !follow.is_here);
         let own_last = self.devices.last_probe(probe.source);
         if own_last.is_some_and(|last| silence(last) < shortest) && !is_away() {
             return Vec::new();
@@ -157,7 +158,8 @@ impl State {
                 false => arrive(chat, self.outcome(chat, probe.time)),
             })
             .collect();
-        let mut away = self.follows.of(&device).filter(|(_, follow)| !follow.is_here && has_arrived(follow));
+        let mut away =
+            self.follows.followers_of(&device).filter(|(_, follow)| !follow.is_here && has_arrived(follow));
         if arrivals.is_empty()
             && let Some((chat, _)) = away.next()
         {

@@ -1,4 +1,4 @@
-//! Reads a packed device, and folds a probe into it, without unpacking the rest. A replay does little else.
+//! A packed device row. Reads fields and adds probes without unpacking all of it; a replay does little else.
 //!
 //! The row is a [`Device`] packed by postcard. [`fold`] gives the same bytes as unpacking the row, counting the probe,
 //! and packing it again.
@@ -14,7 +14,7 @@ use super::table::{packed, push};
 use crate::event::{Probe, Timestamp};
 use dot11::{MacAddr, RequestedSsid, Ssid};
 
-/// A packed device; its methods unpack only what they return.
+/// A packed device, decoded lazily.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceRow<'a> {
     /// Its address.
@@ -38,9 +38,9 @@ impl<'a> DeviceRow<'a> {
         Self { address, row }
     }
 
-    /// The summary; `None` if the row cannot be read.
+    /// The header fields; `None` if the row cannot be read.
     pub fn summary(&self) -> Option<DeviceSummary> {
-        let Head { probe_count, last_probe, signal, .. } = take(&mut { self.row })?;
+        let DeviceHeader { probe_count, last_probe, signal, .. } = take(&mut { self.row })?;
         Some(DeviceSummary { probe_count, last_probe, signal })
     }
 
@@ -56,11 +56,11 @@ impl<'a> DeviceRow<'a> {
 
 /// The number of probes for an SSID in a packed device.
 fn count_of(mut row: &[u8], ssid: &Ssid) -> Option<u64> {
-    let _: Head = take(&mut row)?;
+    let _: DeviceHeader = take(&mut row)?;
     Counts::take(&mut row, Some(ssid.as_bytes()))?.count
 }
 
-/// An SSID to search for in many devices.
+/// The SSID of a query.
 #[derive(Debug)]
 pub struct SsidQuery {
     ssid: Ssid,
@@ -76,7 +76,7 @@ impl SsidQuery {
 
 /// The first fields of a [`Device`].
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct DeviceHeader {
     probe_count: u64,
     wildcard_count: u64,
     first_probe: Timestamp,
@@ -84,7 +84,7 @@ struct Head {
     signal: Option<Signal>,
 }
 
-impl Head {
+impl DeviceHeader {
     /// The order of arrival does not matter: times are capture times.
     fn fold(&mut self, probe: &Probe) {
         self.probe_count += 1;
@@ -104,7 +104,7 @@ pub(super) fn last_probe(row: &[u8]) -> Timestamp {
     fields.map_or(Timestamp::from_micros(i64::MIN), |(_, _, _, last_probe)| last_probe)
 }
 
-/// Appends the packed statistics after a first probe to `into`.
+/// Appends to `into` the row after a first probe.
 pub(super) fn first_probe(probe: &Probe, into: &mut Vec<u8>) {
     // A row that was packed just now can be read.
     let _ = fold(&packed(&Device::before_first_probe(probe.time)), probe, into);
@@ -114,18 +114,18 @@ pub(super) fn first_probe(probe: &Probe, into: &mut Vec<u8>) {
 /// `into` ends with a part of them.
 pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> {
     let mut rest = row;
-    let mut head: Head = take(&mut rest)?;
-    head.fold(probe);
-    push(&head, into);
+    let mut header: DeviceHeader = take(&mut rest)?;
+    header.fold(probe);
+    push(&header, into);
 
     let ssid = probe.ssid.named().map(Ssid::as_bytes);
     let ssids = Counts::take(&mut rest, ssid)?;
-    ssids.push(SSIDS_PER_ADDRESS, u64::MAX, into);
+    ssids.encode_incremented(SSIDS_PER_ADDRESS, u64::MAX, into);
     let probes_for_further: u64 = take(&mut rest)?;
-    push(&(probes_for_further + u64::from(ssids.is_beyond(SSIDS_PER_ADDRESS))), into);
+    push(&(probes_for_further + u64::from(ssids.exceeds_limit(SSIDS_PER_ADDRESS))), into);
 
     let hours = Counts::take(&mut rest, Some(HourHistogram::hour_of(probe.time)))?;
-    hours.push(HOURS, u32::MAX.into(), into);
+    hours.encode_incremented(HOURS, u32::MAX.into(), into);
     Some(())
 }
 
@@ -133,11 +133,11 @@ pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> 
 struct Counts<'a, K> {
     length: usize,
     pairs: &'a [u8],
-    /// The key to count once more.
+    /// The key to increment.
     key: Option<K>,
     /// Its count, if it has one.
     count: Option<u64>,
-    /// The bytes of the count, or where the pair belongs.
+    /// Its position, or the insert position.
     position: Range<usize>,
 }
 
@@ -163,14 +163,14 @@ impl<'a, K: Copy + Ord + Serialize + Deserialize<'a>> Counts<'a, K> {
         Some(Self { length, pairs, key, count, position })
     }
 
-    /// Whether the key is new and there are `most` others already.
-    fn is_beyond(&self, most: usize) -> bool {
+    /// Whether a new key would exceed `most` keys.
+    fn exceeds_limit(&self, most: usize) -> bool {
         self.key.is_some() && self.count.is_none() && self.length >= most
     }
 
-    /// Appends the pairs, with the key counted once more unless it is beyond `most` others. Counts stop at `highest`.
-    fn push(&self, most: usize, highest: u64, into: &mut Vec<u8>) {
-        let Some(key) = self.key.filter(|_| !self.is_beyond(most)) else {
+    /// Appends the pairs with the key incremented, unless it exceeds `most` keys. Counts saturate at `highest`.
+    fn encode_incremented(&self, most: usize, highest: u64, into: &mut Vec<u8>) {
+        let Some(key) = self.key.filter(|_| !self.exceeds_limit(most)) else {
             push(&self.length, into);
             return into.extend_from_slice(self.pairs);
         };
@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    /// The reference for [`fold`].
+    /// Reference implementation of `fold`.
     fn count(device: &mut Device, probe: &Probe) {
         device.probe_count += 1;
         device.first_probe = device.first_probe.min(probe.time);

@@ -164,7 +164,7 @@ impl Devices {
         let shard = shard_of(probe.source);
         match self.shards[shard].entry(probe.source) {
             Entry::Occupied(mut entry) => {
-                self.cow.before_change(shard, probe.source, Some(packed(entry.get())));
+                self.cow.save_old_row(shard, probe.source, Some(packed(entry.get())));
                 if epoch(entry.get()) != Some(self.epoch) {
                     self.dirty.push(probe.source);
                 }
@@ -183,7 +183,7 @@ impl Devices {
                 false
             }
             Entry::Vacant(entry) => {
-                self.cow.before_change(shard, probe.source, None);
+                self.cow.save_old_row(shard, probe.source, None);
                 begin_row(self.epoch, &mut self.packing);
                 device_row::first_probe(probe, &mut self.packing);
                 self.len += 1;
@@ -199,10 +199,10 @@ impl Devices {
     pub(super) fn load_device(&mut self, address: MacAddr, device: &Device) {
         begin_row(self.epoch.wrapping_sub(1), &mut self.packing);
         push(device, &mut self.packing);
-        self.put(address, Some(Box::from(self.packing.as_slice())));
+        self.replace_row(address, Some(Box::from(self.packing.as_slice())));
     }
 
-    fn put(&mut self, address: MacAddr, row: Option<Box<[u8]>>) {
+    fn replace_row(&mut self, address: MacAddr, row: Option<Box<[u8]>>) {
         let shard = &mut self.shards[shard_of(address)];
         self.row_bytes += row.as_ref().map_or(0, |row| row.len());
         self.len += usize::from(row.is_some());
@@ -228,7 +228,7 @@ impl Devices {
         rows.retain(|&address, row| {
             let stays = !is_evicted(address, last_probe(row));
             if !stays {
-                self.cow.before_change(shard, address, Some(packed(row)));
+                self.cow.save_old_row(shard, address, Some(packed(row)));
                 gone.push(address);
                 self.row_bytes -= row.len();
                 self.len -= 1;
@@ -240,7 +240,7 @@ impl Devices {
         Some(gone)
     }
 
-    /// Whether so many devices changed that they should be saved before more do.
+    /// Whether enough devices changed that they should be saved now.
     pub(super) fn is_save_due(&self) -> bool {
         self.dirty.len() >= MAX_DIRTY_DEVICES
     }
@@ -255,7 +255,7 @@ impl Devices {
         self.rows().map(|(address, row)| (*address, last_probe(row)))
     }
 
-    /// Addresses with their last probes, of as many shards as it takes to have `at_least` so many.
+    /// Addresses with their last probes: those of the first shards that have `at_least` this many.
     pub(super) fn sample(&self, at_least: usize) -> Vec<(MacAddr, Timestamp)> {
         let mut sample = Vec::new();
         for shard in &self.shards {
@@ -305,7 +305,7 @@ impl Table for Devices {
             postcard::from_bytes::<Device>(row)?;
         }
         let before_any = [0; EPOCH_BYTES];
-        self.put(address, row.map(|row| Box::from([&before_any, row].concat())));
+        self.replace_row(address, row.map(|row| Box::from([&before_any, row].concat())));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ const EVICTION_SAMPLE: usize = 2048;
 impl State {
     /// Carries out the next part of the last [`EventKind::Evict`]; returns whether more is left. The whole can
     /// take as long as thousands of events, so call this in a loop that releases the lock on the state, until it
-    /// returns `false`. [`State::fold`] completes what is left.
+    /// returns `false`. [`State::fold`] completes the rest.
     pub fn continue_eviction(&mut self) -> bool {
         let Some(PendingEviction { addresses, last_seen_before, next_shard }) = &mut self.eviction else {
             return false;
@@ -82,5 +82,5 @@ fn is_evictable(which: EvictionScope, address: MacAddr, names: &Names, follows: 
         EvictionScope::Random => address.is_random(),
         EvictionScope::Unnamed => true,
     };
-    is_meant && !names.keeps(address) && !follows.has_address(address)
+    is_meant && !names.protects_from_eviction(address) && !follows.has_address(address)
 }

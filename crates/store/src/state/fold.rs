@@ -48,7 +48,7 @@ impl State {
             EventKind::Unfollow { chat, device } => {
                 self.follows.remove(&normalized(device), self.chats.current(*chat));
             }
-            EventKind::Left { .. } => self.fold_left(offset, time, &event.kind),
+            EventKind::Left { .. } => self.fold_departure(offset, time, &event.kind),
             EventKind::Mute { chat, until } => self.mutes.mute(self.chats.current(*chat), *until),
             EventKind::Unmute { chat } => self.mutes.unmute(self.chats.current(*chat)),
             EventKind::MuteReported { chat, count } => {
@@ -75,7 +75,7 @@ impl State {
             EventKind::AlertExpired { probe, chat } => {
                 self.alerts.expire(self.chats.current(*chat), *probe);
             }
-            EventKind::UpdateHandled { update } => self.chats.handled(offset, *update),
+            EventKind::UpdateHandled { update } => self.chats.record_handled_update(offset, *update),
             EventKind::ChatMigrated { from, to } => self.migrate(*from, *to),
             EventKind::Invited { code, role, expires, by } => {
                 let invitation = Invitation { role: *role, expires: *expires, by: *by };
@@ -123,9 +123,9 @@ impl State {
     }
 
     /// Repeats the decisions about a device that has left.
-    fn fold_left(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
+    fn fold_departure(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
         let EventKind::Left { chat, device, source, last_seen, alerts } = left else { return };
-        self.follows.left(&normalized(device), self.chats.current(*chat));
+        self.follows.mark_left(&normalized(device), self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
             let presence = Some(Presence::Left { last_heard: *last_seen });
@@ -194,7 +194,7 @@ impl State {
             match decision {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),
                 AlertDecision::Arrive { chat, outcome, .. } => {
-                    self.follows.arrived(&self.device_key(probe.source));
+                    self.follows.mark_arrived(&self.device_key(probe.source));
                     if *outcome == AlertOutcome::Mute {
                         self.mutes.suppress(*chat);
                     }

@@ -1,7 +1,8 @@
 //! The devices that chats follow: a chat gets an alert when one arrives, and when it has left.
 //!
-//! A device has left when it was silent for as long as the chat has chosen. Its addresses' statistics say when its last
-//! probe was. A follow keeps what the chat was told; that changes only with an event that the device arrived or left.
+//! A device is present until it has sent nothing for the chat's silence period. This table holds only what was
+//! announced; only the events of an arrival or a departure change it. The statistics of the device's addresses have the
+//! time of its last probe.
 
 use std::time::Duration;
 
@@ -11,14 +12,14 @@ use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 use dot11::MacAddr;
 
-/// A chat follows a device.
+/// One chat's follow of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Follow {
     /// Since when.
     pub since: Timestamp,
     /// The silence after which the device has left, in seconds.
     pub silence_seconds: u64,
-    /// Whether the device is here, as far as the chat was told.
+    /// The last announced presence.
     pub is_here: bool,
 }
 
@@ -45,9 +46,9 @@ impl Follows {
         self.rows.remove(&(device.clone(), chat));
     }
 
-    /// Notes that the device is back, for all chats that follow it.
-    pub(super) fn arrived(&mut self, device: &DeviceKey) {
-        let away = self.of(device).filter(|(_, follow)| !follow.is_here);
+    /// Marks the device as present for all its followers.
+    pub(super) fn mark_arrived(&mut self, device: &DeviceKey) {
+        let away = self.followers_of(device).filter(|(_, follow)| !follow.is_here);
         let chats: Vec<ChatId> = away.map(|(chat, _)| chat).collect();
         for chat in chats {
             if let Some(follow) = self.rows.get_mut(&(device.clone(), chat)) {
@@ -56,15 +57,15 @@ impl Follows {
         }
     }
 
-    pub(super) fn left(&mut self, device: &DeviceKey, chat: ChatId) {
+    pub(super) fn mark_left(&mut self, device: &DeviceKey, chat: ChatId) {
         if let Some(follow) = self.rows.get_mut(&(device.clone(), chat)) {
             follow.is_here = false;
         }
     }
 
-    /// Moves the follows of the device `before` to `now`: its name changed.
+    /// Moves the entries of device `before` to device `now`: its name changed.
     pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
-        let chats: Vec<ChatId> = self.of(before).map(|(chat, _)| chat).collect();
+        let chats: Vec<ChatId> = self.followers_of(before).map(|(chat, _)| chat).collect();
         for chat in chats {
             if let Some(follow) = self.rows.remove(&(before.clone(), chat))
                 && self.get(now, chat).is_none()
@@ -74,7 +75,7 @@ impl Follows {
         }
     }
 
-    /// Gives the follows of `from` to `to`, which keeps those that it has already.
+    /// Moves the follows of `from` to `to`, which keeps its own.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         let of_from = self.iter().filter(|(_, chat, _)| *chat == from);
         let moving: Vec<DeviceKey> = of_from.map(|(device, _, _)| device.clone()).collect();
@@ -100,7 +101,7 @@ impl Follows {
     }
 
     /// The chats that follow this device.
-    pub fn of(&self, device: &DeviceKey) -> impl Iterator<Item = (ChatId, &Follow)> {
+    pub fn followers_of(&self, device: &DeviceKey) -> impl Iterator<Item = (ChatId, &Follow)> {
         let [first, last] = [i64::MIN, i64::MAX].map(|chat| (device.clone(), ChatId(chat)));
         self.rows.range(first..=last).map(|((_, chat), follow)| (*chat, follow))
     }
@@ -117,7 +118,7 @@ impl Follows {
 
     /// Whether any chat follows this address, which has no name.
     pub(super) fn has_address(&self, address: MacAddr) -> bool {
-        self.rows.len() > 0 && self.of(&DeviceKey::Address(address)).next().is_some()
+        self.rows.len() > 0 && self.followers_of(&DeviceKey::Address(address)).next().is_some()
     }
 
     /// Whether there are none.

@@ -70,7 +70,7 @@ macro_rules! tables {
             eviction: _,
         } = $state;
         let Alerts { outbox, overflow, cooldowns, latest } = alerts;
-        let Chats { migrated, answered, invitations, paired } = chats;
+        let Chats { migrated, handled_updates, invitations, paired } = chats;
         let Mutes { mutes, ignored } = mutes;
         [
             (kind::DEVICE, devices),
@@ -86,7 +86,7 @@ macro_rules! tables {
             (kind::COOLDOWN, &$($mut)? cooldowns.rows),
             (kind::LATEST_ALERTS, latest),
             (kind::MIGRATED, migrated),
-            (kind::ANSWERED, answered),
+            (kind::HANDLED_UPDATE, handled_updates),
             (kind::INVITATION, invitations),
             (kind::PAIRED, paired),
             (kind::SIGNATURE, signatures),
@@ -182,7 +182,7 @@ impl State {
         self.signatures.len() < SIGNATURE_LIMIT && self.signatures.get(&signature).is_none()
     }
 
-    /// Whether so many devices changed that they should be saved before more do.
+    /// Whether enough devices changed that the state should be saved now.
     pub fn is_save_due(&self) -> bool {
         self.devices.is_save_due()
     }

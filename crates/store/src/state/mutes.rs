@@ -1,23 +1,23 @@
-//! Mutes and ignores: a muted chat gets no alerts for a while, and a chat gets none about a device that it ignores.
+//! Mutes (all alerts for a time) and ignored devices.
 //!
-//! The alerts that a mute suppresses are counted. The chat is told their number when the mute is over.
+//! The alerts that a mute suppresses are counted, and the count is reported after the mute.
 
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 
-/// A chat gets no alerts for a while.
+/// A mute of one chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mute {
     /// Until when.
     pub until: Timestamp,
-    /// Suppressed alerts that the chat was not told of yet.
+    /// Suppressed alerts not yet reported to the chat.
     #[serde(rename = "swallowed")]
     pub suppressed: u64,
 }
 
-/// A chat ignores a device.
+/// An ignored device of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignored {
     /// Since when.
@@ -48,7 +48,7 @@ impl Mutes {
         }
     }
 
-    /// Notes that the chat was told of `count` suppressed alerts at `time`.
+    /// Records that a message reported `count` suppressed alerts at `time`.
     pub(super) fn reported(&mut self, chat: ChatId, count: u64, time: Timestamp) {
         if let Some(mute) = self.mutes.get_mut(&chat) {
             mute.suppressed = mute.suppressed.saturating_sub(count);
@@ -68,12 +68,12 @@ impl Mutes {
         self.ignored.remove(&(device.clone(), chat));
     }
 
-    /// Moves the ignores of the device `before` to `now`: its name changed.
+    /// Moves the entries of device `before` to device `now`: its name changed.
     pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
         self.move_ignored(|device, chat| (device == before).then(|| (now.clone(), chat)));
     }
 
-    /// Gives everything of the chat `from` to `to`; of two mutes the longer one holds.
+    /// Moves the entries of the chat `from` to `to`; of two mutes the longer one is kept.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         if let Some(mute) = self.mutes.remove(&from) {
             let there = self.mutes.remove(&to).unwrap_or(Mute { until: mute.until, suppressed: 0 });
@@ -103,7 +103,7 @@ impl Mutes {
         }
     }
 
-    /// The chat's mute, also one that is over but not reported yet.
+    /// The chat's mute, including an expired one not yet reported.
     pub fn get(&self, chat: ChatId) -> Option<&Mute> {
         self.mutes.get(&chat)
     }
@@ -113,12 +113,12 @@ impl Mutes {
         self.get(chat).is_some_and(|mute| time < mute.until)
     }
 
-    /// All mutes, also those that are over but not reported yet.
+    /// All mutes, including expired mutes not yet reported.
     pub fn iter(&self) -> impl Iterator<Item = (ChatId, &Mute)> {
         self.mutes.iter().map(|(chat, mute)| (*chat, mute))
     }
 
-    /// The chat's ignore of this device, if it ignores it.
+    /// The chat's entry for this device, if the chat ignores it.
     pub fn ignored(&self, device: &DeviceKey, chat: ChatId) -> Option<&Ignored> {
         self.ignored.get(&(device.clone(), chat))
     }

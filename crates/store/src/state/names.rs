@@ -1,4 +1,4 @@
-//! Names of devices. One name may stand for several addresses.
+//! Names of devices. Several addresses may share one name.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,12 +67,12 @@ impl AddressName {
         self.chat.as_deref().or(self.config.as_deref()).or(self.import.as_deref())
     }
 
-    /// Whether a person or the configuration named the address, and it is kept for good.
-    fn is_given(&self) -> bool {
+    /// Whether a person or the configuration named the address.
+    fn has_user_name(&self) -> bool {
         self.chat.is_some() || self.config.is_some()
     }
 
-    fn put(&mut self, name: Option<String>, by: NamedBy) {
+    fn set(&mut self, name: Option<String>, by: NamedBy) {
         match by {
             NamedBy::Chat => self.chat = name,
             NamedBy::Config => self.config = name,
@@ -105,12 +105,12 @@ pub(super) fn normalized(device: &DeviceKey) -> DeviceKey {
 
 impl Names {
     pub(super) fn set(&mut self, address: MacAddr, name: &str, by: NamedBy) {
-        self.rows.entry(address).put(Some(name.to_owned()), by);
+        self.rows.entry(address).set(Some(name.to_owned()), by);
     }
 
     pub(super) fn clear(&mut self, address: MacAddr, by: NamedBy) {
         let Some(mut name) = self.rows.remove(&address) else { return };
-        name.put(None, by);
+        name.set(None, by);
         if name != AddressName::default() {
             self.rows.insert(address, name);
         }
@@ -143,10 +143,10 @@ impl Names {
             .filter_map(|(address, name)| Some((*address, name.import.as_deref()?, name.is_lease)))
     }
 
-    /// Whether the name keeps the address from eviction. An imported name does not keep a random address: phones change
-    /// it all the time, and each gets a lease.
-    pub(super) fn keeps(&self, address: MacAddr) -> bool {
-        self.get(address).is_some_and(|name| name.is_given() || !address.is_random())
+    /// Whether the name keeps the address from eviction. An imported name does not keep a random address: phones use
+    /// new ones all the time, and each gets a lease.
+    pub(super) fn protects_from_eviction(&self, address: MacAddr) -> bool {
+        self.get(address).is_some_and(|name| name.has_user_name() || !address.is_random())
     }
 
     /// The device that this address belongs to, as alerts see it: all addresses of one name are one device.
@@ -160,11 +160,11 @@ impl Names {
     /// The addresses that share this name, whatever its case.
     pub fn addresses_of(&self, name: &str) -> Vec<MacAddr> {
         let wanted = fold_case(name);
-        let is_it = |name: &str| match name.is_ascii() {
+        let matches = |name: &str| match name.is_ascii() {
             true => name.eq_ignore_ascii_case(&wanted),
             false => fold_case(name) == wanted,
         };
-        self.iter().filter(|(_, name)| is_it(name)).map(|(address, _)| address).collect()
+        self.iter().filter(|(_, name)| matches(name)).map(|(address, _)| address).collect()
     }
 }
 
@@ -178,17 +178,21 @@ mod tests {
     #[test]
     fn an_imported_name_keeps_no_random_address() {
         let mut names = Names::default();
-        assert!(!names.keeps(VENDORS));
+        assert!(!names.protects_from_eviction(VENDORS));
         for by in [NamedBy::Import, NamedBy::Lease] {
             names.set(VENDORS, "Phone", by);
             names.set(RANDOM, "Phone", by);
-            assert_eq!((names.keeps(VENDORS), names.keeps(RANDOM)), (true, false), "{by:?}");
+            assert_eq!(
+                (names.protects_from_eviction(VENDORS), names.protects_from_eviction(RANDOM)),
+                (true, false),
+                "{by:?}"
+            );
         }
         for by in [NamedBy::Config, NamedBy::Chat] {
             names.set(RANDOM, "Alice's phone", by);
-            assert!(names.keeps(RANDOM), "{by:?}");
+            assert!(names.protects_from_eviction(RANDOM), "{by:?}");
             names.clear(RANDOM, by);
-            assert!(!names.keeps(RANDOM), "{by:?}");
+            assert!(!names.protects_from_eviction(RANDOM), "{by:?}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! The networks that devices looked for by name.
 //!
 //! At most [`NETWORK_LIMIT`] are known. When there are more, half of them are forgotten: first those with the
-//! fewest probes, of these first those with the oldest. The choice depends on the rows alone. So a flood of invented
-//! networks ends here, and its probes share the cost.
+//! fewest probes, of these first those with the oldest. The choice depends on the rows alone. So a flood of
+//! SSIDs is bounded in memory; cost is amortised.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;

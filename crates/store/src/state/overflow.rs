@@ -1,4 +1,4 @@
-//! Alerts that are not sent one by one, as they were too many or waited too long: the chat is told their number.
+//! Alerts that are not sent one by one, because they were too many or waited too long: the chat gets their number.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use dot11::Ssid;
 
-/// Networks that are counted for one chat. It bounds a flood of invented ones.
+/// Networks counted for one chat, at most. It bounds a flood of invented ones.
 pub const OVERFLOW_NETWORK_LIMIT: usize = 1_000;
 
-/// The alerts of one chat that it was not told of yet.
+/// The alerts not yet reported to the chat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overflow {
     count: u64,
@@ -48,7 +48,7 @@ impl Overflow {
         }
     }
 
-    /// The rest after the chat was told of `count` alerts; `None` if nothing is left.
+    /// The rest after `count` alerts were reported; `None` if nothing is left.
     pub(super) fn after_reporting(&self, count: u64) -> Option<Self> {
         let left = self.count.saturating_sub(count);
         (left > 0).then(|| Self { count: left, networks: self.networks.clone() })

@@ -1,4 +1,4 @@
-//! A table of rows as the store and snapshots see it: bytes under bytes.
+//! A table of rows as the store and snapshots see it: byte keys and values.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ pub(super) mod kind {
     pub const COOLDOWN: u8 = b'c';
     pub const LATEST_ALERTS: u8 = b'l';
     pub const MIGRATED: u8 = b'g';
-    pub const ANSWERED: u8 = b'a';
+    pub const HANDLED_UPDATE: u8 = b'a';
     pub const INVITATION: u8 = b'e';
     pub const PAIRED: u8 = b'r';
     pub const SIGNATURE: u8 = b's';

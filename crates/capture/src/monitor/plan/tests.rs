@@ -83,8 +83,8 @@ fn the_mark_shows_that_a_killed_process_took_the_interface_down() {
         let Plan::AddMonitor { managed, .. } = plan(&state, &settings()).unwrap() else { panic!() };
         managed
     };
-    assert_eq!(managed(false, DOWN_MARK), ManagedState::LeftDown);
-    assert_eq!(managed(true, DOWN_MARK), ManagedState::Up { can_be_marked: true });
+    assert_eq!(managed(false, DOWN_ALIAS), ManagedState::LeftDown);
+    assert_eq!(managed(true, DOWN_ALIAS), ManagedState::Up { can_be_marked: true });
     // Another program's alias is no mark.
     assert_eq!(managed(false, "attic"), ManagedState::Down);
     assert_eq!(managed(true, "attic"), ManagedState::Up { can_be_marked: false });

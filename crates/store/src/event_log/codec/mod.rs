@@ -3,16 +3,16 @@
 //! A line is `{"offset":N,`, the fields of the event (see [`crate::event`]), `}` and `\n`. [`encode_line`] writes one,
 //! [`Line`] reads one, and [`LineFilter`] tells without decoding whether a line can be of interest.
 
-mod partial;
+mod line_filter;
 
-pub use partial::LineFilter;
-pub(super) use partial::NotBeforeReader;
+pub use line_filter::LineFilter;
+pub(super) use line_filter::NotBeforeReader;
 
 use crate::event::{Event, EventDecoder, Offset, push_event_fields};
 
 const START: &[u8] = b"{\"offset\":";
 
-/// How the fields of an event begin that stands for several offsets.
+/// Prefix of a `lost` event.
 const LOST: &[u8] = b"{\"type\":\"lost\",";
 
 /// Appends the line of `event` at `offset` to `lines`.

@@ -26,7 +26,7 @@ pub enum SnapshotError {
     Line {
         /// The line's number from 1.
         line: u64,
-        /// What is wrong with it.
+        /// Why it is invalid.
         why: String,
     },
     /// Its last line is missing.
@@ -97,7 +97,9 @@ impl State {
             }
             SnapshotRow::Overflow { chat, overflow } => self.alerts.overflow.load_row(chat, Some(overflow)),
             SnapshotRow::Migrated { from, to } => self.chats.migrated.load_row(from, Some(to)),
-            SnapshotRow::Answered { event, update } => self.chats.answered.load_row(event, Some(update)),
+            SnapshotRow::Answered { event, update } => {
+                self.chats.handled_updates.load_row(event, Some(update))
+            }
             SnapshotRow::Invitation { code, invitation } => {
                 self.chats.invitations.load_row(code, Some(invitation));
             }

@@ -223,7 +223,7 @@ impl SnapshotRow {
             kind::MIGRATED => {
                 Self::Migrated { from: postcard::from_bytes(key)?, to: postcard::from_bytes(bytes)? }
             }
-            kind::ANSWERED => {
+            kind::HANDLED_UPDATE => {
                 Self::Answered { event: postcard::from_bytes(key)?, update: postcard::from_bytes(bytes)? }
             }
             kind::INVITATION => Self::Invitation {

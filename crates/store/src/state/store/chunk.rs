@@ -27,20 +27,21 @@ const FIRST_SAVE_BYTES: usize = 4 << 20;
 /// A chunk's place in sled, and its compressed size.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk {
-    pub(super) run: u64,
+    pub(super) generation: u64,
     number: u32,
     pub(super) bytes: usize,
 }
 
 impl Chunk {
     pub(super) fn key(&self) -> Vec<u8> {
-        [&[CHUNK][..], &self.run.to_be_bytes(), &self.number.to_be_bytes()].concat()
+        [&[CHUNK][..], &self.generation.to_be_bytes(), &self.number.to_be_bytes()].concat()
     }
 
     pub(super) fn of_entry(key: &[u8], value: &[u8]) -> Option<Self> {
-        let (run, number) = key.strip_prefix(&[CHUNK])?.split_first_chunk()?;
-        let (run, number) = (u64::from_be_bytes(*run), u32::from_be_bytes(number.try_into().ok()?));
-        Some(Self { run, number, bytes: value.len() })
+        let (generation, number) = key.strip_prefix(&[CHUNK])?.split_first_chunk()?;
+        let (generation, number) =
+            (u64::from_be_bytes(*generation), u32::from_be_bytes(number.try_into().ok()?));
+        Some(Self { generation, number, bytes: value.len() })
     }
 }
 
@@ -60,25 +61,35 @@ pub(super) fn decompress(
 }
 
 /// Packs the rows of one save into chunks of a batch.
-pub(super) struct RunWriter {
+pub(super) struct SaveBatchWriter {
     db: sled::Db,
     batch: sled::Batch,
     compressor: Compressor<'static>,
-    run: u64,
+    generation: u64,
     chunks: Vec<Chunk>,
     rows: Vec<u8>,
-    /// Whether chunks may go to sled before the run is complete.
+    /// Whether chunks may go to sled before the save is complete.
     is_first: bool,
     batched: usize,
     failed: Option<StateStoreError>,
 }
 
-impl RunWriter {
-    pub(super) fn new(db: sled::Db, run: u64, is_first: bool) -> Result<Self, StateStoreError> {
+impl SaveBatchWriter {
+    pub(super) fn new(db: sled::Db, generation: u64, is_first: bool) -> Result<Self, StateStoreError> {
         let compressor = Compressor::new(ZSTD_LEVEL).map_err(StateStoreError::Compression)?;
         let rows = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
         let batch = sled::Batch::default();
-        Ok(Self { db, batch, compressor, run, chunks: Vec::new(), rows, is_first, batched: 0, failed: None })
+        Ok(Self {
+            db,
+            batch,
+            compressor,
+            generation,
+            chunks: Vec::new(),
+            rows,
+            is_first,
+            batched: 0,
+            failed: None,
+        })
     }
 
     /// The bytes of the chunks so far, and of the rows in the next.
@@ -106,7 +117,8 @@ impl RunWriter {
                 return self.rows.clear();
             }
         };
-        let chunk = Chunk { run: self.run, number: self.chunks.len() as u32, bytes: compressed.len() };
+        let chunk =
+            Chunk { generation: self.generation, number: self.chunks.len() as u32, bytes: compressed.len() };
         self.batch.insert(chunk.key(), compressed);
         self.chunks.push(chunk);
         self.batched += chunk.bytes;
@@ -119,7 +131,7 @@ impl RunWriter {
     }
 
     /// Applies and flushes the batch, together with the entry that `checkpoint` makes of all chunks: the `older` ones
-    /// and this run's. Returns these chunks.
+    /// and those of this save. Returns all chunks.
     pub(super) fn finish(
         mut self,
         older: VecDeque<Chunk>,

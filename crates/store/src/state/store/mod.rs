@@ -2,9 +2,9 @@
 //! the log.
 //!
 //! # Format
-//! - Each [`StateStore::save`] writes a run: the rows that changed, packed one after the other into compressed
-//!   chunks of some [`CHUNK_BYTES`]. A chunk's key is the number of the run and that of the chunk. A row of a newer
-//!   run replaces that of an older one.
+//! - Each [`StateStore::save`] writes a generation: the rows that changed, packed one after the other into compressed
+//!   chunks of some [`CHUNK_BYTES`]. A chunk's key is the number of the generation and that of the chunk. A row of a newer
+//!   generation replaces that of an older one.
 //! - Rows, outbox and checkpoint are only valid together. They go into one batch, which sled applies atomically, and
 //!   are flushed.
 //! - Rows share chunks because sled 0.34 keeps a copy of a leaf for each key of a batch until the batch ends, some
@@ -33,7 +33,7 @@ use super::model::State;
 use super::table::PackedRow;
 use super::totals::Totals;
 use crate::event::Offset;
-use chunk::{CHUNK, CHUNK_BYTES, Chunk, RunWriter, decompress, total_bytes};
+use chunk::{CHUNK, CHUNK_BYTES, Chunk, SaveBatchWriter, decompress, total_bytes};
 use db::{catch_panic, ensure_room, open_sled, reopen_sled};
 pub use error::StateStoreError;
 use lock::{locked, once_unlocked};
@@ -76,7 +76,7 @@ pub struct StateStore {
     read: usize,
     /// Oldest first.
     chunks: VecDeque<Chunk>,
-    next_run: u64,
+    next_generation: u64,
     has_checkpoint: bool,
     has_failed: bool,
 }
@@ -103,7 +103,7 @@ impl StateStore {
                 db: Some(once_unlocked(|| open_sled(folder))?),
                 read: 0,
                 chunks: VecDeque::new(),
-                next_run: 0,
+                next_generation: 0,
                 has_checkpoint: false,
                 has_failed: false,
             };
@@ -188,7 +188,7 @@ impl StateStore {
             drop((key, rows));
             self.release_memory()?;
         }
-        self.next_run = self.chunks.back().map_or(0, |chunk| chunk.run + 1);
+        self.next_generation = self.chunks.back().map_or(0, |chunk| chunk.generation + 1);
         if (self.chunks.len(), total_bytes(&self.chunks)) != (chunks, bytes) {
             return Err(StateStoreError::Incomplete);
         }
@@ -210,7 +210,8 @@ impl StateStore {
     }
 
     fn write(&mut self, state: &State) -> Result<(), StateStoreError> {
-        let mut writer = RunWriter::new(self.db()?.clone(), self.next_run, !self.has_checkpoint)?;
+        let mut writer =
+            SaveBatchWriter::new(self.db()?.clone(), self.next_generation, !self.has_checkpoint)?;
         match self.has_checkpoint {
             true => state.for_each_dirty_row(|row| writer.push(row)),
             false => state.for_each_row(|row| writer.push(row)),
@@ -223,17 +224,17 @@ impl StateStore {
             let checkpoint = Checkpoint { format: FORMAT, next, totals, chunks: chunks.len(), bytes };
             Ok((CHECKPOINT, postcard::to_stdvec(&checkpoint)?))
         })?;
-        self.next_run += 1;
+        self.next_generation += 1;
         self.has_checkpoint = true;
         Ok(())
     }
 
-    /// Rewrites the current rows of the oldest chunks into this run and removes those chunks, while too many rows are
+    /// Rewrites the current rows of the oldest chunks into this generation and removes those chunks, while too many rows are
     /// outdated. Returns the number of removed chunks.
-    fn compact(&self, state: &State, writer: &mut RunWriter) -> Result<usize, StateStoreError> {
+    fn compact(&self, state: &State, writer: &mut SaveBatchWriter) -> Result<usize, StateStoreError> {
         let most = (1 + MAX_DEAD_RATIO) * state.stored_bytes() + MIN_DEAD_BYTES;
         let mut stored = total_bytes(&self.chunks) + writer.bytes();
-        // Twice the bytes of this run: old chunks leave faster than new ones come.
+        // Twice the bytes of this generation: old chunks leave faster than new ones come.
         let mut effort = 2 * writer.bytes() + CHUNK_BYTES;
         let mut removed = 0;
         let mut decompressor = Decompressor::new().map_err(StateStoreError::Compression)?;

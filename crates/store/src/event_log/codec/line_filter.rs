@@ -120,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn filters_accept_what_the_decoder_would(probe in probe()) {
+        fn filters_accept_every_wanted_line(probe in probe()) {
             for filter in filters_of(&probe) {
                 prop_assert!(filter.accepts(&line(&probe)), "{filter:?}");
             }
