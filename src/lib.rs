@@ -1,12 +1,25 @@
-//! probewatch hears Wi-Fi probe requests, keeps every one as an event, knows each device's history,
-//! answers in Telegram, and speaks up when a watched network is asked for.
+//! probewatch captures Wi-Fi probe requests, records each as an event, keeps the history of each device, answers
+//! questions in Telegram, and sends an alert when a device looks for a watched network.
 //!
-//! The rooms, each of which uses only those above it:
-//! [`metrics`] counts for who watches over the service, [`dot11`] decodes frames, [`vendor`] knows who makes devices; [`capture`] is where frames come from.
-//! [`event`] is what happened, [`chart`] draws when, [`event_log`] keeps it, [`state`] is what follows from it, and [`recorder`] is the one loop that
-//! writes both. [`chat`] turns a message into a reply, [`telegram`] carries them over [`http`] or by
-//! polling, [`api`] answers over HTTP, [`control`] is its listener for the terminal. [`names_import`] reads the names that others know. [`config`] is read once; [`service`] wires the parts together, and [`cli`] is how a person
-//! starts them.
+//! The modules, of which each uses only those above it:
+//! - [`metrics`]: counters and timings for monitoring.
+//! - [`dot11`]: decodes frames.
+//! - [`vendor`]: the vendor of an address.
+//! - [`capture`]: reads frames from interfaces, files and commands.
+//! - [`event`]: what can happen.
+//! - [`chart`]: draws probes over time.
+//! - [`event_log`]: stores the events.
+//! - [`state`]: what follows from the events.
+//! - [`recorder`]: the one loop that writes the log and the state.
+//! - [`chat`]: turns a message into a reply.
+//! - [`http`]: the HTTP listener.
+//! - [`telegram`]: exchanges messages with Telegram, by webhook or by polling.
+//! - [`api`]: the HTTP API.
+//! - [`control`]: the control socket, on which the command line reaches the API.
+//! - [`names_import`]: reads names of devices from files.
+//! - [`config`]: the configuration, read once.
+//! - [`service`]: runs all parts together.
+//! - [`cli`]: the subcommands.
 
 #![forbid(unsafe_code)]
 

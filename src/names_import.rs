@@ -40,7 +40,7 @@ pub enum Unreadable {
     #[error("it is in UTF-16; save it in UTF-8")]
     Utf16,
     /// It has bytes that no text has.
-    #[error("it is no text")]
+    #[error("it is not a text file")]
     Binary,
 }
 
@@ -84,7 +84,7 @@ impl Facts {
     /// What the file at `path` with these bytes says.
     ///
     /// # Errors
-    /// [`Unreadable`] if it is no text, or too large.
+    /// [`Unreadable`] if it is not text, or too large.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self, Unreadable> {
         if bytes.len() > FILE_LIMIT {
             return Err(Unreadable::TooLarge);

@@ -239,7 +239,7 @@ fn captured(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
     };
     match status.lost_probes {
         0 => text,
-        count => text.then(format_args!("\n⚠️ Probes lost because memory was full: {count}")),
+        count => text.then(format_args!("\n⚠️ Probes lost: queue or log buffer was full: {count}")),
     }
 }
 
@@ -348,7 +348,7 @@ mod tests {
         Last probe: 7 s ago (2026-11-22 12:59:53 CET)
         Addresses: 12 (7 random)
         Forgotten after long silence: 5 more
-        ⚠️ Probes lost because memory was full: 4
+        ⚠️ Probes lost: queue or log buffer was full: 4
 
         🗂 Log
         Events: 340

@@ -133,7 +133,7 @@ pub(crate) fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// The longest prefix of `text` within so many UTF-16 code units. What is drawn as one character stays whole, unless it
+/// The longest prefix of `text` of at most `space` UTF-16 code units. What is drawn as one character stays whole, unless it
 /// alone is too long.
 fn beginning(text: &str, space: usize) -> &str {
     let (mut fits, mut whole, mut length) = (0, 0, 0);

@@ -66,7 +66,7 @@ impl ApiError {
 
     /// 413: the request is too long.
     pub fn too_long(limit: usize) -> Self {
-        let error = format!("this is longer than the service takes, {} KiB", limit >> 10);
+        let error = format!("this exceeds the limit of {} KiB", limit >> 10);
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, Some("send less at a time"))
     }
 

@@ -26,7 +26,7 @@ const CELL_GAP: i32 = 2;
 /// The height for rows in a picture of the default height.
 const DEFAULT_ROWS_HEIGHT: u16 = 304;
 
-/// How many pixels above the default height a picture of so many days needs.
+/// How many pixels above the default height a picture of `days` days needs.
 pub(super) fn extra_height(days: usize) -> u16 {
     let days = u16::try_from(days).unwrap_or(u16::MAX);
     days.saturating_mul(MIN_ROW_HEIGHT).saturating_sub(DEFAULT_ROWS_HEIGHT).min(400)

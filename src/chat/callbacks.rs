@@ -46,7 +46,7 @@ pub enum Callback {
     Unfollow(MacAddr),
     /// Ignores it.
     Ignore(MacAddr),
-    /// Mutes the chat for so many minutes.
+    /// Mutes the chat for a number of minutes.
     Mute(u32),
     /// Watches a network.
     Watch(Ssid),
@@ -58,7 +58,7 @@ pub enum Callback {
     Watches(u32),
     /// Shows a page of all devices.
     Devices(u32),
-    /// Shows a page of the devices of the last so many minutes.
+    /// Shows a page of the devices of the last minutes: `(minutes, page)`.
     Nearby(u32, u32),
     /// Shows a page of the devices with most probes.
     Top(u32),

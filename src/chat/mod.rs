@@ -34,7 +34,7 @@ use model::document::DOCUMENT_LIMIT;
 pub use model::read_limiter::DocumentPermit;
 use model::read_limiter::ReadLimiter;
 
-/// After how long a silence a followed device has left, unless configured.
+/// How long a followed device must be silent to count as gone, unless configured.
 const FOLLOW_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Answers messages.
@@ -69,13 +69,13 @@ impl Chat {
         }
     }
 
-    /// The same chat with documents of at most so many bytes: rows beyond that are left out.
+    /// The same chat with documents of at most `document_limit` bytes: rows beyond that are left out.
     #[must_use]
     pub fn with_document_limit(self, document_limit: usize) -> Self {
         Self { read_limiter: ReadLimiter::new(document_limit), ..self }
     }
 
-    /// The same chat, where a followed device has left after so long a silence, unless `/follow` sets another.
+    /// The same chat, where a followed device has left after `follow_silence` without probes, unless `/follow` sets another.
     #[must_use]
     pub fn with_follow_silence(self, follow_silence: Duration) -> Self {
         Self { follow_silence, ..self }

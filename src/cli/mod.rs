@@ -1,8 +1,8 @@
 //! The subcommands: what each takes, prints and returns.
 //!
 //! - Exit status: 0 for success, 1 for a failure or if nothing was found, 2 for wrong arguments.
-//! - A command that needs the data directory asks the service that has it ([`remote`]); without a service it opens the
-//!   directory itself ([`local`]).
+//! - A command that needs the data directory asks the service that has it (`remote`); without a service it opens the
+//!   directory itself (`local`).
 //! - Files are created for their owner alone, whatever the shell's umask; only man pages are for everyone.
 
 mod args;

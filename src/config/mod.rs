@@ -4,8 +4,8 @@
 //! - An unknown key is an error, and so is a value that does not fit.
 //! - No message holds a secret, or a line of the file, in which one may stand.
 //!
-//! [`schema`] alone lists the keys, with their types and defaults. [`load`] reads the file and the environment into a
-//! [`tree`], the tree into the schema's tables, and those into the [`model`], which [`validate`] builds.
+//! `schema` alone lists the keys, with their types and defaults. `load` reads the file and the environment into a
+//! `tree`, the tree into the schema's tables, and those into the `model`, which `validate` builds.
 
 mod error;
 mod load;

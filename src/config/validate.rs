@@ -72,7 +72,7 @@ fn seconds(count: u32) -> Duration {
     Duration::from_secs(count.into())
 }
 
-/// So many units; 0 stands for no limit.
+/// Converts a count to a limit; 0 means none.
 fn nonzero(unit: Duration, count: u32) -> Option<Duration> {
     (count > 0).then(|| unit * count)
 }

@@ -61,9 +61,9 @@ pub enum ClientError {
         /// The service's version.
         service: String,
     },
-    /// The service speaks no HTTP.
+    /// The service does not support HTTP.
     #[error(
-        "this is probewatch {}, and the service that runs is an older one, which speaks no HTTP",
+        "this is probewatch {}, and the service that runs is an older one, which does not support HTTP",
         env!("CARGO_PKG_VERSION")
     )]
     TooOld,
@@ -74,10 +74,10 @@ pub enum ClientError {
     #[error("{}", .0.error)]
     Refused(ErrorBody),
     /// The request is longer than the service reads.
-    #[error("this is longer than the service takes, {} KiB", HEAD_LIMIT >> 10)]
+    #[error("this exceeds the limit of {} KiB", HEAD_LIMIT >> 10)]
     TooLong,
-    /// The answer is not whole.
-    #[error("the service broke off its answer: {0}")]
+    /// The response ended early.
+    #[error("the response ended early: {0}")]
     Aborted(io::Error),
     /// This process could not ask.
     #[error("could not ask the service: {0}")]
@@ -109,7 +109,7 @@ impl From<hyper::Error> for ClientError {
 pub trait Screen {
     /// Something is wrong.
     fn warn(&mut self, warning: &dyn Display);
-    /// The command is at this event, of so many.
+    /// The command has processed the events up to `at`, of `end`.
     fn progress(&mut self, at: Offset, end: Offset);
 }
 

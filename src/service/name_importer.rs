@@ -98,7 +98,7 @@ impl NameImporter {
         for events in events.chunks(CHANGES_PER_BATCH) {
             if let Err(error) = recorder.change_all(events.to_vec()).await {
                 if !std::mem::replace(&mut self.failure_warned, true) {
-                    warn!("imported names could not be kept: {error}; this is tried again");
+                    warn!(event = "names_import_failed", %error, "could not save imported names; retrying");
                 }
                 return;
             }

@@ -73,7 +73,7 @@ impl Systemd {
         }
     }
 
-    /// Asks systemd to wait for [`STARTUP_EXTENSION`] from now on.
+    /// Asks systemd to wait for `STARTUP_EXTENSION` from now on.
     pub fn extend_startup(&self, status: &str) {
         let micros = u32::try_from(STARTUP_EXTENSION.as_micros()).unwrap_or(u32::MAX);
         self.send(&[

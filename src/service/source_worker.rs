@@ -98,8 +98,8 @@ impl Drop for EndGuard<'_> {
         if thread::panicking() {
             error!(event = "source_broken", source = %self.worker.name, "a source ended unexpectedly; this is a bug");
             {
-                let mut now = self.worker.now();
-                (now.condition, now.startup) = (SourceState::Crashed, now.startup.given_up());
+                let mut now = self.worker.lock_status();
+                (now.condition, now.startup) = (SourceState::Crashed, now.startup.timed_out());
             }
             self.worker.shared.startup.send_replace(());
         }
@@ -143,19 +143,19 @@ impl SourceWorker {
     /// Stops the capture, and waits for that for at most [`STOP_TIMEOUT`].
     pub(super) async fn stop(&self) {
         self.stop.cancel();
-        let capture = self.now().capture.clone();
+        let capture = self.lock_status().capture.clone();
         capture.stop();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ended) = ended
             && tokio::time::timeout(STOP_TIMEOUT, ended).await.is_err()
         {
-            warn!(event = "source_stop_timeout", source = %self.name, "{} did not stop in time", self.name);
+            warn!(event = "source_stop_timeout", source = %self.name, "a source did not stop in time");
         }
     }
 
     /// When it was opened, or gave its last frame; `None` while it is not open.
     pub(super) fn last_activity(&self) -> Option<Timestamp> {
-        let now = self.now();
+        let now = self.lock_status();
         if now.condition != SourceState::Capturing {
             return None;
         }
@@ -169,7 +169,7 @@ impl SourceWorker {
 
     /// For `/status`, the metrics and the API.
     pub(super) fn status(&self) -> SourceStatus {
-        let now = self.now();
+        let now = self.lock_status();
         let stats = now.earlier.plus(&now.counters);
         let has_failed = matches!(now.condition, SourceState::Failed(_));
         SourceStatus {
@@ -188,13 +188,13 @@ impl SourceWorker {
 
     /// Frames that were lost before they were captured.
     pub(super) fn dropped_frames(&self) -> DroppedFrames {
-        let now = self.now();
+        let now = self.lock_status();
         now.earlier.plus(&now.counters).dropped
     }
 
     /// For the watchdog.
     pub(super) fn heartbeat(&self) -> Heartbeat {
-        let now = self.now();
+        let now = self.lock_status();
         match now.condition {
             SourceState::Capturing => {
                 now.counters.loop_iterations().map_or(Heartbeat::Idle, Heartbeat::Iterations)
@@ -205,13 +205,13 @@ impl SourceWorker {
         }
     }
 
-    fn now(&self) -> MutexGuard<'_, Status> {
+    fn lock_status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How far it has come since the service started.
     pub(super) fn startup_state(&self) -> StartupState {
-        self.now().startup
+        self.lock_status().startup
     }
 
     fn run(&self, source: &Source, runtime: &Handle) {
@@ -224,24 +224,20 @@ impl SourceWorker {
             let error = match outcome {
                 _ if self.stop.is_cancelled() => break,
                 Ok(()) if is_named_pipe(&source.origin) => {
-                    info!(event = "source_waiting", source = %self.name, "nobody writes to {} any more; waiting for who does next", self.name);
-                    self.now().condition = SourceState::Opening;
+                    info!(event = "source_waiting", source = %self.name, "the writer closed the pipe; waiting for the next");
+                    self.lock_status().condition = SourceState::Opening;
                     continue;
                 }
                 Ok(()) => {
-                    info!(event = "source_finished", source = %self.name, "{} is at its end", self.name);
+                    info!(event = "source_finished", source = %self.name, "a source is at its end");
                     break;
                 }
                 Err(error) => error,
             };
             self.record_failure(&source.origin, &error);
-            let named = match &source.origin {
-                capture::Source::Command(_) => format!("{}: {error}", self.name),
-                _ => error.to_string(),
-            };
-            let named = capture::with_remedy(named, error.remedy());
+            let error = capture::with_remedy(&error, error.remedy());
             if !is_reopened(&source.origin, was_open) {
-                return warn!(event = "source_failed", source = %self.name, "{named}");
+                return warn!(event = "source_failed", source = %self.name, %error, "a source failed");
             }
             if begun.elapsed() >= STABLE_AFTER && self.has_captured_frames() {
                 delay = FIRST_RETRY_DELAY;
@@ -249,7 +245,7 @@ impl SourceWorker {
             // The service may end because of it, and then says why itself.
             let is_refused = self.startup_state() == StartupState::Refused;
             if !is_refused {
-                warn!(event = "source_retry", source = %self.name, wait_seconds = delay.as_secs(), "{named}; trying again");
+                warn!(event = "source_retry", source = %self.name, wait_seconds = delay.as_secs(), %error, "a source failed; trying again");
             }
             let came_back = runtime.block_on(async {
                 tokio::select! {
@@ -258,17 +254,17 @@ impl SourceWorker {
                 }
             });
             if is_refused && !self.stop.is_cancelled() {
-                warn!(event = "source_retry", source = %self.name, wait_seconds = 0, "{named}; trying again");
+                warn!(event = "source_retry", source = %self.name, wait_seconds = 0, %error, "a source failed; trying again");
             }
             delay = if came_back { FIRST_RETRY_DELAY } else { (delay * 2).min(MAX_RETRY_DELAY) };
-            self.now().restarts += 1;
+            self.lock_status().restarts += 1;
         }
-        self.now().condition = SourceState::Ended;
+        self.lock_status().condition = SourceState::Ended;
     }
 
     fn open(&self, source: &Source) -> Result<OpenSource, SourceError> {
         let stop = StopHandle::default();
-        self.now().capture = stop.clone();
+        self.lock_status().capture = stop.clone();
         // A stop before this line did not reach this handle.
         if self.stop.is_cancelled() {
             stop.stop();
@@ -279,17 +275,17 @@ impl SourceWorker {
     /// Records a failure.
     fn record_failure(&self, origin: &capture::Source, error: &SourceError) {
         {
-            let mut now = self.now();
+            let mut now = self.lock_status();
             now.condition = SourceState::Failed(error.to_string());
             now.remedy = error.remedy();
-            now.startup = now.startup.after(origin, error);
+            now.startup = now.startup.after_attempt(origin, error);
         }
         self.shared.startup.send_replace(());
     }
 
     /// Whether the current capture has given a frame.
     fn has_captured_frames(&self) -> bool {
-        self.now().counters.frames.load(Ordering::Relaxed) > 0
+        self.lock_status().counters.frames.load(Ordering::Relaxed) > 0
     }
 
     /// Waits for `delay`, or until an interface that is gone has come back. Returns whether it has.
@@ -310,7 +306,7 @@ impl SourceWorker {
     fn capture(&self, origin: &capture::Source, opened: OpenSource) -> Result<(), CaptureError> {
         let OpenSource { capture, monitor: _monitor } = opened;
         {
-            let mut now = self.now();
+            let mut now = self.lock_status();
             now.condition = SourceState::Capturing;
             now.startup = StartupState::Opened;
             now.opened = Some(Timestamp::now());
@@ -318,7 +314,7 @@ impl SourceWorker {
             now.counters = capture.counters();
         }
         self.shared.startup.send_replace(());
-        info!(event = "source_opened", source = %self.name, "hearing {} ({})", self.name, capture.link_type());
+        info!(event = "source_opened", source = %self.name, link_type = %capture.link_type(), "capturing from a source");
         let is_live = origin.is_live();
         let recorder = &self.shared.recorder;
         let mut converter = ProbeConverter::new(&self.name, self.shared.include_bad_fcs);
@@ -347,7 +343,7 @@ impl SourceWorker {
                 source = %name,
                 frame_time = %given,
                 machine_time = %now,
-                "the clock of a source is ahead; this machine's time counts. Set the source's clock"
+                "the clock of a source is ahead; using this machine's time. Set the clock of the capturing machine"
             );
         }
         let newest = recorder.time_floor();
@@ -366,18 +362,18 @@ impl SourceWorker {
                 event = "source_clock_behind",
                 source = %name,
                 frame_time = %time,
-                "{name}: a frame says that it is {time}, and this machine that it is {now}: the clock is behind \
-                 there. Until it is right, this machine's counts; set the clock of whatever hears there"
+                machine_time = %now,
+                "the clock is behind; using this machine's time until it is right; set the clock of the capturing machine"
             ),
             Some(least) => warn!(
                 event = "source_clock_behind",
                 source = %name,
                 frame_time = %time,
-                "{name}: a frame says that it is {time}, but it is {least} at least: the clock is behind. Until \
-                 it is right, probes count at the newest time that is known; see to it that the clock is set \
-                 from the network (timedatectl)"
+                not_before = %least,
+                "the clock is behind; using the newest known time until it is right; set the clock from the network \
+                 (timedatectl)"
             ),
-            None => info!(event = "source_clock_right", source = %name, "{name}: the clock is right again"),
+            None => info!(event = "source_clock_right", source = %name, "the clock is right again"),
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Access {
     recorder: RecorderHandle,
     zone: Tz,
     username: String,
-    /// The chats and the owners that the configuration names, by the numbers in it.
+    /// The chats and the owners that the configuration names, by the IDs in it.
     configured: Vec<ChatId>,
     configured_owners: Vec<ChatId>,
     /// The names of chats that wrote in this run; for a configured chat there is no other.

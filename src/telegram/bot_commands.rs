@@ -81,7 +81,7 @@ where
     }
 }
 
-/// Sends a request until Telegram accepts or refuses it, at most so many times.
+/// Sends a request until Telegram accepts or refuses it, at most `tries` times.
 async fn repeat_until_accepted<P>(api: &Api, payload: &P, tries: u32)
 where
     P: Payload + Serialize,

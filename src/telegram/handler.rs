@@ -26,13 +26,14 @@ use crate::event::ChatId;
 use crate::recorder::RecorderHandle;
 use crate::text::Text;
 
-/// A stranger is logged, and gets a hint, at most once per interval; and so many strangers at most. So strangers use
-/// next to none of the bot's send capacity.
+/// A stranger is logged, and gets a hint, at most once per `STRANGER_INTERVAL`; at most `STRANGER_LOG_LIMIT` and
+/// `STRANGER_HINT_LIMIT` strangers per interval. So strangers use next to none of the bot's send capacity.
 const STRANGER_INTERVAL: Duration = Duration::from_secs(3600);
 const STRANGER_LOG_LIMIT: usize = 64;
 const STRANGER_HINT_LIMIT: usize = 20;
 
-/// A chat is told at most once per interval that the bot reads only text; and so many chats at most.
+/// A chat is told at most once per `TEXT_ONLY_INTERVAL` that the bot reads only text; at most `TEXT_ONLY_LIMIT` chats
+/// per interval.
 const TEXT_ONLY_INTERVAL: Duration = Duration::from_secs(60);
 const TEXT_ONLY_LIMIT: usize = 64;
 
@@ -261,13 +262,13 @@ impl Handler {
         self.text_only_hints.try_acquire(chat, Instant::now())
     }
 
-    /// Logs the number of a chat that is not served, which the operator may want to add.
+    /// Logs the ID of a chat that is not served, which the operator may want to add.
     fn log_stranger(&self, chat: ChatId) {
         if self.stranger_log.try_acquire(chat, Instant::now()) {
             info!(
                 event = "chat_not_served",
                 %chat,
-                "ignored a chat that is not served; to serve it, add its number to telegram.chats"
+                "ignored a chat that is not served; to serve it, add its ID to telegram.chats"
             );
         }
     }

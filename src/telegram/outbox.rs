@@ -108,7 +108,7 @@ impl Outbox {
             }
         };
         if let Err(RequestError::Migrated(to)) = outcome {
-            // From then on the chat's outbox belongs to its new number.
+            // From then on the chat's outbox belongs to its new ID.
             match self.sender.record_migration(chat, to).await {
                 Ok(()) => return ControlFlow::Continue(()),
                 Err(ChangeError::Stopped) => return ControlFlow::Break(()),
@@ -234,7 +234,7 @@ fn record_outcome(
             Some(delivered(*chat, content))
         }
         Err(RequestError::Refused(reason)) => {
-            warn!(event = "alert_undeliverable", %chat, error = %reason, "could not deliver an alert; it is dropped");
+            warn!(event = "alert_undeliverable", %chat, error = %reason, "could not deliver an alert; the alert is dropped");
             Some(undeliverable(*chat, content, &reason))
         }
         Err(error) => {

@@ -1,8 +1,8 @@
 //! Sends messages. Every message goes through here, so that all stay within Telegram's limits ([`SendLimiter`]) and
-//! reach the chat under its current number.
+//! reach the chat under its current ID.
 //!
 //! The served chats are those that the configuration names and those that were invited, and no others. A group that
-//! became a supergroup is served under its new number: the migration is recorded in the event log, and the state
+//! became a supergroup is served under its new ID: the migration is recorded in the event log, and the state
 //! knows it from then on.
 
 use std::collections::BTreeSet;
@@ -46,19 +46,19 @@ impl Sender {
         Self { api, recorder, configured: configured.into(), limiter, topics: Arc::default() }
     }
 
-    /// The served chats, by their current numbers.
+    /// The served chats, by their current IDs.
     pub(super) fn served(&self) -> BTreeSet<ChatId> {
         let state = self.recorder.state();
         let configured = self.configured.iter().map(|chat| state.chats().current(*chat));
         configured.chain(state.chats().paired().map(|(chat, _)| chat)).collect()
     }
 
-    /// Whether messages from this chat are answered. A configured group is also known by its old number.
+    /// Whether messages from this chat are answered. A configured group is also known by its old ID.
     pub(super) fn serves(&self, chat: ChatId) -> bool {
         self.configured.contains(&chat) || self.served().contains(&chat)
     }
 
-    /// Records that the served chat `from` now has the number `to`.
+    /// Records that the served chat `from` now has the ID `to`.
     ///
     /// # Errors
     /// [`ChangeError`] if the state does not have the change.
@@ -70,7 +70,7 @@ impl Sender {
             event = "chat_migrated",
             %from,
             %to,
-            "a group became a supergroup with a new number; if telegram.chats names the old number, replace it"
+            "a group became a supergroup with a new ID; if telegram.chats names the old ID, replace it"
         );
         let event = Event::new(Timestamp::now(), EventKind::ChatMigrated { from, to });
         match self.recorder.change(event).await {

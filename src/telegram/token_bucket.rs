@@ -22,13 +22,13 @@ struct Limit {
     refill: Duration,
 }
 
-/// All replies: at most 17 within a second.
+/// All replies: at most 17 within a second, the capacity of 4 and 1 s / 80 ms = 12.5 refilled, rounded up.
 const REPLIES: Limit = Limit { capacity: 4, refill: Duration::from_millis(80) };
 
-/// All alerts: at most 13 within a second.
+/// All alerts: at most 13 within a second, the capacity of 3 and 1 s / 100 ms = 10 refilled.
 const ALERTS: Limit = Limit { capacity: 3, refill: Duration::from_millis(100) };
 
-/// One group: at most 20 within a minute.
+/// One group: at most 20 within a minute, the capacity of 5 and 60 s / 4 s = 15 refilled.
 const GROUP: Limit = Limit { capacity: 5, refill: Duration::from_secs(4) };
 
 /// Tokens of a group that alerts leave.
@@ -142,7 +142,7 @@ impl SendLimiter {
     }
 }
 
-/// Whether the chat is a group, supergroup or channel: their numbers are negative.
+/// Whether the chat is a group, supergroup or channel: their IDs are negative.
 fn is_group(chat: ChatId) -> bool {
     chat.0 < 0
 }

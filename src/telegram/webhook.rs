@@ -95,7 +95,7 @@ pub(super) async fn run(
     let url = public_url(webhook, token);
     let endpoint = Arc::new(Endpoint {
         // A proxy may or may not strip the path of the public address.
-        paths: [path(token), url.path().to_owned()],
+        path_digests: [path(token).as_str(), url.path()].map(|path| Sha256::digest(path).into()),
         secret_digest: Sha256::digest(&secret).into(),
         handler,
     });
@@ -127,7 +127,9 @@ pub(super) async fn run(
 
 /// What a webhook request is checked against, and who handles its update.
 struct Endpoint {
-    paths: [String; 2],
+    /// SHA-256 of each path at which requests are accepted.
+    path_digests: [[u8; 32]; 2],
+    /// SHA-256 of the secret token.
     secret_digest: [u8; 32],
     handler: Arc<Handler>,
 }
@@ -138,13 +140,14 @@ impl Endpoint {
     /// # Errors
     /// The status with which to refuse the request.
     fn authenticate(&self, request: &Request<Body>) -> Result<(), StatusCode> {
-        if !self.paths.iter().any(|path| path == request.uri().path()) {
+        // The time that it takes to compare digests reveals nothing about the path or the secret.
+        let path_digest: [u8; 32] = Sha256::digest(request.uri().path()).into();
+        if !self.path_digests.contains(&path_digest) {
             return Err(StatusCode::NOT_FOUND);
         }
         if request.method() != Method::POST {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
-        // Comparing digests reveals nothing about the secret by the time it takes.
         let digest = request.headers().get(SECRET_HEADER).map(|value| Sha256::digest(value.as_bytes()));
         match digest {
             Some(digest) if digest.as_slice() == self.secret_digest => Ok(()),

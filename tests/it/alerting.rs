@@ -299,9 +299,9 @@ fn a_pattern_alerts_with_its_facts_and_buttons() {
     testbed.transmit(VAN, "Depot 7");
     let alert = testbed.wait_for_alert(1);
     let lines: Vec<&str> = alert.plain.lines().skip(1).collect();
-    let why = "This SSID is being tracked by Dep?t* because: the vans";
+    let why = "This SSID is watched by Dep?t* because: the vans";
     assert_eq!(lines, [why, "Vendor: Redpine Signals, Signal: -61 dBm"]);
-    assert!(alert.plain.contains("probed for SSID \"Depot 7\""));
+    assert!(alert.plain.contains("looked for SSID \"Depot 7\""));
     let labels: Vec<String> = buttons(&alert).into_iter().map(|(label, _)| label).collect();
     assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
     // Muted, nothing comes, and then its number.

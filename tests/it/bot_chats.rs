@@ -76,7 +76,7 @@ fn the_bot_ignores_conversations_in_a_group() {
         [Incoming::text(GROUP, format!("@probewatch_test_bot {ALICE}")), Incoming::reply(&answer, ALICE)]
     {
         let answer = testbed.bring_and_wait(GROUP, look_up);
-        assert!(answer.plain.contains("No result found for device Alice's phone"), "{}", answer.plain);
+        assert!(answer.plain.contains("No device matches Alice's phone"), "{}", answer.plain);
     }
     testbed.api.assert_clean();
 }
@@ -88,7 +88,7 @@ fn every_message_of_a_private_chat_gets_a_reply() {
     // An album is one thing to say something about.
     assert_eq!(outcome(&testbed, Incoming::other(CHAT, photo(None))), None);
     assert!(
-        outcome(&testbed, Incoming::other(CHAT, photo(Some(ALICE)))).unwrap().contains("No result found")
+        outcome(&testbed, Incoming::other(CHAT, photo(Some(ALICE)))).unwrap().contains("No device matches")
     );
     assert_eq!(outcome(&testbed, Incoming::text(CHAT, "/help@other_bot")), None);
     assert!(
@@ -96,7 +96,7 @@ fn every_message_of_a_private_chat_gets_a_reply() {
             .unwrap()
             .contains("Depot")
     );
-    assert!(outcome(&testbed, Incoming::text(CHAT, "x".repeat(4096))).unwrap().contains("No result found"));
+    assert!(outcome(&testbed, Incoming::text(CHAT, "x".repeat(4096))).unwrap().contains("No device matches"));
     testbed.bring(Incoming::membership(CHAT, "kicked"));
     testbed.service.wait_for_log_event("bot_removed", &[]);
     testbed.api.assert_clean();

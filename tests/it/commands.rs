@@ -284,7 +284,7 @@ fn the_demo_records_and_answers() {
         "📡 Wi-Fi probe stats for a4:83:e7:4e:39:15\n",
         "📡 Wi-Fi probe stats for Kitchen tablet\n",
         "> /watch \"ParcelDepot 7\"",
-        "probed for SSID \"ParcelDepot 7\"\nThis SSID is being tracked because: the parcels are here",
+        "looked for SSID \"ParcelDepot 7\"\nThis SSID is watched because: the parcels are here",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -347,7 +347,7 @@ fn files_and_standard_input_serve_as_sources() {
     assert_eq!(output.status.code(), Some(1), "one of two was not found");
     let text = stdout(&output);
     assert!(text.starts_with("📡 Wi-Fi probe stats for a4:83:e7:4e:39:15\n"), "{text}");
-    assert!(text.contains("🛎 No result found for device nobody"), "{text}");
+    assert!(text.contains("🛎 No device matches nobody"), "{text}");
 }
 
 #[test]

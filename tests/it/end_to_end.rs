@@ -18,7 +18,7 @@ fn the_main_job(mode: Mode) {
 
     // Nothing was heard yet.
     testbed.ask_until("/status", "capturing\n   no frame yet\n");
-    assert!(testbed.ask(ALICE).plain.starts_with("🛎 No result found for device Alice's phone"));
+    assert!(testbed.ask(ALICE).plain.starts_with("🛎 No device matches Alice's phone"));
     assert!(testbed.ask("Alicia").plain.contains("Alice's phone"), "a near name is offered");
 
     // A look-up by address and by name, in every notation.
@@ -59,8 +59,8 @@ fn the_main_job(mode: Mode) {
     let lines: Vec<&str> = alert.plain.lines().collect();
     let [first, second, third] = lines[..] else { panic!("{}", alert.plain) };
     assert!(first.starts_with("📣 At ") && first.contains(" CE"), "the configured zone: {first}");
-    assert!(first.ends_with(&format!(" MAC address {VAN} probed for SSID \"Depot 7\"")), "{first}");
-    assert_eq!(second, "This SSID is being tracked because: the van is here");
+    assert!(first.ends_with(&format!(" MAC address {VAN} looked for SSID \"Depot 7\"")), "{first}");
+    assert_eq!(second, "This SSID is watched because: the van is here");
     assert_eq!(third, "Vendor: Redpine Signals, Signal: -61 dBm");
     testbed.transmit(VAN, "Depot 7");
     testbed.ask_until(VAN, "Probe count: 3");
@@ -131,7 +131,7 @@ fn nothing_is_lost_to_kill_9(mode: Mode) {
     };
     testbed.ask(&format!("/name {VAN} Van"));
     testbed.kill_and_restart();
-    assert!(testbed.ask("van").plain.starts_with("🛎 No result found for device Van"));
+    assert!(testbed.ask("van").plain.starts_with("🛎 No device matches Van"));
 
     testbed.ask("/watch Depot parcels");
     testbed.kill_and_restart();
@@ -154,7 +154,7 @@ fn nothing_is_lost_to_kill_9(mode: Mode) {
     testbed.api.clear_faults();
     testbed.service.restart();
     let alert = testbed.wait_for_alert(1);
-    assert!(alert.plain.contains("(Van) probed for SSID \"Depot\""), "{}", alert.plain);
+    assert!(alert.plain.contains("(Van) looked for SSID \"Depot\""), "{}", alert.plain);
     testbed.wait_until_ready(1);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     testbed.kill_and_restart();

@@ -68,7 +68,7 @@ fn health_follows_the_sources_and_the_metrics_count() {
     assert_eq!(api.post(listen, Incoming::text(1001, "/watch RNM0 why")), 200);
     assert_eq!(api.post(listen, Incoming::text(1001, "a4:83:e7:4e:39:15")), 200);
     stdin.write_all(&pcap_bytes(127, &frames(&["RNM0"]))[24..]).unwrap();
-    api.wait_for_message(|message| message.plain.contains("is being tracked"));
+    api.wait_for_message(|message| message.plain.contains("is watched"));
     let page = wait_until("the delivery", || {
         let page = metrics(monitor);
         (page.value("probewatch_alerts_total", &[("outcome", "delivered")]) == 1.0).then_some(page)

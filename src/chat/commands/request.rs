@@ -14,7 +14,7 @@ pub enum Request {
     Lookup(String),
     /// `/devices`, a page from 0.
     Devices(u32),
-    /// `/nearby`, so many minutes.
+    /// `/nearby`, with the minutes.
     Nearby(u32),
     /// `/top`, a page from 0.
     Top(u32),

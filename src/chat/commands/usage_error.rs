@@ -29,11 +29,11 @@ pub enum UsageError {
     InvalidHex,
     /// A pattern that matches every SSID.
     MatchesEveryNetwork,
-    /// A pattern of so many characters, more than `PATTERN_LENGTH`.
+    /// A pattern with this many characters, more than `PATTERN_LENGTH`.
     PatternTooLong(usize),
     /// The empty SSID, which means any network.
     WildcardSsid,
-    /// An SSID of so many bytes, more than `SSID_BYTES`.
+    /// An SSID with this many bytes, more than `SSID_BYTES`.
     SsidTooLong(usize),
     /// Not a role that an invitation can give.
     UnknownRole(String),

@@ -46,7 +46,7 @@ impl PartialEq for DocumentPermit {
 impl Eq for DocumentPermit {}
 
 impl ReadLimiter {
-    /// Limits for documents of at most so many bytes.
+    /// Limits for documents of at most `document_limit` bytes.
     pub(in crate::chat) fn new(document_limit: usize) -> Self {
         let document_limit = u32::try_from(document_limit).unwrap_or(u32::MAX);
         Self {
@@ -77,7 +77,7 @@ impl ReadLimiter {
 }
 
 impl ReadPermit {
-    /// Ends the read, but keeps the memory for a document of so many bytes.
+    /// Ends the read, but keeps the memory for a document of `bytes` bytes.
     pub(in crate::chat) fn shrink_to(self, bytes: usize) -> DocumentPermit {
         let held = self.0.and_then(|mut all| all.split(bytes.min(all.num_permits())));
         DocumentPermit { _permit: held.map(Arc::new) }

@@ -54,7 +54,7 @@ pub fn owner_is_a_person() -> Text {
     Text::plain("❌ Owner codes only work in a private chat with me. Send it there.")
 }
 
-/// An invitation, valid for so many hours.
+/// An invitation, valid for `hours` hours.
 pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
     let whom = match role {
         Role::Owner => "🎟 The first person to open this link, in a private chat, becomes an owner like you",
@@ -152,7 +152,7 @@ pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
     match has_left {
         true => text,
         false => text.then(
-            " I could not leave it, since Telegram did not answer. I will stay silent there; please remove me from it.",
+            " I could not leave it, since Telegram did not answer. I will not reply there; please remove me from it.",
         ),
     }
 }

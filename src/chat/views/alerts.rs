@@ -56,13 +56,13 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
             Text::plain(format_args!("📣 {at} has arrived{}", after_silence(*silent_seconds)))
         }
         (None, Some(watch_match)) => {
-            Text::plain(format_args!("📣 {at} probed for SSID \"{}\"", watch_match.ssid))
+            Text::plain(format_args!("📣 {at} looked for SSID \"{}\"", watch_match.ssid))
         }
         (None, None) => Text::plain(format_args!("📣 {at} was seen")),
     };
     if let Some(watch_match) = &alert.watch_match {
         if alert.presence.is_some() {
-            text = text.then(format_args!("\nIt probed for SSID \"{}\"", watch_match.ssid));
+            text = text.then(format_args!("\nIt looked for SSID \"{}\"", watch_match.ssid));
         }
         text = text.join(why(watch_match));
     }
@@ -89,7 +89,7 @@ fn why(watch_match: &WatchMatch) -> Text {
         .as_ref()
         .map_or(String::new(), |pattern| format!(" by {}", printable(pattern.as_str())));
     let reason = watch_match.reason.as_deref().map_or("no reason was given".to_owned(), printable);
-    Text::plain(format_args!("\nThis SSID is being tracked{by} because: {reason}"))
+    Text::plain(format_args!("\nThis SSID is watched{by} because: {reason}"))
 }
 
 /// The vendor and the signal.

@@ -38,11 +38,11 @@ pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
                 .list(names.iter().map(|name| Text::default().code(printable(name))))
         }
         LookupResult::NeverSeen { device } => Text::plain(format_args!(
-            "🛎 No result found for device {}\nIt has a name but has not been seen yet.",
+            "🛎 No device matches {}\nIt has a name but has not been seen yet.",
             printable(device)
         )),
         LookupResult::NotFound { device, near } => {
-            let text = Text::plain(format_args!("🛎 No result found for device {}", printable(device)));
+            let text = Text::plain(format_args!("🛎 No device matches {}", printable(device)));
             match near.as_slice() {
                 [] => text,
                 near => text
@@ -133,7 +133,7 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     text = text.join(addresses(report)).then(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
     if device.probes_for_further_ssids > 0 {
         text = text.then(format_args!(
-            " (and {} for others)",
+            " (and {} for other SSIDs)",
             counted(device.probes_for_further_ssids, "probe", "probes")
         ));
     }

@@ -79,7 +79,7 @@ pub(super) fn file_note(file: &File) -> String {
     }
 }
 
-/// The message while a reply takes long; after so many seconds.
+/// The message while a reply takes long, `seconds` after the request.
 pub fn working(seconds: u64) -> Text {
     Text::plain(format_args!("⏳ Working on it… {seconds} s"))
 }

@@ -134,7 +134,7 @@ pub(super) fn data_dir(path: &Path, found: &DataDir, service: Option<&Option<Str
         ),
         (DataDir::Exists { is_exposed: true, is_writable: true, .. }, _) => {
             Finding::unknown(CHECK, format!("other users of this machine can read {shown}"))
-                .with_remedy(format!("to hide from them who was near: chmod -R go= {shown}"))
+                .with_remedy(format!("to make the data private: chmod -R go= {shown}"))
         }
         (_, Some(None)) => Finding::fine(CHECK, format!("the service writes to {shown}")),
         (DataDir::Exists { is_writable: true, .. }, None) => {
@@ -342,7 +342,7 @@ mod tests {
         ✗ Data directory: /data/events belongs to root, the directory to user 900
             → sudo chown -R --reference=/data /data
         ! Data directory: other users of this machine can read /data
-            → to hide from them who was near: chmod -R go= /data
+            → to make the data private: chmod -R go= /data
         ✓ Data directory: /data will be created at the first start
         ✗ Data directory: /data does not exist, and this user may not create it
             → run this command with sudo, or set data_dir to a folder of your own

@@ -9,7 +9,7 @@ use twox_hash::XxHash3_64;
 
 use crate::names_import::{FILE_LIMIT, Facts, Unreadable};
 
-/// After so many polls a file is read although it was never twice the same.
+/// Polls after which a constantly changing file is read anyway.
 const SETTLE_POLLS_LIMIT: u32 = 10;
 
 /// Why a file gives no names at the moment.
@@ -17,7 +17,7 @@ const SETTLE_POLLS_LIMIT: u32 = 10;
 enum FileError {
     #[error("{0}")]
     Read(#[from] io::Error),
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     Kind,
     #[error("{0}")]
     Text(#[from] Unreadable),
@@ -197,7 +197,7 @@ mod tests {
         polls(&mut file, &[Unchanged]);
         fs::create_dir(&path).unwrap();
         polls(&mut file, &[Unchanged]);
-        assert!(file.warning.as_ref().unwrap().contains("no regular file"), "{:?}", file.warning);
+        assert!(file.warning.as_ref().unwrap().contains("not a regular file"), "{:?}", file.warning);
         assert_eq!(names(&file), ["Alice"]);
         fs::remove_dir(&path).unwrap();
         fs::write(&path, "a4:83:e7:4e:39:15 Alice\n").unwrap();

@@ -49,8 +49,8 @@ impl OpenSource {
         let interface =
             monitor.as_ref().map(|monitor| capture::Source::Interface(monitor.interface().to_owned()));
         let name = source.name.clone();
-        let said = move |line: &str| info!(event = "command_output", source = %name, line, "{name} says");
-        let capture = Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, said)?;
+        let log_line = move |line: &str| info!(event = "command_output", source = %name, line, "a command printed a line");
+        let capture = Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, log_line)?;
         let monitor = match monitor {
             Some(monitor) => Some(start_hopping(monitor, &source.name)?),
             None => None,
@@ -61,8 +61,17 @@ impl OpenSource {
 
 fn start_hopping(mut monitor: Monitor, name: &str) -> Result<Monitor, MonitorError> {
     let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
-    info!("{name} listens with {} on {}", monitor.interface(), channels.join(", "));
+    info!(
+        event = "monitor_ready",
+        source = %name,
+        interface = %monitor.interface(),
+        channels = %channels.join(", "),
+        "a source listens in monitor mode"
+    );
     let name = name.to_owned();
-    monitor.start_hopping(move |error| warn!("{name}: {}", capture::with_remedy(error, error.remedy())))?;
+    monitor.start_hopping(move |error| {
+        let error = capture::with_remedy(error, error.remedy());
+        warn!(event = "channel_hopping_failed", source = %name, %error, "could not change the channel");
+    })?;
     Ok(monitor)
 }

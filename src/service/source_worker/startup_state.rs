@@ -26,15 +26,15 @@ impl StartupState {
     }
 
     /// The state after a failure.
-    pub fn after(self, origin: &capture::Source, error: &SourceError) -> Self {
-        match self.given_up() {
+    pub fn after_attempt(self, origin: &capture::Source, error: &SourceError) -> Self {
+        match self.timed_out() {
             Self::Refused if may_recover(origin, error) => Self::Waiting,
             start => start,
         }
     }
 
     /// The state if it is not tried again.
-    pub fn given_up(self) -> Self {
+    pub fn timed_out(self) -> Self {
         if self == Self::Opened { Self::Opened } else { Self::Refused }
     }
 }
@@ -96,8 +96,8 @@ mod tests {
             (&capture::Source::file("/there/is/none.pcap"), gone(), StartupState::Refused),
             (&capture::Source::Stdin, gone(), StartupState::Refused),
         ] {
-            assert_eq!(StartupState::of(origin).after(origin, &error), expected, "{origin}: {error}");
-            assert_eq!(StartupState::Opened.after(origin, &error), StartupState::Opened);
+            assert_eq!(StartupState::of(origin).after_attempt(origin, &error), expected, "{origin}: {error}");
+            assert_eq!(StartupState::Opened.after_attempt(origin, &error), StartupState::Opened);
         }
     }
 }

@@ -7,11 +7,11 @@ add_radios
 set_up < /dev/null
 out systemctl start probewatch
 check "it starts" is ActiveState active
-check "and is ready only once its source is open" log_says 'hearing street'
+check "and is ready only once its source is open" log_says 'event="source_opened" source=street'
 check "systemctl status says what it does" out_says 'Status: "' systemctl status --no-pager probewatch
 check "the monitor interface is there" exists pwmon0
 check "the managed interface is down meanwhile" not is_up wlan0
-check "it says where it listens" log_says 'street listens with pwmon0 on 1 (2412 MHz), 6 (2437 MHz), 11 (2462 MHz)'
+check "it says where it listens" log_says 'source=street interface=pwmon0 channels=1 (2412 MHz), 6 (2437 MHz), 11 (2462 MHz)'
 check "it records what another radio asks for" until_true has_recorded 1
 
 # Rights.

@@ -11,7 +11,7 @@ use crate::support::service::{self, Config, Service};
 /// Says what it was started with, then what it reads; ends with status 3 when that ends.
 const SCRIPT: &str = r#"
 echo "INFO listening event=\"webhook_listening\" address=127.0.0.1:43211 path=hidden" >&2
-echo "INFO hearing tap0 event=\"source_opened\" source=tap0" >&2
+echo "INFO capturing from a source event=\"source_opened\" source=tap0" >&2
 echo "args $1 $2 $3 env ${RUST_LOG-unset} ${EXTRA-unset} runs $(cat runs 2>/dev/null)" >&2
 echo again >> runs
 while read -r line; do echo "read $line" >&2; done
