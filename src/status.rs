@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::event::Timestamp;
 use crate::recorder::LogSize;
 use crate::state::State;
-use crate::text::format::{ago, counted, reason, shown_bytes, shown_duration, when};
+use crate::text::format::{age, pluralize, reason, shown_bytes, shown_duration, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor;
 
@@ -51,7 +51,7 @@ pub struct Status {
 
 impl Status {
     /// The status without a running service: from a state and its log.
-    pub fn of_state(state: &State, log: Option<LogSize>) -> Self {
+    pub fn offline(state: &State, log: Option<LogSize>) -> Self {
         let totals = state.totals();
         Self {
             uptime: Duration::ZERO,
@@ -134,8 +134,8 @@ fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 }
 
 /// The text without a running service.
-pub fn stored_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = captured(Text::default(), status, now, zone);
+pub fn offline_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = capture_section(Text::default(), status, now, zone);
     alerts(log(text, status, now, zone), status)
 }
 
@@ -143,24 +143,24 @@ pub fn stored_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
 pub fn full_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = program(status, now);
     let text = sources(text, &status.sensors, now);
-    let text = captured(text, status, now, zone);
+    let text = capture_section(text, status, now, zone);
     alerts(log(text, status, now, zone), status)
 }
 
 fn alerts(text: Text, status: &Status) -> Text {
-    text.then("\n\n")
+    text.append("\n\n")
         .bold("📣 Alerts")
-        .then(format_args!("\nWatched networks: {}", status.watches))
-        .then(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting))
+        .append(format_args!("\nWatched networks: {}", status.watches))
+        .append(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting))
 }
 
 fn program(status: &Status, now: Timestamp) -> Text {
     let text = Text::default()
         .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
-        .then(format_args!("\nRunning for {}", shown_duration(status.uptime)))
-        .then(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
+        .append(format_args!("\nRunning for {}", shown_duration(status.uptime)))
+        .append(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
     match &status.disk_error {
-        Some(why) => text.then(format_args!(
+        Some(why) => text.append(format_args!(
             "\n❌ Writing to disk fails: {}. Free some space, or fix the disk.",
             reason(why)
         )),
@@ -173,7 +173,7 @@ fn registry(day: &str, now: Timestamp) -> String {
     match day.parse::<NaiveDate>() {
         Ok(date) => {
             let days = (now.to_utc().date_naive() - date).num_days();
-            format!("{} old (of {day})", counted(u64::try_from(days).unwrap_or(0), "day", "days"))
+            format!("{} old (of {day})", pluralize(u64::try_from(days).unwrap_or(0), "day", "days"))
         }
         Err(_) => format!("of {day}"),
     }
@@ -185,31 +185,31 @@ fn sources(text: Text, sensors: &[SourceStatus], now: Timestamp) -> Text {
     }
     let lines = sensors.iter().map(|sensor| {
         let last_frame = match sensor.last_frame {
-            Some(time) => format!("last frame {}", ago(time, now)),
+            Some(time) => format!("last frame {}", age(time, now)),
             None => "no frame yet".to_owned(),
         };
         let text = Text::plain(format_args!("{}: {}", printable(&sensor.name), condition(sensor)));
-        let text = text.then(format_args!("\n   {last_frame}"));
+        let text = text.append(format_args!("\n   {last_frame}"));
         let text = match frames(sensor) {
             counts if counts.is_empty() => text,
-            counts => text.then(format_args!("\n   {}", counts.join(", "))),
+            counts => text.append(format_args!("\n   {}", counts.join(", "))),
         };
         match sensor.clock_is_behind {
-            true => text.then("\n   ⏰ its clock is behind; until it is right, times are estimates"),
+            true => text.append("\n   ⏰ its clock is behind; until it is right, times are estimates"),
             false => text,
         }
     });
-    text.then("\n\n").bold("👂 Sources").list(lines)
+    text.append("\n\n").bold("👂 Sources").list(lines)
 }
 
 /// The counts of frames, of lost ones by cause, and of restarts.
 fn frames(sensor: &SourceStatus) -> Vec<String> {
     let SourceStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *sensor;
-    let all = (frames > 0).then(|| counted(frames, "frame", "frames"));
+    let all = (frames > 0).then(|| pluralize(frames, "frame", "frames"));
     let lost = [(dropped, "dropped"), (bad_fcs, "damaged in transmission"), (undecodable, "undecodable")];
     let lost =
         lost.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-    let restarts = (restarts > 0).then(|| format!("restarted {}", counted(restarts, "time", "times")));
+    let restarts = (restarts > 0).then(|| format!("restarted {}", pluralize(restarts, "time", "times")));
     all.into_iter().chain(lost).chain(restarts).collect()
 }
 
@@ -223,39 +223,39 @@ fn condition(sensor: &SourceStatus) -> String {
     }
 }
 
-fn captured(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
+fn capture_section(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = text
-        .then("\n\n")
+        .append("\n\n")
         .bold("📡 Captured")
-        .then(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
-        .then(match status.last_probe {
-            Some(time) => format!("\nLast probe: {}", when(time, now, zone)),
+        .append(format_args!("\nProbes: {} ({} for any network)", status.probes, status.wildcard_probes))
+        .append(match status.last_probe {
+            Some(time) => format!("\nLast probe: {}", time_and_age(time, now, zone)),
             None => "\nLast probe: none yet".to_owned(),
         })
-        .then(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
+        .append(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
     let text = match status.forgotten_addresses {
         0 => text,
-        count => text.then(format_args!("\nForgotten after long silence: {count} more")),
+        count => text.append(format_args!("\nForgotten after long silence: {count} more")),
     };
     match status.lost_probes {
         0 => text,
-        count => text.then(format_args!("\n⚠️ Probes lost: queue or log buffer was full: {count}")),
+        count => text.append(format_args!("\n⚠️ Probes lost: queue or log buffer was full: {count}")),
     }
 }
 
 fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = text.then("\n\n").bold("🗂 Log").then(format_args!("\nEvents: {}", status.events));
+    let text = text.append("\n\n").bold("🗂 Log").append(format_args!("\nEvents: {}", status.events));
     let text = match status.log {
-        Some(LogSize { bytes, .. }) => text.then(format_args!("\nOn disk: {}", shown_bytes(bytes))),
+        Some(LogSize { bytes, .. }) => text.append(format_args!("\nOn disk: {}", shown_bytes(bytes))),
         None => text,
     };
     let text = match status.log.and_then(|log| log.oldest) {
-        Some(oldest) => text.then(format_args!("\nSince: {}", when(oldest, now, zone))),
+        Some(oldest) => text.append(format_args!("\nSince: {}", time_and_age(oldest, now, zone))),
         None => text,
     };
     match status.lost_events {
         0 => text,
-        count => text.then(format_args!("\n⚠️ Events lost to corruption: {count}")),
+        count => text.append(format_args!("\n⚠️ Events lost to corruption: {count}")),
     }
 }
 

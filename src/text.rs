@@ -37,12 +37,12 @@ pub struct Text(Vec<Piece>);
 impl Text {
     /// A text of one plain piece.
     pub fn plain(content: impl fmt::Display) -> Self {
-        Self::default().then(content)
+        Self::default().append(content)
     }
 
     /// Adds plain text.
     #[must_use]
-    pub fn then(mut self, content: impl fmt::Display) -> Self {
+    pub fn append(mut self, content: impl fmt::Display) -> Self {
         self.0.push(Piece::Plain(content.to_string()));
         self
     }
@@ -63,7 +63,7 @@ impl Text {
 
     /// Adds another text.
     #[must_use]
-    pub fn join(mut self, other: Self) -> Self {
+    pub fn append_text(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }

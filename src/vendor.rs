@@ -48,11 +48,11 @@ impl fmt::Display for Vendor {
 }
 
 /// The vendor of this address.
-pub fn of(address: MacAddr) -> Vendor {
+pub fn lookup(address: MacAddr) -> Vendor {
     if address.is_random() {
         return Vendor::Random;
     }
-    REGISTRY.holder(address).map_or(Vendor::Unknown, Vendor::Known)
+    REGISTRY.registered_name(address).map_or(Vendor::Unknown, Vendor::Known)
 }
 
 /// The date of the built-in registry, as `2026-08-26`.
@@ -76,7 +76,7 @@ impl Registry {
         Self { date, lines }
     }
 
-    fn holder(&self, address: MacAddr) -> Option<&'static str> {
+    fn registered_name(&self, address: MacAddr) -> Option<&'static str> {
         let digits = hex(&address.octets()).to_ascii_uppercase();
         [9, 7, 6].into_iter().find_map(|length| self.name(digits.get(..length)?))
     }
@@ -110,7 +110,7 @@ mod tests {
 
     #[track_caller]
     fn check(address: &str, vendor: Vendor) {
-        assert_eq!(of(address.parse().unwrap()), vendor, "{address}");
+        assert_eq!(lookup(address.parse().unwrap()), vendor, "{address}");
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         for bytes in [&b""[..], b"no zstd", &zstd::encode_all(&b"\xff"[..], 1).unwrap()] {
             let registry = Registry::unpack(bytes);
             assert_eq!((registry.date, registry.lines), ("", ""));
-            assert_eq!(registry.holder(MacAddr::new([0; 6])), None);
+            assert_eq!(registry.registered_name(MacAddr::new([0; 6])), None);
         }
     }
 
@@ -205,7 +205,7 @@ mod tests {
             let prefix = REGISTRY.lines.lines().nth(line).unwrap_or("000000").split(' ').next().unwrap();
             let digits = format!("{prefix}{}", hex(&tail));
             for address in [digits[..12].parse().unwrap(), MacAddr::new(any)] {
-                prop_assert_eq!(REGISTRY.holder(address), by_linear_scan(address));
+                prop_assert_eq!(REGISTRY.registered_name(address), by_linear_scan(address));
             }
         }
     }

@@ -74,7 +74,7 @@ pub fn write_offline(
     mut out: impl Write,
 ) -> io::Result<()> {
     if !json {
-        return writeln!(out, "{none_runs}{}", status::stored_report(status, Timestamp::now(), zone));
+        return writeln!(out, "{none_runs}{}", status::offline_report(status, Timestamp::now(), zone));
     }
     let mut object = object(status, false)?;
     object.retain(|key, _| !LIVE_FIELDS.contains(&key.as_str()));

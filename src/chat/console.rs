@@ -42,15 +42,15 @@ pub fn run(
 pub async fn answer(chat: &Chat, message: &str) -> String {
     let message = UserMessage { chat: ChatId::TERMINAL, text: message, in_reply_to: None, update: None };
     let answer = chat.answer(message, &Progress::ignored()).await;
-    format!("{}\n{}", answer.text, rest(&answer))
+    format!("{}\n{}", answer.text, trailing_lines(&answer))
 }
 
 /// Notes in place of files, and commands in place of the buttons that turn pages.
-fn rest(answer: &Reply) -> String {
+fn trailing_lines(answer: &Reply) -> String {
     let file = answer.file.as_ref().map(views::file_note);
     let turning = answer.buttons.iter().flatten().filter_map(|button| {
         let (command, page) = Callback::decode(&button.data)?.command()?;
-        Some(format!("{} {}", button.label, views::turn_to(command, page)))
+        Some(format!("{} {}", button.label, views::page_command(command, page)))
     });
     let turning = Some(turning.collect::<Vec<_>>().join("   ")).filter(|pages| !pages.is_empty());
     file.into_iter().chain(turning).map(|line| line + "\n").collect()

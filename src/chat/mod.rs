@@ -131,7 +131,7 @@ impl Chat {
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
             disk_error: self.recorder.disk_error(),
-            ..Status::of_state(&self.recorder.state(), log.ok().flatten())
+            ..Status::offline(&self.recorder.state(), log.ok().flatten())
         }
     }
 }

@@ -25,18 +25,18 @@ fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>)
     let is_compressed = path.extension().is_some_and(|extension| extension == "zst");
     // Devices and pipes are written to, not replaced.
     if fs::symlink_metadata(path).is_ok_and(|known| !known.is_file()) {
-        fill(&File::create(path)?, is_compressed, write)?;
+        write_contents(&File::create(path)?, is_compressed, write)?;
         return Ok(());
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    fill(file.as_file(), is_compressed, write)?;
+    write_contents(file.as_file(), is_compressed, write)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }
 
-fn fill(
+fn write_contents(
     file: &File,
     is_compressed: bool,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,

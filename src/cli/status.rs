@@ -40,7 +40,7 @@ fn status_locally(config: &Config, json: bool) -> Result<ExitCode, CliError> {
     let mut progress = Progress::new("reading", data_dir.log().next_offset());
     let state = data_dir.state(&mut |offset| progress.at(offset))?;
     drop(progress);
-    let status = Status::of_state(&state, data_dir.log_size().ok());
+    let status = Status::offline(&state, data_dir.log_size().ok());
     write_offline(&no_service, &status, json, config.time_zone, io::stdout().lock())
         .map_err(CliError::io("could not print the status"))?;
     Ok(ExitCode::SUCCESS)

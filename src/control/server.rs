@@ -76,9 +76,9 @@ pub async fn serve(listener: Listener, router: Router, stop: CancellationToken) 
                     Ok(permit) => {
                         drop(waiting);
                         let _permit = permit;
-                        answer(stream, router, HEAD_TIMEOUT).await
+                        handle_connection(stream, router, HEAD_TIMEOUT).await
                     }
-                    Err(_) => answer(stream, refusal, REFUSAL_TIMEOUT).await,
+                    Err(_) => handle_connection(stream, refusal, REFUSAL_TIMEOUT).await,
                 }
             };
             if let Some(Err(error)) = stop.run_until_cancelled(answering).await {
@@ -89,17 +89,17 @@ pub async fn serve(listener: Listener, router: Router, stop: CancellationToken) 
 }
 
 /// Answers the requests of a connection until either side ends it.
-async fn answer(stream: UnixStream, router: Router, timeout: Duration) -> io::Result<()> {
+async fn handle_connection(stream: UnixStream, router: Router, timeout: Duration) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    let first = within(timeout, reader.fill_buf()).await?;
+    let first = with_timeout(timeout, reader.fill_buf()).await?;
     if first.starts_with(b"{") {
-        return within(timeout, writer.write_all(&answer_to_old_client())).await;
+        return with_timeout(timeout, writer.write_all(&answer_to_old_client())).await;
     }
     serve_http(tokio::io::join(reader, writer), router, timeout).await.map_err(io::Error::other)
 }
 
-async fn within<T>(timeout: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+async fn with_timeout<T>(timeout: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 

@@ -47,7 +47,7 @@ pub fn is_synchronized() -> Option<bool> {
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Some(true);
     }
-    let output = output_of("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?;
+    let output = run_command("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?;
     match output.trim() {
         "yes" => Some(true),
         "no" => Some(false),
@@ -56,7 +56,7 @@ pub fn is_synchronized() -> Option<bool> {
 }
 
 /// The output of a short command, if it succeeds in time.
-fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+fn run_command(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;

@@ -102,7 +102,7 @@ impl Access {
                     () = stop.cancelled() => return,
                 }
             }
-            let wait = match self.new_code(Role::Owner, None).await {
+            let wait = match self.create_invitation_code(Role::Owner, None).await {
                 Ok(code) => {
                     info!(
                         event = "ownership_offered",
@@ -162,7 +162,7 @@ impl Access {
         if !self.is_owner(owner) {
             return Err(refused::NOT_YOURS);
         }
-        let Some(listed) = self.listed().into_iter().find(|listed| listed.chat == chat) else {
+        let Some(listed) = self.list_chats().into_iter().find(|listed| listed.chat == chat) else {
             return Err(refused::NOT_THERE);
         };
         if listed.since.is_none() {
@@ -191,12 +191,12 @@ impl Access {
             self.owners_changed.notify_one();
             bot_commands::clear(&self.api, chat).await;
         }
-        let removed = views::removed(&listed, self.leave(chat).await);
-        PressReply::Edit(if chat == owner { removed.into() } else { self.list(removed.then("\n\n")) })
+        let removed = views::removed(&listed, self.leave_group(chat).await);
+        PressReply::Edit(if chat == owner { removed.into() } else { self.list(removed.append("\n\n")) })
     }
 
     /// Leaves a removed group or channel; a private chat cannot be left. Returns false if the bot is still a member.
-    async fn leave(&self, chat: ChatId) -> bool {
+    async fn leave_group(&self, chat: ChatId) -> bool {
         if chat.0 > 0 {
             return true;
         }
@@ -237,7 +237,7 @@ impl Access {
     }
 
     /// Makes a code that gives `role`, and stores its hash. `by` is the owner who invites.
-    async fn new_code(&self, role: Role, by: Option<ChatId>) -> Result<String, CodeError> {
+    async fn create_invitation_code(&self, role: Role, by: Option<ChatId>) -> Result<String, CodeError> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).map_err(CodeError::Random)?;
         let code = hex(&octets);
@@ -255,7 +255,7 @@ impl Access {
         if let Some(limit) = self.recorder.state().chats().paired_limit_reached() {
             return views::too_many_chats(limit);
         }
-        match self.new_code(role, Some(by)).await {
+        match self.create_invitation_code(role, Some(by)).await {
             Ok(code) => views::invitation(&self.username, &code, role, CODE_LIFETIME.as_secs() / 3600),
             Err(CodeError::Change(error)) => change_failed(&error),
             Err(CodeError::Random(error)) => views::no_code(&error.to_string()),
@@ -263,8 +263,8 @@ impl Access {
     }
 
     /// The served chats with their names and roles.
-    fn listed(&self) -> Vec<ListedChat> {
-        let served = self.sender.served();
+    fn list_chats(&self) -> Vec<ListedChat> {
+        let served = self.sender.chats_with_access();
         let owners = self.all_owners();
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let state = self.recorder.state();
@@ -284,9 +284,9 @@ impl Access {
 
     /// The list of served chats, behind `head`.
     fn list(&self, head: Text) -> Reply {
-        let listed = self.listed();
+        let listed = self.list_chats();
         let buttons = views::removal_buttons(&listed);
-        Reply { text: head.join(views::chats(&listed, self.zone)), buttons, ..Reply::default() }
+        Reply { text: head.append_text(views::chats(&listed, self.zone)), buttons, ..Reply::default() }
     }
 }
 

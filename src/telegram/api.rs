@@ -101,7 +101,7 @@ impl Api {
         P: Payload + Serialize,
         P::Output: DeserializeOwned,
     {
-        repeat_until_accepted(P::NAME, || self.request(payload), stop).await
+        retry_until_accepted(P::NAME, || self.request(payload), stop).await
     }
 
     /// Sets the webhook, with this certificate or without any; returns `None` if `stop` comes first.
@@ -114,7 +114,7 @@ impl Api {
         certificate: Option<&str>,
         stop: &CancellationToken,
     ) -> Result<Option<True>, TelegramError> {
-        repeat_until_accepted(SetWebhook::NAME, || self.set_webhook(request, certificate), stop).await
+        retry_until_accepted(SetWebhook::NAME, || self.set_webhook(request, certificate), stop).await
     }
 
     async fn set_webhook(
@@ -203,7 +203,7 @@ impl Api {
 }
 
 /// Repeats `request` until Telegram accepts it; returns `None` if `stop` comes first.
-async fn repeat_until_accepted<T, R: Future<Output = Result<T, RequestError>>>(
+async fn retry_until_accepted<T, R: Future<Output = Result<T, RequestError>>>(
     method: &str,
     request: impl Fn() -> R,
     stop: &CancellationToken,

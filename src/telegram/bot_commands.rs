@@ -31,12 +31,12 @@ pub(super) async fn set_all(
     owners: &BTreeSet<ChatId>,
 ) {
     for chat in known_private_chats(sender, recorder).difference(owners) {
-        repeat_until_accepted(api, &delete_menu(*chat), u32::MAX).await;
+        retry_until_accepted(api, &delete_menu(*chat), u32::MAX).await;
     }
-    let default = SetMyCommands::new(commands::available(false).map(menu_entry));
-    repeat_until_accepted(api, &default, u32::MAX).await;
+    let default = SetMyCommands::new(commands::commands_for_role(false).map(menu_entry));
+    retry_until_accepted(api, &default, u32::MAX).await;
     for owner in owners {
-        repeat_until_accepted(api, &set_owner_menu(*owner), u32::MAX).await;
+        retry_until_accepted(api, &set_owner_menu(*owner), u32::MAX).await;
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn clear(api: &Api, chat: ChatId) {
 /// The private chats that may have an owner's menu: those that are served, and those with a watch or a followed
 /// device.
 fn known_private_chats(sender: &Sender, recorder: &RecorderHandle) -> BTreeSet<ChatId> {
-    let mut chats = sender.served();
+    let mut chats = sender.chats_with_access();
     let state = recorder.state();
     chats.extend(state.watches().iter().map(|(_, chat, _)| chat));
     chats.extend(state.watches().patterns().map(|(_, chat, _)| chat));
@@ -63,7 +63,7 @@ fn known_private_chats(sender: &Sender, recorder: &RecorderHandle) -> BTreeSet<C
 }
 
 fn set_owner_menu(chat: ChatId) -> SetMyCommands {
-    SetMyCommands::new(commands::available(true).map(menu_entry)).scope(scope(chat))
+    SetMyCommands::new(commands::commands_for_role(true).map(menu_entry)).scope(scope(chat))
 }
 
 fn delete_menu(chat: ChatId) -> DeleteMyCommands {
@@ -77,12 +77,12 @@ where
 {
     if let Err(RequestError::Temporary { .. }) = api.request(&payload).await {
         let api = api.clone();
-        tokio::spawn(async move { repeat_until_accepted(&api, &payload, TRIES).await });
+        tokio::spawn(async move { retry_until_accepted(&api, &payload, TRIES).await });
     }
 }
 
 /// Sends a request until Telegram accepts or refuses it, at most `tries` times.
-async fn repeat_until_accepted<P>(api: &Api, payload: &P, tries: u32)
+async fn retry_until_accepted<P>(api: &Api, payload: &P, tries: u32)
 where
     P: Payload + Serialize,
     P::Output: DeserializeOwned,

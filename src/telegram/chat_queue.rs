@@ -52,7 +52,7 @@ impl ChatQueues {
 
 impl Ticket {
     /// Waits until all earlier tickets of the chat are dropped.
-    pub(super) async fn served(&mut self) {
+    pub(super) async fn wait_for_turn(&mut self) {
         if let Some(previous) = &mut self.previous {
             // Nothing is ever sent, so this returns an error when the channel closes.
             let _ = previous.await;
@@ -90,8 +90,8 @@ mod tests {
         let mut second = queues.take_ticket(alice);
         let mut third = queues.take_ticket(alice);
         let mut other = queues.take_ticket(bob);
-        first.served().await;
-        other.served().await;
+        first.wait_for_turn().await;
+        other.wait_for_turn().await;
         assert_eq!((first.queue_length(), other.queue_length()), (3, 1));
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |number: u32| {
@@ -101,12 +101,12 @@ mod tests {
         let (note_second, note_third) = (note(2), note(3));
         let waiting = tokio::join!(
             async {
-                third.served().await;
+                third.wait_for_turn().await;
                 note_third();
                 drop(third);
             },
             async {
-                second.served().await;
+                second.wait_for_turn().await;
                 note_second();
                 drop(second);
             },

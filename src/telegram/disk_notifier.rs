@@ -38,7 +38,7 @@ pub(super) async fn run(
             lost_before = lost();
         }
         let mut wake = quiet_hours.next_check(Instant::now());
-        let served = if wake.is_some() { BTreeSet::new() } else { sender.served() };
+        let served = if wake.is_some() { BTreeSet::new() } else { sender.chats_with_access() };
         for chat in served {
             let state = chats.entry(chat).or_default();
             let notice = state.next(error.is_some(), Instant::now());

@@ -89,11 +89,11 @@ impl Handler {
     /// the update's change is on disk and its reply was sent or dropped.
     pub(super) fn handle(self: &Arc<Self>, update: Update) -> impl Future<Output = ()> + Send + use<> {
         // Strangers share a queue: if several send the same code, the first one gets access.
-        let served = chat_of(&update.kind).filter(|chat| self.sender.serves(*chat));
+        let served = chat_of(&update.kind).filter(|chat| self.sender.has_access(*chat));
         let mut ticket = self.queues.take_ticket(served);
         let handler = Arc::clone(self);
         async move {
-            ticket.served().await;
+            ticket.wait_for_turn().await;
             handler.handled.handle_once(update.id, || handler.dispatch(update, &ticket)).await;
         }
     }
@@ -113,7 +113,7 @@ impl Handler {
         let destination = destination_of(message);
         let chat = destination.chat;
         if let Some((from, to)) = migration(message)
-            && self.sender.serves(from)
+            && self.sender.has_access(from)
         {
             if let Err(error) = self.sender.record_migration(from, to).await {
                 warn!(%from, %to, %error, "could not record that a group became a supergroup");
@@ -121,7 +121,7 @@ impl Handler {
             return;
         }
         let incoming = self.bot.classify(message);
-        if !self.sender.serves(chat) {
+        if !self.sender.has_access(chat) {
             return self.handle_stranger(message, &incoming).await;
         }
         if self.was_handled_before_restart(update) {
@@ -136,7 +136,7 @@ impl Handler {
                 let work = async |progress| self.chat.answer(message, &progress).await;
                 with_progress(&self.sender, destination, work).await
             }
-            IncomingMessage::WithoutText if self.may_hint(chat) => views::wordless().into(),
+            IncomingMessage::WithoutText if self.may_hint(chat) => views::non_text_message().into(),
             IncomingMessage::Forwarded if self.may_hint(chat) => views::forwarded().into(),
             _ => return,
         };
@@ -183,7 +183,7 @@ impl Handler {
             MaybeInaccessibleMessage::Inaccessible(message) => ChatId(message.chat.id.0).into(),
         };
         let chat = destination.chat;
-        if !self.sender.serves(chat) {
+        if !self.sender.has_access(chat) {
             return self.log_stranger(chat);
         }
         if self.was_handled_before_restart(update) {
@@ -208,7 +208,8 @@ impl Handler {
             (true, Some(text)) => self.reply(destination, &Text::plain(text).into(), ticket).await,
             (true, None) => {}
         }
-        let editable = |reply: &Reply| message.regular_message().filter(|message| can_become(message, reply));
+        let editable =
+            |reply: &Reply| message.regular_message().filter(|message| is_editable_into(message, reply));
         match press_reply {
             PressReply::Notify(_) => {}
             PressReply::Send(reply) => self.reply(destination, &reply, ticket).await,
@@ -238,7 +239,7 @@ impl Handler {
     /// (Bot API, `my_chat_member`).
     fn handle_membership(&self, change: &ChatMemberUpdated) {
         let chat = ChatId(change.chat.id.0);
-        if !self.sender.serves(chat) {
+        if !self.sender.has_access(chat) {
             return self.log_stranger(chat);
         }
         self.access.record_name(chat, name_of(&change.chat));
@@ -296,7 +297,7 @@ fn chat_of(update: &UpdateKind) -> Option<ChatId> {
 
 /// Whether `message` can be edited to show `reply`: a text can become a text, and a picture a picture (Bot API,
 /// "Updating messages").
-fn can_become(message: &Message, reply: &Reply) -> bool {
+fn is_editable_into(message: &Message, reply: &Reply) -> bool {
     match reply.file {
         _ if reply.asks_for.is_some() => false,
         None => message.text().is_some(),

@@ -109,7 +109,8 @@ impl BotIdentity {
         }
         // An unknown command belongs to another bot, unless it names this one.
         let is_own_command = command(text).is_some_and(|(_, bot)| {
-            bot.is_some_and(|bot| bot.eq_ignore_ascii_case(&self.username)) || commands::find(text).is_some()
+            bot.is_some_and(|bot| bot.eq_ignore_ascii_case(&self.username))
+                || commands::command_in_message(text).is_some()
         });
         (is_reply || is_own_command).then(|| text.to_owned())
     }

@@ -96,7 +96,7 @@ impl Outbox {
     /// Sends a message once, and logs the outcome. Breaks if the service stops.
     async fn deliver(&self, message: &Message, schedule: &mut DeliverySchedule) -> ControlFlow<()> {
         let chat = message.chat;
-        let outcome = if !self.sender.serves(chat) {
+        let outcome = if !self.sender.has_access(chat) {
             Err(RequestError::Refused("the chat is no longer served".to_owned()))
         } else if let Err(capacity_at) = self.sender.try_acquire_for_alert(chat) {
             schedule.record_no_capacity(capacity_at.into());
@@ -153,7 +153,7 @@ impl Outbox {
             let next = if self.quiet_hours.contains(time) || state.mutes().is_muted(chat, time) {
                 Next::NotBefore(now + CLOCK_CHECK)
             } else if let Some(mute) = state.mutes().get(chat).filter(|mute| mute.suppressed > 0) {
-                let reply = alerts::mute_over(mute.suppressed).into();
+                let reply = alerts::mute_ended(mute.suppressed).into();
                 Next::Send(Message { chat, content: Content::MuteOver(mute.suppressed), reply })
             } else {
                 let waiting = state.alerts().waiting_for(chat);

@@ -275,7 +275,7 @@ mod tests {
         for name in ["👻".repeat(256), "👩‍👩‍👧‍👦".repeat(256), "<&>".repeat(400), "<b>".repeat(400)]
         {
             for before in 0..4 {
-                let text = Text::plain("x".repeat(before)).bold(&name).then(": 3 probes. ").code(&name);
+                let text = Text::plain("x".repeat(before)).bold(&name).append(": 3 probes. ").code(&name);
                 let caption = caption(&text).unwrap();
                 let count = |tag: &str| caption.matches(tag).count();
                 assert_eq!((count("<b>"), count("<code>")), (count("</b>"), count("</code>")), "{caption}");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Destination;
 use super::sender::Sender;
-use crate::chat::views::working;
+use crate::chat::views::in_progress;
 use crate::chat::{Progress, ProgressStep, ReplyKind};
 
 /// When the first chat action is shown; most replies are ready before.
@@ -63,7 +63,7 @@ async fn show(
             next_action = Instant::now() + ACTION_INTERVAL;
         }
         if next_message <= Instant::now() && !done.is_cancelled() {
-            let text = step.map_or_else(|| working(started.elapsed().as_secs()), |step| step.text);
+            let text = step.map_or_else(|| in_progress(started.elapsed().as_secs()), |step| step.text);
             message = sender.show_progress(destination, message, &text.into()).await;
             next_message = Instant::now() + MESSAGE_INTERVAL;
         }

@@ -47,15 +47,15 @@ impl Sender {
     }
 
     /// The served chats, by their current IDs.
-    pub(super) fn served(&self) -> BTreeSet<ChatId> {
+    pub(super) fn chats_with_access(&self) -> BTreeSet<ChatId> {
         let state = self.recorder.state();
         let configured = self.configured.iter().map(|chat| state.chats().current(*chat));
         configured.chain(state.chats().paired().map(|(chat, _)| chat)).collect()
     }
 
     /// Whether messages from this chat are answered. A configured group is also known by its old ID.
-    pub(super) fn serves(&self, chat: ChatId) -> bool {
-        self.configured.contains(&chat) || self.served().contains(&chat)
+    pub(super) fn has_access(&self, chat: ChatId) -> bool {
+        self.configured.contains(&chat) || self.chats_with_access().contains(&chat)
     }
 
     /// Records that the served chat `from` now has the ID `to`.

@@ -25,7 +25,7 @@ pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
 }
 
 /// How long before `now` a time was, in its largest unit.
-pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
+pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
     let seconds = if time < now { now.abs_diff(time).as_secs() } else { 0 };
     match seconds {
         0..5 => "just now".to_owned(),
@@ -37,8 +37,8 @@ pub(crate) fn ago(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// How long before `now` a time was, with the time itself.
-pub(crate) fn when(time: Timestamp, now: Timestamp, zone: Tz) -> String {
-    format!("{} ({})", ago(time, now), shown_time(time, zone))
+pub(crate) fn time_and_age(time: Timestamp, now: Timestamp, zone: Tz) -> String {
+    format!("{} ({})", age(time, now), shown_time(time, zone))
 }
 
 /// A duration in its two largest units.
@@ -69,7 +69,7 @@ pub(crate) fn reason(why: &str) -> String {
 }
 
 /// `count` with its singular or plural noun.
-pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn pluralize(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -80,15 +80,15 @@ impl Text {
         let mut left = items.len();
         let mut space = MESSAGE_LIMIT.saturating_sub(self.length());
         for item in items {
-            let line = Self::plain("\n• ").join(item);
+            let line = Self::plain("\n• ").append_text(item);
             let last_line = format!("\n… and {left} more");
             let needed = line.length();
             if needed + if left > 1 { utf16_length(&last_line) } else { 0 } > space {
-                return self.then(last_line);
+                return self.append(last_line);
             }
             space -= needed;
             left -= 1;
-            self = self.join(line);
+            self = self.append_text(line);
         }
         self
     }

@@ -361,11 +361,7 @@ fn a_request_that_is_too_long_is_refused() {
     let fixture = Fixture::start();
     let long = fixture.run(&["lookup", &"x".repeat(100_000)]);
     assert_eq!(long.status.code(), Some(1));
-    assert!(
-        stderr(&long).contains("exceeds the limit of 64 KiB; ask for less"),
-        "{}",
-        stderr(&long)
-    );
+    assert!(stderr(&long).contains("exceeds the limit of 64 KiB; ask for less"), "{}", stderr(&long));
     assert!(fixture.run(&["status"]).status.success());
 }
 

@@ -205,7 +205,7 @@ impl Command {
 }
 
 /// The commands for everybody with access and, where they are meant for one, those for an owner.
-pub fn available(to_owner: bool) -> impl Iterator<Item = &'static Command> {
+pub fn commands_for_role(to_owner: bool) -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter().filter(move |command| to_owner || command.role < RequiredRole::Owner)
 }
 
@@ -218,18 +218,20 @@ fn split(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The command that a message is, if any.
-pub fn find(text: &str) -> Option<&'static Command> {
+pub fn command_in_message(text: &str) -> Option<&'static Command> {
     Command::named(split(text)?.0)
 }
 
 /// The command for everybody that an unknown one may mean.
 pub(in crate::chat) fn nearest(name: &str) -> Option<&'static Command> {
-    let known = available(false).map(|command| command.name);
+    let known = commands_for_role(false).map(|command| command.name);
     let similar = suggest::similar_by(known, LEAST_SIMILARITY, |known| suggest::similarity(known, name));
     similar.first().and_then(|nearest| Command::named(nearest))
 }
 
 /// What a stranger's message asks for, if it is a command that anyone may use.
 pub fn request_of_stranger(text: &str) -> Option<Request> {
-    find(text).filter(|command| command.role == RequiredRole::Anyone).map(|_| Request::parse(text))
+    command_in_message(text)
+        .filter(|command| command.role == RequiredRole::Anyone)
+        .map(|_| Request::parse(text))
 }

@@ -197,7 +197,7 @@ fn the_table_holds_each_command_once_with_a_help_line() {
         assert!(CommandGroup::ALL.contains(&command.group), "{command:?}");
         let for_owners = command.role == RequiredRole::Owner;
         assert_eq!(command.group == CommandGroup::Owners, for_owners, "{command:?}");
-        assert_eq!(available(false).any(|known| known == command), !for_owners, "{command:?}");
+        assert_eq!(commands_for_role(false).any(|known| known == command), !for_owners, "{command:?}");
     }
-    assert_eq!(available(true).count(), COMMANDS.len());
+    assert_eq!(commands_for_role(true).count(), COMMANDS.len());
 }

@@ -50,7 +50,7 @@ struct ReadProgress {
 }
 
 impl ReadProgress {
-    fn at(&mut self, share: f64) -> ControlFlow<()> {
+    fn progress_step(&mut self, share: f64) -> ControlFlow<()> {
         if self.cancelled.is_cancelled() {
             return ControlFlow::Break(());
         }
@@ -122,7 +122,7 @@ impl Chat {
             // The log need not be read if the state knows of no probe in the period.
             if last_probe.is_none_or(|last_probe| last_probe >= from) {
                 let take = |_, probe: Probe| series.add(probe.corrected_time(), probe.signal_dbm);
-                let read = history.read(&filter, from, |share| reading.at(share), take);
+                let read = history.read(&filter, from, |share| reading.progress_step(share), take);
                 read.map_err(|error| error.io().to_string())?;
             }
             let subtitle = views::chart_subtitle(series.probes(), period);
@@ -166,7 +166,7 @@ impl Chat {
         let newest = self.read_log(ReplyKind::Text, progress, move |history, reading| {
             let begun = Instant::now();
             let go_on = || match begun.elapsed() < NEWEST_PROBES_TIMEOUT {
-                true => reading.at(0.0),
+                true => reading.progress_step(0.0),
                 false => ControlFlow::Break(()),
             };
             // One more than shown, to know whether there are more.
@@ -208,7 +208,7 @@ impl Chat {
                     written = table.push(offset, &probe, name.as_deref()).and_then(|()| table.end_row());
                 }
             };
-            let read = history.read(&filter, first_probe, |share| reading.at(share), take);
+            let read = history.read(&filter, first_probe, |share| reading.progress_step(share), take);
             read.map_err(|error| error.io().to_string())?;
             written.and_then(|()| table.finish()).map(Rows::into_document).map_err(in_words)
         });
@@ -248,8 +248,9 @@ impl Chat {
         let state = self.recorder.state();
         let mut networks: Vec<_> = state.networks().iter().collect();
         // The first bytes are part of the key, so that comparing hardly ever fetches an SSID from elsewhere in memory.
-        networks.sort_by_cached_key(|(ssid, network)| (Reverse(network.probe_count), beginning(ssid), *ssid));
-        let watched = WatchedNetworks::by(chat, &state);
+        networks
+            .sort_by_cached_key(|(ssid, network)| (Reverse(network.probe_count), ssid_sort_key(ssid), *ssid));
+        let watched = WatchedNetworks::for_chat(chat, &state);
         let mut table = NetworkTable::new(Rows::new(self.read_limiter.document_limit(), Keep::First))?;
         table.end_row()?;
         for (ssid, network) in &networks {
@@ -261,8 +262,8 @@ impl Chat {
 }
 
 /// The first bytes of an SSID, zero-padded; they sort like the SSIDs.
-fn beginning(ssid: &Ssid) -> [u8; 16] {
-    let mut beginning = [0; 16];
-    beginning.iter_mut().zip(ssid.as_bytes()).for_each(|(place, byte)| *place = *byte);
-    beginning
+fn ssid_sort_key(ssid: &Ssid) -> [u8; 16] {
+    let mut key = [0; 16];
+    key.iter_mut().zip(ssid.as_bytes()).for_each(|(slot, byte)| *slot = *byte);
+    key
 }

@@ -15,7 +15,7 @@ impl Chat {
             let state = self.recorder.state();
             let found = look_up(&state, query);
             Reply {
-                text: views::found(&found, Timestamp::now(), self.zone),
+                text: views::device_reply(&found, Timestamp::now(), self.zone),
                 buttons: views::found_buttons(&found, state.names()),
                 ..Reply::default()
             }
@@ -50,7 +50,7 @@ impl Chat {
     pub(in crate::chat) fn networks(&self, chat: ChatId, page: u32) -> Reply {
         let page = pagination::networks(&self.recorder, page);
         let state = self.recorder.state();
-        let watched = WatchedNetworks::by(chat, &state);
+        let watched = WatchedNetworks::for_chat(chat, &state);
         views::networks(&page, |ssid| watched.covers(ssid), Timestamp::now())
     }
 }

@@ -32,7 +32,7 @@ impl Chat {
         if let Some(address) = named {
             return self.execute(Request::name_given(address, text), chat, update, progress).await;
         }
-        if let Some(command) = commands::find(text)
+        if let Some(command) = commands::command_in_message(text)
             && let Err(refusal) = self.check_role(command, chat)
         {
             return refusal.into();
@@ -122,10 +122,10 @@ impl Chat {
             Callback::Card(address) => PressReply::Send(self.look_up(&address.to_string())),
             Callback::ChartDevice(address, period) => {
                 let subject = ChartSubject::Device(address.to_string());
-                redrawn(self.chart(subject, period, progress).await)
+                edited_reply(self.chart(subject, period, progress).await)
             }
             Callback::ChartNetwork(ssid, period) => {
-                redrawn(self.chart(ChartSubject::Network(ssid), period, progress).await)
+                edited_reply(self.chart(ChartSubject::Network(ssid), period, progress).await)
             }
             Callback::NewestProbes(address) => PressReply::Send(self.probes(address, 0, progress).await),
             Callback::Probes(address, page) => PressReply::Edit(self.probes(address, page, progress).await),
@@ -148,9 +148,9 @@ impl Chat {
                 Some(target) => PressReply::Send(self.unwatch(chat, target, update).await.into()),
                 None => notify(views::subscriptions::WATCH_IS_GONE),
             },
-            Callback::Watch(ssid) => PressReply::Notify(self.watch_briefly(chat, ssid, update).await),
+            Callback::Watch(ssid) => PressReply::Notify(self.watch_from_button(chat, ssid, update).await),
             Callback::WatchListed(ssid, page) => {
-                let notification = self.watch_briefly(chat, ssid, update).await;
+                let notification = self.watch_from_button(chat, ssid, update).await;
                 PressReply::NotifyAndEdit(notification, self.networks(chat, page))
             }
             Callback::Watches(page) => PressReply::Edit(self.watches(chat, page)),
@@ -176,7 +176,7 @@ impl Chat {
     }
 
     /// Watches a network; the text fits into a notification.
-    async fn watch_briefly(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> String {
+    async fn watch_from_button(&self, chat: ChatId, ssid: Ssid, update: Option<u32>) -> String {
         let text = self.watch(chat, WatchTarget::Network(ssid), None, update).await;
         text.shortened(NOTIFICATION_LENGTH).to_string()
     }
@@ -187,7 +187,7 @@ fn notify(text: &str) -> PressReply {
 }
 
 /// A chart in place of the one that the button was under; where there is none, the reason as a new message.
-fn redrawn(chart: Reply) -> PressReply {
+fn edited_reply(chart: Reply) -> PressReply {
     if chart.file.is_some() { PressReply::Edit(chart) } else { PressReply::Send(chart) }
 }
 

@@ -34,7 +34,7 @@ pub(in crate::chat) struct WatchedNetworks<'a> {
 }
 
 impl<'a> WatchedNetworks<'a> {
-    pub(in crate::chat) fn by(chat: ChatId, state: &'a State) -> Self {
+    pub(in crate::chat) fn for_chat(chat: ChatId, state: &'a State) -> Self {
         let is_meant = |by: ChatId| by == chat || by == ChatId::TERMINAL;
         let ssids = state.watches().iter().filter(|(_, by, _)| is_meant(*by)).map(|(ssid, _, _)| ssid);
         let patterns = state.watches().patterns().filter(|(_, by, _)| is_meant(*by));
@@ -46,7 +46,7 @@ impl<'a> WatchedNetworks<'a> {
     }
 
     /// The watch with this [`watch_hash`].
-    fn of_hash(&self, hash: u64) -> Option<WatchTarget> {
+    fn watch_by_hash(&self, hash: u64) -> Option<WatchTarget> {
         let networks = self.ssids.iter().map(|ssid| WatchTarget::Network((*ssid).clone()));
         let patterns = self.patterns.iter().map(|pattern| WatchTarget::Pattern((*pattern).clone()));
         networks.chain(patterns).find(|target| watch_hash(target) == hash)
@@ -100,7 +100,7 @@ impl Chat {
     ) -> Text {
         let (is_own, remaining) = {
             let state = self.recorder.state();
-            (is_watched_by(&state, &target, chat), remaining(&state, &target, chat))
+            (is_watched_by(&state, &target, chat), remaining_watch(&state, &target, chat))
         };
         if !is_own {
             return texts::was_not_watched(&target, remaining.as_ref());
@@ -118,7 +118,7 @@ impl Chat {
     pub(in crate::chat) fn watches(&self, chat: ChatId, page: u32) -> Reply {
         let state = self.recorder.state();
         let is_meant = |by: ChatId| chat == ChatId::TERMINAL || by == chat || by == ChatId::TERMINAL;
-        let networks = state.watches().iter().map(|(ssid, by, watch)| (texts::spelled(ssid), by, watch));
+        let networks = state.watches().iter().map(|(ssid, by, watch)| (texts::as_argument(ssid), by, watch));
         let patterns =
             state.watches().patterns().map(|(pattern, by, watch)| (pattern.to_string(), by, watch));
         let watches: Vec<_> = networks.chain(patterns).filter(|(_, by, _)| is_meant(*by)).collect();
@@ -170,15 +170,15 @@ impl Chat {
         button: impl Fn(MacAddr, String) -> Option<Button>,
     ) -> Reply {
         Reply {
-            text: views::found(found, Timestamp::now(), self.zone),
-            buttons: views::choices(found, state.names(), button),
+            text: views::device_reply(found, Timestamp::now(), self.zone),
+            buttons: views::ambiguous_matches(found, state.names(), button),
             ..Reply::default()
         }
     }
 
     /// The watch that a button refers to by its [`watch_hash`].
     pub(in crate::chat) fn watch_with_hash(&self, chat: ChatId, hash: u64) -> Option<WatchTarget> {
-        WatchedNetworks::by(chat, &self.recorder.state()).of_hash(hash)
+        WatchedNetworks::for_chat(chat, &self.recorder.state()).watch_by_hash(hash)
     }
 
     pub(in crate::chat) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
@@ -235,12 +235,12 @@ impl Chat {
     pub(in crate::chat) async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
-            let device = meant_device(&state, query);
+            let device = resolve_device(&state, query);
             let is_by = |by| state.follows().get(&device, by).is_some();
             (preference_owner(chat, is_by), shown_device(&state, &device), device)
         };
         match found {
-            (PreferenceOwner::Nobody, ..) => texts::was_not_followed(&self.called(query)),
+            (PreferenceOwner::Nobody, ..) => texts::was_not_followed(&self.device_display_name(query)),
             (PreferenceOwner::TerminalOnly, shown, _) => texts::followed_at_the_terminal(&shown),
             (PreferenceOwner::Chat { remaining }, shown, device) => {
                 let event = Event::new(Timestamp::now(), EventKind::Unfollow { chat, device });
@@ -250,7 +250,7 @@ impl Chat {
     }
 
     /// The device's name, or else the query.
-    fn called(&self, query: &str) -> String {
+    fn device_display_name(&self, query: &str) -> String {
         match which_device(&self.recorder.state(), query) {
             Ok((Some(name), _)) => name,
             _ => query.to_owned(),
@@ -299,12 +299,12 @@ impl Chat {
     async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
-            let device = meant_device(&state, query);
+            let device = resolve_device(&state, query);
             let is_by = |by| state.mutes().ignored(&device, by).is_some();
             (preference_owner(chat, is_by), shown_device(&state, &device), device)
         };
         match found {
-            (PreferenceOwner::Nobody, ..) => texts::was_not_ignored(&self.called(query)),
+            (PreferenceOwner::Nobody, ..) => texts::was_not_ignored(&self.device_display_name(query)),
             (PreferenceOwner::TerminalOnly, shown, _) => texts::ignored_at_the_terminal(&shown),
             (PreferenceOwner::Chat { remaining }, shown, device) => {
                 let event = Event::new(Timestamp::now(), EventKind::Unignore { chat, device });
@@ -322,7 +322,7 @@ fn is_watched_by(state: &State, target: &WatchTarget, by: ChatId) -> bool {
 }
 
 /// Another watch that still covers `target`, besides the chat's own watch on exactly that.
-fn remaining(state: &State, target: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
+fn remaining_watch(state: &State, target: &WatchTarget, chat: ChatId) -> Option<texts::RemainingWatch> {
     if chat != ChatId::TERMINAL && is_watched_by(state, target, ChatId::TERMINAL) {
         return Some(texts::RemainingWatch { by: target.clone(), from_terminal: true });
     }
@@ -354,7 +354,7 @@ fn preference_owner(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceO
 }
 
 /// The device that a preference is about, even if no address has its name any more.
-fn meant_device(state: &State, query: &str) -> DeviceKey {
+fn resolve_device(state: &State, query: &str) -> DeviceKey {
     let found = match which_device(state, query) {
         Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
         Err(_) => None,

@@ -35,7 +35,7 @@ impl ListedChat {
 pub fn stranger(chat: ChatId) -> Text {
     Text::plain("This bot is private. Ask its owner for an invitation; this chat's ID is ")
         .code(chat)
-        .then(".")
+        .append(".")
 }
 
 /// The greeting after pairing.
@@ -66,7 +66,7 @@ pub fn invitation(bot: &str, code: &str, role: Role, hours: u64) -> Text {
     match role {
         Role::Owner => text,
         Role::Member => text
-            .then(format_args!(
+            .append(format_args!(
                 "\n\nTo add a group:\nhttps://t.me/{bot}?startgroup={code}\nor send this there: "
             ))
             .code(format_args!("/start@{bot} {code}")),
@@ -116,12 +116,12 @@ pub fn chats(chats: &[ListedChat], zone: Tz) -> Text {
             None => ", from the configuration".to_owned(),
         };
         let name = listed.name.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
-        Text::plain(name).code(listed.chat).then(format_args!("{role}{since}"))
+        Text::plain(name).code(listed.chat).append(format_args!("{role}{since}"))
     }));
     if chats.iter().all(|listed| listed.since.is_some()) {
         return text;
     }
-    text.then(
+    text.append(
         "\n\nTo remove a chat that comes from the configuration, edit telegram.owners or telegram.chats there.",
     )
 }
@@ -141,7 +141,7 @@ pub fn confirm_removal(listed: &ListedChat) -> Reply {
     let leaves = if listed.chat.0 < 0 { " I will leave it." } else { "" };
     let text = Text::plain(format_args!("Remove {} (", listed.title()))
         .code(listed.chat)
-        .then(format_args!(")? It loses access, its watches and its pending alerts.{leaves}"));
+        .append(format_args!(")? It loses access, its watches and its pending alerts.{leaves}"));
     let buttons = [Callback::RemoveChat(listed.chat).button("Remove"), Callback::Chats.button("Keep")];
     Reply { text, buttons: vec![buttons.into_iter().flatten().collect()], ..Reply::default() }
 }
@@ -151,7 +151,7 @@ pub fn removed(listed: &ListedChat, has_left: bool) -> Text {
     let text = Text::plain(format_args!("✅ Removed {}.", listed.title()));
     match has_left {
         true => text,
-        false => text.then(
+        false => text.append(
             " I could not leave it, since Telegram did not answer. I will not reply there; please remove me from it.",
         ),
     }

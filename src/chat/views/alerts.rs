@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::subscriptions::shown as shown_target;
+use super::subscriptions::display_target;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::watch_target::WatchTarget;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{Offset, Timestamp};
 use crate::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, WatchMatch};
-use crate::text::format::{counted, short_time, shown_duration, shown_time};
+use crate::text::format::{pluralize, short_time, shown_duration, shown_time};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 use crate::vendor::{self, Vendor};
 
@@ -62,16 +62,18 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
     };
     if let Some(watch_match) = &alert.watch_match {
         if alert.presence.is_some() {
-            text = text.then(format_args!("\nIt looked for SSID \"{}\"", watch_match.ssid));
+            text = text.append(format_args!("\nIt looked for SSID \"{}\"", watch_match.ssid));
         }
-        text = text.join(why(watch_match));
+        text = text.append_text(watch_reason(watch_match));
     }
-    if let Some(facts) = facts(alert) {
-        text = text.then(format_args!("\n{facts}"));
+    if let Some(facts) = vendor_and_signal(alert) {
+        text = text.append(format_args!("\n{facts}"));
     }
     if let Some(WatchMatch { suppressed: count @ 1.., .. }) = alert.watch_match {
-        text = text
-            .then(format_args!("\n{} since the last alert.", counted(count, "more probe", "more probes")));
+        text = text.append(format_args!(
+            "\n{} since the last alert.",
+            pluralize(count, "more probe", "more probes")
+        ));
     }
     Reply { buttons: buttons(alert, name), ..Reply::from(text) }
 }
@@ -83,7 +85,7 @@ fn after_silence(silent_seconds: Option<u64>) -> String {
     }
 }
 
-fn why(watch_match: &WatchMatch) -> Text {
+fn watch_reason(watch_match: &WatchMatch) -> Text {
     let by = watch_match
         .pattern
         .as_ref()
@@ -93,8 +95,8 @@ fn why(watch_match: &WatchMatch) -> Text {
 }
 
 /// The vendor and the signal.
-fn facts(alert: &Alert) -> Option<String> {
-    let vendor = match vendor::of(alert.source) {
+fn vendor_and_signal(alert: &Alert) -> Option<String> {
+    let vendor = match vendor::lookup(alert.source) {
         Vendor::Known(vendor) => Some(format!("Vendor: {}", printable(vendor))),
         Vendor::Random | Vendor::Unknown => None,
     };
@@ -177,11 +179,11 @@ pub fn digest(
     (now, zone): (Timestamp, Tz),
 ) -> Digest {
     let mut entries: Vec<Entry<'_>> = Vec::new();
-    let mut places: BTreeMap<EntryKey<'_>, usize> = BTreeMap::new();
+    let mut indices: BTreeMap<EntryKey<'_>, usize> = BTreeMap::new();
     for &(offset, alert, name) in alerts {
-        let place = *places.entry(EntryKey::of(alert, name)).or_insert(entries.len());
+        let index = *indices.entry(EntryKey::of(alert, name)).or_insert(entries.len());
         let probes = 1 + alert.watch_match.as_ref().map_or(0, |watch_match| watch_match.suppressed);
-        match entries.get_mut(place) {
+        match entries.get_mut(index) {
             Some(entry) => {
                 if entry.alert.time <= alert.time {
                     entry.alert = alert;
@@ -193,24 +195,25 @@ pub fn digest(
         }
     }
     let headline = |count| Text::default().bold(format_args!("📣 {}", headline(count)));
-    let last_line = |left: usize| format!("\n… and {}", counted(left as u64, "more alert", "more alerts"));
+    let last_line =
+        |omitted: usize| format!("\n… and {}", pluralize(omitted as u64, "more alert", "more alerts"));
     // No count in either is longer than that of all alerts.
-    let around = headline(alerts.len()).join(Text::plain(last_line(alerts.len())));
-    let mut space = MESSAGE_LIMIT.saturating_sub(around.length());
+    let overhead = headline(alerts.len()).append_text(Text::plain(last_line(alerts.len())));
+    let mut remaining_chars = MESSAGE_LIMIT.saturating_sub(overhead.length());
     let (mut text, mut included) = (Text::default(), Vec::new());
     for entry in &entries {
-        let line = Text::plain("\n• ").join(shown_entry(entry, now, zone));
-        let Some(left) = space.checked_sub(line.length()) else { break };
-        space = left;
-        text = text.join(line);
+        let line = Text::plain("\n• ").append_text(shown_entry(entry, now, zone));
+        let Some(after_line) = remaining_chars.checked_sub(line.length()) else { break };
+        remaining_chars = after_line;
+        text = text.append_text(line);
         included.extend(&entry.included);
     }
-    let left = alerts.len() - included.len();
-    if left > 0 && all {
-        text = text.then(last_line(left));
+    let omitted = alerts.len() - included.len();
+    if omitted > 0 && all {
+        text = text.append(last_line(omitted));
         included = alerts.iter().map(|(offset, _, _)| *offset).collect();
     }
-    let text = headline(included.len()).join(text);
+    let text = headline(included.len()).append_text(text);
     let is_included: BTreeSet<Offset> = included.iter().copied().collect();
     let of_included = alerts.iter().filter(|(offset, _, _)| is_included.contains(offset));
     let buttons = digest_buttons(&of_included.copied().collect::<Vec<_>>());
@@ -242,7 +245,7 @@ fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
         }
     }
     rows.extend(watched.iter().map(|target| {
-        let label: String = shown_target(target).chars().take(LABEL_LENGTH).collect();
+        let label: String = display_target(target).chars().take(LABEL_LENGTH).collect();
         vec![Callback::unwatch(target).button(format!("✋ Stop watching {label}"))]
     }));
     rows.into_iter().map(|row| row.into_iter().flatten().collect()).collect()
@@ -252,45 +255,45 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
     let Entry { alert, name, probes, .. } = entry;
     let mut text = Text::plain(format_args!("{} ", short_time(alert.time, now, zone)));
     text = match name {
-        Some(name) => text.then(printable(name)),
+        Some(name) => text.append(printable(name)),
         None => text.code(alert.source),
     };
     match &alert.presence {
         Some(Presence::Arrived { silent_seconds }) => {
-            text = text.then(format_args!(" has arrived{}", after_silence(*silent_seconds)));
+            text = text.append(format_args!(" has arrived{}", after_silence(*silent_seconds)));
         }
-        Some(Presence::Left { .. }) => text = text.then(" has left"),
+        Some(Presence::Left { .. }) => text = text.append(" has left"),
         None => {}
     }
     if let Some(watch_match) = &alert.watch_match {
-        text = text.then(format_args!(" → \"{}\"", watch_match.ssid));
+        text = text.append(format_args!(" → \"{}\"", watch_match.ssid));
         if *probes > 1 {
-            text = text.then(format_args!(" ({probes}×)"));
+            text = text.append(format_args!(" ({probes}×)"));
         }
         if let Some(reason) = &watch_match.reason {
-            text = text.then(format_args!(": {}", printable(reason)));
+            text = text.append(format_args!(": {}", printable(reason)));
         }
     }
-    match facts(alert) {
-        Some(facts) => text.then(format_args!(" ({facts})")),
+    match vendor_and_signal(alert) {
+        Some(facts) => text.append(format_args!(" ({facts})")),
         None => text,
     }
 }
 
 /// The headline over alerts that came together.
 pub fn burst_headline(count: usize) -> String {
-    counted(count as u64, "alert", "alerts")
+    pluralize(count as u64, "alert", "alerts")
 }
 
 /// The headline over alerts of the quiet hours.
 pub fn quiet_headline(count: usize) -> String {
-    format!("Good morning. {} during quiet hours:", counted(count as u64, "alert", "alerts"))
+    format!("Good morning. {} during quiet hours:", pluralize(count as u64, "alert", "alerts"))
 }
 
 /// The message in place of alerts that were too many, or pending for too long, to be sent one by one. It follows those
 /// that were sent, or comes alone.
 pub fn overflow(overflow: &Overflow) -> Text {
-    let networks = counted(overflow.networks(), "network", "networks");
+    let networks = pluralize(overflow.networks(), "network", "networks");
     let at_least = if overflow.networks() < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
     Text::plain(format_args!(
         "📣 … and {} more, for {at_least}{networks}: too many at once, or too old, to send one by one. Every probe \
@@ -300,7 +303,7 @@ pub fn overflow(overflow: &Overflow) -> Text {
 }
 
 /// The message at the end of a mute that suppressed alerts.
-pub fn mute_over(suppressed: u64) -> Text {
-    let alerts = counted(suppressed, "alert was", "alerts were");
+pub fn mute_ended(suppressed: u64) -> Text {
+    let alerts = pluralize(suppressed, "alert was", "alerts were");
     Text::plain(format_args!("🔔 No longer muted. {alerts} suppressed meanwhile; every probe is recorded."))
 }

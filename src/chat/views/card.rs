@@ -10,7 +10,7 @@ use crate::chat::model::lookup::{DeviceReport, LookupResult};
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::Timestamp;
 use crate::state::{HourHistogram, Names};
-use crate::text::format::{counted, when};
+use crate::text::format::{pluralize, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor::{self, Vendor};
 
@@ -18,19 +18,19 @@ use crate::vendor::{self, Vendor};
 const ADDRESSES_SHOWN: usize = 20;
 
 /// Devices to choose from.
-const CHOICES: usize = 20;
+const MAX_CANDIDATE_BUTTONS: usize = 20;
 
 /// Addresses of a name that get rename buttons; with more, `/name` renames one.
-const RENAMED: usize = 3;
+const MAX_RENAME_BUTTONS: usize = 3;
 
 /// The number of probes from which the busiest hour is meaningful.
-const HABIT: u64 = 10;
+const MIN_PROBES_FOR_BUSIEST_HOUR: u64 = 10;
 
 /// Characters of a name on a button.
 const LABEL_LENGTH: usize = 40;
 
 /// The reply to a look-up.
-pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
+pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
     match found {
         LookupResult::Device(report) => card(report, now, zone),
         LookupResult::Ambiguous(names) => {
@@ -46,7 +46,7 @@ pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
             match near.as_slice() {
                 [] => text,
                 near => text
-                    .then("\nDid you mean one of these?")
+                    .append("\nDid you mean one of these?")
                     .list(near.iter().map(|name| Text::default().code(printable(name)))),
             }
         }
@@ -57,12 +57,12 @@ pub fn found(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
 pub(in crate::chat) fn found_buttons(found: &LookupResult, names: &Names) -> Vec<Vec<Button>> {
     match found {
         LookupResult::Device(report) => card_buttons(report),
-        other => choices(other, names, |address, label| Callback::Card(address).button(label)),
+        other => ambiguous_matches(other, names, |address, label| Callback::Card(address).button(label)),
     }
 }
 
 /// A button for each candidate, which `action` makes of its address and label.
-pub(in crate::chat) fn choices(
+pub(in crate::chat) fn ambiguous_matches(
     found: &LookupResult,
     names: &Names,
     action: impl Fn(MacAddr, String) -> Option<Button>,
@@ -73,7 +73,7 @@ pub(in crate::chat) fn choices(
         }
         LookupResult::Device(_) | LookupResult::NeverSeen { .. } => &[],
     };
-    let buttons = candidates.iter().take(CHOICES).filter_map(|name| {
+    let buttons = candidates.iter().take(MAX_CANDIDATE_BUTTONS).filter_map(|name| {
         let address = names.addresses_of(name).first().copied()?;
         let label: String = printable(name).chars().take(LABEL_LENGTH).collect();
         action(address, label)
@@ -90,7 +90,7 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
     };
     // Any of several addresses may turn out to belong to another device.
     let addresses = match report.addresses.as_slice() {
-        several @ [_, _, ..] if several.len() <= RENAMED => several,
+        several @ [_, _, ..] if several.len() <= MAX_RENAME_BUTTONS => several,
         _ => &[],
     };
     let renames = addresses.iter().map(|address| {
@@ -110,31 +110,32 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
 
 fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     let device = &report.device;
-    let when = |time| when(time, now, zone);
+    let time_and_age = |time| time_and_age(time, now, zone);
     let mut text = Text::default()
         .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
-        .then(format_args!("\nEarliest probe: {}", when(device.first_probe)))
-        .then(format_args!("\nLatest probe: {}", when(device.last_probe)))
-        .then(format_args!("\nProbe count: {}", device.probe_count));
+        .append(format_args!("\nEarliest probe: {}", time_and_age(device.first_probe)))
+        .append(format_args!("\nLatest probe: {}", time_and_age(device.last_probe)))
+        .append(format_args!("\nProbe count: {}", device.probe_count));
     if device.wildcard_count > 0 {
-        text = text.then(format_args!(" ({} for any network)", device.wildcard_count));
+        text = text.append(format_args!(" ({} for any network)", device.wildcard_count));
     }
-    if device.probe_count >= HABIT
+    if device.probe_count >= MIN_PROBES_FOR_BUSIEST_HOUR
         && let Some(hour) = busiest_hour(&device.hours, device.last_probe, zone)
     {
-        text = text.then(format_args!("\nBusiest hour: mostly around {hour}"));
+        text = text.append(format_args!("\nBusiest hour: mostly around {hour}"));
     }
     if let Some(signal) = device.signal {
-        text = text.then(format_args!("\nSignal: {} dBm", signal.last_dbm));
+        text = text.append(format_args!("\nSignal: {} dBm", signal.last_dbm));
         if signal.min_dbm < signal.max_dbm {
-            text = text.then(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
+            text = text.append(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
         }
     }
-    text = text.join(addresses(report)).then(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
+    text =
+        text.append_text(addresses(report)).append(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
     if device.probes_for_further_ssids > 0 {
-        text = text.then(format_args!(
+        text = text.append(format_args!(
             " (and {} for other SSIDs)",
-            counted(device.probes_for_further_ssids, "probe", "probes")
+            pluralize(device.probes_for_further_ssids, "probe", "probes")
         ));
     }
     let mut ssids: Vec<&(Ssid, u64)> = device.ssids().iter().collect();
@@ -157,20 +158,20 @@ fn addresses(report: &DeviceReport) -> Text {
     let (None, [address]) = (&report.name, addresses) else {
         let mut text = Text::plain(if addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
         for (place, &address) in addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
-            text = text.then(if place == 0 { "" } else { ", " }).join(shown_address(address));
+            text = text.append(if place == 0 { "" } else { ", " }).append_text(shown_address(address));
         }
         text = match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
             0 => text,
-            more => text.then(format_args!(" and {more} more")),
+            more => text.append(format_args!(" and {more} more")),
         };
         return match addresses.first() {
-            Some(first) if addresses.len() > RENAMED => {
-                text.then("\nTo rename one of them: ").code(format_args!("/name {first} NAME"))
+            Some(first) if addresses.len() > MAX_RENAME_BUTTONS => {
+                text.append("\nTo rename one of them: ").code(format_args!("/name {first} NAME"))
             }
             _ => text,
         };
     };
-    Text::plain(match vendor::of(*address) {
+    Text::plain(match vendor::lookup(*address) {
         Vendor::Random => "\nVendor: random address (the device changes it from time to time)".to_owned(),
         Vendor::Known(name) => format!("\nVendor: {name}"),
         Vendor::Unknown => "\nVendor: unknown".to_owned(),
@@ -180,9 +181,9 @@ fn addresses(report: &DeviceReport) -> Text {
 /// An address with its vendor, if known.
 pub(super) fn shown_address(address: MacAddr) -> Text {
     let text = Text::default().code(address);
-    match vendor::of(address) {
-        Vendor::Random => text.then(" (random address)"),
-        Vendor::Known(name) => text.then(format_args!(" ({name})")),
+    match vendor::lookup(address) {
+        Vendor::Random => text.append(" (random address)"),
+        Vendor::Known(name) => text.append(format_args!(" ({name})")),
         Vendor::Unknown => text,
     }
 }

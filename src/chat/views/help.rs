@@ -6,52 +6,53 @@ use crate::text::{Text, printable};
 pub(in crate::chat) fn start() -> Text {
     Text::default()
         .bold("📡 probewatch")
-        .then("\nI record which Wi-Fi networks nearby devices look for.\n\n")
-        .join(help(false))
+        .append("\nI record which Wi-Fi networks nearby devices look for.\n\n")
+        .append_text(help(false))
 }
 
 /// All commands, with those for owners if `to_owner`.
 pub(in crate::chat) fn help(to_owner: bool) -> Text {
     let text = Text::default()
         .bold("Look up")
-        .then("\nSend me a device: its name, part of its name, or its MAC address, such as ")
+        .append("\nSend me a device: its name, part of its name, or its MAC address, such as ")
         .code("a4:83:e7:4e:39:15")
-        .then(".");
+        .append(".");
     let group = |text, group| command_group(text, group, to_owner);
     let (owners, all): (Vec<_>, Vec<_>) =
         CommandGroup::ALL.into_iter().partition(|group| *group == CommandGroup::Owners);
     let text = all.into_iter().fold(text, group);
-    let text = text.then("\n\nPut an SSID with spaces in quotes: ").code("/watch \"My network\" it is mine");
+    let text =
+        text.append("\n\nPut an SSID with spaces in quotes: ").code("/watch \"My network\" it is mine");
     owners.into_iter().fold(text, group)
 }
 
 fn command_group(text: Text, group: CommandGroup, to_owner: bool) -> Text {
     let commands: Vec<&Command> =
-        commands::available(to_owner).filter(|command| command.group == group).collect();
+        commands::commands_for_role(to_owner).filter(|command| command.group == group).collect();
     if commands.is_empty() {
         return text;
     }
-    let lines = commands.iter().map(|command| usage(command).then(format_args!(": {}", command.help)));
-    text.then("\n\n").bold(group.title()).list(lines)
+    let lines = commands.iter().map(|command| usage(command).append(format_args!(": {}", command.help)));
+    text.append("\n\n").bold(group.title()).list(lines)
 }
 
 pub(super) fn usage(command: &Command) -> Text {
     let text = Text::plain(format_args!("/{}", command.name));
     match command.arguments {
         "" => text,
-        arguments => text.then(" ").code(arguments),
+        arguments => text.append(" ").code(arguments),
     }
 }
 
 pub(in crate::chat) fn unknown_command(name: &str, nearest: Option<&Command>) -> Text {
     let text = Text::plain(format_args!("❌ There is no command /{}.", printable(name)));
     match nearest {
-        Some(nearest) => text.then(format_args!(" Did you mean /{}?", nearest.name)),
-        None => text.then(" /help lists all commands."),
+        Some(nearest) => text.append(format_args!(" Did you mean /{}?", nearest.name)),
+        None => text.append(" /help lists all commands."),
     }
 }
 
 /// The command that shows a page, counted from 1.
-pub(in crate::chat) fn turn_to(command: &Command, page: u64) -> String {
+pub(in crate::chat) fn page_command(command: &Command, page: u64) -> String {
     format!("/{} {page}", command.name)
 }

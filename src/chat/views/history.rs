@@ -10,7 +10,7 @@ use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::Page;
 use crate::dot11::{MacAddr, RequestedSsid};
 use crate::event::{Probe, Timestamp};
-use crate::text::format::{ago, counted, reason, shown_time};
+use crate::text::format::{age, pluralize, reason, shown_time};
 use crate::text::{Text, printable};
 
 /// Others' reads come first.
@@ -35,7 +35,7 @@ pub(in crate::chat) const READING_BROKEN_OFF: &str = "reading was interrupted";
 
 /// The line below a chart's title.
 pub(in crate::chat) fn chart_subtitle(probes: u64, period: ChartPeriod) -> String {
-    format!("{} in {}", counted(probes, "probe", "probes"), the_last(period))
+    format!("{} in {}", pluralize(probes, "probe", "probes"), the_last(period))
 }
 
 fn the_last(period: ChartPeriod) -> &'static str {
@@ -55,7 +55,7 @@ pub(in crate::chat) fn chart_labels<'a>(title: &'a str, subtitle: &'a str) -> La
 /// The caption of a chart.
 pub(in crate::chat) fn chart(what: &str, probes: u64, period: ChartPeriod) -> Text {
     let text = Text::plain("📈 ").bold(printable(what));
-    text.then(format_args!(": {}", chart_subtitle(probes, period)))
+    text.append(format_args!(": {}", chart_subtitle(probes, period)))
 }
 
 /// Buttons for the other periods.
@@ -77,7 +77,7 @@ pub(in crate::chat) fn probes(
 ) -> Reply {
     let head = Text::default().bold(format_args!("📋 Newest probes of {}", printable(title)));
     if page.entries.is_empty() {
-        return head.then("\nThe log no longer has any.").into();
+        return head.append("\nThe log no longer has any.").into();
     }
     let mut text = page.entries.iter().fold(head, |text, probe| {
         let signal = probe.signal_dbm.map(|dbm| format!(", {dbm} dBm")).unwrap_or_default();
@@ -88,13 +88,13 @@ pub(in crate::chat) fn probes(
         };
         let line =
             Text::plain(format_args!("{}{signal}: {network}", shown_time(probe.corrected_time(), zone)));
-        text.then("\n• ").join(line.shortened(320))
+        text.append("\n• ").append_text(line.shortened(320))
     });
     if let Some(newest) = page.entries.first().filter(|_| page.number == 0) {
-        text = text.then(format_args!("\nThe newest was {}.", ago(newest.time, now)));
+        text = text.append(format_args!("\nThe newest was {}.", age(newest.time, now)));
     }
     if !is_all && !page.has_next() {
-        text = text.then("\nOlder ones: ").code(format_args!("/export {address}"));
+        text = text.append("\nOlder ones: ").code(format_args!("/export {address}"));
     }
     let buttons = with_page_buttons(Vec::new(), page, |page| Callback::Probes(address, page));
     Reply { text, buttons, ..Reply::default() }
@@ -102,14 +102,14 @@ pub(in crate::chat) fn probes(
 
 /// The caption of a table of `written` probes; if `is_cut`, there are older ones.
 pub(in crate::chat) fn exported_probes(title: &str, written: u64, is_cut: bool) -> Text {
-    let probes = counted(written, "probe", "probes");
-    let text = Text::plain("🗂 ").bold(printable(title)).then(format_args!(": {probes}"));
+    let probes = pluralize(written, "probe", "probes");
+    let text = Text::plain("🗂 ").bold(printable(title)).append(format_args!(": {probes}"));
     match is_cut {
         false => text,
         true => text
-            .then(", the newest only, since one document cannot hold all of them. For all of them, run ")
+            .append(", the newest only, since one document cannot hold all of them. For all of them, run ")
             .code("probewatch export events")
-            .then(" on the server."),
+            .append(" on the server."),
     }
 }
 
@@ -119,9 +119,9 @@ pub(in crate::chat) fn exported_networks(written: u64, is_cut: bool) -> Text {
         return Text::plain("🗂 No device has looked for a network by name yet.");
     }
     let text =
-        Text::plain(format_args!("🗂 {}, most requested first", counted(written, "network", "networks")));
+        Text::plain(format_args!("🗂 {}, most requested first", pluralize(written, "network", "networks")));
     match is_cut {
         false => text,
-        true => text.then("; one document cannot hold all of them."),
+        true => text.append("; one document cannot hold all of them."),
     }
 }

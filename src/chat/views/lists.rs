@@ -10,7 +10,7 @@ use crate::chat::model::pagination::{ListedDevice, PAGE_ENTRIES, Page};
 use crate::dot11::Ssid;
 use crate::event::Timestamp;
 use crate::state::Network;
-use crate::text::format::{ago, counted, when};
+use crate::text::format::{age, pluralize, time_and_age};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 
 /// The longest entry, in UTF-16 code units: only a hostile SSID or name is longer.
@@ -21,15 +21,15 @@ const ROW: usize = 5;
 
 /// All devices, last heard first.
 pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
-    let head = Text::default().bold(format_args!("📱 Devices, last heard first{}", place(page)));
+    let head = Text::default().bold(format_args!("📱 Devices, last heard first{}", page_suffix(page)));
     list_of_devices(head, page, now, Callback::Devices)
 }
 
 /// The devices heard within the last minutes.
 pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Timestamp) -> Reply {
     let within = the_last(minutes);
-    let head =
-        Text::default().bold(format_args!("📍 Heard in {within}, strongest signal first{}", place(page)));
+    let head = Text::default()
+        .bold(format_args!("📍 Heard in {within}, strongest signal first{}", page_suffix(page)));
     list_of_devices(head, page, now, |page| Callback::Nearby(minutes, page))
 }
 
@@ -45,7 +45,7 @@ fn the_last(minutes: u32) -> String {
 
 /// The devices with the most probes.
 pub(in crate::chat) fn top(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
-    let head = Text::default().bold(format_args!("🏆 Devices with the most probes{}", place(page)));
+    let head = Text::default().bold(format_args!("🏆 Devices with the most probes{}", page_suffix(page)));
     list_of_devices(head, page, now, Callback::Top)
 }
 
@@ -56,29 +56,29 @@ fn list_of_devices(
     turn: impl Fn(u32) -> Callback,
 ) -> Reply {
     if page.entries.is_empty() {
-        return head.then("\nNo devices yet.").into();
+        return head.append("\nNo devices yet.").into();
     }
     let text = numbered(head, page, |entry| {
         let ListedDevice { brief, .. } = entry;
         let signal = brief.signal.map(|signal| format!(", {} dBm", signal.last_dbm)).unwrap_or_default();
-        who(entry).then(format_args!(
+        device_label(entry).append(format_args!(
             ": {}{signal}, {}",
-            ago(brief.last_probe, now),
-            counted(brief.probe_count, "probe", "probes")
+            age(brief.last_probe, now),
+            pluralize(brief.probe_count, "probe", "probes")
         ))
     });
     let cards = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
     Reply { text, buttons: with_page_buttons(cards, page, turn), ..Reply::default() }
 }
 
-fn who(entry: &ListedDevice) -> Text {
+fn device_label(entry: &ListedDevice) -> Text {
     let text = match &entry.name {
         Some(name) => Text::default().code(printable(name)),
         None => shown_address(entry.address),
     };
     match entry.further_addresses {
         0 => text,
-        more => text.then(format_args!(" ({} addresses)", more + 1)),
+        more => text.append(format_args!(" ({} addresses)", more + 1)),
     }
 }
 
@@ -88,17 +88,17 @@ pub(in crate::chat) fn networks(
     is_watched: impl Fn(&Ssid) -> bool,
     now: Timestamp,
 ) -> Reply {
-    let head = Text::default().bold(format_args!("📶 Most requested networks{}", place(page)));
+    let head = Text::default().bold(format_args!("📶 Most requested networks{}", page_suffix(page)));
     if page.entries.is_empty() {
-        return head.then("\nNo device has looked for a network by name yet.").into();
+        return head.append("\nNo device has looked for a network by name yet.").into();
     }
     let text = numbered(head, page, |(ssid, network)| {
         let mark = if is_watched(ssid) { "👁 " } else { "" };
-        let asked = counted(network.probe_count, "probe", "probes");
+        let asked = pluralize(network.probe_count, "probe", "probes");
         let text = Text::plain(mark).code(ssid);
-        text.then(format_args!(": {asked}, last {}", ago(network.last_probe, now)))
+        text.append(format_args!(": {asked}, last {}", age(network.last_probe, now)))
     });
-    let text = text.then(
+    let text = text.append(
         "\n\nPress 👁 with a number to watch that network. /ssid SSID lists the devices that look for it.",
     );
     let watch = number_buttons(page, "👁 ", |(ssid, _)| {
@@ -118,19 +118,19 @@ pub(in crate::chat) fn requesters(
     if network.is_none() && page.entries.is_empty() {
         return Text::plain(format_args!("🛎 No device has looked for \"{ssid}\" yet.")).into();
     }
-    let when = |time| when(time, now, zone);
-    let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", place(page)));
+    let time_and_age = |time| time_and_age(time, now, zone);
+    let mut head = Text::default().bold(format_args!("📶 \"{ssid}\"{}", page_suffix(page)));
     head = match network {
         Some(network) => head
-            .then(format_args!("\nFirst request: {}", when(network.first_probe)))
-            .then(format_args!("\nLast request: {}", when(network.last_probe)))
-            .then(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
-        None => head.then(format_args!("\nProbe count: {sum}")),
+            .append(format_args!("\nFirst request: {}", time_and_age(network.first_probe)))
+            .append(format_args!("\nLast request: {}", time_and_age(network.last_probe)))
+            .append(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
+        None => head.append(format_args!("\nProbe count: {sum}")),
     };
-    head = head.then(format_args!("\nRequested by {}", counted(page.total as u64, "device", "devices")));
+    head = head.append(format_args!("\nRequested by {}", pluralize(page.total as u64, "device", "devices")));
     let text = numbered(head, page, |entry| {
-        let times = counted(entry.brief.probe_count, "time", "times");
-        who(entry).then(format_args!(": {times}, heard {}", ago(entry.brief.last_probe, now)))
+        let times = pluralize(entry.brief.probe_count, "time", "times");
+        device_label(entry).append(format_args!(": {times}, heard {}", age(entry.brief.last_probe, now)))
     });
     let mut buttons = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
     let watch = Callback::Watch(ssid.clone()).button("👁 Watch");
@@ -141,7 +141,7 @@ pub(in crate::chat) fn requesters(
 }
 
 /// The page and the number of pages, if there are several.
-pub(super) fn place<T>(page: &Page<T>) -> String {
+pub(super) fn page_suffix<T>(page: &Page<T>) -> String {
     match page.pages() {
         1 => String::new(),
         pages => format!(" (page {} of {pages})", page.number + 1),
@@ -150,7 +150,7 @@ pub(super) fn place<T>(page: &Page<T>) -> String {
 
 fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
     (page.first()..).zip(&page.entries).fold(head, |text, (number, entry)| {
-        text.then(format_args!("\n{number}. ")).join(line(entry).shortened(ENTRY_LENGTH))
+        text.append(format_args!("\n{number}. ")).append_text(line(entry).shortened(ENTRY_LENGTH))
     })
 }
 

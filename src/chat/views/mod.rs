@@ -24,9 +24,9 @@ use crate::recorder::ChangeError;
 use crate::text::Text;
 use crate::text::format::reason;
 
-pub use card::found;
-pub(super) use card::{choices, found_buttons};
-pub(super) use help::{help, start, turn_to, unknown_command};
+pub use card::device_reply;
+pub(super) use card::{ambiguous_matches, found_buttons};
+pub(super) use help::{help, page_command, start, unknown_command};
 pub(super) use history::{
     READING_BROKEN_OFF, chart, chart_buttons, chart_labels, chart_subtitle, exported_networks,
     exported_probes, log_unreadable, probes, reading, waiting_to_read,
@@ -42,15 +42,15 @@ pub(super) use usage_error::usage_error;
 pub fn change_failed(error: &ChangeError) -> Text {
     let text = Text::plain("❌ That could not be saved: ");
     match error {
-        ChangeError::Disk(why) => text.then(format_args!(
+        ChangeError::Disk(why) => text.append(format_args!(
             "writing to disk fails ({}). Nothing was changed; try again when that is fixed.",
             reason(why)
         )),
-        ChangeError::NotOnDiskYet(why) => text.then(format_args!(
+        ChangeError::NotOnDiskYet(why) => text.append(format_args!(
             "it is not on disk yet ({}). It holds until a restart, and permanently once that is fixed.",
             reason(why)
         )),
-        ChangeError::Stopped => text.then("I am shutting down. Try again in a minute."),
+        ChangeError::Stopped => text.append("I am shutting down. Try again in a minute."),
     }
 }
 
@@ -58,7 +58,7 @@ pub fn change_failed(error: &ChangeError) -> Text {
 pub(in crate::chat) const OLD_BUTTON: &str = "This button is too old. Send the command again for a new one.";
 
 /// The reply to a message without text.
-pub fn wordless() -> Text {
+pub fn non_text_message() -> Text {
     Text::plain(
         "I can only read text: a device's name, a MAC address or a command. /help lists the commands.",
     )
@@ -80,6 +80,6 @@ pub(super) fn file_note(file: &File) -> String {
 }
 
 /// The message while a reply takes long, `seconds` after the request.
-pub fn working(seconds: u64) -> Text {
+pub fn in_progress(seconds: u64) -> Text {
     Text::plain(format_args!("⏳ Working on it… {seconds} s"))
 }

@@ -3,7 +3,7 @@
 use super::usage_error::sentence;
 use crate::chat::commands::UsageError;
 use crate::dot11::MacAddr;
-use crate::text::format::counted;
+use crate::text::format::pluralize;
 use crate::text::{Text, printable};
 
 /// The placeholder of the input field for a name.
@@ -17,12 +17,12 @@ const OLD_QUESTION: [&str; 2] = ["✏️ What is ", " to be called? Reply to thi
 /// Asks for a device's name. A reply to this message names the device: the text carries its address.
 pub(in crate::chat) fn name_question(address: MacAddr) -> Text {
     let [before, behind] = QUESTION;
-    Text::plain(before).code(address).then(behind)
+    Text::plain(before).code(address).append(behind)
 }
 
 /// Why a name is invalid, and the question again.
 pub(in crate::chat) fn name_refused(address: MacAddr, error: &UsageError) -> Text {
-    Text::plain(format_args!("❌ {}\n", sentence(error))).join(name_question(address))
+    Text::plain(format_args!("❌ {}\n", sentence(error))).append_text(name_question(address))
 }
 
 /// The device that this question is about.
@@ -34,12 +34,12 @@ pub(in crate::chat) fn asked_to_name(question: &str) -> Option<MacAddr> {
 }
 
 pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Text {
-    let text = Text::plain("✏️ ").code(address).then(format_args!(" is now called {}.", printable(name)));
+    let text = Text::plain("✏️ ").code(address).append(format_args!(" is now called {}.", printable(name)));
     match others {
         0 => text,
-        count => text.then(format_args!(
+        count => text.append(format_args!(
             "\nIt is counted as one device with {} of that name.",
-            counted(count as u64, "other address", "other addresses")
+            pluralize(count as u64, "other address", "other addresses")
         )),
     }
 }
@@ -47,24 +47,24 @@ pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Tex
 pub(in crate::chat) fn unnamed(address: MacAddr, left: Option<&str>) -> Text {
     let text = Text::plain("✏️ ").code(address);
     match left {
-        Some(name) => text.then(format_args!(" has its earlier name again: {}.", printable(name))),
-        None => text.then(" no longer has a name."),
+        Some(name) => text.append(format_args!(" has its earlier name again: {}.", printable(name))),
+        None => text.append(" no longer has a name."),
     }
 }
 
 pub(in crate::chat) fn had_no_name(address: MacAddr) -> Text {
-    Text::plain("❌ ").code(address).then(" has no name. Use /name to give it one.")
+    Text::plain("❌ ").code(address).append(" has no name. Use /name to give it one.")
 }
 
 pub(in crate::chat) fn named_by_configuration(address: MacAddr, name: &str) -> Text {
-    Text::plain("❌ ").code(address).then(format_args!(
+    Text::plain("❌ ").code(address).append(format_args!(
         " gets its name {} from [devices] in the configuration. Remove it there, or use /name to change it.",
         printable(name)
     ))
 }
 
 pub(in crate::chat) fn named_by_import(address: MacAddr, name: &str) -> Text {
-    Text::plain("❌ ").code(address).then(format_args!(
+    Text::plain("❌ ").code(address).append(format_args!(
         " gets its name {} from an imported file. Use /name to change it.",
         printable(name)
     ))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::text::format::{counted, reason};
+use crate::text::format::{pluralize, reason};
 use crate::text::{Text, printable};
 
 /// Writing to disk fails.
@@ -19,7 +19,7 @@ pub fn recording_resumed(lost: u64) -> Text {
     match lost {
         0 => Text::plain("✅ Recording works again. Nothing was lost."),
         lost => {
-            let probes = counted(lost, "probe was", "probes were");
+            let probes = pluralize(lost, "probe was", "probes were");
             Text::plain(format_args!("✅ Recording works again. {probes} lost meanwhile."))
         }
     }
@@ -42,16 +42,16 @@ pub enum SourceProblem {
 pub fn source_problem(source: &str, problem: &SourceProblem) -> Text {
     let text = Text::plain(format_args!("⚠️ {}: ", printable(source)));
     match problem {
-        SourceProblem::Failed(why) => text.then(sentence(why)),
-        SourceProblem::Unopened => text.then(
+        SourceProblem::Failed(why) => text.append(sentence(why)),
+        SourceProblem::Unopened => text.append(
             "no data for a minute, not even the header of a capture. Check that the program that writes it is \
              running, and see the log.",
         ),
-        SourceProblem::Silent(silence) => text.then(format_args!(
+        SourceProblem::Silent(silence) => text.append(format_args!(
             "no frame for {} min. Check that the radio is still there and in monitor mode.",
             silence.as_secs() / 60
         )),
-        SourceProblem::Crashed => text.then("capturing ended because of a bug in probewatch. Restart the service."),
+        SourceProblem::Crashed => text.append("capturing ended because of a bug in probewatch. Restart the service."),
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::alerts::mute_over;
-use super::lists::{ENTRY_LENGTH, place, with_page_buttons};
+use super::alerts::mute_ended;
+use super::lists::{ENTRY_LENGTH, page_suffix, with_page_buttons};
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::pagination::Page;
@@ -14,17 +14,17 @@ use crate::chat::model::watch_target::WatchTarget;
 use crate::dot11::{MacAddr, Ssid};
 use crate::event::{ChatId, Timestamp};
 use crate::state::{Follow, Mute, Watch};
-use crate::text::format::{ago, shown_time};
+use crate::text::format::{age, shown_time};
 use crate::text::{Text, printable};
 
 pub(in crate::chat) fn muted(until: Timestamp, zone: Tz) -> Text {
     Text::plain(format_args!("🔕 Muted until {}. Use /unmute to end it now.", shown_time(until, zone)))
 }
 
-pub(in crate::chat) fn unmuted(swallowed: u64) -> Text {
-    match swallowed {
+pub(in crate::chat) fn unmuted(suppressed: u64) -> Text {
+    match suppressed {
         0 => Text::plain("🔔 No longer muted. There were no alerts meanwhile."),
-        count => mute_over(count),
+        count => mute_ended(count),
     }
 }
 
@@ -33,13 +33,13 @@ pub(in crate::chat) fn was_not_muted() -> Text {
 }
 
 /// The SSID as `/watch` accepts it: quoted if it would be a pattern.
-pub(in crate::chat) fn spelled(ssid: &Ssid) -> String {
+pub(in crate::chat) fn as_argument(ssid: &Ssid) -> String {
     let shown = ssid.to_string();
     if shown.contains(['*', '?']) { format!("\"{shown}\"") } else { shown }
 }
 
 /// The target as it is written after `/watch`.
-pub(super) fn shown(target: &WatchTarget) -> String {
+pub(super) fn display_target(target: &WatchTarget) -> String {
     match target {
         WatchTarget::Network(ssid) => format!("\"{ssid}\""),
         WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
@@ -48,13 +48,13 @@ pub(super) fn shown(target: &WatchTarget) -> String {
 
 pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> Text {
     let text = match target {
-        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", shown(target))),
+        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", display_target(target))),
         WatchTarget::Pattern(_) => {
-            Text::plain(format_args!("👁 Watching for every network that matches {}.", shown(target)))
+            Text::plain(format_args!("👁 Watching for every network that matches {}.", display_target(target)))
         }
     };
     match reason {
-        Some(reason) => text.then(format_args!("\nReason: {}", printable(reason))),
+        Some(reason) => text.append(format_args!("\nReason: {}", printable(reason))),
         None => text,
     }
 }
@@ -81,46 +81,47 @@ pub(in crate::chat) struct RemainingWatch {
 
 pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", shown(target))),
-        None => Text::plain(format_args!("👁 No longer watching for {}.", shown(target))),
+        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", display_target(target))),
+        None => Text::plain(format_args!("👁 No longer watching for {}.", display_target(target))),
     };
-    with_rest(text, remaining)
+    with_remaining_watch(text, remaining)
 }
 
 pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", shown(target))),
+        Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", display_target(target))),
         None => Text::plain(format_args!(
             "❌ {} is not watched here. Use /watches to list what is.",
-            shown(target)
+            display_target(target)
         )),
     };
-    with_rest(text, remaining)
+    with_remaining_watch(text, remaining)
 }
 
-fn with_rest(text: Text, remaining: Option<&RemainingWatch>) -> Text {
+fn with_remaining_watch(text: Text, remaining: Option<&RemainingWatch>) -> Text {
     let Some(RemainingWatch { by, from_terminal }) = remaining else { return text };
-    let spelled = match by {
-        WatchTarget::Network(ssid) => spelled(ssid),
+    let argument = match by {
+        WatchTarget::Network(ssid) => as_argument(ssid),
         WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
     };
-    let command = format!("/unwatch {spelled}");
+    let command = format!("/unwatch {argument}");
     if *from_terminal {
-        let text = text.then(format_args!(" Alerts continue: {} is watched for all chats.", shown(by)));
-        return at_the_terminal(text, &command);
+        let text =
+            text.append(format_args!(" Alerts continue: {} is watched for all chats.", display_target(by)));
+        return with_terminal_hint(text, &command);
     }
-    text.then(format_args!(" Alerts continue: {} is still watched. ", shown(by)))
+    text.append(format_args!(" Alerts continue: {} is still watched. ", display_target(by)))
         .code(command)
-        .then(" stops them.")
+        .append(" stops them.")
 }
 
 /// How to undo what was set at the terminal.
-fn at_the_terminal(text: Text, command: &str) -> Text {
-    text.then(" It was set at the terminal and can only be undone there: run ")
+fn with_terminal_hint(text: Text, command: &str) -> Text {
+    text.append(" It was set at the terminal and can only be undone there: run ")
         .code("probewatch chat")
-        .then(" and enter ")
+        .append(" and enter ")
         .code(command)
-        .then(".")
+        .append(".")
 }
 
 /// The notification if there is no such watch.
@@ -159,19 +160,19 @@ pub(in crate::chat) fn watches(
     let watched = watches.iter().map(|(ssid, by, watch)| {
         let text = Text::default().code(ssid);
         let text = match &watch.reason {
-            Some(reason) => text.then(format_args!(": {}", printable(reason))),
+            Some(reason) => text.append(format_args!(": {}", printable(reason))),
             None => text,
         };
-        (WATCHED, text.then(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by))))
+        (WATCHED, text.append(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by))))
     });
     let followed = follows.iter().map(|Followed { device, by, follow, last_heard }| {
         let here = if follow.is_here { "here" } else { "not here" };
         let last =
-            last_heard.map_or("not seen yet".to_owned(), |last| format!("last heard {}", ago(last, now)));
+            last_heard.map_or("not seen yet".to_owned(), |last| format!("last heard {}", age(last, now)));
         let minutes = follow.silence_seconds / 60;
         let text = Text::plain(printable(device));
-        let text =
-            text.then(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)));
+        let text = text
+            .append(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)));
         (FOLLOWED, text)
     });
     let ignored = ignored.iter().map(|device| (IGNORED, Text::plain(printable(device))));
@@ -180,13 +181,16 @@ pub(in crate::chat) fn watches(
     if watches.is_empty() && page.number == 0 {
         parts.push(Text::plain("👁 No network is watched. Start with /watch SSID [reason]."));
     }
-    let mut place = place(&page);
+    let mut page_suffix = page_suffix(&page);
     parts.extend(page.entries.chunk_by(|(one, _), (other, _)| one == other).map(|section| {
         let title = section.first().map_or("", |(title, _)| title);
-        let head = Text::default().bold(format_args!("{title}{}", std::mem::take(&mut place)));
-        section.iter().fold(head, |text, (_, entry)| text.then("\n• ").join(entry.shortened(ENTRY_LENGTH)))
+        let head = Text::default().bold(format_args!("{title}{}", std::mem::take(&mut page_suffix)));
+        section
+            .iter()
+            .fold(head, |text, (_, entry)| text.append("\n• ").append_text(entry.shortened(ENTRY_LENGTH)))
     }));
-    let text = parts.into_iter().reduce(|text, part| text.then("\n\n").join(part)).unwrap_or_default();
+    let text =
+        parts.into_iter().reduce(|text, part| text.append("\n\n").append_text(part)).unwrap_or_default();
     Reply { text, buttons: with_page_buttons(Vec::new(), &page, Callback::Watches), ..Reply::default() }
 }
 
@@ -208,19 +212,19 @@ pub(in crate::chat) fn following(
         silence.as_secs() / 60
     ));
     match last_heard {
-        Some(last) if now.abs_diff(last) < silence => text.then("\nIt is here now."),
-        Some(last) => text.then(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
-        None => text.then("\nIt has not been seen yet."),
+        Some(last) if now.abs_diff(last) < silence => text.append("\nIt is here now."),
+        Some(last) => text.append(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
+        None => text.append("\nIt has not been seen yet."),
     }
 }
 
 /// Why a device with only random addresses cannot be followed.
 pub(in crate::chat) fn random_cannot_be_followed(address: MacAddr, count: usize) -> Text {
     let text = match count {
-        1 => Text::plain("❌ ").code(address).then(" is a random address"),
+        1 => Text::plain("❌ ").code(address).append(" is a random address"),
         _ => Text::plain("❌ That name only has random addresses"),
     };
-    text.then(
+    text.append(
         ": the device changes its address from time to time, so I cannot tell when it arrives or leaves. Turn off “private \
          Wi-Fi address” on it for your network, and follow the address that it then uses.",
     )
@@ -252,12 +256,12 @@ pub(in crate::chat) fn unfollowed(device: &str, remaining: bool) -> Text {
     let text = Text::plain(format_args!(
         "🚶 This chat no longer follows {shown}. Alerts continue: it is followed for all chats."
     ));
-    at_the_terminal(text, &format!("/unfollow {shown}"))
+    with_terminal_hint(text, &format!("/unfollow {shown}"))
 }
 
 pub(in crate::chat) fn followed_at_the_terminal(device: &str) -> Text {
     let shown = printable(device);
-    at_the_terminal(
+    with_terminal_hint(
         Text::plain(format_args!("❌ This chat does not follow {shown}: it is followed for all chats.")),
         &format!("/unfollow {shown}"),
     )
@@ -286,12 +290,12 @@ pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {
     let text = Text::plain(format_args!(
         "🙈 This chat no longer ignores {shown}, but there are still no alerts: it is ignored for all chats."
     ));
-    at_the_terminal(text, &format!("/unignore {shown}"))
+    with_terminal_hint(text, &format!("/unignore {shown}"))
 }
 
 pub(in crate::chat) fn ignored_at_the_terminal(device: &str) -> Text {
     let shown = printable(device);
-    at_the_terminal(
+    with_terminal_hint(
         Text::plain(format_args!("❌ This chat does not ignore {shown}: it is ignored for all chats.")),
         &format!("/unignore {shown}"),
     )

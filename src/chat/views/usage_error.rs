@@ -6,7 +6,7 @@ use crate::state::{MAX_NAME_CHARS, NameError};
 use crate::text::{Text, printable};
 
 pub(in crate::chat) fn usage_error(command: &Command, error: &UsageError) -> Text {
-    Text::plain(format_args!("❌ {}\nUsage: ", sentence(error))).join(usage(command))
+    Text::plain(format_args!("❌ {}\nUsage: ", sentence(error))).append_text(usage(command))
 }
 
 pub(super) fn sentence(error: &UsageError) -> String {

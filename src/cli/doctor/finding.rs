@@ -28,7 +28,7 @@ enum Outcome {
 }
 
 impl Finding {
-    pub(super) fn fine(check: impl Into<String>, summary: impl Into<String>) -> Self {
+    pub(super) fn ok(check: impl Into<String>, summary: impl Into<String>) -> Self {
         Self { check: check.into(), outcome: Outcome::Fine, summary: summary.into(), remedy: None }
     }
 
@@ -37,11 +37,11 @@ impl Finding {
         summary: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { outcome: Outcome::Broken, remedy: Some(remedy.into()), ..Self::fine(check, summary) }
+        Self { outcome: Outcome::Broken, remedy: Some(remedy.into()), ..Self::ok(check, summary) }
     }
 
     pub(super) fn unknown(check: impl Into<String>, summary: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Unknown, ..Self::fine(check, summary) }
+        Self { outcome: Outcome::Unknown, ..Self::ok(check, summary) }
     }
 
     pub(super) fn with_remedy(self, remedy: impl Into<String>) -> Self {

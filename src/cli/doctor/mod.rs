@@ -71,7 +71,7 @@ fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
         None => format!("there is no {SYSTEM_FILE}; the defaults and the environment apply"),
     };
     let (service, finding) = ask_service(&config);
-    let mut findings = vec![Finding::fine("Configuration", file), finding];
+    let mut findings = vec![Finding::ok("Configuration", file), finding];
     findings.push(capabilities(&config, service.as_ref()));
     let statuses = service.as_ref().map(|service| service.sources.as_slice());
     findings.extend(sources::check(&config.capture.sources, statuses));
@@ -92,7 +92,7 @@ fn ask_service(config: &Config) -> (Option<Service>, Finding) {
     }
     let error = match client(config).and_then(|client| client.status_value::<Service>()) {
         Ok(service) => {
-            let finding = Finding::fine(CHECK, format!("running as process {}", service.process));
+            let finding = Finding::ok(CHECK, format!("running as process {}", service.process));
             return (Some(service), finding);
         }
         Err(error) => error,

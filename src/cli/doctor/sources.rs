@@ -217,7 +217,7 @@ fn is_pipe(path: &Path) -> bool {
 fn explain(source: &Configured, observation: Observation) -> Finding {
     let (check, seconds) = (check_name(source), FRAME_TIMEOUT.as_secs());
     match (observation, &source.origin) {
-        (Observation::Opened { link_type, has_frames: true }, Source::Command(_)) => Finding::fine(
+        (Observation::Opened { link_type, has_frames: true }, Source::Command(_)) => Finding::ok(
             check,
             format!("delivers 802.11 frames ({link_type}); this check ran the command and stopped it"),
         ),
@@ -229,7 +229,7 @@ fn explain(source: &Configured, observation: Observation) -> Finding {
             ),
         ),
         (Observation::Opened { link_type, has_frames: true }, _) => {
-            Finding::fine(check, format!("delivers 802.11 frames ({link_type})"))
+            Finding::ok(check, format!("delivers 802.11 frames ({link_type})"))
         }
         (Observation::Opened { link_type, .. }, Source::Interface(interface)) => Finding::broken(
             check,
@@ -281,10 +281,10 @@ fn explain_status(source: &Configured, status: &SourceStatus, now: Timestamp) ->
     match (&status.condition, &source.origin) {
         (SourceState::Capturing, _) => {
             let is_recent = status.last_frame.is_some_and(|last| last > now.saturating_sub(RECENT_FRAME));
-            is_recent.then(|| Finding::fine(check, "the service receives frames, the last within a minute"))
+            is_recent.then(|| Finding::ok(check, "the service receives frames, the last within a minute"))
         }
         (SourceState::Opening, _) => Some(Finding::unknown(check, "the service waits for its first bytes")),
-        (SourceState::Ended, _) => Some(Finding::fine(check, "the service has read it to its end")),
+        (SourceState::Ended, _) => Some(Finding::ok(check, "the service has read it to its end")),
         (SourceState::Failed(why), _) => {
             Some(Finding::broken(check, why, status.remedy.as_deref().unwrap_or(FIX_IT)))
         }
@@ -314,7 +314,7 @@ fn explain_idle(
     };
     match observation {
         Observation::Opened { has_frames: true, .. } => {
-            Finding::fine(check_name(source), format!("{last}; other frames arrive"))
+            Finding::ok(check_name(source), format!("{last}; other frames arrive"))
         }
         observation @ Observation::Opened { .. } => explain(source, observation),
         Observation::Failed(_)

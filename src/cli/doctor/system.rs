@@ -44,8 +44,8 @@ pub(super) fn capabilities(effective: Option<u64>, whose: &str, has_interfaces: 
     };
     let has = |number: u32| effective >> number & 1 == 1;
     match (has(NET_RAW), has(NET_ADMIN)) {
-        _ if !has_interfaces => Finding::fine(CHECK, "none needed: no source is an interface"),
-        (true, true) => Finding::fine(CHECK, format!("{whose} has CAP_NET_RAW and CAP_NET_ADMIN")),
+        _ if !has_interfaces => Finding::ok(CHECK, "none needed: no source is an interface"),
+        (true, true) => Finding::ok(CHECK, format!("{whose} has CAP_NET_RAW and CAP_NET_ADMIN")),
         (true, false) => Finding::unknown(CHECK, format!("{whose} has CAP_NET_RAW but not CAP_NET_ADMIN"))
             .with_remedy(format!(
                 "it can capture, but not put an interface into monitor mode or change its channel; {GRANT}"
@@ -136,9 +136,9 @@ pub(super) fn data_dir(path: &Path, found: &DataDir, service: Option<&Option<Str
             Finding::unknown(CHECK, format!("other users of this machine can read {shown}"))
                 .with_remedy(format!("to make the data private: chmod -R go= {shown}"))
         }
-        (_, Some(None)) => Finding::fine(CHECK, format!("the service writes to {shown}")),
+        (_, Some(None)) => Finding::ok(CHECK, format!("the service writes to {shown}")),
         (DataDir::Exists { is_writable: true, .. }, None) => {
-            Finding::fine(CHECK, format!("{shown} exists and is writable"))
+            Finding::ok(CHECK, format!("{shown} exists and is writable"))
         }
         (DataDir::Exists { owner, .. }, None) => Finding::broken(
             CHECK,
@@ -146,7 +146,7 @@ pub(super) fn data_dir(path: &Path, found: &DataDir, service: Option<&Option<Str
             "run this command as that user or with sudo, or set data_dir to a folder of your own",
         ),
         (DataDir::Missing { can_create: true }, None) => {
-            Finding::fine(CHECK, format!("{shown} will be created at the first start"))
+            Finding::ok(CHECK, format!("{shown} will be created at the first start"))
         }
         (DataDir::Missing { .. }, None) => Finding::broken(
             CHECK,
@@ -187,7 +187,7 @@ pub(super) fn disk_space(free: io::Result<u64>, may_grow: Option<u64>, segment: 
             Finding::unknown(CHECK, format!("{shown}, but the log may grow by {}", mebibytes(bytes)))
                 .with_remedy("lower retention.log_mebibytes, or free disk space in time")
         }
-        _ => Finding::fine(CHECK, shown),
+        _ => Finding::ok(CHECK, shown),
     }
 }
 
@@ -228,7 +228,7 @@ pub(super) fn clock(found: &Clock) -> Finding {
         };
     }
     match found.is_synchronized {
-        Some(true) => Finding::fine(CHECK, "synchronized with the network"),
+        Some(true) => Finding::ok(CHECK, "synchronized with the network"),
         Some(false) => Finding::broken(CHECK, "not synchronized with the network", set_it),
         None => {
             Finding::unknown(CHECK, "plausible, but cannot tell whether it is synchronized with the network")

@@ -78,7 +78,7 @@ fn token(server: &str, bot: Result<&String, &QueryError>, origin: TokenOrigin) -
         }
     };
     match bot {
-        Ok(name) => Finding::fine(TOKEN, format!("Telegram knows the bot as @{name}{whose}")),
+        Ok(name) => Finding::ok(TOKEN, format!("Telegram knows the bot as @{name}{whose}")),
         Err(QueryError::Token) => Finding::broken(
             TOKEN,
             "Telegram does not know it",
@@ -143,7 +143,7 @@ fn webhook(
     }
     match failed {
         Some((failed, why)) => Finding::broken(WEBHOOK, failed, explain(why, configured)),
-        None => Finding::fine(WEBHOOK, format!("Telegram posts to {host}{waiting}")),
+        None => Finding::ok(WEBHOOK, format!("Telegram posts to {host}{waiting}")),
     }
 }
 
@@ -153,7 +153,7 @@ fn is_recent(time: Timestamp, now: Timestamp) -> bool {
 
 fn no_webhook(found: &WebhookStatus, service_runs: bool) -> Finding {
     match &found.host {
-        None => Finding::fine(WEBHOOK, "none is set; the bot polls"),
+        None => Finding::ok(WEBHOOK, "none is set; the bot polls"),
         Some(host) if service_runs => Finding::broken(
             WEBHOOK,
             format!("one is set on {host}, which prevents polling"),

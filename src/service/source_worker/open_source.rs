@@ -50,7 +50,8 @@ impl OpenSource {
             monitor.as_ref().map(|monitor| capture::Source::Interface(monitor.interface().to_owned()));
         let name = source.name.clone();
         let log_line = move |line: &str| info!(event = "command_output", source = %name, line, "a command printed a line");
-        let capture = Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, log_line)?;
+        let capture =
+            Capture::open_with(interface.as_ref().unwrap_or(&source.origin), settings, stop, log_line)?;
         let monitor = match monitor {
             Some(monitor) => Some(start_hopping(monitor, &source.name)?),
             None => None,

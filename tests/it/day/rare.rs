@@ -97,6 +97,6 @@ fn rare_replies_and_notices() {
         scenes[2].1 +=
             &said(&format!("it is not any more, {lost} lost"), notices::recording_resumed(lost).to_string());
     }
-    scenes[2].1 += &said("an answer takes long", views::working(4).to_string());
+    scenes[2].1 += &said("an answer takes long", views::in_progress(4).to_string());
     assert_scenes("rare", &scenes.map(|(title, text)| Scene { title, text: masked(text.trim_end()) }));
 }
