@@ -20,7 +20,7 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// `None` after a skip was told.
+    /// `None` after a skip was reported.
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = c_path(folder.path());
@@ -61,7 +61,7 @@ fn c_path(path: &Path) -> CString {
     CString::new(path.to_str().unwrap()).unwrap()
 }
 
-/// A home that records onto a small disk. `None` after a skip was told.
+/// A home that records onto a small disk. `None` after a skip was reported.
 fn home_on_small_disk() -> Option<(SmallDisk, PathBuf, Testbed)> {
     let disk = SmallDisk::mount()?;
     let data_dir = disk.folder.path().join("data");

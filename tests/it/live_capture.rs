@@ -18,7 +18,7 @@ use crate::support::require;
 use crate::support::tap_radio::TapRadio;
 use crate::support::{process, wait, wait_until};
 
-/// A radio, or `None` after a skip was told.
+/// A radio, or `None` after a skip was reported.
 fn radio() -> Option<TapRadio> {
     require::tap_allowed().then(|| TapRadio::unique("pwcap").unwrap())
 }

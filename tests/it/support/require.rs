@@ -16,7 +16,7 @@ pub fn skip(reason: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
 }
 
-/// `../shared/captures`, or `None` after a skip was told.
+/// `../shared/captures`, or `None` after a skip was reported.
 pub fn captures_dir() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
     if path.join("real").is_dir() {
@@ -26,7 +26,7 @@ pub fn captures_dir() -> Option<PathBuf> {
     None
 }
 
-/// Whether a TAP radio can be opened here; if not, a skip was told.
+/// Whether a TAP radio can be opened here; if not, a skip was reported.
 pub fn tap_allowed() -> bool {
     match super::tap_radio::TapRadio::unique("pwcan") {
         Ok(_) => true,
@@ -37,27 +37,27 @@ pub fn tap_allowed() -> bool {
     }
 }
 
-/// Whether tshark is installed; if not, a skip was told.
+/// Whether tshark is installed; if not, a skip was reported.
 pub fn tshark_present() -> bool {
     runs("tshark")
 }
 
-/// Whether tcpdump is installed; if not, a skip was told.
+/// Whether tcpdump is installed; if not, a skip was reported.
 pub fn tcpdump_present() -> bool {
     runs("tcpdump")
 }
 
-/// Whether groff is installed; if not, a skip was told.
+/// Whether groff is installed; if not, a skip was reported.
 pub fn groff_present() -> bool {
     runs("groff")
 }
 
-/// Whether curl is installed; if not, a skip was told.
+/// Whether curl is installed; if not, a skip was reported.
 pub fn curl_present() -> bool {
     runs("curl")
 }
 
-/// Whether openssl is installed; if not, a skip was told.
+/// Whether openssl is installed; if not, a skip was reported.
 pub fn openssl_present() -> bool {
     runs_with("openssl", "version")
 }
@@ -66,7 +66,7 @@ fn runs(program: &str) -> bool {
     runs_with(program, "--version")
 }
 
-/// Whether a program is installed that tells its version by this argument; if not, a skip was told.
+/// Whether a program is installed that tells its version by this argument; if not, a skip was reported.
 pub fn runs_with(program: &str, argument: &str) -> bool {
     let mut command = Command::new(program);
     command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

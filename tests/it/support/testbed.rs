@@ -30,7 +30,7 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// `None` after a skip was told.
+    /// `None` after a skip was reported.
     pub fn start(mode: Mode, change: impl FnOnce(Config) -> Config) -> Option<Self> {
         if !require::tap_allowed() {
             return None;

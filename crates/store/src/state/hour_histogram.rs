@@ -1,4 +1,4 @@
-//! The number of probes in each hour of the day, in UTC. Who shows it knows the time zone.
+//! The number of probes in each hour of the day, in UTC. The view converts to local time.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
