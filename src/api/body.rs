@@ -151,18 +151,26 @@ impl hyper::body::Body for StreamBody {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::body::to_bytes;
 
     use super::*;
 
     const OUTCOME: &str = "probewatch-outcome";
 
+    /// The whole body, or the error that ends it.
+    async fn whole(response: Response) -> Result<Bytes, axum::Error> {
+        let body = to_bytes(response.into_body(), usize::MAX);
+        tokio::time::timeout(Duration::from_secs(60), body).await.expect("the end of the body")
+    }
+
     async fn body_of(
         write: impl FnOnce(&mut BodyWriter) -> io::Result<Option<HeaderValue>> + Send + 'static,
     ) -> Result<Result<usize, axum::Error>, ApiError> {
         let response = stream(NDJSON, OUTCOME, write).await?;
         assert_eq!(response.headers()[TRAILER], OUTCOME);
-        Ok(to_bytes(response.into_body(), usize::MAX).await.map(|body| body.len()))
+        Ok(whole(response).await.map(|body| body.len()))
     }
 
     #[tokio::test]
@@ -197,7 +205,7 @@ mod tests {
             }
             out.write_all(b"result\n").map(|()| None)
         });
-        let body = to_bytes(response.await.unwrap().into_body(), usize::MAX).await.unwrap();
+        let body = whole(response.await.unwrap()).await.unwrap();
         assert!(body.len() < 1000 && body.ends_with(b"progress\nresult\n"), "{body:?}");
     }
 }

@@ -210,7 +210,9 @@ mod tests {
                 .is_pending()
         );
         drop(first);
-        second.await;
+        tokio::time::timeout(std::time::Duration::from_secs(60), second)
+            .await
+            .expect("the permit that was returned");
         assert!(limiter.connections().open.is_empty());
     }
 }

@@ -107,7 +107,9 @@ mod tests {
             near.shutdown().await.unwrap();
         };
         let mut received = Vec::new();
-        let (_, read) = tokio::join!(writing, far.read_to_end(&mut received));
+        let both = async { tokio::join!(writing, far.read_to_end(&mut received)) };
+        let (_, read) =
+            tokio::time::timeout(Duration::from_secs(60), both).await.expect("the end of the stream");
         assert_eq!((read.unwrap(), near.timer.is_none()), (100, true));
     }
 }

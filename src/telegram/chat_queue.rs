@@ -99,23 +99,26 @@ mod tests {
             move || order.lock().unwrap().push(number)
         };
         let (note_second, note_third) = (note(2), note(3));
-        let waiting = tokio::join!(
-            async {
-                third.wait_for_turn().await;
-                note_third();
-                drop(third);
-            },
-            async {
-                second.wait_for_turn().await;
-                note_second();
-                drop(second);
-            },
-            async {
-                note(1)();
-                drop(first);
-            }
-        );
-        assert_eq!(waiting, ((), (), ()));
+        let served = async {
+            tokio::join!(
+                async {
+                    third.wait_for_turn().await;
+                    note_third();
+                    drop(third);
+                },
+                async {
+                    second.wait_for_turn().await;
+                    note_second();
+                    drop(second);
+                },
+                async {
+                    note(1)();
+                    drop(first);
+                }
+            )
+        };
+        let served = tokio::time::timeout(std::time::Duration::from_secs(60), served);
+        assert_eq!(served.await.expect("each ticket to be served"), ((), (), ()));
         assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
         drop(other);
         assert!(queues.lock().is_empty());

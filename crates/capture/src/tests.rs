@@ -306,6 +306,24 @@ fn a_capture_can_be_ended_by_its_closure_and_its_stop_handle() {
     capture.run(|_| panic!("stopped before it ran")).unwrap();
 }
 
+/// How long a test waits for something that should happen at once.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[track_caller]
+fn join<T>(thread: std::thread::JoinHandle<T>, what: &str) -> T {
+    wait_until(what, || thread.is_finished());
+    thread.join().unwrap()
+}
+
 /// Standard input is read like a named pipe.
 #[test]
 fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
@@ -333,12 +351,11 @@ fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
             ControlFlow::Continue(())
         })
     });
-    assert_eq!(received.recv_timeout(Duration::from_secs(10)), Ok(1_000_000));
-    let pipe = writer.join().unwrap();
-    let stopped = Instant::now();
+    assert_eq!(received.recv_timeout(DEADLINE), Ok(1_000_000));
+    // The pipe stays open, so nothing but the stop ends the capture.
+    let pipe = join(writer, "all is written to the pipe");
     stop.stop();
-    run.join().unwrap().unwrap();
-    assert!(stopped.elapsed() < Duration::from_secs(2));
+    join(run, "the capture stops").unwrap();
     drop(pipe);
 }
 
@@ -371,11 +388,9 @@ fn counters_show_whether_a_capture_waits_for_input() {
             ControlFlow::Continue(())
         })
     });
-    assert_eq!(received.recv().unwrap(), Some(1), "handling a frame is no waiting");
-    while counters.loop_iterations().is_some() {
-        std::thread::yield_now();
-    }
+    assert_eq!(received.recv_timeout(DEADLINE), Ok(Some(1)), "handling a frame is no waiting");
+    wait_until("the capture waits for input", || counters.loop_iterations().is_none());
     drop(writer);
-    run.join().unwrap().unwrap();
+    join(run, "the end of the capture").unwrap();
     assert_eq!(counters.loop_iterations(), Some(2));
 }
