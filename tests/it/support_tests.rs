@@ -4,3 +4,4 @@ mod bot_api;
 mod bot_rules;
 mod radio;
 mod service;
+mod wait;

@@ -11,6 +11,7 @@ use probewatch::event_log::{self, LogError, RecoveredLog, Rotation, Writer};
 
 use super::faulty_disk::FaultyDisk;
 use super::recorder::{addresses, probe};
+use super::wait::watch_test;
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 
@@ -31,6 +32,7 @@ pub fn folder() -> PathBuf {
 }
 
 pub fn recover(disk: &FaultyDisk) -> Result<RecoveredLog, LogError> {
+    watch_test();
     event_log::recover_on(Arc::new(disk.clone()), &folder())
 }
 

@@ -20,6 +20,7 @@ use super::{wait, wait_until};
 pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
 
 pub fn settings(data_dir: &Path) -> Settings {
+    wait::watch_test();
     Settings {
         data_dir: data_dir.to_owned(),
         vfs: Arc::new(OsVfs),
@@ -123,6 +124,7 @@ pub fn events(data_dir: &Path) -> Vec<(Offset, Event)> {
 }
 
 pub fn fold(events: &[(Offset, Event)]) -> State {
+    wait::watch_test();
     let mut state = State::default();
     for (offset, event) in events {
         state.fold(*offset, event);
