@@ -2,22 +2,25 @@
 //!
 //! Similarity is Jaro-Winkler's, from 0 (nothing in common) to 1 (the same); it favours words that begin alike.
 
-/// How similar two words are, from 0 to 1.
+/// The least similarity of a suggestion: what is less alike was hardly meant.
+pub const MIN_SIMILARITY: f64 = 0.75;
+
+/// How similar two words are, whatever their case, from 0 to 1.
 pub fn similarity(one: &str, other: &str) -> f64 {
-    strsim::jaro_winkler(one, other)
+    strsim::jaro_winkler(&one.to_lowercase(), &other.to_lowercase())
 }
 
-/// The known word that is most similar to `word`, however little that is.
+/// The known word that is most similar to `word`, if it is similar enough ([`MIN_SIMILARITY`]).
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest_by(known, |known| similarity(known, word))
 }
 
-/// The known word with the greatest `similarity`, which compares more than the whole words.
+/// The known word with the greatest `similarity`, if that is enough; it may compare more than the whole words.
 pub fn nearest_by<'a>(
     known: impl IntoIterator<Item = &'a str>,
     similarity: impl Fn(&str) -> f64,
 ) -> Option<&'a str> {
-    similar_by(known, 0.0, similarity).first().copied()
+    similar_by(known, MIN_SIMILARITY, similarity).first().copied()
 }
 
 /// The known words with a similarity of at least `least`, the most similar first.
@@ -43,6 +46,8 @@ mod tests {
         for (word, found) in [("wacth", "watch"), ("watchs", "watches"), ("stats", "status")] {
             assert_eq!(nearest(word, KNOWN), Some(found), "{word}");
         }
+        assert_eq!(nearest("WATCH", KNOWN), Some("watch"));
+        assert_eq!(nearest("depot", KNOWN), None);
         assert_eq!(nearest("watch", []), None);
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{RawQuery, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::params::Params;
@@ -17,15 +18,18 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn post_chat(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
-    message: Body,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let mut params = Params::parse(query.as_deref());
     let zone = params.zone(api.services.zone)?;
     params.end()?;
-    let message = tokio::time::timeout(ARRIVAL_TIMEOUT, to_bytes(message, MESSAGE_LIMIT))
+    let message = tokio::time::timeout(ARRIVAL_TIMEOUT, Bytes::from_request(request, &()))
         .await
         .map_err(|_| ApiError::too_slow())?
-        .map_err(|_| ApiError::too_long(MESSAGE_LIMIT))?;
+        .map_err(|rejected| match rejected.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_long(MESSAGE_LIMIT),
+            _ => ApiError::bad_request("the body did not arrive whole"),
+        })?;
     let message = String::from_utf8_lossy(&message).into_owned();
     if message.trim().is_empty() {
         return Err(ApiError::bad_request("the message is empty"));

@@ -28,7 +28,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use chrono_tz::Tz;
@@ -95,7 +95,7 @@ pub fn router(services: Services) -> Router {
         .route("/v1/health", get(status::get_health))
         .route("/v1/status", get(status::get_status))
         .route("/v1/lookup", get(lookup::get_lookup))
-        .route("/v1/chat", post(chat::post_chat))
+        .route("/v1/chat", post(chat::post_chat).layer(DefaultBodyLimit::max(MESSAGE_LIMIT)))
         .route("/v1/export/{what}", get(export::get_export))
         .route("/v1/check", get(check::get_check))
         .route("/v1/bot", get(status::get_bot))

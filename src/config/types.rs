@@ -47,10 +47,11 @@ impl FromText for Tz {
     fn from_text(text: String) -> Result<Self, String> {
         text.parse().map_err(|_| {
             let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-            let nearest = nearest(&text, zones).unwrap_or("Europe/Berlin");
-            format!(
-                "is {text:?}: expected an IANA time zone such as \"Europe/Berlin\"; did you mean {nearest:?}?"
-            )
+            let problem = format!("is {text:?}: expected an IANA time zone such as \"Europe/Berlin\"");
+            match nearest(&text, zones) {
+                Some(nearest) => format!("{problem}; did you mean {nearest:?}?"),
+                None => problem,
+            }
         })
     }
 }
@@ -258,15 +259,17 @@ pub(super) const WEBHOOK_URL_FORM: &str = "expected the public https address at 
 impl FromText for WebhookUrl {
     fn from_text(text: String) -> Result<Self, String> {
         let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https" && url.has_host());
-        let url = url.ok_or_else(|| format!("is {text:?}: {WEBHOOK_URL_FORM}"))?;
+        // What stands before an @ may be a password.
+        let found = if text.contains('@') { "has a user name".to_owned() } else { format!("is {text:?}") };
+        let url = url.ok_or_else(|| format!("{found}: {WEBHOOK_URL_FORM}"))?;
         if matches!(url.host(), Some(Host::Ipv6(_))) {
             return Err(format!(
-                "is {text:?}: Telegram posts over IPv4 only; expected a domain name or an IPv4 address"
+                "{found}: Telegram posts over IPv4 only; expected a domain name or an IPv4 address"
             ));
         }
         match url.port_or_known_default().filter(|port| WEBHOOK_PORTS.contains(port)) {
             Some(port) => Ok(Self { url, port }),
-            None => Err(format!("is {text:?}: Telegram posts only to ports 443, 80, 88 and 8443")),
+            None => Err(format!("{found}: Telegram posts only to ports 443, 80, 88 and 8443")),
         }
     }
 }

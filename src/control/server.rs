@@ -132,8 +132,10 @@ async fn check_headers(request: Request, next: Next) -> Response {
     if request.headers().contains_key(ORIGIN) {
         return ApiError::forbidden_origin().into_response();
     }
-    let host = request.headers().get(HOST).map_or(b"".as_slice(), |host| host.as_bytes());
-    if !HOSTS.iter().any(|known| host.eq_ignore_ascii_case(known.as_bytes())) {
+    // The target's own host comes before the header (RFC 9112 §3.2.2), so both must be ours.
+    let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let mut hosts = request.headers().get_all(HOST).iter().map(|host| host.as_bytes()).chain(target);
+    if !hosts.all(|host| HOSTS.iter().any(|known| host.eq_ignore_ascii_case(known.as_bytes()))) {
         return ApiError::misdirected().into_response();
     }
     next.run(request).await
