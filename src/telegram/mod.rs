@@ -134,7 +134,7 @@ async fn serve(
 
 /// How updates come in.
 enum Receiver {
-    Webhook(config::Webhook, WebhookListener),
+    Webhook(Box<(config::Webhook, WebhookListener)>),
     Polling,
 }
 
@@ -142,7 +142,8 @@ impl Receiver {
     async fn new(settings: &Telegram, data_dir: &Path) -> Result<Self, TelegramError> {
         Ok(match &settings.updates {
             Updates::Webhook(webhook) => {
-                Self::Webhook(webhook.clone(), WebhookListener::bind(webhook, data_dir).await?)
+                let listener = WebhookListener::bind(webhook, data_dir).await?;
+                Self::Webhook(Box::new((webhook.clone(), listener)))
             }
             Updates::Polling => Self::Polling,
         })
@@ -157,7 +158,8 @@ impl Receiver {
         stop: &CancellationToken,
     ) -> Result<(), TelegramError> {
         match self {
-            Self::Webhook(webhook, listener) => {
+            Self::Webhook(webhook) => {
+                let (webhook, listener) = *webhook;
                 webhook::run(&webhook, &settings.token, listener, api, handler, stop).await
             }
             Self::Polling => polling::run(api, handler, stop).await,

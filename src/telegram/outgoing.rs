@@ -70,7 +70,7 @@ pub(super) struct Upload {
 
 impl OutgoingMessage<'_> {
     /// The request for a reply without a file.
-    pub(super) fn to_request(&self) -> SendMessage {
+    pub(super) fn to_request(self) -> SendMessage {
         let Destination { chat, topic, .. } = self.destination;
         let mut request = SendMessage::new(telegram_id(chat), html(&self.reply.text, MESSAGE_LIMIT))
             .parse_mode(ParseMode::Html)
@@ -86,7 +86,7 @@ impl OutgoingMessage<'_> {
     ///
     /// # Errors
     /// If a field cannot be serialized.
-    pub(super) fn to_upload(&self, file: &File) -> Result<Upload, serde_json::Error> {
+    pub(super) fn to_upload(self, file: &File) -> Result<Upload, serde_json::Error> {
         let (method, field, part, bytes) = match file {
             File::Picture { png } => ("SendPhoto", "photo", picture(png), png.len()),
             File::Document { name, bytes, .. } => {

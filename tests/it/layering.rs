@@ -128,7 +128,7 @@ fn paths(line: &str) -> Vec<(String, String)> {
         let before = pair[0].trim_end_matches(is_name);
         let first = &pair[0][before.len()..];
         let second: String = pair[1].chars().take_while(|c| is_name(*c)).collect();
-        if !first.is_empty() && !(is_within && before.is_empty()) {
+        if !(first.is_empty() || is_within && before.is_empty()) {
             found.push((first.to_owned(), second));
         }
         is_within = pair[0].ends_with(is_name);
