@@ -76,7 +76,11 @@ fn the_bot_ignores_conversations_in_a_group() {
         [Incoming::text(GROUP, format!("@probewatch_test_bot {ALICE}")), Incoming::reply(&answer, ALICE)]
     {
         let answer = testbed.bring_and_wait(GROUP, look_up);
-        assert!(answer.plain.contains("No device matches Alice's phone"), "{}", answer.plain);
+        assert!(
+            answer.plain.contains("Alice's phone has a name but has not been seen yet"),
+            "{}",
+            answer.plain
+        );
     }
     testbed.api.assert_clean();
 }
@@ -88,7 +92,9 @@ fn every_message_of_a_private_chat_gets_a_reply() {
     // An album is one thing to say something about.
     assert_eq!(outcome(&testbed, Incoming::other(CHAT, photo(None))), None);
     assert!(
-        outcome(&testbed, Incoming::other(CHAT, photo(Some(ALICE)))).unwrap().contains("No device matches")
+        outcome(&testbed, Incoming::other(CHAT, photo(Some(ALICE))))
+            .unwrap()
+            .contains("has not been seen yet")
     );
     assert_eq!(outcome(&testbed, Incoming::text(CHAT, "/help@other_bot")), None);
     assert!(

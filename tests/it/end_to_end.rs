@@ -18,7 +18,7 @@ fn the_main_job(mode: Mode) {
 
     // Nothing was heard yet.
     testbed.ask_until("/status", "capturing\n   no frame yet\n");
-    assert!(testbed.ask(ALICE).plain.starts_with("🛎 No device matches Alice's phone"));
+    assert!(testbed.ask(ALICE).plain.starts_with("🛎 Alice's phone has a name but has not been seen yet"));
     assert!(testbed.ask("Alicia").plain.contains("Alice's phone"), "a near name is offered");
 
     // A look-up by address and by name, in every notation.
@@ -67,7 +67,7 @@ fn the_main_job(mode: Mode) {
     testbed.transmit(ALICE, "Depot 7");
     let second = testbed.wait_for_alert(2);
     assert!(
-        second.plain.contains(&format!("MAC address {ALICE} (Alice's phone) probed")),
+        second.plain.contains(&format!("MAC address {ALICE} (Alice's phone) looked for")),
         "{}",
         second.plain
     );
@@ -131,7 +131,7 @@ fn nothing_is_lost_to_kill_9(mode: Mode) {
     };
     testbed.ask(&format!("/name {VAN} Van"));
     testbed.kill_and_restart();
-    assert!(testbed.ask("van").plain.starts_with("🛎 No device matches Van"));
+    assert!(testbed.ask("van").plain.starts_with("🛎 Van has a name but has not been seen yet"));
 
     testbed.ask("/watch Depot parcels");
     testbed.kill_and_restart();

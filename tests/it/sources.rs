@@ -294,7 +294,7 @@ fn a_command_without_a_capture_is_reported() {
     let mut service = Service::start_with(&api, sources(Config::new(&api), &[&script.source("attic")]));
     let line = service.wait_for_log_event("source_retry", &[("source", "attic")]);
     assert!(line.contains("no capture file"), "{line}");
-    assert!(line.contains("attic: cannot read the output of sh: "), "{line}");
+    assert!(line.contains("error=cannot read the output of sh: "), "{line}");
     assert!(service.terminate().success());
 }
 

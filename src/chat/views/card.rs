@@ -37,10 +37,9 @@ pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
             Text::plain("🤔 Several devices have that in their name. Which one do you mean?")
                 .list(names.iter().map(|name| Text::default().code(printable(name))))
         }
-        LookupResult::NeverSeen { device } => Text::plain(format_args!(
-            "🛎 No device matches {}\nIt has a name but has not been seen yet.",
-            printable(device)
-        )),
+        LookupResult::NeverSeen { device } => {
+            Text::plain(format_args!("🛎 {} has a name but has not been seen yet.", printable(device)))
+        }
         LookupResult::NotFound { device, near } => {
             let text = Text::plain(format_args!("🛎 No device matches {}", printable(device)));
             match near.as_slice() {
