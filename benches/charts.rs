@@ -12,7 +12,7 @@ use chrono::TimeZone;
 use chrono_tz::Europe;
 use generated::{before, labels, now, street};
 use probewatch::chart::{Labels, Series, draw};
-use probewatch::event::Timestamp;
+use store::event::Timestamp;
 
 fn main() {
     let folder = env::temp_dir().join("probewatch-charts");

@@ -8,12 +8,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capture::{Capture, PcapWriter, Settings, Source};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use probewatch::capture::{Capture, PcapWriter, Settings, Source};
-use probewatch::dot11::{LinkType, decode};
-use probewatch::event::{Event, EventDecoder, EventKind, Offset, Probe, Timestamp, push_probe_fields};
-use probewatch::event_log::{self, Rotation};
+use dot11::{LinkType, decode};
+use store::event::{Event, EventDecoder, EventKind, Offset, Probe, Timestamp, push_probe_fields};
+use store::event_log::{self, Rotation};
 
 mod generated;
 

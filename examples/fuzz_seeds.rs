@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use probewatch::capture::PcapWriter;
-use probewatch::dot11::{LinkType, builder};
+use capture::PcapWriter;
+use dot11::{LinkType, builder};
 
 #[path = "../benches/generated/mod.rs"]
 mod generated;

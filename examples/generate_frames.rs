@@ -5,8 +5,8 @@
 use std::env;
 use std::error::Error;
 
-use probewatch::capture::PcapWriter;
-use probewatch::dot11::LinkType;
+use capture::PcapWriter;
+use dot11::LinkType;
 
 #[path = "../benches/generated/mod.rs"]
 mod generated;

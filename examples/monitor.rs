@@ -12,9 +12,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use capture::monitor::{Channel, Monitor, MonitorError, Settings};
+use capture::{Capture, CaptureError, Source, with_remedy};
 use clap::Parser;
-use probewatch::capture::monitor::{Channel, Monitor, MonitorError, Settings};
-use probewatch::capture::{self, Capture, CaptureError, Source, with_remedy};
 
 #[derive(Parser)]
 struct Arguments {

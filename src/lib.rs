@@ -1,30 +1,29 @@
 //! probewatch captures Wi-Fi probe requests, records each as an event, keeps the history of each device, answers
 //! questions in Telegram, and sends an alert when a device looks for a watched network.
 //!
+//! Three crates do not depend on the rest, and the modules use them directly:
+//! - [`dot11`]: decodes frames.
+//! - [`capture`]: reads frames from interfaces, files and commands.
+//! - [`store`]: the events, their log, the state that follows from them, and the one loop that writes both.
+//!
 //! The modules, of which each uses only those above it:
 //! - [`metrics`]: counters and timings for monitoring.
-//! - [`dot11`]: decodes frames.
+//! - [`suggest`]: the most similar of several words, for typing errors.
 //! - [`vendor`]: the vendor of an address.
-//! - [`capture`]: reads frames from interfaces, files and commands.
-//! - [`event`]: what can happen.
 //! - [`chart`]: draws probes over time.
-//! - [`event_log`]: stores the events.
-//! - [`state`]: what follows from the events.
-//! - [`recorder`]: the one loop that writes the log and the state.
-//! - [`chat`]: turns a message into a reply.
-//! - [`http`]: the HTTP listener.
-//! - [`telegram`]: exchanges messages with Telegram, by webhook or by polling.
-//! - [`api`]: the HTTP API.
-//! - [`control`]: the control socket, on which the command line reaches the API.
 //! - [`names_import`]: reads names of devices from files.
 //! - [`config`]: the configuration, read once.
+//! - [`text`]: formatted text for people.
+//! - [`status`]: the state of the running parts.
+//! - [`chat`]: turns a message into a reply.
+//! - [`api`]: the HTTP API.
+//! - [`http`]: the HTTP listener.
+//! - [`control`]: the control socket, on which the command line reaches the API.
+//! - [`telegram`]: exchanges messages with Telegram, by webhook or by polling.
 //! - [`service`]: runs all parts together.
 //! - [`cli`]: the subcommands.
 
 #![forbid(unsafe_code)]
-
-pub use store::{event, event_log, recorder, state};
-pub use {capture, dot11};
 
 pub mod api;
 pub mod chart;

@@ -16,10 +16,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
+use dot11::MacAddr;
 pub use lines::neighbours;
-
-use crate::dot11::MacAddr;
-use crate::state::{MAX_NAME_CHARS, check_name, fold_case};
+use store::state::{MAX_NAME_CHARS, check_name, fold_case};
 
 /// Names from all files together.
 pub const NAMES_LIMIT: usize = 4096;

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::recorder::{self, RecorderError, RecorderHandle};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,9 +32,8 @@ use tracing::{error, info, warn};
 
 use crate::chat::Chat;
 use crate::config::{self, Config};
-use crate::recorder::{self, RecorderError, RecorderHandle};
 use crate::telegram::{self, RequestMetrics, TelegramError};
-use crate::{api, capture, control};
+use crate::{api, control};
 use coverage::coverage;
 use monitoring::Monitored;
 pub use ntp_sync::is_synchronized;

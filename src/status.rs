@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize, Serializer};
+use store::event::Timestamp;
+use store::recorder::LogSize;
+use store::state::State;
 
-use crate::event::Timestamp;
-use crate::recorder::LogSize;
-use crate::state::State;
 use crate::text::format::{age, pluralize, reason, shown_bytes, shown_duration, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor;

@@ -1,13 +1,13 @@
 //! Text for people, rendered as Telegram's HTML or for a terminal.
 //!
-//! Text that a stranger may have written (an SSID, a name, a reason) enters through [`printable`] or an [`crate::dot11::Ssid`]'s
-//! `Display`, so it stays on its line. Markup is escaped here, on output.
+//! Text that a stranger may have written (an SSID, a name, a reason) enters through [`printable`] or the `Display` of
+//! [`dot11::Ssid`], so it stays on its line. Markup is escaped here, on output.
 
 pub(crate) mod format;
 
 use std::fmt;
 
-use crate::dot11::write_printable;
+use dot11::write_printable;
 
 /// The longest message that Telegram accepts, in UTF-16 code units after parsing entities (Bot API, `sendMessage`).
 pub const MESSAGE_LIMIT: usize = 4096;

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use crate::dot11::{MacAddr, hex};
+use dot11::{MacAddr, hex};
 
 static REGISTRY: LazyLock<Registry> =
     LazyLock::new(|| Registry::unpack(include_bytes!("../data/vendors.zst")));
@@ -165,7 +165,7 @@ mod tests {
             assert!(prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F')), "{line}");
             assert!((1..=60).contains(&name.chars().count()), "{line}");
             let mut shown = String::new();
-            crate::dot11::write_printable(&mut shown, name).unwrap();
+            dot11::write_printable(&mut shown, name).unwrap();
             assert_eq!(shown.replace("\\\\", "\\"), name, "nothing in it leaves its place");
             previous = prefix;
         }

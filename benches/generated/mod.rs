@@ -4,8 +4,8 @@
 
 #![allow(dead_code, reason = "each program uses a part of it")]
 
-use probewatch::dot11::MacAddr;
-use probewatch::dot11::builder::{self, FrameBuilder};
+use dot11::MacAddr;
+use dot11::builder::{self, FrameBuilder};
 
 /// Devices that ask by turns where nothing else is said.
 pub const DEVICES: u64 = 20_000;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use probewatch::dot11::{MacAddr, RequestedSsid};
-use probewatch::recorder::{CapturedProbe, Settings};
+use dot11::{MacAddr, RequestedSsid};
+use store::recorder::{CapturedProbe, Settings};
 
 use crate::support::recorder::{Running, one_segment, probe, settings};
 

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use probewatch::capture::PcapWriter;
-use probewatch::dot11::LinkType;
+use capture::PcapWriter;
+use dot11::LinkType;
 
 use crate::support::bot_api::{BotApi, Incoming, SentMessage};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes, push_pcap_record};

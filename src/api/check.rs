@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use axum::extract::State;
 use axum::response::Response;
+use dot11::write_printable;
 use serde::{Deserialize, Serialize};
+use store::recorder::CheckReport;
+use store::state::Difference;
 
 use super::{Api, ApiError, ErrorBody, OUTCOME, body};
-use crate::dot11::write_printable;
-use crate::recorder::CheckReport;
-use crate::state::Difference;
 
 /// Differences and damaged places that are shown one by one.
 pub const SHOWN_LIMIT: usize = 10;

@@ -2,11 +2,10 @@
 
 use std::fmt::Display;
 
+use store::event_log::{Entry, LogError};
+use store::recorder::{OfflineDataDir, RecorderHandle};
+use store::state::{State, StateImage};
 use tokio::runtime::Handle;
-
-use crate::event_log::{Entry, LogError};
-use crate::recorder::{OfflineDataDir, RecorderHandle};
-use crate::state::{State, StateImage};
 
 /// A state, and the log that it follows from.
 pub trait DataSource {

@@ -10,7 +10,11 @@ use std::path::Path;
 use axum::extract::{self, RawQuery, State as ApiState};
 use axum::http::HeaderValue;
 use axum::response::Response;
+use dot11::MacAddr;
 use serde::{Deserialize, Serialize};
+use store::event::{Event, EventKind, Offset, Timestamp};
+use store::event_log::{LogError, encode_line};
+use store::state::{DEVICE_SHARDS, Device, DeviceJson, State};
 use url::form_urlencoded;
 
 use super::body::{self, BodyWriter};
@@ -18,10 +22,6 @@ use super::params::Params;
 use super::{Api, ApiError, DataSource, Live};
 use crate::chat::model::csv_export::{DeviceTable, EventTable};
 use crate::chat::model::lookup::{LookupResult, which_device};
-use crate::dot11::MacAddr;
-use crate::event::{Event, EventKind, Offset, Timestamp};
-use crate::event_log::{LogError, encode_line};
-use crate::state::{DEVICE_SHARDS, Device, DeviceJson, State};
 
 /// The trailer that ends an export: an [`Outcome`] as JSON.
 pub(crate) const OUTCOME: &str = "probewatch-outcome";

@@ -7,12 +7,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono_tz::Tz;
 use serde::Serialize;
+use store::event::Timestamp;
 
 use super::params::Params;
 use super::{Api, ApiError, DataSource, body};
 use crate::chat::model::lookup::{LookupResult, look_up};
 use crate::chat::views;
-use crate::event::Timestamp;
 
 /// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]

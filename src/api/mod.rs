@@ -33,10 +33,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use store::recorder::RecorderHandle;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::chat::Chat;
-use crate::recorder::RecorderHandle;
 pub use data_source::{DataSource, Live, Offline};
 pub use error::{ApiError, ErrorBody};
 pub(crate) use export::OUTCOME;

@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use chrono::DateTime;
 use chrono_tz::Tz;
+use store::event::Timestamp;
 use url::form_urlencoded;
 
 use super::ApiError;
-use crate::event::Timestamp;
 
 /// The parameters of a request. Each must be taken by name, so that one nobody knows is an error.
 pub(super) struct Params {

@@ -6,10 +6,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
+use store::event::Timestamp;
 
 use super::params::Params;
 use super::{Api, ApiError, body};
-use crate::event::Timestamp;
 use crate::status::{self, SourceState, SourceStatus, Status};
 
 /// Fields that only a running service has.

@@ -5,8 +5,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Timelike};
 use chrono_tz::Tz;
-
-use crate::event::Timestamp;
+use store::event::Timestamp;
 
 const HOUR: i64 = 3_600_000_000;
 

@@ -4,9 +4,9 @@ mod generated;
 
 use chrono_tz::Europe;
 use proptest::prelude::*;
+use store::event::Timestamp;
 
 use super::*;
-use crate::event::Timestamp;
 use generated::{before, labels, now, street};
 
 /// Width and height of a PNG file, once it was decoded.

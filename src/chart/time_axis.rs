@@ -66,9 +66,9 @@ pub(super) fn day(date: NaiveDate) -> String {
 mod tests {
     use chrono::TimeZone;
     use chrono_tz::{Europe, Tz};
+    use store::event::Timestamp;
 
     use super::*;
-    use crate::event::Timestamp;
 
     #[track_caller]
     fn check(zone: Tz, to: (i32, u32, u32, u32, u32), hours: i64, labels: &str) {

@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 
+use store::event::{ChatId, Role};
+
 use super::message::{PressReply, Reply};
-use crate::event::{ChatId, Role};
 
 /// A future of a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

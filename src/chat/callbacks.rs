@@ -11,13 +11,13 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use dot11::{MacAddr, Ssid, hex};
+use store::event::ChatId;
 
 use super::commands::Command;
 use super::message::Button;
 use super::model::chart::ChartPeriod;
 use super::model::watch_target::{WatchTarget, watch_hash};
-use crate::dot11::{MacAddr, Ssid, hex};
-use crate::event::ChatId;
 
 /// The most bytes that the Bot API takes (`InlineKeyboardButton.callback_data`).
 const DATA_LIMIT: usize = 64;
@@ -185,9 +185,9 @@ fn read_chat(number: &str) -> Option<ChatId> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use store::event::Pattern;
 
     use super::*;
-    use crate::event::Pattern;
 
     fn callback() -> impl Strategy<Value = Callback> {
         let address = || any::<[u8; 6]>().prop_map(MacAddr::new);

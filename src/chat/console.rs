@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead, Write};
 
+use store::event::ChatId;
+
 use super::callbacks::Callback;
 use super::{Chat, Progress, Reply, UserMessage, views};
-use crate::event::ChatId;
 
 /// The longest line that is one message, in bytes; Telegram's messages are shorter.
 const LINE_LIMIT: u64 = 16_384;

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use store::event::ChatId;
+
 use super::DocumentPermit;
-use crate::event::ChatId;
 use crate::text::Text;
 
 /// A message from a person.

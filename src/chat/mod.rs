@@ -20,10 +20,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
+use store::event::{Event, EventKind, Timestamp};
+use store::recorder::RecorderHandle;
 
-use crate::event::{Event, EventKind, Timestamp};
 use crate::metrics::Timings;
-use crate::recorder::RecorderHandle;
 use crate::status::{SourceStatus, Status};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use capture::{Capture, Counters, Settings, Source};
+use dot11::Fcs;
+use store::event::{Probe, Timestamp, push_probe_fields};
+
 use super::args::FcsArgs;
 use super::error::CliError;
-use crate::capture::{Capture, Counters, Settings, Source};
-use crate::dot11::Fcs;
-use crate::event::{Probe, Timestamp, push_probe_fields};
 use crate::service::is_excluded;
 
 /// How many bytes of lines to gather before printing them. Those of standard input, which may be a live capture, are

@@ -5,7 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use capture::{Capture, Settings, Source};
 use fastrand::Rng;
+use store::event::{ChatId, Event, EventKind, Timestamp};
+use store::recorder::RecorderHandle;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -13,11 +16,8 @@ use super::chat::converse;
 use super::demo_data::{self, RESIDENT, VAN_NETWORK};
 use super::error::CliError;
 use super::runtime;
-use crate::capture::{Capture, Settings, Source};
 use crate::chat::{Chat, Progress, UserMessage, console, views::alerts};
 use crate::config::Config;
-use crate::event::{ChatId, Event, EventKind, Timestamp};
-use crate::recorder::RecorderHandle;
 use crate::service::{ProbeConverter, RunningRecorder, ServiceError, recorder_settings};
 
 /// Makes the street the same each time.

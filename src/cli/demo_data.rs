@@ -1,11 +1,10 @@
 //! A simulated street for the demo: phones with random addresses pass by, a tablet lives there, and
 //! a delivery van's tablet looks for its depot's network.
 
+use capture::{CaptureError, PcapWriter};
+use dot11::builder::{FrameBuilder, RadiotapHeader};
+use dot11::{LinkType, MacAddr};
 use fastrand::Rng;
-
-use crate::capture::{CaptureError, PcapWriter};
-use crate::dot11::builder::{FrameBuilder, RadiotapHeader};
-use crate::dot11::{LinkType, MacAddr};
 
 /// A tablet with a fixed address that looks for its home network.
 pub(super) const RESIDENT: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
+use capture::CaptureError;
+use store::recorder::{ChangeError, ImportError, RecorderError};
+
 use crate::api::export::ExportError;
-use crate::capture::CaptureError;
 use crate::config::ConfigError;
 use crate::control::ClientError;
-use crate::recorder::{ChangeError, ImportError, RecorderError};
 use crate::service::ServiceError;
 
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,8 @@ use chrono_tz::Tz;
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
+use store::recorder::OfflineDataDir;
+use store::state::State;
 
 use super::args::{Cli, DataDirArgs};
 use super::error::CliError;
@@ -18,8 +20,6 @@ use crate::api::export::{Export, ExportError, Format, Selection, What};
 use crate::api::{Offline, Outcome};
 use crate::config::Config;
 use crate::control::Client;
-use crate::recorder::OfflineDataDir;
-use crate::state::State;
 
 #[derive(Args)]
 pub(super) struct ExportArgs {

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::ExitCode;
 
+use store::event::Timestamp;
+use store::recorder;
+
 use super::args::DataDirArgs;
 use super::error::CliError;
 use super::local;
-use crate::event::Timestamp;
-use crate::recorder;
 use crate::service::recorder_settings;
 
 /// The magic number of a zstd frame (RFC 8878, 3.1.1).

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
+use store::recorder::OfflineDataDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CliError;
 use super::runtime;
 use crate::config::Config;
-use crate::recorder::OfflineDataDir;
 use crate::service::{RunningRecorder, recorder_settings};
 
 /// What taking the data directory's lock needs.

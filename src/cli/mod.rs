@@ -32,12 +32,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use capture::with_remedy;
 use clap::Parser;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::capture::with_remedy;
 use crate::config::Config;
 use crate::service;
 use args::{Cli, Command, FcsArgs};

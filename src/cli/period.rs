@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
+use store::event::Timestamp;
 
 use crate::api::export::Period;
-use crate::event::Timestamp;
 
 /// A point in time on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use rustix::fs::Access;
+use store::event::Offset;
 
 use super::error::CliError;
 use super::local::check_access;
@@ -13,7 +14,6 @@ use super::progress::Progress;
 use super::report;
 use crate::config::Config;
 use crate::control::{Client, ClientError, Screen};
-use crate::event::Offset;
 
 /// Runs `remote` with a client of the service that has the data directory open, or `local` if there is none.
 ///

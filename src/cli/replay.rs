@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use capture::{Capture, CaptureError, Settings, Source, with_remedy};
+use dot11::MacAddr;
+use store::recorder::RecorderHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{DataDirArgs, FcsArgs};
@@ -16,9 +19,6 @@ use super::decode::{file_source, warn_of_bad_fcs};
 use super::error::CliError;
 use super::progress::FileProgress;
 use super::{local, report, runtime};
-use crate::capture::{Capture, CaptureError, Settings, Source, with_remedy};
-use crate::dot11::MacAddr;
-use crate::recorder::RecorderHandle;
 use crate::service::{ProbeConverter, RunningRecorder, recorder_settings};
 
 /// Frames between two updates of the progress.

@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use capture::monitor;
 use chrono_tz::Tz;
+use dot11::MacAddr;
 use serde::{Deserialize, Serialize};
+use store::event::ChatId;
+use store::event_log::Rotation;
+use store::recorder::Retention;
 use url::Url;
 
 use super::quiet_hours::QuietHours;
-use crate::capture::{self, monitor};
-use crate::dot11::MacAddr;
-use crate::event::ChatId;
-use crate::event_log::Rotation;
-use crate::recorder::Retention;
 
 /// A string that no message and no debug output shows.
 #[derive(Clone, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use chrono::{NaiveTime, Timelike};
 use chrono_tz::Tz;
-
-use crate::event::Timestamp;
+use store::event::Timestamp;
 
 const DAY_SECONDS: u32 = 86_400;
 

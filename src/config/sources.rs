@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use capture::monitor;
+
 use super::error::ConfigError;
 use super::model::{Capture, Source};
 use super::schema;
 use super::tree::Tree;
 use super::types::{Band, Channel, MonitorMode, SourceName};
 use super::values::{Flag, List, Number, Text};
-use crate::capture;
-use crate::capture::monitor;
 
 const SOURCES: &str = "capture.sources";
 

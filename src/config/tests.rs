@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
+use capture::with_remedy;
 use chrono_tz::Tz;
+use store::event::ChatId;
 
 use super::load::load_from;
 use super::tree::ENVIRONMENT;
 use super::*;
-use crate::capture::with_remedy;
-use crate::event::ChatId;
 
 const DEVICES: &str = "devices";
 const EXAMPLE: &str = include_str!("../../config.example.toml");

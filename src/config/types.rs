@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
+use capture::monitor;
 use chrono_tz::Tz;
+use dot11::MacAddr;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use store::event::ChatId;
+use store::state::check_name;
 use url::{Host, Url};
 
 use super::model::Secret;
 use super::quiet_hours::QuietHours;
 use super::values::{Entry, FromText, integer};
-use crate::capture::monitor;
-use crate::dot11::MacAddr;
-use crate::event::ChatId;
-use crate::state::check_name;
 use crate::suggest::nearest;
 
 /// How long a source's name may be, in characters.

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use store::event::ChatId;
+use store::event_log::Rotation;
+use store::recorder::Retention;
 use url::Url;
 
 use super::error::ConfigError;
@@ -18,9 +21,6 @@ use super::types::{
     BotToken, Chat, Owner, TOKEN_FORM, UpdateMode, WEBHOOK_URL_FORM, WebhookSecret, WebhookUrl,
 };
 use super::values::Text;
-use crate::event::ChatId;
-use crate::event_log::Rotation;
-use crate::recorder::Retention;
 
 /// The name of systemd's credential with the token.
 const TOKEN_CREDENTIAL: &str = "telegram-token";

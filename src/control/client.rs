@@ -19,6 +19,7 @@ use hyper::body::{Body as _, Frame, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use store::event::Offset;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 use url::form_urlencoded;
@@ -28,7 +29,6 @@ use crate::api::check::{CheckLine, CheckResult};
 use crate::api::export::Selection;
 use crate::api::lookup::Answer;
 use crate::api::{About, ErrorBody, OUTCOME, Outcome};
-use crate::event::Offset;
 
 /// How long a service may take to answer where that takes no work.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,8 +7,9 @@
 
 use std::net::IpAddr;
 
+use dot11::MacAddr;
+
 use super::{Facts, ImportedName, LocatedBy, Location, mac, parse_name};
-use crate::dot11::MacAddr;
 
 /// The flag of a complete entry in the kernel's table (`ATF_COM`): the address has answered.
 const COMPLETE: u32 = 2;

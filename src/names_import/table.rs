@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
+use dot11::MacAddr;
 
 use super::{Facts, ImportedName, is_individual, mac, parse_name};
-use crate::dot11::MacAddr;
 
 /// Extensions of files that are tables, whatever their first line says.
 const EXTENSIONS: [&str; 3] = ["csv", "tsv", "tab"];

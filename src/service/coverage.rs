@@ -7,8 +7,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use store::event::Timestamp;
+
 use super::source_worker::SourceWorker;
-use crate::event::Timestamp;
 
 /// A function from a moment to the start of the coverage at that moment.
 pub(super) fn coverage(sources: Vec<Arc<SourceWorker>>) -> impl Fn(Timestamp) -> Option<Timestamp> {

@@ -15,16 +15,16 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use store::event::Timestamp;
+use store::recorder::RecorderHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::source_worker::{DroppedFrames, SourceWorker};
 use super::watchdog::{WatchedPart, stalled_parts};
-use crate::event::Timestamp;
 use crate::http;
 use crate::metrics::{self, Kind, Page, Timings};
-use crate::recorder::RecorderHandle;
 use crate::status::{SourceState, SourceStatus};
 use crate::telegram::RequestMetrics;
 use crate::text::printable;

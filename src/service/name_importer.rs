@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dot11::MacAddr;
+use store::event::{Event, EventKind, NamedBy, Timestamp};
+use store::recorder::RecorderHandle;
+use store::state::State;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::dot11::MacAddr;
-use crate::event::{Event, EventKind, NamedBy, Timestamp};
 use crate::names_import::{Facts, ImportedName, NAMES_LIMIT, join, neighbours};
-use crate::recorder::RecorderHandle;
-use crate::state::State;
 use name_file::{FileChange, NameFile};
 
 /// How often the files are read.
@@ -178,9 +178,10 @@ impl Difference {
 mod tests {
     use std::fs;
 
+    use dot11::RequestedSsid;
+    use store::event::{ChatId, DeviceKey, EvictionScope, Probe};
+
     use super::*;
-    use crate::dot11::RequestedSsid;
-    use crate::event::{ChatId, DeviceKey, EvictionScope, Probe};
 
     const ALICE: MacAddr = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
     const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x03]);

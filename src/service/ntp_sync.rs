@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use store::event::Timestamp;
+use store::recorder::RecorderHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::source_worker::SourceWorker;
-use crate::event::Timestamp;
-use crate::recorder::RecorderHandle;
 
 /// How often this is checked while a clock seems to be behind.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use store::event::Timestamp;
+use store::event_log::OsVfs;
+use store::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
+use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::ServiceError;
 use crate::config::Config;
-use crate::event::Timestamp;
-use crate::event_log::OsVfs;
-use crate::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
-use crate::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
 
 /// The recorder's settings in `config`: alerts go to the chats that the bot serves, and events are kept forever.
 pub fn recorder_settings(config: &Config) -> recorder::Settings {

@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use capture::{CaptureError, Counters, Settings, StopHandle};
+use store::event::Timestamp;
+use store::recorder::{CapturedProbe, RecorderHandle};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -27,10 +30,7 @@ use tracing::{error, info, warn};
 
 use super::ServiceError;
 use super::watchdog::Heartbeat;
-use crate::capture::{self, CaptureError, Counters, Settings, StopHandle};
 use crate::config::Source;
-use crate::event::Timestamp;
-use crate::recorder::{CapturedProbe, RecorderHandle};
 use crate::status::{SourceState, SourceStatus};
 use open_source::{OpenSource, SourceError};
 pub use probe_converter::{ProbeConverter, is_excluded};

@@ -16,6 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use dot11::hex;
+use store::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
+use store::recorder::{ChangeError, RecorderHandle};
 use teloxide::payloads::LeaveChat;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -28,9 +31,6 @@ use super::request_error::RequestError;
 use super::sender::Sender;
 use crate::chat::views::access::{self as views, ListedChat, refused};
 use crate::chat::{AccessControl, BoxFuture, PressReply, Reply, views::change_failed};
-use crate::dot11::hex;
-use crate::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
-use crate::recorder::{ChangeError, RecorderHandle};
 use crate::text::Text;
 
 /// How long a code is valid.

@@ -10,6 +10,7 @@ use reqwest::RequestBuilder;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use store::event::ChatId;
 use teloxide::Bot;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters, SetWebhook};
 use teloxide::requests::Payload;
@@ -25,7 +26,6 @@ use super::request_error::{RequestError, Response, with_causes};
 use super::{RequestMetrics, TelegramError};
 use crate::chat::{File, Reply};
 use crate::config::Telegram;
-use crate::event::ChatId;
 
 /// How long Telegram holds `getUpdates` open while there is no update (Bot API, `getUpdates`, `timeout`).
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::event::ChatId;
+use store::recorder::RecorderHandle;
 use teloxide::payloads::{DeleteMyCommands, DeleteMyCommandsSetters, SetMyCommands, SetMyCommandsSetters};
 use teloxide::requests::Payload;
 use teloxide::types::{BotCommand, BotCommandScope, Recipient};
@@ -17,8 +19,6 @@ use super::outgoing::telegram_id;
 use super::request_error::RequestError;
 use super::sender::Sender;
 use crate::chat::commands::{self, Command};
-use crate::event::ChatId;
-use crate::recorder::RecorderHandle;
 
 /// Tries for a menu that changes while the service runs.
 const TRIES: u32 = 12;

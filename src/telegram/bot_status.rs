@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use store::event::Timestamp;
 use teloxide::payloads::{GetMe, GetWebhookInfo};
 use teloxide::requests::Payload;
 use url::Url;
@@ -13,7 +14,6 @@ use super::api::Api;
 use super::request_error::RequestError;
 use super::{RequestMetrics, TelegramError, webhook};
 use crate::config::{Telegram, Tls, Updates};
-use crate::event::Timestamp;
 
 /// How long one response may take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);

@@ -9,9 +9,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use store::event::ChatId;
 use tokio::sync::oneshot;
-
-use crate::event::ChatId;
 
 /// A queue for each chat with tickets. `None` is the queue of all updates that belong to no served chat.
 #[derive(Debug, Default)]

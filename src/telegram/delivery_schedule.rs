@@ -3,11 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use store::event::ChatId;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::request_error::RequestError;
-use crate::event::ChatId;
 
 /// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered.
 pub(super) const SINGLE_MESSAGES: usize = 3;

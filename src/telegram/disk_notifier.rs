@@ -9,6 +9,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
+use store::event::ChatId;
+use store::recorder::RecorderHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +19,6 @@ use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use super::{earliest, sleep_until};
 use crate::chat::views::notices;
-use crate::event::ChatId;
-use crate::recorder::RecorderHandle;
 
 /// Notifies the chats until `stop`.
 pub(super) async fn run(

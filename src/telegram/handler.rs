@@ -4,6 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use store::event::ChatId;
+use store::recorder::RecorderHandle;
 use teloxide::payloads::AnswerCallbackQuery;
 use teloxide::types::{
     CallbackQuery, Chat as TelegramChat, ChatMemberUpdated, MaybeInaccessibleMessage, Message, Update,
@@ -22,8 +24,6 @@ use super::rate_limiter::RateLimiter;
 use super::sender::Sender;
 use crate::chat::commands::{self, Request};
 use crate::chat::{ButtonPress, Chat, File, PressReply, Reply, UserMessage, views};
-use crate::event::ChatId;
-use crate::recorder::RecorderHandle;
 use crate::text::Text;
 
 /// A stranger is logged, and gets a hint, at most once per `STRANGER_INTERVAL`; at most `STRANGER_LOG_LIMIT` and

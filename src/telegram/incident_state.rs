@@ -9,12 +9,12 @@
 
 use std::time::Duration;
 
+use store::event::ChatId;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::backoff::Backoff;
 use super::request_error::RequestError;
-use crate::event::ChatId;
 
 /// The shortest time between two start notices to one chat.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(600);

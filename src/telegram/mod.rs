@@ -44,6 +44,7 @@ mod webhook;
 use std::future::pending;
 use std::path::Path;
 
+use store::recorder::RecorderHandle;
 use teloxide::payloads::GetMe;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,6 @@ use tracing::info;
 
 use crate::chat::Chat;
 use crate::config::{self, Telegram, Updates};
-use crate::recorder::RecorderHandle;
 use access::Access;
 use api::Api;
 pub use bot_status::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus, query_bot_status};

@@ -14,6 +14,8 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use store::event::{ChatId, Event, EventKind, Offset, Timestamp};
+use store::recorder::{ChangeError, RecorderHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -24,8 +26,6 @@ use super::request_error::RequestError;
 use super::sender::Sender;
 use super::{earliest, sleep_until};
 use crate::chat::{Reply, views::alerts};
-use crate::event::{ChatId, Event, EventKind, Offset, Timestamp};
-use crate::recorder::{ChangeError, RecorderHandle};
 
 /// How long a message that is being sent may take when the service stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);

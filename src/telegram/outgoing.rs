@@ -6,6 +6,7 @@
 use reqwest::multipart::{Form, Part};
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::event::ChatId;
 use teloxide::payloads::{
     EditMessageText, EditMessageTextSetters, SendMessage, SendMessageSetters, SetWebhook,
 };
@@ -16,7 +17,6 @@ use teloxide::types::{
 use tracing::error;
 
 use crate::chat::{Button, File, Reply};
-use crate::event::ChatId;
 use crate::text::{MESSAGE_LIMIT, Text};
 
 /// The longest caption, in UTF-16 code units after entities are parsed (Bot API, `sendPhoto`, `caption`).

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use store::event::Timestamp;
 use tokio::time::Instant;
 
 use crate::config::QuietHours;
-use crate::event::Timestamp;
 
 /// How often to check whether quiet hours have ended: the system's clock may be set meanwhile.
 const CLOCK_CHECK: Duration = Duration::from_secs(15);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::event::ChatId;
+use store::event::ChatId;
 
 /// Allows one action per chat and at most `limit` actions in all, within any `interval`.
 #[derive(Debug)]

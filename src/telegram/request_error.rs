@@ -7,9 +7,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use serde::Deserialize;
+use store::event::ChatId;
 
 use super::error::TelegramError;
-use crate::event::ChatId;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]

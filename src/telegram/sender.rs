@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use store::event::{ChatId, Event, EventKind, Timestamp};
+use store::recorder::{ChangeError, RecorderHandle};
 use teloxide::payloads::{DeleteMessage, SendChatAction};
 use teloxide::types::{ChatAction, MessageId};
 use tracing::{debug, info, warn};
@@ -20,8 +22,6 @@ use super::request_error::RequestError;
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::Reply;
-use crate::event::{ChatId, Event, EventKind, Timestamp};
-use crate::recorder::{ChangeError, RecorderHandle};
 use crate::text::Text;
 
 /// Tries for a reply. The person is waiting, and may ask again.

@@ -13,6 +13,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use store::event::ChatId;
+use store::recorder::History;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +23,6 @@ use super::quiet_hours::LocalQuietHours;
 use super::sender::Sender;
 use crate::chat::Chat;
 use crate::chat::views::notices::{self, SourceProblem};
-use crate::event::ChatId;
-use crate::recorder::History;
 use crate::status::{SourceState, SourceStatus};
 
 /// How often to check the sources.

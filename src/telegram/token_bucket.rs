@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::event::ChatId;
+use store::event::ChatId;
 
 /// The size of a bucket.
 #[derive(Debug, Clone, Copy)]

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use store::event::ChatId;
 use teloxide::types::ThreadId;
 
 use super::outgoing::Destination;
-use crate::event::ChatId;
 
 /// The topics of the served forums.
 #[derive(Debug, Default)]

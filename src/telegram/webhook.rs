@@ -16,6 +16,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::{Extension, Router};
+use dot11::hex;
 use sha2::{Digest, Sha256};
 use teloxide::payloads::{SetWebhook, SetWebhookSetters};
 use tokio::net::TcpListener;
@@ -28,7 +29,6 @@ use super::api::{Api, UPDATES};
 use super::handler::Handler;
 use super::incoming::parse_update;
 use crate::config::{Secret, Tls, Webhook};
-use crate::dot11::hex;
 use crate::http::{self, Certificate, Peer};
 
 /// The header with the secret (Bot API, `setWebhook`, `secret_token`).

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use store::event::Timestamp;
 
 use super::{MESSAGE_LIMIT, Text, printable, utf16_length};
-use crate::event::Timestamp;
 
 /// `time` in the zone.
 pub(crate) fn shown_time(time: Timestamp, zone: Tz) -> String {

@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chat::views::alerts as words;
-use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{
+use serde_json::Value;
+use store::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Probe, Timestamp,
 };
-use probewatch::recorder::Settings;
-use probewatch::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
-use serde_json::Value;
+use store::recorder::Settings;
+use store::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
 
 use crate::support::bot_api::SentMessage;
 use crate::support::recorder::{CHATS, Input, Running, events, probe, settings};

@@ -1,11 +1,11 @@
 //! First and last seen never run backwards when a clock is behind, as after the start of a board without a battery. The
 //! bot says that it is behind.
 
-use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{Event, Probe, Timestamp};
-use probewatch::state::State;
+use dot11::{MacAddr, RequestedSsid, Ssid};
 use proptest::option;
 use proptest::prelude::*;
+use store::event::{Event, Probe, Timestamp};
+use store::state::State;
 
 use crate::support::recorder::{Input, Running, addresses, probe, settings};
 

@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
-use probewatch::capture::{Capture, PcapWriter, Settings, Source};
-use probewatch::dot11::{Fcs, LinkType, RequestedSsid, hex};
+use capture::{Capture, PcapWriter, Settings, Source};
+use dot11::{Fcs, LinkType, RequestedSsid, hex};
 
 use crate::support::process;
 use crate::support::require::{captures_dir, runs_with, tshark_present};

@@ -353,7 +353,7 @@ fn a_flood_of_alerts_is_summed_up() {
     testbed.ask_until("/status", "Probes: 300 (");
     let told = testbed.api.wait_for_message(|message| message.plain.contains("too many at once"));
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
-    let count = probewatch::state::ALERTS_PER_MINUTE;
+    let count = store::state::ALERTS_PER_MINUTE;
     assert_eq!(testbed.alerts().len(), count + 1, "{}", told.plain);
     testbed.api.assert_clean();
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use probewatch::state::ALERTS_PER_MINUTE;
+use store::state::ALERTS_PER_MINUTE;
 
 use crate::support::bot_api::{BotApi, Incoming};
 use crate::support::tap_radio::TapRadio;

@@ -10,8 +10,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use probewatch::capture::{Capture, CaptureError, Settings, Source, with_remedy};
-use probewatch::dot11::{Fcs, LinkType};
+use capture::{Capture, CaptureError, Settings, Source, with_remedy};
+use dot11::{Fcs, LinkType};
 
 use crate::support::frames::ProbeRequestFrame;
 use crate::support::require;

@@ -3,8 +3,8 @@
 
 use std::io::Read;
 
-use probewatch::event::{Event, EventKind, Offset};
-use probewatch::event_log::Rotation;
+use store::event::{Event, EventKind, Offset};
+use store::event_log::Rotation;
 
 use crate::support::faulty_disk::FaultyDisk;
 use crate::support::log::{HOUR, append, event, log_of, mend, open, read, read_all, recover};

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use probewatch::event::{EventKind, Offset};
-use probewatch::event_log::{Rotation, Writer};
+use store::event::{EventKind, Offset};
+use store::event_log::{Rotation, Writer};
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Leftover, Operation};
 use crate::support::log::{Contents, HOUR, append, event, log_of, open, read, read_all, recover};

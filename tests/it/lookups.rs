@@ -4,14 +4,14 @@
 use std::sync::{Arc, Mutex};
 
 use chrono_tz::Tz;
+use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chart::{self, Series};
 use probewatch::chat::callbacks::Callback;
 use probewatch::chat::{Button, ButtonPress, Chat, File, PressReply, Progress, Reply, UserMessage};
-use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{Event, EventKind, NamedBy, Probe, Timestamp};
-use probewatch::recorder::ProbeFilter;
 use probewatch::text::MESSAGE_LIMIT;
 use proptest::prelude::*;
+use store::event::{Event, EventKind, NamedBy, Probe, Timestamp};
+use store::recorder::ProbeFilter;
 
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
 use crate::support::wait;

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use probewatch::capture::{Capture, PcapWriter, Settings, Source};
-use probewatch::dot11::{LinkType, decode};
-use probewatch::event::{EventDecoder, Probe, Timestamp, push_probe_fields};
+use capture::{Capture, PcapWriter, Settings, Source};
+use dot11::{LinkType, decode};
+use store::event::{EventDecoder, Probe, Timestamp, push_probe_fields};
 
 use crate::support::allocations;
 
@@ -39,7 +39,7 @@ fn decoding_from_memory_allocates_nothing() {
 
 /// Runs a file of made-up frames through a capture and checks that from some frame on neither the capture
 /// nor `each` allocates.
-fn check_capture(mut each: impl FnMut(probewatch::capture::CapturedFrame<'_>)) {
+fn check_capture(mut each: impl FnMut(capture::CapturedFrame<'_>)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames.pcap");
     let mut file = PcapWriter::create(&path, LinkType::Radiotap).unwrap();

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
+use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chat::views::alerts as words;
 use probewatch::chat::{ButtonPress, Chat, File, PressReply, Progress, Reply, UserMessage};
-use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Probe};
 use probewatch::text::MESSAGE_LIMIT;
+use store::event::{ChatId, Probe};
 
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
 use crate::support::wait;

@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use probewatch::dot11::{MacAddr, RequestedSsid, Signature, Ssid};
-use probewatch::event::{
+use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+use proptest::option;
+use proptest::prelude::*;
+use store::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventKind, EvictionScope, LeaveDecision,
     NamedBy, Offset, Pattern, Probe, Role, Timestamp,
 };
-use probewatch::recorder::Retention;
-use probewatch::recorder::{Recorder, RecorderHandle, Settings};
-use probewatch::state::{
-    ALERTS_PER_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State,
-};
-use proptest::option;
-use proptest::prelude::*;
+use store::recorder::Retention;
+use store::recorder::{Recorder, RecorderHandle, Settings};
+use store::state::{ALERTS_PER_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State};
 
 use crate::support::recorder::{
     CHATS, Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,

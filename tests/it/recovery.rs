@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use dot11::{RequestedSsid, Ssid};
 use probewatch::chat::model::lookup::{LookupResult, look_up};
-use probewatch::dot11::{RequestedSsid, Ssid};
-use probewatch::event::{Event, EventKind, Offset, Timestamp};
-use probewatch::event_log::{self, Snapshots};
+use store::event::{Event, EventKind, Offset, Timestamp};
+use store::event_log::{self, Snapshots};
+use store::recorder::{OfflineDataDir, Recorder, Settings};
+use store::state::Differences;
 
 use crate::support::recorder::{
     Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
 };
-use probewatch::recorder::{OfflineDataDir, Recorder, Settings};
-use probewatch::state::Differences;
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {

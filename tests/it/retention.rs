@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::api;
 use probewatch::api::export::{Export, Format, Period, Selection, What};
-use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{Event, EventKind, NamedBy, Offset, Probe, Timestamp};
-use probewatch::event_log::{self, Rotation};
-use probewatch::recorder::Retention;
-use probewatch::recorder::{OfflineDataDir, ProbeFilter, Settings};
-use probewatch::state::State;
+use store::event::{Event, EventKind, NamedBy, Offset, Probe, Timestamp};
+use store::event_log::{self, Rotation};
+use store::recorder::Retention;
+use store::recorder::{OfflineDataDir, ProbeFilter, Settings};
+use store::state::State;
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
 use crate::support::recorder::{Input, Running, addresses, assert_same, fold, probe, settings};
@@ -71,10 +71,7 @@ fn assert_agreed(data_dir: &Path) -> State {
     let check = stored.check(10, &mut |_| {}).unwrap();
     assert!(check.damage.is_empty(), "{:?}", check.damage);
     assert!(check.checkpoint.is_ok(), "{:?}", check.checkpoint);
-    assert_eq!(
-        format!("{:?}", check.differences),
-        format!("{:?}", probewatch::state::Differences::default())
-    );
+    assert_eq!(format!("{:?}", check.differences), format!("{:?}", store::state::Differences::default()));
     let before = stored.state(&mut |_| {}).unwrap();
     let rebuilt = stored.rebuild(&mut |_| {}).unwrap();
     assert_same(&before, &rebuilt);

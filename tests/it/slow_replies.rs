@@ -6,14 +6,14 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use dot11::{MacAddr, RequestedSsid};
 use probewatch::chat::Chat;
 use probewatch::config::Config;
-use probewatch::dot11::{MacAddr, RequestedSsid};
-use probewatch::event::Timestamp;
-use probewatch::event_log::Vfs;
-use probewatch::recorder::Settings;
 use probewatch::status::SourceStatus;
 use probewatch::telegram::{self, RequestMetrics, TelegramError};
+use store::event::Timestamp;
+use store::event_log::Vfs;
+use store::recorder::Settings;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use probewatch::dot11::{RequestedSsid, Signature, Ssid};
-use probewatch::event::{ChatId, Event, EventKind, EvictionScope, NamedBy, Offset, Probe, Timestamp};
-use probewatch::event_log::Snapshots;
-use probewatch::recorder::OfflineDataDir;
-use probewatch::state::{AlertPolicy, State};
+use dot11::{RequestedSsid, Signature, Ssid};
 use proptest::prelude::*;
+use store::event::{ChatId, Event, EventKind, EvictionScope, NamedBy, Offset, Probe, Timestamp};
+use store::event_log::Snapshots;
+use store::recorder::OfflineDataDir;
+use store::state::{AlertPolicy, State};
 
 use crate::recording::input;
 use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
@@ -131,7 +131,7 @@ fn small_state() -> State {
         Event::from(probe(other, RequestedSsid::Absent, 9_000_000)),
     ];
     events.extend((10..40).map(|second| {
-        let source = probewatch::dot11::MacAddr::new([0x02, 0, 0, 0, 0, second as u8]);
+        let source = dot11::MacAddr::new([0x02, 0, 0, 0, 0, second as u8]);
         Event::from(probe(source, RequestedSsid::Named("Depot".into()), second * 1_000_000))
     }));
     events.push(Event::new(

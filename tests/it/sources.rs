@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use probewatch::event::{Event, EventKind, Probe};
+use store::event::{Event, EventKind, Probe};
 
 use crate::support::bot_api::BotApi;
 use crate::support::frames::{

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use probewatch::dot11::{RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, EventKind, NamedBy, Offset, Timestamp};
-use probewatch::recorder::Settings;
-use probewatch::state::{State, StateStore};
+use dot11::{RequestedSsid, Ssid};
+use store::event::{ChatId, Event, EventKind, NamedBy, Offset, Timestamp};
+use store::recorder::Settings;
+use store::state::{State, StateStore};
 
 use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
 use crate::support::{DEADLINE, allocations, wait};

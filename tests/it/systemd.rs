@@ -5,9 +5,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use probewatch::dot11::RequestedSsid;
-use probewatch::recorder::Settings;
+use dot11::RequestedSsid;
 use probewatch::service::{Heartbeat, Systemd, Watchdog, WatchedPart};
+use store::recorder::Settings;
 
 use crate::support::bot_api::{BotApi, Incoming};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes};

@@ -5,11 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, EventKind, Offset, Timestamp};
-use probewatch::recorder::Settings;
-use probewatch::state::{AlertPolicy, OUTBOX_LIMIT, State};
+use dot11::{MacAddr, RequestedSsid, Ssid};
 use serde_json::json;
+use store::event::{ChatId, Event, EventKind, Offset, Timestamp};
+use store::recorder::Settings;
+use store::state::{AlertPolicy, OUTBOX_LIMIT, State};
 
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome, SentMessage};
 use crate::support::recorder::{Input, Running, events, fold, probe, settings};
@@ -290,7 +290,7 @@ fn merged_chats_keep_the_settings_of_both() {
     assert_eq!(state.alerts().overflow(to).unwrap().count(), 1);
     assert!(state.alerts().overflow(from).is_none());
     // The cool-down goes on, and one chat is alerted once.
-    use probewatch::event::AlertDecision::{Raise, Suppress};
+    use store::event::AlertDecision::{Raise, Suppress};
     assert!(matches!(heard(&state, 0, "From", 10).alerts[..], [Suppress { chat }] if chat == to));
     assert!(matches!(heard(&state, 9, "From", 10).alerts[..], [Raise { chat, .. }] if chat == to));
     // What was on its way when the chat moved is settled under its new number.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use dot11::{MacAddr, Ssid, unhex};
+use store::event::{Pattern, Role};
+use store::state::check_name;
+
 use super::quotes::{in_single_quotes, is_quote, quoted};
 use super::{Request, UsageError};
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::watch_target::WatchTarget;
-use crate::dot11::{MacAddr, Ssid, unhex};
-use crate::event::{Pattern, Role};
-use crate::state::check_name;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
 pub(in crate::chat) const SSID_BYTES: usize = 32;

@@ -1,11 +1,12 @@
 //! What a message asks for.
 
+use dot11::{MacAddr, Ssid};
+use store::event::Role;
+
 use super::{Command, UsageError, arguments, split};
 use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::watch_target::WatchTarget;
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::Role;
 
 /// What a message asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
+use dot11::Ssid;
+use store::event::{Pattern, Role};
+
 use super::*;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::watch_target::WatchTarget;
-use crate::dot11::Ssid;
-use crate::event::{Pattern, Role};
 
 fn check(text: &str, expected: Request) {
     assert_eq!(Request::parse(text), expected, "{text}");

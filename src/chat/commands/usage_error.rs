@@ -1,6 +1,6 @@
 //! What is wrong with a command's arguments. [`crate::chat::views`] has the texts.
 
-use crate::state::NameError;
+use store::state::NameError;
 
 /// What is wrong with a command's arguments. Texts in it are what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use dot11::{MacAddr, Ssid};
+use store::event::{ChatId, Probe, Timestamp};
+use store::recorder::{History, ProbeFilter};
 use tokio_util::sync::CancellationToken;
 
 use super::subscriptions::WatchedNetworks;
@@ -20,9 +23,6 @@ use crate::chat::model::lookup::{DeviceReport, LookupResult, look_up};
 use crate::chat::model::pagination::{PAGE_ENTRIES, Page};
 use crate::chat::model::read_limiter::ReadPermit;
 use crate::chat::{Chat, File, Progress, ProgressStep, Reply, ReplyKind, views};
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::{ChatId, Probe, Timestamp};
-use crate::recorder::{History, ProbeFilter};
 
 /// Pages of a device's newest probes.
 const PROBE_PAGES: usize = 10;

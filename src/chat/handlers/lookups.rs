@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use dot11::Ssid;
+use store::event::{ChatId, Timestamp};
+
 use super::subscriptions::WatchedNetworks;
 use crate::chat::model::lookup::look_up;
 use crate::chat::model::pagination::{self, SortOrder};
 use crate::chat::{Chat, Reply, views};
-use crate::dot11::Ssid;
-use crate::event::{ChatId, Timestamp};
 
 impl Chat {
     pub(in crate::chat) fn look_up(&self, query: &str) -> Reply {

@@ -8,6 +8,9 @@ mod subscriptions;
 
 use std::time::Duration;
 
+use dot11::Ssid;
+use store::event::{ChatId, Timestamp};
+
 use crate::chat::access::AccessControl;
 use crate::chat::callbacks::Callback;
 use crate::chat::commands::{self, Command, Request, RequiredRole};
@@ -15,8 +18,6 @@ use crate::chat::model::chart::ChartSubject;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::chat::views::access::refused;
 use crate::chat::{ButtonPress, Chat, PressReply, Progress, Reply, UserMessage, views};
-use crate::dot11::Ssid;
-use crate::event::{ChatId, Timestamp};
 use crate::status;
 use crate::text::Text;
 

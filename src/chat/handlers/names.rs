@@ -1,8 +1,9 @@
 //! Names of devices.
 
+use dot11::MacAddr;
+use store::event::{Event, EventKind, NamedBy, Timestamp};
+
 use crate::chat::{Chat, views};
-use crate::dot11::MacAddr;
-use crate::event::{Event, EventKind, NamedBy, Timestamp};
 use crate::text::Text;
 
 impl Chat {

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use dot11::{MacAddr, Ssid};
+use store::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
+use store::state::State;
+
 use crate::chat::callbacks::Callback;
 use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::lookup::{LookupResult, which_device};
 use crate::chat::model::watch_target::{WatchTarget, watch_hash};
 use crate::chat::views::subscriptions as texts;
 use crate::chat::{Button, Chat, Reply, views};
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
-use crate::state::State;
 use crate::text::Text;
 
 /// Networks that one chat may watch.
@@ -359,7 +360,7 @@ fn resolve_device(state: &State, query: &str) -> DeviceKey {
         Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
         Err(_) => None,
     };
-    found.unwrap_or_else(|| DeviceKey::Name(crate::state::fold_case(query)))
+    found.unwrap_or_else(|| DeviceKey::Name(store::state::fold_case(query)))
 }
 
 /// The device's name or address.

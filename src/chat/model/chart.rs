@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveTime, TimeZone};
 use chrono_tz::Tz;
-
-use crate::dot11::Ssid;
-use crate::event::Timestamp;
+use dot11::Ssid;
+use store::event::Timestamp;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

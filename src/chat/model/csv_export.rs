@@ -11,9 +11,9 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::dot11::{MacAddr, RequestedSsid, Ssid};
-use crate::event::{Offset, Probe};
-use crate::state::{Device, Network};
+use dot11::{MacAddr, RequestedSsid, Ssid};
+use store::event::{Offset, Probe};
+use store::state::{Device, Network};
 
 const EVENT_COLUMNS: [&str; 10] = [
     "offset",

@@ -1,11 +1,11 @@
 //! Which device a query means, and what is known of it.
 
+use dot11::{MacAddr, Ssid};
 use serde::Serialize;
 use serde::ser::Serializer;
+use store::event::Timestamp;
+use store::state::{Device, State, fold_case};
 
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::Timestamp;
-use crate::state::{Device, State, fold_case};
 use crate::suggest;
 
 /// How many similar names are suggested if none matches.

@@ -7,10 +7,10 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::Timestamp;
-use crate::recorder::RecorderHandle;
-use crate::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, fold_case};
+use dot11::{MacAddr, Ssid};
+use store::event::Timestamp;
+use store::recorder::RecorderHandle;
+use store::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, fold_case};
 
 /// Entries of a page. A message has room for as many of the longest.
 pub const PAGE_ENTRIES: usize = 10;

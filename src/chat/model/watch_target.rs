@@ -1,9 +1,8 @@
 //! What a watch is on.
 
+use dot11::Ssid;
+use store::event::Pattern;
 use twox_hash::XxHash3_64;
-
-use crate::dot11::Ssid;
-use crate::event::Pattern;
 
 /// What a watch is on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Access to the bot: invitations, pairing, removal.
 
 use chrono_tz::Tz;
+use store::event::{ChatId, Role, Timestamp};
 
 use crate::chat::callbacks::Callback;
 use crate::chat::commands::Command;
 use crate::chat::message::{Button, Reply};
-use crate::event::{ChatId, Role, Timestamp};
 use crate::text::format::shown_time;
 use crate::text::{Text, printable};
 

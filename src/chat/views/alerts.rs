@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use dot11::{MacAddr, Ssid};
+use store::event::{Offset, Timestamp};
+use store::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, WatchMatch};
 
 use super::subscriptions::display_target;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::watch_target::WatchTarget;
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::{Offset, Timestamp};
-use crate::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, WatchMatch};
 use crate::text::format::{pluralize, short_time, shown_duration, shown_time};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 use crate::vendor::{self, Vendor};

@@ -2,14 +2,14 @@
 
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
+use dot11::{MacAddr, Ssid};
+use store::event::Timestamp;
+use store::state::{HourHistogram, Names};
 
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Button;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::{DeviceReport, LookupResult};
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::Timestamp;
-use crate::state::{HourHistogram, Names};
 use crate::text::format::{pluralize, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor::{self, Vendor};

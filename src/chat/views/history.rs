@@ -1,6 +1,8 @@
 //! Replies from the log: charts, probes, tables.
 
 use chrono_tz::Tz;
+use dot11::{MacAddr, RequestedSsid};
+use store::event::{Probe, Timestamp};
 
 use super::lists::with_page_buttons;
 use crate::chart::Labels;
@@ -8,8 +10,6 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::Page;
-use crate::dot11::{MacAddr, RequestedSsid};
-use crate::event::{Probe, Timestamp};
 use crate::text::format::{age, pluralize, reason, shown_time};
 use crate::text::{Text, printable};
 

@@ -1,15 +1,15 @@
 //! Lists of devices and networks, one page per message.
 
 use chrono_tz::Tz;
+use dot11::Ssid;
+use store::event::Timestamp;
+use store::state::Network;
 
 use super::card::shown_address;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::pagination::{ListedDevice, PAGE_ENTRIES, Page};
-use crate::dot11::Ssid;
-use crate::event::Timestamp;
-use crate::state::Network;
 use crate::text::format::{age, pluralize, time_and_age};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 

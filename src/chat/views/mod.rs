@@ -19,8 +19,9 @@ pub mod notices;
 pub(in crate::chat) mod subscriptions;
 mod usage_error;
 
+use store::recorder::ChangeError;
+
 use super::message::File;
-use crate::recorder::ChangeError;
 use crate::text::Text;
 use crate::text::format::reason;
 

@@ -1,8 +1,9 @@
 //! Names of devices.
 
+use dot11::MacAddr;
+
 use super::usage_error::sentence;
 use crate::chat::commands::UsageError;
-use crate::dot11::MacAddr;
 use crate::text::format::pluralize;
 use crate::text::{Text, printable};
 

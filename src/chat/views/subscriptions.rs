@@ -4,6 +4,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use dot11::{MacAddr, Ssid};
+use store::event::{ChatId, Timestamp};
+use store::state::{Follow, Mute, Watch};
 
 use super::alerts::mute_ended;
 use super::lists::{ENTRY_LENGTH, page_suffix, with_page_buttons};
@@ -11,9 +14,6 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::pagination::Page;
 use crate::chat::model::watch_target::WatchTarget;
-use crate::dot11::{MacAddr, Ssid};
-use crate::event::{ChatId, Timestamp};
-use crate::state::{Follow, Mute, Watch};
 use crate::text::format::{age, shown_time};
 use crate::text::{Text, printable};
 

@@ -1,8 +1,9 @@
 //! Usage errors, with the command's usage.
 
+use store::state::{MAX_NAME_CHARS, NameError};
+
 use super::help::usage;
 use crate::chat::commands::{Command, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES, UsageError};
-use crate::state::{MAX_NAME_CHARS, NameError};
 use crate::text::{Text, printable};
 
 pub(in crate::chat) fn usage_error(command: &Command, error: &UsageError) -> Text {

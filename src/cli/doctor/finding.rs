@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use dot11::write_printable;
 use serde::Serialize;
-
-use crate::dot11::write_printable;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

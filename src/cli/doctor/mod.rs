@@ -13,17 +13,17 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use capture::Source;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use serde::Deserialize;
+use store::event::Timestamp;
 
 use super::args::DataDirArgs;
 use super::error::CliError;
 use super::runtime;
-use crate::capture::Source;
 use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Client, ClientError};
-use crate::event::Timestamp;
 use crate::status::SourceStatus;
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;

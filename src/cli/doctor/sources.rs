@@ -9,11 +9,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use capture::monitor::{Monitor, MonitorError};
+use capture::{Capture, CaptureError, Counters, Settings, Source, StopHandle};
+use store::event::Timestamp;
+
 use super::finding::Finding;
-use crate::capture::monitor::{Monitor, MonitorError};
-use crate::capture::{Capture, CaptureError, Counters, Settings, Source, StopHandle};
 use crate::config::Source as Configured;
-use crate::event::Timestamp;
 use crate::status::{SourceState, SourceStatus};
 
 /// How long to wait for a frame. An access point sends about ten per second.

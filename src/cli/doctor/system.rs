@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{Access, access, statvfs};
+use store::event::{EventKind, Timestamp};
+use store::event_log::{ConcurrentReader, LineFilter, ListedSegment, LogError, OsVfs};
 
 use super::finding::Finding;
-use crate::event::{EventKind, Timestamp};
-use crate::event_log::{ConcurrentReader, LineFilter, ListedSegment, LogError, OsVfs};
 use crate::vendor;
 
 /// Numbers of capabilities (linux/capability.h).

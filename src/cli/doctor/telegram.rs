@@ -1,8 +1,9 @@
 //! Telegram: the token, and what Telegram knows about the webhook.
 
+use store::event::Timestamp;
+
 use super::finding::Finding;
 use crate::config::{ConfigError, Tls};
-use crate::event::Timestamp;
 use crate::telegram::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus};
 
 const TOKEN: &str = "Telegram token";

@@ -1,5 +1,6 @@
+use capture::monitor;
+
 use super::*;
-use crate::capture::monitor;
 
 /// The sources as they are read from these keys of `[capture]`, or the error.
 fn parsed(capture: &str) -> String {

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use capture::monitor::{Monitor, MonitorError};
+use capture::{Capture, CaptureError, Settings, StopHandle};
 use tracing::{info, warn};
 
-use crate::capture::monitor::{Monitor, MonitorError};
-use crate::capture::{self, Capture, CaptureError, Settings, StopHandle};
 use crate::config::Source;
 
 /// Why a source cannot be captured.

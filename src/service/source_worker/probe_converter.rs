@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::capture::CapturedFrame;
-use crate::dot11::{Fcs, Signature};
-use crate::event::{Probe, Timestamp};
-use crate::recorder::CapturedProbe;
+use capture::CapturedFrame;
+use dot11::{Fcs, Signature};
+use store::event::{Probe, Timestamp};
+use store::recorder::CapturedProbe;
 
 /// Signatures whose elements one source has handed over; when full, the memory is cleared.
 const SIGNATURES_LIMIT: usize = 16_384;

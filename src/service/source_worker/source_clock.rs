@@ -5,13 +5,14 @@
 //! - A live frame cannot come from the future. If a source's clock is ahead of the machine's, as an access point's may
 //!   be, the machine's time counts. Otherwise one wrong frame would make all other clocks seem behind.
 //!
-//! [`RecorderHandle::time_floor`]: crate::recorder::RecorderHandle::time_floor
+//! [`RecorderHandle::time_floor`]: store::recorder::RecorderHandle::time_floor
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use store::event::Timestamp;
+
 use crate::BUILT_SECONDS;
-use crate::event::Timestamp;
 
 /// How far behind or ahead a right clock may seem: sources capture side by side, an access point's clock differs from
 /// this machine's, and its frames come through a connection that stalls now and then. Nobody notices a minute.

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::capture::Counters;
-use crate::event::Timestamp;
+use capture::Counters;
+use store::event::Timestamp;
 
 /// The sum over several captures of one source.
 #[derive(Clone, Copy, Default)]

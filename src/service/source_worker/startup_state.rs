@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::FileTypeExt;
 
+use capture::CaptureError;
+use capture::monitor::MonitorError;
+
 use super::open_source::SourceError;
-use crate::capture::monitor::MonitorError;
-use crate::capture::{self, CaptureError};
 
 /// How far a source has come. A source that was open once counts as opened, whatever followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
-use probewatch::dot11::{MacAddr, Ssid};
-use probewatch::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
-use probewatch::recorder::Settings;
+use dot11::{MacAddr, Ssid};
+use store::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
+use store::recorder::Settings;
 
 use super::scenario::{Frame, MINUTE, Person, Scenario};
 use crate::support::bot_api::Incoming;

@@ -6,8 +6,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use probewatch::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
-use probewatch::recorder::Settings;
+use store::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
+use store::recorder::Settings;
 
 use super::{assert_scenes, code_in};
 use crate::support::bot_api::{Incoming, SentMessage};

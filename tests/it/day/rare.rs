@@ -4,12 +4,12 @@
 use std::fs;
 use std::time::Duration;
 
+use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chat::views::{self, notices};
 use probewatch::chat::{ButtonPress, Chat, PressReply, Progress, UserMessage};
-use probewatch::dot11::{MacAddr, RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, EventKind, EvictionScope, Timestamp};
-use probewatch::recorder::{ChangeError, Settings};
 use probewatch::status::{SourceState, SourceStatus};
+use store::event::{ChatId, Event, EventKind, EvictionScope, Timestamp};
+use store::recorder::{ChangeError, Settings};
 
 use super::assert_scenes;
 use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
-use probewatch::event_log::{FileMetadata, OpenMode, Vfs, VfsFile};
+use store::event_log::{FileMetadata, OpenMode, Vfs, VfsFile};
 
 /// What is done to a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

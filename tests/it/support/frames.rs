@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use probewatch::dot11::MacAddr;
-use probewatch::dot11::builder::{FrameBuilder, RadiotapHeader};
+use dot11::MacAddr;
+use dot11::builder::{FrameBuilder, RadiotapHeader};
 
 /// The link type of bare 802.11 frames.
 pub const DLT_IEEE802_11: u32 = 105;

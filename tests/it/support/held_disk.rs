@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::SystemTime;
 
-use probewatch::event_log::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
+use store::event_log::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 
 use super::DEADLINE;
 

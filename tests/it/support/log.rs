@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use probewatch::dot11::{RequestedSsid, Ssid};
-use probewatch::event::{ChatId, Event, EventKind, Offset, Timestamp};
-use probewatch::event_log::{self, LogError, RecoveredLog, Rotation, Writer};
+use dot11::{RequestedSsid, Ssid};
+use store::event::{ChatId, Event, EventKind, Offset, Timestamp};
+use store::event_log::{self, LogError, RecoveredLog, Rotation, Writer};
 
 use super::faulty_disk::FaultyDisk;
 use super::recorder::{addresses, probe};

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use probewatch::dot11::{MacAddr, RequestedSsid, Signature};
-use probewatch::event::{ChatId, Event, Offset, Probe, Timestamp};
-use probewatch::event_log::{self, LockError, OsVfs, Rotation};
-use probewatch::recorder::Retention;
-use probewatch::recorder::{CapturedProbe, Recorder, RecorderError, RecorderHandle, Settings};
-use probewatch::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, State};
+use dot11::{MacAddr, RequestedSsid, Signature};
+use store::event::{ChatId, Event, Offset, Probe, Timestamp};
+use store::event_log::{self, LockError, OsVfs, Rotation};
+use store::recorder::Retention;
+use store::recorder::{CapturedProbe, Recorder, RecorderError, RecorderHandle, Settings};
+use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, State};
 use tokio::runtime::Runtime;
 
 use super::{wait, wait_until};
