@@ -1,6 +1,34 @@
 //! What can be wrong with the configuration.
 
 use std::borrow::Cow;
+use std::fmt;
+
+/// Where a key stands, or should stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In a file.
+    File {
+        /// The file.
+        file: String,
+        /// The line, from 1, if the key is there.
+        line: Option<usize>,
+    },
+    /// In this environment variable.
+    Variable(String),
+    /// In the environment: no file was read.
+    Environment,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line: Some(line) } => write!(f, "{file}, line {line}"),
+            Self::File { file, line: None } => f.write_str(file),
+            Self::Variable(name) => write!(f, "the environment variable {name}"),
+            Self::Environment => f.write_str("the environment"),
+        }
+    }
+}
 
 /// Why the configuration cannot be used. No message holds a secret, or a line of the file.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +50,9 @@ pub enum ConfigError {
     /// A key that does not exist.
     #[error("{origin}: unknown key `{key}`")]
     UnknownKey {
-        /// The file or the environment.
-        origin: String,
-        /// The key as it stands there.
+        /// Where the key stands.
+        origin: Origin,
+        /// The key.
         key: String,
         /// The most similar key that exists.
         nearest: Option<String>,
@@ -32,13 +60,16 @@ pub enum ConfigError {
     /// A value that does not fit its key.
     #[error("{origin}: `{key}` {problem}")]
     Value {
-        /// The file or the environment.
-        origin: String,
+        /// Where the value stands, or should stand.
+        origin: Origin,
         /// The key.
         key: String,
         /// What was found, unless that may be a secret, and what was expected.
         problem: String,
     },
+    /// An environment variable that is not text.
+    #[error("{}: it is not UTF-8", Origin::Variable(.0.clone()))]
+    NotUtf8(String),
 }
 
 impl ConfigError {
@@ -49,7 +80,10 @@ impl ConfigError {
             Self::UnknownKey { nearest: Some(nearest), .. } => {
                 Some(format!("did you mean `{nearest}`?").into())
             }
-            Self::File { .. } | Self::UnknownKey { nearest: None, .. } | Self::Value { .. } => None,
+            Self::File { .. }
+            | Self::UnknownKey { nearest: None, .. }
+            | Self::Value { .. }
+            | Self::NotUtf8(_) => None,
         }
     }
 }

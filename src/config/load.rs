@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::error::ConfigError;
 use super::model::Config;
 use super::schema::Root;
-use super::tree::{ENVIRONMENT, Tree};
+use super::tree::Tree;
 use super::validate::validate;
 
 /// Read if no file is named and this one exists.
@@ -24,7 +24,7 @@ impl Config {
     /// # Errors
     /// None: the defaults are valid.
     pub fn built_in() -> Result<Self, ConfigError> {
-        validate(Root::default(), &Tree::empty("the defaults".to_owned()), None)
+        validate(Root::default(), &Tree::empty(), None)
     }
 
     /// Reads `file`, or else [`SYSTEM_FILE`] if it exists, and the environment over it.
@@ -62,10 +62,10 @@ pub(super) fn load_from(
             let text = fs::read_to_string(path).map_err(|error| not_read(file.clone(), &error))?;
             Tree::parse(file, &text)?
         }
-        None => Tree::empty(ENVIRONMENT.to_owned()),
+        None => Tree::empty(),
     };
     let credentials = environment.get(CREDENTIALS).map(PathBuf::from);
-    tree.override_with(environment)?;
+    tree.override_with(environment);
     validate(tree.read()?, &tree, credentials.as_deref())
 }
 
@@ -79,10 +79,7 @@ fn environment() -> Result<HashMap<String, String>, ConfigError> {
             Ok(value) => {
                 variables.insert(name, value);
             }
-            Err(_) if name.starts_with("PROBEWATCH") => {
-                let problem = "is not UTF-8: expected a string".to_owned();
-                return Err(ConfigError::Value { origin: ENVIRONMENT.to_owned(), key: name, problem });
-            }
+            Err(_) if name.starts_with("PROBEWATCH") => return Err(ConfigError::NotUtf8(name)),
             Err(_) => {}
         }
     }

@@ -1,12 +1,14 @@
 //! The configuration: a TOML file and the environment, read once into types that hold valid values only.
 //!
 //! - An environment variable overrides the file: `PROBEWATCH__TELEGRAM__TOKEN` is `telegram.token`.
-//! - An unknown key is an error, and so is a value that does not fit.
+//! - An unknown key is an error, and so is a value that does not fit. Errors name the line of the file or the
+//!   variable.
 //! - No message holds a secret, or a line of the file, in which one may stand.
 //!
 //! `schema` alone lists the keys, with their types and defaults. `load` reads the file and the environment into a
-//! `tree`, the tree into the schema's tables, and those into the `model`, which `validate` builds.
+//! `tree`, `deserialize` reads that as the schema's tables, and `validate` builds the `model` from them.
 
+mod deserialize;
 mod error;
 mod load;
 mod model;
@@ -20,7 +22,7 @@ mod types;
 mod validate;
 mod values;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Origin};
 pub use load::SYSTEM_FILE;
 pub use model::{Capture, Config, Delivery, Secret, Source, Telegram, Tls, Updates, Webhook};
 pub use quiet_hours::QuietHours;

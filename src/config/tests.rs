@@ -10,7 +10,6 @@ use chrono_tz::Tz;
 use store::event::ChatId;
 
 use super::load::load_from;
-use super::tree::ENVIRONMENT;
 use super::*;
 
 const DEVICES: &str = "devices";
@@ -22,8 +21,18 @@ fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Loads `text` from a file, with only these variables. `FILE` stands for the file's path in an error.
+/// Loads `text` from a file, with only these variables. `FILE` stands for the file's path and the line in an error.
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    load_with_lines(text, environment).map_err(|error| match error.split_once("FILE, line ") {
+        Some((before, after)) => {
+            format!("{before}FILE{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => error,
+    })
+}
+
+/// As [`load`]; an error has the line.
+fn load_with_lines(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
@@ -248,7 +257,7 @@ fn no_secret_is_in_an_error() {
     let check = |text: &str, environment: &[(&str, &str)]| {
         let error = load(text, environment).map(|_| "no error").expect_err(text);
         assert!(!error.contains("AAF"), "{text}\n{error}");
-        assert!(error.contains("FILE") || error.contains(ENVIRONMENT), "{text}\n{error}");
+        assert!(error.contains("FILE") || error.contains("the environment variable "), "{text}\n{error}");
         error
     };
     let no_token =
@@ -256,7 +265,7 @@ fn no_secret_is_in_an_error() {
     let error = check("[telegram]\ntoken = \"bot123:AAF\"", &[]);
     assert_eq!(error, format!("FILE: {no_token}"));
     let error = check("", &[("PROBEWATCH__TELEGRAM__TOKEN", "AAF")]);
-    assert_eq!(error, format!("the environment: {no_token}"));
+    assert_eq!(error, format!("the environment variable PROBEWATCH__TELEGRAM__TOKEN: {no_token}"));
     let error = check(&format!("[telegram]\ntoken_file = \"{TOKEN}\""), &[]);
     assert_eq!(
         error,
@@ -312,14 +321,85 @@ fn the_environment_wins() {
     assert_eq!(config.telegram.unwrap().token.reveal(), TOKEN);
     assert_eq!(load("", &token).unwrap().telegram.unwrap().token.reveal(), TOKEN);
 
-    let error = |name, value| load("", &[(name, value)]).map(|_| "no error").unwrap_err();
-    assert_eq!(
-        error("PROBEWATCH__TELEGRAM__CHATS", "1,me"),
-        "the environment: `telegram.chats` is a string: expected an integer"
+    // Two that set the same key, in whatever order the system gives them.
+    let both = [("probewatch__data_dir", "/tmp/lower"), ("PROBEWATCH__DATA_DIR", "/tmp/upper")];
+    assert_eq!(load("", &both).unwrap().data_dir, Path::new("/tmp/upper"));
+}
+
+#[test]
+fn errors_name_the_environment_variable() {
+    let file = "[capture]\nsources = []\n[devices]\n\"a4:83:e7:4e:39:15\" = \"phone\"";
+    let check = |name: &str, value: &str, expected: &str| {
+        let expected = format!("the environment variable {name}: {expected}");
+        for text in ["", file] {
+            let error = load(text, &[(name, value)]).map(|_| "no error").unwrap_err();
+            // A key like no other has some suggestion behind it.
+            assert!(error.starts_with(&expected), "{text}: {error}");
+        }
+    };
+    check("PROBEWATCH__TELEGRAM__CHATS", "1,me", "`telegram.chats` is a string: expected an integer");
+    check("PROBEWATCH__TELEGRAM__TOKN", "x", "unknown key `telegram.tokn`; did you mean `telegram.token`?");
+    check("PROBEWATCH__capture__x", "1", "unknown key `capture.x`");
+    check("probewatch__Data-Dir", "/x", "unknown key `data-dir`; did you mean `data_dir`?");
+    check("PROBEWATCH__DATA.DIR", "/x", "unknown key `\"data.dir\"`; did you mean `data_dir`?");
+    check(
+        "PROBEWATCH__CAPTURE__SNAPLEN[0]",
+        "1",
+        "unknown key `capture.\"snaplen[0]\"`; did you mean `capture.snaplen`?",
     );
-    assert_eq!(
-        error("PROBEWATCH__TELEGRAM__TOKN", "x"),
-        "the environment: unknown key `telegram.tokn`; did you mean `telegram.token`?"
+    check("PROBEWATCH__CAPTURE__", "1", "unknown key `capture.\"\"`");
+    check("PROBEWATCH__CAPTURE__SNAPLEN__X", "1", "`capture.snaplen` is a table: expected an integer");
+    check("PROBEWATCH__CAPTURE", "mon0", "`capture` is a string: expected a table [capture]");
+    check(
+        "PROBEWATCH__DEVICES__A4:83",
+        "Phone",
+        "`devices.\"a4:83\"` is no MAC address: expected one such as \"a4:83:e7:4e:39:15\"",
+    );
+    // A table does not hide a value for itself.
+    let both = [("PROBEWATCH__CAPTURE", "mon0"), ("PROBEWATCH__CAPTURE__SNAPLEN", "512")];
+    let error = load("", &both).unwrap_err();
+    assert!(
+        error.starts_with("the environment variable PROBEWATCH__CAPTURE: `capture` is a string"),
+        "{error}"
+    );
+}
+
+#[test]
+fn errors_name_the_line() {
+    let check = |text: &str, expected: &str| {
+        let error = load_with_lines(text, &[]).map(|_| "no error").expect_err(text);
+        assert_eq!(error, expected, "{text}");
+    };
+    check("\n\n[capture]\nsnaplen = 5", "FILE, line 4: `capture.snaplen` is 5: expected 256 to 65535");
+    for number in ["9223372036854775808", "-9223372036854775809", "0xffffffffffffffffff"] {
+        check(
+            &format!("[capture]\r\n\r\nsnaplen = {number}"),
+            "FILE, line 3: `capture.snaplen` is an integer of more than 64 bits: expected an integer",
+        );
+    }
+    check("# x\ntokn = 1e999", "FILE, line 2: unknown key `tokn`; did you mean `telegram.token`?");
+    for table in ["capture", "telegram", "alerts", "record", "retention", "monitoring", "names"] {
+        check(
+            &format!("\n{table} = []"),
+            &format!("FILE, line 2: `{table}` is a list: expected a table [{table}]"),
+        );
+    }
+    check(
+        "[telegram]\nwebhook = []",
+        "FILE, line 2: `telegram.webhook` is a list: expected a table [telegram.webhook]",
+    );
+    check(
+        "[capture]\nsources = [\n  { interface = \"mon0\", chanels = [1] },\n]",
+        "FILE, line 2: unknown key `capture.sources.chanels`; did you mean `capture.sources.channels`?",
+    );
+    check(
+        "[telegram]\nmode = \"webhook\"\n[telegram.webhook]\ntls = \"off\"",
+        "FILE, line 3: `telegram.webhook.url` is missing: expected the public https address at which Telegram \
+         reaches this machine, such as \"https://bot.example.org\"",
+    );
+    check(
+        "[devices]\n\"a4:83\" = \"phone\"",
+        "FILE, line 2: `devices.\"a4:83\"` is no MAC address: expected one such as \"a4:83:e7:4e:39:15\"",
     );
 }
 

@@ -287,7 +287,7 @@ fn explain_status(source: &Configured, status: &SourceStatus, now: Timestamp) ->
         (SourceState::Opening, _) => Some(Finding::unknown(check, "the service waits for its first bytes")),
         (SourceState::Ended, _) => Some(Finding::ok(check, "the service has read it to its end")),
         (SourceState::Failed(why), _) => {
-            Some(Finding::broken(check, why, status.remedy.as_deref().unwrap_or(FIX_IT)))
+            Some(Finding::broken(check, why, status.remedy.as_deref().unwrap_or(GENERAL_REMEDY)))
         }
         (SourceState::Crashed, _) => Some(Finding::broken(
             check,
@@ -297,7 +297,7 @@ fn explain_status(source: &Configured, status: &SourceStatus, now: Timestamp) ->
     }
 }
 
-const FIX_IT: &str = "fix it; the service retries by itself";
+const GENERAL_REMEDY: &str = "see the service's log, and remove the cause; the service retries by itself";
 
 /// A source that the service captures, and that has delivered no frame for a while.
 fn explain_idle(
@@ -444,7 +444,7 @@ mod tests {
             → run it by hand: it may be waiting for a password or a host key; tcpdump needs -U to write at once
         ! Source attic: the command needs credentials that systemd gives only to the service: start that
         ✗ Source attic: the command a; b ended
-            → fix it; the service retries by itself
+            → see the service's log, and remove the cause; the service retries by itself
         ! Source mon0: not tried: it is down or not in monitor mode, which the service will change
             → start the service, and run this command again
         ✗ Source mon0: the radio of mon0 is switched off

@@ -175,5 +175,8 @@ fn the_environment_sets_the_keys_of_interfaces() {
     assert_eq!((monitor.channels, monitor.force), (channels.to_vec(), true));
     assert_eq!(monitor.bands, BTreeSet::from([monitor::Band::Ghz2]));
     let error = load("", &[("PROBEWATCH__CAPTURE__FORCE", "yes")]).unwrap_err();
-    assert_eq!(error, "the environment: `capture.force` is a string: expected true or false");
+    assert_eq!(
+        error,
+        "the environment variable PROBEWATCH__CAPTURE__FORCE: `capture.force` is a string: expected true or false"
+    );
 }
