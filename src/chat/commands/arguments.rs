@@ -8,7 +8,7 @@ use store::state::check_name;
 
 use super::quotes::{in_single_quotes, is_quote, quoted};
 use super::{Request, UsageError};
-use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::chart::ChartSubject;
 use crate::chat::model::watch_target::WatchTarget;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
@@ -65,14 +65,22 @@ pub(in crate::chat) fn chart(arguments: &str) -> Result<Request, UsageError> {
     let last_word = arguments.rsplit_once(char::is_whitespace);
     let (what, period) = match last_word.and_then(|(what, word)| Some((what.trim_end(), word.parse().ok()?)))
     {
-        Some((what, period)) if !what.eq_ignore_ascii_case("ssid") => (what, period),
-        _ => (arguments, ChartPeriod::default()),
+        Some((what, period)) if !what.eq_ignore_ascii_case("ssid") => (what, Some(period)),
+        _ => (arguments, None),
     };
     let (word, rest) = what.split_once(char::is_whitespace).unwrap_or((what, ""));
-    if word.eq_ignore_ascii_case("ssid") {
-        return ssid_alone(rest.trim()).map(|ssid| Request::Chart(ChartSubject::Network(ssid), period));
-    }
-    device(what).map(|device| Request::Chart(ChartSubject::Device(device), period))
+    let subject = if word.eq_ignore_ascii_case("ssid") {
+        let ssid = rest.trim();
+        if let (None, Some((_, word))) = (period, ssid.rsplit_once(char::is_whitespace))
+            && duration(word).is_some()
+        {
+            return Err(UsageError::InvalidPeriod(word.to_owned()));
+        }
+        ChartSubject::Network(ssid_alone(ssid)?)
+    } else {
+        ChartSubject::Device(device(what)?)
+    };
+    Ok(Request::Chart(subject, period.unwrap_or_default()))
 }
 
 pub(in crate::chat) fn export(arguments: &str) -> Result<Request, UsageError> {
@@ -193,18 +201,22 @@ pub(in crate::chat) fn mute_length(arguments: &str) -> Result<Duration, UsageErr
     if arguments.is_empty() {
         return Ok(MUTE);
     }
-    let number_ends = arguments.find(|c: char| !c.is_ascii_digit()).unwrap_or(arguments.len());
-    let (number, unit) = arguments.split_at_checked(number_ends).unwrap_or((arguments, ""));
-    let seconds = match unit.trim() {
+    duration(arguments)
+        .filter(|length| !length.is_zero() && *length <= LONGEST_MUTE)
+        .ok_or_else(|| UsageError::InvalidMuteLength(arguments.to_owned()))
+}
+
+/// A number with its unit: minutes, hours or days.
+fn duration(text: &str) -> Option<Duration> {
+    let number_ends = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(number_ends)?;
+    let seconds = match unit.trim().to_ascii_lowercase().as_str() {
         "m" | "min" | "minutes" => 60,
         "h" | "hour" | "hours" => 3_600,
         "d" | "day" | "days" => 86_400,
-        _ => 0,
+        _ => return None,
     };
-    let length = number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * seconds));
-    length
-        .filter(|length| !length.is_zero() && *length <= LONGEST_MUTE)
-        .ok_or_else(|| UsageError::InvalidMuteLength(arguments.to_owned()))
+    Some(Duration::from_secs(u64::from(number.parse::<u32>().ok()?) * seconds))
 }
 
 /// The role that an invitation gives.

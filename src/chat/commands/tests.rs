@@ -80,6 +80,10 @@ fn lists_take_a_page_or_minutes() {
 fn chart_takes_a_device_or_a_network() {
     let device = |name: &str| ChartSubject::Device(name.to_owned());
     let network = |ssid: &str| ChartSubject::Network(ssid.into());
+    let invalid_period = |word: &str| Request::UsageError {
+        command: Command::named("chart").unwrap(),
+        error: UsageError::InvalidPeriod(word.to_owned()),
+    };
     check("/chart Alice's phone", Request::Chart(device("Alice's phone"), ChartPeriod::Day));
     check("/chart Alice's phone 7D", Request::Chart(device("Alice's phone"), ChartPeriod::Week));
     check("/chart a4:83:e7:4e:39:15  30d", Request::Chart(device("a4:83:e7:4e:39:15"), ChartPeriod::Month));
@@ -87,6 +91,12 @@ fn chart_takes_a_device_or_a_network() {
     check("/chart ssid My Network 24h", Request::Chart(network("My Network"), ChartPeriod::Day));
     check("/chart SSID \"7d\" 7d", Request::Chart(network("7d"), ChartPeriod::Week));
     check("/chart ssid 7d", Request::Chart(network("7d"), ChartPeriod::Day));
+    check("/chart ssid 5d", Request::Chart(network("5d"), ChartPeriod::Day));
+    check("/chart ssid \"Cafe 5d\"", Request::Chart(network("Cafe 5d"), ChartPeriod::Day));
+    check("/chart ssid Cafe 5d 7d", Request::Chart(network("Cafe 5d"), ChartPeriod::Week));
+    check("/chart ssid Cafe 5D", invalid_period("5D"));
+    check("/chart ssid \"Cafe\" 90min", invalid_period("90min"));
+    check("/chart ssid Cafe 5", Request::Chart(network("Cafe 5"), ChartPeriod::Day));
     check("/export Networks", Request::ExportNetworks);
     check("/export van", Request::ExportDevice("van".to_owned()));
 }

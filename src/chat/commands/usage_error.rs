@@ -19,6 +19,8 @@ pub enum UsageError {
     InvalidMinutes(String),
     /// Not a duration up to `LONGEST_MUTE`.
     InvalidMuteLength(String),
+    /// A duration after the SSID of a chart that is none of the periods.
+    InvalidPeriod(String),
     /// Not an address.
     InvalidAddress(String),
     /// Text after a quoted SSID, where nothing may follow.

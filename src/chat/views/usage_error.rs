@@ -29,6 +29,10 @@ pub(super) fn sentence(error: &UsageError) -> String {
             printable(text),
             LONGEST_MUTE.as_secs() / 86_400
         ),
+        UsageError::InvalidPeriod(text) => format!(
+            "“{}” is not a period. Write 24h, 7d or 30d, or put the SSID in quotes if it ends like this.",
+            printable(text)
+        ),
         UsageError::InvalidAddress(text) => {
             format!("“{}” is not a MAC address. Write it like a4:83:e7:4e:39:15.", printable(text))
         }
