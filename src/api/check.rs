@@ -10,6 +10,7 @@ use store::recorder::CheckReport;
 use store::state::Difference;
 
 use super::{Api, ApiError, ErrorBody, OUTCOME, body};
+use crate::text::format::pluralize;
 
 /// Differences and damaged places that are shown one by one.
 pub const SHOWN_LIMIT: usize = 10;
@@ -26,7 +27,7 @@ pub enum Compared {
 impl Compared {
     fn name(self) -> &'static str {
         match self {
-            Self::Sled => "sled",
+            Self::Sled => "the saved state",
             Self::Memory => "the service's state",
         }
     }
@@ -97,9 +98,9 @@ fn passed(check: &CheckReport) -> bool {
 fn report(check: &CheckReport, compared: Compared) -> String {
     let differences = &check.differences;
     let mut lines = check.damage.clone();
-    lines.extend(more(check.damaged, check.damage.len(), "damaged places"));
+    lines.extend(more(check.damaged, check.damage.len(), ["damaged place", "damaged places"]));
     lines.extend(differences.first.iter().map(|difference| describe(difference, compared)));
-    lines.extend(more(differences.count, differences.first.len(), "rows that differ"));
+    lines.extend(more(differences.count, differences.first.len(), ["row that differs", "rows that differ"]));
     lines.push(verdict(check, compared));
     lines.join("\n") + "\n"
 }
@@ -111,34 +112,35 @@ fn verdict(check: &CheckReport, compared: Compared) -> String {
     match &check.checkpoint {
         Err(why) => format!("There is no state to compare: {why}. `probewatch rebuild` makes it anew"),
         Ok(_) if count > 0 => {
-            let rows = if count == 1 { "row" } else { "rows" };
-            // What damage took from the log, sled may still have.
+            let rows = pluralize(count, "row", "rows");
+            // The state may still have what the damage removed from the log.
             let what_to_do = match (is_damaged, compared) {
                 (true, _) => format!("since the log or a snapshot is damaged, {other} may be right"),
-                (false, Compared::Sled) => "`probewatch rebuild` makes sled anew from the log".to_owned(),
+                (false, Compared::Sled) => {
+                    "`probewatch rebuild` makes the state anew from the log".to_owned()
+                }
                 (false, Compared::Memory) => {
                     "stop the service, run `probewatch rebuild`, and start it again".to_owned()
                 }
             };
-            format!("The log and {other} differ in {count} {rows}; {what_to_do}")
+            format!("The log and {other} differ in {rows}; {what_to_do}")
         }
         Ok(checkpoint) => {
             let behind = match *checkpoint < check.end {
-                true => format!(", of which {other} has {checkpoint}"),
+                true => format!(", of which {other} includes {checkpoint}"),
                 false => String::new(),
             };
+            let events = pluralize(check.end.0, "event", "events");
+            let devices = pluralize(check.devices, "device", "devices");
             let damaged = if is_damaged { "; the log or a snapshot is damaged" } else { "" };
-            format!(
-                "The log and {other} agree: {} events{behind}, {} devices{damaged}",
-                check.end, check.devices
-            )
+            format!("The log and {other} match: {events}{behind}, {devices}{damaged}")
         }
     }
 }
 
-fn more(count: u64, shown: usize, what: &str) -> Option<String> {
+fn more(count: u64, shown: usize, [one, many]: [&str; 2]) -> Option<String> {
     let left = count.saturating_sub(shown as u64);
-    (left > 0).then(|| format!("… and {left} more {what}"))
+    (left > 0).then(|| format!("… and {left} more {}", if left == 1 { one } else { many }))
 }
 
 fn describe(Difference { subject, one, other }: &Difference, compared: Compared) -> String {

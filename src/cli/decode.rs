@@ -13,6 +13,7 @@ use store::event::{Probe, Timestamp, push_probe_fields};
 use super::args::FcsArgs;
 use super::error::CliError;
 use crate::service::is_excluded;
+use crate::text::format::pluralize;
 
 /// How many bytes of lines to gather before printing them. Those of standard input, which may be a live capture, are
 /// printed one by one.
@@ -70,13 +71,13 @@ pub(super) fn file_source(file: &str) -> Source {
 
 fn totals(counters: &Counters) -> String {
     format!(
-        "{} frames: {} probe requests (FCS good {}, bad {}, absent {}), {} others, {} undecodable",
-        counters.frames.load(Relaxed),
-        counters.probe_requests.load(Relaxed),
+        "{}: {} (FCS good {}, bad {}, absent {}), {}, {} undecodable",
+        pluralize(counters.frames.load(Relaxed), "frame", "frames"),
+        pluralize(counters.probe_requests.load(Relaxed), "probe request", "probe requests"),
         counters.fcs_good.load(Relaxed),
         counters.fcs_bad.load(Relaxed),
         counters.fcs_absent.load(Relaxed),
-        counters.other_frames.load(Relaxed),
+        pluralize(counters.other_frames.load(Relaxed), "other", "others"),
         counters.undecodable.load(Relaxed),
     )
 }

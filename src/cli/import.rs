@@ -11,6 +11,7 @@ use super::args::DataDirArgs;
 use super::error::CliError;
 use super::local;
 use crate::service::recorder_settings;
+use crate::text::format::pluralize;
 
 /// The magic number of a zstd frame (RFC 8878, 3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -22,9 +23,9 @@ pub(super) fn import(file: &str, data: &DataDirArgs) -> Result<ExitCode, CliErro
     let state = recorder::import(&recorder_settings(&config), snapshot, Timestamp::now())?;
     writeln!(
         io::stdout(),
-        "Imported the state after {} events: {} devices; recording continues from there",
-        state.next_offset(),
-        state.totals().addresses,
+        "Imported the state after {}: {}; recording continues from there",
+        pluralize(state.next_offset().0, "event", "events"),
+        pluralize(state.totals().addresses, "device", "devices"),
     )
     .map_err(CliError::io("could not print the result"))?;
     Ok(ExitCode::SUCCESS)

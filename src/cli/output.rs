@@ -29,11 +29,20 @@ fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>)
         return Ok(());
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let file =
+        tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(without_temporary_name)?;
     write_contents(file.as_file(), is_compressed, write)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
+}
+
+/// The error without the name of the temporary file, which tempfile appends and the reader does not know.
+fn without_temporary_name(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((cause, _)) => io::Error::new(error.kind(), cause.to_owned()),
+        None => error,
+    }
 }
 
 fn write_contents(

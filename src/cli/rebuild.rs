@@ -8,6 +8,7 @@ use super::args::DataDirArgs;
 use super::error::CliError;
 use super::local;
 use super::progress::Progress;
+use crate::text::format::pluralize;
 
 pub(super) fn rebuild(data: &DataDirArgs) -> Result<ExitCode, CliError> {
     let mut data_dir = local::open_offline(&data.config()?)?;
@@ -17,9 +18,9 @@ pub(super) fn rebuild(data: &DataDirArgs) -> Result<ExitCode, CliError> {
     drop(progress);
     writeln!(
         io::stdout(),
-        "Rebuilt the state from the log: {} events, {} devices in {:.2} s",
-        state.next_offset(),
-        state.totals().addresses,
+        "Rebuilt the state from the log: {}, {} in {:.2} s",
+        pluralize(state.next_offset().0, "event", "events"),
+        pluralize(state.totals().addresses, "device", "devices"),
         started.elapsed().as_secs_f64(),
     )
     .map_err(CliError::io("could not print the result"))?;

@@ -20,6 +20,7 @@ use super::error::CliError;
 use super::progress::FileProgress;
 use super::{local, report, runtime};
 use crate::service::{ProbeConverter, RunningRecorder, recorder_settings};
+use crate::text::format::pluralize;
 
 /// Frames between two updates of the progress.
 const FRAMES_PER_STEP: u64 = 4096;
@@ -27,6 +28,8 @@ const FRAMES_PER_STEP: u64 = 4096;
 /// What the files contained.
 #[derive(Default)]
 struct Summary {
+    /// Files that could be opened.
+    files: u64,
     frames: u64,
     probes: u64,
     bad_fcs: u64,
@@ -65,7 +68,10 @@ pub(super) fn replay(files: &[String], data: &DataDirArgs, fcs: FcsArgs) -> Resu
     };
     runtime.block_on(recorder.stop())?;
     written?;
-    print(&summary, files.len(), started.elapsed()).map_err(CliError::io("could not print the summary"))?;
+    if summary.files > 0 {
+        print(&summary, files.len() as u64, started.elapsed())
+            .map_err(CliError::io("could not print the summary"))?;
+    }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -76,6 +82,7 @@ fn replay_file(
     summary: &mut Summary,
 ) -> Result<(), CaptureError> {
     let capture = Capture::open(source, &Settings::default())?;
+    summary.files += 1;
     let counters = capture.counters();
     let mut progress = FileProgress::new(source.default_name(), size_of_file(source));
     let mut converter = ProbeConverter::new(&source.default_name(), fcs.include_bad_fcs);
@@ -111,23 +118,25 @@ fn size_of_file(source: &Source) -> u64 {
     }
 }
 
-fn print(summary: &Summary, files: usize, took: Duration) -> io::Result<()> {
+fn print(summary: &Summary, files: u64, took: Duration) -> io::Result<()> {
     let rate = summary.probes as f64 / took.as_secs_f64().max(1e-6);
+    let all = pluralize(files, "file", "files");
     writeln!(
         io::stdout(),
-        "Replayed {files} {}: {} frames, {} probes, {} devices, {} SSIDs in {:.2} s ({rate:.0} probes/s)",
-        if files == 1 { "file" } else { "files" },
-        summary.frames,
-        summary.probes,
-        summary.devices.len(),
-        summary.ssids.len(),
+        "Replayed {}: {}, {}, {}, {} in {:.2} s ({rate:.0} probes/s)",
+        if summary.files < files { format!("{} of {all}", summary.files) } else { all },
+        pluralize(summary.frames, "frame", "frames"),
+        pluralize(summary.probes, "probe", "probes"),
+        pluralize(summary.devices.len() as u64, "device", "devices"),
+        pluralize(summary.ssids.len() as u64, "SSID", "SSIDs"),
         took.as_secs_f64(),
     )?;
     if summary.bad_fcs + summary.undecodable > 0 {
-        let (bad_fcs, undecodable) = (summary.bad_fcs, summary.undecodable);
         writeln!(
             io::stdout(),
-            "Of the frames, {bad_fcs} have a wrong FCS and {undecodable} are undecodable"
+            "Of the frames, {} a wrong FCS and {} undecodable",
+            pluralize(summary.bad_fcs, "has", "have"),
+            pluralize(summary.undecodable, "is", "are"),
         )?;
     }
     Ok(())

@@ -255,6 +255,23 @@ fn replay_goes_on_after_a_bad_file() {
     for file in [&bad, &missing] {
         assert!(stderr(&output).contains(file), "{}", stderr(&output));
     }
+    assert!(stdout(&output).starts_with("Replayed 1 of 3 files: 7 frames, "), "{}", stdout(&output));
+    let none = data.run(&["replay", &missing], "");
+    assert_eq!((none.status.code(), stdout(&none)), (Some(1), String::new()));
+    assert!(stderr(&none).contains(&missing), "{}", stderr(&none));
+}
+
+#[test]
+fn counts_of_one_are_in_the_singular() {
+    let data = Data::new(&[(TIME, ProbeRequestFrame::new(ALICE).ssid("RNM0").build())]);
+    let check = |command: &[&str], expected: &str| {
+        let output = data.run(command, "");
+        assert!(stdout(&output).contains(expected), "{}", stdout(&output));
+    };
+    check(&["check"], ", 1 device\n");
+    check(&["rebuild"], ", 1 device in ");
+    let file = data.path("street.pcap");
+    check(&["replay", &file], "Replayed 1 file: 1 frame, 1 probe, 1 device, 1 SSID in ");
 }
 
 #[test]

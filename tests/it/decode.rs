@@ -66,7 +66,7 @@ fn a_dash_reads_standard_input() {
     );
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "1 frames: 1 probe requests (FCS good 1, bad 0, absent 0), 0 others, 0 undecodable\n"
+        "1 frame: 1 probe request (FCS good 1, bad 0, absent 0), 0 others, 0 undecodable\n"
     );
 }
 

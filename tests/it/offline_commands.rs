@@ -77,9 +77,9 @@ fn the_log_and_sled_agree_and_checking_changes_neither() {
     config += &format!("[devices]\n{ALICE:?} = \"Alice\"\n");
     fs::write(data.config(), config).unwrap();
     let before = (log(&data), state(&data, &[]));
-    check(&data.run(&["check"], ""), 0, "The log and sled agree: 8 events, 2 devices\n");
+    check(&data.run(&["check"], ""), 0, "The log and the saved state match: 8 events, 2 devices\n");
     check(&data.run(&["rebuild"], ""), 0, "Rebuilt the state from the log: 8 events, 2 devices in 0.");
-    check(&data.run(&["check"], ""), 0, "The log and sled agree: 8 events, 2 devices\n");
+    check(&data.run(&["check"], ""), 0, "The log and the saved state match: 8 events, 2 devices\n");
     check(&data.run(&["export", "devices", "--format", "csv"], ""), 0, ALICE);
     assert_eq!((log(&data), state(&data, &[])), before);
 }
@@ -102,7 +102,7 @@ fn a_missing_or_damaged_state_is_reported_and_rebuilt() {
         check(&data.run(&["check"], ""), 1, "There is no state to compare: ");
         assert_eq!(state(&data, &[]), before, "what is exported comes from the log then");
         check(&data.run(&["rebuild"], ""), 0, "Rebuilt the state from the log: 8 events, 2 devices");
-        check(&data.run(&["check"], ""), 0, "The log and sled agree");
+        check(&data.run(&["check"], ""), 0, "The log and the saved state match");
         damage();
         let output = data.run(&["lookup", ALICE], "");
         check(&output, 0, "Probe count: 5");
@@ -110,7 +110,7 @@ fn a_missing_or_damaged_state_is_reported_and_rebuilt() {
             stderr(&output).matches(&log_event("state_rebuild", &[("from", "0"), ("end", "8")])).count(),
             1
         );
-        check(&data.run(&["check"], ""), 0, "The log and sled agree");
+        check(&data.run(&["check"], ""), 0, "The log and the saved state match");
     }
 }
 
@@ -125,7 +125,7 @@ fn every_row_that_differs_is_found() {
     insta::assert_snapshot!(stdout(&output));
     assert_eq!(stdout(&data.run(&["check"], "")), stdout(&output), "it changed nothing");
     check(&data.run(&["rebuild"], ""), 0, "Rebuilt");
-    check(&data.run(&["check"], ""), 0, "The log and sled agree");
+    check(&data.run(&["check"], ""), 0, "The log and the saved state match");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn the_first_differences_are_listed_and_all_are_counted() {
     fs::remove_dir_all(data.path("data/state")).unwrap();
     copy(Path::new(&other.path("data/state")), Path::new(&data.path("data/state")));
     let output = data.run(&["check"], "");
-    check(&output, 1, "… and 30 more rows that differ\nThe log and sled differ in 40 rows; ");
+    check(&output, 1, "… and 30 more rows that differ\nThe log and the saved state differ in 40 rows; ");
     assert_eq!(stdout(&output).lines().filter(|line| line.starts_with("device ")).count(), 10);
 }
 
@@ -150,11 +150,15 @@ fn a_checkpoint_may_be_behind_the_log_but_not_ahead() {
     data.run(&["chat"], "/watch RNM0\n");
     fs::remove_dir_all(&state).unwrap();
     copy(Path::new(&old), Path::new(&state));
-    check(&data.run(&["check"], ""), 0, "The log and sled agree: 9 events, of which sled has 8, 2 devices\n");
+    check(
+        &data.run(&["check"], ""),
+        0,
+        "The log and the saved state match: 9 events, of which the saved state includes 8, 2 devices\n",
+    );
     let text = String::from_utf8(log(&data)).unwrap();
     let cut: String = text.split_inclusive('\n').take(4).collect();
     fs::write(data.path("data/events/00000000000000000000.ndjson"), cut).unwrap();
-    let wanted = "There is no state to compare: sled is at event 8, the log ends at 4. `probewatch rebuild`";
+    let wanted = "There is no state to compare: the saved state is at event 8, the log ends at 4. `probewatch rebuild`";
     check(&data.run(&["check"], ""), 1, wanted);
 }
 
@@ -167,8 +171,8 @@ fn damage_of_the_log_fails_the_check() {
     fs::write(data.path("data/events/00000000000000000000.ndjson"), bytes).unwrap();
     let output = data.run(&["check"], "");
     check(&output, 1, "line 3 of ");
-    check(&output, 1, "The log and sled differ in ");
-    check(&output, 1, "; since the log or a snapshot is damaged, sled may be right\n");
+    check(&output, 1, "The log and the saved state differ in ");
+    check(&output, 1, "; since the log or a snapshot is damaged, the saved state may be right\n");
     // What is whole is exported, and that it is not all is told.
     let output = data.run(&["export", "events"], "");
     check(&output, 1, "line 3 of ");
@@ -197,7 +201,7 @@ fn a_directory_in_use_is_reported_with_its_user() {
         check(&data.run(command, ""), 1, &format!("is in use by process {id}; stop that first"));
     }
     drop(sled);
-    check(&data.run(&["check"], ""), 0, "agree");
+    check(&data.run(&["check"], ""), 0, "match");
     for command in ["check", "rebuild", "export"] {
         check(&probewatch(&[command, "--data-dir", "/nonexistent"]), 1, "there is no data in /nonexistent");
     }
@@ -224,7 +228,11 @@ fn import_restores_an_export() {
                 false => data.run(&["import", &path, there[0], there[1]], ""),
             };
             check(&output, 0, " 2 devices; recording continues from there\n");
-            check(&data.run(&[&["check"], &there[..]].concat(), ""), 0, "The log and sled agree: ");
+            check(
+                &data.run(&[&["check"], &there[..]].concat(), ""),
+                0,
+                "The log and the saved state match: ",
+            );
             assert_eq!(state(&data, &there), before);
             check(&data.run(&[&["rebuild"], &there[..]].concat(), ""), 0, " 2 devices in ");
             assert_eq!(state(&data, &there), before);
@@ -239,7 +247,11 @@ fn import_restores_an_export() {
             let after = state(&data, &[]);
             assert_ne!(after, before);
             assert_eq!(state(&data, &there), after);
-            check(&data.run(&[&["check"], &there[..]].concat(), ""), 0, "The log and sled agree: ");
+            check(
+                &data.run(&[&["check"], &there[..]].concat(), ""),
+                0,
+                "The log and the saved state match: ",
+            );
         }
     }
 }
@@ -262,7 +274,11 @@ fn a_failed_import_changes_nothing() {
     let cut = whole.rsplit_once("{\"end\"").unwrap().0;
     check(&import(""), 1, "the snapshot is empty; nothing was imported");
     check(&import(cut), 1, "the snapshot is truncated after line ");
-    check(&import("{}\n"), 1, "line 1 of the snapshot cannot be used: no snapshot begins like this");
+    check(
+        &import("{}\n"),
+        1,
+        "line 1 of the snapshot cannot be used: this is not the beginning of a snapshot",
+    );
     check(
         &import(&whole.replace("\"format\":2", "\"format\":9")),
         1,
@@ -395,7 +411,9 @@ fn a_file_is_written_completely_or_not_at_all() {
     let data = Data::street();
     let path = data.path("state");
     fs::write(&path, b"an older export").unwrap();
-    check(&data.run(&["export", "-o", &data.path("none/state")], ""), 1, "could not write ");
+    let missing = data.path("none/state");
+    let expected = format!("could not write {missing}: No such file or directory (os error 2)\n");
+    check(&data.run(&["export", "-o", &missing], ""), 1, &expected);
     check(&data.run(&["export", "-o", &path], ""), 0, "");
     assert!(fs::read_to_string(&path).unwrap().starts_with("{\"snapshot\":8,"));
     // What is no file is not replaced by one.

@@ -202,7 +202,7 @@ fn an_incomplete_snapshot_is_reported_with_its_line() {
     check("", "the snapshot is empty");
     check(&without(last - 1), &format!("truncated after line {}", last - 1));
     check(&without(5), &format!("line {} of the snapshot cannot be used: it counts", last - 1));
-    check(&without(0), "line 1 of the snapshot cannot be used: no snapshot begins like this");
+    check(&without(0), "line 1 of the snapshot cannot be used: this is not the beginning of a snapshot");
     check(&format!("{text}{{}}"), &format!("line {} of the snapshot cannot be used: it follows", last + 1));
     check(
         &text.replace("\"format\":2", "\"format\":7"),
@@ -333,7 +333,7 @@ fn segments_may_be_pruned_once_a_snapshot_covers_them() {
     fs::remove_dir_all(data_dir.join("state")).unwrap();
     copy(&old_state, &data_dir.join("state"));
     let check = OfflineDataDir::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
-    assert_eq!(check.checkpoint, Err(format!("sled is at event 61, the log begins at {first}")));
+    assert_eq!(check.checkpoint, Err(format!("the saved state is at event 61, the log begins at {first}")));
     starts_with(&data_dir, &expected);
     // And it is recorded on.
     let running = Running::start(settings(&data_dir));

@@ -5,6 +5,7 @@ use store::event::Timestamp;
 use super::finding::Finding;
 use crate::config::{ConfigError, Tls};
 use crate::telegram::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus};
+use crate::text::format::pluralize;
 
 const TOKEN: &str = "Telegram token";
 const WEBHOOK: &str = "Webhook";
@@ -124,8 +125,7 @@ fn webhook(
     };
     let waiting = match found.pending {
         0 => String::new(),
-        1 => "; 1 update is waiting".to_owned(),
-        count => format!("; {count} updates are waiting"),
+        count => format!("; {} waiting", pluralize(count, "update is", "updates are")),
     };
     let counts = |time| is_recent(time, now) || found.pending > 0;
     let failed = found.last_error.as_ref().filter(|(time, _)| counts(*time));

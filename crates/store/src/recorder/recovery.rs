@@ -138,22 +138,24 @@ pub(super) fn checkpoint(
 ) -> Result<Result<(StateStore, State), UnusableStore>, RecorderError> {
     let folder = state_folder(data_dir);
     if !folder.exists() {
-        return Ok(Err(UnusableStore::with_reason("there is none in sled")));
+        return Ok(Err(UnusableStore::with_reason("none is saved")));
     }
     let (store, state) = match StateStore::open(&folder) {
         Ok((store, Some(state))) => (store, state),
         Ok((_, None)) => {
-            return Ok(Err(UnusableStore::with_reason("sled has no checkpoint of this version")));
+            return Ok(Err(UnusableStore::with_reason("the saved state is of another version")));
         }
         Err(error @ StateStoreError::Locked { .. }) => return Err(error.into()),
         Err(other) => return Ok(Err(UnusableStore::with_reason(other))),
     };
     let (at, first, end) = (state.next_offset(), log.first_offset(), log.next_offset());
     Ok(if at > end {
-        let why = format!("sled is at event {at}, the log ends at {end}");
+        let why = format!("the saved state is at event {at}, the log ends at {end}");
         Err(UnusableStore { why, ahead: Some(at) })
     } else if at < first {
-        Err(UnusableStore::with_reason(format_args!("sled is at event {at}, the log begins at {first}")))
+        Err(UnusableStore::with_reason(format_args!(
+            "the saved state is at event {at}, the log begins at {first}"
+        )))
     } else if snapshots.list()?.first().is_some_and(|newest| newest.offset() > end)
         // The file name is checked first: it costs no read.
         && newest_snapshot(snapshots, &mut |_, _| Ok(()))?.next_offset() > end

@@ -7,16 +7,16 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StateStoreError {
     /// sled itself failed.
-    #[error("the state in sled could not be used: {0}")]
+    #[error("the saved state could not be used: {0}")]
     Sled(#[from] sled::Error),
     /// A row is not of this version's form.
-    #[error("a row of the state in sled could not be read: {0}")]
+    #[error("a row of the saved state could not be read: {0}")]
     Row(#[from] postcard::Error),
     /// A chunk of rows cannot be compressed or decompressed.
-    #[error("rows of the state in sled could not be compressed or decompressed: {0}")]
+    #[error("rows of the saved state could not be compressed or decompressed: {0}")]
     Compression(io::Error),
     /// sled panicked.
-    #[error("the state in sled could not be used: sled panicked")]
+    #[error("the saved state could not be used: sled panicked")]
     Panicked,
     /// Another process has locked the store.
     #[error("the state in {} is in use by {holder}", path.display())]
@@ -27,16 +27,16 @@ pub enum StateStoreError {
         holder: String,
     },
     /// Rows are missing.
-    #[error("the state in sled is not complete")]
+    #[error("the saved state is not complete")]
     Incomplete,
     /// The disk is too full to begin.
-    #[error("the state could not be saved in sled: it needs {} MiB of free disk space", needed.div_ceil(1 << 20))]
+    #[error("the state could not be saved: it needs {} MiB of free disk space", needed.div_ceil(1 << 20))]
     NoRoom {
         /// The bytes that are needed.
         needed: u64,
     },
     /// sled was closed and could not be opened again.
-    #[error("the state in sled could not be used: it was closed")]
+    #[error("the saved state could not be used: it was closed")]
     Closed,
     /// The folder cannot be removed.
     #[error("the state in {} could not be removed: {source}", path.display())]
