@@ -19,8 +19,9 @@ mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use store::event_log::LockError;
 use store::recorder::{self, RecorderError, RecorderHandle};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -46,6 +47,13 @@ pub use watchdog::{Heartbeat, Watchdog, WatchedPart};
 
 /// How long the bot may take to finish what it is doing when the service stops.
 const BOT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a start waits for another process that uses the data directory: a command such as `probewatch status`
+/// uses it for a moment.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a start tries to lock the data directory meanwhile.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why the service could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -130,15 +138,37 @@ async fn open_recorder(
     systemd: &Systemd,
     stop: &CancellationToken,
 ) -> Result<Option<RunningRecorder>, ServiceError> {
-    let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
-    let opening = tokio::task::spawn_blocking(move || {
-        let settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
-        RunningRecorder::start(&config, settings, runtime, ended)
-    });
     tokio::select! {
-        opened = opening => opened.map_err(|_| ServiceError::Bug("recorder"))?.map(Some),
+        opened = start_recorder(config, stop) => opened.map(Some),
         () = stop.cancelled() => Ok(None),
         never = systemd.keep_extending_startup("recovering the log") => match never {},
+    }
+}
+
+/// Starts the recorder once no other process uses the data directory. Gives up after [`LOCK_TIMEOUT`], and at once if
+/// another service uses it.
+async fn start_recorder(config: &Config, stop: &CancellationToken) -> Result<RunningRecorder, ServiceError> {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let mut is_reported = false;
+    loop {
+        let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
+        let data_dir = config.data_dir.clone();
+        let started = tokio::task::spawn_blocking(move || {
+            let settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
+            RunningRecorder::start(&config, settings, runtime, ended)
+        });
+        match started.await.map_err(|_| ServiceError::Bug("recorder"))? {
+            Err(ServiceError::Recorder(RecorderError::Lock(error @ LockError::Held { .. })))
+                if Instant::now() < deadline && !control::is_listening(&data_dir) =>
+            {
+                if !is_reported {
+                    info!(event = "data_dir_in_use", %error, "waiting until the data directory is free");
+                    is_reported = true;
+                }
+                tokio::time::sleep(LOCK_POLL_INTERVAL).await;
+            }
+            started => return started,
+        }
     }
 }
 
@@ -272,7 +302,7 @@ impl Service {
         let Some(settings) = self.config.telegram.clone() else {
             warn!(
                 event = "no_telegram_token",
-                "there is no telegram.token: probes are recorded, and nobody is answered"
+                "there is no telegram.token: probes are recorded, but there is no bot"
             );
             return None;
         };

@@ -43,14 +43,20 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, error, Some("ask without an Origin header, as curl does"))
     }
 
+    /// 403: the client runs as another user than the service, and not as root.
+    pub fn other_user() -> Self {
+        let error = "the service answers only its own user and root";
+        Self::new(StatusCode::FORBIDDEN, error, Some("run this command with sudo"))
+    }
+
     /// 404: what is asked for does not exist.
     pub fn not_found(error: impl Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, Some("docs/control-api.md lists the paths"))
     }
 
-    /// 404: no device has this name or address.
-    pub fn no_such_device(error: impl Display) -> Self {
-        Self::new(StatusCode::NOT_FOUND, error, None)
+    /// 404: no device has this name or address, or several have.
+    pub fn no_such_device(error: impl Display, remedy: Option<&'static str>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error, remedy)
     }
 
     /// 405: the path exists, and takes another method.

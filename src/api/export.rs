@@ -181,9 +181,17 @@ impl Outcome {
 /// Nothing was exported, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// No device has the given name or address, or several have.
-    #[error("{0}")]
+    /// No device has this name or address.
+    #[error("no device is called {0:?}")]
     NoSuchDevice(String),
+    /// Several devices match.
+    #[error("several devices match {query:?}: {}", names.join(", "))]
+    AmbiguousDevice {
+        /// What was asked for.
+        query: String,
+        /// The names that match.
+        names: Vec<String>,
+    },
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -193,6 +201,16 @@ pub enum ExportError {
 }
 
 impl ExportError {
+    /// What the reader can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchDevice(_) => Some("give an address or a name from /name"),
+            Self::AmbiguousDevice { .. } => Some("give the whole name or an address"),
+            Self::Log(error) => Some(error.remedy()),
+            Self::Write(_) => None,
+        }
+    }
+
     /// The same as an I/O error, which keeps its kind.
     pub fn into_io(self) -> io::Error {
         match self {
@@ -205,8 +223,10 @@ impl ExportError {
 impl From<ExportError> for ApiError {
     fn from(error: ExportError) -> Self {
         match error {
-            ExportError::NoSuchDevice(why) => Self::no_such_device(why),
-            other => Self::failed(other),
+            ExportError::NoSuchDevice(_) | ExportError::AmbiguousDevice { .. } => {
+                Self::no_such_device(&error, error.remedy())
+            }
+            ExportError::Log(_) | ExportError::Write(_) => Self::failed(error),
         }
     }
 }
@@ -282,7 +302,7 @@ impl<'a, S: DataSource> Export<'a, S> {
     /// Finds the devices that are asked for.
     ///
     /// # Errors
-    /// [`ExportError::NoSuchDevice`].
+    /// [`ExportError::NoSuchDevice`] or [`ExportError::AmbiguousDevice`].
     pub fn new(source: &'a S, selection: &'a Selection) -> Result<Self, ExportError> {
         Ok(Self { source, selection, filter: Filter::new(source, selection)? })
     }
@@ -433,13 +453,9 @@ fn addresses(state: &State, devices: &[String]) -> Result<Option<BTreeSet<MacAdd
         match which_device(state, query.trim()) {
             Ok((_, addresses)) => all.extend(addresses),
             Err(LookupResult::Ambiguous(names)) => {
-                let names = names.join(", ");
-                return Err(ExportError::NoSuchDevice(format!("several devices match {query:?}: {names}")));
+                return Err(ExportError::AmbiguousDevice { query: query.clone(), names });
             }
-            Err(_) => {
-                let why = format!("no device is called {query:?}: give an address or a name from /name");
-                return Err(ExportError::NoSuchDevice(why));
-            }
+            Err(_) => return Err(ExportError::NoSuchDevice(query.clone())),
         }
     }
     Ok(Some(all).filter(|_| !devices.is_empty()))

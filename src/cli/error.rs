@@ -71,8 +71,8 @@ impl CliError {
             Self::Recorder(error) => error.remedy().map(Cow::from),
             Self::Import(error) => error.remedy().map(Cow::from),
             Self::Change(error) => error.remedy().map(Cow::from),
-            Self::Export(ExportError::Log(error)) => Some(error.remedy().into()),
-            Self::Export(_) | Self::Output { .. } | Self::Input { .. } | Self::Io { .. } => None,
+            Self::Export(error) => error.remedy().map(Cow::from),
+            Self::Output { .. } | Self::Input { .. } | Self::Io { .. } => None,
         }
     }
 }

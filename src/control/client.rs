@@ -50,8 +50,7 @@ pub enum ClientError {
     NotPermitted,
     /// The service accepts the connection and sends nothing.
     #[error(
-        "the service that runs there says nothing for {} s: it was stopped, or hangs, as on a disk that does not \
-         answer",
+        "the service did not answer within {} s: it may be suspended, or waiting for a disk that does not answer",
         RESPONSE_TIMEOUT.as_secs()
     )]
     TimedOut,
@@ -76,6 +75,9 @@ pub enum ClientError {
     /// The request is longer than the service reads.
     #[error("this exceeds the limit of {} KiB", HEAD_LIMIT >> 10)]
     TooLong,
+    /// The service closed the connection before it answered.
+    #[error("the service closed the connection without an answer")]
+    Closed,
     /// The response ended early.
     #[error("the response ended early: {0}")]
     Aborted(io::Error),
@@ -89,10 +91,11 @@ impl ClientError {
     pub fn remedy(&self) -> Option<&str> {
         match self {
             Self::NotPermitted => Some("run this command with sudo"),
-            Self::TimedOut => Some("look into its log, and restart it"),
+            Self::TimedOut => Some("check its log, and restart it"),
             Self::OtherVersion { .. } | Self::TooOld => Some("restart the service so that both are the same"),
             Self::Busy(body) | Self::Refused(body) => body.remedy.as_deref(),
             Self::TooLong => Some("ask for less at a time"),
+            Self::Closed => Some("it is stopping, or answers too many others: try again in a moment"),
             Self::Aborted(_) => Some("the service's log may say why"),
             Self::NotRunning | Self::System(_) => None,
         }
@@ -357,8 +360,15 @@ impl Connection {
             .header(CONNECTION, if reuse == Reuse::Close { "close" } else { "keep-alive" })
             .body(Body::from(body))
             .map_err(|error| ClientError::System(io::Error::other(error)))?;
-        self.sender.ready().await?;
-        Ok(self.sender.send_request(request).await?)
+        let sent = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        sent.await.map_err(|error: hyper::Error| match error.is_parse() {
+            true => ClientError::TooOld,
+            // There is no part of a response yet.
+            false => ClientError::Closed,
+        })
     }
 }
 
@@ -414,10 +424,11 @@ async fn succeeded(response: Response) -> Result<Response, ClientError> {
     let body = read_body(response).await?;
     let body = serde_json::from_slice(&body)
         .unwrap_or_else(|_| ErrorBody { error: format!("the service answers {status}"), remedy: None });
-    Err(if status == StatusCode::SERVICE_UNAVAILABLE {
-        ClientError::Busy(body)
-    } else {
-        ClientError::Refused(body)
+    Err(match status {
+        StatusCode::SERVICE_UNAVAILABLE => ClientError::Busy(body),
+        // It has no `Origin` header, so it is of another user.
+        StatusCode::FORBIDDEN => ClientError::NotPermitted,
+        _ => ClientError::Refused(body),
     })
 }
 

@@ -3,9 +3,11 @@
 //!
 //! # What must hold
 //! - Only the service's own user and root may open the socket: it is made in a folder that nobody else may enter
-//!   and has its mode before it gets its name. The kernel is also asked who is at the other end.
-//! - Connections are bounded in number, requests in length. A client that sends no request, or takes nothing of its
-//!   answer, is dropped. A chat has a connection only while a message is answered.
+//!   and has its mode before it gets its name. The kernel is also asked who is at the other end: other users get an
+//!   error.
+//! - Connections are bounded in number, requests in length. A connection beyond the limit gets an error. A client
+//!   that sends no request, or takes nothing of its answer, is dropped. A chat has a connection only while a message
+//!   is answered.
 //! - A client that sends nothing of HTTP, and one of another version, is told so in a sentence.
 //! - A socket that a dead service left behind is replaced: who has the data directory's lock owns the name.
 
@@ -15,7 +17,7 @@ mod socket;
 
 pub use client::{Client, ClientError, Download, Screen};
 pub use server::serve;
-pub use socket::{Listener, SOCKET};
+pub use socket::{Listener, SOCKET, is_listening};
 
 /// The longest head of a request, in bytes.
 const HEAD_LIMIT: usize = 64 << 10;

@@ -19,15 +19,19 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{HEAD_LIMIT, Listener};
+use super::HEAD_LIMIT;
+use super::socket::{Listener, Peer};
 use crate::api::ApiError;
 use crate::http::WriteTimeout;
 
 /// Connections that are answered at a time.
 const CONNECTIONS: usize = 16;
 
-/// Connections beyond them that wait at a time. Further ones are closed.
+/// Connections beyond them that wait at a time. Further ones are refused.
 const WAITING: usize = 16;
+
+/// Connections that are being refused at a time, those of other users included. Further ones are closed.
+const REFUSALS: usize = 32;
 
 /// How long they wait before they are refused.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,38 +53,82 @@ const HOSTS: [&str; 4] = ["", "localhost", "127.0.0.1", "[::1]"];
 
 /// Serves `router` on `listener` until `stop`, which closes all connections at once.
 pub async fn serve(listener: Listener, router: Router, stop: CancellationToken) {
-    let router = router.layer(middleware::from_fn(check_headers));
-    let (connections, waiting) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(WAITING)));
-    let refusal = Router::new()
-        .fallback(async || ApiError::busy(format!("the service answers {CONNECTIONS} others already")));
+    let server = Server {
+        router: router.layer(middleware::from_fn(check_headers)),
+        busy: refusal(ApiError::busy(format!("the service answers {CONNECTIONS} others already"))),
+        other_user: refusal(ApiError::other_user()),
+        connections: Arc::new(Semaphore::new(CONNECTIONS)),
+        waiting: Arc::new(Semaphore::new(WAITING)),
+        refusals: Arc::new(Semaphore::new(REFUSALS)),
+        stop,
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
+            () = server.stop.cancelled() => return,
         };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        match accepted {
+            Ok((stream, Peer::Permitted)) => server.start_answering(stream),
+            Ok((stream, Peer::OtherUser)) => server.start_refusing(stream, &server.other_user),
             Err(error) => {
                 warn!(event = "control_accept_failed", %error, "could not accept a connection on the control socket");
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
-                continue;
             }
+        }
+    }
+}
+
+/// Answers every request with this error.
+fn refusal(error: ApiError) -> Router {
+    Router::new().fallback(move || async move { error })
+}
+
+/// What connections are answered with, and how many of them.
+struct Server {
+    router: Router,
+    /// Answers connections beyond the limit.
+    busy: Router,
+    other_user: Router,
+    connections: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Answers a connection as soon as there is room, and refuses it if there is none in time.
+    fn start_answering(&self, stream: UnixStream) {
+        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            return self.start_refusing(stream, &self.busy);
         };
-        let Ok(waiting) = Arc::clone(&waiting).try_acquire_owned() else { continue };
-        let (connections, router, refusal) = (Arc::clone(&connections), router.clone(), refusal.clone());
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            let answering = async {
-                let permit = tokio::time::timeout(PERMIT_TIMEOUT, connections.acquire_owned()).await;
-                match permit {
-                    Ok(permit) => {
-                        drop(waiting);
-                        let _permit = permit;
-                        handle_connection(stream, router, HEAD_TIMEOUT).await
-                    }
-                    Err(_) => handle_connection(stream, refusal, REFUSAL_TIMEOUT).await,
+        let (connections, router, busy) =
+            (Arc::clone(&self.connections), self.router.clone(), self.busy.clone());
+        self.spawn(async move {
+            let permit = tokio::time::timeout(PERMIT_TIMEOUT, connections.acquire_owned()).await;
+            match permit {
+                Ok(permit) => {
+                    drop(waiting);
+                    let _permit = permit;
+                    handle_connection(stream, router, HEAD_TIMEOUT).await
                 }
-            };
+                Err(_) => handle_connection(stream, busy, REFUSAL_TIMEOUT).await,
+            }
+        });
+    }
+
+    /// Answers a connection with the error of `refusal`; closes it if too many are being refused.
+    fn start_refusing(&self, stream: UnixStream, refusal: &Router) {
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
+        let refusal = refusal.clone();
+        self.spawn(async move {
+            let _permit = permit;
+            handle_connection(stream, refusal, REFUSAL_TIMEOUT).await
+        });
+    }
+
+    fn spawn(&self, answering: impl Future<Output = io::Result<()>> + Send + 'static) {
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
             if let Some(Err(error)) = stop.run_until_cancelled(answering).await {
                 debug!(%error, "a connection to the control socket ended");
             }

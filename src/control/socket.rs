@@ -26,6 +26,15 @@ pub struct Listener {
     owner: u32,
 }
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// The socket's owner, or root.
+    Permitted,
+    /// Anybody else.
+    OtherUser,
+}
+
 impl Listener {
     /// Makes the socket in `data_dir`, and replaces one that is there: this process has the directory's lock. To be
     /// called within the runtime.
@@ -54,17 +63,14 @@ impl Listener {
         Ok(Self { listener: UnixListener::from_std(listener)?, path, owner })
     }
 
-    /// The next connection of the owner or root; others are closed.
+    /// The next connection, and whether its user may use the socket.
     ///
     /// # Errors
     /// What the system says, as when no file descriptor is left.
-    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
-        loop {
-            let (stream, _) = self.listener.accept().await?;
-            if self.is_permitted(&stream) {
-                return Ok(stream);
-            }
-        }
+    pub(super) async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
+        let (stream, _) = self.listener.accept().await?;
+        let peer = if self.is_permitted(&stream) { Peer::Permitted } else { Peer::OtherUser };
+        Ok((stream, peer))
     }
 
     fn is_permitted(&self, peer: &UnixStream) -> bool {
@@ -82,6 +88,11 @@ impl Drop for Listener {
 /// Connects to the service that listens in `data_dir`.
 pub(super) fn connect(data_dir: &Path) -> io::Result<net::UnixStream> {
     at(data_dir, net::UnixStream::connect)
+}
+
+/// Whether a service listens in `data_dir`.
+pub fn is_listening(data_dir: &Path) -> bool {
+    connect(data_dir).is_ok()
 }
 
 /// Works on the socket in this folder, whose path may be longer than a socket's address can be.
@@ -117,7 +128,7 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600, "{is_stale}");
             assert_eq!(fs::read_dir(data_dir).unwrap().count(), 1, "the temporary folder is gone");
             let _near = connect(data_dir).unwrap();
-            listener.accept().await.unwrap();
+            assert_eq!(listener.accept().await.unwrap().1, Peer::Permitted);
             drop(listener);
             assert_eq!(connect(data_dir).unwrap_err().kind(), io::ErrorKind::NotFound);
         });

@@ -280,6 +280,25 @@ fn mismatched_versions_are_reported() {
 }
 
 #[test]
+fn a_connection_beyond_the_limit_gets_an_error() {
+    let fixture = Fixture::start();
+    // The first 16 keep their places for 10 s, and the next 16 wait.
+    let idle: Vec<UnixStream> = (0..32).map(|_| fixture.connect()).collect();
+    let (status, headers, body) = fixture.json("GET", "/v1/health", "");
+    assert_eq!((status, headers["retry-after"].as_str()), (503, "1"), "{body}");
+    assert_eq!(body["error"], "the service answers 16 others already");
+    assert_eq!(body["remedy"], "try again when one of them has ended");
+    drop(idle);
+}
+
+#[test]
+fn a_connection_that_is_closed_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = ask_fake_service(folder.path(), vec![Vec::new()], &["status"]);
+    assert!(refused.contains("closed the connection without an answer; it is stopping, or"), "{refused}");
+}
+
+#[test]
 fn an_export_that_breaks_off_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("events.ndjson");

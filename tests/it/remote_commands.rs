@@ -103,7 +103,7 @@ impl Fixture {
 fn timeless(output: &Output) -> (Option<i32>, String, String) {
     let lines = stdout(output);
     let lines: Vec<&str> = lines.lines().filter(|line| !line.starts_with("{\"snapshot\":")).collect();
-    (output.status.code(), lines.join("\n").replace("the service's state", "sled"), stderr(output))
+    (output.status.code(), lines.join("\n").replace("the service's state", "the saved state"), stderr(output))
 }
 
 #[test]
@@ -137,7 +137,10 @@ fn commands_print_the_same_with_and_without_a_service() {
     assert_eq!(beside[0].0, Some(1), "one of three was not found");
     assert!(beside[0].1.contains("Wi-Fi probe stats for Alice"), "{}", beside[0].1);
     assert!(beside[2].1.contains("because"), "{}", beside[2].1);
-    assert_eq!(beside[3], (Some(0), "The log and sled agree: 6 events, 2 devices".to_owned(), String::new()));
+    assert_eq!(
+        beside[3],
+        (Some(0), "The log and the saved state match: 6 events, 2 devices".to_owned(), String::new())
+    );
     assert_eq!((beside[5].0, beside[5].1.lines().count()), (Some(0), 6));
     assert_eq!(beside[12].0, Some(1));
     assert!(beside[12].2.contains("no device is called \"nobody\""), "{}", beside[12].2);
@@ -229,10 +232,10 @@ fn the_socket_refuses_other_users() {
     open(&data_dir, 0o755);
     let refused = as_nobody(&["status"]).unwrap();
     assert!(refused.contains("answers only its own user and root; run this command with sudo"), "{refused}");
-    // Were the mode wrong, the kernel would still tell who asks.
+    // With a wrong mode, the kernel still says who asks.
     open(&fixture.socket(), 0o666);
     let refused = as_nobody(&["status"]).unwrap();
-    assert!(refused.contains("the response ended early"), "{refused}");
+    assert!(refused.contains("answers only its own user and root; run this command with sudo"), "{refused}");
     assert!(fixture.run(&["status"]).status.success());
     fixture.stop();
     for command in commands.into_iter().filter(|command| *command != ["status", "--quiet"]) {
@@ -279,7 +282,7 @@ fn a_service_that_does_not_answer_is_reported() {
     for command in [&["status"][..], &["chat"], &["check"]] {
         let silent = fixture.run(command);
         assert_eq!((silent.status.code(), stdout(&silent)), (Some(1), String::new()));
-        assert!(stderr(&silent).contains("says nothing for 10 s"), "{}", stderr(&silent));
+        assert!(stderr(&silent).contains("did not answer within 10 s"), "{}", stderr(&silent));
     }
     signal("-CONT");
     wait_until("the service to answer", || fixture.run(&["status"]).status.success().then_some(()));
@@ -337,8 +340,7 @@ fn connections_are_served_concurrently_up_to_a_limit() {
             assert!(outcome.status.success(), "{}", stderr(&outcome));
         }
     });
-    // A connection that sends nothing is closed after a while: then others are opened. While too many wait, further
-    // ones are closed without an answer.
+    // A connection that sends nothing is closed after a while: then others are opened.
     let mut idle: Vec<UnixStream> = Vec::new();
     let refused = wait_until("a command to be refused", || {
         let output = fixture.run(&["status"]);
@@ -383,6 +385,43 @@ fn a_stale_socket_is_replaced() {
     fixture.service.wait_for_log_event("webhook_registered", &[]);
     assert_eq!(fixture.json(&["status", "--json"])["running"], true);
     assert!(stdout(&fixture.run(&["lookup", ALICE])).contains("Wi-Fi probe stats for Alice"));
+}
+
+#[test]
+fn a_start_waits_until_the_data_directory_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    fs::create_dir(&data_dir).unwrap();
+    let lock = fs::File::create(data_dir.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let api = BotApi::start();
+    let config = Config::new(&api).sources(&["-"]).set(
+        "",
+        "data_dir",
+        &service::toml_string(data_dir.to_str().unwrap()),
+    );
+    let mut service = Service::start_with(&api, config);
+    service.wait_for_log_event("data_dir_in_use", &[]);
+    // A program that another test is just starting holds a copy of this file until it runs.
+    lock.unlock().unwrap();
+    let mut input = service.take_stdin();
+    input.write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
+    service.wait_for_log_event("webhook_registered", &[]);
+
+    // A second service does not wait for the first.
+    let config = service.config_path();
+    let second = service::probewatch(&["run", "-c", config.to_str().unwrap()]);
+    assert_eq!(second.status.code(), Some(1), "{}", stderr(&second));
+    assert!(stderr(&second).contains("is in use by another probewatch (process "), "{}", stderr(&second));
+    assert!(!stderr(&second).contains("data_dir_in_use"), "{}", stderr(&second));
+
+    // A start does not wait for long.
+    service.kill();
+    lock.lock().unwrap();
+    service.restart();
+    service.wait_for_log_event("data_dir_in_use", &[]);
+    assert_eq!(service.wait_for_exit().code(), Some(1));
+    service.wait_for_line("is in use by another probewatch (process ");
 }
 
 #[test]
