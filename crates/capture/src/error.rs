@@ -1,7 +1,6 @@
 //! Why a source yields no frames, and the remedy.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::io;
 
 /// Why a source cannot be opened or read to its end. [`CaptureError::remedy`] says what to do about it.
@@ -87,14 +86,6 @@ impl CaptureError {
     }
 }
 
-/// Formats an error for people: its sentence and, after a semicolon, the remedy.
-pub fn with_remedy(error: impl Display, remedy: Option<impl AsRef<str>>) -> String {
-    match remedy {
-        Some(remedy) => format!("{error}; {}", remedy.as_ref()),
-        None => error.to_string(),
-    }
-}
-
 /// An error in a capture file, before the file's name is added.
 #[derive(Debug)]
 pub(crate) enum ReadError {
@@ -129,6 +120,7 @@ pub(crate) fn link_type_name(dlt: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::with_remedy;
 
     #[test]
     fn display_and_remedy_are_separate_whatever_the_source_is_called() {

@@ -55,14 +55,16 @@ mod pcap_writer;
 mod pcapng;
 mod peek_reader;
 mod record;
+mod remedy;
 mod settings;
 mod source;
 mod stop_handle;
 
 pub use capture::{Capture, CapturedFrame};
 pub use counters::Counters;
-pub use error::{CaptureError, with_remedy};
+pub use error::CaptureError;
 pub use pcap_writer::PcapWriter;
+pub use remedy::with_remedy;
 pub use settings::Settings;
 pub use source::{ParseSourceError, Source};
 pub use stop_handle::StopHandle;
