@@ -20,7 +20,8 @@ pub struct Status {
     #[serde(rename = "uptime_seconds", serialize_with = "whole_seconds")]
     pub uptime: Duration,
     /// Every source.
-    pub sensors: Vec<SourceStatus>,
+    #[serde(rename = "sensors")]
+    pub sources: Vec<SourceStatus>,
     /// Probe requests ever recorded.
     pub probes: u64,
     /// Wildcard ones among them.
@@ -55,7 +56,7 @@ impl Status {
         let totals = state.totals();
         Self {
             uptime: Duration::ZERO,
-            sensors: Vec::new(),
+            sources: Vec::new(),
             probes: totals.probes,
             wildcard_probes: totals.wildcard_probes,
             addresses: totals.addresses,
@@ -142,7 +143,7 @@ pub fn offline_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
 /// The whole text: the program, its sources, probes, log and alerts.
 pub fn full_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = program(status, now);
-    let text = sources(text, &status.sensors, now);
+    let text = sources(text, &status.sources, now);
     let text = capture_section(text, status, now, zone);
     alerts(log(text, status, now, zone), status)
 }
@@ -179,22 +180,22 @@ fn registry(day: &str, now: Timestamp) -> String {
     }
 }
 
-fn sources(text: Text, sensors: &[SourceStatus], now: Timestamp) -> Text {
-    if sensors.is_empty() {
+fn sources(text: Text, sources: &[SourceStatus], now: Timestamp) -> Text {
+    if sources.is_empty() {
         return text;
     }
-    let lines = sensors.iter().map(|sensor| {
-        let last_frame = match sensor.last_frame {
+    let lines = sources.iter().map(|source| {
+        let last_frame = match source.last_frame {
             Some(time) => format!("last frame {}", age(time, now)),
             None => "no frame yet".to_owned(),
         };
-        let text = Text::plain(format_args!("{}: {}", printable(&sensor.name), condition(sensor)));
+        let text = Text::plain(format_args!("{}: {}", printable(&source.name), condition(source)));
         let text = text.append(format_args!("\n   {last_frame}"));
-        let text = match frames(sensor) {
+        let text = match frames(source) {
             counts if counts.is_empty() => text,
             counts => text.append(format_args!("\n   {}", counts.join(", "))),
         };
-        match sensor.clock_is_behind {
+        match source.clock_is_behind {
             true => text.append("\n   ⏰ its clock is behind; until it is right, times are estimates"),
             false => text,
         }
@@ -203,8 +204,8 @@ fn sources(text: Text, sensors: &[SourceStatus], now: Timestamp) -> Text {
 }
 
 /// The counts of frames, of lost ones by cause, and of restarts.
-fn frames(sensor: &SourceStatus) -> Vec<String> {
-    let SourceStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *sensor;
+fn frames(source: &SourceStatus) -> Vec<String> {
+    let SourceStatus { frames, dropped, bad_fcs, undecodable, restarts, .. } = *source;
     let all = (frames > 0).then(|| pluralize(frames, "frame", "frames"));
     let lost = [(dropped, "dropped"), (bad_fcs, "damaged in transmission"), (undecodable, "undecodable")];
     let lost =
@@ -213,12 +214,12 @@ fn frames(sensor: &SourceStatus) -> Vec<String> {
     all.into_iter().chain(lost).chain(restarts).collect()
 }
 
-fn condition(sensor: &SourceStatus) -> String {
-    match &sensor.condition {
+fn condition(source: &SourceStatus) -> String {
+    match &source.condition {
         SourceState::Opening => "opening".to_owned(),
         SourceState::Capturing => "capturing".to_owned(),
         SourceState::Ended => "ended".to_owned(),
-        SourceState::Failed(_) => format!("❌ {}", printable(&sensor.failure().unwrap_or_default())),
+        SourceState::Failed(_) => format!("❌ {}", printable(&source.failure().unwrap_or_default())),
         SourceState::Crashed => "❌ stopped by a bug in probewatch; restart the service".to_owned(),
     }
 }
@@ -267,7 +268,7 @@ mod tests {
         Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
     }
 
-    fn sensor(name: &str, condition: SourceState, last_frame: Option<&str>, frames: u64) -> SourceStatus {
+    fn source(name: &str, condition: SourceState, last_frame: Option<&str>, frames: u64) -> SourceStatus {
         let (name, last_frame) = (name.to_owned(), last_frame.map(at));
         SourceStatus {
             name,
@@ -291,19 +292,19 @@ mod tests {
 
     #[test]
     fn the_report_is_grouped() {
-        let mon0 = sensor("mon0", SourceState::Capturing, Some("2026-11-22T11:59:53Z"), 1);
-        let mon1 = sensor("mon1", SourceState::Capturing, None, 0);
+        let mon0 = source("mon0", SourceState::Capturing, Some("2026-11-22T11:59:53Z"), 1);
+        let mon1 = source("mon1", SourceState::Capturing, None, 0);
         let failed = SourceState::Failed("the interface is gone".to_owned());
-        let mon2 = sensor("mon2", failed, Some("2026-11-22T09:00:00Z"), 312);
+        let mon2 = source("mon2", failed, Some("2026-11-22T09:00:00Z"), 312);
         let value = Status {
             uptime: Duration::from_secs(273_600),
-            sensors: vec![
+            sources: vec![
                 SourceStatus { dropped: 3, bad_fcs: 2, undecodable: 1, ..mon0 },
                 SourceStatus { clock_is_behind: true, ..mon1 },
                 SourceStatus { restarts: 2, ..mon2 },
-                sensor("a.pcap", SourceState::Ended, Some("2020-04-18T17:04:27Z"), 7),
-                sensor("stdin", SourceState::Opening, None, 0),
-                sensor("b", SourceState::Crashed, None, 0),
+                source("a.pcap", SourceState::Ended, Some("2020-04-18T17:04:27Z"), 7),
+                source("stdin", SourceState::Opening, None, 0),
+                source("b", SourceState::Crashed, None, 0),
             ],
             probes: 320,
             wildcard_probes: 200,
@@ -361,7 +362,7 @@ mod tests {
         Alerts waiting for Telegram: 1
         ");
         let new = Status {
-            sensors: Vec::new(),
+            sources: Vec::new(),
             forgotten_addresses: 0,
             last_probe: None,
             lost_probes: 0,

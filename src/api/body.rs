@@ -141,7 +141,7 @@ impl hyper::body::Body for StreamBody {
                 Ok(Frame::trailers(trailers))
             }
             Some(Part::Failed(error)) => {
-                tracing::warn!(event = "answer_aborted", %error, "an answer was broken off");
+                tracing::warn!(event = "answer_aborted", %error, "an answer was aborted");
                 Err(error)
             }
             None => Err(io::Error::other("the thread that writes it ended unexpectedly; this is a bug")),

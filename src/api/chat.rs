@@ -28,7 +28,7 @@ pub(super) async fn post_chat(
         .map_err(|_| ApiError::too_slow())?
         .map_err(|rejected| match rejected.status() {
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_long(MESSAGE_LIMIT),
-            _ => ApiError::bad_request("the body did not arrive whole"),
+            _ => ApiError::bad_request("the body is incomplete"),
         })?;
     let message = String::from_utf8_lossy(&message).into_owned();
     if message.trim().is_empty() {

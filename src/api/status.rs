@@ -55,11 +55,11 @@ pub(super) async fn get_bot(State(api): State<Api>) -> Result<Response, ApiError
 /// Whether the service records, at least one source captures, and none has failed.
 fn is_healthy(status: &Status) -> bool {
     let has_failed =
-        |sensor: &SourceStatus| matches!(sensor.condition, SourceState::Failed(_) | SourceState::Crashed);
-    let captures = |sensor: &SourceStatus| sensor.condition == SourceState::Capturing;
+        |source: &SourceStatus| matches!(source.condition, SourceState::Failed(_) | SourceState::Crashed);
+    let captures = |source: &SourceStatus| source.condition == SourceState::Capturing;
     status.disk_error.is_none()
-        && status.sensors.iter().any(captures)
-        && !status.sensors.iter().any(has_failed)
+        && status.sources.iter().any(captures)
+        && !status.sources.iter().any(has_failed)
 }
 
 /// Writes what a data directory holds while no service runs; a text starts with the line `none_runs`.

@@ -123,11 +123,11 @@ impl Chat {
         let history = self.recorder.history().clone();
         let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
         // Before the state is locked: a source may take a while.
-        let sensors = (self.sources)();
+        let sources = (self.sources)();
         let losses = self.recorder.losses();
         Status {
             uptime: self.started.elapsed(),
-            sensors,
+            sources,
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
             disk_error: self.recorder.disk_error(),

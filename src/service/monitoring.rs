@@ -191,9 +191,9 @@ fn recorder_metrics(page: &mut Page, recorder: &RecorderHandle, log_bytes: Optio
         .series(&[("address", "global")], totals.addresses.saturating_sub(totals.random_addresses));
     page.family(Kind::Counter, "probewatch_events_total", "Events recorded, over restarts.")
         .series(&[], events);
-    page.family(Kind::Counter, "probewatch_lost_events_total", "Events that damage took, over restarts.")
+    page.family(Kind::Counter, "probewatch_lost_events_total", "Events lost to damage, over restarts.")
         .series(&[], totals.lost_events);
-    let mut log = page.family(Kind::Gauge, "probewatch_log_bytes", "What the log takes on the disk.");
+    let mut log = page.family(Kind::Gauge, "probewatch_log_bytes", "The size of the log on disk.");
     if let Some(bytes) = log_bytes {
         log.series(&[], bytes);
     }
@@ -203,7 +203,7 @@ fn alert_metrics(page: &mut Page, recorder: &RecorderHandle) {
     let mut outcomes = page.family(
         Kind::Counter,
         "probewatch_alerts_total",
-        "What became of alerts; one that is raised goes into the outbox.",
+        "Alerts by outcome; one that is raised goes into the outbox.",
     );
     for (outcome, count) in recorder.alert_metrics().outcomes() {
         outcomes.series(&[("outcome", outcome)], count);
@@ -218,7 +218,7 @@ fn alert_metrics(page: &mut Page, recorder: &RecorderHandle) {
     page.family(
         Kind::Gauge,
         "probewatch_outbox_age_seconds",
-        "How old the oldest alert is that waits; 0 where none does.",
+        "The age of the oldest waiting alert; 0 if none waits.",
     )
     .series(&[], age.as_secs_f64());
 }
@@ -226,7 +226,7 @@ fn alert_metrics(page: &mut Page, recorder: &RecorderHandle) {
 fn telegram_metrics(page: &mut Page, requests: &RequestMetrics) {
     let (name, help) = ("probewatch_telegram_request_duration_seconds", "How long requests took.");
     page.histogram(name, help, "method", requests.timings());
-    let (name, help) = ("probewatch_telegram_errors_total", "Requests that Telegram did not take.");
+    let (name, help) = ("probewatch_telegram_errors_total", "Requests that failed.");
     requests.errors().write(["method", "reason"], &mut page.family(Kind::Counter, name, help));
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn watch(
         }
         if let Ok(Some(true)) = tokio::task::spawn_blocking(is_synchronized).await {
             info!(
-                "a time server sets this machine's clock, so it is believed: it was ahead when something was \
+                "a time server has set this machine's clock, so it is trusted; it was ahead when something was \
                  recorded"
             );
             recorder.trust_clock();

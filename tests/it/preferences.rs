@@ -129,7 +129,7 @@ fn changes_of_preferences_are_confirmed() {
         messages.iter().map(|text| format!("> {text}\n{}\n", conversation.say(text))).collect();
     insta::with_settings!({filters => vec![
         (r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "since [time]"),
-        (r"last heard \d+ days ago", "last heard [days] ago"),
+        (r"last seen \d+ days ago", "last seen [days] ago"),
         (r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "until [time]"),
     ]}, {
         insta::assert_snapshot!(said.join("\n"));

@@ -104,14 +104,14 @@ const fn member(
 pub static COMMANDS: [Command; 23] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
-        member(Lookups, "devices", "[page]", "all devices, last heard first", |arguments| {
+        member(Lookups, "devices", "[page]", "all devices, last seen first", |arguments| {
             page(arguments).map(Request::Devices)
         }),
         member(
             Lookups,
             "nearby",
             "[minutes]",
-            "devices heard recently, strongest signal first",
+            "devices seen recently, strongest signal first",
             |arguments| minutes(arguments).map(Request::Nearby),
         ),
         member(Lookups, "top", "[page]", "devices with the most probes", |arguments| {

@@ -39,15 +39,15 @@ pub struct Digest {
 /// A single alert.
 pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
     let source = alert.source;
-    let who = match name {
+    let device_suffix = match name {
         Some(name) => format!(" ({})", printable(name)),
         None if source.is_random() => " (random address)".to_owned(),
         None => String::new(),
     };
-    let at = format!("At {} MAC address {source}{who}", shown_time(alert.time, zone));
+    let at = format!("At {} MAC address {source}{device_suffix}", shown_time(alert.time, zone));
     let mut text = match (&alert.presence, &alert.watch_match) {
         (Some(Presence::Left { last_heard }), _) => Text::plain(format_args!(
-            "📣 {}{} has left: it was last heard at {}",
+            "📣 {}{} has left: it was last seen at {}",
             name.map_or_else(|| source.to_string(), printable),
             name.map_or(String::new(), |_| format!(" ({source})")),
             shown_time(*last_heard, zone)
@@ -66,8 +66,8 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
         }
         text = text.append_text(watch_reason(watch_match));
     }
-    if let Some(facts) = vendor_and_signal(alert) {
-        text = text.append(format_args!("\n{facts}"));
+    if let Some(details) = vendor_and_signal(alert) {
+        text = text.append(format_args!("\n{details}"));
     }
     if let Some(WatchMatch { suppressed: count @ 1.., .. }) = alert.watch_match {
         text = text.append(format_args!(
@@ -101,8 +101,8 @@ fn vendor_and_signal(alert: &Alert) -> Option<String> {
         Vendor::Random | Vendor::Unknown => None,
     };
     let signal = alert.signal_dbm.map(|dbm| format!("Signal: {dbm} dBm"));
-    let facts: Vec<String> = vendor.into_iter().chain(signal).collect();
-    (!facts.is_empty()).then(|| facts.join(", "))
+    let details: Vec<String> = vendor.into_iter().chain(signal).collect();
+    (!details.is_empty()).then(|| details.join(", "))
 }
 
 fn mute_button() -> Option<Button> {
@@ -275,7 +275,7 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
         }
     }
     match vendor_and_signal(alert) {
-        Some(facts) => text.append(format_args!(" ({facts})")),
+        Some(details) => text.append(format_args!(" ({details})")),
         None => text,
     }
 }

@@ -156,8 +156,8 @@ fn addresses(report: &DeviceReport) -> Text {
     let addresses = report.addresses.as_slice();
     let (None, [address]) = (&report.name, addresses) else {
         let mut text = Text::plain(if addresses.len() == 1 { "\nAddress: " } else { "\nAddresses: " });
-        for (place, &address) in addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
-            text = text.append(if place == 0 { "" } else { ", " }).append_text(shown_address(address));
+        for (index, &address) in addresses.iter().take(ADDRESSES_SHOWN).enumerate() {
+            text = text.append(if index == 0 { "" } else { ", " }).append_text(shown_address(address));
         }
         text = match addresses.len().saturating_sub(ADDRESSES_SHOWN) {
             0 => text,

@@ -19,9 +19,9 @@ pub(super) const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
 /// Buttons per row.
 const ROW: usize = 5;
 
-/// All devices, last heard first.
+/// All devices, last seen first.
 pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
-    let head = Text::default().bold(format_args!("📱 Devices, last heard first{}", page_suffix(page)));
+    let head = Text::default().bold(format_args!("📱 Devices, last seen first{}", page_suffix(page)));
     list_of_devices(head, page, now, Callback::Devices)
 }
 
@@ -29,7 +29,7 @@ pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Rep
 pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Timestamp) -> Reply {
     let within = the_last(minutes);
     let head = Text::default()
-        .bold(format_args!("📍 Heard in {within}, strongest signal first{}", page_suffix(page)));
+        .bold(format_args!("📍 Seen in {within}, strongest signal first{}", page_suffix(page)));
     list_of_devices(head, page, now, |page| Callback::Nearby(minutes, page))
 }
 
@@ -130,7 +130,7 @@ pub(in crate::chat) fn requesters(
     head = head.append(format_args!("\nRequested by {}", pluralize(page.total as u64, "device", "devices")));
     let text = numbered(head, page, |entry| {
         let times = pluralize(entry.brief.probe_count, "time", "times");
-        device_label(entry).append(format_args!(": {times}, heard {}", age(entry.brief.last_probe, now)))
+        device_label(entry).append(format_args!(": {times}, last seen {}", age(entry.brief.last_probe, now)))
     });
     let mut buttons = number_buttons(page, "", |entry| Some(Callback::Card(entry.address)));
     let watch = Callback::Watch(ssid.clone()).button("👁 Watch");

@@ -168,7 +168,7 @@ pub(in crate::chat) fn watches(
     let followed = follows.iter().map(|Followed { device, by, follow, last_heard }| {
         let here = if follow.is_here { "here" } else { "not here" };
         let last =
-            last_heard.map_or("not seen yet".to_owned(), |last| format!("last heard {}", age(last, now)));
+            last_heard.map_or("not seen yet".to_owned(), |last| format!("last seen {}", age(last, now)));
         let minutes = follow.silence_seconds / 60;
         let text = Text::plain(printable(device));
         let text = text
@@ -213,7 +213,7 @@ pub(in crate::chat) fn following(
     ));
     match last_heard {
         Some(last) if now.abs_diff(last) < silence => text.append("\nIt is here now."),
-        Some(last) => text.append(format_args!("\nIt was last heard at {}.", shown_time(last, zone))),
+        Some(last) => text.append(format_args!("\nIt was last seen at {}.", shown_time(last, zone))),
         None => text.append("\nIt has not been seen yet."),
     }
 }

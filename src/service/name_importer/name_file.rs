@@ -63,9 +63,7 @@ impl NameFile {
             Ok(bytes) => self.examine(&bytes),
             Err(error) => {
                 self.settling = None;
-                self.warn(format!(
-                    "could not be read for names: {error}; what it said before holds until it can"
-                ));
+                self.warn(format!("could not be read: {error}; its earlier names stay until it can"));
                 FileChange::Unchanged
             }
         }
@@ -95,7 +93,7 @@ impl NameFile {
                 FileChange::Updated
             }
             Err(error) => {
-                self.warn(format!("gives no names: {error}; what it said before holds"));
+                self.warn(format!("contains no names: {error}; its earlier names stay"));
                 FileChange::Unchanged
             }
         }

@@ -86,7 +86,7 @@ impl Recorder {
             info!(
                 event = "alerts_expired",
                 count = expired.len(),
-                "alerts waited too long for Telegram; chats will be told their number"
+                "alerts waited too long for Telegram; chats get their number instead"
             );
             self.shared.alerts_waiting.notify_one();
         }

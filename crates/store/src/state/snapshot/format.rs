@@ -195,7 +195,7 @@ impl<R: BufRead> SnapshotReader<R> {
             return Err(SnapshotError::Empty);
         }
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
-            .map_err(|error| self.error(format!("no snapshot begins like this: {error}")))?;
+            .map_err(|error| self.error(format!("this is not the beginning of a snapshot: {error}")))?;
         match format {
             // Format 1 had fewer kinds of rows and fields, all with the same meaning.
             1..=FORMAT if snapshot <= Offset::MAX => Ok(snapshot),
