@@ -139,6 +139,38 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
+/// Messages in docs/troubleshooting.md that other programs print.
+const MESSAGES_OF_OTHERS: [&str; 4] =
+    ["systemctl start", "activating (start)", "Host key verification failed", "No user exists for uid"];
+
+/// The messages in the first column of a page's tables: what stands in backticks and has several words.
+fn quoted_messages(text: &str) -> Vec<String> {
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let spans = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    spans.filter(|span| span.contains(' ')).map(str::to_owned).collect()
+}
+
+#[test]
+fn troubleshooting_quotes_messages_that_exist() {
+    // A message may be put together from parts: then a test expects it whole.
+    let folders = ["src", "crates", "tests"].map(|folder| sources(&root().join(folder)));
+    let texts: Vec<String> = folders
+        .into_iter()
+        .flatten()
+        .filter(|(path, _)| !path.ends_with("tests/it/documentation.rs"))
+        .map(|(_, text)| text.split("\\\n").map(str::trim_start).collect())
+        .collect();
+    let quoted = quoted_messages(&page("docs/troubleshooting.md"));
+    assert!(quoted.len() > 15, "messages were found: {quoted:?}");
+    for message in &quoted {
+        let exists = texts.iter().any(|text| text.contains(message));
+        assert!(exists || MESSAGES_OF_OTHERS.contains(&message.as_str()), "no message says {message:?}");
+    }
+    for message in MESSAGES_OF_OTHERS {
+        assert!(quoted.iter().any(|quoted| quoted == message), "{message:?} is not quoted any more");
+    }
+}
+
 #[test]
 fn the_architecture_names_existing_items() {
     let code: Vec<_> = ["src", "crates"].iter().flat_map(|folder| sources(&root().join(folder))).collect();
