@@ -199,13 +199,18 @@ mod tests {
 
     #[tokio::test]
     async fn progress_waits_for_no_client() {
+        let (finished, is_finished) = tokio::sync::oneshot::channel();
         let response = stream(NDJSON, OUTCOME, |out| {
             for _ in 0..1000 {
                 out.try_send(b"progress\n".to_vec());
             }
+            // The client reads only now.
+            finished.send(()).unwrap();
             out.write_all(b"result\n").map(|()| None)
         });
-        let body = whole(response.await.unwrap()).await.unwrap();
+        let response = response.await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), is_finished).await.expect("all progress").unwrap();
+        let body = whole(response).await.unwrap();
         assert!(body.len() < 1000 && body.ends_with(b"progress\nresult\n"), "{body:?}");
     }
 }
