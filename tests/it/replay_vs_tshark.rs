@@ -40,7 +40,10 @@ fn check(file: &Path, rows: &[&Row], flags: &[&str]) {
     let expected = tshark::aggregate(rows.iter().copied());
     let ssids: std::collections::BTreeSet<&Vec<u8>> =
         expected.values().flat_map(|device| device.ssids.keys()).collect();
-    let wanted = format!("{} probes, {} devices, {} SSIDs", rows.len(), expected.len(), ssids.len());
+    let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let wanted = [(rows.len(), "probe"), (expected.len(), "device"), (ssids.len(), "SSID")]
+        .map(|(number, noun)| count(number, noun))
+        .join(", ");
     assert!(summary.contains(&wanted), "{file_name}: {summary}, expected {wanted}");
 
     let addresses: Vec<&String> = expected.keys().collect();
