@@ -1,14 +1,13 @@
-//! Reads a [`Value`] as one of the schema's types.
+//! Reads a [`Value`] of the `config` crate as one of the schema's types.
 //!
 //! Errors hold the kind of a value, never the value itself: it may be a secret.
 
 use std::fmt;
 
+use ::config::{Value, ValueKind};
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{self, Deserializer, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
-
-use super::tree::{Kind, Value};
 
 /// Why a value cannot be read.
 #[derive(Debug)]
@@ -66,20 +65,29 @@ impl de::Error for Fault {
     }
 }
 
-impl<'de> Deserializer<'de> for Value {
+/// A value that is read with [`Fault`] as its error.
+pub(super) struct Node(pub(super) Value);
+
+impl<'de> Deserializer<'de> for Node {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.kind {
-            Kind::Text(text) => visitor.visit_string(text),
-            Kind::Integer(number) => visitor.visit_i64(number),
-            Kind::LargeInteger => {
+        match self.0.kind {
+            ValueKind::String(text) => visitor.visit_string(text),
+            ValueKind::I64(number) => visitor.visit_i64(number),
+            ValueKind::U64(number) => visitor.visit_u64(number),
+            ValueKind::I128(_) | ValueKind::U128(_) => {
                 Err(de::Error::invalid_type(Unexpected::Other("an integer of more than 64 bits"), &visitor))
             }
-            Kind::Float(number) => visitor.visit_f64(number),
-            Kind::Boolean(flag) => visitor.visit_bool(flag),
-            Kind::List(entries) => visitor.visit_seq(SeqDeserializer::new(entries.into_iter())),
-            Kind::Table(table) => visitor.visit_map(MapDeserializer::new(table.into_iter())),
+            ValueKind::Float(number) => visitor.visit_f64(number),
+            ValueKind::Boolean(flag) => visitor.visit_bool(flag),
+            ValueKind::Array(entries) => {
+                visitor.visit_seq(SeqDeserializer::new(entries.into_iter().map(Node)))
+            }
+            ValueKind::Table(table) => visitor
+                .visit_map(MapDeserializer::new(table.into_iter().map(|(key, value)| (key, Node(value))))),
+            // TOML has none.
+            ValueKind::Nil => Err(de::Error::invalid_type(Unexpected::Other("nothing"), &visitor)),
         }
     }
 
@@ -90,8 +98,8 @@ impl<'de> Deserializer<'de> for Value {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.kind {
-            Kind::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+        match self.0.kind {
+            ValueKind::Array(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -106,8 +114,8 @@ impl<'de> Deserializer<'de> for Value {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.kind {
-            Kind::Text(text) => visitor.visit_enum(StringDeserializer::new(text)),
+        match self.0.kind {
+            ValueKind::String(text) => visitor.visit_enum(StringDeserializer::new(text)),
             // The enum refuses other types.
             _ => self.deserialize_any(visitor),
         }
@@ -119,7 +127,7 @@ impl<'de> Deserializer<'de> for Value {
     }
 }
 
-impl IntoDeserializer<'_, Fault> for Value {
+impl IntoDeserializer<'_, Fault> for Node {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -1,12 +1,13 @@
 //! The values of the file, overridden by those of the environment, and where each stands.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
+use ::config::{Map, Source, Value, ValueKind};
 use serde::de::Deserialize;
 use serde_path_to_error::{Path, Segment};
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::deserialize::Fault;
+use super::deserialize::{Fault, Node};
 use super::error::{ConfigError, Origin};
 use super::schema::keys;
 use crate::suggest::{nearest_by, similarity};
@@ -15,37 +16,12 @@ use crate::suggest::{nearest_by, similarity};
 const VARIABLE_PREFIX: &str = "PROBEWATCH__";
 const VARIABLE_SEPARATOR: &str = "__";
 
-/// A value, and where it stands: a table that is in both the file and the environment stands in the file.
-#[derive(Debug, Clone)]
-pub(super) struct Value {
-    pub(super) kind: Kind,
-    place: Place,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Kind {
-    Text(String),
-    Integer(i64),
-    /// An integer of more than 64 bits, which no key takes.
-    LargeInteger,
-    Float(f64),
-    Boolean(bool),
-    List(Vec<Value>),
-    Table(BTreeMap<String, Value>),
-}
-
-#[derive(Debug, Clone)]
-enum Place {
-    /// A line of the file, from 1.
-    Line(usize),
-    Variable(String),
-}
-
 /// The values of the file and the environment.
 pub(super) struct Tree {
     /// The origin of missing values.
     origin: Origin,
-    root: BTreeMap<String, Value>,
+    /// The table of all. The origin of each value in it is a line of the file, from 1, or the name of a variable.
+    root: Value,
 }
 
 impl Tree {
@@ -56,8 +32,8 @@ impl Tree {
     pub(super) fn parse(file: String, text: &str) -> Result<Self, ConfigError> {
         match DeTable::parse(text) {
             Ok(table) => {
-                let root = table_of(table.into_inner(), &|start| line_at(text, start));
-                Ok(Self { origin: Origin::File { file, line: None }, root })
+                let values = table_of(table.into_inner(), &|start| line_at(text, start));
+                Ok(Self { origin: Origin::File { file, line: None }, root: values.into() })
             }
             Err(error) => Err(ConfigError::File { file, problem: without_source_lines(&error) }),
         }
@@ -65,7 +41,7 @@ impl Tree {
 
     /// No values, as without a file.
     pub(super) fn empty() -> Self {
-        Self { origin: Origin::Environment, root: BTreeMap::new() }
+        Self { origin: Origin::Environment, root: Map::<String, Value>::new().into() }
     }
 
     /// Takes the variables whose names begin with `PROBEWATCH__`; empty ones count as missing.
@@ -79,9 +55,10 @@ impl Tree {
         // The last of two that set the same key wins, whatever the order of the environment.
         ours.sort_by(|one, other| other.cmp(one));
         for (name, key, text) in ours {
-            let value = Value { kind: Kind::Text(text), place: Place::Variable(name) };
             let parts: Vec<&str> = key.split(VARIABLE_SEPARATOR).collect();
-            insert(&mut self.root, &parts, value);
+            let layer = Layer(nested(&parts, Value::new(Some(&name), text)));
+            // A layer has its values already: to collect them cannot fail.
+            let _ = layer.collect_to(&mut self.root);
         }
     }
 
@@ -90,8 +67,7 @@ impl Tree {
     /// # Errors
     /// [`ConfigError`] names the origin, the key and what was expected.
     pub(super) fn read<'de, T: Deserialize<'de>>(&self) -> Result<T, ConfigError> {
-        let root = Value { kind: Kind::Table(self.root.clone()), place: Place::Line(1) };
-        serde_path_to_error::deserialize(root).map_err(|error| {
+        serde_path_to_error::deserialize(Node(self.root.clone())).map_err(|error| {
             let (key, entry) = key_of(error.path());
             match error.into_inner() {
                 Fault::UnknownKey => self.unknown(&key),
@@ -118,7 +94,7 @@ impl Tree {
         let keys: BTreeSet<String> = keys().into_iter().map(|key| key.name).collect();
         let tables: BTreeSet<String> =
             keys.iter().filter_map(|key| Some(key.rsplit_once('.')?.0.to_owned())).collect();
-        let is_table = matches!(self.get(parts), Some(Value { kind: Kind::Table(_), .. }));
+        let is_table = matches!(self.get(parts), Some(Value { kind: ValueKind::Table(_), .. }));
         let candidates = if is_table { tables } else { keys };
         let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         // The last part alone finds a key that stands in the wrong table.
@@ -132,13 +108,11 @@ impl Tree {
 
     /// Where the value of `key` stands, or should stand: if it is missing, in the table or list that it belongs to.
     fn origin_of(&self, key: &[String]) -> Origin {
-        if let Some(Value { place: Place::Variable(name), .. }) = self.get(key) {
-            return Origin::Variable(name.clone());
+        let place = |key: &[String]| origin(self.get(key)?);
+        if let Some(name) = place(key).filter(|place| line_of(place).is_none()) {
+            return Origin::Variable(name.to_owned());
         }
-        let line = (1..=key.len()).rev().find_map(|length| match self.get(key.get(..length)?)?.place {
-            Place::Line(line) => Some(line),
-            Place::Variable(_) => None,
-        });
+        let line = (1..=key.len()).rev().find_map(|length| line_of(place(key.get(..length)?)?));
         match &self.origin {
             Origin::File { file, .. } => Origin::File { file: file.clone(), line },
             other => other.clone(),
@@ -146,37 +120,72 @@ impl Tree {
     }
 
     fn get(&self, key: &[String]) -> Option<&Value> {
-        let (last, tables) = key.split_last()?;
-        let table = tables.iter().try_fold(&self.root, |table, part| match &table.get(part)?.kind {
-            Kind::Table(table) => Some(table),
+        key.iter().try_fold(&self.root, |value, part| match &value.kind {
+            ValueKind::Table(table) => table.get(part),
             _ => None,
-        });
-        table?.get(last)
+        })
     }
 }
 
-/// Puts `value` into `table`, in the tables of `key`.
-fn insert(table: &mut BTreeMap<String, Value>, key: &[&str], value: Value) {
-    match key {
-        [] => {}
-        [last] => {
-            table.insert((*last).to_owned(), value);
-        }
-        [first, rest @ ..] => {
-            let new = || Value { kind: Kind::Table(BTreeMap::new()), place: value.place.clone() };
-            let inner = table.entry((*first).to_owned()).or_insert_with(new);
-            if !matches!(inner.kind, Kind::Table(_)) {
-                *inner = new();
-            }
-            if let Kind::Table(inner) = &mut inner.kind {
-                insert(inner, rest, value);
+/// Values that override those of earlier layers.
+#[derive(Debug, Clone)]
+struct Layer(Map<String, Value>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ::config::ConfigError> {
+        Ok(self.0.clone())
+    }
+
+    /// Keys are taken as they are: the crate would read a dot in one as a path.
+    fn collect_to(&self, into: &mut Value) -> Result<(), ::config::ConfigError> {
+        merge(self.collect()?, into);
+        Ok(())
+    }
+}
+
+/// Sets the values of a table that is in both one by one.
+fn merge(values: Map<String, Value>, into: &mut Value) {
+    if !matches!(into.kind, ValueKind::Table(_)) {
+        *into = Value::new(None, Map::<String, Value>::new());
+    }
+    let ValueKind::Table(table) = &mut into.kind else { return };
+    for (key, value) in values {
+        match value.kind {
+            ValueKind::Table(inner) => merge(inner, table.entry(key).or_default()),
+            _ => {
+                table.insert(key, value);
             }
         }
     }
+}
+
+/// The origin of a value. A table that several variables make has none: theirs counts.
+fn origin(value: &Value) -> Option<&str> {
+    value.origin().or_else(|| match &value.kind {
+        ValueKind::Table(table) => table.values().find_map(origin),
+        _ => None,
+    })
+}
+
+/// The line that an origin is, if it is one.
+fn line_of(origin: &str) -> Option<usize> {
+    origin.parse().ok()
+}
+
+/// `value` in the tables of `key`.
+fn nested(key: &[&str], value: Value) -> Map<String, Value> {
+    let Some((first, rest)) = key.split_first() else { return Map::new() };
+    let origin = value.origin().map(str::to_owned);
+    let inner = if rest.is_empty() { value } else { Value::new(origin.as_ref(), nested(rest, value)) };
+    Map::from_iter([((*first).to_owned(), inner)])
 }
 
 /// The values of a table. `line_at` gives the line of a byte.
-fn table_of(table: DeTable<'_>, line_at: &dyn Fn(usize) -> usize) -> BTreeMap<String, Value> {
+fn table_of(table: DeTable<'_>, line_at: &dyn Fn(usize) -> usize) -> Map<String, Value> {
     let entries = table.into_iter().map(|(key, value)| {
         let line = line_at(key.span().start);
         (key.into_inner().into_owned(), value_of(value.into_inner(), line, line_at))
@@ -194,18 +203,18 @@ fn list_of(list: DeArray<'_>, line_at: &dyn Fn(usize) -> usize) -> Vec<Value> {
 
 fn value_of(value: DeValue<'_>, line: usize, line_at: &dyn Fn(usize) -> usize) -> Value {
     let kind = match value {
-        DeValue::String(text) => Kind::Text(text.into_owned()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).map_or(Kind::LargeInteger, Kind::Integer)
-        }
+        DeValue::String(text) => ValueKind::String(text.into_owned()),
+        // No key takes an integer of more than 64 bits, whatever its value.
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(ValueKind::I128(i128::MAX), ValueKind::I64),
         // TOML's floats are among Rust's.
-        DeValue::Float(number) => Kind::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Boolean(flag) => Kind::Boolean(flag),
-        DeValue::Datetime(time) => Kind::Text(time.to_string()),
-        DeValue::Array(list) => Kind::List(list_of(list, line_at)),
-        DeValue::Table(table) => Kind::Table(table_of(table, line_at)),
+        DeValue::Float(number) => ValueKind::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(flag) => ValueKind::Boolean(flag),
+        DeValue::Datetime(time) => ValueKind::String(time.to_string()),
+        DeValue::Array(list) => ValueKind::Array(list_of(list, line_at)),
+        DeValue::Table(table) => ValueKind::Table(table_of(table, line_at)),
     };
-    Value { kind, place: Place::Line(line) }
+    Value::new(Some(&line.to_string()), kind)
 }
 
 /// The line of a byte of `text`, from 1.
