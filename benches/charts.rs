@@ -1,4 +1,4 @@
-//! Writes charts to look at into the folder for temporary files: `cargo bench --bench charts`.
+//! Writes sample charts into the folder for temporary files: `cargo bench --bench charts`.
 
 #![allow(dead_code)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# A million random addresses in a minute, each with an SSID of its own, on a radio without hardware (needs root):
-# prints what the service takes in memory and disk, how long look-ups wait meanwhile, and fails where a real
-# device is not counted exactly.
+# A million random addresses within a minute, each with its own SSID, on a radio without hardware (needs root).
+# Prints the service's memory, its disk usage and the time of look-ups. Fails if a real device is not counted exactly.
 #
 #     benches/flood.sh
 set -euo pipefail

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# What it costs to record, and that it stays so as the log and the devices grow. Prints, in this order:
-#   replay    a million frames of 20,000 devices into a new data directory, and the state rebuilt from its log
-#   devices   the same cost by the number of devices, and what `run` has in memory with so many: while it
-#             records them, and after a restart
-#   written   bytes that the running service writes an event, at 20,000 and at 1,000 frames a second
-#   growth    replays of ever later frames into one data directory, STEP million at a time
-# The growth is of 100,000 devices. CPU seconds are user and system. Events a second are by the clock: whatever else the machine does lowers them.
+# Measures the cost of recording, and how it changes as the log and the number of devices grow. Prints, in this order:
+#   replay    the replay of a million frames of 20,000 devices into a new data directory, and the rebuild of its state
+#   devices   the cost of a replay by the number of devices, and the memory of `run` while it records them and after a
+#             restart
+#   written   the bytes that the running service writes per event, at 20,000 and at 1,000 frames per second
+#   growth    replays of later and later frames of 100,000 devices into one data directory, STEP million at a time
+# CPU seconds are user and system time. Events per second are wall-clock: other work on the machine lowers them.
 #
 #     benches/growth.sh [MILLIONS] [STEP]
 #
-# MILLIONS (20 where nothing is said) scales the growth; 100 is the full one and takes some 15 GB for a while.
+# MILLIONS (default 20) is the total of the growth. The full measurement, 100, needs about 15 GB of disk meanwhile.
 set -euo pipefail
 millions=${1:-20}
 step=${2:-5}
@@ -26,7 +26,7 @@ TIMEFORMAT='%R %U %S'
 
 over() { awk -v a="$1" -v b="$2" -v digits="${3:-0}" 'BEGIN { printf "%.*f", digits, a / b }'; }
 
-timed() { # COMMAND...: leaves seconds by the clock in $wall and of the processor in $cpu
+timed() { # COMMAND...: sets $wall and $cpu to wall-clock and CPU seconds
     { time "$@" >out 2>err; } 2>times || { cat err >&2; exit 1; }
     read -r wall user system <times
     cpu=$(awk -v user="$user" -v kernel="$system" 'BEGIN { print user + kernel }')
@@ -36,8 +36,8 @@ replay() { # FILE DATA_DIR
     timed "$release/probewatch" replay "$1" --data-dir "$2"
 }
 
-# The bytes of the sealed segments by the events in them: the open one is named by how many those are.
-sealed_bytes_an_event() { # DATA_DIR
+# The bytes of the sealed segments divided by their events. The open segment's name is the number of those events.
+sealed_bytes_per_event() { # DATA_DIR
     local open
     open=$(basename "$1"/events/*.ndjson .ndjson)
     over "$(cat "$1"/events/*.zst | wc -c)" "$((10#$open))" 1
@@ -73,13 +73,13 @@ written() { # FIELD
 echo "replay of 1,000,000 frames of 20,000 devices"
 "$release/examples/generate_frames" frames.pcap 1000000
 replay frames.pcap data
-echo "  replay   $(over 1000000 "$wall") events a second, $cpu CPU seconds"
+echo "  replay   $(over 1000000 "$wall") events per second, $cpu CPU seconds"
 timed "$release/probewatch" rebuild --data-dir data
-echo "  rebuild  $(over 1000000 "$wall") events a second, $cpu CPU seconds"
+echo "  rebuild  $(over 1000000 "$wall") events per second, $cpu CPU seconds"
 rm -r data
 
 echo
-echo "devices    frames    CPU µs an event   MiB while recording (most)   MiB after a restart (most)"
+echo "devices    frames    CPU µs per event  MiB while recording (peak)   MiB after a restart (peak)"
 for devices in 1000 20000 100000 1000000; do
     frames=$((devices < 1000000 ? 2000000 : 5000000))
     "$release/examples/generate_frames" frames.pcap "$frames" "$devices"
@@ -97,7 +97,7 @@ for devices in 1000 20000 100000 1000000; do
 done
 
 echo
-echo "frames a second   bytes written an event: by system calls, to the disk"
+echo "frames per second bytes written per event: by system calls, to the disk"
 for rate in 20000 1000; do
     count=$((rate * 60))
     start_service data <("$release/examples/pace_frames" "$rate" "$count")
@@ -109,13 +109,13 @@ for rate in 20000 1000; do
 done
 
 echo
-echo "million events   events a second   CPU µs an event   sealed bytes an event   MiB after a restart (most)"
+echo "million events   events per second CPU µs per event  sealed bytes per event  MiB after a restart (peak)"
 for ((first = 0; first < millions; first += step)); do
     "$release/examples/generate_frames" frames.pcap "$((step * 1000000))" 100000 "$((first * 1000000))"
     replay frames.pcap data
     start_service data /dev/null
     wait_for_line 'it is empty'
     printf '%-16s %-17s %-17s %-23s %s\n' "$((first + step))" "$(over "${step}e6" "$wall")" \
-        "$(over "${cpu}e6" "${step}e6" 2)" "$(sealed_bytes_an_event data)" "$(mebibytes VmRSS) ($(mebibytes VmHWM))"
+        "$(over "${cpu}e6" "${step}e6" 2)" "$(sealed_bytes_per_event data)" "$(mebibytes VmRSS) ($(mebibytes VmHWM))"
     stop_service
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# How long the bot takes to answer each kind of message, from the webhook's POST to the request with the reply,
-# with 100,000 devices in the state: a table while nothing is heard, and one while 1,000 frames a second arrive.
-# Takes some eight minutes.
+# Measures how long the bot takes to answer each kind of message with 100,000 devices in the state, from the webhook's
+# POST to the request with the reply. Prints one table without traffic, and one while 1,000 frames per second arrive.
+# Takes about eight minutes.
 #
 #     benches/latency.sh
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The running service on a radio without hardware (needs root), beside tcpdump and tshark that capture the same:
-#   burst          20,000 probe requests a second for 30 s, the service alone and all three at once: who loses any
-#   alert-latency  from a frame to the request with its alert, at 1,000 frames a second
-#   cost           CPU and memory of each at 100 and 1,000 frames a second
-#   soak           half an hour at 1,000 frames a second, or so many minutes: what grows
-# Without an argument all of them, some 38 minutes. Prints tables for benches/README.md and, at the end, each figure
-# against the wanted one; fails where one of them does not hold.
+# Measures the running service on a radio without hardware (needs root), beside tcpdump and tshark:
+#   burst          losses at 20,000 probe requests per second for 30 s, of the service alone and of all three at once
+#   alert-latency  the time from a frame to the request with its alert, at 1,000 frames per second
+#   cost           CPU and memory of each program at 100 and 1,000 frames per second
+#   soak           growth during half an hour, or MINUTES, at 1,000 frames per second
+# Without an argument it runs all of them, which takes about 38 minutes. Prints tables for benches/README.md and, at
+# the end, compares each figure with its target; fails if one is missed.
 #
 #     benches/live.sh [burst|alert-latency|cost|soak] [MINUTES]
 set -euo pipefail

@@ -1,4 +1,4 @@
-//! What a frame costs on its way from memory to a line of JSON, and the line on its way back. `cargo bench`.
+//! The cost of each step from a frame in memory to a line of JSON, and from the line to an event. `cargo bench`.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use store::event_log::{self, Rotation};
 
 mod generated;
 
-/// One of every device on average: 3 MB, as much as does not fit into a core's own cache.
+/// One per device on average: 3 MB, more than a core's own cache holds.
 const FRAMES: u64 = generated::DEVICES;
 
 fn main() {
@@ -43,7 +43,7 @@ fn probes() -> Vec<Probe> {
     decoded.map(|frame| Probe::new(Arc::clone(&sensor), time, frame)).collect()
 }
 
-/// The bare frame does without the radio header and without its FCS.
+/// The bare frame has no radio header, and its FCS is not checked.
 #[divan::bench(args = [LinkType::Radiotap, LinkType::Ieee80211])]
 fn decode_from_memory(bencher: Bencher<'_, '_>, link: LinkType) {
     let mut frames = frames();
@@ -87,7 +87,7 @@ fn probe_to_json(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// For comparison: the same through serde.
+/// For comparison with [`probe_to_json`].
 #[divan::bench]
 fn probe_to_json_by_serde(bencher: Bencher<'_, '_>) {
     let kinds: Vec<EventKind> = probes().into_iter().map(EventKind::Probe).collect();
@@ -117,7 +117,7 @@ fn line_to_event(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// For comparison: the same through serde.
+/// For comparison with [`line_to_event`].
 #[divan::bench]
 fn line_to_event_by_serde(bencher: Bencher<'_, '_>) {
     let lines = lines();
@@ -128,8 +128,8 @@ fn line_to_event_by_serde(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// From sealed segments on disk to events that nobody uses.
-#[divan::bench(sample_count = 20, args = ["here", "ahead on a thread"])]
+/// Decompresses and parses sealed segments, on one thread and with the prefetching thread.
+#[divan::bench(sample_count = 20, args = ["one thread", "prefetch"])]
 fn sealed_log_to_events(bencher: Bencher<'_, '_>, how: &str) {
     let folder = tempfile::tempdir().unwrap();
     let rotation = Rotation { bytes: 16 << 20, age: Duration::MAX };
@@ -148,7 +148,7 @@ fn sealed_log_to_events(bencher: Bencher<'_, '_>, how: &str) {
     bencher.counter(ItemsCount::new(events.len() * times)).bench_local(|| {
         let events = log.read_from(Offset::default());
         match how {
-            "here" => events.for_each(|event| _ = black_box(event)),
+            "one thread" => events.for_each(|event| _ = black_box(event)),
             _ => events.prefetch().for_each(|event| _ = black_box(event)),
         }
     });

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs `probewatch decode`, tshark and tcpdump on the same file of made-up probe requests, by turns, and
-# prints the CPU seconds (user and system) that each takes, and how many times ours that is. The least of
-# all rounds counts: whatever else the machine does only adds to it.
+# Runs `probewatch decode`, tshark and tcpdump in turn on the same file of generated probe requests. Prints the CPU
+# seconds (user and system) of each, and their ratio to ours. The lowest of all rounds counts, since other work on
+# the machine only adds to it.
 #
 #     benches/versus.sh [FRAMES] [ROUNDS]
 set -euo pipefail
@@ -40,7 +40,7 @@ done
 
 ratio() { awk -v theirs="${least[$1]}" -v ours="${least[probewatch]}" 'BEGIN { printf "%.1f", theirs / ours }'; }
 echo
-echo "$frames frames, least of $rounds rounds, CPU seconds:"
+echo "$frames frames, lowest of $rounds rounds, CPU seconds:"
 echo "probewatch decode  ${least[probewatch]}"
-echo "tcpdump -n -e      ${least[tcpdump_ethernet]}  $(ratio tcpdump_ethernet) times ours (5 are wanted)"
-echo "tshark -T fields   ${least[tshark_fields]}  $(ratio tshark_fields) times ours (60 are wanted)"
+echo "tcpdump -n -e      ${least[tcpdump_ethernet]}  $(ratio tcpdump_ethernet) times ours (target: 5)"
+echo "tshark -T fields   ${least[tshark_fields]}  $(ratio tshark_fields) times ours (target: 60)"

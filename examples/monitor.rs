@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let Some(mut monitor) =
         Monitor::set_up(&arguments.interface, &settings).map_err(|error| explain_monitor_error(&error))?
     else {
-        println!("left alone: {} is no Wi-Fi interface", arguments.interface);
+        println!("unchanged: {} is not a Wi-Fi interface", arguments.interface);
         return Ok(());
     };
     let channels: Vec<String> = monitor.channels().iter().map(ToString::to_string).collect();
@@ -87,7 +87,7 @@ fn listen(interface: &str, arguments: &Arguments) -> Result<(), Box<dyn std::err
     let outcome = capture.run(|frame| {
         let probe = frame.probe_request;
         if let Some(ssid) = probe.ssid.named() {
-            println!("heard {ssid} from {}, {:?} MHz", probe.source, probe.frequency_mhz);
+            println!("probe request for {ssid} from {}, {:?} MHz", probe.source, probe.frequency_mhz);
             count += 1;
         }
         if arguments.probes == Some(count) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

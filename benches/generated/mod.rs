@@ -1,27 +1,26 @@
-//! The same probe requests at every run and on every machine: what a street full of phones sends, as
-//! Linux captures it (a radiotap header of 36 bytes with the signal of the frame and of an antenna, the
-//! FCS at the end).
+//! Generates probe requests, the same in every run and on every machine. They resemble what Linux captures in a busy
+//! street: a radiotap header of 36 bytes with the signal of the frame and of one antenna, the frame, its FCS.
 
 #![allow(dead_code, reason = "each program uses a part of it")]
 
 use dot11::MacAddr;
 use dot11::builder::{self, FrameBuilder};
 
-/// Devices that ask by turns where nothing else is said.
+/// The default number of devices.
 pub const DEVICES: u64 = 20_000;
 
-/// When the first is heard: 2020-04-18 17:04:27 UTC.
+/// The time of the first frame: 2020-04-18 17:04:27 UTC.
 const START_US: i64 = 1_587_229_467_000_000;
 
-/// A frame is heard every so often.
+/// The time from one frame to the next.
 const PERIOD_US: i64 = 977;
 
-/// The time and the bytes, radio header included, of the probe request of this number, from one of
-/// `devices`.
+/// Writes the probe request of this number, from one of `devices`, into `frame`, radio header included. Returns its
+/// time in microseconds.
 pub fn frame(number: u64, devices: u64, frame: &mut Vec<u8>) -> i64 {
     let dice = mix(number);
     let device = dice % devices;
-    // Two in three ask for any network, the others for one of four that the device knows.
+    // Two in three are wildcard requests, the others ask for one of the device's four networks.
     let ssid = match (dice >> 40) % 3 {
         0 => ssid(device, (dice >> 48) % 4),
         _ => String::new(),
@@ -29,8 +28,7 @@ pub fn frame(number: u64, devices: u64, frame: &mut Vec<u8>) -> i64 {
     probe_request(number, address(device), &ssid, device % 12, frame)
 }
 
-/// The probe request of this number in a flood: each from a random address of its own, for an SSID of its
-/// own.
+/// Like [`frame`], but each probe request has its own random address and its own SSID.
 pub fn flood_frame(number: u64, frame: &mut Vec<u8>) -> i64 {
     let dice = mix(number);
     let [a, rest @ ..] = mix(dice).to_le_bytes();
@@ -66,7 +64,7 @@ fn probe_request(number: u64, source: [u8; 6], ssid: &str, model: u64, frame: &m
     time_us
 }
 
-/// One device in four shows its own address, the others a random one.
+/// One device in four uses its global address, the others a random one.
 fn address(device: u64) -> [u8; 6] {
     let [a, b, c, ..] = mix(!device).to_le_bytes();
     let [.., x, y, z] = device.to_be_bytes();

@@ -8,8 +8,8 @@ use store::recorder::{CapturedProbe, Settings};
 
 use crate::support::recorder::{Running, one_segment, probe, settings};
 
-/// The longest that the recorder's loop stood still while `work` ran and 20,000 new probes came a second.
-fn longest_halt(running: &Running, work: impl FnOnce() + Send) -> Duration {
+/// The longest pause of the recorder's loop while `work` ran and 20,000 probes per second arrived.
+fn longest_pause(running: &Running, work: impl FnOnce() + Send) -> Duration {
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -17,22 +17,22 @@ fn longest_halt(running: &Running, work: impl FnOnce() + Send) -> Duration {
             is_done.store(true, Ordering::Relaxed);
         });
         scope.spawn(|| {
-            let begun = Instant::now();
+            let start = Instant::now();
             for number in 0.. {
                 if is_done.load(Ordering::Relaxed) {
                     break;
                 }
-                let due = begun + Duration::from_micros(50) * number;
+                let due = start + Duration::from_micros(50) * number;
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 running.handle.try_record(one_of_a_million(number));
             }
         });
-        let (mut longest, mut turns, mut turned) = (Duration::ZERO, 0, Instant::now());
+        let (mut longest, mut iterations, mut last_change) = (Duration::ZERO, 0, Instant::now());
         while !is_done.load(Ordering::Relaxed) {
-            if running.handle.iterations() != turns {
-                (turns, turned) = (running.handle.iterations(), Instant::now());
+            if running.handle.iterations() != iterations {
+                (iterations, last_change) = (running.handle.iterations(), Instant::now());
             }
-            longest = longest.max(turned.elapsed());
+            longest = longest.max(last_change.elapsed());
             std::thread::sleep(Duration::from_micros(100));
         }
         longest
@@ -59,9 +59,9 @@ pub fn measure() {
     }
     running.sync();
     for _ in 0..3 {
-        let whole = longest_halt(&running, || drop(running.handle.state().image()));
-        let parts = longest_halt(&running, || drop(running.handle.image()));
-        let none = longest_halt(&running, || std::thread::sleep(Duration::from_millis(500)));
+        let whole = longest_pause(&running, || drop(running.handle.state().image()));
+        let parts = longest_pause(&running, || drop(running.handle.image()));
+        let none = longest_pause(&running, || std::thread::sleep(Duration::from_millis(500)));
         println!("all at once {whole:?}, in parts {parts:?}, without a copy {none:?}");
     }
     println!("{} dropped", running.handle.losses().queue_full.load(Ordering::Relaxed));

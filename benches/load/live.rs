@@ -1,13 +1,12 @@
-//! Promise: nothing that is on the air is lost, a watched network is told of at once, and a service that has run
-//! for long takes no more than one that was just started. These are no tests but the measurements behind the
+//! The service records every frame, alerts at once, and does not grow while it runs. These measurements give the
 //! figures in `benches/README.md`, on a radio without hardware that tcpdump and tshark capture at the same time.
 //!
-//! - Frames are written to a TAP device by a thread of real-time priority, as a radio's interrupt comes before any
-//!   program ([`traffic`]). The kernel brings a frame to all who capture within the write, so that the work of
-//!   filtering and copying is the writer's: what is counted for each program is what it does itself.
-//! - All that is counted of a program is with its children: tshark has dumpcap capture for it ([`usage`]).
-//! - Everything is printed as it stands in `benches/README.md`. A line that begins with `verdict:` holds a figure
-//!   against the wanted one, and a part ends in failure where one of its own does not hold.
+//! - A thread of real-time priority writes the frames to a TAP device, since a radio's interrupt too comes before any
+//!   program ([`traffic`]). Within that write the kernel filters each frame and copies it to every capture. That work
+//!   counts for the writer, not for the programs.
+//! - The usage of a program includes its child processes: tshark captures through dumpcap ([`usage`]).
+//! - The tables are printed in the form that `benches/README.md` has. A line that begins with `verdict:` compares a
+//!   figure with its target. A run fails if it misses one of its targets.
 
 pub mod alert_latency;
 pub mod burst;
@@ -29,10 +28,10 @@ use crate::support::testbed::{Mode, Testbed};
 use crate::support::{http, wait_at_most};
 use usage::Usage;
 
-/// How long the service may take to write down what it has heard.
+/// How long the service may take to record the frames that it has received.
 const CATCH_UP: Duration = Duration::from_secs(60);
 
-/// What the service says of itself that is no frame and no probe which got lost.
+/// The metrics that count lost frames and probes, with the value of their label `cause`.
 const LOSSES: [(&str, &str); 4] = [
     ("probewatch_dropped_frames_total", "kernel"),
     ("probewatch_dropped_frames_total", "interface"),
@@ -47,14 +46,14 @@ struct Live {
 }
 
 impl Live {
-    /// `None` after a skip was told.
+    /// Returns `None`, and reports the skip, if tcpdump or tshark is missing.
     fn start(change: impl FnOnce(Config) -> Config) -> Option<Self> {
         if !require::tcpdump_present() || !require::tshark_present() {
             return None;
         }
         let monitored = |config: Config| config.set("monitoring", "listen", "\"127.0.0.1:0\"");
         let testbed =
-            Testbed::start(Mode::Webhook, |config| change(as_the_unit_starts_it(monitored(config))))?;
+            Testbed::start(Mode::Webhook, |config| change(with_unit_environment(monitored(config))))?;
         let line = testbed.service.wait_for_log_event("monitoring_listening", &[]);
         let monitor = log_field(&line, "address").parse().unwrap();
         Some(Self { testbed, monitor })
@@ -80,15 +79,15 @@ impl Live {
         })
     }
 
-    /// A counter of the interface's own.
+    /// One of the kernel's statistics of the interface.
     fn interface_counter(&self, counter: &str) -> u64 {
         let path = format!("/sys/class/net/{}/statistics/{counter}", self.testbed.radio.name());
         fs::read_to_string(path).unwrap().trim().parse().unwrap()
     }
 }
 
-/// With the environment that the systemd unit gives it.
-fn as_the_unit_starts_it(config: Config) -> Config {
+/// Adds the environment that the systemd unit sets.
+fn with_unit_environment(config: Config) -> Config {
     let unit =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/probewatch.service")).unwrap();
     let variables =
@@ -111,7 +110,7 @@ impl Metrics {
         count("wildcard") + count("named")
     }
 
-    /// So many were lost, for this reason of [`LOSSES`].
+    /// How many were lost by this cause of [`LOSSES`].
     fn lost_by(&self, (name, cause): (&str, &str)) -> u64 {
         let cause = ("cause", cause);
         let value = match name {
@@ -130,16 +129,16 @@ impl Metrics {
     }
 }
 
-/// What was measured and what is wanted of it.
+/// Compares figures with their targets.
 #[derive(Default)]
 struct Verdicts {
     failed: Vec<String>,
 }
 
 impl Verdicts {
-    fn add(&mut self, holds: bool, what: String) {
-        println!("verdict: {} {what}", if holds { "holds:" } else { "DOES NOT HOLD:" });
-        if !holds {
+    fn add(&mut self, is_met: bool, what: String) {
+        println!("verdict: {} {what}", if is_met { "met:" } else { "MISSED:" });
+        if !is_met {
             self.failed.push(what);
         }
     }
@@ -149,7 +148,7 @@ impl Verdicts {
     }
 }
 
-/// What was measured on, and how busy that was.
+/// Prints the machine, the versions of the programs and the load.
 fn print_machine() {
     let first_line = |program: &str| {
         let output = Command::new(program).arg("--version").output().unwrap();
@@ -171,9 +170,9 @@ fn print_machine() {
     );
 }
 
-/// The value at so many in a hundred; the longest at 100.
-fn percentile(sorted: &[Duration], share: usize) -> Duration {
-    sorted[(sorted.len() * share).div_ceil(100) - 1]
+/// The percentile `percent`; the maximum for 100.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent).div_ceil(100) - 1]
 }
 
 fn milliseconds(time: Duration) -> String {

@@ -1,13 +1,13 @@
-//! Load runs of the real service, behind the figures in `benches/README.md`. The scripts beside that file run them:
+//! Load runs of the real service, which give the figures in `benches/README.md`. The scripts in `benches` start them:
 //!
 //!     cargo bench --bench load -- RUN
 //!
-//! They use the support of the integration tests. Without the name of a run, they print those that there are.
+//! They use the support code of the integration tests. Without a RUN, the program lists the runs.
 
-// For signals, TAP devices, priorities and resource usage, which std has no safe calls for.
+// For signals, TAP devices, priorities and resource usage: std has no safe calls for them.
 #![allow(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
-// Of the tests' support, only a part is used here.
+// The load runs use a part of the tests' support code.
 #![allow(dead_code, unused_imports)]
 
 mod copy_pause;
@@ -21,9 +21,9 @@ mod support;
 use std::env;
 use std::process::ExitCode;
 
-/// A run by its name and what it does.
+/// The runs by name.
 const RUNS: [(&str, fn()); 7] = [
-    // 18,000 random addresses a second, for a minute.
+    // 18,000 random addresses per second for a minute.
     ("flood", || flood::flood(1_080_000, 18_000)),
     ("reply-latency", reply_latency::measure),
     ("burst", live::burst::measure),
@@ -35,15 +35,15 @@ const RUNS: [(&str, fn()); 7] = [
 
 fn main() -> ExitCode {
     // cargo adds `--bench`.
-    let wanted: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    for name in &wanted {
-        let Some((_, run)) = RUNS.iter().find(|(known, _)| known == name) else {
+    let names: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    for name in &names {
+        let Some((_, run)) = RUNS.iter().find(|(run, _)| run == name) else {
             eprintln!("there is no run {name:?}");
             return ExitCode::FAILURE;
         };
         run();
     }
-    if wanted.is_empty() {
+    if names.is_empty() {
         println!("cargo bench --bench load -- {}", RUNS.map(|(name, _)| name).join("|"));
     }
     ExitCode::SUCCESS

@@ -1,9 +1,9 @@
-//! Promise: whatever is asked is answered soon, with 100,000 devices in the state, and also while frames arrive.
-//! This is no test but the measurement behind the figures in `benches/README.md`: from the post of an update to
-//! the request with the reply, so that Telegram's own time is in none of them.
+//! The bot replies quickly with 100,000 devices in the state, and also while frames arrive. This measurement gives the
+//! figures in `benches/README.md`: from the POST of an update to the request with the reply, without Telegram's own
+//! time.
 //!
-//! The bot spaces its replies as Telegram wants it (`telegram/token_bucket.rs`). One message at a time is asked, and
-//! the next only when the bot may send again, so that no reply waits for its place: what is measured is work.
+//! The bot limits the rate of its replies (`telegram/token_bucket.rs`). So there is one message at a time, and the
+//! next is sent only when the bot may reply at once: the times contain no wait for the rate limiter.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,29 +24,29 @@ use crate::support::traffic::{SentProbe, address};
 const DEVICES: u64 = 100_000;
 const NAMED: u64 = 1_000;
 
-/// Just below what is kept of them.
+/// Just below the number that the state keeps.
 const NETWORKS: u64 = 30_000;
 
-/// The network that nearly every device asks for.
+/// Nearly every device asks for this network.
 const COMMON: &str = "Station Wi-Fi";
 
-/// In the log before anything is asked, heard in the day before.
+/// Frames in the log at the start, spread over the day before.
 const FRAMES: u64 = 1_000_000;
 const DAY_US: u64 = 86_400_000_000;
 
-/// While frames arrive, so many a second, in so many bursts.
-const A_SECOND: u64 = 1_000;
-const BURSTS: u64 = 100;
+/// The rate of the frames that arrive during the second table.
+const FRAMES_PER_SECOND: u64 = 1_000;
+const BURSTS_PER_SECOND: u64 = 100;
 
-/// Private chats, which ask by turns.
+/// Private chats, which take turns.
 const CHATS: [i64; 4] = [1001, 1002, 1003, 1004];
 
-/// How often everything is asked.
+/// How often each kind of message is sent.
 const ROUNDS: u64 = 60;
 const LONG_ROUNDS: u64 = 10;
 
-/// After a reply: longer than it takes the bot to get the place back that it took. A long answer takes places
-/// for the lines that tell how far it is.
+/// The pause after a reply: longer than the rate limiter needs to refill. A long answer also sends progress messages,
+/// which count for the limiter.
 const PAUSE: Duration = Duration::from_millis(90);
 const LONG_PAUSE: Duration = Duration::from_millis(600);
 
@@ -58,7 +58,7 @@ fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// One device in four shows its own address, the others a random one.
+/// One device in four uses its global address, the others a random one.
 fn source(device: u64) -> [u8; 6] {
     let [a, b, c, ..] = mix(!device).to_le_bytes();
     let [.., x, y, z] = device.to_be_bytes();
@@ -69,8 +69,8 @@ fn home_network(device: u64) -> String {
     format!("Home {:05}", mix(device) % NETWORKS)
 }
 
-/// The frame of this number: all devices come by turns.
-fn fed(number: u64, time_us: u64) -> SentProbe {
+/// The probe request of this number. The devices take turns.
+fn sent(number: u64, time_us: u64) -> SentProbe {
     let device = number * 7919 % DEVICES;
     let dice = mix(number);
     let ssid = match dice % 6 {
@@ -91,45 +91,45 @@ fn now_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
 }
 
-/// What is asked.
-enum Asked {
+/// What a person sends.
+enum Query {
     Text(String),
     /// A press of the button that shows this page of `/devices`.
     Page(u32),
 }
 
-/// A row of the table: its kind, and what is asked in a round.
-type Kind = (&'static str, fn(u64) -> Asked);
+/// A row of the table: its label, and the query of each round.
+type Kind = (&'static str, fn(u64) -> Query);
 
-fn text(text: impl Into<String>) -> Asked {
-    Asked::Text(text.into())
+fn text(text: impl Into<String>) -> Query {
+    Query::Text(text.into())
 }
 
 fn some_device(round: u64) -> String {
     address(source(mix(round) % DEVICES))
 }
 
-/// A network that nobody but a few ask for.
+/// A network that few devices ask for.
 fn some_network(round: u64) -> String {
     home_network(mix(round) % DEVICES)
 }
 
 const KINDS: [Kind; 34] = [
     ("an address", |round| text(some_device(round))),
-    ("an address that was never heard", |round| text(address([0x02, 0xff, 0xff, 0, 0, round as u8]))),
+    ("an unknown address", |round| text(address([0x02, 0xff, 0xff, 0, 0, round as u8]))),
     ("a name", |round| text(format!("Phone {:04}", round % NAMED))),
     ("a part of 1,000 names", |_| text("phone")),
-    ("a name that nobody has", |_| text("Fone 17")),
+    ("an unknown name", |_| text("Fone 17")),
     ("/devices", |_| text("/devices")),
     ("/devices 500", |_| text("/devices 500")),
     ("/devices 1000, the last page", |_| text("/devices 1000")),
-    ("a press of ▶ under /devices", |round| Asked::Page(1 + round as u32)),
+    ("a press of ▶ under /devices", |round| Query::Page(1 + round as u32)),
     ("/nearby", |_| text("/nearby")),
     ("/nearby 10080, everything", |_| text("/nearby 10080")),
     ("/top", |_| text("/top")),
     ("/top 1000, the last page", |_| text("/top 1000")),
-    ("/ssid, few devices asked", |round| text(format!("/ssid {}", some_network(round)))),
-    ("/ssid, nearly all devices asked", |_| text(format!("/ssid {COMMON}"))),
+    ("/ssid, requested by few devices", |round| text(format!("/ssid {}", some_network(round)))),
+    ("/ssid, requested by nearly all devices", |_| text(format!("/ssid {COMMON}"))),
     ("/networks", |_| text("/networks")),
     ("/networks 1000, the last page", |_| text("/networks 1000")),
     ("/watch", |round| text(format!("/watch \"{}\" the van", some_network(round)))),
@@ -148,13 +148,13 @@ const KINDS: [Kind; 34] = [
     ("/start", |_| text("/start")),
     ("/export networks", |_| text("/export networks")),
     ("an unknown command", |_| text("/devises")),
-    ("a command without what it needs", |_| text("/watch")),
+    ("a command without its argument", |_| text("/watch")),
 ];
 
-/// These read the log, and tell meanwhile how far they are.
+/// These read the log and send progress messages meanwhile.
 const LONG_KINDS: [Kind; 4] = [
     ("/chart of a device", |round| text(format!("/chart {}", some_device(round)))),
-    ("/chart ssid, nearly all devices asked", |_| text(format!("/chart ssid {COMMON}"))),
+    ("/chart ssid, requested by nearly all devices", |_| text(format!("/chart ssid {COMMON}"))),
     ("/chart of a device, 30 days", |round| text(format!("/chart {} 30d", some_device(round)))),
     ("/export of a device", |round| text(format!("/export {}", some_device(round)))),
 ];
@@ -164,7 +164,7 @@ struct Bench {
     api: BotApi,
     service: Service,
     _data: tempfile::TempDir,
-    /// The list whose pages are turned in each chat.
+    /// The message in each chat whose buttons turn the pages.
     lists: BTreeMap<i64, SentMessage>,
 }
 
@@ -177,7 +177,7 @@ impl Bench {
         let start = now_us() - DAY_US;
         for number in 0..FRAMES {
             let time_us = start + number * (DAY_US / FRAMES);
-            file.write(time_us.cast_signed(), &fed(number, time_us).frame()).unwrap();
+            file.write(time_us.cast_signed(), &sent(number, time_us).frame()).unwrap();
         }
         file.finish().unwrap();
         let replayed = probewatch(&["replay", capture, "--data-dir", data_dir]);
@@ -199,11 +199,11 @@ impl Bench {
         bench
     }
 
-    /// The reply, and how long it took from the post to the request.
-    fn ask(&self, chat: i64, asked: &Asked) -> (SentMessage, Duration) {
-        let incoming = match asked {
-            Asked::Text(text) => Incoming::text(chat, text.as_str()),
-            Asked::Page(page) => Incoming::press(&self.lists[&chat], format!("devices:{page}")),
+    /// The reply, and the time from the POST to the request with the reply.
+    fn ask(&self, chat: i64, query: &Query) -> (SentMessage, Duration) {
+        let incoming = match query {
+            Query::Text(text) => Incoming::text(chat, text.as_str()),
+            Query::Page(page) => Incoming::press(&self.lists[&chat], format!("devices:{page}")),
         };
         let listen = self.service.listen_address();
         let update = self.api.update(incoming);
@@ -219,7 +219,7 @@ impl Bench {
         (reply, took)
     }
 
-    /// Asks everything by turns, so that what the machine does besides is spread over all.
+    /// Sends one query of each kind per round, so that other load on the machine affects all kinds alike.
     fn measure(&self, kinds: &[Kind], rounds: u64, pause: Duration) -> Vec<Vec<Duration>> {
         let mut times = vec![Vec::new(); kinds.len()];
         for round in 0..rounds {
@@ -233,12 +233,12 @@ impl Bench {
     }
 
     fn print_table(&self, heading: &str) {
-        println!("\n{heading}\n\n| | half | 99 in 100 | all of | |\n|---|---|---|---|---|");
+        println!("\n{heading}\n\n| | median | 99th percentile | maximum | count |\n|---|---|---|---|---|");
         let times = self.measure(&KINDS, ROUNDS, PAUSE);
         for ((kind, _), times) in KINDS.iter().zip(&times) {
             print_row(kind, times);
         }
-        print_row("**all of these**", &times.concat());
+        print_row("**all kinds**", &times.concat());
         for ((kind, _), times) in LONG_KINDS.iter().zip(self.measure(&LONG_KINDS, LONG_ROUNDS, LONG_PAUSE)) {
             print_row(kind, &times);
         }
@@ -248,18 +248,24 @@ impl Bench {
 fn print_row(kind: &str, times: &[Duration]) {
     let mut times = times.to_vec();
     times.sort_unstable();
-    let place = |share: usize| times[(times.len() * share).div_ceil(100) - 1].as_secs_f64() * 1e3;
-    println!("| {kind} | {:.1} | {:.1} | {:.1} | {} |", place(50), place(99), place(100), times.len());
+    let percentile = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1].as_secs_f64() * 1e3;
+    println!(
+        "| {kind} | {:.1} | {:.1} | {:.1} | {} |",
+        percentile(50),
+        percentile(99),
+        percentile(100),
+        times.len()
+    );
 }
 
-/// Has the service hear frames at their pace until it is over; how many.
+/// Writes frames to the service at [`FRAMES_PER_SECOND`] until `is_over`, and returns their number.
 fn feed(mut input: ChildStdin, is_over: &AtomicBool) -> u64 {
     let mut bytes = pcap_bytes(DLT_IEEE802_11_RADIO, &[]);
     let start = Instant::now();
-    let burst = A_SECOND / BURSTS;
+    let burst = FRAMES_PER_SECOND / BURSTS_PER_SECOND;
     for number in FRAMES.. {
         let time_us = now_us();
-        push_pcap_record(&mut bytes, time_us, &fed(number, time_us).frame());
+        push_pcap_record(&mut bytes, time_us, &sent(number, time_us).frame());
         let done = number + 1 - FRAMES;
         if done.is_multiple_of(burst) {
             input.write_all(&bytes).unwrap();
@@ -268,25 +274,25 @@ fn feed(mut input: ChildStdin, is_over: &AtomicBool) -> u64 {
             if is_over.load(Ordering::Relaxed) {
                 return done;
             }
-            let due = start + Duration::from_secs(1) * (done / burst) as u32 / BURSTS as u32;
+            let due = start + Duration::from_secs(1) * (done / burst) as u32 / BURSTS_PER_SECOND as u32;
             thread::sleep(due.saturating_duration_since(Instant::now()));
         }
     }
-    unreachable!("numbers do not end")
+    unreachable!("the loop has no last number")
 }
 
 pub fn measure() {
     let mut bench = Bench::start();
     println!("{DEVICES} devices, {NETWORKS} networks and {NAMED} names; milliseconds");
-    bench.print_table("Nothing is heard meanwhile");
+    bench.print_table("No frames arrive meanwhile");
     let input = bench.service.take_stdin();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let fed = scope.spawn(|| feed(input, &is_over));
-        bench.print_table(&format!("{A_SECOND} frames a second arrive meanwhile"));
+        let sent = scope.spawn(|| feed(input, &is_over));
+        bench.print_table(&format!("{FRAMES_PER_SECOND} frames per second arrive meanwhile"));
         is_over.store(true, Ordering::Relaxed);
-        let fed = fed.join().unwrap();
-        println!("\n{fed} frames arrived");
+        let sent = sent.join().unwrap();
+        println!("\n{sent} frames arrived");
     });
     assert!(bench.service.terminate().success());
     bench.api.assert_clean();

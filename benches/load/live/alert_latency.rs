@@ -1,9 +1,8 @@
-//! From the write of a frame to the request with the alert, at 1,000 frames a second.
+//! The time from the write of a frame to the request with the alert, at 1,000 frames per second.
 //!
-//! What is measured is work, not waiting for a place: the bot spaces its alerts as Telegram wants it
-//! (`telegram/token_bucket.rs`), and of too many in a minute a chat is only told how many they were. So each of many
-//! chats watches a network of its own, and they are asked for by turns, a little slower than the bot may send; each
-//! time by an address that was not heard before, so that none is swallowed.
+//! The times contain no wait for the rate limiter (`telegram/token_bucket.rs`), which would also merge alerts beyond
+//! its limit into one number. So each of many chats watches its own network, and these networks are requested in turn,
+//! a little slower than the bot may send. Each request comes from a new address, so the cool-down holds none back.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -11,7 +10,7 @@ use std::process::{ChildStdout, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::other_programs::{Other, Tcpdump};
+use super::other_programs::{CaptureProgram, Tcpdump};
 use super::traffic::{Pace, Traffic};
 use super::{Live, Verdicts, milliseconds, percentile, print_machine};
 use crate::support::frames::octets;
@@ -19,27 +18,27 @@ use crate::support::testbed::is_alert;
 use crate::support::traffic::{SentProbe, address};
 use crate::support::wait_until;
 
-const PACE: Pace = Pace { a_second: 1_000, burst: 1, seconds: 120 };
+const PACE: Pace = Pace { per_second: 1_000, burst: 1, seconds: 120 };
 
 const DEVICES: u64 = 2_000;
 const NETWORKS: u64 = 500;
 
-/// One frame in so many asks for a watched network: four a second. Each delivery is fsynced before the next alert goes
-/// out, so that more would wait for one another on a slow disk.
-const WATCHED_EVERY: u64 = 250;
+/// One frame in this many asks for a watched network: four per second. Each delivery is fsynced before the next alert
+/// is sent, so on a slow disk more of them would wait for each other.
+const WATCHED_INTERVAL: u64 = 250;
 
-/// Private chats, by their numbers.
+/// The IDs of the private chats.
 const CHATS: std::ops::Range<i64> = 2001..2041;
 
-/// How the addresses begin that ask for watched networks.
-const STRANGERS: &str = "a4:83:e7:fe:";
+/// The prefix of the addresses that ask for watched networks.
+const ASKER_PREFIX: &str = "a4:83:e7:fe:";
 
-const WANTED: Duration = Duration::from_millis(50);
+const TARGET: Duration = Duration::from_millis(50);
 
-/// When something became of the frames of strangers, by the number of the stranger.
-type Moments = BTreeMap<u64, Instant>;
+/// A time for each device that asks for a watched network, by its number.
+type Times = BTreeMap<u64, Instant>;
 
-fn stranger(number: u64) -> SentProbe {
+fn asker(number: u64) -> SentProbe {
     let [.., x, y] = number.to_be_bytes();
     SentProbe {
         source: [0xa4, 0x83, 0xe7, 0xfe, x, y],
@@ -54,9 +53,9 @@ fn watched(chat: i64) -> String {
     format!("Van of {chat}")
 }
 
-/// The number of the stranger whose address stands in this text.
-fn stranger_in(text: &str) -> Option<u64> {
-    let at = text.find(STRANGERS)?;
+/// The number of the asker whose address this text contains.
+fn asker_in(text: &str) -> Option<u64> {
+    let at = text.find(ASKER_PREFIX)?;
     let [.., x, y] = octets(text.get(at..at + 17)?);
     Some(u16::from_be_bytes([x, y]).into())
 }
@@ -71,29 +70,29 @@ pub fn measure() {
     }
     let folder = tempfile::tempdir().unwrap();
     let radio = live.testbed.radio.name();
-    let mut tcpdump = Other::tcpdump(radio, &Tcpdump::Lines, Stdio::piped());
-    let mut tshark = Other::tshark(radio, folder.path(), Stdio::piped());
+    let mut tcpdump = CaptureProgram::tcpdump(radio, &Tcpdump::Lines, Stdio::piped());
+    let mut tshark = CaptureProgram::tshark(radio, folder.path(), Stdio::piped());
     let outputs = [tcpdump.take_output(), tshark.take_output()];
-    let readers = outputs.map(|output| thread::spawn(move || moments_of_lines(output)));
+    let readers = outputs.map(|output| thread::spawn(move || line_times(output)));
 
     let traffic = Traffic::new(DEVICES, NETWORKS);
-    let mut asked = Moments::new();
+    let mut asked = Times::new();
     let written = thread::scope(|scope| {
         let radio = &live.testbed.radio;
         let asked = &mut asked;
         let transmit = move |number: u64| {
-            if !number.is_multiple_of(WATCHED_EVERY) {
+            if !number.is_multiple_of(WATCHED_INTERVAL) {
                 return radio.transmit(traffic.frame(number));
             }
-            let number = number / WATCHED_EVERY;
-            let frame = stranger(number).frame();
+            let number = number / WATCHED_INTERVAL;
+            let frame = asker(number).frame();
             asked.insert(number, Instant::now());
             radio.transmit(&frame);
         };
         scope.spawn(|| PACE.keep(transmit)).join().unwrap()
     });
     let alerted = wait_until("every alert", || {
-        let alerted = moments_of_alerts(&live);
+        let alerted = alert_times(&live);
         (alerted.len() == asked.len()).then_some(alerted)
     });
     let names = [tcpdump.name, tshark.name];
@@ -103,18 +102,24 @@ pub fn measure() {
     }
     let [tcpdump, tshark] = readers.map(|reader| reader.join().unwrap());
 
-    println!("\n### From the frame to the alert at {} frames a second\n", PACE.a_second);
+    println!("\n### From frame to alert at {} frames per second\n", PACE.per_second);
     written.print();
-    println!("\n| milliseconds | half | 99 in 100 | all | of | wanted |\n|---|---|---|---|---|---|");
-    let times =
-        print_row("`probewatch run`: the request with the alert", &asked, &alerted, "50 for 99 in 100");
+    println!(
+        "\n| milliseconds | median | 99th percentile | maximum | of | target |\n|---|---|---|---|---|---|"
+    );
+    let times = print_row(
+        "`probewatch run`: the request with the alert",
+        &asked,
+        &alerted,
+        "50 for the 99th percentile",
+    );
     for (name, seen) in names.iter().zip([tcpdump, tshark]) {
         print_row(&format!("{name}: the line"), &asked, &seen, "");
     }
     println!();
     let mut verdicts = Verdicts::default();
     let slow = percentile(&times, 99);
-    verdicts.add(slow < WANTED, format!("99 in 100 alerts within {} ms, 50 wanted", milliseconds(slow)));
+    verdicts.add(slow < TARGET, format!("99th percentile of alerts {} ms, target 50", milliseconds(slow)));
     let metrics = live.metrics();
     verdicts.add(metrics.lost() == 0, format!("{} frames lost", metrics.lost()));
     assert!(live.testbed.service.terminate().success());
@@ -122,42 +127,42 @@ pub fn measure() {
     verdicts.end();
 }
 
-/// When the Bot API server got the alert about each stranger.
-fn moments_of_alerts(live: &Live) -> Moments {
+/// When the Bot API server received the alert about each asker.
+fn alert_times(live: &Live) -> Times {
     let sent = live.testbed.api.sent();
     let alerts = sent.iter().filter(|message| is_alert(message));
-    alerts.filter_map(|alert| Some((stranger_in(&alert.plain)?, alert.at))).collect()
+    alerts.filter_map(|alert| Some((asker_in(&alert.plain)?, alert.at))).collect()
 }
 
-/// When the first line about each stranger was read.
-fn moments_of_lines(output: ChildStdout) -> Moments {
-    let mut moments = Moments::new();
+/// When the first line about each asker was read.
+fn line_times(output: ChildStdout) -> Times {
+    let mut times = Times::new();
     for line in BufReader::new(output).lines().map_while(Result::ok) {
-        if let Some(number) = stranger_in(&line) {
-            moments.entry(number).or_insert_with(Instant::now);
+        if let Some(number) = asker_in(&line) {
+            times.entry(number).or_insert_with(Instant::now);
         }
     }
-    moments
+    times
 }
 
-/// How long each took, in order; who saw nothing has no row.
-fn print_row(name: &str, asked: &Moments, seen: &Moments, wanted: &str) -> Vec<Duration> {
+/// Prints the row of one program, and returns its delays in ascending order.
+fn print_row(name: &str, asked: &Times, seen: &Times, target: &str) -> Vec<Duration> {
     let mut times: Vec<Duration> =
         seen.iter().filter_map(|(number, at)| Some(*at - *asked.get(number)?)).collect();
     times.sort_unstable();
     if times.is_empty() {
-        println!("| {name} | none | | | 0 of {} | {wanted} |", asked.len());
+        println!("| {name} | none | | | 0 of {} | {target} |", asked.len());
     } else {
-        let [half, most, all] = [50, 99, 100].map(|share| milliseconds(percentile(&times, share)));
-        println!("| {name} | {half} | {most} | {all} | {} of {} | {wanted} |", times.len(), asked.len());
+        let [median, p99, max] = [50, 99, 100].map(|percent| milliseconds(percentile(&times, percent)));
+        println!("| {name} | {median} | {p99} | {max} | {} of {} | {target} |", times.len(), asked.len());
     }
     times
 }
 
 #[test]
-fn a_stranger_is_found_in_a_line() {
-    let source = address(stranger(259).source);
-    assert_eq!(stranger_in(&format!("SA:{source} (oui Unknown) Probe Request")), Some(259));
-    assert_eq!(stranger_in("SA:a4:83:e7:00:01:03 Probe Request"), None);
-    assert_eq!(stranger_in(STRANGERS), None);
+fn parses_the_number_from_a_line() {
+    let source = address(asker(259).source);
+    assert_eq!(asker_in(&format!("SA:{source} (oui Unknown) Probe Request")), Some(259));
+    assert_eq!(asker_in("SA:a4:83:e7:00:01:03 Probe Request"), None);
+    assert_eq!(asker_in(ASKER_PREFIX), None);
 }

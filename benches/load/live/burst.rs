@@ -1,15 +1,15 @@
-//! 20,000 probe requests a second for 30 seconds: does anyone who captures lose any?
+//! Losses of each program at 20,000 probe requests per second for 30 seconds.
 
 use std::time::Duration;
 
-use super::other_programs::{Other, Tcpdump, line_count, output_file};
+use super::other_programs::{CaptureProgram, Tcpdump, line_count, output_file};
 use super::traffic::{Pace, Traffic, Written};
 use super::usage::Usage;
 use super::{LOSSES, Live, Metrics, Verdicts, mebibytes, print_machine};
 use crate::support::service::probewatch;
 use crate::support::testbed::CHAT;
 
-const PACE: Pace = Pace { a_second: 20_000, burst: 20, seconds: 30 };
+const PACE: Pace = Pace { per_second: 20_000, burst: 20, seconds: 30 };
 
 const DEVICES: u64 = 2_000;
 const NETWORKS: u64 = 500;
@@ -31,8 +31,8 @@ fn round(beside: bool, verdicts: &mut Verdicts) {
     let radio = live.testbed.radio.name().to_owned();
     let others = match beside {
         true => vec![
-            Other::tcpdump(&radio, &Tcpdump::File, output_file(&folder.path().join("tcpdump"))),
-            Other::tshark(&radio, folder.path(), output_file(&tshark_lines)),
+            CaptureProgram::tcpdump(&radio, &Tcpdump::File, output_file(&folder.path().join("tcpdump"))),
+            CaptureProgram::tshark(&radio, folder.path(), output_file(&tshark_lines)),
         ],
         false => Vec::new(),
     };
@@ -47,10 +47,10 @@ fn round(beside: bool, verdicts: &mut Verdicts) {
     let usage = live.usage();
     let dropped = live.interface_counter("rx_dropped") - dropped_before;
     let among = if beside { "all three at once" } else { "probewatch alone" };
-    println!("\n### {} probe requests a second for {} s, {among}\n", PACE.a_second, PACE.seconds);
+    println!("\n### {} probe requests per second for {} s, {among}\n", PACE.per_second, PACE.seconds);
     written.print();
     println!("the interface itself dropped {dropped}\n");
-    println!("| | frames seen | lost | CPU seconds | resident memory at most, MiB |\n|---|---|---|---|---|");
+    println!("| | frames seen | lost | CPU seconds | peak resident memory, MiB |\n|---|---|---|---|---|");
     let row = |name: &str, seen: u64, lost: u64, cpu: Duration, usage: &Usage| {
         let memory = mebibytes(usage.peak_kib);
         println!("| {name} | {seen} | {lost} | {:.2} | {memory} |", cpu.as_secs_f64());
@@ -69,7 +69,7 @@ fn round(beside: bool, verdicts: &mut Verdicts) {
     judge(&mut live, &metrics, &written, dropped, among, verdicts);
 }
 
-/// That nothing was lost is shown by the log, which is read when the service has ended.
+/// Ends the service and counts the probes in its log.
 fn judge(
     live: &mut Live,
     metrics: &Metrics,
@@ -92,9 +92,11 @@ fn judge(
         format!("{among}: {in_log} probes in the log of {} frames written; lost: {losses}", written.frames),
     );
     let rate = written.frames as f64 / written.elapsed.as_secs_f64();
-    let is_fast = rate >= 0.99 * PACE.a_second as f64;
-    verdicts
-        .add(is_fast, format!("{among}: {rate:.0} frames a second were written, {} wanted", PACE.a_second));
+    let is_fast = rate >= 0.99 * PACE.per_second as f64;
+    verdicts.add(
+        is_fast,
+        format!("{among}: {rate:.0} frames per second were written, target {}", PACE.per_second),
+    );
     assert!(live.testbed.api.sent().iter().all(|message| message.chat_id == CHAT));
 }
 
@@ -104,5 +106,5 @@ fn probes_in_log(live: &Live) -> u64 {
     let [data, events_path] = [&data, &events].map(|path| path.to_str().unwrap());
     let output = probewatch(&["export", "events", "--format", "csv", "--data-dir", data, "-o", events_path]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    line_count(&events) - 1 // the names of the columns
+    line_count(&events) - 1 // the header
 }

@@ -1,20 +1,20 @@
-//! What each program takes of the machine at an ordinary pace.
+//! CPU and memory of each program at ordinary rates.
 
 use std::process::Stdio;
 use std::thread;
 
-use super::other_programs::{Other, Tcpdump};
+use super::other_programs::{CaptureProgram, Tcpdump};
 use super::traffic::{Pace, Traffic};
 use super::{Live, Verdicts, mebibytes, print_machine};
 
 const PACES: [Pace; 2] =
-    [Pace { a_second: 100, burst: 1, seconds: 60 }, Pace { a_second: 1_000, burst: 1, seconds: 60 }];
+    [Pace { per_second: 100, burst: 1, seconds: 60 }, Pace { per_second: 1_000, burst: 1, seconds: 60 }];
 
 const DEVICES: u64 = 2_000;
 const NETWORKS: u64 = 500;
 
-/// So that one pace is measured from its first frame on, and none that started the programs.
-const BEFORE: Pace = Pace { a_second: 100, burst: 1, seconds: 5 };
+/// Frames before the measurement, so that it does not include the start of the programs.
+const WARM_UP: Pace = Pace { per_second: 100, burst: 1, seconds: 5 };
 
 pub fn measure() {
     print_machine();
@@ -30,14 +30,14 @@ fn at(pace: Pace, verdicts: &mut Verdicts) {
     let folder = tempfile::tempdir().unwrap();
     let radio = live.testbed.radio.name();
     let others = [
-        Other::tcpdump(radio, &Tcpdump::Lines, Stdio::null()),
-        Other::tshark(radio, folder.path(), Stdio::null()),
+        CaptureProgram::tcpdump(radio, &Tcpdump::Lines, Stdio::null()),
+        CaptureProgram::tshark(radio, folder.path(), Stdio::null()),
     ];
     let traffic = Traffic::new(DEVICES, NETWORKS);
     let all = || [live.usage(), others[0].usage(), others[1].usage()];
     let (before, written) = thread::scope(|scope| {
         let feed = || {
-            let warm = BEFORE.transmit(&traffic, &live.testbed.radio);
+            let warm = WARM_UP.transmit(&traffic, &live.testbed.radio);
             let before = all();
             let mut written = pace.transmit(&traffic, &live.testbed.radio);
             written.frames += warm.frames;
@@ -48,9 +48,9 @@ fn at(pace: Pace, verdicts: &mut Verdicts) {
     let after = all();
     let metrics = live.wait_until_recorded(written.frames);
 
-    println!("\n### At {} frames a second\n", pace.a_second);
+    println!("\n### At {} frames per second\n", pace.per_second);
     written.print();
-    println!("\n| | CPU, % of a core | resident memory, MiB | at most |\n|---|---|---|---|");
+    println!("\n| | CPU, % of a core | resident memory, MiB | peak |\n|---|---|---|---|");
     let names = ["`probewatch run`", others[0].name, others[1].name];
     for ((name, before), after) in names.iter().zip(&before).zip(&after) {
         let share = after.share_since(before, written.elapsed);
@@ -70,7 +70,7 @@ fn at(pace: Pace, verdicts: &mut Verdicts) {
     let recorded = metrics.probes();
     verdicts.add(
         recorded == written.frames,
-        format!("{recorded} probes recorded of {} at {} a second", written.frames, pace.a_second),
+        format!("{recorded} probes recorded of {} at {} per second", written.frames, pace.per_second),
     );
     assert!(live.testbed.service.terminate().success());
 }

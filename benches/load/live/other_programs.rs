@@ -1,4 +1,4 @@
-//! tcpdump and tshark, capturing beside the service what it captures.
+//! tcpdump and tshark, which capture the same frames as the service.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -11,31 +11,31 @@ use super::usage::Usage;
 
 const FILTER: &str = "type mgt subtype probe-req";
 
-/// How long a program may lie idle that has not done all its work.
+/// A program that uses no CPU time for this long has finished its work.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// How long a program may take for what it has not read yet.
-const CATCH_UP: u32 = 60;
+/// How long a program may take to read the rest, in seconds.
+const CATCH_UP_SECONDS: u32 = 60;
 
 /// A program that captures.
-pub struct Other {
-    /// What the tables call it.
+pub struct CaptureProgram {
+    /// Its name in the tables.
     pub name: &'static str,
     child: Child,
-    complaints: JoinHandle<Vec<String>>,
+    stderr_lines: JoinHandle<Vec<String>>,
 }
 
 /// What tcpdump does with frames.
 pub enum Tcpdump {
-    /// Writes them to a capture file, each at once.
+    /// Writes each at once to a capture file.
     File,
-    /// Prints a line for each at once. In immediate mode: else it gets them up to a second late. With a snaplen,
-    /// since in this mode its own leaves the kernel's buffer room for eight frames.
+    /// Prints a line for each at once. Without immediate mode it would receive frames up to a second late. In that
+    /// mode, the kernel's buffer holds only eight frames of its default snaplen, so a smaller one is set.
     Lines,
 }
 
-impl Other {
-    /// tcpdump on this interface, from when it captures on.
+impl CaptureProgram {
+    /// Starts tcpdump and waits until it captures.
     pub fn tcpdump(interface: &str, form: &Tcpdump, output: Stdio) -> Self {
         let mut command = Command::new("tcpdump");
         command.args(["-i", interface, "-Z", "root"]);
@@ -53,8 +53,8 @@ impl Other {
         Self::start(name, command, "listening on ")
     }
 
-    /// tshark on this interface with the fields that a pipeline would want, from when it captures on. dumpcap,
-    /// which captures for it, keeps all frames in a file in `folder` meanwhile.
+    /// Starts tshark with the fields that a pipeline needs and waits until it captures. It captures through dumpcap,
+    /// which keeps all frames in a file in `folder`.
     pub fn tshark(interface: &str, folder: &Path, output: Stdio) -> Self {
         let mut command = Command::new("tshark");
         command.args(["-n", "-l", "-i", interface, "-f", FILTER, "-T", "fields"]);
@@ -68,20 +68,20 @@ impl Other {
         Self::start("`tshark -l -T fields`, seven fields, with dumpcap", command, "Capture started")
     }
 
-    /// Starts a program and waits for the line with which it says that it captures.
-    fn start(name: &'static str, mut command: Command, sign: &str) -> Self {
+    /// Starts a program and waits for `marker`, which it prints when it captures.
+    fn start(name: &'static str, mut command: Command, marker: &str) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(sign) {
-            let read = stderr.read_line(&mut said).unwrap();
-            assert!(read > 0, "{name} does not capture: {said}");
+        let mut printed = String::new();
+        while !printed.contains(marker) {
+            let read = stderr.read_line(&mut printed).unwrap();
+            assert!(read > 0, "{name} does not capture: {printed}");
         }
-        let complaints = thread::spawn(move || lines(stderr));
-        Self { name, child, complaints }
+        let stderr_lines = thread::spawn(move || lines(stderr));
+        Self { name, child, stderr_lines }
     }
 
-    /// Its standard output, where that is a pipe.
+    /// Its standard output, which must be a pipe.
     pub fn take_output(&mut self) -> ChildStdout {
         self.child.stdout.take().unwrap()
     }
@@ -90,10 +90,10 @@ impl Other {
         Usage::of(self.child.id())
     }
 
-    /// Waits until it has nothing to do any more, or for a minute.
+    /// Waits until it is idle, for at most a minute.
     pub fn wait_until_idle(&self) {
         let mut before = self.usage().cpu;
-        for _ in 0..CATCH_UP * 2 {
+        for _ in 0..CATCH_UP_SECONDS * 2 {
             thread::sleep(IDLE);
             let now = self.usage().cpu;
             if now == before {
@@ -103,26 +103,26 @@ impl Other {
         }
     }
 
-    /// Interrupts it, as a person would, and returns what it says at its end.
-    pub fn end(mut self) -> Ended {
+    /// Interrupts it with SIGINT and returns the counts that it prints at its end.
+    pub fn end(mut self) -> Counts {
         let id = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: a plain system call; the child is not reaped yet, so the id is its own.
         unsafe { libc::kill(id, libc::SIGINT) };
         self.child.wait().unwrap();
-        Ended::read(&self.complaints.join().unwrap())
+        Counts::read(&self.stderr_lines.join().unwrap())
     }
 }
 
-/// What a program says of packets at its end.
+/// The packet counts that a program prints at its end.
 #[derive(Debug, PartialEq)]
-pub struct Ended {
+pub struct Counts {
     pub captured: u64,
     pub dropped: u64,
 }
 
-impl Ended {
-    /// Lines such as `600000 packets captured` and `0 packets dropped by kernel`; tshark says nothing of drops
-    /// where there were none.
+impl Counts {
+    /// Parses lines such as `600000 packets captured` and `0 packets dropped by kernel`. tshark prints no count of
+    /// drops if there were none.
     fn read(lines: &[String]) -> Self {
         let sum = |what: &str| {
             let counts = lines.iter().filter_map(|line| {
@@ -149,7 +149,7 @@ pub fn output_file(path: &Path) -> Stdio {
     File::create(path).unwrap().into()
 }
 
-/// How many lines a file has.
+/// The number of lines in a file.
 pub fn line_count(path: &Path) -> u64 {
     let mut file = BufReader::with_capacity(1 << 20, File::open(path).unwrap());
     let mut count = 0;
@@ -165,11 +165,11 @@ pub fn line_count(path: &Path) -> u64 {
 }
 
 #[test]
-fn the_end_of_tcpdump_and_of_tshark_is_understood() {
-    let read = |text: &str| Ended::read(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+fn parses_the_counts_of_tcpdump_and_tshark() {
+    let read = |text: &str| Counts::read(&text.lines().map(str::to_owned).collect::<Vec<_>>());
     let tcpdump =
         "598618 packets captured\n600000 packets received by filter\n1382 packets dropped by kernel";
-    assert_eq!(read(tcpdump), Ended { captured: 598_618, dropped: 1382 });
+    assert_eq!(read(tcpdump), Counts { captured: 598_618, dropped: 1382 });
     let tshark = "Capturing on 'mon0'\n4000 packets dropped from mon0\n1 packet captured";
-    assert_eq!(read(tshark), Ended { captured: 1, dropped: 4000 });
+    assert_eq!(read(tshark), Counts { captured: 1, dropped: 4000 });
 }

@@ -1,9 +1,8 @@
-//! Half an hour at 1,000 frames a second: what grows?
+//! Growth of the service during half an hour at 1,000 frames per second.
 //!
-//! Devices that are heard for the first time are rows that the state keeps, and no leak: here all devices and all
-//! networks that each asks for are heard within the first half minute, and the same again from then on. The log is
-//! kept so small that segments are sealed and leave all the while, with a snapshot before. Meanwhile people ask,
-//! and alerts come.
+//! A new device adds a row to the state, which is not a leak. So all devices and all the networks that each asks for
+//! appear within the first half minute, and only those from then on. The log is kept small, so that segments are
+//! sealed and deleted throughout, each after a snapshot. Meanwhile chats send look-ups and receive alerts.
 
 use std::env;
 use std::process::Stdio;
@@ -11,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::other_programs::{Other, Tcpdump};
+use super::other_programs::{CaptureProgram, Tcpdump};
 use super::traffic::{Pace, Traffic, network, source};
 use super::usage::Usage;
 use super::{Live, Verdicts, mebibytes, milliseconds, percentile, print_machine};
@@ -20,29 +19,29 @@ use crate::support::statistics::{quarters, slope};
 use crate::support::testbed::is_alert;
 use crate::support::traffic::address;
 
-const A_SECOND: u64 = 1_000;
+const FRAMES_PER_SECOND: u64 = 1_000;
 const DEVICES: u64 = 5_000;
 const NETWORKS: u64 = 500;
 
-/// Private chats, each of which watches one network and asks by turns with the others.
+/// Private chats. Each watches one network, and they take turns with look-ups.
 const CHATS: [i64; 4] = [1001, 1002, 1003, 1004];
 const COOLDOWN_SECONDS: u64 = 120;
-const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+const LOOK_UP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Which may be set to shorten it.
-const MINUTES: &str = "LIVE_SOAK_MINUTES";
+/// The environment variable that sets the duration in minutes.
+const DURATION_VARIABLE: &str = "LIVE_SOAK_MINUTES";
 
-/// How often is looked; every minute is printed.
-const SAMPLE_EVERY: Duration = Duration::from_secs(5);
-const SAMPLES_A_MINUTE: usize = 12;
+/// The time between two samples. One per minute is printed.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
+const SAMPLES_PER_MINUTE: usize = 12;
 
-/// By then all is heard that will be, and the log is as large as it may become.
+/// From this minute on, all devices are known and the log has its maximum size.
 const STEADY_FROM_MINUTE: usize = 5;
 
-/// By so much the memory's mean may differ between the first and the last quarter of the steady part.
+/// How much the mean memory may grow from the first to the last quarter of the steady part.
 const TOLERANCE: f64 = 0.05;
 
-/// What is looked at.
+/// One measurement.
 struct Sample {
     usage: Usage,
     tcpdump: Usage,
@@ -63,7 +62,7 @@ fn small_log(config: crate::support::service::Config) -> crate::support::service
 
 pub fn measure() {
     print_machine();
-    let minutes: u64 = env::var(MINUTES).map_or(30, |minutes| minutes.parse().unwrap());
+    let minutes: u64 = env::var(DURATION_VARIABLE).map_or(30, |minutes| minutes.parse().unwrap());
     let Some(mut live) = Live::start(small_log) else { return };
     for (number, chat) in CHATS.iter().enumerate() {
         live.testbed.say(*chat, &format!("/watch \"{}\"", network(number as u64 * 100)));
@@ -71,19 +70,19 @@ pub fn measure() {
     }
     let folder = tempfile::tempdir().unwrap();
     let radio = live.testbed.radio.name();
-    let tcpdump = Other::tcpdump(radio, &Tcpdump::Lines, Stdio::null());
-    let tshark = Other::tshark(radio, folder.path(), Stdio::null());
+    let tcpdump = CaptureProgram::tcpdump(radio, &Tcpdump::Lines, Stdio::null());
+    let tshark = CaptureProgram::tshark(radio, folder.path(), Stdio::null());
     let traffic = Traffic::new(DEVICES, NETWORKS);
-    let pace = Pace { a_second: A_SECOND, burst: 1, seconds: minutes * 60 };
+    let pace = Pace { per_second: FRAMES_PER_SECOND, burst: 1, seconds: minutes * 60 };
 
-    println!("\n### {minutes} minutes at {A_SECOND} frames a second\n");
+    println!("\n### {minutes} minutes at {FRAMES_PER_SECOND} frames per second\n");
     println!(
-        "| minute | resident, MiB | at most | descriptors | threads | log, MiB | events | lost | Bot API requests | tcpdump, MiB | tshark, MiB |"
+        "| minute | resident, MiB | peak | descriptors | threads | log, MiB | events | lost | Bot API requests | tcpdump, MiB | tshark, MiB |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let is_over = AtomicBool::new(false);
     let (written, samples, look_ups) = thread::scope(|scope| {
-        let asking = scope.spawn(|| look_up(&live, &is_over));
+        let asking = scope.spawn(|| run_look_ups(&live, &is_over));
         let sampling = scope.spawn(|| sample_until(&is_over, || sample(&live, &tcpdump, &tshark)));
         let written = scope.spawn(|| pace.transmit(&traffic, &live.testbed.radio)).join().unwrap();
         is_over.store(true, Ordering::Relaxed);
@@ -93,7 +92,7 @@ pub fn measure() {
     println!();
     written.print();
     println!(
-        "{} look-ups: {} ms (half), {} ms (99 in 100), {} ms (all); {} alerts",
+        "{} look-ups: {} ms (median), {} ms (99th percentile), {} ms (maximum); {} alerts",
         look_ups.len(),
         milliseconds(percentile(&look_ups, 50)),
         milliseconds(percentile(&look_ups, 99)),
@@ -116,7 +115,7 @@ pub fn measure() {
     verdicts.end();
 }
 
-fn sample(live: &Live, tcpdump: &Other, tshark: &Other) -> Sample {
+fn sample(live: &Live, tcpdump: &CaptureProgram, tshark: &CaptureProgram) -> Sample {
     let metrics = live.metrics();
     Sample {
         usage: live.usage(),
@@ -129,17 +128,17 @@ fn sample(live: &Live, tcpdump: &Other, tshark: &Other) -> Sample {
     }
 }
 
-/// Looks again and again, and prints what there is at each full minute.
-fn sample_until(is_over: &AtomicBool, look: impl Fn() -> Sample) -> Vec<Sample> {
+/// Takes samples until `is_over`, and prints one per minute.
+fn sample_until(is_over: &AtomicBool, take_sample: impl Fn() -> Sample) -> Vec<Sample> {
     let start = Instant::now();
     let mut samples = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
-        let sample = look();
-        if samples.len().is_multiple_of(SAMPLES_A_MINUTE) {
-            print_row(samples.len() / SAMPLES_A_MINUTE, &sample);
+        let sample = take_sample();
+        if samples.len().is_multiple_of(SAMPLES_PER_MINUTE) {
+            print_row(samples.len() / SAMPLES_PER_MINUTE, &sample);
         }
         samples.push(sample);
-        let due = start + SAMPLE_EVERY * samples.len() as u32;
+        let due = start + SAMPLE_INTERVAL * samples.len() as u32;
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     samples
@@ -159,8 +158,8 @@ fn print_row(minute: usize, sample: &Sample) {
     );
 }
 
-/// Looks devices up by turns until it is over; how long each reply took, in order.
-fn look_up(live: &Live, is_over: &AtomicBool) -> Vec<Duration> {
+/// Looks devices up in turn until `is_over`. Returns the reply times in ascending order.
+fn run_look_ups(live: &Live, is_over: &AtomicBool) -> Vec<Duration> {
     let testbed = &live.testbed;
     let listen = testbed.service.listen_address();
     let mut times = Vec::new();
@@ -176,23 +175,23 @@ fn look_up(live: &Live, is_over: &AtomicBool) -> Vec<Duration> {
         let reply =
             testbed.api.wait_for_message_after(seen, |message| message.chat_id == chat && !is_alert(message));
         times.push(reply.at - asked);
-        due += LOOK_UP_EVERY;
+        due += LOOK_UP_INTERVAL;
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     times.sort_unstable();
     times
 }
 
-/// Whether memory grows once all is heard and the log is full; of a short soak the second half is looked at.
+/// Checks that nothing grows from [`STEADY_FROM_MINUTE`] on, or in the second half of a short run.
 fn judge(samples: &[Sample], verdicts: &mut Verdicts) {
-    let from = (STEADY_FROM_MINUTE * SAMPLES_A_MINUTE).min(samples.len() / 2);
+    let from = (STEADY_FROM_MINUTE * SAMPLES_PER_MINUTE).min(samples.len() / 2);
     let memory = |of: fn(&Sample) -> &Usage| -> Vec<f64> {
         samples[from..].iter().map(|sample| of(sample).resident_kib as f64).collect()
     };
-    println!("From minute {:.1} on:\n", from as f64 / SAMPLES_A_MINUTE as f64);
+    println!("From minute {:.1} on:\n", from as f64 / SAMPLES_PER_MINUTE as f64);
     println!("| | KiB a minute | first quarter, MiB | last quarter, MiB |\n|---|---|---|---|");
     let row = |name: &str, kib: &[f64]| {
-        let slope = slope(kib) * SAMPLES_A_MINUTE as f64;
+        let slope = slope(kib) * SAMPLES_PER_MINUTE as f64;
         let (first, last) = quarters(kib);
         println!("| {name} | {slope:+.1} | {:.2} | {:.2} |", first / 1024.0, last / 1024.0);
         (first, last)
@@ -211,7 +210,7 @@ fn judge(samples: &[Sample], verdicts: &mut Verdicts) {
         let counts = samples[from..].iter().map(|sample| of(&sample.usage));
         let (least, most) = (counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0));
         let (begin, end) = (of(&samples[from].usage), of(&samples[samples.len() - 1].usage));
-        // A few come and go: a connection, a thread that seals.
+        // A connection or a sealing thread may be open at the moment.
         verdicts.add(end <= begin + 4, format!("{name} between {least} and {most}, {begin} then {end}"));
     }
 }

@@ -1,4 +1,4 @@
-//! The frames that are on the air, and the pace at which they come.
+//! Generates frames and transmits them at a given rate.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,43 +6,43 @@ use std::time::{Duration, Instant};
 use crate::support::tap_radio::TapRadio;
 use crate::support::traffic::SentProbe;
 
-/// What each device sends by turns: it asks for two networks of its own, else for any.
-const FRAMES_OF_A_DEVICE: u64 = 6;
-const NAMED_OF_A_DEVICE: u64 = 2;
+/// Each device repeats this many frames: two for its own networks, the others for the wildcard SSID.
+const FRAMES_PER_DEVICE: u64 = 6;
+const NAMED_PER_DEVICE: u64 = 2;
 
-/// Devices that come by again and again, with frames made beforehand, so that writing is all there is to do.
+/// The frames of all devices, generated beforehand and repeated without end.
 pub struct Traffic {
     frames: Vec<Vec<u8>>,
 }
 
 impl Traffic {
-    /// So many devices, which ask for so many networks between them.
+    /// Generates the frames of `devices`, which ask for `networks` in total.
     pub fn new(devices: u64, networks: u64) -> Self {
         let frame = |number: u64| {
             let (device, turn) = (number % devices, number / devices);
             let ssid = match turn {
-                0..NAMED_OF_A_DEVICE => network((device * NAMED_OF_A_DEVICE + turn) % networks),
+                0..NAMED_PER_DEVICE => network((device * NAMED_PER_DEVICE + turn) % networks),
                 _ => String::new(),
             };
-            let fed = SentProbe {
+            let sent = SentProbe {
                 source: source(device),
                 ssid: Some(ssid.into_bytes()),
                 signal_dbm: Some(-30 - (number * 7 % 60) as i8),
                 sequence: (number % 4096) as u16,
-                time_us: 0, // the radio's listeners put their own
+                time_us: 0, // each capture adds its own
             };
-            fed.frame()
+            sent.frame()
         };
-        Self { frames: (0..devices * FRAMES_OF_A_DEVICE).map(frame).collect() }
+        Self { frames: (0..devices * FRAMES_PER_DEVICE).map(frame).collect() }
     }
 
-    /// The frame of this number: all devices come by turns.
+    /// The frame of this number. The devices take turns.
     pub fn frame(&self, number: u64) -> &[u8] {
         &self.frames[(number % self.frames.len() as u64) as usize]
     }
 }
 
-/// One device in four shows its own address.
+/// One device in four uses its global address.
 pub fn source(device: u64) -> [u8; 6] {
     let [.., x, y, z] = device.to_be_bytes();
     if device.is_multiple_of(4) { [0xa4, 0x83, 0xe7, x, y, z] } else { [0xda, 0x5e, 0x11, x, y, z] }
@@ -52,15 +52,15 @@ pub fn network(number: u64) -> String {
     format!("Home {number:04}")
 }
 
-/// So many frames a second for so long, `burst` at a time at equal intervals.
+/// A rate and a duration, with `burst` frames at a time at equal intervals.
 #[derive(Clone, Copy)]
 pub struct Pace {
-    pub a_second: u64,
+    pub per_second: u64,
     pub burst: u64,
     pub seconds: u64,
 }
 
-/// What was written, and how evenly.
+/// The number of frames that were written, and how evenly.
 pub struct Written {
     pub frames: u64,
     pub elapsed: Duration,
@@ -72,14 +72,14 @@ pub struct Written {
 
 impl Pace {
     pub fn frames(&self) -> u64 {
-        self.a_second * self.seconds
+        self.per_second * self.seconds
     }
 
-    /// Has `transmit` write the frames of these numbers when they are due. What this thread is late with is made
-    /// up for at twice the pace, and not at once.
+    /// Calls `transmit` with each frame number when it is due. A late thread catches up at twice the rate, not in one
+    /// burst.
     pub fn keep(&self, mut transmit: impl FnMut(u64)) -> Written {
-        come_first();
-        let interval = Duration::from_secs(1) / (self.a_second / self.burst) as u32;
+        set_realtime_priority();
+        let interval = Duration::from_secs(1) / (self.per_second / self.burst) as u32;
         let bursts = self.frames() / self.burst;
         let start = Instant::now();
         let (mut at, mut late) = (Vec::new(), Vec::new());
@@ -105,7 +105,7 @@ impl Pace {
         }
     }
 
-    /// As [`Self::keep`], with the traffic's frames.
+    /// Like [`Self::keep`], with the traffic's frames.
     pub fn transmit(&self, traffic: &Traffic, radio: &TapRadio) -> Written {
         self.keep(|number| radio.transmit(traffic.frame(number)))
     }
@@ -114,8 +114,8 @@ impl Pace {
 impl Written {
     pub fn print(&self) {
         println!(
-            "{} frames were written in {:.2} s; bursts were late by {:?} (half), {:?} (99 in 100), {:?} (all); \
-             within 10 ms came {} at most",
+            "{} frames were written in {:.2} s; delay of the bursts: {:?} (median), {:?} (99th percentile), {:?} \
+             (maximum); at most {} frames within 10 ms",
             self.frames,
             self.elapsed.as_secs_f64(),
             super::percentile(&self.late, 50),
@@ -126,17 +126,17 @@ impl Written {
     }
 }
 
-/// The air waits for nobody: this thread goes before every program, as a radio's interrupt does.
-fn come_first() {
+/// Schedules this thread before every program, as a radio's interrupt would be.
+fn set_realtime_priority() {
     let priority = libc::sched_param { sched_priority: 10 };
     // SAFETY: a plain system call on this thread, with a parameter that outlives it.
     let outcome = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) };
     if outcome != 0 {
-        println!("frames come without real-time priority: {}", std::io::Error::last_os_error());
+        println!("no real-time priority for the writer: {}", std::io::Error::last_os_error());
     }
 }
 
-/// The most of these times that lie within a stretch of this length.
+/// The largest number of these times within any interval of this length.
 fn most_in(span: Duration, sorted: &[Duration]) -> u64 {
     let mut first = 0;
     let mut most = 0;

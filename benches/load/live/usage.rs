@@ -1,22 +1,22 @@
-//! What a program takes of the machine, its children with it, as `/proc` tells.
+//! CPU, memory, threads and descriptors of a program and its child processes, from `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
-/// What a program has taken so far.
+/// The resources that a program has used so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
-    /// User and system; what the kernel counts in steps of 10 ms.
+    /// User and system time, which the kernel counts in steps of 10 ms.
     pub cpu: Duration,
     pub resident_kib: u64,
-    /// Resident memory at most.
+    /// Peak resident memory.
     pub peak_kib: u64,
     pub threads: u64,
     pub descriptors: u64,
 }
 
 impl Usage {
-    /// Of this process and all below it.
+    /// The usage of this process and all its descendants.
     pub fn of(process: u32) -> Self {
         let parents = parents();
         let mut family = vec![process];
@@ -28,12 +28,12 @@ impl Usage {
         family.into_iter().map(Self::of_one).fold(Self::default(), Self::and)
     }
 
-    /// CPU time since, as a share of one core in percent.
+    /// The CPU time since `before`, in percent of one core.
     pub fn share_since(&self, before: &Self, elapsed: Duration) -> f64 {
         (self.cpu - before.cpu).as_secs_f64() / elapsed.as_secs_f64() * 100.0
     }
 
-    /// Nothing of a process that has ended meanwhile.
+    /// The usage of one process, zero if it has ended.
     fn of_one(process: u32) -> Self {
         let read = |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
         let (stat, status) = (read("stat"), read("status"));
@@ -42,10 +42,10 @@ impl Usage {
             value.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
         };
         let ticks: u64 = fields(&stat).skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum(); // utime, stime
-        // SAFETY: a plain look at a constant of the system.
-        let a_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        // SAFETY: a plain query of a system constant.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
         Self {
-            cpu: Duration::from_secs_f64(ticks as f64 / a_second as f64),
+            cpu: Duration::from_secs_f64(ticks as f64 / per_second as f64),
             resident_kib: field("VmRSS"),
             peak_kib: field("VmHWM"),
             threads: field("Threads"),
@@ -64,7 +64,7 @@ impl Usage {
     }
 }
 
-/// The fields of `/proc/PID/stat` after the name in brackets, which may hold anything.
+/// The fields of `/proc/PID/stat` after the name in brackets. The name may contain any characters.
 fn fields(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace()
 }
