@@ -317,7 +317,7 @@ mod tests {
             &[lease, hosts],
             &[(VAN, "van", true), ("00:23:a7:19:5c:04", "lamp", true), (ALICE, "alice", true)],
         );
-        // Whose an IP address is, ethers knows best.
+        // An entry in ethers outranks a lease or neighbour with the same IP address.
         let ethers = &format!("{VAN} 192.168.1.7");
         check_with(arp, &[ethers, hosts], &[(VAN, "alice", false), ("00:23:a7:19:5c:04", "lamp", true)]);
     }
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn leases_of_the_same_name_are_told_apart() {
+    fn leases_with_the_same_name_get_suffixes() {
         let leases = "0 a4:83:e7:4e:39:15 10.0.0.1 iPhone *\n0 a4:83:e7:00:5c:03 10.0.0.2 iphone *\n\
                       0 a4:83:e7:00:00:01 10.0.0.3 Pixel-8 *\n0 a4:83:e7:00:00:02 10.0.0.4 localhost *\n\
                       0 a4:83:e7:00:00:02 10.0.0.4 LOCALHOST *\n";
@@ -344,7 +344,7 @@ mod tests {
                 (ALICE, "iPhone (39:15)", true),
             ],
         );
-        // The same lease for IPv4 and IPv6 is one.
+        // Leases of one device for IPv4 and IPv6 count once.
         check(&["0 a4:83:e7:4e:39:15 10.0.0.1 x *\n0 a4:83:e7:4e:39:15 fd00::1 x *"], &[(ALICE, "x", true)]);
         let same_end = "0 a4:83:e7:4e:39:15 10.0.0.1 iPhone *\n0 a4:83:e7:00:39:15 10.0.0.2 iPhone *\n";
         check(
@@ -375,12 +375,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_somebody_wrote_twice_is_one_device() {
+    fn a_name_written_twice_is_one_device() {
         let ethers = format!("{ALICE} phone\n{VAN} phone\n");
         let written = [(VAN, "phone", false), (ALICE, "phone", false)];
         check(&[&ethers], &written);
         check(&[&ethers.replace(' ', ",")], &written);
-        // A guest's phone is none of them.
+        // A guest's phone of the same name is another device.
         check(
             &[&ethers, "0 a4:83:e7:00:00:01 10.0.0.3 Phone *"],
             &[written[0], ("a4:83:e7:00:00:01", "Phone (00:01)", true), written[1]],
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_never_more_than_the_limit_and_written_ones_go_before_leases() {
+    fn names_are_limited_and_written_ones_precede_leases() {
         let address = |number: usize| format!("00:23:a7:19:{:02x}:{:02x}", number / 256, number % 256);
         let leases: String =
             (0..NAMES_LIMIT).map(|number| format!("0 {} 10.0.0.1 x{number} *\n", address(number))).collect();
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_refused_and_other_encodings_are_told() {
+    fn rejects_binary_data_and_marks_other_encodings() {
         let read = |bytes: &[u8]| Facts::read(Path::new("names.csv"), bytes);
         assert_eq!(read(b"\xff\xfea\0,\0"), Err(Unreadable::Utf16));
         assert_eq!(read(b"a\0b"), Err(Unreadable::Binary));
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_may_get_leases_is_known() {
+    fn recognizes_files_that_may_get_leases() {
         for text in ["", "duid 00:01\n", "# nothing\n", "0 a4:83:e7:4e:39:15 10.0.0.1 * *", "10.0.0.1 van"] {
             assert!(facts(text).may_have_leases(), "{text}");
         }

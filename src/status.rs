@@ -261,6 +261,25 @@ fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
 }
 
 #[cfg(test)]
+impl SourceStatus {
+    /// A source in this state without frames or failures, for tests.
+    pub(crate) fn example(name: &str, condition: SourceState) -> Self {
+        Self {
+            name: name.to_owned(),
+            condition,
+            remedy: None,
+            last_frame: None,
+            frames: 0,
+            undecodable: 0,
+            bad_fcs: 0,
+            dropped: 0,
+            restarts: 0,
+            clock_is_behind: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -269,19 +288,7 @@ mod tests {
     }
 
     fn source(name: &str, condition: SourceState, last_frame: Option<&str>, frames: u64) -> SourceStatus {
-        let (name, last_frame) = (name.to_owned(), last_frame.map(at));
-        SourceStatus {
-            name,
-            condition,
-            remedy: None,
-            last_frame,
-            frames,
-            undecodable: 0,
-            bad_fcs: 0,
-            dropped: 0,
-            restarts: 0,
-            clock_is_behind: false,
-        }
+        SourceStatus { last_frame: last_frame.map(at), frames, ..SourceStatus::example(name, condition) }
     }
 
     fn shown(value: &Status) -> String {

@@ -129,24 +129,24 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_wins() {
-        // 00:55:da is the registration authority's, in sixteenths.
+        // 00:55:da belongs to the registration authority, which assigns sixteenths of it.
         check("00:55:da:0f:ff:ff", Vendor::Known("Shinko Technos"));
         check("00:55:da:10:00:00", Vendor::Known("KoolPOS"));
-        // So is 70:b3:d5, in 4096ths.
+        // So does 70:b3:d5, in 4096ths.
         check("70:b3:d5:26:90:00", Vendor::Known("Gilbarco Veeder-Root"));
         check("70:b3:d5:26:9f:ff", Vendor::Known("Gilbarco Veeder-Root"));
     }
 
     #[test]
     fn an_unassigned_address_is_unknown() {
-        // The registration authority's own block of blocks that were never listed.
+        // A block of the registration authority without listed assignments.
         check("40:d8:55:00:00:00", Vendor::Unknown);
         check("fc:ff:ff:ff:ff:ff", Vendor::Unknown);
     }
 
     #[test]
     fn a_random_address_is_not_looked_up() {
-        // 02:07:01 is in the registry, of a time when that bit meant nothing.
+        // 02:07:01 was registered before the bit for random addresses was defined.
         assert!(REGISTRY.name("020701").is_some());
         check("02:07:01:00:00:00", Vendor::Random);
         check("da:a1:19:00:00:01", Vendor::Random);

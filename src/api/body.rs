@@ -159,7 +159,7 @@ mod tests {
 
     const OUTCOME: &str = "probewatch-outcome";
 
-    /// The whole body, or the error that ends it.
+    /// The complete body, or the error that ends it.
     async fn whole(response: Response) -> Result<Bytes, axum::Error> {
         let body = to_bytes(response.into_body(), usize::MAX);
         tokio::time::timeout(Duration::from_secs(60), body).await.expect("the end of the body")
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_whole_or_aborted_or_an_error() {
+    async fn a_body_is_complete_or_aborted_or_an_error() {
         let whole = body_of(|out| out.write_all(&[b'x'; 3 * CHUNK_BYTES + 1]).map(|()| None)).await;
         assert_eq!(whole.unwrap().unwrap(), 3 * CHUNK_BYTES + 1);
         let empty = body_of(|_| Ok(None)).await;
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn progress_waits_for_no_client() {
+    async fn progress_does_not_wait_for_the_client() {
         let (finished, is_finished) = tokio::sync::oneshot::channel();
         let response = stream(NDJSON, OUTCOME, |out| {
             for _ in 0..1000 {

@@ -269,7 +269,7 @@ mod tests {
     fn handles_half_hour_offsets_and_shifts() {
         let series = a_full_day(Asia::Kathmandu, 6, 1);
         assert_eq!(shown(&series), ["2026-06-01 111111111111111111111111"]);
-        // 02:00 becomes 02:30 there, so that half an hour of it is left.
+        // The clocks go from 02:00 to 02:30, so this hour has 30 minutes.
         let series = a_full_day(Australia::Lord_Howe, 10, 4);
         assert_eq!(series.hours().len(), 24);
         assert_eq!(series.days()[0].probes(), 23);

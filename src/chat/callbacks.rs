@@ -231,12 +231,12 @@ mod tests {
         }
 
         #[test]
-        fn decoding_takes_any_data(data in any::<String>()) {
+        fn decoding_any_data_never_panics(data in any::<String>()) {
             let _ = Callback::decode(&data);
         }
 
         #[test]
-        fn decoding_takes_damaged_data(
+        fn decoding_damaged_data_never_panics(
             data in "(card|chart|charts|probes|name|watch|watches|devices|nearby|ssid|access|mute|ignore|unwatch|unfollow)\
                      :[0-9a-f:_=+-]{0,60}",
         ) {
@@ -267,7 +267,7 @@ mod tests {
         );
     }
 
-    /// Data as versions before this one wrote it: such buttons are in people's chats.
+    /// Data from earlier versions, which old messages still contain.
     #[test]
     fn decodes_data_of_earlier_versions() {
         let address = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_data_of_no_button() {
+    fn rejects_data_of_unknown_buttons() {
         for data in [
             "",
             ":",

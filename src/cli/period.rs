@@ -108,7 +108,7 @@ mod tests {
             "2026-07-01T12:30:00+05:00",
             ["2026-07-01T12:30:00.000000Z", "2026-07-01T07:30:00.000000Z"],
         );
-        // The clocks go back: 02:30 comes twice. They go forward: 02:30 does not come.
+        // When the clocks go back, 02:30 occurs twice; when they go forward, it does not occur.
         check(
             "2026-10-25 02:30",
             "2026-10-25 02:30",

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn follow_daylight_saving_time() {
-        // On 29 March 2026 it goes from 02:00 to 03:00, on 25 October from 03:00 back to 02:00.
+        // On 29 March 2026 the clocks go from 02:00 to 03:00, on 25 October from 03:00 back to 02:00.
         for (utc, expected) in [
             ("2026-03-29T00:59:59.000000Z", false),
             ("2026-03-29T01:00:00.000000Z", true),

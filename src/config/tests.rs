@@ -54,7 +54,7 @@ fn whole_example() -> String {
 fn the_example_gives_the_defaults() {
     let zone = [("PROBEWATCH__TIME_ZONE", "Asia/Tokyo")];
     let example = load(EXAMPLE, &zone).unwrap();
-    // The table of devices is there and empty: names that were in it once are gone.
+    // The table of devices is present and empty, so names that it once had are removed.
     let empty = load("[devices]", &zone).unwrap();
     assert_eq!(format!("{example:?}"), format!("{empty:?}"));
 }
@@ -85,7 +85,7 @@ fn the_whole_example_gives_the_defaults_and_what_has_none() {
 }
 
 #[test]
-fn the_webhook_listens_by_default_where_its_tls_mode_needs_it() {
+fn the_webhook_listens_by_default_on_the_address_for_its_tls_mode() {
     let listen = |keys: &str| {
         let text =
             format!("[telegram]\ntoken = \"{TOKEN}\"\nmode = \"webhook\"\n[telegram.webhook]\n{keys}\n");

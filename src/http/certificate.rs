@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_cannot_be_stored_is_used_all_the_same() {
+    fn a_certificate_that_cannot_be_stored_is_still_used() {
         let kept =
             Certificate::load_or_create(Path::new("/nonexistent/webhook.pem"), "bot.example.org").unwrap();
         assert!(kept.to_pem().starts_with("-----BEGIN CERTIFICATE-----\n"));

@@ -239,34 +239,24 @@ fn seconds(time: Timestamp) -> f64 {
 mod tests {
     use super::*;
 
-    fn status(name: &str, condition: SourceState) -> SourceStatus {
-        let name = name.to_owned();
-        SourceStatus {
-            name,
-            condition,
-            remedy: None,
-            last_frame: None,
-            frames: 0,
-            undecodable: 0,
-            bad_fcs: 0,
-            dropped: 0,
-            restarts: 0,
-            clock_is_behind: false,
-        }
-    }
-
     #[test]
     fn health_needs_a_working_log_a_capturing_source_and_no_failure() {
-        let capturing = || status("mon0", SourceState::Capturing);
-        assert_eq!(problems(&[], None, &[capturing(), status("a.pcap", SourceState::Ended)]), [""; 0]);
+        let capturing = || SourceStatus::example("mon0", SourceState::Capturing);
+        assert_eq!(
+            problems(&[], None, &[capturing(), SourceStatus::example("a.pcap", SourceState::Ended)]),
+            [""; 0]
+        );
         assert_eq!(problems(&[], Some("disk full"), &[capturing()]), ["writing to the log fails: disk full"]);
-        let failed = status("mon1", SourceState::Failed("it is gone".to_owned()));
+        let failed = SourceStatus::example("mon1", SourceState::Failed("it is gone".to_owned()));
         assert_eq!(problems(&[], None, &[capturing(), failed.clone()]), ["mon1 failed: it is gone"]);
         assert_eq!(problems(&[], None, &[failed]), ["mon1 failed: it is gone", "no source captures"]);
-        assert_eq!(problems(&[], None, &[status("-", SourceState::Opening)]), ["no source captures"]);
+        assert_eq!(
+            problems(&[], None, &[SourceStatus::example("-", SourceState::Opening)]),
+            ["no source captures"]
+        );
         let stalled = ["the recorder".to_owned()];
         assert_eq!(problems(&stalled, None, &[capturing()]), ["the recorder is stalled"]);
-        let broken = status("mon1", SourceState::Crashed);
+        let broken = SourceStatus::example("mon1", SourceState::Crashed);
         assert_eq!(problems(&[], None, &[capturing(), broken]), ["mon1 ended unexpectedly"]);
     }
 }

@@ -225,7 +225,7 @@ mod tests {
             self.fold(&Event::from(Probe::example(source, RequestedSsid::Wildcard, self.now().as_micros())));
         }
 
-        /// Polls until nothing is being written; how many names were added, changed and removed.
+        /// Polls until no write is pending. Returns how many names were added, changed and removed.
         fn sync(&mut self) -> [usize; 3] {
             while !self.import.poll() {}
             let Difference { events, added, changed, removed } =
@@ -308,7 +308,7 @@ mod tests {
         fixture.restart(&["leases"]);
         fixture.day += 29;
         assert_eq!(fixture.sync(), [0, 0, 0]);
-        // A guest's phone is another device.
+        // A guest's phone of the same name is another device.
         fixture.write("leases", &format!("1 {VAN} 10.0.0.2 iPhone *\n"));
         assert_eq!(fixture.sync(), [1, 1, 0]);
         assert_eq!(fixture.names(), [(VAN, "iPhone (5c:03)"), (ALICE, "iPhone (39:15)")]);

@@ -173,21 +173,7 @@ mod tests {
     const SILENCE: Duration = Duration::from_secs(600);
 
     fn status(frames: u64, condition: SourceState) -> SourceStatus {
-        let (name, last_frame) = ("mon0".to_owned(), None);
-        let (undecodable, bad_fcs, dropped, restarts) = (0, 0, 0, 0);
-        let clock_is_behind = false;
-        SourceStatus {
-            name,
-            condition,
-            remedy: None,
-            last_frame,
-            frames,
-            undecodable,
-            bad_fcs,
-            dropped,
-            restarts,
-            clock_is_behind,
-        }
+        SourceStatus { frames, ..SourceStatus::example("mon0", condition) }
     }
 
     #[test]

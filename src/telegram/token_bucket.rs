@@ -156,7 +156,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// When each of `count` alerts for `chat` goes out, one after the other.
+    /// The times at which `count` alerts for `chat` are sent, one after another.
     fn alerts(limiter: &mut SendLimiter, chat: ChatId, count: usize, mut now: Instant) -> Vec<Instant> {
         let next = || {
             while let Err(from) = limiter.try_take_for_alert(chat, now) {
@@ -168,7 +168,7 @@ mod tests {
         std::iter::repeat_with(next).take(count).collect()
     }
 
-    /// The most messages that went out in any stretch of this length.
+    /// The largest number of messages sent within any interval of this length.
     fn most_in(span: Duration, times: &[Instant]) -> usize {
         let within = |from: &Instant| times.iter().filter(|at| **at >= *from && **at < *from + span).count();
         times.iter().map(within).max().unwrap_or(0)

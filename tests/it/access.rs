@@ -1,5 +1,5 @@
-//! Only paired and configured chats are answered. Without an owner the log has a one-time code for the first one.
-//! Owners invite and remove others. Strangers get one line in reply to /start, and nothing else.
+//! The bot answers only paired and configured chats. Without an owner, the service logs a one-time code for the first
+//! one. Owners invite and remove other chats. A stranger gets one line in reply to /start, and nothing else.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn code_in(text: &str) -> String {
     after.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// A box whose configuration names nobody.
+/// A service whose configuration lists no chats and no owners.
 fn unowned(mode: Mode) -> Option<Testbed> {
     Testbed::start(mode, |config| config.chats(&[]))
 }
@@ -30,8 +30,8 @@ fn logged_code(testbed: &Testbed) -> String {
     code_in(&line)
 }
 
-/// An owner, who came with the logged code.
-fn owned(testbed: &Testbed) -> String {
+/// Makes [`OWNER`] the owner with the logged code, and returns the code.
+fn claim_ownership(testbed: &Testbed) -> String {
     let code = logged_code(testbed);
     let welcome = testbed.bring_and_wait(OWNER, Incoming::text(OWNER, format!("/start {code}")));
     assert!(welcome.plain.contains("You now own this bot"), "{}", welcome.plain);
@@ -48,30 +48,30 @@ fn left(testbed: &Testbed) -> Vec<i64> {
     calls.map(|call| call.params["chat_id"].as_i64().unwrap()).collect()
 }
 
-/// Lets the group in, and has the owner remove it; what comes of that is not waited for.
+/// Invites the group and removes it again, without waiting for the outcome of the removal.
 fn remove_group(testbed: &Testbed) {
     let code = code_in(&testbed.ask("/invite").plain);
     testbed.bring_and_wait(GROUP, Incoming::text(GROUP, format!("/start@probewatch_test_bot {code}")));
     let list = testbed.ask("/chats");
-    let sure = testbed.bring_and_wait(OWNER, Incoming::press(&list, list.button("Test group")));
-    assert!(sure.plain.contains("I will leave it."), "{}", sure.plain);
-    testbed.api.push(Incoming::press(&sure, sure.button("Remove")));
+    let question = testbed.bring_and_wait(OWNER, Incoming::press(&list, list.button("Test group")));
+    assert!(question.plain.contains("I will leave it."), "{}", question.plain);
+    testbed.api.push(Incoming::press(&question, question.button("Remove")));
 }
 
-/// So many times, once in each run of the service within an hour, and nothing else.
+/// All of these messages say that the bot is private. It replies so once per hour and run of the service.
 #[track_caller]
-fn assert_only_told_as_a_stranger(sent: &[SentMessage], times: usize) {
+fn assert_only_refusals(sent: &[SentMessage], times: usize) {
     assert_eq!(sent.len(), times);
     for message in sent {
         assert!(message.plain.starts_with("This bot is private."), "{}", message.plain);
     }
 }
 
-fn the_whole_way(mode: Mode) {
+fn pairs_and_removes_chats(mode: Mode) {
     let Some(mut testbed) = unowned(mode) else { return };
     let code = logged_code(&testbed);
     assert!(code.len() * 4 >= 80, "{code}");
-    // Who guesses learns nothing, however often, with or without the command.
+    // Wrong codes get the same reply as any other message, with or without the command.
     for wrong in [&*"0".repeat(32), &code[1..], &format!("{code}0")] {
         testbed.say(STRANGER, wrong);
     }
@@ -80,21 +80,21 @@ fn the_whole_way(mode: Mode) {
         testbed.say(STRANGER, &format!("/start {wrong}"));
     }
     testbed.service.wait_for_log_event("chat_not_served", &[("chat", "666")]);
-    owned(&testbed);
-    assert_only_told_as_a_stranger(&sent_to(&testbed, STRANGER), 1);
-    // The code is good once.
+    claim_ownership(&testbed);
+    assert_only_refusals(&sent_to(&testbed, STRANGER), 1);
+    // The code works once.
     testbed.say(STRANGER, &format!("/start {code}"));
     testbed.ask("/help");
-    assert_only_told_as_a_stranger(&sent_to(&testbed, STRANGER), 1);
+    assert_only_refusals(&sent_to(&testbed, STRANGER), 1);
 
-    // It outlasts kill -9, and no further code is made.
+    // The ownership survives kill -9, and the service offers no further code.
     testbed.kill_and_restart();
     assert!(testbed.ask("/help").plain.contains("/invite"));
     assert!(!testbed.service.has_logged("ownership_offered"));
     assert!(testbed.api.commands_of(OWNER).unwrap().to_string().contains("\"invite\""));
-    assert!(!testbed.api.commands().to_string().contains("\"invite\""), "only owners have it");
+    assert!(!testbed.api.commands().to_string().contains("\"invite\""), "only owners have /invite");
 
-    // A group is let in by an invitation, and has its own watches and alerts.
+    // An invitation gives a group access. It has its own watches and alerts.
     let invitation = testbed.ask("/invite").plain;
     assert!(invitation.contains("?startgroup="), "{invitation}");
     let in_group = format!("/start@probewatch_test_bot {}", code_in(&invitation));
@@ -105,23 +105,27 @@ fn the_whole_way(mode: Mode) {
     let refused = testbed.bring_and_wait(GROUP, Incoming::text(GROUP, "/invite"));
     assert!(refused.plain.contains("in a private chat"), "{}", refused.plain);
 
-    // The owner sees it, thinks again, and removes it.
+    // The owner finds the group in the list, cancels its removal once, and then removes it.
     let list = testbed.ask("/chats");
     assert!(list.plain.contains("Test group") && list.plain.contains("owner"), "{}", list.plain);
-    let sure = testbed.bring_and_wait(OWNER, Incoming::press(&list, list.button("Test group")));
-    assert!(sure.method == "editMessageText" && sure.plain.contains("Remove Test group"), "{}", sure.plain);
-    let kept = testbed.bring_and_wait(OWNER, Incoming::press(&sure, sure.button("Keep")));
+    let question = testbed.bring_and_wait(OWNER, Incoming::press(&list, list.button("Test group")));
+    assert!(
+        question.method == "editMessageText" && question.plain.contains("Remove Test group"),
+        "{}",
+        question.plain
+    );
+    let kept = testbed.bring_and_wait(OWNER, Incoming::press(&question, question.button("Keep")));
     assert!(kept.plain.contains("Test group"), "{}", kept.plain);
-    let sure = testbed.bring_and_wait(OWNER, Incoming::press(&kept, kept.button("Test group")));
-    let gone = testbed.bring_and_wait(OWNER, Incoming::press(&sure, sure.button("Remove")));
+    let question = testbed.bring_and_wait(OWNER, Incoming::press(&kept, kept.button("Test group")));
+    let gone = testbed.bring_and_wait(OWNER, Incoming::press(&question, question.button("Remove")));
     assert!(gone.plain.starts_with("✅ Removed ") && gone.buttons().len() == 1, "{}", gone.plain);
     assert_eq!(left(&testbed), [GROUP]);
-    // Its own entry remains, but the last owner stays.
+    // The owner's own entry remains, but the last owner cannot be removed.
     testbed.bring(Incoming::press(&gone, gone.button("Remove Test")));
-    let told = testbed.api.wait_for_call("answerCallbackQuery", |call| call.params.contains_key("text"));
-    assert!(told.params["text"].as_str().unwrap().contains("last owner"), "{told:?}");
+    let answer = testbed.api.wait_for_call("answerCallbackQuery", |call| call.params.contains_key("text"));
+    assert!(answer.params["text"].as_str().unwrap().contains("last owner"), "{answer:?}");
 
-    // The group is a stranger again, and what it watched is forgotten.
+    // The group is a stranger again, and its watches are gone.
     let seen = sent_to(&testbed, GROUP).len();
     testbed.say(GROUP, "/watches");
     testbed.transmit("00:23:a7:19:5c:03", "Depot");
@@ -133,7 +137,7 @@ fn the_whole_way(mode: Mode) {
     testbed.ask("/help");
     assert_eq!(sent_to(&testbed, GROUP).len(), seen);
     assert!(testbed.service.terminate().success());
-    // No code stands in the log of events, only its hash.
+    // The event log contains only the hash of the code.
     let events = testbed.service.data_dir().join("events");
     for file in std::fs::read_dir(events).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -144,31 +148,31 @@ fn the_whole_way(mode: Mode) {
 }
 
 #[test]
-fn chats_are_let_in_and_removed_by_webhook() {
-    the_whole_way(Mode::Webhook);
+fn chats_are_paired_and_removed_by_webhook() {
+    pairs_and_removes_chats(Mode::Webhook);
 }
 
 #[test]
-fn chats_are_let_in_and_removed_by_polling() {
-    the_whole_way(Mode::Polling);
+fn chats_are_paired_and_removed_by_polling() {
+    pairs_and_removes_chats(Mode::Polling);
 }
 
 #[test]
-fn each_start_has_a_new_code_until_someone_owns_the_bot() {
+fn each_start_logs_a_new_code_until_there_is_an_owner() {
     let Some(mut testbed) = unowned(Mode::Webhook) else { return };
     let old = logged_code(&testbed);
     testbed.kill_and_restart();
     let new = logged_code(&testbed);
     assert_ne!(old, new);
     testbed.say(STRANGER, &format!("/start {old}"));
-    assert_only_told_as_a_stranger(&testbed.api.sent(), 1);
-    // A group does not own a bot; whoever has the code is told so, and may use it still.
-    let told = testbed.bring_and_wait(GROUP, Incoming::text(GROUP, format!("/start {new}")));
-    assert!(told.plain.contains("private chat"), "{}", told.plain);
+    assert_only_refusals(&testbed.api.sent(), 1);
+    // A group cannot own the bot. The refusal says so, and the code stays valid.
+    let refused = testbed.bring_and_wait(GROUP, Incoming::text(GROUP, format!("/start {new}")));
+    assert!(refused.plain.contains("private chat"), "{}", refused.plain);
     testbed.say(GROUP, "/status");
     assert_eq!(testbed.api.sent().len(), 2);
     testbed.bring_and_wait(OWNER, Incoming::text(OWNER, format!("/start {new}")));
-    // A second owner comes by an invitation for owners, as the bare code, and may remove the first.
+    // The bare code of an invitation for owners makes a second owner, who may remove the first.
     let code = code_in(&testbed.ask("/invite owner").plain);
     let welcome = testbed.bring_and_wait(BOB, Incoming::text(BOB, code));
     assert!(welcome.plain.contains("You now own this bot"), "{}", welcome.plain);
@@ -183,7 +187,7 @@ fn each_start_has_a_new_code_until_someone_owns_the_bot() {
 }
 
 #[test]
-fn a_removed_owner_cannot_return_by_a_code_of_their_own() {
+fn a_removed_owner_cannot_return_with_their_own_code() {
     let Some(mut testbed) = unowned(Mode::Webhook) else { return };
     two_owners(&testbed);
     let invitation = testbed.bring_and_wait(BOB, Incoming::text(BOB, "/invite owner"));
@@ -196,12 +200,12 @@ fn a_removed_owner_cannot_return_by_a_code_of_their_own() {
     testbed.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
     testbed.say(BOB, "/chats");
     assert!(!testbed.ask("/chats").plain.contains("2002"));
-    assert_only_told_as_a_stranger(&sent_to(&testbed, BOB)[seen..], 2);
+    assert_only_refusals(&sent_to(&testbed, BOB)[seen..], 2);
     testbed.api.assert_clean();
 }
 
 #[test]
-fn codes_of_an_owner_dropped_from_the_configuration_are_void() {
+fn codes_of_an_owner_removed_from_the_configuration_are_void() {
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| {
         config.chats(&[]).set("telegram", "owners", &format!("[{OWNER}, {BOB}]"))
     }) else {
@@ -213,18 +217,18 @@ fn codes_of_an_owner_dropped_from_the_configuration_are_void() {
     testbed.wait_until_ready(2);
     testbed.say(BOB, &format!("/start {}", code_in(&invitation.plain)));
     assert!(!testbed.ask("/chats").plain.contains("2002"));
-    assert_only_told_as_a_stranger(&sent_to(&testbed, BOB)[1..], 1);
+    assert_only_refusals(&sent_to(&testbed, BOB)[1..], 1);
     testbed.api.assert_clean();
 }
 
 #[test]
 fn two_owners_removing_each_other_leave_one() {
     let Some(testbed) = unowned(Mode::Webhook) else { return };
-    owned(&testbed);
+    claim_ownership(&testbed);
     let ask = |chat: i64, text: &str| testbed.bring_and_wait(chat, Incoming::text(chat, text));
     let press = |under: &SentMessage, whom: i64| Incoming::press(under, format!("access:remove:{whom}"));
     let (mut owner, mut other) = (OWNER, BOB);
-    // Whether they meet is up to chance.
+    // The two presses overlap in some rounds only.
     for _ in 0..10 {
         let code = code_in(&ask(owner, "/invite owner").plain);
         ask(other, &format!("/start {code}"));
@@ -241,15 +245,15 @@ fn two_owners_removing_each_other_leave_one() {
         (owner, other) = match [owner, other].map(answers) {
             [true, false] => (owner, other),
             [false, true] => (other, owner),
-            answers => panic!("who answers: {answers:?}"),
+            answers => panic!("which of the two chats has access: {answers:?}"),
         };
     }
     testbed.api.assert_clean();
 }
 
-/// The owner has let Bob in as another.
+/// Makes [`OWNER`] and [`BOB`] owners.
 fn two_owners(testbed: &Testbed) {
-    owned(testbed);
+    claim_ownership(testbed);
     let code = code_in(&testbed.ask("/invite owner").plain);
     testbed.bring_and_wait(BOB, Incoming::text(BOB, format!("/start {code}")));
 }
@@ -271,13 +275,13 @@ fn a_group_is_left_once_its_removal_is_on_disk() {
 #[test]
 fn a_failure_to_leave_a_group_is_reported_unless_the_group_is_gone() {
     let Some(testbed) = Testbed::start(Mode::Polling, owned_by_configuration) else { return };
-    for (fault, is_told) in [(Fault::ServerError(502), true), (Fault::Forbidden, false)] {
+    for (fault, is_reported) in [(Fault::ServerError(502), true), (Fault::Forbidden, false)] {
         let seen = testbed.api.sent().len();
         testbed.api.fail_next("leaveChat", 1, fault);
         remove_group(&testbed);
         let removed = |message: &SentMessage| message.plain.starts_with("✅ Removed Test group.");
         let gone = testbed.api.wait_for_message_after(seen, removed);
-        assert_eq!(gone.plain.contains("I could not leave it"), is_told, "{}", gone.plain);
+        assert_eq!(gone.plain.contains("I could not leave it"), is_reported, "{}", gone.plain);
     }
     assert_eq!(left(&testbed), [GROUP, GROUP]);
     testbed.api.assert_clean();
@@ -302,17 +306,17 @@ fn chats_of_the_configuration_are_served_and_cannot_be_removed() {
         assert!(list.plain.contains(part), "{part}: {}", list.plain);
     }
     assert!(list.buttons().is_empty());
-    // Buttons that were never there do nothing, for owners and for others.
-    let tell = |incoming, wanted: &str| {
+    // Forged button presses have no effect, for owners and for others.
+    let press = |incoming, wanted: &str| {
         testbed.bring(incoming);
         let has =
             |call: &crate::support::bot_api::Call| call.params["text"].as_str().unwrap().contains(wanted);
         testbed.api.wait_for_call("answerCallbackQuery", has);
     };
-    tell(Incoming::press(&list, format!("access:remove:{BOB}")), "comes from the configuration");
-    tell(Incoming::press(&list, "access:remove:77"), "no longer has access");
+    press(Incoming::press(&list, format!("access:remove:{BOB}")), "comes from the configuration");
+    press(Incoming::press(&list, "access:remove:77"), "no longer has access");
     let bobs = testbed.bring_and_wait(BOB, Incoming::text(BOB, "/status"));
-    tell(Incoming::press(&bobs, format!("access:remove:{OWNER}")), "Only owners");
+    press(Incoming::press(&bobs, format!("access:remove:{OWNER}")), "Only owners");
     assert!(testbed.ask("/invite her").plain.contains("Usage: /invite [owner]"));
     assert!(testbed.bring_and_wait(BOB, Incoming::text(BOB, "/status")).plain.contains("Running"));
     testbed.api.assert_clean();
@@ -336,8 +340,8 @@ fn replies_to_strangers_are_limited() {
         testbed.bring(Incoming::other(STRANGER, sticker.clone()));
         testbed.bring(Incoming::press_under_old(STRANGER, 5, "access:list"));
     }
-    let told = sent_to(&testbed, STRANGER);
-    let [line] = &told[..] else { panic!("{told:?}") };
+    let replies = sent_to(&testbed, STRANGER);
+    let [line] = &replies[..] else { panic!("{replies:?}") };
     assert!(line.plain.contains("666") && !line.plain.contains('\n'), "{}", line.plain);
     assert_eq!(testbed.api.calls().iter().filter(|call| call.method == "answerCallbackQuery").count(), 0);
     for number in 0..300 {
@@ -358,13 +362,13 @@ fn replies_to_strangers_are_limited() {
 }
 
 #[test]
-fn menus_are_set_after_an_outage_and_taken_from_former_owners() {
+fn menus_are_set_after_an_outage_and_removed_from_former_owners() {
     let Some(mut testbed) = Testbed::start(Mode::Polling, owned_by_configuration) else { return };
     let has_invite =
         |testbed: &Testbed| testbed.api.commands_of(OWNER).map(|menu| menu.to_string().contains("invite"));
     testbed.api.wait_for_call("setMyCommands", |call| call.params.contains_key("scope"));
     assert_eq!(has_invite(&testbed), Some(true));
-    // Bob owns the bot instead, and the first menus are not taken.
+    // Bob owns the bot instead, and Telegram refuses the first menus.
     testbed.service.kill();
     testbed.api.fail_next("deleteMyCommands", 1, Fault::ServerError(502));
     testbed.api.fail_next("setMyCommands", 2, Fault::Close);

@@ -1,5 +1,5 @@
-//! A chat gets the alerts that it asked for and no others: networks by pattern, devices that arrive and leave. They
-//! come in few messages, never for ignored devices, and not during a mute or quiet hours.
+//! A chat gets exactly the alerts that it subscribed to: networks by pattern, devices that arrive and leave. They
+//! arrive in few messages, never for ignored devices, and not during a mute or quiet hours.
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn time(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
-/// The day of the alerts that are made here.
+/// The day on which the test alerts are shown.
 fn today() -> (Timestamp, chrono_tz::Tz) {
     (time(0), ZONE)
 }
@@ -53,7 +53,7 @@ fn buttons(message: &SentMessage) -> Vec<(String, String)> {
     all.map(|button| (text(button, "text"), text(button, "callback_data"))).collect()
 }
 
-/// A state that is folded by hand, with no clock but the probes'.
+/// A state without a recorder. Its only clock is the time of the probes.
 struct Folded {
     state: State,
     policy: AlertPolicy,
@@ -75,15 +75,15 @@ impl Folded {
         self.state.fold(offset, &event);
     }
 
-    fn hear(&mut self, mut probe: Probe) -> Vec<AlertDecision> {
+    fn receive(&mut self, mut probe: Probe) -> Vec<AlertDecision> {
         probe.alerts = self.state.decide_alerts(&probe, &self.policy);
         let alerts = probe.alerts.clone();
         self.fold(Event::from(probe));
         alerts
     }
 
-    /// Who has left by then, which is folded in.
-    fn leave(&mut self, micros: i64) -> usize {
+    /// Folds in the departures at this time and returns their number.
+    fn fold_departures(&mut self, micros: i64) -> usize {
         let left = self.state.departures(time(micros), &self.policy);
         let count = left.len();
         left.into_iter().for_each(|event| self.fold(event));
@@ -109,17 +109,17 @@ fn arrived(silent_minutes: u64) -> AlertDecision {
 fn a_followed_device_arrives_and_leaves_once_each() {
     let mut folded = Folded::new();
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
-    folded.hear(wildcard(1));
+    folded.receive(wildcard(1));
     folded.follow(DeviceKey::Address(van()), minutes(2));
-    // It is here: nothing new.
-    assert_eq!(folded.hear(wildcard(3)), []);
-    assert_eq!(folded.leave(minutes(17)), 0);
-    assert_eq!(folded.leave(minutes(18)), 1);
-    assert_eq!(folded.leave(minutes(40)), 0);
-    assert_eq!(folded.hear(wildcard(63)), [arrived(60)]);
-    assert_eq!(folded.hear(wildcard(64)), []);
-    // Silent for long enough, although nobody looked at the clock meanwhile.
-    assert_eq!(folded.hear(wildcard(80)), [arrived(16)]);
+    // It has been here since before the follow, so there is no alert.
+    assert_eq!(folded.receive(wildcard(3)), []);
+    assert_eq!(folded.fold_departures(minutes(17)), 0);
+    assert_eq!(folded.fold_departures(minutes(18)), 1);
+    assert_eq!(folded.fold_departures(minutes(40)), 0);
+    assert_eq!(folded.receive(wildcard(63)), [arrived(60)]);
+    assert_eq!(folded.receive(wildcard(64)), []);
+    // Silent for long enough, although no departure was checked meanwhile.
+    assert_eq!(folded.receive(wildcard(80)), [arrived(16)]);
     let left = Presence::Left { last_heard: time(minutes(3)) };
     let back = |silent: u64| Presence::Arrived { silent_seconds: Some(silent * 60) };
     assert_eq!(folded.presences(), [left, back(60), back(16)]);
@@ -129,25 +129,32 @@ fn a_followed_device_arrives_and_leaves_once_each() {
 fn downtime_raises_no_arrival_and_no_departure() {
     let mut folded = Folded::new();
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
-    folded.hear(wildcard(1));
+    folded.receive(wildcard(1));
     folded.follow(DeviceKey::Address(van()), minutes(2));
-    // Down until minute 200: whether it was here is not known, and after the start it has time to be heard.
+    // Down until minute 200: whether it was here is unknown, so the device has its silence period again after the start.
     folded.policy.capturing_since = Some(time(minutes(200)));
     let mut gone = Folded { state: folded.state.clone(), policy: folded.policy.clone() };
-    assert_eq!(folded.leave(minutes(201)), 0);
-    assert_eq!(folded.hear(wildcard(202)), []);
-    // Another day it is not heard any more: that is said once, with the time at which it was heard.
-    assert_eq!((gone.leave(minutes(214)), gone.leave(minutes(215)), gone.leave(minutes(300))), (0, 1, 0));
+    assert_eq!(folded.fold_departures(minutes(201)), 0);
+    assert_eq!(folded.receive(wildcard(202)), []);
+    // In the other state it sends no more. Its departure is raised once, with the time of its last probe.
+    assert_eq!(
+        (
+            gone.fold_departures(minutes(214)),
+            gone.fold_departures(minutes(215)),
+            gone.fold_departures(minutes(300))
+        ),
+        (0, 1, 0)
+    );
     gone.policy.capturing_since = Some(time(minutes(400)));
-    assert_eq!(gone.leave(minutes(500)), 0);
-    assert_eq!(gone.hear(wildcard(501)), [arrived(500)]);
-    // Where nothing is heard at all, as by a command on the terminal, nobody leaves.
+    assert_eq!(gone.fold_departures(minutes(500)), 0);
+    assert_eq!(gone.receive(wildcard(501)), [arrived(500)]);
+    // Without a capture, as in a command on the terminal, there are no departures.
     folded.policy.capturing_since = None;
-    assert_eq!(folded.leave(minutes(900)), 0);
+    assert_eq!(folded.fold_departures(minutes(900)), 0);
 }
 
 #[test]
-fn a_name_is_followed_over_all_its_addresses() {
+fn a_followed_name_covers_all_its_addresses() {
     let mut folded = Folded::new();
     let other = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
     let name = |address, name: &str| {
@@ -158,49 +165,49 @@ fn a_name_is_followed_over_all_its_addresses() {
     folded.fold(name(other, "VAN"));
     let key = DeviceKey::Name("van".to_owned());
     assert!(folded.state.follows().get(&key, OWNER).is_some(), "the follow goes with the name");
-    let never_heard =
+    let first_arrival =
         AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Raise };
-    assert_eq!(folded.hear(probe(other, RequestedSsid::Wildcard, minutes(1))), [never_heard]);
-    assert_eq!(folded.hear(probe(van(), RequestedSsid::Wildcard, minutes(10))), []);
-    assert_eq!(folded.leave(minutes(20)), 0, "one of them was heard lately");
-    assert_eq!(folded.leave(minutes(25)), 1);
-    // A probe that says both is one alert.
+    assert_eq!(folded.receive(probe(other, RequestedSsid::Wildcard, minutes(1))), [first_arrival]);
+    assert_eq!(folded.receive(probe(van(), RequestedSsid::Wildcard, minutes(10))), []);
+    assert_eq!(folded.fold_departures(minutes(20)), 0, "one of its addresses probed recently");
+    assert_eq!(folded.fold_departures(minutes(25)), 1);
+    // A probe that matches a watch and a follow raises one alert.
     folded
         .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
-    assert_eq!(folded.hear(asks(van(), "Depot", minutes(60))).len(), 2);
+    assert_eq!(folded.receive(asks(van(), "Depot", minutes(60))).len(), 2);
     let (_, last) = folded.state.alerts().waiting_for(OWNER).last().unwrap();
     assert!(last.watch_match.is_some() && last.presence.is_some());
     assert_eq!(folded.state.alerts().waiting_for(OWNER).count(), 3);
 }
 
 #[test]
-fn a_mute_counts_its_alerts_and_ignored_devices_are_not_counted() {
+fn a_mute_counts_suppressed_alerts_but_not_ignored_devices() {
     let mut folded = Folded::new();
     folded
         .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
     folded.follow(DeviceKey::Address(van()), 0);
     folded.fold(Event::new(time(0), EventKind::Mute { chat: OWNER, until: time(minutes(60)) }));
-    let muted = folded.hear(asks(van(), "Depot", minutes(1)));
+    let muted = folded.receive(asks(van(), "Depot", minutes(1)));
     let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Skip };
     assert_eq!(muted, [AlertDecision::Mute { chat: OWNER }, arrival]);
-    assert_eq!(folded.leave(minutes(30)), 1);
-    // What one probe says is one alert.
+    assert_eq!(folded.fold_departures(minutes(30)), 1);
+    // The probe that matched a watch and a follow counts as one alert.
     assert_eq!(folded.state.mutes().get(OWNER).unwrap().suppressed, 2);
     assert_eq!(folded.state.alerts().waiting(), 0);
     let device = DeviceKey::Address(van());
     folded.fold(Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() }));
-    let untold =
+    let skipped =
         AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(39 * 60), outcome: AlertOutcome::Skip };
-    assert_eq!(folded.hear(asks(van(), "Depot", minutes(40))), [untold]);
-    assert_eq!(folded.hear(asks(van(), "Depot", minutes(41))), []);
+    assert_eq!(folded.receive(asks(van(), "Depot", minutes(40))), [skipped]);
+    assert_eq!(folded.receive(asks(van(), "Depot", minutes(41))), []);
     folded.fold(Event::new(time(0), EventKind::Unignore { chat: OWNER, device }));
     folded.fold(Event::new(time(minutes(61)), EventKind::MuteReported { chat: OWNER, count: 2 }));
     assert!(folded.state.mutes().get(OWNER).is_none());
-    assert!(!folded.hear(asks(van(), "Depot", minutes(62))).is_empty());
+    assert!(!folded.receive(asks(van(), "Depot", minutes(62))).is_empty());
 }
 
 #[test]
-fn a_device_that_arrives_during_a_mute_is_here_afterwards() {
+fn a_device_that_arrives_during_a_mute_counts_as_present_afterwards() {
     let device = DeviceKey::Address(van());
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
     let ignore = || Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() });
@@ -209,26 +216,26 @@ fn a_device_that_arrives_during_a_mute_is_here_afterwards() {
     let unmute = || Event::new(time(0), EventKind::Unmute { chat: OWNER });
     for (begin, end) in [(ignore(), unignore()), (mute(), unmute())] {
         let mut folded = Folded::new();
-        folded.hear(wildcard(1));
+        folded.receive(wildcard(1));
         folded.follow(device.clone(), minutes(2));
         folded.fold(begin);
-        assert_eq!(folded.leave(minutes(30)), 1);
-        folded.hear(wildcard(60));
+        assert_eq!(folded.fold_departures(minutes(30)), 1);
+        folded.receive(wildcard(60));
         assert!(folded.state.follows().get(&device, OWNER).unwrap().is_here);
         folded.fold(end);
-        assert_eq!(folded.hear(wildcard(61)), [], "it has been here for a minute");
-        assert_eq!(folded.leave(minutes(80)), 1);
+        assert_eq!(folded.receive(wildcard(61)), [], "it has been here for a minute");
+        assert_eq!(folded.fold_departures(minutes(80)), 1);
         assert_eq!(folded.presences(), [Presence::Left { last_heard: time(minutes(61)) }]);
     }
-    // A chat that is served no longer, as the configuration can have it for a while.
+    // A chat that the configuration does not list for a while.
     let mut folded = Folded::new();
-    folded.hear(wildcard(1));
+    folded.receive(wildcard(1));
     folded.follow(device.clone(), minutes(2));
     let served = std::mem::take(&mut folded.policy.chats);
-    assert_eq!(folded.leave(minutes(30)), 1);
-    folded.hear(wildcard(60));
+    assert_eq!(folded.fold_departures(minutes(30)), 1);
+    folded.receive(wildcard(60));
     folded.policy.chats = served;
-    assert_eq!(folded.hear(wildcard(61)), []);
+    assert_eq!(folded.receive(wildcard(61)), []);
     assert_eq!(folded.state.alerts().waiting(), 0);
 }
 
@@ -239,10 +246,10 @@ fn a_probe_with_two_reasons_overflows_once() {
         .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
     folded.follow(DeviceKey::Address(van()), 0);
     for number in 0..ALERTS_PER_MINUTE {
-        folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
+        folded.receive(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
     }
     let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Skip };
-    let decided = folded.hear(asks(van(), "Depot", minutes(1)));
+    let decided = folded.receive(asks(van(), "Depot", minutes(1)));
     assert_eq!(decided, [AlertDecision::Overflow { chat: OWNER }, arrival]);
     assert_eq!(folded.state.alerts().overflow(OWNER).unwrap().count(), 1);
 }
@@ -252,7 +259,7 @@ fn alert_of(number: u64, ssid: &str) -> Alert {
     let reason = Some("\u{1f4e1}<reason> ".repeat(10));
     folded.fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from(ssid), reason }));
     let [.., a, b] = number.to_be_bytes();
-    folded.hear(asks(MacAddr::new([0, 0x23, 0xa7, 0, a, b]), ssid, number as i64 * 1_000_000));
+    folded.receive(asks(MacAddr::new([0, 0x23, 0xa7, 0, a, b]), ssid, number as i64 * 1_000_000));
     folded.state.alerts().waiting_for(OWNER).next().unwrap().1.clone()
 }
 
@@ -260,26 +267,30 @@ fn alert_of(number: u64, ssid: &str) -> Alert {
 fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
     let alerts: Vec<Alert> = (0..120).map(|number| alert_of(number / 2, "Depot <7>")).collect();
     let mut left: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
-    let (mut messages, mut told) = (0, Vec::new());
+    let (mut messages, mut included) = (0, Vec::new());
     while !left.is_empty() {
         let digest = words::digest(&left, words::burst_headline, false, today());
         assert!(digest.answer.text.length() <= 4096);
         let text = digest.answer.text.to_string();
         assert!(text.starts_with(&format!("📣 {} alerts\n", digest.included.len())), "{text}");
-        assert_eq!(text.lines().count(), 1 + digest.included.len() / 2, "two of a device are one entry");
+        assert_eq!(
+            text.lines().count(),
+            1 + digest.included.len() / 2,
+            "two alerts of a device share one entry"
+        );
         assert!(
             text.lines().skip(1).all(|line| line.contains("(2×)") && line.ends_with("Signals)")),
             "{text}"
         );
         assert!(!digest.included.is_empty());
         left.retain(|(offset, _, _)| !digest.included.contains(offset));
-        told.extend(digest.included);
+        included.extend(digest.included);
         messages += 1;
     }
     assert!((3..8).contains(&messages), "{messages}");
-    told.sort_unstable();
-    assert_eq!(told, (0..120).map(Offset).collect::<Vec<_>>());
-    // In the morning it is one message, and the rest is a number.
+    included.sort_unstable();
+    assert_eq!(included, (0..120).map(Offset).collect::<Vec<_>>());
+    // In the morning there is one message, which counts the alerts that do not fit.
     let all: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van"))).collect();
     let digest = words::digest(&all, words::quiet_headline, true, today());
     assert_eq!(digest.included.len(), 120);
@@ -292,7 +303,7 @@ fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
 }
 
 #[test]
-fn a_pattern_alerts_with_its_facts_and_buttons() {
+fn an_alert_for_a_pattern_shows_its_facts_and_buttons() {
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
     assert!(testbed.ask("/watch Dep?t* the vans").plain.contains("every network that matches Dep?t*"));
     testbed.transmit(VAN, "Elsewhere");
@@ -304,7 +315,7 @@ fn a_pattern_alerts_with_its_facts_and_buttons() {
     assert!(alert.plain.contains("looked for SSID \"Depot 7\""));
     let labels: Vec<String> = buttons(&alert).into_iter().map(|(label, _)| label).collect();
     assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "✋ Stop watching"]);
-    // Muted, nothing comes, and then its number.
+    // A mute suppresses the alert; its end reports how many there were.
     assert!(testbed.ask("/mute 2h").plain.contains("Muted until"));
     testbed.transmit("00:23:a7:19:5c:03", "Depot 8");
     testbed.ask_until("00:23:a7:19:5c:03", "Probe count: 1\n");
@@ -314,7 +325,7 @@ fn a_pattern_alerts_with_its_facts_and_buttons() {
 }
 
 #[test]
-fn a_burst_gives_a_few_messages_and_then_one() {
+fn a_burst_of_alerts_ends_in_a_digest() {
     let change = |config: crate::support::service::Config| config.set("alerts", "gather_seconds", "3");
     let Some(mut testbed) = Testbed::start(Mode::Webhook, change) else { return };
     testbed.ask("/watch Depot");
@@ -359,7 +370,7 @@ fn a_digest_has_the_buttons_of_its_alerts() {
     assert_eq!(labels(&[of(1, "A"), of(2, "B"), of(2, "C"), of(3, "D")]), [mute]);
 }
 
-/// Records alerts of the last two hours, of which Telegram was told none, and what a mute kept back.
+/// Records undelivered alerts of the last two hours, and one that a mute suppressed.
 fn record_the_night(data_dir: &Path) {
     let running = Running::start(Settings { ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
@@ -379,7 +390,7 @@ fn record_the_night(data_dir: &Path) {
     running.stop();
 }
 
-/// From so many minutes from now to so many, as the configuration has it.
+/// A value for `alerts.quiet`: from and to are minutes relative to now.
 fn hours(from: i64, to: i64) -> String {
     let now = Timestamp::now().as_micros();
     let clock = |at: i64| time(now + minutes(at)).to_utc().format("%H:%M").to_string();
@@ -417,7 +428,7 @@ fn quiet_hours_end_with_one_message() {
     assert_eq!(morning.plain.lines().count(), 6);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     testbed.api.wait_for_message(|message| message.plain.contains("1 alert was suppressed"));
-    assert_eq!(testbed.alerts().len(), 2, "what came after them comes by itself");
+    assert_eq!(testbed.alerts().len(), 2, "the alert after the quiet hours has its own message");
     assert!(testbed.service.terminate().success());
     let logged = events(&data_dir);
     let count = |is: fn(&Event) -> bool| logged.iter().filter(|(_, event)| is(event)).count();
@@ -429,7 +440,7 @@ fn quiet_hours_end_with_one_message() {
 #[test]
 fn a_departure_is_raised_by_the_clock_and_only_once() {
     let folder = tempfile::tempdir().unwrap();
-    let listening = || {
+    let start = || {
         let mut settings = settings(folder.path());
         settings.alerts.capturing_since = Some(Timestamp::now());
         Running::start(settings)
@@ -439,7 +450,7 @@ fn a_departure_is_raised_by_the_clock_and_only_once() {
         let waiting = state.alerts().waiting_for(OWNER);
         waiting.filter(|(_, alert)| matches!(alert.presence, Some(Presence::Left { .. }))).count()
     };
-    let running = listening();
+    let running = start();
     let now = Timestamp::now();
     running.record(&Input::Probe(probe(van(), RequestedSsid::Wildcard, now.as_micros())));
     let device = DeviceKey::Address(van());
@@ -448,7 +459,7 @@ fn a_departure_is_raised_by_the_clock_and_only_once() {
     wait::block_on(&running.runtime, "an alert", running.handle.alert_raised());
     assert_eq!(left(&running), 1);
     running.stop();
-    let running = listening();
+    let running = start();
     running.sync();
     assert_eq!(left(&running), 1);
     running.stop();
@@ -457,20 +468,20 @@ fn a_departure_is_raised_by_the_clock_and_only_once() {
 }
 
 #[test]
-fn departures_in_the_log_list_the_sensors_that_received() {
+fn the_log_tells_which_sensors_received_probes() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(settings(folder.path()));
     let sensor = std::sync::Arc::from("mon \"1\"");
     running.record(&Input::Probe(Probe { sensor, ..asks(van(), "Depot", minutes(1)) }));
     running.sync();
     let history = running.handle.history();
-    let heard = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_probe_from(sensor).unwrap());
-    assert_eq!(heard, [true, false, false]);
+    let received = ["mon \"1\"", "mon", "Depot"].map(|sensor| history.has_probe_from(sensor).unwrap());
+    assert_eq!(received, [true, false, false]);
     running.stop();
 }
 
 #[test]
-fn a_failing_source_is_reported_and_its_recovery_silently() {
+fn a_failing_source_and_its_recovery_are_reported() {
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
     testbed.transmit(VAN, "Depot");
     testbed.ask_until(VAN, "Probe count: 1\n");
@@ -502,7 +513,7 @@ fn imported_names_yield_to_names_given_in_a_chat() {
     testbed.ask_until(VAN, "stats for Van\n");
     assert!(testbed.ask(&format!("/unname {VAN}")).plain.contains("delivery-van"));
     assert!(testbed.ask(&format!("/unname {VAN}")).plain.contains("from an imported file"));
-    // What went while nobody looked goes, as does what is no longer imported, and files are read together.
+    // A start imports from several files, and removes names that are no longer in them or whose import is gone.
     testbed.service.kill();
     let (ethers, hosts) = (folder.path().join("ethers"), folder.path().join("hosts"));
     std::fs::write(&ethers, format!("{VAN} 192.168.1.7\n")).unwrap();

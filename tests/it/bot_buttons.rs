@@ -1,5 +1,5 @@
-//! Buttons replace syntax. A press acts once and is always answered. Its result goes where the message is: an edited
-//! page, a question, a picture, a file, or a short notice.
+//! A press of a button acts once and is always answered. Its result goes to the chat and topic of its message: an
+//! edited page, a question, a picture, a file, or a short notice.
 
 use crate::support::bot_api::{Fault, Incoming};
 use crate::support::testbed::{CHAT, Mode, Testbed};
@@ -16,21 +16,21 @@ fn buttons_act(mode: Mode) {
     testbed.transmit(VAN, "Depot");
     let card = testbed.ask_until(VAN, "Probe count: 1");
 
-    // A question, whose reply is the answer.
+    // The button asks a question; the reply to it names the device.
     let question = testbed.bring_and_wait(CHAT, Incoming::press(&card, card.button("Name it")));
     assert_eq!(question.raw["reply_markup"]["force_reply"], true);
     let named = testbed.bring_and_wait(CHAT, Incoming::reply(&question, "Van"));
     assert!(named.plain.contains("is now called Van"), "{}", named.plain);
-    // What replies to nothing is a look-up as ever.
+    // A message that is not a reply is a look-up.
     let card = testbed.ask("Van");
     assert!(card.plain.starts_with("📡 Wi-Fi probe stats for Van"), "{}", card.plain);
 
-    // A picture, announced as one.
+    // A picture, with the chat action of an upload.
     let chart = testbed.bring_and_wait(CHAT, Incoming::press(&card, card.button("Chart")));
     assert_eq!(chart.method, "sendPhoto");
     assert!(chart.files[0].bytes.starts_with(b"\x89PNG") && chart.plain.contains("Van"), "{}", chart.plain);
     testbed.api.wait_for_call("sendChatAction", |call| call.params["action"] == "upload_photo");
-    // Another period takes its place; from the card, a chart is a message of its own.
+    // Another period replaces the picture. A press on the card sends a new message.
     let week = testbed.bring_and_wait(CHAT, Incoming::press(&chart, chart.button("7d")));
     assert_eq!((week.method.as_str(), week.message_id), ("editMessageMedia", chart.message_id));
     assert!(week.files[0].bytes.starts_with(b"\x89PNG") && week.plain.contains("7 days"), "{}", week.plain);
@@ -38,13 +38,13 @@ fn buttons_act(mode: Mode) {
     assert_eq!(another.method, "sendPhoto");
     assert_ne!(another.message_id, chart.message_id);
 
-    // A file to be kept.
+    // A file.
     let table = testbed.bring_and_wait(CHAT, Incoming::text(CHAT, "/export Van"));
     assert_eq!(table.method, "sendDocument");
     assert!(table.files[0].file_name.as_ref().unwrap().ends_with(".csv"));
     assert!(String::from_utf8_lossy(&table.files[0].bytes).contains("Depot"));
 
-    // Few words.
+    // A short notice.
     testbed.bring(Incoming::press(&card, "no button of ours"));
     testbed.api.wait_for_call("answerCallbackQuery", |call| call.params.contains_key("text"));
     if mode == Mode::Polling {
@@ -78,19 +78,19 @@ fn paging_edits_the_message() {
     let back = testbed.bring_and_wait(CHAT, Incoming::press(&second, second.button("◀")));
     assert_eq!(back.message_id, first.message_id);
 
-    // Pressed again before the person sees the page, it says so already: no failure, and nothing new.
+    // Pressed twice: the message already shows that page, so nothing fails and nothing is sent.
     let sent = testbed.api.sent().len();
     testbed.bring(Incoming::press(&back, second.button("◀")));
     assert_eq!(testbed.api.sent().len(), sent);
 
-    // A page that is too old to be edited comes as a new message; so does one that is gone.
-    let anew =
+    // If the message is too old to be edited, or deleted, the page is sent as a new message.
+    let resent =
         testbed.bring_and_wait(CHAT, Incoming::press_under_old(CHAT, first.message_id, first.button("▶")));
-    assert_eq!(anew.method, "sendMessage");
+    assert_eq!(resent.method, "sendMessage");
     testbed.api.fail_next("editMessageText", 1, Fault::BadRequest);
-    let anew = testbed.bring_and_wait(CHAT, Incoming::press(&first, first.button("▶")));
-    assert_eq!(anew.method, "sendMessage");
-    // An answer to a press that comes too late for Telegram is no trouble.
+    let resent = testbed.bring_and_wait(CHAT, Incoming::press(&first, first.button("▶")));
+    assert_eq!(resent.method, "sendMessage");
+    // Telegram refuses an answer to an old press; the page is sent nevertheless.
     testbed.api.fail_next("answerCallbackQuery", 1, Fault::BadRequest);
     testbed.bring_and_wait(CHAT, Incoming::press(&first, first.button("▶")));
     testbed.api.assert_clean();
@@ -110,7 +110,7 @@ fn another_period_edits_the_chart() {
     }
     assert_eq!(month.buttons().len(), 2, "the other periods");
 
-    // Not taken at first, it is edited all the same, and does not come a second time.
+    // If the first edit fails, it is retried, and no second picture is sent.
     for fault in [Fault::Close, Fault::ServerError(502), Fault::TooManyRequests { retry_after: 1 }] {
         testbed.api.fail_next("editMessageMedia", 1, fault);
         let day = testbed.bring_and_wait(CHAT, Incoming::press(&month, month.button("24h")));
@@ -118,18 +118,18 @@ fn another_period_edits_the_chart() {
         testbed.bring_and_wait(CHAT, Incoming::press(&day, day.button("30d")));
     }
 
-    // What is too old to be edited, or is gone, comes anew.
+    // If the message is too old to be edited, or deleted, the chart is sent as a new message.
     let press = Incoming::press_under_old(CHAT, chart.message_id, month.button("7d"));
     assert_eq!(testbed.bring_and_wait(CHAT, press).method, "sendPhoto");
     testbed.api.fail_next("editMessageMedia", 1, Fault::BadRequest);
-    let anew = testbed.bring_and_wait(CHAT, Incoming::press(&month, month.button("7d")));
-    assert_eq!(anew.method, "sendPhoto");
-    assert_ne!(anew.message_id, chart.message_id);
+    let resent = testbed.bring_and_wait(CHAT, Incoming::press(&month, month.button("7d")));
+    assert_eq!(resent.method, "sendPhoto");
+    assert_ne!(resent.message_id, chart.message_id);
 
-    // It may show that picture already: no failure, and nothing new.
+    // The message already shows that picture: nothing fails and nothing is sent.
     testbed.api.fail_next("editMessageMedia", 1, Fault::NotModified);
     let sent = testbed.api.sent_count();
-    testbed.bring(Incoming::press(&anew, anew.button("24h")));
+    testbed.bring(Incoming::press(&resent, resent.button("24h")));
     assert_eq!(testbed.api.sent_count(), sent);
     testbed.api.assert_clean();
 }
@@ -145,12 +145,12 @@ fn a_press_acts_once_and_in_its_topic() {
     let asked = testbed.api.wait_for_message_after(seen, |message| message.chat_id == GROUP);
     assert_eq!(asked.thread_id, Some(77));
 
-    // The same press twice, also over a restart, is one watch and one answer.
+    // The same press, delivered twice and once more after a restart, acts once and is answered once.
     let press = testbed.api.update(Incoming::press(&asked, asked.button("👁 Watch")));
     assert_eq!(testbed.api.post_update(listen, &press), 200);
     assert_eq!(testbed.api.post_update(listen, &press), 200);
-    let told = testbed.api.wait_for_calls("answerCallbackQuery", 1);
-    assert_eq!(told.len(), 1);
+    let answers = testbed.api.wait_for_calls("answerCallbackQuery", 1);
+    assert_eq!(answers.len(), 1);
     testbed.bring_and_wait(GROUP, Incoming::text(GROUP, "/unwatch Depot"));
     testbed.kill_and_restart();
     let listen = testbed.service.listen_address();
@@ -159,10 +159,10 @@ fn a_press_acts_once_and_in_its_topic() {
     let watches = testbed.bring_and_wait(GROUP, Incoming::text(GROUP, "/watches"));
     assert!(watches.plain.contains("No network is watched"), "{}", watches.plain);
 
-    // What a press sends stands in the topic of its message.
+    // The result of a press is sent to the topic of its message.
     let card = testbed.bring_and_wait(GROUP, Incoming::press(&asked, asked.button("1")));
     assert_eq!(card.thread_id, Some(77));
-    // In a group, a question is put to whoever asked.
+    // In a group, the question is addressed to the person who pressed.
     let question = testbed.bring_and_wait(GROUP, Incoming::press(&card, card.button("Name it")));
     assert_eq!(question.raw["reply_markup"]["force_reply"], true);
     let named = testbed.bring_and_wait(GROUP, Incoming::reply(&question, "Van"));

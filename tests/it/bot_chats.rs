@@ -1,4 +1,4 @@
-//! Groups, topics, edits, channel posts, stickers and forwarded messages are handled sensibly. No chat delays another.
+//! The bot handles groups, topics, edits, channel posts, stickers and forwarded messages. No chat delays another.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn photo(caption: Option<&str>) -> Value {
     }
 }
 
-/// What comes of it in the chat: nothing, or the first message.
+/// The bot's first message in response, if there is one.
 fn outcome(testbed: &Testbed, incoming: Incoming) -> Option<String> {
     let seen = testbed.api.sent().len();
     testbed.bring(incoming);
@@ -71,7 +71,7 @@ fn the_bot_ignores_conversations_in_a_group() {
         assert!(answer.contains("Running for"), "{answer}");
     }
     let answer = testbed.bring_and_wait(GROUP, Incoming::text(GROUP, "/help").with(as_channel));
-    // A look-up, where the bot is mentioned or replied to.
+    // A look-up in a message that mentions the bot or replies to it.
     for look_up in
         [Incoming::text(GROUP, format!("@probewatch_test_bot {ALICE}")), Incoming::reply(&answer, ALICE)]
     {
@@ -89,7 +89,7 @@ fn the_bot_ignores_conversations_in_a_group() {
 fn every_message_of_a_private_chat_gets_a_reply() {
     let Some(testbed) = start(Mode::Webhook) else { return };
     assert!(outcome(&testbed, Incoming::other(CHAT, photo(None))).unwrap().contains("only read text"));
-    // An album is one thing to say something about.
+    // The photos of an album get one reply.
     assert_eq!(outcome(&testbed, Incoming::other(CHAT, photo(None))), None);
     assert!(
         outcome(&testbed, Incoming::other(CHAT, photo(Some(ALICE))))
@@ -109,7 +109,7 @@ fn every_message_of_a_private_chat_gets_a_reply() {
 }
 
 #[test]
-fn a_forwarded_command_is_not_acted_on() {
+fn a_forwarded_command_is_refused() {
     let Some(testbed) = start(Mode::Webhook) else { return };
     let forwarded = json!({"forward_origin":
         {"type": "hidden_user", "sender_user_name": "Bob", "date": 1_500_000_000}});
@@ -131,7 +131,7 @@ fn edits_and_channel_posts_are_not_requested() {
     assert!(testbed.ask("/watches").plain.contains("Depot"));
     testbed.api.assert_clean();
 
-    // Nor are they acted on where they come all the same.
+    // Nor does the bot act on them if it receives them anyway.
     let Some(testbed) = start(Mode::Webhook) else { return };
     let secret = testbed.api.webhook().secret_token;
     for incoming in [Incoming::edited_text(CHAT, "/status"), Incoming::channel_post(CHANNEL, "/status")] {
@@ -151,7 +151,7 @@ fn a_slow_chat_delays_no_other_and_keeps_its_order() {
         testbed.say(GROUP, &format!("/watch {ssid}"));
     }
     testbed.api.wait_for_call("sendMessage", |call| call.params["chat_id"] == GROUP);
-    // The group's first reply hangs; others are answered meanwhile, several times, and alerted.
+    // While the group's first reply hangs, another chat gets several replies and an alert.
     for _ in 0..3 {
         testbed.bring_and_wait(CHAT, Incoming::text(CHAT, "/watch Garage"));
     }
@@ -161,7 +161,7 @@ fn a_slow_chat_delays_no_other_and_keeps_its_order() {
         let sent = testbed.api.sent().into_iter().filter(|message| message.chat_id == GROUP);
         sent.map(|message| message.plain).collect::<Vec<_>>()
     };
-    assert_eq!(of_group(&testbed), [""; 0], "nothing of the group's came out of turn");
+    assert_eq!(of_group(&testbed), [""; 0], "the group gets no reply before its first one");
     testbed.api.clear_faults();
     testbed.api.wait_until_confirmed();
     let replies = of_group(&testbed);
@@ -179,7 +179,7 @@ fn unhandled_updates_are_not_acknowledged() {
     testbed.api.wait_for_call("sendMessage", |call| call.params["chat_id"] == GROUP);
     testbed.say(CHAT, "/watch Depot");
     testbed.api.wait_for_message(|message| message.chat_id == CHAT);
-    // Killed now, the group's message comes again, and the owner's acts no second time.
+    // After a kill, Telegram delivers the group's message again; the owner's command does not act a second time.
     testbed.service.kill();
     testbed.api.clear_faults();
     testbed.service.restart();
@@ -200,7 +200,7 @@ fn a_busy_group_is_rate_limited_and_delays_no_other() {
     let status = testbed.bring_and_wait(CHAT, Incoming::text(CHAT, "/status"));
     assert!(status.plain.contains("Running"), "{}", status.plain);
     testbed.service.wait_for_log_event("reply_dropped", &[]);
-    // All that it asked for is done, but for the last few, which wait for their replies.
+    // All its commands have acted, except the last few, which wait for their replies.
     let deadline = std::time::Instant::now() + crate::support::DEADLINE;
     let is_done =
         |status: &str| (52..=60).any(|count| status.contains(&format!("Watched networks: {count}\n")));
@@ -212,7 +212,7 @@ fn a_busy_group_is_rate_limited_and_delays_no_other() {
     testbed.api.assert_clean();
 }
 
-/// The alerts that a forum got, with their topics.
+/// The topics of the alerts that a forum got.
 fn alerts_in(testbed: &Testbed, forum: i64) -> Vec<Option<i64>> {
     let of_forum = testbed.alerts().into_iter().filter(|alert| alert.chat_id == forum);
     of_forum.map(|alert| alert.thread_id).collect()
@@ -227,7 +227,7 @@ fn alerts_go_to_the_last_used_topic_while_general_is_closed() {
     testbed.api.wait_for_message(is_alert);
     assert_eq!(alerts_in(&testbed, GROUP), [Some(77)]);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
-    // After a restart nobody has spoken yet: the alert waits, and is not dropped.
+    // After a restart there is no last topic yet: the alert waits and is not dropped.
     testbed.kill_and_restart();
     let calls = testbed.api.calls().len();
     testbed.transmit("00:23:a7:19:5c:02", "Depot");
@@ -235,7 +235,7 @@ fn alerts_go_to_the_last_used_topic_while_general_is_closed() {
     assert!(delayed.contains("remedy="), "{delayed}");
     assert!(testbed.api.calls()[calls..].iter().any(|call| call.outcome == Outcome::Refused(400)));
     assert!(testbed.ask("/status").plain.contains("Alerts waiting for Telegram: 1"));
-    // It goes to where someone speaks next, and from there on to wherever someone spoke last.
+    // It goes to the topic of the next message; later alerts go to the topic of the latest message.
     testbed.bring_and_wait(GROUP, Incoming::text(GROUP, "/status").in_thread(78));
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     assert_eq!(alerts_in(&testbed, GROUP), [Some(77), Some(78)]);

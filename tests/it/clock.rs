@@ -1,5 +1,4 @@
-//! First and last seen never run backwards when a clock is behind, as after the start of a board without a battery. The
-//! bot says that it is behind.
+//! First and last seen never run backwards when the clock is behind, as after the start of a board without a battery.
 
 use dot11::{MacAddr, RequestedSsid, Ssid};
 use proptest::option;
@@ -13,7 +12,7 @@ fn seconds() -> impl Strategy<Value = Timestamp> {
     (0..600_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000))
 }
 
-fn heard() -> impl Strategy<Value = Probe> {
+fn any_probe() -> impl Strategy<Value = Probe> {
     let network = prop::sample::select(vec!["Depot", "Home"]);
     let source = prop::sample::select(addresses());
     (source, network, seconds(), option::of(seconds())).prop_map(|(source, network, time, not_before)| {
@@ -22,25 +21,25 @@ fn heard() -> impl Strategy<Value = Probe> {
     })
 }
 
-/// When the address, and when the network, was heard first and last.
-fn known(state: &State, source: MacAddr, ssid: &Ssid) -> [Option<(Timestamp, Timestamp)>; 2] {
+/// First and last seen of the address and of the network.
+fn seen_times(state: &State, source: MacAddr, ssid: &Ssid) -> [Option<(Timestamp, Timestamp)>; 2] {
     let device = state.device(source).map(|device| (device.first_probe, device.last_probe));
     [device, state.networks().get(ssid).map(|network| (network.first_probe, network.last_probe))]
 }
 
 proptest! {
     #[test]
-    fn first_and_last_seen_never_run_backwards(probes in prop::collection::vec(heard(), 1..60)) {
+    fn first_and_last_seen_never_run_backwards(probes in prop::collection::vec(any_probe(), 1..60)) {
         let mut state = State::default();
         for probe in probes {
             let (source, ssid) = (probe.source, probe.ssid.named().unwrap().clone());
-            let (newest, before) = (state.newest_time(), known(&state, source, &ssid));
+            let (newest, before) = (state.newest_time(), seen_times(&state, source, &ssid));
             let is_marked = probe.not_before.is_some();
             let (time, least) = (probe.time, probe.corrected_time());
             state.fold(state.next_offset(), &Event::from(probe));
             let counted = if is_marked { newest.map_or(least, |newest| newest.max(least)) } else { time };
             prop_assert!(state.newest_time() >= newest);
-            for (before, after) in before.into_iter().zip(known(&state, source, &ssid)) {
+            for (before, after) in before.into_iter().zip(seen_times(&state, source, &ssid)) {
                 let (first, last) = after.unwrap();
                 let expected = before.map_or((counted, counted), |(first, last)| {
                     (first.min(counted), last.max(counted))
@@ -56,7 +55,7 @@ proptest! {
 }
 
 #[test]
-fn a_probe_from_before_the_known_time_counts_in_the_known_hour() {
+fn a_probe_below_the_time_floor_counts_in_the_hour_of_the_floor() {
     let hour = |hours: i64| Timestamp::from_micros(hours * 3_600_000_000);
     let source = addresses()[0];
     let at = |time: Timestamp| probe(source, RequestedSsid::Wildcard, time.as_micros());
@@ -72,28 +71,28 @@ fn a_probe_from_before_the_known_time_counts_in_the_known_hour() {
 }
 
 #[test]
-fn the_known_time_survives_a_restart_with_a_slow_clock() {
+fn the_time_floor_survives_a_restart_with_a_slow_clock() {
     let folder = tempfile::tempdir().unwrap();
     let now = Timestamp::now().as_micros();
     let minutes = |minutes: i64| Timestamp::from_micros(now + minutes * 60_000_000);
-    let heard = |time: Timestamp, not_before| {
+    let probe_at = |time: Timestamp, not_before| {
         let probe = probe(addresses()[0], RequestedSsid::Wildcard, time.as_micros());
         Input::Probe(Probe { not_before, ..probe })
     };
-    let known_at_start = || {
+    let floor_at_start = || {
         let running = Running::start(settings(folder.path()));
-        let known = running.handle.time_floor();
+        let floor = running.handle.time_floor();
         running.stop();
-        known
+        floor
     };
-    // The log was written by a clock that is half an hour behind what it knew.
+    // The clock was half an hour behind the time floor when the log was written.
     let running = Running::start(settings(folder.path()));
-    running.record(&heard(minutes(0), Some(minutes(30))));
+    running.record(&probe_at(minutes(0), Some(minutes(30))));
     running.stop();
-    assert_eq!(known_at_start(), Some(minutes(30)));
-    // Of a capture file's times that lie ahead nothing is known.
+    assert_eq!(floor_at_start(), Some(minutes(30)));
+    // A capture file's times in the future do not raise the floor.
     let running = Running::start(settings(folder.path()));
-    running.record(&heard(minutes(60), None));
+    running.record(&probe_at(minutes(60), None));
     running.stop();
-    assert!(known_at_start() < Some(minutes(5)));
+    assert!(floor_at_start() < Some(minutes(5)));
 }

@@ -1,4 +1,4 @@
-//! Each subcommand does what its help says, for people and for scripts.
+//! Each subcommand does what its help says, in its output for people and in its JSON.
 
 use std::path::Path;
 use std::process::Output;
@@ -22,7 +22,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A data directory into which a small capture was replayed, and a configuration for it.
+/// A data directory with a replayed capture, and a configuration for it.
 pub struct Data {
     folder: tempfile::TempDir,
 }
@@ -119,7 +119,7 @@ fn one_name_may_cover_several_addresses() {
     );
 }
 
-/// Everything that the chat says, read as a whole.
+/// A snapshot of a whole conversation.
 #[test]
 fn a_conversation_on_the_terminal() {
     let data = Data::street();
@@ -166,7 +166,7 @@ fn a_conversation_on_the_terminal() {
     });
 }
 
-/// What is around, page by page where it does not fit.
+/// Lists, page by page if they do not fit.
 #[test]
 fn lists_on_the_terminal() {
     let frame = |source: &str, ssid: &str| ProbeRequestFrame::new(source).ssid(ssid).build();
@@ -245,7 +245,7 @@ fn a_replay_raises_no_alert_and_repeated_replays_add_up() {
 }
 
 #[test]
-fn replay_goes_on_after_a_bad_file() {
+fn replay_continues_after_a_bad_file() {
     let data = Data::street();
     let (good, bad) = (data.path("street.pcap"), data.path("config.toml"));
     let missing = data.path("missing.pcap");
@@ -306,12 +306,12 @@ fn the_demo_records_and_answers() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(text.matches('📣').count(), 1, "the cool-down holds: {text}");
-    // The promise is ten seconds; this bound is for a machine under load.
+    // Ten seconds on an idle machine; this limit is for a machine under load.
     assert!(started.elapsed().as_secs() < 60);
 }
 
 #[test]
-fn the_demo_ends_by_itself_where_standard_input_is_closed() {
+fn the_demo_ends_if_standard_input_is_closed() {
     let mut shell = clean_command(Path::new("sh"));
     shell.args(["-c", "exec \"$0\" demo <&-", env!("CARGO_BIN_EXE_probewatch")]);
     let output = process::output(&mut shell);
@@ -376,7 +376,7 @@ fn a_second_process_is_refused_with_the_id_of_the_first() {
     let output = probewatch(&["lookup", ALICE, "--data-dir", &data_dir]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains(&data_dir) && stderr(&output).contains("in use by another probewatch"));
-    // A service that cannot start never looks as if it had been told to stop.
+    // A service that cannot start must not log that it was asked to stop.
     for _ in 0..10 {
         let output = data.run(&["run"], "");
         assert_eq!(output.status.code(), Some(1));

@@ -63,10 +63,10 @@ impl Fixture {
         stream
     }
 
-    /// Everything that the service answers to these bytes.
+    /// The service's complete answer to these bytes.
     fn exchange(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = self.connect();
-        // The service may answer and close before it has taken everything.
+        // The service may answer and close before it has read everything.
         let _ = stream.write_all(request);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -97,7 +97,7 @@ impl Fixture {
 struct Response {
     status: u16,
     headers: BTreeMap<String, String>,
-    /// Without the marks of a chunked body, which must be whole.
+    /// The decoded body. A chunked body must be complete.
     body: String,
 }
 
@@ -282,7 +282,7 @@ fn mismatched_versions_are_reported() {
 #[test]
 fn a_connection_beyond_the_limit_gets_an_error() {
     let fixture = Fixture::start();
-    // The first 16 keep their places for 10 s, and the next 16 wait.
+    // The first 16 connections stay open for 10 s, and the next 16 wait.
     let idle: Vec<UnixStream> = (0..32).map(|_| fixture.connect()).collect();
     let (status, headers, body) = fixture.json("GET", "/v1/health", "");
     assert_eq!((status, headers["retry-after"].as_str()), (503, "1"), "{body}");
@@ -299,7 +299,7 @@ fn a_connection_that_is_closed_is_explained() {
 }
 
 #[test]
-fn an_export_that_breaks_off_is_an_error() {
+fn an_incomplete_export_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("events.ndjson");
     let begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{}\r\n\r\n".to_vec();
@@ -307,7 +307,7 @@ fn an_export_that_breaks_off_is_an_error() {
         let answers = vec![about(env!("CARGO_PKG_VERSION")), about(env!("CARGO_PKG_VERSION")), begun.clone()];
         let refused = ask_fake_service(folder.path(), answers, &["export", "events", "-o", target]);
         assert!(refused.contains("the response ended early"), "{refused}");
-        assert!(!output.exists(), "a file is whole or not there");
+        assert!(!output.exists(), "a file is complete or does not exist");
     }
 }
 
@@ -316,8 +316,8 @@ fn about(version: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// What a command that fails says while a service listens in `data_dir` that gives these answers, whatever it is
-/// asked. The client opens a connection to see whether a service runs, and another for its request.
+/// The error of a command while a fake service in `data_dir` gives these answers to any request. The client opens a
+/// connection to check whether a service runs, and another for its request.
 fn ask_fake_service(data_dir: &Path, answers: Vec<Vec<u8>>, command: &[&str]) -> String {
     let socket = data_dir.join("control.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -333,7 +333,7 @@ fn ask_fake_service(data_dir: &Path, answers: Vec<Vec<u8>>, command: &[&str]) ->
             if answers.len() == 0
                 && let Some(last) = first.take()
             {
-                // The second connection: its first request has been answered, this is the second.
+                // The second request on the second connection, whose first request has been answered.
                 let _ = (stream.read(&mut request), stream.write_all(&last));
             }
         }
@@ -374,7 +374,7 @@ fn a_stalled_export_blocks_nobody() {
     while !rest.ends_with(b"0\r\n\r\n") {
         let mut some = [0; 1 << 16];
         let count = stream.read(&mut some).unwrap();
-        assert!(count > 0, "the export is whole");
+        assert!(count > 0, "the export is complete");
         rest.extend_from_slice(&some[..count]);
     }
     assert!(rest.len() > 500_000, "more than buffers hold: {}", rest.len());
@@ -395,5 +395,9 @@ fn warnings_of_an_export_come_as_a_trailer() {
     };
     let whole = outcome(&fixture.exchange(request("TE: trailers\r\n").as_bytes())).unwrap();
     assert_eq!(whole, serde_json::json!({"damaged": 0, "warnings": [], "more_warnings": 0}));
-    assert_eq!(outcome(&fixture.exchange(request("").as_bytes())), None, "only for who asks");
+    assert_eq!(
+        outcome(&fixture.exchange(request("").as_bytes())),
+        None,
+        "only for clients that accept trailers"
+    );
 }

@@ -1,16 +1,15 @@
-//! Every text that a person sees in the chat reads well, in the conversation that it is part of. A day ([`script`]),
-//! an evening and two shorter plays ([`evening`]) are played with the running service, once by webhook and once by
-//! polling. Both must give the same conversation, word for word. Each scene has a snapshot in `day/snapshots`, to be
-//! read.
+//! Snapshots of whole conversations, so that a reviewer reads each text in context. A day ([`script`]), an evening and
+//! two shorter plays ([`evening`]) run against the real service, once by webhook and once by polling. Both must give
+//! the same conversation, word for word. Each scene has a snapshot in `day/snapshots`.
 //!
-//! After a text was changed, `INSTA_UPDATE=always cargo test --test it day::` writes the snapshots anew; nothing
-//! else need be changed, and they are then to be read.
+//! After a change of a text, `INSTA_UPDATE=always cargo test --test it day::` rewrites the snapshots; review their
+//! diff. Nothing else has to change.
 //!
-//! Not played here, since a live run cannot bring it about in a moment:
-//! - A change that is not saved, recording that stops and runs again, what `/status` says meanwhile:
+//! These texts are covered elsewhere, since a live run cannot produce them quickly or reliably:
+//! - A change that is not saved, recording that stops and resumes, and `/status` meanwhile:
 //!   [`full_disk`](crate::full_disk).
-//! - Progress messages: [`bot_work`](crate::slow_replies). In the day they would come only where the machine is slow, so
-//!   they are never shown.
+//! - Progress messages: [`slow_replies`](crate::slow_replies). Whether the day has any depends on the machine's speed,
+//!   so the transcript leaves them out.
 //! - A digest that is cut: [`alerting`](crate::alerting).
 //! - Damage and lost events in `/status`: [`log_damage`](crate::log_damage).
 
@@ -31,7 +30,7 @@ use crate::support::testbed::Mode;
 use crate::support::transcript::Scene;
 use crate::support::wait::{self, TEST_LIMIT};
 
-/// Each scene of a play is what its snapshot has.
+/// Each scene of a play equals its snapshot, and each snapshot has a scene.
 #[track_caller]
 fn assert_scenes(play: &str, scenes: &[Scene]) {
     let file = |(number, scene): (usize, &Scene)| {
@@ -59,7 +58,7 @@ fn assert_scenes(play: &str, scenes: &[Scene]) {
     assert_eq!(stored, expected, "snapshots without a scene");
 }
 
-/// Plays by webhook and by polling at once, since most of it is waiting.
+/// Plays by webhook and by polling at the same time, since most of it is waiting.
 #[track_caller]
 fn assert_plays_alike(name: &str, play: fn(Mode) -> Vec<Scene>) {
     let playing = [Mode::Webhook, Mode::Polling].map(|mode| thread::spawn(move || play(mode)));

@@ -1,4 +1,4 @@
-//! `decode` prints each probe request of a capture file as a line of JSON, and says what it left out.
+//! `decode` prints each probe request of a capture file as a line of JSON, and reports the frames that it left out.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::support::{process, wait};
 
 const SOURCE: &str = "a4:83:e7:4e:39:15";
 
-/// A capture file of a probe request for "RNM0" with each of these.
+/// A capture file with one probe request for "RNM0" for each FCS.
 fn capture(fcs: &[Fcs]) -> Vec<u8> {
     let packets: Vec<(u64, Vec<u8>)> = fcs
         .iter()
@@ -24,7 +24,7 @@ fn capture(fcs: &[Fcs]) -> Vec<u8> {
     pcap_bytes(DLT_IEEE802_11_RADIO, &packets)
 }
 
-/// Decodes from standard input; the printed lines, and the text on standard error.
+/// Decodes from standard input. Returns the printed lines and the text on standard error.
 #[track_caller]
 fn decode(input: &[u8], flags: &[&str]) -> (Vec<Value>, String) {
     let output = probewatch_with_input(&[&["decode", "-"], flags].concat(), input);
@@ -43,7 +43,7 @@ fn frames_are_printed_as_they_arrive() {
     let output = decode.stdout.take().unwrap();
     input.write_all(&capture(&[Fcs::Good])).unwrap();
     let lines = process::lines(output);
-    // The input stays open, so nothing but the frame itself can have brought this out.
+    // The input stays open, so the end of the input cannot have flushed this line.
     let line = wait::receive(&lines, "the line of a frame");
     drop(input);
     assert!(process::wait_for_exit(&mut decode, "decode to end").success());
@@ -51,7 +51,7 @@ fn frames_are_printed_as_they_arrive() {
 }
 
 #[test]
-fn a_dash_reads_standard_input() {
+fn dash_reads_standard_input() {
     let output = probewatch_with_input(&["decode", "-"], &capture(&[Fcs::Good]));
     assert!(output.status.success());
     let line = String::from_utf8(output.stdout).unwrap();
@@ -96,7 +96,7 @@ fn a_few_wrong_fcs_give_no_hint() {
 fn a_closed_output_ends_decode_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("many.pcap");
-    // More than a pipe holds, so that a write is still to come when the reader goes away.
+    // More than a pipe holds, so that `decode` still writes after the reader has closed it.
     fs::write(&path, capture(&[Fcs::Good; 20_000])).unwrap();
     let mut child = probewatch_command(&["decode", path.to_str().unwrap()])
         .stdout(Stdio::piped())
@@ -112,9 +112,9 @@ fn a_closed_output_ends_decode_quietly() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
-/// Files that crashed other decoders: each is decoded, or refused with its name.
+/// Files that crashed other decoders. Each is decoded, or refused with its name.
 #[test]
-fn crafted_files_do_not_crash_it() {
+fn crafted_files_do_not_crash_the_decoder() {
     let Some(captures) = captures_dir() else { return };
     let mut count = 0;
     for entry in fs::read_dir(captures.join("crashers")).unwrap() {

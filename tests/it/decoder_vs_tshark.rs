@@ -1,8 +1,8 @@
 //! Every probe request reads as it does in Wireshark.
 //!
-//! tshark decodes the same files, and each frame's time, source, SSID, signal, frequency, sequence
-//! number and FCS status must be equal. The files are real captures, and generated ones for what no
-//! real one has. Differences are listed in `known_tshark_differences`.
+//! tshark decodes the same files, and each frame's time, source, SSID, signal, frequency, sequence number and FCS
+//! status must be equal. The files are real captures, and generated ones for cases that no real capture has.
+//! Differences are listed in `known_tshark_differences`.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -15,24 +15,24 @@ use dot11::{Fcs, LinkType, RequestedSsid, hex};
 use crate::support::process;
 use crate::support::require::{captures_dir, runs_with, tshark_present};
 
-/// A probe request in tshark's words.
+/// The fields that tshark prints for a probe request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Fields {
     time_us: i64,
     source: String,
-    /// Hex digits; `<MISSING>` is the wildcard, and nothing is no SSID element.
+    /// Hex digits; `<MISSING>` for the wildcard, empty without an SSID element.
     ssid: String,
     signal_dbm: Option<i64>,
     frequency_mhz: Option<i64>,
     sequence: u16,
-    /// `wlan.fcs.status`: 0 bad, 1 good, 2 not checked, nothing where there is none.
+    /// `wlan.fcs.status`: 0 bad, 1 good, 2 not checked, empty without an FCS.
     fcs: String,
 }
 
 const WILDCARD: &str = "<MISSING>";
 
 fn tshark(path: &Path, check_fcs: bool) -> Vec<Fields> {
-    // The first of radiotap's signals is the frame's own, the summary's is the last.
+    // Radiotap's first signal is the frame's; `wlan_radio` has the last one.
     let fields = [
         "frame.time_epoch",
         "wlan.sa",
@@ -120,11 +120,11 @@ fn real_captures_read_as_in_tshark() {
             total += ours.len();
         }
     }
-    // 25,532 + 33,698 + 28,478 of the lab's, 1,185 of a phone's, 110 others; with and without check.
+    // 25,532 + 33,698 + 28,478 in the lab's captures, 1,185 in a phone's, 110 in others; with and without FCS check.
     assert_eq!(total, 2 * 89_003);
 }
 
-/// A probe request with this SSID element's body, and what follows it.
+/// A probe request with this SSID, followed by other elements.
 fn probe(flags: u8, ssid: &[u8], rest: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x40, flags, 0, 0];
     frame.extend([0xff; 6]);
@@ -178,7 +178,7 @@ fn avs(version: u32, phy: u32, channel: u32, ssi_type: u32, signal: i32) -> Vec<
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
-/// A generated frame, and how tshark's reading is to be mended before it is compared.
+/// A generated frame, and a correction of tshark's fields before the comparison.
 struct Case {
     what: &'static str,
     link: LinkType,
@@ -218,7 +218,7 @@ fn equal_cases() -> Vec<Case> {
         }),
         header("fragment number", signal.clone(), {
             let mut frame = plain();
-            // tshark would join it with the frame above were it of the same sequence number.
+            // With the same sequence number, tshark would reassemble it with the frame above.
             frame[22..24].copy_from_slice(&(99u16 << 4 | 3).to_le_bytes());
             frame
         }),
@@ -256,22 +256,21 @@ fn equal_cases() -> Vec<Case> {
     ]
 }
 
-/// Where Wireshark is wrong, or says less than the frame does.
+/// Frames for which Wireshark is wrong or incomplete.
 fn known_tshark_differences() -> Vec<Case> {
     let plain = || probe(0, b"RNM0", b"\x01\x04\x02\x04\x0b\x16");
     let signal = || radiotap(&[0x22], &[0, 0xd6]);
     let wrong =
         |what, link, header: Vec<u8>, frame, mend| Case { what, link, frame: [header, frame].concat(), mend };
     vec![
-        // It shows 32 bytes of what was on the air.
+        // It shows only 32 bytes of the SSID.
         wrong("33 bytes", LinkType::Radiotap, signal(), probe(0, &[b'a'; 33], b""), |theirs| {
             theirs.ssid = hex(&[b'a'; 33]);
         }),
         wrong("255 bytes", LinkType::Radiotap, signal(), probe(0, &[b'a'; 255], b""), |theirs| {
             theirs.ssid = hex(&[b'a'; 255]);
         }),
-        // It has a status for an FCS in the capture only. The radio's word on the one that it removed
-        // is as good: the frame is not as it was sent.
+        // It has a status only for an FCS in the capture. We also use the radio's flag for an FCS that it removed.
         wrong(
             "the radio's bad FCS",
             LinkType::Radiotap,
@@ -282,7 +281,7 @@ fn known_tshark_differences() -> Vec<Case> {
             },
         ),
         wrong("PPI's bad FCS", LinkType::Ppi, ppi(4), plain(), |theirs| theirs.fcs = "0".to_owned()),
-        // It takes the last of two channels, although later fields are single antennas'.
+        // It uses the last of two channels, although later fields describe single antennas.
         wrong(
             "two channels",
             LinkType::Radiotap,
@@ -290,22 +289,21 @@ fn known_tshark_differences() -> Vec<Case> {
             plain(),
             |theirs| theirs.frequency_mhz = Some(2412),
         ),
-        // It knows the channel and gives no frequency.
+        // It shows the channel but no frequency.
         wrong("Prism", LinkType::Prism, prism(-42), plain(), |theirs| theirs.frequency_mhz = Some(2437)),
-        // It takes a number without a unit for dBm.
+        // It interprets a value without a unit as dBm.
         wrong("Prism's RSSI", LinkType::Prism, prism(57), plain(), |theirs| {
             theirs.signal_dbm = None;
             theirs.frequency_mhz = Some(2437);
         }),
-        // It knows no 5 GHz channel where the modulation is of 2.4 GHz, as drivers' guesses are, and
-        // reads kHz as no frequency.
+        // It rejects a 5 GHz channel with a 2.4 GHz modulation, which drivers may guess, and frequencies in kHz.
         wrong("AVS, 5 GHz", LinkType::Avs, avs(1, 4, 36, 2, -42), plain(), |theirs| {
             theirs.frequency_mhz = Some(5180);
         }),
         wrong("AVS, kHz", LinkType::Avs, avs(1, 4, 5_180_000, 2, -42), plain(), |theirs| {
             theirs.frequency_mhz = Some(5180);
         }),
-        // It cuts the number to 8 bits.
+        // It truncates the channel number to 8 bits.
         wrong("AVS, -300 dBm", LinkType::Avs, avs(1, 4, 6, 2, -300), plain(), |theirs| {
             theirs.signal_dbm = None
         }),
@@ -345,9 +343,9 @@ fn generated_frames_read_as_in_tshark() {
     }
 }
 
-/// tshark's own `editcap` turns a real capture into other forms of file, which must read the same.
+/// tshark's `editcap` converts a real capture to other file formats, which must read the same.
 #[test]
-fn every_form_of_file_reads_as_in_tshark() {
+fn every_file_format_reads_as_in_tshark() {
     let Some(captures) = captures_dir() else { return };
     let real = captures.join("real/wireshark-wpa-Induction.pcap");
     if !tshark_present() {

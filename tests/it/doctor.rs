@@ -21,7 +21,8 @@ fn frame() -> Vec<u8> {
     ProbeRequestFrame::new(ALICE).ssid("RNM0").signal(-40).build()
 }
 
-/// Runs `doctor` with this configuration; its list without the clock and the rights, which differ between machines.
+/// Runs `doctor` with this configuration. Returns its list without the clock and the permissions, which differ between
+/// machines.
 fn list(config: &str) -> (String, Output) {
     let output = probewatch(&["doctor", "-c", config]);
     let text = stdout(&output);
@@ -36,14 +37,14 @@ fn list(config: &str) -> (String, Output) {
     (list.join("\n"), output)
 }
 
-/// Shows the list without what differs between machines and runs.
+/// Compares the list with its snapshot after masking what differs between machines and runs.
 fn assert_list(name: &str, api: &BotApi, list: &str, folder: &str) {
     assert!(
         !list.contains(api.token()) && !list.contains("/telegram/0") && list.contains("Configuration"),
         "{list}"
     );
     insta::with_settings!({filters => vec![
-        (regex_of(folder).as_str(), "[folder]"),
+        (escape_regex(folder).as_str(), "[folder]"),
         (r"process \d+", "process [id]"),
         (r"\d+ MiB", "[n] MiB"),
     ]}, {
@@ -51,7 +52,7 @@ fn assert_list(name: &str, api: &BotApi, list: &str, folder: &str) {
     });
 }
 
-fn regex_of(text: &str) -> String {
+fn escape_regex(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_alphanumeric() { vec![c] } else { vec!['\\', c] }).collect()
 }
 
@@ -63,7 +64,7 @@ fn folder_with_capture() -> (tempfile::TempDir, String) {
     (folder, capture.to_str().unwrap().to_owned())
 }
 
-/// Writes the configuration into the folder.
+/// Writes the configuration into the folder and returns its path.
 fn written(folder: &tempfile::TempDir, config: &Config) -> String {
     let path = folder.path().join("config.toml");
     let data = toml_string(folder.path().join("data").to_str().unwrap());
@@ -92,7 +93,7 @@ fn a_sound_setup_passes_every_check() {
     );
 
     let alone = written(&folder, &Config::new(&api).polling().sources(&[&capture]));
-    // That the other service has set a webhook is told; nothing is broken by it.
+    // The list mentions the webhook of the other service, which is not an error.
     let (alone, _) = list(&alone);
     assert!(!alone.contains('✗'), "{alone}");
     assert_list("whole_without_a_service", &api, &alone, folder.path().to_str().unwrap());
@@ -179,7 +180,7 @@ fn the_service_checks_a_token_that_only_it_can_read() {
 }
 
 #[test]
-fn a_command_source_is_started_where_no_service_runs() {
+fn a_command_source_is_started_if_no_service_runs() {
     let api = BotApi::start();
     let (folder, capture) = folder_with_capture();
     let ended = folder.path().join("ended");
@@ -197,7 +198,7 @@ fn a_command_source_is_started_where_no_service_runs() {
         found.contains("✓ Source attic: delivers 802.11 frames (radiotap); this check ran the command"),
         "{found}"
     );
-    assert!(ended.exists(), "it was ended");
+    assert!(ended.exists(), "the command was ended");
     assert!(found.contains("✗ Source cellar: the command "), "{found}");
     assert!(found.contains("ended (exit status: 255); it says: no route to cellar; give up\n"), "{found}");
     assert!(found.contains("✗ Source garden: the command wrote nothing in 5 s"), "{found}");
@@ -242,7 +243,7 @@ fn an_interface_without_frames_is_reported() {
         )) && silent.contains("→ name a Wi-Fi interface instead: `iw dev` lists them"),
         "{silent}"
     );
-    let heard = AtomicBool::new(false);
+    let is_received = AtomicBool::new(false);
     let list = std::thread::scope(|scope| {
         scope.spawn(|| {
             // A beacon: any frame counts, whether it is a probe request or not.
@@ -250,13 +251,13 @@ fn an_interface_without_frames_is_reported() {
             let header = usize::from(u16::from_le_bytes([beacon[2], beacon[3]]));
             beacon[header] = 8 << 4;
             let wait = Wait::start(DEADLINE, "doctor to end");
-            while !heard.load(Ordering::Relaxed) && wait.left().is_some() {
+            while !is_received.load(Ordering::Relaxed) && wait.left().is_some() {
                 radio.transmit(&beacon);
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }
         });
         let (list, _) = list(&config);
-        heard.store(true, Ordering::Relaxed);
+        is_received.store(true, Ordering::Relaxed);
         list
     });
     assert!(

@@ -30,7 +30,7 @@ fn pages() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The page's lines without blocks of code.
+/// The page's lines without code blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     text.lines().filter(move |line| {
@@ -67,7 +67,7 @@ fn every_link_resolves() {
             let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(target.exists(), "{}: {link} leads nowhere", path.display());
             let found = anchor.is_empty() || anchors(&page(&target)).contains(anchor);
-            assert!(found, "{}: {link} names no heading", path.display());
+            assert!(found, "{}: {link} matches no heading", path.display());
             checked += 1;
         }
     }
@@ -108,7 +108,7 @@ fn documents_exactly_the_subcommands_that_exist() {
     assert_eq!(rows(&page("docs/command-line.md"), "probewatch "), exist);
 }
 
-/// What stands in backticks on a page, outside blocks of code.
+/// The code spans of a page, without code blocks.
 fn code_spans(text: &str) -> Vec<String> {
     prose(text).flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }
@@ -125,7 +125,7 @@ fn documents_exactly_the_chat_commands_that_exist() {
     assert_eq!(documented, exist);
 }
 
-/// The text of every source file, and what it is called.
+/// Every source file with its text.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut found = Vec::new();

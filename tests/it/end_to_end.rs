@@ -1,6 +1,6 @@
 //! The whole program: the binary captures from a TAP radio and talks to a Bot API server on loopback, by webhook and by
-//! polling. Look-ups, access, a watch, a frame on the air, the alert. Killed between any two steps, it loses no watch,
-//! name, count or undelivered alert.
+//! polling. The tests cover look-ups, access, watches and alerts. A kill between any two steps loses no watch, name,
+//! count or undelivered alert.
 
 use std::io::Write;
 
@@ -13,13 +13,13 @@ const ALICE: &str = "a4:83:e7:4e:39:15";
 const VAN: &str = "00:23:a7:19:5c:02";
 const RANDOM: &str = "da:a1:19:00:00:01";
 
-fn the_main_job(mode: Mode) {
+fn looks_up_and_alerts(mode: Mode) {
     let Some(mut testbed) = Testbed::start(mode, |config| config) else { return };
 
-    // Nothing was heard yet.
+    // Before the first frame.
     testbed.ask_until("/status", "capturing\n   no frame yet\n");
     assert!(testbed.ask(ALICE).plain.starts_with("🛎 Alice's phone has a name but has not been seen yet"));
-    assert!(testbed.ask("Alicia").plain.contains("Alice's phone"), "a near name is offered");
+    assert!(testbed.ask("Alicia").plain.contains("Alice's phone"), "suggests a similar name");
 
     // A look-up by address and by name, in every notation.
     testbed.transmit(ALICE, "RNM0");
@@ -44,12 +44,12 @@ fn the_main_job(mode: Mode) {
     testbed.service.wait_for_log_event("chat_not_served", &[("chat", &STRANGER.to_string())]);
     testbed.api.wait_for_message(|message| message.chat_id == STRANGER);
     testbed.ask("/help");
-    let told: Vec<_> =
+    let replies: Vec<_> =
         testbed.api.sent()[sent..].iter().filter(|message| message.chat_id != CHAT).cloned().collect();
-    let [hint] = &told[..] else { panic!("{told:?}") };
+    let [hint] = &replies[..] else { panic!("{replies:?}") };
     assert!(hint.chat_id == STRANGER && hint.plain.contains("666") && !hint.plain.contains('\n'));
 
-    // A watch, a frame on the air, the alert; the cool-down keeps back the next.
+    // A watch, a frame, the alert. The cool-down suppresses the next alert.
     let reply = testbed.ask("/watch \"Depot 7\" the van is here");
     assert!(reply.plain.contains("Depot 7") && reply.plain.contains("the van is here"), "{}", reply.plain);
     testbed.transmit(VAN, "Depot");
@@ -88,12 +88,12 @@ fn the_main_job(mode: Mode) {
 
 #[test]
 fn look_ups_watches_and_alerts_by_webhook() {
-    the_main_job(Mode::Webhook);
+    looks_up_and_alerts(Mode::Webhook);
 }
 
 #[test]
 fn look_ups_watches_and_alerts_by_polling() {
-    the_main_job(Mode::Polling);
+    looks_up_and_alerts(Mode::Polling);
 }
 
 #[test]
@@ -113,10 +113,10 @@ fn a_post_without_the_right_secret_is_refused() {
         assert_eq!(response.unwrap().status, 404, "{path}");
     }
     assert!(testbed.api.sent().is_empty());
-    // Garbage with the right secret is taken, so that Telegram does not send it for ever.
+    // Garbage with the right secret gets 200: otherwise Telegram would send it again and again.
     let response = http::request(address, "POST", webhook.path(), &header, b"\xff{");
     assert_eq!(response.unwrap().status, 200);
-    // The same update twice is answered once.
+    // The same update, posted twice, is answered once.
     assert_eq!(testbed.api.post_update(address, &update), 200);
     assert_eq!(testbed.api.post_update(address, &update), 200);
     testbed.ask("/status");
@@ -124,7 +124,7 @@ fn a_post_without_the_right_secret_is_refused() {
     testbed.api.assert_clean();
 }
 
-fn nothing_is_lost_to_kill_9(mode: Mode) {
+fn survives_kill_9(mode: Mode) {
     let Some(mut testbed) = Testbed::start(mode, |config| config.set("record", "checkpoint_seconds", "1"))
     else {
         return;
@@ -144,7 +144,7 @@ fn nothing_is_lost_to_kill_9(mode: Mode) {
         testbed.ask_until("van", &format!("Probe count: {count}\n"));
     }
 
-    // Telegram is down: the alert waits, also over two kills, and goes out once.
+    // While Telegram refuses it, the alert survives two kills. It is then sent once.
     testbed.api.fail_next("sendMessage", usize::MAX, Fault::TooManyRequests { retry_after: 1 });
     testbed.transmit(VAN, "Depot");
     testbed.service.wait_for_log_event("alert_delayed", &[("chat", "1001")]);
@@ -161,7 +161,7 @@ fn nothing_is_lost_to_kill_9(mode: Mode) {
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     assert_eq!(testbed.alerts().len(), 1, "a delivered alert is not sent again");
 
-    // The cool-down holds over a kill, and what it swallowed is told.
+    // The cool-down survives a kill.
     testbed.transmit(VAN, "Depot");
     testbed.ask_until("van", "Probe count: 5\n");
     assert_eq!(testbed.alerts().len(), 1);
@@ -169,13 +169,13 @@ fn nothing_is_lost_to_kill_9(mode: Mode) {
 }
 
 #[test]
-fn nothing_is_lost_to_kill_9_by_webhook() {
-    nothing_is_lost_to_kill_9(Mode::Webhook);
+fn kill_9_loses_nothing_by_webhook() {
+    survives_kill_9(Mode::Webhook);
 }
 
 #[test]
-fn nothing_is_lost_to_kill_9_by_polling() {
-    nothing_is_lost_to_kill_9(Mode::Polling);
+fn kill_9_loses_nothing_by_polling() {
+    survives_kill_9(Mode::Polling);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn alerts_survive_outages_delays_and_refusals() {
     testbed.api.set_down(false);
     testbed.wait_for_alert(5);
 
-    // What Telegram will never take is dropped with a warning, and does not hold up the next.
+    // An alert that Telegram refuses permanently is dropped with a warning and does not delay the next.
     testbed.api.fail_next("sendMessage", 1, Fault::Forbidden);
     testbed.transmit(VAN, "Depot");
     testbed.service.wait_for_log_event("alert_undeliverable", &[]);
@@ -224,7 +224,7 @@ fn the_next_alert_counts_suppressed_probes() {
     testbed.transmit(VAN, "Depot");
     testbed.transmit(VAN, "Depot");
     testbed.ask_until(VAN, "Probe count: 3\n");
-    // The cool-down is over by capture time; probing goes on until it is.
+    // The cool-down is measured in capture time; send probes until it is over.
     let deadline = std::time::Instant::now() + crate::support::DEADLINE;
     let mut count = 3;
     while testbed.alerts().len() < 2 {
@@ -233,10 +233,10 @@ fn the_next_alert_counts_suppressed_probes() {
         count += 1;
         testbed.ask_until(VAN, &format!("Probe count: {count}\n"));
     }
-    let told = testbed.wait_for_alert(2).plain;
-    // The alert is on its way while the last probe may already be the first of the next cool-down.
-    let swallowed = |count| told.contains(&format!("\n{count} more probes since the last alert"));
-    assert!(swallowed(count - 2) || swallowed(count - 3), "{told}\nafter {count} probes");
+    let alert = testbed.wait_for_alert(2).plain;
+    // The last probe may already belong to the next cool-down.
+    let has_count = |count| alert.contains(&format!("\n{count} more probes since the last alert"));
+    assert!(has_count(count - 2) || has_count(count - 3), "{alert}\nafter {count} probes");
     testbed.api.assert_clean();
 }
 
@@ -259,7 +259,7 @@ fn an_update_whose_connection_breaks_is_still_answered() {
     testbed.api.wait_for_call("sendMessage", |_| true);
     drop(post);
     testbed.api.clear_faults();
-    // Telegram had no answer, so it posts the update again; it is one update all the same.
+    // Telegram got no answer, so it posts the update again. The bot handles it once.
     assert_eq!(testbed.api.post_update(testbed.service.listen_address(), &update), 200);
     testbed.api.wait_for_message(|message| message.plain.contains("Watching for \"Depot\""));
     assert_eq!(testbed.api.sent().len(), 1);
@@ -276,31 +276,31 @@ fn requests_that_hang_or_lose_their_response_lose_no_alert() {
     testbed.api.fail_next("sendMessage", 1, Fault::Hang);
     testbed.transmit(VAN, "Depot");
     testbed.api.wait_for_call("sendMessage", |call| call.params["text"].as_str().unwrap().starts_with('📣'));
-    // Killed while Telegram has not answered: nobody knows, so it is sent again.
+    // Killed before Telegram answered: the delivery is unconfirmed, so the alert is sent again.
     testbed.service.kill();
     testbed.api.clear_faults();
     testbed.service.restart();
     testbed.wait_until_ready(2);
     testbed.wait_for_alert(1);
-    // Telegram took it, but the answer was lost: it is sent once more rather than not at all.
+    // Telegram accepted the alert, but its answer was lost: the alert is sent again.
     testbed.api.fail_next("sendMessage", 1, Fault::AcceptThenClose);
     testbed.transmit(VAN, "Depot");
     testbed.wait_for_alert(2);
     testbed.wait_for_alert(3);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
-    // It is silent for as long as Telegram asks.
+    // The bot waits as long as Telegram demands.
     testbed.api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 2 });
     testbed.transmit(VAN, "Depot");
     let alert = testbed.wait_for_alert(4);
     let calls = testbed.api.calls();
-    let asked = Outcome::Faulted(Fault::TooManyRequests { retry_after: 2 });
-    let refused = calls.iter().rfind(|call| call.outcome == asked).unwrap();
+    let throttled = Outcome::Faulted(Fault::TooManyRequests { retry_after: 2 });
+    let refused = calls.iter().rfind(|call| call.outcome == throttled).unwrap();
     assert!(alert.at - refused.at >= std::time::Duration::from_secs(2));
     testbed.api.assert_clean();
 }
 
 #[test]
-fn messages_for_others_are_not_answered() {
+fn groups_forums_and_messages_without_text_are_handled() {
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.chats(&[CHAT, -100_200])) else {
         return;
     };
@@ -325,36 +325,39 @@ fn messages_for_others_are_not_answered() {
     let in_topic = Incoming::text(group, "/help").in_thread(77);
     assert_eq!(testbed.api.post(testbed.service.listen_address(), in_topic), 200);
     assert_eq!(testbed.api.wait_for_message_after(seen, |_| true).thread_id, Some(77));
-    // The longest message there is, of what takes most room when it is shown.
+    // Messages of the maximum length, with characters that take the most room when shown.
     for message in ["\u{202e}".repeat(4096), format!("/{}", "<".repeat(4000)), "x".repeat(4096)] {
         assert!(testbed.ask(&message).plain.chars().count() > 10);
     }
-    // What is no text asks for nothing in a group, and gets a line in a private chat.
+    // A message without text is ignored in a group and gets one line in a private chat.
     let sent = testbed.api.sent().len();
     let sticker = serde_json::json!({"dice": {"emoji": "🎲", "value": 3}});
     for chat in [group, CHAT, CHAT] {
         let incoming = Incoming::other(chat, sticker.clone());
         assert_eq!(testbed.api.post(testbed.service.listen_address(), incoming), 200);
     }
-    let told = testbed.api.sent().split_off(sent);
-    assert!(told.len() == 1 && told[0].chat_id == CHAT && told[0].plain.contains("text"), "{told:?}");
+    let replies = testbed.api.sent().split_off(sent);
+    assert!(
+        replies.len() == 1 && replies[0].chat_id == CHAT && replies[0].plain.contains("text"),
+        "{replies:?}"
+    );
     testbed.service.signal(libc::SIGINT);
     assert!(testbed.service.wait_for_exit().success());
     testbed.api.assert_clean();
 }
 
 #[test]
-fn a_flood_of_alerts_is_summed_up() {
+fn a_flood_of_alerts_is_summarized() {
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
     testbed.ask("/watch Depot");
     for number in 0..300 {
         testbed.transmit(&format!("02:23:a7:00:{:02x}:{:02x}", number >> 8, number & 0xff), "Depot");
     }
     testbed.ask_until("/status", "Probes: 300 (");
-    let told = testbed.api.wait_for_message(|message| message.plain.contains("too many at once"));
+    let summary = testbed.api.wait_for_message(|message| message.plain.contains("too many at once"));
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     let count = store::state::ALERTS_PER_MINUTE;
-    assert_eq!(testbed.alerts().len(), count + 1, "{}", told.plain);
+    assert_eq!(testbed.alerts().len(), count + 1, "{}", summary.plain);
     testbed.api.assert_clean();
 }
 
@@ -369,7 +372,7 @@ fn the_token_is_never_logged() {
     testbed.service.kill();
     let quiet = |line: &String| !line.contains(&token) && !line.contains(token.split(':').nth(1).unwrap());
     assert!(testbed.service.log_lines().iter().all(quiet), "{:#?}", testbed.service.log_lines());
-    // A server of one's own behind a path, which teloxide's own care for the token does not reach.
+    // A custom API server under a path: teloxide does not hide the token in such URLs.
     let address = format!("{}/some/path", testbed.api.url());
     testbed.service.restart_with(|config| config.set("telegram", "api_url", &format!("{address:?}")));
     testbed.service.wait_for_log_event("request_failed", &[("method", "\"GetMe\"")]);

@@ -1,5 +1,5 @@
-//! A flood of random addresses costs bounded memory and few messages, and hides nobody. Look-ups are answered
-//! meanwhile, and real devices are counted exactly.
+//! A flood of random addresses needs bounded memory and few messages. Meanwhile look-ups are answered, and real devices
+//! are counted exactly.
 
 use std::fs;
 use std::ops::AddAssign;
@@ -15,23 +15,23 @@ use crate::support::tap_radio::TapRadio;
 use crate::support::testbed::{CHAT, Mode, Testbed, is_alert};
 use crate::support::traffic::{SentProbe, Tally, address};
 
-/// Devices with an address of their own that are heard all the while.
+/// Devices with global addresses that send throughout the flood.
 const DEVICES: u64 = 50;
 
-/// One frame in so many is of one of these, and one asks for the watched network from a random address.
+/// One frame in this many comes from one of these devices, and one from a random address asks for the watched network.
 const DEVICE_EVERY: u64 = 20;
 const WATCHED_EVERY: u64 = 50;
 
-/// What the service may take in memory.
+/// The limit of the service's memory.
 const MEMORY_KIB: u64 = 256 << 10;
 
-/// Asked for more often, replies wait for what Telegram takes of a bot.
+/// The pause between look-ups: with a shorter one, replies would wait for the rate limiter.
 const LOOK_UP_PERIOD: Duration = Duration::from_millis(120);
 
-/// Frames between two looks at the clock.
+/// The number of frames between two checks of the clock.
 const BURST: u64 = 50;
 
-fn fed(number: u64) -> SentProbe {
+fn probe(number: u64) -> SentProbe {
     let mut dice = fastrand::Rng::with_seed(number);
     let [random, rest @ ..] = dice.u64(..).to_le_bytes();
     let [a, b, c, d, e, ..] = rest;
@@ -58,34 +58,34 @@ fn fed(number: u64) -> SentProbe {
 }
 
 /// Transmits this many frames at this rate and counts those of the devices.
-fn transmit(radio: &TapRadio, count: u64, a_second: u64) -> Tally {
+fn transmit(radio: &TapRadio, count: u64, per_second: u64) -> Tally {
     let mut tally = Tally::default();
-    let burst = Duration::from_secs(1) / (a_second / BURST) as u32;
+    let burst = Duration::from_secs(1) / (per_second / BURST) as u32;
     let mut due = Instant::now();
     for number in 0..count {
         if number.is_multiple_of(BURST) {
-            // The air has its pace: what this thread was late with is not made up for all at once.
+            // A late thread does not catch up in one burst.
             due = (due + burst).max(Instant::now() - burst);
             thread::sleep(due.saturating_duration_since(Instant::now()));
         }
-        let fed = fed(number);
-        radio.transmit(&fed.frame());
+        let probe = probe(number);
+        radio.transmit(&probe.frame());
         if number.is_multiple_of(DEVICE_EVERY) {
-            tally.add(&fed);
+            tally.add(&probe);
         }
     }
     tally
 }
 
-/// Looks devices up by turns until the flood is over; how long each reply took from the post to the API.
-fn look_up(testbed: &Testbed, is_over: &AtomicBool) -> Vec<Duration> {
+/// Looks devices up in turn until the flood is over. Returns the time of each reply, from the POST to the request.
+fn run_look_ups(testbed: &Testbed, is_over: &AtomicBool) -> Vec<Duration> {
     let listen = testbed.service.listen_address();
     let mut times = Vec::new();
     for device in (0..DEVICES).cycle() {
         if is_over.load(Ordering::Relaxed) {
             break;
         }
-        let query = address(fed(device * DEVICE_EVERY).source);
+        let query = address(probe(device * DEVICE_EVERY).source);
         let (seen, asked) = (testbed.api.sent_count(), Instant::now());
         assert_eq!(testbed.api.post(listen, Incoming::text(CHAT, query.as_str())), 200);
         let reply = testbed.api.wait_for_message_after(seen, |message| !is_alert(message));
@@ -115,28 +115,28 @@ fn folder_bytes(folder: &Path) -> u64 {
     bytes
 }
 
-/// Also run by `benches/flood.sh`, with many more.
-pub fn flood(count: u64, a_second: u64) {
+/// `benches/flood.sh` runs this too, with many more frames.
+pub fn flood(count: u64, per_second: u64) {
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
     testbed.ask("/watch Depot");
     let start = Instant::now();
     let is_over = AtomicBool::new(false);
     let (tally, times) = thread::scope(|scope| {
-        let looking_up = scope.spawn(|| look_up(&testbed, &is_over));
-        let tally = transmit(&testbed.radio, count, a_second);
+        let looking_up = scope.spawn(|| run_look_ups(&testbed, &is_over));
+        let tally = transmit(&testbed.radio, count, per_second);
         is_over.store(true, Ordering::Relaxed);
         (tally, looking_up.join().unwrap())
     });
-    let place = |share: usize| times[times.len() * share / 100];
+    let percentile = |percent: usize| times[times.len() * percent / 100];
     let memory = peak_memory_kib(testbed.service.id());
     println!(
-        "{count} frames in {:.1} s, resident memory at most {} MiB\n\
-         {} look-ups: half within {:?}, 99 in 100 within {:?}, all within {:?}",
+        "{count} frames in {:.1} s, peak resident memory {} MiB\n\
+         {} look-ups: median {:?}, 99th percentile {:?}, maximum {:?}",
         start.elapsed().as_secs_f64(),
         memory >> 10,
         times.len(),
-        place(50),
-        place(99),
+        percentile(50),
+        percentile(99),
         times[times.len() - 1],
     );
     assert!(memory < MEMORY_KIB, "{memory} KiB");

@@ -1,5 +1,5 @@
-//! A full disk stops neither capturing nor replies. Nothing that was acknowledged is lost. Chats are told what was not
-//! saved, once that recording stopped, and once that it resumed. It resumes without a restart.
+//! A full disk stops neither capturing nor replies. Nothing that was acknowledged is lost. A chat learns which change
+//! was not saved, and gets one notice that recording stopped and one that it resumed. It resumes without a restart.
 
 use std::ffi::CString;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::support::testbed::{CHAT, Mode, Testbed, is_notice};
 const ALICE: &str = "a4:83:e7:4e:39:15";
 const VAN: &str = "00:23:a7:19:5c:02";
 
-/// A file system of 8 MiB in memory, gone when this is dropped.
+/// A file system of 8 MiB in memory, unmounted on drop.
 struct SmallDisk {
     folder: tempfile::TempDir,
 }
@@ -61,8 +61,8 @@ fn c_path(path: &Path) -> CString {
     CString::new(path.to_str().unwrap()).unwrap()
 }
 
-/// A home that records onto a small disk. `None` after a skip was reported.
-fn home_on_small_disk() -> Option<(SmallDisk, PathBuf, Testbed)> {
+/// A service that records onto a small disk. `None` after a skip was reported.
+fn testbed_on_small_disk() -> Option<(SmallDisk, PathBuf, Testbed)> {
     let disk = SmallDisk::mount()?;
     let data_dir = disk.folder.path().join("data");
     let testbed = Testbed::start(Mode::Webhook, |config| {
@@ -74,21 +74,21 @@ fn home_on_small_disk() -> Option<(SmallDisk, PathBuf, Testbed)> {
     Some((disk, data_dir, testbed))
 }
 
-/// Fills the disk, and sends frames until it has no room in its last page either.
+/// Fills the disk, and sends frames until its last page is full too.
 fn fill(disk: &SmallDisk, testbed: &mut Testbed) {
     let before = testbed.service.log_lines().len();
     disk.fill();
     testbed.transmit_until_line_after(VAN, before, &log_event("disk_failed", &[]));
 }
 
-/// Frees the disk, and waits until it is written to again.
+/// Frees the disk, and waits until writing works again.
 fn free(disk: &SmallDisk, testbed: &Testbed) {
     let before = testbed.service.log_lines().len();
     disk.free();
     testbed.service.wait_for_log_event_after(before, "disk_recovered", &[]);
 }
 
-/// The notices so far: whether each had a sound, and its text.
+/// The notices so far: whether each made a sound, and its text.
 fn notices(testbed: &Testbed) -> Vec<(bool, String)> {
     let is_loud = |message: &SentMessage| message.raw["disable_notification"] != true;
     testbed.api.sent().iter().filter(|m| is_notice(m)).map(|m| (is_loud(m), m.plain.clone())).collect()
@@ -98,22 +98,22 @@ const STOPPED: &str = "⚠️ Recording has stopped: writing to disk fails (No s
                        kept in memory while there is room. Free some space, or fix the disk.";
 const RESUMED: &str = "✅ Recording works again. Nothing was lost.";
 
-/// What is told of a device, without how long ago that was.
-fn told_of(testbed: &Testbed, device: &str) -> String {
+/// A device's card without relative times.
+fn card_without_ages(testbed: &Testbed, device: &str) -> String {
     let card = testbed.ask(device).plain;
     card.lines().map(|line| line.split_once(" ago (").map_or(line, |(_, time)| time)).collect()
 }
 
 #[test]
 fn recording_resumes_after_a_full_disk_without_loss() {
-    let Some((disk, data_dir, mut testbed)) = home_on_small_disk() else { return };
+    let Some((disk, data_dir, mut testbed)) = testbed_on_small_disk() else { return };
     testbed.ask("/watch Depot before");
     testbed.transmit(ALICE, "RNM0");
     testbed.ask_until(ALICE, "Probe count: 1\n");
 
     for round in 1..=2 {
         fill(&disk, &mut testbed);
-        // It goes on from memory: hearing, answering, alerting.
+        // The service continues from memory: it captures, replies and alerts.
         testbed.transmit(ALICE, "RNM0");
         testbed.ask_until(ALICE, &format!("Probe count: {}\n", round + 1));
         let refused = testbed.ask("/watch Other after").plain;
@@ -125,12 +125,12 @@ fn recording_resumes_after_a_full_disk_without_loss() {
         free(&disk, &testbed);
         assert!(testbed.ask("/watch Third after").plain.contains("Third"));
         assert!(testbed.ask("/unwatch Third").plain.contains("No longer"));
-        let known = (told_of(&testbed, ALICE), told_of(&testbed, VAN));
+        let before = (card_without_ages(&testbed, ALICE), card_without_ages(&testbed, VAN));
         testbed.kill_and_restart();
-        assert_eq!((told_of(&testbed, ALICE), told_of(&testbed, VAN)), known);
+        assert_eq!((card_without_ages(&testbed, ALICE), card_without_ages(&testbed, VAN)), before);
         assert!(testbed.ask("/watches").plain.contains("Depot"));
     }
-    // A start on a full disk, with sled gone too, still answers.
+    // A service that starts on a full disk without sled's files still replies.
     testbed.service.kill();
     fs::remove_dir_all(data_dir.join("state")).unwrap();
     disk.fill();
@@ -144,15 +144,15 @@ fn recording_resumes_after_a_full_disk_without_loss() {
 
 #[test]
 fn chats_are_notified_once_when_recording_stops_and_resumes() {
-    let Some((disk, _, mut testbed)) = home_on_small_disk() else { return };
+    let Some((disk, _, mut testbed)) = testbed_on_small_disk() else { return };
     testbed.transmit(VAN, "RNM0");
-    // Alerts wait, for as long as Telegram says: the notices do not wait behind them.
+    // Alerts wait as long as Telegram demands. The notices do not wait behind them.
     testbed.ask("/watch Depot");
     testbed.api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: 600 });
     testbed.transmit(ALICE, "Depot");
     testbed.service.wait_for_log_event("alert_delayed", &[("chat", "1001"), ("wait_seconds", "600")]);
 
-    // Telegram does not take the notice at first.
+    // Telegram refuses the notice at first.
     testbed.api.fail_next("sendMessage", 1, Fault::ServerError(500));
     fill(&disk, &mut testbed);
     let stopped = testbed.api.wait_for_message(is_notice);
@@ -161,7 +161,7 @@ fn chats_are_notified_once_when_recording_stops_and_resumes() {
     testbed.api.wait_for_message(|message| message.plain == RESUMED);
     assert_eq!(notices(&testbed), [(true, STOPPED.to_owned()), (false, RESUMED.to_owned())]);
 
-    // A disk that comes and goes is not told of again at once.
+    // If the disk fills up again soon, there is no further notice.
     fill(&disk, &mut testbed);
     assert!(testbed.ask("/status").plain.contains("Writing to disk fails"));
     free(&disk, &testbed);
@@ -180,7 +180,7 @@ fn lost_probes_are_reported() {
 
 #[test]
 fn an_incident_that_ended_during_an_outage_is_not_reported() {
-    let Some((disk, _, mut testbed)) = home_on_small_disk() else { return };
+    let Some((disk, _, mut testbed)) = testbed_on_small_disk() else { return };
     testbed.transmit(VAN, "RNM0");
     testbed.api.set_down(true);
     fill(&disk, &mut testbed);

@@ -1,6 +1,6 @@
-//! kill -9 at any moment loses nothing that was on disk, and the state is that of the frames fed in. The binary gets
-//! frames through a pipe as fast as it takes them and changes through the chat. It is killed two hundred times in all,
-//! at random moments, and is then compared with a count of what went in.
+//! kill -9 at any moment loses nothing that was on disk, and the state equals the statistics of the recorded frames.
+//! The binary reads frames from a pipe as fast as it can, and receives changes through the chat. It is killed two
+//! hundred times in total, at random moments. Then the log and the state are compared with the input.
 
 use std::io::Write;
 use std::ops::Range;
@@ -23,19 +23,19 @@ use crate::support::wait_until;
 /// Kills in each of the four tests.
 const KILLS: usize = 50;
 
-/// Senders that ask by turns, and networks that they ask for.
+/// The senders, and the networks that they ask for.
 const SENDERS: u64 = 40;
 const NETWORKS: u64 = 12;
 
-/// Frames that are written at once.
-const FRAMES_A_WRITE: u64 = 64;
+/// The number of frames in one write.
+const FRAMES_PER_WRITE: u64 = 64;
 
-/// Frames that go into one run at most; more would make changes wait for longer than most runs last.
-const FRAMES_A_RUN: u64 = 5000;
+/// The maximum number of frames in one run. With more, changes would wait longer than most runs last.
+const FRAMES_PER_RUN: u64 = 5000;
 
 const FRAME_PERIOD_US: u64 = 1000;
 
-/// The frames of all runs, numbered on from one run to the next.
+/// The frames of all runs. Their numbers continue from one run to the next.
 #[derive(Clone, Copy)]
 struct Feed {
     start_us: u64,
@@ -47,8 +47,8 @@ impl Feed {
         Self { start_us: since_1970.as_secs() / 8 * 8 * 1_000_000 }
     }
 
-    /// The frame of this number, alone with its time and never quite in the order of time.
-    fn fed(self, number: u64) -> SentProbe {
+    /// The probe of this number. Its time is unique, and times are slightly out of order.
+    fn probe(self, number: u64) -> SentProbe {
         let mut dice = Rng::with_seed(number);
         let sender = dice.u64(..SENDERS);
         let [.., last] = sender.to_be_bytes();
@@ -68,23 +68,23 @@ impl Feed {
         }
     }
 
-    /// The number of the frame that was logged so.
+    /// The number of the frame that this event records.
     fn number(self, event: &Value) -> u64 {
         let time = chrono::DateTime::parse_from_rfc3339(event["time"].as_str().unwrap()).unwrap();
         ((time.timestamp_micros().cast_unsigned() - self.start_us) / FRAME_PERIOD_US) ^ 5
     }
 
-    /// Writes frames from this number on until the pipe breaks or `end`; the number behind the last one that
-    /// may have gone in.
+    /// Writes frames from `first` until `end` or until the pipe breaks. Returns the number after the last frame that
+    /// the service may have received.
     fn write(self, pipe: &mut ChildStdin, first: u64, end: u64) -> u64 {
         let mut bytes = pcap_bytes(DLT_IEEE802_11_RADIO, &[]);
         let mut next = first;
         while next < end {
-            for number in next..end.min(next + FRAMES_A_WRITE) {
-                let fed = self.fed(number);
-                push_pcap_record(&mut bytes, fed.time_us, &fed.frame());
+            for number in next..end.min(next + FRAMES_PER_WRITE) {
+                let probe = self.probe(number);
+                push_pcap_record(&mut bytes, probe.time_us, &probe.frame());
             }
-            next = end.min(next + FRAMES_A_WRITE);
+            next = end.min(next + FRAMES_PER_WRITE);
             if pipe.write_all(&bytes).is_err() {
                 break;
             }
@@ -94,7 +94,7 @@ impl Feed {
     }
 }
 
-/// A change that was asked for in the chat.
+/// A change that the chat requests.
 #[derive(Debug, Clone, PartialEq)]
 enum Change {
     Watch { ssid: String, reason: String },
@@ -103,16 +103,16 @@ enum Change {
 }
 
 impl Change {
-    /// The change of this number; none is like one of the next few.
+    /// The change of this number, which differs from the next few.
     fn number(number: usize) -> Self {
         let ssid = format!("W{}", number / 4 % 20);
         match number % 4 {
             0 => Self::Watch { ssid, reason: format!("r{number}") },
-            // Asked for on the air, so that alerts are on their way when the service is killed.
+            // Frames ask for this network, so that the kill interrupts alerts.
             1 => Self::Watch { ssid: "Depot".to_owned(), reason: format!("r{number}") },
             2 => Self::Unwatch { ssid },
             _ => Self::Name {
-                source: address(Feed { start_us: 0 }.fed(number as u64).source),
+                source: address(Feed { start_us: 0 }.probe(number as u64).source),
                 name: format!("N{number}"),
             },
         }
@@ -126,7 +126,7 @@ impl Change {
         }
     }
 
-    /// Whether this reply says that the change is made.
+    /// Whether this reply confirms the change.
     fn is_confirmed_by(&self, reply: &str) -> bool {
         match self {
             Self::Watch { ssid, reason } => reply == format!("👁 Watching for \"{ssid}\".\nReason: {reason}"),
@@ -135,7 +135,7 @@ impl Change {
         }
     }
 
-    /// The change that this event of the log is, if it is one.
+    /// The change that this event records, if it records one.
     fn logged(event: &Value) -> Option<Self> {
         let text = |field: &str| event[field].as_str().unwrap().to_owned();
         match event["type"].as_str().unwrap() {
@@ -149,37 +149,37 @@ impl Change {
     }
 }
 
-/// Asks for one change after the other until the service is gone; each with whether its reply arrived.
-fn ask_for_changes(api: &BotApi, service: &Service, starts: usize, from: usize) -> Vec<(Change, bool)> {
+/// Requests one change after another until the service is gone. Returns each with whether its reply arrived.
+fn request_changes(api: &BotApi, service: &Service, starts: usize, from: usize) -> Vec<(Change, bool)> {
     let Some(listen) = service.listen_address_or_end() else { return Vec::new() };
     if service.wait_for_line_or_end(0, &log_event("webhook_registered", &[])).is_none() {
         return Vec::new();
     }
     let webhook = api.webhook_number(starts);
-    let mut asked = Vec::new();
+    let mut requested = Vec::new();
     for change in (from..).map(Change::number) {
         let seen = api.sent_count();
         let status = api.try_post(listen, Incoming::text(CHAT, change.message()), &webhook);
         let replies = api.sent_after(seen);
         let is_confirmed = replies.iter().any(|reply| change.is_confirmed_by(&reply.plain));
-        asked.push((change, is_confirmed));
+        requested.push((change, is_confirmed));
         match status {
             Ok(status) => assert_eq!(status, 200),
             Err(_) => break,
         }
     }
-    asked
+    requested
 }
 
-/// When to kill: some time after the start, or after the service hears.
-fn moment(dice: &mut Rng) -> (bool, Duration) {
-    let (is_up, milliseconds) = match dice.u8(..20) {
+/// When to kill: a random time after the start, or after the service captures.
+fn kill_time(dice: &mut Rng) -> (bool, Duration) {
+    let (is_capturing, milliseconds) = match dice.u8(..20) {
         0..9 => (false, 0..200),
         9..18 => (true, 0..200),
         // Around the first checkpoint.
         _ => (true, 900..1150),
     };
-    (is_up, Duration::from_micros(dice.u64(milliseconds.start * 1000..milliseconds.end * 1000)))
+    (is_capturing, Duration::from_micros(dice.u64(milliseconds.start * 1000..milliseconds.end * 1000)))
 }
 
 struct KilledService {
@@ -187,8 +187,8 @@ struct KilledService {
     service: Service,
     feed: Feed,
     runs: Vec<Range<u64>>,
-    asked: Vec<(Change, bool)>,
-    /// Starts that found no sled to begin with.
+    requested: Vec<(Change, bool)>,
+    /// The number of starts that rebuilt the state.
     rebuilds: usize,
 }
 
@@ -202,28 +202,28 @@ impl KilledService {
             .set("record", "checkpoint_seconds", "1")
             .set("record", "segment_mebibytes", "1");
         let service = Service::start_with(&api, config);
-        Self { api, service, feed: Feed::new(), runs: Vec::new(), asked: Vec::new(), rebuilds: 0 }
+        Self { api, service, feed: Feed::new(), runs: Vec::new(), requested: Vec::new(), rebuilds: 0 }
     }
 
     fn next_frame(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.end)
     }
 
-    /// Feeds the running service, asks it for changes and kills it; the whole lines of the log's last file
-    /// just before that.
+    /// Sends frames and changes to the service and kills it. Returns the complete lines of the log's last file just
+    /// before the kill.
     fn run_until_killed(&mut self, dice: &mut Rng) -> Option<(u64, Vec<u8>)> {
         let events = self.service.data_dir().join("events");
         let (first, feed) = (self.next_frame(), self.feed);
-        let end = first + dice.u64(..FRAMES_A_RUN);
+        let end = first + dice.u64(..FRAMES_PER_RUN);
         let mut pipe = self.service.take_stdin();
-        let (is_up, wait) = moment(dice);
+        let (is_capturing, wait) = kill_time(dice);
         let (api, service) = (&self.api, &self.service);
-        let (starts, changes) = (api.webhook_history().len() + 1, self.asked.len());
-        let (end, asked, seen) = thread::scope(|scope| {
+        let (starts, changes) = (api.webhook_history().len() + 1, self.requested.len());
+        let (end, requested, seen) = thread::scope(|scope| {
             let feeding = scope.spawn(|| feed.write(&mut pipe, first, end));
-            let asking = scope.spawn(move || ask_for_changes(api, service, starts, changes));
-            if is_up {
-                service.wait_until_hearing("stdin");
+            let asking = scope.spawn(move || request_changes(api, service, starts, changes));
+            if is_capturing {
+                service.wait_until_capturing("stdin");
             }
             thread::sleep(wait);
             let seen = ndjson::last_lines(&events);
@@ -233,14 +233,14 @@ impl KilledService {
         let status = self.service.wait_for_exit();
         assert_eq!(status.signal(), Some(libc::SIGKILL), "it did not end by itself: {status}");
         self.runs.push(first..end);
-        self.asked.extend(asked);
+        self.requested.extend(requested);
         seen
     }
 
-    /// A last run that is fed to the end of its input, delivers its alerts, and stops.
-    fn run_to_the_end(&mut self) {
+    /// The last run: sends frames to the end of the input, waits until all alerts are delivered, and stops the service.
+    fn run_to_end(&mut self) {
         let first = self.next_frame();
-        let end = first + FRAMES_A_RUN;
+        let end = first + FRAMES_PER_RUN;
         let mut pipe = self.service.take_stdin();
         assert_eq!(self.feed.write(&mut pipe, first, end), end);
         drop(pipe);
@@ -248,12 +248,12 @@ impl KilledService {
         self.service.wait_for_log_event("source_finished", &[("source", "stdin")]);
         self.service.wait_for_log_event("webhook_registered", &[]);
         let listen = self.service.listen_address();
-        // Made behind all frames: once it is confirmed, these are recorded and their alerts raised.
-        // A watch, which is confirmed whatever was lost before.
-        let change = Change::number(self.asked.len() / 4 * 4 + 5);
+        // A change after all frames: once it is confirmed, they are recorded and their alerts raised. It is a watch, whose
+        // reply does not depend on earlier changes.
+        let change = Change::number(self.requested.len() / 4 * 4 + 5);
         assert_eq!(self.api.post(listen, Incoming::text(CHAT, change.message())), 200);
         self.api.wait_for_message(|message| change.is_confirmed_by(&message.plain));
-        self.asked.push((change, true));
+        self.requested.push((change, true));
         let waiting = |api: &BotApi| {
             let seen = api.sent_count();
             assert_eq!(api.post(listen, Incoming::text(CHAT, "/status")), 200);
@@ -295,35 +295,35 @@ fn kills_lose_nothing() {
     let events = killed.service.data_dir().join("events");
     let mut seen_before: Option<(u64, Vec<u8>)> = None;
     for kill in 0..KILLS {
-        let told = format!("kill {kill} of seed {seed}");
+        let context = format!("kill {kill} of seed {seed}");
         let seen = killed.run_until_killed(&mut dice);
         for (base, lines) in [seen_before, seen.clone()].into_iter().flatten() {
-            assert!(ndjson::lines_from(&events, base).starts_with(&lines), "{told}: events are gone");
+            assert!(ndjson::lines_from(&events, base).starts_with(&lines), "{context}: events are gone");
         }
         let lines = killed.service.log_lines();
         let is_bad = |line: &&String| ["damaged", "missing", "panicked"].iter().any(|bad| line.contains(bad));
-        assert_eq!(lines.iter().find(is_bad), None, "{told}");
+        assert_eq!(lines.iter().find(is_bad), None, "{context}");
         killed.rebuilds +=
             usize::from(lines.iter().any(|line| line.contains(&log_event("state_rebuild", &[]))));
         seen_before = seen;
         killed.service.restart();
     }
-    killed.run_to_the_end();
+    killed.run_to_end();
     compare(&killed, seed);
 }
 
-/// Holds the log and the state against what went in.
+/// Compares the log and the state with the input.
 fn compare(killed: &KilledService, seed: u64) {
     let mut tally = Tally::default();
     let mut runs = killed.runs.iter();
     let mut run = runs.next().unwrap().clone();
-    let mut asked = killed.asked.iter();
+    let mut requested = killed.requested.iter();
     let (mut raised, mut delivered) = (0, 0);
     let count = ndjson::for_each(&killed.service.data_dir().join("events"), |event| {
         if let Some(change) = Change::logged(event) {
-            // In the order in which they were asked for; only one without a reply may be missing.
+            // Changes are logged in the order of their requests. Only unconfirmed ones may be missing.
             loop {
-                let (next, is_confirmed) = asked.next().expect("a change that was asked for");
+                let (next, is_confirmed) = requested.next().expect("a change that was requested");
                 if *next == change {
                     break;
                 }
@@ -334,13 +334,13 @@ fn compare(killed: &KilledService, seed: u64) {
             "probe" => {
                 let number = killed.feed.number(event);
                 while run.is_empty() || number != run.start {
-                    // A run's frames are those from its first on without a gap: else a later run begins.
+                    // A run's frames are recorded without a gap from its first one. Any other number begins a later run.
                     run = runs.next().unwrap_or_else(|| panic!("seed {seed}: out of order: {event}")).clone();
                 }
                 run.start += 1;
-                let fed = killed.feed.fed(number);
-                fed.assert_logged(event);
-                tally.add(&fed);
+                let probe = killed.feed.probe(number);
+                probe.assert_logged(event);
+                tally.add(&probe);
                 let decisions = event["alerts"].as_array().into_iter().flatten();
                 raised += decisions.filter(|alert| alert["decision"] == "raise").count();
             }
@@ -348,18 +348,18 @@ fn compare(killed: &KilledService, seed: u64) {
             _ => {}
         }
     });
-    assert!(asked.all(|(_, is_confirmed)| !is_confirmed), "seed {seed}: a confirmed change is missing");
-    assert!(runs.next().is_none() && run.is_empty(), "seed {seed}: the last run is there to its end");
-    assert_eq!(raised, delivered, "seed {seed}: every alert is delivered, and logged as such once");
+    assert!(requested.all(|(_, is_confirmed)| !is_confirmed), "seed {seed}: a confirmed change is missing");
+    assert!(runs.next().is_none() && run.is_empty(), "seed {seed}: the last run is recorded to its end");
+    assert_eq!(raised, delivered, "seed {seed}: every alert is logged as delivered once");
     let alerts = killed.api.sent().iter().filter(|message| is_alert(message)).count();
     assert!(alerts >= raised, "seed {seed}");
     tally.assert_looked_up(&["-c", killed.service.config_path().to_str().unwrap()], false);
-    let confirmed = killed.asked.iter().filter(|(_, is_confirmed)| *is_confirmed).count();
+    let confirmed = killed.requested.iter().filter(|(_, is_confirmed)| *is_confirmed).count();
     println!(
-        "seed {seed}: {} frames fed, {count} events, {confirmed} of {} changes confirmed, {raised} alerts, \
+        "seed {seed}: {} frames sent, {count} events, {confirmed} of {} changes confirmed, {raised} alerts, \
          {} rebuilds",
         killed.next_frame(),
-        killed.asked.len(),
+        killed.requested.len(),
         killed.rebuilds,
     );
 }

@@ -1,5 +1,5 @@
-//! What Cargo cannot enforce of the layering: inside a crate, modules use only those listed before them; one module
-//! alone names each of the big crates; and the texts that a chat is sent stand in one place.
+//! The parts of the layering that Cargo cannot enforce: inside a crate, modules use only those listed before them; only
+//! one module uses each of the large dependencies; and the texts for chats are in the view modules.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Folders of source with their modules. A module may use itself and those before it.
+/// Source folders with their modules. A module may use itself and those before it.
 const LAYERS: [(&str, &[&str]); 2] = [
     ("crates/store/src", &["event", "event_log", "state", "recorder"]),
     (
@@ -33,15 +33,15 @@ const LAYERS: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// Modules of `src`, and what they must not use although it lies below.
+/// Modules of `src`, and lower modules that they must not use.
 const FORBIDDEN: [(&str, &[&str]); 3] = [
-    // It draws what it is given.
+    // It draws the data that it is given.
     ("chart", &["capture", "vendor"]),
     ("chat", &["capture", "config", "event_log"]),
     ("telegram", &["capture", "event_log", "state"]),
 ];
 
-/// The one file or folder that names a crate.
+/// The only file or folder that may use a crate.
 const CRATES: [(&str, &str); 4] = [
     ("sled", "crates/store/src/state/store"),
     ("teloxide", "src/telegram"),
@@ -49,20 +49,21 @@ const CRATES: [(&str, &str); 4] = [
     ("toml", "src/config"),
 ];
 
-/// Where the texts for a chat stand: the views, and the table of commands with its help lines.
+/// The files with texts for chats: the views, and the table of commands with its help lines.
 const VIEWS: [&str; 3] = ["src/chat/views/", "src/chat/commands/mod.rs", "src/status.rs"];
 
-/// Texts elsewhere in `chart`, `chat`, `status` and `telegram` that no chat is sent: by file, and how they begin.
+/// Texts in other files of `chart`, `chat`, `status` and `telegram` that are not for chats: the file, and how they
+/// begin.
 const OTHER_TEXTS: [(&str, &str); 4] = [
-    // Why Telegram did not take a request: for the log, of the service and of events.
+    // Reasons why Telegram refused a request, for the service's log and the event log.
     ("src/telegram/api.rs", ""),
     ("src/telegram/request_error.rs", ""),
     ("src/telegram/outbox.rs", "the chat is no longer served"),
-    // Errors and their remedies, for whoever starts the service.
+    // Errors and their remedies, for the person who starts the service.
     ("src/telegram/error.rs", ""),
 ];
 
-/// A source file by its path from the root, without the tests at its end.
+/// A source file with its path from the root, without the tests at its end.
 struct Source {
     path: String,
     code: String,
@@ -76,7 +77,7 @@ impl Source {
             || self.path.starts_with(path) && path.ends_with('/')
     }
 
-    /// Whether a path in it begins with this name, such as `teloxide`.
+    /// Whether one of its paths begins with this name, such as `teloxide`.
     fn names(&self, name: &str) -> bool {
         self.paths.iter().any(|(first, _)| first == name)
     }
@@ -137,7 +138,7 @@ fn paths(line: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_first_names_of_paths_are_found() {
+fn finds_the_first_names_of_paths() {
     let pair = |(first, second): (&str, &str)| (first.to_owned(), second.to_owned());
     let found = paths("use a::b::{c::d}; ::e::f(g::h::<i::j>())");
     assert_eq!(found, [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("i", "j")].map(pair));
@@ -174,7 +175,7 @@ fn modules_do_not_use_forbidden_modules() {
 }
 
 #[test]
-fn one_module_names_each_big_crate() {
+fn one_module_uses_each_large_dependency() {
     let sources: Vec<Source> = ["src", "crates"].into_iter().flat_map(sources).collect();
     for (name, owner) in CRATES {
         let naming: Vec<&Source> = sources.iter().filter(|source| source.names(name)).collect();
@@ -218,19 +219,18 @@ fn chat_texts_are_distinguished_from_other_literals() {
     assert_eq!(found, [r#"one \"two\" {three}"#, r#"raw "four" five"#]);
 }
 
-/// Whether a person could read it: more than one word, besides what is filled in and the parts of a time.
+/// Whether it is a text for people: more than one word, not counting placeholders and parts of a time format.
 fn has_words(literal: &str) -> bool {
     static FILLED_IN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{[^}]*\}|%-?[A-Za-z]+").unwrap());
     let plain = FILLED_IN.replace_all(literal, "").replace("\\n", " ");
     plain.contains(' ') && plain.contains(char::is_alphabetic)
 }
 
-/// The string literals in `code`, without those in comments, attributes and logging macros, and without those
-/// of bytes.
+/// The string literals in `code`, except byte strings and those in comments, attributes and logging macros.
 fn literals(code: &str) -> Vec<&str> {
     static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
         let string = r#""(?:\\.|[^"\\])*""#;
-        // Brackets within brackets, as deep as they are in logging macros.
+        // Nested brackets, as deep as in logging macros.
         let inside = |open: &str, close: &str| {
             (0..6).fold(String::new(), |inner, _| {
                 let inner = if inner.is_empty() { inner } else { format!("|{inner}") };

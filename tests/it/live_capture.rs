@@ -1,7 +1,7 @@
-//! A live capture gives probe requests and nothing else, and stops at once, also while nothing is received.
+//! A live capture yields probe requests and nothing else. It stops at once, also while it receives nothing.
 //!
-//! The radio is a TAP device whose link type is set to radiotap: what is written to its file
-//! descriptor, libpcap captures. It needs root (CAP_NET_ADMIN, CAP_NET_RAW) and /dev/net/tun.
+//! The radio is a TAP device whose link type is set to radiotap: libpcap captures the frames that are written to its
+//! file descriptor. It needs root (CAP_NET_ADMIN, CAP_NET_RAW) and /dev/net/tun.
 
 use std::ops::ControlFlow;
 use std::process::Command;
@@ -27,7 +27,7 @@ fn source(radio: &TapRadio) -> Source {
     Source::Interface(radio.name().to_owned())
 }
 
-/// A management frame of this subtype, in all else a probe request.
+/// A probe request whose subtype is replaced.
 fn frame(subtype: u8, sequence: u16) -> Vec<u8> {
     let probe_request = ProbeRequestFrame::new("a4:83:e7:4e:39:15").ssid("RNM0").signal(-42);
     let mut frame = probe_request.sequence(sequence).build();
@@ -39,16 +39,16 @@ fn frame(subtype: u8, sequence: u16) -> Vec<u8> {
 #[test]
 fn probe_requests_are_captured_and_an_idle_capture_stops_at_once() {
     let Some(radio) = radio() else { return };
-    // Nothing else must wake it.
+    // So that the statistics do not wake the capture.
     let settings = Settings { stats_interval: Duration::from_secs(60), ..Settings::default() };
     let capture = Capture::open(&source(&radio), &settings).unwrap();
     assert_eq!(capture.link_type(), LinkType::Radiotap);
     let (counters, stop) = (capture.counters(), capture.stop_handle());
-    let (told, heard) = mpsc::channel();
+    let (sender, frames) = mpsc::channel();
     let run = thread::spawn(move || {
         capture.run(|frame| {
             let probe = frame.probe_request;
-            told.send((frame.time_us, probe.sequence, probe.signal_dbm, probe.fcs)).unwrap();
+            sender.send((frame.time_us, probe.sequence, probe.signal_dbm, probe.fcs)).unwrap();
             ControlFlow::Continue(())
         })
     });
@@ -59,8 +59,8 @@ fn probe_requests_are_captured_and_an_idle_capture_stops_at_once() {
     }
     let mut last_frame_us = None;
     for sequence in [2, 4] {
-        let (time_us, heard, signal_dbm, fcs) = wait::receive(&heard, "a frame");
-        assert_eq!((heard, signal_dbm, fcs), (sequence, Some(-42), Fcs::Absent));
+        let (time_us, received, signal_dbm, fcs) = wait::receive(&frames, "a frame");
+        assert_eq!((received, signal_dbm, fcs), (sequence, Some(-42), Fcs::Absent));
         assert!((time_us - start).abs() < 5_000_000);
         last_frame_us = Some(time_us);
     }
@@ -69,13 +69,13 @@ fn probe_requests_are_captured_and_an_idle_capture_stops_at_once() {
     assert_eq!(counters.frames.load(Relaxed), 2);
     assert_eq!(counters.kernel_dropped.load(Relaxed), 0);
 
-    // Far less than the minute after which it would wake by itself.
+    // The wait is shorter than the minute after which the statistics would wake the capture.
     stop.stop();
-    assert_eq!(wait::try_receive(&heard, "the end of the capture"), None);
+    assert_eq!(wait::try_receive(&frames, "the end of the capture"), None);
     wait::join(run, "the end of the capture").unwrap();
 }
 
-/// The sockets that a command holds which this process starts.
+/// The sockets that a child process inherits.
 fn sockets_of_a_command() -> String {
     let mut find = Command::new("find");
     find.args(["/proc/self/fd", "-lname", "socket:*", "-printf", "%l\n"]);
@@ -92,30 +92,30 @@ fn a_command_does_not_inherit_the_socket_of_a_capture() {
     assert_eq!(sockets_of_a_command(), before);
 }
 
-/// Looking at the drop counters, which happens all the time here, costs no frame.
+/// Reading the drop counters very often loses no frame.
 #[test]
 fn no_frame_of_a_steady_stream_is_lost() {
     let Some(radio) = radio() else { return };
     let settings = Settings { stats_interval: Duration::from_millis(1), ..Settings::default() };
     let capture = Capture::open(&source(&radio), &settings).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());
-    let (told, heard) = mpsc::channel();
+    let (sender, frames) = mpsc::channel();
     let run = thread::spawn(move || {
         capture.run(|frame| {
-            told.send(frame.probe_request.sequence).unwrap();
+            sender.send(frame.probe_request.sequence).unwrap();
             ControlFlow::Continue(())
         })
     });
     for sequence in 0..4000 {
         radio.transmit(&frame(4, sequence));
-        assert_eq!(wait::receive(&heard, "a frame"), sequence, "{counters:?}");
+        assert_eq!(wait::receive(&frames, "a frame"), sequence, "{counters:?}");
     }
     assert_eq!(counters.kernel_dropped.load(Relaxed), 0);
     stop.stop();
     wait::join(run, "the end of the capture").unwrap();
 }
 
-/// The kernel drops what does not fit into its buffer, and the counter says how much.
+/// The kernel drops frames that do not fit into its buffer, and the counter counts them.
 #[test]
 fn dropped_frames_are_counted() {
     let Some(radio) = radio() else { return };
@@ -126,7 +126,7 @@ fn dropped_frames_are_counted() {
         radio.transmit(&frame(4, sequence));
     }
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
-    // Sampled while the air is silent.
+    // The capture reads the drop counter also while no frames arrive.
     let total = || counters.probe_requests.load(Relaxed) + counters.kernel_dropped.load(Relaxed);
     wait_until("every frame to be seen or dropped", || (total() >= 2000).then_some(()));
     assert!(counters.kernel_dropped.load(Relaxed) > 0, "{counters:?}");
@@ -139,15 +139,15 @@ fn dropped_frames_are_counted() {
 fn a_removed_interface_ends_the_capture_with_its_name() {
     let Some(radio) = radio() else { return };
     let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
-    let (told, heard) = mpsc::channel();
+    let (sender, frames) = mpsc::channel();
     let run = thread::spawn(move || {
         capture.run(|frame| {
-            told.send(frame.probe_request.sequence).unwrap();
+            sender.send(frame.probe_request.sequence).unwrap();
             ControlFlow::Continue(())
         })
     });
     radio.transmit(&frame(4, 7));
-    assert_eq!(wait::receive(&heard, "a frame"), 7);
+    assert_eq!(wait::receive(&frames, "a frame"), 7);
     let name = radio.name().to_owned();
     drop(radio);
     let error = wait::join(run, "the end of the capture").unwrap_err();
@@ -173,13 +173,13 @@ fn an_ethernet_interface_is_refused() {
     let radio = TapRadio::unique_ethernet("pweth").unwrap();
     let error = Capture::open(&source(&radio), &Settings::default()).unwrap_err();
     assert!(matches!(&error, CaptureError::NoWifiInterface { .. }), "{error}");
-    let told = with_remedy(&error, error.remedy());
+    let message = with_remedy(&error, error.remedy());
     assert!(
-        told.contains(&format!("{} is not a Wi-Fi interface: it delivers EN10MB", radio.name())),
-        "{told}"
+        message.contains(&format!("{} is not a Wi-Fi interface: it delivers EN10MB", radio.name())),
+        "{message}"
     );
-    // It may be the machine's only way to the internet.
-    assert!(!told.contains("ip link set"), "{told}");
+    // The interface may be the machine's only way to the internet, so the remedy must not take it down.
+    assert!(!message.contains("ip link set"), "{message}");
 }
 
 #[test]
@@ -196,8 +196,11 @@ fn idle_capture_loop_iterates() {
     let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
-    let begun = wait_until("the first turn", || counters.loop_iterations().filter(|turns| *turns > 0));
-    wait_until("further turns", || counters.loop_iterations().filter(|turns| *turns > begun + 2));
+    let begun =
+        wait_until("the first iteration", || counters.loop_iterations().filter(|iterations| *iterations > 0));
+    wait_until("further iterations", || {
+        counters.loop_iterations().filter(|iterations| *iterations > begun + 2)
+    });
     stop.stop();
     wait::join(run, "the end of the capture").unwrap();
 }

@@ -1,5 +1,5 @@
-//! Around damage in the log's files, everything intact is read. What is lost is reported and accounted for, and a
-//! repair makes that permanent.
+//! A reader of a damaged log gets every intact event, and a report of each loss with its range of offsets. A repair
+//! makes the loss permanent.
 
 use std::io::Read;
 
@@ -7,11 +7,11 @@ use store::event::{Event, EventKind, Offset};
 use store::event_log::Rotation;
 
 use crate::support::faulty_disk::FaultyDisk;
-use crate::support::log::{HOUR, append, event, log_of, mend, open, read, read_all, recover};
+use crate::support::log::{HOUR, append, event, log_of, open, read, read_all, recover, repair};
 
 const FIRST: &str = "00000000000000000000.ndjson";
 
-/// The name of the sealed segment that begins with the smallest offset of at least `base`.
+/// The name of the first sealed segment that begins at or after `base`.
 fn sealed_from(disk: &FaultyDisk, base: u64) -> String {
     let is_it = |name: &String| name.ends_with(".zst") && name[..20].parse::<u64>().unwrap() >= base;
     disk.names().into_iter().find(is_it).unwrap()
@@ -53,14 +53,14 @@ fn every_flipped_byte_of_an_open_segment_costs_one_line_at_most() {
                 bytes[at] ^= mask;
             });
             let what = format!("byte {at} of line {line_of}, mask {mask:x}");
-            let found = mend(&disk, &what);
+            let found = repair(&disk, &what);
             found.assert_accounted(Offset(0), &what);
             if at + 1 == length {
-                // The last line's end: as if its write was not finished.
+                // The end of the last line: as after an unfinished write.
                 assert_eq!((found.next, found.damage.len()), (Offset(5), 0), "{what}");
                 continue;
             }
-            // A line's end takes the line behind it along.
+            // The end of a line: the next line is lost too.
             let is_hit = |number: u64| number == line_of || number == line_of + 1;
             let others = |number: &u64| !is_hit(*number);
             let kept: Vec<u64> = found.whole().into_iter().filter(others).collect();
@@ -89,14 +89,14 @@ fn every_flipped_byte_of_a_sealed_segment_is_reported() {
             let disk = whole.copy();
             disk.change(&name, |bytes| bytes[at] ^= mask);
             let what = format!("byte {at}, mask {mask:x}");
-            let found = mend(&disk, &what);
+            let found = repair(&disk, &what);
             found.assert_accounted(Offset(0), &what);
             assert_eq!(found.next, all.next, "{what}");
             let outside = |(offset, _): &&(Offset, Event)| !(base..next).contains(&offset.0);
             assert!(found.events.iter().filter(outside).eq(all.events.iter().filter(outside)), "{what}");
             if found.damage.is_empty() {
                 silent += 1;
-                assert_eq!(found.events, all.events, "{what}: wrong and not told");
+                assert_eq!(found.events, all.events, "{what}: wrong and not reported");
             } else {
                 assert!(found.damage.iter().all(|text| text.contains(&name)), "{what}: {found:?}");
                 assert!(disk.names().contains(&format!("{name}.damaged")), "{what}");
@@ -108,7 +108,7 @@ fn every_flipped_byte_of_a_sealed_segment_is_reported() {
 
 #[test]
 fn the_intact_part_of_a_sealed_segment_is_kept() {
-    // Text of several of zstd's blocks.
+    // A text of several zstd blocks.
     let whole = log_of(6000, 400_000);
     let name = sealed_from(&whole, 0);
     let end: u64 = sealed_from(&whole, 1)[..20].parse().unwrap();
@@ -116,12 +116,12 @@ fn the_intact_part_of_a_sealed_segment_is_kept() {
     let check = |what: &str, change: &dyn Fn(&mut Vec<u8>), lost: std::ops::Range<u64>| {
         let disk = whole.copy();
         disk.change(&name, change);
-        let found = mend(&disk, what);
+        let found = repair(&disk, what);
         found.assert_accounted(Offset(0), what);
         assert!(lost.contains(&found.lost()), "{what}: {} of {end} lost", found.lost());
         assert_eq!(found.whole().len() as u64, 6000 - found.lost(), "{what}");
         assert_eq!(found.damage.len(), 1, "{what}: {:?}", found.damage);
-        // The mended form is one that others read.
+        // Standard tools can read the repaired file.
         let mut text = String::new();
         let bytes = disk.bytes(&name);
         zstd::Decoder::new(&bytes[..]).unwrap().read_to_string(&mut text).unwrap();
@@ -143,22 +143,22 @@ fn invalid_lines_are_reported_in_runs() {
         let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
         lines[..number].concat().len()..lines[..=number].concat().len()
     };
-    let check = |what: &str, change: &dyn Fn(&FaultyDisk), lost: &[u64], told: &[&str]| {
+    let check = |what: &str, change: &dyn Fn(&FaultyDisk), lost: &[u64], reports: &[&str]| {
         let disk = whole.copy();
         change(&disk);
-        let found = mend(&disk, what);
+        let found = repair(&disk, what);
         found.assert_accounted(Offset(0), what);
         let kept: Vec<u64> = (0..6).filter(|number| !lost.contains(number)).collect();
         assert_eq!((found.whole(), found.next), (kept, Offset(6)), "{what}: {found:?}");
-        assert_eq!(found.damage.len(), told.len(), "{what}: {found:?}");
-        for (found, told) in found.damage.iter().zip(told) {
-            assert!(found.contains(told), "{what}: {found}");
+        assert_eq!(found.damage.len(), reports.len(), "{what}: {found:?}");
+        for (found, report) in found.damage.iter().zip(reports) {
+            assert!(found.contains(report), "{what}: {found}");
         }
     };
     let overwrite = |number: usize| {
         move |disk: &FaultyDisk| {
-            let place = line(disk, number);
-            disk.change(FIRST, |bytes| bytes[place.start..place.end - 1].fill(b'x'));
+            let range = line(disk, number);
+            disk.change(FIRST, |bytes| bytes[range.start..range.end - 1].fill(b'x'));
         }
     };
     let both = |disk: &FaultyDisk| {
@@ -169,25 +169,25 @@ fn invalid_lines_are_reported_in_runs() {
     check("two runs", &both, &[1, 2, 4], &["lines 2 to 3 of", "line 5 of"]);
     check("the last", &overwrite(5), &[5], &["line 6 of"]);
     let join = |disk: &FaultyDisk| {
-        let place = line(disk, 2);
-        disk.change(FIRST, |bytes| bytes[place.end - 1] = b' ');
+        let range = line(disk, 2);
+        disk.change(FIRST, |bytes| bytes[range.end - 1] = b' ');
     };
     check("two lines in one", &join, &[2, 3], &["line 3 of"]);
     let far = |disk: &FaultyDisk| {
-        let place = line(disk, 2);
-        let digit = place.start + "{\"offset\":".len();
+        let range = line(disk, 2);
+        let digit = range.start + "{\"offset\":".len();
         disk.change(FIRST, |bytes| drop(bytes.splice(digit..=digit, *b"18446744073709551615")));
     };
     check("one that claims to be far ahead", &far, &[2], &["line 3 of"]);
     let twice = |disk: &FaultyDisk| {
-        let place = line(disk, 2);
-        disk.change(FIRST, |bytes| drop(bytes.splice(place.end..place.end, bytes[place.clone()].to_vec())));
+        let range = line(disk, 2);
+        disk.change(FIRST, |bytes| drop(bytes.splice(range.end..range.end, bytes[range.clone()].to_vec())));
     };
-    check("one that stands there twice", &twice, &[], &["its offset is 2, expected 3"]);
+    check("a repeated line", &twice, &[], &["its offset is 2, expected 3"]);
     let hostile = |disk: &FaultyDisk| {
-        let place = line(disk, 2);
+        let range = line(disk, 2);
         let text = b"{\"offset\":2,\"type\":\"\\u001b[31mevil\"}";
-        disk.change(FIRST, |bytes| drop(bytes.splice(place.start..place.end - 1, *text)));
+        disk.change(FIRST, |bytes| drop(bytes.splice(range.start..range.end - 1, *text)));
     };
     check("a hostile one", &hostile, &[2], &["\\u{1b}[31mevil"]);
 }
@@ -199,12 +199,12 @@ fn missing_segments_are_reported_and_the_rest_is_read() {
     let base: u64 = name[..20].parse().unwrap();
     let next: u64 = sealed_from(&disk, base + 1)[..20].parse().unwrap();
     disk.lose(&name);
-    // An interrupted seal leaves its unfinished file, or the open form beside the sealed one.
+    // An interrupted sealing leaves its unfinished file, or the open file beside the sealed one.
     let other = sealed_from(&disk, 50);
     disk.plant(&other, &other.replace(".zst", ""), b"old");
     disk.plant(&other, &format!("{other}.tmp"), b"half");
     disk.plant(&other, "README", b"not a segment");
-    let found = mend(&disk, "a missing segment");
+    let found = repair(&disk, "a missing segment");
     found.assert_accounted(Offset(0), "a missing segment");
     let expected: Vec<u64> = (0..100).filter(|number| !(base..next).contains(number)).collect();
     assert_eq!((found.whole(), found.lost()), (expected, next - base));
@@ -227,7 +227,7 @@ fn a_second_repair_keeps_the_first_quarantine() {
             bytes[at] ^= 0x80;
             damaged = bytes.clone();
         });
-        mend(&disk, name);
+        repair(&disk, name);
         assert_eq!(disk.bytes(&format!("{FIRST}{name}")), damaged);
     }
     assert_eq!(read_all(&disk).lost(), 3);
@@ -278,7 +278,7 @@ fn prefetching_ends_with_its_reader() {
     let mut ahead = log.read_from(Offset(0)).prefetch();
     assert_eq!(ahead.next().unwrap().unwrap(), (Offset(0), event(0)));
     drop(ahead);
-    // Its thread is gone: nobody reads any more.
+    // Its thread has ended and reads no more.
     let operations = disk.operations();
     assert_eq!(log.read_from(Offset(3000)).prefetch().count(), 0);
     assert_eq!(read(&log, Offset(0)).whole().len(), 3000);

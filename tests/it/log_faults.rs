@@ -1,5 +1,5 @@
-//! Whatever disk operation fails, once or for a while, and whenever the power goes, every acknowledged event is in the
-//! log, once and in its place.
+//! Every acknowledged event is in the log exactly once and in order, whichever disk operation fails, once or for a
+//! while, and whenever the power fails.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,10 +9,10 @@ use store::event_log::{Rotation, Writer};
 use crate::support::faulty_disk::{Fault, FaultyDisk, Leftover, Operation};
 use crate::support::log::{Contents, HOUR, append, event, log_of, open, read, read_all, recover};
 
-/// Two or three groups of events fill a segment.
+/// Two or three batches of events fill a segment.
 const SMALL: Rotation = Rotation { bytes: 600, age: HOUR };
 
-/// Failures in a row that are borne.
+/// The number of consecutive failures that the writer must survive.
 const PATIENCE: usize = 200;
 
 fn until_it_works<T, E: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
@@ -26,8 +26,8 @@ fn until_it_works<T, E: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, 
     panic!("it never worked: {last:?}");
 }
 
-/// Records events in groups as the recorder does, over several segments and a restart, until all are
-/// acknowledged; the disk has a note of how many are at each moment.
+/// Records events in batches as the recorder does, over several segments and a restart, until all are acknowledged.
+/// The disk's note is the number of acknowledged events.
 fn record(disk: &FaultyDisk) -> Writer {
     let mut writer = until_it_works(|| open(disk, SMALL));
     for group in 0..10 {
@@ -37,7 +37,7 @@ fn record(disk: &FaultyDisk) -> Writer {
         }
         until_it_works(|| writer.sync());
         disk.note(group * 3 + 3);
-        // The sealing is over before anything else is done, so that the operations come in one order.
+        // Wait for the sealing, so that the operations have a fixed order.
         drop(writer.read_from(Offset(u64::MAX)));
         if group == 4 {
             drop(writer);
@@ -48,7 +48,7 @@ fn record(disk: &FaultyDisk) -> Writer {
     writer
 }
 
-/// The log has every acknowledged event, and none that was not recorded.
+/// Checks that the log has every acknowledged event, and only recorded ones.
 #[track_caller]
 fn assert_kept(disk: &FaultyDisk, what: &str) -> Contents {
     let found = read_all(disk);
@@ -64,7 +64,7 @@ fn fault(operations: std::ops::Range<usize>, errno: i32) -> Fault {
 }
 
 #[test]
-fn any_operation_may_fail_and_nothing_that_was_acknowledged_is_lost() {
+fn any_failing_operation_loses_nothing_acknowledged() {
     let whole = FaultyDisk::default();
     drop(record(&whole));
     assert!(whole.names().iter().filter(|name| name.ends_with(".zst")).count() >= 3, "{:?}", whole.names());
@@ -113,7 +113,7 @@ fn recovered_events_are_on_disk() {
     for number in 0..3 {
         writer.append(&event(number)).unwrap();
     }
-    // Written and not synced, as a killed process leaves it.
+    // Written but not synced, as a killed process leaves it.
     writer.write().unwrap();
     drop(writer);
     disk.keep_images();
@@ -143,8 +143,8 @@ fn power_cut_while_the_disk_fails_loses_nothing_synced() {
     }
 }
 
-/// Has a writer find that the disk lost events that it had fsynced, while its operations from the n-th on
-/// fail for a while; what the log says then.
+/// Makes the disk lose events that the writer had synced, and fails some of the writer's following operations.
+/// Returns the contents of the log afterwards.
 fn lose_synced(
     lose: &dyn Fn(&FaultyDisk, &str),
     faulty: Option<std::ops::Range<usize>>,
@@ -154,7 +154,7 @@ fn lose_synced(
     append(&mut writer, 0..9);
     lose(&disk, "00000000000000000000.ndjson");
     let before = disk.operations();
-    // The write that tells that something is wrong.
+    // A failed write makes the writer check the log.
     disk.fail(Fault { only: Some(Operation::Write), ..fault(before..before + 1, libc::EIO) });
     writer.append(&event(9)).unwrap();
     writer.sync().unwrap_err();
@@ -164,9 +164,9 @@ fn lose_synced(
     }
     until_it_works(|| writer.sync());
     let operations = disk.operations() - before;
-    assert!(!writer.take_corruption().is_empty(), "it is told");
+    assert!(!writer.take_corruption().is_empty(), "the corruption is reported");
     append(&mut writer, 10..15);
-    // No matter what was synced before: all of this is on disk.
+    // All of this must be on disk.
     disk.keep_images();
     let bytes = writer.total_bytes();
     assert!(writer.sealed_segments().next().is_none());
@@ -174,7 +174,7 @@ fn lose_synced(
     let image = disk.images(Leftover::Nothing).remove(0);
     assert_eq!(image.names().len(), disk.names().len());
     let on_disk: usize = disk.names().iter().map(|name| disk.bytes(name).len()).sum();
-    // Until the next start, a file may be uncounted that a failure came between.
+    // A file that a failure interrupted may be missing from the count until the next start.
     assert!(bytes == on_disk as u64 || faulty.is_some() && bytes < on_disk as u64, "{bytes} of {on_disk}");
     (read_all(&image), operations)
 }
@@ -248,7 +248,7 @@ fn an_interrupted_repair_is_finished() {
         }
     }
     for first in 0..operations {
-        // A disk that does not give the bytes is not told from one that lost them, so reading does not fail.
+        // A read error looks the same as lost bytes, so reading the log does not fail.
         for only in [Operation::Write, Operation::Sync, Operation::SyncFolder, Operation::Rename] {
             let disk = damaged.copy();
             disk.fail(Fault { only: Some(only), ..fault(first..first + 4, libc::EIO) });
@@ -290,7 +290,7 @@ fn a_segment_is_sealed_when_it_is_old() {
     assert_eq!(all_ages(HOUR), 0);
     assert_eq!(all_ages(Duration::ZERO), 2, "one for each group of events, and none that is empty");
 
-    // One that an earlier process began.
+    // A segment that an earlier process began.
     let old = |age: i64| {
         let disk = log_of(3, 1 << 20);
         let now = SystemTime::now();

@@ -1,5 +1,5 @@
-//! Replies to look-ups fit into a message, in pages, and their buttons act. Charts and tables show what the log has,
-//! also while it is written.
+//! Replies to look-ups fit into a message, if necessary in pages, and their buttons work. Charts and tables agree with
+//! the log, also while it is being written.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use store::recorder::ProbeFilter;
 use crate::support::recorder::{CHATS, Input, Running, probe, settings};
 use crate::support::wait;
 
-/// A recorder with what it has heard, and the chat over it.
+/// A recorder with recorded probes, and a chat that uses it.
 struct Fixture {
     recorder: Running,
     chat: Chat,
@@ -74,7 +74,7 @@ impl Fixture {
         }
     }
 
-    /// All pages of a list, turned by its buttons.
+    /// All pages of a list, following its buttons.
     fn pages(&self, text: &str) -> Vec<Reply> {
         let mut pages = vec![self.ask(text)];
         while let Some(next) = button(pages.last().unwrap(), "▶") {
@@ -87,7 +87,7 @@ impl Fixture {
     }
 }
 
-/// The answer, which Telegram takes.
+/// Checks that Telegram would accept the reply, and returns it.
 #[track_caller]
 fn checked(answer: Reply) -> Reply {
     let limit = if answer.file.is_some() { 1024 } else { MESSAGE_LIMIT };
@@ -123,7 +123,7 @@ fn seconds(count: i64) -> i64 {
 }
 
 #[test]
-fn pages_hold_every_device_once_and_in_order() {
+fn pages_list_every_device_once_and_in_order() {
     let fixture =
         Fixture::new((0..25).map(|number| probe(device(number), network("x"), seconds(number.into()))));
     let pages = fixture.pages("/devices");
@@ -138,7 +138,7 @@ fn pages_hold_every_device_once_and_in_order() {
 }
 
 #[test]
-fn hostile_names_fit_their_pages_uncut() {
+fn hostile_names_are_shown_in_full() {
     let worst = |number: u8| {
         let mut ssid = vec![0x7f; 32];
         ssid[31] = number;
@@ -171,8 +171,8 @@ fn hostile_names_fit_their_pages_uncut() {
 fn a_press_in_a_list_watches_its_network() {
     let fixture = Fixture::new([probe(device(1), network("RNM0"), 0), probe(device(1), network("<b>"), 1)]);
     let watch = button(&fixture.ask("/networks"), "👁 1").unwrap();
-    let PressReply::NotifyAndEdit(told, list) = fixture.press(&watch) else { panic!("no list") };
-    assert_eq!(told, "👁 Watching for \"<b>\".");
+    let PressReply::NotifyAndEdit(notice, list) = fixture.press(&watch) else { panic!("no list") };
+    assert_eq!(notice, "👁 Watching for \"<b>\".");
     assert_eq!(list.text, fixture.ask("/networks").text);
     let list = fixture.ask("/networks");
     assert!(list.text.to_string().contains("\n1. 👁 <b>: "), "{}", list.text);
@@ -224,7 +224,7 @@ fn ssid_lists_devices_with_their_counts() {
     assert!(fixture.ask("/ssid RNM").text.to_string().contains("20 devices"));
 }
 
-/// The log has many small segments here, most of them sealed.
+/// The log has many small segments, most of them sealed.
 #[test]
 fn probe_lists_and_tables_agree_with_the_log() {
     let recent = Timestamp::now().as_micros() - seconds(3600);
@@ -275,7 +275,7 @@ fn probe_lists_and_tables_agree_with_the_log() {
 }
 
 #[test]
-fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
+fn a_document_that_is_too_long_is_cut_after_a_row_and_says_so() {
     let of = |number: i64| probe(device(1), network(&format!("\"net\", {number:03}")), seconds(number));
     let mut fixture = Fixture::new((0..150).map(of));
     let whole =
@@ -295,9 +295,9 @@ fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
         let (kept, all) = (rows(cut), rows(whole));
         assert!(kept.iter().all(|row| all.contains(row)), "{kept:?}");
         assert_eq!(kept[0], all[0], "the heading");
-        let told = cut.text.to_string();
-        assert!(told.contains("one document cannot hold"), "{told}");
-        assert!(told.contains(&(kept.len() - 1).to_string()), "{told}");
+        let caption = cut.text.to_string();
+        assert!(caption.contains("one document cannot hold"), "{caption}");
+        assert!(caption.contains(&(kept.len() - 1).to_string()), "{caption}");
         assert!(!whole.text.to_string().contains("too many"));
     }
     assert_eq!(rows(&probes).last(), rows(&whole[0]).last(), "the newest probe");
@@ -305,7 +305,7 @@ fn a_document_that_would_be_too_long_is_cut_at_a_row_and_says_so() {
 }
 
 #[test]
-fn captions_fit_whatever_the_names() {
+fn captions_fit_with_long_names() {
     for name in ["\u{1f47b}".repeat(64), "\u{e0001}".repeat(64), "<&>\"".repeat(16), "\\".repeat(64)] {
         let ssid = Ssid::new(name.as_bytes());
         let asked = [ssid, Ssid::new(&[0x1b; 255])]
@@ -326,14 +326,14 @@ fn captions_fit_whatever_the_names() {
     }
 }
 
-/// The day on which clocks go forward, from the log to the picture.
+/// The day on which the clocks go forward.
 #[test]
-fn a_chart_of_a_day_with_a_missing_hour_shows_its_probes() {
+fn a_chart_of_a_23_hour_day_shows_its_probes() {
     let zone = Tz::Europe__Berlin;
     let at = |text: &str| {
         Timestamp::from_micros(text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros())
     };
-    // From midnight to midnight there, an hour less than a day.
+    // From midnight to midnight local time, which is 23 hours.
     let (from, to) = (at("2026-03-28T23:00:00Z"), at("2026-03-29T22:00:00Z"));
     let probes: Vec<Probe> = (-60..24 * 60)
         .step_by(20)
@@ -348,9 +348,9 @@ fn a_chart_of_a_day_with_a_missing_hour_shows_its_probes() {
 
     let fixture = Fixture::new(probes);
     let mut series = Series::new(from, to, zone);
-    let told = Mutex::new(Vec::new());
+    let reported = Mutex::new(Vec::new());
     let go_on = |share| {
-        told.lock().unwrap().push(share);
+        reported.lock().unwrap().push(share);
         std::ops::ControlFlow::Continue(())
     };
     let sought = ProbeFilter::Addresses(vec![device(7), device(1)]);
@@ -359,12 +359,12 @@ fn a_chart_of_a_day_with_a_missing_hour_shows_its_probes() {
     let words =
         chart::Labels { title: "a", subtitle: "", per_hour: "", per_day: "", signal: "", nothing: "" };
     assert_eq!(chart::draw(&words, &series), chart::draw(&words, &expected));
-    let told = told.into_inner().unwrap();
-    assert!(told.is_sorted() && told.iter().all(|share| (0.0..=1.0).contains(share)), "{told:?}");
+    let reported = reported.into_inner().unwrap();
+    assert!(reported.is_sorted() && reported.iter().all(|share| (0.0..=1.0).contains(share)), "{reported:?}");
 }
 
 #[test]
-fn progress_of_a_log_reading_names_its_result() {
+fn progress_of_reading_the_log_names_the_result() {
     let fixture = Fixture::new([probe(device(1), network("x"), 0)]);
     let steps = Arc::new(Mutex::new(Vec::new()));
     let progress = {
@@ -380,7 +380,7 @@ fn progress_of_a_log_reading_names_its_result() {
 }
 
 #[test]
-fn the_log_is_read_while_segments_come_and_are_sealed() {
+fn the_log_can_be_read_while_segments_are_added_and_sealed() {
     let fixture = Fixture::new([probe(device(1), network("x"), 0)]);
     let handle = fixture.recorder.handle.clone();
     let reader = std::thread::spawn(move || {
@@ -431,10 +431,10 @@ fn each_address_of_a_name_can_be_renamed() {
         assert!(renamed.text.to_string().contains(&format!("Bus {number}")), "{}", renamed.text);
         name(number);
     }
-    // Of more, it is told how.
+    // With more addresses than buttons, the card explains the command.
     name(4);
     let card = fixture.ask("Van");
     assert!(card.buttons.iter().flatten().all(|button| !button.label.contains("Rename")));
-    let told = format!("To rename one of them: /name {} NAME", device(1));
-    assert!(card.text.to_string().contains(&told), "{}", card.text);
+    let hint = format!("To rename one of them: /name {} NAME", device(1));
+    assert!(card.text.to_string().contains(&hint), "{}", card.text);
 }

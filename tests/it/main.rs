@@ -1,6 +1,6 @@
-//! The integration tests: one crate, one binary, a file per subject.
+//! The integration tests: one crate, one binary, one file per subject.
 
-// For signals, TAP devices and resource usage, which std has no safe calls for.
+// For signals, TAP devices and resource usage: std has no safe calls for them.
 #![allow(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
-//! `/healthz` is 200 only while the service records and captures. `/metrics` can be read by Prometheus, whatever the
-//! sources are called.
+//! `/healthz` returns 200 only while the service records and captures. Prometheus can parse `/metrics`, whatever the
+//! names of the sources.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::support::http;
 use crate::support::service::{Config, Service, log_field, toml_string};
 use crate::support::wait_until;
 
-/// A file name that would end a label, its line, and a path.
+/// A file name with characters that end a label, a line and a path component.
 const HOSTILE: &str = "a\"b\\c\n} 1 .pcap";
 
 fn frames(ssids: &[&str]) -> Vec<(u64, Vec<u8>)> {
@@ -40,7 +40,7 @@ fn health_follows_the_sources_and_the_metrics_count() {
         std::fs::create_dir(file.parent().unwrap()).unwrap();
         write_pcap(file, 127, &frames(&["RNM0", ""])).unwrap();
     }
-    // Two of one name need another.
+    // Two sources with the same name get distinct labels.
     let [one, two] = files.each_ref().map(|file| toml_string(file.to_str().unwrap()));
     let sources = format!("[\"-\", {one}, {{ file = {two}, name = \"two\" }}]");
     let config =
@@ -60,7 +60,7 @@ fn health_follows_the_sources_and_the_metrics_count() {
 
     let mut stdin = service.take_stdin();
     stdin.write_all(&pcap_bytes(127, &frames(&["RNM0"]))).unwrap();
-    wait_until("the source to be heard", || (health().status == 200).then_some(()));
+    wait_until("the source to capture", || (health().status == 200).then_some(()));
     assert_eq!(health().text(), "recording and capturing\n");
 
     let listen = service.listen_address();
@@ -107,12 +107,12 @@ fn stalled_clients_block_nobody() {
     let service = Service::start_with(&api, config);
     let monitor = address(&service);
     let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
-    // More than there are places, and answers that no buffer between holds.
+    // More connections than are allowed, with answers larger than the buffers in between.
     let mut stalled = Vec::new();
     for _ in 0..140 {
         let mut stream = http::connect(monitor).unwrap();
         stream.set_nonblocking(true).unwrap();
-        // As much as it takes; what is left behind of a request is one that never comes whole.
+        // As many requests as the socket accepts. The last one stays incomplete.
         let _ = stream.write(&request);
         stalled.push(stream);
         if stalled.len().is_multiple_of(20) {

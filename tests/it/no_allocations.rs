@@ -1,5 +1,5 @@
-//! In steady state no frame costs an allocation, from its bytes to its line of JSON and back. The exceptions are SSIDs
-//! of more than 32 bytes, which no sender may use, and, read back, SSIDs that JSON escapes.
+//! In steady state a frame causes no allocation, from its bytes to its line of JSON and back. The exceptions are SSIDs
+//! of more than 32 bytes, which the standard forbids, and parsing SSIDs that JSON escapes.
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use crate::support::allocations;
 mod generated;
 
 const FRAMES: u64 = 20_000;
-/// By then every buffer has its size.
+/// After this many frames every buffer has its final size.
 const STEADY: u64 = 2_000;
 
 #[test]
@@ -37,8 +37,8 @@ fn decoding_from_memory_allocates_nothing() {
     }
 }
 
-/// Runs a file of made-up frames through a capture and checks that from some frame on neither the capture
-/// nor `each` allocates.
+/// Runs a file of generated frames through a capture, and checks that after the warm-up neither the capture nor
+/// `each` allocates.
 fn check_capture(mut each: impl FnMut(capture::CapturedFrame<'_>)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames.pcap");
@@ -66,12 +66,12 @@ fn check_capture(mut each: impl FnMut(capture::CapturedFrame<'_>)) {
 }
 
 #[test]
-fn a_capture_file_allocates_nothing_a_frame() {
+fn reading_a_capture_file_allocates_nothing_per_frame() {
     check_capture(|frame| _ = black_box(frame));
 }
 
 #[test]
-fn a_line_of_json_allocates_nothing() {
+fn writing_a_line_allocates_nothing() {
     let sensor: Arc<str> = Arc::from("mon0");
     let mut lines = Vec::new();
     check_capture(|frame| {

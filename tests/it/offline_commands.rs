@@ -1,6 +1,5 @@
-//! A data directory can be checked, rebuilt, exported and imported: `probewatch check`, `rebuild`, `export` and
-//! `import`. None of them adds an event, whatever the configuration. What a stranger sent stays text wherever it is
-//! opened.
+//! `probewatch check`, `rebuild`, `export` and `import` work on a data directory. None of them adds an event, whatever
+//! the configuration. Exported SSIDs stay text in every program that opens them.
 
 use std::fs;
 use std::io::Read;
@@ -15,7 +14,7 @@ use crate::support::process;
 use crate::support::recorder::copy;
 use crate::support::service::{log_event, probewatch, probewatch_command, probewatch_with_input};
 
-/// SSIDs that someone may send on purpose.
+/// SSIDs that an attacker may send.
 const HOSTILE: [&[u8]; 8] = [
     b"=HYPERLINK(\"http://x\",\"a\")",
     b" +1",
@@ -42,7 +41,7 @@ fn hostile() -> Data {
     data
 }
 
-/// The same frames by other devices, so that the log is as long.
+/// The same frames from other devices, so that the log has the same length.
 fn other_street(data: &Data) -> Data {
     let length = stdout(&data.run(&["export", "events"], "")).lines().count() as u64 - 1;
     let frame = |sequence| {
@@ -62,7 +61,7 @@ fn log(data: &Data) -> Vec<u8> {
     fs::read(data.path("data/events/00000000000000000000.ndjson")).unwrap()
 }
 
-/// The exported state without its first line, which tells when it was exported.
+/// The exported state without its first line, which contains the time of the export.
 fn state(data: &Data, more: &[&str]) -> String {
     let output = data.run(&[&["export"], more].concat(), "");
     assert!(output.status.success(), "{}", stderr(&output));
@@ -72,7 +71,7 @@ fn state(data: &Data, more: &[&str]) -> String {
 #[test]
 fn the_log_and_sled_agree_and_checking_changes_neither() {
     let data = Data::street();
-    // The configuration names a device by now, which only `run`, `chat` and the like take over.
+    // The configuration now names a device. Only commands that record, such as `run` and `chat`, apply that.
     let mut config = fs::read_to_string(data.config()).unwrap();
     config += &format!("[devices]\n{ALICE:?} = \"Alice\"\n");
     fs::write(data.config(), config).unwrap();
@@ -115,7 +114,7 @@ fn a_missing_or_damaged_state_is_reported_and_rebuilt() {
 }
 
 #[test]
-fn every_row_that_differs_is_found() {
+fn every_differing_row_is_found() {
     let data = Data::street();
     let other = other_street(&data);
     fs::remove_dir_all(data.path("data/state")).unwrap();
@@ -173,7 +172,7 @@ fn damage_of_the_log_fails_the_check() {
     check(&output, 1, "line 3 of ");
     check(&output, 1, "The log and the saved state differ in ");
     check(&output, 1, "; since the log or a snapshot is damaged, the saved state may be right\n");
-    // What is whole is exported, and that it is not all is told.
+    // The intact part is exported, and the loss is reported.
     let output = data.run(&["export", "events"], "");
     check(&output, 1, "line 3 of ");
     assert_eq!(stdout(&output).lines().count(), 8);
@@ -193,7 +192,7 @@ fn a_directory_in_use_is_reported_with_its_user() {
         check(&data.run(command, ""), 1, "is in use by another probewatch (process ");
     }
     drop(lock);
-    // sled alone is locked: nothing is dropped.
+    // Only sled is locked: it is not discarded.
     let sled = fs::File::options().write(true).open(data.path("data/state/db")).unwrap();
     sled.lock().unwrap();
     let id = std::process::id();
@@ -212,7 +211,7 @@ fn a_directory_in_use_is_reported_with_its_user() {
 fn import_restores_an_export() {
     for data in [Data::street(), hostile()] {
         data.run(&["chat"], "/watch hex:fffe00 because\n");
-        // From a file the one time, compressed and from standard input the other.
+        // Once from a file, and once compressed from standard input.
         for (file, start) in
             [("state.ndjson", &b"{\"snapshot\":"[..]), ("state.ndjson.zst", b"\x28\xb5\x2f\xfd")]
         {
@@ -236,7 +235,7 @@ fn import_restores_an_export() {
             assert_eq!(state(&data, &there), before);
             check(&data.run(&[&["rebuild"], &there[..]].concat(), ""), 0, " 2 devices in ");
             assert_eq!(state(&data, &there), before);
-            // Recording goes on from there, in the new place as in the old one.
+            // Recording continues in the new directory as in the old one.
             for place in [&[][..], &there] {
                 check(
                     &data.run(&[&["replay", &data.path("street.pcap")], place].concat(), ""),
@@ -309,7 +308,7 @@ fn an_interrupted_import_is_finished_at_the_next_start() {
 }
 
 #[test]
-fn exported_events_are_the_lines_of_the_log() {
+fn exported_events_equal_the_lines_of_the_log() {
     let data = hostile();
     assert_eq!(data.run(&["export", "events"], "").stdout, log(&data));
     let path = data.path("events.ndjson.zst");
@@ -318,7 +317,7 @@ fn exported_events_are_the_lines_of_the_log() {
 }
 
 #[test]
-fn tables_have_no_formulas() {
+fn tables_contain_no_formulas() {
     let data = hostile();
     let events = stdout(&data.run(&["export", "events", "--format", "csv"], ""));
     let devices = stdout(&data.run(&["export", "devices", "--format", "csv"], ""));
@@ -382,7 +381,7 @@ fn exports_are_filtered_by_device_and_time() {
     }
     assert_eq!(lines(&["events", "--device", ALICE, "--device", RANDOM]), 7);
     assert_eq!(lines(&["events", "--device", "00:11:22:33:44:55"]), 0);
-    // Captured on 2020-04-18 from 19:04:27.123456 to :32.123456 in Berlin.
+    // Captured on 2020-04-18 from 19:04:27.123456 to 19:04:32.123456 in Berlin.
     for (period, events, devices) in [
         (&["--to", "2020-04-17"][..], 0, 0),
         (&["--to", "2020-04-18"], 6, 2),
@@ -390,7 +389,7 @@ fn exports_are_filtered_by_device_and_time() {
         (&["--from", "2020-04-18 19:04:31.123456", "--to", "2020-04-18"], 2, 2),
         (&["--from", "2020-04-18T17:04:31.123456Z", "--to", "2020-04-18 19:04:32.123456"], 1, 1),
         (&["--from", "2020-04-18 19:05", "--to", "2020-04-19"], 0, 0),
-        // The name and the watch were given just now.
+        // The name and the watch have the current time.
         (&["--from", "2020-04-19"], 2, 0),
     ] {
         assert_eq!(lines(&[&["events"], period].concat()), events, "{period:?}");
@@ -416,7 +415,7 @@ fn a_file_is_written_completely_or_not_at_all() {
     check(&data.run(&["export", "-o", &missing], ""), 1, &expected);
     check(&data.run(&["export", "-o", &path], ""), 0, "");
     assert!(fs::read_to_string(&path).unwrap().starts_with("{\"snapshot\":8,"));
-    // What is no file is not replaced by one.
+    // Only regular files are replaced.
     check(&data.run(&["export", "-o", "/dev/null"], ""), 0, "");
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
     let full = data.run(&["export", "-o", "/dev/full"], "");

@@ -1,5 +1,5 @@
-//! What is installed beside the program fits it: completions and man pages that the binary makes, the package's
-//! contents, and the container's health check.
+//! The files that are installed with the program match it: the completions and man pages that the binary generates, the
+//! package's contents, and the container's health check.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,11 +24,11 @@ fn print(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What a tool says of this file, which must be nothing.
+/// Checks that a tool accepts this file without any output.
 fn assert_silent(command: &mut Command, file: &Path) {
     let output = process::output(command.arg(file));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && told.is_empty(), "{}: {told}", file.display());
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", file.display());
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn each_shell_completes_every_subcommand() {
 }
 
 #[test]
-fn there_is_a_man_page_for_the_program_and_each_subcommand() {
+fn the_program_and_each_subcommand_have_a_man_page() {
     let folder = tempfile::tempdir().unwrap();
     print(&["man", folder.path().to_str().unwrap()]);
     let page = fs::read_to_string(folder.path().join("probewatch.1")).unwrap();
@@ -69,14 +69,14 @@ fn there_is_a_man_page_for_the_program_and_each_subcommand() {
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("could not write /there/is/none"));
 }
 
-/// Runs `make` with this goal and setting, on the binary under test in place of the release's.
+/// Runs `make` with this goal and setting, with the binary under test instead of the release binary.
 fn make(goal: &str, setting: &str) {
     let target = tempfile::tempdir().unwrap();
     fs::create_dir(target.path().join("release")).unwrap();
     let binary = target.path().join("release/probewatch");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_probewatch"), binary).unwrap();
     let mut command = Command::new("make");
-    // Not what the `make` says that runs these tests.
+    // Not the flags of the `make` that runs these tests.
     command.env_remove("MAKEFLAGS");
     command.args([goal, setting, "PREFIX=/usr"]).env("CARGO_TARGET_DIR", target.path()).current_dir(root());
     let output = process::output(&mut command);
@@ -116,7 +116,7 @@ fn deb() -> Value {
 }
 
 #[test]
-fn the_package_holds_every_file_and_asks_nothing() {
+fn the_package_has_every_file_and_asks_nothing() {
     let deb = deb();
     let assets: Vec<[String; 3]> = serde_json::from_value(deb["assets"].clone()).unwrap();
     let to = |destination: &str| {
@@ -128,7 +128,7 @@ fn the_package_holds_every_file_and_asks_nothing() {
     assert!(
         assets.iter().any(|[from, to, _]| from == "config.example.toml" && to.starts_with("usr/share/doc/"))
     );
-    // Where the README looks for them.
+    // In the paths that the documentation names.
     for from in ["docs/chat.png", "docs/*.md"] {
         let asset = assets.iter().find(|asset| asset[0] == from).unwrap();
         assert_eq!(asset[1], "usr/share/doc/probewatch/docs/");
@@ -144,7 +144,7 @@ fn the_package_holds_every_file_and_asks_nothing() {
     }
     let unit = fs::read_to_string(made.path().join("systemd/probewatch.service")).unwrap();
     assert!(unit.contains("\nExecStart=/usr/bin/probewatch run "), "{unit}");
-    // The unit stands there by its name, and neither starts nor is enabled before it is configured.
+    // The unit has its usual name. It is neither started nor enabled, since it is not configured yet.
     let unit = &deb["systemd-units"];
     assert_eq!(unit["unit-scripts"], "target/packaging/systemd");
     assert_eq!((&unit["enable"], &unit["start"]), (&Value::Bool(false), &Value::Bool(false)));
@@ -172,7 +172,7 @@ fn the_package_holds_every_file_and_asks_nothing() {
     assert_eq!(names, ["postinst", "postrm", "prerm"], "neither debconf's questions nor its answers");
 }
 
-/// What the image's health check runs.
+/// The command of the image's health check.
 fn health_check() -> Vec<String> {
     let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap().replace("\\\n", " ");
     let line = dockerfile.lines().find(|line| line.starts_with("HEALTHCHECK ")).unwrap();
@@ -194,13 +194,13 @@ fn the_image_is_healthy_while_the_service_is() {
         assert_eq!(output.stdout, b"");
         output.status.code()
     };
-    assert_eq!(check(), Some(1), "nothing is heard yet");
+    assert_eq!(check(), Some(1), "no frame has been received yet");
     let mut stdin = service.take_stdin();
     let frame = ProbeRequestFrame::new("a4:83:e7:4e:39:15").build();
     std::io::Write::write_all(&mut stdin, &pcap_bytes(127, &[(1, frame)])).unwrap();
     wait_until("the check to pass", || (check() == Some(0)).then_some(()));
     service.terminate();
-    assert_eq!(check(), Some(1), "nobody answers");
+    assert_eq!(check(), Some(1), "no service answers");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn asks(source: MacAddr, ssid: &str, micros: i64) -> Probe {
     probe(source, RequestedSsid::Named(Ssid::from(ssid)), micros)
 }
 
-/// A chat over a recorder in this process.
+/// A chat and a recorder in this process.
 struct Conversation {
     running: Running,
     chat: Chat,
@@ -67,21 +67,21 @@ impl Conversation {
         }
     }
 
-    fn hear(&self, source: &str, ssid: &str) {
+    fn receive(&self, source: &str, ssid: &str) {
         let probe = asks(source.parse().unwrap(), ssid, minutes(29_000_000));
         self.running.record(&Input::Probe(probe));
         self.running.sync();
     }
 
-    /// The alert that comes of it.
+    /// Receives a probe for this network and returns its alert.
     fn alert_of(&self, ssid: &str) -> Reply {
-        self.hear(VAN, ssid);
+        self.receive(VAN, ssid);
         let state = self.running.handle.state();
         let (_, alert) = state.alerts().waiting_for(OWNER).next().unwrap();
         words::alert(alert, None, ZONE)
     }
 
-    /// The networks that a chat's table has as watched.
+    /// The networks that are marked as watched in a chat's table.
     fn watched_in_table(&self, chat: ChatId) -> Vec<String> {
         let Some(File::Document { bytes, .. }) = self.ask_in(chat, "/export networks").file else {
             panic!("no document")
@@ -92,13 +92,13 @@ impl Conversation {
     }
 }
 
-/// Everything that is said about watching, read as a whole.
+/// A snapshot of a whole conversation.
 #[test]
 fn changes_of_preferences_are_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let conversation = Conversation::new(folder.path());
-    conversation.hear(VAN, "Depot");
-    conversation.hear("da:a1:19:00:00:01", "Depot");
+    conversation.receive(VAN, "Depot");
+    conversation.receive("da:a1:19:00:00:01", "Depot");
     let messages = [
         "/watch Depot* vans",
         "/watch \"Depot*\"",
@@ -173,7 +173,7 @@ fn settings_of_the_terminal_are_undone_at_the_terminal() {
     let undone =
         ["/unwatch Depot 7", "/unwatch Depot*", "/unfollow 00:23:a7:19:5c:02", "/unignore 00:23:a7:19:5c:02"];
     let mut said = Vec::new();
-    // What is not the chat's own stays.
+    // A watch that is not the chat's own remains.
     said.extend(undone.map(|text| format!("> {text}\n{}\n", conversation.say(text))));
     let button = alert.buttons.iter().flatten().last().unwrap().data.clone();
     assert_eq!(conversation.press(&button), conversation.say("/unwatch Depot 7"), "buttons alike");
@@ -182,7 +182,7 @@ fn settings_of_the_terminal_are_undone_at_the_terminal() {
         assert_eq!((state.watches().len(), state.follows().count(ChatId::TERMINAL)), (2, 1));
         assert_eq!(state.mutes().all_ignored().count(), 1);
     }
-    // What is both, is the terminal's alone afterwards, and says so.
+    // If the watch is also set at the terminal, that one remains, and the reply says so.
     all.iter().for_each(|text| drop(conversation.say(text)));
     said.extend(undone.map(|text| format!("> {text}\n{}\n", conversation.say(text))));
     {
@@ -190,7 +190,7 @@ fn settings_of_the_terminal_are_undone_at_the_terminal() {
         assert!(state.watches().iter().all(|(_, by, _)| by == ChatId::TERMINAL));
         assert_eq!((state.follows().count(OWNER), state.follows().count(ChatId::TERMINAL)), (0, 1));
     }
-    // The chat's own pattern goes on just so.
+    // The chat's own pattern still covers the network.
     undone.iter().for_each(|text| drop(at_the_terminal(text)));
     ["/watch Depot*", "/watch \"Depot 7\""].iter().for_each(|text| drop(conversation.say(text)));
     said.extend(["/unwatch Depot 7"; 2].map(|text| format!("> {text}\n{}\n", conversation.say(text))));
@@ -199,11 +199,11 @@ fn settings_of_the_terminal_are_undone_at_the_terminal() {
 }
 
 #[test]
-fn a_chat_does_not_see_watches_of_others() {
+fn a_chat_does_not_see_watches_of_other_chats() {
     let folder = tempfile::tempdir().unwrap();
     let conversation = Conversation::new(folder.path());
     for ssid in ["Attic", "Cellar", "Depot 7", "Garage"] {
-        conversation.hear(VAN, ssid);
+        conversation.receive(VAN, ssid);
     }
     conversation.say("/watch Attic");
     conversation.say("/watch Depot*");
@@ -215,13 +215,15 @@ fn a_chat_does_not_see_watches_of_others() {
     let marked = |text: &str| text.lines().filter(|line| line.contains(". 👁 ")).count();
     let list = conversation.say_in(OTHER, "/networks");
     assert!(list.contains("👁 Cellar") && list.contains("👁 Garage") && marked(&list) == 2, "{list}");
-    // A press sets one more there, and says so.
+    // A press sets a watch and confirms it.
     let list = conversation.ask_in(OWNER, "/networks");
     assert_eq!(marked(&list.text.to_string()), 3);
     let button = &list.buttons[0];
     let [button] = button.as_slice() else { panic!("{button:?}") };
-    let PressReply::NotifyAndEdit(told, list) = conversation.pressed(&button.data) else { panic!("no list") };
-    assert_eq!(told, "👁 Watching for \"Cellar\".");
+    let PressReply::NotifyAndEdit(notice, list) = conversation.pressed(&button.data) else {
+        panic!("no list")
+    };
+    assert_eq!(notice, "👁 Watching for \"Cellar\".");
     assert!(marked(&list.text.to_string()) == 4 && list.buttons.is_empty(), "{}", list.text);
     conversation.running.stop();
 }
@@ -258,7 +260,7 @@ fn every_preference_is_listed() {
     assert!((0..33).all(|number| all.contains(&format!("• network {number:02}: "))));
     assert!(texts[3].contains("\n\n🚶 Followed devices\n• 00:23:a7:00:00:00"), "{}", texts[3]);
     assert!(texts[4].contains("• 00:23:a7:00:01:06"), "{}", texts[4]);
-    // On a terminal, a page has its number.
+    // On a terminal, a page shows its number.
     assert_eq!(conversation.say("/watches 5"), texts[4]);
     conversation.running.stop();
 }

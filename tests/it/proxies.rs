@@ -1,5 +1,5 @@
-//! The configurations for Caddy and nginx in docs/webhook.md work: the real servers run with them, curl posts an update
-//! through TLS as Telegram does, and the bot replies.
+//! The configurations for Caddy and nginx in docs/webhook.md work. The real servers run with them, curl posts an update
+//! over TLS as Telegram does, and the bot replies.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -24,14 +24,13 @@ fn documented_block(heading: &str) -> String {
     block.join("\n")
 }
 
-/// An address of this machine on which nobody else listens: what a server is to listen on has to stand in its
-/// configuration. All other tests use 127.0.0.1.
+/// A free address for a server, whose configuration must contain it. All other tests use 127.0.0.1.
 fn free_address() -> SocketAddr {
     let [a, b] = [(); 2].map(|()| fastrand::u8(1..255));
     (Ipv4Addr::new(127, 1, a, b), 8443).into()
 }
 
-/// A server of others, which goes with the test.
+/// A proxy, which ends with the test.
 struct Proxy(Child);
 
 impl Drop for Proxy {
@@ -75,14 +74,14 @@ impl Fixture {
         self.folder.path().join(name)
     }
 
-    /// The documented configuration, but for the service's address in it.
+    /// The documented configuration with the service's address.
     fn documented_block(&self, heading: &str) -> String {
         let block = documented_block(heading);
         assert!(block.contains("127.0.0.1:8080") && block.contains(HOST), "{block}");
         block.replace("127.0.0.1:8080", &self.service.listen_address().to_string())
     }
 
-    /// Waits until the server takes connections, and posts what Telegram would.
+    /// Waits until the server accepts connections, and posts an update as Telegram would.
     fn converse(&self, mut server: Command) {
         let mut proxy = Proxy(server.current_dir(&self.folder).stdin(Stdio::null()).spawn().unwrap());
         wait_until("the proxy", || {
@@ -102,7 +101,7 @@ impl Fixture {
         self.api.assert_clean();
     }
 
-    /// The status of the answer to this post, which goes through TLS that is checked.
+    /// Posts over TLS, with verification, and returns the status of the answer.
     fn curl(&self, path: &str, secret: &str, body: &str) -> String {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--max-time", "20", "--output", "/dev/null", "--write-out", "%{http_code}"]);
@@ -130,7 +129,7 @@ fn caddy_forwards_updates() {
         return;
     }
     let fixture = Fixture::start();
-    // Nothing but what the test machine needs: a certificate at hand, and a port that anybody may have.
+    // Only the changes that the test needs: a local certificate and an unprivileged port.
     let head = format!("{HOST} {{");
     let block = fixture.documented_block("Caddy");
     assert!(block.starts_with(&head), "{block}");

@@ -1,5 +1,5 @@
-//! The log is the truth, and sled a view of it. Whatever is recorded, with any restarts, crashes and losses of sled,
-//! the state is the fold of all events in the log, and every bound holds.
+//! The log is the source of truth, and sled caches its state. Whatever is recorded, and with any restarts, crashes and
+//! losses of sled, the state is the fold of all events in the log, and every limit holds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,9 +25,9 @@ enum Step {
     Input(Input),
     /// A clean stop and start.
     Restart,
-    /// The process ends without a word, and starts again.
+    /// The process is killed and starts again.
     Crash,
-    /// As a crash, and sled's files are lost.
+    /// Like a crash, and sled's files are lost.
     LoseState,
 }
 
@@ -200,7 +200,7 @@ proptest! {
         let all: Vec<Probe> = times
             .iter()
             .enumerate()
-            // Of two signals at the same microsecond the later arrival counts: give each its own.
+            // Of two signals with the same time, the later arrival counts: give each probe its own time.
             .map(|(place, (time, signal_dbm))| Probe {
                 signal_dbm: *signal_dbm,
                 ..probe(source, RequestedSsid::Wildcard, time * 1000 + place as i64)
@@ -223,7 +223,7 @@ proptest! {
 }
 
 #[test]
-fn many_devices_are_there_after_a_restart() {
+fn many_devices_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let roomy = Settings { rotation: one_segment(), ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
@@ -253,7 +253,7 @@ fn many_devices_are_there_after_a_restart() {
 }
 
 #[test]
-fn old_random_addresses_leave_and_others_stay() {
+fn old_random_addresses_are_evicted_and_others_kept() {
     let folder = tempfile::tempdir().unwrap();
     const DAY: i64 = 86_400_000_000;
     let now = Timestamp::now().as_micros();
@@ -282,7 +282,7 @@ fn old_random_addresses_leave_and_others_stay() {
         assert_eq!((totals.addresses, totals.random_addresses, totals.forgotten_addresses), (3, 2, 1));
         assert_eq!(totals.probes, 5);
     }
-    // Heard again, it is as new.
+    // If it sends again, it counts as a new device.
     running.record(&Input::Probe(probe(random, RequestedSsid::Wildcard, now)));
     running.stop();
     let logged = events(folder.path());
@@ -337,7 +337,7 @@ fn a_data_directory_has_one_writer() {
 }
 
 #[test]
-fn every_bound_holds_and_counts() {
+fn every_limit_holds_and_is_counted() {
     let mut state = State::default();
     let policy = AlertPolicy {
         chats: vec![CHATS[0]],
@@ -360,7 +360,7 @@ fn every_bound_holds_and_counts() {
     for number in 0..flood {
         let octets = (number as u64).to_be_bytes();
         let source = MacAddr::new([0x02, 0, octets[4], octets[5], octets[6], octets[7]]);
-        // Ten in a minute, which is no flood by itself.
+        // Ten per minute, which is below the limit per minute.
         let micros = number as i64 * 6_000_000;
         let mut probe = probe(source, RequestedSsid::Named(watched.clone()), micros);
         probe.alerts = state.decide_alerts(&probe, &policy);
@@ -368,9 +368,9 @@ fn every_bound_holds_and_counts() {
     }
     assert_eq!(state.alerts().waiting(), OUTBOX_LIMIT);
     assert_eq!(state.alerts().overflow(CHATS[0]).unwrap().count(), (flood - OUTBOX_LIMIT) as u64);
-    let told =
+    let reported =
         Event::new(Timestamp::from_micros(0), EventKind::OverflowReported { chat: CHATS[0], count: 10 });
-    fold_in(&mut state, told);
+    fold_in(&mut state, reported);
     let overflow = state.alerts().overflow(CHATS[0]).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), ((flood - OUTBOX_LIMIT - 10) as u64, 1));
 
@@ -387,7 +387,7 @@ fn every_bound_holds_and_counts() {
         fold_in(&mut state, Event::from(probe));
     }
     assert_eq!(state.alerts().waiting(), ALERTS_PER_MINUTE, "more in a minute are only counted");
-    // A clock that was a day ahead once, and a flood that goes on, starve no later alert.
+    // Neither a clock that was a day ahead nor a continuing flood starves later alerts.
     let later = flood as i64 * 6_000_000 + 120_000_000;
     let mut raised = 0;
     for number in 0..300_i64 {

@@ -1,4 +1,4 @@
-//! Recording goes on after damage in the log, which is counted. Whatever happens to sled, it is rebuilt.
+//! Recording continues after damage in the log, and the damage is counted. A damaged sled is rebuilt from the log.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn recording_continues_after_a_truncated_line() {
     let folder = tempfile::tempdir().unwrap();
     let (all, bytes, segment) = small_log(folder.path());
     fs::write(&segment, &bytes[..bytes.len() - 7]).unwrap();
-    // sled is ahead of the log now: it is dropped, and the log says what is lost.
+    // sled is now ahead of the log: it is discarded, and the loss is logged.
     let running = Running::start(settings(folder.path()));
     assert_eq!(running.handle.state().next_offset(), Offset(6));
     running.record(&Input::Probe(probe(addresses()[1], RequestedSsid::Absent, 9)));
@@ -57,7 +57,7 @@ fn a_damaged_line_is_counted_and_quarantined() {
     let totals = running.handle.state().totals();
     assert_eq!((totals.probes, totals.lost_events), (all.len() as u64 - 2, 1));
     running.stop();
-    // Set aside under another name, and whole from here on.
+    // The damaged file is quarantined under another name, and the log is intact from here on.
     assert_eq!(fs::read(segment.with_extension("ndjson.damaged")).unwrap(), bytes);
     assert_eq!(fold(&events(folder.path())).totals(), totals);
 }
@@ -76,7 +76,7 @@ fn repair_works_on_a_real_disk() {
     let bases = log.read_from(Offset(0)).filter_map(Result::err).map(|damage| damage.segment()).collect();
     assert_eq!(log.repair(&bases).unwrap(), bases);
     assert_eq!(fs::read(events_folder.join(format!("{:020}.ndjson.zst.damaged", 0))).unwrap(), damaged);
-    // Nothing is reported any more, and the recorder folds what is left.
+    // No damage is reported any more, and the recorder folds the remaining events.
     let left = events(folder.path());
     assert!(
         matches!(left[0], (Offset(0), Event { kind: EventKind::Lost { count: 1.., .. }, .. })),
@@ -237,7 +237,7 @@ fn damage_around_a_snapshot_is_repaired() {
 
     let mut stored = OfflineDataDir::open(data_dir).unwrap();
     let rebuilt = stored.rebuild(&mut |_| {}).unwrap();
-    // The snapshot knows what was before it.
+    // The snapshot contains the events before it.
     assert_eq!((rebuilt.totals().probes, rebuilt.totals().lost_events), (55, 5));
     let check = stored.check(3, &mut |_| {}).unwrap();
     assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");

@@ -1,5 +1,5 @@
-//! While the service runs, `lookup`, `chat`, `status`, `export` and `check` ask it, and print what they print without
-//! it. The socket refuses other users, and recording goes on.
+//! While the service runs, `lookup`, `chat`, `status`, `export` and `check` query it, and print the same as without it.
+//! The socket refuses other users, and recording continues.
 
 use std::fs;
 use std::io::Write;
@@ -31,7 +31,7 @@ impl Fixture {
 
     fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
         let api = BotApi::start();
-        // Without an owner the log would have an invitation.
+        // Without an owner, the service would offer ownership, which the log would contain.
         let config = Config::new(&api).sources(&["-"]).set("telegram", "owners", "[1001]");
         let config = config.unset("devices", &service::toml_string(ALICE));
         let mut service = Service::start_with(&api, change(config));
@@ -99,7 +99,7 @@ impl Fixture {
     }
 }
 
-/// What does not depend on when it was run, and by whom.
+/// The output without times and the parts that depend on the process.
 fn timeless(output: &Output) -> (Option<i32>, String, String) {
     let lines = stdout(output);
     let lines: Vec<&str> = lines.lines().filter(|line| !line.starts_with("{\"snapshot\":")).collect();
@@ -147,7 +147,7 @@ fn commands_print_the_same_with_and_without_a_service() {
     fixture.stop();
     assert!(!fixture.socket().exists(), "a service that ends takes its socket with it");
     for ((command, _), (beside, without)) in commands.iter().zip(beside.iter().zip(run_all(&fixture))) {
-        // Without a service a look-up starts a recorder, which has something to say of the store at most.
+        // Without a service, a look-up starts a recorder, which may only log about the store.
         assert_eq!((beside.0, &beside.1, &beside.2), (without.0, &without.1, &without.2), "{command:?}");
     }
 }
@@ -213,7 +213,7 @@ fn the_socket_refuses_other_users() {
         assert_eq!((refused.status.code(), stdout(&refused)), (Some(1), String::new()), "{command:?}");
         Some(stderr(&refused))
     };
-    // The directory lets nobody in, whatever the command.
+    // The directory refuses other users, whatever the command.
     let commands: [&[&str]; 8] = [
         &["status"],
         &["status", "--quiet"],
@@ -228,11 +228,11 @@ fn the_socket_refuses_other_users() {
         let Some(refused) = as_nobody(command) else { return };
         assert!(refused.contains("belongs to another user; run this command with sudo"), "{refused}");
     }
-    // Nor does the socket, where the directory does.
+    // If the directory is open, the socket refuses them.
     open(&data_dir, 0o755);
     let refused = as_nobody(&["status"]).unwrap();
     assert!(refused.contains("answers only its own user and root; run this command with sudo"), "{refused}");
-    // With a wrong mode, the kernel still says who asks.
+    // If the socket's mode is wrong too, the service checks the peer's user ID.
     open(&fixture.socket(), 0o666);
     let refused = as_nobody(&["status"]).unwrap();
     assert!(refused.contains("answers only its own user and root; run this command with sudo"), "{refused}");
@@ -259,10 +259,10 @@ fn stored_files_are_private_whatever_the_umask() {
     let mut at = 0;
     while let Some(path) = found.get(at).cloned() {
         at += 1;
-        let known = fs::symlink_metadata(&path).unwrap();
-        let mode = if known.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!(known.mode() & 0o777, mode, "{}", path.display());
-        if known.is_dir() {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.mode() & 0o777, mode, "{}", path.display());
+        if metadata.is_dir() {
             found.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
     }
@@ -340,7 +340,7 @@ fn connections_are_served_concurrently_up_to_a_limit() {
             assert!(outcome.status.success(), "{}", stderr(&outcome));
         }
     });
-    // A connection that sends nothing is closed after a while: then others are opened.
+    // A connection without a request is closed after a while, and makes room for others.
     let mut idle: Vec<UnixStream> = Vec::new();
     let refused = wait_until("a command to be refused", || {
         let output = fixture.run(&["status"]);
@@ -373,13 +373,13 @@ fn a_stale_socket_is_replaced() {
     fixture.service.kill();
     drop(fixture.input.take());
     assert!(fixture.socket().exists(), "kill -9 leaves it");
-    assert!(fixture.run(&["lookup", ALICE]).status.success(), "nobody has the data directory");
+    assert!(fixture.run(&["lookup", ALICE]).status.success(), "no process has locked the data directory");
     let lock = fs::File::options().write(true).open(fixture.service.data_dir().join("lock")).unwrap();
     lock.lock().unwrap();
     let held = fixture.run(&["lookup", ALICE]);
     assert_eq!(held.status.code(), Some(1));
     assert!(stderr(&held).contains("in use by another probewatch"), "{}", stderr(&held));
-    // A program that another test is just starting holds a copy of this file until it runs.
+    // A child process that another test is starting holds a copy of this descriptor until it executes its program.
     lock.unlock().unwrap();
     fixture.service.restart();
     fixture.service.wait_for_log_event("webhook_registered", &[]);
@@ -402,7 +402,7 @@ fn a_start_waits_until_the_data_directory_is_free() {
     );
     let mut service = Service::start_with(&api, config);
     service.wait_for_log_event("data_dir_in_use", &[]);
-    // A program that another test is just starting holds a copy of this file until it runs.
+    // A child process that another test is starting holds a copy of this descriptor until it executes its program.
     lock.unlock().unwrap();
     let mut input = service.take_stdin();
     input.write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
@@ -426,7 +426,7 @@ fn a_start_waits_until_the_data_directory_is_free() {
 
 #[test]
 fn exports_and_checks_are_consistent_while_recording() {
-    // Segments are sealed on the way.
+    // Segments are sealed meanwhile.
     let mut fixture = Fixture::start_with(|config| config.set("record", "segment_mebibytes", "1"));
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -447,7 +447,7 @@ fn exports_and_checks_are_consistent_while_recording() {
         let header = service::probewatch(&["export", "--data-dir", &data]);
         let header: Value =
             serde_json::from_slice(header.stdout.split(|b| *b == b'\n').next().unwrap()).unwrap();
-        // All that is in the log before its offset is in it: so many probes, one address each.
+        // The snapshot contains all events before its offset: as many probes, each with its own address.
         let status = service::probewatch(&["status", "--json", "--data-dir", &data]);
         let status: Value = serde_json::from_slice(&status.stdout).unwrap();
         assert_eq!(status["probes"], status["addresses"], "{status}");
@@ -471,7 +471,7 @@ fn check_finds_damage_while_the_service_runs() {
     let segment = fixture.service.data_dir().join("events/00000000000000000000.ndjson");
     let mut log = fs::read(&segment).unwrap();
     log[0] = b'#';
-    // In place: the service goes on writing to the same file.
+    // In place, since the service continues writing to the same file.
     fs::File::options().write(true).open(&segment).unwrap().write_all(&log[..1]).unwrap();
     let checked = fixture.run(&["check"]);
     assert_eq!(checked.status.code(), Some(1));
@@ -481,7 +481,7 @@ fn check_finds_damage_while_the_service_runs() {
     let exported = fixture.run(&["export", "events"]);
     assert_eq!(exported.status.code(), Some(1));
     assert!(stderr(&exported).contains("line 1 of "), "{}", stderr(&exported));
-    assert_eq!(stdout(&exported).lines().count(), 6, "with a line that stands for the lost one");
+    assert_eq!(stdout(&exported).lines().count(), 6, "with a line for the lost event");
     fixture.transmit(RANDOM, "after that");
     fixture.wait_for_events(7);
 }

@@ -1,5 +1,5 @@
-//! `replay` records what tshark sees. Every real capture is replayed, every source address is looked up with the
-//! binary, and the replies equal statistics computed from tshark's fields without any code of the project.
+//! `replay` records the same probe requests as tshark. Each real capture is replayed, and each source address looked
+//! up with the binary. The replies equal statistics computed from tshark's fields without the project's code.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::support::require;
 use crate::support::service::probewatch;
 use crate::support::tshark::{self, Aggregate, FcsStatus, Row};
 
-/// Addresses in one call: far below the limit of a command line.
+/// The number of addresses in one call, far below the limit of a command line.
 const QUERIES: usize = 2000;
 
 fn captures() -> Vec<PathBuf> {
@@ -26,7 +26,7 @@ fn captures() -> Vec<PathBuf> {
     files
 }
 
-/// Replays the file into a new data directory and compares every device with the rows that count.
+/// Replays the file into a new data directory and compares every device with its rows.
 fn check(file: &Path, rows: &[&Row], flags: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();
@@ -60,7 +60,7 @@ fn check(file: &Path, rows: &[&Row], flags: &[&str]) {
             sort_ssids(&mut answer);
             let mut wanted = as_json(address, &expected[*address]);
             sort_ssids(&mut wanted);
-            // Which of two signals of the same microsecond is the last is the file's order in both.
+            // Both use the file's order for two signals of the same microsecond.
             assert_eq!(answer, wanted, "{file_name} {flags:?}");
         }
     }
@@ -102,7 +102,7 @@ fn rfc3339(micros: u64) -> String {
 }
 
 #[test]
-fn every_device_of_every_real_capture_reads_as_tshark_counts_it() {
+fn every_device_of_every_real_capture_matches_tshark() {
     let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
     for file in captures() {
         let rows = tshark::probe_requests(&file);
@@ -115,6 +115,6 @@ fn every_device_of_every_real_capture_reads_as_tshark_counts_it() {
         *compared.entry("all").or_default() += all.len();
         *compared.entry("good").or_default() += good.len();
     }
-    // Where the captures are there, they hold this many probe requests; 1,186 have a bad FCS.
+    // If the captures are present, they contain this many probe requests; 1,186 have a bad FCS.
     assert!(compared.is_empty() || (compared["all"], compared["good"]) == (89_003, 87_817), "{compared:?}");
 }

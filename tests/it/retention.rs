@@ -1,5 +1,5 @@
-//! The log stays below its limits. A snapshot holds what the pruned segments held, so `check` and `rebuild` agree
-//! before and after. A disk that fails meanwhile loses nothing that was acknowledged.
+//! The log stays below its limits. A snapshot contains the state of the pruned segments, so `check` and `rebuild` agree
+//! before and after pruning. A disk that fails meanwhile loses nothing that was acknowledged.
 
 use std::fs;
 use std::io::{self, Write};
@@ -39,7 +39,7 @@ fn first_offset(data_dir: &Path) -> Offset {
     event_log::recover(&data_dir.join("events")).unwrap().first_offset()
 }
 
-/// The files of the segments that are compressed, oldest first.
+/// The files of the sealed segments, oldest first.
 fn sealed(data_dir: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(data_dir.join("events")).unwrap().map(|entry| entry.unwrap().path());
     let mut sealed: Vec<_> =
@@ -49,7 +49,7 @@ fn sealed(data_dir: &Path) -> Vec<PathBuf> {
     sealed
 }
 
-/// Records this many probes, of many addresses and networks so that they compress badly.
+/// Records this many probes. They have many addresses and networks, so that they compress badly.
 fn record(running: &Running, from: u64, count: u64) {
     for number in from..from + count {
         let [.., a, b, c, d] = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
@@ -64,7 +64,7 @@ fn record(running: &Running, from: u64, count: u64) {
     running.sync();
 }
 
-/// What the log, its snapshot and sled say is the same, in the state that is returned.
+/// Checks that the log with its snapshot and sled give the same state, and returns it.
 #[track_caller]
 fn assert_agreed(data_dir: &Path) -> State {
     let mut stored = OfflineDataDir::open(data_dir).unwrap();
@@ -83,7 +83,7 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     let retention = Retention { log_bytes: Some(LIMIT), ..Retention::default() };
-    // The same without a limit, for comparison.
+    // For comparison, the same without a limit.
     let whole = tempfile::tempdir().unwrap();
     let all = Running::start(keeping(whole.path(), Retention::default()));
     let running = Running::start(keeping(data_dir, retention));
@@ -95,7 +95,7 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
         recorder.record(&Input::Change(name.clone()));
     }
     let mut recorded = 0;
-    // Until segments have gone twice, with a second snapshot in place of the first.
+    // Until segments were pruned twice and the second snapshot has replaced the first.
     let snapshots = || -> Vec<_> {
         let listed = fs::read_dir(data_dir.join("snapshots"));
         let names = listed.into_iter().flatten().map(|entry| entry.unwrap().file_name());
@@ -111,7 +111,7 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
     }
     running.stop();
     all.stop();
-    // What was recorded while the last snapshot was taken may be over it for that moment.
+    // Events that were recorded during the last snapshot may exceed the limit for a moment.
     Running::start(keeping(data_dir, retention)).stop();
     assert!(log_bytes(data_dir) <= LIMIT, "{} bytes", log_bytes(data_dir));
     assert!(first_offset(data_dir) > Offset(0));
@@ -119,7 +119,7 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
     let state = assert_agreed(data_dir);
     assert_eq!(state.totals().probes, 2 * recorded);
     assert_same(&state, &assert_agreed(whole.path()));
-    // And a start without sled goes on with the same.
+    // A start without sled continues with the same state.
     fs::remove_dir_all(data_dir.join("state")).unwrap();
     let running = Running::start(keeping(data_dir, retention));
     assert_same(&running.handle.state(), &state);
@@ -127,7 +127,7 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
 }
 
 #[test]
-fn only_old_segments_are_removed() {
+fn only_old_segments_are_pruned() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     let running = Running::start(keeping(data_dir, Retention::default()));
@@ -157,14 +157,14 @@ fn a_failing_disk_loses_nothing_that_was_acknowledged() {
             let disk = FaultyDisk::default();
             let on_disk = Settings { vfs: Arc::new(disk.clone()), ..settings(folder.path()) };
             let running = Running::start(on_disk.clone());
-            let heard = |number: i64| {
+            let record_probe = |number: i64| {
                 running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));
             };
-            (0..50).for_each(heard);
+            (0..50).for_each(record_probe);
             running.sync();
             let operations = disk.operations()..usize::MAX;
             disk.fail(Fault { operations, only: Some(only), errno, is_short });
-            (50..100).for_each(heard);
+            (50..100).for_each(record_probe);
             assert!(
                 wait::block_on(&running.runtime, "the log to be on disk", running.handle.sync()).is_err()
             );
@@ -183,12 +183,12 @@ fn a_failing_disk_loses_nothing_that_was_acknowledged() {
             );
             assert_eq!(running.handle.state().totals().probes, 100, "it goes on from memory");
             disk.fail(Fault { operations: 0..0, only: None, errno, is_short: false });
-            // Tried again once a second, without a restart.
+            // Retried every second, without a restart.
             wait::block_on(&running.runtime, "the recorder to fail", async {
                 running.handle.subscribe_disk_error().wait_for(Option::is_none).await.unwrap();
             });
             running.record(&Input::Change(name));
-            (100..150).for_each(heard);
+            (100..150).for_each(record_probe);
             running.sync();
             let live = running.handle.state().clone();
             assert_eq!(live.totals().probes, 150);
@@ -200,7 +200,7 @@ fn a_failing_disk_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// Where an export goes; segments leave the log once it has begun.
+/// The output of an export. Segments are pruned after its first write.
 struct WhileSegmentsLeave<'a> {
     written: Vec<u8>,
     leaving: &'a [PathBuf],
@@ -237,17 +237,17 @@ fn segments_pruned_during_an_export_are_not_reported_as_damage() {
         devices: Vec::new(),
         period: Period::default(),
     };
-    // The one that is being read, and two that are not opened yet.
+    // The segment that is being read, and two that are not open yet.
     let leaving = [sealed[0].clone(), sealed[1].clone(), sealed[2].clone()];
     let mut out = WhileSegmentsLeave { written: Vec::new(), leaving: &leaving };
-    let mut told = Vec::new();
+    let mut warnings = Vec::new();
     let export = Export::new(&view, &wanted).unwrap();
-    let damaged = export.write(&mut out, &mut |what| told.push(what.to_string())).unwrap();
+    let damaged = export.write(&mut out, &mut |what| warnings.push(what.to_string())).unwrap();
     let (from, to) = (base(&sealed[1]), base(&sealed[3]));
     let left = format!(
         "the events from {from} up to {to} were removed while the log was read: they were too old or too many"
     );
-    assert_eq!((damaged, told), (0, vec![left]));
+    assert_eq!((damaged, warnings), (0, vec![left]));
     let offsets: Vec<u64> = out
         .written
         .split(|byte| *byte == b'\n')
@@ -255,14 +255,14 @@ fn segments_pruned_during_an_export_are_not_reported_as_damage() {
         .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap()["offset"].as_u64().unwrap())
         .collect();
     assert!(offsets.iter().copied().eq((0..from).chain(to..end)), "{offsets:?}");
-    // One that is gone from the middle is damage all the same.
+    // A segment that is missing from the middle is damage.
     fs::remove_file(&sealed[4]).unwrap();
     let damaged = export.write(&mut Vec::new(), &mut |_| {}).unwrap();
     assert_eq!(damaged, 1);
     running.stop();
 }
 
-/// Seconds since the epoch in which the file was last written to, as it says.
+/// The file's modification time in seconds since the epoch.
 fn modified(path: &Path) -> u64 {
     let modified = fs::metadata(path).unwrap().modified().unwrap();
     modified.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
@@ -272,24 +272,24 @@ fn modified(path: &Path) -> u64 {
 fn segments_written_under_a_slow_clock_age_by_their_events() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
-    // This machine's clock is ten days behind what the log knows.
-    let known = Timestamp::now().saturating_add(Duration::from_secs(10 * 86_400));
+    // The clock is ten days behind the newest event in the log.
+    let newest = Timestamp::now().saturating_add(Duration::from_secs(10 * 86_400));
     let running = Running::start(keeping(data_dir, Retention::default()));
     for number in 0..400 {
         let probe = probe(addresses()[0], RequestedSsid::Wildcard, number);
-        running.record(&Input::Probe(Probe { not_before: Some(known), ..probe }));
+        running.record(&Input::Probe(Probe { not_before: Some(newest), ..probe }));
         running.sync();
     }
     running.stop();
-    // Segments that were left open are compressed by the next.
+    // The next start seals segments that were left open.
     Running::start(keeping(data_dir, Retention::default())).stop();
     for path in sealed(data_dir) {
-        assert_eq!(modified(&path), known.as_micros().cast_unsigned() / 1_000_000, "{}", path.display());
+        assert_eq!(modified(&path), newest.as_micros().cast_unsigned() / 1_000_000, "{}", path.display());
     }
     let running = Running::start(keeping(data_dir, Retention::default()));
     let sought = ProbeFilter::Addresses(vec![addresses()[0]]);
     let mut found = 0;
-    let from = known.saturating_sub(Duration::from_secs(60));
+    let from = newest.saturating_sub(Duration::from_secs(60));
     let history = running.handle.history();
     history.read(&sought, from, |_| ControlFlow::Continue(()), |_, _| found += 1).unwrap();
     assert_eq!(found, 400, "a chart of the last minute has them all");
@@ -297,13 +297,13 @@ fn segments_written_under_a_slow_clock_age_by_their_events() {
 }
 
 #[test]
-fn an_open_segment_is_new_whatever_its_file_time() {
+fn an_open_segment_is_kept_whatever_its_file_time() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
     let running = Running::start(keeping(data_dir, Retention::default()));
     record(&running, 0, 400);
     running.stop();
-    // As a power cut leaves it, of a board whose clock was behind.
+    // As after a power cut on a board whose clock was behind.
     let oldest = sealed(data_dir).remove(0);
     let open = oldest.with_extension("");
     fs::write(&open, zstd::decode_all(fs::File::open(&oldest).unwrap()).unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! A reply that takes long shows its progress in a message that is deleted when the reply comes. It delays no other
-//! chat, and a pressed button is answered before. The bot runs in the test's process, where the test decides how long a
+//! A slow reply shows its progress in a message that is deleted when the reply is sent. It delays no other chat, and a
+//! press is answered before the work is done. The bot runs in the test's process, so that the test controls how long a
 //! reply takes.
 
 use std::sync::mpsc;
@@ -29,7 +29,7 @@ const THIRD: i64 = 1003;
 
 const VAN: MacAddr = MacAddr::new([0x00, 0x23, 0xa7, 0x19, 0x5c, 0x02]);
 
-/// A bot with its recorder.
+/// A bot and its recorder.
 struct Bot {
     api: BotApi,
     recorder: Running,
@@ -40,7 +40,7 @@ struct Bot {
 }
 
 impl Bot {
-    /// `sensors` is asked for whenever someone sends `/status`.
+    /// Each `/status` calls `sensors`.
     fn start(
         disk: Option<Arc<dyn Vfs>>,
         sensors: impl Fn() -> Vec<SourceStatus> + Send + Sync + 'static,
@@ -88,7 +88,7 @@ impl Bot {
 
 #[test]
 fn progress_is_shown_while_a_reply_takes_long() {
-    // What /status asks of the sensors waits for the test, and no longer than that: whoever asks.
+    // `/status` waits for the test before it gets the sensors.
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
     let bot = Bot::start(None, move || {
@@ -101,9 +101,9 @@ fn progress_is_shown_while_a_reply_takes_long() {
     api.wait_for_call("sendChatAction", |call| call.params["action"] == "typing");
     let line = api.wait_for_progress(|message| message.chat_id == CHAT);
     assert!(line.raw["disable_notification"] == true, "{}", line.plain);
-    // Others are answered meanwhile.
+    // Other chats are answered meanwhile.
     bot.ask(OTHER, "/help");
-    // The line is edited at times, and the action shown again.
+    // The progress message is edited and the chat action repeated.
     let edited = api.wait_for_progress(|message| message.method == "editMessageText");
     assert_eq!(edited.message_id, line.message_id);
     assert!(edited.at - line.at >= Duration::from_millis(1900), "{:?}", edited.at - line.at);
@@ -115,7 +115,7 @@ fn progress_is_shown_while_a_reply_takes_long() {
     api.wait_for_message(|message| message.plain.contains("Running for"));
     api.wait_for_call("deleteMessage", |call| call.params["message_id"] == line.message_id);
     api.wait_until_confirmed();
-    // What is answered at once shows nothing.
+    // A fast reply has no progress message.
     let calls = api.calls().len();
     bot.ask(OTHER, "/help");
     api.wait_until_confirmed();
@@ -136,7 +136,8 @@ fn a_press_is_answered_before_its_work_is_done() {
     let third = bot.ask(THIRD, &VAN.to_string());
     api.wait_until_confirmed();
 
-    // A change that is not on disk, another whose button only tells of it, and a picture of what cannot be read.
+    // A change that is not on disk yet, another whose button only shows a notice, and a chart while the log cannot be
+    // read.
     disk.hold();
     let (seen, pressed) = (api.sent_count(), Instant::now());
     api.push(Incoming::press(&card, card.button("Follow")));
@@ -144,7 +145,7 @@ fn a_press_is_answered_before_its_work_is_done() {
     api.push(Incoming::press(&third, third.button("Chart")));
     let ends = api.wait_for_calls("answerCallbackQuery", 3);
     assert!(ends.iter().all(|end| !end.params.contains_key("text")), "{ends:?}");
-    // What comes at once tells what was done, and is not ended before.
+    // The answer to a fast press contains its result and is not sent before.
     assert!(ends.iter().all(|end| end.at - pressed >= Duration::from_millis(2900)));
     let lines = api.sent_after(seen);
     assert!(lines.iter().all(SentMessage::is_progress), "{lines:?}");
@@ -153,7 +154,7 @@ fn a_press_is_answered_before_its_work_is_done() {
     disk.release();
     let answer_in = |chat: i64| api.wait_for_message_after(seen, |message| message.chat_id == chat);
     assert!(answer_in(CHAT).plain.contains(&VAN.to_string()));
-    // A few words that would have vanished again are a message now.
+    // The notice of a slow press is sent as a message.
     assert!(answer_in(OTHER).plain.contains("Watching for \"Depot\""));
     assert_eq!(answer_in(THIRD).method, "sendPhoto");
     api.wait_until_confirmed();
@@ -176,7 +177,7 @@ fn reading_the_log_delays_no_other_chat() {
     disk.hold_next_listing();
     api.push(Incoming::text(CHAT, format!("/export {VAN}")));
     disk.wait_until_listing();
-    // Whatever the others want of the log, they get.
+    // Other chats can read the log.
     assert_eq!(bot.ask(OTHER, &format!("/chart {VAN}")).method, "sendPhoto");
     assert_eq!(bot.ask(THIRD, &format!("/export {VAN}")).method, "sendDocument");
     assert_eq!(bot.ask(THIRD, "/export networks").method, "sendDocument");

@@ -1,5 +1,5 @@
-//! A snapshot is the whole state in a form that anyone can read. Read back, it equals the state, now and after every
-//! later event. An incomplete snapshot is detected. Together with the log after it, it replaces the log before it.
+//! A snapshot is the whole state in a documented text format. Read back, it equals the state, also after every later
+//! event. An incomplete snapshot is detected. A snapshot and the log after it replace the log before it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Folds in the events as the recorder would, which decides about alerts.
+/// Folds the events as the recorder does, with its decisions about alerts.
 fn fold_in(state: &mut State, events: &[Event]) {
     let AlertPolicy { cooldown, .. } = settings("".as_ref()).alerts;
     let policy = AlertPolicy {
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn a_row_that_differs_is_found(
+    fn a_differing_row_is_found(
         events in prop::collection::vec(event(), 0..100),
         more in prop::collection::vec(event(), 1..3),
     ) {
@@ -165,16 +165,16 @@ fn a_snapshot_of_the_first_format_is_read() {
 #[test]
 fn a_snapshot_has_the_documented_form() {
     let text = String::from_utf8(snapshot(&small_state())).unwrap();
-    // Of many rows of a kind, two are enough to read.
+    // Two rows of each kind are enough for the snapshot.
     let mut kinds: Vec<(String, usize)> = Vec::new();
     let lines = text.lines().filter(|line| {
         let kind = line.split(',').next().unwrap().to_owned();
-        let place = kinds.iter().position(|(known, _)| *known == kind).unwrap_or_else(|| {
+        let position = kinds.iter().position(|(listed, _)| *listed == kind).unwrap_or_else(|| {
             kinds.push((kind, 0));
             kinds.len() - 1
         });
-        kinds[place].1 += 1;
-        kinds[place].1 <= 2
+        kinds[position].1 += 1;
+        kinds[position].1 <= 2
     });
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
 }
@@ -194,8 +194,8 @@ fn an_incomplete_snapshot_is_reported_with_its_line() {
         assert!(State::from_snapshot(&whole[..length]).is_err(), "cut at {length}");
         assert!(state.image().verify(&whole[..length]).is_err(), "cut at {length}");
     }
-    let without = |place: usize| {
-        let rest = lines.iter().enumerate().filter(|(number, _)| *number != place);
+    let without = |position: usize| {
+        let rest = lines.iter().enumerate().filter(|(number, _)| *number != position);
         rest.map(|(_, line)| format!("{line}\n")).collect::<String>()
     };
     let last = lines.len();
@@ -219,7 +219,7 @@ fn an_incomplete_snapshot_is_reported_with_its_line() {
     let end = format!("{{\"end\":{}}}", last - 3);
     check(&without(totals).replace(lines[last - 1], &end), "there was no row `totals`");
 
-    // Whole, and of another state.
+    // Complete, but of another state.
     for wrong in [text.replacen("\"probe_count\":4", "\"probe_count\":5", 1), text.replacen(":42", ":43", 1)]
     {
         assert_ne!(wrong, text);
@@ -250,7 +250,7 @@ fn differences_name_the_row_and_the_fields() {
     assert_eq!(Offset(one.next_offset().0 + 2), other.next_offset());
 }
 
-/// Records probes over many small segments, and returns the state that they give.
+/// Records probes over many small segments, and returns the resulting state.
 fn record(data_dir: &Path, count: i64) -> State {
     let running = Running::start(settings(data_dir));
     for number in 0..count {
@@ -289,7 +289,7 @@ fn write_snapshot(data_dir: &Path, all: &[(Offset, Event)], at: u64) {
         .unwrap();
 }
 
-/// Removes the segments that hold only events before this one; the first that is left.
+/// Removes the segments that contain only events before this one. Returns the base of the first remaining segment.
 fn expire(data_dir: &Path, at: u64) -> u64 {
     let segments = files(&data_dir.join("events"));
     let base = |path: &Path| path.file_name().unwrap().to_str().unwrap()[..20].parse::<u64>().unwrap();
@@ -327,7 +327,7 @@ fn segments_may_be_pruned_once_a_snapshot_covers_them() {
     let first = expire(&data_dir, 150);
     assert!(first > 100, "{first}");
     starts_with(&data_dir, &expected);
-    // Without sled, and with one that is at an event which is gone.
+    // Without sled, and with a sled whose checkpoint is at a pruned event.
     fs::remove_dir_all(data_dir.join("state")).unwrap();
     starts_with(&data_dir, &expected);
     fs::remove_dir_all(data_dir.join("state")).unwrap();
@@ -335,7 +335,7 @@ fn segments_may_be_pruned_once_a_snapshot_covers_them() {
     let check = OfflineDataDir::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
     assert_eq!(check.checkpoint, Err(format!("the saved state is at event 61, the log begins at {first}")));
     starts_with(&data_dir, &expected);
-    // And it is recorded on.
+    // Recording continues.
     let running = Running::start(settings(&data_dir));
     running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, 0)));
     running.stop();
@@ -354,14 +354,14 @@ fn a_newer_snapshot_replaces_older_ones() {
     write_snapshot(data_dir, &all, 20);
     write_snapshot(data_dir, &all, 30);
     assert_eq!(names(&snapshots), [name(30)]);
-    // One that fails verification, or could not be written, costs nothing of the older one.
+    // If the new snapshot fails verification or cannot be written, the older one remains.
     let files = Snapshots::of(data_dir);
     let unverified = files.write(Offset(40), |file| file.write_all(b"x"), |_| Err("it is an x")).unwrap_err();
     assert!(unverified.to_string().contains("failed verification after writing: it is an x"), "{unverified}");
     let unwritten = files.write(Offset(40), |_| Err(std::io::Error::other("full")), |_| Ok::<_, String>(()));
     assert!(unwritten.unwrap_err().to_string().contains("full"));
     assert_eq!(names(&snapshots), [name(30)]);
-    // What was interrupted is removed at the next start, and what is no snapshot is let alone.
+    // The next start removes an unfinished snapshot, and leaves other files alone.
     fs::write(snapshots.join(name(50) + ".tmp"), b"half").unwrap();
     fs::write(snapshots.join("README"), b"mine").unwrap();
     Running::start(settings(data_dir)).stop();
@@ -393,7 +393,7 @@ fn a_damaged_snapshot_is_quarantined_and_the_next_older_is_used() {
         } else {
             bytes[at] ^= 0x10;
         }
-        // Some bits of a zstd frame say nothing.
+        // Some bits of a zstd frame have no meaning.
         if zstd::decode_all(bytes.as_slice()).is_ok() {
             continue;
         }
@@ -412,7 +412,7 @@ fn lost_events_are_reported_with_their_range() {
     record(folder.path(), 100);
     let all = events(folder.path());
     let first = expire(folder.path(), 80);
-    // sled still has what they gave.
+    // sled still has the state of those events.
     let running = Running::start(settings(folder.path()));
     assert_eq!(running.handle.state().totals().probes, 100);
     running.stop();

@@ -1,5 +1,5 @@
-//! Each source is captured independently. One that fails is restarted and counted while the others go on: a command
-//! that ends, an interface that vanishes and returns.
+//! Each source is captured independently. A failed source, such as a command that ends or an interface that disappears,
+//! is restarted and counted while the others continue.
 
 use std::collections::HashSet;
 use std::fs;
@@ -33,7 +33,7 @@ fn frame(source: &str) -> Vec<u8> {
     ProbeRequestFrame::new(source).ssid("RNM0").build()
 }
 
-/// A script that a command runs, and what it reads and leaves behind.
+/// A script that a command source runs, in a folder with its input and output files.
 struct Script {
     folder: tempfile::TempDir,
 }
@@ -54,11 +54,11 @@ impl Script {
         write_pcap(&self.path(name), DLT_IEEE802_11_RADIO, &[(time_us, frame(source))]).unwrap();
     }
 
-    /// A frame as it goes on behind others in a capture file.
+    /// Writes one record of a capture file, without the file's header.
     fn record(&self, name: &str, time_us: u64, source: &str) {
         let mut record = Vec::new();
         push_pcap_record(&mut record, time_us, &frame(source));
-        // In one step, so that a script that waits for it sees all of it.
+        // By renaming, so that a script that waits for the file sees all of it.
         fs::write(self.path("unfinished"), record).unwrap();
         fs::rename(self.path("unfinished"), self.path(name)).unwrap();
     }
@@ -69,12 +69,12 @@ impl Script {
         format!("{{ command = {command}, name = {} }}", toml_string(name))
     }
 
-    /// As [`Self::source`], where the script is the first of the process group.
+    /// Like [`Self::source`], with the script as the leader of the process group.
     fn first_of_group(&self, name: &str) -> String {
         self.source(name).replacen("\"sh ", "\"exec sh ", 1)
     }
 
-    /// The process id that the script has written into this file.
+    /// The process ID that the script has written into this file.
     fn id(&self, file: &str) -> String {
         wait_until("the id of a process", || {
             let id = fs::read_to_string(self.path(file)).ok().filter(|id| id.ends_with('\n'));
@@ -82,14 +82,14 @@ impl Script {
         })
     }
 
-    /// Waits until the process whose id stands in this file has ended.
+    /// Waits until the process whose ID this file contains has ended.
     fn wait_until_ended(&self, file: &str) {
         let id = self.id(file);
         wait_until("the end of the command's process", || has_ended(&id).then_some(()));
     }
 }
 
-/// Whether a process runs no more. What has ended and is not waited for yet is a zombie.
+/// Whether a process has ended. It may still be a zombie.
 fn has_ended(id: &str) -> bool {
     let stat = Path::new("/proc").join(id).join("stat");
     fs::read_to_string(stat).map_or(true, |stat| stat.contains(") Z "))
@@ -99,13 +99,13 @@ fn sources(config: Config, sources: &[&str]) -> Config {
     config.set("capture", "sources", &format!("[{}]", sources.join(", ")))
 }
 
-/// Waits until the service logs that this source has failed, with an error that contains this.
+/// Waits until the service logs this event for the source, with an error that contains this.
 fn wait_for_failure(service: &Service, event: &str, source: &str, error: &str) {
     let line = service.wait_for_log_event(event, &[("source", source)]);
     assert!(line.contains(error), "{line}");
 }
 
-/// No part of a stopped service has taken too long.
+/// Checks that no part of the service exceeded its time to stop.
 fn assert_stopped_in_time(service: &Service) {
     let late =
         ["source_stop_timeout", "bot_stop_timeout", "drain_timeout"].map(|event| log_event(event, &[]));
@@ -122,7 +122,7 @@ fn probes(service: &Service) -> Vec<Probe> {
 }
 
 #[test]
-fn a_failed_command_is_restarted_and_the_others_go_on() {
+fn a_failed_command_is_restarted_and_the_others_continue() {
     let script = Script::new(
         "echo starting >&2
          if [ -e again ]; then echo $$ > id; cat second.pcap; sleep 1000 | sleep 1000
@@ -149,7 +149,7 @@ fn a_failed_command_is_restarted_and_the_others_go_on() {
     let api = BotApi::start();
     let mut service = Service::start_with(&api, street(Config::new(&api).sources(&[radio.name()])));
     service.wait_for_log_event("command_output", &[("source", "attic"), ("line", "\"starting\"")]);
-    service.wait_until_hearing("street");
+    service.wait_until_capturing("street");
     let failed = service.wait_for_log_event("source_retry", &[("source", "attic"), ("wait_seconds", "1")]);
     assert!(failed.contains("ended (exit status: 3)"), "{failed}");
     radio.transmit(&frame(STREET));
@@ -179,13 +179,13 @@ fn a_failed_command_is_restarted_and_the_others_go_on() {
     }
     assert!(service.terminate().success());
     script.wait_until_ended("id");
-    let mut heard: Vec<_> = probes(&service)
+    let mut received: Vec<_> = probes(&service)
         .into_iter()
         .map(|probe| (probe.sensor.to_string(), probe.source.to_string()))
         .collect();
-    heard.sort();
+    received.sort();
     let expected = [("attic", ATTIC), ("attic", ATTIC), ("street", STREET)];
-    assert_eq!(heard, expected.map(|(sensor, source)| (sensor.to_owned(), source.to_owned())));
+    assert_eq!(received, expected.map(|(sensor, source)| (sensor.to_owned(), source.to_owned())));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_silent_command_ends_with_the_service() {
 #[test]
 fn a_command_has_ended_even_if_another_process_holds_its_output() {
     let child = Script::new("cat frame.pcap; sleep 1000 & echo $! > id; exit 5");
-    // It has left the process group.
+    // The other process has left the process group.
     let stray = Script::new(
         "cat frame.pcap
          setsid sh -c 'echo $$ > id; exec sleep 1000' &
@@ -232,8 +232,8 @@ fn a_command_has_ended_even_if_another_process_holds_its_output() {
     child.wait_until_ended("id");
     wait_for_failure(&service, "source_retry", "stray", "the command sh ended (exit status: 6)");
     assert!(service.terminate().success());
-    let heard: HashSet<String> = probes(&service).iter().map(|probe| probe.sensor.to_string()).collect();
-    assert_eq!(heard.len(), 2, "the frames before the end count: {heard:?}");
+    let received: HashSet<String> = probes(&service).iter().map(|probe| probe.sensor.to_string()).collect();
+    assert_eq!(received.len(), 2, "the frames before the end count: {received:?}");
     assert!(process::output(Command::new("kill").arg(stray.id("id"))).status.success());
 }
 
@@ -249,15 +249,15 @@ fn no_command_outlives_the_service() {
     let config = sources(Config::new(&api), &[&entries[0], &entries[1]]);
     let mut service = Service::start_with(&api, config);
     let ids = scripts.each_ref().map(|script| script.id("id"));
-    service.wait_until_hearing("one");
-    service.wait_until_hearing("other");
+    service.wait_until_capturing("one");
+    service.wait_until_capturing("other");
     assert!(service.terminate().success());
     assert!(ids.iter().all(|id| has_ended(id)), "{ids:?}");
     assert_stopped_in_time(&service);
 }
 
 #[test]
-fn a_named_pipe_waits_for_one_writer_after_the_other() {
+fn a_named_pipe_waits_for_one_writer_after_another() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frames");
     assert!(process::output(Command::new("mkfifo").arg(&path)).status.success());
@@ -265,19 +265,19 @@ fn a_named_pipe_waits_for_one_writer_after_the_other() {
     let mut service = Service::start_with(&api, Config::new(&api).sources(&[path.to_str().unwrap()]));
     for source in [ATTIC, STREET] {
         let seen = service.log_lines().len();
-        // It waits until somebody reads.
+        // Opening the pipe waits for the reader.
         fs::write(&path, pcap_bytes(DLT_IEEE802_11_RADIO, &[(now_us(), frame(source))])).unwrap();
         service.wait_for_log_event_after(seen, "source_waiting", &[("source", "frames")]);
     }
     assert!(!service.has_logged("source_retry"));
-    // Nobody writes.
+    // No process writes.
     assert!(service.terminate().success());
     assert_stopped_in_time(&service);
-    let heard: Vec<_> = probes(&service).iter().map(|probe| probe.source.to_string()).collect();
-    assert_eq!(heard, [ATTIC, STREET]);
+    let received: Vec<_> = probes(&service).iter().map(|probe| probe.source.to_string()).collect();
+    assert_eq!(received, [ATTIC, STREET]);
 }
 
-/// A terminal that nobody writes to, as a serial port of a silent sniffer.
+/// A terminal without input, like the serial port of a silent sniffer.
 #[test]
 fn a_silent_source_does_not_delay_the_bot() {
     let api = BotApi::start();
@@ -324,12 +324,12 @@ fn a_source_that_is_missing_at_the_start_is_opened_later() {
     drop(late);
     let api = BotApi::start();
     let service = Service::start_with(&api, Config::new(&api).sources(&[&name, radio.name(), "./late.pcap"]));
-    service.wait_until_hearing(radio.name());
+    service.wait_until_capturing(radio.name());
     let missing = service.wait_for_log_event("source_retry", &[("source", &name), ("wait_seconds", "1")]);
     assert!(missing.contains("there is no such interface; `ip link` lists the interfaces"), "{missing}");
     wait_for_failure(&service, "source_retry", "late.pcap", "cannot read ./late.pcap");
     let _late = TapRadio::open(&name).unwrap();
-    service.wait_until_hearing(&name);
+    service.wait_until_capturing(&name);
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn probes_under_a_slow_clock_are_marked() {
          while [ ! -e record ]; do sleep 0.01; done
          cat record; exec sleep 1000",
     );
-    // Seventeen minutes after the epoch, as on a board without a clock.
+    // Seventeen minutes after the epoch, as on a board without a battery-backed clock.
     script.capture("behind.pcap", 1_000_000_000, ATTIC);
     let api = BotApi::start();
     let started = now_us();
@@ -365,11 +365,11 @@ fn probes_under_a_slow_clock_are_marked() {
     let probes = probes(&service);
     let least = probes[0].not_before.unwrap().as_micros().cast_unsigned();
     assert_eq!(probes[0].time.as_micros(), 1_000_000_000);
-    // The names of the configuration are events, too.
+    // The names from the configuration are events too.
     assert!(least.abs_diff(started) < Duration::from_secs(60).as_micros() as u64, "{least} {started}");
     assert_eq!(probes[1].not_before, None);
     let device = fold(&events(&service.data_dir())).device(probes[0].source).unwrap();
-    // Something else may have been written between the look at the clock and the probe.
+    // Another event may have been written between reading the clock and the probe.
     let first = device.first_probe;
     assert!((probes[0].not_before.unwrap()..=probes[1].time).contains(&first), "{first}");
     assert_eq!(device.last_probe, probes[1].time);

@@ -1,6 +1,6 @@
-//! A damaged sled never gives a wrong state. Every byte of a small store is flipped in turn. Each time, opening it
-//! gives an error, or no checkpoint, or the fold of the log up to its checkpoint. It never ends the process, hangs, or
-//! allocates without bound.
+//! A damaged sled never gives a wrong state. The tests flip every byte of a small store in turn. Each time, opening the
+//! store returns an error, or no checkpoint, or the fold of the log up to its checkpoint. It never ends the process,
+//! hangs, or allocates without limit.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,19 +16,20 @@ use store::state::{State, StateStore};
 use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
 use crate::support::{DEADLINE, allocations, wait};
 
-/// Opening sled waits for the disk, so that more may wait than there are cores.
+/// More threads than cores, since opening sled waits for the disk.
 const WORKERS: usize = 4;
 
-/// What each byte is flipped by.
+/// The value that each byte is XORed with.
 const FLIPS: [u8; 4] = [0x01, 0x10, 0x80, 0xff];
 
-/// Of the zeros behind a file's last other byte, one in so many is flipped.
+/// One in this many of the zeros at the end of a file is flipped.
 const PADDING_STEP: usize = 16 << 10;
 
-/// More than any test of this process asks for at once, in bytes. A length that damage made up would be far more.
+/// More than the largest legitimate allocation of any test in this process, in bytes. A damaged length would be far
+/// larger.
 const LARGEST_ALLOCATION: usize = 256 << 20;
 
-/// A data directory that was stopped three times, with rows of every kind.
+/// Writes a data directory with rows of every kind, in three runs.
 fn record(data_dir: &Path) {
     let time = Timestamp::from_micros(0);
     let watch = |chat: ChatId| {
@@ -47,7 +48,7 @@ fn record(data_dir: &Path) {
         vec![],
     ];
     for (run, changes) in runs.iter().enumerate() {
-        // One save a run, at its end.
+        // One checkpoint per run, at its end.
         let unhurried = Settings { checkpoint_interval: DEADLINE * 60, ..settings(data_dir) };
         let running = Running::start(unhurried);
         changes.iter().for_each(|change| running.record(change));
@@ -59,7 +60,7 @@ fn record(data_dir: &Path) {
     }
 }
 
-/// A byte to be flipped: of which file, and where in it.
+/// A byte to flip: the file and the position.
 #[derive(Debug, Clone)]
 struct Flip {
     file: PathBuf,
@@ -67,7 +68,7 @@ struct Flip {
     bits: u8,
 }
 
-/// The files of a folder and of those in it, by their paths from it on.
+/// The files of a folder and its subfolders, by their relative paths.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -85,7 +86,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Every byte up to each file's last that is not zero, and some of the zeros behind it.
+/// Every byte up to each file's last nonzero one, and some of the zeros after it.
 fn flips(store: &Path) -> Vec<Flip> {
     let of_file = |file: PathBuf| {
         let bytes = fs::read(store.join(&file)).unwrap();
@@ -97,7 +98,7 @@ fn flips(store: &Path) -> Vec<Flip> {
     files(store).into_iter().flat_map(of_file).collect()
 }
 
-/// What a damaged store gave.
+/// The outcome of opening a damaged store.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 enum Outcome {
     Refused,
@@ -129,28 +130,29 @@ fn check(folder: &Path, states: &[State]) {
     let flips = flips(folder);
     let count = flips.len();
     let next = Arc::new(Mutex::new(flips.into_iter()));
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     for _ in 0..WORKERS {
-        let (next, tell, folder, states) = (next.clone(), tell.clone(), folder.to_owned(), states.to_vec());
-        // Not joined: one that hangs is told below.
+        let (next, sender, folder, states) =
+            (next.clone(), sender.clone(), folder.to_owned(), states.to_vec());
+        // Not joined: a thread that hangs is reported below.
         thread::spawn(move || {
             loop {
                 let flip = next.lock().unwrap().next();
                 let Some(flip) = flip else { break };
                 let outcome = open_flipped(&folder, &flip, &states);
-                let _ = tell.send((flip, outcome));
+                let _ = sender.send((flip, outcome));
             }
         });
     }
     let mut outcomes = BTreeMap::new();
     for done in 0..count {
-        let (flip, outcome) = wait::receive(&told, &format!("the outcome of flip {done} of {count}"));
+        let (flip, outcome) = wait::receive(&receiver, &format!("the outcome of flip {done} of {count}"));
         assert!(!matches!(outcome, Outcome::Wrong(_)), "{outcome:?} after {flip:?}");
         *outcomes.entry(outcome).or_insert(0) += 1;
     }
     println!("{count} flips: {outcomes:?}");
-    assert!(outcomes.len() > 1, "a flip hits or does not: {outcomes:?}");
-    assert!(allocations::largest() < LARGEST_ALLOCATION, "{} bytes at once", allocations::largest());
+    assert!(outcomes.len() > 1, "all flips have the same outcome: {outcomes:?}");
+    assert!(allocations::largest() < LARGEST_ALLOCATION, "an allocation of {} bytes", allocations::largest());
 }
 
 /// The log's events, and the state after each of them.

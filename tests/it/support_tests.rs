@@ -1,4 +1,4 @@
-//! Tests of the tests' support, which can itself be wrong.
+//! Tests of the support code.
 
 mod bot_api;
 mod bot_rules;

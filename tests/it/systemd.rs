@@ -1,5 +1,5 @@
-//! systemd is told that the service is ready once the log is recovered and a source is open, however long that takes.
-//! The watchdog is pinged only while the recorder and each capture make progress.
+//! The service notifies systemd that it is ready once the log is recovered and a source is open, however long that
+//! takes. It pings the watchdog only while the recorder and each capture make progress.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ fn config(api: &BotApi, socket: &NotifySocket) -> Config {
 }
 
 #[test]
-fn it_is_ready_once_a_source_is_open_and_ends_with_its_sources() {
+fn the_service_is_ready_once_a_source_is_open_and_ends_with_its_sources() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
-    // Another process's watchdog is none of ours.
+    // The variables are for another process's watchdog.
     let config = config(&api, &socket).env("WATCHDOG_USEC", "1000000").env("WATCHDOG_PID", "1");
     let mut service = Service::start_with(&api, config.sources(&["-"]));
     let waiting = "EXTEND_TIMEOUT_USEC=30000000\nSTATUS=waiting for the first bytes of stdin";
@@ -41,16 +41,19 @@ fn it_is_ready_once_a_source_is_open_and_ends_with_its_sources() {
 }
 
 #[test]
-fn it_ends_if_no_source_can_ever_be_opened() {
+fn the_service_ends_if_no_source_can_ever_be_opened() {
     let (api, socket) = (BotApi::start(), NotifySocket::bind());
     let config = config(&api, &socket).sources(&["./there-is-none.pcap"]);
     let mut service = Service::start_with(&api, config);
     assert!(!service.wait_for_exit().success());
     assert!(service.log_lines().iter().any(|line| line.contains("cannot read ./there-is-none.pcap")));
-    let told = socket.rest();
-    assert!(!told.is_empty() && !told.iter().any(|message| message.contains("READY=1")), "{told:?}");
-    assert!(!told.iter().any(|message| message.contains("waiting for")), "{told:?}");
-    // What comes on standard input is given once.
+    let messages = socket.rest();
+    assert!(
+        !messages.is_empty() && !messages.iter().any(|message| message.contains("READY=1")),
+        "{messages:?}"
+    );
+    assert!(!messages.iter().any(|message| message.contains("waiting for")), "{messages:?}");
+    // Standard input cannot be reopened.
     service.restart_with(|config| config.sources(&["-"]));
     socket.wait_for("STATUS=waiting for the first bytes of stdin");
     service.take_stdin().write_all(b"no capture at all").unwrap();
@@ -59,7 +62,7 @@ fn it_ends_if_no_source_can_ever_be_opened() {
 }
 
 #[test]
-fn it_waits_for_a_missing_adapter() {
+fn the_service_waits_for_a_missing_adapter() {
     if !require::tap_allowed() {
         return;
     }
@@ -71,11 +74,11 @@ fn it_waits_for_a_missing_adapter() {
     let config = config.set("monitoring", "listen", "\"127.0.0.1:0\"");
     let mut service = Service::start_with(&api, config);
     let why = format!("STATUS=waiting for {name}: cannot listen with {name}: there is no such interface");
-    let mut told = socket.wait_for(&why);
-    told.extend(socket.wait_for("WATCHDOG=1"));
-    // It is told again, as systemd wants it.
-    told.extend(socket.wait_for(&why));
-    assert!(told.iter().all(|message| !message.contains("READY=1")), "{told:?}");
+    let mut messages = socket.wait_for(&why);
+    messages.extend(socket.wait_for("WATCHDOG=1"));
+    // The extension is requested again and again, as systemd requires.
+    messages.extend(socket.wait_for(&why));
+    assert!(messages.iter().all(|message| !message.contains("READY=1")), "{messages:?}");
     let line = service.wait_for_log_event("monitoring_listening", &[]);
     let health = http::get(log_field(&line, "address").parse().unwrap(), "/healthz").unwrap();
     assert_eq!(health.status, 503);
@@ -96,12 +99,12 @@ fn a_service_that_only_waits_pings_the_watchdog() {
     let mut service = Service::start_with(&api, config.sources(&["-"]));
     let mut stdin = service.take_stdin();
     stdin.write_all(&pcap_bytes(DLT_IEEE802_11_RADIO, &[])).unwrap();
-    let mut told = socket.wait_for("READY=1");
-    // More than half of its time, after which it would have noticed an idle loop that does not turn.
+    let mut messages = socket.wait_for("READY=1");
+    // More than half of the watchdog's timeout, after which a stalled loop would be detected.
     for _ in 0..4 {
-        told.extend(socket.wait_for("WATCHDOG=1"));
+        messages.extend(socket.wait_for("WATCHDOG=1"));
     }
-    assert!(!told.iter().any(|message| message.contains("stalled")), "{told:?}");
+    assert!(!messages.iter().any(|message| message.contains("stalled")), "{messages:?}");
 }
 
 #[test]
@@ -120,8 +123,8 @@ fn a_stalled_recorder_is_not_reported_alive() {
 
     disk.hold();
     recorder.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Absent, 1)));
-    let told = socket.wait_for("STATUS=stalled: the recorder");
-    assert!(told.iter().any(|message| message == "WATCHDOG=1"), "it is pinged at first: {told:?}");
+    let messages = socket.wait_for("STATUS=stalled: the recorder");
+    assert!(messages.iter().any(|message| message == "WATCHDOG=1"), "it is pinged at first: {messages:?}");
     assert!(!socket.has_within(interval, "WATCHDOG=1"), "it was pinged although the recorder is stalled");
 
     disk.release();

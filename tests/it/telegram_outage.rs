@@ -1,6 +1,6 @@
-//! While Telegram is unreachable, alerts wait in order, bounded by number and age; the rest is summed up in one
-//! message. Afterwards each arrives once, within Telegram's limits. Permanently refused alerts are dropped, groups are
-//! followed to their supergroups, and a repeated update acts once.
+//! While Telegram is unreachable, alerts wait in order, limited by number and age; the rest is summarized in one
+//! message. Afterwards each is delivered once, within Telegram's rate limits. Permanently refused alerts are dropped,
+//! alerts follow a group to its supergroup, and a repeated update acts once.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn device(number: usize) -> String {
     format!("00:23:a7:00:{:02x}:{:02x}", number >> 8, number & 0xff)
 }
 
-/// The devices that the alerts are about, in the order in which they were sent.
+/// The devices of the alerts, in the order in which the alerts were sent.
 fn devices(alerts: &[SentMessage]) -> Vec<String> {
     let device =
         |alert: &SentMessage| alert.plain.split("MAC address ").nth(1).map(|rest| rest[..17].to_owned());
@@ -48,7 +48,7 @@ fn alerts_arrive_once_and_in_order_after_any_outage() {
     for number in 0..8 {
         testbed.transmit(&device(number), "Depot");
     }
-    // The bot itself gives up on a server that says nothing.
+    // The bot's own timeout ends a request that gets no answer.
     let delayed = testbed.service.wait_for_log_event("alert_delayed", &[("chat", "1001")]);
     assert!(delayed.contains("there was no answer in time"), "{delayed}");
     testbed.wait_for_alert(1);
@@ -78,8 +78,8 @@ fn permanently_refused_alerts_are_dropped_with_a_warning() {
     testbed.api.assert_clean();
 }
 
-/// Records alerts for the owner's chat of probes that were captured so many seconds ago, each of another
-/// device, as a run does while Telegram is away.
+/// Records alerts for the owner's chat, as a run does while Telegram is unreachable. Each probe has its age in seconds
+/// and its network, and comes from a different device.
 fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
     let alerts = AlertPolicy {
         chats: vec![ChatId(CHAT)],
@@ -108,7 +108,7 @@ fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
 }
 
 #[test]
-fn after_a_day_newer_alerts_arrive_in_order_and_the_rest_as_one_message() {
+fn after_a_day_newer_alerts_arrive_in_order_and_the_rest_as_one_summary() {
     const HOUR: i64 = 3600;
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
@@ -123,14 +123,14 @@ fn after_a_day_newer_alerts_arrive_in_order_and_the_rest_as_one_message() {
     else {
         return;
     };
-    let told = testbed.api.wait_for_message(|message| message.plain.starts_with("📣 … and "));
-    assert!(told.plain.starts_with("📣 … and 12 more, for 2 networks: "), "{}", told.plain);
+    let summary = testbed.api.wait_for_message(|message| message.plain.starts_with("📣 … and "));
+    assert!(summary.plain.starts_with("📣 … and 12 more, for 2 networks: "), "{}", summary.plain);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     let alerts = testbed.alerts();
     assert_eq!(alerts.len(), 24 + 1);
-    assert_eq!(alerts.last().unwrap().plain, told.plain, "it stands behind the others");
+    assert_eq!(alerts.last().unwrap().plain, summary.plain, "it is sent after the others");
     assert_eq!(devices(&alerts), (12..36).map(device).collect::<Vec<_>>());
-    // A burst of twenty, then one a second.
+    // A burst of twenty, then one per second.
     let took = alerts[24].at - alerts[0].at;
     assert!(took >= Duration::from_millis(4_500), "{took:?}");
     assert!(testbed.service.terminate().success());
@@ -143,10 +143,10 @@ fn after_a_day_newer_alerts_arrive_in_order_and_the_rest_as_one_message() {
 }
 
 #[test]
-fn alerts_beyond_the_outbox_are_summed_up() {
+fn alerts_beyond_the_outbox_are_summarized() {
     let folder = tempfile::tempdir().unwrap();
     let more = 312;
-    // Ten in a minute, which is no flood by itself.
+    // Ten per minute, which is below the limit per minute.
     let names: Vec<String> = (0..OUTBOX_LIMIT + more).map(|number| format!("net {}", number % 14)).collect();
     let ago = |number: usize| (names.len() - number) as i64 * 6;
     let probes: Vec<(i64, &str)> =
@@ -161,15 +161,15 @@ fn alerts_beyond_the_outbox_are_summed_up() {
     assert!(text.contains("and 312 more, for 14 networks"), "{text}");
 }
 
-/// A home that serves the owner and a group, in which "Depot" is watched.
-fn home_with_group() -> Option<Testbed> {
+/// A service for the owner and a group, which watches "Depot".
+fn testbed_with_group() -> Option<Testbed> {
     let testbed = Testbed::start(Mode::Webhook, |config| config.chats(&[CHAT, GROUP]).cooldown_seconds(0))?;
     testbed.say(GROUP, "/watch Depot for the group");
     testbed.api.wait_for_message(|message| message.chat_id == GROUP);
     Some(testbed)
 }
 
-/// The group's alerts and replies go to its new number, and messages from there are answered.
+/// Checks that the group's alerts and replies go to its new ID, and that messages from there are answered.
 fn assert_moved(testbed: &mut Testbed, number: usize) {
     testbed.transmit(&device(number), "Depot");
     let wanted = device(number);
@@ -182,15 +182,15 @@ fn assert_moved(testbed: &mut Testbed, number: usize) {
 
 #[test]
 fn alerts_follow_a_group_to_its_supergroup() {
-    let Some(mut testbed) = home_with_group() else { return };
-    // Telegram tells it in its answer to an alert.
+    let Some(mut testbed) = testbed_with_group() else { return };
+    // Telegram reports the migration in its answer to an alert.
     testbed.api.fail_next("sendMessage", 1, Fault::MigratedTo(SUPERGROUP));
     testbed.transmit(&device(0), "Depot");
     testbed.wait_for_alert(1);
     assert_moved(&mut testbed, 1);
     testbed.kill_and_restart();
     assert_moved(&mut testbed, 2);
-    // The state, made anew from the log, knows it too.
+    // The state that is rebuilt from the log has the migration too.
     testbed.service.kill();
     std::fs::remove_dir_all(testbed.service.data_dir().join("state")).unwrap();
     testbed.kill_and_restart();
@@ -201,7 +201,7 @@ fn alerts_follow_a_group_to_its_supergroup() {
         (0..4).map(device).collect::<Vec<_>>(),
         "each alert went out once"
     );
-    // Others are not let in by that.
+    // The migration gives no access to other chats.
     let sent = testbed.api.sent().len();
     testbed.say(STRANGER_GROUP, "/watches");
     testbed.say(STRANGER_GROUP - 1, "/watches");
@@ -211,7 +211,7 @@ fn alerts_follow_a_group_to_its_supergroup() {
 }
 
 #[test]
-fn a_migration_is_learnt_from_errors_and_service_messages() {
+fn a_migration_is_learned_from_errors_and_service_messages() {
     let say = |testbed: &Testbed, chat: i64, fields: serde_json::Value| {
         let incoming = Incoming::other(chat, fields);
         assert_eq!(testbed.api.post(testbed.service.listen_address(), incoming), 200);
@@ -226,8 +226,8 @@ fn a_migration_is_learnt_from_errors_and_service_messages() {
         &|testbed| say(testbed, SUPERGROUP, json!({"migrate_from_chat_id": GROUP})),
     ];
     for learn in learn {
-        let Some(mut testbed) = home_with_group() else { return };
-        // A stranger's group says nothing about ours.
+        let Some(mut testbed) = testbed_with_group() else { return };
+        // A message from a stranger's group does not move our group.
         say(&testbed, STRANGER_GROUP, json!({"migrate_to_chat_id": STRANGER_GROUP - 1}));
         learn(&testbed);
         assert_moved(&mut testbed, 0);
@@ -266,17 +266,17 @@ fn merged_chats_keep_the_settings_of_both() {
     let cooldown = Duration::from_secs(60);
     let policy =
         AlertPolicy { chats: vec![from, to], cooldown, max_age: Duration::MAX, capturing_since: None };
-    let heard = |state: &State, number: usize, ssid: &str, second: i64| {
+    let decided_probe = |state: &State, number: usize, ssid: &str, second: i64| {
         let ssid = RequestedSsid::Named(Ssid::from(ssid));
         let mut probe = probe(device(number).parse().unwrap(), ssid, second * 1_000_000);
         probe.alerts = state.decide_alerts(&probe, &policy);
         probe
     };
     for (number, ssid) in [(0, "From"), (1, "To"), (2, "Both"), (3, "From")] {
-        let probe = heard(&state, number, ssid, number as i64);
+        let probe = decided_probe(&state, number, ssid, number as i64);
         fold_in(&mut state, Event::from(probe));
     }
-    // One of the alerts is told as a number only.
+    // One of the alerts is only counted in a summary.
     fold_in(&mut state, Event::new(time, EventKind::AlertExpired { probe: Offset(7), chat: from }));
     fold_in(&mut state, Event::new(time, EventKind::ChatMigrated { from, to }));
 
@@ -289,11 +289,11 @@ fn merged_chats_keep_the_settings_of_both() {
     assert_eq!(waiting, [4, 5, 6], "in order, and what both waited for once");
     assert_eq!(state.alerts().overflow(to).unwrap().count(), 1);
     assert!(state.alerts().overflow(from).is_none());
-    // The cool-down goes on, and one chat is alerted once.
+    // The cool-down continues, and the merged chat gets one alert.
     use store::event::AlertDecision::{Raise, Suppress};
-    assert!(matches!(heard(&state, 0, "From", 10).alerts[..], [Suppress { chat }] if chat == to));
-    assert!(matches!(heard(&state, 9, "From", 10).alerts[..], [Raise { chat, .. }] if chat == to));
-    // What was on its way when the chat moved is settled under its new number.
+    assert!(matches!(decided_probe(&state, 0, "From", 10).alerts[..], [Suppress { chat }] if chat == to));
+    assert!(matches!(decided_probe(&state, 9, "From", 10).alerts[..], [Raise { chat, .. }] if chat == to));
+    // Alerts that were waiting during the migration are delivered under the new ID.
     fold_in(&mut state, Event::new(time, EventKind::Delivered { probe: Offset(4), chat: from }));
     assert_eq!(state.alerts().waiting_for(to).count(), 2);
 }
@@ -301,7 +301,7 @@ fn merged_chats_keep_the_settings_of_both() {
 #[test]
 fn a_repeated_update_acts_once_by_webhook() {
     let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
-    // Killed between the change and the acknowledgement: the reply hangs.
+    // The reply hangs, so the kill comes between the change and the acknowledgement.
     testbed.api.fail_next("sendMessage", 1, Fault::Hang);
     let update = testbed.api.update(Incoming::text(CHAT, "/watch Depot once"));
     let (address, body) = (testbed.service.listen_address(), update.to_string());
@@ -317,7 +317,7 @@ fn a_repeated_update_acts_once_by_webhook() {
     testbed.api.clear_faults();
     testbed.service.restart();
     testbed.wait_until_ready(2);
-    // The owner has changed their mind by the time at which Telegram delivers it again.
+    // The owner removes the watch before Telegram delivers the update again.
     testbed.ask("/unwatch Depot");
     testbed.kill_and_restart();
     let sent = testbed.api.sent().len();
@@ -343,7 +343,7 @@ fn a_repeated_update_acts_once_by_polling() {
     assert_acted_once(&mut testbed);
 }
 
-/// The log has the watch once.
+/// Checks that the log contains the watch once.
 fn assert_acted_once(testbed: &mut Testbed) {
     assert!(testbed.service.terminate().success());
     let events = events(&testbed.service.data_dir());

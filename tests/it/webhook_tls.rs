@@ -1,5 +1,5 @@
-//! With `telegram.webhook.tls = "self-signed"` the bot needs no proxy: it makes a certificate, uploads it, and takes
-//! updates over TLS. Other clients of the open port get nothing and block nobody.
+//! With `telegram.webhook.tls = "self-signed"` the bot needs no proxy: it generates a certificate, uploads it, and
+//! accepts updates over TLS. Other clients of the open port get no response and block no updates.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use crate::support::{http, require};
 
 const CHAT: i64 = 1001;
 
-/// The service, with what it hears from and talks to.
+/// The service with its Bot API server and its sources.
 struct TlsBot {
     service: Service,
     api: BotApi,
@@ -41,14 +41,14 @@ impl TlsBot {
         Self { service, api, _capture: folder }
     }
 
-    /// Posts a question as Telegram would, and waits for the answer.
+    /// Posts a message as Telegram would, and waits for the reply.
     fn assert_answers(&self) {
         let sent = self.api.sent_count();
         assert_eq!(self.api.post(self.service.listen_address(), Incoming::text(CHAT, "/help")), 200);
         self.api.wait_for_message_after(sent, |message| message.chat_id == CHAT);
     }
 
-    /// Starts the service again with a changed configuration; the webhook that it has set then.
+    /// Restarts the service with a changed configuration, and returns the webhook that it sets.
     fn restarted(&mut self, change: impl FnOnce(Config) -> Config) -> Webhook {
         let starts = self.api.webhook_history().len() + 1;
         self.service.restart_with(change);
@@ -125,7 +125,7 @@ fn plain_http_gets_no_response() {
     let _ = plain.read_to_end(&mut got);
     assert!(!String::from_utf8_lossy(&got).contains("HTTP"), "{got:?}");
 
-    // The server of these tests would not take another's certificate either.
+    // The tests' server, too, would reject a different certificate.
     let other = Webhook { url: webhook.url.replace("bot.example", "other.example"), ..webhook.clone() };
     let refused = bot.api.try_post(listen, Incoming::text(CHAT, "/help"), &other).unwrap_err();
     assert!(refused.to_string().contains("not valid for name"), "{refused}");
@@ -136,7 +136,7 @@ fn plain_http_gets_no_response() {
 
 #[test]
 fn idle_connections_block_nobody() {
-    // Of 400, those behind the first 128 and the next would be served after half a minute at the soonest.
+    // If idle connections kept their slots, the limit of 128 would delay the last of 400 by at least half a minute.
     for (tls_mode, beginning) in [("self-signed", b"\x16\x03\x01".as_slice()), ("off", b"POST /tele")] {
         let bot = TlsBot::start(|config| config.set("telegram.webhook", "tls", &toml_string(tls_mode)));
         let webhook = bot.api.webhook();
@@ -151,8 +151,9 @@ fn idle_connections_block_nobody() {
             post_over(&mut telegram, &update, &webhook, webhook.secret_token.as_deref()).unwrap()
         };
         assert_eq!(post(), 200);
-        let held: Vec<TcpStream> =
-            (0..400).map(|which| began(listen, if which % 2 == 0 { beginning } else { b"" })).collect();
+        let held: Vec<TcpStream> = (0..400)
+            .map(|which| connect_and_send(listen, if which % 2 == 0 { beginning } else { b"" }))
+            .collect();
         bot.assert_answers();
         assert_eq!(post(), 200, "the connection that showed the secret is still there");
         let open = held.iter().filter(|stream| is_open(stream)).count();
@@ -178,8 +179,8 @@ fn a_privileged_port_is_reported_with_a_remedy() {
     assert!(!bot.service.wait_for_exit().success());
 }
 
-/// A connection over which this came so far.
-fn began(listen: SocketAddr, beginning: &[u8]) -> TcpStream {
+/// A connection that has sent these bytes so far.
+fn connect_and_send(listen: SocketAddr, beginning: &[u8]) -> TcpStream {
     let mut stream = http::connect(listen).unwrap();
     stream.write_all(beginning).unwrap();
     stream
@@ -194,7 +195,7 @@ trait Stream: Read + Write {}
 
 impl<S: Read + Write> Stream for S {}
 
-/// OpenSSL is what Telegram looks at certificates with.
+/// Telegram checks certificates with OpenSSL.
 #[test]
 fn openssl_accepts_the_certificate() {
     if !require::openssl_present() {

@@ -123,7 +123,7 @@ mod tests {
     use crate::with_remedy;
 
     #[test]
-    fn display_and_remedy_are_separate_whatever_the_source_is_called() {
+    fn display_and_remedy_are_separate_for_any_source_name() {
         let file = "the output of echo garbage; exec sleep 1000".to_owned();
         let garbage = CaptureError::NotACapture { file, reason: "it is no capture file".to_owned() };
         assert_eq!(

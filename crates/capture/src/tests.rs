@@ -53,8 +53,8 @@ fn read(path: &Path) -> (Vec<FrameKey>, Result<Arc<Counters>, CaptureError>) {
     (received, outcome)
 }
 
-/// Reads a file of these bytes, and compares what is received and how it ends: with an error that
-/// contains these words, or none.
+/// Reads a file of these bytes. Compares the received frames and the outcome: an error that contains these words, or
+/// success.
 #[track_caller]
 fn check(bytes: &[u8], expected: &[FrameKey], error: Option<&str>) {
     let (_folder, path) = in_file(bytes);
@@ -306,7 +306,7 @@ fn a_capture_can_be_ended_by_its_closure_and_its_stop_handle() {
     capture.run(|_| panic!("stopped before it ran")).unwrap();
 }
 
-/// How long a test waits for something that should happen at once.
+/// The limit of a wait for something that takes no time on an idle machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 #[track_caller]
@@ -352,7 +352,7 @@ fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
         })
     });
     assert_eq!(received.recv_timeout(DEADLINE), Ok(1_000_000));
-    // The pipe stays open, so nothing but the stop ends the capture.
+    // The pipe stays open, so only the stop can end the capture.
     let pipe = join(writer, "all is written to the pipe");
     stop.stop();
     join(run, "the capture stops").unwrap();

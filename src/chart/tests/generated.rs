@@ -1,4 +1,4 @@
-//! Made-up series. `benches/charts.rs` draws them too.
+//! Generated series, which `benches/charts.rs` draws too.
 
 use chrono::TimeZone;
 use chrono_tz::{Europe, Tz};
@@ -15,7 +15,7 @@ pub fn before(time: Timestamp, hours: i64) -> Timestamp {
     Timestamp::from_micros(time.as_micros() - hours * 3_600_000_000)
 }
 
-/// Some hours of a street with `per_hour` probes at its busiest: it sleeps at night, and at weekends late.
+/// A series of `hours` with up to `per_hour` probes: few at night, and a later morning at weekends.
 pub fn street(to: Timestamp, hours: i64, zone: Tz, per_hour: u64) -> Series {
     let mut random = fastrand::Rng::with_seed(7);
     let mut series = Series::new(before(to, hours), to, zone);

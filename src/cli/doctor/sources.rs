@@ -359,11 +359,8 @@ mod tests {
     use super::*;
 
     fn status(condition: SourceState, last_frame: Option<i64>) -> SourceStatus {
-        let json = serde_json::json!({
-            "name": "mon0", "condition": condition, "last_frame": last_frame.map(Timestamp::from_micros),
-            "frames": 7, "undecodable": 0, "bad_fcs": 0, "dropped": 0, "restarts": 0, "clock_is_behind": false,
-        });
-        serde_json::from_value(json).unwrap()
+        let last_frame = last_frame.map(Timestamp::from_micros);
+        SourceStatus { last_frame, frames: 7, ..SourceStatus::example("mon0", condition) }
     }
 
     fn configured(name: &str, origin: Source) -> Configured {
@@ -466,7 +463,7 @@ mod tests {
         ");
     }
     #[test]
-    fn sources_of_one_name_are_told_apart_by_their_index() {
+    fn sources_of_one_name_are_distinguished_by_their_index() {
         let file = |path: &str| configured("a.pcap", Source::file(path));
         let status = |name: &str, restarts| SourceStatus {
             name: name.to_owned(),
@@ -479,7 +476,7 @@ mod tests {
         };
         let all = [status("a.pcap", 1), status("mon0", 2), status("a.pcap", 3)];
         assert_eq!([0, 1, 2].map(|index| restarts(index, &all)), [Some(1), Some(2), Some(3)]);
-        // A service that still has an older configuration.
+        // The service runs with an older configuration.
         let older = [status("mon0", 2), status("a.pcap", 1)];
         assert_eq!([0, 1, 2].map(|index| restarts(index, &older)), [None, Some(2), None]);
     }

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn says_whose_token_it_is_and_what_is_unknown() {
+    fn names_the_bot_of_the_token_and_what_is_unknown() {
         let now = Timestamp::from_micros(1_000_000_000_000);
         let status = |bot, webhook| BotStatus {
             server: "api.telegram.org".to_owned(),

@@ -6,7 +6,7 @@ use super::*;
 
 const REFERENCE: &str = include_str!("../../../docs/configuration.md");
 
-/// Where a key stands in a TOML table, as JSON.
+/// The value of a dotted key in a TOML table, as JSON.
 fn value_of(table: &toml::Table, key: &str) -> Option<serde_json::Value> {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     let value = table.get(first)?;

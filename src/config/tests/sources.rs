@@ -2,7 +2,7 @@ use capture::monitor;
 
 use super::*;
 
-/// The sources as they are read from these keys of `[capture]`, or the error.
+/// Parses these keys of `[capture]`. Returns the sources or the error.
 fn parsed(capture: &str) -> String {
     let describe = |source: &Source| {
         let Source { origin, name, monitor } = source;

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_counts_once_it_is_whole_whatever_the_files_time_says() {
+    fn a_change_counts_once_it_is_complete_whatever_the_file_time() {
         use FileChange::*;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ethers");

@@ -76,8 +76,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_that_is_no_regular_file_is_waited_for_at_once() {
-        // A device, as a serial port is.
+    fn waits_at_once_for_a_source_that_is_not_a_regular_file() {
+        // A device, like a serial port.
         assert_eq!(StartupState::of(&capture::Source::file("/dev/null")), StartupState::Waiting);
         for path in ["/proc/self/exe", "/dev", "/there/is/none.pcap"] {
             assert_eq!(StartupState::of(&capture::Source::file(path)), StartupState::Untried, "{path}");

@@ -1,4 +1,4 @@
-//! An evening with a configuration that names the chats: limits, quiet hours and imported names. And two plays of a
+//! An evening with a configuration that lists the chats: limits, quiet hours and imported names. And two plays of a
 //! minute each, the shortest silence that can be configured: a followed device leaves, and a source is silent.
 
 use std::fs;
@@ -25,11 +25,11 @@ const CHATS: [(i64, &str); 2] = [(1001, "Ann"), (2002, "Bob")];
 const VAN: &str = "00:23:a7:19:5c:02";
 const LAMP: &str = "00:23:a7:00:07:01";
 
-/// A minute, and some seconds for whoever looks now and then.
+/// The configured minute of silence, and the interval at which the service checks it.
 const SILENCE: Duration = Duration::from_secs(70);
 
-/// The half minute after which files of names are looked at again.
-const LOOK_AT_FILES: Duration = Duration::from_secs(35);
+/// The service rereads files of names every 30 seconds.
+const NAMES_RELOAD: Duration = Duration::from_secs(35);
 
 pub fn an_evening(mode: Mode) -> Vec<Scene> {
     let folder = tempfile::tempdir().unwrap();
@@ -53,7 +53,7 @@ pub fn an_evening(mode: Mode) -> Vec<Scene> {
     scenario.end()
 }
 
-/// A street on which devices are followed.
+/// A service with two imported names, whose devices can be followed.
 fn street(mode: Mode, play: fn(&mut Scenario)) -> Vec<Scene> {
     let folder = tempfile::tempdir().unwrap();
     let leases = folder.path().join("dhcp.leases");
@@ -84,7 +84,7 @@ pub fn a_quiet_street(mode: Mode) -> Vec<Scene> {
     street(mode, a_silent_source)
 }
 
-/// Bob has as many subscriptions of each kind as there may be.
+/// Gives Bob the maximum number of subscriptions of each kind.
 fn subscribe_to_the_limit(data_dir: &Path) {
     let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
     let (time, chat) = (Timestamp::now(), ChatId(BOB.id));
@@ -107,7 +107,7 @@ fn subscribe_to_the_limit(data_dir: &Path) {
     running.stop();
 }
 
-/// From so many minutes from now to so many, as the configuration has it.
+/// A value for `alerts.quiet`: from and to are minutes relative to now.
 fn hours(from: i64, to: i64) -> String {
     let clock = |at: i64| (Utc::now() + chrono::TimeDelta::minutes(at)).format("%H:%M").to_string();
     toml_string(&format!("{}-{}", clock(from), clock(to)))
@@ -115,7 +115,7 @@ fn hours(from: i64, to: i64) -> String {
 
 fn without_an_owner(scenario: &mut Scenario) {
     scenario.scene("Without an owner");
-    scenario.happens("the service starts, and its configuration names Ann's chat and Bob's");
+    scenario.note("the service starts, and its configuration names Ann's chat and Bob's");
     scenario.ask(ANN, "/invite");
 }
 
@@ -126,7 +126,7 @@ fn limits_of_subscriptions(scenario: &mut Scenario) {
         "/watch pattern*",
         &format!("/follow {VAN}"),
         &format!("/ignore {VAN}"),
-        // What is there already can be changed.
+        // An existing watch can still be changed.
         "/watch \"network 7\" after all",
     ] {
         scenario.ask(BOB, text);
@@ -143,7 +143,7 @@ fn quiet_hours(scenario: &mut Scenario) {
         scenario.probe(90 * MINUTE, VAN, "Depot", -63),
     ];
     scenario.record(frames);
-    scenario.happens("two devices ask for Depot, one of them twice");
+    scenario.note("two devices ask for Depot, one of them twice");
     let at_the_terminal = |service: &Service| {
         let config = service.config_path();
         let lines = "/watch Garage at night\n/follow 00:23:a7:00:08:01\n/ignore 00:23:a7:00:08:02\n";
@@ -169,13 +169,13 @@ fn quiet_hours(scenario: &mut Scenario) {
 fn chats_of_the_configuration(scenario: &mut Scenario) {
     scenario.scene("Chats of the configuration");
     let list = scenario.ask(ANN, "/chats");
-    let invented = |data: &str| Incoming::press(&list, data);
-    let words = " presses a button that was never there, to remove Bob";
-    scenario.does(ANN, words, invented("access:remove:2002"));
+    let forged = |data: &str| Incoming::press(&list, data);
+    let words = " forges a press that removes Bob";
+    scenario.act(ANN, words, forged("access:remove:2002"));
     scenario.ask(BOB, "/invite");
     let bobs = scenario.ask(BOB, "/unmute");
-    let words = " presses a button that was never there, to see the chats";
-    scenario.does(BOB, words, Incoming::press(&bobs, "access:list"));
+    let words = " forges a press that lists the chats";
+    scenario.act(BOB, words, Incoming::press(&bobs, "access:list"));
     scenario.ask(ANN, "/watches");
     scenario.ask(ANN, "/unwatch Garage");
 }
@@ -187,24 +187,24 @@ fn a_long_card(scenario: &mut Scenario) {
         scenario.probe(3 * 60 * MINUTE, LAMP, "", -50),
         scenario.probe(3 * 60 * MINUTE, "00:23:a7:00:0b:05", "Lights", -50),
     ];
-    // More than are told apart of one address, and more than a message has room for.
+    // More networks than the state keeps per address, and more than a message can hold.
     for number in 0..300 {
-        let ssid = format!("one of so many networks {number:08}");
+        let ssid = format!("one of its 300 networks {number:08}");
         frames.push(scenario.probe(4 * 60 * MINUTE - number, "00:23:a7:00:0c:01", &ssid, -55));
     }
-    scenario.hears("a lamp, a bulb, and a device that tries every network there is", frames);
+    scenario.receive("a lamp, a bulb, and a device that tries every network there is", frames);
     scenario.ask(ANN, "00:23:a7:00:0c:01");
 }
 
 fn imported_names(scenario: &mut Scenario, leases: &Path) {
     scenario.scene("Imported names");
-    // Twenty-two bulbs have one name.
+    // Twenty-two bulbs share one name.
     let mut names = fs::read_to_string(leases).unwrap();
     names.push_str(&format!("1767225600 {LAMP} 192.168.1.8 kitchen-lamp *\n"));
     (0..22).for_each(|number| names.push_str(&format!("00:23:a7:00:0b:{number:02x} Smart bulb\n")));
     fs::write(leases, names).unwrap();
-    scenario.wait_long_for_event(LOOK_AT_FILES, |event| event["name"] == "kitchen-lamp");
-    scenario.happens("the router has leased an address to the lamp, and names twenty-two bulbs");
+    scenario.wait_for_late_event(NAMES_RELOAD, |event| event["name"] == "kitchen-lamp");
+    scenario.note("the router has leased an address to the lamp, and names twenty-two bulbs");
     scenario.ask(ANN, "kitchen-lamp");
     scenario.ask(ANN, "smart bulb");
     scenario.ask(ANN, &format!("/name {LAMP} Lamp over the table"));
@@ -218,31 +218,31 @@ fn a_followed_device_leaves(scenario: &mut Scenario) {
     scenario.ask(ANN, "/watch Depot the van is here");
     let frames =
         vec![scenario.probe_at_this_moment(VAN, "", -60), scenario.probe_at_this_moment(LAMP, "", -50)];
-    scenario.hears("the van and the lamp", frames);
+    scenario.receive("the van and the lamp", frames);
     scenario.ask(ANN, "/follow delivery-van 1");
     let calls = scenario.api.calls().len();
-    scenario.hears_until(SILENCE, LAMP, |event| event["type"] == "left");
+    scenario.send_probes_until(SILENCE, LAMP, |event| event["type"] == "left");
     scenario.settle();
-    scenario.wait_until_told(&[ANN.id], calls, 1);
-    scenario.happens("the lamp is heard now and then, and for a minute the van is not");
+    scenario.wait_for_messages(&[ANN.id], calls, 1);
+    scenario.note("the lamp keeps sending; the van is silent for a minute");
     let frame = scenario.probe_at_this_moment(VAN, "Depot", -60);
-    scenario.hears("the van is back and asks for Depot", vec![frame]);
+    scenario.receive("the van is back and asks for Depot", vec![frame]);
 }
 
 fn a_silent_source(scenario: &mut Scenario) {
     scenario.scene("A silent source");
     let frame = scenario.probe_at_this_moment(LAMP, "", -50);
-    scenario.hears("the lamp", vec![frame]);
+    scenario.receive("the lamp", vec![frame]);
     scenario.ask(ANN, "/follow kitchen-lamp 1");
     let calls = scenario.api.calls().len();
-    scenario.wait_long_until_told(SILENCE, &[BOB.id], calls, 1);
-    scenario.wait_long_until_told(SILENCE, &[ANN.id], calls, 2);
-    scenario.happens_in_any_order("a minute without a frame, of the lamp or anything else");
+    scenario.wait_for_late_messages(SILENCE, &[BOB.id], calls, 1);
+    scenario.wait_for_late_messages(SILENCE, &[ANN.id], calls, 2);
+    scenario.note_unordered("no frame for a minute");
     let calls = scenario.api.calls().len();
     let frame = scenario.probe_at_this_moment(LAMP, "", -50);
     scenario.record(vec![frame]);
     scenario.settle();
-    scenario.wait_until_told(&[BOB.id], calls, 1);
-    scenario.wait_until_told(&[ANN.id], calls, 2);
-    scenario.happens_in_any_order("the lamp is heard again");
+    scenario.wait_for_messages(&[BOB.id], calls, 1);
+    scenario.wait_for_messages(&[ANN.id], calls, 2);
+    scenario.note_unordered("the lamp sends again");
 }

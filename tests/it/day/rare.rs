@@ -1,5 +1,5 @@
-//! Replies and notices about disks, damage and a log that is gone. A chat in the test's own process gives them, since
-//! the day does not bring them about.
+//! Replies and notices about full disks, damage and a missing log. The day does not produce them, so a chat in the
+//! test's own process does.
 
 use std::fs;
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn old_radio() -> Vec<SourceStatus> {
 fn rare_replies_and_notices() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(Settings { rotation: one_segment(), ..settings(folder.path()) });
-    // A little ahead, so that it is just now however long this takes.
+    // Slightly in the future, so that the replies say "just now" however long the test takes.
     let now = Timestamp::now().saturating_add(Duration::from_secs(600));
     let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, 1]);
     let random = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
@@ -55,7 +55,7 @@ fn rare_replies_and_notices() {
     let addresses = EvictionScope::Random;
     let last_seen_before = now.saturating_add(Duration::from_secs(1));
     running.record(&Input::Change(Event::new(now, EventKind::Evict { addresses, last_seen_before })));
-    // With the next event, what was to be forgotten is.
+    // The next event completes the eviction.
     running.record(&Input::Change(Event::new(now, EventKind::Unmute { chat: OWNER })));
     running.sync();
     let chat = Chat::new(running.handle.clone(), chrono_tz::Tz::UTC, old_radio);
@@ -64,7 +64,7 @@ fn rare_replies_and_notices() {
         ("Without a log", String::new()),
         ("A full disk", String::new()),
     ];
-    let said = |what: &str, text: String| format!("▶ {what}\n{text}\n\n");
+    let entry = |what: &str, text: String| format!("▶ {what}\n{text}\n\n");
     let ask = |text: &str| {
         let message = UserMessage { chat: OWNER, text, in_reply_to: None, update: None };
         wait::block_on(&running.runtime, "an answer", chat.answer(message, &Progress::ignored()))
@@ -73,30 +73,36 @@ fn rare_replies_and_notices() {
     };
     let press = |data: &str| {
         let press = ButtonPress { chat: OWNER, data, update: None };
-        match wait::block_on(&running.runtime, "what a press does", chat.press(press, &Progress::ignored())) {
+        match wait::block_on(
+            &running.runtime,
+            "the result of a press",
+            chat.press(press, &Progress::ignored()),
+        ) {
             PressReply::Edit(answer) | PressReply::Send(answer) => answer.text.to_string(),
             PressReply::Notify(text) | PressReply::NotifyAndEdit(text, _) => text,
         }
     };
-    scenes[0].1 += &said("/status, after much trouble", ask("/status"));
-    scenes[0].1 += &said("/ssid, where who asked is forgotten", ask("/ssid Depot"));
+    scenes[0].1 += &entry("/status after failures", ask("/status"));
+    scenes[0].1 += &entry("/ssid after its devices were evicted", ask("/ssid Depot"));
     fs::remove_dir_all(folder.path().join("events")).unwrap();
-    scenes[1].1 += &said("/chart, where the log is gone", ask("/chart 00:23:a7:00:00:01"));
-    scenes[1].1 += &said("/export, where the log is gone", ask("/export 00:23:a7:00:00:01"));
-    scenes[1].1 += &said("Probes, where the log is gone", press("probes:0023a7000001"));
+    scenes[1].1 += &entry("/chart without a log", ask("/chart 00:23:a7:00:00:01"));
+    scenes[1].1 += &entry("/export without a log", ask("/export 00:23:a7:00:00:01"));
+    scenes[1].1 += &entry("Probes without a log", press("probes:0023a7000001"));
     running.stop();
 
     let full = "No space left on device (os error 28)";
     for error in
         [ChangeError::Disk(full.into()), ChangeError::NotOnDiskYet(full.into()), ChangeError::Stopped]
     {
-        scenes[2].1 += &said("a change that fails", views::change_failed(&error).to_string());
+        scenes[2].1 += &entry("a change that fails", views::change_failed(&error).to_string());
     }
-    scenes[2].1 += &said("the disk is full", notices::recording_stopped(full).to_string());
+    scenes[2].1 += &entry("the disk is full", notices::recording_stopped(full).to_string());
     for lost in [0, 1, 7] {
-        scenes[2].1 +=
-            &said(&format!("it is not any more, {lost} lost"), notices::recording_resumed(lost).to_string());
+        scenes[2].1 += &entry(
+            &format!("the disk works again, {lost} lost"),
+            notices::recording_resumed(lost).to_string(),
+        );
     }
-    scenes[2].1 += &said("an answer takes long", views::in_progress(4).to_string());
+    scenes[2].1 += &entry("a reply that takes long", views::in_progress(4).to_string());
     assert_scenes("rare", &scenes.map(|(title, text)| Scene { title, text: masked(text.trim_end()) }));
 }

@@ -1,8 +1,8 @@
-//! A scripted day: the service with standard input as its source, a radio that can fail, and people who write and
-//! press. What they see is written down as they go.
+//! A scripted conversation: the service with standard input as its source, a radio that can fail, and people who write
+//! messages and press buttons. A transcript records what they do and see.
 //!
-//! Nothing here knows a text of the bot's but the code in a link: buttons are found by what they stand for, and
-//! what is done is known from the event log. So texts may change, and the script stays.
+//! The script does not depend on the bot's texts, except for the code in a link: it finds buttons by their callback
+//! data, and reads results from the event log. So a change of a text does not change the script.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -22,12 +22,12 @@ use crate::support::transcript::{Scene, Transcript};
 use crate::support::wait::Wait;
 use crate::support::{DEADLINE, wait_at_most, wait_until};
 
-/// Someone in a chat.
+/// A person in a chat.
 #[derive(Clone, Copy)]
 pub struct Person {
     pub name: &'static str,
     pub id: i64,
-    /// The group and its name, where it is not the private chat.
+    /// The group and its name; `None` is the private chat.
     pub group: Option<(i64, &'static str)>,
     pub topic: Option<i64>,
 }
@@ -57,8 +57,8 @@ impl Person {
         }
     }
 
-    /// What this person does, as Telegram tells of it.
-    fn does(&self, incoming: Incoming) -> Incoming {
+    /// The update with this person as its sender.
+    fn sends(&self, incoming: Incoming) -> Incoming {
         let incoming = match self.topic {
             Some(topic) => incoming.in_thread(topic),
             None => incoming,
@@ -71,20 +71,20 @@ impl Person {
     }
 }
 
-/// What is on the air.
+/// A frame that the service receives on standard input.
 pub struct Frame {
     bytes: Vec<u8>,
     time_us: u64,
     is_probe: bool,
 }
 
-/// A minute, an hour and a day in seconds.
+/// Durations in seconds.
 pub const MINUTE: u64 = 60;
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 86_400;
 
-/// Between two frames of what is heard now and then.
-const NOW_AND_THEN: Duration = Duration::from_secs(2);
+/// The time between two frames of [`Scenario::send_probes_until`].
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 pub struct Scenario {
     pub api: BotApi,
@@ -93,19 +93,19 @@ pub struct Scenario {
     mode: Mode,
     stdin: ChildStdin,
     transcript: Transcript,
-    /// Calls that were shown, or are not to be.
+    /// The number of calls that are in the transcript or left out of it.
     seen: usize,
     probes: usize,
     sequence: u16,
-    /// When the day began, in microseconds since 1970.
+    /// The start of the script, in microseconds since 1970.
     began_us: u64,
     data_dir: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Scenario {
-    /// The service with standard input as its source, and the radio where there is one; its data directory
-    /// holds what `prepare` puts there.
+    /// Starts the service with standard input and `radio`, if given, as its sources. `prepare` may fill the data
+    /// directory before.
     pub fn open(
         mode: Mode,
         chats: &[(i64, &'static str)],
@@ -122,7 +122,7 @@ impl Scenario {
         let config = config.set("", "data_dir", &toml_string(data_dir.to_str().unwrap()));
         let config = if mode == Mode::Polling { config.polling() } else { config };
         let mut service = Service::start_with(&api, change(config));
-        let stdin = open_air(&mut service);
+        let stdin = open_stdin(&mut service);
         let transcript = Transcript::new(chats);
         let mut scenario = Self {
             api,
@@ -139,14 +139,14 @@ impl Scenario {
             _folder: folder,
         };
         scenario.wait_until_ready(1);
-        // That nobody has a menu from earlier is no part of the day.
+        // The calls before the first menu, which remove earlier menus, are not in the transcript.
         let calls = scenario.api.calls();
         scenario.seen = calls.iter().position(|call| call.is("setMyCommands")).unwrap_or_default();
         scenario
     }
 
-    /// Stops the service, has this done meanwhile, and starts it again with another configuration, under which
-    /// it sets so many menus; these are not shown.
+    /// Stops the service, runs `meanwhile`, and restarts it with a changed configuration. Waits until it has set
+    /// `menus` menus, and leaves them out of the transcript.
     pub fn restart(
         &mut self,
         what: &str,
@@ -160,18 +160,18 @@ impl Scenario {
         let is_menu = |call: &Call| call.is("setMyCommands") || call.is("deleteMyCommands");
         let set = self.api.calls().iter().filter(|call| call.is("setMyCommands")).count();
         self.service.restart_with(change);
-        self.stdin = open_air(&mut self.service);
+        self.stdin = open_stdin(&mut self.service);
         self.wait_until_ready(starts);
         self.api.wait_for_calls("setMyCommands", set + menus);
         self.settle();
-        self.transcript.done(&format!("({what})"));
+        self.transcript.add_action(&format!("({what})"));
         self.show_sorted(0, |calls| calls.retain(|call| !is_menu(call)));
     }
 
     fn wait_until_ready(&self, start: usize) {
-        self.service.wait_until_hearing("stdin");
+        self.service.wait_until_capturing("stdin");
         if let Some(radio) = &self.radio {
-            self.service.wait_until_hearing(radio.name());
+            self.service.wait_until_capturing(radio.name());
         }
         match self.mode {
             Mode::Webhook => {
@@ -183,7 +183,7 @@ impl Scenario {
         self.api.wait_for_call("setMyCommands", |_| true);
     }
 
-    /// Waits until so many menus are set. None of what came so far is shown.
+    /// Waits until `count` menus are set, and leaves all calls so far out of the transcript.
     pub fn skip_menus(&mut self, count: usize) {
         self.api.wait_for_calls("setMyCommands", count);
         self.seen = self.api.calls().len();
@@ -194,7 +194,7 @@ impl Scenario {
         self.transcript.begin(title);
     }
 
-    /// Stops the service; all scenes.
+    /// Stops the service and returns all scenes.
     pub fn end(mut self) -> Vec<Scene> {
         assert!(self.service.terminate().success());
         assert_eq!(self.api.unanswered_presses(), 0);
@@ -202,64 +202,64 @@ impl Scenario {
         self.transcript.scenes()
     }
 
-    /// Tells what happens besides, and what came so far.
-    pub fn happens(&mut self, what: &str) {
-        self.transcript.done(&format!("({what})"));
+    /// Notes an action that no person takes, and what the chats received because of it.
+    pub fn note(&mut self, what: &str) {
+        self.transcript.add_action(&format!("({what})"));
         self.show(0);
     }
 
-    /// As [`Self::happens`], where what came in one chat has no order.
-    pub fn happens_in_any_order(&mut self, what: &str) {
-        self.transcript.done(&format!("({what})"));
+    /// Like [`Self::note`], for messages whose order within a chat may vary.
+    pub fn note_unordered(&mut self, what: &str) {
+        self.transcript.add_action(&format!("({what})"));
         self.show_sorted(0, |calls| calls.sort_by_key(|call| call.params.get("text").map(Value::to_string)));
     }
 
-    /// Writes and sends what was written; the last message that came of it in the same chat.
+    /// Sends a text. Returns the bot's last message in response in the same chat.
     pub fn say(&mut self, who: Person, text: &str) -> Option<SentMessage> {
-        self.does(who, &format!(": {text}"), Incoming::text(who.chat(), text))
+        self.act(who, &format!(": {text}"), Incoming::text(who.chat(), text))
     }
 
-    /// As [`Self::say`], where there is an answer.
+    /// Like [`Self::say`], and panics if there is no response.
     #[track_caller]
     pub fn ask(&mut self, who: Person, text: &str) -> SentMessage {
         self.say(who, text).unwrap_or_else(|| panic!("no answer to {text:?}\n{}", self.transcript.text()))
     }
 
-    /// Replies to a message of the bot's.
+    /// Replies to a message of the bot.
     pub fn reply(&mut self, who: Person, to: &SentMessage, text: &str) -> Option<SentMessage> {
         let number = self.transcript.number(to.chat_id, to.message_id);
-        self.does(who, &format!(", in reply to #{number}: {text}"), Incoming::reply(to, text))
+        self.act(who, &format!(", in reply to #{number}: {text}"), Incoming::reply(to, text))
     }
 
-    /// Does something that is told in these words, such as `sends a sticker`.
-    pub fn does(&mut self, who: Person, words: &str, what: Incoming) -> Option<SentMessage> {
-        self.transcript.done(&format!("{}{words}", who.shown()));
-        self.bring(who.does(what));
+    /// Sends an update that the transcript describes in these words, such as `sends a sticker`.
+    pub fn act(&mut self, who: Person, words: &str, incoming: Incoming) -> Option<SentMessage> {
+        self.transcript.add_action(&format!("{}{words}", who.shown()));
+        self.bring(who.sends(incoming));
         self.show(who.chat())
     }
 
-    /// Presses the first button under a message as it is now that stands for this, or begins or ends so.
+    /// Presses the first button under the message's current version whose callback data begins or ends with `data`.
     #[track_caller]
-    pub fn press(&mut self, who: Person, under: &SentMessage, meaning: &str) -> Option<SentMessage> {
+    pub fn press(&mut self, who: Person, under: &SentMessage, part: &str) -> Option<SentMessage> {
         let under = self.api.message(under.chat_id, under.message_id).expect("the message is there");
-        let is_meant = |data: &str| data.starts_with(meaning) || data.ends_with(meaning);
-        let button = under.buttons().into_iter().find(|(_, data)| is_meant(data));
+        let matches = |data: &str| data.starts_with(part) || data.ends_with(part);
+        let button = under.buttons().into_iter().find(|(_, data)| matches(data));
         let (label, data) =
-            button.unwrap_or_else(|| panic!("no button {meaning}: {under:?}\n{}", self.transcript.text()));
+            button.unwrap_or_else(|| panic!("no button {part}: {under:?}\n{}", self.transcript.text()));
         let number = self.transcript.number(under.chat_id, under.message_id);
         let words = format!(" presses [{label}] under #{number}");
-        self.does(who, &words, Incoming::press(&under, data))
+        self.act(who, &words, Incoming::press(&under, data))
     }
 
-    /// Presses a button that stood under this message before, as on a screen that is not up to date.
+    /// Presses a button that this message no longer has, as on a screen that is not up to date.
     pub fn press_stale(&mut self, who: Person, under: &SentMessage, data: &str) -> Option<SentMessage> {
         let number = self.transcript.number(under.chat_id, under.message_id);
-        let words = format!(" presses what stood under #{number} before");
-        self.does(who, &words, Incoming::press(under, data))
+        let words = format!(" presses a former button of #{number}");
+        self.act(who, &words, Incoming::press(under, data))
     }
 
-    /// Has an update come to the bot and be handled to its end. What the bot did not ask for, Telegram does
-    /// not send.
+    /// Delivers an update to the bot and waits until it is handled. Does nothing if the bot does not subscribe to this
+    /// kind of update: Telegram would not send it.
     pub fn bring(&self, incoming: Incoming) {
         let update = self.api.update(incoming);
         if !self.api.is_asked_for(&update) {
@@ -274,59 +274,59 @@ impl Scenario {
         }
     }
 
-    /// A probe request, so many seconds before the day began.
+    /// A probe request `ago` seconds before the start of the script.
     pub fn probe(&mut self, ago: u64, source: &str, ssid: &str, dbm: i8) -> Frame {
         self.frame(ago, ProbeRequestFrame::new(source).ssid(ssid).signal(dbm))
     }
 
-    /// A probe request that is heard now. Its time is a little ahead, so that it is said to be of just now
-    /// however long the day takes.
+    /// A probe request with a time slightly in the future, which the bot shows as "just now" however long the script
+    /// takes.
     pub fn probe_now(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
         let mut frame = self.probe(0, source, ssid, dbm);
         frame.time_us += 10 * MINUTE * 1_000_000;
         frame
     }
 
-    /// A probe request that is heard now and bears this moment's time.
+    /// A probe request with the current time.
     pub fn probe_at_this_moment(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
         let mut frame = self.probe(0, source, ssid, dbm);
         frame.time_us = now_us();
         frame
     }
 
-    /// Any frame, so many seconds before the day began.
+    /// Any probe request, `ago` seconds before the start of the script.
     pub fn frame(&mut self, ago: u64, frame: ProbeRequestFrame) -> Frame {
         self.sequence = (self.sequence + 1) % 4096;
         let bytes = frame.sequence(self.sequence).build();
         Frame { bytes, time_us: self.began_us - ago * 1_000_000, is_probe: true }
     }
 
-    /// Bytes that are no probe request that is taken.
+    /// Bytes that the service does not record as a probe request.
     pub fn noise(&mut self, ago: u64, bytes: Vec<u8>) -> Frame {
         Frame { bytes, time_us: self.began_us - ago * 1_000_000, is_probe: false }
     }
 
-    /// What is heard, and what came of it once all is recorded and all alerts are delivered.
-    pub fn hears(&mut self, what: &str, frames: Vec<Frame>) -> Option<SentMessage> {
+    /// Sends frames to the service. Waits until they are recorded and their alerts delivered, and notes the messages.
+    pub fn receive(&mut self, what: &str, frames: Vec<Frame>) -> Option<SentMessage> {
         self.record(frames);
         self.settle();
-        self.transcript.done(&format!("(heard: {what})"));
+        self.transcript.add_action(&format!("(received: {what})"));
         self.show(0)
     }
 
-    /// As [`Self::hears`], where all alerts wait until the last probe is recorded: Telegram takes none before.
-    pub fn hears_at_once(&mut self, what: &str, frames: Vec<Frame>) {
+    /// Like [`Self::receive`], but Telegram accepts no alert until the last probe is recorded.
+    pub fn receive_before_delivery(&mut self, what: &str, frames: Vec<Frame>) {
         let calls = self.api.calls().len();
         self.api.fail_next("sendMessage", 1, Fault::Hang);
         self.record(frames);
         self.wait_until_hanging(calls);
         self.api.clear_faults();
         self.settle();
-        self.transcript.done(&format!("(heard: {what})"));
+        self.transcript.add_action(&format!("(received: {what})"));
         self.show(0);
     }
 
-    /// Has the frames heard, in the order of their times; they are in the state when this returns.
+    /// Sends the frames to the service in the order of their times, and waits until they are recorded.
     pub fn record(&mut self, mut frames: Vec<Frame>) {
         frames.sort_by_key(|frame| (frame.time_us, frame.is_probe));
         let mut bytes = Vec::new();
@@ -342,48 +342,48 @@ impl Scenario {
         });
     }
 
-    /// Waits until every alert that was decided on is delivered, or told as a number.
+    /// Waits until every alert is delivered, on its own or counted in a summary.
     pub fn settle(&self) {
         wait_until("all alerts delivered", || is_settled(&self.events()).then_some(()));
     }
 
-    /// Waits until one of the calls past the first so many hangs.
+    /// Waits until a call after the first `calls` hangs.
     pub fn wait_until_hanging(&self, calls: usize) {
         let hangs = |call: &Call| call.outcome == Outcome::Faulted(Fault::Hang);
         wait_until("a call that hangs", || self.api.calls().iter().skip(calls).any(hangs).then_some(()));
     }
 
-    /// Waits until each of these chats has so many messages past the first so many calls.
-    pub fn wait_until_told(&self, chats: &[i64], calls: usize, count: usize) {
-        self.wait_long_until_told(Duration::ZERO, chats, calls, count);
+    /// Waits until each of these chats has received `count` messages after the first `calls` calls.
+    pub fn wait_for_messages(&self, chats: &[i64], calls: usize, count: usize) {
+        self.wait_for_late_messages(Duration::ZERO, chats, calls, count);
     }
 
-    /// As [`Self::wait_until_told`], of what takes as long as this by itself.
-    pub fn wait_long_until_told(&self, limit: Duration, chats: &[i64], calls: usize, count: usize) {
-        let told = |calls: &[Call], chat: i64| {
+    /// Like [`Self::wait_for_messages`], for messages that are due only after `delay`.
+    pub fn wait_for_late_messages(&self, delay: Duration, chats: &[i64], calls: usize, count: usize) {
+        let received = |calls: &[Call], chat: i64| {
             let of_chat =
                 calls.iter().filter(|call| call.params.get("chat_id").is_some_and(|id| *id == chat));
             of_chat.filter(|call| call.message_id.is_some()).count()
         };
-        wait_at_most(limit + DEADLINE, "messages to each chat", || {
+        wait_at_most(delay + DEADLINE, "messages to each chat", || {
             let all = self.api.calls();
-            chats.iter().all(|chat| told(&all[calls..], *chat) >= count).then_some(())
+            chats.iter().all(|chat| received(&all[calls..], *chat) >= count).then_some(())
         });
     }
 
-    /// Waits for such an event.
-    pub fn wait_for_event(&self, wanted: impl Fn(&Value) -> bool) {
-        self.wait_long_for_event(Duration::ZERO, wanted);
+    /// Waits for an event that `matches`.
+    pub fn wait_for_event(&self, matches: impl Fn(&Value) -> bool) {
+        self.wait_for_late_event(Duration::ZERO, matches);
     }
 
-    /// Waits for such an event, which takes as long as this by itself.
-    pub fn wait_long_for_event(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) {
-        wait_at_most(limit + DEADLINE, "an event", || self.events().iter().any(&wanted).then_some(()));
+    /// Like [`Self::wait_for_event`], for an event that is due only after `delay`.
+    pub fn wait_for_late_event(&self, delay: Duration, matches: impl Fn(&Value) -> bool) {
+        wait_at_most(delay + DEADLINE, "an event", || self.events().iter().any(&matches).then_some(()));
     }
 
-    /// Has this address be heard now and then until there is such an event, which takes as long as this by itself.
-    pub fn hears_until(&mut self, limit: Duration, source: &str, wanted: impl Fn(&Value) -> bool) {
-        let wait = Wait::start(limit + DEADLINE, "an event");
+    /// Sends probes from this address until there is an event that `matches`, which is due only after `delay`.
+    pub fn send_probes_until(&mut self, delay: Duration, source: &str, matches: impl Fn(&Value) -> bool) {
+        let wait = Wait::start(delay + DEADLINE, "an event");
         let mut is_over = false;
         while !is_over {
             if wait.left().is_none() {
@@ -391,10 +391,10 @@ impl Scenario {
             }
             let frame = self.probe_at_this_moment(source, "", -50);
             self.record(vec![frame]);
-            let heard = Instant::now();
+            let sent = Instant::now();
             is_over = wait_until("an event, or the next frame", || {
-                let is_there = self.events().iter().any(&wanted);
-                (is_there || heard.elapsed() >= NOW_AND_THEN).then_some(is_there)
+                let is_there = self.events().iter().any(&matches);
+                (is_there || sent.elapsed() >= PROBE_INTERVAL).then_some(is_there)
             });
         }
     }
@@ -407,13 +407,13 @@ impl Scenario {
         self.show_sorted(here, |_| {})
     }
 
-    /// Shows what came since the last look, once it is brought into order.
+    /// Adds the calls since the last time to the transcript, after sorting them.
     fn show_sorted(&mut self, here: i64, sort: impl FnOnce(&mut Vec<Call>)) -> Option<SentMessage> {
         let calls = self.api.calls();
         let mut new = calls.get(self.seen..).unwrap_or_default().to_vec();
         self.seen = calls.len();
         sort(&mut new);
-        self.transcript.came(&new, here);
+        self.transcript.add_calls(&new, here);
         let of_chat = |call: &&Call| here == 0 || call.params.get("chat_id").is_some_and(|id| *id == here);
         let is_seen = |call: &&Call| call.outcome == Outcome::Accepted && !call.is("deleteMessage");
         let mut made = new.iter().rev().filter(of_chat).filter(is_seen);
@@ -421,15 +421,15 @@ impl Scenario {
     }
 }
 
-/// The service's standard input, on which a capture file has begun.
-fn open_air(service: &mut Service) -> ChildStdin {
+/// The service's standard input, after writing the header of a capture file.
+fn open_stdin(service: &mut Service) -> ChildStdin {
     let mut stdin = service.take_stdin();
     stdin.write_all(&frames::pcap_bytes(frames::DLT_IEEE802_11_RADIO, &[])).unwrap();
     stdin
 }
 
 fn is_settled(events: &[Value]) -> bool {
-    let (mut raised, mut told, mut overflow) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let (mut raised, mut settled, mut overflow) = (BTreeSet::new(), BTreeSet::new(), 0);
     for event in events {
         let chat = |value: &Value| value["chat"].as_i64().unwrap();
         for alert in event["alerts"].as_array().into_iter().flatten() {
@@ -443,13 +443,13 @@ fn is_settled(events: &[Value]) -> bool {
         }
         match event["type"].as_str().unwrap() {
             "delivered" | "undeliverable" => {
-                told.insert((chat(event), event["probe"].as_u64().unwrap()));
+                settled.insert((chat(event), event["probe"].as_u64().unwrap()));
             }
             "overflow_told" => overflow -= event["count"].as_i64().unwrap(),
             _ => {}
         }
     }
-    raised.is_subset(&told) && overflow == 0
+    raised.is_subset(&settled) && overflow == 0
 }
 
 fn now_us() -> u64 {

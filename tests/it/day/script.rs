@@ -1,4 +1,4 @@
-//! A day with the bot, from the first start on.
+//! A day with the bot, from the first start.
 
 use serde_json::{Value, json};
 
@@ -25,13 +25,13 @@ const ALICE_AT_RANDOM: &str = "da:a1:19:00:00:0a";
 const VAN: &str = "00:23:a7:19:5c:02";
 const OTHER_VAN: &str = "00:23:a7:19:5c:03";
 const RANDOM: &str = "da:a1:19:00:00:01";
-const NOBODYS: &str = "ec:ff:ff:19:5c:02";
+const UNKNOWN_VENDOR: &str = "ec:ff:ff:19:5c:02";
 const BOBS_PHONE: &str = "3c:22:fb:00:00:01";
 const BOBS_TABLET: &str = "3c:22:fb:00:00:02";
 const CHATTERBOX: &str = "00:23:a7:00:01:01";
 const EVE: &str = "00:23:a7:66:66:66";
 
-/// SSIDs as someone with bad intentions chooses them.
+/// SSIDs that an attacker may choose.
 const HOSTILE: [&[u8]; 6] = [
     b"<b>free</b> & \"wifi\"",
     b"two\nlines\r\n\x1b[31m",
@@ -70,13 +70,13 @@ pub fn a_day(mode: Mode) -> Vec<Scene> {
 
 fn pairing(scenario: &mut Scenario) {
     scenario.scene("Pairing and invitations");
-    scenario.happens("the service starts, and nobody owns it");
+    scenario.note("the service starts without an owner");
     let line = scenario.service.wait_for_log_event("ownership_offered", &[]);
     let code = code_in(&line);
-    scenario.happens(&format!("its log has the link {}", log_field(&line, "link")));
+    scenario.note(&format!("its log has the link {}", log_field(&line, "link")));
 
     scenario.say(MALLORY, "hello?");
-    scenario.does(MALLORY, " sends a photo", Incoming::other(MALLORY.id, photo(None)));
+    scenario.act(MALLORY, " sends a photo", Incoming::other(MALLORY.id, photo(None)));
     scenario.say(MALLORY, "/start");
     scenario.say(MALLORY, "/start");
     scenario.say(MALLORY, "/start 0123456789abcdef");
@@ -120,7 +120,7 @@ fn before_the_first_frame(scenario: &mut Scenario) {
     }
 }
 
-/// Two days on the street.
+/// The frames of two days.
 fn two_days_of_frames(scenario: &mut Scenario) -> Vec<Frame> {
     let mut frames = vec![
         scenario.probe(2 * DAY + 5 * HOUR, ALICE, "", -70),
@@ -134,7 +134,7 @@ fn two_days_of_frames(scenario: &mut Scenario) -> Vec<Frame> {
             ProbeRequestFrame::new(OTHER_VAN).ssid("Depot 7").without_signal(),
         ),
         scenario.probe(26 * HOUR, RANDOM, "", -80),
-        scenario.frame(30 * MINUTE, ProbeRequestFrame::new(NOBODYS).without_ssid().signal(-77)),
+        scenario.frame(30 * MINUTE, ProbeRequestFrame::new(UNKNOWN_VENDOR).without_ssid().signal(-77)),
         scenario.probe(5 * HOUR + 10 * MINUTE, BOBS_PHONE, "Bob's home", -71),
         scenario.probe(6 * HOUR + 10 * MINUTE, BOBS_TABLET, "Bob's home", -72),
     ];
@@ -159,7 +159,7 @@ fn two_days_of_frames(scenario: &mut Scenario) -> Vec<Frame> {
 fn lists_and_cards(scenario: &mut Scenario) {
     scenario.scene("Lists and cards");
     let frames = two_days_of_frames(scenario);
-    scenario.hears("two days on the street", frames);
+    scenario.receive("two days on the street", frames);
     scenario.ask(ANN, "/status");
     let list = scenario.ask(ANN, "/devices");
     scenario.press(ANN, &list, "devices:1");
@@ -176,7 +176,7 @@ fn lists_and_cards(scenario: &mut Scenario) {
     let network = scenario.ask(ANN, "/ssid Neighbours");
     scenario.press(ANN, &network, "card:");
     scenario.ask(ANN, "/ssid \"Alice's home\"");
-    for device in [ALICE, "ALICE", VAN, OTHER_VAN, RANDOM, NOBODYS, EVE] {
+    for device in [ALICE, "ALICE", VAN, OTHER_VAN, RANDOM, UNKNOWN_VENDOR, EVE] {
         scenario.ask(ANN, device);
     }
 }
@@ -248,16 +248,16 @@ fn watching(scenario: &mut Scenario) {
     scenario.ask(ANN, "/unwatch é");
 
     let frame = scenario.probe(50 * MINUTE, VAN, "Depot", -58);
-    let alert = scenario.hears("Delivery van 2 asks for Depot", vec![frame]).unwrap();
+    let alert = scenario.receive("Delivery van 2 asks for Depot", vec![frame]).unwrap();
     scenario.press(ANN, &alert, "mute:");
     scenario.ask(ANN, "/unmute");
     let frames =
         vec![scenario.probe(49 * MINUTE, VAN, "Depot", -58), scenario.probe(48 * MINUTE, VAN, "Depot", -58)];
-    scenario.hears("it asks twice more within the cool-down", frames);
+    scenario.receive("it asks twice more within the cool-down", frames);
     let frame = scenario.probe(35 * MINUTE, VAN, "Depot", -59);
-    scenario.hears("it asks once more, later", vec![frame]);
+    scenario.receive("it asks once more, later", vec![frame]);
     let frame = scenario.probe(34 * MINUTE, OTHER_VAN, "Depot 7", -64);
-    let alert = scenario.hears("another van asks for Depot 7", vec![frame]).unwrap();
+    let alert = scenario.receive("another van asks for Depot 7", vec![frame]).unwrap();
     let question = scenario.press(ANN, &alert, "name:").unwrap();
     scenario.reply(ANN, &question, "Delivery van 3");
     scenario.press(ANN, &alert, "ignore:");
@@ -265,12 +265,12 @@ fn watching(scenario: &mut Scenario) {
     scenario.press(ANN, &alert, "unwatch:");
     scenario.ask(ANN, "/unignore delivery van 3");
     let frame = scenario.frame(33 * MINUTE, ProbeRequestFrame::new(RANDOM).ssid("☕🥐").without_signal());
-    scenario.hears("a random address asks for breakfast", vec![frame]);
+    scenario.receive("a random address asks for breakfast", vec![frame]);
     let frame = scenario.frame(32 * MINUTE, ProbeRequestFrame::new(EVE).ssid(HOSTILE[0]).signal(-40));
-    scenario.hears("Eve asks for what looks like HTML", vec![frame]);
+    scenario.receive("Eve asks for what looks like HTML", vec![frame]);
     let frame =
-        scenario.frame(31 * MINUTE, ProbeRequestFrame::new(NOBODYS).ssid(HOSTILE[4]).without_signal());
-    scenario.hears("a device of no known vendor asks for what is no text", vec![frame]);
+        scenario.frame(31 * MINUTE, ProbeRequestFrame::new(UNKNOWN_VENDOR).ssid(HOSTILE[4]).without_signal());
+    scenario.receive("a device of an unknown vendor asks for an SSID that is not text", vec![frame]);
     scenario.ask(ANN, "/unwatch ☕🥐");
 }
 
@@ -291,15 +291,14 @@ fn following(scenario: &mut Scenario) {
     scenario.ask(ANN, "/follow 00:23:a7:00:03:01");
     scenario.ask(ANN, "/watches");
     let frame = scenario.probe_now(BOBS_PHONE, "", -55);
-    scenario.hears("Bob's phone", vec![frame]);
+    scenario.receive("Bob's phone", vec![frame]);
     let frame = scenario.probe_now("00:23:a7:00:03:01", "Depot", -81);
-    let alert =
-        scenario.hears("a device that was never heard before, and asks for Depot", vec![frame]).unwrap();
+    let alert = scenario.receive("a new device asks for Depot", vec![frame]).unwrap();
     scenario.press(ANN, &alert, "name:");
     scenario.press(ANN, &alert, "unwatch:");
     scenario.ask(ANN, "/watch Depot the van is here");
     let frame = scenario.probe_now(ALICE, "", -44);
-    let alert = scenario.hears("Alice's phone", vec![frame]).unwrap();
+    let alert = scenario.receive("Alice's phone", vec![frame]).unwrap();
     scenario.press(ANN, &alert, "unfollow:");
     scenario.press(ANN, &alert, "unfollow:");
     scenario.ask(ANN, "/unfollow Delivery van 2");
@@ -315,7 +314,7 @@ fn muting_and_ignoring(scenario: &mut Scenario) {
     let frames =
         (0..3).map(|number| scenario.probe_now(&format!("00:23:a7:00:04:{number:02x}"), "Depot", -70));
     let frames = frames.collect();
-    scenario.hears("three devices ask for Depot while Ann is muted", frames);
+    scenario.receive("three devices ask for Depot while Ann is muted", frames);
     scenario.ask(ANN, "/unmute");
     scenario.ask(ANN, "/unmute");
     scenario.ask(ANN, "/mute");
@@ -323,7 +322,7 @@ fn muting_and_ignoring(scenario: &mut Scenario) {
     scenario.ask(ANN, "/ignore bob's phone");
     scenario.ask(ANN, "/watches");
     let frame = scenario.probe_now(BOBS_PHONE, "Depot", -55);
-    scenario.hears("Bob's phone asks for Depot and is ignored", vec![frame]);
+    scenario.receive("Bob's phone asks for Depot and is ignored", vec![frame]);
     scenario.ask(ANN, "/unignore bob's phone");
     scenario.ask(ANN, "/unignore bob's phone");
     scenario.ask(ANN, "/ignore carol");
@@ -344,11 +343,11 @@ fn many_alerts_at_once(scenario: &mut Scenario) {
         scenario
             .frame(10 * MINUTE, ProbeRequestFrame::new("00:23:a7:00:05:02").ssid("Depot 8").without_signal()),
     ];
-    scenario.hears_at_once("six alerts for Bob at once", frames);
+    scenario.receive_before_delivery("six alerts for Bob at once", frames);
     let frames = (0..25)
         .map(|number| scenario.probe(8 * MINUTE, &format!("00:23:a7:00:06:{number:02x}"), "Garage", -70));
     let frames = frames.collect();
-    scenario.hears_at_once("25 devices ask for Garage within a minute", frames);
+    scenario.receive_before_delivery("25 devices ask for Garage within a minute", frames);
 }
 
 fn photo(caption: Option<&str>) -> Value {
@@ -363,9 +362,9 @@ fn unusual_messages(scenario: &mut Scenario) {
     scenario.scene("Unusual messages");
     let (ann, family) = (ANN.id, FAMILY.0);
     let sticker = json!({"dice": {"emoji": "🎲", "value": 3}});
-    scenario.does(ANN, " rolls a dice 🎲", Incoming::other(ann, sticker.clone()));
-    scenario.does(ANN, " sends a photo", Incoming::other(ann, photo(None)));
-    scenario.does(
+    scenario.act(ANN, " rolls a dice 🎲", Incoming::other(ann, sticker.clone()));
+    scenario.act(ANN, " sends a photo", Incoming::other(ann, photo(None)));
+    scenario.act(
         ANN,
         &format!(" sends a photo with the caption {ALICE}"),
         Incoming::other(ann, photo(Some(ALICE))),
@@ -373,30 +372,30 @@ fn unusual_messages(scenario: &mut Scenario) {
     let forwarded = json!({"forward_origin":
         {"type": "hidden_user", "sender_user_name": "Carol", "date": 1_500_000_000}});
     let passed_on = Incoming::text(BOB.id, "/watch Depot").with(forwarded);
-    scenario.does(BOB, " forwards Carol's message: /watch Depot", passed_on);
-    scenario.does(ANN, " edits a message: /unwatch Depot", Incoming::edited_text(ann, "/unwatch Depot"));
+    scenario.act(BOB, " forwards Carol's message: /watch Depot", passed_on);
+    scenario.act(ANN, " edits a message: /unwatch Depot", Incoming::edited_text(ann, "/unwatch Depot"));
     let post = Incoming::channel_post(-100_900, "/status");
-    scenario.does(ANN, " posts in a channel with the bot: /status", post);
+    scenario.act(ANN, " posts in a channel with the bot: /status", post);
     scenario.say(ANN, " \u{2060} ");
     let long = "🦜".repeat(2048);
-    scenario.does(ANN, " writes 4,096 characters", Incoming::text(ann, long));
+    scenario.act(ANN, " writes 4,096 characters", Incoming::text(ann, long));
     scenario.say(ANN, "/wach Depot");
     scenario.say(ANN, "/frobnicate");
     scenario.say(ANN, "/help@some_other_bot");
     scenario.say(ANN, "<b>&amp;\n\u{202e}");
     let old = Incoming::press_under_old(ann, 5, "frobnicate:1");
-    scenario.does(ANN, " presses a button of long ago", old);
+    scenario.act(ANN, " presses a button under an old message", old);
     let old = Incoming::press_under_old(ann, 5, "devices:0");
-    scenario.does(ANN, " presses ◀ under a message that is too old to be edited", old);
+    scenario.act(ANN, " presses ◀ under a message that is too old to be edited", old);
 
     scenario.say(BOB_IN_FAMILY, "has anyone seen Alice?");
     scenario.say(BOB_IN_FAMILY, "/help@some_other_bot");
-    scenario.does(BOB_IN_FAMILY, " sends a photo", Incoming::other(family, photo(None)));
+    scenario.act(BOB_IN_FAMILY, " sends a photo", Incoming::other(family, photo(None)));
     let bob_in_topic = BOB_IN_FAMILY.in_topic(77);
     let which = scenario.ask(bob_in_topic, "@probewatch_test_bot delivery");
     scenario.press(bob_in_topic, &which, "card:");
     let answer = scenario.ask(bob_in_topic, "/ssid@probewatch_test_bot Garage");
-    scenario.reply(bob_in_topic, &answer, NOBODYS);
+    scenario.reply(bob_in_topic, &answer, UNKNOWN_VENDOR);
 }
 
 fn usage_errors(scenario: &mut Scenario) {
@@ -450,8 +449,9 @@ fn a_failing_source(scenario: &mut Scenario) {
     scenario.scene("A source that fails");
     let radio = scenario.radio.take().unwrap();
     let name = radio.name().to_owned();
-    // What is told first, that it is lost or that it is not there, depends on the moment; what is told after a
-    // failure is what lasts. So Ann is the only one who is served by now: nobody is told with her first.
+    // The first error may be that the interface was lost or that it does not exist; later ones are the same in every
+    // run. The first notice is sent with the error of its time, a retried one with the latest. So Ann's is made to
+    // fail at first, and she is the only chat by now.
     let calls = scenario.api.calls().len();
     scenario.api.fail_next("sendMessage", 1, Fault::Hang);
     let seen = scenario.service.log_lines().len();
@@ -463,19 +463,19 @@ fn a_failing_source(scenario: &mut Scenario) {
     );
     scenario.wait_until_hanging(calls);
     scenario.api.clear_faults();
-    scenario.wait_until_told(&[ANN.id], calls, 1);
-    scenario.happens("the radio's stick is pulled out");
+    scenario.wait_for_messages(&[ANN.id], calls, 1);
+    scenario.note("the radio's stick is pulled out");
     scenario.ask(ANN, "/status");
     let calls = scenario.api.calls().len();
     scenario.radio = Some(TapRadio::open(&name).unwrap());
-    scenario.wait_until_told(&[ANN.id], calls, 1);
-    scenario.happens("the radio's stick is back");
+    scenario.wait_for_messages(&[ANN.id], calls, 1);
+    scenario.note("the radio's stick is back");
 }
 
 fn removing_chats(scenario: &mut Scenario) {
     scenario.scene("Removing chats");
     let migrated = json!({"migrate_to_chat_id": FAMILY_LATER.0});
-    scenario.does(ANN_IN_FAMILY, " makes it a supergroup", Incoming::other(FAMILY.0, migrated));
+    scenario.act(ANN_IN_FAMILY, " makes it a supergroup", Incoming::other(FAMILY.0, migrated));
     scenario.say(BOB.among(FAMILY_LATER), "/watches");
     let list = scenario.ask(ANN, "/chats");
     let removal = format!("access:remove:{}", FAMILY_LATER.0);

@@ -1,5 +1,4 @@
-//! The allocator of the tests. It counts how often each thread asks for memory, and knows the most that any thread
-//! has asked for at once.
+//! The allocator of the tests. It counts the allocations of each thread, and records the largest one of the process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -17,12 +16,12 @@ thread_local! {
 /// In bytes.
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-/// The most bytes that any thread of this process has asked for at once.
+/// The size of the largest allocation of this process, in bytes.
 pub fn largest() -> usize {
     LARGEST.load(Ordering::Relaxed)
 }
 
-/// How often the running thread has allocated, or made an allocation larger or smaller.
+/// The number of allocations and reallocations of the current thread.
 pub fn so_far() -> u64 {
     COUNT.get()
 }
@@ -31,11 +30,11 @@ fn count(size: usize) {
     if size > LARGEST.load(Ordering::Relaxed) {
         LARGEST.fetch_max(size, Ordering::Relaxed);
     }
-    // A thread that ends frees and may allocate after its own variables are gone.
+    // A thread that ends may allocate after its thread-local variables are destroyed.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: every call goes to the system's allocator as it is; counting allocates nothing.
+// SAFETY: every call is passed unchanged to the system's allocator; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());

@@ -1,9 +1,9 @@
-//! A Bot API server on loopback, for the service under test to talk to.
+//! A Bot API server on loopback for the service under test.
 //!
-//! It answers as Telegram does and checks every request against the [`schema`] and the published limits. A
-//! request that breaks them is answered with 400 and remembered: the next wait, [`BotApi::assert_clean`] or the
-//! drop fails the test with it. Faults can be scripted:
-//! refusals, silence, cut connections, a server that is down and comes back on the same port.
+//! It answers as Telegram does and checks every request against the [`schema`] and the published limits. A request
+//! that breaks them is answered with 400 and remembered: the next wait, [`BotApi::assert_clean`] or the drop fails the
+//! test with it. Faults can be scripted: refusals, silence, cut connections, and a server that goes down and returns on
+//! the same port.
 
 mod calls;
 mod certificate;
@@ -47,39 +47,39 @@ struct State {
     sent: Vec<SentMessage>,
     violations: Vec<String>,
     faults: Vec<PlannedFault>,
-    /// Counts the times that faults were cleared, so that hanging requests can tell.
+    /// How often the faults were cleared. A hanging request ends when this changes.
     clearings: u64,
     canned: BTreeMap<String, Value>,
     /// Every webhook that was set, in order.
     webhooks: Vec<Webhook>,
     webhook: Option<Webhook>,
-    /// The menus of commands by their scopes; the default one is under the empty text.
+    /// The command menus by their scopes; the default one has an empty key.
     menus: BTreeMap<String, Value>,
-    /// Messages that were taken away, by chat and number.
+    /// Deleted messages, by chat and message ID.
     deleted: BTreeSet<(i64, i64)>,
     /// Groups and channels that the bot has left.
     left: BTreeSet<i64>,
-    /// Topics of forums that take no message, by chat; without a number, General.
+    /// Closed topics of forums, by chat; `None` is General.
     closed_topics: BTreeSet<(i64, Option<i64>)>,
-    /// Presses of buttons that were not answered yet.
+    /// Button presses without an answer so far.
     presses: BTreeSet<String>,
     pending: Vec<Value>,
     allowed_updates: Vec<String>,
     last_update_id: i64,
     last_message_id: i64,
-    /// The newest getUpdates; an older one that still waits is ended with 409.
+    /// The newest getUpdates. An older one that still waits gets 409.
     newest_poll: u64,
     down: bool,
 }
 
-/// What the server's threads share with the test.
+/// The state that the server's threads share with the test.
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Shared {
-    /// The state, also after a test's thread panicked with it: what it holds stays true.
+    /// The state, also if a thread panicked while it held the lock: no change leaves it half done.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -118,12 +118,12 @@ impl BotApi {
         self.address
     }
 
-    /// The one token that the server takes.
+    /// The token that the server accepts.
     pub fn token(&self) -> &'static str {
         TOKEN
     }
 
-    /// Whatever this returns is told when a wait fails: the tail of the service's log.
+    /// Adds the tail of the service's log to the message of a failed wait.
     pub fn show_on_failure(&self, log_tail: impl Fn() -> String + Send + Sync + 'static) {
         *self.log_tail.lock().expect("no panic holds this") = Some(Box::new(log_tail));
     }
@@ -133,8 +133,8 @@ impl BotApi {
         self.wait_for("setWebhook", |state| state.webhook.clone())
     }
 
-    /// Waits until setWebhook was accepted `count` times in all, and returns the last: after a restart
-    /// of the service, the path and the secret may be others.
+    /// Waits until setWebhook was accepted `count` times in total, and returns the last webhook: a restart of the
+    /// service may change the path and the secret.
     pub fn webhook_number(&self, count: usize) -> Webhook {
         self.wait_for(&format!("setWebhook number {count}"), |state| {
             if state.webhooks.len() >= count { state.webhook.clone() } else { None }
@@ -146,13 +146,13 @@ impl BotApi {
         self.shared.lock().webhooks.clone()
     }
 
-    /// Waits for the first accepted message of which this is true, among those from before as well. Progress
-    /// messages do not count: whether they come depends on how busy the machine is.
+    /// Waits for the first accepted message that matches, including earlier ones. Progress messages do not count, since
+    /// whether they are sent depends on the machine's speed.
     pub fn wait_for_message(&self, wanted: impl FnMut(&SentMessage) -> bool) -> SentMessage {
         self.wait_for_message_after(0, wanted)
     }
 
-    /// As [`Self::wait_for_message`], but only messages after the first `seen` count.
+    /// Like [`Self::wait_for_message`], but only messages after the first `seen` count.
     pub fn wait_for_message_after(
         &self,
         seen: usize,
@@ -164,14 +164,14 @@ impl BotApi {
         })
     }
 
-    /// Waits for the first accepted progress message of which this is true.
+    /// Waits for the first accepted progress message that matches.
     pub fn wait_for_progress(&self, mut wanted: impl FnMut(&SentMessage) -> bool) -> SentMessage {
         self.wait_for("a progress message", |state| {
             state.sent.iter().find(|message| message.is_progress() && wanted(message)).cloned()
         })
     }
 
-    /// Waits for the first call of a method (any case) of which this is true, whatever became of it.
+    /// Waits for the first call of a method (any case) that matches, whatever its outcome.
     pub fn wait_for_call(&self, method: &str, mut wanted: impl FnMut(&Call) -> bool) -> Call {
         self.wait_for(&format!("a call of {method}"), |state| {
             let mut calls = state.calls.iter().filter(|call| call.method.eq_ignore_ascii_case(method));
@@ -179,7 +179,7 @@ impl BotApi {
         })
     }
 
-    /// Waits until a method (any case) was called `count` times in all, and returns these calls.
+    /// Waits until a method (any case) was called `count` times in total, and returns these calls.
     pub fn wait_for_calls(&self, method: &str, count: usize) -> Vec<Call> {
         self.wait_for(&format!("{count} calls of {method}"), |state| {
             let calls = state.calls.iter().filter(|call| call.method.eq_ignore_ascii_case(method));
@@ -203,7 +203,7 @@ impl BotApi {
         self.shared.lock().sent.iter().skip(seen).cloned().collect()
     }
 
-    /// How many messages were accepted so far.
+    /// The number of messages accepted so far.
     pub fn sent_count(&self) -> usize {
         self.shared.lock().sent.len()
     }
@@ -213,12 +213,12 @@ impl BotApi {
         self.shared.lock().calls.clone()
     }
 
-    /// The commands that the bot has set for everybody, as setMyCommands gave them.
+    /// The commands that the bot has set for all chats.
     pub fn commands(&self) -> Value {
         self.shared.lock().menus.get("").cloned().unwrap_or_else(|| Value::Array(Vec::new()))
     }
 
-    /// The commands that the bot has set for this chat, where it has.
+    /// The commands that the bot has set for this chat, if any.
     pub fn commands_of(&self, chat_id: i64) -> Option<Value> {
         let is_meant =
             |scope: &str| serde_json::from_str::<Value>(scope).is_ok_and(|scope| scope["chat_id"] == chat_id);
@@ -226,25 +226,25 @@ impl BotApi {
         state.menus.iter().find(|(scope, _)| is_meant(scope)).map(|(_, menu)| menu.clone())
     }
 
-    /// Whether this message was taken away again.
+    /// Whether this message was deleted.
     pub fn is_deleted(&self, message: &SentMessage) -> bool {
         self.shared.lock().deleted.contains(&(message.chat_id, message.message_id))
     }
 
-    /// The newest state of a message of the bot's.
+    /// The current version of one of the bot's messages.
     pub fn message(&self, chat_id: i64, message_id: i64) -> Option<SentMessage> {
         let state = self.shared.lock();
         let is_it = |message: &&SentMessage| (message.chat_id, message.message_id) == (chat_id, message_id);
         state.sent.iter().rev().find(is_it).cloned()
     }
 
-    /// Whether the bot asked for updates of this one's kind; Telegram sends no others.
+    /// Whether the bot subscribed to this kind of update. Telegram sends no others.
     pub fn is_asked_for(&self, update: &Value) -> bool {
         let allowed = self.shared.lock().allowed_updates.clone();
         allowed.is_empty() || allowed.iter().any(|kind| kind == updates::kind(update))
     }
 
-    /// How many presses of buttons wait for an answer.
+    /// The number of button presses that wait for an answer.
     pub fn unanswered_presses(&self) -> usize {
         self.shared.lock().presses.len()
     }
@@ -257,7 +257,7 @@ impl BotApi {
         });
     }
 
-    /// Has a topic of a forum take no message; without a number, General.
+    /// Closes a topic of a forum; `None` is General.
     pub fn close_topic(&self, chat_id: i64, thread_id: Option<i64>) {
         self.change(|state| {
             state.closed_topics.insert((chat_id, thread_id));
@@ -272,16 +272,16 @@ impl BotApi {
         });
     }
 
-    /// Answers a method (any case) with this result from now on, where the server has no own answer. Of
-    /// getWebhookInfo, these fields stand over its own.
+    /// Answers a method (any case) with this result from now on, if the server has no answer of its own. For
+    /// getWebhookInfo, these fields replace the server's.
     pub fn answer_with(&self, method: &str, result: Value) {
         self.change(|state| {
             state.canned.insert(method.to_ascii_lowercase(), result);
         });
     }
 
-    /// Down: connections are cut, new ones refused. Back up, it is on the same port, and has forgotten
-    /// nothing. When this returns, it is so.
+    /// Takes the server down, which cuts connections and refuses new ones, or back up on the same port with its state.
+    /// Takes effect before it returns.
     pub fn set_down(&self, down: bool) {
         let mut listener = self.listener.lock().expect("no panic holds this");
         if down {
@@ -293,7 +293,7 @@ impl BotApi {
         }
     }
 
-    /// What broke the rules so far; taken, it no longer fails the test.
+    /// Takes the violations so far, which then no longer fail the test.
     pub fn take_violations(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.lock().violations)
     }
@@ -304,7 +304,7 @@ impl BotApi {
         assert!(violations.is_empty(), "requests broke the Bot API's rules:\n  {}", violations.join("\n  "));
     }
 
-    /// Gives an update its number, as Telegram would; posted or pushed again, it is the same update.
+    /// Gives an update its ID. Posting or pushing the result again repeats the same update.
     pub fn update(&self, incoming: Incoming) -> Value {
         let mut state = self.shared.lock();
         state.last_update_id += 1;
@@ -331,8 +331,8 @@ impl BotApi {
         self.post_update(listen, &self.update(incoming))
     }
 
-    /// Posts this very update with the right secret. Panics where the bot did not ask for updates of
-    /// this kind, since Telegram would not send it.
+    /// Posts this very update with the right secret. Panics if the bot did not subscribe to this kind of update, since
+    /// Telegram would not send it.
     pub fn post_update(&self, listen: SocketAddr, update: &Value) -> u16 {
         let webhook = self.webhook();
         let kind = updates::kind(update);
@@ -347,7 +347,7 @@ impl BotApi {
         posted.unwrap_or_else(|error| panic!("posting an update: {error}\n{}", self.report()))
     }
 
-    /// Posts an update to this webhook of a service that may be killed meanwhile.
+    /// Posts an update to this webhook of a service that may be killed at any moment.
     pub fn try_post(&self, listen: SocketAddr, incoming: Incoming, webhook: &Webhook) -> io::Result<u16> {
         let update = self.update(incoming);
         self.try_post_update(listen, &update, webhook, webhook.secret_token.as_deref())
@@ -363,7 +363,7 @@ impl BotApi {
         let stream = http::connect(listen)?;
         match &webhook.certificate {
             Some(pem) => post_over(tls(stream, pem, webhook.host()), update, webhook, secret),
-            // The proxy is left out.
+            // Without the proxy in between.
             None => post_over(stream, update, webhook, secret),
         }
     }
@@ -373,7 +373,7 @@ impl BotApi {
         self.shared.changed.notify_all();
     }
 
-    /// Waits until this gives something. Panics at the deadline, and as soon as a rule was broken.
+    /// Waits until `look` returns a value. Panics at the deadline, and as soon as a rule was broken.
     fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(&State) -> Option<T>) -> T {
         let wait = Wait::start(DEADLINE, what);
         let mut state = self.shared.lock();
@@ -391,7 +391,7 @@ impl BotApi {
         }
     }
 
-    /// What the server saw, for a failed test.
+    /// The calls and violations so far, for the message of a failed test.
     fn report(&self) -> String {
         let mut report = String::new();
         let state = self.shared.lock();
@@ -413,7 +413,7 @@ impl BotApi {
     }
 }
 
-/// Posts this update to this webhook over a connection that is there and stays.
+/// Posts this update to this webhook over an open connection.
 pub fn post_over(
     stream: impl io::Read + io::Write,
     update: &Value,

@@ -1,10 +1,10 @@
-//! Prometheus's text format 0.0.4, read strictly: what is not in order is an error that names the line.
+//! A strict parser of Prometheus's text format 0.0.4. An error names the malformed line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 type Labels = BTreeMap<String, String>;
 
-/// A page that is in order.
+/// A well-formed page.
 #[derive(Debug)]
 pub struct Exposition {
     series: BTreeMap<(String, Labels), f64>,
@@ -56,13 +56,13 @@ impl Exposition {
         Ok(page)
     }
 
-    /// The value of a series. Panics where there is none.
+    /// The value of a series. Panics if there is none.
     #[track_caller]
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.find(name, labels).unwrap_or_else(|| panic!("no {name} {labels:?} in {self:#?}"))
     }
 
-    /// The value of a series, where there is one.
+    /// The value of a series, if there is one.
     pub fn find(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
         self.series.get(&(name.to_owned(), labels)).copied()
@@ -146,7 +146,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 }
 
 #[test]
-fn malformed_pages_are_refused() {
+fn rejects_malformed_pages() {
     let head = "# HELP a_total A.\n# TYPE a_total counter\n";
     let page = Exposition::parse(&format!("{head}a_total{{l=\"\\\"\\\\\\n,}}\"}} 3\n")).unwrap();
     assert_eq!(page.value("a_total", &[("l", "\"\\\n,}")]), 3.0);

@@ -1,4 +1,4 @@
-//! A disk in memory that fails when it is told to, and that knows what a power cut would leave.
+//! An in-memory file system with scripted failures, which can also return its contents after a power cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,13 +9,13 @@ use std::time::SystemTime;
 
 use store::event_log::{FileMetadata, OpenMode, Vfs, VfsFile};
 
-/// What is done to a disk.
+/// An operation on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     CreateFolder,
     SyncFolder,
     List,
-    LookAt,
+    Metadata,
     Open,
     Rename,
     Remove,
@@ -25,28 +25,28 @@ pub enum Operation {
     SetLength,
 }
 
-/// Which operations fail, counted from the first one on, and how.
+/// Which operations fail, by their numbers, and how.
 #[derive(Debug, Clone)]
 pub struct Fault {
     pub operations: Range<usize>,
-    /// Fails only these, if given.
+    /// If given, only operations of this kind fail.
     pub only: Option<Operation>,
-    /// The system's number for the error.
+    /// The error number of the operating system.
     pub errno: i32,
-    /// Has a write just before these take only half of its bytes.
+    /// If true, a write just before these operations is short: it accepts half of its bytes.
     pub is_short: bool,
 }
 
-/// What of the unsynced bytes a power cut leaves.
+/// What a power cut leaves of unsynced bytes.
 #[derive(Debug, Clone, Copy)]
 pub enum Leftover {
     Nothing,
     Half,
-    /// As many zeros; and a name that was removed is gone, while a new one is not there yet.
+    /// Zeros of the same length. Removed names are gone, new names do not exist yet.
     Zeros,
 }
 
-/// Clones are the same disk.
+/// Clones share one disk.
 #[derive(Debug, Clone, Default)]
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
@@ -57,10 +57,10 @@ struct State {
     folders: BTreeSet<PathBuf>,
     names: Names,
     durable_names: Names,
-    /// Removed since the folder was synced.
+    /// Removed since the folder's last sync.
     removed: BTreeSet<PathBuf>,
     files: Vec<File>,
-    /// What is written on the disk, for whoever looks at an image of it.
+    /// A number that the test attaches to the images taken from now on.
     note: u64,
     images: Option<Vec<State>>,
 }
@@ -71,7 +71,7 @@ type Names = BTreeMap<PathBuf, usize>;
 struct File {
     bytes: Vec<u8>,
     durable: Vec<u8>,
-    /// What a failed fsync has dropped although it can still be read: a later one does not bring it back.
+    /// Bytes that a failed fsync dropped. They can still be read, but a later fsync does not write them.
     dropped: Range<usize>,
     created: Option<SystemTime>,
 }
@@ -85,7 +85,7 @@ impl FaultyDisk {
         self.state().fault = Some(fault);
     }
 
-    /// Operations so far.
+    /// The number of operations so far.
     pub fn operations(&self) -> usize {
         self.state().operations
     }
@@ -98,18 +98,18 @@ impl FaultyDisk {
         self.state().note
     }
 
-    /// Keeps what the disk is like before each operation from now on.
+    /// Keeps an image of the disk before each operation from now on.
     pub fn keep_images(&self) {
         self.state().images = Some(Vec::new());
     }
 
-    /// The kept images, after a power cut that left so much of what was not synced.
+    /// The images, each after a power cut with this leftover.
     pub fn images(&self, leftover: Leftover) -> Vec<Self> {
         let images = self.state().images.clone().unwrap_or_default();
         images.into_iter().map(|state| state.after_power_cut(leftover)).map(Self::from).collect()
     }
 
-    /// The disk as it is, apart from this one.
+    /// An independent copy of the disk.
     pub fn copy(&self) -> Self {
         let state = self.state().clone();
         Self::from(State { fault: None, images: None, operations: 0, ..state })
@@ -132,7 +132,7 @@ impl FaultyDisk {
         state.files[state.names[&path]].bytes.clone()
     }
 
-    /// Changes what is in a file, as damage does.
+    /// Damages a file.
     pub fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let path = self.path(name);
         let mut state = self.state();
@@ -142,13 +142,13 @@ impl FaultyDisk {
         file.durable = file.bytes.clone();
     }
 
-    /// Makes or replaces a file beside that of this name.
+    /// Creates or replaces a file in the folder of another.
     pub fn plant(&self, beside: &str, name: &str, bytes: &[u8]) {
         let path = self.path(beside).with_file_name(name);
         self.state().make(&path, bytes);
     }
 
-    /// Loses a file, and what a power cut would bring back in its place.
+    /// Removes a file durably.
     pub fn lose(&self, name: &str) {
         let path = self.path(name);
         let mut state = self.state();
@@ -164,7 +164,7 @@ impl FaultyDisk {
         state.files[file].created = Some(created);
     }
 
-    /// Counts an operation, which may be to fail.
+    /// Counts an operation and applies the scripted fault.
     fn step(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.state();
         if state.images.is_some() {
@@ -223,7 +223,7 @@ impl State {
 
 impl Vfs for FaultyDisk {
     fn create_dir(&self, folder: &Path) -> io::Result<()> {
-        // That folders are named for good is not looked at here.
+        // The names of folders themselves are always durable here.
         let is_new = self.step(Operation::CreateFolder)?.folders.insert(folder.to_owned());
         if is_new { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
     }
@@ -245,7 +245,7 @@ impl Vfs for FaultyDisk {
     }
 
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
-        let state = self.step(Operation::LookAt)?;
+        let state = self.step(Operation::Metadata)?;
         let file = &state.files[state.file(path)?];
         let modified = SystemTime::now();
         Ok(FileMetadata { bytes: file.bytes.len() as u64, modified, created: file.created })
@@ -316,7 +316,7 @@ impl Write for OpenFile {
         let is_short =
             state.fault.as_ref().is_some_and(|fault| fault.is_short && fault.operations.start == next);
         let taken = if is_short { bytes.len() / 2 } else { bytes.len() };
-        // As a file that is opened to append, and as one that is written anew.
+        // Both for a file that is opened to append and for a truncated one, writes go to the end.
         state.files[self.file].bytes.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
@@ -356,7 +356,7 @@ impl OpenFile {
 
 impl VfsFile for OpenFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.disk.step(Operation::LookAt)?.files[self.file].bytes.len() as u64)
+        Ok(self.disk.step(Operation::Metadata)?.files[self.file].bytes.len() as u64)
     }
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {

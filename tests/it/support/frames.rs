@@ -1,4 +1,4 @@
-//! Frames as a radio would receive them, and capture files of them.
+//! Frames as a radio would receive them, and capture files.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -14,19 +14,19 @@ pub const DLT_IEEE802_11_RADIO: u32 = 127;
 
 const BROADCAST: [u8; 6] = [0xff; 6];
 
-/// What stands behind the last element.
+/// The frame check sequence after the last element.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fcs {
-    /// Nothing, and radiotap does not promise any.
+    /// No FCS, and radiotap announces none.
     None,
     Good,
-    /// Four wrong octets; radiotap says that an FCS is there and not that it is bad.
+    /// Four wrong octets; radiotap announces an FCS but not that it is bad.
     Bad,
-    /// Four wrong octets, and radiotap says so (flag 0x40).
+    /// Four wrong octets, and radiotap says that the FCS is bad (flag 0x40).
     MarkedBad,
 }
 
-/// A probe request, by default one as phones send them: wildcard SSID, -50 dBm, channel 6, no FCS.
+/// A probe request. Defaults: wildcard SSID, the elements of a phone, -50 dBm, channel 6, no FCS.
 #[derive(Debug, Clone)]
 pub struct ProbeRequestFrame {
     source: [u8; 6],
@@ -68,7 +68,7 @@ impl ProbeRequestFrame {
         }
     }
 
-    /// Asks for this network; no bytes are the wildcard.
+    /// Asks for this network; an empty SSID is the wildcard.
     pub fn ssid(mut self, ssid: impl AsRef<[u8]>) -> Self {
         self.ssid = Some(ssid.as_ref().to_vec());
         self
@@ -85,7 +85,7 @@ impl ProbeRequestFrame {
         self
     }
 
-    /// The elements after the SSID, in place of the usual ones.
+    /// Replaces the elements after the SSID.
     pub fn elements(mut self, elements: impl IntoIterator<Item = (u8, Vec<u8>)>) -> Self {
         self.elements = elements.into_iter().collect();
         self
@@ -108,7 +108,7 @@ impl ProbeRequestFrame {
         self
     }
 
-    /// The frequency in MHz on which the radio heard it.
+    /// The frequency in MHz on which the radio received it.
     pub fn channel(mut self, frequency_mhz: u16) -> Self {
         self.frequency_mhz = Some(frequency_mhz);
         self
@@ -132,7 +132,7 @@ impl ProbeRequestFrame {
         self
     }
 
-    /// The same as a probe *response* from this address to that one: no probe request.
+    /// Makes it a probe *response* to this address.
     pub fn response_to(mut self, destination: &str) -> Self {
         self.destination = octets(destination);
         self.bssid = self.source;
@@ -180,14 +180,14 @@ impl ProbeRequestFrame {
     }
 }
 
-/// Writes a capture file: pcap, little-endian, microseconds since 1970, nothing cut off.
+/// Writes a capture file: pcap, little-endian, microseconds since 1970, complete packets.
 pub fn write_pcap(path: &Path, dlt: u32, packets: &[(u64, Vec<u8>)]) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(&pcap_bytes(dlt, packets))?;
     file.into_inner().map_err(|error| error.into_error())?.sync_all()
 }
 
-/// The bytes of such a file, say for standard input.
+/// The bytes of such a file.
 pub fn pcap_bytes(dlt: u32, packets: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&0xa1b2_c3d4_u32.to_le_bytes());
@@ -201,7 +201,7 @@ pub fn pcap_bytes(dlt: u32, packets: &[(u64, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// Appends one more packet to such bytes.
+/// Appends a packet to such bytes.
 pub fn push_pcap_record(bytes: &mut Vec<u8>, time_us: u64, packet: &[u8]) {
     let seconds = u32::try_from(time_us / 1_000_000).expect("pcap counts seconds in 32 bits");
     let microseconds = (time_us % 1_000_000) as u32;

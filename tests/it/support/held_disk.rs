@@ -1,6 +1,5 @@
-//! The machine's disk, which a test can hold: while it does, nothing gets onto it and no folder is listed, so that
-//! changes and readings of the log wait. A test that fails meanwhile leaves it held, so each such wait ends after
-//! [`DEADLINE`].
+//! The machine's disk, which a test can hold. While it is held, syncs and listings of folders wait, and so do changes
+//! and reads of the log. A test that fails meanwhile does not release it, so each such wait ends after [`DEADLINE`].
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use store::event_log::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 
 use super::DEADLINE;
 
-/// Clones are the same disk.
+/// Clones share one disk.
 #[derive(Debug, Clone, Default)]
 pub struct HeldDisk(Arc<Gate>);
 
@@ -23,14 +22,14 @@ struct Gate {
     changed_listing: Condvar,
 }
 
-/// What becomes of the one listing that a test holds.
+/// The state of the one listing that a test holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 enum Listing {
     #[default]
     Free,
-    /// The next one will wait.
+    /// The next listing will wait.
     Next,
-    /// It waits, and others pass.
+    /// A listing waits, and others pass.
     Waits,
 }
 
@@ -56,7 +55,7 @@ impl HeldDisk {
         *self.0.is_held.lock().unwrap() = true;
     }
 
-    /// Has the next listing wait, and no other.
+    /// Holds only the next listing.
     pub fn hold_next_listing(&self) {
         *self.0.listing.lock().unwrap() = Listing::Next;
     }
@@ -66,7 +65,7 @@ impl HeldDisk {
         let listing = self.0.listing.lock().unwrap();
         let is_to_come = |listing: &mut Listing| *listing != Listing::Waits;
         let waited = self.0.changed_listing.wait_timeout_while(listing, DEADLINE, is_to_come).unwrap();
-        assert!(!waited.1.timed_out(), "nobody lists a folder");
+        assert!(!waited.1.timed_out(), "no folder is being listed");
     }
 
     pub fn release(&self) {

@@ -1,6 +1,5 @@
-//! As much HTTP/1.1 as the tests need, over plain blocking sockets: the Bot API server reads requests
-//! with it, and tests post updates with it. By hand, because faults are part of the tests: a
-//! connection must be held, cut or refused at any point.
+//! A minimal HTTP/1.1 server and client over blocking sockets, for the Bot API server and for posting updates. The
+//! tests script faults, which a library would hide: they hold, cut or refuse a connection at any point.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +20,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the next request of a connection; `None` where the peer closed between requests.
+    /// Reads the next request of a connection; `None` if the peer closed it between requests.
     pub fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
         let Some(start) = read_line(stream)? else { return Ok(None) };
         let mut words = start.split_ascii_whitespace();
@@ -42,7 +41,7 @@ impl Request {
     }
 }
 
-/// A response as the client saw it; header names are in lower case.
+/// A response; header names are in lower case.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
@@ -60,8 +59,8 @@ impl Response {
     }
 }
 
-/// Sends one request on a new connection and reads the whole response. Every read and write gives up
-/// after [`super::DEADLINE`].
+/// Sends one request on a new connection and reads the whole response. Every read and write fails after
+/// [`super::DEADLINE`].
 pub fn request(
     address: SocketAddr,
     method: &str,
@@ -73,7 +72,7 @@ pub fn request(
     request_over(connect(address)?, &address.to_string(), method, target, &headers, body)
 }
 
-/// A connection of which every read and write gives up after [`super::DEADLINE`].
+/// A connection whose reads and writes fail after [`super::DEADLINE`].
 pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(super::DEADLINE))?;
@@ -82,7 +81,7 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// As [`request`], over a connection that is there and stays, unless a header says otherwise.
+/// Like [`request`], over an open connection, which stays open unless a header says otherwise.
 pub fn request_over(
     mut stream: impl Read + Write,
     host: &str,
@@ -98,7 +97,7 @@ pub fn request_over(
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
     let mut message = head.into_bytes();
     message.extend_from_slice(body);
-    // A server may answer and close before it has read a body that it refuses: the answer counts.
+    // A server may answer and close before it has read a body that it refuses. Read the answer nevertheless.
     let written = stream.write_all(&message);
     let mut stream = BufReader::new(stream);
     let start = match (read_line(&mut stream), written) {
@@ -127,7 +126,7 @@ pub fn write_json(stream: &mut TcpStream, status: u16, body: &str) -> io::Result
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())
 }
 
-/// `%41+b` as it is meant: `A b`.
+/// Decodes `%41+b` to `A b`.
 pub fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -167,7 +166,7 @@ pub struct Part {
 /// The parts of a `multipart/form-data` body with this content type.
 pub fn multipart_parts(content_type: &str, body: &[u8]) -> Result<Vec<Part>, String> {
     let boundary = parameter(content_type, "boundary").ok_or("multipart without a boundary")?;
-    // With a line break put in front, every delimiter reads alike.
+    // With a line break before the first one, all delimiters have the same form.
     let body = [b"\r\n".as_slice(), body].concat();
     let delimiter = format!("\r\n--{boundary}").into_bytes();
     let mut rest = after(&body, &delimiter).ok_or("no first boundary")?;

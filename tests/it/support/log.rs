@@ -1,4 +1,4 @@
-//! A log of its own, without a recorder, and what is read of it.
+//! An event log without a recorder.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::wait::watch_test;
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-/// The event of this number: each is another one.
+/// The event of this number. Each is different.
 pub fn event(number: u64) -> Event {
     let time = Timestamp::from_micros(number.cast_signed());
     match number % 3 {
@@ -40,7 +40,7 @@ pub fn open(disk: &FaultyDisk, rotation: Rotation) -> Result<Writer, LogError> {
     recover(disk)?.into_writer(rotation)
 }
 
-/// Adds the events of these numbers, a few at a time.
+/// Appends the events of these numbers and syncs after every third.
 pub fn append(writer: &mut Writer, numbers: std::ops::Range<u64>) {
     for number in numbers {
         assert_eq!(writer.append(&event(number)).unwrap(), Offset(number));
@@ -51,19 +51,19 @@ pub fn append(writer: &mut Writer, numbers: std::ops::Range<u64>) {
     writer.sync().unwrap();
 }
 
-/// A log of so many events, in segments of about so many bytes.
+/// A log of `count` events in segments of about `segment_bytes`.
 pub fn log_of(count: u64, segment_bytes: u64) -> FaultyDisk {
     let disk = FaultyDisk::default();
     append(&mut open(&disk, Rotation { bytes: segment_bytes, age: HOUR }).unwrap(), 0..count);
     disk
 }
 
-/// All that is read of a log.
+/// Everything that a reader gets from a log.
 #[derive(Debug, PartialEq)]
 pub struct Contents {
     pub events: Vec<(Offset, Event)>,
     pub damage: Vec<String>,
-    /// Which segments are to be mended.
+    /// The segments that need a repair.
     pub damaged: BTreeSet<Offset>,
     pub next: Offset,
 }
@@ -87,7 +87,7 @@ pub fn read_all(disk: &FaultyDisk) -> Contents {
 }
 
 impl Contents {
-    /// Each event is behind the one before it, from the first offset to the last; nothing is missing.
+    /// Checks that the events cover all offsets without a gap.
     #[track_caller]
     pub fn assert_accounted(&self, first: Offset, what: &str) {
         let end = self.events.iter().fold(first, |expected, (offset, event)| {
@@ -97,13 +97,13 @@ impl Contents {
         assert_eq!(end, self.next, "{what}: {self:?}");
     }
 
-    /// The numbers of those events that are as they were recorded.
+    /// The numbers of the events that equal the recorded ones.
     pub fn whole(&self) -> Vec<u64> {
         let is_whole = |(offset, read): &&(Offset, Event)| *read == event(offset.0);
         self.events.iter().filter(is_whole).map(|(offset, _)| offset.0).collect()
     }
 
-    /// How many events are told to be lost.
+    /// The number of events that are reported as lost.
     pub fn lost(&self) -> u64 {
         let lost = |(_, event): &(Offset, Event)| match &event.kind {
             EventKind::Lost { count, .. } => *count,
@@ -113,17 +113,17 @@ impl Contents {
     }
 }
 
-/// Mends what is damaged: it reads the same afterwards, and nothing is reported any more.
+/// Repairs the damage. Checks that the log reads the same afterwards, without reported damage.
 #[track_caller]
-pub fn mend(disk: &FaultyDisk, what: &str) -> Contents {
+pub fn repair(disk: &FaultyDisk, what: &str) -> Contents {
     let mut log = recover(disk).unwrap();
     let before = read(&log, Offset::default());
-    let mended = log.repair(&before.damaged).unwrap();
-    assert_eq!(mended, before.damaged, "{what}");
+    let repaired = log.repair(&before.damaged).unwrap();
+    assert_eq!(repaired, before.damaged, "{what}");
     let after = read(&log, Offset::default());
     assert_eq!((&after.events, after.next), (&before.events, before.next), "{what}");
     assert!(after.damage.is_empty(), "{what}: {after:?}");
-    assert!(log.repair(&before.damaged).unwrap().is_empty(), "{what}: mended twice");
+    assert!(log.repair(&before.damaged).unwrap().is_empty(), "{what}: repaired twice");
     assert_eq!(read_all(disk), after, "{what}: another start");
     before
 }

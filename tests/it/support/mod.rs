@@ -1,8 +1,8 @@
-//! What the integration tests stand on: a Bot API server, a radio without hardware, a frame builder,
-//! the service under test, the oracle, and what a test may ask of the machine.
+//! Support for the integration tests: a Bot API server, a radio without hardware, a frame builder, the service under
+//! test, tshark as the oracle, and requirements on the machine.
 //!
-//! Nothing here sleeps to wait for something: every wait is a condition with a deadline ([`wait`]), and a missed
-//! deadline panics with what was seen instead.
+//! Every wait has a condition and a deadline ([`wait`]); nothing sleeps and hopes. A missed deadline panics with what
+//! was there instead.
 
 #![allow(dead_code)]
 

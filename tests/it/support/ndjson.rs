@@ -1,5 +1,4 @@
-//! The event log as anyone can read it: files of lines, those that end in `.zst` compressed. Nothing here
-//! goes through the project's own code.
+//! Reads the event log without the project's own code: files of JSON lines, compressed if their names end in `.zst`.
 
 use std::fs;
 use std::io;
@@ -9,8 +8,8 @@ use serde_json::Value;
 
 use super::wait_until;
 
-/// The log's files in the order of their events, each with the offset in its name; of one that is just
-/// being sealed there may be two.
+/// The log's files in the order of their events, each with the offset in its name. A segment that is being sealed may
+/// have two files.
 fn files(events: &Path) -> Vec<(u64, PathBuf)> {
     let Ok(folder) = fs::read_dir(events) else { return Vec::new() };
     let paths = folder.filter_map(|entry| Some(entry.ok()?.path()));
@@ -23,7 +22,7 @@ fn files(events: &Path) -> Vec<(u64, PathBuf)> {
     files
 }
 
-/// The text of one of the log's files; `None` where it is gone by now.
+/// The text of one of the log's files; `None` if it no longer exists.
 fn text(path: &Path) -> Option<Vec<u8>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -36,7 +35,7 @@ fn text(path: &Path) -> Option<Vec<u8>> {
     }
 }
 
-/// The whole lines of the log's last file at this moment, with the offset in its name.
+/// The complete lines of the log's last file, with the offset in its name.
 pub fn last_lines(events: &Path) -> Option<(u64, Vec<u8>)> {
     wait_until("a segment that is not just being sealed", || {
         let Some((base, path)) = files(events).pop() else { return Some(None) };
@@ -47,7 +46,7 @@ pub fn last_lines(events: &Path) -> Option<(u64, Vec<u8>)> {
     })
 }
 
-/// The events of a log that is being written, as far as their lines are whole.
+/// The events of a log that is being written. An incomplete last line is left out.
 pub fn events_so_far(events: &Path) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
     for (_, path) in files(events) {
@@ -55,20 +54,20 @@ pub fn events_so_far(events: &Path) -> Vec<Value> {
         let whole = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
         found.extend(whole.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
     }
-    // Of a segment that is just being sealed there may be two files.
+    // A segment that is being sealed may have two files.
     found.sort_by_key(|event| event["offset"].as_u64());
     found.dedup_by_key(|event| event["offset"].as_u64());
     found
 }
 
-/// The text of the file that begins with this offset, which must be there.
+/// The text of the file that begins with this offset. Panics if it does not exist.
 pub fn lines_from(events: &Path, base: u64) -> Vec<u8> {
     let files = files(events).into_iter().filter(|(first, _)| *first == base);
     let mut texts = files.filter_map(|(_, path)| text(&path));
     texts.next().unwrap_or_else(|| panic!("no file of the log begins with {base}"))
 }
 
-/// Every event of a log that nobody writes. Panics unless each line is JSON and the offsets are 0, 1, 2, …
+/// Passes every event of a closed log to `take`. Panics unless each line is JSON and the offsets are 0, 1, 2, …
 pub fn for_each(events: &Path, mut take: impl FnMut(&Value)) -> u64 {
     let mut next = 0;
     for (base, path) in files(events) {

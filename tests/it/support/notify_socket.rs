@@ -1,4 +1,4 @@
-//! systemd's end of sd_notify(3): a socket that takes what a service tells.
+//! systemd's end of sd_notify(3): a socket that receives a service's messages.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use probewatch::service::NotifyState;
 use super::DEADLINE;
 use super::wait::Wait;
 
-/// A socket in a folder of its own, which takes messages from the start.
+/// A socket in a temporary folder. It receives messages from the start.
 pub struct NotifySocket {
     folder: tempfile::TempDir,
     messages: Receiver<String>,
@@ -22,7 +22,7 @@ impl NotifySocket {
         let folder = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let (sender, messages) = mpsc::channel();
-        // Takes them at once: the kernel keeps few, and whoever tells more waits.
+        // Received at once, since the kernel queues few messages and then blocks the sender.
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(length) = socket.recv(&mut bytes) {
@@ -39,7 +39,7 @@ impl NotifySocket {
         self.folder.path().join("notify")
     }
 
-    /// Sends messages to it.
+    /// A function that sends messages to this socket.
     pub fn sender(&self) -> impl Fn(&[NotifyState<'_>]) -> std::io::Result<()> + Send + Sync + 'static {
         let path = self.path();
         move |states| {
@@ -48,7 +48,7 @@ impl NotifySocket {
         }
     }
 
-    /// The messages up to the first that has such a line. Panics at the deadline.
+    /// The messages up to the first with a line that begins so. Panics at the deadline.
     pub fn wait_for(&self, start_of_line: &str) -> Vec<String> {
         let mut seen = Vec::new();
         let wait = Wait::start(DEADLINE, &format!("the message {start_of_line:?} to systemd"));
@@ -58,14 +58,14 @@ impl NotifySocket {
         seen
     }
 
-    /// Whether such a line comes within this time.
+    /// Whether a line that begins so arrives within this time.
     pub fn has_within(&self, limit: Duration, start_of_line: &str) -> bool {
         self.take(limit, start_of_line, &mut Vec::new())
     }
 
-    /// All messages that were sent before this call and not taken yet.
+    /// All messages that were sent before this call and not returned yet.
     pub fn rest(&self) -> Vec<String> {
-        tell(&self.path(), "END-OF-THE-TEST");
+        send_to(&self.path(), "END-OF-THE-TEST");
         let mut messages = self.wait_for("END-OF-THE-TEST");
         messages.pop();
         messages
@@ -87,12 +87,12 @@ impl NotifySocket {
 
 impl Drop for NotifySocket {
     fn drop(&mut self) {
-        // Wakes the thread, which then finds nobody to hand it to.
+        // Wakes the thread, which ends since the receiver is gone.
         drop(std::mem::replace(&mut self.messages, mpsc::channel().1));
-        tell(&self.path(), "");
+        send_to(&self.path(), "");
     }
 }
 
-fn tell(path: &Path, message: &str) {
+fn send_to(path: &Path, message: &str) {
     UnixDatagram::unbound().unwrap().send_to(message.as_bytes(), path).unwrap();
 }

@@ -1,5 +1,5 @@
-//! Programs that a test runs to their end. None is waited for without a deadline: one that does not end in time is
-//! killed and fails the test with what it printed.
+//! Runs programs to their end. Each has a deadline: a program that does not end in time is killed, and the test fails
+//! with its output.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,13 +13,13 @@ use std::time::Duration;
 use super::DEADLINE;
 use super::wait::{self, Wait};
 
-/// Runs a command without input to its end.
+/// Runs a command without input.
 #[track_caller]
 pub fn output(command: &mut Command) -> Output {
     output_of(command, b"")
 }
 
-/// Runs a command with this input to its end.
+/// Runs a command with this input.
 #[track_caller]
 pub fn output_of(command: &mut Command, input: &[u8]) -> Output {
     let what = format!("{command:?} to end");
@@ -27,12 +27,12 @@ pub fn output_of(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("standard input is a pipe");
     let input = input.to_vec();
-    // The command may end without reading its input; that is its right.
+    // The command may end without reading its input.
     thread::spawn(move || drop(stdin.write_all(&input)));
     finish(child, &what)
 }
 
-/// Waits for the end of a child, whose standard output and error are read meanwhile where they are pipes.
+/// Waits for the end of a child, and collects its standard output and error if they are pipes.
 #[track_caller]
 pub fn finish(mut child: Child, what: &str) -> Output {
     let stdout = child.stdout.take().map(read_all);
@@ -57,14 +57,14 @@ pub fn wait_for_exit(child: &mut Child, what: &str) -> ExitStatus {
     exit_within(child, wait.left().unwrap_or_default()).unwrap_or_else(|| wait.fail(""))
 }
 
-/// The exit status of a child that ends within this time; one that does not is killed.
+/// The exit status of a child. Kills it and returns `None` if it does not end within this time.
 pub fn exit_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     if let Some(status) = child.try_wait().expect("the child's status") {
         return Some(status);
     }
     let id = libc::c_long::from(child.id());
-    // SAFETY: plain system calls; the child is not reaped yet, so the id is its own, and the new
-    // descriptor belongs to nobody else.
+    // SAFETY: plain system calls; the child is not reaped yet, so the id is its own, and the new descriptor has no
+    // other owner.
     let ended = unsafe {
         let descriptor = libc::syscall(libc::SYS_pidfd_open, id, 0);
         assert!(descriptor >= 0, "pidfd_open: {}", io::Error::last_os_error());
@@ -80,8 +80,8 @@ pub fn exit_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     ended.then_some(status)
 }
 
-/// The lines of a stream, with their ends, as they come. The stream is closed when the receiver is dropped and one
-/// more line has come.
+/// The lines of a stream, with their line breaks, as they arrive. After the receiver is dropped, the next line closes
+/// the stream.
 pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
@@ -104,7 +104,7 @@ fn read_all(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     bytes
 }
 
-/// The child processes of this one, with their command lines.
+/// The child processes of this process, with their command lines.
 pub fn children() -> Vec<(libc::pid_t, String)> {
     let own_id = std::process::id();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -119,6 +119,6 @@ pub fn children() -> Vec<(libc::pid_t, String)> {
 
 fn parent_of(id: libc::pid_t) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Behind the name in brackets, which may hold anything, stand the state and the parent.
+    // After the name in brackets, which may contain anything, follow the state and the parent.
     stat.rsplit(')').next()?.split_ascii_whitespace().nth(1)?.parse().ok()
 }

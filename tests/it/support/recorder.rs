@@ -1,4 +1,4 @@
-//! A recorder in the test's own process, and what its data directory must say.
+//! A recorder in the test's own process, and checks of its data directory.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dot11::{MacAddr, RequestedSsid, Signature};
-use store::event::{ChatId, Event, Offset, Probe, Timestamp};
+use store::event::{ChatId, Event, Offset, Probe};
 use store::event_log::{self, LockError, OsVfs, Rotation};
 use store::recorder::Retention;
 use store::recorder::{CapturedProbe, Recorder, RecorderError, RecorderHandle, Settings};
@@ -26,7 +26,7 @@ pub fn settings(data_dir: &Path) -> Settings {
         vfs: Arc::new(OsVfs),
         fsync_interval: Duration::from_millis(5),
         checkpoint_interval: Duration::from_millis(20),
-        // Small, so that segments are sealed in every test.
+        // Small, so that every test seals segments.
         rotation: Rotation { bytes: 4096, age: Duration::from_secs(3600) },
         alerts: AlertPolicy {
             chats: CHATS.to_vec(),
@@ -39,20 +39,19 @@ pub fn settings(data_dir: &Path) -> Settings {
     }
 }
 
-/// Nothing that a test writes fills a segment.
+/// A segment size that no test fills.
 pub fn one_segment() -> Rotation {
     Rotation { bytes: 1 << 30, age: Duration::from_secs(3600) }
 }
 
-/// A recorder on a thread, as the service has it.
+/// A recorder on its own thread, as in the service.
 pub struct Running {
     pub handle: RecorderHandle,
     pub thread: std::thread::JoinHandle<Result<(), RecorderError>>,
     pub runtime: Runtime,
 }
 
-/// Opens the recorder. What another test is just starting as a process has, until it runs, the lock that this
-/// process let go of.
+/// Opens the recorder. Retries while a child process that another test is starting still holds the inherited lock.
 fn open(settings: &Settings) -> (Recorder, RecorderHandle) {
     wait_until("the lock of the data directory", || match Recorder::open(settings.clone()) {
         Err(RecorderError::Lock(LockError::Held { .. })) => None,
@@ -103,21 +102,11 @@ pub fn addresses() -> Vec<MacAddr> {
 }
 
 pub fn probe(source: MacAddr, ssid: RequestedSsid, micros: i64) -> Probe {
-    Probe {
-        time: Timestamp::from_micros(micros),
-        sensor: Arc::from("test"),
-        source,
-        ssid,
-        signal_dbm: None,
-        frequency_mhz: None,
-        sequence: 0,
-        signature: Signature::from_u64(1),
-        not_before: None,
-        alerts: Vec::new(),
-    }
+    let (sensor, signature) = (Arc::from("test"), Signature::from_u64(1));
+    Probe { sensor, signature, ..Probe::example(source, ssid, micros) }
 }
 
-/// The events of the log in `data_dir`, which must be whole.
+/// The events of the log in `data_dir`, which must be undamaged.
 pub fn events(data_dir: &Path) -> Vec<(Offset, Event)> {
     let log = event_log::recover(&data_dir.join("events")).unwrap();
     log.read_from(Offset::default()).map(|entry| entry.unwrap()).collect()
@@ -133,7 +122,7 @@ pub fn fold(events: &[(Offset, Event)]) -> State {
     state
 }
 
-/// Both say the same of everything.
+/// Checks that two states are equal, table by table.
 #[track_caller]
 pub fn assert_same(one: &State, other: &State) {
     assert_eq!(one.next_offset(), other.next_offset());
@@ -151,9 +140,9 @@ pub fn assert_same(one: &State, other: &State) {
     assert!(one == other, "and of what cannot be seen from outside");
 }
 
-/// What a killed process leaves behind: the files as they are at one moment.
+/// Copies the files as a killed process would leave them: as they are at one moment.
 pub fn copy(from: &Path, to: &Path) {
-    // Where files came or went meanwhile, as when a segment was sealed, these were two moments.
+    // If files were added or removed meanwhile, for example by sealing, the copy is inconsistent: copy again.
     wait_until("a moment at which no file comes or goes", || {
         let is_copied = copy_at_once(from, to);
         if !is_copied {
@@ -163,7 +152,7 @@ pub fn copy(from: &Path, to: &Path) {
     });
 }
 
-/// Copies all files; whether they are the same ones before and after.
+/// Copies all files. Returns whether the list of files stayed the same meanwhile.
 fn copy_at_once(from: &Path, to: &Path) -> bool {
     fs::create_dir_all(to).unwrap();
     let before = names(from);

@@ -1,5 +1,5 @@
-//! What a test may ask of the machine. A test that cannot have it says so and ends; with
-//! `PROBEWATCH_REQUIRE_ALL=1` that is a failure, so that nothing goes untested unnoticed.
+//! Requirements of tests on the machine. A test whose requirement is missing reports a skip and ends. With
+//! `PROBEWATCH_REQUIRE_ALL=1` a skip is a failure.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 
 use super::process;
 
-/// Says why the running test is skipped. The caller returns after it.
+/// Reports why the running test is skipped. The caller returns after it.
 pub fn skip(reason: &str) {
     let required = std::env::var_os("PROBEWATCH_REQUIRE_ALL").is_some_and(|value| value == "1");
     assert!(!required, "PROBEWATCH_REQUIRE_ALL=1 allows no skip: {reason}");
-    // Not `eprintln!`: the test runner swallows what a passing test prints with it.
+    // Not `eprintln!`: the test runner hides the output of passing tests.
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
 }
@@ -66,7 +66,7 @@ fn runs(program: &str) -> bool {
     runs_with(program, "--version")
 }
 
-/// Whether a program is installed that tells its version by this argument; if not, a skip was reported.
+/// Whether a program is installed that prints its version with this argument; if not, a skip was reported.
 pub fn runs_with(program: &str, argument: &str) -> bool {
     let mut command = Command::new(program);
     command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,5 +1,4 @@
-//! The program under test as a process: the service with its configuration and log, and one-shot
-//! commands.
+//! The program under test as a process: the service with its configuration and log, and one-shot commands.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -15,17 +14,17 @@ use super::bot_api::BotApi;
 use super::process;
 use super::wait::{self, Wait};
 
-/// What goes into `config.toml`, and how the service is started.
+/// The contents of `config.toml`, and how the service is started.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Tables in order, the first the top level; each with its keys and their values in TOML.
+    /// The tables in order, the top level first, each with its keys and TOML values.
     tables: Vec<(String, Vec<(String, String)>)>,
     environment: Vec<(String, String)>,
     command: Vec<String>,
 }
 
 impl Config {
-    /// Webhook mode against this server, chat 1001 served, no source yet.
+    /// Webhook mode with this server; access for chat 1001; no source.
     pub fn new(api: &BotApi) -> Self {
         let empty = Self {
             tables: vec![(String::new(), Vec::new())],
@@ -42,14 +41,14 @@ impl Config {
             .set("telegram.webhook", "url", &toml_string("https://bot.example.org"))
             .set("telegram.webhook", "listen", &toml_string("127.0.0.1:0"))
             .set("alerts", "cooldown_seconds", "600")
-            // Each alert by itself, as most tests look at them.
+            // One message per alert, which most tests expect.
             .set("alerts", "gather_seconds", "0")
             .set("record", "fsync_milliseconds", "1000")
             .set("record", "checkpoint_seconds", "10")
             .set("devices", &toml_string("a4:83:e7:4e:39:15"), &toml_string("Alice's phone"))
     }
 
-    /// Captures from these: interface names, paths of files, `-`.
+    /// Sets the sources: interface names, paths of files, `-`.
     pub fn sources(self, sources: &[&str]) -> Self {
         let list: Vec<String> = sources.iter().map(|source| toml_string(source)).collect();
         self.set("capture", "sources", &format!("[{}]", list.join(", ")))
@@ -68,12 +67,12 @@ impl Config {
         self.set("alerts", "cooldown_seconds", &seconds.to_string())
     }
 
-    /// One more line of the `[devices]` table.
+    /// Adds a line to the `[devices]` table.
     pub fn device(self, mac: &str, name: &str) -> Self {
         self.set("devices", &toml_string(mac), &toml_string(name))
     }
 
-    /// Sets a key of a table (`""`: the top level) to a value in TOML, in place of what it was.
+    /// Sets a key of a table (`""`: the top level) to a TOML value.
     pub fn set(mut self, table: &str, key: &str, toml: &str) -> Self {
         if !self.tables.iter().any(|(name, _)| name == table) {
             self.tables.push((table.to_owned(), Vec::new()));
@@ -132,7 +131,7 @@ pub fn toml_string(text: &str) -> String {
 #[derive(Default)]
 struct Log {
     lines: Vec<String>,
-    /// Where the lines of the present run begin.
+    /// Where the lines of the current run begin.
     run_start: usize,
     ended: bool,
 }
@@ -160,7 +159,7 @@ struct Running {
     reader: JoinHandle<()>,
 }
 
-/// The service, in a folder of its own that goes when this value goes; so does the process.
+/// The service in a temporary folder. Dropping this value kills the process and removes the folder.
 pub struct Service {
     folder: tempfile::TempDir,
     config: Config,
@@ -169,7 +168,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Writes the configuration and starts `probewatch run -c config.toml`. It need not be ready yet.
+    /// Writes the configuration and starts `probewatch run -c config.toml`. Does not wait until it is ready.
     pub fn start(config: Config) -> Self {
         let folder = tempfile::Builder::new().prefix("probewatch-it-").tempdir().expect("a temporary folder");
         let mut service = Self { folder, config, log: Arc::default(), running: None };
@@ -177,7 +176,7 @@ impl Service {
         service
     }
 
-    /// As [`Self::start`], and a failed wait of the server shows the service's log.
+    /// Like [`Self::start`], and a failed wait of the server shows the service's log.
     pub fn start_with(api: &BotApi, config: Config) -> Self {
         let service = Self::start(config);
         let log = Arc::clone(&service.log);
@@ -193,37 +192,37 @@ impl Service {
         self.folder.path().join("config.toml")
     }
 
-    /// The process id. Panics where the service does not run.
+    /// The process ID. Panics if the service does not run.
     pub fn id(&self) -> u32 {
         self.running.as_ref().expect("the service runs").child.id()
     }
 
-    /// The service's standard input, which is open from the start; dropped, it ends.
+    /// The service's standard input. Dropping it ends the input.
     pub fn take_stdin(&mut self) -> ChildStdin {
         let running = self.running.as_mut().expect("the service runs");
         running.stdin.take().expect("standard input was not taken before")
     }
 
-    /// The lines of the present (or last) run's log so far.
+    /// The log lines of the current (or last) run so far.
     pub fn log_lines(&self) -> Vec<String> {
         let log = self.log.lock();
         log.lines[log.run_start..].to_vec()
     }
 
-    /// Waits for a line of the present run's log that contains this. Panics at the deadline, or when
-    /// the service has ended without such a line.
+    /// Waits for a line of the current run's log that contains this. Panics at the deadline, or if the service ends
+    /// without such a line.
     pub fn wait_for_line(&self, wanted: &str) -> String {
         self.wait_for_line_after(0, wanted)
     }
 
-    /// As [`Self::wait_for_line`], past the first `seen` lines of the run.
+    /// Like [`Self::wait_for_line`], after the first `seen` lines of the run.
     pub fn wait_for_line_after(&self, seen: usize, wanted: &str) -> String {
         self.wait_for_line_or_end(seen, wanted).unwrap_or_else(|| {
             panic!("no line with {wanted:?} before the service ended; its log:\n{}", self.log.tail())
         })
     }
 
-    /// As [`Self::wait_for_line_after`]; `None` where the service has ended without such a line.
+    /// Like [`Self::wait_for_line_after`]; `None` if the service ends without such a line.
     pub fn wait_for_line_or_end(&self, seen: usize, wanted: &str) -> Option<String> {
         let wait = Wait::start(DEADLINE, &format!("a line with {wanted:?} in the service's log"));
         let mut log = self.log.lock();
@@ -246,17 +245,17 @@ impl Service {
         self.wait_for_line(&log_event(event, fields))
     }
 
-    /// As [`Self::wait_for_log_event`], past the first `seen` lines of the run.
+    /// Like [`Self::wait_for_log_event`], after the first `seen` lines of the run.
     pub fn wait_for_log_event_after(&self, seen: usize, event: &str, fields: &[(&str, &str)]) -> String {
         self.wait_for_line_after(seen, &log_event(event, fields))
     }
 
-    /// Whether the present run has logged this `event` so far.
+    /// Whether the current run has logged this `event` so far.
     pub fn has_logged(&self, event: &str) -> bool {
         self.log_lines().iter().any(|line| line.contains(&log_event(event, &[])))
     }
 
-    /// Whether such a line comes within this time past the first `seen` lines of the run.
+    /// Whether such a line is logged within this time after the first `seen` lines of the run.
     pub fn has_line_after(&self, seen: usize, wanted: &str, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         let mut log = self.log.lock();
@@ -273,18 +272,18 @@ impl Service {
         }
     }
 
-    /// Waits until the webhook's listener is up, and returns its address.
+    /// Waits until the webhook listener is up, and returns its address.
     pub fn listen_address(&self) -> SocketAddr {
         address_in(&self.wait_for_log_event(LISTENING, &[]))
     }
 
-    /// As [`Self::listen_address`]; `None` where the service has ended before.
+    /// Like [`Self::listen_address`]; `None` if the service ends before.
     pub fn listen_address_or_end(&self) -> Option<SocketAddr> {
         self.wait_for_line_or_end(0, &log_event(LISTENING, &[])).map(|line| address_in(&line))
     }
 
     /// Waits until this source is open.
-    pub fn wait_until_hearing(&self, source: &str) {
+    pub fn wait_until_capturing(&self, source: &str) {
         self.wait_for_log_event("source_opened", &[("source", source)]);
     }
 
@@ -322,13 +321,13 @@ impl Service {
         status.unwrap_or_else(|| wait.fail(&self.log.tail()))
     }
 
-    /// Starts the service again with the same folder, killed before if it still runs.
+    /// Starts the service again in the same folder, after killing it if it still runs.
     pub fn restart(&mut self) {
         self.kill();
         self.spawn();
     }
 
-    /// As [`Self::restart`], with a changed configuration.
+    /// Like [`Self::restart`], with a changed configuration.
     pub fn restart_with(&mut self, change: impl FnOnce(Config) -> Config) {
         self.config = change(self.config.clone());
         self.restart();
@@ -377,7 +376,7 @@ fn address_in(line: &str) -> SocketAddr {
     log_field(line, "address").parse().unwrap_or_else(|_| panic!("no address in the line {line:?}"))
 }
 
-/// What a log line of this `event` contains. Fields stand in the order in which the program names them.
+/// The part of a log line that names this `event` and its first fields, in the order in which the program logs them.
 pub fn log_event(event: &str, fields: &[(&str, &str)]) -> String {
     let fields = fields.iter().map(|(name, value)| format!(" {name}={value}"));
     std::iter::once(format!("event={event:?}")).chain(fields).collect()
@@ -402,25 +401,25 @@ fn collect(stderr: impl Read, log: &SharedLog) {
     log.changed.notify_all();
 }
 
-/// Runs `probewatch` with these arguments and no input, to its end.
+/// Runs `probewatch` with these arguments and no input.
 pub fn probewatch(arguments: &[&str]) -> Output {
     probewatch_with_input(arguments, b"")
 }
 
-/// Runs `probewatch` with these arguments and this input, to its end.
+/// Runs `probewatch` with these arguments and this input.
 pub fn probewatch_with_input(arguments: &[&str], input: &[u8]) -> Output {
     run(probewatch_command(arguments), input)
 }
 
-/// `probewatch` with these arguments, to be run as a test likes.
+/// A command that runs `probewatch` with these arguments.
 pub fn probewatch_command(arguments: &[&str]) -> Command {
     let mut command = clean_command(Path::new(env!("CARGO_BIN_EXE_probewatch")));
     command.args(arguments);
     command
 }
 
-/// Runs `probewatch` with these arguments as a user who owns nothing, from a copy in `folder`, since the build's
-/// folder may be closed to others; `None` where this user may not become another.
+/// Runs `probewatch` with these arguments as the user nobody, from a copy in `folder`, since that user may not have
+/// access to the build's folder. `None` if this process may not change its user.
 pub fn probewatch_as_nobody(arguments: &[&str], folder: &Path) -> Option<Output> {
     // SAFETY: a plain system call.
     if unsafe { libc::geteuid() } != 0 {
@@ -429,8 +428,8 @@ pub fn probewatch_as_nobody(arguments: &[&str], folder: &Path) -> Option<Output>
     }
     let copy = folder.join("probewatch-of-nobody");
     if !copy.exists() {
-        // By another process. Were this one to write the copy, a program that another test starts meanwhile would
-        // hold the descriptor too until it runs, and the kernel executes no file that is open for writing.
+        // Copied by another process. If this process wrote the copy, a child that another test starts meanwhile would
+        // inherit the descriptor, and the kernel executes no file that is open for writing.
         let copied = process::output(Command::new("cp").arg(env!("CARGO_BIN_EXE_probewatch")).arg(&copy));
         assert!(copied.status.success(), "{copied:?}");
     }
@@ -446,7 +445,7 @@ pub fn run(mut command: Command, input: &[u8]) -> Output {
     process::output_of(&mut command, input)
 }
 
-/// A command whose environment holds nothing of what configures probewatch.
+/// A command without the environment variables that configure probewatch.
 pub fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

@@ -1,6 +1,6 @@
 //! Whether a series of measurements grows.
 
-/// By least squares: what is added from one value to the next.
+/// The increase from one value to the next, by least squares.
 pub fn slope(values: &[f64]) -> f64 {
     let middle = (values.len() as f64 - 1.0) / 2.0;
     let mean = mean(values);

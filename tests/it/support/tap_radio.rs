@@ -1,5 +1,5 @@
-//! A monitor interface without hardware: a TAP device whose link type is radiotap. What is written to
-//! it, a capture on the interface hears.
+//! A monitor interface without hardware: a TAP device whose link type is radiotap. A capture on the interface receives
+//! the frames that are written to the device.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -7,27 +7,27 @@ use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// ARPHRD_IEEE80211_RADIOTAP: libpcap gives such an interface as DLT 127.
+/// ARPHRD_IEEE80211_RADIOTAP, which libpcap maps to DLT 127.
 const LINK_TYPE_RADIOTAP: libc::c_ulong = 803;
 
-/// An interface that is there, and up, for as long as this value lives.
+/// An interface that exists as long as this value.
 pub struct TapRadio {
     name: String,
     device: File,
 }
 
 impl TapRadio {
-    /// Makes the interface of this name (at most 15 bytes) and brings it up. Needs CAP_NET_ADMIN.
+    /// Creates the interface of this name (at most 15 bytes) and brings it up. Needs CAP_NET_ADMIN.
     pub fn open(name: &str) -> io::Result<Self> {
         Self::with_link_type(name, Some(LINK_TYPE_RADIOTAP))
     }
 
-    /// As [`Self::open`], with a name of its own that starts with the prefix (at most 6 bytes).
+    /// Like [`Self::open`], with a unique name that starts with the prefix (at most 6 bytes).
     pub fn unique(prefix: &str) -> io::Result<Self> {
         Self::open(&unique_name(prefix))
     }
 
-    /// As [`Self::unique`], but no radio: a TAP device's own link type is Ethernet.
+    /// Like [`Self::unique`], with the default link type of TAP devices, Ethernet.
     pub fn unique_ethernet(prefix: &str) -> io::Result<Self> {
         Self::with_link_type(&unique_name(prefix), None)
     }
@@ -51,7 +51,7 @@ impl TapRadio {
     /// Brings the interface up or down.
     pub fn set_up(&self, up: bool) -> io::Result<()> {
         let mut request = interface_request(&self.name)?;
-        // A socket of any kind takes the interface's flags.
+        // A socket of any kind can set the interface's flags.
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let flag = libc::IFF_UP as libc::c_short;
         // SAFETY: both ioctls take the ifreq, and the union field read is the one that the kernel has
@@ -68,10 +68,10 @@ impl TapRadio {
         &self.name
     }
 
-    /// Puts one frame, radiotap header first, on the air. Who listens by now hears it; nobody else.
+    /// Transmits one frame with its radiotap header. Only captures that are already open receive it.
     pub fn transmit(&self, frame: &[u8]) {
         let written = (&self.device).write(frame).expect("the TAP device takes the frame");
-        assert_eq!(written, frame.len(), "the TAP device takes whole frames");
+        assert_eq!(written, frame.len(), "a write to the TAP device is never short");
     }
 }
 
@@ -82,8 +82,8 @@ fn unique_name(prefix: &str) -> String {
 }
 
 impl Drop for TapRadio {
-    /// Closing the device would do, but for a moment another test's child, forked and not yet executed,
-    /// may hold it too. So the interface is deleted through netlink, which nothing delays.
+    /// Deletes the interface through netlink. Closing the device is not enough: a child process that another test has
+    /// just forked may hold the descriptor too.
     fn drop(&mut self) {
         if let Err(error) = delete_interface(&self.name) {
             eprintln!("the interface {} is left to the kernel: {error}", self.name);
@@ -91,7 +91,7 @@ impl Drop for TapRadio {
     }
 }
 
-/// What `ip link delete` sends: RTM_DELLINK, whose effect is there when the send returns.
+/// Sends RTM_DELLINK, as `ip link delete` does. It takes effect before the send returns.
 fn delete_interface(name: &str) -> io::Result<()> {
     let name = std::ffi::CString::new(name)?;
     // SAFETY: plain system calls; the name ends in NUL, and the message is as long as it says.

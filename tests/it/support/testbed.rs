@@ -1,4 +1,4 @@
-//! The whole thing: the service with a radio to hear and a bot to talk to, and its owner.
+//! The complete setup: the service with a radio, a Bot API server, and the owner's chat.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::service::{Config, Service};
 use super::tap_radio::TapRadio;
 use super::wait::Wait;
 
-/// The owner's chat, which is served.
+/// The owner's chat.
 pub const CHAT: i64 = 1001;
 
 /// How updates reach the bot.
@@ -20,7 +20,7 @@ pub enum Mode {
     Polling,
 }
 
-/// A box with a radio, a bot and its owner.
+/// The service with its radio and its Bot API server.
 pub struct Testbed {
     pub api: BotApi,
     pub radio: TapRadio,
@@ -46,7 +46,7 @@ impl Testbed {
     }
 
     pub fn wait_until_ready(&self, start: usize) {
-        self.service.wait_until_hearing(self.radio.name());
+        self.service.wait_until_capturing(self.radio.name());
         match self.mode {
             Mode::Webhook => {
                 self.api.webhook_number(start);
@@ -58,7 +58,7 @@ impl Testbed {
         }
     }
 
-    /// kill -9, and a new start.
+    /// Kills the service with SIGKILL, restarts it, and waits until it is ready.
     pub fn kill_and_restart(&mut self) {
         let starts = self.api.webhook_history().len() + 1;
         self.service.kill();
@@ -70,14 +70,14 @@ impl Testbed {
         self.bring(Incoming::text(chat, text));
     }
 
-    /// The first message to this chat that comes of what a person did.
+    /// Delivers an update and returns the bot's first message to this chat in response.
     pub fn bring_and_wait(&self, chat: i64, incoming: Incoming) -> SentMessage {
         let seen = self.api.sent().len();
         self.bring(incoming);
         self.api.wait_for_message_after(seen, |message| message.chat_id == chat)
     }
 
-    /// What a person did comes to the bot; by webhook it is handled when this returns.
+    /// Delivers an update to the bot. In webhook mode it is handled when this returns.
     pub fn bring(&self, incoming: Incoming) {
         match self.mode {
             Mode::Webhook => assert_eq!(self.api.post(self.service.listen_address(), incoming), 200),
@@ -85,7 +85,7 @@ impl Testbed {
         }
     }
 
-    /// The reply to a message of the owner's.
+    /// The reply to a message from the owner.
     pub fn ask(&self, text: &str) -> SentMessage {
         let seen = self.api.sent().len();
         self.say(CHAT, text);
@@ -93,13 +93,13 @@ impl Testbed {
             self.api.wait_for_message_after(seen, |message| !is_alert(message) && !is_notice(message));
         assert_eq!(reply.chat_id, CHAT);
         if self.mode == Mode::Polling {
-            // Killed before that, the bot would be asked the same again, and answer again.
+            // If the test killed the bot before it confirmed the update, it would receive and answer it again.
             self.api.wait_until_confirmed();
         }
         reply
     }
 
-    /// Asks until the reply says what is wanted, since a frame on the air takes its time to be recorded.
+    /// Asks again until the reply contains this, since recording a frame takes time.
     pub fn ask_until(&self, text: &str, wanted: &str) -> SentMessage {
         let mut seen = String::new();
         let wait = Wait::start(DEADLINE, &format!("a reply to {text:?} with {wanted:?}"));
@@ -119,7 +119,7 @@ impl Testbed {
         self.radio.transmit(&frame.build());
     }
 
-    /// Sends frames until there is such a line in the log past the first `seen` of the run.
+    /// Sends frames until the log has such a line after the first `seen` lines of the run.
     pub fn transmit_until_line_after(&mut self, source: &str, seen: usize, wanted: &str) {
         let wait = Wait::start(DEADLINE, &format!("a line with {wanted:?} in the service's log"));
         while !self.service.has_line_after(seen, wanted, Duration::from_millis(5)) {
@@ -134,7 +134,7 @@ impl Testbed {
         self.api.sent().into_iter().filter(is_alert).collect()
     }
 
-    /// The alert of this number, from 1; those before it have been waited for.
+    /// Waits for the alert of this number, counted from 1.
     pub fn wait_for_alert(&self, number: usize) -> SentMessage {
         let before: Vec<i64> = self.alerts().iter().take(number - 1).map(|alert| alert.message_id).collect();
         assert_eq!(before.len(), number - 1);
@@ -142,7 +142,7 @@ impl Testbed {
     }
 }
 
-/// Whether it is about the recording or a source, and not the reply to anything.
+/// Whether this is a notice about the recording or a source.
 pub fn is_notice(message: &SentMessage) -> bool {
     ["⚠️ ", "✅ "].iter().any(|start| message.plain.starts_with(start))
 }

@@ -1,5 +1,5 @@
-//! Probe requests that a test feeds in, and what must be known of their senders: counted here, by none of the
-//! project's code.
+//! Probe requests that a test sends, and the expected statistics of their senders, computed without the project's
+//! code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use super::service::probewatch;
 /// Addresses in one look-up: far below the limit of a command line.
 const QUERIES: usize = 2000;
 
-/// A probe request as it goes in.
+/// A probe request that a test sends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SentProbe {
     pub source: [u8; 6],
-    /// No bytes ask for any network; `None` has no SSID element.
+    /// Empty for the wildcard; `None` for no SSID element.
     pub ssid: Option<Vec<u8>>,
     pub signal_dbm: Option<i8>,
     pub sequence: u16,
@@ -36,7 +36,7 @@ impl SentProbe {
         }
     }
 
-    /// The log's event says what went in.
+    /// Checks the logged event of this probe.
     pub fn assert_logged(&self, event: &Value) {
         assert_eq!(event["time"], rfc3339(self.time_us), "{event}");
         assert_eq!(event["source"], address(self.source), "{event}");
@@ -50,7 +50,7 @@ impl SentProbe {
     }
 }
 
-/// What is to be known of each sender.
+/// The expected statistics of each sender.
 #[derive(Debug, Default)]
 pub struct Tally {
     senders: BTreeMap<[u8; 6], Sender>,
@@ -75,29 +75,29 @@ struct SignalDbm {
 }
 
 impl Tally {
-    pub fn add(&mut self, fed: &SentProbe) {
-        let sender = self.senders.entry(fed.source).or_insert_with(|| Sender {
+    pub fn add(&mut self, probe: &SentProbe) {
+        let sender = self.senders.entry(probe.source).or_insert_with(|| Sender {
             probe_count: 0,
             wildcard_count: 0,
-            first_us: fed.time_us,
-            last_us: fed.time_us,
+            first_us: probe.time_us,
+            last_us: probe.time_us,
             ssids: BTreeSet::new(),
             signal_dbm: None,
         });
         sender.probe_count += 1;
-        sender.first_us = sender.first_us.min(fed.time_us);
-        sender.last_us = sender.last_us.max(fed.time_us);
-        match &fed.ssid {
+        sender.first_us = sender.first_us.min(probe.time_us);
+        sender.last_us = sender.last_us.max(probe.time_us);
+        match &probe.ssid {
             Some(ssid) if ssid.is_empty() => sender.wildcard_count += 1,
             Some(ssid) => {
                 sender.ssids.insert(ssid.clone());
             }
             None => {}
         }
-        let Some(dbm) = fed.signal_dbm else { return };
-        let heard = SignalDbm { last_us: fed.time_us, last: dbm, min: dbm, max: dbm };
-        let before = sender.signal_dbm.unwrap_or(heard);
-        let newest = if fed.time_us > before.last_us { heard } else { before };
+        let Some(dbm) = probe.signal_dbm else { return };
+        let signal = SignalDbm { last_us: probe.time_us, last: dbm, min: dbm, max: dbm };
+        let before = sender.signal_dbm.unwrap_or(signal);
+        let newest = if probe.time_us > before.last_us { signal } else { before };
         sender.signal_dbm = Some(SignalDbm { min: before.min.min(dbm), max: before.max.max(dbm), ..newest });
     }
 
@@ -105,8 +105,8 @@ impl Tally {
         self.senders.keys().copied()
     }
 
-    /// What `probewatch lookup --json` says of each sender, with these further arguments, is what was counted
-    /// here. `is_live`: the program put its own time to each frame.
+    /// Compares the statistics with the output of `probewatch lookup --json` with these further arguments. With `is_live`
+    /// the program set the times of the frames, which are not compared.
     pub fn assert_looked_up(&self, arguments: &[&str], is_live: bool) {
         let senders: Vec<_> = self.senders.iter().collect();
         for senders in senders.chunks(QUERIES) {
@@ -126,14 +126,14 @@ impl Tally {
             assert_eq!(answers.len(), senders.len());
             for ((source, sender), answer) in senders.iter().zip(&answers) {
                 assert_eq!(answer["addresses"], json!([address(**source)]));
-                sender.assert_known(answer, is_live);
+                sender.assert_equal(answer, is_live);
             }
         }
     }
 }
 
 impl Sender {
-    fn assert_known(&self, answer: &Value, is_live: bool) {
+    fn assert_equal(&self, answer: &Value, is_live: bool) {
         assert_eq!(answer["probe_count"], self.probe_count, "{answer}\n{self:?}");
         assert_eq!(answer["wildcard_count"], self.wildcard_count, "{answer}\n{self:?}");
         if !is_live {

@@ -1,6 +1,6 @@
-//! A conversation as the people in it see it: who did what, and what came of it in which chat, in scenes. Everything
-//! that differs between two runs of the same script is taken out by [`MASKS`], and by nothing else. Messages are
-//! numbered in each scene from 1, so that a change shows in its own scene only.
+//! A conversation as its participants see it, in scenes: each action, and the messages that it caused in each chat.
+//! [`MASKS`] replaces everything that differs between two runs of the same script. Messages are numbered from 1 in
+//! each scene, so that a change affects only its own scene.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,35 +11,35 @@ use serde_json::{Map, Value};
 
 use super::bot_api::{Call, Outcome, png_size, utf16_length};
 
-/// What differs between two runs, and what stands for it, replaced in this order.
+/// Patterns of text that differs between two runs, and their replacements, in the order in which they apply.
 const MASKS: [(&str, &str); 15] = [
-    // Moments, with a zone or as tables have them; the hour of a day; the minute in a digest.
+    // Timestamps, with a time zone or as in CSV tables; times of day.
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+", "‹time›"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "‹time›"),
-    // With the day of the week where midnight was in between.
+    // With the day of the week if midnight was in between.
     (r"(^|[^0-9a-f:])((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?\d\d:\d\d:\d\d([^0-9a-f:]|$)", "${1}‹clock›${4}"),
     (r"(^|[^0-9a-f:])\d\d:\d\d([^0-9a-f:]|$)", "${1}‹hour›${2}"),
     (r"\d{4}-\d\d-\d\d", "‹date›"),
-    // Ages and uptimes; those of hours and days are chosen by the script.
+    // Ages and uptimes below an hour. The script determines longer ones.
     (r"\d+ min ago", "‹n› min ago"),
     (r"(\d+ min )?\d+ s\b", "‹moments›"),
     (r"registry: \d+ days old", "registry: ‹n› days old"),
-    // Codes, the folder of the test, the radio's name, the version.
+    // Codes, the test's folder, the radio's name, the version.
     (r"\b[0-9a-f]{32}\b", "‹code›"),
     (r"/[^ ]*/\.tmp\w+", "‹folder›"),
     (r"pwday[0-9a-f]+", "‹radio›"),
-    // How often an interface was looked for in vain.
+    // The number of attempts to open an interface.
     (r"restarted \d+ times?", "restarted ‹n› times"),
     (r"probewatch \d+\.\d+\.\d+", "probewatch ‹version›"),
-    // The place of an event in the log, and the size of that on disk.
+    // Offsets of events, and the size of the log.
     (r"\d+,‹time›,(stdin|sensor)", "‹offset›,‹time›,$1"),
     (r"\d+\.\d kB\b", "‹size›"),
 ];
 
-/// Lines of a table that are shown.
+/// The number of lines that are shown of a CSV table.
 const TABLE_LINES: usize = 4;
 
-/// Calls of which a person sees nothing that lasts.
+/// Calls that leave nothing visible in a chat.
 const UNSEEN: [&str; 8] = [
     "getMe",
     "getUpdates",
@@ -58,7 +58,7 @@ pub struct Scene {
     pub text: String,
 }
 
-/// The text with everything that differs between two runs masked.
+/// Applies [`MASKS`].
 pub fn masked(text: &str) -> String {
     static PATTERNS: LazyLock<[(Regex, &str); 15]> =
         LazyLock::new(|| MASKS.map(|(pattern, mask)| (Regex::new(pattern).expect("a pattern"), mask)));
@@ -67,29 +67,29 @@ pub fn masked(text: &str) -> String {
         .fold(text.to_owned(), |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
 }
 
-/// What was said so far.
+/// The conversation so far.
 pub struct Transcript {
     /// Titles and texts.
     scenes: Vec<(&'static str, String)>,
-    /// The chats that are told apart, in the order in which what came at once is told.
+    /// The chats and their names, in the order in which concurrent messages are listed.
     chats: Vec<(i64, &'static str)>,
-    /// The messages of the bot's by chat and number there, as they are numbered here.
+    /// The numbers of the bot's messages in the transcript, by chat and message ID.
     numbers: BTreeMap<(i64, i64), usize>,
-    /// Lines that say that an answer takes its time: whether they come depends on the machine.
-    passing: BTreeSet<(i64, i64)>,
+    /// Progress messages, which are left out: whether they appear depends on the machine's speed.
+    progress: BTreeSet<(i64, i64)>,
 }
 
 impl Transcript {
     pub fn new(chats: &[(i64, &'static str)]) -> Self {
-        let (numbers, passing) = (BTreeMap::new(), BTreeSet::new());
-        Self { scenes: Vec::new(), chats: chats.to_vec(), numbers, passing }
+        let (numbers, progress) = (BTreeMap::new(), BTreeSet::new());
+        Self { scenes: Vec::new(), chats: chats.to_vec(), numbers, progress }
     }
 
     pub fn scenes(&self) -> Vec<Scene> {
         self.scenes.iter().map(|(title, text)| Scene { title, text: masked(text.trim_end()) }).collect()
     }
 
-    /// The text of the present scene.
+    /// The text of the current scene.
     pub fn text(&self) -> &str {
         self.scenes.last().map_or("", |(_, text)| text)
     }
@@ -104,35 +104,35 @@ impl Transcript {
         self.scenes.last_mut().expect("a scene has begun").1.push_str(text);
     }
 
-    /// Something that was done, by whom it says.
-    pub fn done(&mut self, what: &str) {
+    /// Adds an action.
+    pub fn add_action(&mut self, what: &str) {
         self.push(&format!("▶ {}\n", visible(what).replace('\n', "\n  ┆ ")));
     }
 
-    /// What came of it; `here` is the chat that it was done in.
-    pub fn came(&mut self, calls: &[Call], here: i64) {
-        let place = |chat: i64| self.chats.iter().position(|(known, _)| *known == chat);
+    /// Adds the calls that an action in the chat `here` caused.
+    pub fn add_calls(&mut self, calls: &[Call], here: i64) {
+        let position = |chat: i64| self.chats.iter().position(|(listed, _)| *listed == chat);
         let mut seen: Vec<(i64, &Call)> = calls
             .iter()
             .filter(|call| call.outcome == Outcome::Accepted && !UNSEEN.iter().any(|name| call.is(name)))
             .map(|call| (chat_of(call).unwrap_or(here), call))
             .collect();
-        // What different chats get at once has no order; what one gets has.
-        seen.sort_by_key(|(chat, _)| (*chat != here, place(*chat), *chat));
+        // Only the order within a chat is the same in every run.
+        seen.sort_by_key(|(chat, _)| (*chat != here, position(*chat), *chat));
         let shown: String = seen.iter().map(|(chat, call)| self.shown(call, *chat, here)).collect();
         self.push(if shown.is_empty() { "  (nothing)\n" } else { &shown });
         self.push("\n");
     }
 
-    /// The number that a message has here.
+    /// The number of a message in the current scene.
     pub fn number(&mut self, chat: i64, message: i64) -> usize {
         let next = self.numbers.len() + 1;
         *self.numbers.entry((chat, message)).or_insert(next)
     }
 
     fn name(&self, chat: i64) -> String {
-        let known = self.chats.iter().find(|(known, _)| *known == chat);
-        known.map_or_else(|| format!("chat {chat}"), |(_, name)| (*name).to_owned())
+        let named = self.chats.iter().find(|(listed, _)| *listed == chat);
+        named.map_or_else(|| format!("chat {chat}"), |(_, name)| (*name).to_owned())
     }
 
     fn shown(&mut self, call: &Call, chat: i64, here: i64) -> String {
@@ -141,19 +141,19 @@ impl Transcript {
         let message = call.message_id.or_else(|| call.params.get("message_id")?.as_i64());
         let key = (chat, message.unwrap_or_default());
         if text("text").is_some_and(|text| text.starts_with('⏳')) {
-            self.passing.insert(key);
+            self.progress.insert(key);
         }
-        if message.is_some() && self.passing.contains(&key) {
+        if message.is_some() && self.progress.contains(&key) {
             return String::new();
         }
         match call.method.as_str() {
             "answerCallbackQuery" => match text("text") {
-                Some(text) => format!("◀ {of_chat}(words that vanish again)\n{}", body(text)),
+                Some(text) => format!("◀ {of_chat}(notice)\n{}", body(text)),
                 None => String::new(),
             },
             "deleteMessage" => format!("◀ {of_chat}✂ #{} is deleted\n", self.number(key.0, key.1)),
             "setMyCommands" => format!("◀ {of_chat}{}", menu(call)),
-            "deleteMyCommands" => format!("◀ {of_chat}(the menu of their own is gone)\n"),
+            "deleteMyCommands" => format!("◀ {of_chat}(its own menu is removed)\n"),
             "leaveChat" => format!("◀ {of_chat}(the bot leaves)\n"),
             _ if message.is_some() => {
                 let number = self.number(key.0, key.1);
@@ -161,14 +161,14 @@ impl Transcript {
                     true => format!("◀ {of_chat}✎ #{number} becomes"),
                     false => format!("◀ {of_chat}#{number}"),
                 };
-                format!("{head}{}\n{}", circumstances(call), contents(call))
+                format!("{head}{}\n{}", properties(call), contents(call))
             }
             other => format!("◀ {of_chat}({other})\n"),
         }
     }
 }
 
-/// The text with what turns or hides other text written out, and its end in sight.
+/// Escapes characters that change the direction of text or are invisible, and marks the end of the text.
 fn visible(text: &str) -> String {
     let is_hidden = |c: char| {
         c.is_control() && c != '\n'
@@ -197,8 +197,8 @@ fn menu(call: &Call) -> String {
     format!("(the menu for everybody)\n{}", body(&lines.join("\n")))
 }
 
-/// How and where a message came.
-fn circumstances(call: &Call) -> String {
+/// A silent message, its topic, and its files.
+fn properties(call: &Call) -> String {
     let mut shown = String::new();
     if call.params.get("disable_notification") == Some(&Value::Bool(true)) {
         shown.push_str(" 🔕");
@@ -268,7 +268,7 @@ fn marked(plain: &str, entities: &[Value]) -> String {
         marks.push((number("offset"), true, mark.clone()));
         marks.push((number("offset") + number("length"), false, mark));
     }
-    // Where one ends and another begins, the end stands first.
+    // If one entity ends where another begins, the end comes first.
     marks.sort_by_key(|(at, begins, _)| (*at, *begins));
     let (mut shown, mut at) = (String::new(), 0);
     let mut marks = marks.into_iter().peekable();

@@ -1,5 +1,5 @@
-//! The oracle: what tshark finds in a capture, and the statistics that follow from it, reckoned here
-//! without any code of the project.
+//! The oracle: the probe requests that tshark finds in a capture, and their statistics, computed without the project's
+//! code.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ const FIELDS: [&str; 8] = [
     "wlan.fcs.status",
 ];
 
-/// The FCS as tshark checked it.
+/// tshark's result of the FCS check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FcsStatus {
     Bad,
@@ -30,19 +30,19 @@ pub enum FcsStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     pub time_us: u64,
-    /// With colons, in lower case.
+    /// In lower case, with colons.
     pub source: String,
-    /// `None` where the frame has no SSID element, empty for the wildcard.
+    /// `None` if the frame has no SSID element, empty for the wildcard.
     pub ssid: Option<Vec<u8>>,
     /// The frame's own signal: the first of several.
     pub signal_dbm: Option<i8>,
     pub frequency_mhz: Option<u16>,
     pub sequence: Option<u16>,
-    /// `None` where no FCS was captured.
+    /// `None` if no FCS was captured.
     pub fcs: Option<FcsStatus>,
 }
 
-/// Every probe request of a capture file, in the file's order. Frames whose FCS is bad are among them.
+/// Every probe request of a capture file, in the file's order, including frames with a bad FCS.
 pub fn probe_requests(path: &Path) -> Vec<Row> {
     let mut command = Command::new("tshark");
     command.args(["-n", "-o", "wlan.check_checksum:TRUE", "-Y", "wlan.fc.type_subtype==4"]);
@@ -51,7 +51,7 @@ pub fn probe_requests(path: &Path) -> Vec<Row> {
         command.args(["-e", field]);
     }
     let output = process::output(&mut command);
-    // A file that is cut short makes tshark fail after the rows that it has: they count.
+    // For a truncated file tshark fails after the complete rows, which count.
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success() || complaint.contains("cut short"),
@@ -74,14 +74,13 @@ pub struct Aggregate {
     pub last_us: u64,
     /// Named SSIDs with the number of probes for each.
     pub ssids: BTreeMap<Vec<u8>, u64>,
-    /// Of the latest probe that has one; among equal times, the later in the file.
+    /// The signal of the latest probe that has one; among equal times, of the later in the file.
     pub last_signal_dbm: Option<i8>,
     pub min_signal_dbm: Option<i8>,
     pub max_signal_dbm: Option<i8>,
 }
 
-/// The statistics per source address. Which rows count (say, none with a bad FCS) is the caller's
-/// decision.
+/// The statistics per source address. The caller selects the rows that count, for example those with a good FCS.
 pub fn aggregate<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<String, Aggregate> {
     let mut sources: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in rows {
@@ -139,8 +138,8 @@ fn parse_row(line: &str) -> Row {
     }
 }
 
-/// tshark 4.0 writes `<MISSING>` for the wildcard, other versions an empty value, which is also what
-/// it writes for a frame without an SSID element: the list of elements tells them apart.
+/// tshark 4.0 writes `<MISSING>` for the wildcard. Other versions write an empty value, as for a frame without an SSID
+/// element; the list of elements distinguishes the two.
 fn ssid_of(ssids: &str, tags: &str) -> Option<Vec<u8>> {
     let ssid = ssids.split(',').next().unwrap_or_default();
     if ssid == "<MISSING>" || ssid.is_empty() {
@@ -152,7 +151,7 @@ fn ssid_of(ssids: &str, tags: &str) -> Option<Vec<u8>> {
     Some(bytes.unwrap_or_else(|| panic!("an SSID of tshark: {ssid:?}")))
 }
 
-/// `1587229467.123456000` in microseconds, exactly; nanoseconds are cut off.
+/// Converts `1587229467.123456000` to microseconds exactly, without nanoseconds.
 fn microseconds(time: &str) -> u64 {
     let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
     let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();

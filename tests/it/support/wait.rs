@@ -1,10 +1,9 @@
-//! Waits that end. Each says what it waits for, and fails with that when its deadline passes.
+//! Waits with deadlines. Each has a description, with which it fails at its deadline.
 //!
-//! - A wait ends after [`DEADLINE`], unless it says another limit, and at the latest when its test has run for
-//!   [`TEST_LIMIT`].
-//! - For waits that do not come through here, such as the end of a [`std::thread::scope`], there is a watchdog: where
-//!   a test has run for longer than [`TEST_LIMIT`] and some grace, it prints the test's name, what every thread waits
-//!   for and which child processes run, and ends the process.
+//! - A wait ends after [`DEADLINE`] or its own limit, and at the latest when its test has run for [`TEST_LIMIT`].
+//! - A watchdog bounds waits outside this module, such as the end of a [`std::thread::scope`]. If a test runs longer
+//!   than [`TEST_LIMIT`] and a grace period, the watchdog prints the test's name, the wait of every thread and the
+//!   child processes, and ends the process.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,25 +16,25 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-/// How long a test waits for something that should happen at once, also on a machine that is busy.
+/// The limit of a wait for something that takes no time on an idle machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long a test may take.
+/// The time limit of a test.
 pub const TEST_LIMIT: Duration = Duration::from_secs(120);
 
-/// A limit in seconds in place of [`TEST_LIMIT`] for the watchdog: its own test sets it.
+/// The watchdog's limit in seconds instead of [`TEST_LIMIT`], for its own test.
 pub const WATCHDOG_VARIABLE: &str = "TEST_WATCHDOG_SECONDS";
 
-/// How long after [`TEST_LIMIT`] the watchdog acts, so that a wait which knows its deadline fails first.
+/// The watchdog's grace period after [`TEST_LIMIT`], so that waits of this module fail first.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Between two checks of a condition that nothing announces.
+/// The time between two checks of a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(3);
 
-/// Tests that run and waits that are under way.
+/// The running tests and waits.
 #[derive(Default)]
 struct Registry {
-    /// Tests by name, with their start.
+    /// The start of each test, by name.
     tests: BTreeMap<String, Instant>,
     waits: BTreeMap<u64, (String, Instant)>,
     last_wait: u64,
@@ -64,7 +63,7 @@ fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The test on whose thread this value lives; it ends with the thread.
+/// A thread-local value that unregisters the test when its thread ends.
 struct RunningTest {
     name: String,
     start: Instant,
@@ -76,10 +75,10 @@ impl Drop for RunningTest {
     }
 }
 
-/// Registers the test that runs on this thread with the watchdog, unless it is. Returns when it began, or `None` on
-/// threads that a test started.
+/// Registers the test that runs on this thread with the watchdog. Returns its start, or `None` on threads that a test
+/// started.
 pub fn watch_test() -> Option<Instant> {
-    // The test runner names the thread of a test after it, as `module::test`.
+    // The test runner names a test's thread `module::test`.
     let name = thread::current().name().filter(|name| name.contains("::"))?.to_owned();
     WATCHDOG.call_once(|| drop(thread::spawn(watch)));
     TEST.with_borrow_mut(|test| {
@@ -92,7 +91,7 @@ pub fn watch_test() -> Option<Instant> {
     })
 }
 
-/// Ends the process when a test takes too long.
+/// Ends the process if a test takes too long.
 fn watch() {
     let limit = std::env::var(WATCHDOG_VARIABLE).ok().and_then(|seconds| seconds.parse().ok());
     let limit = limit.map_or(TEST_LIMIT + GRACE, Duration::from_secs);
@@ -112,7 +111,7 @@ fn watch() {
         for (id, command) in &children {
             report += &format!("  child process {id}: {command}\n");
         }
-        // Not `eprintln!`: the test runner would keep it to itself.
+        // Not `eprintln!`: the test runner would capture it.
         let _ = std::io::stderr().write_all(report.as_bytes());
         // SAFETY: plain system calls. The process ends at once, without destructors that might wait.
         unsafe {
@@ -124,7 +123,7 @@ fn watch() {
     }
 }
 
-/// A wait that is under way.
+/// A running wait.
 pub struct Wait {
     number: u64,
     what: String,
@@ -132,7 +131,7 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Begins to wait for `what`, for at most this long.
+    /// Begins a wait for `what` with this limit.
     pub fn start(limit: Duration, what: &str) -> Self {
         let now = Instant::now();
         let end = watch_test().map_or(now + limit, |start| (start + TEST_LIMIT).min(now + limit));
@@ -144,16 +143,20 @@ impl Wait {
         Self { number, what: what.to_owned(), end }
     }
 
-    /// The time that is left; `None` once the deadline has passed.
+    /// The remaining time; `None` after the deadline.
     pub fn left(&self) -> Option<Duration> {
         self.end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// Fails the test, since the wait was in vain. `seen` is what there was instead.
+    /// Fails the test at the deadline. `seen` describes what was there instead.
     #[track_caller]
     pub fn fail(self, seen: &str) -> ! {
         let others = registry().report(Some(self.number));
-        panic!("waited in vain for {}{}{seen}\n{others}", self.what, if seen.is_empty() { "" } else { "\n" });
+        panic!(
+            "timed out waiting for {}{}{seen}\n{others}",
+            self.what,
+            if seen.is_empty() { "" } else { "\n" }
+        );
     }
 }
 
@@ -163,13 +166,13 @@ impl Drop for Wait {
     }
 }
 
-/// Waits until this gives something.
+/// Waits until the condition returns a value.
 #[track_caller]
 pub fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     wait_at_most(DEADLINE, what, look)
 }
 
-/// As [`wait_until`], with a limit of its own.
+/// Like [`wait_until`], with its own limit.
 #[track_caller]
 pub fn wait_at_most<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let wait = Wait::start(limit, what);
@@ -187,10 +190,10 @@ pub fn wait_at_most<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Op
 /// The next value of a channel.
 #[track_caller]
 pub fn receive<T>(receiver: &Receiver<T>, what: &str) -> T {
-    try_receive(receiver, what).unwrap_or_else(|| panic!("nobody is left who could send {what}"))
+    try_receive(receiver, what).unwrap_or_else(|| panic!("all senders are gone before {what}"))
 }
 
-/// The next value of a channel; `None` where nobody is left who could send one.
+/// The next value of a channel; `None` if all senders are gone.
 #[track_caller]
 pub fn try_receive<T>(receiver: &Receiver<T>, what: &str) -> Option<T> {
     let wait = Wait::start(DEADLINE, what);
@@ -201,13 +204,13 @@ pub fn try_receive<T>(receiver: &Receiver<T>, what: &str) -> Option<T> {
     }
 }
 
-/// What a thread returns. Panics where it did.
+/// The return value of a thread. Panics if the thread panicked.
 #[track_caller]
 pub fn join<T>(thread: JoinHandle<T>, what: &str) -> T {
     join_within(DEADLINE, thread, what)
 }
 
-/// As [`join`], with a limit of its own.
+/// Like [`join`], with its own limit.
 #[track_caller]
 pub fn join_within<T>(limit: Duration, thread: JoinHandle<T>, what: &str) -> T {
     wait_at_most(limit, what, || thread.is_finished().then_some(()));

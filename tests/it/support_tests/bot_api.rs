@@ -1,4 +1,4 @@
-//! The Bot API server, talked to by the client that the service uses, and its faults.
+//! The Bot API server and its faults, with the client that the service uses.
 
 use std::io::{BufReader, ErrorKind};
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// A bare call, for what the client would not send or would wait upon.
+/// A raw call, for requests that the client would not send or would retry.
 fn raw(api: &BotApi, method: &str, body: Value) -> std::io::Result<(u16, Value)> {
     let target = format!("/bot{}/{method}", api.token());
     let headers = [("content-type", "application/json")];
@@ -175,7 +175,7 @@ fn an_empty_long_poll_times_out() {
 }
 
 #[test]
-fn scripted_answers_come_in_order_and_end() {
+fn scripted_faults_are_used_in_order_and_end() {
     let api = BotApi::start();
     api.fail_next("SendMessage", 2, Fault::TooManyRequests { retry_after: 3 });
     for fault in [Fault::ServerError(500), Fault::ServerError(502), Fault::Forbidden, Fault::BadRequest] {
@@ -192,7 +192,7 @@ fn scripted_answers_come_in_order_and_end() {
     let calls = api.wait_for_calls("sendmessage", 8);
     assert_eq!(calls[0].outcome, Outcome::Faulted(Fault::TooManyRequests { retry_after: 3 }));
     assert_eq!(calls[7].outcome, Outcome::Accepted);
-    // Other methods were not touched.
+    // Other methods are not affected.
     assert_eq!(raw(&api, "getMe", json!({})).expect("an answer").0, 200);
 }
 
@@ -304,7 +304,7 @@ fn a_posted_update_is_as_telegram_posts_it() {
 }
 
 #[test]
-fn a_webhook_that_is_set_later_is_waited_for() {
+fn waits_for_a_webhook_that_is_set_later() {
     let api = BotApi::start();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| api.webhook_number(2));

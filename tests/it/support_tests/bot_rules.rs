@@ -1,4 +1,4 @@
-//! What the Bot API server lets pass and what it refuses.
+//! Which requests the Bot API server accepts and which it refuses.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +40,7 @@ fn message(text: &str) -> Value {
     json!({"chat_id": 1001, "text": text, "parse_mode": "HTML"})
 }
 
-/// What the reader of such a message sees, and which entities there are.
+/// The displayed text of a message, and its entities.
 fn read(html: &str) -> (String, Vec<(String, u64, u64)>) {
     let result = accepted("sendMessage", JSON, &message(html).to_string());
     let entities = result["entities"].as_array().cloned().unwrap_or_default();
@@ -66,7 +66,7 @@ fn text_is_measured_after_its_entities_and_in_utf16() {
 }
 
 #[test]
-fn html_is_read_as_telegram_reads_it() {
+fn html_is_parsed_as_by_telegram() {
     let entity = |kind: &str, offset, length| (kind.to_owned(), offset, length);
     assert_eq!(read("a &lt;b&gt; &amp;amp; &quot;&#39;&#x1F4E1;"), ("a <b> &amp; \"'📡".into(), vec![]));
     assert_eq!(
@@ -150,7 +150,7 @@ fn buttons_questions_and_menus_have_their_limits() {
     accepted("sendMessage", JSON, &question(64).to_string());
     refused("sendMessage", question(65), "input_field_placeholder");
     refused("sendMessage", question(0), "input_field_placeholder");
-    // Where a message is edited, the same holds.
+    // The same limits apply to edits.
     let edit = |text: &str, markup: Value| json!({"chat_id": 1, "message_id": 1, "text": text, "parse_mode": "HTML", "reply_markup": markup});
     refused("editMessageText", edit("x", keyboard(&[9])), "too many buttons");
     refused("editMessageText", edit(&"a".repeat(4097), keyboard(&[1])), "4097 UTF-16 units");
@@ -159,11 +159,11 @@ fn buttons_questions_and_menus_have_their_limits() {
     accepted("setMyCommands", JSON, &commands(100, &"a".repeat(256)).to_string());
     refused("setMyCommands", commands(101, "x"), "101 commands of at most 100");
     refused("setMyCommands", commands(1, &"a".repeat(257)), "BOT_COMMAND_DESCRIPTION_INVALID");
-    let told = |length| json!({"callback_query_id": "1", "text": "a".repeat(length)});
-    refused("answerCallbackQuery", told(201), "longer than 200");
+    let notice = |length| json!({"callback_query_id": "1", "text": "a".repeat(length)});
+    refused("answerCallbackQuery", notice(201), "longer than 200");
 }
 
-/// A request with a file, as a form.
+/// A multipart request with a file.
 fn upload(method: &str, fields: &[(&str, &str)], file_field: &str, file: &[u8]) -> (u16, Vec<String>) {
     let api = BotApi::start();
     let mut body = Vec::new();
@@ -182,7 +182,7 @@ fn upload(method: &str, fields: &[(&str, &str)], file_field: &str, file: &[u8]) 
     (response.status, api.take_violations())
 }
 
-/// What a PNG of this size begins with, made as long as that.
+/// The header of a PNG of this size, padded to this length.
 fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     bytes.extend_from_slice(&width.to_be_bytes());
@@ -245,7 +245,7 @@ fn requests_are_checked_against_the_schema() {
     let reply = json!({"message_id": 1, "allow_sending_without_reply": true});
     accepted("sendMessage", JSON, &with("reply_parameters", reply).to_string());
     accepted("sendMessage", JSON, &keyboard(json!({"text": "b", "callback_data": "d"})).to_string());
-    // Written out or not, a method that answers true does.
+    // Methods without their own code answer true too.
     assert_eq!(accepted("unpinAllChatMessages", JSON, "{\"chat_id\":1}"), true);
 }
 
@@ -298,17 +298,17 @@ fn another_token_is_unauthorized() {
 }
 
 #[test]
-fn a_broken_rule_fails_the_test() {
+fn a_violation_fails_the_test() {
     let broken = || {
         let api = BotApi::start();
         call(&api, "sendMessage", JSON, "{\"chat_id\":1,\"text\":\"\"}");
         api
     };
     let dropped = catch_unwind(|| drop(broken()));
-    assert!(dropped.is_err(), "the drop told nothing");
+    assert!(dropped.is_err(), "the drop did not panic");
     let api = broken();
     let waited = catch_unwind(AssertUnwindSafe(|| api.wait_for_message(|_| true)));
-    let message = *waited.expect_err("the wait told nothing").downcast::<String>().expect("a message");
+    let message = *waited.expect_err("the wait did not panic").downcast::<String>().expect("a message");
     assert!(message.contains("broke the rules") && message.contains("call: sendMessage"), "{message}");
     api.take_violations();
 }

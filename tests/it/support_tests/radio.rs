@@ -1,4 +1,4 @@
-//! The radio, the frames and the oracle, each held against another program.
+//! The radio, the frames and the oracle, each compared with another program.
 
 use std::process::{Command, Stdio};
 
@@ -13,7 +13,7 @@ use crate::support::{process, wait, wait_until};
 const PHONE: &str = "a4:83:e7:4e:39:15";
 const OTHER: &str = "02:00:00:00:01:ff";
 
-/// Kills the program when the test ends, however it ends.
+/// Kills the program when dropped.
 struct Program(std::process::Child);
 
 impl Drop for Program {
@@ -42,12 +42,12 @@ fn tcpdump_captures_transmitted_frames() {
     radio.transmit(&ProbeRequestFrame::new(PHONE).ssid("no request").response_to(OTHER).build());
     radio.transmit(&ProbeRequestFrame::new(OTHER).ssid("Café").fcs(Fcs::Good).build());
     let output = process::lines(program.0.stdout.take().expect("a pipe"));
-    let heard = [(); 2].map(|()| wait::receive(&output, "the line of a frame"));
+    let lines = [(); 2].map(|()| wait::receive(&output, "the line of a frame"));
     assert_eq!(wait::try_receive(&output, "the end of tcpdump"), None);
     for part in ["-42dBm signal", "2437 MHz", "SA:a4:83:e7:4e:39:15", "Probe Request (RNM0)"] {
-        assert!(heard[0].contains(part), "{part:?} in {:?}", heard[0]);
+        assert!(lines[0].contains(part), "{part:?} in {:?}", lines[0]);
     }
-    assert!(heard[1].contains("SA:02:00:00:00:01:ff"), "{:?}", heard[1]);
+    assert!(lines[1].contains("SA:02:00:00:00:01:ff"), "{:?}", lines[1]);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_dropped_radio_is_removed() {
     assert!(TapRadio::open("a-name-of-16-byte").is_err());
 }
 
-/// A frame of each kind, and what tshark is to say of it.
+/// Frames of each kind, with the rows that tshark must print.
 fn frames_and_rows() -> (Vec<(u64, Vec<u8>)>, Vec<Row>) {
     let phone = || ProbeRequestFrame::new(PHONE);
     let plain = Row {
@@ -99,7 +99,7 @@ fn frames_and_rows() -> (Vec<(u64, Vec<u8>)>, Vec<Row>) {
 }
 
 #[test]
-fn tshark_reads_the_frames_as_they_are_meant() {
+fn tshark_reads_the_frames_as_intended() {
     if !require::tshark_present() {
         return;
     }

@@ -1,4 +1,4 @@
-//! The service's process, with a script in the service's place.
+//! The service's process, with a script instead of the service.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::bot_api::BotApi;
 use crate::support::service::{self, Config, Service};
 
-/// Says what it was started with, then what it reads; ends with status 3 when that ends.
+/// Logs its arguments and then its input. Ends with status 3 at the end of the input.
 const SCRIPT: &str = r#"
 echo "INFO listening event=\"webhook_listening\" address=127.0.0.1:43211 path=hidden" >&2
 echo "INFO capturing from a source event=\"source_opened\" source=tap0" >&2
@@ -28,7 +28,7 @@ fn the_log_is_read_as_it_is_written() {
     let api = BotApi::start();
     let mut service = Service::start_with(&api, script(&api).env("EXTRA", "e"));
     assert_eq!(service.listen_address().to_string(), "127.0.0.1:43211");
-    service.wait_until_hearing("tap0");
+    service.wait_until_capturing("tap0");
     let line = service.wait_for_line("args ");
     let config = service.config_path();
     assert_eq!(line, format!("args run -c {} env unset e runs ", config.display()));
@@ -50,7 +50,7 @@ fn a_restart_has_the_same_folder_and_a_fresh_log() {
     let mut service = Service::start(script(&api));
     service.wait_for_line("runs ");
     service.wait_for_line("args");
-    // The script writes this file after its line: it is there once input is read.
+    // The script writes this file after its line, so it exists once input is read.
     service.take_stdin().write_all(b"x\n").expect("a pipe");
     service.wait_for_line("read x");
     let first = service.id();

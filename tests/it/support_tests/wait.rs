@@ -1,4 +1,4 @@
-//! Waits end and say what they were for.
+//! Waits end at their deadlines and say what they waited for.
 
 use std::panic::catch_unwind;
 use std::process::Command;
@@ -11,11 +11,11 @@ use crate::support::wait::{self, WATCHDOG_VARIABLE};
 use crate::support::{process, wait_at_most};
 
 #[test]
-fn a_wait_in_vain_says_what_it_was_for() {
+fn a_failed_wait_says_what_it_waited_for() {
     let limit = Duration::from_millis(20);
     let failed = catch_unwind(|| wait_at_most(limit, "a sign", || None::<()>)).unwrap_err();
     let message = failed.downcast::<String>().unwrap();
-    assert!(message.starts_with("waited in vain for a sign"), "{message}");
+    assert!(message.starts_with("timed out waiting for a sign"), "{message}");
     assert_eq!(wait_at_most(limit, "a sign", || Some(7)), 7);
 }
 
@@ -28,7 +28,7 @@ fn a_channel_without_a_sender_gives_nothing() {
     assert_eq!(wait::try_receive(&receiver, "a number"), None);
 }
 
-/// Hangs where the watchdog's test runs it: no wait of the support's own ends this.
+/// Hangs when the watchdog's test runs it, without a wait of the support code.
 #[test]
 fn hangs_for_the_watchdog() {
     if std::env::var_os(WATCHDOG_VARIABLE).is_some() {

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_limit_starts_anew_each_minute_and_spares_the_last_line() {
+    fn the_line_limit_resets_each_minute_and_exempts_the_last_line() {
         let start = Instant::now();
         let mut limiter = LineLimiter::new(start);
         let mut passed: Vec<String> = Vec::new();

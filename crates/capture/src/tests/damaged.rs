@@ -1,4 +1,4 @@
-//! Files that are truncated, damaged or no captures at all.
+//! Files that are truncated, damaged or not captures.
 
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn a_truncated_file_yields_its_complete_records() {
 }
 
 #[test]
-fn the_error_says_why_a_file_is_no_capture() {
+fn the_error_says_why_a_file_is_not_a_capture() {
     check(b"", &[], Some("it is empty"));
     check(b"a text", &[], Some("it is no capture file"));
     check(b"\x1f\x8b\x08\x00", &[], Some("gzip"));
@@ -98,7 +98,7 @@ fn survives_the_crashers_of_other_decoders() {
     let outcomes: Vec<_> = entries.map(|entry| read(&entry.unwrap().path()).1).collect();
     assert_eq!(outcomes.len(), 21);
     for outcome in outcomes {
-        // Other readers find these files broken, too.
+        // Other readers reject these files too.
         if let Err(error) = outcome {
             assert!(
                 matches!(

@@ -109,7 +109,7 @@ fn decodes_control_octets_as_decided() {
 }
 
 #[test]
-fn other_frames_are_no_probe_requests() {
+fn other_frames_are_not_probe_requests() {
     let mut bytes = looking_for(b"abc").to_bytes();
     for control in 0..=255 {
         bytes[0] = control;
@@ -140,7 +140,7 @@ fn checks_the_fcs_if_it_was_captured() {
     check_fcs_of(0x50, &good, 0, Fcs::Good, 11);
     check_fcs_of(0x40, &without, 0, Fcs::Bad, 11);
     check_fcs_of(0x50, &good, 1, Fcs::Bad, 11);
-    // The rest of an FCS that the snaplen cut is no element.
+    // The rest of an FCS that the snaplen cut does not count as an element.
     for missing in 1..=4 {
         check_fcs_of(0x10, &good, missing, Fcs::Absent, 11);
     }

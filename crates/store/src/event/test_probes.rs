@@ -1,4 +1,4 @@
-//! Any probes, for property tests.
+//! Probes for tests.
 
 use std::sync::Arc;
 
@@ -50,7 +50,23 @@ fn alert() -> impl Strategy<Value = AlertDecision> {
     ]
 }
 
-/// Any probe.
+/// A probe at this time with a value in every field.
+pub(crate) fn complete_probe(time: Timestamp) -> Probe {
+    Probe {
+        time,
+        sensor: Arc::from("mon0"),
+        source: MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]),
+        ssid: RequestedSsid::from_element(b"RNM0"),
+        signal_dbm: Some(-42),
+        frequency_mhz: Some(2437),
+        sequence: 2743,
+        signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
+        not_before: None,
+        alerts: Vec::new(),
+    }
+}
+
+/// Any probe, for property tests.
 pub(crate) fn probe() -> impl Strategy<Value = Probe> {
     (
         (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),

@@ -1,23 +1,11 @@
 //! The JSON form of events.
 
-use std::sync::Arc;
-
+use super::test_probes::complete_probe;
 use super::*;
-use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+use dot11::{RequestedSsid, Ssid};
 
 fn probe() -> Probe {
-    Probe {
-        time: Timestamp::from_micros(1_587_229_467_123_456),
-        sensor: Arc::from("mon0"),
-        source: MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]),
-        ssid: RequestedSsid::from_element(b"RNM0"),
-        signal_dbm: Some(-42),
-        frequency_mhz: Some(2437),
-        sequence: 2743,
-        signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
-        not_before: None,
-        alerts: Vec::new(),
-    }
+    complete_probe(Timestamp::from_micros(1_587_229_467_123_456))
 }
 
 #[track_caller]

@@ -1,13 +1,13 @@
 //! `recorded.ndjson` has a line of every form in which any version has written an event. Each must be read as the same
-//! event for ever, and is still written byte for byte the same. Add a line for each new form; change none.
+//! event forever, and is still written byte for byte the same. Add a line for each new form; change none.
 //!
-//! One form is not there: a single commit of 2026-11-22, which no release contains, wrote `left` with `address` in
-//! place of `source`. No version since has read it.
+//! One form is missing on purpose: a single commit of 2026-11-22, which no release contains, wrote `left` with `address`
+//! instead of `source`. No later version reads it.
 
 use std::fs;
-use std::sync::Arc;
 
 use super::{encode_line, recover};
+use crate::event::test_probes::complete_probe;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
     LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, Timestamp,
@@ -31,18 +31,7 @@ fn address() -> MacAddr {
 }
 
 fn probe() -> Probe {
-    Probe {
-        time: time(),
-        sensor: Arc::from("mon0"),
-        source: address(),
-        ssid: RequestedSsid::from_element(b"RNM0"),
-        signal_dbm: Some(-42),
-        frequency_mhz: Some(2437),
-        sequence: 2743,
-        signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
-        not_before: None,
-        alerts: Vec::new(),
-    }
+    complete_probe(time())
 }
 
 fn probes() -> Vec<Probe> {

@@ -99,7 +99,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shows_the_moment_at_which_it_was_begun(
+        fn shows_the_state_at_its_start(
             before in prop::collection::vec((0..64_u8, 0..50_i64), 0..60),
             meanwhile in prop::collection::vec((0..DEVICE_SHARDS, 0..64_u8, 50..99_i64, any::<bool>()), 0..60),
         ) {

@@ -1,4 +1,4 @@
-//! What the server sees of the bot, and what a test has it answer.
+//! The calls that the server receives, and the faults that a test scripts.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -7,49 +7,49 @@ use serde_json::{Map, Value};
 
 use super::{certificate, limits};
 
-/// What the server does in place of answering properly.
+/// A fault instead of a proper answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// 429, with the seconds for which the bot is to be silent.
+    /// 429, with the seconds for which the bot has to wait.
     TooManyRequests { retry_after: u32 },
-    /// 5xx: 502 with a page of HTML as a proxy sends it, others with the API's JSON.
+    /// 5xx: 502 with an HTML page as from a proxy, others with the API's JSON.
     ServerError(u16),
-    /// No answer until the client gives up, the faults are cleared or the server goes down.
+    /// No answer until the client closes, the faults are cleared or the server goes down.
     Hang,
-    /// The connection is cut; the request has had no effect.
+    /// The connection is cut, and the request has no effect.
     Close,
-    /// The request takes effect, then the connection is cut: the bot cannot know.
+    /// The request takes effect, then the connection is cut.
     AcceptThenClose,
     /// 403, as for a user who blocked the bot.
     Forbidden,
-    /// 400, as for a chat that is not found.
+    /// 400, as for an unknown chat.
     BadRequest,
     /// 400, as for an edit that changes nothing.
     NotModified,
-    /// 400, as for a group that became a supergroup of this id.
+    /// 400, as for a group that became a supergroup with this ID.
     MigratedTo(i64),
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     Accepted,
     /// Answered with this status.
     Refused(u16),
-    /// Not answered, for this scripted reason.
+    /// A scripted fault.
     Faulted(Fault),
 }
 
-/// A request to the API, whatever became of it.
+/// A request to the API with its outcome.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// As the API's documentation spells it, or as it came where the schema does not know it.
+    /// In the spelling of the API's documentation, or as received if the schema does not have it.
     pub method: String,
     pub params: Map<String, Value>,
     pub files: BTreeMap<String, UploadedFile>,
     pub at: Instant,
     pub outcome: Outcome,
-    /// The message that it made or changed.
+    /// The message that it sent or changed.
     pub message_id: Option<i64>,
 }
 
@@ -59,8 +59,8 @@ impl Call {
         self.method.eq_ignore_ascii_case(method)
     }
 
-    /// The text or caption of these parameters (the call's own, or those of the media in it) as its reader
-    /// sees it, and its formatting. Panics where there is none that can be read, since none such is accepted.
+    /// The displayed text or caption of these parameters (the call's, or those of its media), and its entities. Panics
+    /// if it cannot be parsed, since the server accepts no such call.
     pub fn read(params: &Map<String, Value>) -> (String, Vec<Value>) {
         let (field, entities) = match params.contains_key("text") {
             true => ("text", "entities"),
@@ -71,23 +71,23 @@ impl Call {
     }
 }
 
-/// A file that came in a multipart body.
+/// A file from a multipart body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UploadedFile {
     pub file_name: Option<String>,
     pub bytes: Vec<u8>,
 }
 
-/// A message that the API accepted: what a person in the chat would now see.
+/// A message that the API accepted, as a person in the chat sees it.
 #[derive(Debug, Clone)]
 pub struct SentMessage {
     pub method: String,
     pub chat_id: i64,
     pub message_id: i64,
     pub thread_id: Option<i64>,
-    /// The text or caption as it was sent.
+    /// The text or caption as sent.
     pub text: String,
-    /// The text or caption as it is read: tags removed, entities resolved.
+    /// The text or caption as displayed: without tags, with entities resolved.
     pub plain: String,
     /// The formatting, as the API reports it.
     pub entities: Vec<Value>,
@@ -98,12 +98,12 @@ pub struct SentMessage {
 }
 
 impl SentMessage {
-    /// Whether it says how far a long answer is. Such a message is edited and deleted as the work goes on.
+    /// Whether this is a progress message, which is edited during the work and deleted after it.
     pub fn is_progress(&self) -> bool {
         self.plain.starts_with('⏳')
     }
 
-    /// The buttons under it: what stands on each and what it stands for.
+    /// The label and callback data of each button.
     pub fn buttons(&self) -> Vec<(String, String)> {
         let rows = self.raw["reply_markup"]["inline_keyboard"].as_array().into_iter().flatten();
         let buttons = rows.flat_map(|row| row.as_array().into_iter().flatten());
@@ -111,20 +111,20 @@ impl SentMessage {
         buttons.map(|button| (text(&button["text"]), text(&button["callback_data"]))).collect()
     }
 
-    /// What the button stands for on which this stands. Panics where there is none.
+    /// The callback data of the button with this label. Panics if there is none.
     pub fn button(&self, label: &str) -> String {
         let found = self.buttons().into_iter().find(|(text, _)| text.contains(label));
         found.unwrap_or_else(|| panic!("no button {label:?} under {self:?}")).1
     }
 }
 
-/// What the bot asked for with setWebhook.
+/// The parameters of setWebhook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
     pub url: String,
     pub secret_token: Option<String>,
     pub allowed_updates: Vec<String>,
-    /// The PEM that was uploaded: what the server trusts then, and nothing else.
+    /// The uploaded PEM, the only certificate that the server then trusts.
     pub certificate: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A certificate that is uploaded with setWebhook: whether the Bot API would take it, and what it is good for.
+//! Checks a certificate that is uploaded with setWebhook as the Bot API would, and connects with it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,13 +14,13 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 /// The DER of the attribute type commonName (X.520, 2.5.4.3).
 const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
 
-/// What is wrong with this upload for a webhook at this address.
+/// The reasons to refuse this upload for a webhook at this address.
 pub fn violations(url: &str, upload: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let text = String::from_utf8_lossy(upload);
     let begins: Vec<&str> = text.lines().filter(|line| line.starts_with("-----BEGIN ")).collect();
     if begins != ["-----BEGIN CERTIFICATE-----"] {
-        // Above all, no private key.
+        // In particular no private key.
         return vec![format!("certificate: expected one certificate in PEM, not {begins:?}")];
     }
     let der = match CertificateDer::from_pem_slice(upload) {
@@ -52,7 +52,7 @@ fn common_names(der: &[u8]) -> Vec<String> {
     names.collect()
 }
 
-/// TLS over `stream` with a server that has this certificate and no other, by this name.
+/// TLS over `stream` to a server of this name, which must present exactly this certificate.
 pub fn tls(stream: TcpStream, certificate: &str, host: &str) -> impl Read + Write {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();

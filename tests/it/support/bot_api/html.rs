@@ -1,13 +1,12 @@
-//! Telegram's HTML (https://core.telegram.org/bots/api#html-style): what is allowed, what a reader
-//! sees, and which entities come of it.
+//! Telegram's HTML (https://core.telegram.org/bots/api#html-style): which tags are valid, the displayed
+//! text, and the entities.
 //!
-//! Stricter than the server where the documentation is: a `<`, `>` or `&` that belongs to no tag or
-//! entity must be escaped. The server lets a stray `&` or `>` pass, but where one comes through, text
-//! from outside was not escaped.
+//! Stricter than the server, as the documentation is: a `<`, `>` or `&` outside tags and entities must be escaped. The
+//! server accepts a stray `&` or `>`, but here it means that text from outside was not escaped.
 
 use serde_json::{Value, json};
 
-/// A text as its reader sees it, with the entities that its tags became.
+/// The displayed text and its entities.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Formatted {
     pub plain: String,
@@ -20,7 +19,7 @@ struct OpenTag {
     start: usize,
 }
 
-/// Reads HTML as Telegram's server does; the error is what it would say.
+/// Parses HTML as Telegram's server does, with the server's error messages.
 pub fn parse(html: &str) -> Result<Formatted, String> {
     let mut formatted = Formatted::default();
     let mut open: Vec<OpenTag> = Vec::new();
@@ -80,7 +79,7 @@ pub fn parse(html: &str) -> Result<Formatted, String> {
 }
 
 fn close(tag: OpenTag, length: usize, entities: &mut Vec<Value>) {
-    // `<pre><code class="language-x">` is one entity, the outer one.
+    // `<pre><code class="language-x">` is one entity.
     if tag.name == "code" && tag.entity.get("language").is_some() {
         return;
     }
@@ -92,7 +91,7 @@ fn close(tag: OpenTag, length: usize, entities: &mut Vec<Value>) {
     }
 }
 
-/// The end of the tag that the text starts with; a `>` within quotes is none.
+/// The end of the tag at the start of the text. A `>` in quotes does not end it.
 fn tag_end(text: &str) -> Option<usize> {
     let mut quote = None;
     for (i, character) in text.char_indices().skip(1) {
@@ -135,7 +134,7 @@ fn start_tag(inside: &str) -> Result<(String, Attributes), String> {
     }
 }
 
-/// The entity that a tag becomes, without its place.
+/// The entity of a tag, without its offset and length.
 fn entity_of(name: &str, attributes: &Attributes) -> Result<Value, String> {
     let attribute = |key: &str| attributes.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
     let allowed: &[&str] = match name {
@@ -180,7 +179,7 @@ fn entity_of(name: &str, attributes: &Attributes) -> Result<Value, String> {
     })
 }
 
-/// `code` and `pre` neither contain nor lie in others, quotes lie in no quote; the one exception is
+/// `code` and `pre` cannot be nested with other tags, nor quotes with quotes. The one exception is
 /// `<pre><code class="language-x">`.
 fn nesting(open: &[OpenTag], name: &str) -> Result<(), String> {
     let Some(outer) = open.last() else { return Ok(()) };

@@ -1,10 +1,10 @@
-//! The Bot API's published limits, which its schema does not carry: lengths, character sets, formats.
+//! The Bot API's published limits that its schema does not contain: lengths, character sets, formats.
 
 use serde_json::{Map, Value};
 
 use super::html::{self, Formatted};
 
-/// Lengths are in UTF-16 units and of the text after its entities were parsed.
+/// Lengths in UTF-16 units of the text after parsing its entities.
 const MAX_TEXT: usize = 4096;
 const MAX_CAPTION: usize = 1024;
 
@@ -22,7 +22,7 @@ const CHAT_ACTIONS: [&str; 11] = [
     "upload_video_note",
 ];
 
-/// Everything in which these parameters go beyond the limits; `method` is in lower case.
+/// All violations of the limits by these parameters. `method` is in lower case.
 pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
     let mut found = Vec::new();
     let text = |name: &str| params.get(name).and_then(Value::as_str);
@@ -69,7 +69,7 @@ pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
         }
         _ => {}
     }
-    // One medium, or several as a group.
+    // One medium or a group.
     let media =
         params.get("media").map(|media| media.as_array().map_or(std::slice::from_ref(media), Vec::as_slice));
     for media in media.unwrap_or_default().iter().filter_map(Value::as_object) {
@@ -81,7 +81,7 @@ pub fn violations(method: &str, params: &Map<String, Value>) -> Vec<String> {
     found
 }
 
-/// The text of a message or caption as its reader sees it.
+/// The displayed text of a message or caption.
 pub fn read_formatted(params: &Map<String, Value>, field: &str, entities: &str) -> Result<Formatted, String> {
     let text = params.get(field).and_then(Value::as_str).unwrap_or_default();
     match params.get("parse_mode").and_then(Value::as_str) {
@@ -125,7 +125,7 @@ fn formatted(
     }
 }
 
-/// A medium that takes the place of another.
+/// A medium that replaces another.
 fn medium(params: &Map<String, Value>, found: &mut Vec<String>) {
     let Some(medium) = params.get("media").and_then(Value::as_object) else {
         return found.push("media is no object".into());

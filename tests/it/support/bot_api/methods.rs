@@ -1,5 +1,5 @@
-//! What each method does and answers. A method that is not written out here answers `true` where the
-//! schema says that it returns a Boolean; for others, see `BotApi::answer_with`.
+//! The effect and answer of each method. A method without its own code answers `true` if the schema says that it
+//! returns a Boolean; for others, see `BotApi::answer_with`.
 
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -43,7 +43,7 @@ impl Reply {
     }
 }
 
-/// Carries out a call that is within the rules.
+/// Carries out a valid call.
 pub fn answer(state: &mut State, call: &Call) -> Reply {
     match call.method.to_ascii_lowercase().as_str() {
         "getme" => Reply::Result(bot_user()),
@@ -82,7 +82,7 @@ pub fn answer(state: &mut State, call: &Call) -> Reply {
     }
 }
 
-/// What is wrong with the uploaded files of a call.
+/// Violations by the uploaded files of a call.
 pub fn file_violations(call: &Call) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(name) = call.params.get("media").and_then(|media| media["media"].as_str())
@@ -98,7 +98,7 @@ pub fn file_violations(call: &Call) -> Vec<String> {
         if file.bytes.is_empty() {
             found.push(format!("file {name:?} must be non-empty"));
         }
-        // Telegram's megabytes are not told apart from mebibytes anywhere, so that the smaller ones count.
+        // Telegram's documentation does not say whether its megabytes are mebibytes. The smaller unit is the safe choice.
         if file.bytes.len() > 50_000_000 {
             found.push(format!("file {name:?} is larger than 50 MB"));
         }
@@ -108,8 +108,8 @@ pub fn file_violations(call: &Call) -> Vec<String> {
             {
                 found.push(format!("PHOTO_INVALID_DIMENSIONS: {width} by {height}"));
             }
-            let known = [b"\x89PNG\r\n\x1a\n".as_slice(), b"\xff\xd8\xff", b"RIFF", b"GIF8"];
-            if !known.iter().any(|magic| file.bytes.starts_with(magic)) {
+            let signatures = [b"\x89PNG\r\n\x1a\n".as_slice(), b"\xff\xd8\xff", b"RIFF", b"GIF8"];
+            if !signatures.iter().any(|magic| file.bytes.starts_with(magic)) {
                 found.push(format!("IMAGE_PROCESS_FAILED: {name:?} is no PNG, JPEG, WebP or GIF"));
             }
             if file.bytes.len() > 10_000_000 {
@@ -120,7 +120,7 @@ pub fn file_violations(call: &Call) -> Vec<String> {
     found
 }
 
-/// Whether the uploaded file of this name is to be shown as a photograph.
+/// Whether the uploaded file of this name is sent as a photo.
 fn is_photo(call: &Call, name: &str) -> bool {
     let media = call.params.get("media").into_iter().flat_map(|media| match media.as_array() {
         Some(several) => several.iter().collect(),
@@ -144,7 +144,7 @@ pub fn bot_user() -> Value {
     })
 }
 
-/// What is known of the webhook, with what `BotApi::answer_with` gave over it.
+/// The webhook's information, with the fields of `BotApi::answer_with` in place of the server's own.
 fn webhook_info(state: &State) -> Value {
     let mut info = json!({
         "url": state.webhook.as_ref().map_or("", |webhook| &webhook.url),
@@ -183,15 +183,15 @@ fn drop_pending(state: &mut State, call: &Call) {
     }
 }
 
-/// Where the parameter is absent, what was asked for before stands.
+/// Without the parameter, the earlier setting remains.
 fn note_allowed_updates(state: &mut State, call: &Call) {
     if let Some(kinds) = call.params.get("allowed_updates").and_then(Value::as_array) {
         state.allowed_updates = kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     }
 }
 
-/// Updates stay until a higher offset confirms them. Answers as soon as there is one, else when the
-/// timeout is over; `None` where the connection is to be cut.
+/// Updates stay until a higher offset confirms them. Answers as soon as there is one, or at the timeout; `None` cuts
+/// the connection.
 pub fn get_updates<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, call: &Call) -> Option<Reply> {
     let number = |name: &str| call.params.get(name).and_then(Value::as_i64);
     let limit = usize::try_from(number("limit").unwrap_or(100)).unwrap_or(100);
@@ -257,7 +257,7 @@ fn send(state: &mut State, call: &Call) -> Reply {
     Reply::Result(message)
 }
 
-/// The bot leaves a group or channel, into which it can send nothing from then on.
+/// The bot leaves a group or channel, and can no longer send there.
 fn leave(state: &mut State, call: &Call) -> Reply {
     let chat_id = call.params.get("chat_id").and_then(Value::as_i64).unwrap_or_default();
     if chat_id >= 0 {
@@ -267,7 +267,7 @@ fn leave(state: &mut State, call: &Call) -> Reply {
     Reply::Result(true.into())
 }
 
-/// The scope of a menu, as a text that tells scopes apart.
+/// A unique key for the scope of a menu.
 fn menu_scope(call: &Call) -> String {
     match call.params.get("scope") {
         Some(scope) if scope["type"] != "default" => scope.to_string(),
@@ -275,7 +275,7 @@ fn menu_scope(call: &Call) -> String {
     }
 }
 
-/// Takes away a message of the bot's that is there.
+/// Deletes an existing message of the bot.
 fn delete(state: &mut State, call: &Call) -> Reply {
     let number = |name: &str| call.params.get(name).and_then(Value::as_i64).unwrap_or_default();
     let which = (number("chat_id"), number("message_id"));
@@ -286,7 +286,7 @@ fn delete(state: &mut State, call: &Call) -> Reply {
     Reply::Result(true.into())
 }
 
-/// A press is answered once.
+/// Answers a press, which can be answered once.
 fn answer_query(state: &mut State, call: &Call) -> Reply {
     let id = call.params.get("callback_query_id").and_then(Value::as_str).unwrap_or_default();
     if !state.presses.remove(id) {
@@ -296,14 +296,14 @@ fn answer_query(state: &mut State, call: &Call) -> Reply {
 }
 
 impl State {
-    /// A refusal that the bot should not have brought about.
+    /// A refusal of a call that the bot should not have made, recorded as a violation.
     fn refuse(&mut self, why: &str) -> Reply {
         self.violations.push(why.to_owned());
         Reply::error(400, &format!("Bad Request: {why}"))
     }
 }
 
-/// A text becomes another, a message with a file shows another file.
+/// Replaces the text of a text message, or the file of a message with a file.
 fn edit(state: &mut State, call: &Call) -> Reply {
     let number = |name: &str| call.params.get(name).and_then(Value::as_i64);
     let (Some(chat_id), Some(message_id)) = (number("chat_id"), number("message_id")) else {
@@ -342,9 +342,9 @@ fn edit(state: &mut State, call: &Call) -> Reply {
 }
 
 fn sent_message(call: &Call, chat_id: i64, message_id: i64) -> Result<SentMessage, String> {
-    // What is said below a medium that is edited stands in the medium's own object.
+    // The caption of an edited medium is in the medium's object.
     let params = call.params.get("media").and_then(Value::as_object).unwrap_or(&call.params);
-    let (field, entities) = said_in(!call.files.is_empty());
+    let (field, entities) = text_fields(!call.files.is_empty());
     let formatted = limits::read_formatted(params, field, entities)?;
     Ok(SentMessage {
         method: call.method.clone(),
@@ -360,14 +360,14 @@ fn sent_message(call: &Call, chat_id: i64, message_id: i64) -> Result<SentMessag
     })
 }
 
-/// Where a message has what it says, and its formatting.
-fn said_in(has_file: bool) -> (&'static str, &'static str) {
+/// The parameters with a message's text and its entities.
+fn text_fields(has_file: bool) -> (&'static str, &'static str) {
     if has_file { ("caption", "caption_entities") } else { ("text", "entities") }
 }
 
 /// The Message object that the API returns.
 pub fn message_json(sent: &SentMessage) -> Value {
-    let (field, entities) = said_in(!sent.files.is_empty());
+    let (field, entities) = text_fields(!sent.files.is_empty());
     let mut message = json!({
         "message_id": sent.message_id,
         "from": bot_user(),
@@ -405,13 +405,13 @@ pub fn message_json(sent: &SentMessage) -> Value {
     message
 }
 
-/// Width and height, as a PNG begins with them.
+/// Width and height from the header of a PNG.
 pub fn png_size(file: &UploadedFile) -> Option<(u32, u32)> {
     let number = |at: usize| file.bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
     if file.bytes.starts_with(b"\x89PNG") { number(16).zip(number(20)) } else { None }
 }
 
-/// Unix time in seconds, as the API dates messages.
+/// Unix time in seconds, the unit of dates in the API.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -1,8 +1,8 @@
-//! The part of the Bot API's schema that the bot and the tests use (`schema.txt`), against which every request is
-//! checked: known method, known fields, required fields, types. Method names are case-insensitive, as in the API.
+//! The part of the Bot API's schema that the bot and the tests use (`schema.txt`). Every request is checked against it:
+//! method, fields, required fields, types. Method names are case-insensitive, as in the API.
 //!
-//! A method or field that the bot begins to use is to be added to `schema.txt`. Where the published schema is
-//! present, in `../shared/telegram/bot-api-spec.json`, a test compares ours with it.
+//! Add a method or field to `schema.txt` when the bot begins to use it. If the published schema is present, in
+//! `../shared/telegram/bot-api-spec.json`, a test compares ours with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -34,7 +34,7 @@ struct Field {
     is_required: bool,
 }
 
-/// Our schema.
+/// The schema in `schema.txt`.
 pub fn schema() -> &'static Schema {
     &SCHEMA
 }
@@ -58,27 +58,29 @@ impl Schema {
 
     fn method(&self, name: &str) -> Option<(&'static str, &Method)> {
         let mut methods = self.methods.iter();
-        methods.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(known, method)| (*known, method))
+        methods
+            .find(|(spelling, _)| spelling.eq_ignore_ascii_case(name))
+            .map(|(spelling, method)| (*spelling, method))
     }
 
-    /// The method as the API's documentation spells it.
+    /// The method in the spelling of the API's documentation.
     pub fn method_name(&self, name: &str) -> Option<&'static str> {
         self.method(name).map(|(name, _)| name)
     }
 
-    /// Whether a method's only answer is `true`.
+    /// Whether `true` is the only result of a method.
     pub fn returns_only_true(&self, method: &str) -> bool {
         self.method(method).is_some_and(|(_, method)| method.returns == ["Boolean"])
     }
 
-    /// The types that a method's field may have.
+    /// The possible types of a method's field.
     pub fn field_types(&self, method: &str, field: &str) -> &[&'static str] {
         let fields = self.method(method).map_or(&[][..], |(_, method)| &method.fields);
-        fields.iter().find(|known| known.name == field).map_or(&[], |field| &field.types)
+        fields.iter().find(|listed| listed.name == field).map_or(&[], |field| &field.types)
     }
 
-    /// Everything in which these parameters differ from what the method takes. `files` are the names
-    /// of the uploaded parts, which count as values of the type InputFile.
+    /// All differences between these parameters and the method's. `files` are the names of the uploaded parts, which are
+    /// values of the type InputFile.
     pub fn violations(
         &self,
         method: &str,
@@ -127,7 +129,7 @@ impl Schema {
         }
     }
 
-    /// No violation if the value is of any of these types, else those of the type that comes nearest.
+    /// No violation if the value has any of these types, else the violations of the closest type.
     fn check_union(
         &self,
         types: &[&str],
@@ -164,25 +166,24 @@ impl Schema {
         if is_right { Vec::new() } else { wrong() }
     }
 
-    /// In what ours differs from the published schema, apart from what ours leaves out on purpose: methods,
-    /// optional fields, and types of a union.
+    /// The differences from the published schema, except for omitted methods, optional fields, and types of a union.
     pub fn differences_from(&self, published: &Value) -> Vec<String> {
         let mut differences = Vec::new();
         for (name, method) in &self.methods {
-            let known = &published["methods"][name];
-            let returns: Vec<String> = texts(&known["returns"]).map(short).collect();
+            let theirs = &published["methods"][name];
+            let returns: Vec<String> = texts(&theirs["returns"]).map(short).collect();
             if method.returns != returns {
                 differences.push(format!("{name} returns {returns:?}"));
             }
-            compare_fields(name, &method.fields, known, &mut differences);
+            compare_fields(name, &method.fields, theirs, &mut differences);
         }
         for (name, definition) in &self.types {
-            let known = &published["types"][name];
+            let theirs = &published["types"][name];
             match definition {
-                Type::Object(fields) => compare_fields(name, fields, known, &mut differences),
+                Type::Object(fields) => compare_fields(name, fields, theirs, &mut differences),
                 Type::OneOf(subtypes) => {
-                    let known: Vec<&str> = texts(&known["subtypes"]).collect();
-                    let unknown = subtypes.iter().filter(|subtype| !known.contains(subtype));
+                    let theirs: Vec<&str> = texts(&theirs["subtypes"]).collect();
+                    let unknown = subtypes.iter().filter(|subtype| !theirs.contains(subtype));
                     differences.extend(unknown.map(|subtype| format!("{name} is never {subtype}")));
                 }
             }
@@ -192,27 +193,27 @@ impl Schema {
 }
 
 fn compare_fields(name: &str, fields: &[Field], published: &Value, differences: &mut Vec<String>) {
-    let known = published["fields"].as_array().map_or(&[][..], Vec::as_slice);
+    let theirs = published["fields"].as_array().map_or(&[][..], Vec::as_slice);
     for field in fields {
         let path = format!("{name}.{}", field.name);
-        let Some(known) = known.iter().find(|known| known["name"] == field.name) else {
+        let Some(theirs) = theirs.iter().find(|theirs| theirs["name"] == field.name) else {
             differences.push(format!("there is no {path}"));
             continue;
         };
-        let types: Vec<String> = texts(&known["types"]).map(short).collect();
-        if field.types.iter().any(|name| !types.iter().any(|known| known == name)) {
+        let types: Vec<String> = texts(&theirs["types"]).map(short).collect();
+        if field.types.iter().any(|name| !types.iter().any(|theirs| theirs == name)) {
             differences.push(format!("{path} is {types:?}"));
         }
-        if known["required"] != field.is_required {
-            differences.push(format!("{path}: required is {}", known["required"]));
+        if theirs["required"] != field.is_required {
+            differences.push(format!("{path}: required is {}", theirs["required"]));
         }
     }
-    let is_left_out = |known: &&Value| fields.iter().all(|field| known["name"] != field.name);
-    let left_out = known.iter().filter(is_left_out).filter(|known| known["required"] == true);
-    differences.extend(left_out.map(|known| format!("{name}.{} is required", known["name"])));
+    let is_left_out = |theirs: &&Value| fields.iter().all(|field| theirs["name"] != field.name);
+    let left_out = theirs.iter().filter(is_left_out).filter(|theirs| theirs["required"] == true);
+    differences.extend(left_out.map(|theirs| format!("{name}.{} is required", theirs["name"])));
 }
 
-/// `Array of T` as it is written here.
+/// The short form of `Array of T`.
 fn short(name: &str) -> String {
     match name.strip_prefix("Array of ") {
         Some(element) => format!("[{}]", short(element)),
@@ -237,7 +238,7 @@ impl Field {
     }
 }
 
-/// The uploaded parts that a value names as `attach://NAME`, at any depth.
+/// The uploaded parts that a value refers to as `attach://NAME`, at any depth.
 fn attachments(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
     match value {
         Value::String(text) => Box::new(text.strip_prefix("attach://").into_iter()),
@@ -247,8 +248,8 @@ fn attachments(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
     }
 }
 
-/// A parameter that came as text (in a query, a form or a multipart body, or as a JSON string that
-/// holds JSON), as the value that one of these types asks for. What fits no type stays text.
+/// Converts a parameter that arrived as text (in a query, a form or a multipart body, or as a JSON string with JSON in
+/// it) to one of these types. Text that fits no type stays text.
 pub fn value_from_text(text: &str, types: &[&str]) -> Value {
     for name in types {
         let value = match *name {

@@ -1,4 +1,4 @@
-//! The listener and the connections: from bytes to a call and back, with the scripted faults between.
+//! The listener and the connections: reads calls, applies the scripted faults, and writes answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader};
@@ -15,8 +15,8 @@ use super::schema::{schema, value_from_text};
 use super::{Call, DEADLINE, Fault, Outcome, Shared, TOKEN, UploadedFile, limits};
 use crate::support::http::{self, Request};
 
-/// A port that stays ours while nothing listens on it: a socket that is bound and never listens keeps
-/// it, and a second one beside it (SO_REUSEPORT) listens while the server is up.
+/// A port that stays reserved while the server is down: one socket is bound and never listens, and a second one
+/// (SO_REUSEPORT) listens while the server is up.
 pub struct Listener {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -30,7 +30,7 @@ struct Open {
     acceptor: JoinHandle<()>,
 }
 
-/// Every connection with its thread, so that closing can cut and join them.
+/// Every connection with its thread, to cut and join them when the server closes.
 type Connections = Arc<Mutex<Vec<(TcpStream, JoinHandle<()>)>>>;
 
 impl Listener {
@@ -47,7 +47,7 @@ impl Listener {
         self.address
     }
 
-    /// Listens, unless it does.
+    /// Listens, unless it already does.
     pub fn open(&mut self) -> io::Result<()> {
         if self.open.is_some() {
             return Ok(());
@@ -68,9 +68,9 @@ impl Listener {
         Ok(())
     }
 
-    /// Refuses new connections and cuts the present ones. A request that has taken effect is still
-    /// answered: being down is no cause of doubt, for that there is `Fault::AcceptThenClose`. The state
-    /// must say `down` by now, so that requests that wait end.
+    /// Refuses new connections and cuts the open ones. A request that has taken effect is still answered
+    /// (`Fault::AcceptThenClose` is the fault that does not). The state must already say `down`, so that waiting requests
+    /// end.
     pub fn close(&mut self) {
         let Some(Open { listener, connections, acceptor }) = self.open.take() else { return };
         // SAFETY: the descriptor is an open socket; shutting it down wakes the thread in accept.
@@ -83,7 +83,7 @@ impl Listener {
     }
 }
 
-/// A TCP socket bound to this port of 127.0.0.1 (0: any), which others of ours may share.
+/// A TCP socket bound to this port of 127.0.0.1 (0: any), which other sockets of this user may share.
 fn bound_socket(port: u16) -> io::Result<OwnedFd> {
     let check = |result: i32| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) };
     // SAFETY: plain system calls; every pointer is to a local of the size that is passed along.
@@ -117,7 +117,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, connections: &Connection
     }
 }
 
-/// Serves one connection until either side has enough.
+/// Serves one connection until either side closes it.
 fn serve(stream: TcpStream, shared: &Shared) {
     let _ = stream.set_nodelay(true);
     let mut stream = BufReader::new(stream);
@@ -133,9 +133,9 @@ fn serve(stream: TcpStream, shared: &Shared) {
     let _ = stream.get_ref().shutdown(Shutdown::Both);
 }
 
-/// The status and the body for a request; `None` where the connection is to be cut.
+/// The status and the body for a request; `None` cuts the connection.
 fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
-    // Before this server's own work, which is slow with large files.
+    // The time of arrival, before this server's own work, which is slow with large files.
     let at = Instant::now();
     let not_found = || Some((404, Reply::error(404, "Not Found").to_json()));
     let Some((token, name)) = request.path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
@@ -175,8 +175,8 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
     Some((reply.status(), reply.to_json()))
 }
 
-/// Carries out a call that is within the rules and records it, both in one step, so that who sees the
-/// one sees the other; a long poll is recorded when it comes, not when it is answered.
+/// Carries out a valid call and records it in one step, so that a test sees both or neither. A long poll is recorded
+/// on arrival, not when it is answered.
 fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
     let mut state = shared.lock();
     if call.method.eq_ignore_ascii_case("getUpdates") {
@@ -273,7 +273,7 @@ fn violations(call: &Call) -> Vec<String> {
 
 type Params = (Map<String, Value>, BTreeMap<String, UploadedFile>);
 
-/// The parameters of a request from wherever the API takes them: query, JSON, form, multipart.
+/// The parameters of a request in any encoding of the API: query, JSON, form, multipart.
 fn read_params(method: &str, request: &Request) -> Result<Params, String> {
     let mut params = Map::new();
     let mut files = BTreeMap::new();
@@ -294,7 +294,7 @@ fn read_params(method: &str, request: &Request) -> Result<Params, String> {
                 other => return Err(format!("a JSON body that is no object: {other}")),
             };
             for (name, value) in object {
-                // A nested object may also come as a string of JSON; text stays text.
+                // A nested object may also be a JSON string. Text stays text.
                 let structured = !types(&name).iter().any(|t| matches!(*t, "String" | "Integer" | "Boolean"));
                 let value = match value {
                     Value::String(text) if structured => text_value(&name, &text),

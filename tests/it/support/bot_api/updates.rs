@@ -1,4 +1,4 @@
-//! Updates as Telegram sends them: what a person wrote or pressed, as the bot gets to hear of it.
+//! Updates as Telegram sends them: messages, button presses and changes of membership.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use super::SentMessage;
 use super::limits::utf16_length;
 use super::methods::{self, now};
 
-/// Something that a person did in a chat.
+/// An action of a person in a chat.
 #[derive(Debug, Clone)]
 pub struct Incoming {
     chat_id: i64,
     user_id: i64,
     first_name: String,
     thread_id: Option<i64>,
-    /// Fields of the message besides.
+    /// Additional fields of the message.
     with: Value,
     what: What,
 }
@@ -22,25 +22,25 @@ pub struct Incoming {
 enum What {
     Text(String),
     EditedText(String),
-    /// A message that has no text: a sticker, a photograph, a service message.
+    /// A message without text: a sticker, a photo, a service message.
     Other(Value),
     Callback {
         message_id: i64,
         data: String,
     },
-    /// A press on a button under this message, as the bot gets it.
+    /// A press on a button under this message.
     CallbackUnder {
         message: Value,
         data: String,
     },
     ChannelPost(String),
-    /// The bot's own status in the chat became this.
+    /// A change of the bot's own membership to this status.
     Membership(String),
 }
 
 impl Incoming {
-    /// A text message. A positive chat is the private chat with the user of that id, a negative one a
-    /// supergroup in which the user 777 writes.
+    /// A text message. A positive chat ID is the private chat with that user, a negative one a supergroup in which the
+    /// user 777 writes.
     pub fn text(chat_id: i64, text: impl Into<String>) -> Self {
         Self::new(chat_id, What::Text(text.into()))
     }
@@ -50,7 +50,7 @@ impl Incoming {
         Self::new(chat_id, What::EditedText(text.into()))
     }
 
-    /// A message with these fields (say, `{"sticker": …}`) in place of a text.
+    /// A message with these fields, such as `{"sticker": …}`, instead of a text.
     pub fn other(chat_id: i64, fields: Value) -> Self {
         Self::new(chat_id, What::Other(fields))
     }
@@ -77,17 +77,17 @@ impl Incoming {
         Self::new(chat_id, What::ChannelPost(text.into()))
     }
 
-    /// The bot became this in the chat: `member`, `left`, `kicked`.
+    /// The bot's membership in the chat changed to `member`, `left` or `kicked`.
     pub fn membership(chat_id: i64, status: impl Into<String>) -> Self {
         Self::new(chat_id, What::Membership(status.into()))
     }
 
-    /// A text message that replies to one of the bot's.
+    /// A reply to one of the bot's messages.
     pub fn reply(to: &SentMessage, text: impl Into<String>) -> Self {
         Self::text(to.chat_id, text).with(json!({"reply_to_message": methods::message_json(to)}))
     }
 
-    /// The message with these fields besides.
+    /// Adds fields to the message.
     pub fn with(mut self, fields: Value) -> Self {
         match (self.with.as_object_mut(), fields) {
             (Some(with), Value::Object(fields)) => with.extend(fields),
@@ -197,13 +197,13 @@ impl Incoming {
     }
 }
 
-/// The name of what an update carries, as `allowed_updates` lists it.
+/// The kind of an update, as in `allowed_updates`.
 pub fn kind(update: &Value) -> &str {
     let mut names = update.as_object().into_iter().flat_map(|object| object.keys());
     names.find(|name| *name != "update_id").map_or("", String::as_str)
 }
 
-/// A chat of this id: private where positive, else a supergroup.
+/// The chat with this ID: private if positive, else a supergroup.
 pub fn chat(id: i64) -> Value {
     if id > 0 {
         json!({"id": id, "type": "private", "first_name": "Test"})

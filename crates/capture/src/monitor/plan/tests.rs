@@ -85,7 +85,7 @@ fn the_mark_shows_that_a_killed_process_took_the_interface_down() {
     };
     assert_eq!(managed(false, DOWN_ALIAS), ManagedState::LeftDown);
     assert_eq!(managed(true, DOWN_ALIAS), ManagedState::Up { can_be_marked: true });
-    // Another program's alias is no mark.
+    // An alias that another program set is not the mark.
     assert_eq!(managed(false, "attic"), ManagedState::Down);
     assert_eq!(managed(true, "attic"), ManagedState::Up { can_be_marked: false });
 }
@@ -170,7 +170,7 @@ fn each_unusable_channel_has_its_error() {
     assert!(matches!(error, MonitorError::NoChannel { bands, .. } if bands == [Band::Ghz6]));
 }
 
-/// This refusal comes before that of NetworkManager: taking the interface from it would cut the machine off.
+/// This refusal precedes NetworkManager's, whose remedy would cut the machine off the network.
 #[test]
 fn takes_the_only_uplink_only_by_force() {
     let mut state = state();
