@@ -14,10 +14,14 @@ impl Element<'_> {
     pub const SSID: u8 = 0;
     /// Supported Rates and BSS Membership Selectors, §9.4.2.3.
     pub const SUPPORTED_RATES: u8 = 1;
+    /// DSSS Parameter Set, §9.4.2.4: the channel that the frame was sent on.
+    pub const DS_PARAMETER_SET: u8 = 3;
     /// HT Capabilities, §9.4.2.55.
     pub const HT_CAPABILITIES: u8 = 45;
     /// Extended Supported Rates and BSS Membership Selectors, §9.4.2.12.
     pub const EXTENDED_RATES: u8 = 50;
+    /// Interworking, §9.4.2.91.
+    pub const INTERWORKING: u8 = 107;
     /// Extended Capabilities, §9.4.2.26.
     pub const EXTENDED_CAPABILITIES: u8 = 127;
     /// VHT Capabilities, §9.4.2.157.

@@ -38,6 +38,7 @@
 //! | `element.rs` | where an element ends | IEEE 802.11-2020 §9.4.2.1 |
 //! | `ssid.rs` | how the bytes of an SSID are kept and shown | IEEE 802.11-2020 §9.4.2.2 |
 //! | `signature.rs` | which elements identify a device model | this crate |
+//! | `model_key.rs` | what probe requests of one model have in common | this crate, measured on labelled captures |
 //! | `mac.rs` | which notations of an address are read, which addresses are random | IEEE 802-2014 §8.2 |
 //! | `radiotap.rs` | namespaces, fields that come twice, unknown fields | radiotap.org |
 //! | `ppi.rs` | which of several fields counts | PPI Packet Header Specification 1.0.7 |
@@ -54,6 +55,7 @@ mod error;
 mod hex;
 mod link_type;
 mod mac;
+mod model_key;
 mod ppi;
 mod printable;
 mod prism;
@@ -69,6 +71,7 @@ pub use error::DecodeError;
 pub use hex::{hex, hex_digits, unhex};
 pub use link_type::LinkType;
 pub use mac::{MacAddr, ParseMacError};
+pub use model_key::ModelKey;
 pub use printable::write_printable;
 pub use probe_request::{Fcs, ProbeRequest, decode};
 pub use signature::{ParseSignatureError, Signature};
