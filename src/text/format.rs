@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use store::event::Timestamp;
+use store::event::{GroupId, Timestamp};
 
 use super::{MESSAGE_LIMIT, Text, printable, utf16_length};
+
+/// A phone that has no name.
+pub(crate) fn phone(id: GroupId) -> String {
+    format!("phone {id}")
+}
 
 /// `time` in the zone.
 pub(crate) fn shown_time(time: Timestamp, zone: Tz) -> String {

@@ -18,7 +18,7 @@ use crate::support::traffic::{SentProbe, Tally, address};
 /// Devices with global addresses that send throughout the flood.
 const DEVICES: u64 = 50;
 
-/// One frame in this many comes from one of these devices, and one from a random address asks for the watched network.
+/// One frame in this many comes from one of these devices, and one from an invented address asks for the watched network.
 const DEVICE_EVERY: u64 = 20;
 const WATCHED_EVERY: u64 = 50;
 
@@ -44,7 +44,8 @@ fn probe(number: u64) -> SentProbe {
         };
         ([0xa4, 0x83, 0xe7, 0, 1, device as u8], ssid)
     } else if number % WATCHED_EVERY == 1 {
-        (random, "Depot".to_owned())
+        // Random addresses of one model are one phone to an alert; invented global ones are a device each.
+        ([0x00, a, b, c, d, e], "Depot".to_owned())
     } else {
         (random, format!("{:016x}", dice.u64(..)))
     };

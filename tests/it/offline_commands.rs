@@ -130,7 +130,7 @@ fn every_differing_row_is_found() {
 #[test]
 fn the_first_differences_are_listed_and_all_are_counted() {
     let frames = |first: u8| -> Vec<(u64, Vec<u8>)> {
-        let source = |number: u8| format!("02:00:00:00:00:{:02x}", first + number);
+        let source = |number: u8| format!("00:00:00:00:00:{:02x}", first + number);
         (0..20).map(|number| (TIME, ProbeRequestFrame::new(&source(number)).wildcard().build())).collect()
     };
     let (data, other) = (Data::new(&frames(0)), Data::new(&frames(20)));
@@ -279,7 +279,7 @@ fn a_failed_import_changes_nothing() {
         "line 1 of the snapshot cannot be used: this is not the beginning of a snapshot",
     );
     check(
-        &import(&whole.replace("\"format\":2", "\"format\":9")),
+        &import(&whole.replace("\"format\":3", "\"format\":9")),
         1,
         "it is of format 9, and this version reads",
     );

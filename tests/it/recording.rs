@@ -359,7 +359,7 @@ fn every_limit_holds_and_is_counted() {
     let flood = COOLDOWN_LIMIT + OUTBOX_LIMIT;
     for number in 0..flood {
         let octets = (number as u64).to_be_bytes();
-        let source = MacAddr::new([0x02, 0, octets[4], octets[5], octets[6], octets[7]]);
+        let source = MacAddr::new([0x00, 0, octets[4], octets[5], octets[6], octets[7]]);
         // Ten per minute, which is below the limit per minute.
         let micros = number as i64 * 6_000_000;
         let mut probe = probe(source, RequestedSsid::Named(watched.clone()), micros);
@@ -380,7 +380,7 @@ fn every_limit_holds_and_is_counted() {
     }
     assert_eq!(state.alerts().waiting(), 0);
     for number in 0..100 {
-        let source = MacAddr::new([0x06, 0, 0, 0, 0, number]);
+        let source = MacAddr::new([0x04, 0, 0, 0, 0, number]);
         let micros = flood as i64 * 6_000_000 + 120_000_000;
         let mut probe = probe(source, RequestedSsid::Named(watched.clone()), micros);
         probe.alerts = state.decide_alerts(&probe, &policy);
@@ -391,7 +391,7 @@ fn every_limit_holds_and_is_counted() {
     let later = flood as i64 * 6_000_000 + 120_000_000;
     let mut raised = 0;
     for number in 0..300_i64 {
-        let source = MacAddr::new([0x0a, 0, 0, 0, (number >> 8) as u8, number as u8]);
+        let source = MacAddr::new([0x08, 0, 0, 0, (number >> 8) as u8, number as u8]);
         let ahead = if number == 0 { 86_400_000_000 } else { 0 };
         let mut probe =
             probe(source, RequestedSsid::Named(watched.clone()), later + number * 1_000_000 + ahead);

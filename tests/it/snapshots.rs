@@ -131,7 +131,7 @@ fn small_state() -> State {
         Event::from(probe(other, RequestedSsid::Absent, 9_000_000)),
     ];
     events.extend((10..40).map(|second| {
-        let source = dot11::MacAddr::new([0x02, 0, 0, 0, 0, second as u8]);
+        let source = dot11::MacAddr::new([0x00, 0, 0, 0, 0, second as u8]);
         Event::from(probe(source, RequestedSsid::Named("Depot".into()), second * 1_000_000))
     }));
     events.push(Event::new(
@@ -205,7 +205,7 @@ fn an_incomplete_snapshot_is_reported_with_its_line() {
     check(&without(0), "line 1 of the snapshot cannot be used: this is not the beginning of a snapshot");
     check(&format!("{text}{{}}"), &format!("line {} of the snapshot cannot be used: it follows", last + 1));
     check(
-        &text.replace("\"format\":2", "\"format\":7"),
+        &text.replace("\"format\":3", "\"format\":7"),
         "line 1 of the snapshot cannot be used: it is of format 7",
     );
     check(

@@ -14,6 +14,7 @@ use crate::chat::model::watch_target::{WatchTarget, watch_hash};
 use crate::chat::views::subscriptions as texts;
 use crate::chat::{Button, Chat, Reply, views};
 use crate::text::Text;
+use crate::text::format::phone;
 
 /// Networks that one chat may watch.
 const WATCHES_PER_CHAT: usize = 200;
@@ -368,8 +369,9 @@ fn shown_device(state: &State, device: &DeviceKey) -> String {
     match device {
         DeviceKey::Address(address) => address.to_string(),
         DeviceKey::Name(name) => {
-            let first: Option<MacAddr> = state.names().addresses_of(name).first().copied();
-            first.and_then(|first| state.names().of(first)).unwrap_or(name).to_owned()
+            let first: Option<MacAddr> = state.addresses_of(name).first().copied();
+            first.and_then(|first| state.name_of(first)).unwrap_or(name).to_owned()
         }
+        DeviceKey::Phone(id) => phone(*id),
     }
 }

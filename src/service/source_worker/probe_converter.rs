@@ -8,20 +8,25 @@ use dot11::{Fcs, Signature};
 use store::event::{Probe, Timestamp};
 use store::recorder::CapturedProbe;
 
-/// Signatures whose elements one source has handed over; when full, the memory is cleared.
-const SIGNATURES_LIMIT: usize = 16_384;
+/// Signatures whose elements one source remembers to have handed over; when full, it forgets all.
+const SIGNATURES_LIMIT: usize = 4096;
+
+/// After how long it forgets all, in microseconds of the capture: the recorder may have removed elements since.
+const REMEMBERED_MICROS: i64 = 3600 * 1_000_000;
 
 /// Converts the frames of one source to probes for the recorder.
 pub struct ProbeConverter {
     sensor: Arc<str>,
     include_bad_fcs: bool,
     signatures: HashSet<Signature>,
+    /// The time of the frame since which it remembers signatures.
+    since_us: i64,
 }
 
 impl ProbeConverter {
     /// A converter for the source of this name. It leaves out frames that are excluded ([`is_excluded`]).
     pub fn new(sensor: &str, include_bad_fcs: bool) -> Self {
-        Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new() }
+        Self { sensor: Arc::from(sensor), include_bad_fcs, signatures: HashSet::new(), since_us: 0 }
     }
 
     /// The probe in `frame`, unless the frame is excluded. It carries its elements if their signature is new here.
@@ -31,8 +36,11 @@ impl ProbeConverter {
             return None;
         }
         let signature = probe_request.signature;
-        if self.signatures.len() >= SIGNATURES_LIMIT {
+        if self.signatures.len() >= SIGNATURES_LIMIT
+            || self.since_us.abs_diff(frame.time_us) >= REMEMBERED_MICROS.unsigned_abs()
+        {
             self.signatures.clear();
+            self.since_us = frame.time_us;
         }
         let elements = self.signatures.insert(signature).then(|| Box::from(probe_request.elements));
         let time = Timestamp::from_micros(frame.time_us);

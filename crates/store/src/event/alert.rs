@@ -3,18 +3,22 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::group_id::GroupId;
 use super::ids::ChatId;
 use super::pattern::Pattern;
 use dot11::MacAddr;
 
-/// What alerts treat as one device: all addresses with the same name, in any case, or one address without a name.
+/// What alerts treat as one device: all addresses with the same name, in any case; the random addresses of a phone; or
+/// one address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKey {
     /// All addresses with this name.
     Name(String),
-    /// An address without a name.
+    /// An address without a name, of no phone.
     Address(MacAddr),
+    /// A group of random addresses without a name.
+    Phone(GroupId),
 }
 
 /// What a probe means for one chat that watches its SSID or follows its device.

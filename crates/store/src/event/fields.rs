@@ -36,6 +36,20 @@ pub(crate) mod hex_bytes {
     }
 }
 
+/// SSIDs as a list of hex digits.
+pub(crate) mod hex_list {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(ssids: &[Ssid], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(ssids.iter().map(Ssid::to_hex))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Ssid>, D::Error> {
+        let list = Vec::<Cow<'_, str>>::deserialize(deserializer)?;
+        list.iter().map(|digits| from_hex(digits)).collect()
+    }
+}
+
 /// An SSID as the field `ssid` or `ssid_hex` of the object into which it is flattened.
 pub(crate) mod ssid_fields {
     use super::*;

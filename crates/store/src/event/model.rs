@@ -5,13 +5,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::{DeviceKey, LeaveDecision};
-use super::fields::{hex_bytes, ssid_fields};
+use super::fields::{hex_bytes, hex_list, ssid_fields};
+use super::group_id::GroupId;
 use super::ids::{ChatId, Offset};
 use super::pairing::{CodeHash, Role};
 use super::pattern::Pattern;
 use super::probe::Probe;
 use super::timestamp::Timestamp;
-use dot11::{MacAddr, Signature, Ssid};
+use dot11::{MacAddr, ModelKey, Signature, Ssid};
 
 /// One event: when, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,8 @@ impl Event {
             | EventKind::Unignore { .. }
             | EventKind::Name { .. }
             | EventKind::Unname { .. }
+            | EventKind::KeepPhone { .. }
+            | EventKind::SplitPhone { .. }
             | EventKind::Invited { .. }
             | EventKind::Paired { .. }
             | EventKind::ChatRemoved { .. } => true,
@@ -88,6 +91,7 @@ impl Event {
             | EventKind::UpdateHandled { .. }
             | EventKind::ChatMigrated { .. }
             | EventKind::Evict { .. }
+            | EventKind::SetGrouping { .. }
             | EventKind::Lost { .. } => false,
         }
     }
@@ -227,6 +231,34 @@ pub enum EventKind {
         /// Where the name came from.
         by: NamedBy,
     },
+    /// A person named or follows a phone, so it stays until nobody does. The event has the evidence: a later version that
+    /// groups differently finds the phone by it.
+    KeepPhone {
+        /// The phone.
+        phone: GroupId,
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// Its model.
+        model: ModelKey,
+        /// Its latest addresses.
+        addresses: Vec<MacAddr>,
+        /// The networks that it asked for, as hex digits of their SSIDs.
+        #[serde(with = "hex_list")]
+        networks: Vec<Ssid>,
+    },
+    /// A person said that an address is not of the phone that it was grouped with. It and what is grouped with it later are
+    /// never grouped with that phone again.
+    SplitPhone {
+        /// The phone that it is not of.
+        phone: GroupId,
+        /// The address.
+        address: MacAddr,
+    },
+    /// How random addresses are grouped from here on.
+    SetGrouping {
+        /// The mode.
+        mode: GroupingMode,
+    },
     /// Telegram accepted an alert.
     Delivered {
         /// The offset of the event that raised the alert: a probe or a departure.
@@ -329,6 +361,19 @@ pub enum NamedBy {
     Import,
     /// A DHCP lease, which expires. It and an imported name replace each other.
     Lease,
+}
+
+/// How random addresses are grouped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupingMode {
+    /// Not at all: each address is a device.
+    Off,
+    /// By phone, while the phone is in range.
+    #[default]
+    InRange,
+    /// By phone; one that returns is recognised by its model and a network that it alone ever asked for.
+    Returns,
 }
 
 /// Which addresses [`EventKind::Evict`] removes. Named addresses stay, except random ones whose name is only imported.

@@ -10,9 +10,9 @@ use super::{encode_line, recover};
 use crate::event::test_probes::complete_probe;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
-    LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, Timestamp,
+    GroupId, GroupingMode, LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, Timestamp,
 };
-use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+use dot11::{MacAddr, ModelKey, RequestedSsid, Signature, Ssid};
 
 const RECORDED: &str = include_str!("recorded.ndjson");
 
@@ -157,6 +157,31 @@ fn others() -> Vec<EventKind> {
     kinds
 }
 
+/// What people say about phones with random addresses.
+fn phones() -> Vec<EventKind> {
+    let phone: GroupId = "3f2a".parse().unwrap();
+    let random = MacAddr::new([0xda, 0xa1, 0x19, 0, 0, 1]);
+    let keep = |name: Option<&str>, addresses, networks| EventKind::KeepPhone {
+        phone,
+        name: name.map(str::to_owned),
+        model: ModelKey::of(&[1, 1, 2]),
+        addresses,
+        networks,
+    };
+    let (chat, device) = (CHAT, DeviceKey::Phone(phone));
+    let mut kinds = vec![
+        keep(Some("Zoë's phone"), vec![random], vec![Ssid::from("RNM0"), Ssid::new(b"\xff")]),
+        keep(None, Vec::new(), Vec::new()),
+        EventKind::SplitPhone { phone, address: random },
+        EventKind::Follow { chat, device: device.clone(), silence_seconds: 900 },
+        EventKind::Ignore { chat, device },
+    ];
+    for mode in [GroupingMode::Off, GroupingMode::InRange, GroupingMode::Returns] {
+        kinds.push(EventKind::SetGrouping { mode });
+    }
+    kinds
+}
+
 /// The events of the file, in order.
 fn expected() -> Vec<(Offset, Event)> {
     let elements = vec![0, 1, 255];
@@ -166,7 +191,14 @@ fn expected() -> Vec<(Offset, Event)> {
     let timed = [subscriptions(), departures(), others()].into_iter().flatten();
     events.extend(timed.map(|kind| Event::new(time(), kind)));
     events.push(Event::without_time(EventKind::Lost { count: 2, why: "a test".to_owned() }));
-    (0..).map(Offset).zip(events).collect()
+    events.extend(phones().into_iter().map(|kind| Event::new(time(), kind)));
+    let mut next = Offset::default();
+    let with_offset = |event: Event| {
+        let offset = next;
+        next = event.end(offset);
+        (offset, event)
+    };
+    events.into_iter().map(with_offset).collect()
 }
 
 #[test]

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use super::cooldowns::{Cooldown, CooldownKey, Cooldowns};
 use super::dirty_map::DirtyMap;
-use super::names::Names;
 use super::overflow::Overflow;
 use crate::event::{AlertDecision, AlertOutcome, ChatId, DeviceKey, Offset, Pattern, Probe, Timestamp};
 use dot11::{MacAddr, Ssid};
@@ -104,7 +103,7 @@ impl Alerts {
     }
 
     /// Repeats the decisions about the probe at `offset`.
-    pub(super) fn fold(&mut self, offset: Offset, probe: &Probe, names: &Names) {
+    pub(super) fn fold(&mut self, offset: Offset, probe: &Probe, device: &DeviceKey) {
         for decision in &probe.alerts {
             match (decision, probe.ssid.named()) {
                 (AlertDecision::Arrive { chat, silent_seconds, outcome }, _) => {
@@ -114,7 +113,7 @@ impl Alerts {
                         ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
                     });
                 }
-                (decision, Some(ssid)) => self.fold_watch_match(offset, probe, ssid, decision, names),
+                (decision, Some(ssid)) => self.fold_watch_match(offset, probe, ssid, decision, device),
                 // Without an SSID no decision can be about a watched network.
                 (_, None) => {}
             }
@@ -127,9 +126,9 @@ impl Alerts {
         probe: &Probe,
         ssid: &Ssid,
         decision: &AlertDecision,
-        names: &Names,
+        device: &DeviceKey,
     ) {
-        let key = |chat: &ChatId| -> CooldownKey { (*chat, ssid.clone(), names.device_key(probe.source)) };
+        let key = |chat: &ChatId| -> CooldownKey { (*chat, ssid.clone(), device.clone()) };
         match decision {
             AlertDecision::Raise { chat, pattern, reason, suppressed } => {
                 let watch_match = WatchMatch {

@@ -1,6 +1,7 @@
 //! Decides which chats get an alert. The recorder does it once, before it writes the event; the decisions travel in
 //! the event, and the fold repeats them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -30,15 +31,23 @@ impl State {
     /// The alerts that `probe` causes. To be called before the probe is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
         let probe = &*self.at_effective_time(probe);
+        let device = OnceCell::new();
+        let device = || device.get_or_init(|| self.device_key_before(probe)).clone();
         let mut decisions = match probe.ssid.named() {
-            Some(ssid) => self.decide_watch_matches(probe, ssid, policy),
+            Some(ssid) => self.decide_watch_matches(probe, ssid, device, policy),
             None => Vec::new(),
         };
         if !self.follows.is_empty() {
-            let arrivals = self.decide_arrivals(probe, policy, &decisions);
+            let arrivals = self.decide_arrivals(probe, device(), policy, &decisions);
             decisions.extend(arrivals);
         }
         decisions
+    }
+
+    /// The device that sent a probe which is not folded in yet.
+    fn device_key_before(&self, probe: &Probe) -> DeviceKey {
+        let group = self.grouping.group_before(probe, || self.model_key(probe.signature));
+        self.known_device_key(probe.source, group)
     }
 
     /// The chats that may get alerts.
@@ -52,12 +61,18 @@ impl State {
         [chat, ChatId::TERMINAL].into_iter().any(|by| self.mutes.ignored(device, by).is_some())
     }
 
-    fn decide_watch_matches(&self, probe: &Probe, ssid: &Ssid, policy: &AlertPolicy) -> Vec<AlertDecision> {
+    fn decide_watch_matches(
+        &self,
+        probe: &Probe,
+        ssid: &Ssid,
+        device: impl Fn() -> DeviceKey,
+        policy: &AlertPolicy,
+    ) -> Vec<AlertDecision> {
         let by_pattern: Vec<(ChatId, &Pattern, Option<&str>)> = self.watches.patterns_of(ssid).collect();
         if by_pattern.is_empty() && self.watches.on(ssid).next().is_none() {
             return Vec::new();
         }
-        let device = self.device_key(probe.source);
+        let device = device();
         // A chat's own watch goes before the terminal's, and a watch on the SSID before one on a pattern.
         let watch_of = |chat: ChatId| {
             [chat, ChatId::TERMINAL].into_iter().find_map(|by| {
@@ -111,10 +126,10 @@ impl State {
     fn decide_arrivals(
         &self,
         probe: &Probe,
+        device: DeviceKey,
         policy: &AlertPolicy,
         decided: &[AlertDecision],
     ) -> Vec<AlertDecision> {
-        let device = self.device_key(probe.source);
         let Some(shortest) = self.follows.followers_of(&device).map(|(_, follow)| follow.silence()).min()
         else {
             return Vec::new();

@@ -5,7 +5,7 @@ use super::model::{PendingEviction, State};
 use super::names::Names;
 #[cfg(doc)]
 use crate::event::EventKind;
-use crate::event::{EvictionScope, Timestamp};
+use crate::event::{DeviceKey, EvictionScope, Timestamp};
 use dot11::MacAddr;
 
 /// Devices that are sampled to estimate which sent no probe for longest.
@@ -30,7 +30,14 @@ impl State {
                 self.totals.forgotten_addresses += gone.len() as u64;
                 self.totals.random_addresses -= random;
             }
-            None => self.eviction = None,
+            None => {
+                let last_seen_before = *last_seen_before;
+                self.eviction = None;
+                let follows = &self.follows;
+                self.grouping.forget_before(last_seen_before, |phone| {
+                    follows.followers_of(&DeviceKey::Phone(phone)).next().is_some()
+                });
+            }
         }
         self.eviction.is_some()
     }

@@ -9,9 +9,10 @@ use super::alerts::{Alert, Presence};
 use super::chats::Invitation;
 use super::follows::Follow;
 use super::model::{PendingEviction, State};
-use super::names::{Names, normalized};
+use super::names::{Names, fold_case, normalized};
+use super::signatures::model_key;
 use crate::event::{
-    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, Offset, Probe, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, Offset, Probe, Timestamp,
 };
 use dot11::{MacAddr, RequestedSsid};
 
@@ -30,7 +31,7 @@ impl State {
         match &event.kind {
             EventKind::Probe(probe) => self.fold_probe(offset, probe),
             EventKind::Signature { signature, elements } => {
-                self.signatures.insert(*signature, elements.clone())
+                self.keep_elements(*signature, elements);
             }
             EventKind::Watch { chat, ssid, reason } => {
                 self.watches.set(ssid, self.chats.current(*chat), time, reason.clone());
@@ -66,6 +67,14 @@ impl State {
             EventKind::Unname { address, by } => {
                 self.rename(*address, |names| names.clear(*address, *by));
             }
+            EventKind::KeepPhone { phone, name, model, addresses, networks: _ } => {
+                let before = self.phone_key(*phone);
+                self.grouping.keep(*phone, name.as_deref(), (*model, addresses), time);
+                let now = self.phone_key(*phone);
+                self.rename_device(&before, &now);
+            }
+            EventKind::SplitPhone { phone, address } => self.grouping.split_off(*phone, *address, time),
+            EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
             EventKind::Delivered { probe, chat } | EventKind::Undeliverable { probe, chat, reason: _ } => {
                 self.alerts.remove(self.chats.current(*chat), *probe);
             }
@@ -99,18 +108,29 @@ impl State {
         let before = self.device_key(address);
         change(&mut self.names);
         let now = self.device_key(address);
+        self.rename_device(&before, &now);
+    }
+
+    /// The key of a phone: its name if it has one.
+    fn phone_key(&self, phone: GroupId) -> DeviceKey {
+        let name = self.grouping.group(phone).and_then(|group| group.name.as_deref());
+        name.map_or(DeviceKey::Phone(phone), |name| DeviceKey::Name(fold_case(name)))
+    }
+
+    /// What is kept by the key of a device follows its new key.
+    fn rename_device(&mut self, before: &DeviceKey, now: &DeviceKey) {
         if before == now {
             return;
         }
-        self.alerts.cooldowns.rename(&before, &now);
+        self.alerts.cooldowns.rename(before, now);
         // Follows and ignores stay with a name as long as any address has it.
-        let is_gone = match &before {
-            DeviceKey::Name(name) => self.names.addresses_of(name).is_empty(),
-            DeviceKey::Address(_) => true,
+        let is_gone = match before {
+            DeviceKey::Name(name) => self.addresses_of(name).is_empty(),
+            DeviceKey::Address(_) | DeviceKey::Phone(_) => true,
         };
         if is_gone {
-            self.follows.rename(&before, &now);
-            self.mutes.rename(&before, &now);
+            self.follows.rename(before, now);
+            self.mutes.rename(before, now);
         }
     }
 
@@ -175,6 +195,8 @@ impl State {
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
+        let signatures = &self.signatures;
+        self.grouping.fold(probe, || model_key(signatures, probe.signature));
         if self.devices.fold(probe) {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
@@ -189,7 +211,8 @@ impl State {
 
     /// Repeats the decisions about a probe.
     fn fold_alerts(&mut self, offset: Offset, probe: &Probe) {
-        self.alerts.fold(offset, probe, &self.names);
+        let device = self.device_key(probe.source);
+        self.alerts.fold(offset, probe, &device);
         for decision in &probe.alerts {
             match decision {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),

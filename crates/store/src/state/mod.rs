@@ -24,12 +24,14 @@ mod dirty_map;
 mod eviction;
 mod fold;
 mod follows;
+mod grouping;
 mod hour_histogram;
 mod model;
 mod mutes;
 mod names;
 mod networks;
 mod overflow;
+mod signatures;
 mod snapshot;
 mod store;
 mod table;
@@ -46,6 +48,10 @@ pub use device_row::{DeviceRow, DeviceSummary, SsidQuery};
 pub use devices::{DEVICE_SHARDS, DEVICES_MEMORY_LIMIT};
 pub use differences::{Difference, Differences};
 pub use follows::{Follow, Follows};
+pub use grouping::{
+    ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, MODEL_LIMIT,
+    OUT_OF_RANGE,
+};
 pub use hour_histogram::HourHistogram;
 pub use model::State;
 pub use mutes::{Ignored, Mute, Mutes};

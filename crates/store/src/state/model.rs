@@ -7,19 +7,18 @@ use super::device_row::DeviceRow;
 use super::devices::Devices;
 use super::dirty_map::DirtyMap;
 use super::follows::Follows;
+use super::grouping::{Group, Grouping};
 use super::mutes::Mutes;
-use super::names::Names;
+use super::names::{Names, fold_case};
 use super::networks::Networks;
+use super::signatures;
 use super::table::{PackedRow, Table, kind};
 use super::totals::Totals;
 use super::watches::Watches;
 #[cfg(doc)]
 use crate::event::EventKind;
-use crate::event::{DeviceKey, EvictionScope, Offset, Timestamp};
-use dot11::{MacAddr, Signature};
-
-/// Signatures whose elements are kept. It bounds a flood of invented ones.
-const SIGNATURE_LIMIT: usize = 16_384;
+use crate::event::{DeviceKey, EvictionScope, GroupId, Offset, Timestamp};
+use dot11::{MacAddr, ModelKey, Signature};
 
 /// The fold of all events before [`State::next_offset`].
 #[derive(Debug, Clone, Default)]
@@ -32,6 +31,7 @@ pub struct State {
     pub(super) mutes: Mutes,
     pub(super) alerts: Alerts,
     pub(super) chats: Chats,
+    pub(super) grouping: Grouping,
     /// The elements behind each signature.
     pub(super) signatures: DirtyMap<Signature, Vec<u8>>,
     pub(super) totals: Totals,
@@ -63,6 +63,7 @@ macro_rules! tables {
             mutes,
             alerts,
             chats,
+            grouping,
             signatures,
             totals: _,
             next: _,
@@ -90,6 +91,11 @@ macro_rules! tables {
             (kind::INVITATION, invitations),
             (kind::PAIRED, paired),
             (kind::SIGNATURE, signatures),
+            (kind::GROUP, &$($mut)? grouping.groups),
+            (kind::MODEL, &$($mut)? grouping.models),
+            (kind::REQUESTER, &$($mut)? grouping.requesters),
+            (kind::SPLIT, &$($mut)? grouping.splits),
+            (kind::GROUPING_MODE, &$($mut)? grouping.mode),
         ]
     }};
 }
@@ -145,6 +151,16 @@ impl State {
         &self.chats
     }
 
+    /// The groups of random addresses.
+    pub fn grouping(&self) -> &Grouping {
+        &self.grouping
+    }
+
+    /// The model that sends frames of this signature, as far as their elements are known.
+    pub fn model_key(&self, signature: Signature) -> ModelKey {
+        signatures::model_key(&self.signatures, signature)
+    }
+
     /// The statistics of one address.
     pub fn device(&self, address: MacAddr) -> Option<Device> {
         self.devices.get(address)
@@ -164,8 +180,13 @@ impl State {
     /// Of the device's addresses the one with the latest probe, and the time of that probe.
     pub fn last_seen(&self, device: &DeviceKey) -> Option<(MacAddr, Timestamp)> {
         let addresses = match device {
-            DeviceKey::Name(name) => self.names.addresses_of(name),
+            DeviceKey::Name(name) => self.addresses_of(name),
             DeviceKey::Address(address) => vec![*address],
+            DeviceKey::Phone(id) => {
+                let group = self.grouping.group(*id)?;
+                let (newest, _) = group.addresses().next_back()?;
+                return Some((newest, group.last));
+            }
         };
         let seen =
             addresses.into_iter().filter_map(|address| Some((address, self.devices.last_probe(address)?)));
@@ -174,12 +195,40 @@ impl State {
 
     /// The device that this address belongs to, as alerts see it.
     pub fn device_key(&self, address: MacAddr) -> DeviceKey {
-        self.names.device_key(address)
+        self.known_device_key(address, self.grouping.group_of(address))
     }
 
-    /// Whether the elements behind `signature` are still to be kept.
-    pub fn wants_elements(&self, signature: Signature) -> bool {
-        self.signatures.len() < SIGNATURE_LIMIT && self.signatures.get(&signature).is_none()
+    /// The device that this address of this group belongs to.
+    pub(super) fn known_device_key(&self, address: MacAddr, group: Option<GroupId>) -> DeviceKey {
+        match (self.names.device_key(address), group) {
+            (DeviceKey::Address(address), Some(id)) => match self.grouping.group(id) {
+                Some(Group { name: Some(name), .. }) => DeviceKey::Name(fold_case(name)),
+                Some(_) => DeviceKey::Phone(id),
+                None => DeviceKey::Address(address),
+            },
+            (key, _) => key,
+        }
+    }
+
+    /// The name of this address, or of the phone that it belongs to.
+    pub fn name_of(&self, address: MacAddr) -> Option<&str> {
+        self.names
+            .of(address)
+            .or_else(|| self.grouping.group(self.grouping.group_of(address)?)?.name.as_deref())
+    }
+
+    /// The addresses that share this name, whatever its case: those that have it, and those of the phones that have it.
+    pub fn addresses_of(&self, name: &str) -> Vec<MacAddr> {
+        let mut addresses = self.names.addresses_of(name);
+        let name = fold_case(name);
+        for (_, phone) in self.grouping.groups() {
+            if phone.name.as_deref().is_some_and(|known| fold_case(known) == name) {
+                addresses.extend(phone.addresses().map(|(address, _)| address));
+            }
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
     }
 
     /// Whether enough devices changed that the state should be saved now.
@@ -200,11 +249,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 17] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 22] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 17] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 22] {
         tables!(self, mut)
     }
 
@@ -255,6 +304,7 @@ impl State {
     pub(super) fn finish_loading(&mut self, next: Offset, totals: Totals) {
         (self.next, self.saved, self.totals) = (next, next, totals);
         self.alerts.cooldowns.index();
+        self.grouping.index();
     }
 }
 
@@ -271,6 +321,7 @@ impl PartialEq for State {
             && self.mutes == other.mutes
             && self.alerts == other.alerts
             && self.chats == other.chats
+            && self.grouping == other.grouping
             && self.signatures == other.signatures
     }
 }

@@ -99,7 +99,7 @@ pub fn fold_case(name: &str) -> String {
 pub(super) fn normalized(device: &DeviceKey) -> DeviceKey {
     match device {
         DeviceKey::Name(name) => DeviceKey::Name(fold_case(name)),
-        DeviceKey::Address(address) => DeviceKey::Address(*address),
+        DeviceKey::Address(_) | DeviceKey::Phone(_) => device.clone(),
     }
 }
 

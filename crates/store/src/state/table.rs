@@ -26,6 +26,11 @@ pub(super) mod kind {
     pub const INVITATION: u8 = b'e';
     pub const PAIRED: u8 = b'r';
     pub const SIGNATURE: u8 = b's';
+    pub const GROUP: u8 = b'G';
+    pub const MODEL: u8 = b'M';
+    pub const REQUESTER: u8 = b'R';
+    pub const SPLIT: u8 = b'S';
+    pub const GROUPING_MODE: u8 = b'O';
 }
 
 pub(super) trait Table {

@@ -25,6 +25,9 @@ pub struct Totals {
     /// The latest probe's [`not_before`](crate::event::Probe::not_before): set if its sensor's clock was behind.
     #[serde(default)]
     pub last_mark: Option<Timestamp>,
+    /// When the elements of models that are not remembered were last removed, to make room for others.
+    #[serde(default)]
+    pub elements_removed: Option<Timestamp>,
     /// Events that the log lost by damage.
     pub lost_events: u64,
 }

@@ -10,7 +10,7 @@ use super::row::SnapshotRow;
 use crate::event::{Offset, Timestamp};
 
 /// Grows with each change that an older version would misread.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,19 @@ impl State {
             SnapshotRow::Signature { signature, elements } => {
                 self.signatures.load_row(signature, Some(elements))
             }
+            SnapshotRow::Group { group, addresses } => {
+                self.grouping.groups.load_row(group, Some(addresses));
+            }
+            SnapshotRow::Requester { of, requester } => {
+                self.grouping.requesters.load_row(of, Some(requester));
+            }
+            SnapshotRow::Split { address, phone, time } => {
+                self.grouping.splits.load_row((address, phone), Some(time));
+            }
+            SnapshotRow::Grouping { mode } => self.grouping.mode.load_row((), Some(mode)),
+            SnapshotRow::Model { model, behaviour } => {
+                self.grouping.models.load_row(model, Some(behaviour));
+            }
         }
         Ok(())
     }
@@ -197,7 +210,7 @@ impl<R: BufRead> SnapshotReader<R> {
         let Header { snapshot, format, time: _ } = serde_json::from_slice(&self.line)
             .map_err(|error| self.error(format!("this is not the beginning of a snapshot: {error}")))?;
         match format {
-            // Format 1 had fewer kinds of rows and fields, all with the same meaning.
+            // Earlier formats had fewer kinds of rows and fields, all with the same meaning.
             1..=FORMAT if snapshot <= Offset::MAX => Ok(snapshot),
             1..=FORMAT => Err(self.error(format!("no log has an event {snapshot}"))),
             _ => {

@@ -1,12 +1,13 @@
 //! A snapshot: the whole state in a form that anyone can read, one JSON object a line.
 //!
 //! # Format
-//! - The first line is `{"snapshot":N,"format":2,"time":…}`. N is the offset of the first event that is not in the
+//! - The first line is `{"snapshot":N,"format":3,"time":…}`. N is the offset of the first event that is not in the
 //!   snapshot, `time` says when it was taken.
 //! - Then follows a line for each row. Its first field, `row`, says what it is.
 //! - The last line is `{"end":N}` with the number of rows: a truncated snapshot has none.
 //! - Times, addresses and SSIDs are written as in events.
-//! - Format 1 is read as well. It had no hours of devices, no networks, no patterns, no follows, mutes and ignores.
+//! - Formats 1 and 2 are read as well. Format 2 had no phones and models; format 1 had no hours of devices, no networks,
+//!   no patterns, no follows, mutes and ignores either.
 //!
 //! # What must hold
 //! - A snapshot is lossless: the state that is read from it equals the one that was written, and folds every later

@@ -7,6 +7,7 @@ use super::super::chats::{Invitation, Pairing};
 use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
 use super::super::follows::Follow;
+use super::super::grouping::{Group, ModelRow, Requester};
 use super::super::hour_histogram::HourHistogram;
 use super::super::mutes::{Ignored, Mute};
 use super::super::names::AddressName;
@@ -16,10 +17,10 @@ use super::super::table::{PackedRow, kind};
 use super::super::totals::Totals;
 use super::super::watches::Watch;
 use crate::event::{
-    ChatId, CodeHash, DeviceKey, EvictionScope, Offset, Pattern, Timestamp, hex_bytes, optional_ssid_fields,
-    ssid_fields,
+    ChatId, CodeHash, DeviceKey, EvictionScope, GroupId, GroupingMode, Offset, Pattern, Timestamp, hex_bytes,
+    optional_ssid_fields, ssid_fields,
 };
-use dot11::{MacAddr, Signature, Ssid};
+use dot11::{MacAddr, ModelKey, Signature, Ssid};
 
 /// A line of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,6 +126,29 @@ pub(in crate::state) enum SnapshotRow {
         signature: Signature,
         #[serde(with = "hex_bytes")]
         elements: Vec<u8>,
+    },
+    Group {
+        group: GroupId,
+        #[serde(flatten)]
+        addresses: Group,
+    },
+    Model {
+        model: ModelKey,
+        #[serde(flatten)]
+        behaviour: ModelRow,
+    },
+    Requester {
+        #[serde(flatten, with = "ssid_fields")]
+        of: Ssid,
+        requester: Requester,
+    },
+    Split {
+        address: MacAddr,
+        phone: GroupId,
+        time: Timestamp,
+    },
+    Grouping {
+        mode: GroupingMode,
     },
 }
 
@@ -237,6 +261,20 @@ impl SnapshotRow {
                 signature: postcard::from_bytes(key)?,
                 elements: postcard::from_bytes(bytes)?,
             },
+            kind::GROUP => {
+                Self::Group { group: postcard::from_bytes(key)?, addresses: postcard::from_bytes(bytes)? }
+            }
+            kind::MODEL => {
+                Self::Model { model: postcard::from_bytes(key)?, behaviour: postcard::from_bytes(bytes)? }
+            }
+            kind::REQUESTER => {
+                Self::Requester { of: postcard::from_bytes(key)?, requester: postcard::from_bytes(bytes)? }
+            }
+            kind::SPLIT => {
+                let (address, phone) = postcard::from_bytes(key)?;
+                Self::Split { address, phone, time: postcard::from_bytes(bytes)? }
+            }
+            kind::GROUPING_MODE => Self::Grouping { mode: postcard::from_bytes(bytes)? },
             _ => return Err(postcard::Error::DeserializeBadEncoding),
         })
     }
@@ -267,6 +305,11 @@ impl SnapshotRow {
             Self::Invitation { code, .. } => format!("code {code:?}"),
             Self::Paired { chat, .. } => format!("chat {}", chat.0),
             Self::Signature { signature, .. } => format!("signature {signature}"),
+            Self::Group { group, .. } => format!("phone {group}"),
+            Self::Model { model, .. } => format!("model {model}"),
+            Self::Requester { of, .. } => format!("requester of \"{of}\""),
+            Self::Split { address, phone, .. } => format!("{address}, which is not of phone {phone}"),
+            Self::Grouping { .. } => "grouping".to_owned(),
         }
     }
 }
@@ -333,6 +376,7 @@ fn describe(device: &DeviceKey) -> String {
     match device {
         DeviceKey::Name(name) => format!("{name:?}"),
         DeviceKey::Address(address) => address.to_string(),
+        DeviceKey::Phone(phone) => format!("phone {phone}"),
     }
 }
 

@@ -1,0 +1,121 @@
+//! A group: the random addresses that are taken for one phone, or for several that cannot be told apart.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Timestamp;
+use dot11::{MacAddr, ModelKey};
+
+/// Addresses of one group that are kept. Further ones are only counted, and the oldest leave the group.
+pub const ADDRESSES_PER_GROUP: usize = 16_384;
+
+/// A phone that was silent for longer has left the range. A new address does not join it then.
+pub const OUT_OF_RANGE: Duration = Duration::from_secs(7200);
+
+/// How long a proof that a group is several phones holds, before and after.
+const PROOF_HOLDS: Duration = Duration::from_secs(120);
+
+/// Why an address belongs to its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinReason {
+    /// The group began with it.
+    First,
+    /// Its sequence numbers continue those of another address of the group.
+    SequenceContinued,
+    /// It is of the same model. Nothing distinguishes it from the phone that was in range, and nothing proves that it
+    /// is the same.
+    SameModel,
+    /// Its sequence numbers alternated with those of another group, to which it belonged before.
+    SequenceAlternated,
+    /// It asked for a network that only this group ever asked for, and it is of the same model.
+    OwnNetwork,
+    /// A person said so.
+    Person,
+}
+
+/// Random addresses that are taken for one phone, or for several of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The model.
+    #[serde(rename = "of_model")]
+    pub model: ModelKey,
+    /// The time of the earliest frame.
+    pub first: Timestamp,
+    /// Since when it is in range: the first frame after a silence of [`OUT_OF_RANGE`].
+    pub visit: Timestamp,
+    /// Its visits.
+    pub visit_count: u64,
+    /// The time of the latest frame.
+    pub last: Timestamp,
+    /// Frames; one that several radios captured counts once.
+    pub frames: u64,
+    /// The latest addresses, at most [`ADDRESSES_PER_GROUP`], and why each belongs to the group. The newest is last.
+    pub(super) addresses: VecDeque<(MacAddr, JoinReason)>,
+    /// Addresses that it ever had.
+    pub address_count: u64,
+    /// The name that a person gave it.
+    pub name: Option<String>,
+    /// Whether a person named, followed or split it, so that it stays although it is silent.
+    pub(super) is_kept: bool,
+    /// The latest proof that it is several phones.
+    pub(super) proof: Option<Proof>,
+}
+
+/// That several phones of a group were in range at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Proof {
+    pub(super) time: Timestamp,
+    pub(super) phones: u32,
+}
+
+impl Group {
+    pub(super) fn new(model: ModelKey, time: Timestamp) -> Self {
+        Self {
+            model,
+            first: time,
+            visit: time,
+            visit_count: 1,
+            last: time,
+            frames: 0,
+            addresses: VecDeque::new(),
+            address_count: 0,
+            name: None,
+            is_kept: false,
+            proof: None,
+        }
+    }
+
+    /// Notes a frame, which counts if no other radio captured it before.
+    pub(super) fn see(&mut self, time: Timestamp, counts: bool) {
+        if time > self.last && time.abs_diff(self.last) > OUT_OF_RANGE {
+            self.visit = time;
+            self.visit_count += 1;
+        }
+        self.last = self.last.max(time);
+        self.frames += u64::from(counts);
+    }
+
+    /// Its latest addresses, and why each belongs to it. The newest is last.
+    pub fn addresses(&self) -> impl DoubleEndedIterator<Item = (MacAddr, JoinReason)> + ExactSizeIterator {
+        self.addresses.iter().copied()
+    }
+
+    /// Why this address belongs to the group.
+    pub fn reason(&self, address: MacAddr) -> Option<JoinReason> {
+        self.addresses.iter().rev().find(|(known, _)| *known == address).map(|(_, reason)| *reason)
+    }
+
+    /// The least number of phones that it is, around this time: 1 unless something proves more.
+    pub fn at_least(&self, time: Timestamp) -> u32 {
+        let proof = self.proof.filter(|proof| proof.time.abs_diff(time) <= PROOF_HOLDS);
+        proof.map_or(1, |proof| proof.phones)
+    }
+
+    /// Adds a proof that it is several phones. Within the time that a proof holds, the larger number counts.
+    pub(super) fn prove(&mut self, time: Timestamp, phones: u32) {
+        self.proof = Some(Proof { time, phones: phones.max(self.at_least(time)) });
+    }
+}

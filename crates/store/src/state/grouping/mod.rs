@@ -1,0 +1,337 @@
+//! Groups random addresses by the phone that uses them: a part of the fold.
+//!
+//! - A globally unique address is a device of its own. It joins no group and continues no counter.
+//! - A new random address joins a group of its model ([`ModelKey`]): that of the sequence counter that it continues
+//!   best if the model continues its counters; else the group of its model that is in range. If there is none, it
+//!   begins one.
+//! - An address stays in its group when it is seen again. Only counters that alternate move addresses: to a group of
+//!   their own.
+//! - The result depends on the events alone: all arithmetic is in fixed point, and each choice among equals is by the
+//!   order of arrival.
+//! - A frame of a known address costs three look-ups; only a new address compares counters, at most
+//!   `COUNTERS_PER_MODEL` of them.
+//! - What a person said holds: a split address never comes back to the phone that it is not of, and a phone that
+//!   somebody named or follows keeps its identifier and stays.
+//! - Everything is bounded. If there are too many models or groups, a quarter leaves: first those that were seen with
+//!   one address only, the longest silent of them first. So a flood of invented addresses displaces itself, not the
+//!   phones beside it.
+
+mod fixed_point;
+mod group;
+mod model;
+mod person;
+mod recognition;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use super::dirty_map::DirtyMap;
+use crate::event::{GroupId, GroupingMode, Probe, Timestamp};
+use dot11::{MacAddr, ModelKey, Ssid};
+pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
+use model::{Finding, Frame, Joined, Model};
+pub(super) use recognition::Requester;
+use twox_hash::XxHash3_64;
+
+/// Groups that are kept.
+pub const GROUP_LIMIT: usize = 16_384;
+
+/// Addresses that all groups keep together.
+pub const GROUPED_ADDRESS_LIMIT: usize = 262_144;
+
+/// Models that are remembered.
+pub const MODEL_LIMIT: usize = 4096;
+
+/// All groups, and what is known of their models.
+#[derive(Debug, Clone, Default)]
+pub struct Grouping {
+    pub(super) groups: DirtyMap<GroupId, Group>,
+    pub(super) models: DirtyMap<ModelKey, ModelRow>,
+    /// Who asks for a network, while that is one device.
+    pub(super) requesters: DirtyMap<Ssid, Requester>,
+    /// Addresses that are not of a phone, because a person said so.
+    pub(super) splits: DirtyMap<(MacAddr, GroupId), Timestamp>,
+    /// How addresses are grouped; the only row.
+    pub(super) mode: DirtyMap<(), GroupingMode>,
+    /// The group of each address, from `groups`.
+    group_of: HashMap<MacAddr, GroupId>,
+}
+
+/// What is known of a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct ModelRow(Model);
+
+impl PartialEq for Grouping {
+    fn eq(&self, other: &Self) -> bool {
+        self.groups == other.groups
+            && self.models == other.models
+            && self.requesters == other.requesters
+            && self.splits == other.splits
+            && self.mode == other.mode
+    }
+}
+
+impl Grouping {
+    /// The group of this address.
+    pub fn group_of(&self, address: MacAddr) -> Option<GroupId> {
+        self.group_of.get(&address).copied()
+    }
+
+    /// A group.
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(&id)
+    }
+
+    /// All groups, in the order of their identifiers.
+    pub fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.groups.iter().map(|(id, group)| (*id, group))
+    }
+
+    /// Whether the sequence numbers of this model continue when it changes its address, as far as is known. If not, its
+    /// phones cannot be told apart.
+    pub fn continues_counters(&self, model: ModelKey) -> bool {
+        self.models.get(&model).is_some_and(|row| row.0.is_continuing())
+    }
+
+    /// Whether anything is known of this model.
+    pub(super) fn remembers(&self, model: ModelKey) -> bool {
+        self.models.get(&model).is_some()
+    }
+
+    /// How addresses are grouped.
+    pub fn mode(&self) -> GroupingMode {
+        self.mode.get(&()).copied().unwrap_or_default()
+    }
+
+    pub(super) fn set_mode(&mut self, mode: GroupingMode) {
+        self.mode.insert((), mode);
+    }
+
+    /// The group that the sender of this probe belongs to, if it joins one that is there before the probe is folded in.
+    pub(super) fn group_before(&self, probe: &Probe, model: impl FnOnce() -> ModelKey) -> Option<GroupId> {
+        if let Some(known) = self.group_of(probe.source) {
+            return Some(known);
+        }
+        if !probe.source.is_random() || self.mode() == GroupingMode::Off {
+            return None;
+        }
+        let key = model();
+        let mut row = self.models.get(&key)?.clone();
+        match row.0.begin(&Frame::of(probe), &may_belong(&self.groups, &self.splits, key), &mut Vec::new()) {
+            Joined::Continues(id) | Joined::SameModel(id) => Some(id),
+            Joined::None => None,
+        }
+    }
+
+    /// Folds in a probe. `model` gives the model of its elements.
+    pub(super) fn fold(&mut self, probe: &Probe, model: impl FnOnce() -> ModelKey) {
+        let mode = self.mode();
+        if mode == GroupingMode::Off {
+            return;
+        }
+        if probe.source.is_random() {
+            self.fold_random(&Frame::of(probe), model);
+        }
+        if mode == GroupingMode::Returns
+            && let Some(ssid) = probe.ssid.named()
+        {
+            self.recognize(probe.source, ssid);
+        }
+    }
+
+    fn fold_random(&mut self, frame: &Frame, model: impl FnOnce() -> ModelKey) {
+        let mut findings = Vec::new();
+        let known = self.group_of(frame.source).and_then(|id| Some((id, self.groups.get(&id)?.model)));
+        let key = match known {
+            Some((id, key)) => {
+                let is_first = {
+                    let may_belong = may_belong(&self.groups, &self.splits, key);
+                    self.models.entry(key).0.again(id, frame, &may_belong, &mut findings)
+                };
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.see(frame.time, is_first);
+                }
+                key
+            }
+            None => {
+                let key = model();
+                self.begin(key, frame, &mut findings);
+                key
+            }
+        };
+        for finding in findings {
+            self.apply(key, &finding);
+        }
+    }
+
+    /// A new address: it joins a group or begins one.
+    fn begin(&mut self, key: ModelKey, frame: &Frame, findings: &mut Vec<Finding>) {
+        let joined = {
+            let may_belong = may_belong(&self.groups, &self.splits, key);
+            self.models.entry(key).0.begin(frame, &may_belong, findings)
+        };
+        let (id, reason) = match joined {
+            Joined::Continues(id) => (id, JoinReason::SequenceContinued),
+            Joined::SameModel(id) => (id, JoinReason::SameModel),
+            Joined::None => {
+                let id = self.new_group(key, frame);
+                self.models.entry(key).0.begin_first(id, frame);
+                (id, JoinReason::First)
+            }
+        };
+        self.add_address(id, frame, reason);
+        self.enforce_limits();
+    }
+
+    fn add_address(&mut self, id: GroupId, frame: &Frame, reason: JoinReason) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.see(frame.time, true);
+        group.address_count += 1;
+        if group.addresses.len() >= ADDRESSES_PER_GROUP
+            && let Some((oldest, _)) = group.addresses.pop_front()
+        {
+            self.group_of.remove(&oldest);
+        }
+        group.addresses.push_back((frame.source, reason));
+        self.group_of.insert(frame.source, id);
+    }
+
+    /// A group without addresses. Its identifier follows from the address with which it begins; if that is taken, the
+    /// next free one counts.
+    fn new_group(&mut self, model: ModelKey, frame: &Frame) -> GroupId {
+        let id = self.free_id(frame.source);
+        self.groups.insert(id, Group::new(model, frame.time));
+        id
+    }
+
+    fn free_id(&self, first: MacAddr) -> GroupId {
+        let mut id = GroupId(XxHash3_64::oneshot(&first.octets()) as u16);
+        // There are more identifiers than groups.
+        while self.groups.get(&id).is_some() {
+            id = GroupId(id.0.wrapping_add(1));
+        }
+        id
+    }
+
+    fn apply(&mut self, key: ModelKey, finding: &Finding) {
+        match *finding {
+            Finding::AtLeast(id, phones, time) => {
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.prove(time, phones);
+                }
+            }
+            Finding::Split { counter, from, to } => self.split(key, counter, from, to),
+        }
+    }
+
+    /// Moves the addresses of a counter from the group `from` to the group `to`, or to a new one.
+    fn split(&mut self, key: ModelKey, counter: usize, from: GroupId, to: Option<GroupId>) {
+        let Some(row) = self.models.get(&key) else { return };
+        let addresses = row.0.counter_addresses(counter).to_vec();
+        let (Some(span), Some(first)) = (row.0.counter_span(counter), addresses.first().copied()) else {
+            return;
+        };
+        let to = to.unwrap_or_else(|| {
+            let frame = Frame { time: span.0, source: first, sequence: 0, signal_dbm: None, radio: 0 };
+            let id = self.new_group(key, &frame);
+            self.models.entry(key).0.move_counter(counter, id, span.1);
+            id
+        });
+        for address in addresses {
+            if self.group_of(address) == Some(from) {
+                self.move_address(address, Some(from), to, JoinReason::SequenceAlternated);
+            }
+        }
+        if let Some(group) = self.groups.get_mut(&to) {
+            group.first = group.first.min(span.0);
+            group.last = group.last.max(span.1);
+        }
+    }
+
+    fn move_address(&mut self, address: MacAddr, from: Option<GroupId>, to: GroupId, reason: JoinReason) {
+        if let Some(group) = from.and_then(|from| self.groups.get_mut(&from)) {
+            group.addresses.retain(|(known, _)| *known != address);
+            group.address_count = group.address_count.saturating_sub(1);
+        }
+        if let Some(group) = self.groups.get_mut(&to) {
+            group.addresses.push_back((address, reason));
+            group.address_count += 1;
+        }
+        self.group_of.insert(address, to);
+    }
+
+    /// Lets groups and models leave if there are too many.
+    fn enforce_limits(&mut self) {
+        if self.groups.len() > GROUP_LIMIT || self.group_of.len() > GROUPED_ADDRESS_LIMIT {
+            let ranked = self.groups.iter().filter(|(_, group)| !group.is_kept);
+            let ranked = ranked.map(|(id, group)| ((group.address_count > 1, group.last), *id));
+            for id in oldest_quarter(ranked.collect()) {
+                self.remove_group(id);
+            }
+        }
+        if self.models.len() > MODEL_LIMIT {
+            let ranked =
+                self.models.iter().map(|(key, row)| ((row.0.address_count() > 1, row.0.last()), *key));
+            for key in oldest_quarter(ranked.collect()) {
+                self.models.remove(&key);
+            }
+        }
+    }
+
+    fn remove_group(&mut self, id: GroupId) {
+        let Some(group) = self.groups.remove(&id) else { return };
+        for (address, _) in group.addresses {
+            self.group_of.remove(&address);
+        }
+    }
+
+    /// Removes the groups that were last seen before this time, unless a person relies on them.
+    pub(super) fn forget_before(
+        &mut self,
+        last_seen_before: Timestamp,
+        is_followed: impl Fn(GroupId) -> bool,
+    ) {
+        let old = self.groups.iter().filter(|(id, group)| {
+            group.last < last_seen_before
+                && group.name.is_none()
+                && !is_followed(**id)
+                && !self.is_split(**id)
+        });
+        for id in old.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.remove_group(id);
+        }
+        let old = self.models.iter().filter(|(_, row)| row.0.last() < Some(last_seen_before));
+        for key in old.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.models.remove(&key);
+        }
+    }
+
+    /// Completes the index after all rows were loaded.
+    pub(super) fn index(&mut self) {
+        let addresses = |(id, group): (&GroupId, &Group)| {
+            let id = *id;
+            group.addresses.iter().map(move |(address, _)| (*address, id)).collect::<Vec<_>>()
+        };
+        self.group_of = self.groups.iter().flat_map(addresses).collect();
+    }
+}
+
+/// Whether an address may belong to a group of this model: nobody said that it does not.
+fn may_belong(
+    groups: &DirtyMap<GroupId, Group>,
+    splits: &DirtyMap<(MacAddr, GroupId), Timestamp>,
+    key: ModelKey,
+) -> impl Fn(MacAddr, GroupId) -> bool {
+    move |address, id| {
+        groups.get(&id).is_some_and(|group| group.model == key) && splits.get(&(address, id)).is_none()
+    }
+}
+
+/// The lowest quarter by rank.
+fn oldest_quarter<R: Ord, K: Ord>(mut ranked: Vec<(R, K)>) -> Vec<K> {
+    ranked.sort_unstable();
+    let quarter = ranked.len() / 4;
+    ranked.into_iter().take(quarter).map(|(_, key)| key).collect()
+}

@@ -1,0 +1,554 @@
+//! What is known of one device model: how its sequence numbers behave, and its phones that are in range.
+//!
+//! Some models restart their sequence numbers when they change the address, others continue them. Each new address is a
+//! trial: does it continue any counter in range? A log-likelihood ratio weighs that against the chance that a counter
+//! fits although it belongs to another phone; numbers that go backwards measure that chance.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::fixed_point::{ONE, ln, product, ratio};
+use super::group::OUT_OF_RANGE;
+use crate::event::{GroupId, Probe, Timestamp};
+use dot11::MacAddr;
+use twox_hash::XxHash3_64;
+
+/// Counters of one model that are remembered.
+const COUNTERS_PER_MODEL: usize = 32;
+
+/// Groups of one model that are in range at a time.
+const GROUPS_PER_MODEL: usize = 32;
+
+/// Addresses that a counter remembers.
+const ADDRESSES_PER_COUNTER: usize = 16;
+
+/// A counter that was not seen for longer is not continued.
+const HORIZON: i64 = 1200 * SECOND;
+
+/// Counters that were seen within this time are trials of whether a model continues its counters.
+const LEARN: i64 = 300 * SECOND;
+
+/// A new address that comes after this many others of its model is not compared with a counter.
+const HORIZON_ADDRESSES: u64 = 64;
+
+/// Counters that take part in a trial.
+const TRIAL_COUNTERS: usize = 16;
+
+/// A phone that comes back to an address within this time had it all the while.
+const OVERLAP: i64 = 60 * SECOND;
+
+/// A group that was silent for longer may have changed its address.
+const IDLE: i64 = 60 * SECOND;
+
+/// The log-likelihood ratio from which on a model is taken to continue its sequence numbers.
+const CONTINUES: i64 = 4 * ONE;
+
+/// Alternations after which two counters are two phones.
+const ALTERNATIONS: u8 = 4;
+
+const SECOND: i64 = 1_000_000;
+
+/// The size of the space of sequence numbers (IEEE 802.11-2020 §9.2.4.4.2).
+const SEQUENCE_NUMBERS: i64 = 4096;
+
+/// How one model behaves, and its phones in range.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Model {
+    /// The log-likelihood ratio of whether a new address continues a counter.
+    continues: i64,
+    /// The mean step from one address to the next, in fixed point.
+    mean_step: i64,
+    /// How often a counter went backwards, and the number of trials; both decay.
+    backward: i64,
+    trials: i64,
+    /// Steps in the mean.
+    steps: u16,
+    /// New addresses so far.
+    addresses: u64,
+    counters: Vec<Counter>,
+    groups: Vec<LiveGroup>,
+}
+
+/// The addresses that one phone used one after the other while its sequence numbers continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Counter {
+    group: GroupId,
+    /// The first frame since the counter is remembered.
+    first: Timestamp,
+    /// Whether it was forgotten before `first`, so that nobody knows when it began.
+    is_resumed: bool,
+    last: Timestamp,
+    /// [`Model::addresses`] when it was last seen.
+    seen_at: u64,
+    sequence: u16,
+    /// The smoothed step from one address to the next, in fixed point.
+    step: i64,
+    /// The smoothed signal in dBm, in fixed point.
+    signal: Option<i64>,
+    /// The radio that the signal is of.
+    radio: u32,
+    /// How often it alternated with another counter of its group.
+    alternations: u8,
+    /// The latest addresses, the newest last.
+    addresses: Vec<MacAddr>,
+}
+
+/// A group that is in range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct LiveGroup {
+    id: GroupId,
+    last: Timestamp,
+}
+
+/// One frame, as far as grouping depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) time: Timestamp,
+    pub(super) source: MacAddr,
+    pub(super) sequence: u16,
+    pub(super) signal_dbm: Option<i8>,
+    /// Identifies the radio.
+    pub(super) radio: u32,
+}
+
+impl Frame {
+    pub(super) fn of(probe: &Probe) -> Self {
+        Self {
+            time: probe.time,
+            source: probe.source,
+            sequence: probe.sequence,
+            signal_dbm: probe.signal_dbm,
+            // The low half of a hash is as good as all of it.
+            radio: XxHash3_64::oneshot_with_seed(
+                u64::from(probe.frequency_mhz.unwrap_or(0)),
+                probe.sensor.as_bytes(),
+            ) as u32,
+        }
+    }
+}
+
+/// Whether nobody said that the address is not of this group, which is of the same model.
+pub(super) type MayBelong<'a> = &'a dyn Fn(MacAddr, GroupId) -> bool;
+
+/// Which group a new address joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joined {
+    /// It continues a counter of this group.
+    Continues(GroupId),
+    /// It is of the same model as this group.
+    SameModel(GroupId),
+    /// None.
+    None,
+}
+
+/// A change to groups that a frame caused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// At least so many phones of this group were in range at this time.
+    AtLeast(GroupId, u32, Timestamp),
+    /// The addresses of this counter are not of the phone `from`, but of `to`, or of a new one.
+    Split { counter: usize, from: GroupId, to: Option<GroupId> },
+}
+
+/// The steps from `from` forward to `to`.
+fn step(from: u16, to: u16) -> i64 {
+    (i64::from(to) - i64::from(from)).rem_euclid(SEQUENCE_NUMBERS)
+}
+
+fn elapsed(from: Timestamp, to: Timestamp) -> i64 {
+    to.as_micros().saturating_sub(from.as_micros())
+}
+
+impl Counter {
+    fn new(group: GroupId, frame: &Frame) -> Self {
+        Self {
+            group,
+            first: frame.time,
+            is_resumed: false,
+            last: frame.time,
+            seen_at: 0,
+            sequence: frame.sequence,
+            step: 0,
+            signal: None,
+            radio: frame.radio,
+            alternations: 0,
+            addresses: Vec::new(),
+        }
+    }
+
+    fn follow(&mut self, frame: &Frame, seen_at: u64) {
+        self.last = self.last.max(frame.time);
+        self.sequence = frame.sequence;
+        self.seen_at = seen_at;
+        self.follow_signal(frame);
+        if self.addresses.last() != Some(&frame.source) {
+            self.addresses.retain(|address| *address != frame.source);
+            if self.addresses.len() >= ADDRESSES_PER_COUNTER {
+                self.addresses.remove(0);
+            }
+            self.addresses.push(frame.source);
+        }
+    }
+
+    fn follow_signal(&mut self, frame: &Frame) {
+        let Some(dbm) = frame.signal_dbm else { return };
+        let dbm = i64::from(dbm) * ONE;
+        let smoothed = self.signal.filter(|_| self.radio == frame.radio).map(|before| (4 * before + dbm) / 5);
+        (self.signal, self.radio) = (Some(smoothed.unwrap_or(dbm)), frame.radio);
+    }
+
+    /// Whether `sequence` comes after this counter, at most `reach` steps on.
+    fn reaches(&self, sequence: u16, reach: i64) -> bool {
+        let step = step(self.sequence, sequence);
+        step > 0 && step * ONE <= reach
+    }
+
+    /// Whether this counter comes after `sequence`.
+    fn is_reached_from(&self, sequence: u16, reach: i64) -> bool {
+        let step = step(sequence, self.sequence);
+        step > 0 && step * ONE <= reach
+    }
+
+    /// How badly the frame fits, in fixed point.
+    fn cost(&self, frame: &Frame) -> i64 {
+        let gap = (step(self.sequence, frame.sequence) * ONE - self.step).abs() / 32;
+        let time = elapsed(self.last, frame.time).saturating_mul(ONE / 300) / SECOND;
+        let signal = match (self.signal, frame.signal_dbm) {
+            (Some(signal), Some(dbm)) if self.radio == frame.radio => {
+                (i64::from(dbm) * ONE - signal).abs() / 10
+            }
+            _ => 0,
+        };
+        gap + time + signal
+    }
+
+    /// Whether it was seen last between the last frame of `other` and `now`, as of the same group.
+    fn was_seen_since(&self, other: &Self, now: Timestamp) -> bool {
+        self.group == other.group && other.last < self.last && self.last < now
+    }
+}
+
+impl Model {
+    /// Whether its sequence numbers continue when it changes its address.
+    pub(super) fn is_continuing(&self) -> bool {
+        self.continues >= CONTINUES
+    }
+
+    /// When it was last seen.
+    pub(super) fn last(&self) -> Option<Timestamp> {
+        self.counters.iter().map(|counter| counter.last).max()
+    }
+
+    /// New addresses of it so far.
+    pub(super) fn address_count(&self) -> u64 {
+        self.addresses
+    }
+
+    /// The addresses that the counter remembers.
+    pub(super) fn counter_addresses(&self, counter: usize) -> &[MacAddr] {
+        self.counters.get(counter).map_or(&[], |counter| &counter.addresses)
+    }
+
+    /// The largest step that counts as continued, in fixed point.
+    fn reach(&self) -> i64 {
+        if self.steps >= 8 { (4 * self.mean_step).clamp(16 * ONE, 256 * ONE) } else { 128 * ONE }
+    }
+
+    /// Notes that a group was in range at `time`.
+    fn touch(&mut self, group: GroupId, time: Timestamp) {
+        match self.groups.iter_mut().find(|live| live.id == group) {
+            Some(live) => live.last = live.last.max(time),
+            None => self.groups.push(LiveGroup { id: group, last: time }),
+        }
+        if self.groups.len() > GROUPS_PER_MODEL
+            && let Some(oldest) = position_of_min(&self.groups, |live| Some(live.last))
+        {
+            self.groups.remove(oldest);
+        }
+    }
+
+    /// A further frame of an address of `group`. What it proves is added to `findings`. Returns whether it is a frame that
+    /// no other radio captured before.
+    pub(super) fn again(
+        &mut self,
+        group: GroupId,
+        frame: &Frame,
+        may_belong: MayBelong<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> bool {
+        let found = self.counters.iter().rposition(|counter| counter.addresses.contains(&frame.source));
+        let is_known = found.is_some();
+        let resumed = || Counter { is_resumed: true, ..Counter::new(group, frame) };
+        let mut own = found.unwrap_or_else(|| self.begin_counter(resumed()));
+        let Some(counter) = self.counters.get(own) else { return true };
+        if is_known && counter.sequence == frame.sequence && elapsed(counter.last, frame.time).abs() <= SECOND
+        {
+            if let Some(counter) = self.counters.get_mut(own) {
+                counter.follow(frame, self.addresses);
+            }
+            self.touch(group, frame.time);
+            return false;
+        }
+        let between: SmallVec<[usize; COUNTERS_PER_MODEL]> = self
+            .counters
+            .iter()
+            .enumerate()
+            .filter(|(other, seen)| *other != own && seen.was_seen_since(counter, frame.time))
+            .map(|(other, _)| other)
+            .collect();
+        if !between.is_empty() && self.is_continuing() {
+            let reach = self.reach();
+            let continued = between.iter().copied().filter(|other| {
+                self.counters.get(*other).is_some_and(|other| other.reaches(frame.sequence, reach))
+            });
+            if let Some(same) =
+                first_max(continued, |other| self.counters.get(*other).map(|other| other.last))
+            {
+                if let Some(counter) = self.counters.get_mut(own) {
+                    counter.addresses.retain(|address| *address != frame.source);
+                }
+                own = same;
+            } else if counter.reaches(frame.sequence, reach) {
+                self.alternate(own, &between, may_belong, findings);
+            }
+        } else if elapsed(counter.last, frame.time) <= OVERLAP {
+            self.prove_overlap(own, &between, frame.time, findings);
+        }
+        if let Some(counter) = self.counters.get_mut(own) {
+            counter.follow(frame, self.addresses);
+            let group = counter.group;
+            self.touch(group, frame.time);
+        }
+        true
+    }
+
+    /// A phone uses one address at a time: what began while this counter was silent is another phone.
+    fn prove_overlap(&self, own: usize, between: &[usize], now: Timestamp, findings: &mut Vec<Finding>) {
+        let Some(counter) = self.counters.get(own) else { return };
+        let began = between.iter().filter_map(|other| self.counters.get(*other));
+        let began = began.filter(|other| !other.is_resumed).map(|other| other.first);
+        let in_use = |moment: Timestamp| {
+            let others = self.counters.iter().enumerate().filter(|(other, seen)| {
+                *other != own && seen.group == counter.group && seen.first <= moment && moment <= seen.last
+            });
+            others.count()
+        };
+        if let Some(most) = began.filter(|first| *first > counter.last).map(in_use).max() {
+            // At most as many as there are counters.
+            findings.push(Finding::AtLeast(counter.group, most as u32 + 1, now));
+        }
+    }
+
+    /// Two counters that continue by turns are two phones: the other counters each get a group of their own.
+    fn alternate(
+        &mut self,
+        own: usize,
+        between: &[usize],
+        may_belong: MayBelong<'_>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let Some(from) = self.counters.get(own).map(|counter| counter.group) else { return };
+        for &index in between {
+            let Some(other) = self.counters.get_mut(index) else { continue };
+            other.alternations += 1;
+            if other.alternations < ALTERNATIONS {
+                continue;
+            }
+            other.alternations = 0;
+            let (first, last) = (other.first, other.last);
+            let addresses = other.addresses.clone();
+            let may_move = |group: GroupId| addresses.iter().all(|address| may_belong(*address, group));
+            let is_silent =
+                |group: GroupId| !self.counters.iter().any(|seen| seen.group == group && seen.last >= first);
+            let free =
+                self.groups.iter().filter(|live| live.id != from && is_silent(live.id) && may_move(live.id));
+            let to = first_max(free, |live| Some(live.last)).map(|live| live.id);
+            findings.push(Finding::Split { counter: index, from, to });
+            if let Some(to) = to {
+                self.move_counter(index, to, last);
+            }
+        }
+    }
+
+    /// Moves a counter to the group `to`.
+    pub(super) fn move_counter(&mut self, counter: usize, to: GroupId, last: Timestamp) {
+        if let Some(counter) = self.counters.get_mut(counter) {
+            counter.group = to;
+        }
+        self.touch(to, last);
+    }
+
+    /// The times of the first and the last frame of a counter.
+    pub(super) fn counter_span(&self, counter: usize) -> Option<(Timestamp, Timestamp)> {
+        self.counters.get(counter).map(|counter| (counter.first, counter.last))
+    }
+
+    /// The first frame of a new address: learns from it, and says which group it joins.
+    pub(super) fn begin(
+        &mut self,
+        frame: &Frame,
+        may_belong: MayBelong<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Joined {
+        self.addresses += 1;
+        let now = frame.time;
+        let may_join = |group| may_belong(frame.source, group);
+        self.groups.retain(|live| live.last > now || now.abs_diff(live.last) <= OUT_OF_RANGE);
+        let alive: SmallVec<[usize; COUNTERS_PER_MODEL]> = (self.counters.iter().enumerate())
+            .filter(|(_, seen)| elapsed(seen.last, now) <= HORIZON)
+            .filter(|(_, seen)| self.addresses - seen.seen_at <= HORIZON_ADDRESSES)
+            .map(|(index, _)| index)
+            .collect();
+        let reach = self.reach();
+        let is_forward =
+            |index: &usize| self.counters.get(*index).is_some_and(|seen| seen.reaches(frame.sequence, reach));
+        let forward: SmallVec<[usize; COUNTERS_PER_MODEL]> =
+            alive.iter().copied().filter(is_forward).collect();
+        self.learn(frame, &alive, &forward, reach);
+        if self.is_continuing() {
+            let candidates = forward.iter().copied();
+            let candidates =
+                candidates.filter(|index| self.counters.get(*index).is_some_and(|seen| may_join(seen.group)));
+            let best = candidates.min_by_key(|index| self.counters.get(*index).map(|seen| seen.cost(frame)));
+            if let Some(best) = best {
+                return self.continue_counter(best, frame, (&alive, &forward), may_belong, findings);
+            }
+        }
+        match self.group_in_range(now, may_join) {
+            Some(group) => {
+                self.begin_first(group, frame);
+                Joined::SameModel(group)
+            }
+            None => Joined::None,
+        }
+    }
+
+    /// Begins the counter of a new address of this group.
+    pub(super) fn begin_first(&mut self, group: GroupId, frame: &Frame) {
+        let counter = self.begin_counter(Counter::new(group, frame));
+        if let Some(counter) = self.counters.get_mut(counter) {
+            counter.follow(frame, self.addresses);
+        }
+        self.touch(group, frame.time);
+    }
+
+    /// Gives an address a counter of its own in another group.
+    pub(super) fn separate(&mut self, address: MacAddr, to: GroupId) {
+        let Some(own) = self.counters.iter().rposition(|counter| counter.addresses.contains(&address)) else {
+            return;
+        };
+        let Some(counter) = self.counters.get_mut(own) else { return };
+        let (last, is_latest) = (counter.last, counter.addresses.last() == Some(&address));
+        match (is_latest, counter.addresses.len()) {
+            (true, 1) => counter.group = to,
+            (true, _) => {
+                let separated = Counter { group: to, addresses: vec![address], ..counter.clone() };
+                counter.addresses.pop();
+                self.begin_counter(separated);
+            }
+            (false, _) => counter.addresses.retain(|known| *known != address),
+        }
+        self.touch(to, last);
+    }
+
+    /// Gives a group another identifier.
+    pub(super) fn rename(&mut self, from: GroupId, to: GroupId) {
+        for counter in self.counters.iter_mut().filter(|counter| counter.group == from) {
+            counter.group = to;
+        }
+        self.groups.retain(|live| live.id != to);
+        for live in self.groups.iter_mut().filter(|live| live.id == from) {
+            live.id = to;
+        }
+    }
+
+    /// Adds a counter in the place of the one that was silent longest if there are too many. Returns its index.
+    fn begin_counter(&mut self, counter: Counter) -> usize {
+        if self.counters.len() >= COUNTERS_PER_MODEL
+            && let Some(oldest) = position_of_min(&self.counters, |seen| Some(seen.last))
+        {
+            self.counters.remove(oldest);
+        }
+        self.counters.push(counter);
+        self.counters.len() - 1
+    }
+
+    /// The trial of a new address.
+    fn learn(&mut self, frame: &Frame, alive: &[usize], forward: &[usize], reach: i64) {
+        let seen = |index: usize| self.counters.get(index).map(|seen| seen.last);
+        let mut recent: SmallVec<[usize; COUNTERS_PER_MODEL]> = (alive.iter().copied())
+            .filter(|index| seen(*index).is_some_and(|last| elapsed(last, frame.time) <= LEARN))
+            .collect();
+        recent.sort_by_key(|index| std::cmp::Reverse(seen(*index)));
+        recent.truncate(TRIAL_COUNTERS);
+        if recent.is_empty() {
+            return;
+        }
+        let is_backward = recent.iter().any(|index| {
+            self.counters.get(*index).is_some_and(|seen| seen.is_reached_from(frame.sequence, reach))
+        });
+        self.backward = self.backward * 97 / 100 + i64::from(is_backward) * ONE;
+        self.trials = self.trials * 97 / 100 + ONE;
+        let misses = recent.iter().fold(ONE, |misses, _| product(misses, ONE - reach / SEQUENCE_NUMBERS));
+        let by_chance = ONE - misses;
+        let measured = ratio(self.backward + by_chance, self.trials + ONE);
+        let chance = by_chance.max(measured).min(ONE * 85 / 100);
+        let is_hit = recent.iter().any(|index| forward.contains(index));
+        let weight = match is_hit {
+            true => ln(ratio(ONE * 9 / 10, chance)),
+            false => ln(ratio(ONE / 10, ONE - chance)),
+        };
+        self.continues = (self.continues + weight).clamp(-8 * ONE, 8 * ONE);
+    }
+
+    /// Continues the counter `best` with a new address.
+    fn continue_counter(
+        &mut self,
+        best: usize,
+        frame: &Frame,
+        (alive, forward): (&[usize], &[usize]),
+        may_belong: MayBelong<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Joined {
+        let Some(counter) = self.counters.get(best) else { return Joined::None };
+        let between: SmallVec<[usize; COUNTERS_PER_MODEL]> = (alive.iter().copied())
+            .filter(|other| !forward.contains(other))
+            .filter(|other| {
+                self.counters.get(*other).is_some_and(|other| other.was_seen_since(counter, frame.time))
+            })
+            .collect();
+        let has_stepped = counter.step != 0;
+        self.alternate(best, &between, may_belong, findings);
+        let Some(counter) = self.counters.get_mut(best) else { return Joined::None };
+        let step = step(counter.sequence, frame.sequence) * ONE;
+        counter.step = if has_stepped { (7 * counter.step + 3 * step) / 10 } else { step };
+        self.steps = self.steps.saturating_add(1);
+        self.mean_step += (step - self.mean_step) / i64::from(self.steps.min(16));
+        counter.follow(frame, self.addresses);
+        let group = counter.group;
+        self.touch(group, frame.time);
+        Joined::Continues(group)
+    }
+
+    /// The group that a new address joins which continues no counter. That assumes the fewest phones: one that is
+    /// silent if the model continues its counters, else the one that was seen last.
+    fn group_in_range(&self, now: Timestamp, may_join: impl Fn(GroupId) -> bool) -> Option<GroupId> {
+        let groups = || self.groups.iter().filter(|live| may_join(live.id));
+        let silent = groups().filter(|live| self.is_continuing() && elapsed(live.last, now) > IDLE);
+        let latest = |live: &LiveGroup| Some(live.last);
+        first_max(silent, |live| latest(live))
+            .or_else(|| first_max(groups(), |live| latest(live)))
+            .map(|live| live.id)
+    }
+}
+
+/// Of the items with the largest key the first.
+fn first_max<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> Option<K>) -> Option<T>
+where
+{
+    items.reduce(|best, item| if key(&item) > key(&best) { item } else { best })
+}
+
+fn position_of_min<T, K: Ord>(items: &[T], key: impl Fn(&T) -> Option<K>) -> Option<usize> {
+    items.iter().enumerate().min_by_key(|(_, item)| key(item)).map(|(index, _)| index)
+}

@@ -1,0 +1,105 @@
+//! What people say about phones: which they rely on, and which addresses are not of one.
+
+use std::collections::BTreeMap;
+
+use super::Grouping;
+use super::group::{Group, JoinReason};
+use super::model::Frame;
+use crate::event::{GroupId, Timestamp};
+use dot11::{MacAddr, ModelKey};
+
+impl Grouping {
+    /// Keeps a phone, by the name `phone` and this evidence: the group that has most of its addresses. If none has any,
+    /// the phone is made of them.
+    pub(in crate::state) fn keep(
+        &mut self,
+        phone: GroupId,
+        name: Option<&str>,
+        (model, addresses): (ModelKey, &[MacAddr]),
+        time: Timestamp,
+    ) {
+        match self.holder_of(addresses) {
+            Some(holder) if holder != phone => self.rename(holder, phone),
+            Some(_) => {}
+            None if addresses.is_empty() && self.groups.get(&phone).is_some() => {}
+            None => self.make_of_evidence(phone, model, addresses, time),
+        }
+        if let Some(group) = self.groups.get_mut(&phone) {
+            group.name = name.map(str::to_owned);
+            group.is_kept = true;
+        }
+    }
+
+    /// The group that has most of these addresses.
+    fn holder_of(&self, addresses: &[MacAddr]) -> Option<GroupId> {
+        let mut counts: BTreeMap<GroupId, usize> = BTreeMap::new();
+        for id in addresses.iter().filter_map(|address| self.group_of(*address)) {
+            *counts.entry(id).or_default() += 1;
+        }
+        let most = counts.values().max().copied()?;
+        counts.into_iter().find(|(_, count)| *count == most).map(|(id, _)| id)
+    }
+
+    fn make_of_evidence(&mut self, phone: GroupId, model: ModelKey, addresses: &[MacAddr], time: Timestamp) {
+        self.displace(phone);
+        self.groups.insert(phone, Group::new(model, time));
+        for address in addresses {
+            self.move_address(*address, None, phone, JoinReason::Person);
+        }
+    }
+
+    /// Gives a group another identifier. A group that has it already gets a free one.
+    fn rename(&mut self, from: GroupId, to: GroupId) {
+        self.displace(to);
+        let Some(group) = self.groups.remove(&from) else { return };
+        for (address, _) in &group.addresses {
+            self.group_of.insert(*address, to);
+        }
+        if let Some(row) = self.models.get_mut(&group.model) {
+            row.0.rename(from, to);
+        }
+        self.groups.insert(to, group);
+        let moved: Vec<(MacAddr, Timestamp)> = (self.splits.iter())
+            .filter(|((_, phone), _)| *phone == from)
+            .map(|((address, _), time)| (*address, *time))
+            .collect();
+        for (address, time) in moved {
+            self.splits.remove(&(address, from));
+            self.splits.insert((address, to), time);
+        }
+    }
+
+    /// Frees an identifier.
+    fn displace(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let first = group.addresses.front().map_or(MacAddr::new([0; 6]), |(address, _)| *address);
+        let free = self.free_id(first);
+        self.rename(id, free);
+    }
+
+    /// Takes an address out of a phone, for good: it gets a group of its own.
+    pub(in crate::state) fn split_off(&mut self, phone: GroupId, address: MacAddr, time: Timestamp) {
+        self.splits.insert((address, phone), time);
+        if self.group_of(address) != Some(phone) {
+            return;
+        }
+        let Some(model) = self.groups.get_mut(&phone).map(|group| {
+            group.is_kept = true;
+            group.model
+        }) else {
+            return;
+        };
+        let frame = Frame { time, source: address, sequence: 0, signal_dbm: None, radio: 0 };
+        let own = self.new_group(model, &frame);
+        self.move_address(address, Some(phone), own, JoinReason::Person);
+        if let Some(group) = self.groups.get_mut(&own) {
+            group.is_kept = true;
+        }
+        self.models.entry(model).0.separate(address, own);
+    }
+
+    /// Whether a person split anything off this group.
+    pub(super) fn is_split(&self, id: GroupId) -> bool {
+        self.splits.iter().any(|((_, phone), _)| *phone == id)
+    }
+}
