@@ -31,6 +31,15 @@ pub(super) enum Command {
         #[command(flatten)]
         fcs: FcsArgs,
     },
+    /// Group the random addresses in capture files by phone, and print each probe request as JSON, one per line
+    Group {
+        /// pcap or pcapng files, or - for standard input; they are taken together, in the order of their times
+        #[arg(required = true)]
+        files: Vec<String>,
+        /// Print what was known that long after each frame, instead of at the end
+        #[arg(long, value_name = "SECONDS")]
+        after: Option<u64>,
+    },
     /// Record capture files, as fast as possible and without alerts
     Replay {
         /// pcap or pcapng files, or - for standard input; a file that is replayed twice counts twice

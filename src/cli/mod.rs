@@ -15,6 +15,7 @@ mod demo_data;
 mod doctor;
 mod error;
 mod export;
+mod group;
 mod import;
 mod local;
 mod logging;
@@ -53,6 +54,7 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Run { config, fcs } => run(config.config.as_deref(), fcs),
         Command::Decode { file, fcs } => decode::decode(&file, fcs),
+        Command::Group { files, after } => group::group(&files, after),
         Command::Replay { files, data, fcs } => replay::replay(&files, &data, fcs),
         Command::Lookup { queries, data, json } => lookup::lookup(&queries, &data, json),
         Command::Chat { data } => chat::chat(&data),

@@ -19,6 +19,7 @@ mod documentation;
 mod end_to_end;
 mod flood;
 mod full_disk;
+mod group;
 mod kill;
 mod layering;
 mod live_capture;

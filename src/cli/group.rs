@@ -1,0 +1,121 @@
+//! `probewatch group`: prints which phone each probe request of capture files came from, as JSON.
+
+use std::collections::{HashSet, VecDeque};
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::decode::file_source;
+use super::error::CliError;
+use capture::{Capture, Settings};
+use dot11::{MacAddr, ModelKey, Signature};
+use store::event::{Event, EventKind, GroupId, Probe, Timestamp};
+use store::state::{JoinReason, State};
+
+/// A line of the output.
+#[derive(Serialize)]
+struct Line {
+    time: Timestamp,
+    source: MacAddr,
+    sequence: u16,
+    model: ModelKey,
+    /// The phone's four hex digits; the address itself if it is globally unique.
+    group: String,
+    /// The least number of devices that the group is, around the time of the frame.
+    at_least: u32,
+    why: JoinReason,
+}
+
+/// A probe request of the files, and the elements if their signature is new.
+struct Captured {
+    probe: Probe,
+    elements: Option<Vec<u8>>,
+}
+
+/// Groups the probe requests of all files, in the order of their times, and prints them in the order of the files.
+pub(super) fn group(files: &[String], after: Option<u64>) -> Result<ExitCode, CliError> {
+    let mut captured = Vec::new();
+    let mut outcome = Ok(());
+    for file in files {
+        outcome = outcome.and(read(file, &mut captured));
+    }
+    let lines = lines(&captured, after.map(Duration::from_secs));
+    let mut output = BufWriter::new(io::stdout().lock());
+    for line in lines {
+        serde_json::to_writer(&mut output, &line)
+            .map_err(io::Error::from)
+            .and_then(|()| output.write_all(b"\n"))
+            .map_err(CliError::io("could not print the groups"))?;
+    }
+    output.flush().map_err(CliError::io("could not print the groups"))?;
+    // What could be read of a damaged file is printed all the same.
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Adds the probe requests of a file, with whatever FCS: anonymised files have wrong ones.
+fn read(file: &str, captured: &mut Vec<Captured>) -> Result<(), CliError> {
+    let source = file_source(file);
+    let capture = Capture::open(&source, &Settings::default())?;
+    let sensor: Arc<str> = source.default_name().into();
+    let mut signatures: HashSet<Signature> = HashSet::new();
+    capture.run(|frame| {
+        let is_new = signatures.insert(frame.probe_request.signature);
+        let elements = is_new.then(|| frame.probe_request.elements.to_vec());
+        let time = Timestamp::from_micros(frame.time_us);
+        captured
+            .push(Captured { probe: Probe::new(Arc::clone(&sensor), time, frame.probe_request), elements });
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}
+
+/// The line of each probe request, as known that long after it, or at the end.
+fn lines(captured: &[Captured], after: Option<Duration>) -> Vec<Line> {
+    let mut order: Vec<usize> = (0..captured.len()).collect();
+    order.sort_by_key(|index| captured[*index].probe.time);
+    let mut state = State::default();
+    let mut waiting = VecDeque::new();
+    let mut lines: Vec<(usize, Line)> = Vec::with_capacity(captured.len());
+    for index in order {
+        let Captured { probe, elements } = &captured[index];
+        if let Some(after) = after {
+            let is_due = |earlier: usize| captured[earlier].probe.time.saturating_add(after) < probe.time;
+            while let Some((earlier, group)) = waiting.pop_front_if(|(earlier, _)| is_due(*earlier)) {
+                lines.push((earlier, line(&captured[earlier].probe, group, &state)));
+            }
+        }
+        if let Some(elements) = elements {
+            let (signature, elements) = (probe.signature, elements.clone());
+            fold(&mut state, &Event::without_time(EventKind::Signature { signature, elements }));
+        }
+        fold(&mut state, &Event::from(probe.clone()));
+        waiting.push_back((index, state.grouping().group_of(probe.source)));
+    }
+    lines.extend(
+        waiting.into_iter().map(|(index, group)| (index, line(&captured[index].probe, group, &state))),
+    );
+    lines.sort_by_key(|(index, _)| *index);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+fn fold(state: &mut State, event: &Event) {
+    state.fold(state.next_offset(), event);
+}
+
+/// The line of a probe whose address joined `first`. An address that a group has too many of is still of that group.
+fn line(probe: &Probe, first: Option<GroupId>, state: &State) -> Line {
+    let &Probe { time, source, sequence, .. } = probe;
+    let grouping = state.grouping();
+    let found = grouping.group_of(source).or(first).and_then(|id| Some((id, grouping.group(id)?)));
+    let (group, at_least, why) = match found {
+        Some((id, group)) => {
+            (id.to_string(), group.at_least(time), group.reason(source).unwrap_or(JoinReason::First))
+        }
+        None => (source.to_string(), 1, JoinReason::First),
+    };
+    Line { time, source, sequence, model: state.model_key(probe.signature), group, at_least, why }
+}
