@@ -51,18 +51,18 @@ fn check_capture(mut each: impl FnMut(capture::CapturedFrame<'_>)) {
     file.finish().unwrap();
 
     let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
-    let (mut heard, mut steady, mut last) = (0, 0, 0);
+    let (mut received, mut steady, mut last) = (0, 0, 0);
     let outcome = capture.run(|frame| {
         each(frame);
-        heard += 1;
+        received += 1;
         last = allocations::so_far();
-        if heard == STEADY {
+        if received == STEADY {
             steady = last;
         }
         ControlFlow::Continue(())
     });
     outcome.unwrap();
-    assert_eq!((heard, last - steady), (FRAMES, 0));
+    assert_eq!((received, last - steady), (FRAMES, 0));
 }
 
 #[test]
