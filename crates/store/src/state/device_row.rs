@@ -27,6 +27,8 @@ pub struct DeviceRow<'a> {
 pub struct DeviceSummary {
     /// Probe requests.
     pub probe_count: u64,
+    /// The capture time of the earliest probe.
+    pub first_probe: Timestamp,
     /// The capture time of the latest probe.
     pub last_probe: Timestamp,
     /// The signal, if any probe had one.
@@ -40,8 +42,8 @@ impl<'a> DeviceRow<'a> {
 
     /// The header fields; `None` if the row cannot be read.
     pub fn summary(&self) -> Option<DeviceSummary> {
-        let DeviceHeader { probe_count, last_probe, signal, .. } = take(&mut { self.row })?;
-        Some(DeviceSummary { probe_count, last_probe, signal })
+        let DeviceHeader { probe_count, first_probe, last_probe, signal, .. } = take(&mut { self.row })?;
+        Some(DeviceSummary { probe_count, first_probe, last_probe, signal })
     }
 
     /// The number of its probes for this SSID.

@@ -196,7 +196,14 @@ impl State {
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
         let signatures = &self.signatures;
-        self.grouping.fold(probe, || model_key(signatures, probe.signature));
+        let news = self.grouping.fold(probe, || model_key(signatures, probe.signature));
+        self.habits.begin(probe.time);
+        if let Some(id) = news
+            && let Some(group) = self.grouping.group(id)
+        {
+            let phones = (id, group.at_least(probe.time));
+            self.habits.learn(group.model, phones, probe.time, |id| self.grouping.group(id).is_some());
+        }
         if self.devices.fold(probe) {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());

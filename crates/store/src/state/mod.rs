@@ -25,6 +25,8 @@ mod eviction;
 mod fold;
 mod follows;
 mod grouping;
+mod habits;
+mod hour;
 mod hour_histogram;
 mod model;
 mod mutes;
@@ -34,6 +36,7 @@ mod overflow;
 mod signatures;
 mod snapshot;
 mod store;
+mod strangers;
 mod table;
 mod totals;
 mod watches;
@@ -52,6 +55,7 @@ pub use grouping::{
     ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, MODEL_LIMIT,
     OUT_OF_RANGE,
 };
+pub use habits::HABIT_LIMIT;
 pub use hour_histogram::HourHistogram;
 pub use model::State;
 pub use mutes::{Ignored, Mute, Mutes};
@@ -60,6 +64,7 @@ pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_NETWORK_LIMIT, Overflow};
 pub use snapshot::{DeviceJson, SnapshotError, StateImage};
 pub use store::{StateStore, StateStoreError};
+pub use strangers::{FULL_LEARNING, Stranger, StrangerReason};
 pub use totals::Totals;
 pub use watches::{Watch, Watches};
 

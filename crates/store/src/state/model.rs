@@ -8,6 +8,7 @@ use super::devices::Devices;
 use super::dirty_map::DirtyMap;
 use super::follows::Follows;
 use super::grouping::{Group, Grouping};
+use super::habits::Habits;
 use super::mutes::Mutes;
 use super::names::{Names, fold_case};
 use super::networks::Networks;
@@ -32,6 +33,7 @@ pub struct State {
     pub(super) alerts: Alerts,
     pub(super) chats: Chats,
     pub(super) grouping: Grouping,
+    pub(super) habits: Habits,
     /// The elements behind each signature.
     pub(super) signatures: DirtyMap<Signature, Vec<u8>>,
     pub(super) totals: Totals,
@@ -64,6 +66,7 @@ macro_rules! tables {
             alerts,
             chats,
             grouping,
+            habits,
             signatures,
             totals: _,
             next: _,
@@ -96,6 +99,8 @@ macro_rules! tables {
             (kind::REQUESTER, &$($mut)? grouping.requesters),
             (kind::SPLIT, &$($mut)? grouping.splits),
             (kind::GROUPING_MODE, &$($mut)? grouping.mode),
+            (kind::HABIT, &$($mut)? habits.rows),
+            (kind::LEARNING, &$($mut)? habits.since),
         ]
     }};
 }
@@ -249,11 +254,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 22] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 24] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 22] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 24] {
         tables!(self, mut)
     }
 
@@ -322,6 +327,7 @@ impl PartialEq for State {
             && self.alerts == other.alerts
             && self.chats == other.chats
             && self.grouping == other.grouping
+            && self.habits == other.habits
             && self.signatures == other.signatures
     }
 }

@@ -31,6 +31,8 @@ pub(super) mod kind {
     pub const REQUESTER: u8 = b'R';
     pub const SPLIT: u8 = b'S';
     pub const GROUPING_MODE: u8 = b'O';
+    pub const HABIT: u8 = b'H';
+    pub const LEARNING: u8 = b'L';
 }
 
 pub(super) trait Table {

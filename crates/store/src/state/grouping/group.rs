@@ -114,6 +114,12 @@ impl Group {
         proof.map_or(1, |proof| proof.phones)
     }
 
+    /// The least number of phones that it was in this visit, as far as the latest proof says.
+    pub(in crate::state) fn visit_phones(&self) -> u32 {
+        let proof = self.proof.filter(|proof| proof.time >= self.visit);
+        proof.map_or(1, |proof| proof.phones)
+    }
+
     /// Adds a proof that it is several phones. Within the time that a proof holds, the larger number counts.
     pub(super) fn prove(&mut self, time: Timestamp, phones: u32) {
         self.proof = Some(Proof { time, phones: phones.max(self.at_least(time)) });

@@ -22,11 +22,12 @@ mod model;
 mod person;
 mod recognition;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::HashMap;
 
 use super::dirty_map::DirtyMap;
+use super::hour::Hour;
 use crate::event::{GroupId, GroupingMode, Probe, Timestamp};
 use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
@@ -125,24 +126,28 @@ impl Grouping {
         }
     }
 
-    /// Folds in a probe. `model` gives the model of its elements.
-    pub(super) fn fold(&mut self, probe: &Probe, model: impl FnOnce() -> ModelKey) {
+    /// Folds in a probe. `model` gives the model of its elements. Returns the group of its sender if it was not seen in
+    /// this hour before, or is proven to be more phones than before.
+    pub(super) fn fold(&mut self, probe: &Probe, model: impl FnOnce() -> ModelKey) -> Option<GroupId> {
         let mode = self.mode();
         if mode == GroupingMode::Off {
-            return;
+            return None;
         }
-        if probe.source.is_random() {
-            self.fold_random(&Frame::of(probe), model);
-        }
+        let mut is_news = probe.source.is_random() && self.fold_random(&Frame::of(probe), model);
         if mode == GroupingMode::Returns
             && let Some(ssid) = probe.ssid.named()
         {
+            let before = self.group_of(probe.source);
             self.recognize(probe.source, ssid);
+            is_news |= self.group_of(probe.source) != before;
         }
+        self.group_of(probe.source).filter(|_| is_news)
     }
 
-    fn fold_random(&mut self, frame: &Frame, model: impl FnOnce() -> ModelKey) {
+    /// Returns whether there is news about the group of the frame's address, see [`Grouping::fold`].
+    fn fold_random(&mut self, frame: &Frame, model: impl FnOnce() -> ModelKey) -> bool {
         let mut findings = Vec::new();
+        let mut is_news = false;
         let known = self.group_of(frame.source).and_then(|id| Some((id, self.groups.get(&id)?.model)));
         let key = match known {
             Some((id, key)) => {
@@ -151,23 +156,25 @@ impl Grouping {
                     self.models.entry(key).0.again(id, frame, &may_belong, &mut findings)
                 };
                 if let Some(group) = self.groups.get_mut(&id) {
+                    is_news = Hour::of(frame.time) > Hour::of(group.last);
                     group.see(frame.time, is_first);
                 }
                 key
             }
             None => {
                 let key = model();
-                self.begin(key, frame, &mut findings);
+                is_news = self.begin(key, frame, &mut findings);
                 key
             }
         };
-        for finding in findings {
-            self.apply(key, &finding);
+        for finding in &findings {
+            self.apply(key, finding);
         }
+        is_news || !findings.is_empty()
     }
 
-    /// A new address: it joins a group or begins one.
-    fn begin(&mut self, key: ModelKey, frame: &Frame, findings: &mut Vec<Finding>) {
+    /// A new address: it joins a group or begins one. Returns whether that was not seen in this hour before.
+    fn begin(&mut self, key: ModelKey, frame: &Frame, findings: &mut Vec<Finding>) -> bool {
         let joined = {
             let may_belong = may_belong(&self.groups, &self.splits, key);
             self.models.entry(key).0.begin(frame, &may_belong, findings)
@@ -181,8 +188,11 @@ impl Grouping {
                 (id, JoinReason::First)
             }
         };
+        let is_news = reason == JoinReason::First
+            || self.group(id).is_some_and(|group| Hour::of(frame.time) > Hour::of(group.last));
         self.add_address(id, frame, reason);
         self.enforce_limits();
+        is_news
     }
 
     fn add_address(&mut self, id: GroupId, frame: &Frame, reason: JoinReason) {
@@ -330,7 +340,7 @@ fn may_belong(
 }
 
 /// The lowest quarter by rank.
-fn oldest_quarter<R: Ord, K: Ord>(mut ranked: Vec<(R, K)>) -> Vec<K> {
+pub(super) fn oldest_quarter<R: Ord, K: Ord>(mut ranked: Vec<(R, K)>) -> Vec<K> {
     ranked.sort_unstable();
     let quarter = ranked.len() / 4;
     ranked.into_iter().take(quarter).map(|(_, key)| key).collect()

@@ -9,7 +9,7 @@ use crate::state::State;
 use dot11::{MacAddr, RequestedSsid, Signature};
 
 /// A frame of the phone whose model is `model`.
-fn frame(second: i64, address: u32, sequence: u16, model: u64) -> Probe {
+pub(in crate::state) fn frame(second: i64, address: u32, sequence: u16, model: u64) -> Probe {
     let [a, b, c, d] = address.to_be_bytes();
     Probe {
         sequence: sequence % 4096,
@@ -28,7 +28,7 @@ fn requesting(ssid: &str, probe: Probe) -> Probe {
     Probe { ssid: RequestedSsid::from_element(ssid.as_bytes()), ..probe }
 }
 
-fn fold(state: &mut State, event: &Event) {
+pub(in crate::state) fn fold(state: &mut State, event: &Event) {
     state.fold(state.next_offset(), event);
     while state.continue_eviction() {}
 }
@@ -297,7 +297,7 @@ fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<(MacA
 }
 
 /// The state as the next start loads it: from packed rows, devices among them.
-fn reloaded(state: &State) -> State {
+pub(in crate::state) fn reloaded(state: &State) -> State {
     let mut rows = Vec::new();
     state.for_each_row(|row| row.push_to(&mut rows));
     let mut loaded = State::default();
@@ -306,7 +306,7 @@ fn reloaded(state: &State) -> State {
     loaded
 }
 
-fn from_snapshot(state: &State) -> State {
+pub(in crate::state) fn from_snapshot(state: &State) -> State {
     let mut lines = Vec::new();
     state.image().write_to(Timestamp::from_micros(0), &mut lines).unwrap();
     State::from_snapshot(lines.as_slice()).unwrap()

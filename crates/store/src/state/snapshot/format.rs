@@ -122,6 +122,8 @@ impl State {
                 self.grouping.splits.load_row((address, phone), Some(time));
             }
             SnapshotRow::Grouping { mode } => self.grouping.mode.load_row((), Some(mode)),
+            SnapshotRow::Habit { model, habit } => self.habits.rows.load_row(model, Some(habit)),
+            SnapshotRow::Learning { since } => self.habits.since.load_row((), Some(since)),
             SnapshotRow::Model { model, behaviour } => {
                 self.grouping.models.load_row(model, Some(behaviour));
             }

@@ -8,6 +8,7 @@ use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
 use super::super::follows::Follow;
 use super::super::grouping::{Group, ModelRow, Requester};
+use super::super::habits::Habit;
 use super::super::hour_histogram::HourHistogram;
 use super::super::mutes::{Ignored, Mute};
 use super::super::names::AddressName;
@@ -150,6 +151,14 @@ pub(in crate::state) enum SnapshotRow {
     Grouping {
         mode: GroupingMode,
     },
+    Habit {
+        model: ModelKey,
+        #[serde(flatten)]
+        habit: Habit,
+    },
+    Learning {
+        since: Timestamp,
+    },
 }
 
 /// The statistics of a device in snapshots and in `probewatch export`.
@@ -275,6 +284,10 @@ impl SnapshotRow {
                 Self::Split { address, phone, time: postcard::from_bytes(bytes)? }
             }
             kind::GROUPING_MODE => Self::Grouping { mode: postcard::from_bytes(bytes)? },
+            kind::HABIT => {
+                Self::Habit { model: postcard::from_bytes(key)?, habit: postcard::from_bytes(bytes)? }
+            }
+            kind::LEARNING => Self::Learning { since: postcard::from_bytes(bytes)? },
             _ => return Err(postcard::Error::DeserializeBadEncoding),
         })
     }
@@ -310,6 +323,8 @@ impl SnapshotRow {
             Self::Requester { of, .. } => format!("requester of \"{of}\""),
             Self::Split { address, phone, .. } => format!("{address}, which is not of phone {phone}"),
             Self::Grouping { .. } => "grouping".to_owned(),
+            Self::Habit { model, .. } => format!("habit of model {model}"),
+            Self::Learning { .. } => "start of learning".to_owned(),
         }
     }
 }

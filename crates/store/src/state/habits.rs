@@ -1,0 +1,257 @@
+//! Habits: which models are usually here at which hour of the week, and how many phones of them at once.
+//!
+//! - A phone with random addresses cannot be recognised on another day, but its model can. A household's models come
+//!   back at the same hours, a passer-by's do not.
+//! - An hour counts once it is over. Until then its phones are listed, so that the hour is never compared with itself.
+//! - The row of a model changes when one of its groups is first seen in an hour, or is proven to be more phones: not
+//!   with each frame.
+//! - At most [`HABIT_LIMIT`] models are remembered. If there are more, a quarter leaves: first those that were here in
+//!   one hour only, the longest silent of them first. So a flood of invented models displaces itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::dirty_map::DirtyMap;
+use super::grouping::oldest_quarter;
+use super::hour::{HOURS_PER_WEEK, Hour};
+use crate::event::{GroupId, Timestamp};
+use dot11::ModelKey;
+
+/// Models whose habits are remembered.
+pub const HABIT_LIMIT: usize = 4096;
+
+/// Groups of one model that are counted in one hour.
+const GROUPS_PER_HOUR: usize = 64;
+
+/// An hour of the week in which a model was not here for this long is not usual any more.
+const FORGET_HOURS: i64 = 8 * HOURS_PER_WEEK;
+
+/// What is less than half a week older belongs to the same week.
+const SAME_WEEK_HOURS: i64 = HOURS_PER_WEEK / 2;
+
+/// When a model was here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Habit {
+    /// The first hour in which it was here.
+    first: Hour,
+    /// The latest hour in which it was here, which is not counted yet.
+    latest: Hour,
+    /// The groups seen in that hour, and of how many phones each is at least.
+    phones: Vec<(GroupId, u32)>,
+    /// The hours of the week in which it was here before, in order.
+    hours: Vec<UsualHour>,
+}
+
+/// An hour of the week.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct UsualHour {
+    hour_of_week: u8,
+    /// In how many weeks the model was here then.
+    weeks: u16,
+    /// The most phones at once, in all weeks but the last of them.
+    most: u32,
+    /// The last of these hours.
+    last: Hour,
+    /// The phones then.
+    last_phones: u32,
+}
+
+/// What is usual at an hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Usual {
+    /// In how many earlier weeks the model was here at this hour of the week, or an hour before or after.
+    pub(super) weeks: u16,
+    /// The most phones of it at once.
+    pub(super) phones: u32,
+}
+
+impl Habit {
+    /// The first hour in which the model was here.
+    pub(super) fn first(&self) -> Hour {
+        self.first
+    }
+
+    fn see(&mut self, hour: Hour, group: GroupId, phones: u32, exists: impl Fn(GroupId) -> bool) {
+        if hour > self.latest {
+            self.close_hour();
+            self.latest = hour;
+        }
+        self.phones.retain(|(group, _)| exists(*group));
+        let is_full = self.phones.len() >= GROUPS_PER_HOUR;
+        match self.phones.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, known)) => *known = phones.max(*known),
+            None if is_full => {}
+            None => self.phones.push((group, phones)),
+        }
+    }
+
+    /// Counts the latest hour.
+    fn close_hour(&mut self) {
+        let (last, hour_of_week) = (self.latest, self.latest.of_week());
+        let last_phones = self.phones.iter().fold(0, |sum: u32, (_, phones)| sum.saturating_add(*phones));
+        self.phones.clear();
+        if last_phones == 0 {
+            return;
+        }
+        let fresh = UsualHour { hour_of_week, weeks: 1, most: 0, last, last_phones };
+        match self.hours.binary_search_by_key(&hour_of_week, |usual| usual.hour_of_week) {
+            Ok(index) => {
+                if let Some(usual) = self.hours.get_mut(index) {
+                    *usual = match usual.is_forgotten(last) {
+                        true => fresh,
+                        false => UsualHour {
+                            weeks: usual.weeks.saturating_add(1),
+                            most: usual.most.max(usual.last_phones),
+                            ..fresh
+                        },
+                    };
+                }
+            }
+            Err(index) => self.hours.insert(index, fresh),
+        }
+    }
+
+    /// What is usual at this hour of the week or an hour before or after, by earlier weeks.
+    pub(super) fn usual(&self, hour: Hour) -> Usual {
+        let near = [-1, 0, 1].map(|step| hour.plus(step).of_week());
+        let near = self.hours.iter().filter(|usual| near.contains(&usual.hour_of_week));
+        near.filter(|usual| !usual.is_forgotten(hour)).map(|usual| usual.before(hour)).fold(
+            Usual::default(),
+            |one, other| Usual { weeks: one.weeks.max(other.weeks), phones: one.phones.max(other.phones) },
+        )
+    }
+}
+
+impl UsualHour {
+    fn is_forgotten(&self, now: Hour) -> bool {
+        now.since(self.last) > FORGET_HOURS
+    }
+
+    /// What it says without the week of `hour` and what came after.
+    fn before(&self, hour: Hour) -> Usual {
+        if hour.since(self.last) > SAME_WEEK_HOURS {
+            return Usual { weeks: self.weeks, phones: self.most.max(self.last_phones) };
+        }
+        Usual { weeks: self.weeks.saturating_sub(1), phones: self.most }
+    }
+}
+
+/// The habits of all models.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Habits {
+    pub(super) rows: DirtyMap<ModelKey, Habit>,
+    /// Since when habits are learned; at most one row.
+    pub(super) since: DirtyMap<(), Timestamp>,
+}
+
+impl Habits {
+    /// Notes that frames arrive.
+    pub(super) fn begin(&mut self, time: Timestamp) {
+        if self.since.len() == 0 {
+            self.since.insert((), time);
+        }
+    }
+
+    /// Since when habits are learned.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.since.get(&()).copied()
+    }
+
+    pub(super) fn get(&self, model: ModelKey) -> Option<&Habit> {
+        self.rows.get(&model)
+    }
+
+    /// Notes that a group of `model` was seen, which is at least so many phones. `exists` says which groups there are.
+    pub(super) fn learn(
+        &mut self,
+        model: ModelKey,
+        (group, phones): (GroupId, u32),
+        time: Timestamp,
+        exists: impl Fn(GroupId) -> bool,
+    ) {
+        let hour = Hour::of(time);
+        match self.rows.get(&model) {
+            // A frame that arrived late: its hour is counted already.
+            Some(known) if hour < known.latest => return,
+            Some(_) => {}
+            None => self.rows.insert(model, Habit { first: hour, latest: hour, ..Habit::default() }),
+        }
+        self.rows.entry(model).see(hour, group, phones, exists);
+        if self.rows.len() > HABIT_LIMIT {
+            let ranked = self.rows.iter().map(|(key, row)| ((!row.hours.is_empty(), row.latest), *key));
+            for key in oldest_quarter(ranked.collect()) {
+                self.rows.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dot11::Signature;
+
+    fn model(number: u64) -> ModelKey {
+        ModelKey::of_unknown_elements(Signature::from_u64(number))
+    }
+
+    fn at(hour: i64) -> Timestamp {
+        Hour::default().plus(hour).start()
+    }
+
+    /// The habit of a model of which so many phones were here in each of these hours.
+    fn habit(hours: &[(i64, u32)]) -> Habit {
+        let mut habits = Habits::default();
+        for (hour, phones) in hours {
+            for phone in 0..*phones {
+                habits.learn(model(1), (GroupId(phone as u16), 1), at(*hour), |_| true);
+            }
+        }
+        habits.get(model(1)).unwrap().clone()
+    }
+
+    #[test]
+    fn an_hour_is_usual_from_the_next_week_on() {
+        let week = HOURS_PER_WEEK;
+        let habit = habit(&[(10, 2), (11, 1), (week + 10, 3), (2 * week + 10, 1)]);
+        let usual = |hour: i64| {
+            let Usual { weeks, phones } = habit.usual(Hour::default().plus(hour));
+            (weeks, phones)
+        };
+        assert_eq!(usual(10), (1, 2), "the first week is left out while no third has come");
+        assert_eq!(usual(week + 10), (1, 2));
+        assert_eq!(usual(2 * week + 10), (2, 3), "the current hour does not count");
+        assert_eq!(usual(2 * week + 9), (2, 3), "an hour before");
+        assert_eq!(usual(2 * week + 12), (1, 1), "an hour after 11");
+        assert_eq!(usual(2 * week + 13), (0, 0));
+        assert_eq!(usual(12 * week + 10), (0, 0), "forgotten");
+    }
+
+    #[test]
+    fn the_sum_of_the_phones_of_an_hour_counts() {
+        let mut habits = Habits::default();
+        for (group, phones) in [(1, 1), (2, 2), (2, 3), (1, 1), (9, 4)] {
+            habits.learn(model(1), (GroupId(group), phones), at(10), |group| group != GroupId(9));
+        }
+        // The group 9 is gone by now.
+        habits.learn(model(1), (GroupId(1), 1), at(10), |group| group != GroupId(9));
+        habits.learn(model(1), (GroupId(1), 1), at(11), |_| true);
+        // Late frames change nothing.
+        habits.learn(model(1), (GroupId(7), 1), at(10), |_| true);
+        let usual = habits.get(model(1)).unwrap().usual(Hour::default().plus(HOURS_PER_WEEK + 10));
+        assert_eq!(usual, Usual { weeks: 1, phones: 4 });
+    }
+
+    #[test]
+    fn a_flood_of_models_displaces_itself() {
+        let mut habits = Habits::default();
+        for week in 0..3 {
+            habits.learn(model(1), (GroupId(1), 1), at(week * HOURS_PER_WEEK), |_| true);
+        }
+        for number in 0..3 * HABIT_LIMIT as u64 {
+            let hour = 3 * HOURS_PER_WEEK + number as i64 / 100;
+            habits.learn(model(1000 + number), (GroupId(2), 1), at(hour), |_| true);
+            assert!(habits.rows.len() <= HABIT_LIMIT);
+        }
+        assert!(habits.get(model(1)).is_some());
+    }
+}

@@ -1,0 +1,305 @@
+//! Strangers: who is here although they usually are not, and why they are taken for it.
+//!
+//! A device with a fixed address is a stranger when it is seen for the first time. A phone with random addresses cannot
+//! be recognised, so its model counts ([`habits`](super::habits)): one that is not usual at this hour of the week, or one
+//! phone more of it than usual. Named devices are no strangers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::device_row::DeviceRow;
+use super::grouping::Group;
+use super::hour::Hour;
+use super::model::State;
+use crate::event::{GroupId, Timestamp};
+use dot11::{MacAddr, ModelKey};
+
+/// From then on hours of the week are compared.
+pub const FULL_LEARNING: Duration = Duration::from_secs(14 * 86_400);
+
+const WEEK_SECONDS: u64 = 7 * 86_400;
+
+/// Addresses of a phone whose signals are read.
+const SIGNAL_ADDRESSES: usize = 64;
+
+/// Why a visitor is taken for a stranger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrangerReason {
+    /// A device with a fixed address that was not seen before.
+    NeverSeen,
+    /// A phone of a model that was not seen before.
+    NewModel,
+    /// A phone of a model that was not here at this hour of the week in any earlier week.
+    UnusualModel {
+        /// For how many weeks habits were learned before the visit.
+        weeks_learned: u64,
+    },
+    /// One phone more of its model than there ever were at this hour of the week.
+    OneMoreThanUsual {
+        /// The most phones of the model so far.
+        usual: u32,
+        /// The phones of the model with this one.
+        now: u32,
+    },
+}
+
+/// A visit of a stranger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its address, or the phone's newest.
+    pub address: MacAddr,
+    /// The phone, if it uses random addresses.
+    pub phone: Option<GroupId>,
+    /// Why it is a stranger.
+    pub reason: StrangerReason,
+    /// The first frame of the visit.
+    pub first: Timestamp,
+    /// The last frame of the visit so far.
+    pub last: Timestamp,
+    /// It is at least so many phones.
+    pub at_least: u32,
+    /// The strongest signal in dBm.
+    pub strongest_dbm: Option<i8>,
+}
+
+impl State {
+    /// How long habits had been learned at `time`.
+    pub fn learned(&self, time: Timestamp) -> Duration {
+        match self.habits.since() {
+            Some(since) if since < time => time.abs_diff(since),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The stranger that this device is if it was first seen at `since` or later: it has a fixed address and no name.
+    pub fn strange_device(&self, row: DeviceRow<'_>, since: Timestamp) -> Option<Stranger> {
+        let address = row.address;
+        if address.is_random() || self.names.of(address).is_some() {
+            return None;
+        }
+        let summary = row.summary().filter(|summary| summary.first_probe >= since)?;
+        Some(Stranger {
+            address,
+            phone: None,
+            reason: StrangerReason::NeverSeen,
+            first: summary.first_probe,
+            last: summary.last_probe,
+            at_least: 1,
+            strongest_dbm: summary.signal.map(|signal| signal.max_dbm),
+        })
+    }
+
+    /// The phones with random addresses that were seen at `since` or later and are strangers. Of each only the latest
+    /// visit counts.
+    pub fn strange_phones(&self, since: Timestamp) -> Vec<Stranger> {
+        let mut by_model: BTreeMap<ModelKey, Vec<(GroupId, &Group)>> = BTreeMap::new();
+        for (id, group) in self.grouping.groups() {
+            by_model.entry(group.model).or_default().push((id, group));
+        }
+        let named: BTreeSet<GroupId> =
+            self.names.iter().filter_map(|(address, _)| self.grouping.group_of(address)).collect();
+        let phones =
+            by_model.values().flat_map(|of_model| of_model.iter().map(move |phone| (phone, of_model)));
+        let recent = phones
+            .filter(|((id, group), _)| group.last >= since && group.name.is_none() && !named.contains(id));
+        recent.filter_map(|((id, group), of_model)| self.strange_phone(*id, group, of_model)).collect()
+    }
+
+    fn strange_phone(&self, id: GroupId, group: &Group, of_model: &[(GroupId, &Group)]) -> Option<Stranger> {
+        let reason = self.phone_reason(id, group, of_model)?;
+        let (address, _) = group.addresses().next_back()?;
+        let newest = group.addresses().rev().take(SIGNAL_ADDRESSES);
+        let signals = newest.filter_map(|(address, _)| self.devices.get(address)?.signal);
+        Some(Stranger {
+            address,
+            phone: Some(id),
+            reason,
+            first: group.visit,
+            last: group.last,
+            at_least: group.visit_phones(),
+            strongest_dbm: signals.map(|signal| signal.max_dbm).max(),
+        })
+    }
+
+    /// Why a phone is a stranger in its latest visit; `of_model` are all phones of its model.
+    fn phone_reason(
+        &self,
+        id: GroupId,
+        group: &Group,
+        of_model: &[(GroupId, &Group)],
+    ) -> Option<StrangerReason> {
+        let habit = self.habits.get(group.model)?;
+        let hour = Hour::of(group.visit);
+        if habit.first() >= hour {
+            return Some(StrangerReason::NewModel);
+        }
+        let learned = self.learned(group.visit);
+        if learned < FULL_LEARNING {
+            return None;
+        }
+        let usual = habit.usual(hour);
+        if usual.weeks == 0 {
+            return Some(StrangerReason::UnusualModel { weeks_learned: learned.as_secs() / WEEK_SECONDS });
+        }
+        // Of phones that cannot be told apart, the one that came last is one too many.
+        let came_before = of_model
+            .iter()
+            .filter(|(other, seen)| (seen.visit, *other) <= (group.visit, id) && seen.last >= hour.start());
+        let now = came_before.fold(0, |sum: u32, (_, seen)| sum.saturating_add(seen.visit_phones()));
+        (now > usual.phones).then_some(StrangerReason::OneMoreThanUsual { usual: usual.phones, now })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::super::devices::DEVICE_SHARDS;
+    use super::super::grouping::tests::{fold, frame, from_snapshot, reloaded};
+    use super::*;
+    use crate::event::{Event, EventKind, NamedBy, Probe};
+
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * HOUR;
+    const WEEK: i64 = 7 * DAY;
+
+    /// The model of the household's phones.
+    const OURS: u64 = 7;
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    /// A visit of a phone with an address of its own: a frame every five minutes for half an hour.
+    fn visit(start: i64, address: u32, model: u64) -> Vec<Probe> {
+        (0..7).map(|scan| frame(start + scan * 300, address, scan as u16 * 40, model)).collect()
+    }
+
+    /// Folds the probes in the order of their times.
+    fn folded(mut probes: Vec<Probe>) -> State {
+        probes.sort_by_key(|probe| probe.time);
+        let mut state = State::default();
+        probes.into_iter().for_each(|probe| fold(&mut state, &Event::from(probe)));
+        state
+    }
+
+    /// A phone of the household is here at 18:00 on each day of so many weeks, each time with another address.
+    fn household(weeks: i64) -> Vec<Probe> {
+        let days = (0..weeks * 7).map(|day| visit(day * DAY + 18 * HOUR, 1000 + day as u32, OURS));
+        days.flatten().collect()
+    }
+
+    fn phones(state: &State, since: i64) -> Vec<(i64, StrangerReason)> {
+        let strangers = state.strange_phones(time(since)).into_iter();
+        strangers.map(|stranger| (stranger.first.as_micros() / 1_000_000, stranger.reason)).collect()
+    }
+
+    #[test]
+    fn a_model_at_its_usual_hour_is_no_stranger() {
+        let today = 3 * WEEK;
+        let mut probes = household(3);
+        probes.extend(visit(today + 18 * HOUR + 1800, 1, OURS));
+        assert_eq!(phones(&folded(probes), today), []);
+    }
+
+    #[test]
+    fn a_model_at_another_hour_is_unusual() {
+        let night = 3 * WEEK + 3 * HOUR;
+        let mut probes = household(3);
+        probes.extend(visit(night, 1, OURS));
+        let reason = StrangerReason::UnusualModel { weeks_learned: 2 };
+        assert_eq!(phones(&folded(probes.clone()), night), [(night, reason)]);
+        // It does not become usual by being looked at later.
+        probes.extend(visit(night + DAY, 2, OURS));
+        assert!(phones(&folded(probes), night).contains(&(night, reason)));
+    }
+
+    #[test]
+    fn one_phone_more_than_ever_is_a_stranger() {
+        let evening = 3 * WEEK + 18 * HOUR;
+        let mut probes = household(3);
+        // Two phones use their addresses at the same time.
+        for scan in 0..10 {
+            let sequence = scan as u16 * 40;
+            probes.push(frame(evening + scan * 20, 1, sequence, OURS));
+            probes.push(frame(evening + scan * 20 + 5, 2, sequence + 2000, OURS));
+        }
+        let state = folded(probes);
+        let reason = StrangerReason::OneMoreThanUsual { usual: 1, now: 2 };
+        assert_eq!(phones(&state, evening), [(evening, reason)]);
+        assert_eq!(state.strange_phones(time(evening))[0].at_least, 2);
+    }
+
+    #[test]
+    fn during_the_first_two_weeks_only_new_models_are_strangers() {
+        let evening = WEEK + 20 * HOUR;
+        let mut probes = household(1);
+        probes.extend(visit(evening, 1, OURS));
+        probes.extend(visit(evening + 60, 2, 99));
+        let state = folded(probes);
+        assert_eq!(phones(&state, evening), [(evening + 60, StrangerReason::NewModel)]);
+        assert_eq!(state.learned(time(evening)).as_secs() as i64, evening - 18 * HOUR);
+        let stranger = state.strange_phones(time(evening))[0];
+        assert_eq!(stranger.strongest_dbm, Some(-60));
+        assert_eq!(stranger.last, time(evening + 60 + 1800));
+    }
+
+    #[test]
+    fn a_named_phone_is_no_stranger() {
+        let (by, name) = (NamedBy::Chat, "Zoë".to_owned());
+        let mut state = folded(visit(0, 1, 99));
+        assert_eq!(phones(&state, 0).len(), 1);
+        let address = state.strange_phones(time(0))[0].address;
+        fold(&mut state, &Event::new(time(9), EventKind::Name { address, name, by }));
+        assert_eq!(phones(&state, 0), []);
+    }
+
+    #[test]
+    fn a_fixed_address_is_a_stranger_until_it_is_named() {
+        let address = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
+        let fixed = |second: i64| Probe { source: address, ..frame(second, 1, 0, OURS) };
+        let mut state = folded(vec![fixed(100), fixed(700)]);
+        let strangers = |state: &State, since: i64| -> Vec<Stranger> {
+            let rows = (0..DEVICE_SHARDS).flat_map(|shard| state.devices_of_shard(shard));
+            rows.filter_map(|row| state.strange_device(row, time(since))).collect()
+        };
+        let expected = Stranger {
+            address,
+            phone: None,
+            reason: StrangerReason::NeverSeen,
+            first: time(100),
+            last: time(700),
+            at_least: 1,
+            strongest_dbm: Some(-60),
+        };
+        assert_eq!(strangers(&state, 100), [expected]);
+        assert_eq!(strangers(&state, 101), [], "it was seen before");
+        let (by, name) = (NamedBy::Chat, "Zoë".to_owned());
+        fold(&mut state, &Event::new(time(900), EventKind::Name { address, name, by }));
+        assert_eq!(strangers(&state, 100), []);
+    }
+
+    proptest! {
+        #[test]
+        fn restarts_and_snapshots_change_no_habit(
+            steps in vec((0..4_u32, 0..3_u64, 0..40 * HOUR, 0..6_u8), 1..120),
+        ) {
+            let (mut straight, mut restarted) = (State::default(), State::default());
+            let mut second = 0;
+            for (address, model, gap, restart) in steps {
+                second += gap;
+                let event = Event::from(frame(second, address + 10 * model as u32, second as u16, model));
+                fold(&mut straight, &event);
+                fold(&mut restarted, &event);
+                match restart {
+                    0 => restarted = reloaded(&restarted),
+                    1 => restarted = from_snapshot(&restarted),
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(straight.differences(&restarted, 3), Default::default());
+            prop_assert_eq!(straight.strange_phones(time(0)), restarted.strange_phones(time(0)));
+        }
+    }
+}
