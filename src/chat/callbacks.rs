@@ -60,6 +60,8 @@ pub enum Callback {
     Devices(u32),
     /// Shows a page of the devices of the last minutes: `(minutes, page)`.
     Nearby(u32, u32),
+    /// Shows a page of the strangers of a period.
+    Strangers(ChartPeriod, u32),
     /// Shows a page of the devices with most probes.
     Top(u32),
     /// Shows a page of all networks.
@@ -111,6 +113,7 @@ impl Callback {
             Self::Watches(page) => format!("watches:{page}"),
             Self::Devices(page) => format!("devices:{page}"),
             Self::Nearby(minutes, page) => format!("nearby:{minutes}:{page}"),
+            Self::Strangers(period, page) => format!("strangers:{period}:{page}"),
             Self::Top(page) => format!("top:{page}"),
             Self::Networks(page) => format!("networks:{page}"),
             Self::Network(ssid, page) => format!("ssid:{}:{page}", base64(ssid)),
@@ -142,6 +145,7 @@ impl Callback {
             ["watches", page] => Self::Watches(read_number(page)?),
             ["devices", page] => Self::Devices(read_number(page)?),
             ["nearby", minutes, page] => Self::Nearby(read_number(minutes)?, read_number(page)?),
+            ["strangers", period, page] => Self::Strangers(period.parse().ok()?, read_number(page)?),
             ["top", page] => Self::Top(read_number(page)?),
             ["networks", page] => Self::Networks(read_number(page)?),
             ["ssid", ssid, page] => Self::Network(read_ssid(ssid)?, read_number(page)?),
@@ -214,6 +218,7 @@ mod tests {
             number().prop_map(Callback::Watches),
             number().prop_map(Callback::Devices),
             (number(), number()).prop_map(|(minutes, page)| Callback::Nearby(minutes, page)),
+            (period(), number()).prop_map(|(period, page)| Callback::Strangers(period, page)),
             number().prop_map(Callback::Top),
             number().prop_map(Callback::Networks),
             (ssid(), number()).prop_map(|(ssid, page)| Callback::Network(ssid, page)),
@@ -289,6 +294,7 @@ mod tests {
             ("watches:1", Callback::Watches(1)),
             ("devices:1", Callback::Devices(1)),
             ("nearby:10:0", Callback::Nearby(10, 0)),
+            ("strangers:7d:2", Callback::Strangers(ChartPeriod::Week, 2)),
             ("top:4", Callback::Top(4)),
             ("networks:9", Callback::Networks(9)),
             ("ssid:RGVwb3Q:0", Callback::Network(depot(), 0)),

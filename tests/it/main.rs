@@ -40,6 +40,7 @@ mod slow_replies;
 mod snapshots;
 mod sources;
 mod store_damage;
+mod strangers;
 mod support;
 mod support_tests;
 mod systemd;

@@ -8,7 +8,7 @@ use store::state::check_name;
 
 use super::quotes::{in_single_quotes, is_quote, quoted};
 use super::{Request, UsageError};
-use crate::chat::model::chart::ChartSubject;
+use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::watch_target::WatchTarget;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
@@ -81,6 +81,15 @@ pub(in crate::chat) fn chart(arguments: &str) -> Result<Request, UsageError> {
         ChartSubject::Device(device(what)?)
     };
     Ok(Request::Chart(subject, period.unwrap_or_default()))
+}
+
+/// 24 hours, which is the default, or 7 days.
+pub(in crate::chat) fn recent_period(arguments: &str) -> Result<ChartPeriod, UsageError> {
+    match arguments.parse() {
+        _ if arguments.is_empty() => Ok(ChartPeriod::Day),
+        Ok(period @ (ChartPeriod::Day | ChartPeriod::Week)) => Ok(period),
+        _ => Err(UsageError::NeitherDayNorWeek(arguments.to_owned())),
+    }
 }
 
 pub(in crate::chat) fn export(arguments: &str) -> Result<Request, UsageError> {

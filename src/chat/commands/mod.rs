@@ -101,7 +101,7 @@ const fn member(
 }
 
 /// Every command, in the order of the menu.
-pub static COMMANDS: [Command; 23] = {
+pub static COMMANDS: [Command; 24] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
         member(Lookups, "devices", "[page]", "all devices, last seen first", |arguments| {
@@ -122,6 +122,9 @@ pub static COMMANDS: [Command; 23] = {
         }),
         member(Lookups, "networks", "[page]", "most requested networks", |arguments| {
             page(arguments).map(Request::Networks)
+        }),
+        member(Lookups, "strangers", "[24h|7d]", "unusual visitors, and why they are unusual", |arguments| {
+            arguments::recent_period(arguments).map(Request::Strangers)
         }),
         member(
             Lookups,

@@ -23,6 +23,8 @@ pub enum Request {
     Network(Ssid),
     /// `/networks`, a page from 0.
     Networks(u32),
+    /// `/strangers`, of a day or a week.
+    Strangers(ChartPeriod),
     /// `/chart`
     Chart(ChartSubject, ChartPeriod),
     /// `/export` of a device.

@@ -70,6 +70,8 @@ fn lists_take_a_page_or_minutes() {
     check("/top 4294967295", Request::Top(u32::MAX - 1));
     check("/nearby", Request::Nearby(10));
     check("/nearby 90", Request::Nearby(90));
+    check("/strangers", Request::Strangers(ChartPeriod::Day));
+    check("/strangers 7D", Request::Strangers(ChartPeriod::Week));
     check("/nearby 5 min", Request::Nearby(5));
     check("/ssid My Network", Request::Network("My Network".into()));
     check("/ssid Depot*", Request::Network("Depot*".into()));

@@ -17,6 +17,8 @@ pub enum UsageError {
     InvalidPage(String),
     /// Not a number of minutes up to `NEARBY_LIMIT`.
     InvalidMinutes(String),
+    /// Neither `24h` nor `7d`.
+    NeitherDayNorWeek(String),
     /// Not a duration up to `LONGEST_MUTE`.
     InvalidMuteLength(String),
     /// A duration after the SSID of a chart that is none of the periods.

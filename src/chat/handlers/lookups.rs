@@ -6,8 +6,10 @@ use dot11::Ssid;
 use store::event::{ChatId, Timestamp};
 
 use super::subscriptions::WatchedNetworks;
+use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::look_up;
 use crate::chat::model::pagination::{self, SortOrder};
+use crate::chat::model::strangers;
 use crate::chat::{Chat, Reply, views};
 
 impl Chat {
@@ -38,6 +40,14 @@ impl Chat {
     pub(in crate::chat) fn top(&self, page: u32) -> Reply {
         let page = pagination::devices(&self.recorder, SortOrder::MostProbes, None, page);
         views::top(&page, Timestamp::now())
+    }
+
+    pub(in crate::chat) fn strangers(&self, chat: ChatId, period: ChartPeriod, page: u32) -> Reply {
+        let now = Timestamp::now();
+        let days = if period == ChartPeriod::Day { 1 } else { 7 };
+        let since = now.saturating_sub(Duration::from_secs(days * 86_400));
+        let found = strangers::strangers(&self.recorder, chat, since, page);
+        views::strangers(&found, period, (now, self.zone))
     }
 
     pub(in crate::chat) fn network(&self, ssid: &Ssid, page: u32) -> Reply {

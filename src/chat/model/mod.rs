@@ -7,4 +7,5 @@ pub(super) mod document;
 pub mod lookup;
 pub mod pagination;
 pub(super) mod read_limiter;
+pub mod strangers;
 pub mod watch_target;

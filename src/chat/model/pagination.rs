@@ -19,7 +19,7 @@ pub const PAGE_ENTRIES: usize = 10;
 const LAST_PAGE: u32 = 999;
 
 /// Shards of devices that are scanned before the state is released.
-const SHARDS_PER_LOCK: usize = 16;
+pub(super) const SHARDS_PER_LOCK: usize = 16;
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,7 +34,7 @@ pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Time
 }
 
 /// A number of minutes in the largest unit that divides it.
-fn the_last(minutes: u32) -> String {
+pub(super) fn the_last(minutes: u32) -> String {
     let (count, unit) = match minutes {
         _ if minutes.is_multiple_of(1_440) => (minutes / 1_440, "day"),
         _ if minutes.is_multiple_of(60) => (minutes / 60, "hour"),
@@ -148,14 +148,14 @@ pub(super) fn page_suffix<T>(page: &Page<T>) -> String {
     }
 }
 
-fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
+pub(super) fn numbered<T>(head: Text, page: &Page<T>, line: impl Fn(&T) -> Text) -> Text {
     (page.first()..).zip(&page.entries).fold(head, |text, (number, entry)| {
         text.append(format_args!("\n{number}. ")).append_text(line(entry).shortened(ENTRY_LENGTH))
     })
 }
 
 /// A numbered button for each entry.
-fn number_buttons<T>(
+pub(super) fn number_buttons<T>(
     page: &Page<T>,
     sign: &str,
     action: impl Fn(&T) -> Option<Callback>,

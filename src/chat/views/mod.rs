@@ -16,6 +16,7 @@ mod history;
 mod lists;
 mod names;
 pub mod notices;
+mod strangers;
 pub(in crate::chat) mod subscriptions;
 mod usage_error;
 
@@ -37,6 +38,7 @@ pub(super) use names::{
     NAME_FIELD, asked_to_name, had_no_name, name_question, name_refused, named, named_by_configuration,
     named_by_import, unnamed,
 };
+pub(super) use strangers::strangers;
 pub(super) use usage_error::usage_error;
 
 /// A change that was not made, or is not durable yet.

@@ -24,6 +24,9 @@ pub(super) fn sentence(error: &UsageError) -> String {
         UsageError::InvalidMinutes(text) => {
             format!("“{}” is not a number of minutes from 1 to {NEARBY_LIMIT}.", printable(text))
         }
+        UsageError::NeitherDayNorWeek(text) => {
+            format!("“{}” is not a period. Write 24h or 7d.", printable(text))
+        }
         UsageError::InvalidMuteLength(text) => format!(
             "“{}” is not a duration from one minute to {} days. Write it like 30m, 2h or 1d.",
             printable(text),

@@ -57,7 +57,7 @@ impl State {
     }
 
     /// Whether the chat ignores the device. What the terminal ignores is ignored for all.
-    fn ignores(&self, chat: ChatId, device: &DeviceKey) -> bool {
+    pub fn ignores(&self, chat: ChatId, device: &DeviceKey) -> bool {
         [chat, ChatId::TERMINAL].into_iter().any(|by| self.mutes.ignored(device, by).is_some())
     }
 
