@@ -1,10 +1,21 @@
 //! Strangers: visitors that are unusual by what was learned in three weeks, with the reason; none that is named or
-//! ignored.
+//! ignored. A doorbell rings once for each that stays near.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dot11::{MacAddr, RequestedSsid};
+use probewatch::chat::views::alerts as words;
+use store::event::{
+    AlertDecision, ChatId, DeviceKey, Event, EventKind, NamedBy, Probe, StrangerReason, Timestamp,
+};
+use store::state::{AlertPolicy, Presence, State};
 
 use crate::commands::{Data, stdout};
 use crate::support::frames::ProbeRequestFrame;
+use crate::support::recorder::{Input, Running, probe, settings};
+use crate::support::service::toml_string;
+use crate::support::testbed::{CHAT, Mode, Testbed};
 
 const HOUR: u64 = 3600 * 1_000_000;
 const DAY: u64 = 24 * HOUR;
@@ -76,4 +87,205 @@ fn says_that_it_has_not_learned_for_long() {
     assert!(list.contains("🕵 No strangers in the last day.\nI have learned for less than a day."), "{list}");
     assert!(list.contains("🕵 Strangers in the last 7 days") && list.contains("1. phone "), "{list}");
     assert!(list.contains("“30d” is not a period. Write 24h or 7d."), "{list}");
+}
+
+const CHAT_ID: ChatId = ChatId(CHAT);
+const SECOND: i64 = 1_000_000;
+
+/// A state that is folded by hand, with no clock but the probes', and a doorbell: -65 dBm for three minutes.
+struct Folded {
+    state: State,
+    policy: AlertPolicy,
+}
+
+impl Folded {
+    fn new() -> Self {
+        let policy = AlertPolicy {
+            chats: vec![CHAT_ID],
+            cooldown: Duration::from_secs(600),
+            max_age: Duration::MAX,
+            capturing_since: Some(Timestamp::from_micros(0)),
+        };
+        let mut folded = Self { state: State::default(), policy };
+        folded.change(0, EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 180 });
+        folded
+    }
+
+    fn change(&mut self, second: i64, kind: EventKind) {
+        self.fold(&Event::new(Timestamp::from_micros(second * SECOND), kind));
+    }
+
+    fn fold(&mut self, event: &Event) {
+        self.state.fold(self.state.next_offset(), event);
+    }
+
+    /// A frame of this address; returns the rings.
+    fn see(&mut self, source: MacAddr, second: i64, dbm: i8) -> Vec<AlertDecision> {
+        let mut probe = probe(source, RequestedSsid::Wildcard, second * SECOND);
+        probe.signal_dbm = Some(dbm);
+        probe.alerts = self.state.decide_alerts(&probe, &self.policy);
+        let alerts = probe.alerts.clone();
+        self.fold(&Event::from(probe));
+        alerts
+    }
+
+    /// Frames every 30 seconds; returns the seconds at which the doorbell rang.
+    fn stay(&mut self, source: MacAddr, seconds: std::ops::RangeInclusive<i64>, dbm: i8) -> Vec<i64> {
+        seconds.step_by(30).filter(|second| !self.see(source, *second, dbm).is_empty()).collect()
+    }
+
+    /// What the strangers that have left by then give, which is folded in.
+    fn leave(&mut self, second: i64) -> usize {
+        let left = self.state.departures(Timestamp::from_micros(second * SECOND), &self.policy);
+        left.iter().for_each(|event| self.fold(event));
+        left.len()
+    }
+
+    fn presences(&self) -> Vec<Presence> {
+        let waiting = self.state.alerts().waiting_for(CHAT_ID);
+        waiting.filter_map(|(_, alert)| alert.presence.clone()).collect()
+    }
+}
+
+fn fixed() -> MacAddr {
+    FIXED.parse().unwrap()
+}
+
+fn random(last: u8) -> MacAddr {
+    MacAddr::new([0xda, 0xa1, 0x19, 0, 0, last])
+}
+
+#[test]
+fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
+    let mut folded = Folded::new();
+    assert_eq!(folded.stay(fixed(), 0..=1200, -60), [180]);
+    assert_eq!((folded.leave(1200 + 899), folded.leave(1200 + 900), folded.leave(9999)), (0, 1, 0));
+    // Back within two hours it is the same visit, and later it was seen before.
+    assert_eq!(folded.stay(fixed(), 4000..=5000, -60), [0_i64; 0]);
+    assert_eq!(folded.stay(fixed(), 90_000..=91_000, -60), [0_i64; 0]);
+    let at = |second: i64| Timestamp::from_micros(second * SECOND);
+    let (phone, reason) = (None, StrangerReason::NeverSeen);
+    let expected = [
+        Presence::Stranger { phone, reason, near_since: at(0) },
+        Presence::StrangerLeft { phone, first: at(0), last_heard: at(1200) },
+    ];
+    assert_eq!(folded.presences(), expected);
+    let waiting = folded.state.alerts().waiting_for(CHAT_ID);
+    let texts: Vec<String> =
+        waiting.map(|(_, alert)| words::alert(alert, None, chrono_tz::Tz::UTC).text.to_string()).collect();
+    let near = format!(
+        "📣 A stranger is near: {FIXED}, since 1970-01-01 00:00:00 UTC\nWhy it is a stranger: a device that I do not \
+         remember from before\nVendor: Redpine Signals, Signal: -60 dBm"
+    );
+    let left = format!(
+        "📣 The stranger has left: {FIXED} came near at 1970-01-01 00:00:00 UTC and was last seen 20 min 0 s \
+         later\nVendor: Redpine Signals"
+    );
+    assert_eq!(texts, [near, left]);
+}
+
+#[test]
+fn a_doorbell_rings_for_a_phone_that_changes_its_address() {
+    let mut folded = Folded::new();
+    let rang: Vec<i64> = (0..10_u8)
+        .filter_map(|number| {
+            let second = i64::from(number) * 40;
+            (!folded.see(random(number), second, -50).is_empty()).then_some(second)
+        })
+        .collect();
+    assert_eq!(rang, [200]);
+    let phone = folded.state.grouping().group_of(random(0));
+    assert!(phone.is_some());
+    let presences = folded.presences();
+    assert!(
+        matches!(presences.as_slice(), [Presence::Stranger { phone: of, .. }] if *of == phone),
+        "{presences:?}"
+    );
+}
+
+#[test]
+fn a_doorbell_does_not_ring_for_weak_short_named_or_ignored_visitors() {
+    assert_eq!(Folded::new().stay(fixed(), 0..=1200, -66), [0_i64; 0]);
+    assert_eq!(Folded::new().stay(fixed(), 0..=170, -60), [0_i64; 0]);
+    // It goes away in between.
+    let mut folded = Folded::new();
+    assert_eq!(folded.stay(fixed(), 0..=120, -60), [0_i64; 0]);
+    assert_eq!(folded.stay(fixed(), 150..=600, -80), [0_i64; 0]);
+    assert_eq!(folded.stay(fixed(), 630..=1200, -50), [870]);
+    // One weak frame is not going away.
+    let mut folded = Folded::new();
+    folded.stay(fixed(), 0..=90, -55);
+    folded.see(fixed(), 100, -80);
+    assert_eq!(folded.stay(fixed(), 120..=240, -55), [180]);
+    let name = EventKind::Name { address: fixed(), name: "Van".to_owned(), by: NamedBy::Chat };
+    let ignore = EventKind::Ignore { chat: CHAT_ID, device: DeviceKey::Address(fixed()) };
+    for kind in [name, ignore, EventKind::DoorbellOff { chat: CHAT_ID }] {
+        let mut folded = Folded::new();
+        folded.stay(fixed(), 0..=60, -60);
+        folded.change(61, kind);
+        assert_eq!(folded.stay(fixed(), 90..=1200, -60), [0_i64; 0]);
+        assert_eq!(folded.leave(9999), 0);
+    }
+}
+
+#[test]
+fn a_mute_counts_a_ring_and_says_nothing_of_the_departure() {
+    let mut folded = Folded::new();
+    let until = Timestamp::from_micros(600 * SECOND);
+    folded.change(0, EventKind::Mute { chat: CHAT_ID, until });
+    assert_eq!(folded.stay(fixed(), 0..=1200, -60), [180]);
+    assert_eq!(folded.leave(9999), 0);
+    assert_eq!(folded.state.mutes().get(CHAT_ID).unwrap().suppressed, 1);
+    assert_eq!(folded.state.alerts().waiting(), 0);
+}
+
+/// Records a stranger that has been near for five minutes, and a doorbell.
+fn record_a_visit(data_dir: &Path) {
+    let running = Running::start(settings(data_dir));
+    let now = Timestamp::now();
+    let doorbell = EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 600 };
+    running.record(&Input::Change(Event::new(now, doorbell)));
+    for minute in (0..=5).rev() {
+        let time = now.saturating_sub(Duration::from_secs(60 * minute)).as_micros();
+        let near = Probe { signal_dbm: Some(-60), ..probe(fixed(), RequestedSsid::Wildcard, time) };
+        running.record(&Input::Probe(near));
+    }
+    running.sync();
+    running.stop();
+}
+
+#[test]
+fn a_stranger_that_stays_rings_the_doorbell_once_whatever_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    record_a_visit(&data_dir);
+    let set = toml_string(data_dir.to_str().unwrap());
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config.set("", "data_dir", &set)) else {
+        return;
+    };
+    assert!(testbed.ask("/doorbell").plain.contains("(-65 dBm or stronger) for 10 minutes"));
+    testbed.transmit(FIXED, "");
+    testbed.ask_until(FIXED, "Probe count: 7 (");
+    assert!(testbed.alerts().is_empty(), "it has been near for five minutes only");
+    // Alice's phone has a name, so it is no stranger, and its signal is what is near.
+    testbed.transmit("a4:83:e7:4e:39:15", "");
+    testbed.ask_until("a4:83:e7:4e:39:15", "Probe count: 1 (");
+    let on = testbed.ask("/doorbell on 3m").plain;
+    assert!(on.contains("(-61 dBm or stronger) for 3 minutes"), "{on}");
+    assert!(on.contains("I have learned for less than a day."), "{on}");
+    testbed.ask("/doorbell on -65 3m");
+    testbed.transmit(FIXED, "");
+    let alert = testbed.wait_for_alert(1);
+    assert!(alert.plain.starts_with(&format!("📣 A stranger is near: {FIXED}, since ")), "{}", alert.plain);
+    assert!(alert.plain.contains("Why it is a stranger: a device that I do not remember"), "{}", alert.plain);
+    let labels: Vec<String> = alert.buttons().into_iter().map(|(label, _)| label).collect();
+    assert_eq!(labels, ["🔕 Mute 1 h", "✏️ Name it", "🙈 Ignore device", "📇 Card"]);
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    testbed.kill_and_restart();
+    testbed.transmit(FIXED, "");
+    testbed.ask_until(FIXED, "Probe count: 9 (");
+    assert_eq!(testbed.ask("/doorbell off").plain, "🚪 The doorbell is off. No more alerts about strangers.");
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(testbed.alerts().len(), 1);
+    testbed.api.assert_clean();
 }

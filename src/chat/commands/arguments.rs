@@ -9,6 +9,7 @@ use store::state::check_name;
 use super::quotes::{in_single_quotes, is_quote, quoted};
 use super::{Request, UsageError};
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::doorbell::DoorbellRequest;
 use crate::chat::model::watch_target::WatchTarget;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
@@ -226,6 +227,43 @@ fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     Some(Duration::from_secs(u64::from(number.parse::<u32>().ok()?) * seconds))
+}
+
+/// The signals that a doorbell can have as its limit, in dBm.
+pub(in crate::chat) const DOORBELL_DBM: std::ops::RangeInclusive<i8> = -100..=-20;
+
+/// How long a doorbell can wait.
+const LONGEST_STAY: Duration = Duration::from_secs(3600);
+
+pub(in crate::chat) fn doorbell(arguments: &str) -> Result<DoorbellRequest, UsageError> {
+    let invalid = |word: &str| UsageError::InvalidDoorbell(word.to_owned());
+    let mut words = arguments.split_whitespace();
+    let request = match words.next().map(str::to_ascii_lowercase).as_deref() {
+        None => DoorbellRequest::Show,
+        Some("off") => DoorbellRequest::Off,
+        Some("on") => {
+            let (mut min_dbm, mut stay) = (None, None);
+            for word in words.by_ref() {
+                match (signal(word), duration(word)) {
+                    (Some(dbm), _) if min_dbm.is_none() => min_dbm = Some(dbm),
+                    (_, Some(time)) if stay.is_none() && !time.is_zero() && time <= LONGEST_STAY => {
+                        stay = Some(time);
+                    }
+                    _ => return Err(invalid(word)),
+                }
+            }
+            DoorbellRequest::On { min_dbm, stay }
+        }
+        Some(other) => return Err(invalid(other)),
+    };
+    words.next().map_or(Ok(request), |word| Err(invalid(word)))
+}
+
+/// A signal in dBm.
+fn signal(word: &str) -> Option<i8> {
+    let digits = word.strip_prefix(['-', '−'])?.trim_end_matches("dBm");
+    let dbm = digits.parse().ok().map(|dbm: i8| -dbm)?;
+    DOORBELL_DBM.contains(&dbm).then_some(dbm)
 }
 
 /// The role that an invitation gives.

@@ -10,7 +10,7 @@ mod usage_error;
 
 use super::model::alert_preference::AlertPreference;
 use crate::suggest;
-pub(in crate::chat) use arguments::{LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES};
+pub(in crate::chat) use arguments::{DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES};
 use arguments::{address, chart, device, device_name, export, minutes, mute_length, page, ssid_alone, watch};
 pub use request::Request;
 pub use usage_error::UsageError;
@@ -101,7 +101,7 @@ const fn member(
 }
 
 /// Every command, in the order of the menu.
-pub static COMMANDS: [Command; 24] = {
+pub static COMMANDS: [Command; 25] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
         member(Lookups, "devices", "[page]", "all devices, last seen first", |arguments| {
@@ -159,6 +159,13 @@ pub static COMMANDS: [Command; 24] = {
         member(Alerts, "unfollow", "DEVICE", "stop following a device", |arguments| {
             preference(arguments, AlertPreference::Unfollow)
         }),
+        member(
+            Alerts,
+            "doorbell",
+            "[on [-65] [3m] or off]",
+            "alert when a stranger stays near",
+            |arguments| arguments::doorbell(arguments).map(Request::Doorbell),
+        ),
         member(Notifications, "mute", "[30m|2h|1d]", "no alerts for a while", |arguments| {
             mute_length(arguments).map(|length| Request::AlertPreference(AlertPreference::Mute(length)))
         }),

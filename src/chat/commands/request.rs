@@ -6,6 +6,7 @@ use store::event::Role;
 use super::{Command, UsageError, arguments, split};
 use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::doorbell::DoorbellRequest;
 use crate::chat::model::watch_target::WatchTarget;
 
 /// What a message asks for.
@@ -42,6 +43,8 @@ pub enum Request {
     Unwatch(WatchTarget),
     /// `/watches`, a page from 0.
     Watches(u32),
+    /// `/doorbell`
+    Doorbell(DoorbellRequest),
     /// `/follow`, `/mute`, `/ignore` and their opposites.
     AlertPreference(AlertPreference),
     /// `/name`

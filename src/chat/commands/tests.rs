@@ -5,6 +5,7 @@ use store::event::{Pattern, Role};
 
 use super::*;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
+use crate::chat::model::doorbell::DoorbellRequest;
 use crate::chat::model::watch_target::WatchTarget;
 
 fn check(text: &str, expected: Request) {
@@ -60,6 +61,32 @@ fn alert_preferences_name_their_devices() {
     check("/mute", Request::AlertPreference(AlertPreference::Mute(std::time::Duration::from_secs(3600))));
     check("/unmute", Request::AlertPreference(AlertPreference::Unmute));
     check("/ignore a483e74e3915", Request::AlertPreference(AlertPreference::Ignore("a483e74e3915".into())));
+}
+
+#[test]
+fn doorbell_takes_a_signal_and_a_time() {
+    let on = |min_dbm, seconds: Option<u64>| {
+        let stay = seconds.map(std::time::Duration::from_secs);
+        Request::Doorbell(DoorbellRequest::On { min_dbm, stay })
+    };
+    check("/doorbell", Request::Doorbell(DoorbellRequest::Show));
+    check("/doorbell off", Request::Doorbell(DoorbellRequest::Off));
+    check("/doorbell on", on(None, None));
+    check("/doorbell ON −70 5m", on(Some(-70), Some(300)));
+    check("/doorbell on 1m -55dBm", on(Some(-55), Some(60)));
+    for (wrong, word) in [
+        ("/doorbell on -5", "-5"),
+        ("/doorbell on 65", "65"),
+        ("/doorbell on --65", "--65"),
+        ("/doorbell on 2h", "2h"),
+        ("/doorbell on -65 -70", "-70"),
+        ("/doorbell off now", "now"),
+        ("/doorbell maybe", "maybe"),
+    ] {
+        let command = Command::named("doorbell").unwrap();
+        let error = UsageError::InvalidDoorbell(word.to_owned());
+        check(wrong, Request::UsageError { command, error });
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The dispatcher: it reads each message and each press of a button, checks the role that it requires, and calls its
 //! handler.
 
+mod doorbell;
 mod history;
 mod lookups;
 mod names;
@@ -84,6 +85,7 @@ impl Chat {
             Request::Watch { target, reason } => self.watch(chat, target, reason, update).await.into(),
             Request::Unwatch(target) => self.unwatch(chat, target, update).await.into(),
             Request::Watches(page) => self.watches(chat, page),
+            Request::Doorbell(request) => self.doorbell(chat, request, update).await,
             Request::AlertPreference(preference) => self.apply(chat, preference, update).await,
             Request::Name { address, name } => self.name(address, name, update).await.into(),
             Request::NameRefused { address, error } => ask_for_name(views::name_refused(address, &error)),

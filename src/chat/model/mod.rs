@@ -4,6 +4,7 @@ pub mod alert_preference;
 pub mod chart;
 pub mod csv_export;
 pub(super) mod document;
+pub mod doorbell;
 pub mod lookup;
 pub mod pagination;
 pub(super) mod read_limiter;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
-use store::event::{Offset, Timestamp};
+use store::event::{GroupId, Offset, Timestamp};
 use store::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, WatchMatch};
 
+use super::strangers;
 use super::subscriptions::display_target;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
@@ -55,6 +56,18 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
         (Some(Presence::Arrived { silent_seconds }), _) => {
             Text::plain(format_args!("📣 {at} has arrived{}", after_silence(*silent_seconds)))
         }
+        (Some(Presence::Stranger { phone, reason, near_since }), _) => Text::plain(format_args!(
+            "📣 A stranger is near: {}, since {}\nWhy it is a stranger: {}",
+            visitor(*phone, source, name),
+            shown_time(*near_since, zone),
+            strangers::reason(*reason)
+        )),
+        (Some(Presence::StrangerLeft { phone, first, last_heard }), _) => Text::plain(format_args!(
+            "📣 The stranger has left: {} came near at {} and was last seen {} later",
+            visitor(*phone, source, name),
+            shown_time(*first, zone),
+            shown_duration(last_heard.abs_diff(*first))
+        )),
         (None, Some(watch_match)) => {
             Text::plain(format_args!("📣 {at} looked for SSID \"{}\"", watch_match.ssid))
         }
@@ -76,6 +89,15 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
         ));
     }
     Reply { buttons: buttons(alert, name), ..Reply::from(text) }
+}
+
+/// A visitor: its name, its phone or its address.
+fn visitor(phone: Option<GroupId>, source: MacAddr, name: Option<&str>) -> String {
+    match (name, phone) {
+        (Some(name), _) => printable(name),
+        (None, Some(phone)) => format!("phone {phone}"),
+        (None, None) => source.to_string(),
+    }
 }
 
 fn after_silence(silent_seconds: Option<u64>) -> String {
@@ -114,10 +136,16 @@ fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
     let naming = if name.is_none() { name_button(source) } else { None };
     let stop = match &alert.watch_match {
         Some(watch_match) => Callback::unwatch(&watch_of(watch_match)).button("✋ Stop watching"),
+        None if is_about_stranger(alert) => Callback::Card(source).button("📇 Card"),
         None => unfollow_button(source),
     };
     let rows = [[mute_button(), naming], [ignore_button(source), stop]];
     rows.map(|row| row.into_iter().flatten().collect()).into()
+}
+
+/// Whether a doorbell raised the alert, and no follow.
+fn is_about_stranger(alert: &Alert) -> bool {
+    matches!(alert.presence, Some(Presence::Stranger { .. } | Presence::StrangerLeft { .. }))
 }
 
 fn name_button(source: MacAddr) -> Option<Button> {
@@ -230,7 +258,7 @@ fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
             rows = vec![vec![mute_button(), name_button(alert.source)]];
         }
         rows.push(vec![ignore_button(alert.source)]);
-        if included.iter().any(|(_, alert, _)| alert.presence.is_some()) {
+        if included.iter().any(|(_, alert, _)| alert.presence.is_some() && !is_about_stranger(alert)) {
             rows.push(vec![unfollow_button(alert.source)]);
         }
     }
@@ -263,6 +291,10 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
             text = text.append(format_args!(" has arrived{}", after_silence(*silent_seconds)));
         }
         Some(Presence::Left { .. }) => text = text.append(" has left"),
+        Some(Presence::Stranger { reason, .. }) => {
+            text = text.append(format_args!(", a stranger, is near: {}", strangers::reason(*reason)));
+        }
+        Some(Presence::StrangerLeft { .. }) => text = text.append(", a stranger, has left"),
         None => {}
     }
     if let Some(watch_match) = &alert.watch_match {

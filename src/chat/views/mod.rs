@@ -11,6 +11,7 @@
 pub mod access;
 pub mod alerts;
 mod card;
+pub(in crate::chat) mod doorbell;
 mod help;
 mod history;
 mod lists;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use store::event::{GroupingMode, Timestamp};
-use store::state::{FULL_LEARNING, Stranger, StrangerReason};
+use store::event::{GroupingMode, StrangerReason, Timestamp};
+use store::state::{FULL_LEARNING, Stranger};
 
 use super::card::shown_address;
 use super::lists::{number_buttons, numbered, page_suffix, the_last, with_page_buttons};

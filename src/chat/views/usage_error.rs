@@ -3,7 +3,9 @@
 use store::state::{MAX_NAME_CHARS, NameError};
 
 use super::help::usage;
-use crate::chat::commands::{Command, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES, UsageError};
+use crate::chat::commands::{
+    Command, DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES, UsageError,
+};
 use crate::text::{Text, printable};
 
 pub(in crate::chat) fn usage_error(command: &Command, error: &UsageError) -> Text {
@@ -24,6 +26,13 @@ pub(super) fn sentence(error: &UsageError) -> String {
         UsageError::InvalidMinutes(text) => {
             format!("“{}” is not a number of minutes from 1 to {NEARBY_LIMIT}.", printable(text))
         }
+        UsageError::InvalidDoorbell(text) => format!(
+            "“{}” is not a setting. Write on or off; behind on a signal from {} to {} dBm, such as -65, and a time from \
+             1m to 60m.",
+            printable(text),
+            DOORBELL_DBM.start(),
+            DOORBELL_DBM.end()
+        ),
         UsageError::NeitherDayNorWeek(text) => {
             format!("“{}” is not a period. Write 24h or 7d.", printable(text))
         }

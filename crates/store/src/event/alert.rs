@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::group_id::GroupId;
 use super::ids::ChatId;
 use super::pattern::Pattern;
+use super::timestamp::Timestamp;
 use dot11::MacAddr;
 
 /// What alerts treat as one device: all addresses with the same name, in any case; the random addresses of a phone; or
@@ -19,6 +20,16 @@ pub enum DeviceKey {
     Address(MacAddr),
     /// A group of random addresses without a name.
     Phone(GroupId),
+}
+
+impl DeviceKey {
+    /// The phone, if it is one.
+    pub fn phone(&self) -> Option<GroupId> {
+        match self {
+            Self::Phone(phone) => Some(*phone),
+            Self::Name(_) | Self::Address(_) => None,
+        }
+    }
 }
 
 /// What a probe means for one chat that watches its SSID or follows its device.
@@ -63,6 +74,39 @@ pub enum AlertDecision {
         /// What happens to the alert.
         #[serde(rename = "fate")]
         outcome: AlertOutcome,
+    },
+    /// A stranger stays near.
+    Ring {
+        /// The chat whose doorbell it is.
+        chat: ChatId,
+        /// Why the device is a stranger.
+        reason: StrangerReason,
+        /// Since when it is near.
+        near_since: Timestamp,
+        /// What happens to the alert.
+        outcome: AlertOutcome,
+    },
+}
+
+/// Why a visitor is taken for a stranger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StrangerReason {
+    /// A device with a fixed address that was not seen before.
+    NeverSeen,
+    /// A phone of a model that was not seen before.
+    NewModel,
+    /// A phone of a model that was not here at this hour of the week in any earlier week.
+    UnusualModel {
+        /// For how many weeks habits were learned before the visit.
+        weeks_learned: u64,
+    },
+    /// One phone more of its model than there ever were at this hour of the week.
+    OneMoreThanUsual {
+        /// The most phones of the model so far.
+        usual: u32,
+        /// The phones of the model with this one.
+        now: u32,
     },
 }
 

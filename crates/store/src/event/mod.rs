@@ -25,7 +25,7 @@ mod pattern;
 mod probe;
 mod timestamp;
 
-pub use alert::{AlertDecision, AlertOutcome, DeviceKey, LeaveDecision};
+pub use alert::{AlertDecision, AlertOutcome, DeviceKey, LeaveDecision, StrangerReason};
 pub use decode::EventDecoder;
 pub use encode::{push_event_fields, push_probe_fields};
 pub(crate) use fields::{hex_bytes, optional_ssid_fields, ssid_fields};

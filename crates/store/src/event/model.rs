@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::{DeviceKey, LeaveDecision};
+use super::alert::{AlertOutcome, DeviceKey, LeaveDecision};
 use super::fields::{hex_bytes, hex_list, ssid_fields};
 use super::group_id::GroupId;
 use super::ids::{ChatId, Offset};
@@ -55,7 +55,7 @@ impl Event {
         match &self.kind {
             EventKind::Probe(probe) => Some(probe.source),
             EventKind::Name { address, .. } | EventKind::Unname { address, .. } => Some(*address),
-            EventKind::Left { source, .. } => Some(*source),
+            EventKind::Left { source, .. } | EventKind::StrangerLeft { source, .. } => Some(*source),
             _ => None,
         }
     }
@@ -73,6 +73,8 @@ impl Event {
             | EventKind::Unmute { .. }
             | EventKind::Ignore { .. }
             | EventKind::Unignore { .. }
+            | EventKind::Doorbell { .. }
+            | EventKind::DoorbellOff { .. }
             | EventKind::Name { .. }
             | EventKind::Unname { .. }
             | EventKind::KeepPhone { .. }
@@ -82,6 +84,7 @@ impl Event {
             | EventKind::ChatRemoved { .. } => true,
             EventKind::Probe(_)
             | EventKind::Left { .. }
+            | EventKind::StrangerLeft { .. }
             | EventKind::MuteReported { .. }
             | EventKind::Signature { .. }
             | EventKind::Delivered { .. }
@@ -178,6 +181,36 @@ pub enum EventKind {
         last_seen: Timestamp,
         /// Which chats get an alert.
         alerts: Vec<LeaveDecision>,
+    },
+    /// A chat gets an alert when a stranger stays near. A repeated one replaces the settings.
+    Doorbell {
+        /// The chat that gets the alerts.
+        chat: ChatId,
+        /// The signal from which on a device is near, in dBm.
+        min_dbm: i8,
+        /// For how long it must be near, in seconds.
+        stay_seconds: u64,
+    },
+    /// A chat gets no more alerts about strangers.
+    DoorbellOff {
+        /// The chat.
+        chat: ChatId,
+    },
+    /// A stranger for which a chat's doorbell rang was silent for so long that it has left.
+    StrangerLeft {
+        /// The chat.
+        chat: ChatId,
+        /// The device.
+        #[serde(flatten)]
+        device: DeviceKey,
+        /// The device's address that was seen last.
+        source: MacAddr,
+        /// When it first came near.
+        first: Timestamp,
+        /// When it was seen last.
+        last_seen: Timestamp,
+        /// What happens to the alert.
+        outcome: AlertOutcome,
     },
     /// A chat mutes its alerts for a while.
     Mute {

@@ -10,7 +10,7 @@ use super::{encode_line, recover};
 use crate::event::test_probes::complete_probe;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
-    GroupId, GroupingMode, LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, Timestamp,
+    GroupId, GroupingMode, LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, StrangerReason, Timestamp,
 };
 use dot11::{MacAddr, ModelKey, RequestedSsid, Signature, Ssid};
 
@@ -182,6 +182,39 @@ fn phones() -> Vec<EventKind> {
     kinds
 }
 
+/// What a chat wants to know about strangers, and what it gets.
+fn doorbells() -> Vec<Event> {
+    let chat = CHAT;
+    let left = |device, outcome| EventKind::StrangerLeft {
+        chat,
+        device,
+        source: address(),
+        first: seconds_before(1800),
+        last_seen: seconds_before(900),
+        outcome,
+    };
+    let kinds = [
+        EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180 },
+        EventKind::DoorbellOff { chat },
+        left(DeviceKey::Address(address()), AlertOutcome::Raise),
+        left(DeviceKey::Phone("3f2a".parse().unwrap()), AlertOutcome::Mute),
+    ];
+    let reasons = [
+        StrangerReason::NeverSeen,
+        StrangerReason::NewModel,
+        StrangerReason::UnusualModel { weeks_learned: 5 },
+        StrangerReason::OneMoreThanUsual { usual: 2, now: 3 },
+    ];
+    let ring = |reason| AlertDecision::Ring {
+        chat,
+        reason,
+        near_since: seconds_before(180),
+        outcome: AlertOutcome::Raise,
+    };
+    let rings = Probe { alerts: reasons.into_iter().map(ring).collect(), ..probe() };
+    kinds.map(|kind| Event::new(time(), kind)).into_iter().chain([Event::from(rings)]).collect()
+}
+
 /// The events of the file, in order.
 fn expected() -> Vec<(Offset, Event)> {
     let elements = vec![0, 1, 255];
@@ -192,6 +225,7 @@ fn expected() -> Vec<(Offset, Event)> {
     events.extend(timed.map(|kind| Event::new(time(), kind)));
     events.push(Event::without_time(EventKind::Lost { count: 2, why: "a test".to_owned() }));
     events.extend(phones().into_iter().map(|kind| Event::new(time(), kind)));
+    events.extend(doorbells());
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

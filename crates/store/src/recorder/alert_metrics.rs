@@ -34,11 +34,14 @@ impl AlertMetrics {
                 AlertDecision::Suppress { .. } => add(&self.suppressed),
                 AlertDecision::Overflow { .. } => add(&self.overflowed),
                 AlertDecision::Mute { .. } => add(&self.muted),
-                AlertDecision::Arrive { outcome, .. } => count_outcome(*outcome),
+                AlertDecision::Arrive { outcome, .. } | AlertDecision::Ring { outcome, .. } => {
+                    count_outcome(*outcome);
+                }
             }),
             EventKind::Left { alerts, .. } => {
                 alerts.iter().for_each(|decision| count_outcome(decision.outcome))
             }
+            EventKind::StrangerLeft { outcome, .. } => count_outcome(*outcome),
             EventKind::Delivered { .. } => add(&self.delivered),
             EventKind::Undeliverable { .. } => add(&self.undeliverable),
             EventKind::AlertExpired { .. } => add(&self.expired),

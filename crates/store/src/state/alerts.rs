@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::cooldowns::{Cooldown, CooldownKey, Cooldowns};
 use super::dirty_map::DirtyMap;
 use super::overflow::Overflow;
-use crate::event::{AlertDecision, AlertOutcome, ChatId, DeviceKey, Offset, Pattern, Probe, Timestamp};
+use crate::event::{
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, GroupId, Offset, Pattern, Probe, StrangerReason,
+    Timestamp,
+};
 use dot11::{MacAddr, Ssid};
 
 /// Alerts that may wait for one chat.
@@ -71,6 +74,24 @@ pub enum Presence {
         /// When its last probe was captured.
         last_heard: Timestamp,
     },
+    /// A stranger stays near.
+    Stranger {
+        /// The phone, if it uses random addresses.
+        phone: Option<GroupId>,
+        /// Why it is a stranger.
+        reason: StrangerReason,
+        /// Since when it is near.
+        near_since: Timestamp,
+    },
+    /// A stranger that was near has gone.
+    StrangerLeft {
+        /// The phone, if it uses random addresses.
+        phone: Option<GroupId>,
+        /// When it first came near.
+        first: Timestamp,
+        /// When its last probe was captured.
+        last_heard: Timestamp,
+    },
 }
 
 impl Alert {
@@ -113,6 +134,13 @@ impl Alerts {
                         ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
                     });
                 }
+                (AlertDecision::Ring { chat, reason, near_since, outcome }, _) => {
+                    let (phone, reason, near_since) = (device.phone(), *reason, *near_since);
+                    self.apply_outcome(*chat, *outcome, offset, || Alert {
+                        presence: Some(Presence::Stranger { phone, reason, near_since }),
+                        ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
+                    });
+                }
                 (decision, Some(ssid)) => self.fold_watch_match(offset, probe, ssid, decision, device),
                 // Without an SSID no decision can be about a watched network.
                 (_, None) => {}
@@ -150,7 +178,7 @@ impl Alerts {
                 self.cooldowns.restart(key(chat), probe.time);
             }
             AlertDecision::Mute { chat } => self.cooldowns.restart(key(chat), probe.time),
-            AlertDecision::Arrive { .. } => {}
+            AlertDecision::Arrive { .. } | AlertDecision::Ring { .. } => {}
         }
     }
 

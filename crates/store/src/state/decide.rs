@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::alerts::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
+use super::doorbells::{Ring, Sight, VISITOR_SILENCE};
 use super::follows::Follow;
 use super::model::State;
 use crate::event::{
@@ -40,6 +41,12 @@ impl State {
         if !self.follows.is_empty() {
             let arrivals = self.decide_arrivals(probe, device(), policy, &decisions);
             decisions.extend(arrivals);
+        }
+        if !self.doorbells.is_empty()
+            && let Some(sight) = Sight::of(probe)
+        {
+            let rings = self.decide_rings(&device(), sight, policy, &decisions);
+            decisions.extend(rings);
         }
         decisions
     }
@@ -183,12 +190,63 @@ impl State {
         arrivals
     }
 
-    /// An [`EventKind::Left`] for each follow whose device was silent for so long that it has left by `now`. None
-    /// while nothing is captured.
+    /// The doorbells that ring because a stranger stays near. A chat that gets another alert about the frame, or counts
+    /// one, gets this one with the next frame.
+    fn decide_rings(
+        &self,
+        device: &DeviceKey,
+        sight: Sight,
+        policy: &AlertPolicy,
+        decided: &[AlertDecision],
+    ) -> Vec<AlertDecision> {
+        if matches!(device, DeviceKey::Name(_)) || !decided.is_empty() {
+            return Vec::new();
+        }
+        let chats = self.alerted_chats(policy).into_iter();
+        let near = chats.filter_map(|chat| {
+            let stay = Duration::from_secs(self.doorbells.get(chat)?.stay_seconds);
+            let visitor = self.doorbells.after(chat, device, sight)?;
+            let near_since = visitor.near_since.filter(|_| visitor.ring == Ring::Silent)?;
+            let is_long = sight.time > near_since && sight.time.abs_diff(near_since) >= stay;
+            (is_long && !self.ignores(chat, device)).then_some((chat, near_since, visitor.first))
+        });
+        near.filter_map(|(chat, near_since, first)| {
+            let reason = self.stranger_reason(device, first)?;
+            Some(AlertDecision::Ring { chat, reason, near_since, outcome: self.outcome(chat, sight.time) })
+        })
+        .collect()
+    }
+
+    /// An [`EventKind::StrangerLeft`] for each visitor that a doorbell rang for and that has left by `now`.
+    fn strangers_left(&self, now: Timestamp, capturing_since: Timestamp, policy: &AlertPolicy) -> Vec<Event> {
+        let chats = self.alerted_chats(policy);
+        let rang = self.doorbells.visitors.iter().filter(|(_, visitor)| visitor.ring == Ring::Rang);
+        rang.filter_map(|((chat, device), visitor)| {
+            let silent_since = visitor.last.max(capturing_since);
+            let has_left = now > silent_since && now.abs_diff(silent_since) >= VISITOR_SILENCE;
+            let outcome = match chats.contains(chat) && !self.ignores(*chat, device) {
+                true => self.outcome(*chat, now),
+                false => AlertOutcome::Skip,
+            };
+            let kind = EventKind::StrangerLeft {
+                chat: *chat,
+                device: device.clone(),
+                source: visitor.source,
+                first: visitor.first,
+                last_seen: visitor.last,
+                outcome,
+            };
+            has_left.then(|| Event::new(now, kind))
+        })
+        .collect()
+    }
+
+    /// An [`EventKind::Left`] for each follow whose device was silent for so long that it has left by `now`, and an
+    /// [`EventKind::StrangerLeft`] for each stranger that has. None while nothing is captured.
     pub fn departures(&self, now: Timestamp, policy: &AlertPolicy) -> Vec<Event> {
         let Some(capturing_since) = policy.capturing_since else { return Vec::new() };
         let here = self.follows.iter().filter(|(_, _, follow)| follow.is_here);
-        here.filter_map(|(device, by, follow)| {
+        let left = here.filter_map(|(device, by, follow)| {
             let (source, last_seen) = self.last_seen(device)?;
             let silent_since = last_seen.max(capturing_since);
             (now > silent_since && now.abs_diff(silent_since) >= follow.silence()).then(|| {
@@ -203,8 +261,8 @@ impl State {
                     },
                 )
             })
-        })
-        .collect()
+        });
+        left.chain(self.strangers_left(now, capturing_since, policy)).collect()
     }
 
     /// The alerts about a device that has left, for the chat that follows it. For the terminal's follow these are

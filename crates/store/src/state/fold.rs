@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::alerts::{Alert, Presence};
 use super::chats::Invitation;
+use super::doorbells::{Doorbell, Ring, Sight};
 use super::follows::Follow;
 use super::model::{PendingEviction, State};
 use super::names::{Names, fold_case, normalized};
@@ -50,6 +51,12 @@ impl State {
                 self.follows.remove(&normalized(device), self.chats.current(*chat));
             }
             EventKind::Left { .. } => self.fold_departure(offset, time, &event.kind),
+            EventKind::Doorbell { chat, min_dbm, stay_seconds } => {
+                let doorbell = Doorbell { min_dbm: *min_dbm, stay_seconds: *stay_seconds };
+                self.doorbells.set(self.chats.current(*chat), doorbell);
+            }
+            EventKind::DoorbellOff { chat } => self.doorbells.remove_chat(self.chats.current(*chat)),
+            EventKind::StrangerLeft { .. } => self.fold_stranger_left(offset, time, &event.kind),
             EventKind::Mute { chat, until } => self.mutes.mute(self.chats.current(*chat), *until),
             EventKind::Unmute { chat } => self.mutes.unmute(self.chats.current(*chat)),
             EventKind::MuteReported { chat, count } => {
@@ -123,6 +130,7 @@ impl State {
             return;
         }
         self.alerts.cooldowns.rename(before, now);
+        self.doorbells.forget(before);
         // Follows and ignores stay with a name as long as any address has it.
         let is_gone = match before {
             DeviceKey::Name(name) => self.addresses_of(name).is_empty(),
@@ -159,11 +167,32 @@ impl State {
         }
     }
 
+    /// Repeats the decision about a stranger that has left.
+    fn fold_stranger_left(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
+        let EventKind::StrangerLeft { chat, device, source, first, last_seen, outcome } = left else {
+            return;
+        };
+        let chat = self.chats.current(*chat);
+        self.doorbells.mark(chat, device, Ring::Done);
+        self.alerts.apply_outcome(chat, *outcome, offset, || Alert {
+            presence: Some(Presence::StrangerLeft {
+                phone: device.phone(),
+                first: *first,
+                last_heard: *last_seen,
+            }),
+            ..Alert::of_device(time, *source, None)
+        });
+        if *outcome == AlertOutcome::Mute {
+            self.mutes.suppress(chat);
+        }
+    }
+
     /// Gives everything of the chat `from` to `to`.
     fn migrate(&mut self, from: ChatId, to: ChatId) {
         if from != to {
             self.watches.migrate(from, to);
             self.follows.migrate(from, to);
+            self.doorbells.migrate(from, to);
             self.mutes.migrate(from, to);
             self.alerts.migrate(from, to);
             self.chats.migrate(from, to);
@@ -174,6 +203,7 @@ impl State {
     fn remove_chat(&mut self, chat: ChatId) {
         self.watches.remove_chat(chat);
         self.follows.remove_chat(chat);
+        self.doorbells.remove_chat(chat);
         self.mutes.remove_chat(chat);
         self.alerts.remove_chat(chat);
         self.chats.remove(chat);
@@ -208,6 +238,14 @@ impl State {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
         }
+        if !self.doorbells.is_empty()
+            && let Some(sight) = Sight::of(probe)
+        {
+            let device = self.device_key(probe.source);
+            if !matches!(device, DeviceKey::Name(_)) {
+                self.doorbells.see(&device, sight);
+            }
+        }
         if let Some(ssid) = probe.ssid.named() {
             self.networks.fold(ssid, probe.time);
         }
@@ -225,6 +263,13 @@ impl State {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),
                 AlertDecision::Arrive { chat, outcome, .. } => {
                     self.follows.mark_arrived(&self.device_key(probe.source));
+                    if *outcome == AlertOutcome::Mute {
+                        self.mutes.suppress(*chat);
+                    }
+                }
+                AlertDecision::Ring { chat, outcome, .. } => {
+                    let ring = if *outcome == AlertOutcome::Raise { Ring::Rang } else { Ring::Done };
+                    self.doorbells.mark(*chat, &device, ring);
                     if *outcome == AlertOutcome::Mute {
                         self.mutes.suppress(*chat);
                     }

@@ -21,6 +21,7 @@ mod device_row;
 mod devices;
 mod differences;
 mod dirty_map;
+mod doorbells;
 mod eviction;
 mod fold;
 mod follows;
@@ -50,6 +51,7 @@ pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 pub use device_row::{DeviceRow, DeviceSummary, SsidQuery};
 pub use devices::{DEVICE_SHARDS, DEVICES_MEMORY_LIMIT};
 pub use differences::{Difference, Differences};
+pub use doorbells::{Doorbell, Doorbells, VISITOR_LIMIT, VISITOR_SILENCE};
 pub use follows::{Follow, Follows};
 pub use grouping::{
     ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, MODEL_LIMIT,
@@ -64,7 +66,7 @@ pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_NETWORK_LIMIT, Overflow};
 pub use snapshot::{DeviceJson, SnapshotError, StateImage};
 pub use store::{StateStore, StateStoreError};
-pub use strangers::{FULL_LEARNING, Stranger, StrangerReason};
+pub use strangers::{FULL_LEARNING, Stranger};
 pub use totals::Totals;
 pub use watches::{Watch, Watches};
 

@@ -6,6 +6,7 @@ use super::device::Device;
 use super::device_row::DeviceRow;
 use super::devices::Devices;
 use super::dirty_map::DirtyMap;
+use super::doorbells::Doorbells;
 use super::follows::Follows;
 use super::grouping::{Group, Grouping};
 use super::habits::Habits;
@@ -34,6 +35,7 @@ pub struct State {
     pub(super) chats: Chats,
     pub(super) grouping: Grouping,
     pub(super) habits: Habits,
+    pub(super) doorbells: Doorbells,
     /// The elements behind each signature.
     pub(super) signatures: DirtyMap<Signature, Vec<u8>>,
     pub(super) totals: Totals,
@@ -67,6 +69,7 @@ macro_rules! tables {
             chats,
             grouping,
             habits,
+            doorbells,
             signatures,
             totals: _,
             next: _,
@@ -101,6 +104,8 @@ macro_rules! tables {
             (kind::GROUPING_MODE, &$($mut)? grouping.mode),
             (kind::HABIT, &$($mut)? habits.rows),
             (kind::LEARNING, &$($mut)? habits.since),
+            (kind::DOORBELL, &$($mut)? doorbells.rows),
+            (kind::VISITOR, &$($mut)? doorbells.visitors),
         ]
     }};
 }
@@ -154,6 +159,11 @@ impl State {
     /// The paired chats, the invitations, the migrations and the handled updates.
     pub fn chats(&self) -> &Chats {
         &self.chats
+    }
+
+    /// The doorbells of chats.
+    pub fn doorbells(&self) -> &Doorbells {
+        &self.doorbells
     }
 
     /// The groups of random addresses.
@@ -254,11 +264,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 24] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 26] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 24] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 26] {
         tables!(self, mut)
     }
 
@@ -328,6 +338,7 @@ impl PartialEq for State {
             && self.chats == other.chats
             && self.grouping == other.grouping
             && self.habits == other.habits
+            && self.doorbells == other.doorbells
             && self.signatures == other.signatures
     }
 }

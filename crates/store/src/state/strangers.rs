@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::device_row::DeviceRow;
-use super::grouping::Group;
+use super::grouping::{Group, OUT_OF_RANGE};
 use super::hour::Hour;
 use super::model::State;
-use crate::event::{GroupId, Timestamp};
+use crate::event::{DeviceKey, GroupId, StrangerReason, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
 /// From then on hours of the week are compared.
@@ -21,27 +21,6 @@ const WEEK_SECONDS: u64 = 7 * 86_400;
 
 /// Addresses of a phone whose signals are read.
 const SIGNAL_ADDRESSES: usize = 64;
-
-/// Why a visitor is taken for a stranger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StrangerReason {
-    /// A device with a fixed address that was not seen before.
-    NeverSeen,
-    /// A phone of a model that was not seen before.
-    NewModel,
-    /// A phone of a model that was not here at this hour of the week in any earlier week.
-    UnusualModel {
-        /// For how many weeks habits were learned before the visit.
-        weeks_learned: u64,
-    },
-    /// One phone more of its model than there ever were at this hour of the week.
-    OneMoreThanUsual {
-        /// The most phones of the model so far.
-        usual: u32,
-        /// The phones of the model with this one.
-        now: u32,
-    },
-}
 
 /// A visit of a stranger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +84,26 @@ impl State {
         recent.filter_map(|((id, group), of_model)| self.strange_phone(*id, group, of_model)).collect()
     }
 
+    /// Why the device of this key is a stranger in the visit in which it came near at `near`, if it is one.
+    pub(super) fn stranger_reason(&self, device: &DeviceKey, near: Timestamp) -> Option<StrangerReason> {
+        match device {
+            DeviceKey::Name(_) => None,
+            DeviceKey::Address(address) => {
+                let first = self.devices.get(*address)?.first_probe;
+                let is_new = !address.is_random() && first >= near.saturating_sub(OUT_OF_RANGE);
+                is_new.then_some(StrangerReason::NeverSeen)
+            }
+            DeviceKey::Phone(id) => {
+                let group = self.grouping.group(*id)?;
+                let is_named =
+                    self.names.iter().any(|(address, _)| self.grouping.group_of(address) == Some(*id));
+                let of_model = self.grouping.groups().filter(|(_, other)| other.model == group.model);
+                let of_model: Vec<_> = of_model.collect();
+                self.phone_reason(*id, group, &of_model).filter(|_| !is_named && group.name.is_none())
+            }
+        }
+    }
+
     fn strange_phone(&self, id: GroupId, group: &Group, of_model: &[(GroupId, &Group)]) -> Option<Stranger> {
         let reason = self.phone_reason(id, group, of_model)?;
         let (address, _) = group.addresses().next_back()?;
@@ -158,7 +157,7 @@ mod tests {
     use super::super::devices::DEVICE_SHARDS;
     use super::super::grouping::tests::{fold, frame, from_snapshot, reloaded};
     use super::*;
-    use crate::event::{Event, EventKind, NamedBy, Probe};
+    use crate::event::{ChatId, Event, EventKind, NamedBy, Probe};
 
     const HOUR: i64 = 3600;
     const DAY: i64 = 24 * HOUR;
@@ -282,10 +281,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn restarts_and_snapshots_change_no_habit(
+        fn restarts_and_snapshots_change_no_habit_and_no_visitor(
             steps in vec((0..4_u32, 0..3_u64, 0..40 * HOUR, 0..6_u8), 1..120),
         ) {
             let (mut straight, mut restarted) = (State::default(), State::default());
+            let chat = ChatId(1);
+            let doorbell = Event::new(time(0), EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180 });
+            fold(&mut straight, &doorbell);
+            fold(&mut restarted, &doorbell);
             let mut second = 0;
             for (address, model, gap, restart) in steps {
                 second += gap;

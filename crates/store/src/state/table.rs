@@ -33,6 +33,8 @@ pub(super) mod kind {
     pub const GROUPING_MODE: u8 = b'O';
     pub const HABIT: u8 = b'H';
     pub const LEARNING: u8 = b'L';
+    pub const DOORBELL: u8 = b'D';
+    pub const VISITOR: u8 = b'V';
 }
 
 pub(super) trait Table {

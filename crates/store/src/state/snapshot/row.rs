@@ -6,6 +6,7 @@ use super::super::alerts::{Alert, Presence, WatchMatch};
 use super::super::chats::{Invitation, Pairing};
 use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
+use super::super::doorbells::{Doorbell, Visitor};
 use super::super::follows::Follow;
 use super::super::grouping::{Group, ModelRow, Requester};
 use super::super::habits::Habit;
@@ -159,6 +160,17 @@ pub(in crate::state) enum SnapshotRow {
     Learning {
         since: Timestamp,
     },
+    Doorbell {
+        chat: ChatId,
+        #[serde(flatten)]
+        doorbell: Doorbell,
+    },
+    Visitor {
+        chat: ChatId,
+        #[serde(flatten)]
+        device: DeviceKey,
+        visitor: Visitor,
+    },
 }
 
 /// The statistics of a device in snapshots and in `probewatch export`.
@@ -288,6 +300,13 @@ impl SnapshotRow {
                 Self::Habit { model: postcard::from_bytes(key)?, habit: postcard::from_bytes(bytes)? }
             }
             kind::LEARNING => Self::Learning { since: postcard::from_bytes(bytes)? },
+            kind::DOORBELL => {
+                Self::Doorbell { chat: postcard::from_bytes(key)?, doorbell: postcard::from_bytes(bytes)? }
+            }
+            kind::VISITOR => {
+                let (chat, device) = postcard::from_bytes(key)?;
+                Self::Visitor { chat, device, visitor: postcard::from_bytes(bytes)? }
+            }
             _ => return Err(postcard::Error::DeserializeBadEncoding),
         })
     }
@@ -325,6 +344,10 @@ impl SnapshotRow {
             Self::Grouping { .. } => "grouping".to_owned(),
             Self::Habit { model, .. } => format!("habit of model {model}"),
             Self::Learning { .. } => "start of learning".to_owned(),
+            Self::Doorbell { chat, .. } => format!("doorbell of chat {}", chat.0),
+            Self::Visitor { chat, device, .. } => {
+                format!("{} near the doorbell of chat {}", describe(device), chat.0)
+            }
         }
     }
 }

@@ -1,0 +1,200 @@
+//! Doorbells: a chat gets an alert when a stranger stays near, and one when it has left.
+//!
+//! - A chat sets the signal from which on a device is near, and for how long it must be.
+//! - While there is a doorbell, a row for each device that came near says since when it is. Its signal is smoothed, so
+//!   one weak frame does not end that.
+//! - The recorder decides once whether a doorbell rings ([`decide`](super::decide)). A row that rang stays, so that the
+//!   same visit does not ring again.
+//! - At most [`VISITOR_LIMIT`] rows are kept. If there are more, a quarter leaves: first those that did not ring, the
+//!   longest silent of them first.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::dirty_map::DirtyMap;
+use super::grouping::{OUT_OF_RANGE, oldest_quarter};
+use crate::event::{ChatId, DeviceKey, Probe, Timestamp};
+use dot11::MacAddr;
+
+/// Rows of devices that came near.
+pub const VISITOR_LIMIT: usize = 1024;
+
+/// A visitor that was silent for longer has left.
+pub const VISITOR_SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The signal is smoothed in these parts of a dBm.
+const PARTS: i32 = 16;
+
+/// One chat's doorbell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doorbell {
+    /// The signal from which on a device is near, in dBm.
+    pub min_dbm: i8,
+    /// For how long a stranger must be near, in seconds.
+    pub stay_seconds: u64,
+}
+
+/// A device that came near.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Visitor {
+    /// When it first came near in this visit.
+    pub(super) first: Timestamp,
+    /// Since when it is near; `None` if it went farther away.
+    pub(super) near_since: Option<Timestamp>,
+    /// The latest frame.
+    pub(super) last: Timestamp,
+    /// The address that sent it.
+    pub(super) source: MacAddr,
+    /// The smoothed signal, in parts of a dBm.
+    signal: i32,
+    /// Whether the doorbell rang for it.
+    pub(super) ring: Ring,
+}
+
+/// What the doorbell did about a visitor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ring {
+    /// Nothing yet.
+    #[default]
+    Silent,
+    /// It rang, but no alert was sent, or the visitor has left.
+    Done,
+    /// An alert was sent, and the visitor has not left.
+    Rang,
+}
+
+/// A frame of a device, as far as doorbells depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    pub(super) time: Timestamp,
+    pub(super) source: MacAddr,
+    pub(super) dbm: i8,
+}
+
+impl Sight {
+    /// The frame of this probe, if its signal is known.
+    pub(super) fn of(probe: &Probe) -> Option<Self> {
+        Some(Self { time: probe.time, source: probe.source, dbm: probe.signal_dbm? })
+    }
+}
+
+impl Visitor {
+    fn new(sight: Sight) -> Self {
+        let Sight { time, source, dbm } = sight;
+        let signal = i32::from(dbm) * PARTS;
+        Self { first: time, near_since: Some(time), last: time, source, signal, ring: Ring::Silent }
+    }
+
+    fn follow(&self, sight: Sight, min_dbm: i8) -> Self {
+        let Sight { time, source, dbm } = sight;
+        let silence = if time > self.last { time.abs_diff(self.last) } else { Duration::ZERO };
+        let signal = if silence > VISITOR_SILENCE {
+            i32::from(dbm) * PARTS
+        } else {
+            (4 * self.signal + i32::from(dbm) * PARTS) / 5
+        };
+        let is_near = signal >= i32::from(min_dbm) * PARTS;
+        let since = self.near_since.filter(|_| silence <= VISITOR_SILENCE).unwrap_or(time);
+        Self {
+            near_since: is_near.then_some(since),
+            last: self.last.max(time),
+            source,
+            signal,
+            ..self.clone()
+        }
+    }
+}
+
+/// All doorbells, and the devices that came near.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Doorbells {
+    pub(super) rows: DirtyMap<ChatId, Doorbell>,
+    pub(super) visitors: DirtyMap<(ChatId, DeviceKey), Visitor>,
+}
+
+impl Doorbells {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 0
+    }
+
+    /// The chat's doorbell.
+    pub fn get(&self, chat: ChatId) -> Option<&Doorbell> {
+        self.rows.get(&chat)
+    }
+
+    pub(super) fn set(&mut self, chat: ChatId, doorbell: Doorbell) {
+        self.rows.insert(chat, doorbell);
+    }
+
+    /// Removes the doorbell of a chat.
+    pub(super) fn remove_chat(&mut self, chat: ChatId) {
+        self.rows.remove(&chat);
+        self.remove_visitors(|of, _| of == chat);
+    }
+
+    /// Forgets a device: it has another key now.
+    pub(super) fn forget(&mut self, device: &DeviceKey) {
+        self.remove_visitors(|_, of| of == device);
+    }
+
+    fn remove_visitors(&mut self, is_gone: impl Fn(ChatId, &DeviceKey) -> bool) {
+        let gone = self.visitors.iter().map(|(key, _)| key).filter(|(chat, device)| is_gone(*chat, device));
+        for key in gone.cloned().collect::<Vec<_>>() {
+            self.visitors.remove(&key);
+        }
+    }
+
+    /// Gives the doorbell of `from` to `to`, which keeps its own.
+    pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
+        if let Some(doorbell) = self.rows.remove(&from)
+            && self.get(to).is_none()
+        {
+            self.rows.insert(to, doorbell);
+        }
+        let moving = self.visitors.iter().filter(|((chat, _), _)| *chat == from);
+        let moving: Vec<_> = moving.map(|((_, device), visitor)| (device.clone(), visitor.clone())).collect();
+        for (device, visitor) in moving {
+            self.visitors.remove(&(from, device.clone()));
+            self.visitors.insert((to, device), visitor);
+        }
+    }
+
+    /// The visitor as it will be after this frame; `None` if the device is not near and was not.
+    pub(super) fn after(&self, chat: ChatId, device: &DeviceKey, sight: Sight) -> Option<Visitor> {
+        let min_dbm = self.get(chat)?.min_dbm;
+        let known = self
+            .visitors
+            .get(&(chat, device.clone()))
+            .filter(|known| sight.time <= known.last || sight.time.abs_diff(known.last) <= OUT_OF_RANGE);
+        match known {
+            Some(known) => Some(known.follow(sight, min_dbm)),
+            None => (sight.dbm >= min_dbm).then(|| Visitor::new(sight)),
+        }
+    }
+
+    /// Notes a frame of a device without a name.
+    pub(super) fn see(&mut self, device: &DeviceKey, sight: Sight) {
+        let chats: Vec<ChatId> = self.rows.iter().map(|(chat, _)| *chat).collect();
+        for chat in chats {
+            if let Some(visitor) = self.after(chat, device, sight) {
+                self.visitors.insert((chat, device.clone()), visitor);
+            }
+        }
+        if self.visitors.len() > VISITOR_LIMIT {
+            let ranked =
+                self.visitors.iter().map(|(key, visitor)| ((visitor.ring, visitor.last), key.clone()));
+            for key in oldest_quarter(ranked.collect()) {
+                self.visitors.remove(&key);
+            }
+        }
+    }
+
+    pub(super) fn mark(&mut self, chat: ChatId, device: &DeviceKey, ring: Ring) {
+        if let Some(visitor) = self.visitors.get_mut(&(chat, device.clone())) {
+            visitor.ring = ring;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A chat's doorbell.
+
+use store::event::{ChatId, Event, EventKind, Timestamp};
+use store::state::{Doorbell, State};
+
+use crate::chat::model::doorbell::{DEFAULT_DBM, DEFAULT_STAY, DoorbellRequest};
+use crate::chat::views::doorbell as texts;
+use crate::chat::{Chat, Reply};
+
+impl Chat {
+    pub(in crate::chat) async fn doorbell(
+        &self,
+        chat: ChatId,
+        request: DoorbellRequest,
+        update: Option<u32>,
+    ) -> Reply {
+        if chat == ChatId::TERMINAL {
+            return texts::not_at_the_terminal().into();
+        }
+        let (known, usual, learned) = {
+            let state = self.recorder.state();
+            let known = state.doorbells().get(chat).cloned();
+            (known, usual_signal(&state), state.learned(Timestamp::now()))
+        };
+        let (kind, done) = match (request, known) {
+            (DoorbellRequest::Show, known) => return texts::shown(known.as_ref(), learned).into(),
+            (DoorbellRequest::Off, None) => return texts::was_off().into(),
+            (DoorbellRequest::Off, Some(_)) => (EventKind::DoorbellOff { chat }, texts::off()),
+            (DoorbellRequest::On { min_dbm, stay }, _) => {
+                let min_dbm = min_dbm.unwrap_or(usual.unwrap_or(DEFAULT_DBM));
+                let stay_seconds = stay.unwrap_or(DEFAULT_STAY).as_secs();
+                let doorbell = Doorbell { min_dbm, stay_seconds };
+                let done = texts::shown(Some(&doorbell), learned);
+                (EventKind::Doorbell { chat, min_dbm, stay_seconds }, done)
+            }
+        };
+        self.change(Event::new(Timestamp::now(), kind), update, done).await.into()
+    }
+}
+
+/// The signal that three of four named devices had at least when they were last seen.
+fn usual_signal(state: &State) -> Option<i8> {
+    let addresses = state.names().iter().map(|(address, _)| address);
+    let signals = addresses.filter_map(|address| Some(state.device(address)?.signal?.last_dbm));
+    let mut signals: Vec<i8> = signals.collect();
+    signals.sort_unstable();
+    signals.get(signals.len() / 4).copied()
+}
