@@ -54,15 +54,15 @@ async fn remove_on_ctrl_c(folder: PathBuf) {
 fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> Result<(), CliError> {
     let mut rng = Rng::with_seed(SEED);
     let now = Timestamp::now().as_micros();
-    let day = folder.join("day.pcap");
-    let mut file = demo_data::create(&day)?;
-    let probes = demo_data::write_day(&mut file, &mut rng, now)?;
+    let days = folder.join("days.pcap");
+    let mut file = demo_data::create(&days)?;
+    let probes = demo_data::write_days(&mut file, &mut rng, now)?;
     file.finish()?;
     say(&format!(
-        "A simulated street: {probes} probe requests of one day, captured, decoded and recorded like real ones.\n\
+        "A simulated street: {probes} probe requests of sixteen days, captured, decoded and recorded like real ones.\n\
          A line that begins with > is what you would write to the bot; its answer follows.\n"
     ))?;
-    record_file(&day, recorder, runtime)?;
+    record_file(&days, recorder, runtime)?;
 
     say("Look up a device by its address:\n")?;
     ask(chat, runtime, &RESIDENT.to_string())?;
