@@ -69,6 +69,14 @@ fn show(folder: &Path, chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime
     say("Give it a name, which then finds it too:\n")?;
     ask(chat, runtime, &format!("/name {RESIDENT} Kitchen tablet"))?;
     ask(chat, runtime, "kitchen")?;
+    say(
+        "Phones change their address all the time. The bot groups the addresses of a phone, and counts devices:\n",
+    )?;
+    ask(chat, runtime, "/nearby 60")?;
+    say(
+        "A neighbour's phone is there every evening. One that is unusual waited on the street last night:\n",
+    )?;
+    ask(chat, runtime, "/strangers")?;
     say("Ask for an alert when a device looks for a network:\n")?;
     ask(chat, runtime, &format!("/watch \"{VAN_NETWORK}\" the parcels are here"))?;
 

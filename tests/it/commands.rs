@@ -300,6 +300,8 @@ fn the_demo_records_and_answers() {
     for part in [
         "📡 Wi-Fi probe stats for a4:83:e7:4e:39:15\n",
         "📡 Wi-Fi probe stats for Kitchen tablet\n",
+        "> /nearby 60\n",
+        "> /strangers\n",
         "> /watch \"ParcelDepot 7\"",
         "looked for SSID \"ParcelDepot 7\"\nThis SSID is watched because: the parcels are here",
     ] {
