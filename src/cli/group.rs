@@ -84,7 +84,8 @@ fn lines(captured: &[Captured], after: Option<Duration>) -> Vec<Line> {
         let Captured { probe, elements } = &captured[index];
         if let Some(after) = after {
             let is_due = |earlier: usize| captured[earlier].probe.time.saturating_add(after) < probe.time;
-            while let Some((earlier, group)) = waiting.pop_front_if(|(earlier, _)| is_due(*earlier)) {
+            let due = waiting.iter().take_while(|(earlier, _)| is_due(*earlier)).count();
+            for (earlier, group) in waiting.drain(..due) {
                 lines.push((earlier, line(&captured[earlier].probe, group, &state)));
             }
         }

@@ -17,7 +17,7 @@ use store::recorder::{Recorder, RecorderHandle, Settings};
 use store::state::{ALERTS_PER_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State};
 
 use crate::support::recorder::{
-    CHATS, Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
+    CHATS, Input, Running, addresses, assert_same, copy, events, fold, one_segment, open, probe, settings,
 };
 
 #[derive(Debug, Clone)]
@@ -333,7 +333,7 @@ fn a_data_directory_has_one_writer() {
     let id = std::process::id().to_string();
     assert!(error.contains(&id) && error.contains(folder.path().to_str().unwrap()), "{error}");
     running.stop();
-    Recorder::open(settings(folder.path())).unwrap();
+    open(&settings(folder.path()));
 }
 
 #[test]
@@ -418,7 +418,7 @@ fn configured_names_follow_the_configuration_and_yield_to_chat_names() {
     let [alice, bob] = [addresses()[0], addresses()[1]];
     let time = Timestamp::from_micros(0);
     let open = |devices: &[(MacAddr, &str)]| {
-        let (mut recorder, handle) = Recorder::open(settings(folder.path())).unwrap();
+        let (mut recorder, handle) = open(&settings(folder.path()));
         let devices: BTreeMap<MacAddr, String> =
             devices.iter().map(|(address, name)| (*address, (*name).to_owned())).collect();
         recorder.set_configured_names(&devices, time).unwrap();

@@ -7,11 +7,12 @@ use dot11::{RequestedSsid, Ssid};
 use probewatch::chat::model::lookup::{LookupResult, look_up};
 use store::event::{Event, EventKind, Offset, Timestamp};
 use store::event_log::{self, Snapshots};
-use store::recorder::{OfflineDataDir, Recorder, Settings};
+use store::recorder::{Recorder, Settings};
 use store::state::Differences;
 
 use crate::support::recorder::{
-    Input, Running, addresses, assert_same, copy, events, fold, one_segment, probe, settings,
+    Input, Running, addresses, assert_same, copy, events, fold, one_segment, open, open_offline, probe,
+    settings,
 };
 
 /// A log of some events in one open segment, and the bytes of that segment.
@@ -182,7 +183,7 @@ fn a_store_in_use_is_reported_with_its_path() {
     let id = std::process::id().to_string();
     assert!(error.contains(&id) && error.contains(path.to_str().unwrap()), "{error}");
     drop(other);
-    let (_, handle) = Recorder::open(settings(folder.path())).unwrap();
+    let (_, handle) = open(&settings(folder.path()));
     assert_eq!(handle.state().totals().probes, 1);
 }
 
@@ -201,7 +202,7 @@ fn a_lost_end_of_the_log_is_reported_and_its_offsets_are_not_reused() {
     assert_eq!(*at, all[all.len() - 2].0);
     assert!(matches!(lost.kind, EventKind::Lost { count: 2, .. }), "{lost:?}");
     assert_eq!(now.last().unwrap().0, Offset(all.len() as u64));
-    let mut stored = OfflineDataDir::open(folder.path()).unwrap();
+    let mut stored = open_offline(folder.path());
     let check = stored.check(3, &mut |_| {}).unwrap();
     assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");
     assert_same(&stored.state(&mut |_| {}).unwrap(), &fold(&now));
@@ -235,7 +236,7 @@ fn damage_around_a_snapshot_is_repaired() {
     fs::write(&segment, lines.concat()).unwrap();
     fs::remove_dir_all(data_dir.join("state")).unwrap();
 
-    let mut stored = OfflineDataDir::open(data_dir).unwrap();
+    let mut stored = open_offline(data_dir);
     let rebuilt = stored.rebuild(&mut |_| {}).unwrap();
     // The snapshot contains the events before it.
     assert_eq!((rebuilt.totals().probes, rebuilt.totals().lost_events), (55, 5));

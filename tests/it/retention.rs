@@ -14,11 +14,11 @@ use probewatch::api::export::{Export, Format, Period, Selection, What};
 use store::event::{Event, EventKind, NamedBy, Offset, Probe, Timestamp};
 use store::event_log::{self, Rotation};
 use store::recorder::Retention;
-use store::recorder::{OfflineDataDir, ProbeFilter, Settings};
+use store::recorder::{ProbeFilter, Settings};
 use store::state::State;
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
-use crate::support::recorder::{Input, Running, addresses, assert_same, fold, probe, settings};
+use crate::support::recorder::{Input, Running, addresses, assert_same, fold, open_offline, probe, settings};
 use crate::support::wait;
 
 const LIMIT: u64 = 64 << 10;
@@ -67,7 +67,7 @@ fn record(running: &Running, from: u64, count: u64) {
 /// Checks that the log with its snapshot and sled give the same state, and returns it.
 #[track_caller]
 fn assert_agreed(data_dir: &Path) -> State {
-    let mut stored = OfflineDataDir::open(data_dir).unwrap();
+    let mut stored = open_offline(data_dir);
     let check = stored.check(10, &mut |_| {}).unwrap();
     assert!(check.damage.is_empty(), "{:?}", check.damage);
     assert!(check.checkpoint.is_ok(), "{:?}", check.checkpoint);

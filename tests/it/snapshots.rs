@@ -8,11 +8,12 @@ use dot11::{RequestedSsid, Signature, Ssid};
 use proptest::prelude::*;
 use store::event::{ChatId, Event, EventKind, EvictionScope, NamedBy, Offset, Probe, Timestamp};
 use store::event_log::Snapshots;
-use store::recorder::OfflineDataDir;
 use store::state::{AlertPolicy, State};
 
 use crate::recording::input;
-use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
+use crate::support::recorder::{
+    CHATS, Input, Running, addresses, copy, events, fold, open_offline, probe, settings,
+};
 
 pub fn snapshot(state: &State) -> Vec<u8> {
     let mut snapshot = Vec::new();
@@ -304,7 +305,7 @@ fn starts_with(data_dir: &Path, expected: &State) {
     let running = Running::start(settings(data_dir));
     assert_eq!(running.handle.state().differences(expected, 3).first, []);
     running.stop();
-    let mut stored = OfflineDataDir::open(data_dir).unwrap();
+    let mut stored = open_offline(data_dir);
     let check = stored.check(3, &mut |_| {}).unwrap();
     assert_eq!((check.differences.count, check.damaged), (0, 0), "{check:?}");
     assert_eq!(check.checkpoint, Ok(expected.next_offset()));
@@ -332,7 +333,7 @@ fn segments_may_be_pruned_once_a_snapshot_covers_them() {
     starts_with(&data_dir, &expected);
     fs::remove_dir_all(data_dir.join("state")).unwrap();
     copy(&old_state, &data_dir.join("state"));
-    let check = OfflineDataDir::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
+    let check = open_offline(&data_dir).check(3, &mut |_| {}).unwrap();
     assert_eq!(check.checkpoint, Err(format!("the saved state is at event 61, the log begins at {first}")));
     starts_with(&data_dir, &expected);
     // Recording continues.
@@ -398,7 +399,7 @@ fn a_damaged_snapshot_is_quarantined_and_the_next_older_is_used() {
             continue;
         }
         fs::write(&newest, bytes).unwrap();
-        let check = OfflineDataDir::open(&data_dir).unwrap().check(3, &mut |_| {}).unwrap();
+        let check = open_offline(&data_dir).check(3, &mut |_| {}).unwrap();
         assert_eq!(check.damaged, 1, "{at}: {check:?}");
         assert!(check.damage[0].contains(&name(120)), "{check:?}");
         starts_with(&data_dir, &expected);
@@ -417,7 +418,7 @@ fn lost_events_are_reported_with_their_range() {
     assert_eq!(running.handle.state().totals().probes, 100);
     running.stop();
     fs::remove_dir_all(folder.path().join("state")).unwrap();
-    let check = OfflineDataDir::open(folder.path()).unwrap().check(3, &mut |_| {}).unwrap();
+    let check = open_offline(folder.path()).check(3, &mut |_| {}).unwrap();
     assert_eq!(check.damage, [format!("the events from 0 up to {first} are missing: no segment holds them")]);
     let running = Running::start(settings(folder.path()));
     let totals = running.handle.state().totals();

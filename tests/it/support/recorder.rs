@@ -11,7 +11,7 @@ use dot11::{MacAddr, RequestedSsid, Signature};
 use store::event::{ChatId, Event, Offset, Probe};
 use store::event_log::{self, LockError, OsVfs, Rotation};
 use store::recorder::Retention;
-use store::recorder::{CapturedProbe, Recorder, RecorderError, RecorderHandle, Settings};
+use store::recorder::{CapturedProbe, OfflineDataDir, Recorder, RecorderError, RecorderHandle, Settings};
 use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, State};
 use tokio::runtime::Runtime;
 
@@ -52,8 +52,18 @@ pub struct Running {
 }
 
 /// Opens the recorder. Retries while a child process that another test is starting still holds the inherited lock.
-fn open(settings: &Settings) -> (Recorder, RecorderHandle) {
-    wait_until("the lock of the data directory", || match Recorder::open(settings.clone()) {
+pub fn open(settings: &Settings) -> (Recorder, RecorderHandle) {
+    once_unlocked(|| Recorder::open(settings.clone()))
+}
+
+/// As [`open`], for a data directory that no recorder runs on.
+pub fn open_offline(data_dir: &Path) -> OfflineDataDir {
+    wait::watch_test();
+    once_unlocked(|| OfflineDataDir::open(data_dir))
+}
+
+fn once_unlocked<T>(open: impl Fn() -> Result<T, RecorderError>) -> T {
+    wait_until("the lock of the data directory", || match open() {
         Err(RecorderError::Lock(LockError::Held { .. })) => None,
         opened => Some(opened.unwrap()),
     })
