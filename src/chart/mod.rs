@@ -5,6 +5,9 @@
 //! over the same period. Hours and days follow the series' time zone: a bar is as wide as its hour was long, an hour that
 //! the clocks skipped is hatched, and one that came twice is two bars but one cell.
 //!
+//! [`draw_devices`] renders the devices of each hour as stacked bars, and [`draw_lanes`] a row for each device with the times
+//! at which it was in range.
+//!
 //! Rendering is pure: the same series gives the same bytes.
 #![cfg_attr(
     not(test),
@@ -13,18 +16,22 @@
 
 use canvas::{Align, Area, Canvas, Style};
 use font::ScaledFont;
-use palette::{BACKGROUND, LABEL, TEXT};
+use palette::{BACKGROUND, Colour, LABEL, TEXT};
 
 mod bars;
 mod canvas;
+mod device_bars;
 mod font;
 mod heat_map;
+mod lanes;
 mod palette;
 mod scale;
 mod series;
 mod signal;
 mod time_axis;
 
+pub use device_bars::{DeviceLabels, DevicesInHour, draw_devices, hours};
+pub use lanes::{LANE_LIMIT, Lane, LaneLabels, draw_lanes};
 pub use series::Series;
 
 /// The width of every picture, in pixels. A phone scales it down to about a third; the font sizes allow for that.
@@ -71,7 +78,7 @@ pub fn draw(labels: &Labels<'_>, series: &Series) -> Vec<u8> {
     let days = if series.length_hours() < HEAT_MAP_FROM_HOURS { Vec::new() } else { series.days() };
     let height = HEIGHT + heat_map::extra_height(days.len());
     let mut canvas = Canvas::new(WIDTH, height, BACKGROUND);
-    head(&mut canvas, labels, series.zone().name());
+    head(&mut canvas, labels.title, labels.subtitle, series.zone().name());
 
     let has_signals = series.signals().next().is_some();
     let bottom = i32::from(height) - 86;
@@ -82,7 +89,7 @@ pub fn draw(labels: &Labels<'_>, series: &Series) -> Vec<u8> {
         bottom: if has_signals { bottom - 296 } else { bottom },
     };
     if series.probes() == 0 {
-        draw_empty(&mut canvas, labels, series);
+        draw_empty(&mut canvas, labels.nothing, series);
     } else if days.is_empty() {
         bars::draw(&mut canvas, upper, labels, series);
         if !has_signals {
@@ -97,8 +104,7 @@ pub fn draw(labels: &Labels<'_>, series: &Series) -> Vec<u8> {
     canvas.into_png()
 }
 
-fn head(canvas: &mut Canvas, labels: &Labels<'_>, zone: &str) {
-    let Labels { title, subtitle, .. } = *labels;
+fn head(canvas: &mut Canvas, title: &str, subtitle: &str, zone: &str) {
     let title_style = Style { size: 50.0, colour: TEXT, align: Align::Left };
     let subtitle_style = Style { size: 36.0, colour: TEXT, align: Align::Left };
     let zone_style = Style { align: Align::Right, ..LABEL_STYLE };
@@ -117,11 +123,23 @@ fn head(canvas: &mut Canvas, labels: &Labels<'_>, zone: &str) {
     canvas.text(RIGHT, 140, zone, zone_style);
 }
 
-fn draw_empty(canvas: &mut Canvas, labels: &Labels<'_>, series: &Series) {
+/// A box with its label, which starts at `left`; returns where the next may start.
+fn legend(canvas: &mut Canvas, left: i32, baseline: i32, colour: Colour, label: &str) -> i32 {
+    canvas.fill_rounded(
+        Area { left, top: baseline - 24, right: left + 26, bottom: baseline + 2 },
+        5.0,
+        colour,
+    );
+    canvas.text(left + 40, baseline, label, LABEL_STYLE);
+    let width = ScaledFont::of_size(LABEL_STYLE.size).map_or(0.0, |letters| letters.width(label));
+    left + 40 + width as i32 + 48
+}
+
+fn draw_empty(canvas: &mut Canvas, nothing: &str, series: &Series) {
     let (from, to) = series.bounds();
     let middle = i32::from(WIDTH) / 2;
     let style = Style { size: 60.0, colour: TEXT, align: Align::Middle };
-    canvas.text(middle, 530, labels.nothing, style);
+    canvas.text(middle, 530, nothing, style);
     let period = format!("{} – {}", from.format("%a %-d %b %H:%M"), to.format("%a %-d %b %H:%M"));
     canvas.text(middle, 594, &period, Style { align: Align::Middle, ..LABEL_STYLE });
 }

@@ -2,7 +2,7 @@
 //!
 //! # Format
 //! A word and its fields, separated by colons: an address as 12 hex digits, an SSID in base64url, a page as a number
-//! from 0, a chat as its ID. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not
+//! from 0, a chat as its ID, a time in seconds since the Unix epoch. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not
 //! fit gets no button.
 //!
 //! # What must hold
@@ -12,11 +12,12 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dot11::{MacAddr, Ssid, hex};
-use store::event::ChatId;
+use store::event::{ChatId, GroupId, Timestamp};
 
 use super::commands::Command;
 use super::message::Button;
 use super::model::chart::ChartPeriod;
+use super::model::time_range::{LONGEST_RANGE, TimeRange};
 use super::model::watch_target::{WatchTarget, watch_hash};
 
 /// The most bytes that the Bot API takes (`InlineKeyboardButton.callback_data`).
@@ -38,6 +39,14 @@ pub enum Callback {
     NewestProbes(MacAddr),
     /// Shows a page of a device's probes.
     Probes(MacAddr, u32),
+    /// Draws a chart of who was in range; like the next one, in whole seconds.
+    ChartBetween(TimeRange),
+    /// Sends a table of who was in range.
+    ExportBetween(TimeRange),
+    /// Draws a chart of how many devices were in range.
+    Count(ChartPeriod),
+    /// Follows a phone that uses random addresses.
+    AlertOnReturn(GroupId),
     /// Asks for a device's name.
     Name(MacAddr),
     /// Follows the device with this address.
@@ -102,6 +111,10 @@ impl Callback {
             Self::ChartNetwork(ssid, period) => format!("charts:{}:{period}", base64(ssid)),
             Self::NewestProbes(address) => format!("probes:{}", digits(address)),
             Self::Probes(address, page) => format!("probes:{}:{page}", digits(address)),
+            Self::ChartBetween(range) => format!("between:chart:{}", seconds(range)),
+            Self::ExportBetween(range) => format!("between:export:{}", seconds(range)),
+            Self::Count(period) => format!("count:{period}"),
+            Self::AlertOnReturn(phone) => format!("return:{phone}"),
             Self::Name(address) => format!("name:{}", digits(address)),
             Self::Follow(address) => format!("follow:{}", digits(address)),
             Self::Unfollow(address) => format!("unfollow:{}", digits(address)),
@@ -132,6 +145,10 @@ impl Callback {
             ["charts", ssid, period] => Self::ChartNetwork(read_ssid(ssid)?, period.parse().ok()?),
             ["probes", address] => Self::NewestProbes(read_address(address)?),
             ["probes", address, page] => Self::Probes(read_address(address)?, read_number(page)?),
+            ["between", "chart", from, to] => Self::ChartBetween(read_range(from, to)?),
+            ["between", "export", from, to] => Self::ExportBetween(read_range(from, to)?),
+            ["count", period] => Self::Count(period.parse().ok()?),
+            ["return", phone] => Self::AlertOnReturn(phone.parse().ok()?),
             ["name", address] => Self::Name(read_address(address)?),
             ["follow", address] => Self::Follow(read_address(address)?),
             ["unfollow", address] => Self::Unfollow(read_address(address)?),
@@ -178,6 +195,20 @@ fn read_ssid(base64: &str) -> Option<Ssid> {
     (!bytes.is_empty()).then(|| Ssid::new(&bytes))
 }
 
+fn seconds(range: &TimeRange) -> String {
+    let from = range.from.as_micros().div_euclid(1_000_000);
+    // Rounded up, so that nothing is left out.
+    let to = range.to.as_micros().saturating_add(999_999).div_euclid(1_000_000);
+    format!("{from}:{to}")
+}
+
+fn read_range(from: &str, to: &str) -> Option<TimeRange> {
+    let time =
+        |seconds: &str| Some(Timestamp::from_micros(seconds.parse::<i64>().ok()?.checked_mul(1_000_000)?));
+    let range = TimeRange { from: time(from)?, to: time(to)? };
+    (range.from < range.to && range.length() <= LONGEST_RANGE).then_some(range)
+}
+
 fn read_number(digits: &str) -> Option<u32> {
     digits.parse().ok()
 }
@@ -198,12 +229,23 @@ mod tests {
         let ssid = || prop::collection::vec(any::<u8>(), 1..=40).prop_map(|bytes| Ssid::new(&bytes));
         let period = || prop::sample::select(ChartPeriod::ALL.to_vec());
         let number = any::<u32>;
+        let range = || {
+            (-10_000_000_000_i64..10_000_000_000, 1..=604_800_i64).prop_map(|(from, length)| {
+                let [from, to] =
+                    [from, from + length].map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
+                TimeRange { from, to }
+            })
+        };
         prop_oneof![
             address().prop_map(Callback::Card),
             (address(), period()).prop_map(|(address, period)| Callback::ChartDevice(address, period)),
             (ssid(), period()).prop_map(|(ssid, period)| Callback::ChartNetwork(ssid, period)),
             address().prop_map(Callback::NewestProbes),
             (address(), number()).prop_map(|(address, page)| Callback::Probes(address, page)),
+            range().prop_map(Callback::ChartBetween),
+            range().prop_map(Callback::ExportBetween),
+            period().prop_map(Callback::Count),
+            any::<u16>().prop_map(|phone| Callback::AlertOnReturn(GroupId(phone))),
             address().prop_map(Callback::Name),
             address().prop_map(Callback::Follow),
             address().prop_map(Callback::Unfollow),
@@ -242,7 +284,7 @@ mod tests {
 
         #[test]
         fn decoding_damaged_data_never_panics(
-            data in "(card|chart|charts|probes|name|watch|watches|devices|nearby|ssid|access|mute|ignore|unwatch|unfollow)\
+            data in "(card|chart|charts|between|count|return|probes|name|watch|watches|devices|nearby|ssid|access|mute|ignore|unwatch|unfollow)\
                      :[0-9a-f:_=+-]{0,60}",
         ) {
             let _ = Callback::decode(&data);
@@ -258,6 +300,7 @@ mod tests {
             Callback::Name(address),
             Callback::Ignore(address),
             Callback::Follow(address),
+            Callback::AlertOnReturn(GroupId(0x3f2a)),
             Callback::Unfollow(address),
             Callback::unwatch(&watch),
             Callback::unwatch(&WatchTarget::Pattern(Pattern::new("*x"))),
@@ -277,6 +320,9 @@ mod tests {
     fn decodes_data_of_earlier_versions() {
         let address = MacAddr::new([0xa4, 0x83, 0xe7, 0x4e, 0x39, 0x15]);
         let depot = || Ssid::from("Depot");
+        let [from, to] =
+            [1_795_384_800, 1_795_395_600].map(|seconds| Timestamp::from_micros(seconds * 1_000_000));
+        let range = TimeRange { from, to };
         for (data, callback) in [
             ("card:a483e74e3915", Callback::Card(address)),
             ("chart:a483e74e3915:7d", Callback::ChartDevice(address, ChartPeriod::Week)),
@@ -284,6 +330,10 @@ mod tests {
             ("probes:a483e74e3915", Callback::NewestProbes(address)),
             ("probes:a483e74e3915:2", Callback::Probes(address, 2)),
             ("name:a483e74e3915", Callback::Name(address)),
+            ("between:chart:1795384800:1795395600", Callback::ChartBetween(range)),
+            ("between:export:1795384800:1795395600", Callback::ExportBetween(range)),
+            ("count:30d", Callback::Count(ChartPeriod::Month)),
+            ("return:3f2a", Callback::AlertOnReturn(GroupId(0x3f2a))),
             ("follow:a483e74e3915", Callback::Follow(address)),
             ("unfollow:a483e74e3915", Callback::Unfollow(address)),
             ("ignore:a483e74e3915", Callback::Ignore(address)),
@@ -335,6 +385,12 @@ mod tests {
             "watch:",
             "watch:=",
             "chart:a483e74e3915:1y",
+            "between:chart:5:5",
+            "between:chart:5:9223372036854775807",
+            "between:chart:0:604801",
+            "between:0:1",
+            "count:1h",
+            "return:3f2",
             "top:1:2",
             "mute:0",
             "mute:43201",

@@ -48,3 +48,4 @@ mod telegram_outage;
 
 mod preferences;
 mod webhook_tls;
+mod who_was_here;

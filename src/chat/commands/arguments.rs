@@ -93,6 +93,22 @@ pub(in crate::chat) fn recent_period(arguments: &str) -> Result<ChartPeriod, Usa
     }
 }
 
+/// A range of time.
+pub(in crate::chat) fn between(arguments: &str) -> Result<Request, UsageError> {
+    arguments.parse().map(Request::Between).map_err(UsageError::Range)
+}
+
+/// A period, 24 hours by default.
+pub(in crate::chat) fn count(arguments: &str) -> Result<Request, UsageError> {
+    match arguments {
+        "" => Ok(Request::Count(ChartPeriod::default())),
+        period => match period.parse() {
+            Ok(period) => Ok(Request::Count(period)),
+            Err(_) => Err(UsageError::InvalidCountPeriod(period.to_owned())),
+        },
+    }
+}
+
 pub(in crate::chat) fn export(arguments: &str) -> Result<Request, UsageError> {
     match arguments {
         "" => Err(UsageError::MissingExport),

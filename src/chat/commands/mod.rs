@@ -11,7 +11,10 @@ mod usage_error;
 use super::model::alert_preference::AlertPreference;
 use crate::suggest;
 pub(in crate::chat) use arguments::{DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES};
-use arguments::{address, chart, device, device_name, export, minutes, mute_length, page, ssid_alone, watch};
+use arguments::{
+    address, between, chart, count, device, device_name, export, minutes, mute_length, page, ssid_alone,
+    watch,
+};
 pub use request::Request;
 pub use usage_error::UsageError;
 
@@ -101,7 +104,7 @@ const fn member(
 }
 
 /// Every command, in the order of the menu.
-pub static COMMANDS: [Command; 25] = {
+pub static COMMANDS: [Command; 27] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
         member(Lookups, "devices", "[page]", "all devices, last seen first", |arguments| {
@@ -133,6 +136,8 @@ pub static COMMANDS: [Command; 25] = {
             "a chart of the probes of a device or for a network",
             chart,
         ),
+        member(Lookups, "between", "FROM TO", "who was here between two times, strangers first", between),
+        member(Lookups, "count", "[24h|7d|30d]", "a chart of how many devices were here in each hour", count),
         member(
             Lookups,
             "export",

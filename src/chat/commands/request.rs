@@ -7,6 +7,7 @@ use super::{Command, UsageError, arguments, split};
 use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
+use crate::chat::model::time_range::WrittenRange;
 use crate::chat::model::watch_target::WatchTarget;
 
 /// What a message asks for.
@@ -28,6 +29,10 @@ pub enum Request {
     Strangers(ChartPeriod),
     /// `/chart`
     Chart(ChartSubject, ChartPeriod),
+    /// `/between`
+    Between(WrittenRange),
+    /// `/count`
+    Count(ChartPeriod),
     /// `/export` of a device.
     ExportDevice(String),
     /// `/export networks`

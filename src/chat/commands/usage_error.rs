@@ -2,6 +2,8 @@
 
 use store::state::NameError;
 
+use crate::chat::model::time_range::RangeError;
+
 /// What is wrong with a command's arguments. Texts in it are what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageError {
@@ -44,6 +46,10 @@ pub enum UsageError {
     SsidTooLong(usize),
     /// Not a role that an invitation can give.
     UnknownRole(String),
+    /// Not `24h`, `7d` or `30d`.
+    InvalidCountPeriod(String),
+    /// Not a range of time.
+    Range(RangeError),
     /// Not a name for a device.
     Name(NameError),
 }

@@ -42,7 +42,7 @@ struct ChartSource {
 }
 
 /// Reports the progress of a read, and stops it once it is cancelled.
-struct ReadProgress {
+pub(super) struct ReadProgress {
     kind: ReplyKind,
     progress: Progress,
     cancelled: CancellationToken,
@@ -50,7 +50,7 @@ struct ReadProgress {
 }
 
 impl ReadProgress {
-    fn progress_step(&mut self, share: f64) -> ControlFlow<()> {
+    pub(super) fn progress_step(&mut self, share: f64) -> ControlFlow<()> {
         if self.cancelled.is_cancelled() {
             return ControlFlow::Break(());
         }
@@ -64,7 +64,7 @@ impl ReadProgress {
 
 impl Chat {
     /// Runs `read` on the log; if the log cannot be read, the reply says why.
-    async fn read_log<T: Send + 'static>(
+    pub(super) async fn read_log<T: Send + 'static>(
         &self,
         kind: ReplyKind,
         progress: &Progress,
@@ -114,6 +114,7 @@ impl Chat {
         let buttons = views::chart_buttons(period, |period| match &filter {
             ProbeFilter::Addresses(addresses) => Some(Callback::ChartDevice(*addresses.first()?, period)),
             ProbeFilter::Network(ssid) => Some(Callback::ChartNetwork(ssid.clone(), period)),
+            ProbeFilter::All => None,
         });
         let (now, zone) = (Timestamp::now(), self.zone);
         let from = period.start(now, zone);

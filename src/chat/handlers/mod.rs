@@ -5,6 +5,7 @@ mod doorbell;
 mod history;
 mod lookups;
 mod names;
+mod presence;
 mod subscriptions;
 
 use std::time::Duration;
@@ -80,6 +81,8 @@ impl Chat {
             Request::Network(ssid) => self.network(&ssid, 0),
             Request::Networks(page) => self.networks(chat, page),
             Request::Chart(subject, period) => self.chart(subject, period, progress).await,
+            Request::Between(range) => self.between(range, progress).await,
+            Request::Count(period) => self.count(period, progress).await,
             Request::ExportDevice(query) => self.export_device(&query, progress).await,
             Request::ExportNetworks => self.export_networks(chat, progress).await,
             Request::Watch { target, reason } => self.watch(chat, target, reason, update).await.into(),
@@ -133,6 +136,12 @@ impl Chat {
             }
             Callback::NewestProbes(address) => PressReply::Send(self.probes(address, 0, progress).await),
             Callback::Probes(address, page) => PressReply::Edit(self.probes(address, page, progress).await),
+            Callback::ChartBetween(range) => PressReply::Send(self.chart_between(range, progress).await),
+            Callback::ExportBetween(range) => PressReply::Send(self.export_between(range, progress).await),
+            Callback::Count(period) => edited_reply(self.count(period, progress).await),
+            Callback::AlertOnReturn(phone) => {
+                PressReply::Send(self.alert_on_return(chat, phone, update).await)
+            }
             Callback::Name(address) => PressReply::Send(ask_for_name(views::name_question(address))),
             // What changes for the chat is sent as a message, so that everyone in it sees it.
             Callback::Follow(address) => {

@@ -184,25 +184,35 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
-        let (event, done) = {
-            let state = self.recorder.state();
-            let (device, silence) = match self.device_and_silence(&state, query) {
-                Ok(meant) => meant,
-                Err(refused) => return refused,
-            };
-            let known = state.follows().get(&device, chat);
-            if known.is_none() && state.follows().count(chat) >= DEVICES_PER_CHAT {
-                return texts::too_many_follows(DEVICES_PER_CHAT).into();
-            }
-            let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
-            let silence = silence.or(known).unwrap_or(self.follow_silence);
-            let last_heard = state.last_seen(&device).map(|(_, last)| last);
-            let shown = shown_device(&state, &device);
-            let time = Timestamp::now();
-            let done = texts::following(&shown, silence, last_heard, time, self.zone);
-            (Event::new(time, EventKind::Follow { chat, device, silence_seconds: silence.as_secs() }), done)
+        let (device, silence) = match self.device_and_silence(&self.recorder.state(), query) {
+            Ok(meant) => meant,
+            Err(refused) => return refused,
         };
-        self.change(event, update, done).await.into()
+        match self.follow_event(chat, device, silence) {
+            Ok((event, done)) => self.change(event, update, done).await.into(),
+            Err(refused) => refused,
+        }
+    }
+
+    /// The event that makes the chat follow a device, and the reply if that succeeds.
+    pub(super) fn follow_event(
+        &self,
+        chat: ChatId,
+        device: DeviceKey,
+        silence: Option<Duration>,
+    ) -> Result<(Event, Text), Reply> {
+        let state = self.recorder.state();
+        let known = state.follows().get(&device, chat);
+        if known.is_none() && state.follows().count(chat) >= DEVICES_PER_CHAT {
+            return Err(texts::too_many_follows(DEVICES_PER_CHAT).into());
+        }
+        let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
+        let silence = silence.or(known).unwrap_or(self.follow_silence);
+        let last_heard = state.last_seen(&device).map(|(_, last)| last);
+        let shown = shown_device(&state, &device);
+        let time = Timestamp::now();
+        let done = texts::following(&shown, silence, last_heard, time, self.zone);
+        Ok((Event::new(time, EventKind::Follow { chat, device, silence_seconds: silence.as_secs() }), done))
     }
 
     /// The device to follow, and the silence after which it has left, if the query ends in minutes.
@@ -365,7 +375,7 @@ fn resolve_device(state: &State, query: &str) -> DeviceKey {
 }
 
 /// The device's name or address.
-fn shown_device(state: &State, device: &DeviceKey) -> String {
+pub(super) fn shown_device(state: &State, device: &DeviceKey) -> String {
     match device {
         DeviceKey::Address(address) => address.to_string(),
         DeviceKey::Name(name) => {

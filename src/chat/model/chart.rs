@@ -39,21 +39,25 @@ impl ChartPeriod {
     /// The start of the period that ends at `now`. Calendar days start at midnight in `zone`, or at their first moment
     /// if the clocks skip midnight.
     pub fn start(self, now: Timestamp, zone: Tz) -> Timestamp {
-        let days = match self {
-            Self::Day => return now.saturating_sub(DAY),
-            Self::Week => 7,
-            Self::Month => 30,
-        };
-        let today = now.to_utc().with_timezone(&zone).date_naive();
-        let first = today.checked_sub_days(Days::new(days - 1)).unwrap_or(today).and_time(NaiveTime::MIN);
-        // No zone skips more than a day.
-        let moments = (0..=24 * 4).filter_map(|quarters| {
-            let later = first.checked_add_signed(chrono::TimeDelta::minutes(15 * quarters))?;
-            zone.from_local_datetime(&later).earliest()
-        });
-        let start: Option<DateTime<Tz>> = moments.into_iter().next();
-        start.map_or(now.saturating_sub(DAY), |start| Timestamp::from_micros(start.timestamp_micros()))
+        match self {
+            Self::Day => now.saturating_sub(DAY),
+            Self::Week => start_of_day(now, 6, zone),
+            Self::Month => start_of_day(now, 29, zone),
+        }
     }
+}
+
+/// The start of the calendar day `days` before the one of `now`.
+pub(in crate::chat) fn start_of_day(now: Timestamp, days: u64, zone: Tz) -> Timestamp {
+    let today = now.to_utc().with_timezone(&zone).date_naive();
+    let first = today.checked_sub_days(Days::new(days)).unwrap_or(today).and_time(NaiveTime::MIN);
+    // No zone skips more than a day.
+    let moments = (0..=24 * 4).filter_map(|quarters| {
+        let later = first.checked_add_signed(chrono::TimeDelta::minutes(15 * quarters))?;
+        zone.from_local_datetime(&later).earliest()
+    });
+    let start: Option<DateTime<Tz>> = moments.into_iter().next();
+    start.map_or(now.saturating_sub(DAY), |start| Timestamp::from_micros(start.timestamp_micros()))
 }
 
 /// As people write it: `24h`, `7d`, `30d`.

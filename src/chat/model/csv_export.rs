@@ -12,8 +12,11 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use dot11::{MacAddr, RequestedSsid, Ssid};
-use store::event::{Offset, Probe};
+use store::event::{Offset, Probe, Timestamp};
 use store::state::{Device, Network};
+
+use super::stranger_reasons::code;
+use super::visitor::Visitor;
 
 const EVENT_COLUMNS: [&str; 10] = [
     "offset",
@@ -41,6 +44,20 @@ const DEVICE_COLUMNS: [&str; 12] = [
     "signal_max_dbm",
     "ssid_count",
     "ssids",
+];
+
+const VISITOR_COLUMNS: [&str; 11] = [
+    "device",
+    "stranger",
+    "first",
+    "last",
+    "seconds",
+    "intervals",
+    "signal_max_dbm",
+    "signal_last_dbm",
+    "probe_count",
+    "at_least",
+    "distinguishable",
 ];
 
 const NETWORK_COLUMNS: [&str; 6] =
@@ -173,6 +190,65 @@ impl<W: Write> NetworkTable<W> {
             &network.first_probe.to_string(),
             &network.last_probe.to_string(),
             &is_watched.to_string(),
+        ]);
+        written.map_err(io_error)
+    }
+
+    /// Flushes the row, so that the output learns where it ends.
+    ///
+    /// # Errors
+    /// Errors of writing.
+    pub fn end_row(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+
+    /// Flushes the table and returns the output.
+    ///
+    /// # Errors
+    /// Errors of writing.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
+    }
+}
+
+/// A table of the devices that were in range.
+pub struct VisitorTable<W: Write>(csv::Writer<W>);
+
+impl<W: Write> VisitorTable<W> {
+    /// Starts a table in `out` with its heading.
+    ///
+    /// # Errors
+    /// Errors of writing.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut table = csv::Writer::from_writer(out);
+        table.write_record(VISITOR_COLUMNS).map_err(io_error)?;
+        Ok(Self(table))
+    }
+
+    /// Adds a row. An interval is written as in ISO 8601, with a slash.
+    ///
+    /// # Errors
+    /// Errors of writing.
+    pub fn push(&mut self, visitor: &Visitor) -> io::Result<()> {
+        let presence = &visitor.presence;
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+        let intervals: Vec<String> = presence
+            .intervals
+            .iter()
+            .map(|interval| format!("{}/{}", interval.start, interval.end))
+            .collect();
+        let written = self.0.write_record([
+            &*escape_formulas(&visitor.title),
+            visitor.reason.map_or("", code),
+            &time(presence.first()),
+            &time(presence.last()),
+            &presence.duration().as_secs().to_string(),
+            &intervals.join("; "),
+            &number(presence.strongest_dbm),
+            &number(presence.last_dbm()),
+            &presence.probes.to_string(),
+            &presence.at_least().to_string(),
+            &visitor.is_distinguishable.to_string(),
         ]);
         written.map_err(io_error)
     }

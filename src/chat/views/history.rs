@@ -38,7 +38,7 @@ pub(in crate::chat) fn chart_subtitle(probes: u64, period: ChartPeriod) -> Strin
     format!("{} in {}", pluralize(probes, "probe", "probes"), the_last(period))
 }
 
-fn the_last(period: ChartPeriod) -> &'static str {
+pub(super) fn the_last(period: ChartPeriod) -> &'static str {
     match period {
         ChartPeriod::Day => "the last 24 hours",
         ChartPeriod::Week => "the last 7 days",

@@ -17,6 +17,7 @@ mod history;
 mod lists;
 mod names;
 pub mod notices;
+pub(in crate::chat) mod presence;
 mod strangers;
 pub(in crate::chat) mod subscriptions;
 mod usage_error;

@@ -6,6 +6,7 @@ use super::help::usage;
 use crate::chat::commands::{
     Command, DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES, UsageError,
 };
+use crate::chat::model::time_range::{LONGEST_RANGE, RangeError};
 use crate::text::{Text, printable};
 
 pub(in crate::chat) fn usage_error(command: &Command, error: &UsageError) -> Text {
@@ -70,7 +71,32 @@ pub(super) fn sentence(error: &UsageError) -> String {
         UsageError::UnknownRole(text) => {
             format!("“{}” is not a role. Write /invite or /invite owner.", printable(text))
         }
+        UsageError::InvalidCountPeriod(text) => {
+            format!("“{}” is not a period. Write 24h, 7d or 30d.", printable(text))
+        }
+        UsageError::Range(why) => range(why),
         UsageError::Name(why) => name(*why),
+    }
+}
+
+fn range(why: &RangeError) -> String {
+    match why {
+        RangeError::Missing => {
+            "Add two times, such as 02:00 03:30, yesterday 22:00 01:00 or 2026-11-22 22:00 01:00.".to_owned()
+        }
+        RangeError::NotATime(text) => format!(
+            "“{}” is not a time. Write it like 02:00; a day before it like yesterday or 2026-11-22.",
+            printable(text)
+        ),
+        RangeError::TrailingText(text) => {
+            format!("Nothing can follow the second time. Leave out “{}”.", printable(text))
+        }
+        RangeError::Empty => "The second time must be after the first.".to_owned(),
+        RangeError::InFuture => "That is still to come. Name a time that has begun.".to_owned(),
+        RangeError::TooLong => format!(
+            "I can look at up to {} days at once. Choose a shorter time.",
+            LONGEST_RANGE.as_secs() / 86_400
+        ),
     }
 }
 

@@ -24,6 +24,8 @@ const RECENT_SEGMENTS: usize = 3;
 /// Which probes to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeFilter {
+    /// Every probe.
+    All,
     /// Of these addresses.
     Addresses(Vec<MacAddr>),
     /// For this network.
@@ -183,6 +185,7 @@ struct MatchingProbes<'a> {
 impl<'a> MatchingProbes<'a> {
     fn new(filter: &'a ProbeFilter) -> Self {
         let lines = match filter {
+            ProbeFilter::All => LineFilter::any(),
             ProbeFilter::Addresses(addresses) => LineFilter::source(addresses),
             ProbeFilter::Network(ssid) => LineFilter::ssid(ssid),
         };
@@ -191,6 +194,7 @@ impl<'a> MatchingProbes<'a> {
 
     fn matches(&self, probe: &Probe) -> bool {
         match self.filter {
+            ProbeFilter::All => true,
             ProbeFilter::Addresses(addresses) => addresses.contains(&probe.source),
             ProbeFilter::Network(ssid) => probe.ssid.named() == Some(ssid),
         }

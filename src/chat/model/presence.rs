@@ -1,0 +1,416 @@
+//! Who was in range, and when: from the probes of a range of time.
+//!
+//! - Frames of a device that are less than [`GAP`] apart are one interval. The result does not depend on the order of the
+//!   frames.
+//! - Random addresses without a group are only counted: nothing shows whose they are.
+//! - Counts are lower bounds. A phone that returns may begin another group, so groups of one model count as several phones
+//!   only if one of them was in range when, or less than [`OUT_OF_RANGE`] before, the other was seen.
+//! - Memory is bounded. If there are too many devices without a name, a quarter of them is left out: those with the fewest
+//!   probes. So a flood of invented addresses displaces itself, not the devices that stayed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use dot11::{MacAddr, ModelKey};
+use store::event::{DeviceKey, GroupingMode, Probe, Timestamp};
+use store::state::{OUT_OF_RANGE, State};
+
+use super::time_range::TimeRange;
+use crate::chart::DevicesInHour;
+
+/// A device that is silent for this long has left.
+pub const GAP: Duration = Duration::from_secs(600);
+
+/// A device that was seen for less passed by; others stayed.
+pub const SHORTEST_STAY: Duration = Duration::from_secs(120);
+
+/// Devices without a name that are kept.
+const DEVICE_LIMIT: usize = 20_000;
+
+/// Intervals of all devices without a name that are kept.
+const INTERVAL_LIMIT: usize = 200_000;
+
+/// Random addresses without a group that are counted.
+const UNGROUPED_LIMIT: usize = 65_536;
+
+/// A frame of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// When it was sent.
+    pub time: Timestamp,
+    /// Its signal, if the radio measured it.
+    pub signal_dbm: Option<i8>,
+    /// Its sender.
+    pub sender: Sender,
+}
+
+/// The sender of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// A device with a name or a fixed address, or a phone.
+    Device(DeviceKey, Option<PhoneEvidence>),
+    /// A random address without a group.
+    Ungrouped(MacAddr),
+}
+
+/// What is known of a phone at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhoneEvidence {
+    /// Its model.
+    pub model: ModelKey,
+    /// The least number of phones that it is.
+    pub at_least: u32,
+}
+
+impl Sighting {
+    /// The sighting that a probe is, as far as the state knows its sender.
+    pub fn of(probe: &Probe, state: &State) -> Self {
+        let (time, source) = (probe.corrected_time(), probe.source);
+        let sender = match state.device_key(source) {
+            DeviceKey::Address(address) if address.is_random() => Sender::Ungrouped(address),
+            DeviceKey::Phone(_) if state.grouping().mode() == GroupingMode::Off => Sender::Ungrouped(source),
+            DeviceKey::Phone(id) => {
+                let evidence = state
+                    .grouping()
+                    .group(id)
+                    .map(|group| PhoneEvidence { model: group.model, at_least: group.at_least(time) });
+                Sender::Device(DeviceKey::Phone(id), evidence)
+            }
+            key => Sender::Device(key, None),
+        };
+        Self { time, signal_dbm: probe.signal_dbm, sender }
+    }
+}
+
+/// An uninterrupted time in range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval {
+    /// The time of its first frame.
+    pub start: Timestamp,
+    /// The time of its last frame.
+    pub end: Timestamp,
+}
+
+impl Interval {
+    /// The time from its first frame to its last.
+    pub fn length(&self) -> Duration {
+        self.end.abs_diff(self.start)
+    }
+
+    fn is_stay(&self) -> bool {
+        self.length() >= SHORTEST_STAY
+    }
+
+    fn overlaps(&self, range: &TimeRange) -> bool {
+        self.start < range.to && range.from <= self.end
+    }
+}
+
+/// The presence of a device in a range of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DevicePresence {
+    /// In order. The next one begins [`GAP`] or more after one ends.
+    pub intervals: Vec<Interval>,
+    /// Its frames.
+    pub probes: u64,
+    /// Its strongest signal.
+    pub strongest_dbm: Option<i8>,
+    /// The latest signal and its time.
+    last_signal: Option<(Timestamp, i8)>,
+    /// If it is a phone, its model.
+    model: Option<ModelKey>,
+    /// The greatest proof that it is several phones: how many, and when first.
+    proof: Option<(u32, Timestamp)>,
+}
+
+impl DevicePresence {
+    /// The time of its first frame.
+    pub fn first(&self) -> Option<Timestamp> {
+        self.intervals.first().map(|interval| interval.start)
+    }
+
+    /// The time of its last frame.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.intervals.last().map(|interval| interval.end)
+    }
+
+    /// How long it was in range.
+    pub fn duration(&self) -> Duration {
+        self.intervals.iter().map(Interval::length).sum()
+    }
+
+    /// Its latest signal.
+    pub fn last_dbm(&self) -> Option<i8> {
+        self.last_signal.map(|(_, dbm)| dbm)
+    }
+
+    /// The least number of phones that it is.
+    pub fn at_least(&self) -> u32 {
+        self.proof.map_or(1, |(phones, _)| phones)
+    }
+
+    /// The least number of phones that it is, as far as it was proven in this range.
+    fn at_least_in(&self, range: &TimeRange) -> u64 {
+        let proof = self.proof.filter(|(_, time)| range.contains(*time));
+        proof.map_or(1, |(phones, _)| u64::from(phones))
+    }
+
+    fn add(&mut self, time: Timestamp, signal_dbm: Option<i8>, evidence: Option<PhoneEvidence>) {
+        self.probes += 1;
+        self.extend(time);
+        if let Some(dbm) = signal_dbm {
+            self.strongest_dbm = self.strongest_dbm.max(Some(dbm));
+            self.last_signal = self.last_signal.max(Some((time, dbm)));
+        }
+        if let Some(PhoneEvidence { model, at_least }) = evidence {
+            self.model = Some(model);
+            let is_greater = self
+                .proof
+                .is_none_or(|(phones, first)| at_least > phones || (at_least == phones && time < first));
+            if at_least > 1 && is_greater {
+                self.proof = Some((at_least, time));
+            }
+        }
+    }
+
+    /// Adds a moment: it extends an interval, joins two, or begins one.
+    fn extend(&mut self, time: Timestamp) {
+        let is_near = |one: Timestamp, other: Timestamp| one.abs_diff(other) < GAP;
+        let at =
+            self.intervals.partition_point(|interval| interval.end < time && !is_near(interval.end, time));
+        match self.intervals.get_mut(at) {
+            Some(interval) if interval.start <= time || is_near(interval.start, time) => {
+                interval.start = interval.start.min(time);
+                interval.end = interval.end.max(time);
+                let end = interval.end;
+                if let Some(next) =
+                    self.intervals.get(at + 1).copied().filter(|next| is_near(end, next.start))
+                {
+                    self.intervals.remove(at + 1);
+                    if let Some(interval) = self.intervals.get_mut(at) {
+                        interval.end = next.end;
+                    }
+                }
+            }
+            _ => self.intervals.insert(at, Interval { start: time, end: time }),
+        }
+    }
+}
+
+/// The least number of devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeastDevices {
+    /// Devices with a name.
+    pub named: u64,
+    /// Devices without a name that have a fixed address.
+    pub fixed: u64,
+    /// Phones with random addresses.
+    pub phones: u64,
+}
+
+impl LeastDevices {
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.named + self.fixed + self.phones
+    }
+}
+
+/// Who was in range within a range of time.
+#[derive(Debug, Clone)]
+pub struct PresenceTable {
+    range: TimeRange,
+    limits: Limits,
+    devices: BTreeMap<DeviceKey, DevicePresence>,
+    /// Of the devices without a name.
+    unnamed: usize,
+    unnamed_intervals: usize,
+    ungrouped: HashSet<MacAddr>,
+    /// Whether there are more random addresses without a group than are counted.
+    has_more_ungrouped: bool,
+    omitted_probes: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    devices: usize,
+    intervals: usize,
+    ungrouped: usize,
+}
+
+impl PresenceTable {
+    /// A table of nobody.
+    pub fn new(range: TimeRange) -> Self {
+        let limits = Limits { devices: DEVICE_LIMIT, intervals: INTERVAL_LIMIT, ungrouped: UNGROUPED_LIMIT };
+        Self::with_limits(range, limits)
+    }
+
+    fn with_limits(range: TimeRange, limits: Limits) -> Self {
+        Self {
+            range,
+            limits,
+            devices: BTreeMap::new(),
+            unnamed: 0,
+            unnamed_intervals: 0,
+            ungrouped: HashSet::new(),
+            has_more_ungrouped: false,
+            omitted_probes: 0,
+        }
+    }
+
+    /// Adds a frame, unless it is outside the range.
+    pub fn add(&mut self, sighting: Sighting) {
+        let Sighting { time, signal_dbm, sender } = sighting;
+        if !self.range.contains(time) {
+            return;
+        }
+        match sender {
+            Sender::Ungrouped(address) => self.add_ungrouped(address),
+            Sender::Device(key, evidence) => {
+                let is_named = matches!(key, DeviceKey::Name(_));
+                let presence = self.devices.entry(key).or_default();
+                let (is_new, intervals) = (presence.probes == 0, presence.intervals.len());
+                presence.add(time, signal_dbm, evidence);
+                if !is_named {
+                    self.unnamed += usize::from(is_new);
+                    self.unnamed_intervals = self.unnamed_intervals + presence.intervals.len() - intervals;
+                    self.enforce_limits();
+                }
+            }
+        }
+    }
+
+    fn add_ungrouped(&mut self, address: MacAddr) {
+        if self.ungrouped.len() < self.limits.ungrouped {
+            self.ungrouped.insert(address);
+        } else if !self.ungrouped.contains(&address) {
+            self.has_more_ungrouped = true;
+        }
+    }
+
+    fn enforce_limits(&mut self) {
+        if self.unnamed <= self.limits.devices && self.unnamed_intervals <= self.limits.intervals {
+            return;
+        }
+        let unnamed = self.devices.iter().filter(|(key, _)| !matches!(key, DeviceKey::Name(_)));
+        let mut ranked: Vec<_> =
+            unnamed.map(|(key, presence)| (presence.probes, presence.last(), key.clone())).collect();
+        ranked.sort_unstable();
+        for (probes, _, key) in ranked.into_iter().take(self.unnamed.div_ceil(4)) {
+            let Some(left_out) = self.devices.remove(&key) else { continue };
+            self.unnamed -= 1;
+            self.unnamed_intervals -= left_out.intervals.len();
+            self.omitted_probes += probes;
+        }
+    }
+
+    /// The range of time.
+    pub fn range(&self) -> TimeRange {
+        self.range
+    }
+
+    /// The devices, by their keys.
+    pub fn devices(&self) -> impl Iterator<Item = (&DeviceKey, &DevicePresence)> {
+        self.devices.iter()
+    }
+
+    /// The number of random addresses without a group, and whether there may be more.
+    pub fn ungrouped(&self) -> (u64, bool) {
+        (self.ungrouped.len() as u64, self.has_more_ungrouped)
+    }
+
+    /// The probes of devices that were left out because there were too many.
+    pub fn omitted_probes(&self) -> u64 {
+        self.omitted_probes
+    }
+
+    /// The least number of devices in range within `range`.
+    pub fn least_devices(&self, range: &TimeRange) -> LeastDevices {
+        self.count(range, |_| true)
+    }
+
+    /// The least number of devices that stayed, of those in range within `range`.
+    pub fn least_stayed(&self, range: &TimeRange) -> LeastDevices {
+        self.count(range, Interval::is_stay)
+    }
+
+    fn count(&self, range: &TimeRange, counts: impl Fn(&Interval) -> bool) -> LeastDevices {
+        let mut least = LeastDevices::default();
+        let mut phones = Vec::new();
+        for (key, presence) in &self.devices {
+            let mut intervals = presence
+                .intervals
+                .iter()
+                .filter(|interval| interval.overlaps(range) && counts(interval))
+                .peekable();
+            match (key, presence.model) {
+                _ if intervals.peek().is_none() => {}
+                (DeviceKey::Name(_), _) => least.named += 1,
+                (DeviceKey::Phone(_), Some(model)) => {
+                    let at_least = presence.at_least_in(range);
+                    phones.extend(visits(intervals).map(|visit| (model, visit, at_least)));
+                }
+                _ => least.fixed += 1,
+            }
+        }
+        least.phones = least_phones(&phones);
+        least
+    }
+
+    /// The least number of devices in each of these hours, which are in order and do not overlap. A device that stayed
+    /// beyond an hour counts in each.
+    pub fn devices_in_hours(&self, hours: &[TimeRange]) -> Vec<DevicesInHour> {
+        let mut counts = vec![DevicesInHour::default(); hours.len()];
+        for presence in self.devices.values() {
+            // Of one device: whether it was there in an hour, and whether it stayed.
+            let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
+            for interval in &presence.intervals {
+                let first = hours.partition_point(|hour| hour.to <= interval.start);
+                let overlapping = hours.iter().enumerate().skip(first);
+                for (hour, _) in overlapping.take_while(|(_, hour)| interval.overlaps(hour)) {
+                    *seen.entry(hour).or_default() |= interval.is_stay();
+                }
+            }
+            for (hour, is_stay) in seen {
+                let (Some(count), Some(range)) = (counts.get_mut(hour), hours.get(hour)) else { continue };
+                let devices = presence.at_least_in(range);
+                *(if is_stay { &mut count.stayed } else { &mut count.passed }) += devices;
+            }
+        }
+        counts
+    }
+}
+
+/// The intervals as visits: a phone that is silent for less than [`OUT_OF_RANGE`] is still in range.
+fn visits<'a>(intervals: impl Iterator<Item = &'a Interval>) -> impl Iterator<Item = Interval> {
+    let mut visits: Vec<Interval> = Vec::new();
+    for interval in intervals {
+        match visits.last_mut() {
+            Some(visit) if interval.start.abs_diff(visit.end) <= OUT_OF_RANGE => visit.end = interval.end,
+            _ => visits.push(*interval),
+        }
+    }
+    visits.into_iter()
+}
+
+/// The least number of phones that made these visits: for each model, the most that were in range at once.
+fn least_phones(visits: &[(ModelKey, Interval, u64)]) -> u64 {
+    // By model and time; of changes at the same time, arrivals come first.
+    let mut changes: Vec<(ModelKey, Timestamp, bool, u64)> = Vec::with_capacity(2 * visits.len());
+    for (model, visit, phones) in visits {
+        changes.push((*model, visit.start, false, *phones));
+        changes.push((*model, visit.end.saturating_add(OUT_OF_RANGE), true, *phones));
+    }
+    changes.sort_unstable();
+    let most_at_once = |changes: &[(ModelKey, Timestamp, bool, u64)]| {
+        let (mut present, mut most) = (0_u64, 0_u64);
+        for (_, _, has_left, phones) in changes {
+            present = if *has_left { present.saturating_sub(*phones) } else { present + phones };
+            most = most.max(present);
+        }
+        most
+    };
+    changes.chunk_by(|(one, ..), (other, ..)| one == other).map(most_at_once).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! Devices that come and go, made up.
+
+use dot11::Signature;
+use proptest::prelude::*;
+use store::event::GroupId;
+
+use super::*;
+
+const LIMITS: Limits = Limits { devices: 1000, intervals: 1000, ungrouped: 1000 };
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+fn range(from: i64, to: i64) -> TimeRange {
+    TimeRange { from: second(from), to: second(to) }
+}
+
+fn interval(start: i64, end: i64) -> Interval {
+    Interval { start: second(start), end: second(end) }
+}
+
+fn fixed(number: u8) -> DeviceKey {
+    DeviceKey::Address(MacAddr::new([0, 0, 0, 0, 0, number]))
+}
+
+fn named(name: &str) -> DeviceKey {
+    DeviceKey::Name(name.to_owned())
+}
+
+fn seen(time: i64, dbm: i8, key: DeviceKey) -> Sighting {
+    Sighting { time: second(time), signal_dbm: Some(dbm), sender: Sender::Device(key, None) }
+}
+
+fn model_key(number: u64) -> ModelKey {
+    ModelKey::of_unknown_elements(Signature::from_u64(number))
+}
+
+fn phone(time: i64, id: u16, model: u64, at_least: u32) -> Sighting {
+    let evidence = PhoneEvidence { model: model_key(model), at_least };
+    let sender = Sender::Device(DeviceKey::Phone(GroupId(id)), Some(evidence));
+    Sighting { time: second(time), signal_dbm: None, sender }
+}
+
+fn table(length: i64, limits: Limits, sightings: impl IntoIterator<Item = Sighting>) -> PresenceTable {
+    let mut table = PresenceTable::with_limits(range(0, length), limits);
+    sightings.into_iter().for_each(|sighting| table.add(sighting));
+    table
+}
+
+fn of<'a>(table: &'a PresenceTable, key: &DeviceKey) -> &'a DevicePresence {
+    table.devices.get(key).unwrap()
+}
+
+#[test]
+fn frames_less_than_ten_minutes_apart_are_one_interval() {
+    let times = [0, 599, 1198, 1798, 5000];
+    let table = table(6000, LIMITS, times.map(|time| seen(time, -60, fixed(1))));
+    let presence = of(&table, &fixed(1));
+    assert_eq!(presence.intervals, [interval(0, 1198), interval(1798, 1798), interval(5000, 5000)]);
+    assert_eq!((presence.first(), presence.last()), (Some(second(0)), Some(second(5000))));
+    assert_eq!((presence.probes, presence.duration()), (5, Duration::from_secs(1198)));
+}
+
+#[test]
+fn keeps_the_strongest_and_the_last_signal() {
+    let sightings = [(10, -70), (30, -66), (20, -41)].map(|(time, dbm)| seen(time, dbm, fixed(1)));
+    let table = table(100, LIMITS, sightings);
+    let presence = of(&table, &fixed(1));
+    assert_eq!((presence.strongest_dbm, presence.last_dbm()), (Some(-41), Some(-66)));
+}
+
+#[test]
+fn frames_outside_the_range_do_not_count() {
+    let table = table(100, LIMITS, [-1, 0, 99, 100].map(|time| seen(time, -60, fixed(1))));
+    assert_eq!(of(&table, &fixed(1)).intervals, [interval(0, 99)]);
+    assert_eq!(of(&table, &fixed(1)).probes, 2);
+}
+
+#[test]
+fn random_addresses_without_a_group_are_counted_together() {
+    let limits = Limits { ungrouped: 2, ..LIMITS };
+    let ungrouped = |number| Sighting {
+        time: second(1),
+        signal_dbm: None,
+        sender: Sender::Ungrouped(MacAddr::new([2, 0, 0, 0, 0, number])),
+    };
+    let two = table(10, limits, [1, 2, 1, 2].map(ungrouped));
+    assert_eq!((two.ungrouped(), two.devices().count()), ((2, false), 0));
+    let three = table(10, limits, [1, 2, 3].map(ungrouped));
+    assert_eq!(three.ungrouped(), (2, true));
+}
+
+#[test]
+fn a_flood_displaces_itself() {
+    let limits = Limits { devices: 40, ..LIMITS };
+    let mut sightings = Vec::new();
+    for time in 0..100_i64 {
+        sightings.push(seen(time, -60, named("Alice")));
+        sightings.extend([1, 2, 3].map(|number| seen(time, -60, fixed(number))));
+        let invented = |number: i64| {
+            let [.., a, b] = (time * 20 + number).to_be_bytes();
+            seen(time, -60, DeviceKey::Address(MacAddr::new([4, 0, 0, 0, a, b])))
+        };
+        sightings.extend((0..20).map(invented));
+    }
+    let table = table(100, limits, sightings);
+    assert!(table.devices().count() <= limits.devices + 1);
+    assert!(table.omitted_probes() >= 1900);
+    for key in [named("Alice"), fixed(1), fixed(2), fixed(3)] {
+        assert_eq!(of(&table, &key).probes, 100, "{key:?}");
+    }
+}
+
+#[test]
+fn intervals_are_limited_except_those_of_named_devices() {
+    let limits = Limits { intervals: 10, ..LIMITS };
+    let every_hour = |key: DeviceKey| (0..30_i64).map(move |hour| seen(hour * 3600, -60, key.clone()));
+    let table = table(30 * 3600, limits, every_hour(named("Alice")).chain(every_hour(fixed(1))));
+    assert_eq!(of(&table, &named("Alice")).intervals.len(), 30);
+    let kept: usize = table.devices().map(|(_, presence)| presence.intervals.len()).sum();
+    assert!(kept <= 40, "{kept}");
+    assert!(table.omitted_probes() > 0);
+}
+
+#[test]
+fn groups_of_a_model_are_several_phones_only_if_they_were_there_together() {
+    let hour = 3600;
+    let least = |sightings: &[Sighting]| {
+        let table = table(24 * hour, LIMITS, sightings.to_vec());
+        table.least_devices(&table.range()).phones
+    };
+    assert_eq!(least(&[phone(0, 1, 7, 1), phone(hour, 2, 7, 1)]), 2);
+    assert_eq!(least(&[phone(0, 1, 7, 1), phone(3 * hour, 2, 7, 1)]), 1, "it may be the same phone");
+    assert_eq!(least(&[phone(0, 1, 7, 1), phone(3 * hour, 2, 8, 1)]), 2, "another model");
+    assert_eq!(least(&[phone(0, 1, 7, 3), phone(3 * hour, 2, 7, 1)]), 3);
+}
+
+#[test]
+fn counts_are_by_kind_of_device() {
+    let sightings =
+        [seen(0, -60, named("alice")), seen(0, -60, fixed(1)), seen(200, -60, fixed(1)), phone(0, 1, 7, 2)];
+    let table = table(1000, LIMITS, sightings);
+    let least = table.least_devices(&table.range());
+    assert_eq!(least, LeastDevices { named: 1, fixed: 1, phones: 2 });
+    assert_eq!(least.total(), 4);
+    let stayed = table.least_stayed(&table.range());
+    assert_eq!(stayed, LeastDevices { named: 0, fixed: 1, phones: 0 });
+}
+
+#[test]
+fn a_device_counts_once_in_each_hour_of_its_stay() {
+    let hours = [range(0, 3600), range(3600, 7200), range(7200, 10_800)];
+    let sightings = [
+        // From the first hour into the second, and again in the second.
+        seen(3500, -60, fixed(1)),
+        seen(3700, -60, fixed(1)),
+        seen(5000, -60, fixed(1)),
+        // Twice in the third, each time for less than two minutes.
+        seen(7300, -60, fixed(2)),
+        seen(7419, -60, fixed(2)),
+        seen(9000, -60, fixed(2)),
+        // Two phones in the first hour, of which nothing proves two later.
+        phone(100, 1, 7, 2),
+        phone(600, 1, 7, 1),
+        phone(7300, 1, 7, 1),
+    ];
+    let table = table(10_800, LIMITS, sightings);
+    let counts = table.devices_in_hours(&hours);
+    let counts: Vec<_> = counts.iter().map(|count| (count.stayed, count.passed)).collect();
+    assert_eq!(counts, [(3, 0), (1, 0), (0, 2)]);
+}
+
+/// The intervals of these times, found by sorting them.
+fn naive_intervals(mut times: Vec<i64>) -> Vec<Interval> {
+    times.sort_unstable();
+    let runs = times.chunk_by(|one, next| next - one < 600);
+    runs.map(|run| interval(*run.first().unwrap(), *run.last().unwrap())).collect()
+}
+
+/// The least number of phones, found by looking at each moment at which one arrives.
+fn naive_phones(visits: &[(ModelKey, Interval, u64)]) -> u64 {
+    let mut models: Vec<ModelKey> = visits.iter().map(|(model, ..)| *model).collect();
+    models.sort_unstable();
+    models.dedup();
+    let at = |model: ModelKey, time: Timestamp| -> u64 {
+        let there = visits.iter().filter(|(of, visit, _)| {
+            *of == model && visit.start <= time && time <= visit.end.saturating_add(OUT_OF_RANGE)
+        });
+        there.map(|(_, _, phones)| phones).sum()
+    };
+    let most = |model| visits.iter().map(|(_, visit, _)| at(model, visit.start)).max().unwrap_or(0);
+    models.into_iter().map(most).sum()
+}
+
+proptest! {
+    #[test]
+    fn the_table_matches_a_naive_reference(
+        frames in prop::collection::vec((-500_i64..20_000, 0_u8..4, -90_i8..-30), 0..120),
+    ) {
+        let to = 18_000;
+        let table = table(to, LIMITS, frames.iter().map(|(time, device, dbm)| seen(*time, *dbm, fixed(*device))));
+        let hours: Vec<TimeRange> = (0..5).map(|hour| range(hour * 3600, (hour + 1) * 3600)).collect();
+        let mut expected = vec![(0, 0); hours.len()];
+        let mut devices = 0;
+        for device in 0..4 {
+            let of_device: Vec<_> =
+                frames.iter().filter(|(time, of, _)| *of == device && (0..to).contains(time)).collect();
+            let presence = table.devices.get(&fixed(device));
+            prop_assert_eq!(presence.is_some(), !of_device.is_empty());
+            let Some(presence) = presence else { continue };
+            devices += 1;
+            let intervals = naive_intervals(of_device.iter().map(|(time, ..)| *time).collect());
+            prop_assert_eq!(&presence.intervals, &intervals);
+            prop_assert_eq!(presence.probes, of_device.len() as u64);
+            prop_assert_eq!(presence.strongest_dbm, of_device.iter().map(|(.., dbm)| *dbm).max());
+            let last = of_device.iter().map(|(time, _, dbm)| (*time, *dbm)).max();
+            prop_assert_eq!(presence.last_dbm(), last.map(|(_, dbm)| dbm));
+            for (hour, count) in hours.iter().zip(&mut expected) {
+                let there = intervals.iter().filter(|interval| interval.overlaps(hour));
+                match there.map(|interval| interval.length() >= SHORTEST_STAY).max() {
+                    Some(true) => count.0 += 1,
+                    Some(false) => count.1 += 1,
+                    None => {}
+                }
+            }
+        }
+        prop_assert_eq!(table.devices.len(), devices);
+        let counts: Vec<_> =
+            table.devices_in_hours(&hours).iter().map(|count| (count.stayed, count.passed)).collect();
+        prop_assert_eq!(counts, expected);
+    }
+
+    #[test]
+    fn phones_at_once_match_a_naive_reference(
+        visits in prop::collection::vec((0_u64..3, 0_i64..50_000, 0_i64..9_000, 1_u64..4), 0..30),
+    ) {
+        let visits: Vec<_> = visits
+            .into_iter()
+            .map(|(model, start, length, phones)| {
+                (model_key(model), interval(start, start + length), phones)
+            })
+            .collect();
+        prop_assert_eq!(least_phones(&visits), naive_phones(&visits));
+    }
+}

@@ -1,0 +1,48 @@
+//! Why the devices of a range of time are strangers.
+
+use std::collections::HashMap;
+
+use store::event::{DeviceKey, GroupId, StrangerReason};
+use store::state::State;
+
+use super::time_range::TimeRange;
+
+/// The strangers of a range of time.
+pub struct StrangerReasons {
+    range: TimeRange,
+    /// The phones whose latest visit is in the range and strange.
+    phones: HashMap<GroupId, StrangerReason>,
+}
+
+impl StrangerReasons {
+    /// The strangers of this range, as far as the state can judge them.
+    pub fn of(state: &State, range: TimeRange) -> Self {
+        let phones = state.strange_phones(range.from).into_iter();
+        let phones = phones
+            .filter(|stranger| stranger.first < range.to)
+            .filter_map(|stranger| Some((stranger.phone?, stranger.reason)));
+        Self { range, phones: phones.collect() }
+    }
+
+    /// Why a device that was in range is a stranger; `None` if it is none.
+    pub fn get(&self, state: &State, device: &DeviceKey) -> Option<StrangerReason> {
+        match device {
+            DeviceKey::Name(_) => None,
+            DeviceKey::Phone(phone) => self.phones.get(phone).copied(),
+            DeviceKey::Address(address) => {
+                let first_probe = state.device(*address)?.first_probe;
+                (first_probe >= self.range.from).then_some(StrangerReason::NeverSeen)
+            }
+        }
+    }
+}
+
+/// The reason as a word for programs.
+pub fn code(reason: StrangerReason) -> &'static str {
+    match reason {
+        StrangerReason::NeverSeen => "never_seen",
+        StrangerReason::NewModel => "new_model",
+        StrangerReason::UnusualModel { .. } => "unusual_model",
+        StrangerReason::OneMoreThanUsual { .. } => "one_more_than_usual",
+    }
+}

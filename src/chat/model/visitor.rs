@@ -1,0 +1,77 @@
+//! The devices that were in range within a range of time, strangers first.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use store::event::{DeviceKey, StrangerReason};
+use store::state::State;
+
+use super::presence::{DevicePresence, LeastDevices, PresenceTable};
+use super::stranger_reasons::StrangerReasons;
+use super::time_range::TimeRange;
+
+/// A device that was in range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visitor {
+    /// The device.
+    pub key: DeviceKey,
+    /// Its name, its address, or `phone` with its identifier.
+    pub title: String,
+    /// When it was in range, and its signals.
+    pub presence: DevicePresence,
+    /// Why it is a stranger, if it is one.
+    pub reason: Option<StrangerReason>,
+    /// Whether it is one device, and not maybe several phones of one model.
+    pub is_distinguishable: bool,
+}
+
+/// Who was in range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitorList {
+    /// When.
+    pub range: TimeRange,
+    /// Strangers first; of each kind those with the strongest signal first.
+    pub visitors: Vec<Visitor>,
+    /// The least number of devices.
+    pub least: LeastDevices,
+    /// How long habits had been learned when the range ended.
+    pub learned: Duration,
+    /// The number of random addresses without a group, and whether there may be more.
+    pub ungrouped: (u64, bool),
+    /// The probes of devices that were left out because there were too many.
+    pub omitted_probes: u64,
+}
+
+impl VisitorList {
+    /// The devices of a table; `title` gives what a device is called.
+    pub fn new(table: &PresenceTable, state: &State, title: impl Fn(&DeviceKey) -> String) -> Self {
+        let range = table.range();
+        let reasons = StrangerReasons::of(state, range);
+        let visitors = table.devices().map(|(key, presence)| Visitor {
+            key: key.clone(),
+            title: title(key),
+            presence: presence.clone(),
+            reason: reasons.get(state, key),
+            is_distinguishable: is_distinguishable(state, key),
+        });
+        let mut visitors: Vec<Visitor> = visitors.collect();
+        visitors.sort_by_key(|visitor| {
+            let Visitor { presence, reason, .. } = visitor;
+            (reason.is_none(), Reverse(presence.strongest_dbm), presence.first())
+        });
+        Self {
+            range,
+            visitors,
+            least: table.least_devices(&range),
+            learned: state.learned(range.to),
+            ungrouped: table.ungrouped(),
+            omitted_probes: table.omitted_probes(),
+        }
+    }
+}
+
+fn is_distinguishable(state: &State, key: &DeviceKey) -> bool {
+    let DeviceKey::Phone(id) = key else { return true };
+    let grouping = state.grouping();
+    grouping.group(*id).is_some_and(|group| grouping.continues_counters(group.model))
+}

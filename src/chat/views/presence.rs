@@ -1,0 +1,285 @@
+//! Who was here, and how many.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use store::event::{DeviceKey, GroupingMode, Timestamp};
+
+use super::history::the_last;
+use super::strangers::{reason, still_learning};
+use crate::chart::{DeviceLabels, LaneLabels};
+use crate::chat::callbacks::Callback;
+use crate::chat::message::{Button, Reply};
+use crate::chat::model::chart::ChartPeriod;
+use crate::chat::model::presence::{Interval, LeastDevices, SHORTEST_STAY};
+use crate::chat::model::time_range::TimeRange;
+use crate::chat::model::visitor::{Visitor, VisitorList};
+use crate::text::format::{pluralize, short_time, shown_duration};
+use crate::text::{Text, printable};
+
+/// The most intervals that are listed for a device.
+const LISTED_INTERVALS: usize = 3;
+
+/// The most strangers that have a button.
+const STRANGER_BUTTONS: usize = 5;
+
+/// The longest line about a device, in UTF-16 code units.
+const LINE_LENGTH: usize = 400;
+
+/// The longest device on a button, in characters.
+const BUTTON_DEVICE_LENGTH: usize = 30;
+
+/// The name of the document with who was here.
+pub(in crate::chat) const DOCUMENT_NAME: &str = "who-was-here.csv";
+
+/// Who was here: a line for each device, strangers first.
+pub(in crate::chat) fn visitors(list: &VisitorList, zone: Tz) -> Reply {
+    let VisitorList { range, visitors, least, learned, ungrouped, omitted_probes } = list;
+    let head = Text::plain("👥 ").bold(format_args!("Who was here, {}", shown_range(range, zone)));
+    if visitors.is_empty() && ungrouped.0 == 0 {
+        return head.append("\nNobody. The log has no probe of that time.").into();
+    }
+    let strangers = visitors.iter().filter(|visitor| visitor.reason.is_some()).count();
+    let head = head.append(format_args!("\n{}", capitalized(&shown_least(least, *ungrouped))));
+    let head = with_limits(head, *ungrouped, *omitted_probes);
+    let head = match still_learning(*learned) {
+        Some(note) => head.append(format_args!("\n{note}")),
+        None => head,
+    };
+    let shown_strangers = pluralize(strangers as u64, "stranger", "strangers");
+    let head = match (strangers, visitors.len() - strangers) {
+        (0, _) => head.append("\nNo strangers. The strongest signals come first."),
+        (_, 0) => head.append(format_args!("\n{shown_strangers}, the strongest signals first:")),
+        _ => head.append(format_args!(
+            "\n{shown_strangers}, then the others, each with the strongest signals first:"
+        )),
+    };
+    let text = head.list(visitors.iter().map(|visitor| line(visitor, range, zone).shortened(LINE_LENGTH)));
+    let mut buttons = vec![
+        Callback::ChartBetween(*range)
+            .button("📊 Chart")
+            .into_iter()
+            .chain(Callback::ExportBetween(*range).button("🗂 Export"))
+            .collect(),
+    ];
+    let strangers = visitors.iter().filter(|visitor| visitor.reason.is_some());
+    buttons.extend(strangers.filter_map(alert_button).take(STRANGER_BUTTONS).map(|button| vec![button]));
+    Reply { text, buttons, ..Reply::default() }
+}
+
+fn alert_button(visitor: &Visitor) -> Option<Button> {
+    let callback = match visitor.key {
+        DeviceKey::Phone(phone) => Callback::AlertOnReturn(phone),
+        DeviceKey::Address(address) => Callback::Follow(address),
+        DeviceKey::Name(_) => return None,
+    };
+    let device: String = printable(&visitor.title).chars().take(BUTTON_DEVICE_LENGTH).collect();
+    callback.button(format!("🔔 Alert me if {device} returns"))
+}
+
+/// A device with its times, its signal, and why it is a stranger.
+fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
+    let presence = &visitor.presence;
+    let text = Text::default().code(printable(&visitor.title));
+    let listed = presence.intervals.iter().take(LISTED_INTERVALS);
+    let mut times: Vec<String> = listed.map(|interval| shown_interval(interval, range, zone)).collect();
+    if let Some(more) = presence.intervals.len().checked_sub(LISTED_INTERVALS).filter(|more| *more > 0) {
+        times.push(format!("{more} more {}", if more == 1 { "time" } else { "times" }));
+    }
+    let text = text.append(format_args!(": {}", times.join(", ")));
+    let text = match presence.duration() {
+        Duration::ZERO => text,
+        duration => text.append(format_args!(" ({})", shown_duration(duration))),
+    };
+    let text = match presence.strongest_dbm {
+        Some(dbm) => text.append(format_args!(", strongest {dbm} dBm")),
+        None => text,
+    };
+    let text = match (presence.at_least(), visitor.is_distinguishable) {
+        (0 | 1, true) => text,
+        (0 | 1, false) => text.append(". One or more phones of this model"),
+        (phones, _) => {
+            text.append(format_args!(". At least {phones} phones of this model, which cannot be told apart"))
+        }
+    };
+    match visitor.reason {
+        Some(why) => text.append(format_args!(". Stranger: {}", reason(why))),
+        None => text,
+    }
+}
+
+/// The times of an interval, with the day if the range covers several.
+fn shown_interval(interval: &Interval, range: &TimeRange, zone: Tz) -> String {
+    let local = |time: Timestamp| time.to_utc().with_timezone(&zone);
+    let [start, end] = [interval.start, interval.end].map(local);
+    let is_one_day = local(range.from).date_naive() == local(range.to).date_naive();
+    let format = if is_one_day { "%H:%M" } else { "%a %H:%M" };
+    let start_text = start.format(format).to_string();
+    if start.format("%F %H:%M").to_string() == end.format("%F %H:%M").to_string() {
+        return start_text;
+    }
+    let format = if start.date_naive() == end.date_naive() { "%H:%M" } else { format };
+    format!("{start_text}–{}", end.format(format))
+}
+
+fn shown_range(range: &TimeRange, zone: Tz) -> String {
+    let [from, to] = [range.from, range.to].map(|time| time.to_utc().with_timezone(&zone));
+    let format = if from.date_naive() == to.date_naive() { "%H:%M %Z" } else { "%a %-d %b %H:%M %Z" };
+    format!("{} – {}", from.format("%a %-d %b %Y %H:%M"), to.format(format))
+}
+
+/// The least number of devices by their kinds: `at least 9 devices: 3 named, …`.
+fn shown_least(least: &LeastDevices, (ungrouped, _): (u64, bool)) -> String {
+    let LeastDevices { named, fixed, phones } = *least;
+    let at_least = if phones + ungrouped > 0 { "at least " } else { "" };
+    let parts = [
+        (named > 0).then(|| format!("{named} named")),
+        (fixed > 0).then(|| format!("{fixed} with a fixed address")),
+        (phones > 0).then(|| format!("{} using random addresses", pluralize(phones, "phone", "phones"))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let total = format!("{at_least}{}", pluralize(least.total(), "device", "devices"));
+    if parts.is_empty() { total } else { format!("{total}: {}", parts.join(", ")) }
+}
+
+/// Adds what the count leaves out.
+fn with_limits(text: Text, (ungrouped, is_at_least): (u64, bool), omitted_probes: u64) -> Text {
+    let text = match ungrouped {
+        0 => text,
+        _ => text.append(format_args!(
+            "\nAddresses that could not be grouped: {}{ungrouped}. They are not counted.",
+            if is_at_least { "at least " } else { "" }
+        )),
+    };
+    match omitted_probes {
+        0 => text,
+        probes => text.append(format_args!(
+            "\nThere were too many devices: {} of those with the fewest are left out.",
+            pluralize(probes, "probe", "probes")
+        )),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The line below the title of the lanes.
+pub(in crate::chat) fn lanes_subtitle(range: &TimeRange, zone: Tz) -> String {
+    shown_range(range, zone)
+}
+
+/// The line below the lanes if `further` devices have none.
+pub(in crate::chat) fn further_lanes(further: usize) -> Option<String> {
+    (further > 0).then(|| format!("… and {further} more, which the list and the export have"))
+}
+
+/// The labels of the lanes.
+pub(in crate::chat) fn lane_labels<'a>(subtitle: &'a str, more: Option<&'a str>) -> LaneLabels<'a> {
+    LaneLabels {
+        title: "Who was here",
+        subtitle,
+        strangers: "Strangers",
+        others: "Others",
+        more,
+        nothing: "Nobody",
+    }
+}
+
+/// The caption of the lanes.
+pub(in crate::chat) fn lanes(list: &VisitorList, zone: Tz) -> Text {
+    let head = Text::plain("👥 ").bold(format_args!("Who was here, {}", shown_range(&list.range, zone)));
+    let head = head.append(format_args!("\n{}", capitalized(&shown_least(&list.least, list.ungrouped))));
+    with_limits(head, list.ungrouped, list.omitted_probes)
+}
+
+/// The caption of the table of who was here; if `is_cut`, it does not have all.
+pub(in crate::chat) fn exported_visitors(range: &TimeRange, written: u64, is_cut: bool, zone: Tz) -> Text {
+    let text = Text::plain(format_args!(
+        "🗂 Who was here, {}: {}, strangers first",
+        shown_range(range, zone),
+        pluralize(written, "device", "devices")
+    ));
+    match is_cut {
+        false => text,
+        true => text.append("; one document cannot hold all of them."),
+    }
+}
+
+/// The counts of devices.
+pub(in crate::chat) struct Counts {
+    pub(in crate::chat) period: ChartPeriod,
+    pub(in crate::chat) today: LeastDevices,
+    pub(in crate::chat) stayed_today: LeastDevices,
+    /// The hour with the most devices: their number, and its start.
+    pub(in crate::chat) busiest: Option<(u64, Timestamp)>,
+    pub(in crate::chat) ungrouped: (u64, bool),
+    pub(in crate::chat) omitted_probes: u64,
+}
+
+/// The line below the title of the chart of counts.
+pub(in crate::chat) fn count_subtitle(period: ChartPeriod) -> String {
+    format!("At least this many, in {}", the_last(period))
+}
+
+/// The labels of the chart of counts.
+pub(in crate::chat) fn count_labels(subtitle: &str) -> DeviceLabels<'_> {
+    DeviceLabels {
+        title: "Devices per hour",
+        subtitle,
+        stayed: "Stayed",
+        passed: "Passed by (less than 2 minutes)",
+        nothing: "No devices",
+    }
+}
+
+/// The caption of the chart of counts, with today's numbers.
+pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> Text {
+    let Counts { period, today, stayed_today, busiest, ungrouped, omitted_probes } = counts;
+    let text = Text::plain("👥 ").bold(format_args!("Devices per hour, {}", the_last(*period)));
+    let text = match today.total() {
+        0 => text.append("\nToday: no devices so far."),
+        _ => text.append(format_args!(
+            "\nToday: {}. Of these, {} stayed for {} minutes or longer.",
+            shown_least(today, *ungrouped),
+            match (stayed_today.phones, stayed_today.total()) {
+                (_, 0) => "none".to_owned(),
+                (0, devices) => devices.to_string(),
+                (_, devices) => format!("at least {devices}"),
+            },
+            SHORTEST_STAY.as_secs() / 60
+        )),
+    };
+    let text = match busiest.filter(|(devices, _)| *devices > 0) {
+        Some((devices, hour)) => text.append(format_args!(
+            "\nMost in one hour: at least {devices}, from {}.",
+            short_time(hour, now, zone)
+        )),
+        None => text,
+    };
+    with_limits(text, *ungrouped, *omitted_probes)
+}
+
+/// A phone that a button is about is not known any more.
+pub(in crate::chat) fn phone_is_gone() -> Text {
+    Text::plain("❌ I no longer know this phone: nobody has seen it for long. It cannot be followed.")
+}
+
+/// How a followed phone is recognised.
+pub(in crate::chat) fn phone_recognition(mode: GroupingMode) -> &'static str {
+    match mode {
+        GroupingMode::Off => {
+            "\n⚠️ It uses random addresses, and they are not grouped (grouping.mode is off): I recognise it only by an \
+             address that it used before."
+        }
+        GroupingMode::InRange => {
+            "\n⚠️ It uses random addresses. Once it was out of range for two hours, I recognise it only by an address \
+             that it used before."
+        }
+        GroupingMode::Returns => {
+            "\n⚠️ It uses random addresses. Once it was out of range for two hours, I recognise it only by an address \
+             that it used before, or by a network that no other device looks for."
+        }
+    }
+}
