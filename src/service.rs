@@ -113,6 +113,7 @@ pub async fn run(mut config: Config, include_bad_fcs: bool) -> Result<(), Servic
     let monitoring = listen(config.monitoring).await?;
     let systemd = Systemd::from_environment();
     let Some(recorder) = open_recorder(&config, &systemd, &stop).await? else { return Ok(()) };
+    recorder.set_grouping(config.grouping).await;
     let (startup, startup_changes) = watch::channel(());
     let (sources, started) = start_sources(&config, include_bad_fcs, recorder.handle(), startup);
     let service = Service { config, systemd, recorder: recorder.handle().clone(), sources, stop };

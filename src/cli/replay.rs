@@ -50,6 +50,7 @@ pub(super) fn replay(files: &[String], data: &DataDirArgs, fcs: FcsArgs) -> Resu
     let started = Instant::now();
     let recorder =
         RunningRecorder::start(&config, settings, runtime.handle().clone(), CancellationToken::new())?;
+    runtime.block_on(recorder.set_grouping(config.grouping));
     let mut summary = Summary::default();
     let mut failed = false;
     for file in files {

@@ -10,7 +10,7 @@ use capture::monitor;
 use chrono_tz::Tz;
 use dot11::MacAddr;
 use serde::{Deserialize, Serialize};
-use store::event::ChatId;
+use store::event::{ChatId, GroupingMode};
 use store::event_log::Rotation;
 use store::recorder::Retention;
 use url::Url;
@@ -55,6 +55,8 @@ pub struct Config {
     pub alert_keep: Duration,
     /// After how long without a probe a followed device has left.
     pub follow_silence: Duration,
+    /// How random addresses are grouped.
+    pub grouping: GroupingMode,
     /// How long a probe may wait for its fsync.
     pub fsync_interval: Duration,
     /// How often the state is saved to sled.

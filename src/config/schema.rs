@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::model::Tls;
 use super::quiet_hours::QuietHours;
 use super::types::{
-    Band, BotToken, Channel, Chat, Devices, FolderPath, MonitorMode, Owner, SourceName, UpdateMode,
-    WebhookSecret, WebhookUrl,
+    Band, BotToken, Channel, Chat, Devices, FolderPath, GroupingMode, MonitorMode, Owner, SourceName,
+    UpdateMode, WebhookSecret, WebhookUrl,
 };
 use super::values::{Entry, Flag, List, Number, Text};
 
@@ -34,6 +34,7 @@ pub(super) struct Root {
     pub(super) capture: Capture,
     pub(super) telegram: Telegram,
     pub(super) alerts: Alerts,
+    pub(super) grouping: Grouping,
     pub(super) record: Record,
     pub(super) retention: Retention,
     pub(super) monitoring: Monitoring,
@@ -50,6 +51,7 @@ impl Default for Root {
             capture: Capture::default(),
             telegram: Telegram::default(),
             alerts: Alerts::default(),
+            grouping: Grouping::default(),
             record: Record::default(),
             retention: Retention::default(),
             monitoring: Monitoring::default(),
@@ -202,6 +204,18 @@ impl Default for Alerts {
             follow_minutes: Number(15),
             silence_minutes: Number(10),
         }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table [grouping]")]
+pub(super) struct Grouping {
+    pub(super) mode: GroupingMode,
+}
+
+impl Default for Grouping {
+    fn default() -> Self {
+        Self { mode: GroupingMode::InRange }
     }
 }
 

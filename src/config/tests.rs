@@ -7,7 +7,7 @@ use std::path::Path;
 
 use capture::with_remedy;
 use chrono_tz::Tz;
-use store::event::ChatId;
+use store::event::{ChatId, GroupingMode};
 
 use super::load::load_from;
 use super::*;
@@ -57,6 +57,21 @@ fn the_example_gives_the_defaults() {
     // The table of devices is present and empty, so names that it once had are removed.
     let empty = load("[devices]", &zone).unwrap();
     assert_eq!(format!("{example:?}"), format!("{empty:?}"));
+}
+
+#[test]
+fn grouping_has_three_modes() {
+    for (value, mode) in
+        [("off", GroupingMode::Off), ("in-range", GroupingMode::InRange), ("returns", GroupingMode::Returns)]
+    {
+        assert_eq!(load(&format!("[grouping]\nmode = \"{value}\""), &[]).unwrap().grouping, mode);
+    }
+    assert_eq!(load("", &[("PROBEWATCH__GROUPING__MODE", "off")]).unwrap().grouping, GroupingMode::Off);
+    let error = load("[grouping]\nmode = \"always\"", &[]).unwrap_err();
+    assert!(
+        error.contains("grouping.mode") && error.contains("\"off\", \"in-range\" or \"returns\""),
+        "{error}"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use dot11::MacAddr;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
-use store::event::ChatId;
+use store::event::{self, ChatId};
 use store::state::check_name;
 use url::{Host, Url};
 
@@ -190,6 +190,25 @@ impl<'de> Deserialize<'de> for Owner {
 pub(super) enum UpdateMode {
     Polling,
     Webhook,
+}
+
+/// How random addresses are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", expecting = "\"off\", \"in-range\" or \"returns\"")]
+pub(super) enum GroupingMode {
+    Off,
+    InRange,
+    Returns,
+}
+
+impl From<GroupingMode> for event::GroupingMode {
+    fn from(mode: GroupingMode) -> Self {
+        match mode {
+            GroupingMode::Off => Self::Off,
+            GroupingMode::InRange => Self::InRange,
+            GroupingMode::Returns => Self::Returns,
+        }
+    }
 }
 
 /// What a bot token looks like.

@@ -54,6 +54,7 @@ pub(super) fn validate(root: Root, tree: &Tree, credentials: Option<&Path>) -> R
         alert_cooldown: seconds(alerts.cooldown_seconds.0),
         alert_keep: HOUR * alerts.keep_hours.0,
         follow_silence: MINUTE * alerts.follow_minutes.0,
+        grouping: root.grouping.mode.into(),
         fsync_interval: Duration::from_millis(record.fsync_milliseconds.0.into()),
         checkpoint_interval: seconds(record.checkpoint_seconds.0),
         rotation: Rotation {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use store::event::Timestamp;
+use store::event::{Event, EventKind, GroupingMode, Timestamp};
 use store::event_log::OsVfs;
 use store::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
 use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
@@ -71,6 +71,17 @@ impl RunningRecorder {
     /// Takes probes and changes, and gives read access to the state.
     pub fn handle(&self) -> &RecorderHandle {
         &self.handle
+    }
+
+    /// Groups random addresses like this from here on.
+    pub async fn set_grouping(&self, mode: GroupingMode) {
+        if self.handle.state().grouping().mode() == mode {
+            return;
+        }
+        let event = Event::new(Timestamp::now(), EventKind::SetGrouping { mode });
+        if let Err(error) = self.handle.change(event).await {
+            warn!(event = "grouping_mode_not_saved", %error, "the mode of grouping is not on disk yet");
+        }
     }
 
     /// Ends the recorder once it has written everything that it was given.
