@@ -14,6 +14,7 @@
 //! - [`names_import`]: reads names of devices from files.
 //! - [`config`]: the configuration, read once.
 //! - [`text`]: formatted text for people.
+//! - [`device_counts`]: how many devices there are, as far as is known.
 //! - [`status`]: the state of the running parts.
 //! - [`chat`]: turns a message into a reply.
 //! - [`api`]: the HTTP API.
@@ -31,6 +32,7 @@ pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod device_counts;
 pub mod http;
 pub mod metrics;
 pub mod names_import;

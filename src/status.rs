@@ -9,6 +9,7 @@ use store::event::Timestamp;
 use store::recorder::LogSize;
 use store::state::State;
 
+use crate::device_counts::DeviceCounts;
 use crate::text::format::{age, pluralize, reason, shown_bytes, shown_duration, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor;
@@ -30,6 +31,8 @@ pub struct Status {
     pub addresses: u64,
     /// Random ones among them.
     pub random_addresses: u64,
+    /// How many devices these addresses are, as far as is known.
+    pub devices: DeviceCounts,
     /// Addresses that were evicted after long silence.
     pub forgotten_addresses: u64,
     /// The capture time of the latest probe.
@@ -61,6 +64,7 @@ impl Status {
             wildcard_probes: totals.wildcard_probes,
             addresses: totals.addresses,
             random_addresses: totals.random_addresses,
+            devices: DeviceCounts::of_state(state),
             forgotten_addresses: totals.forgotten_addresses,
             last_probe: totals.last_probe,
             events: state.next_offset().0,
@@ -234,6 +238,10 @@ fn capture_section(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Tex
             None => "\nLast probe: none yet".to_owned(),
         })
         .append(format_args!("\nAddresses: {} ({} random)", status.addresses, status.random_addresses));
+    let text = match status.devices.at_least {
+        0 => text,
+        _ => text.append(format_args!("\n{}", status.devices.line())),
+    };
     let text = match status.forgotten_addresses {
         0 => text,
         count => text.append(format_args!("\nForgotten after long silence: {count} more")),
@@ -317,6 +325,16 @@ mod tests {
             wildcard_probes: 200,
             addresses: 12,
             random_addresses: 7,
+            devices: DeviceCounts {
+                at_least: 9,
+                named: 3,
+                fixed: 2,
+                phones: 4,
+                groups: 4,
+                grouped_addresses: 7,
+                ungrouped_addresses: 0,
+                may_be_more: true,
+            },
             forgotten_addresses: 5,
             last_probe: Some(at("2026-11-22T11:59:53Z")),
             events: 340,
@@ -355,6 +373,7 @@ mod tests {
         Probes: 320 (200 for any network)
         Last probe: 7 s ago (2026-11-22 12:59:53 CET)
         Addresses: 12 (7 random)
+        At least 9 devices: 3 named, 2 with a fixed address, 4 phones using random addresses (7 addresses)
         Forgotten after long silence: 5 more
         ⚠️ Probes lost: queue or log buffer was full: 4
 
@@ -370,6 +389,7 @@ mod tests {
         ");
         let new = Status {
             sources: Vec::new(),
+            devices: DeviceCounts::default(),
             forgotten_addresses: 0,
             last_probe: None,
             lost_probes: 0,

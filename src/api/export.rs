@@ -353,7 +353,7 @@ impl<'a, S: DataSource> Export<'a, S> {
         let mut table = EventTable::new(out)?;
         for (offset, event) in events {
             if let EventKind::Probe(probe) = &event.kind {
-                let name = self.source.with_state(|state| state.names().of(probe.source).map(str::to_owned));
+                let name = self.source.with_state(|state| state.name_of(probe.source).map(str::to_owned));
                 table.push(offset, probe, name.as_deref())?;
             }
         }
@@ -399,8 +399,7 @@ impl<'a, S: DataSource> Export<'a, S> {
         for some in addresses.chunks(DEVICES_PER_LOCK) {
             let devices: Vec<_> = self.source.with_state(|state| {
                 let known = some.iter().filter_map(|&address| Some((address, state.device(address)?)));
-                let named =
-                    |(address, device)| (address, device, state.names().of(address).map(str::to_owned));
+                let named = |(address, device)| (address, device, state.name_of(address).map(str::to_owned));
                 known.map(named).collect()
             });
             for (address, device, name) in devices {
@@ -451,7 +450,7 @@ fn addresses(state: &State, devices: &[String]) -> Result<Option<BTreeSet<MacAdd
     let mut all = BTreeSet::new();
     for query in devices {
         match which_device(state, query.trim()) {
-            Ok((_, addresses)) => all.extend(addresses),
+            Ok(found) => all.extend(found.addresses),
             Err(LookupResult::Ambiguous(names)) => {
                 return Err(ExportError::AmbiguousDevice { query: query.clone(), names });
             }

@@ -2,7 +2,8 @@
 //!
 //! # Format
 //! A word and its fields, separated by colons: an address as 12 hex digits, an SSID in base64url, a page as a number
-//! from 0, a chat as its ID, a time in seconds since the Unix epoch. A watch is given by its hash, since its SSID may not fit. A network whose SSID does not
+//! from 0, a chat as its ID, a phone as 4 hex digits, a time in seconds since the Unix epoch. A watch is given by its
+//! hash, since its SSID may not fit. A network whose SSID does not
 //! fit gets no button.
 //!
 //! # What must hold
@@ -14,7 +15,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dot11::{MacAddr, Ssid, hex};
 use store::event::{ChatId, GroupId, Timestamp};
 
-use super::commands::Command;
+use super::commands::{ADDRESSES, Command};
 use super::message::Button;
 use super::model::chart::ChartPeriod;
 use super::model::time_range::{LONGEST_RANGE, TimeRange};
@@ -65,8 +66,14 @@ pub enum Callback {
     Unwatch(u64),
     /// Shows a page of what the chat watches, follows and ignores.
     Watches(u32),
+    /// Asks which address of a phone is of another device. The phone is that of this address.
+    ChooseOtherDevice(MacAddr),
+    /// Takes an address out of a phone.
+    SplitPhone(GroupId, MacAddr),
     /// Shows a page of all devices.
     Devices(u32),
+    /// Shows a page of all addresses.
+    Addresses(u32),
     /// Shows a page of the devices of the last minutes: `(minutes, page)`.
     Nearby(u32, u32),
     /// Shows a page of the strangers of a period.
@@ -124,7 +131,10 @@ impl Callback {
             Self::WatchListed(ssid, page) => format!("watch:{}:{page}", base64(ssid)),
             Self::Unwatch(hash) => format!("unwatch:{hash:016x}"),
             Self::Watches(page) => format!("watches:{page}"),
+            Self::ChooseOtherDevice(address) => format!("split:{}", digits(address)),
+            Self::SplitPhone(phone, address) => format!("split:{phone}:{}", digits(address)),
             Self::Devices(page) => format!("devices:{page}"),
+            Self::Addresses(page) => format!("addresses:{page}"),
             Self::Nearby(minutes, page) => format!("nearby:{minutes}:{page}"),
             Self::Strangers(period, page) => format!("strangers:{period}:{page}"),
             Self::Top(page) => format!("top:{page}"),
@@ -160,6 +170,9 @@ impl Callback {
             ["watch", ssid, page] => Self::WatchListed(read_ssid(ssid)?, read_number(page)?),
             ["unwatch", hash] => Self::Unwatch(u64::from_str_radix(hash, 16).ok()?),
             ["watches", page] => Self::Watches(read_number(page)?),
+            ["split", address] => Self::ChooseOtherDevice(read_address(address)?),
+            ["split", phone, address] => Self::SplitPhone(phone.parse().ok()?, read_address(address)?),
+            ["addresses", page] => Self::Addresses(read_number(page)?),
             ["devices", page] => Self::Devices(read_number(page)?),
             ["nearby", minutes, page] => Self::Nearby(read_number(minutes)?, read_number(page)?),
             ["strangers", period, page] => Self::Strangers(period.parse().ok()?, read_number(page)?),
@@ -173,16 +186,18 @@ impl Callback {
         })
     }
 
-    /// The command that shows the same page, and the page from 1: for a terminal, which has no buttons.
-    pub(super) fn command(&self) -> Option<(&'static Command, u64)> {
-        let (name, page) = match self {
-            Self::Devices(page) => ("devices", page),
-            Self::Top(page) => ("top", page),
-            Self::Networks(page) => ("networks", page),
-            Self::Watches(page) => ("watches", page),
+    /// The command that shows the same page, what it says of the mode, and the page from 1: for a terminal, which has no
+    /// buttons.
+    pub(super) fn command(&self) -> Option<(&'static Command, Option<&'static str>, u64)> {
+        let (name, mode, page) = match self {
+            Self::Devices(page) => ("devices", None, page),
+            Self::Addresses(page) => ("devices", Some(ADDRESSES), page),
+            Self::Top(page) => ("top", None, page),
+            Self::Networks(page) => ("networks", None, page),
+            Self::Watches(page) => ("watches", None, page),
             _ => return None,
         };
-        Some((Command::named(name)?, u64::from(*page) + 1))
+        Some((Command::named(name)?, mode, u64::from(*page) + 1))
     }
 }
 
@@ -258,7 +273,11 @@ mod tests {
             ssid().prop_map(Callback::Watch),
             (ssid(), number()).prop_map(|(ssid, page)| Callback::WatchListed(ssid, page)),
             number().prop_map(Callback::Watches),
+            address().prop_map(Callback::ChooseOtherDevice),
+            (any::<u16>(), address())
+                .prop_map(|(phone, address)| Callback::SplitPhone(GroupId(phone), address)),
             number().prop_map(Callback::Devices),
+            number().prop_map(Callback::Addresses),
             (number(), number()).prop_map(|(minutes, page)| Callback::Nearby(minutes, page)),
             (period(), number()).prop_map(|(period, page)| Callback::Strangers(period, page)),
             number().prop_map(Callback::Top),
@@ -284,7 +303,8 @@ mod tests {
 
         #[test]
         fn decoding_damaged_data_never_panics(
-            data in "(card|chart|charts|between|count|return|probes|name|watch|watches|devices|nearby|ssid|access|mute|ignore|unwatch|unfollow)\
+            data in "(card|chart|charts|between|count|return|probes|name|watch|watches|devices|addresses|nearby|ssid|split|\
+                     access|mute|ignore|unwatch|unfollow)\
                      :[0-9a-f:_=+-]{0,60}",
         ) {
             let _ = Callback::decode(&data);
@@ -343,6 +363,9 @@ mod tests {
             ("unwatch:00000000000000ff", Callback::Unwatch(255)),
             ("watches:1", Callback::Watches(1)),
             ("devices:1", Callback::Devices(1)),
+            ("addresses:2", Callback::Addresses(2)),
+            ("split:a483e74e3915", Callback::ChooseOtherDevice(address)),
+            ("split:003f:a483e74e3915", Callback::SplitPhone(GroupId(0x3f), address)),
             ("nearby:10:0", Callback::Nearby(10, 0)),
             ("strangers:7d:2", Callback::Strangers(ChartPeriod::Week, 2)),
             ("top:4", Callback::Top(4)),
@@ -392,6 +415,9 @@ mod tests {
             "count:1h",
             "return:3f2",
             "top:1:2",
+            "split:3f:a483e74e3915",
+            "split:+03f:a483e74e3915",
+            "split:003f",
             "mute:0",
             "mute:43201",
             "unwatch:x",

@@ -50,8 +50,8 @@ pub async fn answer(chat: &Chat, message: &str) -> String {
 fn trailing_lines(answer: &Reply) -> String {
     let file = answer.file.as_ref().map(views::file_note);
     let turning = answer.buttons.iter().flatten().filter_map(|button| {
-        let (command, page) = Callback::decode(&button.data)?.command()?;
-        Some(format!("{} {}", button.label, views::page_command(command, page)))
+        let (command, mode, page) = Callback::decode(&button.data)?.command()?;
+        Some(format!("{} {}", button.label, views::page_command(command, mode, page)))
     });
     let turning = Some(turning.collect::<Vec<_>>().join("   ")).filter(|pages| !pages.is_empty());
     file.into_iter().chain(turning).map(|line| line + "\n").collect()

@@ -110,17 +110,15 @@ impl Chat {
 
     /// Makes a change, with the note that `update` was handled; `done` is the reply if that succeeds.
     async fn change(&self, event: Event, update: Option<u32>, done: Text) -> Text {
-        self.change_all(vec![event], update, done).await
+        self.change_all(vec![event], update).await.map_or_else(|failed| failed, |()| done)
     }
 
-    /// Makes changes in this order, with the note that `update` was handled; `done` is the reply if that succeeds.
-    async fn change_all(&self, events: Vec<Event>, update: Option<u32>, done: Text) -> Text {
+    /// Makes several changes at once, with the note that `update` was handled. If that fails, returns the reply.
+    async fn change_all(&self, events: Vec<Event>, update: Option<u32>) -> Result<(), Text> {
         // Written after the change: if the write is cut off, the update comes again and repeats the change.
         let handled = update.map(|update| Event::new(Timestamp::now(), EventKind::UpdateHandled { update }));
-        match self.recorder.change_all(events.into_iter().chain(handled).collect()).await {
-            Ok(()) => done,
-            Err(error) => views::change_failed(&error),
-        }
+        let events = events.into_iter().chain(handled).collect();
+        self.recorder.change_all(events).await.map_err(|error| views::change_failed(&error))
     }
 
     /// The status of the service.

@@ -125,8 +125,8 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
         let waiting = state.alerts().waiting_for(ChatId::TERMINAL);
         waiting
             .map(|(probe, alert)| {
-                let name = state.names().of(alert.source);
-                (probe, alerts::alert(alert, name, chat.zone()).text)
+                let device = alerts::AlertDevice::of(&state, alert.source);
+                (probe, alerts::alert(alert, device, chat.zone()).text)
             })
             .collect()
     };

@@ -157,8 +157,9 @@ impl Outbox {
                 Next::Send(Message { chat, content: Content::MuteOver(mute.suppressed), reply })
             } else {
                 let waiting = state.alerts().waiting_for(chat);
-                let waiting: Vec<alerts::PendingAlert<'_>> =
-                    waiting.map(|(offset, alert)| (offset, alert, state.names().of(alert.source))).collect();
+                let waiting: Vec<alerts::PendingAlert<'_>> = waiting
+                    .map(|(offset, alert)| (offset, alert, alerts::AlertDevice::of(&state, alert.source)))
+                    .collect();
                 match state.alerts().overflow(chat) {
                     Some(overflow) if waiting.is_empty() => {
                         let reply = alerts::overflow(overflow).into();
@@ -192,7 +193,7 @@ impl Outbox {
         schedule: &DeliverySchedule,
         now: Instant,
     ) -> Next {
-        let Some((first, alert, name)) = waiting.first() else { return Next::Nothing };
+        let Some((first, alert, device)) = waiting.first() else { return Next::Nothing };
         let zone = self.quiet_hours.zone;
         let today = (Timestamp::now(), zone);
         let of_quiet_hours: Vec<_> =
@@ -206,7 +207,7 @@ impl Outbox {
                     alerts::digest(waiting, alerts::burst_headline, false, today)
                 }
                 Ok(_) => {
-                    let reply = alerts::alert(alert, *name, zone);
+                    let reply = alerts::alert(alert, *device, zone);
                     return Next::Send(Message { chat, content: Content::Alerts(vec![*first]), reply });
                 }
             }

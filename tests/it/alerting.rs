@@ -266,7 +266,8 @@ fn alert_of(number: u64, ssid: &str) -> Alert {
 #[test]
 fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
     let alerts: Vec<Alert> = (0..120).map(|number| alert_of(number / 2, "Depot <7>")).collect();
-    let mut left: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
+    let mut left: Vec<_> =
+        alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None.into())).collect();
     let (mut messages, mut included) = (0, Vec::new());
     while !left.is_empty() {
         let digest = words::digest(&left, words::burst_headline, false, today());
@@ -291,10 +292,11 @@ fn a_digest_is_cut_between_entries_and_lists_each_alert_once() {
     included.sort_unstable();
     assert_eq!(included, (0..120).map(Offset).collect::<Vec<_>>());
     // In the morning there is one message, which counts the alerts that do not fit.
-    let all: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van"))).collect();
+    let all: Vec<_> =
+        alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, Some("Van").into())).collect();
     let digest = words::digest(&all, words::quiet_headline, true, today());
     assert_eq!(digest.included.len(), 120);
-    let many: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None)).collect();
+    let many: Vec<_> = alerts.iter().zip(0..).map(|(alert, at)| (Offset(at), alert, None.into())).collect();
     let digest = words::digest(&many, words::quiet_headline, true, today());
     let text = digest.answer.text.to_string();
     assert_eq!(digest.included.len(), 120);
@@ -352,7 +354,7 @@ fn a_burst_of_alerts_ends_in_a_digest() {
 fn a_digest_has_the_buttons_of_its_alerts() {
     let labels = |alerts: &[(Alert, Option<&str>)]| {
         let waiting: Vec<_> =
-            (0..).map(Offset).zip(alerts).map(|(at, (alert, name))| (at, alert, *name)).collect();
+            (0..).map(Offset).zip(alerts).map(|(at, (alert, name))| (at, alert, (*name).into())).collect();
         let digest = words::digest(&waiting, words::burst_headline, false, today());
         let rows = digest.answer.buttons.iter().map(|row| row.iter().map(|button| button.label.as_str()));
         rows.map(|row| row.collect::<Vec<_>>().join(" | ")).collect::<Vec<_>>()

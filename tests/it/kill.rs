@@ -198,6 +198,8 @@ impl KilledService {
         let config = Config::new(&api)
             .sources(&["-"])
             .cooldown_seconds(0)
+            // Each random address is looked up on its own.
+            .set("grouping", "mode", "\"off\"")
             .set("record", "fsync_milliseconds", "5")
             .set("record", "checkpoint_seconds", "1")
             .set("record", "segment_mebibytes", "1");

@@ -21,6 +21,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "names_import",
             "config",
             "text",
+            "device_counts",
             "status",
             "chat",
             "api",

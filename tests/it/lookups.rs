@@ -218,7 +218,10 @@ fn ssid_lists_devices_with_their_counts() {
     let fixture = Fixture::new((0..12).flat_map(times).chain(others));
     let pages = fixture.pages("/ssid RNM0");
     let first = pages[0].text.to_string();
-    assert!(first.contains("\nProbe count: 78\nRequested by 12 devices\n1. "), "{first}");
+    assert!(
+        first.contains("\nProbe count: 78\nRequested by 12 devices: 12 with a fixed address\n1. "),
+        "{first}"
+    );
     assert!(first.contains(&format!("1. {} (Apple): 12 times", device(11))), "{first}");
     assert!(pages[1].text.to_string().contains(&format!("12. {} (Apple): 1 time, ", device(0))));
     assert!(fixture.ask("/ssid RNM").text.to_string().contains("20 devices"));

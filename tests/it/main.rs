@@ -46,6 +46,7 @@ mod support_tests;
 mod systemd;
 mod telegram_outage;
 
+mod phones;
 mod preferences;
 mod webhook_tls;
 mod who_was_here;

@@ -30,8 +30,12 @@ fn captures() -> Vec<PathBuf> {
 fn check(file: &Path, rows: &[&Row], flags: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();
+    // Each random address is looked up on its own.
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "[grouping]\nmode = \"off\"").unwrap();
+    let config = config.to_str().unwrap();
     let file_name = file.to_str().unwrap();
-    let mut arguments = vec!["replay", file_name, "--data-dir", data_dir];
+    let mut arguments = vec!["replay", file_name, "-c", config, "--data-dir", data_dir];
     arguments.extend(flags);
     let output = probewatch(&arguments);
     let summary = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -171,8 +171,9 @@ fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
     ];
     assert_eq!(folded.presences(), expected);
     let waiting = folded.state.alerts().waiting_for(CHAT_ID);
-    let texts: Vec<String> =
-        waiting.map(|(_, alert)| words::alert(alert, None, chrono_tz::Tz::UTC).text.to_string()).collect();
+    let texts: Vec<String> = waiting
+        .map(|(_, alert)| words::alert(alert, None.into(), chrono_tz::Tz::UTC).text.to_string())
+        .collect();
     let near = format!(
         "📣 A stranger is near: {FIXED}, since 1970-01-01 00:00:00 UTC\nWhy it is a stranger: a device that I do not \
          remember from before\nVendor: Redpine Signals, Signal: -60 dBm"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dot11::{MacAddr, Ssid, unhex};
+use dot11::{Ssid, unhex};
 use store::event::{Pattern, Role};
 use store::state::check_name;
 
@@ -10,6 +10,8 @@ use super::quotes::{in_single_quotes, is_quote, quoted};
 use super::{Request, UsageError};
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
+use crate::chat::model::pagination::ListBy;
+use crate::chat::model::phone::{NamedDevice, PHONE, phone_in_text};
 use crate::chat::model::watch_target::WatchTarget;
 
 /// The longest SSID, in bytes (IEEE 802.11-2020 §9.4.2.2).
@@ -20,6 +22,9 @@ pub(in crate::chat) const PATTERN_LENGTH: usize = 64;
 
 /// The longest reason of a watch, in characters; longer ones are cut.
 const REASON_LENGTH: usize = 200;
+
+/// The word by which `/devices` lists addresses.
+pub(in crate::chat) const ADDRESSES: &str = "addresses";
 
 /// How far back `/nearby` looks, in minutes: by default, and at most.
 const NEARBY_MINUTES: u32 = 10;
@@ -46,6 +51,15 @@ pub(in crate::chat) fn page(arguments: &str) -> Result<u32, UsageError> {
             .ok()
             .and_then(|page: u32| page.checked_sub(1))
             .ok_or_else(|| UsageError::InvalidPage(arguments.to_owned())),
+    }
+}
+
+/// The pages of all devices or, after the word `addresses`, of all addresses.
+pub(in crate::chat) fn devices(arguments: &str) -> Result<Request, UsageError> {
+    let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    match word.eq_ignore_ascii_case(ADDRESSES) {
+        true => page(rest.trim()).map(|page| Request::Devices(ListBy::Address, page)),
+        false => page(arguments).map(|page| Request::Devices(ListBy::Device, page)),
     }
 }
 
@@ -199,19 +213,33 @@ fn checked_ssid(bytes: &[u8]) -> Result<Ssid, UsageError> {
     }
 }
 
-pub(in crate::chat) fn address(arguments: &str) -> Result<MacAddr, UsageError> {
+/// An address, or a phone as in `phone 3f2a`.
+pub(in crate::chat) fn named_device(arguments: &str) -> Result<NamedDevice, UsageError> {
     if arguments.is_empty() {
         return Err(UsageError::MissingAddress);
     }
-    arguments.parse().map_err(|_| UsageError::InvalidAddress(arguments.to_owned()))
+    match arguments.parse() {
+        Ok(address) => Ok(NamedDevice::Address(address)),
+        Err(_) => phone_in_text(arguments, true)
+            .map(NamedDevice::Phone)
+            .ok_or_else(|| UsageError::InvalidAddress(arguments.to_owned())),
+    }
 }
 
 pub(in crate::chat) fn device_name(arguments: &str) -> Result<Request, UsageError> {
-    let (word, name) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
-    naming(address(word)?, name)
+    let split = |text: &str| {
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        (word.to_owned(), rest.trim_start().to_owned())
+    };
+    let (word, rest) = split(arguments);
+    if word.eq_ignore_ascii_case(PHONE) {
+        let (id, name) = split(&rest);
+        return naming(named_device(format!("{word} {id}").trim_end())?, &name);
+    }
+    naming(named_device(&word)?, &rest)
 }
 
-pub(in crate::chat) fn naming(address: MacAddr, name: &str) -> Result<Request, UsageError> {
+pub(in crate::chat) fn naming(device: NamedDevice, name: &str) -> Result<Request, UsageError> {
     let name = match quoted(name.trim()) {
         Some((content, "")) if is_quote(name.trim().chars().next()) => {
             String::from_utf8_lossy(&content).into_owned()
@@ -219,7 +247,7 @@ pub(in crate::chat) fn naming(address: MacAddr, name: &str) -> Result<Request, U
         _ => name.to_owned(),
     };
     let name = check_name(&name).map_err(UsageError::Name)?;
-    Ok(Request::Name { address, name })
+    Ok(Request::Name { device, name })
 }
 
 /// How long to mute, an hour by default.

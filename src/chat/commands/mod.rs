@@ -10,10 +10,12 @@ mod usage_error;
 
 use super::model::alert_preference::AlertPreference;
 use crate::suggest;
-pub(in crate::chat) use arguments::{DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES};
+pub(in crate::chat) use arguments::{
+    ADDRESSES, DOORBELL_DBM, LONGEST_MUTE, NEARBY_LIMIT, PATTERN_LENGTH, SSID_BYTES,
+};
 use arguments::{
-    address, between, chart, count, device, device_name, export, minutes, mute_length, page, ssid_alone,
-    watch,
+    between, chart, count, device, device_name, devices, export, minutes, mute_length, named_device, page,
+    ssid_alone, watch,
 };
 pub use request::Request;
 pub use usage_error::UsageError;
@@ -107,9 +109,13 @@ const fn member(
 pub static COMMANDS: [Command; 27] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
-        member(Lookups, "devices", "[page]", "all devices, last seen first", |arguments| {
-            page(arguments).map(Request::Devices)
-        }),
+        member(
+            Lookups,
+            "devices",
+            "[addresses] [page]",
+            "all devices, or all addresses, last seen first",
+            devices,
+        ),
         member(
             Lookups,
             "nearby",
@@ -183,8 +189,16 @@ pub static COMMANDS: [Command; 27] = {
         member(Notifications, "unignore", "DEVICE", "alerts about a device again", |arguments| {
             preference(arguments, AlertPreference::Unignore)
         }),
-        member(Names, "name", "MAC NAME", "name a device; several addresses can share a name", device_name),
-        member(Names, "unname", "MAC", "remove a name", |arguments| address(arguments).map(Request::Unname)),
+        member(
+            Names,
+            "name",
+            "MAC NAME or phone ID NAME",
+            "name a device; several addresses can share a name",
+            device_name,
+        ),
+        member(Names, "unname", "MAC or phone ID", "remove a name", |arguments| {
+            named_device(arguments).map(Request::Unname)
+        }),
         member(Bot, "status", "", "system status", |_| Ok(Request::Status)),
         member(Bot, "help", "", "all commands", |_| Ok(Request::Help)),
         Command {

@@ -1,12 +1,14 @@
 //! What a message asks for.
 
-use dot11::{MacAddr, Ssid};
+use dot11::Ssid;
 use store::event::Role;
 
 use super::{Command, UsageError, arguments, split};
 use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
+use crate::chat::model::pagination::ListBy;
+use crate::chat::model::phone::NamedDevice;
 use crate::chat::model::time_range::WrittenRange;
 use crate::chat::model::watch_target::WatchTarget;
 
@@ -16,7 +18,7 @@ pub enum Request {
     /// A device's statistics, by name, part of a name, or address.
     Lookup(String),
     /// `/devices`, a page from 0.
-    Devices(u32),
+    Devices(ListBy, u32),
     /// `/nearby`, with the minutes.
     Nearby(u32),
     /// `/top`, a page from 0.
@@ -54,20 +56,20 @@ pub enum Request {
     AlertPreference(AlertPreference),
     /// `/name`
     Name {
-        /// The address to be named.
-        address: MacAddr,
+        /// The device to be named.
+        device: NamedDevice,
         /// Its name, a valid one.
         name: String,
     },
     /// The reply to a question for a name, which is not a valid one.
     NameRefused {
-        /// The address to be named.
-        address: MacAddr,
+        /// The device to be named.
+        device: NamedDevice,
         /// What is wrong with the name.
         error: UsageError,
     },
     /// `/unname`
-    Unname(MacAddr),
+    Unname(NamedDevice),
     /// `/status`
     Status,
     /// `/help`
@@ -110,7 +112,7 @@ impl Request {
     }
 
     /// Reads the reply to a question for this device's name.
-    pub fn name_given(address: MacAddr, text: &str) -> Self {
-        arguments::naming(address, text).unwrap_or_else(|error| Self::NameRefused { address, error })
+    pub fn name_given(device: NamedDevice, text: &str) -> Self {
+        arguments::naming(device, text).unwrap_or_else(|error| Self::NameRefused { device, error })
     }
 }

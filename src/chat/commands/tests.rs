@@ -1,11 +1,13 @@
 use std::collections::BTreeSet;
 
 use dot11::Ssid;
-use store::event::{Pattern, Role};
+use store::event::{GroupId, Pattern, Role};
 
 use super::*;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
 use crate::chat::model::doorbell::DoorbellRequest;
+use crate::chat::model::pagination::ListBy;
+use crate::chat::model::phone::NamedDevice;
 use crate::chat::model::watch_target::WatchTarget;
 
 fn check(text: &str, expected: Request) {
@@ -91,8 +93,10 @@ fn doorbell_takes_a_signal_and_a_time() {
 
 #[test]
 fn lists_take_a_page_or_minutes() {
-    check("/devices", Request::Devices(0));
-    check("/devices 3", Request::Devices(2));
+    check("/devices", Request::Devices(ListBy::Device, 0));
+    check("/devices 3", Request::Devices(ListBy::Device, 2));
+    check("/devices addresses", Request::Devices(ListBy::Address, 0));
+    check("/devices Addresses  3", Request::Devices(ListBy::Address, 2));
     check("/networks 1", Request::Networks(0));
     check("/top 4294967295", Request::Top(u32::MAX - 1));
     check("/nearby", Request::Nearby(10));
@@ -155,6 +159,11 @@ fn rejects_invalid_arguments() {
         "/name phone a4:83:e7:4e:39:15",
         "/unname",
         "/unname phone",
+        "/unname phone 3f2",
+        "/name phone 3f2a",
+        "/name phone",
+        "/devices addresses 0",
+        "/devices addresses x",
         "/devices 0",
         "/devices -1",
         "/top x",
@@ -173,11 +182,19 @@ fn rejects_invalid_arguments() {
 
 #[test]
 fn name_takes_the_rest_of_the_line() {
-    let address = "a4:83:e7:4e:39:15".parse().unwrap();
+    let address = NamedDevice::Address("a4:83:e7:4e:39:15".parse().unwrap());
     for text in ["/name a483e74e3915  Alice's   phone", "/name A4-83-E7-4E-39-15 \"Alice's phone\""] {
-        check(text, Request::Name { address, name: "Alice's phone".into() });
+        check(text, Request::Name { device: address, name: "Alice's phone".into() });
     }
     check("/unname a483.e74e.3915", Request::Unname(address));
+    let phone = NamedDevice::Phone(GroupId(0x3f2a));
+    for text in
+        ["/name phone 3f2a Alice's  phone", "/name Phone  3F2A \"Alice's phone\"", "/name 3f2a Alice's phone"]
+    {
+        check(text, Request::Name { device: phone, name: "Alice's phone".into() });
+    }
+    check("/unname phone 3f2a", Request::Unname(phone));
+    check("/unname 3f2a", Request::Unname(phone));
 }
 
 #[track_caller]

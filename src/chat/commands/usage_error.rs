@@ -11,7 +11,7 @@ pub enum UsageError {
     MissingDevice,
     /// No SSID.
     MissingSsid,
-    /// No address.
+    /// No address and no phone.
     MissingAddress,
     /// Neither a device nor `networks`.
     MissingExport,
@@ -28,7 +28,7 @@ pub enum UsageError {
     InvalidMuteLength(String),
     /// A duration after the SSID of a chart that is none of the periods.
     InvalidPeriod(String),
-    /// Not an address.
+    /// Not an address, and no phone.
     InvalidAddress(String),
     /// Text after a quoted SSID, where nothing may follow.
     TrailingText(String),

@@ -8,7 +8,7 @@ use store::event::{ChatId, Timestamp};
 use super::subscriptions::WatchedNetworks;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::look_up;
-use crate::chat::model::pagination::{self, SortOrder};
+use crate::chat::model::pagination::{self, ListBy, SortOrder};
 use crate::chat::model::strangers;
 use crate::chat::{Chat, Reply, views};
 
@@ -19,27 +19,29 @@ impl Chat {
             let found = look_up(&state, query);
             Reply {
                 text: views::device_reply(&found, Timestamp::now(), self.zone),
-                buttons: views::found_buttons(&found, state.names()),
+                buttons: views::found_buttons(&found, &state),
                 ..Reply::default()
             }
         })
     }
 
-    pub(in crate::chat) fn devices(&self, page: u32) -> Reply {
-        let page = pagination::devices(&self.recorder, SortOrder::Newest, None, page);
-        views::devices(&page, Timestamp::now())
+    pub(in crate::chat) fn devices(&self, by: ListBy, page: u32) -> Reply {
+        let devices = pagination::devices(&self.recorder, by, SortOrder::Newest, None, page);
+        views::devices(by, &devices, Timestamp::now())
     }
 
     pub(in crate::chat) fn nearby(&self, minutes: u32, page: u32) -> Reply {
         let now = Timestamp::now();
         let since = now.saturating_sub(Duration::from_secs(60 * u64::from(minutes)));
-        let page = pagination::devices(&self.recorder, SortOrder::Strongest, Some(since), page);
-        views::nearby(&page, minutes, now)
+        let order = SortOrder::Strongest;
+        let devices = pagination::devices(&self.recorder, ListBy::Device, order, Some(since), page);
+        views::nearby(&devices, minutes, now)
     }
 
     pub(in crate::chat) fn top(&self, page: u32) -> Reply {
-        let page = pagination::devices(&self.recorder, SortOrder::MostProbes, None, page);
-        views::top(&page, Timestamp::now())
+        let order = SortOrder::MostProbes;
+        let devices = pagination::devices(&self.recorder, ListBy::Device, order, None, page);
+        views::top(&devices, Timestamp::now())
     }
 
     pub(in crate::chat) fn strangers(&self, chat: ChatId, period: ChartPeriod, page: u32) -> Reply {

@@ -5,6 +5,7 @@ mod doorbell;
 mod history;
 mod lookups;
 mod names;
+mod phones;
 mod presence;
 mod subscriptions;
 
@@ -17,6 +18,7 @@ use crate::chat::access::AccessControl;
 use crate::chat::callbacks::Callback;
 use crate::chat::commands::{self, Command, Request, RequiredRole};
 use crate::chat::model::chart::ChartSubject;
+use crate::chat::model::pagination::ListBy;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::chat::views::access::refused;
 use crate::chat::{ButtonPress, Chat, PressReply, Progress, Reply, UserMessage, views};
@@ -32,8 +34,8 @@ impl Chat {
     pub async fn answer(&self, message: UserMessage<'_>, progress: &Progress) -> Reply {
         let UserMessage { chat, text, in_reply_to, update } = message;
         let named = in_reply_to.and_then(views::asked_to_name).filter(|_| !text.trim().starts_with('/'));
-        if let Some(address) = named {
-            return self.execute(Request::name_given(address, text), chat, update, progress).await;
+        if let Some(device) = named {
+            return self.execute(Request::name_given(device, text), chat, update, progress).await;
         }
         if let Some(command) = commands::command_in_message(text)
             && let Err(refusal) = self.check_role(command, chat)
@@ -74,7 +76,7 @@ impl Chat {
     ) -> Reply {
         match request {
             Request::Lookup(query) => self.look_up(&query),
-            Request::Devices(page) => self.devices(page),
+            Request::Devices(by, page) => self.devices(by, page),
             Request::Nearby(minutes) => self.nearby(minutes, 0),
             Request::Strangers(period) => self.strangers(chat, period, 0),
             Request::Top(page) => self.top(page),
@@ -90,9 +92,9 @@ impl Chat {
             Request::Watches(page) => self.watches(chat, page),
             Request::Doorbell(request) => self.doorbell(chat, request, update).await,
             Request::AlertPreference(preference) => self.apply(chat, preference, update).await,
-            Request::Name { address, name } => self.name(address, name, update).await.into(),
-            Request::NameRefused { address, error } => ask_for_name(views::name_refused(address, &error)),
-            Request::Unname(address) => self.unname(address, update).await.into(),
+            Request::Name { device, name } => self.name(device, name, update).await.into(),
+            Request::NameRefused { device, error } => ask_for_name(views::name_refused(device, &error)),
+            Request::Unname(device) => self.unname(device, update).await.into(),
             Request::Status => status::full_report(&self.status().await, Timestamp::now(), self.zone).into(),
             Request::Start { code } => self.start(chat, code.as_deref()).await,
             Request::Help | Request::Empty => views::help(self.is_owner(chat)).into(),
@@ -142,7 +144,7 @@ impl Chat {
             Callback::AlertOnReturn(phone) => {
                 PressReply::Send(self.alert_on_return(chat, phone, update).await)
             }
-            Callback::Name(address) => PressReply::Send(ask_for_name(views::name_question(address))),
+            Callback::Name(address) => PressReply::Send(ask_for_name(self.name_question(address))),
             // What changes for the chat is sent as a message, so that everyone in it sees it.
             Callback::Follow(address) => {
                 PressReply::Send(self.follow(chat, &address.to_string(), update).await)
@@ -167,7 +169,12 @@ impl Chat {
                 PressReply::NotifyAndEdit(notification, self.networks(chat, page))
             }
             Callback::Watches(page) => PressReply::Edit(self.watches(chat, page)),
-            Callback::Devices(page) => PressReply::Edit(self.devices(page)),
+            Callback::ChooseOtherDevice(address) => PressReply::Send(self.choose_other_device(address)),
+            Callback::SplitPhone(phone, address) => {
+                PressReply::Send(self.split_phone(phone, address, update).await)
+            }
+            Callback::Devices(page) => PressReply::Edit(self.devices(ListBy::Device, page)),
+            Callback::Addresses(page) => PressReply::Edit(self.devices(ListBy::Address, page)),
             Callback::Nearby(minutes, page) => PressReply::Edit(self.nearby(minutes, page)),
             Callback::Strangers(period, page) => PressReply::Edit(self.strangers(chat, period, page)),
             Callback::Top(page) => PressReply::Edit(self.top(page)),

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use store::event::{ChatId, DeviceKey, Event, EventKind, GroupId, Probe, Timestamp};
+use store::event::{ChatId, GroupId, Probe, Timestamp};
 use store::recorder::ProbeFilter;
-use store::state::Group;
 
 use super::subscriptions::shown_device;
 use crate::chart::{self, LANE_LIMIT, Lane};
@@ -13,15 +12,13 @@ use crate::chat::commands::{Command, UsageError};
 use crate::chat::model::chart::{ChartPeriod, start_of_day};
 use crate::chat::model::csv_export::VisitorTable;
 use crate::chat::model::document::{Document, Keep, Rows};
+use crate::chat::model::phone::phone_label;
 use crate::chat::model::presence::{PresenceTable, Sighting};
 use crate::chat::model::read_limiter::ReadPermit;
 use crate::chat::model::time_range::{TimeRange, WrittenRange};
 use crate::chat::model::visitor::{Visitor, VisitorList};
 use crate::chat::views::presence as texts;
 use crate::chat::{Chat, File, Progress, Reply, ReplyKind, views};
-
-/// Addresses that an event keeps as evidence of a phone.
-const EVIDENCE: usize = 32;
 
 impl Chat {
     /// Who was in range then, as a list.
@@ -157,30 +154,11 @@ impl Chat {
         phone: GroupId,
         update: Option<u32>,
     ) -> Reply {
-        let (keep, device, mode) = {
-            let state = self.recorder.state();
-            let Some(group) = state.grouping().group(phone) else { return texts::phone_is_gone().into() };
-            let device = match group.addresses().next_back() {
-                Some((newest, _)) if group.name.is_some() => state.device_key(newest),
-                _ => DeviceKey::Phone(phone),
-            };
-            (keep_phone(phone, group), device, state.grouping().mode())
-        };
-        match self.follow_event(chat, device, None) {
-            Ok((follow, done)) => {
-                let done = done.append(texts::phone_recognition(mode));
-                self.change_all(vec![keep, follow], update, done).await.into()
-            }
-            Err(refused) => refused,
+        if self.recorder.state().grouping().group(phone).is_none() {
+            return texts::phone_is_gone().into();
         }
+        self.follow(chat, &phone_label(phone), update).await
     }
-}
-
-fn keep_phone(phone: GroupId, group: &Group) -> Event {
-    let known = group.addresses();
-    let addresses = known.skip(group.addresses().len().saturating_sub(EVIDENCE)).map(|(address, _)| address);
-    let (name, model, addresses) = (group.name.clone(), group.model, addresses.collect());
-    Event::new(Timestamp::now(), EventKind::KeepPhone { phone, name, model, addresses, networks: Vec::new() })
 }
 
 fn lane(visitor: &Visitor) -> Lane {

@@ -9,12 +9,12 @@ use store::state::State;
 
 use crate::chat::callbacks::Callback;
 use crate::chat::model::alert_preference::AlertPreference;
-use crate::chat::model::lookup::{LookupResult, which_device};
+use crate::chat::model::lookup::{FoundDevice, LookupResult, which_device};
+use crate::chat::model::phone::{keep_phone, phone_in_text, phone_label, phone_name};
 use crate::chat::model::watch_target::{WatchTarget, watch_hash};
 use crate::chat::views::subscriptions as texts;
 use crate::chat::{Button, Chat, Reply, views};
 use crate::text::Text;
-use crate::text::format::phone;
 
 /// Networks that one chat may watch.
 const WATCHES_PER_CHAT: usize = 200;
@@ -173,7 +173,7 @@ impl Chat {
     ) -> Reply {
         Reply {
             text: views::device_reply(found, Timestamp::now(), self.zone),
-            buttons: views::ambiguous_matches(found, state.names(), button),
+            buttons: views::ambiguous_matches(found, state, button),
             ..Reply::default()
         }
     }
@@ -184,42 +184,42 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn follow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
-        let (device, silence) = match self.device_and_silence(&self.recorder.state(), query) {
-            Ok(meant) => meant,
-            Err(refused) => return refused,
+        let (events, done) = {
+            let state = self.recorder.state();
+            let (found, silence) = match self.device_and_silence(&state, query) {
+                Ok(meant) => meant,
+                Err(refused) => return refused,
+            };
+            let Some(device) = found.key() else { return texts::no_such_device(query).into() };
+            let known = state.follows().get(&device, chat);
+            if known.is_none() && state.follows().count(chat) >= DEVICES_PER_CHAT {
+                return texts::too_many_follows(DEVICES_PER_CHAT).into();
+            }
+            let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
+            let silence = silence.or(known).unwrap_or(self.follow_silence);
+            let last_heard = state.last_seen(&device).map(|(_, last)| last);
+            let shown = shown_device(&state, &device);
+            let time = Timestamp::now();
+            let done = texts::following(&shown, silence, last_heard, time, self.zone);
+            let done = done.append_text(caveat(&state, &found));
+            let follow = EventKind::Follow { chat, device, silence_seconds: silence.as_secs() };
+            (with_phones_kept(&state, &found, follow, time), done)
         };
-        match self.follow_event(chat, device, silence) {
-            Ok((event, done)) => self.change(event, update, done).await.into(),
-            Err(refused) => refused,
+        match self.change_all(events, update).await {
+            Ok(()) => done.into(),
+            Err(failed) => failed.into(),
         }
-    }
-
-    /// The event that makes the chat follow a device, and the reply if that succeeds.
-    pub(super) fn follow_event(
-        &self,
-        chat: ChatId,
-        device: DeviceKey,
-        silence: Option<Duration>,
-    ) -> Result<(Event, Text), Reply> {
-        let state = self.recorder.state();
-        let known = state.follows().get(&device, chat);
-        if known.is_none() && state.follows().count(chat) >= DEVICES_PER_CHAT {
-            return Err(texts::too_many_follows(DEVICES_PER_CHAT).into());
-        }
-        let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
-        let silence = silence.or(known).unwrap_or(self.follow_silence);
-        let last_heard = state.last_seen(&device).map(|(_, last)| last);
-        let shown = shown_device(&state, &device);
-        let time = Timestamp::now();
-        let done = texts::following(&shown, silence, last_heard, time, self.zone);
-        Ok((Event::new(time, EventKind::Follow { chat, device, silence_seconds: silence.as_secs() }), done))
     }
 
     /// The device to follow, and the silence after which it has left, if the query ends in minutes.
-    fn device_and_silence(&self, state: &State, query: &str) -> Result<(DeviceKey, Option<Duration>), Reply> {
+    fn device_and_silence(
+        &self,
+        state: &State,
+        query: &str,
+    ) -> Result<(FoundDevice, Option<Duration>), Reply> {
         let to_follow = |address, label| Callback::Follow(address).button(label);
-        let (addresses, silence) = match which_device(state, query) {
-            Ok((_, addresses)) => (addresses, None),
+        let (found, silence) = match which_device(state, query) {
+            Ok(found) => (found, None),
             Err(not_found) => {
                 let split = query.rsplit_once(char::is_whitespace);
                 let split =
@@ -230,17 +230,18 @@ impl Chat {
                 if !FOLLOW_MINUTES.contains(&minutes) {
                     return Err(texts::bad_follow_minutes(&FOLLOW_MINUTES).into());
                 }
-                let (_, addresses) = which_device(state, device)
+                let found = which_device(state, device)
                     .map_err(|found| self.ambiguous_reply(state, &found, to_follow))?;
-                (addresses, Some(Duration::from_secs(60 * minutes)))
+                (found, Some(Duration::from_secs(60 * minutes)))
             }
         };
-        match addresses.first() {
-            Some(first) if addresses.iter().all(|address| address.is_random()) => {
-                Err(texts::random_cannot_be_followed(*first, addresses.len()).into())
+        // Without its group, a random address is of no use: the device soon takes another one.
+        let is_random = found.phones.is_empty() && found.addresses.iter().all(|address| address.is_random());
+        match found.addresses.first() {
+            Some(first) if is_random => {
+                Err(texts::random_cannot_be_followed(*first, found.addresses.len()).into())
             }
-            Some(first) => Ok((state.device_key(*first), silence)),
-            None => Err(texts::no_such_device(query).into()),
+            _ => Ok((found, silence)),
         }
     }
 
@@ -264,7 +265,7 @@ impl Chat {
     /// The device's name, or else the query.
     fn device_display_name(&self, query: &str) -> String {
         match which_device(&self.recorder.state(), query) {
-            Ok((Some(name), _)) => name,
+            Ok(FoundDevice { name: Some(name), .. }) => name,
             _ => query.to_owned(),
         }
     }
@@ -288,24 +289,29 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn ignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Reply {
-        let (event, done) = {
+        let (events, done) = {
             let state = self.recorder.state();
-            let device = match which_device(&state, query) {
-                Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
+            let found = match which_device(&state, query) {
+                Ok(found) => found,
                 Err(found) => {
                     let to_ignore = |address, label: String| Callback::Ignore(address).button(label);
                     return self.ambiguous_reply(&state, &found, to_ignore);
                 }
             };
-            let Some(device) = device else { return texts::no_such_device(query).into() };
+            let Some(device) = found.key() else { return texts::no_such_device(query).into() };
             let of_chat = state.mutes().all_ignored().filter(|(_, by, _)| *by == chat).count();
             if state.mutes().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
                 return texts::too_many_ignored(DEVICES_PER_CHAT).into();
             }
             let done = texts::ignoring(&shown_device(&state, &device));
-            (Event::new(Timestamp::now(), EventKind::Ignore { chat, device }), done)
+            let done = done.append_text(caveat(&state, &found));
+            let ignore = EventKind::Ignore { chat, device };
+            (with_phones_kept(&state, &found, ignore, Timestamp::now()), done)
         };
-        self.change(event, update, done).await.into()
+        match self.change_all(events, update).await {
+            Ok(()) => done.into(),
+            Err(failed) => failed.into(),
+        }
     }
 
     async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
@@ -365,13 +371,30 @@ fn preference_owner(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceO
     }
 }
 
+/// The change, and before it the events that keep the phones that it is about, with their names.
+fn with_phones_kept(state: &State, found: &FoundDevice, change: EventKind, time: Timestamp) -> Vec<Event> {
+    let name = |phone| phone_name(state, phone).map(str::to_owned);
+    let kept = found.phones.iter().filter_map(|phone| keep_phone(state, *phone, name(*phone)));
+    kept.chain([change]).map(|kind| Event::new(time, kind)).collect()
+}
+
+/// How well the phones among the device's addresses are recognised.
+fn caveat(state: &State, found: &FoundDevice) -> Text {
+    let grouping = state.grouping();
+    let models = found.phones.iter().filter_map(|phone| Some(grouping.group(*phone)?.model));
+    let is_distinguishable = models.into_iter().all(|model| grouping.continues_counters(model));
+    match found.phones.is_empty() {
+        true => Text::default(),
+        false => views::phones::caveat(grouping.mode(), is_distinguishable),
+    }
+}
+
 /// The device that a preference is about, even if no address has its name any more.
 fn resolve_device(state: &State, query: &str) -> DeviceKey {
-    let found = match which_device(state, query) {
-        Ok((_, addresses)) => addresses.first().map(|first| state.device_key(*first)),
-        Err(_) => None,
-    };
-    found.unwrap_or_else(|| DeviceKey::Name(store::state::fold_case(query)))
+    let found = which_device(state, query).ok().and_then(|found| found.key());
+    found
+        .or_else(|| phone_in_text(query, false).map(DeviceKey::Phone))
+        .unwrap_or_else(|| DeviceKey::Name(store::state::fold_case(query)))
 }
 
 /// The device's name or address.
@@ -382,6 +405,6 @@ pub(super) fn shown_device(state: &State, device: &DeviceKey) -> String {
             let first: Option<MacAddr> = state.addresses_of(name).first().copied();
             first.and_then(|first| state.name_of(first)).unwrap_or(name).to_owned()
         }
-        DeviceKey::Phone(id) => phone(*id),
+        DeviceKey::Phone(phone) => phone_label(*phone),
     }
 }

@@ -3,9 +3,12 @@
 use dot11::{MacAddr, Ssid};
 use serde::Serialize;
 use serde::ser::Serializer;
-use store::event::Timestamp;
-use store::state::{Device, State, fold_case};
+use store::event::{DeviceKey, GroupId, Timestamp};
+use store::state::{Device, JoinReason, State, fold_case};
 
+use super::phone::{
+    PhoneReport, addresses_of_phone, phone_in_text, phone_label, phone_name, phone_of, phone_report,
+};
 use crate::suggest;
 
 /// How many similar names are suggested if none matches.
@@ -35,40 +38,118 @@ pub enum LookupResult {
     },
 }
 
-/// A device: an address, or all addresses that share a name.
+/// A device that a query names: an address, the random addresses of a phone, or all addresses that share a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundDevice {
+    /// Its name.
+    pub name: Option<String>,
+    /// The phones that it is: one without a name, or those that share the name.
+    pub phones: Vec<GroupId>,
+    /// Its addresses. If it is a phone, the newest is first.
+    pub addresses: Vec<MacAddr>,
+}
+
+impl FoundDevice {
+    /// The device as alerts see it; `None` if no address has its name any more.
+    pub fn key(&self) -> Option<DeviceKey> {
+        match (&self.name, self.phones.first(), self.addresses.first()) {
+            (Some(name), ..) => (!self.addresses.is_empty()).then(|| DeviceKey::Name(fold_case(name))),
+            (None, Some(phone), _) => Some(DeviceKey::Phone(*phone)),
+            (None, None, Some(address)) => Some(DeviceKey::Address(*address)),
+            (None, None, None) => None,
+        }
+    }
+
+    /// The phone, if it is one phone and nothing else.
+    pub fn only_phone(&self, state: &State) -> Option<GroupId> {
+        let [phone] = self.phones.as_slice() else { return None };
+        let is_of_phone = |address: &MacAddr| phone_of(state, *address) == Some(*phone);
+        self.addresses.iter().all(is_of_phone).then_some(*phone)
+    }
+
+    fn of_phone(state: &State, phone: GroupId) -> Self {
+        match phone_name(state, phone) {
+            Some(name) => Self::of_name(state, name),
+            None => {
+                let addresses = addresses_of_phone(state, phone);
+                let addresses = addresses.into_iter().map(|(address, _)| address).collect();
+                Self { name: None, phones: vec![phone], addresses }
+            }
+        }
+    }
+
+    fn of_name(state: &State, name: &str) -> Self {
+        let phones: Vec<GroupId> = state
+            .grouping()
+            .groups()
+            .filter(|(_, phone)| {
+                phone.name.as_deref().is_some_and(|known| fold_case(known) == fold_case(name))
+            })
+            .map(|(id, _)| id)
+            .collect();
+        let mut addresses = state.addresses_of(name);
+        // An address of a phone may have another name of its own.
+        addresses.retain(|address| {
+            state.name_of(*address).is_some_and(|known| fold_case(known) == fold_case(name))
+        });
+        if let [phone] = phones.as_slice() {
+            let newest_first = addresses_of_phone(state, *phone);
+            if newest_first.len() == addresses.len() {
+                addresses = newest_first.into_iter().map(|(address, _)| address).collect();
+            }
+        }
+        Self { name: Some(name.to_owned()), phones, addresses }
+    }
+
+    fn of_address(state: &State, address: MacAddr) -> Self {
+        match (state.names().of(address), phone_of(state, address)) {
+            (Some(name), _) => Self::of_name(state, name),
+            (None, Some(phone)) => Self::of_phone(state, phone),
+            (None, None) => Self { name: None, phones: Vec::new(), addresses: vec![address] },
+        }
+    }
+}
+
+/// What is known of a device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceReport {
     /// The query.
     pub query: String,
     /// The device's name.
     pub name: Option<String>,
-    /// All addresses that share the name.
+    /// What is known of the phone, if it is one and has no other addresses.
+    pub phone: Option<PhoneReport>,
+    /// Its addresses. If it is a phone, the newest is first.
     pub addresses: Vec<MacAddr>,
     /// Their merged statistics.
     pub device: Device,
 }
 
 impl DeviceReport {
-    /// Its name, or else its address.
+    /// Its name, its identifier if it is a phone, or else its address.
     pub fn title(&self) -> String {
-        match (&self.name, self.addresses.first()) {
-            (Some(name), _) => name.clone(),
-            (None, Some(address)) => address.to_string(),
-            (None, None) => self.query.clone(),
+        match (&self.name, &self.phone, self.addresses.first()) {
+            (Some(name), ..) => name.clone(),
+            (None, Some(phone), _) => phone_label(phone.id),
+            (None, None, Some(address)) => address.to_string(),
+            (None, None, None) => self.query.clone(),
         }
     }
 }
 
-/// Finds the device that `query` names: an address, a name, or an unambiguous part of one.
+/// Finds the device that `query` names: an address, a phone, a name, or an unambiguous part of one.
 pub fn look_up(state: &State, query: &str) -> LookupResult {
-    let (name, addresses) = match which_device(state, query) {
-        Ok(device) => device,
-        Err(found) => return found,
+    let found = match which_device(state, query) {
+        Ok(found) => found,
+        Err(result) => return result,
     };
+    let phone = found.only_phone(state).and_then(|phone| phone_report(state, phone));
+    let FoundDevice { name, addresses, .. } = found;
     let statistics = addresses.iter().filter_map(|address| state.device(*address));
     match statistics.reduce(|device, other| device.merge(&other)) {
         Some(device) => {
-            LookupResult::Device(Box::new(DeviceReport { query: query.to_owned(), name, addresses, device }))
+            let query = query.to_owned();
+            LookupResult::Device(Box::new(DeviceReport { query, name, phone, addresses, device }))
         }
         None => match name {
             Some(device) => LookupResult::NeverSeen { device },
@@ -77,40 +158,51 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
     }
 }
 
-/// The name and the addresses of the device that `query` names, whether it was seen or not. An address stands for all
-/// that share its name.
+/// The device that `query` names, whether it was seen or not. An address stands for all that share its name, and a random
+/// one for its phone.
 ///
 /// # Errors
 /// The result to show if the query names no device, or several.
-pub fn which_device(state: &State, query: &str) -> Result<(Option<String>, Vec<MacAddr>), LookupResult> {
-    let names = state.names();
-    Ok(match query.parse::<MacAddr>() {
-        Ok(address) => match names.of(address) {
-            Some(name) => (Some(name.to_owned()), names.addresses_of(name)),
-            None => (None, vec![address]),
+pub fn which_device(state: &State, query: &str) -> Result<FoundDevice, LookupResult> {
+    if let Ok(address) = query.parse::<MacAddr>() {
+        return Ok(FoundDevice::of_address(state, address));
+    }
+    let is_known = |phone: &GroupId| state.grouping().group(*phone).is_some();
+    let names = all_names(state);
+    let wanted = fold_case(query);
+    if let Some(same) = names.iter().find(|name| fold_case(name) == wanted) {
+        return Ok(FoundDevice::of_name(state, same));
+    }
+    if let Some(phone) = phone_in_text(query, false).filter(is_known) {
+        return Ok(FoundDevice::of_phone(state, phone));
+    }
+    match names_with_part(&names, query) {
+        Ok(name) => Ok(FoundDevice::of_name(state, name)),
+        Err(several @ LookupResult::Ambiguous(_)) => Err(several),
+        Err(none) => match phone_in_text(query, true).filter(is_known) {
+            Some(phone) => Ok(FoundDevice::of_phone(state, phone)),
+            None => Err(none),
         },
-        Err(_) => {
-            let name = names_like(state, query)?;
-            let addresses = names.addresses_of(&name);
-            (Some(name), addresses)
-        }
-    })
+    }
 }
 
-/// The name that equals `query`, or else the only one that contains it.
-fn names_like(state: &State, query: &str) -> Result<String, LookupResult> {
-    let wanted = fold_case(query);
-    let mut names: Vec<&str> = state.names().iter().map(|(_, name)| name).collect();
+/// All names, of addresses and of phones, each once.
+fn all_names(state: &State) -> Vec<&str> {
+    let of_phones = state.grouping().groups().filter_map(|(_, phone)| phone.name.as_deref());
+    let mut names: Vec<&str> = state.names().iter().map(|(_, name)| name).chain(of_phones).collect();
     names.sort_by_cached_key(|name| fold_case(name));
     names.dedup_by_key(|name| fold_case(name));
-    if let Some(same) = names.iter().find(|name| fold_case(name) == wanted) {
-        return Ok((*same).to_owned());
-    }
+    names
+}
+
+/// The only name that contains `query`.
+fn names_with_part<'a>(names: &[&'a str], query: &str) -> Result<&'a str, LookupResult> {
+    let wanted = fold_case(query);
     let with_part: Vec<&str> =
         names.iter().copied().filter(|name| fold_case(name).contains(&wanted)).collect();
     match with_part.as_slice() {
-        [one] => Ok((*one).to_owned()),
-        [] => Err(LookupResult::NotFound { device: query.to_owned(), near: near_names(&names, &wanted) }),
+        [one] => Ok(one),
+        [] => Err(LookupResult::NotFound { device: query.to_owned(), near: near_names(names, &wanted) }),
         several => Err(LookupResult::Ambiguous(several.iter().map(|name| (*name).to_owned()).collect())),
     }
 }
@@ -136,6 +228,8 @@ impl Serialize for DeviceReport {
         struct Report<'a> {
             query: &'a str,
             name: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            phone: Option<Phone<'a>>,
             addresses: &'a [MacAddr],
             probe_count: u64,
             wildcard_count: u64,
@@ -144,6 +238,22 @@ impl Serialize for DeviceReport {
             unique_ssids: usize,
             ssids: Vec<&'a Ssid>,
             signal_dbm: Option<SignalDbm>,
+        }
+        #[derive(Serialize)]
+        struct Phone<'a> {
+            id: GroupId,
+            model: Option<&'a str>,
+            at_least: u32,
+            is_distinguishable: bool,
+            in_range_since: Timestamp,
+            visits: u64,
+            address_count: u64,
+            addresses: Vec<Address>,
+        }
+        #[derive(Serialize)]
+        struct Address {
+            address: MacAddr,
+            why: JoinReason,
         }
         #[derive(Serialize)]
         struct SignalDbm {
@@ -155,6 +265,16 @@ impl Serialize for DeviceReport {
         Report {
             query: &self.query,
             name: self.name.as_deref(),
+            phone: self.phone.as_ref().map(|phone| Phone {
+                id: phone.id,
+                model: phone.model_hint.as_deref(),
+                at_least: phone.at_least,
+                is_distinguishable: phone.is_distinguishable,
+                in_range_since: phone.visit,
+                visits: phone.visit_count,
+                address_count: phone.address_count,
+                addresses: phone.addresses.iter().map(|&(address, why)| Address { address, why }).collect(),
+            }),
             addresses: &self.addresses,
             probe_count: device.probe_count,
             wildcard_count: device.wildcard_count,

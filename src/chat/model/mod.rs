@@ -7,6 +7,7 @@ pub(super) mod document;
 pub mod doorbell;
 pub mod lookup;
 pub mod pagination;
+pub mod phone;
 pub mod presence;
 pub(super) mod read_limiter;
 pub mod stranger_reasons;

@@ -1,16 +1,19 @@
 //! Pages of devices and networks.
 //!
 //! Each page scans all devices, some milliseconds for 100,000, so no sorted index is kept. The scan releases the state
-//! between groups of shards, so the recorder never waits for the whole scan. Memory is bounded by the requested page,
-//! and pages by `LAST_PAGE`.
+//! between groups of shards, so the recorder never waits for the whole scan. Memory is bounded by the requested page, and
+//! by the names and phones that exist; pages are bounded by `LAST_PAGE`.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use dot11::{MacAddr, Ssid};
-use store::event::Timestamp;
+use store::event::{GroupId, Timestamp};
 use store::recorder::RecorderHandle;
-use store::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, fold_case};
+use store::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, State, fold_case};
+
+use super::phone::{phone_name, phone_of};
+use crate::device_counts::{DeviceCounts, RandomAddresses};
 
 /// Entries of a page. A message has room for as many of the longest.
 pub const PAGE_ENTRIES: usize = 10;
@@ -62,17 +65,39 @@ impl<T> Page<T> {
     }
 }
 
-/// A device in a list: an address, or all addresses that share a name.
+/// A device in a list: all addresses that share a name, the random addresses of a phone, or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedDevice {
     /// Its name.
     pub name: Option<String>,
+    /// The phone that it is, if it has no name.
+    pub phone: Option<GroupId>,
+    /// The least number of phones that it is.
+    pub at_least: u32,
     /// Its most recently seen address.
     pub address: MacAddr,
     /// How many other addresses it has.
     pub further_addresses: usize,
     /// Its summary. In a list of the devices that look for a network, only probes for that network count.
     pub brief: DeviceSummary,
+}
+
+/// A page of devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DevicePage {
+    /// The page.
+    pub page: Page<ListedDevice>,
+    /// The counts over all pages.
+    pub counts: DeviceCounts,
+}
+
+/// What an entry of a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListBy {
+    /// A device: a random address counts for its phone.
+    Device,
+    /// An address, or all addresses that share a name.
+    Address,
 }
 
 /// Which entry comes first.
@@ -89,19 +114,20 @@ pub enum SortOrder {
 /// A page of the devices seen since `since`.
 pub fn devices(
     recorder: &RecorderHandle,
+    by: ListBy,
     order: SortOrder,
     since: Option<Timestamp>,
     page: u32,
-) -> Page<ListedDevice> {
+) -> DevicePage {
     let is_recent = |brief: &DeviceSummary| since.is_none_or(|since| brief.last_probe >= since);
-    collect_page(recorder, order, page, |row| row.summary().filter(is_recent))
+    collect_page(recorder, by, order, page, |row| row.summary().filter(is_recent))
 }
 
 /// A page of the devices that look for a network, and the number of all their probes for it.
-pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (Page<ListedDevice>, u64) {
+pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (DevicePage, u64) {
     let network = SsidQuery::new(ssid);
     let mut sum = 0;
-    let requesters = collect_page(recorder, SortOrder::MostProbes, page, |row| {
+    let requesters = collect_page(recorder, ListBy::Device, SortOrder::MostProbes, page, |row| {
         let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
         sum += probe_count;
         Some(DeviceSummary { probe_count, ..row.summary()? })
@@ -124,44 +150,80 @@ pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
 /// A page of the devices for which `summarize` gives a summary.
 fn collect_page(
     recorder: &RecorderHandle,
+    by: ListBy,
     order: SortOrder,
     page: u32,
     mut summarize: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
-) -> Page<ListedDevice> {
-    let mut named = NameGroups::of(recorder.state().names());
+) -> DevicePage {
+    let mut merged = MergedDevices::new(by, recorder.state().names());
     let mut top = TopItems::for_page(page);
+    let (mut fixed, mut random) = (0, RandomAddresses::default());
     for first in (0..DEVICE_SHARDS).step_by(SHARDS_PER_LOCK) {
         let state = recorder.state();
         for row in (first..first + SHARDS_PER_LOCK).flat_map(|part| state.devices_of_shard(part)) {
             let Some(brief) = summarize(row) else { continue };
-            let listed = Listed { address: row.address, further_addresses: 0, brief };
-            match named.group_of(row.address) {
-                None => top.push(Ranked::new(order, listed)),
-                Some(group) => group.add(listed),
+            let device = merged.device_of(&state, row.address);
+            let listed = Listed { device, address: row.address, further_addresses: 0, brief };
+            match device {
+                Some(device) => merged.add(device, listed),
+                None => {
+                    *if row.address.is_random() { &mut random.ungrouped } else { &mut fixed } += 1;
+                    top.push(Ranked::new(order, listed));
+                }
             }
         }
     }
-    for listed in named.groups.iter().filter_map(|group| group.listed) {
+    let (mut named, mut phones) = (0, Vec::new());
+    for device in &merged.devices {
+        let Some(listed) = device.listed else { continue };
         top.push(Ranked::new(order, listed));
+        match device.identity {
+            Identity::Name(_) => {
+                named += 1;
+                random.named += u64::from(listed.address.is_random());
+            }
+            Identity::Phone(phone) => {
+                phones.push(phone);
+                random.grouped += u64::from(listed.further_addresses) + 1;
+            }
+        }
     }
-    top.into_page(page).map(|Ranked { listed, .. }| ListedDevice {
-        name: named.group_of(listed.address).map(|group| group.name.clone()),
-        address: listed.address,
-        further_addresses: listed.further_addresses as usize,
-        brief: listed.brief,
-    })
+    let state = recorder.state();
+    let group = |phone: &GroupId| state.grouping().group(*phone);
+    let counts = DeviceCounts::new(named, fixed, phones.iter().filter_map(group), random);
+    let page = top.into_page(page).map(|Ranked { listed, .. }| {
+        let (name, phone) = match merged.identity(&listed) {
+            Some(Identity::Name(name)) => (Some(name.clone()), None),
+            Some(Identity::Phone(phone)) => (None, Some(*phone)),
+            None => (None, None),
+        };
+        ListedDevice {
+            name,
+            phone,
+            at_least: phone
+                .as_ref()
+                .and_then(group)
+                .map_or(1, |group| group.at_least(listed.brief.last_probe)),
+            address: listed.address,
+            further_addresses: listed.further_addresses as usize,
+            brief: listed.brief,
+        }
+    });
+    DevicePage { page, counts }
 }
 
 /// A [`ListedDevice`] without its name: small, since many are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Listed {
+    /// Its place in [`MergedDevices`], if it may have several addresses.
+    device: Option<u32>,
     address: MacAddr,
     further_addresses: u32,
     brief: DeviceSummary,
 }
 
 impl Listed {
-    /// Merges another address of the same name.
+    /// Merges another address of the same device.
     fn merge(&mut self, other: Self) {
         self.further_addresses += 1 + other.further_addresses;
         let probe_count = self.brief.probe_count + other.brief.probe_count;
@@ -172,46 +234,82 @@ impl Listed {
     }
 }
 
-/// The named addresses, grouped by name.
-struct NameGroups {
-    groups: Vec<NameGroup>,
-    /// Indices into `groups`.
-    group_of_address: HashMap<MacAddr, usize>,
+/// The devices that may have several addresses: no more than there are names and phones.
+struct MergedDevices {
+    by: ListBy,
+    devices: Vec<MergedDevice>,
+    /// Places in `devices`.
+    of_address: HashMap<MacAddr, u32>,
+    of_name: HashMap<String, u32>,
+    of_phone: HashMap<GroupId, u32>,
 }
 
-/// All addresses that share a name.
-struct NameGroup {
-    name: String,
+/// What several addresses share.
+enum Identity {
+    Name(String),
+    Phone(GroupId),
+}
+
+struct MergedDevice {
+    identity: Identity,
     /// Its listed addresses, merged.
     listed: Option<Listed>,
 }
 
-impl NameGroups {
-    fn of(names: &Names) -> Self {
-        let mut groups: Vec<NameGroup> = Vec::new();
-        let mut by_name: HashMap<String, usize> = HashMap::new();
-        let group_of_address = names.iter().map(|(address, name)| {
-            let index = *by_name.entry(fold_case(name)).or_insert_with(|| {
-                groups.push(NameGroup { name: name.to_owned(), listed: None });
-                groups.len() - 1
-            });
-            (address, index)
-        });
-        let group_of_address = group_of_address.collect();
-        Self { groups, group_of_address }
-    }
-
-    fn group_of(&mut self, address: MacAddr) -> Option<&mut NameGroup> {
-        self.groups.get_mut(*self.group_of_address.get(&address)?)
-    }
-}
-
-impl NameGroup {
-    fn add(&mut self, listed: Listed) {
-        match &mut self.listed {
-            Some(known) => known.merge(listed),
-            None => self.listed = Some(listed),
+impl MergedDevices {
+    fn new(by: ListBy, names: &Names) -> Self {
+        let (of_address, of_name, of_phone) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut merged = Self { by, devices: Vec::new(), of_address, of_name, of_phone };
+        for (address, name) in names.iter() {
+            let device = merged.named(name);
+            merged.of_address.insert(address, device);
         }
+        merged
+    }
+
+    /// The device of this name.
+    fn named(&mut self, name: &str) -> u32 {
+        let devices = &mut self.devices;
+        *self.of_name.entry(fold_case(name)).or_insert_with(|| {
+            devices.push(MergedDevice { identity: Identity::Name(name.to_owned()), listed: None });
+            devices.len() as u32 - 1
+        })
+    }
+
+    /// The device that this address is one of several of.
+    fn device_of(&mut self, state: &State, address: MacAddr) -> Option<u32> {
+        if let Some(device) = self.of_address.get(&address) {
+            return Some(*device);
+        }
+        if self.by == ListBy::Address {
+            return None;
+        }
+        let phone = phone_of(state, address)?;
+        if let Some(device) = self.of_phone.get(&phone) {
+            return Some(*device);
+        }
+        let device = match phone_name(state, phone) {
+            Some(name) => self.named(name),
+            None => {
+                self.devices.push(MergedDevice { identity: Identity::Phone(phone), listed: None });
+                self.devices.len() as u32 - 1
+            }
+        };
+        self.of_phone.insert(phone, device);
+        Some(device)
+    }
+
+    fn add(&mut self, device: u32, listed: Listed) {
+        if let Some(MergedDevice { listed: known, .. }) = self.devices.get_mut(device as usize) {
+            match known {
+                Some(known) => known.merge(listed),
+                None => *known = Some(listed),
+            }
+        }
+    }
+
+    fn identity(&self, listed: &Listed) -> Option<&Identity> {
+        Some(&self.devices.get(listed.device? as usize)?.identity)
     }
 }
 

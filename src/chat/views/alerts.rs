@@ -6,12 +6,13 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Offset, Timestamp};
-use store::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, WatchMatch};
+use store::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch};
 
 use super::strangers;
 use super::subscriptions::display_target;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
+use crate::chat::model::phone::{phone_label, phone_of};
 use crate::chat::model::watch_target::WatchTarget;
 use crate::text::format::{pluralize, short_time, shown_duration, shown_time};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
@@ -26,8 +27,36 @@ const MAX_UNWATCH_BUTTONS: usize = 3;
 /// Characters of an SSID on a button.
 const LABEL_LENGTH: usize = 40;
 
-/// A pending alert with the name of its device.
-pub type PendingAlert<'a> = (Offset, &'a Alert, Option<&'a str>);
+/// The device of an alert, as it is known now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AlertDevice<'a> {
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// The phone that its random address belongs to.
+    pub phone: Option<GroupId>,
+}
+
+impl<'a> AlertDevice<'a> {
+    /// The device with this address.
+    pub fn of(state: &'a State, address: MacAddr) -> Self {
+        Self { name: state.name_of(address), phone: phone_of(state, address) }
+    }
+
+    /// Its name, or its phone.
+    fn label(&self) -> Option<String> {
+        self.name.map(printable).or_else(|| self.phone.map(phone_label))
+    }
+}
+
+/// A device of this name, or without one, that is no phone.
+impl<'a> From<Option<&'a str>> for AlertDevice<'a> {
+    fn from(name: Option<&'a str>) -> Self {
+        Self { name, phone: None }
+    }
+}
+
+/// A pending alert with its device.
+pub type PendingAlert<'a> = (Offset, &'a Alert, AlertDevice<'a>);
 
 /// Several alerts in one message.
 pub struct Digest {
@@ -38,19 +67,20 @@ pub struct Digest {
 }
 
 /// A single alert.
-pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
+pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
     let source = alert.source;
-    let device_suffix = match name {
-        Some(name) => format!(" ({})", printable(name)),
-        None if source.is_random() => " (random address)".to_owned(),
-        None => String::new(),
+    let device_with_address = match (device.name, device.phone) {
+        (Some(name), _) => format!("MAC address {source} ({})", printable(name)),
+        (None, Some(phone)) => format!("{} (random address {source})", phone_label(phone)),
+        (None, None) if source.is_random() => format!("MAC address {source} (random address)"),
+        (None, None) => format!("MAC address {source}"),
     };
-    let at = format!("At {} MAC address {source}{device_suffix}", shown_time(alert.time, zone));
+    let at = format!("At {} {device_with_address}", shown_time(alert.time, zone));
     let mut text = match (&alert.presence, &alert.watch_match) {
         (Some(Presence::Left { last_heard }), _) => Text::plain(format_args!(
             "📣 {}{} has left: it was last seen at {}",
-            name.map_or_else(|| source.to_string(), printable),
-            name.map_or(String::new(), |_| format!(" ({source})")),
+            device.label().unwrap_or_else(|| source.to_string()),
+            device.label().map_or(String::new(), |_| format!(" ({source})")),
             shown_time(*last_heard, zone)
         )),
         (Some(Presence::Arrived { silent_seconds }), _) => {
@@ -58,13 +88,13 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
         }
         (Some(Presence::Stranger { phone, reason, near_since }), _) => Text::plain(format_args!(
             "📣 A stranger is near: {}, since {}\nWhy it is a stranger: {}",
-            visitor(*phone, source, name),
+            visitor(*phone, source, device),
             shown_time(*near_since, zone),
             strangers::reason(*reason)
         )),
         (Some(Presence::StrangerLeft { phone, first, last_heard }), _) => Text::plain(format_args!(
             "📣 The stranger has left: {} came near at {} and was last seen {} later",
-            visitor(*phone, source, name),
+            visitor(*phone, source, device),
             shown_time(*first, zone),
             shown_duration(last_heard.abs_diff(*first))
         )),
@@ -88,16 +118,12 @@ pub fn alert(alert: &Alert, name: Option<&str>, zone: Tz) -> Reply {
             pluralize(count, "more probe", "more probes")
         ));
     }
-    Reply { buttons: buttons(alert, name), ..Reply::from(text) }
+    Reply { buttons: buttons(alert, device), ..Reply::from(text) }
 }
 
-/// A visitor: its name, its phone or its address.
-fn visitor(phone: Option<GroupId>, source: MacAddr, name: Option<&str>) -> String {
-    match (name, phone) {
-        (Some(name), _) => printable(name),
-        (None, Some(phone)) => format!("phone {phone}"),
-        (None, None) => source.to_string(),
-    }
+/// A visitor: its name, else the phone that it was when the doorbell rang, else its address.
+fn visitor(phone: Option<GroupId>, source: MacAddr, device: AlertDevice<'_>) -> String {
+    AlertDevice { phone, ..device }.label().unwrap_or_else(|| source.to_string())
 }
 
 fn after_silence(silent_seconds: Option<u64>) -> String {
@@ -131,16 +157,28 @@ fn mute_button() -> Option<Button> {
     Callback::Mute(MUTE_MINUTES).button("🔕 Mute 1 h")
 }
 
-fn buttons(alert: &Alert, name: Option<&str>) -> Vec<Vec<Button>> {
+fn buttons(alert: &Alert, device: AlertDevice<'_>) -> Vec<Vec<Button>> {
     let source = alert.source;
-    let naming = if name.is_none() { name_button(source) } else { None };
+    let naming = if device.name.is_none() { name_button(source) } else { None };
     let stop = match &alert.watch_match {
         Some(watch_match) => Callback::unwatch(&watch_of(watch_match)).button("✋ Stop watching"),
-        None if is_about_stranger(alert) => Callback::Card(source).button("📇 Card"),
+        None if is_about_stranger(alert) => card_button(source),
         None => unfollow_button(source),
     };
-    let rows = [[mute_button(), naming], [ignore_button(source), stop]];
-    rows.map(|row| row.into_iter().flatten().collect()).into()
+    let card = if is_about_stranger(alert) { None } else { phone_card_button(alert, device) };
+    let rows = [vec![mute_button(), naming], vec![ignore_button(source), stop], vec![card]];
+    let rows = rows.into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
+    rows.filter(|row| !row.is_empty()).collect()
+}
+
+/// The card of the phone that an alert is about.
+fn phone_card_button(alert: &Alert, device: AlertDevice<'_>) -> Option<Button> {
+    device.phone?;
+    card_button(alert.source)
+}
+
+fn card_button(source: MacAddr) -> Option<Button> {
+    Callback::Card(source).button("📇 Card")
 }
 
 /// Whether a doorbell raised the alert, and no follow.
@@ -168,24 +206,37 @@ fn watch_of(watch_match: &WatchMatch) -> WatchTarget {
     }
 }
 
-/// The address that identifies a device without a name; the addresses of one name are one device.
-fn device_address(alert: &Alert, name: Option<&str>) -> MacAddr {
-    if name.is_some() { MacAddr::new([0; 6]) } else { alert.source }
+/// What identifies the device of an alert: its name, else its phone, else its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum DeviceIdentity<'a> {
+    Name(&'a str),
+    Phone(GroupId),
+    Address(MacAddr),
+}
+
+impl<'a> DeviceIdentity<'a> {
+    fn of(alert: &Alert, device: AlertDevice<'a>) -> Self {
+        match (device.name, device.phone) {
+            (Some(name), _) => Self::Name(name),
+            (None, Some(phone)) => Self::Phone(phone),
+            (None, None) => Self::Address(alert.source),
+        }
+    }
 }
 
 /// The key of an entry of a digest: alerts about the same device and network share one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum EntryKey<'a> {
-    Network(Option<&'a str>, MacAddr, &'a Ssid),
-    Presence(Option<&'a str>, MacAddr),
+    Network(DeviceIdentity<'a>, &'a Ssid),
+    Presence(DeviceIdentity<'a>),
 }
 
 impl<'a> EntryKey<'a> {
-    fn of(alert: &'a Alert, name: Option<&'a str>) -> Self {
-        let address = device_address(alert, name);
+    fn of(alert: &'a Alert, device: AlertDevice<'a>) -> Self {
+        let device = DeviceIdentity::of(alert, device);
         match (&alert.presence, &alert.watch_match) {
-            (None, Some(watch_match)) => Self::Network(name, address, &watch_match.ssid),
-            _ => Self::Presence(name, address),
+            (None, Some(watch_match)) => Self::Network(device, &watch_match.ssid),
+            _ => Self::Presence(device),
         }
     }
 }
@@ -193,7 +244,7 @@ impl<'a> EntryKey<'a> {
 struct Entry<'a> {
     /// The newest of its alerts.
     alert: &'a Alert,
-    name: Option<&'a str>,
+    device: AlertDevice<'a>,
     probes: u64,
     included: Vec<Offset>,
 }
@@ -208,8 +259,8 @@ pub fn digest(
 ) -> Digest {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let mut indices: BTreeMap<EntryKey<'_>, usize> = BTreeMap::new();
-    for &(offset, alert, name) in alerts {
-        let index = *indices.entry(EntryKey::of(alert, name)).or_insert(entries.len());
+    for &(offset, alert, device) in alerts {
+        let index = *indices.entry(EntryKey::of(alert, device)).or_insert(entries.len());
         let probes = 1 + alert.watch_match.as_ref().map_or(0, |watch_match| watch_match.suppressed);
         match entries.get_mut(index) {
             Some(entry) => {
@@ -219,7 +270,7 @@ pub fn digest(
                 entry.probes += probes;
                 entry.included.push(offset);
             }
-            None => entries.push(Entry { alert, name, probes, included: vec![offset] }),
+            None => entries.push(Entry { alert, device, probes, included: vec![offset] }),
         }
     }
     let headline = |count| Text::default().bold(format_args!("📣 {}", headline(count)));
@@ -250,17 +301,18 @@ pub fn digest(
 
 /// The buttons under a digest: those of single alerts, if there are few of each.
 fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
-    let devices: BTreeSet<(Option<&str>, MacAddr)> =
-        included.iter().map(|(_, alert, name)| (*name, device_address(alert, *name))).collect();
+    let devices: BTreeSet<DeviceIdentity<'_>> =
+        included.iter().map(|(_, alert, device)| DeviceIdentity::of(alert, *device)).collect();
     let mut rows = vec![vec![mute_button()]];
-    if let (1, Some((_, alert, name))) = (devices.len(), included.first()) {
-        if name.is_none() {
+    if let (1, Some((_, alert, device))) = (devices.len(), included.last()) {
+        if device.name.is_none() {
             rows = vec![vec![mute_button(), name_button(alert.source)]];
         }
         rows.push(vec![ignore_button(alert.source)]);
         if included.iter().any(|(_, alert, _)| alert.presence.is_some() && !is_about_stranger(alert)) {
             rows.push(vec![unfollow_button(alert.source)]);
         }
+        rows.extend(device.phone.map(|_| vec![phone_card_button(alert, *device)]));
     }
     let mut watched: Vec<WatchTarget> = Vec::new();
     for target in included.iter().filter_map(|(_, alert, _)| Some(watch_of(alert.watch_match.as_ref()?))) {
@@ -280,10 +332,10 @@ fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
 }
 
 fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
-    let Entry { alert, name, probes, .. } = entry;
+    let Entry { alert, device, probes, .. } = entry;
     let mut text = Text::plain(format_args!("{} ", short_time(alert.time, now, zone)));
-    text = match name {
-        Some(name) => text.append(printable(name)),
+    text = match device.label() {
+        Some(label) => text.append(label),
         None => text.code(alert.source),
     };
     match &alert.presence {

@@ -4,12 +4,14 @@ use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
 use store::event::Timestamp;
-use store::state::{HourHistogram, Names};
+use store::state::{HourHistogram, State};
 
+use super::phones;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Button;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::{DeviceReport, LookupResult};
+use crate::chat::model::phone::PhoneReport;
 use crate::text::format::{pluralize, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor::{self, Vendor};
@@ -53,17 +55,17 @@ pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
 }
 
 /// The buttons under the reply to a look-up.
-pub(in crate::chat) fn found_buttons(found: &LookupResult, names: &Names) -> Vec<Vec<Button>> {
+pub(in crate::chat) fn found_buttons(found: &LookupResult, state: &State) -> Vec<Vec<Button>> {
     match found {
         LookupResult::Device(report) => card_buttons(report),
-        other => ambiguous_matches(other, names, |address, label| Callback::Card(address).button(label)),
+        other => ambiguous_matches(other, state, |address, label| Callback::Card(address).button(label)),
     }
 }
 
 /// A button for each candidate, which `action` makes of its address and label.
 pub(in crate::chat) fn ambiguous_matches(
     found: &LookupResult,
-    names: &Names,
+    state: &State,
     action: impl Fn(MacAddr, String) -> Option<Button>,
 ) -> Vec<Vec<Button>> {
     let candidates = match found {
@@ -73,7 +75,7 @@ pub(in crate::chat) fn ambiguous_matches(
         LookupResult::Device(_) | LookupResult::NeverSeen { .. } => &[],
     };
     let buttons = candidates.iter().take(MAX_CANDIDATE_BUTTONS).filter_map(|name| {
-        let address = names.addresses_of(name).first().copied()?;
+        let address = state.addresses_of(name).first().copied()?;
         let label: String = printable(name).chars().take(LABEL_LENGTH).collect();
         action(address, label)
     });
@@ -82,6 +84,9 @@ pub(in crate::chat) fn ambiguous_matches(
 
 fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
     let Some(&address) = report.addresses.first() else { return Vec::new() };
+    if let Some(phone) = &report.phone {
+        return phone_buttons(report.name.is_some(), phone, address);
+    }
     let name = match (&report.name, report.addresses.len()) {
         (None, _) => Callback::Name(address).button("✏️ Name it"),
         (Some(_), 1) => Callback::Name(address).button("✏️ Rename"),
@@ -107,11 +112,31 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
     rows.chain(renames).filter(|row| !row.is_empty()).collect()
 }
 
+/// The buttons of a phone; each has its newest address.
+fn phone_buttons(has_name: bool, phone: &PhoneReport, newest: MacAddr) -> Vec<Vec<Button>> {
+    let name = if has_name { "✏️ Rename" } else { "✏️ Name it" };
+    let other = (phone.addresses.len() > 1)
+        .then(|| Callback::ChooseOtherDevice(newest).button("✂️ Not the same device"));
+    let rows = [
+        [
+            Callback::ChartDevice(newest, ChartPeriod::default()).button("📈 Chart"),
+            Callback::NewestProbes(newest).button("📋 Probes"),
+        ],
+        [Callback::Follow(newest).button("🚶 Follow"), Callback::Name(newest).button(name)],
+        [Callback::Ignore(newest).button("🙈 Ignore"), other.flatten()],
+    ];
+    rows.map(|row| row.into_iter().flatten().collect()).into()
+}
+
 fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     let device = &report.device;
     let time_and_age = |time| time_and_age(time, now, zone);
-    let mut text = Text::default()
-        .bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())))
+    let mut text =
+        Text::default().bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())));
+    if let Some(phone) = &report.phone {
+        text = text.append_text(phones::visits(phone, now, zone));
+    }
+    text = text
         .append(format_args!("\nEarliest probe: {}", time_and_age(device.first_probe)))
         .append(format_args!("\nLatest probe: {}", time_and_age(device.last_probe)))
         .append(format_args!("\nProbe count: {}", device.probe_count));
@@ -129,8 +154,8 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
             text = text.append(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
         }
     }
-    text =
-        text.append_text(addresses(report)).append(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
+    let addresses = report.phone.as_ref().map_or_else(|| addresses(report), phones::addresses);
+    text = text.append_text(addresses).append(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
     if device.probes_for_further_ssids > 0 {
         text = text.append(format_args!(
             " (and {} for other SSIDs)",

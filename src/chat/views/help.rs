@@ -53,6 +53,9 @@ pub(in crate::chat) fn unknown_command(name: &str, nearest: Option<&Command>) ->
 }
 
 /// The command that shows a page, counted from 1.
-pub(in crate::chat) fn page_command(command: &Command, page: u64) -> String {
-    format!("/{} {page}", command.name)
+pub(in crate::chat) fn page_command(command: &Command, mode: Option<&str>, page: u64) -> String {
+    match mode {
+        Some(mode) => format!("/{} {mode} {page}", command.name),
+        None => format!("/{} {page}", command.name),
+    }
 }

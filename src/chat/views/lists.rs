@@ -6,10 +6,12 @@ use store::event::Timestamp;
 use store::state::Network;
 
 use super::card::shown_address;
+use super::phones;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::chart::ChartPeriod;
-use crate::chat::model::pagination::{ListedDevice, PAGE_ENTRIES, Page};
+use crate::chat::model::pagination::{DevicePage, ListBy, ListedDevice, PAGE_ENTRIES, Page};
+use crate::chat::model::phone::phone_label;
 use crate::text::format::{age, pluralize, time_and_age};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 
@@ -19,18 +21,36 @@ pub(super) const ENTRY_LENGTH: usize = MESSAGE_LIMIT / PAGE_ENTRIES - 30;
 /// Buttons per row.
 const ROW: usize = 5;
 
-/// All devices, last seen first.
-pub(in crate::chat) fn devices(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
-    let head = Text::default().bold(format_args!("📱 Devices, last seen first{}", page_suffix(page)));
-    list_of_devices(head, page, now, Callback::Devices)
+/// All devices or addresses, last seen first.
+pub(in crate::chat) fn devices(by: ListBy, devices: &DevicePage, now: Timestamp) -> Reply {
+    let suffix = page_suffix(&devices.page);
+    match by {
+        ListBy::Device => {
+            let head = Text::default().bold(format_args!("📱 Devices, last seen first{suffix}"));
+            list_of_devices(with_counts(head, devices), &devices.page, now, Callback::Devices)
+        }
+        ListBy::Address => {
+            let head = Text::default().bold(format_args!("📱 Addresses, last seen first{suffix}"));
+            list_of_devices(head, &devices.page, now, Callback::Addresses)
+        }
+    }
 }
 
-/// The devices heard within the last minutes.
-pub(in crate::chat) fn nearby(page: &Page<ListedDevice>, minutes: u32, now: Timestamp) -> Reply {
+/// The devices seen within the last minutes.
+pub(in crate::chat) fn nearby(devices: &DevicePage, minutes: u32, now: Timestamp) -> Reply {
     let within = the_last(minutes);
-    let head = Text::default()
-        .bold(format_args!("📍 Seen in {within}, strongest signal first{}", page_suffix(page)));
-    list_of_devices(head, page, now, |page| Callback::Nearby(minutes, page))
+    let suffix = page_suffix(&devices.page);
+    let head = Text::default().bold(format_args!("📍 Seen in {within}, strongest signal first{suffix}"));
+    let turn = |page| Callback::Nearby(minutes, page);
+    list_of_devices(with_counts(head, devices), &devices.page, now, turn)
+}
+
+/// The heading, and below it how many devices there are.
+fn with_counts(head: Text, devices: &DevicePage) -> Text {
+    match devices.counts.at_least {
+        0 => head,
+        _ => head.append(format_args!("\n{}", devices.counts.line())),
+    }
 }
 
 /// A number of minutes in the largest unit that divides it.
@@ -44,9 +64,10 @@ pub(super) fn the_last(minutes: u32) -> String {
 }
 
 /// The devices with the most probes.
-pub(in crate::chat) fn top(page: &Page<ListedDevice>, now: Timestamp) -> Reply {
-    let head = Text::default().bold(format_args!("🏆 Devices with the most probes{}", page_suffix(page)));
-    list_of_devices(head, page, now, Callback::Top)
+pub(in crate::chat) fn top(devices: &DevicePage, now: Timestamp) -> Reply {
+    let suffix = page_suffix(&devices.page);
+    let head = Text::default().bold(format_args!("🏆 Devices with the most probes{suffix}"));
+    list_of_devices(with_counts(head, devices), &devices.page, now, Callback::Top)
 }
 
 fn list_of_devices(
@@ -72,14 +93,19 @@ fn list_of_devices(
 }
 
 fn device_label(entry: &ListedDevice) -> Text {
-    let text = match &entry.name {
-        Some(name) => Text::default().code(printable(name)),
-        None => shown_address(entry.address),
-    };
-    match entry.further_addresses {
-        0 => text,
-        more => text.append(format_args!(" ({} addresses)", more + 1)),
+    let addresses = phones::used_addresses(entry.further_addresses + 1);
+    match (&entry.name, entry.phone) {
+        (Some(name), _) => Text::default().code(printable(name)),
+        (None, Some(phone)) => {
+            let phones = match entry.at_least {
+                0 | 1 => String::new(),
+                phones => format!("at least {phones} phones, "),
+            };
+            return Text::default().code(phone_label(phone)).append(format_args!(" ({phones}{addresses})"));
+        }
+        (None, None) => shown_address(entry.address),
     }
+    .append(if entry.further_addresses > 0 { format!(" ({addresses})") } else { String::new() })
 }
 
 /// The requested networks, those with the most probes first; `is_watched` marks watched ones.
@@ -112,9 +138,10 @@ pub(in crate::chat) fn networks(
 pub(in crate::chat) fn requesters(
     ssid: &Ssid,
     network: Option<Network>,
-    (page, sum): &(Page<ListedDevice>, u64),
+    (devices, sum): &(DevicePage, u64),
     (now, zone): (Timestamp, Tz),
 ) -> Reply {
+    let page = &devices.page;
     if network.is_none() && page.entries.is_empty() {
         return Text::plain(format_args!("🛎 No device has looked for \"{ssid}\" yet.")).into();
     }
@@ -127,7 +154,10 @@ pub(in crate::chat) fn requesters(
             .append(format_args!("\nProbe count: {}", network.probe_count.max(*sum))),
         None => head.append(format_args!("\nProbe count: {sum}")),
     };
-    head = head.append(format_args!("\nRequested by {}", pluralize(page.total as u64, "device", "devices")));
+    head = head.append(match page.total {
+        0 => "\nRequested by no device that I still know".to_owned(),
+        _ => format!("\nRequested by {}", devices.counts.text()),
+    });
     let text = numbered(head, page, |entry| {
         let times = pluralize(entry.brief.probe_count, "time", "times");
         device_label(entry).append(format_args!(": {times}, last seen {}", age(entry.brief.last_probe, now)))

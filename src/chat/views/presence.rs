@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use store::event::{DeviceKey, GroupingMode, Timestamp};
+use store::event::{DeviceKey, Timestamp};
 
 use super::history::the_last;
 use super::strangers::{reason, still_learning};
@@ -264,22 +264,4 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
 /// A phone that a button is about is not known any more.
 pub(in crate::chat) fn phone_is_gone() -> Text {
     Text::plain("❌ I no longer know this phone: nobody has seen it for long. It cannot be followed.")
-}
-
-/// How a followed phone is recognised.
-pub(in crate::chat) fn phone_recognition(mode: GroupingMode) -> &'static str {
-    match mode {
-        GroupingMode::Off => {
-            "\n⚠️ It uses random addresses, and they are not grouped (grouping.mode is off): I recognise it only by an \
-             address that it used before."
-        }
-        GroupingMode::InRange => {
-            "\n⚠️ It uses random addresses. Once it was out of range for two hours, I recognise it only by an address \
-             that it used before."
-        }
-        GroupingMode::Returns => {
-            "\n⚠️ It uses random addresses. Once it was out of range for two hours, I recognise it only by an address \
-             that it used before, or by a network that no other device looks for."
-        }
-    }
 }

@@ -19,7 +19,7 @@ pub(super) fn sentence(error: &UsageError) -> String {
             "Add a device: its name, part of its name, or its MAC address.".to_owned()
         }
         UsageError::MissingSsid => "Add an SSID.".to_owned(),
-        UsageError::MissingAddress => "Add a MAC address.".to_owned(),
+        UsageError::MissingAddress => "Add a MAC address, or a phone such as phone 3f2a.".to_owned(),
         UsageError::MissingExport => "Add what to export: a device, or the word networks.".to_owned(),
         UsageError::InvalidPage(text) => {
             format!("“{}” is not a page number. The first page is 1.", printable(text))
@@ -47,7 +47,10 @@ pub(super) fn sentence(error: &UsageError) -> String {
             printable(text)
         ),
         UsageError::InvalidAddress(text) => {
-            format!("“{}” is not a MAC address. Write it like a4:83:e7:4e:39:15.", printable(text))
+            format!(
+                "“{}” is not a MAC address or a phone. Write it like a4:83:e7:4e:39:15 or phone 3f2a.",
+                printable(text)
+            )
         }
         UsageError::TrailingText(text) => {
             format!("Nothing can follow the SSID. Leave out “{}”.", printable(text))

@@ -1,0 +1,212 @@
+//! How many devices there are, as far as is known: the values and their text.
+//!
+//! A device with a name or a globally unique address counts once. Phones with random addresses are counted by their
+//! groups. A phone that returns with another address may begin another group, so groups of one model count as different
+//! phones only if they were in range at the same time.
+
+use std::collections::{HashMap, HashSet};
+
+use dot11::ModelKey;
+use serde::Serialize;
+use store::event::{DeviceKey, GroupId, GroupingMode, Timestamp};
+use store::state::{Group, OUT_OF_RANGE, State, fold_case};
+
+use crate::text::format::pluralize;
+
+/// Counts of devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct DeviceCounts {
+    /// The least number of devices.
+    pub at_least: u64,
+    /// Devices with a name.
+    pub named: u64,
+    /// Devices without a name, each with an address that is globally unique.
+    pub fixed: u64,
+    /// The least number of phones that use random addresses.
+    pub phones: u64,
+    /// Groups of random addresses. One phone may have several, of different visits.
+    pub groups: u64,
+    /// The random addresses of these groups.
+    pub grouped_addresses: u64,
+    /// Random addresses of no group.
+    pub ungrouped_addresses: u64,
+    /// Whether there may be more devices: some use random addresses, with a name or without.
+    pub may_be_more: bool,
+}
+
+/// How many random addresses there are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomAddresses {
+    /// Those of groups.
+    pub grouped: u64,
+    /// Those of no group.
+    pub ungrouped: u64,
+    /// Those of devices with a name.
+    pub named: u64,
+}
+
+impl DeviceCounts {
+    /// The counts for so many devices with a name, so many with a fixed address, and these groups.
+    pub fn new<'a>(
+        named: u64,
+        fixed: u64,
+        groups: impl Iterator<Item = &'a Group>,
+        random: RandomAddresses,
+    ) -> Self {
+        let groups: Vec<&Group> = groups.collect();
+        let phones = least_phones(&groups);
+        let others = u64::from(phones == 0 && random.ungrouped > 0);
+        Self {
+            at_least: named + fixed + phones + others,
+            named,
+            fixed,
+            phones,
+            groups: groups.len() as u64,
+            grouped_addresses: random.grouped,
+            ungrouped_addresses: random.ungrouped,
+            may_be_more: random.grouped + random.ungrouped + random.named > 0,
+        }
+    }
+
+    /// The counts over a whole state. Does not scan its addresses.
+    pub fn of_state(state: &State) -> Self {
+        let totals = state.totals();
+        let grouping = state.grouping();
+        let mut names = HashSet::new();
+        let (mut named_fixed, mut named_random) = (0, 0);
+        let mut named_of_group: HashMap<GroupId, u64> = HashMap::new();
+        for (address, name) in state.names().iter() {
+            if state.last_seen(&DeviceKey::Address(address)).is_none() {
+                continue;
+            }
+            names.insert(fold_case(name));
+            match address.is_random() {
+                true => named_random += 1,
+                false => named_fixed += 1,
+            }
+            if let Some(group) = grouping.group_of(address) {
+                *named_of_group.entry(group).or_default() += 1;
+            }
+        }
+        let mut unnamed = Vec::new();
+        let (mut grouped, mut of_named_phones) = (0, 0);
+        for (id, group) in grouping.groups() {
+            let has_own_name = named_of_group.get(&id).copied().unwrap_or(0);
+            let addresses = (group.addresses().len() as u64).saturating_sub(has_own_name);
+            match &group.name {
+                _ if addresses == 0 => {}
+                Some(name) => {
+                    names.insert(fold_case(name));
+                    of_named_phones += addresses;
+                }
+                None if grouping.mode() == GroupingMode::Off => {}
+                None => {
+                    unnamed.push(group);
+                    grouped += addresses;
+                }
+            }
+        }
+        let fixed = totals.addresses.saturating_sub(totals.random_addresses + named_fixed);
+        let named = of_named_phones + named_random;
+        let ungrouped = totals.random_addresses.saturating_sub(grouped + named);
+        let random = RandomAddresses { grouped, ungrouped, named };
+        Self::new(names.len() as u64, fixed, unnamed.into_iter(), random)
+    }
+
+    /// What is known, in words: `at least 9 devices: 3 named, …`.
+    pub fn text(&self) -> String {
+        let Self { named, fixed, phones, groups, grouped_addresses, ungrouped_addresses, .. } = *self;
+        let at_least = if self.may_be_more { "at least " } else { "" };
+        let phones_and_addresses = || {
+            let at_least = if phones < groups { "at least " } else { "" };
+            let (phones, addresses) =
+                (pluralize(phones, "phone", "phones"), pluralize(grouped_addresses, "address", "addresses"));
+            format!("{at_least}{phones} using random addresses ({addresses})")
+        };
+        let others = if groups > 0 { "other random address" } else { "random address" };
+        let parts = [
+            (named > 0).then(|| format!("{named} named")),
+            (fixed > 0).then(|| format!("{fixed} with a fixed address")),
+            (groups > 0).then(phones_and_addresses),
+            (ungrouped_addresses > 0).then(|| pluralize(ungrouped_addresses, others, &format!("{others}es"))),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        format!("{at_least}{}: {}", pluralize(self.at_least, "device", "devices"), parts.join(", "))
+    }
+
+    /// The text as a line of its own, and what makes a list longer than the count.
+    pub fn line(&self) -> String {
+        let text = self.text();
+        let mut characters = text.chars();
+        let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+        let again = match self.phones < self.groups {
+            true => ". A phone that returned with another address is listed again.",
+            false => "",
+        };
+        format!("{first}{}{again}", characters.as_str())
+    }
+}
+
+/// The least number of phones that these groups are. Groups of one model are different phones if one was in range before
+/// the other had left: otherwise the addresses of the later one would have joined the earlier one.
+fn least_phones(groups: &[&Group]) -> u64 {
+    // Sorted by model and time; of equal times, arrivals come first.
+    let mut changes: Vec<(ModelKey, Timestamp, bool, u64)> = Vec::with_capacity(2 * groups.len());
+    for group in groups {
+        let phones = u64::from(group.at_least(group.last));
+        changes.push((group.model, group.visit, false, phones));
+        changes.push((group.model, group.last.saturating_add(OUT_OF_RANGE), true, phones));
+    }
+    changes.sort_unstable();
+    let of_model = |changes: &[(ModelKey, Timestamp, bool, u64)]| {
+        let mut present = 0_u64;
+        let at_each = changes.iter().map(|(_, _, has_left, phones)| {
+            present = if *has_left { present.saturating_sub(*phones) } else { present + phones };
+            present
+        });
+        at_each.max().unwrap_or(0)
+    };
+    changes.chunk_by(|(one, ..), (other, ..)| one == other).map(of_model).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(named: u64, fixed: u64, (phones, groups): (u64, u64), addresses: (u64, u64)) -> DeviceCounts {
+        let (grouped_addresses, ungrouped_addresses) = addresses;
+        let at_least = named + fixed + phones + u64::from(phones == 0 && ungrouped_addresses > 0);
+        let may_be_more = grouped_addresses + ungrouped_addresses > 0;
+        DeviceCounts {
+            at_least,
+            named,
+            fixed,
+            phones,
+            groups,
+            grouped_addresses,
+            ungrouped_addresses,
+            may_be_more,
+        }
+    }
+
+    #[test]
+    fn the_text_states_what_is_known() {
+        for (counts, text) in [
+            (
+                counts(3, 2, (4, 4), (61, 0)),
+                "at least 9 devices: 3 named, 2 with a fixed address, 4 phones using random addresses (61 addresses)",
+            ),
+            (counts(0, 0, (1, 1), (1, 0)), "at least 1 device: 1 phone using random addresses (1 address)"),
+            (
+                counts(1, 0, (2, 5), (9, 3)),
+                "at least 3 devices: 1 named, at least 2 phones using random addresses (9 addresses), \
+                 3 other random addresses",
+            ),
+            (counts(0, 1, (0, 0), (0, 0)), "1 device: 1 with a fixed address"),
+            (counts(0, 0, (0, 0), (0, 1)), "at least 1 device: 1 random address"),
+            (counts(2, 0, (0, 0), (0, 7)), "at least 3 devices: 2 named, 7 random addresses"),
+        ] {
+            assert_eq!(counts.text(), text);
+        }
+    }
+}
