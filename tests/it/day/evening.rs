@@ -50,6 +50,7 @@ pub fn an_evening(mode: Mode) -> Vec<Scene> {
     chats_of_the_configuration(&mut scenario);
     a_long_card(&mut scenario);
     imported_names(&mut scenario, &leases);
+    phones_with_random_addresses(&mut scenario);
     scenario.end()
 }
 
@@ -211,6 +212,27 @@ fn imported_names(scenario: &mut Scenario, leases: &Path) {
     scenario.ask(ANN, LAMP);
     scenario.ask(ANN, &format!("/unname {LAMP}"));
     scenario.ask(ANN, &format!("/unname {LAMP}"));
+}
+
+fn phones_with_random_addresses(scenario: &mut Scenario) {
+    scenario.scene("Phones with random addresses");
+    let address = |scan: u64| format!("5a:00:00:00:00:{scan:02x}");
+    let frames =
+        (0..8).map(|scan| scenario.probe((30 - 2 * scan) * MINUTE, &address(scan), "", -60)).collect();
+    scenario.receive("a phone that changes its address every two minutes", frames);
+    scenario.ask(ANN, "/nearby 60");
+    let card = scenario.ask(ANN, &address(7));
+    if let Some(choice) = scenario.press(ANN, &card, "split:") {
+        scenario.press(ANN, &choice, "split:");
+    }
+    scenario.ask(ANN, &format!("/name {} Visitor", address(0)));
+    scenario.ask(ANN, "/follow Visitor");
+    let frame = scenario.probe(13 * MINUTE, &address(8), "Depot", -58);
+    scenario.receive("the phone, from another address, asks for Depot", vec![frame]);
+    scenario.ask(ANN, "visitor");
+    scenario.ask(ANN, "/nearby 60");
+    scenario.ask(ANN, "/strangers");
+    scenario.ask(ANN, "/devices addresses");
 }
 
 fn a_followed_device_leaves(scenario: &mut Scenario) {
