@@ -190,18 +190,81 @@ fn the_architecture_names_existing_items() {
     };
     let mut checked = 0;
     for span in code_spans(&page("docs/architecture.md")) {
-        if span.starts_with("src/") || span.starts_with("crates/") || span.starts_with("tests/") {
-            assert!(root().join(&span).exists(), "{span} does not exist");
+        if is_repository_path(&span) {
+            checked += 1;
         } else if span.contains("::") {
             for name in span.split("::") {
                 assert!(defines(name), "{span}: {name} does not exist");
             }
-        } else {
-            continue;
+            checked += 1;
         }
-        checked += 1;
     }
     assert!(checked > 30, "names were found: {checked}");
+}
+
+/// Whether a code span is the path of a file or folder of this repository.
+fn is_repository_path(span: &str) -> bool {
+    let folders = ["src/", "crates/", "tests/", "docs/", "data/", "benches/", "examples/", "packaging/"];
+    folders.iter().any(|folder| span.starts_with(folder))
+}
+
+#[test]
+fn every_path_of_the_repository_exists() {
+    let mut checked = 0;
+    for path in pages() {
+        for span in code_spans(&page(&path)).iter().filter(|span| is_repository_path(span)) {
+            // A script may have arguments, and a crate's page may name the crate's own files.
+            let file = span.split(' ').next().unwrap();
+            let exists = root().join(file).exists() || path.parent().unwrap().join(file).exists();
+            assert!(exists, "{}: {file} does not exist", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "paths were found: {checked}");
+}
+
+/// The code blocks of a page, fenced or indented by four spaces.
+fn code_blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    let mut is_fenced = false;
+    for line in text.lines() {
+        let is_fence = line.starts_with("```");
+        is_fenced ^= is_fence;
+        let code = if is_fenced && !is_fence { Some(line) } else { line.strip_prefix("    ") };
+        match (code, blocks.last_mut()) {
+            (Some(code), Some(block)) => {
+                block.push_str(code);
+                block.push('\n');
+            }
+            _ => blocks.push(String::new()),
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    blocks
+}
+
+/// Whether a block begins with a TOML table or `key = value`. The sections of systemd's files are capitalised.
+fn looks_like_toml(block: &str) -> bool {
+    let first = block.lines().next().unwrap_or_default();
+    let is_key =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let table = first.trim_start_matches('[');
+    table.len() < first.len() && table.starts_with(|c: char| c.is_ascii_lowercase())
+        || first.split_once(" = ").is_some_and(|(key, _)| is_key(key))
+}
+
+#[test]
+fn every_toml_example_parses() {
+    let mut checked = 0;
+    for path in pages() {
+        for block in code_blocks(&page(&path)).iter().filter(|block| looks_like_toml(block)) {
+            if let Err(error) = block.parse::<toml::Table>() {
+                panic!("{}: {error}", path.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 5, "examples were found: {checked}");
 }
 
 #[test]
