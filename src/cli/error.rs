@@ -42,6 +42,8 @@ pub(super) enum CliError {
     NoService(PathBuf),
     #[error("the data directory {} belongs to another user", .0.display())]
     NotPermitted(PathBuf),
+    #[error("the data directory {} is not a directory", .0.display())]
+    NotADirectory(PathBuf),
     #[error("{action}: {error}")]
     Io { action: &'static str, error: io::Error },
     /// The probes of a replay up to this error are recorded.
@@ -67,6 +69,7 @@ impl CliError {
             }
             Self::NoService(_) => Some("`probewatch run` starts it".into()),
             Self::NotPermitted(_) => Some("run this command with sudo, or as that user".into()),
+            Self::NotADirectory(_) => Some("name a directory in --data-dir or data_dir".into()),
             Self::ReplayStopped(_) => Some("free disk space, and replay the rest".into()),
             Self::Recorder(error) => error.remedy().map(Cow::from),
             Self::Import(error) => error.remedy().map(Cow::from),

@@ -1,5 +1,6 @@
 //! Commands on a data directory that no service has open.
 
+use std::fs;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
@@ -19,8 +20,11 @@ pub(super) const LOCKING: Access = Access::WRITE_OK.union(Access::EXEC_OK);
 /// Whether this user has these rights on the data directory, if it exists.
 ///
 /// # Errors
-/// [`CliError::NotPermitted`]. Other problems show when the directory is opened.
+/// [`CliError::NotADirectory`] and [`CliError::NotPermitted`]. Other problems show when the directory is opened.
 pub(super) fn check_access(data_dir: &Path, rights: Access) -> Result<(), CliError> {
+    if fs::metadata(data_dir).is_ok_and(|found| !found.is_dir()) {
+        return Err(CliError::NotADirectory(data_dir.to_owned()));
+    }
     match access(data_dir, rights) {
         Err(Errno::ACCESS | Errno::PERM) => Err(CliError::NotPermitted(data_dir.to_owned())),
         _ => Ok(()),

@@ -214,6 +214,15 @@ fn lists_on_the_terminal() {
 }
 
 #[test]
+fn the_terminal_refuses_commands_about_access() {
+    let data = Data::street();
+    let text = stdout(&data.run(&["chat"], "/invite\n/chats\n"));
+    for refusal in ["/invite works only in Telegram.", "/chats works only in Telegram."] {
+        assert!(text.contains(refusal), "{refusal:?} is missing in {text}");
+    }
+}
+
+#[test]
 fn status_counts_recorded_data() {
     let data = Data::street();
     let text = stdout(&data.run(&["chat"], "/status\n"));

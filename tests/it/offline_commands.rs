@@ -205,6 +205,12 @@ fn a_directory_in_use_is_reported_with_its_user() {
         check(&probewatch(&[command, "--data-dir", "/nonexistent"]), 1, "there is no data in /nonexistent");
     }
     assert!(!Path::new("/nonexistent").exists());
+    let file = data.path("file");
+    fs::write(&file, "").unwrap();
+    for command in [&["check"][..], &["rebuild"], &["export"], &["lookup", ALICE], &["chat"], &["status"]] {
+        let output = probewatch(&[command, &["--data-dir", file.as_str()]].concat());
+        check(&output, 1, "file is not a directory; name a directory in --data-dir or data_dir");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Chat {
             return Ok(());
         }
         match self.access() {
-            None => Err(views::unknown_command(command.name, commands::nearest(command.name))),
+            None => Err(views::access::in_telegram_only(command.name)),
             Some(access) if !access.has_owner() => Err(views::access::nobody_owns(command)),
             Some(_) if chat.0 < 0 => Err(views::access::in_private_only(command)),
             Some(access) if !access.is_owner(chat) => Err(views::access::for_owners_only(command)),
@@ -100,11 +100,11 @@ impl Chat {
             Request::Help | Request::Empty => views::help(self.is_owner(chat)).into(),
             Request::Invite(role) => match self.access() {
                 Some(access) => access.invite(chat, role).await,
-                None => views::unknown_command("invite", None).into(),
+                None => views::access::in_telegram_only("invite").into(),
             },
             Request::Chats => match self.access() {
                 Some(access) => access.chats(),
-                None => views::unknown_command("chats", None).into(),
+                None => views::access::in_telegram_only("chats").into(),
             },
             Request::UsageError { command, error } => views::usage_error(command, &error).into(),
             Request::UnknownCommand(name) => views::unknown_command(&name, commands::nearest(&name)).into(),

@@ -93,6 +93,11 @@ pub(in crate::chat) fn in_private_only(command: &Command) -> Text {
     Text::plain(format_args!("❌ /{} only works in a private chat with me. Send it there.", command.name))
 }
 
+/// The reply to an owner's command on the terminal.
+pub(in crate::chat) fn in_telegram_only(command: &str) -> Text {
+    Text::plain(format_args!("❌ /{command} works only in Telegram."))
+}
+
 /// The reply to an owner's command from somebody else.
 pub(in crate::chat) fn for_owners_only(command: &Command) -> Text {
     Text::plain(format_args!("❌ Only the bot's owner can use /{}. Ask whoever invited you.", command.name))
