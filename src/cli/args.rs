@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::export::ExportArgs;
 use crate::config::{Config, ConfigError};
 
-/// Records which Wi-Fi networks nearby devices look for, answers questions about them in Telegram, and alerts.
+/// Records which Wi-Fi networks nearby devices look for, answers questions about them in Telegram, and sends alerts.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 pub(super) struct Cli {

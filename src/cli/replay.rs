@@ -124,13 +124,14 @@ fn print(summary: &Summary, files: u64, took: Duration) -> io::Result<()> {
     let all = pluralize(files, "file", "files");
     writeln!(
         io::stdout(),
-        "Replayed {}: {}, {}, {}, {} in {:.2} s ({rate:.0} probes/s)",
+        "Replayed {}: {}, {}, {}, {} in {:.2} s ({}/s)",
         if summary.files < files { format!("{} of {all}", summary.files) } else { all },
         pluralize(summary.frames, "frame", "frames"),
         pluralize(summary.probes, "probe", "probes"),
         pluralize(summary.devices.len() as u64, "device", "devices"),
         pluralize(summary.ssids.len() as u64, "SSID", "SSIDs"),
         took.as_secs_f64(),
+        pluralize(rate.round() as u64, "probe", "probes"),
     )?;
     if summary.bad_fcs + summary.undecodable > 0 {
         writeln!(

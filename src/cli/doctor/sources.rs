@@ -16,6 +16,7 @@ use store::event::Timestamp;
 use super::finding::Finding;
 use crate::config::Source as Configured;
 use crate::status::{SourceState, SourceStatus};
+use crate::text::format::age;
 
 /// How long to wait for a frame. An access point sends about ten per second.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
@@ -308,8 +309,7 @@ fn explain_idle(
 ) -> Finding {
     let last = match status.last_frame {
         Some(last) => {
-            let seconds = (now.as_micros() - last.as_micros()).max(0) / 1_000_000;
-            format!("the service captures it; the last probe request came {seconds} s ago")
+            format!("the service captures it; the last probe request came {}", age(last, now))
         }
         None => "the service captures it; there was no probe request yet".to_owned(),
     };
@@ -452,7 +452,7 @@ mod tests {
             → is it plugged in?
         ✗ Source mon0: capturing from it stopped because of a bug
             → restart the service; its log may say why
-        ✓ Source mon0: the service captures it; the last probe request came 900 s ago; other frames arrive
+        ✓ Source mon0: the service captures it; the last probe request came 15 min ago; other frames arrive
         ✗ Source mon0: opened (radiotap), but delivered no frame in 5 s
             → set a channel that is in use: sudo iw dev mon0 set channel 6; and keep NetworkManager away: sudo nmcli device set mon0 managed no
         ! Source mon0: the service captures it; there was no probe request yet
