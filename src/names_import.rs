@@ -36,11 +36,21 @@ pub enum Unreadable {
     #[error("it is larger than 4 MiB")]
     TooLarge,
     /// In UTF-16, as some programs save a table.
-    #[error("it is in UTF-16; save it in UTF-8")]
+    #[error("it is in UTF-16")]
     Utf16,
     /// It has bytes that no text has.
     #[error("it is not a text file")]
     Binary,
+}
+
+impl Unreadable {
+    /// What a person can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Utf16 => Some("save it in UTF-8"),
+            Self::TooLarge | Self::Binary => None,
+        }
+    }
 }
 
 /// A name of an address.

@@ -77,7 +77,7 @@ pub(super) async fn get_check(State(api): State<Api>) -> Result<Response, ApiErr
         drop(copy);
         let last = match checked {
             Ok(check) => CheckLine::Result(CheckResult::new(&check, Compared::Memory)),
-            Err(error) => CheckLine::Failed(ApiError::failed(error).body()),
+            Err(error) => CheckLine::Failed(ApiError::failed(&error).with_remedy(error.remedy()).body()),
         };
         out.write_all(&line(&last)?)?;
         Ok(None)

@@ -98,6 +98,12 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error, None)
     }
 
+    /// The same error with this remedy.
+    #[must_use]
+    pub fn with_remedy(self, remedy: Option<&'static str>) -> Self {
+        Self { remedy: remedy.map(Cow::Borrowed), ..self }
+    }
+
     /// 500: a part of the service ended unexpectedly.
     pub fn bug() -> Self {
         Self::failed("the request ended unexpectedly; this is a bug")

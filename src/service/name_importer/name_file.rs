@@ -93,7 +93,8 @@ impl NameFile {
                 FileChange::Updated
             }
             Err(error) => {
-                self.warn(format!("contains no names: {error}; its earlier names stay"));
+                let remedy = error.remedy().map_or(String::new(), |remedy| format!("; {remedy}"));
+                self.warn(format!("contains no names: {error}{remedy}; its earlier names stay"));
                 FileChange::Unchanged
             }
         }
@@ -187,7 +188,7 @@ mod tests {
         polls(&mut file, &[Settling, Updated]);
         fs::write(&path, b"\xff\xfea\0").unwrap();
         polls(&mut file, &[Settling, Unchanged]);
-        assert!(file.warning.as_ref().unwrap().contains("UTF-16"), "{:?}", file.warning);
+        assert!(file.warning.as_ref().unwrap().contains("UTF-16; save it in UTF-8;"), "{:?}", file.warning);
         File::options().write(true).open(&path).unwrap().set_len(FILE_LIMIT as u64 + 7).unwrap();
         polls(&mut file, &[Settling, Unchanged]);
         assert!(file.warning.as_ref().unwrap().contains("4 MiB"), "{:?}", file.warning);

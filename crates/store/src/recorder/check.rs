@@ -72,8 +72,19 @@ pub enum CheckError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// Segments left the log faster than it was read.
-    #[error("old parts of the log were removed while it was read; try again in a minute")]
+    #[error("old parts of the log were removed while it was read")]
     Moving,
+}
+
+impl CheckError {
+    /// What a person can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Unwritten(error) => error.remedy(),
+            Self::Log(error) => Some(error.remedy()),
+            Self::Moving => Some("try again in a minute"),
+        }
+    }
 }
 
 impl RecorderHandle {
