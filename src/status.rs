@@ -124,7 +124,7 @@ pub struct SourceStatus {
 }
 
 impl SourceStatus {
-    /// Why it failed and, after a semicolon, what helps; `None` if it has not failed.
+    /// Why it failed and, after a semicolon, what to do; `None` if it has not failed.
     pub fn failure(&self) -> Option<String> {
         match (&self.condition, &self.remedy) {
             (SourceState::Failed(why), Some(remedy)) => Some(format!("{why}; {remedy}")),

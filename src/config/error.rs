@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Where a key stands, or should stand.
+/// Where a key is, or should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// In a file.
@@ -50,7 +50,7 @@ pub enum ConfigError {
     /// A key that does not exist.
     #[error("{origin}: unknown key `{key}`")]
     UnknownKey {
-        /// Where the key stands.
+        /// Where the key is.
         origin: Origin,
         /// The key.
         key: String,
@@ -60,7 +60,7 @@ pub enum ConfigError {
     /// A value that does not fit its key.
     #[error("{origin}: `{key}` {problem}")]
     Value {
-        /// Where the value stands, or should stand.
+        /// Where the value is, or should be.
         origin: Origin,
         /// The key.
         key: String,

@@ -40,7 +40,7 @@ pub(super) fn capture(table: schema::Capture, tree: &Tree) -> Result<Capture, Co
     Ok(Capture { sources, snaplen: table.snaplen.0, buffer_bytes: table.buffer_mebibytes.0 << 20 })
 }
 
-/// The source that stands at this number in the list, from 1.
+/// The source at this number in the list, from 1.
 fn resolve(
     source: schema::Source,
     number: usize,

@@ -1,4 +1,4 @@
-//! The values of the file, overridden by those of the environment, and where each stands.
+//! The values of the file, overridden by those of the environment, and where each is.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -97,7 +97,7 @@ impl Tree {
         let is_table = matches!(self.get(parts), Some(Value { kind: ValueKind::Table(_), .. }));
         let candidates = if is_table { tables } else { keys };
         let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-        // The last part alone finds a key that stands in the wrong table.
+        // The last part alone finds a key that is in the wrong table.
         let likeness = |known: &str| {
             let whole = similarity(known, &key);
             whole.max(similarity(&leaf(known), &leaf(&key))) + whole / 1000.0
@@ -106,7 +106,7 @@ impl Tree {
         ConfigError::UnknownKey { origin: self.origin_of(parts), key, nearest }
     }
 
-    /// Where the value of `key` stands, or should stand: if it is missing, in the table or list that it belongs to.
+    /// Where the value of `key` is, or should be: if it is missing, in the table or list that it belongs to.
     fn origin_of(&self, key: &[String]) -> Origin {
         let place = |key: &[String]| origin(self.get(key)?);
         if let Some(name) = place(key).filter(|place| line_of(place).is_none()) {

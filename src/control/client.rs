@@ -33,7 +33,7 @@ use crate::api::{About, ErrorBody, OUTCOME, Outcome};
 /// How long a service may take to answer where that takes no work.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest path with its query: the rest of the head has room beside it.
+/// The longest path with its query, in bytes. The rest of the head needs less than 1 KiB.
 const PATH_LIMIT: usize = HEAD_LIMIT - 1024;
 
 /// The longest answer that is not streamed, in bytes.

@@ -6,9 +6,9 @@
 //!   and has its mode before it gets its name. The kernel is also asked who is at the other end: other users get an
 //!   error.
 //! - Connections are bounded in number, requests in length. A connection beyond the limit gets an error. A client
-//!   that sends no request, or takes nothing of its answer, is dropped. A chat has a connection only while a message
+//!   that sends no request, or does not read its answer, is disconnected. A chat has a connection only while a message
 //!   is answered.
-//! - A client that sends nothing of HTTP, and one of another version, is told so in a sentence.
+//! - A client that does not speak HTTP, or is of another version, gets an error that says so.
 //! - A socket that a dead service left behind is replaced: who has the data directory's lock owns the name.
 
 mod client;

@@ -381,9 +381,9 @@ fn a_phone_that_returns_is_recognised_by_its_own_network_if_that_is_wanted() {
     let card = conversation.say(&random(2).to_string());
     assert!(card.starts_with(&format!("📡 Wi-Fi probe stats for phone {phone}\nIn range since: ")), "{card}");
     assert!(card.contains("\nVisits that I recognised: 3\n"), "{card}");
-    assert!(card.contains(&format!("• {} (a network only it asks for)\n", random(2))), "{card}");
+    assert!(card.contains(&format!("• {} (a network only it looks for)\n", random(2))), "{card}");
     let followed = conversation.say(&format!("/follow phone {phone}"));
-    assert!(followed.contains("I know it only by a network that nobody else asks for."), "{followed}");
+    assert!(followed.contains("I know it only by a network that nobody else looks for."), "{followed}");
     conversation.stop();
     // By default it is a stranger each time.
     let conversation = Conversation::new(GroupingMode::InRange, visits());

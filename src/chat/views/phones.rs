@@ -23,7 +23,7 @@ fn reason(reason: JoinReason) -> &'static str {
         JoinReason::SequenceContinued => "its sequence numbers continued",
         JoinReason::SameModel => "same model, nothing tells it apart",
         JoinReason::SequenceAlternated => "its sequence numbers alternated with another phone's",
-        JoinReason::OwnNetwork => "a network only it asks for",
+        JoinReason::OwnNetwork => "a network only it looks for",
         JoinReason::Person => "you said so",
     }
 }
@@ -85,7 +85,7 @@ fn how_many(phone: &PhoneReport) -> String {
 pub(in crate::chat) fn caveat(mode: GroupingMode, is_distinguishable: bool) -> Text {
     let text = Text::plain("\nIt uses random addresses: I recognise it while it is in range. ").append(match mode {
         GroupingMode::Returns => {
-            "If it leaves and comes back with another address, I know it only by a network that nobody else asks for."
+            "If it leaves and comes back with another address, I know it only by a network that nobody else looks for."
         }
         GroupingMode::Off | GroupingMode::InRange => {
             "If it leaves and comes back with another address, I may not know it."

@@ -1,4 +1,4 @@
-//! What a check found: a line of the list, and what helps.
+//! What a check found: a line of the list, and what to do.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `probewatch doctor`: checks everything that the service needs, and says what is wrong and what helps.
+//! `probewatch doctor`: checks everything that the service needs, and says what is wrong and what to do.
 //!
 //! - It changes nothing that is stored or set, and works while the service runs.
 //! - It runs a source that is a command for some seconds, as the user of this process.

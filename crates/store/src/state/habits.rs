@@ -160,7 +160,7 @@ impl Habits {
         self.rows.get(&model)
     }
 
-    /// Notes that a group of `model` was seen, which is at least so many phones. `exists` says which groups there are.
+    /// Notes that a group of `model` was seen, which is at least this many phones. `exists` says which groups there are.
     pub(super) fn learn(
         &mut self,
         model: ModelKey,

@@ -35,7 +35,7 @@ pub struct Stranger {
     pub first: Timestamp,
     /// The last frame of the visit so far.
     pub last: Timestamp,
-    /// It is at least so many phones.
+    /// It is at least this many phones.
     pub at_least: u32,
     /// The strongest signal in dBm.
     pub strongest_dbm: Option<i8>,

@@ -144,7 +144,7 @@ pub(super) enum Joined {
 /// A change to groups that a frame caused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// At least so many phones of this group were in range at this time.
+    /// At least this many phones of this group were in range at this time.
     AtLeast(GroupId, u32, Timestamp),
     /// The addresses of this counter are not of the phone `from`, but of `to`, or of a new one.
     Split { counter: usize, from: GroupId, to: Option<GroupId> },
