@@ -1,7 +1,7 @@
 //! The parts of the layering that Cargo cannot enforce: inside a crate, modules use only those listed before them; only
 //! one module uses each of the large dependencies; and the texts for chats are in the view modules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -63,6 +63,9 @@ const OTHER_TEXTS: [(&str, &str); 4] = [
     // Errors and their remedies, for the person who starts the service.
     ("src/telegram/error.rs", ""),
 ];
+
+/// Folders whose modules import each other in one direction only.
+const ACYCLIC: [&str; 2] = ["crates/store/src/state", "src/chat/views"];
 
 /// A source file with its path from the root, without the tests at its end.
 struct Source {
@@ -162,6 +165,52 @@ fn modules_use_only_those_below_them() {
         }
     }
     assert!(count > 50, "the uses were found: {count}");
+}
+
+#[test]
+fn modules_of_a_folder_do_not_import_each_other_in_cycles() {
+    for folder in ACYCLIC {
+        let mut imports = imports_within(folder);
+        let count: usize = imports.values().map(BTreeSet::len).sum();
+        assert!(count > 10, "the imports were found: {count}");
+        // Removes the modules that import none of the others, until only cycles and what imports them are left.
+        while let Some(lowest) =
+            imports.iter().find(|(_, used)| used.is_empty()).map(|(name, _)| name.clone())
+        {
+            imports.remove(&lowest);
+            for used in imports.values_mut() {
+                used.remove(&lowest);
+            }
+        }
+        assert!(imports.is_empty(), "{folder} has import cycles: {imports:?}");
+    }
+}
+
+/// The modules of a folder, each with the other modules of the folder that it names. A module may be a folder itself.
+fn imports_within(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let absolute = format!("crate::{}::", folder.rsplit_once("src/").unwrap().1.replace('/', "::"));
+    let path = Regex::new(&format!(r"\b(?:(?<supers>(?:super::)+)|{absolute})(?<module>\w+)")).unwrap();
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources(folder).iter().filter(|source| !source.is_test()) {
+        let within = source.path.strip_prefix(folder).unwrap().trim_matches('/').trim_end_matches(".rs");
+        let names: Vec<&str> = within.split('/').filter(|name| *name != "mod").collect();
+        let Some(module) = names.first() else { continue };
+        let used = imports.entry((*module).to_owned()).or_default();
+        for line in source.code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for found in path.captures_iter(line) {
+                let levels =
+                    found.name("supers").map_or(names.len(), |supers| supers.len() / "super::".len());
+                if levels == names.len() {
+                    used.insert(found["module"].to_owned());
+                }
+            }
+        }
+    }
+    let modules: BTreeSet<String> = imports.keys().cloned().collect();
+    for (module, used) in &mut imports {
+        used.retain(|name| name != module && modules.contains(name));
+    }
+    imports
 }
 
 #[test]

@@ -9,7 +9,6 @@ use store::event::{GroupId, Offset, Timestamp};
 use store::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch};
 
 use super::strangers;
-use super::subscriptions::display_target;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::phone::{phone_label, phone_of};
@@ -325,7 +324,7 @@ fn digest_buttons(included: &[PendingAlert<'_>]) -> Vec<Vec<Button>> {
         }
     }
     rows.extend(watched.iter().map(|target| {
-        let label: String = display_target(target).chars().take(LABEL_LENGTH).collect();
+        let label: String = target.to_string().chars().take(LABEL_LENGTH).collect();
         vec![Callback::unwatch(target).button(format!("✋ Stop watching {label}"))]
     }));
     rows.into_iter().map(|row| row.into_iter().flatten().collect()).collect()

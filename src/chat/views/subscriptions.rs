@@ -38,19 +38,11 @@ pub(in crate::chat) fn as_argument(ssid: &Ssid) -> String {
     if shown.contains(['*', '?']) { format!("\"{shown}\"") } else { shown }
 }
 
-/// The target as it is written after `/watch`.
-pub(super) fn display_target(target: &WatchTarget) -> String {
-    match target {
-        WatchTarget::Network(ssid) => format!("\"{ssid}\""),
-        WatchTarget::Pattern(pattern) => printable(pattern.as_str()),
-    }
-}
-
 pub(in crate::chat) fn watching(target: &WatchTarget, reason: Option<&str>) -> Text {
     let text = match target {
-        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", display_target(target))),
+        WatchTarget::Network(_) => Text::plain(format_args!("👁 Watching for {}.", target)),
         WatchTarget::Pattern(_) => {
-            Text::plain(format_args!("👁 Watching for every network that matches {}.", display_target(target)))
+            Text::plain(format_args!("👁 Watching for every network that matches {}.", target))
         }
     };
     match reason {
@@ -81,19 +73,16 @@ pub(in crate::chat) struct RemainingWatch {
 
 pub(in crate::chat) fn unwatched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", display_target(target))),
-        None => Text::plain(format_args!("👁 No longer watching for {}.", display_target(target))),
+        Some(_) => Text::plain(format_args!("👁 This chat no longer watches for {}.", target)),
+        None => Text::plain(format_args!("👁 No longer watching for {}.", target)),
     };
     with_remaining_watch(text, remaining)
 }
 
 pub(in crate::chat) fn was_not_watched(target: &WatchTarget, remaining: Option<&RemainingWatch>) -> Text {
     let text = match remaining {
-        Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", display_target(target))),
-        None => Text::plain(format_args!(
-            "❌ {} is not watched here. Use /watches to list what is.",
-            display_target(target)
-        )),
+        Some(_) => Text::plain(format_args!("❌ This chat does not watch {}.", target)),
+        None => Text::plain(format_args!("❌ {} is not watched here. Use /watches to list what is.", target)),
     };
     with_remaining_watch(text, remaining)
 }
@@ -106,11 +95,10 @@ fn with_remaining_watch(text: Text, remaining: Option<&RemainingWatch>) -> Text 
     };
     let command = format!("/unwatch {argument}");
     if *from_terminal {
-        let text =
-            text.append(format_args!(" Alerts continue: {} is watched for all chats.", display_target(by)));
+        let text = text.append(format_args!(" Alerts continue: {} is watched for all chats.", by));
         return with_terminal_hint(text, &command);
     }
-    text.append(format_args!(" Alerts continue: {} is still watched. ", display_target(by)))
+    text.append(format_args!(" Alerts continue: {} is still watched. ", by))
         .code(command)
         .append(" stops them.")
 }

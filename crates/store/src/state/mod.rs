@@ -8,7 +8,7 @@
 //! - The [`StateStore`] keeps what the next start begins with.
 //!
 //! Imports run in one direction: `table` and the tables, then `model`, then what works on the whole state
-//! (fold, decisions, eviction, snapshots), last the store.
+//! (fold, decisions, strangers, eviction, the limit of signatures, snapshots, differences), last the store.
 
 mod alerts;
 mod chats;
@@ -34,6 +34,7 @@ mod mutes;
 mod names;
 mod networks;
 mod overflow;
+mod signature_limit;
 mod signatures;
 mod snapshot;
 mod store;
