@@ -60,7 +60,7 @@ impl CliError {
     /// What the reader can do about it, where the error does not say so itself.
     pub(super) fn remedy(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Config(error) => error.remedy(),
+            Self::Config(error) => Some(error.remedy().into()),
             Self::Service(error) => error.remedy().map(Cow::from),
             Self::Capture(error) => error.remedy(),
             Self::Client(error) => error.remedy().map(|remedy| remedy.to_owned().into()),

@@ -1,6 +1,5 @@
 //! What can be wrong with the configuration.
 
-use std::borrow::Cow;
 use std::fmt;
 
 /// Where a key is, or should be.
@@ -17,6 +16,17 @@ pub enum Origin {
     Variable(String),
     /// In the environment: no file was read.
     Environment,
+}
+
+impl Origin {
+    fn correction(&self) -> String {
+        match self {
+            Self::File { line: Some(line), .. } => format!("correct line {line}"),
+            Self::File { line: None, .. } => "correct this file".to_owned(),
+            Self::Variable(name) => format!("correct or unset {name}"),
+            Self::Environment => "set it in a file, or in the environment".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -73,17 +83,21 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What the reader can do about it, where the error does not say so itself.
-    pub fn remedy(&self) -> Option<Cow<'static, str>> {
-        match self {
-            Self::NotPermitted { .. } => Some("run this command with sudo".into()),
-            Self::UnknownKey { nearest: Some(nearest), .. } => {
-                Some(format!("did you mean `{nearest}`?").into())
+    /// What to correct, and where.
+    pub fn remedy(&self) -> String {
+        let correction = match self {
+            Self::UnknownKey { origin, .. } | Self::Value { origin, .. } => origin.correction(),
+            Self::NotUtf8(name) => Origin::Variable(name.clone()).correction(),
+            Self::File { .. } => "correct the file, or name another with --config".to_owned(),
+            Self::NotPermitted { .. } => {
+                return "run this command with sudo (or name a file that this user may read)".to_owned();
             }
-            Self::File { .. }
-            | Self::UnknownKey { nearest: None, .. }
-            | Self::Value { .. }
-            | Self::NotUtf8(_) => None,
+        };
+        match self {
+            Self::UnknownKey { nearest: Some(nearest), .. } => {
+                format!("did you mean `{nearest}`? ({correction})")
+            }
+            _ => format!("{correction}; docs/configuration.md describes every key"),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
-use capture::with_remedy;
 use chrono_tz::Tz;
 use store::event::{ChatId, GroupingMode};
 
@@ -37,7 +36,18 @@ fn load_with_lines(text: &str, environment: &[(&str, &str)]) -> Result<Config, S
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
     load_from(Some(&path), variables(environment))
-        .map_err(|error| with_remedy(&error, error.remedy()).replace(path.to_str().unwrap(), "FILE"))
+        .map_err(|error| with_suggestion(&error).replace(path.to_str().unwrap(), "FILE"))
+}
+
+/// An error with the key that it suggests. `remedies_say_what_to_correct_and_where` checks whole remedies.
+fn with_suggestion(error: &ConfigError) -> String {
+    let remedy = error.remedy();
+    match error {
+        ConfigError::UnknownKey { nearest: Some(_), .. } => {
+            format!("{error}; {}", remedy.split_once(" (").unwrap().0)
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// The example with its commented-out keys uncommented.
@@ -416,6 +426,27 @@ fn errors_name_the_line() {
         "[devices]\n\"a4:83\" = \"phone\"",
         "FILE, line 2: `devices.\"a4:83\"` is no MAC address: expected one such as \"a4:83:e7:4e:39:15\"",
     );
+}
+
+#[test]
+fn remedies_say_what_to_correct_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let check = |text: &str, environment: &[(&str, &str)], expected: &str| {
+        fs::write(&path, text).unwrap();
+        let error = load_from(Some(&path), variables(environment)).unwrap_err();
+        assert_eq!(error.remedy(), expected, "{error}");
+    };
+    let reference = "docs/configuration.md describes every key";
+    check("\n[telegram]\ntokn = 1", &[], "did you mean `telegram.token`? (correct line 3)");
+    check("\n[capture]\nsnaplen = 5", &[], &format!("correct line 3; {reference}"));
+    check("data_dir = ", &[], &format!("correct the file, or name another with --config; {reference}"));
+    let variable = "PROBEWATCH__CAPTURE__SNAPLEN";
+    check("", &[(variable, "5")], &format!("correct or unset {variable}; {reference}"));
+    let missing = load_from(Some(Path::new("/no/such.toml")), HashMap::new()).unwrap_err();
+    assert_eq!(missing.remedy(), format!("correct the file, or name another with --config; {reference}"));
+    let unpermitted = ConfigError::NotPermitted { file: "x".to_owned() };
+    assert_eq!(unpermitted.remedy(), "run this command with sudo (or name a file that this user may read)");
 }
 
 #[test]

@@ -348,8 +348,13 @@ fn errors_name_the_failure_and_the_remedy() {
     let data_dir = folder.path().join("data");
     let data_dir = data_dir.to_str().unwrap();
     check("", &run, &["capture.sources"]);
-    check("time_zone = \"Mars\"", &run, &[config, "`time_zone`", "Europe/Berlin"]);
-    check("[telegram]\ntokn = \"1:a\"", &run, &[config, "`telegram.tokn`", "`telegram.token`"]);
+    check("time_zone = \"Mars\"", &run, &[config, "`time_zone`", "Europe/Berlin", "; correct line 1; "]);
+    check(
+        "[telegram]\ntokn = \"1:a\"",
+        &run,
+        &[config, "`telegram.tokn`", "`telegram.token`", "(correct line 2)"],
+    );
+    check("", &["run", "-c", "/nonexistent.toml"], &["/nonexistent.toml", "name another with --config"]);
     check("[capture]\nsources = 7", &run, &[config, "capture.sources"]);
     check("data_dir = ", &run, &[config, "line 1"]);
     let missing = format!("data_dir = {data_dir:?}\n[capture]\nsources = [\"./nosuch.pcap\"]");

@@ -22,7 +22,7 @@ use store::event::Timestamp;
 use super::args::DataDirArgs;
 use super::error::CliError;
 use super::runtime;
-use crate::config::{self, Config, ConfigError, Origin, SYSTEM_FILE, Telegram};
+use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Client, ClientError};
 use crate::status::SourceStatus;
 use crate::telegram::{BotStatus, query_bot_status};
@@ -59,7 +59,7 @@ fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
         Ok(config) => config,
         Err(error) => {
             return Ok(vec![
-                Finding::broken("Configuration", error.to_string(), configuration_remedy(&error)),
+                Finding::broken("Configuration", error.to_string(), error.remedy()),
                 Finding::unknown("Other checks", "skipped: they need a valid configuration"),
             ]);
         }
@@ -80,25 +80,6 @@ fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
         None => telegram_without_service(&config, named)?,
     });
     Ok(findings)
-}
-
-/// What to correct, and where.
-fn configuration_remedy(error: &ConfigError) -> String {
-    let correction = match error {
-        ConfigError::UnknownKey { origin, .. } | ConfigError::Value { origin, .. } => match origin {
-            Origin::File { line: Some(line), .. } => format!("correct line {line}"),
-            Origin::File { line: None, .. } => "correct this file".to_owned(),
-            Origin::Variable(name) => format!("correct or unset {name}"),
-            Origin::Environment => "set it in a file, or in the environment".to_owned(),
-        },
-        ConfigError::NotUtf8(name) => format!("correct or unset {name}"),
-        ConfigError::File { .. } => "correct the file, or name another with --config".to_owned(),
-        ConfigError::NotPermitted { .. } => "or name a file that this user may read".to_owned(),
-    };
-    match error.remedy() {
-        Some(remedy) => format!("{remedy} ({correction})"),
-        None => format!("{correction}; docs/configuration.md describes every key"),
-    }
 }
 
 /// The status of the service that has the data directory open, if one does.
