@@ -323,7 +323,7 @@ fn name_of(chat: &TelegramChat) -> String {
     }
 }
 
-/// The old and the new number of a group, if the message says that it became a supergroup. Telegram sends one such
+/// The old and the new ID of a group, if the message says that it became a supergroup. Telegram sends one such
 /// message to the group and one to the supergroup (Bot API, `Message`, `migrate_to_chat_id`, `migrate_from_chat_id`).
 fn migration(message: &Message) -> Option<(ChatId, ChatId)> {
     let chat = ChatId(message.chat.id.0);

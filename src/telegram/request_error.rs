@@ -23,7 +23,7 @@ pub(super) enum RequestError {
     /// Telegram rejects the bot's token.
     #[error("Telegram does not know the bot's token")]
     Token,
-    /// The group became a supergroup, which has this number.
+    /// The group became a supergroup, which has this ID.
     #[error("the group became the supergroup {0}")]
     Migrated(ChatId),
     /// The same request may succeed later.

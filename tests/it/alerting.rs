@@ -120,7 +120,7 @@ fn a_followed_device_arrives_and_leaves_once_each() {
     assert_eq!(folded.receive(wildcard(64)), []);
     // Silent for long enough, although no departure was checked meanwhile.
     assert_eq!(folded.receive(wildcard(80)), [arrived(16)]);
-    let left = Presence::Left { last_heard: time(minutes(3)) };
+    let left = Presence::Left { last_seen: time(minutes(3)) };
     let back = |silent: u64| Presence::Arrived { silent_seconds: Some(silent * 60) };
     assert_eq!(folded.presences(), [left, back(60), back(16)]);
 }
@@ -225,7 +225,7 @@ fn a_device_that_arrives_during_a_mute_counts_as_present_afterwards() {
         folded.fold(end);
         assert_eq!(folded.receive(wildcard(61)), [], "it has been here for a minute");
         assert_eq!(folded.fold_departures(minutes(80)), 1);
-        assert_eq!(folded.presences(), [Presence::Left { last_heard: time(minutes(61)) }]);
+        assert_eq!(folded.presences(), [Presence::Left { last_seen: time(minutes(61)) }]);
     }
     // A chat that the configuration does not list for a while.
     let mut folded = Folded::new();

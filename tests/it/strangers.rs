@@ -167,7 +167,7 @@ fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
     let (phone, reason) = (None, StrangerReason::NeverSeen);
     let expected = [
         Presence::Stranger { phone, reason, near_since: at(0) },
-        Presence::StrangerLeft { phone, first: at(0), last_heard: at(1200) },
+        Presence::StrangerLeft { phone, first: at(0), last_seen: at(1200) },
     ];
     assert_eq!(folded.presences(), expected);
     let waiting = folded.state.alerts().waiting_for(CHAT_ID);

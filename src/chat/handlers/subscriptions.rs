@@ -132,7 +132,7 @@ impl Chat {
                 device: shown_device(&state, device),
                 by,
                 follow,
-                last_heard: state.last_seen(device).map(|(_, last)| last),
+                last_seen: state.last_seen(device).map(|(_, last)| last),
             })
             .collect();
         let ignored = state.mutes().all_ignored().filter(|(_, by, _)| is_meant(*by));
@@ -197,10 +197,10 @@ impl Chat {
             }
             let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
             let silence = silence.or(known).unwrap_or(self.follow_silence);
-            let last_heard = state.last_seen(&device).map(|(_, last)| last);
+            let last_seen = state.last_seen(&device).map(|(_, last)| last);
             let shown = shown_device(&state, &device);
             let time = Timestamp::now();
-            let done = texts::following(&shown, silence, last_heard, time, self.zone);
+            let done = texts::following(&shown, silence, last_seen, time, self.zone);
             let done = done.append_text(caveat(&state, &found));
             let follow = EventKind::Follow { chat, device, silence_seconds: silence.as_secs() };
             (with_phones_kept(&state, &found, follow, time), done)

@@ -76,11 +76,11 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
     };
     let at = format!("At {} {device_with_address}", shown_time(alert.time, zone));
     let mut text = match (&alert.presence, &alert.watch_match) {
-        (Some(Presence::Left { last_heard }), _) => Text::plain(format_args!(
+        (Some(Presence::Left { last_seen }), _) => Text::plain(format_args!(
             "📣 {}{} has left: it was last seen at {}",
             device.label().unwrap_or_else(|| source.to_string()),
             device.label().map_or(String::new(), |_| format!(" ({source})")),
-            shown_time(*last_heard, zone)
+            shown_time(*last_seen, zone)
         )),
         (Some(Presence::Arrived { silent_seconds }), _) => {
             Text::plain(format_args!("📣 {at} has arrived{}", after_silence(*silent_seconds)))
@@ -91,11 +91,11 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
             shown_time(*near_since, zone),
             strangers::reason(*reason)
         )),
-        (Some(Presence::StrangerLeft { phone, first, last_heard }), _) => Text::plain(format_args!(
+        (Some(Presence::StrangerLeft { phone, first, last_seen }), _) => Text::plain(format_args!(
             "📣 The stranger has left: {} came near at {} and was last seen {} later",
             visitor(*phone, source, device),
             shown_time(*first, zone),
-            shown_duration(last_heard.abs_diff(*first))
+            shown_duration(last_seen.abs_diff(*first))
         )),
         (None, Some(watch_match)) => {
             Text::plain(format_args!("📣 {at} looked for SSID \"{}\"", watch_match.ssid))

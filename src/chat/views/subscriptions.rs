@@ -120,7 +120,7 @@ pub(in crate::chat) struct Followed<'a> {
     pub(in crate::chat) device: String,
     pub(in crate::chat) by: ChatId,
     pub(in crate::chat) follow: &'a Follow,
-    pub(in crate::chat) last_heard: Option<Timestamp>,
+    pub(in crate::chat) last_seen: Option<Timestamp>,
 }
 
 /// What a chat is alerted about, and what not.
@@ -153,10 +153,10 @@ pub(in crate::chat) fn watches(
         };
         (WATCHED, text.append(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by))))
     });
-    let followed = follows.iter().map(|Followed { device, by, follow, last_heard }| {
+    let followed = follows.iter().map(|Followed { device, by, follow, last_seen }| {
         let here = if follow.is_here { "here" } else { "not here" };
         let last =
-            last_heard.map_or("not seen yet".to_owned(), |last| format!("last seen {}", age(last, now)));
+            last_seen.map_or("not seen yet".to_owned(), |last| format!("last seen {}", age(last, now)));
         let minutes = follow.silence_seconds / 60;
         let text = Text::plain(printable(device));
         let text = text
@@ -190,7 +190,7 @@ const IGNORED: &str = "🙈 Ignored devices";
 pub(in crate::chat) fn following(
     device: &str,
     silence: Duration,
-    last_heard: Option<Timestamp>,
+    last_seen: Option<Timestamp>,
     now: Timestamp,
     zone: Tz,
 ) -> Text {
@@ -199,7 +199,7 @@ pub(in crate::chat) fn following(
         printable(device),
         silence.as_secs() / 60
     ));
-    match last_heard {
+    match last_seen {
         Some(last) if now.abs_diff(last) < silence => text.append("\nIt is here now."),
         Some(last) => text.append(format_args!("\nIt was last seen at {}.", shown_time(last, zone))),
         None => text.append("\nIt has not been seen yet."),

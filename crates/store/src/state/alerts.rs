@@ -72,7 +72,8 @@ pub enum Presence {
     /// It has gone.
     Left {
         /// When its last probe was captured.
-        last_heard: Timestamp,
+        #[serde(rename = "last_heard")]
+        last_seen: Timestamp,
     },
     /// A stranger stays near.
     Stranger {
@@ -90,7 +91,8 @@ pub enum Presence {
         /// When it first came near.
         first: Timestamp,
         /// When its last probe was captured.
-        last_heard: Timestamp,
+        #[serde(rename = "last_heard")]
+        last_seen: Timestamp,
     },
 }
 

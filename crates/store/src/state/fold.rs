@@ -156,7 +156,7 @@ impl State {
         self.follows.mark_left(&normalized(device), self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
-            let presence = Some(Presence::Left { last_heard: *last_seen });
+            let presence = Some(Presence::Left { last_seen: *last_seen });
             self.alerts.apply_outcome(chat, alert.outcome, offset, || Alert {
                 presence,
                 ..Alert::of_device(time, *source, None)
@@ -178,7 +178,7 @@ impl State {
             presence: Some(Presence::StrangerLeft {
                 phone: device.phone(),
                 first: *first,
-                last_heard: *last_seen,
+                last_seen: *last_seen,
             }),
             ..Alert::of_device(time, *source, None)
         });
