@@ -24,6 +24,6 @@ mod values;
 
 pub use error::{ConfigError, Origin};
 pub use load::SYSTEM_FILE;
-pub use model::{Capture, Config, Delivery, Secret, Source, Telegram, Tls, Updates, Webhook};
+pub use model::{Capture, Config, ConfiguredSource, Delivery, Secret, Telegram, Tls, Updates, Webhook};
 pub use quiet_hours::QuietHours;
 pub use schema::{Key, keys};

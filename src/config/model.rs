@@ -77,7 +77,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct Capture {
     /// Where frames come from.
-    pub sources: Vec<Source>,
+    pub sources: Vec<ConfiguredSource>,
     /// How many bytes of a frame are captured.
     pub snaplen: u32,
     /// The kernel's buffer for each interface, in bytes.
@@ -86,7 +86,7 @@ pub struct Capture {
 
 /// A source of frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct ConfiguredSource {
     /// The interface, file, stream or command.
     pub origin: capture::Source,
     /// The name under which its probes are recorded.

@@ -64,7 +64,7 @@ impl Default for Root {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table [capture]")]
 pub(super) struct Capture {
-    pub(super) sources: List<Source>,
+    pub(super) sources: List<SourceSetting>,
     pub(super) monitor: MonitorMode,
     pub(super) channels: List<Channel>,
     pub(super) bands: List<Band>,
@@ -94,33 +94,33 @@ pub(super) type DwellMilliseconds = Number<10, 60_000>;
 /// A source: an interface, a file or `-`, or a table.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Source {
+pub(super) enum SourceSetting {
     Text(String),
     Table(Box<SourceTable>),
 }
 
-impl Entry for Source {
+impl Entry for SourceSetting {
     const LIST: &'static str = "a list of sources such as [\"wlan1\", { command = \"ssh root@ap …\" }]";
 }
 
-impl<'de> Deserialize<'de> for Source {
+impl<'de> Deserialize<'de> for SourceSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SourceVisitor;
 
         impl<'de> Visitor<'de> for SourceVisitor {
-            type Value = Source;
+            type Value = SourceSetting;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a source such as \"wlan1\" or { command = \"ssh root@ap …\" }")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Source, E> {
-                Ok(Source::Text(text.to_owned()))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SourceSetting, E> {
+                Ok(SourceSetting::Text(text.to_owned()))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Source, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<SourceSetting, A::Error> {
                 SourceTable::deserialize(MapAccessDeserializer::new(table))
-                    .map(|table| Source::Table(Box::new(table)))
+                    .map(|table| SourceSetting::Table(Box::new(table)))
             }
         }
         deserializer.deserialize_any(SourceVisitor)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use capture::monitor;
 
 use super::error::ConfigError;
-use super::model::{Capture, Source};
+use super::model::{Capture, ConfiguredSource};
 use super::schema;
 use super::tree::Tree;
 use super::types::{Band, Channel, MonitorMode, SourceName};
@@ -34,7 +34,7 @@ pub(super) fn capture(table: schema::Capture, tree: &Tree) -> Result<Capture, Co
         return Err(tree.wrong("capture.bands", NO_BANDS));
     }
     let sources = table.sources.0.into_iter().zip(1..);
-    let sources: Vec<Source> =
+    let sources: Vec<ConfiguredSource> =
         sources.map(|(source, number)| resolve(source, number, &defaults, tree)).collect::<Result<_, _>>()?;
     check_distinct(&sources, tree)?;
     Ok(Capture { sources, snaplen: table.snaplen.0, buffer_bytes: table.buffer_mebibytes.0 << 20 })
@@ -42,18 +42,22 @@ pub(super) fn capture(table: schema::Capture, tree: &Tree) -> Result<Capture, Co
 
 /// The source at this number in the list, from 1.
 fn resolve(
-    source: schema::Source,
+    source: schema::SourceSetting,
     number: usize,
     defaults: &InterfaceSettings,
     tree: &Tree,
-) -> Result<Source, ConfigError> {
+) -> Result<ConfiguredSource, ConfigError> {
     let wrong = |problem: &str| Err(tree.wrong(SOURCES, format!("(entry {number}) {problem}")));
     let table = match source {
-        schema::Source::Text(text) => {
+        schema::SourceSetting::Text(text) => {
             let Ok(origin) = text.parse::<capture::Source>() else { return wrong(EMPTY_ORIGIN) };
-            return Ok(Source { name: origin.default_name(), monitor: defaults.for_origin(&origin), origin });
+            return Ok(ConfiguredSource {
+                name: origin.default_name(),
+                monitor: defaults.for_origin(&origin),
+                origin,
+            });
         }
-        schema::Source::Table(table) => *table,
+        schema::SourceSetting::Table(table) => *table,
     };
     let texts = [&table.interface, &table.command, &table.file];
     let origin = match texts {
@@ -77,11 +81,11 @@ fn resolve(
         return Err(tree.wrong("capture.sources.bands", format!("(entry {number}) {NO_BANDS}")));
     }
     let name = table.name.clone().map_or_else(|| origin.default_name(), |Text(SourceName(name))| name);
-    Ok(Source { name, monitor: defaults.with(&table).for_origin(&origin), origin })
+    Ok(ConfiguredSource { name, monitor: defaults.with(&table).for_origin(&origin), origin })
 }
 
 /// No source is there twice, which would record each probe request twice, and no two have the same name.
-fn check_distinct(sources: &[Source], tree: &Tree) -> Result<(), ConfigError> {
+fn check_distinct(sources: &[ConfiguredSource], tree: &Tree) -> Result<(), ConfigError> {
     let mut numbers: HashMap<capture::Source, usize> = HashMap::new();
     let mut names: HashMap<&str, usize> = HashMap::new();
     for (source, number) in sources.iter().zip(1..) {

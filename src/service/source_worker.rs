@@ -30,7 +30,7 @@ use tracing::{error, info, warn};
 
 use super::ServiceError;
 use super::watchdog::Heartbeat;
-use crate::config::Source;
+use crate::config::ConfiguredSource;
 use crate::status::{SourceState, SourceStatus};
 use open_source::{OpenSource, SourceError};
 pub use probe_converter::{ProbeConverter, is_excluded};
@@ -112,7 +112,7 @@ impl Drop for EndGuard<'_> {
 
 impl SourceWorker {
     /// Starts to capture from a source.
-    pub(super) fn start(source: &Source, shared: &Shared) -> Result<Arc<Self>, ServiceError> {
+    pub(super) fn start(source: &ConfiguredSource, shared: &Shared) -> Result<Arc<Self>, ServiceError> {
         let (end, ended) = oneshot::channel();
         let worker = Arc::new(Self {
             name: source.name.clone(),
@@ -214,7 +214,7 @@ impl SourceWorker {
         self.lock_status().startup
     }
 
-    fn run(&self, source: &Source, runtime: &Handle) {
+    fn run(&self, source: &ConfiguredSource, runtime: &Handle) {
         let mut delay = FIRST_RETRY_DELAY;
         while !self.stop.is_cancelled() {
             let opened = self.open(source);
@@ -262,7 +262,7 @@ impl SourceWorker {
         self.lock_status().condition = SourceState::Ended;
     }
 
-    fn open(&self, source: &Source) -> Result<OpenSource, SourceError> {
+    fn open(&self, source: &ConfiguredSource) -> Result<OpenSource, SourceError> {
         let stop = StopHandle::default();
         self.lock_status().capture = stop.clone();
         // A stop before this line did not reach this handle.

@@ -190,11 +190,11 @@ struct Case {
     what: &'static str,
     link: LinkType,
     frame: Vec<u8>,
-    mend: fn(&mut Fields),
+    correct: fn(&mut Fields),
 }
 
 fn case(what: &'static str, link: LinkType, frame: Vec<u8>) -> Case {
-    Case { what, link, frame, mend: |_| {} }
+    Case { what, link, frame, correct: |_| {} }
 }
 
 fn equal_cases() -> Vec<Case> {
@@ -267,8 +267,12 @@ fn equal_cases() -> Vec<Case> {
 fn known_tshark_differences() -> Vec<Case> {
     let plain = || probe(0, b"RNM0", b"\x01\x04\x02\x04\x0b\x16");
     let signal = || radiotap(&[0x22], &[0, 0xd6]);
-    let wrong =
-        |what, link, header: Vec<u8>, frame, mend| Case { what, link, frame: [header, frame].concat(), mend };
+    let wrong = |what, link, header: Vec<u8>, frame, correct| Case {
+        what,
+        link,
+        frame: [header, frame].concat(),
+        correct,
+    };
     vec![
         // It shows only 32 bytes of the SSID.
         wrong("33 bytes", LinkType::Radiotap, signal(), probe(0, &[b'a'; 33], b""), |theirs| {
@@ -340,7 +344,7 @@ fn generated_frames_read_as_in_tshark() {
             let (ours, mut theirs) = (ours(&path, check_fcs), tshark(&path, check_fcs));
             assert_eq!((ours.len(), theirs.len()), (cases.len(), cases.len()), "{link}");
             for ((case, ours), theirs) in cases.iter().zip(ours).zip(&mut theirs) {
-                (case.mend)(theirs);
+                (case.correct)(theirs);
                 if !check_fcs && theirs.fcs == "0" {
                     theirs.fcs = "2".to_owned();
                 }

@@ -12,12 +12,12 @@ use crate::support::log::{Contents, HOUR, append, event, log_of, open, read, rea
 /// Two or three batches of events fill a segment.
 const SMALL: Rotation = Rotation { bytes: 600, age: HOUR };
 
-/// The number of consecutive failures that the writer must survive.
-const PATIENCE: usize = 200;
+/// Attempts before a test fails.
+const ATTEMPT_LIMIT: usize = 200;
 
 fn until_it_works<T, E: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
     let mut last = None;
-    for _ in 0..PATIENCE {
+    for _ in 0..ATTEMPT_LIMIT {
         match attempt() {
             Ok(done) => return done,
             Err(error) => last = Some(error),

@@ -116,7 +116,7 @@ fn ask_service(config: &Config) -> (Option<Service>, Finding) {
 }
 
 fn capabilities(config: &Config, service: Option<&Service>) -> Finding {
-    let is_interface = |source: &config::Source| matches!(source.origin, Source::Interface(_));
+    let is_interface = |source: &config::ConfiguredSource| matches!(source.origin, Source::Interface(_));
     let has_interfaces = config.capture.sources.iter().any(is_interface);
     let (process, whose) = match service {
         Some(service) => (service.process.to_string(), "the service"),

@@ -14,7 +14,7 @@ use capture::{Capture, CaptureError, Counters, Settings, Source, StopHandle};
 use store::event::Timestamp;
 
 use super::finding::Finding;
-use crate::config::Source as Configured;
+use crate::config::ConfiguredSource;
 use crate::status::{SourceState, SourceStatus};
 use crate::text::format::age;
 
@@ -64,7 +64,7 @@ pub(super) enum Observation {
 }
 
 /// Checks all sources at once; `statuses` are those of a running service.
-pub(super) fn check(sources: &[Configured], statuses: Option<&[SourceStatus]>) -> Vec<Finding> {
+pub(super) fn check(sources: &[ConfiguredSource], statuses: Option<&[SourceStatus]>) -> Vec<Finding> {
     if sources.is_empty() {
         let remedy = "set capture.sources, for example to [\"mon0\"]";
         return vec![Finding::broken("Sources", "none is configured: nothing would be recorded", remedy)];
@@ -90,7 +90,7 @@ pub(super) fn check(sources: &[Configured], statuses: Option<&[SourceStatus]>) -
 /// yet has it at another index: it is found by its name if that is unique.
 fn status_of<'a>(
     index: usize,
-    sources: &[Configured],
+    sources: &[ConfiguredSource],
     statuses: &'a [SourceStatus],
 ) -> Option<&'a SourceStatus> {
     let name = &sources.get(index)?.name;
@@ -101,7 +101,7 @@ fn status_of<'a>(
 }
 
 /// Checks a source by its status in a running service, and itself if that does not say enough.
-fn check_with_service(source: &Configured, status: Option<&SourceStatus>) -> Finding {
+fn check_with_service(source: &ConfiguredSource, status: Option<&SourceStatus>) -> Finding {
     let Some(status) = status else {
         return Finding::broken(
             check_name(source),
@@ -126,12 +126,12 @@ fn check_with_service(source: &Configured, status: Option<&SourceStatus>) -> Fin
     })
 }
 
-fn check_name(source: &Configured) -> String {
+fn check_name(source: &ConfiguredSource) -> String {
     format!("Source {}", source.name)
 }
 
 /// What the service will do about an interface before it captures on it; `None`: nothing.
-fn planned_change(configured: &Configured) -> Option<Observation> {
+fn planned_change(configured: &ConfiguredSource) -> Option<Observation> {
     let (Source::Interface(interface), Some(settings)) = (&configured.origin, &configured.monitor) else {
         return None;
     };
@@ -216,7 +216,7 @@ fn is_pipe(path: &Path) -> bool {
 }
 
 /// What an observation means.
-fn explain(source: &Configured, observation: Observation) -> Finding {
+fn explain(source: &ConfiguredSource, observation: Observation) -> Finding {
     let (check, seconds) = (check_name(source), FRAME_TIMEOUT.as_secs());
     match (observation, &source.origin) {
         (Observation::Opened { link_type, has_frames: true }, Source::Command(_)) => Finding::ok(
@@ -278,7 +278,7 @@ fn quoted(last_error_line: Option<String>) -> String {
 }
 
 /// What the status in the service means, if that is enough.
-fn explain_status(source: &Configured, status: &SourceStatus, now: Timestamp) -> Option<Finding> {
+fn explain_status(source: &ConfiguredSource, status: &SourceStatus, now: Timestamp) -> Option<Finding> {
     let check = check_name(source);
     match (&status.condition, &source.origin) {
         (SourceState::Capturing, _) => {
@@ -302,7 +302,7 @@ const GENERAL_REMEDY: &str = "see the service's log, and remove the cause; the s
 
 /// A source that the service captures, and that has delivered no frame for a while.
 fn explain_idle(
-    source: &Configured,
+    source: &ConfiguredSource,
     status: &SourceStatus,
     now: Timestamp,
     observation: Observation,
@@ -330,7 +330,7 @@ fn explain_idle(
 
 /// A managed interface that has delivered no frame for a while; the observation is of its monitor interface.
 fn explain_hopping(
-    source: &Configured,
+    source: &ConfiguredSource,
     status: &SourceStatus,
     now: Timestamp,
     observation: Observation,
@@ -363,8 +363,8 @@ mod tests {
         SourceStatus { last_frame, frames: 7, ..SourceStatus::example("mon0", condition) }
     }
 
-    fn configured(name: &str, origin: Source) -> Configured {
-        Configured { origin, name: name.to_owned(), monitor: None }
+    fn configured(name: &str, origin: Source) -> ConfiguredSource {
+        ConfiguredSource { origin, name: name.to_owned(), monitor: None }
     }
 
     fn opened(has_frames: bool) -> Observation {

@@ -4,8 +4,8 @@ use super::*;
 
 /// Parses these keys of `[capture]`. Returns the sources or the error.
 fn parsed(capture: &str) -> String {
-    let describe = |source: &Source| {
-        let Source { origin, name, monitor } = source;
+    let describe = |source: &ConfiguredSource| {
+        let ConfiguredSource { origin, name, monitor } = source;
         let monitor = monitor.as_ref().map(|monitor::Settings { channels, bands, dwell, force }| {
             let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
             let bands: Vec<String> = bands.iter().map(ToString::to_string).collect();

@@ -6,7 +6,7 @@ use capture::monitor::{Monitor, MonitorError};
 use capture::{Capture, CaptureError, Settings, StopHandle};
 use tracing::{info, warn};
 
-use crate::config::Source;
+use crate::config::ConfiguredSource;
 
 /// Why a source cannot be captured.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,11 @@ pub(super) struct OpenSource {
 impl OpenSource {
     /// Opens a source, and first puts its interface into monitor mode if that is configured. `stop` ends the wait for
     /// the first bytes.
-    pub fn open(source: &Source, settings: &Settings, stop: &StopHandle) -> Result<Self, SourceError> {
+    pub fn open(
+        source: &ConfiguredSource,
+        settings: &Settings,
+        stop: &StopHandle,
+    ) -> Result<Self, SourceError> {
         let monitor = match (&source.origin, &source.monitor) {
             (capture::Source::Interface(interface), Some(listening)) => {
                 Monitor::set_up(interface, listening)?

@@ -17,10 +17,10 @@ const BATCH_LIMIT: usize = 4;
 /// The entries of [`Events`], read in advance. Dropping it ends the thread.
 pub struct Prefetch {
     batch: vec::IntoIter<Entry>,
-    source: Source,
+    source: EventSource,
 }
 
-enum Source {
+enum EventSource {
     Thread {
         batches: Receiver<Vec<Entry>>,
         thread: Option<JoinHandle<()>>,
@@ -43,12 +43,12 @@ impl Events {
         };
         let source = match thread::Builder::new().name("log reader".to_owned()).spawn(work) {
             Ok(thread) => match hand_over.send(self) {
-                Ok(()) => Source::Thread { batches, thread: Some(thread) },
-                Err(unsent) => Source::SameThread(Box::new(unsent.0)),
+                Ok(()) => EventSource::Thread { batches, thread: Some(thread) },
+                Err(unsent) => EventSource::SameThread(Box::new(unsent.0)),
             },
             Err(error) => {
                 warn!(%error, "could not start the thread that reads the log in advance");
-                Source::SameThread(Box::new(self))
+                EventSource::SameThread(Box::new(self))
             }
         };
         Prefetch { batch: Vec::new().into_iter(), source }
@@ -73,7 +73,7 @@ impl Iterator for Prefetch {
             return Some(entry);
         }
         match &mut self.source {
-            Source::Thread { batches, thread } => match batches.recv() {
+            EventSource::Thread { batches, thread } => match batches.recv() {
                 Ok(batch) => {
                     self.batch = batch.into_iter();
                     self.batch.next()
@@ -86,8 +86,8 @@ impl Iterator for Prefetch {
                     None
                 }
             },
-            Source::SameThread(events) => events.next(),
-            Source::Closed => None,
+            EventSource::SameThread(events) => events.next(),
+            EventSource::Closed => None,
         }
     }
 }
@@ -95,7 +95,9 @@ impl Iterator for Prefetch {
 impl Drop for Prefetch {
     fn drop(&mut self) {
         // The thread ends once the channel is closed, so that comes before the join.
-        if let Source::Thread { batches, thread } = std::mem::replace(&mut self.source, Source::Closed) {
+        if let EventSource::Thread { batches, thread } =
+            std::mem::replace(&mut self.source, EventSource::Closed)
+        {
             drop(batches);
             let _ = thread.map(JoinHandle::join);
         }
