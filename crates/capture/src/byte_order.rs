@@ -1,3 +1,5 @@
+//! Reads integers in the byte order of a file, which may differ from this machine's.
+
 /// The byte order of the machine that wrote a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ByteOrder {

@@ -1,3 +1,5 @@
+//! Opens a source and passes each of its probe requests to a function, until the source ends or is stopped.
+
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The counters of a capture. Only the capture writes them; any thread may read them while it runs.
+
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use dot11::{DecodeError, Fcs, ProbeRequest};

@@ -1,3 +1,5 @@
+//! Writes frames to a pcap file.
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

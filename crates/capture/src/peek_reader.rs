@@ -1,3 +1,5 @@
+//! A buffered reader of which the next bytes can be seen before they are taken.
+
 use std::fmt;
 use std::io::{self, Read};
 

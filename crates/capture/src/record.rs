@@ -1,3 +1,5 @@
+//! A captured frame with its radio header, and what reading the next one can return. The bytes are not copied.
+
 use dot11::LinkType;
 
 use crate::error::ReadError;

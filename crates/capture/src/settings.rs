@@ -1,3 +1,5 @@
+//! The settings of a capture on a live interface.
+
 use std::time::Duration;
 
 /// How a live interface is captured. Files, streams and commands need none of it.

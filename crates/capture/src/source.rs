@@ -1,3 +1,5 @@
+//! Where frames come from: an interface, a file, standard input or a command.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

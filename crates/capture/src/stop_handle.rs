@@ -1,3 +1,5 @@
+//! Stops a capture from another thread. A stopped capture stays stopped.
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! Why a frame cannot be decoded.
+
 use crate::link_type::LinkType;
 
 /// Why a captured frame cannot be decoded.

@@ -1,3 +1,5 @@
+//! Hex digits to bytes and back.
+
 /// Encodes `bytes` as lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| hex_digits(*byte)).map(char::from).collect()

@@ -1,3 +1,5 @@
+//! The link types that carry 802.11 frames.
+
 use std::fmt;
 
 /// The link-layer header types that carry 802.11 frames. Their numbers in libpcap (DLT) and in capture files (LINKTYPE)

@@ -1,3 +1,5 @@
+//! Escapes text so that it stays on its line.
+
 use std::fmt;
 
 /// Writes `text` so that it stays on its line: escapes control characters, line and paragraph separators, and

@@ -1,3 +1,5 @@
+//! Parses the header in front of a frame, whatever its format.
+
 use crate::error::DecodeError;
 use crate::link_type::LinkType;
 use crate::radio_info::RadioInfo;

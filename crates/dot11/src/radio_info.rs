@@ -1,3 +1,5 @@
+//! What the parsers of all radio headers return.
+
 /// What a radio header says about the frame behind it, whatever the header's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct RadioInfo {

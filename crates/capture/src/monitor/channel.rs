@@ -1,3 +1,5 @@
+//! Wi-Fi channels and bands: channel numbers, centre frequencies, and the channels that a radio has.
+
 use std::collections::BTreeSet;
 use std::fmt;
 

@@ -1,3 +1,6 @@
+//! Tunes a radio from channel to channel and stays on each for a while. Only a stop or the interface's removal ends
+//! it; a channel that the kernel refuses is skipped.
+
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Puts an interface into monitor mode and hops over its channels. Dropping [`Monitor`] undoes every change.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};

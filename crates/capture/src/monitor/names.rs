@@ -1,3 +1,5 @@
+//! The name and the alias by which this program recognises its own changes to interfaces, also after a `kill -9`.
+
 /// The prefix of the names of monitor interfaces that this program adds; a number follows.
 pub(super) const MONITOR_NAME_PREFIX: &str = "pwmon";
 

@@ -1,3 +1,5 @@
+//! The settings of monitor mode and channel hopping.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Reads everything that the plan for an interface depends on. It changes nothing.
+
 use std::thread;
 use std::time::{Duration, Instant};
 
