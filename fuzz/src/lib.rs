@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use capture::Capture;
-use dot11::{Element, Elements, LinkType, ProbeRequest, RequestedSsid, Signature, decode};
+use dot11::{
+    Capabilities, DeviceInfo, Element, Elements, LinkType, ProbeRequest, RequestedSsid, ShortText, Signature, decode,
+};
 use event::{Event, EventDecoder, EventKind, Probe, Timestamp, push_probe_fields};
 
 /// Decodes a frame as captured completely, and as cut by a snaplen.
@@ -56,6 +58,16 @@ pub fn check_probe_request(probe_request: &ProbeRequest<'_>, captured: &[u8]) {
     assert_ne!(probe_request.frequency_mhz, Some(0));
     if let Some(ssid) = ssid.named() {
         assert!((1..=255).contains(&ssid.as_bytes().len()));
+    }
+    let _ = Capabilities::of(elements);
+    if let Some(info) = DeviceInfo::of(elements) {
+        assert_ne!(info, DeviceInfo::default());
+        let DeviceInfo { manufacturer, model_name, model_number, device_name, p2p_name, .. } = info;
+        let texts = [manufacturer, model_name, model_number, device_name, p2p_name];
+        for text in texts.into_iter().flatten() {
+            assert!((1..=ShortText::MAX_BYTES).contains(&text.as_str().len()));
+            assert!(!text.to_string().chars().any(char::is_control), "a text stays on its line");
+        }
     }
 }
 

@@ -12,6 +12,11 @@ pub(crate) fn u16_le(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 #[inline]
+pub(crate) fn u16_be(bytes: &[u8], at: usize) -> Option<u16> {
+    array(bytes, at).map(u16::from_be_bytes)
+}
+
+#[inline]
 pub(crate) fn u32_le(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }

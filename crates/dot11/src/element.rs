@@ -20,6 +20,8 @@ impl Element<'_> {
     pub const HT_CAPABILITIES: u8 = 45;
     /// Extended Supported Rates and BSS Membership Selectors, §9.4.2.12.
     pub const EXTENDED_RATES: u8 = 50;
+    /// Supported Operating Classes, §9.4.2.53.
+    pub const OPERATING_CLASSES: u8 = 59;
     /// Interworking, §9.4.2.91.
     pub const INTERWORKING: u8 = 107;
     /// Extended Capabilities, §9.4.2.26.
@@ -30,6 +32,24 @@ impl Element<'_> {
     pub const VENDOR: u8 = 221;
     /// Element ID Extension: the first octet of the body is the real ID.
     pub const EXTENSION: u8 = 255;
+    /// The extension of HE Capabilities, IEEE 802.11ax-2021 §9.4.2.248.
+    pub const HE_CAPABILITIES: u8 = 35;
+    /// The extension of HE 6 GHz Band Capabilities, IEEE 802.11ax-2021 §9.4.2.263.
+    pub const HE_6_GHZ_CAPABILITIES: u8 = 59;
+    /// The extension of EHT Capabilities, IEEE 802.11be-2024 §9.4.2.323.
+    pub const EHT_CAPABILITIES: u8 = 108;
+}
+
+impl Element<'_> {
+    /// The OUI of a vendor specific element.
+    pub fn vendor_oui(&self) -> Option<[u8; 3]> {
+        if self.id == Self::VENDOR { self.body.first_chunk().copied() } else { None }
+    }
+
+    /// The extension of an element that has one.
+    pub fn extension(&self) -> Option<u8> {
+        if self.id == Self::EXTENSION { self.body.first().copied() } else { None }
+    }
 }
 
 /// Iterates over the complete elements of a frame's body. It ends before an element that the end of the body cuts; see

@@ -39,6 +39,8 @@
 //! | `ssid.rs` | how the bytes of an SSID are kept and shown | IEEE 802.11-2020 §9.4.2.2 |
 //! | `signature.rs` | which elements identify a device model | this crate |
 //! | `model_key.rs` | what probe requests of one model have in common | this crate, measured on labelled captures |
+//! | `device_info/mod.rs` | what a device says about itself: manufacturer, model, name | Wi-Fi Simple Configuration 2.0.8, Wi-Fi Direct 1.9 |
+//! | `capabilities.rs` | the least Wi-Fi generation of a device, and its bands | IEEE 802.11-2020, 802.11ax, 802.11be |
 //! | `mac.rs` | which notations of an address are read, which addresses are random | IEEE 802-2014 §8.2 |
 //! | `radiotap.rs` | namespaces, fields that come twice, unknown fields | radiotap.org |
 //! | `ppi.rs` | which of several fields counts | PPI Packet Header Specification 1.0.7 |
@@ -50,6 +52,8 @@
 
 pub mod builder;
 mod bytes;
+mod capabilities;
+mod device_info;
 mod element;
 mod error;
 mod hex;
@@ -66,6 +70,8 @@ mod radiotap;
 mod signature;
 mod ssid;
 
+pub use capabilities::{Bands, Capabilities, WifiGeneration};
+pub use device_info::{DeviceInfo, DeviceType, ParseDeviceInfoError, ShortText, Uuid};
 pub use element::{Element, Elements};
 pub use error::DecodeError;
 pub use hex::{hex, hex_digits, unhex};
