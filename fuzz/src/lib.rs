@@ -15,7 +15,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use capture::Capture;
 use dot11::{
-    Capabilities, DeviceInfo, Element, Elements, LinkType, ProbeRequest, RequestedSsid, ShortText, Signature, decode,
+    Capabilities, DeviceInfo, Element, Elements, LinkType, ProbeRequest, RequestedSsid, ShortText, Signature,
+    decode,
 };
 use event::{Event, EventDecoder, EventKind, Probe, Timestamp, push_probe_fields};
 

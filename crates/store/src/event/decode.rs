@@ -52,6 +52,10 @@ impl EventDecoder {
         cursor.skip(b",\"signature\":\"")?;
         let signature = Signature::from_u64(u64::from_be_bytes(cursor.octets()?));
         cursor.skip(b"\"")?;
+        let device_info = match cursor.skip(b",\"device_info\":") {
+            Some(()) => Some(Box::new(cursor.value()?)),
+            None => None,
+        };
         let not_before = match cursor.skip(b",\"not_before\":\"") {
             Some(()) => Some(cursor.time()?),
             None => None,
@@ -72,6 +76,7 @@ impl EventDecoder {
             frequency_mhz,
             sequence,
             signature,
+            device_info,
             not_before,
             alerts,
         })
@@ -134,10 +139,15 @@ impl<'a> Cursor<'a> {
             self.0 = rest;
             return std::str::from_utf8(text).ok().map(Cow::Borrowed);
         }
-        let mut strings = serde_json::Deserializer::from_slice(self.0).into_iter::<String>();
-        let text = strings.next()?.ok()?;
-        self.0 = self.0.get(strings.byte_offset()..)?;
-        Some(Cow::Owned(text))
+        self.value().map(Cow::Owned)
+    }
+
+    /// A value of any form that serde accepts.
+    fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
+        let mut values = serde_json::Deserializer::from_slice(self.0).into_iter::<T>();
+        let value = values.next()?.ok()?;
+        self.0 = self.0.get(values.byte_offset()..)?;
+        Some(value)
     }
 
     /// What follows `"ssid`.
@@ -333,6 +343,19 @@ mod tests {
             ("e310\"", "e310\",\"not_before\":\"2026-11-22T00:00:00.000000Z\""),
             ("e310\"", "e310\",\"not_before\":\"2026-11-22T00:00:00Z\""),
             ("e310\"", "e310\",\"not_before\":null"),
+            ("e310\"", "e310\",\"device_info\":null"),
+            ("e310\"", "e310\",\"device_info\":{}"),
+            ("e310\"", "e310\",\"device_info\":[]"),
+            ("e310\"", "e310\",\"device_info\": {\"model_name\":\"a\",\"more\":[1]}"),
+            ("e310\"", "e310\",\"device_info\":{\"model_name\":null}"),
+            ("e310\"", "e310\",\"device_info\":{\"uuid\":\"7\"}"),
+            ("e310\"", "e310\",\"device_info\":{},\"device_info\":{}"),
+            ("e310\"", "e310\",\"device_info\":{}{}"),
+            ("e310\"", "e310\",\"not_before\":\"2026-11-22T00:00:00.000000Z\",\"device_info\":{}"),
+            (
+                "e310\"",
+                "e310\",\"device_info\":{},\"not_before\":\"2026-11-22T00:00:00.000000Z\",\"alerts\":[]",
+            ),
             ("e310\"", "e310\",\"not_before\":\"\""),
             ("e310\"", "e310\",\"alerts\":[],\"not_before\":\"2026-11-22T00:00:00.000000Z\""),
             ("e310\"", "e310\",\"alerts\":[]"),

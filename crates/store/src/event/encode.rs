@@ -1,7 +1,8 @@
 //! Writes the JSON form of events.
 //!
 //! A probe's is written without a serializer, byte for byte as its `Serialize` gives it, since a line for each frame is
-//! most of what `probewatch decode` and the event log write. It allocates nothing but what the buffer grows by.
+//! most of what `probewatch decode` and the event log write. It allocates nothing but what the buffer grows by, except for
+//! alerts and for what a device says about itself.
 
 use super::model::{Event, EventKind};
 use super::probe::Probe;
@@ -35,7 +36,7 @@ pub fn push_event_fields(line: &mut Vec<u8>, event: &Event) -> Result<(), serde_
 /// As [`push_event_fields`], for a probe.
 ///
 /// # Errors
-/// If an alert decision cannot be serialized; `line` may then end with a part of the fields.
+/// If an alert decision or the device's information cannot be serialized; `line` may then end with a part of the fields.
 pub fn push_probe_fields(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_json::Error> {
     line.extend_from_slice(b"\"type\":\"probe\",\"time\":\"");
     line.extend_from_slice(&probe.time.rfc3339());
@@ -57,6 +58,10 @@ pub fn push_probe_fields(line: &mut Vec<u8>, probe: &Probe) -> Result<(), serde_
     line.extend_from_slice(b",\"signature\":\"");
     push_signature(line, probe.signature);
     line.push(b'"');
+    if let Some(info) = &probe.device_info {
+        line.extend_from_slice(b",\"device_info\":");
+        serde_json::to_writer(&mut *line, info)?;
+    }
     if let Some(time) = probe.not_before {
         line.extend_from_slice(b",\"not_before\":\"");
         line.extend_from_slice(&time.rfc3339());

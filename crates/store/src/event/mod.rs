@@ -8,6 +8,8 @@
 //! - A field that the radio did not report is `null`.
 //! - An SSID that is UTF-8 is in `ssid`, any other as hex digits in `ssid_hex`. In a probe, `""` is the wildcard and
 //!   `null` a frame without an SSID element.
+//! - A probe has `device_info` if its frame says something about the device ([`DeviceInfo`](dot11::DeviceInfo)). Its
+//!   fields are absent if the frame does not have them.
 //! - A probe has `not_before` if its sensor's clock was behind, as on a board without a battery after a start. Its
 //!   `time` is then wrong; the frame was captured no earlier than `not_before`.
 //!

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::alert::AlertDecision;
 use super::fields::{from_hex, ssid_form};
 use super::timestamp::Timestamp;
-use dot11::{MacAddr, ProbeRequest, RequestedSsid, Signature};
+use dot11::{DeviceInfo, MacAddr, ProbeRequest, RequestedSsid, Signature};
 
 /// A probe request as one sensor captured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Probe {
     pub sequence: u16,
     /// Identifies the frame's information elements.
     pub signature: Signature,
+    /// What the device says about itself, if the frame has it. Devices of one signature differ in it.
+    pub device_info: Option<Box<DeviceInfo>>,
     /// A lower bound of the true time, if the sensor's clock was known to be behind.
     pub not_before: Option<Timestamp>,
     /// The decisions about alerts, one or two for each chat that watches the SSID or follows the device.
@@ -48,6 +50,7 @@ impl Probe {
             frequency_mhz: frame.frequency_mhz,
             sequence: frame.sequence,
             signature: frame.signature,
+            device_info: DeviceInfo::of(frame.elements).map(Box::new),
             not_before: None,
             alerts: Vec::new(),
         }
@@ -65,6 +68,7 @@ impl Probe {
             frequency_mhz: None,
             sequence: 0,
             signature: Signature::from_u64(0),
+            device_info: None,
             not_before: None,
             alerts: Vec::new(),
         }
@@ -91,6 +95,8 @@ struct ProbeForm<'a> {
     sequence: u16,
     signature: Signature,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_info: Option<Cow<'a, DeviceInfo>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     not_before: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     alerts: Cow<'a, [AlertDecision]>,
@@ -113,6 +119,7 @@ impl Serialize for Probe {
             frequency_mhz: self.frequency_mhz,
             sequence: self.sequence,
             signature: self.signature,
+            device_info: self.device_info.as_deref().map(Cow::Borrowed),
             not_before: self.not_before,
             alerts: Cow::Borrowed(&self.alerts),
         }
@@ -138,6 +145,7 @@ impl<'de> Deserialize<'de> for Probe {
             frequency_mhz: form.frequency_mhz,
             sequence: form.sequence,
             signature: form.signature,
+            device_info: form.device_info.map(|info| Box::new(info.into_owned())),
             not_before: form.not_before,
             alerts: form.alerts.into_owned(),
         })

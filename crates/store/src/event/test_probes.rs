@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{AlertDecision, AlertOutcome, ChatId, Pattern, Probe, Timestamp};
-use dot11::{MacAddr, RequestedSsid, Signature};
+use dot11::{DeviceInfo, DeviceType, MacAddr, RequestedSsid, ShortText, Signature, Uuid};
 
 fn ssid() -> impl Strategy<Value = RequestedSsid> {
     prop_oneof![
@@ -61,9 +61,29 @@ pub(crate) fn complete_probe(time: Timestamp) -> Probe {
         frequency_mhz: Some(2437),
         sequence: 2743,
         signature: Signature::from_u64(0x9f1c_06d2_ab47_e310),
+        device_info: None,
         not_before: None,
         alerts: Vec::new(),
     }
+}
+
+fn device_info() -> impl Strategy<Value = Option<Box<DeviceInfo>>> {
+    let text = || option::of(any::<String>().prop_map(|text| ShortText::new(text.as_bytes())));
+    let info = (text(), text(), text(), text(), text(), any::<Option<[u8; 16]>>(), any::<Option<[u8; 8]>>());
+    let info = info.prop_map(
+        |(manufacturer, model_name, model_number, device_name, p2p_name, uuid, device_type)| {
+            Box::new(DeviceInfo {
+                manufacturer: manufacturer.flatten(),
+                model_name: model_name.flatten(),
+                model_number: model_number.flatten(),
+                device_name: device_name.flatten(),
+                p2p_name: p2p_name.flatten(),
+                uuid: uuid.map(Uuid),
+                device_type: device_type.map(DeviceType),
+            })
+        },
+    );
+    option::weighted(0.3, info)
 }
 
 /// Any probe, for property tests.
@@ -72,7 +92,7 @@ pub(crate) fn probe() -> impl Strategy<Value = Probe> {
         (any::<i64>(), option::weighted(0.2, any::<i64>()), any::<String>(), any::<[u8; 6]>()),
         ssid(),
         (option::of(any::<i8>()), option::of(any::<u16>())),
-        (any::<u16>(), any::<u64>()),
+        (any::<u16>(), any::<u64>(), device_info()),
         vec(alert(), 0..4),
     )
         .prop_map(
@@ -80,7 +100,7 @@ pub(crate) fn probe() -> impl Strategy<Value = Probe> {
                 (micros, not_before, sensor, source),
                 ssid,
                 (signal_dbm, frequency_mhz),
-                (sequence, signature),
+                (sequence, signature, device_info),
                 alerts,
             )| Probe {
                 time: Timestamp::from_micros(micros),
@@ -91,6 +111,7 @@ pub(crate) fn probe() -> impl Strategy<Value = Probe> {
                 frequency_mhz,
                 sequence,
                 signature: Signature::from_u64(signature),
+                device_info,
                 not_before: not_before.map(Timestamp::from_micros),
                 alerts,
             },

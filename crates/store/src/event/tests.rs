@@ -2,7 +2,7 @@
 
 use super::test_probes::complete_probe;
 use super::*;
-use dot11::{RequestedSsid, Ssid};
+use dot11::{DeviceInfo, DeviceType, RequestedSsid, ShortText, Ssid, Uuid};
 
 fn probe() -> Probe {
     complete_probe(Timestamp::from_micros(1_587_229_467_123_456))
@@ -32,6 +32,22 @@ fn not_before_marks_a_clock_that_was_behind() {
     check(
         &Event::from(marked),
         r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","not_before":"2026-11-22T00:00:00.000000Z","alerts":[{"decision":"mute","chat":7}]}"#,
+    );
+}
+
+#[test]
+fn a_probe_has_what_the_device_says_about_itself() {
+    let text = |text: &str| ShortText::new(text.as_bytes());
+    let info = DeviceInfo {
+        manufacturer: text("Samsung Electronics"),
+        p2p_name: text("[TV] \"Zoë\""),
+        uuid: Some(Uuid([7; 16])),
+        device_type: Some(DeviceType([0, 7, 0, 0x50, 0xf2, 4, 0, 1])),
+        ..DeviceInfo::default()
+    };
+    check(
+        &Event::from(Probe { device_info: Some(Box::new(info)), ..probe() }),
+        r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"RNM0","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","device_info":{"manufacturer":"Samsung Electronics","p2p_name":"[TV] \"Zoë\"","uuid":"07070707-0707-0707-0707-070707070707","device_type":"7-0050F204-1"}}"#,
     );
 }
 

@@ -12,7 +12,7 @@ use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
     GroupId, GroupingMode, LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, StrangerReason, Timestamp,
 };
-use dot11::{MacAddr, ModelKey, RequestedSsid, Signature, Ssid};
+use dot11::{DeviceInfo, DeviceType, MacAddr, ModelKey, RequestedSsid, ShortText, Signature, Ssid, Uuid};
 
 const RECORDED: &str = include_str!("recorded.ndjson");
 
@@ -77,6 +77,20 @@ fn probes() -> Vec<Probe> {
             ..probe()
         },
     ]
+}
+
+fn probe_with_device_info() -> Probe {
+    let text = |text: &str| ShortText::new(text.as_bytes());
+    let info = DeviceInfo {
+        manufacturer: text("Samsung Electronics"),
+        model_name: text("SM-G991B"),
+        model_number: text("1\"2"),
+        device_name: text("Zoë's phone"),
+        p2p_name: text("[TV] Samsung 7 Series"),
+        uuid: Some(Uuid([7; 16])),
+        device_type: Some(DeviceType([0, 10, 0, 0x50, 0xf2, 4, 0, 5])),
+    };
+    Probe { device_info: Some(Box::new(info)), not_before: Some(seconds_before(-1)), ..probe() }
 }
 
 /// What the chat asked for.
@@ -226,6 +240,7 @@ fn expected() -> Vec<(Offset, Event)> {
     events.push(Event::without_time(EventKind::Lost { count: 2, why: "a test".to_owned() }));
     events.extend(phones().into_iter().map(|kind| Event::new(time(), kind)));
     events.extend(doorbells());
+    events.push(Event::from(probe_with_device_info()));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;
