@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hour_histogram::HourHistogram;
 use crate::event::Timestamp;
-use dot11::Ssid;
+use dot11::{Signature, Ssid};
 
 /// SSIDs that are kept for one address. Probes for further ones are only counted.
 pub const SSIDS_PER_ADDRESS: usize = 256;
@@ -22,6 +22,8 @@ pub struct Device {
     pub last_probe: Timestamp,
     /// The signal, if any probe had one.
     pub signal: Option<Signal>,
+    /// The signature of the latest probe; `None` in a row of an earlier version.
+    pub signature: Option<Signature>,
     /// The number of probes for each SSID, ordered by SSID.
     pub(super) ssids: Vec<(Ssid, u64)>,
     /// Probes for networks beyond the first [`SSIDS_PER_ADDRESS`].
@@ -65,6 +67,7 @@ impl Device {
             first_probe: time,
             last_probe: time,
             signal: None,
+            signature: None,
             ssids: Vec::new(),
             probes_for_further_ssids: 0,
             hours: HourHistogram::default(),
@@ -77,6 +80,9 @@ impl Device {
         self.probe_count += other.probe_count;
         self.wildcard_count += other.wildcard_count;
         self.first_probe = self.first_probe.min(other.first_probe);
+        if other.last_probe >= self.last_probe {
+            self.signature = other.signature.or(self.signature);
+        }
         self.last_probe = self.last_probe.max(other.last_probe);
         self.signal = match (self.signal, other.signal) {
             (Some(one), Some(another)) => Some(one.merge(another)),

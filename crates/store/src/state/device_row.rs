@@ -12,7 +12,7 @@ use super::device::{Device, SSIDS_PER_ADDRESS, Signal};
 use super::hour_histogram::{HOURS, HourHistogram};
 use super::table::{packed, push};
 use crate::event::{Probe, Timestamp};
-use dot11::{MacAddr, RequestedSsid, Ssid};
+use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
 
 /// A packed device, decoded lazily.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +84,7 @@ struct DeviceHeader {
     first_probe: Timestamp,
     last_probe: Timestamp,
     signal: Option<Signal>,
+    signature: Option<Signature>,
 }
 
 impl DeviceHeader {
@@ -92,6 +93,9 @@ impl DeviceHeader {
         self.probe_count += 1;
         self.wildcard_count += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.first_probe = self.first_probe.min(probe.time);
+        if probe.time >= self.last_probe {
+            self.signature = Some(probe.signature);
+        }
         self.last_probe = self.last_probe.max(probe.time);
         if let Some(dbm) = probe.signal_dbm {
             let signal = Signal::of(dbm, probe.time);
@@ -206,6 +210,9 @@ mod tests {
     fn count(device: &mut Device, probe: &Probe) {
         device.probe_count += 1;
         device.first_probe = device.first_probe.min(probe.time);
+        if probe.time >= device.last_probe {
+            device.signature = Some(probe.signature);
+        }
         device.last_probe = device.last_probe.max(probe.time);
         device.hours.add(probe.time);
         if let Some(dbm) = probe.signal_dbm {
@@ -259,7 +266,10 @@ mod tests {
             vec(any::<u8>(), 1..=255).prop_map(|bytes| RequestedSsid::from_element(&bytes)),
         ];
         let micros = prop_oneof![any::<i64>(), -90_000_000_000..90_000_000_000_i64];
-        (micros, ssid, any::<Option<i8>>()).prop_map(|(micros, ssid, dbm)| probe(micros, ssid, dbm))
+        (micros, ssid, any::<Option<i8>>(), any::<u64>()).prop_map(|(micros, ssid, dbm, signature)| Probe {
+            signature: Signature::from_u64(signature),
+            ..probe(micros, ssid, dbm)
+        })
     }
 
     proptest! {

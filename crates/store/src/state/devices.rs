@@ -1,5 +1,5 @@
 //! The statistics of all addresses, in memory and packed as the store keeps them: a million addresses take some
-//! 130 MiB, and a look-up waits for no disk.
+//! 140 MiB, and a look-up waits for no disk.
 //!
 //! The addresses are spread over [`DEVICE_SHARDS`] hash tables: growing one of them, or evicting from it, is short.
 
@@ -18,7 +18,7 @@ use dot11::MacAddr;
 /// Hash tables that the devices are spread over.
 pub const DEVICE_SHARDS: usize = 256;
 
-/// Bytes of memory above which devices are forgotten: room for over a million of them.
+/// Bytes of memory above which devices are forgotten: room for about a million of them.
 pub const DEVICES_MEMORY_LIMIT: usize = 144 << 20;
 
 /// Roughly the bytes that a row takes in addition to its own: its address, its slot in a table that is not full,

@@ -26,6 +26,9 @@ impl State {
         match gone {
             Some(gone) => {
                 let random = gone.iter().filter(|address| address.is_random()).count() as u64;
+                for address in &gone {
+                    self.device_infos.remove(address);
+                }
                 self.totals.addresses -= gone.len() as u64;
                 self.totals.forgotten_addresses += gone.len() as u64;
                 self.totals.random_addresses -= random;
@@ -84,7 +87,7 @@ impl State {
     }
 }
 
-fn is_evictable(which: EvictionScope, address: MacAddr, names: &Names, follows: &Follows) -> bool {
+pub(super) fn is_evictable(which: EvictionScope, address: MacAddr, names: &Names, follows: &Follows) -> bool {
     let is_meant = match which {
         EvictionScope::Random => address.is_random(),
         EvictionScope::Unnamed => true,

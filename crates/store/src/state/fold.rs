@@ -246,6 +246,7 @@ impl State {
                 self.doorbells.see(&device, sight);
             }
         }
+        self.fold_device_info(probe);
         if let Some(ssid) = probe.ssid.named() {
             self.networks.fold(ssid, probe.time);
         }

@@ -20,7 +20,7 @@ use super::watches::Watches;
 #[cfg(doc)]
 use crate::event::EventKind;
 use crate::event::{DeviceKey, EvictionScope, GroupId, GroupingMode, Offset, Timestamp};
-use dot11::{MacAddr, ModelKey, Signature};
+use dot11::{DeviceInfo, MacAddr, ModelKey, Signature};
 
 /// The fold of all events before [`State::next_offset`].
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,8 @@ pub struct State {
     pub(super) grouping: Grouping,
     pub(super) habits: Habits,
     pub(super) doorbells: Doorbells,
+    /// What addresses last said about their devices, and when.
+    pub(super) device_infos: DirtyMap<MacAddr, (Timestamp, DeviceInfo)>,
     /// The elements behind each signature.
     pub(super) signatures: DirtyMap<Signature, Vec<u8>>,
     pub(super) totals: Totals,
@@ -70,6 +72,7 @@ macro_rules! tables {
             grouping,
             habits,
             doorbells,
+            device_infos,
             signatures,
             totals: _,
             next: _,
@@ -106,6 +109,7 @@ macro_rules! tables {
             (kind::LEARNING, &$($mut)? habits.since),
             (kind::DOORBELL, &$($mut)? doorbells.rows),
             (kind::VISITOR, &$($mut)? doorbells.visitors),
+            (kind::DEVICE_INFO, device_infos),
         ]
     }};
 }
@@ -174,6 +178,11 @@ impl State {
     /// The model that sends frames of this signature, as far as their elements are known.
     pub fn model_key(&self, signature: Signature) -> ModelKey {
         signatures::model_key(&self.signatures, signature)
+    }
+
+    /// The elements of the first frame with this signature, if they are known.
+    pub fn elements(&self, signature: Signature) -> Option<&[u8]> {
+        self.signatures.get(&signature).map(Vec::as_slice)
     }
 
     /// The statistics of one address.
@@ -265,11 +274,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 26] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 27] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 26] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 27] {
         tables!(self, mut)
     }
 
@@ -340,6 +349,7 @@ impl PartialEq for State {
             && self.grouping == other.grouping
             && self.habits == other.habits
             && self.doorbells == other.doorbells
+            && self.device_infos == other.device_infos
             && self.signatures == other.signatures
     }
 }

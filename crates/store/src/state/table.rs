@@ -35,6 +35,7 @@ pub(super) mod kind {
     pub const LEARNING: u8 = b'L';
     pub const DOORBELL: u8 = b'D';
     pub const VISITOR: u8 = b'V';
+    pub const DEVICE_INFO: u8 = b'I';
 }
 
 pub(super) trait Table {

@@ -121,6 +121,9 @@ impl State {
             SnapshotRow::Split { address, phone, time } => {
                 self.grouping.splits.load_row((address, phone), Some(time));
             }
+            SnapshotRow::DeviceInfo { address, time, device_info } => {
+                self.device_infos.load_row(address, Some((time, device_info)));
+            }
             SnapshotRow::Grouping { mode } => self.grouping.mode.load_row((), Some(mode)),
             SnapshotRow::Habit { model, habit } => self.habits.rows.load_row(model, Some(habit)),
             SnapshotRow::Learning { since } => self.habits.since.load_row((), Some(since)),

@@ -9,7 +9,7 @@ use super::row::SnapshotRow;
 use crate::event::Offset;
 use dot11::MacAddr;
 
-/// A copy of a state's packed rows: some 50 MB for a million devices.
+/// A copy of a state's packed rows: some 60 MB for a million devices.
 #[derive(Debug)]
 pub struct StateImage {
     next: Offset,

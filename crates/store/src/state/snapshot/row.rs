@@ -22,7 +22,7 @@ use crate::event::{
     ChatId, CodeHash, DeviceKey, EvictionScope, GroupId, GroupingMode, Offset, Pattern, Timestamp, hex_bytes,
     optional_ssid_fields, ssid_fields,
 };
-use dot11::{MacAddr, ModelKey, Signature, Ssid};
+use dot11::{DeviceInfo, MacAddr, ModelKey, Signature, Ssid};
 
 /// A line of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -171,6 +171,11 @@ pub(in crate::state) enum SnapshotRow {
         device: DeviceKey,
         visitor: Visitor,
     },
+    DeviceInfo {
+        address: MacAddr,
+        time: Timestamp,
+        device_info: DeviceInfo,
+    },
 }
 
 /// The statistics of a device in snapshots and in `probewatch export`.
@@ -181,6 +186,9 @@ pub struct DeviceJson {
     first_probe: Timestamp,
     last_probe: Timestamp,
     signal: Option<Signal>,
+    /// Formats 1 and 2 have none.
+    #[serde(default)]
+    signature: Option<Signature>,
     ssids: Vec<SsidCountJson>,
     probes_for_further_ssids: u64,
     /// Pairs of an hour of the day in UTC and its number of probes; format 1 has none.
@@ -295,6 +303,10 @@ impl SnapshotRow {
                 let (address, phone) = postcard::from_bytes(key)?;
                 Self::Split { address, phone, time: postcard::from_bytes(bytes)? }
             }
+            kind::DEVICE_INFO => {
+                let (time, device_info) = postcard::from_bytes(bytes)?;
+                Self::DeviceInfo { address: postcard::from_bytes(key)?, time, device_info }
+            }
             kind::GROUPING_MODE => Self::Grouping { mode: postcard::from_bytes(bytes)? },
             kind::HABIT => {
                 Self::Habit { model: postcard::from_bytes(key)?, habit: postcard::from_bytes(bytes)? }
@@ -341,6 +353,7 @@ impl SnapshotRow {
             Self::Model { model, .. } => format!("model {model}"),
             Self::Requester { of, .. } => format!("requester of \"{of}\""),
             Self::Split { address, phone, .. } => format!("{address}, which is not of phone {phone}"),
+            Self::DeviceInfo { address, .. } => format!("what {address} says about itself"),
             Self::Grouping { .. } => "grouping".to_owned(),
             Self::Habit { model, .. } => format!("habit of model {model}"),
             Self::Learning { .. } => "start of learning".to_owned(),
@@ -360,6 +373,7 @@ impl From<Device> for DeviceJson {
             first_probe,
             last_probe,
             signal,
+            signature,
             ssids,
             probes_for_further_ssids,
             hours: probes_by_hour,
@@ -371,6 +385,7 @@ impl From<Device> for DeviceJson {
             first_probe,
             last_probe,
             signal,
+            signature,
             ssids,
             probes_for_further_ssids,
             probes_by_hour,
@@ -388,6 +403,7 @@ impl TryFrom<DeviceJson> for Device {
             first_probe,
             last_probe,
             signal,
+            signature,
             ssids,
             probes_for_further_ssids,
             probes_by_hour: hours,
@@ -403,6 +419,7 @@ impl TryFrom<DeviceJson> for Device {
             first_probe,
             last_probe,
             signal,
+            signature,
             ssids,
             probes_for_further_ssids,
             hours,
