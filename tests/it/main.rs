@@ -14,6 +14,7 @@ mod control_api;
 mod day;
 mod decode;
 mod decoder_vs_tshark;
+mod device_info_vs_tshark;
 mod doctor;
 mod documentation;
 mod end_to_end;
