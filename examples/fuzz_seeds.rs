@@ -71,6 +71,10 @@ fn add_generated(corpus: &Corpus) -> Result<(), Box<dyn Error>> {
             r#"{"type":"probe","time":"1970-01-01T00:00:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":null,"signal_dbm":null,"frequency_mhz":null,"sequence":0,"signature":"9f1c06d2ab47e310","not_before":"2026-11-22T00:00:00.000000Z"}"#,
         ),
         (
+            "device_info",
+            r#"{"type":"probe","time":"2020-04-18T17:04:27.123456Z","sensor":"mon0","source":"a4:83:e7:4e:39:15","ssid":"","signal_dbm":-42,"frequency_mhz":2437,"sequence":2743,"signature":"9f1c06d2ab47e310","device_info":{"manufacturer":"samsung","p2p_name":"[TV] Zoë","uuid":"07070707-0707-0707-0707-070707070707","device_type":"7-0050F204-1"}}"#,
+        ),
+        (
             "watch",
             r#"{"type":"watch","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"ssid_hex":"ff","reason":null}"#,
         ),

@@ -10,6 +10,7 @@
 //! - [`metrics`]: counters and timings for monitoring.
 //! - [`suggest`]: the most similar of several words, for typing errors.
 //! - [`vendor`]: the vendor of an address.
+//! - [`model_hint`]: a guess at what a device is, from what its frames contain.
 //! - [`chart`]: draws probes over time.
 //! - [`names_import`]: reads names of devices from files.
 //! - [`config`]: the configuration, read once.
@@ -35,6 +36,7 @@ pub mod control;
 pub mod device_counts;
 pub mod http;
 pub mod metrics;
+pub mod model_hint;
 pub mod names_import;
 pub mod service;
 pub mod status;

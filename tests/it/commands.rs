@@ -87,6 +87,7 @@ fn lookup_json_has_the_documented_fields() {
         "wildcard_count": 1,
         "first_probe": "2020-04-18T17:04:27.123456Z",
         "last_probe": "2020-04-18T17:04:31.123456Z",
+        "hint": "Wi-Fi 4 or newer",
         "unique_ssids": 3,
         "ssids": ["<b>\u{202e}\n", "RNM0", {"hex": "fffe00"}],
         "signal_dbm": {"last": -50, "min": -70, "max": -40},
@@ -97,6 +98,40 @@ fn lookup_json_has_the_documented_fields() {
     assert_eq!(data.json("nobody"), (json!({"query": "nobody", "found": false}), Some(1)));
     let (random, _) = data.json(RANDOM);
     assert_eq!((&random["probe_count"], &random["ssids"]), (&json!(1), &json!([])));
+}
+
+/// A TV's probe request: Wi-Fi Protected Setup with its names, and an element of Samsung.
+fn tv_frame() -> Vec<u8> {
+    let attribute = |kind: u16, value: &[u8]| {
+        [&kind.to_be_bytes()[..], &(value.len() as u16).to_be_bytes(), value].concat()
+    };
+    let setup = [
+        &[0x00, 0x50, 0xf2, 4][..],
+        &attribute(0x1054, &[0, 7, 0, 0x50, 0xf2, 4, 0, 1]),
+        &attribute(0x1021, b"Samsung Electronics"),
+        &attribute(0x1011, "[TV] <b>\u{202e}\n\"Zoë\"".as_bytes()),
+    ]
+    .concat();
+    let frame = ProbeRequestFrame::new(RANDOM).wildcard();
+    frame.element(221, &setup).element(221, [0x00, 0x00, 0xf0, 0x22]).build()
+}
+
+#[test]
+fn a_card_shows_what_a_device_says_about_itself() {
+    let data = Data::new(&[(TIME, tv_frame())]);
+    let hint = "Probably a Samsung device, Wi-Fi 4 or newer. Says it is a TV “[TV] <b>\\u{202e}\\n\"Zoë\"”, by “Samsung Electronics”";
+    assert_eq!(data.json(RANDOM).0["hint"], hint);
+    let card = stdout(&data.run(&["lookup", RANDOM], ""));
+    assert!(card.contains(&format!("\nHint: {hint}\n")), "{card}");
+    let decoded = stdout(&probewatch(&["decode", &data.path("street.pcap")]));
+    let line: Value = serde_json::from_str(decoded.lines().next().unwrap()).unwrap();
+    let expected = json!({
+        "manufacturer": "Samsung Electronics", "device_name": "[TV] <b>\u{202e}\n\"Zoë\"", "device_type": "7-0050F204-1",
+    });
+    assert_eq!(line["device_info"], expected);
+    // The state that is rebuilt from the log has it too.
+    assert!(data.run(&["rebuild"], "").status.success());
+    assert_eq!(data.json(RANDOM).0["hint"], hint);
 }
 
 #[test]

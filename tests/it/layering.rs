@@ -17,6 +17,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
             "metrics",
             "suggest",
             "vendor",
+            "model_hint",
             "chart",
             "names_import",
             "config",
@@ -37,7 +38,7 @@ const LAYERS: [(&str, &[&str]); 2] = [
 /// Modules of `src`, and lower modules that they must not use.
 const FORBIDDEN: [(&str, &[&str]); 3] = [
     // It draws the data that it is given.
-    ("chart", &["capture", "vendor"]),
+    ("chart", &["capture", "vendor", "model_hint"]),
     ("chat", &["capture", "config", "event_log"]),
     ("telegram", &["capture", "event_log", "state"]),
 ];

@@ -358,6 +358,7 @@ fn devices_are_exported_as_lines_too() {
             "signal": {
                 "last_dbm": -50, "min_dbm": -70, "max_dbm": -40, "last_time": "2020-04-18T17:04:29.123456Z",
             },
+            "signature": "2251bc60a236c5f0",
             "ssids": [
                 {"ssid": "<b>\u{202e}\n", "count": 1}, {"ssid": "RNM0", "count": 1},
                 {"ssid_hex": "fffe00", "count": 1},

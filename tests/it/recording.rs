@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use dot11::{MacAddr, RequestedSsid, Signature, Ssid};
+use dot11::{DeviceInfo, MacAddr, RequestedSsid, ShortText, Signature, Ssid};
 use proptest::option;
 use proptest::prelude::*;
 use store::event::{
@@ -46,6 +46,12 @@ fn requested() -> impl Strategy<Value = RequestedSsid> {
     ]
 }
 
+/// What the device says about itself, for some signatures.
+fn device_info(signature: u8) -> Option<Box<DeviceInfo>> {
+    let device_name = ShortText::new(format!("\u{202e}TV {}", signature % 32).as_bytes());
+    (signature < 64).then(|| Box::new(DeviceInfo { device_name, ..DeviceInfo::default() }))
+}
+
 fn pattern() -> impl Strategy<Value = Pattern> {
     prop::sample::select(vec!["D*", "*e*", "H?me"]).prop_map(Pattern::new)
 }
@@ -78,6 +84,7 @@ pub fn input() -> impl Strategy<Value = Input> {
                 signal_dbm,
                 not_before,
                 signature: Signature::from_u64(signature.into()),
+                device_info: device_info(signature),
                 ..probe(source, ssid, time.as_micros())
             })
         ),

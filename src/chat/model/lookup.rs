@@ -9,6 +9,7 @@ use store::state::{Device, JoinReason, State, fold_case};
 use super::phone::{
     PhoneReport, addresses_of_phone, phone_in_text, phone_label, phone_name, phone_of, phone_report,
 };
+use crate::model_hint;
 use crate::suggest;
 
 /// How many similar names are suggested if none matches.
@@ -123,6 +124,8 @@ pub struct DeviceReport {
     pub addresses: Vec<MacAddr>,
     /// Their merged statistics.
     pub device: Device,
+    /// A guess at what it is, see [`model_hint`].
+    pub hint: Option<String>,
 }
 
 impl DeviceReport {
@@ -148,8 +151,9 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
     let statistics = addresses.iter().filter_map(|address| state.device(*address));
     match statistics.reduce(|device, other| device.merge(&other)) {
         Some(device) => {
+            let hint = model_hint::hint(state, addresses.iter().copied());
             let query = query.to_owned();
-            LookupResult::Device(Box::new(DeviceReport { query, name, phone, addresses, device }))
+            LookupResult::Device(Box::new(DeviceReport { query, name, phone, addresses, device, hint }))
         }
         None => match name {
             Some(device) => LookupResult::NeverSeen { device },
@@ -229,20 +233,20 @@ impl Serialize for DeviceReport {
             query: &'a str,
             name: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            phone: Option<Phone<'a>>,
+            phone: Option<Phone>,
             addresses: &'a [MacAddr],
             probe_count: u64,
             wildcard_count: u64,
             first_probe: Timestamp,
             last_probe: Timestamp,
+            hint: Option<&'a str>,
             unique_ssids: usize,
             ssids: Vec<&'a Ssid>,
             signal_dbm: Option<SignalDbm>,
         }
         #[derive(Serialize)]
-        struct Phone<'a> {
+        struct Phone {
             id: GroupId,
-            model: Option<&'a str>,
             at_least: u32,
             is_distinguishable: bool,
             in_range_since: Timestamp,
@@ -267,7 +271,6 @@ impl Serialize for DeviceReport {
             name: self.name.as_deref(),
             phone: self.phone.as_ref().map(|phone| Phone {
                 id: phone.id,
-                model: phone.model_hint.as_deref(),
                 at_least: phone.at_least,
                 is_distinguishable: phone.is_distinguishable,
                 in_range_since: phone.visit,
@@ -280,6 +283,7 @@ impl Serialize for DeviceReport {
             wildcard_count: device.wildcard_count,
             first_probe: device.first_probe,
             last_probe: device.last_probe,
+            hint: self.hint.as_deref(),
             unique_ssids: device.ssids().len(),
             ssids: device.ssids().iter().map(|(ssid, _)| ssid).collect(),
             signal_dbm: device.signal.map(|signal| SignalDbm {

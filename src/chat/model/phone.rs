@@ -18,8 +18,6 @@ const EVIDENCE: usize = 32;
 pub struct PhoneReport {
     /// Its identifier.
     pub id: GroupId,
-    /// What is known of its model, in words.
-    pub model_hint: Option<String>,
     /// When its latest visit began.
     pub visit: Timestamp,
     /// When it was last seen.
@@ -90,7 +88,6 @@ pub fn phone_report(state: &State, id: GroupId) -> Option<PhoneReport> {
     let group = state.grouping().group(id)?;
     Some(PhoneReport {
         id,
-        model_hint: model_hint(state, id),
         visit: group.visit,
         last: group.last,
         visit_count: group.visit_count,
@@ -99,11 +96,6 @@ pub fn phone_report(state: &State, id: GroupId) -> Option<PhoneReport> {
         address_count: group.address_count,
         addresses: addresses_of_phone(state, id),
     })
-}
-
-/// What is known of a phone's model, such as "Probably an Apple phone, Wi-Fi 6".
-fn model_hint(_: &State, _: GroupId) -> Option<String> {
-    None
 }
 
 /// The event that keeps a phone, by this name or without one, with the evidence by which it is found again.

@@ -133,6 +133,9 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     let time_and_age = |time| time_and_age(time, now, zone);
     let mut text =
         Text::default().bold(format_args!("📡 Wi-Fi probe stats for {}", printable(&report.title())));
+    if let Some(hint) = &report.hint {
+        text = text.append(format_args!("\nHint: {hint}"));
+    }
     if let Some(phone) = &report.phone {
         text = text.append_text(phones::visits(phone, now, zone));
     }

@@ -10,8 +10,8 @@ use store::state::{JoinReason, OUT_OF_RANGE};
 use crate::chat::callbacks::Callback;
 use crate::chat::message::Reply;
 use crate::chat::model::phone::{PhoneReport, phone_label};
+use crate::text::Text;
 use crate::text::format::{age, pluralize, shown_time, time_and_age};
-use crate::text::{Text, printable};
 
 /// Addresses that a card lists.
 const ADDRESSES_SHOWN: usize = 10;
@@ -28,18 +28,14 @@ fn reason(reason: JoinReason) -> &'static str {
     }
 }
 
-/// The lines of a card about the model and the visits.
+/// The lines of a card about the visits.
 pub(super) fn visits(phone: &PhoneReport, now: Timestamp, zone: Tz) -> Text {
-    let text = match &phone.model_hint {
-        Some(hint) => Text::plain(format_args!("\n{}", printable(hint))),
-        None => Text::default(),
-    };
     let text = match now.abs_diff(phone.last) <= OUT_OF_RANGE {
-        true => text.append(format_args!("\nIn range since: {}", time_and_age(phone.visit, now, zone))),
+        true => Text::plain(format_args!("\nIn range since: {}", time_and_age(phone.visit, now, zone))),
         false if phone.visit == phone.last => {
-            text.append(format_args!("\nLast visit: {}", time_and_age(phone.last, now, zone)))
+            Text::plain(format_args!("\nLast visit: {}", time_and_age(phone.last, now, zone)))
         }
-        false => text.append(format_args!(
+        false => Text::plain(format_args!(
             "\nLast visit: from {} to {}",
             shown_time(phone.visit, zone),
             shown_time(phone.last, zone)
