@@ -19,7 +19,7 @@ pub enum UsageError {
     InvalidPage(String),
     /// Not a number of minutes up to `NEARBY_LIMIT`.
     InvalidMinutes(String),
-    /// Neither `on`, `off`, a signal within [`DOORBELL_DBM`](super::arguments::DOORBELL_DBM) nor a duration of at most an
+    /// Neither `on`, `off`, a signal within `DOORBELL_DBM` nor a duration of at most an
     /// hour.
     InvalidDoorbell(String),
     /// Neither `24h` nor `7d`.

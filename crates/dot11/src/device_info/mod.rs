@@ -44,7 +44,7 @@ pub struct DeviceInfo {
     pub model_number: Option<ShortText>,
     /// The device's name, which its owner may have chosen.
     pub device_name: Option<ShortText>,
-    /// The device's name in Wi-Fi Direct, as in "[TV] Samsung 7 Series".
+    /// The device's name in Wi-Fi Direct, such as `[TV] Samsung 7 Series`.
     pub p2p_name: Option<ShortText>,
     /// The UUID-E. Many devices derive it from their own address, so it stays the same behind random ones.
     pub uuid: Option<Uuid>,
