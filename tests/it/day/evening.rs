@@ -231,7 +231,6 @@ fn phones_with_random_addresses(scenario: &mut Scenario) {
     scenario.receive("the phone, from another address, asks for Depot", vec![frame]);
     scenario.ask(ANN, "visitor");
     scenario.ask(ANN, "/nearby 60");
-    scenario.ask(ANN, "/strangers");
     scenario.ask(ANN, "/devices addresses");
 }
 

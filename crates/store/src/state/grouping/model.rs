@@ -393,9 +393,10 @@ impl Model {
         self.addresses += 1;
         let now = frame.time;
         let may_join = |group| may_belong(frame.source, group);
-        self.groups.retain(|live| live.last > now || now.abs_diff(live.last) <= OUT_OF_RANGE);
+        // A group of the future, by a clock that was wrong, is as far away as one of the past.
+        self.groups.retain(|live| now.abs_diff(live.last) <= OUT_OF_RANGE);
         let alive: SmallVec<[usize; COUNTERS_PER_MODEL]> = (self.counters.iter().enumerate())
-            .filter(|(_, seen)| elapsed(seen.last, now) <= HORIZON)
+            .filter(|(_, seen)| elapsed(seen.last, now).abs() <= HORIZON)
             .filter(|(_, seen)| self.addresses - seen.seen_at <= HORIZON_ADDRESSES)
             .map(|(index, _)| index)
             .collect();
@@ -477,7 +478,7 @@ impl Model {
     fn learn(&mut self, frame: &Frame, alive: &[usize], forward: &[usize], reach: i64) {
         let seen = |index: usize| self.counters.get(index).map(|seen| seen.last);
         let mut recent: SmallVec<[usize; COUNTERS_PER_MODEL]> = (alive.iter().copied())
-            .filter(|index| seen(*index).is_some_and(|last| elapsed(last, frame.time) <= LEARN))
+            .filter(|index| seen(*index).is_some_and(|last| elapsed(last, frame.time).abs() <= LEARN))
             .collect();
         recent.sort_by_key(|index| std::cmp::Reverse(seen(*index)));
         recent.truncate(TRIAL_COUNTERS);

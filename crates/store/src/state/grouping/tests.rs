@@ -152,6 +152,23 @@ fn a_model_that_returns_is_no_phone_that_returns() {
     assert_eq!(state.grouping().group(group_of(&state, &before[0])).unwrap().visit_count, 2);
 }
 
+#[test]
+fn a_frame_of_the_future_brings_no_phones_together() {
+    let day = 86_400_000_000;
+    let later = |probe: Probe, days: i64| Probe {
+        time: Timestamp::from_micros(probe.time.as_micros() + days * day),
+        ..probe
+    };
+    let first = counting_phone(1, 20, 0, 30, 7);
+    // A clock that was wrong for two frames, then right again on the next day.
+    let glitch = [0, 1].map(|step| later(frame(601, 900 + step, 250 + step as u16, 7), 30_000));
+    let second: Vec<Probe> =
+        counting_phone(1001, 20, 300, 30, 7).into_iter().map(|probe| later(probe, 1)).collect();
+    let state = folded(first.iter().chain(&glitch).chain(&second).cloned());
+    assert_ne!(group_of(&state, &first[0]), group_of(&state, second.last().unwrap()));
+    assert_ne!(group_of(&state, &glitch[0]), group_of(&state, second.last().unwrap()));
+}
+
 /// Two visits of phones of one model on two days; the later asks for `ssid`.
 fn visits(mode: GroupingMode, ssid: &str) -> (State, Probe, Probe) {
     let first = requesting("Zoë's home", frame(0, 1, 0, 7));
