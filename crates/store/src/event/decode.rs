@@ -60,12 +60,13 @@ impl EventDecoder {
             Some(()) => Some(cursor.time()?),
             None => None,
         };
-        let rest = cursor.0.strip_suffix(b"\n").unwrap_or(cursor.0).strip_suffix(b"}")?;
-        let alerts = match rest.strip_prefix(b",\"alerts\":") {
-            Some(alerts) => serde_json::from_slice(alerts).ok()?,
-            None if rest.is_empty() => Vec::new(),
-            None => return None,
+        let alerts = match cursor.skip(b",\"alerts\":") {
+            Some(()) => cursor.value()?,
+            None => Vec::new(),
         };
+        if !matches!(cursor.0, b"}" | b"}\n") {
+            return None;
+        }
         let sensor = self.shared_name(&sensor);
         Some(Probe {
             time,
@@ -142,11 +143,14 @@ impl<'a> Cursor<'a> {
         self.value().map(Cow::Owned)
     }
 
-    /// A value of any form that serde accepts.
+    /// A value of any form that serde accepts. serde_json does not look at the bytes of strings that `T` ignores, but
+    /// [`decode_any`] requires UTF-8 everywhere.
     fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
         let mut values = serde_json::Deserializer::from_slice(self.0).into_iter::<T>();
         let value = values.next()?.ok()?;
-        self.0 = self.0.get(values.byte_offset()..)?;
+        let (read, rest) = self.0.split_at_checked(values.byte_offset())?;
+        std::str::from_utf8(read).ok()?;
+        self.0 = rest;
         Some(value)
     }
 
@@ -373,6 +377,14 @@ mod tests {
         }
         for length in 0..ordinary.len() {
             agrees_with_serde(&ordinary.as_bytes()[..length]);
+        }
+        for extra in [
+            &b"\"device_info\":{\"more\":\"\xc3\xe5\"}"[..],
+            b"\"device_info\":{\"model_name\":\"\xc3\xe5\"}",
+            b"\"alerts\":[{\"decision\":\"swallow\",\"chat\":1,\"more\":\"\xc3\xe5\"}]",
+        ] {
+            let fields = ordinary.strip_suffix('}').unwrap().as_bytes();
+            agrees_with_serde(&[fields, b",", extra, b"}"].concat());
         }
     }
 
