@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use dot11::ModelKey;
 use serde::Serialize;
-use store::event::{DeviceKey, GroupId, GroupingMode, Timestamp};
+use store::event::{DeviceKey, GroupId, Timestamp};
 use store::state::{Group, OUT_OF_RANGE, State, fold_case};
 
 use crate::text::format::pluralize;
@@ -99,7 +99,7 @@ impl DeviceCounts {
                     names.insert(fold_case(name));
                     of_named_phones += addresses;
                 }
-                None if grouping.mode() == GroupingMode::Off => {}
+                None if grouping.phone(id).is_none() => {}
                 None => {
                     unnamed.push(group);
                     grouped += addresses;

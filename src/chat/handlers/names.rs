@@ -3,7 +3,7 @@
 use dot11::MacAddr;
 use store::event::{Event, EventKind, GroupId, NamedBy, Timestamp};
 
-use crate::chat::model::phone::{NamedDevice, keep_phone, phone_name, phone_of};
+use crate::chat::model::phone::{NamedDevice, keep_phone, phone_name};
 use crate::chat::{Chat, views};
 use crate::text::Text;
 
@@ -36,7 +36,8 @@ impl Chat {
         let (kept, done) = {
             let state = self.recorder.state();
             let namesakes = state.addresses_of(&name);
-            let others = namesakes.iter().filter(|other| phone_of(&state, **other) != Some(phone)).count();
+            let others =
+                namesakes.iter().filter(|other| state.grouping().phone_of(**other) != Some(phone)).count();
             let done = views::named_phone(phone, &name, others, state.grouping().mode());
             (keep_phone(&state, phone, Some(name)), done)
         };

@@ -3,7 +3,7 @@
 use dot11::MacAddr;
 use store::event::{Event, EventKind, GroupId, Timestamp};
 
-use crate::chat::model::phone::{addresses_of_phone, phone_of};
+use crate::chat::model::phone::addresses_of_phone;
 use crate::chat::{Chat, Reply, views};
 
 /// Addresses to choose from.
@@ -13,7 +13,7 @@ impl Chat {
     /// Asks which of the phone's newest addresses is of another device.
     pub(in crate::chat) fn choose_other_device(&self, address: MacAddr) -> Reply {
         let state = self.recorder.state();
-        let Some(phone) = phone_of(&state, address) else {
+        let Some(phone) = state.grouping().phone_of(address) else {
             return views::phones::no_longer_grouped(address).into();
         };
         let addresses = addresses_of_phone(&state, phone);
@@ -34,14 +34,14 @@ impl Chat {
         address: MacAddr,
         update: Option<u32>,
     ) -> Reply {
-        if phone_of(&self.recorder.state(), address) != Some(phone) {
+        if self.recorder.state().grouping().phone_of(address) != Some(phone) {
             return views::phones::not_of_phone(phone, address).into();
         }
         let event = Event::new(Timestamp::now(), EventKind::SplitPhone { phone, address });
         if let Err(failed) = self.change_all(vec![event], update).await {
             return failed.into();
         }
-        let now = phone_of(&self.recorder.state(), address);
+        let now = self.recorder.state().grouping().phone_of(address);
         views::phones::split(phone, address, now)
     }
 }

@@ -6,9 +6,7 @@ use serde::ser::Serializer;
 use store::event::{DeviceKey, GroupId, Timestamp};
 use store::state::{Device, JoinReason, State, fold_case};
 
-use super::phone::{
-    PhoneReport, addresses_of_phone, phone_in_text, phone_label, phone_name, phone_of, phone_report,
-};
+use super::phone::{PhoneReport, addresses_of_phone, phone_in_text, phone_label, phone_name, phone_report};
 use crate::model_hint;
 use crate::suggest;
 
@@ -64,7 +62,7 @@ impl FoundDevice {
     /// The phone, if it is one phone and nothing else.
     pub fn only_phone(&self, state: &State) -> Option<GroupId> {
         let [phone] = self.phones.as_slice() else { return None };
-        let is_of_phone = |address: &MacAddr| phone_of(state, *address) == Some(*phone);
+        let is_of_phone = |address: &MacAddr| state.grouping().phone_of(*address) == Some(*phone);
         self.addresses.iter().all(is_of_phone).then_some(*phone)
     }
 
@@ -103,7 +101,7 @@ impl FoundDevice {
     }
 
     fn of_address(state: &State, address: MacAddr) -> Self {
-        match (state.names().of(address), phone_of(state, address)) {
+        match (state.names().of(address), state.grouping().phone_of(address)) {
             (Some(name), _) => Self::of_name(state, name),
             (None, Some(phone)) => Self::of_phone(state, phone),
             (None, None) => Self { name: None, phones: Vec::new(), addresses: vec![address] },

@@ -12,7 +12,7 @@ use store::event::{GroupId, Timestamp};
 use store::recorder::RecorderHandle;
 use store::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, State, fold_case};
 
-use super::phone::{phone_name, phone_of};
+use super::phone::phone_name;
 use crate::device_counts::{DeviceCounts, RandomAddresses};
 
 /// Entries of a page. A message has room for as many of the longest.
@@ -284,7 +284,7 @@ impl MergedDevices {
         if self.by == ListBy::Address {
             return None;
         }
-        let phone = phone_of(state, address)?;
+        let phone = state.grouping().phone_of(address)?;
         if let Some(device) = self.of_phone.get(&phone) {
             return Some(*device);
         }

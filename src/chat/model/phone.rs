@@ -1,7 +1,7 @@
 //! Phones: random addresses that are grouped.
 
 use dot11::{MacAddr, Ssid};
-use store::event::{EventKind, GroupId, GroupingMode, Timestamp};
+use store::event::{EventKind, GroupId, Timestamp};
 use store::state::{Device, JoinReason, State};
 
 /// A phone without a name, as people write it: `phone 3f2a`.
@@ -49,18 +49,9 @@ impl NamedDevice {
         match self {
             Self::Phone(phone) => Some(phone),
             Self::Address(address) if state.names().of(address).is_some() => None,
-            Self::Address(address) => phone_of(state, address),
+            Self::Address(address) => state.grouping().phone_of(address),
         }
     }
-}
-
-/// The phone that this address belongs to; `None` while addresses are not grouped.
-pub fn phone_of(state: &State, address: MacAddr) -> Option<GroupId> {
-    let grouping = state.grouping();
-    let phone = grouping.group_of(address).filter(|_| address.is_random())?;
-    // A name that a person gave stays.
-    let is_grouped = grouping.mode() != GroupingMode::Off || phone_name(state, phone).is_some();
-    is_grouped.then_some(phone)
 }
 
 /// The name of a phone.

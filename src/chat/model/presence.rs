@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use dot11::{MacAddr, ModelKey};
-use store::event::{DeviceKey, GroupingMode, Probe, Timestamp};
+use store::event::{DeviceKey, Probe, Timestamp};
 use store::state::{OUT_OF_RANGE, State};
 
 use super::time_range::TimeRange;
@@ -65,10 +65,9 @@ pub struct PhoneEvidence {
 impl Sighting {
     /// The sighting that a probe is, as far as the state knows its sender.
     pub fn of(probe: &Probe, state: &State) -> Self {
-        let (time, source) = (probe.corrected_time(), probe.source);
-        let sender = match state.device_key(source) {
+        let time = probe.corrected_time();
+        let sender = match state.device_key(probe.source) {
             DeviceKey::Address(address) if address.is_random() => Sender::Ungrouped(address),
-            DeviceKey::Phone(_) if state.grouping().mode() == GroupingMode::Off => Sender::Ungrouped(source),
             DeviceKey::Phone(id) => {
                 let evidence = state
                     .grouping()

@@ -11,7 +11,7 @@ use store::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, Wat
 use super::strangers;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
-use crate::chat::model::phone::{phone_label, phone_of};
+use crate::chat::model::phone::phone_label;
 use crate::chat::model::watch_target::WatchTarget;
 use crate::text::format::{pluralize, short_time, shown_duration, shown_time};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
@@ -38,7 +38,7 @@ pub struct AlertDevice<'a> {
 impl<'a> AlertDevice<'a> {
     /// The device with this address.
     pub fn of(state: &'a State, address: MacAddr) -> Self {
-        Self { name: state.name_of(address), phone: phone_of(state, address) }
+        Self { name: state.name_of(address), phone: state.grouping().phone_of(address) }
     }
 
     /// Its name, or its phone.

@@ -19,7 +19,7 @@ use super::totals::Totals;
 use super::watches::Watches;
 #[cfg(doc)]
 use crate::event::EventKind;
-use crate::event::{DeviceKey, EvictionScope, GroupId, GroupingMode, Offset, Timestamp};
+use crate::event::{DeviceKey, EvictionScope, GroupId, Offset, Timestamp};
 use dot11::{DeviceInfo, MacAddr, ModelKey, Signature};
 
 /// The fold of all events before [`State::next_offset`].
@@ -224,14 +224,12 @@ impl State {
 
     /// The device that this address of this group belongs to.
     pub(super) fn known_device_key(&self, address: MacAddr, group: Option<GroupId>) -> DeviceKey {
-        let group = group.filter(|_| self.grouping.mode() != GroupingMode::Off);
-        match (self.names.device_key(address), group) {
-            (DeviceKey::Address(address), Some(id)) => match self.grouping.group(id) {
-                Some(Group { name: Some(name), .. }) => DeviceKey::Name(fold_case(name)),
-                Some(_) => DeviceKey::Phone(id),
-                None => DeviceKey::Address(address),
-            },
-            (key, _) => key,
+        let key = self.names.device_key(address);
+        let (DeviceKey::Address(_), Some(id)) = (&key, group) else { return key };
+        match self.grouping.phone(id) {
+            Some(Group { name: Some(name), .. }) => DeviceKey::Name(fold_case(name)),
+            Some(_) => DeviceKey::Phone(id),
+            None => key,
         }
     }
 

@@ -85,6 +85,17 @@ impl Grouping {
         self.groups.get(&id)
     }
 
+    /// The group, if it counts as a phone: while addresses are not grouped only one with a name does, because a name that
+    /// a person gave stays.
+    pub fn phone(&self, id: GroupId) -> Option<&Group> {
+        self.group(id).filter(|group| group.name.is_some() || self.mode() != GroupingMode::Off)
+    }
+
+    /// The phone that this address belongs to.
+    pub fn phone_of(&self, address: MacAddr) -> Option<GroupId> {
+        self.group_of(address).filter(|id| self.phone(*id).is_some())
+    }
+
     /// All groups, in the order of their identifiers.
     pub fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
         self.groups.iter().map(|(id, group)| (*id, group))

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
-use crate::event::{Event, EventKind, EvictionScope, GroupId, GroupingMode, Probe, Timestamp};
+use crate::event::{DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, Probe, Timestamp};
 use crate::state::State;
 use dot11::{MacAddr, RequestedSsid, Signature};
 
@@ -200,6 +200,26 @@ fn nothing_is_grouped_in_the_mode_off() {
     fold_kind(&mut state, EventKind::SetGrouping { mode: GroupingMode::Off });
     counting_phone(1, 5, 0, 30, 7).into_iter().for_each(|probe| fold(&mut state, &Event::from(probe)));
     assert_eq!((state.grouping().groups().count(), state.grouping().mode()), (0, GroupingMode::Off));
+}
+
+#[test]
+fn while_addresses_are_not_grouped_only_a_named_phone_counts() {
+    let (named, other) = (counting_phone(1, 5, 0, 30, 7), counting_phone(50, 5, 2000, 30, 8));
+    let mut state = folded(named.iter().chain(&other).cloned());
+    let id = group_of(&state, &named[0]);
+    let keep = EventKind::KeepPhone {
+        phone: id,
+        name: Some("Zoë's phone".to_owned()),
+        model: state.grouping().group(id).unwrap().model,
+        addresses: vec![named[0].source],
+        networks: Vec::new(),
+    };
+    fold_kind(&mut state, keep);
+    fold_kind(&mut state, EventKind::SetGrouping { mode: GroupingMode::Off });
+    assert_eq!(state.grouping().phone_of(named[0].source), Some(id));
+    assert_eq!(state.device_key(named[0].source), DeviceKey::Name("zoë's phone".to_owned()));
+    assert_eq!(state.grouping().phone_of(other[0].source), None);
+    assert_eq!(state.device_key(other[0].source), DeviceKey::Address(other[0].source));
 }
 
 #[test]
