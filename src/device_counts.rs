@@ -54,7 +54,10 @@ impl DeviceCounts {
         random: RandomAddresses,
     ) -> Self {
         let groups: Vec<&Group> = groups.collect();
-        let phones = least_phones(&groups);
+        let phones =
+            least_phones(groups.iter().map(|group| {
+                (group.model, [group.visit, group.last], u64::from(group.at_least(group.last)))
+            }));
         let others = u64::from(phones == 0 && random.ungrouped > 0);
         Self {
             at_least: named + fixed + phones + others,
@@ -147,26 +150,26 @@ impl DeviceCounts {
     }
 }
 
-/// The least number of phones that these groups are. Groups of one model are different phones if one was in range before
-/// the other had left: otherwise the addresses of the later one would have joined the earlier one.
-fn least_phones(groups: &[&Group]) -> u64 {
-    // Sorted by model and time; of equal times, arrivals come first.
-    let mut changes: Vec<(ModelKey, Timestamp, bool, u64)> = Vec::with_capacity(2 * groups.len());
-    for group in groups {
-        let phones = u64::from(group.at_least(group.last));
-        changes.push((group.model, group.visit, false, phones));
-        changes.push((group.model, group.last.saturating_add(OUT_OF_RANGE), true, phones));
+/// The least number of phones that made these visits, given by their model, their first and last time, and the number
+/// of phones: for each model the most that were in range at once. Visits of one model at different times may be those
+/// of one phone that returned with another address.
+pub fn least_phones(visits: impl IntoIterator<Item = (ModelKey, [Timestamp; 2], u64)>) -> u64 {
+    // By model and time; of changes at the same time, arrivals come first.
+    let mut changes: Vec<(ModelKey, Timestamp, bool, u64)> = Vec::new();
+    for (model, [first, last], phones) in visits {
+        changes.push((model, first, false, phones));
+        changes.push((model, last.saturating_add(OUT_OF_RANGE), true, phones));
     }
     changes.sort_unstable();
-    let of_model = |changes: &[(ModelKey, Timestamp, bool, u64)]| {
-        let mut present = 0_u64;
-        let at_each = changes.iter().map(|(_, _, has_left, phones)| {
+    let most_at_once = |changes: &[(ModelKey, Timestamp, bool, u64)]| {
+        let (mut present, mut most) = (0_u64, 0_u64);
+        for (_, _, has_left, phones) in changes {
             present = if *has_left { present.saturating_sub(*phones) } else { present + phones };
-            present
-        });
-        at_each.max().unwrap_or(0)
+            most = most.max(present);
+        }
+        most
     };
-    changes.chunk_by(|(one, ..), (other, ..)| one == other).map(of_model).sum()
+    changes.chunk_by(|(one, ..), (other, ..)| one == other).map(most_at_once).sum()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use store::state::{OUT_OF_RANGE, State};
 
 use super::time_range::TimeRange;
 use crate::chart::DevicesInHour;
+use crate::device_counts::least_phones;
 
 /// A device that is silent for this long has left.
 pub const GAP: Duration = Duration::from_secs(600);
@@ -346,12 +347,12 @@ impl PresenceTable {
                 (DeviceKey::Name(_), _) => least.named += 1,
                 (DeviceKey::Phone(_), Some(model)) => {
                     let at_least = presence.at_least_in(range);
-                    phones.extend(visits(intervals).map(|visit| (model, visit, at_least)));
+                    phones.extend(visits(intervals).map(|visit| (model, [visit.start, visit.end], at_least)));
                 }
                 _ => least.fixed += 1,
             }
         }
-        least.phones = least_phones(&phones);
+        least.phones = least_phones(phones);
         least
     }
 
@@ -389,26 +390,6 @@ fn visits<'a>(intervals: impl Iterator<Item = &'a Interval>) -> impl Iterator<It
         }
     }
     visits.into_iter()
-}
-
-/// The least number of phones that made these visits: for each model, the most that were in range at once.
-fn least_phones(visits: &[(ModelKey, Interval, u64)]) -> u64 {
-    // By model and time; of changes at the same time, arrivals come first.
-    let mut changes: Vec<(ModelKey, Timestamp, bool, u64)> = Vec::with_capacity(2 * visits.len());
-    for (model, visit, phones) in visits {
-        changes.push((*model, visit.start, false, *phones));
-        changes.push((*model, visit.end.saturating_add(OUT_OF_RANGE), true, *phones));
-    }
-    changes.sort_unstable();
-    let most_at_once = |changes: &[(ModelKey, Timestamp, bool, u64)]| {
-        let (mut present, mut most) = (0_u64, 0_u64);
-        for (_, _, has_left, phones) in changes {
-            present = if *has_left { present.saturating_sub(*phones) } else { present + phones };
-            most = most.max(present);
-        }
-        most
-    };
-    changes.chunk_by(|(one, ..), (other, ..)| one == other).map(most_at_once).sum()
 }
 
 #[cfg(test)]

@@ -241,6 +241,7 @@ proptest! {
                 (model_key(model), interval(start, start + length), phones)
             })
             .collect();
-        prop_assert_eq!(least_phones(&visits), naive_phones(&visits));
+        let spans = visits.iter().map(|(model, visit, phones)| (*model, [visit.start, visit.end], *phones));
+        prop_assert_eq!(least_phones(spans), naive_phones(&visits));
     }
 }
