@@ -31,14 +31,12 @@ impl State {
     }
 
     fn evict_device_infos(&mut self) {
-        let rank = |(address, (time, _)): (&MacAddr, &(Timestamp, DeviceInfo))| {
+        let rank = |address: &MacAddr, (time, _): &(Timestamp, DeviceInfo)| {
             let is_known = self.name_of(*address).is_some()
                 || !is_evictable(EvictionScope::Unnamed, *address, &self.names, &self.follows);
-            (is_known, !address.is_random(), *time, *address)
+            Some((is_known, !address.is_random(), *time))
         };
-        let mut ranked: Vec<_> = self.device_infos.iter().map(rank).collect();
-        ranked.sort_unstable();
-        for (.., address) in ranked.into_iter().take(DEVICE_INFO_LIMIT / 4) {
+        for address in self.device_infos.lowest_quarter(rank) {
             self.device_infos.remove(&address);
         }
     }

@@ -79,6 +79,16 @@ impl<K: Ord + Clone, V> DirtyMap<K, V> {
         self.rows.len()
     }
 
+    /// The keys of the lowest quarter of the rows that have a rank; of equal ranks, those with the lower keys.
+    pub(super) fn lowest_quarter<R: Ord>(&self, rank: impl Fn(&K, &V) -> Option<R>) -> Vec<K> {
+        let rows = self.rows.iter();
+        let mut ranked: Vec<(R, K)> =
+            rows.filter_map(|(key, row)| Some((rank(key, row)?, key.clone()))).collect();
+        ranked.sort_unstable();
+        ranked.truncate(ranked.len() / 4);
+        ranked.into_iter().map(|(_, key)| key).collect()
+    }
+
     /// The dirty keys with their rows, `None` for a removed one.
     pub(super) fn dirty_rows(&self) -> impl Iterator<Item = (&K, Option<&V>)> {
         self.dirty.iter().map(|key| (key, self.rows.get(key)))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
-use super::grouping::{OUT_OF_RANGE, oldest_quarter};
+use super::grouping::OUT_OF_RANGE;
 use crate::event::{ChatId, DeviceKey, Probe, Timestamp};
 use dot11::MacAddr;
 
@@ -184,9 +184,7 @@ impl Doorbells {
             }
         }
         if self.visitors.len() > VISITOR_LIMIT {
-            let ranked =
-                self.visitors.iter().map(|(key, visitor)| ((visitor.ring, visitor.last), key.clone()));
-            for key in oldest_quarter(ranked.collect()) {
+            for key in self.visitors.lowest_quarter(|_, visitor| Some((visitor.ring, visitor.last))) {
                 self.visitors.remove(&key);
             }
         }

@@ -11,7 +11,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
-use super::grouping::oldest_quarter;
 use super::hour::{HOURS_PER_WEEK, Hour};
 use crate::event::{GroupId, Timestamp};
 use dot11::ModelKey;
@@ -177,8 +176,7 @@ impl Habits {
         }
         self.rows.entry(model).see(hour, group, phones, exists);
         if self.rows.len() > HABIT_LIMIT {
-            let ranked = self.rows.iter().map(|(key, row)| ((!row.hours.is_empty(), row.latest), *key));
-            for key in oldest_quarter(ranked.collect()) {
+            for key in self.rows.lowest_quarter(|_, row| Some((!row.hours.is_empty(), row.latest))) {
                 self.rows.remove(&key);
             }
         }

@@ -31,7 +31,8 @@ use super::hour::Hour;
 use crate::event::{GroupId, GroupingMode, Probe, Timestamp};
 use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
-use model::{Finding, Frame, Joined, Model};
+pub(super) use model::Model;
+use model::{Finding, Frame, Joined};
 pub(super) use recognition::Requester;
 use twox_hash::XxHash3_64;
 
@@ -48,7 +49,7 @@ pub const MODEL_LIMIT: usize = 4096;
 #[derive(Debug, Clone, Default)]
 pub struct Grouping {
     pub(super) groups: DirtyMap<GroupId, Group>,
-    pub(super) models: DirtyMap<ModelKey, ModelRow>,
+    pub(super) models: DirtyMap<ModelKey, Model>,
     /// Who asks for a network, while that is one device.
     pub(super) requesters: DirtyMap<Ssid, Requester>,
     /// Addresses that are not of a phone, because a person said so.
@@ -58,11 +59,6 @@ pub struct Grouping {
     /// The group of each address, from `groups`.
     group_of: HashMap<MacAddr, GroupId>,
 }
-
-/// What is known of a model.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub(super) struct ModelRow(Model);
 
 impl PartialEq for Grouping {
     fn eq(&self, other: &Self) -> bool {
@@ -104,7 +100,7 @@ impl Grouping {
     /// Whether the sequence numbers of this model continue when it changes its address, as far as is known. If not, its
     /// phones cannot be told apart.
     pub fn continues_counters(&self, model: ModelKey) -> bool {
-        self.models.get(&model).is_some_and(|row| row.0.is_continuing())
+        self.models.get(&model).is_some_and(Model::is_continuing)
     }
 
     /// Whether anything is known of this model.
@@ -130,8 +126,8 @@ impl Grouping {
             return None;
         }
         let key = model();
-        let mut row = self.models.get(&key)?.clone();
-        match row.0.begin(&Frame::of(probe), &may_belong(&self.groups, &self.splits, key), &mut Vec::new()) {
+        let mut model = self.models.get(&key)?.clone();
+        match model.begin(&Frame::of(probe), &may_belong(&self.groups, &self.splits, key), &mut Vec::new()) {
             Joined::Continues(id) | Joined::SameModel(id) => Some(id),
             Joined::None => None,
         }
@@ -152,7 +148,7 @@ impl Grouping {
             self.recognize(probe.source, ssid);
             is_news |= self.group_of(probe.source) != before;
         }
-        self.group_of(probe.source).filter(|_| is_news)
+        if is_news { self.group_of(probe.source) } else { None }
     }
 
     /// Returns whether there is news about the group of the frame's address, see [`Grouping::fold`].
@@ -164,7 +160,7 @@ impl Grouping {
             Some((id, key)) => {
                 let is_first = {
                     let may_belong = may_belong(&self.groups, &self.splits, key);
-                    self.models.entry(key).0.again(id, frame, &may_belong, &mut findings)
+                    self.models.entry(key).again(id, frame, &may_belong, &mut findings)
                 };
                 if let Some(group) = self.groups.get_mut(&id) {
                     is_news = Hour::of(frame.time) > Hour::of(group.last);
@@ -188,14 +184,14 @@ impl Grouping {
     fn begin(&mut self, key: ModelKey, frame: &Frame, findings: &mut Vec<Finding>) -> bool {
         let joined = {
             let may_belong = may_belong(&self.groups, &self.splits, key);
-            self.models.entry(key).0.begin(frame, &may_belong, findings)
+            self.models.entry(key).begin(frame, &may_belong, findings)
         };
         let (id, reason) = match joined {
             Joined::Continues(id) => (id, JoinReason::SequenceContinued),
             Joined::SameModel(id) => (id, JoinReason::SameModel),
             Joined::None => {
-                let id = self.new_group(key, frame);
-                self.models.entry(key).0.begin_first(id, frame);
+                let id = self.new_group(key, frame.source, frame.time);
+                self.models.entry(key).begin_first(id, frame);
                 (id, JoinReason::First)
             }
         };
@@ -221,9 +217,9 @@ impl Grouping {
 
     /// A group without addresses. Its identifier follows from the address with which it begins; if that is taken, the
     /// next free one counts.
-    fn new_group(&mut self, model: ModelKey, frame: &Frame) -> GroupId {
-        let id = self.free_id(frame.source);
-        self.groups.insert(id, Group::new(model, frame.time));
+    fn new_group(&mut self, model: ModelKey, first_address: MacAddr, time: Timestamp) -> GroupId {
+        let id = self.free_id(first_address);
+        self.groups.insert(id, Group::new(model, time));
         id
     }
 
@@ -249,15 +245,14 @@ impl Grouping {
 
     /// Moves the addresses of a counter from the group `from` to the group `to`, or to a new one.
     fn split(&mut self, key: ModelKey, counter: usize, from: GroupId, to: Option<GroupId>) {
-        let Some(row) = self.models.get(&key) else { return };
-        let addresses = row.0.counter_addresses(counter).to_vec();
-        let (Some(span), Some(first)) = (row.0.counter_span(counter), addresses.first().copied()) else {
+        let Some(model) = self.models.get(&key) else { return };
+        let addresses = model.counter_addresses(counter).to_vec();
+        let (Some(span), Some(first)) = (model.counter_span(counter), addresses.first().copied()) else {
             return;
         };
         let to = to.unwrap_or_else(|| {
-            let frame = Frame { time: span.0, source: first, sequence: 0, signal_dbm: None, radio: 0 };
-            let id = self.new_group(key, &frame);
-            self.models.entry(key).0.move_counter(counter, id, span.1);
+            let id = self.new_group(key, first, span.0);
+            self.models.entry(key).move_counter(counter, id, span.1);
             id
         });
         for address in addresses {
@@ -286,16 +281,15 @@ impl Grouping {
     /// Lets groups and models leave if there are too many.
     fn enforce_limits(&mut self) {
         if self.groups.len() > GROUP_LIMIT || self.group_of.len() > GROUPED_ADDRESS_LIMIT {
-            let ranked = self.groups.iter().filter(|(_, group)| !group.is_kept);
-            let ranked = ranked.map(|(id, group)| ((group.address_count > 1, group.last), *id));
-            for id in oldest_quarter(ranked.collect()) {
+            let rank =
+                |_: &_, group: &Group| (!group.is_kept).then_some((group.address_count > 1, group.last));
+            for id in self.groups.lowest_quarter(rank) {
                 self.remove_group(id);
             }
         }
         if self.models.len() > MODEL_LIMIT {
-            let ranked =
-                self.models.iter().map(|(key, row)| ((row.0.address_count() > 1, row.0.last()), *key));
-            for key in oldest_quarter(ranked.collect()) {
+            let rank = |_: &_, model: &Model| Some((model.address_count() > 1, model.last()));
+            for key in self.models.lowest_quarter(rank) {
                 self.models.remove(&key);
             }
         }
@@ -323,7 +317,7 @@ impl Grouping {
         for id in old.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.remove_group(id);
         }
-        let old = self.models.iter().filter(|(_, row)| row.0.last() < Some(last_seen_before));
+        let old = self.models.iter().filter(|(_, model)| model.last() < Some(last_seen_before));
         for key in old.map(|(key, _)| *key).collect::<Vec<_>>() {
             self.models.remove(&key);
         }
@@ -331,11 +325,10 @@ impl Grouping {
 
     /// Completes the index after all rows were loaded.
     pub(super) fn index(&mut self) {
-        let addresses = |(id, group): (&GroupId, &Group)| {
-            let id = *id;
-            group.addresses.iter().map(move |(address, _)| (*address, id)).collect::<Vec<_>>()
-        };
-        self.group_of = self.groups.iter().flat_map(addresses).collect();
+        let groups = self.groups.iter();
+        self.group_of = groups
+            .flat_map(|(id, group)| group.addresses.iter().map(|(address, _)| (*address, *id)))
+            .collect();
     }
 }
 
@@ -348,11 +341,4 @@ fn may_belong(
     move |address, id| {
         groups.get(&id).is_some_and(|group| group.model == key) && splits.get(&(address, id)).is_none()
     }
-}
-
-/// The lowest quarter by rank.
-pub(super) fn oldest_quarter<R: Ord, K: Ord>(mut ranked: Vec<(R, K)>) -> Vec<K> {
-    ranked.sort_unstable();
-    let quarter = ranked.len() / 4;
-    ranked.into_iter().take(quarter).map(|(_, key)| key).collect()
 }

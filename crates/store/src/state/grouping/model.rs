@@ -53,7 +53,7 @@ const SEQUENCE_NUMBERS: i64 = 4096;
 
 /// How one model behaves, and its phones in range.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Model {
+pub(in crate::state) struct Model {
     /// The log-likelihood ratio of whether a new address continues a counter.
     continues: i64,
     /// The mean step from one address to the next, in fixed point.
@@ -261,7 +261,7 @@ impl Model {
             None => self.groups.push(LiveGroup { id: group, last: time }),
         }
         if self.groups.len() > GROUPS_PER_MODEL
-            && let Some(oldest) = position_of_min(&self.groups, |live| Some(live.last))
+            && let Some(oldest) = position_of_min(&self.groups, |live| live.last)
         {
             self.groups.remove(oldest);
         }
@@ -362,7 +362,7 @@ impl Model {
                 |group: GroupId| !self.counters.iter().any(|seen| seen.group == group && seen.last >= first);
             let free =
                 self.groups.iter().filter(|live| live.id != from && is_silent(live.id) && may_move(live.id));
-            let to = first_max(free, |live| Some(live.last)).map(|live| live.id);
+            let to = first_max(free, |live| live.last).map(|live| live.id);
             findings.push(Finding::Split { counter: index, from, to });
             if let Some(to) = to {
                 self.move_counter(index, to, last);
@@ -466,7 +466,7 @@ impl Model {
     /// Adds a counter in the place of the one that was silent longest if there are too many. Returns its index.
     fn begin_counter(&mut self, counter: Counter) -> usize {
         if self.counters.len() >= COUNTERS_PER_MODEL
-            && let Some(oldest) = position_of_min(&self.counters, |seen| Some(seen.last))
+            && let Some(oldest) = position_of_min(&self.counters, |seen| seen.last)
         {
             self.counters.remove(oldest);
         }
@@ -536,20 +536,17 @@ impl Model {
     fn group_in_range(&self, now: Timestamp, may_join: impl Fn(GroupId) -> bool) -> Option<GroupId> {
         let groups = || self.groups.iter().filter(|live| may_join(live.id));
         let silent = groups().filter(|live| self.is_continuing() && elapsed(live.last, now) > IDLE);
-        let latest = |live: &LiveGroup| Some(live.last);
-        first_max(silent, |live| latest(live))
-            .or_else(|| first_max(groups(), |live| latest(live)))
+        first_max(silent, |live| live.last)
+            .or_else(|| first_max(groups(), |live| live.last))
             .map(|live| live.id)
     }
 }
 
 /// Of the items with the largest key the first.
-fn first_max<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> Option<K>) -> Option<T>
-where
-{
+fn first_max<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Option<T> {
     items.reduce(|best, item| if key(&item) > key(&best) { item } else { best })
 }
 
-fn position_of_min<T, K: Ord>(items: &[T], key: impl Fn(&T) -> Option<K>) -> Option<usize> {
+fn position_of_min<T, K: Ord>(items: &[T], key: impl Fn(&T) -> K) -> Option<usize> {
     items.iter().enumerate().min_by_key(|(_, item)| key(item)).map(|(index, _)| index)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Grouping;
 use super::group::{Group, JoinReason};
-use super::model::Frame;
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
@@ -55,8 +54,8 @@ impl Grouping {
         for (address, _) in &group.addresses {
             self.group_of.insert(*address, to);
         }
-        if let Some(row) = self.models.get_mut(&group.model) {
-            row.0.rename(from, to);
+        if let Some(model) = self.models.get_mut(&group.model) {
+            model.rename(from, to);
         }
         self.groups.insert(to, group);
         let moved: Vec<(MacAddr, Timestamp)> = (self.splits.iter())
@@ -89,13 +88,12 @@ impl Grouping {
         }) else {
             return;
         };
-        let frame = Frame { time, source: address, sequence: 0, signal_dbm: None, radio: 0 };
-        let own = self.new_group(model, &frame);
+        let own = self.new_group(model, address, time);
         self.move_address(address, Some(phone), own, JoinReason::Person);
         if let Some(group) = self.groups.get_mut(&own) {
             group.is_kept = true;
         }
-        self.models.entry(model).0.separate(address, own);
+        self.models.entry(model).separate(address, own);
     }
 
     /// Whether a person split anything off this group.

@@ -77,8 +77,8 @@ impl Grouping {
             into.frames += group.frames;
             (into.visit, into.visit_count) = (group.visit, into.visit_count + group.visit_count);
         }
-        if let Some(row) = self.models.get_mut(&group.model) {
-            row.0.rename(from, to);
+        if let Some(model) = self.models.get_mut(&group.model) {
+            model.rename(from, to);
         }
     }
 }

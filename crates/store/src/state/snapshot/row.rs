@@ -8,7 +8,7 @@ use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
 use super::super::doorbells::{Doorbell, Visitor};
 use super::super::follows::Follow;
-use super::super::grouping::{Group, ModelRow, Requester};
+use super::super::grouping::{Group, Model, Requester};
 use super::super::habits::Habit;
 use super::super::hour_histogram::HourHistogram;
 use super::super::mutes::{Ignored, Mute};
@@ -137,7 +137,7 @@ pub(in crate::state) enum SnapshotRow {
     Model {
         model: ModelKey,
         #[serde(flatten)]
-        behaviour: ModelRow,
+        behaviour: Model,
     },
     Requester {
         #[serde(flatten, with = "ssid_fields")]
