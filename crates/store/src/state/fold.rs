@@ -161,9 +161,7 @@ impl State {
                 presence,
                 ..Alert::of_device(time, *source, None)
             });
-            if alert.outcome == AlertOutcome::Mute {
-                self.mutes.suppress(chat);
-            }
+            self.count_if_muted(chat, alert.outcome);
         }
     }
 
@@ -182,7 +180,11 @@ impl State {
             }),
             ..Alert::of_device(time, *source, None)
         });
-        if *outcome == AlertOutcome::Mute {
+        self.count_if_muted(chat, *outcome);
+    }
+
+    fn count_if_muted(&mut self, chat: ChatId, outcome: AlertOutcome) {
+        if outcome == AlertOutcome::Mute {
             self.mutes.suppress(chat);
         }
     }
@@ -263,17 +265,13 @@ impl State {
             match decision {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),
                 AlertDecision::Arrive { chat, outcome, .. } => {
-                    self.follows.mark_arrived(&self.device_key(probe.source));
-                    if *outcome == AlertOutcome::Mute {
-                        self.mutes.suppress(*chat);
-                    }
+                    self.follows.mark_arrived(&device);
+                    self.count_if_muted(*chat, *outcome);
                 }
                 AlertDecision::Ring { chat, outcome, .. } => {
                     let ring = if *outcome == AlertOutcome::Raise { Ring::Rang } else { Ring::Done };
                     self.doorbells.mark(*chat, &device, ring);
-                    if *outcome == AlertOutcome::Mute {
-                        self.mutes.suppress(*chat);
-                    }
+                    self.count_if_muted(*chat, *outcome);
                 }
                 _ => {}
             }
