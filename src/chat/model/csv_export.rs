@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::marker::PhantomData;
 
 use dot11::{MacAddr, RequestedSsid, Ssid};
 use store::event::{Offset, Probe, Timestamp};
@@ -18,65 +19,68 @@ use store::state::{Device, Network};
 use super::stranger_reasons::code;
 use super::visitor::Visitor;
 
-const EVENT_COLUMNS: [&str; 10] = [
-    "offset",
-    "time",
-    "sensor",
-    "source",
-    "name",
-    "ssid",
-    "signal_dbm",
-    "frequency_mhz",
-    "sequence",
-    "signature",
-];
+/// The heading of a table of one kind.
+pub trait Columns {
+    /// The names of its columns.
+    const COLUMNS: &[&str];
+}
 
-const DEVICE_COLUMNS: [&str; 12] = [
-    "address",
-    "name",
-    "random",
-    "probe_count",
-    "wildcard_count",
-    "first_probe",
-    "last_probe",
-    "signal_last_dbm",
-    "signal_min_dbm",
-    "signal_max_dbm",
-    "ssid_count",
-    "ssids",
-];
+/// A table of rows of the kind `R`. Each kind has a `push` of its own.
+pub struct Table<W: Write, R> {
+    csv: csv::Writer<W>,
+    rows: PhantomData<R>,
+}
 
-const VISITOR_COLUMNS: [&str; 11] = [
-    "device",
-    "stranger",
-    "first",
-    "last",
-    "seconds",
-    "intervals",
-    "signal_max_dbm",
-    "signal_last_dbm",
-    "probe_count",
-    "at_least",
-    "distinguishable",
-];
-
-const NETWORK_COLUMNS: [&str; 6] =
-    ["ssid", "ssid_hex", "probe_count", "first_probe", "last_probe", "watched"];
-
-/// A table of probe requests.
-pub struct EventTable<W: Write>(csv::Writer<W>);
-
-impl<W: Write> EventTable<W> {
+impl<W: Write, R: Columns> Table<W, R> {
     /// Starts a table in `out` with its heading.
     ///
     /// # Errors
     /// Errors of writing.
     pub fn new(out: W) -> io::Result<Self> {
-        let mut table = csv::Writer::from_writer(out);
-        table.write_record(EVENT_COLUMNS).map_err(io_error)?;
-        Ok(Self(table))
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(R::COLUMNS).map_err(io_error)?;
+        Ok(Self { csv, rows: PhantomData })
     }
 
+    /// Flushes the row, so that the output learns where it ends.
+    ///
+    /// # Errors
+    /// Errors of writing.
+    pub fn end_row(&mut self) -> io::Result<()> {
+        self.csv.flush()
+    }
+
+    /// Flushes the table and returns the output.
+    ///
+    /// # Errors
+    /// Errors of writing.
+    pub fn finish(self) -> io::Result<W> {
+        self.csv.into_inner().map_err(csv::IntoInnerError::into_error)
+    }
+}
+
+/// Probe requests.
+pub struct Events;
+
+impl Columns for Events {
+    const COLUMNS: &[&str] = &[
+        "offset",
+        "time",
+        "sensor",
+        "source",
+        "name",
+        "ssid",
+        "signal_dbm",
+        "frequency_mhz",
+        "sequence",
+        "signature",
+    ];
+}
+
+/// A table of probe requests.
+pub type EventTable<W> = Table<W, Events>;
+
+impl<W: Write> EventTable<W> {
     /// Adds a row.
     ///
     /// # Errors
@@ -86,7 +90,7 @@ impl<W: Write> EventTable<W> {
             RequestedSsid::Absent | RequestedSsid::Wildcard => String::new(),
             RequestedSsid::Named(ssid) => ssid.to_string(),
         };
-        let written = self.0.write_record([
+        let written = self.csv.write_record([
             &offset.to_string(),
             &probe.corrected_time().to_string(),
             &*escape_formulas(&probe.sensor),
@@ -100,45 +104,39 @@ impl<W: Write> EventTable<W> {
         ]);
         written.map_err(io_error)
     }
+}
 
-    /// Flushes the row, so that the output learns where it ends.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn end_row(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
+/// Addresses with their statistics.
+pub struct Devices;
 
-    /// Flushes the table and returns the output.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn finish(self) -> io::Result<W> {
-        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
-    }
+impl Columns for Devices {
+    const COLUMNS: &[&str] = &[
+        "address",
+        "name",
+        "random",
+        "probe_count",
+        "wildcard_count",
+        "first_probe",
+        "last_probe",
+        "signal_last_dbm",
+        "signal_min_dbm",
+        "signal_max_dbm",
+        "ssid_count",
+        "ssids",
+    ];
 }
 
 /// A table of addresses with their statistics.
-pub struct DeviceTable<W: Write>(csv::Writer<W>);
+pub type DeviceTable<W> = Table<W, Devices>;
 
 impl<W: Write> DeviceTable<W> {
-    /// Starts a table in `out` with its heading.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn new(out: W) -> io::Result<Self> {
-        let mut table = csv::Writer::from_writer(out);
-        table.write_record(DEVICE_COLUMNS).map_err(io_error)?;
-        Ok(Self(table))
-    }
-
     /// Adds a row.
     ///
     /// # Errors
     /// Errors of writing.
     pub fn push(&mut self, address: MacAddr, device: &Device, name: Option<&str>) -> io::Result<()> {
         let ssids: Vec<String> = device.ssids().iter().map(|(ssid, _)| ssid.to_string()).collect();
-        let written = self.0.write_record([
+        let written = self.csv.write_record([
             &address.to_string(),
             &*escape_formulas(name.unwrap_or_default()),
             &address.is_random().to_string(),
@@ -154,36 +152,25 @@ impl<W: Write> DeviceTable<W> {
         ]);
         written.map_err(io_error)
     }
+}
 
-    /// Flushes the table and returns the output.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn finish(self) -> io::Result<W> {
-        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
-    }
+/// Networks with their probe counts.
+pub struct Networks;
+
+impl Columns for Networks {
+    const COLUMNS: &[&str] = &["ssid", "ssid_hex", "probe_count", "first_probe", "last_probe", "watched"];
 }
 
 /// A table of networks with their probe counts.
-pub struct NetworkTable<W: Write>(csv::Writer<W>);
+pub type NetworkTable<W> = Table<W, Networks>;
 
 impl<W: Write> NetworkTable<W> {
-    /// Starts a table in `out` with its heading.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn new(out: W) -> io::Result<Self> {
-        let mut table = csv::Writer::from_writer(out);
-        table.write_record(NETWORK_COLUMNS).map_err(io_error)?;
-        Ok(Self(table))
-    }
-
     /// Adds a row.
     ///
     /// # Errors
     /// Errors of writing.
     pub fn push(&mut self, ssid: &Ssid, network: &Network, is_watched: bool) -> io::Result<()> {
-        let written = self.0.write_record([
+        let written = self.csv.write_record([
             &*escape_formulas(&ssid.to_string()),
             &ssid.to_hex(),
             &network.probe_count.to_string(),
@@ -193,38 +180,31 @@ impl<W: Write> NetworkTable<W> {
         ]);
         written.map_err(io_error)
     }
+}
 
-    /// Flushes the row, so that the output learns where it ends.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn end_row(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
+/// Devices that were in range.
+pub struct Visitors;
 
-    /// Flushes the table and returns the output.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn finish(self) -> io::Result<W> {
-        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
-    }
+impl Columns for Visitors {
+    const COLUMNS: &[&str] = &[
+        "device",
+        "stranger",
+        "first",
+        "last",
+        "seconds",
+        "intervals",
+        "signal_max_dbm",
+        "signal_last_dbm",
+        "probe_count",
+        "at_least",
+        "distinguishable",
+    ];
 }
 
 /// A table of the devices that were in range.
-pub struct VisitorTable<W: Write>(csv::Writer<W>);
+pub type VisitorTable<W> = Table<W, Visitors>;
 
 impl<W: Write> VisitorTable<W> {
-    /// Starts a table in `out` with its heading.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn new(out: W) -> io::Result<Self> {
-        let mut table = csv::Writer::from_writer(out);
-        table.write_record(VISITOR_COLUMNS).map_err(io_error)?;
-        Ok(Self(table))
-    }
-
     /// Adds a row. An interval is written as in ISO 8601, with a slash.
     ///
     /// # Errors
@@ -237,7 +217,7 @@ impl<W: Write> VisitorTable<W> {
             .iter()
             .map(|interval| format!("{}/{}", interval.start, interval.end))
             .collect();
-        let written = self.0.write_record([
+        let written = self.csv.write_record([
             &*escape_formulas(&visitor.title),
             visitor.reason.map_or("", code),
             &time(presence.first()),
@@ -251,22 +231,6 @@ impl<W: Write> VisitorTable<W> {
             &visitor.is_distinguishable.to_string(),
         ]);
         written.map_err(io_error)
-    }
-
-    /// Flushes the row, so that the output learns where it ends.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn end_row(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-
-    /// Flushes the table and returns the output.
-    ///
-    /// # Errors
-    /// Errors of writing.
-    pub fn finish(self) -> io::Result<W> {
-        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
