@@ -227,8 +227,9 @@ impl State {
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
-        let signatures = &self.signatures;
-        let news = self.grouping.fold(probe, || model_key(signatures, probe.signature));
+        let (signatures, networks) = (&self.signatures, &self.networks);
+        let model = || model_key(signatures, probe.signature);
+        let news = self.grouping.fold(probe, model, |ssid| networks.get(ssid).is_some());
         self.habits.begin(probe.time);
         if let Some(id) = news
             && let Some(group) = self.grouping.group(id)

@@ -102,7 +102,7 @@ macro_rules! tables {
             (kind::SIGNATURE, signatures),
             (kind::GROUP, &$($mut)? grouping.groups),
             (kind::MODEL, &$($mut)? grouping.models),
-            (kind::REQUESTER, &$($mut)? grouping.requesters),
+            (kind::REQUESTER, &$($mut)? grouping.requesters.rows),
             (kind::SPLIT, &$($mut)? grouping.splits),
             (kind::GROUPING_MODE, &$($mut)? grouping.mode),
             (kind::HABIT, &$($mut)? habits.rows),

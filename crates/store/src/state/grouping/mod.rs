@@ -22,6 +22,8 @@ mod model;
 mod person;
 mod recognition;
 #[cfg(test)]
+mod recognition_tests;
+#[cfg(test)]
 pub(super) mod tests;
 
 use std::collections::HashMap;
@@ -33,7 +35,7 @@ use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
 pub(super) use model::Model;
 use model::{Finding, Frame, Joined};
-pub(super) use recognition::Requester;
+pub(super) use recognition::{Requester, Requesters};
 use twox_hash::XxHash3_64;
 
 /// Groups that are kept.
@@ -50,8 +52,7 @@ pub const MODEL_LIMIT: usize = 4096;
 pub struct Grouping {
     pub(super) groups: DirtyMap<GroupId, Group>,
     pub(super) models: DirtyMap<ModelKey, Model>,
-    /// Who asks for a network, while that is one device.
-    pub(super) requesters: DirtyMap<Ssid, Requester>,
+    pub(super) requesters: Requesters,
     /// Addresses that are not of a phone, because a person said so.
     pub(super) splits: DirtyMap<(MacAddr, GroupId), Timestamp>,
     /// How addresses are grouped; the only row.
@@ -133,19 +134,20 @@ impl Grouping {
         }
     }
 
-    /// Folds in a probe. `model` gives the model of its elements. Returns the group of its sender if it was not seen in
+    /// Folds in a probe. `model` gives the model of its elements, and `is_known_network` says whether anybody asked for a
+    /// network before. Returns the group of its sender if it was not seen in
     /// this hour before, or is proven to be more phones than before.
-    pub(super) fn fold(&mut self, probe: &Probe, model: impl FnOnce() -> ModelKey) -> Option<GroupId> {
-        let mode = self.mode();
-        if mode == GroupingMode::Off {
-            return None;
-        }
-        let mut is_news = probe.source.is_random() && self.fold_random(&Frame::of(probe), model);
-        if mode == GroupingMode::Returns
-            && let Some(ssid) = probe.ssid.named()
-        {
+    pub(super) fn fold(
+        &mut self,
+        probe: &Probe,
+        model: impl FnOnce() -> ModelKey,
+        is_known_network: impl FnOnce(&Ssid) -> bool,
+    ) -> Option<GroupId> {
+        let is_grouped = probe.source.is_random() && self.mode() != GroupingMode::Off;
+        let mut is_news = is_grouped && self.fold_random(&Frame::of(probe), model);
+        if let Some(ssid) = probe.ssid.named() {
             let before = self.group_of(probe.source);
-            self.recognize(probe.source, ssid);
+            self.note_requester(probe.source, ssid, is_known_network);
             is_news |= self.group_of(probe.source) != before;
         }
         if is_news { self.group_of(probe.source) } else { None }
@@ -245,6 +247,7 @@ impl Grouping {
 
     /// Moves the addresses of a counter from the group `from` to the group `to`, or to a new one.
     fn split(&mut self, key: ModelKey, counter: usize, from: GroupId, to: Option<GroupId>) {
+        self.requesters.doubt(from);
         let Some(model) = self.models.get(&key) else { return };
         let addresses = model.counter_addresses(counter).to_vec();
         let (Some(span), Some(first)) = (model.counter_span(counter), addresses.first().copied()) else {
@@ -297,6 +300,7 @@ impl Grouping {
 
     fn remove_group(&mut self, id: GroupId) {
         let Some(group) = self.groups.remove(&id) else { return };
+        self.requesters.doubt(id);
         for (address, _) in group.addresses {
             self.group_of.remove(&address);
         }
@@ -329,6 +333,7 @@ impl Grouping {
         self.group_of = groups
             .flat_map(|(id, group)| group.addresses.iter().map(|(address, _)| (*address, *id)))
             .collect();
+        self.requesters.index();
     }
 }
 

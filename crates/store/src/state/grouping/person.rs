@@ -57,6 +57,7 @@ impl Grouping {
         if let Some(model) = self.models.get_mut(&group.model) {
             model.rename(from, to);
         }
+        self.requesters.rename(from, to);
         self.groups.insert(to, group);
         let moved: Vec<(MacAddr, Timestamp)> = (self.splits.iter())
             .filter(|((_, phone), _)| *phone == from)
@@ -82,6 +83,7 @@ impl Grouping {
         if self.group_of(address) != Some(phone) {
             return;
         }
+        self.requesters.doubt(phone);
         let Some(model) = self.groups.get_mut(&phone).map(|group| {
             group.is_kept = true;
             group.model

@@ -1,15 +1,22 @@
 //! Recognises a phone that returns with other addresses: it is of the same model, and asks for a network that only one
 //! phone ever asked for. The model alone is no evidence: in the lab it was right in one of eleven cases.
+//!
+//! - Who asks for a network is learned in every mode, so that it is known when phones are first recognised.
+//! - A network is nobody's own as soon as anything is unknown about who asked for it: it was known before its
+//!   requesters, or its phone was forgotten, or turned out to be two.
+
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::Grouping;
 use super::group::JoinReason;
-use crate::event::GroupId;
+use crate::event::{GroupId, GroupingMode};
+use crate::state::dirty_map::DirtyMap;
 use dot11::{MacAddr, Ssid};
 
-/// Networks whose requesters are remembered.
-const REQUESTER_LIMIT: usize = 8192;
+/// Networks whose requesters are remembered. Further ones are no evidence.
+pub(super) const REQUESTER_LIMIT: usize = 8192;
 
 /// Who asks for a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,38 +24,97 @@ const REQUESTER_LIMIT: usize = 8192;
 pub(in crate::state) enum Requester {
     /// One phone with random addresses.
     Phone(GroupId),
-    /// One address that is globally unique.
+    /// One address that is of no phone: a globally unique one, or any while addresses are not grouped.
     Address(MacAddr),
-    /// More than one device.
+    /// More than one device, as far as is known.
     Several,
 }
 
-impl Grouping {
-    /// Notes that this address asks for a network; if that shows that its phone was here before, they become one.
-    pub(super) fn recognize(&mut self, source: MacAddr, ssid: &Ssid) {
-        let now = match self.group_of(source) {
-            Some(id) => Requester::Phone(id),
-            None if source.is_random() => return,
-            None => Requester::Address(source),
-        };
-        match (self.requesters.get(ssid), &now) {
-            (None, _) if self.requesters.len() >= REQUESTER_LIMIT => {}
-            (None, _) => self.requesters.insert(ssid.clone(), now),
-            (Some(Requester::Several), _) => {}
-            (Some(known), now) if known == now => {}
-            (Some(Requester::Phone(before)), Requester::Phone(id)) => {
-                let (before, id) = (*before, *id);
-                if self.groups.get(&before).is_none() {
-                    // The phone that asked first is forgotten, so nobody can be recognised.
-                    self.requesters.insert(ssid.clone(), Requester::Several);
-                } else if self.may_be_the_same(before, id) {
-                    self.merge(id, before);
-                } else {
-                    self.requesters.insert(ssid.clone(), Requester::Several);
-                }
+/// Who asks for each network.
+#[derive(Debug, Clone, Default)]
+pub(in crate::state) struct Requesters {
+    pub(in crate::state) rows: DirtyMap<Ssid, Requester>,
+    /// The networks of each phone, from `rows`.
+    of_phone: HashMap<GroupId, BTreeSet<Ssid>>,
+}
+
+impl PartialEq for Requesters {
+    fn eq(&self, other: &Self) -> bool {
+        self.rows == other.rows
+    }
+}
+
+impl Requesters {
+    fn set(&mut self, ssid: &Ssid, requester: Requester) {
+        if let Some(Requester::Phone(before)) = self.rows.get(ssid)
+            && let Some(networks) = self.of_phone.get_mut(before)
+        {
+            networks.remove(ssid);
+            if networks.is_empty() {
+                self.of_phone.remove(before);
             }
-            (Some(_), _) => self.requesters.insert(ssid.clone(), Requester::Several),
         }
+        if let Requester::Phone(id) = requester {
+            self.of_phone.entry(id).or_default().insert(ssid.clone());
+        }
+        self.rows.insert(ssid.clone(), requester);
+    }
+
+    fn set_all_of(&mut self, phone: GroupId, requester: &Requester) {
+        for ssid in self.of_phone.remove(&phone).unwrap_or_default() {
+            self.set(&ssid, requester.clone());
+        }
+    }
+
+    /// Notes that it is not known any more who asked for the networks of this phone.
+    pub(super) fn doubt(&mut self, phone: GroupId) {
+        self.set_all_of(phone, &Requester::Several);
+    }
+
+    /// Gives a phone another identifier.
+    pub(super) fn rename(&mut self, from: GroupId, to: GroupId) {
+        self.set_all_of(from, &Requester::Phone(to));
+    }
+
+    /// Completes the index after all rows were loaded.
+    pub(super) fn index(&mut self) {
+        self.of_phone.clear();
+        for (ssid, requester) in self.rows.iter() {
+            if let Requester::Phone(id) = requester {
+                self.of_phone.entry(*id).or_default().insert(ssid.clone());
+            }
+        }
+    }
+}
+
+impl Grouping {
+    /// Notes that this address asks for a network. `is_known` says whether anybody asked for it before. If that shows
+    /// that its phone was here before, and the mode is [`GroupingMode::Returns`], they become one.
+    pub(super) fn note_requester(
+        &mut self,
+        source: MacAddr,
+        ssid: &Ssid,
+        is_known: impl FnOnce(&Ssid) -> bool,
+    ) {
+        let now = self.group_of(source).map_or(Requester::Address(source), Requester::Phone);
+        let requester = match (self.requesters.rows.get(ssid), &now) {
+            (Some(Requester::Several), _) => return,
+            (Some(known), now) if known == now => return,
+            (None, _) if self.requesters.rows.len() >= REQUESTER_LIMIT => return,
+            (None, _) if is_known(ssid) => Requester::Several,
+            (None, _) => now,
+            // The phone of an address that was not grouped before.
+            (Some(Requester::Address(known)), Requester::Phone(_)) if *known == source => now,
+            (Some(&Requester::Phone(before)), &Requester::Phone(id)) if self.may_be_the_same(before, id) => {
+                if self.mode() == GroupingMode::Returns {
+                    self.merge(id, before);
+                    return;
+                }
+                now
+            }
+            (Some(_), _) => Requester::Several,
+        };
+        self.requesters.set(ssid, requester);
     }
 
     /// Whether the group `id` can be the phone `before`: it is of its model, began after it had left, is not proven to be
@@ -69,6 +135,7 @@ impl Grouping {
     /// Adds the group `from` to `to`.
     fn merge(&mut self, from: GroupId, to: GroupId) {
         let Some(group) = self.groups.remove(&from) else { return };
+        self.requesters.rename(from, to);
         for (address, _) in &group.addresses {
             self.move_address(*address, None, to, JoinReason::OwnNetwork);
         }

@@ -24,7 +24,7 @@ fn scattered(number: u32) -> u16 {
     (number.wrapping_mul(2_654_435_761) >> 11) as u16 % 4096
 }
 
-fn requesting(ssid: &str, probe: Probe) -> Probe {
+pub(super) fn requesting(ssid: &str, probe: Probe) -> Probe {
     Probe { ssid: RequestedSsid::from_element(ssid.as_bytes()), ..probe }
 }
 
@@ -33,22 +33,22 @@ pub(in crate::state) fn fold(state: &mut State, event: &Event) {
     while state.continue_eviction() {}
 }
 
-fn fold_kind(state: &mut State, kind: EventKind) {
+pub(super) fn fold_kind(state: &mut State, kind: EventKind) {
     let time = state.newest_time().unwrap_or(Timestamp::from_micros(0));
     fold(state, &Event::new(time, kind));
 }
 
-fn folded(probes: impl IntoIterator<Item = Probe>) -> State {
+pub(super) fn folded(probes: impl IntoIterator<Item = Probe>) -> State {
     let mut state = State::default();
     probes.into_iter().for_each(|probe| fold(&mut state, &Event::from(probe)));
     state
 }
 
-fn group_of(state: &State, probe: &Probe) -> GroupId {
+pub(super) fn group_of(state: &State, probe: &Probe) -> GroupId {
     state.grouping().group_of(probe.source).unwrap()
 }
 
-fn reason(state: &State, probe: &Probe) -> JoinReason {
+pub(super) fn reason(state: &State, probe: &Probe) -> JoinReason {
     state.grouping().group(group_of(state, probe)).unwrap().reason(probe.source).unwrap()
 }
 

@@ -116,7 +116,7 @@ impl State {
                 self.grouping.groups.load_row(group, Some(addresses));
             }
             SnapshotRow::Requester { of, requester } => {
-                self.grouping.requesters.load_row(of, Some(requester));
+                self.grouping.requesters.rows.load_row(of, Some(requester));
             }
             SnapshotRow::Split { address, phone, time } => {
                 self.grouping.splits.load_row((address, phone), Some(time));

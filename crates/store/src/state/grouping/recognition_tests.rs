@@ -1,0 +1,153 @@
+//! Networks and who asks for them, in every mode.
+
+use super::recognition::REQUESTER_LIMIT;
+use super::tests::{fold, fold_kind, folded, frame, from_snapshot, group_of, reason, reloaded, requesting};
+use super::{GROUP_LIMIT, JoinReason};
+use crate::event::{Event, EventKind, EvictionScope, GroupingMode, Probe, Timestamp};
+use crate::state::State;
+
+const DAY: i64 = 86_400;
+
+/// The model of the phones that may return.
+const MODEL: u64 = 7;
+
+fn set_mode(state: &mut State, mode: GroupingMode) {
+    fold_kind(state, EventKind::SetGrouping { mode });
+}
+
+fn fold_probe(state: &mut State, probe: &Probe) {
+    fold(state, &Event::from(probe.clone()));
+}
+
+/// Whether a phone that asked for `ssid` before is recognised by it on the tenth day, from another address.
+fn is_recognised(state: &State, before: &Probe, ssid: &str) -> bool {
+    let mut state = state.clone();
+    set_mode(&mut state, GroupingMode::Returns);
+    let later = requesting(ssid, frame(10 * DAY, 900_000, 900, MODEL));
+    fold_probe(&mut state, &later);
+    let is_same = state.grouping().group_of(before.source) == Some(group_of(&state, &later));
+    assert_eq!(is_same, reason(&state, &later) == JoinReason::OwnNetwork);
+    is_same
+}
+
+#[test]
+fn who_asks_for_a_network_is_learned_in_every_mode() {
+    for mode in [GroupingMode::Off, GroupingMode::InRange, GroupingMode::Returns] {
+        let mut state = State::default();
+        set_mode(&mut state, mode);
+        // Another phone, whose model is another, asked for the network of the first.
+        fold_probe(&mut state, &requesting("Cafe", frame(0, 1, 0, 8)));
+        set_mode(&mut state, GroupingMode::Returns);
+        let first = requesting("Cafe", frame(DAY, 2, 50, MODEL));
+        fold_probe(&mut state, &first);
+        assert!(!is_recognised(&state, &first, "Cafe"), "{mode:?}");
+        assert!(!is_recognised(&from_snapshot(&state), &first, "Cafe"), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_phone_is_recognised_by_what_it_asked_for_in_another_mode() {
+    for mode in [GroupingMode::Off, GroupingMode::InRange] {
+        let mut state = State::default();
+        set_mode(&mut state, mode);
+        let first = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+        fold_probe(&mut state, &first);
+        set_mode(&mut state, GroupingMode::Returns);
+        let again = requesting("Zoë's home", frame(60, 1, 4, MODEL));
+        fold_probe(&mut state, &again);
+        assert!(is_recognised(&state, &first, "Zoë's home"), "{mode:?}");
+        assert!(is_recognised(&reloaded(&state), &first, "Zoë's home"), "{mode:?}");
+    }
+}
+
+#[test]
+fn visits_that_may_be_of_one_phone_leave_its_network_its_own() {
+    let visit = |day: i64| requesting("Zoë's home", frame(day * DAY, day as u32, 300, MODEL));
+    let state = folded((0..3).map(visit));
+    assert_eq!(state.grouping().groups().count(), 3, "in range, each visit is another phone");
+    assert!(is_recognised(&state, &visit(2), "Zoë's home"));
+    // Two at a time are two devices.
+    let both = [visit(0), requesting("Zoë's home", frame(60, 50, 300, 8)), visit(2)];
+    assert!(!is_recognised(&folded(both), &visit(2), "Zoë's home"));
+}
+
+#[test]
+fn a_network_of_a_forgotten_phone_is_no_evidence() {
+    let before = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+    let mut state = folded([before.clone()]);
+    let id = group_of(&state, &before);
+    let last_seen_before = Timestamp::from_micros(DAY * 1_000_000);
+    fold_kind(&mut state, EventKind::Evict { addresses: EvictionScope::Random, last_seen_before });
+    // Its identifier is given to another phone of the model, which asks for another network.
+    let other = requesting("Other", frame(DAY, 1, 0, MODEL));
+    fold_probe(&mut state, &other);
+    assert_eq!(group_of(&state, &other), id);
+    assert!(!is_recognised(&state, &other, "Zoë's home"));
+    assert!(is_recognised(&state, &other, "Other"));
+}
+
+#[test]
+fn a_flood_of_groups_makes_no_network_the_own_of_another_phone() {
+    let before = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+    let mut state = folded([before]);
+    for number in 0..=GROUP_LIMIT as u32 {
+        fold_probe(&mut state, &frame(DAY, 1000 + number, 0, 1000 + u64::from(number)));
+    }
+    assert!(state.grouping().groups().all(|(_, group)| group.first > Timestamp::from_micros(0)));
+    let other = requesting("Other", frame(DAY, 1, 0, MODEL));
+    fold_probe(&mut state, &other);
+    assert!(!is_recognised(&state, &other, "Zoë's home"));
+}
+
+#[test]
+fn a_phone_that_gets_another_identifier_keeps_its_networks() {
+    let before = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+    let mut state = folded([before.clone()]);
+    let group = state.grouping().group(group_of(&state, &before)).unwrap();
+    let keep = EventKind::KeepPhone {
+        phone: "0001".parse().unwrap(),
+        name: None,
+        model: group.model,
+        addresses: vec![before.source],
+        networks: Vec::new(),
+    };
+    fold_kind(&mut state, keep);
+    assert_eq!(group_of(&state, &before), "0001".parse().unwrap());
+    assert!(is_recognised(&state, &before, "Zoë's home"));
+}
+
+#[test]
+fn a_phone_that_was_two_has_no_network_of_its_own() {
+    let before = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+    let other = frame(5, 2, 2000, MODEL);
+    let mut state = folded([before.clone(), other.clone()]);
+    let phone = group_of(&state, &before);
+    assert_eq!(group_of(&state, &other), phone);
+    fold_kind(&mut state, EventKind::SplitPhone { phone, address: before.source });
+    assert!(!is_recognised(&state, &other, "Zoë's home"));
+}
+
+#[test]
+fn a_network_that_found_no_place_is_no_evidence() {
+    let mut state = State::default();
+    for number in 0..REQUESTER_LIMIT as u32 + 5 {
+        let ssid = format!("net {number}");
+        fold_probe(&mut state, &requesting(&ssid, frame(0, number, 0, MODEL)));
+    }
+    let last = requesting("Zoë's home", frame(60, 1, 9, MODEL));
+    fold_probe(&mut state, &last);
+    assert!(state.grouping().requesters.rows.len() <= REQUESTER_LIMIT);
+    assert!(!is_recognised(&state, &last, "Zoë's home"));
+}
+
+#[test]
+fn a_network_that_was_known_before_its_requesters_is_no_evidence() {
+    // As a snapshot of an earlier version has it.
+    let mut state = State::default();
+    set_mode(&mut state, GroupingMode::Returns);
+    fold_probe(&mut state, &requesting("Cafe", frame(0, 1, 0, 8)));
+    state.grouping.requesters = Default::default();
+    let first = requesting("Cafe", frame(DAY, 2, 50, MODEL));
+    fold_probe(&mut state, &first);
+    assert!(!is_recognised(&state, &first, "Cafe"));
+}
