@@ -42,6 +42,8 @@ pub mod service;
 pub mod status;
 pub mod suggest;
 pub mod telegram;
+#[cfg(test)]
+mod test_limit;
 pub mod text;
 pub mod vendor;
 

@@ -151,24 +151,22 @@ impl hyper::body::Body for StreamBody {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use axum::body::to_bytes;
 
     use super::*;
+    use crate::test_limit::in_time;
 
     const OUTCOME: &str = "probewatch-outcome";
 
     /// The complete body, or the error that ends it.
     async fn whole(response: Response) -> Result<Bytes, axum::Error> {
-        let body = to_bytes(response.into_body(), usize::MAX);
-        tokio::time::timeout(Duration::from_secs(60), body).await.expect("the end of the body")
+        in_time("the end of the body", to_bytes(response.into_body(), usize::MAX)).await
     }
 
     async fn body_of(
         write: impl FnOnce(&mut BodyWriter) -> io::Result<Option<HeaderValue>> + Send + 'static,
     ) -> Result<Result<usize, axum::Error>, ApiError> {
-        let response = stream(NDJSON, OUTCOME, write).await?;
+        let response = in_time("the start of the body", stream(NDJSON, OUTCOME, write)).await?;
         assert_eq!(response.headers()[TRAILER], OUTCOME);
         Ok(whole(response).await.map(|body| body.len()))
     }
@@ -208,8 +206,8 @@ mod tests {
             finished.send(()).unwrap();
             out.write_all(b"result\n").map(|()| None)
         });
-        let response = response.await.unwrap();
-        tokio::time::timeout(Duration::from_secs(60), is_finished).await.expect("all progress").unwrap();
+        let response = in_time("the start of the body", response).await.unwrap();
+        in_time("all progress", is_finished).await.unwrap();
         let body = whole(response).await.unwrap();
         assert!(body.len() < 1000 && body.ends_with(b"progress\nresult\n"), "{body:?}");
     }

@@ -115,9 +115,10 @@ fn remove_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_limit::in_time;
 
     fn check(data_dir: &Path) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let left_behind = net::UnixListener::bind(data_dir.join(SOCKET));
             let is_stale = left_behind.is_ok();
@@ -128,7 +129,8 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600, "{is_stale}");
             assert_eq!(fs::read_dir(data_dir).unwrap().count(), 1, "the temporary folder is gone");
             let _near = connect(data_dir).unwrap();
-            assert_eq!(listener.accept().await.unwrap().1, Peer::Permitted);
+            let accepted = in_time("the connection", listener.accept()).await.unwrap();
+            assert_eq!(accepted.1, Peer::Permitted);
             drop(listener);
             assert_eq!(connect(data_dir).unwrap_err().kind(), io::ErrorKind::NotFound);
         });

@@ -149,6 +149,7 @@ fn network_of(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_limit::in_time;
 
     /// Acquires a permit for each of these addresses. Panics if none is free.
     fn acquire_all(limiter: &ConnectionLimiter, addresses: &[&str]) -> Vec<Permit> {
@@ -201,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn a_returned_permit_goes_to_the_waiting_connection() {
         let limiter = ConnectionLimiter::new(1);
-        let first = limiter.acquire("192.0.2.1".parse().unwrap()).await;
+        let first = in_time("the first permit", limiter.acquire("192.0.2.1".parse().unwrap())).await;
         first.peer().mark_authenticated();
         let mut second = std::pin::pin!(limiter.acquire("192.0.2.2".parse().unwrap()));
         assert!(
@@ -210,9 +211,7 @@ mod tests {
                 .is_pending()
         );
         drop(first);
-        tokio::time::timeout(std::time::Duration::from_secs(60), second)
-            .await
-            .expect("the permit that was returned");
+        in_time("the permit that was returned", second).await;
         assert!(limiter.connections().open.is_empty());
     }
 }

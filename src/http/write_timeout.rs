@@ -86,16 +86,17 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::test_limit::in_time;
 
     #[tokio::test]
     async fn fails_while_the_peer_reads_nothing() {
         let (near, mut far) = tokio::io::duplex(16);
         let mut near = WriteTimeout::new(near, Duration::from_millis(20));
-        near.write_all(&[7; 16]).await.unwrap();
-        let stalled = near.write_all(&[8; 16]).await;
+        in_time("a write that fits", near.write_all(&[7; 16])).await.unwrap();
+        let stalled = in_time("the write timeout", near.write_all(&[8; 16])).await;
         assert_eq!(stalled.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        far.read_exact(&mut [0; 16]).await.unwrap();
-        near.write_all(&[9; 16]).await.unwrap();
+        in_time("what was written", far.read_exact(&mut [0; 16])).await.unwrap();
+        in_time("another write", near.write_all(&[9; 16])).await.unwrap();
     }
 
     #[tokio::test]
@@ -108,8 +109,7 @@ mod tests {
         };
         let mut received = Vec::new();
         let both = async { tokio::join!(writing, far.read_to_end(&mut received)) };
-        let (_, read) =
-            tokio::time::timeout(Duration::from_secs(60), both).await.expect("the end of the stream");
+        let (_, read) = in_time("the end of the stream", both).await;
         assert_eq!((read.unwrap(), near.timer.is_none()), (100, true));
     }
 }

@@ -80,6 +80,7 @@ impl Drop for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_limit::in_time;
 
     #[tokio::test]
     async fn serves_a_chat_in_order_and_chats_independently() {
@@ -89,8 +90,8 @@ mod tests {
         let mut second = queues.take_ticket(alice);
         let mut third = queues.take_ticket(alice);
         let mut other = queues.take_ticket(bob);
-        first.wait_for_turn().await;
-        other.wait_for_turn().await;
+        in_time("the first turn of a chat", first.wait_for_turn()).await;
+        in_time("the turn of another chat", other.wait_for_turn()).await;
         assert_eq!((first.queue_length(), other.queue_length()), (3, 1));
         let order = Arc::new(Mutex::new(Vec::new()));
         let note = |number: u32| {
@@ -116,8 +117,7 @@ mod tests {
                 }
             )
         };
-        let served = tokio::time::timeout(std::time::Duration::from_secs(60), served);
-        assert_eq!(served.await.expect("each ticket to be served"), ((), (), ()));
+        assert_eq!(in_time("each ticket to be served", served).await, ((), (), ()));
         assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
         drop(other);
         assert!(queues.lock().is_empty());

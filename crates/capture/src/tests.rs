@@ -342,7 +342,8 @@ fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
             pipe
         }
     });
-    let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+    let capture = std::thread::spawn(move || Capture::open(&Source::file(&path), &Settings::default()));
+    let capture = join(capture, "the pipe is opened").unwrap();
     let stop = capture.stop_handle();
     let (sender, received) = std::sync::mpsc::channel();
     let run = std::thread::spawn(move || {
@@ -351,7 +352,7 @@ fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
             ControlFlow::Continue(())
         })
     });
-    assert_eq!(received.recv_timeout(DEADLINE), Ok(1_000_000));
+    assert_eq!(received.recv_timeout(DEADLINE), Ok(1_000_000), "the first frame");
     // The pipe stays open, so only the stop can end the capture.
     let pipe = join(writer, "all is written to the pipe");
     stop.stop();
@@ -378,7 +379,8 @@ fn an_interface_that_cannot_be_captured_has_its_error() {
 fn counters_show_whether_a_capture_waits_for_input() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&BIG.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1))])).unwrap();
-    let capture = Capture::from_reader("a pipe", reader).unwrap();
+    let capture = std::thread::spawn(|| Capture::from_reader("a pipe", reader));
+    let capture = join(capture, "the file header is read").unwrap();
     let counters = capture.counters();
     let (at_frame, received) = std::sync::mpsc::channel();
     let run = std::thread::spawn(move || {

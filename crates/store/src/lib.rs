@@ -27,6 +27,12 @@
 //!     devices_memory_limit: DEVICES_MEMORY_LIMIT,
 //! };
 //!
+//! # // A test of documentation has no time limit of its own.
+//! # std::thread::spawn(|| {
+//! #     std::thread::sleep(Duration::from_secs(60));
+//! #     eprintln!("timed out waiting for the recorder to stop");
+//! #     std::process::exit(101);
+//! # });
 //! // The recorder runs on a thread of its own. Everyone else has a handle.
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 //! let (recorder, handle) = Recorder::open(settings)?;

@@ -90,6 +90,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::test_limit::in_time;
 
     /// The output of a future that is ready.
     fn at_once<F: Future>(future: F) -> Option<F::Output> {
@@ -104,8 +105,8 @@ mod tests {
         let read_limiter = ReadLimiter::new(1_000);
         let table = || read_limiter.acquire(ReplyKind::Document, || ());
         let picture = || read_limiter.acquire(ReplyKind::Picture, || ());
-        let one = table().await;
-        let other = table().await;
+        let one = in_time("memory for a document", table()).await;
+        let other = in_time("memory for another document", table()).await;
         assert!(at_once(table()).is_none(), "the third does not fit");
         assert!(at_once(picture()).is_some(), "a picture needs no memory");
         // A document that is being sent counts with its size.

@@ -147,6 +147,7 @@ mod tests {
         let (stop, stopped) = mpsc::channel();
         let hopper = ChannelHopper { channels: vec![Channel::try_from(6).unwrap()], dwell: Duration::ZERO };
         stop.send(()).unwrap();
+        drop(stop);
         let counters = HopCounters::default();
         hopper.run(&stopped, &counters, |_| Ok(()), |_| {});
         assert_eq!(counters.hops.into_inner(), 1);
