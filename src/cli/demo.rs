@@ -133,9 +133,8 @@ fn deliver_alerts(chat: &Chat, recorder: &RecorderHandle, runtime: &Runtime) -> 
     for (probe, text) in waiting {
         say(&format!("{text}\n"))?;
         let time = Timestamp::now();
-        runtime.block_on(
-            recorder.change(Event::new(time, EventKind::Delivered { probe, chat: ChatId::TERMINAL })),
-        )?;
+        let delivered = EventKind::Delivered { probe, chat: ChatId::TERMINAL, message: None };
+        runtime.block_on(recorder.change(Event::new(time, delivered)))?;
     }
     Ok(())
 }

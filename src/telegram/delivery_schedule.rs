@@ -3,11 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use store::event::ChatId;
+use store::event::{ChatId, Offset, Timestamp};
+use store::state::ShownVisit;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::request_error::RequestError;
+use super::visits::{UPDATE_INTERVAL, UPDATE_STEP};
 
 /// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered.
 pub(super) const SINGLE_MESSAGES: usize = 3;
@@ -30,6 +32,11 @@ pub(super) struct DeliverySchedule {
     next_overflow: Option<Instant>,
     /// When the latest messages with alerts were sent, at most [`SINGLE_MESSAGES`].
     sent: VecDeque<Instant>,
+    /// Until when the messages about visits show them, by the event that raised the alert; `None` if Telegram refused to
+    /// edit one.
+    visits: HashMap<Offset, Option<Timestamp>>,
+    /// When a visit that lasts may be updated.
+    next_update: Option<Instant>,
 }
 
 impl DeliverySchedule {
@@ -63,6 +70,33 @@ impl DeliverySchedule {
     /// Records that a message about suppressed alerts was sent.
     pub(super) fn record_overflow_sent(&mut self, now: Instant) {
         self.next_overflow = Some(now + OVERFLOW_INTERVAL);
+    }
+
+    /// Forgets visits that are no longer shown.
+    pub(super) fn keep_visits(&mut self, shown: &[ShownVisit]) {
+        self.visits.retain(|offset, _| shown.iter().any(|visit| visit.offset == *offset));
+    }
+
+    /// The visit whose message is the most outdated, if one may be edited now.
+    pub(super) fn outdated_visit<'a>(&self, shown: &'a [ShownVisit], now: Instant) -> Option<&'a ShownVisit> {
+        if self.next_update.is_some_and(|from| from > now) {
+            return None;
+        }
+        let until =
+            |visit: &ShownVisit| self.visits.get(&visit.offset).copied().unwrap_or(Some(visit.raised));
+        let outdated = shown.iter().filter_map(|visit| {
+            let until = until(visit)?;
+            let step =
+                if visit.alert.time > until { visit.alert.time.abs_diff(until) } else { Duration::ZERO };
+            (step >= UPDATE_STEP).then_some((until, visit))
+        });
+        outdated.min_by_key(|(until, _)| *until).map(|(_, visit)| visit)
+    }
+
+    /// Records until when a message shows a visit; `None` if it cannot be edited.
+    pub(super) fn record_update(&mut self, visit: Offset, until: Option<Timestamp>, now: Instant) {
+        self.visits.insert(visit, until);
+        self.next_update = Some(now + UPDATE_INTERVAL);
     }
 
     /// Records when Telegram's limits allow the next message.

@@ -39,6 +39,7 @@ mod sender;
 mod source_notifier;
 mod token_bucket;
 mod topics;
+mod visits;
 mod webhook;
 
 use std::future::pending;

@@ -8,22 +8,25 @@
 //!   time, its further alerts are gathered into one message.
 //! - During quiet hours and while a chat is muted, nothing is sent. Afterwards one message lists the alerts of the
 //!   quiet hours, or says how many alerts the mute suppressed.
+//! - The message about a stranger's visit is edited ([`visits`](super::visits)), at any hour: an edit makes no sound.
 //!
 //! [`SINGLE_MESSAGES`]: super::delivery_schedule::SINGLE_MESSAGES
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use store::event::{ChatId, Event, EventKind, Offset, Timestamp};
+use store::event::{ChatId, Event, EventKind, MessageId, Offset, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
+use store::state::State;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::delivery_schedule::{DeliverySchedule, DeliverySchedules};
 use super::quiet_hours::LocalQuietHours;
 use super::request_error::RequestError;
 use super::sender::Sender;
+use super::visits::{self, UPDATE_INTERVAL};
 use super::{earliest, sleep_until};
 use crate::chat::{Reply, views::alerts};
 
@@ -41,12 +44,18 @@ struct Message {
     chat: ChatId,
     content: Content,
     reply: Reply,
+    /// The message that it replaces.
+    edits: Option<MessageId>,
 }
 
 /// What a message reports.
 enum Content {
     /// These alerts.
     Alerts(Vec<Offset>),
+    /// These alerts, which are about one visit of a stranger.
+    Visit(Vec<Offset>),
+    /// That the visit lasts whose alert this event raised, and the time of the visitor's last frame.
+    VisitLasts(Offset, Timestamp),
     /// The number of alerts that were suppressed because there were too many.
     Overflow(u64),
     /// The number of alerts that a mute suppressed.
@@ -103,7 +112,7 @@ impl Outbox {
             return ControlFlow::Continue(());
         } else {
             tokio::select! {
-                outcome = self.sender.send_alert(chat, &message.reply) => outcome,
+                outcome = self.transmit(message) => outcome,
                 () = drain_timeout(&self.stop) => return ControlFlow::Break(()),
             }
         };
@@ -121,9 +130,40 @@ impl Outbox {
         }
     }
 
+    /// Sends a message, or edits the one that it replaces. If Telegram refuses the edit, what an alert says is sent as a
+    /// new message, unless that would disturb.
+    async fn transmit(&self, message: &Message) -> Result<Option<MessageId>, RequestError> {
+        let Message { chat, reply, .. } = message;
+        let Some(edited) = message.edits else { return self.sender.send_alert(*chat, reply).await };
+        let reason = match self.sender.edit_alert(*chat, edited, reply).await {
+            Err(RequestError::Refused(reason) | RequestError::TopicClosed(reason)) => reason,
+            outcome => return outcome.map(|()| Some(edited)),
+        };
+        debug!(%chat, error = %reason, "could not edit the message about a visit");
+        if !matches!(message.content, Content::Visit(_)) || self.is_quiet(&self.recorder.state(), *chat) {
+            return Err(RequestError::Refused(reason));
+        }
+        match self.sender.try_acquire_for_alert(*chat) {
+            Ok(()) => self.sender.send_alert(*chat, reply).await,
+            Err(capacity_at) => {
+                let retry_after = Some(capacity_at.saturating_duration_since(Instant::now().into()));
+                Err(RequestError::Temporary { retry_after, reason })
+            }
+        }
+    }
+
+    /// Whether the chat gets no message now.
+    fn is_quiet(&self, state: &State, chat: ChatId) -> bool {
+        let now = Timestamp::now();
+        self.quiet_hours.contains(now) || state.mutes().is_muted(chat, now)
+    }
+
     /// Logs a delivery. Tries again while writes fail: sending the alert a second time would be worse. Breaks if the
     /// service stops.
     async fn log(&self, events: Vec<Event>) -> ControlFlow<()> {
+        if events.is_empty() {
+            return ControlFlow::Continue(());
+        }
         loop {
             match self.recorder.change_all(events.clone()).await {
                 Ok(()) | Err(ChangeError::NotOnDiskYet(_)) => return ControlFlow::Continue(()),
@@ -140,34 +180,33 @@ impl Outbox {
         }
     }
 
-    /// The next message of each chat that may get one now, and when there may be more. A chat is first told of a mute
-    /// that ended, then of its alerts, last of those that were too many.
+    /// The next message of each chat that may get one now, and when there may be more.
     fn next_messages(&self, schedules: &mut DeliverySchedules) -> (Vec<Message>, Option<Instant>) {
-        let (now, time) = (Instant::now(), Timestamp::now());
+        let now = Instant::now();
         let state = self.recorder.state();
+        let shown_visits = visits::shown(&state);
         let mut chats = state.alerts().chats_waiting();
         chats.extend(state.mutes().iter().filter(|(_, mute)| mute.suppressed > 0).map(|(chat, _)| chat));
-        let (mut messages, mut wake) = (Vec::new(), None);
+        chats.extend(shown_visits.keys());
+        // A frame of a visitor raises no alert, and one that had left may be back.
+        let (mut messages, mut wake) =
+            (Vec::new(), (!state.doorbells().is_empty()).then_some(now + UPDATE_INTERVAL));
         for chat in chats {
             let schedule = schedules.entry(chat).or_default();
-            let next = if self.quiet_hours.contains(time) || state.mutes().is_muted(chat, time) {
-                Next::NotBefore(now + CLOCK_CHECK)
-            } else if let Some(mute) = state.mutes().get(chat).filter(|mute| mute.suppressed > 0) {
-                let reply = alerts::mute_ended(mute.suppressed).into();
-                Next::Send(Message { chat, content: Content::MuteOver(mute.suppressed), reply })
-            } else {
-                let waiting = state.alerts().waiting_for(chat);
-                let waiting: Vec<alerts::PendingAlert<'_>> = waiting
-                    .map(|(offset, alert)| (offset, alert, alerts::AlertDevice::of(&state, alert.source)))
-                    .collect();
-                match state.alerts().overflow(chat) {
-                    Some(overflow) if waiting.is_empty() => {
-                        let reply = alerts::overflow(overflow).into();
-                        Next::Send(Message { chat, content: Content::Overflow(overflow.count()), reply })
-                    }
-                    _ => self.next_alerts(chat, &waiting, schedule, now),
-                }
-            };
+            let shown = shown_visits.get(&chat).map_or(&[][..], Vec::as_slice);
+            schedule.keep_visits(shown);
+            let mut next = self.next_message(&state, chat, schedule, now);
+            if !matches!(next, Next::Send(_))
+                && let Some(visit) = schedule.outdated_visit(shown, now)
+            {
+                let device = alerts::AlertDevice::of(&state, visit.alert.source);
+                next = Next::Send(Message {
+                    chat,
+                    content: Content::VisitLasts(visit.offset, visit.alert.time),
+                    reply: alerts::alert(&visit.alert, device, self.quiet_hours.zone),
+                    edits: Some(visit.message),
+                });
+            }
             let not_before = match next {
                 Next::Send(message) => {
                     let is_overflow = matches!(message.content, Content::Overflow(_));
@@ -185,9 +224,44 @@ impl Outbox {
         (messages, wake)
     }
 
+    /// The next message of a chat. It is first told of visits that have ended, then of a mute that ended, then of its
+    /// other alerts, last of those that were too many.
+    fn next_message(&self, state: &State, chat: ChatId, schedule: &DeliverySchedule, now: Instant) -> Next {
+        let waiting = visits::waiting(state, chat);
+        let edit = waiting.iter().find_map(|(offset, alert, device)| {
+            let message = state.doorbells().message_of(chat, alert.visit(*offset)?)?;
+            Some((message, *offset, alerts::alert(alert, *device, self.quiet_hours.zone)))
+        });
+        if let Some((message, offset, reply)) = edit {
+            let content = Content::Visit(visits::with_earlier(state, chat, vec![offset]));
+            return Next::Send(Message { chat, content, reply, edits: Some(message) });
+        }
+        if self.is_quiet(state, chat) {
+            return Next::NotBefore(now + CLOCK_CHECK);
+        }
+        if let Some(mute) = state.mutes().get(chat).filter(|mute| mute.suppressed > 0) {
+            let reply = alerts::mute_ended(mute.suppressed).into();
+            return Next::Send(Message {
+                chat,
+                content: Content::MuteOver(mute.suppressed),
+                reply,
+                edits: None,
+            });
+        }
+        match state.alerts().overflow(chat) {
+            Some(overflow) if waiting.is_empty() => {
+                let reply = alerts::overflow(overflow).into();
+                let content = Content::Overflow(overflow.count());
+                Next::Send(Message { chat, content, reply, edits: None })
+            }
+            _ => self.next_alerts(state, chat, &waiting, schedule, now),
+        }
+    }
+
     /// The next message with alerts: one alert, or several gathered.
     fn next_alerts(
         &self,
+        state: &State,
         chat: ChatId,
         waiting: &[alerts::PendingAlert<'_>],
         schedule: &DeliverySchedule,
@@ -208,33 +282,46 @@ impl Outbox {
                 }
                 Ok(_) => {
                     let reply = alerts::alert(alert, *device, zone);
-                    return Next::Send(Message { chat, content: Content::Alerts(vec![*first]), reply });
+                    let content = match alert.visit(*first) {
+                        Some(_) => Content::Visit(visits::with_earlier(state, chat, vec![*first])),
+                        None => Content::Alerts(vec![*first]),
+                    };
+                    return Next::Send(Message { chat, content, reply, edits: None });
                 }
             }
         };
-        Next::Send(Message { chat, content: Content::Alerts(digest.included), reply: digest.answer })
+        let content = Content::Alerts(visits::with_earlier(state, chat, digest.included));
+        Next::Send(Message { chat, content, reply: digest.answer, edits: None })
     }
 }
 
 /// Updates the schedule with the outcome of a message. Returns the events to log; `None` if it is sent again later.
 fn record_outcome(
-    Message { chat, content, .. }: &Message,
-    outcome: Result<(), RequestError>,
+    Message { chat, content, edits, .. }: &Message,
+    outcome: Result<Option<MessageId>, RequestError>,
     schedule: &mut DeliverySchedule,
 ) -> Option<Vec<Event>> {
     match outcome {
-        Ok(()) => {
+        Ok(message) => {
             if schedule.record_success() {
                 info!(event = "alerts_resumed", %chat, "Telegram accepts alerts for a chat again");
             }
             match content {
-                Content::Alerts(_) => schedule.record_sent(Instant::now()),
+                Content::Visit(_) if *edits == message => {}
+                Content::Alerts(_) | Content::Visit(_) => schedule.record_sent(Instant::now()),
+                Content::VisitLasts(visit, last) => {
+                    schedule.record_update(*visit, Some(*last), Instant::now());
+                }
                 Content::Overflow(_) => schedule.record_overflow_sent(Instant::now()),
                 Content::MuteOver(_) => {}
             }
-            Some(delivered(*chat, content))
+            Some(delivered(*chat, content, message))
         }
         Err(RequestError::Refused(reason)) => {
+            if let Content::VisitLasts(visit, _) = content {
+                schedule.record_update(*visit, None, Instant::now());
+                return Some(Vec::new());
+            }
             warn!(event = "alert_undeliverable", %chat, error = %reason, "could not deliver an alert; the alert is dropped");
             Some(undeliverable(*chat, content, &reason))
         }
@@ -253,12 +340,16 @@ fn record_outcome(
     }
 }
 
-fn delivered(chat: ChatId, content: &Content) -> Vec<Event> {
+fn delivered(chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec<Event> {
     let time = Timestamp::now();
+    let all = |offsets: &[Offset], message| {
+        let delivered = |&probe: &Offset| EventKind::Delivered { probe, chat, message };
+        offsets.iter().map(delivered).map(|kind| Event::new(time, kind)).collect()
+    };
     match content {
-        Content::Alerts(offsets) => {
-            offsets.iter().map(|&probe| Event::new(time, EventKind::Delivered { probe, chat })).collect()
-        }
+        Content::Alerts(offsets) => all(offsets, None),
+        Content::Visit(offsets) => all(offsets, message),
+        Content::VisitLasts(..) => Vec::new(),
         Content::Overflow(count) => {
             vec![Event::new(time, EventKind::OverflowReported { chat, count: *count })]
         }
@@ -272,8 +363,10 @@ fn undeliverable(chat: ChatId, content: &Content, reason: &str) -> Vec<Event> {
         Event::new(time, EventKind::Undeliverable { probe, chat, reason: reason.to_owned() })
     };
     match content {
-        Content::Alerts(offsets) => offsets.iter().map(dropped).collect(),
-        Content::Overflow(_) | Content::MuteOver(_) => delivered(chat, content),
+        Content::Alerts(offsets) | Content::Visit(offsets) => offsets.iter().map(dropped).collect(),
+        Content::VisitLasts(..) | Content::Overflow(_) | Content::MuteOver(_) => {
+            delivered(chat, content, None)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use store::event::{ChatId, Event, EventKind, Timestamp};
+use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
 use teloxide::payloads::{DeleteMessage, SendChatAction};
 use teloxide::types::{ChatAction, MessageId};
@@ -93,22 +93,38 @@ impl Sender {
         self.limiter().try_take_for_alert(chat, Instant::now())
     }
 
-    /// Sends an alert once, after [`Sender::try_acquire_for_alert`].
-    pub(super) async fn send_alert(&self, chat: ChatId, alert: &Reply) -> Result<(), RequestError> {
-        self.send_to_open_topic(chat, alert, false).await
+    /// Sends an alert once, after [`Sender::try_acquire_for_alert`]. Returns the message if Telegram names it.
+    pub(super) async fn send_alert(
+        &self,
+        chat: ChatId,
+        alert: &Reply,
+    ) -> Result<Option<AlertMessageId>, RequestError> {
+        let sent = self.send_to_open_topic(chat, alert, false).await?;
+        Ok(sent.map(|MessageId(number)| AlertMessageId(number)))
+    }
+
+    /// Edits the message of an alert once, after [`Sender::try_acquire_for_alert`].
+    pub(super) async fn edit_alert(
+        &self,
+        chat: ChatId,
+        AlertMessageId(number): AlertMessageId,
+        alert: &Reply,
+    ) -> Result<(), RequestError> {
+        self.api.edit(chat, MessageId(number), alert).await
     }
 
     /// Sends a notice once; it does not wait behind alerts. A `silent` one makes no sound.
     pub(super) async fn notify(&self, chat: ChatId, text: &Text, silent: bool) -> Result<(), RequestError> {
         let notice = Reply::from(text.clone());
         self.acquire(chat).await;
-        match self.send_to_open_topic(chat, &notice, silent).await {
+        let outcome = match self.send_to_open_topic(chat, &notice, silent).await {
             Err(RequestError::Migrated(to)) if self.record_migration(chat, to).await.is_ok() => {
                 self.acquire(to).await;
                 self.send_to_open_topic(to, &notice, silent).await
             }
             outcome => outcome,
-        }
+        };
+        outcome.map(drop)
     }
 
     /// Sends a message that is not a reply; in a forum, to a topic that is open.
@@ -117,11 +133,11 @@ impl Sender {
         chat: ChatId,
         reply: &Reply,
         silent: bool,
-    ) -> Result<(), RequestError> {
+    ) -> Result<Option<MessageId>, RequestError> {
         let mut destination = self.topics().destination_of(chat);
         loop {
             let outcome = self.api.send(&OutgoingMessage { destination, reply, silent }).await;
-            let Err(RequestError::TopicClosed(reason)) = outcome else { return outcome.map(drop) };
+            let Err(RequestError::TopicClosed(reason)) = outcome else { return outcome };
             let other = self.topics().record_closed(destination);
             // At most once, from General to a topic. General is tried again with the next message.
             match other.filter(|other| other.topic.is_some()) {

@@ -17,6 +17,11 @@ pub(crate) fn shown_time(time: Timestamp, zone: Tz) -> String {
     time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
+/// `time` in the zone, without its date.
+pub(crate) fn time_of_day(time: Timestamp, zone: Tz) -> String {
+    time.to_utc().with_timezone(&zone).format("%H:%M").to_string()
+}
+
 /// `time` for a line of a list: without the date if it is today, with the weekday if within the last seven days.
 pub(crate) fn short_time(time: Timestamp, now: Timestamp, zone: Tz) -> String {
     let [then, now] = [time, now].map(|time| time.to_utc().with_timezone(&zone));

@@ -41,6 +41,7 @@ mod slow_replies;
 mod snapshots;
 mod sources;
 mod store_damage;
+mod stranger_visits;
 mod strangers;
 mod support;
 mod support_tests;

@@ -124,7 +124,7 @@ pub fn input() -> impl Strategy<Value = Input> {
         1 => (time(), address(), by())
             .prop_map(|(time, address, by)| Input::Change(Event::new(time, EventKind::Unname { address, by }))),
         1 => (time(), offset(), chat())
-            .prop_map(|(time, probe, chat)| Input::Change(Event::new(time, EventKind::Delivered { probe, chat }))),
+            .prop_map(|(time, probe, chat)| Input::Change(Event::new(time, EventKind::Delivered { probe, chat, message: None }))),
         1 => (time(), time(), prop_oneof![Just(EvictionScope::Random), Just(EvictionScope::Unnamed)]).prop_map(
             |(time, last_seen_before, addresses)| Input::Change(Event::new(time, EventKind::Evict { addresses, last_seen_before }))
         ),
@@ -383,7 +383,10 @@ fn every_limit_holds_and_is_counted() {
 
     let waiting = state.alerts().waiting();
     for (probe, chat) in (0..waiting as u64).map(|number| (Offset(number + 1), CHATS[0])) {
-        fold_in(&mut state, Event::new(Timestamp::from_micros(0), EventKind::Delivered { probe, chat }));
+        fold_in(
+            &mut state,
+            Event::new(Timestamp::from_micros(0), EventKind::Delivered { probe, chat, message: None }),
+        );
     }
     assert_eq!(state.alerts().waiting(), 0);
     for number in 0..100 {

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use dot11::{MacAddr, RequestedSsid};
 use probewatch::chat::views::alerts as words;
 use store::event::{
-    AlertDecision, ChatId, DeviceKey, Event, EventKind, NamedBy, Probe, StrangerReason, Timestamp,
+    AlertDecision, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Probe, StrangerReason, Timestamp,
 };
-use store::state::{AlertPolicy, Presence, State};
+use store::state::{AlertPolicy, EndedVisit, Presence, State};
 
 use crate::commands::{Data, stdout};
 use crate::support::frames::ProbeRequestFrame;
@@ -167,7 +167,12 @@ fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
     let (phone, reason) = (None, StrangerReason::NeverSeen);
     let expected = [
         Presence::Stranger { phone, reason, near_since: at(0) },
-        Presence::StrangerLeft { phone, first: at(0), last_seen: at(1200) },
+        Presence::StrangerLeft {
+            phone,
+            first: at(0),
+            last_seen: at(1200),
+            visit: Some(EndedVisit { offset: Offset(7), reason, near_since: at(0), closest_dbm: Some(-60) }),
+        },
     ];
     assert_eq!(folded.presences(), expected);
     let waiting = folded.state.alerts().waiting_for(CHAT_ID);
@@ -179,8 +184,8 @@ fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
          remember from before\nVendor: Redpine Signals, Signal: -60 dBm"
     );
     let left = format!(
-        "📣 The stranger has left: {FIXED} came near at 1970-01-01 00:00:00 UTC and was last seen 20 min 0 s \
-         later\nVendor: Redpine Signals"
+        "📣 A stranger was near: {FIXED}, since 1970-01-01 00:00:00 UTC\nLeft at 00:20 after 20 min 0 s, closest -60 \
+         dBm\nWhy it was a stranger: a device that I do not remember from before\nVendor: Redpine Signals"
     );
     assert_eq!(texts, [near, left]);
 }

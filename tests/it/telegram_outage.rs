@@ -294,7 +294,10 @@ fn merged_chats_keep_the_settings_of_both() {
     assert!(matches!(decided_probe(&state, 0, "From", 10).alerts[..], [Suppress { chat }] if chat == to));
     assert!(matches!(decided_probe(&state, 9, "From", 10).alerts[..], [Raise { chat, .. }] if chat == to));
     // Alerts that were waiting during the migration are delivered under the new ID.
-    fold_in(&mut state, Event::new(time, EventKind::Delivered { probe: Offset(4), chat: from }));
+    fold_in(
+        &mut state,
+        Event::new(time, EventKind::Delivered { probe: Offset(4), chat: from, message: None }),
+    );
     assert_eq!(state.alerts().waiting_for(to).count(), 2);
 }
 

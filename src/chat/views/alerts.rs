@@ -6,14 +6,14 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Offset, Timestamp};
-use store::state::{Alert, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch};
+use store::state::{Alert, EndedVisit, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch};
 
 use super::strangers;
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::phone::phone_label;
 use crate::chat::model::watch_target::WatchTarget;
-use crate::text::format::{pluralize, short_time, shown_duration, shown_time};
+use crate::text::format::{pluralize, short_time, shown_duration, shown_time, time_of_day};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 use crate::vendor::{self, Vendor};
 
@@ -91,12 +91,35 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
             shown_time(*near_since, zone),
             strangers::reason(*reason)
         )),
-        (Some(Presence::StrangerLeft { phone, first, last_seen }), _) => Text::plain(format_args!(
-            "📣 The stranger has left: {} came near at {} and was last seen {} later",
-            visitor(*phone, source, device),
-            shown_time(*first, zone),
-            shown_duration(last_seen.abs_diff(*first))
-        )),
+        (Some(Presence::StrangerStays { phone, reason, near_since, closest_dbm }), _) => {
+            Text::plain(format_args!(
+                "📣 A stranger is near: {}, since {}\nStill here at {}, after {}{}\nWhy it is a stranger: {}",
+                visitor(*phone, source, device),
+                shown_time(*near_since, zone),
+                time_of_day(alert.time, zone),
+                shown_duration(alert.time.abs_diff(*near_since)),
+                closest(*closest_dbm),
+                strangers::reason(*reason)
+            ))
+        }
+        (Some(Presence::StrangerLeft { phone, first, last_seen, visit }), _) => {
+            let since = visit.as_ref().map_or(*first, |visit| visit.near_since);
+            let text = Text::plain(format_args!(
+                "📣 A stranger was near: {}, since {}\nLeft at {} after {}",
+                visitor(*phone, source, device),
+                shown_time(since, zone),
+                time_of_day(*last_seen, zone),
+                shown_duration(last_seen.abs_diff(since))
+            ));
+            match visit {
+                Some(EndedVisit { reason, closest_dbm, .. }) => text.append(format_args!(
+                    "{}\nWhy it was a stranger: {}",
+                    closest(*closest_dbm),
+                    strangers::reason(*reason)
+                )),
+                None => text,
+            }
+        }
         (None, Some(watch_match)) => {
             Text::plain(format_args!("📣 {at} looked for SSID \"{}\"", watch_match.ssid))
         }
@@ -123,6 +146,10 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
 /// A visitor: its name, else the phone that it was when the doorbell rang, else its address.
 fn visitor(phone: Option<GroupId>, source: MacAddr, device: AlertDevice<'_>) -> String {
     AlertDevice { phone, ..device }.label().unwrap_or_else(|| source.to_string())
+}
+
+fn closest(dbm: Option<i8>) -> String {
+    dbm.map_or(String::new(), |dbm| format!(", closest {dbm} dBm"))
 }
 
 fn after_silence(silent_seconds: Option<u64>) -> String {
@@ -182,7 +209,10 @@ fn card_button(source: MacAddr) -> Option<Button> {
 
 /// Whether a doorbell raised the alert, and no follow.
 fn is_about_stranger(alert: &Alert) -> bool {
-    matches!(alert.presence, Some(Presence::Stranger { .. } | Presence::StrangerLeft { .. }))
+    matches!(
+        alert.presence,
+        Some(Presence::Stranger { .. } | Presence::StrangerStays { .. } | Presence::StrangerLeft { .. })
+    )
 }
 
 fn name_button(source: MacAddr) -> Option<Button> {
@@ -342,7 +372,7 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
             text = text.append(format_args!(" has arrived{}", after_silence(*silent_seconds)));
         }
         Some(Presence::Left { .. }) => text = text.append(" has left"),
-        Some(Presence::Stranger { reason, .. }) => {
+        Some(Presence::Stranger { reason, .. } | Presence::StrangerStays { reason, .. }) => {
             text = text.append(format_args!(", a stranger, is near: {}", strangers::reason(*reason)));
         }
         Some(Presence::StrangerLeft { .. }) => text = text.append(", a stranger, has left"),

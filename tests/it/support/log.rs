@@ -23,7 +23,7 @@ pub fn event(number: u64) -> Event {
         1 => {
             Event::new(time, EventKind::Watch { chat: ChatId(7), ssid: Ssid::new(b"\xff\"x"), reason: None })
         }
-        _ => Event::new(time, EventKind::Delivered { probe: Offset(number), chat: ChatId(7) }),
+        _ => Event::new(time, EventKind::Delivered { probe: Offset(number), chat: ChatId(7), message: None }),
     }
 }
 

@@ -60,8 +60,14 @@ impl Testbed {
 
     /// Kills the service with SIGKILL, restarts it, and waits until it is ready.
     pub fn kill_and_restart(&mut self) {
+        self.kill_and_restart_after(|| ());
+    }
+
+    /// As [`Self::kill_and_restart`], and calls `meanwhile` before the restart.
+    pub fn kill_and_restart_after(&mut self, meanwhile: impl FnOnce()) {
         let starts = self.api.webhook_history().len() + 1;
         self.service.kill();
+        meanwhile();
         self.service.restart();
         self.wait_until_ready(starts);
     }

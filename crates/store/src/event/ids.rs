@@ -26,6 +26,11 @@ impl fmt::Display for Offset {
     }
 }
 
+/// A message of the bot in a chat, by Telegram's identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(pub i32);
+
 /// A chat, by Telegram's identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{AlertOutcome, DeviceKey, LeaveDecision};
 use super::fields::{hex_bytes, hex_list, ssid_fields};
 use super::group_id::GroupId;
-use super::ids::{ChatId, Offset};
+use super::ids::{ChatId, MessageId, Offset};
 use super::pairing::{CodeHash, Role};
 use super::pattern::Pattern;
 use super::probe::Probe;
@@ -298,6 +298,9 @@ pub enum EventKind {
         probe: Offset,
         /// The chat that it went to.
         chat: ChatId,
+        /// The message that shows it, if the message is edited later: that of a stranger's visit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<MessageId>,
     },
     /// Telegram will never accept an alert, so it left the outbox.
     Undeliverable {

@@ -10,7 +10,8 @@ use super::{encode_line, recover};
 use crate::event::test_probes::complete_probe;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, CodeHash, DeviceKey, Event, EventDecoder, EventKind, EvictionScope,
-    GroupId, GroupingMode, LeaveDecision, NamedBy, Offset, Pattern, Probe, Role, StrangerReason, Timestamp,
+    GroupId, GroupingMode, LeaveDecision, MessageId, NamedBy, Offset, Pattern, Probe, Role, StrangerReason,
+    Timestamp,
 };
 use dot11::{DeviceInfo, DeviceType, MacAddr, ModelKey, RequestedSsid, ShortText, Signature, Ssid, Uuid};
 
@@ -155,7 +156,7 @@ fn others() -> Vec<EventKind> {
     let invited = |role, by| EventKind::Invited { code, role, expires: seconds_before(-86_400), by };
     let forget = |addresses| EventKind::Evict { addresses, last_seen_before: seconds_before(3600) };
     kinds.extend([
-        EventKind::Delivered { probe, chat },
+        EventKind::Delivered { probe, chat, message: None },
         EventKind::Undeliverable { probe, chat, reason: "chat not found".to_owned() },
         EventKind::OverflowReported { chat, count },
         EventKind::AlertExpired { probe, chat },
@@ -241,6 +242,8 @@ fn expected() -> Vec<(Offset, Event)> {
     events.extend(phones().into_iter().map(|kind| Event::new(time(), kind)));
     events.extend(doorbells());
     events.push(Event::from(probe_with_device_info()));
+    let (probe, chat, message) = (Offset(65), CHAT, Some(MessageId(7)));
+    events.push(Event::new(time(), EventKind::Delivered { probe, chat, message }));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

@@ -84,6 +84,17 @@ pub enum Presence {
         /// Since when it is near.
         near_since: Timestamp,
     },
+    /// A stranger is still here. No alert waits for this: it edits the message of one.
+    StrangerStays {
+        /// The phone, if it uses random addresses.
+        phone: Option<GroupId>,
+        /// Why it is a stranger.
+        reason: StrangerReason,
+        /// Since when it was near.
+        near_since: Timestamp,
+        /// Its strongest signal, in dBm.
+        closest_dbm: Option<i8>,
+    },
     /// A stranger that was near has gone.
     StrangerLeft {
         /// The phone, if it uses random addresses.
@@ -93,13 +104,37 @@ pub enum Presence {
         /// When its last probe was captured.
         #[serde(rename = "last_heard")]
         last_seen: Timestamp,
+        /// The rest of what the doorbell knew, unless it has forgotten the visitor.
+        visit: Option<EndedVisit>,
     },
+}
+
+/// A visit that has ended, and its alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedVisit {
+    /// The event that raised the alert.
+    pub offset: Offset,
+    /// Why the device is a stranger.
+    pub reason: StrangerReason,
+    /// Since when it was near.
+    pub near_since: Timestamp,
+    /// Its strongest signal, in dBm.
+    pub closest_dbm: Option<i8>,
 }
 
 impl Alert {
     /// An alert about a device, with no presence or match set yet.
     pub(super) fn of_device(time: Timestamp, source: MacAddr, signal_dbm: Option<i8>) -> Self {
         Self { time, source, signal_dbm, watch_match: None, presence: None }
+    }
+
+    /// The event that raised the alert about the stranger's visit that this is about; `offset` is its own event.
+    pub fn visit(&self, offset: Offset) -> Option<Offset> {
+        match &self.presence {
+            Some(Presence::Stranger { .. }) if self.watch_match.is_none() => Some(offset),
+            Some(Presence::StrangerLeft { visit, .. }) => Some(visit.as_ref()?.offset),
+            _ => None,
+        }
     }
 }
 
@@ -237,15 +272,20 @@ impl Alerts {
     /// Removes everything of this chat.
     pub(super) fn remove_chat(&mut self, chat: ChatId) {
         let waiting: Vec<Offset> = self.waiting_for(chat).map(|(offset, _)| offset).collect();
-        waiting.into_iter().for_each(|offset| self.remove(chat, offset));
+        waiting.into_iter().for_each(|offset| drop(self.remove(chat, offset)));
         self.overflow.remove(&chat);
         self.latest.remove(&chat);
         self.cooldowns.remove_chat(chat);
     }
 
     /// Removes an alert that Telegram has taken or refused for good.
-    pub(super) fn remove(&mut self, chat: ChatId, probe: Offset) {
-        self.outbox.remove(&(chat, probe));
+    pub(super) fn remove(&mut self, chat: ChatId, probe: Offset) -> Option<Alert> {
+        self.outbox.remove(&(chat, probe))
+    }
+
+    /// Whether the alert that this event raised waits for the chat.
+    pub(super) fn is_waiting(&self, chat: ChatId, probe: Offset) -> bool {
+        self.outbox.get(&(chat, probe)).is_some()
     }
 
     /// Records that `count` alerts of the overflow were reported to the chat.

@@ -224,7 +224,13 @@ impl State {
         rang.filter_map(|((chat, device), visitor)| {
             let silent_since = visitor.last.max(capturing_since);
             let has_left = now > silent_since && now.abs_diff(silent_since) >= VISITOR_SILENCE;
+            // What becomes part of a message that is there, or that waits, is not one more.
+            let is_shown = visitor
+                .alert
+                .as_ref()
+                .is_some_and(|alert| alert.message.is_some() || self.alerts.is_waiting(*chat, alert.offset));
             let outcome = match chats.contains(chat) && !self.ignores(*chat, device) {
+                true if is_shown => AlertOutcome::Raise,
                 true => self.outcome(*chat, now),
                 false => AlertOutcome::Skip,
             };

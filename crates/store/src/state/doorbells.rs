@@ -1,10 +1,10 @@
-//! Doorbells: a chat gets an alert when a stranger stays near, and one when it has left.
+//! Doorbells: a chat gets one alert when a stranger stays near, which is edited while it stays and when it has left.
 //!
 //! - A chat sets the signal from which on a device is near, and for how long it must be.
 //! - While there is a doorbell, a row for each device that came near says since when it is. Its signal is smoothed, so
 //!   one weak frame does not end that.
 //! - The recorder decides once whether a doorbell rings ([`decide`](super::decide)). A row that rang stays, so that the
-//!   same visit does not ring again.
+//!   same visit does not ring again. It knows the message that shows the visit.
 //! - At most [`VISITOR_LIMIT`] rows are kept. If there are more, a quarter leaves: first those that did not ring, the
 //!   longest silent of them first.
 
@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::alerts::{Alert, Presence};
 use super::dirty_map::DirtyMap;
 use super::grouping::OUT_OF_RANGE;
-use crate::event::{ChatId, DeviceKey, Probe, Timestamp};
+use crate::event::{ChatId, DeviceKey, MessageId, Offset, Probe, StrangerReason, Timestamp};
 use dot11::MacAddr;
 
 /// Rows of devices that came near.
@@ -48,8 +49,40 @@ pub(super) struct Visitor {
     pub(super) source: MacAddr,
     /// The smoothed signal, in parts of a dBm.
     signal: i32,
+    /// The strongest signal, in dBm.
+    pub(super) closest_dbm: Option<i8>,
     /// Whether the doorbell rang for it.
     pub(super) ring: Ring,
+    /// The alert, if it was raised.
+    pub(super) alert: Option<VisitAlert>,
+}
+
+/// The alert about a visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct VisitAlert {
+    /// The event that raised it.
+    pub(super) offset: Offset,
+    /// When that was.
+    pub(super) time: Timestamp,
+    /// Why the device is a stranger.
+    pub(super) reason: StrangerReason,
+    /// Since when it was near.
+    pub(super) near_since: Timestamp,
+    /// The message that shows the visit, and no other.
+    pub(super) message: Option<MessageId>,
+}
+
+/// A visit that a message shows, while it lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownVisit {
+    /// The event that raised the alert.
+    pub offset: Offset,
+    /// When that was: the message showed the visit until then.
+    pub raised: Timestamp,
+    /// The message.
+    pub message: MessageId,
+    /// The alert as it is now. Its time is that of the last frame.
+    pub alert: Alert,
 }
 
 /// What the doorbell did about a visitor.
@@ -84,7 +117,16 @@ impl Visitor {
     fn new(sight: Sight) -> Self {
         let Sight { time, source, dbm } = sight;
         let signal = i32::from(dbm) * PARTS;
-        Self { first: time, near_since: Some(time), last: time, source, signal, ring: Ring::Silent }
+        Self {
+            first: time,
+            near_since: Some(time),
+            last: time,
+            source,
+            signal,
+            closest_dbm: Some(dbm),
+            ring: Ring::Silent,
+            alert: None,
+        }
     }
 
     fn follow(&self, sight: Sight, min_dbm: i8) -> Self {
@@ -97,11 +139,15 @@ impl Visitor {
         };
         let is_near = signal >= i32::from(min_dbm) * PARTS;
         let since = self.near_since.filter(|_| silence <= VISITOR_SILENCE).unwrap_or(time);
+        // One that had left and is back goes on with its visit.
+        let is_back = is_near && self.ring == Ring::Done && self.alert.is_some();
         Self {
             near_since: is_near.then_some(since),
             last: self.last.max(time),
             source,
             signal,
+            closest_dbm: self.closest_dbm.max(Some(dbm)),
+            ring: if is_back { Ring::Rang } else { self.ring },
             ..self.clone()
         }
     }
@@ -156,8 +202,12 @@ impl Doorbells {
         }
         let moving = self.visitors.iter().filter(|((chat, _), _)| *chat == from);
         let moving: Vec<_> = moving.map(|((_, device), visitor)| (device.clone(), visitor.clone())).collect();
-        for (device, visitor) in moving {
+        for (device, mut visitor) in moving {
             self.visitors.remove(&(from, device.clone()));
+            // The other chat numbers its messages anew.
+            if let Some(alert) = &mut visitor.alert {
+                alert.message = None;
+            }
             self.visitors.insert((to, device), visitor);
         }
     }
@@ -190,9 +240,62 @@ impl Doorbells {
         }
     }
 
-    pub(super) fn mark(&mut self, chat: ChatId, device: &DeviceKey, ring: Ring) {
+    /// Records that the doorbell rang for a visitor, with the alert if it was raised.
+    pub(super) fn rang(&mut self, chat: ChatId, device: &DeviceKey, alert: Option<VisitAlert>) {
         if let Some(visitor) = self.visitors.get_mut(&(chat, device.clone())) {
-            visitor.ring = ring;
+            visitor.ring = if alert.is_some() { Ring::Rang } else { Ring::Done };
+            visitor.alert = alert;
         }
+    }
+
+    /// Records that a visitor has left, and returns it.
+    pub(super) fn left(&mut self, chat: ChatId, device: &DeviceKey) -> Option<&Visitor> {
+        let visitor = self.visitors.get_mut(&(chat, device.clone()))?;
+        visitor.ring = Ring::Done;
+        Some(visitor)
+    }
+
+    /// Records the message that shows the visit whose alert the event at `offset` raised.
+    pub(super) fn shown_in(&mut self, chat: ChatId, offset: Offset, message: MessageId) {
+        let key = self.visit(chat, offset).map(|(device, _, _)| (chat, device.clone()));
+        let visitor = key.and_then(|key| self.visitors.get_mut(&key));
+        if let Some(alert) = visitor.and_then(|visitor| visitor.alert.as_mut()) {
+            alert.message = Some(message);
+        }
+    }
+
+    /// The message that shows the visit whose alert the event at `offset` raised.
+    pub fn message_of(&self, chat: ChatId, offset: Offset) -> Option<MessageId> {
+        self.visit(chat, offset)?.2.message
+    }
+
+    fn visit(&self, chat: ChatId, offset: Offset) -> Option<(&DeviceKey, &Visitor, &VisitAlert)> {
+        self.visits().find_map(|(of, device, visitor, alert)| {
+            (of == chat && alert.offset == offset).then_some((device, visitor, alert))
+        })
+    }
+
+    /// The visitors with an alert.
+    fn visits(&self) -> impl Iterator<Item = (ChatId, &DeviceKey, &Visitor, &VisitAlert)> {
+        let visitors = self.visitors.iter();
+        visitors
+            .filter_map(|((chat, device), visitor)| Some((*chat, device, visitor, visitor.alert.as_ref()?)))
+    }
+
+    /// The visits that last and that messages show, with their chats.
+    pub fn shown_visits(&self) -> impl Iterator<Item = (ChatId, &DeviceKey, ShownVisit)> {
+        let lasting = self.visits().filter(|(_, _, visitor, _)| visitor.ring == Ring::Rang);
+        lasting.filter_map(|(chat, device, visitor, alert)| {
+            let presence = Presence::StrangerStays {
+                phone: device.phone(),
+                reason: alert.reason,
+                near_since: alert.near_since,
+                closest_dbm: visitor.closest_dbm,
+            };
+            let now =
+                Alert { presence: Some(presence), ..Alert::of_device(visitor.last, visitor.source, None) };
+            let (offset, raised) = (alert.offset, alert.time);
+            Some((chat, device, ShownVisit { offset, raised, message: alert.message?, alert: now }))
+        })
     }
 }

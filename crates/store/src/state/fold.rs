@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::alerts::{Alert, Presence};
+use super::alerts::{Alert, EndedVisit, Presence};
 use super::chats::Invitation;
-use super::doorbells::{Doorbell, Ring, Sight};
+use super::doorbells::{Doorbell, Sight, VisitAlert};
 use super::follows::Follow;
 use super::model::{PendingEviction, State};
 use super::names::{Names, fold_case, normalized};
@@ -82,7 +82,14 @@ impl State {
             }
             EventKind::SplitPhone { phone, address } => self.grouping.split_off(*phone, *address, time),
             EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
-            EventKind::Delivered { probe, chat } | EventKind::Undeliverable { probe, chat, reason: _ } => {
+            EventKind::Delivered { probe, chat, message } => {
+                let chat = self.chats.current(*chat);
+                let visit = self.alerts.remove(chat, *probe).and_then(|alert| alert.visit(*probe));
+                if let (Some(visit), Some(message)) = (visit, message) {
+                    self.doorbells.shown_in(chat, visit, *message);
+                }
+            }
+            EventKind::Undeliverable { probe, chat, reason: _ } => {
                 self.alerts.remove(self.chats.current(*chat), *probe);
             }
             EventKind::OverflowReported { chat, count } => {
@@ -171,12 +178,16 @@ impl State {
             return;
         };
         let chat = self.chats.current(*chat);
-        self.doorbells.mark(chat, device, Ring::Done);
+        let visit = self.doorbells.left(chat, device).and_then(|visitor| {
+            let VisitAlert { offset, reason, near_since, .. } = visitor.alert.clone()?;
+            Some(EndedVisit { offset, reason, near_since, closest_dbm: visitor.closest_dbm })
+        });
         self.alerts.apply_outcome(chat, *outcome, offset, || Alert {
             presence: Some(Presence::StrangerLeft {
                 phone: device.phone(),
                 first: *first,
                 last_seen: *last_seen,
+                visit,
             }),
             ..Alert::of_device(time, *source, None)
         });
@@ -269,9 +280,11 @@ impl State {
                     self.follows.mark_arrived(&device);
                     self.count_if_muted(*chat, *outcome);
                 }
-                AlertDecision::Ring { chat, outcome, .. } => {
-                    let ring = if *outcome == AlertOutcome::Raise { Ring::Rang } else { Ring::Done };
-                    self.doorbells.mark(*chat, &device, ring);
+                AlertDecision::Ring { chat, outcome, reason, near_since } => {
+                    let (reason, near_since) = (*reason, *near_since);
+                    let alert = VisitAlert { offset, time: probe.time, reason, near_since, message: None };
+                    let is_raised = *outcome == AlertOutcome::Raise;
+                    self.doorbells.rang(*chat, &device, is_raised.then_some(alert));
                     self.count_if_muted(*chat, *outcome);
                 }
                 _ => {}

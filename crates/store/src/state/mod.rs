@@ -44,7 +44,7 @@ mod table;
 mod totals;
 mod watches;
 
-pub use alerts::{ALERTS_PER_MINUTE, Alert, Alerts, OUTBOX_LIMIT, Presence, WatchMatch};
+pub use alerts::{ALERTS_PER_MINUTE, Alert, Alerts, EndedVisit, OUTBOX_LIMIT, Presence, WatchMatch};
 pub use chats::{Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use cooldowns::COOLDOWN_LIMIT;
 pub use cow_snapshot::{CowSnapshot, CowSnapshotLost};
@@ -54,7 +54,7 @@ pub use device_infos::DEVICE_INFO_LIMIT;
 pub use device_row::{DeviceRow, DeviceSummary, SsidQuery};
 pub use devices::{DEVICE_SHARDS, DEVICES_MEMORY_LIMIT};
 pub use differences::{Difference, Differences};
-pub use doorbells::{Doorbell, Doorbells, VISITOR_LIMIT, VISITOR_SILENCE};
+pub use doorbells::{Doorbell, Doorbells, ShownVisit, VISITOR_LIMIT, VISITOR_SILENCE};
 pub use follows::{Follow, Follows};
 pub use grouping::{
     ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, MODEL_LIMIT,

@@ -1,0 +1,158 @@
+//! A visit of a stranger is one message: the alert, which is edited while the visit lasts and when it has ended, whatever
+//! restarts. If the message cannot be edited, a new one says how the visit ended.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dot11::{MacAddr, RequestedSsid};
+use store::event::{AlertOutcome, ChatId, DeviceKey, Event, EventKind, Probe, Timestamp};
+
+use crate::support::bot_api::{Fault, SentMessage};
+use crate::support::recorder::{Input, Running, probe, settings};
+use crate::support::service::toml_string;
+use crate::support::testbed::{CHAT, Mode, Testbed};
+
+const CHAT_ID: ChatId = ChatId(CHAT);
+const FIXED: &str = "00:23:a7:19:5c:02";
+
+fn fixed() -> MacAddr {
+    FIXED.parse().unwrap()
+}
+
+fn minutes_ago(minutes: u64) -> Timestamp {
+    Timestamp::now().saturating_sub(Duration::from_secs(60 * minutes))
+}
+
+/// Records a stranger that came near ten minutes ago, for which the doorbell rang, and that was last seen five minutes
+/// ago.
+fn record_a_visit(data_dir: &Path) {
+    let running = Running::start(settings(data_dir));
+    let doorbell = EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 180 };
+    running.record(&Input::Change(Event::new(minutes_ago(11), doorbell)));
+    for minute in (5..=10).rev() {
+        let time = minutes_ago(minute).as_micros();
+        let near = Probe { signal_dbm: Some(-62), ..probe(fixed(), RequestedSsid::Wildcard, time) };
+        running.record(&Input::Probe(near));
+    }
+    running.sync();
+    running.stop();
+}
+
+/// Records that the stranger has left.
+fn record_the_end(data_dir: &Path) {
+    let running = Running::start(settings(data_dir));
+    let left = EventKind::StrangerLeft {
+        chat: CHAT_ID,
+        device: DeviceKey::Address(fixed()),
+        source: fixed(),
+        first: minutes_ago(10),
+        last_seen: minutes_ago(5),
+        outcome: AlertOutcome::Raise,
+    };
+    running.record(&Input::Change(Event::new(Timestamp::now(), left)));
+    running.sync();
+    running.stop();
+}
+
+fn start(data_dir: &Path) -> Option<Testbed> {
+    let data_dir = toml_string(data_dir.to_str().unwrap());
+    Testbed::start(Mode::Webhook, |config| {
+        config.chats(&[CHAT]).set("", "time_zone", "\"UTC\"").set("", "data_dir", &data_dir)
+    })
+}
+
+/// The messages that were sent about strangers, each time that it was sent or edited.
+fn sent(testbed: &Testbed) -> Vec<(String, i64)> {
+    testbed.alerts().into_iter().map(|message| (message.method, message.message_id)).collect()
+}
+
+/// The new ones of these.
+fn new_messages(testbed: &Testbed) -> Vec<i64> {
+    sent(testbed).into_iter().filter(|(method, _)| method == "sendMessage").map(|(_, id)| id).collect()
+}
+
+fn starts_with(message: &SentMessage, start: &str) -> bool {
+    message.plain.starts_with(&format!("📣 {start}: {FIXED}, since "))
+}
+
+/// Waits for the edit that says that the stranger is still here after so many minutes.
+fn wait_for_stay(testbed: &Testbed, minutes: u64) -> SentMessage {
+    let stays = format!(", after {minutes} min ");
+    let says = |text: &str| text.contains("Still here at ") && text.contains(&stays);
+    testbed.api.wait_for_message(|message| says(&message.plain))
+}
+
+#[test]
+fn one_message_says_that_a_stranger_is_near_stays_and_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    record_a_visit(&data_dir);
+    let Some(mut testbed) = start(&data_dir) else { return };
+    let alert = testbed.wait_for_alert(1);
+    assert!(
+        starts_with(&alert, "A stranger is near") && !alert.plain.contains("Still here"),
+        "{}",
+        alert.plain
+    );
+    wait_for_stay(&testbed, 5);
+
+    testbed.kill_and_restart();
+    testbed.transmit(FIXED, "");
+    let stays = wait_for_stay(&testbed, 10);
+    assert_eq!((stays.method.as_str(), stays.message_id), ("editMessageText", alert.message_id));
+    assert!(starts_with(&stays, "A stranger is near"), "{}", stays.plain);
+    assert!(stays.plain.contains(", closest -61 dBm\nWhy it is a stranger: a device"), "{}", stays.plain);
+    assert_eq!(stays.buttons(), alert.buttons());
+
+    // An edit that changed nothing after all is none that failed.
+    testbed.api.fail_next("editMessageText", 1, Fault::NotModified);
+    testbed.kill_and_restart_after(|| record_the_end(&data_dir));
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    testbed.kill_and_restart_after(|| record_the_end(&data_dir));
+    let left = testbed.api.wait_for_message(|message| message.plain.contains("\nLeft at "));
+    assert_eq!(left.message_id, alert.message_id);
+    assert!(starts_with(&left, "A stranger was near"), "{}", left.plain);
+    assert!(left.plain.contains(", closest -61 dBm\nWhy it was a stranger: a device"), "{}", left.plain);
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(new_messages(&testbed), [alert.message_id]);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_message_that_cannot_be_edited_is_followed_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    record_a_visit(&data_dir);
+    let Some(mut testbed) = start(&data_dir) else { return };
+    let alert = testbed.wait_for_alert(1);
+    wait_for_stay(&testbed, 5);
+    testbed.api.fail_next("editMessageText", 1, Fault::BadRequest);
+    testbed.kill_and_restart_after(|| record_the_end(&data_dir));
+    let left = testbed.api.wait_for_message(|message| starts_with(message, "A stranger was near"));
+    assert!(left.message_id != alert.message_id, "it is a new message");
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    // The stranger is back: the new message says so.
+    testbed.transmit(FIXED, "");
+    let back = wait_for_stay(&testbed, 10);
+    assert_eq!(back.message_id, left.message_id);
+    assert_eq!(new_messages(&testbed), [alert.message_id, left.message_id]);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_visit_that_ended_before_its_alert_was_sent_is_one_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    record_a_visit(&data_dir);
+    record_the_end(&data_dir);
+    let Some(testbed) = start(&data_dir) else { return };
+    let alert = testbed.wait_for_alert(1);
+    assert!(
+        starts_with(&alert, "A stranger was near") && alert.plain.contains("\nLeft at "),
+        "{}",
+        alert.plain
+    );
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(sent(&testbed).len(), 1);
+    testbed.api.assert_clean();
+}
