@@ -95,6 +95,29 @@ fn files_are_grouped_together_and_printed_in_their_order() {
 }
 
 #[test]
+fn an_older_file_after_a_newer_one_is_grouped_as_the_service_groups_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let two_days = 2 * 86_400;
+    let newer = write(folder.path(), "newer.pcap", &phone(1, 20, 100, two_days));
+    let older = write(folder.path(), "older.pcap", &phone(2, 20, 900, 0));
+    fs::write(path("config.toml"), format!("data_dir = {:?}", path("data"))).unwrap();
+    for file in [&newer, &older] {
+        let output = probewatch(&["replay", file, "-c", &path("config.toml")]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let lines = group(&[&newer, &older]);
+    for line in [&lines[7], &lines[39], &lines[40], &lines[79]] {
+        let output = probewatch(&["lookup", text(line, "source"), "--json", "-c", &path("config.toml")]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let phone = &found["phone"];
+        assert_eq!((&phone["id"], &phone["at_least"]), (&line["group"], &line["at_least"]));
+        assert_eq!((&phone["visits"], &phone["address_count"]), (&1.into(), &20.into()));
+    }
+    assert_ne!(text(&lines[0], "group"), text(&lines[40], "group"));
+}
+
+#[test]
 fn after_prints_what_was_known_by_then() {
     let folder = tempfile::tempdir().unwrap();
     let mut packets = [phone(1, 60, 100, 0), phone(2, 60, 2148, 11)].concat();

@@ -44,7 +44,8 @@ pub struct Group {
     pub model: ModelKey,
     /// The time of the earliest frame.
     pub first: Timestamp,
-    /// Since when it is in range: the first frame after a silence of [`OUT_OF_RANGE`].
+    /// Since when it is in range: the first frame after a silence of [`OUT_OF_RANGE`]. Only a frame of an older file can
+    /// be of an earlier time.
     pub visit: Timestamp,
     /// Its visits.
     pub visit_count: u64,
@@ -90,10 +91,16 @@ impl Group {
 
     /// Notes a frame, which counts if no other radio captured it before.
     pub(super) fn see(&mut self, time: Timestamp, counts: bool) {
-        if time > self.last && time.abs_diff(self.last) > OUT_OF_RANGE {
+        let is_far_from = |other: Timestamp| time.abs_diff(other) > OUT_OF_RANGE;
+        if time > self.last && is_far_from(self.last) {
             self.visit = time;
             self.visit_count += 1;
+        } else if time < self.visit && !is_far_from(self.visit) {
+            self.visit = time;
+        } else if time < self.first && is_far_from(self.first) {
+            self.visit_count += 1;
         }
+        self.first = self.first.min(time);
         self.last = self.last.max(time);
         self.frames += u64::from(counts);
     }
@@ -120,8 +127,12 @@ impl Group {
         proof.map_or(1, |proof| proof.phones)
     }
 
-    /// Adds a proof that it is several phones. Within the time that a proof holds, the larger number counts.
+    /// Adds a proof that it is several phones. Within the time that a proof holds, the larger number counts; else the
+    /// later proof does.
     pub(super) fn prove(&mut self, time: Timestamp, phones: u32) {
+        if self.proof.is_some_and(|proof| proof.time > time && proof.time.abs_diff(time) > PROOF_HOLDS) {
+            return;
+        }
         self.proof = Some(Proof { time, phones: phones.max(self.at_least(time)) });
     }
 }

@@ -18,6 +18,7 @@
 
 mod fixed_point;
 mod group;
+mod live_group;
 mod model;
 mod person;
 mod recognition;

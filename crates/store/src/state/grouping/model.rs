@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::fixed_point::{ONE, ln, product, ratio};
-use super::group::OUT_OF_RANGE;
+use super::live_group::LiveGroup;
 use crate::event::{GroupId, Probe, Timestamp};
 use dot11::MacAddr;
 use twox_hash::XxHash3_64;
@@ -24,6 +24,10 @@ const ADDRESSES_PER_COUNTER: usize = 16;
 
 /// A counter that was not seen for longer is not continued.
 const HORIZON: i64 = 1200 * SECOND;
+
+/// Clocks of sensors differ by less. A frame that is older than a counter by more says nothing about where the counter is
+/// now: it is of another file, or a clock was wrong.
+const LATE: i64 = 60 * SECOND;
 
 /// Counters that were seen within this time are trials of whether a model continues its counters.
 const LEARN: i64 = 300 * SECOND;
@@ -91,13 +95,6 @@ struct Counter {
     alternations: u8,
     /// The latest addresses, the newest last.
     addresses: Vec<MacAddr>,
-}
-
-/// A group that is in range.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct LiveGroup {
-    id: GroupId,
-    last: Timestamp,
 }
 
 /// One frame, as far as grouping depends on it.
@@ -257,11 +254,12 @@ impl Model {
     /// Notes that a group was in range at `time`.
     fn touch(&mut self, group: GroupId, time: Timestamp) {
         match self.groups.iter_mut().find(|live| live.id == group) {
-            Some(live) => live.last = live.last.max(time),
-            None => self.groups.push(LiveGroup { id: group, last: time }),
+            Some(live) => live.see(time, self.addresses),
+            None => self.groups.push(LiveGroup::new(group, time, self.addresses)),
         }
+        // In the order of arrival first: a time in the future must not stay for ever.
         if self.groups.len() > GROUPS_PER_MODEL
-            && let Some(oldest) = position_of_min(&self.groups, |live| live.last)
+            && let Some(oldest) = position_of_min(&self.groups, |live| (live.seen_at, live.last))
         {
             self.groups.remove(oldest);
         }
@@ -281,6 +279,10 @@ impl Model {
         let resumed = || Counter { is_resumed: true, ..Counter::new(group, frame) };
         let mut own = found.unwrap_or_else(|| self.begin_counter(resumed()));
         let Some(counter) = self.counters.get(own) else { return true };
+        if elapsed(counter.last, frame.time) < -LATE {
+            self.touch(group, frame.time);
+            return true;
+        }
         if is_known && counter.sequence == frame.sequence && elapsed(counter.last, frame.time).abs() <= SECOND
         {
             if let Some(counter) = self.counters.get_mut(own) {
@@ -360,8 +362,9 @@ impl Model {
             let may_move = |group: GroupId| addresses.iter().all(|address| may_belong(*address, group));
             let is_silent =
                 |group: GroupId| !self.counters.iter().any(|seen| seen.group == group && seen.last >= first);
-            let free =
-                self.groups.iter().filter(|live| live.id != from && is_silent(live.id) && may_move(live.id));
+            let free = self.groups.iter().filter(|live| {
+                live.id != from && live.is_in_range(last) && is_silent(live.id) && may_move(live.id)
+            });
             let to = first_max(free, |live| live.last).map(|live| live.id);
             findings.push(Finding::Split { counter: index, from, to });
             if let Some(to) = to {
@@ -393,10 +396,8 @@ impl Model {
         self.addresses += 1;
         let now = frame.time;
         let may_join = |group| may_belong(frame.source, group);
-        // A group of the future, by a clock that was wrong, is as far away as one of the past.
-        self.groups.retain(|live| now.abs_diff(live.last) <= OUT_OF_RANGE);
         let alive: SmallVec<[usize; COUNTERS_PER_MODEL]> = (self.counters.iter().enumerate())
-            .filter(|(_, seen)| elapsed(seen.last, now).abs() <= HORIZON)
+            .filter(|(_, seen)| (-LATE..=HORIZON).contains(&elapsed(seen.last, now)))
             .filter(|(_, seen)| self.addresses - seen.seen_at <= HORIZON_ADDRESSES)
             .map(|(index, _)| index)
             .collect();
@@ -466,7 +467,7 @@ impl Model {
     /// Adds a counter in the place of the one that was silent longest if there are too many. Returns its index.
     fn begin_counter(&mut self, counter: Counter) -> usize {
         if self.counters.len() >= COUNTERS_PER_MODEL
-            && let Some(oldest) = position_of_min(&self.counters, |seen| seen.last)
+            && let Some(oldest) = position_of_min(&self.counters, |seen| (seen.seen_at, seen.last))
         {
             self.counters.remove(oldest);
         }
@@ -532,13 +533,12 @@ impl Model {
     }
 
     /// The group that a new address joins which continues no counter. That assumes the fewest phones: one that is
-    /// silent if the model continues its counters, else the one that was seen last.
+    /// silent if the model continues its counters, else the one that was seen at the nearest time.
     fn group_in_range(&self, now: Timestamp, may_join: impl Fn(GroupId) -> bool) -> Option<GroupId> {
-        let groups = || self.groups.iter().filter(|live| may_join(live.id));
+        let groups = || self.groups.iter().filter(|live| live.is_in_range(now) && may_join(live.id));
         let silent = groups().filter(|live| self.is_continuing() && elapsed(live.last, now) > IDLE);
-        first_max(silent, |live| live.last)
-            .or_else(|| first_max(groups(), |live| live.last))
-            .map(|live| live.id)
+        let distance = |live: &&LiveGroup| live.distance(now);
+        silent.min_by_key(distance).or_else(|| groups().min_by_key(distance)).map(|live| live.id)
     }
 }
 
