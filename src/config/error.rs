@@ -97,6 +97,9 @@ impl ConfigError {
             Self::UnknownKey { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`? ({correction})")
             }
+            Self::UnknownKey { nearest: None, .. } => {
+                format!("{correction}; docs/configuration.md and config.example.toml list every key")
+            }
             _ => format!("{correction}; docs/configuration.md describes every key"),
         }
     }

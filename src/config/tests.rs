@@ -439,6 +439,7 @@ fn remedies_say_what_to_correct_and_where() {
     };
     let reference = "docs/configuration.md describes every key";
     check("\n[telegram]\ntokn = 1", &[], "did you mean `telegram.token`? (correct line 3)");
+    check("\nxyzzy = 1", &[], "correct line 2; docs/configuration.md and config.example.toml list every key");
     check("\n[capture]\nsnaplen = 5", &[], &format!("correct line 3; {reference}"));
     check("data_dir = ", &[], &format!("correct the file, or name another with --config; {reference}"));
     let variable = "PROBEWATCH__CAPTURE__SNAPLEN";
