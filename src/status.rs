@@ -78,7 +78,7 @@ impl Status {
     }
 }
 
-/// The state of a source.
+/// The state of a source. The names in JSON are older than those here; scripts use them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
