@@ -76,6 +76,11 @@ impl Period {
         !is_empty && self.from.is_none_or(|from| last >= from) && self.to.is_none_or(|to| first < to)
     }
 
+    /// Whether it would end before it begins.
+    pub fn is_reversed(&self) -> bool {
+        self.from.zip(self.to).is_some_and(|(from, to)| from > to)
+    }
+
     /// Whether it is all of time.
     fn is_unbounded(&self) -> bool {
         *self == Self::default()
@@ -144,6 +149,9 @@ impl Selection {
             format = params.take_parsed("format", "ndjson or csv", parse, format)?;
             devices = params.take_all("device");
             period = Period { from: params.time("from")?, to: params.time("to")? };
+            if period.is_reversed() {
+                return Err(ApiError::bad_request("the parameter \"from\" is later than \"to\""));
+            }
         }
         params.end()?;
         Ok(Self { what, format, devices, period })

@@ -48,6 +48,9 @@ pub(super) async fn get_lookup(
     let query = params.take("q")?;
     params.end()?;
     let query = query.ok_or_else(|| ApiError::bad_request("the parameter \"q\" is missing"))?;
+    if query.trim().is_empty() {
+        return Err(ApiError::bad_request("the parameter \"q\" is empty: it must be a name or an address"));
+    }
     let job = api.start_job()?;
     let source = api.source();
     let looking = tokio::task::spawn_blocking(move || {

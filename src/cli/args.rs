@@ -53,7 +53,7 @@ pub(super) enum Command {
     /// Look up devices by name, part of a name, or address; exit with 1 if one is not found
     Lookup {
         /// Names or MAC addresses, answered in this order
-        #[arg(required = true, value_name = "QUERY")]
+        #[arg(required = true, value_name = "QUERY", value_parser = query)]
         queries: Vec<String>,
         #[command(flatten)]
         data: DataDirArgs,
@@ -116,6 +116,10 @@ pub(super) enum Command {
     },
     /// Show everything on a simulated street; needs no token, no radio and no root
     Demo,
+}
+
+fn query(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("expected a name or an address") } else { Ok(text.to_owned()) }
 }
 
 #[derive(Args)]

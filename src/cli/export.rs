@@ -94,13 +94,24 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode, CliError> {
     if args.what == What::State && (is_filtered || args.format.is_some()) {
         let message = "--format, --device, --from and --to need `export events` or `export devices`: the state \
                        is written whole, in the format that `import` reads";
-        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+        usage_error(ErrorKind::ArgumentConflict, message);
     }
     let config = args.data.config()?;
     let selection = args.selection(config.time_zone);
+    if selection.period.is_reversed() {
+        usage_error(ErrorKind::ValueValidation, "--from is later than --to");
+    }
     let output = &args.output;
     let remote = |client: &Client| export_remote(client, &selection, output);
     remote::or_local(&config, remote, || export_locally(&config, &selection, output))
+}
+
+/// Ends the program as clap does for wrong arguments, with the usage of this subcommand.
+fn usage_error(kind: ErrorKind, message: &str) -> ! {
+    let mut program = Cli::command();
+    program.build();
+    let export = program.find_subcommand("export").cloned();
+    export.unwrap_or(program).error(kind, message).exit()
 }
 
 fn export_remote(client: &Client, selection: &Selection, output: &str) -> Result<ExitCode, CliError> {

@@ -193,11 +193,25 @@ fn errors_are_objects_with_a_status_code() {
         ("POST", "/v1/lookup?q=Alice", 405, "method"),
         ("DELETE", "/v1/status", 405, "method"),
         ("GET", "/v1/lookup", 400, "\"q\" is missing"),
+        ("GET", "/v1/lookup?q=", 400, "\"q\" is empty"),
+        ("GET", "/v1/lookup?q=+%20", 400, "\"q\" is empty"),
         ("GET", "/v1/lookup?q=a&q=b", 400, "more than once"),
         ("GET", "/v1/lookup?q=a&querry=b", 400, "no parameter \"querry\""),
         ("GET", "/v1/lookup?q=a&format=xml", 400, "json or text"),
         ("GET", "/v1/status?zone=Mars/Olympus", 400, "time zone"),
         ("GET", "/v1/export/events?from=yesterday", 400, "2026-11-22T18:30:00Z"),
+        (
+            "GET",
+            "/v1/export/events?from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z",
+            400,
+            "\"from\" is later than \"to\"",
+        ),
+        (
+            "GET",
+            "/v1/export/devices?from=2026-11-01T00:00:00Z&to=2026-11-01T00:00:00%2B01:00",
+            400,
+            "\"from\" is later than \"to\"",
+        ),
         ("GET", "/v1/export/state?device=Alice", 400, "no parameter \"device\""),
         ("POST", "/v1/chat", 400, "empty"),
     ] {
@@ -209,6 +223,21 @@ fn errors_are_objects_with_a_status_code() {
     let (status, _, body) = fixture.json("POST", "/v1/chat", &"x".repeat((16 << 10) + 1));
     assert_eq!((status, body["remedy"].as_str()), (413, Some("send less at a time")));
     assert!(body["error"].as_str().unwrap().contains("16 KiB"), "{body}");
+}
+
+/// Each field of the status is in the documentation's section about it.
+#[test]
+fn the_fields_of_the_status_are_documented() {
+    let fixture = Fixture::start();
+    let documented = include_str!("../../docs/control-api.md");
+    let section = documented.split("\n## ").find(|section| section.starts_with("GET /v1/status\n")).unwrap();
+    let (status, _, body) = fixture.json("GET", "/v1/status", "");
+    assert_eq!(status, 200, "{body}");
+    for object in [&body, &body["devices"], &body["log"], &body["sensors"][0]] {
+        for field in object.as_object().unwrap().keys() {
+            assert!(section.contains(&format!("`{field}`")), "{field}");
+        }
+    }
 }
 
 #[test]

@@ -408,7 +408,14 @@ fn exports_are_filtered_by_device_and_time() {
         2,
         "expected a date such as 2026-11-22",
     );
-    check(&data.run(&["export", "--format", "csv"], ""), 2, "need `export events` or `export devices`");
+    check(
+        &data.run(&["export", "events", "--from", "2020-04-19", "--to", "2020-04-17"], ""),
+        2,
+        "--from is later than --to",
+    );
+    let unsuitable = data.run(&["export", "--format", "csv"], "");
+    check(&unsuitable, 2, "need `export events` or `export devices`");
+    check(&unsuitable, 2, "Usage: probewatch export [OPTIONS] [WHAT]");
     check(&data.run(&["export", "--from", "2020-04-18"], ""), 2, "the state is written whole");
 }
 
