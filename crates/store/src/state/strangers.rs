@@ -84,7 +84,8 @@ impl State {
         recent.filter_map(|((id, group), of_model)| self.strange_phone(*id, group, of_model)).collect()
     }
 
-    /// Why the device of this key is a stranger in the visit in which it came near at `near`, if it is one.
+    /// Why the device of this key is a stranger in the visit in which it came near at `near`, if it is one. A frame of a
+    /// device that lingers asks this, so only the phones that were here lately are compared with it.
     pub(super) fn stranger_reason(&self, device: &DeviceKey, near: Timestamp) -> Option<StrangerReason> {
         match device {
             DeviceKey::Name(_) => None,
@@ -95,13 +96,20 @@ impl State {
             }
             DeviceKey::Phone(id) => {
                 let group = self.grouping.group(*id)?;
-                let is_named =
-                    self.names.iter().any(|(address, _)| self.grouping.group_of(address) == Some(*id));
-                let of_model = self.grouping.groups().filter(|(_, other)| other.model == group.model);
-                let of_model: Vec<_> = of_model.collect();
-                self.phone_reason(*id, group, &of_model).filter(|_| !is_named && group.name.is_none())
+                let of_model: Vec<_> = self.grouping.latest_groups(group.model).collect();
+                self.phone_reason(*id, group, &of_model).filter(|_| !self.is_named(*id, group))
             }
         }
+    }
+
+    /// Whether a phone or any of its addresses has a name.
+    fn is_named(&self, id: GroupId, group: &Group) -> bool {
+        let addresses = group.addresses();
+        let has_named_address = || match self.names.rows.len() < addresses.len() {
+            true => self.names.iter().any(|(address, _)| self.grouping.group_of(address) == Some(id)),
+            false => addresses.clone().any(|(address, _)| self.names.of(address).is_some()),
+        };
+        group.name.is_some() || has_named_address()
     }
 
     fn strange_phone(&self, id: GroupId, group: &Group, of_model: &[(GroupId, &Group)]) -> Option<Stranger> {
@@ -158,6 +166,7 @@ mod tests {
     use super::super::grouping::tests::{fold, frame, from_snapshot, reloaded};
     use super::*;
     use crate::event::{ChatId, Event, EventKind, NamedBy, Probe};
+    use dot11::Signature;
 
     const HOUR: i64 = 3600;
     const DAY: i64 = 24 * HOUR;
@@ -190,7 +199,14 @@ mod tests {
     }
 
     fn phones(state: &State, since: i64) -> Vec<(i64, StrangerReason)> {
-        let strangers = state.strange_phones(time(since)).into_iter();
+        let strangers = state.strange_phones(time(since));
+        // A doorbell says the same of each phone.
+        for (id, group) in state.grouping.groups().filter(|(_, group)| group.last >= time(since)) {
+            let stranger = strangers.iter().find(|stranger| stranger.phone == Some(id));
+            let by_doorbell = state.stranger_reason(&DeviceKey::Phone(id), group.last);
+            assert_eq!(by_doorbell, stranger.map(|stranger| stranger.reason), "{id}");
+        }
+        let strangers = strangers.into_iter();
         strangers.map(|stranger| (stranger.first.as_micros() / 1_000_000, stranger.reason)).collect()
     }
 
@@ -228,6 +244,15 @@ mod tests {
         let reason = StrangerReason::OneMoreThanUsual { usual: 1, now: 2 };
         assert_eq!(phones(&state, evening), [(evening, reason)]);
         assert_eq!(state.strange_phones(time(evening))[0].at_least, 2);
+    }
+
+    #[test]
+    fn a_doorbell_compares_few_of_the_phones_of_a_model() {
+        let state = folded(household(10));
+        let model = state.model_key(Signature::from_u64(OURS));
+        assert_eq!(state.grouping.groups().count(), 70);
+        assert!(state.grouping.latest_groups(model).count() <= 32);
+        assert_eq!(phones(&state, 69 * DAY), []);
     }
 
     #[test]

@@ -106,7 +106,9 @@ impl Group {
     }
 
     /// Its latest addresses, and why each belongs to it. The newest is last.
-    pub fn addresses(&self) -> impl DoubleEndedIterator<Item = (MacAddr, JoinReason)> + ExactSizeIterator {
+    pub fn addresses(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (MacAddr, JoinReason)> + ExactSizeIterator + Clone {
         self.addresses.iter().copied()
     }
 

@@ -99,6 +99,12 @@ impl Grouping {
         self.groups.iter().map(|(id, group)| (*id, group))
     }
 
+    /// The groups of a model that were seen last, at most as many as it can have in range.
+    pub(super) fn latest_groups(&self, model: ModelKey) -> impl Iterator<Item = (GroupId, &Group)> {
+        let ids = self.models.get(&model).into_iter().flat_map(Model::latest_groups);
+        ids.filter_map(|id| Some((id, self.groups.get(&id)?)))
+    }
+
     /// Whether the sequence numbers of this model continue when it changes its address, as far as is known. If not, its
     /// phones cannot be told apart.
     pub fn continues_counters(&self, model: ModelKey) -> bool {
@@ -272,7 +278,10 @@ impl Grouping {
 
     fn move_address(&mut self, address: MacAddr, from: Option<GroupId>, to: GroupId, reason: JoinReason) {
         if let Some(group) = from.and_then(|from| self.groups.get_mut(&from)) {
-            group.addresses.retain(|(known, _)| *known != address);
+            // Most moved addresses are new ones.
+            if let Some(position) = group.addresses.iter().rposition(|(known, _)| *known == address) {
+                group.addresses.remove(position);
+            }
             group.address_count = group.address_count.saturating_sub(1);
         }
         if let Some(group) = self.groups.get_mut(&to) {

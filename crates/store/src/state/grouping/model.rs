@@ -241,6 +241,11 @@ impl Model {
         self.addresses
     }
 
+    /// The groups that were seen last, at most [`GROUPS_PER_MODEL`].
+    pub(super) fn latest_groups(&self) -> impl Iterator<Item = GroupId> {
+        self.groups.iter().map(|live| live.id)
+    }
+
     /// The addresses that the counter remembers.
     pub(super) fn counter_addresses(&self, counter: usize) -> &[MacAddr] {
         self.counters.get(counter).map_or(&[], |counter| &counter.addresses)
