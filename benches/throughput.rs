@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capture::{Capture, PcapWriter, Settings, Source};
+use capture::{Capture, CaptureSettings, PcapWriter, Source};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use dot11::{LinkType, decode};
@@ -67,7 +67,7 @@ fn capture_file_to_closure(bencher: Bencher<'_, '_>) {
     }
     file.finish().unwrap();
     bencher.counter(ItemsCount::new(FRAMES)).bench_local(|| {
-        let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+        let capture = Capture::open(&Source::file(&path), &CaptureSettings::default()).unwrap();
         capture.run(|frame| {
             black_box(frame);
             ControlFlow::Continue(())

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use capture::monitor::{Channel, Monitor, MonitorError, Settings};
+use capture::monitor::{Channel, Monitor, MonitorError, MonitorSettings};
 use capture::{Capture, CaptureError, Source, with_remedy};
 use clap::Parser;
 
@@ -45,11 +45,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let channels = arguments.channels.iter().map(|number| Channel::try_from(*number));
-    let settings = Settings {
+    let settings = MonitorSettings {
         channels: channels.collect::<Result<_, _>>()?,
         dwell: Duration::from_millis(arguments.dwell_ms),
         force: arguments.force,
-        ..Settings::default()
+        ..MonitorSettings::default()
     };
     let Some(mut monitor) =
         Monitor::set_up(&arguments.interface, &settings).map_err(|error| explain_monitor_error(&error))?
@@ -73,7 +73,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 /// Prints the probe requests that name a network, until there were enough or the time is over.
 fn listen(interface: &str, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let source = Source::Interface(interface.to_owned());
-    let capture = Capture::open(&source, &capture::Settings::default())
+    let capture = Capture::open(&source, &capture::CaptureSettings::default())
         .map_err(|error| explain_capture_error(&error))?;
     let stop = capture.stop_handle();
     let (ended, end) = mpsc::channel::<()>();

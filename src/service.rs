@@ -155,7 +155,8 @@ async fn start_recorder(config: &Config, stop: &CancellationToken) -> Result<Run
         let (config, runtime, ended) = (config.clone(), Handle::current(), stop.clone());
         let data_dir = config.data_dir.clone();
         let started = tokio::task::spawn_blocking(move || {
-            let settings = recorder::Settings { retention: config.retention, ..recorder_settings(&config) };
+            let settings =
+                recorder::RecorderSettings { retention: config.retention, ..recorder_settings(&config) };
             RunningRecorder::start(&config, settings, runtime, ended)
         });
         match started.await.map_err(|_| ServiceError::Bug("recorder"))? {
@@ -180,10 +181,10 @@ fn start_sources(
     recorder: &RecorderHandle,
     startup: watch::Sender<()>,
 ) -> (Vec<Arc<SourceWorker>>, Result<(), ServiceError>) {
-    let settings = capture::Settings {
+    let settings = capture::CaptureSettings {
         snaplen: config.capture.snaplen,
         buffer_bytes: config.capture.buffer_bytes,
-        ..capture::Settings::default()
+        ..capture::CaptureSettings::default()
     };
     let shared = Shared { settings, include_bad_fcs, recorder: recorder.clone(), startup };
     let mut started = Vec::new();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dot11::{MacAddr, RequestedSsid};
-use store::recorder::{CapturedProbe, Settings};
+use store::recorder::{CapturedProbe, RecorderSettings};
 
 use crate::support::recorder::{Running, one_segment, probe, settings};
 
@@ -48,7 +48,7 @@ fn one_of_a_million(number: u32) -> CapturedProbe {
 pub fn measure() {
     let folder = tempfile::tempdir().unwrap();
     let hour = Duration::from_secs(3600);
-    let running = Running::start(Settings {
+    let running = Running::start(RecorderSettings {
         rotation: one_segment(),
         fsync_interval: hour,
         checkpoint_interval: hour,

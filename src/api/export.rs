@@ -370,7 +370,7 @@ impl<'a, S: DataSource> Export<'a, S> {
 
     fn write_device_lines(&self, out: &mut dyn Write) -> io::Result<()> {
         #[derive(Serialize)]
-        struct Line {
+        struct DeviceLine {
             address: MacAddr,
             name: Option<String>,
             random: bool,
@@ -379,7 +379,7 @@ impl<'a, S: DataSource> Export<'a, S> {
         }
         self.for_devices(|address, device, name| {
             let random = address.is_random();
-            let line = Line { address, name, random, statistics: device.into() };
+            let line = DeviceLine { address, name, random, statistics: device.into() };
             serde_json::to_writer(&mut *out, &line)?;
             out.write_all(b"\n")
         })

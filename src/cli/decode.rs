@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use capture::{Capture, Counters, Settings, Source};
+use capture::{Capture, CaptureSettings, Counters, Source};
 use dot11::Fcs;
 use store::event::{Probe, Timestamp, push_probe_fields};
 
@@ -21,7 +21,7 @@ const PRINT_BYTES: usize = 64 << 10;
 
 pub(super) fn decode(file: &str, fcs: FcsArgs) -> Result<ExitCode, CliError> {
     let source = file_source(file);
-    let capture = Capture::open(&source, &Settings::default())?;
+    let capture = Capture::open(&source, &CaptureSettings::default())?;
     let counters = capture.counters();
     let sensor: Arc<str> = source.default_name().into();
     let mut output = io::stdout().lock();

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use capture::{Capture, Settings, Source};
+use capture::{Capture, CaptureSettings, Source};
 use fastrand::Rng;
 use store::event::{ChatId, Event, EventKind, Timestamp};
 use store::recorder::RecorderHandle;
@@ -102,7 +102,7 @@ fn record_file(file: &Path, recorder: &RecorderHandle, runtime: &Runtime) -> Res
     let before = recorder.state().totals().probes;
     let mut converter = ProbeConverter::new(SENSOR, false);
     let mut converted = 0;
-    Capture::open(&Source::file(file), &Settings::default())?.run(|frame| {
+    Capture::open(&Source::file(file), &CaptureSettings::default())?.run(|frame| {
         match converter.convert(frame).map(|probe| recorder.record(probe)) {
             Some(Ok(())) => converted += 1,
             Some(Err(_)) => return ControlFlow::Break(()),

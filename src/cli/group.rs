@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use super::decode::file_source;
 use super::error::CliError;
-use capture::{Capture, Settings};
+use capture::{Capture, CaptureSettings};
 use dot11::{MacAddr, ModelKey, Signature};
 use store::event::{Event, EventKind, GroupId, Probe, Timestamp};
 use store::state::{JoinReason, State};
 
 /// A line of the output.
 #[derive(Serialize)]
-struct Line {
+struct GroupedProbe {
     time: Timestamp,
     source: MacAddr,
     sequence: u16,
@@ -59,7 +59,7 @@ pub(super) fn group(files: &[String], after: Option<u64>) -> Result<ExitCode, Cl
 /// Adds the probe requests of a file, with whatever FCS: anonymised files have wrong ones.
 fn read(file: &str, captured: &mut Vec<Captured>) -> Result<(), CliError> {
     let source = file_source(file);
-    let capture = Capture::open(&source, &Settings::default())?;
+    let capture = Capture::open(&source, &CaptureSettings::default())?;
     let sensor: Arc<str> = source.default_name().into();
     let mut signatures: HashSet<Signature> = HashSet::new();
     capture.run(|frame| {
@@ -74,12 +74,12 @@ fn read(file: &str, captured: &mut Vec<Captured>) -> Result<(), CliError> {
 }
 
 /// The line of each probe request, as known that long after it, or at the end.
-fn lines(captured: &[Captured], after: Option<Duration>) -> Vec<Line> {
+fn lines(captured: &[Captured], after: Option<Duration>) -> Vec<GroupedProbe> {
     let mut order: Vec<usize> = (0..captured.len()).collect();
     order.sort_by_key(|index| captured[*index].probe.time);
     let mut state = State::default();
     let mut waiting = VecDeque::new();
-    let mut lines: Vec<(usize, Line)> = Vec::with_capacity(captured.len());
+    let mut lines: Vec<(usize, GroupedProbe)> = Vec::with_capacity(captured.len());
     for index in order {
         let Captured { probe, elements } = &captured[index];
         if let Some(after) = after {
@@ -108,7 +108,7 @@ fn fold(state: &mut State, event: &Event) {
 }
 
 /// The line of a probe whose address joined `first`. An address that a group has too many of is still of that group.
-fn line(probe: &Probe, first: Option<GroupId>, state: &State) -> Line {
+fn line(probe: &Probe, first: Option<GroupId>, state: &State) -> GroupedProbe {
     let &Probe { time, source, sequence, .. } = probe;
     let grouping = state.grouping();
     let found = grouping.group_of(source).or(first).and_then(|id| Some((id, grouping.group(id)?)));
@@ -118,5 +118,5 @@ fn line(probe: &Probe, first: Option<GroupId>, state: &State) -> Line {
         }
         None => (source.to_string(), 1, JoinReason::First),
     };
-    Line { time, source, sequence, model: state.model_key(probe.signature), group, at_least, why }
+    GroupedProbe { time, source, sequence, model: state.model_key(probe.signature), group, at_least, why }
 }

@@ -12,13 +12,13 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Progress {
     action: &'static str,
     end: Offset,
-    line: Line,
+    line: ProgressLine,
 }
 
 impl Progress {
     /// For an `action` on the events before `end`, such as `reading`.
     pub(super) fn new(action: &'static str, end: Offset) -> Self {
-        Self { action, end, line: Line::new() }
+        Self { action, end, line: ProgressLine::new() }
     }
 
     pub(super) fn at(&mut self, offset: Offset) {
@@ -34,14 +34,14 @@ impl Progress {
 pub(super) struct FileProgress {
     name: String,
     bytes: u64,
-    line: Option<Line>,
+    line: Option<ProgressLine>,
 }
 
 impl FileProgress {
     /// For the file of this name and size; 0 bytes stand for an unknown size, which shows nothing.
     pub(super) fn new(name: String, bytes: u64) -> Self {
         let is_shown = bytes > 0 && io::stderr().is_terminal();
-        Self { name, bytes, line: is_shown.then(Line::new) }
+        Self { name, bytes, line: is_shown.then(ProgressLine::new) }
     }
 
     pub(super) fn at(&mut self, byte: u64) {
@@ -54,12 +54,12 @@ impl FileProgress {
 }
 
 /// A line that is cleared when it is dropped.
-struct Line {
+struct ProgressLine {
     is_terminal: bool,
     shown_at: Instant,
 }
 
-impl Line {
+impl ProgressLine {
     fn new() -> Self {
         Self { is_terminal: io::stderr().is_terminal(), shown_at: Instant::now() }
     }
@@ -78,7 +78,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.is_terminal {
             let _ = write!(io::stderr(), "\r\x1b[K");

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use capture::{Capture, CaptureError, Settings, Source, with_remedy};
+use capture::{Capture, CaptureError, CaptureSettings, Source, with_remedy};
 use dot11::MacAddr;
 use store::recorder::RecorderHandle;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ fn replay_file(
     fcs: FcsArgs,
     summary: &mut Summary,
 ) -> Result<(), CaptureError> {
-    let capture = Capture::open(source, &Settings::default())?;
+    let capture = Capture::open(source, &CaptureSettings::default())?;
     summary.files += 1;
     let counters = capture.counters();
     let mut progress = FileProgress::new(source.default_name(), size_of_file(source));

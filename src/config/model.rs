@@ -92,7 +92,7 @@ pub struct ConfiguredSource {
     /// The name under which its probes are recorded.
     pub name: String,
     /// How an interface is put into monitor mode; `None` captures on it as it is.
-    pub monitor: Option<monitor::Settings>,
+    pub monitor: Option<monitor::MonitorSettings>,
 }
 
 /// The bot.

@@ -23,7 +23,7 @@ pub(super) fn capture(table: schema::Capture, tree: &Tree) -> Result<Capture, Co
     let Number(dwell) = table.dwell_milliseconds;
     let defaults = InterfaceSettings {
         mode: table.monitor,
-        monitor: monitor::Settings {
+        monitor: monitor::MonitorSettings {
             channels: channels(&table.channels),
             bands: table.bands.0.iter().map(|band| (*band).into()).collect(),
             dwell: Duration::from_millis(dwell.into()),
@@ -129,7 +129,7 @@ fn channels(list: &List<Channel>) -> Vec<monitor::Channel> {
 #[derive(Debug, Clone)]
 struct InterfaceSettings {
     mode: MonitorMode,
-    monitor: monitor::Settings,
+    monitor: monitor::MonitorSettings,
 }
 
 impl InterfaceSettings {
@@ -138,7 +138,7 @@ impl InterfaceSettings {
         let monitor = &self.monitor;
         Self {
             mode: table.monitor.unwrap_or(self.mode),
-            monitor: monitor::Settings {
+            monitor: monitor::MonitorSettings {
                 channels: table.channels.as_ref().map_or_else(|| monitor.channels.clone(), channels),
                 bands: match &table.bands {
                     Some(List(bands)) => bands.iter().map(|band: &Band| (*band).into()).collect(),
@@ -153,7 +153,7 @@ impl InterfaceSettings {
     }
 
     /// The settings for an interface that the service puts into monitor mode.
-    fn for_origin(&self, origin: &capture::Source) -> Option<monitor::Settings> {
+    fn for_origin(&self, origin: &capture::Source) -> Option<monitor::MonitorSettings> {
         let is_interface = matches!(origin, capture::Source::Interface(_));
         (is_interface && self.mode == MonitorMode::Auto).then(|| self.monitor.clone())
     }

@@ -16,9 +16,9 @@ use super::ServiceError;
 use crate::config::Config;
 
 /// The recorder's settings in `config`: alerts go to the chats that the bot serves, and events are kept forever.
-pub fn recorder_settings(config: &Config) -> recorder::Settings {
+pub fn recorder_settings(config: &Config) -> recorder::RecorderSettings {
     let quiet = config.telegram.as_ref().and_then(|telegram| telegram.delivery.quiet);
-    recorder::Settings {
+    recorder::RecorderSettings {
         data_dir: config.data_dir.clone(),
         vfs: Arc::new(OsVfs),
         fsync_interval: config.fsync_interval,
@@ -50,7 +50,7 @@ impl RunningRecorder {
     /// [`ServiceError`] if the data directory cannot be used.
     pub fn start(
         config: &Config,
-        settings: recorder::Settings,
+        settings: recorder::RecorderSettings,
         runtime: Handle,
         ended: CancellationToken,
     ) -> Result<Self, ServiceError> {

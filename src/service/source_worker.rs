@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use capture::{CaptureError, Counters, Settings, StopHandle};
+use capture::{CaptureError, CaptureSettings, Counters, StopHandle};
 use store::event::Timestamp;
 use store::recorder::{CapturedProbe, RecorderHandle};
 use tokio::runtime::Handle;
@@ -56,7 +56,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// What all sources of the service share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) settings: Settings,
+    pub(super) settings: CaptureSettings,
     pub(super) include_bad_fcs: bool,
     pub(super) recorder: RecorderHandle,
     /// Notified whenever a [`SourceWorker::startup_state`] changes.

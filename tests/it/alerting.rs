@@ -10,7 +10,7 @@ use serde_json::Value;
 use store::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Probe, Timestamp,
 };
-use store::recorder::Settings;
+use store::recorder::RecorderSettings;
 use store::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
 
 use crate::support::bot_api::SentMessage;
@@ -374,7 +374,7 @@ fn a_digest_has_the_buttons_of_its_alerts() {
 
 /// Records undelivered alerts of the last two hours, and one that a mute suppressed.
 fn record_the_night(data_dir: &Path) {
-    let running = Running::start(Settings { ..settings(data_dir) });
+    let running = Running::start(RecorderSettings { ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
     let ssid = Ssid::from("Depot");
     let watch =

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
-use capture::{Capture, PcapWriter, Settings, Source};
+use capture::{Capture, CaptureSettings, PcapWriter, Source};
 use dot11::{Fcs, LinkType, RequestedSsid, hex};
 
 use crate::support::process;
@@ -72,7 +72,7 @@ fn tshark(path: &Path, check_fcs: bool) -> Vec<Fields> {
 
 fn ours(path: &Path, check_fcs: bool) -> Vec<Fields> {
     let mut all = Vec::new();
-    let capture = Capture::open(&Source::file(path), &Settings::default()).unwrap();
+    let capture = Capture::open(&Source::file(path), &CaptureSettings::default()).unwrap();
     let outcome = capture.run(|frame| {
         let probe = frame.probe_request;
         all.push(Fields {

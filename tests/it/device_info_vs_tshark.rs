@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
-use capture::{Capture, PcapWriter, Settings, Source};
+use capture::{Capture, CaptureSettings, PcapWriter, Source};
 use dot11::builder::FrameBuilder;
 use dot11::{DeviceInfo, LinkType, MacAddr, ShortText, hex};
 
@@ -49,7 +49,7 @@ fn says_something(value: &str) -> String {
 
 fn ours(path: &Path) -> Vec<Row> {
     let mut rows = Vec::new();
-    let capture = Capture::open(&Source::file(path), &Settings::default()).unwrap();
+    let capture = Capture::open(&Source::file(path), &CaptureSettings::default()).unwrap();
     // A file that is cut short ends with an error after the frames that it has.
     let _ = capture.run(|frame| {
         let info = DeviceInfo::of(frame.probe_request.elements).unwrap_or_default();

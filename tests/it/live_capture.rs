@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use capture::{Capture, CaptureError, Settings, Source, with_remedy};
+use capture::{Capture, CaptureError, CaptureSettings, Source, with_remedy};
 use dot11::{Fcs, LinkType};
 
 use crate::support::frames::ProbeRequestFrame;
@@ -40,7 +40,7 @@ fn frame(subtype: u8, sequence: u16) -> Vec<u8> {
 fn probe_requests_are_captured_and_an_idle_capture_stops_at_once() {
     let Some(radio) = radio() else { return };
     // So that the statistics do not wake the capture.
-    let settings = Settings { stats_interval: Duration::from_secs(60), ..Settings::default() };
+    let settings = CaptureSettings { stats_interval: Duration::from_secs(60), ..CaptureSettings::default() };
     let capture = Capture::open(&source(&radio), &settings).unwrap();
     assert_eq!(capture.link_type(), LinkType::Radiotap);
     let (counters, stop) = (capture.counters(), capture.stop_handle());
@@ -88,7 +88,7 @@ fn sockets_of_a_command() -> String {
 fn a_command_does_not_inherit_the_socket_of_a_capture() {
     let Some(radio) = radio() else { return };
     let before = sockets_of_a_command();
-    let _capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
+    let _capture = Capture::open(&source(&radio), &CaptureSettings::default()).unwrap();
     assert_eq!(sockets_of_a_command(), before);
 }
 
@@ -96,7 +96,7 @@ fn a_command_does_not_inherit_the_socket_of_a_capture() {
 #[test]
 fn no_frame_of_a_steady_stream_is_lost() {
     let Some(radio) = radio() else { return };
-    let settings = Settings { stats_interval: Duration::from_millis(1), ..Settings::default() };
+    let settings = CaptureSettings { stats_interval: Duration::from_millis(1), ..CaptureSettings::default() };
     let capture = Capture::open(&source(&radio), &settings).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());
     let (sender, frames) = mpsc::channel();
@@ -119,7 +119,7 @@ fn no_frame_of_a_steady_stream_is_lost() {
 #[test]
 fn dropped_frames_are_counted() {
     let Some(radio) = radio() else { return };
-    let settings = Settings { buffer_bytes: 64 << 10, ..Settings::default() };
+    let settings = CaptureSettings { buffer_bytes: 64 << 10, ..CaptureSettings::default() };
     let capture = Capture::open(&source(&radio), &settings).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());
     for sequence in 0..2000 {
@@ -138,7 +138,7 @@ fn dropped_frames_are_counted() {
 #[test]
 fn a_removed_interface_ends_the_capture_with_its_name() {
     let Some(radio) = radio() else { return };
-    let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
+    let capture = Capture::open(&source(&radio), &CaptureSettings::default()).unwrap();
     let (sender, frames) = mpsc::channel();
     let run = thread::spawn(move || {
         capture.run(|frame| {
@@ -157,7 +157,7 @@ fn a_removed_interface_ends_the_capture_with_its_name() {
 #[test]
 fn an_interface_set_down_ends_the_capture() {
     let Some(radio) = radio() else { return };
-    let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
+    let capture = Capture::open(&source(&radio), &CaptureSettings::default()).unwrap();
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
     radio.set_up(false).unwrap();
     wait_until("the capture ends", || run.is_finished().then_some(()));
@@ -171,7 +171,7 @@ fn an_ethernet_interface_is_refused() {
         return;
     }
     let radio = TapRadio::unique_ethernet("pweth").unwrap();
-    let error = Capture::open(&source(&radio), &Settings::default()).unwrap_err();
+    let error = Capture::open(&source(&radio), &CaptureSettings::default()).unwrap_err();
     assert!(matches!(&error, CaptureError::NoWifiInterface { .. }), "{error}");
     let message = with_remedy(&error, error.remedy());
     assert!(
@@ -186,14 +186,14 @@ fn an_ethernet_interface_is_refused() {
 fn an_interface_that_is_down_is_refused() {
     let Some(radio) = radio() else { return };
     radio.set_up(false).unwrap();
-    let outcome = Capture::open(&source(&radio), &Settings::default());
+    let outcome = Capture::open(&source(&radio), &CaptureSettings::default());
     assert!(matches!(&outcome, Err(CaptureError::InterfaceDown { .. })), "{outcome:?}");
 }
 
 #[test]
 fn idle_capture_loop_iterates() {
     let Some(radio) = radio() else { return };
-    let capture = Capture::open(&source(&radio), &Settings::default()).unwrap();
+    let capture = Capture::open(&source(&radio), &CaptureSettings::default()).unwrap();
     let (counters, stop) = (capture.counters(), capture.stop_handle());
     let run = thread::spawn(move || capture.run(|_| ControlFlow::Continue(())));
     let begun =

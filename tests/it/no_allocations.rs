@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use capture::{Capture, PcapWriter, Settings, Source};
+use capture::{Capture, CaptureSettings, PcapWriter, Source};
 use dot11::{LinkType, decode};
 use store::event::{EventDecoder, Probe, Timestamp, push_probe_fields};
 
@@ -50,7 +50,7 @@ fn check_capture(mut each: impl FnMut(capture::CapturedFrame<'_>)) {
     }
     file.finish().unwrap();
 
-    let capture = Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+    let capture = Capture::open(&Source::file(&path), &CaptureSettings::default()).unwrap();
     let (mut received, mut steady, mut last) = (0, 0, 0);
     let outcome = capture.run(|frame| {
         each(frame);

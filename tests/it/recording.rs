@@ -13,7 +13,7 @@ use store::event::{
     NamedBy, Offset, Pattern, Probe, Role, Timestamp,
 };
 use store::recorder::Retention;
-use store::recorder::{Recorder, RecorderHandle, Settings};
+use store::recorder::{Recorder, RecorderHandle, RecorderSettings};
 use store::state::{ALERTS_PER_MINUTE, AlertPolicy, COOLDOWN_LIMIT, OUTBOX_LIMIT, SSIDS_PER_ADDRESS, State};
 
 use crate::support::recorder::{
@@ -232,7 +232,7 @@ proptest! {
 #[test]
 fn many_devices_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy = Settings { rotation: one_segment(), ..settings(folder.path()) };
+    let roomy = RecorderSettings { rotation: one_segment(), ..settings(folder.path()) };
     let running = Running::start(roomy.clone());
     let count = 70_000_u32;
     let address = |number: u32| {
@@ -279,7 +279,7 @@ fn old_random_addresses_are_evicted_and_others_kept() {
 
     let retention =
         Retention { random_addresses: Some(Duration::from_secs(10 * 86_400)), ..Retention::default() };
-    let keeping = Settings { retention, ..settings(folder.path()) };
+    let keeping = RecorderSettings { retention, ..settings(folder.path()) };
     let running = Running::start(keeping.clone());
     running.sync();
     {
@@ -304,8 +304,11 @@ fn old_random_addresses_are_evicted_and_others_kept() {
 #[test]
 fn many_addresses_are_evicted_before_active_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let roomy =
-        Settings { rotation: one_segment(), devices_memory_limit: 200_000, ..settings(folder.path()) };
+    let roomy = RecorderSettings {
+        rotation: one_segment(),
+        devices_memory_limit: 200_000,
+        ..settings(folder.path())
+    };
     let running = Running::start(roomy.clone());
     let global = MacAddr::new([0xa4, 0x83, 0xe7, 0, 0, 1]);
     running.record(&Input::Probe(probe(global, RequestedSsid::Wildcard, 0)));

@@ -7,7 +7,7 @@ use dot11::{RequestedSsid, Ssid};
 use probewatch::chat::model::lookup::{LookupResult, look_up};
 use store::event::{Event, EventKind, Offset, Timestamp};
 use store::event_log::{self, Snapshots};
-use store::recorder::{Recorder, Settings};
+use store::recorder::{Recorder, RecorderSettings};
 use store::state::Differences;
 
 use crate::support::recorder::{
@@ -17,7 +17,7 @@ use crate::support::recorder::{
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
-    let running = Running::start(Settings { rotation: one_segment(), ..settings(folder) });
+    let running = Running::start(RecorderSettings { rotation: one_segment(), ..settings(folder) });
     for number in 0..5 {
         running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));
     }
@@ -213,7 +213,7 @@ fn a_lost_end_of_the_log_is_reported_and_its_offsets_are_not_reused() {
 fn damage_around_a_snapshot_is_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path();
-    let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
+    let running = Running::start(RecorderSettings { rotation: one_segment(), ..settings(data_dir) });
     for number in 0..60 {
         running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));
     }

@@ -14,7 +14,7 @@ use probewatch::api::export::{Export, Format, Period, Selection, What};
 use store::event::{Event, EventKind, NamedBy, Offset, Probe, Timestamp};
 use store::event_log::{self, Rotation};
 use store::recorder::Retention;
-use store::recorder::{ProbeFilter, Settings};
+use store::recorder::{ProbeFilter, RecorderSettings};
 use store::state::State;
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
@@ -24,9 +24,9 @@ use crate::support::wait;
 const LIMIT: u64 = 64 << 10;
 const SEGMENT: u64 = 8 << 10;
 
-fn keeping(data_dir: &Path, retention: Retention) -> Settings {
+fn keeping(data_dir: &Path, retention: Retention) -> RecorderSettings {
     let rotation = Rotation { bytes: SEGMENT, age: Duration::from_secs(3600) };
-    Settings { rotation, retention, ..settings(data_dir) }
+    RecorderSettings { rotation, retention, ..settings(data_dir) }
 }
 
 fn log_bytes(data_dir: &Path) -> u64 {
@@ -155,7 +155,7 @@ fn a_failing_disk_loses_nothing_that_was_acknowledged() {
         for is_short in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let disk = FaultyDisk::default();
-            let on_disk = Settings { vfs: Arc::new(disk.clone()), ..settings(folder.path()) };
+            let on_disk = RecorderSettings { vfs: Arc::new(disk.clone()), ..settings(folder.path()) };
             let running = Running::start(on_disk.clone());
             let record_probe = |number: i64| {
                 running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number)));

@@ -13,7 +13,7 @@ use probewatch::status::SourceStatus;
 use probewatch::telegram::{self, RequestMetrics, TelegramError};
 use store::event::Timestamp;
 use store::event_log::Vfs;
-use store::recorder::Settings;
+use store::recorder::RecorderSettings;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ impl Bot {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(&folder.path().join("data"));
         let disk = disk.unwrap_or_else(|| Arc::clone(&settings.vfs));
-        let recorder = Running::start(Settings { vfs: disk, rotation: one_segment(), ..settings });
+        let recorder = Running::start(RecorderSettings { vfs: disk, rotation: one_segment(), ..settings });
         let path = folder.path().join("config.toml");
         let toml = format!(
             "[telegram]\ntoken = \"{}\"\nchats = [{CHAT}, {OTHER}, {THIRD}]\napi_url = \"{}\"\n",

@@ -10,7 +10,7 @@ use std::thread;
 
 use dot11::{RequestedSsid, Ssid};
 use store::event::{ChatId, Event, EventKind, NamedBy, Offset, Timestamp};
-use store::recorder::Settings;
+use store::recorder::RecorderSettings;
 use store::state::{State, StateStore};
 
 use crate::support::recorder::{CHATS, Input, Running, addresses, copy, events, fold, probe, settings};
@@ -49,7 +49,7 @@ fn record(data_dir: &Path) {
     ];
     for (run, changes) in runs.iter().enumerate() {
         // One checkpoint per run, at its end.
-        let unhurried = Settings { checkpoint_interval: DEADLINE * 60, ..settings(data_dir) };
+        let unhurried = RecorderSettings { checkpoint_interval: DEADLINE * 60, ..settings(data_dir) };
         let running = Running::start(unhurried);
         changes.iter().for_each(|change| running.record(change));
         for (number, source) in addresses().into_iter().take(3).enumerate() {

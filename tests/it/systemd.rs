@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dot11::RequestedSsid;
 use probewatch::service::{Heartbeat, Systemd, Watchdog, WatchedPart};
-use store::recorder::Settings;
+use store::recorder::RecorderSettings;
 
 use crate::support::bot_api::{BotApi, Incoming};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes};
@@ -112,8 +112,10 @@ fn a_stalled_recorder_is_not_reported_alive() {
     let socket = NotifySocket::bind();
     let disk = HeldDisk::default();
     let folder = tempfile::tempdir().unwrap();
-    let recorder =
-        Running::start(Settings { vfs: Arc::new(disk.clone()), ..settings(&folder.path().join("data")) });
+    let recorder = Running::start(RecorderSettings {
+        vfs: Arc::new(disk.clone()),
+        ..settings(&folder.path().join("data"))
+    });
     let interval = Duration::from_secs(4);
     let systemd = Systemd::new(socket.sender(), Some(interval));
     let handle = recorder.handle.clone();

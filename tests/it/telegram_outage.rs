@@ -8,7 +8,7 @@ use std::time::Duration;
 use dot11::{MacAddr, RequestedSsid, Ssid};
 use serde_json::json;
 use store::event::{ChatId, Event, EventKind, Offset, Timestamp};
-use store::recorder::Settings;
+use store::recorder::RecorderSettings;
 use store::state::{AlertPolicy, OUTBOX_LIMIT, State};
 
 use crate::support::bot_api::{Call, Fault, Incoming, Outcome, SentMessage};
@@ -87,7 +87,7 @@ fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
         max_age: Duration::MAX,
         capturing_since: None,
     };
-    let running = Running::start(Settings { alerts, ..settings(data_dir) });
+    let running = Running::start(RecorderSettings { alerts, ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
     let mut watched: Vec<&str> = probes.iter().map(|(_, ssid)| *ssid).collect();
     watched.dedup();

@@ -14,7 +14,7 @@ use crate::interruptible_reader;
 use crate::live::LiveCapture;
 use crate::peek_reader::PeekReader;
 use crate::record::{ReadOutcome, Record};
-use crate::settings::Settings;
+use crate::settings::CaptureSettings;
 use crate::source::Source;
 use crate::stop_handle::StopHandle;
 
@@ -49,7 +49,7 @@ impl Capture {
     /// # Errors
     ///
     /// If there is no such source, it may not be read, or it does not carry 802.11 frames.
-    pub fn open(source: &Source, settings: &Settings) -> Result<Self, CaptureError> {
+    pub fn open(source: &Source, settings: &CaptureSettings) -> Result<Self, CaptureError> {
         Self::open_with(source, settings, &StopHandle::default(), |_| {})
     }
 
@@ -61,7 +61,7 @@ impl Capture {
     /// As [`Capture::open`], and if `stop` ended the wait.
     pub fn open_with(
         source: &Source,
-        settings: &Settings,
+        settings: &CaptureSettings,
         stop: &StopHandle,
         on_stderr_line: impl FnMut(&str) + Send + 'static,
     ) -> Result<Self, CaptureError> {

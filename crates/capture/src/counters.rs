@@ -58,7 +58,7 @@ impl Counters {
 
     /// How many times the capture's loop has run; `None` while it waits for input that may take long to come.
     /// A live capture never waits that long: its loop runs at least once per
-    /// [`Settings::stats_interval`](crate::Settings::stats_interval).
+    /// [`CaptureSettings::stats_interval`](crate::CaptureSettings::stats_interval).
     pub fn loop_iterations(&self) -> Option<u64> {
         (!self.is_waiting.load(Relaxed)).then(|| self.loop_iterations.load(Relaxed))
     }

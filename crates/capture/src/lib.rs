@@ -7,7 +7,7 @@
 //! use std::ops::ControlFlow;
 //! use std::sync::atomic::Ordering::Relaxed;
 //!
-//! use capture::{Capture, PcapWriter, Settings, Source};
+//! use capture::{Capture, PcapWriter, CaptureSettings, Source};
 //! use dot11::LinkType;
 //!
 //! # let folder = tempfile::tempdir()?;
@@ -15,7 +15,7 @@
 //! # let mut writer = PcapWriter::create(&path, LinkType::Ieee80211)?;
 //! # writer.write(0, b"\x40\0\0\0\xff\xff\xff\xff\xff\xff\xa4\x83\xe7\x4e\x39\x15\xff\xff\xff\xff\xff\xff\0\0\0\x04Home")?;
 //! # writer.finish()?;
-//! let capture = Capture::open(&Source::file(path), &Settings::default())?;
+//! let capture = Capture::open(&Source::file(path), &CaptureSettings::default())?;
 //! let counters = capture.counters();
 //! capture.run(|frame| {
 //!     println!("{} looks for {:?}", frame.probe_request.source, frame.probe_request.ssid);
@@ -65,7 +65,7 @@ pub use counters::Counters;
 pub use error::CaptureError;
 pub use pcap_writer::PcapWriter;
 pub use remedy::with_remedy;
-pub use settings::Settings;
+pub use settings::CaptureSettings;
 pub use source::{ParseSourceError, Source};
 pub use stop_handle::StopHandle;
 

@@ -26,7 +26,7 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use crate::counters::{Counters, add};
 use crate::error::{CaptureError, link_type_name};
 use crate::record::{ReadOutcome, Record};
-use crate::settings::Settings;
+use crate::settings::CaptureSettings;
 use crate::stop_handle::Wake;
 
 const FILTER: &str = "type mgt subtype probe-req";
@@ -56,7 +56,7 @@ pub(crate) struct LiveCapture {
 impl LiveCapture {
     pub fn open(
         interface: &str,
-        settings: &Settings,
+        settings: &CaptureSettings,
         counters: Arc<Counters>,
     ) -> Result<(Self, Wake), CaptureError> {
         let failed = |error: pcap::Error| open_error(interface, &error);

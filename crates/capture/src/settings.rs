@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How a live interface is captured. Files, streams and commands need none of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct CaptureSettings {
     /// The most bytes captured of a frame, radio header included. A slot of the kernel's buffer takes 80 bytes
     /// more, and no slot crosses a page boundary: with the default four slots share a page, and 20,000 frames a
     /// second fill the default buffer in 0.4 s. The longest probe request in the recorded captures has 316 bytes.
@@ -18,7 +18,7 @@ pub struct Settings {
     pub all_frames: bool,
 }
 
-impl Default for Settings {
+impl Default for CaptureSettings {
     fn default() -> Self {
         Self {
             snaplen: 944,

@@ -42,7 +42,7 @@ fn in_file(bytes: &[u8]) -> (TempDir, PathBuf) {
 
 fn read(path: &Path) -> (Vec<FrameKey>, Result<Arc<Counters>, CaptureError>) {
     let mut received = Vec::new();
-    let outcome = Capture::open(&Source::file(path), &Settings::default()).and_then(|capture| {
+    let outcome = Capture::open(&Source::file(path), &CaptureSettings::default()).and_then(|capture| {
         let counters = capture.counters();
         capture.run(|frame| {
             received.push((frame.time_us, frame.probe_request.sequence));
@@ -192,7 +192,7 @@ fn reads_every_interface_of_a_pcapng_file() {
         let file = order.pcapng();
         check(&file, &[(5_000_000_000, 1), (10_007_000, 3), (4, 4), (0, 5)], None);
         let (_folder, path) = in_file(&file);
-        let capture = Capture::open(&Source::file(path), &Settings::default()).unwrap();
+        let capture = Capture::open(&Source::file(path), &CaptureSettings::default()).unwrap();
         assert_eq!(capture.link_type(), LinkType::Radiotap);
         let counters = capture.counters();
         capture.run(|_| ControlFlow::Continue(())).unwrap();
@@ -280,7 +280,7 @@ fn round_trips_written_files() {
 fn a_capture_can_be_ended_by_its_closure_and_its_stop_handle() {
     let (_folder, path) =
         in_file(&LITTLE.pcap(MICROSECONDS, RADIOTAP, &[(1, 0, &frame(1)), (2, 0, &frame(2))]));
-    let open = || Capture::open(&Source::file(&path), &Settings::default()).unwrap();
+    let open = || Capture::open(&Source::file(&path), &CaptureSettings::default()).unwrap();
     let mut count = 0;
     open()
         .run(|_| {
@@ -342,7 +342,8 @@ fn reads_a_pipe_as_data_arrives_and_stops_while_it_is_idle() {
             pipe
         }
     });
-    let capture = std::thread::spawn(move || Capture::open(&Source::file(&path), &Settings::default()));
+    let capture =
+        std::thread::spawn(move || Capture::open(&Source::file(&path), &CaptureSettings::default()));
     let capture = join(capture, "the pipe is opened").unwrap();
     let stop = capture.stop_handle();
     let (sender, received) = std::sync::mpsc::channel();
@@ -367,12 +368,12 @@ fn an_interface_that_cannot_be_captured_has_its_error() {
         ("lo", &["not a Wi-Fi interface", "not permitted"]),
     ] {
         let source = Source::Interface(interface.to_owned());
-        let error = Capture::open(&source, &Settings::default()).unwrap_err().to_string();
+        let error = Capture::open(&source, &CaptureSettings::default()).unwrap_err().to_string();
         assert!(error.contains(interface), "{error}");
         assert!(words.iter().any(|words| error.contains(words)), "{error}");
     }
     let source = Source::Interface("nul\0".to_owned());
-    Capture::open(&source, &Settings::default()).unwrap_err();
+    Capture::open(&source, &CaptureSettings::default()).unwrap_err();
 }
 
 #[test]

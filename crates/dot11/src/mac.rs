@@ -107,8 +107,8 @@ impl<'de> Deserialize<'de> for MacAddr {
         if !deserializer.is_human_readable() {
             return <[u8; 6]>::deserialize(deserializer).map(Self);
         }
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
+        struct MacAddrVisitor;
+        impl de::Visitor<'_> for MacAddrVisitor {
             type Value = MacAddr;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for MacAddr {
                 text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
-        deserializer.deserialize_str(Visitor)
+        deserializer.deserialize_str(MacAddrVisitor)
     }
 }
 

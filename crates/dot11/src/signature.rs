@@ -141,8 +141,8 @@ impl<'de> Deserialize<'de> for Signature {
         if !deserializer.is_human_readable() {
             return u64::deserialize(deserializer).map(Self);
         }
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
+        struct SignatureVisitor;
+        impl de::Visitor<'_> for SignatureVisitor {
             type Value = Signature;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for Signature {
                 text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
-        deserializer.deserialize_str(Visitor)
+        deserializer.deserialize_str(SignatureVisitor)
     }
 }
 

@@ -7,11 +7,11 @@
 //! use dot11::{MacAddr, RequestedSsid};
 //! use store::event::{Probe, Timestamp};
 //! use store::event_log::{OsVfs, Rotation};
-//! use store::recorder::{CapturedProbe, Recorder, Retention, Settings};
+//! use store::recorder::{CapturedProbe, Recorder, Retention, RecorderSettings};
 //! use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
 //!
 //! let data_dir = tempfile::tempdir()?;
-//! let settings = Settings {
+//! let settings = RecorderSettings {
 //!     data_dir: data_dir.path().to_owned(),
 //!     vfs: Arc::new(OsVfs),
 //!     fsync_interval: Duration::from_secs(1),

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use capture::monitor::{Monitor, MonitorError};
-use capture::{Capture, CaptureError, Counters, Settings, Source, StopHandle};
+use capture::{Capture, CaptureError, CaptureSettings, Counters, Source, StopHandle};
 use store::event::Timestamp;
 
 use super::finding::Finding;
@@ -176,7 +176,7 @@ fn observe(source: &Source) -> Observation {
             stop.stop();
         });
         let begun = Instant::now();
-        let settings = Settings { all_frames: true, ..Settings::default() };
+        let settings = CaptureSettings { all_frames: true, ..CaptureSettings::default() };
         // Nobody receives once the check has seen enough.
         let send_line = move |line: &str| drop(sender.send(line.to_owned()));
         let outcome = Capture::open_with(source, &settings, &stop, send_line).and_then(|capture| {

@@ -6,7 +6,7 @@ use super::*;
 fn parsed(capture: &str) -> String {
     let describe = |source: &ConfiguredSource| {
         let ConfiguredSource { origin, name, monitor } = source;
-        let monitor = monitor.as_ref().map(|monitor::Settings { channels, bands, dwell, force }| {
+        let monitor = monitor.as_ref().map(|monitor::MonitorSettings { channels, bands, dwell, force }| {
             let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
             let bands: Vec<String> = bands.iter().map(ToString::to_string).collect();
             format!("{channels:?} {bands:?} {dwell:?} {force}")

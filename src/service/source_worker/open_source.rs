@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use capture::monitor::{Monitor, MonitorError};
-use capture::{Capture, CaptureError, Settings, StopHandle};
+use capture::{Capture, CaptureError, CaptureSettings, StopHandle};
 use tracing::{info, warn};
 
 use crate::config::ConfiguredSource;
@@ -41,7 +41,7 @@ impl OpenSource {
     /// the first bytes.
     pub fn open(
         source: &ConfiguredSource,
-        settings: &Settings,
+        settings: &CaptureSettings,
         stop: &StopHandle,
     ) -> Result<Self, SourceError> {
         let monitor = match (&source.origin, &source.monitor) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::Utc;
 use dot11::{MacAddr, Ssid};
 use store::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
-use store::recorder::Settings;
+use store::recorder::RecorderSettings;
 
 use super::scenario::{Frame, MINUTE, Person, Scenario};
 use crate::support::bot_api::Incoming;
@@ -87,7 +87,7 @@ pub fn a_quiet_street(mode: Mode) -> Vec<Scene> {
 
 /// Gives Bob the maximum number of subscriptions of each kind.
 fn subscribe_to_the_limit(data_dir: &Path) {
-    let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
+    let running = Running::start(RecorderSettings { rotation: one_segment(), ..settings(data_dir) });
     let (time, chat) = (Timestamp::now(), ChatId(BOB.id));
     let device = |number: u8| DeviceKey::Address(MacAddr::new([0, 0x23, 0xa7, 9, 9, number]));
     let networks = (0..200).map(|number| {

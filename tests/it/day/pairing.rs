@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use store::event::{ChatId, CodeHash, Event, EventKind, Role, Timestamp};
-use store::recorder::Settings;
+use store::recorder::RecorderSettings;
 
 use super::{assert_scenes, code_in};
 use crate::support::bot_api::{Incoming, SentMessage};
@@ -83,7 +83,7 @@ fn a_code_pairs_the_first_of_many_chats() {
 
 /// Pairs the maximum number of chats.
 fn fill_with_chats(data_dir: &Path) {
-    let running = Running::start(Settings { rotation: one_segment(), ..settings(data_dir) });
+    let running = Running::start(RecorderSettings { rotation: one_segment(), ..settings(data_dir) });
     let (time, expires) = (Timestamp::now(), Timestamp::now().saturating_add(Duration::from_secs(3600)));
     let chats = (5000..5050).flat_map(|chat: i64| {
         let code = CodeHash::of(&chat.to_string());

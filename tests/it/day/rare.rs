@@ -9,7 +9,7 @@ use probewatch::chat::views::{self, notices};
 use probewatch::chat::{ButtonPress, Chat, PressReply, Progress, UserMessage};
 use probewatch::status::{SourceState, SourceStatus};
 use store::event::{ChatId, Event, EventKind, EvictionScope, Timestamp};
-use store::recorder::{ChangeError, Settings};
+use store::recorder::{ChangeError, RecorderSettings};
 
 use super::assert_scenes;
 use crate::support::recorder::{CHATS, Input, Running, one_segment, probe, settings};
@@ -43,7 +43,7 @@ fn old_radio() -> Vec<SourceStatus> {
 #[test]
 fn rare_replies_and_notices() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(Settings { rotation: one_segment(), ..settings(folder.path()) });
+    let running = Running::start(RecorderSettings { rotation: one_segment(), ..settings(folder.path()) });
     // Slightly in the future, so that the replies say "just now" however long the test takes.
     let now = Timestamp::now().saturating_add(Duration::from_secs(600));
     let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, 1]);

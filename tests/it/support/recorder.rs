@@ -11,7 +11,9 @@ use dot11::{MacAddr, RequestedSsid, Signature};
 use store::event::{ChatId, Event, Offset, Probe};
 use store::event_log::{self, LockError, OsVfs, Rotation};
 use store::recorder::Retention;
-use store::recorder::{CapturedProbe, OfflineDataDir, Recorder, RecorderError, RecorderHandle, Settings};
+use store::recorder::{
+    CapturedProbe, OfflineDataDir, Recorder, RecorderError, RecorderHandle, RecorderSettings,
+};
 use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, State};
 use tokio::runtime::Runtime;
 
@@ -19,9 +21,9 @@ use super::{wait, wait_until};
 
 pub const CHATS: [ChatId; 2] = [ChatId(1001), ChatId(-100_200)];
 
-pub fn settings(data_dir: &Path) -> Settings {
+pub fn settings(data_dir: &Path) -> RecorderSettings {
     wait::watch_test();
-    Settings {
+    RecorderSettings {
         data_dir: data_dir.to_owned(),
         vfs: Arc::new(OsVfs),
         fsync_interval: Duration::from_millis(5),
@@ -52,7 +54,7 @@ pub struct Running {
 }
 
 /// Opens the recorder. Retries while a child process that another test is starting still holds the inherited lock.
-pub fn open(settings: &Settings) -> (Recorder, RecorderHandle) {
+pub fn open(settings: &RecorderSettings) -> (Recorder, RecorderHandle) {
     once_unlocked(|| Recorder::open(settings.clone()))
 }
 
@@ -70,7 +72,7 @@ fn once_unlocked<T>(open: impl Fn() -> Result<T, RecorderError>) -> T {
 }
 
 impl Running {
-    pub fn start(settings: Settings) -> Self {
+    pub fn start(settings: RecorderSettings) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let (recorder, handle) = open(&settings);

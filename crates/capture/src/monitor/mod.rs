@@ -39,7 +39,7 @@ pub use error::MonitorError;
 pub use host::NetworkDaemon;
 pub use monitor_interface::Monitor;
 pub use rtnetlink::IpVersion;
-pub use settings::Settings;
+pub use settings::MonitorSettings;
 
 #[cfg(test)]
 #[cfg(target_endian = "little")]

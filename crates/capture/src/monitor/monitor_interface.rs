@@ -15,7 +15,7 @@ use super::nl80211::Nl80211;
 use super::plan::{ManagedState, Plan, plan};
 use super::rollback::{Rollback, Step};
 use super::rtnetlink::{Link, Rtnetlink};
-use super::settings::Settings;
+use super::settings::MonitorSettings;
 use super::system_state::SystemState;
 
 /// What changing the channel is called in errors, after "cannot".
@@ -47,7 +47,7 @@ impl Monitor {
     ///
     /// If there is no such interface, it cannot or may not be used so, or it is the machine's only way to the
     /// internet and `force` is not set. The machine is then as it was before.
-    pub fn set_up(interface: &str, settings: &Settings) -> Result<Option<Self>, MonitorError> {
+    pub fn set_up(interface: &str, settings: &MonitorSettings) -> Result<Option<Self>, MonitorError> {
         let Some(Preparation { state, plan, nl80211, rtnetlink, host }) =
             Preparation::new(interface, settings)?
         else {
@@ -65,7 +65,7 @@ impl Monitor {
     /// # Errors
     ///
     /// If [`Monitor::set_up`] would refuse.
-    pub fn would_change(interface: &str, settings: &Settings) -> Result<bool, MonitorError> {
+    pub fn would_change(interface: &str, settings: &MonitorSettings) -> Result<bool, MonitorError> {
         let preparation = Preparation::new(interface, settings)?;
         Ok(preparation.is_some_and(|preparation| preparation.plan.changes_anything()))
     }
@@ -216,7 +216,7 @@ struct Preparation {
 
 impl Preparation {
     /// Reads the system state and decides; `None` for an interface that nl80211 does not know.
-    fn new(interface: &str, settings: &Settings) -> Result<Option<Self>, MonitorError> {
+    fn new(interface: &str, settings: &MonitorSettings) -> Result<Option<Self>, MonitorError> {
         let failed = |error| MonitorError::new("learn about", interface, &error);
         let mut rtnetlink = Rtnetlink::open().map_err(failed)?;
         let link = find_link(interface, &rtnetlink.links().map_err(failed)?)?;

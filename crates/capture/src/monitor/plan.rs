@@ -7,7 +7,7 @@ use super::error::MonitorError;
 use super::names::{DOWN_ALIAS, MONITOR_NAME_PREFIX};
 use super::nl80211::{InterfaceType, WifiInterface};
 use super::rtnetlink::{Link, only_uplink};
-use super::settings::Settings;
+use super::settings::MonitorSettings;
 use super::system_state::SystemState;
 
 /// How an interface becomes one that can be captured on.
@@ -43,7 +43,7 @@ impl Plan {
 /// If the machine would go offline, that refusal comes before every other obstacle that an existing interface may
 /// have. The remedies for the others (taking this interface, or another one of its radio, away or down) would take
 /// the machine offline.
-pub(super) fn plan(state: &SystemState, settings: &Settings) -> Result<Plan, MonitorError> {
+pub(super) fn plan(state: &SystemState, settings: &MonitorSettings) -> Result<Plan, MonitorError> {
     let interface = || state.interface.name.clone();
     if let Some(block) = state.block {
         return Err(MonitorError::blocked(&state.interface.name, block));
@@ -89,7 +89,7 @@ pub(super) fn plan(state: &SystemState, settings: &Settings) -> Result<Plan, Mon
     Ok(Plan::AddMonitor { name: unused_name(&state.links), managed, channels })
 }
 
-fn channels(state: &SystemState, settings: &Settings) -> Result<Vec<Channel>, MonitorError> {
+fn channels(state: &SystemState, settings: &MonitorSettings) -> Result<Vec<Channel>, MonitorError> {
     let interface = state.interface.name.clone();
     let selected = select_channels(&state.wiphy.channels, &settings.channels, &settings.bands);
     selected.map_err(|error| match error {

@@ -7,7 +7,7 @@ use super::channel::{Band, Channel};
 
 /// How an interface is put into monitor mode and hopped with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct MonitorSettings {
     /// The channels to hop over, in this order; empty: all channels of `bands` that the hardware has and may use.
     pub channels: Vec<Channel>,
     /// The bands whose channels are used if `channels` is empty.
@@ -18,7 +18,7 @@ pub struct Settings {
     pub force: bool,
 }
 
-impl Default for Settings {
+impl Default for MonitorSettings {
     fn default() -> Self {
         Self {
             channels: Vec::new(),

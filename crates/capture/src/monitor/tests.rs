@@ -331,8 +331,8 @@ fn malformed_replies_never_panic() {
 /// Needs no Wi-Fi and no rights: nothing is changed.
 #[test]
 fn leaves_interfaces_without_wifi_alone_and_reports_missing_ones() {
-    assert!(Monitor::set_up("lo", &Settings::default()).unwrap().is_none());
-    let error = Monitor::set_up("no-such-wlan", &Settings::default()).unwrap_err();
+    assert!(Monitor::set_up("lo", &MonitorSettings::default()).unwrap().is_none());
+    let error = Monitor::set_up("no-such-wlan", &MonitorSettings::default()).unwrap_err();
     assert!(matches!(error, MonitorError::NoSuchInterface { .. }), "{error}");
 }
 

@@ -46,7 +46,7 @@ fn the_error_says_why_a_file_is_not_a_capture() {
     for (path, words) in
         [(folder.path().join("none"), "No such file"), (folder.path().to_owned(), "Is a directory")]
     {
-        let error = Capture::open(&Source::file(&path), &Settings::default()).unwrap_err().to_string();
+        let error = Capture::open(&Source::file(&path), &CaptureSettings::default()).unwrap_err().to_string();
         assert!(error.contains(words) && error.contains(path.to_str().unwrap()), "{error}");
     }
 }

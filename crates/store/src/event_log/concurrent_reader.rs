@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::codec::{Line, LineFilter};
+use super::codec::{LineFilter, LogLine};
 use super::corruption::Corruption;
 use super::error::LogError;
 use super::log_dir::LogDir;
@@ -193,7 +193,7 @@ impl ListedSegment {
             if !text.ends_with(b"\n") || !filter.accepts(text) {
                 continue;
             }
-            let Some(mut line) = Line::new(text) else { continue };
+            let Some(mut line) = LogLine::new(text) else { continue };
             let offset = line.offset;
             if let Ok(event) = line.event(&mut decoder)
                 && take(offset, event).is_break()

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::codec::{Line, count_line_starts};
+use super::codec::{LogLine, count_line_starts};
 use super::corruption::Corruption;
 use super::error::LogError;
 use super::log_dir::LogDir;
@@ -80,7 +80,7 @@ impl OffsetChecker {
     }
 
     fn decode(&mut self, text: &mut [u8], from: Offset) -> Result<(Offset, Option<Event>), String> {
-        let mut line = Line::new(text).ok_or("it does not begin with an offset")?;
+        let mut line = LogLine::new(text).ok_or("it does not begin with an offset")?;
         let (offset, end) = (line.offset, line.end(&mut self.decoder));
         if offset < self.expected || offset.0 > self.expected.0.saturating_add(self.hidden) {
             return Err(format!("its offset is {offset}, expected {}", self.expected));

@@ -35,4 +35,4 @@ pub use history::{History, LogSize, ProbeFilter};
 pub use offline::{ImportError, OfflineDataDir, import};
 pub use retention::Retention;
 pub use run_loop::Recorder;
-pub use settings::Settings;
+pub use settings::RecorderSettings;

@@ -11,7 +11,7 @@ use super::check::{CheckReport, Damages, fold_rest};
 use super::error::RecorderError;
 use super::history::{History, LogSize};
 use super::recovery::{self, catch_up, checkpoint, newest_snapshot, skip_snapshot, state_folder};
-use super::settings::Settings;
+use super::settings::RecorderSettings;
 use crate::event::{Offset, Timestamp};
 use crate::event_log::{
     self, DataDirLock, Entry, LogError, OsVfs, RecoveredLog, SnapshotFile, SnapshotFileError, Snapshots,
@@ -198,7 +198,11 @@ impl OfflineDataDir {
 ///
 /// # Errors
 /// [`ImportError`] if the directory is in use or not empty, or the snapshot is incomplete.
-pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> Result<State, ImportError> {
+pub fn import(
+    settings: &RecorderSettings,
+    snapshot: impl BufRead,
+    time: Timestamp,
+) -> Result<State, ImportError> {
     let data_dir = &settings.data_dir;
     let _lock = DataDirLock::acquire(data_dir).map_err(RecorderError::from)?;
     ensure_empty(data_dir)?;
@@ -216,7 +220,7 @@ pub fn import(settings: &Settings, snapshot: impl BufRead, time: Timestamp) -> R
 
 /// Writes the data directory of an imported state.
 fn write_imported(
-    settings: &Settings,
+    settings: &RecorderSettings,
     state: &State,
     image: &StateImage,
     time: Timestamp,

@@ -16,7 +16,7 @@ use super::history::History;
 use super::memory_limit::MemoryLimit;
 use super::recovery::{self, BATCH_SIZE};
 use super::segment_pruner::SegmentPruner;
-use super::settings::Settings;
+use super::settings::RecorderSettings;
 use crate::event::{Event, EventKind, NamedBy, Timestamp};
 use crate::event_log::{self, DataDirLock, LogError, Writer};
 use crate::state::{State, StateStore};
@@ -75,7 +75,7 @@ impl StoreRetry {
 /// The one writer of a data directory.
 pub struct Recorder {
     _lock: DataDirLock,
-    pub(super) settings: Settings,
+    pub(super) settings: RecorderSettings,
     pub(super) log: Writer,
     pub(super) store: Option<StateStore>,
     pub(super) store_retry: StoreRetry,
@@ -100,7 +100,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecorderError`] if another process uses the directory or the disk fails.
-    pub fn open(settings: Settings) -> Result<(Self, RecorderHandle), RecorderError> {
+    pub fn open(settings: RecorderSettings) -> Result<(Self, RecorderHandle), RecorderError> {
         let lock = DataDirLock::acquire(&settings.data_dir)?;
         let mut recovered =
             event_log::recover_on(Arc::clone(&settings.vfs), &settings.data_dir.join("events"))?;

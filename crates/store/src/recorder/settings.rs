@@ -10,7 +10,7 @@ use crate::state::AlertPolicy;
 
 /// Where and how to record.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RecorderSettings {
     /// The folder that holds the log and the state.
     pub data_dir: PathBuf,
     /// The file system of the log.

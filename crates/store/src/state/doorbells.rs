@@ -38,7 +38,7 @@ pub struct Doorbell {
 
 /// A device that came near.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Visitor {
+pub(super) struct DoorbellVisitor {
     /// When it first came near in this visit.
     pub(super) first: Timestamp,
     /// Since when it is near; `None` if it went farther away.
@@ -113,7 +113,7 @@ impl Sight {
     }
 }
 
-impl Visitor {
+impl DoorbellVisitor {
     fn new(sight: Sight) -> Self {
         let Sight { time, source, dbm } = sight;
         let signal = i32::from(dbm) * PARTS;
@@ -157,7 +157,7 @@ impl Visitor {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Doorbells {
     pub(super) rows: DirtyMap<ChatId, Doorbell>,
-    pub(super) visitors: DirtyMap<(ChatId, DeviceKey), Visitor>,
+    pub(super) visitors: DirtyMap<(ChatId, DeviceKey), DoorbellVisitor>,
 }
 
 impl Doorbells {
@@ -213,7 +213,7 @@ impl Doorbells {
     }
 
     /// The visitor as it will be after this frame; `None` if the device is not near and was not.
-    pub(super) fn after(&self, chat: ChatId, device: &DeviceKey, sight: Sight) -> Option<Visitor> {
+    pub(super) fn after(&self, chat: ChatId, device: &DeviceKey, sight: Sight) -> Option<DoorbellVisitor> {
         let min_dbm = self.get(chat)?.min_dbm;
         let known = self
             .visitors
@@ -221,7 +221,7 @@ impl Doorbells {
             .filter(|known| sight.time <= known.last || sight.time.abs_diff(known.last) <= OUT_OF_RANGE);
         match known {
             Some(known) => Some(known.follow(sight, min_dbm)),
-            None => (sight.dbm >= min_dbm).then(|| Visitor::new(sight)),
+            None => (sight.dbm >= min_dbm).then(|| DoorbellVisitor::new(sight)),
         }
     }
 
@@ -249,7 +249,7 @@ impl Doorbells {
     }
 
     /// Records that a visitor has left, and returns it.
-    pub(super) fn left(&mut self, chat: ChatId, device: &DeviceKey) -> Option<&Visitor> {
+    pub(super) fn left(&mut self, chat: ChatId, device: &DeviceKey) -> Option<&DoorbellVisitor> {
         let visitor = self.visitors.get_mut(&(chat, device.clone()))?;
         visitor.ring = Ring::Done;
         Some(visitor)
@@ -269,14 +269,14 @@ impl Doorbells {
         self.visit(chat, offset)?.2.message
     }
 
-    fn visit(&self, chat: ChatId, offset: Offset) -> Option<(&DeviceKey, &Visitor, &VisitAlert)> {
+    fn visit(&self, chat: ChatId, offset: Offset) -> Option<(&DeviceKey, &DoorbellVisitor, &VisitAlert)> {
         self.visits().find_map(|(of, device, visitor, alert)| {
             (of == chat && alert.offset == offset).then_some((device, visitor, alert))
         })
     }
 
     /// The visitors with an alert.
-    fn visits(&self) -> impl Iterator<Item = (ChatId, &DeviceKey, &Visitor, &VisitAlert)> {
+    fn visits(&self) -> impl Iterator<Item = (ChatId, &DeviceKey, &DoorbellVisitor, &VisitAlert)> {
         let visitors = self.visitors.iter();
         visitors
             .filter_map(|((chat, device), visitor)| Some((*chat, device, visitor, visitor.alert.as_ref()?)))

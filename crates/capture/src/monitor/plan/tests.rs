@@ -22,8 +22,8 @@ fn state() -> SystemState {
     }
 }
 
-fn settings() -> Settings {
-    Settings { channels: vec![channel(6), channel(1)], ..Settings::default() }
+fn settings() -> MonitorSettings {
+    MonitorSettings { channels: vec![channel(6), channel(1)], ..MonitorSettings::default() }
 }
 
 /// The refusal for wlan0 after `change`.
@@ -116,7 +116,7 @@ fn uses_an_interface_in_monitor_mode_as_it_is() {
 
 #[test]
 fn uses_all_channels_of_the_bands_by_default() {
-    let settings = Settings { bands: BTreeSet::from([Band::Ghz2]), ..Settings::default() };
+    let settings = MonitorSettings { bands: BTreeSet::from([Band::Ghz2]), ..MonitorSettings::default() };
     let Plan::AddMonitor { channels, .. } = plan(&state(), &settings).unwrap() else { panic!() };
     // 14 is disabled in DE.
     assert_eq!(channels, (1..=13).map(channel).collect::<Vec<_>>());
@@ -154,10 +154,10 @@ fn each_obstacle_has_its_error() {
 
 #[test]
 fn each_unusable_channel_has_its_error() {
-    let with = |settings: Settings| plan(&state(), &settings).unwrap_err();
-    let asked = |numbers: &[u16]| Settings {
+    let with = |settings: MonitorSettings| plan(&state(), &settings).unwrap_err();
+    let asked = |numbers: &[u16]| MonitorSettings {
         channels: numbers.iter().copied().map(channel).collect(),
-        ..Settings::default()
+        ..MonitorSettings::default()
     };
     let error = with(asked(&[1, 5935]));
     assert!(matches!(error, MonitorError::NoSuchChannel { channels, .. } if channels == [channel(5935)]));
@@ -165,7 +165,7 @@ fn each_unusable_channel_has_its_error() {
     assert!(matches!(error, MonitorError::ChannelDisabled { channels, .. } if channels == [channel(14)]));
     let mut without_6_ghz = state();
     without_6_ghz.wiphy.channels.retain(|known| known.channel.band() != Band::Ghz6);
-    let settings = Settings { bands: BTreeSet::from([Band::Ghz6]), ..Settings::default() };
+    let settings = MonitorSettings { bands: BTreeSet::from([Band::Ghz6]), ..MonitorSettings::default() };
     let error = plan(&without_6_ghz, &settings).unwrap_err();
     assert!(matches!(error, MonitorError::NoChannel { bands, .. } if bands == [Band::Ghz6]));
 }
@@ -185,7 +185,7 @@ fn takes_the_only_uplink_only_by_force() {
         "the remedy must not be to change it by hand: {error}"
     );
     state.wiphy.can_add_interfaces = true;
-    let forced = Settings { force: true, ..settings() };
+    let forced = MonitorSettings { force: true, ..settings() };
     assert!(matches!(plan(&state, &forced), Err(MonitorError::InUse { .. })));
     state.daemon = None;
     assert!(matches!(plan(&state, &forced), Ok(Plan::AddMonitor { .. })));
@@ -199,7 +199,7 @@ fn spares_an_only_uplink_on_the_same_radio() {
     state.routes = vec![DefaultRoute { version: IpVersion::V6, outputs: vec![20] }];
     let error = plan(&state, &settings()).unwrap_err();
     assert!(matches!(error, MonitorError::OnlyUplink { interface, .. } if interface == "wlan0_home"));
-    let forced = Settings { force: true, ..settings() };
+    let forced = MonitorSettings { force: true, ..settings() };
     assert!(matches!(plan(&state, &forced), Err(MonitorError::RadioShared { .. })));
 }
 

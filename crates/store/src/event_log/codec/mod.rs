@@ -1,7 +1,7 @@
 //! Lines of the event log. No other module knows their bytes.
 //!
 //! A line is `{"offset":N,`, the fields of the event (see [`crate::event`]), `}` and `\n`. [`encode_line`] writes one,
-//! [`Line`] reads one, and [`LineFilter`] tells without decoding whether a line can be of interest.
+//! [`LogLine`] reads one, and [`LineFilter`] tells without decoding whether a line can be of interest.
 
 mod line_filter;
 
@@ -38,13 +38,13 @@ pub(super) fn count_line_starts(text: &[u8]) -> u64 {
 }
 
 /// A line whose offset is known and whose event can be decoded.
-pub(super) struct Line<'a> {
+pub(super) struct LogLine<'a> {
     pub(super) offset: Offset,
     /// From the comma after the offset on.
     body: &'a mut [u8],
 }
 
-impl<'a> Line<'a> {
+impl<'a> LogLine<'a> {
     /// The line with this text; `None` if it does not begin with an offset.
     pub(super) fn new(text: &'a mut [u8]) -> Option<Self> {
         let rest = text.strip_prefix(START)?;
@@ -96,7 +96,7 @@ mod tests {
         for text in
             ["", "{}\n", "{\"offset\":}\n", "{\"offset\":-1,}\n", "{\"offset\":1}\n", "{\"offset\": 1,}\n"]
         {
-            assert!(Line::new(&mut text.as_bytes().to_vec()).is_none(), "{text:?}");
+            assert!(LogLine::new(&mut text.as_bytes().to_vec()).is_none(), "{text:?}");
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
             let mut text = Vec::new();
             encode_line(offset, &event, &mut text).unwrap();
             let before = text.clone();
-            let mut line = Line::new(&mut text).unwrap();
+            let mut line = LogLine::new(&mut text).unwrap();
             let mut decoder = EventDecoder::default();
             prop_assert_eq!(line.offset, offset);
             prop_assert_eq!(line.end(&mut decoder), offset.next());

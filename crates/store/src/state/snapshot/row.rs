@@ -6,7 +6,7 @@ use super::super::alerts::{Alert, Presence, WatchMatch};
 use super::super::chats::{Invitation, Pairing};
 use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
-use super::super::doorbells::{Doorbell, Visitor};
+use super::super::doorbells::{Doorbell, DoorbellVisitor};
 use super::super::follows::Follow;
 use super::super::grouping::{Group, Model, Requester};
 use super::super::habits::Habit;
@@ -169,7 +169,7 @@ pub(in crate::state) enum SnapshotRow {
         chat: ChatId,
         #[serde(flatten)]
         device: DeviceKey,
-        visitor: Visitor,
+        visitor: DoorbellVisitor,
     },
     DeviceInfo {
         address: MacAddr,
