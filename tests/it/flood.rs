@@ -1,5 +1,5 @@
-//! A flood of random addresses needs bounded memory and few messages. Meanwhile look-ups are answered, and real devices
-//! are counted exactly.
+//! A flood of random addresses and invented models needs bounded memory and few messages. Meanwhile look-ups are
+//! answered, real devices are counted exactly, and the addresses of real phones are grouped.
 
 use std::fs;
 use std::ops::AddAssign;
@@ -8,15 +8,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use store::state::ALERTS_PER_MINUTE;
 
 use crate::support::bot_api::{BotApi, Incoming};
+use crate::support::service::probewatch;
 use crate::support::tap_radio::TapRadio;
 use crate::support::testbed::{CHAT, Mode, Testbed, is_alert};
 use crate::support::traffic::{SentProbe, Tally, address};
 
 /// Devices with global addresses that send throughout the flood.
 const DEVICES: u64 = 50;
+
+/// Phones that send throughout the flood, each from a new random address after so many of its frames.
+const PHONES: u64 = 5;
+const FRAMES_PER_ADDRESS: u64 = 6;
+const PHONE_EVERY: u64 = 200;
 
 /// One frame in this many comes from one of these devices, and one from an invented address asks for the watched network.
 const DEVICE_EVERY: u64 = 20;
@@ -31,7 +38,36 @@ const LOOK_UP_PERIOD: Duration = Duration::from_millis(120);
 /// The number of frames between two checks of the clock.
 const BURST: u64 = 50;
 
+/// The vendor element in which models differ.
+const VENDOR_ELEMENT: u8 = 221;
+
+/// The frame with this number if a phone sends it: the phone, its address and its sequence number.
+fn phone_frame(number: u64) -> Option<(u64, [u8; 6], u64)> {
+    let turn = number.checked_sub(10).filter(|rest| rest.is_multiple_of(PHONE_EVERY))? / PHONE_EVERY;
+    let (phone, sequence) = (turn % PHONES, turn / PHONES);
+    let [a, b, ..] = (sequence / FRAMES_PER_ADDRESS).to_le_bytes();
+    Some((phone, [0xda, 0xa1, 0x19, phone as u8, b, a], sequence))
+}
+
+/// The model of the sender of this frame: that of the devices, one of each phone, or an invented one.
+fn model(number: u64) -> [u8; 4] {
+    match phone_frame(number) {
+        _ if number.is_multiple_of(DEVICE_EVERY) => [0x00, 0x50, 0xf2, 0x00],
+        Some((phone, ..)) => [0x00, 0x17, 0xf2, phone as u8],
+        None => (number as u32).to_le_bytes(),
+    }
+}
+
 fn probe(number: u64) -> SentProbe {
+    if let Some((_, source, sequence)) = phone_frame(number) {
+        return SentProbe {
+            source,
+            ssid: Some(Vec::new()),
+            signal_dbm: Some(-60),
+            sequence: (sequence % 4096) as u16,
+            time_us: number,
+        };
+    }
     let mut dice = fastrand::Rng::with_seed(number);
     let [random, rest @ ..] = dice.u64(..).to_le_bytes();
     let [a, b, c, d, e, ..] = rest;
@@ -70,7 +106,7 @@ fn transmit(radio: &TapRadio, count: u64, per_second: u64) -> Tally {
             thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         let probe = probe(number);
-        radio.transmit(&probe.frame());
+        radio.transmit(&probe.request().element(VENDOR_ELEMENT, model(number)).build());
         if number.is_multiple_of(DEVICE_EVERY) {
             tally.add(&probe);
         }
@@ -96,6 +132,26 @@ fn run_look_ups(testbed: &Testbed, is_over: &AtomicBool) -> Vec<Duration> {
     }
     times.sort_unstable();
     times
+}
+
+/// The latest addresses of a phone, sorted.
+fn addresses_of(phone: u64, count: u64) -> Vec<String> {
+    let all = (0..count).filter_map(phone_frame).filter(|(of, ..)| *of == phone);
+    let mut addresses: Vec<String> = all.map(|(_, source, _)| address(source)).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// The addresses that are grouped with a phone's latest, sorted.
+fn addresses_beside(config: &str, phone: u64, count: u64) -> Vec<String> {
+    let latest = addresses_of(phone, count).pop().unwrap();
+    let output = probewatch(&["lookup", "--json", "-c", config, &latest]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut addresses: Vec<String> = serde_json::from_value(answer["addresses"].clone()).unwrap();
+    addresses.sort_unstable();
+    addresses
 }
 
 fn alert_count(api: &BotApi) -> usize {
@@ -149,7 +205,11 @@ pub fn flood(count: u64, per_second: u64) {
     let minutes = start.elapsed().as_secs() as usize / 60 + 1;
     assert!((2..=minutes * (ALERTS_PER_MINUTE + 1)).contains(&alerts), "{alerts} alerts in {minutes} min");
     assert!(testbed.service.terminate().success());
-    tally.assert_looked_up(&["-c", testbed.service.config_path().to_str().unwrap()], true);
+    let config = testbed.service.config_path().to_str().unwrap().to_owned();
+    tally.assert_looked_up(&["-c", &config], true);
+    for phone in 0..PHONES {
+        assert_eq!(addresses_beside(&config, phone, count), addresses_of(phone, count), "phone {phone}");
+    }
     testbed.api.assert_clean();
 
     let log = folder_bytes(&testbed.service.data_dir().join("events"));

@@ -25,14 +25,19 @@ pub struct SentProbe {
 
 impl SentProbe {
     pub fn frame(&self) -> Vec<u8> {
+        self.request().build()
+    }
+
+    /// The frame before it is built, so that elements can be added.
+    pub fn request(&self) -> ProbeRequestFrame {
         let frame = ProbeRequestFrame::from_octets(self.source).sequence(self.sequence);
         let frame = match &self.ssid {
             Some(ssid) => frame.ssid(ssid),
             None => frame.without_ssid(),
         };
         match self.signal_dbm {
-            Some(dbm) => frame.signal(dbm).build(),
-            None => frame.without_signal().build(),
+            Some(dbm) => frame.signal(dbm),
+            None => frame.without_signal(),
         }
     }
 
