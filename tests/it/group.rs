@@ -94,6 +94,25 @@ fn files_are_grouped_together_and_printed_in_their_order() {
     assert_eq!(lines.iter().map(|line| text(line, "group")).collect::<BTreeSet<_>>().len(), 1);
 }
 
+/// The greatest number of phones that any line says at least, at the end and at the time of each frame.
+fn most_phones(file: &str) -> [u64; 2] {
+    let most = |lines: Vec<Value>| lines.iter().filter_map(|line| line["at_least"].as_u64()).max();
+    [group(&[file]), group(&["--after", "0", file])].map(|lines| most(lines).unwrap())
+}
+
+#[test]
+fn two_addresses_by_turns_are_one_phone_if_they_share_a_counter() {
+    let folder = tempfile::tempdir().unwrap();
+    let by_turns = |sequence: fn(u64) -> u64| -> Vec<(u64, Vec<u8>)> {
+        let address = |number: u64| [0x02, 1, 0, 0, 0, (number % 2) as u8];
+        (0..60).map(|number| packet(number * 5, address(number), sequence(number) as u16)).collect()
+    };
+    let one_counter = write(folder.path(), "one.pcap", &by_turns(|number| number * 3));
+    assert_eq!(most_phones(&one_counter), [1, 1]);
+    let two_counters = write(folder.path(), "two.pcap", &by_turns(|number| number * 3 + number % 2 * 2000));
+    assert_eq!(most_phones(&two_counters), [2, 2]);
+}
+
 #[test]
 fn an_older_file_after_a_newer_one_is_grouped_as_the_service_groups_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -319,7 +319,7 @@ impl Model {
                 self.alternate(own, &between, may_belong, findings);
             }
         } else if elapsed(counter.last, frame.time) <= OVERLAP {
-            self.prove_overlap(own, &between, frame.time, findings);
+            self.prove_overlap(own, &between, frame, findings);
         }
         if let Some(counter) = self.counters.get_mut(own) {
             counter.follow(frame, self.addresses);
@@ -329,20 +329,28 @@ impl Model {
         true
     }
 
-    /// A phone uses one address at a time: what began while this counter was silent is another phone.
-    fn prove_overlap(&self, own: usize, between: &[usize], now: Timestamp, findings: &mut Vec<Finding>) {
+    /// A phone uses one address at a time: what began while this counter was silent is another phone, unless its numbers
+    /// lie between those of this counter, as if both were one.
+    fn prove_overlap(&self, own: usize, between: &[usize], frame: &Frame, findings: &mut Vec<Finding>) {
         let Some(counter) = self.counters.get(own) else { return };
+        let reach = self.reach();
+        let is_other_phone = |other: &Counter| {
+            !(counter.reaches(other.sequence, reach) && other.reaches(frame.sequence, reach))
+        };
         let began = between.iter().filter_map(|other| self.counters.get(*other));
-        let began = began.filter(|other| !other.is_resumed).map(|other| other.first);
+        let began = began.filter(|other| !other.is_resumed && is_other_phone(other)).map(|other| other.first);
         let in_use = |moment: Timestamp| {
             let others = self.counters.iter().enumerate().filter(|(other, seen)| {
-                *other != own && seen.group == counter.group && seen.first <= moment && moment <= seen.last
+                *other != own
+                    && seen.group == counter.group
+                    && (seen.first..=seen.last).contains(&moment)
+                    && is_other_phone(seen)
             });
             others.count()
         };
         if let Some(most) = began.filter(|first| *first > counter.last).map(in_use).max() {
             // At most as many as there are counters.
-            findings.push(Finding::AtLeast(counter.group, most as u32 + 1, now));
+            findings.push(Finding::AtLeast(counter.group, most as u32 + 1, frame.time));
         }
     }
 
