@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Scores `probewatch group` on labelled captures: benches/grouping.py BINARY DERANDOM.PY
 
-DERANDOM.PY reads the captures and makes streets, hops and crowds of them; it stands beside the captures, outside the
+DERANDOM.PY reads the captures and makes streets, hops and crowds of them; it is in the folder of the captures, outside the
 project. The measures are those that it takes of its own grouping.
 """
 import collections, importlib.util, json, re, struct, subprocess, sys, tempfile

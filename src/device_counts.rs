@@ -46,7 +46,7 @@ pub struct RandomAddresses {
 }
 
 impl DeviceCounts {
-    /// The counts for so many devices with a name, so many with a fixed address, and these groups.
+    /// The counts for these numbers of devices with a name and with a fixed address, and for these groups.
     pub fn new<'a>(
         named: u64,
         fixed: u64,

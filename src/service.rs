@@ -4,7 +4,7 @@
 //! and the metrics run as tasks. On a signal, or when a part fails that the service cannot do without, it stops in the
 //! order in which events flow: first the sources, then the bot, last the recorder, which writes what it has.
 //!
-//! systemd is told that the service is ready once the log is recovered and a source is open. Until then the bot answers
+//! The service reports to systemd that it is ready once the log is recovered and a source is open. Until then the bot answers
 //! already, and the service waits as long as a source may still open.
 
 mod coverage;

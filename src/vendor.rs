@@ -160,7 +160,7 @@ mod tests {
         let mut previous = "";
         for line in REGISTRY.lines.lines() {
             let (prefix, name) = line.split_once(' ').unwrap();
-            assert!(previous < prefix, "{previous} stands before {prefix}");
+            assert!(previous < prefix, "{previous} comes before {prefix}");
             assert!([6, 7, 9].contains(&prefix.len()), "{line}");
             assert!(prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F')), "{line}");
             assert!((1..=60).contains(&name.chars().count()), "{line}");

@@ -5,8 +5,8 @@
 //! # What must hold
 //! - An answer has the same bytes as the command prints while no service runs: both call the functions here.
 //! - Recording does not wait for a request: the state is locked for a few rows at a time.
-//! - A whole export or a check starts with a copy of the state. It is made in parts and still stands for one
-//!   offset. At most one copy exists at a time, and no client can hold it: an export is spooled before it is sent.
+//! - A whole export or a check starts with a copy of the state. It is made in parts and is still the state at
+//!   one offset. At most one copy exists at a time, and no client can hold it: an export is spooled before it is sent.
 //! - At most `JOBS` requests work at a time. The log is read, and the state copied, on threads that may block.
 //! - A change is on disk before the answer says so. It is finished even if the client has gone.
 //! - Only a POST changes anything.

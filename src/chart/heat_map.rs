@@ -52,8 +52,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, labels: &Labels<'_>, days: &
             match *cell {
                 Cell::Outside => {}
                 Cell::Skipped => canvas.hatch(area, STRONG_GRID),
-                Cell::Heard(0) => canvas.fill_rounded(area, 3.0, EMPTY_CELL),
-                Cell::Heard(probes) => canvas.fill_rounded(area, 3.0, cell_colour(hourly, probes)),
+                Cell::Captured(0) => canvas.fill_rounded(area, 3.0, EMPTY_CELL),
+                Cell::Captured(probes) => canvas.fill_rounded(area, 3.0, cell_colour(hourly, probes)),
             }
         }
         let sum = Area { left: DAY_TOTALS_LEFT, right: RIGHT, ..row };

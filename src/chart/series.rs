@@ -64,13 +64,13 @@ pub(super) enum Cell {
     /// The clocks skipped the hour.
     Skipped,
     /// The probes; if the clocks repeated the hour, those of both passes.
-    Heard(u64),
+    Captured(u64),
 }
 
 impl Cell {
     pub(super) const fn probes(self) -> u64 {
         match self {
-            Self::Heard(probes) => probes,
+            Self::Captured(probes) => probes,
             Self::Outside | Self::Skipped => 0,
         }
     }
@@ -159,7 +159,7 @@ impl Series {
             });
             while let Some(hour) = hours.next_if(|hour| hour.date <= date) {
                 if let Some(cell) = cells.get_mut(usize::from(hour.hour)) {
-                    *cell = Cell::Heard(cell.probes().saturating_add(hour.probes));
+                    *cell = Cell::Captured(cell.probes().saturating_add(hour.probes));
                 }
             }
             days.push(Day { date, cells });
@@ -232,7 +232,7 @@ mod tests {
         let sign = |cell: &Cell| match cell {
             Cell::Outside => ' ',
             Cell::Skipped => '-',
-            Cell::Heard(probes) => char::from_digit(*probes as u32, 36).unwrap(),
+            Cell::Captured(probes) => char::from_digit(*probes as u32, 36).unwrap(),
         };
         series
             .days()

@@ -1,4 +1,4 @@
-//! Signals as dots over time, and the labels of the time axis below. A dot stands for all probes of its cell in the
+//! Signals as dots over time, and the labels of the time axis below. A dot is drawn for all probes of its cell in the
 //! series' raster; more probes make it more opaque.
 
 use super::bars::time_lines;

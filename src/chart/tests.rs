@@ -174,8 +174,7 @@ fn devices_per_hour_are_bars_for_any_period() {
             assert_eq!(hours(from, now(), Europe::Berlin).len(), count, "{name}");
         }
         let bounds = (from, now(), Europe::Berlin);
-        let png =
-            draw_devices(&device_labels("At least so many, in the last 24 hours"), bounds, &devices(count));
+        let png = draw_devices(&device_labels("At least 12 devices in 24 hours"), bounds, &devices(count));
         keep_picture(name, &png);
         assert_eq!(decoded(&png), (1280, 960), "{name}");
         assert!(png.len() < 1_000_000, "{name}: {} bytes", png.len());

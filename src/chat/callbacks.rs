@@ -60,7 +60,7 @@ pub enum Callback {
     Mute(u32),
     /// Watches a network.
     Watch(Ssid),
-    /// Watches a network that stands on this page of all networks.
+    /// Watches a network that was chosen on this page of all networks.
     WatchListed(Ssid, u32),
     /// Stops the watch with this hash.
     Unwatch(u64),

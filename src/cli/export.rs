@@ -71,7 +71,7 @@ impl ValueEnum for Format {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Ndjson => {
-                PossibleValue::new("ndjson").help("A JSON object per line; events as they stand in the log")
+                PossibleValue::new("ndjson").help("A JSON object per line; events as the log has them")
             }
             Self::Csv => PossibleValue::new("csv").help("A table for spreadsheets"),
         })

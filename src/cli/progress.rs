@@ -38,7 +38,7 @@ pub(super) struct FileProgress {
 }
 
 impl FileProgress {
-    /// For the file of this name and size; 0 bytes stand for an unknown size, which shows nothing.
+    /// For the file of this name and size; a size of 0 is unknown, and nothing is shown.
     pub(super) fn new(name: String, bytes: u64) -> Self {
         let is_shown = bytes > 0 && io::stderr().is_terminal();
         Self { name, bytes, line: is_shown.then(ProgressLine::new) }

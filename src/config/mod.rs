@@ -3,7 +3,7 @@
 //! - An environment variable overrides the file: `PROBEWATCH__TELEGRAM__TOKEN` is `telegram.token`.
 //! - An unknown key is an error, and so is a value that does not fit. Errors name the line of the file or the
 //!   variable.
-//! - No message holds a secret, or a line of the file, in which one may stand.
+//! - No message holds a secret, or a line of the file, which may contain one.
 //!
 //! `schema` alone lists the keys, with their types and defaults. `load` reads the file and the environment into a
 //! `tree`, `deserialize` reads that as the schema's tables, and `validate` builds the `model` from them.

@@ -222,7 +222,7 @@ fn line_at(text: &str, byte: usize) -> usize {
     1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count()
 }
 
-/// A TOML error without the lines of the file that it quotes, since a token may stand there.
+/// A TOML error without the lines of the file that it quotes, since they may contain a token.
 fn without_source_lines(error: &toml::de::Error) -> String {
     let is_quoted = |line: &&str| {
         line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|')

@@ -278,7 +278,7 @@ pub(super) const WEBHOOK_URL_FORM: &str = "expected the public https address at 
 impl FromText for WebhookUrl {
     fn from_text(text: String) -> Result<Self, String> {
         let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https" && url.has_host());
-        // What stands before an @ may be a password.
+        // The part before an @ may be a password.
         let found = if text.contains('@') { "has a user name".to_owned() } else { format!("is {text:?}") };
         let url = url.ok_or_else(|| format!("{found}: {WEBHOOK_URL_FORM}"))?;
         if matches!(url.host(), Some(Host::Ipv6(_))) {

@@ -80,7 +80,7 @@ pub(super) struct Text<T>(pub(super) T);
 
 /// How a string becomes a value.
 pub(super) trait FromText: Sized {
-    /// The value that `text` stands for, or the problem with it, as the predicate of a sentence:
+    /// The value of `text`, or the problem with it, as the predicate of a sentence:
     /// `is "x": expected …`.
     fn from_text(text: String) -> Result<Self, String>;
 }

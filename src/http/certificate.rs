@@ -1,4 +1,4 @@
-//! A self-signed certificate, and TLS with it, for clients that are told to trust exactly this one.
+//! A self-signed certificate, and TLS with it, for clients that are set to trust exactly this one.
 //!
 //! Invariants:
 //! - The certificate is stored in a file that only its owner can read, and a restart loads it. A new one is made if the

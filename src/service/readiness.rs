@@ -85,7 +85,7 @@ impl Readiness {
                 Verdict::Trying => self.next_change().await,
                 Verdict::Waiting => {
                     systemd.extend_startup(&waiting_for(&self.statuses()));
-                    // systemd waits only so long for the next message.
+                    // systemd waits only this long for the next message.
                     let _ = timeout(sd_notify::STARTUP_EXTENSION / 3, self.next_change()).await;
                 }
                 Verdict::Ready => return Ok(()),

@@ -44,7 +44,7 @@ use startup_state::is_named_pipe;
 const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// After so long with frames, the next failure counts as the first.
+/// After frames for this long, the next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 
 /// How often an interface that is gone is looked for.

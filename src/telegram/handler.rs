@@ -32,8 +32,8 @@ const STRANGER_INTERVAL: Duration = Duration::from_secs(3600);
 const STRANGER_LOG_LIMIT: usize = 64;
 const STRANGER_HINT_LIMIT: usize = 20;
 
-/// A chat is told at most once per `TEXT_ONLY_INTERVAL` that the bot reads only text; at most `TEXT_ONLY_LIMIT` chats
-/// per interval.
+/// A chat gets the notice that the bot reads only text at most once per `TEXT_ONLY_INTERVAL`; at most
+/// `TEXT_ONLY_LIMIT` chats get it per interval.
 const TEXT_ONLY_INTERVAL: Duration = Duration::from_secs(60);
 const TEXT_ONLY_LIMIT: usize = 64;
 

@@ -1,10 +1,10 @@
-//! What a chat has been told about an incident that starts and resolves, and which notice comes next.
+//! Which notices of an incident a chat has received, that it started or resolved, and which comes next.
 //!
 //! Invariants:
-//! - A chat is told that an incident resolved only if it was told that it started. The two alternate. An incident
-//!   that resolves before its notice could be sent is not mentioned.
+//! - A chat is notified that an incident resolved only if it was notified that it started. The two alternate. An
+//!   incident that resolves before its notice could be sent is not mentioned.
 //! - An incident that comes and goes does not flood the chat: within [`REPEAT_INTERVAL`] of one start notice there
-//!   is no other. If the incident lasts, or has returned, by then, the chat is told.
+//!   is no other. If the incident lasts, or has returned, by then, the chat is notified.
 //! - A notice that Telegram does not accept is sent again, at growing intervals.
 
 use std::time::Duration;

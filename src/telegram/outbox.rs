@@ -224,8 +224,8 @@ impl Outbox {
         (messages, wake)
     }
 
-    /// The next message of a chat. It is first told of visits that have ended, then of a mute that ended, then of its
-    /// other alerts, last of those that were too many.
+    /// The next message of a chat: first about visits that have ended, then about a mute that ended, then its other
+    /// alerts, last the number of those that were too many.
     fn next_message(&self, state: &State, chat: ChatId, schedule: &DeliverySchedule, now: Instant) -> Next {
         let waiting = visits::waiting(state, chat);
         let edit = waiting.iter().find_map(|(offset, alert, device)| {

@@ -143,7 +143,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 const MESSAGES_OF_OTHERS: [&str; 4] =
     ["systemctl start", "activating (start)", "Host key verification failed", "No user exists for uid"];
 
-/// The messages in the first column of a page's tables: what stands in backticks and has several words.
+/// The messages in the first column of a page's tables: what is in backticks and has several words.
 fn quoted_messages(text: &str) -> Vec<String> {
     let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
     let spans = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));

@@ -27,7 +27,7 @@ fn random(number: u8) -> MacAddr {
     MacAddr::new([0xda, 0xa1, 0x19, 0, 0, number])
 }
 
-/// A frame so many seconds ago.
+/// A frame this many seconds ago.
 fn frame(seconds_ago: i64, source: MacAddr, ssid: &str, sequence: u16, model: u64) -> Probe {
     let time = Timestamp::now().as_micros() - seconds_ago * 1_000_000;
     Probe {

@@ -49,8 +49,8 @@ fn record(data_dir: &Path) {
     ];
     for (run, changes) in runs.iter().enumerate() {
         // One checkpoint per run, at its end.
-        let unhurried = RecorderSettings { checkpoint_interval: DEADLINE * 60, ..settings(data_dir) };
-        let running = Running::start(unhurried);
+        let one_checkpoint = RecorderSettings { checkpoint_interval: DEADLINE * 60, ..settings(data_dir) };
+        let running = Running::start(one_checkpoint);
         changes.iter().for_each(|change| running.record(change));
         for (number, source) in addresses().into_iter().take(3).enumerate() {
             let ssid = RequestedSsid::Named(Ssid::from(["Depot", "Home"][number % 2]));

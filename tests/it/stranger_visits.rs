@@ -75,7 +75,7 @@ fn starts_with(message: &SentMessage, start: &str) -> bool {
     message.plain.starts_with(&format!("📣 {start}: {FIXED}, since "))
 }
 
-/// Waits for the edit that says that the stranger is still here after so many minutes.
+/// Waits for the edit that says that the stranger is still here after this many minutes.
 fn wait_for_stay(testbed: &Testbed, minutes: u64) -> SentMessage {
     let stays = format!(", after {minutes} min ");
     let says = |text: &str| text.contains("Still here at ") && text.contains(&stays);

@@ -85,8 +85,8 @@ fn the_certificate_is_uploaded_and_updates_arrive_over_tls() {
 
     let whole = fs::read(bot.file()).unwrap();
     fs::write(bot.file(), &whole[..whole.len() / 3]).unwrap();
-    let mended = bot.restarted(|config| config);
-    assert_ne!(mended.certificate, moved.certificate);
+    let repaired = bot.restarted(|config| config);
+    assert_ne!(repaired.certificate, moved.certificate);
     let unusable = bot.service.wait_for_log_event("certificate_unusable", &[]);
     assert!(unusable.contains("the file is damaged"), "{unusable}");
     bot.assert_answers();

@@ -28,7 +28,7 @@ const LEAST_SIMILARITY: f64 = 0.8;
 pub struct Command {
     /// What is written behind the slash.
     pub name: &'static str,
-    /// What follows the name; optional parts stand in brackets.
+    /// What follows the name; optional parts are in brackets.
     pub arguments: &'static str,
     /// Who may use it.
     pub role: RequiredRole,

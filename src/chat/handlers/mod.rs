@@ -120,7 +120,7 @@ impl Chat {
         views::start().into()
     }
 
-    /// Does what a button stands for, in a chat that has access. Changes and progress are as in [`Chat::answer`].
+    /// Does what a pressed button asks for, in a chat that has access. Changes and progress are as in [`Chat::answer`].
     pub async fn press(&self, press: ButtonPress<'_>, progress: &Progress) -> PressReply {
         let ButtonPress { chat, data, update } = press;
         let Some(callback) = Callback::decode(data) else { return notify(views::OLD_BUTTON) };

@@ -160,7 +160,7 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
     }
 }
 
-/// The device that `query` names, whether it was seen or not. An address stands for all that share its name, and a random
+/// The device that `query` names, whether it was seen or not. An address means all that share its name, and a random
 /// one for its phone.
 ///
 /// # Errors

@@ -32,7 +32,7 @@ pub enum SourceProblem {
     Failed(String),
     /// It was opened and sends nothing, not even a capture header.
     Unopened,
-    /// It has sent no frame for so long.
+    /// For how long it has sent no frame.
     Silent(Duration),
     /// Capturing ended because of a bug in this program.
     Crashed,

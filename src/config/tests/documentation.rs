@@ -31,7 +31,7 @@ fn the_example_has_every_key_once() {
         } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
             let key = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
             let is_new = found.insert(if table == DEVICES { DEVICES.to_owned() } else { key.clone() });
-            assert!(is_new || table == DEVICES, "{key} stands there twice");
+            assert!(is_new || table == DEVICES, "{key} is there twice");
         }
     }
     assert_eq!(found, file_keys().into_iter().map(|key| key.name).collect());
@@ -60,7 +60,7 @@ fn documented() -> BTreeMap<String, Vec<&'static str>> {
         let cells: Vec<&str> =
             line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect();
         assert_eq!(cells.len(), 5, "{line}");
-        assert!(rows.insert(cells[0].to_owned(), cells).is_none(), "{line} stands there twice");
+        assert!(rows.insert(cells[0].to_owned(), cells).is_none(), "{line} is there twice");
     }
     rows
 }

@@ -16,7 +16,7 @@ wpa_passphrase home 'correct horse' > /etc/wpa_supplicant/wpa_supplicant-wlan0.c
 joined() { iw dev wlan0 link | grep -q '^Connected'; }
 out systemctl start wpa_supplicant@wlan0
 check "wpa_supplicant joins" until_true joined
-check "it is told that wpa_supplicant holds it" refuses 'wpa_supplicant uses wlan0.*systemctl stop wpa_supplicant@wlan0'
+check "it reports that wpa_supplicant holds it" refuses 'wpa_supplicant uses wlan0.*systemctl stop wpa_supplicant@wlan0'
 check "by doctor too" doctor_says 'wpa_supplicant uses wlan0'
 check "and nothing is taken from it" joined
 out systemctl stop wpa_supplicant@wlan0
@@ -35,7 +35,7 @@ until_true not pidof -q wpa_supplicant
 printf '[keyfile]\nunmanaged-devices=interface-name:wlan1;interface-name:wlan2;interface-name:hwsim0\n' > /etc/NetworkManager/conf.d/00-test.conf
 out systemctl start NetworkManager
 check "NetworkManager manages the interface" until_true sh -c 'nmcli -t -f DEVICE,STATE device | grep -q "^wlan0:\(dis\)\?connect"'
-check "it is told that NetworkManager holds it" refuses 'NetworkManager uses wlan0.*nmcli device set wlan0 managed no'
+check "it reports that NetworkManager holds it" refuses 'NetworkManager uses wlan0.*nmcli device set wlan0 managed no'
 # As the README has it for good, too.
 sed -n 's/.*for good: \(unmanaged-devices=[^ ]*\) under \[keyfile\].*/\1/p' /tmp/out | head -n 1 > /tmp/remedy
 unmanaged_for_good() { (echo '[keyfile]' && sed 's/=/+=/' /tmp/remedy) > /etc/NetworkManager/conf.d/probewatch.conf; }
@@ -45,7 +45,7 @@ check "by doctor too" doctor_says 'NetworkManager uses wlan0'
 unmanaged_for_good
 out systemctl reload NetworkManager
 check "with the remedy for good NetworkManager leaves it alone" until_true unmanaged
-check "and it hears" hears
+check "and it captures" captures
 systemctl stop probewatch
 rm /etc/NetworkManager/conf.d/probewatch.conf
 out systemctl reload NetworkManager
@@ -62,19 +62,19 @@ systemctl stop probewatch
 check "and it is as it was" joined
 out nmcli connection delete home
 check "the remedy for NetworkManager" out nmcli device set wlan0 managed no
-check "lets the service hear" hears
+check "lets the service capture" captures
 check "and doctor finds nothing broken" out probewatch doctor
 check "NetworkManager leaves the monitor interface alone" not sh -c 'nmcli -t -f DEVICE,STATE device | grep pwmon | grep -v unmanaged'
 systemctl stop probewatch
 out nmcli device set wlan0 managed yes
 until_true managed
-check "held again, it is told again" refuses 'NetworkManager uses wlan0'
+check "held again, it reports it again" refuses 'NetworkManager uses wlan0'
 unmanaged_for_good
 # As after the next boot: what nmcli said by hand is forgotten.
 systemctl stop NetworkManager
 rm -rf /run/NetworkManager/devices
 out systemctl start NetworkManager
 check "over a reboot the remedy for good holds" until_true unmanaged
-check "and lets it hear" records_more
+check "and lets it capture" records_more
 systemctl stop NetworkManager wpa_supplicant
 systemctl stop probewatch

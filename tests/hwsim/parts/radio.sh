@@ -15,10 +15,10 @@ check "also where it is down" out_says '✓ Source' probewatch doctor
 ip link set wlan0 up
 
 # rfkill.
-check "it hears" hears
+check "it captures" captures
 mark_log
 rfkill block wifi
-check "a radio that is switched off is told" until_true log_since_says 'rfkill unblock wifi'
+check "a radio that is switched off is reported" until_true log_since_says 'rfkill unblock wifi'
 check "it is not called busy" not log_since_says 'radio is busy'
 check "by doctor too" until_true doctor_says 'rfkill unblock wifi'
 check "and in the status" out_says 'switched off' probewatch status
@@ -28,14 +28,14 @@ check "switched on, it records again" records_more
 systemctl stop probewatch
 rfkill block wifi
 check "doctor tells of it before the service does" doctor_says 'rfkill unblock wifi'
-check "it is told at the start" refuses 'rfkill unblock wifi'
+check "it is reported at the start" refuses 'rfkill unblock wifi'
 systemctl stop probewatch
 rfkill unblock wifi
 ip link set wlan0 up
 ip link set wlan1 up
 
 # The adapter goes, and comes back; and comes after the start.
-check "it hears once more" hears
+check "it captures once more" captures
 mark_log
 rmmod mac80211_hwsim
 check "it waits for an adapter that is pulled out" until_true log_since_says 'trying again'
@@ -60,5 +60,5 @@ modprobe mac80211_hwsim radios=3
 check "an adapter has the name that is given to its address" until_true exists probe0
 sed -i 's/"wlan0"/"probe0"/' /etc/probewatch/config.toml
 ip link set wlan1 up
-check "by which it is heard" hears
+check "which captures" captures
 check "and its monitor interface keeps its own, though it has the same address" exists pwmon0

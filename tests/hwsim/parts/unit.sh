@@ -31,7 +31,7 @@ as_nobody() { setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"; }
 refused() { not out as_nobody probewatch "$@"; }
 check "another user is refused status" refused status
 check "and a look-up" refused lookup 02:00:00:00:01:00
-check "and told why" says 'ermission\|sudo\|as another user\|may not'
+check "and says why" says 'ermission\|sudo\|as another user\|may not'
 check "doctor finds nothing broken but the clock" sh -c 'probewatch doctor > /tmp/out; ! grep -v "^✗ Clock" /tmp/out | grep -q "^✗"'
 check "it knows the service" says "✓ Service: running as process $pid"
 check "and its capabilities" says '✓ Capabilities: the service has CAP_NET_RAW and CAP_NET_ADMIN'
@@ -42,7 +42,7 @@ mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized
 check "with the clock set all is right" out probewatch doctor
 cp /tmp/out /tmp/doctor
 with_token() { PROBEWATCH__TELEGRAM__TOKEN_FILE=/etc/probewatch/telegram-token probewatch doctor; }
-check "doctor hears of the bot, too, given its token" out_says '✓ Telegram token' with_token
+check "doctor checks the bot, too, given its token" out_says '✓ Telegram token' with_token
 check "each line has its sign" not grep -v '^[✓✗!→ ]' /tmp/doctor
 out as_nobody probewatch doctor
 check "to another user it says that the service is another's" says '! Service: .*another user'
@@ -64,7 +64,7 @@ check "the managed interface is up again" is_up wlan0
 # It is looked after.
 printf 'WatchdogSec=10\nRestartSec=1\n' | drop_in
 out systemctl restart probewatch
-check "the watchdog is fed" sh -c 'sleep 25; [ "$(systemctl show -P NRestarts probewatch)" = 0 ]'
+check "the watchdog is pinged" sh -c 'sleep 25; [ "$(systemctl show -P NRestarts probewatch)" = 0 ]'
 pid=$(main_pid)
 kill -STOP "$pid"
 is_another() { is ActiveState active && [ "$(main_pid)" != "$pid" ]; }
@@ -93,7 +93,7 @@ printf 'RestartSec=100ms\n' | drop_in
 echo 'no_such_key = 1' | set_up
 out systemctl start probewatch
 check "a configuration that is wrong keeps it from starting" until_true is ActiveState failed
-check "after so many tries as the unit says" [ "$(property NRestarts)" = 20 ]
+check "after as many tries as the unit says" [ "$(property NRestarts)" = 20 ]
 check "systemd says that it gave up" log_says 'Start request repeated too quickly'
 check "and it is said why" log_says 'no_such_key'
 systemctl reset-failed probewatch 2> /dev/null

@@ -1,6 +1,6 @@
 //! Reads from the machine's file systems whether a radio is switched off, and which program uses an interface.
 //!
-//! No D-Bus is spoken; the programs are recognised by their traces:
+//! It does not use D-Bus. It recognises the programs by their files and sockets:
 //!
 //! - NetworkManager keeps a file for every device, `/run/NetworkManager/devices/<index>`, with `managed=true` while it
 //!   manages it. It writes the file when a device becomes managed, unmanaged, connected or disconnected. The file is

@@ -196,7 +196,7 @@ mod tests {
         Hour::default().plus(hour).start()
     }
 
-    /// The habit of a model of which so many phones were here in each of these hours.
+    /// The habit of a model with these numbers of phones in these hours.
     fn habit(hours: &[(i64, u32)]) -> Habit {
         let mut habits = Habits::default();
         for (hour, phones) in hours {

@@ -32,7 +32,7 @@ impl Hour {
         self.0.rem_euclid(HOURS_PER_WEEK) as u8
     }
 
-    /// So many hours later, or earlier.
+    /// This number of hours later, or earlier.
     pub(super) fn plus(self, hours: i64) -> Self {
         Self(self.0.saturating_add(hours))
     }

@@ -192,7 +192,7 @@ mod tests {
         state
     }
 
-    /// A phone of the household is here at 18:00 on each day of so many weeks, each time with another address.
+    /// A phone of the household is here at 18:00 on each day of this number of weeks, each time with another address.
     fn household(weeks: i64) -> Vec<Probe> {
         let days = (0..weeks * 7).map(|day| visit(day * DAY + 18 * HOUR, 1000 + day as u32, OURS));
         days.flatten().collect()

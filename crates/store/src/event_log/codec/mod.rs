@@ -69,7 +69,7 @@ impl<'a> LogLine<'a> {
         })
     }
 
-    /// Calls `read` with the JSON of the event alone: its opening brace takes the place of the comma for so long.
+    /// Calls `read` with the JSON of the event alone: its opening brace takes the place of the comma meanwhile.
     fn with_brace<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> T {
         self.set_first(b'{');
         let result = read(self.body);

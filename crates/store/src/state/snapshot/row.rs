@@ -203,7 +203,7 @@ struct SsidCountJson {
     count: u64,
 }
 
-/// An alert. The fields of a [`WatchMatch`] stand next to the others, as they did before there were other alerts.
+/// An alert. The fields of a [`WatchMatch`] are inline, as they were before there were other alerts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::state) struct AlertJson {
     time: Timestamp,
