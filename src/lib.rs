@@ -1,29 +1,9 @@
 //! probewatch captures Wi-Fi probe requests, records each as an event, keeps the history of each device, answers
 //! questions in Telegram, and sends an alert when a device looks for a watched network.
 //!
-//! Three crates do not depend on the rest, and the modules use them directly:
-//! - [`dot11`]: decodes frames.
-//! - [`capture`]: reads frames from interfaces, files and commands.
-//! - [`store`]: the events, their log, the state that follows from them, and the one loop that writes both.
-//!
-//! The modules, of which each uses only those above it:
-//! - [`metrics`]: counters and timings for monitoring.
-//! - [`suggest`]: the most similar of several words, for typing errors.
-//! - [`vendor`]: the vendor of an address.
-//! - [`model_hint`]: a guess at what a device is, from what its frames contain.
-//! - [`chart`]: draws probes over time.
-//! - [`names_import`]: reads names of devices from files.
-//! - [`config`]: the configuration, read once.
-//! - [`text`]: formatted text for people.
-//! - [`device_counts`]: how many devices there are, as far as is known.
-//! - [`status`]: the state of the running parts.
-//! - [`chat`]: turns a message into a reply.
-//! - [`api`]: the HTTP API.
-//! - [`http`]: the HTTP listener.
-//! - [`control`]: the control socket, on which the command line reaches the API.
-//! - [`telegram`]: exchanges messages with Telegram, by webhook or by polling.
-//! - [`service`]: runs all parts together.
-//! - [`cli`]: the subcommands.
+//! `docs/architecture.md` shows how the parts work together, and lists the modules in the order in which they may use each
+//! other. Three crates do not depend on the rest, and the modules use them directly: [`dot11`], [`capture`] and
+//! [`store`].
 
 #![forbid(unsafe_code)]
 

@@ -8,32 +8,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Source folders with their modules. A module may use itself and those before it.
-const LAYERS: [(&str, &[&str]); 2] = [
-    ("crates/store/src", &["event", "event_log", "state", "recorder"]),
-    (
-        "src",
-        &[
-            "metrics",
-            "suggest",
-            "vendor",
-            "model_hint",
-            "chart",
-            "names_import",
-            "config",
-            "text",
-            "device_counts",
-            "status",
-            "chat",
-            "api",
-            "http",
-            "control",
-            "telegram",
-            "service",
-            "cli",
-        ],
-    ),
-];
+/// Packages of several modules, with their source folders. `docs/architecture.md` lists their modules; each may use itself
+/// and those before it.
+const LAYERED: [(&str, &str); 2] = [("crates/store", "crates/store/src"), ("src", "src")];
 
 /// Modules of `src`, and lower modules that they must not use.
 const FORBIDDEN: [(&str, &[&str]); 3] = [
@@ -150,10 +127,32 @@ fn finds_the_first_names_of_paths() {
     assert_eq!(paths("no_path: here"), []);
 }
 
+/// The modules in the table of `docs/architecture.md` about this package, in its order.
+fn listed_modules(package: &str) -> Vec<&'static str> {
+    let text = include_str!("../../docs/architecture.md");
+    let heading = format!("Modules of `{package}`, each of which uses only those above it:\n\n");
+    let (_, table) = text.split_once(&heading).unwrap_or_else(|| panic!("no table of {package}"));
+    let rows = table.lines().take_while(|line| line.starts_with('|')).skip(2);
+    let names = |row: &'static str| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
+    rows.flat_map(names).collect()
+}
+
+#[test]
+fn the_architecture_lists_every_module() {
+    for (package, folder) in LAYERED {
+        let library = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("lib.rs"));
+        let library = library.unwrap();
+        let modules = library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        let listed = listed_modules(package);
+        assert_eq!(BTreeSet::from_iter(listed.iter().copied()), modules.collect(), "{package}");
+    }
+}
+
 #[test]
 fn modules_use_only_those_below_them() {
     let mut count = 0;
-    for (folder, modules) in LAYERS {
+    for (package, folder) in LAYERED {
+        let modules = listed_modules(package);
         for source in sources(folder) {
             let Some(own) = modules.iter().position(|module| source.is_in(&format!("{folder}/{module}")))
             else {

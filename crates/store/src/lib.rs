@@ -52,14 +52,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Modules depend only on those above them:
-//!
-//! | module | holds |
-//! |---|---|
-//! | [`event`] | the kinds of event and their JSON form, which is public |
-//! | [`event_log`] | all events in order, as files; everything else is rebuilt from it |
-//! | [`state`] | what is true now, as a pure fold of the events, and its copy in sled |
-//! | [`recorder`] | the one writer: it appends, folds, decides about alerts and saves the state; look-ups in the log |
+//! `docs/architecture.md` lists the modules in the order in which they may use each other.
 
 #![forbid(unsafe_code)]
 
