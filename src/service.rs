@@ -250,6 +250,7 @@ impl Service {
         let statuses = move || sources.iter().map(|source| source.status()).collect();
         Chat::new(self.recorder.clone(), self.config.time_zone, statuses)
             .with_follow_silence(self.config.follow_silence)
+            .with_quiet_hours(self.config.quiet_hours().map(|hours| hours.to_string()))
     }
 
     /// Tells systemd once a source is open, and waits until the service is to stop.

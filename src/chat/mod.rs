@@ -44,6 +44,8 @@ pub struct Chat {
     zone: Tz,
     started: Instant,
     follow_silence: Duration,
+    /// The quiet hours, as people read them.
+    quiet_hours: Option<Arc<str>>,
     sources: Arc<dyn Fn() -> Vec<SourceStatus> + Send + Sync>,
     read_limiter: ReadLimiter,
     lookup_timings: Arc<Timings>,
@@ -62,6 +64,7 @@ impl Chat {
             zone,
             started: Instant::now(),
             follow_silence: FOLLOW_SILENCE,
+            quiet_hours: None,
             sources: Arc::new(sources),
             read_limiter: ReadLimiter::new(DOCUMENT_LIMIT),
             lookup_timings: Arc::default(),
@@ -79,6 +82,12 @@ impl Chat {
     #[must_use]
     pub fn with_follow_silence(self, follow_silence: Duration) -> Self {
         Self { follow_silence, ..self }
+    }
+
+    /// The same chat where alerts wait during quiet hours, which are shown as `22:30-07:00`.
+    #[must_use]
+    pub fn with_quiet_hours(self, quiet_hours: Option<String>) -> Self {
+        Self { quiet_hours: quiet_hours.map(Arc::from), ..self }
     }
 
     /// The same chat with times in another zone.

@@ -73,6 +73,13 @@ pub struct Config {
     pub devices: Option<BTreeMap<MacAddr, String>>,
 }
 
+impl Config {
+    /// The hours in which no alert is sent.
+    pub fn quiet_hours(&self) -> Option<QuietHours> {
+        self.telegram.as_ref()?.delivery.quiet
+    }
+}
+
 /// What is captured, and how.
 #[derive(Debug, Clone)]
 pub struct Capture {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use store::event::{Event, EventKind, GroupingMode, Timestamp};
 use store::event_log::OsVfs;
 use store::recorder::{self, Recorder, RecorderError, RecorderHandle, Retention};
-use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT};
+use store::state::{AlertPolicy, DEVICES_MEMORY_LIMIT, QuietHours};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -17,7 +17,8 @@ use crate::config::Config;
 
 /// The recorder's settings in `config`: alerts go to the chats that the bot serves, and events are kept forever.
 pub fn recorder_settings(config: &Config) -> recorder::RecorderSettings {
-    let quiet = config.telegram.as_ref().and_then(|telegram| telegram.delivery.quiet);
+    let quiet = config.quiet_hours();
+    let zone = config.time_zone;
     recorder::RecorderSettings {
         data_dir: config.data_dir.clone(),
         vfs: Arc::new(OsVfs),
@@ -30,6 +31,7 @@ pub fn recorder_settings(config: &Config) -> recorder::RecorderSettings {
             // During quiet hours an alert waits without Telegram being at fault.
             max_age: config.alert_keep + quiet.map_or(Duration::ZERO, |quiet| quiet.length()),
             capturing_since: None,
+            quiet_hours: quiet.map(|hours| QuietHours::new(move |time| hours.covers(time, zone))),
         },
         retention: Retention::default(),
         devices_memory_limit: DEVICES_MEMORY_LIMIT,

@@ -8,6 +8,7 @@
 //!   time, its further alerts are gathered into one message.
 //! - During quiet hours and while a chat is muted, nothing is sent. Afterwards one message lists the alerts of the
 //!   quiet hours, or says how many alerts the mute suppressed.
+//! - Alerts of a doorbell for quiet hours are sent during quiet hours too.
 //! - The message about a stranger's visit is edited ([`visits`](super::visits)), at any hour: an edit makes no sound.
 //!
 //! [`SINGLE_MESSAGES`]: super::delivery_schedule::SINGLE_MESSAGES
@@ -140,7 +141,8 @@ impl Outbox {
             outcome => return outcome.map(|()| Some(edited)),
         };
         debug!(%chat, error = %reason, "could not edit the message about a visit");
-        if !matches!(message.content, Content::Visit(_)) || self.is_quiet(&self.recorder.state(), *chat) {
+        if !matches!(message.content, Content::Visit(_)) || !self.sends_visits(&self.recorder.state(), *chat)
+        {
             return Err(RequestError::Refused(reason));
         }
         match self.sender.try_acquire_for_alert(*chat) {
@@ -152,10 +154,12 @@ impl Outbox {
         }
     }
 
-    /// Whether the chat gets no message now.
-    fn is_quiet(&self, state: &State, chat: ChatId) -> bool {
+    /// Whether the chat gets alerts about strangers now.
+    fn sends_visits(&self, state: &State, chat: ChatId) -> bool {
         let now = Timestamp::now();
-        self.quiet_hours.contains(now) || state.mutes().is_muted(chat, now)
+        let is_for_quiet_hours =
+            state.doorbells().get(chat).is_some_and(|doorbell| doorbell.only_in_quiet_hours);
+        !state.mutes().is_muted(chat, now) && (is_for_quiet_hours || !self.quiet_hours.contains(now))
     }
 
     /// Logs a delivery. Tries again while writes fail: sending the alert a second time would be worse. Breaks if the
@@ -227,7 +231,7 @@ impl Outbox {
     /// The next message of a chat: first about visits that have ended, then about a mute that ended, then its other
     /// alerts, last the number of those that were too many.
     fn next_message(&self, state: &State, chat: ChatId, schedule: &DeliverySchedule, now: Instant) -> Next {
-        let waiting = visits::waiting(state, chat);
+        let mut waiting = visits::waiting(state, chat);
         let edit = waiting.iter().find_map(|(offset, alert, device)| {
             let message = state.doorbells().message_of(chat, alert.visit(*offset)?)?;
             Some((message, *offset, alerts::alert(alert, *device, self.quiet_hours.zone)))
@@ -236,8 +240,15 @@ impl Outbox {
             let content = Content::Visit(visits::with_earlier(state, chat, vec![offset]));
             return Next::Send(Message { chat, content, reply, edits: Some(message) });
         }
-        if self.is_quiet(state, chat) {
+        if !self.sends_visits(state, chat) {
             return Next::NotBefore(now + CLOCK_CHECK);
+        }
+        if self.quiet_hours.contains(Timestamp::now()) {
+            waiting.retain(|(offset, alert, _)| alert.visit(*offset).is_some());
+            return match self.next_alerts(state, chat, &waiting, schedule, now) {
+                Next::Nothing => Next::NotBefore(now + CLOCK_CHECK),
+                next => next,
+            };
         }
         if let Some(mute) = state.mutes().get(chat).filter(|mute| mute.suppressed > 0) {
             let reply = alerts::mute_ended(mute.suppressed).into();
@@ -272,7 +283,7 @@ impl Outbox {
         let today = (Timestamp::now(), zone);
         let of_quiet_hours: Vec<_> =
             waiting.iter().filter(|(_, alert, _)| self.quiet_hours.contains(alert.time)).copied().collect();
-        let digest = if of_quiet_hours.len() > 1 {
+        let digest = if of_quiet_hours.len() > 1 && !self.quiet_hours.contains(today.0) {
             alerts::digest(&of_quiet_hours, alerts::quiet_headline, true, today)
         } else {
             match schedule.messages_left(self.gather, now) {

@@ -66,6 +66,7 @@ impl Folded {
             cooldown: Duration::from_secs(600),
             max_age: Duration::MAX,
             capturing_since: Some(time(0)),
+            quiet_hours: None,
         };
         Self { state: State::default(), policy }
     }

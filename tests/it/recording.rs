@@ -354,6 +354,7 @@ fn every_limit_holds_and_is_counted() {
         cooldown: Duration::from_secs(60),
         max_age: Duration::MAX,
         capturing_since: None,
+        quiet_hours: None,
     };
     let watched = Ssid::from("Depot");
     let mut events = vec![Event::new(

@@ -48,6 +48,7 @@ fn fold_in(state: &mut State, events: &[Event]) {
         cooldown,
         max_age: std::time::Duration::MAX,
         capturing_since: None,
+        quiet_hours: None,
     };
     for event in events {
         let offset = state.next_offset();

@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use dot11::{MacAddr, RequestedSsid};
 use store::event::{AlertOutcome, ChatId, DeviceKey, Event, EventKind, Probe, Timestamp};
 
 use crate::support::bot_api::{Fault, SentMessage};
 use crate::support::recorder::{Input, Running, probe, settings};
-use crate::support::service::toml_string;
+use crate::support::service::{Config, toml_string};
 use crate::support::testbed::{CHAT, Mode, Testbed};
 
 const CHAT_ID: ChatId = ChatId(CHAT);
@@ -26,8 +27,13 @@ fn minutes_ago(minutes: u64) -> Timestamp {
 /// Records a stranger that came near ten minutes ago, for which the doorbell rang, and that was last seen five minutes
 /// ago.
 fn record_a_visit(data_dir: &Path) {
+    record_a_visit_with(data_dir, false);
+}
+
+fn record_a_visit_with(data_dir: &Path, only_in_quiet_hours: bool) {
     let running = Running::start(settings(data_dir));
-    let doorbell = EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 180 };
+    let doorbell =
+        EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 180, only_in_quiet_hours };
     running.record(&Input::Change(Event::new(minutes_ago(11), doorbell)));
     for minute in (5..=10).rev() {
         let time = minutes_ago(minute).as_micros();
@@ -55,10 +61,20 @@ fn record_the_end(data_dir: &Path) {
 }
 
 fn start(data_dir: &Path) -> Option<Testbed> {
+    start_with(data_dir, |config| config)
+}
+
+fn start_with(data_dir: &Path, change: impl FnOnce(Config) -> Config) -> Option<Testbed> {
     let data_dir = toml_string(data_dir.to_str().unwrap());
     Testbed::start(Mode::Webhook, |config| {
-        config.chats(&[CHAT]).set("", "time_zone", "\"UTC\"").set("", "data_dir", &data_dir)
+        change(config.chats(&[CHAT]).set("", "time_zone", "\"UTC\"").set("", "data_dir", &data_dir))
     })
+}
+
+/// Quiet hours around this moment.
+fn quiet_now() -> String {
+    let clock = |hours: i64| (Utc::now() + TimeDelta::hours(hours)).format("%H:%M").to_string();
+    format!("{}-{}", clock(-6), clock(6))
 }
 
 /// The messages that were sent about strangers, each time that it was sent or edited.
@@ -154,5 +170,39 @@ fn a_visit_that_ended_before_its_alert_was_sent_is_one_message() {
     );
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     assert_eq!(sent(&testbed).len(), 1);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_doorbell_for_quiet_hours_does_not_wait_for_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    record_a_visit_with(&data_dir, true);
+    let hours = quiet_now();
+    let quiet = toml_string(&hours);
+    let Some(mut testbed) = start_with(&data_dir, |config| config.set("alerts", "quiet", &quiet)) else {
+        return;
+    };
+    let alert = testbed.wait_for_alert(1);
+    assert!(starts_with(&alert, "A stranger is near"), "{}", alert.plain);
+    let shown = testbed.ask("/doorbell").plain;
+    let on = format!("🚪 The doorbell is on during quiet hours ({hours}): you get one alert when");
+    assert!(shown.starts_with(&on) && shown.contains("do not wait"), "{shown}");
+    // Another alert waits.
+    testbed.ask("/watch Depot");
+    testbed.transmit("00:23:a7:00:05:01", "Depot");
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 1");
+    let shown = testbed.ask("/doorbell on").plain;
+    assert!(shown.contains(&format!("During quiet hours ({hours}) its alerts wait.")), "{shown}");
+    assert_eq!(new_messages(&testbed), [alert.message_id]);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn a_doorbell_for_quiet_hours_needs_some() {
+    let Some(testbed) = Testbed::start(Mode::Webhook, |config| config.chats(&[CHAT])) else { return };
+    let refused = testbed.ask("/doorbell on quiet").plain;
+    assert!(refused.starts_with("❌ No quiet hours are configured"), "{refused}");
+    assert!(testbed.ask("/doorbell").plain.starts_with("🚪 The doorbell is off."));
     testbed.api.assert_clean();
 }

@@ -9,7 +9,7 @@ use probewatch::chat::views::alerts as words;
 use store::event::{
     AlertDecision, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Probe, StrangerReason, Timestamp,
 };
-use store::state::{AlertPolicy, EndedVisit, Presence, State};
+use store::state::{AlertPolicy, EndedVisit, Presence, QuietHours, State};
 
 use crate::commands::{Data, stdout};
 use crate::support::frames::ProbeRequestFrame;
@@ -105,9 +105,18 @@ impl Folded {
             cooldown: Duration::from_secs(600),
             max_age: Duration::MAX,
             capturing_since: Some(Timestamp::from_micros(0)),
+            quiet_hours: None,
         };
         let mut folded = Self { state: State::default(), policy };
-        folded.change(0, EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 180 });
+        folded.change(
+            0,
+            EventKind::Doorbell {
+                chat: CHAT_ID,
+                min_dbm: -65,
+                stay_seconds: 180,
+                only_in_quiet_hours: false,
+            },
+        );
         folded
     }
 
@@ -235,6 +244,20 @@ fn a_doorbell_does_not_ring_for_weak_short_named_or_ignored_visitors() {
 }
 
 #[test]
+fn a_doorbell_for_quiet_hours_rings_only_then() {
+    let mut folded = Folded::new();
+    let (chat, min_dbm, stay_seconds) = (CHAT_ID, -65, 180);
+    folded.change(0, EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: true });
+    let quiet = |time: Timestamp| time.as_micros() >= 600 * SECOND;
+    folded.policy.quiet_hours = Some(QuietHours::new(quiet));
+    assert_eq!(folded.stay(fixed(), 0..=1200, -60), [600]);
+    // The settings of the configuration are gone.
+    let mut folded = Folded::new();
+    folded.change(0, EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: true });
+    assert_eq!(folded.stay(fixed(), 0..=1200, -60), [180]);
+}
+
+#[test]
 fn a_mute_counts_a_ring_and_says_nothing_of_the_departure() {
     let mut folded = Folded::new();
     let until = Timestamp::from_micros(600 * SECOND);
@@ -249,7 +272,8 @@ fn a_mute_counts_a_ring_and_says_nothing_of_the_departure() {
 fn record_a_visit(data_dir: &Path) {
     let running = Running::start(settings(data_dir));
     let now = Timestamp::now();
-    let doorbell = EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 600 };
+    let doorbell =
+        EventKind::Doorbell { chat: CHAT_ID, min_dbm: -65, stay_seconds: 600, only_in_quiet_hours: false };
     running.record(&Input::Change(Event::new(now, doorbell)));
     for minute in (0..=5).rev() {
         let time = now.saturating_sub(Duration::from_secs(60 * minute)).as_micros();

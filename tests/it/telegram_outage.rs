@@ -86,6 +86,7 @@ fn record_alerts(data_dir: &Path, probes: &[(i64, &str)]) {
         cooldown: Duration::ZERO,
         max_age: Duration::MAX,
         capturing_since: None,
+        quiet_hours: None,
     };
     let running = Running::start(RecorderSettings { alerts, ..settings(data_dir) });
     let now = Timestamp::now().as_micros();
@@ -264,8 +265,13 @@ fn merged_chats_keep_the_settings_of_both() {
         fold_in(&mut state, event);
     }
     let cooldown = Duration::from_secs(60);
-    let policy =
-        AlertPolicy { chats: vec![from, to], cooldown, max_age: Duration::MAX, capturing_since: None };
+    let policy = AlertPolicy {
+        chats: vec![from, to],
+        cooldown,
+        max_age: Duration::MAX,
+        capturing_since: None,
+        quiet_hours: None,
+    };
     let decided_probe = |state: &State, number: usize, ssid: &str, second: i64| {
         let ssid = RequestedSsid::Named(Ssid::from(ssid));
         let mut probe = probe(device(number).parse().unwrap(), ssid, second * 1_000_000);

@@ -22,6 +22,7 @@
 //!         cooldown: Duration::from_secs(600),
 //!         max_age: Duration::from_secs(86_400),
 //!         capturing_since: None,
+//!         quiet_hours: None,
 //!     },
 //!     retention: Retention::default(),
 //!     devices_memory_limit: DEVICES_MEMORY_LIMIT,

@@ -279,6 +279,9 @@ pub(in crate::chat) const DOORBELL_DBM: std::ops::RangeInclusive<i8> = -100..=-2
 /// How long a doorbell can wait.
 const LONGEST_STAY: Duration = Duration::from_secs(3600);
 
+/// The word that limits a doorbell to quiet hours.
+const QUIET: &str = "quiet";
+
 pub(in crate::chat) fn doorbell(arguments: &str) -> Result<DoorbellRequest, UsageError> {
     let invalid = |word: &str| UsageError::InvalidDoorbell(word.to_owned());
     let mut words = arguments.split_whitespace();
@@ -286,9 +289,12 @@ pub(in crate::chat) fn doorbell(arguments: &str) -> Result<DoorbellRequest, Usag
         None => DoorbellRequest::Show,
         Some("off") => DoorbellRequest::Off,
         Some("on") => {
-            let (mut min_dbm, mut stay) = (None, None);
+            let (mut min_dbm, mut stay, mut only_in_quiet_hours) = (None, None, false);
             for word in words.by_ref() {
                 match (signal(word), duration(word)) {
+                    _ if !only_in_quiet_hours && word.eq_ignore_ascii_case(QUIET) => {
+                        only_in_quiet_hours = true;
+                    }
                     (Some(dbm), _) if min_dbm.is_none() => min_dbm = Some(dbm),
                     (_, Some(time)) if stay.is_none() && !time.is_zero() && time <= LONGEST_STAY => {
                         stay = Some(time);
@@ -296,7 +302,7 @@ pub(in crate::chat) fn doorbell(arguments: &str) -> Result<DoorbellRequest, Usag
                     _ => return Err(invalid(word)),
                 }
             }
-            DoorbellRequest::On { min_dbm, stay }
+            DoorbellRequest::On { min_dbm, stay, only_in_quiet_hours }
         }
         Some(other) => return Err(invalid(other)),
     };

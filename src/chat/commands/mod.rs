@@ -173,7 +173,7 @@ pub static COMMANDS: [Command; 27] = {
         member(
             Alerts,
             "doorbell",
-            "[on [-65] [3m] or off]",
+            "[on [-65] [3m] [quiet] or off]",
             "alert when a stranger stays near",
             |arguments| arguments::doorbell(arguments).map(Request::Doorbell),
         ),

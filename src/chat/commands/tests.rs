@@ -69,19 +69,25 @@ fn alert_preferences_name_their_devices() {
 fn doorbell_takes_a_signal_and_a_time() {
     let on = |min_dbm, seconds: Option<u64>| {
         let stay = seconds.map(std::time::Duration::from_secs);
-        Request::Doorbell(DoorbellRequest::On { min_dbm, stay })
+        Request::Doorbell(DoorbellRequest::On { min_dbm, stay, only_in_quiet_hours: false })
     };
     check("/doorbell", Request::Doorbell(DoorbellRequest::Show));
     check("/doorbell off", Request::Doorbell(DoorbellRequest::Off));
     check("/doorbell on", on(None, None));
     check("/doorbell ON −70 5m", on(Some(-70), Some(300)));
     check("/doorbell on 1m -55dBm", on(Some(-55), Some(60)));
+    let quiet =
+        |min_dbm| Request::Doorbell(DoorbellRequest::On { min_dbm, stay: None, only_in_quiet_hours: true });
+    check("/doorbell on quiet", quiet(None));
+    check("/doorbell on Quiet -55", quiet(Some(-55)));
     for (wrong, word) in [
         ("/doorbell on -5", "-5"),
         ("/doorbell on 65", "65"),
         ("/doorbell on --65", "--65"),
         ("/doorbell on 2h", "2h"),
         ("/doorbell on -65 -70", "-70"),
+        ("/doorbell on quiet quiet", "quiet"),
+        ("/doorbell quiet", "quiet"),
         ("/doorbell off now", "now"),
         ("/doorbell maybe", "maybe"),
     ] {

@@ -23,15 +23,20 @@ impl Chat {
             (known, usual_signal(&state), state.learned(Timestamp::now()))
         };
         let (kind, done) = match (request, known) {
-            (DoorbellRequest::Show, known) => return texts::shown(known.as_ref(), learned).into(),
+            (DoorbellRequest::Show, known) => {
+                return texts::shown(known.as_ref(), self.quiet_hours.as_deref(), learned).into();
+            }
             (DoorbellRequest::Off, None) => return texts::was_off().into(),
             (DoorbellRequest::Off, Some(_)) => (EventKind::DoorbellOff { chat }, texts::off()),
-            (DoorbellRequest::On { min_dbm, stay }, _) => {
+            (DoorbellRequest::On { only_in_quiet_hours: true, .. }, _) if self.quiet_hours.is_none() => {
+                return texts::no_quiet_hours().into();
+            }
+            (DoorbellRequest::On { min_dbm, stay, only_in_quiet_hours }, _) => {
                 let min_dbm = min_dbm.unwrap_or(usual.unwrap_or(DEFAULT_DBM));
                 let stay_seconds = stay.unwrap_or(DEFAULT_STAY).as_secs();
-                let doorbell = Doorbell { min_dbm, stay_seconds };
-                let done = texts::shown(Some(&doorbell), learned);
-                (EventKind::Doorbell { chat, min_dbm, stay_seconds }, done)
+                let doorbell = Doorbell { min_dbm, stay_seconds, only_in_quiet_hours };
+                let done = texts::shown(Some(&doorbell), self.quiet_hours.as_deref(), learned);
+                (EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours }, done)
             }
         };
         self.change(Event::new(Timestamp::now(), kind), update, done).await.into()

@@ -19,6 +19,8 @@ pub enum DoorbellRequest {
         min_dbm: Option<i8>,
         /// For how long a stranger must be near.
         stay: Option<Duration>,
+        /// Whether it rings only during quiet hours.
+        only_in_quiet_hours: bool,
     },
     /// No more of them.
     Off,

@@ -28,8 +28,8 @@ pub(super) fn sentence(error: &UsageError) -> String {
             format!("“{}” is not a number of minutes from 1 to {NEARBY_LIMIT}.", printable(text))
         }
         UsageError::InvalidDoorbell(text) => format!(
-            "“{}” is not a setting. Write on or off; behind on a signal from {} to {} dBm, such as -65, and a time from \
-             1m to 60m.",
+            "“{}” is not a setting. Write on or off; after on, you can give a signal from {} to {} dBm, such as -65, a time \
+             from 1m to 60m, and quiet for quiet hours only.",
             printable(text),
             DOORBELL_DBM.start(),
             DOORBELL_DBM.end()

@@ -35,6 +35,7 @@ pub fn settings(data_dir: &Path) -> RecorderSettings {
             cooldown: Duration::from_secs(60),
             max_age: Duration::MAX,
             capturing_since: None,
+            quiet_hours: None,
         },
         retention: Retention::default(),
         devices_memory_limit: DEVICES_MEMORY_LIMIT,

@@ -190,6 +190,9 @@ pub enum EventKind {
         min_dbm: i8,
         /// For how long it must be near, in seconds.
         stay_seconds: u64,
+        /// Whether it rings only during quiet hours, and its alerts are sent then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        only_in_quiet_hours: bool,
     },
     /// A chat gets no more alerts about strangers.
     DoorbellOff {

@@ -209,7 +209,7 @@ fn doorbells() -> Vec<Event> {
         outcome,
     };
     let kinds = [
-        EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180 },
+        EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180, only_in_quiet_hours: false },
         EventKind::DoorbellOff { chat },
         left(DeviceKey::Address(address()), AlertOutcome::Raise),
         left(DeviceKey::Phone("3f2a".parse().unwrap()), AlertOutcome::Mute),
@@ -244,6 +244,8 @@ fn expected() -> Vec<(Offset, Event)> {
     events.push(Event::from(probe_with_device_info()));
     let (probe, chat, message) = (Offset(65), CHAT, Some(MessageId(7)));
     events.push(Event::new(time(), EventKind::Delivered { probe, chat, message }));
+    let quiet = EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180, only_in_quiet_hours: true };
+    events.push(Event::new(time(), quiet));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

@@ -3,6 +3,8 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::alerts::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
@@ -15,6 +17,23 @@ use crate::event::{
 };
 use dot11::Ssid;
 
+/// The configured quiet hours: whether a time is within them.
+#[derive(Clone)]
+pub struct QuietHours(Arc<dyn Fn(Timestamp) -> bool + Send + Sync>);
+
+impl QuietHours {
+    /// The times for which this is true.
+    pub fn new(contains: impl Fn(Timestamp) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(contains))
+    }
+}
+
+impl fmt::Debug for QuietHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QuietHours")
+    }
+}
+
 /// What the configuration says about alerts.
 #[derive(Debug, Clone)]
 pub struct AlertPolicy {
@@ -26,6 +45,8 @@ pub struct AlertPolicy {
     pub max_age: Duration,
     /// Start of gapless capture; silence before it is not evidence of absence.
     pub capturing_since: Option<Timestamp>,
+    /// The quiet hours, if there are any.
+    pub quiet_hours: Option<QuietHours>,
 }
 
 impl State {
@@ -204,7 +225,13 @@ impl State {
         }
         let chats = self.alerted_chats(policy).into_iter();
         let near = chats.filter_map(|chat| {
-            let stay = Duration::from_secs(self.doorbells.get(chat)?.stay_seconds);
+            let doorbell = self.doorbells.get(chat)?;
+            let is_quiet = |QuietHours(contains): &QuietHours| contains(sight.time);
+            // Without quiet hours it rings at any hour.
+            if doorbell.only_in_quiet_hours && !policy.quiet_hours.as_ref().is_none_or(is_quiet) {
+                return None;
+            }
+            let stay = Duration::from_secs(doorbell.stay_seconds);
             let visitor = self.doorbells.after(chat, device, sight)?;
             let near_since = visitor.near_since.filter(|_| visitor.ring == Ring::Silent)?;
             let is_long = sight.time > near_since && sight.time.abs_diff(near_since) >= stay;

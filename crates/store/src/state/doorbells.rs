@@ -34,6 +34,9 @@ pub struct Doorbell {
     pub min_dbm: i8,
     /// For how long a stranger must be near, in seconds.
     pub stay_seconds: u64,
+    /// Whether it rings only during quiet hours, and its alerts are sent then.
+    #[serde(default)]
+    pub only_in_quiet_hours: bool,
 }
 
 /// A device that came near.

@@ -51,8 +51,9 @@ impl State {
                 self.follows.remove(&normalized(device), self.chats.current(*chat));
             }
             EventKind::Left { .. } => self.fold_departure(offset, time, &event.kind),
-            EventKind::Doorbell { chat, min_dbm, stay_seconds } => {
-                let doorbell = Doorbell { min_dbm: *min_dbm, stay_seconds: *stay_seconds };
+            EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours } => {
+                let (min_dbm, stay_seconds) = (*min_dbm, *stay_seconds);
+                let doorbell = Doorbell { min_dbm, stay_seconds, only_in_quiet_hours: *only_in_quiet_hours };
                 self.doorbells.set(self.chats.current(*chat), doorbell);
             }
             EventKind::DoorbellOff { chat } => self.doorbells.remove_chat(self.chats.current(*chat)),

@@ -48,7 +48,7 @@ pub use alerts::{ALERTS_PER_MINUTE, Alert, Alerts, EndedVisit, OUTBOX_LIMIT, Pre
 pub use chats::{Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use cooldowns::COOLDOWN_LIMIT;
 pub use cow_snapshot::{CowSnapshot, CowSnapshotLost};
-pub use decide::AlertPolicy;
+pub use decide::{AlertPolicy, QuietHours};
 pub use device::{Device, SSIDS_PER_ADDRESS, Signal};
 pub use device_infos::DEVICE_INFO_LIMIT;
 pub use device_row::{DeviceRow, DeviceSummary, SsidQuery};

@@ -311,7 +311,7 @@ mod tests {
         ) {
             let (mut straight, mut restarted) = (State::default(), State::default());
             let chat = ChatId(1);
-            let doorbell = Event::new(time(0), EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180 });
+            let doorbell = Event::new(time(0), EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180, only_in_quiet_hours: false });
             fold(&mut straight, &doorbell);
             fold(&mut restarted, &doorbell);
             let mut second = 0;
