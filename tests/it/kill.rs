@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::support::bot_api::{BotApi, Incoming};
 use crate::support::frames::{DLT_IEEE802_11_RADIO, pcap_bytes, push_pcap_record};
 use crate::support::ndjson;
-use crate::support::service::{Config, Service, log_event};
+use crate::support::service::{Config, Service, log_event, probewatch};
 use crate::support::testbed::{CHAT, is_alert};
 use crate::support::traffic::{SentProbe, Tally, address};
 use crate::support::wait_until;
@@ -111,10 +111,12 @@ impl Change {
             // Frames ask for this network, so that the kill interrupts alerts.
             1 => Self::Watch { ssid: "Depot".to_owned(), reason: format!("r{number}") },
             2 => Self::Unwatch { ssid },
-            _ => Self::Name {
-                source: address(Feed { start_us: 0 }.probe(number as u64).source),
-                name: format!("N{number}"),
-            },
+            // A name of a random address would name its phone.
+            _ => {
+                let [_, rest @ ..] = Feed { start_us: 0 }.probe(number as u64).source;
+                let [a, b, c, d, e] = rest;
+                Self::Name { source: address([0xa4, a, b, c, d, e]), name: format!("N{number}") }
+            }
         }
     }
 
@@ -198,8 +200,7 @@ impl KilledService {
         let config = Config::new(&api)
             .sources(&["-"])
             .cooldown_seconds(0)
-            // Each random address is looked up on its own.
-            .set("grouping", "mode", "\"off\"")
+            .set("grouping", "mode", "\"in-range\"")
             .set("record", "fsync_milliseconds", "5")
             .set("record", "checkpoint_seconds", "1")
             .set("record", "segment_mebibytes", "1");
@@ -267,6 +268,17 @@ impl KilledService {
         });
         let status = self.service.terminate();
         assert!(status.success(), "{status}");
+        // The groups, too, are as if there had been no kill.
+        let check = probewatch(&["check", "-c", self.service.config_path().to_str().unwrap()]);
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+        self.stop_grouping();
+    }
+
+    /// Without groups, each random address is looked up on its own.
+    fn stop_grouping(&mut self) {
+        self.service.restart_with(|config| config.set("grouping", "mode", "\"off\""));
+        self.service.wait_for_log_event("webhook_registered", &[]);
+        assert!(self.service.terminate().success());
     }
 }
 
