@@ -5,6 +5,7 @@
 //! - [`callbacks`]: the codec for what buttons do.
 //! - `handlers`: the dispatcher, and what each command and button does.
 //! - [`views`]: every text and button, as functions from values.
+//! - [`pending_alerts`]: what waits to be sent.
 
 mod access;
 pub mod callbacks;
@@ -13,6 +14,7 @@ pub mod console;
 mod handlers;
 mod message;
 pub mod model;
+pub mod pending_alerts;
 pub mod views;
 
 use std::sync::Arc;

@@ -4,18 +4,23 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use store::event::{ChatId, Offset, Timestamp};
-use store::state::ShownVisit;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::request_error::RequestError;
-use super::visits::{UPDATE_INTERVAL, UPDATE_STEP};
+use crate::chat::pending_alerts::ShownVisit;
 
 /// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered.
 pub(super) const SINGLE_MESSAGES: usize = 3;
 
 /// The shortest time between two messages about suppressed alerts.
 const OVERFLOW_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The time between two updates of a chat's messages about visits that last.
+pub(super) const UPDATE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How much longer a visit must have lasted than its message says, to be updated.
+const UPDATE_STEP: Duration = Duration::from_secs(60);
 
 /// The schedules of all chats.
 pub(super) type DeliverySchedules = HashMap<ChatId, DeliverySchedule>;

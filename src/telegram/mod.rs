@@ -39,7 +39,6 @@ mod sender;
 mod source_notifier;
 mod token_bucket;
 mod topics;
-mod visits;
 mod webhook;
 
 use std::future::pending;

@@ -9,7 +9,9 @@
 //! - During quiet hours and while a chat is muted, nothing is sent. Afterwards one message lists the alerts of the
 //!   quiet hours, or says how many alerts the mute suppressed.
 //! - Alerts of a doorbell for quiet hours are sent during quiet hours too.
-//! - The message about a stranger's visit is edited ([`visits`](super::visits)), at any hour: an edit makes no sound.
+//! - The message about a stranger's visit is edited, at any hour: an edit makes no sound. While the visit lasts, it is
+//!   edited once the stranger was seen a minute later than the message says, and a chat has one such edit in
+//!   [`UPDATE_INTERVAL`]. After a restart there may be one edit too many, which changes nothing.
 //!
 //! [`SINGLE_MESSAGES`]: super::delivery_schedule::SINGLE_MESSAGES
 
@@ -18,17 +20,16 @@ use std::time::Duration;
 
 use store::event::{ChatId, Event, EventKind, MessageId, Offset, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
-use store::state::State;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::delivery_schedule::{DeliverySchedule, DeliverySchedules};
+use super::delivery_schedule::{DeliverySchedule, DeliverySchedules, UPDATE_INTERVAL};
 use super::quiet_hours::LocalQuietHours;
 use super::request_error::RequestError;
 use super::sender::Sender;
-use super::visits::{self, UPDATE_INTERVAL};
 use super::{earliest, sleep_until};
+use crate::chat::pending_alerts::PendingAlerts;
 use crate::chat::{Reply, views::alerts};
 
 /// How long a message that is being sent may take when the service stops.
@@ -141,7 +142,8 @@ impl Outbox {
             outcome => return outcome.map(|()| Some(edited)),
         };
         debug!(%chat, error = %reason, "could not edit the message about a visit");
-        if !matches!(message.content, Content::Visit(_)) || !self.sends_visits(&self.recorder.state(), *chat)
+        if !matches!(message.content, Content::Visit(_))
+            || !self.sends_visits(&PendingAlerts::of(&self.recorder.state(), *chat))
         {
             return Err(RequestError::Refused(reason));
         }
@@ -155,11 +157,9 @@ impl Outbox {
     }
 
     /// Whether the chat gets alerts about strangers now.
-    fn sends_visits(&self, state: &State, chat: ChatId) -> bool {
+    fn sends_visits(&self, pending: &PendingAlerts<'_>) -> bool {
         let now = Timestamp::now();
-        let is_for_quiet_hours =
-            state.doorbells().get(chat).is_some_and(|doorbell| doorbell.only_in_quiet_hours);
-        !state.mutes().is_muted(chat, now) && (is_for_quiet_hours || !self.quiet_hours.contains(now))
+        !pending.is_muted(now) && (pending.are_for_quiet_hours() || !self.quiet_hours.contains(now))
     }
 
     /// Logs a delivery. Tries again while writes fail: sending the alert a second time would be worse. Breaks if the
@@ -188,9 +188,8 @@ impl Outbox {
     fn next_messages(&self, schedules: &mut DeliverySchedules) -> (Vec<Message>, Option<Instant>) {
         let now = Instant::now();
         let state = self.recorder.state();
-        let shown_visits = visits::shown(&state);
-        let mut chats = state.alerts().chats_waiting();
-        chats.extend(state.mutes().iter().filter(|(_, mute)| mute.suppressed > 0).map(|(chat, _)| chat));
+        let shown_visits = PendingAlerts::shown_visits(&state);
+        let mut chats = PendingAlerts::chats(&state);
         chats.extend(shown_visits.keys());
         // A frame of a visitor raises no alert, and one that had left may be back.
         let (mut messages, mut wake) =
@@ -199,7 +198,7 @@ impl Outbox {
             let schedule = schedules.entry(chat).or_default();
             let shown = shown_visits.get(&chat).map_or(&[][..], Vec::as_slice);
             schedule.keep_visits(shown);
-            let mut next = self.next_message(&state, chat, schedule, now);
+            let mut next = self.next_message(&PendingAlerts::of(&state, chat), schedule, now);
             if !matches!(next, Next::Send(_))
                 && let Some(visit) = schedule.outdated_visit(shown, now)
             {
@@ -230,55 +229,48 @@ impl Outbox {
 
     /// The next message of a chat: first about visits that have ended, then about a mute that ended, then its other
     /// alerts, last the number of those that were too many.
-    fn next_message(&self, state: &State, chat: ChatId, schedule: &DeliverySchedule, now: Instant) -> Next {
-        let mut waiting = visits::waiting(state, chat);
-        let edit = waiting.iter().find_map(|(offset, alert, device)| {
-            let message = state.doorbells().message_of(chat, alert.visit(*offset)?)?;
-            Some((message, *offset, alerts::alert(alert, *device, self.quiet_hours.zone)))
-        });
-        if let Some((message, offset, reply)) = edit {
-            let content = Content::Visit(visits::with_earlier(state, chat, vec![offset]));
+    fn next_message(&self, pending: &PendingAlerts<'_>, schedule: &DeliverySchedule, now: Instant) -> Next {
+        let (chat, mut waiting) = (pending.chat(), pending.alerts());
+        let edit = waiting.iter().find_map(|waiting| Some((pending.message_of(waiting)?, waiting)));
+        if let Some((message, (offset, alert, device))) = edit {
+            let reply = alerts::alert(alert, *device, self.quiet_hours.zone);
+            let content = Content::Visit(pending.with_earlier(vec![*offset]));
             return Next::Send(Message { chat, content, reply, edits: Some(message) });
         }
-        if !self.sends_visits(state, chat) {
+        if !self.sends_visits(pending) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
         if self.quiet_hours.contains(Timestamp::now()) {
             waiting.retain(|(offset, alert, _)| alert.visit(*offset).is_some());
-            return match self.next_alerts(state, chat, &waiting, schedule, now) {
+            return match self.next_alerts(pending, &waiting, schedule, now) {
                 Next::Nothing => Next::NotBefore(now + CLOCK_CHECK),
                 next => next,
             };
         }
-        if let Some(mute) = state.mutes().get(chat).filter(|mute| mute.suppressed > 0) {
-            let reply = alerts::mute_ended(mute.suppressed).into();
-            return Next::Send(Message {
-                chat,
-                content: Content::MuteOver(mute.suppressed),
-                reply,
-                edits: None,
-            });
+        if let Some(suppressed) = pending.suppressed() {
+            let reply = alerts::mute_ended(suppressed).into();
+            return Next::Send(Message { chat, content: Content::MuteOver(suppressed), reply, edits: None });
         }
-        match state.alerts().overflow(chat) {
+        match pending.overflow() {
             Some(overflow) if waiting.is_empty() => {
                 let reply = alerts::overflow(overflow).into();
                 let content = Content::Overflow(overflow.count());
                 Next::Send(Message { chat, content, reply, edits: None })
             }
-            _ => self.next_alerts(state, chat, &waiting, schedule, now),
+            _ => self.next_alerts(pending, &waiting, schedule, now),
         }
     }
 
     /// The next message with alerts: one alert, or several gathered.
     fn next_alerts(
         &self,
-        state: &State,
-        chat: ChatId,
+        pending: &PendingAlerts<'_>,
         waiting: &[alerts::PendingAlert<'_>],
         schedule: &DeliverySchedule,
         now: Instant,
     ) -> Next {
         let Some((first, alert, device)) = waiting.first() else { return Next::Nothing };
+        let chat = pending.chat();
         let zone = self.quiet_hours.zone;
         let today = (Timestamp::now(), zone);
         let of_quiet_hours: Vec<_> =
@@ -294,14 +286,14 @@ impl Outbox {
                 Ok(_) => {
                     let reply = alerts::alert(alert, *device, zone);
                     let content = match alert.visit(*first) {
-                        Some(_) => Content::Visit(visits::with_earlier(state, chat, vec![*first])),
+                        Some(_) => Content::Visit(pending.with_earlier(vec![*first])),
                         None => Content::Alerts(vec![*first]),
                     };
                     return Next::Send(Message { chat, content, reply, edits: None });
                 }
             }
         };
-        let content = Content::Alerts(visits::with_earlier(state, chat, digest.included));
+        let content = Content::Alerts(pending.with_earlier(digest.included));
         Next::Send(Message { chat, content, reply: digest.answer, edits: None })
     }
 }

@@ -1,0 +1,106 @@
+//! What waits for a chat: its alerts, and how many it missed.
+//!
+//! A visit of a stranger has one message: the alert, which is edited while the visit lasts and when it has ended.
+//! - What waits about a visit whose alert waits too is sent with it, as one message.
+//! - A visit that has ended is an alert that waits, so its edit outlives a restart.
+//! - A visit that lasts is no event, and nothing waits for it: see [`ShownVisit`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use store::event::{ChatId, MessageId, Offset, Timestamp};
+pub use store::state::ShownVisit;
+use store::state::{Alert, Overflow, State};
+
+use super::views::alerts::{AlertDevice, PendingAlert};
+
+/// What waits for one chat.
+#[derive(Debug, Clone, Copy)]
+pub struct PendingAlerts<'a> {
+    state: &'a State,
+    chat: ChatId,
+}
+
+impl<'a> PendingAlerts<'a> {
+    /// What waits for this chat.
+    pub fn of(state: &'a State, chat: ChatId) -> Self {
+        Self { state, chat }
+    }
+
+    /// The chats for which something waits.
+    pub fn chats(state: &State) -> BTreeSet<ChatId> {
+        let with_alerts = state.alerts().chats_waiting();
+        let muted = state.mutes().iter().filter(|(_, mute)| mute.suppressed > 0).map(|(chat, _)| chat);
+        with_alerts.into_iter().chain(muted).collect()
+    }
+
+    /// The visits that last and that messages show, without those of devices that the chat ignores.
+    pub fn shown_visits(state: &State) -> BTreeMap<ChatId, Vec<ShownVisit>> {
+        let mut of_chats: BTreeMap<ChatId, Vec<ShownVisit>> = BTreeMap::new();
+        let visits = state.doorbells().shown_visits();
+        for (chat, _, visit) in visits.filter(|(chat, device, _)| !state.ignores(*chat, device)) {
+            of_chats.entry(chat).or_default().push(visit);
+        }
+        of_chats
+    }
+
+    /// The chat.
+    pub fn chat(&self) -> ChatId {
+        self.chat
+    }
+
+    /// The alerts, oldest first; about each visit only the newest.
+    pub fn alerts(&self) -> Vec<PendingAlert<'a>> {
+        let newest: BTreeMap<Offset, Offset> =
+            self.all().filter_map(|(offset, alert)| Some((alert.visit(offset)?, offset))).collect();
+        let is_newest = |offset: Offset, visit: &Offset| newest.get(visit) == Some(&offset);
+        self.all()
+            .filter(|(offset, alert)| alert.visit(*offset).is_none_or(|visit| is_newest(*offset, &visit)))
+            .map(|(offset, alert)| (offset, alert, AlertDevice::of(self.state, alert.source)))
+            .collect()
+    }
+
+    /// These alerts, and the earlier ones about the same visits.
+    pub fn with_earlier(&self, offsets: Vec<Offset>) -> Vec<Offset> {
+        let newest: BTreeSet<Offset> = offsets.iter().copied().collect();
+        let visits: BTreeMap<Offset, Offset> = self
+            .all()
+            .filter(|(offset, _)| newest.contains(offset))
+            .filter_map(|(offset, alert)| Some((alert.visit(offset)?, offset)))
+            .collect();
+        let earlier = self.all().filter_map(|(offset, alert)| {
+            let newest = visits.get(&alert.visit(offset)?)?;
+            (offset < *newest).then_some(offset)
+        });
+        earlier.chain(offsets.iter().copied()).collect()
+    }
+
+    /// The message that shows the visit that an alert is about.
+    pub fn message_of(&self, (offset, alert, _): &PendingAlert<'_>) -> Option<MessageId> {
+        self.state.doorbells().message_of(self.chat, alert.visit(*offset)?)
+    }
+
+    /// The alerts that were too many.
+    pub fn overflow(&self) -> Option<&'a Overflow> {
+        self.state.alerts().overflow(self.chat)
+    }
+
+    /// The number of alerts that a mute suppressed, if there are any.
+    pub fn suppressed(&self) -> Option<u64> {
+        let mute = self.state.mutes().get(self.chat)?;
+        Some(mute.suppressed).filter(|suppressed| *suppressed > 0)
+    }
+
+    /// Whether the chat is muted at this time.
+    pub fn is_muted(&self, time: Timestamp) -> bool {
+        self.state.mutes().is_muted(self.chat, time)
+    }
+
+    /// Whether the chat wants alerts about strangers during quiet hours.
+    pub fn are_for_quiet_hours(&self) -> bool {
+        self.state.doorbells().get(self.chat).is_some_and(|doorbell| doorbell.only_in_quiet_hours)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Offset, &'a Alert)> + use<'a> {
+        self.state.alerts().waiting_for(self.chat)
+    }
+}
