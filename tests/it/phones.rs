@@ -202,6 +202,32 @@ fn a_conversation_about_phones() {
 }
 
 #[test]
+fn phones_that_share_a_name_are_one_device_with_both_on_its_card() {
+    let conversation = Conversation::new(GroupingMode::InRange, street());
+    let [one, other] = [random(0), random(100)].map(|address| conversation.phone_of(address));
+    conversation.say(&format!("/name phone {one} Zoë"));
+    let named = conversation.say(&format!("/name phone {other} zoë"));
+    assert!(named.contains("It is counted as one device with 30 other addresses of that name."), "{named}");
+    let card = conversation.ask("Zoë");
+    let text = card.text.to_string();
+    let line = |id, addresses| format!("• phone {id}: {addresses} random addresses, last seen ");
+    assert!(text.contains("\nPhones of this name:\n• phone "), "{text}");
+    assert!(text.contains(&line(one, 30)) && text.contains(&line(other, 3)), "{text}");
+    assert!(text.contains("\nProbe count: 93"), "{text}");
+    button(&card, "Follow");
+    let question = conversation.press(&button(&card, &format!("Rename phone {other}")));
+    assert!(question.text.to_string().contains(&format!("a name for phone {other}.")), "{}", question.text);
+    // Another name makes it another device.
+    conversation.reply("Ann", Some(&question.text.to_string()));
+    let text = conversation.say("Zoë");
+    assert!(text.contains("Random addresses: 30") && !text.contains("Phones of this name"), "{text}");
+    let refused = conversation.say(&format!("/name {LAPTOP} phone {one}"));
+    let why = format!("❌ “phone {one}” looks like the ID that I give to a phone with random addresses.");
+    assert!(refused.starts_with(&why), "{refused}");
+    conversation.stop();
+}
+
+#[test]
 fn the_buttons_of_a_phone_act() {
     let conversation = Conversation::new(GroupingMode::InRange, street());
     let phone = conversation.phone_of(random(0));

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use dot11::Ssid;
+use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Pattern, Role};
 
 use super::*;
@@ -63,6 +63,20 @@ fn alert_preferences_name_their_devices() {
     check("/mute", Request::AlertPreference(AlertPreference::Mute(std::time::Duration::from_secs(3600))));
     check("/unmute", Request::AlertPreference(AlertPreference::Unmute));
     check("/ignore a483e74e3915", Request::AlertPreference(AlertPreference::Ignore("a483e74e3915".into())));
+}
+
+#[test]
+fn a_name_is_not_the_identifier_of_a_phone() {
+    let address: MacAddr = "a4:83:e7:4e:39:15".parse().unwrap();
+    for name in ["phone 3f2a", "Phone  3F2A", "3f2a", "1234", "phone cafe"] {
+        let command = Command::named("name").unwrap();
+        let error = UsageError::NameLikePhone(name.split_whitespace().collect::<Vec<_>>().join(" "));
+        check(&format!("/name {address} {name}"), Request::UsageError { command, error });
+    }
+    for name in ["Edda", "Cafe", "phone", "phone 3f2", "my phone 3f2a", "3f2a5"] {
+        let (device, name) = (NamedDevice::Address(address), name.to_owned());
+        check(&format!("/name {address} {name}"), Request::Name { device, name });
+    }
 }
 
 #[test]

@@ -78,14 +78,7 @@ impl FoundDevice {
     }
 
     fn of_name(state: &State, name: &str) -> Self {
-        let phones: Vec<GroupId> = state
-            .grouping()
-            .groups()
-            .filter(|(_, phone)| {
-                phone.name.as_deref().is_some_and(|known| fold_case(known) == fold_case(name))
-            })
-            .map(|(id, _)| id)
-            .collect();
+        let phones: Vec<GroupId> = state.grouping().named(name).map(|(id, _)| id).collect();
         let mut addresses = state.addresses_of(name);
         // An address of a phone may have another name of its own.
         addresses.retain(|address| {
@@ -118,6 +111,8 @@ pub struct DeviceReport {
     pub name: Option<String>,
     /// What is known of the phone, if it is one and has no other addresses.
     pub phone: Option<PhoneReport>,
+    /// What is known of the phones that share the name, if they are several or have other addresses beside them.
+    pub namesakes: Vec<PhoneReport>,
     /// Its addresses. If it is a phone, the newest is first.
     pub addresses: Vec<MacAddr>,
     /// Their merged statistics.
@@ -145,13 +140,17 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
         Err(result) => return result,
     };
     let phone = found.only_phone(state).and_then(|phone| phone_report(state, phone));
-    let FoundDevice { name, addresses, .. } = found;
+    let FoundDevice { name, phones, addresses } = found;
     let statistics = addresses.iter().filter_map(|address| state.device(*address));
     match statistics.reduce(|device, other| device.merge(&other)) {
         Some(device) => {
             let hint = model_hint::hint(state, addresses.iter().copied());
             let query = query.to_owned();
-            LookupResult::Device(Box::new(DeviceReport { query, name, phone, addresses, device, hint }))
+            let is_one_phone = phone.is_some();
+            let namesakes = phones.into_iter().filter(|_| !is_one_phone);
+            let namesakes = namesakes.filter_map(|phone| phone_report(state, phone)).collect();
+            let report = DeviceReport { query, name, phone, namesakes, addresses, device, hint };
+            LookupResult::Device(Box::new(report))
         }
         None => match name {
             Some(device) => LookupResult::NeverSeen { device },
@@ -232,6 +231,8 @@ impl Serialize for DeviceReport {
             name: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             phone: Option<Phone>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            phones: Vec<Phone>,
             addresses: &'a [MacAddr],
             probe_count: u64,
             wildcard_count: u64,
@@ -264,18 +265,20 @@ impl Serialize for DeviceReport {
             max: i8,
         }
         let device = &self.device;
+        let phone = |phone: &PhoneReport| Phone {
+            id: phone.id,
+            at_least: phone.at_least,
+            is_distinguishable: phone.is_distinguishable,
+            in_range_since: phone.visit,
+            visits: phone.visit_count,
+            address_count: phone.address_count,
+            addresses: phone.addresses.iter().map(|&(address, why)| Address { address, why }).collect(),
+        };
         Report {
             query: &self.query,
             name: self.name.as_deref(),
-            phone: self.phone.as_ref().map(|phone| Phone {
-                id: phone.id,
-                at_least: phone.at_least,
-                is_distinguishable: phone.is_distinguishable,
-                in_range_since: phone.visit,
-                visits: phone.visit_count,
-                address_count: phone.address_count,
-                addresses: phone.addresses.iter().map(|&(address, why)| Address { address, why }).collect(),
-            }),
+            phone: self.phone.as_ref().map(phone),
+            phones: self.namesakes.iter().map(phone).collect(),
             addresses: &self.addresses,
             probe_count: device.probe_count,
             wildcard_count: device.wildcard_count,

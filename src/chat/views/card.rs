@@ -11,7 +11,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::Button;
 use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::{DeviceReport, LookupResult};
-use crate::chat::model::phone::PhoneReport;
+use crate::chat::model::phone::{PhoneReport, phone_label};
 use crate::text::format::{pluralize, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor::{self, Vendor};
@@ -97,15 +97,24 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
         several @ [_, _, ..] if several.len() <= MAX_RENAME_BUTTONS => several,
         _ => &[],
     };
-    let renames = addresses.iter().map(|address| {
-        Callback::Name(*address).button(format!("✏️ Rename {address}")).into_iter().collect::<Vec<_>>()
+    let renamed: Vec<(MacAddr, String)> = match report.namesakes.as_slice() {
+        [] => addresses.iter().map(|address| (*address, address.to_string())).collect(),
+        phones if phones.len() <= MAX_RENAME_BUTTONS => phones
+            .iter()
+            .filter_map(|phone| Some((phone.addresses.first()?.0, phone_label(phone.id))))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let renames = renamed.into_iter().map(|(address, label)| {
+        Callback::Name(address).button(format!("✏️ Rename {label}")).into_iter().collect::<Vec<_>>()
     });
     let upper = [
         Callback::ChartDevice(address, ChartPeriod::default()).button("📈 Chart"),
         Callback::NewestProbes(address).button("📋 Probes"),
     ];
-    // A random address cannot be followed.
-    let is_lasting = report.addresses.iter().any(|address| !address.is_random());
+    // A random address of no phone cannot be followed.
+    let is_lasting =
+        !report.namesakes.is_empty() || report.addresses.iter().any(|address| !address.is_random());
     let follow = if is_lasting { Callback::Follow(address).button("🚶 Follow") } else { None };
     let lower = [follow, name];
     let rows = [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
@@ -138,6 +147,9 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
     }
     if let Some(phone) = &report.phone {
         text = text.append_text(phones::visits(phone, now, zone));
+    }
+    if !report.namesakes.is_empty() {
+        text = text.append_text(phones::namesakes(&report.namesakes, now));
     }
     text = text
         .append(format_args!("\nEarliest probe: {}", time_and_age(device.first_probe)))

@@ -16,6 +16,9 @@ use crate::text::format::{age, pluralize, shown_time, time_and_age};
 /// Addresses that a card lists.
 const ADDRESSES_SHOWN: usize = 10;
 
+/// Phones of one name that a card lists.
+const PHONES_SHOWN: usize = 10;
+
 /// Why an address belongs to its phone.
 fn reason(reason: JoinReason) -> &'static str {
     match reason {
@@ -59,6 +62,25 @@ pub(super) fn addresses(phone: &PhoneReport) -> Text {
         more => text.append(format_args!("\n… and {more} more")),
     };
     text.append("\n").append(how_many(phone))
+}
+
+/// The lines of a card about phones that share a name.
+pub(super) fn namesakes(phones: &[PhoneReport], now: Timestamp) -> Text {
+    let head = Text::plain("\nPhones of this name:");
+    phones
+        .iter()
+        .take(PHONES_SHOWN)
+        .fold(head, |text, phone| {
+            text.append("\n• ").code(phone_label(phone.id)).append(format_args!(
+                ": {}, last seen {}",
+                pluralize(phone.address_count, "random address", "random addresses"),
+                age(phone.last, now)
+            ))
+        })
+        .append(match phones.len().saturating_sub(PHONES_SHOWN) {
+            0 => String::new(),
+            more => format!("\n… and {more} more"),
+        })
 }
 
 /// How many phones a group is, as far as is known.

@@ -79,6 +79,10 @@ pub(super) fn sentence(error: &UsageError) -> String {
         }
         UsageError::Range(why) => range(why),
         UsageError::Name(why) => name(*why),
+        UsageError::NameLikePhone(name) => format!(
+            "“{}” looks like the ID that I give to a phone with random addresses. Choose another name.",
+            printable(name)
+        ),
     }
 }
 

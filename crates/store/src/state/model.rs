@@ -243,11 +243,8 @@ impl State {
     /// The addresses that share this name, whatever its case: those that have it, and those of the phones that have it.
     pub fn addresses_of(&self, name: &str) -> Vec<MacAddr> {
         let mut addresses = self.names.addresses_of(name);
-        let name = fold_case(name);
-        for (_, phone) in self.grouping.groups() {
-            if phone.name.as_deref().is_some_and(|known| fold_case(known) == name) {
-                addresses.extend(phone.addresses().map(|(address, _)| address));
-            }
+        for (_, phone) in self.grouping.named(name) {
+            addresses.extend(phone.addresses().map(|(address, _)| address));
         }
         addresses.sort_unstable();
         addresses.dedup();

@@ -31,6 +31,7 @@ use std::collections::HashMap;
 
 use super::dirty_map::DirtyMap;
 use super::hour::Hour;
+use super::names::fold_case;
 use crate::event::{GroupId, GroupingMode, Probe, Timestamp};
 use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
@@ -97,6 +98,13 @@ impl Grouping {
     /// All groups, in the order of their identifiers.
     pub fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
         self.groups.iter().map(|(id, group)| (*id, group))
+    }
+
+    /// The groups with this name, whatever its case.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = (GroupId, &Group)> {
+        let wanted = fold_case(name);
+        self.groups()
+            .filter(move |(_, group)| group.name.as_deref().is_some_and(|known| fold_case(known) == wanted))
     }
 
     /// The groups of a model that were seen last, at most as many as it can have in range.
