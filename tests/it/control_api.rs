@@ -225,19 +225,27 @@ fn errors_are_objects_with_a_status_code() {
     assert!(body["error"].as_str().unwrap().contains("16 KiB"), "{body}");
 }
 
-/// Each field of the status is in the documentation's section about it.
 #[test]
-fn the_fields_of_the_status_are_documented() {
-    let fixture = Fixture::start();
-    let documented = include_str!("../../docs/control-api.md");
-    let section = documented.split("\n## ").find(|section| section.starts_with("GET /v1/status\n")).unwrap();
-    let (status, _, body) = fixture.json("GET", "/v1/status", "");
-    assert_eq!(status, 200, "{body}");
-    for object in [&body, &body["devices"], &body["log"], &body["sensors"][0]] {
-        for field in object.as_object().unwrap().keys() {
-            assert!(section.contains(&format!("`{field}`")), "{field}");
+fn the_fields_of_answers_are_documented() {
+    let mut fixture = Fixture::start();
+    fixture.transmit(ALICE, "RNM0");
+    fixture.transmit(RANDOM, "");
+    fixture.wait_until_recorded();
+    let check = |endpoint: &str, query: &str, parts: &[&str]| {
+        let documented = include_str!("../../docs/control-api.md");
+        let heading = format!("GET /v1/{endpoint}\n");
+        let section = documented.split("\n## ").find(|section| section.starts_with(&heading)).unwrap();
+        let (status, _, body) = fixture.json("GET", &format!("/v1/{endpoint}{query}"), "");
+        assert_eq!(status, 200, "{body}");
+        for object in parts.iter().map(|part| body.pointer(part).unwrap()) {
+            for field in object.as_object().unwrap().keys() {
+                assert!(section.contains(&format!("`{field}`")), "{endpoint}: {field}");
+            }
         }
-    }
+    };
+    check("status", "", &["", "/devices", "/log", "/sensors/0"]);
+    check("lookup", &format!("?q={ALICE}"), &["", "/signal_dbm"]);
+    check("lookup", &format!("?q={RANDOM}"), &["", "/phone", "/phone/addresses/0"]);
 }
 
 #[test]
