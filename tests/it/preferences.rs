@@ -264,3 +264,31 @@ fn every_preference_is_listed() {
     assert_eq!(conversation.say("/watches 5"), texts[4]);
     conversation.running.stop();
 }
+
+#[test]
+fn a_repeated_follow_says_so_and_a_replay_does_not_make_a_device_be_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let conversation = Conversation::new(folder.path());
+    let events = || conversation.running.handle.state().next_offset();
+    conversation.say(&format!("/follow {VAN}"));
+    let before = events();
+    let again = conversation.say(&format!("/follow {VAN}"));
+    assert!(again.starts_with(&format!("🚶 Already following {VAN}: I will tell you")), "{again}");
+    assert_eq!(events(), before, "nothing changed");
+    let other = conversation.say(&format!("/follow {VAN} 30"));
+    assert!(other.starts_with(&format!("🚶 Following {VAN}: ")) && other.contains("30 min"), "{other}");
+    let list = conversation.say("/watches");
+    assert!(list.contains(&format!("• {VAN}: not seen yet (gone after 30 min of silence)")), "{list}");
+    // A file from long ago is replayed.
+    conversation.receive(VAN, "Depot");
+    let list = conversation.say("/watches");
+    let line = list.lines().find(|line| line.contains(VAN)).unwrap();
+    assert!(line.starts_with(&format!("• {VAN}: last seen ")), "{line}");
+    assert!(line.ends_with(" days ago (gone after 30 min of silence)"), "{line}");
+    conversation.say(&format!("/ignore {VAN}"));
+    let again = conversation.say(&format!("/ignore {VAN}"));
+    assert_eq!(
+        again,
+        format!("🙈 Already ignoring {VAN}. Use /unignore {VAN} to get alerts about it again.")
+    );
+}

@@ -197,11 +197,15 @@ impl Chat {
             }
             let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
             let silence = silence.or(known).unwrap_or(self.follow_silence);
+            let is_new = known != Some(silence);
             let last_seen = state.last_seen(&device).map(|(_, last)| last);
             let shown = shown_device(&state, &device);
             let time = Timestamp::now();
-            let done = texts::following(&shown, silence, last_seen, time, self.zone);
+            let done = texts::following(&shown, is_new, silence, last_seen, (time, self.zone));
             let done = done.append_text(caveat(&state, &found));
+            if !is_new {
+                return done.into();
+            }
             let follow = EventKind::Follow { chat, device, silence_seconds: silence.as_secs() };
             (with_phones_kept(&state, &found, follow, time), done)
         };
@@ -300,7 +304,10 @@ impl Chat {
             };
             let Some(device) = found.key() else { return texts::no_such_device(query).into() };
             let of_chat = state.mutes().all_ignored().filter(|(_, by, _)| *by == chat).count();
-            if state.mutes().ignored(&device, chat).is_none() && of_chat >= DEVICES_PER_CHAT {
+            if state.mutes().ignored(&device, chat).is_some() {
+                return texts::was_ignored(&shown_device(&state, &device)).into();
+            }
+            if of_chat >= DEVICES_PER_CHAT {
                 return texts::too_many_ignored(DEVICES_PER_CHAT).into();
             }
             let done = texts::ignoring(&shown_device(&state, &device));

@@ -154,13 +154,12 @@ pub(in crate::chat) fn watches(
         (WATCHED, text.append(format_args!(" (since {}{})", shown_time(watch.since, zone), set_by(*by))))
     });
     let followed = follows.iter().map(|Followed { device, by, follow, last_seen }| {
-        let here = if follow.is_here { "here" } else { "not here" };
-        let last =
-            last_seen.map_or("not seen yet".to_owned(), |last| format!("last seen {}", age(last, now)));
         let minutes = follow.silence_seconds / 60;
-        let text = Text::plain(printable(device));
-        let text = text
-            .append(format_args!(": {here}, {last} (gone after {minutes} min of silence{})", set_by(*by)));
+        let text = Text::plain(printable(device)).append(format_args!(
+            ": {} (gone after {minutes} min of silence{})",
+            whereabouts(follow, *last_seen, now),
+            set_by(*by)
+        ));
         (FOLLOWED, text)
     });
     let ignored = ignored.iter().map(|device| (IGNORED, Text::plain(printable(device))));
@@ -182,6 +181,19 @@ pub(in crate::chat) fn watches(
     Reply { text, buttons: with_page_buttons(Vec::new(), &page, Callback::Watches), ..Reply::default() }
 }
 
+/// Whether a followed device is here, and when it was last seen. It may have left while nothing was captured, and nobody
+/// knows.
+fn whereabouts(follow: &Follow, last_seen: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(last) = last_seen else { return "not seen yet".to_owned() };
+    let is_silent = now.abs_diff(last) >= follow.silence();
+    let here = match (follow.is_here, is_silent) {
+        (true, false) => "here, ",
+        (true, true) => "",
+        (false, _) => "not here, ",
+    };
+    format!("{here}last seen {}", age(last, now))
+}
+
 /// The headings of `/watches`.
 const WATCHED: &str = "👁 Watched networks";
 const FOLLOWED: &str = "🚶 Followed devices";
@@ -189,13 +201,14 @@ const IGNORED: &str = "🙈 Ignored devices";
 
 pub(in crate::chat) fn following(
     device: &str,
+    is_new: bool,
     silence: Duration,
     last_seen: Option<Timestamp>,
-    now: Timestamp,
-    zone: Tz,
+    (now, zone): (Timestamp, Tz),
 ) -> Text {
     let text = Text::plain(format_args!(
-        "🚶 Following {}: I will tell you when it arrives and, after {} min of silence, that it has left.",
+        "🚶 {} {}: I will tell you when it arrives and, after {} min of silence, that it has left.",
+        if is_new { "Following" } else { "Already following" },
         printable(device),
         silence.as_secs() / 60
     ));
@@ -268,6 +281,13 @@ pub(in crate::chat) fn too_many_ignored(limit: usize) -> Text {
 pub(in crate::chat) fn ignoring(device: &str) -> Text {
     let device = printable(device);
     Text::plain(format_args!("🙈 No more alerts about {device}. Use /unignore {device} to get them again."))
+}
+
+pub(in crate::chat) fn was_ignored(device: &str) -> Text {
+    let device = printable(device);
+    Text::plain(format_args!(
+        "🙈 Already ignoring {device}. Use /unignore {device} to get alerts about it again."
+    ))
 }
 
 pub(in crate::chat) fn unignored(device: &str, remaining: bool) -> Text {
