@@ -26,7 +26,7 @@ pub struct DeviceCounts {
     pub phones: u64,
     /// Groups of random addresses. One phone may have several, of different visits.
     pub groups: u64,
-    /// The random addresses of these groups.
+    /// The random addresses of these groups, as far as they were counted.
     pub grouped_addresses: u64,
     /// Random addresses of no group.
     pub ungrouped_addresses: u64,
@@ -58,16 +58,22 @@ impl DeviceCounts {
             least_phones(groups.iter().map(|group| {
                 (group.model, [group.visit, group.last], u64::from(group.at_least(group.last)))
             }));
+        Self::of_groups(named, fixed, (phones, groups.len() as u64), random)
+    }
+
+    /// The counts for so many devices with a name, so many with a fixed address, and at least so many phones of so many
+    /// groups.
+    pub fn of_groups(named: u64, fixed: u64, (phones, groups): (u64, u64), random: RandomAddresses) -> Self {
         let others = u64::from(phones == 0 && random.ungrouped > 0);
         Self {
             at_least: named + fixed + phones + others,
             named,
             fixed,
             phones,
-            groups: groups.len() as u64,
+            groups,
             grouped_addresses: random.grouped,
             ungrouped_addresses: random.ungrouped,
-            may_be_more: random.grouped + random.ungrouped + random.named > 0,
+            may_be_more: groups + random.ungrouped + random.named > 0,
         }
     }
 
@@ -122,9 +128,12 @@ impl DeviceCounts {
         let at_least = if self.may_be_more { "at least " } else { "" };
         let phones_and_addresses = || {
             let at_least = if phones < groups { "at least " } else { "" };
-            let (phones, addresses) =
-                (pluralize(phones, "phone", "phones"), pluralize(grouped_addresses, "address", "addresses"));
-            format!("{at_least}{phones} using random addresses ({addresses})")
+            let phones = pluralize(phones, "phone", "phones");
+            let addresses = match grouped_addresses {
+                0 => String::new(),
+                count => format!(" ({})", pluralize(count, "address", "addresses")),
+            };
+            format!("{at_least}{phones} using random addresses{addresses}")
         };
         let others = if groups > 0 { "other random address" } else { "random address" };
         let parts = [
@@ -134,7 +143,8 @@ impl DeviceCounts {
             (ungrouped_addresses > 0).then(|| pluralize(ungrouped_addresses, others, &format!("{others}es"))),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        format!("{at_least}{}: {}", pluralize(self.at_least, "device", "devices"), parts.join(", "))
+        let total = format!("{at_least}{}", pluralize(self.at_least, "device", "devices"));
+        if parts.is_empty() { total } else { format!("{total}: {}", parts.join(", ")) }
     }
 
     /// The text as a line of its own, and what makes a list longer than the count.

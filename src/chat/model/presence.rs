@@ -17,7 +17,7 @@ use store::state::{OUT_OF_RANGE, State};
 
 use super::time_range::TimeRange;
 use crate::chart::DevicesInHour;
-use crate::device_counts::least_phones;
+use crate::device_counts::{DeviceCounts, RandomAddresses, least_phones};
 
 /// A device that is silent for this long has left.
 pub const GAP: Duration = Duration::from_secs(600);
@@ -206,12 +206,25 @@ pub struct LeastDevices {
     pub fixed: u64,
     /// Phones with random addresses.
     pub phones: u64,
+    /// The groups that these phones have.
+    pub groups: u64,
 }
 
 impl LeastDevices {
     /// All together.
     pub fn total(&self) -> u64 {
         self.named + self.fixed + self.phones
+    }
+
+    /// The counts, with so many random addresses of no group.
+    pub fn counts(&self, ungrouped: u64) -> DeviceCounts {
+        let Self { named, fixed, phones, groups } = *self;
+        DeviceCounts::of_groups(
+            named,
+            fixed,
+            (phones, groups),
+            RandomAddresses { ungrouped, ..Default::default() },
+        )
     }
 }
 
@@ -346,6 +359,7 @@ impl PresenceTable {
                 _ if intervals.peek().is_none() => {}
                 (DeviceKey::Name(_), _) => least.named += 1,
                 (DeviceKey::Phone(_), Some(model)) => {
+                    least.groups += 1;
                     let at_least = presence.at_least_in(range);
                     phones.extend(visits(intervals).map(|visit| (model, [visit.start, visit.end], at_least)));
                 }

@@ -14,6 +14,7 @@ use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::presence::{Interval, LeastDevices, SHORTEST_STAY};
 use crate::chat::model::time_range::TimeRange;
 use crate::chat::model::visitor::{Visitor, VisitorList};
+use crate::device_counts::DeviceCounts;
 use crate::text::format::{pluralize, short_time, shown_duration};
 use crate::text::{Text, printable};
 
@@ -40,8 +41,7 @@ pub(in crate::chat) fn visitors(list: &VisitorList, zone: Tz) -> Reply {
         return head.append("\nNobody. The log has no probe of that time.").into();
     }
     let strangers = visitors.iter().filter(|visitor| visitor.reason.is_some()).count();
-    let head = head.append(format_args!("\n{}", capitalized(&shown_least(least, *ungrouped))));
-    let head = with_limits(head, *ungrouped, *omitted_probes);
+    let head = with_counts(head, least, *ungrouped, *omitted_probes);
     let head = match still_learning(*learned) {
         Some(note) => head.append(format_args!("\n{note}")),
         None => head,
@@ -128,29 +128,22 @@ fn shown_range(range: &TimeRange, zone: Tz) -> String {
     format!("{} – {}", from.format("%a %-d %b %Y %H:%M"), to.format(format))
 }
 
-/// The least number of devices by their kinds: `at least 9 devices: 3 named, …`.
-fn shown_least(least: &LeastDevices, (ungrouped, _): (u64, bool)) -> String {
-    let LeastDevices { named, fixed, phones } = *least;
-    let at_least = if phones + ungrouped > 0 { "at least " } else { "" };
-    let parts = [
-        (named > 0).then(|| format!("{named} named")),
-        (fixed > 0).then(|| format!("{fixed} with a fixed address")),
-        (phones > 0).then(|| format!("{} using random addresses", pluralize(phones, "phone", "phones"))),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let total = format!("{at_least}{}", pluralize(least.total(), "device", "devices"));
-    if parts.is_empty() { total } else { format!("{total}: {}", parts.join(", ")) }
+/// Adds how many devices there were, and what the count leaves out.
+fn with_counts(
+    text: Text,
+    least: &LeastDevices,
+    (ungrouped, is_at_least): (u64, bool),
+    omitted_probes: u64,
+) -> Text {
+    let text = text.append(format_args!("\n{}", least.counts(ungrouped).line()));
+    let text = match is_at_least {
+        true => text.append("\nThere were more random addresses than are counted here."),
+        false => text,
+    };
+    with_omitted(text, omitted_probes)
 }
 
-/// Adds what the count leaves out.
-fn with_limits(text: Text, (ungrouped, is_at_least): (u64, bool), omitted_probes: u64) -> Text {
-    let text = match ungrouped {
-        0 => text,
-        _ => text.append(format_args!(
-            "\nAddresses that could not be grouped: {}{ungrouped}. They are not counted.",
-            if is_at_least { "at least " } else { "" }
-        )),
-    };
+fn with_omitted(text: Text, omitted_probes: u64) -> Text {
     match omitted_probes {
         0 => text,
         probes => text.append(format_args!(
@@ -158,11 +151,6 @@ fn with_limits(text: Text, (ungrouped, is_at_least): (u64, bool), omitted_probes
             pluralize(probes, "probe", "probes")
         )),
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The line below the title of the lanes.
@@ -190,8 +178,7 @@ pub(in crate::chat) fn lane_labels<'a>(subtitle: &'a str, more: Option<&'a str>)
 /// The caption of the lanes.
 pub(in crate::chat) fn lanes(list: &VisitorList, zone: Tz) -> Text {
     let head = Text::plain("👥 ").bold(format_args!("Who was here, {}", shown_range(&list.range, zone)));
-    let head = head.append(format_args!("\n{}", capitalized(&shown_least(&list.least, list.ungrouped))));
-    with_limits(head, list.ungrouped, list.omitted_probes)
+    with_counts(head, &list.least, list.ungrouped, list.omitted_probes)
 }
 
 /// The caption of the table of who was here; if `is_cut`, it does not have all.
@@ -242,7 +229,7 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
         0 => text.append("\nToday: no devices so far."),
         _ => text.append(format_args!(
             "\nToday: {}. Of these, {} stayed for {} minutes or longer.",
-            shown_least(today, *ungrouped),
+            DeviceCounts { may_be_more: today.phones + ungrouped.0 > 0, ..today.counts(0) }.text(),
             match (stayed_today.phones, stayed_today.total()) {
                 (_, 0) => "none".to_owned(),
                 (0, devices) => devices.to_string(),
@@ -258,7 +245,14 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
         )),
         None => text,
     };
-    with_limits(text, *ungrouped, *omitted_probes)
+    let text = match ungrouped {
+        (0, _) => text,
+        (count, is_at_least) => text.append(format_args!(
+            "\nRandom addresses that could not be grouped: {}{count}. They are not counted.",
+            if *is_at_least { "at least " } else { "" }
+        )),
+    };
+    with_omitted(text, *omitted_probes)
 }
 
 /// A phone that a button is about is not known any more.

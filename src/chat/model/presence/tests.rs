@@ -142,10 +142,13 @@ fn counts_are_by_kind_of_device() {
         [seen(0, -60, named("alice")), seen(0, -60, fixed(1)), seen(200, -60, fixed(1)), phone(0, 1, 7, 2)];
     let table = table(1000, LIMITS, sightings);
     let least = table.least_devices(&table.range());
-    assert_eq!(least, LeastDevices { named: 1, fixed: 1, phones: 2 });
+    assert_eq!(least, LeastDevices { named: 1, fixed: 1, phones: 2, groups: 1 });
     assert_eq!(least.total(), 4);
+    let text = "at least 4 devices: 1 named, 1 with a fixed address, 2 phones using random addresses, \
+                3 other random addresses";
+    assert_eq!(least.counts(3).text(), text);
     let stayed = table.least_stayed(&table.range());
-    assert_eq!(stayed, LeastDevices { named: 0, fixed: 1, phones: 0 });
+    assert_eq!(stayed, LeastDevices { named: 0, fixed: 1, phones: 0, groups: 0 });
 }
 
 #[test]
