@@ -358,7 +358,9 @@ fn a_chart_of_a_23_hour_day_shows_its_probes() {
     };
     let sought = ProbeFilter::Addresses(vec![device(7), device(1)]);
     let history = fixture.recorder.handle.history();
-    history.read(&sought, from, go_on, |_, probe| series.add(probe.time, probe.signal_dbm)).unwrap();
+    history
+        .read(&sought, from..Timestamp::MAX, go_on, |_, probe| series.add(probe.time, probe.signal_dbm))
+        .unwrap();
     let words =
         chart::Labels { title: "a", subtitle: "", per_hour: "", per_day: "", signal: "", nothing: "" };
     assert_eq!(chart::draw(&words, &series), chart::draw(&words, &expected));
@@ -392,7 +394,10 @@ fn the_log_can_be_read_while_segments_are_added_and_sealed() {
             let mut count = 0;
             let sought = ProbeFilter::Addresses(vec![device(1)]);
             let go_on = |_| std::ops::ControlFlow::Continue(());
-            handle.history().read(&sought, Timestamp::from_micros(0), go_on, |_, _| count += 1).unwrap();
+            handle
+                .history()
+                .read(&sought, Timestamp::from_micros(0)..Timestamp::MAX, go_on, |_, _| count += 1)
+                .unwrap();
             assert!(count >= seen, "{count} of {seen} are left");
             seen = count;
         }

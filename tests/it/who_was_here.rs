@@ -122,3 +122,16 @@ fn buttons_chart_export_and_follow_strangers() {
     assert_eq!((week.method.as_str(), week.message_id), ("editMessageMedia", count.message_id));
     testbed.api.assert_clean();
 }
+
+#[test]
+fn a_file_that_was_replayed_late_counts() {
+    let frame = |time, sequence: u64| {
+        (time, ProbeRequestFrame::new(VAN).sequence((sequence % 4096) as u16).signal(-44).build())
+    };
+    // Frames of the next day come first, then an hour with its newest frame first.
+    let mut frames = vec![frame(TIME + 24 * 60 * MINUTE, 0)];
+    frames.extend((0..2500).rev().map(|second| frame(TIME + second * 1_000_000, second)));
+    let text = stdout(&Data::new(&frames).run(&["chat"], "/between 2020-04-18 19:00 20:00\n"));
+    assert!(text.contains("1 device: 1 with a fixed address"), "{text}");
+    assert!(text.contains(&format!("• {VAN}: 19:04–19:46 (41 min 39 s), strongest -44 dBm")), "{text}");
+}

@@ -123,7 +123,8 @@ impl Chat {
             // The log need not be read if the state knows of no probe in the period.
             if last_probe.is_none_or(|last_probe| last_probe >= from) {
                 let take = |_, probe: Probe| series.add(probe.corrected_time(), probe.signal_dbm);
-                let read = history.read(&filter, from, |share| reading.progress_step(share), take);
+                let read =
+                    history.read(&filter, from..Timestamp::MAX, |share| reading.progress_step(share), take);
                 read.map_err(|error| error.io().to_string())?;
             }
             let subtitle = views::chart_subtitle(series.probes(), period);
@@ -209,7 +210,12 @@ impl Chat {
                     written = table.push(offset, &probe, name.as_deref()).and_then(|()| table.end_row());
                 }
             };
-            let read = history.read(&filter, first_probe, |share| reading.progress_step(share), take);
+            let read = history.read(
+                &filter,
+                first_probe..Timestamp::MAX,
+                |share| reading.progress_step(share),
+                take,
+            );
             read.map_err(|error| error.io().to_string())?;
             written.and_then(|()| table.finish()).map(Rows::into_document).map_err(in_words)
         });

@@ -34,6 +34,21 @@ const INTERVAL_LIMIT: usize = 200_000;
 /// Random addresses without a group that are counted.
 const UNGROUPED_LIMIT: usize = 65_536;
 
+/// What counts of a frame while its sender is not looked up.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    time: Timestamp,
+    signal_dbm: Option<i8>,
+    source: MacAddr,
+}
+
+impl Frame {
+    /// The frame of a probe.
+    pub fn of(probe: &Probe) -> Self {
+        Self { time: probe.corrected_time(), signal_dbm: probe.signal_dbm, source: probe.source }
+    }
+}
+
 /// A frame of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
@@ -64,10 +79,9 @@ pub struct PhoneEvidence {
 }
 
 impl Sighting {
-    /// The sighting that a probe is, as far as the state knows its sender.
-    pub fn of(probe: &Probe, state: &State) -> Self {
-        let time = probe.corrected_time();
-        let sender = match state.device_key(probe.source) {
+    /// The sighting that a frame is, as far as the state knows its sender.
+    pub fn of(Frame { time, signal_dbm, source }: Frame, state: &State) -> Self {
+        let sender = match state.device_key(source) {
             DeviceKey::Address(address) if address.is_random() => Sender::Ungrouped(address),
             DeviceKey::Phone(id) => {
                 let evidence = state
@@ -78,7 +92,7 @@ impl Sighting {
             }
             key => Sender::Device(key, None),
         };
-        Self { time, signal_dbm: probe.signal_dbm, sender }
+        Self { time, signal_dbm, sender }
     }
 }
 

@@ -14,6 +14,9 @@ pub struct Timestamp(i64);
 impl Timestamp {
     const MIN_MICROS: i64 = -62_167_219_200_000_000;
     const MAX_MICROS: i64 = 253_402_300_799_999_999;
+
+    /// The latest time.
+    pub const MAX: Self = Self(Self::MAX_MICROS);
     const DAY_MICROS: u64 = 86_400_000_000;
 
     /// The time `micros` µs after the Unix epoch, clamped to the years 0 to 9999.
@@ -75,7 +78,7 @@ impl Timestamp {
     }
 
     /// The inverse of [`Timestamp::rfc3339`]. Returns `None` for any other form of a time, and for a leap second.
-    pub(super) fn from_rfc3339(text: &[u8; 27]) -> Option<Self> {
+    pub(crate) fn from_rfc3339(text: &[u8; 27]) -> Option<Self> {
         let marks = [4, 7, 10, 13, 16, 19, 26].map(|at| text[at]);
         if marks != *b"--T::.Z" {
             return None;

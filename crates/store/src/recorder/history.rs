@@ -4,7 +4,7 @@
 //! capture file is replayed: a segment that was last written before a moment holds no probe captured after it.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,21 +69,21 @@ impl History {
         self.log.events_up_to(from, end)
     }
 
-    /// Passes the probes that match `filter` and were captured from `from` on to `take`, in the order in which they were
-    /// recorded. Calls `go_on` before each segment with the part that is read, from 0 to 1; it can end the reading.
+    /// Passes the probes that match `filter` and were captured in `range` to `take`, in the order in which they were
+    /// recorded. A file may be replayed at any time, so later segments are read too, without decoding other lines. Calls `go_on` before each segment with the part that is read, from 0 to 1; it can end the reading.
     ///
     /// # Errors
     /// [`LogError`] if the log cannot be read.
     pub fn read(
         &self,
         filter: &ProbeFilter,
-        from: Timestamp,
+        range: Range<Timestamp>,
         mut go_on: impl FnMut(f64) -> ControlFlow<()>,
         mut take: impl FnMut(Offset, Probe),
     ) -> Result<(), LogError> {
-        let segments = self.segments(from)?;
+        let segments = self.segments(range.start)?;
         let all: u64 = segments.iter().map(ListedSegment::bytes).sum();
-        let matching = MatchingProbes::new(filter);
+        let matching = MatchingProbes::new(filter).within(range.clone());
         let mut read = 0;
         for segment in segments {
             if go_on(read as f64 / all.max(1) as f64).is_break() {
@@ -91,7 +91,7 @@ impl History {
             }
             read += segment.bytes();
             matching.read(&segment, |offset, probe| {
-                if probe.corrected_time() >= from {
+                if range.contains(&probe.corrected_time()) {
                     take(offset, probe);
                 }
             })?;
@@ -190,6 +190,11 @@ impl<'a> MatchingProbes<'a> {
             ProbeFilter::Network(ssid) => LineFilter::ssid(ssid),
         };
         Self { filter, lines }
+    }
+
+    /// Of these, those that were captured in this range, and maybe others.
+    fn within(self, range: Range<Timestamp>) -> Self {
+        Self { lines: self.lines.within(range), ..self }
     }
 
     fn matches(&self, probe: &Probe) -> bool {

@@ -3,19 +3,44 @@
 //! The searched bytes include a key in its quotes. They cannot occur inside of a string, where quotes are escaped.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use memchr::memmem::Finder;
 
 use crate::event::Timestamp;
 use dot11::{MacAddr, Ssid, hex};
 
+const TIME: &[u8] = b",\"time\":\"";
 const SOURCE: &[u8] = b"\"source\":\"";
 const NOT_BEFORE: &[u8] = b",\"not_before\":";
 
 /// Selects lines by a byte search. It accepts every line that [`encode_line`](super::encode_line) writes for a wanted
 /// probe. It may accept others too, so the decoded event has the last word.
 #[derive(Debug)]
-pub struct LineFilter(Condition);
+pub struct LineFilter {
+    condition: Condition,
+    times: Option<TimeCondition>,
+}
+
+#[derive(Debug)]
+struct TimeCondition {
+    range: Range<Timestamp>,
+    time: Finder<'static>,
+    not_before: Finder<'static>,
+}
+
+impl TimeCondition {
+    /// Whether the line may be of a probe that was captured in the range, by its corrected time.
+    fn accepts(&self, line: &[u8]) -> bool {
+        let value = value_after(&self.time, line).and_then(<[u8]>::first_chunk);
+        match value.and_then(Timestamp::from_rfc3339) {
+            Some(time) if time >= self.range.end => false,
+            // The corrected time may be later.
+            Some(time) if time < self.range.start => self.not_before.find(line).is_some(),
+            _ => true,
+        }
+    }
+}
 
 #[derive(Debug)]
 enum Condition {
@@ -32,13 +57,13 @@ enum Condition {
 impl LineFilter {
     /// Accepts every line.
     pub fn any() -> Self {
-        Self(Condition::Any)
+        Self::with(Condition::Any)
     }
 
     /// Accepts the probes that were sent from one of `addresses`.
     pub fn source(addresses: &[MacAddr]) -> Self {
         let addresses = addresses.iter().map(|address| address.to_ascii()).collect();
-        Self(Condition::Source { key: Finder::new(SOURCE), addresses })
+        Self::with(Condition::Source { key: Finder::new(SOURCE), addresses })
     }
 
     /// Accepts the probes that request `ssid`.
@@ -55,12 +80,26 @@ impl LineFilter {
     }
 
     fn field(text: &str) -> Self {
-        Self(Condition::Field(Finder::new(text).into_owned()))
+        Self::with(Condition::Field(Finder::new(text).into_owned()))
+    }
+
+    fn with(condition: Condition) -> Self {
+        Self { condition, times: None }
+    }
+
+    /// Of the lines that it accepts, those of probes that were captured in this range.
+    #[must_use]
+    pub fn within(self, range: Range<Timestamp>) -> Self {
+        let times = TimeCondition { range, time: Finder::new(TIME), not_before: Finder::new(NOT_BEFORE) };
+        Self { times: Some(times), ..self }
     }
 
     /// Whether the line may be a wanted one.
     pub fn accepts(&self, line: &[u8]) -> bool {
-        match &self.0 {
+        if self.times.as_ref().is_some_and(|times| !times.accepts(line)) {
+            return false;
+        }
+        match &self.condition {
             Condition::Any => true,
             Condition::Field(field) => field.find(line).is_some(),
             Condition::Source { key, addresses } => value_after(key, line)
@@ -131,6 +170,17 @@ mod tests {
             let addresses: Vec<_> = addresses.into_iter().map(MacAddr::new).collect();
             let accepted = LineFilter::source(&addresses).accepts(&line(&probe));
             prop_assert_eq!(accepted, addresses.contains(&probe.source));
+        }
+
+        #[test]
+        fn the_range_of_time_accepts_what_was_captured_in_it(probe in probe(), before in -3..3_i64, length in 0..3_i64) {
+            let captured = probe.corrected_time().as_micros();
+            let [start, end] = [captured - before, captured - before + length].map(Timestamp::from_micros);
+            let accepted = LineFilter::any().within(start..end).accepts(&line(&probe));
+            prop_assert!(accepted || !(start..end).contains(&probe.corrected_time()));
+            if probe.not_before.is_none() {
+                prop_assert_eq!(accepted, (start..end).contains(&probe.time));
+            }
         }
 
         #[test]
