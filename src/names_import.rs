@@ -2,7 +2,7 @@
 //! to [`Facts`], and [`join`] combines the facts of all files to names: a line of hosts names an IP address; a line of
 //! ethers, a lease or the kernel says which MAC address has it.
 //!
-//! # What must hold
+//! # Invariants
 //! - Any bytes can be parsed; lines without a fact are skipped.
 //! - If an address has several names, the first line of the first file counts.
 //! - Many phones call themselves `iPhone`. Leases with the same name get the last octets of their address added, while

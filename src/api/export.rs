@@ -307,7 +307,7 @@ pub struct Export<'a, S> {
 }
 
 impl<'a, S: DataSource> Export<'a, S> {
-    /// Finds the devices that are asked for.
+    /// Finds the named devices.
     ///
     /// # Errors
     /// [`ExportError::NoSuchDevice`] or [`ExportError::AmbiguousDevice`].

@@ -1,8 +1,8 @@
-//! The HTTP API: handlers over reads of the state and commands to the recorder. They know nothing of the
+//! The HTTP API: handlers over reads of the state and commands to the recorder. They do not depend on the
 //! transport: the control socket is one listener of [`router`], others may follow. `docs/control-api.md` lists the
 //! endpoints.
 //!
-//! # What must hold
+//! # Invariants
 //! - An answer has the same bytes as the command prints while no service runs: both call the functions here.
 //! - Recording does not wait for a request: the state is locked for a few rows at a time.
 //! - A whole export or a check starts with a copy of the state. It is made in parts and is still the state at

@@ -3,10 +3,9 @@
 //! # Format
 //! A word and its fields, separated by colons: an address as 12 hex digits, an SSID in base64url, a page as a number
 //! from 0, a chat as its ID, a phone as 4 hex digits, a time in seconds since the Unix epoch. A watch is given by its
-//! hash, since its SSID may not fit. A network whose SSID does not
-//! fit gets no button.
+//! hash, since its SSID may not fit. A network whose SSID does not fit gets no button.
 //!
-//! # What must hold
+//! # Invariants
 //! - Whoever can write to the bot can send any bytes. Data that cannot be decoded belongs to an old button.
 //! - Buttons stay in chats for years: data that this version encodes, later ones decode too.
 

@@ -1,5 +1,5 @@
 //! A simulated street for the demo: phones with random addresses pass by, a neighbour's phone is there every evening,
-//! one that nobody knows waits there at night, a tablet lives there, and a delivery van's tablet looks for its depot's
+//! one that nobody knows waits there at night, a tablet stays there, and a delivery van's tablet looks for its depot's
 //! network.
 
 use capture::{CaptureError, PcapWriter};

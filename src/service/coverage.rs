@@ -1,7 +1,7 @@
 //! Since when at least one source has captured without a break. Nothing can be said about a silence during which no
 //! source captured.
 //!
-//! What must hold:
+//! Invariants:
 //! - One open source is enough, even a silent one: nothing is sent nearby once the last device has left.
 //! - While none is open there is no coverage. It starts again with the first source that is open again.
 

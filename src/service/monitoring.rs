@@ -1,6 +1,6 @@
 //! `GET /healthz` and `GET /metrics`, on a listener of their own.
 //!
-//! What must hold:
+//! Invariants:
 //! - Health is 200 while writing to the log works, no part is stalled, at least one source captures and none has
 //!   failed. Otherwise it is 503, with a line for each problem.
 //! - Neither needs an answer of the recorder: they work while it is stalled.

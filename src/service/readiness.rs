@@ -1,6 +1,6 @@
 //! When the service is ready: once one source is open, and each was tried or had [`FIRST_OPEN_TIMEOUT`] for it.
 //!
-//! What must hold:
+//! Invariants:
 //! - No source delays the service's answers for longer than that, whatever its opening waits for.
 //! - While none is open and one may still open, systemd learns what the service waits for, and is asked for more time:
 //!   an adapter that is plugged in a day later is captured without a restart.

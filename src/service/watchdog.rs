@@ -1,6 +1,6 @@
 //! Pings systemd's watchdog while no part of the service is stalled.
 //!
-//! What must hold:
+//! Invariants:
 //! - While a loop has not run for half of the watchdog's interval, no ping is sent. If that lasts, systemd restarts the
 //!   service.
 //! - A part that waits for something is not stalled; one that ended by a bug always is.

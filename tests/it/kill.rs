@@ -23,7 +23,7 @@ use crate::support::wait_until;
 /// Kills in each of the four tests.
 const KILLS: usize = 50;
 
-/// The senders, and the networks that they ask for.
+/// The senders, and the networks that they look for.
 const SENDERS: u64 = 40;
 const NETWORKS: u64 = 12;
 
@@ -108,7 +108,7 @@ impl Change {
         let ssid = format!("W{}", number / 4 % 20);
         match number % 4 {
             0 => Self::Watch { ssid, reason: format!("r{number}") },
-            // Frames ask for this network, so that the kill interrupts alerts.
+            // Frames look for this network, so that the kill interrupts alerts.
             1 => Self::Watch { ssid: "Depot".to_owned(), reason: format!("r{number}") },
             2 => Self::Unwatch { ssid },
             // A name of a random address would name its phone.

@@ -304,7 +304,7 @@ fn a_document_that_is_too_long_is_cut_after_a_row_and_says_so() {
         assert!(!whole.text.to_string().contains("too many"));
     }
     assert_eq!(rows(&probes).last(), rows(&whole[0]).last(), "the newest probe");
-    assert_eq!(rows(&networks)[1], rows(&whole[1])[1], "the network most asked for");
+    assert_eq!(rows(&networks)[1], rows(&whole[1])[1], "the most requested network");
 }
 
 #[test]

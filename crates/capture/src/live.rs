@@ -6,7 +6,7 @@
 //!   promiscuous mode there.
 //! - libpcap never waits here. In immediate mode its read timeout does not end a wait (seen with 1.10.3), and its
 //!   breakloop loses the frame that it was about to deliver. Instead, a poll waits on libpcap's descriptor, with a
-//!   timeout that keeps the drop counters current while the air is silent, and on an eventfd that ends it at once.
+//!   timeout that keeps the drop counters current while no frames arrive, and on an eventfd that ends it at once.
 //! - libpcap does not mark its socket close-on-exec, so every command that is a source would inherit it with its
 //!   buffer. It is marked here once it is open.
 //! - Taking an interface down, as rfkill does, gives no error (seen with 1.10.3). While no frames arrive, the

@@ -1,7 +1,7 @@
 //! A hash of what every probe request of one device model has in common, whichever way the device scans.
 //!
-//! [`Signature`](crate::Signature) distinguishes frames more finely: one phone sends several signatures, because it orders its elements
-//! differently on another band or adds some while it is in use. The model key is the XXH3-64 hash, seed 0, of the
+//! [`Signature`](crate::Signature) distinguishes frames more finely: one phone sends several signatures, because it
+//! orders its elements differently on another band or adds some while it is in use. The model key is the XXH3-64 hash, seed 0, of the
 //! frame's whole elements as a set, in ascending order, each as ID, length and bytes:
 //!
 //! | element | bytes |

@@ -1,6 +1,6 @@
 //! Events, devices and networks as CSV, for spreadsheets.
 //!
-//! # What must hold
+//! # Invariants
 //! - Columns never change; new ones are added at the end.
 //! - An SSID is text, with unprintable bytes escaped. The wildcard and a missing SSID are both an empty cell; NDJSON
 //!   distinguishes them.

@@ -1,6 +1,6 @@
 //! A table that is sent as a document.
 //!
-//! # What must hold
+//! # Invariants
 //! A document never exceeds its size limit, whatever its rows contain: Telegram refuses longer ones. It consists of a
 //! heading and whole rows, and records whether rows were left out.
 

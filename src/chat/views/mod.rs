@@ -1,6 +1,6 @@
 //! Every text and button of the chat: pure functions from values.
 //!
-//! What must hold:
+//! Invariants:
 //! - No other module of `chart`, `chat` and `telegram` contains a text for people, except the help lines in the table of
 //!   commands; the others pass values to these functions. A test enforces this (tests/it/layering.rs).
 //! - A reply starts with the emoji of its topic. ❌ is a refusal and says what to do. ⚠️ and ✅ start notices about a problem

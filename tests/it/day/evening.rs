@@ -144,7 +144,7 @@ fn quiet_hours(scenario: &mut Scenario) {
         scenario.probe(90 * MINUTE, VAN, "Depot", -63),
     ];
     scenario.record(frames);
-    scenario.note("two devices ask for Depot, one of them twice");
+    scenario.note("two devices look for Depot, one of them twice");
     let at_the_terminal = |service: &Service| {
         let config = service.config_path();
         let lines = "/watch Garage at night\n/follow 00:23:a7:00:08:01\n/ignore 00:23:a7:00:08:02\n";
@@ -228,7 +228,7 @@ fn phones_with_random_addresses(scenario: &mut Scenario) {
     scenario.ask(ANN, &format!("/name {} Visitor", address(0)));
     scenario.ask(ANN, "/follow Visitor");
     let frame = scenario.probe(13 * MINUTE, &address(8), "Depot", -58);
-    scenario.receive("the phone, from another address, asks for Depot", vec![frame]);
+    scenario.receive("the phone, from another address, looks for Depot", vec![frame]);
     scenario.ask(ANN, "visitor");
     scenario.ask(ANN, "/nearby 60");
     scenario.ask(ANN, "/devices addresses");
@@ -247,7 +247,7 @@ fn a_followed_device_leaves(scenario: &mut Scenario) {
     scenario.wait_for_messages(&[ANN.id], calls, 1);
     scenario.note("the lamp keeps sending; the van is silent for a minute");
     let frame = scenario.probe_at_this_moment(VAN, "Depot", -60);
-    scenario.receive("the van is back and asks for Depot", vec![frame]);
+    scenario.receive("the van is back and looks for Depot", vec![frame]);
 }
 
 fn a_silent_source(scenario: &mut Scenario) {

@@ -248,7 +248,7 @@ fn watching(scenario: &mut Scenario) {
     scenario.ask(ANN, "/unwatch é");
 
     let frame = scenario.probe(50 * MINUTE, VAN, "Depot", -58);
-    let alert = scenario.receive("Delivery van 2 asks for Depot", vec![frame]).unwrap();
+    let alert = scenario.receive("Delivery van 2 looks for Depot", vec![frame]).unwrap();
     scenario.press(ANN, &alert, "mute:");
     scenario.ask(ANN, "/unmute");
     let frames =
@@ -257,7 +257,7 @@ fn watching(scenario: &mut Scenario) {
     let frame = scenario.probe(35 * MINUTE, VAN, "Depot", -59);
     scenario.receive("it asks once more, later", vec![frame]);
     let frame = scenario.probe(34 * MINUTE, OTHER_VAN, "Depot 7", -64);
-    let alert = scenario.receive("another van asks for Depot 7", vec![frame]).unwrap();
+    let alert = scenario.receive("another van looks for Depot 7", vec![frame]).unwrap();
     let question = scenario.press(ANN, &alert, "name:").unwrap();
     scenario.reply(ANN, &question, "Delivery van 3");
     scenario.press(ANN, &alert, "ignore:");
@@ -270,7 +270,7 @@ fn watching(scenario: &mut Scenario) {
     scenario.receive("Eve asks for what looks like HTML", vec![frame]);
     let frame =
         scenario.frame(31 * MINUTE, ProbeRequestFrame::new(UNKNOWN_VENDOR).ssid(HOSTILE[4]).without_signal());
-    scenario.receive("a device of an unknown vendor asks for an SSID that is not text", vec![frame]);
+    scenario.receive("a device of an unknown vendor looks for an SSID that is not text", vec![frame]);
     scenario.ask(ANN, "/unwatch ☕🥐");
 }
 
@@ -293,7 +293,7 @@ fn following(scenario: &mut Scenario) {
     let frame = scenario.probe_now(BOBS_PHONE, "", -55);
     scenario.receive("Bob's phone", vec![frame]);
     let frame = scenario.probe_now("00:23:a7:00:03:01", "Depot", -81);
-    let alert = scenario.receive("a new device asks for Depot", vec![frame]).unwrap();
+    let alert = scenario.receive("a new device looks for Depot", vec![frame]).unwrap();
     scenario.press(ANN, &alert, "name:");
     scenario.press(ANN, &alert, "unwatch:");
     scenario.ask(ANN, "/watch Depot the van is here");
@@ -314,7 +314,7 @@ fn muting_and_ignoring(scenario: &mut Scenario) {
     let frames =
         (0..3).map(|number| scenario.probe_now(&format!("00:23:a7:00:04:{number:02x}"), "Depot", -70));
     let frames = frames.collect();
-    scenario.receive("three devices ask for Depot while Ann is muted", frames);
+    scenario.receive("three devices look for Depot while Ann is muted", frames);
     scenario.ask(ANN, "/unmute");
     scenario.ask(ANN, "/unmute");
     scenario.ask(ANN, "/mute");
@@ -322,7 +322,7 @@ fn muting_and_ignoring(scenario: &mut Scenario) {
     scenario.ask(ANN, "/ignore bob's phone");
     scenario.ask(ANN, "/watches");
     let frame = scenario.probe_now(BOBS_PHONE, "Depot", -55);
-    scenario.receive("Bob's phone asks for Depot and is ignored", vec![frame]);
+    scenario.receive("Bob's phone looks for Depot and is ignored", vec![frame]);
     scenario.ask(ANN, "/unignore bob's phone");
     scenario.ask(ANN, "/unignore bob's phone");
     scenario.ask(ANN, "/ignore carol");
@@ -347,7 +347,7 @@ fn many_alerts_at_once(scenario: &mut Scenario) {
     let frames = (0..25)
         .map(|number| scenario.probe(8 * MINUTE, &format!("00:23:a7:00:06:{number:02x}"), "Garage", -70));
     let frames = frames.collect();
-    scenario.receive_before_delivery("25 devices ask for Garage within a minute", frames);
+    scenario.receive_before_delivery("25 devices look for Garage within a minute", frames);
 }
 
 fn photo(caption: Option<&str>) -> Value {

@@ -278,7 +278,7 @@ pub enum EventKind {
         model: ModelKey,
         /// Its latest addresses.
         addresses: Vec<MacAddr>,
-        /// The networks that it asked for, as hex digits of their SSIDs.
+        /// The networks that it looked for, as hex digits of their SSIDs.
         #[serde(with = "hex_list")]
         networks: Vec<Ssid>,
     },
@@ -411,7 +411,7 @@ pub enum GroupingMode {
     /// By phone, while the phone is in range.
     #[default]
     InRange,
-    /// By phone; one that returns is recognised by its model and a network that it alone ever asked for.
+    /// By phone; one that returns is recognised by its model and a network that it alone ever looked for.
     Returns,
 }
 

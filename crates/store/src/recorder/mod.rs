@@ -1,7 +1,7 @@
 //! The one writer: appends events to the log, folds them into the state, decides about alerts, and moves the
 //! checkpoint. Everyone else reads.
 //!
-//! What must hold:
+//! Invariants:
 //! - Every event is appended to the log before its state is saved: the state store's checkpoint is never ahead of
 //!   what the log has fsynced.
 //! - A change that a person made is fsynced before [`RecorderHandle::change`] returns. Probes are written to the

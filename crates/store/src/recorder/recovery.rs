@@ -1,7 +1,7 @@
 //! The state at a start: the state store's checkpoint and the log after it. If the store cannot be used: the newest
 //! snapshot and the log after that, or the whole log if there is no snapshot.
 //!
-//! What must hold:
+//! Invariants:
 //! - The fold has no gap: a checkpoint from before the log's first event is not used, nor one that is ahead of the
 //!   log.
 //! - No offset is used twice. A snapshot that is ahead of a log whose end was lost is used, and the log continues after

@@ -1,6 +1,6 @@
 //! A copy of the state at one moment, taken shard by shard while the state goes on.
 //!
-//! What must hold:
+//! Invariants:
 //! - The copy shows the moment at which it was begun, whatever is folded in before it is complete.
 //! - The state is locked once for the small tables, then for one shard of devices at a time: for milliseconds,
 //!   however many devices there are.

@@ -30,7 +30,7 @@ pub enum JoinReason {
     SameModel,
     /// Its sequence numbers alternated with those of another group, to which it belonged before.
     SequenceAlternated,
-    /// It asked for a network that only this group ever asked for, and it is of the same model.
+    /// It looked for a network that only this group ever looked for, and it is of the same model.
     OwnNetwork,
     /// A person said so.
     Person,

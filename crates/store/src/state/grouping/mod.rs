@@ -149,7 +149,7 @@ impl Grouping {
         }
     }
 
-    /// Folds in a probe. `model` gives the model of its elements, and `is_known_network` says whether anybody asked for a
+    /// Folds in a probe. `model` gives the model of its elements, and `is_known_network` says whether anybody looked for a
     /// network before. Returns the group of its sender if it was not seen in
     /// this hour before, or is proven to be more phones than before.
     pub(super) fn fold(

@@ -1,8 +1,8 @@
-//! Recognises a phone that returns with other addresses: it is of the same model, and asks for a network that only one
-//! phone ever asked for. The model alone is no evidence: in the lab it was right in one of eleven cases.
+//! Recognises a phone that returns with other addresses: it is of the same model, and looks for a network that only one
+//! phone ever looked for. The model alone is no evidence: in the lab it was right in one of eleven cases.
 //!
-//! - Who asks for a network is learned in every mode, so that it is known when phones are first recognised.
-//! - A network is nobody's own as soon as anything is unknown about who asked for it: it was known before its
+//! - Who looks for a network is learned in every mode, so that it is known when phones are first recognised.
+//! - A network is nobody's own as soon as anything is unknown about who looked for it: it was known before its
 //!   requesters, or its phone was forgotten, or turned out to be two.
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +18,7 @@ use dot11::{MacAddr, Ssid};
 /// Networks whose requesters are remembered. Further ones are no evidence.
 pub(super) const REQUESTER_LIMIT: usize = 8192;
 
-/// Who asks for a network.
+/// Who looks for a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::state) enum Requester {
@@ -30,7 +30,7 @@ pub(in crate::state) enum Requester {
     Several,
 }
 
-/// Who asks for each network.
+/// Who looks for each network.
 #[derive(Debug, Clone, Default)]
 pub(in crate::state) struct Requesters {
     pub(in crate::state) rows: DirtyMap<Ssid, Requester>,
@@ -66,7 +66,7 @@ impl Requesters {
         }
     }
 
-    /// Notes that it is not known any more who asked for the networks of this phone.
+    /// Notes that it is not known any more who looked for the networks of this phone.
     pub(super) fn doubt(&mut self, phone: GroupId) {
         self.set_all_of(phone, &Requester::Several);
     }
@@ -88,7 +88,7 @@ impl Requesters {
 }
 
 impl Grouping {
-    /// Notes that this address asks for a network. `is_known` says whether anybody asked for it before. If that shows
+    /// Notes that this address looks for a network. `is_known` says whether anybody looked for it before. If that shows
     /// that its phone was here before, and the mode is [`GroupingMode::Returns`], they become one.
     pub(super) fn note_requester(
         &mut self,

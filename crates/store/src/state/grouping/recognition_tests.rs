@@ -1,4 +1,4 @@
-//! Networks and who asks for them, in every mode.
+//! Networks and who looks for them, in every mode.
 
 use super::recognition::REQUESTER_LIMIT;
 use super::tests::{fold, fold_kind, folded, frame, from_snapshot, group_of, reason, reloaded, requesting};
@@ -19,7 +19,7 @@ fn fold_probe(state: &mut State, probe: &Probe) {
     fold(state, &Event::from(probe.clone()));
 }
 
-/// Whether a phone that asked for `ssid` before is recognised by it on the tenth day, from another address.
+/// Whether a phone that looked for `ssid` before is recognised by it on the tenth day, from another address.
 fn is_recognised(state: &State, before: &Probe, ssid: &str) -> bool {
     let mut state = state.clone();
     set_mode(&mut state, GroupingMode::Returns);
@@ -35,7 +35,7 @@ fn who_asks_for_a_network_is_learned_in_every_mode() {
     for mode in [GroupingMode::Off, GroupingMode::InRange, GroupingMode::Returns] {
         let mut state = State::default();
         set_mode(&mut state, mode);
-        // Another phone, whose model is another, asked for the network of the first.
+        // Another phone, whose model is another, looked for the network of the first.
         fold_probe(&mut state, &requesting("Cafe", frame(0, 1, 0, 8)));
         set_mode(&mut state, GroupingMode::Returns);
         let first = requesting("Cafe", frame(DAY, 2, 50, MODEL));
@@ -78,7 +78,7 @@ fn a_network_of_a_forgotten_phone_is_no_evidence() {
     let id = group_of(&state, &before);
     let last_seen_before = Timestamp::from_micros(DAY * 1_000_000);
     fold_kind(&mut state, EventKind::Evict { addresses: EvictionScope::Random, last_seen_before });
-    // Its identifier is given to another phone of the model, which asks for another network.
+    // Its identifier is given to another phone of the model, which looks for another network.
     let other = requesting("Other", frame(DAY, 1, 0, MODEL));
     fold_probe(&mut state, &other);
     assert_eq!(group_of(&state, &other), id);

@@ -246,7 +246,7 @@ fn frames_of_the_future_keep_no_later_phone_from_being_in_range() {
     assert!(phone.iter().all(|probe| group_of(&state, probe) == id));
 }
 
-/// Two visits of phones of one model on two days; the later asks for `ssid`.
+/// Two visits of phones of one model on two days; the later looks for `ssid`.
 fn visits(mode: GroupingMode, ssid: &str) -> (State, Probe, Probe) {
     let first = requesting("Zoë's home", frame(0, 1, 0, 7));
     let later = requesting(ssid, frame(86_400, 2, 900, 7));

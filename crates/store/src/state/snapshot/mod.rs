@@ -9,7 +9,7 @@
 //! - Formats 1 and 2 are read as well. Format 2 had no phones and models; format 1 had no hours of devices, no networks,
 //!   no patterns, no follows, mutes and ignores either.
 //!
-//! # What must hold
+//! # Invariants
 //! - A snapshot is lossless: the state that is read from it equals the one that was written, and folds every later
 //!   event in the same way.
 //! - Equal states give the same lines, apart from `time`.

@@ -10,7 +10,7 @@
 //! - Rows share chunks because sled 0.34 keeps a copy of a leaf for each key of a batch until the batch ends, some
 //!   40 KiB a key, and writes three to six times the bytes of a small row.
 //!
-//! # What must hold
+//! # Invariants
 //! - The caller saves only what the log has fsynced.
 //! - A store without a checkpoint is one whose first save was not finished: it holds nothing.
 //! - Outdated rows take, compressed, at most [`MAX_DEAD_RATIO`] times the bytes of the current rows as they are: each
