@@ -16,6 +16,7 @@
 //!   one address only, the longest silent of them first. So a flood of invented addresses displaces itself, not the
 //!   phones beside it.
 
+mod counter;
 mod fixed_point;
 mod group;
 mod live_group;
@@ -33,10 +34,11 @@ use super::dirty_map::DirtyMap;
 use super::hour::Hour;
 use super::names::fold_case;
 use crate::event::{GroupId, GroupingMode, Probe, Timestamp};
+use counter::Frame;
 use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
 pub(super) use model::Model;
-use model::{Finding, Frame, Joined};
+use model::{Finding, Joined};
 pub(super) use recognition::{Requester, Requesters};
 use twox_hash::XxHash3_64;
 

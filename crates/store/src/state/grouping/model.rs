@@ -7,20 +7,17 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::counter::{Counter, Frame, SECOND, SEQUENCE_NUMBERS, elapsed, step};
 use super::fixed_point::{ONE, ln, product, ratio};
 use super::live_group::LiveGroup;
-use crate::event::{GroupId, Probe, Timestamp};
+use crate::event::{GroupId, Timestamp};
 use dot11::MacAddr;
-use twox_hash::XxHash3_64;
 
 /// Counters of one model that are remembered.
 const COUNTERS_PER_MODEL: usize = 32;
 
 /// Groups of one model that are in range at a time.
 const GROUPS_PER_MODEL: usize = 32;
-
-/// Addresses that a counter remembers.
-const ADDRESSES_PER_COUNTER: usize = 16;
 
 /// A counter that was not seen for longer is not continued.
 const HORIZON: i64 = 1200 * SECOND;
@@ -50,11 +47,6 @@ const CONTINUES: i64 = 4 * ONE;
 /// Alternations after which two counters are two phones.
 const ALTERNATIONS: u8 = 4;
 
-const SECOND: i64 = 1_000_000;
-
-/// The size of the space of sequence numbers (IEEE 802.11-2020 §9.2.4.4.2).
-const SEQUENCE_NUMBERS: i64 = 4096;
-
 /// How one model behaves, and its phones in range.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::state) struct Model {
@@ -71,57 +63,6 @@ pub(in crate::state) struct Model {
     addresses: u64,
     counters: Vec<Counter>,
     groups: Vec<LiveGroup>,
-}
-
-/// The addresses that one phone used one after the other while its sequence numbers continued.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Counter {
-    group: GroupId,
-    /// The first frame since the counter is remembered.
-    first: Timestamp,
-    /// Whether it was forgotten before `first`, so that nobody knows when it began.
-    is_resumed: bool,
-    last: Timestamp,
-    /// [`Model::addresses`] when it was last seen.
-    seen_at: u64,
-    sequence: u16,
-    /// The smoothed step from one address to the next, in fixed point.
-    step: i64,
-    /// The smoothed signal in dBm, in fixed point.
-    signal: Option<i64>,
-    /// The radio that the signal is of.
-    radio: u32,
-    /// How often it alternated with another counter of its group.
-    alternations: u8,
-    /// The latest addresses, the newest last.
-    addresses: Vec<MacAddr>,
-}
-
-/// One frame, as far as grouping depends on it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Frame {
-    pub(super) time: Timestamp,
-    pub(super) source: MacAddr,
-    pub(super) sequence: u16,
-    pub(super) signal_dbm: Option<i8>,
-    /// Identifies the radio.
-    pub(super) radio: u32,
-}
-
-impl Frame {
-    pub(super) fn of(probe: &Probe) -> Self {
-        Self {
-            time: probe.time,
-            source: probe.source,
-            sequence: probe.sequence,
-            signal_dbm: probe.signal_dbm,
-            // The low half of a hash is as good as all of it.
-            radio: XxHash3_64::oneshot_with_seed(
-                u64::from(probe.frequency_mhz.unwrap_or(0)),
-                probe.sensor.as_bytes(),
-            ) as u32,
-        }
-    }
 }
 
 /// Whether nobody said that the address is not of this group, which is of the same model.
@@ -145,84 +86,6 @@ pub(super) enum Finding {
     AtLeast(GroupId, u32, Timestamp),
     /// The addresses of this counter are not of the phone `from`, but of `to`, or of a new one.
     Split { counter: usize, from: GroupId, to: Option<GroupId> },
-}
-
-/// The steps from `from` forward to `to`.
-fn step(from: u16, to: u16) -> i64 {
-    (i64::from(to) - i64::from(from)).rem_euclid(SEQUENCE_NUMBERS)
-}
-
-fn elapsed(from: Timestamp, to: Timestamp) -> i64 {
-    to.as_micros().saturating_sub(from.as_micros())
-}
-
-impl Counter {
-    fn new(group: GroupId, frame: &Frame) -> Self {
-        Self {
-            group,
-            first: frame.time,
-            is_resumed: false,
-            last: frame.time,
-            seen_at: 0,
-            sequence: frame.sequence,
-            step: 0,
-            signal: None,
-            radio: frame.radio,
-            alternations: 0,
-            addresses: Vec::new(),
-        }
-    }
-
-    fn follow(&mut self, frame: &Frame, seen_at: u64) {
-        self.last = self.last.max(frame.time);
-        self.sequence = frame.sequence;
-        self.seen_at = seen_at;
-        self.follow_signal(frame);
-        if self.addresses.last() != Some(&frame.source) {
-            self.addresses.retain(|address| *address != frame.source);
-            if self.addresses.len() >= ADDRESSES_PER_COUNTER {
-                self.addresses.remove(0);
-            }
-            self.addresses.push(frame.source);
-        }
-    }
-
-    fn follow_signal(&mut self, frame: &Frame) {
-        let Some(dbm) = frame.signal_dbm else { return };
-        let dbm = i64::from(dbm) * ONE;
-        let smoothed = self.signal.filter(|_| self.radio == frame.radio).map(|before| (4 * before + dbm) / 5);
-        (self.signal, self.radio) = (Some(smoothed.unwrap_or(dbm)), frame.radio);
-    }
-
-    /// Whether `sequence` comes after this counter, at most `reach` steps on.
-    fn reaches(&self, sequence: u16, reach: i64) -> bool {
-        let step = step(self.sequence, sequence);
-        step > 0 && step * ONE <= reach
-    }
-
-    /// Whether this counter comes after `sequence`.
-    fn is_reached_from(&self, sequence: u16, reach: i64) -> bool {
-        let step = step(sequence, self.sequence);
-        step > 0 && step * ONE <= reach
-    }
-
-    /// How badly the frame fits, in fixed point.
-    fn cost(&self, frame: &Frame) -> i64 {
-        let gap = (step(self.sequence, frame.sequence) * ONE - self.step).abs() / 32;
-        let time = elapsed(self.last, frame.time).saturating_mul(ONE / 300) / SECOND;
-        let signal = match (self.signal, frame.signal_dbm) {
-            (Some(signal), Some(dbm)) if self.radio == frame.radio => {
-                (i64::from(dbm) * ONE - signal).abs() / 10
-            }
-            _ => 0,
-        };
-        gap + time + signal
-    }
-
-    /// Whether it was seen last between the last frame of `other` and `now`, as of the same group.
-    fn was_seen_since(&self, other: &Self, now: Timestamp) -> bool {
-        self.group == other.group && other.last < self.last && self.last < now
-    }
 }
 
 impl Model {
@@ -281,7 +144,7 @@ impl Model {
     ) -> bool {
         let found = self.counters.iter().rposition(|counter| counter.addresses.contains(&frame.source));
         let is_known = found.is_some();
-        let resumed = || Counter { is_resumed: true, ..Counter::new(group, frame) };
+        let resumed = || Counter::new(group, frame).resumed();
         let mut own = found.unwrap_or_else(|| self.begin_counter(resumed()));
         let Some(counter) = self.counters.get(own) else { return true };
         if elapsed(counter.last, frame.time) < -LATE {
@@ -457,7 +320,7 @@ impl Model {
         match (is_latest, counter.addresses.len()) {
             (true, 1) => counter.group = to,
             (true, _) => {
-                let separated = Counter { group: to, addresses: vec![address], ..counter.clone() };
+                let separated = counter.separated(address, to);
                 counter.addresses.pop();
                 self.begin_counter(separated);
             }

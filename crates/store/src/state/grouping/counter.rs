@@ -1,0 +1,155 @@
+//! A sequence counter: the addresses that one phone used one after the other.
+
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
+use super::fixed_point::ONE;
+use crate::event::{GroupId, Probe, Timestamp};
+use dot11::MacAddr;
+
+/// Addresses that a counter remembers.
+const ADDRESSES_PER_COUNTER: usize = 16;
+
+/// The size of the space of sequence numbers (IEEE 802.11-2020 §9.2.4.4.2).
+pub(super) const SEQUENCE_NUMBERS: i64 = 4096;
+
+pub(super) const SECOND: i64 = 1_000_000;
+
+/// One frame, as far as grouping depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) time: Timestamp,
+    pub(super) source: MacAddr,
+    pub(super) sequence: u16,
+    pub(super) signal_dbm: Option<i8>,
+    /// Identifies the radio.
+    pub(super) radio: u32,
+}
+
+impl Frame {
+    pub(super) fn of(probe: &Probe) -> Self {
+        Self {
+            time: probe.time,
+            source: probe.source,
+            sequence: probe.sequence,
+            signal_dbm: probe.signal_dbm,
+            // The low half of a hash is as good as all of it.
+            radio: XxHash3_64::oneshot_with_seed(
+                u64::from(probe.frequency_mhz.unwrap_or(0)),
+                probe.sensor.as_bytes(),
+            ) as u32,
+        }
+    }
+}
+
+/// The addresses that one phone used one after the other while its sequence numbers continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counter {
+    pub(super) group: GroupId,
+    /// The first frame since the counter is remembered.
+    pub(super) first: Timestamp,
+    /// Whether it was forgotten before `first`, so that nobody knows when it began.
+    pub(super) is_resumed: bool,
+    pub(super) last: Timestamp,
+    /// The number of addresses of the model when it was last seen.
+    pub(super) seen_at: u64,
+    pub(super) sequence: u16,
+    /// The smoothed step from one address to the next, in fixed point.
+    pub(super) step: i64,
+    /// The smoothed signal in dBm, in fixed point.
+    signal: Option<i64>,
+    /// The radio that the signal is of.
+    radio: u32,
+    /// How often it alternated with another counter of its group.
+    pub(super) alternations: u8,
+    /// The latest addresses, the newest last.
+    pub(super) addresses: Vec<MacAddr>,
+}
+
+/// The steps from `from` forward to `to`.
+pub(super) fn step(from: u16, to: u16) -> i64 {
+    (i64::from(to) - i64::from(from)).rem_euclid(SEQUENCE_NUMBERS)
+}
+
+pub(super) fn elapsed(from: Timestamp, to: Timestamp) -> i64 {
+    to.as_micros().saturating_sub(from.as_micros())
+}
+
+impl Counter {
+    pub(super) fn new(group: GroupId, frame: &Frame) -> Self {
+        Self {
+            group,
+            first: frame.time,
+            is_resumed: false,
+            last: frame.time,
+            seen_at: 0,
+            sequence: frame.sequence,
+            step: 0,
+            signal: None,
+            radio: frame.radio,
+            alternations: 0,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// A counter that was forgotten.
+    pub(super) fn resumed(self) -> Self {
+        Self { is_resumed: true, ..self }
+    }
+
+    /// The same counter, as that of one address of another group.
+    pub(super) fn separated(&self, address: MacAddr, group: GroupId) -> Self {
+        Self { group, addresses: vec![address], ..self.clone() }
+    }
+
+    pub(super) fn follow(&mut self, frame: &Frame, seen_at: u64) {
+        self.last = self.last.max(frame.time);
+        self.sequence = frame.sequence;
+        self.seen_at = seen_at;
+        self.follow_signal(frame);
+        if self.addresses.last() != Some(&frame.source) {
+            self.addresses.retain(|address| *address != frame.source);
+            if self.addresses.len() >= ADDRESSES_PER_COUNTER {
+                self.addresses.remove(0);
+            }
+            self.addresses.push(frame.source);
+        }
+    }
+
+    fn follow_signal(&mut self, frame: &Frame) {
+        let Some(dbm) = frame.signal_dbm else { return };
+        let dbm = i64::from(dbm) * ONE;
+        let smoothed = self.signal.filter(|_| self.radio == frame.radio).map(|before| (4 * before + dbm) / 5);
+        (self.signal, self.radio) = (Some(smoothed.unwrap_or(dbm)), frame.radio);
+    }
+
+    /// Whether `sequence` comes after this counter, at most `reach` steps on.
+    pub(super) fn reaches(&self, sequence: u16, reach: i64) -> bool {
+        let step = step(self.sequence, sequence);
+        step > 0 && step * ONE <= reach
+    }
+
+    /// Whether this counter comes after `sequence`.
+    pub(super) fn is_reached_from(&self, sequence: u16, reach: i64) -> bool {
+        let step = step(sequence, self.sequence);
+        step > 0 && step * ONE <= reach
+    }
+
+    /// How badly the frame fits, in fixed point.
+    pub(super) fn cost(&self, frame: &Frame) -> i64 {
+        let gap = (step(self.sequence, frame.sequence) * ONE - self.step).abs() / 32;
+        let time = elapsed(self.last, frame.time).saturating_mul(ONE / 300) / SECOND;
+        let signal = match (self.signal, frame.signal_dbm) {
+            (Some(signal), Some(dbm)) if self.radio == frame.radio => {
+                (i64::from(dbm) * ONE - signal).abs() / 10
+            }
+            _ => 0,
+        };
+        gap + time + signal
+    }
+
+    /// Whether it was seen last between the last frame of `other` and `now`, as of the same group.
+    pub(super) fn was_seen_since(&self, other: &Self, now: Timestamp) -> bool {
+        self.group == other.group && other.last < self.last && self.last < now
+    }
+}
