@@ -28,6 +28,7 @@ fn reason(reason: JoinReason) -> &'static str {
         JoinReason::SequenceAlternated => "its sequence numbers alternated with another phone's",
         JoinReason::OwnNetwork => "a network only it looks for",
         JoinReason::Person => "you said so",
+        JoinReason::SameNetwork => "same model, and it looks for the same network",
     }
 }
 

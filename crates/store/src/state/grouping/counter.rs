@@ -10,6 +10,9 @@ use dot11::MacAddr;
 /// Addresses that a counter remembers.
 const ADDRESSES_PER_COUNTER: usize = 16;
 
+/// Networks that a counter remembers.
+const NETWORKS_PER_COUNTER: usize = 8;
+
 /// The size of the space of sequence numbers (IEEE 802.11-2020 §9.2.4.4.2).
 pub(super) const SEQUENCE_NUMBERS: i64 = 4096;
 
@@ -24,6 +27,8 @@ pub(super) struct Frame {
     pub(super) signal_dbm: Option<i8>,
     /// Identifies the radio.
     pub(super) radio: u32,
+    /// Identifies the network that it asks for by name.
+    pub(super) network: Option<u32>,
 }
 
 impl Frame {
@@ -38,6 +43,7 @@ impl Frame {
                 u64::from(probe.frequency_mhz.unwrap_or(0)),
                 probe.sensor.as_bytes(),
             ) as u32,
+            network: probe.ssid.named().map(|ssid| XxHash3_64::oneshot(ssid.as_bytes()) as u32),
         }
     }
 }
@@ -64,6 +70,8 @@ pub(super) struct Counter {
     pub(super) alternations: u8,
     /// The latest addresses, the newest last.
     pub(super) addresses: Vec<MacAddr>,
+    /// The latest networks that they asked for, the newest last.
+    pub(super) networks: Vec<u32>,
 }
 
 /// The steps from `from` forward to `to`.
@@ -89,6 +97,7 @@ impl Counter {
             radio: frame.radio,
             alternations: 0,
             addresses: Vec::new(),
+            networks: Vec::new(),
         }
     }
 
@@ -113,6 +122,13 @@ impl Counter {
                 self.addresses.remove(0);
             }
             self.addresses.push(frame.source);
+        }
+        if let Some(network) = frame.network.filter(|network| self.networks.last() != Some(network)) {
+            self.networks.retain(|known| *known != network);
+            if self.networks.len() >= NETWORKS_PER_COUNTER {
+                self.networks.remove(0);
+            }
+            self.networks.push(network);
         }
     }
 

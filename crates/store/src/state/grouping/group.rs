@@ -34,6 +34,9 @@ pub enum JoinReason {
     OwnNetwork,
     /// A person said so.
     Person,
+    /// It asks for a network that the group asked for while it was in range, and it is of the same model. Its sequence
+    /// numbers would continue those of a group that asked only for others.
+    SameNetwork,
 }
 
 /// Random addresses that are taken for one phone, or for several of a model.

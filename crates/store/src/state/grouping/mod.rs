@@ -21,6 +21,8 @@ mod fixed_point;
 mod group;
 mod live_group;
 mod model;
+#[cfg(test)]
+mod network_tests;
 mod person;
 mod recognition;
 #[cfg(test)]
@@ -146,7 +148,7 @@ impl Grouping {
         let key = model();
         let mut model = self.models.get(&key)?.clone();
         match model.begin(&Frame::of(probe), &may_belong(&self.groups, &self.splits, key), &mut Vec::new()) {
-            Joined::Continues(id) | Joined::SameModel(id) => Some(id),
+            Joined::Continues(id) | Joined::SameModel(id) | Joined::SameNetwork(id) => Some(id),
             Joined::None => None,
         }
     }
@@ -208,6 +210,7 @@ impl Grouping {
         let (id, reason) = match joined {
             Joined::Continues(id) => (id, JoinReason::SequenceContinued),
             Joined::SameModel(id) => (id, JoinReason::SameModel),
+            Joined::SameNetwork(id) => (id, JoinReason::SameNetwork),
             Joined::None => {
                 let id = self.new_group(key, frame.source, frame.time);
                 self.models.entry(key).begin_first(id, frame);

@@ -44,6 +44,10 @@ const IDLE: i64 = 60 * SECOND;
 /// The log-likelihood ratio from which on a model is taken to continue its sequence numbers.
 const CONTINUES: i64 = 4 * ONE;
 
+/// What it costs to continue a counter of a phone that did not ask for the network of the frame, while another did: as
+/// much as 64 numbers, or ten minutes.
+const OTHER_NETWORK: i64 = 2 * ONE;
+
 /// Alternations after which two counters are two phones.
 const ALTERNATIONS: u8 = 4;
 
@@ -75,6 +79,8 @@ pub(super) enum Joined {
     Continues(GroupId),
     /// It is of the same model as this group.
     SameModel(GroupId),
+    /// It is of the same model as this group, and asks for the same network.
+    SameNetwork(GroupId),
     /// None.
     None,
 }
@@ -283,12 +289,21 @@ impl Model {
         let forward: SmallVec<[usize; COUNTERS_PER_MODEL]> =
             alive.iter().copied().filter(is_forward).collect();
         self.learn(frame, &alive, &forward, reach);
+        let asking = self.groups_asking(frame);
         if self.is_continuing() {
             let candidates = forward.iter().copied();
             let candidates =
                 candidates.filter(|index| self.counters.get(*index).is_some_and(|seen| may_join(seen.group)));
-            let best = candidates.min_by_key(|index| self.counters.get(*index).map(|seen| seen.cost(frame)));
-            if let Some(best) = best {
+            let cost = |seen: &Counter| {
+                let is_other = !asking.is_empty() && !asking.contains(&seen.group);
+                seen.cost(frame) + if is_other { OTHER_NETWORK } else { 0 }
+            };
+            let best = candidates.min_by_key(|index| self.counters.get(*index).map(cost));
+            if let Some((best, counter)) = best.and_then(|best| Some((best, self.counters.get(best)?))) {
+                if let Some(group) = self.silent_asking(counter.group, &asking, frame, may_join) {
+                    self.begin_first(group, frame);
+                    return Joined::SameNetwork(group);
+                }
                 return self.continue_counter(best, frame, (&alive, &forward), may_belong, findings);
             }
         }
@@ -299,6 +314,33 @@ impl Model {
             }
             None => Joined::None,
         }
+    }
+
+    /// The groups that asked for the network of this frame lately.
+    fn groups_asking(&self, frame: &Frame) -> SmallVec<[GroupId; COUNTERS_PER_MODEL]> {
+        let Some(network) = frame.network else { return SmallVec::new() };
+        let asking = self.counters.iter().filter(|counter| counter.networks.contains(&network));
+        let lately = asking.filter(|counter| elapsed(counter.last, frame.time) <= HORIZON);
+        lately.map(|counter| counter.group).collect()
+    }
+
+    /// The group that a new address joins instead of continuing a counter of `group`: a silent one of those `asking` for
+    /// the same network, if `group` asked only for others.
+    fn silent_asking(
+        &self,
+        group: GroupId,
+        asking: &[GroupId],
+        frame: &Frame,
+        may_join: impl Fn(GroupId) -> bool,
+    ) -> Option<GroupId> {
+        let mut own = self.counters.iter().filter(|counter| counter.group == group);
+        if asking.contains(&group) || own.all(|counter| counter.networks.is_empty()) {
+            return None;
+        }
+        let groups = self.groups.iter().filter(|live| asking.contains(&live.id) && may_join(live.id));
+        let silent =
+            groups.filter(|live| live.is_in_range(frame.time) && elapsed(live.last, frame.time) > IDLE);
+        silent.min_by_key(|live| live.distance(frame.time)).map(|live| live.id)
     }
 
     /// Begins the counter of a new address of this group.

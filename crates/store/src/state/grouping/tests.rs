@@ -55,7 +55,13 @@ pub(super) fn reason(state: &State, probe: &Probe) -> JoinReason {
 }
 
 /// A phone that scans once in `interval` seconds, each time from another address, and goes on counting.
-fn counting_phone(first_address: u32, scans: u32, start: u16, interval: i64, model: u64) -> Vec<Probe> {
+pub(super) fn counting_phone(
+    first_address: u32,
+    scans: u32,
+    start: u16,
+    interval: i64,
+    model: u64,
+) -> Vec<Probe> {
     let scan = |number: u32| {
         let (second, sequence) = (i64::from(number) * interval, start + number as u16 * 12);
         [0, 1, 2].map(|step| frame(second, first_address + number, sequence + step, model))
@@ -64,7 +70,7 @@ fn counting_phone(first_address: u32, scans: u32, start: u16, interval: i64, mod
 }
 
 /// The frames of several phones in the order of their times.
-fn together(phones: &[Vec<Probe>]) -> Vec<Probe> {
+pub(super) fn together(phones: &[Vec<Probe>]) -> Vec<Probe> {
     let mut probes = phones.concat();
     probes.sort_by_key(|probe| probe.time);
     probes
@@ -171,7 +177,7 @@ fn a_frame_of_the_future_brings_no_phones_together() {
     assert_ne!(group_of(&state, &glitch[0]), group_of(&state, second.last().unwrap()));
 }
 
-fn later(probes: Vec<Probe>, seconds: i64) -> Vec<Probe> {
+pub(super) fn later(probes: Vec<Probe>, seconds: i64) -> Vec<Probe> {
     let shifted = |time: Timestamp| Timestamp::from_micros(time.as_micros() + seconds * 1_000_000);
     probes.into_iter().map(|probe| Probe { time: shifted(probe.time), ..probe }).collect()
 }
