@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The media type of a [`Page`].
+/// The media type of a [`MetricsPage`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The upper bounds of histogram buckets, in seconds.
@@ -27,9 +27,9 @@ pub enum Kind {
 
 /// A page of metrics, written family by family.
 #[derive(Debug, Default)]
-pub struct Page(String);
+pub struct MetricsPage(String);
 
-impl Page {
+impl MetricsPage {
     /// Starts a family. Its name is unique on the page; a counter's ends in `_total`.
     pub fn family(&mut self, kind: Kind, name: &'static str, help: &str) -> Family<'_> {
         let kind = match kind {
@@ -81,7 +81,7 @@ impl Page {
 /// The series with one name.
 #[derive(Debug)]
 pub struct Family<'a> {
-    page: &'a mut Page,
+    page: &'a mut MetricsPage,
     name: &'static str,
 }
 
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn writes_a_family_with_its_header_and_one_line_per_series() {
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         let mut family = page.family(Kind::Counter, "frames_total", "Frames captured.");
         family.series(&[("source", "a \"b\\c\"\nd"), ("cause", "x")], 7).series(&[], 0.5);
         let expected = "# HELP frames_total Frames captured.\n# TYPE frames_total counter\n\
@@ -184,7 +184,7 @@ mod tests {
             timings.observe("slow", Duration::from_millis(millis));
         }
         assert_eq!(timings.time("fast", || 3), 3);
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         page.histogram("took_seconds", "How long.", "kind", &timings);
         let text = page.into_text();
         let value = |rest: &str| {
@@ -205,7 +205,7 @@ mod tests {
         for labels in [["sendMessage", "refused"], ["getUpdates", "later"], ["sendMessage", "refused"]] {
             counts.add(labels);
         }
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         counts.write(["method", "reason"], &mut page.family(Kind::Counter, "errors_total", "Errors."));
         let text = page.into_text();
         let series: Vec<&str> = text.lines().skip(2).collect();

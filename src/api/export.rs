@@ -23,10 +23,10 @@ use super::{Api, ApiError, DataSource, Live};
 use crate::chat::model::csv_export::{DeviceTable, EventTable};
 use crate::chat::model::lookup::{LookupResult, which_device};
 
-/// The trailer that ends an export: an [`Outcome`] as JSON.
+/// The trailer that ends an export: an [`ExportOutcome`] as JSON.
 pub(crate) const OUTCOME: &str = "probewatch-outcome";
 
-/// Warnings in an [`Outcome`], and how long each may be: a client need not take longer trailers than this.
+/// Warnings in an [`ExportOutcome`], and how long each may be: a client need not take longer trailers than this.
 const WARNINGS_LIMIT: usize = 20;
 const WARNING_CHARS: usize = 256;
 
@@ -167,7 +167,7 @@ impl Selection {
 
 /// How an export went that was written to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct ExportOutcome {
     /// Damaged places of the log in what was exported.
     pub damaged: u64,
     /// What is wrong, the first of it.
@@ -176,7 +176,7 @@ pub struct Outcome {
     pub more_warnings: u64,
 }
 
-impl Outcome {
+impl ExportOutcome {
     fn warn(&mut self, warning: &dyn Display) {
         if self.warnings.len() < WARNINGS_LIMIT {
             self.warnings.push(warning.to_string().chars().take(WARNING_CHARS).collect());
@@ -263,7 +263,7 @@ pub(super) async fn get_export(
                 // A full disk, for example: this client then holds the copy.
                 Err(_) => source.image().write_to(Timestamp::now(), &mut *out)?,
             }
-            outcome_header(&Outcome::default())
+            outcome_header(&ExportOutcome::default())
         })
         .await;
     }
@@ -274,10 +274,10 @@ pub(super) async fn get_export(
     body::stream(content_type, OUTCOME, move |out: &mut BodyWriter| {
         let _job = job;
         let export = Export { source: &source, selection: &selection, filter };
-        let mut outcome = Outcome::default();
+        let mut outcome = ExportOutcome::default();
         let damaged =
             export.write(out, &mut |warning| outcome.warn(warning)).map_err(ExportError::into_io)?;
-        outcome_header(&Outcome { damaged, ..outcome })
+        outcome_header(&ExportOutcome { damaged, ..outcome })
     })
     .await
 }
@@ -291,7 +291,7 @@ fn spool(source: &Live, data_dir: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn outcome_header(outcome: &Outcome) -> io::Result<Option<HeaderValue>> {
+fn outcome_header(outcome: &ExportOutcome) -> io::Result<Option<HeaderValue>> {
     let json = serde_json::to_string(outcome)?;
     HeaderValue::from_str(&json)
         .or_else(|_| HeaderValue::from_bytes(json.as_bytes()))

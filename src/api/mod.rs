@@ -39,8 +39,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use crate::chat::Chat;
 pub use data_source::{DataSource, Live, Offline};
 pub use error::{ApiError, ErrorBody};
+pub use export::ExportOutcome;
 pub(crate) use export::OUTCOME;
-pub use export::Outcome;
 
 /// Requests that read the log, copy the state or change something, at a time.
 const JOBS: usize = 16;

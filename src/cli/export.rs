@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::remote::{self, Terminal, write_answer};
 use super::{local, report};
 use crate::api::export::{Export, ExportError, Format, Selection, What};
-use crate::api::{Offline, Outcome};
+use crate::api::{ExportOutcome, Offline};
 use crate::config::Config;
 use crate::control::Client;
 
@@ -116,7 +116,7 @@ fn usage_error(kind: ErrorKind, message: &str) -> ! {
 
 fn export_remote(client: &Client, selection: &Selection, output: &str) -> Result<ExitCode, CliError> {
     let download = client.export(selection, &mut Terminal::default())?;
-    let mut outcome = Outcome::default();
+    let mut outcome = ExportOutcome::default();
     write_answer(output, |out| {
         outcome = download.write(out)?;
         Ok(())

@@ -28,7 +28,7 @@ use super::{HEAD_LIMIT, socket};
 use crate::api::check::{CheckLine, CheckResult};
 use crate::api::export::Selection;
 use crate::api::lookup::Answer;
-use crate::api::{About, ErrorBody, OUTCOME, Outcome};
+use crate::api::{About, ErrorBody, ExportOutcome, OUTCOME};
 
 /// How long a service may take to answer where that takes no work.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -300,7 +300,7 @@ impl Download<'_> {
     ///
     /// # Errors
     /// What writing gives. If the service breaks off, an error of another kind with a [`ClientError`].
-    pub fn write(mut self, out: &mut dyn Write) -> io::Result<Outcome> {
+    pub fn write(mut self, out: &mut dyn Write) -> io::Result<ExportOutcome> {
         self.client.runtime.block_on(async {
             while let Some(chunk) = self.chunks.next().await.map_err(io::Error::other)? {
                 out.write_all(&chunk)?;
@@ -396,7 +396,7 @@ impl Chunks {
     }
 
     /// How the export went, which the trailer of a whole body says.
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self) -> ExportOutcome {
         let trailer = self.trailers.get(OUTCOME);
         trailer.and_then(|outcome| serde_json::from_slice(outcome.as_bytes()).ok()).unwrap_or_default()
     }

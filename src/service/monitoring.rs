@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use super::source_worker::{DroppedFrames, SourceWorker};
 use super::watchdog::{WatchedPart, stalled_parts};
 use crate::http;
-use crate::metrics::{self, Kind, Page, Timings};
+use crate::metrics::{self, Kind, MetricsPage, Timings};
 use crate::status::{SourceState, SourceStatus};
 use crate::telegram::RequestMetrics;
 use crate::text::printable;
@@ -116,7 +116,7 @@ async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
     let monitored = monitor.monitored;
     let history = monitored.recorder.history().clone();
     let log = tokio::task::spawn_blocking(move || history.size().ok()).await;
-    let mut page = Page::default();
+    let mut page = MetricsPage::default();
     source_metrics(&mut page, &monitored.sources);
     recorder_metrics(&mut page, &monitored.recorder, log.ok().flatten().map(|log| log.bytes));
     alert_metrics(&mut page, &monitored.recorder);
@@ -126,7 +126,7 @@ async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page.into_text())
 }
 
-fn source_metrics(page: &mut Page, workers: &[Arc<SourceWorker>]) {
+fn source_metrics(page: &mut MetricsPage, workers: &[Arc<SourceWorker>]) {
     let sources: Vec<(SourceStatus, DroppedFrames)> =
         workers.iter().map(|worker| (worker.status(), worker.dropped_frames())).collect();
     let mut family = |kind, name, help, value: &dyn Fn(&SourceStatus) -> Option<f64>| {
@@ -172,7 +172,7 @@ fn source_metrics(page: &mut Page, workers: &[Arc<SourceWorker>]) {
     }
 }
 
-fn recorder_metrics(page: &mut Page, recorder: &RecorderHandle, log_bytes: Option<u64>) {
+fn recorder_metrics(page: &mut MetricsPage, recorder: &RecorderHandle, log_bytes: Option<u64>) {
     let losses = recorder.losses();
     page.family(Kind::Counter, "probewatch_dropped_probes_total", "Probe requests that were not recorded.")
         .series(&[("cause", "queue_full")], losses.queue_full.load(Relaxed))
@@ -199,7 +199,7 @@ fn recorder_metrics(page: &mut Page, recorder: &RecorderHandle, log_bytes: Optio
     }
 }
 
-fn alert_metrics(page: &mut Page, recorder: &RecorderHandle) {
+fn alert_metrics(page: &mut MetricsPage, recorder: &RecorderHandle) {
     let mut outcomes = page.family(
         Kind::Counter,
         "probewatch_alerts_total",
@@ -223,7 +223,7 @@ fn alert_metrics(page: &mut Page, recorder: &RecorderHandle) {
     .series(&[], age.as_secs_f64());
 }
 
-fn telegram_metrics(page: &mut Page, requests: &RequestMetrics) {
+fn telegram_metrics(page: &mut MetricsPage, requests: &RequestMetrics) {
     let (name, help) = ("probewatch_telegram_request_duration_seconds", "How long requests took.");
     page.histogram(name, help, "method", requests.timings());
     let (name, help) = ("probewatch_telegram_errors_total", "Requests that failed.");

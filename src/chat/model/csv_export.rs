@@ -60,9 +60,9 @@ impl<W: Write, R: Columns> Table<W, R> {
 }
 
 /// Probe requests.
-pub struct Events;
+pub struct EventColumns;
 
-impl Columns for Events {
+impl Columns for EventColumns {
     const COLUMNS: &[&str] = &[
         "offset",
         "time",
@@ -78,7 +78,7 @@ impl Columns for Events {
 }
 
 /// A table of probe requests.
-pub type EventTable<W> = Table<W, Events>;
+pub type EventTable<W> = Table<W, EventColumns>;
 
 impl<W: Write> EventTable<W> {
     /// Adds a row.
@@ -107,9 +107,9 @@ impl<W: Write> EventTable<W> {
 }
 
 /// Addresses with their statistics.
-pub struct Devices;
+pub struct DeviceColumns;
 
-impl Columns for Devices {
+impl Columns for DeviceColumns {
     const COLUMNS: &[&str] = &[
         "address",
         "name",
@@ -127,7 +127,7 @@ impl Columns for Devices {
 }
 
 /// A table of addresses with their statistics.
-pub type DeviceTable<W> = Table<W, Devices>;
+pub type DeviceTable<W> = Table<W, DeviceColumns>;
 
 impl<W: Write> DeviceTable<W> {
     /// Adds a row.
@@ -155,14 +155,14 @@ impl<W: Write> DeviceTable<W> {
 }
 
 /// Networks with their probe counts.
-pub struct Networks;
+pub struct NetworkColumns;
 
-impl Columns for Networks {
+impl Columns for NetworkColumns {
     const COLUMNS: &[&str] = &["ssid", "ssid_hex", "probe_count", "first_probe", "last_probe", "watched"];
 }
 
 /// A table of networks with their probe counts.
-pub type NetworkTable<W> = Table<W, Networks>;
+pub type NetworkTable<W> = Table<W, NetworkColumns>;
 
 impl<W: Write> NetworkTable<W> {
     /// Adds a row.
@@ -183,9 +183,9 @@ impl<W: Write> NetworkTable<W> {
 }
 
 /// Devices that were in range.
-pub struct Visitors;
+pub struct VisitorColumns;
 
-impl Columns for Visitors {
+impl Columns for VisitorColumns {
     const COLUMNS: &[&str] = &[
         "device",
         "stranger",
@@ -202,7 +202,7 @@ impl Columns for Visitors {
 }
 
 /// A table of the devices that were in range.
-pub type VisitorTable<W> = Table<W, Visitors>;
+pub type VisitorTable<W> = Table<W, VisitorColumns>;
 
 impl<W: Write> VisitorTable<W> {
     /// Adds a row. An interval is written as in ISO 8601, with a slash.
