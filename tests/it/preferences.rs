@@ -292,3 +292,34 @@ fn a_repeated_follow_says_so_and_a_replay_does_not_make_a_device_be_here() {
         format!("🙈 Already ignoring {VAN}. Use /unignore {VAN} to get alerts about it again.")
     );
 }
+
+#[test]
+fn the_doorbell_says_how_it_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut conversation = Conversation::new(folder.path());
+    let messages = [
+        "/doorbell",
+        "/doorbell on",
+        "/doorbell on -70 5m",
+        "/doorbell on quiet",
+        "/doorbell quiet",
+        "/doorbell off",
+        "/doorbell off",
+    ];
+    let parts = [
+        ("none", &messages[..]),
+        ("22:30-07:00", &messages[..]),
+        ("22:30-07:00", &["/doorbell on quiet"]),
+        ("none", &["/doorbell"]),
+    ];
+    let mut said = String::new();
+    for (quiet_hours, messages) in parts {
+        let configured = Some(quiet_hours.to_owned()).filter(|hours| hours != "none");
+        conversation.chat = conversation.chat.with_quiet_hours(configured);
+        said += &format!("Quiet hours: {quiet_hours}\n\n");
+        for message in messages {
+            said += &format!("> {message}\n{}\n\n", conversation.say(message));
+        }
+    }
+    insta::assert_snapshot!(said);
+}

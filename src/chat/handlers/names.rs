@@ -38,7 +38,10 @@ impl Chat {
             let namesakes = state.addresses_of(&name);
             let others =
                 namesakes.iter().filter(|other| state.grouping().phone_of(**other) != Some(phone)).count();
-            let done = views::named_phone(phone, &name, others, state.grouping().mode());
+            let grouping = state.grouping();
+            let model = grouping.group(phone).map(|group| group.model);
+            let is_distinguishable = model.is_some_and(|model| grouping.continues_counters(model));
+            let done = views::named_phone(phone, &name, others, (grouping.mode(), is_distinguishable));
             (keep_phone(&state, phone, Some(name)), done)
         };
         match kept {

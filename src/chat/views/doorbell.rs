@@ -20,7 +20,7 @@ pub(in crate::chat) fn shown(
     };
     let text = Text::plain(format_args!(
         "🚪 The doorbell is on{when}: you get one alert when a stranger stays near ({min_dbm} dBm or stronger) for {}. I \
-         edit its message while the stranger stays and when it has left. Use /doorbell off to stop it.",
+         keep its message up to date while the stranger stays and when it has left. Use /doorbell off to stop it.",
         pluralize(stay_seconds / 60, "minute", "minutes")
     ));
     let text = match (quiet_hours, only_in_quiet_hours) {

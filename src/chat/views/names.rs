@@ -57,7 +57,12 @@ pub(in crate::chat) fn named(address: MacAddr, name: &str, others: usize) -> Tex
 }
 
 /// As [`named`], of a phone.
-pub(in crate::chat) fn named_phone(phone: GroupId, name: &str, others: usize, mode: GroupingMode) -> Text {
+pub(in crate::chat) fn named_phone(
+    phone: GroupId,
+    name: &str,
+    others: usize,
+    (mode, is_distinguishable): (GroupingMode, bool),
+) -> Text {
     let text = Text::plain(format_args!("✏️ {} is now called {}.", capitalized(phone), printable(name)));
     let text = match others {
         0 => text,
@@ -66,7 +71,7 @@ pub(in crate::chat) fn named_phone(phone: GroupId, name: &str, others: usize, mo
             pluralize(count as u64, "other address", "other addresses")
         )),
     };
-    text.append_text(caveat(mode, true))
+    text.append_text(caveat(mode, is_distinguishable))
 }
 
 pub(in crate::chat) fn unnamed_phone(phone: GroupId) -> Text {

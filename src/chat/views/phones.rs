@@ -122,7 +122,10 @@ pub(in crate::chat) fn choice(
     addresses: &[(MacAddr, JoinReason, Option<Timestamp>)],
     now: Timestamp,
 ) -> Reply {
-    let head = Text::plain(format_args!("✂️ Which address is not of {}?", phone_label(phone)));
+    let head = Text::plain(format_args!(
+        "✂️ Which of these addresses of {} belongs to another device?",
+        phone_label(phone)
+    ));
     let text = addresses.iter().fold(head, |text, (address, why, last)| {
         let text = text.append("\n• ").code(address).append(format_args!(": {}", reason(*why)));
         match last {

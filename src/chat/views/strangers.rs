@@ -57,7 +57,7 @@ pub(in crate::chat) fn still_learning(learned: Duration) -> Option<String> {
     };
     Some(format!(
         "I have learned for {since}. Until {} days have passed, only devices and models that I see for the first time \
-         count as strangers, and some of them are regulars.",
+         count as strangers; some of them may be regulars.",
         FULL_LEARNING.as_secs() / 86_400
     ))
 }
@@ -96,7 +96,8 @@ pub(super) fn reason(reason: StrangerReason) -> String {
             pluralize(weeks_learned, "week", "weeks")
         ),
         StrangerReason::OneMoreThanUsual { usual, now } => format!(
-            "one more than usual: at least {} of this model, and at most {usual} around this hour of the week before",
+            "one more than usual: at least {} of this model, where there were at most {usual} around this hour of the week \
+             before",
             pluralize(now.into(), "phone", "phones")
         ),
     }
