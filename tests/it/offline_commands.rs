@@ -413,6 +413,7 @@ fn exports_are_filtered_by_device_and_time() {
         2,
         "--from is later than --to",
     );
+    check(&data.run(&["lookup", " "], ""), 2, "expected a name or an address");
     let unsuitable = data.run(&["export", "--format", "csv"], "");
     check(&unsuitable, 2, "need `export events` or `export devices`");
     check(&unsuitable, 2, "Usage: probewatch export [OPTIONS] [WHAT]");
