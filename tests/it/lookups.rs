@@ -409,6 +409,26 @@ fn the_log_can_be_read_while_segments_are_added_and_sealed() {
     reader.join().unwrap();
 }
 
+#[test]
+fn a_range_is_read_again_after_a_file_of_it_was_replayed() {
+    let later = |place| probe(device(1), network("x"), seconds(place));
+    let fixture = Fixture::new((86_400..86_700).map(later));
+    let found = || {
+        let (range, mut found) = (Timestamp::from_micros(0)..Timestamp::from_micros(seconds(86_400)), 0);
+        let go_on = |_| std::ops::ControlFlow::Continue(());
+        let history = fixture.recorder.handle.history();
+        history.read(&ProbeFilter::All, range, go_on, |_, _| found += 1).unwrap();
+        found
+    };
+    // The second time no sealed segment is read.
+    assert_eq!((found(), found()), (0, 0));
+    for place in (0..300).rev() {
+        fixture.recorder.record(&Input::Probe(probe(device(2), network("x"), seconds(place))));
+    }
+    fixture.recorder.sync();
+    assert_eq!((found(), found()), (300, 300));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 

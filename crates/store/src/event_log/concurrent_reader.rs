@@ -167,6 +167,11 @@ impl EventsUpTo {
 }
 
 impl ListedSegment {
+    /// The offset of its first event.
+    pub fn base(&self) -> Offset {
+        self.segment.base
+    }
+
     /// The length of its file in bytes.
     pub fn bytes(&self) -> u64 {
         self.segment.bytes
@@ -188,8 +193,16 @@ impl ListedSegment {
     ) -> Result<ControlFlow<()>, LogError> {
         let Some(mut lines) = self.open()? else { return Ok(ControlFlow::Continue(())) };
         let mut decoder = EventDecoder::default();
-        // A failed read ends the segment.
-        while let Ok(Some(text)) = lines.next_line() {
+        loop {
+            let text = match lines.next_line() {
+                Ok(Some(text)) => text,
+                Ok(None) => break,
+                // A failed read ends the segment.
+                Err(_) => {
+                    filter.record_unread_lines();
+                    break;
+                }
+            };
             if !text.ends_with(b"\n") || !filter.accepts(text) {
                 continue;
             }

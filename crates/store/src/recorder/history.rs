@@ -3,10 +3,10 @@
 //! Only segments that can hold wanted probes are opened. Probes are recorded when they are captured, or later when a
 //! capture file is replayed: a segment that was last written before a moment holds no probe captured after it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -46,6 +46,34 @@ pub struct LogSize {
 pub struct History {
     log: ConcurrentReader,
     snapshots: Snapshots,
+    sealed_starts: SealedStarts,
+}
+
+/// The time before which no probe of a sealed segment was captured, as far as the segment was read; by its first offset.
+/// A segment gets no earlier probes later, but one that is not sealed may: a file may be replayed.
+#[derive(Debug, Clone, Default)]
+struct SealedStarts(Arc<Mutex<BTreeMap<Offset, Timestamp>>>);
+
+impl SealedStarts {
+    fn get(&self, segment: &ListedSegment) -> Option<Timestamp> {
+        segment.sealed_at()?;
+        self.lock().get(&segment.base()).copied()
+    }
+
+    fn insert(&self, segment: &ListedSegment, start: Option<Timestamp>) {
+        if let (Some(start), Some(_)) = (start, segment.sealed_at()) {
+            self.lock().insert(segment.base(), start);
+        }
+    }
+
+    /// Forgets segments that were removed.
+    fn remove_before(&self, oldest: Offset) {
+        self.lock().retain(|base, _| *base >= oldest);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Offset, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl History {
@@ -53,6 +81,7 @@ impl History {
         Self {
             log: ConcurrentReader::new(disk, &data_dir.join("events")),
             snapshots: Snapshots::of(data_dir),
+            sealed_starts: SealedStarts::default(),
         }
     }
 
@@ -70,7 +99,8 @@ impl History {
     }
 
     /// Passes the probes that match `filter` and were captured in `range` to `take`, in the order in which they were
-    /// recorded. A file may be replayed at any time, so later segments are read too, without decoding other lines. Calls `go_on` before each segment with the part that is read, from 0 to 1; it can end the reading.
+    /// recorded. A file may be replayed at any time, so segments of later probes are read too, once each and without
+    /// decoding them. Calls `go_on` before each segment with the part that is read, from 0 to 1; it can end the reading.
     ///
     /// # Errors
     /// [`LogError`] if the log cannot be read.
@@ -90,11 +120,15 @@ impl History {
                 return Ok(());
             }
             read += segment.bytes();
+            if self.sealed_starts.get(&segment).is_some_and(|start| start >= range.end) {
+                continue;
+            }
             matching.read(&segment, |offset, probe| {
                 if range.contains(&probe.corrected_time()) {
                     take(offset, probe);
                 }
             })?;
+            self.sealed_starts.insert(&segment, matching.lines.take_earliest());
         }
         Ok(())
     }
@@ -170,6 +204,7 @@ impl History {
     /// The segments that can hold probes captured from `from` on, oldest first.
     fn segments(&self, from: Timestamp) -> Result<Vec<ListedSegment>, LogError> {
         let mut segments = self.log.segments()?;
+        self.sealed_starts.remove_before(segments.first().map_or(Offset::MAX, ListedSegment::base));
         let from = from.saturating_sub(MAX_CLOCK_SKEW);
         segments.retain(|segment| segment.sealed_at().is_none_or(|at| Timestamp::from(at) >= from));
         Ok(segments)

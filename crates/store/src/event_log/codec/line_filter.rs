@@ -2,6 +2,7 @@
 //!
 //! The searched bytes include a key in its quotes. They cannot occur inside of a string, where quotes are escaped.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -27,17 +28,31 @@ struct TimeCondition {
     range: Range<Timestamp>,
     time: Finder<'static>,
     not_before: Finder<'static>,
+    /// The earliest time of the lines so far.
+    earliest: Cell<Timestamp>,
 }
 
 impl TimeCondition {
+    fn record_any_time(&self) {
+        self.earliest.set(Timestamp::from_micros(i64::MIN));
+    }
+
     /// Whether the line may be of a probe that was captured in the range, by its corrected time.
     fn accepts(&self, line: &[u8]) -> bool {
         let value = value_after(&self.time, line).and_then(<[u8]>::first_chunk);
         match value.and_then(Timestamp::from_rfc3339) {
-            Some(time) if time >= self.range.end => false,
-            // The corrected time may be later.
-            Some(time) if time < self.range.start => self.not_before.find(line).is_some(),
-            _ => true,
+            Some(time) => {
+                self.earliest.set(self.earliest.get().min(time));
+                // The corrected time may be later.
+                time < self.range.end && (time >= self.range.start || self.not_before.find(line).is_some())
+            }
+            None => {
+                // A time of another form may be any.
+                if value.is_some() {
+                    self.record_any_time();
+                }
+                true
+            }
         }
     }
 }
@@ -90,8 +105,25 @@ impl LineFilter {
     /// Of the lines that it accepts, those of probes that were captured in this range.
     #[must_use]
     pub fn within(self, range: Range<Timestamp>) -> Self {
-        let times = TimeCondition { range, time: Finder::new(TIME), not_before: Finder::new(NOT_BEFORE) };
+        let times = TimeCondition {
+            range,
+            time: Finder::new(TIME),
+            not_before: Finder::new(NOT_BEFORE),
+            earliest: Cell::new(Timestamp::MAX),
+        };
         Self { times: Some(times), ..self }
+    }
+
+    /// Records that there are lines that it did not see.
+    pub fn record_unread_lines(&self) {
+        if let Some(times) = &self.times {
+            times.record_any_time();
+        }
+    }
+
+    /// No line since the last call is of a probe that was captured before this time; `None` without a range.
+    pub fn take_earliest(&self) -> Option<Timestamp> {
+        Some(self.times.as_ref()?.earliest.replace(Timestamp::MAX))
     }
 
     /// Whether the line may be a wanted one.
@@ -181,6 +213,10 @@ mod tests {
             if probe.not_before.is_none() {
                 prop_assert_eq!(accepted, (start..end).contains(&probe.time));
             }
+            let filter = LineFilter::any().within(start..end);
+            filter.accepts(&line(&probe));
+            prop_assert!(filter.take_earliest().unwrap() <= probe.corrected_time());
+            prop_assert_eq!(filter.take_earliest(), Some(Timestamp::MAX));
         }
 
         #[test]
