@@ -191,7 +191,11 @@ impl ListedSegment {
         filter: &LineFilter,
         mut take: impl FnMut(Offset, Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, LogError> {
-        let Some(mut lines) = self.open()? else { return Ok(ControlFlow::Continue(())) };
+        let Some(mut lines) = self.open()? else {
+            // It may only be missing while its file is being replaced.
+            filter.record_unread_lines();
+            return Ok(ControlFlow::Continue(()));
+        };
         let mut decoder = EventDecoder::default();
         loop {
             let text = match lines.next_line() {
