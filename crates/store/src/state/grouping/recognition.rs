@@ -34,6 +34,8 @@ pub(in crate::state) enum Requester {
 #[derive(Debug, Clone, Default)]
 pub(in crate::state) struct Requesters {
     pub(in crate::state) rows: DirtyMap<Ssid, Requester>,
+    /// The same as `rows`, which each frame reads that asks for a network.
+    by_network: HashMap<Ssid, Requester>,
     /// The networks of each phone, from `rows`.
     of_phone: HashMap<GroupId, BTreeSet<Ssid>>,
 }
@@ -46,7 +48,7 @@ impl PartialEq for Requesters {
 
 impl Requesters {
     fn set(&mut self, ssid: &Ssid, requester: Requester) {
-        if let Some(Requester::Phone(before)) = self.rows.get(ssid)
+        if let Some(Requester::Phone(before)) = self.by_network.get(ssid)
             && let Some(networks) = self.of_phone.get_mut(before)
         {
             networks.remove(ssid);
@@ -57,6 +59,7 @@ impl Requesters {
         if let Requester::Phone(id) = requester {
             self.of_phone.entry(id).or_default().insert(ssid.clone());
         }
+        self.by_network.insert(ssid.clone(), requester.clone());
         self.rows.insert(ssid.clone(), requester);
     }
 
@@ -76,10 +79,12 @@ impl Requesters {
         self.set_all_of(from, &Requester::Phone(to));
     }
 
-    /// Completes the index after all rows were loaded.
+    /// Completes the indexes after all rows were loaded.
     pub(super) fn index(&mut self) {
         self.of_phone.clear();
+        self.by_network.clear();
         for (ssid, requester) in self.rows.iter() {
+            self.by_network.insert(ssid.clone(), requester.clone());
             if let Requester::Phone(id) = requester {
                 self.of_phone.entry(*id).or_default().insert(ssid.clone());
             }
@@ -97,7 +102,7 @@ impl Grouping {
         is_known: impl FnOnce(&Ssid) -> bool,
     ) {
         let now = self.group_of(source).map_or(Requester::Address(source), Requester::Phone);
-        let requester = match (self.requesters.rows.get(ssid), &now) {
+        let requester = match (self.requesters.by_network.get(ssid), &now) {
             (Some(Requester::Several), _) => return,
             (Some(known), now) if known == now => return,
             (None, _) if self.requesters.rows.len() >= REQUESTER_LIMIT => return,
