@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use dot11::{MacAddr, RequestedSsid};
-use store::event::{AlertOutcome, ChatId, DeviceKey, Event, EventKind, Probe, Timestamp};
+use store::event::{AlertOutcome, ChatId, DeviceKey, Event, EventKind, MessageId, Probe, Timestamp};
+use store::state::State;
 
+use crate::snapshots::snapshot;
 use crate::support::bot_api::{Fault, SentMessage};
-use crate::support::recorder::{Input, Running, probe, settings};
+use crate::support::recorder::{Input, Running, events, fold, probe, settings};
 use crate::support::service::{Config, toml_string};
 use crate::support::testbed::{CHAT, Mode, Testbed};
 
@@ -205,4 +207,25 @@ fn a_doorbell_for_quiet_hours_needs_some() {
     assert!(refused.starts_with("❌ No quiet hours are configured"), "{refused}");
     assert!(testbed.ask("/doorbell").plain.starts_with("🚪 The doorbell is off."));
     testbed.api.assert_clean();
+}
+
+/// Another chat numbers its messages anew: an edit there would change a message about something else.
+#[test]
+fn a_visit_keeps_its_message_in_a_snapshot_and_loses_it_in_another_chat() {
+    let folder = tempfile::tempdir().unwrap();
+    record_a_visit(folder.path());
+    let mut state = fold(&events(folder.path()));
+    let change = |state: &mut State, kind| {
+        state.fold(state.next_offset(), &Event::new(Timestamp::now(), kind));
+    };
+    let (alert, _) = state.alerts().waiting_for(CHAT_ID).next().unwrap();
+    let message = Some(MessageId(7));
+    change(&mut state, EventKind::Delivered { probe: alert, chat: CHAT_ID, message });
+    assert_eq!(state.doorbells().message_of(CHAT_ID, alert), message);
+    let restored = State::from_snapshot(snapshot(&state).as_slice()).unwrap();
+    assert!(restored == state);
+    let to = ChatId(-100_999);
+    change(&mut state, EventKind::ChatMigrated { from: CHAT_ID, to });
+    assert_eq!(state.doorbells().message_of(to, alert), None);
+    assert_eq!(state.doorbells().shown_visits().count(), 0);
 }
