@@ -27,7 +27,7 @@ pub(super) struct Frame {
     pub(super) signal_dbm: Option<i8>,
     /// Identifies the radio.
     pub(super) radio: u32,
-    /// Identifies the network that it asks for by name.
+    /// Identifies the network that it looks for by name.
     pub(super) network: Option<u32>,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Counter {
     pub(super) alternations: u8,
     /// The latest addresses, the newest last.
     pub(super) addresses: Vec<MacAddr>,
-    /// The latest networks that they asked for, the newest last.
+    /// The latest networks that they looked for, the newest last.
     pub(super) networks: Vec<u32>,
 }
 

@@ -34,8 +34,8 @@ pub enum JoinReason {
     OwnNetwork,
     /// A person said so.
     Person,
-    /// It asks for a network that the group asked for while it was in range, and it is of the same model. Its sequence
-    /// numbers would continue those of a group that asked only for others.
+    /// It looks for a network that the group looked for while it was in range, and it is of the same model. Its sequence
+    /// numbers would continue those of a group that looked only for others.
     SameNetwork,
 }
 

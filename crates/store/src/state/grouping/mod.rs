@@ -23,6 +23,8 @@ mod live_group;
 mod model;
 #[cfg(test)]
 mod network_tests;
+#[cfg(test)]
+mod order_tests;
 mod person;
 mod recognition;
 #[cfg(test)]

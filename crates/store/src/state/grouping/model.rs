@@ -44,7 +44,7 @@ const IDLE: i64 = 60 * SECOND;
 /// The log-likelihood ratio from which on a model is taken to continue its sequence numbers.
 const CONTINUES: i64 = 4 * ONE;
 
-/// What it costs to continue a counter of a phone that did not ask for the network of the frame, while another did: as
+/// What it costs to continue a counter of a phone that did not look for the network of the frame, while another did: as
 /// much as 64 numbers, or ten minutes.
 const OTHER_NETWORK: i64 = 2 * ONE;
 
@@ -79,7 +79,7 @@ pub(super) enum Joined {
     Continues(GroupId),
     /// It is of the same model as this group.
     SameModel(GroupId),
-    /// It is of the same model as this group, and asks for the same network.
+    /// It is of the same model as this group, and looks for the same network.
     SameNetwork(GroupId),
     /// None.
     None,
@@ -289,18 +289,18 @@ impl Model {
         let forward: SmallVec<[usize; COUNTERS_PER_MODEL]> =
             alive.iter().copied().filter(is_forward).collect();
         self.learn(frame, &alive, &forward, reach);
-        let asking = self.groups_asking(frame);
+        let looking = self.groups_looking(frame);
         if self.is_continuing() {
             let candidates = forward.iter().copied();
             let candidates =
                 candidates.filter(|index| self.counters.get(*index).is_some_and(|seen| may_join(seen.group)));
             let cost = |seen: &Counter| {
-                let is_other = !asking.is_empty() && !asking.contains(&seen.group);
+                let is_other = !looking.is_empty() && !looking.contains(&seen.group);
                 seen.cost(frame) + if is_other { OTHER_NETWORK } else { 0 }
             };
             let best = candidates.min_by_key(|index| self.counters.get(*index).map(cost));
             if let Some((best, counter)) = best.and_then(|best| Some((best, self.counters.get(best)?))) {
-                if let Some(group) = self.silent_asking(counter.group, &asking, frame, may_join) {
+                if let Some(group) = self.silent_looking(counter.group, &looking, frame, may_join) {
                     self.begin_first(group, frame);
                     return Joined::SameNetwork(group);
                 }
@@ -316,28 +316,28 @@ impl Model {
         }
     }
 
-    /// The groups that asked for the network of this frame lately.
-    fn groups_asking(&self, frame: &Frame) -> SmallVec<[GroupId; COUNTERS_PER_MODEL]> {
+    /// The groups that lately looked for the network of this frame.
+    fn groups_looking(&self, frame: &Frame) -> SmallVec<[GroupId; COUNTERS_PER_MODEL]> {
         let Some(network) = frame.network else { return SmallVec::new() };
-        let asking = self.counters.iter().filter(|counter| counter.networks.contains(&network));
-        let lately = asking.filter(|counter| elapsed(counter.last, frame.time) <= HORIZON);
+        let looking = self.counters.iter().filter(|counter| counter.networks.contains(&network));
+        let lately = looking.filter(|counter| elapsed(counter.last, frame.time) <= HORIZON);
         lately.map(|counter| counter.group).collect()
     }
 
-    /// The group that a new address joins instead of continuing a counter of `group`: a silent one of those `asking` for
-    /// the same network, if `group` asked only for others.
-    fn silent_asking(
+    /// The group that a new address joins instead of continuing a counter of `group`: a silent one of those `looking` for
+    /// the same network, if `group` looked only for others.
+    fn silent_looking(
         &self,
         group: GroupId,
-        asking: &[GroupId],
+        looking: &[GroupId],
         frame: &Frame,
         may_join: impl Fn(GroupId) -> bool,
     ) -> Option<GroupId> {
         let mut own = self.counters.iter().filter(|counter| counter.group == group);
-        if asking.contains(&group) || own.all(|counter| counter.networks.is_empty()) {
+        if looking.contains(&group) || own.all(|counter| counter.networks.is_empty()) {
             return None;
         }
-        let groups = self.groups.iter().filter(|live| asking.contains(&live.id) && may_join(live.id));
+        let groups = self.groups.iter().filter(|live| looking.contains(&live.id) && may_join(live.id));
         let silent =
             groups.filter(|live| live.is_in_range(frame.time) && elapsed(live.last, frame.time) > IDLE);
         silent.min_by_key(|live| live.distance(frame.time)).map(|live| live.id)

@@ -1,4 +1,4 @@
-//! Phones of one model that ask for different networks.
+//! Phones of one model that look for different networks.
 
 use super::JoinReason;
 use super::tests::{counting_phone, fold, folded, frame, group_of, later, reason, requesting, together};
@@ -8,13 +8,13 @@ use crate::state::State;
 /// The number of Ada's phone at the end. Zoë's is 30 behind.
 const END: u16 = 59 * 12 + 2;
 
-/// The phones of Ada and Zoë, which are of one model, and each of which asks for a network.
+/// The phones of Ada and Zoë, which are of one model, and each of which looks for a network.
 fn household() -> (State, [GroupId; 2]) {
-    let asking = |probes: Vec<Probe>, ssid: &str| -> Vec<Probe> {
+    let looking = |probes: Vec<Probe>, ssid: &str| -> Vec<Probe> {
         probes.into_iter().map(|probe| requesting(ssid, probe)).collect()
     };
-    let zoe = asking(counting_phone(1001, 119, END - 32 + 4096 - 118 * 12, 15, 7), "Zoë's home");
-    let ada = asking(later(counting_phone(1, 60, 0, 30, 7), 7), "Ada's home");
+    let zoe = looking(counting_phone(1001, 119, END - 32 + 4096 - 118 * 12, 15, 7), "Zoë's home");
+    let ada = looking(later(counting_phone(1, 60, 0, 30, 7), 7), "Ada's home");
     let state = folded(together(&[zoe.clone(), ada.clone()]));
     let groups = [zoe.last().unwrap(), ada.last().unwrap()].map(|probe| group_of(&state, probe));
     (state, groups)
@@ -29,7 +29,7 @@ fn after_gap(state: &State, sequence: u16, ssid: &str) -> (GroupId, JoinReason) 
 }
 
 #[test]
-fn of_two_counters_that_fit_the_one_is_continued_that_asked_for_the_network() {
+fn of_two_counters_that_fit_the_one_is_continued_that_looked_for_the_network() {
     let (state, [zoe, ada]) = household();
     assert_ne!(zoe, ada);
     // 10 numbers after Ada's phone, and 40 after Zoë's.
@@ -40,7 +40,7 @@ fn of_two_counters_that_fit_the_one_is_continued_that_asked_for_the_network() {
 }
 
 #[test]
-fn a_phone_that_asked_for_other_networks_is_not_continued_if_another_asked_for_the_same() {
+fn a_phone_that_looked_for_other_networks_is_not_continued_if_another_looked_for_the_same() {
     let (state, [zoe, ada]) = household();
     // Too far from the counter of Zoë's phone.
     assert_eq!(after_gap(&state, END + 40, "Zoë's home"), (zoe, JoinReason::SameNetwork));

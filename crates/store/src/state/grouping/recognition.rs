@@ -34,7 +34,7 @@ pub(in crate::state) enum Requester {
 #[derive(Debug, Clone, Default)]
 pub(in crate::state) struct Requesters {
     pub(in crate::state) rows: DirtyMap<Ssid, Requester>,
-    /// The same as `rows`, which each frame reads that asks for a network.
+    /// The same as `rows`, which each frame reads that looks for a network.
     by_network: HashMap<Ssid, Requester>,
     /// The networks of each phone, from `rows`.
     of_phone: HashMap<GroupId, BTreeSet<Ssid>>,
