@@ -3,10 +3,13 @@
 //! teloxide provides the methods with their types, and the HTTP client; this module sends the requests. teloxide's
 //! own sender sleeps ten seconds after a server error, whatever else is waiting, and drops the error code of a
 //! refusal.
+//!
+//! - No request follows a redirect: the other host would get the bot's token, in the address or as its `Referer`.
+//! - A response is read up to [`RESPONSE_LIMIT`]; serde_json bounds the depth of its JSON at 128.
 
 use std::time::{Duration, Instant};
 
-use reqwest::RequestBuilder;
+use reqwest::{RequestBuilder, redirect};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,6 +36,9 @@ pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request may take, with one second more for every [`UPLOAD_BYTES_PER_SECOND`] of a file.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(17);
 const UPLOAD_BYTES_PER_SECOND: usize = 64 << 10;
+
+/// The longest response that is read, in bytes. A hundred updates take less than a tenth of it.
+const RESPONSE_LIMIT: usize = 8 << 20;
 
 /// The kinds of updates to request (Bot API, `allowed_updates`). Edited messages are not among them: the original
 /// request has been carried out.
@@ -61,8 +67,11 @@ impl Api {
     /// [`TelegramError::Client`] if the HTTP client cannot be built.
     pub(super) fn new(settings: &Telegram, metrics: RequestMetrics) -> Result<Self, TelegramError> {
         let bot = |timeout: Duration| {
-            let client =
-                teloxide::net::default_reqwest_settings().timeout(timeout).build().map_err(|error| {
+            let client = teloxide::net::default_reqwest_settings()
+                .timeout(timeout)
+                .redirect(redirect::Policy::none())
+                .build()
+                .map_err(|error| {
                     TelegramError::Client(with_causes("the client could not be built", &error))
                 })?;
             Ok(Bot::with_client(settings.token.reveal(), client).set_api_url(settings.api_url.clone()))
@@ -208,7 +217,7 @@ async fn retry_until_accepted<T, R: Future<Output = Result<T, RequestError>>>(
     request: impl Fn() -> R,
     stop: &CancellationToken,
 ) -> Result<Option<T>, TelegramError> {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::for_updates();
     loop {
         let outcome = tokio::select! {
             outcome = request() => outcome,
@@ -251,9 +260,21 @@ fn method_url(bot: &Bot, method: &str) -> Result<Url, RequestError> {
 
 /// Sends a request, and reads the response.
 async fn send<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, RequestError> {
-    let response = request.send().await.map_err(|error| RequestError::from_transport(&error))?;
+    let mut response = request.send().await.map_err(|error| RequestError::from_transport(&error))?;
     let status = response.status().as_u16();
-    let body = response.bytes().await.map_err(|error| RequestError::from_transport(&error))?;
+    if response.status().is_redirection() {
+        return Err(RequestError::Redirected(status));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| RequestError::from_transport(&error))? {
+        if body.len() + chunk.len() > RESPONSE_LIMIT {
+            return Err(RequestError::temporary(format!(
+                "the server's answer is longer than {} MiB (HTTP {status})",
+                RESPONSE_LIMIT >> 20
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
     let response: Response<T> = serde_json::from_slice(&body).map_err(|_| {
         RequestError::temporary(format!("the server's answer is not the Bot API's (HTTP {status})"))
     })?;

@@ -75,7 +75,7 @@ where
     P: Payload + Serialize + Send + Sync + 'static,
     P::Output: DeserializeOwned,
 {
-    if let Err(RequestError::Temporary { .. }) = api.request(&payload).await {
+    if let Err(RequestError::Temporary { .. } | RequestError::Redirected(_)) = api.request(&payload).await {
         let api = api.clone();
         tokio::spawn(async move { retry_until_accepted(&api, &payload, TRIES).await });
     }
@@ -87,19 +87,19 @@ where
     P: Payload + Serialize,
     P::Output: DeserializeOwned,
 {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::for_messages();
     for number in 1..=tries {
-        let (retry_after, reason) = match api.request(payload).await {
+        let error = match api.request(payload).await {
             Ok(_) => return,
-            Err(RequestError::Temporary { retry_after, reason }) => (retry_after, reason),
+            Err(error @ (RequestError::Temporary { .. } | RequestError::Redirected(_))) => error,
             // Telegram refuses menus for a chat that never wrote to the bot. They are set at the next start.
             Err(error) => {
                 return debug!(method = P::NAME, %error, "Telegram refused a command menu");
             }
         };
-        let wait = backoff.next(retry_after);
+        let wait = backoff.next(error.retry_after());
         if number == 1 {
-            warn!(method = P::NAME, error = %reason, "could not set a command menu; trying again");
+            warn!(method = P::NAME, %error, "could not set a command menu; trying again");
         }
         tokio::time::sleep(wait).await;
     }

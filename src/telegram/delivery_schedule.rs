@@ -26,7 +26,7 @@ const UPDATE_STEP: Duration = Duration::from_secs(60);
 pub(super) type DeliverySchedules = HashMap<ChatId, DeliverySchedule>;
 
 /// When one chat may get its next message about alerts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct DeliverySchedule {
     backoff: Backoff,
     /// Set after a failure.
@@ -42,6 +42,20 @@ pub(super) struct DeliverySchedule {
     visits: HashMap<Offset, Option<Timestamp>>,
     /// When a visit that lasts may be updated.
     next_update: Option<Instant>,
+}
+
+impl Default for DeliverySchedule {
+    fn default() -> Self {
+        Self {
+            backoff: Backoff::for_messages(),
+            retry_at: None,
+            capacity_at: None,
+            next_overflow: None,
+            sent: VecDeque::new(),
+            visits: HashMap::new(),
+            next_update: None,
+        }
+    }
 }
 
 impl DeliverySchedule {
@@ -111,7 +125,7 @@ impl DeliverySchedule {
 
     /// Records a success. Returns whether it ends a series of failures.
     pub(super) fn record_success(&mut self) -> bool {
-        self.backoff = Backoff::default();
+        self.backoff.reset();
         self.retry_at.take().is_some()
     }
 

@@ -44,7 +44,7 @@ pub(super) enum NextNotice<T> {
 
 impl<T> Default for IncidentState<T> {
     fn default() -> Self {
-        Self { started_at: None, started: None, backoff: Backoff::default(), retry_at: None }
+        Self { started_at: None, started: None, backoff: Backoff::for_messages(), retry_at: None }
     }
 }
 
@@ -90,7 +90,8 @@ impl<T: Copy> IncidentState<T> {
                 );
             }
         }
-        (self.backoff, self.retry_at) = (Backoff::default(), None);
+        self.backoff.reset();
+        self.retry_at = None;
         match notice {
             NextNotice::Started => (self.started, self.started_at) = (Some(started), Some(now)),
             _ => self.started = None,

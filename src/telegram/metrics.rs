@@ -48,6 +48,6 @@ fn reason(error: &RequestError) -> &'static str {
         RequestError::Token => "token",
         RequestError::Migrated(_) => "moved",
         RequestError::Temporary { retry_after: Some(_), .. } => "too_many",
-        RequestError::Temporary { retry_after: None, .. } => "out_of_reach",
+        RequestError::Redirected(_) | RequestError::Temporary { retry_after: None, .. } => "out_of_reach",
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn run(
 }
 
 async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationToken) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::for_updates();
     loop {
         let outcome = tokio::select! {
             outcome = api.updates(updates.offset(), POLL_TIMEOUT) => outcome,
@@ -62,7 +62,7 @@ async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationTok
         };
         let error = match outcome {
             Ok(new) => {
-                backoff = Backoff::default();
+                backoff.reset();
                 updates.start(new);
                 tokio::select! {
                     _ = tokio::time::timeout(RECHECK_INTERVAL, updates.finish()) => continue,

@@ -26,6 +26,11 @@ pub(super) enum RequestError {
     /// The group became a supergroup, which has this ID.
     #[error("the group became the supergroup {0}")]
     Migrated(ChatId),
+    /// The server redirects, with this HTTP status, which is not followed. The same request may succeed later.
+    #[error(
+        "the server redirects to another address (HTTP {0}), which was not followed: it would get the bot's token"
+    )]
+    Redirected(u16),
     /// The same request may succeed later.
     #[error("{reason}{}", retry_after.map(|wait| format!(" for {} s", wait.as_secs())).unwrap_or_default())]
     Temporary {
@@ -67,6 +72,10 @@ impl RequestError {
                 "open the forum's General topic, or write to the bot in another topic: alerts then go there",
             ),
             Self::Token => TelegramError::Token.remedy(),
+            Self::Redirected(_) => Some(
+                "set telegram.api_url to the final address of your Bot API server; api.telegram.org never redirects, so \
+                 if it is set, something in the network answers in its place, such as a sign-in page",
+            ),
             Self::Refused(_) | Self::Migrated(_) | Self::Temporary { .. } => None,
         }
     }

@@ -152,7 +152,7 @@ impl Sender {
     pub(super) async fn reply(&self, destination: Destination, reply: &Reply, is_busy: bool) {
         let chat = destination.chat;
         let mut message = OutgoingMessage { destination, reply, silent: false };
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::for_messages();
         let tries = if is_busy { 1 } else { REPLY_TRIES };
         for tries_left in (0..tries).rev() {
             if !is_busy {
@@ -197,7 +197,7 @@ impl Sender {
     /// after a few other failures, drops it with a warning.
     pub(super) async fn edit(&self, destination: Destination, message: MessageId, reply: &Reply) {
         let chat = destination.chat;
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::for_messages();
         for tries_left in (0..REPLY_TRIES).rev() {
             self.acquire(chat).await;
             match self.api.edit(chat, message, reply).await {

@@ -2,6 +2,8 @@
 //! message. Afterwards each is delivered once, within Telegram's rate limits. Permanently refused alerts are dropped,
 //! alerts follow a group to its supergroup, and a repeated update acts once.
 
+use std::io;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,6 +60,39 @@ fn alerts_arrive_once_and_in_order_after_any_outage() {
     let failed = |call: &&Call| is_an_alert(call) && call.outcome != Outcome::Accepted;
     let seen: Vec<Outcome> = calls.iter().filter(failed).map(|call| call.outcome.clone()).collect();
     assert_eq!(seen, faults.map(Outcome::Faulted), "it did not hammer");
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn no_redirect_is_followed_so_that_no_other_host_gets_the_token() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    testbed.ask("/watch Depot");
+    let other_host = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("http://{}/", other_host.local_addr().unwrap());
+    for status in [301, 302, 303, 307, 308] {
+        testbed.api.fail_next("sendMessage", 1, Fault::Redirect { status, location: location.clone() });
+        let seen = testbed.service.log_lines().len();
+        testbed.transmit(&device(status.into()), "Depot");
+        let delayed = testbed.service.wait_for_log_event_after(seen, "alert_delayed", &[("chat", "1001")]);
+        assert!(delayed.contains(&format!("HTTP {status}")), "{delayed}");
+        assert!(!delayed.contains(testbed.api.token()), "{delayed}");
+        testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    }
+    assert_eq!(testbed.alerts().len(), 5);
+    other_host.set_nonblocking(true).unwrap();
+    assert_eq!(other_host.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn an_endless_response_ends_at_eight_mebibytes() {
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, |config| config) else { return };
+    testbed.ask("/watch Depot");
+    testbed.api.fail_next("sendMessage", 1, Fault::Endless);
+    testbed.transmit(&device(0), "Depot");
+    let delayed = testbed.service.wait_for_log_event("alert_delayed", &[("chat", "1001")]);
+    assert!(delayed.contains("the server's answer is longer than 8 MiB"), "{delayed}");
+    testbed.wait_for_alert(1);
     testbed.api.assert_clean();
 }
 

@@ -14,6 +14,10 @@ pub enum Fault {
     TooManyRequests { retry_after: u32 },
     /// 5xx: 502 with an HTML page as from a proxy, others with the API's JSON.
     ServerError(u16),
+    /// A redirect to another address.
+    Redirect { status: u16, location: String },
+    /// 200, and a body that does not end.
+    Endless,
     /// No answer until the client closes, the faults are cleared or the server goes down.
     Hang,
     /// The connection is cut, and the request has no effect.

@@ -1,7 +1,7 @@
 //! The listener and the connections: reads calls, applies the scripted faults, and writes answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
@@ -125,19 +125,50 @@ fn serve(stream: TcpStream, shared: &Shared) {
         if shared.lock().down {
             break;
         }
-        let Some((status, body)) = answer(shared, &request) else { break };
-        if http::write_json(stream.get_mut(), status, &body).is_err() {
+        let Some(response) = answer(shared, &request) else { break };
+        if response.write(stream.get_mut()).is_err() {
             break;
         }
     }
     let _ = stream.get_ref().shutdown(Shutdown::Both);
 }
 
-/// The status and the body for a request; `None` cuts the connection.
-fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
+/// A response as it goes over the connection.
+enum Response {
+    /// The status and the body.
+    Json(u16, String),
+    /// The status and the new address.
+    Redirect(u16, String),
+    /// The beginning of a result, and then more of it until the client closes.
+    Endless,
+}
+
+impl Response {
+    fn write(&self, stream: &mut TcpStream) -> io::Result<()> {
+        match self {
+            Self::Json(status, body) => http::write_json(stream, *status, body),
+            Self::Redirect(status, location) => {
+                let head =
+                    format!("HTTP/1.1 {status} Status\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes())
+            }
+            Self::Endless => {
+                stream.write_all(
+                    b"HTTP/1.1 200 Status\r\ncontent-type: application/json\r\n\r\n{\"ok\":true,\"result\":\"",
+                )?;
+                loop {
+                    stream.write_all(&[b'a'; 64 << 10])?;
+                }
+            }
+        }
+    }
+}
+
+/// The response to a request; `None` cuts the connection.
+fn answer(shared: &Shared, request: &Request) -> Option<Response> {
     // The time of arrival, before this server's own work, which is slow with large files.
     let at = Instant::now();
-    let not_found = || Some((404, Reply::error(404, "Not Found").to_json()));
+    let not_found = || Some(Response::Json(404, Reply::error(404, "Not Found").to_json()));
     let Some((token, name)) = request.path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
         shared.lock().violations.push(format!("no API path: {} {}", request.method, request.path));
         return not_found();
@@ -147,14 +178,17 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
         Ok(read) => read,
         Err(error) => {
             shared.lock().violations.push(format!("{method}: unreadable body: {error}"));
-            return Some((400, Reply::error(400, "Bad Request: can't parse the body").to_json()));
+            return Some(Response::Json(
+                400,
+                Reply::error(400, "Bad Request: can't parse the body").to_json(),
+            ));
         }
     };
     let mut call = Call { method, params, files, at, outcome: Outcome::Accepted, message_id: None };
     if http::percent_decode(token) != TOKEN {
         call.outcome = Outcome::Refused(401);
         record(shared, call);
-        return Some((401, Reply::error(401, "Unauthorized").to_json()));
+        return Some(Response::Json(401, Reply::error(401, "Unauthorized").to_json()));
     }
     let violations = violations(&call);
     if let Some(first) = violations.first() {
@@ -166,13 +200,13 @@ fn answer(shared: &Shared, request: &Request) -> Option<(u16, String)> {
         call.outcome = Outcome::Refused(reply.status());
         shared.lock().violations.extend(violations);
         record(shared, call);
-        return Some((reply.status(), reply.to_json()));
+        return Some(Response::Json(reply.status(), reply.to_json()));
     }
     if let Some(fault) = next_fault(shared, &call.method) {
         return answer_fault(shared, call, fault);
     }
     let reply = carry_out(shared, call)?;
-    Some((reply.status(), reply.to_json()))
+    Some(Response::Json(reply.status(), reply.to_json()))
 }
 
 /// Carries out a valid call and records it in one step, so that a test sees both or neither. A long poll is recorded
@@ -200,7 +234,7 @@ fn carry_out(shared: &Shared, mut call: Call) -> Option<Reply> {
     Some(reply)
 }
 
-fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, String)> {
+fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<Response> {
     call.outcome = Outcome::Faulted(fault.clone());
     let reply = match fault {
         Fault::TooManyRequests { retry_after } => Reply::Refused {
@@ -210,7 +244,8 @@ fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, S
         },
         Fault::ServerError(502) => {
             record(shared, call);
-            return Some((502, "<html><head><title>502 Bad Gateway</title></head></html>\r\n".into()));
+            let page = "<html><head><title>502 Bad Gateway</title></head></html>\r\n";
+            return Some(Response::Json(502, page.into()));
         }
         Fault::ServerError(status) => Reply::error(status, "Internal Server Error"),
         Fault::Forbidden => Reply::error(403, "Forbidden: bot was blocked by the user"),
@@ -225,6 +260,14 @@ fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, S
             description: "Bad Request: group chat was upgraded to a supergroup chat".into(),
             parameters: Some(json!({"migrate_to_chat_id": chat_id})),
         },
+        Fault::Redirect { status, location } => {
+            record(shared, call);
+            return Some(Response::Redirect(status, location));
+        }
+        Fault::Endless => {
+            record(shared, call);
+            return Some(Response::Endless);
+        }
         Fault::Close => {
             record(shared, call);
             return None;
@@ -245,7 +288,7 @@ fn answer_fault(shared: &Shared, mut call: Call, fault: Fault) -> Option<(u16, S
         }
     };
     record(shared, call);
-    Some((reply.status(), reply.to_json()))
+    Some(Response::Json(reply.status(), reply.to_json()))
 }
 
 fn record(shared: &Shared, call: Call) {
