@@ -15,7 +15,8 @@ use tracing::warn;
 use super::ServiceError;
 use crate::config::Config;
 
-/// The recorder's settings in `config`: alerts go to the chats that the bot serves, and events are kept forever.
+/// The recorder's settings in `config`: alerts go to the chats that the bot serves.
+/// Events are kept forever, unless the caller sets the retention, as `run` does.
 pub fn recorder_settings(config: &Config) -> recorder::RecorderSettings {
     let quiet = config.quiet_hours();
     let zone = config.time_zone;
