@@ -112,7 +112,7 @@ impl Grouping {
             (Some(Requester::Address(known)), Requester::Phone(_)) if *known == source => now,
             (Some(&Requester::Phone(before)), &Requester::Phone(id)) if self.may_be_the_same(before, id) => {
                 if self.mode() == GroupingMode::Returns {
-                    self.merge(id, before);
+                    self.merge(id, before, source);
                     return;
                 }
                 now
@@ -122,8 +122,8 @@ impl Grouping {
         self.requesters.set(ssid, requester);
     }
 
-    /// Whether the group `id` can be the phone `before`: it is of its model, began after it had left, is not proven to be
-    /// several phones, and nobody said otherwise.
+    /// Whether the group `id` can be the phone `before`: it is of its model, began after it had left, neither was ever
+    /// proven to be several phones, of which nobody knows which one looked for the network, and nobody said otherwise.
     fn may_be_the_same(&self, before: GroupId, id: GroupId) -> bool {
         let (Some(earlier), Some(later)) = (self.groups.get(&before), self.groups.get(&id)) else {
             return false;
@@ -131,18 +131,25 @@ impl Grouping {
         let is_split = |address: MacAddr, id| self.splits.get(&(address, id)).is_some();
         earlier.model == later.model
             && earlier.last < later.first
-            && later.at_least(later.last) == 1
+            && earlier.proof.is_none()
+            && later.proof.is_none()
             && !later.is_kept
             && !later.addresses.iter().any(|(address, _)| is_split(*address, before))
             && !earlier.addresses.iter().any(|(address, _)| is_split(*address, id))
     }
 
-    /// Adds the group `from` to `to`.
-    fn merge(&mut self, from: GroupId, to: GroupId) {
+    /// Adds the group `from` to `to`, because its address `requester` looks for a network of `to`. Its other addresses
+    /// keep the reasons for which they belong to it.
+    fn merge(&mut self, from: GroupId, to: GroupId, requester: MacAddr) {
         let Some(group) = self.groups.remove(&from) else { return };
         self.requesters.rename(from, to);
-        for (address, _) in &group.addresses {
-            self.move_address(*address, None, to, JoinReason::OwnNetwork);
+        for (address, reason) in &group.addresses {
+            let reason = match reason {
+                _ if *address == requester => JoinReason::OwnNetwork,
+                JoinReason::First => JoinReason::SameModel,
+                reason => *reason,
+            };
+            self.move_address(*address, None, to, reason);
         }
         if let Some(into) = self.groups.get_mut(&to) {
             into.last = into.last.max(group.last);

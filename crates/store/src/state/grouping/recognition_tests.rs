@@ -128,6 +128,48 @@ fn a_phone_that_was_two_has_no_network_of_its_own() {
 }
 
 #[test]
+fn only_the_address_that_looked_for_the_network_has_it_as_its_reason() {
+    let before = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+    let visit = [frame(DAY, 2, 700, MODEL), frame(DAY + 60, 3, 3000, MODEL)];
+    let asking = requesting("Zoë's home", frame(DAY + 120, 4, 1500, MODEL));
+    let mut state = State::default();
+    set_mode(&mut state, GroupingMode::Returns);
+    [&before, &visit[0], &visit[1], &asking].into_iter().for_each(|probe| fold_probe(&mut state, probe));
+    let id = group_of(&state, &before);
+    assert!(visit.iter().chain([&asking]).all(|probe| group_of(&state, probe) == id));
+    assert_eq!(reason(&state, &before), JoinReason::First);
+    assert_eq!(visit.each_ref().map(|probe| reason(&state, probe)), [JoinReason::SameModel; 2]);
+    assert_eq!(reason(&state, &asking), JoinReason::OwnNetwork);
+}
+
+/// Two phones that use their addresses at the same time, from `second` on.
+fn two_phones(second: i64, addresses: [u32; 2]) -> impl Iterator<Item = Probe> {
+    (0..20).map(move |scan| {
+        let phone = scan % 2;
+        frame(second + scan * 5, addresses[phone as usize], phone as u16 * 2000 + scan as u16 * 20, MODEL)
+    })
+}
+
+#[test]
+fn one_of_two_phones_that_cannot_be_told_apart_is_not_recognised() {
+    let before = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+    let asks = |second, address| requesting("Zoë's home", frame(second, address, 3000, MODEL));
+    let mut state = State::default();
+    set_mode(&mut state, GroupingMode::Returns);
+    let mut later = state.clone();
+    // The two are proven long before one of them looks for the network.
+    let asking = asks(DAY + 900, 3);
+    let probes = [before].into_iter().chain(two_phones(DAY, [2, 3])).chain([asking.clone()]);
+    probes.for_each(|probe| fold_probe(&mut later, &probe));
+    assert_ne!(later.grouping().group_of(frame(0, 1, 0, MODEL).source), Some(group_of(&later, &asking)));
+    // Of the two that were here, nobody knows which one is back.
+    let (asked, returned) = (asks(900, 2), asks(DAY, 9));
+    let probes = two_phones(0, [2, 3]).chain([asked.clone(), returned.clone()]);
+    probes.for_each(|probe| fold_probe(&mut state, &probe));
+    assert_ne!(group_of(&state, &asked), group_of(&state, &returned));
+}
+
+#[test]
 fn a_network_that_found_no_place_is_no_evidence() {
     let mut state = State::default();
     for number in 0..REQUESTER_LIMIT as u32 + 5 {
