@@ -11,6 +11,7 @@ use std::hint::black_box;
 use super::cow_tracker::CowTracker;
 use super::device::Device;
 use super::device_row::{self, DeviceRow};
+use super::grouping::Span;
 use super::table::{PackedRow, Table, push};
 use crate::event::{Probe, Timestamp};
 use dot11::MacAddr;
@@ -106,6 +107,13 @@ impl Devices {
     /// The time of the address's latest probe.
     pub(super) fn last_probe(&self, address: MacAddr) -> Option<Timestamp> {
         self.shards[shard_of(address)].get(&address).map(|row| last_probe(row))
+    }
+
+    /// The times of the address's first and latest probe.
+    pub(super) fn span(&self, address: MacAddr) -> Option<Span> {
+        let row = self.shards[shard_of(address)].get(&address)?;
+        let summary = DeviceRow::new(address, packed(row)).summary()?;
+        Some(Span { first: summary.first_probe, last: summary.last_probe })
     }
 
     /// Roughly the bytes of memory that the devices take.

@@ -77,11 +77,16 @@ impl State {
             }
             EventKind::KeepPhone { phone, name, model, addresses, networks: _ } => {
                 let before = self.phone_key(*phone);
-                self.grouping.keep(*phone, name.as_deref(), (*model, addresses), time);
+                self.grouping.keep(*phone, name.as_deref(), (*model, addresses), time, &|address| {
+                    self.devices.span(address)
+                });
                 let now = self.phone_key(*phone);
                 self.rename_device(&before, &now);
             }
-            EventKind::SplitPhone { phone, address } => self.grouping.split_off(*phone, *address, time),
+            EventKind::SplitPhone { phone, address } => {
+                let known = |address| self.devices.span(address);
+                self.grouping.split_off(*phone, *address, time, &known);
+            }
             EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
             EventKind::Delivered { probe, chat, message } => {
                 let chat = self.chats.current(*chat);

@@ -106,9 +106,9 @@ impl Counter {
         Self { is_resumed: true, ..self }
     }
 
-    /// The same counter, as that of one address of another group.
-    pub(super) fn separated(&self, address: MacAddr, group: GroupId) -> Self {
-        Self { group, addresses: vec![address], ..self.clone() }
+    /// The same counter, as that of one address of another group, which began at `first`.
+    pub(super) fn separated(&self, address: MacAddr, group: GroupId, first: Timestamp) -> Self {
+        Self { group, first, addresses: vec![address], ..self.clone() }
     }
 
     pub(super) fn follow(&mut self, frame: &Frame, seen_at: u64) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::sighting::Sighting;
 use crate::event::Timestamp;
 use dot11::{MacAddr, ModelKey};
 
@@ -76,13 +77,13 @@ pub(super) struct Proof {
 }
 
 impl Group {
-    pub(super) fn new(model: ModelKey, time: Timestamp) -> Self {
+    pub(super) fn new(model: ModelKey, Sighting { first, visit, visit_count, last }: Sighting) -> Self {
         Self {
             model,
-            first: time,
-            visit: time,
-            visit_count: 1,
-            last: time,
+            first,
+            visit,
+            visit_count,
+            last,
             frames: 0,
             addresses: VecDeque::new(),
             address_count: 0,
@@ -108,6 +109,11 @@ impl Group {
         self.frames += u64::from(counts);
     }
 
+    /// Corrects when it was here.
+    pub(super) fn set_seen(&mut self, Sighting { first, visit, visit_count, last }: Sighting) {
+        (self.first, self.visit, self.visit_count, self.last) = (first, visit, visit_count, last);
+    }
+
     /// Its latest addresses, and why each belongs to it. The newest is last.
     pub fn addresses(
         &self,
@@ -130,6 +136,12 @@ impl Group {
     pub(in crate::state) fn visit_phones(&self) -> u32 {
         let proof = self.proof.filter(|proof| proof.time >= self.visit);
         proof.map_or(1, |proof| proof.phones)
+    }
+
+    /// Notes that one of its phones is known to be another: what proved several proves one less.
+    pub(super) fn prove_one_less(&mut self) {
+        let rest = self.proof.map(|proof| Proof { phones: proof.phones.saturating_sub(1), ..proof });
+        self.proof = rest.filter(|proof| proof.phones > 1);
     }
 
     /// Adds a proof that it is several phones. Within the time that a proof holds, the larger number counts; else the

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::group::OUT_OF_RANGE;
+use super::sighting::Sighting;
 use crate::event::{GroupId, Timestamp};
 
 /// A group of a model that is in range, or was lately.
@@ -29,6 +30,11 @@ impl LiveGroup {
         }
         (self.first, self.last) = (self.first.min(time), self.last.max(time));
         self.seen_at = seen_at;
+    }
+
+    /// Corrects when it was in range.
+    pub(super) fn set_seen(&mut self, seen: Sighting) {
+        (self.first, self.last) = (seen.visit, seen.last);
     }
 
     /// How long before or after `time` it was seen; zero if that is while it was in range.

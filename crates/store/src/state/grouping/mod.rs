@@ -29,6 +29,9 @@ mod person;
 mod recognition;
 #[cfg(test)]
 mod recognition_tests;
+mod sighting;
+#[cfg(test)]
+mod split_tests;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -44,6 +47,8 @@ pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
 pub(super) use model::Model;
 use model::{Finding, Joined};
 pub(super) use recognition::{Requester, Requesters};
+use sighting::Sighting;
+pub(super) use sighting::Span;
 use twox_hash::XxHash3_64;
 
 /// Groups that are kept.
@@ -214,7 +219,7 @@ impl Grouping {
             Joined::SameModel(id) => (id, JoinReason::SameModel),
             Joined::SameNetwork(id) => (id, JoinReason::SameNetwork),
             Joined::None => {
-                let id = self.new_group(key, frame.source, frame.time);
+                let id = self.new_group(key, frame.source, Sighting::at(frame.time));
                 self.models.entry(key).begin_first(id, frame);
                 (id, JoinReason::First)
             }
@@ -241,9 +246,9 @@ impl Grouping {
 
     /// A group without addresses. Its identifier follows from the address with which it begins; if that is taken, the
     /// next free one counts.
-    fn new_group(&mut self, model: ModelKey, first_address: MacAddr, time: Timestamp) -> GroupId {
+    fn new_group(&mut self, model: ModelKey, first_address: MacAddr, seen: Sighting) -> GroupId {
         let id = self.free_id(first_address);
-        self.groups.insert(id, Group::new(model, time));
+        self.groups.insert(id, Group::new(model, seen));
         id
     }
 
@@ -276,7 +281,7 @@ impl Grouping {
             return;
         };
         let to = to.unwrap_or_else(|| {
-            let id = self.new_group(key, first, span.0);
+            let id = self.new_group(key, first, Sighting::at(span.0));
             self.models.entry(key).move_counter(counter, id, span.1);
             id
         });

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::counter::{Counter, Frame, SECOND, SEQUENCE_NUMBERS, elapsed, step};
 use super::fixed_point::{ONE, ln, product, ratio};
 use super::live_group::LiveGroup;
+use super::sighting::Sighting;
 use crate::event::{GroupId, Timestamp};
 use dot11::MacAddr;
 
@@ -352,23 +353,30 @@ impl Model {
         self.touch(group, frame.time);
     }
 
-    /// Gives an address a counter of its own in another group.
-    pub(super) fn separate(&mut self, address: MacAddr, to: GroupId) {
-        let Some(own) = self.counters.iter().rposition(|counter| counter.addresses.contains(&address)) else {
-            return;
-        };
-        let Some(counter) = self.counters.get_mut(own) else { return };
-        let (last, is_latest) = (counter.last, counter.addresses.last() == Some(&address));
-        match (is_latest, counter.addresses.len()) {
-            (true, 1) => counter.group = to,
-            (true, _) => {
-                let separated = counter.separated(address, to);
-                counter.addresses.pop();
-                self.begin_counter(separated);
+    /// Gives an address a counter of its own in another group, which was seen then.
+    pub(super) fn separate(&mut self, address: MacAddr, to: GroupId, seen: Sighting) {
+        if let Some(own) = self.counters.iter().rposition(|counter| counter.addresses.contains(&address))
+            && let Some(counter) = self.counters.get_mut(own)
+        {
+            match (counter.addresses.last() == Some(&address), counter.addresses.len()) {
+                (true, 1) => counter.group = to,
+                (true, _) => {
+                    let separated = counter.separated(address, to, seen.visit);
+                    counter.addresses.pop();
+                    self.begin_counter(separated);
+                }
+                (false, _) => counter.addresses.retain(|known| *known != address),
             }
-            (false, _) => counter.addresses.retain(|known| *known != address),
         }
-        self.touch(to, last);
+        self.touch(to, seen.last);
+        self.set_seen(to, seen);
+    }
+
+    /// Corrects when a group was seen, if it was lately.
+    pub(super) fn set_seen(&mut self, group: GroupId, seen: Sighting) {
+        if let Some(live) = self.groups.iter_mut().find(|live| live.id == group) {
+            live.set_seen(seen);
+        }
     }
 
     /// Gives a group another identifier.

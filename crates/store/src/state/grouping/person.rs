@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Grouping;
 use super::group::{Group, JoinReason};
+use super::sighting::{KnownSpan, Sighting, Span};
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
@@ -16,12 +17,13 @@ impl Grouping {
         name: Option<&str>,
         (model, addresses): (ModelKey, &[MacAddr]),
         time: Timestamp,
+        known: KnownSpan<'_>,
     ) {
         match self.holder_of(addresses) {
             Some(holder) if holder != phone => self.rename(holder, phone),
             Some(_) => {}
             None if addresses.is_empty() && self.groups.get(&phone).is_some() => {}
-            None => self.make_of_evidence(phone, model, addresses, time),
+            None => self.make_of_evidence(phone, model, addresses, time, known),
         }
         if let Some(group) = self.groups.get_mut(&phone) {
             group.name = name.map(str::to_owned);
@@ -39,9 +41,20 @@ impl Grouping {
         counts.into_iter().find(|(_, count)| *count == most).map(|(id, _)| id)
     }
 
-    fn make_of_evidence(&mut self, phone: GroupId, model: ModelKey, addresses: &[MacAddr], time: Timestamp) {
+    /// Makes a phone of addresses that are of no group. It was here when they were; only if nothing is known of them, it
+    /// was at `time`, when a person kept it.
+    fn make_of_evidence(
+        &mut self,
+        phone: GroupId,
+        model: ModelKey,
+        addresses: &[MacAddr],
+        time: Timestamp,
+        known: KnownSpan<'_>,
+    ) {
         self.displace(phone);
-        self.groups.insert(phone, Group::new(model, time));
+        let spans: Vec<Span> = addresses.iter().filter_map(|address| known(*address)).collect();
+        let seen = Sighting::of(&spans).unwrap_or_else(|| Sighting::at(time));
+        self.groups.insert(phone, Group::new(model, seen));
         for address in addresses {
             self.move_address(*address, None, phone, JoinReason::Person);
         }
@@ -77,25 +90,37 @@ impl Grouping {
         self.rename(id, free);
     }
 
-    /// Takes an address out of a phone, for good: it gets a group of its own.
-    pub(in crate::state) fn split_off(&mut self, phone: GroupId, address: MacAddr, time: Timestamp) {
+    /// Takes an address out of a phone, for good: it gets a group of its own, which was here when the address was.
+    pub(in crate::state) fn split_off(
+        &mut self,
+        phone: GroupId,
+        address: MacAddr,
+        time: Timestamp,
+        known: KnownSpan<'_>,
+    ) {
         self.splits.insert((address, phone), time);
         if self.group_of(address) != Some(phone) {
             return;
         }
         self.requesters.doubt(phone);
-        let Some(model) = self.groups.get_mut(&phone).map(|group| {
-            group.is_kept = true;
-            group.model
-        }) else {
-            return;
-        };
-        let own = self.new_group(model, address, time);
+        let Some(group) = self.groups.get_mut(&phone) else { return };
+        let others = group.addresses().filter(|(other, _)| *other != address);
+        let others: Vec<Span> = others.filter_map(|(other, _)| known(other)).collect();
+        let span = known(address);
+        let seen = span.map_or(Sighting::at(group.last), |span| Sighting::of_one(span, group, &others));
+        let rest = Sighting::without(span, group, &others);
+        group.set_seen(rest);
+        group.prove_one_less();
+        group.is_kept = true;
+        let model = group.model;
+        let own = self.new_group(model, address, seen);
         self.move_address(address, Some(phone), own, JoinReason::Person);
         if let Some(group) = self.groups.get_mut(&own) {
             group.is_kept = true;
         }
-        self.models.entry(model).separate(address, own);
+        let model = self.models.entry(model);
+        model.separate(address, own, seen);
+        model.set_seen(phone, rest);
     }
 
     /// Whether a person split anything off this group.
