@@ -18,7 +18,7 @@ use std::path::Path;
 
 use dot11::MacAddr;
 pub use lines::neighbours;
-use store::state::{MAX_NAME_CHARS, check_name, fold_case};
+use store::state::{MAX_NAME_CHARS, NameError, check_name, fold_case};
 
 /// Names from all files together.
 pub const NAMES_LIMIT: usize = 4096;
@@ -85,6 +85,8 @@ pub struct Facts {
     names: Vec<(MacAddr, ImportedName)>,
     locations: Vec<Location>,
     hosts: BTreeMap<IpAddr, String>,
+    /// The first name that is not used because it looks like the identifier of a phone.
+    pub phone_like: Option<String>,
     /// Whether bytes that are no UTF-8 were replaced.
     pub is_lossy: bool,
 }
@@ -109,6 +111,18 @@ impl Facts {
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let facts = if table::is_table(path, text) { table::read(text) } else { lines::read(text) };
         Ok(Self { is_lossy, ..facts })
+    }
+
+    /// The name in `text`, if it is one.
+    fn parse_name(&mut self, text: &str) -> Option<String> {
+        match check_name(text) {
+            Ok(name) => (!PLACEHOLDER_NAMES.contains(&fold_case(&name).as_str())).then_some(name),
+            Err(NameError::Phone(name)) => {
+                self.phone_like.get_or_insert(name);
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Whether it names IP addresses; the kernel may know their MAC addresses.
@@ -235,12 +249,6 @@ fn without_suffix(name: &str, address: MacAddr) -> &str {
 fn with_suffix(name: &str, suffix: &str) -> String {
     let kept: String = name.chars().take(MAX_NAME_CHARS.saturating_sub(suffix.len())).collect();
     format!("{}{suffix}", kept.trim_end())
-}
-
-/// The name in `text`, if it is one.
-fn parse_name(text: &str) -> Option<String> {
-    let name = check_name(text).ok()?;
-    (!PLACEHOLDER_NAMES.contains(&fold_case(&name).as_str())).then_some(name)
 }
 
 /// A MAC address with separators: twelve digits alone may be anything. As in ether_aton(3), an octet may lack its
@@ -382,6 +390,22 @@ mod tests {
         }
         assert_eq!(names(&Facts::default(), &[(van, "iPhone (5c:03)")]), ["iPhone"]);
         assert_eq!(names(&lease, &[(van, "iPhone (39:15)")]), ["iPhone (39:15)", "iPhone"]);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_phone_is_left_out() {
+        for text in [
+            &format!("{ALICE} phone 3f2a\n{VAN} van\n"),
+            &format!("{ALICE},3F2A\n{VAN},van\n"),
+            &format!("mac,name\n{ALICE},Phone  3f2a\n{VAN},van\n"),
+            &format!("0 {ALICE} 10.0.0.1 3f2a *\n{VAN} van\n"),
+            &format!("10.0.0.1 3f2a\n{ALICE} 10.0.0.1\n{VAN} van\n"),
+        ] {
+            check(&[text], &[(VAN, "van", false)]);
+            let skipped = facts(text).phone_like.unwrap();
+            assert!(skipped.to_lowercase().ends_with("3f2a"), "{skipped}");
+        }
+        assert_eq!(facts(&format!("{ALICE} Edda\n")).phone_like, None);
     }
 
     #[test]

@@ -261,6 +261,11 @@ fn errors_name_file_key_and_expectation() {
          expected a name such as \"Alice's phone\"",
     );
     check(
+        "[devices]\n\"a4:83:e7:4e:39:15\" = \"Phone  3F2A\"",
+        "FILE: `devices.\"a4:83:e7:4e:39:15\"` cannot be used: the name looks like the ID of a phone with random \
+         addresses; expected a name such as \"Alice's phone\"",
+    );
+    check(
         "[devices]\n\"A483E74E3915\" = \"phone\"\n\"a4:83:e7:4e:39:15\" = \"tablet\"",
         "FILE: `devices` names a4:83:e7:4e:39:15 a second time: expected each address once",
     );

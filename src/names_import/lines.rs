@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use dot11::MacAddr;
 
-use super::{Facts, ImportedName, LocatedBy, Location, mac, parse_name};
+use super::{Facts, ImportedName, LocatedBy, Location, mac};
 
 /// The flag of a complete entry in the kernel's table (`ATF_COM`): the address has answered.
 const COMPLETE: u32 = 2;
@@ -37,7 +37,7 @@ fn ether(address: MacAddr, rest: &str, facts: &mut Facts) {
     let name = rest.split('\t').next().unwrap_or_default();
     if let Ok(ip) = name.trim().parse() {
         facts.locations.push(Location { ip, address, by: LocatedBy::Ethers });
-    } else if let Some(name) = parse_name(name) {
+    } else if let Some(name) = facts.parse_name(name) {
         facts.names.push((address, ImportedName { name, is_lease: false }));
     }
 }
@@ -46,7 +46,7 @@ fn host(ip: IpAddr, name: &str, facts: &mut Facts) {
     if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
         return;
     }
-    if let Some(name) = parse_name(name) {
+    if let Some(name) = facts.parse_name(name) {
         facts.hosts.entry(ip).or_insert(name);
     }
 }
@@ -55,7 +55,7 @@ fn lease<'a>(mut words: impl Iterator<Item = &'a str>, facts: &mut Facts) -> Opt
     let address = mac(words.next()?)?;
     let ip = words.next()?.parse().ok()?;
     facts.locations.push(Location { ip, address, by: LocatedBy::Lease });
-    let name = parse_name(words.next()?)?;
+    let name = facts.parse_name(words.next()?)?;
     facts.names.push((address, ImportedName { name, is_lease: true }));
     Some(())
 }

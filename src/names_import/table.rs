@@ -10,7 +10,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord};
 use dot11::MacAddr;
 
-use super::{Facts, ImportedName, is_individual, mac, parse_name};
+use super::{Facts, ImportedName, is_individual, mac};
 
 /// Extensions of files that are tables, whatever their first line says.
 const EXTENSIONS: [&str; 3] = ["csv", "tsv", "tab"];
@@ -81,12 +81,13 @@ impl Columns {
         fields.find_map(|field| mac(field).or_else(|| any(field))).or_else(|| own_address(row))
     }
 
-    fn name(&self, row: &StringRecord) -> Option<String> {
+    fn name(&self, row: &StringRecord, facts: &mut Facts) -> Option<String> {
         if self.names.is_empty() {
-            return row.iter().map(unquoted).find(|field| is_name(field)).and_then(parse_name);
+            let name = row.iter().map(unquoted).find(|field| is_name(field));
+            return name.and_then(|name| facts.parse_name(name));
         }
         let mut fields = self.names.iter().filter_map(|column| row.get(*column)).map(unquoted);
-        fields.find_map(parse_name)
+        fields.find_map(|field| facts.parse_name(field))
     }
 }
 
@@ -118,7 +119,7 @@ pub(super) fn read(text: &str) -> Facts {
             continue;
         }
         let columns = columns.get_or_insert_default();
-        if let (Some(address), Some(name)) = (columns.address(&row), columns.name(&row)) {
+        if let (Some(address), Some(name)) = (columns.address(&row), columns.name(&row, &mut facts)) {
             facts.names.push((address, ImportedName { name, is_lease: false }));
         }
     }

@@ -5,7 +5,7 @@ use dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::chat::views::alerts as words;
 use probewatch::chat::{Button, ButtonPress, Chat, PressReply, Progress, Reply, UserMessage};
 use probewatch::text::MESSAGE_LIMIT;
-use store::event::{DeviceKey, Event, EventKind, GroupId, GroupingMode, Probe, Timestamp};
+use store::event::{DeviceKey, Event, EventKind, GroupId, GroupingMode, NamedBy, Probe, Timestamp};
 use store::recorder::CapturedProbe;
 
 use crate::support::bot_api::Incoming;
@@ -224,6 +224,18 @@ fn phones_that_share_a_name_are_one_device_with_both_on_its_card() {
     let refused = conversation.say(&format!("/name {LAPTOP} phone {one}"));
     let why = format!("❌ “phone {one}” looks like the ID that I give to a phone with random addresses.");
     assert!(refused.starts_with(&why), "{refused}");
+    conversation.stop();
+}
+
+#[test]
+fn a_name_of_an_old_log_does_not_hide_a_phone() {
+    let conversation = Conversation::new(GroupingMode::InRange, street());
+    let phone = conversation.phone_of(random(0));
+    let (address, name) = (LAPTOP.parse().unwrap(), format!("phone {phone}"));
+    conversation.change(EventKind::Name { address, name: name.clone(), by: NamedBy::Config });
+    let card = conversation.say(&name);
+    assert!(card.contains("Random addresses: 30") && !card.contains(LAPTOP), "{card}");
+    assert!(conversation.say(LAPTOP).contains(LAPTOP));
     conversation.stop();
 }
 

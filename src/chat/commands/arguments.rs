@@ -247,16 +247,7 @@ pub(in crate::chat) fn naming(device: NamedDevice, name: &str) -> Result<Request
         _ => name.to_owned(),
     };
     let name = check_name(&name).map_err(UsageError::Name)?;
-    if is_like_phone(&name) {
-        return Err(UsageError::NameLikePhone(name));
-    }
     Ok(Request::Name { device, name })
-}
-
-/// Whether a name could be mistaken for a phone's identifier: `phone 3f2a`, or `3f2a`. Four letters are a word, such as
-/// `Edda`.
-fn is_like_phone(name: &str) -> bool {
-    phone_in_text(name, true).is_some() && name.chars().any(|c| c.is_ascii_digit() || c == ' ')
 }
 
 /// How long to mute, an hour by default.

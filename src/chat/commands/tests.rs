@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Pattern, Role};
+use store::state::NameError;
 
 use super::*;
 use crate::chat::model::chart::{ChartPeriod, ChartSubject};
@@ -70,7 +71,8 @@ fn a_name_is_not_the_identifier_of_a_phone() {
     let address: MacAddr = "a4:83:e7:4e:39:15".parse().unwrap();
     for name in ["phone 3f2a", "Phone  3F2A", "3f2a", "1234", "phone cafe"] {
         let command = Command::named("name").unwrap();
-        let error = UsageError::NameLikePhone(name.split_whitespace().collect::<Vec<_>>().join(" "));
+        let why = NameError::Phone(name.split_whitespace().collect::<Vec<_>>().join(" "));
+        let error = UsageError::Name(why);
         check(&format!("/name {address} {name}"), Request::UsageError { command, error });
     }
     for name in ["Edda", "Cafe", "phone", "phone 3f2", "my phone 3f2a", "3f2a5"] {

@@ -52,6 +52,4 @@ pub enum UsageError {
     Range(RangeError),
     /// Not a name for a device.
     Name(NameError),
-    /// A name that looks like the identifier of a phone.
-    NameLikePhone(String),
 }

@@ -169,13 +169,14 @@ pub fn which_device(state: &State, query: &str) -> Result<FoundDevice, LookupRes
         return Ok(FoundDevice::of_address(state, address));
     }
     let is_known = |phone: &GroupId| state.grouping().group(*phone).is_some();
+    // No name may look like this any more, but an old log may have one.
+    if let Some(phone) = phone_in_text(query, false).filter(is_known) {
+        return Ok(FoundDevice::of_phone(state, phone));
+    }
     let names = all_names(state);
     let wanted = fold_case(query);
     if let Some(same) = names.iter().find(|name| fold_case(name) == wanted) {
         return Ok(FoundDevice::of_name(state, same));
-    }
-    if let Some(phone) = phone_in_text(query, false).filter(is_known) {
-        return Ok(FoundDevice::of_phone(state, phone));
     }
     match names_with_part(&names, query) {
         Ok(name) => Ok(FoundDevice::of_name(state, name)),

@@ -78,11 +78,7 @@ pub(super) fn sentence(error: &UsageError) -> String {
             format!("“{}” is not a period. Write 24h, 7d or 30d.", printable(text))
         }
         UsageError::Range(why) => range(why),
-        UsageError::Name(why) => name(*why),
-        UsageError::NameLikePhone(name) => format!(
-            "“{}” looks like the ID that I give to a phone with random addresses. Choose another name.",
-            printable(name)
-        ),
+        UsageError::Name(why) => name(why),
     }
 }
 
@@ -107,7 +103,7 @@ fn range(why: &RangeError) -> String {
     }
 }
 
-fn name(why: NameError) -> String {
+fn name(why: &NameError) -> String {
     match why {
         NameError::Empty => "Add a name.".to_owned(),
         NameError::TooLong => {
@@ -115,5 +111,9 @@ fn name(why: NameError) -> String {
         }
         NameError::Address => "That name looks like a MAC address. Choose another one.".to_owned(),
         NameError::Command => "That name starts with a slash, like a command. Choose another one.".to_owned(),
+        NameError::Phone(name) => format!(
+            "“{}” looks like the ID that I give to a phone with random addresses. Choose another name.",
+            printable(name)
+        ),
     }
 }

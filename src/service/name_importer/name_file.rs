@@ -83,11 +83,15 @@ impl NameFile {
         self.settling = None;
         match Facts::read(&self.path, bytes) {
             Ok(facts) => {
-                match facts.is_lossy {
-                    true => {
+                match (facts.is_lossy, &facts.phone_like) {
+                    (true, _) => {
                         self.warn("is not in UTF-8: letters that cannot be read are shown as \u{fffd}".into())
                     }
-                    false => self.warning = None,
+                    (false, Some(name)) => self.warn(format!(
+                        "has the name {name:?}, which is left out: it looks like the ID of a phone with random addresses; \
+                         choose another name"
+                    )),
+                    (false, None) => self.warning = None,
                 }
                 self.current = Some((hash, facts));
                 FileChange::Updated

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
-use crate::event::{DeviceKey, NamedBy};
+use crate::event::{DeviceKey, GroupId, NamedBy};
 use dot11::MacAddr;
 
 /// The longest name of a device, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
 /// A text cannot be the name of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Only spaces.
     #[error("the name is empty")]
@@ -24,12 +24,15 @@ pub enum NameError {
     /// It could be mistaken for a command.
     #[error("the name begins with a slash, as a command does")]
     Command,
+    /// This name could be mistaken for the identifier of a phone.
+    #[error("the name looks like the ID of a phone with random addresses")]
+    Phone(String),
 }
 
 /// The name in `text`: on one line, without repeated or surrounding spaces.
 ///
 /// # Errors
-/// [`NameError`] if it is empty, too long, or could be mistaken for an address or a command.
+/// [`NameError`] if it is empty, too long, or could be mistaken for an address, a command or a phone.
 pub fn check_name(text: &str) -> Result<String, NameError> {
     let name = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let name = name.collect::<Vec<_>>().join(" ");
@@ -41,8 +44,19 @@ pub fn check_name(text: &str) -> Result<String, NameError> {
         Err(NameError::Address)
     } else if name.starts_with('/') {
         Err(NameError::Command)
+    } else if is_like_phone(&name) {
+        Err(NameError::Phone(name))
     } else {
         Ok(name)
+    }
+}
+
+/// Whether a name could be mistaken for the identifier of a phone: `phone 3f2a`, or `3f2a`. Four letters are a word, such
+/// as `Edda`.
+fn is_like_phone(name: &str) -> bool {
+    match name.split_once(' ') {
+        Some((word, id)) => word.eq_ignore_ascii_case("phone") && id.parse::<GroupId>().is_ok(),
+        None => name.parse::<GroupId>().is_ok() && name.contains(|c: char| c.is_ascii_digit()),
     }
 }
 
