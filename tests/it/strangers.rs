@@ -80,6 +80,45 @@ fn lists_the_unusual_visitors_of_a_day_with_their_reasons() {
 }
 
 #[test]
+fn a_fixed_address_is_a_stranger_for_a_day_and_may_have_visited_twice() {
+    const TWICE: &str = "00:23:a7:19:5c:03";
+    const KNOWN: &str = "00:23:a7:19:5c:04";
+    let seen = |source: &str, ago: u64| {
+        [0, 15].map(|second| (now_us() - ago + second * 1_000_000, ProbeRequestFrame::new(source).build()))
+    };
+    let visits = [(KNOWN, 30 * HOUR), (TWICE, 22 * HOUR), (FIXED, 2 * HOUR), (TWICE, HOUR), (KNOWN, HOUR)];
+    let frames: Vec<(u64, Vec<u8>)> = visits.iter().flat_map(|(source, ago)| seen(source, *ago)).collect();
+    let data = Data::new(&frames);
+    let ask = |input: &str| stdout(&data.run(&["chat"], input));
+    let list = ask("/strangers\n");
+    let line = |source: &str, text: &str| {
+        text.lines().find(|line| line.contains(source)).unwrap_or_default().to_owned()
+    };
+    assert!(line(FIXED, &list).contains(", for 15 s"), "{list}");
+    let twice = line(TWICE, &list);
+    assert!(twice.contains(": first seen ") && twice.contains(", last seen "), "{list}");
+    assert!(twice.contains(", maybe in several visits") && !twice.contains(" for "), "{list}");
+    assert!(!list.contains(KNOWN), "{list}");
+    // The last five hours, written with their days.
+    let day = |ago: u64| {
+        let time = UNIX_EPOCH + Duration::from_micros(now_us() - ago);
+        chrono::DateTime::<chrono::Utc>::from(time)
+            .with_timezone(&chrono_tz::Europe::Berlin)
+            .format("%F %H:%M")
+            .to_string()
+    };
+    let between = format!("/between {} {}\n", day(5 * HOUR), day(0));
+    let who = ask(&between);
+    assert!(who.contains("2 strangers, then the others"), "{who}");
+    assert!(!line(FIXED, &who).contains("first seen "), "{who}");
+    assert!(line(TWICE, &who).contains("a device that I do not remember from before, first seen "), "{who}");
+    assert!(line(KNOWN, &who).contains(KNOWN) && !line(KNOWN, &who).contains("Stranger"), "{who}");
+    // Both lists leave out whom the chat ignores.
+    let both = ask(&format!("/ignore {TWICE}\n/strangers\n{between}"));
+    assert!(both.contains("1 stranger, then the others") && !both.contains("maybe in several"), "{both}");
+}
+
+#[test]
 fn says_that_it_has_not_learned_for_long() {
     let usual = visit(now_us() - 25 * HOUR, 0, &phone(1));
     let data = Data::new(&[usual, visit(now_us() - 5 * HOUR, 900, &phone(2))].concat());

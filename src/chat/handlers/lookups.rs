@@ -10,6 +10,7 @@ use crate::chat::model::chart::ChartPeriod;
 use crate::chat::model::lookup::look_up;
 use crate::chat::model::pagination::{self, ListBy, SortOrder};
 use crate::chat::model::strangers;
+use crate::chat::model::time_range::TimeRange;
 use crate::chat::{Chat, Reply, views};
 
 impl Chat {
@@ -48,7 +49,7 @@ impl Chat {
         let now = Timestamp::now();
         let days = if period == ChartPeriod::Day { 1 } else { 7 };
         let since = now.saturating_sub(Duration::from_secs(days * 86_400));
-        let found = strangers::strangers(&self.recorder, chat, since, page);
+        let found = strangers::strangers(&self.recorder, chat, TimeRange { from: since, to: now }, page);
         views::strangers(&found, period, (now, self.zone))
     }
 

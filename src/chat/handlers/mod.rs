@@ -83,7 +83,7 @@ impl Chat {
             Request::Network(ssid) => self.network(&ssid, 0),
             Request::Networks(page) => self.networks(chat, page),
             Request::Chart(subject, period) => self.chart(subject, period, progress).await,
-            Request::Between(range) => self.between(range, progress).await,
+            Request::Between(range) => self.between(chat, range, progress).await,
             Request::Count(period) => self.count(period, progress).await,
             Request::ExportDevice(query) => self.export_device(&query, progress).await,
             Request::ExportNetworks => self.export_networks(chat, progress).await,
@@ -138,8 +138,12 @@ impl Chat {
             }
             Callback::NewestProbes(address) => PressReply::Send(self.probes(address, 0, progress).await),
             Callback::Probes(address, page) => PressReply::Edit(self.probes(address, page, progress).await),
-            Callback::ChartBetween(range) => PressReply::Send(self.chart_between(range, progress).await),
-            Callback::ExportBetween(range) => PressReply::Send(self.export_between(range, progress).await),
+            Callback::ChartBetween(range) => {
+                PressReply::Send(self.chart_between(chat, range, progress).await)
+            }
+            Callback::ExportBetween(range) => {
+                PressReply::Send(self.export_between(chat, range, progress).await)
+            }
             Callback::Count(period) => edited_reply(self.count(period, progress).await),
             Callback::AlertOnReturn(phone) => {
                 PressReply::Send(self.alert_on_return(chat, phone, update).await)

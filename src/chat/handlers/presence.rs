@@ -25,22 +25,32 @@ const FRAMES_AT_A_TIME: usize = 1024;
 
 impl Chat {
     /// Who was in range then, as a list.
-    pub(in crate::chat) async fn between(&self, written: WrittenRange, progress: &Progress) -> Reply {
+    pub(in crate::chat) async fn between(
+        &self,
+        chat: ChatId,
+        written: WrittenRange,
+        progress: &Progress,
+    ) -> Reply {
         let now = Timestamp::now();
         let range = match (written.resolve(now, self.zone), Command::named("between")) {
             (Ok(range), _) => range,
             (Err(why), Some(command)) => return views::usage_error(command, &UsageError::Range(why)).into(),
             (Err(_), None) => return Reply::default(),
         };
-        match self.visitors(ReplyKind::Text, range, progress).await {
+        match self.visitors(chat, ReplyKind::Text, range, progress).await {
             Ok((list, _)) => texts::visitors(&list, self.zone),
             Err(reply) => reply,
         }
     }
 
     /// Who was in range then, as a chart.
-    pub(in crate::chat) async fn chart_between(&self, range: TimeRange, progress: &Progress) -> Reply {
-        let list = match self.visitors(ReplyKind::Picture, range, progress).await {
+    pub(in crate::chat) async fn chart_between(
+        &self,
+        chat: ChatId,
+        range: TimeRange,
+        progress: &Progress,
+    ) -> Reply {
+        let list = match self.visitors(chat, ReplyKind::Picture, range, progress).await {
             Ok((list, _)) => list,
             Err(reply) => return reply,
         };
@@ -59,8 +69,13 @@ impl Chat {
     }
 
     /// Who was in range then, as a CSV document.
-    pub(in crate::chat) async fn export_between(&self, range: TimeRange, progress: &Progress) -> Reply {
-        let (list, permit) = match self.visitors(ReplyKind::Document, range, progress).await {
+    pub(in crate::chat) async fn export_between(
+        &self,
+        chat: ChatId,
+        range: TimeRange,
+        progress: &Progress,
+    ) -> Reply {
+        let (list, permit) = match self.visitors(chat, ReplyKind::Document, range, progress).await {
             Ok(read) => read,
             Err(reply) => return reply,
         };
@@ -79,13 +94,14 @@ impl Chat {
 
     async fn visitors(
         &self,
+        chat: ChatId,
         kind: ReplyKind,
         range: TimeRange,
         progress: &Progress,
     ) -> Result<(VisitorList, ReadPermit), Reply> {
         let (table, permit) = self.presences(kind, range, progress).await?;
         let state = self.recorder.state();
-        Ok((VisitorList::new(&table, &state, |key| shown_device(&state, key)), permit))
+        Ok((VisitorList::new(&table, &state, chat, |key| shown_device(&state, key)), permit))
     }
 
     /// How many devices were in range in each hour of a period that ends now.

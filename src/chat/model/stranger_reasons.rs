@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use store::event::{DeviceKey, GroupId, StrangerReason};
-use store::state::State;
+use store::event::{DeviceKey, GroupId, StrangerReason, Timestamp};
+use store::state::{State, new_since};
 
 use super::time_range::TimeRange;
 
 /// The strangers of a range of time.
 pub struct StrangerReasons {
-    range: TimeRange,
+    /// Devices with a fixed address that were first seen at this time or later are strange.
+    new_since: Timestamp,
     /// The phones whose latest visit is in the range and strange.
     phones: HashMap<GroupId, StrangerReason>,
 }
@@ -21,7 +22,7 @@ impl StrangerReasons {
         let phones = phones
             .filter(|stranger| stranger.first < range.to)
             .filter_map(|stranger| Some((stranger.phone?, stranger.reason)));
-        Self { range, phones: phones.collect() }
+        Self { new_since: new_since(range.from, range.to), phones: phones.collect() }
     }
 
     /// Why a device that was in range is a stranger; `None` if it is none.
@@ -31,7 +32,7 @@ impl StrangerReasons {
             DeviceKey::Phone(phone) => self.phones.get(phone).copied(),
             DeviceKey::Address(address) => {
                 let first_probe = state.device(*address)?.first_probe;
-                (first_probe >= self.range.from).then_some(StrangerReason::NeverSeen)
+                (first_probe >= self.new_since).then_some(StrangerReason::NeverSeen)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use store::event::{DeviceKey, StrangerReason};
+use store::event::{ChatId, DeviceKey, StrangerReason, Timestamp};
 use store::state::State;
 
 use super::presence::{DevicePresence, LeastDevices, PresenceTable};
@@ -21,6 +21,8 @@ pub struct Visitor {
     pub presence: DevicePresence,
     /// Why it is a stranger, if it is one.
     pub reason: Option<StrangerReason>,
+    /// If it has a fixed address, when it was first seen.
+    pub first_seen: Option<Timestamp>,
     /// Whether it is one device, and not maybe several phones of one model.
     pub is_distinguishable: bool,
 }
@@ -43,15 +45,25 @@ pub struct VisitorList {
 }
 
 impl VisitorList {
-    /// The devices of a table; `title` gives what a device is called.
-    pub fn new(table: &PresenceTable, state: &State, title: impl Fn(&DeviceKey) -> String) -> Self {
+    /// The devices of a table, as the chat sees them: those that it ignores are no strangers. `title` gives what a device
+    /// is called.
+    pub fn new(
+        table: &PresenceTable,
+        state: &State,
+        chat: ChatId,
+        title: impl Fn(&DeviceKey) -> String,
+    ) -> Self {
         let range = table.range();
         let reasons = StrangerReasons::of(state, range);
         let visitors = table.devices().map(|(key, presence)| Visitor {
             key: key.clone(),
             title: title(key),
             presence: presence.clone(),
-            reason: reasons.get(state, key),
+            reason: reasons.get(state, key).filter(|_| !state.ignores(chat, key)),
+            first_seen: match key {
+                DeviceKey::Address(address) => state.device(*address).map(|device| device.first_probe),
+                DeviceKey::Name(_) | DeviceKey::Phone(_) => None,
+            },
             is_distinguishable: is_distinguishable(state, key),
         });
         let mut visitors: Vec<Visitor> = visitors.collect();

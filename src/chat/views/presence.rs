@@ -102,8 +102,10 @@ fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
             text.append(format_args!(". At least {phones} phones of this model, which cannot be told apart"))
         }
     };
-    match visitor.reason {
-        Some(why) => text.append(format_args!(". Stranger: {}", reason(why))),
+    let Some(why) = visitor.reason else { return text };
+    let text = text.append(format_args!(". Stranger: {}", reason(why)));
+    match visitor.first_seen.filter(|first| *first < range.from) {
+        Some(first) => text.append(format_args!(", first seen {}", short_time(first, range.to, zone))),
         None => text,
     }
 }

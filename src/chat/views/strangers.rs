@@ -64,15 +64,13 @@ pub(in crate::chat) fn still_learning(learned: Duration) -> Option<String> {
 
 fn entry(stranger: &Stranger, now: Timestamp, zone: Tz) -> Text {
     let strongest = stranger.strongest_dbm.map(|dbm| format!(", strongest {dbm} dBm")).unwrap_or_default();
-    let stay = match stranger.first.abs_diff(stranger.last) {
-        stay if stay.as_secs() == 0 => "seen once".to_owned(),
-        stay => format!("for {}", shown_duration(stay)),
+    let [first, last] = [stranger.first, stranger.last].map(|time| short_time(time, now, zone));
+    let times = match stranger.first.abs_diff(stranger.last) {
+        stay if stay.as_secs() == 0 => format!("{first}, seen once"),
+        stay if stranger.is_one_visit() => format!("{first}, for {}", shown_duration(stay)),
+        _ => format!("first seen {first}, last seen {last}, maybe in several visits"),
     };
-    who(stranger).append(format_args!(
-        ": {}, {stay}{strongest}; {}",
-        short_time(stranger.first, now, zone),
-        reason(stranger.reason)
-    ))
+    who(stranger).append(format_args!(": {times}{strongest}; {}", reason(stranger.reason)))
 }
 
 /// The stranger: its phone or its address.
@@ -141,10 +139,11 @@ mod tests {
             StrangerReason::OneMoreThanUsual { usual: 2, now: 3 },
         ];
         let mut entries = reasons.map(stranger).to_vec();
+        entries.push(Stranger { last: time(7200 + 75_600), ..stranger(reasons[0]) });
         entries.push(Stranger { at_least: 2, last: time(7200), strongest_dbm: None, ..stranger(reasons[1]) });
         let reply = shown(entries, 3, 14, GroupingMode::InRange);
         insta::assert_snapshot!(reply.text.to_string());
-        assert_eq!(reply.buttons[0].len(), 5);
+        assert_eq!(reply.buttons.iter().flatten().count(), 6);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_NETWORK_LIMIT, Overflow};
 pub use snapshot::{DeviceJson, SnapshotError, StateImage};
 pub use store::{StateStore, StateStoreError};
-pub use strangers::{FULL_LEARNING, Stranger};
+pub use strangers::{FULL_LEARNING, Stranger, new_since};
 pub use totals::Totals;
 pub use watches::{Watch, Watches};
 

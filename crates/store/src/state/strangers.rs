@@ -1,6 +1,6 @@
 //! Strangers: who is here although they usually are not, and why they are taken for it.
 //!
-//! A device with a fixed address is a stranger when it is seen for the first time. A phone with random addresses cannot
+//! A device with a fixed address is a stranger during the first day ([`new_since`]). A phone with random addresses cannot
 //! be recognised, so its model counts ([`habits`](super::habits)): one that is not usual at this hour of the week, or one
 //! phone more of it than usual. Named devices are no strangers.
 
@@ -17,12 +17,21 @@ use dot11::{MacAddr, ModelKey};
 /// From then on hours of the week are compared.
 pub const FULL_LEARNING: Duration = Duration::from_secs(14 * 86_400);
 
+/// For how long a device with a fixed address is a stranger after it was first seen.
+const NEW_FOR: Duration = Duration::from_secs(86_400);
+
 const WEEK_SECONDS: u64 = 7 * 86_400;
 
 /// Addresses of a phone whose signals are read.
 const SIGNAL_ADDRESSES: usize = 64;
 
-/// A visit of a stranger.
+/// When a device with a fixed address that is a stranger from `from` to `to` can have been first seen at the earliest:
+/// within that time, or within the day before its end.
+pub fn new_since(from: Timestamp, to: Timestamp) -> Timestamp {
+    from.min(to.saturating_sub(NEW_FOR))
+}
+
+/// What is known of a stranger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stranger {
     /// Its address, or the phone's newest.
@@ -31,14 +40,21 @@ pub struct Stranger {
     pub phone: Option<GroupId>,
     /// Why it is a stranger.
     pub reason: StrangerReason,
-    /// The first frame of the visit.
+    /// The first frame of the visit, or of a device with a fixed address the first that is known.
     pub first: Timestamp,
-    /// The last frame of the visit so far.
+    /// The last frame so far.
     pub last: Timestamp,
     /// It is at least this many phones.
     pub at_least: u32,
     /// The strongest signal in dBm.
     pub strongest_dbm: Option<i8>,
+}
+
+impl Stranger {
+    /// Whether it was here without leaving from its first to its last frame. Of a fixed address no others are known.
+    pub fn is_one_visit(&self) -> bool {
+        self.phone.is_some() || self.first.abs_diff(self.last) <= OUT_OF_RANGE
+    }
 }
 
 impl State {
@@ -50,7 +66,8 @@ impl State {
         }
     }
 
-    /// The stranger that this device is if it was first seen at `since` or later: it has a fixed address and no name.
+    /// The stranger that this device is if it was first seen at `since` or later ([`new_since`]): it has a fixed address
+    /// and no name.
     pub fn strange_device(&self, row: DeviceRow<'_>, since: Timestamp) -> Option<Stranger> {
         let address = row.address;
         if address.is_random() || self.names.of(address).is_some() {
@@ -91,7 +108,7 @@ impl State {
             DeviceKey::Name(_) => None,
             DeviceKey::Address(address) => {
                 let first = self.devices.get(*address)?.first_probe;
-                let is_new = !address.is_random() && first >= near.saturating_sub(OUT_OF_RANGE);
+                let is_new = !address.is_random() && first >= new_since(near, near);
                 is_new.then_some(StrangerReason::NeverSeen)
             }
             DeviceKey::Phone(id) => {
