@@ -46,18 +46,22 @@ pub struct RandomAddresses {
 }
 
 impl DeviceCounts {
-    /// The counts for these numbers of devices with a name and with a fixed address, and for these groups.
+    /// The counts for these numbers of devices with a name and with a fixed address, and for these groups, each of which
+    /// is at least so many phones.
     pub fn new<'a>(
         named: u64,
         fixed: u64,
-        groups: impl Iterator<Item = &'a Group>,
+        groups: impl Iterator<Item = (&'a Group, u32)>,
         random: RandomAddresses,
     ) -> Self {
-        let groups: Vec<&Group> = groups.collect();
-        let phones =
-            least_phones(groups.iter().map(|group| {
-                (group.model, [group.visit, group.last], u64::from(group.at_least(group.last)))
-            }));
+        let groups: Vec<(&Group, u32)> = groups.collect();
+        let phones = least_phones(groups.iter().map(|(group, phones)| PhoneVisit {
+            model: group.model,
+            first: group.visit,
+            last: group.last,
+            phones: (*phones).into(),
+            is_first: group.is_first_visit(group.visit),
+        }));
         Self::of_groups(named, fixed, (phones, groups.len() as u64), random)
     }
 
@@ -110,7 +114,7 @@ impl DeviceCounts {
                 }
                 None if grouping.phone(id).is_none() => {}
                 None => {
-                    unnamed.push(group);
+                    unnamed.push((group, group.visit_phones()));
                     grouped += addresses;
                 }
             }
@@ -160,15 +164,36 @@ impl DeviceCounts {
     }
 }
 
-/// The least number of phones that made these visits, given by their model, their first and last time, and the number
-/// of phones: for each model the most that were in range at once. Visits of one model at different times may be those
-/// of one phone that returned with another address.
-pub fn least_phones(visits: impl IntoIterator<Item = (ModelKey, [Timestamp; 2], u64)>) -> u64 {
+/// A visit of a group of random addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhoneVisit {
+    /// The model.
+    pub model: ModelKey,
+    /// The first frame.
+    pub first: Timestamp,
+    /// The last frame.
+    pub last: Timestamp,
+    /// The least number of phones.
+    pub phones: u64,
+    /// Whether it is the group's first visit ([`Group::is_first_visit`]).
+    pub is_first: bool,
+}
+
+/// The least number of phones that made these visits: for each model the most that were in range at once. Visits of
+/// one model at different times may be those of one phone that returned with another address. So may later visits of
+/// groups at any time: of these only the one of most phones counts.
+pub fn least_phones(visits: impl IntoIterator<Item = PhoneVisit>) -> u64 {
     // By model and time; of changes at the same time, arrivals come first.
     let mut changes: Vec<(ModelKey, Timestamp, bool, u64)> = Vec::new();
-    for (model, [first, last], phones) in visits {
-        changes.push((model, first, false, phones));
-        changes.push((model, last.saturating_add(OUT_OF_RANGE), true, phones));
+    let mut returned: HashMap<ModelKey, u64> = HashMap::new();
+    for PhoneVisit { model, first, last, phones, is_first } in visits {
+        if is_first {
+            changes.push((model, first, false, phones));
+            changes.push((model, last.saturating_add(OUT_OF_RANGE), true, phones));
+        } else {
+            let most = returned.entry(model).or_default();
+            *most = phones.max(*most);
+        }
     }
     changes.sort_unstable();
     let most_at_once = |changes: &[(ModelKey, Timestamp, bool, u64)]| {
@@ -179,7 +204,13 @@ pub fn least_phones(visits: impl IntoIterator<Item = (ModelKey, [Timestamp; 2], 
         }
         most
     };
-    changes.chunk_by(|(one, ..), (other, ..)| one == other).map(most_at_once).sum()
+    let mut most = returned;
+    for of_model in changes.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let Some((model, ..)) = of_model.first() else { continue };
+        let known = most.entry(*model).or_default();
+        *known = most_at_once(of_model).max(*known);
+    }
+    most.into_values().sum()
 }
 
 #[cfg(test)]

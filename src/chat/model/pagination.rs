@@ -10,7 +10,9 @@ use std::collections::HashMap;
 use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Timestamp};
 use store::recorder::RecorderHandle;
-use store::state::{DEVICE_SHARDS, DeviceRow, DeviceSummary, Names, Network, SsidQuery, State, fold_case};
+use store::state::{
+    DEVICE_SHARDS, DeviceRow, DeviceSummary, Group, Names, Network, SsidQuery, State, fold_case,
+};
 
 use super::phone::phone_name;
 use crate::device_counts::{DeviceCounts, RandomAddresses};
@@ -120,14 +122,17 @@ pub fn devices(
     page: u32,
 ) -> DevicePage {
     let is_recent = |brief: &DeviceSummary| since.is_none_or(|since| brief.last_probe >= since);
-    collect_page(recorder, by, order, page, |row| row.summary().filter(is_recent))
+    let phones = |group: &Group| group.phones_since(since.unwrap_or(group.visit));
+    collect_page(recorder, by, order, page, phones, |row| row.summary().filter(is_recent))
 }
 
 /// A page of the devices that look for a network, and the number of all their probes for it.
 pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (DevicePage, u64) {
     let network = SsidQuery::new(ssid);
     let mut sum = 0;
-    let requesters = collect_page(recorder, ListBy::Device, SortOrder::MostProbes, page, |row| {
+    // Of several phones of a group, only one may look for the network.
+    let phones = |_: &Group| 1;
+    let requesters = collect_page(recorder, ListBy::Device, SortOrder::MostProbes, page, phones, |row| {
         let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
         sum += probe_count;
         Some(DeviceSummary { probe_count, ..row.summary()? })
@@ -147,12 +152,13 @@ pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
     })
 }
 
-/// A page of the devices for which `summarize` gives a summary.
+/// A page of the devices for which `summarize` gives a summary. `least_phones` says how many phones a group is at least.
 fn collect_page(
     recorder: &RecorderHandle,
     by: ListBy,
     order: SortOrder,
     page: u32,
+    least_phones: impl Fn(&Group) -> u32,
     mut summarize: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
 ) -> DevicePage {
     let mut merged = MergedDevices::new(by, recorder.state().names());
@@ -189,7 +195,10 @@ fn collect_page(
         }
     }
     let state = recorder.state();
-    let group = |phone: &GroupId| state.grouping().group(*phone);
+    let group = |phone: &GroupId| {
+        let group = state.grouping().group(*phone)?;
+        Some((group, least_phones(group)))
+    };
     let counts = DeviceCounts::new(named, fixed, phones.iter().filter_map(group), random);
     let page = top.into_page(page).map(|Ranked { listed, .. }| {
         let (name, phone) = match merged.identity(&listed) {
@@ -200,10 +209,7 @@ fn collect_page(
         ListedDevice {
             name,
             phone,
-            at_least: phone
-                .as_ref()
-                .and_then(group)
-                .map_or(1, |group| group.at_least(listed.brief.last_probe)),
+            at_least: phone.as_ref().and_then(group).map_or(1, |(_, phones)| phones),
             address: listed.address,
             further_addresses: listed.further_addresses as usize,
             brief: listed.brief,

@@ -17,7 +17,7 @@ use store::state::{OUT_OF_RANGE, State};
 
 use super::time_range::TimeRange;
 use crate::chart::DevicesInHour;
-use crate::device_counts::{DeviceCounts, RandomAddresses, least_phones};
+use crate::device_counts::{DeviceCounts, PhoneVisit, RandomAddresses, least_phones};
 
 /// A device that is silent for this long has left.
 pub const GAP: Duration = Duration::from_secs(600);
@@ -76,6 +76,8 @@ pub struct PhoneEvidence {
     pub model: ModelKey,
     /// The least number of phones that it is.
     pub at_least: u32,
+    /// Whether the phone is in its first visit ([`Group::is_first_visit`](store::state::Group::is_first_visit)).
+    pub is_first_visit: bool,
 }
 
 impl Sighting {
@@ -84,10 +86,11 @@ impl Sighting {
         let sender = match state.device_key(source) {
             DeviceKey::Address(address) if address.is_random() => Sender::Ungrouped(address),
             DeviceKey::Phone(id) => {
-                let evidence = state
-                    .grouping()
-                    .group(id)
-                    .map(|group| PhoneEvidence { model: group.model, at_least: group.at_least(time) });
+                let evidence = state.grouping().group(id).map(|group| PhoneEvidence {
+                    model: group.model,
+                    at_least: group.at_least(time),
+                    is_first_visit: group.is_first_visit(time),
+                });
                 Sender::Device(DeviceKey::Phone(id), evidence)
             }
             key => Sender::Device(key, None),
@@ -135,6 +138,8 @@ pub struct DevicePresence {
     model: Option<ModelKey>,
     /// The greatest proof that it is several phones: how many, and when first.
     proof: Option<(u32, Timestamp)>,
+    /// If it is a phone that was here before, since when it is here again.
+    returned: Option<Timestamp>,
 }
 
 impl DevicePresence {
@@ -163,6 +168,11 @@ impl DevicePresence {
         self.proof.map_or(1, |(phones, _)| phones)
     }
 
+    /// Whether a frame at this time is of its first visit.
+    fn is_first_visit(&self, time: Timestamp) -> bool {
+        self.returned.is_none_or(|since| time < since)
+    }
+
     /// The least number of phones that it is, as far as it was proven in this range.
     fn at_least_in(&self, range: &TimeRange) -> u64 {
         let proof = self.proof.filter(|(_, time)| range.contains(*time));
@@ -176,8 +186,11 @@ impl DevicePresence {
             self.strongest_dbm = self.strongest_dbm.max(Some(dbm));
             self.last_signal = self.last_signal.max(Some((time, dbm)));
         }
-        if let Some(PhoneEvidence { model, at_least }) = evidence {
+        if let Some(PhoneEvidence { model, at_least, is_first_visit }) = evidence {
             self.model = Some(model);
+            if !is_first_visit {
+                self.returned = Some(self.returned.map_or(time, |since| since.min(time)));
+            }
             let is_greater = self
                 .proof
                 .is_none_or(|(phones, first)| at_least > phones || (at_least == phones && time < first));
@@ -375,7 +388,10 @@ impl PresenceTable {
                 (DeviceKey::Phone(_), Some(model)) => {
                     least.groups += 1;
                     let at_least = presence.at_least_in(range);
-                    phones.extend(visits(intervals).map(|visit| (model, [visit.start, visit.end], at_least)));
+                    phones.extend(visits(intervals).map(|Interval { start: first, end: last }| {
+                        let is_first = presence.is_first_visit(last);
+                        PhoneVisit { model, first, last, phones: at_least, is_first }
+                    }));
                 }
                 _ => least.fixed += 1,
             }
@@ -388,6 +404,7 @@ impl PresenceTable {
     /// beyond an hour counts in each.
     pub fn devices_in_hours(&self, hours: &[TimeRange]) -> Vec<DevicesInHour> {
         let mut counts = vec![DevicesInHour::default(); hours.len()];
+        let mut phones: BTreeMap<(usize, ModelKey), PhonesInHour> = BTreeMap::new();
         for presence in self.devices.values() {
             // Of one device: whether it was there in an hour, and whether it stayed.
             let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
@@ -400,11 +417,47 @@ impl PresenceTable {
             }
             for (hour, is_stay) in seen {
                 let (Some(count), Some(range)) = (counts.get_mut(hour), hours.get(hour)) else { continue };
-                let devices = presence.at_least_in(range);
-                *(if is_stay { &mut count.stayed } else { &mut count.passed }) += devices;
+                match presence.model {
+                    Some(model) => phones.entry((hour, model)).or_default().add(presence, range, is_stay),
+                    None => *(if is_stay { &mut count.stayed } else { &mut count.passed }) += 1,
+                }
             }
         }
+        for ((hour, _), phones) in phones {
+            let Some(count) = counts.get_mut(hour) else { continue };
+            let stayed = phones.first_stayed.max(phones.returned_stayed);
+            count.stayed += stayed;
+            count.passed += phones.first.max(phones.returned).saturating_sub(stayed);
+        }
         counts
+    }
+}
+
+/// The least numbers of phones of one model in an hour. Those in their first visit are different phones; those that
+/// were here before may be any.
+#[derive(Debug, Clone, Copy, Default)]
+struct PhonesInHour {
+    /// In their first visit.
+    first: u64,
+    /// Of these, those that stayed.
+    first_stayed: u64,
+    /// The most of one group that was here before.
+    returned: u64,
+    /// The most of one group that was here before and stayed.
+    returned_stayed: u64,
+}
+
+impl PhonesInHour {
+    fn add(&mut self, presence: &DevicePresence, hour: &TimeRange, is_stay: bool) {
+        let phones = presence.at_least_in(hour);
+        let stayed = if is_stay { phones } else { 0 };
+        if presence.is_first_visit(hour.to) {
+            self.first += phones;
+            self.first_stayed += stayed;
+        } else {
+            self.returned = self.returned.max(phones);
+            self.returned_stayed = self.returned_stayed.max(stayed);
+        }
     }
 }
 

@@ -165,10 +165,15 @@ impl State {
         if usual.weeks == 0 {
             return Some(StrangerReason::UnusualModel { weeks_learned: learned.as_secs() / WEEK_SECONDS });
         }
-        // Of phones that cannot be told apart, the one that came last is one too many.
+        // Of phones that cannot be told apart, the one that came last is one too many. A phone that was found again by
+        // an address may be any of them.
+        if !group.is_first_visit(group.visit) {
+            return None;
+        }
         let came_before = of_model
             .iter()
-            .filter(|(other, seen)| (seen.visit, *other) <= (group.visit, id) && seen.last >= hour.start());
+            .filter(|(other, seen)| (seen.visit, *other) <= (group.visit, id) && seen.last >= hour.start())
+            .filter(|(_, seen)| seen.is_first_visit(seen.visit));
         let now = came_before.fold(0, |sum: u32, (_, seen)| sum.saturating_add(seen.visit_phones()));
         (now > usual.phones).then_some(StrangerReason::OneMoreThanUsual { usual: usual.phones, now })
     }

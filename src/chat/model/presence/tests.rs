@@ -37,7 +37,15 @@ fn model_key(number: u64) -> ModelKey {
 }
 
 fn phone(time: i64, id: u16, model: u64, at_least: u32) -> Sighting {
-    let evidence = PhoneEvidence { model: model_key(model), at_least };
+    phone_in(time, id, model, at_least, true)
+}
+
+fn phone_again(time: i64, id: u16, model: u64, at_least: u32) -> Sighting {
+    phone_in(time, id, model, at_least, false)
+}
+
+fn phone_in(time: i64, id: u16, model: u64, at_least: u32, is_first_visit: bool) -> Sighting {
+    let evidence = PhoneEvidence { model: model_key(model), at_least, is_first_visit };
     let sender = Sender::Device(DeviceKey::Phone(GroupId(id)), Some(evidence));
     Sighting { time: second(time), signal_dbm: None, sender }
 }
@@ -134,6 +142,22 @@ fn groups_of_a_model_are_several_phones_only_if_they_were_there_together() {
     assert_eq!(least(&[phone(0, 1, 7, 1), phone(3 * hour, 2, 7, 1)]), 1, "it may be the same phone");
     assert_eq!(least(&[phone(0, 1, 7, 1), phone(3 * hour, 2, 8, 1)]), 2, "another model");
     assert_eq!(least(&[phone(0, 1, 7, 3), phone(3 * hour, 2, 7, 1)]), 3);
+    assert_eq!(least(&[phone(0, 1, 7, 1), phone_again(60, 2, 7, 1)]), 1, "it may use an address again");
+    assert_eq!(least(&[phone_again(0, 1, 7, 1), phone_again(60, 2, 7, 2)]), 2);
+    assert_eq!(least(&[phone(0, 1, 7, 1), phone(60, 2, 7, 1), phone_again(90, 3, 7, 1)]), 2);
+}
+
+#[test]
+fn a_phone_that_returned_counts_in_an_hour_only_if_no_other_of_its_model_is_there() {
+    let stay = |phone: fn(i64, u16, u64, u32) -> Sighting, id| [phone(100, id, 7, 1), phone(500, id, 7, 1)];
+    let in_hour = |sightings: Vec<Sighting>| {
+        let counts = table(3600, LIMITS, sightings).devices_in_hours(&[range(0, 3600)]);
+        (counts[0].stayed, counts[0].passed)
+    };
+    let visits = [stay(phone, 1), stay(phone, 2), stay(phone_again, 3), stay(phone_again, 4)];
+    assert_eq!(in_hour(visits.concat()), (2, 0));
+    assert_eq!(in_hour(visits[2..].concat()), (1, 0));
+    assert_eq!(in_hour([vec![phone(100, 1, 7, 1)], stay(phone_again, 3).to_vec()].concat()), (1, 0));
 }
 
 #[test]
@@ -182,17 +206,22 @@ fn naive_intervals(mut times: Vec<i64>) -> Vec<Interval> {
 }
 
 /// The least number of phones, found by looking at each moment at which one arrives.
-fn naive_phones(visits: &[(ModelKey, Interval, u64)]) -> u64 {
-    let mut models: Vec<ModelKey> = visits.iter().map(|(model, ..)| *model).collect();
+fn naive_phones(visits: &[PhoneVisit]) -> u64 {
+    let mut models: Vec<ModelKey> = visits.iter().map(|visit| visit.model).collect();
     models.sort_unstable();
     models.dedup();
     let at = |model: ModelKey, time: Timestamp| -> u64 {
-        let there = visits.iter().filter(|(of, visit, _)| {
-            *of == model && visit.start <= time && time <= visit.end.saturating_add(OUT_OF_RANGE)
+        let there = visits.iter().filter(|visit| {
+            let is_there = visit.first <= time && time <= visit.last.saturating_add(OUT_OF_RANGE);
+            visit.model == model && visit.is_first && is_there
         });
-        there.map(|(_, _, phones)| phones).sum()
+        there.map(|visit| visit.phones).sum()
     };
-    let most = |model| visits.iter().map(|(_, visit, _)| at(model, visit.start)).max().unwrap_or(0);
+    let most = |model| {
+        let at_once = visits.iter().map(|visit| at(model, visit.first));
+        let returned = visits.iter().filter(|visit| visit.model == model && !visit.is_first);
+        at_once.chain(returned.map(|visit| visit.phones)).max().unwrap_or(0)
+    };
     models.into_iter().map(most).sum()
 }
 
@@ -236,15 +265,15 @@ proptest! {
 
     #[test]
     fn phones_at_once_match_a_naive_reference(
-        visits in prop::collection::vec((0_u64..3, 0_i64..50_000, 0_i64..9_000, 1_u64..4), 0..30),
+        visits in prop::collection::vec((0_u64..3, 0_i64..50_000, 0_i64..9_000, 1_u64..4, any::<bool>()), 0..30),
     ) {
         let visits: Vec<_> = visits
             .into_iter()
-            .map(|(model, start, length, phones)| {
-                (model_key(model), interval(start, start + length), phones)
+            .map(|(model, start, length, phones, is_first)| {
+                let (model, first, last) = (model_key(model), second(start), second(start + length));
+                PhoneVisit { model, first, last, phones, is_first }
             })
             .collect();
-        let spans = visits.iter().map(|(model, visit, phones)| (*model, [visit.start, visit.end], *phones));
-        prop_assert_eq!(least_phones(spans), naive_phones(&visits));
+        prop_assert_eq!(least_phones(visits.iter().copied()), naive_phones(&visits));
     }
 }

@@ -133,8 +133,13 @@ impl Group {
     }
 
     /// The least number of phones that it was in this visit, as far as the latest proof says.
-    pub(in crate::state) fn visit_phones(&self) -> u32 {
-        let proof = self.proof.filter(|proof| proof.time >= self.visit);
+    pub fn visit_phones(&self) -> u32 {
+        self.phones_since(self.visit)
+    }
+
+    /// The least number of phones that it was since then in this visit, as far as the latest proof says.
+    pub fn phones_since(&self, since: Timestamp) -> u32 {
+        let proof = self.proof.filter(|proof| proof.time >= self.visit.max(since));
         proof.map_or(1, |proof| proof.phones)
     }
 
@@ -142,6 +147,17 @@ impl Group {
     pub(super) fn prove_one_less(&mut self) {
         let rest = self.proof.map(|proof| Proof { phones: proof.phones.saturating_sub(1), ..proof });
         self.proof = rest.filter(|proof| proof.phones > 1);
+    }
+
+    /// Whether this moment is in its first visit, as far as is known. A group begins only if its first address is of
+    /// none that is in range, so groups of one model in their first visits are different phones. In a later visit it was
+    /// found again by an address, and may be any phone of its model that was here before.
+    pub fn is_first_visit(&self, time: Timestamp) -> bool {
+        match self.visit_count {
+            0 | 1 => true,
+            2 => time < self.visit,
+            _ => time.abs_diff(self.first) <= OUT_OF_RANGE,
+        }
     }
 
     /// Adds a proof that it is several phones. Within the time that a proof holds, the larger number counts; else the
