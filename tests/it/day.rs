@@ -1,5 +1,5 @@
 //! Snapshots of whole conversations, so that a reviewer reads each text in context. A day ([`script`]), an evening and
-//! two shorter plays ([`evening`]) run against the real service, once by webhook and once by polling. Both must give
+//! three shorter plays ([`evening`]) run against the real service, once by webhook and once by polling. Both must give
 //! the same conversation, word for word. Each scene has a snapshot in `day/snapshots`.
 //!
 //! After a change of a text, `INSTA_UPDATE=always cargo test --test it day::` rewrites the snapshots; review their
@@ -91,6 +91,11 @@ fn an_evening() {
 #[test]
 fn a_followed_device() {
     assert_plays_alike("followed", evening::a_followed_device);
+}
+
+#[test]
+fn a_stranger() {
+    assert_plays_alike("stranger", evening::a_stranger);
 }
 
 #[test]

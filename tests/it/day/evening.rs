@@ -1,5 +1,6 @@
 //! An evening with a configuration that lists the chats: limits, quiet hours and imported names. And two plays of a
-//! minute each, the shortest silence that can be configured: a followed device leaves, and a source is silent.
+//! minute each, the shortest silence that can be configured: a followed device leaves, and a source is silent. And one of
+//! a stranger, whose alert is edited.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +8,12 @@ use std::time::Duration;
 
 use chrono::Utc;
 use dot11::{MacAddr, Ssid};
-use store::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
+use store::event::{AlertOutcome, ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
 use store::recorder::RecorderSettings;
 
 use super::scenario::{Frame, MINUTE, Person, Scenario};
 use crate::support::bot_api::Incoming;
-use crate::support::recorder::{Running, one_segment, settings};
+use crate::support::recorder::{Input, Running, one_segment, settings};
 use crate::support::service::{Config, Service, probewatch_with_input, toml_string};
 use crate::support::testbed::Mode;
 use crate::support::transcript::Scene;
@@ -83,6 +84,17 @@ pub fn a_followed_device(mode: Mode) -> Vec<Scene> {
 
 pub fn a_quiet_street(mode: Mode) -> Vec<Scene> {
     street(mode, a_silent_source)
+}
+
+pub fn a_stranger(mode: Mode) -> Vec<Scene> {
+    let config = |config: Config| {
+        let config = config.chats(&[]).set("telegram", "owners", &format!("[{}]", ANN.id));
+        config.set("", "time_zone", &toml_string("UTC")).set("alerts", "gather_seconds", "1")
+    };
+    let mut scenario = Scenario::open(mode, &CHATS, None, |_| {}, config);
+    scenario.skip_menus(2);
+    a_stranger_stays_near(&mut scenario);
+    scenario.end()
 }
 
 /// Gives Bob the maximum number of subscriptions of each kind.
@@ -266,4 +278,36 @@ fn a_silent_source(scenario: &mut Scenario) {
     scenario.wait_for_messages(&[BOB.id], calls, 1);
     scenario.wait_for_messages(&[ANN.id], calls, 2);
     scenario.note_unordered("the lamp sends again");
+}
+
+/// The doorbell rings for a frame of a minute ago, so the next frame makes its message change.
+fn a_stranger_stays_near(scenario: &mut Scenario) {
+    scenario.scene("A stranger stays near");
+    scenario.ask(ANN, "/doorbell");
+    scenario.ask(ANN, "/doorbell on -65 3m");
+    let came = Timestamp::now().saturating_sub(Duration::from_secs(4 * MINUTE));
+    let frames = [241, 180, 120, 61].map(|ago| scenario.probe_lately(ago, LAMP, "", -60));
+    scenario.receive("a device that nobody knows, near for three minutes", frames.into());
+    let calls = scenario.api.calls().len();
+    let frame = scenario.probe_at_this_moment(LAMP, "", -52);
+    scenario.record(vec![frame]);
+    scenario.wait_for_messages(&[ANN.id], calls, 1);
+    scenario.note("it is still there a minute later, and nearer");
+    scenario.ask(ANN, "/strangers");
+    let data_dir = scenario.data_dir().to_owned();
+    let has_left = move |_: &Service| {
+        let running = Running::start(RecorderSettings { rotation: one_segment(), ..settings(&data_dir) });
+        let source = LAMP.parse().unwrap();
+        let left = EventKind::StrangerLeft {
+            chat: ChatId(ANN.id),
+            device: DeviceKey::Address(source),
+            source,
+            first: came,
+            last_seen: Timestamp::now(),
+            outcome: AlertOutcome::Raise,
+        };
+        running.record(&Input::Change(Event::new(Timestamp::now(), left)));
+        running.stop();
+    };
+    scenario.restart("the service restarts; by then the stranger has left", 1, has_left, |config| config);
 }

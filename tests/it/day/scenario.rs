@@ -202,6 +202,11 @@ impl Scenario {
         self.transcript.scenes()
     }
 
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// Notes an action that no person takes, and what the chats received because of it.
     pub fn note(&mut self, what: &str) {
         self.transcript.add_action(&format!("({what})"));
@@ -291,6 +296,13 @@ impl Scenario {
     pub fn probe_at_this_moment(&mut self, source: &str, ssid: &str, dbm: i8) -> Frame {
         let mut frame = self.probe(0, source, ssid, dbm);
         frame.time_us = now_us();
+        frame
+    }
+
+    /// A probe request `ago` seconds before this moment.
+    pub fn probe_lately(&mut self, ago: u64, source: &str, ssid: &str, dbm: i8) -> Frame {
+        let mut frame = self.probe_at_this_moment(source, ssid, dbm);
+        frame.time_us -= ago * 1_000_000;
         frame
     }
 
@@ -434,7 +446,11 @@ fn is_settled(events: &[Value]) -> bool {
         let chat = |value: &Value| value["chat"].as_i64().unwrap();
         for alert in event["alerts"].as_array().into_iter().flatten() {
             let decision = if event["type"] == "left" { &alert["fate"] } else { &alert["decision"] };
-            let decision = if decision == "arrive" { &alert["fate"] } else { decision };
+            let decision = match decision.as_str().unwrap() {
+                "arrive" => &alert["fate"],
+                "ring" => &alert["outcome"],
+                _ => decision,
+            };
             match decision.as_str().unwrap() {
                 "raise" => drop(raised.insert((chat(alert), event["offset"].as_u64().unwrap()))),
                 "overflow" => overflow += 1,
@@ -444,6 +460,9 @@ fn is_settled(events: &[Value]) -> bool {
         match event["type"].as_str().unwrap() {
             "delivered" | "undeliverable" => {
                 settled.insert((chat(event), event["probe"].as_u64().unwrap()));
+            }
+            "stranger_left" if event["outcome"] == "raise" => {
+                raised.insert((chat(event), event["offset"].as_u64().unwrap()));
             }
             "overflow_told" => overflow -= event["count"].as_i64().unwrap(),
             _ => {}
