@@ -60,6 +60,9 @@ pub const GROUPED_ADDRESS_LIMIT: usize = 262_144;
 /// Models that are remembered.
 pub const MODEL_LIMIT: usize = 4096;
 
+/// Which addresses are not of which phones, and when somebody said so.
+type Splits = DirtyMap<(MacAddr, GroupId), Timestamp>;
+
 /// All groups, and what is known of their models.
 #[derive(Debug, Clone, Default)]
 pub struct Grouping {
@@ -67,7 +70,7 @@ pub struct Grouping {
     pub(super) models: DirtyMap<ModelKey, Model>,
     pub(super) requesters: Requesters,
     /// Addresses that are not of a phone, because a person said so.
-    pub(super) splits: DirtyMap<(MacAddr, GroupId), Timestamp>,
+    pub(super) splits: Splits,
     /// How addresses are grouped; the only row.
     pub(super) mode: DirtyMap<(), GroupingMode>,
     /// The group of each address, from `groups`.
@@ -154,7 +157,11 @@ impl Grouping {
         }
         let key = model();
         let mut model = self.models.get(&key)?.clone();
-        match model.begin(&Frame::of(probe), &may_belong(&self.groups, &self.splits, key), &mut Vec::new()) {
+        match model.begin(
+            &Frame::of(probe),
+            &may_belong(&self.groups, &self.group_of, &self.splits, key),
+            &mut Vec::new(),
+        ) {
             Joined::Continues(id) | Joined::SameModel(id) | Joined::SameNetwork(id) => Some(id),
             Joined::None => None,
         }
@@ -187,7 +194,7 @@ impl Grouping {
         let key = match known {
             Some((id, key)) => {
                 let is_first = {
-                    let may_belong = may_belong(&self.groups, &self.splits, key);
+                    let may_belong = may_belong(&self.groups, &self.group_of, &self.splits, key);
                     self.models.entry(key).again(id, frame, &may_belong, &mut findings)
                 };
                 if let Some(group) = self.groups.get_mut(&id) {
@@ -211,7 +218,7 @@ impl Grouping {
     /// A new address: it joins a group or begins one. Returns whether that was not seen in this hour before.
     fn begin(&mut self, key: ModelKey, frame: &Frame, findings: &mut Vec<Finding>) -> bool {
         let joined = {
-            let may_belong = may_belong(&self.groups, &self.splits, key);
+            let may_belong = may_belong(&self.groups, &self.group_of, &self.splits, key);
             self.models.entry(key).begin(frame, &may_belong, findings)
         };
         let (id, reason) = match joined {
@@ -285,6 +292,7 @@ impl Grouping {
             self.models.entry(key).move_counter(counter, id, span.1);
             id
         });
+        self.keep_apart(from, to);
         for address in addresses {
             if self.group_of(address) == Some(from) {
                 self.move_address(address, Some(from), to, JoinReason::SequenceAlternated);
@@ -367,13 +375,25 @@ impl Grouping {
     }
 }
 
-/// Whether an address may belong to a group of this model: nobody said that it does not.
+/// Whether an address may belong to a group of this model: nobody said that it does not, nor that an address of the one is
+/// not of the other.
 fn may_belong(
     groups: &DirtyMap<GroupId, Group>,
-    splits: &DirtyMap<(MacAddr, GroupId), Timestamp>,
+    group_of: &HashMap<MacAddr, GroupId>,
+    splits: &Splits,
     key: ModelKey,
 ) -> impl Fn(MacAddr, GroupId) -> bool {
     move |address, id| {
-        groups.get(&id).is_some_and(|group| group.model == key) && splits.get(&(address, id)).is_none()
+        groups.get(&id).is_some_and(|group| group.model == key)
+            && splits.get(&(address, id)).is_none()
+            && group_of.get(&address).is_none_or(|now| *now == id || !are_apart(group_of, splits, *now, id))
     }
+}
+
+/// Whether somebody said of an address of one of these groups that it is not of the other.
+fn are_apart(group_of: &HashMap<MacAddr, GroupId>, splits: &Splits, one: GroupId, other: GroupId) -> bool {
+    splits.iter().any(|((address, phone), _)| {
+        let opposite = if *phone == one { other } else { one };
+        (*phone == one || *phone == other) && group_of.get(address) == Some(&opposite)
+    })
 }

@@ -8,6 +8,9 @@ use super::sighting::{KnownSpan, Sighting, Span};
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
+/// Splits beyond which none is added for addresses that move to another group. What people say is always kept.
+const SPLIT_LIMIT: usize = 4096;
+
 impl Grouping {
     /// Keeps a phone, by the name `phone` and this evidence: the group that has most of its addresses. If none has any,
     /// the phone is made of them.
@@ -28,6 +31,12 @@ impl Grouping {
         if let Some(group) = self.groups.get_mut(&phone) {
             group.name = name.map(str::to_owned);
             group.is_kept = true;
+        }
+        // What somebody said of the identifier holds for the phone that has it now.
+        let addresses = self.groups.get(&phone).into_iter().flat_map(Group::addresses);
+        let split = addresses.map(|(address, _)| address).filter(|address| self.is_not_of(*address, phone));
+        for address in split.collect::<Vec<_>>() {
+            self.split_off(phone, address, time, known);
         }
     }
 
@@ -72,13 +81,33 @@ impl Grouping {
         }
         self.requesters.rename(from, to);
         self.groups.insert(to, group);
-        let moved: Vec<(MacAddr, Timestamp)> = (self.splits.iter())
-            .filter(|((_, phone), _)| *phone == from)
-            .map(|((address, _), time)| (*address, *time))
-            .collect();
-        for (address, time) in moved {
+        for (address, time) in self.splits_of(from) {
             self.splits.remove(&(address, from));
             self.splits.insert((address, to), time);
+        }
+    }
+
+    /// The addresses that are not of this phone, and when somebody said so.
+    fn splits_of(&self, id: GroupId) -> Vec<(MacAddr, Timestamp)> {
+        let of_phone = self.splits.iter().filter(|((_, phone), _)| *phone == id);
+        of_phone.map(|((address, _), time)| (*address, *time)).collect()
+    }
+
+    /// Whether somebody said that the address is not of this phone.
+    pub(super) fn is_not_of(&self, address: MacAddr, phone: GroupId) -> bool {
+        self.splits.get(&(address, phone)).is_some()
+    }
+
+    /// Addresses move from the group `from` to `to`. What is not of the one is not of the other either: nobody knows which
+    /// of its addresses the person meant.
+    pub(super) fn keep_apart(&mut self, from: GroupId, to: GroupId) {
+        for (address, time) in self.splits_of(from) {
+            if self.splits.len() < SPLIT_LIMIT && !self.is_not_of(address, to) {
+                self.splits.insert((address, to), time);
+                if let Some(group) = self.groups.get_mut(&to) {
+                    group.is_kept = true;
+                }
+            }
         }
     }
 

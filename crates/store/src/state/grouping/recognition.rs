@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::Grouping;
 use super::group::JoinReason;
+use super::{Grouping, are_apart};
 use crate::event::{GroupId, GroupingMode};
 use crate::state::dirty_map::DirtyMap;
 use dot11::{MacAddr, Ssid};
@@ -128,14 +128,12 @@ impl Grouping {
         let (Some(earlier), Some(later)) = (self.groups.get(&before), self.groups.get(&id)) else {
             return false;
         };
-        let is_split = |address: MacAddr, id| self.splits.get(&(address, id)).is_some();
         earlier.model == later.model
             && earlier.last < later.first
             && earlier.proof.is_none()
             && later.proof.is_none()
             && !later.is_kept
-            && !later.addresses.iter().any(|(address, _)| is_split(*address, before))
-            && !earlier.addresses.iter().any(|(address, _)| is_split(*address, id))
+            && !are_apart(&self.group_of, &self.splits, before, id)
     }
 
     /// Adds the group `from` to `to`, because its address `requester` looks for a network of `to`. Its other addresses

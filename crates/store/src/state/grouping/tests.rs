@@ -267,7 +267,8 @@ fn a_kept_phone_is_found_by_its_evidence() {
 enum Step {
     Frame { phone: u8, address: u8, gap: u8, skip: u16, ssid: Option<u8> },
     Split { address: u8 },
-    Keep { address: u8, name: Option<u8> },
+    Keep { address: u8, name: Option<u8>, id: Option<u8> },
+    KeepAgain { evidence: u8 },
     Evict { ago: u16 },
     Silence(u16),
     Restart,
@@ -280,7 +281,9 @@ fn step() -> impl Strategy<Value = Step> {
             |(phone, address, gap, skip, ssid)| Step::Frame { phone, address, gap, skip, ssid: ssid.map(|n| n % 4) }
         ),
         1 => (0..48_u8).prop_map(|address| Step::Split { address }),
-        1 => (0..48_u8, any::<Option<u8>>()).prop_map(|(address, name)| Step::Keep { address, name }),
+        1 => (0..48_u8, any::<Option<u8>>(), any::<Option<u8>>())
+            .prop_map(|(address, name, id)| Step::Keep { address, name, id: id.map(|n| n % 4) }),
+        1 => any::<u8>().prop_map(|evidence| Step::KeepAgain { evidence }),
         1 => (0..20_000_u16).prop_map(|ago| Step::Evict { ago }),
         1 => (0..20_000_u16).prop_map(Step::Silence),
         2 => Just(Step::Restart),
@@ -292,11 +295,13 @@ fn address(number: u8) -> MacAddr {
     MacAddr::new([0x02, 0, 0, 0, 0, number])
 }
 
-/// Plays the steps; `restarts` says whether the state is saved and loaded in between.
-fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<(MacAddr, GroupId)>) {
+/// Plays the steps; `restarts` says whether the state is saved and loaded in between. Returns the pairs of addresses of
+/// which people said that they are not of one phone.
+fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<[MacAddr; 2]>) {
     let mut state = State::default();
     fold_kind(&mut state, EventKind::SetGrouping { mode });
-    let (mut second, mut sequences, mut splits) = (0_i64, [0_u16; 4], Vec::new());
+    let (mut second, mut sequences, mut apart) = (0_i64, [0_u16; 4], Vec::<[MacAddr; 2]>::new());
+    let mut kept = Vec::new();
     for step in steps {
         match *step {
             Step::Frame { phone, address, gap, skip, ssid } => {
@@ -312,20 +317,31 @@ fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<(MacA
             }
             Step::Split { address: number } => {
                 if let Some(phone) = state.grouping().group_of(address(number)) {
-                    fold_kind(&mut state, EventKind::SplitPhone { phone, address: address(number) });
-                    splits.push((address(number), phone));
+                    let split = address(number);
+                    // It was said of the phone that others are not of it, and this address is of another one now.
+                    apart.retain(|[_, of_phone]| *of_phone != split);
+                    let group = state.grouping().group(phone).unwrap();
+                    let others = group.addresses().map(|(other, _)| other).filter(|other| *other != split);
+                    apart.extend(others.map(|other| [split, other]));
+                    fold_kind(&mut state, EventKind::SplitPhone { phone, address: split });
                 }
             }
-            Step::Keep { address: number, name } => {
+            Step::Keep { address: number, name, id } => {
                 if let Some(phone) = state.grouping().group_of(address(number)) {
                     let group = state.grouping().group(phone).unwrap();
                     let (model, addresses) =
                         (group.model, group.addresses().map(|(address, _)| address).collect());
                     let name = name.map(|name| format!("phone of {name}"));
-                    fold_kind(
-                        &mut state,
-                        EventKind::KeepPhone { phone, name, model, addresses, networks: Vec::new() },
-                    );
+                    // Another version may have given the phone another identifier.
+                    let phone = id.map_or(phone, |id| GroupId(id.into()));
+                    let keep = EventKind::KeepPhone { phone, name, model, addresses, networks: Vec::new() };
+                    kept.push(keep.clone());
+                    fold_kind(&mut state, keep);
+                }
+            }
+            Step::KeepAgain { evidence } => {
+                if let Some(keep) = kept.get(usize::from(evidence) % kept.len().max(1)) {
+                    fold_kind(&mut state, keep.clone());
                 }
             }
             Step::Evict { ago } => {
@@ -341,7 +357,7 @@ fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<(MacA
             Step::Restart | Step::Snapshot => {}
         }
     }
-    (state, splits)
+    (state, apart)
 }
 
 /// The state as the next start loads it: from packed rows, devices among them.
@@ -374,14 +390,13 @@ proptest! {
 
     #[test]
     fn a_split_holds_for_ever(steps in vec(step(), 1..300), mode in mode()) {
-        let (state, splits) = play(&steps, mode, true);
-        for (address, phone) in splits {
-            // A person who keeps a phone by other evidence may give its identifier to another.
-            let splits = state.grouping().splits.iter().filter(|((of, _), _)| *of == address);
-            for ((_, phone), _) in splits {
-                prop_assert_ne!(state.grouping().group_of(address), Some(*phone));
-            }
-            let _ = phone;
+        let (state, apart) = play(&steps, mode, true);
+        let phone = |address| state.grouping().group_of(address);
+        for ((address, id), _) in state.grouping().splits.iter() {
+            prop_assert_ne!(phone(*address), Some(*id));
+        }
+        for [split, other] in apart {
+            prop_assert!(phone(split).is_none() || phone(split) != phone(other), "{} and {}", split, other);
         }
     }
 
