@@ -156,6 +156,29 @@ impl DoorbellVisitor {
     }
 }
 
+impl DoorbellVisitor {
+    /// What is known of two visitors that turn out to be one device: the later, which goes on with the visit of the
+    /// other if that had not ended for good.
+    fn join(self, other: Self) -> Self {
+        let (earlier, later) = if self.last <= other.last { (self, other) } else { (other, self) };
+        let is_one_visit = later.first <= earlier.last || later.first.abs_diff(earlier.last) <= OUT_OF_RANGE;
+        if !is_one_visit {
+            return later;
+        }
+        let (ring, alert) = match later.ring {
+            Ring::Silent => (earlier.ring, earlier.alert),
+            ring => (ring, later.alert),
+        };
+        Self {
+            first: earlier.first.min(later.first),
+            closest_dbm: earlier.closest_dbm.max(later.closest_dbm),
+            ring,
+            alert,
+            ..later
+        }
+    }
+}
+
 /// All doorbells, and the devices that came near.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Doorbells {
@@ -184,9 +207,22 @@ impl Doorbells {
         self.remove_visitors(|of, _| of == chat);
     }
 
-    /// Forgets a device: it has another key now.
-    pub(super) fn forget(&mut self, device: &DeviceKey) {
-        self.remove_visitors(|_, of| of == device);
+    /// Moves the visits of the device `before` to `now`, which it is now. A named device is no stranger, so its visits are
+    /// forgotten.
+    pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
+        let visitors = self.visitors.iter().filter(|((_, device), _)| device == before);
+        let chats: Vec<ChatId> = visitors.map(|((chat, _), _)| *chat).collect();
+        for chat in chats {
+            let Some(visitor) = self.visitors.remove(&(chat, before.clone())) else { continue };
+            if !matches!(now, DeviceKey::Name(_)) {
+                let key = (chat, now.clone());
+                let visitor = match self.visitors.remove(&key) {
+                    Some(known) => known.join(visitor),
+                    None => visitor,
+                };
+                self.visitors.insert(key, visitor);
+            }
+        }
     }
 
     fn remove_visitors(&mut self, is_gone: impl Fn(ChatId, &DeviceKey) -> bool) {

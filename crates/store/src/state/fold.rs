@@ -9,6 +9,7 @@ use super::alerts::{Alert, EndedVisit, Presence};
 use super::chats::Invitation;
 use super::doorbells::{Doorbell, Sight, VisitAlert};
 use super::follows::Follow;
+use super::grouping::Renamed;
 use super::model::{PendingEviction, State};
 use super::names::{Names, fold_case, normalized};
 use super::signatures::model_key;
@@ -76,10 +77,11 @@ impl State {
                 self.rename(*address, |names| names.clear(*address, *by));
             }
             EventKind::KeepPhone { phone, name, model, addresses, networks: _ } => {
+                let known = |address| self.devices.span(address);
+                let renamed = self.grouping.keep(*phone, (*model, addresses), time, &known);
+                renamed.into_iter().for_each(|renamed| self.rename_phone(renamed));
                 let before = self.phone_key(*phone);
-                self.grouping.keep(*phone, name.as_deref(), (*model, addresses), time, &|address| {
-                    self.devices.span(address)
-                });
+                self.grouping.set_name(*phone, name.as_deref());
                 let now = self.phone_key(*phone);
                 self.rename_device(&before, &now);
             }
@@ -137,13 +139,19 @@ impl State {
         name.map_or(DeviceKey::Phone(phone), |name| DeviceKey::Name(fold_case(name)))
     }
 
+    /// What is kept by a phone's identifier follows its new one.
+    fn rename_phone(&mut self, Renamed { from, to }: Renamed) {
+        let now = self.phone_key(to);
+        self.rename_device(&DeviceKey::Phone(from), &now);
+    }
+
     /// What is kept by the key of a device follows its new key.
     fn rename_device(&mut self, before: &DeviceKey, now: &DeviceKey) {
         if before == now {
             return;
         }
         self.alerts.cooldowns.rename(before, now);
-        self.doorbells.forget(before);
+        self.doorbells.rename(before, now);
         // Follows and ignores stay with a name as long as any address has it.
         let is_gone = match before {
             DeviceKey::Name(name) => self.addresses_of(name).is_empty(),
@@ -247,8 +255,11 @@ impl State {
         let (signatures, networks) = (&self.signatures, &self.networks);
         let model = || model_key(signatures, probe.signature);
         let news = self.grouping.fold(probe, model, |ssid| networks.get(ssid).is_some());
+        if let Some(renamed) = news.renamed {
+            self.rename_phone(renamed);
+        }
         self.habits.begin(probe.time);
-        if let Some(id) = news
+        if let Some(id) = news.group
             && let Some(group) = self.grouping.group(id)
         {
             let phones = (id, group.at_least(probe.time));

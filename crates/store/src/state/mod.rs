@@ -35,6 +35,8 @@ mod mutes;
 mod names;
 mod networks;
 mod overflow;
+#[cfg(test)]
+mod rename_tests;
 mod signature_limit;
 mod signatures;
 mod snapshot;

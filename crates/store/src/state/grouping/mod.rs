@@ -63,6 +63,22 @@ pub const MODEL_LIMIT: usize = 4096;
 /// Which addresses are not of which phones, and when somebody said so.
 type Splits = DirtyMap<(MacAddr, GroupId), Timestamp>;
 
+/// What a probe changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct News {
+    /// The group of its sender, if that was not seen in this hour before, or is proven to be more phones than before.
+    pub(super) group: Option<GroupId>,
+    /// The group of its sender was recognised as another.
+    pub(super) renamed: Option<Renamed>,
+}
+
+/// What was known of the phone `from` holds for the phone `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Renamed {
+    pub(super) from: GroupId,
+    pub(super) to: GroupId,
+}
+
 /// All groups, and what is known of their models.
 #[derive(Debug, Clone, Default)]
 pub struct Grouping {
@@ -168,22 +184,19 @@ impl Grouping {
     }
 
     /// Folds in a probe. `model` gives the model of its elements, and `is_known_network` says whether anybody looked for a
-    /// network before. Returns the group of its sender if it was not seen in
-    /// this hour before, or is proven to be more phones than before.
+    /// network before.
     pub(super) fn fold(
         &mut self,
         probe: &Probe,
         model: impl FnOnce() -> ModelKey,
         is_known_network: impl FnOnce(&Ssid) -> bool,
-    ) -> Option<GroupId> {
+    ) -> News {
         let is_grouped = probe.source.is_random() && self.mode() != GroupingMode::Off;
-        let mut is_news = is_grouped && self.fold_random(&Frame::of(probe), model);
-        if let Some(ssid) = probe.ssid.named() {
-            let before = self.group_of(probe.source);
-            self.note_requester(probe.source, ssid, is_known_network);
-            is_news |= self.group_of(probe.source) != before;
-        }
-        if is_news { self.group_of(probe.source) } else { None }
+        let is_news = is_grouped && self.fold_random(&Frame::of(probe), model);
+        let named = probe.ssid.named();
+        let renamed = named.and_then(|ssid| self.note_requester(probe.source, ssid, is_known_network));
+        let group = self.group_of(probe.source).filter(|_| is_news || renamed.is_some());
+        News { group, renamed }
     }
 
     /// Returns whether there is news about the group of the frame's address, see [`Grouping::fold`].

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Grouping;
 use super::group::{Group, JoinReason};
 use super::sighting::{KnownSpan, Sighting, Span};
+use super::{Grouping, Renamed};
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
@@ -12,24 +12,29 @@ use dot11::{MacAddr, ModelKey};
 const SPLIT_LIMIT: usize = 4096;
 
 impl Grouping {
-    /// Keeps a phone, by the name `phone` and this evidence: the group that has most of its addresses. If none has any,
-    /// the phone is made of them.
+    /// Keeps the phone with the identifier `phone` by this evidence: the group that has most of its addresses. If none has
+    /// any, the phone is made of them. Returns the groups that got another identifier, in order.
     pub(in crate::state) fn keep(
         &mut self,
         phone: GroupId,
-        name: Option<&str>,
         (model, addresses): (ModelKey, &[MacAddr]),
         time: Timestamp,
         known: KnownSpan<'_>,
-    ) {
+    ) -> Vec<Renamed> {
+        let mut renamed = Vec::new();
         match self.holder_of(addresses) {
-            Some(holder) if holder != phone => self.rename(holder, phone),
+            Some(holder) if holder != phone => {
+                renamed.extend(self.displace(phone));
+                renamed.push(self.rename(holder, phone));
+            }
             Some(_) => {}
             None if addresses.is_empty() && self.groups.get(&phone).is_some() => {}
-            None => self.make_of_evidence(phone, model, addresses, time, known),
+            None => {
+                renamed.extend(self.displace(phone));
+                self.make_of_evidence(phone, model, addresses, time, known);
+            }
         }
         if let Some(group) = self.groups.get_mut(&phone) {
-            group.name = name.map(str::to_owned);
             group.is_kept = true;
         }
         // What somebody said of the identifier holds for the phone that has it now.
@@ -37,6 +42,14 @@ impl Grouping {
         let split = addresses.map(|(address, _)| address).filter(|address| self.is_not_of(*address, phone));
         for address in split.collect::<Vec<_>>() {
             self.split_off(phone, address, time, known);
+        }
+        renamed
+    }
+
+    /// Gives a phone a name, or none.
+    pub(in crate::state) fn set_name(&mut self, phone: GroupId, name: Option<&str>) {
+        if let Some(group) = self.groups.get_mut(&phone) {
+            group.name = name.map(str::to_owned);
         }
     }
 
@@ -60,7 +73,6 @@ impl Grouping {
         time: Timestamp,
         known: KnownSpan<'_>,
     ) {
-        self.displace(phone);
         let spans: Vec<Span> = addresses.iter().filter_map(|address| known(*address)).collect();
         let seen = Sighting::of(&spans).unwrap_or_else(|| Sighting::at(time));
         self.groups.insert(phone, Group::new(model, seen));
@@ -69,10 +81,10 @@ impl Grouping {
         }
     }
 
-    /// Gives a group another identifier. A group that has it already gets a free one.
-    fn rename(&mut self, from: GroupId, to: GroupId) {
-        self.displace(to);
-        let Some(group) = self.groups.remove(&from) else { return };
+    /// Gives a group another identifier, which is free.
+    fn rename(&mut self, from: GroupId, to: GroupId) -> Renamed {
+        let renamed = Renamed { from, to };
+        let Some(group) = self.groups.remove(&from) else { return renamed };
         for (address, _) in &group.addresses {
             self.group_of.insert(*address, to);
         }
@@ -85,6 +97,7 @@ impl Grouping {
             self.splits.remove(&(address, from));
             self.splits.insert((address, to), time);
         }
+        renamed
     }
 
     /// The addresses that are not of this phone, and when somebody said so.
@@ -111,12 +124,12 @@ impl Grouping {
         }
     }
 
-    /// Frees an identifier.
-    fn displace(&mut self, id: GroupId) {
-        let Some(group) = self.groups.get(&id) else { return };
+    /// Frees an identifier: a group that has it gets another one.
+    fn displace(&mut self, id: GroupId) -> Option<Renamed> {
+        let group = self.groups.get(&id)?;
         let first = group.addresses.front().map_or(MacAddr::new([0; 6]), |(address, _)| *address);
         let free = self.free_id(first);
-        self.rename(id, free);
+        Some(self.rename(id, free))
     }
 
     /// Takes an address out of a phone, for good: it gets a group of its own, which was here when the address was.

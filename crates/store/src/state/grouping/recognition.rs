@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::group::JoinReason;
-use super::{Grouping, are_apart};
+use super::{Grouping, Renamed, are_apart};
 use crate::event::{GroupId, GroupingMode};
 use crate::state::dirty_map::DirtyMap;
 use dot11::{MacAddr, Ssid};
@@ -94,18 +94,18 @@ impl Requesters {
 
 impl Grouping {
     /// Notes that this address looks for a network. `is_known` says whether anybody looked for it before. If that shows
-    /// that its phone was here before, and the mode is [`GroupingMode::Returns`], they become one.
+    /// that its phone was here before, and the mode is [`GroupingMode::Returns`], they become one, which is returned.
     pub(super) fn note_requester(
         &mut self,
         source: MacAddr,
         ssid: &Ssid,
         is_known: impl FnOnce(&Ssid) -> bool,
-    ) {
+    ) -> Option<Renamed> {
         let now = self.group_of(source).map_or(Requester::Address(source), Requester::Phone);
         let requester = match (self.requesters.by_network.get(ssid), &now) {
-            (Some(Requester::Several), _) => return,
-            (Some(known), now) if known == now => return,
-            (None, _) if self.requesters.rows.len() >= REQUESTER_LIMIT => return,
+            (Some(Requester::Several), _) => return None,
+            (Some(known), now) if known == now => return None,
+            (None, _) if self.requesters.rows.len() >= REQUESTER_LIMIT => return None,
             (None, _) if is_known(ssid) => Requester::Several,
             (None, _) => now,
             // The phone of an address that was not grouped before.
@@ -113,13 +113,14 @@ impl Grouping {
             (Some(&Requester::Phone(before)), &Requester::Phone(id)) if self.may_be_the_same(before, id) => {
                 if self.mode() == GroupingMode::Returns {
                     self.merge(id, before, source);
-                    return;
+                    return Some(Renamed { from: id, to: before });
                 }
                 now
             }
             (Some(_), _) => Requester::Several,
         };
         self.requesters.set(ssid, requester);
+        None
     }
 
     /// Whether the group `id` can be the phone `before`: it is of its model, began after it had left, neither was ever
