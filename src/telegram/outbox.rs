@@ -15,6 +15,7 @@
 //!
 //! [`SINGLE_MESSAGES`]: super::delivery_schedule::SINGLE_MESSAGES
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -87,18 +88,28 @@ impl Outbox {
     pub(super) async fn run(self) {
         let mut schedules = DeliverySchedules::new();
         while !self.stop.is_cancelled() {
-            let (messages, wake) = self.next_messages(&mut schedules);
-            if messages.is_empty() {
+            let (chats, mut wake) = self.chats();
+            let mut has_sent = false;
+            for chat in chats {
+                let schedule = schedules.entry(chat).or_default();
+                // The message is made right before it is sent: while another chat's was, more alerts may have come.
+                let next = self.next(chat, schedule);
+                match next {
+                    Next::Send(message) => {
+                        has_sent = true;
+                        if self.deliver(&message, schedule).await.is_break() {
+                            return;
+                        }
+                    }
+                    Next::NotBefore(at) => wake = earliest(wake, at),
+                    Next::Nothing => {}
+                }
+            }
+            if !has_sent {
                 tokio::select! {
                     () = self.recorder.alert_raised() => {}
                     () = sleep_until(wake) => {}
                     () = self.stop.cancelled() => return,
-                }
-            }
-            for message in messages {
-                let schedule = schedules.entry(message.chat).or_default();
-                if self.deliver(&message, schedule).await.is_break() {
-                    return;
                 }
             }
         }
@@ -184,47 +195,37 @@ impl Outbox {
         }
     }
 
-    /// The next message of each chat that may get one now, and when there may be more.
-    fn next_messages(&self, schedules: &mut DeliverySchedules) -> (Vec<Message>, Option<Instant>) {
+    /// The chats for which there may be a message, and when there may be one for others.
+    fn chats(&self) -> (BTreeSet<ChatId>, Option<Instant>) {
+        let state = self.recorder.state();
+        let mut chats = PendingAlerts::chats(&state);
+        chats.extend(PendingAlerts::shown_visits(&state).keys());
+        // A frame of a visitor raises no alert, and one that had left may be back.
+        let wake = (!state.doorbells().is_empty()).then(|| Instant::now() + UPDATE_INTERVAL);
+        (chats, wake)
+    }
+
+    /// What to do next for a chat.
+    fn next(&self, chat: ChatId, schedule: &mut DeliverySchedule) -> Next {
         let now = Instant::now();
         let state = self.recorder.state();
-        let shown_visits = PendingAlerts::shown_visits(&state);
-        let mut chats = PendingAlerts::chats(&state);
-        chats.extend(shown_visits.keys());
-        // A frame of a visitor raises no alert, and one that had left may be back.
-        let (mut messages, mut wake) =
-            (Vec::new(), (!state.doorbells().is_empty()).then_some(now + UPDATE_INTERVAL));
-        for chat in chats {
-            let schedule = schedules.entry(chat).or_default();
-            let shown = shown_visits.get(&chat).map_or(&[][..], Vec::as_slice);
-            schedule.keep_visits(shown);
-            let mut next = self.next_message(&PendingAlerts::of(&state, chat), schedule, now);
-            if !matches!(next, Next::Send(_))
-                && let Some(visit) = schedule.outdated_visit(shown, now)
-            {
-                let device = alerts::AlertDevice::of(&state, visit.alert.source);
-                next = Next::Send(Message {
-                    chat,
-                    content: Content::VisitLasts(visit.offset, visit.alert.time),
-                    reply: alerts::alert(&visit.alert, device, self.quiet_hours.zone),
-                    edits: Some(visit.message),
-                });
-            }
-            let not_before = match next {
-                Next::Send(message) => {
-                    let is_overflow = matches!(message.content, Content::Overflow(_));
-                    let Some(until) = schedule.blocked_until(is_overflow, now) else {
-                        messages.push(message);
-                        continue;
-                    };
-                    until
-                }
-                Next::NotBefore(at) => at,
-                Next::Nothing => continue,
-            };
-            wake = earliest(wake, not_before);
+        let shown = PendingAlerts::shown_visits(&state).remove(&chat).unwrap_or_default();
+        schedule.keep_visits(&shown);
+        let mut next = self.next_message(&PendingAlerts::of(&state, chat), schedule, now);
+        if !matches!(next, Next::Send(_))
+            && let Some(visit) = schedule.outdated_visit(&shown, now)
+        {
+            let device = alerts::AlertDevice::of(&state, visit.alert.source);
+            next = Next::Send(Message {
+                chat,
+                content: Content::VisitLasts(visit.offset, visit.alert.time),
+                reply: alerts::alert(&visit.alert, device, self.quiet_hours.zone),
+                edits: Some(visit.message),
+            });
         }
-        (messages, wake)
+        let Next::Send(message) = &next else { return next };
+        let is_overflow = matches!(message.content, Content::Overflow(_));
+        schedule.blocked_until(is_overflow, now).map_or(next, Next::NotBefore)
     }
 
     /// The next message of a chat: first about visits that have ended, then about a mute that ended, then its other
