@@ -1,6 +1,8 @@
 //! Phones that change their random addresses are listed, looked up, named, followed, ignored and split as devices. The
 //! texts say what is known, and no more.
 
+use std::time::Duration;
+
 use dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::chat::views::alerts as words;
 use probewatch::chat::{Button, ButtonPress, Chat, PressReply, Progress, Reply, UserMessage};
@@ -300,6 +302,57 @@ fn an_address_that_is_split_off_stays_apart() {
     conversation.stop();
 }
 
+/// `/between` for the last hour.
+fn last_hour() -> String {
+    let day = |ago: u64| {
+        let time = Timestamp::now().saturating_sub(Duration::from_secs(ago)).to_utc();
+        time.format("%F %H:%M").to_string()
+    };
+    format!("/between {} {}", day(3600), day(0))
+}
+
+#[test]
+fn a_named_phone_that_is_proven_to_be_two_is_at_least_one_device() {
+    let at_once = (0..10_u16).flat_map(|scan| {
+        let ago = 1800 - i64::from(scan) * 20;
+        [
+            frame(ago, random(3), "", scan * 40, SCATTERING),
+            frame(ago - 5, random(4), "", 2000 + scan * 40, SCATTERING),
+        ]
+    });
+    let later = frame(1100, random(3), "", 1000, SCATTERING);
+    let conversation = Conversation::new(GroupingMode::InRange, at_once.chain([later]));
+    conversation.say(&format!("/name phone {} Bob", conversation.phone_of(random(3))));
+    let card = conversation.say("Bob");
+    let shared = "\nAt least 2 phones of this model share this name: nothing tells them apart.";
+    assert!(card.contains(shared), "{card}");
+    let who = conversation.say(&last_hour());
+    assert!(who.contains("\nAt least 1 device: 1 named\n"), "{who}");
+    let line = who.lines().last().unwrap();
+    assert!(line.starts_with("• Bob (2 addresses): "), "{who}");
+    assert!(line.ends_with(". At least 2 phones of one model share this name"), "{who}");
+    let count = conversation.say("/count 7d");
+    // Shortly after midnight, the frames are of yesterday.
+    let today = ": at least 1 device: 1 named. Of these, at least 1 stayed for 2 minutes or longer.";
+    assert!(count.contains(today) || count.contains("no devices so far"), "{count}");
+    assert!(conversation.say("/nearby 60").contains("\nAt least 1 device: 1 named\n"));
+    conversation.stop();
+}
+
+#[test]
+fn a_name_for_a_fixed_and_a_random_address_may_be_several_devices() {
+    let laptop = frame(0, LAPTOP.parse().unwrap(), "Depot", 2, 1);
+    let conversation = Conversation::new(GroupingMode::InRange, counting_phone().into_iter().chain([laptop]));
+    let phone = conversation.phone_of(random(0));
+    conversation.say(&format!("/name phone {phone} Alice"));
+    conversation.say(&format!("/name {LAPTOP} Alice"));
+    for text in ["/nearby 60".to_owned(), "/devices".to_owned(), last_hour()] {
+        let list = conversation.say(&text);
+        assert!(list.contains("\nAt least 1 device: 1 named\n"), "{list}");
+    }
+    conversation.stop();
+}
+
 #[test]
 fn alerts_name_the_phone() {
     let conversation = Conversation::new(GroupingMode::InRange, street());
@@ -326,6 +379,24 @@ fn alerts_name_the_phone() {
     let shown = alert(&conversation);
     assert!(shown.text.to_string().contains("(Van) looked for"), "{}", shown.text);
     button(&shown, "📇 Card");
+    conversation.stop();
+}
+
+#[test]
+fn random_addresses_are_one_device_at_least_while_grouping_is_off() {
+    let probes =
+        (0..6_u16).map(|scan| frame(1200 - i64::from(scan) * 60, random(1), "", scan * 3, SCATTERING));
+    let conversation = Conversation::new(GroupingMode::Off, probes);
+    let who = conversation.say(&last_hour());
+    assert!(who.contains("\nAt least 1 device: 1 random address"), "{who}");
+    let count = conversation.say("/count 7d");
+    assert!(count.contains("\nMost in one hour: at least 1, from "), "{count}");
+    let others = "\nRandom addresses that could not be grouped: 1. In an hour without other phones they count as one \
+                  device.";
+    assert!(count.contains(others), "{count}");
+    // Shortly after midnight, the frames are of yesterday.
+    let today = ": at least 1 device: 1 random address. Of these, at least 1 stayed for 2 minutes or longer.";
+    assert!(count.contains(today) || count.contains("no devices so far"), "{count}");
     conversation.stop();
 }
 

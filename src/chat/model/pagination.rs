@@ -186,7 +186,7 @@ fn collect_page(
         match device.identity {
             Identity::Name(_) => {
                 named += 1;
-                random.named += u64::from(listed.address.is_random());
+                random.named += u64::from(device.uses_random);
             }
             Identity::Phone(phone) => {
                 phones.push(phone);
@@ -260,6 +260,8 @@ struct MergedDevice {
     identity: Identity,
     /// Its listed addresses, merged.
     listed: Option<Listed>,
+    /// Whether one of them is random.
+    uses_random: bool,
 }
 
 impl MergedDevices {
@@ -277,7 +279,11 @@ impl MergedDevices {
     fn named(&mut self, name: &str) -> u32 {
         let devices = &mut self.devices;
         *self.of_name.entry(fold_case(name)).or_insert_with(|| {
-            devices.push(MergedDevice { identity: Identity::Name(name.to_owned()), listed: None });
+            devices.push(MergedDevice {
+                identity: Identity::Name(name.to_owned()),
+                listed: None,
+                uses_random: false,
+            });
             devices.len() as u32 - 1
         })
     }
@@ -297,7 +303,11 @@ impl MergedDevices {
         let device = match phone_name(state, phone) {
             Some(name) => self.named(name),
             None => {
-                self.devices.push(MergedDevice { identity: Identity::Phone(phone), listed: None });
+                self.devices.push(MergedDevice {
+                    identity: Identity::Phone(phone),
+                    listed: None,
+                    uses_random: false,
+                });
                 self.devices.len() as u32 - 1
             }
         };
@@ -306,7 +316,8 @@ impl MergedDevices {
     }
 
     fn add(&mut self, device: u32, listed: Listed) {
-        if let Some(MergedDevice { listed: known, .. }) = self.devices.get_mut(device as usize) {
+        if let Some(MergedDevice { listed: known, uses_random, .. }) = self.devices.get_mut(device as usize) {
+            *uses_random |= listed.address.is_random();
             match known {
                 Some(known) => known.merge(listed),
                 None => *known = Some(listed),

@@ -2,13 +2,13 @@
 //!
 //! - Frames of a device that are less than [`GAP`] apart are one interval. The result does not depend on the order of the
 //!   frames.
-//! - Random addresses without a group are only counted: nothing shows whose they are.
+//! - Random addresses without a group are one device at least: nothing shows whose they are.
 //! - Counts are lower bounds. A phone that returns may begin another group, so groups of one model count as several phones
 //!   only if one of them was in range when, or less than [`OUT_OF_RANGE`] before, the other was seen.
 //! - Memory is bounded. If there are too many devices without a name, a quarter of them is left out: those with the fewest
 //!   probes. So a flood of invented addresses displaces itself, not the devices that stayed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use dot11::{MacAddr, ModelKey};
@@ -31,8 +31,11 @@ const DEVICE_LIMIT: usize = 20_000;
 /// Intervals of all devices without a name that are kept.
 const INTERVAL_LIMIT: usize = 200_000;
 
-/// Random addresses without a group that are counted.
+/// Random addresses without a group that are counted. They have at most [`INTERVAL_LIMIT`] intervals of their own.
 const UNGROUPED_LIMIT: usize = 65_536;
+
+/// Random addresses of one device that are counted.
+pub const ADDRESS_LIMIT: usize = 64;
 
 /// What counts of a frame while its sender is not looked up.
 #[derive(Debug, Clone, Copy)]
@@ -63,17 +66,19 @@ pub struct Sighting {
 /// The sender of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
-    /// A device with a name or a fixed address, or a phone.
+    /// A device with a name or a fixed address, or a phone. The evidence is that of a random address.
     Device(DeviceKey, Option<PhoneEvidence>),
-    /// A random address without a group.
+    /// A random address without a group and a name.
     Ungrouped(MacAddr),
 }
 
-/// What is known of a phone at some time.
+/// What is known at some time of a device that uses a random address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhoneEvidence {
-    /// Its model.
-    pub model: ModelKey,
+    /// The address.
+    pub address: MacAddr,
+    /// The model of its phone, unless the address has a name of its own.
+    pub model: Option<ModelKey>,
     /// The least number of phones that it is.
     pub at_least: u32,
     /// Whether the phone is in its first visit ([`Group::is_first_visit`](store::state::Group::is_first_visit)).
@@ -85,17 +90,24 @@ impl Sighting {
     pub fn of(Frame { time, signal_dbm, source }: Frame, state: &State) -> Self {
         let sender = match state.device_key(source) {
             DeviceKey::Address(address) if address.is_random() => Sender::Ungrouped(address),
-            DeviceKey::Phone(id) => {
-                let evidence = state.grouping().group(id).map(|group| PhoneEvidence {
-                    model: group.model,
-                    at_least: group.at_least(time),
-                    is_first_visit: group.is_first_visit(time),
-                });
-                Sender::Device(DeviceKey::Phone(id), evidence)
-            }
-            key => Sender::Device(key, None),
+            key => Sender::Device(key, source.is_random().then(|| PhoneEvidence::of(source, time, state))),
         };
         Self { time, signal_dbm, sender }
+    }
+}
+
+impl PhoneEvidence {
+    fn of(address: MacAddr, time: Timestamp, state: &State) -> Self {
+        let grouping = state.grouping();
+        let has_own_name = state.names().of(address).is_some();
+        let id = grouping.group_of(address).filter(|_| !has_own_name);
+        let group = id.and_then(|id| grouping.group(id));
+        Self {
+            address,
+            model: group.map(|group| group.model),
+            at_least: group.map_or(1, |group| group.at_least(time)),
+            is_first_visit: group.is_none_or(|group| group.is_first_visit(time)),
+        }
     }
 }
 
@@ -136,6 +148,10 @@ pub struct DevicePresence {
     last_signal: Option<(Timestamp, i8)>,
     /// If it is a phone, its model.
     model: Option<ModelKey>,
+    /// The random addresses that it used, at most [`ADDRESS_LIMIT`], in order.
+    random_addresses: Vec<MacAddr>,
+    /// Whether it used more.
+    has_more_addresses: bool,
     /// The greatest proof that it is several phones: how many, and when first.
     proof: Option<(u32, Timestamp)>,
     /// If it is a phone that was here before, since when it is here again.
@@ -163,6 +179,16 @@ impl DevicePresence {
         self.last_signal.map(|(_, dbm)| dbm)
     }
 
+    /// How many random addresses it used, and whether there are more.
+    pub fn random_addresses(&self) -> (u64, bool) {
+        (self.random_addresses.len() as u64, self.has_more_addresses)
+    }
+
+    /// The model of the phones that it is, if it uses random addresses.
+    pub fn model(&self) -> Option<ModelKey> {
+        self.model
+    }
+
     /// The least number of phones that it is.
     pub fn at_least(&self) -> u32 {
         self.proof.map_or(1, |(phones, _)| phones)
@@ -181,13 +207,19 @@ impl DevicePresence {
 
     fn add(&mut self, time: Timestamp, signal_dbm: Option<i8>, evidence: Option<PhoneEvidence>) {
         self.probes += 1;
-        self.extend(time);
+        extend(&mut self.intervals, time);
         if let Some(dbm) = signal_dbm {
             self.strongest_dbm = self.strongest_dbm.max(Some(dbm));
             self.last_signal = self.last_signal.max(Some((time, dbm)));
         }
-        if let Some(PhoneEvidence { model, at_least, is_first_visit }) = evidence {
-            self.model = Some(model);
+        if let Some(PhoneEvidence { address, model, at_least, is_first_visit }) = evidence {
+            if let Err(place) = self.random_addresses.binary_search(&address) {
+                match self.random_addresses.len() < ADDRESS_LIMIT {
+                    true => self.random_addresses.insert(place, address),
+                    false => self.has_more_addresses = true,
+                }
+            }
+            self.model = model.or(self.model);
             if !is_first_visit {
                 self.returned = Some(self.returned.map_or(time, |since| since.min(time)));
             }
@@ -199,28 +231,25 @@ impl DevicePresence {
             }
         }
     }
+}
 
-    /// Adds a moment: it extends an interval, joins two, or begins one.
-    fn extend(&mut self, time: Timestamp) {
-        let is_near = |one: Timestamp, other: Timestamp| one.abs_diff(other) < GAP;
-        let at =
-            self.intervals.partition_point(|interval| interval.end < time && !is_near(interval.end, time));
-        match self.intervals.get_mut(at) {
-            Some(interval) if interval.start <= time || is_near(interval.start, time) => {
-                interval.start = interval.start.min(time);
-                interval.end = interval.end.max(time);
-                let end = interval.end;
-                if let Some(next) =
-                    self.intervals.get(at + 1).copied().filter(|next| is_near(end, next.start))
-                {
-                    self.intervals.remove(at + 1);
-                    if let Some(interval) = self.intervals.get_mut(at) {
-                        interval.end = next.end;
-                    }
+/// Adds a moment to intervals: it extends one, joins two, or begins one.
+fn extend(intervals: &mut Vec<Interval>, time: Timestamp) {
+    let is_near = |one: Timestamp, other: Timestamp| one.abs_diff(other) < GAP;
+    let at = intervals.partition_point(|interval| interval.end < time && !is_near(interval.end, time));
+    match intervals.get_mut(at) {
+        Some(interval) if interval.start <= time || is_near(interval.start, time) => {
+            interval.start = interval.start.min(time);
+            interval.end = interval.end.max(time);
+            let end = interval.end;
+            if let Some(next) = intervals.get(at + 1).copied().filter(|next| is_near(end, next.start)) {
+                intervals.remove(at + 1);
+                if let Some(interval) = intervals.get_mut(at) {
+                    interval.end = next.end;
                 }
             }
-            _ => self.intervals.insert(at, Interval { start: time, end: time }),
         }
+        _ => intervals.insert(at, Interval { start: time, end: time }),
     }
 }
 
@@ -235,23 +264,23 @@ pub struct LeastDevices {
     pub phones: u64,
     /// The groups that these phones have.
     pub groups: u64,
+    /// The devices with a name that used random addresses. More phones may share the name.
+    pub named_random: u64,
+    /// Random addresses of no group: all together one device at least.
+    pub ungrouped: u64,
 }
 
 impl LeastDevices {
     /// All together.
     pub fn total(&self) -> u64 {
-        self.named + self.fixed + self.phones
+        self.counts(0).at_least
     }
 
-    /// The counts, with so many random addresses of no group.
-    pub fn counts(&self, ungrouped: u64) -> DeviceCounts {
-        let Self { named, fixed, phones, groups } = *self;
-        DeviceCounts::of_groups(
-            named,
-            fixed,
-            (phones, groups),
-            RandomAddresses { ungrouped, ..Default::default() },
-        )
+    /// The counts; the phones used this many addresses, if that is known.
+    pub fn counts(&self, grouped_addresses: u64) -> DeviceCounts {
+        let Self { named, fixed, phones, groups, named_random, ungrouped } = *self;
+        let random = RandomAddresses { grouped: grouped_addresses, ungrouped, named: named_random };
+        DeviceCounts::of_groups(named, fixed, (phones, groups), random)
     }
 }
 
@@ -264,7 +293,8 @@ pub struct PresenceTable {
     /// Of the devices without a name.
     unnamed: usize,
     unnamed_intervals: usize,
-    ungrouped: HashSet<MacAddr>,
+    ungrouped: HashMap<MacAddr, Vec<Interval>>,
+    ungrouped_intervals: usize,
     /// Whether there are more random addresses without a group than are counted.
     has_more_ungrouped: bool,
     omitted_probes: u64,
@@ -291,7 +321,8 @@ impl PresenceTable {
             devices: BTreeMap::new(),
             unnamed: 0,
             unnamed_intervals: 0,
-            ungrouped: HashSet::new(),
+            ungrouped: HashMap::new(),
+            ungrouped_intervals: 0,
             has_more_ungrouped: false,
             omitted_probes: 0,
         }
@@ -304,7 +335,7 @@ impl PresenceTable {
             return;
         }
         match sender {
-            Sender::Ungrouped(address) => self.add_ungrouped(address),
+            Sender::Ungrouped(address) => self.add_ungrouped(address, time),
             Sender::Device(key, evidence) => {
                 let is_named = matches!(key, DeviceKey::Name(_));
                 let presence = self.devices.entry(key).or_default();
@@ -319,12 +350,18 @@ impl PresenceTable {
         }
     }
 
-    fn add_ungrouped(&mut self, address: MacAddr) {
-        if self.ungrouped.len() < self.limits.ungrouped {
-            self.ungrouped.insert(address);
-        } else if !self.ungrouped.contains(&address) {
+    fn add_ungrouped(&mut self, address: MacAddr, time: Timestamp) {
+        let is_new = !self.ungrouped.contains_key(&address);
+        if is_new && self.ungrouped.len() >= self.limits.ungrouped
+            || self.ungrouped_intervals >= self.limits.intervals
+        {
             self.has_more_ungrouped = true;
+            return;
         }
+        let intervals = self.ungrouped.entry(address).or_default();
+        let before = intervals.len();
+        extend(intervals, time);
+        self.ungrouped_intervals = self.ungrouped_intervals + intervals.len() - before;
     }
 
     fn enforce_limits(&mut self) {
@@ -358,6 +395,16 @@ impl PresenceTable {
         (self.ungrouped.len() as u64, self.has_more_ungrouped)
     }
 
+    /// How many random addresses the phones used; 0 if that is not known.
+    pub fn grouped_addresses(&self) -> u64 {
+        let phones = self.devices.iter().filter(|(key, _)| matches!(key, DeviceKey::Phone(_)));
+        let known = phones.map(|(_, presence)| match presence.random_addresses() {
+            (count, false) => Some(count),
+            (_, true) => None,
+        });
+        known.sum::<Option<u64>>().unwrap_or(0)
+    }
+
     /// The probes of devices that were left out because there were too many.
     pub fn omitted_probes(&self) -> u64 {
         self.omitted_probes
@@ -384,7 +431,10 @@ impl PresenceTable {
                 .peekable();
             match (key, presence.model) {
                 _ if intervals.peek().is_none() => {}
-                (DeviceKey::Name(_), _) => least.named += 1,
+                (DeviceKey::Name(_), _) => {
+                    least.named += 1;
+                    least.named_random += u64::from(!presence.random_addresses.is_empty());
+                }
                 (DeviceKey::Phone(_), Some(model)) => {
                     least.groups += 1;
                     let at_least = presence.at_least_in(range);
@@ -397,6 +447,10 @@ impl PresenceTable {
             }
         }
         least.phones = least_phones(phones);
+        let is_there = |intervals: &&Vec<Interval>| {
+            intervals.iter().any(|interval| interval.overlaps(range) && counts(interval))
+        };
+        least.ungrouped = self.ungrouped.values().filter(is_there).count() as u64;
         least
     }
 
@@ -405,23 +459,28 @@ impl PresenceTable {
     pub fn devices_in_hours(&self, hours: &[TimeRange]) -> Vec<DevicesInHour> {
         let mut counts = vec![DevicesInHour::default(); hours.len()];
         let mut phones: BTreeMap<(usize, ModelKey), PhonesInHour> = BTreeMap::new();
-        for presence in self.devices.values() {
-            // Of one device: whether it was there in an hour, and whether it stayed.
-            let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
-            for interval in &presence.intervals {
-                let first = hours.partition_point(|hour| hour.to <= interval.start);
-                let overlapping = hours.iter().enumerate().skip(first);
-                for (hour, _) in overlapping.take_while(|(_, hour)| interval.overlaps(hour)) {
-                    *seen.entry(hour).or_default() |= interval.is_stay();
-                }
-            }
-            for (hour, is_stay) in seen {
+        for (key, presence) in &self.devices {
+            for (hour, is_stay) in stays_in_hours(&presence.intervals, hours) {
                 let (Some(count), Some(range)) = (counts.get_mut(hour), hours.get(hour)) else { continue };
-                match presence.model {
-                    Some(model) => phones.entry((hour, model)).or_default().add(presence, range, is_stay),
-                    None => *(if is_stay { &mut count.stayed } else { &mut count.passed }) += 1,
+                match (key, presence.model) {
+                    (DeviceKey::Phone(_), Some(model)) => {
+                        phones.entry((hour, model)).or_default().add(presence, range, is_stay);
+                    }
+                    _ => *(if is_stay { &mut count.stayed } else { &mut count.passed }) += 1,
                 }
             }
+        }
+        // Random addresses of no group may be any phone that is there, and all the same one.
+        let with_phones: BTreeSet<usize> = phones.keys().map(|(hour, _)| *hour).collect();
+        let mut others: BTreeMap<usize, bool> = BTreeMap::new();
+        for intervals in self.ungrouped.values() {
+            for (hour, is_stay) in stays_in_hours(intervals, hours) {
+                *others.entry(hour).or_default() |= is_stay;
+            }
+        }
+        for (hour, is_stay) in others.into_iter().filter(|(hour, _)| !with_phones.contains(hour)) {
+            let Some(count) = counts.get_mut(hour) else { continue };
+            *(if is_stay { &mut count.stayed } else { &mut count.passed }) += 1;
         }
         for ((hour, _), phones) in phones {
             let Some(count) = counts.get_mut(hour) else { continue };
@@ -431,6 +490,19 @@ impl PresenceTable {
         }
         counts
     }
+}
+
+/// In which hours a device with these intervals was there, and whether it stayed.
+fn stays_in_hours(intervals: &[Interval], hours: &[TimeRange]) -> BTreeMap<usize, bool> {
+    let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
+    for interval in intervals {
+        let first = hours.partition_point(|hour| hour.to <= interval.start);
+        let overlapping = hours.iter().enumerate().skip(first);
+        for (hour, _) in overlapping.take_while(|(_, hour)| interval.overlaps(hour)) {
+            *seen.entry(hour).or_default() |= interval.is_stay();
+        }
+    }
+    seen
 }
 
 /// The least numbers of phones of one model in an hour. Those in their first visit are different phones; those that

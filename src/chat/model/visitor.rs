@@ -38,8 +38,10 @@ pub struct VisitorList {
     pub least: LeastDevices,
     /// How long habits had been learned when the range ended.
     pub learned: Duration,
-    /// The number of random addresses without a group, and whether there may be more.
-    pub ungrouped: (u64, bool),
+    /// How many addresses its phones used; 0 if that is not known.
+    pub grouped_addresses: u64,
+    /// Whether there may be more random addresses without a group than are counted.
+    pub has_more_ungrouped: bool,
     /// The probes of devices that were left out because there were too many.
     pub omitted_probes: u64,
 }
@@ -64,7 +66,7 @@ impl VisitorList {
                 DeviceKey::Address(address) => state.device(*address).map(|device| device.first_probe),
                 DeviceKey::Name(_) | DeviceKey::Phone(_) => None,
             },
-            is_distinguishable: is_distinguishable(state, key),
+            is_distinguishable: is_distinguishable(state, key, presence),
         });
         let mut visitors: Vec<Visitor> = visitors.collect();
         visitors.sort_by_key(|visitor| {
@@ -76,14 +78,17 @@ impl VisitorList {
             visitors,
             least: table.least_devices(&range),
             learned: state.learned(range.to),
-            ungrouped: table.ungrouped(),
+            grouped_addresses: table.grouped_addresses(),
+            has_more_ungrouped: table.ungrouped().1,
             omitted_probes: table.omitted_probes(),
         }
     }
 }
 
-fn is_distinguishable(state: &State, key: &DeviceKey) -> bool {
-    let DeviceKey::Phone(id) = key else { return true };
-    let grouping = state.grouping();
-    grouping.group(*id).is_some_and(|group| grouping.continues_counters(group.model))
+fn is_distinguishable(state: &State, key: &DeviceKey, presence: &DevicePresence) -> bool {
+    match (key, presence.model()) {
+        (_, Some(model)) => state.grouping().continues_counters(model),
+        (DeviceKey::Phone(_), None) => false,
+        (DeviceKey::Name(_) | DeviceKey::Address(_), None) => true,
+    }
 }

@@ -169,7 +169,10 @@ fn card(report: &DeviceReport, now: Timestamp, zone: Tz) -> Text {
             text = text.append(format_args!(" last, {} to {} dBm", signal.min_dbm, signal.max_dbm));
         }
     }
-    let addresses = report.phone.as_ref().map_or_else(|| addresses(report), phones::addresses);
+    let addresses = match &report.phone {
+        Some(phone) => phones::addresses(phone, report.name.is_some()),
+        None => addresses(report),
+    };
     text = text.append_text(addresses).append(format_args!("\nUnique SSIDs: {}", device.ssids().len()));
     if device.probes_for_further_ssids > 0 {
         text = text.append(format_args!(

@@ -52,7 +52,7 @@ pub(super) fn visits(phone: &PhoneReport, now: Timestamp, zone: Tz) -> Text {
 }
 
 /// The lines of a card about the addresses, and how many phones they are.
-pub(super) fn addresses(phone: &PhoneReport) -> Text {
+pub(super) fn addresses(phone: &PhoneReport, is_named: bool) -> Text {
     let text = Text::plain(format_args!("\nRandom addresses: {}, newest first", phone.address_count));
     let shown = phone.addresses.iter().take(ADDRESSES_SHOWN);
     let text = shown.fold(text, |text, (address, why)| {
@@ -62,7 +62,7 @@ pub(super) fn addresses(phone: &PhoneReport) -> Text {
         0 => text,
         more => text.append(format_args!("\n… and {more} more")),
     };
-    text.append("\n").append(how_many(phone))
+    text.append("\n").append(how_many(phone, is_named))
 }
 
 /// The lines of a card about phones that share a name.
@@ -85,8 +85,11 @@ pub(super) fn namesakes(phones: &[PhoneReport], now: Timestamp) -> Text {
 }
 
 /// How many phones a group is, as far as is known.
-fn how_many(phone: &PhoneReport) -> String {
+fn how_many(phone: &PhoneReport, is_named: bool) -> String {
     match phone {
+        PhoneReport { at_least: at_least @ 2.., .. } if is_named => {
+            format!("At least {at_least} phones of this model share this name: nothing tells them apart.")
+        }
         PhoneReport { at_least: at_least @ 2.., .. } => {
             format!("At least {at_least} phones of this model, which cannot be told apart.")
         }

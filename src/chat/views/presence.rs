@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use store::event::{DeviceKey, Timestamp};
 
 use super::history::the_last;
+use super::phones::used_addresses;
 use super::strangers::{reason, still_learning};
 use crate::chart::{DeviceLabels, LaneLabels};
 use crate::chat::callbacks::Callback;
@@ -35,13 +36,13 @@ pub(in crate::chat) const DOCUMENT_NAME: &str = "who-was-here.csv";
 
 /// Who was here: a line for each device, strangers first.
 pub(in crate::chat) fn visitors(list: &VisitorList, zone: Tz) -> Reply {
-    let VisitorList { range, visitors, least, learned, ungrouped, omitted_probes } = list;
+    let VisitorList { range, visitors, least, learned, .. } = list;
     let head = Text::plain("👥 ").bold(format_args!("Who was here, {}", shown_range(range, zone)));
-    if visitors.is_empty() && ungrouped.0 == 0 {
+    if visitors.is_empty() && least.ungrouped == 0 {
         return head.append("\nNobody. The log has no probe of that time.").into();
     }
     let strangers = visitors.iter().filter(|visitor| visitor.reason.is_some()).count();
-    let head = with_counts(head, least, *ungrouped, *omitted_probes);
+    let head = with_counts(head, list);
     let head = match still_learning(*learned) {
         Some(note) => head.append(format_args!("\n{note}")),
         None => head,
@@ -80,7 +81,14 @@ fn alert_button(visitor: &Visitor) -> Option<Button> {
 /// A device with its times, its signal, and why it is a stranger.
 fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
     let presence = &visitor.presence;
+    let is_named = matches!(visitor.key, DeviceKey::Name(_));
     let text = Text::default().code(printable(&visitor.title));
+    let text = match presence.random_addresses() {
+        (0, _) => text,
+        (1, _) if is_named => text,
+        (count, false) => text.append(format_args!(" ({})", used_addresses(count as usize))),
+        (count, true) => text.append(format_args!(" (more than {count} addresses)")),
+    };
     let listed = presence.intervals.iter().take(LISTED_INTERVALS);
     let mut times: Vec<String> = listed.map(|interval| shown_interval(interval, range, zone)).collect();
     if let Some(more) = presence.intervals.len().checked_sub(LISTED_INTERVALS).filter(|more| *more > 0) {
@@ -98,6 +106,9 @@ fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
     let text = match (presence.at_least(), visitor.is_distinguishable) {
         (0 | 1, true) => text,
         (0 | 1, false) => text.append(". One or more phones of this model"),
+        (phones, _) if is_named => {
+            text.append(format_args!(". At least {phones} phones of one model share this name"))
+        }
         (phones, _) => {
             text.append(format_args!(". At least {phones} phones of this model, which cannot be told apart"))
         }
@@ -131,18 +142,13 @@ fn shown_range(range: &TimeRange, zone: Tz) -> String {
 }
 
 /// Adds how many devices there were, and what the count leaves out.
-fn with_counts(
-    text: Text,
-    least: &LeastDevices,
-    (ungrouped, is_at_least): (u64, bool),
-    omitted_probes: u64,
-) -> Text {
-    let text = text.append(format_args!("\n{}", least.counts(ungrouped).line()));
-    let text = match is_at_least {
+fn with_counts(text: Text, list: &VisitorList) -> Text {
+    let text = text.append(format_args!("\n{}", list.least.counts(list.grouped_addresses).line()));
+    let text = match list.has_more_ungrouped {
         true => text.append("\nThere were more random addresses than are counted here."),
         false => text,
     };
-    with_omitted(text, omitted_probes)
+    with_omitted(text, list.omitted_probes)
 }
 
 fn with_omitted(text: Text, omitted_probes: u64) -> Text {
@@ -180,7 +186,7 @@ pub(in crate::chat) fn lane_labels<'a>(subtitle: &'a str, more: Option<&'a str>)
 /// The caption of the lanes.
 pub(in crate::chat) fn lanes(list: &VisitorList, zone: Tz) -> Text {
     let head = Text::plain("👥 ").bold(format_args!("Who was here, {}", shown_range(&list.range, zone)));
-    with_counts(head, &list.least, list.ungrouped, list.omitted_probes)
+    with_counts(head, list)
 }
 
 /// The caption of the table of who was here; if `is_cut`, it does not have all.
@@ -231,11 +237,11 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
         0 => text.append("\nToday: no devices so far."),
         _ => text.append(format_args!(
             "\nToday: {}. Of these, {} stayed for {} minutes or longer.",
-            DeviceCounts { may_be_more: today.phones + ungrouped.0 > 0, ..today.counts(0) }.text(),
-            match (stayed_today.phones, stayed_today.total()) {
-                (_, 0) => "none".to_owned(),
-                (0, devices) => devices.to_string(),
-                (_, devices) => format!("at least {devices}"),
+            today.counts(0).text(),
+            match stayed_today.counts(0) {
+                DeviceCounts { at_least: 0, .. } => "none".to_owned(),
+                DeviceCounts { at_least, may_be_more: false, .. } => at_least.to_string(),
+                DeviceCounts { at_least, may_be_more: true, .. } => format!("at least {at_least}"),
             },
             SHORTEST_STAY.as_secs() / 60
         )),
@@ -250,7 +256,8 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
     let text = match ungrouped {
         (0, _) => text,
         (count, is_at_least) => text.append(format_args!(
-            "\nRandom addresses that could not be grouped: {}{count}. They are not counted.",
+            "\nRandom addresses that could not be grouped: {}{count}. In an hour without other phones they count as one \
+             device.",
             if *is_at_least { "at least " } else { "" }
         )),
     };

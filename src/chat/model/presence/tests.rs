@@ -44,8 +44,18 @@ fn phone_again(time: i64, id: u16, model: u64, at_least: u32) -> Sighting {
     phone_in(time, id, model, at_least, false)
 }
 
+fn evidence(address: u8, model: Option<u64>, at_least: u32, is_first_visit: bool) -> PhoneEvidence {
+    let address = MacAddr::new([2, 0, 0, 0, 0, address]);
+    PhoneEvidence { address, model: model.map(model_key), at_least, is_first_visit }
+}
+
+fn ungrouped(time: i64, number: u8) -> Sighting {
+    let sender = Sender::Ungrouped(MacAddr::new([2, 0, 0, 0, 0, number]));
+    Sighting { time: second(time), signal_dbm: None, sender }
+}
+
 fn phone_in(time: i64, id: u16, model: u64, at_least: u32, is_first_visit: bool) -> Sighting {
-    let evidence = PhoneEvidence { model: model_key(model), at_least, is_first_visit };
+    let evidence = evidence(u8::try_from(id).unwrap(), Some(model), at_least, is_first_visit);
     let sender = Sender::Device(DeviceKey::Phone(GroupId(id)), Some(evidence));
     Sighting { time: second(time), signal_dbm: None, sender }
 }
@@ -88,11 +98,7 @@ fn frames_outside_the_range_do_not_count() {
 #[test]
 fn random_addresses_without_a_group_are_counted_together() {
     let limits = Limits { ungrouped: 2, ..LIMITS };
-    let ungrouped = |number| Sighting {
-        time: second(1),
-        signal_dbm: None,
-        sender: Sender::Ungrouped(MacAddr::new([2, 0, 0, 0, 0, number])),
-    };
+    let ungrouped = |number| ungrouped(1, number);
     let two = table(10, limits, [1, 2, 1, 2].map(ungrouped));
     assert_eq!((two.ungrouped(), two.devices().count()), ((2, false), 0));
     let three = table(10, limits, [1, 2, 3].map(ungrouped));
@@ -166,13 +172,73 @@ fn counts_are_by_kind_of_device() {
         [seen(0, -60, named("alice")), seen(0, -60, fixed(1)), seen(200, -60, fixed(1)), phone(0, 1, 7, 2)];
     let table = table(1000, LIMITS, sightings);
     let least = table.least_devices(&table.range());
-    assert_eq!(least, LeastDevices { named: 1, fixed: 1, phones: 2, groups: 1 });
+    assert_eq!(least, LeastDevices { named: 1, fixed: 1, phones: 2, groups: 1, ..Default::default() });
     assert_eq!(least.total(), 4);
     let text = "at least 4 devices: 1 named, 1 with a fixed address, 2 phones using random addresses, \
                 3 other random addresses";
-    assert_eq!(least.counts(3).text(), text);
+    assert_eq!(LeastDevices { ungrouped: 3, ..least }.counts(0).text(), text);
     let stayed = table.least_stayed(&table.range());
-    assert_eq!(stayed, LeastDevices { named: 0, fixed: 1, phones: 0, groups: 0 });
+    assert_eq!(stayed, LeastDevices { fixed: 1, ..Default::default() });
+}
+
+#[test]
+fn random_addresses_without_a_group_are_one_device_where_no_phone_is() {
+    let hours = [range(0, 3600), range(3600, 7200), range(7200, 10_800)];
+    let sightings = [
+        // Two in the first hour, of which one stays.
+        ungrouped(100, 1),
+        ungrouped(100, 2),
+        ungrouped(400, 2),
+        // One in the second, with a phone.
+        ungrouped(4000, 3),
+        phone(4000, 9, 7, 1),
+    ];
+    let table = table(10_800, LIMITS, sightings);
+    let counts = table.devices_in_hours(&hours);
+    let counts: Vec<_> = counts.iter().map(|count| (count.stayed, count.passed)).collect();
+    assert_eq!(counts, [(1, 0), (0, 1), (0, 0)]);
+    let text = |hour: usize| table.least_devices(&hours[hour]).counts(0).text();
+    assert_eq!(text(0), "at least 1 device: 2 random addresses");
+    let phone = "at least 1 device: 1 phone using random addresses, 1 other random address";
+    assert_eq!((text(1).as_str(), text(2).as_str()), (phone, "0 devices"));
+    assert_eq!(table.least_stayed(&hours[0]).total(), 1);
+    assert_eq!(table.least_stayed(&hours[1]).total(), 0);
+}
+
+#[test]
+fn a_named_device_with_random_addresses_may_be_several() {
+    let named_at = |time, evidence| Sighting {
+        time: second(time),
+        signal_dbm: None,
+        sender: Sender::Device(named("bob"), evidence),
+    };
+    let of = |sightings: Vec<Sighting>| table(3600, LIMITS, sightings);
+    let fixed = of(vec![named_at(0, None)]);
+    assert_eq!(fixed.least_devices(&fixed.range()).counts(0).text(), "1 device: 1 named");
+    let random = of(vec![named_at(0, None), named_at(9, Some(evidence(1, None, 1, true)))]);
+    assert_eq!(random.least_devices(&random.range()).counts(0).text(), "at least 1 device: 1 named");
+    let two = of(vec![named_at(0, Some(evidence(1, Some(7), 2, true))), named_at(300, None)]);
+    assert_eq!(two.least_devices(&two.range()).total(), 1);
+    assert_eq!(two.devices().next().unwrap().1.at_least(), 2);
+    let counts = two.devices_in_hours(&[range(0, 3600)])[0];
+    assert_eq!((counts.stayed, counts.passed), (1, 0));
+}
+
+#[test]
+fn the_addresses_of_a_phone_are_counted_up_to_a_limit() {
+    let limit = u8::try_from(ADDRESS_LIMIT).unwrap();
+    let used = |count: u8| {
+        let frame = |address| {
+            let sender =
+                Sender::Device(DeviceKey::Phone(GroupId(1)), Some(evidence(address, Some(7), 1, true)));
+            Sighting { time: second(1), signal_dbm: None, sender }
+        };
+        let table = table(10, LIMITS, (0..count).chain(0..count).rev().map(frame));
+        (table.devices().next().unwrap().1.random_addresses(), table.grouped_addresses())
+    };
+    assert_eq!(used(3), ((3, false), 3));
+    assert_eq!(used(limit), ((64, false), 64));
+    assert_eq!(used(limit + 1), ((64, true), 0));
 }
 
 #[test]
