@@ -4,26 +4,26 @@
 //!   frames.
 //! - Random addresses without a group are one device at least: nothing shows whose they are.
 //! - Counts are lower bounds. A phone that returns may begin another group, so groups of one model count as several phones
-//!   only if one of them was in range when, or less than [`OUT_OF_RANGE`] before, the other was seen.
+//!   only if one of them was in range when, or less than [`OUT_OF_RANGE`](store::state::OUT_OF_RANGE) before, the other
+//!   was seen.
 //! - Memory is bounded. If there are too many devices without a name, a quarter of them is left out: those with the fewest
 //!   probes. So a flood of invented addresses displaces itself, not the devices that stayed.
+
+mod interval;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use dot11::{MacAddr, ModelKey};
 use store::event::{DeviceKey, Probe, Timestamp};
-use store::state::{OUT_OF_RANGE, State};
+use store::state::State;
+
+pub use interval::{GAP, Interval, SHORTEST_STAY};
+use interval::{extend, stays_in_hours, visits};
 
 use super::time_range::TimeRange;
 use crate::chart::DevicesInHour;
 use crate::device_counts::{DeviceCounts, PhoneVisit, RandomAddresses, least_phones};
-
-/// A device that is silent for this long has left.
-pub const GAP: Duration = Duration::from_secs(600);
-
-/// A device that was seen for less passed by; others stayed.
-pub const SHORTEST_STAY: Duration = Duration::from_secs(120);
 
 /// Devices without a name that are kept.
 const DEVICE_LIMIT: usize = 20_000;
@@ -108,30 +108,6 @@ impl PhoneEvidence {
             at_least: group.map_or(1, |group| group.at_least(time)),
             is_first_visit: group.is_none_or(|group| group.is_first_visit(time)),
         }
-    }
-}
-
-/// An uninterrupted time in range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interval {
-    /// The time of its first frame.
-    pub start: Timestamp,
-    /// The time of its last frame.
-    pub end: Timestamp,
-}
-
-impl Interval {
-    /// The time from its first frame to its last.
-    pub fn length(&self) -> Duration {
-        self.end.abs_diff(self.start)
-    }
-
-    fn is_stay(&self) -> bool {
-        self.length() >= SHORTEST_STAY
-    }
-
-    fn overlaps(&self, range: &TimeRange) -> bool {
-        self.start < range.to && range.from <= self.end
     }
 }
 
@@ -230,26 +206,6 @@ impl DevicePresence {
                 self.proof = Some((at_least, time));
             }
         }
-    }
-}
-
-/// Adds a moment to intervals: it extends one, joins two, or begins one.
-fn extend(intervals: &mut Vec<Interval>, time: Timestamp) {
-    let is_near = |one: Timestamp, other: Timestamp| one.abs_diff(other) < GAP;
-    let at = intervals.partition_point(|interval| interval.end < time && !is_near(interval.end, time));
-    match intervals.get_mut(at) {
-        Some(interval) if interval.start <= time || is_near(interval.start, time) => {
-            interval.start = interval.start.min(time);
-            interval.end = interval.end.max(time);
-            let end = interval.end;
-            if let Some(next) = intervals.get(at + 1).copied().filter(|next| is_near(end, next.start)) {
-                intervals.remove(at + 1);
-                if let Some(interval) = intervals.get_mut(at) {
-                    interval.end = next.end;
-                }
-            }
-        }
-        _ => intervals.insert(at, Interval { start: time, end: time }),
     }
 }
 
@@ -492,19 +448,6 @@ impl PresenceTable {
     }
 }
 
-/// In which hours a device with these intervals was there, and whether it stayed.
-fn stays_in_hours(intervals: &[Interval], hours: &[TimeRange]) -> BTreeMap<usize, bool> {
-    let mut seen: BTreeMap<usize, bool> = BTreeMap::new();
-    for interval in intervals {
-        let first = hours.partition_point(|hour| hour.to <= interval.start);
-        let overlapping = hours.iter().enumerate().skip(first);
-        for (hour, _) in overlapping.take_while(|(_, hour)| interval.overlaps(hour)) {
-            *seen.entry(hour).or_default() |= interval.is_stay();
-        }
-    }
-    seen
-}
-
 /// The least numbers of phones of one model in an hour. Those in their first visit are different phones; those that
 /// were here before may be any.
 #[derive(Debug, Clone, Copy, Default)]
@@ -531,18 +474,6 @@ impl PhonesInHour {
             self.returned_stayed = self.returned_stayed.max(stayed);
         }
     }
-}
-
-/// The intervals as visits: a phone that is silent for less than [`OUT_OF_RANGE`] is still in range.
-fn visits<'a>(intervals: impl Iterator<Item = &'a Interval>) -> impl Iterator<Item = Interval> {
-    let mut visits: Vec<Interval> = Vec::new();
-    for interval in intervals {
-        match visits.last_mut() {
-            Some(visit) if interval.start.abs_diff(visit.end) <= OUT_OF_RANGE => visit.end = interval.end,
-            _ => visits.push(*interval),
-        }
-    }
-    visits.into_iter()
 }
 
 #[cfg(test)]
