@@ -388,10 +388,11 @@ fn random_addresses_are_one_device_at_least_while_grouping_is_off() {
         (0..6_u16).map(|scan| frame(1200 - i64::from(scan) * 60, random(1), "", scan * 3, SCATTERING));
     let conversation = Conversation::new(GroupingMode::Off, probes);
     let who = conversation.say(&last_hour());
-    assert!(who.contains("\nAt least 1 device: 1 random address"), "{who}");
+    assert!(who.contains("\nAt least 1 device: 1 random address\n"), "{who}");
+    assert!(who.contains("\nNo device is listed: ") && !who.contains("strongest signals"), "{who}");
     let count = conversation.say("/count 7d");
     assert!(count.contains("\nMost in one hour: at least 1, from "), "{count}");
-    let others = "\nRandom addresses that could not be grouped: 1. In an hour without other phones they count as one \
+    let others = "\nRandom addresses that are not grouped: 1. In an hour without other phones they count as one \
                   device.";
     assert!(count.contains(others), "{count}");
     // Shortly after midnight, the frames are of yesterday.

@@ -111,7 +111,7 @@ fn a_fixed_address_is_a_stranger_for_a_day_and_may_have_visited_twice() {
     let who = ask(&between);
     assert!(who.contains("2 strangers, then the others"), "{who}");
     assert!(!line(FIXED, &who).contains("first seen "), "{who}");
-    assert!(line(TWICE, &who).contains("a device that I do not remember from before, first seen "), "{who}");
+    assert!(line(TWICE, &who).contains(". Stranger: a new device, first seen "), "{who}");
     assert!(line(KNOWN, &who).contains(KNOWN) && !line(KNOWN, &who).contains("Stranger"), "{who}");
     // Both lists leave out whom the chat ignores.
     let both = ask(&format!("/ignore {TWICE}\n/strangers\n{between}"));

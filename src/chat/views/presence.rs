@@ -49,6 +49,9 @@ pub(in crate::chat) fn visitors(list: &VisitorList, zone: Tz) -> Reply {
     };
     let shown_strangers = pluralize(strangers as u64, "stranger", "strangers");
     let head = match (strangers, visitors.len() - strangers) {
+        (0, 0) => {
+            head.append("\nNo device is listed: a random address alone shows nothing about whose it is.")
+        }
         (0, _) => head.append("\nNo strangers. The strongest signals come first."),
         (_, 0) => head.append(format_args!("\n{shown_strangers}, the strongest signals first:")),
         _ => head.append(format_args!(
@@ -114,10 +117,12 @@ fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
         }
     };
     let Some(why) = visitor.reason else { return text };
-    let text = text.append(format_args!(". Stranger: {}", reason(why)));
     match visitor.first_seen.filter(|first| *first < range.from) {
-        Some(first) => text.append(format_args!(", first seen {}", short_time(first, range.to, zone))),
-        None => text,
+        Some(first) => text.append(format_args!(
+            ". Stranger: a new device, first seen {}",
+            short_time(first, range.to, zone)
+        )),
+        None => text.append(format_args!(". Stranger: {}", reason(why))),
     }
 }
 
@@ -256,7 +261,7 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
     let text = match ungrouped {
         (0, _) => text,
         (count, is_at_least) => text.append(format_args!(
-            "\nRandom addresses that could not be grouped: {}{count}. In an hour without other phones they count as one \
+            "\nRandom addresses that are not grouped: {}{count}. In an hour without other phones they count as one \
              device.",
             if *is_at_least { "at least " } else { "" }
         )),
