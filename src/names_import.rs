@@ -167,9 +167,10 @@ pub fn join(files: &[&Facts], neighbours: &Facts, expired: &[(MacAddr, &str)]) -
     }
     let left_out = truncate(&mut names);
     for &(address, name) in expired {
-        if names.len() < NAMES_LIMIT {
-            let own = || ImportedName { name: without_suffix(name, address).to_owned(), is_lease: true };
-            names.entry(address).or_insert_with(own);
+        // An old log may have a name that is none any more.
+        let name = check_name(without_suffix(name, address));
+        if let (true, Ok(name)) = (names.len() < NAMES_LIMIT, name) {
+            names.entry(address).or_insert(ImportedName { name, is_lease: true });
         }
     }
     disambiguate(&mut names);
@@ -390,6 +391,7 @@ mod tests {
         }
         assert_eq!(names(&Facts::default(), &[(van, "iPhone (5c:03)")]), ["iPhone"]);
         assert_eq!(names(&lease, &[(van, "iPhone (39:15)")]), ["iPhone (39:15)", "iPhone"]);
+        assert_eq!(names(&lease, &[(van, "3f2a")]), ["iPhone"]);
     }
 
     #[test]
