@@ -18,6 +18,10 @@ pub(super) const SEQUENCE_NUMBERS: i64 = 4096;
 
 pub(super) const SECOND: i64 = 1_000_000;
 
+/// Clocks of sensors differ by less. A frame that is older than a counter by more says nothing about where the counter is
+/// now: it is of another file, or a clock was wrong.
+pub(super) const LATE: i64 = 60 * SECOND;
+
 /// One frame, as far as grouping depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
@@ -25,8 +29,10 @@ pub(super) struct Frame {
     pub(super) source: MacAddr,
     pub(super) sequence: u16,
     pub(super) signal_dbm: Option<i8>,
-    /// Identifies the radio.
+    /// Identifies the radio on its channel.
     pub(super) radio: u32,
+    /// Identifies the radio, and so the clock that `time` is of.
+    pub(super) clock: u32,
     /// Identifies the network that it looks for by name.
     pub(super) network: Option<u32>,
 }
@@ -43,6 +49,7 @@ impl Frame {
                 u64::from(probe.frequency_mhz.unwrap_or(0)),
                 probe.sensor.as_bytes(),
             ) as u32,
+            clock: XxHash3_64::oneshot(probe.sensor.as_bytes()) as u32,
             network: probe.ssid.named().map(|ssid| XxHash3_64::oneshot(ssid.as_bytes()) as u32),
         }
     }
@@ -57,6 +64,12 @@ pub(super) struct Counter {
     /// Whether it was forgotten before `first`, so that nobody knows when it began.
     pub(super) is_resumed: bool,
     pub(super) last: Timestamp,
+    /// The clock that `first` is of.
+    #[serde(default)]
+    pub(super) first_clock: u32,
+    /// The clock that the latest frame is of.
+    #[serde(default)]
+    pub(super) clock: u32,
     /// The number of addresses of the model when it was last seen.
     pub(super) seen_at: u64,
     pub(super) sequence: u16,
@@ -90,6 +103,8 @@ impl Counter {
             first: frame.time,
             is_resumed: false,
             last: frame.time,
+            first_clock: frame.clock,
+            clock: frame.clock,
             seen_at: 0,
             sequence: frame.sequence,
             step: 0,
@@ -113,6 +128,7 @@ impl Counter {
 
     pub(super) fn follow(&mut self, frame: &Frame, seen_at: u64) {
         self.last = self.last.max(frame.time);
+        self.clock = frame.clock;
         self.sequence = frame.sequence;
         self.seen_at = seen_at;
         self.follow_signal(frame);
@@ -143,6 +159,14 @@ impl Counter {
     pub(super) fn reaches(&self, sequence: u16, reach: i64) -> bool {
         let step = step(self.sequence, sequence);
         step > 0 && step * ONE <= reach
+    }
+
+    /// Whether the frame is one that another radio captured before, or that was sent before such a one: clocks differ, so
+    /// it says nothing about the order of frames.
+    pub(super) fn is_copied_by(&self, frame: &Frame, reach: i64) -> bool {
+        self.clock != frame.clock
+            && elapsed(self.last, frame.time).abs() <= LATE
+            && (self.sequence == frame.sequence || self.is_reached_from(frame.sequence, reach))
     }
 
     /// Whether this counter comes after `sequence`.

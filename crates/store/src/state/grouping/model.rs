@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::counter::{Counter, Frame, SECOND, SEQUENCE_NUMBERS, elapsed, step};
+use super::counter::{Counter, Frame, LATE, SECOND, SEQUENCE_NUMBERS, elapsed, step};
 use super::fixed_point::{ONE, ln, product, ratio};
 use super::live_group::LiveGroup;
 use super::sighting::Sighting;
@@ -22,10 +22,6 @@ const GROUPS_PER_MODEL: usize = 32;
 
 /// A counter that was not seen for longer is not continued.
 const HORIZON: i64 = 1200 * SECOND;
-
-/// Clocks of sensors differ by less. A frame that is older than a counter by more says nothing about where the counter is
-/// now: it is of another file, or a clock was wrong.
-const LATE: i64 = 60 * SECOND;
 
 /// Counters that were seen within this time are trials of whether a model continues its counters.
 const LEARN: i64 = 300 * SECOND;
@@ -158,6 +154,11 @@ impl Model {
             self.touch(group, frame.time);
             return true;
         }
+        if is_known && counter.is_copied_by(frame, self.reach()) {
+            let last = counter.last;
+            self.touch(group, last);
+            return false;
+        }
         if is_known && counter.sequence == frame.sequence && elapsed(counter.last, frame.time).abs() <= SECOND
         {
             if let Some(counter) = self.counters.get_mut(own) {
@@ -186,7 +187,7 @@ impl Model {
                 }
                 own = same;
             } else if counter.reaches(frame.sequence, reach) {
-                self.alternate(own, &between, may_belong, findings);
+                self.alternate(own, &between, frame, may_belong, findings);
             }
         } else if elapsed(counter.last, frame.time) <= OVERLAP {
             self.prove_overlap(own, &between, frame, findings);
@@ -200,19 +201,22 @@ impl Model {
     }
 
     /// A phone uses one address at a time: what began while this counter was silent is another phone, unless its numbers
-    /// lie between those of this counter, as if both were one.
+    /// lie between those of this counter, as if both were one. Only times by the clock of one radio are compared.
     fn prove_overlap(&self, own: usize, between: &[usize], frame: &Frame, findings: &mut Vec<Finding>) {
-        let Some(counter) = self.counters.get(own) else { return };
+        let own_counter = self.counters.get(own).filter(|counter| counter.clock == frame.clock);
+        let Some(counter) = own_counter else { return };
         let reach = self.reach();
         let is_other_phone = |other: &Counter| {
             !(counter.reaches(other.sequence, reach) && other.reaches(frame.sequence, reach))
         };
         let began = between.iter().filter_map(|other| self.counters.get(*other));
+        let began = began.filter(|other| other.first_clock == frame.clock);
         let began = began.filter(|other| !other.is_resumed && is_other_phone(other)).map(|other| other.first);
         let in_use = |moment: Timestamp| {
             let others = self.counters.iter().enumerate().filter(|(other, seen)| {
                 *other != own
                     && seen.group == counter.group
+                    && [seen.first_clock, seen.clock] == [frame.clock; 2]
                     && (seen.first..=seen.last).contains(&moment)
                     && is_other_phone(seen)
             });
@@ -224,17 +228,21 @@ impl Model {
         }
     }
 
-    /// Two counters that continue by turns are two phones: the other counters each get a group of their own.
+    /// Two counters that continue by turns are two phones: the other counters each get a group of their own. Only the
+    /// clock of one radio tells the turns.
     fn alternate(
         &mut self,
         own: usize,
         between: &[usize],
+        frame: &Frame,
         may_belong: MayBelong<'_>,
         findings: &mut Vec<Finding>,
     ) {
-        let Some(from) = self.counters.get(own).map(|counter| counter.group) else { return };
+        let own = self.counters.get(own).filter(|counter| counter.clock == frame.clock);
+        let Some(from) = own.map(|counter| counter.group) else { return };
         for &index in between {
-            let Some(other) = self.counters.get_mut(index) else { continue };
+            let other = self.counters.get_mut(index).filter(|other| other.clock == frame.clock);
+            let Some(other) = other else { continue };
             other.alternations += 1;
             if other.alternations < ALTERNATIONS {
                 continue;
@@ -446,7 +454,7 @@ impl Model {
             })
             .collect();
         let has_stepped = counter.step != 0;
-        self.alternate(best, &between, may_belong, findings);
+        self.alternate(best, &between, frame, may_belong, findings);
         let Some(counter) = self.counters.get_mut(best) else { return Joined::None };
         let step = step(counter.sequence, frame.sequence) * ONE;
         counter.step = if has_stepped { (7 * counter.step + 3 * step) / 10 } else { step };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::JoinReason;
 use super::tests::{counting_phone, fold, folded, frame, group_of, later, reason, together};
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, Probe, Timestamp};
 use crate::state::State;
 use dot11::MacAddr;
 
@@ -76,4 +76,67 @@ fn frames_of_the_future_keep_no_later_phone_from_being_in_range() {
     phone.iter().for_each(|probe| fold(&mut state, &Event::from(probe.clone())));
     let id = group_of(&state, &phone[0]);
     assert!(phone.iter().all(|probe| group_of(&state, probe) == id));
+}
+
+/// What a second radio captures of these frames, whose clock is `skew` milliseconds ahead.
+fn by_other_radio(probes: &[Probe], skew: i64) -> Vec<Probe> {
+    let copy = |probe: &Probe| Probe {
+        sensor: "mon1".into(),
+        time: Timestamp::from_micros(probe.time.as_micros() + skew * 1000),
+        ..probe.clone()
+    };
+    probes.iter().map(copy).collect()
+}
+
+/// The frames of both radios, as files that are read in the order of their times, and as they arrive.
+fn in_both_orders(probes: &[Probe], skew: i64) -> [Vec<Probe>; 2] {
+    let copies = by_other_radio(probes, skew);
+    let arrived =
+        probes.iter().zip(&copies).flat_map(|(probe, copy)| [probe.clone(), copy.clone()]).collect();
+    [together(&[probes.to_vec(), copies]), arrived]
+}
+
+/// A phone whose numbers restart with each address, two addresses in each scan.
+fn restarting_phone() -> Vec<Probe> {
+    let scan = |number: i64| {
+        [0, 1].into_iter().flat_map(move |half: i64| {
+            let address = 2 * number + half;
+            let start = (address * 1709 % 4096) as u16;
+            [0, 1, 2].map(|step| {
+                let mut probe = frame(number * 60, address as u32, start + step, 7);
+                let micros = half * 1_500_000 + i64::from(step) * 20_000;
+                probe.time = Timestamp::from_micros(probe.time.as_micros() + micros);
+                probe
+            })
+        })
+    };
+    (0..20).flat_map(scan).collect()
+}
+
+#[test]
+fn clocks_that_differ_make_no_phone_two() {
+    for skew in [-20_000, -2000, 300, 2000, 5000, 50_000] {
+        for (phone, frames) in [(restarting_phone(), 120), (counting_phone(1, 40, 0, 30, 7), 120)] {
+            for probes in in_both_orders(&phone, skew) {
+                let state = folded(probes.clone());
+                assert_eq!(state.grouping().groups().count(), 1, "{skew} ms");
+                let group = state.grouping().group(group_of(&state, &probes[0])).unwrap();
+                assert_eq!((group.visit_phones(), group.frames), (1, frames), "{skew} ms");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_phones_that_two_radios_capture_are_still_two() {
+    let in_turns = |scan: i64| {
+        let phone = scan % 2;
+        frame(scan * 5, 1 + phone as u32, phone as u16 * 2000 + scan as u16 * 20, 7)
+    };
+    let probes: Vec<Probe> = (0..20).map(in_turns).collect();
+    for probes in in_both_orders(&probes, 2000) {
+        let state = folded(probes.clone());
+        let group = state.grouping().group(group_of(&state, &probes[0])).unwrap();
+        assert_eq!(group.visit_phones(), 2);
+    }
 }
