@@ -258,7 +258,7 @@ impl State {
         if let Some(renamed) = news.renamed {
             self.rename_phone(renamed);
         }
-        self.habits.begin(probe.time);
+        self.habits.see_frame(probe.time);
         if let Some(id) = news.group
             && let Some(group) = self.grouping.group(id)
         {

@@ -3,10 +3,13 @@
 //! - A phone with random addresses cannot be recognised on another day, but its model can. A household's models come
 //!   back at the same hours, a passer-by's do not.
 //! - An hour counts once it is over. Until then its phones are listed, so that the hour is never compared with itself.
+//! - How long habits were learned counts only while frames arrive: a gap of more than a day is no evidence of who is usual.
 //! - The row of a model changes when one of its groups is first seen in an hour, or is proven to be more phones: not
 //!   with each frame.
 //! - At most [`HABIT_LIMIT`] models are remembered. If there are more, a quarter leaves: first those that were here in
 //!   one hour only, the longest silent of them first. So a flood of invented models displaces itself.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +26,12 @@ const GROUPS_PER_HOUR: usize = 64;
 
 /// An hour of the week in which a model was not here for this long is not usual any more.
 const FORGET_HOURS: i64 = 8 * HOURS_PER_WEEK;
+
+/// The weeks that are remembered of an hour of the week.
+pub(super) const REMEMBERED_WEEKS: u64 = FORGET_HOURS.unsigned_abs() / HOURS_PER_WEEK.unsigned_abs();
+
+/// A gap between frames in which nothing was learned, in hours, if it is longer.
+const GAP_HOURS: i64 = 24;
 
 /// What is less than half a week older belongs to the same week.
 const SAME_WEEK_HOURS: i64 = HOURS_PER_WEEK / 2;
@@ -134,25 +143,59 @@ impl UsualHour {
     }
 }
 
+/// For how long habits were learned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Learning {
+    /// The time of the first frame, moved on by each gap since.
+    since: Timestamp,
+    /// The first frame of the latest hour in which frames arrived; earlier versions did not keep it.
+    #[serde(default)]
+    latest: Option<Timestamp>,
+}
+
+impl Learning {
+    /// The state after a frame, if that changes it.
+    fn after(&self, time: Timestamp) -> Option<Self> {
+        let Some(latest) = self.latest else { return Some(Self { since: self.since, latest: Some(time) }) };
+        let hours = Hour::of(time).since(Hour::of(latest));
+        let since = match hours.abs() > GAP_HOURS {
+            // A gap, a clock that was wrong, or an older file: what was learned so far stays.
+            true => Timestamp::from_micros(
+                self.since.as_micros().saturating_add(time.as_micros()).saturating_sub(latest.as_micros()),
+            ),
+            false if hours > 0 => self.since,
+            false => return None,
+        };
+        Some(Self { since, latest: Some(time) })
+    }
+}
+
 /// The habits of all models.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Habits {
     pub(super) rows: DirtyMap<ModelKey, Habit>,
-    /// Since when habits are learned; at most one row.
-    pub(super) since: DirtyMap<(), Timestamp>,
+    /// For how long habits were learned; at most one row.
+    pub(super) learning: DirtyMap<(), Learning>,
 }
 
 impl Habits {
-    /// Notes that frames arrive.
-    pub(super) fn begin(&mut self, time: Timestamp) {
-        if self.since.len() == 0 {
-            self.since.insert((), time);
+    /// Notes that a frame arrived.
+    pub(super) fn see_frame(&mut self, time: Timestamp) {
+        let changed = match self.learning.get(&()) {
+            None => Some(Learning { since: time, latest: Some(time) }),
+            Some(learning) => learning.after(time),
+        };
+        if let Some(learning) = changed {
+            self.learning.insert((), learning);
         }
     }
 
-    /// Since when habits are learned.
-    pub(super) fn since(&self) -> Option<Timestamp> {
-        self.since.get(&()).copied()
+    /// How long habits had been learned at `time`.
+    pub(super) fn learned(&self, time: Timestamp) -> Duration {
+        let Some(Learning { since, latest }) = self.learning.get(&()) else { return Duration::ZERO };
+        let is_gap = |latest: &Timestamp| Hour::of(time).since(Hour::of(*latest)) > GAP_HOURS;
+        let end = latest.filter(is_gap).unwrap_or(time);
+        if *since < end { end.abs_diff(*since) } else { Duration::ZERO }
     }
 
     pub(super) fn get(&self, model: ModelKey) -> Option<&Habit> {
@@ -222,6 +265,42 @@ mod tests {
         assert_eq!(usual(2 * week + 12), (1, 1), "an hour after 11");
         assert_eq!(usual(2 * week + 13), (0, 0));
         assert_eq!(usual(12 * week + 10), (0, 0), "forgotten");
+    }
+
+    /// For how many hours habits were learned after frames in these hours, at the latest of them.
+    fn learned(hours: impl IntoIterator<Item = i64>) -> u64 {
+        let mut habits = Habits::default();
+        let mut latest = i64::MIN;
+        for hour in hours {
+            habits.see_frame(at(hour));
+            latest = latest.max(hour);
+        }
+        habits.learned(at(latest)).as_secs() / 3600
+    }
+
+    #[test]
+    fn only_time_with_frames_counts_as_learned() {
+        let week = HOURS_PER_WEEK;
+        assert_eq!(learned(0..=3 * week), 504);
+        assert_eq!(learned((0..=3).map(|day| day * 24)), 72, "one frame a day");
+        // Twenty weeks ago, then nothing until yesterday.
+        assert_eq!(learned([0, 1, 20 * week, 20 * week + 23]), 1 + 23);
+        // A clock that was wrong for a frame, and an older file.
+        let mut habits = Habits::default();
+        [0, 1, 2, 300_000, 3, 4, -90_000, -89_999, 5].into_iter().for_each(|hour| habits.see_frame(at(hour)));
+        assert_eq!(habits.learned(at(5)).as_secs() / 3600, 4);
+        // Nor is anything learned long after the last frame.
+        assert_eq!(habits.learned(at(6)).as_secs() / 3600, 5);
+        assert_eq!(habits.learned(at(9000)).as_secs() / 3600, 4);
+    }
+
+    #[test]
+    fn what_an_earlier_version_had_learned_stays() {
+        let old: Learning = serde_json::from_str("{\"since\":\"1970-01-01T00:00:00Z\"}").unwrap();
+        let mut habits = Habits::default();
+        habits.learning.insert((), old);
+        habits.see_frame(at(5000));
+        assert_eq!(habits.learned(at(5000)).as_secs() / 3600, 5000);
     }
 
     #[test]

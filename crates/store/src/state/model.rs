@@ -106,7 +106,7 @@ macro_rules! tables {
             (kind::SPLIT, &$($mut)? grouping.splits),
             (kind::GROUPING_MODE, &$($mut)? grouping.mode),
             (kind::HABIT, &$($mut)? habits.rows),
-            (kind::LEARNING, &$($mut)? habits.since),
+            (kind::LEARNING, &$($mut)? habits.learning),
             (kind::DOORBELL, &$($mut)? doorbells.rows),
             (kind::VISITOR, &$($mut)? doorbells.visitors),
             (kind::DEVICE_INFO, device_infos),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::device_row::DeviceRow;
 use super::grouping::{Group, OUT_OF_RANGE};
+use super::habits::REMEMBERED_WEEKS;
 use super::hour::Hour;
 use super::model::State;
 use crate::event::{DeviceKey, GroupId, StrangerReason, Timestamp};
@@ -58,12 +59,9 @@ impl Stranger {
 }
 
 impl State {
-    /// How long habits had been learned at `time`.
+    /// How long habits had been learned at `time`: gaps between frames of more than a day do not count.
     pub fn learned(&self, time: Timestamp) -> Duration {
-        match self.habits.since() {
-            Some(since) if since < time => time.abs_diff(since),
-            _ => Duration::ZERO,
-        }
+        self.habits.learned(time)
     }
 
     /// The stranger that this device is if it was first seen at `since` or later ([`new_since`]): it has a fixed address
@@ -163,7 +161,8 @@ impl State {
         }
         let usual = habit.usual(hour);
         if usual.weeks == 0 {
-            return Some(StrangerReason::UnusualModel { weeks_learned: learned.as_secs() / WEEK_SECONDS });
+            let weeks_learned = (learned.as_secs() / WEEK_SECONDS).min(REMEMBERED_WEEKS);
+            return Some(StrangerReason::UnusualModel { weeks_learned });
         }
         // Of phones that cannot be told apart, the one that came last is one too many. A phone that was found again by
         // an address may be any of them.
@@ -253,6 +252,27 @@ mod tests {
     }
 
     #[test]
+    fn weeks_that_are_forgotten_are_not_claimed() {
+        let night = 20 * WEEK + 3 * HOUR;
+        let mut probes = household(20);
+        probes.extend(visit(8 * WEEK + 3 * HOUR, 2, OURS));
+        probes.extend(visit(night, 1, OURS));
+        let reason = StrangerReason::UnusualModel { weeks_learned: 8 };
+        assert_eq!(phones(&folded(probes), night), [(night, reason)]);
+    }
+
+    #[test]
+    fn weeks_without_frames_are_not_learned() {
+        let yesterday = 20 * WEEK;
+        let mut probes = visit(0, 1, OURS);
+        probes.extend(visit(yesterday, 2, 99));
+        probes.extend(visit(yesterday + 20 * HOUR, 3, OURS));
+        let state = folded(probes);
+        assert_eq!(phones(&state, yesterday), [(yesterday, StrangerReason::NewModel)]);
+        assert!(state.learned(time(yesterday + DAY)) < Duration::from_secs(2 * 86_400));
+    }
+
+    #[test]
     fn one_phone_more_than_ever_is_a_stranger() {
         let evening = 3 * WEEK + 18 * HOUR;
         let mut probes = household(3);
@@ -281,6 +301,8 @@ mod tests {
     fn during_the_first_two_weeks_only_new_models_are_strangers() {
         let evening = WEEK + 20 * HOUR;
         let mut probes = household(1);
+        // The household is away today, a neighbour is not.
+        probes.extend(visit(WEEK + 9 * HOUR, 3, 98));
         probes.extend(visit(evening, 1, OURS));
         probes.extend(visit(evening + 60, 2, 99));
         let state = folded(probes);

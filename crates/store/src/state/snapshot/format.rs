@@ -126,7 +126,7 @@ impl State {
             }
             SnapshotRow::Grouping { mode } => self.grouping.mode.load_row((), Some(mode)),
             SnapshotRow::Habit { model, habit } => self.habits.rows.load_row(model, Some(habit)),
-            SnapshotRow::Learning { since } => self.habits.since.load_row((), Some(since)),
+            SnapshotRow::Learning(learning) => self.habits.learning.load_row((), Some(learning)),
             SnapshotRow::Doorbell { chat, doorbell } => self.doorbells.rows.load_row(chat, Some(doorbell)),
             SnapshotRow::Visitor { chat, device, visitor } => {
                 self.doorbells.visitors.load_row((chat, device), Some(visitor));

@@ -9,7 +9,7 @@ use super::super::device::{Device, Signal};
 use super::super::doorbells::{Doorbell, DoorbellVisitor};
 use super::super::follows::Follow;
 use super::super::grouping::{Group, Model, Requester};
-use super::super::habits::Habit;
+use super::super::habits::{Habit, Learning};
 use super::super::hour_histogram::HourHistogram;
 use super::super::mutes::{Ignored, Mute};
 use super::super::names::AddressName;
@@ -157,9 +157,7 @@ pub(in crate::state) enum SnapshotRow {
         #[serde(flatten)]
         habit: Habit,
     },
-    Learning {
-        since: Timestamp,
-    },
+    Learning(Learning),
     Doorbell {
         chat: ChatId,
         #[serde(flatten)]
@@ -311,7 +309,7 @@ impl SnapshotRow {
             kind::HABIT => {
                 Self::Habit { model: postcard::from_bytes(key)?, habit: postcard::from_bytes(bytes)? }
             }
-            kind::LEARNING => Self::Learning { since: postcard::from_bytes(bytes)? },
+            kind::LEARNING => Self::Learning(postcard::from_bytes(bytes)?),
             kind::DOORBELL => {
                 Self::Doorbell { chat: postcard::from_bytes(key)?, doorbell: postcard::from_bytes(bytes)? }
             }
@@ -356,7 +354,7 @@ impl SnapshotRow {
             Self::DeviceInfo { address, .. } => format!("what {address} says about itself"),
             Self::Grouping { .. } => "grouping".to_owned(),
             Self::Habit { model, .. } => format!("habit of model {model}"),
-            Self::Learning { .. } => "start of learning".to_owned(),
+            Self::Learning(_) => "start of learning".to_owned(),
             Self::Doorbell { chat, .. } => format!("doorbell of chat {}", chat.0),
             Self::Visitor { chat, device, .. } => {
                 format!("{} near the doorbell of chat {}", describe(device), chat.0)
