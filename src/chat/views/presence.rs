@@ -252,10 +252,12 @@ pub(in crate::chat) fn count(counts: &Counts, (now, zone): (Timestamp, Tz)) -> T
         )),
     };
     let text = match busiest.filter(|(devices, _)| *devices > 0) {
-        Some((devices, hour)) => text.append(format_args!(
-            "\nMost in one hour: at least {devices}, from {}.",
-            short_time(hour, now, zone)
-        )),
+        Some((devices, hour)) => {
+            let from = short_time(hour, now, zone);
+            // Hours begin without seconds.
+            let from = from.strip_suffix(":00").unwrap_or(&from);
+            text.append(format_args!("\nMost in one hour: at least {devices}, from {from}."))
+        }
         None => text,
     };
     let text = match ungrouped {
