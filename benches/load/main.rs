@@ -23,8 +23,8 @@ use std::process::ExitCode;
 
 /// The runs by name.
 const RUNS: [(&str, fn()); 7] = [
-    // 18,000 random addresses per second for a minute.
-    ("flood", || flood::flood(1_080_000, 18_000)),
+    // 18,000 random addresses per second for a minute, each of a model of its own.
+    ("flood", || flood::flood(1_080_000, 18_000, 1)),
     ("reply-latency", reply_latency::measure),
     ("burst", live::burst::measure),
     ("alert-latency", live::alert_latency::measure),
