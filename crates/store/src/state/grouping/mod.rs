@@ -311,6 +311,10 @@ impl Grouping {
                 self.move_address(address, Some(from), to, JoinReason::SequenceAlternated);
             }
         }
+        // The phone that leaves was one of those that the group was proven to be.
+        if let Some(group) = self.groups.get_mut(&from) {
+            group.prove_one_less();
+        }
         if let Some(group) = self.groups.get_mut(&to) {
             group.first = group.first.min(span.0);
             group.last = group.last.max(span.1);

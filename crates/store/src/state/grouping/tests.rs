@@ -95,6 +95,26 @@ fn two_phones_of_one_model_are_told_apart_by_their_counters() {
 }
 
 #[test]
+fn two_phones_that_were_proven_and_then_told_apart_are_two() {
+    // In the first seconds both addresses are in use at once, which proves two; then their counters alternate.
+    let at_once = [(0, 1, 0), (2, 1001, 2048), (4, 1, 3), (6, 1001, 2051)]
+        .map(|(second, address, sequence)| frame(second, address, sequence, 7));
+    let state = folded(at_once.clone());
+    assert_eq!(state.grouping().group(group_of(&state, &at_once[0])).unwrap().visit_phones(), 2);
+    let later = |mut probes: Vec<Probe>| {
+        for probe in &mut probes {
+            probe.time = probe.time.saturating_add(std::time::Duration::from_secs(50));
+        }
+        probes
+    };
+    let phones = [counting_phone(2, 60, 6, 50, 7), counting_phone(1002, 60, 2054, 53, 7)].map(later);
+    let state = folded(at_once.into_iter().chain(together(&phones)));
+    assert_ne!(group_of(&state, phones[0].last().unwrap()), group_of(&state, phones[1].last().unwrap()));
+    let phones: u32 = state.grouping().groups().map(|(_, group)| group.visit_phones()).sum();
+    assert_eq!((state.grouping().groups().count(), phones), (2, 2));
+}
+
+#[test]
 fn models_are_never_mixed() {
     let (one, other) = (counting_phone(1, 10, 0, 30, 7), counting_phone(1001, 10, 36, 30, 8));
     let state = folded(together(&[one.clone(), other.clone()]));
