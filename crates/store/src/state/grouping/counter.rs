@@ -92,6 +92,18 @@ pub(super) fn step(from: u16, to: u16) -> i64 {
     (i64::from(to) - i64::from(from)).rem_euclid(SEQUENCE_NUMBERS)
 }
 
+/// Makes `item` the newest, which is the last, of the latest items, of which at most `limit` are kept.
+fn remember<T: PartialEq>(latest: &mut Vec<T>, item: T, limit: usize) {
+    if latest.last() == Some(&item) {
+        return;
+    }
+    latest.retain(|known| *known != item);
+    if latest.len() >= limit {
+        latest.remove(0);
+    }
+    latest.push(item);
+}
+
 pub(super) fn elapsed(from: Timestamp, to: Timestamp) -> i64 {
     to.as_micros().saturating_sub(from.as_micros())
 }
@@ -132,19 +144,9 @@ impl Counter {
         self.sequence = frame.sequence;
         self.seen_at = seen_at;
         self.follow_signal(frame);
-        if self.addresses.last() != Some(&frame.source) {
-            self.addresses.retain(|address| *address != frame.source);
-            if self.addresses.len() >= ADDRESSES_PER_COUNTER {
-                self.addresses.remove(0);
-            }
-            self.addresses.push(frame.source);
-        }
-        if let Some(network) = frame.network.filter(|network| self.networks.last() != Some(network)) {
-            self.networks.retain(|known| *known != network);
-            if self.networks.len() >= NETWORKS_PER_COUNTER {
-                self.networks.remove(0);
-            }
-            self.networks.push(network);
+        remember(&mut self.addresses, frame.source, ADDRESSES_PER_COUNTER);
+        if let Some(network) = frame.network {
+            remember(&mut self.networks, network, NETWORKS_PER_COUNTER);
         }
     }
 

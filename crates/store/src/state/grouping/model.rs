@@ -298,8 +298,8 @@ impl Model {
         let forward: SmallVec<[usize; COUNTERS_PER_MODEL]> =
             alive.iter().copied().filter(is_forward).collect();
         self.learn(frame, &alive, &forward, reach);
-        let looking = self.groups_looking(frame);
         if self.is_continuing() {
+            let looking = self.groups_looking(frame);
             let candidates = forward.iter().copied();
             let candidates =
                 candidates.filter(|index| self.counters.get(*index).is_some_and(|seen| may_join(seen.group)));
