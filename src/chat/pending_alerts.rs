@@ -26,21 +26,20 @@ impl<'a> PendingAlerts<'a> {
         Self { state, chat }
     }
 
-    /// The chats for which something waits.
+    /// The chats for which something waits, or a message shows a visit that lasts.
     pub fn chats(state: &State) -> BTreeSet<ChatId> {
         let with_alerts = state.alerts().chats_waiting();
         let muted = state.mutes().iter().filter(|(_, mute)| mute.suppressed > 0).map(|(chat, _)| chat);
-        with_alerts.into_iter().chain(muted).collect()
+        let with_visits = state.doorbells().shown_visits().map(|(chat, ..)| chat);
+        with_alerts.into_iter().chain(muted).chain(with_visits).collect()
     }
 
     /// The visits that last and that messages show, without those of devices that the chat ignores.
-    pub fn shown_visits(state: &State) -> BTreeMap<ChatId, Vec<ShownVisit>> {
-        let mut of_chats: BTreeMap<ChatId, Vec<ShownVisit>> = BTreeMap::new();
-        let visits = state.doorbells().shown_visits();
-        for (chat, _, visit) in visits.filter(|(chat, device, _)| !state.ignores(*chat, device)) {
-            of_chats.entry(chat).or_default().push(visit);
-        }
-        of_chats
+    pub fn shown_visits(&self) -> Vec<ShownVisit> {
+        let visits = self.state.doorbells().shown_visits();
+        let shown =
+            visits.filter(|(chat, device, _)| *chat == self.chat && !self.state.ignores(*chat, device));
+        shown.map(|(.., visit)| visit).collect()
     }
 
     /// The chat.

@@ -7,7 +7,7 @@ const MIN_WAIT: Duration = Duration::from_secs(1);
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest wait that Telegram may ask for before a message is sent again.
-pub(super) const MAX_MESSAGE_WAIT: Duration = Duration::from_secs(3600);
+const MAX_MESSAGE_WAIT: Duration = Duration::from_secs(3600);
 
 /// Waits that double from [`MIN_WAIT`] to [`MAX_WAIT`]. A server may ask for another wait, within bounds: a number of
 /// seconds must not silence the bot for years.

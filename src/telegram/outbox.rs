@@ -198,20 +198,19 @@ impl Outbox {
     /// The chats for which there may be a message, and when there may be one for others.
     fn chats(&self) -> (BTreeSet<ChatId>, Option<Instant>) {
         let state = self.recorder.state();
-        let mut chats = PendingAlerts::chats(&state);
-        chats.extend(PendingAlerts::shown_visits(&state).keys());
         // A frame of a visitor raises no alert, and one that had left may be back.
         let wake = (!state.doorbells().is_empty()).then(|| Instant::now() + UPDATE_INTERVAL);
-        (chats, wake)
+        (PendingAlerts::chats(&state), wake)
     }
 
     /// What to do next for a chat.
     fn next(&self, chat: ChatId, schedule: &mut DeliverySchedule) -> Next {
         let now = Instant::now();
         let state = self.recorder.state();
-        let shown = PendingAlerts::shown_visits(&state).remove(&chat).unwrap_or_default();
+        let pending = PendingAlerts::of(&state, chat);
+        let shown = pending.shown_visits();
         schedule.keep_visits(&shown);
-        let mut next = self.next_message(&PendingAlerts::of(&state, chat), schedule, now);
+        let mut next = self.next_message(&pending, schedule, now);
         if !matches!(next, Next::Send(_))
             && let Some(visit) = schedule.outdated_visit(&shown, now)
         {
