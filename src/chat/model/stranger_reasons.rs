@@ -30,10 +30,7 @@ impl StrangerReasons {
         match device {
             DeviceKey::Name(_) => None,
             DeviceKey::Phone(phone) => self.phones.get(phone).copied(),
-            DeviceKey::Address(address) => {
-                let first_probe = state.device(*address)?.first_probe;
-                (first_probe >= self.new_since).then_some(StrangerReason::NeverSeen)
-            }
+            DeviceKey::Address(address) => state.address_reason(*address, self.new_since),
         }
     }
 }

@@ -104,17 +104,19 @@ impl State {
     pub(super) fn stranger_reason(&self, device: &DeviceKey, near: Timestamp) -> Option<StrangerReason> {
         match device {
             DeviceKey::Name(_) => None,
-            DeviceKey::Address(address) => {
-                let first = self.devices.get(*address)?.first_probe;
-                let is_new = !address.is_random() && first >= new_since(near, near);
-                is_new.then_some(StrangerReason::NeverSeen)
-            }
+            DeviceKey::Address(address) => self.address_reason(*address, new_since(near, near)),
             DeviceKey::Phone(id) => {
                 let group = self.grouping.group(*id)?;
                 let of_model: Vec<_> = self.grouping.latest_groups(group.model).collect();
                 self.phone_reason(*id, group, &of_model).filter(|_| !self.is_named(*id, group))
             }
         }
+    }
+
+    /// Why an address without a name is a stranger if it was first seen at `since` or later ([`new_since`]): it is fixed.
+    pub fn address_reason(&self, address: MacAddr, since: Timestamp) -> Option<StrangerReason> {
+        let is_new = !address.is_random() && self.devices.get(address)?.first_probe >= since;
+        is_new.then_some(StrangerReason::NeverSeen)
     }
 
     /// Whether a phone or any of its addresses has a name.
