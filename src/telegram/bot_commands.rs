@@ -16,7 +16,6 @@ use tracing::{debug, warn};
 use super::api::Api;
 use super::backoff::Backoff;
 use super::outgoing::telegram_id;
-use super::request_error::RequestError;
 use super::sender::Sender;
 use crate::chat::commands::{self, Command};
 
@@ -75,7 +74,7 @@ where
     P: Payload + Serialize + Send + Sync + 'static,
     P::Output: DeserializeOwned,
 {
-    if let Err(RequestError::Temporary { .. } | RequestError::Redirected(_)) = api.request(&payload).await {
+    if api.request(&payload).await.is_err_and(|error| error.may_succeed_later()) {
         let api = api.clone();
         tokio::spawn(async move { retry_until_accepted(&api, &payload, TRIES).await });
     }
@@ -91,7 +90,7 @@ where
     for number in 1..=tries {
         let error = match api.request(payload).await {
             Ok(_) => return,
-            Err(error @ (RequestError::Temporary { .. } | RequestError::Redirected(_))) => error,
+            Err(error) if error.may_succeed_later() => error,
             // Telegram refuses menus for a chat that never wrote to the bot. They are set at the next start.
             Err(error) => {
                 return debug!(method = P::NAME, %error, "Telegram refused a command menu");

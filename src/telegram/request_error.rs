@@ -65,6 +65,11 @@ impl RequestError {
         if let Self::Temporary { retry_after, .. } = self { *retry_after } else { None }
     }
 
+    /// Whether the same request may succeed later.
+    pub(super) fn may_succeed_later(&self) -> bool {
+        matches!(self, Self::Temporary { .. } | Self::Redirected(_))
+    }
+
     /// What the operator can do about it.
     pub(super) fn remedy(&self) -> Option<&'static str> {
         match self {

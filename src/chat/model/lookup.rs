@@ -146,9 +146,10 @@ pub fn look_up(state: &State, query: &str) -> LookupResult {
         Some(device) => {
             let hint = model_hint::hint(state, addresses.iter().copied());
             let query = query.to_owned();
-            let is_one_phone = phone.is_some();
-            let namesakes = phones.into_iter().filter(|_| !is_one_phone);
-            let namesakes = namesakes.filter_map(|phone| phone_report(state, phone)).collect();
+            let namesakes = match phone {
+                Some(_) => Vec::new(),
+                None => phones.into_iter().filter_map(|phone| phone_report(state, phone)).collect(),
+            };
             let report = DeviceReport { query, name, phone, namesakes, addresses, device, hint };
             LookupResult::Device(Box::new(report))
         }

@@ -154,9 +154,7 @@ impl DoorbellVisitor {
             ..self.clone()
         }
     }
-}
 
-impl DoorbellVisitor {
     /// What is known of two visitors that turn out to be one device: the later, which goes on with the visit of the
     /// other if that had not ended for good.
     fn join(self, other: Self) -> Self {
