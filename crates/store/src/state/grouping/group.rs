@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::sighting::Sighting;
+use super::seen_times::SeenTimes;
 use crate::event::Timestamp;
 use dot11::{MacAddr, ModelKey};
 
@@ -77,7 +77,7 @@ pub(super) struct Proof {
 }
 
 impl Group {
-    pub(super) fn new(model: ModelKey, Sighting { first, visit, visit_count, last }: Sighting) -> Self {
+    pub(super) fn new(model: ModelKey, SeenTimes { first, visit, visit_count, last }: SeenTimes) -> Self {
         Self {
             model,
             first,
@@ -110,7 +110,7 @@ impl Group {
     }
 
     /// Corrects when it was here.
-    pub(super) fn set_seen(&mut self, Sighting { first, visit, visit_count, last }: Sighting) {
+    pub(super) fn set_seen(&mut self, SeenTimes { first, visit, visit_count, last }: SeenTimes) {
         (self.first, self.visit, self.visit_count, self.last) = (first, visit, visit_count, last);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::group::OUT_OF_RANGE;
-use super::sighting::Sighting;
+use super::seen_times::SeenTimes;
 use crate::event::{GroupId, Timestamp};
 
 /// A group of a model that is in range, or was lately.
@@ -33,7 +33,7 @@ impl LiveGroup {
     }
 
     /// Corrects when it was in range.
-    pub(super) fn set_seen(&mut self, seen: Sighting) {
+    pub(super) fn set_seen(&mut self, seen: SeenTimes) {
         (self.first, self.last) = (seen.visit, seen.last);
     }
 

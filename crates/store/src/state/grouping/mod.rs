@@ -29,7 +29,7 @@ mod person;
 mod recognition;
 #[cfg(test)]
 mod recognition_tests;
-mod sighting;
+mod seen_times;
 #[cfg(test)]
 mod split_tests;
 #[cfg(test)]
@@ -47,8 +47,8 @@ pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
 pub(super) use model::Model;
 use model::{Finding, Joined};
 pub(super) use recognition::{Requester, Requesters};
-use sighting::Sighting;
-pub(super) use sighting::Span;
+use seen_times::SeenTimes;
+pub(super) use seen_times::Span;
 use twox_hash::XxHash3_64;
 
 /// Groups that are kept.
@@ -239,7 +239,7 @@ impl Grouping {
             Joined::SameModel(id) => (id, JoinReason::SameModel),
             Joined::SameNetwork(id) => (id, JoinReason::SameNetwork),
             Joined::None => {
-                let id = self.new_group(key, frame.source, Sighting::at(frame.time));
+                let id = self.new_group(key, frame.source, SeenTimes::at(frame.time));
                 self.models.entry(key).begin_first(id, frame);
                 (id, JoinReason::First)
             }
@@ -266,7 +266,7 @@ impl Grouping {
 
     /// A group without addresses. Its identifier follows from the address with which it begins; if that is taken, the
     /// next free one counts.
-    fn new_group(&mut self, model: ModelKey, first_address: MacAddr, seen: Sighting) -> GroupId {
+    fn new_group(&mut self, model: ModelKey, first_address: MacAddr, seen: SeenTimes) -> GroupId {
         let id = self.free_id(first_address);
         self.groups.insert(id, Group::new(model, seen));
         id
@@ -301,7 +301,7 @@ impl Grouping {
             return;
         };
         let to = to.unwrap_or_else(|| {
-            let id = self.new_group(key, first, Sighting::at(span.0));
+            let id = self.new_group(key, first, SeenTimes::at(span.0));
             self.models.entry(key).move_counter(counter, id, span.1);
             id
         });

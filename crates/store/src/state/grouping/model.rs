@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::counter::{Counter, Frame, LATE, SECOND, SEQUENCE_NUMBERS, elapsed, step};
 use super::fixed_point::{ONE, ln, product, ratio};
 use super::live_group::LiveGroup;
-use super::sighting::Sighting;
+use super::seen_times::SeenTimes;
 use crate::event::{GroupId, Timestamp};
 use dot11::MacAddr;
 
@@ -362,7 +362,7 @@ impl Model {
     }
 
     /// Gives an address a counter of its own in another group, which was seen then.
-    pub(super) fn separate(&mut self, address: MacAddr, to: GroupId, seen: Sighting) {
+    pub(super) fn separate(&mut self, address: MacAddr, to: GroupId, seen: SeenTimes) {
         if let Some(own) = self.counters.iter().rposition(|counter| counter.addresses.contains(&address))
             && let Some(counter) = self.counters.get_mut(own)
         {
@@ -381,7 +381,7 @@ impl Model {
     }
 
     /// Corrects when a group was seen, if it was lately.
-    pub(super) fn set_seen(&mut self, group: GroupId, seen: Sighting) {
+    pub(super) fn set_seen(&mut self, group: GroupId, seen: SeenTimes) {
         if let Some(live) = self.groups.iter_mut().find(|live| live.id == group) {
             live.set_seen(seen);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::group::{Group, JoinReason};
-use super::sighting::{KnownSpan, Sighting, Span};
+use super::seen_times::{KnownSpan, SeenTimes, Span};
 use super::{Grouping, Renamed};
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
@@ -74,7 +74,7 @@ impl Grouping {
         known: KnownSpan<'_>,
     ) {
         let spans: Vec<Span> = addresses.iter().filter_map(|address| known(*address)).collect();
-        let seen = Sighting::of(&spans).unwrap_or_else(|| Sighting::at(time));
+        let seen = SeenTimes::of(&spans).unwrap_or_else(|| SeenTimes::at(time));
         self.groups.insert(phone, Group::new(model, seen));
         for address in addresses {
             self.move_address(*address, None, phone, JoinReason::Person);
@@ -149,8 +149,8 @@ impl Grouping {
         let others = group.addresses().filter(|(other, _)| *other != address);
         let others: Vec<Span> = others.filter_map(|(other, _)| known(other)).collect();
         let span = known(address);
-        let seen = span.map_or(Sighting::at(group.last), |span| Sighting::of_one(span, group, &others));
-        let rest = Sighting::without(span, group, &others);
+        let seen = span.map_or(SeenTimes::at(group.last), |span| SeenTimes::of_one(span, group, &others));
+        let rest = SeenTimes::without(span, group, &others);
         group.set_seen(rest);
         group.prove_one_less();
         group.is_kept = true;

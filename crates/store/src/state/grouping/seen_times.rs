@@ -18,14 +18,14 @@ pub(in crate::state) type KnownSpan<'a> = &'a dyn Fn(MacAddr) -> Option<Span>;
 
 /// When a group was here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sighting {
+pub(super) struct SeenTimes {
     pub(super) first: Timestamp,
     pub(super) visit: Timestamp,
     pub(super) visit_count: u64,
     pub(super) last: Timestamp,
 }
 
-impl Sighting {
+impl SeenTimes {
     /// Of one frame.
     pub(super) fn at(time: Timestamp) -> Self {
         Self { first: time, visit: time, visit_count: 1, last: time }
