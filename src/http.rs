@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -27,7 +28,8 @@ pub use connection_limiter::Peer;
 use connection_limiter::{ConnectionLimiter, Permit};
 pub(crate) use write_timeout::WriteTimeout;
 
-/// Open connections at a time. Telegram opens at most 100 (Bot API, `setWebhook`, `max_connections`).
+/// Open connections at a time from reserved networks, and as many from all others. Telegram opens at most 100 (Bot API,
+/// `setWebhook`, `max_connections`).
 const CONNECTION_LIMIT: usize = 128;
 
 /// The longest TLS handshake.
@@ -46,15 +48,17 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
 /// Serves `router` on `listener` until `stop`, over TLS if there is a `certificate`. Requests in progress then have
-/// five seconds to finish. Each request carries its [`Peer`] as an extension.
+/// five seconds to finish. Each request carries its [`Peer`] as an extension. Other networks cannot keep out the `reserved`
+/// ones.
 pub async fn serve(
     listener: TcpListener,
+    reserved: &[IpNet],
     certificate: Option<&Certificate>,
     router: Router,
     stop: CancellationToken,
 ) {
     let tls = certificate.map(Certificate::acceptor);
-    let limiter = ConnectionLimiter::new(CONNECTION_LIMIT);
+    let limiter = ConnectionLimiter::new(CONNECTION_LIMIT, reserved);
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -62,7 +66,11 @@ pub async fn serve(
             () = stop.cancelled() => break,
         };
         let (stream, permit) = match accepted {
-            Ok(accepted) => accepted,
+            Ok(Some(accepted)) => accepted,
+            Ok(None) => {
+                debug!("refused a connection: all others are authenticated");
+                continue;
+            }
             Err(error) => {
                 warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -83,10 +91,13 @@ pub async fn serve(
     }
 }
 
-/// Accepts the next connection, and waits for a permit for it.
-async fn accept(listener: &TcpListener, limiter: &ConnectionLimiter) -> io::Result<(TcpStream, Permit)> {
+/// Accepts the next connection, and waits for a permit for it. `None` if it gets none and is closed.
+async fn accept(
+    listener: &TcpListener,
+    limiter: &ConnectionLimiter,
+) -> io::Result<Option<(TcpStream, Permit)>> {
     let (stream, address) = listener.accept().await?;
-    Ok((stream, limiter.acquire(address.ip()).await))
+    Ok(limiter.acquire(address.ip()).await.map(|permit| (stream, permit)))
 }
 
 async fn serve_connection(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use capture::monitor;
 use chrono_tz::Tz;
 use dot11::MacAddr;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use store::event::{ChatId, GroupingMode};
 use store::event_log::Rotation;
@@ -150,6 +151,8 @@ pub struct Webhook {
     pub listen: SocketAddr,
     /// The secret that each post must carry; `None` makes a new one at each start.
     pub secret_token: Option<Secret>,
+    /// The networks from which Telegram posts. No other network can take their connections.
+    pub reserved_networks: Vec<IpNet>,
 }
 
 /// Who serves TLS.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use super::model::Tls;
 use super::quiet_hours::QuietHours;
 use super::types::{
     Band, BotToken, Channel, Chat, Devices, FolderPath, GroupingMode, MonitorMode, Owner, SourceName,
-    UpdateMode, WebhookSecret, WebhookUrl,
+    TELEGRAM_NETWORKS, UpdateMode, WebhookSecret, WebhookUrl,
 };
 use super::values::{Entry, Flag, List, Number, Text};
 
@@ -175,11 +176,13 @@ pub(super) struct Webhook {
     pub(super) tls: Tls,
     pub(super) listen: Option<Text<SocketAddr>>,
     pub(super) secret_token: Option<Text<WebhookSecret>>,
+    pub(super) reserved_networks: List<Text<IpNet>>,
 }
 
 impl Default for Webhook {
     fn default() -> Self {
-        Self { url: None, tls: Tls::Off, listen: None, secret_token: None }
+        let reserved_networks = List(TELEGRAM_NETWORKS.map(Text).to_vec());
+        Self { url: None, tls: Tls::Off, listen: None, secret_token: None, reserved_networks }
     }
 }
 

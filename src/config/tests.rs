@@ -230,6 +230,11 @@ fn errors_name_file_key_and_expectation() {
          80, 88 and 8443",
     );
     check(
+        &webhook("url = \"https://bot.example.org\"\nreserved_networks = [\"149.154.160.0/33\"]"),
+        "FILE: `telegram.webhook.reserved_networks` (entry 1) is \"149.154.160.0/33\": expected a network or an address such as \
+         \"149.154.160.0/20\"",
+    );
+    check(
         &webhook("url = \"https://bot.example.org\"\nlisten = \"8080\""),
         "FILE: `telegram.webhook.listen` is \"8080\": expected an address and port such as \"127.0.0.1:8080\"",
     );

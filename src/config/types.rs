@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use capture::monitor;
 use chrono_tz::Tz;
 use dot11::MacAddr;
+use ipnet::{IpNet, Ipv4Net};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use store::event::{self, ChatId};
@@ -15,7 +16,7 @@ use url::{Host, Url};
 
 use super::model::Secret;
 use super::quiet_hours::QuietHours;
-use super::values::{Entry, FromText, integer};
+use super::values::{Entry, FromText, Text, integer};
 use crate::suggest::nearest;
 
 /// How long a source's name may be, in characters.
@@ -23,6 +24,12 @@ const SOURCE_NAME_LIMIT: usize = 64;
 
 /// The ports to which Telegram posts (Bot API, `setWebhook`).
 const WEBHOOK_PORTS: [u16; 4] = [443, 80, 88, 8443];
+
+/// The networks from which Telegram posts (<https://core.telegram.org/bots/webhooks>).
+pub(super) const TELEGRAM_NETWORKS: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(149, 154, 160, 0), 20)),
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(91, 108, 4, 0), 22)),
+];
 
 /// The path of a folder.
 #[derive(Debug)]
@@ -61,6 +68,19 @@ impl FromText for SocketAddr {
         text.parse()
             .map_err(|_| format!("is {text:?}: expected an address and port such as \"127.0.0.1:8080\""))
     }
+}
+
+impl FromText for IpNet {
+    fn from_text(text: String) -> Result<Self, String> {
+        // A single address is a network, too.
+        text.parse().or_else(|_| text.parse::<IpAddr>().map(Self::from)).map_err(|_| {
+            format!("is {text:?}: expected a network or an address such as \"149.154.160.0/20\"")
+        })
+    }
+}
+
+impl Entry for Text<IpNet> {
+    const LIST: &'static str = "a list of networks such as [\"149.154.160.0/20\"]";
 }
 
 impl FromText for QuietHours {

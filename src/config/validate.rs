@@ -164,5 +164,6 @@ fn webhook(table: schema::Webhook, tree: &Tree) -> Result<Webhook, ConfigError> 
         |Text(address)| address,
     );
     let secret_token = table.secret_token.map(|Text(WebhookSecret(secret))| secret);
-    Ok(Webhook { url, tls: table.tls, listen, secret_token })
+    let reserved_networks = table.reserved_networks.0.into_iter().map(|Text(network)| network).collect();
+    Ok(Webhook { url, tls: table.tls, listen, secret_token, reserved_networks })
 }

@@ -73,7 +73,7 @@ pub(super) async fn serve(
             () = stopped.cancelled() => {}
         }
     };
-    tokio::join!(http::serve(listener, None, router, stop), polling);
+    tokio::join!(http::serve(listener, &[], None, router, stop), polling);
 }
 
 async fn poll_parts(monitor: &Monitor, mut parts: Vec<WatchedPart>) {

@@ -105,7 +105,8 @@ pub(super) async fn run(
         Ok(address) => info!(event = "webhook_listening", %address, "listening for webhook requests"),
         Err(error) => warn!(%error, "could not read the webhook listener's address"),
     }
-    let server = http::serve(listener, certificate.as_ref(), router, stop.clone());
+    let server =
+        http::serve(listener, &webhook.reserved_networks, certificate.as_ref(), router, stop.clone());
     let registration = async {
         let request = SetWebhook::new(url).secret_token(secret).allowed_updates(UPDATES);
         // Without a certificate, this also makes Telegram forget an earlier one.

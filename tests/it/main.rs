@@ -6,6 +6,8 @@
 
 mod access;
 mod alerting;
+#[path = "../attack/mod.rs"]
+mod attack;
 mod bot_buttons;
 mod bot_chats;
 mod clock;
@@ -31,6 +33,8 @@ mod monitoring;
 mod no_allocations;
 mod offline_commands;
 mod packaging;
+mod phones;
+mod preferences;
 mod proxies;
 mod recording;
 mod recovery;
@@ -47,8 +51,5 @@ mod support;
 mod support_tests;
 mod systemd;
 mod telegram_outage;
-
-mod phones;
-mod preferences;
 mod webhook_tls;
 mod who_was_here;

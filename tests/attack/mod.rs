@@ -1,0 +1,7 @@
+//! Attacks on the running service, on loopback only: each does what an attacker would, for a bounded time, and asserts
+//! what must hold nevertheless.
+//!
+//! The quick ones run with all tests. The long ones are ignored there; `tests/attack/run` runs all, and `SECURITY.md` has
+//! the results.
+
+mod webhook_connections;
