@@ -15,6 +15,7 @@ pub mod config;
 pub mod control;
 pub mod device_counts;
 pub mod http;
+pub mod log_writer;
 pub mod metrics;
 pub mod model_hint;
 pub mod names_import;

@@ -34,7 +34,7 @@ use tracing::{error, info, warn};
 use crate::chat::Chat;
 use crate::config::{self, Config};
 use crate::telegram::{self, RequestMetrics, TelegramError};
-use crate::{api, control};
+use crate::{api, control, log_writer};
 use coverage::coverage;
 use monitoring::Monitored;
 pub use ntp_sync::is_synchronized;
@@ -47,6 +47,9 @@ pub use watchdog::{Heartbeat, Watchdog, WatchedPart};
 
 /// How long the bot may take to finish what it is doing when the service stops.
 const BOT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the last lines of the log may take when a second signal ends the service at once.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How long a start waits for another process that uses the data directory: a command such as `probewatch status`
 /// uses it for a moment.
@@ -381,6 +384,7 @@ fn stop_on_signals(stop: &CancellationToken) -> Result<(), ServiceError> {
             _ = interrupt.recv() => {}
         }
         error!(event = "killed", "a second signal: what was not fsynced yet may be lost");
+        log_writer::flush(LAST_LINES_TIMEOUT);
         std::process::exit(1);
     });
     Ok(())

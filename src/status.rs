@@ -45,6 +45,8 @@ pub struct Status {
     pub alerts_waiting: usize,
     /// Probes that this program lost.
     pub lost_probes: u64,
+    /// Lines of the service's own log that standard error did not take.
+    pub lost_log_lines: u64,
     /// Damaged lines found in the log.
     pub lost_events: u64,
     /// The log's size on disk.
@@ -71,6 +73,7 @@ impl Status {
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
             lost_probes: 0,
+            lost_log_lines: 0,
             lost_events: totals.lost_events,
             log,
             disk_error: None,
@@ -164,12 +167,16 @@ fn program(status: &Status, now: Timestamp) -> Text {
         .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
         .append(format_args!("\nRunning for {}", shown_duration(status.uptime)))
         .append(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
-    match &status.disk_error {
+    let text = match &status.disk_error {
         Some(why) => text.append(format_args!(
             "\n❌ Writing to disk fails: {}. Free some space, or fix the disk.",
             reason(why)
         )),
         None => text,
+    };
+    match status.lost_log_lines {
+        0 => text,
+        count => text.append(format_args!("\n⚠️ Lines missing in the service's own log: {count}")),
     }
 }
 
@@ -341,6 +348,7 @@ mod tests {
             watches: 2,
             alerts_waiting: 1,
             lost_probes: 4,
+            lost_log_lines: 8,
             lost_events: 6,
             log: Some(LogSize { bytes: 12_345, oldest: Some(at("2026-11-19T12:00:00Z")) }),
             disk_error: Some("No space left on device".to_owned()),
@@ -350,6 +358,7 @@ mod tests {
         Running for 3 d 4 h
         Vendor registry: [age]
         ❌ Writing to disk fails: No space left on device. Free some space, or fix the disk.
+        ⚠️ Lines missing in the service's own log: 8
 
         👂 Sources
         • mon0: capturing
@@ -393,6 +402,7 @@ mod tests {
             forgotten_addresses: 0,
             last_probe: None,
             lost_probes: 0,
+            lost_log_lines: 0,
             lost_events: 0,
             log: None,
             disk_error: None,

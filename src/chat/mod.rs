@@ -25,6 +25,7 @@ use chrono_tz::Tz;
 use store::event::{Event, EventKind, Timestamp};
 use store::recorder::RecorderHandle;
 
+use crate::log_writer;
 use crate::metrics::Timings;
 use crate::status::{SourceStatus, Status};
 use crate::text::Text;
@@ -144,6 +145,7 @@ impl Chat {
             sources,
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
+            lost_log_lines: log_writer::lost_lines(),
             disk_error: self.recorder.disk_error(),
             ..Status::offline(&self.recorder.state(), log.ok().flatten())
         }

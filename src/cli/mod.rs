@@ -40,6 +40,7 @@ use rustix::process::umask;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
+use crate::log_writer::LogWriter;
 use crate::service;
 use args::{Cli, Command, FcsArgs};
 use error::CliError;
@@ -47,7 +48,7 @@ use error::CliError;
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
-    logging::start();
+    let _logging = logging::start();
     if !matches!(command, Command::Man { .. }) {
         umask(Mode::RWXG | Mode::RWXO);
     }
@@ -69,7 +70,9 @@ pub fn main() -> ExitCode {
         Command::Man { folder } => completions::man(folder.as_deref()),
         Command::Demo => demo::demo(),
     };
-    match outcome {
+    // What is still buffered; a full disk must not go unnoticed.
+    let printed = || io::stdout().flush().map_err(CliError::io("could not print the answer"));
+    match outcome.and_then(|code| printed().map(|()| code)) {
         Ok(code) => code,
         // The reader of the output, such as `head`, has seen enough.
         Err(CliError::Io { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -80,9 +83,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints a message to standard error, if that is open.
+/// Prints a message to standard error, after what was logged.
 fn report(message: &dyn Display) {
-    let _ = writeln!(io::stderr(), "probewatch: {message}");
+    let _ = LogWriter.write_all(format!("probewatch: {message}\n").as_bytes());
 }
 
 fn runtime() -> Result<Runtime, CliError> {

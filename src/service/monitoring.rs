@@ -24,6 +24,7 @@ use tracing::{info, warn};
 use super::source_worker::{DroppedFrames, SourceWorker};
 use super::watchdog::{WatchedPart, stalled_parts};
 use crate::http;
+use crate::log_writer;
 use crate::metrics::{self, Kind, MetricsPage, Timings};
 use crate::status::{SourceState, SourceStatus};
 use crate::telegram::RequestMetrics;
@@ -123,6 +124,9 @@ async fn page(State(monitor): State<Monitor>) -> impl IntoResponse {
     let (name, help) = ("probewatch_lookup_duration_seconds", "How long look-ups took.");
     page.histogram(name, help, "of", &monitored.lookups);
     telegram_metrics(&mut page, &monitored.requests);
+    let (name, help) =
+        ("probewatch_lost_log_lines_total", "Lines of the log that standard error did not take.");
+    page.family(Kind::Counter, name, help).series(&[], log_writer::lost_lines());
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page.into_text())
 }
 

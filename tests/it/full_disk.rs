@@ -15,13 +15,13 @@ const ALICE: &str = "a4:83:e7:4e:39:15";
 const VAN: &str = "00:23:a7:19:5c:02";
 
 /// A file system of 8 MiB in memory, unmounted on drop.
-struct SmallDisk {
+pub struct SmallDisk {
     folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
     /// `None` after a skip was reported.
-    fn mount() -> Option<Self> {
+    pub fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = c_path(folder.path());
         // SAFETY: the pointers are to strings that outlive the call.
@@ -35,16 +35,20 @@ impl SmallDisk {
         Some(Self { folder })
     }
 
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn filler(&self) -> PathBuf {
         self.folder.path().join("filler")
     }
 
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut file = fs::File::create(self.filler()).unwrap();
         while file.write_all(&[0; 4096]).is_ok() {}
     }
 
-    fn free(&self) {
+    pub fn free(&self) {
         fs::remove_file(self.filler()).unwrap();
     }
 }

@@ -51,5 +51,7 @@ mod support;
 mod support_tests;
 mod systemd;
 mod telegram_outage;
+mod unwritable_log;
+
 mod webhook_tls;
 mod who_was_here;
