@@ -47,15 +47,23 @@ impl<'a> PendingAlerts<'a> {
         self.chat
     }
 
-    /// The alerts, oldest first; about each visit only the newest.
+    /// Whether there are alerts about devices that have a name or are followed.
+    pub fn has_known_devices(&self) -> bool {
+        self.all().any(|(_, alert)| alert.is_known)
+    }
+
+    /// The alerts, those about known devices first and each oldest first; about each visit only the newest.
     pub fn alerts(&self) -> Vec<PendingAlert<'a>> {
         let newest: BTreeMap<Offset, Offset> =
             self.all().filter_map(|(offset, alert)| Some((alert.visit(offset)?, offset))).collect();
         let is_newest = |offset: Offset, visit: &Offset| newest.get(visit) == Some(&offset);
-        self.all()
+        let mut alerts: Vec<PendingAlert<'a>> = self
+            .all()
             .filter(|(offset, alert)| alert.visit(*offset).is_none_or(|visit| is_newest(*offset, &visit)))
             .map(|(offset, alert)| (offset, alert, AlertDevice::of(self.state, alert.source)))
-            .collect()
+            .collect();
+        alerts.sort_by_key(|(_, alert, _)| !alert.is_known);
+        alerts
     }
 
     /// These alerts, and the earlier ones about the same visits.
@@ -81,6 +89,15 @@ impl<'a> PendingAlerts<'a> {
     /// The alerts that were too many.
     pub fn overflow(&self) -> Option<&'a Overflow> {
         self.state.alerts().overflow(self.chat)
+    }
+
+    /// The known devices of an overflow, as they are called now.
+    pub fn known_in(&self, overflow: &Overflow) -> Vec<String> {
+        let devices = overflow.devices().map(|address| (address, AlertDevice::of(self.state, address)));
+        let mut labels: Vec<String> = devices.map(|(address, device)| device.shown(address)).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        labels
     }
 
     /// The number of alerts that a mute suppressed, if there are any.

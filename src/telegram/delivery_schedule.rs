@@ -10,7 +10,8 @@ use super::backoff::Backoff;
 use super::request_error::RequestError;
 use crate::chat::pending_alerts::ShownVisit;
 
-/// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered.
+/// Messages with alerts that a chat gets one by one within the gathering time; then its alerts are gathered. Those about
+/// known devices and about others are counted each by itself.
 pub(super) const SINGLE_MESSAGES: usize = 3;
 
 /// The shortest time between two messages about suppressed alerts.
@@ -25,18 +26,34 @@ const UPDATE_STEP: Duration = Duration::from_secs(60);
 /// The schedules of all chats.
 pub(super) type DeliverySchedules = HashMap<ChatId, DeliverySchedule>;
 
+/// Which devices a message is about. Whatever the others do, messages about known ones are not delayed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Devices {
+    /// Those with a name, and followed ones.
+    Known,
+    /// All others; also what is no alert.
+    Others,
+}
+
+/// The messages about some of the devices.
+#[derive(Debug, Default)]
+struct Lane {
+    /// When Telegram's limits may allow the next one.
+    capacity_at: Option<Instant>,
+    /// When the latest with alerts were sent, at most [`SINGLE_MESSAGES`].
+    sent: VecDeque<Instant>,
+}
+
 /// When one chat may get its next message about alerts.
 #[derive(Debug)]
 pub(super) struct DeliverySchedule {
     backoff: Backoff,
     /// Set after a failure.
     retry_at: Option<Instant>,
-    /// When Telegram's limits may allow a message to the chat.
-    capacity_at: Option<Instant>,
     /// When the chat may get the next message about suppressed alerts.
     next_overflow: Option<Instant>,
-    /// When the latest messages with alerts were sent, at most [`SINGLE_MESSAGES`].
-    sent: VecDeque<Instant>,
+    known: Lane,
+    others: Lane,
     /// Until when the messages about visits show them, by the event that raised the alert; `None` if Telegram refused to
     /// edit one.
     visits: HashMap<Offset, Option<Timestamp>>,
@@ -49,9 +66,9 @@ impl Default for DeliverySchedule {
         Self {
             backoff: Backoff::for_messages(),
             retry_at: None,
-            capacity_at: None,
             next_overflow: None,
-            sent: VecDeque::new(),
+            known: Lane::default(),
+            others: Lane::default(),
             visits: HashMap::new(),
             next_update: None,
         }
@@ -59,31 +76,53 @@ impl Default for DeliverySchedule {
 }
 
 impl DeliverySchedule {
-    /// The moment before which the chat gets no message, if that is not past. Messages about an overflow wait longer.
-    pub(super) fn blocked_until(&self, is_overflow: bool, now: Instant) -> Option<Instant> {
-        let overflow = self.next_overflow.filter(|_| is_overflow);
-        self.retry_at.max(self.capacity_at).max(overflow).filter(|until| *until > now)
+    fn lane(&self, devices: Devices) -> &Lane {
+        match devices {
+            Devices::Known => &self.known,
+            Devices::Others => &self.others,
+        }
     }
 
-    /// How many more messages with alerts the chat may get within `gather`.
+    fn lane_mut(&mut self, devices: Devices) -> &mut Lane {
+        match devices {
+            Devices::Known => &mut self.known,
+            Devices::Others => &mut self.others,
+        }
+    }
+
+    /// The moment before which the chat gets no message about these devices, if that is not past. Messages about an overflow
+    /// wait longer.
+    pub(super) fn blocked_until(&self, devices: Devices, is_overflow: bool, now: Instant) -> Option<Instant> {
+        let overflow = self.next_overflow.filter(|_| is_overflow);
+        let capacity = self.lane(devices).capacity_at;
+        self.retry_at.max(capacity).max(overflow).filter(|until| *until > now)
+    }
+
+    /// How many more messages with alerts about these devices the chat may get within `gather`.
     ///
     /// # Errors
     /// When it may get the next one, if none now.
-    pub(super) fn messages_left(&self, gather: Duration, now: Instant) -> Result<usize, Instant> {
-        let counted: Vec<Instant> =
-            self.sent.iter().map(|sent| *sent + gather).filter(|end| *end > now).collect();
+    pub(super) fn messages_left(
+        &self,
+        devices: Devices,
+        gather: Duration,
+        now: Instant,
+    ) -> Result<usize, Instant> {
+        let sent = self.lane(devices).sent.iter();
+        let counted: Vec<Instant> = sent.map(|sent| *sent + gather).filter(|end| *end > now).collect();
         match counted.as_slice() {
             [first, ..] if counted.len() >= SINGLE_MESSAGES => Err(*first),
             _ => Ok(SINGLE_MESSAGES - counted.len()),
         }
     }
 
-    /// Records that a message with alerts was sent.
-    pub(super) fn record_sent(&mut self, now: Instant) {
-        if self.sent.len() >= SINGLE_MESSAGES {
-            self.sent.pop_front();
+    /// Records that a message with alerts about these devices was sent.
+    pub(super) fn record_sent(&mut self, devices: Devices, now: Instant) {
+        let sent = &mut self.lane_mut(devices).sent;
+        if sent.len() >= SINGLE_MESSAGES {
+            sent.pop_front();
         }
-        self.sent.push_back(now);
+        sent.push_back(now);
     }
 
     /// Records that a message about suppressed alerts was sent.
@@ -118,9 +157,9 @@ impl DeliverySchedule {
         self.next_update = Some(now + UPDATE_INTERVAL);
     }
 
-    /// Records when Telegram's limits allow the next message.
-    pub(super) fn record_no_capacity(&mut self, until: Instant) {
-        self.capacity_at = Some(until);
+    /// Records when Telegram's limits allow the next message about these devices.
+    pub(super) fn record_no_capacity(&mut self, devices: Devices, until: Instant) {
+        self.lane_mut(devices).capacity_at = Some(until);
     }
 
     /// Records a success. Returns whether it ends a series of failures.
@@ -145,15 +184,24 @@ mod tests {
     fn a_chat_gets_a_few_messages_and_then_waits() {
         let (mut schedule, start) = (DeliverySchedule::default(), Instant::now());
         let (second, gather) = (Duration::from_secs(1), Duration::from_secs(60));
+        let others = Devices::Others;
         for sent in 0..3 {
-            assert_eq!(schedule.messages_left(gather, start + second * 5), Ok(SINGLE_MESSAGES - sent));
-            schedule.record_sent(start + second * sent as u32);
+            assert_eq!(
+                schedule.messages_left(others, gather, start + second * 5),
+                Ok(SINGLE_MESSAGES - sent)
+            );
+            schedule.record_sent(others, start + second * sent as u32);
         }
-        assert_eq!(schedule.messages_left(gather, start + second * 5), Err(start + gather));
-        assert_eq!(schedule.messages_left(gather, start + gather), Ok(1));
-        schedule.record_sent(start + gather);
-        assert_eq!(schedule.messages_left(gather, start + gather), Err(start + gather + second));
-        assert_eq!(schedule.messages_left(gather, start + gather * 3), Ok(SINGLE_MESSAGES));
-        assert_eq!(schedule.messages_left(Duration::ZERO, start + gather), Ok(SINGLE_MESSAGES));
+        assert_eq!(schedule.messages_left(others, gather, start + second * 5), Err(start + gather));
+        assert_eq!(
+            schedule.messages_left(Devices::Known, gather, start + second * 5),
+            Ok(SINGLE_MESSAGES),
+            "others do not delay known devices"
+        );
+        assert_eq!(schedule.messages_left(others, gather, start + gather), Ok(1));
+        schedule.record_sent(others, start + gather);
+        assert_eq!(schedule.messages_left(others, gather, start + gather), Err(start + gather + second));
+        assert_eq!(schedule.messages_left(others, gather, start + gather * 3), Ok(SINGLE_MESSAGES));
+        assert_eq!(schedule.messages_left(others, Duration::ZERO, start + gather), Ok(SINGLE_MESSAGES));
     }
 }

@@ -1,8 +1,9 @@
 //! Delivers the alerts of the outbox.
 //!
 //! Invariants:
-//! - Each alert is delivered at least once, the oldest of a chat first. It is logged as delivered before the next
-//!   message of its chat is sent.
+//! - Each alert is delivered at least once; those of a chat about known devices first, and of these the oldest. It is
+//!   logged as delivered before the next message of its chat is sent.
+//! - Alerts about known devices, and those about others, are limited and gathered each by themselves ([`Devices`]).
 //! - No message exceeds Telegram's limits ([`Sender::try_acquire_for_alert`]).
 //! - A few alerts are sent one by one. Once a chat got [`SINGLE_MESSAGES`] messages within the configured gathering
 //!   time, its further alerts are gathered into one message.
@@ -15,23 +16,24 @@
 //!
 //! [`SINGLE_MESSAGES`]: super::delivery_schedule::SINGLE_MESSAGES
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use store::event::{ChatId, Event, EventKind, MessageId, Offset, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
+use store::state::State;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::delivery_schedule::{DeliverySchedule, DeliverySchedules, UPDATE_INTERVAL};
+use super::delivery_schedule::{DeliverySchedule, DeliverySchedules, Devices, UPDATE_INTERVAL};
 use super::quiet_hours::LocalQuietHours;
 use super::request_error::RequestError;
 use super::sender::Sender;
 use super::{earliest, sleep_until};
-use crate::chat::pending_alerts::PendingAlerts;
-use crate::chat::{Reply, views::alerts};
+use crate::chat::Reply;
+use crate::chat::pending_alerts::{PendingAlerts, ShownVisit};
+use crate::chat::views::alerts::{self, Digest, PendingAlert};
 
 /// How long a message that is being sent may take when the service stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,6 +47,7 @@ const CLOCK_CHECK: Duration = Duration::from_secs(15);
 /// The next message to a chat.
 struct Message {
     chat: ChatId,
+    devices: Devices,
     content: Content,
     reply: Reply,
     /// The message that it replaces.
@@ -71,6 +74,28 @@ enum Next {
     /// Nothing before this moment.
     NotBefore(Instant),
     Nothing,
+}
+
+impl Next {
+    /// This if it is a message, else the other; of two moments the earlier one.
+    fn or(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Send(_) => self,
+            Self::Nothing => other(),
+            Self::NotBefore(at) => match other() {
+                Self::NotBefore(other) => Self::NotBefore(at.min(other)),
+                Self::Nothing => Self::NotBefore(at),
+                send @ Self::Send(_) => send,
+            },
+        }
+    }
+
+    /// This, unless the schedule blocks such a message.
+    fn unless_blocked(self, schedule: &DeliverySchedule, now: Instant) -> Self {
+        let Self::Send(message) = &self else { return self };
+        let is_overflow = matches!(message.content, Content::Overflow(_));
+        schedule.blocked_until(message.devices, is_overflow, now).map_or(self, Self::NotBefore)
+    }
 }
 
 /// Delivers alerts to the chats that the sender serves.
@@ -120,8 +145,8 @@ impl Outbox {
         let chat = message.chat;
         let outcome = if !self.sender.has_access(chat) {
             Err(RequestError::Refused("the chat is no longer served".to_owned()))
-        } else if let Err(capacity_at) = self.sender.try_acquire_for_alert(chat) {
-            schedule.record_no_capacity(capacity_at.into());
+        } else if let Err(capacity_at) = self.sender.try_acquire_for_alert(chat, message.devices) {
+            schedule.record_no_capacity(message.devices, capacity_at.into());
             return ControlFlow::Continue(());
         } else {
             tokio::select! {
@@ -158,7 +183,7 @@ impl Outbox {
         {
             return Err(RequestError::Refused(reason));
         }
-        match self.sender.try_acquire_for_alert(*chat) {
+        match self.sender.try_acquire_for_alert(*chat, message.devices) {
             Ok(()) => self.sender.send_alert(*chat, reply).await,
             Err(capacity_at) => {
                 let retry_after = Some(capacity_at.saturating_duration_since(Instant::now().into()));
@@ -195,12 +220,15 @@ impl Outbox {
         }
     }
 
-    /// The chats for which there may be a message, and when there may be one for others.
-    fn chats(&self) -> (BTreeSet<ChatId>, Option<Instant>) {
+    /// The chats for which there may be a message, first those with alerts about known devices; and when there may be one
+    /// for others.
+    fn chats(&self) -> (Vec<ChatId>, Option<Instant>) {
         let state = self.recorder.state();
         // A frame of a visitor raises no alert, and one that had left may be back.
         let wake = (!state.doorbells().is_empty()).then(|| Instant::now() + UPDATE_INTERVAL);
-        (PendingAlerts::chats(&state), wake)
+        let mut chats: Vec<ChatId> = PendingAlerts::chats(&state).into_iter().collect();
+        chats.sort_by_key(|chat| !PendingAlerts::of(&state, *chat).has_known_devices());
+        (chats, wake)
     }
 
     /// What to do next for a chat.
@@ -210,97 +238,134 @@ impl Outbox {
         let pending = PendingAlerts::of(&state, chat);
         let shown = pending.shown_visits();
         schedule.keep_visits(&shown);
-        let mut next = self.next_message(&pending, schedule, now);
-        if !matches!(next, Next::Send(_))
-            && let Some(visit) = schedule.outdated_visit(&shown, now)
-        {
-            let device = alerts::AlertDevice::of(&state, visit.alert.source);
-            next = Next::Send(Message {
-                chat,
-                content: Content::VisitLasts(visit.offset, visit.alert.time),
-                reply: alerts::alert(&visit.alert, device, self.quiet_hours.zone),
-                edits: Some(visit.message),
+        let alerts = pending.alerts();
+        let known = self.next_about_known(&pending, &alerts, schedule, now).unless_blocked(schedule, now);
+        known.or(|| {
+            let others = self.next_message(&pending, alerts, schedule, now);
+            let others = others.or(|| match schedule.outdated_visit(&shown, now) {
+                Some(visit) => Next::Send(self.visit_lasts(&state, chat, visit)),
+                None => Next::Nothing,
             });
-        }
-        let Next::Send(message) = &next else { return next };
-        let is_overflow = matches!(message.content, Content::Overflow(_));
-        schedule.blocked_until(is_overflow, now).map_or(next, Next::NotBefore)
+            others.unless_blocked(schedule, now)
+        })
     }
 
-    /// The next message of a chat: first about visits that have ended, then about a mute that ended, then its other
-    /// alerts, last the number of those that were too many.
-    fn next_message(&self, pending: &PendingAlerts<'_>, schedule: &DeliverySchedule, now: Instant) -> Next {
-        let (chat, mut waiting) = (pending.chat(), pending.alerts());
+    /// The edit of the message about a visit that lasts.
+    fn visit_lasts(&self, state: &State, chat: ChatId, visit: &ShownVisit) -> Message {
+        let device = alerts::AlertDevice::of(state, visit.alert.source);
+        Message {
+            chat,
+            devices: Devices::Others,
+            content: Content::VisitLasts(visit.offset, visit.alert.time),
+            reply: alerts::alert(&visit.alert, device, self.quiet_hours.zone),
+            edits: Some(visit.message),
+        }
+    }
+
+    /// The next message about known devices; after quiet hours, about all alerts of those.
+    fn next_about_known(
+        &self,
+        pending: &PendingAlerts<'_>,
+        alerts: &[PendingAlert<'_>],
+        schedule: &DeliverySchedule,
+        now: Instant,
+    ) -> Next {
+        let today = (Timestamp::now(), self.quiet_hours.zone);
+        if !self.sends_visits(pending) || self.quiet_hours.contains(today.0) {
+            return Next::Nothing;
+        }
+        let is_quiet = |(_, alert, _): &&PendingAlert<'_>| self.quiet_hours.contains(alert.time);
+        let of_quiet_hours: Vec<_> = alerts.iter().filter(is_quiet).copied().collect();
+        if of_quiet_hours.len() > 1 {
+            let digest = alerts::digest(&of_quiet_hours, alerts::quiet_headline, true, today);
+            return Next::Send(gathered(pending, Devices::Known, digest));
+        }
+        let known: Vec<_> = alerts.iter().filter(|(_, alert, _)| alert.is_known).copied().collect();
+        self.next_alerts(pending, Devices::Known, &known, schedule, now)
+    }
+
+    /// The next message of a chat besides those about known devices: first about visits that have ended, then about a mute
+    /// that ended, then other alerts, last the number of those that were too many.
+    fn next_message(
+        &self,
+        pending: &PendingAlerts<'_>,
+        mut waiting: Vec<PendingAlert<'_>>,
+        schedule: &DeliverySchedule,
+        now: Instant,
+    ) -> Next {
+        let (chat, devices) = (pending.chat(), Devices::Others);
         let edit = waiting.iter().find_map(|waiting| Some((pending.message_of(waiting)?, waiting)));
         if let Some((message, (offset, alert, device))) = edit {
             let reply = alerts::alert(alert, *device, self.quiet_hours.zone);
             let content = Content::Visit(pending.with_earlier(vec![*offset]));
-            return Next::Send(Message { chat, content, reply, edits: Some(message) });
+            return Next::Send(Message { chat, devices, content, reply, edits: Some(message) });
         }
         if !self.sends_visits(pending) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
         if self.quiet_hours.contains(Timestamp::now()) {
             waiting.retain(|(offset, alert, _)| alert.visit(*offset).is_some());
-            return match self.next_alerts(pending, &waiting, schedule, now) {
+            return match self.next_alerts(pending, devices, &waiting, schedule, now) {
                 Next::Nothing => Next::NotBefore(now + CLOCK_CHECK),
                 next => next,
             };
         }
         if let Some(suppressed) = pending.suppressed() {
             let reply = alerts::mute_ended(suppressed).into();
-            return Next::Send(Message { chat, content: Content::MuteOver(suppressed), reply, edits: None });
+            let content = Content::MuteOver(suppressed);
+            return Next::Send(Message { chat, devices, content, reply, edits: None });
         }
+        waiting.retain(|(_, alert, _)| !alert.is_known);
         match pending.overflow() {
             Some(overflow) if waiting.is_empty() => {
-                let reply = alerts::overflow(overflow).into();
+                let reply = alerts::overflow(overflow, &pending.known_in(overflow)).into();
                 let content = Content::Overflow(overflow.count());
-                Next::Send(Message { chat, content, reply, edits: None })
+                Next::Send(Message { chat, devices, content, reply, edits: None })
             }
-            _ => self.next_alerts(pending, &waiting, schedule, now),
+            _ => self.next_alerts(pending, devices, &waiting, schedule, now),
         }
     }
 
-    /// The next message with alerts: one alert, or several gathered.
+    /// The next message with alerts about these devices: one alert, or several gathered.
     fn next_alerts(
         &self,
         pending: &PendingAlerts<'_>,
-        waiting: &[alerts::PendingAlert<'_>],
+        devices: Devices,
+        waiting: &[PendingAlert<'_>],
         schedule: &DeliverySchedule,
         now: Instant,
     ) -> Next {
         let Some((first, alert, device)) = waiting.first() else { return Next::Nothing };
         let chat = pending.chat();
         let zone = self.quiet_hours.zone;
-        let today = (Timestamp::now(), zone);
-        let of_quiet_hours: Vec<_> =
-            waiting.iter().filter(|(_, alert, _)| self.quiet_hours.contains(alert.time)).copied().collect();
-        let digest = if of_quiet_hours.len() > 1 && !self.quiet_hours.contains(today.0) {
-            alerts::digest(&of_quiet_hours, alerts::quiet_headline, true, today)
-        } else {
-            match schedule.messages_left(self.gather, now) {
-                Err(at) => return Next::NotBefore(at),
-                Ok(left) if waiting.len() > left && !self.gather.is_zero() => {
-                    alerts::digest(waiting, alerts::burst_headline, false, today)
-                }
-                Ok(_) => {
-                    let reply = alerts::alert(alert, *device, zone);
-                    let content = match alert.visit(*first) {
-                        Some(_) => Content::Visit(pending.with_earlier(vec![*first])),
-                        None => Content::Alerts(vec![*first]),
-                    };
-                    return Next::Send(Message { chat, content, reply, edits: None });
-                }
+        match schedule.messages_left(devices, self.gather, now) {
+            Err(at) => Next::NotBefore(at),
+            Ok(left) if waiting.len() > left && !self.gather.is_zero() => {
+                let today = (Timestamp::now(), zone);
+                let digest = alerts::digest(waiting, alerts::burst_headline, false, today);
+                Next::Send(gathered(pending, devices, digest))
             }
-        };
-        let content = Content::Alerts(pending.with_earlier(digest.included));
-        Next::Send(Message { chat, content, reply: digest.answer, edits: None })
+            Ok(_) => {
+                let reply = alerts::alert(alert, *device, zone);
+                let content = match alert.visit(*first) {
+                    Some(_) => Content::Visit(pending.with_earlier(vec![*first])),
+                    None => Content::Alerts(vec![*first]),
+                };
+                Next::Send(Message { chat, devices, content, reply, edits: None })
+            }
+        }
     }
+}
+
+/// The message with several alerts.
+fn gathered(pending: &PendingAlerts<'_>, devices: Devices, digest: Digest) -> Message {
+    let content = Content::Alerts(pending.with_earlier(digest.included));
+    Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None }
 }
 
 /// Updates the schedule with the outcome of a message. Returns the events to log; `None` if it is sent again later.
 fn record_outcome(
-    Message { chat, content, edits, .. }: &Message,
+    Message { chat, devices, content, edits, .. }: &Message,
     outcome: Result<Option<MessageId>, RequestError>,
     schedule: &mut DeliverySchedule,
 ) -> Option<Vec<Event>> {
@@ -311,7 +376,7 @@ fn record_outcome(
             }
             match content {
                 Content::Visit(_) if *edits == message => {}
-                Content::Alerts(_) | Content::Visit(_) => schedule.record_sent(Instant::now()),
+                Content::Alerts(_) | Content::Visit(_) => schedule.record_sent(*devices, Instant::now()),
                 Content::VisitLasts(visit, last) => {
                     schedule.record_update(*visit, Some(*last), Instant::now());
                 }

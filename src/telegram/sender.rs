@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::api::Api;
 use super::backoff::Backoff;
+use super::delivery_schedule::Devices;
 use super::outgoing::{Destination, OutgoingMessage, chat_action, telegram_id};
 use super::request_error::RequestError;
 use super::token_bucket::SendLimiter;
@@ -89,8 +90,8 @@ impl Sender {
     ///
     /// # Errors
     /// When to try again, if there is no capacity yet.
-    pub(super) fn try_acquire_for_alert(&self, chat: ChatId) -> Result<(), Instant> {
-        self.limiter().try_take_for_alert(chat, Instant::now())
+    pub(super) fn try_acquire_for_alert(&self, chat: ChatId, devices: Devices) -> Result<(), Instant> {
+        self.limiter().try_take_for_alert(chat, devices, Instant::now())
     }
 
     /// Sends an alert once, after [`Sender::try_acquire_for_alert`]. Returns the message if Telegram names it.

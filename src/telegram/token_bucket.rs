@@ -6,12 +6,15 @@
 //! - Replies and alerts draw on separate buckets for the bot's limit, so neither delays the other.
 //! - In a group, replies and alerts share one bucket; alerts leave [`RESERVED_FOR_REPLIES`] tokens. In a private chat
 //!   only alerts are counted: there are as many replies as the person sends messages.
+//! - Of each bucket, alerts about devices that are not known leave tokens for those about known ones.
 //! - Nothing here reads a clock; callers pass the time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use store::event::ChatId;
+
+use super::delivery_schedule::Devices;
 
 /// The size of a bucket.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +36,9 @@ const GROUP: Limit = Limit { capacity: 5, refill: Duration::from_secs(4) };
 
 /// Tokens of a group that alerts leave.
 const RESERVED_FOR_REPLIES: u32 = 2;
+
+/// Tokens of each bucket that alerts about other devices leave for those about known ones.
+const RESERVED_FOR_KNOWN: u32 = 1;
 
 /// One private chat: one a second after a burst.
 const PRIVATE: Limit = Limit { capacity: 20, refill: Duration::from_secs(1) };
@@ -115,15 +121,24 @@ impl SendLimiter {
         Some(available_at)
     }
 
-    /// Takes both tokens for an alert that goes out at once.
+    /// Takes both tokens for an alert that goes out at once: about known devices, or others.
     ///
     /// # Errors
     /// When to try again, if a token is missing.
-    pub(super) fn try_take_for_alert(&mut self, chat: ChatId, now: Instant) -> Result<(), Instant> {
-        let reserved = if is_group(chat) { RESERVED_FOR_REPLIES } else { 0 };
-        let of_all = self.alerts.available_at(0, now);
+    pub(super) fn try_take_for_alert(
+        &mut self,
+        chat: ChatId,
+        devices: Devices,
+        now: Instant,
+    ) -> Result<(), Instant> {
+        let for_replies = if is_group(chat) { RESERVED_FOR_REPLIES } else { 0 };
+        let for_known = match devices {
+            Devices::Known => 0,
+            Devices::Others => RESERVED_FOR_KNOWN,
+        };
+        let of_all = self.alerts.available_at(for_known, now);
         let bucket = self.chat_bucket(chat, now);
-        let available_at = of_all.max(bucket.available_at(reserved, now));
+        let available_at = of_all.max(bucket.available_at(for_replies + for_known, now));
         if available_at > now {
             return Err(available_at);
         }
@@ -159,7 +174,7 @@ mod tests {
     /// The times at which `count` alerts for `chat` are sent, one after another.
     fn alerts(limiter: &mut SendLimiter, chat: ChatId, count: usize, mut now: Instant) -> Vec<Instant> {
         let next = || {
-            while let Err(from) = limiter.try_take_for_alert(chat, now) {
+            while let Err(from) = limiter.try_take_for_alert(chat, Devices::Known, now) {
                 assert!(from > now, "it moves forward");
                 now = from;
             }
@@ -182,6 +197,22 @@ mod tests {
         assert_eq!(most_in(SECOND, &times[50..]), 1);
         assert!(most_in(MINUTE, &times) <= 80);
         assert_eq!(times[499] - start, SECOND * 480);
+    }
+
+    #[test]
+    fn alerts_about_other_devices_leave_a_token_for_known_ones() {
+        for chat in [PERSON, SOME_GROUP] {
+            let start = Instant::now();
+            let mut limiter = SendLimiter::new(start);
+            let mut now = start;
+            for _ in 0..50 {
+                while let Err(from) = limiter.try_take_for_alert(chat, Devices::Others, now) {
+                    now = from;
+                }
+            }
+            assert_eq!(limiter.try_take_for_alert(chat, Devices::Known, now), Ok(()));
+            assert!(limiter.try_take_for_alert(chat, Devices::Known, now).is_err());
+        }
     }
 
     #[test]

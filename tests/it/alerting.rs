@@ -8,10 +8,11 @@ use dot11::{MacAddr, RequestedSsid, Ssid};
 use probewatch::chat::views::alerts as words;
 use serde_json::Value;
 use store::event::{
-    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Probe, Timestamp,
+    AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, NamedBy, Offset, Pattern, Probe,
+    Timestamp,
 };
 use store::recorder::RecorderSettings;
-use store::state::{ALERTS_PER_MINUTE, Alert, AlertPolicy, Presence, State};
+use store::state::{Alert, AlertPolicy, Presence, State};
 
 use crate::support::bot_api::SentMessage;
 use crate::support::recorder::{CHATS, Input, Running, events, probe, settings};
@@ -245,12 +246,18 @@ fn a_probe_with_two_reasons_overflows_once() {
     let mut folded = Folded::new();
     folded
         .fold(Event::new(time(0), EventKind::Watch { chat: OWNER, ssid: Ssid::from("Depot"), reason: None }));
-    folded.follow(DeviceKey::Address(van()), 0);
-    for number in 0..ALERTS_PER_MINUTE {
-        folded.receive(asks(MacAddr::new([0, 0x23, 0xa7, 0, 0, number as u8]), "Depot", minutes(1)));
+    let pattern = Pattern::new("net *");
+    folded.fold(Event::new(time(0), EventKind::WatchPattern { chat: OWNER, pattern, reason: None }));
+    let name = EventKind::Name { address: van(), name: "Van".to_owned(), by: NamedBy::Chat };
+    folded.fold(Event::new(time(0), name));
+    for number in 0..10 {
+        folded.receive(asks(van(), &format!("net {number}"), minutes(20)));
     }
-    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Skip };
-    let decided = folded.receive(asks(van(), "Depot", minutes(1)));
+    folded.fold(Event::new(time(0), EventKind::OverflowReported { chat: OWNER, count: 5 }));
+    assert!(folded.state.alerts().overflow(OWNER).is_none(), "five alerts a minute about one device");
+    folded.follow(DeviceKey::Name("van".to_owned()), 0);
+    let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(1), outcome: AlertOutcome::Skip };
+    let decided = folded.receive(asks(van(), "Depot", minutes(20) + 1_000_000));
     assert_eq!(decided, [AlertDecision::Overflow { chat: OWNER }, arrival]);
     assert_eq!(folded.state.alerts().overflow(OWNER).unwrap().count(), 1);
 }

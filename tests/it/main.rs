@@ -41,6 +41,7 @@ mod recovery;
 mod remote_commands;
 mod replay_vs_tshark;
 mod retention;
+mod slow_flood;
 mod slow_replies;
 mod snapshots;
 mod sources;

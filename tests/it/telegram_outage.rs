@@ -160,7 +160,7 @@ fn after_a_day_newer_alerts_arrive_in_order_and_the_rest_as_one_summary() {
         return;
     };
     let summary = testbed.api.wait_for_message(|message| message.plain.starts_with("📣 … and "));
-    assert!(summary.plain.starts_with("📣 … and 12 more, for 2 networks: "), "{}", summary.plain);
+    assert!(summary.plain.starts_with("📣 … and 12 more alerts, for 2 networks: "), "{}", summary.plain);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     let alerts = testbed.alerts();
     assert_eq!(alerts.len(), 24 + 1);
@@ -193,8 +193,8 @@ fn alerts_beyond_the_outbox_are_summarized() {
     assert_eq!(alerts.waiting_for(ChatId(CHAT)).count(), OUTBOX_LIMIT);
     let overflow = alerts.overflow(ChatId(CHAT)).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), (more as u64, 14));
-    let text = probewatch::chat::views::alerts::overflow(overflow).to_string();
-    assert!(text.contains("and 312 more, for 14 networks"), "{text}");
+    let text = probewatch::chat::views::alerts::overflow(overflow, &[]).to_string();
+    assert!(text.contains("and 312 more alerts, for 14 networks"), "{text}");
 }
 
 /// A service for the owner and a group, which watches "Depot".

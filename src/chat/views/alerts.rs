@@ -23,6 +23,9 @@ const MUTE_MINUTES: u32 = 60;
 /// Buttons to stop a watch under a digest; with more watches, there is none.
 const MAX_UNWATCH_BUTTONS: usize = 3;
 
+/// Known devices that a summary names; the rest is counted.
+const NAMED_IN_SUMMARY: usize = 20;
+
 /// Characters of an SSID on a button.
 const LABEL_LENGTH: usize = 40;
 
@@ -39,6 +42,11 @@ impl<'a> AlertDevice<'a> {
     /// The device with this address.
     pub fn of(state: &'a State, address: MacAddr) -> Self {
         Self { name: state.name_of(address), phone: state.grouping().phone_of(address) }
+    }
+
+    /// Its name, or its phone, or its address.
+    pub fn shown(&self, address: MacAddr) -> String {
+        self.label().unwrap_or_else(|| address.to_string())
     }
 
     /// Its name, or its phone.
@@ -78,7 +86,7 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
     let mut text = match (&alert.presence, &alert.watch_match) {
         (Some(Presence::Left { last_seen }), _) => Text::plain(format_args!(
             "📣 {}{} has left: it was last seen at {}",
-            device.label().unwrap_or_else(|| source.to_string()),
+            device.shown(source),
             device.label().map_or(String::new(), |_| format!(" ({source})")),
             shown_time(*last_seen, zone)
         )),
@@ -145,7 +153,7 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
 
 /// A visitor: its name, else the phone that it was when the doorbell rang, else its address.
 fn visitor(phone: Option<GroupId>, source: MacAddr, device: AlertDevice<'_>) -> String {
-    AlertDevice { phone, ..device }.label().unwrap_or_else(|| source.to_string())
+    AlertDevice { phone, ..device }.shown(source)
 }
 
 fn closest(dbm: Option<i8>) -> String {
@@ -404,15 +412,28 @@ pub fn quiet_headline(count: usize) -> String {
 }
 
 /// The message in place of alerts that were too many, or pending for too long, to be sent one by one. It follows those
-/// that were sent, or comes alone.
-pub fn overflow(overflow: &Overflow) -> Text {
-    let networks = pluralize(overflow.networks(), "network", "networks");
-    let at_least = if overflow.networks() < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
-    Text::plain(format_args!(
-        "📣 … and {} more, for {at_least}{networks}: too many at once, or too old, to send one by one. Every probe \
-         is recorded.",
-        overflow.count()
-    ))
+/// that were sent, or comes alone. `known` are the known devices among them.
+pub fn overflow(overflow: &Overflow, known: &[String]) -> Text {
+    let mut text = format!("📣 … and {}", pluralize(overflow.count(), "more alert", "more alerts"));
+    let networks = overflow.networks();
+    if networks > 0 {
+        let at_least = if networks < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
+        text += &format!(", for {at_least}{}", pluralize(networks, "network", "networks"));
+    }
+    if !known.is_empty() {
+        text += &format!(", among them {}", enumeration(known, NAMED_IN_SUMMARY));
+    }
+    Text::plain(text + ": too many at once, or too old, to send one by one. Every probe is recorded.")
+}
+
+/// The first names, joined by commas and "and"; the rest is counted.
+fn enumeration(names: &[String], limit: usize) -> String {
+    let (shown, rest) = names.split_at(names.len().min(limit));
+    match (shown, rest.len()) {
+        ([all @ .., last], 0) if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        (shown, 0) => shown.join(", "),
+        (shown, more) => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// The message at the end of a mute that suppressed alerts.

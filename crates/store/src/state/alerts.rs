@@ -2,15 +2,14 @@
 //!
 //! - The recorder decides once which chats get an alert ([`decide`](super::decide)). The decisions travel in the
 //!   event; [`Alerts::fold`] repeats them.
-//! - A chat gets at most [`ALERTS_PER_MINUTE`] new alerts in a minute of capture time, and at most [`OUTBOX_LIMIT`]
-//!   wait for it. Alerts beyond that, and those that waited too long, are only counted: they go into the chat's
-//!   [`Overflow`].
+//! - What a chat gets in a minute of capture time, and what waits for it, is bounded ([`allowance`](super::allowance)).
+//!   Alerts beyond that, and those that waited too long, are only counted: they go into the chat's [`Overflow`].
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::allowance::{LatestAlerts, OUTBOX_LIMIT, WAITING, count};
 use super::cooldowns::{Cooldown, CooldownKey, Cooldowns};
 use super::dirty_map::DirtyMap;
 use super::overflow::Overflow;
@@ -20,16 +19,8 @@ use crate::event::{
 };
 use dot11::{MacAddr, Ssid};
 
-/// Alerts that may wait for one chat.
-pub const OUTBOX_LIMIT: usize = 500;
-
-/// Alerts that one chat gets within a minute. Telegram itself takes 20 a minute for a group.
-pub const ALERTS_PER_MINUTE: usize = 20;
-
 /// Alerts that [`Alerts::expired`] returns at a time.
 const MAX_EXPIRED: usize = 1_000;
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// An alert that waits in the outbox: a device looked for a watched network, a followed device arrived or left,
 /// or a watch match and an arrival at once.
@@ -45,6 +36,8 @@ pub struct Alert {
     pub watch_match: Option<WatchMatch>,
     /// What a followed device did.
     pub presence: Option<Presence>,
+    /// Whether the device was known when the alert was raised: it had a name, or the chat followed it.
+    pub is_known: bool,
 }
 
 /// A watched network that a device looked for.
@@ -125,7 +118,7 @@ pub struct EndedVisit {
 impl Alert {
     /// An alert about a device, with no presence or match set yet.
     pub(super) fn of_device(time: Timestamp, source: MacAddr, signal_dbm: Option<i8>) -> Self {
-        Self { time, source, signal_dbm, watch_match: None, presence: None }
+        Self { time, source, signal_dbm, watch_match: None, presence: None, is_known: false }
     }
 
     /// The event that raised the alert about the stranger's visit that this is about; `offset` is its own event.
@@ -144,8 +137,7 @@ pub struct Alerts {
     pub(super) outbox: DirtyMap<(ChatId, Offset), Alert>,
     pub(super) overflow: DirtyMap<ChatId, Overflow>,
     pub(super) cooldowns: Cooldowns,
-    /// When each chat's latest alerts were raised, at most [`ALERTS_PER_MINUTE`].
-    pub(super) latest: DirtyMap<ChatId, Vec<Timestamp>>,
+    pub(super) latest: DirtyMap<ChatId, LatestAlerts>,
 }
 
 impl Alerts {
@@ -154,31 +146,54 @@ impl Alerts {
         self.cooldowns.get(&(chat, ssid.clone(), device.clone()))
     }
 
-    /// How many of the chat's latest alerts are within a minute of `time`.
-    pub(super) fn raised_within_minute(&self, chat: ChatId, time: Timestamp) -> usize {
-        let latest = self.latest.get(&chat).map_or(&[][..], Vec::as_slice);
-        latest.iter().filter(|alerted| time.abs_diff(**alerted) < MINUTE).count()
+    /// Whether the chat may get one more alert at `time`: about this known device, or about another one. `device_of` gives
+    /// the device of an address.
+    pub(super) fn has_room(
+        &self,
+        chat: ChatId,
+        known: Option<&DeviceKey>,
+        time: Timestamp,
+        device_of: impl Fn(MacAddr) -> DeviceKey,
+    ) -> bool {
+        if !self.latest.get(&chat).is_none_or(|latest| latest.has_room(known, time)) {
+            return false;
+        }
+        let waiting = self.waiting_for(chat).filter(|(_, alert)| alert.is_known == known.is_some());
+        match known {
+            None => waiting.count() < OUTBOX_LIMIT,
+            Some(device) => {
+                let (used, of_device) = count(waiting.map(|(_, alert)| device_of(alert.source) == *device));
+                WAITING.has_room(used, of_device)
+            }
+        }
     }
 
-    /// Repeats the decisions about the probe at `offset`.
-    pub(super) fn fold(&mut self, offset: Offset, probe: &Probe, device: &DeviceKey) {
+    /// Repeats the decisions about the probe at `offset`. `is_known` says for which chats its device is known.
+    pub(super) fn fold(
+        &mut self,
+        offset: Offset,
+        probe: &Probe,
+        device: &DeviceKey,
+        is_known: impl Fn(ChatId) -> bool,
+    ) {
+        let known = |chat: ChatId| is_known(chat).then_some(device);
+        let alert = || Alert::of_device(probe.time, probe.source, probe.signal_dbm);
         for decision in &probe.alerts {
             match (decision, probe.ssid.named()) {
                 (AlertDecision::Arrive { chat, silent_seconds, outcome }, _) => {
-                    let presence = Presence::Arrived { silent_seconds: *silent_seconds };
-                    self.apply_outcome(*chat, *outcome, offset, || Alert {
-                        presence: Some(presence),
-                        ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
-                    });
+                    let presence = Some(Presence::Arrived { silent_seconds: *silent_seconds });
+                    let alert = Alert { presence, ..alert() };
+                    self.apply_outcome(*chat, *outcome, offset, alert, known(*chat));
                 }
                 (AlertDecision::Ring { chat, reason, near_since, outcome }, _) => {
                     let (phone, reason, near_since) = (device.phone(), *reason, *near_since);
-                    self.apply_outcome(*chat, *outcome, offset, || Alert {
-                        presence: Some(Presence::Stranger { phone, reason, near_since }),
-                        ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
-                    });
+                    let presence = Some(Presence::Stranger { phone, reason, near_since });
+                    let alert = Alert { presence, ..alert() };
+                    self.apply_outcome(*chat, *outcome, offset, alert, known(*chat));
                 }
-                (decision, Some(ssid)) => self.fold_watch_match(offset, probe, ssid, decision, device),
+                (decision, Some(ssid)) => {
+                    self.fold_watch_match((offset, alert()), ssid, decision, device, &is_known);
+                }
                 // Without an SSID no decision can be about a watched network.
                 (_, None) => {}
             }
@@ -187,66 +202,63 @@ impl Alerts {
 
     fn fold_watch_match(
         &mut self,
-        offset: Offset,
-        probe: &Probe,
+        (offset, alert): (Offset, Alert),
         ssid: &Ssid,
         decision: &AlertDecision,
         device: &DeviceKey,
+        is_known: impl Fn(ChatId) -> bool,
     ) {
+        let known = |chat: ChatId| is_known(chat).then_some(device);
+        let time = alert.time;
         let key = |chat: &ChatId| -> CooldownKey { (*chat, ssid.clone(), device.clone()) };
         match decision {
             AlertDecision::Raise { chat, pattern, reason, suppressed } => {
-                let watch_match = WatchMatch {
+                let watch_match = Some(WatchMatch {
                     ssid: ssid.clone(),
                     pattern: pattern.clone(),
                     reason: reason.clone(),
                     suppressed: *suppressed,
-                };
-                let alert = Alert {
-                    watch_match: Some(watch_match),
-                    ..Alert::of_device(probe.time, probe.source, probe.signal_dbm)
-                };
-                self.raise(*chat, offset, alert);
-                self.cooldowns.start(key(chat), probe.time);
+                });
+                self.raise(*chat, offset, Alert { watch_match, ..alert }, known(*chat));
+                self.cooldowns.start(key(chat), time);
             }
             AlertDecision::Suppress { chat } => self.cooldowns.suppress(&key(chat)),
             AlertDecision::Overflow { chat } => {
-                self.overflow.entry(*chat).add(Some(ssid));
-                self.cooldowns.restart(key(chat), probe.time);
+                self.overflow.entry(*chat).add(Some(ssid), known(*chat).map(|device| (device, alert.source)));
+                self.cooldowns.note_counted(key(chat), time);
             }
-            AlertDecision::Mute { chat } => self.cooldowns.restart(key(chat), probe.time),
+            AlertDecision::Mute { chat } => self.cooldowns.note_counted(key(chat), time),
             AlertDecision::Arrive { .. } | AlertDecision::Ring { .. } => {}
         }
     }
 
-    /// Repeats the decision about an alert that is about no network.
+    /// Repeats the decision about an alert that is about no network; `known` is its device if it is known.
     pub(super) fn apply_outcome(
         &mut self,
         chat: ChatId,
         outcome: AlertOutcome,
         offset: Offset,
-        alert: impl FnOnce() -> Alert,
+        alert: Alert,
+        known: Option<&DeviceKey>,
     ) {
         match outcome {
-            AlertOutcome::Raise => self.raise(chat, offset, alert()),
-            AlertOutcome::Overflow => self.overflow.entry(chat).add(None),
+            AlertOutcome::Raise => self.raise(chat, offset, alert, known),
+            AlertOutcome::Overflow => {
+                self.overflow.entry(chat).add(None, known.map(|device| (device, alert.source)));
+            }
             AlertOutcome::Mute | AlertOutcome::Skip => {}
         }
     }
 
     /// Puts an alert into the outbox. A chat gets one alert for each probe, however many reasons there are.
-    fn raise(&mut self, chat: ChatId, offset: Offset, alert: Alert) {
+    fn raise(&mut self, chat: ChatId, offset: Offset, alert: Alert, known: Option<&DeviceKey>) {
         if let Some(there) = self.outbox.get_mut(&(chat, offset)) {
             there.watch_match = there.watch_match.take().or(alert.watch_match);
             there.presence = there.presence.take().or(alert.presence);
             return;
         }
-        let latest = self.latest.entry(chat);
-        if latest.len() >= ALERTS_PER_MINUTE {
-            latest.remove(0);
-        }
-        latest.push(alert.time);
-        self.outbox.insert((chat, offset), alert);
+        self.latest.entry(chat).add(known, alert.time);
+        self.outbox.insert((chat, offset), Alert { is_known: known.is_some(), ..alert });
     }
 
     /// Gives everything of the chat `from` to `to`, as if it had always been that chat's.
@@ -261,10 +273,7 @@ impl Alerts {
             self.overflow.entry(to).merge(overflow);
         }
         if let Some(moving) = self.latest.remove(&from) {
-            let latest = self.latest.entry(to);
-            latest.extend(moving);
-            latest.sort_unstable();
-            latest.drain(..latest.len().saturating_sub(ALERTS_PER_MINUTE));
+            self.latest.entry(to).merge(moving);
         }
         self.cooldowns.migrate(from, to);
     }
@@ -296,10 +305,30 @@ impl Alerts {
         }
     }
 
-    /// Moves an alert that waited too long into the overflow.
-    pub(super) fn expire(&mut self, chat: ChatId, probe: Offset) {
-        if let Some(alert) = self.outbox.remove(&(chat, probe)) {
-            self.overflow.entry(chat).add(alert.watch_match.as_ref().map(|watch_match| &watch_match.ssid));
+    /// Moves an alert that waited too long into the overflow. `device_of` gives the device of an address.
+    pub(super) fn expire(
+        &mut self,
+        chat: ChatId,
+        probe: Offset,
+        device_of: impl FnOnce(MacAddr) -> DeviceKey,
+    ) {
+        let Some(alert) = self.outbox.remove(&(chat, probe)) else { return };
+        let device = device_of(alert.source);
+        let ssid = alert.watch_match.as_ref().map(|watch_match| &watch_match.ssid);
+        self.overflow.entry(chat).add(ssid, alert.is_known.then_some((&device, alert.source)));
+        if let Some(ssid) = ssid {
+            self.cooldowns.not_sent(&(chat, ssid.clone(), device), alert.time);
+        }
+    }
+
+    /// What is known of the device `before` holds for `now`: an address was renamed.
+    pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
+        self.cooldowns.rename(before, now);
+        let chats: Vec<ChatId> = self.overflow.iter().map(|(chat, _)| *chat).collect();
+        for chat in chats {
+            if let Some(overflow) = self.overflow.get(&chat).and_then(|of| of.renamed(before, now)) {
+                self.overflow.insert(chat, overflow);
+            }
         }
     }
 

@@ -1,6 +1,9 @@
 //! Cool-downs: for how long no further alert is raised for the same chat, network and device.
 //!
-//! At most [`COOLDOWN_LIMIT`] are remembered; beyond that the oldest is forgotten.
+//! - Only an alert that was sent starts one. One that was only counted is remembered as well, so that it is not counted with
+//!   every frame, but the next alert is raised as soon as there is room.
+//! - At most [`COOLDOWN_LIMIT`] are remembered. Beyond that the oldest is forgotten: first of those that were only counted,
+//!   then of devices without a name, so that a flood displaces itself.
 
 use std::collections::BTreeSet;
 
@@ -10,32 +13,43 @@ use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 use dot11::Ssid;
 
-/// Cool-downs that are remembered; beyond that the oldest is forgotten.
+/// Cool-downs that are remembered.
 pub const COOLDOWN_LIMIT: usize = 4096;
 
 pub(super) type CooldownKey = (ChatId, Ssid, DeviceKey);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cooldown {
-    /// When it began.
-    pub(super) alerted: Timestamp,
-    /// Alerts that it has suppressed since.
+    /// When the alert was raised or counted.
+    #[serde(rename = "alerted")]
+    pub(super) since: Timestamp,
+    /// Alerts that it has suppressed since the last one that was raised.
     #[serde(rename = "swallowed")]
     pub(super) suppressed: u64,
+    /// Whether the alert was only counted.
+    #[serde(default)]
+    pub(super) only_counted: bool,
+}
+
+/// The order in which cool-downs are forgotten: whether an alert was raised, whether the device has a name, and since when.
+type Rank = (bool, bool, Timestamp);
+
+fn rank((_, _, device): &CooldownKey, cooldown: &Cooldown) -> Rank {
+    (!cooldown.only_counted, matches!(device, DeviceKey::Name(_)), cooldown.since)
 }
 
 /// All cool-downs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Cooldowns {
     pub(super) rows: DirtyMap<CooldownKey, Cooldown>,
-    /// The keys by age, derived from `rows`.
-    by_age: BTreeSet<(Timestamp, CooldownKey)>,
+    /// The keys by rank, derived from `rows`.
+    by_rank: BTreeSet<(Rank, CooldownKey)>,
 }
 
 impl Cooldowns {
-    /// Derives the order by age from rows that were loaded.
+    /// Derives the order by rank from rows that were loaded.
     pub(super) fn index(&mut self) {
-        self.by_age = self.rows.iter().map(|(key, cooldown)| (cooldown.alerted, key.clone())).collect();
+        self.by_rank = self.rows.iter().map(|(key, cooldown)| (rank(key, cooldown), key.clone())).collect();
     }
 
     pub(super) fn get(&self, key: &CooldownKey) -> Option<&Cooldown> {
@@ -50,32 +64,39 @@ impl Cooldowns {
     }
 
     /// Starts a cool-down with an alert that was raised.
-    pub(super) fn start(&mut self, key: CooldownKey, alerted: Timestamp) {
-        self.set(key, Cooldown { alerted, suppressed: 0 });
+    pub(super) fn start(&mut self, key: CooldownKey, since: Timestamp) {
+        self.set(key, Cooldown { since, suppressed: 0, only_counted: false });
     }
 
-    /// Starts a cool-down although the chat gets no alert: what was suppressed before still counts.
-    pub(super) fn restart(&mut self, key: CooldownKey, alerted: Timestamp) {
+    /// Notes an alert that was only counted: what was suppressed before still counts.
+    pub(super) fn note_counted(&mut self, key: CooldownKey, since: Timestamp) {
         let suppressed = self.rows.get(&key).map_or(0, |last| last.suppressed);
-        self.set(key, Cooldown { alerted, suppressed });
+        self.set(key, Cooldown { since, suppressed, only_counted: true });
+    }
+
+    /// The alert of this time was not sent after all.
+    pub(super) fn not_sent(&mut self, key: &CooldownKey, since: Timestamp) {
+        if let Some(last) = self.rows.get(key).filter(|last| last.since == since) {
+            self.set(key.clone(), Cooldown { only_counted: true, ..last.clone() });
+        }
     }
 
     fn set(&mut self, key: CooldownKey, cooldown: Cooldown) {
         if let Some(earlier) = self.rows.get(&key) {
-            self.by_age.remove(&(earlier.alerted, key.clone()));
+            self.by_rank.remove(&(rank(&key, earlier), key.clone()));
         }
-        self.by_age.insert((cooldown.alerted, key.clone()));
+        self.by_rank.insert((rank(&key, &cooldown), key.clone()));
         self.rows.insert(key, cooldown);
-        if self.by_age.len() > COOLDOWN_LIMIT
-            && let Some((_, oldest)) = self.by_age.pop_first()
+        if self.by_rank.len() > COOLDOWN_LIMIT
+            && let Some((_, first)) = self.by_rank.pop_first()
         {
-            self.rows.remove(&oldest);
+            self.rows.remove(&first);
         }
     }
 
-    /// Sets the cool-down of `key`, unless it has a later one already.
+    /// Sets the cool-down of `key`, unless it has one already that is forgotten later.
     fn set_if_later(&mut self, key: CooldownKey, cooldown: Cooldown) {
-        if self.rows.get(&key).is_none_or(|there| there.alerted < cooldown.alerted) {
+        if self.rows.get(&key).is_none_or(|there| rank(&key, there) < rank(&key, &cooldown)) {
             self.set(key, cooldown);
         }
     }
@@ -114,7 +135,7 @@ impl Cooldowns {
 
     fn remove(&mut self, key: &CooldownKey) -> Option<Cooldown> {
         let cooldown = self.rows.remove(key)?;
-        self.by_age.remove(&(cooldown.alerted, key.clone()));
+        self.by_rank.remove(&(rank(key, &cooldown), key.clone()));
         Some(cooldown)
     }
 }

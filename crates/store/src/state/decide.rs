@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alerts::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
 use super::doorbells::{Ring, Sight, VISITOR_SILENCE};
 use super::follows::Follow;
 use super::model::State;
@@ -118,34 +117,36 @@ impl State {
             .filter_map(|chat| {
                 let (pattern, reason) = watch_of(chat)?;
                 let last = self.alerts.cooldown(chat, ssid, &device);
-                Some(match last {
-                    Some(last) if probe.time.abs_diff(last.alerted) < policy.cooldown => {
+                let current = last.filter(|last| probe.time.abs_diff(last.since) < policy.cooldown);
+                if current.is_some_and(|last| !last.only_counted) {
+                    return Some(AlertDecision::Suppress { chat });
+                }
+                Some(match self.outcome(chat, &device, probe.time) {
+                    AlertOutcome::Skip => return None,
+                    // It is counted already.
+                    AlertOutcome::Mute | AlertOutcome::Overflow if current.is_some() => {
                         AlertDecision::Suppress { chat }
                     }
-                    _ => match self.outcome(chat, probe.time) {
-                        AlertOutcome::Skip => return None,
-                        AlertOutcome::Mute => AlertDecision::Mute { chat },
-                        AlertOutcome::Overflow => AlertDecision::Overflow { chat },
-                        AlertOutcome::Raise => {
-                            let suppressed = last.map_or(0, |last| last.suppressed);
-                            AlertDecision::Raise { chat, pattern, reason, suppressed }
-                        }
-                    },
+                    AlertOutcome::Mute => AlertDecision::Mute { chat },
+                    AlertOutcome::Overflow => AlertDecision::Overflow { chat },
+                    AlertOutcome::Raise => {
+                        let suppressed = last.map_or(0, |last| last.suppressed);
+                        AlertDecision::Raise { chat, pattern, reason, suppressed }
+                    }
                 })
             })
             .collect()
     }
 
-    /// The outcome of an alert for this chat at this time.
-    fn outcome(&self, chat: ChatId, time: Timestamp) -> AlertOutcome {
+    /// The outcome of an alert about this device for this chat at this time.
+    fn outcome(&self, chat: ChatId, device: &DeviceKey, time: Timestamp) -> AlertOutcome {
+        let known = self.follows.is_known(chat, device).then_some(device);
         if self.mutes.is_muted(chat, time) {
             AlertOutcome::Mute
-        } else if self.alerts.waiting_for(chat).count() >= OUTBOX_LIMIT
-            || self.alerts.raised_within_minute(chat, time) >= ALERTS_PER_MINUTE
-        {
-            AlertOutcome::Overflow
-        } else {
+        } else if self.alerts.has_room(chat, known, time, |address| self.device_key(address)) {
             AlertOutcome::Raise
+        } else {
+            AlertOutcome::Overflow
         }
     }
 
@@ -198,7 +199,7 @@ impl State {
         let mut arrivals: Vec<AlertDecision> = following
             .map(|chat| match is_counted(chat) {
                 true => arrive(chat, AlertOutcome::Skip),
-                false => arrive(chat, self.outcome(chat, probe.time)),
+                false => arrive(chat, self.outcome(chat, &device, probe.time)),
             })
             .collect();
         let mut away =
@@ -239,7 +240,8 @@ impl State {
         });
         near.filter_map(|(chat, near_since, first)| {
             let reason = self.stranger_reason(device, first)?;
-            Some(AlertDecision::Ring { chat, reason, near_since, outcome: self.outcome(chat, sight.time) })
+            let outcome = self.outcome(chat, device, sight.time);
+            Some(AlertDecision::Ring { chat, reason, near_since, outcome })
         })
         .collect()
     }
@@ -258,7 +260,7 @@ impl State {
                 .is_some_and(|alert| alert.message.is_some() || self.alerts.is_waiting(*chat, alert.offset));
             let outcome = match chats.contains(chat) && !self.ignores(*chat, device) {
                 true if is_shown => AlertOutcome::Raise,
-                true => self.outcome(*chat, now),
+                true => self.outcome(*chat, device, now),
                 false => AlertOutcome::Skip,
             };
             let kind = EventKind::StrangerLeft {
@@ -312,6 +314,6 @@ impl State {
         };
         let chats = self.alerted_chats(policy).into_iter().filter(is_meant);
         let chats = chats.filter(|chat| !self.ignores(*chat, device));
-        chats.map(|chat| LeaveDecision { chat, outcome: self.outcome(chat, now) }).collect()
+        chats.map(|chat| LeaveDecision { chat, outcome: self.outcome(chat, device, now) }).collect()
     }
 }

@@ -10,7 +10,7 @@ use super::chats::Invitation;
 use super::doorbells::{Doorbell, Sight, VisitAlert};
 use super::follows::Follow;
 use super::grouping::Renamed;
-use super::model::{PendingEviction, State};
+use super::model::{PendingEviction, State, device_key};
 use super::names::{Names, fold_case, normalized};
 use super::signatures::model_key;
 use crate::event::{
@@ -104,7 +104,9 @@ impl State {
                 self.alerts.overflow_reported(self.chats.current(*chat), *count);
             }
             EventKind::AlertExpired { probe, chat } => {
-                self.alerts.expire(self.chats.current(*chat), *probe);
+                let (names, grouping) = (&self.names, &self.grouping);
+                let device_of = |address| device_key(names, grouping, address, grouping.group_of(address));
+                self.alerts.expire(self.chats.current(*chat), *probe, device_of);
             }
             EventKind::UpdateHandled { update } => self.chats.record_handled_update(offset, *update),
             EventKind::ChatMigrated { from, to } => self.migrate(*from, *to),
@@ -150,7 +152,7 @@ impl State {
         if before == now {
             return;
         }
-        self.alerts.cooldowns.rename(before, now);
+        self.alerts.rename(before, now);
         self.doorbells.rename(before, now);
         // Follows and ignores stay with a name as long as any address has it.
         let is_gone = match before {
@@ -174,14 +176,14 @@ impl State {
     /// Repeats the decisions about a device that has left.
     fn fold_departure(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
         let EventKind::Left { chat, device, source, last_seen, alerts } = left else { return };
-        self.follows.mark_left(&normalized(device), self.chats.current(*chat));
+        let device = normalized(device);
+        self.follows.mark_left(&device, self.chats.current(*chat));
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
             let presence = Some(Presence::Left { last_seen: *last_seen });
-            self.alerts.apply_outcome(chat, alert.outcome, offset, || Alert {
-                presence,
-                ..Alert::of_device(time, *source, None)
-            });
+            let left = Alert { presence, ..Alert::of_device(time, *source, None) };
+            let known = self.follows.is_known(chat, &device).then_some(&device);
+            self.alerts.apply_outcome(chat, alert.outcome, offset, left, known);
             self.count_if_muted(chat, alert.outcome);
         }
     }
@@ -196,15 +198,11 @@ impl State {
             let VisitAlert { offset, reason, near_since, .. } = visitor.alert.clone()?;
             Some(EndedVisit { offset, reason, near_since, closest_dbm: visitor.closest_dbm })
         });
-        self.alerts.apply_outcome(chat, *outcome, offset, || Alert {
-            presence: Some(Presence::StrangerLeft {
-                phone: device.phone(),
-                first: *first,
-                last_seen: *last_seen,
-                visit,
-            }),
-            ..Alert::of_device(time, *source, None)
-        });
+        let (phone, first, last_seen) = (device.phone(), *first, *last_seen);
+        let presence = Some(Presence::StrangerLeft { phone, first, last_seen, visit });
+        let left = Alert { presence, ..Alert::of_device(time, *source, None) };
+        let known = self.follows.is_known(chat, device).then_some(device);
+        self.alerts.apply_outcome(chat, *outcome, offset, left, known);
         self.count_if_muted(chat, *outcome);
     }
 
@@ -289,7 +287,8 @@ impl State {
     /// Repeats the decisions about a probe.
     fn fold_alerts(&mut self, offset: Offset, probe: &Probe) {
         let device = self.device_key(probe.source);
-        self.alerts.fold(offset, probe, &device);
+        let follows = &self.follows;
+        self.alerts.fold(offset, probe, &device, |chat| follows.is_known(chat, &device));
         for decision in &probe.alerts {
             match decision {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),

@@ -106,6 +106,12 @@ impl Follows {
         self.rows.range(first..=last).map(|((_, chat), follow)| (*chat, follow))
     }
 
+    /// Whether alerts of the chat take the device for known: it has a name, or the chat or the terminal follows it.
+    pub(super) fn is_known(&self, chat: ChatId, device: &DeviceKey) -> bool {
+        let is_followed = |by: ChatId| self.get(device, by).is_some();
+        matches!(device, DeviceKey::Name(_)) || is_followed(chat) || is_followed(ChatId::TERMINAL)
+    }
+
     /// All follows, by device.
     pub fn iter(&self) -> impl Iterator<Item = (&DeviceKey, ChatId, &Follow)> {
         self.rows.iter().map(|((device, chat), follow)| (device, *chat, follow))

@@ -11,6 +11,7 @@
 //! (fold, decisions, strangers, eviction, the limit of signatures, snapshots, differences), last the store.
 
 mod alerts;
+mod allowance;
 mod chats;
 mod cooldowns;
 mod cow_snapshot;
@@ -30,6 +31,8 @@ mod grouping;
 mod habits;
 mod hour;
 mod hour_histogram;
+#[cfg(test)]
+mod known_device_tests;
 mod model;
 mod mutes;
 mod names;
@@ -46,7 +49,8 @@ mod table;
 mod totals;
 mod watches;
 
-pub use alerts::{ALERTS_PER_MINUTE, Alert, Alerts, EndedVisit, OUTBOX_LIMIT, Presence, WatchMatch};
+pub use alerts::{Alert, Alerts, EndedVisit, Presence, WatchMatch};
+pub use allowance::{ALERTS_PER_MINUTE, OUTBOX_LIMIT};
 pub use chats::{Chats, HANDLED_UPDATES_LIMIT, INVITATION_LIMIT, Invitation, PAIRED_LIMIT, Pairing};
 pub use cooldowns::COOLDOWN_LIMIT;
 pub use cow_snapshot::{CowSnapshot, CowSnapshotLost};
@@ -68,7 +72,7 @@ pub use model::State;
 pub use mutes::{Ignored, Mute, Mutes};
 pub use names::{AddressName, MAX_NAME_CHARS, NameError, Names, check_name, fold_case};
 pub use networks::{NETWORK_LIMIT, Network, Networks};
-pub use overflow::{OVERFLOW_NETWORK_LIMIT, Overflow};
+pub use overflow::{OVERFLOW_DEVICE_LIMIT, OVERFLOW_NETWORK_LIMIT, Overflow};
 pub use snapshot::{DeviceJson, SnapshotError, StateImage};
 pub use store::{StateStore, StateStoreError};
 pub use strangers::{FULL_LEARNING, Stranger, new_since};

@@ -224,13 +224,7 @@ impl State {
 
     /// The device that this address of this group belongs to.
     pub(super) fn known_device_key(&self, address: MacAddr, group: Option<GroupId>) -> DeviceKey {
-        let key = self.names.device_key(address);
-        let (DeviceKey::Address(_), Some(id)) = (&key, group) else { return key };
-        match self.grouping.phone(id) {
-            Some(Group { name: Some(name), .. }) => DeviceKey::Name(fold_case(name)),
-            Some(_) => DeviceKey::Phone(id),
-            None => key,
-        }
+        device_key(&self.names, &self.grouping, address, group)
     }
 
     /// The name of this address, or of the phone that it belongs to.
@@ -325,6 +319,22 @@ impl State {
         (self.next, self.saved, self.totals) = (next, next, totals);
         self.alerts.cooldowns.index();
         self.grouping.index();
+    }
+}
+
+/// The device that this address of this group belongs to, as alerts see it.
+pub(super) fn device_key(
+    names: &Names,
+    grouping: &Grouping,
+    address: MacAddr,
+    group: Option<GroupId>,
+) -> DeviceKey {
+    let key = names.device_key(address);
+    let (DeviceKey::Address(_), Some(id)) = (&key, group) else { return key };
+    match grouping.phone(id) {
+        Some(Group { name: Some(name), .. }) => DeviceKey::Name(fold_case(name)),
+        Some(_) => DeviceKey::Phone(id),
+        None => key,
     }
 }
 

@@ -1,19 +1,26 @@
 //! Alerts that are not sent one by one, because they were too many or waited too long: the chat gets their number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use dot11::Ssid;
+use crate::event::DeviceKey;
+use dot11::{MacAddr, Ssid};
 
 /// Networks counted for one chat, at most. It bounds a flood of invented ones.
 pub const OVERFLOW_NETWORK_LIMIT: usize = 1_000;
+
+/// Known devices that are remembered for one chat, at most.
+pub const OVERFLOW_DEVICE_LIMIT: usize = 100;
 
 /// The alerts not yet reported to the chat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overflow {
     count: u64,
     networks: BTreeSet<Ssid>,
+    /// The known devices among them, each with its latest address.
+    #[serde(default, with = "device_list")]
+    devices: BTreeMap<DeviceKey, MacAddr>,
 }
 
 impl Overflow {
@@ -28,11 +35,19 @@ impl Overflow {
         self.count.min(self.networks.len() as u64)
     }
 
-    /// Adds an alert, with its network if it is about one.
-    pub(super) fn add(&mut self, ssid: Option<&Ssid>) {
+    /// An address of each known device among them. There are at most [`OVERFLOW_DEVICE_LIMIT`].
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = MacAddr> {
+        self.devices.values().copied()
+    }
+
+    /// Adds an alert, with its network if it is about one, and its device if that is known.
+    pub(super) fn add(&mut self, ssid: Option<&Ssid>, known: Option<(&DeviceKey, MacAddr)>) {
         self.count += 1;
         if let Some(ssid) = ssid {
             self.add_network(ssid.clone());
+        }
+        if let Some((device, address)) = known {
+            self.add_device(device.clone(), address);
         }
     }
 
@@ -40,6 +55,21 @@ impl Overflow {
     pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
         other.networks.into_iter().for_each(|ssid| self.add_network(ssid));
+        other.devices.into_iter().for_each(|(device, address)| self.add_device(device, address));
+    }
+
+    fn add_device(&mut self, device: DeviceKey, address: MacAddr) {
+        if self.devices.len() < OVERFLOW_DEVICE_LIMIT || self.devices.contains_key(&device) {
+            self.devices.insert(device, address);
+        }
+    }
+
+    /// The same after the device `before` became `now`; `None` if that changes nothing.
+    pub(super) fn renamed(&self, before: &DeviceKey, now: &DeviceKey) -> Option<Self> {
+        let mut renamed = self.clone();
+        let address = renamed.devices.remove(before)?;
+        renamed.add_device(now.clone(), address);
+        Some(renamed)
     }
 
     fn add_network(&mut self, ssid: Ssid) {
@@ -51,7 +81,26 @@ impl Overflow {
     /// The rest after `count` alerts were reported; `None` if nothing is left.
     pub(super) fn after_reporting(&self, count: u64) -> Option<Self> {
         let left = self.count.saturating_sub(count);
-        (left > 0).then(|| Self { count: left, networks: self.networks.clone() })
+        (left > 0).then(|| Self { count: left, ..self.clone() })
+    }
+}
+
+/// The known devices as a list of pairs: a device is no key in JSON.
+mod device_list {
+    use super::{BTreeMap, Deserialize, DeviceKey, MacAddr, Serialize};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        devices: &BTreeMap<DeviceKey, MacAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        devices.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<DeviceKey, MacAddr>, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
@@ -62,7 +111,7 @@ mod tests {
     fn overflow(networks: std::ops::Range<usize>) -> Overflow {
         let mut overflow = Overflow::default();
         for number in networks {
-            overflow.add(Some(&Ssid::from(format!("net {number}").as_str())));
+            overflow.add(Some(&Ssid::from(format!("net {number}").as_str())), None);
         }
         overflow
     }
@@ -75,12 +124,27 @@ mod tests {
     #[test]
     fn counts_alerts_and_a_bounded_number_of_networks() {
         let mut one = overflow(0..3);
-        one.add(Some(&Ssid::from("net 1")));
+        one.add(Some(&Ssid::from("net 1")), None);
         check(&one, 4, 3);
         one.merge(overflow(2..6));
         check(&one, 8, 6);
         one.merge(overflow(0..5_000));
         check(&one, 5_008, OVERFLOW_NETWORK_LIMIT as u64);
+    }
+
+    #[test]
+    fn remembers_a_bounded_number_of_known_devices_by_their_present_names() {
+        let name = |number: usize| DeviceKey::Name(format!("{number:03}"));
+        let address = MacAddr::new([2, 0, 0, 0, 0, 1]);
+        let mut all = Overflow::default();
+        for number in 0..OVERFLOW_DEVICE_LIMIT + 5 {
+            all.add(None, Some((&name(number), address)));
+            all.add(None, Some((&name(0), address)));
+        }
+        assert_eq!(all.devices().len(), OVERFLOW_DEVICE_LIMIT);
+        assert_eq!(all.renamed(&name(500), &name(501)), None);
+        let renamed = all.renamed(&name(0), &name(1)).unwrap();
+        assert_eq!((renamed.devices().len(), renamed.count()), (OVERFLOW_DEVICE_LIMIT - 1, all.count()));
     }
 
     #[test]

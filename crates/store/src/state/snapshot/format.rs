@@ -107,7 +107,7 @@ impl State {
             SnapshotRow::Cooldown { chat, ssid, device, cooldown } => {
                 self.alerts.cooldowns.rows.load_row((chat, ssid, device), Some(cooldown));
             }
-            SnapshotRow::LatestAlerts { chat, times } => self.alerts.latest.load_row(chat, Some(times)),
+            SnapshotRow::LatestAlerts { chat, latest } => self.alerts.latest.load_row(chat, Some(latest)),
             SnapshotRow::Network { ssid, network } => self.networks.load_row(ssid, network),
             SnapshotRow::Signature { signature, elements } => {
                 self.signatures.load_row(signature, Some(elements))

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::alerts::{Alert, Presence, WatchMatch};
+use super::super::allowance::LatestAlerts;
 use super::super::chats::{Invitation, Pairing};
 use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
@@ -104,7 +105,8 @@ pub(in crate::state) enum SnapshotRow {
     },
     LatestAlerts {
         chat: ChatId,
-        times: Vec<Timestamp>,
+        #[serde(flatten)]
+        latest: LatestAlerts,
     },
     Migrated {
         from: ChatId,
@@ -216,6 +218,8 @@ pub(in crate::state) struct AlertJson {
     signal_dbm: Option<i8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     presence: Option<Presence>,
+    #[serde(default)]
+    is_known: bool,
 }
 
 impl SnapshotRow {
@@ -269,7 +273,7 @@ impl SnapshotRow {
                 Self::Cooldown { chat, ssid, device, cooldown: postcard::from_bytes(bytes)? }
             }
             kind::LATEST_ALERTS => {
-                Self::LatestAlerts { chat: postcard::from_bytes(key)?, times: postcard::from_bytes(bytes)? }
+                Self::LatestAlerts { chat: postcard::from_bytes(key)?, latest: postcard::from_bytes(bytes)? }
             }
             kind::MIGRATED => {
                 Self::Migrated { from: postcard::from_bytes(key)?, to: postcard::from_bytes(bytes)? }
@@ -434,21 +438,22 @@ fn describe(device: &DeviceKey) -> String {
 }
 
 impl From<Alert> for AlertJson {
-    fn from(Alert { time, source, signal_dbm, watch_match, presence }: Alert) -> Self {
+    fn from(Alert { time, source, signal_dbm, watch_match, presence, is_known }: Alert) -> Self {
         let (ssid, pattern, reason, suppressed) = match watch_match {
             Some(WatchMatch { ssid, pattern, reason, suppressed }) => {
                 (Some(ssid), pattern, reason, suppressed)
             }
             None => (None, None, None, 0),
         };
-        Self { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence }
+        Self { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence, is_known }
     }
 }
 
 impl From<AlertJson> for Alert {
     fn from(form: AlertJson) -> Self {
-        let AlertJson { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence } = form;
+        let AlertJson { time, source, ssid, pattern, reason, suppressed, signal_dbm, presence, is_known } =
+            form;
         let watch_match = ssid.map(|ssid| WatchMatch { ssid, pattern, reason, suppressed });
-        Self { time, source, signal_dbm, watch_match, presence }
+        Self { time, source, signal_dbm, watch_match, presence, is_known }
     }
 }
