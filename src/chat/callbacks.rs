@@ -55,6 +55,8 @@ pub enum Callback {
     Unfollow(MacAddr),
     /// Ignores it.
     Ignore(MacAddr),
+    /// Ignores it no longer.
+    Unignore(MacAddr),
     /// Mutes the chat for a number of minutes.
     Mute(u32),
     /// Watches a network.
@@ -125,6 +127,7 @@ impl Callback {
             Self::Follow(address) => format!("follow:{}", digits(address)),
             Self::Unfollow(address) => format!("unfollow:{}", digits(address)),
             Self::Ignore(address) => format!("ignore:{}", digits(address)),
+            Self::Unignore(address) => format!("unignore:{}", digits(address)),
             Self::Mute(minutes) => format!("mute:{minutes}"),
             Self::Watch(ssid) => format!("watch:{}", base64(ssid)),
             Self::WatchListed(ssid, page) => format!("watch:{}:{page}", base64(ssid)),
@@ -162,6 +165,7 @@ impl Callback {
             ["follow", address] => Self::Follow(read_address(address)?),
             ["unfollow", address] => Self::Unfollow(read_address(address)?),
             ["ignore", address] => Self::Ignore(read_address(address)?),
+            ["unignore", address] => Self::Unignore(read_address(address)?),
             ["mute", minutes] => {
                 Self::Mute(read_number(minutes).filter(|minutes| MUTE_MINUTES.contains(minutes))?)
             }
@@ -264,6 +268,7 @@ mod tests {
             address().prop_map(Callback::Follow),
             address().prop_map(Callback::Unfollow),
             address().prop_map(Callback::Ignore),
+            address().prop_map(Callback::Unignore),
             MUTE_MINUTES.prop_map(Callback::Mute),
             any::<u64>().prop_map(Callback::Unwatch),
             Just(Callback::Chats),
@@ -356,6 +361,7 @@ mod tests {
             ("follow:a483e74e3915", Callback::Follow(address)),
             ("unfollow:a483e74e3915", Callback::Unfollow(address)),
             ("ignore:a483e74e3915", Callback::Ignore(address)),
+            ("unignore:a483e74e3915", Callback::Unignore(address)),
             ("mute:60", Callback::Mute(60)),
             ("watch:RGVwb3Q", Callback::Watch(depot())),
             ("watch:RGVwb3Q:3", Callback::WatchListed(depot(), 3)),

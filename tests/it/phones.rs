@@ -247,9 +247,8 @@ fn the_buttons_of_a_phone_act() {
     let phone = conversation.phone_of(random(0));
     let list = conversation.ask("/top");
     let card = conversation.press(&button(&list, "1"));
-    let labels: Vec<&str> = card.buttons.iter().flatten().map(|button| button.label.as_str()).collect();
     assert_eq!(
-        labels,
+        labels(&card),
         ["📈 Chart", "📋 Probes", "🚶 Follow", "✏️ Name it", "🙈 Ignore", "✂️ Not the same device"]
     );
     assert!(conversation.press(&button(&card, "Chart")).text.to_string().contains(&format!("phone {phone}")));
@@ -271,6 +270,35 @@ fn the_buttons_of_a_phone_act() {
     }
     let card = conversation.ask("alice");
     assert!(button(&card, "Rename").data.starts_with("name:"));
+    assert!(!labels(&card).iter().any(|label| label.ends_with(" Follow") || label.ends_with(" Ignore")));
+    let unfollowed = conversation.press(&button(&card, "✋ Unfollow")).text.to_string();
+    assert!(unfollowed.starts_with("🚶 No longer following Alice's phone."), "{unfollowed}");
+    let unignored = conversation.press(&button(&card, "👀 Unignore")).text.to_string();
+    assert!(unignored.starts_with("🔔 Alerts about Alice's phone are on again."), "{unignored}");
+    let card = conversation.ask("alice");
+    assert!(
+        labels(&card).contains(&"🚶 Follow".to_owned()) && labels(&card).contains(&"🙈 Ignore".to_owned())
+    );
+    conversation.stop();
+}
+
+fn labels(reply: &Reply) -> Vec<String> {
+    reply.buttons.iter().flatten().map(|button| button.label.clone()).collect()
+}
+
+#[test]
+fn the_card_of_a_fixed_address_shows_what_the_chat_follows_and_ignores() {
+    let conversation = Conversation::new(GroupingMode::InRange, street());
+    let expected = |follow: &str| ["📈 Chart", "📋 Probes", follow, "✏️ Name it"].map(str::to_owned);
+    assert_eq!(labels(&conversation.ask(LAPTOP)), expected("🚶 Follow"));
+    conversation.say(&format!("/follow {LAPTOP}"));
+    assert_eq!(labels(&conversation.ask(LAPTOP)), expected("✋ Unfollow"));
+    conversation.say(&format!("/ignore {LAPTOP}"));
+    let card = conversation.ask(LAPTOP);
+    assert_eq!(labels(&card), [expected("✋ Unfollow").as_slice(), &["👀 Unignore".to_owned()]].concat());
+    conversation.press(&button(&card, "Unfollow"));
+    conversation.press(&button(&card, "Unignore"));
+    assert_eq!(labels(&conversation.ask(LAPTOP)), expected("🚶 Follow"));
     conversation.stop();
 }
 

@@ -10,7 +10,7 @@ use store::event::{AlertOutcome, ChatId, DeviceKey, Event, EventKind, MessageId,
 use store::state::State;
 
 use crate::snapshots::snapshot;
-use crate::support::bot_api::{Fault, SentMessage};
+use crate::support::bot_api::{Fault, Incoming, SentMessage};
 use crate::support::recorder::{Input, Running, events, fold, probe, settings};
 use crate::support::service::{Config, toml_string};
 use crate::support::testbed::{CHAT, Mode, Testbed};
@@ -119,7 +119,7 @@ fn one_message_says_that_a_stranger_is_near_stays_and_has_left() {
     let stays = wait_for_stay(&testbed, 10);
     assert_eq!((stays.method.as_str(), stays.message_id), ("editMessageText", alert.message_id));
     assert!(starts_with(&stays, "A stranger is near"), "{}", stays.plain);
-    assert!(stays.plain.contains(", closest -61 dBm\nWhy it is a stranger: a device"), "{}", stays.plain);
+    assert!(stays.plain.contains(", strongest -61 dBm\nWhy it is a stranger: a device"), "{}", stays.plain);
     assert_eq!(stays.buttons(), alert.buttons());
 
     // An edit that changed nothing after all is none that failed.
@@ -130,9 +130,74 @@ fn one_message_says_that_a_stranger_is_near_stays_and_has_left() {
     let left = testbed.api.wait_for_message(|message| message.plain.contains("\nLeft at "));
     assert_eq!(left.message_id, alert.message_id);
     assert!(starts_with(&left, "A stranger was near"), "{}", left.plain);
-    assert!(left.plain.contains(", closest -61 dBm\nWhy it was a stranger: a device"), "{}", left.plain);
+    assert!(left.plain.contains(", strongest -61 dBm\nWhy it was a stranger: a device"), "{}", left.plain);
     testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
     assert_eq!(new_messages(&testbed), [alert.message_id]);
+    testbed.api.assert_clean();
+}
+
+#[test]
+fn the_alert_of_a_second_visit_says_when_the_device_was_first_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let first = minutes_ago(300);
+    let running = Running::start(settings(&data_dir));
+    running.record(&Input::Probe(probe(fixed(), RequestedSsid::Wildcard, first.as_micros())));
+    running.sync();
+    running.stop();
+    record_a_visit(&data_dir);
+    let Some(testbed) = start(&data_dir) else { return };
+    let alert = testbed.wait_for_alert(1);
+    let why = format!("\nWhy it is a stranger: a new device, first seen {}", shown(first));
+    assert!(starts_with(&alert, "A stranger is near") && alert.plain.contains(&why), "{}", alert.plain);
+    testbed.api.assert_clean();
+}
+
+/// A time as messages show it.
+fn shown(time: Timestamp) -> String {
+    time.to_utc().format("%F %H:%M:%S UTC").to_string()
+}
+
+/// The random address of this number.
+fn random(number: u8) -> MacAddr {
+    MacAddr::new([0xda, 0xa1, 0x19, 0, 0, number])
+}
+
+#[test]
+fn after_a_split_the_message_says_since_when_the_phone_that_stays_is_near() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let running = Running::start(settings(&data_dir));
+    let (chat, min_dbm, stay_seconds) = (CHAT_ID, -65, 600);
+    let doorbell = EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: false };
+    running.record(&Input::Change(Event::new(minutes_ago(21), doorbell)));
+    // Taken for one phone: one leaves when the other has come.
+    let came = minutes_ago(13);
+    let stays = (12..=20).rev().map(|minute| (1, minutes_ago(minute)));
+    let others = (3..=12).rev().map(|minute| (2, minutes_ago(minute)));
+    for (number, time) in stays.chain([(2, came)]).chain(others) {
+        let near = probe(random(number), RequestedSsid::Wildcard, time.as_micros());
+        running.record(&Input::Probe(Probe { signal_dbm: Some(-60), ..near }));
+    }
+    running.sync();
+    running.stop();
+    let Some(mut testbed) = start(&data_dir) else { return };
+    let alert = testbed.wait_for_alert(1);
+    assert!(alert.plain.starts_with("📣 A stranger is near: phone "), "{}", alert.plain);
+    assert!(!alert.plain.contains(&shown(came)), "{}", alert.plain);
+    let card = testbed.ask(&random(2).to_string());
+    // Meanwhile the alert's message may be edited.
+    let press = |under: &SentMessage, label: &str| {
+        let seen = testbed.api.sent().len();
+        testbed.bring(Incoming::press(under, under.button(label)));
+        testbed.api.wait_for_message_after(seen, |message| message.plain.starts_with("✂️ "))
+    };
+    let choice = press(&card, "Not the same device");
+    press(&choice, &random(1).to_string());
+    testbed.kill_and_restart();
+    let since = format!(", since {}\nStill here at ", shown(came));
+    let edited = testbed.api.wait_for_message(|message| message.plain.contains(&since));
+    assert_eq!(edited.message_id, alert.message_id);
     testbed.api.assert_clean();
 }
 

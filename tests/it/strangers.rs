@@ -219,7 +219,12 @@ fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
             phone,
             first: at(0),
             last_seen: at(1200),
-            visit: Some(EndedVisit { offset: Offset(7), reason, near_since: at(0), closest_dbm: Some(-60) }),
+            visit: Some(EndedVisit {
+                offset: Offset(7),
+                reason,
+                near_since: at(0),
+                strongest_dbm: Some(-60),
+            }),
         },
     ];
     assert_eq!(folded.presences(), expected);
@@ -232,10 +237,42 @@ fn a_doorbell_rings_once_in_a_visit_and_says_when_the_stranger_has_left() {
          remember from before\nVendor: Redpine Signals, Signal: -60 dBm"
     );
     let left = format!(
-        "📣 A stranger was near: {FIXED}, since 1970-01-01 00:00:00 UTC\nLeft at 00:20 after 20 min 0 s, closest -60 \
+        "📣 A stranger was near: {FIXED}, since 1970-01-01 00:00:00 UTC\nLeft at 00:20 after 20 min 0 s, strongest -60 \
          dBm\nWhy it was a stranger: a device that I do not remember from before\nVendor: Redpine Signals"
     );
     assert_eq!(texts, [near, left]);
+}
+
+#[test]
+fn an_alert_about_a_second_visit_says_when_the_device_was_first_seen() {
+    let mut folded = Folded::new();
+    assert_eq!(folded.stay(fixed(), 0..=1200, -60), [180]);
+    folded.leave(3000);
+    let first = "Why it is a stranger: a device that I do not remember from before\n";
+    let again = "Why it is a stranger: a new device, first seen 1970-01-01 00:00:00 UTC\n";
+    let says = |folded: &Folded, text: &str| {
+        let waiting = folded.state.alerts().waiting_for(CHAT_ID);
+        let device = words::AlertDevice::of(&folded.state, fixed());
+        waiting.last().is_some_and(|(_, alert)| {
+            let alert = words::alert(alert, device, chrono_tz::Tz::UTC).text.to_string();
+            assert!(alert.contains(text), "{alert}");
+            true
+        })
+    };
+    let was = |text: &str| text.replace(" is a ", " was a ");
+    assert!(says(&folded, &was(first)));
+    assert_eq!(folded.stay(fixed(), 20_000..=20_300, -60), [20_180]);
+    assert!(says(&folded, again));
+    folded.leave(30_000);
+    assert!(says(&folded, &was(again)));
+    // Alerts that come together say the same.
+    let device = words::AlertDevice::of(&folded.state, fixed());
+    let alerts: Vec<_> = folded.state.alerts().waiting_for(CHAT_ID).collect();
+    let (offset, alert) = alerts.iter().rev().nth(1).unwrap();
+    let now = (Timestamp::from_micros(21_000 * SECOND), chrono_tz::Tz::UTC);
+    let digest = words::digest(&[(*offset, *alert, device)], words::burst_headline, true, now);
+    let text = digest.answer.text.to_string();
+    assert!(text.contains(", a stranger, is near: a new device, first seen 00:00:00 ("), "{text}");
 }
 
 #[test]

@@ -14,13 +14,13 @@ use crate::chat::model::time_range::TimeRange;
 use crate::chat::{Chat, Reply, views};
 
 impl Chat {
-    pub(in crate::chat) fn look_up(&self, query: &str) -> Reply {
+    pub(in crate::chat) fn look_up(&self, chat: ChatId, query: &str) -> Reply {
         self.lookup_timings.time("device", || {
             let state = self.recorder.state();
             let found = look_up(&state, query);
             Reply {
                 text: views::device_reply(&found, Timestamp::now(), self.zone),
-                buttons: views::found_buttons(&found, &state),
+                buttons: views::found_buttons(&found, &state, chat),
                 ..Reply::default()
             }
         })

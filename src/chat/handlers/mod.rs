@@ -75,7 +75,7 @@ impl Chat {
         progress: &Progress,
     ) -> Reply {
         match request {
-            Request::Lookup(query) => self.look_up(&query),
+            Request::Lookup(query) => self.look_up(chat, &query),
             Request::Devices(by, page) => self.devices(by, page),
             Request::Nearby(minutes) => self.nearby(minutes, 0),
             Request::Strangers(period) => self.strangers(chat, period, 0),
@@ -128,7 +128,7 @@ impl Chat {
             return self.press_of_owner(callback, chat).await;
         }
         match callback {
-            Callback::Card(address) => PressReply::Send(self.look_up(&address.to_string())),
+            Callback::Card(address) => PressReply::Send(self.look_up(chat, &address.to_string())),
             Callback::ChartDevice(address, period) => {
                 let subject = ChartSubject::Device(address.to_string());
                 edited_reply(self.chart(subject, period, progress).await)
@@ -158,6 +158,9 @@ impl Chat {
             }
             Callback::Ignore(address) => {
                 PressReply::Send(self.ignore(chat, &address.to_string(), update).await)
+            }
+            Callback::Unignore(address) => {
+                PressReply::Send(self.unignore(chat, &address.to_string(), update).await.into())
             }
             Callback::Mute(minutes) => {
                 let length = Duration::from_secs(60 * u64::from(minutes));

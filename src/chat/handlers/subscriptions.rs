@@ -321,7 +321,7 @@ impl Chat {
         }
     }
 
-    async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
+    pub(in crate::chat) async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
         let found = {
             let state = self.recorder.state();
             let device = resolve_device(&state, query);

@@ -63,7 +63,7 @@ impl VisitorList {
             presence: presence.clone(),
             reason: reasons.get(state, key).filter(|_| !state.ignores(chat, key)),
             first_seen: match key {
-                DeviceKey::Address(address) => state.device(*address).map(|device| device.first_probe),
+                DeviceKey::Address(address) => state.first_seen(*address),
                 DeviceKey::Name(_) | DeviceKey::Phone(_) => None,
             },
             is_distinguishable: is_distinguishable(state, key, presence),

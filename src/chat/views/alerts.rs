@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
-use store::event::{GroupId, Offset, Timestamp};
-use store::state::{Alert, EndedVisit, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch};
+use store::event::{GroupId, Offset, StrangerReason, Timestamp};
+use store::state::{
+    Alert, EndedVisit, OUT_OF_RANGE, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch,
+};
 
 use super::strangers;
 use crate::chat::callbacks::Callback;
@@ -36,12 +38,18 @@ pub struct AlertDevice<'a> {
     pub name: Option<&'a str>,
     /// The phone that its random address belongs to.
     pub phone: Option<GroupId>,
+    /// When its address was first seen.
+    pub first_seen: Option<Timestamp>,
 }
 
 impl<'a> AlertDevice<'a> {
     /// The device with this address.
     pub fn of(state: &'a State, address: MacAddr) -> Self {
-        Self { name: state.name_of(address), phone: state.grouping().phone_of(address) }
+        Self {
+            name: state.name_of(address),
+            phone: state.grouping().phone_of(address),
+            first_seen: state.first_seen(address),
+        }
     }
 
     /// Its name, or its phone, or its address.
@@ -58,7 +66,7 @@ impl<'a> AlertDevice<'a> {
 /// A device of this name, or without one, that is no phone.
 impl<'a> From<Option<&'a str>> for AlertDevice<'a> {
     fn from(name: Option<&'a str>) -> Self {
-        Self { name, phone: None }
+        Self { name, ..Self::default() }
     }
 }
 
@@ -97,17 +105,17 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
             "📣 A stranger is near: {}, since {}\nWhy it is a stranger: {}",
             visitor(*phone, source, device),
             shown_time(*near_since, zone),
-            strangers::reason(*reason)
+            stranger_reason(*reason, *near_since, device, |first| shown_time(first, zone))
         )),
-        (Some(Presence::StrangerStays { phone, reason, near_since, closest_dbm }), _) => {
+        (Some(Presence::StrangerStays { phone, reason, near_since, strongest_dbm }), _) => {
             Text::plain(format_args!(
                 "📣 A stranger is near: {}, since {}\nStill here at {}, after {}{}\nWhy it is a stranger: {}",
                 visitor(*phone, source, device),
                 shown_time(*near_since, zone),
                 time_of_day(alert.time, zone),
                 shown_duration(alert.time.abs_diff(*near_since)),
-                closest(*closest_dbm),
-                strangers::reason(*reason)
+                strongest(*strongest_dbm),
+                stranger_reason(*reason, *near_since, device, |first| shown_time(first, zone))
             ))
         }
         (Some(Presence::StrangerLeft { phone, first, last_seen, visit }), _) => {
@@ -120,10 +128,10 @@ pub fn alert(alert: &Alert, device: AlertDevice<'_>, zone: Tz) -> Reply {
                 shown_duration(last_seen.abs_diff(since))
             ));
             match visit {
-                Some(EndedVisit { reason, closest_dbm, .. }) => text.append(format_args!(
+                Some(EndedVisit { reason, strongest_dbm, .. }) => text.append(format_args!(
                     "{}\nWhy it was a stranger: {}",
-                    closest(*closest_dbm),
-                    strangers::reason(*reason)
+                    strongest(*strongest_dbm),
+                    stranger_reason(*reason, since, device, |first| shown_time(first, zone))
                 )),
                 None => text,
             }
@@ -156,8 +164,22 @@ fn visitor(phone: Option<GroupId>, source: MacAddr, device: AlertDevice<'_>) -> 
     AlertDevice { phone, ..device }.shown(source)
 }
 
-fn closest(dbm: Option<i8>) -> String {
-    dbm.map_or(String::new(), |dbm| format!(", closest {dbm} dBm"))
+/// Why a visitor is a stranger. A device with a fixed address is one for a day, so it may have been here before this visit.
+fn stranger_reason(
+    reason: StrangerReason,
+    near_since: Timestamp,
+    device: AlertDevice<'_>,
+    shown: impl Fn(Timestamp) -> String,
+) -> String {
+    let is_earlier = |first: &Timestamp| *first < near_since && first.abs_diff(near_since) > OUT_OF_RANGE;
+    match device.first_seen.filter(is_earlier) {
+        Some(first) if reason == StrangerReason::NeverSeen => strangers::new_device(shown(first)),
+        _ => strangers::reason(reason),
+    }
+}
+
+fn strongest(dbm: Option<i8>) -> String {
+    dbm.map_or(String::new(), |dbm| format!(", strongest {dbm} dBm"))
 }
 
 fn after_silence(silent_seconds: Option<u64>) -> String {
@@ -380,8 +402,12 @@ fn shown_entry(entry: &Entry<'_>, now: Timestamp, zone: Tz) -> Text {
             text = text.append(format_args!(" has arrived{}", after_silence(*silent_seconds)));
         }
         Some(Presence::Left { .. }) => text = text.append(" has left"),
-        Some(Presence::Stranger { reason, .. } | Presence::StrangerStays { reason, .. }) => {
-            text = text.append(format_args!(", a stranger, is near: {}", strangers::reason(*reason)));
+        Some(
+            Presence::Stranger { reason, near_since, .. }
+            | Presence::StrangerStays { reason, near_since, .. },
+        ) => {
+            let reason = stranger_reason(*reason, *near_since, *device, |first| short_time(first, now, zone));
+            text = text.append(format_args!(", a stranger, is near: {reason}"));
         }
         Some(Presence::StrangerLeft { .. }) => text = text.append(", a stranger, has left"),
         None => {}

@@ -3,7 +3,7 @@
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
-use store::event::Timestamp;
+use store::event::{ChatId, Timestamp};
 use store::state::{HourHistogram, State};
 
 use super::phones;
@@ -54,10 +54,10 @@ pub fn device_reply(found: &LookupResult, now: Timestamp, zone: Tz) -> Text {
     }
 }
 
-/// The buttons under the reply to a look-up.
-pub(in crate::chat) fn found_buttons(found: &LookupResult, state: &State) -> Vec<Vec<Button>> {
+/// The buttons under the reply to a look-up by this chat.
+pub(in crate::chat) fn found_buttons(found: &LookupResult, state: &State, chat: ChatId) -> Vec<Vec<Button>> {
     match found {
-        LookupResult::Device(report) => card_buttons(report),
+        LookupResult::Device(report) => card_buttons(report, state, chat),
         other => ambiguous_matches(other, state, |address, label| Callback::Card(address).button(label)),
     }
 }
@@ -82,10 +82,35 @@ pub(in crate::chat) fn ambiguous_matches(
     buttons.map(|button| vec![button]).collect()
 }
 
-fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
+/// The buttons that begin or end what a chat wants of a device.
+struct PreferenceButtons {
+    follow: Option<Button>,
+    unfollow: Option<Button>,
+    ignore: Option<Button>,
+    unignore: Option<Button>,
+}
+
+impl PreferenceButtons {
+    /// Of the device with this address. What holds for the chat can only be ended, and what does not only begun.
+    fn new(address: MacAddr, state: &State, chat: ChatId) -> Self {
+        let device = state.device_key(address);
+        let is_followed = state.follows().get(&device, chat).is_some();
+        let is_ignored = state.mutes().ignored(&device, chat).is_some();
+        let button = |is_shown: bool, callback: Callback, label| callback.button(label).filter(|_| is_shown);
+        Self {
+            follow: button(!is_followed, Callback::Follow(address), "🚶 Follow"),
+            unfollow: button(is_followed, Callback::Unfollow(address), "✋ Unfollow"),
+            ignore: button(!is_ignored, Callback::Ignore(address), "🙈 Ignore"),
+            unignore: button(is_ignored, Callback::Unignore(address), "👀 Unignore"),
+        }
+    }
+}
+
+fn card_buttons(report: &DeviceReport, state: &State, chat: ChatId) -> Vec<Vec<Button>> {
     let Some(&address) = report.addresses.first() else { return Vec::new() };
+    let preferences = PreferenceButtons::new(address, state, chat);
     if let Some(phone) = &report.phone {
-        return phone_buttons(report.name.is_some(), phone, address);
+        return phone_buttons(report.name.is_some(), phone, address, preferences);
     }
     let name = match (&report.name, report.addresses.len()) {
         (None, _) => Callback::Name(address).button("✏️ Name it"),
@@ -115,14 +140,20 @@ fn card_buttons(report: &DeviceReport) -> Vec<Vec<Button>> {
     // A random address of no phone cannot be followed.
     let is_lasting =
         !report.namesakes.is_empty() || report.addresses.iter().any(|address| !address.is_random());
-    let follow = if is_lasting { Callback::Follow(address).button("🚶 Follow") } else { None };
-    let lower = [follow, name];
-    let rows = [upper, lower].into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
+    let follow = preferences.follow.filter(|_| is_lasting).or(preferences.unfollow);
+    let rows = [upper, [follow, name], [preferences.unignore, None]];
+    let rows = rows.into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>());
     rows.chain(renames).filter(|row| !row.is_empty()).collect()
 }
 
 /// The buttons of a phone; each has its newest address.
-fn phone_buttons(has_name: bool, phone: &PhoneReport, newest: MacAddr) -> Vec<Vec<Button>> {
+fn phone_buttons(
+    has_name: bool,
+    phone: &PhoneReport,
+    newest: MacAddr,
+    preferences: PreferenceButtons,
+) -> Vec<Vec<Button>> {
+    let PreferenceButtons { follow, unfollow, ignore, unignore } = preferences;
     let name = if has_name { "✏️ Rename" } else { "✏️ Name it" };
     let other = (phone.addresses.len() > 1)
         .then(|| Callback::ChooseOtherDevice(newest).button("✂️ Not the same device"));
@@ -131,8 +162,8 @@ fn phone_buttons(has_name: bool, phone: &PhoneReport, newest: MacAddr) -> Vec<Ve
             Callback::ChartDevice(newest, ChartPeriod::default()).button("📈 Chart"),
             Callback::NewestProbes(newest).button("📋 Probes"),
         ],
-        [Callback::Follow(newest).button("🚶 Follow"), Callback::Name(newest).button(name)],
-        [Callback::Ignore(newest).button("🙈 Ignore"), other.flatten()],
+        [follow.or(unfollow), Callback::Name(newest).button(name)],
+        [ignore.or(unignore), other.flatten()],
     ];
     rows.map(|row| row.into_iter().flatten().collect()).into()
 }

@@ -7,7 +7,7 @@ use store::event::{DeviceKey, Timestamp};
 
 use super::history::the_last;
 use super::phones::used_addresses;
-use super::strangers::{reason, still_learning};
+use super::strangers::{new_device, reason, still_learning};
 use crate::chart::{DeviceLabels, LaneLabels};
 use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
@@ -118,10 +118,9 @@ fn line(visitor: &Visitor, range: &TimeRange, zone: Tz) -> Text {
     };
     let Some(why) = visitor.reason else { return text };
     match visitor.first_seen.filter(|first| *first < range.from) {
-        Some(first) => text.append(format_args!(
-            ". Stranger: a new device, first seen {}",
-            short_time(first, range.to, zone)
-        )),
+        Some(first) => {
+            text.append(format_args!(". Stranger: {}", new_device(short_time(first, range.to, zone))))
+        }
         None => text.append(format_args!(". Stranger: {}", reason(why))),
     }
 }

@@ -1,5 +1,6 @@
 //! Strangers, and why they are taken for it.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -99,6 +100,11 @@ pub(super) fn reason(reason: StrangerReason) -> String {
             pluralize(now.into(), "phone", "phones")
         ),
     }
+}
+
+/// Why a device with a fixed address is a stranger that was here before; to follow the words that name it.
+pub(super) fn new_device(first_seen: impl fmt::Display) -> String {
+    format!("a new device, first seen {first_seen}")
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub enum Presence {
         /// Since when it was near.
         near_since: Timestamp,
         /// Its strongest signal, in dBm.
-        closest_dbm: Option<i8>,
+        strongest_dbm: Option<i8>,
     },
     /// A stranger that was near has gone.
     StrangerLeft {
@@ -112,7 +112,8 @@ pub struct EndedVisit {
     /// Since when it was near.
     pub near_since: Timestamp,
     /// Its strongest signal, in dBm.
-    pub closest_dbm: Option<i8>,
+    #[serde(alias = "closest_dbm")]
+    pub strongest_dbm: Option<i8>,
 }
 
 impl Alert {
@@ -259,6 +260,15 @@ impl Alerts {
         }
         self.latest.entry(chat).add(known, alert.time);
         self.outbox.insert((chat, offset), Alert { is_known: known.is_some(), ..alert });
+    }
+
+    /// Corrects what waits about the visit whose alert the event at `visit` raised.
+    pub(super) fn correct_visit(&mut self, chat: ChatId, visit: Offset, correct: impl Fn(&mut Presence)) {
+        let about = self.waiting_for(chat).filter(|(offset, alert)| alert.visit(*offset) == Some(visit));
+        for offset in about.map(|(offset, _)| offset).collect::<Vec<_>>() {
+            let alert = self.outbox.get_mut(&(chat, offset));
+            alert.and_then(|alert| alert.presence.as_mut()).into_iter().for_each(&correct);
+        }
     }
 
     /// Gives everything of the chat `from` to `to`, as if it had always been that chat's.

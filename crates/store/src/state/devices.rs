@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use super::cow_tracker::CowTracker;
 use super::device::Device;
-use super::device_row::{self, DeviceRow};
+use super::device_row::{self, DeviceRow, DeviceSummary};
 use super::grouping::Span;
 use super::table::{PackedRow, Table, push};
 use crate::event::{Probe, Timestamp};
@@ -109,10 +109,15 @@ impl Devices {
         self.shards[shard_of(address)].get(&address).map(|row| last_probe(row))
     }
 
+    /// The header fields of the address's row.
+    pub(super) fn summary(&self, address: MacAddr) -> Option<DeviceSummary> {
+        let row = self.shards[shard_of(address)].get(&address)?;
+        DeviceRow::new(address, packed(row)).summary()
+    }
+
     /// The times of the address's first and latest probe.
     pub(super) fn span(&self, address: MacAddr) -> Option<Span> {
-        let row = self.shards[shard_of(address)].get(&address)?;
-        let summary = DeviceRow::new(address, packed(row)).summary()?;
+        let summary = self.summary(address)?;
         Some(Span { first: summary.first_probe, last: summary.last_probe })
     }
 

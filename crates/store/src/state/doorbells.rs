@@ -51,9 +51,10 @@ pub(super) struct DoorbellVisitor {
     /// The address that sent it.
     pub(super) source: MacAddr,
     /// The smoothed signal, in parts of a dBm.
-    signal: i32,
+    pub(super) signal: i32,
     /// The strongest signal, in dBm.
-    pub(super) closest_dbm: Option<i8>,
+    #[serde(alias = "closest_dbm")]
+    pub(super) strongest_dbm: Option<i8>,
     /// Whether the doorbell rang for it.
     pub(super) ring: Ring,
     /// The alert, if it was raised.
@@ -119,28 +120,32 @@ impl Sight {
 impl DoorbellVisitor {
     fn new(sight: Sight) -> Self {
         let Sight { time, source, dbm } = sight;
-        let signal = i32::from(dbm) * PARTS;
         Self {
             first: time,
             near_since: Some(time),
             last: time,
             source,
-            signal,
-            closest_dbm: Some(dbm),
+            signal: Self::smoothed(dbm),
+            strongest_dbm: Some(dbm),
             ring: Ring::Silent,
             alert: None,
         }
+    }
+
+    /// The smoothed signal of one frame.
+    pub(super) fn smoothed(dbm: i8) -> i32 {
+        i32::from(dbm) * PARTS
     }
 
     fn follow(&self, sight: Sight, min_dbm: i8) -> Self {
         let Sight { time, source, dbm } = sight;
         let silence = if time > self.last { time.abs_diff(self.last) } else { Duration::ZERO };
         let signal = if silence > VISITOR_SILENCE {
-            i32::from(dbm) * PARTS
+            Self::smoothed(dbm)
         } else {
-            (4 * self.signal + i32::from(dbm) * PARTS) / 5
+            (4 * self.signal + Self::smoothed(dbm)) / 5
         };
-        let is_near = signal >= i32::from(min_dbm) * PARTS;
+        let is_near = signal >= Self::smoothed(min_dbm);
         let since = self.near_since.filter(|_| silence <= VISITOR_SILENCE).unwrap_or(time);
         // One that had left and is back goes on with its visit.
         let is_back = is_near && self.ring == Ring::Done && self.alert.is_some();
@@ -149,7 +154,7 @@ impl DoorbellVisitor {
             last: self.last.max(time),
             source,
             signal,
-            closest_dbm: self.closest_dbm.max(Some(dbm)),
+            strongest_dbm: self.strongest_dbm.max(Some(dbm)),
             ring: if is_back { Ring::Rang } else { self.ring },
             ..self.clone()
         }
@@ -169,7 +174,7 @@ impl DoorbellVisitor {
         };
         Self {
             first: earlier.first.min(later.first),
-            closest_dbm: earlier.closest_dbm.max(later.closest_dbm),
+            strongest_dbm: earlier.strongest_dbm.max(later.strongest_dbm),
             ring,
             alert,
             ..later
@@ -327,7 +332,7 @@ impl Doorbells {
                 phone: device.phone(),
                 reason: alert.reason,
                 near_since: alert.near_since,
-                closest_dbm: visitor.closest_dbm,
+                strongest_dbm: visitor.strongest_dbm,
             };
             let now =
                 Alert { presence: Some(presence), ..Alert::of_device(visitor.last, visitor.source, None) };

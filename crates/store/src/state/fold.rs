@@ -80,15 +80,16 @@ impl State {
                 let known = |address| self.devices.span(address);
                 let renamed = self.grouping.keep(*phone, (*model, addresses), time, &known);
                 renamed.into_iter().for_each(|renamed| self.rename_phone(renamed));
+                // What somebody said of the identifier holds for the phone that has it now.
+                for address in self.grouping.addresses_not_of(*phone) {
+                    self.split_phone(*phone, address, time);
+                }
                 let before = self.phone_key(*phone);
                 self.grouping.set_name(*phone, name.as_deref());
                 let now = self.phone_key(*phone);
                 self.rename_device(&before, &now);
             }
-            EventKind::SplitPhone { phone, address } => {
-                let known = |address| self.devices.span(address);
-                self.grouping.split_off(*phone, *address, time, &known);
-            }
+            EventKind::SplitPhone { phone, address } => self.split_phone(*phone, *address, time),
             EventKind::SetGrouping { mode } => self.grouping.set_mode(*mode),
             EventKind::Delivered { probe, chat, message } => {
                 let chat = self.chats.current(*chat);
@@ -136,7 +137,7 @@ impl State {
     }
 
     /// The key of a phone: its name if it has one.
-    fn phone_key(&self, phone: GroupId) -> DeviceKey {
+    pub(super) fn phone_key(&self, phone: GroupId) -> DeviceKey {
         let name = self.grouping.group(phone).and_then(|group| group.name.as_deref());
         name.map_or(DeviceKey::Phone(phone), |name| DeviceKey::Name(fold_case(name)))
     }
@@ -196,7 +197,7 @@ impl State {
         let chat = self.chats.current(*chat);
         let visit = self.doorbells.left(chat, device).and_then(|visitor| {
             let VisitAlert { offset, reason, near_since, .. } = visitor.alert.clone()?;
-            Some(EndedVisit { offset, reason, near_since, closest_dbm: visitor.closest_dbm })
+            Some(EndedVisit { offset, reason, near_since, strongest_dbm: visitor.strongest_dbm })
         });
         let (phone, first, last_seen) = (device.phone(), *first, *last_seen);
         let presence = Some(Presence::StrangerLeft { phone, first, last_seen, visit });

@@ -1,7 +1,7 @@
 //! The devices that chats follow: a chat gets an alert when one arrives, and when it has left.
 //!
 //! A device is present until it has sent nothing for the chat's silence period. This table holds only what was
-//! announced; only the events of an arrival or a departure change it. The statistics of the device's addresses have the
+//! announced; only the events of an arrival or a departure change it, and a split of its phone. The statistics of the device's addresses have the
 //! time of its last probe.
 
 use std::time::Duration;
@@ -60,6 +60,15 @@ impl Follows {
     pub(super) fn mark_left(&mut self, device: &DeviceKey, chat: ChatId) {
         if let Some(follow) = self.rows.get_mut(&(device.clone(), chat)) {
             follow.is_here = false;
+        }
+    }
+
+    /// Corrects whether the device is here: at `time`, its last probe turned out to be that of `last`.
+    pub(super) fn correct(&mut self, device: &DeviceKey, last: Option<Timestamp>, time: Timestamp) {
+        let is_silent = |follow: &Follow| last.is_none_or(|last| time.abs_diff(last) >= follow.silence());
+        let gone = self.followers_of(device).filter(|(_, follow)| follow.is_here && is_silent(follow));
+        for chat in gone.map(|(chat, _)| chat).collect::<Vec<_>>() {
+            self.mark_left(device, chat);
         }
     }
 

@@ -8,7 +8,7 @@
 //! - The [`StateStore`] keeps what the next start begins with.
 //!
 //! Imports run in one direction: `table` and the tables, then `model`, then what works on the whole state
-//! (fold, decisions, strangers, eviction, the limit of signatures, snapshots, differences), last the store.
+//! (fold, splits, decisions, strangers, eviction, the limit of signatures, snapshots, differences), last the store.
 
 mod alerts;
 mod allowance;
@@ -43,6 +43,9 @@ mod rename_tests;
 mod signature_limit;
 mod signatures;
 mod snapshot;
+mod split;
+#[cfg(test)]
+mod split_tests;
 mod store;
 mod strangers;
 mod table;

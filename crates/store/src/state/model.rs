@@ -218,6 +218,11 @@ impl State {
     }
 
     /// The device that this address belongs to, as alerts see it.
+    /// When this address was first seen, as far as is remembered.
+    pub fn first_seen(&self, address: MacAddr) -> Option<Timestamp> {
+        self.devices.span(address).map(|span| span.first)
+    }
+
     pub fn device_key(&self, address: MacAddr) -> DeviceKey {
         self.known_device_key(address, self.grouping.group_of(address))
     }

@@ -37,13 +37,13 @@ impl Grouping {
         if let Some(group) = self.groups.get_mut(&phone) {
             group.is_kept = true;
         }
-        // What somebody said of the identifier holds for the phone that has it now.
-        let addresses = self.groups.get(&phone).into_iter().flat_map(Group::addresses);
-        let split = addresses.map(|(address, _)| address).filter(|address| self.is_not_of(*address, phone));
-        for address in split.collect::<Vec<_>>() {
-            self.split_off(phone, address, time, known);
-        }
         renamed
+    }
+
+    /// The addresses of a phone of which somebody said that they are not of it.
+    pub(in crate::state) fn addresses_not_of(&self, phone: GroupId) -> Vec<MacAddr> {
+        let addresses = self.groups.get(&phone).into_iter().flat_map(Group::addresses);
+        addresses.map(|(address, _)| address).filter(|address| self.is_not_of(*address, phone)).collect()
     }
 
     /// Gives a phone a name, or none.
@@ -132,20 +132,21 @@ impl Grouping {
         Some(self.rename(id, free))
     }
 
-    /// Takes an address out of a phone, for good: it gets a group of its own, which was here when the address was.
+    /// Takes an address out of a phone, for good: it gets a group of its own, which was here when the address was. Returns
+    /// that group; `None` if the address is not of the phone.
     pub(in crate::state) fn split_off(
         &mut self,
         phone: GroupId,
         address: MacAddr,
         time: Timestamp,
         known: KnownSpan<'_>,
-    ) {
+    ) -> Option<GroupId> {
         self.splits.insert((address, phone), time);
         if self.group_of(address) != Some(phone) {
-            return;
+            return None;
         }
         self.requesters.doubt(phone);
-        let Some(group) = self.groups.get_mut(&phone) else { return };
+        let group = self.groups.get_mut(&phone)?;
         let others = group.addresses().filter(|(other, _)| *other != address);
         let others: Vec<Span> = others.filter_map(|(other, _)| known(other)).collect();
         let span = known(address);
@@ -163,6 +164,7 @@ impl Grouping {
         let model = self.models.entry(model);
         model.separate(address, own, seen);
         model.set_seen(phone, rest);
+        Some(own)
     }
 
     /// Whether a person split anything off this group.
