@@ -197,6 +197,12 @@ fn recorder_metrics(page: &mut MetricsPage, recorder: &RecorderHandle, log_bytes
         .series(&[], events);
     page.family(Kind::Counter, "probewatch_lost_events_total", "Events lost to damage, over restarts.")
         .series(&[], totals.lost_events);
+    page.family(
+        Kind::Counter,
+        "probewatch_forgotten_networks_total",
+        "How often it was forgotten who looks for a network, to make room for others.",
+    )
+    .series(&[], totals.forgotten_networks);
     let mut log = page.family(Kind::Gauge, "probewatch_log_bytes", "The size of the log on disk.");
     if let Some(bytes) = log_bytes {
         log.series(&[], bytes);

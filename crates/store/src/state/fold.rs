@@ -16,7 +16,7 @@ use super::signatures::model_key;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, Offset, Probe, Timestamp,
 };
-use dot11::{MacAddr, RequestedSsid};
+use dot11::{MacAddr, RequestedSsid, Ssid};
 
 impl State {
     /// Loads what the next events of these addresses change into the processor's caches. Call it for some hundred
@@ -253,7 +253,9 @@ impl State {
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));
         let (signatures, networks) = (&self.signatures, &self.networks);
         let model = || model_key(signatures, probe.signature);
-        let news = self.grouping.fold(probe, model, |ssid| networks.get(ssid).is_some());
+        let last_probe = |ssid: &Ssid| networks.get(ssid).map(|network| network.last_probe);
+        let news = self.grouping.fold(probe, model, last_probe);
+        self.totals.forgotten_networks += news.forgotten_networks as u64;
         if let Some(renamed) = news.renamed {
             self.rename_phone(renamed);
         }

@@ -103,6 +103,7 @@ macro_rules! tables {
             (kind::GROUP, &$($mut)? grouping.groups),
             (kind::MODEL, &$($mut)? grouping.models),
             (kind::REQUESTER, &$($mut)? grouping.requesters.rows),
+            (kind::FORGOTTEN_NETWORKS, &$($mut)? grouping.requesters.forgotten.blocks),
             (kind::SPLIT, &$($mut)? grouping.splits),
             (kind::GROUPING_MODE, &$($mut)? grouping.mode),
             (kind::HABIT, &$($mut)? habits.rows),
@@ -217,12 +218,12 @@ impl State {
         seen.max_by_key(|(_, last)| *last)
     }
 
-    /// The device that this address belongs to, as alerts see it.
     /// When this address was first seen, as far as is remembered.
     pub fn first_seen(&self, address: MacAddr) -> Option<Timestamp> {
         self.devices.span(address).map(|span| span.first)
     }
 
+    /// The device that this address belongs to, as alerts see it.
     pub fn device_key(&self, address: MacAddr) -> DeviceKey {
         self.known_device_key(address, self.grouping.group_of(address))
     }
@@ -268,11 +269,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 27] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 28] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 27] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 28] {
         tables!(self, mut)
     }
 

@@ -29,6 +29,7 @@ pub(super) mod kind {
     pub const GROUP: u8 = b'G';
     pub const MODEL: u8 = b'M';
     pub const REQUESTER: u8 = b'R';
+    pub const FORGOTTEN_NETWORKS: u8 = b'F';
     pub const SPLIT: u8 = b'S';
     pub const GROUPING_MODE: u8 = b'O';
     pub const HABIT: u8 = b'H';

@@ -28,6 +28,9 @@ pub struct Totals {
     /// When the elements of models that are not remembered were last removed, to make room for others.
     #[serde(default)]
     pub elements_removed: Option<Timestamp>,
+    /// How often it was forgotten who looks for a network, to make room for others.
+    #[serde(default)]
+    pub forgotten_networks: u64,
     /// Events that the log lost by damage.
     pub lost_events: u64,
 }

@@ -21,6 +21,7 @@ mod fixed_point;
 mod group;
 mod live_group;
 mod model;
+mod network_filter;
 #[cfg(test)]
 mod network_tests;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use dot11::{MacAddr, ModelKey, Ssid};
 pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
 pub(super) use model::Model;
 use model::{Finding, Joined};
+pub(super) use network_filter::Block;
 pub(super) use recognition::{Requester, Requesters};
 use seen_times::SeenTimes;
 pub(super) use seen_times::Span;
@@ -70,6 +72,8 @@ pub(super) struct News {
     pub(super) group: Option<GroupId>,
     /// The group of its sender was recognised as another.
     pub(super) renamed: Option<Renamed>,
+    /// Networks of which it was forgotten who looks for them.
+    pub(super) forgotten_networks: usize,
 }
 
 /// What was known of the phone `from` holds for the phone `to`.
@@ -183,20 +187,20 @@ impl Grouping {
         }
     }
 
-    /// Folds in a probe. `model` gives the model of its elements, and `is_known_network` says whether anybody looked for a
-    /// network before.
+    /// Folds in a probe. `model` gives the model of its elements, and `last_probe` says when anybody looked for a network
+    /// before, if it is known.
     pub(super) fn fold(
         &mut self,
         probe: &Probe,
         model: impl FnOnce() -> ModelKey,
-        is_known_network: impl FnOnce(&Ssid) -> bool,
+        last_probe: impl Fn(&Ssid) -> Option<Timestamp>,
     ) -> News {
         let is_grouped = probe.source.is_random() && self.mode() != GroupingMode::Off;
         let is_news = is_grouped && self.fold_random(&Frame::of(probe), model);
         let named = probe.ssid.named();
-        let renamed = named.and_then(|ssid| self.note_requester(probe.source, ssid, is_known_network));
-        let group = self.group_of(probe.source).filter(|_| is_news || renamed.is_some());
-        News { group, renamed }
+        let noted = named.map(|ssid| self.note_requester(probe.source, ssid, last_probe)).unwrap_or_default();
+        let group = self.group_of(probe.source).filter(|_| is_news || noted.renamed.is_some());
+        News { group, renamed: noted.renamed, forgotten_networks: noted.forgotten }
     }
 
     /// Returns whether there is news about the group of the frame's address, see [`Grouping::fold`].

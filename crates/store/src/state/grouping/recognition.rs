@@ -4,19 +4,26 @@
 //! - Who looks for a network is learned in every mode, so that it is known when phones are first recognised.
 //! - A network is nobody's own as soon as anything is unknown about who looked for it: it was known before its
 //!   requesters, or its phone was forgotten, or turned out to be two.
+//! - Beyond [`REQUESTER_LIMIT`] a quarter is forgotten: first what is no evidence anyway, then the networks of phones with
+//!   one address, as a flood invents them; of each the longest not looked for. A [`NetworkFilter`] knows what was
+//!   forgotten, which is never evidence again.
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::group::JoinReason;
+use super::network_filter::NetworkFilter;
 use super::{Grouping, Renamed, are_apart};
-use crate::event::{GroupId, GroupingMode};
+use crate::event::{GroupId, GroupingMode, Timestamp};
 use crate::state::dirty_map::DirtyMap;
 use dot11::{MacAddr, Ssid};
 
-/// Networks whose requesters are remembered. Further ones are no evidence.
+/// Networks whose requesters are remembered: fewer than these.
 pub(super) const REQUESTER_LIMIT: usize = 8192;
+
+/// Networks of one phone that are remembered. No phone looks for so many; further ones are no evidence.
+pub(super) const NETWORKS_PER_PHONE: usize = 64;
 
 /// Who looks for a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +45,37 @@ pub(in crate::state) struct Requesters {
     by_network: HashMap<Ssid, Requester>,
     /// The networks of each phone, from `rows`.
     of_phone: HashMap<GroupId, BTreeSet<Ssid>>,
+    /// The networks that were forgotten.
+    pub(in crate::state) forgotten: NetworkFilter,
 }
 
 impl PartialEq for Requesters {
     fn eq(&self, other: &Self) -> bool {
-        self.rows == other.rows
+        self.rows == other.rows && self.forgotten == other.forgotten
     }
+}
+
+/// What a network that a device looked for changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// The device's group was recognised as another.
+    pub(super) renamed: Option<Renamed>,
+    /// Networks of which it was forgotten who looks for them.
+    pub(super) forgotten: usize,
 }
 
 impl Requesters {
     fn set(&mut self, ssid: &Ssid, requester: Requester) {
+        self.leave_phone(ssid);
+        if let Requester::Phone(id) = requester {
+            self.of_phone.entry(id).or_default().insert(ssid.clone());
+        }
+        self.by_network.insert(ssid.clone(), requester.clone());
+        self.rows.insert(ssid.clone(), requester);
+    }
+
+    /// Takes a network out of those of its phone.
+    fn leave_phone(&mut self, ssid: &Ssid) {
         if let Some(Requester::Phone(before)) = self.by_network.get(ssid)
             && let Some(networks) = self.of_phone.get_mut(before)
         {
@@ -56,11 +84,14 @@ impl Requesters {
                 self.of_phone.remove(before);
             }
         }
-        if let Requester::Phone(id) = requester {
-            self.of_phone.entry(id).or_default().insert(ssid.clone());
-        }
-        self.by_network.insert(ssid.clone(), requester.clone());
-        self.rows.insert(ssid.clone(), requester);
+    }
+
+    /// Forgets who looks for a network, for good.
+    fn forget(&mut self, ssid: &Ssid) {
+        self.leave_phone(ssid);
+        self.by_network.remove(ssid);
+        self.rows.remove(ssid);
+        self.forgotten.insert(ssid);
     }
 
     fn set_all_of(&mut self, phone: GroupId, requester: &Requester) {
@@ -89,38 +120,70 @@ impl Requesters {
                 self.of_phone.entry(*id).or_default().insert(ssid.clone());
             }
         }
+        // Earlier versions noted nothing about further networks when the table was full.
+        if self.rows.len() >= REQUESTER_LIMIT {
+            self.forgotten.insert_all();
+        }
     }
 }
 
 impl Grouping {
-    /// Notes that this address looks for a network. `is_known` says whether anybody looked for it before. If that shows
-    /// that its phone was here before, and the mode is [`GroupingMode::Returns`], they become one, which is returned.
+    /// Notes that this address looks for a network. `last_probe` says when anybody looked for one before, if it is known.
+    /// If the network shows that the address's phone was here before, and the mode is [`GroupingMode::Returns`], they
+    /// become one.
     pub(super) fn note_requester(
         &mut self,
         source: MacAddr,
         ssid: &Ssid,
-        is_known: impl FnOnce(&Ssid) -> bool,
-    ) -> Option<Renamed> {
+        last_probe: impl Fn(&Ssid) -> Option<Timestamp>,
+    ) -> Noted {
         let now = self.group_of(source).map_or(Requester::Address(source), Requester::Phone);
         let requester = match (self.requesters.by_network.get(ssid), &now) {
-            (Some(Requester::Several), _) => return None,
-            (Some(known), now) if known == now => return None,
-            (None, _) if self.requesters.rows.len() >= REQUESTER_LIMIT => return None,
-            (None, _) if is_known(ssid) => Requester::Several,
+            (Some(Requester::Several), _) => return Noted::default(),
+            (Some(known), now) if known == now => return Noted::default(),
+            (None, _) if self.requesters.forgotten.contains(ssid) => return Noted::default(),
+            (None, Requester::Phone(id)) if self.has_too_many_networks(*id) => {
+                self.requesters.forget(ssid);
+                return Noted { renamed: None, forgotten: 1 };
+            }
+            (None, _) if last_probe(ssid).is_some() => Requester::Several,
             (None, _) => now,
             // The phone of an address that was not grouped before.
             (Some(Requester::Address(known)), Requester::Phone(_)) if *known == source => now,
             (Some(&Requester::Phone(before)), &Requester::Phone(id)) if self.may_be_the_same(before, id) => {
                 if self.mode() == GroupingMode::Returns {
                     self.merge(id, before, source);
-                    return Some(Renamed { from: id, to: before });
+                    return Noted { renamed: Some(Renamed { from: id, to: before }), forgotten: 0 };
                 }
                 now
             }
             (Some(_), _) => Requester::Several,
         };
         self.requesters.set(ssid, requester);
-        None
+        Noted { renamed: None, forgotten: self.limit_requesters(last_probe) }
+    }
+
+    fn has_too_many_networks(&self, phone: GroupId) -> bool {
+        self.requesters.of_phone.get(&phone).is_some_and(|networks| networks.len() >= NETWORKS_PER_PHONE)
+    }
+
+    /// Forgets who looks for some networks if there are too many. Returns how many.
+    fn limit_requesters(&mut self, last_probe: impl Fn(&Ssid) -> Option<Timestamp>) -> usize {
+        if self.requesters.rows.len() < REQUESTER_LIMIT {
+            return 0;
+        }
+        let value = |requester: &Requester| match requester {
+            // Forgotten, it is as little evidence as before.
+            Requester::Several | Requester::Address(_) => 0,
+            Requester::Phone(id) => {
+                let group = self.groups.get(id);
+                1 + u8::from(group.is_some_and(|group| group.is_kept || group.address_count > 1))
+            }
+        };
+        let forgotten =
+            self.requesters.rows.lowest_quarter(|ssid, requester| Some((value(requester), last_probe(ssid))));
+        forgotten.iter().for_each(|ssid| self.requesters.forget(ssid));
+        forgotten.len()
     }
 
     /// Whether the group `id` can be the phone `before`: it is of its model, began after it had left, neither was ever

@@ -1,10 +1,11 @@
 //! Networks and who looks for them, in every mode.
 
-use super::recognition::REQUESTER_LIMIT;
+use super::recognition::{NETWORKS_PER_PHONE, REQUESTER_LIMIT, Requester};
 use super::tests::{fold, fold_kind, folded, frame, from_snapshot, group_of, reason, reloaded, requesting};
 use super::{GROUP_LIMIT, JoinReason};
 use crate::event::{Event, EventKind, EvictionScope, GroupingMode, Probe, Timestamp};
 use crate::state::State;
+use dot11::Ssid;
 
 const DAY: i64 = 86_400;
 
@@ -169,17 +170,65 @@ fn one_of_two_phones_that_cannot_be_told_apart_is_not_recognised() {
     assert_ne!(group_of(&state, &asked), group_of(&state, &returned));
 }
 
-#[test]
-fn a_network_that_found_no_place_is_no_evidence() {
-    let mut state = State::default();
-    for number in 0..REQUESTER_LIMIT as u32 + 5 {
-        let ssid = format!("net {number}");
-        fold_probe(&mut state, &requesting(&ssid, frame(0, number, 0, MODEL)));
+/// Invented phones, each of a model and with a network of its own.
+fn flood(state: &mut State, second: i64, count: usize) {
+    for number in 0..count as u32 {
+        let probe = frame(second, 100_000 + number, 0, 1000 + u64::from(number));
+        fold_probe(state, &requesting(&format!("net {second} {number}"), probe));
     }
-    let last = requesting("Zoë's home", frame(60, 1, 9, MODEL));
-    fold_probe(&mut state, &last);
-    assert!(state.grouping().requesters.rows.len() <= REQUESTER_LIMIT);
-    assert!(!is_recognised(&state, &last, "Zoë's home"));
+}
+
+#[test]
+fn a_flood_of_networks_displaces_itself_and_makes_no_evidence() {
+    let mut state = State::default();
+    // A phone that was seen with two addresses, and one that is seen again during the flood.
+    let lasting = [0, 60].map(|second| requesting("Zoë's home", frame(second, 1 + second as u32, 0, MODEL)));
+    lasting.iter().for_each(|probe| fold_probe(&mut state, probe));
+    let first = requesting("net of one", frame(70, 500, 0, 8));
+    fold_probe(&mut state, &first);
+    flood(&mut state, 100, REQUESTER_LIMIT);
+    assert!(state.grouping().requesters.rows.len() < REQUESTER_LIMIT);
+    assert_eq!(state.totals().forgotten_networks as usize, REQUESTER_LIMIT / 4);
+    assert!(is_recognised(&state, &lasting[1], "Zoë's home"));
+    // What was learned after the flood counts.
+    let later = requesting("Ada's home", frame(9 * DAY, 2000, 0, MODEL));
+    fold_probe(&mut state, &later);
+    assert!(is_recognised(&state, &later, "Ada's home"));
+    // What was forgotten does not, although `networks` may have forgotten it too.
+    let forgotten = format!("net {} {}", 100, 0);
+    assert!(state.grouping().requesters.rows.get(&Ssid::from(forgotten.as_str())).is_none());
+    state.networks = Default::default();
+    let phone = requesting(&forgotten, frame(9 * DAY, 2001, 0, MODEL));
+    fold_probe(&mut state, &phone);
+    for state in [reloaded(&state), from_snapshot(&state), state] {
+        assert!(!is_recognised(&state, &phone, &forgotten));
+        assert!(is_recognised(&state, &later, "Ada's home"));
+    }
+}
+
+#[test]
+fn a_phone_that_looks_for_many_networks_is_recognised_by_the_first_of_them() {
+    let mut state = State::default();
+    let looks =
+        |number: u32| requesting(&format!("net {number}"), frame(i64::from(number), 1, number as u16, MODEL));
+    (0..2 * NETWORKS_PER_PHONE as u32).for_each(|number| fold_probe(&mut state, &looks(number)));
+    assert_eq!(state.grouping().requesters.rows.len(), NETWORKS_PER_PHONE);
+    assert_eq!(state.totals().forgotten_networks as usize, NETWORKS_PER_PHONE);
+    assert!(is_recognised(&state, &looks(0), "net 0"));
+    assert!(!is_recognised(&state, &looks(0), &format!("net {NETWORKS_PER_PHONE}")));
+}
+
+#[test]
+fn a_full_table_of_an_earlier_version_may_lack_any_network() {
+    let mut state = State::default();
+    for number in 0..REQUESTER_LIMIT {
+        let ssid = Ssid::from(format!("net {number}").as_str());
+        state.grouping.requesters.rows.insert(ssid, Requester::Several);
+    }
+    let mut state = from_snapshot(&state);
+    let probe = requesting("Zoë's home", frame(0, 1, 0, MODEL));
+    fold_probe(&mut state, &probe);
+    assert!(!is_recognised(&state, &probe, "Zoë's home"));
 }
 
 #[test]

@@ -118,6 +118,9 @@ impl State {
             SnapshotRow::Requester { of, requester } => {
                 self.grouping.requesters.rows.load_row(of, Some(requester));
             }
+            SnapshotRow::ForgottenNetworks { block, bits } => {
+                self.grouping.requesters.forgotten.blocks.load_row(block, Some(bits));
+            }
             SnapshotRow::Split { address, phone, time } => {
                 self.grouping.splits.load_row((address, phone), Some(time));
             }

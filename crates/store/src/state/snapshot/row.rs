@@ -9,7 +9,7 @@ use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
 use super::super::doorbells::{Doorbell, DoorbellVisitor};
 use super::super::follows::Follow;
-use super::super::grouping::{Group, Model, Requester};
+use super::super::grouping::{Block, Group, Model, Requester};
 use super::super::habits::{Habit, Learning};
 use super::super::hour_histogram::HourHistogram;
 use super::super::mutes::{Ignored, Mute};
@@ -145,6 +145,10 @@ pub(in crate::state) enum SnapshotRow {
         #[serde(flatten, with = "ssid_fields")]
         of: Ssid,
         requester: Requester,
+    },
+    ForgottenNetworks {
+        block: u16,
+        bits: Block,
     },
     Split {
         address: MacAddr,
@@ -301,6 +305,10 @@ impl SnapshotRow {
             kind::REQUESTER => {
                 Self::Requester { of: postcard::from_bytes(key)?, requester: postcard::from_bytes(bytes)? }
             }
+            kind::FORGOTTEN_NETWORKS => Self::ForgottenNetworks {
+                block: postcard::from_bytes(key)?,
+                bits: postcard::from_bytes(bytes)?,
+            },
             kind::SPLIT => {
                 let (address, phone) = postcard::from_bytes(key)?;
                 Self::Split { address, phone, time: postcard::from_bytes(bytes)? }
@@ -354,6 +362,7 @@ impl SnapshotRow {
             Self::Group { group, .. } => format!("phone {group}"),
             Self::Model { model, .. } => format!("model {model}"),
             Self::Requester { of, .. } => format!("requester of \"{of}\""),
+            Self::ForgottenNetworks { block, .. } => format!("forgotten networks, block {block}"),
             Self::Split { address, phone, .. } => format!("{address}, which is not of phone {phone}"),
             Self::DeviceInfo { address, .. } => format!("what {address} says about itself"),
             Self::Grouping { .. } => "grouping".to_owned(),
