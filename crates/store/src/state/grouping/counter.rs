@@ -22,6 +22,9 @@ pub(super) const SECOND: i64 = 1_000_000;
 /// now: it is of another file, or a clock was wrong.
 pub(super) const LATE: i64 = 60 * SECOND;
 
+/// Counters that take turns do so within this time of one another.
+const TURNS: i64 = 240 * SECOND;
+
 /// One frame, as far as grouping depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
@@ -79,8 +82,12 @@ pub(super) struct Counter {
     signal: Option<i64>,
     /// The radio that the signal is of.
     radio: u32,
-    /// How often it alternated with another counter of its group.
+    /// How often it lately alternated with another counter of its group.
     pub(super) alternations: u8,
+    /// When it last did.
+    alternated_at: Timestamp,
+    /// Whether it continued since.
+    has_continued: bool,
     /// The latest addresses, the newest last.
     pub(super) addresses: Vec<MacAddr>,
     /// The latest networks that they looked for, the newest last.
@@ -123,6 +130,8 @@ impl Counter {
             signal: None,
             radio: frame.radio,
             alternations: 0,
+            alternated_at: frame.time,
+            has_continued: true,
             addresses: Vec::new(),
             networks: Vec::new(),
         }
@@ -139,6 +148,7 @@ impl Counter {
     }
 
     pub(super) fn follow(&mut self, frame: &Frame, seen_at: u64) {
+        self.has_continued |= frame.sequence != self.sequence;
         self.last = self.last.max(frame.time);
         self.clock = frame.clock;
         self.sequence = frame.sequence;
@@ -148,6 +158,18 @@ impl Counter {
         if let Some(network) = frame.network {
             remember(&mut self.networks, network, NETWORKS_PER_COUNTER);
         }
+    }
+
+    /// Notes that it alternated with another counter of its group. That counts only if it continued since it last did:
+    /// what stands still takes no turns. And only turns that follow each other soon count together: a counter that a phone
+    /// left behind fits one of its frames now and then.
+    pub(super) fn alternate(&mut self, now: Timestamp) {
+        if !self.has_continued {
+            return;
+        }
+        let is_soon = elapsed(self.alternated_at, now).abs() <= TURNS;
+        self.alternations = if is_soon { self.alternations + 1 } else { 1 };
+        (self.alternated_at, self.has_continued) = (now, false);
     }
 
     fn follow_signal(&mut self, frame: &Frame) {
@@ -193,5 +215,37 @@ impl Counter {
     /// Whether it was seen last between the last frame of `other` and `now`, as of the same group.
     pub(super) fn was_seen_since(&self, other: &Self, now: Timestamp) -> bool {
         self.group == other.group && other.last < self.last && self.last < now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dot11::RequestedSsid;
+
+    fn frame(second: i64, sequence: u16) -> Frame {
+        let source = MacAddr::new([2, 0, 0, 0, 0, 1]);
+        Frame::of(&Probe { sequence, ..Probe::example(source, RequestedSsid::Wildcard, second * SECOND) })
+    }
+
+    /// How often it alternated, if it alternates at each of these frames.
+    fn alternations(frames: &[(i64, u16)]) -> u8 {
+        let mut counter = Counter::new(GroupId(1), &frame(0, 0));
+        for (second, sequence) in frames {
+            counter.follow(&frame(*second, *sequence), 0);
+            counter.alternate(frame(*second, *sequence).time);
+        }
+        counter.alternations
+    }
+
+    #[test]
+    fn turns_count_together_only_if_they_follow_each_other_soon() {
+        assert_eq!(alternations(&[(60, 5), (120, 10), (180, 15)]), 3);
+        assert_eq!(alternations(&[(60, 5), (120, 10), (600, 15)]), 1);
+    }
+
+    #[test]
+    fn a_counter_that_stands_still_takes_one_turn() {
+        assert_eq!(alternations(&[(60, 5), (120, 5), (180, 5)]), 1);
     }
 }

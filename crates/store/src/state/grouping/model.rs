@@ -45,7 +45,7 @@ const CONTINUES: i64 = 4 * ONE;
 /// much as 64 numbers, or ten minutes.
 const OTHER_NETWORK: i64 = 2 * ONE;
 
-/// Alternations after which two counters are two phones.
+/// Alternations, one soon after the other, after which two counters are two phones.
 const ALTERNATIONS: u8 = 4;
 
 /// How one model behaves, and its phones in range.
@@ -243,7 +243,7 @@ impl Model {
         for &index in between {
             let other = self.counters.get_mut(index).filter(|other| other.clock == frame.clock);
             let Some(other) = other else { continue };
-            other.alternations += 1;
+            other.alternate(frame.time);
             if other.alternations < ALTERNATIONS {
                 continue;
             }
