@@ -2,14 +2,13 @@
 //!
 //! A device with a name or a globally unique address counts once. Phones with random addresses are counted by their
 //! groups. A phone that returns with another address may begin another group, so groups of one model count as different
-//! phones only if they were in range at the same time.
+//! phones only if that is known ([`least_phones`]).
 
 use std::collections::{HashMap, HashSet};
 
-use dot11::ModelKey;
 use serde::Serialize;
-use store::event::{DeviceKey, GroupId, Timestamp};
-use store::state::{Group, OUT_OF_RANGE, State, fold_case};
+use store::event::{DeviceKey, GroupId};
+use store::state::{SeenGroup, State, fold_case, least_phones};
 
 use crate::text::format::pluralize;
 
@@ -46,22 +45,9 @@ pub struct RandomAddresses {
 }
 
 impl DeviceCounts {
-    /// The counts for these numbers of devices with a name and with a fixed address, and for these groups, each of which
-    /// is at least so many phones.
-    pub fn new<'a>(
-        named: u64,
-        fixed: u64,
-        groups: impl Iterator<Item = (&'a Group, u32)>,
-        random: RandomAddresses,
-    ) -> Self {
-        let groups: Vec<(&Group, u32)> = groups.collect();
-        let phones = least_phones(groups.iter().map(|(group, phones)| PhoneVisit {
-            model: group.model,
-            first: group.visit,
-            last: group.last,
-            phones: (*phones).into(),
-            is_first: group.is_first_visit(group.visit),
-        }));
+    /// The counts for these numbers of devices with a name and with a fixed address, and for these groups.
+    pub fn new(named: u64, fixed: u64, groups: &[SeenGroup<'_>], random: RandomAddresses) -> Self {
+        let phones = least_phones(groups.iter().copied());
         Self::of_groups(named, fixed, (phones, groups.len() as u64), random)
     }
 
@@ -114,7 +100,7 @@ impl DeviceCounts {
                 }
                 None if grouping.phone(id).is_none() => {}
                 None => {
-                    unnamed.push((group, group.visit_phones()));
+                    unnamed.push(SeenGroup::whole(id, group));
                     grouped += addresses;
                 }
             }
@@ -123,7 +109,7 @@ impl DeviceCounts {
         let named = of_named_phones + named_random;
         let ungrouped = totals.random_addresses.saturating_sub(grouped + named);
         let random = RandomAddresses { grouped, ungrouped, named };
-        Self::new(names.len() as u64, fixed, unnamed.into_iter(), random)
+        Self::new(names.len() as u64, fixed, &unnamed, random)
     }
 
     /// What is known, in words: `at least 9 devices: 3 named, …`.
@@ -162,55 +148,6 @@ impl DeviceCounts {
         };
         format!("{first}{}{again}", characters.as_str())
     }
-}
-
-/// A visit of a group of random addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PhoneVisit {
-    /// The model.
-    pub model: ModelKey,
-    /// The first frame.
-    pub first: Timestamp,
-    /// The last frame.
-    pub last: Timestamp,
-    /// The least number of phones.
-    pub phones: u64,
-    /// Whether it is the group's first visit ([`Group::is_first_visit`]).
-    pub is_first: bool,
-}
-
-/// The least number of phones that made these visits: for each model the most that were in range at once. Visits of
-/// one model at different times may be those of one phone that returned with another address. So may later visits of
-/// groups at any time: of these only the one of most phones counts.
-pub fn least_phones(visits: impl IntoIterator<Item = PhoneVisit>) -> u64 {
-    // By model and time; of changes at the same time, arrivals come first.
-    let mut changes: Vec<(ModelKey, Timestamp, bool, u64)> = Vec::new();
-    let mut returned: HashMap<ModelKey, u64> = HashMap::new();
-    for PhoneVisit { model, first, last, phones, is_first } in visits {
-        if is_first {
-            changes.push((model, first, false, phones));
-            changes.push((model, last.saturating_add(OUT_OF_RANGE), true, phones));
-        } else {
-            let most = returned.entry(model).or_default();
-            *most = phones.max(*most);
-        }
-    }
-    changes.sort_unstable();
-    let most_at_once = |changes: &[(ModelKey, Timestamp, bool, u64)]| {
-        let (mut present, mut most) = (0_u64, 0_u64);
-        for (_, _, has_left, phones) in changes {
-            present = if *has_left { present.saturating_sub(*phones) } else { present + phones };
-            most = most.max(present);
-        }
-        most
-    };
-    let mut most = returned;
-    for of_model in changes.chunk_by(|(one, ..), (other, ..)| one == other) {
-        let Some((model, ..)) = of_model.first() else { continue };
-        let known = most.entry(*model).or_default();
-        *known = most_at_once(of_model).max(*known);
-    }
-    most.into_values().sum()
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod monitoring;
 mod no_allocations;
 mod offline_commands;
 mod packaging;
+mod phone_counts;
 mod phones;
 mod preferences;
 mod proxies;

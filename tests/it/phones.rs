@@ -1,8 +1,6 @@
 //! Phones that change their random addresses are listed, looked up, named, followed, ignored and split as devices. The
 //! texts say what is known, and no more.
 
-use std::time::Duration;
-
 use dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::chat::views::alerts as words;
 use probewatch::chat::{Button, ButtonPress, Chat, PressReply, Progress, Reply, UserMessage};
@@ -17,20 +15,20 @@ use crate::support::testbed::{CHAT, Mode, Testbed};
 use crate::support::wait;
 
 const ZONE: chrono_tz::Tz = chrono_tz::Tz::UTC;
-const LAPTOP: &str = "a4:83:e7:4e:39:15";
+pub const LAPTOP: &str = "a4:83:e7:4e:39:15";
 const PRINTER: &str = "00:23:a7:19:5c:02";
 
 /// Models, by their signatures: one continues its sequence numbers, the other does not.
 const COUNTING: u64 = 7;
-const SCATTERING: u64 = 9;
+pub const SCATTERING: u64 = 9;
 
 /// The random address of this number.
-fn random(number: u8) -> MacAddr {
+pub fn random(number: u8) -> MacAddr {
     MacAddr::new([0xda, 0xa1, 0x19, 0, 0, number])
 }
 
 /// A frame this many seconds ago.
-fn frame(seconds_ago: i64, source: MacAddr, ssid: &str, sequence: u16, model: u64) -> Probe {
+pub fn frame(seconds_ago: i64, source: MacAddr, ssid: &str, sequence: u16, model: u64) -> Probe {
     let time = Timestamp::now().as_micros() - seconds_ago * 1_000_000;
     Probe {
         sequence,
@@ -41,7 +39,7 @@ fn frame(seconds_ago: i64, source: MacAddr, ssid: &str, sequence: u16, model: u6
 }
 
 /// A phone that scanned every 18 seconds, each time with the next address, and continued its sequence numbers.
-fn counting_phone() -> Vec<Probe> {
+pub fn counting_phone() -> Vec<Probe> {
     let scan = |number: u8| {
         let ago = 18 * i64::from(31 - number);
         [0, 1, 2].map(|step| frame(ago, random(number), "", u16::from(number) * 12 + step, COUNTING))
@@ -67,14 +65,14 @@ fn street() -> Vec<Probe> {
 }
 
 /// A chat over a recorder in this process.
-struct Conversation {
+pub struct Conversation {
     running: Running,
     chat: Chat,
     folder: tempfile::TempDir,
 }
 
 impl Conversation {
-    fn new(mode: GroupingMode, probes: impl IntoIterator<Item = Probe>) -> Self {
+    pub fn new(mode: GroupingMode, probes: impl IntoIterator<Item = Probe>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let running = Running::start(settings(folder.path()));
         let conversation = Self { chat: Chat::new(running.handle.clone(), ZONE, Vec::new), running, folder };
@@ -87,14 +85,14 @@ impl Conversation {
         self.running.record(&Input::Change(Event::new(Timestamp::now(), kind)));
     }
 
-    fn record(&self, probes: impl IntoIterator<Item = Probe>) {
+    pub fn record(&self, probes: impl IntoIterator<Item = Probe>) {
         for probe in probes {
             self.running.handle.record(CapturedProbe { probe, elements: None }).unwrap();
         }
         self.running.sync();
     }
 
-    fn ask(&self, text: &str) -> Reply {
+    pub fn ask(&self, text: &str) -> Reply {
         self.reply(text, None)
     }
 
@@ -107,11 +105,11 @@ impl Conversation {
         ))
     }
 
-    fn say(&self, text: &str) -> String {
+    pub fn say(&self, text: &str) -> String {
         self.ask(text).text.to_string()
     }
 
-    fn press(&self, button: &Button) -> Reply {
+    pub fn press(&self, button: &Button) -> Reply {
         let press = ButtonPress { chat: CHATS[0], data: &button.data, update: None };
         let progress = Progress::ignored();
         let pressed = self.chat.press(press, &progress);
@@ -121,12 +119,12 @@ impl Conversation {
         }
     }
 
-    fn phone_of(&self, address: MacAddr) -> GroupId {
+    pub fn phone_of(&self, address: MacAddr) -> GroupId {
         self.running.handle.state().grouping().group_of(address).unwrap()
     }
 
     /// Stops the recorder. The log gives the same groups.
-    fn stop(self) {
+    pub fn stop(self) {
         let Self { running, folder, .. } = self;
         let handle = running.handle.clone();
         running.stop();
@@ -144,7 +142,7 @@ fn checked(reply: Reply) -> Reply {
     reply
 }
 
-fn button(reply: &Reply, label: &str) -> Button {
+pub fn button(reply: &Reply, label: &str) -> Button {
     let mut buttons = reply.buttons.iter().flatten();
     buttons
         .find(|button| button.label.contains(label))
@@ -330,57 +328,6 @@ fn an_address_that_is_split_off_stays_apart() {
     conversation.stop();
 }
 
-/// `/between` for the last hour.
-fn last_hour() -> String {
-    let day = |ago: u64| {
-        let time = Timestamp::now().saturating_sub(Duration::from_secs(ago)).to_utc();
-        time.format("%F %H:%M").to_string()
-    };
-    format!("/between {} {}", day(3600), day(0))
-}
-
-#[test]
-fn a_named_phone_that_is_proven_to_be_two_is_at_least_one_device() {
-    let at_once = (0..10_u16).flat_map(|scan| {
-        let ago = 1800 - i64::from(scan) * 20;
-        [
-            frame(ago, random(3), "", scan * 40, SCATTERING),
-            frame(ago - 5, random(4), "", 2000 + scan * 40, SCATTERING),
-        ]
-    });
-    let later = frame(1100, random(3), "", 1000, SCATTERING);
-    let conversation = Conversation::new(GroupingMode::InRange, at_once.chain([later]));
-    conversation.say(&format!("/name phone {} Bob", conversation.phone_of(random(3))));
-    let card = conversation.say("Bob");
-    let shared = "\nAt least 2 phones of this model share this name: nothing tells them apart.";
-    assert!(card.contains(shared), "{card}");
-    let who = conversation.say(&last_hour());
-    assert!(who.contains("\nAt least 1 device: 1 named\n"), "{who}");
-    let line = who.lines().last().unwrap();
-    assert!(line.starts_with("• Bob (2 addresses): "), "{who}");
-    assert!(line.ends_with(". At least 2 phones of one model share this name"), "{who}");
-    let count = conversation.say("/count 7d");
-    // Shortly after midnight, the frames are of yesterday.
-    let today = ": at least 1 device: 1 named. Of these, at least 1 stayed for 2 minutes or longer.";
-    assert!(count.contains(today) || count.contains("no devices so far"), "{count}");
-    assert!(conversation.say("/nearby 60").contains("\nAt least 1 device: 1 named\n"));
-    conversation.stop();
-}
-
-#[test]
-fn a_name_for_a_fixed_and_a_random_address_may_be_several_devices() {
-    let laptop = frame(0, LAPTOP.parse().unwrap(), "Depot", 2, 1);
-    let conversation = Conversation::new(GroupingMode::InRange, counting_phone().into_iter().chain([laptop]));
-    let phone = conversation.phone_of(random(0));
-    conversation.say(&format!("/name phone {phone} Alice"));
-    conversation.say(&format!("/name {LAPTOP} Alice"));
-    for text in ["/nearby 60".to_owned(), "/devices".to_owned(), last_hour()] {
-        let list = conversation.say(&text);
-        assert!(list.contains("\nAt least 1 device: 1 named\n"), "{list}");
-    }
-    conversation.stop();
-}
-
 #[test]
 fn alerts_name_the_phone() {
     let conversation = Conversation::new(GroupingMode::InRange, street());
@@ -407,26 +354,6 @@ fn alerts_name_the_phone() {
     let shown = alert(&conversation);
     assert!(shown.text.to_string().contains("(Van) looked for"), "{}", shown.text);
     button(&shown, "📇 Card");
-    conversation.stop();
-}
-
-#[test]
-fn random_addresses_are_one_device_at_least_while_grouping_is_off() {
-    let probes =
-        (0..6_u16).map(|scan| frame(1200 - i64::from(scan) * 60, random(1), "", scan * 3, SCATTERING));
-    let conversation = Conversation::new(GroupingMode::Off, probes);
-    let who = conversation.say(&last_hour());
-    assert!(who.contains("\nAt least 1 device: 1 random address\n"), "{who}");
-    assert!(who.contains("\nNo device is listed: ") && !who.contains("strongest signals"), "{who}");
-    let count = conversation.say("/count 7d");
-    let most = regex::Regex::new(r"\nMost in one hour: at least 1, from (\w{3} )?\d\d:00\.\n").unwrap();
-    assert!(most.is_match(&count), "{count}");
-    let others = "\nRandom addresses that are not grouped: 1. In an hour without other phones they count as one \
-                  device.";
-    assert!(count.contains(others), "{count}");
-    // Shortly after midnight, the frames are of yesterday.
-    let today = ": at least 1 device: 1 random address. Of these, at least 1 stayed for 2 minutes or longer.";
-    assert!(count.contains(today) || count.contains("no devices so far"), "{count}");
     conversation.stop();
 }
 
@@ -544,25 +471,6 @@ fn a_followed_phone_arrives_with_another_address() {
     drop(state);
     let arrived = format!("phone {phone} (random address {}) has arrived after ", random(101));
     assert!(shown.contains(&arrived), "{shown}");
-    conversation.stop();
-}
-
-/// A phone that comes back hours later with another address may be the same: it is listed, not counted, twice.
-#[test]
-fn visits_of_one_model_are_not_counted_as_phones() {
-    let visits = (0..3_u8).map(|visit| {
-        frame(20_000 * (3 - i64::from(visit)), random(visit), "", 100 * u16::from(visit), SCATTERING)
-    });
-    let conversation = Conversation::new(GroupingMode::InRange, visits);
-    let list = conversation.say("/devices");
-    assert!(
-        list.contains(
-            "\nAt least 1 device: at least 1 phone using random addresses (3 addresses). \
-             A phone that returned with another address is listed again.\n1. phone "
-        ),
-        "{list}"
-    );
-    assert!(list.contains("\n3. phone "), "{list}");
     conversation.stop();
 }
 

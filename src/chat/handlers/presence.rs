@@ -164,6 +164,7 @@ impl Chat {
             let read = history.read(&ProbeFilter::All, range.from..range.to, go_on, take);
             read.map_err(|error| error.io().to_string())?;
             add_frames(&mut table, &mut frames, &recorder);
+            table.tell_apart(&recorder.state());
             Ok(table)
         })
         .await

@@ -11,7 +11,8 @@ use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Timestamp};
 use store::recorder::RecorderHandle;
 use store::state::{
-    DEVICE_SHARDS, DeviceRow, DeviceSummary, Group, Names, Network, SsidQuery, State, fold_case,
+    DEVICE_SHARDS, DeviceRow, DeviceSummary, Group, Names, Network, Phones, SeenGroup, SsidQuery, State,
+    fold_case,
 };
 
 use super::phone::phone_name;
@@ -74,7 +75,7 @@ pub struct ListedDevice {
     pub name: Option<String>,
     /// The phone that it is, if it has no name.
     pub phone: Option<GroupId>,
-    /// The least number of phones that it is.
+    /// The least number of phones that it is. Of phones that share a name, that of the one with the most.
     pub at_least: u32,
     /// Its most recently seen address.
     pub address: MacAddr,
@@ -122,7 +123,7 @@ pub fn devices(
     page: u32,
 ) -> DevicePage {
     let is_recent = |brief: &DeviceSummary| since.is_none_or(|since| brief.last_probe >= since);
-    let phones = |group: &Group| group.phones_since(since.unwrap_or(group.visit));
+    let phones = |group: &Group| since.map_or_else(|| group.phones(), |since| group.phones_since(since));
     collect_page(recorder, by, order, page, phones, |row| row.summary().filter(is_recent))
 }
 
@@ -131,7 +132,7 @@ pub fn requesters(recorder: &RecorderHandle, ssid: &Ssid, page: u32) -> (DeviceP
     let network = SsidQuery::new(ssid);
     let mut sum = 0;
     // Of several phones of a group, only one may look for the network.
-    let phones = |_: &Group| 1;
+    let phones = |_: &Group| Phones::ONE;
     let requesters = collect_page(recorder, ListBy::Device, SortOrder::MostProbes, page, phones, |row| {
         let probe_count = Some(row.probes_for(&network)).filter(|count| *count > 0)?;
         sum += probe_count;
@@ -152,13 +153,13 @@ pub fn networks(recorder: &RecorderHandle, page: u32) -> Page<(Ssid, Network)> {
     })
 }
 
-/// A page of the devices for which `summarize` gives a summary. `least_phones` says how many phones a group is at least.
+/// A page of the devices for which `summarize` gives a summary. `phones_of` says how many phones a group is at least.
 fn collect_page(
     recorder: &RecorderHandle,
     by: ListBy,
     order: SortOrder,
     page: u32,
-    least_phones: impl Fn(&Group) -> u32,
+    phones_of: impl Fn(&Group) -> Phones,
     mut summarize: impl FnMut(DeviceRow<'_>) -> Option<DeviceSummary>,
 ) -> DevicePage {
     let mut merged = MergedDevices::new(by, recorder.state().names());
@@ -171,7 +172,7 @@ fn collect_page(
             let device = merged.device_of(&state, row.address);
             let listed = Listed { device, address: row.address, further_addresses: 0, brief };
             match device {
-                Some(device) => merged.add(device, listed),
+                Some(device) => merged.add(&state, device, listed),
                 None => {
                     *if row.address.is_random() { &mut random.ungrouped } else { &mut fixed } += 1;
                     top.push(Ranked::new(order, listed));
@@ -179,6 +180,8 @@ fn collect_page(
             }
         }
     }
+    let state = recorder.state();
+    let phones_of = |phone: GroupId| Some(phones_of(state.grouping().group(phone)?));
     let (mut named, mut phones) = (0, Vec::new());
     for device in &merged.devices {
         let Some(listed) = device.listed else { continue };
@@ -188,18 +191,20 @@ fn collect_page(
                 named += 1;
                 random.named += u64::from(device.uses_random);
             }
-            Identity::Phone(phone) => {
-                phones.push(phone);
+            Identity::Phone(id) => {
                 random.grouped += u64::from(listed.further_addresses) + 1;
+                if let (Some(group), Some(count)) = (state.grouping().group(id), phones_of(id)) {
+                    phones.push(SeenGroup::of(id, group, count, device.is_itself));
+                }
             }
         }
     }
-    let state = recorder.state();
-    let group = |phone: &GroupId| {
-        let group = state.grouping().group(*phone)?;
-        Some((group, least_phones(group)))
-    };
-    let counts = DeviceCounts::new(named, fixed, phones.iter().filter_map(group), random);
+    let counts = DeviceCounts::new(named, fixed, &phones, random);
+    let mut at_least: HashMap<u32, u32> = HashMap::new();
+    for (phone, device) in &merged.of_phone {
+        let most = at_least.entry(*device).or_insert(1);
+        *most = phones_of(*phone).map_or(1, |phones| phones.any).max(*most);
+    }
     let page = top.into_page(page).map(|Ranked { listed, .. }| {
         let (name, phone) = match merged.identity(&listed) {
             Some(Identity::Name(name)) => (Some(name.clone()), None),
@@ -209,7 +214,7 @@ fn collect_page(
         ListedDevice {
             name,
             phone,
-            at_least: phone.as_ref().and_then(group).map_or(1, |(_, phones)| phones),
+            at_least: listed.device.and_then(|device| at_least.get(&device).copied()).unwrap_or(1),
             address: listed.address,
             further_addresses: listed.further_addresses as usize,
             brief: listed.brief,
@@ -262,6 +267,14 @@ struct MergedDevice {
     listed: Option<Listed>,
     /// Whether one of them is random.
     uses_random: bool,
+    /// Whether one of them shows which phone it is ([`Group::is_guest`]).
+    is_itself: bool,
+}
+
+impl MergedDevice {
+    fn new(identity: Identity) -> Self {
+        Self { identity, listed: None, uses_random: false, is_itself: false }
+    }
 }
 
 impl MergedDevices {
@@ -279,11 +292,7 @@ impl MergedDevices {
     fn named(&mut self, name: &str) -> u32 {
         let devices = &mut self.devices;
         *self.of_name.entry(fold_case(name)).or_insert_with(|| {
-            devices.push(MergedDevice {
-                identity: Identity::Name(name.to_owned()),
-                listed: None,
-                uses_random: false,
-            });
+            devices.push(MergedDevice::new(Identity::Name(name.to_owned())));
             devices.len() as u32 - 1
         })
     }
@@ -303,11 +312,7 @@ impl MergedDevices {
         let device = match phone_name(state, phone) {
             Some(name) => self.named(name),
             None => {
-                self.devices.push(MergedDevice {
-                    identity: Identity::Phone(phone),
-                    listed: None,
-                    uses_random: false,
-                });
+                self.devices.push(MergedDevice::new(Identity::Phone(phone)));
                 self.devices.len() as u32 - 1
             }
         };
@@ -315,9 +320,16 @@ impl MergedDevices {
         Some(device)
     }
 
-    fn add(&mut self, device: u32, listed: Listed) {
-        if let Some(MergedDevice { listed: known, uses_random, .. }) = self.devices.get_mut(device as usize) {
+    fn add(&mut self, state: &State, device: u32, listed: Listed) {
+        if let Some(merged) = self.devices.get_mut(device as usize) {
+            let MergedDevice { identity, listed: known, uses_random, is_itself } = merged;
             *uses_random |= listed.address.is_random();
+            if let Identity::Phone(phone) = identity
+                && !*is_itself
+            {
+                let group = state.grouping().group(*phone);
+                *is_itself = group.is_some_and(|group| !group.is_guest(listed.address));
+            }
             match known {
                 Some(known) => known.merge(listed),
                 None => *known = Some(listed),

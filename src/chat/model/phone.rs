@@ -82,7 +82,7 @@ pub fn phone_report(state: &State, id: GroupId) -> Option<PhoneReport> {
         visit: group.visit,
         last: group.last,
         visit_count: group.visit_count,
-        at_least: group.visit_phones(),
+        at_least: group.phones().any,
         is_distinguishable: state.grouping().continues_counters(group.model),
         address_count: group.address_count,
         addresses: addresses_of_phone(state, id),

@@ -4,26 +4,26 @@
 //!   frames.
 //! - Random addresses without a group are one device at least: nothing shows whose they are.
 //! - Counts are lower bounds. A phone that returns may begin another group, so groups of one model count as several phones
-//!   only if one of them was in range when, or less than [`OUT_OF_RANGE`](store::state::OUT_OF_RANGE) before, the other
-//!   was seen.
+//!   only if that is known ([`least_phones`]).
 //! - Memory is bounded. If there are too many devices without a name, a quarter of them is left out: those with the fewest
 //!   probes. So a flood of invented addresses displaces itself, not the devices that stayed.
 
 mod interval;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use dot11::{MacAddr, ModelKey};
-use store::event::{DeviceKey, Probe, Timestamp};
-use store::state::State;
+use store::event::{DeviceKey, GroupId, Probe, Timestamp};
+use store::state::{Phones, SeenGroup, State, least_phones};
 
 pub use interval::{GAP, Interval, SHORTEST_STAY};
-use interval::{extend, stays_in_hours, visits};
+use interval::{extend, overlapping, stays_in_hours};
 
 use super::time_range::TimeRange;
 use crate::chart::DevicesInHour;
-use crate::device_counts::{DeviceCounts, PhoneVisit, RandomAddresses, least_phones};
+use crate::device_counts::{DeviceCounts, RandomAddresses};
 
 /// Devices without a name that are kept.
 const DEVICE_LIMIT: usize = 20_000;
@@ -80,9 +80,9 @@ pub struct PhoneEvidence {
     /// The model of its phone, unless the address has a name of its own.
     pub model: Option<ModelKey>,
     /// The least number of phones that it is.
-    pub at_least: u32,
-    /// Whether the phone is in its first visit ([`Group::is_first_visit`](store::state::Group::is_first_visit)).
-    pub is_first_visit: bool,
+    pub phones: Phones,
+    /// Whether the address may be of any phone of the model ([`Group::is_guest`](store::state::Group::is_guest)).
+    pub is_guest: bool,
 }
 
 impl Sighting {
@@ -105,8 +105,8 @@ impl PhoneEvidence {
         Self {
             address,
             model: group.map(|group| group.model),
-            at_least: group.map_or(1, |group| group.at_least(time)),
-            is_first_visit: group.is_none_or(|group| group.is_first_visit(time)),
+            phones: group.map_or(Phones::ONE, |group| group.phones_at(time)),
+            is_guest: group.is_some_and(|group| group.is_guest(address)),
         }
     }
 }
@@ -129,9 +129,11 @@ pub struct DevicePresence {
     /// Whether it used more.
     has_more_addresses: bool,
     /// The greatest proof that it is several phones: how many, and when first.
-    proof: Option<(u32, Timestamp)>,
-    /// If it is a phone that was here before, since when it is here again.
-    returned: Option<Timestamp>,
+    proof: Option<(Phones, Timestamp)>,
+    /// The intervals of its addresses that are no guests, if any is one.
+    own_intervals: Option<Vec<Interval>>,
+    /// If it is a phone, the groups that are other phones.
+    apart: Vec<GroupId>,
 }
 
 impl DevicePresence {
@@ -167,28 +169,41 @@ impl DevicePresence {
 
     /// The least number of phones that it is.
     pub fn at_least(&self) -> u32 {
-        self.proof.map_or(1, |(phones, _)| phones)
-    }
-
-    /// Whether a frame at this time is of its first visit.
-    fn is_first_visit(&self, time: Timestamp) -> bool {
-        self.returned.is_none_or(|since| time < since)
+        self.proof.map_or(1, |(phones, _)| phones.any)
     }
 
     /// The least number of phones that it is, as far as it was proven in this range.
-    fn at_least_in(&self, range: &TimeRange) -> u64 {
+    fn phones_in(&self, range: &TimeRange) -> Phones {
         let proof = self.proof.filter(|(_, time)| range.contains(*time));
-        proof.map_or(1, |(phones, _)| u64::from(phones))
+        proof.map_or(Phones::ONE, |(phones, _)| phones)
+    }
+
+    /// Whether it was there then, and whether by an address that is no guest.
+    fn was_seen(&self, range: &TimeRange, counts: impl Fn(&Interval) -> bool) -> Option<bool> {
+        let is_there = |intervals| overlapping(intervals, range).any(&counts);
+        let is_itself = || self.own_intervals.as_ref().is_none_or(|own| is_there(own));
+        is_there(&self.intervals).then(is_itself)
+    }
+
+    fn interval_count(&self) -> usize {
+        self.intervals.len() + self.own_intervals.as_ref().map_or(0, Vec::len)
     }
 
     fn add(&mut self, time: Timestamp, signal_dbm: Option<i8>, evidence: Option<PhoneEvidence>) {
         self.probes += 1;
+        let is_guest = evidence.is_some_and(|evidence| evidence.is_guest);
+        if is_guest && self.own_intervals.is_none() {
+            self.own_intervals = Some(self.intervals.clone());
+        }
         extend(&mut self.intervals, time);
+        if let Some(own) = self.own_intervals.as_mut().filter(|_| !is_guest) {
+            extend(own, time);
+        }
         if let Some(dbm) = signal_dbm {
             self.strongest_dbm = self.strongest_dbm.max(Some(dbm));
             self.last_signal = self.last_signal.max(Some((time, dbm)));
         }
-        if let Some(PhoneEvidence { address, model, at_least, is_first_visit }) = evidence {
+        if let Some(PhoneEvidence { address, model, phones, .. }) = evidence {
             if let Err(place) = self.random_addresses.binary_search(&address) {
                 match self.random_addresses.len() < ADDRESS_LIMIT {
                     true => self.random_addresses.insert(place, address),
@@ -196,14 +211,11 @@ impl DevicePresence {
                 }
             }
             self.model = model.or(self.model);
-            if !is_first_visit {
-                self.returned = Some(self.returned.map_or(time, |since| since.min(time)));
-            }
-            let is_greater = self
-                .proof
-                .is_none_or(|(phones, first)| at_least > phones || (at_least == phones && time < first));
-            if at_least > 1 && is_greater {
-                self.proof = Some((at_least, time));
+            let is_greater = self.proof.is_none_or(|(known, first)| {
+                (phones.any, phones.own, Reverse(time)) > (known.any, known.own, Reverse(first))
+            });
+            if phones.any > 1 && is_greater {
+                self.proof = Some((phones, time));
             }
         }
     }
@@ -295,11 +307,11 @@ impl PresenceTable {
             Sender::Device(key, evidence) => {
                 let is_named = matches!(key, DeviceKey::Name(_));
                 let presence = self.devices.entry(key).or_default();
-                let (is_new, intervals) = (presence.probes == 0, presence.intervals.len());
+                let (is_new, intervals) = (presence.probes == 0, presence.interval_count());
                 presence.add(time, signal_dbm, evidence);
                 if !is_named {
                     self.unnamed += usize::from(is_new);
-                    self.unnamed_intervals = self.unnamed_intervals + presence.intervals.len() - intervals;
+                    self.unnamed_intervals = self.unnamed_intervals + presence.interval_count() - intervals;
                     self.enforce_limits();
                 }
             }
@@ -331,7 +343,7 @@ impl PresenceTable {
         for (probes, _, key) in ranked.into_iter().take(self.unnamed.div_ceil(4)) {
             let Some(left_out) = self.devices.remove(&key) else { continue };
             self.unnamed -= 1;
-            self.unnamed_intervals -= left_out.intervals.len();
+            self.unnamed_intervals -= left_out.interval_count();
             self.omitted_probes += probes;
         }
     }
@@ -378,100 +390,87 @@ impl PresenceTable {
 
     fn count(&self, range: &TimeRange, counts: impl Fn(&Interval) -> bool) -> LeastDevices {
         let mut least = LeastDevices::default();
-        let mut phones = Vec::new();
         for (key, presence) in &self.devices {
-            let mut intervals = presence
-                .intervals
-                .iter()
-                .filter(|interval| interval.overlaps(range) && counts(interval))
-                .peekable();
             match (key, presence.model) {
-                _ if intervals.peek().is_none() => {}
+                (DeviceKey::Phone(_), Some(_)) => {}
+                _ if presence.was_seen(range, &counts).is_none() => {}
                 (DeviceKey::Name(_), _) => {
                     least.named += 1;
                     least.named_random += u64::from(!presence.random_addresses.is_empty());
                 }
-                (DeviceKey::Phone(_), Some(model)) => {
-                    least.groups += 1;
-                    let at_least = presence.at_least_in(range);
-                    phones.extend(visits(intervals).map(|Interval { start: first, end: last }| {
-                        let is_first = presence.is_first_visit(last);
-                        PhoneVisit { model, first, last, phones: at_least, is_first }
-                    }));
-                }
                 _ => least.fixed += 1,
             }
         }
+        let phones: Vec<SeenGroup<'_>> = self.phones_in(range, &counts).collect();
+        least.groups = phones.len() as u64;
         least.phones = least_phones(phones);
-        let is_there = |intervals: &&Vec<Interval>| {
-            intervals.iter().any(|interval| interval.overlaps(range) && counts(interval))
-        };
+        let is_there = |intervals: &&Vec<Interval>| overlapping(intervals, range).any(&counts);
         least.ungrouped = self.ungrouped.values().filter(is_there).count() as u64;
         least
+    }
+
+    /// The phones that were there in this range, as far as these intervals count.
+    fn phones_in(
+        &self,
+        range: &TimeRange,
+        counts: impl Fn(&Interval) -> bool,
+    ) -> impl Iterator<Item = SeenGroup<'_>> {
+        self.devices.iter().filter_map(move |(key, presence)| {
+            let (&DeviceKey::Phone(id), Some(model)) = (key, presence.model) else { return None };
+            let is_itself = presence.was_seen(range, &counts)?;
+            Some(SeenGroup {
+                id,
+                model,
+                phones: presence.phones_in(range),
+                is_itself,
+                apart: &presence.apart,
+            })
+        })
     }
 
     /// The least number of devices in each of these hours, which are in order and do not overlap. A device that stayed
     /// beyond an hour counts in each.
     pub fn devices_in_hours(&self, hours: &[TimeRange]) -> Vec<DevicesInHour> {
         let mut counts = vec![DevicesInHour::default(); hours.len()];
-        let mut phones: BTreeMap<(usize, ModelKey), PhonesInHour> = BTreeMap::new();
         for (key, presence) in &self.devices {
+            if matches!((key, presence.model), (DeviceKey::Phone(_), Some(_))) {
+                continue;
+            }
             for (hour, is_stay) in stays_in_hours(&presence.intervals, hours) {
-                let (Some(count), Some(range)) = (counts.get_mut(hour), hours.get(hour)) else { continue };
-                match (key, presence.model) {
-                    (DeviceKey::Phone(_), Some(model)) => {
-                        phones.entry((hour, model)).or_default().add(presence, range, is_stay);
-                    }
-                    _ => *(if is_stay { &mut count.stayed } else { &mut count.passed }) += 1,
-                }
+                let Some(count) = counts.get_mut(hour) else { continue };
+                *(if is_stay { &mut count.stayed } else { &mut count.passed }) += 1;
             }
         }
         // Random addresses of no group may be any phone that is there, and all the same one.
-        let with_phones: BTreeSet<usize> = phones.keys().map(|(hour, _)| *hour).collect();
         let mut others: BTreeMap<usize, bool> = BTreeMap::new();
         for intervals in self.ungrouped.values() {
             for (hour, is_stay) in stays_in_hours(intervals, hours) {
                 *others.entry(hour).or_default() |= is_stay;
             }
         }
-        for (hour, is_stay) in others.into_iter().filter(|(hour, _)| !with_phones.contains(hour)) {
-            let Some(count) = counts.get_mut(hour) else { continue };
-            *(if is_stay { &mut count.stayed } else { &mut count.passed }) += 1;
-        }
-        for ((hour, _), phones) in phones {
-            let Some(count) = counts.get_mut(hour) else { continue };
-            let stayed = phones.first_stayed.max(phones.returned_stayed);
+        // One hour after the other: of all hours at once there may be too many phones.
+        for (hour, (range, count)) in hours.iter().zip(&mut counts).enumerate() {
+            let phones = least_phones(self.phones_in(range, |_| true));
+            let stayed = least_phones(self.phones_in(range, Interval::is_stay));
+            match others.get(&hour) {
+                Some(true) if phones == 0 => count.stayed += 1,
+                Some(false) if phones == 0 => count.passed += 1,
+                _ => {}
+            }
             count.stayed += stayed;
-            count.passed += phones.first.max(phones.returned).saturating_sub(stayed);
+            count.passed += phones.saturating_sub(stayed);
         }
         counts
     }
-}
 
-/// The least numbers of phones of one model in an hour. Those in their first visit are different phones; those that
-/// were here before may be any.
-#[derive(Debug, Clone, Copy, Default)]
-struct PhonesInHour {
-    /// In their first visit.
-    first: u64,
-    /// Of these, those that stayed.
-    first_stayed: u64,
-    /// The most of one group that was here before.
-    returned: u64,
-    /// The most of one group that was here before and stayed.
-    returned_stayed: u64,
-}
-
-impl PhonesInHour {
-    fn add(&mut self, presence: &DevicePresence, hour: &TimeRange, is_stay: bool) {
-        let phones = presence.at_least_in(hour);
-        let stayed = if is_stay { phones } else { 0 };
-        if presence.is_first_visit(hour.to) {
-            self.first += phones;
-            self.first_stayed += stayed;
-        } else {
-            self.returned = self.returned.max(phones);
-            self.returned_stayed = self.returned_stayed.max(stayed);
+    /// Learns which groups are other phones, which the counts depend on.
+    pub fn tell_apart(&mut self, state: &State) {
+        for (key, presence) in &mut self.devices {
+            if let DeviceKey::Phone(id) = key
+                && let Some(group) = state.grouping().group(*id)
+            {
+                presence.apart = group.apart().to_vec();
+            }
         }
     }
 }

@@ -93,19 +93,16 @@ fn list_of_devices(
 }
 
 fn device_label(entry: &ListedDevice) -> Text {
-    let addresses = phones::used_addresses(entry.further_addresses + 1);
-    match (&entry.name, entry.phone) {
+    let label = match (&entry.name, entry.phone) {
         (Some(name), _) => Text::default().code(printable(name)),
-        (None, Some(phone)) => {
-            let phones = match entry.at_least {
-                0 | 1 => String::new(),
-                phones => format!("at least {phones} phones, "),
-            };
-            return Text::default().code(phone_label(phone)).append(format_args!(" ({phones}{addresses})"));
-        }
+        (None, Some(phone)) => Text::default().code(phone_label(phone)),
         (None, None) => shown_address(entry.address),
-    }
-    .append(if entry.further_addresses > 0 { format!(" ({addresses})") } else { String::new() })
+    };
+    let phones = (entry.at_least > 1).then(|| format!("at least {} phones", entry.at_least));
+    let addresses = (entry.phone.is_some() || phones.is_some() || entry.further_addresses > 0)
+        .then(|| phones::used_addresses(entry.further_addresses + 1));
+    let known: Vec<String> = phones.into_iter().chain(addresses).collect();
+    if known.is_empty() { label } else { label.append(format_args!(" ({})", known.join(", "))) }
 }
 
 /// The requested networks, those with the most probes first; `is_watched` marks watched ones.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::device_row::DeviceRow;
-use super::grouping::{Group, OUT_OF_RANGE};
+use super::grouping::{Group, OUT_OF_RANGE, SeenGroup, least_phones};
 use super::habits::REMEMBERED_WEEKS;
 use super::hour::Hour;
 use super::model::State;
@@ -175,8 +175,12 @@ impl State {
             .iter()
             .filter(|(other, seen)| (seen.visit, *other) <= (group.visit, id) && seen.last >= hour.start())
             .filter(|(_, seen)| seen.is_first_visit(seen.visit));
-        let now = came_before.fold(0, |sum: u32, (_, seen)| sum.saturating_add(seen.visit_phones()));
-        (now > usual.phones).then_some(StrangerReason::OneMoreThanUsual { usual: usual.phones, now })
+        let came_before =
+            came_before.map(|(id, seen)| SeenGroup::of(*id, seen, seen.phones_since(seen.visit), true));
+        let before = least_phones(came_before.clone().filter(|seen| seen.id != id));
+        let now = u32::try_from(least_phones(came_before)).unwrap_or(u32::MAX);
+        (now > usual.phones && u64::from(now) > before)
+            .then_some(StrangerReason::OneMoreThanUsual { usual: usual.phones, now })
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use store::event::Timestamp;
-use store::state::OUT_OF_RANGE;
 
 use crate::chat::model::time_range::TimeRange;
 
@@ -71,14 +70,11 @@ pub(super) fn stays_in_hours(intervals: &[Interval], hours: &[TimeRange]) -> BTr
     seen
 }
 
-/// The intervals as visits: a phone that is silent for less than [`OUT_OF_RANGE`] is still in range.
-pub(super) fn visits<'a>(intervals: impl Iterator<Item = &'a Interval>) -> impl Iterator<Item = Interval> {
-    let mut visits: Vec<Interval> = Vec::new();
-    for interval in intervals {
-        match visits.last_mut() {
-            Some(visit) if interval.start.abs_diff(visit.end) <= OUT_OF_RANGE => visit.end = interval.end,
-            _ => visits.push(*interval),
-        }
-    }
-    visits.into_iter()
+/// Those of these intervals, which are in order, that overlap a range.
+pub(super) fn overlapping<'a>(
+    intervals: &'a [Interval],
+    range: &TimeRange,
+) -> impl Iterator<Item = &'a Interval> {
+    let first = intervals.partition_point(|interval| interval.end < range.from);
+    intervals.iter().skip(first).take_while(|interval| interval.overlaps(range))
 }

@@ -1,12 +1,12 @@
 //! A group: the random addresses that are taken for one phone, or for several that cannot be told apart.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::seen_times::SeenTimes;
-use crate::event::Timestamp;
+use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
 /// Addresses of one group that are kept. Further ones are only counted, and the oldest leave the group.
@@ -40,6 +40,13 @@ pub enum JoinReason {
     SameNetwork,
 }
 
+impl JoinReason {
+    /// Whether any phone of the model may have used the address.
+    pub(super) fn is_by_model(self) -> bool {
+        matches!(self, Self::SameModel | Self::SameNetwork)
+    }
+}
+
 /// Random addresses that are taken for one phone, or for several of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
@@ -65,15 +72,45 @@ pub struct Group {
     pub name: Option<String>,
     /// Whether a person named, followed or split it, so that it stays although it is silent.
     pub(super) is_kept: bool,
-    /// The latest proof that it is several phones.
-    pub(super) proof: Option<Proof>,
+    /// The proofs that it is several phones, in the order of their times: those that no later one exceeds.
+    #[serde(default)]
+    pub(super) proofs: Vec<Proof>,
+    /// Groups that are other phones, the one that was added last at the end.
+    #[serde(default)]
+    pub(super) apart: Vec<GroupId>,
+    /// Those of its addresses that may be of any phone of the model, also of the groups that are other phones.
+    #[serde(default)]
+    pub(super) guests: BTreeSet<MacAddr>,
 }
 
 /// That several phones of a group were in range at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Proof {
     pub(super) time: Timestamp,
-    pub(super) phones: u32,
+    phones: u32,
+    /// Whether none of them can be of a group that is another phone.
+    is_own: bool,
+}
+
+/// How many phones a group is at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phones {
+    /// All of them.
+    pub any: u32,
+    /// Those of them that are of none of the groups that are other phones.
+    pub own: u32,
+}
+
+impl Phones {
+    /// One phone, unless something proves more.
+    pub const ONE: Self = Self { any: 1, own: 1 };
+
+    fn proven_by<'a>(proofs: impl Iterator<Item = &'a Proof>) -> Self {
+        proofs.fold(Self::ONE, |least, proof| Self {
+            any: least.any.max(proof.phones),
+            own: if proof.is_own { least.own.max(proof.phones) } else { least.own },
+        })
+    }
 }
 
 impl Group {
@@ -89,7 +126,9 @@ impl Group {
             address_count: 0,
             name: None,
             is_kept: false,
-            proof: None,
+            proofs: Vec::new(),
+            apart: Vec::new(),
+            guests: BTreeSet::new(),
         }
     }
 
@@ -126,32 +165,55 @@ impl Group {
         self.addresses.iter().rev().find(|(known, _)| *known == address).map(|(_, reason)| *reason)
     }
 
+    /// Whether this address may be of any phone of the model: it joined only for its model, after this group had been told
+    /// apart from others.
+    pub fn is_guest(&self, address: MacAddr) -> bool {
+        self.guests.contains(&address)
+    }
+
+    /// Whether any of its addresses is no guest.
+    pub(super) fn has_own_address(&self) -> bool {
+        self.guests.len() < self.addresses.len()
+    }
+
+    /// The groups that are other phones, as was proven or declared.
+    pub fn apart(&self) -> &[GroupId] {
+        &self.apart
+    }
+
     /// The least number of phones that it is, around this time: 1 unless something proves more.
     pub fn at_least(&self, time: Timestamp) -> u32 {
-        let proof = self.proof.filter(|proof| proof.time.abs_diff(time) <= PROOF_HOLDS);
-        proof.map_or(1, |proof| proof.phones)
+        self.phones_at(time).any
     }
 
-    /// The least number of phones that it was in this visit, as far as the latest proof says.
+    /// The least number of phones that it is, around this time.
+    pub fn phones_at(&self, time: Timestamp) -> Phones {
+        Phones::proven_by(self.proofs.iter().filter(|proof| proof.time.abs_diff(time) <= PROOF_HOLDS))
+    }
+
+    /// The least number of phones that it was in this visit.
     pub fn visit_phones(&self) -> u32 {
-        self.phones_since(self.visit)
+        self.phones_since(self.visit).any
     }
 
-    /// The least number of phones that it was since then in this visit, as far as the latest proof says.
-    pub fn phones_since(&self, since: Timestamp) -> u32 {
-        let proof = self.proof.filter(|proof| proof.time >= self.visit.max(since));
-        proof.map_or(1, |proof| proof.phones)
+    /// The least number of phones that it was since then.
+    pub fn phones_since(&self, since: Timestamp) -> Phones {
+        Phones::proven_by(self.proofs.iter().filter(|proof| proof.time >= since))
+    }
+
+    /// The least number of phones that it is.
+    pub fn phones(&self) -> Phones {
+        Phones::proven_by(self.proofs.iter())
     }
 
     /// Notes that one of its phones is known to be another: what proved several proves one less.
     pub(super) fn prove_one_less(&mut self) {
-        let rest = self.proof.map(|proof| Proof { phones: proof.phones.saturating_sub(1), ..proof });
-        self.proof = rest.filter(|proof| proof.phones > 1);
+        self.proofs.iter_mut().for_each(|proof| proof.phones = proof.phones.saturating_sub(1));
+        self.proofs.retain(|proof| proof.phones > 1);
     }
 
-    /// Whether this moment is in its first visit, as far as is known. A group begins only if its first address is of
-    /// none that is in range, so groups of one model in their first visits are different phones. In a later visit it was
-    /// found again by an address, and may be any phone of its model that was here before.
+    /// Whether this moment is in its first visit, as far as is known. In a later visit it was found again by an address, and
+    /// may be any phone of its model that was here before.
     pub fn is_first_visit(&self, time: Timestamp) -> bool {
         match self.visit_count {
             0 | 1 => true,
@@ -160,12 +222,17 @@ impl Group {
         }
     }
 
-    /// Adds a proof that it is several phones. Within the time that a proof holds, the larger number counts; else the
-    /// later proof does.
+    /// Adds a proof that it is several phones. It stays until a later one proves as many, so that the order in which
+    /// proofs come does not matter; there are no more than counts of phones.
     pub(super) fn prove(&mut self, time: Timestamp, phones: u32) {
-        if self.proof.is_some_and(|proof| proof.time > time && proof.time.abs_diff(time) > PROOF_HOLDS) {
-            return;
+        let proof = Proof { time, phones, is_own: self.guests.is_empty() };
+        let exceeds = |one: &Proof, other: &Proof| {
+            one.time >= other.time && one.phones >= other.phones && one.is_own >= other.is_own
+        };
+        if !self.proofs.iter().any(|known| exceeds(known, &proof)) {
+            self.proofs.retain(|known| !exceeds(&proof, known));
+            let place = self.proofs.partition_point(|known| known.time <= time);
+            self.proofs.insert(place, proof);
         }
-        self.proof = Some(Proof { time, phones: phones.max(self.at_least(time)) });
     }
 }

@@ -16,6 +16,9 @@
 //!   one address only, the longest silent of them first. So a flood of invented addresses displaces itself, not the
 //!   phones beside it.
 
+mod apart;
+#[cfg(test)]
+mod apart_tests;
 mod counter;
 mod fixed_point;
 mod group;
@@ -42,9 +45,10 @@ use super::dirty_map::DirtyMap;
 use super::hour::Hour;
 use super::names::fold_case;
 use crate::event::{GroupId, GroupingMode, Probe, Timestamp};
+pub use apart::{SeenGroup, least_phones};
 use counter::Frame;
 use dot11::{MacAddr, ModelKey, Ssid};
-pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE};
+pub use group::{ADDRESSES_PER_GROUP, Group, JoinReason, OUT_OF_RANGE, Phones};
 pub(super) use model::Model;
 use model::{Finding, Joined};
 pub(super) use network_filter::Block;
@@ -256,23 +260,31 @@ impl Grouping {
     }
 
     fn add_address(&mut self, id: GroupId, frame: &Frame, reason: JoinReason) {
+        let is_guest = self.joins_as_guest(id, frame.source, reason);
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.see(frame.time, true);
         group.address_count += 1;
         if group.addresses.len() >= ADDRESSES_PER_GROUP
             && let Some((oldest, _)) = group.addresses.pop_front()
         {
+            group.guests.remove(&oldest);
             self.group_of.remove(&oldest);
         }
         group.addresses.push_back((frame.source, reason));
+        if is_guest {
+            group.guests.insert(frame.source);
+        }
         self.group_of.insert(frame.source, id);
     }
 
     /// A group without addresses. Its identifier follows from the address with which it begins; if that is taken, the
-    /// next free one counts.
+    /// next free one counts. It is no phone that the address is not of.
     fn new_group(&mut self, model: ModelKey, first_address: MacAddr, seen: SeenTimes) -> GroupId {
         let id = self.free_id(first_address);
         self.groups.insert(id, Group::new(model, seen));
+        let of_address = (first_address, GroupId(u16::MIN))..=(first_address, GroupId(u16::MAX));
+        let others: Vec<GroupId> = self.splits.range(of_address).map(|((_, phone), _)| *phone).collect();
+        others.into_iter().for_each(|other| self.set_apart(id, other));
         id
     }
 
@@ -304,15 +316,28 @@ impl Grouping {
         let (Some(span), Some(first)) = (model.counter_span(counter), addresses.first().copied()) else {
             return;
         };
+        let beside = model.beside(counter);
+        let is_new = to.is_none();
         let to = to.unwrap_or_else(|| {
             let id = self.new_group(key, first, SeenTimes::at(span.0));
             self.models.entry(key).move_counter(counter, id, span.1);
             id
         });
         self.keep_apart(from, to);
+        // In a group that was there before, nobody knows whether they are of the phone that others are told apart from.
+        let are_guests = !is_new && self.joins_as_guest(to, first, JoinReason::SameModel);
         for address in addresses {
             if self.group_of(address) == Some(from) {
                 self.move_address(address, Some(from), to, JoinReason::SequenceAlternated);
+                if let Some(group) = self.groups.get_mut(&to).filter(|_| are_guests) {
+                    group.guests.insert(address);
+                }
+            }
+        }
+        if is_new {
+            for (other, own) in beside {
+                self.set_apart(to, other);
+                self.keep_own(other, &own);
             }
         }
         // The phone that leaves was one of those that the group was proven to be.
@@ -331,6 +356,7 @@ impl Grouping {
             if let Some(position) = group.addresses.iter().rposition(|(known, _)| *known == address) {
                 group.addresses.remove(position);
             }
+            group.guests.remove(&address);
             group.address_count = group.address_count.saturating_sub(1);
         }
         if let Some(group) = self.groups.get_mut(&to) {
@@ -360,6 +386,7 @@ impl Grouping {
     fn remove_group(&mut self, id: GroupId) {
         let Some(group) = self.groups.remove(&id) else { return };
         self.requesters.doubt(id);
+        self.replace_apart(&group.apart, id, None);
         for (address, _) in group.addresses {
             self.group_of.remove(&address);
         }

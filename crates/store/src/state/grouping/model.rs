@@ -4,6 +4,8 @@
 //! trial: does it continue any counter in range? A log-likelihood ratio weighs that against the chance that a counter
 //! fits although it belongs to another phone; numbers that go backwards measure that chance.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -115,6 +117,28 @@ impl Model {
     /// The addresses that the counter remembers.
     pub(super) fn counter_addresses(&self, counter: usize) -> &[MacAddr] {
         self.counters.get(counter).map_or(&[], |counter| &counter.addresses)
+    }
+
+    /// The address whose counter the newest address of that counter continued.
+    pub(super) fn continued_by(&self, newest: MacAddr) -> Option<MacAddr> {
+        self.counters.iter().rev().find_map(|counter| match counter.addresses.as_slice() {
+            [.., continued, last] if *last == newest => Some(*continued),
+            _ => None,
+        })
+    }
+
+    /// The groups of the counters that went on while this one did, each with the addresses of these counters. By the clock
+    /// of one radio.
+    pub(super) fn beside(&self, counter: usize) -> BTreeMap<GroupId, BTreeSet<MacAddr>> {
+        let mut beside: BTreeMap<GroupId, BTreeSet<MacAddr>> = BTreeMap::new();
+        let Some(of) = self.counters.get(counter) else { return beside };
+        for (index, other) in self.counters.iter().enumerate() {
+            let is_at_once = other.first <= of.last && of.first <= other.last;
+            if index != counter && other.clock == of.clock && is_at_once {
+                beside.entry(other.group).or_default().extend(&other.addresses);
+            }
+        }
+        beside
     }
 
     /// The largest step that counts as continued, in fixed point.

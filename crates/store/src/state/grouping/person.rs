@@ -92,7 +92,9 @@ impl Grouping {
             model.rename(from, to);
         }
         self.requesters.rename(from, to);
-        self.groups.insert(to, group);
+        let apart = group.apart.clone();
+        self.groups.insert(to, Group { apart: Vec::new(), ..group });
+        self.replace_apart(&apart, from, Some(to));
         for (address, time) in self.splits_of(from) {
             self.splits.remove(&(address, from));
             self.splits.insert((address, to), time);

@@ -194,8 +194,9 @@ impl Grouping {
         };
         earlier.model == later.model
             && earlier.last < later.first
-            && earlier.proof.is_none()
-            && later.proof.is_none()
+            && earlier.proofs.is_empty()
+            && later.proofs.is_empty()
+            && !earlier.apart.contains(&id)
             && !later.is_kept
             && !are_apart(&self.group_of, &self.splits, before, id)
     }
@@ -205,6 +206,7 @@ impl Grouping {
     fn merge(&mut self, from: GroupId, to: GroupId, requester: MacAddr) {
         let Some(group) = self.groups.remove(&from) else { return };
         self.requesters.rename(from, to);
+        self.replace_apart(&group.apart, from, Some(to));
         for (address, reason) in &group.addresses {
             let reason = match reason {
                 _ if *address == requester => JoinReason::OwnNetwork,
@@ -217,6 +219,12 @@ impl Grouping {
             into.last = into.last.max(group.last);
             into.frames += group.frames;
             (into.visit, into.visit_count) = (group.visit, into.visit_count + group.visit_count);
+            into.guests.extend(&group.guests);
+            // Only the addresses that show that it is the same phone are of the one that others are told apart from.
+            if !into.apart.is_empty() {
+                let by_model = into.addresses.iter().filter(|(_, reason)| reason.is_by_model());
+                into.guests.extend(by_model.map(|(address, _)| *address));
+            }
         }
         if let Some(model) = self.models.get_mut(&group.model) {
             model.rename(from, to);

@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::apart_tests::check;
 use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
 use crate::event::{DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, Probe, Timestamp};
 use crate::state::State;
@@ -406,6 +407,7 @@ proptest! {
         let (straight, _) = play(&steps, mode, false);
         let (restarted, _) = play(&steps, mode, true);
         prop_assert_eq!(straight.differences(&restarted, 3), Default::default());
+        check(&straight);
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! Which groups of a model are different phones, and how many phones groups are at least.
+//!
+//! - Two groups are different phones once that was proven or declared: a person split the one off the other, or their
+//!   counters went on at the same time. That holds for ever, also when both return on another day. Nothing else tells
+//!   groups of one model apart: not the time at which each was here, and not the order in which files are read.
+//! - It holds for the addresses that were meant. A later one that is only of the same model may be of any phone, so it is
+//!   a *guest*: it shows that a phone of the model is here, not which.
+//! - Counts are lower bounds: where a limit or a greedy search leaves something out, they get smaller.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Grouping;
+use super::group::{Group, JoinReason, Phones};
+use crate::event::GroupId;
+use dot11::{MacAddr, ModelKey};
+
+/// Other phones that a group remembers. Beyond, the one that was added first is forgotten.
+pub(super) const APART_LIMIT: usize = 32;
+
+impl Grouping {
+    /// Notes that two groups are different phones.
+    pub(super) fn set_apart(&mut self, one: GroupId, other: GroupId) {
+        let models = [one, other].map(|id| self.groups.get(&id).map(|group| group.model));
+        let [Some(of_one), Some(of_other)] = models else { return };
+        if one == other || of_one != of_other {
+            return;
+        }
+        for (id, other) in [(one, other), (other, one)] {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            if group.apart.contains(&other) {
+                continue;
+            }
+            let forgotten = (group.apart.len() >= APART_LIMIT).then(|| group.apart.remove(0));
+            group.apart.push(other);
+            if let Some(group) = forgotten.and_then(|forgotten| self.groups.get_mut(&forgotten)) {
+                group.apart.retain(|known| *known != id);
+            }
+        }
+    }
+
+    /// Notes that these groups know the group `from` no more, but `to` in its place.
+    pub(super) fn replace_apart(&mut self, groups: &[GroupId], from: GroupId, to: Option<GroupId>) {
+        for id in groups {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.apart.retain(|known| *known != from);
+            }
+        }
+        if let Some(to) = to {
+            groups.iter().for_each(|id| self.set_apart(to, *id));
+        }
+    }
+
+    /// The group of some addresses is told apart by these `own` ones: its others may be of any phone of the model.
+    pub(super) fn keep_own(&mut self, id: GroupId, own: &BTreeSet<MacAddr>) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            let others = group.addresses.iter().map(|(address, _)| *address);
+            let others: Vec<MacAddr> = others.filter(|address| !own.contains(address)).collect();
+            group.guests.extend(others);
+        }
+    }
+
+    /// Whether an address that joins this group for this reason may be of any phone of the model.
+    pub(super) fn joins_as_guest(&self, id: GroupId, address: MacAddr, reason: JoinReason) -> bool {
+        let Some(group) = self.groups.get(&id) else { return false };
+        match reason {
+            _ if reason.is_by_model() => !group.apart.is_empty() || self.is_split(id),
+            JoinReason::SequenceContinued if !group.guests.is_empty() => {
+                let continued = self.models.get(&group.model).and_then(|model| model.continued_by(address));
+                continued.is_some_and(|continued| group.guests.contains(&continued))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A group of which some addresses were seen, as far as it matters to how many phones there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenGroup<'a> {
+    /// Its identifier.
+    pub id: GroupId,
+    /// Its model.
+    pub model: ModelKey,
+    /// How many phones it was proven to be.
+    pub phones: Phones,
+    /// Whether an address was seen that is no guest ([`Group::is_guest`]).
+    pub is_itself: bool,
+    /// The groups that are other phones.
+    pub apart: &'a [GroupId],
+}
+
+impl<'a> SeenGroup<'a> {
+    /// All of a group.
+    pub fn whole(id: GroupId, group: &'a Group) -> Self {
+        Self::of(id, group, group.phones(), group.has_own_address())
+    }
+
+    /// A group that was proven to be so many phones. `is_itself` says whether an address was seen that is no guest.
+    pub fn of(id: GroupId, group: &'a Group, phones: Phones, is_itself: bool) -> Self {
+        Self { id, model: group.model, phones, is_itself, apart: &group.apart }
+    }
+}
+
+/// The least number of phones that these groups are: for each model the most that are known to be different. Whatever
+/// else was seen of the model may be one of them.
+pub fn least_phones<'a>(seen: impl IntoIterator<Item = SeenGroup<'a>>) -> u64 {
+    let mut models: BTreeMap<ModelKey, BTreeMap<GroupId, SeenGroup<'a>>> = BTreeMap::new();
+    for group in seen {
+        models.entry(group.model).or_default().insert(group.id, group);
+    }
+    models.values().map(least_of_model).sum()
+}
+
+/// Each group in turn, and greedily those of its others that are all different from each other: at most [`APART_LIMIT`].
+fn least_of_model(groups: &BTreeMap<GroupId, SeenGroup<'_>>) -> u64 {
+    let alone = groups.values().map(|group| u64::from(group.phones.any)).max().unwrap_or(0);
+    let told_apart = groups.values().filter(|group| group.is_itself && !group.apart.is_empty());
+    let together = told_apart.map(|group| {
+        let mut different = vec![group];
+        for other in group.apart.iter().filter_map(|id| groups.get(id)).filter(|other| other.is_itself) {
+            if different.iter().all(|known| known.apart.contains(&other.id)) {
+                different.push(other);
+            }
+        }
+        match different.len() {
+            1 => 0,
+            _ => different.iter().map(|group| u64::from(group.phones.own)).sum(),
+        }
+    });
+    together.max().unwrap_or(0).max(alone)
+}

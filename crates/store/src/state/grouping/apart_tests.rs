@@ -1,0 +1,289 @@
+//! How many phones there are at least: pairs that were told apart stay two, and nothing else makes two of one.
+
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+
+use super::apart::{APART_LIMIT, SeenGroup, least_phones};
+use super::group::{Group, Phones};
+use super::seen_times::SeenTimes;
+use super::tests::{counting_phone, fold, folded, frame, from_snapshot, group_of, reloaded, together};
+use crate::event::{Event, EventKind, EvictionScope, GroupId, Probe, Timestamp};
+use crate::state::State;
+use dot11::{ModelKey, Signature};
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+const MODEL: u64 = 7;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+/// A frame of each of these addresses, a minute apart. No number is near one of another address.
+fn scan(second: i64, addresses: impl IntoIterator<Item = u32>) -> Vec<Probe> {
+    let frames = (0..).zip(addresses);
+    frames
+        .map(|(place, address)| frame(second + place * 60, address, (address * 500) as u16, MODEL))
+        .collect()
+}
+
+/// Two addresses that are in use at once from this second on, for a minute.
+fn at_once(second: i64, addresses: [u32; 2]) -> Vec<Probe> {
+    let frames = (0..12_u16).map(|step| {
+        let place = usize::from(step % 2);
+        frame(second + i64::from(step) * 5, addresses[place], 2000 * place as u16 + step * 20, MODEL)
+    });
+    frames.collect()
+}
+
+fn fold_all(state: &mut State, probes: impl IntoIterator<Item = Probe>) {
+    probes.into_iter().for_each(|probe| fold(state, &Event::from(probe)));
+}
+
+fn id_of(state: &State, address: u32) -> GroupId {
+    group_of(state, &frame(0, address, 0, MODEL))
+}
+
+/// Says that this address is not of its group.
+fn split(state: &mut State, address: u32) {
+    let source = frame(0, address, 0, MODEL).source;
+    let phone = state.grouping().group_of(source).unwrap();
+    let time = state.newest_time().unwrap();
+    fold(state, &Event::new(time, EventKind::SplitPhone { phone, address: source }));
+}
+
+/// The least number of phones of which these addresses were seen.
+fn least(state: &State, addresses: &[u32]) -> u64 {
+    let seen = addresses.iter().map(|address| {
+        let id = id_of(state, *address);
+        let group = state.grouping().group(id).unwrap();
+        let of_group = addresses.iter().filter(|address| id_of(state, **address) == id);
+        let mut sources = of_group.map(|address| frame(0, *address, 0, MODEL).source);
+        SeenGroup::of(id, group, Phones::ONE, sources.any(|source| !group.is_guest(source)))
+    });
+    least_phones(seen)
+}
+
+/// The least number of all phones that are known.
+fn least_of_all(state: &State) -> u64 {
+    least_phones(state.grouping().groups().map(|(id, group)| SeenGroup::whole(id, group)))
+}
+
+#[test]
+fn phones_that_a_person_split_are_two_also_when_they_return() {
+    let mut state = folded(scan(0, [1, 2]));
+    assert_eq!((id_of(&state, 1), least(&state, &[1, 2])), (id_of(&state, 2), 1));
+    split(&mut state, 2);
+    for day in 0..3 {
+        fold_all(&mut state, scan(DAY * day + 600, [2, 1]));
+        assert_eq!((least(&state, &[1, 2]), least(&state, &[2]), least_of_all(&state)), (2, 1, 2), "{day}");
+        state = from_snapshot(&reloaded(&state));
+    }
+}
+
+#[test]
+fn phones_whose_counters_told_them_apart_are_two_also_when_they_return() {
+    let one = counting_phone(1, 60, 0, 40, MODEL);
+    let other = counting_phone(1001, 60, 2048, 47, MODEL);
+    let (last, of_other) = (60, 1060);
+    let mut state = folded(together(&[one, other]));
+    assert_ne!(id_of(&state, last), id_of(&state, of_other));
+    fold_all(&mut state, scan(DAY, [last, of_other]));
+    assert_eq!((least(&state, &[last, of_other]), least_of_all(&state)), (2, 2));
+}
+
+#[test]
+fn three_phones_that_count_at_once_are_three() {
+    let phones = [(1, 0, 40), (1001, 1400, 47), (2001, 2800, 43)]
+        .map(|(address, start, interval)| counting_phone(address, 60, start, interval, MODEL));
+    let state = folded(together(&phones));
+    assert_eq!(least(&state, &[60, 1060, 2060]), 3);
+    assert_eq!(least_of_all(&state), 3);
+}
+
+#[test]
+fn an_address_that_joined_for_its_model_is_not_counted_beside_the_other_phone() {
+    let mut state = folded(scan(0, [1, 2]));
+    split(&mut state, 2);
+    // It joins the one that was seen last, but may be of the other.
+    fold_all(&mut state, scan(200, [1, 3]));
+    assert_eq!(id_of(&state, 3), id_of(&state, 1));
+    fold_all(&mut state, scan(DAY, [3, 2]));
+    assert_eq!((least(&state, &[3, 2]), least(&state, &[1, 3, 2])), (1, 2));
+    // Nor is another such address, in use at the same time, one phone more than the two.
+    fold_all(&mut state, at_once(DAY + 900, [1, 4]));
+    let group = state.grouping().group(id_of(&state, 1)).unwrap();
+    assert_eq!((group.phones().any, least_of_all(&state)), (2, 2));
+}
+
+#[test]
+fn a_split_takes_no_phone_from_those_that_were_proven() {
+    // Three addresses in use at once.
+    let frames = (0..30_u16).map(|step| {
+        let place = step % 3;
+        frame(i64::from(step) * 4, 1 + u32::from(place), 1300 * place + step * 9, MODEL)
+    });
+    let mut state = folded(frames);
+    assert_eq!(least_of_all(&state), 3);
+    split(&mut state, 2);
+    assert_eq!(least_of_all(&state), 3);
+}
+
+#[test]
+fn two_addresses_that_were_split_off_may_be_of_one_phone() {
+    let mut state = folded(scan(0, [1, 2, 3]));
+    split(&mut state, 2);
+    split(&mut state, 3);
+    assert_eq!((least(&state, &[1, 2, 3]), least(&state, &[2, 3])), (2, 1));
+}
+
+#[test]
+fn an_address_that_was_forgotten_is_still_none_of_the_other_phone() {
+    let mut state = folded(scan(0, [1, 2]));
+    split(&mut state, 2);
+    fold_all(&mut state, scan(DAY, [1]));
+    let old = EventKind::Evict { addresses: EvictionScope::Random, last_seen_before: at(DAY - HOUR) };
+    fold(&mut state, &Event::new(at(DAY), old));
+    assert_eq!(state.grouping().group_of(frame(0, 2, 0, MODEL).source), None);
+    // In between another address joined the first phone, which may be of the second.
+    fold_all(&mut state, scan(DAY + 60, [3, 2]));
+    assert_eq!((least(&state, &[1, 2]), least(&state, &[3, 2])), (2, 1));
+}
+
+#[test]
+fn an_older_file_after_a_newer_one_counts_no_phone_twice() {
+    // One phone, silent for four hours, whose addresses in the older file lead up to those in the newer one.
+    let newer = scan(10 * HOUR, [1]);
+    let older: Vec<Probe> = (6..10).flat_map(|hour| scan(hour * HOUR, [hour as u32])).collect();
+    let in_order = folded(older.iter().chain(&newer).cloned());
+    let state = folded(newer.iter().chain(&older).cloned());
+    assert_eq!((least_of_all(&in_order), least_of_all(&state)), (1, 1));
+}
+
+#[test]
+fn proofs_do_not_depend_on_the_order_of_files() {
+    let days = [at_once(0, [1, 2]), at_once(DAY, [1, 3]), at_once(2 * DAY, [1, 4])];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
+        let state = folded(order.into_iter().flat_map(|day: usize| days[day].clone()));
+        let group = state.grouping().group(id_of(&state, 1)).unwrap();
+        assert_eq!((group.visit_phones(), group.at_least(at(2 * DAY + 50))), (2, 2), "{order:?}");
+        assert_eq!(least_of_all(&state), 2);
+    }
+    // Each older file proves the same of a time shortly before.
+    let files = [(600, [1, 2]), (500, [3, 4]), (400, [5, 6]), (300, [7, 8])];
+    let state = folded(files.into_iter().flat_map(|(second, addresses)| at_once(second, addresses)));
+    let group = state.grouping().group(id_of(&state, 1)).unwrap();
+    assert_eq!((group.at_least(at(650)), group.phones_since(at(600)).any), (2, 2));
+}
+
+#[test]
+fn a_proof_of_an_older_frame_leaves_the_newer_one() {
+    let mut group =
+        Group::new(ModelKey::of_unknown_elements(Signature::from_u64(MODEL)), SeenTimes::at(at(0)));
+    for (second, phones) in [(1000, 2), (950, 2), (900, 3), (850, 2), (100, 4)] {
+        group.prove(at(second), phones);
+    }
+    let least = |second| group.at_least(at(second));
+    assert_eq!([100, 500, 900, 1000, 1100, 1130].map(least), [4, 1, 3, 3, 2, 1]);
+    assert_eq!([0, 101, 901, 1001].map(|second| group.phones_since(at(second)).any), [4, 3, 2, 1]);
+    assert_eq!(group.proofs.len(), 3);
+}
+
+/// What must be true of all groups.
+pub(super) fn check(state: &State) {
+    for (id, group) in state.grouping().groups() {
+        assert!(group.apart().len() <= APART_LIMIT);
+        for other in group.apart() {
+            let known = state.grouping().group(*other).unwrap();
+            assert!(*other != id && known.model == group.model && known.apart().contains(&id));
+        }
+        assert!(group.guests.iter().all(|guest| group.reason(*guest).is_some()));
+        assert!(group.proofs.is_sorted_by_key(|proof| proof.time));
+    }
+}
+
+#[test]
+fn a_group_that_leaves_is_known_to_no_other() {
+    let mut state = folded(scan(0, 1..60));
+    for address in 2..60 {
+        split(&mut state, address);
+    }
+    check(&state);
+    assert_eq!(state.grouping().group(id_of(&state, 1)).unwrap().apart().len(), APART_LIMIT);
+    fold_all(&mut state, scan(2 * DAY, [1, 50]));
+    let old = EventKind::Evict { addresses: EvictionScope::Random, last_seen_before: at(DAY) };
+    fold(&mut state, &Event::new(at(2 * DAY), old));
+    check(&state);
+    assert_eq!(state.grouping().group(id_of(&state, 1)).unwrap().apart(), [id_of(&state, 50)]);
+}
+
+/// The most phones among groups that are all different, found by trying all sets of them.
+fn exact(groups: &[SeenGroup<'_>]) -> u64 {
+    let different = |set: u32| {
+        let of_set: Vec<_> =
+            (0..groups.len()).filter(|place| set >> place & 1 == 1).map(|place| &groups[place]).collect();
+        let pairs = of_set
+            .iter()
+            .all(|one| of_set.iter().all(|other| one.id == other.id || one.apart.contains(&other.id)));
+        let sum = of_set.iter().map(|group| u64::from(group.phones.own)).sum();
+        if pairs && of_set.iter().all(|group| group.is_itself) { sum } else { 0 }
+    };
+    let alone = groups.iter().map(|group| u64::from(group.phones.any)).max().unwrap_or(0);
+    (0..1_u32 << groups.len()).map(different).max().unwrap_or(0).max(alone)
+}
+
+proptest! {
+    #[test]
+    fn no_more_phones_are_counted_than_are_known(
+        groups in btree_map(0..7_u16, (1..4_u32, any::<bool>(), any::<bool>()), 0..7),
+        pairs in btree_set((0..7_u16, 0..7_u16), 0..20),
+    ) {
+        let apart = |id: u16| -> Vec<GroupId> {
+            let other = |(one, other): &(u16, u16)| match (*one == id, *other == id) {
+                (true, false) => Some(GroupId(*other)),
+                (false, true) => Some(GroupId(*one)),
+                _ => None,
+            };
+            pairs.iter().filter_map(other).collect()
+        };
+        let known: Vec<(u16, Vec<GroupId>)> = groups.keys().map(|id| (*id, apart(*id))).collect();
+        let model = ModelKey::of_unknown_elements(Signature::from_u64(MODEL));
+        let seen: Vec<SeenGroup<'_>> = groups.values().zip(&known).map(|((any, all_own, is_itself), (id, apart))| {
+            let phones = Phones { any: *any, own: if *all_own { *any } else { 1 } };
+            SeenGroup { id: GroupId(*id), model, phones, is_itself: *is_itself, apart }
+        }).collect();
+        let (counted, exact) = (least_phones(seen.iter().copied()), exact(&seen));
+        prop_assert!(counted <= exact, "{} of {}", counted, exact);
+        prop_assert_eq!(counted > 1, exact > 1);
+        prop_assert_eq!(counted > 0, !seen.is_empty());
+    }
+
+    /// Two phones, of which one uses the even addresses, and files in any order: there are never more than two.
+    #[test]
+    fn two_phones_are_never_three(
+        files in vec((0..6_i64, 0..6_i64, vec((0..8_u32, 1..200_i64), 1..20)), 1..6),
+        told in any::<bool>(),
+    ) {
+        let mut state = folded(scan(0, [0, 1]));
+        if told {
+            split(&mut state, 1);
+        }
+        for (day, hour, frames) in files {
+            let mut second = DAY * day + HOUR * hour;
+            for (address, gap) in frames {
+                second += gap;
+                fold_all(&mut state, scan(second, [address]));
+            }
+            check(&state);
+        }
+        let seen: Vec<u32> = (0..8).filter(|address| {
+            state.grouping().group_of(frame(0, *address, 0, MODEL).source).is_some()
+        }).collect();
+        prop_assert!(least(&state, &seen) <= 2);
+        prop_assert!(least(&state, &seen) == 2 || !told);
+        for parity in [0, 1] {
+            let of_one: Vec<u32> = seen.iter().copied().filter(|address| address % 2 == parity).collect();
+            prop_assert!(least(&state, &of_one) <= 1, "{:?}", of_one);
+        }
+    }
+}
