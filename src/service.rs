@@ -18,6 +18,7 @@ mod source_worker;
 mod watchdog;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -288,7 +289,8 @@ impl Service {
             data_dir: self.config.data_dir.clone(),
             bot: self.config.telegram.clone().map(bot_status_query),
         };
-        tokio::spawn(control::serve(listener, api::router(services), self.stop.clone()));
+        let (data_dir, recorder) = (self.config.data_dir.clone(), self.recorder.clone());
+        tokio::spawn(serve_control(listener, data_dir, recorder, api::router(services), self.stop.clone()));
     }
 
     /// Serves health and metrics.
@@ -340,6 +342,31 @@ impl Service {
             WatchedPart::new(format!("the source {}", source.name()), move || source.heartbeat())
         });
         std::iter::once(recorder).chain(sources).collect()
+    }
+}
+
+/// Serves the control socket until `stop`. Makes it again when the data directory was, after somebody removed that.
+async fn serve_control(
+    mut listener: control::Listener,
+    data_dir: PathBuf,
+    recorder: RecorderHandle,
+    router: axum::Router,
+    stop: CancellationToken,
+) {
+    let mut disk_error = recorder.subscribe_disk_error();
+    loop {
+        tokio::select! {
+            () = control::serve(&listener, router.clone(), stop.clone()) => return,
+            changed = disk_error.changed() => if changed.is_err() { return },
+        }
+        if disk_error.borrow_and_update().is_none() && !listener.is_in_place() {
+            match control::Listener::bind(&data_dir) {
+                Ok(renewed) => listener = renewed,
+                Err(error) => {
+                    warn!(event = "control_socket_failed", %error, "could not make the control socket again");
+                }
+            }
+        }
     }
 }
 

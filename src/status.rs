@@ -47,7 +47,7 @@ pub struct Status {
     pub lost_probes: u64,
     /// Lines of the service's own log that standard error did not take.
     pub lost_log_lines: u64,
-    /// Damaged lines found in the log.
+    /// Events that were damaged in the log or are gone from it.
     pub lost_events: u64,
     /// The log's size on disk.
     pub log: Option<LogSize>,
@@ -271,7 +271,7 @@ fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
     };
     match status.lost_events {
         0 => text,
-        count => text.append(format_args!("\n⚠️ Events lost to corruption: {count}")),
+        count => text.append(format_args!("\n⚠️ Events lost from the log: {count}")),
     }
 }
 
@@ -390,7 +390,7 @@ mod tests {
         Events: 340
         On disk: 12.3 kB
         Since: 3 days ago (2026-11-19 13:00:00 CET)
-        ⚠️ Events lost to corruption: 6
+        ⚠️ Events lost from the log: 6
 
         📣 Alerts
         Watched networks: 2

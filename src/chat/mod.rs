@@ -140,14 +140,16 @@ impl Chat {
         // Before the state is locked: a source may take a while.
         let sources = (self.sources)();
         let losses = self.recorder.losses();
+        let offline = Status::offline(&self.recorder.state(), log.ok().flatten());
         Status {
             uptime: self.started.elapsed(),
             sources,
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
             lost_log_lines: log_writer::lost_lines(),
+            lost_events: offline.lost_events + losses.history.load(Ordering::Relaxed),
             disk_error: self.recorder.disk_error(),
-            ..Status::offline(&self.recorder.state(), log.ok().flatten())
+            ..offline
         }
     }
 }

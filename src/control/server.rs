@@ -52,7 +52,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 const HOSTS: [&str; 4] = ["", "localhost", "127.0.0.1", "[::1]"];
 
 /// Serves `router` on `listener` until `stop`, which closes all connections at once.
-pub async fn serve(listener: Listener, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: &Listener, router: Router, stop: CancellationToken) {
     let server = Server {
         router: router.layer(middleware::from_fn(check_headers)),
         busy: refusal(ApiError::busy(format!("the service answers {CONNECTIONS} others already"))),

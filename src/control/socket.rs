@@ -24,6 +24,8 @@ pub struct Listener {
     listener: UnixListener,
     path: PathBuf,
     owner: u32,
+    /// The file system and the number of the socket's file.
+    file: (u64, u64),
 }
 
 /// Who is at the other end of a connection.
@@ -57,10 +59,16 @@ impl Listener {
         let listener = at(making, net::UnixListener::bind)?;
         // Before it has its name: nobody ever finds it open.
         fs::set_permissions(&unnamed, Permissions::from_mode(0o600))?;
-        let owner = fs::symlink_metadata(&unnamed)?.uid();
+        let metadata = fs::symlink_metadata(&unnamed)?;
         fs::rename(&unnamed, &path)?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: UnixListener::from_std(listener)?, path, owner })
+        let (owner, file) = (metadata.uid(), (metadata.dev(), metadata.ino()));
+        Ok(Self { listener: UnixListener::from_std(listener)?, path, owner, file })
+    }
+
+    /// Whether clients still find it: the data directory may have been removed or replaced.
+    pub fn is_in_place(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|named| (named.dev(), named.ino()) == self.file)
     }
 
     /// The next connection, and whether its user may use the socket.
@@ -81,7 +89,9 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // If it stays, the next service replaces it.
-        let _ = fs::remove_file(&self.path);
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -28,9 +28,10 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let mut disk_error = recorder.subscribe_disk_error();
-    // A start notice keeps how many probes had been lost before.
-    let mut chats: HashMap<ChatId, IncidentState<u64>> = HashMap::new();
-    let lost = || recorder.losses().disk_failed.load(Ordering::Relaxed);
+    // A start notice keeps how many probes and events of the log had been lost before.
+    let mut chats: HashMap<ChatId, IncidentState<[u64; 2]>> = HashMap::new();
+    let losses = recorder.losses();
+    let lost = || [&losses.disk_failed, &losses.history].map(|count| count.load(Ordering::Relaxed));
     let mut lost_before = lost();
     loop {
         let error = disk_error.borrow_and_update().clone();
@@ -46,7 +47,10 @@ pub(super) async fn run(
                 NextNotice::Started => {
                     (notices::recording_stopped(error.as_deref().unwrap_or_default()), false)
                 }
-                NextNotice::Resolved(lost_before) => (notices::recording_resumed(lost() - lost_before), true),
+                NextNotice::Resolved([probes_before, history_before]) => {
+                    let [probes, history] = lost();
+                    (notices::recording_resumed(probes - probes_before, history - history_before), true)
+                }
                 NextNotice::NotBefore(at) => {
                     wake = earliest(wake, at);
                     continue;

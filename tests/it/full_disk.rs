@@ -176,7 +176,7 @@ fn chats_are_notified_once_when_recording_stops_and_resumes() {
 
 #[test]
 fn lost_probes_are_reported() {
-    let text = |lost| probewatch::chat::views::notices::recording_resumed(lost).to_string();
+    let text = |lost| probewatch::chat::views::notices::recording_resumed(lost, 0).to_string();
     assert_eq!(text(0), RESUMED);
     assert_eq!(text(1), "✅ Recording works again. 1 probe was lost meanwhile.");
     assert_eq!(text(312), "✅ Recording works again. 312 probes were lost meanwhile.");

@@ -29,6 +29,7 @@ mod live_capture;
 mod log_damage;
 mod log_faults;
 mod lookups;
+mod lost_data_dir;
 mod monitoring;
 mod no_allocations;
 mod offline_commands;

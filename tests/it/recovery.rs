@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use dot11::{RequestedSsid, Ssid};
 use probewatch::chat::model::lookup::{LookupResult, look_up};
@@ -32,18 +33,25 @@ fn recording_continues_after_a_truncated_line() {
     let folder = tempfile::tempdir().unwrap();
     let (all, bytes, segment) = small_log(folder.path());
     fs::write(&segment, &bytes[..bytes.len() - 7]).unwrap();
-    // sled is now ahead of the log: it is discarded, and the loss is logged.
+    // The saved state is now ahead of the log. It is kept, and the gap is reported.
     let running = Running::start(settings(folder.path()));
     assert_eq!(running.handle.state().next_offset(), Offset(6));
+    assert_eq!(running.handle.losses().history.load(Ordering::Relaxed), 1);
     running.record(&Input::Probe(probe(addresses()[1], RequestedSsid::Absent, 9)));
     running.stop();
     let now = events(folder.path());
     assert_eq!(now[..5], all[..5]);
     assert!(matches!(now[5].1.kind, EventKind::Lost { count: 1, .. }), "{:?}", now[5]);
     assert_eq!(now.len(), 7);
-    let reopened = Running::start(settings(folder.path()));
-    assert_same(&reopened.handle.state(), &fold(&now));
-    reopened.stop();
+    let kept = fold(&[&all[..], &now[6..]].concat());
+    for is_store_lost in [false, true] {
+        if is_store_lost {
+            fs::remove_dir_all(folder.path().join("state")).unwrap();
+        }
+        let reopened = Running::start(settings(folder.path()));
+        assert_same(&reopened.handle.state(), &kept);
+        reopened.stop();
+    }
 }
 
 #[test]
@@ -205,8 +213,10 @@ fn a_lost_end_of_the_log_is_reported_and_its_offsets_are_not_reused() {
     let mut stored = open_offline(folder.path());
     let check = stored.check(3, &mut |_| {}).unwrap();
     assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");
-    assert_same(&stored.state(&mut |_| {}).unwrap(), &fold(&now));
-    assert_same(&stored.rebuild(&mut |_| {}).unwrap(), &fold(&now));
+    // Their effects are kept.
+    let kept = fold(&[&all[..], &now[all.len() - 1..]].concat());
+    assert_same(&stored.state(&mut |_| {}).unwrap(), &kept);
+    assert_same(&stored.rebuild(&mut |_| {}).unwrap(), &kept);
 }
 
 #[test]

@@ -14,13 +14,24 @@ pub fn recording_stopped(why: &str) -> Text {
     ))
 }
 
-/// Writing works again; `lost` probes did not fit into memory.
-pub fn recording_resumed(lost: u64) -> Text {
-    match lost {
-        0 => Text::plain("✅ Recording works again. Nothing was lost."),
-        lost => {
-            let probes = pluralize(lost, "probe was", "probes were");
-            Text::plain(format_args!("✅ Recording works again. {probes} lost meanwhile."))
+/// Writing works again. Meanwhile `probes` did not fit into memory, and `history` events are gone from the log.
+pub fn recording_resumed(probes: u64, history: u64) -> Text {
+    let text = Text::plain("✅ Recording works again.");
+    let text = match probes {
+        0 if history == 0 => return text.append(" Nothing was lost."),
+        0 => text,
+        probes => {
+            let probes = pluralize(probes, "probe was", "probes were");
+            text.append(format_args!(" {probes} lost meanwhile."))
+        }
+    };
+    match history {
+        0 => text,
+        events => {
+            let events = pluralize(events, "event is", "events are");
+            text.append(format_args!(
+                " {events} gone from the log: somebody removed or changed its files. Names, watches and counts are kept."
+            ))
         }
     }
 }

@@ -100,9 +100,10 @@ fn rare_replies_and_notices() {
     for lost in [0, 1, 7] {
         scenes[2].1 += &entry(
             &format!("the disk works again, {lost} lost"),
-            notices::recording_resumed(lost).to_string(),
+            notices::recording_resumed(lost, 0).to_string(),
         );
     }
+    scenes[2].1 += &entry("the data directory was deleted", notices::recording_resumed(0, 312).to_string());
     scenes[2].1 += &entry("a reply that takes long", views::in_progress(4).to_string());
     assert_scenes("rare", &scenes.map(|(title, text)| Scene { title, text: masked(text.trim_end()) }));
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
-use store::event_log::{FileMetadata, OpenMode, Vfs, VfsFile};
+use store::event_log::{FileId, FileMetadata, OpenMode, Vfs, VfsFile};
 
 /// An operation on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,9 +246,15 @@ impl Vfs for FaultyDisk {
 
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
         let state = self.step(Operation::Metadata)?;
-        let file = &state.files[state.file(path)?];
+        let number = state.file(path)?;
+        let file = &state.files[number];
         let modified = SystemTime::now();
-        Ok(FileMetadata { bytes: file.bytes.len() as u64, modified, created: file.created })
+        Ok(FileMetadata {
+            id: file_id(number),
+            bytes: file.bytes.len() as u64,
+            modified,
+            created: file.created,
+        })
     }
 
     fn open(&self, path: &Path, how: OpenMode) -> io::Result<Box<dyn VfsFile>> {
@@ -289,6 +295,10 @@ impl Vfs for FaultyDisk {
     fn set_modified(&self, _: &Path, _: SystemTime) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn file_id(number: usize) -> FileId {
+    FileId { device: 0, inode: number as u64 }
 }
 
 #[derive(Debug)]
@@ -357,6 +367,10 @@ impl OpenFile {
 impl VfsFile for OpenFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.disk.step(Operation::Metadata)?.files[self.file].bytes.len() as u64)
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(file_id(self.file))
     }
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::SystemTime;
 
-use store::event_log::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
+use store::event_log::{FileId, FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 
 use super::DEADLINE;
 
@@ -143,6 +143,10 @@ impl Seek for HeldFile {
 impl VfsFile for HeldFile {
     fn length(&self) -> io::Result<u64> {
         self.file.length()
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        self.file.id()
     }
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::LogError;
 use super::log_dir::create_dir;
-use super::vfs::OsVfs;
+use super::vfs::{FileId, OsVfs};
 
 /// The data directory could not be locked.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,15 @@ pub enum LockError {
     Log(#[from] LogError),
 }
 
+impl From<LockError> for LogError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Log(error) => error,
+            LockError::Held { ref path, .. } => Self::new("lock", path)(io::Error::other(error.to_string())),
+        }
+    }
+}
+
 impl LockError {
     /// What an operator can do about it.
     pub fn remedy(&self) -> Option<&'static str> {
@@ -37,7 +46,8 @@ impl LockError {
 /// The exclusive right to write a data directory. It ends when this is dropped, or with the process.
 #[derive(Debug)]
 pub struct DataDirLock {
-    _file: File,
+    path: PathBuf,
+    file: File,
 }
 
 impl DataDirLock {
@@ -67,7 +77,23 @@ impl DataDirLock {
         if let Err(error) = write_process_id(&mut file) {
             tracing::debug!(path = %path.display(), %error, "could not write the process id");
         }
-        Ok(Self { _file: file })
+        Ok(Self { path, file })
+    }
+
+    /// Locks the data directory again if its lock was removed or replaced, as together with the directory, which is
+    /// then created.
+    ///
+    /// # Errors
+    /// As [`DataDirLock::acquire`]. The old lock is kept, and does not keep others from the directory.
+    pub fn renew(&mut self) -> Result<(), LockError> {
+        let held = self.file.metadata().map_err(LogError::new("read the metadata of", &self.path))?;
+        match fs::metadata(&self.path) {
+            Ok(named) if FileId::from(&named) == FileId::from(&held) => Ok(()),
+            _ => {
+                *self = Self::acquire(self.path.parent().unwrap_or(Path::new(".")))?;
+                Ok(())
+            }
+        }
     }
 }
 

@@ -89,6 +89,11 @@ impl LogDir {
         Self { vfs, path: path.to_owned() }
     }
 
+    /// Creates the directory again if it is missing.
+    pub(super) fn recreate(&self) -> Result<(), LogError> {
+        create_dir(&*self.vfs, &self.path)
+    }
+
     pub(super) fn sync(&self) -> Result<(), LogError> {
         sync_dir(&*self.vfs, &self.path)
     }
@@ -101,7 +106,7 @@ impl LogDir {
         self.vfs.metadata(path).map_err(LogError::new("read the metadata of", path))
     }
 
-    fn metadata_if_exists(&self, path: &Path) -> Result<Option<FileMetadata>, LogError> {
+    pub(super) fn metadata_if_exists(&self, path: &Path) -> Result<Option<FileMetadata>, LogError> {
         match self.vfs.metadata(path) {
             Ok(metadata) => Ok(Some(metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

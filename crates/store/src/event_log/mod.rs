@@ -59,7 +59,7 @@ pub use reader::{Entry, Events};
 pub use recovery::{RecoveredLog, recover, recover_on};
 pub use segment_index::SealedSegment;
 pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
-pub use vfs::{FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
+pub use vfs::{FileId, FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 pub use writer::{LogFull, Rotation, Writer};
 
 #[cfg(doc)]

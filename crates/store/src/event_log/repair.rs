@@ -18,6 +18,8 @@ pub(super) struct RepairedSegment {
     pub(super) corruption: Corruption,
     /// The length of the whole segment.
     pub(super) bytes: u64,
+    /// How many events it lacks.
+    pub(super) lost: u64,
 }
 
 /// Who found a segment corrupt.
@@ -72,7 +74,7 @@ pub(super) fn prepare(
     found_by: FoundBy,
 ) -> Result<Option<RepairedSegment>, LogError> {
     let mut scanner = SegmentScanner::open(dir, segment, until, Offset::default())?;
-    let mut first = None;
+    let (mut first, mut count) = (None, 0);
     let bytes = dir.write_temporary(&segment.path, segment.sealed, |file| {
         let failed = || LogError::new("write the whole part of", &segment.path);
         while let Some(part) = scanner.next() {
@@ -88,6 +90,7 @@ pub(super) fn prepare(
                     return Err(error);
                 }
                 Scanned::Corrupt(corruption, lost) => {
+                    count += lost_count(&lost);
                     write_lost(file, lost).map_err(failed())?;
                     first.get_or_insert(corruption);
                 }
@@ -96,13 +99,14 @@ pub(super) fn prepare(
         if found_by == FoundBy::Writer && scanner.end() < until {
             let (from, to) = (scanner.end(), until);
             let gap = Corruption::Gap { from, to };
+            count += to.0 - from.0;
             write_lost(file, gap.lost(from..to)).map_err(failed())?;
             first.get_or_insert(gap);
         }
         Ok(())
     })?;
     match first {
-        Some(corruption) => Ok(Some(RepairedSegment { corruption, bytes })),
+        Some(corruption) => Ok(Some(RepairedSegment { corruption, bytes, lost: count })),
         None => {
             dir.remove(&segment::temporary_path(&segment.path))?;
             Ok(None)
@@ -116,6 +120,10 @@ fn fill_gap(dir: &LogDir, from: Offset, until: Offset) -> Result<(), LogError> {
     let lost = Corruption::Gap { from, to: until }.lost(from..until);
     dir.write_temporary(&path, true, |file| write_lost(file, lost).map_err(LogError::new("write", &path)))?;
     dir.install(&path)
+}
+
+fn lost_count(lost: &Option<(Offset, Event)>) -> u64 {
+    lost.as_ref().map_or(0, |(offset, event)| event.end(*offset).0 - offset.0)
 }
 
 fn write_lost(file: &mut dyn Write, lost: Option<(Offset, Event)>) -> io::Result<()> {

@@ -42,6 +42,17 @@ pub enum SnapshotFileError {
     },
 }
 
+impl From<SnapshotFileError> for LogError {
+    fn from(error: SnapshotFileError) -> Self {
+        match error {
+            SnapshotFileError::Disk(error) => error,
+            SnapshotFileError::Unverified { ref path, .. } => {
+                Self::new("verify", path)(io::Error::other(error.to_string()))
+            }
+        }
+    }
+}
+
 /// A snapshot in its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotFile {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,9 +18,26 @@ pub enum OpenMode {
     Truncate,
 }
 
+/// Which file it is, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    /// The file system.
+    pub device: u64,
+    /// The number of the file in it.
+    pub inode: u64,
+}
+
+impl From<&fs::Metadata> for FileId {
+    fn from(metadata: &fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
 /// What the file system knows about a file.
 #[derive(Debug, Clone, Copy)]
 pub struct FileMetadata {
+    /// Which file it is.
+    pub id: FileId,
     /// Its length.
     pub bytes: u64,
     /// The machine's clock at the last write.
@@ -35,6 +53,12 @@ pub trait VfsFile: Read + Write + Seek + Send + fmt::Debug {
     /// # Errors
     /// The system's error, here and below.
     fn length(&self) -> io::Result<u64>;
+
+    /// Which file it is. It stays the same if the name is removed or given to another file.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn id(&self) -> io::Result<FileId>;
 
     /// Shortens or extends it to this many bytes.
     ///
@@ -133,6 +157,7 @@ impl Vfs for OsVfs {
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
         let metadata = fs::metadata(path)?;
         Ok(FileMetadata {
+            id: FileId::from(&metadata),
             bytes: metadata.len(),
             modified: metadata.modified()?,
             created: metadata.created().ok(),
@@ -165,6 +190,10 @@ impl Vfs for OsVfs {
 impl VfsFile for File {
     fn length(&self) -> io::Result<u64> {
         self.metadata().map(|metadata| metadata.len())
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        self.metadata().map(|metadata| FileId::from(&metadata))
     }
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {

@@ -41,6 +41,8 @@ pub struct Rotation {
 ///
 /// [`Writer::append`] keeps an event in memory. [`Writer::write`] passes it to the system: it then survives the death of
 /// the process. [`Writer::sync`] brings it to the disk: it then survives a power cut.
+///
+/// A segment that was removed, replaced or shortened fails the next sync, like a disk that fails.
 #[derive(Debug)]
 pub struct Writer {
     dir: LogDir,
@@ -62,6 +64,10 @@ pub struct Writer {
     next: Offset,
     failed: bool,
     corruption: Vec<Corruption>,
+    /// Events that were synced and are gone, see [`Writer::take_lost`].
+    lost: u64,
+    /// Synced events are gone, so sealed segments may be too.
+    is_index_outdated: bool,
     /// The next segment could not be created, which was logged.
     is_overgrown: bool,
     sealer: Option<JoinHandle<Vec<Segment>>>,
@@ -128,6 +134,8 @@ impl RecoveredLog {
             next,
             failed: false,
             corruption: Vec::new(),
+            lost: 0,
+            is_index_outdated: false,
             is_overgrown: false,
             sealer: None,
         };
@@ -177,6 +185,11 @@ impl Writer {
         std::mem::take(&mut self.corruption)
     }
 
+    /// How many events are gone that had been synced, as found since the last call.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Passes all appended events to the system.
     ///
     /// # Errors
@@ -203,10 +216,10 @@ impl Writer {
     /// As [`Writer::write`].
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.write()?;
+        let synced = self.sync_segment();
+        self.failed = synced.is_err();
+        synced?;
         if !self.unsynced.is_empty() {
-            let synced = self.file.sync_data().map_err(LogError::new("fsync", &self.segment.path));
-            self.failed = synced.is_err();
-            synced?;
             self.note_synced();
         }
         if self.is_rotation_due() {
@@ -223,6 +236,57 @@ impl Writer {
         Ok(())
     }
 
+    fn sync_segment(&mut self) -> Result<(), LogError> {
+        let path = &self.segment.path;
+        if !self.unsynced.is_empty() {
+            self.file.sync_data().map_err(LogError::new("fsync", path))?;
+        }
+        // What was written may be in a file that is no longer here.
+        let expected = self.synced_bytes + self.unsynced.len() as u64;
+        let why = match self.bytes_in_place()? {
+            Ok(bytes) if bytes == expected => return Ok(()),
+            Ok(_) => "something else wrote to the log, or shortened it",
+            Err(why) => why,
+        };
+        Err(LogError::new("keep events in", path)(io::Error::other(why)))
+    }
+
+    /// The length of the segment's file, or why that is not the file that the writer opened.
+    fn bytes_in_place(&self) -> Result<Result<u64, &'static str>, LogError> {
+        let path = &self.segment.path;
+        let open = self.file.id().map_err(LogError::new("read the metadata of", path))?;
+        Ok(match self.dir.metadata_if_exists(path)? {
+            None => Err("the log was removed"),
+            Some(named) if named.id != open => Err("the log was replaced"),
+            Some(named) => Ok(named.bytes),
+        })
+    }
+
+    /// Whether events that were synced may be gone: somebody removed, replaced or shortened the segment, or the disk lost
+    /// its end. [`Writer::resume`] then repairs the log. Before that, the caller can save what follows from them.
+    ///
+    /// # Errors
+    /// [`LogError`] if the file cannot be examined.
+    pub fn has_lost_events(&self) -> Result<bool, LogError> {
+        let path = &self.segment.path;
+        match self.bytes_in_place()? {
+            // A write that failed may have left more.
+            Ok(bytes)
+                if bytes >= self.synced_bytes + self.written_bytes as u64 && !self.is_index_outdated =>
+            {
+                let mut file = self.dir.open(path, OpenMode::Read)?;
+                let is_whole = ends_with_line(&mut *file, self.synced_bytes);
+                Ok(!is_whole.map_err(LogError::new("check", path))?)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Makes the next write fail until [`Writer::resume`] succeeds: another process may have taken the log.
+    pub fn suspend(&mut self) {
+        self.failed = true;
+    }
+
     fn note_synced(&mut self) {
         if self.synced_bytes == 0 {
             self.age = Age::new();
@@ -234,7 +298,7 @@ impl Writer {
         (self.synced, self.written) = (self.next, self.next);
     }
 
-    /// Resumes after a failure. It reopens the segment and makes sure that all synced events are there. It cuts the
+    /// Resumes after a failure. It makes the directory again if that is gone, reopens the segment and makes sure that all synced events are there. It cuts the
     /// segment after them, since what follows is in doubt, and writes again everything that waits. Events count as synced
     /// once fsync succeeds and they read back as written.
     ///
@@ -245,11 +309,14 @@ impl Writer {
     /// As [`Writer::write`], while the disk fails.
     pub fn resume(&mut self) -> Result<(), LogError> {
         self.failed = true;
+        self.dir.recreate()?;
         self.check_synced()?;
+        self.refresh_index()?;
         let path = &self.segment.path;
         let mut file = self.dir.open(path, OpenMode::Append)?;
         // If the file was gone, its name is new.
         self.dir.sync()?;
+        (self.written_bytes, self.written) = (0, self.synced);
         file.set_length(self.synced_bytes).map_err(LogError::new("shorten", path))?;
         file.write_all(&self.unsynced).map_err(LogError::new("append to", path))?;
         file.sync_all().map_err(LogError::new("fsync", path))?;
@@ -270,20 +337,47 @@ impl Writer {
             self.index.add_quarantined(self.dir.replace_segment(path)?);
             return Ok(());
         }
+        // Another log may be continued here, but not mixed with this one.
+        // (An empty segment is one that could not be begun.)
+        let is_newer = |one: &Segment| one.base > self.segment.base && (one.sealed || one.bytes > 0);
+        if self.dir.list_segments()?.iter().any(is_newer) {
+            return Err(LogError::new("continue", path)(io::Error::other("the folder holds a newer log")));
+        }
+        // The sealed segments may be gone with it.
+        let is_other = self.bytes_in_place()?.is_err();
+        self.is_index_outdated |= is_other;
         let mut file = self.dir.open(path, OpenMode::Append)?;
-        if ends_with_line(&mut *file, self.synced_bytes).map_err(LogError::new("check", path))? {
+        let is_whole = ends_with_line(&mut *file, self.synced_bytes).map_err(LogError::new("check", path))?;
+        drop(file);
+        if is_whole && (!is_other || self.synced_bytes == 0) {
             return Ok(());
         }
-        drop(file);
         let synced = Segment { bytes: self.synced_bytes, ..self.segment.clone() };
         if let Some(repaired) = repair::prepare(&self.dir, &synced, self.synced, FoundBy::Writer)? {
             let corruption = &repaired.corruption;
             error!(path = %path.display(), error = %corruption, "events that were on the disk are lost");
             self.corruption.push(repaired.corruption);
             self.dir.stage_replacement(path)?;
+            self.lost += repaired.lost;
             self.synced_bytes = repaired.bytes;
             self.index.add_quarantined(self.dir.replace_segment(path)?);
         }
+        Ok(())
+    }
+
+    /// Learns which of the sealed segments still exist.
+    fn refresh_index(&mut self) -> Result<(), LogError> {
+        if !self.is_index_outdated {
+            return Ok(());
+        }
+        self.wait_for_sealer();
+        let known: Vec<SealedSegment> = self.index.sealed_segments(self.segment.base).collect();
+        let mut listing = self.dir.clean_up_and_list()?;
+        listing.segments.retain(|segment| segment.base < self.segment.base);
+        self.index = SegmentIndex::new(listing);
+        let is_gone = |known: &&SealedSegment| self.index.segments.iter().all(|left| left.base != known.base);
+        self.lost += known.iter().filter(is_gone).map(|known| known.end.0 - known.base.0).sum::<u64>();
+        self.is_index_outdated = false;
         Ok(())
     }
 

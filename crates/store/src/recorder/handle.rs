@@ -62,13 +62,15 @@ impl Input {
     }
 }
 
-/// Probes that were not recorded, for `/status`.
+/// What was lost since the start, for `/status`.
 #[derive(Debug, Default)]
 pub struct Losses {
-    /// Dropped as the queue was full.
+    /// Probes dropped as the queue was full.
     pub queue_full: AtomicU64,
-    /// Dropped as the log's buffer was full while writes failed.
+    /// Probes dropped as the log's buffer was full while writes failed.
     pub disk_failed: AtomicU64,
+    /// Events that had been written and are gone from the log. The state has their effects.
+    pub history: AtomicU64,
 }
 
 pub(super) struct Shared {
@@ -209,7 +211,7 @@ impl RecorderHandle {
         &self.history
     }
 
-    /// The probes that were dropped so far.
+    /// What was lost so far.
     pub fn losses(&self) -> &Losses {
         &self.shared.losses
     }

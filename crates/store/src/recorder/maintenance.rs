@@ -1,7 +1,9 @@
 //! The recorder's periodic tasks besides writing: it saves the state, evicts devices, prunes the log, and makes a new
 //! state store after a failure.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
@@ -12,7 +14,7 @@ use super::recovery;
 use super::retention::{evict_old, segments_to_prune};
 use super::run_loop::{Recorder, StoreRetry};
 use crate::event::{Event, EventKind, Offset, Timestamp};
-use crate::event_log::Snapshots;
+use crate::event_log::{LogError, SnapshotFile, Snapshots};
 use crate::state::StateStoreError;
 
 /// How often old addresses are searched for.
@@ -176,42 +178,54 @@ impl Recorder {
         }
     }
 
-    /// Records that the events before `until` are lost. Their offsets are not used a second time.
-    pub(super) fn record_lost_tail(&mut self, until: Offset) {
-        let shared = Arc::clone(&self.shared);
-        let mut state = write(&shared.state);
-        let from = state.next_offset();
-        warn!(event = "log_tail_lost", %from, %until, "the end of the log is missing; the events in between are lost");
+    /// Records that the log lacks these events before its end. Their effects are in the state, so they are not folded, and
+    /// their offsets are not used a second time.
+    pub(super) fn record_lost_tail(&mut self, lost: Range<Offset>) {
+        let count = lost.end.0 - lost.start.0;
         let why = "the end of the log was missing at startup".to_owned();
-        let count = until.0.saturating_sub(from.0);
-        self.append(&mut state, &Event::without_time(EventKind::Lost { count, why }));
+        // The log's buffer is empty.
+        let _ = self.log.append(&Event::without_time(EventKind::Lost { count, why }));
+        self.shared.losses.history.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// If a failed disk has lost events that it had accepted, rebuilds the state from what the log holds now.
-    pub(super) fn rebuild_after_corruption(&mut self) {
-        let corruption = self.log.take_corruption();
-        if corruption.is_empty() {
+    /// Saves the state as a snapshot because the log has lost events that it follows from. A start prefers it to the log
+    /// and to an older state store.
+    pub(super) fn rescue_state(&mut self) -> Result<(), LogError> {
+        // Two must not write snapshots at the same time. Its segments stay until the next.
+        let _ = self.segment_pruner.finish();
+        let snapshots = Snapshots::of(&self.settings.data_dir);
+        let newest = snapshots.list()?.first().map(SnapshotFile::offset);
+        if newest.is_some() && newest == self.rescue_snapshot {
+            return Ok(());
+        }
+        while write(&self.shared.state).continue_eviction() {}
+        let image = read(&self.shared.state).image();
+        let offset = image.next_offset();
+        let time = Timestamp::now();
+        snapshots.write(offset, |file| image.write_to(time, file), |file| image.verify(file))?;
+        self.rescue_snapshot = Some(offset);
+        info!(event = "state_rescued", %offset, "saved the state, since the log has lost events that it follows from");
+        Ok(())
+    }
+
+    /// After a failure: reports the events that had been written and are gone from the log. The state has their effects.
+    pub(super) fn note_lost_history(&mut self) {
+        self.rescue_snapshot = None;
+        for error in self.log.take_corruption() {
+            error!(event = "log_corrupted", %error, "events that had been written are gone from the log");
+        }
+        let count = self.log.take_lost();
+        if count == 0 {
             return;
         }
-        for error in &corruption {
-            error!(event = "log_corrupted", %error, "the disk lost events that it had accepted");
-        }
-        let snapshots = Snapshots::of(&self.settings.data_dir);
-        match recovery::newest_snapshot(&snapshots, &mut recovery::skip_snapshot) {
-            Ok(mut state) => {
-                let events = self.log.read_from(state.next_offset());
-                recovery::fold_all(&mut state, events, &mut |_| {});
-                *write(&self.shared.state) = state;
-                // The store has the events that the log has lost.
-                self.store = None;
-                self.store_retry = StoreRetry::at_once();
-            }
-            Err(error) => warn!(
-                event = "state_rebuild_failed",
-                %error,
-                "could not rebuild the state; until the next start it includes events that the log has lost"
-            ),
-        }
+        error!(
+            event = "history_lost",
+            count, "the log has lost events that had been written; the state keeps their effects"
+        );
+        self.shared.losses.history.fetch_add(count, Ordering::Relaxed);
+        // The old one may be gone with the log, or older than what the log has lost.
+        self.store = None;
+        self.store_retry = StoreRetry::at_once();
     }
 
     /// Removes segments of the log that are too old or too many, once a snapshot replaces them.

@@ -148,8 +148,12 @@ impl OfflineDataDir {
     ) -> Result<CheckReport, RecorderError> {
         let mut damages = Damages::new(limit);
         let mut stored = match checkpoint(&self.data_dir, &self.log, &self.snapshots)? {
+            Ok((_, state)) if state.next_offset() > self.log.next_offset() => {
+                let (at, end) = (state.next_offset(), self.log.next_offset());
+                Err(format!("the saved state is at event {at}, the log ends at {end}"))
+            }
             Ok((_, state)) => Ok(state),
-            Err(unusable) => Err(unusable.why),
+            Err(unusable) => Err(unusable),
         };
         let mut given = self.fold_start(&mut |file, error| {
             damages.note(format_args!("{error} ({})", file.path().display()));

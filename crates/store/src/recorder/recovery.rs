@@ -2,21 +2,22 @@
 //! snapshot and the log after that, or the whole log if there is no snapshot.
 //!
 //! Invariants:
-//! - The fold has no gap: a checkpoint from before the log's first event is not used, nor one that is ahead of the
-//!   log.
-//! - No offset is used twice. A snapshot that is ahead of a log whose end was lost is used, and the log continues after
-//!   it.
+//! - The fold has no gap: a checkpoint from before the log's first event is not used.
+//! - No offset is used twice, and no effect of an event is forgotten. A checkpoint or a snapshot that is ahead of a log
+//!   whose end was lost is used, and the log continues after it.
+//! - A snapshot that is newer than the checkpoint is used instead of it: the log may have lost what is between them.
 //! - Damage in the log is reported, and repaired before recording continues.
 //! - A store that another process has locked is an error. Whatever else is wrong with the store, it is made again.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
 use super::error::RecorderError;
-use crate::event::Offset;
+use crate::event::{Offset, Timestamp};
 use crate::event_log::{Entry, Events, LogError, RecoveredLog, SnapshotFile, Snapshots};
 use crate::state::{SnapshotError, State, StateStore, StateStoreError};
 
@@ -45,26 +46,29 @@ pub(super) fn make_store(data_dir: &Path, state: &State) -> Result<StateStore, S
     StateStore::make(&state_folder(data_dir), state)
 }
 
-/// The state at the log's end and its store, or no store if none can be made, as on a full disk. Third, the offset
-/// that the log once reached, if its end is lost.
+/// The state at a start.
+pub(super) struct OpenedState {
+    /// `None` if none can be made, as on a full disk.
+    pub(super) store: Option<StateStore>,
+    pub(super) state: State,
+    /// The events that the end of the log lacks, and whose effects the state has.
+    pub(super) lost_tail: Option<Range<Offset>>,
+}
+
+/// The state at the log's end and its store.
 ///
 /// # Errors
 /// [`StateStoreError::Locked`] if another process has the store, or [`LogError`] if the snapshots cannot be listed.
-pub(super) fn open_state(
-    data_dir: &Path,
-    log: &mut RecoveredLog,
-) -> Result<(Option<StateStore>, State, Option<Offset>), RecorderError> {
+pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<OpenedState, RecorderError> {
     let snapshots = Snapshots::of(data_dir);
     snapshots.remove_unfinished()?;
     let mut attempts = MAX_ATTEMPTS;
-    let mut ahead = None;
     let (store, mut state) = loop {
         let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
             Ok((store, state)) => (Some(store), state),
             Err(unusable) => {
-                ahead = ahead.max(unusable.ahead);
                 let state = newest_snapshot(&snapshots, &mut |file, error| quarantine(file, &error))?;
-                log_rebuild(log, &state, &unusable.why);
+                log_rebuild(log, &state, &unusable);
                 log.next_offset_at_least(state.next_offset());
                 (None, state)
             }
@@ -76,14 +80,34 @@ pub(super) fn open_state(
         }
     };
     if store.is_some() {
-        return Ok((store, state, None));
+        let lost = log.next_offset()..state.next_offset();
+        let lost_tail = Some(lost).filter(|lost| !lost.is_empty());
+        if let Some(lost) = &lost_tail {
+            keep_ahead_of_log(&snapshots, &state, lost);
+        }
+        return Ok(OpenedState { store, state, lost_tail });
     }
     let store = make_store(data_dir, &state)
         .inspect_err(|error| warn!(event = "state_store_failed", %error, remedy = error.remedy(), "could not make a state store; the state is in memory only until one can be made"));
     if store.is_ok() {
         state.mark_saved();
     }
-    Ok((store.ok(), state, ahead.filter(|ahead| *ahead > log.next_offset())))
+    Ok(OpenedState { store: store.ok(), state, lost_tail: None })
+}
+
+/// Saves a state that is ahead of the log as a snapshot, so that a rebuild keeps it too.
+fn keep_ahead_of_log(snapshots: &Snapshots, state: &State, lost: &Range<Offset>) {
+    warn!(
+        event = "log_tail_lost",
+        from = %lost.start, until = %lost.end,
+        "the end of the log is missing; the events in between are lost, but not their effects"
+    );
+    let (image, time) = (state.image(), Timestamp::now());
+    if let Err(error) =
+        snapshots.write(lost.end, |file| image.write_to(time, file), |file| image.verify(file))
+    {
+        warn!(event = "snapshot_failed", %error, "a rebuild of the state would forget the effects of the lost events");
+    }
 }
 
 /// Repairs the segments that were found damaged. Returns whether what was read of them is still right; it is not if
@@ -113,21 +137,8 @@ fn log_rebuild(log: &RecoveredLog, from: &State, why: &str) {
     }
 }
 
-/// Why a store cannot be used.
-#[derive(Debug)]
-pub(super) struct UnusableStore {
-    pub(super) why: String,
-    /// The offset of its checkpoint, if the log has lost its end since.
-    pub(super) ahead: Option<Offset>,
-}
-
-impl UnusableStore {
-    fn with_reason(why: impl std::fmt::Display) -> Self {
-        Self { why: why.to_string(), ahead: None }
-    }
-}
-
-/// The store with the state at its checkpoint, or why it cannot be used.
+/// The store with the state at its checkpoint, or why it cannot be used. The checkpoint is after the log's end if that
+/// is lost.
 ///
 /// # Errors
 /// [`StateStoreError::Locked`] if another process has it, or [`LogError`] if the snapshots cannot be listed.
@@ -135,37 +146,29 @@ pub(super) fn checkpoint(
     data_dir: &Path,
     log: &RecoveredLog,
     snapshots: &Snapshots,
-) -> Result<Result<(StateStore, State), UnusableStore>, RecorderError> {
+) -> Result<Result<(StateStore, State), String>, RecorderError> {
     let folder = state_folder(data_dir);
     if !folder.exists() {
-        return Ok(Err(UnusableStore::with_reason("none is saved")));
+        return Ok(Err("none is saved".to_owned()));
     }
     let (store, state) = match StateStore::open(&folder) {
         Ok((store, Some(state))) => (store, state),
-        Ok((_, None)) => {
-            return Ok(Err(UnusableStore::with_reason("the saved state is of another version")));
-        }
+        Ok((_, None)) => return Ok(Err("the saved state is of another version".to_owned())),
         Err(error @ StateStoreError::Locked { .. }) => return Err(error.into()),
-        Err(other) => return Ok(Err(UnusableStore::with_reason(other))),
+        Err(other) => return Ok(Err(other.to_string())),
     };
-    let (at, first, end) = (state.next_offset(), log.first_offset(), log.next_offset());
-    Ok(if at > end {
-        let why = format!("the saved state is at event {at}, the log ends at {end}");
-        Err(UnusableStore { why, ahead: Some(at) })
-    } else if at < first {
-        Err(UnusableStore::with_reason(format_args!(
-            "the saved state is at event {at}, the log begins at {first}"
-        )))
-    } else if snapshots.list()?.first().is_some_and(|newest| newest.offset() > end)
-        // The file name is checked first: it costs no read.
-        && newest_snapshot(snapshots, &mut |_, _| Ok(()))?.next_offset() > end
-    {
-        Err(UnusableStore::with_reason(format_args!(
-            "the newest snapshot is newer than the log, which ends at {end}"
-        )))
-    } else {
-        Ok((store, state))
-    })
+    let (at, first) = (state.next_offset(), log.first_offset());
+    if at < first {
+        return Ok(Err(format!("the saved state is at event {at}, the log begins at {first}")));
+    }
+    // The file name is checked first: it costs no read.
+    if snapshots.list()?.first().is_some_and(|newest| newest.offset() > at) {
+        let snapshot = newest_snapshot(snapshots, &mut |_, _| Ok(()))?.next_offset();
+        if snapshot > at {
+            return Ok(Err(format!("the saved state is at event {at}, the newest snapshot at {snapshot}")));
+        }
+    }
+    Ok(Ok((store, state)))
 }
 
 /// The state of the newest readable snapshot, or the empty state if there is none. Passes the others to `unreadable`.

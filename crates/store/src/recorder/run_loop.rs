@@ -14,10 +14,10 @@ use super::error::RecorderError;
 use super::handle::{CapturedProbe, ChangeError, Input, RecorderHandle, Shared, read, write};
 use super::history::History;
 use super::memory_limit::MemoryLimit;
-use super::recovery::{self, BATCH_SIZE};
+use super::recovery::{self, BATCH_SIZE, OpenedState};
 use super::segment_pruner::SegmentPruner;
 use super::settings::RecorderSettings;
-use crate::event::{Event, EventKind, NamedBy, Timestamp};
+use crate::event::{Event, EventKind, NamedBy, Offset, Timestamp};
 use crate::event_log::{self, DataDirLock, LogError, Writer};
 use crate::state::{State, StateStore};
 use dot11::MacAddr;
@@ -74,9 +74,11 @@ impl StoreRetry {
 
 /// The one writer of a data directory.
 pub struct Recorder {
-    _lock: DataDirLock,
+    lock: DataDirLock,
     pub(super) settings: RecorderSettings,
     pub(super) log: Writer,
+    /// The offset of the snapshot that keeps the state while the log is being repaired.
+    pub(super) rescue_snapshot: Option<Offset>,
     pub(super) store: Option<StateStore>,
     pub(super) store_retry: StoreRetry,
     pub(super) shared: Arc<Shared>,
@@ -105,7 +107,8 @@ impl Recorder {
         let mut recovered =
             event_log::recover_on(Arc::clone(&settings.vfs), &settings.data_dir.join("events"))?;
         let written = recovered.last_written();
-        let (store, state, lost_until) = recovery::open_state(&settings.data_dir, &mut recovered)?;
+        let OpenedState { store, state, lost_tail } =
+            recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_CAPACITY);
         // A clock that was behind also gave the files wrong times.
@@ -115,9 +118,10 @@ impl Recorder {
         let history = History::new(Arc::clone(&settings.vfs), &settings.data_dir);
         let now = Instant::now();
         let mut recorder = Self {
-            _lock: lock,
+            lock,
             settings,
             log,
+            rescue_snapshot: None,
             store,
             store_retry: StoreRetry::after_start(now),
             shared: Arc::clone(&shared),
@@ -134,8 +138,8 @@ impl Recorder {
             clock: MachineClock::new(now, Timestamp::now()),
             age_correction: AgeCorrection::default(),
         };
-        if let Some(until) = lost_until {
-            recorder.record_lost_tail(until);
+        if let Some(lost) = lost_tail {
+            recorder.record_lost_tail(lost);
         }
         recorder.expire_alerts();
         Ok((recorder, RecorderHandle { inbox: sender, shared, history }))
@@ -320,8 +324,24 @@ impl Recorder {
 
     pub(super) fn sync(&mut self) -> Result<(), String> {
         self.last_sync = Instant::now();
-        let outcome = self.log.sync();
+        let outcome = match self.lock.renew() {
+            Ok(()) => self.log.sync(),
+            Err(error) => {
+                self.log.suspend();
+                Err(error.into())
+            }
+        };
         self.track_disk_health(outcome)
+    }
+
+    /// Tries to write again after a failure. If the log has lost events meanwhile, the state that follows from them is
+    /// saved before the log is repaired.
+    fn resume(&mut self) -> Result<(), LogError> {
+        self.lock.renew()?;
+        if self.log.has_lost_events()? {
+            self.rescue_state()?;
+        }
+        self.log.resume()
     }
 
     /// Logs when writes begin to fail and when they work again, once each.
@@ -329,13 +349,15 @@ impl Recorder {
         let disk_error = &self.shared.disk_error;
         match outcome {
             Ok(()) => {
+                // Before others learn that writing works: they tell what was lost.
+                self.note_lost_history();
+                let disk_error = &self.shared.disk_error;
                 if disk_error.send_if_modified(|error| error.take().is_some()) {
                     info!(
                         event = "disk_recovered",
                         "writing to the log works again; buffered events were saved"
                     );
                 }
-                self.rebuild_after_corruption();
                 Ok(())
             }
             Err(failure) => {
@@ -359,7 +381,7 @@ impl Recorder {
         if self.log.has_failed() {
             if now - self.last_repair >= REPAIR_INTERVAL {
                 self.last_repair = now;
-                let outcome = self.log.resume();
+                let outcome = self.resume();
                 let _ = self.track_disk_health(outcome);
             }
         } else if now - self.last_sync >= self.settings.fsync_interval {
@@ -384,9 +406,13 @@ impl Recorder {
 
     fn finish(mut self) -> Result<(), RecorderError> {
         let bytes = self.log.unsynced_bytes();
-        self.log.sync().inspect_err(|error| {
-            error!(event = "events_lost", bytes, %error, "could not write the last events; they are lost");
-        })?;
+        if self.log.has_failed() || self.log.sync().is_err() {
+            self.resume().inspect_err(|error| {
+                error!(event = "events_lost", bytes, %error, "could not write the last events; they are lost");
+            })?;
+            self.note_lost_history();
+            self.recreate_store();
+        }
         self.checkpoint();
         if let Some(before) = self.segment_pruner.finish() {
             self.log.remove_before(before)?;

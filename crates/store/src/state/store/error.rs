@@ -35,6 +35,9 @@ pub enum StateStoreError {
         /// The bytes that are needed.
         needed: u64,
     },
+    /// Its files were removed or replaced while it was open.
+    #[error("the saved state could not be used: its files were removed or replaced")]
+    Replaced,
     /// sled was closed and could not be opened again.
     #[error("the saved state could not be used: it was closed")]
     Closed,

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::error::StateStoreError;
 
+/// The name of sled's file.
+pub(super) const FILE: &str = "db";
+
 /// How long sled may hold its lock after it was closed.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -28,7 +31,7 @@ pub(super) fn once_unlocked<T>(open: impl Fn() -> Result<T, StateStoreError>) ->
 
 /// The error that another process has locked the store, if one has.
 pub(super) fn locked(folder: &Path) -> Option<StateStoreError> {
-    let path = folder.join("db");
+    let path = folder.join(FILE);
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).ok()?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => {

@@ -33,6 +33,7 @@ use super::model::State;
 use super::table::PackedRow;
 use super::totals::Totals;
 use crate::event::Offset;
+use crate::event_log::FileId;
 use chunk::{CHUNK, CHUNK_BYTES, Chunk, SaveBatchWriter, decompress, total_bytes};
 use db::{catch_panic, ensure_room, open_sled, reopen_sled};
 pub use error::StateStoreError;
@@ -72,6 +73,8 @@ pub struct StateStore {
     folder: PathBuf,
     /// `None` only if sled could not be reopened.
     db: Option<sled::Db>,
+    /// sled's file, which a removal of the folder takes from under it.
+    file: Option<FileId>,
     /// Bytes of rows that were read since sled was opened.
     read: usize,
     /// Oldest first.
@@ -101,6 +104,7 @@ impl StateStore {
             let mut store = Self {
                 folder: folder.to_owned(),
                 db: Some(once_unlocked(|| open_sled(folder))?),
+                file: file_id(folder),
                 read: 0,
                 chunks: VecDeque::new(),
                 next_generation: 0,
@@ -202,6 +206,9 @@ impl StateStore {
     /// # Errors
     /// [`StateStoreError`] if sled fails or the disk is full. Call [`State::mark_saved`] only after success.
     pub fn save(&mut self, state: &State) -> Result<(), StateStoreError> {
+        if file_id(&self.folder) != self.file {
+            return Err(StateStoreError::Replaced);
+        }
         let rows = if self.has_checkpoint { state.dirty_bytes() } else { state.stored_bytes() };
         ensure_room(&self.folder, (WRITE_AMPLIFICATION * rows) as u64)?;
         let saved = catch_panic(|| self.write(state));
@@ -259,4 +266,9 @@ impl StateStore {
         }
         Ok(removed)
     }
+}
+
+/// Which file sled has in `folder`; `None` if there is none.
+fn file_id(folder: &Path) -> Option<FileId> {
+    fs::metadata(folder.join(lock::FILE)).ok().as_ref().map(FileId::from)
 }
