@@ -36,8 +36,9 @@ use std::process::ExitCode;
 use capture::with_remedy;
 use clap::Parser;
 use rustix::fs::Mode;
-use rustix::process::umask;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 use tokio::runtime::{Builder, Runtime};
+use tracing::warn;
 
 use crate::config::Config;
 use crate::log_writer::LogWriter;
@@ -96,7 +97,15 @@ fn runtime() -> Result<Runtime, CliError> {
         .map_err(CliError::io("could not start the runtime"))
 }
 
+/// A core dump would hold the bot's token. Other processes of this user cannot read the memory either.
+fn keep_out_of_core_dumps() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        warn!(event = "core_dumps_possible", %error, "could not turn off core dumps, which would hold the bot's token");
+    }
+}
+
 fn run(config: Option<&Path>, fcs: FcsArgs) -> Result<ExitCode, CliError> {
+    keep_out_of_core_dumps();
     let config = Config::load(config)?;
     let runtime = runtime()?;
     let outcome = runtime.block_on(service::run(config, fcs.include_bad_fcs));

@@ -43,6 +43,7 @@ mod recovery;
 mod remote_commands;
 mod replay_vs_tshark;
 mod retention;
+mod sealing;
 mod slow_flood;
 mod slow_replies;
 mod snapshots;

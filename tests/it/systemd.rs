@@ -2,6 +2,7 @@
 //! takes. It pings the watchdog only while the recorder and each capture make progress.
 
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,4 +144,17 @@ fn a_missing_notify_socket_is_harmless() {
     service.wait_for_log_event("systemd_notify_failed", &[]);
     service.listen_address();
     assert!(service.terminate().success());
+}
+
+#[test]
+fn a_crash_leaves_no_core_dump() {
+    let api = BotApi::start();
+    let without_limit = "ulimit -c unlimited; exec \"$@\"";
+    let command = ["sh", "-c", without_limit, "sh", env!("CARGO_BIN_EXE_probewatch")];
+    let mut service = Service::start_with(&api, Config::new(&api).sources(&["-"]).command(&command));
+    service.wait_for_log_event("webhook_registered", &[]);
+    service.signal(libc::SIGABRT);
+    let status = service.wait_for_exit();
+    assert_eq!((status.signal(), status.core_dumped()), (Some(libc::SIGABRT), false));
+    assert!(include_str!("../../systemd/probewatch.service").contains("\nLimitCORE=0\n"));
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,6 +25,9 @@ use crate::event::{Event, Offset};
 /// Bytes of events that may wait in memory. Above that, appending fails until [`Writer::sync`] or [`Writer::resume`]
 /// succeeds.
 const UNSYNCED_LIMIT: usize = 32 << 20;
+
+/// How long the end of a writer waits for segments that are being sealed, besides the one at hand.
+const LAST_SEALING_TIME: Duration = Duration::from_secs(2);
 
 /// Too many events wait in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +76,19 @@ pub struct Writer {
     is_index_outdated: bool,
     /// The next segment could not be created, which was logged.
     is_overgrown: bool,
-    sealer: Option<JoinHandle<Vec<Segment>>>,
+    sealer: Option<Sealer>,
+    /// Segments are left to seal once the sealer has ended.
+    is_sealing_due: bool,
+}
+
+/// The thread that seals segments, one after the other.
+#[derive(Debug)]
+struct Sealer {
+    thread: JoinHandle<Vec<Segment>>,
+    /// Makes it end after the segment at hand.
+    stop: Arc<AtomicBool>,
+    /// Closed at its end.
+    ended: Receiver<()>,
 }
 
 /// The age of a segment by the monotonic clock.
@@ -138,6 +156,7 @@ impl RecoveredLog {
             is_index_outdated: false,
             is_overgrown: false,
             sealer: None,
+            is_sealing_due: false,
         };
         writer.start_sealing();
         Ok(writer)
@@ -159,10 +178,10 @@ impl Writer {
         Ok(offset)
     }
 
-    /// The events from `offset` on that were written. Read them before more are appended. Waits for a segment that is
+    /// The events from `offset` on that were written. Read them before more are appended. Waits for segments that are
     /// being sealed.
     pub fn read_from(&mut self, offset: Offset) -> Events {
-        self.wait_for_sealer();
+        self.finish_sealing();
         let mut segments = self.index.segments.clone();
         let bytes = self.synced_bytes + self.written_bytes as u64;
         segments.push(Segment { bytes, ..self.segment.clone() });
@@ -221,6 +240,10 @@ impl Writer {
         synced?;
         if !self.unsynced.is_empty() {
             self.note_synced();
+        }
+        self.note_sealed();
+        if self.is_sealing_due && self.sealer.is_none() {
+            self.start_sealing();
         }
         if self.is_rotation_due() {
             // All events are on the disk, so a failure here does not fail the sync.
@@ -370,7 +393,7 @@ impl Writer {
         if !self.is_index_outdated {
             return Ok(());
         }
-        self.wait_for_sealer();
+        self.pause_sealing();
         let known: Vec<SealedSegment> = self.index.sealed_segments(self.segment.base).collect();
         let mut listing = self.dir.clean_up_and_list()?;
         listing.segments.retain(|segment| segment.base < self.segment.base);
@@ -397,28 +420,58 @@ impl Writer {
 
     /// Seals full segments on another thread. One that cannot be sealed stays open and is tried again with the next.
     fn start_sealing(&mut self) {
-        self.wait_for_sealer();
+        self.is_sealing_due = self.sealer.is_some();
+        if self.is_sealing_due {
+            return;
+        }
         let open: Vec<Segment> = self.index.segments.iter().filter(|one| !one.sealed).cloned().collect();
         if open.is_empty() {
             return;
         }
         let dir = self.dir.clone();
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::clone(&stop);
+        let (end, ended) = mpsc::channel();
         let work = move || {
+            let _end: Sender<()> = end;
             let seal = |segment: &Segment| {
                 dir.seal(segment)
                     .inspect_err(|error| warn!(%error, "could not seal a segment; it stays uncompressed"))
                     .ok()
             };
-            open.iter().filter_map(seal).collect()
+            open.iter().take_while(|_| !is_stopped.load(Ordering::Relaxed)).filter_map(seal).collect()
         };
         match std::thread::Builder::new().name("seal".to_owned()).spawn(work) {
-            Ok(sealer) => self.sealer = Some(sealer),
+            Ok(thread) => self.sealer = Some(Sealer { thread, stop, ended }),
             Err(error) => warn!(%error, "could not start the thread that seals segments"),
         }
     }
 
+    /// Lets the thread that seals end after the segment at hand. The next sync goes on with the rest.
+    pub fn stop_sealing(&mut self) {
+        if let Some(sealer) = &self.sealer {
+            sealer.stop.store(true, Ordering::Relaxed);
+            self.is_sealing_due = true;
+        }
+    }
+
+    /// Waits until all full segments are sealed, or could not be.
+    fn finish_sealing(&mut self) {
+        self.wait_for_sealer();
+        while self.is_sealing_due {
+            self.start_sealing();
+            self.wait_for_sealer();
+        }
+    }
+
+    /// Ends the sealing after the segment at hand, so that the files can be changed.
+    fn pause_sealing(&mut self) {
+        self.stop_sealing();
+        self.wait_for_sealer();
+    }
+
     fn wait_for_sealer(&mut self) {
-        match self.sealer.take().map(JoinHandle::join) {
+        match self.sealer.take().map(|sealer| sealer.thread.join()) {
             Some(Ok(sealed)) => sealed.into_iter().for_each(|segment| self.index.replace(segment)),
             Some(Err(_)) => warn!("the thread that seals segments panicked"),
             None => {}
@@ -438,7 +491,7 @@ impl Writer {
     }
 
     fn note_sealed(&mut self) {
-        if self.sealer.as_ref().is_some_and(JoinHandle::is_finished) {
+        if self.sealer.as_ref().is_some_and(|sealer| sealer.thread.is_finished()) {
             self.wait_for_sealer();
         }
     }
@@ -452,7 +505,7 @@ impl Writer {
         let end = self.segment.base;
         let count = self.index.count_before(offset, end);
         if count > 0 {
-            self.wait_for_sealer();
+            self.pause_sealing();
             self.index.remove_first(&self.dir, count, end)?;
         }
         Ok(count)
@@ -468,7 +521,7 @@ impl Writer {
         if segments.is_empty() {
             return Ok(BTreeSet::new());
         }
-        self.wait_for_sealer();
+        self.pause_sealing();
         let mut all = self.index.segments.clone();
         all.push(self.segment.clone());
         let repaired = repair::repair(&self.dir, &all, end, &segments);
@@ -509,7 +562,20 @@ fn check_tail(file: &mut dyn VfsFile, bytes: u64, expected: &[u8]) -> io::Result
 }
 
 impl Drop for Writer {
+    /// Gives the sealing some time. The next start goes on with the rest.
     fn drop(&mut self) {
-        self.wait_for_sealer();
+        let end = Instant::now() + LAST_SEALING_TIME;
+        while let Some(sealer) = &self.sealer {
+            let is_stopped = sealer.stop.load(Ordering::Relaxed);
+            let left = end.saturating_duration_since(Instant::now());
+            // It sends nothing: this is its end, or a timeout.
+            if is_stopped || sealer.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+                return self.pause_sealing();
+            }
+            self.wait_for_sealer();
+            if self.is_sealing_due {
+                self.start_sealing();
+            }
+        }
     }
 }
