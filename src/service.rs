@@ -185,11 +185,8 @@ fn start_sources(
     recorder: &RecorderHandle,
     startup: watch::Sender<()>,
 ) -> (Vec<Arc<SourceWorker>>, Result<(), ServiceError>) {
-    let settings = capture::CaptureSettings {
-        snaplen: config.capture.snaplen,
-        buffer_bytes: config.capture.buffer_bytes,
-        ..capture::CaptureSettings::default()
-    };
+    let settings =
+        capture::CaptureSettings { snaplen: config.capture.snaplen, ..capture::CaptureSettings::default() };
     let shared = Shared { settings, include_bad_fcs, recorder: recorder.clone(), startup };
     let mut started = Vec::new();
     for source in &config.capture.sources {

@@ -88,8 +88,6 @@ pub struct Capture {
     pub sources: Vec<ConfiguredSource>,
     /// How many bytes of a frame are captured.
     pub snaplen: u32,
-    /// The kernel's buffer for each interface, in bytes.
-    pub buffer_bytes: u32,
 }
 
 /// A source of frames.
@@ -101,6 +99,8 @@ pub struct ConfiguredSource {
     pub name: String,
     /// How an interface is put into monitor mode; `None` captures on it as it is.
     pub monitor: Option<monitor::MonitorSettings>,
+    /// The kernel's buffer, in bytes, if it is an interface.
+    pub buffer_bytes: u32,
 }
 
 /// The bot.

@@ -72,7 +72,7 @@ pub(super) struct Capture {
     pub(super) dwell_milliseconds: DwellMilliseconds,
     pub(super) force: Flag,
     pub(super) snaplen: Number<256, 65_535>,
-    pub(super) buffer_mebibytes: Number<1, 512>,
+    pub(super) buffer_mebibytes: Option<BufferMebibytes>,
 }
 
 impl Default for Capture {
@@ -85,12 +85,13 @@ impl Default for Capture {
             dwell_milliseconds: Number(250),
             force: Flag(false),
             snaplen: Number(944),
-            buffer_mebibytes: Number(8),
+            buffer_mebibytes: None,
         }
     }
 }
 
 pub(super) type DwellMilliseconds = Number<10, 60_000>;
+pub(super) type BufferMebibytes = Number<1, 512>;
 
 /// A source: an interface, a file or `-`, or a table.
 #[derive(Debug, Serialize)]
@@ -141,6 +142,7 @@ pub(super) struct SourceTable {
     pub(super) bands: Option<List<Band>>,
     pub(super) dwell_milliseconds: Option<DwellMilliseconds>,
     pub(super) force: Option<Flag>,
+    pub(super) buffer_mebibytes: Option<BufferMebibytes>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

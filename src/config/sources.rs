@@ -15,6 +15,14 @@ use super::values::{Flag, List, Number, Text};
 
 const SOURCES: &str = "capture.sources";
 
+/// What the kernel's buffers of all interfaces take together, unless the configuration sets their size.
+const SHARED_BUFFER_BYTES: u32 = 64 << 20;
+
+/// The largest and the smallest share of it. 1,000 frames a second, as on a busy channel, fill the smallest in half a
+/// second.
+const MAX_BUFFER_BYTES: u32 = 8 << 20;
+const MIN_BUFFER_BYTES: u32 = 512 << 10;
+
 /// What is captured, and how.
 ///
 /// # Errors
@@ -29,6 +37,7 @@ pub(super) fn capture(table: schema::Capture, tree: &Tree) -> Result<Capture, Co
             dwell: Duration::from_millis(dwell.into()),
             force: table.force.0,
         },
+        buffer_bytes: table.buffer_mebibytes.map_or_else(|| shared_buffer_bytes(&table.sources.0), bytes),
     };
     if table.bands.0.is_empty() {
         return Err(tree.wrong("capture.bands", NO_BANDS));
@@ -37,7 +46,23 @@ pub(super) fn capture(table: schema::Capture, tree: &Tree) -> Result<Capture, Co
     let sources: Vec<ConfiguredSource> =
         sources.map(|(source, number)| resolve(source, number, &defaults, tree)).collect::<Result<_, _>>()?;
     check_distinct(&sources, tree)?;
-    Ok(Capture { sources, snaplen: table.snaplen.0, buffer_bytes: table.buffer_mebibytes.0 << 20 })
+    Ok(Capture { sources, snaplen: table.snaplen.0 })
+}
+
+fn bytes(Number(mebibytes): schema::BufferMebibytes) -> u32 {
+    mebibytes << 20
+}
+
+/// The share of each interface whose buffer has no size of its own.
+fn shared_buffer_bytes(sources: &[schema::SourceSetting]) -> u32 {
+    let shares = sources.iter().filter(|source| match source {
+        schema::SourceSetting::Text(text) => {
+            matches!(text.parse(), Ok(capture::Source::Interface(_)))
+        }
+        schema::SourceSetting::Table(table) => table.interface.is_some() && table.buffer_mebibytes.is_none(),
+    });
+    let shares = u32::try_from(shares.count().max(1)).unwrap_or(u32::MAX);
+    (SHARED_BUFFER_BYTES / shares).clamp(MIN_BUFFER_BYTES, MAX_BUFFER_BYTES)
 }
 
 /// The source at this number in the list, from 1.
@@ -54,6 +79,7 @@ fn resolve(
             return Ok(ConfiguredSource {
                 name: origin.default_name(),
                 monitor: defaults.for_origin(&origin),
+                buffer_bytes: defaults.buffer_bytes,
                 origin,
             });
         }
@@ -81,7 +107,9 @@ fn resolve(
         return Err(tree.wrong("capture.sources.bands", format!("(entry {number}) {NO_BANDS}")));
     }
     let name = table.name.clone().map_or_else(|| origin.default_name(), |Text(SourceName(name))| name);
-    Ok(ConfiguredSource { name, monitor: defaults.with(&table).for_origin(&origin), origin })
+    let settings = defaults.with(&table);
+    let (monitor, buffer_bytes) = (settings.for_origin(&origin), settings.buffer_bytes);
+    Ok(ConfiguredSource { name, monitor, buffer_bytes, origin })
 }
 
 /// No source is there twice, which would record each probe request twice, and no two have the same name.
@@ -117,6 +145,7 @@ fn interface_keys(table: &schema::SourceTable) -> impl Iterator<Item = &'static 
         ("bands", table.bands.is_some()),
         ("dwell_milliseconds", table.dwell_milliseconds.is_some()),
         ("force", table.force.is_some()),
+        ("buffer_mebibytes", table.buffer_mebibytes.is_some()),
     ];
     keys.into_iter().filter_map(|(key, is_there)| is_there.then_some(key))
 }
@@ -130,6 +159,7 @@ fn channels(list: &List<Channel>) -> Vec<monitor::Channel> {
 struct InterfaceSettings {
     mode: MonitorMode,
     monitor: monitor::MonitorSettings,
+    buffer_bytes: u32,
 }
 
 impl InterfaceSettings {
@@ -149,6 +179,7 @@ impl InterfaceSettings {
                     .map_or(monitor.dwell, |Number(dwell)| Duration::from_millis(dwell.into())),
                 force: table.force.map_or(monitor.force, |Flag(force)| force),
             },
+            buffer_bytes: table.buffer_mebibytes.map_or(self.buffer_bytes, bytes),
         }
     }
 

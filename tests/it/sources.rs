@@ -374,3 +374,27 @@ fn probes_under_a_slow_clock_are_marked() {
     assert!((probes[0].not_before.unwrap()..=probes[1].time).contains(&first), "{first}");
     assert_eq!(device.last_probe, probes[1].time);
 }
+
+#[test]
+fn the_kernels_buffers_of_many_interfaces_take_no_more_than_their_share() {
+    if !require::tap_allowed() {
+        return;
+    }
+    let radios: Vec<TapRadio> = (0..24).map(|_| TapRadio::unique("pwbuf").unwrap()).collect();
+    let api = BotApi::start();
+    let names: Vec<&str> = radios.iter().map(TapRadio::name).collect();
+    let service = Service::start_with(&api, Config::new(&api).sources(&names));
+    for name in &names {
+        service.wait_until_capturing(name);
+    }
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", service.id())).unwrap();
+    let bytes = |line: &str| {
+        let (from, to) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+        u64::from_str_radix(to, 16).unwrap() - u64::from_str_radix(from, 16).unwrap()
+    };
+    let buffers: Vec<u64> = maps.lines().filter(|line| line.contains("socket:[")).map(bytes).collect();
+    assert!(buffers.len() >= radios.len(), "{maps}");
+    let all: u64 = buffers.iter().sum();
+    // libpcap rounds up to whole slots and pages.
+    assert!(all <= 72 << 20, "{} MiB for {} interfaces", all >> 20, radios.len());
+}

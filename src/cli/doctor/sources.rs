@@ -364,7 +364,7 @@ mod tests {
     }
 
     fn configured(name: &str, origin: Source) -> ConfiguredSource {
-        ConfiguredSource { origin, name: name.to_owned(), monitor: None }
+        ConfiguredSource { origin, name: name.to_owned(), monitor: None, buffer_bytes: 8 << 20 }
     }
 
     fn opened(has_frames: bool) -> Observation {

@@ -5,7 +5,7 @@ use super::*;
 /// Parses these keys of `[capture]`. Returns the sources or the error.
 fn parsed(capture: &str) -> String {
     let describe = |source: &ConfiguredSource| {
-        let ConfiguredSource { origin, name, monitor } = source;
+        let ConfiguredSource { origin, name, monitor, .. } = source;
         let monitor = monitor.as_ref().map(|monitor::MonitorSettings { channels, bands, dwell, force }| {
             let channels: Vec<String> = channels.iter().map(ToString::to_string).collect();
             let bands: Vec<String> = bands.iter().map(ToString::to_string).collect();
@@ -57,6 +57,28 @@ sources = ["wlan1", { interface = "wlan2", monitor = "auto" }, { interface = "wl
 }
 
 #[test]
+fn interfaces_share_the_buffers_unless_they_have_their_own() {
+    let buffers = |capture: &str| -> Vec<u32> {
+        let config = load(&format!("[capture]\n{capture}"), &[]).unwrap();
+        config.capture.sources.iter().map(|source| source.buffer_bytes >> 10).collect()
+    };
+    let many = |count: u32, more: &str| {
+        let names: Vec<String> = (0..count).map(|number| format!("\"mon{number}\"")).collect();
+        buffers(&format!("sources = [{}{more}]", names.join(", ")))
+    };
+    assert_eq!(many(1, ""), [8 << 10]);
+    assert_eq!(many(8, ""), [8 << 10; 8]);
+    assert_eq!(many(16, ""), [4 << 10; 16]);
+    assert_eq!(many(100, ""), [655; 100]);
+    assert_eq!(many(300, ""), [512; 300]);
+    let own = ", \"a.pcap\", { interface = \"wlan1\", buffer_mebibytes = 32 }, { interface = \"wlan2\" }";
+    let mixed = many(15, own);
+    assert_eq!((&mixed[..15], mixed[16], mixed[17]), (&[4 << 10; 15][..], 32 << 10, 4 << 10));
+    let set = "buffer_mebibytes = 16\nsources = [\"wlan1\", { interface = \"wlan2\", buffer_mebibytes = 1 }]";
+    assert_eq!(buffers(set), [16 << 10, 1 << 10]);
+}
+
+#[test]
 fn rejects_invalid_sources() {
     let wrong = [
         "sources = 7",
@@ -69,6 +91,7 @@ fn rejects_invalid_sources() {
         "sources = [{ comand = \"x\" }]",
         "sources = [{ command = \"x\", channels = [1] }]",
         "sources = [{ file = \"x\", force = false }]",
+        "sources = [{ file = \"x\", buffer_mebibytes = 8 }]",
         "sources = [{ interface = \"wlan1\", name = \"\" }]",
         "sources = [{ interface = \"wlan1\", monitor = \"on\" }]",
         "sources = [{ interface = \"wlan1\", chanels = [1] }]",

@@ -50,6 +50,7 @@ impl OpenSource {
             }
             _ => None,
         };
+        let settings = &CaptureSettings { buffer_bytes: source.buffer_bytes, ..settings.clone() };
         let interface =
             monitor.as_ref().map(|monitor| capture::Source::Interface(monitor.interface().to_owned()));
         let name = source.name.clone();
