@@ -71,7 +71,7 @@ fn interfaces_share_the_buffers_unless_they_have_their_own() {
     assert_eq!(many(16, ""), [4 << 10; 16]);
     assert_eq!(many(100, ""), [655; 100]);
     assert_eq!(many(300, ""), [512; 300]);
-    let own = ", \"a.pcap\", { interface = \"wlan1\", buffer_mebibytes = 32 }, { interface = \"wlan2\" }";
+    let own = ", \"./a.pcap\", { interface = \"wlan1\", buffer_mebibytes = 32 }, { interface = \"wlan2\" }";
     let mixed = many(15, own);
     assert_eq!((&mixed[..15], mixed[16], mixed[17]), (&[4 << 10; 15][..], 32 << 10, 4 << 10));
     let set = "buffer_mebibytes = 16\nsources = [\"wlan1\", { interface = \"wlan2\", buffer_mebibytes = 1 }]";
@@ -137,6 +137,8 @@ fn rejects_invalid_sources() {
         FILE: `capture.sources` (entry 1) has `channels`, which only an `interface` can have
     sources = [{ file = "x", force = false }]
         FILE: `capture.sources` (entry 1) has `force`, which only an `interface` can have
+    sources = [{ file = "x", buffer_mebibytes = 8 }]
+        FILE: `capture.sources` (entry 1) has `buffer_mebibytes`, which only an `interface` can have
     sources = [{ interface = "wlan1", name = "" }]
         FILE: `capture.sources.name` (entry 1) is "": expected 1 to 64 characters, none of them a control character
     sources = [{ interface = "wlan1", monitor = "on" }]
