@@ -7,12 +7,15 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize, Serializer};
 use store::event::Timestamp;
 use store::recorder::LogSize;
-use store::state::State;
+use store::state::{Flood, State};
 
 use crate::device_counts::DeviceCounts;
-use crate::text::format::{age, pluralize, reason, shown_bytes, shown_duration, time_and_age};
+use crate::text::format::{age, pluralize, reason, short_time, shown_bytes, shown_duration, time_and_age};
 use crate::text::{Text, printable};
 use crate::vendor;
+
+/// For how long a flood that is over is shown.
+const SHOWN_FLOOD: Duration = Duration::from_secs(86_400);
 
 /// The status report: its values and its text.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +46,8 @@ pub struct Status {
     pub watches: usize,
     /// Alerts that are not delivered yet.
     pub alerts_waiting: usize,
+    /// The latest flood of invented addresses.
+    pub flood: Option<Flood>,
     /// Probes that this program lost.
     pub lost_probes: u64,
     /// Lines of the service's own log that standard error did not take.
@@ -72,6 +77,7 @@ impl Status {
             events: state.next_offset().0,
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
+            flood: state.floods().latest(),
             lost_probes: 0,
             lost_log_lines: 0,
             lost_events: totals.lost_events,
@@ -144,7 +150,7 @@ fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 /// The text without a running service.
 pub fn offline_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = capture_section(Text::default(), status, now, zone);
-    alerts(log(text, status, now, zone), status)
+    alerts(log(text, status, now, zone), status, now, zone)
 }
 
 /// The whole text: the program, its sources, probes, log and alerts.
@@ -152,14 +158,33 @@ pub fn full_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = program(status, now);
     let text = sources(text, &status.sources, now);
     let text = capture_section(text, status, now, zone);
-    alerts(log(text, status, now, zone), status)
+    alerts(log(text, status, now, zone), status, now, zone)
 }
 
-fn alerts(text: Text, status: &Status) -> Text {
-    text.append("\n\n")
+fn alerts(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
+    let text = text
+        .append("\n\n")
         .bold("📣 Alerts")
         .append(format_args!("\nWatched networks: {}", status.watches))
-        .append(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting))
+        .append(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting));
+    match status.flood.filter(|flood| now.abs_diff(flood.last) < SHOWN_FLOOD) {
+        Some(found) => text.append(format_args!("\n{}", flood(&found, now, zone))),
+        None => text,
+    }
+}
+
+/// A flood of invented addresses: since when, or from when to when, and how fast.
+pub fn flood(flood: &Flood, now: Timestamp, zone: Tz) -> String {
+    let time = |time| short_time(time, now, zone);
+    let when = match flood.is_over(now) {
+        true => format!("from {} to {}", time(flood.since), time(flood.last)),
+        false => format!("since {}", time(flood.since)),
+    };
+    let rate = match flood.per_minute() {
+        count @ ..60 => format!("{count} per minute"),
+        count => format!("{} per second", (count + 30) / 60),
+    };
+    format!("🌊 Flood of invented addresses {when}, about {rate}")
 }
 
 fn program(status: &Status, now: Timestamp) -> Text {
@@ -347,6 +372,11 @@ mod tests {
             events: 340,
             watches: 2,
             alerts_waiting: 1,
+            flood: Some(Flood {
+                since: at("2026-11-22T11:43:00Z"),
+                last: at("2026-11-22T11:59:30Z"),
+                addresses: 59_000,
+            }),
             lost_probes: 4,
             lost_log_lines: 8,
             lost_events: 6,
@@ -395,12 +425,18 @@ mod tests {
         📣 Alerts
         Watched networks: 2
         Alerts waiting for Telegram: 1
+        🌊 Flood of invented addresses since 12:43:00, about 60 per second
         ");
         let new = Status {
             sources: Vec::new(),
             devices: DeviceCounts::default(),
             forgotten_addresses: 0,
             last_probe: None,
+            flood: Some(Flood {
+                since: at("2026-11-22T08:00:00Z"),
+                last: at("2026-11-22T09:00:00Z"),
+                addresses: 1800,
+            }),
             lost_probes: 0,
             lost_log_lines: 0,
             lost_events: 0,
@@ -424,6 +460,7 @@ mod tests {
         📣 Alerts
         Watched networks: 2
         Alerts waiting for Telegram: 1
+        🌊 Flood of invented addresses from 09:00:00 to 10:00:00, about 30 per minute
         ");
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use store::event::{ChatId, MessageId, Offset, Timestamp};
 pub use store::state::ShownVisit;
-use store::state::{Alert, Overflow, State};
+use store::state::{Alert, Flood, FloodMessage, Overflow, State};
 
 use super::views::alerts::{AlertDevice, PendingAlert};
 
@@ -31,7 +31,8 @@ impl<'a> PendingAlerts<'a> {
         let with_alerts = state.alerts().chats_waiting();
         let muted = state.mutes().iter().filter(|(_, mute)| mute.suppressed > 0).map(|(chat, _)| chat);
         let with_visits = state.doorbells().shown_visits().map(|(chat, ..)| chat);
-        with_alerts.into_iter().chain(muted).chain(with_visits).collect()
+        let with_floods = state.floods().chats();
+        with_alerts.into_iter().chain(muted).chain(with_visits).chain(with_floods).collect()
     }
 
     /// The visits that last and that messages show, without those of devices that the chat ignores.
@@ -89,6 +90,18 @@ impl<'a> PendingAlerts<'a> {
     /// The alerts that were too many.
     pub fn overflow(&self) -> Option<&'a Overflow> {
         self.state.alerts().overflow(self.chat)
+    }
+
+    /// The flood during which alerts of this overflow were counted.
+    pub fn flood_of(&self, overflow: &Overflow) -> Option<Flood> {
+        let since = overflow.since()?;
+        self.state.floods().latest().filter(|flood| flood.last >= since)
+    }
+
+    /// The message that tells of a flood and is to be edited, and the flood, unless a later one is known.
+    pub fn flood_message(&self) -> Option<(&'a FloodMessage, Option<Flood>)> {
+        let message = self.state.floods().message(self.chat)?;
+        Some((message, self.state.floods().latest().filter(|flood| flood.since == message.since)))
     }
 
     /// The known devices of an overflow, as they are called now.

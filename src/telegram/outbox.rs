@@ -7,6 +7,8 @@
 //! - No message exceeds Telegram's limits ([`Sender::try_acquire_for_alert`]).
 //! - A few alerts are sent one by one. Once a chat got [`SINGLE_MESSAGES`] messages within the configured gathering
 //!   time, its further alerts are gathered into one message.
+//! - A flood of invented addresses has one message, which counts the alerts that were too many. It is edited while the flood
+//!   lasts, at most once a minute, and once it is over.
 //! - During quiet hours and while a chat is muted, nothing is sent. Afterwards one message lists the alerts of the
 //!   quiet hours, or says how many alerts the mute suppressed.
 //! - Alerts of a doorbell for quiet hours are sent during quiet hours too.
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use store::event::{ChatId, Event, EventKind, MessageId, Offset, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
-use store::state::State;
+use store::state::{Overflow, State};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -63,9 +65,17 @@ enum Content {
     /// That the visit lasts whose alert this event raised, and the time of the visitor's last frame.
     VisitLasts(Offset, Timestamp),
     /// The number of alerts that were suppressed because there were too many.
-    Overflow(u64),
+    Overflow(u64, Option<ReportedFlood>),
     /// The number of alerts that a mute suppressed.
     MuteOver(u64),
+}
+
+/// The flood of which a message tells.
+#[derive(Clone, Copy)]
+struct ReportedFlood {
+    since: Timestamp,
+    /// Whether the message says that it is over.
+    is_over: bool,
 }
 
 /// What to do next for a chat.
@@ -93,7 +103,7 @@ impl Next {
     /// This, unless the schedule blocks such a message.
     fn unless_blocked(self, schedule: &DeliverySchedule, now: Instant) -> Self {
         let Self::Send(message) = &self else { return self };
-        let is_overflow = matches!(message.content, Content::Overflow(_));
+        let is_overflow = matches!(message.content, Content::Overflow(..));
         schedule.blocked_until(message.devices, is_overflow, now).map_or(self, Self::NotBefore)
     }
 }
@@ -177,8 +187,8 @@ impl Outbox {
             Err(RequestError::Refused(reason) | RequestError::TopicClosed(reason)) => reason,
             outcome => return outcome.map(|()| Some(edited)),
         };
-        debug!(%chat, error = %reason, "could not edit the message about a visit");
-        if !matches!(message.content, Content::Visit(_))
+        debug!(%chat, error = %reason, "could not edit a message about alerts");
+        if !matches!(message.content, Content::Visit(_) | Content::Overflow(1.., _))
             || !self.sends_visits(&PendingAlerts::of(&self.recorder.state(), *chat))
         {
             return Err(RequestError::Refused(reason));
@@ -317,13 +327,46 @@ impl Outbox {
         }
         waiting.retain(|(_, alert, _)| !alert.is_known);
         match pending.overflow() {
-            Some(overflow) if waiting.is_empty() => {
-                let reply = alerts::overflow(overflow, &pending.known_in(overflow)).into();
-                let content = Content::Overflow(overflow.count());
-                Next::Send(Message { chat, devices, content, reply, edits: None })
-            }
+            Some(overflow) if waiting.is_empty() => Next::Send(self.summary(pending, overflow)),
+            None if waiting.is_empty() => self.next_about_flood(pending, now),
             _ => self.next_alerts(pending, devices, &waiting, schedule, now),
         }
+    }
+
+    /// The number of alerts that were too many. During a flood it adds to the number in the flood's message.
+    fn summary(&self, pending: &PendingAlerts<'_>, overflow: &Overflow) -> Message {
+        let (chat, now) = (pending.chat(), Timestamp::now());
+        let flood = pending.flood_of(overflow);
+        let shown = pending.flood_message().map(|(message, _)| message);
+        let shown = shown.filter(|shown| flood.is_some_and(|flood| flood.since == shown.since));
+        let all = shown.map_or_else(|| overflow.clone(), |shown| shown.reported.merged(overflow));
+        let known = pending.known_in(&all);
+        let text = alerts::overflow(&all, &known, flood.as_ref(), (now, self.quiet_hours.zone));
+        let reported = flood.map(|flood| ReportedFlood { since: flood.since, is_over: flood.is_over(now) });
+        Message {
+            chat,
+            devices: Devices::Others,
+            content: Content::Overflow(overflow.count(), reported),
+            reply: text.into(),
+            edits: shown.map(|shown| shown.message),
+        }
+    }
+
+    /// The last edit of the message about a flood, once that is over.
+    fn next_about_flood(&self, pending: &PendingAlerts<'_>, now: Instant) -> Next {
+        let Some((shown, flood)) = pending.flood_message() else { return Next::Nothing };
+        let today = (Timestamp::now(), self.quiet_hours.zone);
+        if flood.is_some_and(|flood| !flood.is_over(today.0)) {
+            return Next::NotBefore(now + CLOCK_CHECK);
+        }
+        let known = pending.known_in(&shown.reported);
+        Next::Send(Message {
+            chat: pending.chat(),
+            devices: Devices::Others,
+            content: Content::Overflow(0, Some(ReportedFlood { since: shown.since, is_over: true })),
+            reply: alerts::overflow(&shown.reported, &known, flood.as_ref(), today).into(),
+            edits: Some(shown.message),
+        })
     }
 
     /// The next message with alerts about these devices: one alert, or several gathered.
@@ -380,7 +423,7 @@ fn record_outcome(
                 Content::VisitLasts(visit, last) => {
                     schedule.record_update(*visit, Some(*last), Instant::now());
                 }
-                Content::Overflow(_) => schedule.record_overflow_sent(Instant::now()),
+                Content::Overflow(..) => schedule.record_overflow_sent(Instant::now()),
                 Content::MuteOver(_) => {}
             }
             Some(delivered(*chat, content, message))
@@ -418,8 +461,10 @@ fn delivered(chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec
         Content::Alerts(offsets) => all(offsets, None),
         Content::Visit(offsets) => all(offsets, message),
         Content::VisitLasts(..) => Vec::new(),
-        Content::Overflow(count) => {
-            vec![Event::new(time, EventKind::OverflowReported { chat, count: *count })]
+        Content::Overflow(count, reported) => {
+            let message = message.filter(|_| reported.is_some_and(|flood| !flood.is_over));
+            let (count, flood) = (*count, reported.map(|flood| flood.since));
+            vec![Event::new(time, EventKind::OverflowReported { chat, count, flood, message })]
         }
         Content::MuteOver(count) => vec![Event::new(time, EventKind::MuteReported { chat, count: *count })],
     }
@@ -432,7 +477,7 @@ fn undeliverable(chat: ChatId, content: &Content, reason: &str) -> Vec<Event> {
     };
     match content {
         Content::Alerts(offsets) | Content::Visit(offsets) => offsets.iter().map(dropped).collect(),
-        Content::VisitLasts(..) | Content::Overflow(_) | Content::MuteOver(_) => {
+        Content::VisitLasts(..) | Content::Overflow(..) | Content::MuteOver(_) => {
             delivered(chat, content, None)
         }
     }

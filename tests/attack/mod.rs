@@ -4,4 +4,5 @@
 //! The quick ones run with all tests. The long ones are ignored there; `tests/attack/run` runs all, and `SECURITY.md` has
 //! the results.
 
+mod slow_flood;
 mod webhook_connections;

@@ -253,7 +253,10 @@ fn a_probe_with_two_reasons_overflows_once() {
     for number in 0..10 {
         folded.receive(asks(van(), &format!("net {number}"), minutes(20)));
     }
-    folded.fold(Event::new(time(0), EventKind::OverflowReported { chat: OWNER, count: 5 }));
+    folded.fold(Event::new(
+        time(0),
+        EventKind::OverflowReported { chat: OWNER, count: 5, flood: None, message: None },
+    ));
     assert!(folded.state.alerts().overflow(OWNER).is_none(), "five alerts a minute about one device");
     folded.follow(DeviceKey::Name("van".to_owned()), 0);
     let arrival = AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(1), outcome: AlertOutcome::Skip };

@@ -44,7 +44,6 @@ mod remote_commands;
 mod replay_vs_tshark;
 mod retention;
 mod sealing;
-mod slow_flood;
 mod slow_replies;
 mod snapshots;
 mod sources;

@@ -131,7 +131,7 @@ pub fn input() -> impl Strategy<Value = Input> {
         1 => (time(), offset(), chat())
             .prop_map(|(time, probe, chat)| Input::Change(Event::new(time, EventKind::AlertExpired { probe, chat }))),
         1 => (time(), chat(), 0..3_u64)
-            .prop_map(|(time, chat, count)| Input::Change(Event::new(time, EventKind::OverflowReported { chat, count }))),
+            .prop_map(|(time, chat, count)| Input::Change(Event::new(time, EventKind::OverflowReported { chat, count, flood: None, message: None }))),
         1 => (time(), chat(), chat())
             .prop_map(|(time, from, to)| Input::Change(Event::new(time, EventKind::ChatMigrated { from, to }))),
         1 => (time(), any::<u32>())
@@ -379,8 +379,10 @@ fn every_limit_holds_and_is_counted() {
     }
     assert_eq!(state.alerts().waiting(), OUTBOX_LIMIT);
     assert_eq!(state.alerts().overflow(CHATS[0]).unwrap().count(), (flood - OUTBOX_LIMIT) as u64);
-    let reported =
-        Event::new(Timestamp::from_micros(0), EventKind::OverflowReported { chat: CHATS[0], count: 10 });
+    let reported = Event::new(
+        Timestamp::from_micros(0),
+        EventKind::OverflowReported { chat: CHATS[0], count: 10, flood: None, message: None },
+    );
     fold_in(&mut state, reported);
     let overflow = state.alerts().overflow(CHATS[0]).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), ((flood - OUTBOX_LIMIT - 10) as u64, 1));

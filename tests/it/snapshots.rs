@@ -33,7 +33,7 @@ fn event() -> impl Strategy<Value = Event> {
             Event::without_time(EventKind::Signature { signature: Signature::from_u64(signature.into()), elements })
         }),
         1 => (time(), 1..3_u64)
-            .prop_map(|(time, count)| Event::new(time, EventKind::OverflowReported { chat: CHATS[0], count })),
+            .prop_map(|(time, count)| Event::new(time, EventKind::OverflowReported { chat: CHATS[0], count, flood: None, message: None })),
         1 => (time(), forgettable, time())
             .prop_map(|(time, addresses, last_seen_before)| Event::new(time, EventKind::Evict { addresses, last_seen_before })),
         1 => (1..9_u64).prop_map(|count| Event::without_time(EventKind::Lost { count, why: "a test".to_owned() })),

@@ -193,7 +193,13 @@ fn alerts_beyond_the_outbox_are_summarized() {
     assert_eq!(alerts.waiting_for(ChatId(CHAT)).count(), OUTBOX_LIMIT);
     let overflow = alerts.overflow(ChatId(CHAT)).unwrap();
     assert_eq!((overflow.count(), overflow.networks()), (more as u64, 14));
-    let text = probewatch::chat::views::alerts::overflow(overflow, &[]).to_string();
+    let text = probewatch::chat::views::alerts::overflow(
+        overflow,
+        &[],
+        None,
+        (Timestamp::now(), chrono_tz::Tz::UTC),
+    )
+    .to_string();
     assert!(text.contains("and 312 more alerts, for 14 networks"), "{text}");
 }
 

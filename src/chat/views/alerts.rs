@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
 use store::event::{GroupId, Offset, StrangerReason, Timestamp};
 use store::state::{
-    Alert, EndedVisit, OUT_OF_RANGE, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch,
+    Alert, EndedVisit, Flood, OUT_OF_RANGE, OVERFLOW_NETWORK_LIMIT, Overflow, Presence, State, WatchMatch,
 };
 
 use super::strangers;
@@ -15,6 +15,7 @@ use crate::chat::callbacks::Callback;
 use crate::chat::message::{Button, Reply};
 use crate::chat::model::phone::phone_label;
 use crate::chat::model::watch_target::WatchTarget;
+use crate::status;
 use crate::text::format::{pluralize, short_time, shown_duration, shown_time, time_of_day};
 use crate::text::{MESSAGE_LIMIT, Text, printable};
 use crate::vendor::{self, Vendor};
@@ -438,8 +439,14 @@ pub fn quiet_headline(count: usize) -> String {
 }
 
 /// The message in place of alerts that were too many, or pending for too long, to be sent one by one. It follows those
-/// that were sent, or comes alone. `known` are the known devices among them.
-pub fn overflow(overflow: &Overflow, known: &[String]) -> Text {
+/// that were sent, or comes alone. `known` are the known devices among them, and `flood` is the flood during which they
+/// were counted.
+pub fn overflow(
+    overflow: &Overflow,
+    known: &[String],
+    flood: Option<&Flood>,
+    (now, zone): (Timestamp, Tz),
+) -> Text {
     let mut text = format!("📣 … and {}", pluralize(overflow.count(), "more alert", "more alerts"));
     let networks = overflow.networks();
     if networks > 0 {
@@ -449,7 +456,11 @@ pub fn overflow(overflow: &Overflow, known: &[String]) -> Text {
     if !known.is_empty() {
         text += &format!(", among them {}", enumeration(known, NAMED_IN_SUMMARY));
     }
-    Text::plain(text + ": too many at once, or too old, to send one by one. Every probe is recorded.")
+    text += ": too many at once, or too old, to send one by one. Every probe is recorded.";
+    if let Some(flood) = flood {
+        text += &format!("\n{}", status::flood(flood, now, zone));
+    }
+    Text::plain(text)
 }
 
 /// The first names, joined by commas and "and"; the rest is counted.

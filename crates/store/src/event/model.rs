@@ -314,13 +314,19 @@ pub enum EventKind {
         /// Why it cannot be delivered.
         reason: String,
     },
-    /// A message reported to a chat how many alerts did not fit into the outbox.
+    /// A message reported to a chat how many alerts did not fit into the outbox, or that a flood has ended.
     #[serde(rename = "overflow_told")]
     OverflowReported {
         /// The chat.
         chat: ChatId,
         /// The number that was reported.
         count: u64,
+        /// Since when the flood lasts of which the message told, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flood: Option<Timestamp>,
+        /// The message, if it is edited later: while the flood lasts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<MessageId>,
     },
     /// An alert waited for Telegram for so long that it left the outbox and is only counted.
     AlertExpired {

@@ -158,7 +158,7 @@ fn others() -> Vec<EventKind> {
     kinds.extend([
         EventKind::Delivered { probe, chat, message: None },
         EventKind::Undeliverable { probe, chat, reason: "chat not found".to_owned() },
-        EventKind::OverflowReported { chat, count },
+        EventKind::OverflowReported { chat, count, flood: None, message: None },
         EventKind::AlertExpired { probe, chat },
         EventKind::UpdateHandled { update: u32::MAX },
         EventKind::ChatMigrated { from: ChatId(-5), to: CHAT },
@@ -246,6 +246,10 @@ fn expected() -> Vec<(Offset, Event)> {
     events.push(Event::new(time(), EventKind::Delivered { probe, chat, message }));
     let quiet = EventKind::Doorbell { chat, min_dbm: -65, stay_seconds: 180, only_in_quiet_hours: true };
     events.push(Event::new(time(), quiet));
+    let flood = Some(seconds_before(600));
+    for (count, message) in [(37, Some(MessageId(8))), (0, None)] {
+        events.push(Event::new(time(), EventKind::OverflowReported { chat, count, flood, message }));
+    }
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

@@ -225,7 +225,11 @@ impl Alerts {
             }
             AlertDecision::Suppress { chat } => self.cooldowns.suppress(&key(chat)),
             AlertDecision::Overflow { chat } => {
-                self.overflow.entry(*chat).add(Some(ssid), known(*chat).map(|device| (device, alert.source)));
+                self.overflow.entry(*chat).add(
+                    time,
+                    Some(ssid),
+                    known(*chat).map(|device| (device, alert.source)),
+                );
                 self.cooldowns.note_counted(key(chat), time);
             }
             AlertDecision::Mute { chat } => self.cooldowns.note_counted(key(chat), time),
@@ -245,7 +249,7 @@ impl Alerts {
         match outcome {
             AlertOutcome::Raise => self.raise(chat, offset, alert, known),
             AlertOutcome::Overflow => {
-                self.overflow.entry(chat).add(None, known.map(|device| (device, alert.source)));
+                self.overflow.entry(chat).add(alert.time, None, known.map(|device| (device, alert.source)));
             }
             AlertOutcome::Mute | AlertOutcome::Skip => {}
         }
@@ -307,12 +311,14 @@ impl Alerts {
         self.outbox.get(&(chat, probe)).is_some()
     }
 
-    /// Records that `count` alerts of the overflow were reported to the chat.
-    pub(super) fn overflow_reported(&mut self, chat: ChatId, count: u64) {
+    /// Records that `count` alerts of the overflow were reported to the chat, and returns these.
+    pub(super) fn overflow_reported(&mut self, chat: ChatId, count: u64) -> Overflow {
+        let reported = self.overflow(chat).map(|overflow| overflow.reported(count));
         match self.overflow(chat).and_then(|overflow| overflow.after_reporting(count)) {
             Some(left) => self.overflow.insert(chat, left),
             None => drop(self.overflow.remove(&chat)),
         }
+        reported.unwrap_or_default()
     }
 
     /// Moves an alert that waited too long into the overflow. `device_of` gives the device of an address.
@@ -325,7 +331,7 @@ impl Alerts {
         let Some(alert) = self.outbox.remove(&(chat, probe)) else { return };
         let device = device_of(alert.source);
         let ssid = alert.watch_match.as_ref().map(|watch_match| &watch_match.ssid);
-        self.overflow.entry(chat).add(ssid, alert.is_known.then_some((&device, alert.source)));
+        self.overflow.entry(chat).add(alert.time, ssid, alert.is_known.then_some((&device, alert.source)));
         if let Some(ssid) = ssid {
             self.cooldowns.not_sent(&(chat, ssid.clone(), device), alert.time);
         }

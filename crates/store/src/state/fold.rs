@@ -101,8 +101,12 @@ impl State {
             EventKind::Undeliverable { probe, chat, reason: _ } => {
                 self.alerts.remove(self.chats.current(*chat), *probe);
             }
-            EventKind::OverflowReported { chat, count } => {
-                self.alerts.overflow_reported(self.chats.current(*chat), *count);
+            EventKind::OverflowReported { chat, count, flood, message } => {
+                let chat = self.chats.current(*chat);
+                let reported = self.alerts.overflow_reported(chat, *count);
+                if let Some(since) = flood {
+                    self.floods.reported(chat, *since, *message, reported);
+                }
             }
             EventKind::AlertExpired { probe, chat } => {
                 let (names, grouping) = (&self.names, &self.grouping);
@@ -221,6 +225,8 @@ impl State {
             self.doorbells.migrate(from, to);
             self.mutes.migrate(from, to);
             self.alerts.migrate(from, to);
+            // The other chat numbers its messages anew.
+            self.floods.remove_chat(from);
             self.chats.migrate(from, to);
         }
     }
@@ -232,6 +238,7 @@ impl State {
         self.doorbells.remove_chat(chat);
         self.mutes.remove_chat(chat);
         self.alerts.remove_chat(chat);
+        self.floods.remove_chat(chat);
         self.chats.remove(chat);
     }
 
@@ -269,6 +276,8 @@ impl State {
         if self.devices.fold(probe) {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
+            let model = model_key(&self.signatures, probe.signature);
+            self.floods.see(probe.time, model, probe.signal_dbm);
         }
         if !self.doorbells.is_empty()
             && let Some(sight) = Sight::of(probe)

@@ -25,6 +25,7 @@ mod differences;
 mod dirty_map;
 mod doorbells;
 mod eviction;
+mod floods;
 mod fold;
 mod follows;
 mod grouping;
@@ -64,6 +65,7 @@ pub use device_row::{DeviceRow, DeviceSummary, SsidQuery};
 pub use devices::{DEVICE_SHARDS, DEVICES_MEMORY_LIMIT};
 pub use differences::{Difference, Differences};
 pub use doorbells::{Doorbell, Doorbells, ShownVisit, VISITOR_LIMIT, VISITOR_SILENCE};
+pub use floods::{Flood, FloodMessage, Floods};
 pub use follows::{Follow, Follows};
 pub use grouping::{
     ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, Group, Grouping, JoinReason, MODEL_LIMIT,

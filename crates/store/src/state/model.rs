@@ -7,6 +7,7 @@ use super::device_row::DeviceRow;
 use super::devices::Devices;
 use super::dirty_map::DirtyMap;
 use super::doorbells::Doorbells;
+use super::floods::Floods;
 use super::follows::Follows;
 use super::grouping::{Group, Grouping};
 use super::habits::Habits;
@@ -36,6 +37,7 @@ pub struct State {
     pub(super) grouping: Grouping,
     pub(super) habits: Habits,
     pub(super) doorbells: Doorbells,
+    pub(super) floods: Floods,
     /// What addresses last said about their devices, and when.
     pub(super) device_infos: DirtyMap<MacAddr, (Timestamp, DeviceInfo)>,
     /// The elements behind each signature.
@@ -72,6 +74,7 @@ macro_rules! tables {
             grouping,
             habits,
             doorbells,
+            floods,
             device_infos,
             signatures,
             totals: _,
@@ -110,6 +113,8 @@ macro_rules! tables {
             (kind::LEARNING, &$($mut)? habits.learning),
             (kind::DOORBELL, &$($mut)? doorbells.rows),
             (kind::VISITOR, &$($mut)? doorbells.visitors),
+            (kind::FLOOD, &$($mut)? floods.watch),
+            (kind::FLOOD_MESSAGE, &$($mut)? floods.messages),
             (kind::DEVICE_INFO, device_infos),
         ]
     }};
@@ -169,6 +174,11 @@ impl State {
     /// The doorbells of chats.
     pub fn doorbells(&self) -> &Doorbells {
         &self.doorbells
+    }
+
+    /// The latest flood of invented addresses, and the messages about it.
+    pub fn floods(&self) -> &Floods {
+        &self.floods
     }
 
     /// The groups of random addresses.
@@ -269,11 +279,11 @@ impl State {
         }
     }
 
-    pub(super) fn tables(&self) -> [(u8, &dyn Table); 28] {
+    pub(super) fn tables(&self) -> [(u8, &dyn Table); 30] {
         tables!(self)
     }
 
-    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 28] {
+    pub(super) fn tables_mut(&mut self) -> [(u8, &mut dyn Table); 30] {
         tables!(self, mut)
     }
 
@@ -360,6 +370,7 @@ impl PartialEq for State {
             && self.grouping == other.grouping
             && self.habits == other.habits
             && self.doorbells == other.doorbells
+            && self.floods == other.floods
             && self.device_infos == other.device_infos
             && self.signatures == other.signatures
     }

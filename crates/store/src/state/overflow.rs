@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::DeviceKey;
+use crate::event::{DeviceKey, Timestamp};
 use dot11::{MacAddr, Ssid};
 
 /// Networks counted for one chat, at most. It bounds a flood of invented ones.
@@ -21,6 +21,9 @@ pub struct Overflow {
     /// The known devices among them, each with its latest address.
     #[serde(default, with = "device_list")]
     devices: BTreeMap<DeviceKey, MacAddr>,
+    /// The time of the oldest of them, if it is known.
+    #[serde(default)]
+    since: Option<Timestamp>,
 }
 
 impl Overflow {
@@ -40,9 +43,15 @@ impl Overflow {
         self.devices.values().copied()
     }
 
-    /// Adds an alert, with its network if it is about one, and its device if that is known.
-    pub(super) fn add(&mut self, ssid: Option<&Ssid>, known: Option<(&DeviceKey, MacAddr)>) {
+    /// The time of the oldest of them, if it is known.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// Adds an alert of this time, with its network if it is about one, and its device if that is known.
+    pub(super) fn add(&mut self, time: Timestamp, ssid: Option<&Ssid>, known: Option<(&DeviceKey, MacAddr)>) {
         self.count += 1;
+        self.note_time(Some(time));
         if let Some(ssid) = ssid {
             self.add_network(ssid.clone());
         }
@@ -51,9 +60,22 @@ impl Overflow {
         }
     }
 
+    fn note_time(&mut self, time: Option<Timestamp>) {
+        self.since = self.since.into_iter().chain(time).min();
+    }
+
+    /// All alerts of both.
+    #[must_use]
+    pub fn merged(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        all.merge(other.clone());
+        all
+    }
+
     /// Adds everything of `other`.
     pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
+        self.note_time(other.since);
         other.networks.into_iter().for_each(|ssid| self.add_network(ssid));
         other.devices.into_iter().for_each(|(device, address)| self.add_device(device, address));
     }
@@ -76,6 +98,11 @@ impl Overflow {
         if self.networks.len() < OVERFLOW_NETWORK_LIMIT {
             self.networks.insert(ssid);
         }
+    }
+
+    /// The `count` alerts that are reported.
+    pub(super) fn reported(&self, count: u64) -> Self {
+        Self { count: count.min(self.count), ..self.clone() }
     }
 
     /// The rest after `count` alerts were reported; `None` if nothing is left.
@@ -108,10 +135,14 @@ mod device_list {
 mod tests {
     use super::*;
 
+    fn time() -> Timestamp {
+        Timestamp::from_micros(0)
+    }
+
     fn overflow(networks: std::ops::Range<usize>) -> Overflow {
         let mut overflow = Overflow::default();
         for number in networks {
-            overflow.add(Some(&Ssid::from(format!("net {number}").as_str())), None);
+            overflow.add(time(), Some(&Ssid::from(format!("net {number}").as_str())), None);
         }
         overflow
     }
@@ -124,7 +155,7 @@ mod tests {
     #[test]
     fn counts_alerts_and_a_bounded_number_of_networks() {
         let mut one = overflow(0..3);
-        one.add(Some(&Ssid::from("net 1")), None);
+        one.add(time(), Some(&Ssid::from("net 1")), None);
         check(&one, 4, 3);
         one.merge(overflow(2..6));
         check(&one, 8, 6);
@@ -138,8 +169,8 @@ mod tests {
         let address = MacAddr::new([2, 0, 0, 0, 0, 1]);
         let mut all = Overflow::default();
         for number in 0..OVERFLOW_DEVICE_LIMIT + 5 {
-            all.add(None, Some((&name(number), address)));
-            all.add(None, Some((&name(0), address)));
+            all.add(time(), None, Some((&name(number), address)));
+            all.add(time(), None, Some((&name(0), address)));
         }
         assert_eq!(all.devices().len(), OVERFLOW_DEVICE_LIMIT);
         assert_eq!(all.renamed(&name(500), &name(501)), None);

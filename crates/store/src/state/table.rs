@@ -37,6 +37,8 @@ pub(super) mod kind {
     pub const DOORBELL: u8 = b'D';
     pub const VISITOR: u8 = b'V';
     pub const DEVICE_INFO: u8 = b'I';
+    pub const FLOOD: u8 = b'F';
+    pub const FLOOD_MESSAGE: u8 = b'W';
 }
 
 pub(super) trait Table {

@@ -134,6 +134,8 @@ impl State {
             SnapshotRow::Visitor { chat, device, visitor } => {
                 self.doorbells.visitors.load_row((chat, device), Some(visitor));
             }
+            SnapshotRow::Flood(watch) => self.floods.watch.load_row((), Some(watch)),
+            SnapshotRow::FloodMessage { chat, message } => self.floods.messages.load_row(chat, Some(message)),
             SnapshotRow::Model { model, behaviour } => {
                 self.grouping.models.load_row(model, Some(behaviour));
             }

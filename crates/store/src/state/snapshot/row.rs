@@ -8,6 +8,7 @@ use super::super::chats::{Invitation, Pairing};
 use super::super::cooldowns::Cooldown;
 use super::super::device::{Device, Signal};
 use super::super::doorbells::{Doorbell, DoorbellVisitor};
+use super::super::floods::{FloodMessage, FloodWatch};
 use super::super::follows::Follow;
 use super::super::grouping::{Block, Group, Model, Requester};
 use super::super::habits::{Habit, Learning};
@@ -175,6 +176,11 @@ pub(in crate::state) enum SnapshotRow {
         device: DeviceKey,
         visitor: DoorbellVisitor,
     },
+    Flood(FloodWatch),
+    FloodMessage {
+        chat: ChatId,
+        message: FloodMessage,
+    },
     DeviceInfo {
         address: MacAddr,
         time: Timestamp,
@@ -321,6 +327,10 @@ impl SnapshotRow {
             kind::HABIT => {
                 Self::Habit { model: postcard::from_bytes(key)?, habit: postcard::from_bytes(bytes)? }
             }
+            kind::FLOOD => Self::Flood(postcard::from_bytes(bytes)?),
+            kind::FLOOD_MESSAGE => {
+                Self::FloodMessage { chat: postcard::from_bytes(key)?, message: postcard::from_bytes(bytes)? }
+            }
             kind::LEARNING => Self::Learning(postcard::from_bytes(bytes)?),
             kind::DOORBELL => {
                 Self::Doorbell { chat: postcard::from_bytes(key)?, doorbell: postcard::from_bytes(bytes)? }
@@ -367,6 +377,8 @@ impl SnapshotRow {
             Self::DeviceInfo { address, .. } => format!("what {address} says about itself"),
             Self::Grouping { .. } => "grouping".to_owned(),
             Self::Habit { model, .. } => format!("habit of model {model}"),
+            Self::Flood(_) => "latest flood".to_owned(),
+            Self::FloodMessage { chat, .. } => format!("message about a flood to chat {}", chat.0),
             Self::Learning(_) => "start of learning".to_owned(),
             Self::Doorbell { chat, .. } => format!("doorbell of chat {}", chat.0),
             Self::Visitor { chat, device, .. } => {
