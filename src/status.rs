@@ -1,5 +1,7 @@
 //! The status report: its values and its text.
 
+mod requested_waits;
+
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -10,9 +12,12 @@ use store::recorder::LogSize;
 use store::state::{Flood, State};
 
 use crate::device_counts::DeviceCounts;
-use crate::text::format::{age, pluralize, reason, short_time, shown_bytes, shown_duration, time_and_age};
+use crate::text::format::{
+    age, pluralize, reason, short_time, shown_bytes, shown_duration, shown_time, time_and_age,
+};
 use crate::text::{Text, printable};
 use crate::vendor;
+pub use requested_waits::{RequestedWait, RequestedWaits, WaitsWith};
 
 /// For how long a flood that is over is shown.
 const SHOWN_FLOOD: Duration = Duration::from_secs(86_400);
@@ -46,6 +51,8 @@ pub struct Status {
     pub watches: usize,
     /// Alerts that are not delivered yet.
     pub alerts_waiting: usize,
+    /// The waits that Telegram asked for.
+    pub telegram_waits: Vec<RequestedWait>,
     /// The latest flood of invented addresses.
     pub flood: Option<Flood>,
     /// Probes that this program lost.
@@ -77,6 +84,7 @@ impl Status {
             events: state.next_offset().0,
             watches: state.watches().len(),
             alerts_waiting: state.alerts().waiting(),
+            telegram_waits: Vec::new(),
             flood: state.floods().latest(),
             lost_probes: 0,
             lost_log_lines: 0,
@@ -167,9 +175,29 @@ fn alerts(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
         .bold("📣 Alerts")
         .append(format_args!("\nWatched networks: {}", status.watches))
         .append(format_args!("\nAlerts waiting for Telegram: {}", status.alerts_waiting));
+    let text = status
+        .telegram_waits
+        .iter()
+        .fold(text, |text, wait| text.append(format_args!("\n⏳ {}", requested_wait(wait, zone))));
     match status.flood.filter(|flood| now.abs_diff(flood.last) < SHOWN_FLOOD) {
         Some(found) => text.append(format_args!("\n{}", flood(&found, now, zone))),
         None => text,
+    }
+}
+
+/// What the bot waits with because Telegram asked for it, and until when.
+pub fn requested_wait(wait: &RequestedWait, zone: Tz) -> String {
+    let what = match wait.with {
+        WaitsWith::Updates => "no messages are received",
+        WaitsWith::Alerts(_) => "no alerts are sent to a chat",
+    };
+    let until = shown_time(wait.until, zone);
+    let [asked, waits] = [wait.asked_seconds, wait.wait_seconds].map(Duration::from_secs).map(shown_duration);
+    match wait.asked_seconds > wait.wait_seconds {
+        true => {
+            format!("Telegram asked for {asked}, more than the bot waits: {what} for {waits}, until {until}")
+        }
+        false => format!("Telegram asked to wait: {what} until {until}"),
     }
 }
 
@@ -372,6 +400,20 @@ mod tests {
             events: 340,
             watches: 2,
             alerts_waiting: 1,
+            telegram_waits: vec![
+                RequestedWait {
+                    with: WaitsWith::Updates,
+                    until: at("2026-11-22T12:00:30Z"),
+                    wait_seconds: 35,
+                    asked_seconds: 35,
+                },
+                RequestedWait {
+                    with: WaitsWith::Alerts(store::event::ChatId(7)),
+                    until: at("2026-11-22T12:50:00Z"),
+                    wait_seconds: 3600,
+                    asked_seconds: 4_000_000_000,
+                },
+            ],
             flood: Some(Flood {
                 since: at("2026-11-22T11:43:00Z"),
                 last: at("2026-11-22T11:59:30Z"),
@@ -425,6 +467,8 @@ mod tests {
         📣 Alerts
         Watched networks: 2
         Alerts waiting for Telegram: 1
+        ⏳ Telegram asked to wait: no messages are received until 2026-11-22 13:00:30 CET
+        ⏳ Telegram asked for 46296 d 7 h, more than the bot waits: no alerts are sent to a chat for 1 h 0 min, until 2026-11-22 13:50:00 CET
         🌊 Flood of invented addresses since 12:43:00, about 60 per second
         ");
         let new = Status {
@@ -432,6 +476,7 @@ mod tests {
             devices: DeviceCounts::default(),
             forgotten_addresses: 0,
             last_probe: None,
+            telegram_waits: Vec::new(),
             flood: Some(Flood {
                 since: at("2026-11-22T08:00:00Z"),
                 last: at("2026-11-22T09:00:00Z"),

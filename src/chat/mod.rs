@@ -27,7 +27,7 @@ use store::recorder::RecorderHandle;
 
 use crate::log_writer;
 use crate::metrics::Timings;
-use crate::status::{SourceStatus, Status};
+use crate::status::{RequestedWaits, SourceStatus, Status};
 use crate::text::Text;
 pub use access::{AccessControl, BoxFuture};
 pub use message::{
@@ -52,6 +52,7 @@ pub struct Chat {
     sources: Arc<dyn Fn() -> Vec<SourceStatus> + Send + Sync>,
     read_limiter: ReadLimiter,
     lookup_timings: Arc<Timings>,
+    requested_waits: RequestedWaits,
     access: Option<Arc<dyn AccessControl>>,
 }
 
@@ -71,6 +72,7 @@ impl Chat {
             sources: Arc::new(sources),
             read_limiter: ReadLimiter::new(DOCUMENT_LIMIT),
             lookup_timings: Arc::default(),
+            requested_waits: RequestedWaits::default(),
             access: None,
         }
     }
@@ -115,6 +117,11 @@ impl Chat {
         Arc::clone(&self.lookup_timings)
     }
 
+    /// The waits that Telegram asks for, which the status shows.
+    pub fn requested_waits(&self) -> RequestedWaits {
+        self.requested_waits.clone()
+    }
+
     /// The zone in which times are shown.
     pub fn zone(&self) -> Tz {
         self.zone
@@ -149,6 +156,7 @@ impl Chat {
             lost_log_lines: log_writer::lost_lines(),
             lost_events: offline.lost_events + losses.history.load(Ordering::Relaxed),
             disk_error: self.recorder.disk_error(),
+            telegram_waits: self.requested_waits.current(Timestamp::now()),
             ..offline
         }
     }

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use store::event::{ChatId, MessageId, Offset, Timestamp};
-pub use store::state::ShownVisit;
-use store::state::{Alert, Flood, FloodMessage, Overflow, State};
+use store::state::{Alert, Flood, FloodMessage, State};
+pub use store::state::{Overflow, ShownVisit};
 
 use super::views::alerts::{AlertDevice, PendingAlert};
 
@@ -85,6 +85,11 @@ impl<'a> PendingAlerts<'a> {
     /// The message that shows the visit that an alert is about.
     pub fn message_of(&self, (offset, alert, _): &PendingAlert<'_>) -> Option<MessageId> {
         self.state.doorbells().message_of(self.chat, alert.visit(*offset)?)
+    }
+
+    /// The device of an alert, as it is known now.
+    pub fn device(&self, alert: &Alert) -> AlertDevice<'a> {
+        AlertDevice::of(self.state, alert.source)
     }
 
     /// The alerts that were too many.

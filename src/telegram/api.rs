@@ -29,6 +29,7 @@ use super::request_error::{RequestError, Response, with_causes};
 use super::{RequestMetrics, TelegramError};
 use crate::chat::{File, Reply};
 use crate::config::Telegram;
+use crate::status::{RequestedWaits, WaitsWith};
 
 /// How long Telegram holds `getUpdates` open while there is no update (Bot API, `getUpdates`, `timeout`).
 pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,12 +61,18 @@ pub(super) struct Api {
     /// As `bot`, with the longer timeout of `getUpdates`.
     polling_bot: Bot,
     metrics: RequestMetrics,
+    /// Waits with updates and alerts that the server asked for.
+    waits: RequestedWaits,
 }
 
 impl Api {
     /// # Errors
     /// [`TelegramError::Client`] if the HTTP client cannot be built.
-    pub(super) fn new(settings: &Telegram, metrics: RequestMetrics) -> Result<Self, TelegramError> {
+    pub(super) fn new(
+        settings: &Telegram,
+        metrics: RequestMetrics,
+        waits: RequestedWaits,
+    ) -> Result<Self, TelegramError> {
         let bot = |timeout: Duration| {
             let client = teloxide::net::default_reqwest_settings()
                 .timeout(timeout)
@@ -77,7 +84,7 @@ impl Api {
             Ok(Bot::with_client(settings.token.reveal(), client).set_api_url(settings.api_url.clone()))
         };
         let polling_bot = bot(POLL_TIMEOUT + Duration::from_secs(10))?;
-        Ok(Self { bot: bot(REQUEST_TIMEOUT)?, polling_bot, metrics })
+        Ok(Self { bot: bot(REQUEST_TIMEOUT)?, polling_bot, metrics, waits })
     }
 
     /// Sends a request once.
@@ -110,7 +117,12 @@ impl Api {
         P: Payload + Serialize,
         P::Output: DeserializeOwned,
     {
-        retry_until_accepted(P::NAME, || self.request(payload), stop).await
+        retry_until_accepted(P::NAME, || self.request(payload), &self.waits, stop).await
+    }
+
+    /// The waits that the server asked for.
+    pub(super) fn waits(&self) -> &RequestedWaits {
+        &self.waits
     }
 
     /// Sets the webhook, with this certificate or without any; returns `None` if `stop` comes first.
@@ -123,7 +135,8 @@ impl Api {
         certificate: Option<&str>,
         stop: &CancellationToken,
     ) -> Result<Option<True>, TelegramError> {
-        retry_until_accepted(SetWebhook::NAME, || self.set_webhook(request, certificate), stop).await
+        retry_until_accepted(SetWebhook::NAME, || self.set_webhook(request, certificate), &self.waits, stop)
+            .await
     }
 
     async fn set_webhook(
@@ -215,6 +228,7 @@ impl Api {
 async fn retry_until_accepted<T, R: Future<Output = Result<T, RequestError>>>(
     method: &str,
     request: impl Fn() -> R,
+    waits: &RequestedWaits,
     stop: &CancellationToken,
 ) -> Result<Option<T>, TelegramError> {
     let mut backoff = Backoff::for_updates();
@@ -224,7 +238,10 @@ async fn retry_until_accepted<T, R: Future<Output = Result<T, RequestError>>>(
             () = stop.cancelled() => return Ok(None),
         };
         let error = match outcome {
-            Ok(result) => return Ok(Some(result)),
+            Ok(result) => {
+                waits.clear(WaitsWith::Updates);
+                return Ok(Some(result));
+            }
             Err(RequestError::Token) => return Err(TelegramError::Token),
             Err(error) => error,
         };
@@ -233,6 +250,7 @@ async fn retry_until_accepted<T, R: Future<Output = Result<T, RequestError>>>(
             // Only the operator can change the outcome.
             _ => Some(MAX_WAIT),
         });
+        waits.record(WaitsWith::Updates, error.retry_after(), wait);
         warn!(
             event = "request_failed",
             method,

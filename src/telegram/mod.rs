@@ -77,7 +77,7 @@ pub async fn run(
     metrics: RequestMetrics,
     stop: CancellationToken,
 ) -> Result<(), TelegramError> {
-    let api = Api::new(&settings, metrics)?;
+    let api = Api::new(&settings, metrics, chat.requested_waits())?;
     let sender = Sender::new(api.clone(), recorder.clone(), &settings.chats);
     let config::Delivery { gather, quiet, silence } = settings.delivery;
     let quiet_hours = LocalQuietHours { hours: quiet, zone: chat.zone() };

@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use store::event::{ChatId, Event, EventKind, MessageId, Offset, Timestamp};
 use store::recorder::{ChangeError, RecorderHandle};
-use store::state::{Overflow, State};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -34,7 +33,7 @@ use super::request_error::RequestError;
 use super::sender::Sender;
 use super::{earliest, sleep_until};
 use crate::chat::Reply;
-use crate::chat::pending_alerts::{PendingAlerts, ShownVisit};
+use crate::chat::pending_alerts::{Overflow, PendingAlerts, ShownVisit};
 use crate::chat::views::alerts::{self, Digest, PendingAlert};
 
 /// How long a message that is being sent may take when the service stops.
@@ -172,7 +171,7 @@ impl Outbox {
                 Err(_) => {}
             }
         }
-        match record_outcome(message, outcome, schedule) {
+        match self.record_outcome(message, outcome, schedule) {
             Some(events) => self.log(events).await,
             None => ControlFlow::Continue(()),
         }
@@ -206,6 +205,54 @@ impl Outbox {
     fn sends_visits(&self, pending: &PendingAlerts<'_>) -> bool {
         let now = Timestamp::now();
         !pending.is_muted(now) && (pending.are_for_quiet_hours() || !self.quiet_hours.contains(now))
+    }
+
+    /// Updates the schedule with the outcome of a message. Returns the events to log; `None` if it is sent again later.
+    fn record_outcome(
+        &self,
+        Message { chat, devices, content, edits, .. }: &Message,
+        outcome: Result<Option<MessageId>, RequestError>,
+        schedule: &mut DeliverySchedule,
+    ) -> Option<Vec<Event>> {
+        match outcome {
+            Ok(message) => {
+                self.sender.clear_wait(*chat);
+                if schedule.record_success() {
+                    info!(event = "alerts_resumed", %chat, "Telegram accepts alerts for a chat again");
+                }
+                match content {
+                    Content::Visit(_) if *edits == message => {}
+                    Content::Alerts(_) | Content::Visit(_) => schedule.record_sent(*devices, Instant::now()),
+                    Content::VisitLasts(visit, last) => {
+                        schedule.record_update(*visit, Some(*last), Instant::now());
+                    }
+                    Content::Overflow(..) => schedule.record_overflow_sent(Instant::now()),
+                    Content::MuteOver(_) => {}
+                }
+                Some(delivered(*chat, content, message))
+            }
+            Err(RequestError::Refused(reason)) => {
+                if let Content::VisitLasts(visit, _) = content {
+                    schedule.record_update(*visit, None, Instant::now());
+                    return Some(Vec::new());
+                }
+                warn!(event = "alert_undeliverable", %chat, error = %reason, "could not deliver an alert; the alert is dropped");
+                Some(undeliverable(*chat, content, &reason))
+            }
+            Err(error) => {
+                let wait = schedule.record_failure(&error, Instant::now());
+                self.sender.record_wait(*chat, error.retry_after(), wait);
+                warn!(
+                    event = "alert_delayed",
+                    %chat,
+                    wait_seconds = wait.as_secs(),
+                    %error,
+                    remedy = error.remedy(),
+                    "could not deliver an alert; trying again"
+                );
+                None
+            }
+        }
     }
 
     /// Logs a delivery. Tries again while writes fail: sending the alert a second time would be worse. Breaks if the
@@ -253,7 +300,7 @@ impl Outbox {
         known.or(|| {
             let others = self.next_message(&pending, alerts, schedule, now);
             let others = others.or(|| match schedule.outdated_visit(&shown, now) {
-                Some(visit) => Next::Send(self.visit_lasts(&state, chat, visit)),
+                Some(visit) => Next::Send(self.visit_lasts(&pending, visit)),
                 None => Next::Nothing,
             });
             others.unless_blocked(schedule, now)
@@ -261,13 +308,12 @@ impl Outbox {
     }
 
     /// The edit of the message about a visit that lasts.
-    fn visit_lasts(&self, state: &State, chat: ChatId, visit: &ShownVisit) -> Message {
-        let device = alerts::AlertDevice::of(state, visit.alert.source);
+    fn visit_lasts(&self, pending: &PendingAlerts<'_>, visit: &ShownVisit) -> Message {
         Message {
-            chat,
+            chat: pending.chat(),
             devices: Devices::Others,
             content: Content::VisitLasts(visit.offset, visit.alert.time),
-            reply: alerts::alert(&visit.alert, device, self.quiet_hours.zone),
+            reply: alerts::alert(&visit.alert, pending.device(&visit.alert), self.quiet_hours.zone),
             edits: Some(visit.message),
         }
     }
@@ -404,51 +450,6 @@ impl Outbox {
 fn gathered(pending: &PendingAlerts<'_>, devices: Devices, digest: Digest) -> Message {
     let content = Content::Alerts(pending.with_earlier(digest.included));
     Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None }
-}
-
-/// Updates the schedule with the outcome of a message. Returns the events to log; `None` if it is sent again later.
-fn record_outcome(
-    Message { chat, devices, content, edits, .. }: &Message,
-    outcome: Result<Option<MessageId>, RequestError>,
-    schedule: &mut DeliverySchedule,
-) -> Option<Vec<Event>> {
-    match outcome {
-        Ok(message) => {
-            if schedule.record_success() {
-                info!(event = "alerts_resumed", %chat, "Telegram accepts alerts for a chat again");
-            }
-            match content {
-                Content::Visit(_) if *edits == message => {}
-                Content::Alerts(_) | Content::Visit(_) => schedule.record_sent(*devices, Instant::now()),
-                Content::VisitLasts(visit, last) => {
-                    schedule.record_update(*visit, Some(*last), Instant::now());
-                }
-                Content::Overflow(..) => schedule.record_overflow_sent(Instant::now()),
-                Content::MuteOver(_) => {}
-            }
-            Some(delivered(*chat, content, message))
-        }
-        Err(RequestError::Refused(reason)) => {
-            if let Content::VisitLasts(visit, _) = content {
-                schedule.record_update(*visit, None, Instant::now());
-                return Some(Vec::new());
-            }
-            warn!(event = "alert_undeliverable", %chat, error = %reason, "could not deliver an alert; the alert is dropped");
-            Some(undeliverable(*chat, content, &reason))
-        }
-        Err(error) => {
-            let wait = schedule.record_failure(&error, Instant::now());
-            warn!(
-                event = "alert_delayed",
-                %chat,
-                wait_seconds = wait.as_secs(),
-                %error,
-                remedy = error.remedy(),
-                "could not deliver an alert; trying again"
-            );
-            None
-        }
-    }
 }
 
 fn delivered(chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec<Event> {

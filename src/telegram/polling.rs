@@ -20,6 +20,7 @@ use super::TelegramError;
 use super::api::{Api, POLL_TIMEOUT};
 use super::backoff::Backoff;
 use super::handler::Handler;
+use crate::status::WaitsWith;
 
 /// The wait before the next request while updates are in progress: Telegram would send the same ones at once.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -63,6 +64,7 @@ async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationTok
         let error = match outcome {
             Ok(new) => {
                 backoff.reset();
+                api.waits().clear(WaitsWith::Updates);
                 updates.start(new);
                 tokio::select! {
                     _ = tokio::time::timeout(RECHECK_INTERVAL, updates.finish()) => continue,
@@ -73,6 +75,7 @@ async fn poll(api: &Api, updates: &mut UpdatesInProgress, stop: &CancellationTok
         };
         // Telegram accepted the token at the start. Even if it rejects it now, recording must go on.
         let wait = backoff.next(error.retry_after());
+        api.waits().record(WaitsWith::Updates, error.retry_after(), wait);
         warn!(
             event = "polling_failed",
             wait_seconds = wait.as_secs(),

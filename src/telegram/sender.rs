@@ -23,6 +23,7 @@ use super::request_error::RequestError;
 use super::token_bucket::SendLimiter;
 use super::topics::Topics;
 use crate::chat::Reply;
+use crate::status::WaitsWith;
 use crate::text::Text;
 
 /// Tries for a reply. The person is waiting, and may ask again.
@@ -84,6 +85,16 @@ impl Sender {
     /// Records the topic in which someone wrote to the bot.
     pub(super) fn record_topic(&self, destination: Destination) {
         self.topics().record_message(destination);
+    }
+
+    /// Records that alerts to this chat wait after a failure.
+    pub(super) fn record_wait(&self, chat: ChatId, asked: Option<Duration>, wait: Duration) {
+        self.api.waits().record(WaitsWith::Alerts(chat), asked, wait);
+    }
+
+    /// Records that Telegram accepts alerts to this chat.
+    pub(super) fn clear_wait(&self, chat: ChatId) {
+        self.api.waits().clear(WaitsWith::Alerts(chat));
     }
 
     /// Takes send capacity for an alert to this chat, which [`Sender::send_alert`] then uses.

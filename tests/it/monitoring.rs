@@ -8,7 +8,7 @@ use crate::support::bot_api::{BotApi, Fault, Incoming};
 use crate::support::exposition::Exposition;
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes, write_pcap};
 use crate::support::http;
-use crate::support::service::{Config, Service, log_field, toml_string};
+use crate::support::service::{Config, Service, log_field, probewatch, toml_string};
 use crate::support::wait_until;
 
 /// A file name with characters that end a label, a line and a path component.
@@ -148,6 +148,35 @@ fn refused_requests_are_counted() {
     assert!(page.value("probewatch_outbox_age_seconds", &[]) > 1e8, "the frame is of 2020");
     assert_eq!(page.value("probewatch_alerts_total", &[("outcome", "raised")]), 1.0);
     assert_eq!(page.value("probewatch_alerts_total", &[("outcome", "delivered")]), 0.0);
+}
+
+#[test]
+fn a_wait_that_telegram_asks_for_is_shown_and_is_bounded() {
+    let api = BotApi::start();
+    let mut service = Service::start_with(&api, Config::new(&api).sources(&["-"]));
+    let listen = service.listen_address();
+    api.webhook();
+    assert_eq!(api.post(listen, Incoming::text(1001, "/watch RNM0 why")), 200);
+    let data_dir = service.data_dir();
+    let status = || probewatch(&["status", "--data-dir", data_dir.to_str().unwrap()]);
+    let is_waiting = |text: &str| text.contains("\n⏳ Telegram asked for ");
+    assert!(!is_waiting(&String::from_utf8(status().stdout).unwrap()));
+    api.fail_next("sendMessage", 1, Fault::TooManyRequests { retry_after: u32::MAX });
+    service.take_stdin().write_all(&pcap_bytes(127, &frames(&["RNM0"]))).unwrap();
+    wait_until("the wait in the status", || {
+        let text = String::from_utf8(status().stdout).unwrap();
+        is_waiting(&text).then_some(text)
+    });
+    let wanted =
+        "Telegram asked for 49710 d 6 h, more than the bot waits: no alerts are sent to a chat for 1 h 0 min";
+    // It answers meanwhile.
+    let seen = api.sent_count();
+    assert_eq!(api.post(listen, Incoming::text(1001, "/status")), 200);
+    let reply = api.wait_for_message_after(seen, |message| message.chat_id == 1001);
+    assert!(reply.plain.contains(wanted), "{}", reply.plain);
+    let output = probewatch(&["doctor", "-c", service.config_path().to_str().unwrap()]);
+    let findings = String::from_utf8(output.stdout).unwrap();
+    assert!(findings.contains(wanted), "{findings}");
 }
 
 #[test]

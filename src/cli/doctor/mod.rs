@@ -24,7 +24,7 @@ use super::error::CliError;
 use super::runtime;
 use crate::config::{self, Config, SYSTEM_FILE, Telegram};
 use crate::control::{Client, ClientError};
-use crate::status::SourceStatus;
+use crate::status::{RequestedWait, SourceStatus};
 use crate::telegram::{BotStatus, query_bot_status};
 use finding::Finding;
 use telegram::TokenOrigin;
@@ -37,6 +37,8 @@ struct Service {
     sources: Vec<SourceStatus>,
     last_probe: Option<Timestamp>,
     disk_error: Option<String>,
+    #[serde(default)]
+    telegram_waits: Vec<RequestedWait>,
 }
 
 pub(super) fn doctor(data: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
@@ -76,7 +78,11 @@ fn examine(data: &DataDirArgs) -> Result<Vec<Finding>, CliError> {
     findings.extend(sources::check(&config.capture.sources, statuses));
     findings.extend(disk_and_clock(&config, service.as_ref()));
     findings.extend(match service {
-        Some(_) => telegram_of_service(&config),
+        Some(service) => {
+            let waits = service.telegram_waits.iter();
+            let waits = waits.map(|wait| telegram::requested_wait(wait, config.time_zone));
+            telegram_of_service(&config).into_iter().chain(waits).collect()
+        }
         None => telegram_without_service(&config, named)?,
     });
     Ok(findings)

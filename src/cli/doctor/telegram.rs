@@ -1,9 +1,11 @@
 //! Telegram: the token, and what Telegram knows about the webhook.
 
+use chrono_tz::Tz;
 use store::event::Timestamp;
 
 use super::finding::Finding;
 use crate::config::{ConfigError, Tls};
+use crate::status::{self, RequestedWait};
 use crate::telegram::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus};
 use crate::text::format::pluralize;
 
@@ -54,6 +56,13 @@ pub(super) fn unreadable_token(error: &ConfigError, is_permitted: bool) -> Findi
 /// The running service could not be asked.
 pub(super) fn not_asked(why: &str) -> Finding {
     Finding::unknown(TOKEN, format!("the service could not be asked: {why}"))
+}
+
+/// Telegram asked the bot to wait.
+pub(super) fn requested_wait(wait: &RequestedWait, zone: Tz) -> Finding {
+    Finding::unknown("Telegram's limits", status::requested_wait(wait, zone)).with_remedy(
+        "wait until then; if it happens often, raise alerts.gather_seconds, so that the bot sends fewer messages",
+    )
 }
 
 /// What the status means.

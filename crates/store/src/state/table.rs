@@ -37,7 +37,7 @@ pub(super) mod kind {
     pub const DOORBELL: u8 = b'D';
     pub const VISITOR: u8 = b'V';
     pub const DEVICE_INFO: u8 = b'I';
-    pub const FLOOD: u8 = b'F';
+    pub const FLOOD: u8 = b'T';
     pub const FLOOD_MESSAGE: u8 = b'W';
 }
 

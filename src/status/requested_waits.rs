@@ -1,0 +1,63 @@
+//! Waits that Telegram asks for, as the status shows them. The bot records them; nothing depends on them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use store::event::{ChatId, Timestamp};
+
+/// What the bot waits with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsWith {
+    /// Asking for updates, or connecting.
+    Updates,
+    /// Alerts to this chat.
+    Alerts(ChatId),
+}
+
+/// A wait that Telegram asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestedWait {
+    /// What the bot waits with.
+    pub with: WaitsWith,
+    /// When it tries again.
+    pub until: Timestamp,
+    /// How long it waits, in seconds.
+    pub wait_seconds: u64,
+    /// How long Telegram asked it to wait, in seconds. The bot waits at most a minute with updates and an hour with alerts.
+    pub asked_seconds: u64,
+}
+
+/// The waits that are not over, at most one for each [`WaitsWith`].
+#[derive(Debug, Clone, Default)]
+pub struct RequestedWaits(Arc<Mutex<BTreeMap<WaitsWith, RequestedWait>>>);
+
+impl RequestedWaits {
+    /// Records that the bot waits for `wait` after a failure, for which Telegram `asked` or did not.
+    pub fn record(&self, with: WaitsWith, asked: Option<Duration>, wait: Duration) {
+        let mut waits = self.lock();
+        let Some(asked) = asked else {
+            waits.remove(&with);
+            return;
+        };
+        let until = Timestamp::now().saturating_add(wait);
+        let (wait_seconds, asked_seconds) = (wait.as_secs(), asked.as_secs());
+        waits.insert(with, RequestedWait { with, until, wait_seconds, asked_seconds });
+    }
+
+    /// Records that Telegram accepts requests again.
+    pub fn clear(&self, with: WaitsWith) {
+        self.lock().remove(&with);
+    }
+
+    /// The waits that are not over at `now`.
+    pub fn current(&self, now: Timestamp) -> Vec<RequestedWait> {
+        self.lock().values().filter(|wait| wait.until > now).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<WaitsWith, RequestedWait>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
