@@ -133,7 +133,7 @@ impl Chats {
     pub(super) fn record_handled_update(&mut self, offset: Offset, update: u32) {
         self.handled_updates.insert(offset, update);
         if self.handled_updates.len() > HANDLED_UPDATES_LIMIT
-            && let Some(oldest) = self.handled_updates.iter().next().map(|(offset, _)| *offset)
+            && let Some(oldest) = self.handled_updates.first_key().copied()
         {
             self.handled_updates.remove(&oldest);
         }
