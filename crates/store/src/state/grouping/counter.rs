@@ -1,6 +1,7 @@
 //! A sequence counter: the addresses that one phone used one after the other.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 use twox_hash::XxHash3_64;
 
 use super::fixed_point::ONE;
@@ -58,6 +59,27 @@ impl Frame {
     }
 }
 
+/// The latest items of a counter. Most counters have few, which need no memory of their own.
+type Latest<T, const FEW: usize> = SmallVec<[T; FEW]>;
+
+/// The form of [`Latest`] items for serde: that of a `Vec`.
+mod sequence {
+    use super::{Deserialize, Deserializer, Latest, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer, T: Serialize, const FEW: usize>(
+        items: &Latest<T, FEW>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        items.as_slice().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>, const FEW: usize>(
+        deserializer: D,
+    ) -> Result<Latest<T, FEW>, D::Error> {
+        Vec::deserialize(deserializer).map(Latest::from_vec)
+    }
+}
+
 /// The addresses that one phone used one after the other while its sequence numbers continued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Counter {
@@ -89,9 +111,11 @@ pub(super) struct Counter {
     /// Whether it continued since.
     has_continued: bool,
     /// The latest addresses, the newest last.
-    pub(super) addresses: Vec<MacAddr>,
+    #[serde(with = "sequence")]
+    pub(super) addresses: Latest<MacAddr, 3>,
     /// The latest networks that they looked for, the newest last.
-    pub(super) networks: Vec<u32>,
+    #[serde(with = "sequence")]
+    pub(super) networks: Latest<u32, 4>,
 }
 
 /// The steps from `from` forward to `to`.
@@ -100,7 +124,7 @@ pub(super) fn step(from: u16, to: u16) -> i64 {
 }
 
 /// Makes `item` the newest, which is the last, of the latest items, of which at most `limit` are kept.
-fn remember<T: PartialEq>(latest: &mut Vec<T>, item: T, limit: usize) {
+fn remember<T: PartialEq, const FEW: usize>(latest: &mut Latest<T, FEW>, item: T, limit: usize) {
     if latest.last() == Some(&item) {
         return;
     }
@@ -132,8 +156,8 @@ impl Counter {
             alternations: 0,
             alternated_at: frame.time,
             has_continued: true,
-            addresses: Vec::new(),
-            networks: Vec::new(),
+            addresses: Latest::new(),
+            networks: Latest::new(),
         }
     }
 
@@ -144,7 +168,7 @@ impl Counter {
 
     /// The same counter, as that of one address of another group, which began at `first`.
     pub(super) fn separated(&self, address: MacAddr, group: GroupId, first: Timestamp) -> Self {
-        Self { group, first, addresses: vec![address], ..self.clone() }
+        Self { group, first, addresses: Latest::from_slice(&[address]), ..self.clone() }
     }
 
     pub(super) fn follow(&mut self, frame: &Frame, seen_at: u64) {

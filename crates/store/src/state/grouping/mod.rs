@@ -200,40 +200,49 @@ impl Grouping {
         last_probe: impl Fn(&Ssid) -> Option<Timestamp>,
     ) -> News {
         let is_grouped = probe.source.is_random() && self.mode() != GroupingMode::Off;
-        let is_news = is_grouped && self.fold_random(&Frame::of(probe), model);
+        let (group, is_news) = match is_grouped {
+            true => self.fold_random(&Frame::of(probe), model),
+            false => (self.group_of(probe.source), false),
+        };
         let named = probe.ssid.named();
-        let noted = named.map(|ssid| self.note_requester(probe.source, ssid, last_probe)).unwrap_or_default();
-        let group = self.group_of(probe.source).filter(|_| is_news || noted.renamed.is_some());
+        let noted = named
+            .map(|ssid| self.note_requester((probe.source, group), ssid, last_probe))
+            .unwrap_or_default();
+        let group = noted.renamed.map_or(group, |renamed| Some(renamed.to));
+        let group = group.filter(|_| is_news || noted.renamed.is_some());
         News { group, renamed: noted.renamed, forgotten_networks: noted.forgotten }
     }
 
-    /// Returns whether there is news about the group of the frame's address, see [`Grouping::fold`].
-    fn fold_random(&mut self, frame: &Frame, model: impl FnOnce() -> ModelKey) -> bool {
+    /// Returns the group of the frame's address, and whether there is news about it, see [`Grouping::fold`].
+    fn fold_random(&mut self, frame: &Frame, model: impl FnOnce() -> ModelKey) -> (Option<GroupId>, bool) {
         let mut findings = Vec::new();
-        let mut is_news = false;
         let known = self.group_of(frame.source).and_then(|id| Some((id, self.groups.get(&id)?.model)));
-        let key = match known {
+        let (key, id, is_news) = match known {
             Some((id, key)) => {
                 let is_first = {
                     let may_belong = may_belong(&self.groups, &self.group_of, &self.splits, key);
                     self.models.entry(key).again(id, frame, &may_belong, &mut findings)
                 };
+                let mut is_news = false;
                 if let Some(group) = self.groups.get_mut(&id) {
                     is_news = Hour::of(frame.time) > Hour::of(group.last);
                     group.see(frame.time, is_first);
                 }
-                key
+                (key, Some(id), is_news)
             }
             None => {
                 let key = model();
-                is_news = self.begin(key, frame, &mut findings);
-                key
+                let is_news = self.begin(key, frame, &mut findings);
+                (key, self.group_of(frame.source), is_news)
             }
         };
+        if findings.is_empty() {
+            return (id, is_news);
+        }
         for finding in &findings {
             self.apply(key, finding);
         }
-        is_news || !findings.is_empty()
+        (self.group_of(frame.source), true)
     }
 
     /// A new address: it joins a group or begins one. Returns whether that was not seen in this hour before.

@@ -4,7 +4,7 @@
 //! trial: does it continue any counter in range? A log-likelihood ratio weighs that against the chance that a counter
 //! fits although it belongs to another phone; numbers that go backwards measure that chance.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -64,7 +64,8 @@ pub(in crate::state) struct Model {
     steps: u16,
     /// New addresses so far.
     addresses: u64,
-    counters: Vec<Counter>,
+    /// In the order in which they began.
+    counters: VecDeque<Counter>,
     groups: Vec<LiveGroup>,
 }
 
@@ -150,11 +151,16 @@ impl Model {
     fn touch(&mut self, group: GroupId, time: Timestamp) {
         match self.groups.iter_mut().find(|live| live.id == group) {
             Some(live) => live.see(time, self.addresses),
-            None => self.groups.push(LiveGroup::new(group, time, self.addresses)),
+            None => {
+                if self.groups.is_empty() {
+                    self.groups.reserve_exact(1);
+                }
+                self.groups.push(LiveGroup::new(group, time, self.addresses));
+            }
         }
         // In the order of arrival first: a time in the future must not stay for ever.
         if self.groups.len() > GROUPS_PER_MODEL
-            && let Some(oldest) = position_of_min(&self.groups, |live| (live.seen_at, live.last))
+            && let Some(oldest) = position_of_min(self.groups.iter(), |live| (live.seen_at, live.last))
         {
             self.groups.remove(oldest);
         }
@@ -170,21 +176,21 @@ impl Model {
         findings: &mut Vec<Finding>,
     ) -> bool {
         let found = self.counters.iter().rposition(|counter| counter.addresses.contains(&frame.source));
-        let is_known = found.is_some();
-        let resumed = || Counter::new(group, frame).resumed();
-        let mut own = found.unwrap_or_else(|| self.begin_counter(resumed()));
-        let Some(counter) = self.counters.get(own) else { return true };
+        let Some((mut own, counter)) = found.and_then(|own| Some((own, self.counters.get(own)?))) else {
+            // Its counter was forgotten: nobody knows what came between.
+            self.start(Counter::new(group, frame).resumed(), frame);
+            return true;
+        };
         if elapsed(counter.last, frame.time) < -LATE {
             self.touch(group, frame.time);
             return true;
         }
-        if is_known && counter.is_copied_by(frame, self.reach()) {
+        if counter.is_copied_by(frame, self.reach()) {
             let last = counter.last;
             self.touch(group, last);
             return false;
         }
-        if is_known && counter.sequence == frame.sequence && elapsed(counter.last, frame.time).abs() <= SECOND
-        {
+        if counter.sequence == frame.sequence && elapsed(counter.last, frame.time).abs() <= SECOND {
             if let Some(counter) = self.counters.get_mut(own) {
                 counter.follow(frame, self.addresses);
             }
@@ -227,6 +233,9 @@ impl Model {
     /// A phone uses one address at a time: what began while this counter was silent is another phone, unless its numbers
     /// lie between those of this counter, as if both were one. Only times by the clock of one radio are compared.
     fn prove_overlap(&self, own: usize, between: &[usize], frame: &Frame, findings: &mut Vec<Finding>) {
+        if between.is_empty() {
+            return;
+        }
         let own_counter = self.counters.get(own).filter(|counter| counter.clock == frame.clock);
         let Some(counter) = own_counter else { return };
         let reach = self.reach();
@@ -378,10 +387,14 @@ impl Model {
 
     /// Begins the counter of a new address of this group.
     pub(super) fn begin_first(&mut self, group: GroupId, frame: &Frame) {
-        let counter = self.begin_counter(Counter::new(group, frame));
-        if let Some(counter) = self.counters.get_mut(counter) {
-            counter.follow(frame, self.addresses);
-        }
+        self.start(Counter::new(group, frame), frame);
+    }
+
+    /// Adds a counter with its first frame.
+    fn start(&mut self, mut counter: Counter, frame: &Frame) {
+        let group = counter.group;
+        counter.follow(frame, self.addresses);
+        self.begin_counter(counter);
         self.touch(group, frame.time);
     }
 
@@ -422,15 +435,18 @@ impl Model {
         }
     }
 
-    /// Adds a counter in the place of the one that was silent longest if there are too many. Returns its index.
-    fn begin_counter(&mut self, counter: Counter) -> usize {
+    /// Adds a counter in the place of the one that was silent longest if there are too many.
+    fn begin_counter(&mut self, counter: Counter) {
         if self.counters.len() >= COUNTERS_PER_MODEL
-            && let Some(oldest) = position_of_min(&self.counters, |seen| (seen.seen_at, seen.last))
+            && let Some(oldest) = position_of_min(self.counters.iter(), |seen| (seen.seen_at, seen.last))
         {
             self.counters.remove(oldest);
         }
-        self.counters.push(counter);
-        self.counters.len() - 1
+        if self.counters.is_empty() {
+            // Most of many models have one counter.
+            self.counters.reserve_exact(1);
+        }
+        self.counters.push_back(counter);
     }
 
     /// The trial of a new address.
@@ -505,6 +521,9 @@ fn first_max<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -
     items.reduce(|best, item| if key(&item) > key(&best) { item } else { best })
 }
 
-fn position_of_min<T, K: Ord>(items: &[T], key: impl Fn(&T) -> K) -> Option<usize> {
-    items.iter().enumerate().min_by_key(|(_, item)| key(item)).map(|(index, _)| index)
+fn position_of_min<'a, T: 'a, K: Ord>(
+    items: impl Iterator<Item = &'a T>,
+    key: impl Fn(&T) -> K,
+) -> Option<usize> {
+    items.enumerate().min_by_key(|(_, item)| key(item)).map(|(index, _)| index)
 }

@@ -44,7 +44,7 @@ pub(in crate::state) struct Requesters {
     /// The same as `rows`, which each frame reads that looks for a network.
     by_network: HashMap<Ssid, Requester>,
     /// The networks of each phone, from `rows`.
-    of_phone: HashMap<GroupId, BTreeSet<Ssid>>,
+    of_phone: BTreeSet<(GroupId, Ssid)>,
     /// The networks that were forgotten.
     pub(in crate::state) forgotten: NetworkFilter,
 }
@@ -68,7 +68,7 @@ impl Requesters {
     fn set(&mut self, ssid: &Ssid, requester: Requester) {
         self.leave_phone(ssid);
         if let Requester::Phone(id) = requester {
-            self.of_phone.entry(id).or_default().insert(ssid.clone());
+            self.of_phone.insert((id, ssid.clone()));
         }
         self.by_network.insert(ssid.clone(), requester.clone());
         self.rows.insert(ssid.clone(), requester);
@@ -76,14 +76,16 @@ impl Requesters {
 
     /// Takes a network out of those of its phone.
     fn leave_phone(&mut self, ssid: &Ssid) {
-        if let Some(Requester::Phone(before)) = self.by_network.get(ssid)
-            && let Some(networks) = self.of_phone.get_mut(before)
-        {
-            networks.remove(ssid);
-            if networks.is_empty() {
-                self.of_phone.remove(before);
-            }
+        if let Some(Requester::Phone(before)) = self.by_network.get(ssid) {
+            self.of_phone.remove(&(*before, ssid.clone()));
         }
+    }
+
+    /// The networks of this phone, in order.
+    fn of_phone(&self, phone: GroupId) -> impl Iterator<Item = &Ssid> {
+        // The empty SSID is the lowest.
+        let networks = self.of_phone.range((phone, Ssid::default())..);
+        networks.take_while(move |(of, _)| *of == phone).map(|(_, ssid)| ssid)
     }
 
     /// Forgets who looks for a network, for good.
@@ -95,7 +97,7 @@ impl Requesters {
     }
 
     fn set_all_of(&mut self, phone: GroupId, requester: &Requester) {
-        for ssid in self.of_phone.remove(&phone).unwrap_or_default() {
+        for ssid in self.of_phone(phone).cloned().collect::<Vec<_>>() {
             self.set(&ssid, requester.clone());
         }
     }
@@ -117,7 +119,7 @@ impl Requesters {
         for (ssid, requester) in self.rows.iter() {
             self.by_network.insert(ssid.clone(), requester.clone());
             if let Requester::Phone(id) = requester {
-                self.of_phone.entry(*id).or_default().insert(ssid.clone());
+                self.of_phone.insert((*id, ssid.clone()));
             }
         }
         // Earlier versions noted nothing about further networks when the table was full.
@@ -128,16 +130,16 @@ impl Requesters {
 }
 
 impl Grouping {
-    /// Notes that this address looks for a network. `last_probe` says when anybody looked for one before, if it is known.
-    /// If the network shows that the address's phone was here before, and the mode is [`GroupingMode::Returns`], they
-    /// become one.
+    /// Notes that this address of this group looks for a network. `last_probe` says when anybody looked for one before, if
+    /// it is known. If the network shows that the address's phone was here before, and the mode is
+    /// [`GroupingMode::Returns`], they become one.
     pub(super) fn note_requester(
         &mut self,
-        source: MacAddr,
+        (source, group): (MacAddr, Option<GroupId>),
         ssid: &Ssid,
         last_probe: impl Fn(&Ssid) -> Option<Timestamp>,
     ) -> Noted {
-        let now = self.group_of(source).map_or(Requester::Address(source), Requester::Phone);
+        let now = group.map_or(Requester::Address(source), Requester::Phone);
         let requester = match (self.requesters.by_network.get(ssid), &now) {
             (Some(Requester::Several), _) => return Noted::default(),
             (Some(known), now) if known == now => return Noted::default(),
@@ -164,7 +166,7 @@ impl Grouping {
     }
 
     fn has_too_many_networks(&self, phone: GroupId) -> bool {
-        self.requesters.of_phone.get(&phone).is_some_and(|networks| networks.len() >= NETWORKS_PER_PHONE)
+        self.requesters.of_phone(phone).count() >= NETWORKS_PER_PHONE
     }
 
     /// Forgets who looks for some networks if there are too many. Returns how many.
