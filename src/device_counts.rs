@@ -21,7 +21,7 @@ pub struct DeviceCounts {
     pub named: u64,
     /// Devices without a name, each with an address that is globally unique.
     pub fixed: u64,
-    /// The least number of phones that use random addresses.
+    /// The least number of phones that use random addresses, besides those with a name.
     pub phones: u64,
     /// Groups of random addresses. One phone may have several, of different visits.
     pub groups: u64,
@@ -45,16 +45,19 @@ pub struct RandomAddresses {
 }
 
 impl DeviceCounts {
-    /// The counts for these numbers of devices with a name and with a fixed address, and for these groups.
+    /// The counts for these numbers of devices with a name and with a fixed address, and for these groups, those of named
+    /// devices among them.
     pub fn new(named: u64, fixed: u64, groups: &[SeenGroup<'_>], random: RandomAddresses) -> Self {
         let phones = least_phones(groups.iter().copied());
-        Self::of_groups(named, fixed, (phones, groups.len() as u64), random)
+        let unnamed = groups.iter().filter(|group| !group.is_named).count();
+        Self::of_groups(named, fixed, (phones, unnamed as u64), random)
     }
 
     /// The counts for so many devices with a name, so many with a fixed address, and at least so many phones of so many
     /// groups.
     pub fn of_groups(named: u64, fixed: u64, (phones, groups): (u64, u64), random: RandomAddresses) -> Self {
-        let others = u64::from(phones == 0 && random.ungrouped > 0);
+        // They may be the addresses of any phone, also of one with a name.
+        let others = u64::from(phones + random.named == 0 && random.ungrouped > 0);
         Self {
             at_least: named + fixed + phones + others,
             named,
@@ -87,11 +90,14 @@ impl DeviceCounts {
                 *named_of_group.entry(group).or_default() += 1;
             }
         }
-        let mut unnamed = Vec::new();
+        let mut groups = Vec::new();
         let (mut grouped, mut of_named_phones) = (0, 0);
         for (id, group) in grouping.groups() {
             let has_own_name = named_of_group.get(&id).copied().unwrap_or(0);
             let addresses = (group.addresses().len() as u64).saturating_sub(has_own_name);
+            if has_own_name > 0 || group.name.is_some() {
+                groups.push(SeenGroup::named(id, group.model));
+            }
             match &group.name {
                 _ if addresses == 0 => {}
                 Some(name) => {
@@ -100,7 +106,7 @@ impl DeviceCounts {
                 }
                 None if grouping.phone(id).is_none() => {}
                 None => {
-                    unnamed.push(SeenGroup::whole(id, group));
+                    groups.push(SeenGroup::whole(id, group));
                     grouped += addresses;
                 }
             }
@@ -109,7 +115,7 @@ impl DeviceCounts {
         let named = of_named_phones + named_random;
         let ungrouped = totals.random_addresses.saturating_sub(grouped + named);
         let random = RandomAddresses { grouped, ungrouped, named };
-        Self::new(names.len() as u64, fixed, &unnamed, random)
+        Self::new(names.len() as u64, fixed, &groups, random)
     }
 
     /// What is known, in words: `at least 9 devices: 3 named, …`.
@@ -117,6 +123,13 @@ impl DeviceCounts {
         let Self { named, fixed, phones, groups, grouped_addresses, ungrouped_addresses, .. } = *self;
         let at_least = if self.may_be_more { "at least " } else { "" };
         let phones_and_addresses = || {
+            if phones == 0 {
+                let addresses = match grouped_addresses {
+                    0 => "random addresses".to_owned(),
+                    count => pluralize(count, "random address", "random addresses"),
+                };
+                return format!("{addresses} that may be of a named device");
+            }
             let at_least = if phones < groups { "at least " } else { "" };
             let phones = pluralize(phones, "phone", "phones");
             let addresses = match grouped_addresses {
@@ -186,6 +199,10 @@ mod tests {
             (counts(0, 1, (0, 0), (0, 0)), "1 device: 1 with a fixed address"),
             (counts(0, 0, (0, 0), (0, 1)), "at least 1 device: 1 random address"),
             (counts(2, 0, (0, 0), (0, 7)), "at least 3 devices: 2 named, 7 random addresses"),
+            (
+                counts(1, 0, (0, 2), (5, 0)),
+                "at least 1 device: 1 named, 5 random addresses that may be of a named device",
+            ),
         ] {
             assert_eq!(counts.text(), text);
         }

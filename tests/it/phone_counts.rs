@@ -139,11 +139,16 @@ fn phones_that_a_person_split_are_two_when_they_return() {
 
 /// `/between` for the last hour.
 fn last_hour() -> String {
+    last_hours(1)
+}
+
+/// `/between` for so many hours up to now.
+fn last_hours(hours: u64) -> String {
     let day = |ago: u64| {
         let time = Timestamp::now().saturating_sub(Duration::from_secs(ago)).to_utc();
         time.format("%F %H:%M").to_string()
     };
-    format!("/between {} {}", day(3600), day(0))
+    format!("/between {} {}", day(hours * 3600), day(0))
 }
 
 #[test]
@@ -176,6 +181,23 @@ fn a_named_phone_that_is_proven_to_be_two_is_at_least_one_device() {
             "{list}"
         );
     }
+    conversation.stop();
+}
+
+#[test]
+fn a_phone_that_may_be_a_named_one_that_returned_is_no_further_device() {
+    let before = frame(3 * 3600, random(1), "", 0, SCATTERING);
+    let conversation = Conversation::new(GroupingMode::InRange, [before]);
+    conversation.say(&format!("/name phone {} Bob", conversation.phone_of(random(1))));
+    conversation.record([frame(60, random(2), "", 2000, SCATTERING)]);
+    assert_ne!(conversation.phone_of(random(2)), conversation.phone_of(random(1)));
+    let counts = "At least 1 device: 1 named, 1 random address that may be of a named device";
+    for text in ["/nearby 300".to_owned(), "/devices".to_owned(), "/status".to_owned(), last_hours(4)] {
+        let list = conversation.say(&text);
+        assert!(list.to_lowercase().contains(&counts.to_lowercase()), "{text}: {list}");
+    }
+    let alone = conversation.say("/nearby 10");
+    assert!(alone.contains("At least 1 device: 1 phone using random addresses (1 address)"), "{alone}");
     conversation.stop();
 }
 

@@ -199,6 +199,7 @@ fn collect_page(
             }
         }
     }
+    phones.extend(merged.named_groups(&state));
     let counts = DeviceCounts::new(named, fixed, &phones, random);
     let mut at_least: HashMap<u32, u32> = HashMap::new();
     for (phone, device) in &merged.of_phone {
@@ -318,6 +319,19 @@ impl MergedDevices {
         };
         self.of_phone.insert(phone, device);
         Some(device)
+    }
+
+    /// The groups of the random addresses that listed devices with a name used.
+    fn named_groups<'a>(&self, state: &'a State) -> impl Iterator<Item = SeenGroup<'a>> {
+        let is_listed = |device: &u32| {
+            let device = self.devices.get(*device as usize);
+            device.is_some_and(|of| of.listed.is_some() && matches!(of.identity, Identity::Name(_)))
+        };
+        let of_addresses = self.of_address.iter().filter(move |(_, device)| is_listed(device));
+        let of_addresses = of_addresses.filter_map(|(address, _)| state.grouping().group_of(*address));
+        let of_phones = self.of_phone.iter().filter(move |(_, device)| is_listed(device)).map(|(id, _)| *id);
+        let ids = of_addresses.chain(of_phones);
+        ids.filter_map(|id| Some(SeenGroup::named(id, state.grouping().group(id)?.model)))
     }
 
     fn add(&mut self, state: &State, device: u32, listed: Listed) {

@@ -83,6 +83,8 @@ pub struct PhoneEvidence {
     pub phones: Phones,
     /// Whether the address may be of any phone of the model ([`Group::is_guest`](store::state::Group::is_guest)).
     pub is_guest: bool,
+    /// The group of the address and its model, if that or the address has a name.
+    pub named_group: Option<(GroupId, ModelKey)>,
 }
 
 impl Sighting {
@@ -100,13 +102,15 @@ impl PhoneEvidence {
     fn of(address: MacAddr, time: Timestamp, state: &State) -> Self {
         let grouping = state.grouping();
         let has_own_name = state.names().of(address).is_some();
-        let id = grouping.group_of(address).filter(|_| !has_own_name);
-        let group = id.and_then(|id| grouping.group(id));
+        let of_address = grouping.group_of(address).and_then(|id| Some((id, grouping.group(id)?)));
+        let group = of_address.map(|(_, group)| group).filter(|_| !has_own_name);
+        let named = of_address.filter(|(_, group)| has_own_name || group.name.is_some());
         Self {
             address,
             model: group.map(|group| group.model),
             phones: group.map_or(Phones::ONE, |group| group.phones_at(time)),
             is_guest: group.is_some_and(|group| group.is_guest(address)),
+            named_group: named.map(|(id, group)| (id, group.model)),
         }
     }
 }
@@ -134,6 +138,8 @@ pub struct DevicePresence {
     own_intervals: Option<Vec<Interval>>,
     /// If it is a phone, the groups that are other phones.
     apart: Vec<GroupId>,
+    /// If it has a name, the groups of its random addresses and their models.
+    named_groups: BTreeMap<GroupId, ModelKey>,
 }
 
 impl DevicePresence {
@@ -203,7 +209,8 @@ impl DevicePresence {
             self.strongest_dbm = self.strongest_dbm.max(Some(dbm));
             self.last_signal = self.last_signal.max(Some((time, dbm)));
         }
-        if let Some(PhoneEvidence { address, model, phones, .. }) = evidence {
+        if let Some(PhoneEvidence { address, model, phones, named_group, .. }) = evidence {
+            self.named_groups.extend(named_group);
             if let Err(place) = self.random_addresses.binary_search(&address) {
                 match self.random_addresses.len() < ADDRESS_LIMIT {
                     true => self.random_addresses.insert(place, address),
@@ -228,7 +235,7 @@ pub struct LeastDevices {
     pub named: u64,
     /// Devices without a name that have a fixed address.
     pub fixed: u64,
-    /// Phones with random addresses.
+    /// Phones with random addresses, besides those with a name.
     pub phones: u64,
     /// The groups that these phones have.
     pub groups: u64,
@@ -403,7 +410,7 @@ impl PresenceTable {
         }
         let phones: Vec<SeenGroup<'_>> = self.phones_in(range, &counts).collect();
         least.groups = phones.len() as u64;
-        least.phones = least_phones(phones);
+        least.phones = least_phones(phones.into_iter().chain(self.named_in(range, &counts)));
         let is_there = |intervals: &&Vec<Interval>| overlapping(intervals, range).any(&counts);
         least.ungrouped = self.ungrouped.values().filter(is_there).count() as u64;
         least
@@ -424,7 +431,21 @@ impl PresenceTable {
                 phones: presence.phones_in(range),
                 is_itself,
                 apart: &presence.apart,
+                is_named: false,
             })
+        })
+    }
+
+    /// The groups of the devices with a name that were there in this range, as far as these intervals count.
+    fn named_in<'a>(
+        &'a self,
+        range: &TimeRange,
+        counts: impl Fn(&Interval) -> bool,
+    ) -> impl Iterator<Item = SeenGroup<'a>> {
+        let named = self.devices.values().filter(|presence| !presence.named_groups.is_empty());
+        let there = named.filter(move |presence| presence.was_seen(range, &counts).is_some());
+        there.flat_map(|presence| {
+            presence.named_groups.iter().map(|(id, model)| SeenGroup::named(*id, *model))
         })
     }
 
@@ -450,11 +471,13 @@ impl PresenceTable {
         }
         // One hour after the other: of all hours at once there may be too many phones.
         for (hour, (range, count)) in hours.iter().zip(&mut counts).enumerate() {
-            let phones = least_phones(self.phones_in(range, |_| true));
-            let stayed = least_phones(self.phones_in(range, Interval::is_stay));
+            // Whoever has a name may be any phone that was there in the hour.
+            let named: Vec<SeenGroup<'_>> = self.named_in(range, |_| true).collect();
+            let phones = least_phones(self.phones_in(range, |_| true).chain(named.iter().copied()));
+            let stayed = least_phones(self.phones_in(range, Interval::is_stay).chain(named.iter().copied()));
             match others.get(&hour) {
-                Some(true) if phones == 0 => count.stayed += 1,
-                Some(false) if phones == 0 => count.passed += 1,
+                Some(true) if phones == 0 && named.is_empty() => count.stayed += 1,
+                Some(false) if phones == 0 && named.is_empty() => count.passed += 1,
                 _ => {}
             }
             count.stayed += stayed;

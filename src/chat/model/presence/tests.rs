@@ -55,7 +55,7 @@ fn phone_by(time: i64, id: u16, evidence: PhoneEvidence) -> Sighting {
 fn evidence(address: u8, model: Option<u64>, at_least: u32) -> PhoneEvidence {
     let address = MacAddr::new([2, 0, 0, 0, 0, address]);
     let phones = Phones { any: at_least, own: at_least };
-    PhoneEvidence { address, model: model.map(model_key), phones, is_guest: false }
+    PhoneEvidence { address, model: model.map(model_key), phones, is_guest: false, named_group: None }
 }
 
 /// The table, in which these phones are different.

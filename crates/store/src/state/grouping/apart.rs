@@ -86,6 +86,8 @@ pub struct SeenGroup<'a> {
     pub is_itself: bool,
     /// The groups that are other phones.
     pub apart: &'a [GroupId],
+    /// Whether one of its phones is a device with a name, which is counted by that.
+    pub is_named: bool,
 }
 
 impl<'a> SeenGroup<'a> {
@@ -96,35 +98,67 @@ impl<'a> SeenGroup<'a> {
 
     /// A group that was proven to be so many phones. `is_itself` says whether an address was seen that is no guest.
     pub fn of(id: GroupId, group: &'a Group, phones: Phones, is_itself: bool) -> Self {
-        Self { id, model: group.model, phones, is_itself, apart: &group.apart }
+        Self { id, model: group.model, phones, is_itself, apart: &group.apart, is_named: false }
+    }
+
+    /// A group one of whose phones is a device with a name.
+    pub fn named(id: GroupId, model: ModelKey) -> Self {
+        Self { id, model, phones: Phones::ONE, is_itself: true, apart: &[], is_named: true }
     }
 }
 
-/// The least number of phones that these groups are: for each model the most that are known to be different. Whatever
-/// else was seen of the model may be one of them.
+/// The least number of phones that these groups are, besides those with a name: for each model the most that are known to
+/// be different. Whatever else was seen of the model may be one of them, or one with a name.
 pub fn least_phones<'a>(seen: impl IntoIterator<Item = SeenGroup<'a>>) -> u64 {
-    let mut models: BTreeMap<ModelKey, BTreeMap<GroupId, SeenGroup<'a>>> = BTreeMap::new();
+    let mut models: BTreeMap<ModelKey, OfModel<'a>> = BTreeMap::new();
     for group in seen {
-        models.entry(group.model).or_default().insert(group.id, group);
+        let of_model = models.entry(group.model).or_default();
+        match group.is_named {
+            true => drop(of_model.named.insert(group.id)),
+            false => drop(of_model.others.insert(group.id, group)),
+        }
     }
-    models.values().map(least_of_model).sum()
+    models.values().map(OfModel::least).sum()
 }
 
-/// Each group in turn, and greedily those of its others that are all different from each other: at most [`APART_LIMIT`].
-fn least_of_model(groups: &BTreeMap<GroupId, SeenGroup<'_>>) -> u64 {
-    let alone = groups.values().map(|group| u64::from(group.phones.any)).max().unwrap_or(0);
-    let told_apart = groups.values().filter(|group| group.is_itself && !group.apart.is_empty());
-    let together = told_apart.map(|group| {
-        let mut different = vec![group];
-        for other in group.apart.iter().filter_map(|id| groups.get(id)).filter(|other| other.is_itself) {
-            if different.iter().all(|known| known.apart.contains(&other.id)) {
-                different.push(other);
+/// The groups of a model.
+#[derive(Default)]
+struct OfModel<'a> {
+    named: BTreeSet<GroupId>,
+    others: BTreeMap<GroupId, SeenGroup<'a>>,
+}
+
+impl OfModel<'_> {
+    /// Each group in turn, and greedily those of its others that are all different from each other: at most
+    /// [`APART_LIMIT`].
+    fn least(&self) -> u64 {
+        let alone = self.others.values().map(|group| self.besides_named(&[group], |phones| phones.any));
+        let told_apart = self.others.values().filter(|group| group.is_itself && !group.apart.is_empty());
+        let together = told_apart.map(|group| {
+            let mut different = vec![group];
+            for other in
+                group.apart.iter().filter_map(|id| self.others.get(id)).filter(|other| other.is_itself)
+            {
+                if different.iter().all(|known| known.apart.contains(&other.id)) {
+                    different.push(other);
+                }
             }
-        }
-        match different.len() {
-            1 => 0,
-            _ => different.iter().map(|group| u64::from(group.phones.own)).sum(),
-        }
-    });
-    together.max().unwrap_or(0).max(alone)
+            match different.len() {
+                1 => 0,
+                _ => self.besides_named(&different, |phones| phones.own),
+            }
+        });
+        alone.chain(together).max().unwrap_or(0)
+    }
+
+    /// How many phones these different groups are, without those that may be phones with a name.
+    fn besides_named(&self, different: &[&SeenGroup<'_>], phones: impl Fn(Phones) -> u32) -> u64 {
+        let all: u64 = different.iter().map(|group| u64::from(phones(group.phones))).sum();
+        let may_be = |named: &&GroupId| {
+            different
+                .iter()
+                .any(|group| !group.is_itself || group.id == **named || !group.apart.contains(named))
+        };
+        all.saturating_sub(self.named.iter().filter(may_be).count() as u64)
+    }
 }

@@ -70,6 +70,31 @@ fn least_of_all(state: &State) -> u64 {
 }
 
 #[test]
+fn what_may_be_a_phone_with_a_name_adds_none() {
+    let mut state = folded(scan(0, [1, 2, 3]));
+    split(&mut state, 2);
+    let [one, two] = [1, 2].map(|address| id_of(&state, address));
+    let group = |id| SeenGroup::whole(id, state.grouping().group(id).unwrap());
+    let model = group(one).model;
+    let stranger = |id: u16| SeenGroup { id: GroupId(id), apart: &[], ..group(one) };
+    let named = |id| SeenGroup::named(id, model);
+    let free = GroupId(one.0.wrapping_add(two.0).wrapping_add(1));
+    for (seen, expected) in [
+        // It was here before, under a name, or not: nobody can tell.
+        (vec![named(free), stranger(1)], 0),
+        (vec![named(one), group(two)], 1),
+        (vec![named(free), group(one), group(two)], 1),
+        (vec![named(free), named(GroupId(free.0.wrapping_add(1))), group(one), group(two)], 0),
+        // One of its phones has the name.
+        (vec![named(one), group(one)], 0),
+        (vec![SeenGroup { phones: Phones { any: 3, own: 3 }, ..stranger(1) }, named(free)], 2),
+        (vec![named(free)], 0),
+    ] {
+        assert_eq!(least_phones(seen.iter().copied()), expected, "{seen:?}");
+    }
+}
+
+#[test]
 fn phones_that_a_person_split_are_two_also_when_they_return() {
     let mut state = folded(scan(0, [1, 2]));
     assert_eq!((id_of(&state, 1), least(&state, &[1, 2])), (id_of(&state, 2), 1));
@@ -250,7 +275,7 @@ proptest! {
         let model = ModelKey::of_unknown_elements(Signature::from_u64(MODEL));
         let seen: Vec<SeenGroup<'_>> = groups.values().zip(&known).map(|((any, all_own, is_itself), (id, apart))| {
             let phones = Phones { any: *any, own: if *all_own { *any } else { 1 } };
-            SeenGroup { id: GroupId(*id), model, phones, is_itself: *is_itself, apart }
+            SeenGroup { id: GroupId(*id), model, phones, is_itself: *is_itself, apart, is_named: false }
         }).collect();
         let (counted, exact) = (least_phones(seen.iter().copied()), exact(&seen));
         prop_assert!(counted <= exact, "{} of {}", counted, exact);
