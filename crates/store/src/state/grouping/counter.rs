@@ -24,7 +24,7 @@ pub(super) const SECOND: i64 = 1_000_000;
 pub(super) const LATE: i64 = 60 * SECOND;
 
 /// Counters that take turns do so within this time of one another.
-const TURNS: i64 = 240 * SECOND;
+pub(super) const TURNS: i64 = 240 * SECOND;
 
 /// One frame, as far as grouping depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -166,9 +166,10 @@ impl Counter {
         Self { is_resumed: true, ..self }
     }
 
-    /// The same counter, as that of one address of another group, which began at `first`.
-    pub(super) fn separated(&self, address: MacAddr, group: GroupId, first: Timestamp) -> Self {
-        Self { group, first, addresses: Latest::from_slice(&[address]), ..self.clone() }
+    /// Becomes the counter of one of its addresses in another group, which began at `first`.
+    pub(super) fn separate(&mut self, address: MacAddr, group: GroupId, first: Timestamp) {
+        (self.group, self.first) = (group, first);
+        self.addresses.retain(|known| *known == address);
     }
 
     pub(super) fn follow(&mut self, frame: &Frame, seen_at: u64) {

@@ -39,7 +39,7 @@ mod split_tests;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::dirty_map::DirtyMap;
 use super::hour::Hour;
@@ -325,7 +325,14 @@ impl Grouping {
         let (Some(span), Some(first)) = (model.counter_span(counter), addresses.first().copied()) else {
             return;
         };
-        let beside = model.beside(counter);
+        // Of other groups only those that are told apart from this one: others may be its phones.
+        let known = self.groups.get(&from).map_or(&[][..], |group| &group.apart);
+        let mut beside: BTreeMap<GroupId, BTreeSet<MacAddr>> = BTreeMap::new();
+        for (other, addresses) in model.beside(counter, from) {
+            if other == from || known.contains(&other) {
+                beside.entry(other).or_default().extend(addresses);
+            }
+        }
         let is_new = to.is_none();
         let to = to.unwrap_or_else(|| {
             let id = self.new_group(key, first, SeenTimes::at(span.0));

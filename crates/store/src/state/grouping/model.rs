@@ -4,12 +4,12 @@
 //! trial: does it continue any counter in range? A log-likelihood ratio weighs that against the chance that a counter
 //! fits although it belongs to another phone; numbers that go backwards measure that chance.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::counter::{Counter, Frame, LATE, SECOND, SEQUENCE_NUMBERS, elapsed, step};
+use super::counter::{Counter, Frame, LATE, SECOND, SEQUENCE_NUMBERS, TURNS, elapsed, step};
 use super::fixed_point::{ONE, ln, product, ratio};
 use super::live_group::LiveGroup;
 use super::seen_times::SeenTimes;
@@ -128,18 +128,23 @@ impl Model {
         })
     }
 
-    /// The groups of the counters that went on while this one did, each with the addresses of these counters. By the clock
-    /// of one radio.
-    pub(super) fn beside(&self, counter: usize) -> BTreeMap<GroupId, BTreeSet<MacAddr>> {
-        let mut beside: BTreeMap<GroupId, BTreeSet<MacAddr>> = BTreeMap::new();
-        let Some(of) = self.counters.get(counter) else { return beside };
-        for (index, other) in self.counters.iter().enumerate() {
-            let is_at_once = other.first <= of.last && of.first <= other.last;
-            if index != counter && other.clock == of.clock && is_at_once {
-                beside.entry(other.group).or_default().extend(&other.addresses);
-            }
-        }
-        beside
+    /// The counters that went on while this one did, by the clock of one radio: the group of each and its addresses. Those
+    /// of other groups than `from` only if they went on lately, with other numbers.
+    pub(super) fn beside(&self, counter: usize, from: GroupId) -> Vec<(GroupId, &[MacAddr])> {
+        let Some(of) = self.counters.get(counter) else { return Vec::new() };
+        let reach = self.reach();
+        let is_beside =
+            |other: &Counter| other.clock == of.clock && other.first <= of.last && of.first <= other.last;
+        let is_other_phone = |other: &Counter| {
+            other.first_clock == of.clock
+                && elapsed(other.last, of.last).abs() <= TURNS
+                && !other.reaches(of.sequence, reach)
+                && !other.is_reached_from(of.sequence, reach)
+        };
+        let others = self.counters.iter().enumerate().filter(|(index, other)| {
+            *index != counter && is_beside(other) && (other.group == from || is_other_phone(other))
+        });
+        others.map(|(_, other)| (other.group, &other.addresses[..])).collect()
     }
 
     /// The largest step that counts as continued, in fixed point.
@@ -398,19 +403,15 @@ impl Model {
         self.touch(group, frame.time);
     }
 
-    /// Gives an address a counter of its own in another group, which was seen then.
+    /// Gives an address, and the counter that it continued, to another group, which was seen then.
     pub(super) fn separate(&mut self, address: MacAddr, to: GroupId, seen: SeenTimes) {
         if let Some(own) = self.counters.iter().rposition(|counter| counter.addresses.contains(&address))
             && let Some(counter) = self.counters.get_mut(own)
         {
-            match (counter.addresses.last() == Some(&address), counter.addresses.len()) {
-                (true, 1) => counter.group = to,
-                (true, _) => {
-                    let separated = counter.separated(address, to, seen.visit);
-                    counter.addresses.pop();
-                    self.begin_counter(separated);
-                }
-                (false, _) => counter.addresses.retain(|known| *known != address),
+            match counter.addresses.last() == Some(&address) {
+                // Its number is that of the separated phone. What number the other one is at, nobody knows.
+                true => counter.separate(address, to, seen.visit),
+                false => counter.addresses.retain(|known| *known != address),
             }
         }
         self.touch(to, seen.last);

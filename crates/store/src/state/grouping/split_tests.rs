@@ -1,7 +1,7 @@
 //! A split invents no presence: the two phones were here when their addresses were.
 
 use super::Group;
-use super::tests::{fold, fold_kind, folded, frame, group_of, reloaded};
+use super::tests::{counting_phone, fold, fold_kind, folded, frame, group_of, reloaded};
 use crate::event::{DeviceKey, Event, EventKind, GroupId, Probe, Timestamp};
 use crate::state::State;
 
@@ -45,6 +45,15 @@ fn visit(state: &State, address: u32) -> (i64, i64) {
     let (_, group) = group(state, address);
     assert!(group.first <= group.visit && group.visit <= group.last, "{group:?}");
     (group.visit.as_micros() / 1_000_000, group.last.as_micros() / 1_000_000)
+}
+
+#[test]
+fn the_next_address_of_a_phone_that_was_split_off_is_its_own() {
+    let mut state = split(&[counting_phone(1, 40, 0, 30, MODEL)], 40, 1200);
+    let next = frame(1210, 41, 40 * 12, MODEL);
+    fold(&mut state, &Event::from(next.clone()));
+    assert_eq!(group_of(&state, &next), group(&state, 40).0);
+    assert_ne!(group_of(&state, &next), group(&state, 39).0);
 }
 
 #[test]
