@@ -1,6 +1,6 @@
 //! `probewatch group`: prints which phone each probe request of capture files came from, as JSON.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -30,15 +30,16 @@ struct GroupedProbe {
     why: JoinReason,
 }
 
-/// A probe request of the files, and the elements if their signature is new.
+/// The probe requests of the files, and the elements of each signature.
+#[derive(Default)]
 struct Captured {
-    probe: Probe,
-    elements: Option<Vec<u8>>,
+    probes: Vec<Probe>,
+    elements: HashMap<Signature, Vec<u8>>,
 }
 
 /// Groups the probe requests of all files, in the order of their times, and prints them in the order of the files.
 pub(super) fn group(files: &[String], after: Option<u64>) -> Result<ExitCode, CliError> {
-    let mut captured = Vec::new();
+    let mut captured = Captured::default();
     let mut outcome = Ok(());
     for file in files {
         outcome = outcome.and(read(file, &mut captured));
@@ -57,48 +58,45 @@ pub(super) fn group(files: &[String], after: Option<u64>) -> Result<ExitCode, Cl
 }
 
 /// Adds the probe requests of a file, with whatever FCS: anonymised files have wrong ones.
-fn read(file: &str, captured: &mut Vec<Captured>) -> Result<(), CliError> {
+fn read(file: &str, Captured { probes, elements }: &mut Captured) -> Result<(), CliError> {
     let source = file_source(file);
     let capture = Capture::open(&source, &CaptureSettings::default())?;
     let sensor: Arc<str> = source.default_name().into();
-    let mut signatures: HashSet<Signature> = HashSet::new();
     capture.run(|frame| {
-        let is_new = signatures.insert(frame.probe_request.signature);
-        let elements = is_new.then(|| frame.probe_request.elements.to_vec());
-        let time = Timestamp::from_micros(frame.time_us);
-        captured
-            .push(Captured { probe: Probe::new(Arc::clone(&sensor), time, frame.probe_request), elements });
+        let request = frame.probe_request;
+        elements.entry(request.signature).or_insert_with(|| request.elements.to_vec());
+        probes.push(Probe::new(Arc::clone(&sensor), Timestamp::from_micros(frame.time_us), request));
         ControlFlow::Continue(())
     })?;
     Ok(())
 }
 
 /// The line of each probe request, as known that long after it, or at the end.
-fn lines(captured: &[Captured], after: Option<Duration>) -> Vec<GroupedProbe> {
-    let mut order: Vec<usize> = (0..captured.len()).collect();
-    order.sort_by_key(|index| captured[*index].probe.time);
+fn lines(Captured { probes, elements }: &Captured, after: Option<Duration>) -> Vec<GroupedProbe> {
+    let mut order: Vec<usize> = (0..probes.len()).collect();
+    order.sort_by_key(|index| probes[*index].time);
     let mut state = State::default();
     let mut waiting = VecDeque::new();
-    let mut lines: Vec<(usize, GroupedProbe)> = Vec::with_capacity(captured.len());
+    let mut lines: Vec<(usize, GroupedProbe)> = Vec::with_capacity(probes.len());
     for index in order {
-        let Captured { probe, elements } = &captured[index];
+        let probe = &probes[index];
         if let Some(after) = after {
-            let is_due = |earlier: usize| captured[earlier].probe.time.saturating_add(after) < probe.time;
+            let is_due = |earlier: usize| probes[earlier].time.saturating_add(after) < probe.time;
             let due = waiting.iter().take_while(|(earlier, _)| is_due(*earlier)).count();
             for (earlier, group) in waiting.drain(..due) {
-                lines.push((earlier, line(&captured[earlier].probe, group, &state)));
+                lines.push((earlier, line(&probes[earlier], group, &state)));
             }
         }
-        if let Some(elements) = elements {
-            let (signature, elements) = (probe.signature, elements.clone());
+        let signature = probe.signature;
+        if state.wants_elements(signature)
+            && let Some(elements) = elements.get(&signature).cloned()
+        {
             fold(&mut state, &Event::without_time(EventKind::Signature { signature, elements }));
         }
         fold(&mut state, &Event::from(probe.clone()));
         waiting.push_back((index, state.grouping().group_of(probe.source)));
     }
-    lines.extend(
-        waiting.into_iter().map(|(index, group)| (index, line(&captured[index].probe, group, &state))),
-    );
+    lines.extend(waiting.into_iter().map(|(index, group)| (index, line(&probes[index], group, &state))));
     lines.sort_by_key(|(index, _)| *index);
     lines.into_iter().map(|(_, line)| line).collect()
 }

@@ -79,6 +79,19 @@ fn a_globally_unique_address_is_its_own_group() {
 }
 
 #[test]
+fn a_file_that_is_not_in_the_order_of_time_has_the_same_groups() {
+    let mut packets = phone(1, 20, 100, 0);
+    let group_set = |packets: &[(u64, Vec<u8>)]| -> BTreeSet<String> {
+        let output = probewatch_with_input(&["group", "-"], &pcap_bytes(DLT_IEEE802_11_RADIO, packets));
+        lines(&output.stdout).iter().map(|line| text(line, "group").to_owned()).collect()
+    };
+    let expected = group_set(&packets);
+    packets.swap(0, 39);
+    assert_eq!(expected.len(), 1);
+    assert_eq!(group_set(&packets), expected);
+}
+
+#[test]
 fn files_are_grouped_together_and_printed_in_their_order() {
     let folder = tempfile::tempdir().unwrap();
     let all = phone(1, 20, 100, 0);
