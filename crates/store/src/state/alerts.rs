@@ -328,13 +328,24 @@ impl Alerts {
         probe: Offset,
         device_of: impl FnOnce(MacAddr) -> DeviceKey,
     ) {
-        let Some(alert) = self.outbox.remove(&(chat, probe)) else { return };
-        let device = device_of(alert.source);
+        let Some((alert, device)) = self.give_up(chat, probe, device_of) else { return };
         let ssid = alert.watch_match.as_ref().map(|watch_match| &watch_match.ssid);
         self.overflow.entry(chat).add(alert.time, ssid, alert.is_known.then_some((&device, alert.source)));
-        if let Some(ssid) = ssid {
-            self.cooldowns.not_sent(&(chat, ssid.clone(), device), alert.time);
+    }
+
+    /// Removes an alert that nobody gets, so that it starts no cool-down, and returns it with its device.
+    pub(super) fn give_up(
+        &mut self,
+        chat: ChatId,
+        probe: Offset,
+        device_of: impl FnOnce(MacAddr) -> DeviceKey,
+    ) -> Option<(Alert, DeviceKey)> {
+        let alert = self.outbox.remove(&(chat, probe))?;
+        let device = device_of(alert.source);
+        if let Some(watch_match) = &alert.watch_match {
+            self.cooldowns.not_sent(&(chat, watch_match.ssid.clone(), device.clone()), alert.time);
         }
+        Some((alert, device))
     }
 
     /// What is known of the device `before` holds for `now`: an address was renamed.

@@ -99,7 +99,9 @@ impl State {
                 }
             }
             EventKind::Undeliverable { probe, chat, reason: _ } => {
-                self.alerts.remove(self.chats.current(*chat), *probe);
+                let (names, grouping) = (&self.names, &self.grouping);
+                let device_of = |address| device_key(names, grouping, address, grouping.group_of(address));
+                self.alerts.give_up(self.chats.current(*chat), *probe, device_of);
             }
             EventKind::OverflowReported { chat, count, flood, message } => {
                 let chat = self.chats.current(*chat);

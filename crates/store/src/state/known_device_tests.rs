@@ -184,6 +184,16 @@ fn an_alert_that_expired_starts_no_cooldown() {
 }
 
 #[test]
+fn an_alert_that_telegram_refused_starts_no_cooldown() {
+    let mut simulation = Simulation::new(false);
+    let probe = simulation.state.next_offset();
+    simulation.ask(named(1), 100);
+    assert_eq!(simulation.ask(named(1), 101), [AlertDecision::Suppress { chat: CHAT }]);
+    simulation.change(EventKind::Undeliverable { probe, chat: CHAT, reason: "Bad Request".to_owned() });
+    assert!(matches!(simulation.ask(named(1), 102)[..], [AlertDecision::Raise { .. }]));
+}
+
+#[test]
 fn a_flood_makes_the_chat_forget_no_alert_about_a_named_device() {
     let mut simulation = Simulation::new(true);
     simulation.name(named(1), "Kitchen");
