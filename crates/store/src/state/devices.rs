@@ -19,8 +19,9 @@ use dot11::MacAddr;
 /// Hash tables that the devices are spread over.
 pub const DEVICE_SHARDS: usize = 256;
 
-/// Bytes of memory above which devices are forgotten: room for about a million of them.
-pub const DEVICES_MEMORY_LIMIT: usize = 144 << 20;
+/// Bytes of memory above which devices are forgotten: room for more than 800,000 of them. With few more, the tables of all
+/// shards would double.
+pub const DEVICES_MEMORY_LIMIT: usize = 124 << 20;
 
 /// Roughly the bytes that a row takes in addition to its own: its address, its slot in a table that is not full,
 /// and the allocator's share.
