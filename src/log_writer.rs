@@ -138,9 +138,9 @@ impl Queue {
             if written < lines.len() {
                 self.note_lost(lines.get(written..).unwrap_or_default());
             } else {
-                // After a success only: the warning itself must not be lost over and over.
+                // After a success and with room in the queue only: the warning itself must not be lost.
                 let lost = self.lost.load(Ordering::Relaxed);
-                if lost > reported {
+                if lost > reported && self.lock().waiting.len() <= self.limit / 2 {
                     warn_of_lost(lost - reported);
                     reported = lost;
                 }
