@@ -156,7 +156,7 @@ impl DeviceCounts {
         let mut characters = text.chars();
         let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
         let again = match self.phones < self.groups {
-            true => ". A phone that returned with another address is listed again.",
+            true => ". A phone that returned with another address may be listed again.",
             false => "",
         };
         format!("{first}{}{again}", characters.as_str())

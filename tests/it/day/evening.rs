@@ -239,8 +239,8 @@ fn phones_with_random_addresses(scenario: &mut Scenario) {
     }
     scenario.ask(ANN, &format!("/name {} Visitor", address(0)));
     scenario.ask(ANN, "/follow Visitor");
-    let frame = scenario.probe(13 * MINUTE, &address(8), "Depot", -58);
-    scenario.receive("the phone, from another address, looks for Depot", vec![frame]);
+    let frame = scenario.probe(13 * MINUTE, &address(6), "Depot", -58);
+    scenario.receive("the phone, from an address that it has used, looks for Depot", vec![frame]);
     scenario.ask(ANN, "visitor");
     scenario.ask(ANN, "/nearby 60");
     scenario.ask(ANN, "/devices addresses");
