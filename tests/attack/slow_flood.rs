@@ -90,7 +90,9 @@ fn the_message_of_a_flood_is_edited_when_it_is_over() {
     testbed.kill_and_restart_after(|| {
         let alerts = AlertPolicy { chats: vec![ChatId(CHAT)], ..settings(&data_dir).alerts };
         let running = Running::start(RecorderSettings { alerts, ..settings(&data_dir) });
-        let start = Timestamp::now().as_micros() - 600_000_000;
+        // Floods are counted by the minute.
+        let minute = 60_000_000;
+        let start = (Timestamp::now().as_micros() / minute - 10) * minute;
         let ask = |number: u8| {
             let source = MacAddr::new([0, 0x23, 0xa7, 0, 0, number]);
             let ssid = RequestedSsid::Named(Ssid::from("Depot"));
