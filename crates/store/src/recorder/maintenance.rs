@@ -201,8 +201,7 @@ impl Recorder {
         while write(&self.shared.state).continue_eviction() {}
         let image = read(&self.shared.state).image();
         let offset = image.next_offset();
-        let time = Timestamp::now();
-        snapshots.write(offset, |file| image.write_to(time, file), |file| image.verify(file))?;
+        recovery::write_snapshot(&snapshots, &image, Timestamp::now())?;
         self.rescue_snapshot = Some(offset);
         info!(event = "state_rescued", %offset, "saved the state, since the log has lost events that it follows from");
         Ok(())

@@ -231,11 +231,7 @@ fn write_imported(
 ) -> Result<(), ImportError> {
     let data_dir = &settings.data_dir;
     // The snapshot first: the next start can make the rest from it, whatever happens from here on.
-    Snapshots::of(data_dir).write(
-        image.next_offset(),
-        |file| image.write_to(time, file),
-        |file| image.verify(file),
-    )?;
+    recovery::write_snapshot(&Snapshots::of(data_dir), image, time)?;
     let mut log = event_log::recover(&data_dir.join("events")).map_err(RecorderError::from)?;
     log.next_offset_at_least(image.next_offset());
     log.into_writer(settings.rotation).map_err(RecorderError::from)?;

@@ -18,8 +18,8 @@ use tracing::{info, warn};
 
 use super::error::RecorderError;
 use crate::event::{Offset, Timestamp};
-use crate::event_log::{Entry, Events, LogError, RecoveredLog, SnapshotFile, Snapshots};
-use crate::state::{SnapshotError, State, StateStore, StateStoreError};
+use crate::event_log::{Entry, Events, LogError, RecoveredLog, SnapshotFile, SnapshotFileError, Snapshots};
+use crate::state::{SnapshotError, State, StateImage, StateStore, StateStoreError};
 
 /// Damaged places that are logged one by one; the rest are counted.
 const MAX_DAMAGE_REPORTS: u64 = 10;
@@ -95,6 +95,15 @@ pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<Open
     Ok(OpenedState { store: store.ok(), state, lost_tail: None })
 }
 
+/// Writes a snapshot of this time, and reads it back.
+pub(super) fn write_snapshot(
+    snapshots: &Snapshots,
+    image: &StateImage,
+    time: Timestamp,
+) -> Result<(), SnapshotFileError> {
+    snapshots.write(image.next_offset(), |file| image.write_to(time, file), |file| image.verify(file))
+}
+
 /// Saves a state that is ahead of the log as a snapshot, so that a rebuild keeps it too.
 fn keep_ahead_of_log(snapshots: &Snapshots, state: &State, lost: &Range<Offset>) {
     warn!(
@@ -102,10 +111,7 @@ fn keep_ahead_of_log(snapshots: &Snapshots, state: &State, lost: &Range<Offset>)
         from = %lost.start, until = %lost.end,
         "the end of the log is missing; the events in between are lost, but not their effects"
     );
-    let (image, time) = (state.image(), Timestamp::now());
-    if let Err(error) =
-        snapshots.write(lost.end, |file| image.write_to(time, file), |file| image.verify(file))
-    {
+    if let Err(error) = write_snapshot(snapshots, &state.image(), Timestamp::now()) {
         warn!(event = "snapshot_failed", %error, "a rebuild of the state would forget the effects of the lost events");
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use super::handle::Shared;
+use super::recovery;
 use crate::event::{Offset, Timestamp};
 use crate::event_log::Snapshots;
 use crate::state::CowSnapshot;
@@ -61,9 +62,7 @@ impl SegmentPruner {
         let time = Timestamp::now();
         let write = move || {
             let image = shared.finish_cow_snapshot(snapshot).map_err(|error| error.to_string())?;
-            snapshots
-                .write(offset, |file| image.write_to(time, file), |file| image.verify(file))
-                .map_err(|error| error.to_string())
+            recovery::write_snapshot(&snapshots, &image, time).map_err(|error| error.to_string())
         };
         info!(event = "snapshot_started", %offset, %before, "taking a snapshot, to remove older segments of the log");
         match thread::Builder::new().name("snapshot".to_owned()).spawn(write) {
