@@ -10,7 +10,7 @@ use super::chats::Invitation;
 use super::doorbells::{Doorbell, Sight, VisitAlert};
 use super::follows::Follow;
 use super::grouping::Renamed;
-use super::model::{PendingEviction, State, device_key};
+use super::model::{PendingEviction, State, device_of};
 use super::names::{Names, fold_case, normalized};
 use super::signatures::model_key;
 use crate::event::{
@@ -99,8 +99,7 @@ impl State {
                 }
             }
             EventKind::Undeliverable { probe, chat, reason: _ } => {
-                let (names, grouping) = (&self.names, &self.grouping);
-                let device_of = |address| device_key(names, grouping, address, grouping.group_of(address));
+                let device_of = device_of(&self.names, &self.grouping);
                 self.alerts.give_up(self.chats.current(*chat), *probe, device_of);
             }
             EventKind::OverflowReported { chat, count, flood, message } => {
@@ -111,8 +110,7 @@ impl State {
                 }
             }
             EventKind::AlertExpired { probe, chat } => {
-                let (names, grouping) = (&self.names, &self.grouping);
-                let device_of = |address| device_key(names, grouping, address, grouping.group_of(address));
+                let device_of = device_of(&self.names, &self.grouping);
                 self.alerts.expire(self.chats.current(*chat), *probe, device_of);
             }
             EventKind::UpdateHandled { update } => self.chats.record_handled_update(offset, *update),

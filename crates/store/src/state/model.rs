@@ -338,6 +338,11 @@ impl State {
     }
 }
 
+/// [`State::device_key`], while another part of the state changes.
+pub(super) fn device_of(names: &Names, grouping: &Grouping) -> impl Fn(MacAddr) -> DeviceKey {
+    |address| device_key(names, grouping, address, grouping.group_of(address))
+}
+
 /// The device that this address of this group belongs to, as alerts see it.
 pub(super) fn device_key(
     names: &Names,
