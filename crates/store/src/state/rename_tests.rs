@@ -1,9 +1,7 @@
 //! What chats know of a phone follows it when it gets another identifier or is recognised.
 
-use std::time::Duration;
-
-use super::grouping::tests::{fold, frame};
-use super::{AlertPolicy, State};
+use super::State;
+use super::grouping::tests::{fold, frame, record};
 use crate::event::{
     AlertDecision, ChatId, DeviceKey, Event, EventKind, GroupId, GroupingMode, Probe, Timestamp,
 };
@@ -14,19 +12,9 @@ const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 const MODEL: u64 = 7;
 
-/// Folds a probe as the recorder does, with the alerts that it causes. Returns whether a doorbell rang.
-fn record(state: &mut State, probe: Probe) -> bool {
-    let policy = AlertPolicy {
-        chats: vec![CHAT],
-        cooldown: Duration::from_secs(60),
-        max_age: Duration::from_secs(60),
-        capturing_since: None,
-        quiet_hours: None,
-    };
-    let alerts = state.decide_alerts(&probe, &policy);
-    let rings = alerts.iter().any(|alert| matches!(alert, AlertDecision::Ring { .. }));
-    fold(state, &Event::from(Probe { alerts, ..probe }));
-    rings
+/// Records a probe. Returns whether a doorbell rang.
+fn rings_for(state: &mut State, probe: Probe) -> bool {
+    record(state, CHAT, probe).iter().any(|alert| matches!(alert, AlertDecision::Ring { .. }))
 }
 
 fn say(state: &mut State, kind: EventKind) {
@@ -43,9 +31,9 @@ fn three_weeks() -> (State, GroupId) {
     let mut state = State::default();
     say(&mut state, EventKind::SetGrouping { mode: GroupingMode::Returns });
     let first = home(frame(5 * HOUR, 1, 0, MODEL));
-    record(&mut state, first.clone());
+    rings_for(&mut state, first.clone());
     for quarter in 1..=21 * 4 {
-        record(&mut state, frame(5 * HOUR + quarter * DAY / 4, 5000 + quarter as u32, 0, 99));
+        rings_for(&mut state, frame(5 * HOUR + quarter * DAY / 4, 5000 + quarter as u32, 0, 99));
     }
     let doorbell =
         EventKind::Doorbell { chat: CHAT, min_dbm: -65, stay_seconds: 180, only_in_quiet_hours: false };
@@ -57,7 +45,7 @@ fn three_weeks() -> (State, GroupId) {
 /// Frames of a phone that stays near, at midnight after the three weeks: it rings once.
 fn stranger_stays(state: &mut State) -> DeviceKey {
     let frames = (0..10).map(|minute| frame(22 * DAY + minute * 60, 2, minute as u16 * 4, MODEL));
-    let rings = frames.map(|probe| record(state, probe)).filter(|rings| *rings).count();
+    let rings = frames.map(|probe| rings_for(state, probe)).filter(|rings| *rings).count();
     assert_eq!(rings, 1);
     state.device_key(frame(0, 2, 0, MODEL).source)
 }
@@ -69,7 +57,7 @@ fn a_doorbell_rings_once_for_a_stranger_that_is_recognised_during_its_visit() {
     assert_ne!(stranger, DeviceKey::Phone(before));
     // It looks for the network of the phone that was here three weeks ago.
     for minute in 10..30 {
-        assert!(!record(&mut state, home(frame(22 * DAY + minute * 60, 2, minute as u16 * 4, MODEL))));
+        assert!(!rings_for(&mut state, home(frame(22 * DAY + minute * 60, 2, minute as u16 * 4, MODEL))));
     }
     assert_eq!(state.device_key(frame(0, 2, 0, MODEL).source), DeviceKey::Phone(before));
     let visitors: Vec<&DeviceKey> = state.doorbells.visitors.iter().map(|((_, device), _)| device).collect();
@@ -103,6 +91,6 @@ fn what_chats_said_of_a_phone_goes_with_its_identifier() {
     assert!(state.follows().get(&now, CHAT).is_some());
     say(&mut state, EventKind::Unignore { chat: CHAT, device: now.clone() });
     let rings = (10..20).map(|minute| frame(22 * DAY + minute * 60, 2, minute as u16 * 4, MODEL));
-    assert!(rings.map(|probe| record(&mut state, probe)).all(|rings| !rings));
+    assert!(rings.map(|probe| rings_for(&mut state, probe)).all(|rings| !rings));
     assert!(state.doorbells.visitors.get(&(CHAT, now)).is_some_and(|visitor| visitor.alert.is_some()));
 }

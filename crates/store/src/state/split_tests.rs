@@ -1,10 +1,8 @@
 //! After an address was split off, each of the two phones has only its own times.
 
-use std::time::Duration;
-
-use super::grouping::tests::{fold, frame, from_snapshot, reloaded};
-use super::{AlertPolicy, Presence, State};
-use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, GroupId, Probe, Timestamp};
+use super::grouping::tests::{fold, frame, from_snapshot, record, reloaded};
+use super::{Presence, State};
+use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, GroupId, Timestamp};
 use dot11::MacAddr;
 
 const CHAT: ChatId = ChatId(1);
@@ -18,25 +16,11 @@ fn address(number: u32) -> MacAddr {
     frame(0, number, 0, MODEL).source
 }
 
-/// Folds a probe as the recorder does, with the alerts that it causes, which it returns.
-fn record(state: &mut State, probe: Probe) -> Vec<AlertDecision> {
-    let policy = AlertPolicy {
-        chats: vec![CHAT],
-        cooldown: Duration::from_secs(60),
-        max_age: Duration::from_secs(60),
-        capturing_since: None,
-        quiet_hours: None,
-    };
-    let alerts = state.decide_alerts(&probe, &policy);
-    fold(state, &Event::from(Probe { alerts: alerts.clone(), ..probe }));
-    alerts
-}
-
 /// Frames of an address each minute. Returns since when the stranger was near for which a doorbell rang, and when it rang.
 fn stay(state: &mut State, address: u32, seconds: std::ops::RangeInclusive<i64>) -> Vec<(i64, i64)> {
     let mut rings = Vec::new();
     for second in seconds.step_by(60) {
-        let alerts = record(state, frame(second, address, (second / 60) as u16 * 7, MODEL));
+        let alerts = record(state, CHAT, frame(second, address, (second / 60) as u16 * 7, MODEL));
         rings.extend(alerts.iter().filter_map(|alert| match alert {
             AlertDecision::Ring { near_since, .. } => Some((near_since.as_micros() / 1_000_000, second)),
             _ => None,
@@ -190,10 +174,10 @@ fn a_followed_phone_is_as_here_as_the_addresses_that_it_keeps() {
         let mut other = state.clone();
         split(&mut other, 1, 4220);
         assert!(is_here(&other));
-        assert_eq!(record(&mut other, frame(4260, 2, 900, MODEL)), []);
+        assert_eq!(record(&mut other, CHAT, frame(4260, 2, 900, MODEL)), []);
         split(&mut state, 2, 4220);
         assert!(!is_here(&state));
-        let arrival = record(&mut state, frame(4800, 1, 900, MODEL));
+        let arrival = record(&mut state, CHAT, frame(4800, 1, 900, MODEL));
         assert!(
             matches!(arrival.as_slice(), [AlertDecision::Arrive { silent_seconds: Some(4200), .. }]),
             "{arrival:?}"

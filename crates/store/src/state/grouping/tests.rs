@@ -1,12 +1,17 @@
 //! Phones with random addresses, made up: how they scan is scripted, so what must be found is known.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::apart_tests::check;
 use super::{ADDRESSES_PER_GROUP, GROUP_LIMIT, GROUPED_ADDRESS_LIMIT, JoinReason, MODEL_LIMIT};
-use crate::event::{DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, Probe, Timestamp};
-use crate::state::State;
+use crate::event::{
+    AlertDecision, ChatId, DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, Probe,
+    Timestamp,
+};
+use crate::state::{AlertPolicy, State};
 use dot11::{MacAddr, RequestedSsid, Signature};
 
 /// A frame of the phone whose model is `model`.
@@ -32,6 +37,20 @@ pub(super) fn requesting(ssid: &str, probe: Probe) -> Probe {
 pub(in crate::state) fn fold(state: &mut State, event: &Event) {
     state.fold(state.next_offset(), event);
     while state.continue_eviction() {}
+}
+
+/// Folds a probe as the recorder does, with the alerts that it causes for this chat, which it returns.
+pub(in crate::state) fn record(state: &mut State, chat: ChatId, probe: Probe) -> Vec<AlertDecision> {
+    let policy = AlertPolicy {
+        chats: vec![chat],
+        cooldown: Duration::from_secs(60),
+        max_age: Duration::from_secs(60),
+        capturing_since: None,
+        quiet_hours: None,
+    };
+    let alerts = state.decide_alerts(&probe, &policy);
+    fold(state, &Event::from(Probe { alerts: alerts.clone(), ..probe }));
+    alerts
 }
 
 pub(super) fn fold_kind(state: &mut State, kind: EventKind) {
