@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
 
+use store::event_log::FileId;
 use tokio::net::{UnixListener, UnixStream};
 
 /// The socket's name in the data directory.
@@ -24,8 +25,7 @@ pub struct Listener {
     listener: UnixListener,
     path: PathBuf,
     owner: u32,
-    /// The file system and the number of the socket's file.
-    file: (u64, u64),
+    file: FileId,
 }
 
 /// Who is at the other end of a connection.
@@ -62,13 +62,13 @@ impl Listener {
         let metadata = fs::symlink_metadata(&unnamed)?;
         fs::rename(&unnamed, &path)?;
         listener.set_nonblocking(true)?;
-        let (owner, file) = (metadata.uid(), (metadata.dev(), metadata.ino()));
+        let (owner, file) = (metadata.uid(), FileId::from(&metadata));
         Ok(Self { listener: UnixListener::from_std(listener)?, path, owner, file })
     }
 
     /// Whether clients still find it: the data directory may have been removed or replaced.
     pub fn is_in_place(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|named| (named.dev(), named.ino()) == self.file)
+        fs::symlink_metadata(&self.path).is_ok_and(|named| FileId::from(&named) == self.file)
     }
 
     /// The next connection, and whether its user may use the socket.
