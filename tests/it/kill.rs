@@ -20,8 +20,8 @@ use crate::support::testbed::{CHAT, is_alert};
 use crate::support::traffic::{SentProbe, Tally, address};
 use crate::support::wait_until;
 
-/// Kills in each of the four tests.
-const KILLS: usize = 50;
+/// Kills in each of the eight tests.
+const KILLS: usize = 25;
 
 /// The senders, and the networks that they look for.
 const SENDERS: u64 = 40;
@@ -299,6 +299,26 @@ fn kill_9_loses_nothing_3() {
 
 #[test]
 fn kill_9_loses_nothing_4() {
+    kills_lose_nothing();
+}
+
+#[test]
+fn kill_9_loses_nothing_5() {
+    kills_lose_nothing();
+}
+
+#[test]
+fn kill_9_loses_nothing_6() {
+    kills_lose_nothing();
+}
+
+#[test]
+fn kill_9_loses_nothing_7() {
+    kills_lose_nothing();
+}
+
+#[test]
+fn kill_9_loses_nothing_8() {
     kills_lose_nothing();
 }
 
