@@ -55,6 +55,11 @@ impl BodyWriter {
         self.parts.blocking_send(part).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
+    /// Whether the client is still there.
+    pub(super) fn has_client(&self) -> bool {
+        !self.parts.is_closed()
+    }
+
     /// Sends the bytes if that needs no wait for the client, and drops them otherwise.
     pub(super) fn try_send(&mut self, bytes: Vec<u8>) {
         // If the client has gone, the next write fails.

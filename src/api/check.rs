@@ -1,19 +1,42 @@
 //! `GET /v1/check`, and what `probewatch check` prints: whether the state is what the log gives.
+//!
+//! The service folds the log in a process of its own, so that a check does not take the memory of a second state within
+//! the service. That process, [`check_image`], gets a copy of the state as its standard input and answers with
+//! [`CheckLine`]s. It ends when nobody reads these.
 
-use std::io::{self, Write};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{self, Child, Command, ExitCode, ExitStatus, Stdio};
 
 use axum::extract::State;
 use axum::response::Response;
 use dot11::write_printable;
 use serde::{Deserialize, Serialize};
-use store::recorder::CheckReport;
+use store::recorder::{CheckError, CheckReport, check_image as compare};
 use store::state::Difference;
 
-use super::{Api, ApiError, ErrorBody, OUTCOME, body};
+use super::body::{self, BodyWriter};
+use super::{Api, ApiError, ErrorBody, Live, OUTCOME};
 use crate::text::format::pluralize;
 
 /// Differences and damaged places that are shown one by one.
 pub const SHOWN_LIMIT: usize = 10;
+
+/// Attempts if segments are removed from the log while it is read.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// This program, also if a newer one has replaced its file.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// The subcommand that calls [`check_image`].
+pub const IMAGE_SUBCOMMAND: &str = "check-image";
+
+/// The exit status of a process that needs a newer copy of the state: `EX_TEMPFAIL`.
+const EXIT_MOVING: u8 = 75;
+
+/// The exit status of a process whose answer nobody reads.
+const EXIT_UNREAD: i32 = 1;
 
 /// What was compared with the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,22 +90,82 @@ pub(super) async fn get_check(State(api): State<Api>) -> Result<Response, ApiErr
     let job = api.start_job()?;
     let copy = api.start_copy().await;
     let source = api.source();
+    let data_dir = api.services.data_dir;
     body::stream(body::NDJSON, OUTCOME, move |out| {
         let (_job, copy) = (job, copy);
-        let checked = source.recorder.check(&source.runtime, SHOWN_LIMIT, &mut |at, end| {
-            if let Ok(line) = line(&CheckLine::Progress { at: at.0, end: end.0 }) {
-                out.try_send(line);
-            }
-        });
+        let last = check_running(&source, &data_dir, out).unwrap_or_else(failed);
         drop(copy);
-        let last = match checked {
-            Ok(check) => CheckLine::Result(CheckResult::new(&check, Compared::Memory)),
-            Err(error) => CheckLine::Failed(ApiError::failed(&error).with_remedy(error.remedy()).body()),
-        };
         out.write_all(&line(&last)?)?;
         Ok(None)
     })
     .await
+}
+
+/// The last line of the answer.
+fn check_running(source: &Live, data_dir: &Path, out: &mut BodyWriter) -> Result<CheckLine, CheckError> {
+    for _ in 0..MAX_ATTEMPTS {
+        let mut image = tempfile::tempfile_in(data_dir)?;
+        source.recorder.write_image(&source.runtime, &mut image)?;
+        let mut process = Command::new(PROGRAM)
+            .args([IMAGE_SUBCOMMAND.as_ref(), data_dir.as_os_str()])
+            .env_clear()
+            .stdin(image)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let last = pass_on_progress(&mut process, out);
+        if last.is_err() {
+            // It may have ended.
+            let _ = process.kill();
+        }
+        let status = process.wait()?;
+        if status.code() != Some(EXIT_MOVING.into()) {
+            return Ok(last?.unwrap_or_else(|| ended(status)));
+        }
+    }
+    Err(CheckError::Moving)
+}
+
+/// Passes the progress of the checking process on to the client; returns the process's last line, if it had one.
+fn pass_on_progress(process: &mut Child, out: &mut BodyWriter) -> io::Result<Option<CheckLine>> {
+    let Some(stdout) = process.stdout.take() else { return Ok(None) };
+    for text in BufReader::new(stdout).lines() {
+        match serde_json::from_str(&text?)? {
+            progress @ CheckLine::Progress { .. } if out.has_client() => out.try_send(line(&progress)?),
+            CheckLine::Progress { .. } => return Err(io::ErrorKind::BrokenPipe.into()),
+            last => return Ok(Some(last)),
+        }
+    }
+    Ok(None)
+}
+
+fn ended(status: ExitStatus) -> CheckLine {
+    let error = format!("the process that folds the log ended with {status}");
+    let remedy = "it needs as much memory as the service; without that, stop the service and check again";
+    CheckLine::Failed(ApiError::failed(error).with_remedy(Some(remedy)).body())
+}
+
+fn failed(error: CheckError) -> CheckLine {
+    CheckLine::Failed(ApiError::failed(&error).with_remedy(error.remedy()).body())
+}
+
+/// The process that folds the log of `data_dir`, and compares the result with the image on standard input.
+pub fn check_image(data_dir: &Path) -> ExitCode {
+    // If memory runs out, this process ends and not the service.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    let print = |last: &CheckLine| io::stdout().write_all(&line(last)?);
+    let checked = compare(data_dir, io::stdin(), SHOWN_LIMIT, &mut |at, end| {
+        if print(&CheckLine::Progress { at: at.0, end: end.0 }).is_err() {
+            // The service or its client has gone.
+            process::exit(EXIT_UNREAD);
+        }
+    });
+    let last = match checked {
+        Ok(check) => CheckLine::Result(CheckResult::new(&check, Compared::Memory)),
+        Err(CheckError::Moving) => return ExitCode::from(EXIT_MOVING),
+        Err(error) => failed(error),
+    };
+    if print(&last).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn line(line: &CheckLine) -> io::Result<Vec<u8>> {

@@ -95,6 +95,12 @@ pub(super) enum Command {
         #[command(flatten)]
         data: DataDirArgs,
     },
+    /// Compare the state on standard input with the event log, for the service
+    #[command(name = crate::api::check::IMAGE_SUBCOMMAND, hide = true)]
+    CheckImage {
+        /// The data directory
+        data_dir: PathBuf,
+    },
     /// Write the state, the events or the devices to standard output or a file
     Export(ExportArgs),
     /// Create a data directory from an exported state; recording continues from there

@@ -40,6 +40,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
 
+use crate::api::check::check_image;
 use crate::config::Config;
 use crate::log_writer::LogWriter;
 use crate::service;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Status { data, json, .. } => status::status(&data, json),
         Command::Rebuild { data } => rebuild::rebuild(&data),
         Command::Check { data } => check::check(&data),
+        Command::CheckImage { data_dir } => Ok(check_image(&data_dir)),
         Command::Export(args) => export::export(&args),
         Command::Import { file, data } => import::import(&file, &data),
         Command::Completions { shell } => completions::completions(shell),

@@ -10,6 +10,7 @@ mod alerting;
 mod attack;
 mod bot_buttons;
 mod bot_chats;
+mod check_memory;
 mod clock;
 mod commands;
 mod control_api;

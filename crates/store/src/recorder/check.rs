@@ -1,23 +1,27 @@
 //! Compares a state with the fold of the log: the state in the store while nothing is recorded, or the one in memory
 //! while the recorder runs.
 //!
-//! While the recorder runs, the state is copied as of one offset, packed as for a snapshot, and the log is folded up to
-//! that offset. Both together take as much memory as the two states of the other case.
+//! While the recorder runs, the state is copied to a file as of one offset, shard by shard. Another process folds the log
+//! up to that offset, which takes the memory of a second state, and compares it with the file.
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::handle::{ChangeError, RecorderHandle, write};
+use super::handle::{ChangeError, RecorderHandle, read, write};
 use super::history::History;
 use super::recovery::{self, newest_snapshot};
 use crate::event::{Event, EventKind, Offset};
-use crate::event_log::LogError;
-use crate::state::{CowSnapshotLost, Differences, State, StateImage};
+use crate::event_log::{LogError, OsVfs};
+use crate::state::{CowSnapshot, CowSnapshotLost, Differences, PackedImage, State, StateImage};
 
-/// Attempts if segments are removed from the log while it is read.
-const MAX_ATTEMPTS: u32 = 3;
+/// How an image is compressed: quickly.
+const IMAGE_COMPRESSION_LEVEL: i32 = 1;
 
 /// The wait before a copy that could not be begun is tried again.
 const COW_RETRY_INTERVAL: Duration = Duration::from_millis(5);
@@ -71,7 +75,10 @@ pub enum CheckError {
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// Segments left the log faster than it was read.
+    /// The copy of the state cannot be written or read.
+    #[error("could not copy the state: {0}")]
+    Copy(#[from] io::Error),
+    /// Segments left the log faster than it was read. A check with a new copy of the state may succeed.
     #[error("old parts of the log were removed while it was read")]
     Moving,
 }
@@ -82,6 +89,7 @@ impl CheckError {
         match self {
             Self::Unwritten(error) => error.remedy(),
             Self::Log(error) => Some(error.remedy()),
+            Self::Copy(_) => Some("make room on the disk of the data directory"),
             Self::Moving => Some("try again in a minute"),
         }
     }
@@ -92,53 +100,65 @@ impl RecorderHandle {
     /// async code.
     pub fn image(&self) -> StateImage {
         loop {
-            let begun = write(&self.shared.state).begin_cow_snapshot();
-            match begun.map(|snapshot| self.shared.finish_cow_snapshot(snapshot)) {
-                Some(Ok(image)) => return image,
-                Some(Err(CowSnapshotLost)) => {}
+            if let Ok(image) = self.shared.finish_cow_snapshot(self.begin_cow_snapshot()) {
+                return image;
+            }
+        }
+    }
+
+    fn begin_cow_snapshot(&self) -> CowSnapshot {
+        loop {
+            match write(&self.shared.state).begin_cow_snapshot() {
+                Some(snapshot) => return snapshot,
                 // Another copy is being taken, or an eviction is half carried out.
                 None => std::thread::sleep(COW_RETRY_INTERVAL),
             }
         }
     }
 
-    /// Compares the state in memory with the fold of the log at the same offset. Recording goes on meanwhile.
-    /// Describes at most `limit` differences and damaged places. Calls `progress` with the offset that it has reached and
-    /// the one that it will reach. Blocks: not for async code.
+    /// Writes a copy of the state to `file`, for [`check_image`], and waits until its events are on disk. Recording goes
+    /// on meanwhile. Blocks: not for async code.
     ///
     /// # Errors
-    /// [`CheckError`] if the log cannot be read to its end.
-    pub fn check(
-        &self,
-        runtime: &Handle,
-        limit: usize,
-        progress: &mut dyn FnMut(Offset, Offset),
-    ) -> Result<CheckReport, CheckError> {
-        for _ in 0..MAX_ATTEMPTS {
-            let image = self.image();
+    /// [`CheckError::Copy`] and [`CheckError::Unwritten`].
+    pub fn write_image(&self, runtime: &Handle, file: &mut File) -> Result<(), CheckError> {
+        loop {
+            file.set_len(0)?;
+            file.rewind()?;
+            let mut encoder = zstd::Encoder::new(&mut *file, IMAGE_COMPRESSION_LEVEL)?;
+            let state = || read(&self.shared.state);
+            if let Err(CowSnapshotLost) = self.begin_cow_snapshot().write_to(state, &mut encoder)? {
+                continue;
+            }
+            encoder.finish()?;
+            file.rewind()?;
             // After this, all events of the image can be read.
             runtime.block_on(self.sync())?;
-            if let Some(check) = compare(self.history(), &image, limit, progress)? {
-                return Ok(check);
-            }
+            return Ok(());
         }
-        Err(CheckError::Moving)
     }
 }
 
-/// Compares the image with the fold of the log; `None` if segments were removed meanwhile.
-fn compare(
-    history: &History,
-    image: &StateImage,
+/// Compares a copy of the state with the fold of the log in `data_dir`, which may be recorded to. Describes at most
+/// `limit` differences and damaged places. Calls `progress` with the offset that it has reached and the one that it will
+/// reach.
+///
+/// # Errors
+/// [`CheckError`] if the log or the image cannot be read to its end.
+pub fn check_image(
+    data_dir: &Path,
+    image: impl Read,
     limit: usize,
     progress: &mut dyn FnMut(Offset, Offset),
-) -> Result<Option<CheckReport>, LogError> {
+) -> Result<CheckReport, CheckError> {
+    let image = PackedImage::open(zstd::Decoder::new(image)?)?;
+    let history = History::new(Arc::new(OsVfs), data_dir);
     let end = image.next_offset();
     let mut damages = Damages::new(limit);
     let snapshots = history.snapshots();
     let newest = snapshots.list()?.first().map(|newest| newest.offset());
     if newest.is_some_and(|newest| newest > end) {
-        return Ok(None);
+        return Err(CheckError::Moving);
     }
     let given = newest_snapshot(snapshots, &mut |file, error| {
         damages.note(format_args!("{error} ({})", file.path().display()));
@@ -146,7 +166,7 @@ fn compare(
     });
     let mut given = match given {
         // A newer one has replaced it.
-        Err(error) if error.io().kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.io().kind() == io::ErrorKind::NotFound => return Err(CheckError::Moving),
         given => given?,
     };
     let begin = given.next_offset();
@@ -160,19 +180,19 @@ fn compare(
             }
             // Segments before the snapshot may be removed while they are read.
             Err(damage) if damage.is_missing_segment() && damage.segment() < begin => {}
-            Err(damage) if damage.is_only_removal() => return Ok(None),
+            Err(damage) if damage.is_only_removal() => return Err(CheckError::Moving),
             Err(damage) => damages.note(damage),
         }
     }
     // Segments are removed once a newer snapshot is there.
     if snapshots.list()?.first().map(|newest| newest.offset()) != newest {
-        return Ok(None);
+        return Err(CheckError::Moving);
     }
     while given.continue_eviction() {}
     let devices = given.totals().addresses;
-    let differences = given.differences_from(image, limit);
+    let differences = given.differences_from(image, limit)?;
     let Damages { count: damaged, first: damage, .. } = damages;
-    Ok(Some(CheckReport { end, checkpoint: Ok(end), devices, differences, damage, damaged }))
+    Ok(CheckReport { end, checkpoint: Ok(end), devices, differences, damage, damaged })
 }
 
 /// Folds in the part of the event that the state does not have yet; it can be a part for lost events.

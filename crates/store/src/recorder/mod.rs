@@ -28,7 +28,7 @@ mod segment_pruner;
 mod settings;
 
 pub use alert_metrics::AlertMetrics;
-pub use check::{CheckError, CheckReport};
+pub use check::{CheckError, CheckReport, check_image};
 pub use error::RecorderError;
 pub use handle::{CapturedProbe, ChangeError, Losses, RecorderHandle};
 pub use history::{History, LogSize, ProbeFilter};

@@ -7,10 +7,13 @@
 //! - A change to a device whose shard is not copied yet first hands the old row to the [`cow_tracker`](super::cow_tracker).
 //!   After a snapshot is dropped, no more old rows are kept.
 
+use std::io::{self, Write};
+use std::ops::Deref;
+
 use super::cow_tracker::BeforeImages;
 use super::devices::DEVICE_SHARDS;
 use super::model::State;
-use super::snapshot::StateImage;
+use super::snapshot::{StateImage, write_packed_end};
 use crate::event::Offset;
 
 /// Another state has replaced the one that was being copied.
@@ -76,6 +79,29 @@ impl CowSnapshot {
     pub fn into_image(self) -> StateImage {
         self.image
     }
+
+    /// Copies all shards from the state that `state` locks, and writes them as a [`PackedImage`](super::PackedImage)
+    /// while it is not locked. Only one shard is in memory at a time.
+    ///
+    /// # Errors
+    /// Those of `out`, or [`CowSnapshotLost`] if the state is another one.
+    pub fn write_to<S: Deref<Target = State>>(
+        mut self,
+        state: impl Fn() -> S,
+        out: &mut dyn Write,
+    ) -> io::Result<Result<(), CowSnapshotLost>> {
+        self.image.write_packed_head(out)?;
+        loop {
+            self.image.drain_packed_rows(out)?;
+            if self.is_complete() {
+                return write_packed_end(out).map(Ok);
+            }
+            let copied = self.copy_shard(&state());
+            if copied.is_err() {
+                return Ok(copied);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +110,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Event, EventKind, EvictionScope, Probe, Timestamp};
+    use crate::state::PackedImage;
     use dot11::{MacAddr, RequestedSsid};
 
     /// Devices of eight shards.
@@ -121,7 +148,10 @@ mod tests {
                 snapshot.copy_shard(&state).unwrap();
             }
             prop_assert!(snapshot.is_complete());
-            prop_assert_eq!(expected.differences_from(&snapshot.into_image(), 9), Default::default());
+            let mut packed = Vec::new();
+            snapshot.write_to(|| &state, &mut packed).unwrap().unwrap();
+            let image = PackedImage::open(&*packed).unwrap();
+            prop_assert_eq!(expected.differences_from(image, 9).unwrap(), Default::default());
             prop_assert!(state.begin_cow_snapshot().is_some());
         }
     }

@@ -1,11 +1,12 @@
 //! The differences of two states, row by row.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 
 use serde_json::{Map, Value};
 
 use super::model::State;
-use super::snapshot::{SnapshotRow, StateImage};
+use super::snapshot::{PackedImage, SnapshotRow};
 use super::table::PackedRow;
 use super::totals::Totals;
 use crate::event::Offset;
@@ -32,6 +33,22 @@ pub struct Differences {
 
 /// The number of a table, and the key of a row in it.
 type TableKey = (usize, Box<[u8]>);
+
+/// The first rows that differ, each with what the image has for it.
+struct FirstRows {
+    limit: usize,
+    rows: BTreeMap<TableKey, Option<Box<[u8]>>>,
+}
+
+impl FirstRows {
+    /// Adds a row unless it is there, or as many before it.
+    fn add(&mut self, key: TableKey, theirs: Option<&[u8]>) {
+        self.rows.entry(key).or_insert_with(|| theirs.map(Box::from));
+        if self.rows.len() > self.limit {
+            self.rows.pop_last();
+        }
+    }
+}
 
 impl State {
     /// Compares every row with those of `other`, and describes the first `limit` that differ.
@@ -64,38 +81,50 @@ impl State {
     }
 
     /// As [`State::differences`], with the state that `image` is a copy of. Equal rows are removed from this state as
-    /// they are compared, which saves a list of all rows.
-    pub fn differences_from(mut self, image: &StateImage, limit: usize) -> Differences {
+    /// they are compared: no list of rows is needed, and the image need not be in memory.
+    ///
+    /// # Errors
+    /// [`io::Error`] if the image cannot be read.
+    pub fn differences_from(
+        mut self,
+        image: PackedImage<impl Read>,
+        limit: usize,
+    ) -> io::Result<Differences> {
         let theirs = (image.next_offset(), image.totals());
         let mut found = Differences::of_heads((self.next, self.totals), theirs, limit);
         let mut tables = self.tables_mut();
-        // The values are the rows of the image.
-        let mut differing: BTreeMap<TableKey, Option<&[u8]>> = BTreeMap::new();
-        for PackedRow { kind, key, row } in image.packed_rows() {
-            let Some(number) = tables.iter().position(|(known, _)| *known == kind) else { continue };
+        let mut first = FirstRows { limit, rows: BTreeMap::new() };
+        // Rows of the image that this state has not.
+        let mut missing = 0;
+        image.for_each_row(|PackedRow { kind, key, row }| {
+            let Some(number) = tables.iter().position(|(known, _)| *known == kind) else { return };
             let (_, table) = &mut tables[number];
+            let is_equal = table.row(key).as_deref() == row;
             // A row that cannot be removed counts as one that differs.
-            if table.row(key).as_deref() != row || table.load(key, None).is_err() {
-                differing.insert((number, Box::from(key)), row);
+            if !is_equal || table.load(key, None).is_err() {
+                missing += u64::from(table.row(key).is_none());
+                first.add((number, Box::from(key)), row);
             }
-        }
+        })?;
+        let mut left = 0;
         for (number, (kind, table)) in tables.iter().enumerate() {
             table.rows(*kind, &mut |row| {
-                differing.entry((number, Box::from(row.key))).or_insert(None);
+                left += 1;
+                first.add((number, Box::from(row.key)), None);
             });
         }
-        for ((number, key), theirs) in differing {
+        for ((number, key), theirs) in &first.rows {
             found.add(limit, || {
-                let (kind, table) = &tables[number];
-                let unpack = |row: &[u8]| {
-                    SnapshotRow::unpack(&PackedRow { kind: *kind, key: &key, row: Some(row) }).ok()
-                };
-                let ours = table.row(&key).and_then(|row| unpack(&row));
-                let theirs = theirs.and_then(unpack);
+                let (kind, table) = &tables[*number];
+                let unpack =
+                    |row: &[u8]| SnapshotRow::unpack(&PackedRow { kind: *kind, key, row: Some(row) }).ok();
+                let ours = table.row(key).and_then(|row| unpack(&row));
+                let theirs = theirs.as_deref().and_then(unpack);
                 Difference::new(ours.as_ref(), theirs.as_ref())
             });
         }
-        found
+        found.count += missing + left - first.rows.len() as u64;
+        Ok(found)
     }
 }
 
@@ -189,7 +218,14 @@ mod tests {
             for other in &states {
                 for limit in [0, 3, 1000] {
                     let expected = one.differences(other, limit);
-                    assert_eq!(one.clone().differences_from(&other.image(), limit), expected);
+                    let mut image = Vec::new();
+                    let mut copied = other.clone();
+                    let snapshot = copied.begin_cow_snapshot().unwrap();
+                    snapshot.write_to(|| &copied, &mut image).unwrap().unwrap();
+                    let found = one.clone().differences_from(PackedImage::open(&*image).unwrap(), limit);
+                    assert_eq!(found.unwrap(), expected);
+                    let cut = PackedImage::open(&image[..image.len() - 4]).unwrap();
+                    assert!(one.clone().differences_from(cut, limit).is_err());
                     assert_eq!(expected.count == 0, one == other);
                 }
             }

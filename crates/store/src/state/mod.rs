@@ -78,7 +78,7 @@ pub use mutes::{Ignored, Mute, Mutes};
 pub use names::{AddressName, MAX_NAME_CHARS, NameError, Names, check_name, fold_case};
 pub use networks::{NETWORK_LIMIT, Network, Networks};
 pub use overflow::{OVERFLOW_DEVICE_LIMIT, OVERFLOW_NETWORK_LIMIT, Overflow};
-pub use snapshot::{DeviceJson, SnapshotError, StateImage};
+pub use snapshot::{DeviceJson, PackedImage, SnapshotError, StateImage};
 pub use store::{StateStore, StateStoreError};
 pub use strangers::{FULL_LEARNING, Stranger, new_since};
 pub use totals::Totals;

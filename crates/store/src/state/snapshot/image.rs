@@ -65,9 +65,9 @@ impl StateImage {
         PackedRow { kind: kind::DEVICE, key: &address.octets(), row: Some(row) }.push_to(&mut self.devices);
     }
 
-    /// Every row of its tables, in no order.
-    pub(in crate::state) fn packed_rows(&self) -> impl Iterator<Item = PackedRow<'_>> {
-        packed_rows(&self.devices).chain(packed_rows(&self.others)).filter_map(|(_, row)| row.ok())
+    /// The rows of its tables, packed one after the other.
+    pub(super) fn rows_mut(&mut self) -> [&mut Vec<u8>; 2] {
+        [&mut self.others, &mut self.devices]
     }
 
     /// Every row, in the order of a snapshot: the totals, devices by address, then the small tables.
@@ -87,7 +87,9 @@ impl StateImage {
 
 /// The rows that were packed one after the other, each with the bytes from it on. Ends after a row that cannot be
 /// read.
-fn packed_rows(mut rows: &[u8]) -> impl Iterator<Item = (&[u8], Result<PackedRow<'_>, postcard::Error>)> {
+pub(super) fn packed_rows(
+    mut rows: &[u8],
+) -> impl Iterator<Item = (&[u8], Result<PackedRow<'_>, postcard::Error>)> {
     std::iter::from_fn(move || {
         let here = Some(rows).filter(|rows| !rows.is_empty())?;
         let row = PackedRow::take_from(&mut rows);

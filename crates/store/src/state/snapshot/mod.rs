@@ -17,9 +17,12 @@
 
 mod format;
 mod image;
+mod packed_image;
 mod row;
 
 pub use format::SnapshotError;
 pub use image::StateImage;
+pub use packed_image::PackedImage;
+pub(super) use packed_image::write_packed_end;
 pub use row::DeviceJson;
 pub(super) use row::SnapshotRow;
