@@ -322,18 +322,19 @@ mod tests {
         assert_eq!(fixture.sync(), [1, 0, 1]);
     }
 
+    /// Whoever gets a name in a network does not become the device of which a chat knew that name.
     #[test]
-    fn a_name_that_moves_keeps_its_followers() {
+    fn a_follow_stays_with_the_device_when_its_name_moves() {
         let mut fixture = Fixture::with(&["ethers"]);
         fixture.write("ethers", &format!("{ALICE} phone\n"));
         fixture.sync();
-        let phone = DeviceKey::Name("phone".into());
-        let (time, chat) = (fixture.now(), ChatId(1));
-        fixture
-            .fold(&Event::new(time, EventKind::Follow { chat, device: phone.clone(), silence_seconds: 900 }));
+        let (time, chat, device) = (fixture.now(), ChatId(1), DeviceKey::Name("phone".into()));
+        let follow = EventKind::Follow { chat, device, silence_seconds: 900, members: Vec::new() };
+        fixture.fold(&Event::new(time, follow));
         fixture.write("ethers", &format!("{VAN} phone\n"));
         assert_eq!(fixture.sync(), [1, 0, 1]);
-        assert!(fixture.state.follows().get(&phone, chat).is_some());
+        let is_followed = |address| fixture.state.follows().get(&DeviceKey::Address(address), chat).is_some();
+        assert_eq!([ALICE, VAN].map(is_followed), [true, false]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn known_private_chats(sender: &Sender, recorder: &RecorderHandle) -> BTreeSet<C
     let state = recorder.state();
     chats.extend(state.watches().iter().map(|(_, chat, _)| chat));
     chats.extend(state.watches().patterns().map(|(_, chat, _)| chat));
-    chats.extend(state.follows().iter().map(|(_, chat, _)| chat));
+    chats.extend(state.follows().iter().map(|(chat, _)| chat));
     chats.retain(|chat| chat.0 > 0);
     chats
 }

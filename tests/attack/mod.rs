@@ -5,4 +5,5 @@
 //! the results.
 
 mod slow_flood;
+mod stolen_name;
 mod webhook_connections;

@@ -93,7 +93,10 @@ impl Folded {
     }
 
     fn follow(&mut self, device: DeviceKey, micros: i64) {
-        self.fold(Event::new(time(micros), EventKind::Follow { chat: OWNER, device, silence_seconds: 900 }));
+        self.fold(Event::new(
+            time(micros),
+            EventKind::Follow { chat: OWNER, device, silence_seconds: 900, members: Vec::new() },
+        ));
     }
 
     fn presences(&self) -> Vec<Presence> {
@@ -162,11 +165,9 @@ fn a_followed_name_covers_all_its_addresses() {
     let name = |address, name: &str| {
         Event::new(time(0), EventKind::Name { address, name: name.to_owned(), by: NamedBy::Chat })
     };
-    folded.follow(DeviceKey::Address(van()), 0);
     folded.fold(name(van(), "Van"));
     folded.fold(name(other, "VAN"));
-    let key = DeviceKey::Name("van".to_owned());
-    assert!(folded.state.follows().get(&key, OWNER).is_some(), "the follow goes with the name");
+    folded.follow(DeviceKey::Name("van".to_owned()), 0);
     let first_arrival =
         AlertDecision::Arrive { chat: OWNER, silent_seconds: None, outcome: AlertOutcome::Raise };
     assert_eq!(folded.receive(probe(other, RequestedSsid::Wildcard, minutes(1))), [first_arrival]);
@@ -197,7 +198,10 @@ fn a_mute_counts_suppressed_alerts_but_not_ignored_devices() {
     assert_eq!(folded.state.mutes().get(OWNER).unwrap().suppressed, 2);
     assert_eq!(folded.state.alerts().waiting(), 0);
     let device = DeviceKey::Address(van());
-    folded.fold(Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() }));
+    folded.fold(Event::new(
+        time(0),
+        EventKind::Ignore { chat: OWNER, device: device.clone(), members: Vec::new() },
+    ));
     let skipped =
         AlertDecision::Arrive { chat: OWNER, silent_seconds: Some(39 * 60), outcome: AlertOutcome::Skip };
     assert_eq!(folded.receive(asks(van(), "Depot", minutes(40))), [skipped]);
@@ -212,7 +216,9 @@ fn a_mute_counts_suppressed_alerts_but_not_ignored_devices() {
 fn a_device_that_arrives_during_a_mute_counts_as_present_afterwards() {
     let device = DeviceKey::Address(van());
     let wildcard = |at: i64| probe(van(), RequestedSsid::Wildcard, minutes(at));
-    let ignore = || Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone() });
+    let ignore = || {
+        Event::new(time(0), EventKind::Ignore { chat: OWNER, device: device.clone(), members: Vec::new() })
+    };
     let unignore = || Event::new(time(0), EventKind::Unignore { chat: OWNER, device: device.clone() });
     let mute = || Event::new(time(0), EventKind::Mute { chat: OWNER, until: time(minutes(90)) });
     let unmute = || Event::new(time(0), EventKind::Unmute { chat: OWNER });
@@ -467,7 +473,8 @@ fn a_departure_is_raised_by_the_clock_and_only_once() {
     let now = Timestamp::now();
     running.record(&Input::Probe(probe(van(), RequestedSsid::Wildcard, now.as_micros())));
     let device = DeviceKey::Address(van());
-    let follow = Event::new(now, EventKind::Follow { chat: OWNER, device, silence_seconds: 1 });
+    let follow =
+        Event::new(now, EventKind::Follow { chat: OWNER, device, silence_seconds: 1, members: Vec::new() });
     running.record(&Input::Change(follow));
     wait::block_on(&running.runtime, "an alert", running.handle.alert_raised());
     assert_eq!(left(&running), 1);

@@ -285,7 +285,7 @@ fn a_failed_import_changes_nothing() {
         "line 1 of the snapshot cannot be used: this is not the beginning of a snapshot",
     );
     check(
-        &import(&whole.replace("\"format\":3", "\"format\":9")),
+        &import(&whole.replace("\"format\":4", "\"format\":9")),
         1,
         "it is of format 9, and this version reads",
     );

@@ -180,7 +180,7 @@ fn settings_of_the_terminal_are_undone_at_the_terminal() {
     {
         let state = conversation.running.handle.state();
         assert_eq!((state.watches().len(), state.follows().count(ChatId::TERMINAL)), (2, 1));
-        assert_eq!(state.mutes().all_ignored().count(), 1);
+        assert_eq!(state.mutes().ignored().iter().count(), 1);
     }
     // If the watch is also set at the terminal, that one remains, and the reply says so.
     all.iter().for_each(|text| drop(conversation.say(text)));

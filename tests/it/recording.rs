@@ -100,7 +100,7 @@ pub fn input() -> impl Strategy<Value = Input> {
         1 => (time(), chat(), pattern())
             .prop_map(|(time, chat, pattern)| Input::Change(Event::new(time, EventKind::UnwatchPattern { chat, pattern }))),
         2 => (time(), chat(), device(), 0..300_u64).prop_map(|(time, chat, device, silence_seconds)| {
-            Input::Change(Event::new(time, EventKind::Follow { chat, device, silence_seconds }))
+            Input::Change(Event::new(time, EventKind::Follow { chat, device, silence_seconds, members: Vec::new() }))
         }),
         1 => (time(), chat(), device())
             .prop_map(|(time, chat, device)| Input::Change(Event::new(time, EventKind::Unfollow { chat, device }))),
@@ -115,7 +115,7 @@ pub fn input() -> impl Strategy<Value = Input> {
         1 => prop_oneof![
             (time(), chat()).prop_map(|(time, chat)| Event::new(time, EventKind::Unmute { chat })),
             (time(), chat(), 0..3_u64).prop_map(|(time, chat, count)| Event::new(time, EventKind::MuteReported { chat, count })),
-            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::new(time, EventKind::Ignore { chat, device })),
+            (time(), chat(), device()).prop_map(|(time, chat, device)| Event::new(time, EventKind::Ignore { chat, device, members: Vec::new() })),
             (time(), chat(), device()).prop_map(|(time, chat, device)| Event::new(time, EventKind::Unignore { chat, device })),
         ]
         .prop_map(Input::Change),

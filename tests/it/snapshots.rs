@@ -207,7 +207,7 @@ fn an_incomplete_snapshot_is_reported_with_its_line() {
     check(&without(0), "line 1 of the snapshot cannot be used: this is not the beginning of a snapshot");
     check(&format!("{text}{{}}"), &format!("line {} of the snapshot cannot be used: it follows", last + 1));
     check(
-        &text.replace("\"format\":3", "\"format\":7"),
+        &text.replace("\"format\":4", "\"format\":7"),
         "line 1 of the snapshot cannot be used: it is of format 7",
     );
     check(

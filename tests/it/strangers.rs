@@ -309,7 +309,8 @@ fn a_doorbell_does_not_ring_for_weak_short_named_or_ignored_visitors() {
     folded.see(fixed(), 100, -80);
     assert_eq!(folded.stay(fixed(), 120..=240, -55), [180]);
     let name = EventKind::Name { address: fixed(), name: "Van".to_owned(), by: NamedBy::Chat };
-    let ignore = EventKind::Ignore { chat: CHAT_ID, device: DeviceKey::Address(fixed()) };
+    let ignore =
+        EventKind::Ignore { chat: CHAT_ID, device: DeviceKey::Address(fixed()), members: Vec::new() };
     for kind in [name, ignore, EventKind::DoorbellOff { chat: CHAT_ID }] {
         let mut folded = Folded::new();
         folded.stay(fixed(), 0..=60, -60);

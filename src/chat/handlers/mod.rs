@@ -7,6 +7,7 @@ mod lookups;
 mod names;
 mod phones;
 mod presence;
+mod subscribed_device;
 mod subscriptions;
 
 use std::time::Duration;
@@ -92,7 +93,7 @@ impl Chat {
             Request::Watches(page) => self.watches(chat, page),
             Request::Doorbell(request) => self.doorbell(chat, request, update).await,
             Request::AlertPreference(preference) => self.apply(chat, preference, update).await,
-            Request::Name { device, name } => self.name(device, name, update).await.into(),
+            Request::Name { device, name } => self.name(chat, device, name, update).await,
             Request::NameRefused { device, error } => ask_for_name(views::name_refused(device, &error)),
             Request::Unname(device) => self.unname(device, update).await.into(),
             Request::Status => status::full_report(&self.status().await, Timestamp::now(), self.zone).into(),

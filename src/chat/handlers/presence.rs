@@ -5,7 +5,7 @@ use std::io;
 use store::event::{ChatId, GroupId, Probe, Timestamp};
 use store::recorder::{ProbeFilter, RecorderHandle};
 
-use super::subscriptions::shown_device;
+use super::subscribed_device::shown_device;
 use crate::chart::{self, LANE_LIMIT, Lane};
 use crate::chat::callbacks::Callback;
 use crate::chat::commands::{Command, UsageError};

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dot11::{MacAddr, Ssid};
-use store::event::{ChatId, DeviceKey, Event, EventKind, Pattern, Timestamp};
-use store::state::State;
+use store::event::{ChatId, Event, EventKind, Pattern, Timestamp};
+use store::state::{MEMBERS_LIMIT, State, fold_case};
 
+use super::subscribed_device::{Meant, PreferenceOwner, evidence, found_subscription, shown_members};
 use crate::chat::callbacks::Callback;
 use crate::chat::model::alert_preference::AlertPreference;
 use crate::chat::model::lookup::{FoundDevice, LookupResult, which_device};
-use crate::chat::model::phone::{keep_phone, phone_in_text, phone_label, phone_name};
+use crate::chat::model::phone::{keep_phone, phone_name};
 use crate::chat::model::watch_target::{WatchTarget, watch_hash};
 use crate::chat::views::subscriptions as texts;
 use crate::chat::{Button, Chat, Reply, views};
@@ -124,19 +125,24 @@ impl Chat {
         let patterns =
             state.watches().patterns().map(|(pattern, by, watch)| (pattern.to_string(), by, watch));
         let watches: Vec<_> = networks.chain(patterns).filter(|(_, by, _)| is_meant(*by)).collect();
-        let follows: Vec<_> = state
+        let mut follows: Vec<_> = state
             .follows()
             .iter()
-            .filter(|(_, by, _)| is_meant(*by))
-            .map(|(device, by, follow)| texts::Followed {
-                device: shown_device(&state, device),
+            .filter(|(by, _)| is_meant(*by))
+            .map(|(by, follow)| texts::Followed {
+                device: shown_members(&state, &follow.members),
                 by,
-                follow,
-                last_seen: state.last_seen(device).map(|(_, last)| last),
+                follow: &follow.value,
+                last_seen: state.last_seen_of(&follow.members).map(|(_, last)| last),
             })
             .collect();
-        let ignored = state.mutes().all_ignored().filter(|(_, by, _)| is_meant(*by));
-        let ignored: Vec<String> = ignored.map(|(device, _, _)| shown_device(&state, device)).collect();
+        let ignored = state.mutes().ignored().iter().filter(|(by, _)| is_meant(*by));
+        let mut ignored: Vec<String> =
+            ignored.map(|(_, ignored)| shown_members(&state, &ignored.members)).collect();
+        // Names before addresses.
+        let order = |shown: &str| (shown.parse::<MacAddr>().is_ok(), fold_case(shown));
+        follows.sort_by_cached_key(|followed| order(&followed.device));
+        ignored.sort_by_cached_key(|device| order(device));
         let now = Timestamp::now();
         let mute = state.mutes().get(chat).filter(|mute| now < mute.until);
         texts::watches(
@@ -191,22 +197,27 @@ impl Chat {
                 Err(refused) => return refused,
             };
             let Some(device) = found.key() else { return texts::no_such_device(query).into() };
-            let known = state.follows().get(&device, chat);
-            if known.is_none() && state.follows().count(chat) >= DEVICES_PER_CHAT {
+            let meant = Meant::new(&state, device, chat, state.follows());
+            if meant.members.len() > MEMBERS_LIMIT {
+                return texts::too_many_members(&meant.shown, MEMBERS_LIMIT).into();
+            }
+            if meant.known.is_empty() && state.follows().count(chat) >= DEVICES_PER_CHAT {
                 return texts::too_many_follows(DEVICES_PER_CHAT).into();
             }
-            let known = known.map(|follow| Duration::from_secs(follow.silence_seconds));
+            let known = meant.known.first().map(|follow| follow.value.silence());
             let silence = silence.or(known).unwrap_or(self.follow_silence);
-            let is_new = known != Some(silence);
-            let last_seen = state.last_seen(&device).map(|(_, last)| last);
-            let shown = shown_device(&state, &device);
+            let is_new = known != Some(silence) || !meant.is_covered();
+            let last_seen = state.last_seen_of(&meant.members).map(|(_, last)| last);
+            let Meant { device, members, shown, .. } = meant;
             let time = Timestamp::now();
             let done = texts::following(&shown, is_new, silence, last_seen, (time, self.zone));
             let done = done.append_text(caveat(&state, &found));
             if !is_new {
                 return done.into();
             }
-            let follow = EventKind::Follow { chat, device, silence_seconds: silence.as_secs() };
+            let silence_seconds = silence.as_secs();
+            let members = evidence(&device, members);
+            let follow = EventKind::Follow { chat, device, silence_seconds, members };
             (with_phones_kept(&state, &found, follow, time), done)
         };
         match self.change_all(events, update).await {
@@ -250,20 +261,30 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn unfollow(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
-        let found = {
+        let (owner, shown) = {
             let state = self.recorder.state();
-            let device = resolve_device(&state, query);
-            let is_by = |by| state.follows().get(&device, by).is_some();
-            (preference_owner(chat, is_by), shown_device(&state, &device), device)
+            found_subscription(&state, state.follows(), chat, query)
         };
-        match found {
-            (PreferenceOwner::Nobody, ..) => texts::was_not_followed(&self.device_display_name(query)),
-            (PreferenceOwner::TerminalOnly, shown, _) => texts::followed_at_the_terminal(&shown),
-            (PreferenceOwner::Chat { remaining }, shown, device) => {
-                let event = Event::new(Timestamp::now(), EventKind::Unfollow { chat, device });
-                self.change(event, update, texts::unfollowed(&shown, remaining)).await
+        match owner {
+            PreferenceOwner::Nobody => texts::was_not_followed(&self.device_display_name(query)),
+            PreferenceOwner::TerminalOnly => texts::followed_at_the_terminal(&shown),
+            PreferenceOwner::Chat { subscriptions, remaining } => {
+                let unfollow = |device| EventKind::Unfollow { chat, device };
+                let events = subscriptions.into_iter().map(unfollow);
+                self.change_subscriptions(events, update, texts::unfollowed(&shown, remaining)).await
             }
         }
+    }
+
+    async fn change_subscriptions(
+        &self,
+        kinds: impl Iterator<Item = EventKind>,
+        update: Option<u32>,
+        done: Text,
+    ) -> Text {
+        let time = Timestamp::now();
+        let events = kinds.map(|kind| Event::new(time, kind)).collect();
+        self.change_all(events, update).await.map_or_else(|failed| failed, |()| done)
     }
 
     /// The device's name, or else the query.
@@ -303,16 +324,22 @@ impl Chat {
                 }
             };
             let Some(device) = found.key() else { return texts::no_such_device(query).into() };
-            let of_chat = state.mutes().all_ignored().filter(|(_, by, _)| *by == chat).count();
-            if state.mutes().ignored(&device, chat).is_some() {
-                return texts::was_ignored(&shown_device(&state, &device)).into();
+            let ignored = state.mutes().ignored();
+            let meant = Meant::new(&state, device, chat, ignored);
+            if meant.is_covered() {
+                return texts::was_ignored(&meant.shown).into();
             }
-            if of_chat >= DEVICES_PER_CHAT {
+            if meant.members.len() > MEMBERS_LIMIT {
+                return texts::too_many_members(&meant.shown, MEMBERS_LIMIT).into();
+            }
+            if meant.known.is_empty() && ignored.count(chat) >= DEVICES_PER_CHAT {
                 return texts::too_many_ignored(DEVICES_PER_CHAT).into();
             }
-            let done = texts::ignoring(&shown_device(&state, &device));
+            let Meant { device, members, shown, .. } = meant;
+            let done = texts::ignoring(&shown);
             let done = done.append_text(caveat(&state, &found));
-            let ignore = EventKind::Ignore { chat, device };
+            let members = evidence(&device, members);
+            let ignore = EventKind::Ignore { chat, device, members };
             (with_phones_kept(&state, &found, ignore, Timestamp::now()), done)
         };
         match self.change_all(events, update).await {
@@ -322,18 +349,17 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn unignore(&self, chat: ChatId, query: &str, update: Option<u32>) -> Text {
-        let found = {
+        let (owner, shown) = {
             let state = self.recorder.state();
-            let device = resolve_device(&state, query);
-            let is_by = |by| state.mutes().ignored(&device, by).is_some();
-            (preference_owner(chat, is_by), shown_device(&state, &device), device)
+            found_subscription(&state, state.mutes().ignored(), chat, query)
         };
-        match found {
-            (PreferenceOwner::Nobody, ..) => texts::was_not_ignored(&self.device_display_name(query)),
-            (PreferenceOwner::TerminalOnly, shown, _) => texts::ignored_at_the_terminal(&shown),
-            (PreferenceOwner::Chat { remaining }, shown, device) => {
-                let event = Event::new(Timestamp::now(), EventKind::Unignore { chat, device });
-                self.change(event, update, texts::unignored(&shown, remaining)).await
+        match owner {
+            PreferenceOwner::Nobody => texts::was_not_ignored(&self.device_display_name(query)),
+            PreferenceOwner::TerminalOnly => texts::ignored_at_the_terminal(&shown),
+            PreferenceOwner::Chat { subscriptions, remaining } => {
+                let unignore = |device| EventKind::Unignore { chat, device };
+                let events = subscriptions.into_iter().map(unignore);
+                self.change_subscriptions(events, update, texts::unignored(&shown, remaining)).await
             }
         }
     }
@@ -358,26 +384,6 @@ fn remaining_watch(state: &State, target: &WatchTarget, chat: ChatId) -> Option<
     })
 }
 
-/// Who set a preference about a device that holds for a chat.
-enum PreferenceOwner {
-    Nobody,
-    /// The terminal, for all chats; it can only be undone there.
-    TerminalOnly,
-    /// The chat, and maybe the terminal too.
-    Chat {
-        remaining: bool,
-    },
-}
-
-fn preference_owner(chat: ChatId, is_by: impl Fn(ChatId) -> bool) -> PreferenceOwner {
-    let from_terminal = chat != ChatId::TERMINAL && is_by(ChatId::TERMINAL);
-    match (is_by(chat), from_terminal) {
-        (true, remaining) => PreferenceOwner::Chat { remaining },
-        (false, true) => PreferenceOwner::TerminalOnly,
-        (false, false) => PreferenceOwner::Nobody,
-    }
-}
-
 /// The change, and before it the events that keep the phones that it is about, with their names.
 fn with_phones_kept(state: &State, found: &FoundDevice, change: EventKind, time: Timestamp) -> Vec<Event> {
     let name = |phone| phone_name(state, phone).map(str::to_owned);
@@ -393,25 +399,5 @@ fn caveat(state: &State, found: &FoundDevice) -> Text {
     match found.phones.is_empty() {
         true => Text::default(),
         false => views::phones::caveat(grouping.mode(), is_distinguishable),
-    }
-}
-
-/// The device that a preference is about, even if no address has its name any more.
-fn resolve_device(state: &State, query: &str) -> DeviceKey {
-    let found = which_device(state, query).ok().and_then(|found| found.key());
-    found
-        .or_else(|| phone_in_text(query, false).map(DeviceKey::Phone))
-        .unwrap_or_else(|| DeviceKey::Name(store::state::fold_case(query)))
-}
-
-/// The device's name or address.
-pub(super) fn shown_device(state: &State, device: &DeviceKey) -> String {
-    match device {
-        DeviceKey::Address(address) => address.to_string(),
-        DeviceKey::Name(name) => {
-            let first: Option<MacAddr> = state.addresses_of(name).first().copied();
-            first.and_then(|first| state.name_of(first)).unwrap_or(name).to_owned()
-        }
-        DeviceKey::Phone(phone) => phone_label(*phone),
     }
 }

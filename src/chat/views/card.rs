@@ -3,7 +3,7 @@
 use chrono::{Offset, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use dot11::{MacAddr, Ssid};
-use store::event::{ChatId, Timestamp};
+use store::event::{ChatId, DeviceKey, Timestamp};
 use store::state::{HourHistogram, State};
 
 use super::phones;
@@ -91,17 +91,23 @@ struct PreferenceButtons {
 }
 
 impl PreferenceButtons {
-    /// Of the device with this address. What holds for the chat can only be ended, and what does not only begun.
+    /// Of the device with this address. What holds for the chat can only be ended, and what does not only begun. What
+    /// holds for a part of the device can be both.
     fn new(address: MacAddr, state: &State, chat: ChatId) -> Self {
-        let device = state.device_key(address);
-        let is_followed = state.follows().get(&device, chat).is_some();
-        let is_ignored = state.mutes().ignored(&device, chat).is_some();
+        let members = state.members_of(&state.device_key(address));
+        let holds = |is_set: &dyn Fn(&DeviceKey) -> bool| {
+            let set = members.iter().filter(|member| is_set(member)).count();
+            (set == members.len(), set > 0)
+        };
+        let (is_followed, is_partly_followed) = holds(&|member| state.follows().get(member, chat).is_some());
+        let ignored = state.mutes().ignored();
+        let (is_ignored, is_partly_ignored) = holds(&|member| ignored.get(member, chat).is_some());
         let button = |is_shown: bool, callback: Callback, label| callback.button(label).filter(|_| is_shown);
         Self {
             follow: button(!is_followed, Callback::Follow(address), "🚶 Follow"),
-            unfollow: button(is_followed, Callback::Unfollow(address), "✋ Unfollow"),
+            unfollow: button(is_partly_followed, Callback::Unfollow(address), "✋ Unfollow"),
             ignore: button(!is_ignored, Callback::Ignore(address), "🙈 Ignore"),
-            unignore: button(is_ignored, Callback::Unignore(address), "👀 Unignore"),
+            unignore: button(is_partly_ignored, Callback::Unignore(address), "👀 Unignore"),
         }
     }
 }

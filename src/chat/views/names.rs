@@ -6,7 +6,9 @@ use store::event::{GroupId, GroupingMode};
 
 use super::phones::caveat;
 use super::usage_error::sentence;
+use crate::chat::callbacks::Callback;
 use crate::chat::commands::UsageError;
+use crate::chat::message::Reply;
 use crate::chat::model::phone::{NamedDevice, phone_in_text, phone_label};
 use crate::text::format::pluralize;
 use crate::text::{Text, printable};
@@ -72,6 +74,22 @@ pub(in crate::chat) fn named_phone(
         )),
     };
     text.append_text(caveat(mode, is_distinguishable))
+}
+
+/// The reply to a name which the chat follows or ignores with other addresses, with buttons to have this one covered too.
+pub(in crate::chat) fn with_offers(text: Text, address: MacAddr, follow: bool, ignore: bool) -> Reply {
+    let text = match (follow, ignore) {
+        (false, false) => return text.into(),
+        (true, false) => text.append("\nThis chat follows the others of that name, but not yet this one."),
+        (false, true) => text.append("\nThis chat ignores the others of that name, but not yet this one."),
+        (true, true) => {
+            text.append("\nThis chat follows and ignores the others of that name, but not yet this one.")
+        }
+    };
+    let follow = follow.then(|| Callback::Follow(address).button("🚶 Also follow this one"));
+    let ignore = ignore.then(|| Callback::Ignore(address).button("🙈 Also ignore this one"));
+    let buttons = [follow, ignore].into_iter().flatten().flatten().map(|button| vec![button]).collect();
+    Reply { text, buttons, ..Reply::default() }
 }
 
 pub(in crate::chat) fn unnamed_phone(phone: GroupId) -> Text {

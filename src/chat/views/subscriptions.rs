@@ -245,6 +245,13 @@ pub(in crate::chat) fn too_many_follows(limit: usize) -> Text {
     ))
 }
 
+pub(in crate::chat) fn too_many_members(device: &str, limit: usize) -> Text {
+    Text::plain(format_args!(
+        "❌ {} has more than {limit} addresses, which is the limit. Give some of them another name: /name",
+        printable(device)
+    ))
+}
+
 pub(in crate::chat) fn no_such_device(query: &str) -> Text {
     Text::plain(format_args!("❌ No device is called {}. Use /name to name one.", printable(query)))
 }

@@ -111,9 +111,11 @@ fn subscribe_to_the_limit(data_dir: &Path) {
         Event::new(time, EventKind::WatchPattern { chat, pattern, reason: None })
     });
     let devices = (0..100).flat_map(|number| {
-        let follow =
-            Event::new(time, EventKind::Follow { chat, device: device(number), silence_seconds: 900 });
-        [follow, Event::new(time, EventKind::Ignore { chat, device: device(number) })]
+        let follow = Event::new(
+            time,
+            EventKind::Follow { chat, device: device(number), silence_seconds: 900, members: Vec::new() },
+        );
+        [follow, Event::new(time, EventKind::Ignore { chat, device: device(number), members: Vec::new() })]
     });
     let all = networks.chain(patterns).chain(devices).collect();
     wait::block_on(&running.runtime, "the changes to be on disk", running.handle.change_all(all)).unwrap();

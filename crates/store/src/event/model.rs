@@ -149,7 +149,7 @@ pub enum EventKind {
         /// The pattern.
         pattern: Pattern,
     },
-    /// A chat gets alerts when a device arrives and leaves. A repeated follow replaces the silence.
+    /// A chat gets alerts when a device arrives and leaves. A repeated follow replaces the silence, and adds members.
     Follow {
         /// The chat that gets the alerts.
         chat: ChatId,
@@ -158,6 +158,9 @@ pub enum EventKind {
         device: DeviceKey,
         /// The device has left once it was silent for this many seconds.
         silence_seconds: u64,
+        /// The addresses and phones that the device is, if that does not follow from `device`. Earlier versions give none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        members: Vec<DeviceKey>,
     },
     /// A chat stops following a device.
     Unfollow {
@@ -242,6 +245,9 @@ pub enum EventKind {
         /// The device.
         #[serde(flatten)]
         device: DeviceKey,
+        /// As in `Follow`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        members: Vec<DeviceKey>,
     },
     /// A chat gets alerts about a device again.
     Unignore {

@@ -117,7 +117,12 @@ fn every_field_is_kept() {
     check(
         &Event::new(
             time,
-            EventKind::Follow { chat, device: DeviceKey::Address(probe().source), silence_seconds: 900 },
+            EventKind::Follow {
+                chat,
+                device: DeviceKey::Address(probe().source),
+                silence_seconds: 900,
+                members: Vec::new(),
+            },
         ),
         r#"{"type":"follow","time":"1970-01-01T00:00:00.000000Z","chat":-100123,"address":"a4:83:e7:4e:39:15","silence_seconds":900}"#,
     );

@@ -111,9 +111,9 @@ fn subscriptions() -> Vec<EventKind> {
     ];
     for device in [DeviceKey::Address(address()), DeviceKey::Name("Zoë".to_owned())] {
         kinds.extend([
-            EventKind::Follow { chat, device: device.clone(), silence_seconds: 900 },
+            EventKind::Follow { chat, device: device.clone(), silence_seconds: 900, members: Vec::new() },
             EventKind::Unfollow { chat, device: device.clone() },
-            EventKind::Ignore { chat, device: device.clone() },
+            EventKind::Ignore { chat, device: device.clone(), members: Vec::new() },
             EventKind::Unignore { chat, device },
         ]);
     }
@@ -188,8 +188,8 @@ fn phones() -> Vec<EventKind> {
         keep(Some("Zoë's phone"), vec![random], vec![Ssid::from("RNM0"), Ssid::new(b"\xff")]),
         keep(None, Vec::new(), Vec::new()),
         EventKind::SplitPhone { phone, address: random },
-        EventKind::Follow { chat, device: device.clone(), silence_seconds: 900 },
-        EventKind::Ignore { chat, device },
+        EventKind::Follow { chat, device: device.clone(), silence_seconds: 900, members: Vec::new() },
+        EventKind::Ignore { chat, device, members: Vec::new() },
     ];
     for mode in [GroupingMode::Off, GroupingMode::InRange, GroupingMode::Returns] {
         kinds.push(EventKind::SetGrouping { mode });
@@ -250,6 +250,12 @@ fn expected() -> Vec<(Offset, Event)> {
     for (count, message) in [(37, Some(MessageId(8))), (0, None)] {
         events.push(Event::new(time(), EventKind::OverflowReported { chat, count, flood, message }));
     }
+    let members = vec![DeviceKey::Address(address()), DeviceKey::Phone("3f2a".parse().unwrap())];
+    let device = DeviceKey::Name("Zoë".to_owned());
+    let follow =
+        EventKind::Follow { chat, device: device.clone(), silence_seconds: 900, members: members.clone() };
+    let subscriptions = [follow, EventKind::Ignore { chat, device, members }];
+    events.extend(subscriptions.map(|kind| Event::new(time(), kind)));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

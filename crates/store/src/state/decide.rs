@@ -10,11 +10,12 @@ use std::time::Duration;
 use super::doorbells::{Ring, Sight, VISITOR_SILENCE};
 use super::follows::Follow;
 use super::model::State;
+use super::subscriptions::Subscription;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, LeaveDecision, Pattern, Probe,
     Timestamp,
 };
-use dot11::Ssid;
+use dot11::{MacAddr, Ssid};
 
 /// The configured quiet hours: whether a time is within them.
 #[derive(Clone)]
@@ -31,6 +32,14 @@ impl fmt::Debug for QuietHours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("QuietHours")
     }
+}
+
+/// The sender of a frame.
+struct Sender {
+    /// What cool-downs and allowances count it as.
+    device: DeviceKey,
+    /// By which members subscriptions cover it.
+    members: Vec<DeviceKey>,
 }
 
 /// What the configuration says about alerts.
@@ -52,29 +61,30 @@ impl State {
     /// The alerts that `probe` causes. To be called before the probe is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
         let probe = &*self.at_effective_time(probe);
-        let device = OnceCell::new();
-        let device = || device.get_or_init(|| self.device_key_before(probe)).clone();
+        let sender = OnceCell::new();
+        let sender = || sender.get_or_init(|| self.sender_before(probe));
         let mut decisions = match probe.ssid.named() {
-            Some(ssid) => self.decide_watch_matches(probe, ssid, device, policy),
+            Some(ssid) => self.decide_watch_matches(probe, ssid, sender, policy),
             None => Vec::new(),
         };
         if !self.follows.is_empty() {
-            let arrivals = self.decide_arrivals(probe, device(), policy, &decisions);
+            let arrivals = self.decide_arrivals(probe, sender(), policy, &decisions);
             decisions.extend(arrivals);
         }
         if !self.doorbells.is_empty()
             && let Some(sight) = Sight::of(probe)
         {
-            let rings = self.decide_rings(&device(), sight, policy, &decisions);
+            let rings = self.decide_rings(sender(), sight, policy, &decisions);
             decisions.extend(rings);
         }
         decisions
     }
 
-    /// The device that sent a probe which is not folded in yet.
-    fn device_key_before(&self, probe: &Probe) -> DeviceKey {
+    /// The sender of a probe which is not folded in yet.
+    fn sender_before(&self, probe: &Probe) -> Sender {
         let group = self.grouping.group_before(probe, || self.model_key(probe.signature));
-        self.known_device_key(probe.source, group)
+        let device = self.known_device_key(probe.source, group);
+        Sender { device, members: self.members_with(probe.source, group) }
     }
 
     /// The chats that may get alerts.
@@ -83,23 +93,28 @@ impl State {
         configured.chain(self.chats.paired().map(|(chat, _)| chat)).collect()
     }
 
-    /// Whether the chat ignores the device. What the terminal ignores is ignored for all.
+    /// Whether the chat ignores this device, which has no name. What the terminal ignores is ignored for all.
     pub fn ignores(&self, chat: ChatId, device: &DeviceKey) -> bool {
-        [chat, ChatId::TERMINAL].into_iter().any(|by| self.mutes.ignored(device, by).is_some())
+        self.ignores_any(chat, &self.members_with_device(device))
     }
 
-    fn decide_watch_matches(
+    fn ignores_any(&self, chat: ChatId, members: &[DeviceKey]) -> bool {
+        let is_ignored = |by| members.iter().any(|member| self.mutes.ignored.get(member, by).is_some());
+        [chat, ChatId::TERMINAL].into_iter().any(is_ignored)
+    }
+
+    fn decide_watch_matches<'a>(
         &self,
         probe: &Probe,
         ssid: &Ssid,
-        device: impl Fn() -> DeviceKey,
+        sender: impl Fn() -> &'a Sender,
         policy: &AlertPolicy,
     ) -> Vec<AlertDecision> {
         let by_pattern: Vec<(ChatId, &Pattern, Option<&str>)> = self.watches.patterns_of(ssid).collect();
         if by_pattern.is_empty() && self.watches.on(ssid).next().is_none() {
             return Vec::new();
         }
-        let device = device();
+        let sender = sender();
         // A chat's own watch goes before the terminal's, and a watch on the SSID before one on a pattern.
         let watch_of = |chat: ChatId| {
             [chat, ChatId::TERMINAL].into_iter().find_map(|by| {
@@ -113,15 +128,15 @@ impl State {
         };
         self.alerted_chats(policy)
             .into_iter()
-            .filter(|chat| !self.ignores(*chat, &device))
+            .filter(|chat| !self.ignores_any(*chat, &sender.members))
             .filter_map(|chat| {
                 let (pattern, reason) = watch_of(chat)?;
-                let last = self.alerts.cooldown(chat, ssid, &device);
+                let last = self.alerts.cooldown(chat, ssid, &sender.device);
                 let current = last.filter(|last| probe.time.abs_diff(last.since) < policy.cooldown);
                 if current.is_some_and(|last| !last.only_counted) {
                     return Some(AlertDecision::Suppress { chat });
                 }
-                Some(match self.outcome(chat, &device, probe.time) {
+                Some(match self.outcome(chat, sender, probe.time) {
                     AlertOutcome::Skip => return None,
                     // It is counted already.
                     AlertOutcome::Mute | AlertOutcome::Overflow if current.is_some() => {
@@ -138,9 +153,10 @@ impl State {
             .collect()
     }
 
-    /// The outcome of an alert about this device for this chat at this time.
-    fn outcome(&self, chat: ChatId, device: &DeviceKey, time: Timestamp) -> AlertOutcome {
-        let known = self.follows.is_known(chat, device).then_some(device);
+    /// The outcome of an alert about this sender for this chat at this time.
+    fn outcome(&self, chat: ChatId, sender: &Sender, time: Timestamp) -> AlertOutcome {
+        let Sender { device, members } = sender;
+        let known = self.follows.is_known(chat, device, members).then_some(device);
         if self.mutes.is_muted(chat, time) {
             AlertOutcome::Mute
         } else if self.alerts.has_room(chat, known, time, |address| self.device_key(address)) {
@@ -150,17 +166,17 @@ impl State {
         }
     }
 
-    /// Arrival alerts, besides those already in `decided`. If the device is back and no chat gets an alert, one decision
-    /// still says so: the follow must record the presence.
+    /// Arrival alerts, besides those already in `decided`. If a followed device is back and no chat gets an alert, one
+    /// decision still says so: the follow must record the presence.
     fn decide_arrivals(
         &self,
         probe: &Probe,
-        device: DeviceKey,
+        sender: &Sender,
         policy: &AlertPolicy,
         decided: &[AlertDecision],
     ) -> Vec<AlertDecision> {
-        let Some(shortest) = self.follows.followers_of(&device).map(|(_, follow)| follow.silence()).min()
-        else {
+        let follows = self.follows.of(&sender.members);
+        let Some(shortest) = follows.iter().map(|(_, follow)| follow.value.silence()).min() else {
             return Vec::new();
         };
         let silence = |last: Timestamp| match probe.time < last {
@@ -168,21 +184,26 @@ impl State {
             false => probe.time.abs_diff(last),
         };
         // Most probes come shortly after another of the same address: decide those without a search.
-        let is_away = || self.follows.followers_of(&device).any(|(_, follow)| !follow.is_here);
+        let is_away = || follows.iter().any(|(_, follow)| !follow.value.is_here);
         let own_last = self.devices.last_probe(probe.source);
         if own_last.is_some_and(|last| silence(last) < shortest) && !is_away() {
             return Vec::new();
         }
-        let last = self.last_seen(&device).map(|(_, last)| last);
-        let has_arrived = |follow: &Follow| match last {
-            None => !follow.is_here,
-            Some(last) if !follow.is_here => probe.time > last,
-            // A device may have stayed during a gap in the capture: it only counts as back without such a gap.
-            Some(last) => {
-                silence(last) >= follow.silence() && policy.capturing_since.is_some_and(|since| since <= last)
-            }
+        let last = |follow: &Subscription<Follow>| self.last_seen_of(&follow.members).map(|(_, last)| last);
+        // If it has arrived: how long it was silent, in seconds, if it was seen before.
+        let arrival = |follow: &Subscription<Follow>| {
+            let last = last(follow);
+            let has_arrived = match last {
+                None => !follow.value.is_here,
+                Some(last) if !follow.value.is_here => probe.time > last,
+                // A device may have stayed during a gap in the capture: it only counts as back without such a gap.
+                Some(last) => {
+                    silence(last) >= follow.value.silence()
+                        && policy.capturing_since.is_some_and(|since| since <= last)
+                }
+            };
+            has_arrived.then(|| last.map(|last| silence(last).as_secs()))
         };
-        let silent_seconds = last.map(|last| silence(last).as_secs());
         // A chat gets one alert for a probe, and counts it once if it is only counted.
         let is_counted = |chat: ChatId| {
             decided.iter().any(|decision| match decision {
@@ -190,24 +211,24 @@ impl State {
                 _ => false,
             })
         };
-        let following = self.alerted_chats(policy).into_iter().filter(|chat| {
-            let follows = &self.follows;
-            let follow = follows.get(&device, *chat).or_else(|| follows.get(&device, ChatId::TERMINAL));
-            follow.is_some_and(has_arrived) && !self.ignores(*chat, &device)
+        let arrivals = self.alerted_chats(policy).into_iter().filter_map(|chat| {
+            let by = |by: ChatId| follows.iter().find(|(chat, _)| *chat == by).map(|(_, follow)| *follow);
+            let silent_seconds = arrival(by(chat).or_else(|| by(ChatId::TERMINAL))?)?;
+            let outcome = match is_counted(chat) {
+                _ if self.ignores_any(chat, &sender.members) => return None,
+                true => AlertOutcome::Skip,
+                false => self.outcome(chat, sender, probe.time),
+            };
+            Some(AlertDecision::Arrive { chat, silent_seconds, outcome })
         });
-        let arrive = |chat, outcome| AlertDecision::Arrive { chat, silent_seconds, outcome };
-        let mut arrivals: Vec<AlertDecision> = following
-            .map(|chat| match is_counted(chat) {
-                true => arrive(chat, AlertOutcome::Skip),
-                false => arrive(chat, self.outcome(chat, &device, probe.time)),
-            })
-            .collect();
-        let mut away =
-            self.follows.followers_of(&device).filter(|(_, follow)| !follow.is_here && has_arrived(follow));
-        if arrivals.is_empty()
-            && let Some((chat, _)) = away.next()
-        {
-            arrivals.push(arrive(chat, AlertOutcome::Skip));
+        let mut arrivals: Vec<AlertDecision> = arrivals.collect();
+        if arrivals.is_empty() {
+            let away = follows.iter().filter(|(_, follow)| !follow.value.is_here);
+            let skipped = away.filter_map(|(chat, follow)| {
+                let (silent_seconds, outcome) = (arrival(follow)?, AlertOutcome::Skip);
+                Some(AlertDecision::Arrive { chat: *chat, silent_seconds, outcome })
+            });
+            arrivals.extend(skipped.take(1));
         }
         arrivals
     }
@@ -216,11 +237,12 @@ impl State {
     /// one, gets this one with the next frame.
     fn decide_rings(
         &self,
-        device: &DeviceKey,
+        sender: &Sender,
         sight: Sight,
         policy: &AlertPolicy,
         decided: &[AlertDecision],
     ) -> Vec<AlertDecision> {
+        let device = &sender.device;
         if matches!(device, DeviceKey::Name(_)) || !decided.is_empty() {
             return Vec::new();
         }
@@ -236,11 +258,11 @@ impl State {
             let visitor = self.doorbells.after(chat, device, sight)?;
             let near_since = visitor.near_since.filter(|_| visitor.ring == Ring::Silent)?;
             let is_long = sight.time > near_since && sight.time.abs_diff(near_since) >= stay;
-            (is_long && !self.ignores(chat, device)).then_some((chat, near_since, visitor.first))
+            (is_long && !self.ignores_any(chat, &sender.members)).then_some((chat, near_since, visitor.first))
         });
         near.filter_map(|(chat, near_since, first)| {
             let reason = self.stranger_reason(device, first)?;
-            let outcome = self.outcome(chat, device, sight.time);
+            let outcome = self.outcome(chat, sender, sight.time);
             Some(AlertDecision::Ring { chat, reason, near_since, outcome })
         })
         .collect()
@@ -258,9 +280,10 @@ impl State {
                 .alert
                 .as_ref()
                 .is_some_and(|alert| alert.message.is_some() || self.alerts.is_waiting(*chat, alert.offset));
-            let outcome = match chats.contains(chat) && !self.ignores(*chat, device) {
+            let sender = Sender { device: device.clone(), members: self.members_with_device(device) };
+            let outcome = match chats.contains(chat) && !self.ignores_any(*chat, &sender.members) {
                 true if is_shown => AlertOutcome::Raise,
-                true => self.outcome(*chat, device, now),
+                true => self.outcome(*chat, &sender, now),
                 false => AlertOutcome::Skip,
             };
             let kind = EventKind::StrangerLeft {
@@ -280,22 +303,15 @@ impl State {
     /// [`EventKind::StrangerLeft`] for each stranger that has. None while nothing is captured.
     pub fn departures(&self, now: Timestamp, policy: &AlertPolicy) -> Vec<Event> {
         let Some(capturing_since) = policy.capturing_since else { return Vec::new() };
-        let here = self.follows.iter().filter(|(_, _, follow)| follow.is_here);
-        let left = here.filter_map(|(device, by, follow)| {
-            let (source, last_seen) = self.last_seen(device)?;
+        let here = self.follows.iter().filter(|(_, follow)| follow.value.is_here);
+        let left = here.filter_map(|(chat, follow)| {
+            let (source, last_seen) = self.last_seen_of(&follow.members)?;
             let silent_since = last_seen.max(capturing_since);
-            (now > silent_since && now.abs_diff(silent_since) >= follow.silence()).then(|| {
-                Event::new(
-                    now,
-                    EventKind::Left {
-                        chat: by,
-                        device: device.clone(),
-                        source,
-                        last_seen,
-                        alerts: self.decide_departure(device, by, now, policy),
-                    },
-                )
-            })
+            let has_left = now > silent_since && now.abs_diff(silent_since) >= follow.value.silence();
+            // Any member names the follow.
+            let device = follow.members.first().filter(|_| has_left)?.clone();
+            let alerts = self.decide_departure(follow, source, chat, now, policy);
+            Some(Event::new(now, EventKind::Left { chat, device, source, last_seen, alerts }))
         });
         left.chain(self.strangers_left(now, capturing_since, policy)).collect()
     }
@@ -304,16 +320,20 @@ impl State {
     /// all chats without a follow of their own.
     fn decide_departure(
         &self,
-        device: &DeviceKey,
+        follow: &Subscription<Follow>,
+        source: MacAddr,
         by: ChatId,
         now: Timestamp,
         policy: &AlertPolicy,
     ) -> Vec<LeaveDecision> {
-        let is_meant = |chat: &ChatId| {
-            *chat == by || by == ChatId::TERMINAL && self.follows.get(device, *chat).is_none()
-        };
+        let members: Vec<DeviceKey> = follow.members.iter().cloned().collect();
+        let sender = Sender { device: self.device_key(source), members };
+        let follows_itself =
+            |chat: ChatId| sender.members.iter().any(|member| self.follows.get(member, chat).is_some());
+        let is_meant = |chat: &ChatId| *chat == by || by == ChatId::TERMINAL && !follows_itself(*chat);
         let chats = self.alerted_chats(policy).into_iter().filter(is_meant);
-        let chats = chats.filter(|chat| !self.ignores(*chat, device));
-        chats.map(|chat| LeaveDecision { chat, outcome: self.outcome(chat, device, now) }).collect()
+        let last_seen = self.members_with(source, self.grouping.group_of(source));
+        let chats = chats.filter(|chat| !self.ignores_any(*chat, &last_seen));
+        chats.map(|chat| LeaveDecision { chat, outcome: self.outcome(chat, &sender, now) }).collect()
     }
 }

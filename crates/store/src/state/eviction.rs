@@ -37,9 +37,7 @@ impl State {
                 let last_seen_before = *last_seen_before;
                 self.eviction = None;
                 let follows = &self.follows;
-                self.grouping.forget_before(last_seen_before, |phone| {
-                    follows.followers_of(&DeviceKey::Phone(phone)).next().is_some()
-                });
+                self.grouping.forget_before(last_seen_before, |phone| follows.has(&DeviceKey::Phone(phone)));
             }
         }
         self.eviction.is_some()
@@ -92,5 +90,5 @@ pub(super) fn is_evictable(which: EvictionScope, address: MacAddr, names: &Names
         EvictionScope::Random => address.is_random(),
         EvictionScope::Unnamed => true,
     };
-    is_meant && !names.protects_from_eviction(address) && !follows.has_address(address)
+    is_meant && !names.protects_from_eviction(address) && !follows.has(&DeviceKey::Address(address))
 }

@@ -11,8 +11,10 @@ use super::doorbells::{Doorbell, Sight, VisitAlert};
 use super::follows::Follow;
 use super::grouping::Renamed;
 use super::model::{PendingEviction, State, device_of};
-use super::names::{Names, fold_case, normalized};
+use super::mutes::Ignored;
+use super::names::{Names, fold_case};
 use super::signatures::model_key;
+use super::subscriptions::MEMBERS_LIMIT;
 use crate::event::{
     AlertDecision, AlertOutcome, ChatId, DeviceKey, Event, EventKind, GroupId, Offset, Probe, Timestamp,
 };
@@ -45,11 +47,12 @@ impl State {
             EventKind::UnwatchPattern { chat, pattern } => {
                 self.watches.remove_pattern(pattern, self.chats.current(*chat));
             }
-            EventKind::Follow { chat, device, silence_seconds } => {
-                self.follow(time, self.chats.current(*chat), normalized(device), *silence_seconds);
+            EventKind::Follow { chat, device, silence_seconds, members } => {
+                let members = self.members_at_event(device, members);
+                self.follow(time, self.chats.current(*chat), members, *silence_seconds);
             }
             EventKind::Unfollow { chat, device } => {
-                self.follows.remove(&normalized(device), self.chats.current(*chat));
+                self.follows.remove(&self.members_of(device), self.chats.current(*chat));
             }
             EventKind::Left { .. } => self.fold_departure(offset, time, &event.kind),
             EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours } => {
@@ -64,11 +67,13 @@ impl State {
             EventKind::MuteReported { chat, count } => {
                 self.mutes.reported(self.chats.current(*chat), *count, time);
             }
-            EventKind::Ignore { chat, device } => {
-                self.mutes.ignore(normalized(device), self.chats.current(*chat), time);
+            EventKind::Ignore { chat, device, members } => {
+                let members = self.members_at_event(device, members);
+                let ignored = Ignored { since: time };
+                self.mutes.ignored.set(self.chats.current(*chat), members, |known| known.unwrap_or(ignored));
             }
             EventKind::Unignore { chat, device } => {
-                self.mutes.unignore(&normalized(device), self.chats.current(*chat));
+                self.mutes.ignored.remove(&self.members_of(device), self.chats.current(*chat));
             }
             EventKind::Name { address, name, by } => {
                 self.rename(*address, |names| names.set(*address, name, *by));
@@ -150,44 +155,51 @@ impl State {
     fn rename_phone(&mut self, Renamed { from, to }: Renamed) {
         let now = self.phone_key(to);
         self.rename_device(&DeviceKey::Phone(from), &now);
+        self.follows.rename_phone(from, to);
+        self.mutes.ignored.rename_phone(from, to);
     }
 
-    /// What is kept by the key of a device follows its new key.
+    /// What is kept by the key of a device follows its new key. Subscriptions are kept by its members.
     fn rename_device(&mut self, before: &DeviceKey, now: &DeviceKey) {
-        if before == now {
-            return;
+        if before != now {
+            self.alerts.rename(before, now);
+            self.doorbells.rename(before, now);
         }
-        self.alerts.rename(before, now);
-        self.doorbells.rename(before, now);
-        // Follows and ignores stay with a name as long as any address has it.
-        let is_gone = match before {
-            DeviceKey::Name(name) => self.addresses_of(name).is_empty(),
-            DeviceKey::Address(_) | DeviceKey::Phone(_) => true,
+    }
+
+    /// What a subscription covers from now on. An old event does not say: the device is what has its name now.
+    fn members_at_event(&self, device: &DeviceKey, members: &[DeviceKey]) -> Vec<DeviceKey> {
+        let mut members = match members {
+            [] => self.members_of(device),
+            members => members.to_vec(),
         };
-        if is_gone {
-            self.follows.rename(before, now);
-            self.mutes.rename(before, now);
-        }
+        members.retain(|member| !matches!(member, DeviceKey::Name(_)));
+        members.truncate(MEMBERS_LIMIT);
+        members
     }
 
     /// Has a chat follow a device, which counts as here if its last probe is recent.
-    fn follow(&mut self, since: Timestamp, chat: ChatId, device: DeviceKey, silence_seconds: u64) {
-        let mut follow = Follow { since, silence_seconds, is_here: false };
-        let last = self.last_seen(&device).map(|(_, last)| last);
-        follow.is_here = last.is_some_and(|last| since.abs_diff(last) < follow.silence());
-        self.follows.set(device, chat, follow);
+    fn follow(&mut self, time: Timestamp, chat: ChatId, members: Vec<DeviceKey>, silence_seconds: u64) {
+        let there = self.follows.of(&members);
+        let there = there.into_iter().filter(|(by, _)| *by == chat).flat_map(|(_, follow)| &follow.members);
+        let last = self.last_seen_of(members.iter().chain(there)).map(|(_, last)| last);
+        let mut follow = Follow { since: time, silence_seconds, is_here: false };
+        follow.is_here = last.is_some_and(|last| time.abs_diff(last) < follow.silence());
+        self.follows
+            .set(chat, members, |known| Follow { since: known.map_or(time, |known| known.since), ..follow });
     }
 
     /// Repeats the decisions about a device that has left.
     fn fold_departure(&mut self, offset: Offset, time: Timestamp, left: &EventKind) {
         let EventKind::Left { chat, device, source, last_seen, alerts } = left else { return };
-        let device = normalized(device);
-        self.follows.mark_left(&device, self.chats.current(*chat));
+        let members = self.members_of(device);
+        self.follows.mark_left(&members, self.chats.current(*chat));
+        let device = self.device_key(*source);
         for alert in alerts {
             let chat = self.chats.current(alert.chat);
             let presence = Some(Presence::Left { last_seen: *last_seen });
             let left = Alert { presence, ..Alert::of_device(time, *source, None) };
-            let known = self.follows.is_known(chat, &device).then_some(&device);
+            let known = self.follows.is_known(chat, &device, &members).then_some(&device);
             self.alerts.apply_outcome(chat, alert.outcome, offset, left, known);
             self.count_if_muted(chat, alert.outcome);
         }
@@ -206,7 +218,8 @@ impl State {
         let (phone, first, last_seen) = (device.phone(), *first, *last_seen);
         let presence = Some(Presence::StrangerLeft { phone, first, last_seen, visit });
         let left = Alert { presence, ..Alert::of_device(time, *source, None) };
-        let known = self.follows.is_known(chat, device).then_some(device);
+        let members = self.members_with_device(device);
+        let known = self.follows.is_known(chat, device, &members).then_some(device);
         self.alerts.apply_outcome(chat, *outcome, offset, left, known);
         self.count_if_muted(chat, *outcome);
     }
@@ -299,13 +312,14 @@ impl State {
     /// Repeats the decisions about a probe.
     fn fold_alerts(&mut self, offset: Offset, probe: &Probe) {
         let device = self.device_key(probe.source);
+        let members = self.members_with(probe.source, self.grouping.group_of(probe.source));
         let follows = &self.follows;
-        self.alerts.fold(offset, probe, &device, |chat| follows.is_known(chat, &device));
+        self.alerts.fold(offset, probe, &device, |chat| follows.is_known(chat, &device, &members));
         for decision in &probe.alerts {
             match decision {
                 AlertDecision::Mute { chat } => self.mutes.suppress(*chat),
                 AlertDecision::Arrive { chat, outcome, .. } => {
-                    self.follows.mark_arrived(&device);
+                    self.follows.mark_arrived(&members);
                     self.count_if_muted(*chat, *outcome);
                 }
                 AlertDecision::Ring { chat, outcome, reason, near_since } => {

@@ -104,7 +104,12 @@ fn flood(frames: u32, micros_between: i64, is_delivering: bool) -> (usize, usize
     }
     for number in 0..FOLLOWED {
         let device = DeviceKey::Address(followed(number));
-        simulation.change(EventKind::Follow { chat: CHAT, device, silence_seconds: 900 });
+        simulation.change(EventKind::Follow {
+            chat: CHAT,
+            device,
+            silence_seconds: 900,
+            members: Vec::new(),
+        });
     }
     let known = u32::from(NAMED + FOLLOWED);
     for number in 0..frames {
@@ -235,7 +240,7 @@ fn a_forged_device_hides_no_other_and_is_named_in_the_summary() {
 fn a_followed_device_that_arrives_and_leaves_uses_the_allowance_of_known_ones() {
     let mut simulation = Simulation::new(false);
     let device = DeviceKey::Address(followed(0));
-    simulation.change(EventKind::Follow { chat: CHAT, device, silence_seconds: 60 });
+    simulation.change(EventKind::Follow { chat: CHAT, device, silence_seconds: 60, members: Vec::new() });
     for number in 0..OUTBOX_LIMIT as i64 * 2 {
         simulation.ask(invented(number as u32 * 2), number * 4);
     }

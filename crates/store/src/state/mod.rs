@@ -49,6 +49,9 @@ mod split;
 mod split_tests;
 mod store;
 mod strangers;
+#[cfg(test)]
+mod subscription_tests;
+mod subscriptions;
 mod table;
 mod totals;
 mod watches;
@@ -81,6 +84,7 @@ pub use overflow::{OVERFLOW_DEVICE_LIMIT, OVERFLOW_NETWORK_LIMIT, Overflow};
 pub use snapshot::{DeviceJson, PackedImage, SnapshotError, StateImage};
 pub use store::{StateStore, StateStoreError};
 pub use strangers::{FULL_LEARNING, Stranger, new_since};
+pub use subscriptions::{MEMBERS_LIMIT, Subscription, Subscriptions};
 pub use totals::Totals;
 pub use watches::{Watch, Watches};
 

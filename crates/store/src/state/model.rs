@@ -93,7 +93,7 @@ macro_rules! tables {
             (kind::PATTERN, &$($mut)? watches.patterns),
             (kind::FOLLOW, &$($mut)? follows.rows),
             (kind::MUTE, mutes),
-            (kind::IGNORED, ignored),
+            (kind::IGNORED, &$($mut)? ignored.rows),
             (kind::ALERT, outbox),
             (kind::OVERFLOW, overflow),
             (kind::COOLDOWN, &$($mut)? cooldowns.rows),
@@ -214,18 +214,26 @@ impl State {
 
     /// Of the device's addresses the one with the latest probe, and the time of that probe.
     pub fn last_seen(&self, device: &DeviceKey) -> Option<(MacAddr, Timestamp)> {
-        let addresses = match device {
-            DeviceKey::Name(name) => self.addresses_of(name),
-            DeviceKey::Address(address) => vec![*address],
+        match device {
+            DeviceKey::Name(name) => {
+                let seen = |address| Some((address, self.devices.last_probe(address)?));
+                self.addresses_of(name).into_iter().filter_map(seen).max_by_key(|(_, last)| *last)
+            }
+            DeviceKey::Address(address) => Some((*address, self.devices.last_probe(*address)?)),
             DeviceKey::Phone(id) => {
                 let group = self.grouping.group(*id)?;
                 let (newest, _) = group.addresses().next_back()?;
-                return Some((newest, group.last));
+                Some((newest, group.last))
             }
-        };
-        let seen =
-            addresses.into_iter().filter_map(|address| Some((address, self.devices.last_probe(address)?)));
-        seen.max_by_key(|(_, last)| *last)
+        }
+    }
+
+    /// As [`State::last_seen`], of the members of a subscription.
+    pub fn last_seen_of<'a>(
+        &self,
+        members: impl IntoIterator<Item = &'a DeviceKey>,
+    ) -> Option<(MacAddr, Timestamp)> {
+        members.into_iter().filter_map(|member| self.last_seen(member)).max_by_key(|(_, last)| *last)
     }
 
     /// When this address was first seen, as far as is remembered.
@@ -241,6 +249,28 @@ impl State {
     /// The device that this address of this group belongs to.
     pub(super) fn known_device_key(&self, address: MacAddr, group: Option<GroupId>) -> DeviceKey {
         device_key(&self.names, &self.grouping, address, group)
+    }
+
+    /// What a subscription on this device covers: its addresses that are of no phone of it, and its phones.
+    pub fn members_of(&self, device: &DeviceKey) -> Vec<DeviceKey> {
+        let DeviceKey::Name(name) = device else { return vec![device.clone()] };
+        let addresses = self.names.addresses_of(name).into_iter().map(DeviceKey::Address);
+        addresses.chain(self.grouping.named(name).map(|(phone, _)| DeviceKey::Phone(phone))).collect()
+    }
+
+    /// By which members a subscription covers this address, which belongs to this group: by itself, and by its phone.
+    /// An address that has a name of its own is not of the phone.
+    pub(super) fn members_with(&self, address: MacAddr, group: Option<GroupId>) -> Vec<DeviceKey> {
+        let phone = group.filter(|id| self.grouping.phone(*id).is_some() && self.names.of(address).is_none());
+        [DeviceKey::Address(address)].into_iter().chain(phone.map(DeviceKey::Phone)).collect()
+    }
+
+    /// By which members a subscription covers a device without a name.
+    pub(super) fn members_with_device(&self, device: &DeviceKey) -> Vec<DeviceKey> {
+        match device {
+            DeviceKey::Address(address) => self.members_with(*address, self.grouping.group_of(*address)),
+            DeviceKey::Phone(_) | DeviceKey::Name(_) => vec![device.clone()],
+        }
     }
 
     /// The name of this address, or of the phone that it belongs to.
@@ -335,6 +365,11 @@ impl State {
         (self.next, self.saved, self.totals) = (next, next, totals);
         self.alerts.cooldowns.index();
         self.grouping.index();
+        let (mut follows, mut ignored) =
+            (std::mem::take(&mut self.follows), std::mem::take(&mut self.mutes.ignored));
+        follows.finish_loading(|device| self.members_of(device));
+        ignored.finish_loading(|device| self.members_of(device));
+        (self.follows, self.mutes.ignored) = (follows, ignored);
     }
 }
 

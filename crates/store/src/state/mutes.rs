@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::dirty_map::DirtyMap;
-use crate::event::{ChatId, DeviceKey, Timestamp};
+use super::subscriptions::Subscriptions;
+use crate::event::{ChatId, Timestamp};
 
 /// A mute of one chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct Ignored {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mutes {
     pub(super) mutes: DirtyMap<ChatId, Mute>,
-    pub(super) ignored: DirtyMap<(DeviceKey, ChatId), Ignored>,
+    pub(super) ignored: Subscriptions<Ignored>,
 }
 
 impl Mutes {
@@ -58,21 +59,6 @@ impl Mutes {
         }
     }
 
-    pub(super) fn ignore(&mut self, device: DeviceKey, chat: ChatId, since: Timestamp) {
-        if self.ignored(&device, chat).is_none() {
-            self.ignored.insert((device, chat), Ignored { since });
-        }
-    }
-
-    pub(super) fn unignore(&mut self, device: &DeviceKey, chat: ChatId) {
-        self.ignored.remove(&(device.clone(), chat));
-    }
-
-    /// Moves the entries of device `before` to device `now`: its name changed.
-    pub(super) fn rename(&mut self, before: &DeviceKey, now: &DeviceKey) {
-        self.move_ignored(|device, chat| (device == before).then(|| (now.clone(), chat)));
-    }
-
     /// Moves the entries of the chat `from` to `to`; of two mutes the longer one is kept.
     pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
         if let Some(mute) = self.mutes.remove(&from) {
@@ -80,27 +66,13 @@ impl Mutes {
             let (until, suppressed) = (mute.until.max(there.until), mute.suppressed + there.suppressed);
             self.mutes.insert(to, Mute { until, suppressed });
         }
-        self.move_ignored(|device, chat| (chat == from).then(|| (device.clone(), to)));
+        self.ignored.migrate(from, to);
     }
 
     /// Removes this chat's mute and ignores.
     pub(super) fn remove_chat(&mut self, chat: ChatId) {
         self.unmute(chat);
-        let of_chat = self.all_ignored().filter(|(_, by, _)| *by == chat);
-        let gone: Vec<DeviceKey> = of_chat.map(|(device, _, _)| device.clone()).collect();
-        gone.iter().for_each(|device| self.unignore(device, chat));
-    }
-
-    fn move_ignored(&mut self, target: impl Fn(&DeviceKey, ChatId) -> Option<(DeviceKey, ChatId)>) {
-        let moves = self.ignored.iter().filter_map(|(key, _)| Some((key.clone(), target(&key.0, key.1)?)));
-        let moves: Vec<_> = moves.collect();
-        for (key, target) in moves {
-            if let Some(ignored) = self.ignored.remove(&key)
-                && self.ignored.get(&target).is_none()
-            {
-                self.ignored.insert(target, ignored);
-            }
-        }
+        self.ignored.remove_chat(chat);
     }
 
     /// The chat's mute, including an expired one not yet reported.
@@ -118,13 +90,8 @@ impl Mutes {
         self.mutes.iter().map(|(chat, mute)| (*chat, mute))
     }
 
-    /// The chat's entry for this device, if the chat ignores it.
-    pub fn ignored(&self, device: &DeviceKey, chat: ChatId) -> Option<&Ignored> {
-        self.ignored.get(&(device.clone(), chat))
-    }
-
-    /// The ignored devices, each with the chat that ignores it.
-    pub fn all_ignored(&self) -> impl Iterator<Item = (&DeviceKey, ChatId, &Ignored)> {
-        self.ignored.iter().map(|((device, chat), ignored)| (device, *chat, ignored))
+    /// The ignored devices.
+    pub fn ignored(&self) -> &Subscriptions<Ignored> {
+        &self.ignored
     }
 }

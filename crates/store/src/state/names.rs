@@ -109,14 +109,6 @@ pub fn fold_case(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// The key in the form in which keys are compared: without the case of a name.
-pub(super) fn normalized(device: &DeviceKey) -> DeviceKey {
-    match device {
-        DeviceKey::Name(name) => DeviceKey::Name(fold_case(name)),
-        DeviceKey::Address(_) | DeviceKey::Phone(_) => device.clone(),
-    }
-}
-
 impl Names {
     pub(super) fn set(&mut self, address: MacAddr, name: &str, by: NamedBy) {
         self.rows.entry(address).set(Some(name.to_owned()), by);

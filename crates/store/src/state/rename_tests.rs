@@ -73,8 +73,8 @@ fn what_chats_said_of_a_phone_goes_with_its_identifier() {
     let (mut state, _) = three_weeks();
     let DeviceKey::Phone(phone) = stranger_stays(&mut state) else { panic!() };
     let device = DeviceKey::Phone(phone);
-    say(&mut state, EventKind::Ignore { chat: CHAT, device: device.clone() });
-    say(&mut state, EventKind::Follow { chat: CHAT, device, silence_seconds: 600 });
+    say(&mut state, EventKind::Ignore { chat: CHAT, device: device.clone(), members: Vec::new() });
+    say(&mut state, EventKind::Follow { chat: CHAT, device, silence_seconds: 600, members: Vec::new() });
     // Another version gave it another identifier.
     let group = state.grouping().group(phone).unwrap();
     let keep = EventKind::KeepPhone {
@@ -87,7 +87,7 @@ fn what_chats_said_of_a_phone_goes_with_its_identifier() {
     say(&mut state, keep);
     let now = DeviceKey::Phone(GroupId(phone.0.wrapping_add(77)));
     assert_eq!(state.device_key(frame(0, 2, 0, MODEL).source), now);
-    assert!(state.mutes().ignored(&now, CHAT).is_some());
+    assert!(state.mutes().ignored().get(&now, CHAT).is_some());
     assert!(state.follows().get(&now, CHAT).is_some());
     say(&mut state, EventKind::Unignore { chat: CHAT, device: now.clone() });
     let rings = (10..20).map(|minute| frame(22 * DAY + minute * 60, 2, minute as u16 * 4, MODEL));

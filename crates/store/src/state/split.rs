@@ -31,9 +31,11 @@ impl State {
         let known = |address| self.devices.span(address);
         let Some(own) = self.grouping.split_off(phone, address, time, &known) else { return };
         self.split_visits(phone, own);
-        let rest = self.phone_key(phone);
-        let last = self.last_seen(&rest).map(|(_, last)| last);
-        self.follows.correct(&rest, last, time);
+        let mut follows = std::mem::take(&mut self.follows);
+        follows.correct(&DeviceKey::Phone(phone), time, |follow| {
+            self.last_seen_of(&follow.members).map(|(_, last)| last)
+        });
+        self.follows = follows;
     }
 
     /// Gives each part of a phone that was split its own visits. Of a phone with a name there are none.

@@ -167,8 +167,17 @@ fn a_followed_phone_is_as_here_as_the_addresses_that_it_keeps() {
         };
         say(&mut state, 4210, keep);
         let device = state.device_key(address(1));
-        say(&mut state, 4210, EventKind::Follow { chat: CHAT, device: device.clone(), silence_seconds: 900 });
-        let is_here = |state: &State| state.follows().get(&device, CHAT).unwrap().is_here;
+        say(
+            &mut state,
+            4210,
+            EventKind::Follow {
+                chat: CHAT,
+                device: device.clone(),
+                silence_seconds: 900,
+                members: Vec::new(),
+            },
+        );
+        let is_here = |state: &State| state.follows().get(&DeviceKey::Phone(phone), CHAT).unwrap().is_here;
         assert!(is_here(&state));
         // One that stays here does not come or go because of the other.
         let mut other = state.clone();

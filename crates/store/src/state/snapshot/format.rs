@@ -5,12 +5,13 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use super::super::model::{PendingEviction, State};
+use super::super::subscriptions::Subscription;
 use super::image::StateImage;
 use super::row::SnapshotRow;
 use crate::event::{Offset, Timestamp};
 
 /// Grows with each change that an older version would misread.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// A snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +86,13 @@ impl State {
             SnapshotRow::Pattern { pattern, chat, watch } => {
                 self.watches.patterns.load_row((pattern, chat), Some(watch));
             }
-            SnapshotRow::Follow { device, chat, follow } => {
-                self.follows.rows.load_row((device, chat), Some(follow));
+            SnapshotRow::Follow { device, chat, members, follow } => {
+                self.follows.rows.load_row((device, chat), Some(Subscription { members, value: follow }));
             }
             SnapshotRow::Mute { chat, mute } => self.mutes.mutes.load_row(chat, Some(mute)),
-            SnapshotRow::Ignored { device, chat, ignored } => {
-                self.mutes.ignored.load_row((device, chat), Some(ignored));
+            SnapshotRow::Ignored { device, chat, members, ignored } => {
+                let one = Subscription { members, value: ignored };
+                self.mutes.ignored.rows.load_row((device, chat), Some(one));
             }
             SnapshotRow::Alert { chat, probe, alert } => {
                 self.alerts.outbox.load_row((chat, probe), Some(alert.into()));

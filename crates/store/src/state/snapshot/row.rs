@@ -1,5 +1,7 @@
 //! A row of the state in its open form, which does not depend on how rows are packed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::alerts::{Alert, Presence, WatchMatch};
@@ -17,6 +19,7 @@ use super::super::mutes::{Ignored, Mute};
 use super::super::names::AddressName;
 use super::super::networks::Network;
 use super::super::overflow::Overflow;
+use super::super::subscriptions::Subscription;
 use super::super::table::{PackedRow, kind};
 use super::super::totals::Totals;
 use super::super::watches::Watch;
@@ -69,6 +72,9 @@ pub(in crate::state) enum SnapshotRow {
         #[serde(flatten)]
         device: DeviceKey,
         chat: ChatId,
+        /// Formats up to 3 have none.
+        #[serde(default)]
+        members: BTreeSet<DeviceKey>,
         #[serde(flatten)]
         follow: Follow,
     },
@@ -81,6 +87,9 @@ pub(in crate::state) enum SnapshotRow {
         #[serde(flatten)]
         device: DeviceKey,
         chat: ChatId,
+        /// Formats up to 3 have none.
+        #[serde(default)]
+        members: BTreeSet<DeviceKey>,
         #[serde(flatten)]
         ignored: Ignored,
     },
@@ -263,12 +272,14 @@ impl SnapshotRow {
             }
             kind::FOLLOW => {
                 let (device, chat) = postcard::from_bytes(key)?;
-                Self::Follow { device, chat, follow: postcard::from_bytes(bytes)? }
+                let Subscription { members, value: follow } = postcard::from_bytes(bytes)?;
+                Self::Follow { device, chat, members, follow }
             }
             kind::MUTE => Self::Mute { chat: postcard::from_bytes(key)?, mute: postcard::from_bytes(bytes)? },
             kind::IGNORED => {
                 let (device, chat) = postcard::from_bytes(key)?;
-                Self::Ignored { device, chat, ignored: postcard::from_bytes(bytes)? }
+                let Subscription { members, value: ignored } = postcard::from_bytes(bytes)?;
+                Self::Ignored { device, chat, members, ignored }
             }
             kind::ALERT => {
                 let (chat, probe) = postcard::from_bytes(key)?;
