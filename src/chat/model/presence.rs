@@ -10,7 +10,6 @@
 
 mod interval;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -33,6 +32,9 @@ const INTERVAL_LIMIT: usize = 200_000;
 
 /// Random addresses without a group that are counted. They have at most [`INTERVAL_LIMIT`] intervals of their own.
 const UNGROUPED_LIMIT: usize = 65_536;
+
+/// The microseconds of a quarter of an hour: whatever the time zone, no hour begins within one.
+const QUARTER_HOUR: i64 = 900 * 1_000_000;
 
 /// Random addresses of one device that are counted.
 pub const ADDRESS_LIMIT: usize = 64;
@@ -132,8 +134,8 @@ pub struct DevicePresence {
     random_addresses: Vec<MacAddr>,
     /// Whether it used more.
     has_more_addresses: bool,
-    /// The greatest proof that it is several phones: how many, and when first.
-    proof: Option<(Phones, Timestamp)>,
+    /// For each quarter of an hour in which it was proven to be several phones: how many at least, and when first.
+    proofs: BTreeMap<i64, (Phones, Timestamp)>,
     /// The intervals of its addresses that are no guests, if any is one.
     own_intervals: Option<Vec<Interval>>,
     /// If it is a phone, the groups that are other phones.
@@ -175,13 +177,13 @@ impl DevicePresence {
 
     /// The least number of phones that it is.
     pub fn at_least(&self) -> u32 {
-        self.proof.map_or(1, |(phones, _)| phones.any)
+        self.proofs.values().map(|(phones, _)| phones.any).max().unwrap_or(1)
     }
 
     /// The least number of phones that it is, as far as it was proven in this range.
     fn phones_in(&self, range: &TimeRange) -> Phones {
-        let proof = self.proof.filter(|(_, time)| range.contains(*time));
-        proof.map_or(Phones::ONE, |(phones, _)| phones)
+        let in_range = self.proofs.values().filter(|(_, time)| range.contains(*time));
+        in_range.fold(Phones::ONE, |least, (phones, _)| least.max(*phones))
     }
 
     /// Whether it was there then, and whether by an address that is no guest.
@@ -191,8 +193,9 @@ impl DevicePresence {
         is_there(&self.intervals).then(is_itself)
     }
 
+    /// The intervals that are kept of it; proofs take as much memory.
     fn interval_count(&self) -> usize {
-        self.intervals.len() + self.own_intervals.as_ref().map_or(0, Vec::len)
+        self.intervals.len() + self.own_intervals.as_ref().map_or(0, Vec::len) + self.proofs.len()
     }
 
     fn add(&mut self, time: Timestamp, signal_dbm: Option<i8>, evidence: Option<PhoneEvidence>) {
@@ -218,11 +221,10 @@ impl DevicePresence {
                 }
             }
             self.model = model.or(self.model);
-            let is_greater = self.proof.is_none_or(|(known, first)| {
-                (phones.any, phones.own, Reverse(time)) > (known.any, known.own, Reverse(first))
-            });
-            if phones.any > 1 && is_greater {
-                self.proof = Some((phones, time));
+            if phones.any > 1 {
+                let quarter = time.as_micros().div_euclid(QUARTER_HOUR);
+                let (most, first) = self.proofs.entry(quarter).or_insert((phones, time));
+                (*most, *first) = (most.max(phones), (*first).min(time));
             }
         }
     }

@@ -251,6 +251,21 @@ fn a_named_device_with_random_addresses_may_be_several() {
 }
 
 #[test]
+fn each_hour_says_what_was_proven_in_it() {
+    let hours = [range(0, 3600), range(3600, 7200), range(7200, 10_800)];
+    let times = [(100, 2), (200, 1), (3700, 3), (7300, 1)];
+    let sightings = times.map(|(time, at_least)| phone(time, 1, 7, at_least));
+    for sightings in [sightings.to_vec(), sightings.into_iter().rev().collect()] {
+        let table = table(10_800, LIMITS, sightings);
+        let least = hours.map(|hour| table.least_devices(&hour).phones);
+        assert_eq!((least, table.least_devices(&table.range()).phones), ([2, 3, 1], 3));
+        let counts = table.devices_in_hours(&hours);
+        assert_eq!(counts.iter().map(|count| count.stayed + count.passed).collect::<Vec<_>>(), [2, 3, 1]);
+        assert_eq!(of(&table, &DeviceKey::Phone(GroupId(1))).at_least(), 3);
+    }
+}
+
+#[test]
 fn the_addresses_of_a_phone_are_counted_up_to_a_limit() {
     let limit = u8::try_from(ADDRESS_LIMIT).unwrap();
     let used = |count: u8| {

@@ -4,11 +4,11 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
 use super::apart::{APART_LIMIT, SeenGroup, least_phones};
-use super::group::{Group, Phones};
-use super::seen_times::SeenTimes;
+use super::group::Phones;
 use super::tests::{counting_phone, fold, folded, frame, from_snapshot, group_of, reloaded, together};
 use crate::event::{Event, EventKind, EvictionScope, GroupId, Probe, Timestamp};
 use crate::state::State;
+use crate::state::hour::Hour;
 use dot11::{ModelKey, Signature};
 
 const HOUR: i64 = 3600;
@@ -201,19 +201,6 @@ fn proofs_do_not_depend_on_the_order_of_files() {
     assert_eq!((group.at_least(at(650)), group.phones_since(at(600)).any), (2, 2));
 }
 
-#[test]
-fn a_proof_of_an_older_frame_leaves_the_newer_one() {
-    let mut group =
-        Group::new(ModelKey::of_unknown_elements(Signature::from_u64(MODEL)), SeenTimes::at(at(0)));
-    for (second, phones) in [(1000, 2), (950, 2), (900, 3), (850, 2), (100, 4)] {
-        group.prove(at(second), phones);
-    }
-    let least = |second| group.at_least(at(second));
-    assert_eq!([100, 500, 900, 1000, 1100, 1130].map(least), [4, 1, 3, 3, 2, 1]);
-    assert_eq!([0, 101, 901, 1001].map(|second| group.phones_since(at(second)).any), [4, 3, 2, 1]);
-    assert_eq!(group.proofs.len(), 3);
-}
-
 /// What must be true of all groups.
 pub(super) fn check(state: &State) {
     for (id, group) in state.grouping().groups() {
@@ -223,7 +210,7 @@ pub(super) fn check(state: &State) {
             assert!(*other != id && known.model == group.model && known.apart().contains(&id));
         }
         assert!(group.guests.iter().all(|guest| group.reason(*guest).is_some()));
-        assert!(group.proofs.is_sorted_by_key(|proof| proof.time));
+        assert!(group.proofs.times().map(Hour::of).is_sorted());
     }
 }
 

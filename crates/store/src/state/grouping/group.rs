@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::seen_times::SeenTimes;
+use super::counter::SECOND;
+use super::model::OVERLAP;
+use super::proofs::Proofs;
+use super::seen_times::{SeenTimes, Span};
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
@@ -15,8 +18,8 @@ pub const ADDRESSES_PER_GROUP: usize = 16_384;
 /// A phone that was silent for longer has left the range. A new address does not join it then.
 pub const OUT_OF_RANGE: Duration = Duration::from_secs(7200);
 
-/// How long a proof that a group is several phones holds, before and after.
-const PROOF_HOLDS: Duration = Duration::from_secs(120);
+/// How much later than the last frame of a phone the frame can be that proves that it was here.
+const PROOF_AFTER: Duration = Duration::from_secs(OVERLAP.unsigned_abs() / SECOND.unsigned_abs());
 
 /// Why an address belongs to its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,24 +75,15 @@ pub struct Group {
     pub name: Option<String>,
     /// Whether a person named, followed or split it, so that it stays although it is silent.
     pub(super) is_kept: bool,
-    /// The proofs that it is several phones, in the order of their times: those that no later one exceeds.
+    /// The proofs that it is several phones.
     #[serde(default)]
-    pub(super) proofs: Vec<Proof>,
+    pub(super) proofs: Proofs,
     /// Groups that are other phones, the one that was added last at the end.
     #[serde(default)]
     pub(super) apart: Vec<GroupId>,
     /// Those of its addresses that may be of any phone of the model, also of the groups that are other phones.
     #[serde(default)]
     pub(super) guests: BTreeSet<MacAddr>,
-}
-
-/// That several phones of a group were in range at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Proof {
-    pub(super) time: Timestamp,
-    phones: u32,
-    /// Whether none of them can be of a group that is another phone.
-    is_own: bool,
 }
 
 /// How many phones a group is at least.
@@ -105,11 +99,15 @@ impl Phones {
     /// One phone, unless something proves more.
     pub const ONE: Self = Self { any: 1, own: 1 };
 
-    fn proven_by<'a>(proofs: impl Iterator<Item = &'a Proof>) -> Self {
-        proofs.fold(Self::ONE, |least, proof| Self {
-            any: least.any.max(proof.phones),
-            own: if proof.is_own { least.own.max(proof.phones) } else { least.own },
-        })
+    /// What several proofs prove together.
+    pub(super) fn proven_by(proofs: impl Iterator<Item = Self>) -> Self {
+        proofs.fold(Self::ONE, Self::max)
+    }
+
+    /// The greater of each number.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { any: self.any.max(other.any), own: self.own.max(other.own) }
     }
 }
 
@@ -126,7 +124,7 @@ impl Group {
             address_count: 0,
             name: None,
             is_kept: false,
-            proofs: Vec::new(),
+            proofs: Proofs::default(),
             apart: Vec::new(),
             guests: BTreeSet::new(),
         }
@@ -188,7 +186,7 @@ impl Group {
 
     /// The least number of phones that it is, around this time.
     pub fn phones_at(&self, time: Timestamp) -> Phones {
-        Phones::proven_by(self.proofs.iter().filter(|proof| proof.time.abs_diff(time) <= PROOF_HOLDS))
+        self.proofs.at(time)
     }
 
     /// The least number of phones that it was in this visit.
@@ -198,18 +196,12 @@ impl Group {
 
     /// The least number of phones that it was since then.
     pub fn phones_since(&self, since: Timestamp) -> Phones {
-        Phones::proven_by(self.proofs.iter().filter(|proof| proof.time >= since))
+        self.proofs.since(since)
     }
 
     /// The least number of phones that it is.
     pub fn phones(&self) -> Phones {
-        Phones::proven_by(self.proofs.iter())
-    }
-
-    /// Notes that one of its phones is known to be another: what proved several proves one less.
-    pub(super) fn prove_one_less(&mut self) {
-        self.proofs.iter_mut().for_each(|proof| proof.phones = proof.phones.saturating_sub(1));
-        self.proofs.retain(|proof| proof.phones > 1);
+        self.proofs.all()
     }
 
     /// Whether this moment is in its first visit, as far as is known. In a later visit it was found again by an address, and
@@ -222,17 +214,16 @@ impl Group {
         }
     }
 
-    /// Adds a proof that it is several phones. It stays until a later one proves as many, so that the order in which
-    /// proofs come does not matter; there are no more than counts of phones.
+    /// Adds a proof that it is several phones.
     pub(super) fn prove(&mut self, time: Timestamp, phones: u32) {
-        let proof = Proof { time, phones, is_own: self.guests.is_empty() };
-        let exceeds = |one: &Proof, other: &Proof| {
-            one.time >= other.time && one.phones >= other.phones && one.is_own >= other.is_own
-        };
-        if !self.proofs.iter().any(|known| exceeds(known, &proof)) {
-            self.proofs.retain(|known| !exceeds(&proof, known));
-            let place = self.proofs.partition_point(|known| known.time <= time);
-            self.proofs.insert(place, proof);
-        }
+        self.proofs.add(time, phones, self.guests.is_empty());
+    }
+
+    /// Notes that one of its phones, which was here in this span, is known to be another. If nobody knows when it was, that
+    /// concerns all proofs.
+    pub(super) fn prove_one_less(&mut self, span: Option<Span>) {
+        let always = Span { first: Timestamp::from_micros(i64::MIN), last: Timestamp::from_micros(i64::MAX) };
+        let span = span.unwrap_or(always);
+        self.proofs.lower(Span { last: span.last.saturating_add(PROOF_AFTER), ..span });
     }
 }

@@ -30,6 +30,9 @@ mod network_tests;
 #[cfg(test)]
 mod order_tests;
 mod person;
+mod proofs;
+#[cfg(test)]
+mod proofs_tests;
 mod recognition;
 #[cfg(test)]
 mod recognition_tests;
@@ -66,6 +69,9 @@ pub const GROUPED_ADDRESS_LIMIT: usize = 262_144;
 /// Models that are remembered.
 pub const MODEL_LIMIT: usize = 4096;
 
+/// Rows of proofs that all groups keep together.
+const PROOF_LIMIT: usize = 65_536;
+
 /// Which addresses are not of which phones, and when somebody said so.
 type Splits = DirtyMap<(MacAddr, GroupId), Timestamp>;
 
@@ -99,6 +105,8 @@ pub struct Grouping {
     pub(super) mode: DirtyMap<(), GroupingMode>,
     /// The group of each address, from `groups`.
     group_of: HashMap<MacAddr, GroupId>,
+    /// How many rows of proofs there are, from `groups`. Groups may have left since it was counted.
+    proofs: usize,
 }
 
 impl PartialEq for Grouping {
@@ -309,9 +317,7 @@ impl Grouping {
     fn apply(&mut self, key: ModelKey, finding: &Finding) {
         match *finding {
             Finding::AtLeast(id, phones, time) => {
-                if let Some(group) = self.groups.get_mut(&id) {
-                    group.prove(time, phones);
-                }
+                self.change_proofs(id, |group| group.prove(time, phones));
             }
             Finding::Split { counter, from, to } => self.split(key, counter, from, to),
         }
@@ -356,13 +362,39 @@ impl Grouping {
                 self.keep_own(other, &own);
             }
         }
-        // The phone that leaves was one of those that the group was proven to be.
-        if let Some(group) = self.groups.get_mut(&from) {
-            group.prove_one_less();
-        }
+        // The phone that leaves was one of those that the group was proven to be, maybe since the visit began.
+        self.change_proofs(from, |group| {
+            let first = span.0.min(group.visit);
+            group.prove_one_less(Some(Span { first, last: span.1 }));
+        });
         if let Some(group) = self.groups.get_mut(&to) {
             group.first = group.first.min(span.0);
             group.last = group.last.max(span.1);
+        }
+    }
+
+    /// Changes the proofs of a group. If there are too many of all groups, the oldest quarter is forgotten.
+    fn change_proofs(&mut self, id: GroupId, change: impl FnOnce(&mut Group)) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let before = group.proofs.len();
+        change(group);
+        self.proofs = (self.proofs + group.proofs.len()).saturating_sub(before);
+        if self.proofs <= PROOF_LIMIT {
+            return;
+        }
+        let mut times: Vec<Timestamp> =
+            self.groups.iter().flat_map(|(_, group)| group.proofs.times()).collect();
+        self.proofs = times.len();
+        if self.proofs <= PROOF_LIMIT {
+            return;
+        }
+        let (_, oldest, _) = times.select_nth_unstable(PROOF_LIMIT / 4);
+        let concerned =
+            self.groups.iter().filter(|(_, group)| group.proofs.times().any(|time| time <= *oldest));
+        for id in concerned.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if let Some(group) = self.groups.get_mut(&id) {
+                self.proofs -= group.proofs.forget_until(*oldest);
+            }
         }
     }
 
@@ -435,6 +467,7 @@ impl Grouping {
         self.group_of = groups
             .flat_map(|(id, group)| group.addresses.iter().map(|(address, _)| (*address, *id)))
             .collect();
+        self.proofs = self.groups.iter().map(|(_, group)| group.proofs.len()).sum();
         self.requesters.index();
     }
 }

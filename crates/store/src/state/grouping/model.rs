@@ -35,7 +35,7 @@ const HORIZON_ADDRESSES: u64 = 64;
 const TRIAL_COUNTERS: usize = 16;
 
 /// A phone that comes back to an address within this time had it all the while.
-const OVERLAP: i64 = 60 * SECOND;
+pub(super) const OVERLAP: i64 = 60 * SECOND;
 
 /// A group that was silent for longer may have changed its address.
 const IDLE: i64 = 60 * SECOND;

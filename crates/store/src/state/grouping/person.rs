@@ -155,9 +155,9 @@ impl Grouping {
         let seen = span.map_or(SeenTimes::at(group.last), |span| SeenTimes::of_one(span, group, &others));
         let rest = SeenTimes::without(span, group, &others);
         group.set_seen(rest);
-        group.prove_one_less();
         group.is_kept = true;
         let model = group.model;
+        self.change_proofs(phone, |group| group.prove_one_less(span));
         let own = self.new_group(model, address, seen);
         self.move_address(address, Some(phone), own, JoinReason::Person);
         if let Some(group) = self.groups.get_mut(&own) {
