@@ -267,11 +267,11 @@ impl Alerts {
     }
 
     /// Corrects what waits about the visit whose alert the event at `visit` raised.
-    pub(super) fn correct_visit(&mut self, chat: ChatId, visit: Offset, correct: impl Fn(&mut Presence)) {
+    pub(super) fn correct_visit(&mut self, chat: ChatId, visit: Offset, correct: impl Fn(&mut Alert)) {
         let about = self.waiting_for(chat).filter(|(offset, alert)| alert.visit(*offset) == Some(visit));
         for offset in about.map(|(offset, _)| offset).collect::<Vec<_>>() {
             let alert = self.outbox.get_mut(&(chat, offset));
-            alert.and_then(|alert| alert.presence.as_mut()).into_iter().for_each(&correct);
+            alert.into_iter().for_each(&correct);
         }
     }
 

@@ -59,6 +59,26 @@ pub(super) struct DoorbellVisitor {
     pub(super) ring: Ring,
     /// The alert, if it was raised.
     pub(super) alert: Option<VisitAlert>,
+    /// The address that was near last; once the doorbell rang, the one that was near then.
+    #[serde(default)]
+    pub(super) near: Option<NearAddress>,
+}
+
+/// An address that was near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NearAddress {
+    pub(super) address: MacAddr,
+    /// Since when no other address was.
+    pub(super) since: Timestamp,
+    /// Its latest frame that was near, and the signal of that in dBm.
+    pub(super) last: Timestamp,
+    pub(super) dbm: i8,
+}
+
+impl NearAddress {
+    fn of(Sight { time, source, dbm }: Sight) -> Self {
+        Self { address: source, since: time, last: time, dbm }
+    }
 }
 
 /// The alert about a visit.
@@ -129,7 +149,22 @@ impl DoorbellVisitor {
             strongest_dbm: Some(dbm),
             ring: Ring::Silent,
             alert: None,
+            near: Some(NearAddress::of(sight)),
         }
+    }
+
+    /// The address that is near after this frame.
+    fn near_after(&self, sight: Sight, silence: Duration, min_dbm: i8) -> Option<NearAddress> {
+        if self.ring != Ring::Silent || sight.dbm < min_dbm {
+            return self.near;
+        }
+        let is_still = |near: &NearAddress| {
+            near.address == sight.source && self.near_since.is_some() && silence <= VISITOR_SILENCE
+        };
+        Some(match self.near.filter(is_still) {
+            Some(near) => NearAddress { last: near.last.max(sight.time), dbm: sight.dbm, ..near },
+            None => NearAddress::of(sight),
+        })
     }
 
     /// The smoothed signal of one frame.
@@ -156,27 +191,30 @@ impl DoorbellVisitor {
             signal,
             strongest_dbm: self.strongest_dbm.max(Some(dbm)),
             ring: if is_back { Ring::Rang } else { self.ring },
+            near: self.near_after(sight, silence, min_dbm),
             ..self.clone()
         }
     }
 
     /// What is known of two visitors that turn out to be one device: the later, which goes on with the visit of the
     /// other if that had not ended for good.
-    fn join(self, other: Self) -> Self {
+    pub(super) fn join(self, other: Self) -> Self {
         let (earlier, later) = if self.last <= other.last { (self, other) } else { (other, self) };
         let is_one_visit = later.first <= earlier.last || later.first.abs_diff(earlier.last) <= OUT_OF_RANGE;
         if !is_one_visit {
             return later;
         }
-        let (ring, alert) = match later.ring {
-            Ring::Silent => (earlier.ring, earlier.alert),
-            ring => (ring, later.alert),
+        let (ring, alert, near) = match (earlier.ring, later.ring) {
+            (Ring::Silent, Ring::Silent) => (Ring::Silent, None, later.near.or(earlier.near)),
+            (ring, Ring::Silent) => (ring, earlier.alert, earlier.near),
+            (_, ring) => (ring, later.alert, later.near),
         };
         Self {
             first: earlier.first.min(later.first),
             strongest_dbm: earlier.strongest_dbm.max(later.strongest_dbm),
             ring,
             alert,
+            near,
             ..later
         }
     }
@@ -226,6 +264,11 @@ impl Doorbells {
                 self.visitors.insert(key, visitor);
             }
         }
+    }
+
+    /// Whether the chat's doorbell knows a visit of this device.
+    pub(super) fn has_visit(&self, chat: ChatId, device: &DeviceKey) -> bool {
+        self.visitors.get(&(chat, device.clone())).is_some()
     }
 
     fn remove_visitors(&mut self, is_gone: impl Fn(ChatId, &DeviceKey) -> bool) {

@@ -5,7 +5,7 @@
 
 use super::alerts::Presence;
 use super::device_row::DeviceSummary;
-use super::doorbells::{DoorbellVisitor, Ring, VISITOR_SILENCE, VisitAlert};
+use super::doorbells::{DoorbellVisitor, NearAddress, Ring, VISITOR_SILENCE, VisitAlert};
 use super::model::State;
 use crate::event::{ChatId, DeviceKey, GroupId, Timestamp};
 use dot11::MacAddr;
@@ -19,6 +19,8 @@ struct PartVisit<'a> {
     both: &'a DoorbellVisitor,
     /// The part's addresses that were here in it, the newest first.
     addresses: Vec<&'a (MacAddr, DeviceSummary)>,
+    /// The address that was near last, or when the doorbell rang, if it is of this part.
+    near: Option<NearAddress>,
     /// The last frame of the other part.
     other_last: Option<Timestamp>,
     /// The signal from which on a device is near, in dBm.
@@ -39,44 +41,67 @@ impl State {
     }
 
     /// Gives each part of a phone that was split its own visits. Of a phone with a name there are none.
-    fn split_visits(&mut self, phone: GroupId, own: GroupId) {
+    pub(super) fn split_visits(&mut self, phone: GroupId, own: GroupId) {
         let keys = [phone, own].map(DeviceKey::Phone);
-        let parts = [phone, own].map(|id| self.part(id));
         let chats: Vec<(ChatId, i8)> =
             self.doorbells.rows.iter().map(|(chat, doorbell)| (*chat, doorbell.min_dbm)).collect();
+        let with_visit = chats.into_iter().filter(|(chat, _)| self.doorbells.has_visit(*chat, &keys[0]));
+        let chats: Vec<_> = with_visit.collect();
+        if chats.is_empty() {
+            return;
+        }
+        let parts = [phone, own].map(|id| self.part(id));
         for (chat, min_dbm) in chats {
             let Some(mut both) = self.doorbells.visitors.remove(&(chat, keys[0].clone())) else { continue };
             let alert = both.alert.take();
-            let visits = [0, 1].map(|index| PartVisit::new(&both, &parts, index, min_dbm));
-            // The alert stays with the phone that it names, unless only the other was near then.
-            let holder = match &alert {
-                Some(alert) if !visits[0].is_in(alert) && visits[1].is_in(alert) => 1,
-                _ => 0,
-            };
+            // Who was near when the doorbell rang has rung it.
+            let is_of_own = |near: &NearAddress| self.grouping.group_of(near.address) == Some(own);
+            let holder = usize::from(both.near.as_ref().is_some_and(is_of_own));
+            let visits = [0, 1].map(|index| {
+                let near = both.near.filter(|_| index == holder);
+                PartVisit::new(&both, &parts, index, near, min_dbm)
+            });
             for (index, visit) in visits.iter().enumerate() {
                 let Some(mut visitor) = visit.visitor() else { continue };
                 if index == holder {
                     visitor.ring = both.ring;
                     visitor.alert = alert.clone().map(|alert| visit.corrected(alert));
-                    self.correct_alerts(chat, &visitor, keys[index].phone());
+                    self.correct_alerts(chat, &visitor, (keys[index].phone(), &parts[index]));
                 }
-                self.doorbells.visitors.insert((chat, keys[index].clone()), visitor);
+                let key = (chat, keys[index].clone());
+                let visitor = match self.doorbells.visitors.remove(&key) {
+                    Some(known) => known.join(visitor),
+                    None => visitor,
+                };
+                self.doorbells.visitors.insert(key, visitor);
             }
         }
     }
 
-    /// Corrects what waits about a visit: it was only that of `visitor`, which is the phone `of`.
-    fn correct_alerts(&mut self, chat: ChatId, visitor: &DoorbellVisitor, of: Option<GroupId>) {
-        let Some(alert) = &visitor.alert else { return };
-        self.alerts.correct_visit(chat, alert.offset, |presence| match presence {
-            Presence::Stranger { phone, near_since, .. } => {
-                (*phone, *near_since) = (of, alert.near_since);
+    /// Corrects what waits about a visit: it was only that of `visitor`, which is the phone `of` with these addresses.
+    fn correct_alerts(
+        &mut self,
+        chat: ChatId,
+        visitor: &DoorbellVisitor,
+        (of, part): (Option<GroupId>, &Part),
+    ) {
+        let Some(visit) = &visitor.alert else { return };
+        self.alerts.correct_visit(chat, visit.offset, |alert| {
+            if let Some(near) = visitor.near
+                && part.iter().all(|(address, _)| *address != alert.source)
+            {
+                (alert.source, alert.signal_dbm) = (near.address, Some(near.dbm));
             }
-            Presence::StrangerLeft { phone, first, last_seen, visit: Some(visit) } => {
-                (*phone, *first, *last_seen) = (of, visitor.first, visitor.last);
-                (visit.near_since, visit.strongest_dbm) = (alert.near_since, visitor.strongest_dbm);
+            match &mut alert.presence {
+                Some(Presence::Stranger { phone, near_since, .. }) => {
+                    (*phone, *near_since) = (of, visit.near_since);
+                }
+                Some(Presence::StrangerLeft { phone, first, last_seen, visit: Some(ended) }) => {
+                    (*phone, *first, *last_seen) = (of, visitor.first, visitor.last);
+                    (ended.near_since, ended.strongest_dbm) = (visit.near_since, visitor.strongest_dbm);
+                }
+                _ => {}
             }
-            _ => {}
         });
     }
 
@@ -87,7 +112,13 @@ impl State {
 }
 
 impl<'a> PartVisit<'a> {
-    fn new(both: &'a DoorbellVisitor, parts: &'a [Part; 2], index: usize, min_dbm: i8) -> Self {
+    fn new(
+        both: &'a DoorbellVisitor,
+        parts: &'a [Part; 2],
+        index: usize,
+        near: Option<NearAddress>,
+        min_dbm: i8,
+    ) -> Self {
         let [rest, own] = parts;
         let (part, other) = if index == 0 { (rest, own) } else { (own, rest) };
         // Doorbells know no frame without a signal.
@@ -95,33 +126,28 @@ impl<'a> PartVisit<'a> {
         let mut addresses: Vec<_> = in_visit.collect();
         addresses.sort_by_key(|(address, seen)| std::cmp::Reverse((seen.last_probe, *address)));
         let other_last = other.iter().map(|(_, seen)| seen.last_probe).max();
-        Self { both, addresses, other_last, min_dbm }
+        Self { both, addresses, near, other_last, min_dbm }
     }
 
-    /// Whether the part may have raised this alert.
-    fn is_in(&self, alert: &VisitAlert) -> bool {
-        let seen =
-            |seen: &DeviceSummary| seen.first_probe <= alert.time && seen.last_probe >= alert.near_since;
-        self.addresses.iter().any(|(_, summary)| seen(summary))
+    /// Whether all that is known of an address is of this visit, and near.
+    fn is_whole(&self, seen: &DeviceSummary) -> bool {
+        seen.first_probe >= self.both.first
+            && seen.signal.is_some_and(|signal| signal.min_dbm >= self.min_dbm)
     }
 
-    /// The times of an address in this visit, up to `until`, as far as it was near then.
+    /// The times of an address in this visit, up to `until`, as far as it is known to have been near then.
     fn near(&self, seen: &DeviceSummary, until: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let last = seen.last_probe.min(until);
-        let signal = seen.signal?;
         let is_alone = self.other_last.is_none_or(|other| other < seen.first_probe);
-        let is_whole = seen.first_probe >= self.both.first
-            && signal.min_dbm >= self.min_dbm
-            && (is_alone || last.abs_diff(seen.first_probe) <= VISITOR_SILENCE);
-        match is_whole {
-            true => Some((seen.first_probe, last)),
-            false => (signal.last_dbm >= self.min_dbm).then_some((last, last)),
+        if self.is_whole(seen) && (is_alone || last.abs_diff(seen.first_probe) <= VISITOR_SILENCE) {
+            return Some((seen.first_probe, last));
         }
+        let was_near_last = seen.last_probe <= until && seen.signal?.last_dbm >= self.min_dbm;
+        was_near_last.then_some((last, last))
     }
 
-    /// Since when the part had been near at `until`.
-    fn near_since(&self, until: Timestamp) -> Option<Timestamp> {
-        let mut since: Option<Timestamp> = None;
+    /// Since when the part had been near at `until`, if it had; `since` is known.
+    fn near_since(&self, until: Timestamp, mut since: Option<Timestamp>) -> Option<Timestamp> {
         for (_, seen) in self.addresses.iter().filter(|(_, seen)| seen.first_probe <= until) {
             let near = self.near(seen, until);
             let is_next = |last: Timestamp| {
@@ -133,31 +159,50 @@ impl<'a> PartVisit<'a> {
         since
     }
 
-    /// What is kept of the visit, without its alert; `None` if the part was not here in it.
+    /// What is kept of the visit, without its alert; `None` if the part was never near in it.
     fn visitor(&self) -> Option<DoorbellVisitor> {
-        let (source, newest) = self.addresses.first()?;
-        let known_first = |seen: &DeviceSummary| match seen.first_probe >= self.both.first {
+        let was_near =
+            |seen: &DeviceSummary| seen.signal.is_some_and(|signal| signal.max_dbm >= self.min_dbm);
+        let known_first = |seen: &DeviceSummary| match self.is_whole(seen) {
             true => seen.first_probe,
             false => seen.last_probe,
         };
-        let first = self.addresses.iter().map(|(_, seen)| known_first(seen)).min()?;
+        let near =
+            self.addresses.iter().filter(|(_, seen)| was_near(seen)).map(|(_, seen)| known_first(seen));
+        let first = near.chain(self.near.map(|near| near.since)).min()?;
+        let newest = match self.addresses.first() {
+            Some((address, seen)) => NearAddress {
+                address: *address,
+                since: seen.last_probe,
+                last: seen.last_probe,
+                dbm: seen.signal?.last_dbm,
+            },
+            // Its addresses were forgotten.
+            None => self.near?,
+        };
+        let is_near = newest.dbm >= self.min_dbm;
+        let still_near =
+            self.near.filter(|near| self.both.ring == Ring::Silent && near.address == newest.address);
+        let since = still_near.filter(|_| is_near).map(|near| near.since);
         let signals = self.addresses.iter().filter_map(|(_, seen)| seen.signal);
-        let strongest = signals.map(|signal| signal.max_dbm).max();
+        let strongest = signals.map(|signal| signal.max_dbm).max().or(Some(newest.dbm));
         Some(DoorbellVisitor {
             first,
-            near_since: self.near_since(newest.last_probe),
-            last: newest.last_probe,
-            source: *source,
-            signal: DoorbellVisitor::smoothed(newest.signal?.last_dbm),
+            near_since: self.near_since(newest.last, since),
+            last: newest.last,
+            source: newest.address,
+            signal: DoorbellVisitor::smoothed(newest.dbm),
             strongest_dbm: strongest.min(self.both.strongest_dbm),
             ring: Ring::Silent,
             alert: None,
+            near: self.near.or(is_near.then_some(newest)),
         })
     }
 
     /// The alert, with the time since which this part was near.
     fn corrected(&self, alert: VisitAlert) -> VisitAlert {
-        let near_since = self.near_since(alert.time).unwrap_or(alert.time);
+        let known = self.near.map(|near| near.since);
+        let near_since = self.near_since(alert.time, known).unwrap_or(alert.time);
         VisitAlert { near_since: near_since.max(alert.near_since), ..alert }
     }
 }

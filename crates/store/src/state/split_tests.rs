@@ -1,8 +1,11 @@
 //! After an address was split off, each of the two phones has only its own times.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::grouping::tests::{fold, frame, from_snapshot, record, reloaded};
 use super::{Presence, State};
-use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, GroupId, Timestamp};
+use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, GroupId, Probe, Timestamp};
 use dot11::MacAddr;
 
 const CHAT: ChatId = ChatId(1);
@@ -18,15 +21,18 @@ fn address(number: u32) -> MacAddr {
 
 /// Frames of an address each minute. Returns since when the stranger was near for which a doorbell rang, and when it rang.
 fn stay(state: &mut State, address: u32, seconds: std::ops::RangeInclusive<i64>) -> Vec<(i64, i64)> {
-    let mut rings = Vec::new();
-    for second in seconds.step_by(60) {
-        let alerts = record(state, CHAT, frame(second, address, (second / 60) as u16 * 7, MODEL));
-        rings.extend(alerts.iter().filter_map(|alert| match alert {
-            AlertDecision::Ring { near_since, .. } => Some((near_since.as_micros() / 1_000_000, second)),
-            _ => None,
-        }));
-    }
-    rings
+    seconds.step_by(60).flat_map(|second| sight(state, address, second, -60)).collect()
+}
+
+/// A frame of an address with this signal. Returns the same as [`stay`].
+fn sight(state: &mut State, address: u32, second: i64, dbm: i8) -> Vec<(i64, i64)> {
+    let probe = frame(second, address, (second / 60) as u16 * 7, MODEL);
+    let alerts = record(state, CHAT, Probe { signal_dbm: Some(dbm), ..probe });
+    let rings = alerts.iter().filter_map(|alert| match alert {
+        AlertDecision::Ring { near_since, .. } => Some((near_since.as_micros() / 1_000_000, second)),
+        _ => None,
+    });
+    rings.collect()
 }
 
 fn with_doorbell(stay_seconds: u64) -> State {
@@ -126,6 +132,94 @@ fn an_alert_goes_with_the_address_that_raised_it() {
     // The phone that stays is another stranger.
     assert_eq!(stay(&mut state, 2, 960..=1200), [(660, 960)]);
     assert_eq!(stay(&mut state, 1, 960..=1200), []);
+}
+
+/// The address 1 is near each minute until 600, when the doorbell rings; the address 2 is far, at these seconds.
+fn one_near_and_one_far(stay_seconds: u64, far: &[i64]) -> (State, Vec<(i64, i64)>) {
+    let mut state = with_doorbell(stay_seconds);
+    let near = (0..=600).step_by(60).map(|second| (second, 1, -60));
+    let mut frames: Vec<_> = near.chain(far.iter().map(|second| (*second, 2, -76))).collect();
+    frames.sort_unstable();
+    let rings = frames.into_iter().flat_map(|(second, address, dbm)| sight(&mut state, address, second, dbm));
+    let rings = rings.collect();
+    assert_eq!(phone_of(&state, 1), phone_of(&state, 2));
+    (state, rings)
+}
+
+#[test]
+fn an_alert_goes_with_the_part_that_was_near() {
+    // It may be a frame of the one that is far with which the doorbell rings.
+    for (stay_seconds, far, ring) in [(600, vec![30, 330], 600), (620, vec![30, 330, 625], 625)] {
+        for split_off in [1, 2] {
+            let (mut state, rings) = one_near_and_one_far(stay_seconds, &far);
+            assert_eq!(rings, [(0, ring)]);
+            split(&mut state, split_off, 640);
+            assert_eq!(waiting(&state), [(Some(phone_of(&state, 1)), 0)]);
+            let (_, alert) = state.alerts().waiting_for(CHAT).next().unwrap();
+            assert_eq!(alert.source, address(1));
+            assert_eq!(visitor(&state, 2), None, "it was never near");
+            assert_eq!(stay(&mut state, 1, 660..=3000), [], "it rang already");
+            // The other one may come near later.
+            let far: Vec<_> =
+                [700, 760].into_iter().flat_map(|second| sight(&mut state, 2, second, -80)).collect();
+            assert_eq!(far, []);
+            let near = stay(&mut state, 2, 840..=1800);
+            assert_eq!(near.first().map(|(since, _)| *since >= 840), Some(true), "{near:?}");
+            assert_eq!(near.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn an_alert_keeps_since_when_its_part_was_near() {
+    // The address 1 was here before, and goes away after the doorbell rang.
+    let mut state = with_doorbell(300);
+    sight(&mut state, 1, 0, -90);
+    assert_eq!(stay(&mut state, 1, 600..=900), [(600, 900)]);
+    sight(&mut state, 2, 910, -80);
+    sight(&mut state, 1, 1000, -90);
+    sight(&mut state, 1, 1060, -90);
+    split(&mut state, 2, 1100);
+    assert_eq!(waiting(&state), [(Some(phone_of(&state, 1)), 600)]);
+    assert_eq!(visitor(&state, 2), None);
+    assert_eq!(visitor(&state, 1).map(|(_, near_since, last)| (near_since, last)), Some((None, 1060)));
+}
+
+proptest! {
+    #[test]
+    fn a_doorbell_rings_once_for_the_part_that_was_near(
+        frames in vec((1..3_u32, 0..4_usize, 5..200_i64), 10..60),
+        split_off in 1..3_u32,
+    ) {
+        let mut state = with_doorbell(180);
+        let (mut second, mut near, mut rang) = (0, Vec::new(), None);
+        for (address, signal, gap) in frames {
+            second += gap;
+            let dbm = [-50, -60, -70, -90][signal];
+            if dbm >= -65 {
+                near.push((second, address));
+            }
+            if let Some((since, _)) = sight(&mut state, address, second, dbm).first() {
+                prop_assert!(rang.is_none());
+                rang = Some((*since, near.last().unwrap().1));
+            }
+        }
+        let both = [1, 2].map(|number| state.grouping().group_of(address(number)));
+        let (Some((since, by)), [Some(one), Some(other)]) = (rang, both) else { return Ok(()) };
+        if one != other {
+            return Ok(());
+        }
+        split(&mut state, split_off, second);
+        let alerts = waiting(&state);
+        prop_assert_eq!(alerts.len(), 1);
+        prop_assert_eq!(alerts[0].0, Some(phone_of(&state, by)));
+        prop_assert!(alerts[0].1 == since || alerts[0].1 > since && near.contains(&(alerts[0].1, by)));
+        let other = 3 - by;
+        if near.iter().all(|(_, address)| *address != other) {
+            prop_assert_eq!(visitor(&state, other), None);
+        }
+        prop_assert_eq!(stay(&mut state, by, second + 60..=second + 1200), []);
+    }
 }
 
 #[test]
