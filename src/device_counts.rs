@@ -70,7 +70,7 @@ impl DeviceCounts {
         }
     }
 
-    /// The counts over a whole state. Does not scan its addresses.
+    /// The counts over a whole state: of the addresses that have statistics. Looks up those of groups.
     pub fn of_state(state: &State) -> Self {
         let totals = state.totals();
         let grouping = state.grouping();
@@ -94,8 +94,15 @@ impl DeviceCounts {
         let (mut grouped, mut of_named_phones) = (0, 0);
         for (id, group) in grouping.groups() {
             let has_own_name = named_of_group.get(&id).copied().unwrap_or(0);
-            let addresses = (group.addresses().len() as u64).saturating_sub(has_own_name);
-            if has_own_name > 0 || group.name.is_some() {
+            let seen = group.addresses().map(|(address, _)| address);
+            let seen = seen.filter(|address| state.first_seen(*address).is_some());
+            let seen = seen.filter(|address| has_own_name == 0 || state.names().of(*address).is_none());
+            let (mut addresses, mut is_itself) = (0, false);
+            for address in seen {
+                addresses += 1;
+                is_itself |= !group.is_guest(address);
+            }
+            if has_own_name > 0 || group.name.is_some() && addresses > 0 {
                 groups.push(SeenGroup::named(id, group.model));
             }
             match &group.name {
@@ -106,7 +113,7 @@ impl DeviceCounts {
                 }
                 None if grouping.phone(id).is_none() => {}
                 None => {
-                    groups.push(SeenGroup::whole(id, group));
+                    groups.push(SeenGroup::of(id, group, group.phones(), is_itself));
                     grouped += addresses;
                 }
             }

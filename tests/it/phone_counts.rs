@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::event::{GroupingMode, Timestamp};
+use store::event::{EventKind, GroupingMode, Timestamp};
 
 use crate::commands::{Data, TIME, stderr, stdout};
 use crate::phones::{Conversation, LAPTOP, SCATTERING, button, counting_phone, frame, random};
@@ -134,6 +134,82 @@ fn phones_that_a_person_split_are_two_when_they_return() {
     let list = conversation.say("/nearby 5");
     assert!(list.contains("\nAt least 1 device: at least 1 phone using random addresses"), "{list}");
     assert!(conversation.say("/nearby 60").contains("\nAt least 2 devices: "));
+    conversation.stop();
+}
+
+/// A split holds for ever, so what it needs stays when the addresses of its phone are forgotten. Nobody sees that.
+#[test]
+fn a_split_phone_of_which_nothing_is_known_any_more_is_not_there() {
+    let probes = [(90, 1), (60, 2), (30, 3)]
+        .map(|(ago, number)| frame(ago, random(number), "", u16::from(number) * 999, SCATTERING));
+    let conversation = Conversation::new(GroupingMode::InRange, probes);
+    let phone = conversation.phone_of(random(1));
+    conversation.change(EventKind::SplitPhone { phone, address: random(3) });
+    assert!(conversation.say("/status").contains("2 phones using random addresses (3 addresses)"));
+    conversation.forget_random_addresses();
+    let card = "No device matches";
+    for question in ["/status", "/devices"] {
+        let said = conversation.say(question);
+        assert!(!said.contains("random address") && !said.contains("named"), "{said}");
+    }
+    for question in [format!("/name phone {phone} Bob"), format!("/unname phone {phone}")] {
+        let said = conversation.say(&question);
+        assert!(said.starts_with(&format!("❌ I know no phone {phone}, or no longer.")), "{said}");
+    }
+    let said = conversation.say(&format!("phone {phone}"));
+    assert!(said.contains(card), "{said}");
+    // All are back, and stay apart.
+    conversation.record(
+        [(20, 3), (10, 2), (5, 1)]
+            .map(|(ago, number)| frame(ago, random(number), "", u16::from(number) * 999 + 1, SCATTERING)),
+    );
+    assert_eq!(conversation.phone_of(random(1)), phone);
+    assert_eq!(conversation.phone_of(random(2)), phone);
+    assert_ne!(conversation.phone_of(random(3)), phone);
+    for question in ["/status", "/devices"] {
+        let said = conversation.say(question);
+        assert!(
+            said.contains("1 with a fixed address, 2 phones using random addresses (3 addresses)"),
+            "{said}"
+        );
+    }
+    conversation.stop();
+}
+
+/// A named phone that was forgotten is counted nowhere either, until it is back.
+#[test]
+fn a_named_phone_that_was_forgotten_is_counted_when_it_is_back() {
+    let conversation = Conversation::new(GroupingMode::InRange, [frame(60, random(1), "", 1, SCATTERING)]);
+    let phone = conversation.phone_of(random(1));
+    conversation.say(&format!("/name phone {phone} Bob"));
+    conversation.forget_random_addresses();
+    for question in ["/status", "/devices"] {
+        let said = conversation.say(question);
+        assert!(!said.contains("1 named"), "{said}");
+    }
+    conversation.record([frame(10, random(1), "", 50, SCATTERING)]);
+    for question in ["/status", "/devices"] {
+        let said = conversation.say(question);
+        assert!(said.contains("At least 2 devices: 1 named, 1 with a fixed address"), "{said}");
+    }
+    conversation.stop();
+}
+
+#[test]
+fn too_many_splits_of_one_phone_are_refused() {
+    let probes = (0..40).map(|number| {
+        frame(400 - i64::from(number) * 10, random(number), "", u16::from(number) * 999, SCATTERING)
+    });
+    let conversation = Conversation::new(GroupingMode::InRange, probes);
+    let phone = conversation.phone_of(random(39));
+    for number in 0..32 {
+        conversation.change(EventKind::SplitPhone { phone, address: random(number) });
+    }
+    let card = conversation.ask(&format!("phone {phone}"));
+    let choice = conversation.press(&button(&card, "Not the same device"));
+    let refused = conversation.press(&button(&choice, &random(38).to_string()));
+    assert!(refused.text.to_string().contains(&format!("stays with phone {phone}: ")), "{}", refused.text);
+    assert_eq!(conversation.phone_of(random(38)), phone);
     conversation.stop();
 }
 

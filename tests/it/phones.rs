@@ -5,7 +5,9 @@ use dot11::{MacAddr, RequestedSsid, Signature};
 use probewatch::chat::views::alerts as words;
 use probewatch::chat::{Button, ButtonPress, Chat, PressReply, Progress, Reply, UserMessage};
 use probewatch::text::MESSAGE_LIMIT;
-use store::event::{DeviceKey, Event, EventKind, GroupId, GroupingMode, NamedBy, Probe, Timestamp};
+use store::event::{
+    DeviceKey, Event, EventKind, EvictionScope, GroupId, GroupingMode, NamedBy, Probe, Timestamp,
+};
 use store::recorder::CapturedProbe;
 
 use crate::support::bot_api::Incoming;
@@ -81,8 +83,16 @@ impl Conversation {
         conversation
     }
 
-    fn change(&self, kind: EventKind) {
+    pub fn change(&self, kind: EventKind) {
         self.running.record(&Input::Change(Event::new(Timestamp::now(), kind)));
+    }
+
+    /// Forgets all random addresses, as retention does.
+    pub fn forget_random_addresses(&self) {
+        let last_seen_before = Timestamp::now();
+        self.change(EventKind::Evict { addresses: EvictionScope::Random, last_seen_before });
+        // The next event waits until they are forgotten.
+        self.record([frame(0, LAPTOP.parse().unwrap(), "", 1, 1)]);
     }
 
     pub fn record(&self, probes: impl IntoIterator<Item = Probe>) {

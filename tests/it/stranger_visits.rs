@@ -202,6 +202,47 @@ fn after_a_split_the_message_says_since_when_the_phone_that_stays_is_near() {
 }
 
 #[test]
+fn after_a_split_the_message_is_about_the_phone_that_was_near() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let running = Running::start(settings(&data_dir));
+    let (chat, min_dbm, stay_seconds) = (CHAT_ID, -65, 600);
+    let doorbell = EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: false };
+    running.record(&Input::Change(Event::new(minutes_ago(21), doorbell)));
+    let near = (9..=20).map(|minute| (minute, 1, -60));
+    let mut frames: Vec<(u64, u8, i8)> = near.chain([(19, 2, -76), (14, 2, -76), (9, 2, -76)]).collect();
+    frames.sort_by_key(|(minute, number, _)| (std::cmp::Reverse(*minute), *number));
+    for (minute, number, dbm) in frames {
+        let frame = probe(random(number), RequestedSsid::Wildcard, minutes_ago(minute).as_micros());
+        running.record(&Input::Probe(Probe { signal_dbm: Some(dbm), ..frame }));
+    }
+    running.sync();
+    running.stop();
+    let Some(mut testbed) = start(&data_dir) else { return };
+    let alert = testbed.wait_for_alert(1);
+    assert!(alert.plain.starts_with("📣 A stranger is near: phone "), "{}", alert.plain);
+    let card = testbed.ask(&random(2).to_string());
+    let press = |under: &SentMessage, label: &str| {
+        let seen = testbed.api.sent().len();
+        testbed.bring(Incoming::press(under, under.button(label)));
+        testbed.api.wait_for_message_after(seen, |message| message.plain.starts_with("✂️ "))
+    };
+    let choice = press(&card, "Not the same device");
+    let split = press(&choice, &random(1).to_string());
+    let (_, near) = split.plain.split_once("It is ").unwrap();
+    let (near, _) = near.split_once(" from now on").unwrap();
+    // It stays, and does not ring again.
+    testbed.kill_and_restart();
+    testbed.transmit(&random(1).to_string(), "");
+    let about = format!(" is near: {near}, since ");
+    let edited = testbed.api.wait_for_message(|message| message.plain.contains(&about));
+    assert_eq!(edited.message_id, alert.message_id);
+    testbed.ask_until("/status", "Alerts waiting for Telegram: 0");
+    assert_eq!(new_messages(&testbed), [alert.message_id]);
+    testbed.api.assert_clean();
+}
+
+#[test]
 fn a_message_that_cannot_be_edited_is_followed_by_another() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");

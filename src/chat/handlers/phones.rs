@@ -37,6 +37,9 @@ impl Chat {
         if self.recorder.state().grouping().phone_of(address) != Some(phone) {
             return views::phones::not_of_phone(phone, address).into();
         }
+        if !self.recorder.state().grouping().can_split(phone, address) {
+            return views::phones::too_many_splits(phone, address).into();
+        }
         let event = Event::new(Timestamp::now(), EventKind::SplitPhone { phone, address });
         if let Err(failed) = self.change_all(vec![event], update).await {
             return failed.into();

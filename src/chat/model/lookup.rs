@@ -94,7 +94,7 @@ impl FoundDevice {
     }
 
     fn of_address(state: &State, address: MacAddr) -> Self {
-        match (state.names().of(address), state.grouping().phone_of(address)) {
+        match (state.names().of(address), state.known_phone_of(address)) {
             (Some(name), _) => Self::of_name(state, name),
             (None, Some(phone)) => Self::of_phone(state, phone),
             (None, None) => Self { name: None, phones: Vec::new(), addresses: vec![address] },
@@ -169,7 +169,7 @@ pub fn which_device(state: &State, query: &str) -> Result<FoundDevice, LookupRes
     if let Ok(address) = query.parse::<MacAddr>() {
         return Ok(FoundDevice::of_address(state, address));
     }
-    let is_known = |phone: &GroupId| state.grouping().group(*phone).is_some();
+    let is_known = |phone: &GroupId| state.known_phone(*phone).is_some();
     // No name may look like this any more, but an old log may have one.
     if let Some(phone) = phone_in_text(query, false).filter(is_known) {
         return Ok(FoundDevice::of_phone(state, phone));

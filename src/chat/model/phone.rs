@@ -44,12 +44,12 @@ pub enum NamedDevice {
 }
 
 impl NamedDevice {
-    /// The phone that is meant, unless the address has a name of its own.
+    /// The phone that is meant, if it is known and the address has no name of its own.
     pub fn phone(self, state: &State) -> Option<GroupId> {
         match self {
-            Self::Phone(phone) => Some(phone),
+            Self::Phone(phone) => state.known_phone(phone).map(|_| phone),
             Self::Address(address) if state.names().of(address).is_some() => None,
-            Self::Address(address) => state.grouping().phone_of(address),
+            Self::Address(address) => state.known_phone_of(address),
         }
     }
 }
@@ -91,7 +91,7 @@ pub fn phone_report(state: &State, id: GroupId) -> Option<PhoneReport> {
 
 /// The event that keeps a phone, by this name or without one, with the evidence by which it is found again.
 pub fn keep_phone(state: &State, phone: GroupId, name: Option<String>) -> Option<EventKind> {
-    let group = state.grouping().group(phone)?;
+    let group = state.known_phone(phone)?;
     let newest = group.addresses().rev().take(EVIDENCE).map(|(address, _)| address);
     let mut addresses: Vec<MacAddr> = newest.collect();
     addresses.reverse();

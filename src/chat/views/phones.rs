@@ -155,6 +155,15 @@ pub(in crate::chat) fn split(phone: GroupId, address: MacAddr, now: Option<Group
     Reply { text, buttons: card.map(|card| vec![card]).into_iter().collect(), ..Reply::default() }
 }
 
+/// An address cannot be taken out of a phone, because too much was.
+pub(in crate::chat) fn too_many_splits(phone: GroupId, address: MacAddr) -> Text {
+    let text = Text::plain("✂️ ").code(address).append(format_args!(" stays with {}: ", phone_label(phone)));
+    text.append(
+        "I keep such decisions for ever, and here there is no room for another. To tell its devices apart, give the \
+         addresses that you know names of their own with /name.",
+    )
+}
+
 pub(in crate::chat) fn has_one_address(phone: GroupId) -> Text {
     Text::plain(format_args!(
         "✂️ I know only one address of {}, so there is nothing to separate.",

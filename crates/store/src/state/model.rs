@@ -212,6 +212,20 @@ impl State {
         self.devices.addresses()
     }
 
+    /// The phone, if it has a name or any of its addresses has statistics. Others stay unseen: a phone of which somebody
+    /// split an address off stays after its addresses were forgotten, so that the split holds.
+    pub fn known_phone(&self, id: GroupId) -> Option<&Group> {
+        let group = self.grouping.phone(id)?;
+        let is_seen =
+            || group.addresses().rev().any(|(address, _)| self.devices.last_probe(address).is_some());
+        (group.name.is_some() || is_seen()).then_some(group)
+    }
+
+    /// The phone of this address, if it is known.
+    pub fn known_phone_of(&self, address: MacAddr) -> Option<GroupId> {
+        self.grouping.phone_of(address).filter(|id| self.known_phone(*id).is_some())
+    }
+
     /// Of the device's addresses the one with the latest probe, and the time of that probe.
     pub fn last_seen(&self, device: &DeviceKey) -> Option<(MacAddr, Timestamp)> {
         match device {

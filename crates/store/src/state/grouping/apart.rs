@@ -9,33 +9,62 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Grouping;
 use super::group::{Group, JoinReason, Phones};
+use super::{Grouping, are_apart};
 use crate::event::GroupId;
 use dot11::{MacAddr, ModelKey};
 
-/// Other phones that a group remembers. Beyond, the one that was added first is forgotten.
+/// Other phones that a group remembers because their counters told them apart. Beyond, the one that was added first is
+/// forgotten. What people say is never forgotten.
 pub(super) const APART_LIMIT: usize = 32;
 
 impl Grouping {
-    /// Notes that two groups are different phones.
+    /// Notes that two groups are different phones: somebody said so, or their counters told them apart.
     pub(super) fn set_apart(&mut self, one: GroupId, other: GroupId) {
+        self.note_apart(one, other, are_apart(&self.group_of, &self.splits, one, other));
+    }
+
+    /// Notes that two groups are different phones, because somebody says so.
+    pub(super) fn declare_apart(&mut self, one: GroupId, other: GroupId) {
+        self.note_apart(one, other, true);
+    }
+
+    fn note_apart(&mut self, one: GroupId, other: GroupId, is_declared: bool) {
         let models = [one, other].map(|id| self.groups.get(&id).map(|group| group.model));
         let [Some(of_one), Some(of_other)] = models else { return };
         if one == other || of_one != of_other {
             return;
         }
         for (id, other) in [(one, other), (other, one)] {
-            let Some(group) = self.groups.get_mut(&id) else { continue };
-            if group.apart.contains(&other) {
-                continue;
+            if self.groups.get(&id).is_some_and(|group| group.apart.contains(&other)) {
+                return;
             }
-            let forgotten = (group.apart.len() >= APART_LIMIT).then(|| group.apart.remove(0));
-            group.apart.push(other);
-            if let Some(group) = forgotten.and_then(|forgotten| self.groups.get_mut(&forgotten)) {
-                group.apart.retain(|known| *known != id);
+            if !is_declared && !self.has_room_apart(id) {
+                return;
             }
         }
+        for (id, other) in [(one, other), (other, one)] {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.apart.push(other);
+            }
+        }
+    }
+
+    /// Whether this group can remember one more; forgets one that was not declared if there are too many.
+    fn has_room_apart(&mut self, id: GroupId) -> bool {
+        let Some(group) = self.groups.get(&id).filter(|group| group.apart.len() >= APART_LIMIT) else {
+            return true;
+        };
+        let is_declared = |other: &GroupId| are_apart(&self.group_of, &self.splits, id, *other);
+        let Some(forgotten) = group.apart.iter().copied().find(|other| !is_declared(other)) else {
+            return false;
+        };
+        for (id, other) in [(id, forgotten), (forgotten, id)] {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.apart.retain(|known| *known != other);
+            }
+        }
+        true
     }
 
     /// Notes that these groups know the group `from` no more, but `to` in its place.

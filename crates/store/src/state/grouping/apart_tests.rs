@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::apart::{APART_LIMIT, SeenGroup, least_phones};
 use super::group::Phones;
+use super::person::SPLITS_PER_PHONE;
+use super::seen_times::SeenTimes;
 use super::tests::{counting_phone, fold, folded, frame, from_snapshot, group_of, reloaded, together};
 use crate::event::{Event, EventKind, EvictionScope, GroupId, Probe, Timestamp};
 use crate::state::State;
@@ -201,10 +203,34 @@ fn proofs_do_not_depend_on_the_order_of_files() {
     assert_eq!((group.at_least(at(650)), group.phones_since(at(600)).any), (2, 2));
 }
 
+#[test]
+fn what_a_person_said_is_never_forgotten() {
+    let mut state = folded(scan(0, 1..60));
+    let phone = id_of(&state, 59);
+    for address in 1..=SPLITS_PER_PHONE as u32 {
+        assert!(state.grouping().can_split(phone, frame(0, address, 0, MODEL).source));
+        split(&mut state, address);
+    }
+    assert!(!state.grouping().can_split(phone, frame(0, 40, 0, MODEL).source));
+    let told: Vec<GroupId> = (1..=SPLITS_PER_PHONE as u32).map(|address| id_of(&state, address)).collect();
+    // Counters tell further groups apart from it and from one of the others.
+    for number in 1000..1100 {
+        let model = state.grouping().group(phone).unwrap().model;
+        let seen = SeenTimes::at(at(0));
+        let id = state.grouping.new_group(model, frame(0, number, 0, MODEL).source, seen);
+        state.grouping.set_apart(phone, id);
+        state.grouping.set_apart(id, told[0]);
+    }
+    check(&state);
+    let apart = |id| state.grouping().group(id).unwrap().apart();
+    assert_eq!((apart(phone), apart(told[0]).len()), (told.as_slice(), APART_LIMIT));
+    assert!(apart(told[0]).contains(&phone));
+}
+
 /// What must be true of all groups.
 pub(super) fn check(state: &State) {
     for (id, group) in state.grouping().groups() {
-        assert!(group.apart().len() <= APART_LIMIT);
+        assert!(group.apart().len() <= APART_LIMIT + state.grouping().splits.len());
         for other in group.apart() {
             let known = state.grouping().group(*other).unwrap();
             assert!(*other != id && known.model == group.model && known.apart().contains(&id));
@@ -221,7 +247,7 @@ fn a_group_that_leaves_is_known_to_no_other() {
         split(&mut state, address);
     }
     check(&state);
-    assert_eq!(state.grouping().group(id_of(&state, 1)).unwrap().apart().len(), APART_LIMIT);
+    assert_eq!(state.grouping().group(id_of(&state, 1)).unwrap().apart().len(), 58, "nothing is forgotten");
     fold_all(&mut state, scan(2 * DAY, [1, 50]));
     let old = EventKind::Evict { addresses: EvictionScope::Random, last_seen_before: at(DAY) };
     fold(&mut state, &Event::new(at(2 * DAY), old));

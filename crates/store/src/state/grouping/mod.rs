@@ -301,7 +301,7 @@ impl Grouping {
         self.groups.insert(id, Group::new(model, seen));
         let of_address = (first_address, GroupId(u16::MIN))..=(first_address, GroupId(u16::MAX));
         let others: Vec<GroupId> = self.splits.range(of_address).map(|((_, phone), _)| *phone).collect();
-        others.into_iter().for_each(|other| self.set_apart(id, other));
+        others.into_iter().for_each(|other| self.declare_apart(id, other));
         id
     }
 

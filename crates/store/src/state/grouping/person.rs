@@ -8,6 +8,9 @@ use super::{Grouping, Renamed};
 use crate::event::{GroupId, Timestamp};
 use dot11::{MacAddr, ModelKey};
 
+/// Addresses that people can split off one phone, and phones that they can split one address off.
+pub const SPLITS_PER_PHONE: usize = 32;
+
 /// Splits beyond which none is added for addresses that move to another group. What people say is always kept.
 const SPLIT_LIMIT: usize = 4096;
 
@@ -167,6 +170,14 @@ impl Grouping {
         model.separate(address, own, seen);
         model.set_seen(phone, rest);
         Some(own)
+    }
+
+    /// Whether a person can split this address off this phone: what people say is never forgotten, so it has a bound.
+    pub fn can_split(&self, phone: GroupId, address: MacAddr) -> bool {
+        let of_address = (address, GroupId(u16::MIN))..=(address, GroupId(u16::MAX));
+        self.splits.len() < 2 * SPLIT_LIMIT
+            && self.splits.range(of_address).count() < SPLITS_PER_PHONE
+            && self.splits.iter().filter(|((_, of), _)| *of == phone).count() < SPLITS_PER_PHONE
     }
 
     /// Whether a person split anything off this group.
