@@ -283,8 +283,10 @@ impl State {
         if let Some(id) = news.group
             && let Some(group) = self.grouping.group(id)
         {
-            let phones = (id, group.at_least(probe.time));
-            self.habits.learn(group.model, phones, probe.time, |id| self.grouping.group(id).is_some());
+            self.habits.learn(group.model, id, probe.time, |groups, hour| {
+                groups.retain(|id| self.grouping.group(*id).is_some());
+                self.grouping.phones_in_hour(groups.iter().copied(), hour)
+            });
         }
         if self.devices.fold(probe) {
             self.totals.addresses += 1;

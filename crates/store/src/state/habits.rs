@@ -43,8 +43,12 @@ pub(super) struct Habit {
     first: Hour,
     /// The latest hour in which it was here, which is not counted yet.
     latest: Hour,
-    /// The groups seen in that hour, and of how many phones each is at least.
-    phones: Vec<(GroupId, u32)>,
+    /// The groups seen in that hour.
+    #[serde(default)]
+    groups: Vec<GroupId>,
+    /// The least number of phones that they are.
+    #[serde(default)]
+    least: u32,
     /// The hours of the week in which it was here before, in order.
     hours: Vec<UsualHour>,
 }
@@ -78,25 +82,22 @@ impl Habit {
         self.first
     }
 
-    fn see(&mut self, hour: Hour, group: GroupId, phones: u32, exists: impl Fn(GroupId) -> bool) {
+    fn see(&mut self, hour: Hour, group: GroupId, least: impl Fn(&mut Vec<GroupId>) -> u32) {
         if hour > self.latest {
             self.close_hour();
             self.latest = hour;
         }
-        self.phones.retain(|(group, _)| exists(*group));
-        let is_full = self.phones.len() >= GROUPS_PER_HOUR;
-        match self.phones.iter_mut().find(|(known, _)| *known == group) {
-            Some((_, known)) => *known = phones.max(*known),
-            None if is_full => {}
-            None => self.phones.push((group, phones)),
+        if !self.groups.contains(&group) && self.groups.len() < GROUPS_PER_HOUR {
+            self.groups.push(group);
         }
+        self.least = least(&mut self.groups);
     }
 
     /// Counts the latest hour.
     fn close_hour(&mut self) {
         let (last, hour_of_week) = (self.latest, self.latest.of_week());
-        let last_phones = self.phones.iter().fold(0, |sum: u32, (_, phones)| sum.saturating_add(*phones));
-        self.phones.clear();
+        let last_phones = std::mem::take(&mut self.least);
+        self.groups.clear();
         if last_phones == 0 {
             return;
         }
@@ -202,13 +203,14 @@ impl Habits {
         self.rows.get(&model)
     }
 
-    /// Notes that a group of `model` was seen, which is at least this many phones. `exists` says which groups there are.
+    /// Notes that a group of `model` was seen. `least` keeps those of the groups of this hour that are still there, and says
+    /// how many phones they are at least.
     pub(super) fn learn(
         &mut self,
         model: ModelKey,
-        (group, phones): (GroupId, u32),
+        group: GroupId,
         time: Timestamp,
-        exists: impl Fn(GroupId) -> bool,
+        least: impl Fn(&mut Vec<GroupId>, Hour) -> u32,
     ) {
         let hour = Hour::of(time);
         match self.rows.get(&model) {
@@ -217,7 +219,7 @@ impl Habits {
             Some(_) => {}
             None => self.rows.insert(model, Habit { first: hour, latest: hour, ..Habit::default() }),
         }
-        self.rows.entry(model).see(hour, group, phones, exists);
+        self.rows.entry(model).see(hour, group, |groups| least(groups, hour));
         if self.rows.len() > HABIT_LIMIT {
             for key in self.rows.lowest_quarter(|_, row| Some((!row.hours.is_empty(), row.latest))) {
                 self.rows.remove(&key);
@@ -243,9 +245,7 @@ mod tests {
     fn habit(hours: &[(i64, u32)]) -> Habit {
         let mut habits = Habits::default();
         for (hour, phones) in hours {
-            for phone in 0..*phones {
-                habits.learn(model(1), (GroupId(phone as u16), 1), at(*hour), |_| true);
-            }
+            habits.learn(model(1), GroupId(1), at(*hour), |_, _| *phones);
         }
         habits.get(model(1)).unwrap().clone()
     }
@@ -304,16 +304,20 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_of_the_phones_of_an_hour_counts() {
+    fn the_phones_of_the_groups_of_an_hour_count() {
         let mut habits = Habits::default();
-        for (group, phones) in [(1, 1), (2, 2), (2, 3), (1, 1), (9, 4)] {
-            habits.learn(model(1), (GroupId(group), phones), at(10), |group| group != GroupId(9));
-        }
         // The group 9 is gone by now.
-        habits.learn(model(1), (GroupId(1), 1), at(10), |group| group != GroupId(9));
-        habits.learn(model(1), (GroupId(1), 1), at(11), |_| true);
+        let least = |groups: &mut Vec<GroupId>, hour: Hour| {
+            assert!(hour >= Hour::of(at(10)));
+            groups.retain(|group| *group != GroupId(9));
+            2 * groups.len() as u32
+        };
+        for group in [1, 2, 2, 1, 9] {
+            habits.learn(model(1), GroupId(group), at(10), least);
+        }
+        habits.learn(model(1), GroupId(1), at(11), least);
         // Late frames change nothing.
-        habits.learn(model(1), (GroupId(7), 1), at(10), |_| true);
+        habits.learn(model(1), GroupId(7), at(10), least);
         let usual = habits.get(model(1)).unwrap().usual(Hour::default().plus(HOURS_PER_WEEK + 10));
         assert_eq!(usual, Usual { weeks: 1, phones: 4 });
     }
@@ -322,11 +326,11 @@ mod tests {
     fn a_flood_of_models_displaces_itself() {
         let mut habits = Habits::default();
         for week in 0..3 {
-            habits.learn(model(1), (GroupId(1), 1), at(week * HOURS_PER_WEEK), |_| true);
+            habits.learn(model(1), GroupId(1), at(week * HOURS_PER_WEEK), |_, _| 1);
         }
         for number in 0..3 * HABIT_LIMIT as u64 {
             let hour = 3 * HOURS_PER_WEEK + number as i64 / 100;
-            habits.learn(model(1000 + number), (GroupId(2), 1), at(hour), |_| true);
+            habits.learn(model(1000 + number), GroupId(2), at(hour), |_, _| 1);
             assert!(habits.rows.len() <= HABIT_LIMIT);
         }
         assert!(habits.get(model(1)).is_some());

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::device_row::DeviceRow;
-use super::grouping::{Group, OUT_OF_RANGE, SeenGroup, least_phones};
+use super::grouping::{Group, OUT_OF_RANGE};
 use super::habits::REMEMBERED_WEEKS;
 use super::hour::Hour;
 use super::model::State;
@@ -22,6 +22,9 @@ pub const FULL_LEARNING: Duration = Duration::from_secs(14 * 86_400);
 const NEW_FOR: Duration = Duration::from_secs(86_400);
 
 const WEEK_SECONDS: u64 = 7 * 86_400;
+
+/// Hours of a visit, the latest, in which the number of phones is compared with the usual one.
+const HOURS_COMPARED: usize = 24;
 
 /// Addresses of a phone whose signals are read.
 const SIGNAL_ADDRESSES: usize = 64;
@@ -171,16 +174,21 @@ impl State {
         if !group.is_first_visit(group.visit) {
             return None;
         }
-        let came_before = of_model
-            .iter()
-            .filter(|(other, seen)| (seen.visit, *other) <= (group.visit, id) && seen.last >= hour.start())
-            .filter(|(_, seen)| seen.is_first_visit(seen.visit));
         let came_before =
-            came_before.map(|(id, seen)| SeenGroup::of(*id, seen, seen.phones_since(seen.visit), true));
-        let before = least_phones(came_before.clone().filter(|seen| seen.id != id));
-        let now = u32::try_from(least_phones(came_before)).unwrap_or(u32::MAX);
-        (now > usual.phones && u64::from(now) > before)
-            .then_some(StrangerReason::OneMoreThanUsual { usual: usual.phones, now })
+            || of_model.iter().filter(|(other, seen)| (seen.visit, *other) <= (group.visit, id));
+        let proven = came_before().flat_map(|(_, seen)| seen.hours_of_proofs(hour));
+        let hours: BTreeSet<Hour> = proven.chain([hour]).collect();
+        // The number in an hour is compared with what was learned of that hour.
+        let too_many = hours.into_iter().rev().take(HOURS_COMPARED).filter_map(|hour| {
+            let usual = habit.usual(hour);
+            let here =
+                || came_before().filter(|(_, seen)| seen.last >= hour.start()).map(|(other, _)| *other);
+            let before = self.grouping.phones_in_hour(here().filter(|other| *other != id), hour);
+            let now = self.grouping.phones_in_hour(here(), hour);
+            (usual.weeks > 0 && now > usual.phones && now > before).then_some((now, usual.phones))
+        });
+        let (now, usual) = too_many.max_by_key(|(now, usual)| now - usual)?;
+        Some(StrangerReason::OneMoreThanUsual { usual, now })
     }
 }
 
@@ -292,6 +300,43 @@ mod tests {
         let reason = StrangerReason::OneMoreThanUsual { usual: 1, now: 2 };
         assert_eq!(phones(&state, evening), [(evening, reason)]);
         assert_eq!(state.strange_phones(time(evening))[0].at_least, 2);
+    }
+
+    /// Groups that nothing tells apart may be one phone, so they make two phones no more usual.
+    #[test]
+    fn what_is_usual_is_learned_as_it_is_compared() {
+        let evening = 3 * WEEK + 18 * HOUR;
+        let mut probes = household(3);
+        // Each evening the address of the day before comes back for a moment.
+        probes.extend((1..21).map(|day| frame(day * DAY + 18 * HOUR + 2400, 999 + day as u32, 7, OURS)));
+        for scan in 0..10 {
+            let sequence = scan as u16 * 40;
+            probes.push(frame(evening + scan * 20, 1, sequence, OURS));
+            probes.push(frame(evening + scan * 20 + 5, 2, sequence + 2000, OURS));
+        }
+        let reason = StrangerReason::OneMoreThanUsual { usual: 1, now: 2 };
+        assert_eq!(phones(&folded(probes), evening), [(evening, reason)]);
+    }
+
+    /// The second phone comes hours after the first, when only one is usual.
+    #[test]
+    fn a_phone_more_is_compared_with_the_hour_in_which_it_was_known() {
+        let evening = 3 * WEEK + 18 * HOUR;
+        let mut probes: Vec<Probe> = (0..21)
+            .flat_map(|day| {
+                (0..36).map(move |scan| {
+                    frame(day * DAY + 18 * HOUR + scan * 300, 1000 + day as u32, scan as u16 * 40, OURS)
+                })
+            })
+            .collect();
+        probes.extend((0..24).map(|scan| frame(evening + scan * 300, 1, scan as u16 * 40, OURS)));
+        for scan in 0..10 {
+            let (second, sequence) = (evening + 2 * HOUR + scan * 20, 960 + scan as u16 * 40);
+            probes.push(frame(second, 1, sequence, OURS));
+            probes.push(frame(second + 5, 2, sequence + 2000, OURS));
+        }
+        let reason = StrangerReason::OneMoreThanUsual { usual: 1, now: 2 };
+        assert_eq!(phones(&folded(probes), evening), [(evening, reason)]);
     }
 
     #[test]

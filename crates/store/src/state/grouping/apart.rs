@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group::{Group, JoinReason, Phones};
 use super::{Grouping, are_apart};
 use crate::event::GroupId;
+use crate::state::hour::Hour;
 use dot11::{MacAddr, ModelKey};
 
 /// Other phones that a group remembers because their counters told them apart. Beyond, the one that was added first is
@@ -65,6 +66,17 @@ impl Grouping {
             }
         }
         true
+    }
+
+    /// The least number of phones that these groups, which were here in this hour, were in it.
+    pub(in crate::state) fn phones_in_hour(&self, ids: impl Iterator<Item = GroupId>, hour: Hour) -> u32 {
+        let seen = ids.filter_map(|id| {
+            let group = self.groups.get(&id)?;
+            // A guest that is the newest address may be all that was seen of the group.
+            let is_itself = group.addresses().next_back().is_none_or(|(newest, _)| !group.is_guest(newest));
+            Some(SeenGroup::of(id, group, group.phones_in(hour), is_itself))
+        });
+        u32::try_from(least_phones(seen)).unwrap_or(u32::MAX)
     }
 
     /// Notes that these groups know the group `from` no more, but `to` in its place.

@@ -10,6 +10,7 @@ use super::model::OVERLAP;
 use super::proofs::Proofs;
 use super::seen_times::{SeenTimes, Span};
 use crate::event::{GroupId, Timestamp};
+use crate::state::hour::Hour;
 use dot11::{MacAddr, ModelKey};
 
 /// Addresses of one group that are kept. Further ones are only counted, and the oldest leave the group.
@@ -197,6 +198,16 @@ impl Group {
     /// The least number of phones that it was since then.
     pub fn phones_since(&self, since: Timestamp) -> Phones {
         self.proofs.since(since)
+    }
+
+    /// The least number of phones that it was in this hour.
+    pub(super) fn phones_in(&self, hour: Hour) -> Phones {
+        self.proofs.in_hour(hour)
+    }
+
+    /// The hours from `first` on in which it was proven to be several phones, in order.
+    pub(in crate::state) fn hours_of_proofs(&self, first: Hour) -> impl Iterator<Item = Hour> {
+        self.proofs.hours(first)
     }
 
     /// The least number of phones that it is.

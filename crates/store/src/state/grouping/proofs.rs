@@ -142,6 +142,16 @@ impl Proofs {
         Phones::proven_by(later.filter(|row| row.last >= since).map(Row::phones))
     }
 
+    /// What the proofs in this hour prove.
+    pub(super) fn in_hour(&self, hour: Hour) -> Phones {
+        Phones::proven_by(self.of_hours(hour, hour).map(Row::phones))
+    }
+
+    /// The hours with proofs from this one on, in order.
+    pub(super) fn hours(&self, first: Hour) -> impl Iterator<Item = Hour> {
+        self.of_hours(first, Hour::of(Timestamp::from_micros(i64::MAX))).map(Row::hour)
+    }
+
     /// What all proofs prove.
     pub(super) fn all(&self) -> Phones {
         Phones::proven_by(self.0.iter().map(Row::phones))
