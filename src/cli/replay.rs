@@ -1,6 +1,5 @@
 //! `probewatch replay`: records capture files, as fast as possible.
 
-use std::collections::HashSet;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -34,10 +33,37 @@ struct Summary {
     probes: u64,
     bad_fcs: u64,
     undecodable: u64,
-    devices: HashSet<MacAddr>,
+    devices: Distinct<MacAddr>,
     /// Their hashes, to save memory.
-    ssids: HashSet<u64>,
+    ssids: Distinct<u64>,
     hasher: RandomState,
+}
+
+/// Different values. They are sorted now and then: a look-up for each would wait for memory each time.
+struct Distinct<T>(Vec<T>);
+
+impl<T> Default for Distinct<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Ord> Distinct<T> {
+    fn add(&mut self, value: T) {
+        if self.0.len() == self.0.capacity() {
+            // Half of the room is free after this, so that values are sorted a bounded number of times.
+            let different = self.count();
+            self.0.reserve(different.max(1024));
+        }
+        self.0.push(value);
+    }
+
+    fn count(&mut self) -> usize {
+        // The stable sort makes use of the part that is sorted.
+        self.0.sort();
+        self.0.dedup();
+        self.0.len()
+    }
 }
 
 pub(super) fn replay(files: &[String], data: &DataDirArgs, fcs: FcsArgs) -> Result<ExitCode, CliError> {
@@ -70,7 +96,7 @@ pub(super) fn replay(files: &[String], data: &DataDirArgs, fcs: FcsArgs) -> Resu
     runtime.block_on(recorder.stop())?;
     written?;
     if summary.files > 0 {
-        print(&summary, files.len() as u64, started.elapsed())
+        print(&mut summary, files.len() as u64, started.elapsed())
             .map_err(CliError::io("could not print the summary"))?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -90,17 +116,20 @@ fn replay_file(
     let outcome = capture.run(|frame| {
         if counters.frames.load(Relaxed).is_multiple_of(FRAMES_PER_STEP) {
             progress.at(counters.bytes.load(Relaxed));
+            // A replay can be repeated: it stops when writing fails instead of buffering events in memory.
+            if recorder.disk_error().is_some() {
+                return ControlFlow::Break(());
+            }
         }
         let Some(probe) = converter.convert(frame) else { return ControlFlow::Continue(()) };
         summary.probes += 1;
-        summary.devices.insert(probe.probe.source);
+        summary.devices.add(probe.probe.source);
         if let Some(ssid) = probe.probe.ssid.named() {
-            summary.ssids.insert(summary.hasher.hash_one(ssid));
+            summary.ssids.add(summary.hasher.hash_one(ssid));
         }
-        // A replay can be repeated: it stops when writing fails instead of buffering events in memory.
         match recorder.record(probe) {
-            Ok(()) if recorder.disk_error().is_none() => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     });
     drop(progress);
@@ -119,7 +148,7 @@ fn size_of_file(source: &Source) -> u64 {
     }
 }
 
-fn print(summary: &Summary, files: u64, took: Duration) -> io::Result<()> {
+fn print(summary: &mut Summary, files: u64, took: Duration) -> io::Result<()> {
     let rate = summary.probes as f64 / took.as_secs_f64().max(1e-6);
     let all = pluralize(files, "file", "files");
     writeln!(
@@ -128,8 +157,8 @@ fn print(summary: &Summary, files: u64, took: Duration) -> io::Result<()> {
         if summary.files < files { format!("{} of {all}", summary.files) } else { all },
         pluralize(summary.frames, "frame", "frames"),
         pluralize(summary.probes, "probe", "probes"),
-        pluralize(summary.devices.len() as u64, "device", "devices"),
-        pluralize(summary.ssids.len() as u64, "SSID", "SSIDs"),
+        pluralize(summary.devices.count() as u64, "device", "devices"),
+        pluralize(summary.ssids.count() as u64, "SSID", "SSIDs"),
         took.as_secs_f64(),
         pluralize(rate.round() as u64, "probe", "probes"),
     )?;
