@@ -6,7 +6,7 @@ use twox_hash::XxHash3_64;
 
 use super::fixed_point::ONE;
 use crate::event::{GroupId, Probe, Timestamp};
-use dot11::MacAddr;
+use dot11::{MacAddr, Signature};
 
 /// Addresses that a counter remembers.
 const ADDRESSES_PER_COUNTER: usize = 16;
@@ -32,6 +32,7 @@ pub(super) struct Frame {
     pub(super) time: Timestamp,
     pub(super) source: MacAddr,
     pub(super) sequence: u16,
+    pub(super) signature: Signature,
     pub(super) signal_dbm: Option<i8>,
     /// Identifies the radio on its channel.
     pub(super) radio: u32,
@@ -47,6 +48,7 @@ impl Frame {
             time: probe.time,
             source: probe.source,
             sequence: probe.sequence,
+            signature: probe.signature,
             signal_dbm: probe.signal_dbm,
             // The low half of a hash is as good as all of it.
             radio: XxHash3_64::oneshot_with_seed(

@@ -11,7 +11,7 @@ use super::proofs::Proofs;
 use super::seen_times::{SeenTimes, Span};
 use crate::event::{GroupId, Timestamp};
 use crate::state::hour::Hour;
-use dot11::{MacAddr, ModelKey};
+use dot11::{MacAddr, ModelKey, Signature};
 
 /// Addresses of one group that are kept. Further ones are only counted, and the oldest leave the group.
 pub const ADDRESSES_PER_GROUP: usize = 16_384;
@@ -82,6 +82,14 @@ pub struct Group {
     /// Groups that are other phones, the one that was added last at the end.
     #[serde(default)]
     pub(super) apart: Vec<GroupId>,
+    /// Other models that it sent frames of, from addresses that were known already: at most
+    /// [`MODELS_PER_PHONE`](super::variants::MODELS_PER_PHONE), and one more if there were more.
+    #[serde(default)]
+    pub(super) other_models: Vec<ModelKey>,
+    /// The signature of its latest frame from a known address: most frames are like the one before, and need no key of
+    /// their model.
+    #[serde(default)]
+    pub(super) signature: Option<Signature>,
     /// Those of its addresses that may be of any phone of the model, also of the groups that are other phones.
     #[serde(default)]
     pub(super) guests: BTreeSet<MacAddr>,
@@ -127,6 +135,8 @@ impl Group {
             is_kept: false,
             proofs: Proofs::default(),
             apart: Vec::new(),
+            other_models: Vec::new(),
+            signature: None,
             guests: BTreeSet::new(),
         }
     }

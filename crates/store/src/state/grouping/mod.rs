@@ -4,6 +4,7 @@
 //! - A new random address joins a group of its model ([`ModelKey`]): that of the sequence counter that it continues
 //!   best if the model continues its counters; else the group of its model that is in range. If there is none, it
 //!   begins one.
+//! - A phone that shows several models counts as one of its main model ([`variants`]).
 //! - An address stays in its group when it is seen again. Only counters that alternate move addresses: to a group of
 //!   their own.
 //! - The result depends on the events alone: all arithmetic is in fixed point, and each choice among equals is by the
@@ -41,6 +42,9 @@ mod seen_times;
 mod split_tests;
 #[cfg(test)]
 pub(super) mod tests;
+mod variants;
+#[cfg(test)]
+mod variants_tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -187,7 +191,7 @@ impl Grouping {
         if !probe.source.is_random() || self.mode() == GroupingMode::Off {
             return None;
         }
-        let key = model();
+        let key = self.main_model(model(), probe.time);
         let mut model = self.models.get(&key)?.clone();
         match model.begin(
             &Frame::of(probe),
@@ -224,9 +228,15 @@ impl Grouping {
     /// Returns the group of the frame's address, and whether there is news about it, see [`Grouping::fold`].
     fn fold_random(&mut self, frame: &Frame, model: impl FnOnce() -> ModelKey) -> (Option<GroupId>, bool) {
         let mut findings = Vec::new();
-        let known = self.group_of(frame.source).and_then(|id| Some((id, self.groups.get(&id)?.model)));
+        let known = self.group_of(frame.source).and_then(|id| {
+            let group = self.groups.get(&id)?;
+            Some((id, group.model, group.signature == Some(frame.signature)))
+        });
         let (key, id, is_news) = match known {
-            Some((id, key)) => {
+            Some((id, key, is_like_before)) => {
+                if !is_like_before {
+                    self.note_variant((id, key), frame, model());
+                }
                 let is_first = {
                     let may_belong = may_belong(&self.groups, &self.group_of, &self.splits, key);
                     self.models.entry(key).again(id, frame, &may_belong, &mut findings)
@@ -239,7 +249,7 @@ impl Grouping {
                 (key, Some(id), is_news)
             }
             None => {
-                let key = model();
+                let key = self.main_model(model(), frame.time);
                 let is_news = self.begin(key, frame, &mut findings);
                 (key, self.group_of(frame.source), is_news)
             }

@@ -13,6 +13,7 @@ use super::counter::{Counter, Frame, LATE, SECOND, SEQUENCE_NUMBERS, TURNS, elap
 use super::fixed_point::{ONE, ln, product, ratio};
 use super::live_group::LiveGroup;
 use super::seen_times::SeenTimes;
+use super::variants::MainModel;
 use crate::event::{GroupId, Timestamp};
 use dot11::MacAddr;
 
@@ -67,6 +68,9 @@ pub(in crate::state) struct Model {
     /// In the order in which they began.
     counters: VecDeque<Counter>,
     groups: Vec<LiveGroup>,
+    /// The model whose phones its new addresses are of, see [`super::variants`].
+    #[serde(default)]
+    pub(super) main: Option<MainModel>,
 }
 
 /// Whether nobody said that the address is not of this group, which is of the same model.

@@ -94,6 +94,7 @@ impl Grouping {
         if let Some(model) = self.models.get_mut(&group.model) {
             model.rename(from, to);
         }
+        self.rename_variants(&group, from, to);
         self.requesters.rename(from, to);
         let apart = group.apart.clone();
         self.groups.insert(to, Group { apart: Vec::new(), ..group });

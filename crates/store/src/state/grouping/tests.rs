@@ -305,7 +305,7 @@ fn a_kept_phone_is_found_by_its_evidence() {
 /// Some frames of some phones, and what people say about them in between.
 #[derive(Debug, Clone)]
 enum Step {
-    Frame { phone: u8, address: u8, gap: u8, skip: u16, ssid: Option<u8> },
+    Frame { phone: u8, address: u8, gap: u8, skip: u16, ssid: Option<u8>, is_variant: bool },
     Split { address: u8 },
     Keep { address: u8, name: Option<u8>, id: Option<u8> },
     KeepAgain { evidence: u8 },
@@ -317,8 +317,10 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        20 => (0..4_u8, 0..12_u8, 0..30_u8, 0..200_u16, any::<Option<u8>>()).prop_map(
-            |(phone, address, gap, skip, ssid)| Step::Frame { phone, address, gap, skip, ssid: ssid.map(|n| n % 4) }
+        20 => (0..4_u8, 0..12_u8, 0..30_u8, 0..200_u16, any::<Option<u8>>(), any::<bool>()).prop_map(
+            |(phone, address, gap, skip, ssid, is_variant)| {
+                Step::Frame { phone, address, gap, skip, ssid: ssid.map(|n| n % 4), is_variant }
+            }
         ),
         1 => (0..48_u8).prop_map(|address| Step::Split { address }),
         1 => (0..48_u8, any::<Option<u8>>(), any::<Option<u8>>())
@@ -344,11 +346,13 @@ fn play(steps: &[Step], mode: GroupingMode, restarts: bool) -> (State, Vec<[MacA
     let mut kept = Vec::new();
     for step in steps {
         match *step {
-            Step::Frame { phone, address, gap, skip, ssid } => {
+            Step::Frame { phone, address, gap, skip, ssid, is_variant } => {
                 second += i64::from(gap);
                 let sequence = &mut sequences[usize::from(phone)];
                 *sequence = sequence.wrapping_add(skip);
-                let probe = frame(second, u32::from(phone * 12 + address), *sequence, u64::from(phone / 2));
+                // Some phones show a second model.
+                let model = u64::from(phone / 2) + if is_variant { 2 } else { 0 };
+                let probe = frame(second, u32::from(phone * 12 + address), *sequence, model);
                 let probe = match ssid {
                     Some(ssid) => requesting(&format!("net {ssid}"), probe),
                     None => probe,

@@ -1,0 +1,124 @@
+//! Phones that send frames of several models.
+
+use super::tests::{fold, fold_kind, folded, frame, from_snapshot, group_of, reloaded};
+use super::variants::MODELS_PER_PHONE;
+use crate::event::{Event, EventKind, GroupId, Probe};
+use crate::state::State;
+
+const HOUR: i64 = 3600;
+
+/// The models of the phone.
+const ONE: u64 = 7;
+const OTHER: u64 = 8;
+
+/// A scan from an address, one frame of each of these models. Its numbers continue none before.
+fn scan(second: i64, address: u32, models: &[u64]) -> Vec<Probe> {
+    let frames = (0..).zip(models);
+    frames
+        .map(|(place, model)| frame(second + place, address, (address * 1709) as u16 + place as u16, *model))
+        .collect()
+}
+
+fn groups(state: &State) -> usize {
+    state.grouping().groups().count()
+}
+
+#[test]
+fn a_phone_that_shows_two_models_at_one_address_is_one() {
+    // Each address after the first shows one of the two models only.
+    let models: [&[u64]; 6] = [&[ONE, OTHER], &[OTHER], &[ONE], &[OTHER], &[OTHER], &[ONE]];
+    let scans = (0..).zip(models).map(|(number, models)| scan(i64::from(number) * 60, number, models));
+    let probes = scans.collect::<Vec<_>>().concat();
+    let state = folded(probes.clone());
+    assert_eq!(groups(&state), 1);
+    let group = state.grouping().group(group_of(&state, &probes[0])).unwrap();
+    assert_eq!((group.address_count, group.visit_phones()), (6, 1));
+}
+
+#[test]
+fn two_models_that_no_address_shows_together_are_two_phones() {
+    let state = folded((0..10).flat_map(|number| {
+        let model = if number % 2 == 0 { ONE } else { OTHER };
+        scan(i64::from(number) * 60, number, &[model, model])
+    }));
+    assert_eq!(groups(&state), 2);
+}
+
+#[test]
+fn new_addresses_join_the_model_with_more_addresses_whichever_was_first() {
+    for shown in [[ONE, OTHER], [OTHER, ONE]] {
+        let before = (0..5).map(|number| scan(number * 60, number as u32, &[ONE]));
+        let before = before.chain([scan(300, 5, &[OTHER]), scan(360, 6, &shown)]);
+        let after = (7..10).map(|number| scan(number * 60, number as u32, &[OTHER]));
+        let probes: Vec<Probe> = before.chain(after).flatten().collect();
+        let state = folded(probes.clone());
+        // The phone of the rarer model was there before the two were seen together.
+        assert_eq!(groups(&state), 2, "{shown:?}");
+        assert_eq!(group_of(&state, probes.last().unwrap()), group_of(&state, &probes[0]), "{shown:?}");
+    }
+}
+
+#[test]
+fn what_one_phone_shows_says_nothing_about_others_after_it_has_left() {
+    let both = scan(0, 1, &[ONE, OTHER]);
+    for (hours, phones) in [(1, 1), (3, 2)] {
+        let later = scan(hours * HOUR, 2, &[OTHER, OTHER]);
+        let state = folded(both.iter().chain(&later).cloned());
+        assert_eq!(groups(&state), phones, "{hours} h");
+        let key = state.model_key(later[0].signature);
+        let group = state.grouping().group(group_of(&state, &later[0])).unwrap();
+        assert_eq!(group.model == key, phones == 2);
+    }
+}
+
+#[test]
+fn an_address_that_was_taken_for_the_main_model_proves_nothing() {
+    let mut state = folded([scan(0, 1, &[ONE, OTHER]), scan(60, 2, &[ONE])].concat());
+    let (own, address) = (group_of(&state, &scan(0, 1, &[ONE])[0]), scan(0, 2, &[ONE])[0].source);
+    fold_kind(&mut state, EventKind::SplitPhone { phone: own, address });
+    let later = scan(120, 3, &[OTHER, OTHER]);
+    for probe in scan(90, 2, &[ONE]).iter().chain(&later) {
+        fold(&mut state, &Event::from(probe.clone()));
+    }
+    let other = group_of(&state, &later[0]);
+    assert_ne!(other, own);
+    let others = |id| state.grouping().group(id).unwrap().other_models.len();
+    assert_eq!((others(own), others(other)), (1, 0));
+}
+
+#[test]
+fn an_address_that_shows_any_model_is_no_evidence() {
+    let many: Vec<u64> = (0..=MODELS_PER_PHONE as u64 + 1).map(|number| ONE + number).collect();
+    for (shown, phones) in [(&many[..2], 1), (&many[..MODELS_PER_PHONE + 1], 1), (&many[..], 2)] {
+        let probes = [scan(0, 1, shown), scan(60, 2, &[OTHER])].concat();
+        assert_eq!(groups(&folded(probes)), phones, "{} models", shown.len());
+    }
+}
+
+#[test]
+fn an_address_that_invents_models_fills_no_memory() {
+    let shown: Vec<u64> = (0..10_000).collect();
+    let state = folded(scan(0, 1, &shown));
+    assert!(state.grouping().models.len() <= MODELS_PER_PHONE + 2);
+    assert_eq!(groups(&state), 1);
+}
+
+#[test]
+fn a_phone_that_got_another_identifier_still_shows_both_models() {
+    let both = scan(0, 1, &[ONE, OTHER]);
+    let mut state = folded(both.clone());
+    let id = group_of(&state, &both[0]);
+    let keep = EventKind::KeepPhone {
+        phone: GroupId(id.0.wrapping_add(1)),
+        name: None,
+        model: state.grouping().group(id).unwrap().model,
+        addresses: vec![both[0].source],
+        networks: Vec::new(),
+    };
+    fold_kind(&mut state, keep);
+    let mut state = from_snapshot(&reloaded(&state));
+    for probe in scan(60, 2, &[OTHER]) {
+        fold(&mut state, &Event::from(probe));
+    }
+    assert_eq!(groups(&state), 1);
+}
