@@ -7,7 +7,7 @@ use super::apart::{APART_LIMIT, SeenGroup, least_phones};
 use super::group::Phones;
 use super::person::SPLITS_PER_PHONE;
 use super::seen_times::SeenTimes;
-use super::tests::{counting_phone, fold, folded, frame, from_snapshot, group_of, reloaded, together};
+use super::tests::{counting_phone, fold, folded, frame, from_snapshot, group_of, later, reloaded, together};
 use crate::event::{Event, EventKind, EvictionScope, GroupId, Probe, Timestamp};
 use crate::state::State;
 use crate::state::hour::Hour;
@@ -117,6 +117,32 @@ fn phones_whose_counters_told_them_apart_are_two_also_when_they_return() {
     assert_ne!(id_of(&state, last), id_of(&state, of_other));
     fold_all(&mut state, scan(DAY, [last, of_other]));
     assert_eq!((least(&state, &[last, of_other]), least_of_all(&state)), (2, 2));
+}
+
+#[test]
+fn counters_that_alternate_into_a_group_that_was_there_tell_it_apart() {
+    // The model is learned, then a phone begins another group, which stays in range, and is silent.
+    let before = later(counting_phone(1, 40, 0, 30, MODEL), -3 * HOUR);
+    let silent = frame(0, 500, 3000, MODEL);
+    let again = Probe { time: at(600), sequence: 475, ..before[117].clone() };
+    let one = later(counting_phone(101, 20, 480, 90, MODEL), 690);
+    let other = later(counting_phone(1001, 20, 2048, 100, MODEL), 675);
+    let first = before.into_iter().chain([silent, again]);
+    let mut state = folded(first.chain(together(&[one, other])));
+    assert_eq!(id_of(&state, 1020), id_of(&state, 500));
+    assert_ne!(id_of(&state, 120), id_of(&state, 500));
+    // The phone that was there before may be either.
+    let of_all = |state: &State| {
+        (
+            least(state, &[120, 1020]),
+            least(state, &[120, 500]),
+            least(state, &[500, 1020]),
+            least_of_all(state),
+        )
+    };
+    assert_eq!(of_all(&state), (2, 1, 1, 2));
+    fold_all(&mut state, scan(DAY, [120, 1020]));
+    assert_eq!(of_all(&state), (2, 1, 1, 2));
 }
 
 #[test]

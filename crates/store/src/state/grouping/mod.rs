@@ -20,6 +20,8 @@
 mod apart;
 #[cfg(test)]
 mod apart_tests;
+#[cfg(test)]
+mod claims_tests;
 mod counter;
 mod fixed_point;
 mod group;
@@ -356,8 +358,12 @@ impl Grouping {
             id
         });
         self.keep_apart(from, to);
-        // In a group that was there before, nobody knows whether they are of the phone that others are told apart from.
+        // In a group that was there before, nobody knows whether they are of the phone that others are told apart from, or
+        // of one of those that it was proven to be. If there are none, it is told apart by these addresses.
         let are_guests = !is_new && self.joins_as_guest(to, first, JoinReason::SameModel);
+        let tells_apart =
+            is_new || (!are_guests && self.group(to).is_some_and(|group| group.proofs.is_empty()));
+        let moved: BTreeSet<MacAddr> = addresses.iter().copied().collect();
         for address in addresses {
             if self.group_of(address) == Some(from) {
                 self.move_address(address, Some(from), to, JoinReason::SequenceAlternated);
@@ -366,7 +372,8 @@ impl Grouping {
                 }
             }
         }
-        if is_new {
+        if tells_apart {
+            self.keep_own(to, &moved);
             for (other, own) in beside {
                 self.set_apart(to, other);
                 self.keep_own(other, &own);
