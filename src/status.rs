@@ -43,6 +43,9 @@ pub struct Status {
     pub devices: DeviceCounts,
     /// Addresses that were evicted after long silence.
     pub forgotten_addresses: u64,
+    /// Of the networks that are new, how many of a hundred show no phone that returned, because too many were forgotten.
+    #[serde(default)]
+    pub mistaken_networks_percent: u8,
     /// The capture time of the latest probe.
     pub last_probe: Option<Timestamp>,
     /// Events in the log.
@@ -80,6 +83,7 @@ impl Status {
             random_addresses: totals.random_addresses,
             devices: DeviceCounts::of_state(state),
             forgotten_addresses: totals.forgotten_addresses,
+            mistaken_networks_percent: state.grouping().mistaken_networks_percent(),
             last_probe: totals.last_probe,
             events: state.next_offset().0,
             watches: state.watches().len(),
@@ -306,6 +310,12 @@ fn capture_section(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Tex
         0 => text,
         count => text.append(format_args!("\nForgotten after long silence: {count} more")),
     };
+    let text = match status.mistaken_networks_percent {
+        0 => text,
+        percent => text.append(format_args!(
+            "\n⚠️ Phones that return: {percent} % of new networks show none, because too many networks were forgotten"
+        )),
+    };
     match status.lost_probes {
         0 => text,
         count => text.append(format_args!("\n⚠️ Probes lost: queue or log buffer was full: {count}")),
@@ -396,6 +406,7 @@ mod tests {
                 may_be_more: true,
             },
             forgotten_addresses: 5,
+            mistaken_networks_percent: 2,
             last_probe: Some(at("2026-11-22T11:59:53Z")),
             events: 340,
             watches: 2,
@@ -456,6 +467,7 @@ mod tests {
         Addresses: 12 (7 random)
         At least 9 devices: 3 named, 2 with a fixed address, 4 phones using random addresses (7 addresses)
         Forgotten after long silence: 5 more
+        ⚠️ Phones that return: 2 % of new networks show none, because too many networks were forgotten
         ⚠️ Probes lost: queue or log buffer was full: 4
 
         🗂 Log
@@ -475,6 +487,7 @@ mod tests {
             sources: Vec::new(),
             devices: DeviceCounts::default(),
             forgotten_addresses: 0,
+            mistaken_networks_percent: 0,
             last_probe: None,
             telegram_waits: Vec::new(),
             flood: Some(Flood {

@@ -50,6 +50,16 @@ impl NetworkFilter {
         }
     }
 
+    /// Of the networks that it does not hold, how many of a hundred are taken for one that it holds.
+    pub(super) fn mistaken_percent(&self) -> u8 {
+        let share = |block: &Block| {
+            let ones: u32 = block.iter().map(|word| word.count_ones()).sum();
+            (f64::from(ones) / BLOCK_BITS as f64).powi(BITS_PER_NETWORK as i32)
+        };
+        let sum: f64 = self.blocks.iter().map(|(_, block)| share(block)).sum();
+        (100.0 * sum / BLOCKS as f64) as u8
+    }
+
     /// Makes it hold every network.
     pub(super) fn insert_all(&mut self) {
         for block in (0..BLOCKS).filter_map(|block| u16::try_from(block).ok()) {
@@ -79,7 +89,13 @@ mod tests {
         let others = (200_000..300_000).filter(|number| filter.contains(&ssid(*number))).count();
         assert!(others < 100, "{others} of 100,000");
         assert!(filter.blocks.len() <= BLOCKS as usize);
+        assert_eq!(filter.mistaken_percent(), 0);
+        (1_000_000..1_800_000).for_each(|number| filter.insert(&ssid(number)));
+        let others = (200_000..300_000).filter(|number| filter.contains(&ssid(*number))).count();
+        assert_eq!(filter.mistaken_percent(), (others / 1000) as u8);
+        assert_eq!(filter.mistaken_percent(), 2);
         filter.insert_all();
+        assert_eq!(filter.mistaken_percent(), 100);
         assert!((200_000..300_000).all(|number| filter.contains(&ssid(number))));
     }
 }

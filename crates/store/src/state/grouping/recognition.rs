@@ -165,6 +165,15 @@ impl Grouping {
         Noted { renamed: None, forgotten: self.limit_requesters(last_probe) }
     }
 
+    /// Of the networks that are new, how many of a hundred are no evidence because they are taken for forgotten ones. 0 unless
+    /// the mode is [`GroupingMode::Returns`].
+    pub fn mistaken_networks_percent(&self) -> u8 {
+        match self.mode() {
+            GroupingMode::Returns => self.requesters.forgotten.mistaken_percent(),
+            GroupingMode::Off | GroupingMode::InRange => 0,
+        }
+    }
+
     fn has_too_many_networks(&self, phone: GroupId) -> bool {
         self.requesters.of_phone(phone).count() >= NETWORKS_PER_PHONE
     }
