@@ -279,6 +279,9 @@ impl State {
         if let Some(renamed) = news.renamed {
             self.rename_phone(renamed);
         }
+        for (from, to) in news.splits {
+            self.split_visits(from, to);
+        }
         self.habits.see_frame(probe.time);
         if let Some(id) = news.group
             && let Some(group) = self.grouping.group(id)

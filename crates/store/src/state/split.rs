@@ -1,4 +1,5 @@
-//! What is kept of a phone when an address is split off: each part has only its own times.
+//! What is kept of a phone when an address is split off, or when counters tell two phones apart: each part has only its own
+//! times.
 //!
 //! What each part did follows from the rows of its own addresses. What is unknown is never made longer: while both parts
 //! sent, of a stay in which there may have been a silence only the last frame counts.
@@ -62,6 +63,9 @@ impl State {
                 PartVisit::new(&both, &parts, index, near, min_dbm)
             });
             for (index, visit) in visits.iter().enumerate() {
+                if keys[index].phone().is_some_and(|id| self.phone_key(id) != keys[index]) {
+                    continue;
+                }
                 let Some(mut visitor) = visit.visitor() else { continue };
                 if index == holder {
                     visitor.ring = both.ring;

@@ -3,7 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::grouping::tests::{fold, frame, from_snapshot, record, reloaded};
+use super::doorbells::{DoorbellVisitor, Ring};
+use super::grouping::tests::{counting_phone, fold, frame, from_snapshot, record, reloaded, together};
 use super::{Presence, State};
 use crate::event::{AlertDecision, ChatId, DeviceKey, Event, EventKind, GroupId, Probe, Timestamp};
 use dot11::MacAddr;
@@ -167,6 +168,34 @@ fn an_alert_goes_with_the_part_that_was_near() {
             assert_eq!(near.first().map(|(since, _)| *since >= 840), Some(true), "{near:?}");
             assert_eq!(near.len(), 1);
         }
+    }
+}
+
+/// Counters tell two phones apart after the doorbell has rung for one of them.
+#[test]
+fn an_alert_goes_with_the_counter_that_was_near() {
+    for swap in [false, true] {
+        let mut state = State::default();
+        let (chat, min_dbm, stay_seconds) = (CHAT, -70, 120);
+        say(&mut state, 0, EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours: false });
+        let phones = [counting_phone(1, 60, 0, 40, MODEL), counting_phone(1001, 60, 2048, 47, MODEL)];
+        let near = phones[usize::from(swap)].clone();
+        let mut rings = 0;
+        for probe in together(&phones) {
+            let dbm = if near.iter().any(|other| other.source == probe.source) { -60 } else { -76 };
+            let alerts = record(&mut state, CHAT, Probe { signal_dbm: Some(dbm), ..probe });
+            rings += alerts.iter().filter(|alert| matches!(alert, AlertDecision::Ring { .. })).count();
+        }
+        let group = |probe: &Probe| state.grouping().group_of(probe.source).unwrap();
+        let phone = group(near.last().unwrap());
+        let far = phones[usize::from(!swap)].last().unwrap();
+        assert_ne!(group(far), phone);
+        assert_eq!(rings, 1);
+        assert_eq!(waiting(&state).iter().map(|(phone, _)| *phone).collect::<Vec<_>>(), [Some(phone)]);
+        let of_far = state.doorbells.visitors.get(&(CHAT, DeviceKey::Phone(group(far))));
+        let is_silent =
+            |visitor: &DoorbellVisitor| (visitor.ring, visitor.near_since) == (Ring::Silent, None);
+        assert!(of_far.is_none_or(is_silent), "{of_far:?}");
     }
 }
 

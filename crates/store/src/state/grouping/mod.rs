@@ -82,7 +82,7 @@ const PROOF_LIMIT: usize = 65_536;
 type Splits = DirtyMap<(MacAddr, GroupId), Timestamp>;
 
 /// What a probe changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct News {
     /// The group of its sender, if that was not seen in this hour before, or is proven to be more phones than before.
     pub(super) group: Option<GroupId>,
@@ -90,6 +90,8 @@ pub(super) struct News {
     pub(super) renamed: Option<Renamed>,
     /// Networks of which it was forgotten who looks for them.
     pub(super) forgotten_networks: usize,
+    /// Addresses of the first group of each pair turned out to be of the second.
+    pub(super) splits: Vec<(GroupId, GroupId)>,
 }
 
 /// What was known of the phone `from` holds for the phone `to`.
@@ -214,8 +216,9 @@ impl Grouping {
         last_probe: impl Fn(&Ssid) -> Option<Timestamp>,
     ) -> News {
         let is_grouped = probe.source.is_random() && self.mode() != GroupingMode::Off;
+        let mut splits = Vec::new();
         let (group, is_news) = match is_grouped {
-            true => self.fold_random(&Frame::of(probe), model),
+            true => self.fold_random(&Frame::of(probe), model, &mut splits),
             false => (self.group_of(probe.source), false),
         };
         let named = probe.ssid.named();
@@ -224,11 +227,17 @@ impl Grouping {
             .unwrap_or_default();
         let group = noted.renamed.map_or(group, |renamed| Some(renamed.to));
         let group = group.filter(|_| is_news || noted.renamed.is_some());
-        News { group, renamed: noted.renamed, forgotten_networks: noted.forgotten }
+        News { group, renamed: noted.renamed, forgotten_networks: noted.forgotten, splits }
     }
 
-    /// Returns the group of the frame's address, and whether there is news about it, see [`Grouping::fold`].
-    fn fold_random(&mut self, frame: &Frame, model: impl FnOnce() -> ModelKey) -> (Option<GroupId>, bool) {
+    /// Returns the group of the frame's address, and whether there is news about it, see [`Grouping::fold`]. Adds what was
+    /// split to `splits`, see [`News`].
+    fn fold_random(
+        &mut self,
+        frame: &Frame,
+        model: impl FnOnce() -> ModelKey,
+        splits: &mut Vec<(GroupId, GroupId)>,
+    ) -> (Option<GroupId>, bool) {
         let mut findings = Vec::new();
         let known = self.group_of(frame.source).and_then(|id| {
             let group = self.groups.get(&id)?;
@@ -260,7 +269,7 @@ impl Grouping {
             return (id, is_news);
         }
         for finding in &findings {
-            self.apply(key, finding);
+            splits.extend(self.apply(key, finding));
         }
         (self.group_of(frame.source), true)
     }
@@ -326,23 +335,29 @@ impl Grouping {
         id
     }
 
-    fn apply(&mut self, key: ModelKey, finding: &Finding) {
+    /// Returns which group was split, and the one that has the addresses now.
+    fn apply(&mut self, key: ModelKey, finding: &Finding) -> Option<(GroupId, GroupId)> {
         match *finding {
             Finding::AtLeast(id, phones, time) => {
                 self.change_proofs(id, |group| group.prove(time, phones));
+                None
             }
-            Finding::Split { counter, from, to } => self.split(key, counter, from, to),
+            Finding::Split { counter, from, to } => Some((from, self.split(key, counter, from, to)?)),
         }
     }
 
-    /// Moves the addresses of a counter from the group `from` to the group `to`, or to a new one.
-    fn split(&mut self, key: ModelKey, counter: usize, from: GroupId, to: Option<GroupId>) {
+    /// Moves the addresses of a counter from the group `from` to the group `to`, or to a new one. Returns that.
+    fn split(
+        &mut self,
+        key: ModelKey,
+        counter: usize,
+        from: GroupId,
+        to: Option<GroupId>,
+    ) -> Option<GroupId> {
         self.requesters.doubt(from);
-        let Some(model) = self.models.get(&key) else { return };
+        let model = self.models.get(&key)?;
         let addresses = model.counter_addresses(counter).to_vec();
-        let (Some(span), Some(first)) = (model.counter_span(counter), addresses.first().copied()) else {
-            return;
-        };
+        let (span, first) = (model.counter_span(counter)?, addresses.first().copied()?);
         // Of other groups only those that are told apart from this one: others may be its phones.
         let known = self.groups.get(&from).map_or(&[][..], |group| &group.apart);
         let mut beside: BTreeMap<GroupId, BTreeSet<MacAddr>> = BTreeMap::new();
@@ -388,6 +403,7 @@ impl Grouping {
             group.first = group.first.min(span.0);
             group.last = group.last.max(span.1);
         }
+        Some(to)
     }
 
     /// Changes the proofs of a group. If there are too many of all groups, the oldest quarter is forgotten.

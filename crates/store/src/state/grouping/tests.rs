@@ -73,7 +73,7 @@ pub(super) fn reason(state: &State, probe: &Probe) -> JoinReason {
 }
 
 /// A phone that scans once in `interval` seconds, each time from another address, and goes on counting.
-pub(super) fn counting_phone(
+pub(in crate::state) fn counting_phone(
     first_address: u32,
     scans: u32,
     start: u16,
@@ -88,7 +88,7 @@ pub(super) fn counting_phone(
 }
 
 /// The frames of several phones in the order of their times.
-pub(super) fn together(phones: &[Vec<Probe>]) -> Vec<Probe> {
+pub(in crate::state) fn together(phones: &[Vec<Probe>]) -> Vec<Probe> {
     let mut probes = phones.concat();
     probes.sort_by_key(|probe| probe.time);
     probes
