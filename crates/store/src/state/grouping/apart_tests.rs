@@ -146,6 +146,17 @@ fn counters_that_alternate_into_a_group_that_was_there_tell_it_apart() {
 }
 
 #[test]
+fn old_addresses_that_are_used_by_turns_prove_nothing() {
+    // A phone may go back and forth between addresses that it had before, such as one for each network.
+    let mut state = folded(scan(0, [1, 2]));
+    fold_all(&mut state, at_once(DAY, [1, 2]));
+    assert_eq!((least(&state, &[1, 2]), least_of_all(&state)), (1, 1));
+    // A new one in their midst is no address that it had.
+    fold_all(&mut state, at_once(DAY + 300, [1, 3]));
+    assert_eq!(least_of_all(&state), 2);
+}
+
+#[test]
 fn three_phones_that_count_at_once_are_three() {
     let phones = [(1, 0, 40), (1001, 1400, 47), (2001, 2800, 43)]
         .map(|(address, start, interval)| counting_phone(address, 60, start, interval, MODEL));
