@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use store::event::{ChatId, MessageId, Offset, Timestamp};
-use store::state::{Alert, Flood, FloodMessage, State};
-pub use store::state::{Overflow, ShownVisit};
+use store::state::{Alert, FloodMessage, State};
+pub use store::state::{Flood, Overflow, ShownVisit};
 
 use super::views::alerts::{AlertDevice, PendingAlert};
 
@@ -26,7 +26,7 @@ impl<'a> PendingAlerts<'a> {
         Self { state, chat }
     }
 
-    /// The chats for which something waits, or a message shows a visit that lasts.
+    /// The chats for which something waits, or a message shows a visit or a flood that lasts.
     pub fn chats(state: &State) -> BTreeSet<ChatId> {
         let with_alerts = state.alerts().chats_waiting();
         let muted = state.mutes().iter().filter(|(_, mute)| mute.suppressed > 0).map(|(chat, _)| chat);
@@ -101,6 +101,11 @@ impl<'a> PendingAlerts<'a> {
     pub fn flood_of(&self, overflow: &Overflow) -> Option<Flood> {
         let since = overflow.since()?;
         self.state.floods().latest().filter(|flood| flood.last >= since)
+    }
+
+    /// A flood of which the chat is to be told, whether or not alerts were too many.
+    pub fn untold_flood(&self) -> Option<Flood> {
+        self.state.floods().untold(self.chat)
     }
 
     /// The message that tells of a flood and is to be edited, and the flood, unless a later one is known.

@@ -33,7 +33,7 @@ use super::request_error::RequestError;
 use super::sender::Sender;
 use super::{earliest, sleep_until};
 use crate::chat::Reply;
-use crate::chat::pending_alerts::{Overflow, PendingAlerts, ShownVisit};
+use crate::chat::pending_alerts::{Flood, Overflow, PendingAlerts, ShownVisit};
 use crate::chat::views::alerts::{self, Digest, PendingAlert};
 
 /// How long a message that is being sent may take when the service stops.
@@ -350,6 +350,7 @@ impl Outbox {
         now: Instant,
     ) -> Next {
         let (chat, devices) = (pending.chat(), Devices::Others);
+        let are_all_sent = waiting.is_empty();
         let edit = waiting.iter().find_map(|waiting| Some((pending.message_of(waiting)?, waiting)));
         if let Some((message, (offset, alert, device))) = edit {
             let reply = alerts::alert(alert, *device, self.quiet_hours.zone);
@@ -372,10 +373,25 @@ impl Outbox {
             return Next::Send(Message { chat, devices, content, reply, edits: None });
         }
         waiting.retain(|(_, alert, _)| !alert.is_known);
-        match pending.overflow() {
-            Some(overflow) if waiting.is_empty() => Next::Send(self.summary(pending, overflow)),
-            None if waiting.is_empty() => self.next_about_flood(pending, now),
+        match (pending.overflow(), pending.untold_flood()) {
+            // It follows those that it continues, which may be about known devices.
+            (Some(overflow), _) if are_all_sent => Next::Send(self.summary(pending, overflow)),
+            (None, Some(flood)) => Next::Send(self.new_flood(pending, &flood)),
+            (None, None) if waiting.is_empty() => self.next_about_flood(pending, now),
             _ => self.next_alerts(pending, devices, &waiting, schedule, now),
+        }
+    }
+
+    /// The first message about a flood, if no alert was too many. It waits for no alerts, since it continues none.
+    fn new_flood(&self, pending: &PendingAlerts<'_>, flood: &Flood) -> Message {
+        let now = Timestamp::now();
+        let reported = ReportedFlood { since: flood.since, is_over: flood.is_over(now) };
+        Message {
+            chat: pending.chat(),
+            devices: Devices::Others,
+            content: Content::Overflow(0, Some(reported)),
+            reply: alerts::flood(flood.since, Some(flood), (now, self.quiet_hours.zone)).into(),
+            edits: None,
         }
     }
 
@@ -405,12 +421,15 @@ impl Outbox {
         if flood.is_some_and(|flood| !flood.is_over(today.0)) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
-        let known = pending.known_in(&shown.reported);
+        let text = match shown.reported.count() {
+            0 => alerts::flood(shown.since, flood.as_ref(), today),
+            _ => alerts::overflow(&shown.reported, &pending.known_in(&shown.reported), flood.as_ref(), today),
+        };
         Next::Send(Message {
             chat: pending.chat(),
             devices: Devices::Others,
             content: Content::Overflow(0, Some(ReportedFlood { since: shown.since, is_over: true })),
-            reply: alerts::overflow(&shown.reported, &known, flood.as_ref(), today).into(),
+            reply: text.into(),
             edits: Some(shown.message),
         })
     }

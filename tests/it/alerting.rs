@@ -367,6 +367,25 @@ fn a_burst_of_alerts_ends_in_a_digest() {
     testbed.api.assert_clean();
 }
 
+/// A device may raise five alerts a minute. The message about those beyond follows the digest with the last of the five.
+#[test]
+fn the_number_of_further_alerts_follows_those_that_it_continues() {
+    const LAMP: &str = "a4:83:e7:00:01:00";
+    let change = |config: crate::support::service::Config| {
+        config.set("alerts", "gather_seconds", "3").device(LAMP, "Lamp")
+    };
+    let Some(mut testbed) = Testbed::start(Mode::Webhook, change) else { return };
+    testbed.ask("/watch Depot*");
+    for number in 0..6 {
+        testbed.transmit(LAMP, &format!("Depot{number}"));
+    }
+    testbed.api.wait_for_message(|message| message.plain.contains("and 1 more alert"));
+    let alerts = testbed.alerts();
+    let at = |part: &str| alerts.iter().position(|alert| alert.plain.contains(part));
+    assert!(at("Depot4").unwrap() < at("and 1 more alert").unwrap(), "{alerts:?}");
+    testbed.api.assert_clean();
+}
+
 #[test]
 fn a_digest_has_the_buttons_of_its_alerts() {
     let labels = |alerts: &[(Alert, Option<&str>)]| {

@@ -447,7 +447,9 @@ pub fn overflow(
     flood: Option<&Flood>,
     (now, zone): (Timestamp, Tz),
 ) -> Text {
-    let mut text = format!("📣 … and {}", pluralize(overflow.count(), "more alert", "more alerts"));
+    // The message of a flood is edited: it may stand before alerts that came later.
+    let lead = if flood.is_some() { "📣" } else { "📣 … and" };
+    let mut text = format!("{lead} {}", pluralize(overflow.count(), "more alert", "more alerts"));
     let networks = overflow.networks();
     if networks > 0 {
         let at_least = if networks < OVERFLOW_NETWORK_LIMIT as u64 { "" } else { "at least " };
@@ -461,6 +463,17 @@ pub fn overflow(
         text += &format!("\n{}", status::flood(flood, now, zone));
     }
     Text::plain(text)
+}
+
+/// The message about a flood during which no alert was too many. `flood` is it, unless a later one is known.
+pub fn flood(since: Timestamp, flood: Option<&Flood>, (now, zone): (Timestamp, Tz)) -> Text {
+    Text::plain(match flood {
+        Some(flood) => format!(
+            "{}. Their alerts are suppressed like those of one device. Every probe is recorded.",
+            status::flood(flood, now, zone)
+        ),
+        None => format!("🌊 The flood of invented addresses since {} is over.", short_time(since, now, zone)),
+    })
 }
 
 /// The first names, joined by commas and "and"; the rest is counted.

@@ -8,7 +8,12 @@
 //!
 //! Slower floods are not seen, and a crowd with [`ANYWHERE`] new phones a minute is taken for one. A flood goes on until
 //! [`Flood::ENDS_AFTER`] without such a minute. Of each minute at most [`MODELS`] models are told apart.
+//!
+//! Grouping takes the random addresses of one transmitter for one phone. Its first alert starts a cool-down, and no further
+//! one is counted as too many. A flood therefore concerns a chat as soon as it has [`CONCERNING`] addresses whose alerts a
+//! cool-down suppressed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +34,10 @@ const PLACE_WIDTH_DB: i8 = 10;
 
 /// Models that are told apart in a minute.
 const MODELS: usize = 16;
+
+/// Addresses of a flood whose alerts a chat's cool-downs suppressed, before the chat is told of the flood. Phones that come
+/// during a flood which asks for something else are fewer.
+const CONCERNING: u64 = 20;
 
 const MINUTE_MICROS: i64 = 60_000_000;
 
@@ -93,11 +102,24 @@ impl Minute {
     }
 }
 
+/// What a flood is to a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Concern {
+    /// Since when the flood lasts.
+    since: Timestamp,
+    /// How many of its addresses raised no alert because of a cool-down.
+    suppressed: u64,
+    /// Whether a message told the chat of the flood, or could not.
+    is_told: bool,
+}
+
 /// The current minute, and the latest flood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FloodWatch {
     minute: Option<Minute>,
     flood: Option<Flood>,
+    /// The chats that the latest flood concerns, or an earlier one did.
+    concerns: BTreeMap<ChatId, Concern>,
 }
 
 impl FloodWatch {
@@ -129,6 +151,39 @@ impl FloodWatch {
             });
         }
         self.minute = Some(minute);
+    }
+
+    /// What the latest flood is to the chat, which is noted if it is new.
+    fn concern(&mut self, chat: ChatId) -> Option<&mut Concern> {
+        let since = self.flood?.since;
+        let new = Concern { since, suppressed: 0, is_told: false };
+        let concern = self.concerns.entry(chat).or_insert(new);
+        if concern.since != since {
+            *concern = new;
+        }
+        Some(concern)
+    }
+
+    /// Notes that cool-downs of these chats suppressed alerts about the address that was just seen.
+    fn suppressed(&mut self, chats: impl Iterator<Item = ChatId>) {
+        if self.minute.as_ref().is_some_and(|minute| minute.is_of_flood) {
+            for chat in chats {
+                if let Some(concern) = self.concern(chat) {
+                    concern.suppressed += 1;
+                }
+            }
+        }
+    }
+
+    /// The chats that the latest flood concerns and that were not told of it, and the flood.
+    fn untold(&self) -> impl Iterator<Item = (ChatId, Flood)> {
+        let is_due = |flood: &Flood, concern: &Concern| {
+            concern.since == flood.since && concern.suppressed >= CONCERNING && !concern.is_told
+        };
+        self.flood.into_iter().flat_map(move |flood| {
+            let due = self.concerns.iter().filter(move |(_, concern)| is_due(&flood, concern));
+            due.map(move |(chat, _)| (*chat, flood))
+        })
     }
 }
 
@@ -162,8 +217,17 @@ pub struct Floods {
 }
 
 impl Floods {
-    pub(super) fn see(&mut self, time: Timestamp, model: ModelKey, signal_dbm: Option<i8>) {
-        self.watch.entry(()).see(time, model, signal_dbm);
+    /// Notes an address that was not known before. Cool-downs of the chats `suppressed` kept back an alert about it.
+    pub(super) fn see(
+        &mut self,
+        time: Timestamp,
+        model: ModelKey,
+        signal_dbm: Option<i8>,
+        suppressed: impl Iterator<Item = ChatId>,
+    ) {
+        let watch = self.watch.entry(());
+        watch.see(time, model, signal_dbm);
+        watch.suppressed(suppressed);
     }
 
     /// The latest flood, which may be over.
@@ -176,9 +240,18 @@ impl Floods {
         self.messages.get(&chat)
     }
 
-    /// The chats with such a message.
+    /// The latest flood, if it concerns the chat and no message told the chat of it.
+    pub fn untold(&self, chat: ChatId) -> Option<Flood> {
+        self.untold_chats().find_map(|(untold, flood)| (untold == chat).then_some(flood))
+    }
+
+    fn untold_chats(&self) -> impl Iterator<Item = (ChatId, Flood)> {
+        self.watch.get(&()).into_iter().flat_map(FloodWatch::untold)
+    }
+
+    /// The chats with a message about a flood, or for which one is due.
     pub fn chats(&self) -> impl Iterator<Item = ChatId> {
-        self.messages.iter().map(|(chat, _)| *chat)
+        self.messages.iter().map(|(chat, _)| *chat).chain(self.untold_chats().map(|(chat, _)| chat))
     }
 
     /// A message reported these alerts, and the flood since then. Without a message, there is none to be edited any more.
@@ -189,6 +262,11 @@ impl Floods {
         message: Option<MessageId>,
         alerts: Overflow,
     ) {
+        if self.latest().is_some_and(|flood| flood.since == since)
+            && let Some(concern) = self.watch.entry(()).concern(chat)
+        {
+            concern.is_told = true;
+        }
         let earlier = self.messages.remove(&chat).filter(|earlier| earlier.since == since);
         if let Some(message) = message {
             let mut reported = earlier.map(|earlier| earlier.reported).unwrap_or_default();
@@ -199,6 +277,16 @@ impl Floods {
 
     pub(super) fn remove_chat(&mut self, chat: ChatId) {
         self.messages.remove(&chat);
+        self.watch.entry(()).concerns.remove(&chat);
+    }
+
+    /// Gives everything of the chat `from` to `to`, except its message: the other chat numbers its messages anew.
+    pub(super) fn migrate(&mut self, from: ChatId, to: ChatId) {
+        self.messages.remove(&from);
+        let concerns = &mut self.watch.entry(()).concerns;
+        if let Some(concern) = concerns.remove(&from) {
+            concerns.insert(to, concern);
+        }
     }
 }
 
@@ -245,6 +333,34 @@ mod tests {
         let many = |number: i64| (model((number % 250) as u8), -90 + (number * 7 % 50) as i8);
         let flood = after(6000, 20, many).flood.unwrap();
         assert_eq!((flood.addresses, flood.per_minute() / 60), (6000, 50));
+    }
+
+    #[test]
+    fn a_chat_is_told_once_of_a_flood_whose_alerts_are_suppressed() {
+        let (chat, other) = (ChatId(1), ChatId(2));
+        let mut floods = Floods::default();
+        let see = |floods: &mut Floods, number: i64, suppressed: &[ChatId]| {
+            floods.see(at(600_000 + number * 100), model(1), Some(-60), suppressed.iter().copied());
+        };
+        (0..59).for_each(|number| see(&mut floods, number, &[chat]));
+        assert_eq!(floods.untold(chat), None, "it is no flood yet");
+        (59..78).for_each(|number| see(&mut floods, number, &[chat]));
+        assert_eq!(floods.untold(chat), None);
+        see(&mut floods, 78, &[chat, other]);
+        let flood = floods.untold(chat).unwrap();
+        assert_eq!((flood.since, flood.addresses), (at(600_000), 79));
+        assert_eq!(floods.chats().collect::<Vec<_>>(), [chat]);
+        floods.migrate(chat, ChatId(3));
+        assert_eq!((floods.untold(chat), floods.untold(ChatId(3))), (None, Some(flood)));
+        // A message told of it, which Telegram has removed since.
+        floods.reported(ChatId(3), flood.since, None, Overflow::default());
+        (79..200).for_each(|number| see(&mut floods, number, &[ChatId(3)]));
+        assert_eq!(floods.chats().count(), 0);
+        // The next one is another.
+        (4000..4080).for_each(|number| see(&mut floods, number, &[ChatId(3)]));
+        assert_eq!(floods.untold(ChatId(3)).unwrap().since, at(1_000_000));
+        floods.remove_chat(ChatId(3));
+        assert_eq!(floods.chats().count(), 0);
     }
 
     #[test]

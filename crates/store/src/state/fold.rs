@@ -132,7 +132,9 @@ impl State {
                 let (addresses, last_seen_before) = (*addresses, *last_seen_before);
                 self.eviction = Some(PendingEviction { addresses, last_seen_before, next_shard: 0 });
             }
-            EventKind::Lost { count, why: _ } => self.totals.lost_events += count,
+            EventKind::Lost { count, why: _ } => {
+                self.totals.lost_events += count
+            }
         }
         self.totals.last_event = self.totals.last_event.max(event.time);
         self.next = event.end(offset);
@@ -238,8 +240,7 @@ impl State {
             self.doorbells.migrate(from, to);
             self.mutes.migrate(from, to);
             self.alerts.migrate(from, to);
-            // The other chat numbers its messages anew.
-            self.floods.remove_chat(from);
+            self.floods.migrate(from, to);
             self.chats.migrate(from, to);
         }
     }
@@ -295,7 +296,11 @@ impl State {
             self.totals.addresses += 1;
             self.totals.random_addresses += u64::from(probe.source.is_random());
             let model = model_key(&self.signatures, probe.signature);
-            self.floods.see(probe.time, model, probe.signal_dbm);
+            let suppressed = probe.alerts.iter().filter_map(|decision| match decision {
+                AlertDecision::Suppress { chat } => Some(*chat),
+                _ => None,
+            });
+            self.floods.see(probe.time, model, probe.signal_dbm, suppressed);
         }
         if !self.doorbells.is_empty()
             && let Some(sight) = Sight::of(probe)
