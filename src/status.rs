@@ -68,6 +68,8 @@ pub struct Status {
     pub log: Option<LogSize>,
     /// Why writing to disk fails.
     pub disk_error: Option<String>,
+    /// What helps against that.
+    pub disk_remedy: Option<&'static str>,
 }
 
 impl Status {
@@ -95,6 +97,7 @@ impl Status {
             lost_events: totals.lost_events,
             log,
             disk_error: None,
+            disk_remedy: None,
         }
     }
 }
@@ -226,8 +229,9 @@ fn program(status: &Status, now: Timestamp) -> Text {
         .append(format_args!("\nVendor registry: {}", registry(vendor::registry_date(), now)));
     let text = match &status.disk_error {
         Some(why) => text.append(format_args!(
-            "\n❌ Writing to disk fails: {}. Free some space, or fix the disk.",
-            reason(why)
+            "\n❌ Writing to disk fails: {}; {}",
+            reason(why),
+            status.disk_remedy.unwrap_or("see the log")
         )),
         None => text,
     };
@@ -435,12 +439,13 @@ mod tests {
             lost_events: 6,
             log: Some(LogSize { bytes: 12_345, oldest: Some(at("2026-11-19T12:00:00Z")) }),
             disk_error: Some("No space left on device".to_owned()),
+            disk_remedy: Some("free some space on the disk"),
         };
         insta::assert_snapshot!(shown(&value), @r"
         📟 probewatch 1.2.3
         Running for 3 d 4 h
         Vendor registry: [age]
-        ❌ Writing to disk fails: No space left on device. Free some space, or fix the disk.
+        ❌ Writing to disk fails: No space left on device; free some space on the disk
         ⚠️ Lines missing in the service's own log: 8
 
         👂 Sources
@@ -500,6 +505,7 @@ mod tests {
             lost_events: 0,
             log: None,
             disk_error: None,
+            disk_remedy: None,
             ..value
         };
         insta::assert_snapshot!(shown(&new), @r"

@@ -13,8 +13,15 @@ use super::{Api, ApiError, body};
 use crate::status::{self, SourceState, SourceStatus, Status};
 
 /// Fields that only a running service has.
-const LIVE_FIELDS: [&str; 6] =
-    ["uptime_seconds", "sensors", "lost_probes", "lost_log_lines", "disk_error", "telegram_waits"];
+const LIVE_FIELDS: [&str; 7] = [
+    "uptime_seconds",
+    "sensors",
+    "lost_probes",
+    "lost_log_lines",
+    "disk_error",
+    "disk_remedy",
+    "telegram_waits",
+];
 
 /// The status of the service that this process is, as a JSON object or a text.
 pub(super) async fn get_status(

@@ -147,6 +147,7 @@ impl Chat {
         // Before the state is locked: a source may take a while.
         let sources = (self.sources)();
         let losses = self.recorder.losses();
+        let disk_error = self.recorder.disk_error();
         let offline = Status::offline(&self.recorder.state(), log.ok().flatten());
         Status {
             uptime: self.started.elapsed(),
@@ -154,8 +155,8 @@ impl Chat {
             lost_probes: losses.queue_full.load(Ordering::Relaxed)
                 + losses.disk_failed.load(Ordering::Relaxed),
             lost_log_lines: log_writer::lost_lines(),
-            lost_events: offline.lost_events + losses.history.load(Ordering::Relaxed),
-            disk_error: self.recorder.disk_error(),
+            disk_error: disk_error.as_ref().map(|error| error.why.clone()),
+            disk_remedy: disk_error.map(|error| error.remedy),
             telegram_waits: self.requested_waits.current(Timestamp::now()),
             ..offline
         }

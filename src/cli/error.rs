@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use capture::CaptureError;
-use store::recorder::{ChangeError, ImportError, RecorderError};
+use store::recorder::{ChangeError, DiskError, ImportError, RecorderError};
 
 use crate::api::export::ExportError;
 use crate::config::ConfigError;
@@ -47,8 +47,8 @@ pub(super) enum CliError {
     #[error("{action}: {error}")]
     Io { action: &'static str, error: io::Error },
     /// The probes of a replay up to this error are recorded.
-    #[error("the replay stopped: writing to disk failed ({0}); the probes before that are recorded")]
-    ReplayStopped(String),
+    #[error("the replay stopped: writing to disk failed ({}); the probes before that are recorded", .0.why)]
+    ReplayStopped(DiskError),
 }
 
 impl CliError {
@@ -70,7 +70,7 @@ impl CliError {
             Self::NoService(_) => Some("`probewatch run` starts it".into()),
             Self::NotPermitted(_) => Some("run this command with sudo, or as that user".into()),
             Self::NotADirectory(_) => Some("name a directory in --data-dir or data_dir".into()),
-            Self::ReplayStopped(_) => Some("free disk space, and replay the rest".into()),
+            Self::ReplayStopped(error) => Some(format!("{}, and replay the rest", error.remedy).into()),
             Self::Recorder(error) => error.remedy().map(Cow::from),
             Self::Import(error) => error.remedy().map(Cow::from),
             Self::Change(error) => error.remedy().map(Cow::from),

@@ -90,7 +90,7 @@ pub(super) fn replay(files: &[String], data: &DataDirArgs, fcs: FcsArgs) -> Resu
         }
     }
     let written = match recorder.handle().disk_error() {
-        Some(why) => Err(CliError::ReplayStopped(why)),
+        Some(error) => Err(CliError::ReplayStopped(error)),
         None => Ok(()),
     };
     runtime.block_on(recorder.stop())?;

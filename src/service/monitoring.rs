@@ -88,7 +88,8 @@ async fn poll_parts(monitor: &Monitor, mut parts: Vec<WatchedPart>) {
 async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
     let stalled = monitor.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let sources: Vec<SourceStatus> = monitor.monitored.sources.iter().map(|source| source.status()).collect();
-    let problems = problems(&stalled, monitor.monitored.recorder.disk_error().as_deref(), &sources);
+    let disk_error = monitor.monitored.recorder.disk_error();
+    let problems = problems(&stalled, disk_error.as_ref().map(|error| &*error.why), &sources);
     if problems.is_empty() {
         (StatusCode::OK, "recording and capturing\n".to_owned())
     } else {

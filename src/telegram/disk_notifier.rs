@@ -1,5 +1,5 @@
 //! Tells each chat once when recording stops because writes to the disk fail, and once when it resumes
-//! ([`IncidentState`]).
+//! ([`IncidentState`]); and once if the log had lost events when the service started.
 //!
 //! Invariants:
 //! - Notices are remembered in memory only, since nothing can be written. After a restart a lasting failure is
@@ -33,6 +33,9 @@ pub(super) async fn run(
     let losses = recorder.losses();
     let lost = || [&losses.disk_failed, &losses.history].map(|count| count.load(Ordering::Relaxed));
     let mut lost_before = lost();
+    let lost_at_start = losses.history_at_start.load(Ordering::Relaxed);
+    // This incident does not end.
+    let mut told_of_start: HashMap<ChatId, IncidentState<()>> = HashMap::new();
     loop {
         let error = disk_error.borrow_and_update().clone();
         if error.is_none() {
@@ -41,11 +44,26 @@ pub(super) async fn run(
         let mut wake = quiet_hours.next_check(Instant::now());
         let served = if wake.is_some() { BTreeSet::new() } else { sender.chats_with_access() };
         for chat in served {
+            let start = told_of_start.entry(chat).or_default();
+            match start.next(lost_at_start > 0, Instant::now()) {
+                notice @ NextNotice::Started => {
+                    let text = notices::history_lost_at_start(lost_at_start);
+                    let outcome = tokio::select! {
+                        outcome = sender.notify(chat, &text, false) => outcome,
+                        () = stop.cancelled() => return,
+                    };
+                    start.record_outcome(notice, (), outcome, chat, Instant::now());
+                    wake = Some(Instant::now());
+                }
+                NextNotice::NotBefore(at) => wake = earliest(wake, at),
+                NextNotice::Resolved(()) | NextNotice::Nothing => {}
+            }
             let state = chats.entry(chat).or_default();
             let notice = state.next(error.is_some(), Instant::now());
             let (text, silent) = match notice {
                 NextNotice::Started => {
-                    (notices::recording_stopped(error.as_deref().unwrap_or_default()), false)
+                    let (why, remedy) = error.as_ref().map_or(("", ""), |error| (&*error.why, error.remedy));
+                    (notices::recording_stopped(why, remedy), false)
                 }
                 NextNotice::Resolved([probes_before, history_before]) => {
                     let [probes, history] = lost();

@@ -99,7 +99,7 @@ fn notices(testbed: &Testbed) -> Vec<(bool, String)> {
 }
 
 const STOPPED: &str = "⚠️ Recording has stopped: writing to disk fails (No space left on device). New probes are \
-                       kept in memory while there is room. Free some space, or fix the disk.";
+                       kept in memory while there is room. To do: free some space on the disk.";
 const RESUMED: &str = "✅ Recording works again. Nothing was lost.";
 
 /// A device's card without relative times.

@@ -10,7 +10,7 @@ use std::process::{ChildStdin, Command};
 
 use serde_json::Value;
 
-use crate::support::bot_api::{BotApi, Incoming};
+use crate::support::bot_api::{BotApi, Incoming, SentMessage};
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes};
 use crate::support::process;
 use crate::support::service::{Config, Service, log_field, probewatch};
@@ -120,6 +120,11 @@ fn survives(attack: impl FnOnce(&Bed)) {
     wait_until("health after the recovery", || (bed.health().0 == 200).then_some(()));
 
     bed.restart();
+    assert!(bed.status()["lost_events"].as_u64() > Some(0), "the count outlives a restart");
+    for entry in fs::read_dir(bed.data().join("events")).unwrap().map(Result::unwrap) {
+        let is_aside = entry.file_name().to_string_lossy().contains("damaged");
+        assert!(!is_aside || entry.metadata().unwrap().len() > 0, "{entry:?} is kept and empty");
+    }
     let watches = bed.ask("/watches");
     assert!(watches.contains("Depot") && watches.contains("Harbour"), "{watches}");
     assert!(bed.ask("Zoë").contains(VISITOR));
@@ -170,8 +175,11 @@ fn while_there_can_be_no_directory_nothing_is_confirmed() {
     // It notices without anything to write.
     let health = wait_until("the failure", || Some(bed.health()).filter(|(status, _)| *status == 503));
     assert!(health.1.starts_with("writing to the log fails: "), "{}", health.1);
+    let shown = bed.ask("/status");
+    assert!(shown.contains("Writing to disk fails") && !shown.contains("ree some space"), "{shown}");
     let stopped = bed.api.wait_for_message(is_notice).plain;
     assert!(stopped.starts_with("⚠️ Recording has stopped"), "{stopped}");
+    assert!(!stopped.contains("ree some space"), "{stopped}");
     for _ in 0..3 {
         let refused = bed.ask("/watch Harbour after");
         assert!(refused.starts_with("❌ That could not be saved: "), "{refused}");
@@ -214,10 +222,38 @@ fn a_log_that_ends_before_the_state_at_the_start_costs_no_state() {
     shorten(&bed.segment(), 2);
     bed.restart();
     bed.service.wait_for_log_event("log_tail_lost", &[("from", "2")]);
+    bed.api.wait_for_message(is_report_of_start);
     assert!(bed.ask("/watches").contains("Depot"));
     assert!(bed.ask("Zoë").contains(VISITOR));
     assert!(bed.status()["lost_events"].as_u64() > Some(0));
     bed.check();
     assert!(bed.service.terminate().success());
     bed.check();
+}
+
+/// Whether this says that the log had lost its end when the service started.
+fn is_report_of_start(message: &SentMessage) -> bool {
+    is_notice(message)
+        && message.plain.contains("when the service started, the log ended before the saved state")
+}
+
+#[test]
+fn the_log_was_removed_while_no_service_ran() {
+    let mut bed = Bed::start();
+    bed.change("/watch Depot before");
+    assert!(bed.service.terminate().success());
+    fs::remove_dir_all(bed.data().join("events")).unwrap();
+    bed.restart();
+    bed.api.wait_for_message(is_report_of_start);
+    assert!(bed.ask("/watches").contains("Depot"));
+    let lost = bed.status()["lost_events"].as_u64();
+    assert!(lost > Some(0));
+    assert!(bed.service.terminate().success());
+    // It is told once, and stays counted.
+    bed.restart();
+    bed.change("/watch Harbour after");
+    assert_eq!(bed.status()["lost_events"].as_u64(), lost);
+    assert_eq!(bed.api.sent().iter().filter(|message| is_report_of_start(message)).count(), 1);
+    bed.check();
+    bed.api.assert_clean();
 }

@@ -15,6 +15,7 @@ use crate::support::recorder::{
     Input, Running, addresses, assert_same, copy, events, fold, one_segment, open, open_offline, probe,
     settings,
 };
+use crate::support::wait_until;
 
 /// A log of some events in one open segment, and the bytes of that segment.
 fn small_log(folder: &Path) -> (Vec<(Offset, Event)>, Vec<u8>, std::path::PathBuf) {
@@ -35,14 +36,16 @@ fn recording_continues_after_a_truncated_line() {
     fs::write(&segment, &bytes[..bytes.len() - 7]).unwrap();
     // The saved state is now ahead of the log. It is kept, and the gap is reported.
     let running = Running::start(settings(folder.path()));
-    assert_eq!(running.handle.state().next_offset(), Offset(6));
-    assert_eq!(running.handle.losses().history.load(Ordering::Relaxed), 1);
+    assert_eq!(running.handle.state().next_offset(), Offset(7));
+    assert_eq!(running.handle.losses().history_at_start.load(Ordering::Relaxed), 1);
+    assert_eq!(running.handle.state().totals().lost_events, 1);
     running.record(&Input::Probe(probe(addresses()[1], RequestedSsid::Absent, 9)));
     running.stop();
     let now = events(folder.path());
     assert_eq!(now[..5], all[..5]);
     assert!(matches!(now[5].1.kind, EventKind::Lost { count: 1, .. }), "{:?}", now[5]);
-    assert_eq!(now.len(), 7);
+    assert!(matches!(now[6].1.kind, EventKind::HistoryLost { count: 1 }), "{:?}", now[6]);
+    assert_eq!(now.len(), 8);
     let kept = fold(&[&all[..], &now[6..]].concat());
     for is_store_lost in [false, true] {
         if is_store_lost {
@@ -50,6 +53,53 @@ fn recording_continues_after_a_truncated_line() {
         }
         let reopened = Running::start(settings(folder.path()));
         assert_same(&reopened.handle.state(), &kept);
+        reopened.stop();
+    }
+}
+
+#[test]
+fn removed_sealed_segments_are_noticed_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let events_folder = folder.path().join("events");
+    // The last is the one that is written.
+    let segments = || {
+        let names = fs::read_dir(&events_folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut segments: Vec<_> = names.filter(|path| path.to_string_lossy().contains(".ndjson")).collect();
+        segments.sort();
+        segments
+    };
+    let running = Running::start(settings(folder.path()));
+    let mut time = 0;
+    let mut record = |running: &Running| {
+        time += 1;
+        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, time)));
+        running.sync();
+    };
+    let sealed = wait_until("three sealed segments", || {
+        record(&running);
+        let segments = segments();
+        let are_sealed =
+            segments.len() > 3 && segments[..3].iter().all(|path| path.extension() == Some("zst".as_ref()));
+        are_sealed.then(|| segments[1].clone())
+    });
+    let probes = running.handle.state().totals().probes;
+    fs::remove_file(&sealed).unwrap();
+    wait_until("the loss", || {
+        let lost = running.handle.losses().history.load(Ordering::Relaxed);
+        (lost > 0 && running.handle.disk_error().is_none()).then_some(())
+    });
+    let lost = running.handle.losses().history.load(Ordering::Relaxed);
+    assert_eq!(running.handle.state().totals().lost_events, lost);
+    assert_eq!(running.handle.state().totals().probes, probes);
+    running.stop();
+    // What is lost stays counted, also when the state is rebuilt.
+    for is_store_lost in [false, true] {
+        if is_store_lost {
+            fs::remove_dir_all(folder.path().join("state")).unwrap();
+        }
+        let reopened = Running::start(settings(folder.path()));
+        let totals = reopened.handle.state().totals();
+        assert_eq!((totals.probes, totals.lost_events), (probes, lost), "{is_store_lost}");
         reopened.stop();
     }
 }
@@ -209,7 +259,8 @@ fn a_lost_end_of_the_log_is_reported_and_its_offsets_are_not_reused() {
     let (at, lost) = &now[all.len() - 2];
     assert_eq!(*at, all[all.len() - 2].0);
     assert!(matches!(lost.kind, EventKind::Lost { count: 2, .. }), "{lost:?}");
-    assert_eq!(now.last().unwrap().0, Offset(all.len() as u64));
+    assert!(matches!(now[all.len() - 1].1.kind, EventKind::HistoryLost { count: 2 }));
+    assert_eq!(now.last().unwrap().0, Offset(all.len() as u64 + 1));
     let mut stored = open_offline(folder.path());
     let check = stored.check(3, &mut |_| {}).unwrap();
     assert!(check.checkpoint.is_ok() && check.damage.is_empty(), "{check:?}");

@@ -6,11 +6,20 @@ use crate::text::format::{pluralize, reason};
 use crate::text::{Text, printable};
 
 /// Writing to disk fails.
-pub fn recording_stopped(why: &str) -> Text {
+pub fn recording_stopped(why: &str, remedy: &str) -> Text {
     Text::plain(format_args!(
         "⚠️ Recording has stopped: writing to disk fails ({}). New probes are kept in memory while there is \
-         room. Free some space, or fix the disk.",
+         room. To do: {remedy}.",
         reason(why)
+    ))
+}
+
+/// When the service started, the log had lost its end, with this many events.
+pub fn history_lost_at_start(events: u64) -> Text {
+    let events = pluralize(events, "event is", "events are");
+    Text::plain(format_args!(
+        "⚠️ {events} gone from the log: when the service started, the log ended before the saved state. Names, \
+         watches and counts are kept."
     ))
 }
 

@@ -38,7 +38,17 @@ struct Service {
     last_probe: Option<Timestamp>,
     disk_error: Option<String>,
     #[serde(default)]
+    disk_remedy: Option<String>,
+    #[serde(default)]
     telegram_waits: Vec<RequestedWait>,
+}
+
+impl Service {
+    /// Why it cannot write, and what helps.
+    fn disk_failure(&self) -> Option<(&str, &str)> {
+        let remedy = self.disk_remedy.as_deref().unwrap_or("free disk space or repair the disk");
+        self.disk_error.as_deref().map(|why| (why, remedy))
+    }
 }
 
 pub(super) fn doctor(data: &DataDirArgs, json: bool) -> Result<ExitCode, CliError> {
@@ -145,7 +155,7 @@ fn disk_and_clock(config: &Config, service: Option<&Service>) -> [Finding; 3] {
         last_probe,
     };
     [
-        system::data_dir(path, &system::DataDir::inspect(path), service.map(|service| &service.disk_error)),
+        system::data_dir(path, &system::DataDir::inspect(path), service.map(Service::disk_failure)),
         system::disk_space(system::free_bytes(path), may_grow, config.rotation.bytes),
         system::clock(&clock),
     ]

@@ -118,14 +118,14 @@ fn nearest_existing(path: &Path) -> &Path {
 }
 
 /// Whether events can be recorded there. `service` is the disk error of a running service, if it has one.
-pub(super) fn data_dir(path: &Path, found: &DataDir, service: Option<&Option<String>>) -> Finding {
+pub(super) fn data_dir(path: &Path, found: &DataDir, service: Option<Option<(&str, &str)>>) -> Finding {
     const CHECK: &str = "Data directory";
     let shown = path.display();
     match (found, service) {
-        (_, Some(Some(why))) => Finding::broken(
+        (_, Some(Some((why, remedy)))) => Finding::broken(
             CHECK,
             format!("the service cannot write to {shown}: {why}"),
-            "free disk space or repair the disk; the service continues by itself",
+            format!("{remedy}; the service continues by itself"),
         ),
         (DataDir::Exists { root_owned: Some(file), owner, .. }, _) => Finding::broken(
             CHECK,
@@ -320,13 +320,13 @@ mod tests {
         insta::assert_snapshot!(all(&[
             data_dir(path, &there(true, None), None),
             data_dir(path, &there(false, None), None),
-            data_dir(path, &there(false, None), Some(&None)),
-            data_dir(path, &there(true, None), Some(&Some("No space left on device".to_owned()))),
+            data_dir(path, &there(false, None), Some(None)),
+            data_dir(path, &there(true, None), Some(Some(("No space left on device", "free some space on the disk")))),
             data_dir(path, &there(true, Some("/data/events")), None),
             data_dir(
                 path,
                 &DataDir::Exists { owner: 900, is_writable: true, is_exposed: true, root_owned: None },
-                Some(&None),
+                Some(None),
             ),
             data_dir(path, &DataDir::Missing { can_create: true }, None),
             data_dir(path, &DataDir::Missing { can_create: false }, None),
@@ -338,7 +338,7 @@ mod tests {
             → run this command as that user or with sudo, or set data_dir to a folder of your own
         ✓ Data directory: the service writes to /data
         ✗ Data directory: the service cannot write to /data: No space left on device
-            → free disk space or repair the disk; the service continues by itself
+            → free some space on the disk; the service continues by itself
         ✗ Data directory: /data/events belongs to root, the directory to user 900
             → sudo chown -R --reference=/data /data
         ! Data directory: other users of this machine can read /data

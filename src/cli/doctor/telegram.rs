@@ -5,7 +5,7 @@ use store::event::Timestamp;
 
 use super::finding::Finding;
 use crate::config::{ConfigError, Tls};
-use crate::status::{self, RequestedWait};
+use crate::status::{self, RequestedWait, WaitsWith};
 use crate::telegram::{BotStatus, ConfiguredWebhook, QueryError, WebhookStatus};
 use crate::text::format::pluralize;
 
@@ -60,9 +60,15 @@ pub(super) fn not_asked(why: &str) -> Finding {
 
 /// Telegram asked the bot to wait.
 pub(super) fn requested_wait(wait: &RequestedWait, zone: Tz) -> Finding {
-    Finding::unknown("Telegram's limits", status::requested_wait(wait, zone)).with_remedy(
-        "wait until then; if it happens often, raise alerts.gather_seconds, so that the bot sends fewer messages",
-    )
+    let remedy = match wait.with {
+        WaitsWith::Alerts(_) => {
+            "wait until then; if it happens often, raise alerts.gather_seconds, so that the bot sends fewer messages"
+        }
+        WaitsWith::Updates => {
+            "wait until then; if it happens often, check that no other program uses the bot's token"
+        }
+    };
+    Finding::unknown("Telegram's limits", status::requested_wait(wait, zone)).with_remedy(remedy)
 }
 
 /// What the status means.
@@ -443,6 +449,17 @@ mod tests {
         ! Telegram token: the service reads it from /etc/probewatch/telegram-token, which this user may not read
             → run this command with sudo
         ");
+    }
+
+    #[test]
+    fn gathering_is_advised_only_for_waits_of_messages() {
+        let advice = |with| {
+            let until = Timestamp::from_micros(0);
+            let wait = RequestedWait { with, until, wait_seconds: 60, asked_seconds: 90 };
+            requested_wait(&wait, Tz::UTC).to_string().contains("gather_seconds")
+        };
+        assert!(advice(WaitsWith::Alerts(store::event::ChatId(7))));
+        assert!(!advice(WaitsWith::Updates));
     }
 
     #[test]

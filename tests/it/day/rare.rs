@@ -96,7 +96,10 @@ fn rare_replies_and_notices() {
     {
         scenes[2].1 += &entry("a change that fails", views::change_failed(&error).to_string());
     }
-    scenes[2].1 += &entry("the disk is full", notices::recording_stopped(full).to_string());
+    scenes[2].1 += &entry(
+        "the disk is full",
+        notices::recording_stopped(full, "free some space on the disk").to_string(),
+    );
     for lost in [0, 1, 7] {
         scenes[2].1 += &entry(
             &format!("the disk works again, {lost} lost"),
@@ -104,6 +107,8 @@ fn rare_replies_and_notices() {
         );
     }
     scenes[2].1 += &entry("the data directory was deleted", notices::recording_resumed(0, 312).to_string());
+    scenes[2].1 +=
+        &entry("the log was deleted before the start", notices::history_lost_at_start(312).to_string());
     scenes[2].1 += &entry("a reply that takes long", views::in_progress(4).to_string());
     assert_scenes("rare", &scenes.map(|(title, text)| Scene { title, text: masked(text.trim_end()) }));
 }

@@ -95,6 +95,7 @@ impl Event {
             | EventKind::ChatMigrated { .. }
             | EventKind::Evict { .. }
             | EventKind::SetGrouping { .. }
+            | EventKind::HistoryLost { .. }
             | EventKind::Lost { .. } => false,
         }
     }
@@ -389,6 +390,12 @@ pub enum EventKind {
         /// Those leave whose last probe was captured before this.
         #[serde(rename = "heard_before")]
         last_seen_before: Timestamp,
+    },
+    /// The log has lost `count` earlier events, of which the state keeps the effects. In their place may be a `Lost`, which the
+    /// state does not fold.
+    HistoryLost {
+        /// How many events.
+        count: u64,
     },
     /// Replaces `count` events lost to corruption, from this offset on. It has no time.
     Lost {

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::LogError;
+use super::error::{Interference, LogError};
 use super::log_dir::create_dir;
 use super::vfs::{FileId, OsVfs};
 
@@ -28,7 +28,9 @@ impl From<LockError> for LogError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Log(error) => error,
-            LockError::Held { ref path, .. } => Self::new("lock", path)(io::Error::other(error.to_string())),
+            LockError::Held { ref path, .. } => {
+                Self::interference("lock", path, Interference::InUse(error.to_string()))
+            }
         }
     }
 }

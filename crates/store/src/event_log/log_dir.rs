@@ -1,6 +1,7 @@
 //! The directory of the segments. A crash between any two of these file operations leaves files that the next start
 //! can tell apart and complete or remove.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -189,6 +190,26 @@ impl LogDir {
         Ok(segments)
     }
 
+    /// When a file was last added or removed; `None` if the directory is missing.
+    pub(super) fn modified(&self) -> Result<Option<SystemTime>, LogError> {
+        Ok(self.metadata_if_exists(&self.path)?.map(|metadata| metadata.modified))
+    }
+
+    /// The offsets of the segments, without access to the files.
+    pub(super) fn list_bases(&self) -> Result<BTreeSet<Offset>, LogError> {
+        let segments = self.files()?.into_iter().filter_map(|path| match segment::parse_name(&path) {
+            Some((base, FileKind::Segment { .. })) => Some(base),
+            _ => None,
+        });
+        Ok(segments.collect())
+    }
+
+    /// Whether there is this segment, also while it is being sealed: the sealed form comes before the open one goes.
+    pub(super) fn has_segment(&self, base: Offset) -> Result<bool, LogError> {
+        let open = self.metadata_if_exists(&Segment::open_path(&self.path, base))?;
+        Ok(open.is_some() || self.metadata_if_exists(&self.sealed_path(base))?.is_some())
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, LogError> {
         self.vfs.list(&self.path).map_err(LogError::new("list the folder", &self.path))
     }
@@ -278,7 +299,8 @@ impl LogDir {
     pub(super) fn replace_segment(&self, path: &Path) -> Result<Option<QuarantinedFile>, LogError> {
         let mut quarantined = None;
         // One rename after the other: between any two steps the replacement is whole.
-        if let Some(FileMetadata { bytes, .. }) = self.metadata_if_exists(path)? {
+        // Of an empty file there is nothing to keep.
+        if let Some(FileMetadata { bytes: bytes @ 1.., .. }) = self.metadata_if_exists(path)? {
             for quarantine in segment::quarantine_paths(path) {
                 if self.metadata_if_exists(&quarantine)?.is_none() {
                     self.rename(path, &quarantine)?;

@@ -256,6 +256,7 @@ fn expected() -> Vec<(Offset, Event)> {
         EventKind::Follow { chat, device: device.clone(), silence_seconds: 900, members: members.clone() };
     let subscriptions = [follow, EventKind::Ignore { chat, device, members }];
     events.extend(subscriptions.map(|kind| Event::new(time(), kind)));
+    events.push(Event::new(time(), EventKind::HistoryLost { count: 312 }));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

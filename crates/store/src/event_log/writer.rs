@@ -8,11 +8,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::codec::encode_line;
 use super::corruption::Corruption;
-use super::error::LogError;
+use super::error::{Interference, LogError};
 use super::log_dir::LogDir;
 use super::reader::Events;
 use super::recovery::RecoveredLog;
@@ -48,7 +48,8 @@ pub struct Rotation {
 /// [`Writer::append`] keeps an event in memory. [`Writer::write`] passes it to the system: it then survives the death of
 /// the process. [`Writer::sync`] brings it to the disk: it then survives a power cut.
 ///
-/// A segment that was removed, replaced or shortened fails the next sync, like a disk that fails.
+/// An open segment that was removed, replaced or shortened, or a sealed one that was removed, fails the next sync, like a disk
+/// that fails.
 #[derive(Debug)]
 pub struct Writer {
     dir: LogDir,
@@ -74,6 +75,8 @@ pub struct Writer {
     lost: u64,
     /// Synced events are gone, so sealed segments may be too.
     is_index_outdated: bool,
+    /// When the folder was last changed, as of the last check that the sealed segments are there.
+    checked_folder: Option<SystemTime>,
     /// The next segment could not be created, which was logged.
     is_overgrown: bool,
     sealer: Option<Sealer>,
@@ -154,6 +157,7 @@ impl RecoveredLog {
             corruption: Vec::new(),
             lost: 0,
             is_index_outdated: false,
+            checked_folder: None,
             is_overgrown: false,
             sealer: None,
             is_sealing_due: false,
@@ -235,7 +239,7 @@ impl Writer {
     /// As [`Writer::write`].
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.write()?;
-        let synced = self.sync_segment();
+        let synced = self.sync_segment().and_then(|()| self.check_sealed());
         self.failed = synced.is_err();
         synced?;
         if !self.unsynced.is_empty() {
@@ -268,19 +272,37 @@ impl Writer {
         let expected = self.synced_bytes + self.unsynced.len() as u64;
         let why = match self.bytes_in_place()? {
             Ok(bytes) if bytes == expected => return Ok(()),
-            Ok(_) => "something else wrote to the log, or shortened it",
+            Ok(_) => Interference::Changed,
             Err(why) => why,
         };
-        Err(LogError::new("keep events in", path)(io::Error::other(why)))
+        Err(LogError::interference("keep events in", path, why))
+    }
+
+    /// Makes sure that no other segment was removed, if the folder has changed since the last time.
+    fn check_sealed(&mut self) -> Result<(), LogError> {
+        let modified = self.dir.modified()?;
+        if modified.is_none() || modified == self.checked_folder {
+            return Ok(());
+        }
+        let listed = self.dir.list_bases()?;
+        for Segment { base, path, .. } in &self.index.segments {
+            // While the folder was listed, it may have been sealed.
+            if !listed.contains(base) && !self.dir.has_segment(*base)? {
+                self.is_index_outdated = true;
+                return Err(LogError::interference("keep events in", path, Interference::SegmentsRemoved));
+            }
+        }
+        self.checked_folder = modified;
+        Ok(())
     }
 
     /// The length of the segment's file, or why that is not the file that the writer opened.
-    fn bytes_in_place(&self) -> Result<Result<u64, &'static str>, LogError> {
+    fn bytes_in_place(&self) -> Result<Result<u64, Interference>, LogError> {
         let path = &self.segment.path;
         let open = self.file.id().map_err(LogError::new("read the metadata of", path))?;
         Ok(match self.dir.metadata_if_exists(path)? {
-            None => Err("the log was removed"),
-            Some(named) if named.id != open => Err("the log was replaced"),
+            None => Err(Interference::Removed),
+            Some(named) if named.id != open => Err(Interference::Replaced),
             Some(named) => Ok(named.bytes),
         })
     }
@@ -364,7 +386,7 @@ impl Writer {
         // (An empty segment is one that could not be begun.)
         let is_newer = |one: &Segment| one.base > self.segment.base && (one.sealed || one.bytes > 0);
         if self.dir.list_segments()?.iter().any(is_newer) {
-            return Err(LogError::new("continue", path)(io::Error::other("the folder holds a newer log")));
+            return Err(LogError::interference("continue", path, Interference::NewerLog));
         }
         // The sealed segments may be gone with it.
         let is_other = self.bytes_in_place()?.is_err();
@@ -377,8 +399,6 @@ impl Writer {
         }
         let synced = Segment { bytes: self.synced_bytes, ..self.segment.clone() };
         if let Some(repaired) = repair::prepare(&self.dir, &synced, self.synced, FoundBy::Writer)? {
-            let corruption = &repaired.corruption;
-            error!(path = %path.display(), error = %corruption, "events that were on the disk are lost");
             self.corruption.push(repaired.corruption);
             self.dir.stage_replacement(path)?;
             self.lost += repaired.lost;

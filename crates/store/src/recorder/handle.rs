@@ -62,6 +62,15 @@ impl Input {
     }
 }
 
+/// Why writes fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskError {
+    /// What the system says, or what somebody did to the log.
+    pub why: String,
+    /// What a person can do about it.
+    pub remedy: &'static str,
+}
+
 /// What was lost since the start, for `/status`.
 #[derive(Debug, Default)]
 pub struct Losses {
@@ -69,8 +78,11 @@ pub struct Losses {
     pub queue_full: AtomicU64,
     /// Probes dropped as the log's buffer was full while writes failed.
     pub disk_failed: AtomicU64,
-    /// Events that had been written and are gone from the log. The state has their effects.
+    /// Events that had been written and are gone from the log. The state has their effects, and counts them, too, over
+    /// restarts.
     pub history: AtomicU64,
+    /// As many were gone at the start already; [`Losses::history`] does not count these.
+    pub history_at_start: AtomicU64,
 }
 
 pub(super) struct Shared {
@@ -80,7 +92,7 @@ pub(super) struct Shared {
     pub(super) iterations: AtomicU64,
     pub(super) alert_metrics: AlertMetrics,
     pub(super) alerts_waiting: Notify,
-    pub(super) disk_error: watch::Sender<Option<String>>,
+    pub(super) disk_error: watch::Sender<Option<DiskError>>,
     /// Asks the sources since when frames are captured without a gap.
     pub(super) capturing_since: OnceLock<CapturingSince>,
 }
@@ -227,12 +239,12 @@ impl RecorderHandle {
     }
 
     /// Why writes fail at the moment, if they do.
-    pub fn disk_error(&self) -> Option<String> {
+    pub fn disk_error(&self) -> Option<DiskError> {
         self.shared.disk_error.borrow().clone()
     }
 
     /// As [`RecorderHandle::disk_error`], for waiting on changes.
-    pub fn subscribe_disk_error(&self) -> watch::Receiver<Option<String>> {
+    pub fn subscribe_disk_error(&self) -> watch::Receiver<Option<DiskError>> {
         self.shared.disk_error.subscribe()
     }
 

@@ -185,7 +185,16 @@ impl Recorder {
         let why = "the end of the log was missing at startup".to_owned();
         // The log's buffer is empty.
         let _ = self.log.append(&Event::without_time(EventKind::Lost { count, why }));
-        self.shared.losses.history.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Has the state count events whose loss it does not fold, since it has their effects.
+    pub(super) fn count_lost_history(&mut self, count: u64) {
+        if count > 0 {
+            let shared = Arc::clone(&self.shared);
+            let event = Event::new(Timestamp::now(), EventKind::HistoryLost { count });
+            // Right after a repair or at a start, the log's buffer has room.
+            let _ = self.append(&mut write(&shared.state), &event);
+        }
     }
 
     /// Saves the state as a snapshot because the log has lost events that it follows from. A start prefers it to the log
@@ -210,18 +219,18 @@ impl Recorder {
     /// After a failure: reports the events that had been written and are gone from the log. The state has their effects.
     pub(super) fn note_lost_history(&mut self) {
         self.rescue_snapshot = None;
-        for error in self.log.take_corruption() {
-            error!(event = "log_corrupted", %error, "events that had been written are gone from the log");
-        }
+        let corruption = self.log.take_corruption();
         let count = self.log.take_lost();
-        if count == 0 {
+        if count == 0 && corruption.is_empty() {
             return;
         }
+        let found = corruption.first().map(ToString::to_string);
         error!(
             event = "history_lost",
-            count, "the log has lost events that had been written; the state keeps their effects"
+            count, found, "the log has lost events that had been written; the state keeps their effects"
         );
         self.shared.losses.history.fetch_add(count, Ordering::Relaxed);
+        self.count_lost_history(count);
         // The old one may be gone with the log, or older than what the log has lost.
         self.store = None;
         self.store_retry = StoreRetry::at_once();

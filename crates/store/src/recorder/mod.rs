@@ -30,7 +30,7 @@ mod settings;
 pub use alert_metrics::AlertMetrics;
 pub use check::{CheckError, CheckReport, check_image};
 pub use error::RecorderError;
-pub use handle::{CapturedProbe, ChangeError, Losses, RecorderHandle};
+pub use handle::{CapturedProbe, ChangeError, DiskError, Losses, RecorderHandle};
 pub use history::{History, LogSize, ProbeFilter};
 pub use offline::{ImportError, OfflineDataDir, import};
 pub use retention::Retention;

@@ -53,6 +53,8 @@ pub(super) struct OpenedState {
     pub(super) state: State,
     /// The events that the end of the log lacks, and whose effects the state has.
     pub(super) lost_tail: Option<Range<Offset>>,
+    /// How many events the log had lost whose effects the state has.
+    pub(super) lost: u64,
 }
 
 /// The state at the log's end and its store.
@@ -63,12 +65,15 @@ pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<Open
     let snapshots = Snapshots::of(data_dir);
     snapshots.remove_unfinished()?;
     let mut attempts = MAX_ATTEMPTS;
+    // How far a snapshot was ahead of the log.
+    let mut ahead = 0;
     let (store, mut state) = loop {
         let (store, mut state) = match checkpoint(data_dir, log, &snapshots)? {
             Ok((store, state)) => (Some(store), state),
             Err(unusable) => {
                 let state = newest_snapshot(&snapshots, &mut |file, error| quarantine(file, &error))?;
                 log_rebuild(log, &state, &unusable);
+                ahead = ahead.max(state.next_offset().0.saturating_sub(log.next_offset().0));
                 log.next_offset_at_least(state.next_offset());
                 (None, state)
             }
@@ -85,14 +90,15 @@ pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<Open
         if let Some(lost) = &lost_tail {
             keep_ahead_of_log(&snapshots, &state, lost);
         }
-        return Ok(OpenedState { store, state, lost_tail });
+        let lost = lost_tail.as_ref().map_or(0, |lost| lost.end.0 - lost.start.0);
+        return Ok(OpenedState { store, state, lost_tail, lost });
     }
     let store = make_store(data_dir, &state)
         .inspect_err(|error| warn!(event = "state_store_failed", %error, remedy = error.remedy(), "could not make a state store; the state is in memory only until one can be made"));
     if store.is_ok() {
         state.mark_saved();
     }
-    Ok(OpenedState { store: store.ok(), state, lost_tail: None })
+    Ok(OpenedState { store: store.ok(), state, lost_tail: None, lost: ahead })
 }
 
 /// Writes a snapshot of this time, and reads it back.

@@ -11,7 +11,7 @@ use tracing::{error, info};
 
 use super::clock::{AgeCorrection, MachineClock, TimeFloor};
 use super::error::RecorderError;
-use super::handle::{CapturedProbe, ChangeError, Input, RecorderHandle, Shared, read, write};
+use super::handle::{CapturedProbe, ChangeError, DiskError, Input, RecorderHandle, Shared, read, write};
 use super::history::History;
 use super::memory_limit::MemoryLimit;
 use super::recovery::{self, BATCH_SIZE, OpenedState};
@@ -107,7 +107,7 @@ impl Recorder {
         let mut recovered =
             event_log::recover_on(Arc::clone(&settings.vfs), &settings.data_dir.join("events"))?;
         let written = recovered.last_written();
-        let OpenedState { store, state, lost_tail } =
+        let OpenedState { store, state, lost_tail, lost } =
             recovery::open_state(&settings.data_dir, &mut recovered)?;
         let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_CAPACITY);
@@ -138,9 +138,11 @@ impl Recorder {
             clock: MachineClock::new(now, Timestamp::now()),
             age_correction: AgeCorrection::default(),
         };
-        if let Some(lost) = lost_tail {
-            recorder.record_lost_tail(lost);
+        if let Some(tail) = lost_tail {
+            recorder.record_lost_tail(tail);
         }
+        recorder.shared.losses.history_at_start.store(lost, Ordering::Relaxed);
+        recorder.count_lost_history(lost);
         recorder.expire_alerts();
         Ok((recorder, RecorderHandle { inbox: sender, shared, history }))
     }
@@ -308,7 +310,7 @@ impl Recorder {
     }
 
     fn disk_error(&self) -> Option<String> {
-        self.shared.disk_error.borrow().clone()
+        self.shared.disk_error.borrow().as_ref().map(|error| error.why.clone())
     }
 
     fn write(&mut self) -> Result<(), String> {
@@ -362,10 +364,12 @@ impl Recorder {
             }
             Err(failure) => {
                 let error = failure.io().to_string();
-                if disk_error.send_if_modified(|known| known.replace(error.clone()).is_none()) {
+                let found = DiskError { why: error.clone(), remedy: failure.remedy() };
+                if disk_error.send_if_modified(|known| known.replace(found).is_none()) {
                     error!(
                         event = "disk_failed",
                         error = %failure,
+                        remedy = failure.remedy(),
                         "could not write to the log; events are buffered in memory until writing works again"
                     );
                 }

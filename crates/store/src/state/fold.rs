@@ -132,7 +132,7 @@ impl State {
                 let (addresses, last_seen_before) = (*addresses, *last_seen_before);
                 self.eviction = Some(PendingEviction { addresses, last_seen_before, next_shard: 0 });
             }
-            EventKind::Lost { count, why: _ } => {
+            EventKind::HistoryLost { count } | EventKind::Lost { count, why: _ } => {
                 self.totals.lost_events += count
             }
         }
