@@ -64,6 +64,8 @@ pub struct Status {
     pub lost_log_lines: u64,
     /// Events that were damaged in the log or are gone from it.
     pub lost_events: u64,
+    /// Probes of invented addresses that were left out of the log, to make room.
+    pub thinned_probes: u64,
     /// The log's size on disk.
     pub log: Option<LogSize>,
     /// Why writing to disk fails.
@@ -95,6 +97,7 @@ impl Status {
             lost_probes: 0,
             lost_log_lines: 0,
             lost_events: totals.lost_events,
+            thinned_probes: totals.thinned_probes,
             log,
             disk_error: None,
             disk_remedy: None,
@@ -336,6 +339,13 @@ fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
         Some(oldest) => text.append(format_args!("\nSince: {}", time_and_age(oldest, now, zone))),
         None => text,
     };
+    let text = match status.thinned_probes {
+        0 => text,
+        count => text.append(format_args!(
+            "\nLeft out to make room: {} of invented addresses",
+            pluralize(count, "probe", "probes")
+        )),
+    };
     match status.lost_events {
         0 => text,
         count => text.append(format_args!("\n⚠️ Events lost from the log: {count}")),
@@ -437,6 +447,7 @@ mod tests {
             lost_probes: 4,
             lost_log_lines: 8,
             lost_events: 6,
+            thinned_probes: 7,
             log: Some(LogSize { bytes: 12_345, oldest: Some(at("2026-11-19T12:00:00Z")) }),
             disk_error: Some("No space left on device".to_owned()),
             disk_remedy: Some("free some space on the disk"),
@@ -479,6 +490,7 @@ mod tests {
         Events: 340
         On disk: 12.3 kB
         Since: 3 days ago (2026-11-19 13:00:00 CET)
+        Left out to make room: 7 probes of invented addresses
         ⚠️ Events lost from the log: 6
 
         📣 Alerts
@@ -503,6 +515,7 @@ mod tests {
             lost_probes: 0,
             lost_log_lines: 0,
             lost_events: 0,
+            thinned_probes: 0,
             log: None,
             disk_error: None,
             disk_remedy: None,

@@ -200,6 +200,12 @@ fn recorder_metrics(page: &mut MetricsPage, recorder: &RecorderHandle, log_bytes
         .series(&[], totals.lost_events);
     page.family(
         Kind::Counter,
+        "probewatch_thinned_probes_total",
+        "Probe requests of invented addresses that were left out of the log, to make room, over restarts.",
+    )
+    .series(&[], totals.thinned_probes);
+    page.family(
+        Kind::Counter,
         "probewatch_forgotten_networks_total",
         "How often it was forgotten who looks for a network, to make room for others.",
     )

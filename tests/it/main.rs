@@ -55,6 +55,7 @@ mod support;
 mod support_tests;
 mod systemd;
 mod telegram_outage;
+mod thinning;
 mod unwritable_log;
 
 mod webhook_tls;

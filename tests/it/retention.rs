@@ -19,7 +19,7 @@ use store::state::State;
 
 use crate::support::faulty_disk::{Fault, FaultyDisk, Operation};
 use crate::support::recorder::{Input, Running, addresses, assert_same, fold, open_offline, probe, settings};
-use crate::support::wait;
+use crate::support::{wait, wait_until};
 
 const LIMIT: u64 = 64 << 10;
 const SEGMENT: u64 = 8 << 10;
@@ -55,8 +55,12 @@ fn record(running: &Running, from: u64, count: u64) {
         let [.., a, b, c, d] = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
         let source = MacAddr::new([0x02, a, b, c, d, number as u8]);
         let ssid = RequestedSsid::Named(Ssid::from(format!("{a:x}{b:x}{c:x} {d:x}").as_str()));
-        running.record(&Input::Probe(probe(source, ssid, number as i64)));
-        running.record(&Input::Probe(probe(addresses()[0], RequestedSsid::Wildcard, number as i64)));
+        running.record(&Input::Probe(probe(source, ssid, number as i64 * 2_000_000)));
+        running.record(&Input::Probe(probe(
+            addresses()[0],
+            RequestedSsid::Wildcard,
+            number as i64 * 2_000_000,
+        )));
         if number % 16 == 0 {
             running.sync();
         }
@@ -112,8 +116,9 @@ fn a_log_stays_below_its_limit_and_loses_nothing_from_the_state() {
     running.stop();
     all.stop();
     // Events that were recorded during the last snapshot may exceed the limit for a moment.
-    Running::start(keeping(data_dir, retention)).stop();
-    assert!(log_bytes(data_dir) <= LIMIT, "{} bytes", log_bytes(data_dir));
+    let running = Running::start(keeping(data_dir, retention));
+    wait_until("the log to be within its limit", || (log_bytes(data_dir) <= LIMIT).then_some(()));
+    running.stop();
     assert!(first_offset(data_dir) > Offset(0));
     assert_eq!(snapshots().len(), 1, "an older snapshot goes with the next");
     let state = assert_agreed(data_dir);

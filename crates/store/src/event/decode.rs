@@ -100,7 +100,9 @@ fn decode_any(json: &[u8]) -> Result<Event, serde_json::Error> {
     let kind: EventKind = serde_json::from_slice(json)?;
     match kind {
         EventKind::Probe(probe) => Ok(Event::from(probe)),
-        EventKind::Signature { .. } | EventKind::Lost { .. } => Ok(Event::without_time(kind)),
+        EventKind::Signature { .. } | EventKind::Lost { .. } | EventKind::Omitted { .. } => {
+            Ok(Event::without_time(kind))
+        }
         _ => serde_json::from_slice(json).map(|TimeField { time }| Event::new(time, kind)),
     }
 }

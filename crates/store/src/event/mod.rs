@@ -3,8 +3,8 @@
 //!
 //! # JSON form
 //! It is public: the log keeps it, and `probewatch decode` and exports print it.
-//! - `type` is the first field and `time` the second. A [`Signature`](EventKind::Signature) and a
-//!   [`Lost`](EventKind::Lost) have no time.
+//! - `type` is the first field and `time` the second. A [`Signature`](EventKind::Signature), a
+//!   [`Lost`](EventKind::Lost) and an [`Omitted`](EventKind::Omitted) have no time.
 //! - A field that the radio did not report is `null`.
 //! - An SSID that is UTF-8 is in `ssid`, any other as hex digits in `ssid_hex`. In a probe, `""` is the wildcard and
 //!   `null` a frame without an SSID element.

@@ -45,9 +45,19 @@ impl Event {
     /// The offset after the event, which is at `offset`.
     pub fn end(&self, offset: Offset) -> Offset {
         match self.kind {
-            EventKind::Lost { count, .. } => Offset(offset.0.saturating_add(count.max(1))),
+            EventKind::Lost { count, .. } | EventKind::Omitted { count } => {
+                Offset(offset.0.saturating_add(count.max(1)))
+            }
             _ => offset.next(),
         }
+    }
+
+    /// The event for another count of offsets, if it stands for several.
+    pub fn resized(mut self, offsets: u64) -> Self {
+        if let EventKind::Lost { count, .. } | EventKind::Omitted { count } = &mut self.kind {
+            *count = offsets;
+        }
+        self
     }
 
     /// The address that it is about, if any.
@@ -96,6 +106,8 @@ impl Event {
             | EventKind::Evict { .. }
             | EventKind::SetGrouping { .. }
             | EventKind::HistoryLost { .. }
+            | EventKind::Thinned { .. }
+            | EventKind::Omitted { .. }
             | EventKind::Lost { .. } => false,
         }
     }
@@ -403,6 +415,17 @@ pub enum EventKind {
         count: u64,
         /// What happened to them.
         why: String,
+    },
+    /// Replaces `count` probes of invented addresses that were left out of the log, from this offset on. It has no time.
+    Omitted {
+        /// How many offsets have no event any more.
+        count: u64,
+    },
+    /// The log was too large, and probes of invented addresses were left out of it. Each run of them is an
+    /// [`EventKind::Omitted`].
+    Thinned {
+        /// How many probes, and descriptions of their models.
+        count: u64,
     },
 }
 

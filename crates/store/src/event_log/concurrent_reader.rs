@@ -157,11 +157,9 @@ impl Iterator for EventsUpTo {
 impl EventsUpTo {
     /// If the last segment is corrupt to its end, the `Lost` event for that has no end of its own.
     fn cut_to_end(&self, offset: Offset, event: Event) -> Event {
-        match event.kind {
-            EventKind::Lost { why, .. } if self.next > self.end => {
-                Event::without_time(EventKind::Lost { count: self.end.0 - offset.0, why })
-            }
-            _ => event,
+        match self.next > self.end {
+            true => event.resized(self.end.0 - offset.0),
+            false => event,
         }
     }
 }

@@ -241,9 +241,7 @@ impl LogDir {
             Ok(())
         })?;
         if let Some(time) = not_before.map(SystemTime::from).filter(|time| *time > SystemTime::now()) {
-            let temporary = segment::temporary_path(&sealed);
-            let set = self.vfs.set_modified(&temporary, time);
-            set.map_err(LogError::new("set the time of", &temporary))?;
+            self.set_modified(&segment::temporary_path(&sealed), time)?;
         }
         self.install(&sealed)?;
         // The next start removes it otherwise.
@@ -251,6 +249,10 @@ impl LogDir {
             warn!(%error, "could not delete the uncompressed copy of a sealed segment");
         }
         Ok(Segment::new(open.base, sealed.clone(), true, self.metadata(&sealed)?))
+    }
+
+    pub(super) fn set_modified(&self, path: &Path, time: SystemTime) -> Result<(), LogError> {
+        self.vfs.set_modified(path, time).map_err(LogError::new("set the time of", path))
     }
 
     /// Writes and fsyncs what will be the file at `path`, under its temporary name. Returns its length in bytes.
@@ -277,7 +279,7 @@ impl LogDir {
         file.length().map_err(failed())
     }
 
-    /// Renames the temporary file to `path`, where there is no file.
+    /// Renames the temporary file to `path`. A file there is replaced at once.
     pub(super) fn install(&self, path: &Path) -> Result<(), LogError> {
         self.rename(&segment::temporary_path(path), path)?;
         self.sync()

@@ -7,8 +7,8 @@
 //!   `{"offset":N,` and ends with `\n` ([`encode_line`]).
 //! - `….ndjson.zst` is sealed: the same text as one zstd frame with a content checksum.
 //!
-//! Offsets grow by one from line to line and from segment to segment. After a [`Lost`](EventKind::Lost) event they
-//! grow by its count. The oldest segments may have been removed.
+//! Offsets grow by one from line to line and from segment to segment. After a [`Lost`](EventKind::Lost) or
+//! [`Omitted`](EventKind::Omitted) event they grow by its count. The oldest segments may have been removed.
 //!
 //! Next to a segment there may be
 //! - `….damaged`: what the segment was before a repair,
@@ -45,6 +45,7 @@ mod segment;
 mod segment_index;
 mod segment_scanner;
 mod snapshots;
+mod thinning;
 mod vfs;
 mod writer;
 mod zstd_reader;
@@ -59,6 +60,7 @@ pub use reader::{Entry, Events};
 pub use recovery::{RecoveredLog, recover, recover_on};
 pub use segment_index::SealedSegment;
 pub use snapshots::{SnapshotFile, SnapshotFileError, Snapshots};
+pub use thinning::{SegmentThinner, ThinnedSegment};
 pub use vfs::{FileId, FileMetadata, OpenMode, OsVfs, Vfs, VfsFile};
 pub use writer::{LogFull, Rotation, Writer};
 

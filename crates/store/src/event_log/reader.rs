@@ -7,7 +7,9 @@ use super::error::LogError;
 use super::log_dir::LogDir;
 use super::segment::Segment;
 use super::segment_scanner::{Scanned, SegmentScanner};
-use crate::event::{Event, EventKind, Offset};
+#[cfg(doc)]
+use crate::event::EventKind;
+use crate::event::{Event, Offset};
 
 /// An event with its offset, or corruption.
 pub type Entry = Result<(Offset, Event), Corruption>;
@@ -48,11 +50,9 @@ impl Events {
     /// The event without the part of it that is before the first offset to read.
     fn cut_to_start(&self, offset: Offset, event: Event) -> (Offset, Event) {
         let end = event.end(offset);
-        match event.kind {
-            EventKind::Lost { why, .. } if offset < self.from => {
-                (self.from, Event::without_time(EventKind::Lost { count: end.0 - self.from.0, why }))
-            }
-            _ => (offset, event),
+        match offset < self.from {
+            true => (self.from, event.resized(end.0 - self.from.0)),
+            false => (offset, event),
         }
     }
 

@@ -257,6 +257,8 @@ fn expected() -> Vec<(Offset, Event)> {
     let subscriptions = [follow, EventKind::Ignore { chat, device, members }];
     events.extend(subscriptions.map(|kind| Event::new(time(), kind)));
     events.push(Event::new(time(), EventKind::HistoryLost { count: 312 }));
+    events.push(Event::without_time(EventKind::Omitted { count: 3 }));
+    events.push(Event::new(time(), EventKind::Thinned { count: 3 }));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

@@ -19,6 +19,7 @@ use super::recovery::RecoveredLog;
 use super::repair::{self, FoundBy};
 use super::segment::Segment;
 use super::segment_index::{SealedSegment, SegmentIndex};
+use super::thinning::{SegmentThinner, ThinnedSegment};
 use super::vfs::{FileMetadata, OpenMode, VfsFile};
 use crate::event::{Event, Offset};
 
@@ -422,6 +423,19 @@ impl Writer {
         self.lost += known.iter().filter(is_gone).map(|known| known.end.0 - known.base.0).sum::<u64>();
         self.is_index_outdated = false;
         Ok(())
+    }
+
+    /// The segment that begins at `base`, to be thinned; `None` if there is none that is sealed.
+    pub fn thinner(&self, base: Offset) -> Option<SegmentThinner> {
+        let number = self.index.segments.iter().position(|one| one.base == base && one.sealed)?;
+        let segment = self.index.segments.get(number)?.clone();
+        let until = self.index.segments.get(number + 1).map_or(self.segment.base, |next| next.base);
+        Some(SegmentThinner { dir: self.dir.clone(), segment, until })
+    }
+
+    /// Notes that a segment was thinned.
+    pub fn note_thinned(&mut self, thinned: ThinnedSegment) {
+        self.index.replace(thinned.segment);
     }
 
     fn is_rotation_due(&self) -> bool {

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use super::handle::{ChangeError, RecorderHandle, read, write};
 use super::history::History;
 use super::recovery::{self, newest_snapshot};
-use crate::event::{Event, EventKind, Offset};
+use crate::event::{Event, Offset};
 use crate::event_log::{LogError, OsVfs};
 use crate::state::{CowSnapshot, CowSnapshotLost, Differences, PackedImage, State, StateImage};
 
@@ -195,17 +195,12 @@ pub fn check_image(
     Ok(CheckReport { end, checkpoint: Ok(end), devices, differences, damage, damaged })
 }
 
-/// Folds in the part of the event that the state does not have yet; it can be a part for lost events.
+/// Folds in the part of the event that the state does not have yet; it can be a part for events that are gone.
 pub(super) fn fold_rest(state: &mut State, offset: Offset, event: &Event) {
     let (next, end) = (state.next_offset(), event.end(offset));
-    match event {
-        _ if offset >= next => state.fold(offset, event),
-        Event { kind: EventKind::Lost { why, .. }, .. } if end > next => {
-            state.fold(
-                next,
-                &Event::without_time(EventKind::Lost { count: end.0 - next.0, why: why.clone() }),
-            );
-        }
-        _ => {}
+    if offset >= next {
+        state.fold(offset, event);
+    } else if end > next {
+        state.fold(next, &event.clone().resized(end.0 - next.0));
     }
 }

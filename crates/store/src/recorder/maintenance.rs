@@ -200,6 +200,7 @@ impl Recorder {
     /// Saves the state as a snapshot because the log has lost events that it follows from. A start prefers it to the log
     /// and to an older state store.
     pub(super) fn rescue_state(&mut self) -> Result<(), LogError> {
+        self.finish_thinning();
         // Two must not write snapshots at the same time. Its segments stay until the next.
         let _ = self.segment_pruner.finish();
         let snapshots = Snapshots::of(&self.settings.data_dir);
@@ -238,8 +239,12 @@ impl Recorder {
 
     /// Removes segments of the log that are too old or too many, once a snapshot replaces them.
     pub(super) fn prune_segments(&mut self, now: Instant) {
+        if self.is_thinning() {
+            return;
+        }
         if let Some(before) = self.segment_pruner.poll() {
             match self.log.remove_before(before) {
+                Ok(0) => {}
                 Ok(count) => info!(event = "segments_removed", count, "removed old segments of the log"),
                 Err(error) => {
                     warn!(event = "segment_removal_failed", %error, "could not remove old segments of the log");
@@ -249,12 +254,20 @@ impl Recorder {
         if !self.segment_pruner.is_due(now) || self.log.has_failed() {
             return;
         }
+        if self.begin_thinning() {
+            return;
+        }
         let (retention, rotation) = (self.settings.retention, self.settings.rotation);
         let Some(before) = segments_to_prune(&mut self.log, retention, rotation) else { return };
+        self.begin_pruning(before);
+    }
+
+    /// Begins the snapshot after which the segments before `before` may go. If another copy is being taken, the next check
+    /// tries again.
+    pub(super) fn begin_pruning(&mut self, before: Offset) {
         // The snapshot must not be ahead of the log.
         if self.sync().is_ok() {
             while write(&self.shared.state).continue_eviction() {}
-            // While another copy is being taken, the next check tries again.
             let snapshot = write(&self.shared.state).begin_cow_snapshot();
             if let Some(snapshot) = snapshot {
                 self.segment_pruner.begin(&self.settings.data_dir, &self.shared, snapshot, before);

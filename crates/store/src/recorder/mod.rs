@@ -26,6 +26,7 @@ mod retention;
 mod run_loop;
 mod segment_pruner;
 mod settings;
+mod thinning;
 
 pub use alert_metrics::AlertMetrics;
 pub use check::{CheckError, CheckReport, check_image};

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::event::{Event, EventKind, EvictionScope, Offset, Timestamp};
-use crate::event_log::{Rotation, Writer};
+use crate::event_log::{Rotation, SealedSegment, Writer};
 use crate::state::State;
 
 /// How long events and addresses are kept; `None` means for good.
@@ -52,16 +52,26 @@ pub(super) fn segments_to_prune(
     let old = segments.iter().take_while(|segment| oldest.is_some_and(|oldest| segment.modified < oldest));
     let too_old = old.last().map(|segment| segment.end);
 
-    let limit = retention.log_bytes.map(|limit| limit - UNSEALED_SEGMENTS * rotation.bytes.min(limit / 4));
-    let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
-    let too_many = limit.filter(|limit| bytes > *limit).and_then(|limit| {
-        let mut left = bytes;
-        let surplus = segments.iter().take_while(|segment| {
-            let is_surplus = left > limit - limit / PRUNE_SLACK_DIVISOR;
-            left -= segment.bytes;
+    let too_many = surplus_bytes(&segments, retention, rotation).and_then(|surplus| {
+        let mut freed = 0;
+        let leaving = segments.iter().take_while(|segment| {
+            let is_surplus = freed < surplus;
+            freed += segment.bytes;
             is_surplus
         });
-        surplus.last().map(|segment| segment.end)
+        leaving.last().map(|segment| segment.end)
     });
     too_old.max(too_many)
+}
+
+/// How many bytes of these segments must leave the log, if it exceeds its limit.
+pub(super) fn surplus_bytes(
+    segments: &[SealedSegment],
+    retention: Retention,
+    rotation: Rotation,
+) -> Option<u64> {
+    let limit = retention.log_bytes?;
+    let limit = limit - UNSEALED_SEGMENTS * rotation.bytes.min(limit / 4);
+    let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    (bytes > limit).then(|| bytes - (limit - limit / PRUNE_SLACK_DIVISOR))
 }

@@ -17,6 +17,7 @@ use super::memory_limit::MemoryLimit;
 use super::recovery::{self, BATCH_SIZE, OpenedState};
 use super::segment_pruner::SegmentPruner;
 use super::settings::RecorderSettings;
+use super::thinning::LogThinner;
 use crate::event::{Event, EventKind, NamedBy, Offset, Timestamp};
 use crate::event_log::{self, DataDirLock, LogError, Writer};
 use crate::state::{State, StateStore};
@@ -91,6 +92,7 @@ pub struct Recorder {
     pub(super) next_eviction: Instant,
     pub(super) memory_limit: MemoryLimit,
     pub(super) segment_pruner: SegmentPruner,
+    pub(super) log_thinner: LogThinner,
     /// Whether the disk is too full for a checkpoint, which is logged once.
     pub(super) is_disk_full: bool,
     pub(super) clock: MachineClock,
@@ -134,6 +136,7 @@ impl Recorder {
             next_eviction: now,
             memory_limit: MemoryLimit::default(),
             segment_pruner: SegmentPruner::new(now),
+            log_thinner: LogThinner::default(),
             is_disk_full: false,
             clock: MachineClock::new(now, Timestamp::now()),
             age_correction: AgeCorrection::default(),
@@ -409,6 +412,7 @@ impl Recorder {
     }
 
     fn finish(mut self) -> Result<(), RecorderError> {
+        self.finish_thinning();
         let bytes = self.log.unsynced_bytes();
         if self.log.has_failed() || self.log.sync().is_err() {
             self.resume().inspect_err(|error| {

@@ -64,7 +64,7 @@ impl SegmentPruner {
             let image = shared.finish_cow_snapshot(snapshot).map_err(|error| error.to_string())?;
             recovery::write_snapshot(&snapshots, &image, time).map_err(|error| error.to_string())
         };
-        info!(event = "snapshot_started", %offset, %before, "taking a snapshot, to remove older segments of the log");
+        info!(event = "snapshot_started", %offset, %before, "taking a snapshot, to remove or thin older segments of the log");
         match thread::Builder::new().name("snapshot".to_owned()).spawn(write) {
             Ok(thread) => self.job = Some(Job { before, thread }),
             Err(error) => {

@@ -135,6 +135,9 @@ impl State {
             EventKind::HistoryLost { count } | EventKind::Lost { count, why: _ } => {
                 self.totals.lost_events += count
             }
+            // A `Thinned` event counts them.
+            EventKind::Omitted { count: _ } => {}
+            EventKind::Thinned { count } => self.totals.thinned_probes += count,
         }
         self.totals.last_event = self.totals.last_event.max(event.time);
         self.next = event.end(offset);

@@ -250,6 +250,11 @@ impl State {
         members.into_iter().filter_map(|member| self.last_seen(member)).max_by_key(|(_, last)| *last)
     }
 
+    /// How many probes of this address were seen, as far as is remembered.
+    pub fn probe_count(&self, address: MacAddr) -> Option<u64> {
+        self.devices.summary(address).map(|summary| summary.probe_count)
+    }
+
     /// When this address was first seen, as far as is remembered.
     pub fn first_seen(&self, address: MacAddr) -> Option<Timestamp> {
         self.devices.span(address).map(|span| span.first)

@@ -33,4 +33,7 @@ pub struct Totals {
     pub forgotten_networks: u64,
     /// Events that the log lost by damage.
     pub lost_events: u64,
+    /// Probes of invented addresses that were left out of the log, to make room.
+    #[serde(default)]
+    pub thinned_probes: u64,
 }

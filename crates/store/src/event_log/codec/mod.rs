@@ -12,8 +12,8 @@ use crate::event::{Event, EventDecoder, Offset, push_event_fields};
 
 const START: &[u8] = b"{\"offset\":";
 
-/// Prefix of a `lost` event.
-const LOST: &[u8] = b"{\"type\":\"lost\",";
+/// Prefixes of events that stand for several offsets.
+const SEVERAL: [&[u8]; 2] = [b"{\"type\":\"lost\",", b"{\"type\":\"omitted\","];
 
 /// Appends the line of `event` at `offset` to `lines`.
 ///
@@ -63,7 +63,7 @@ impl<'a> LogLine<'a> {
     /// The offset after the event, also if the event cannot be decoded.
     pub(super) fn end(&mut self, decoder: &mut EventDecoder) -> Offset {
         let offset = self.offset;
-        self.with_brace(|json| match json.starts_with(LOST) {
+        self.with_brace(|json| match SEVERAL.iter().any(|prefix| json.starts_with(prefix)) {
             true => decoder.decode(json).map_or(offset.next(), |event| event.end(offset)),
             false => offset.next(),
         })
