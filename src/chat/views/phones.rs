@@ -28,7 +28,8 @@ fn reason(reason: JoinReason) -> &'static str {
         JoinReason::SequenceAlternated => "its sequence numbers alternated with another phone's",
         JoinReason::OwnNetwork => "a network only it looks for",
         JoinReason::Person => "you said so",
-        JoinReason::SameNetwork => "same model, and it looks for the same network",
+        JoinReason::SameNetwork => "its model fits, and it looks for the same network",
+        JoinReason::OtherModel => "a model that this phone sends too, nothing tells it apart",
     }
 }
 

@@ -39,15 +39,17 @@ pub enum JoinReason {
     OwnNetwork,
     /// A person said so.
     Person,
-    /// It looks for a network that the group looked for while it was in range, and it is of the same model. Its sequence
+    /// It looks for a network that the group looked for while it was in range, and it is of one of its models. Its sequence
     /// numbers would continue those of a group that looked only for others.
     SameNetwork,
+    /// It is of a model that the phone sends too. Otherwise like [`JoinReason::SameModel`].
+    OtherModel,
 }
 
 impl JoinReason {
     /// Whether any phone of the model may have used the address.
     pub(super) fn is_by_model(self) -> bool {
-        matches!(self, Self::SameModel | Self::SameNetwork)
+        matches!(self, Self::SameModel | Self::SameNetwork | Self::OtherModel)
     }
 }
 

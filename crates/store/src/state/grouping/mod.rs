@@ -260,8 +260,9 @@ impl Grouping {
                 (key, Some(id), is_news)
             }
             None => {
-                let key = self.main_model(model(), frame.time);
-                let is_news = self.begin(key, frame, &mut findings);
+                let own = model();
+                let key = self.main_model(own, frame.time);
+                let is_news = self.begin((key, own), frame, &mut findings);
                 (key, self.group_of(frame.source), is_news)
             }
         };
@@ -274,14 +275,21 @@ impl Grouping {
         (self.group_of(frame.source), true)
     }
 
-    /// A new address: it joins a group or begins one. Returns whether that was not seen in this hour before.
-    fn begin(&mut self, key: ModelKey, frame: &Frame, findings: &mut Vec<Finding>) -> bool {
+    /// A new address of the model `own`: it joins a group of the model `key` or begins one. Returns whether that was not
+    /// seen in this hour before.
+    fn begin(
+        &mut self,
+        (key, own): (ModelKey, ModelKey),
+        frame: &Frame,
+        findings: &mut Vec<Finding>,
+    ) -> bool {
         let joined = {
             let may_belong = may_belong(&self.groups, &self.group_of, &self.splits, key);
             self.models.entry(key).begin(frame, &may_belong, findings)
         };
         let (id, reason) = match joined {
             Joined::Continues(id) => (id, JoinReason::SequenceContinued),
+            Joined::SameModel(id) if key != own => (id, JoinReason::OtherModel),
             Joined::SameModel(id) => (id, JoinReason::SameModel),
             Joined::SameNetwork(id) => (id, JoinReason::SameNetwork),
             Joined::None => {
