@@ -103,7 +103,7 @@ impl DeviceCounts {
                 is_itself |= !group.is_guest(address);
             }
             if has_own_name > 0 || group.name.is_some() && addresses > 0 {
-                groups.push(SeenGroup::named(id, group.model));
+                groups.push(SeenGroup::named(id, group.model).linked_by(grouping));
             }
             match &group.name {
                 _ if addresses == 0 => {}
@@ -113,7 +113,7 @@ impl DeviceCounts {
                 }
                 None if grouping.phone(id).is_none() => {}
                 None => {
-                    groups.push(SeenGroup::of(id, group, group.phones(), is_itself));
+                    groups.push(SeenGroup::of(id, group, group.phones(), is_itself).linked_by(grouping));
                     grouped += addresses;
                 }
             }

@@ -194,7 +194,8 @@ fn collect_page(
             Identity::Phone(id) => {
                 random.grouped += u64::from(listed.further_addresses) + 1;
                 if let (Some(group), Some(count)) = (state.grouping().group(id), phones_of(id)) {
-                    phones.push(SeenGroup::of(id, group, count, device.is_itself));
+                    let seen = SeenGroup::of(id, group, count, device.is_itself);
+                    phones.push(seen.linked_by(state.grouping()));
                 }
             }
         }
@@ -331,7 +332,8 @@ impl MergedDevices {
         let of_addresses = of_addresses.filter_map(|(address, _)| state.grouping().group_of(*address));
         let of_phones = self.of_phone.iter().filter(move |(_, device)| is_listed(device)).map(|(id, _)| *id);
         let ids = of_addresses.chain(of_phones);
-        ids.filter_map(|id| Some(SeenGroup::named(id, state.grouping().group(id)?.model)))
+        let grouping = state.grouping();
+        ids.filter_map(|id| Some(SeenGroup::named(id, grouping.group(id)?.model).linked_by(grouping)))
     }
 
     fn add(&mut self, state: &State, device: u32, listed: Listed) {

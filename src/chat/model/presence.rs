@@ -275,6 +275,8 @@ pub struct PresenceTable {
     /// Whether there are more random addresses without a group than are counted.
     has_more_ungrouped: bool,
     omitted_probes: u64,
+    /// The models that count as another one ([`Grouping::counted_model`](store::state::Grouping::counted_model)).
+    linked_models: BTreeMap<ModelKey, ModelKey>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -302,6 +304,7 @@ impl PresenceTable {
             ungrouped_intervals: 0,
             has_more_ungrouped: false,
             omitted_probes: 0,
+            linked_models: BTreeMap::new(),
         }
     }
 
@@ -430,6 +433,7 @@ impl PresenceTable {
             Some(SeenGroup {
                 id,
                 model,
+                counts_as: self.counted_model(model),
                 phones: presence.phones_in(range),
                 is_itself,
                 apart: &presence.apart,
@@ -447,8 +451,15 @@ impl PresenceTable {
         let named = self.devices.values().filter(|presence| !presence.named_groups.is_empty());
         let there = named.filter(move |presence| presence.was_seen(range, &counts).is_some());
         there.flat_map(|presence| {
-            presence.named_groups.iter().map(|(id, model)| SeenGroup::named(*id, *model))
+            presence.named_groups.iter().map(|(id, model)| SeenGroup {
+                counts_as: self.counted_model(*model),
+                ..SeenGroup::named(*id, *model)
+            })
         })
+    }
+
+    fn counted_model(&self, model: ModelKey) -> ModelKey {
+        self.linked_models.get(&model).copied().unwrap_or(model)
     }
 
     /// The least number of devices in each of these hours, which are in order and do not overlap. A device that stayed
@@ -488,13 +499,20 @@ impl PresenceTable {
         counts
     }
 
-    /// Learns which groups are other phones, which the counts depend on.
+    /// Learns which groups are other phones, and which models one phone sends: the counts depend on both.
     pub fn tell_apart(&mut self, state: &State) {
+        let grouping = state.grouping();
         for (key, presence) in &mut self.devices {
             if let DeviceKey::Phone(id) = key
-                && let Some(group) = state.grouping().group(*id)
+                && let Some(group) = grouping.group(*id)
             {
                 presence.apart = group.apart().to_vec();
+            }
+            for model in presence.named_groups.values().copied().chain(presence.model) {
+                let counted = grouping.counted_model(model);
+                if counted != model {
+                    self.linked_models.insert(model, counted);
+                }
             }
         }
     }

@@ -5,11 +5,13 @@
 //!   groups of one model apart: not the time at which each was here, and not the order in which files are read.
 //! - It holds for the addresses that were meant. A later one that is only of the same model may be of any phone, so it is
 //!   a *guest*: it shows that a phone of the model is here, not which.
+//! - Models that one phone sends count as one ([`variants`](super::variants)).
 //! - Counts are lower bounds: where a limit or a greedy search leaves something out, they get smaller.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{Group, JoinReason, Phones};
+use super::variants::MODELS_PER_PHONE;
 use super::{Grouping, are_apart};
 use crate::event::GroupId;
 use crate::state::hour::Hour;
@@ -121,6 +123,8 @@ pub struct SeenGroup<'a> {
     pub id: GroupId,
     /// Its model.
     pub model: ModelKey,
+    /// The model that it counts as ([`Grouping::counted_model`]).
+    pub counts_as: ModelKey,
     /// How many phones it was proven to be.
     pub phones: Phones,
     /// Whether an address was seen that is no guest ([`Group::is_guest`]).
@@ -139,37 +143,58 @@ impl<'a> SeenGroup<'a> {
 
     /// A group that was proven to be so many phones. `is_itself` says whether an address was seen that is no guest.
     pub fn of(id: GroupId, group: &'a Group, phones: Phones, is_itself: bool) -> Self {
-        Self { id, model: group.model, phones, is_itself, apart: &group.apart, is_named: false }
+        let model = group.model;
+        Self { id, model, counts_as: model, phones, is_itself, apart: &group.apart, is_named: false }
     }
 
     /// A group one of whose phones is a device with a name.
     pub fn named(id: GroupId, model: ModelKey) -> Self {
-        Self { id, model, phones: Phones::ONE, is_itself: true, apart: &[], is_named: true }
+        let phones = Phones::ONE;
+        Self { id, model, counts_as: model, phones, is_itself: true, apart: &[], is_named: true }
+    }
+
+    /// The same group, which counts as one of the model that is known to be its main one.
+    #[must_use]
+    pub fn linked_by(self, grouping: &Grouping) -> Self {
+        Self { counts_as: grouping.counted_model(self.model), ..self }
     }
 }
 
 /// The least number of phones that these groups are, besides those with a name: for each model the most that are known to
 /// be different. Whatever else was seen of the model may be one of them, or one with a name.
+///
+/// Models that count as the same are one, but at most so many as one phone sends: whoever invents links between models
+/// does not hide all phones.
 pub fn least_phones<'a>(seen: impl IntoIterator<Item = SeenGroup<'a>>) -> u64 {
-    let mut models: BTreeMap<ModelKey, OfModel<'a>> = BTreeMap::new();
-    for group in seen {
-        let of_model = models.entry(group.model).or_default();
-        match group.is_named {
-            true => drop(of_model.named.insert(group.id)),
-            false => drop(of_model.others.insert(group.id, group)),
-        }
-    }
-    models.values().map(OfModel::least).sum()
+    let mut seen: Vec<SeenGroup<'a>> = seen.into_iter().collect();
+    seen.sort_by_key(|group| (group.counts_as, group.model));
+    let linked = seen.chunk_by(|one, other| one.counts_as == other.counts_as);
+    let least_of = |linked: &[SeenGroup<'a>]| -> u64 {
+        let models: Vec<_> = linked.chunk_by(|one, other| one.model == other.model).collect();
+        models.chunks(MODELS_PER_PHONE + 1).map(|models| OfModels::of(models).least()).sum()
+    };
+    linked.map(least_of).sum()
 }
 
-/// The groups of a model.
+/// The groups of a model, or of models that one phone sends.
 #[derive(Default)]
-struct OfModel<'a> {
+struct OfModels<'a> {
     named: BTreeSet<GroupId>,
     others: BTreeMap<GroupId, SeenGroup<'a>>,
 }
 
-impl OfModel<'_> {
+impl<'a> OfModels<'a> {
+    fn of(models: &[&[SeenGroup<'a>]]) -> Self {
+        let mut of_models = Self::default();
+        for group in models.iter().copied().flatten() {
+            match group.is_named {
+                true => drop(of_models.named.insert(group.id)),
+                false => drop(of_models.others.insert(group.id, *group)),
+            }
+        }
+        of_models
+    }
+
     /// Each group in turn, and greedily those of its others that are all different from each other: at most
     /// [`APART_LIMIT`].
     fn least(&self) -> u64 {

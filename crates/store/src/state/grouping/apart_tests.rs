@@ -325,7 +325,7 @@ proptest! {
         let model = ModelKey::of_unknown_elements(Signature::from_u64(MODEL));
         let seen: Vec<SeenGroup<'_>> = groups.values().zip(&known).map(|((any, all_own, is_itself), (id, apart))| {
             let phones = Phones { any: *any, own: if *all_own { *any } else { 1 } };
-            SeenGroup { id: GroupId(*id), model, phones, is_itself: *is_itself, apart, is_named: false }
+            SeenGroup { id: GroupId(*id), model, counts_as: model, phones, is_itself: *is_itself, apart, is_named: false }
         }).collect();
         let (counted, exact) = (least_phones(seen.iter().copied()), exact(&seen));
         prop_assert!(counted <= exact, "{} of {}", counted, exact);

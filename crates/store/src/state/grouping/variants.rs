@@ -4,6 +4,8 @@
 //! - An address that was known already and sends a frame of another model proves that one phone sends both. While that
 //!   phone is in range, a new address of the one model may be of it, whichever model it shows first. So it is taken for
 //!   an address of the *main* model, that of the two which had more addresses so far: that assumes the fewest phones.
+//! - Groups that were there before keep their model. They count as groups of the main model, whenever they were here: each
+//!   may be of a phone that sends both.
 //! - No phone sends many models. An address that does is shared by several devices, or invented, and proves nothing.
 
 use serde::{Deserialize, Serialize};
@@ -52,16 +54,30 @@ impl Group {
 impl Grouping {
     /// The model whose phones a new address of this model is of.
     pub(super) fn main_model(&self, key: ModelKey, now: Timestamp) -> ModelKey {
-        let main = self.models.get(&key).and_then(|model| model.main);
-        let valid = main.filter(|main| {
-            self.groups.get(&main.phone).is_some_and(|phone| {
-                !phone.sends_any_model()
-                    && phone.sends(key)
-                    && phone.sends(main.key)
-                    && phone.is_in_range(now)
-            })
-        });
-        valid.map_or(key, |main| main.key)
+        let main = self.known_main(key).filter(|(_, phone)| phone.is_in_range(now));
+        main.map_or(key, |(main, _)| main)
+    }
+
+    /// The main model of this one, and the phone that sends both.
+    fn known_main(&self, key: ModelKey) -> Option<(ModelKey, &Group)> {
+        let main = self.models.get(&key)?.main?;
+        let phone = self.groups.get(&main.phone)?;
+        let is_valid = !phone.sends_any_model() && phone.sends(key) && phone.sends(main.key);
+        is_valid.then_some((main.key, phone))
+    }
+
+    /// The model that groups of this one count as ([`least_phones`](super::least_phones)): its main model, or the main model
+    /// of that, and so on.
+    pub fn counted_model(&self, key: ModelKey) -> ModelKey {
+        let mut counted = key;
+        for _ in 0..MODELS_PER_PHONE {
+            match self.known_main(counted) {
+                Some((main, _)) => counted = main,
+                None => return counted,
+            }
+        }
+        // There are too many, or each is the main model of another one.
+        key
     }
 
     /// Notes that a known address of a phone, which is of the model `own`, sent this frame of the model `sent`.

@@ -1,9 +1,11 @@
 //! Phones that send frames of several models.
 
-use super::tests::{fold, fold_kind, folded, frame, from_snapshot, group_of, reloaded};
+use super::group::JoinReason;
+use super::tests::{fold, fold_kind, folded, frame, from_snapshot, group_of, reason, reloaded};
 use super::variants::MODELS_PER_PHONE;
 use crate::event::{Event, EventKind, GroupId, Probe};
 use crate::state::State;
+use crate::state::{SeenGroup, least_phones};
 
 const HOUR: i64 = 3600;
 
@@ -121,4 +123,72 @@ fn a_phone_that_got_another_identifier_still_shows_both_models() {
         fold(&mut state, &Event::from(probe));
     }
     assert_eq!(groups(&state), 1);
+}
+
+/// The least number of all phones.
+fn least(state: &State) -> u64 {
+    let grouping = state.grouping();
+    least_phones(grouping.groups().map(|(id, group)| SeenGroup::whole(id, group).linked_by(grouping)))
+}
+
+#[test]
+fn groups_that_were_there_before_count_as_one_phone_once_an_address_shows_both_models() {
+    let before = [scan(0, 1, &[ONE]), scan(60, 2, &[OTHER])].concat();
+    let state = folded(before.clone());
+    assert_eq!((groups(&state), least(&state)), (2, 2));
+    let state = folded([before, scan(120, 3, &[ONE, OTHER])].concat());
+    assert_eq!((groups(&state), least(&state)), (2, 1));
+    assert_eq!(least(&from_snapshot(&reloaded(&state))), 1);
+}
+
+#[test]
+fn what_is_told_apart_stays_apart_among_linked_models() {
+    let probes =
+        [scan(0, 1, &[ONE]), scan(10, 2, &[ONE]), scan(60, 3, &[OTHER]), scan(120, 4, &[ONE, OTHER])];
+    let mut state = folded(probes.concat());
+    let (phone, address) = (group_of(&state, &probes[1][0]), probes[1][0].source);
+    fold_kind(&mut state, EventKind::SplitPhone { phone, address });
+    assert_eq!((groups(&state), least(&state)), (3, 2));
+    // A device with a name may be any phone of the linked models, but not two.
+    let grouping = state.grouping();
+    let other = group_of(&state, &probes[2][0]);
+    let named = SeenGroup::named(other, grouping.group(other).unwrap().model).linked_by(grouping);
+    let unnamed = grouping.groups().filter(|(id, _)| *id != other);
+    let unnamed = unnamed.map(|(id, group)| SeenGroup::whole(id, group).linked_by(grouping));
+    assert_eq!(least_phones(unnamed.chain([named])), 1);
+}
+
+#[test]
+fn invented_links_do_not_hide_all_phones() {
+    let links = 40;
+    let own = |number: u32| u64::from(number) + 100;
+    let phones = (0..links).map(|number| scan(i64::from(number) * 10, number, &[own(number)]));
+    let invented = (0..links).map(|number| {
+        let second = 1000 + i64::from(number) * 10;
+        scan(second, 1000 + number, &[ONE, own(number)])
+    });
+    let before = folded(phones.clone().flatten());
+    let after = folded(phones.chain(invented).flatten());
+    assert_eq!(least(&before), u64::from(links));
+    let classes = u64::from(links).div_ceil(MODELS_PER_PHONE as u64 + 1);
+    assert!((classes..u64::from(links) / 2).contains(&least(&after)), "{}", least(&after));
+}
+
+#[test]
+fn models_that_are_each_others_main_ones_count_each() {
+    let mut state = folded(scan(0, 1, &[ONE, OTHER]));
+    let [one, other] = [ONE, OTHER].map(|model| state.model_key(scan(0, 1, &[model])[0].signature));
+    assert_eq!((state.grouping().counted_model(one), state.grouping().counted_model(other)), (one, one));
+    let main = state.grouping.models.get(&other).unwrap().main.unwrap();
+    let opposite = super::variants::MainModel { key: other, ..main };
+    state.grouping.models.get_mut(&one).unwrap().main = Some(opposite);
+    assert_eq!((state.grouping().counted_model(one), state.grouping().counted_model(other)), (one, other));
+}
+
+#[test]
+fn says_that_an_address_is_of_another_model_of_the_phone() {
+    let probes = [scan(0, 1, &[ONE, OTHER]), scan(60, 2, &[ONE]), scan(120, 3, &[OTHER])];
+    let state = folded(probes.concat());
+    let reasons = probes.map(|scan| reason(&state, &scan[0]));
+    assert_eq!(reasons, [JoinReason::First, JoinReason::SameModel, JoinReason::OtherModel]);
 }
