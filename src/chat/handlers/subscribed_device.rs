@@ -6,9 +6,7 @@ use store::state::{State, Subscription, Subscriptions, fold_case};
 
 use crate::chat::model::lookup::which_device;
 use crate::chat::model::phone::{phone_in_text, phone_label, phone_name};
-
-/// Devices that the label of a subscription names.
-const SHOWN_DEVICES: usize = 3;
+use crate::chat::views::subscriptions as texts;
 
 /// A device that a chat wants to follow or ignore.
 pub(super) struct Meant<'a, V> {
@@ -105,8 +103,5 @@ pub(super) fn shown_members<'a>(state: &State, members: impl IntoIterator<Item =
             shown.push(one);
         }
     }
-    let further = shown.len().saturating_sub(SHOWN_DEVICES);
-    shown.truncate(SHOWN_DEVICES);
-    let shown = shown.join(", ");
-    if further > 0 { format!("{shown} and {further} more") } else { shown }
+    texts::listed(&shown)
 }

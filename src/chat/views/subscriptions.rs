@@ -17,6 +17,18 @@ use crate::chat::model::watch_target::WatchTarget;
 use crate::text::format::{age, shown_time};
 use crate::text::{Text, printable};
 
+/// Devices that the label of a subscription names.
+const SHOWN_DEVICES: usize = 3;
+
+/// What the devices of one subscription are called.
+pub(in crate::chat) fn listed(devices: &[String]) -> String {
+    let shown = devices.iter().take(SHOWN_DEVICES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match devices.len().saturating_sub(SHOWN_DEVICES) {
+        0 => shown,
+        further => format!("{shown} and {further} more"),
+    }
+}
+
 pub(in crate::chat) fn muted(until: Timestamp, zone: Tz) -> Text {
     Text::plain(format_args!("🔕 Muted until {}. Use /unmute to end it now.", shown_time(until, zone)))
 }
