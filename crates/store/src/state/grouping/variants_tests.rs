@@ -163,10 +163,13 @@ fn invented_links_do_not_hide_all_phones() {
     let links = 40;
     let own = |number: u32| u64::from(number) + 100;
     let phones = (0..links).map(|number| scan(i64::from(number) * 10, number, &[own(number)]));
+    // Each is of another phone, and all show one model that has more addresses than any.
+    let common = (0..5).map(|number| scan(1000 + i64::from(number) * 10, 1000 + number, &[ONE]));
     let invented = (0..links).map(|number| {
-        let second = 1000 + i64::from(number) * 10;
-        scan(second, 1000 + number, &[ONE, own(number)])
+        let second = 2000 + i64::from(number) * 10;
+        scan(second, 2000 + number, &[own(number), ONE])
     });
+    let invented = common.chain(invented);
     let before = folded(phones.clone().flatten());
     let after = folded(phones.chain(invented).flatten());
     assert_eq!(least(&before), u64::from(links));
