@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command};
 
 use serde_json::Value;
+use store::event::{Event, EventKind, NamedBy, Timestamp};
 
 use crate::support::bot_api::{BotApi, Incoming, SentMessage};
 use crate::support::frames::{ProbeRequestFrame, pcap_bytes};
 use crate::support::process;
+use crate::support::recorder::{Input, Running, events, open_offline, settings};
 use crate::support::service::{Config, Service, log_field, probewatch};
 use crate::support::testbed::is_notice;
 use crate::support::{http, wait_until};
@@ -199,8 +201,10 @@ fn the_lock_is_taken_by_another_service_after_its_file_was_removed() {
     let lock = bed.data().join("lock");
     fs::remove_file(&lock).unwrap();
     wait_until("the lock made again", || lock.exists().then_some(()));
-    assert_eq!(fs::read_to_string(&lock).unwrap().trim(), bed.service.id().to_string());
-    // Another process that is faster keeps it, and the service keeps out.
+    let owner =
+        wait_until("who has it", || Some(fs::read_to_string(&lock).unwrap()).filter(|text| !text.is_empty()));
+    assert_eq!(owner.lines().next(), Some(bed.service.id().to_string().as_str()));
+    // Another program that is faster keeps it, and the service keeps out.
     let other = bed.data().with_file_name("lock of another");
     let held = fs::File::create(&other).unwrap();
     held.lock().unwrap();
@@ -256,4 +260,37 @@ fn the_log_was_removed_while_no_service_ran() {
     assert_eq!(bed.api.sent().iter().filter(|message| is_report_of_start(message)).count(), 1);
     bed.check();
     bed.api.assert_clean();
+}
+
+/// What another process has confirmed stays as it is, and the state of this one is saved beside it.
+#[test]
+fn another_process_takes_over_the_data_directory() {
+    let mut bed = Bed::start();
+    bed.change("/watch Depot before");
+    let other = bed.data().with_file_name("other");
+    let running = Running::start(settings(&other));
+    let (address, name) = (VISITOR.parse().unwrap(), "Zoë".to_owned());
+    let confirmed = EventKind::Name { address, name, by: NamedBy::Chat };
+    running.record(&Input::Change(Event::new(Timestamp::now(), confirmed)));
+    running.stop();
+    let before = events(&other);
+    rename_exchange(&other, &bed.data());
+    assert!(!bed.service.wait_for_exit().success());
+    assert_eq!(events(&bed.data()), before);
+    let left = bed.service.wait_for_log_event("data_dir_taken_over", &[]);
+    assert!(left.contains("was taken over by another probewatch") && left.contains("saved-state-"), "{left}");
+    let saved = fs::read_dir(bed.data()).unwrap().map(|entry| entry.unwrap().path());
+    let saved = saved.into_iter().find(|path| path.to_string_lossy().contains("saved-state-")).unwrap();
+    let state = open_offline(&saved).state(&mut |_| {}).unwrap();
+    assert_eq!(state.watches().len(), 1);
+    // The next start goes on with what the other has confirmed.
+    bed.restart();
+    assert!(bed.ask("Zoë").contains(VISITOR));
+    bed.check();
+}
+
+/// Gives each of the two the other's name, in one step.
+fn rename_exchange(one: &Path, other: &Path) {
+    let flags = rustix::fs::RenameFlags::EXCHANGE;
+    rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, flags).unwrap();
 }

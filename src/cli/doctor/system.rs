@@ -270,7 +270,7 @@ pub(super) fn holder(data_dir: &Path) -> Option<Option<u32>> {
     // A shared lock for a moment keeps nobody out.
     match lock.try_lock_shared() {
         Err(fs::TryLockError::WouldBlock) => {
-            Some(fs::read_to_string(&path).ok().and_then(|id| id.trim().parse().ok()))
+            Some(fs::read_to_string(&path).ok().and_then(|owner| owner.lines().next()?.parse().ok()))
         }
         _ => None,
     }

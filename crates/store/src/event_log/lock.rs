@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::error::{Interference, LogError};
 use super::log_dir::create_dir;
@@ -19,6 +20,14 @@ pub enum LockError {
         /// The other process, as far as known.
         holder: String,
     },
+    /// Another process has or had it, after its lock was removed or replaced.
+    #[error("the data directory {} was taken over by {holder} while this one ran", path.display())]
+    TakenOver {
+        /// The data directory.
+        path: PathBuf,
+        /// The other process, as far as known.
+        holder: String,
+    },
     /// It cannot be created or locked.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -28,7 +37,7 @@ impl From<LockError> for LogError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Log(error) => error,
-            LockError::Held { ref path, .. } => {
+            LockError::Held { ref path, .. } | LockError::TakenOver { ref path, .. } => {
                 Self::interference("lock", path, Interference::InUse(error.to_string()))
             }
         }
@@ -40,6 +49,9 @@ impl LockError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Held { .. } => Some("stop that first, or name another directory with --data-dir"),
+            Self::TakenOver { .. } => Some(
+                "let only one probewatch use a data directory; the next start goes on with what is there",
+            ),
             Self::Log(_) => None,
         }
     }
@@ -50,6 +62,7 @@ impl LockError {
 pub struct DataDirLock {
     path: PathBuf,
     file: File,
+    owner: String,
 }
 
 impl DataDirLock {
@@ -58,6 +71,18 @@ impl DataDirLock {
     /// # Errors
     /// [`LockError::Held`] names the process that has it.
     pub fn acquire(data_dir: &Path) -> Result<Self, LockError> {
+        // Containers give the same process ID again and again.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let owner = format!("{}\n{}\n", std::process::id(), since.as_nanos());
+        Self::acquire_as(data_dir, owner, |_| false)
+    }
+
+    /// Locks `data_dir` unless it is another's by what its lock says.
+    fn acquire_as(
+        data_dir: &Path,
+        owner: String,
+        is_anothers: impl FnOnce(&str) -> bool,
+    ) -> Result<Self, LockError> {
         create_dir(&OsVfs, data_dir)?;
         let path = data_dir.join("lock");
         let mut file = fs::OpenOptions::new()
@@ -67,48 +92,65 @@ impl DataDirLock {
             .truncate(false)
             .open(&path)
             .map_err(LogError::new("open", &path))?;
-        match file.try_lock() {
+        let locked = file.try_lock();
+        let before = owner_in(&mut file);
+        if is_anothers(&before) {
+            return Err(LockError::TakenOver { path: data_dir.to_owned(), holder: shown(&before) });
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let holder = holder_of(&mut file);
-                return Err(LockError::Held { path: data_dir.to_owned(), holder });
+                return Err(LockError::Held { path: data_dir.to_owned(), holder: shown(&before) });
             }
             Err(TryLockError::Error(error)) => return Err(LogError::new("lock", &path)(error).into()),
         }
-        // The process id is only for the message above: the lock holds without it on a full disk.
-        if let Err(error) = write_process_id(&mut file) {
-            tracing::debug!(path = %path.display(), %error, "could not write the process id");
+        // It is for messages and [`DataDirLock::renew`]: the lock holds without it on a full disk.
+        if let Err(error) = write_owner(&mut file, &owner) {
+            tracing::debug!(path = %path.display(), %error, "could not write who has the lock");
         }
-        Ok(Self { path, file })
+        Ok(Self { path, file, owner })
     }
 
     /// Locks the data directory again if its lock was removed or replaced, as together with the directory, which is
     /// then created.
     ///
     /// # Errors
-    /// As [`DataDirLock::acquire`]. The old lock is kept, and does not keep others from the directory.
+    /// As [`DataDirLock::acquire`]; [`LockError::TakenOver`] if another process has locked it meanwhile: what is there now may
+    /// be that one's. The old lock is kept, and does not keep others from the directory.
     pub fn renew(&mut self) -> Result<(), LockError> {
         let held = self.file.metadata().map_err(LogError::new("read the metadata of", &self.path))?;
         match fs::metadata(&self.path) {
             Ok(named) if FileId::from(&named) == FileId::from(&held) => Ok(()),
             _ => {
-                *self = Self::acquire(self.path.parent().unwrap_or(Path::new(".")))?;
+                let data_dir = self.path.parent().unwrap_or(Path::new("."));
+                // A copy of the directory has a copy of this lock.
+                let is_anothers = |owner: &str| !owner.is_empty() && owner != self.owner;
+                *self = Self::acquire_as(data_dir, self.owner.clone(), is_anothers)?;
                 Ok(())
             }
         }
     }
 }
 
-fn write_process_id(file: &mut File) -> io::Result<()> {
+fn write_owner(file: &mut File, owner: &str) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.write_all(owner.as_bytes())
 }
 
-fn holder_of(file: &mut File) -> String {
-    let mut id = String::new();
-    match file.take(20).read_to_string(&mut id) {
-        Ok(_) if !id.trim().is_empty() => format!("another probewatch (process {})", id.trim()),
+/// What the file says; empty if it cannot be read.
+fn owner_in(file: &mut File) -> String {
+    let mut owner = String::new();
+    match file.take(100).read_to_string(&mut owner) {
+        Ok(_) => owner,
+        Err(_) => String::new(),
+    }
+}
+
+/// Who has the lock, by what is in the file: the process ID is its first line.
+fn shown(owner: &str) -> String {
+    match owner.lines().next() {
+        Some(id) if !id.trim().is_empty() => format!("another probewatch (process {})", id.trim()),
         _ => "another probewatch".to_owned(),
     }
 }

@@ -73,7 +73,10 @@ pub(super) fn open_state(data_dir: &Path, log: &mut RecoveredLog) -> Result<Open
             Err(unusable) => {
                 let state = newest_snapshot(&snapshots, &mut |file, error| quarantine(file, &error))?;
                 log_rebuild(log, &state, &unusable);
-                ahead = ahead.max(state.next_offset().0.saturating_sub(log.next_offset().0));
+                // A snapshot alone, as an import leaves it, follows from no log that was here.
+                if log.next_offset() > Offset::default() {
+                    ahead = ahead.max(state.next_offset().0.saturating_sub(log.next_offset().0));
+                }
                 log.next_offset_at_least(state.next_offset());
                 (None, state)
             }

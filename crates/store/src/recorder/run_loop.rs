@@ -19,7 +19,7 @@ use super::segment_pruner::SegmentPruner;
 use super::settings::RecorderSettings;
 use super::thinning::LogThinner;
 use crate::event::{Event, EventKind, NamedBy, Offset, Timestamp};
-use crate::event_log::{self, DataDirLock, LogError, Writer};
+use crate::event_log::{self, DataDirLock, LockError, LogError, Snapshots, Writer};
 use crate::state::{State, StateStore};
 use dot11::MacAddr;
 
@@ -76,6 +76,8 @@ impl StoreRetry {
 /// The one writer of a data directory.
 pub struct Recorder {
     lock: DataDirLock,
+    /// Set once another process has taken over the data directory, to which this one then writes nothing more.
+    taken_over: Option<LockError>,
     pub(super) settings: RecorderSettings,
     pub(super) log: Writer,
     /// The offset of the snapshot that keeps the state while the log is being repaired.
@@ -121,6 +123,7 @@ impl Recorder {
         let now = Instant::now();
         let mut recorder = Self {
             lock,
+            taken_over: None,
             settings,
             log,
             rescue_snapshot: None,
@@ -197,8 +200,11 @@ impl Recorder {
             self.recreate_store();
             let stop = received == Ok(0) || self.process(&mut batch);
             self.run_due_tasks();
-            if stop {
+            if stop && self.taken_over.is_none() {
                 return self.finish();
+            }
+            if let Some(taken_over) = self.taken_over.take() {
+                return Err(self.leave_to(taken_over));
             }
         }
     }
@@ -329,20 +335,55 @@ impl Recorder {
 
     pub(super) fn sync(&mut self) -> Result<(), String> {
         self.last_sync = Instant::now();
-        let outcome = match self.lock.renew() {
+        let outcome = match self.renew_lock() {
             Ok(()) => self.log.sync(),
             Err(error) => {
                 self.log.suspend();
-                Err(error.into())
+                Err(error)
             }
         };
         self.track_disk_health(outcome)
     }
 
+    fn renew_lock(&mut self) -> Result<(), LogError> {
+        self.lock.renew().map_err(|error| {
+            if let LockError::TakenOver { path, holder } = &error {
+                let (path, holder) = (path.clone(), holder.clone());
+                self.taken_over = Some(LockError::TakenOver { path, holder });
+            }
+            error.into()
+        })
+    }
+
+    /// Ends after another process has taken over. Nothing of that one's is changed: the state goes into a data directory of
+    /// its own.
+    fn leave_to(&mut self, taken_over: LockError) -> RecorderError {
+        while write(&self.shared.state).continue_eviction() {}
+        let image = read(&self.shared.state).image();
+        let aside = self.settings.data_dir.join(format!("saved-state-{}", image.next_offset()));
+        // Segments of these names may be the other's.
+        self.log.stop_sealing();
+        match recovery::write_snapshot(&Snapshots::of(&aside), &image, Timestamp::now()) {
+            Ok(()) => error!(
+                event = "data_dir_taken_over",
+                error = %taken_over,
+                saved = %aside.display(),
+                "another process uses the data directory; the state is saved in a data directory of its own, and the service ends"
+            ),
+            Err(error) => error!(
+                event = "data_dir_taken_over",
+                error = %taken_over,
+                save_error = %error,
+                "another process uses the data directory; the service ends, and its state could not be saved"
+            ),
+        }
+        taken_over.into()
+    }
+
     /// Tries to write again after a failure. If the log has lost events meanwhile, the state that follows from them is
     /// saved before the log is repaired.
     fn resume(&mut self) -> Result<(), LogError> {
-        self.lock.renew()?;
+        self.renew_lock()?;
         if self.log.has_lost_events()? {
             self.rescue_state()?;
         }
@@ -414,7 +455,10 @@ impl Recorder {
     fn finish(mut self) -> Result<(), RecorderError> {
         self.finish_thinning();
         let bytes = self.log.unsynced_bytes();
-        if self.log.has_failed() || self.log.sync().is_err() {
+        if self.log.has_failed() || self.sync().is_err() {
+            if let Some(taken_over) = self.taken_over.take() {
+                return Err(self.leave_to(taken_over));
+            }
             self.resume().inspect_err(|error| {
                 error!(event = "events_lost", bytes, %error, "could not write the last events; they are lost");
             })?;

@@ -119,6 +119,7 @@ pub(super) struct FloodWatch {
     minute: Option<Minute>,
     flood: Option<Flood>,
     /// The chats that the latest flood concerns, or an earlier one did.
+    #[serde(default)]
     concerns: BTreeMap<ChatId, Concern>,
 }
 
