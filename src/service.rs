@@ -321,7 +321,7 @@ impl Service {
 
     /// Lets the recorder trust the machine's clock once a time server has set it.
     fn start_ntp_sync(&self) {
-        tokio::spawn(ntp_sync::watch(self.sources.clone(), self.recorder.clone(), self.stop.clone()));
+        tokio::spawn(ntp_sync::watch(self.recorder.clone(), self.stop.clone()));
     }
 
     /// Keeps the names of devices that other programs know up to date.

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize, Serializer};
 use store::event::Timestamp;
-use store::recorder::LogSize;
+use store::recorder::{ClockDoubt, LogSize, PendingDeletion};
 use store::state::{Flood, State};
 
 use crate::device_counts::DeviceCounts;
@@ -72,6 +72,10 @@ pub struct Status {
     pub disk_error: Option<String>,
     /// What helps against that.
     pub disk_remedy: Option<&'static str>,
+    /// Whether the machine's clock is in doubt.
+    pub clock_doubt: Option<ClockDoubt>,
+    /// What will leave the log because of its age.
+    pub pending_deletion: Option<PendingDeletion>,
 }
 
 impl Status {
@@ -101,6 +105,8 @@ impl Status {
             log,
             disk_error: None,
             disk_remedy: None,
+            clock_doubt: None,
+            pending_deletion: None,
         }
     }
 }
@@ -173,7 +179,7 @@ pub fn offline_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
 
 /// The whole text: the program, its sources, probes, log and alerts.
 pub fn full_report(status: &Status, now: Timestamp, zone: Tz) -> Text {
-    let text = program(status, now);
+    let text = program(status, now, zone);
     let text = sources(text, &status.sources, now);
     let text = capture_section(text, status, now, zone);
     alerts(log(text, status, now, zone), status, now, zone)
@@ -225,7 +231,7 @@ pub fn flood(flood: &Flood, now: Timestamp, zone: Tz) -> String {
     format!("🌊 Flood of invented addresses {when}, about {rate}")
 }
 
-fn program(status: &Status, now: Timestamp) -> Text {
+fn program(status: &Status, now: Timestamp, zone: Tz) -> Text {
     let text = Text::default()
         .bold(format_args!("📟 probewatch {}", env!("CARGO_PKG_VERSION")))
         .append(format_args!("\nRunning for {}", shown_duration(status.uptime)))
@@ -238,10 +244,37 @@ fn program(status: &Status, now: Timestamp) -> Text {
         )),
         None => text,
     };
-    match status.lost_log_lines {
+    let text = match status.lost_log_lines {
         0 => text,
         count => text.append(format_args!("\n⚠️ Lines missing in the service's own log: {count}")),
+    };
+    match &status.clock_doubt {
+        Some(doubt) => text.append(format_args!("\n⏰ {}", clock_doubt(doubt, zone))),
+        None => text,
     }
+}
+
+/// That the machine's clock is in doubt, since when, and what helps.
+pub fn clock_doubt(doubt: &ClockDoubt, zone: Tz) -> String {
+    let [since, machine] = [doubt.since, doubt.machine].map(|time| shown_time(time, zone));
+    let meanwhile = match doubt.is_estimate {
+        true => "nobody knows for how long the machine was off, so times are estimates",
+        false => "time goes on without it, and nothing is deleted because of its age",
+    };
+    format!(
+        "The machine's clock is in doubt since {since}: it says {machine}. Until it is right, {meanwhile}. Set it from the \
+         network (timedatectl set-ntp true). If it is right already: /clock right"
+    )
+}
+
+/// That old events will be deleted, from when on, and how to stop that.
+pub fn pending_deletion(pending: &PendingDeletion, zone: Tz) -> String {
+    let [oldest, before, starts] =
+        [pending.oldest, pending.before, pending.starts].map(|time| shown_time(time, zone));
+    format!(
+        "The log of {oldest} to {before} is older than retention.log_days. From {starts} on it is deleted, a day's worth \
+         an hour. To stop that: /history keep"
+    )
 }
 
 /// The date of the registry, with its age.
@@ -271,7 +304,7 @@ fn sources(text: Text, sources: &[SourceStatus], now: Timestamp) -> Text {
             counts => text.append(format_args!("\n   {}", counts.join(", "))),
         };
         match source.clock_is_behind {
-            true => text.append("\n   ⏰ its clock is behind; until it is right, times are estimates"),
+            true => text.append("\n   ⏰ its clock is behind; until it is right, this machine's time counts"),
             false => text,
         }
     });
@@ -346,9 +379,13 @@ fn log(text: Text, status: &Status, now: Timestamp, zone: Tz) -> Text {
             pluralize(count, "probe", "probes")
         )),
     };
-    match status.lost_events {
+    let text = match status.lost_events {
         0 => text,
         count => text.append(format_args!("\n⚠️ Events lost from the log: {count}")),
+    };
+    match &status.pending_deletion {
+        Some(pending) => text.append(format_args!("\n🗑 {}", pending_deletion(pending, zone))),
+        None => text,
     }
 }
 
@@ -451,6 +488,17 @@ mod tests {
             log: Some(LogSize { bytes: 12_345, oldest: Some(at("2026-11-19T12:00:00Z")) }),
             disk_error: Some("No space left on device".to_owned()),
             disk_remedy: Some("free some space on the disk"),
+            clock_doubt: Some(ClockDoubt {
+                since: at("2026-11-22T10:00:00Z"),
+                now: at("2026-11-22T12:00:00Z"),
+                machine: at("2036-11-22T12:00:00Z"),
+                is_estimate: false,
+            }),
+            pending_deletion: Some(PendingDeletion {
+                oldest: at("2025-01-22T10:00:00Z"),
+                before: at("2025-11-22T12:00:00Z"),
+                starts: at("2026-11-23T10:00:00Z"),
+            }),
         };
         insta::assert_snapshot!(shown(&value), @r"
         📟 probewatch 1.2.3
@@ -458,6 +506,7 @@ mod tests {
         Vendor registry: [age]
         ❌ Writing to disk fails: No space left on device; free some space on the disk
         ⚠️ Lines missing in the service's own log: 8
+        ⏰ The machine's clock is in doubt since 2026-11-22 11:00:00 CET: it says 2036-11-22 13:00:00 CET. Until it is right, time goes on without it, and nothing is deleted because of its age. Set it from the network (timedatectl set-ntp true). If it is right already: /clock right
 
         👂 Sources
         • mon0: capturing
@@ -465,7 +514,7 @@ mod tests {
            1 frame, 3 dropped, 2 damaged in transmission, 1 undecodable
         • mon1: capturing
            no frame yet
-           ⏰ its clock is behind; until it is right, times are estimates
+           ⏰ its clock is behind; until it is right, this machine's time counts
         • mon2: ❌ the interface is gone
            last frame 3 h ago
            312 frames, restarted 2 times
@@ -492,6 +541,7 @@ mod tests {
         Since: 3 days ago (2026-11-19 13:00:00 CET)
         Left out to make room: 7 probes of invented addresses
         ⚠️ Events lost from the log: 6
+        🗑 The log of 2025-01-22 11:00:00 CET to 2025-11-22 13:00:00 CET is older than retention.log_days. From 2026-11-23 11:00:00 CET on it is deleted, a day's worth an hour. To stop that: /history keep
 
         📣 Alerts
         Watched networks: 2
@@ -519,6 +569,8 @@ mod tests {
             log: None,
             disk_error: None,
             disk_remedy: None,
+            clock_doubt: None,
+            pending_deletion: None,
             ..value
         };
         insta::assert_snapshot!(shown(&new), @r"

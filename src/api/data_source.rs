@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use store::event::Timestamp;
 use store::event_log::{Entry, LogError};
 use store::recorder::{OfflineDataDir, RecorderHandle};
 use store::state::{State, StateImage};
@@ -14,6 +15,9 @@ pub trait DataSource {
 
     /// A copy of the state. Recording does not wait for it.
     fn image(&self) -> StateImage;
+
+    /// The time.
+    fn now(&self) -> Timestamp;
 
     /// The events of the log up to now, with the damaged places among them. Warns if events cannot be read yet.
     ///
@@ -42,6 +46,10 @@ impl DataSource for Offline<'_> {
         self.state.image()
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
     fn events(
         &self,
         _: &mut dyn FnMut(&dyn Display),
@@ -66,6 +74,10 @@ impl DataSource for Live {
 
     fn image(&self) -> StateImage {
         self.recorder.image()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.recorder.now()
     }
 
     fn events(

@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono_tz::Tz;
 use serde::Serialize;
-use store::event::Timestamp;
 
 use super::params::Params;
 use super::{Api, ApiError, DataSource, body};
@@ -32,7 +31,7 @@ pub fn answer(source: &impl DataSource, query: &str, json: bool, zone: Tz) -> io
     let found = source.with_state(|state| look_up(state, query));
     let text = match json {
         true => format!("{}\n", object(query, &found)?),
-        false => format!("{}\n", views::device_reply(&found, Timestamp::now(), zone)),
+        false => format!("{}\n", views::device_reply(&found, source.now(), zone)),
     };
     Ok(Answer { is_found: matches!(found, LookupResult::Device(_)), text })
 }

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
-use store::event::{Event, EventKind, Timestamp};
+use store::event::{Event, EventKind};
 use store::recorder::RecorderHandle;
 
 use crate::log_writer;
@@ -135,7 +135,8 @@ impl Chat {
     /// Makes several changes at once, with the note that `update` was handled. If that fails, returns the reply.
     async fn change_all(&self, events: Vec<Event>, update: Option<u32>) -> Result<(), Text> {
         // Written after the change: if the write is cut off, the update comes again and repeats the change.
-        let handled = update.map(|update| Event::new(Timestamp::now(), EventKind::UpdateHandled { update }));
+        let handled =
+            update.map(|update| Event::new(self.recorder.now(), EventKind::UpdateHandled { update }));
         let events = events.into_iter().chain(handled).collect();
         self.recorder.change_all(events).await.map_err(|error| views::change_failed(&error))
     }
@@ -157,7 +158,9 @@ impl Chat {
             lost_log_lines: log_writer::lost_lines(),
             disk_error: disk_error.as_ref().map(|error| error.why.clone()),
             disk_remedy: disk_error.map(|error| error.remedy),
-            telegram_waits: self.requested_waits.current(Timestamp::now()),
+            telegram_waits: self.requested_waits.current(self.recorder.now()),
+            clock_doubt: self.recorder.clock_doubt(),
+            pending_deletion: self.recorder.pending_deletion(),
             ..offline
         }
     }

@@ -91,7 +91,15 @@ async fn health(State(monitor): State<Monitor>) -> (StatusCode, String) {
     let disk_error = monitor.monitored.recorder.disk_error();
     let problems = problems(&stalled, disk_error.as_ref().map(|error| &*error.why), &sources);
     if problems.is_empty() {
-        (StatusCode::OK, "recording and capturing\n".to_owned())
+        // It records and alerts nevertheless, and a restart would not help.
+        let doubt = monitor.monitored.recorder.clock_doubt().map(|doubt| {
+            format!(
+                "the machine's clock is in doubt since {}: it says {}. Set it from the network, or confirm it with \
+                 /clock right\n",
+                doubt.since, doubt.machine
+            )
+        });
+        (StatusCode::OK, format!("recording and capturing\n{}", doubt.unwrap_or_default()))
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, problems.iter().map(|problem| format!("{problem}\n")).collect())
     }
@@ -184,6 +192,8 @@ fn recorder_metrics(page: &mut MetricsPage, recorder: &RecorderHandle, log_bytes
         .series(&[("cause", "disk_failed")], losses.disk_failed.load(Relaxed));
     page.family(Kind::Gauge, "probewatch_disk_up", "Whether writing to the log works.")
         .series(&[], u8::from(recorder.disk_error().is_none()));
+    page.family(Kind::Gauge, "probewatch_clock_trusted", "Whether the machine's clock is not in doubt.")
+        .series(&[], u8::from(recorder.clock_doubt().is_none()));
     let (totals, events) = {
         let state = recorder.state();
         (state.totals(), state.next_offset().0)
@@ -231,7 +241,7 @@ fn alert_metrics(page: &mut MetricsPage, recorder: &RecorderHandle) {
     };
     page.family(Kind::Gauge, "probewatch_outbox_alerts", "Alerts that wait for Telegram.")
         .series(&[], waiting);
-    let age = oldest.map_or(Duration::ZERO, |oldest| Timestamp::now().abs_diff(oldest));
+    let age = oldest.map_or(Duration::ZERO, |oldest| recorder.now().abs_diff(oldest));
     page.family(
         Kind::Gauge,
         "probewatch_outbox_age_seconds",

@@ -90,7 +90,7 @@ impl NameImporter {
 
     /// Makes the imported names in the state those of the files. What fails is tried again at the next poll.
     async fn apply(&mut self, recorder: &RecorderHandle) {
-        let difference = self.difference(&recorder.state(), Timestamp::now());
+        let difference = self.difference(&recorder.state(), recorder.now());
         if difference.events.is_empty() {
             return;
         }

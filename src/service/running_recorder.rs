@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::ServiceError;
+use crate::BUILT_SECONDS;
 use crate::config::Config;
 
 /// The recorder's settings in `config`: alerts go to the chats that the bot serves.
@@ -36,6 +37,7 @@ pub fn recorder_settings(config: &Config) -> recorder::RecorderSettings {
         },
         retention: Retention::default(),
         devices_memory_limit: DEVICES_MEMORY_LIMIT,
+        built: Timestamp::from_micros(BUILT_SECONDS.saturating_mul(1_000_000)),
     }
 }
 
@@ -59,7 +61,7 @@ impl RunningRecorder {
     ) -> Result<Self, ServiceError> {
         let (mut recorder, handle) = Recorder::open(settings)?;
         if let Some(devices) = &config.devices
-            && let Err(error) = recorder.set_configured_names(devices, Timestamp::now())
+            && let Err(error) = recorder.set_configured_names(devices, handle.now())
         {
             // They hold from memory until writing works again, like everything recorded meanwhile.
             warn!(event = "configured_names_not_saved", %error, "the configuration's names are not on disk yet");
@@ -81,7 +83,7 @@ impl RunningRecorder {
         if self.handle.state().grouping().mode() == mode {
             return;
         }
-        let event = Event::new(Timestamp::now(), EventKind::SetGrouping { mode });
+        let event = Event::new(self.handle.now(), EventKind::SetGrouping { mode });
         if let Err(error) = self.handle.change(event).await {
             warn!(event = "grouping_mode_not_saved", %error, "the mode of grouping is not on disk yet");
         }

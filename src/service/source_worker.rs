@@ -34,7 +34,7 @@ use crate::config::ConfiguredSource;
 use crate::status::{SourceState, SourceStatus};
 use open_source::{OpenSource, SourceError};
 pub use probe_converter::{ProbeConverter, is_excluded};
-use source_clock::SourceClock;
+use source_clock::{CheckedTime, ClockNews, SourceClock, Times};
 pub(super) use source_stats::DroppedFrames;
 use source_stats::SourceStats;
 pub(super) use startup_state::StartupState;
@@ -309,7 +309,7 @@ impl SourceWorker {
             let mut now = self.lock_status();
             now.condition = SourceState::Capturing;
             now.startup = StartupState::Opened;
-            now.opened = Some(Timestamp::now());
+            now.opened = Some(self.shared.recorder.now());
             now.earlier = now.earlier.plus(&now.counters);
             now.counters = capture.counters();
         }
@@ -335,45 +335,31 @@ impl SourceWorker {
     /// Corrects or marks a probe with an impossible time; logs when that starts and ends.
     fn check_clock(&self, captured: &mut CapturedProbe) {
         let recorder = &self.shared.recorder;
-        let (name, given, now) = (&self.name, captured.probe.time, Timestamp::now());
-        let (time, is_newly_ahead) = self.clock.clamp_to_now(given, now);
-        if is_newly_ahead {
-            warn!(
+        let (name, given, now) = (&self.name, captured.probe.time, recorder.now());
+        let times = Times { now, machine: Timestamp::now(), newest: recorder.time_floor() };
+        let CheckedTime { time, not_before, news } = self.clock.check(given, times);
+        (captured.probe.time, captured.probe.not_before) = (time, not_before);
+        recorder.raise_time_floor(not_before.unwrap_or(time).min(now));
+        match news {
+            None => {}
+            Some(ClockNews::Ahead) => warn!(
                 event = "source_clock_ahead",
                 source = %name,
                 frame_time = %given,
                 machine_time = %now,
                 "the clock of a source is ahead; using this machine's time. Set the clock of the capturing machine"
-            );
-        }
-        let newest = recorder.time_floor();
-        let check = self.clock.check(time, newest);
-        (captured.probe.time, captured.probe.not_before) = (time, check.not_before);
-        let only_source_is_behind = check.not_before.is_some() && SourceClock::is_plausible(now, newest);
-        match check.not_before {
-            None => recorder.raise_time_floor(time.min(now)),
-            // Time goes on, whatever this source's clock says.
-            Some(_) if only_source_is_behind => recorder.raise_time_floor(now),
-            Some(_) => {}
-        }
-        match check.not_before {
-            _ if !check.has_changed => {}
-            Some(_) if only_source_is_behind => warn!(
+            ),
+            Some(ClockNews::Behind) => warn!(
                 event = "source_clock_behind",
                 source = %name,
-                frame_time = %time,
+                frame_time = %given,
                 machine_time = %now,
-                "the clock is behind; using this machine's time until it is right; set the clock of the capturing machine"
+                "the clock of a source is behind; using this machine's time until it is right. Set the clock of the \
+                 capturing machine"
             ),
-            Some(least) => warn!(
-                event = "source_clock_behind",
-                source = %name,
-                frame_time = %time,
-                not_before = %least,
-                "the clock is behind; using the newest known time until it is right; set the clock from the network \
-                 (timedatectl)"
-            ),
-            None => info!(event = "source_clock_right", source = %name, "the clock is right again"),
+            Some(ClockNews::Right) => {
+                info!(event = "source_clock_right", source = %name, "the clock of a source is right again");
+            }
         }
     }
 }

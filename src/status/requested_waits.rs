@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use store::event::{ChatId, Timestamp};
@@ -32,7 +32,14 @@ pub struct RequestedWait {
 
 /// The waits that are not over, at most one for each [`WaitsWith`].
 #[derive(Debug, Clone, Default)]
-pub struct RequestedWaits(Arc<Mutex<BTreeMap<WaitsWith, RequestedWait>>>);
+pub struct RequestedWaits(Arc<Mutex<BTreeMap<WaitsWith, Wait>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    end: Instant,
+    length: Duration,
+    asked: Duration,
+}
 
 impl RequestedWaits {
     /// Records that the bot waits for `wait` after a failure, for which Telegram `asked` or did not.
@@ -42,9 +49,7 @@ impl RequestedWaits {
             waits.remove(&with);
             return;
         };
-        let until = Timestamp::now().saturating_add(wait);
-        let (wait_seconds, asked_seconds) = (wait.as_secs(), asked.as_secs());
-        waits.insert(with, RequestedWait { with, until, wait_seconds, asked_seconds });
+        waits.insert(with, Wait { end: Instant::now() + wait, length: wait, asked });
     }
 
     /// Records that Telegram accepts requests again.
@@ -54,10 +59,15 @@ impl RequestedWaits {
 
     /// The waits that are not over at `now`.
     pub fn current(&self, now: Timestamp) -> Vec<RequestedWait> {
-        self.lock().values().filter(|wait| wait.until > now).cloned().collect()
+        let shown = |(with, wait): (&WaitsWith, &Wait)| {
+            let left = wait.end.checked_duration_since(Instant::now())?;
+            let (wait_seconds, asked_seconds) = (wait.length.as_secs(), wait.asked.as_secs());
+            Some(RequestedWait { with: *with, until: now.saturating_add(left), wait_seconds, asked_seconds })
+        };
+        self.lock().iter().filter_map(shown).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<WaitsWith, RequestedWait>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<WaitsWith, Wait>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -128,7 +128,7 @@ impl Access {
 
     /// Gives the chat access if the code is valid, and returns a welcome.
     pub(super) async fn pair_chat(&self, chat: ChatId, name: String, code: &str) -> Option<Reply> {
-        let (code, time) = (CodeHash::of(code), Timestamp::now());
+        let (code, time) = (CodeHash::of(code), self.recorder.now());
         let invitation = self.recorder.state().chats().invitation(&code, chat, time)?;
         // The owner who made the code may be one no longer.
         let is_authorised = invitation.by.map_or_else(|| self.is_unowned(), |by| self.is_owner(by));
@@ -181,7 +181,7 @@ impl Access {
             Ok(listed) => listed,
             Err(reason) => return PressReply::Notify(reason.to_owned()),
         };
-        let event = Event::new(Timestamp::now(), EventKind::ChatRemoved { chat, by: owner });
+        let event = Event::new(self.recorder.now(), EventKind::ChatRemoved { chat, by: owner });
         if let Err(error) = self.recorder.change(event).await {
             return PressReply::Send(change_failed(&error).into());
         }
@@ -241,7 +241,7 @@ impl Access {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).map_err(CodeError::Random)?;
         let code = hex(&octets);
-        let time = Timestamp::now();
+        let time = self.recorder.now();
         let micros = i64::try_from(CODE_LIFETIME.as_micros()).unwrap_or(i64::MAX);
         let expires = Timestamp::from_micros(time.as_micros().saturating_add(micros));
         self.recorder

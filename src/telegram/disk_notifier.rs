@@ -41,7 +41,7 @@ pub(super) async fn run(
         if error.is_none() {
             lost_before = lost();
         }
-        let mut wake = quiet_hours.next_check(Instant::now());
+        let mut wake = quiet_hours.next_check(recorder.now(), Instant::now());
         let served = if wake.is_some() { BTreeSet::new() } else { sender.chats_with_access() };
         for chat in served {
             let start = told_of_start.entry(chat).or_default();

@@ -20,6 +20,7 @@ mod backoff;
 mod bot_commands;
 mod bot_status;
 mod chat_queue;
+mod clock_notifier;
 mod delivery_schedule;
 mod disk_notifier;
 mod error;
@@ -89,16 +90,23 @@ pub async fn run(
         stop: stop.clone(),
     };
     let disk_notifier = disk_notifier::run(sender.clone(), recorder.clone(), quiet_hours, stop.clone());
-    let history = recorder.history().clone();
-    let source_notifier =
-        source_notifier::run(sender.clone(), chat.clone(), history, silence, quiet_hours, stop.clone());
+    let source_notifier = source_notifier::run(
+        sender.clone(),
+        chat.clone(),
+        recorder.clone(),
+        silence,
+        quiet_hours,
+        stop.clone(),
+    );
+    let clock_notifier = clock_notifier::run(sender.clone(), recorder.clone(), quiet_hours, stop.clone());
     let updates = async {
         let outcome = serve(settings, data_dir, api, sender, chat, recorder, &stop).await;
         // Without updates there is no bot, so the other parts end with them.
         stop.cancel();
         outcome
     };
-    let ((), (), (), outcome) = tokio::join!(outbox.run(), disk_notifier, source_notifier, updates);
+    let ((), (), (), (), outcome) =
+        tokio::join!(outbox.run(), disk_notifier, source_notifier, clock_notifier, updates);
     outcome
 }
 

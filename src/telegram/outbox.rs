@@ -203,7 +203,7 @@ impl Outbox {
 
     /// Whether the chat gets alerts about strangers now.
     fn sends_visits(&self, pending: &PendingAlerts<'_>) -> bool {
-        let now = Timestamp::now();
+        let now = self.recorder.now();
         !pending.is_muted(now) && (pending.are_for_quiet_hours() || !self.quiet_hours.contains(now))
     }
 
@@ -229,7 +229,7 @@ impl Outbox {
                     Content::Overflow(..) => schedule.record_overflow_sent(Instant::now()),
                     Content::MuteOver(_) => {}
                 }
-                Some(delivered(*chat, content, message))
+                Some(delivered(self.recorder.now(), *chat, content, message))
             }
             Err(RequestError::Refused(reason)) => {
                 if let Content::VisitLasts(visit, _) = content {
@@ -237,7 +237,7 @@ impl Outbox {
                     return Some(Vec::new());
                 }
                 warn!(event = "alert_undeliverable", %chat, error = %reason, "could not deliver an alert; the alert is dropped");
-                Some(undeliverable(*chat, content, &reason))
+                Some(undeliverable(self.recorder.now(), *chat, content, &reason))
             }
             Err(error) => {
                 let wait = schedule.record_failure(&error, Instant::now());
@@ -326,7 +326,7 @@ impl Outbox {
         schedule: &DeliverySchedule,
         now: Instant,
     ) -> Next {
-        let today = (Timestamp::now(), self.quiet_hours.zone);
+        let today = (self.recorder.now(), self.quiet_hours.zone);
         if !self.sends_visits(pending) || self.quiet_hours.contains(today.0) {
             return Next::Nothing;
         }
@@ -360,7 +360,7 @@ impl Outbox {
         if !self.sends_visits(pending) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
-        if self.quiet_hours.contains(Timestamp::now()) {
+        if self.quiet_hours.contains(self.recorder.now()) {
             waiting.retain(|(offset, alert, _)| alert.visit(*offset).is_some());
             return match self.next_alerts(pending, devices, &waiting, schedule, now) {
                 Next::Nothing => Next::NotBefore(now + CLOCK_CHECK),
@@ -384,7 +384,7 @@ impl Outbox {
 
     /// The first message about a flood, if no alert was too many. It waits for no alerts, since it continues none.
     fn new_flood(&self, pending: &PendingAlerts<'_>, flood: &Flood) -> Message {
-        let now = Timestamp::now();
+        let now = self.recorder.now();
         let reported = ReportedFlood { since: flood.since, is_over: flood.is_over(now) };
         Message {
             chat: pending.chat(),
@@ -397,7 +397,7 @@ impl Outbox {
 
     /// The number of alerts that were too many. During a flood it adds to the number in the flood's message.
     fn summary(&self, pending: &PendingAlerts<'_>, overflow: &Overflow) -> Message {
-        let (chat, now) = (pending.chat(), Timestamp::now());
+        let (chat, now) = (pending.chat(), self.recorder.now());
         let flood = pending.flood_of(overflow);
         let shown = pending.flood_message().map(|(message, _)| message);
         let shown = shown.filter(|shown| flood.is_some_and(|flood| flood.since == shown.since));
@@ -417,7 +417,7 @@ impl Outbox {
     /// The last edit of the message about a flood, once that is over.
     fn next_about_flood(&self, pending: &PendingAlerts<'_>, now: Instant) -> Next {
         let Some((shown, flood)) = pending.flood_message() else { return Next::Nothing };
-        let today = (Timestamp::now(), self.quiet_hours.zone);
+        let today = (self.recorder.now(), self.quiet_hours.zone);
         if flood.is_some_and(|flood| !flood.is_over(today.0)) {
             return Next::NotBefore(now + CLOCK_CHECK);
         }
@@ -449,7 +449,7 @@ impl Outbox {
         match schedule.messages_left(devices, self.gather, now) {
             Err(at) => Next::NotBefore(at),
             Ok(left) if waiting.len() > left && !self.gather.is_zero() => {
-                let today = (Timestamp::now(), zone);
+                let today = (self.recorder.now(), zone);
                 let digest = alerts::digest(waiting, alerts::burst_headline, false, today);
                 Next::Send(gathered(pending, devices, digest))
             }
@@ -471,8 +471,7 @@ fn gathered(pending: &PendingAlerts<'_>, devices: Devices, digest: Digest) -> Me
     Message { chat: pending.chat(), devices, content, reply: digest.answer, edits: None }
 }
 
-fn delivered(chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec<Event> {
-    let time = Timestamp::now();
+fn delivered(time: Timestamp, chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec<Event> {
     let all = |offsets: &[Offset], message| {
         let delivered = |&probe: &Offset| EventKind::Delivered { probe, chat, message };
         offsets.iter().map(delivered).map(|kind| Event::new(time, kind)).collect()
@@ -490,15 +489,14 @@ fn delivered(chat: ChatId, content: &Content, message: Option<MessageId>) -> Vec
     }
 }
 
-fn undeliverable(chat: ChatId, content: &Content, reason: &str) -> Vec<Event> {
-    let time = Timestamp::now();
+fn undeliverable(time: Timestamp, chat: ChatId, content: &Content, reason: &str) -> Vec<Event> {
     let dropped = |&probe: &Offset| {
         Event::new(time, EventKind::Undeliverable { probe, chat, reason: reason.to_owned() })
     };
     match content {
         Content::Alerts(offsets) | Content::Visit(offsets) => offsets.iter().map(dropped).collect(),
         Content::VisitLasts(..) | Content::Overflow(..) | Content::MuteOver(_) => {
-            delivered(chat, content, None)
+            delivered(time, chat, content, None)
         }
     }
 }

@@ -24,8 +24,8 @@ impl LocalQuietHours {
         self.hours.is_some_and(|hours| hours.covers(time, self.zone))
     }
 
-    /// When to check again; `None` outside quiet hours.
-    pub(super) fn next_check(self, now: Instant) -> Option<Instant> {
-        self.contains(Timestamp::now()).then(|| now + CLOCK_CHECK)
+    /// When to check again; `None` if `time` is outside quiet hours.
+    pub(super) fn next_check(self, time: Timestamp, now: Instant) -> Option<Instant> {
+        self.contains(time).then(|| now + CLOCK_CHECK)
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId, Timestamp};
+use store::event::{ChatId, Event, EventKind, MessageId as AlertMessageId};
 use store::recorder::{ChangeError, RecorderHandle};
 use teloxide::payloads::{DeleteMessage, SendChatAction};
 use teloxide::types::{ChatAction, MessageId};
@@ -74,7 +74,7 @@ impl Sender {
             %to,
             "a group became a supergroup with a new ID; if telegram.chats names the old ID, replace it"
         );
-        let event = Event::new(Timestamp::now(), EventKind::ChatMigrated { from, to });
+        let event = Event::new(self.recorder.now(), EventKind::ChatMigrated { from, to });
         match self.recorder.change(event).await {
             // The state has it; it is written when the disk works again.
             Err(ChangeError::NotOnDiskYet(_)) => Ok(()),

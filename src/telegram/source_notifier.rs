@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use store::event::ChatId;
-use store::recorder::History;
+use store::recorder::{History, RecorderHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -114,11 +114,12 @@ async fn is_in_log(history: &History, name: &str) -> bool {
 pub(super) async fn run(
     sender: Sender,
     chat: Chat,
-    history: History,
+    recorder: RecorderHandle,
     silence: Option<Duration>,
     quiet_hours: LocalQuietHours,
     stop: CancellationToken,
 ) {
+    let history = recorder.history().clone();
     // By their index in the configuration.
     let mut sources: HashMap<usize, ObservedSource> = HashMap::new();
     loop {
@@ -135,7 +136,7 @@ pub(super) async fn run(
                 source.in_log = Some(is_in_log(&history, &status.name).await);
             }
             let problem = source.update(status, silence, now);
-            if quiet_hours.next_check(now).is_none() {
+            if quiet_hours.next_check(recorder.now(), now).is_none() {
                 tokio::select! {
                     () = notify(&sender, source, &status.name, problem.as_ref()) => {}
                     () = stop.cancelled() => return,

@@ -224,6 +224,30 @@ fn modules_do_not_use_forbidden_modules() {
     }
 }
 
+/// Who may read the machine's clock, which may be wrong. Everybody else has the recorder's
+/// (`RecorderHandle::now`).
+#[test]
+fn few_modules_read_the_machines_clock() {
+    let readers = [
+        "crates/store/src/recorder/clock.rs",
+        // They only say when something was written.
+        "crates/store/src/recorder/recovery.rs",
+        "crates/store/src/recorder/segment_pruner.rs",
+        "src/api/export.rs",
+        // No service runs.
+        "src/api/data_source.rs",
+        "src/api/status.rs",
+        // It compares the two.
+        "src/service/source_worker.rs",
+    ];
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    for source in sources("src").into_iter().chain(sources("crates/store/src")) {
+        let reads = source.code.lines().filter(is_code).any(|line| line.contains("Timestamp::now()"));
+        let may = source.is_in("src/cli/") || readers.contains(&source.path.as_str());
+        assert!(may || !reads, "{}", source.path);
+    }
+}
+
 #[test]
 fn one_module_uses_each_large_dependency() {
     let sources: Vec<Source> = ["src", "crates"].into_iter().flat_map(sources).collect();

@@ -270,7 +270,7 @@ fn a_failed_import_changes_nothing() {
     check(
         &output,
         1,
-        "is not empty: it holds events, state; import into an empty directory, named with --data-dir",
+        "is not empty: it holds clock, events, state; import into an empty directory, named with --data-dir",
     );
     assert_eq!(state(&data, &[]), before);
 

@@ -205,6 +205,64 @@ fn a_failing_disk_loses_nothing_that_was_acknowledged() {
     }
 }
 
+#[test]
+fn a_clock_that_was_set_deletes_nothing_and_much_is_announced_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let running = Running::start(keeping(data_dir, Retention::default()));
+    record(&running, 0, 400);
+    running.stop();
+    // All of it was recorded ten years ago. Then the machine's clock was set ten years ahead.
+    let ten_years = Duration::from_secs(10 * 365 * 86_400);
+    let sealed = sealed(data_dir);
+    for path in &sealed {
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - ten_years).unwrap();
+    }
+    let clock = data_dir.join("clock");
+    let mut saved: serde_json::Value = serde_json::from_slice(&fs::read(&clock).unwrap()).unwrap();
+    saved["time"] = Timestamp::now().saturating_sub(ten_years).to_string().into();
+    fs::write(&clock, saved.to_string()).unwrap();
+
+    let retention = Retention {
+        log_age: Some(Duration::from_secs(365 * 86_400)),
+        random_addresses: Some(Duration::from_secs(86_400)),
+        ..Retention::default()
+    };
+    let running = Running::start(keeping(data_dir, retention));
+    let addresses = running.handle.state().addresses().len();
+    let whole = |running: &Running| {
+        // Several checks for segments to remove.
+        let iterations = running.handle.iterations();
+        wait_until("the recorder to go on", || {
+            running.sync();
+            (running.handle.iterations() > iterations + 20).then_some(())
+        });
+        assert!(sealed.iter().all(|path| path.exists()));
+        assert_eq!(running.handle.state().addresses().len(), addresses);
+    };
+    assert!(running.handle.clock_doubt().is_some());
+    whole(&running);
+    assert_eq!(running.handle.pending_deletion(), None);
+    // Once the clock is confirmed, ten years are too old. A person has a day to stop that.
+    let trust = running.handle.trust_clock();
+    wait::block_on(&running.runtime, "the clock to be trusted", trust).unwrap();
+    let pending = wait_until("an announcement", || running.handle.pending_deletion());
+    assert!(pending.starts > running.handle.now().saturating_add(Duration::from_secs(86_000)));
+    assert!(sealed.iter().all(|path| path.exists()));
+    let keep = running.handle.change(Event::new(running.handle.now(), EventKind::KeepLog { keep: true }));
+    wait::block_on(&running.runtime, "old events to be kept", keep).unwrap();
+    wait_until("the end of the announcement", || running.handle.pending_deletion().is_none().then_some(()));
+    assert!(sealed.iter().all(|path| path.exists()));
+    running.stop();
+    assert_agreed(data_dir);
+    // The next start knows that somebody stopped it.
+    let running = Running::start(keeping(data_dir, retention));
+    assert!(running.handle.state().totals().keeps_log);
+    running.stop();
+    assert!(sealed.iter().all(|path| path.exists()));
+}
+
 /// The output of an export. Segments are pruned after its first write.
 struct WhileSegmentsLeave<'a> {
     written: Vec<u8>,

@@ -26,6 +26,7 @@
 //!     },
 //!     retention: Retention::default(),
 //!     devices_memory_limit: DEVICES_MEMORY_LIMIT,
+//!     built: Timestamp::from_micros(0),
 //! };
 //!
 //! # // A test of documentation has no time limit of its own.

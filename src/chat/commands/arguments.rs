@@ -316,6 +316,19 @@ fn signal(word: &str) -> Option<i8> {
     DOORBELL_DBM.contains(&dbm).then_some(dbm)
 }
 
+/// One of these words, or nothing.
+pub(in crate::chat) fn one_of(
+    arguments: &str,
+    words: &'static [&'static str],
+) -> Result<Option<&'static str>, UsageError> {
+    let known = words.iter().find(|word| word.eq_ignore_ascii_case(arguments));
+    match known {
+        Some(word) => Ok(Some(word)),
+        None if arguments.is_empty() => Ok(None),
+        None => Err(UsageError::NoneOf(arguments.to_owned(), words)),
+    }
+}
+
 /// The role that an invitation gives.
 pub(in crate::chat) fn role(arguments: &str) -> Result<Role, UsageError> {
     match arguments {

@@ -106,7 +106,7 @@ const fn member(
 }
 
 /// Every command, in the order of the menu.
-pub static COMMANDS: [Command; 27] = {
+pub static COMMANDS: [Command; 29] = {
     use CommandGroup::{Alerts, Bot, Lookups, Names, Notifications, Owners};
     [
         member(
@@ -200,6 +200,26 @@ pub static COMMANDS: [Command; 27] = {
             named_device(arguments).map(Request::Unname)
         }),
         member(Bot, "status", "", "system status", |_| Ok(Request::Status)),
+        member(
+            Bot,
+            "clock",
+            "[right]",
+            "whether the clock is in doubt; confirm that it is right",
+            |arguments| {
+                arguments::one_of(arguments, &["right"])
+                    .map(|word| Request::Clock { is_right: word.is_some() })
+            },
+        ),
+        member(
+            Bot,
+            "history",
+            "[keep or delete]",
+            "how far back the log goes; keep old events, or let them be deleted",
+            |arguments| {
+                let word = arguments::one_of(arguments, &["keep", "delete"])?;
+                Ok(Request::History { keep: word.map(|word| word == "keep") })
+            },
+        ),
         member(Bot, "help", "", "all commands", |_| Ok(Request::Help)),
         Command {
             role: RequiredRole::Anyone,

@@ -72,6 +72,16 @@ pub enum Request {
     Unname(NamedDevice),
     /// `/status`
     Status,
+    /// `/clock`
+    Clock {
+        /// Whether it says that the machine's clock is right.
+        is_right: bool,
+    },
+    /// `/history`
+    History {
+        /// Whether old events are kept from now on, if it says so.
+        keep: Option<bool>,
+    },
     /// `/help`
     Help,
     /// `/start`

@@ -46,6 +46,8 @@ pub enum UsageError {
     SsidTooLong(usize),
     /// Not a role that an invitation can give.
     UnknownRole(String),
+    /// None of these words.
+    NoneOf(String, &'static [&'static str]),
     /// Not `24h`, `7d` or `30d`.
     InvalidCountPeriod(String),
     /// Not a range of time.

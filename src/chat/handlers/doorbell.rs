@@ -1,6 +1,6 @@
 //! A chat's doorbell.
 
-use store::event::{ChatId, Event, EventKind, Timestamp};
+use store::event::{ChatId, Event, EventKind};
 use store::state::{Doorbell, State};
 
 use crate::chat::model::doorbell::{DEFAULT_DBM, DEFAULT_STAY, DoorbellRequest};
@@ -20,7 +20,7 @@ impl Chat {
         let (known, usual, learned) = {
             let state = self.recorder.state();
             let known = state.doorbells().get(chat).cloned();
-            (known, usual_signal(&state), state.learned(Timestamp::now()))
+            (known, usual_signal(&state), state.learned(self.recorder.now()))
         };
         let (kind, done) = match (request, known) {
             (DoorbellRequest::Show, known) => {
@@ -39,7 +39,7 @@ impl Chat {
                 (EventKind::Doorbell { chat, min_dbm, stay_seconds, only_in_quiet_hours }, done)
             }
         };
-        self.change(Event::new(Timestamp::now(), kind), update, done).await.into()
+        self.change(Event::new(self.recorder.now(), kind), update, done).await.into()
     }
 }
 

@@ -116,7 +116,7 @@ impl Chat {
             ProbeFilter::Network(ssid) => Some(Callback::ChartNetwork(ssid.clone(), period)),
             ProbeFilter::All => None,
         });
-        let (now, zone) = (Timestamp::now(), self.zone);
+        let (now, zone) = (self.recorder.now(), self.zone);
         let from = period.start(now, zone);
         let drawn = self.read_log(ReplyKind::Picture, progress, move |history, reading| {
             let mut series = Series::new(from, now, zone);
@@ -184,7 +184,7 @@ impl Chat {
                 let shown =
                     newest.into_iter().take(total).skip(number as usize * PAGE_ENTRIES).take(PAGE_ENTRIES);
                 let page = Page { number, total, entries: shown.map(|(_, probe)| probe).collect() };
-                views::probes(&title, address, &page, is_all, (Timestamp::now(), self.zone))
+                views::probes(&title, address, &page, is_all, (self.recorder.now(), self.zone))
             }
             Err(answer) => answer,
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dot11::Ssid;
-use store::event::{ChatId, Timestamp};
+use store::event::ChatId;
 
 use super::subscriptions::WatchedNetworks;
 use crate::chat::model::chart::ChartPeriod;
@@ -19,7 +19,7 @@ impl Chat {
             let state = self.recorder.state();
             let found = look_up(&state, query);
             Reply {
-                text: views::device_reply(&found, Timestamp::now(), self.zone),
+                text: views::device_reply(&found, self.recorder.now(), self.zone),
                 buttons: views::found_buttons(&found, &state, chat),
                 ..Reply::default()
             }
@@ -28,11 +28,11 @@ impl Chat {
 
     pub(in crate::chat) fn devices(&self, by: ListBy, page: u32) -> Reply {
         let devices = pagination::devices(&self.recorder, by, SortOrder::Newest, None, page);
-        views::devices(by, &devices, Timestamp::now())
+        views::devices(by, &devices, self.recorder.now())
     }
 
     pub(in crate::chat) fn nearby(&self, minutes: u32, page: u32) -> Reply {
-        let now = Timestamp::now();
+        let now = self.recorder.now();
         let since = now.saturating_sub(Duration::from_secs(60 * u64::from(minutes)));
         let order = SortOrder::Strongest;
         let devices = pagination::devices(&self.recorder, ListBy::Device, order, Some(since), page);
@@ -42,11 +42,11 @@ impl Chat {
     pub(in crate::chat) fn top(&self, page: u32) -> Reply {
         let order = SortOrder::MostProbes;
         let devices = pagination::devices(&self.recorder, ListBy::Device, order, None, page);
-        views::top(&devices, Timestamp::now())
+        views::top(&devices, self.recorder.now())
     }
 
     pub(in crate::chat) fn strangers(&self, chat: ChatId, period: ChartPeriod, page: u32) -> Reply {
-        let now = Timestamp::now();
+        let now = self.recorder.now();
         let days = if period == ChartPeriod::Day { 1 } else { 7 };
         let since = now.saturating_sub(Duration::from_secs(days * 86_400));
         let found = strangers::strangers(&self.recorder, chat, TimeRange { from: since, to: now }, page);
@@ -57,7 +57,7 @@ impl Chat {
         self.lookup_timings.time("network", || {
             let network = self.recorder.state().networks().get(ssid);
             let requesters = pagination::requesters(&self.recorder, ssid, page);
-            views::requesters(ssid, network, &requesters, (Timestamp::now(), self.zone))
+            views::requesters(ssid, network, &requesters, (self.recorder.now(), self.zone))
         })
     }
 
@@ -65,6 +65,6 @@ impl Chat {
         let page = pagination::networks(&self.recorder, page);
         let state = self.recorder.state();
         let watched = WatchedNetworks::for_chat(chat, &state);
-        views::networks(&page, |ssid| watched.covers(ssid), Timestamp::now())
+        views::networks(&page, |ssid| watched.covers(ssid), self.recorder.now())
     }
 }

@@ -4,6 +4,7 @@
 mod doorbell;
 mod history;
 mod lookups;
+mod maintenance;
 mod names;
 mod phones;
 mod presence;
@@ -13,7 +14,7 @@ mod subscriptions;
 use std::time::Duration;
 
 use dot11::Ssid;
-use store::event::{ChatId, Timestamp};
+use store::event::ChatId;
 
 use crate::chat::access::AccessControl;
 use crate::chat::callbacks::Callback;
@@ -96,7 +97,11 @@ impl Chat {
             Request::Name { device, name } => self.name(chat, device, name, update).await,
             Request::NameRefused { device, error } => ask_for_name(views::name_refused(device, &error)),
             Request::Unname(device) => self.unname(device, update).await.into(),
-            Request::Status => status::full_report(&self.status().await, Timestamp::now(), self.zone).into(),
+            Request::Status => {
+                status::full_report(&self.status().await, self.recorder.now(), self.zone).into()
+            }
+            Request::Clock { is_right } => self.clock(chat, is_right).await.into(),
+            Request::History { keep } => self.log_history(chat, keep, update).await.into(),
             Request::Start { code } => self.start(chat, code.as_deref()).await,
             Request::Help | Request::Empty => views::help(self.is_owner(chat)).into(),
             Request::Invite(role) => match self.access() {

@@ -1,7 +1,7 @@
 //! Names of devices.
 
 use dot11::MacAddr;
-use store::event::{ChatId, DeviceKey, Event, EventKind, GroupId, NamedBy, Timestamp};
+use store::event::{ChatId, DeviceKey, Event, EventKind, GroupId, NamedBy};
 use store::state::{State, fold_case};
 
 use crate::chat::model::phone::{NamedDevice, addresses_of_phone, keep_phone, phone_name};
@@ -39,7 +39,7 @@ impl Chat {
             let text = views::named(address, &name, others);
             with_offers(text, &state, chat, &name, &DeviceKey::Address(address))
         };
-        let event = Event::new(Timestamp::now(), EventKind::Name { address, name, by: NamedBy::Chat });
+        let event = Event::new(self.recorder.now(), EventKind::Name { address, name, by: NamedBy::Chat });
         self.change_all(vec![event], update).await.map_or_else(Reply::from, |()| done)
     }
 
@@ -57,7 +57,7 @@ impl Chat {
             (keep_phone(&state, phone, Some(name)), done)
         };
         let Some(kind) = kept else { return views::no_such_phone(phone).into() };
-        let event = Event::new(Timestamp::now(), kind);
+        let event = Event::new(self.recorder.now(), kind);
         self.change_all(vec![event], update).await.map_or_else(Reply::from, |()| done)
     }
 
@@ -80,7 +80,7 @@ impl Chat {
             }
         };
         let done = views::unnamed_phone(phone);
-        self.change(Event::new(Timestamp::now(), kept), update, done).await
+        self.change(Event::new(self.recorder.now(), kept), update, done).await
     }
 
     async fn unname_address(&self, address: MacAddr, update: Option<u32>) -> Text {
@@ -88,7 +88,7 @@ impl Chat {
         match (name.chat, name.config) {
             (Some(_), configured) => {
                 let done = views::unnamed(address, configured.or(name.import).as_deref());
-                let event = Event::new(Timestamp::now(), EventKind::Unname { address, by: NamedBy::Chat });
+                let event = Event::new(self.recorder.now(), EventKind::Unname { address, by: NamedBy::Chat });
                 self.change(event, update, done).await
             }
             (None, Some(name)) => views::named_by_configuration(address, &name),

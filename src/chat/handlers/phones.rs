@@ -1,7 +1,7 @@
 //! Which addresses belong to a phone, according to a person.
 
 use dot11::MacAddr;
-use store::event::{Event, EventKind, GroupId, Timestamp};
+use store::event::{Event, EventKind, GroupId};
 
 use crate::chat::model::phone::addresses_of_phone;
 use crate::chat::{Chat, Reply, views};
@@ -24,7 +24,7 @@ impl Chat {
         let choices: Vec<_> = newest
             .map(|(address, reason)| (address, reason, state.device(address).map(|device| device.last_probe)))
             .collect();
-        views::phones::choice(phone, &choices, Timestamp::now())
+        views::phones::choice(phone, &choices, self.recorder.now())
     }
 
     /// Takes an address out of a phone, for good.
@@ -40,7 +40,7 @@ impl Chat {
         if !self.recorder.state().grouping().can_split(phone, address) {
             return views::phones::too_many_splits(phone, address).into();
         }
-        let event = Event::new(Timestamp::now(), EventKind::SplitPhone { phone, address });
+        let event = Event::new(self.recorder.now(), EventKind::SplitPhone { phone, address });
         if let Err(failed) = self.change_all(vec![event], update).await {
             return failed.into();
         }

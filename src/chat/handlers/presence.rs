@@ -2,7 +2,7 @@
 
 use std::io;
 
-use store::event::{ChatId, GroupId, Probe, Timestamp};
+use store::event::{ChatId, GroupId, Probe};
 use store::recorder::{ProbeFilter, RecorderHandle};
 
 use super::subscribed_device::shown_device;
@@ -31,7 +31,7 @@ impl Chat {
         written: WrittenRange,
         progress: &Progress,
     ) -> Reply {
-        let now = Timestamp::now();
+        let now = self.recorder.now();
         let range = match (written.resolve(now, self.zone), Command::named("between")) {
             (Ok(range), _) => range,
             (Err(why), Some(command)) => return views::usage_error(command, &UsageError::Range(why)).into(),
@@ -106,7 +106,7 @@ impl Chat {
 
     /// How many devices were in range in each hour of a period that ends now.
     pub(in crate::chat) async fn count(&self, period: ChartPeriod, progress: &Progress) -> Reply {
-        let (now, zone) = (Timestamp::now(), self.zone);
+        let (now, zone) = (self.recorder.now(), self.zone);
         let (from, midnight) = (period.start(now, zone), start_of_day(now, 0, zone));
         let range = TimeRange { from: from.min(midnight), to: now };
         let (table, _permit) = match self.presences(ReplyKind::Picture, range, progress).await {

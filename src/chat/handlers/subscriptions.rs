@@ -84,7 +84,7 @@ impl Chat {
             return full;
         }
         let done = texts::watching(&target, reason.as_deref());
-        let time = Timestamp::now();
+        let time = self.recorder.now();
         let event = match target {
             WatchTarget::Network(ssid) => Event::new(time, EventKind::Watch { chat, ssid, reason }),
             WatchTarget::Pattern(pattern) => {
@@ -109,7 +109,7 @@ impl Chat {
             return texts::was_not_watched(&target, remaining.as_ref());
         }
         let done = texts::unwatched(&target, remaining.as_ref());
-        let time = Timestamp::now();
+        let time = self.recorder.now();
         let event = match target {
             WatchTarget::Network(ssid) => Event::new(time, EventKind::Unwatch { chat, ssid }),
             WatchTarget::Pattern(pattern) => Event::new(time, EventKind::UnwatchPattern { chat, pattern }),
@@ -143,7 +143,7 @@ impl Chat {
         let order = |shown: &str| (shown.parse::<MacAddr>().is_ok(), fold_case(shown));
         follows.sort_by_cached_key(|followed| order(&followed.device));
         ignored.sort_by_cached_key(|device| order(device));
-        let now = Timestamp::now();
+        let now = self.recorder.now();
         let mute = state.mutes().get(chat).filter(|mute| now < mute.until);
         texts::watches(
             &texts::Subscriptions { watches, follows, ignored, mute },
@@ -178,7 +178,7 @@ impl Chat {
         button: impl Fn(MacAddr, String) -> Option<Button>,
     ) -> Reply {
         Reply {
-            text: views::device_reply(found, Timestamp::now(), self.zone),
+            text: views::device_reply(found, self.recorder.now(), self.zone),
             buttons: views::ambiguous_matches(found, state, button),
             ..Reply::default()
         }
@@ -209,7 +209,7 @@ impl Chat {
             let is_new = known != Some(silence) || !meant.is_covered();
             let last_seen = state.last_seen_of(&meant.members).map(|(_, last)| last);
             let Meant { device, members, shown, .. } = meant;
-            let time = Timestamp::now();
+            let time = self.recorder.now();
             let done = texts::following(&shown, is_new, silence, last_seen, (time, self.zone));
             let done = done.append_text(caveat(&state, &found));
             if !is_new {
@@ -282,7 +282,7 @@ impl Chat {
         update: Option<u32>,
         done: Text,
     ) -> Text {
-        let time = Timestamp::now();
+        let time = self.recorder.now();
         let events = kinds.map(|kind| Event::new(time, kind)).collect();
         self.change_all(events, update).await.map_or_else(|failed| failed, |()| done)
     }
@@ -296,7 +296,7 @@ impl Chat {
     }
 
     pub(in crate::chat) async fn mute(&self, chat: ChatId, length: Duration, update: Option<u32>) -> Text {
-        let time = Timestamp::now();
+        let time = self.recorder.now();
         let until = time.saturating_add(length);
         let done = texts::muted(until, self.zone);
         self.change(Event::new(time, EventKind::Mute { chat, until }), update, done).await
@@ -306,7 +306,7 @@ impl Chat {
         let mute = self.recorder.state().mutes().get(chat).cloned();
         match mute {
             Some(mute) => {
-                let event = Event::new(Timestamp::now(), EventKind::Unmute { chat });
+                let event = Event::new(self.recorder.now(), EventKind::Unmute { chat });
                 self.change(event, update, texts::unmuted(mute.suppressed)).await
             }
             None => texts::was_not_muted(),
@@ -340,7 +340,7 @@ impl Chat {
             let done = done.append_text(caveat(&state, &found));
             let members = evidence(&device, members);
             let ignore = EventKind::Ignore { chat, device, members };
-            (with_phones_kept(&state, &found, ignore, Timestamp::now()), done)
+            (with_phones_kept(&state, &found, ignore, self.recorder.now()), done)
         };
         match self.change_all(events, update).await {
             Ok(()) => done.into(),

@@ -15,6 +15,7 @@ pub(in crate::chat) mod doorbell;
 mod help;
 mod history;
 mod lists;
+pub(in crate::chat) mod maintenance;
 mod names;
 pub mod notices;
 pub(in crate::chat) mod phones;

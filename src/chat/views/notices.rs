@@ -2,8 +2,32 @@
 
 use std::time::Duration;
 
+use chrono_tz::Tz;
+use store::recorder::{ClockDoubt, PendingDeletion};
+
+use crate::status;
 use crate::text::format::{pluralize, reason};
 use crate::text::{Text, printable};
+
+/// The machine's clock is in doubt.
+pub fn clock_doubted(doubt: &ClockDoubt, zone: Tz) -> Text {
+    Text::plain(format_args!("⚠️ {}", status::clock_doubt(doubt, zone)))
+}
+
+/// It no longer is.
+pub fn clock_trusted() -> Text {
+    Text::plain("✅ The machine's clock is no longer in doubt.")
+}
+
+/// Much of the log will be deleted because of its age.
+pub fn deletion_announced(pending: &PendingDeletion, zone: Tz) -> Text {
+    Text::plain(format_args!("⚠️ {}", status::pending_deletion(pending, zone)))
+}
+
+/// That is done, or was stopped.
+pub fn deletion_over() -> Text {
+    Text::plain("✅ No more of the log is about to be deleted than usual.")
+}
 
 /// Writing to disk fails.
 pub fn recording_stopped(why: &str, remedy: &str) -> Text {

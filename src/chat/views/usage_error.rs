@@ -21,6 +21,9 @@ pub(super) fn sentence(error: &UsageError) -> String {
         UsageError::MissingSsid => "Add an SSID.".to_owned(),
         UsageError::MissingAddress => "Add a MAC address, or a phone such as phone 3f2a.".to_owned(),
         UsageError::MissingExport => "Add what to export: a device, or the word networks.".to_owned(),
+        UsageError::NoneOf(text, words) => {
+            format!("“{}” means nothing here. Write {}, or nothing.", printable(text), words.join(" or "))
+        }
         UsageError::InvalidPage(text) => {
             format!("“{}” is not a page number. The first page is 1.", printable(text))
         }

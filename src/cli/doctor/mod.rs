@@ -18,6 +18,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use serde::Deserialize;
 use store::event::Timestamp;
+use store::recorder::ClockDoubt;
 
 use super::args::DataDirArgs;
 use super::error::CliError;
@@ -39,6 +40,8 @@ struct Service {
     disk_error: Option<String>,
     #[serde(default)]
     disk_remedy: Option<String>,
+    #[serde(default)]
+    clock_doubt: Option<ClockDoubt>,
     #[serde(default)]
     telegram_waits: Vec<RequestedWait>,
 }
@@ -153,6 +156,8 @@ fn disk_and_clock(config: &Config, service: Option<&Service>) -> [Finding; 3] {
         now: Timestamp::now(),
         is_synchronized: crate::service::is_synchronized(),
         last_probe,
+        doubt: service.and_then(|service| service.clock_doubt),
+        zone: config.time_zone,
     };
     [
         system::data_dir(path, &system::DataDir::inspect(path), service.map(Service::disk_failure)),

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use rustix::fs::{Access, access, statvfs};
 use store::event::{EventKind, Timestamp};
 use store::event_log::{ConcurrentReader, LineFilter, ListedSegment, LogError, OsVfs};
+use store::recorder::ClockDoubt;
 
 use super::finding::Finding;
+use crate::text::format::shown_time;
 use crate::vendor;
 
 /// Numbers of capabilities (linux/capability.h).
@@ -199,6 +202,10 @@ pub(super) struct Clock {
     pub(super) is_synchronized: Option<bool>,
     /// The capture time of the latest probe.
     pub(super) last_probe: Option<Timestamp>,
+    /// What the running service says of it.
+    pub(super) doubt: Option<ClockDoubt>,
+    /// The zone in which times are shown.
+    pub(super) zone: Tz,
 }
 
 /// Whether the clock may be right.
@@ -207,6 +214,12 @@ pub(super) fn clock(found: &Clock) -> Finding {
     let (now, built) = (found.now, vendor::registry_date());
     let today = now.to_utc().date_naive();
     let set_it = "set it: sudo timedatectl set-ntp true, or install chrony";
+    if let Some(doubt) = found.doubt {
+        let [since, machine] = [doubt.since, doubt.machine].map(|time| shown_time(time, found.zone));
+        let summary = format!("the service doubts it since {since}: it says {machine}");
+        let remedy = format!("{set_it}. If it is right already, type /clock right into probewatch chat");
+        return Finding::broken(CHECK, summary, remedy);
+    }
     if built.parse().is_ok_and(|built: chrono::NaiveDate| today < built) {
         let summary = format!("it shows {today}, but this program was built on {built} or later");
         return Finding::broken(CHECK, summary, set_it);
@@ -377,7 +390,8 @@ mod tests {
     fn a_clock_is_right_or_says_why_not() {
         let now = at("2099-11-22T12:00:00Z");
         let of = |now, is_synchronized, last_probe: Option<&str>| {
-            clock(&Clock { now, is_synchronized, last_probe: last_probe.map(at) })
+            let last_probe = last_probe.map(at);
+            clock(&Clock { now, is_synchronized, last_probe, doubt: None, zone: Tz::UTC })
         };
         let of_1970 = of(at("1970-01-01T00:10:00Z"), Some(true), None).to_string();
         assert!(

@@ -1,9 +1,10 @@
 //! Whether a source's clock is behind or ahead, from the times of its frames.
 //!
-//! - A time before the newest known one ([`RecorderHandle::time_floor`]), or before this program was built, is wrong. A
-//!   probe with such a time is marked: it counts at the newest time that was known.
-//! - A live frame cannot come from the future. If a source's clock is ahead of the machine's, as an access point's may
-//!   be, the machine's time counts. Otherwise one wrong frame would make all other clocks seem behind.
+//! - A live frame was captured a moment ago. A time that is far from the newest known one
+//!   ([`RecorderHandle::time_floor`]), or before this program was built, is wrong: the frame counts at the present time, and
+//!   its probe is marked if the source's clock is behind.
+//! - While the machine's clock is in doubt, so are the times that it gives to frames. Such a probe counts at the recorder's
+//!   time, and is marked.
 //!
 //! [`RecorderHandle::time_floor`]: store::recorder::RecorderHandle::time_floor
 
@@ -29,40 +30,65 @@ pub(super) struct SourceClock {
     is_ahead: AtomicBool,
 }
 
+/// What is known of the time when a frame arrives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// By the recorder's clock.
+    pub now: Timestamp,
+    /// By the machine's clock, which gives interfaces' frames their times.
+    pub machine: Timestamp,
+    /// The newest time of a live frame or a change.
+    pub newest: Option<Timestamp>,
+}
+
 /// What a frame's time says about the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ClockCheck {
-    /// If the clock is behind: the earliest time that it can be.
+pub(super) struct CheckedTime {
+    /// The frame's time.
+    pub time: Timestamp,
+    /// If that is known to be wrong: when it was captured at least.
     pub not_before: Option<Timestamp>,
-    /// Whether that has changed with this frame.
-    pub has_changed: bool,
+    /// What the frame has shown about the source's clock.
+    pub news: Option<ClockNews>,
+}
+
+/// What a frame has shown about the source's clock for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClockNews {
+    Ahead,
+    Behind,
+    Right,
 }
 
 impl SourceClock {
-    /// The time of a frame, or the machine's if the frame's is ahead of it; and whether the clock has just become ahead.
-    pub(super) fn clamp_to_now(&self, time: Timestamp, now: Timestamp) -> (Timestamp, bool) {
-        let is_ahead = time.saturating_sub(TOLERANCE) > now;
+    /// Checks and corrects the time of a frame.
+    pub(super) fn check(&self, given: Timestamp, times: Times) -> CheckedTime {
+        let Times { now, machine, newest } = times;
+        if machine.abs_diff(now) > TOLERANCE && given.abs_diff(machine) <= TOLERANCE {
+            // It is as old as the clock says that gave it its time.
+            let age = Duration::from_micros(
+                machine.as_micros().saturating_sub(given.as_micros()).max(0).cast_unsigned(),
+            );
+            let captured = now.saturating_sub(age);
+            return CheckedTime { time: given.min(captured), not_before: Some(captured), news: None };
+        }
+        let is_ahead = given.saturating_sub(TOLERANCE) > now;
         let was_ahead = self.is_ahead.swap(is_ahead, Relaxed);
-        (if is_ahead { now } else { time }, is_ahead && !was_ahead)
-    }
-
-    /// Checks the time of a frame against the newest known time.
-    pub(super) fn check(&self, time: Timestamp, newest: Option<Timestamp>) -> ClockCheck {
-        let least = lower_bound(newest);
+        let time = if is_ahead { now } else { given };
         let was_behind = self.is_behind.load(Relaxed);
         let tolerance = if was_behind { RECOVERY_TOLERANCE } else { TOLERANCE };
-        let is_behind = time < least.saturating_sub(tolerance);
+        let is_behind = time < lower_bound(newest).saturating_sub(tolerance);
         self.is_behind.store(is_behind, Relaxed);
-        ClockCheck { not_before: is_behind.then_some(least), has_changed: is_behind != was_behind }
+        let news = match (is_behind, was_behind) {
+            (true, false) => Some(ClockNews::Behind),
+            (false, true) => Some(ClockNews::Right),
+            _ => (is_ahead && !was_ahead).then_some(ClockNews::Ahead),
+        };
+        CheckedTime { time, not_before: is_behind.then_some(now), news }
     }
 
     pub(super) fn is_behind(&self) -> bool {
         self.is_behind.load(Relaxed)
-    }
-
-    /// Whether the machine's time `now` may be right, given the newest known time.
-    pub(super) fn is_plausible(now: Timestamp, newest: Option<Timestamp>) -> bool {
-        now >= lower_bound(newest).saturating_sub(TOLERANCE)
     }
 }
 
@@ -81,64 +107,73 @@ mod tests {
         Timestamp::from_micros((BUILT_SECONDS + seconds) * 1_000_000)
     }
 
+    /// Checks a time while it is 5000 by both clocks.
     #[track_caller]
     fn check(
         clock: &SourceClock,
-        time: i64,
+        given: i64,
         newest: Option<i64>,
-        not_before: Option<i64>,
-        has_changed: bool,
+        (time, is_marked): (i64, bool),
+        news: Option<ClockNews>,
     ) {
-        let check = clock.check(at(time), newest.map(at));
-        assert_eq!(check, ClockCheck { not_before: not_before.map(at), has_changed });
-        assert_eq!(clock.is_behind(), not_before.is_some());
+        let times = Times { now: at(5000), machine: at(5000), newest: newest.map(at) };
+        let not_before = is_marked.then_some(at(5000));
+        assert_eq!(
+            clock.check(at(given), times),
+            CheckedTime { time: at(time), not_before, news },
+            "{given}"
+        );
+        assert_eq!(clock.is_behind(), is_marked);
     }
 
     #[test]
-    fn a_time_before_the_newest_event_is_behind() {
+    fn a_time_before_the_newest_event_is_behind_and_counts_as_now() {
         let clock = SourceClock::default();
-        check(&clock, 1000, None, None, false);
-        check(&clock, 940, Some(1000), None, false);
-        check(&clock, 939, Some(1000), Some(1000), true);
-        check(&clock, 0, Some(1001), Some(1001), false);
-        check(&clock, 999, Some(1001), Some(1001), false);
-        check(&clock, 1000, Some(1001), None, true);
-        check(&clock, 1000, Some(1001), None, false);
+        check(&clock, 1000, None, (1000, false), None);
+        check(&clock, 940, Some(1000), (940, false), None);
+        check(&clock, 939, Some(1000), (939, true), Some(ClockNews::Behind));
+        check(&clock, 0, Some(1001), (0, true), None);
+        check(&clock, 999, Some(1001), (999, true), None);
+        check(&clock, 1000, Some(1001), (1000, false), Some(ClockNews::Right));
+        check(&clock, 1000, Some(1001), (1000, false), None);
     }
 
     #[test]
     fn a_time_ahead_of_the_machines_is_corrected() {
         let clock = SourceClock::default();
-        for (time, expected, is_newly_ahead) in [
-            (900, 900, false),
-            (1060, 1060, false),
-            (1061, 1000, true),
-            (9999, 1000, false),
-            (1000, 1000, false),
-        ] {
-            assert_eq!(clock.clamp_to_now(at(time), at(1000)), (at(expected), is_newly_ahead), "{time}");
-        }
-        assert!(clock.clamp_to_now(at(9999), at(1000)).1, "reported again after it was right");
-    }
-
-    #[test]
-    fn the_machines_clock_is_plausible_within_the_tolerance() {
-        for (now, newest, expected) in [
-            (0, None, true),
-            (-61, None, false),
-            (940, Some(1000), true),
-            (939, Some(1000), false),
-            (9999, Some(1000), true),
-        ] {
-            assert_eq!(SourceClock::is_plausible(at(now), newest.map(at)), expected, "{now}");
-        }
+        check(&clock, 4900, None, (4900, false), None);
+        check(&clock, 5060, None, (5060, false), None);
+        check(&clock, 5061, None, (5000, false), Some(ClockNews::Ahead));
+        check(&clock, 9999, None, (5000, false), None);
+        check(&clock, 5000, None, (5000, false), None);
+        // Reported again after it was right.
+        check(&clock, 9999, None, (5000, false), Some(ClockNews::Ahead));
     }
 
     #[test]
     fn a_time_before_the_build_is_behind() {
         let clock = SourceClock::default();
-        check(&clock, -61, None, Some(0), true);
-        check(&clock, -1_000_000, Some(-1_000_001), Some(0), false);
-        check(&clock, 5, Some(-1_000_000), None, true);
+        check(&clock, -61, None, (-61, true), Some(ClockNews::Behind));
+        check(&clock, -1_000_000, Some(-1_000_001), (-1_000_000, true), None);
+        check(&clock, 5, Some(-1_000_000), (5, false), Some(ClockNews::Right));
+    }
+
+    #[test]
+    fn while_the_machines_clock_is_in_doubt_a_frame_is_as_old_as_it_says() {
+        let clock = SourceClock::default();
+        for machine in [900_000_000, -900_000_000] {
+            let times = Times { now: at(5000), machine: at(machine), newest: Some(at(4999)) };
+            let check = |given| {
+                let CheckedTime { time, not_before, news } = clock.check(at(given), times);
+                assert_eq!(news, None);
+                (time, not_before)
+            };
+            let marked = (at(4998.min(machine - 2)), Some(at(4998)));
+            assert_eq!(check(machine - 2), marked);
+            // The kernel gave this one its time after the clock was read.
+            assert_eq!(check(machine + 1), (at(5000.min(machine + 1)), Some(at(5000))));
+            // A sensor elsewhere has a clock of its own, and this frame was captured before the jump.
+            assert_eq!(check(4997), (at(4997), None));
+        }
     }
 }

@@ -1,7 +1,7 @@
 # What else may hold the radio: the real wpa_supplicant and NetworkManager.
 
 perl ./telegram.pl &
-mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized
+synchronize
 out install_package
 add_radios
 set_up < /dev/null

@@ -1,7 +1,7 @@
 # A radio that is switched off, pulled out, or late.
 
 perl ./telegram.pl &
-mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized
+synchronize
 # It would switch off a radio that comes back, if it has not yet saved that it was switched on.
 systemctl -q mask --now systemd-rfkill.socket systemd-rfkill.service
 out install_package

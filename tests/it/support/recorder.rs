@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dot11::{MacAddr, RequestedSsid, Signature};
-use store::event::{ChatId, Event, Offset, Probe};
+use store::event::{ChatId, Event, Offset, Probe, Timestamp};
 use store::event_log::{self, LockError, OsVfs, Rotation};
 use store::recorder::Retention;
 use store::recorder::{
@@ -39,6 +39,7 @@ pub fn settings(data_dir: &Path) -> RecorderSettings {
         },
         retention: Retention::default(),
         devices_memory_limit: DEVICES_MEMORY_LIMIT,
+        built: Timestamp::from_micros(0),
     }
 }
 

@@ -91,7 +91,8 @@ impl Event {
             | EventKind::SplitPhone { .. }
             | EventKind::Invited { .. }
             | EventKind::Paired { .. }
-            | EventKind::ChatRemoved { .. } => true,
+            | EventKind::ChatRemoved { .. }
+            | EventKind::KeepLog { .. } => true,
             EventKind::Probe(_)
             | EventKind::Left { .. }
             | EventKind::StrangerLeft { .. }
@@ -108,6 +109,7 @@ impl Event {
             | EventKind::HistoryLost { .. }
             | EventKind::Thinned { .. }
             | EventKind::Omitted { .. }
+            | EventKind::ClockSet { .. }
             | EventKind::Lost { .. } => false,
         }
     }
@@ -408,6 +410,20 @@ pub enum EventKind {
     HistoryLost {
         /// How many events.
         count: u64,
+    },
+    /// A person stopped the deletion of old events, or allowed it again.
+    KeepLog {
+        /// Whether they are kept.
+        keep: bool,
+    },
+    /// The time became another one at once: a time server or a person confirmed the machine's clock, or it became plausible.
+    /// The event has the new time.
+    ClockSet {
+        /// The time until then.
+        from: Timestamp,
+        /// Since when the machine's clock was in doubt, by the earlier time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
     },
     /// Replaces `count` events lost to corruption, from this offset on. It has no time.
     Lost {

@@ -74,7 +74,15 @@ impl Probe {
         }
     }
 
-    /// When the frame was captured, corrected for a clock that was behind.
+    /// The probe with the time at which it counts, [`Probe::corrected_time`].
+    pub(crate) fn at_corrected_time(&self) -> Cow<'_, Self> {
+        match self.not_before {
+            None => Cow::Borrowed(self),
+            Some(_) => Cow::Owned(Self { time: self.corrected_time(), ..self.clone() }),
+        }
+    }
+
+    /// When the frame was captured, corrected for a clock that was wrong.
     pub fn corrected_time(&self) -> Timestamp {
         self.not_before.map_or(self.time, |not_before| not_before.max(self.time))
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use tracing::warn;
@@ -23,6 +24,8 @@ const COMPRESSION_LEVEL: i32 = 3;
 pub(super) struct LogDir {
     vfs: Arc<dyn Vfs>,
     path: PathBuf,
+    /// What to add to the machine's clock, in microseconds: not 0 while that is in doubt.
+    clock_offset: Arc<AtomicI64>,
 }
 
 /// The files of the log, each kind in the order of its offsets.
@@ -82,12 +85,17 @@ impl LogDir {
         create_dir(&*vfs, path)?;
         // An earlier process may have ended between creating the directory and this.
         sync_dir(&*vfs, parent_of(path))?;
-        Ok(Self { vfs, path: path.to_owned() })
+        Ok(Self::existing(vfs, path))
     }
 
     /// The directory at `path`, unchanged.
     pub(super) fn existing(vfs: Arc<dyn Vfs>, path: &Path) -> Self {
-        Self { vfs, path: path.to_owned() }
+        Self { vfs, path: path.to_owned(), clock_offset: Arc::default() }
+    }
+
+    /// What is added to the machine's clock, in microseconds.
+    pub(super) fn clock_offset(&self) -> &Arc<AtomicI64> {
+        &self.clock_offset
     }
 
     /// Creates the directory again if it is missing.
@@ -231,7 +239,7 @@ impl LogDir {
     /// under its name.
     ///
     /// The sealed file's modification time tells how old its events are. It is now, or the newest `not_before` of the
-    /// events if the machine's clock is behind that.
+    /// events if that is later.
     pub(super) fn seal(&self, open: &Segment) -> Result<Segment, LogError> {
         let sealed = Segment::sealed_path(&self.path, open.base);
         let mut text = BufReader::new(self.open(&open.path, OpenMode::Read)?);
@@ -240,8 +248,11 @@ impl LogDir {
             not_before = copy_lines(&mut text, file).map_err(LogError::new("compress", &open.path))?;
             Ok(())
         })?;
-        if let Some(time) = not_before.map(SystemTime::from).filter(|time| *time > SystemTime::now()) {
-            self.set_modified(&segment::temporary_path(&sealed), time)?;
+        let (machine, offset) = (Timestamp::from(SystemTime::now()), self.clock_offset.load(Relaxed));
+        let now = Timestamp::from_micros(machine.as_micros().saturating_add(offset));
+        let time = not_before.map_or(now, |not_before| not_before.max(now));
+        if time != machine {
+            self.set_modified(&segment::temporary_path(&sealed), SystemTime::from(time))?;
         }
         self.install(&sealed)?;
         // The next start removes it otherwise.

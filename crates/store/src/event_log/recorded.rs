@@ -259,6 +259,10 @@ fn expected() -> Vec<(Offset, Event)> {
     events.push(Event::new(time(), EventKind::HistoryLost { count: 312 }));
     events.push(Event::without_time(EventKind::Omitted { count: 3 }));
     events.push(Event::new(time(), EventKind::Thinned { count: 3 }));
+    for since in [Some(seconds_before(60)), None] {
+        events.push(Event::new(time(), EventKind::ClockSet { from: seconds_before(7200), since }));
+    }
+    events.push(Event::new(time(), EventKind::KeepLog { keep: true }));
     let mut next = Offset::default();
     let with_offset = |event: Event| {
         let offset = next;

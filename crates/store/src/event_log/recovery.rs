@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::SystemTime;
 
 use tracing::warn;
@@ -94,6 +95,11 @@ impl RecoveredLog {
     /// The machine's clock when a file of the log was last written.
     pub fn last_written(&self) -> Option<SystemTime> {
         self.index.segments.iter().map(|segment| segment.modified).max()
+    }
+
+    /// What the log adds to the machine's clock, in microseconds: to be set while that is in doubt.
+    pub fn clock_offset(&self) -> Arc<AtomicI64> {
+        Arc::clone(self.dir.clock_offset())
     }
 
     /// Gives the next event at least `offset`. A snapshot may know more events than the rest of a log that was lost:

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::alert_metrics::AlertMetrics;
-use super::clock::TimeFloor;
+use super::clock::{Clock, ClockDoubt, TimeFloor};
 use super::history::History;
+use super::retention::PendingDeletion;
 use crate::event::{Event, Probe, Timestamp};
 use crate::state::{CowSnapshot, CowSnapshotLost, State, StateImage};
 use dot11::MacAddr;
@@ -49,6 +50,7 @@ pub(super) enum Input {
     Probe(CapturedProbe),
     Change(Vec<Event>, oneshot::Sender<Result<(), ChangeError>>),
     Sync(oneshot::Sender<Result<(), ChangeError>>),
+    TrustClock(oneshot::Sender<Result<(), ChangeError>>),
     Stop,
 }
 
@@ -57,7 +59,7 @@ impl Input {
     pub(super) fn source(&self) -> Option<MacAddr> {
         match self {
             Self::Probe(captured) => Some(captured.probe.source),
-            Self::Change(..) | Self::Sync(_) | Self::Stop => None,
+            Self::Change(..) | Self::Sync(_) | Self::TrustClock(_) | Self::Stop => None,
         }
     }
 }
@@ -87,25 +89,29 @@ pub struct Losses {
 
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
+    pub(super) clock: Clock,
     pub(super) time_floor: TimeFloor,
     pub(super) losses: Losses,
     pub(super) iterations: AtomicU64,
     pub(super) alert_metrics: AlertMetrics,
     pub(super) alerts_waiting: Notify,
     pub(super) disk_error: watch::Sender<Option<DiskError>>,
+    pub(super) pending_deletion: watch::Sender<Option<PendingDeletion>>,
     /// Asks the sources since when frames are captured without a gap.
     pub(super) capturing_since: OnceLock<CapturingSince>,
 }
 
 impl Shared {
-    pub(super) fn new(state: State, time_floor: TimeFloor) -> Self {
+    pub(super) fn new(state: State, clock: Clock, time_floor: TimeFloor) -> Self {
         Self {
+            clock,
             time_floor,
             losses: Losses::default(),
             iterations: AtomicU64::new(0),
             alert_metrics: AlertMetrics::default(),
             alerts_waiting: Notify::new(),
             disk_error: watch::Sender::new(None),
+            pending_deletion: watch::Sender::new(None),
             capturing_since: OnceLock::new(),
             state: RwLock::new(state),
         }
@@ -213,9 +219,27 @@ impl RecorderHandle {
         self.shared.time_floor.raise(time);
     }
 
-    /// Notes that the machine's clock is right, however early it seems.
-    pub fn trust_clock(&self) {
-        self.shared.time_floor.reset(Timestamp::now());
+    /// The time. It does not follow the machine's clock when that jumps.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Whether the machine's clock is in doubt.
+    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
+        self.shared.clock.doubt()
+    }
+
+    /// What is announced to leave the log because of its age.
+    pub fn pending_deletion(&self) -> Option<PendingDeletion> {
+        *self.shared.pending_deletion.borrow()
+    }
+
+    /// Notes that the machine's clock is right: a time server or a person says so.
+    ///
+    /// # Errors
+    /// As [`RecorderHandle::change`].
+    pub async fn trust_clock(&self) -> Result<(), ChangeError> {
+        self.request(Input::TrustClock).await
     }
 
     /// The probes in the log.

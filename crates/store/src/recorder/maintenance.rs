@@ -8,33 +8,47 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::clock::ClockJump;
+use super::clock::{ClockChange, ClockDoubt};
 use super::handle::{read, write};
 use super::recovery;
-use super::retention::{evict_old, segments_to_prune};
+use super::retention::{PendingDeletion, evict_old, segments_to_prune};
 use super::run_loop::{Recorder, StoreRetry};
 use crate::event::{Event, EventKind, Offset, Timestamp};
 use crate::event_log::{LogError, SnapshotFile, Snapshots};
-use crate::state::StateStoreError;
+use crate::state::{State, StateStoreError};
 
 /// How often old addresses are searched for.
 const EVICTION_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// A smaller step of the clock changes nothing that anybody would notice.
+const MIN_CLOCK_STEP: Duration = Duration::from_secs(60);
+
+/// Logs that the machine's clock is in doubt.
+pub(super) fn warn_of(ClockDoubt { now, machine, is_estimate, .. }: ClockDoubt) {
+    warn!(
+        event = "clock_doubted",
+        machine_time = %machine,
+        time = %now,
+        is_estimate,
+        "the machine's clock is in doubt, so time goes on without it; a time server ends that (timedatectl), or \
+         /clock in the chat"
+    );
+}
 
 impl Recorder {
     /// Evicts addresses whose last probe is too old, or devices that take too much memory.
     pub(super) fn evict_devices(&mut self, now: Instant) {
         let event = {
+            let (time, is_doubted) = (self.shared.clock.now(), self.shared.clock.doubt().is_some());
             let state = read(&self.shared.state);
             let old = match self.settings.retention.random_addresses {
-                Some(age) if now >= self.next_eviction => {
+                Some(age) if now >= self.next_eviction && !is_doubted => {
                     self.next_eviction = now + EVICTION_INTERVAL;
-                    evict_old(&state, age, Timestamp::now())
+                    evict_old(&state, age, time)
                 }
                 _ => None,
             };
-            old.or_else(|| {
-                self.memory_limit.evict(&state, self.settings.devices_memory_limit, Timestamp::now())
-            })
+            old.or_else(|| self.memory_limit.evict(&state, self.settings.devices_memory_limit, time))
         };
         let Some(event) = event else { return };
         let shared = Arc::clone(&self.shared);
@@ -54,33 +68,37 @@ impl Recorder {
         }
     }
 
-    /// Adapts to a machine's clock that was set.
-    pub(super) fn check_clock(&mut self, now: Instant) {
-        let time = Timestamp::now();
-        match self.clock.detect_jump(now, time) {
-            Some(ClockJump::Forward(by)) => {
-                self.age_correction.record_jump(by, read(&self.shared.state).next_offset());
-            }
-            Some(ClockJump::Back(by)) => {
-                info!(
-                    event = "clock_set_back",
-                    seconds = by.as_secs(),
-                    "the machine's clock was set back and is trusted"
-                );
-                self.shared.time_floor.reset(time);
-            }
+    /// Compares the machine's clock with the monotonic one.
+    pub(super) fn check_clock(&mut self) {
+        if let Some(change) = self.shared.clock.observe() {
+            let shared = Arc::clone(&self.shared);
+            self.apply_clock_change(&mut write(&shared.state), Some(change));
+        }
+        self.log_clock_offset.store(self.shared.clock.offset_to_machine(), Ordering::Relaxed);
+    }
+
+    /// Tells of a change of the clock. If the time is another one now, what depends on times follows.
+    pub(super) fn apply_clock_change(&mut self, state: &mut State, change: Option<ClockChange>) {
+        match change {
             None => {}
+            Some(ClockChange::Doubted(doubt)) => warn_of(doubt),
+            Some(ClockChange::Believed { before, now, since }) => {
+                info!(event = "clock_believed", %before, %now, "the machine's clock is no longer in doubt");
+                if before.abs_diff(now) >= MIN_CLOCK_STEP {
+                    self.shared.time_floor.reset(now);
+                    self.clock_set = Some(now);
+                    self.append(state, &Event::new(now, EventKind::ClockSet { from: before, since }));
+                }
+            }
         }
     }
 
     /// Moves alerts that waited too long for Telegram from the outbox into the overflow.
     pub(super) fn expire_alerts(&mut self) {
-        let time = Timestamp::now();
+        let time = self.shared.clock.now();
         let shared = Arc::clone(&self.shared);
         let mut state = write(&shared.state);
-        let max_age =
-            |offset| self.settings.alerts.max_age.saturating_add(self.age_correction.of_event(offset));
-        let expired = state.alerts().expired(|offset| time.saturating_sub(max_age(offset)));
+        let expired = state.alerts().expired(time.saturating_sub(self.settings.alerts.max_age));
         for &(chat, probe) in &expired {
             self.append(&mut state, &Event::new(time, EventKind::AlertExpired { probe, chat }));
         }
@@ -96,7 +114,7 @@ impl Recorder {
 
     /// Records which followed devices have left.
     pub(super) fn record_departures(&mut self) {
-        let now = Timestamp::now();
+        let now = self.shared.clock.now();
         self.update_coverage(now);
         let departures = read(&self.shared.state).departures(now, &self.settings.alerts);
         if departures.is_empty() {
@@ -211,7 +229,7 @@ impl Recorder {
         while write(&self.shared.state).continue_eviction() {}
         let image = read(&self.shared.state).image();
         let offset = image.next_offset();
-        recovery::write_snapshot(&snapshots, &image, Timestamp::now())?;
+        recovery::write_snapshot(&snapshots, &image, self.shared.clock.now())?;
         self.rescue_snapshot = Some(offset);
         info!(event = "state_rescued", %offset, "saved the state, since the log has lost events that it follows from");
         Ok(())
@@ -258,20 +276,55 @@ impl Recorder {
             return;
         }
         let (retention, rotation) = (self.settings.retention, self.settings.rotation);
-        let Some(before) = segments_to_prune(&mut self.log, retention, rotation) else { return };
-        self.begin_pruning(before);
+        let keeps_old = self.shared.clock.doubt().is_some() || read(&self.shared.state).totals().keeps_log;
+        let due =
+            retention.log_age.filter(|_| !keeps_old).map(|age| self.shared.clock.now().saturating_sub(age));
+        let oldest = self.log.sealed_segments().next().map(|segment| Timestamp::from(segment.modified));
+        let (due, pending) = self.age_steps.next((now, self.shared.clock.now()), oldest, due);
+        self.announce_deletion(pending);
+        let Some(before) = segments_to_prune(&mut self.log, due, retention, rotation) else { return };
+        if self.begin_pruning(before) {
+            self.age_steps.taken(now);
+        }
     }
 
-    /// Begins the snapshot after which the segments before `before` may go. If another copy is being taken, the next check
-    /// tries again.
-    pub(super) fn begin_pruning(&mut self, before: Offset) {
+    /// Begins the snapshot after which the segments before `before` may go. Returns whether it began: if another copy is
+    /// being taken, the next check tries again.
+    pub(super) fn begin_pruning(&mut self, before: Offset) -> bool {
         // The snapshot must not be ahead of the log.
-        if self.sync().is_ok() {
-            while write(&self.shared.state).continue_eviction() {}
-            let snapshot = write(&self.shared.state).begin_cow_snapshot();
-            if let Some(snapshot) = snapshot {
-                self.segment_pruner.begin(&self.settings.data_dir, &self.shared, snapshot, before);
+        if self.sync().is_err() {
+            return false;
+        }
+        while write(&self.shared.state).continue_eviction() {}
+        let Some(snapshot) = write(&self.shared.state).begin_cow_snapshot() else { return false };
+        self.segment_pruner.begin(&self.settings.data_dir, &self.shared, snapshot, before);
+        true
+    }
+
+    /// Tells what will leave the log, once.
+    fn announce_deletion(&self, pending: Option<PendingDeletion>) {
+        let is_new = self.shared.pending_deletion.send_if_modified(|known| {
+            let same = |one: PendingDeletion, other: PendingDeletion| {
+                (one.oldest, one.starts) == (other.oldest, other.starts)
+            };
+            let is_changed = match (*known, pending) {
+                (Some(known), Some(pending)) => !same(known, pending),
+                (known, pending) => known.is_some() || pending.is_some(),
+            };
+            if is_changed {
+                *known = pending;
             }
+            is_changed
+        });
+        if let Some(PendingDeletion { oldest, before, starts }) = pending.filter(|_| is_new) {
+            warn!(
+                event = "deletion_announced",
+                %oldest,
+                %before,
+                %starts,
+                "much of the log is older than retention.log_days and will be deleted in steps of a day's worth an hour; \
+                 /history keep in the chat stops that"
+            );
         }
     }
 }

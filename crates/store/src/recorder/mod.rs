@@ -30,10 +30,11 @@ mod thinning;
 
 pub use alert_metrics::AlertMetrics;
 pub use check::{CheckError, CheckReport, check_image};
+pub use clock::ClockDoubt;
 pub use error::RecorderError;
 pub use handle::{CapturedProbe, ChangeError, DiskError, Losses, RecorderHandle};
 pub use history::{History, LogSize, ProbeFilter};
 pub use offline::{ImportError, OfflineDataDir, import};
-pub use retention::Retention;
+pub use retention::{PendingDeletion, Retention};
 pub use run_loop::Recorder;
 pub use settings::RecorderSettings;

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
-use super::clock::{AgeCorrection, MachineClock, TimeFloor};
+use super::clock::{Clock, TimeFloor};
 use super::error::RecorderError;
 use super::handle::{CapturedProbe, ChangeError, DiskError, Input, RecorderHandle, Shared, read, write};
 use super::history::History;
+use super::maintenance::warn_of;
 use super::memory_limit::MemoryLimit;
 use super::recovery::{self, BATCH_SIZE, OpenedState};
+use super::retention::AgeSteps;
 use super::segment_pruner::SegmentPruner;
 use super::settings::RecorderSettings;
 use super::thinning::LogThinner;
@@ -97,8 +99,11 @@ pub struct Recorder {
     pub(super) log_thinner: LogThinner,
     /// Whether the disk is too full for a checkpoint, which is logged once.
     pub(super) is_disk_full: bool,
-    pub(super) clock: MachineClock,
-    pub(super) age_correction: AgeCorrection,
+    /// When the clock was set last. What was captured before is measured in another time.
+    pub(super) clock_set: Option<Timestamp>,
+    /// What the log adds to the machine's clock.
+    pub(super) log_clock_offset: Arc<AtomicI64>,
+    pub(super) age_steps: AgeSteps,
 }
 
 impl Recorder {
@@ -113,12 +118,16 @@ impl Recorder {
         let written = recovered.last_written();
         let OpenedState { store, state, lost_tail, lost } =
             recovery::open_state(&settings.data_dir, &mut recovered)?;
-        let log = recovered.into_writer(settings.rotation)?;
         let (sender, inbox) = mpsc::channel(QUEUE_CAPACITY);
         // A clock that was behind also gave the files wrong times.
         let written = written.map(Timestamp::from).max(state.totals().last_mark);
-        let time_floor = TimeFloor::new(state.newest_time(), written);
-        let shared = Arc::new(Shared::new(state, time_floor));
+        let newest = state.newest_time();
+        let clock = Clock::start(&settings.data_dir, newest, written, settings.built);
+        let log_clock_offset = recovered.clock_offset();
+        log_clock_offset.store(clock.offset_to_machine(), Ordering::Relaxed);
+        let log = recovered.into_writer(settings.rotation)?;
+        let floor = newest.min(written).min(Some(clock.now()));
+        let shared = Arc::new(Shared::new(state, clock, TimeFloor::new(floor)));
         let history = History::new(Arc::clone(&settings.vfs), &settings.data_dir);
         let now = Instant::now();
         let mut recorder = Self {
@@ -141,9 +150,13 @@ impl Recorder {
             segment_pruner: SegmentPruner::new(now),
             log_thinner: LogThinner::default(),
             is_disk_full: false,
-            clock: MachineClock::new(now, Timestamp::now()),
-            age_correction: AgeCorrection::default(),
+            clock_set: None,
+            log_clock_offset,
+            age_steps: AgeSteps::new(now),
         };
+        if let Some(doubt) = shared.clock.doubt() {
+            warn_of(doubt);
+        }
         if let Some(tail) = lost_tail {
             recorder.record_lost_tail(tail);
         }
@@ -228,7 +241,8 @@ impl Recorder {
     fn process(&mut self, batch: &mut Vec<Input>) -> bool {
         let mut folded = Folded::default();
         if !batch.is_empty() {
-            self.update_coverage(Timestamp::now());
+            self.check_clock();
+            self.update_coverage(self.shared.clock.now());
             let shared = Arc::clone(&self.shared);
             let mut state = write(&shared.state);
             state.prefetch(batch.iter().filter_map(Input::source));
@@ -237,6 +251,11 @@ impl Recorder {
                     Input::Probe(captured) => folded.has_alerts |= self.record_probe(&mut state, captured),
                     Input::Change(events, done) => self.apply(&mut state, &events, done, &mut folded),
                     Input::Sync(done) => folded.unsynced.push(done),
+                    Input::TrustClock(done) => {
+                        let change = self.shared.clock.believe();
+                        self.apply_clock_change(&mut state, change);
+                        folded.unsynced.push(done);
+                    }
                     Input::Stop => folded.stop = true,
                 }
             }
@@ -274,7 +293,10 @@ impl Recorder {
     /// Asks the sources since when frames are captured without a gap, if they can tell.
     pub(super) fn update_coverage(&mut self, now: Timestamp) {
         if let Some(capturing_since) = self.shared.capturing_since.get() {
-            self.settings.alerts.capturing_since = capturing_since(now);
+            let since = capturing_since(now);
+            // What was captured before the clock was set proves no silence after it.
+            let set = self.clock_set.filter(|set| since.is_some_and(|since| since < *set || since > now));
+            self.settings.alerts.capturing_since = since.and(set).or(since);
         }
     }
 
@@ -425,7 +447,7 @@ impl Recorder {
     /// Runs the tasks whose time has come.
     fn run_due_tasks(&mut self) {
         let now = Instant::now();
-        self.check_clock(now);
+        self.check_clock();
         if self.log.has_failed() {
             if now - self.last_repair >= REPAIR_INTERVAL {
                 self.last_repair = now;
@@ -466,6 +488,7 @@ impl Recorder {
             self.recreate_store();
         }
         self.checkpoint();
+        self.shared.clock.save(true);
         if let Some(before) = self.segment_pruner.finish() {
             self.log.remove_before(before)?;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::retention::Retention;
+use crate::event::Timestamp;
 use crate::event_log::{Rotation, Vfs};
 use crate::state::AlertPolicy;
 
@@ -27,4 +28,6 @@ pub struct RecorderSettings {
     pub retention: Retention,
     /// Bytes of memory that devices may take. Above it, those with the oldest last probe are evicted.
     pub devices_memory_limit: usize,
+    /// When the program was built: a clock that says an earlier time is wrong.
+    pub built: Timestamp,
 }

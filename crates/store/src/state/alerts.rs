@@ -359,9 +359,9 @@ impl Alerts {
         }
     }
 
-    /// Alerts that are older than the time that `before` gives for their event, at most 1,000.
-    pub fn expired(&self, before: impl Fn(Offset) -> Timestamp) -> Vec<(ChatId, Offset)> {
-        let old = self.outbox.iter().filter(|((_, offset), alert)| alert.time < before(*offset));
+    /// Alerts that are older than `before`, at most 1,000.
+    pub fn expired(&self, before: Timestamp) -> Vec<(ChatId, Offset)> {
+        let old = self.outbox.iter().filter(|(_, alert)| alert.time < before);
         old.map(|(key, _)| *key).take(MAX_EXPIRED).collect()
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock_step::ClockStep;
 use crate::event::{DeviceKey, Timestamp};
 
 /// Alerts about devices that are not known that may wait for one chat.
@@ -70,6 +71,12 @@ impl LatestAlerts {
             None => self.others.push(time),
         }
         self.enforce_limits();
+    }
+
+    /// The time became another one.
+    pub(super) fn move_times(&mut self, step: ClockStep) {
+        let known = self.known.iter_mut().map(|(_, time)| time);
+        self.others.iter_mut().chain(known).for_each(|time| *time = step.moved(*time));
     }
 
     /// Adds everything of `other`.

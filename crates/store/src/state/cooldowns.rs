@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock_step::ClockStep;
 use super::dirty_map::DirtyMap;
 use crate::event::{ChatId, DeviceKey, Timestamp};
 use dot11::Ssid;
@@ -125,6 +126,15 @@ impl Cooldowns {
     pub(super) fn remove_chat(&mut self, chat: ChatId) {
         for key in self.keys_of(chat) {
             self.remove(&key);
+        }
+    }
+
+    /// The time became another one.
+    pub(super) fn move_times(&mut self, step: ClockStep) {
+        let moving = self.rows.iter().filter(|(_, cooldown)| step.moved(cooldown.since) != cooldown.since);
+        let moving: Vec<_> = moving.map(|(key, cooldown)| (key.clone(), cooldown.clone())).collect();
+        for (key, cooldown) in moving {
+            self.set(key, Cooldown { since: step.moved(cooldown.since), ..cooldown });
         }
     }
 

@@ -60,7 +60,7 @@ pub struct AlertPolicy {
 impl State {
     /// The alerts that `probe` causes. To be called before the probe is folded in.
     pub fn decide_alerts(&self, probe: &Probe, policy: &AlertPolicy) -> Vec<AlertDecision> {
-        let probe = &*self.at_effective_time(probe);
+        let probe = &*probe.at_corrected_time();
         let sender = OnceCell::new();
         let sender = || sender.get_or_init(|| self.sender_before(probe));
         let mut decisions = match probe.ssid.named() {

@@ -51,6 +51,11 @@ impl Signal {
         Self { last_dbm: dbm, min_dbm: dbm, max_dbm: dbm, last_time: time }
     }
 
+    /// The signal with no time after `now`.
+    pub(super) fn limit_time(self, now: Timestamp) -> Self {
+        Self { last_time: self.last_time.min(now), ..self }
+    }
+
     #[must_use]
     pub(super) fn merge(self, other: Self) -> Self {
         let last = if other.last_time >= self.last_time { other } else { self };

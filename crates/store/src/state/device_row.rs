@@ -135,6 +135,17 @@ pub(super) fn fold(row: &[u8], probe: &Probe, into: &mut Vec<u8>) -> Option<()> 
     Some(())
 }
 
+/// Appends to `into` the row with no time after `now`. Returns `None` if the row cannot be read.
+pub(super) fn limit_times(row: &[u8], now: Timestamp, into: &mut Vec<u8>) -> Option<()> {
+    let mut rest = row;
+    let mut header: DeviceHeader = take(&mut rest)?;
+    (header.first_probe, header.last_probe) = (header.first_probe.min(now), header.last_probe.min(now));
+    header.signal = header.signal.map(|signal| signal.limit_time(now));
+    push(&header, into);
+    into.extend_from_slice(rest);
+    Some(())
+}
+
 /// Packed pairs of a key and its count, in the order of the keys.
 struct Counts<'a, K> {
     length: usize,

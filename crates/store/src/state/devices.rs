@@ -209,6 +209,24 @@ impl Devices {
         }
     }
 
+    /// What seems to be later than `now` counts as now.
+    pub(super) fn limit_times(&mut self, now: Timestamp) {
+        for (shard, rows) in self.shards.iter_mut().enumerate() {
+            for (address, row) in rows.iter_mut().filter(|(_, row)| last_probe(row) > now) {
+                begin_row(self.epoch, &mut self.packing);
+                if device_row::limit_times(packed(row), now, &mut self.packing).is_none() {
+                    continue;
+                }
+                self.cow.save_old_row(shard, *address, Some(packed(row)));
+                if epoch(row) != Some(self.epoch) {
+                    self.dirty.push(*address);
+                }
+                self.row_bytes = self.row_bytes - row.len() + self.packing.len();
+                *row = Box::from(self.packing.as_slice());
+            }
+        }
+    }
+
     /// Sets a device without marking it dirty.
     pub(super) fn load_device(&mut self, address: MacAddr, device: &Device) {
         begin_row(self.epoch.wrapping_sub(1), &mut self.packing);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::{Alert, Presence};
+use super::clock_step::ClockStep;
 use super::dirty_map::DirtyMap;
 use super::grouping::OUT_OF_RANGE;
 use crate::event::{ChatId, DeviceKey, MessageId, Offset, Probe, StrangerReason, Timestamp};
@@ -170,6 +171,13 @@ impl DoorbellVisitor {
     /// The smoothed signal of one frame.
     pub(super) fn smoothed(dbm: i8) -> i32 {
         i32::from(dbm) * PARTS
+    }
+
+    /// The time became another one.
+    pub(super) fn move_times(&mut self, step: ClockStep) {
+        let alert = self.alert.iter_mut().flat_map(|alert| [&mut alert.time, &mut alert.near_since]);
+        let times = [&mut self.first, &mut self.last].into_iter().chain(&mut self.near_since).chain(alert);
+        times.for_each(|time| *time = step.moved(*time));
     }
 
     fn follow(&self, sight: Sight, min_dbm: i8) -> Self {

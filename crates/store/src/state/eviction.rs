@@ -77,11 +77,13 @@ impl State {
         oldest_quarter(EvictionScope::Random).or_else(|| oldest_quarter(EvictionScope::Unnamed))
     }
 
-    /// Whether the last probe of any evictable address was before `last_seen_before`. Reads all addresses.
-    pub fn has_evictable(&self, addresses: EvictionScope, last_seen_before: Timestamp) -> bool {
-        self.devices.last_probes().any(|(address, last_probe)| {
-            last_probe < last_seen_before && is_evictable(addresses, address, &self.names, &self.follows)
-        })
+    /// The last probe of the evictable address that was silent for longest. Reads all addresses.
+    pub fn oldest_evictable(&self, addresses: EvictionScope) -> Option<Timestamp> {
+        let evictable = self
+            .devices
+            .last_probes()
+            .filter(|(address, _)| is_evictable(addresses, *address, &self.names, &self.follows));
+        evictable.map(|(_, last_probe)| last_probe).min()
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock_step::ClockStep;
 use super::dirty_map::DirtyMap;
 use super::overflow::Overflow;
 use crate::event::{ChatId, MessageId, Timestamp};
@@ -273,6 +274,21 @@ impl Floods {
             let mut reported = earlier.map(|earlier| earlier.reported).unwrap_or_default();
             reported.merge(alerts);
             self.messages.insert(chat, FloodMessage { since, message, reported });
+        }
+    }
+
+    /// The time became another one. The minute begins anew.
+    pub(super) fn move_times(&mut self, step: ClockStep) {
+        if let Some(watch) = self.watch.get_mut(&()) {
+            watch.minute = None;
+            if let Some(flood) = &mut watch.flood {
+                (flood.since, flood.last) = (step.moved(flood.since), step.moved(flood.last));
+            }
+        }
+        for chat in self.chats().collect::<Vec<_>>() {
+            if let Some(message) = self.messages.get_mut(&chat) {
+                message.since = step.moved(message.since);
+            }
         }
     }
 

@@ -1,12 +1,10 @@
 //! The fold: what each event changes.
 //!
-//! A probe whose sensor's clock was behind counts at the newest known time, so first and last times never run
-//! backwards because of it.
-
-use std::borrow::Cow;
+//! A probe whose clock was in doubt counts at the time that was known then ([`Probe::not_before`]).
 
 use super::alerts::{Alert, EndedVisit, Presence};
 use super::chats::Invitation;
+use super::clock_step::ClockStep;
 use super::doorbells::{Doorbell, Sight, VisitAlert};
 use super::follows::Follow;
 use super::grouping::Renamed;
@@ -132,6 +130,11 @@ impl State {
                 let (addresses, last_seen_before) = (*addresses, *last_seen_before);
                 self.eviction = Some(PendingEviction { addresses, last_seen_before, next_shard: 0 });
             }
+            EventKind::ClockSet { from, since } => {
+                let since = since.unwrap_or(Timestamp::MAX);
+                self.step_clock(ClockStep { from: *from, to: time, since });
+            }
+            EventKind::KeepLog { keep } => self.totals.keeps_log = *keep,
             EventKind::HistoryLost { count } | EventKind::Lost { count, why: _ } => {
                 self.totals.lost_events += count
             }
@@ -259,19 +262,9 @@ impl State {
         self.chats.remove(chat);
     }
 
-    /// The probe with the time at which it counts: the newest known one if its own is not reliable.
-    pub(super) fn at_effective_time<'a>(&self, probe: &'a Probe) -> Cow<'a, Probe> {
-        if probe.not_before.is_none() {
-            return Cow::Borrowed(probe);
-        }
-        let known = probe.corrected_time();
-        let time = self.newest_time().map_or(known, |newest| newest.max(known));
-        Cow::Owned(Probe { time, ..probe.clone() })
-    }
-
     fn fold_probe(&mut self, offset: Offset, probe: &Probe) {
         self.totals.last_mark = probe.not_before;
-        let probe = &*self.at_effective_time(probe);
+        let probe = &*probe.at_corrected_time();
         self.totals.probes += 1;
         self.totals.wildcard_probes += u64::from(probe.ssid == RequestedSsid::Wildcard);
         self.totals.last_probe = self.totals.last_probe.max(Some(probe.time));

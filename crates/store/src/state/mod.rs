@@ -13,6 +13,8 @@
 mod alerts;
 mod allowance;
 mod chats;
+mod clock_set;
+mod clock_step;
 mod cooldowns;
 mod cow_snapshot;
 mod cow_tracker;

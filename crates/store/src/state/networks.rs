@@ -91,6 +91,16 @@ impl Networks {
         }
     }
 
+    /// What seems to be later than `now` counts as now.
+    pub(super) fn limit_times(&mut self, now: Timestamp) {
+        for (network, saved) in self.rows.values_mut().filter(|(network, _)| network.last_probe > now) {
+            (network.first_probe, network.last_probe) = (network.first_probe.min(now), now);
+            if *saved == Saved::Yes {
+                *saved = Saved::Outdated;
+            }
+        }
+    }
+
     fn forget_half(&mut self) {
         let mut order: Vec<(u64, Timestamp, Reverse<&Ssid>)> = self
             .iter()

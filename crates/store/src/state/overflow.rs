@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::clock_step::ClockStep;
 use crate::event::{DeviceKey, Timestamp};
 use dot11::{MacAddr, Ssid};
 
@@ -62,6 +63,11 @@ impl Overflow {
 
     fn note_time(&mut self, time: Option<Timestamp>) {
         self.since = self.since.into_iter().chain(time).min();
+    }
+
+    /// The time became another one.
+    pub(super) fn move_times(&mut self, step: ClockStep) {
+        self.since = self.since.map(|since| step.moved(since));
     }
 
     /// All alerts of both.

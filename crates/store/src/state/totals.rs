@@ -31,6 +31,9 @@ pub struct Totals {
     /// How often it was forgotten who looks for a network, to make room for others.
     #[serde(default)]
     pub forgotten_networks: u64,
+    /// Whether somebody stopped the deletion of old events.
+    #[serde(default)]
+    pub keeps_log: bool,
     /// Events that the log lost by damage.
     pub lost_events: u64,
     /// Probes of invented addresses that were left out of the log, to make room.
