@@ -330,13 +330,14 @@ fn visits_of_one_model_are_not_counted_as_phones() {
     conversation.stop();
 }
 
-/// The groups of both models were there before an address showed that one phone sends both.
+/// The groups of both models were there before two addresses showed that one phone sends both.
 #[test]
 fn models_that_one_phone_sends_are_not_counted_as_two_phones() {
-    let frames = [(0, 1, 8), (1, 2, 9), (2, 3, 8), (3, 3, 9), (4, 4, 9)];
+    let frames = [(0, 1, 8), (1, 2, 9), (2, 3, 8), (3, 3, 9), (4, 5, 8), (5, 5, 9), (6, 4, 9)];
     let packets = frames.map(|(minute, number, vendor)| {
         let frame = ProbeRequestFrame::from_octets([0xda, 0xa1, 0x19, 0, 0, number]);
-        let frame = frame.sequence(u16::from(number) * 1000).element(221, [0x00, 0x50, 0xf2, vendor]);
+        let sequence = u16::from(number) * 700 + minute as u16;
+        let frame = frame.sequence(sequence).element(221, [0x00, 0x50, 0xf2, vendor]);
         (TIME + minute * 60 * SECOND, frame.signal(-60).build())
     });
     let lists = ["/devices", "/status", "/between 2020-04-18 18:00 2020-04-19 02:00"];

@@ -209,7 +209,7 @@ impl Recorder {
     pub(super) fn count_lost_history(&mut self, count: u64) {
         if count > 0 {
             let shared = Arc::clone(&self.shared);
-            let event = Event::new(Timestamp::now(), EventKind::HistoryLost { count });
+            let event = Event::new(shared.clock.now(), EventKind::HistoryLost { count });
             // Right after a repair or at a start, the log's buffer has room.
             let _ = self.append(&mut write(&shared.state), &event);
         }

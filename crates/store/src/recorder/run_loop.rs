@@ -385,7 +385,7 @@ impl Recorder {
         let aside = self.settings.data_dir.join(format!("saved-state-{}", image.next_offset()));
         // Segments of these names may be the other's.
         self.log.stop_sealing();
-        match recovery::write_snapshot(&Snapshots::of(&aside), &image, Timestamp::now()) {
+        match recovery::write_snapshot(&Snapshots::of(&aside), &image, self.shared.clock.now()) {
             Ok(()) => error!(
                 event = "data_dir_taken_over",
                 error = %taken_over,

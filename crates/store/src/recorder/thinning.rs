@@ -28,7 +28,7 @@ use tracing::{info, warn};
 use super::handle::{Shared, read, write};
 use super::retention::surplus_bytes;
 use super::run_loop::Recorder;
-use crate::event::{AlertDecision, DeviceKey, Event, EventKind, Offset, Probe, Timestamp};
+use crate::event::{AlertDecision, DeviceKey, Event, EventKind, Offset, Probe};
 use crate::event_log::{LogError, SealedSegment, SegmentThinner, Snapshots, ThinnedSegment};
 use crate::state::State;
 use dot11::MacAddr;
@@ -103,10 +103,8 @@ impl Recorder {
         }
         if count > 0 {
             let shared = Arc::clone(&self.shared);
-            self.append(
-                &mut write(&shared.state),
-                &Event::new(Timestamp::now(), EventKind::Thinned { count }),
-            );
+            let event = Event::new(shared.clock.now(), EventKind::Thinned { count });
+            self.append(&mut write(&shared.state), &event);
             let total = read(&self.shared.state).totals().thinned_probes;
             info!(
                 event = "log_thinned",

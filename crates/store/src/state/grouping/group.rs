@@ -9,6 +9,7 @@ use super::counter::SECOND;
 use super::model::OVERLAP;
 use super::proofs::Proofs;
 use super::seen_times::{SeenTimes, Span};
+use super::variants::OtherModel;
 use crate::event::{GroupId, Timestamp};
 use crate::state::hour::Hour;
 use dot11::{MacAddr, ModelKey, Signature};
@@ -87,9 +88,9 @@ pub struct Group {
     /// Other models that it sent frames of, from addresses that were known already: at most
     /// [`MODELS_PER_PHONE`](super::variants::MODELS_PER_PHONE), and one more if there were more.
     #[serde(default)]
-    pub(super) other_models: Vec<ModelKey>,
-    /// The signature of its latest frame from a known address: most frames are like the one before, and need no key of
-    /// their model.
+    pub(super) other_models: Vec<OtherModel>,
+    /// The signature of its latest frame that showed nothing new about its models: most frames are like the one before, and
+    /// need no key of their model.
     #[serde(default)]
     pub(super) signature: Option<Signature>,
     /// Those of its addresses that may be of any phone of the model, also of the groups that are other phones.

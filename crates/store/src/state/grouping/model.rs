@@ -151,6 +151,12 @@ impl Model {
         others.map(|(_, other)| (other.group, &other.addresses[..])).collect()
     }
 
+    /// Whether the frame's number continues the counter of its address.
+    pub(super) fn is_continued_by(&self, frame: &Frame) -> bool {
+        let own = self.counters.iter().rev().find(|counter| counter.addresses.contains(&frame.source));
+        own.is_some_and(|counter| counter.reaches(frame.sequence, self.reach()))
+    }
+
     /// The largest step that counts as continued, in fixed point.
     fn reach(&self) -> i64 {
         if self.steps >= 8 { (4 * self.mean_step).clamp(16 * ONE, 256 * ONE) } else { 128 * ONE }

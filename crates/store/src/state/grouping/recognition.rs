@@ -231,7 +231,7 @@ impl Grouping {
             into.frames += group.frames;
             (into.visit, into.visit_count) = (group.visit, into.visit_count + group.visit_count);
             into.guests.extend(&group.guests);
-            group.other_models.iter().for_each(|model| into.add_model(*model));
+            into.add_models_of(&group);
             // Only the addresses that show that it is the same phone are of the one that others are told apart from.
             if !into.apart.is_empty() {
                 let by_model = into.addresses.iter().filter(|(_, reason)| reason.is_by_model());

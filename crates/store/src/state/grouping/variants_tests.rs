@@ -27,8 +27,8 @@ fn groups(state: &State) -> usize {
 
 #[test]
 fn a_phone_that_shows_two_models_at_one_address_is_one() {
-    // Each address after the first shows one of the two models only.
-    let models: [&[u64]; 6] = [&[ONE, OTHER], &[OTHER], &[ONE], &[OTHER], &[OTHER], &[ONE]];
+    // Each address after the first two shows one of the two models only.
+    let models: [&[u64]; 6] = [&[ONE, OTHER], &[ONE, OTHER], &[OTHER], &[ONE], &[OTHER], &[ONE]];
     let scans = (0..).zip(models).map(|(number, models)| scan(i64::from(number) * 60, number, models));
     let probes = scans.collect::<Vec<_>>().concat();
     let state = folded(probes.clone());
@@ -50,8 +50,8 @@ fn two_models_that_no_address_shows_together_are_two_phones() {
 fn new_addresses_join_the_model_with_more_addresses_whichever_was_first() {
     for shown in [[ONE, OTHER], [OTHER, ONE]] {
         let before = (0..5).map(|number| scan(number * 60, number as u32, &[ONE]));
-        let before = before.chain([scan(300, 5, &[OTHER]), scan(360, 6, &shown)]);
-        let after = (7..10).map(|number| scan(number * 60, number as u32, &[OTHER]));
+        let before = before.chain([scan(300, 5, &[OTHER]), scan(360, 6, &shown), scan(420, 7, &shown)]);
+        let after = (8..11).map(|number| scan(number * 60, number as u32, &[OTHER]));
         let probes: Vec<Probe> = before.chain(after).flatten().collect();
         let state = folded(probes.clone());
         // The phone of the rarer model was there before the two were seen together.
@@ -62,7 +62,7 @@ fn new_addresses_join_the_model_with_more_addresses_whichever_was_first() {
 
 #[test]
 fn what_one_phone_shows_says_nothing_about_others_after_it_has_left() {
-    let both = scan(0, 1, &[ONE, OTHER]);
+    let both = [scan(0, 0, &[ONE, OTHER]), scan(10, 1, &[ONE, OTHER])].concat();
     for (hours, phones) in [(1, 1), (3, 2)] {
         let later = scan(hours * HOUR, 2, &[OTHER, OTHER]);
         let state = folded(both.iter().chain(&later).cloned());
@@ -75,7 +75,8 @@ fn what_one_phone_shows_says_nothing_about_others_after_it_has_left() {
 
 #[test]
 fn an_address_that_was_taken_for_the_main_model_proves_nothing() {
-    let mut state = folded([scan(0, 1, &[ONE, OTHER]), scan(60, 2, &[ONE])].concat());
+    let both = [scan(0, 1, &[ONE, OTHER]), scan(20, 4, &[ONE, OTHER])].concat();
+    let mut state = folded([both, scan(60, 2, &[ONE])].concat());
     let (own, address) = (group_of(&state, &scan(0, 1, &[ONE])[0]), scan(0, 2, &[ONE])[0].source);
     fold_kind(&mut state, EventKind::SplitPhone { phone: own, address });
     let later = scan(120, 3, &[OTHER, OTHER]);
@@ -92,7 +93,7 @@ fn an_address_that_was_taken_for_the_main_model_proves_nothing() {
 fn an_address_that_shows_any_model_is_no_evidence() {
     let many: Vec<u64> = (0..=MODELS_PER_PHONE as u64 + 1).map(|number| ONE + number).collect();
     for (shown, phones) in [(&many[..2], 1), (&many[..MODELS_PER_PHONE + 1], 1), (&many[..], 2)] {
-        let probes = [scan(0, 1, shown), scan(60, 2, &[OTHER])].concat();
+        let probes = [scan(0, 1, shown), scan(20, 2, shown), scan(60, 3, &[OTHER])].concat();
         assert_eq!(groups(&folded(probes)), phones, "{} models", shown.len());
     }
 }
@@ -107,7 +108,7 @@ fn an_address_that_invents_models_fills_no_memory() {
 
 #[test]
 fn a_phone_that_got_another_identifier_still_shows_both_models() {
-    let both = scan(0, 1, &[ONE, OTHER]);
+    let both = [scan(0, 0, &[ONE, OTHER]), scan(10, 1, &[ONE, OTHER])].concat();
     let mut state = folded(both.clone());
     let id = group_of(&state, &both[0]);
     let keep = EventKind::KeepPhone {
@@ -190,8 +191,50 @@ fn models_that_are_each_others_main_ones_count_each() {
 
 #[test]
 fn says_that_an_address_is_of_another_model_of_the_phone() {
-    let probes = [scan(0, 1, &[ONE, OTHER]), scan(60, 2, &[ONE]), scan(120, 3, &[OTHER])];
+    let both = [ONE, OTHER];
+    let probes = [scan(0, 1, &both), scan(20, 4, &both), scan(60, 2, &[ONE]), scan(120, 3, &[OTHER])];
     let state = folded(probes.concat());
     let reasons = probes.map(|scan| reason(&state, &scan[0]));
-    assert_eq!(reasons, [JoinReason::First, JoinReason::SameModel, JoinReason::OtherModel]);
+    let same = JoinReason::SameModel;
+    assert_eq!(reasons, [JoinReason::First, same, same, JoinReason::OtherModel]);
+}
+
+#[test]
+fn an_address_that_two_phones_use_shows_nothing() {
+    // Their numbers have nothing to do with each other.
+    let shared = (1..4).flat_map(|address| {
+        let second = i64::from(address) * 60;
+        [frame(second, address, 100, ONE), frame(second + 10, address, 3000, OTHER)]
+    });
+    let probes: Vec<Probe> = shared.chain(scan(300, 9, &[OTHER])).collect();
+    let state = folded(probes.clone());
+    assert_ne!(group_of(&state, probes.last().unwrap()), group_of(&state, &probes[0]));
+    assert_eq!(least(&state), 2);
+}
+
+#[test]
+fn new_addresses_of_a_model_stay_with_its_phone_that_somebody_named() {
+    for is_named in [false, true] {
+        let named = scan(0, 1, &[OTHER]);
+        let mut state = folded(named.clone());
+        if is_named {
+            let id = group_of(&state, &named[0]);
+            let keep = EventKind::KeepPhone {
+                phone: id,
+                name: Some("Alice".to_owned()),
+                model: state.grouping().group(id).unwrap().model,
+                addresses: vec![named[0].source],
+                networks: Vec::new(),
+            };
+            fold_kind(&mut state, keep);
+        }
+        let before = (2..6).map(|number| scan(i64::from(number) * 10, number, &[ONE]));
+        let links = [scan(80, 7, &[ONE, OTHER]), scan(90, 8, &[ONE, OTHER])];
+        let later = scan(120, 9, &[OTHER]);
+        for probe in before.chain(links).flatten().chain(later.clone()) {
+            fold(&mut state, &Event::from(probe));
+        }
+        let is_its_own = group_of(&state, &later[0]) == group_of(&state, &named[0]);
+        assert_eq!(is_its_own, is_named);
+    }
 }
