@@ -194,14 +194,16 @@ fn a_clock_that_was_set_is_not_followed_and_alerts_come() {
         let health = http::get(monitor, "/healthz").unwrap();
         (!health.text().contains("in doubt")).then_some(())
     });
+    let data_dir = testbed.service.data_dir();
     let steps = || {
-        let events = events(&testbed.service.data_dir()).into_iter();
+        let events = events(&data_dir).into_iter();
         events.filter(|(_, event)| matches!(event.kind, EventKind::ClockSet { .. })).count()
     };
-    assert_eq!(steps(), 1);
+    wait_until("the step to be on disk", || (steps() > 0).then_some(()));
     let count = testbed.alerts().len();
     testbed.transmit(&device(9), "RNM0");
     testbed.wait_for_alert(count + 1);
+    assert_eq!(steps(), 1);
 }
 
 #[test]
