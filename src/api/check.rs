@@ -2,7 +2,7 @@
 //!
 //! The service folds the log in a process of its own, so that a check does not take the memory of a second state within
 //! the service. That process, [`check_image`], gets a copy of the state as its standard input and answers with
-//! [`CheckLine`]s. It ends when nobody reads these.
+//! lines of JSON. It ends when nobody reads these.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
